@@ -1,0 +1,1 @@
+"""The use-cases: one transaction each. Gather from the store, decide in core, apply to the store."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, named SQL, rows, migrations. Decides nothing."""

@@ -1,0 +1,170 @@
+"""Connections and named SQL. Knows PostgreSQL, nothing of the domain.
+
+Every connection reads and writes
+* `timestamptz` as an int of microseconds since 1970 UTC,
+* `jsonb` and `json` as decoded objects (dict, list, str, int, float, bool, None),
+* names without schema in the schema `oneself`.
+
+Lost races and lost connections leave these doors as `errors.Contended` and `errors.Unavailable`; other
+database errors, constraint violations among them, pass unchanged (`store.errors.constraint_of` names them).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import msgspec
+
+from oneself.store.errors import translated
+
+if TYPE_CHECKING:
+    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+
+SCHEMA = "oneself"
+# PostgreSQL counts microseconds from 2000-01-01 UTC.
+POSTGRES_EPOCH_US = 946_684_800_000_000
+CONNECT_TIMEOUT_S = 10
+
+SERVER_SETTINGS = {
+    "search_path": SCHEMA,
+    "application_name": "oneself",
+    "timezone": "UTC",
+    # Short statements in great number: compiling them costs more than it gives.
+    "jit": "off",
+    # A client that vanished in the middle must not hold its locks for long.
+    "idle_in_transaction_session_timeout": "60s",
+}
+
+
+class Database:
+    """A pool of connections to one database."""
+
+    def __init__(self, url: str, pool: Pool) -> None:
+        self.url = url
+        self.pool = pool
+
+    @classmethod
+    async def open(cls, url: str, *, min_size: int = 1, max_size: int = 10) -> Database:
+        """Connect; raises Unavailable when the server does not answer within CONNECT_TIMEOUT_S."""
+        with translated():
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=min_size,
+                max_size=max_size,
+                init=_prepare,
+                timeout=CONNECT_TIMEOUT_S,
+                server_settings=SERVER_SETTINGS,
+            )
+        return cls(url, pool)
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+    async def __aenter__(self) -> Database:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """One connection, each statement its own transaction."""
+        with translated():
+            async with self.pool.acquire() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """One READ COMMITTED transaction: commits at the end, rolls back when anything is raised."""
+        with translated():
+            async with self.pool.acquire() as connection, connection.transaction():
+                yield connection
+
+    async def fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
+        async with self.connection() as connection:
+            return await connection.fetch(sql, *args)
+
+    async def fetchrow(self, sql: str, *args: object) -> asyncpg.Record | None:
+        async with self.connection() as connection:
+            return await connection.fetchrow(sql, *args)
+
+    async def fetchval(self, sql: str, *args: object) -> Any:
+        async with self.connection() as connection:
+            return await connection.fetchval(sql, *args)
+
+    async def execute(self, sql: str, *args: object) -> str:
+        async with self.connection() as connection:
+            return await connection.execute(sql, *args)
+
+    async def executemany(self, sql: str, rows: Iterable[tuple[object, ...]]) -> None:
+        async with self.connection() as connection:
+            await connection.executemany(sql, rows)
+
+
+async def connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
+    """One connection outside any pool, with the same settings and codecs; the caller closes it."""
+    with translated():
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+            url, timeout=CONNECT_TIMEOUT_S, server_settings=SERVER_SETTINGS
+        )
+        await _prepare(connection)
+    return connection
+
+
+async def _prepare(connection: Any) -> None:
+    await connection.set_type_codec(
+        "timestamptz",
+        schema="pg_catalog",
+        format="tuple",
+        encoder=lambda instant: (instant - POSTGRES_EPOCH_US,),
+        decoder=lambda parts: parts[0] + POSTGRES_EPOCH_US,
+    )
+    for name in ("jsonb", "json"):
+        await connection.set_type_codec(
+            name,
+            schema="pg_catalog",
+            format="text",
+            encoder=_encode_json,
+            decoder=msgspec.json.decode,
+        )
+
+
+def _encode_json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+_STATEMENT = re.compile(r"^-- name: (?P<name>[a-z][a-z0-9_]*)\n(?P<sentence>-- .+\n)", re.MULTILINE)
+
+
+class Queries:
+    """The statements of one file under `store/sql`, one attribute per `-- name:`.
+
+    A statement runs from its name to the next; the line below the name says in one sentence what it does.
+    """
+
+    def __init__(self, package_file: str) -> None:
+        text = resources.files("oneself.store").joinpath("sql", package_file).read_text("utf-8")
+        self._file = package_file
+        self._statements = dict(_split(text))
+
+    def __getattr__(self, name: str) -> str:
+        try:
+            return self._statements[name]
+        except KeyError:
+            raise AttributeError(f"{self._file} has no statement named {name}") from None
+
+    def names(self) -> list[str]:
+        return list(self._statements)
+
+
+def _split(text: str) -> Iterable[tuple[str, str]]:
+    found = list(_STATEMENT.finditer(text))
+    ends = [match.start() for match in found[1:]] + [len(text)]
+    for match, end in zip(found, ends, strict=True):
+        yield match["name"], text[match.end() : end].strip().removesuffix(";")
