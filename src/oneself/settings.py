@@ -1,0 +1,334 @@
+"""Every setting, once: name, type, unit, default, one sentence (DESIGN §9).
+
+A setting comes from a flag (`--port`), else from the environment (`ONESELF_PORT`), else from a TOML file
+(`port = 8700`), else it has its default. The file is `--settings FILE` or `ONESELF_SETTINGS`, else
+`oneself.toml` in the data folder if it is there. `oneself settings` prints this list with the effective
+values and where each came from.
+
+To add a setting, add a field to `Settings`: flags, environment, file, `oneself settings` and the reference
+page all come from it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+import platformdirs
+
+from oneself.errors import SettingsError
+
+ENVIRONMENT_PREFIX = "ONESELF_"
+FILE_NAME = "oneself.toml"
+SECRET_KEY_FILE = "secret.key"  # noqa: S105 a file name
+# Shorter ones are accepted, and `oneself doctor` complains.
+SECRET_KEY_LENGTH_ADVISED = 32
+
+Source = Literal["flag", "environment", "file", "default", "generated"]
+
+
+def _says(sentence: str, *, unit: str = "", secret: bool = False, **limits: Any) -> msgspec.Meta:
+    return msgspec.Meta(description=sentence, extra={"unit": unit, "secret": secret}, **limits)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The effective settings of one process."""
+
+    host: Annotated[str, _says("Address to listen on; 0.0.0.0 for every network.")] = "127.0.0.1"
+    port: Annotated[int, _says("Port to listen on; 0 takes a free one.", ge=0, le=65535)] = 8700
+    public_url: Annotated[
+        str | None, _says("Where people reach the service, when a proxy stands in front of it.", unit="URL")
+    ] = None
+    data_dir: Annotated[
+        Path | None, _says("Folder of the embedded database and of generated keys.", unit="folder")
+    ] = None
+    database_url: Annotated[
+        str | None,
+        _says("PostgreSQL 15 or newer to use; unset starts an embedded one.", unit="URL", secret=True),
+    ] = None
+    database_connections: Annotated[
+        int,
+        _says("Connections to the database that one process may open.", unit="connections", ge=2, le=1000),
+    ] = 10
+    workers: Annotated[int, _says("Processes that answer requests.", unit="processes", ge=1, le=256)] = 1
+    shutdown_timeout_s: Annotated[
+        int, _says("How long a stopping service waits for requests in flight.", unit="seconds", ge=0, le=3600)
+    ] = 20
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], _says("The least important log line that is written.")
+    ] = "info"
+    log_format: Annotated[
+        Literal["text", "json"], _says("How log lines look: for people, or one JSON object each.")
+    ] = "text"
+    secret_key: Annotated[
+        str | None,
+        _says(
+            "Protects keys and tokens at rest; the same on every machine. Unset: made once, in the data folder.",
+            secret=True,
+        ),
+    ] = None
+    default_org: Annotated[
+        str | None, _says("Organisation meant by paths without /t/{org}; unset: the bootstrap organisation.")
+    ] = None
+    bootstrap_org: Annotated[
+        str | None, _says("Organisation to create at the first start.", unit="handle")
+    ] = None
+    bootstrap_client_id: Annotated[
+        str | None, _says("Client id of its system application, which holds every permission.")
+    ] = None
+    bootstrap_client_secret: Annotated[
+        str | None, _says("Client secret of its system application.", secret=True)
+    ] = None
+    bootstrap_admin_password: Annotated[
+        str | None, _says("Password of its console user `admin`.", secret=True)
+    ] = None
+    sync_username: Annotated[str | None, _says("Basic user name of the two sync operations.")] = None
+    sync_password: Annotated[str | None, _says("Basic password of the two sync operations.", secret=True)] = (
+        None
+    )
+    cors_origins: Annotated[
+        tuple[str, ...], _says("Origins whose pages may call the REST wires.", unit="comma list")
+    ] = ()
+    cookie_domain: Annotated[
+        str | None, _says("Domain of the cookie `cds_profile`; unset: the host that was asked.")
+    ] = None
+    identity_server_url: Annotated[
+        str | None, _says("External identity server whose claims are mirrored.", unit="URL")
+    ] = None
+    identity_server_client_id: Annotated[str | None, _says("Client id at that server.")] = None
+    identity_server_client_secret: Annotated[
+        str | None, _says("Client secret at that server.", secret=True)
+    ] = None
+
+    @property
+    def folder(self) -> Path:
+        """The data folder, absolute."""
+        return (self.data_dir or default_data_dir()).expanduser().absolute()
+
+    @property
+    def url(self) -> str:
+        """Where people reach the service, without a trailing slash. A proxy's name wins over the address."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        # Browsers treat http://localhost as secure, which the profile cookie needs (wire/cds §5.1).
+        everywhere = self.host in ("0.0.0.0", "::", "127.0.0.1", "::1", "")
+        host = "localhost" if everywhere else f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def organisation(self) -> str | None:
+        """Handle of the organisation meant by paths without `/t/{org}`."""
+        return self.default_org or self.bootstrap_org
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One entry of the list: what `oneself settings` and the reference page print."""
+
+    name: str
+    kind: str
+    unit: str
+    default: Any
+    sentence: str
+    secret: bool
+
+    @property
+    def variable(self) -> str:
+        return ENVIRONMENT_PREFIX + self.name.upper()
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """Settings together with where each came from and environment names that nothing reads."""
+
+    settings: Settings
+    sources: dict[str, Source]
+    file: Path | None
+    unknown_variables: tuple[str, ...]
+
+
+def default_data_dir() -> Path:
+    """`/var/lib/oneself` for root, whose home is closed to the database's user; else the user's data folder."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/oneself")
+    return platformdirs.user_data_path("oneself", appauthor=False)
+
+
+def listed() -> tuple[Setting, ...]:
+    """All settings in the order of `Settings`."""
+    hints = get_type_hints(Settings, include_extras=True)
+    return tuple(_describe(field, hints[field.name]) for field in msgspec.structs.fields(Settings))
+
+
+def load(
+    flags: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+    file: Path | None = None,
+) -> Loaded:
+    """Read flags, environment and file. `flags` that are None count as not given.
+
+    Raises SettingsError naming the setting and what is wrong with it.
+    """
+    environment = os.environ if environment is None else environment
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    from_environment = {
+        setting.name: environment[setting.variable]
+        for setting in listed()
+        if environment.get(setting.variable)
+    }
+    path = _find_file(file, given, from_environment, environment)
+    from_file = _read_file(path) if path else {}
+    raw: dict[str, object] = {**from_file, **from_environment, **given}
+    settings = _checked(_convert(raw))
+    return Loaded(settings, _sources(given, from_environment, from_file), path, _unknown(environment))
+
+
+def load_secret_key(settings: Settings) -> str:
+    """The secret key: as set, else from the data folder, where it is made at the first call (mode 0600)."""
+    if settings.secret_key:
+        return settings.secret_key
+    path = settings.folder / SECRET_KEY_FILE
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    write_secret_once(path, secrets.token_urlsafe(48))
+    return path.read_text("ascii").strip()
+
+
+def write_secret_once(path: Path, secret: str) -> None:
+    """Create `path` readable by its owner only, whole or not at all; an existing file is left as it is."""
+    if path.exists():
+        return
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secret + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        # A hard link fails if another process was first; a rename would replace its key.
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _describe(field: msgspec.structs.FieldInfo, hint: Any) -> Setting:
+    kind, meta = get_args(hint)[0], get_args(hint)[1]
+    extra = meta.extra
+    return Setting(field.name, _kind(kind), extra["unit"], field.default, meta.description, extra["secret"])
+
+
+def _kind(kind: Any) -> str:
+    words = {str: "text", int: "number", Path: "path"}
+    if get_origin(kind) is Literal:
+        return " or ".join(get_args(kind))
+    if get_origin(kind) is tuple:
+        return "list"
+    options = [option for option in get_args(kind) if option is not type(None)]
+    return words[options[0] if options else kind]
+
+
+def _find_file(
+    file: Path | None,
+    given: Mapping[str, object],
+    from_environment: Mapping[str, str],
+    environment: Mapping[str, str],
+) -> Path | None:
+    named = file or (Path(environment["ONESELF_SETTINGS"]) if environment.get("ONESELF_SETTINGS") else None)
+    if named is not None:
+        if not named.is_file():
+            raise SettingsError(f"The settings file {named} does not exist.")
+        return named
+    folder = given.get("data_dir") or from_environment.get("data_dir") or default_data_dir()
+    usual = Path(str(folder)).expanduser() / FILE_NAME
+    return usual if usual.is_file() else None
+
+
+def _read_file(path: Path) -> dict[str, object]:
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The settings file {path} is not TOML: {error}.") from error
+    known = {setting.name for setting in listed()}
+    for name in content:
+        if name not in known:
+            raise SettingsError(f"The settings file {path} names {name!r}, which is no setting.")
+    return content
+
+
+def _convert(raw: dict[str, object]) -> Settings:
+    values = dict(raw)
+    if isinstance(values.get("cors_origins"), str):
+        values["cors_origins"] = [
+            part.strip() for part in str(values["cors_origins"]).split(",") if part.strip()
+        ]
+    values = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
+    try:
+        return msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise SettingsError(_sentence(error)) from error
+
+
+def _decode(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str | Path):
+        return Path(value)
+    raise ValueError(f"Expected a path, got {value!r}")
+
+
+def _sentence(error: msgspec.ValidationError) -> str:
+    problem, _, place = str(error).partition(" - at `$.")
+    name = re.split(r"[\[.`]", place)[0]
+    return f"{ENVIRONMENT_PREFIX}{name.upper()} (--{name.replace('_', '-')}): {problem}."
+
+
+def _checked(settings: Settings) -> Settings:
+    """Settings that only make sense together."""
+    _together(settings, "sync_username", "sync_password")
+    _together(settings, "bootstrap_client_id", "bootstrap_client_secret")
+    for name in ("bootstrap_client_id", "bootstrap_admin_password"):
+        if getattr(settings, name) and not settings.bootstrap_org:
+            raise SettingsError(f"{ENVIRONMENT_PREFIX}{name.upper()} needs ONESELF_BOOTSTRAP_ORG.")
+    for name in ("public_url", "identity_server_url"):
+        url = getattr(settings, name)
+        if url and not re.match(r"https?://[^/\s]+", url):
+            raise SettingsError(f"{ENVIRONMENT_PREFIX}{name.upper()} must begin with http:// or https://.")
+    if settings.database_url and not re.match(r"postgres(ql)?://", settings.database_url):
+        raise SettingsError(
+            "ONESELF_DATABASE_URL must look like postgresql://user:password@host:5432/database."
+        )
+    return settings
+
+
+def _together(settings: Settings, first: str, second: str) -> None:
+    if bool(getattr(settings, first)) != bool(getattr(settings, second)):
+        a, b = (ENVIRONMENT_PREFIX + name.upper() for name in (first, second))
+        raise SettingsError(f"{a} and {b} belong together: set both or none.")
+
+
+def _sources(flags: Iterable[str], environment: Iterable[str], file: Iterable[str]) -> dict[str, Source]:
+    sources: dict[str, Source] = {setting.name: "default" for setting in listed()}
+    sources.update(dict.fromkeys(file, "file"))
+    sources.update(dict.fromkeys(environment, "environment"))
+    sources.update(dict.fromkeys(flags, "flag"))
+    return sources
+
+
+def _unknown(environment: Mapping[str, str]) -> tuple[str, ...]:
+    known = {setting.variable for setting in listed()} | {"ONESELF_SETTINGS"}
+    return tuple(
+        sorted(
+            name
+            for name in environment
+            if name.startswith(ENVIRONMENT_PREFIX)
+            and not name.startswith("ONESELF_TEST_")
+            and name not in known
+        )
+    )
