@@ -1,0 +1,91 @@
+"""Who calls and on which organisation: the door that every organisation route of this wire goes through.
+
+    authenticate (401) → permission (403) → gate (400 while the service is not enabled, wire/cds §3)
+
+A route names its permission and whether it is gated in its `opt`; the door runs before anything of the
+request's body is read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from oneself.auth.caller import Caller
+from oneself.auth.guard import authenticate
+from oneself.auth.permissions import PREFIX
+from oneself.core.config import Config
+from oneself.core.disclosure import Reader
+from oneself.errors import Unauthenticated
+from oneself.service.organisations import Tenant
+from oneself.service.profiles import Actor
+
+from .decode import AnyRequest
+from .errors import NOT_ENABLED, forbidden, refused, unauthenticated
+
+if TYPE_CHECKING:
+    from oneself.service.services import Services
+
+FACE = "cds"
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A request that was let in: by whom, on which organisation, judged by which configuration."""
+
+    services: Services
+    tenant: Tenant
+    caller: Caller
+    config: Config
+
+    @property
+    def actor(self) -> Actor:
+        """The caller as the log names it."""
+        return Actor(face=FACE, application=self.caller.application, trust="server")
+
+    def reader(self, *, with_application_data: bool, applications: frozenset[str] | None) -> Reader:
+        """The caller as somebody who reads values."""
+        system = self.config.settings.system_applications
+        return Reader(
+            application=self.caller.application,
+            is_system=self.caller.application in system,
+            with_application_data=with_application_data,
+            applications=applications,
+        )
+
+
+async def open_door(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Guard of every organisation route; leaves the `Call` in the request's state."""
+    call = await _authenticated(connection)
+    permission = handler.opt["permission"]
+    if not call.caller.holds(PREFIX + permission):
+        raise forbidden()
+    if (gate := handler.opt.get("gate")) and not call.config.settings.cds_enabled:
+        raise refused("16001", gate.format(org=call.tenant.handle))
+    connection.scope["state"]["call"] = call
+
+
+def call_of(request: AnyRequest) -> Call:
+    """The call that the door left."""
+    call: Call = request.scope["state"]["call"]
+    return call
+
+
+def needs(permission: str, *, gate: str | None = NOT_ENABLED) -> dict[str, Any]:
+    """The `opt` of a route: its permission without the prefix, and what a closed gate says (None: no gate)."""
+    return {"permission": permission, "gate": gate}
+
+
+async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any]) -> Call:
+    services: Services = connection.app.state.services
+    tenant = await services.organisations.find(connection.path_params["org"])
+    if tenant is None:
+        raise unauthenticated()
+    try:
+        caller = await authenticate(connection.headers.get("authorization"), tenant)
+    except Unauthenticated:
+        raise unauthenticated() from None
+    config = await services.configurations.current(tenant.dataset_id)
+    return Call(services, tenant, caller, config)

@@ -1,0 +1,190 @@
+"""Bodies of the CDS wire, decoded by hand so that every refusal has the wire's own sentence (wire/cds §4).
+
+    content type → size → syntax → limits → outermost type → known fields → types of fields
+
+A body is either accepted whole or refused whole. JSON null stands for "absent" in a strict field. What is
+accepted can be stored: no NUL, no number that PostgreSQL or JSON readers would round silently or refuse.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+
+import msgspec
+from litestar import Request
+
+from .errors import UNPROCESSABLE, WireError, line, refused
+
+#: A profile of the largest organisations we know of is some tens of kilobytes.
+BODY_BYTES_MAX = 1024 * 1024
+#: Attributes are at most four levels deep (wire/cds §7); this leaves room and spares every stack.
+DEPTH_MAX = 32
+KEYS_MAX = 10_000
+INTEGER_MIN, INTEGER_MAX = -(2**63), 2**64 - 1
+
+AnyRequest: TypeAlias = Request[Any, Any, Any]
+Object: TypeAlias = dict[str, Any]
+
+# Every string of a JSON text, with the colon behind it if it is a key; possessive, so linear in time.
+_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"\s*+(:?)', re.DOTALL)
+# msgspec has one exception for all syntax errors and tells a cut-off text apart by this sentence only.
+_CUT_OFF = "Input data was truncated"
+
+
+class Body(msgspec.Struct, frozen=True):
+    """What a route expects: the subject named in sentences, the code of a refusal, the outermost type.
+
+    `fields`: a struct whose fields are the only ones accepted; None where unknown ones are ignored.
+    """
+
+    subject: str
+    code: str
+    fields: type[msgspec.Struct] | None = None
+    outermost: Literal["object", "array"] = "object"
+    shape: Literal["A", "B"] = "A"
+    plain_line: str | None = None
+
+    def refusal(self, sentence: str) -> WireError:
+        """The error that a body with this problem gets."""
+        if self.plain_line is not None:
+            return line(400, self.plain_line)
+        return refused(self.code, sentence, shape=self.shape)
+
+
+async def decode_object(request: AnyRequest, body: Body) -> Object:
+    """The JSON object in the request, as `body` wants it; raises WireError."""
+    document: Object = decode(await _read(request), body)
+    return document
+
+
+async def decode_array(request: AnyRequest, body: Body) -> list[Object]:
+    """The JSON array of objects in the request, as `body` wants it; raises WireError."""
+    documents: list[Object] = decode(await _read(request), body)
+    return documents
+
+
+def decode(raw: bytes, body: Body) -> Any:
+    """Parse `raw` and check it against `body`; raises WireError with the sentence of wire/cds §4."""
+    document = _parse(raw, body)
+    if not _storable(document, raw):
+        raise body.refusal(f"Invalid JSON payload for {body.subject}.")
+    _check_outermost(document, body)
+    if body.fields is not None:
+        for entry in document if body.outermost == "array" else (document,):
+            _check_fields(entry, body, body.fields)
+    return document
+
+
+async def _read(request: AnyRequest) -> bytes:
+    _check_media_type(request)
+    return await request.body()
+
+
+def _check_media_type(request: AnyRequest) -> None:
+    """JSON in UTF-8, uncompressed; a request without `Content-Type` is taken for that."""
+    given, parameters = request.content_type
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if given and given.lower() != "application/json":
+        raise refused(UNPROCESSABLE, "Content-Type must be application/json.", 415)
+    if parameters.get("charset", "utf-8").strip('"').lower() not in ("utf-8", "utf8"):
+        raise refused(UNPROCESSABLE, "JSON bodies must be encoded in UTF-8.", 415)
+    if encoding not in ("", "identity"):
+        sentence = "Content-Encoding is not supported; send the body uncompressed."
+        raise refused(UNPROCESSABLE, sentence, 415, headers={"Accept-Encoding": "identity"})
+
+
+def _parse(raw: bytes, body: Body) -> Any:
+    if not raw.strip():
+        raise body.refusal(f"Request body for {body.subject} is empty.")
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.ValidationError, RecursionError):  # absurd numbers, absurd nesting
+        raise body.refusal(f"Invalid JSON payload for {body.subject}.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        cut_off = " (unexpected end of input)" if str(error) == _CUT_OFF else ""
+        raise body.refusal(f"Malformed JSON in {body.subject} request body{cut_off}.") from None
+
+
+def _storable(document: Any, raw: bytes) -> bool:
+    """Within the limits of this module, without NUL and without a key twice in one object."""
+    level, keys = [document], 0
+    for _ in range(DEPTH_MAX + 1):
+        if not level:
+            return keys == _STRINGS.findall(raw).count(b":")
+        keys += sum(len(value) for value in level if isinstance(value, dict))
+        if keys > KEYS_MAX or not all(map(_storable_alone, level)):
+            return False
+        level = [child for value in level for child in _children(value)]
+    return False
+
+
+def _storable_alone(value: Any) -> bool:
+    match value:
+        case str():
+            return "\x00" not in value
+        case int():
+            return INTEGER_MIN <= value <= INTEGER_MAX
+        case dict():
+            return not any("\x00" in key for key in value)
+        case _:
+            return True
+
+
+def _children(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def _check_outermost(document: Any, body: Body) -> None:
+    if body.outermost == "object" and not isinstance(document, dict):
+        raise body.refusal(f"Invalid JSON type for {body.subject} request body.")
+    if body.outermost == "array":
+        if not isinstance(document, list):
+            raise body.refusal(f"Request body for {body.subject} must be a JSON array.")
+        if not all(isinstance(entry, dict) for entry in document):
+            raise body.refusal(f"Invalid JSON type for {body.subject} request body.")
+
+
+def _check_fields(document: Object, body: Body, fields: type[msgspec.Struct]) -> None:
+    expected = _expected(fields)
+    for name, value in document.items():
+        if name not in expected:
+            raise body.refusal(f'Unknown field "{name}" in {body.subject} request body.')
+        word, accepts = expected[name]
+        if value is not None and not accepts(value):
+            sentence = f"Invalid type for field '{name}'. Expected {word} in {body.subject} request body."
+            raise body.refusal(sentence)
+
+
+_Check: TypeAlias = Callable[[Any], bool]
+_KINDS: dict[type, tuple[str, _Check]] = {
+    str: ("string", lambda value: isinstance(value, str)),
+    bool: ("boolean", lambda value: isinstance(value, bool)),
+    dict: ("object", lambda value: isinstance(value, dict)),
+}
+_expected_of: dict[type[msgspec.Struct], dict[str, tuple[str, _Check]]] = {}
+
+
+def _expected(fields: type[msgspec.Struct]) -> dict[str, tuple[str, _Check]]:
+    """Field → (type in words, check), read from the struct's annotations."""
+    if fields not in _expected_of:
+        hints = get_type_hints(fields)
+        _expected_of[fields] = {name: _kind(hint) for name, hint in hints.items()}
+    return _expected_of[fields]
+
+
+def _kind(hint: Any) -> tuple[str, _Check]:
+    plain = next((part for part in get_args(hint) if part is not type(None)), hint) if _is_union(hint) else hint
+    if get_origin(plain) is list:
+        word, accepts = _kind(get_args(plain)[0])
+        return f"array of {word}s", lambda value: isinstance(value, list) and all(map(accepts, value))
+    if isinstance(plain, type) and issubclass(plain, msgspec.Struct):
+        return _KINDS[dict]
+    return _KINDS[get_origin(plain) or plain]
+
+
+def _is_union(hint: Any) -> bool:
+    return type(None) in get_args(hint)

@@ -1,0 +1,107 @@
+"""The errors of the CDS wire: codes, their titles and the shapes they are sent in (wire/cds §4).
+
+    WireError(status, document)
+      shape A   {"code", "message", "description"}                    nearly everything
+      shape B   {"error_code", "error_message", "error_description"}  schema scopes and undecodable definitions
+      a line    text/plain                                            a few places that §4 names
+
+A code is written without its prefix: `refused("11011", …)`. Nothing here decides; it names.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+MESSAGES = {
+    "10001": "Invalid request.",
+    "10002": "Unauthorized",
+    "10003": "Forbidden",
+    "11001": "Profile not found.",
+    "11002": "Profile addition failed.",
+    "11003": "Fetching profile(s) failed.",
+    "11010": "Filtering profiles failed.",
+    "11011": "Profile update failed.",
+    "11012": "Profile deletion failed.",
+    "13001": "Invalid request payload.",
+    "13002": "Invalid attribute.",
+    "13003": "Schema attribute already exists.",
+    "13004": "Attribute not found.",
+    "13005": "Invalid application identifier.",
+    "13006": "Attribute add/update not supported.",
+    "15102": "Invalid schema filter.",
+    "15104": "Attribute deletion failed.",
+    "16001": "Not enabled.",
+    "16002": "Invalid request payload for updating admin configuration.",
+}
+#: Not of the wire's list: an answer that the request itself prevents (409, 412, 415, 422, 503).
+UNPROCESSABLE = "10001"
+
+UNAUTHENTICATED = "Missing or invalid Authorization header"
+NO_PERMISSION = "Do not have permission to perform this operation"
+NOT_ENABLED = "Customer data service is not enabled for the organization"
+PROFILE_UNKNOWN = "No user profile record found for the given profile_id"
+
+
+class ErrorDocument(msgspec.Struct, frozen=True):
+    """Shape A."""
+
+    code: str
+    message: str
+    description: str
+
+
+class SchemaErrorDocument(msgspec.Struct, frozen=True):
+    """Shape B."""
+
+    error_code: str
+    error_message: str
+    error_description: str
+
+
+class FailureDocument(msgspec.Struct, frozen=True):
+    """A failure of ours (500)."""
+
+    error: str = "Internal server error"
+
+
+class WireError(Exception):
+    """An answer that is not a success. `document`: shape A, shape B, or one line of text."""
+
+    def __init__(
+        self,
+        status: int,
+        document: ErrorDocument | SchemaErrorDocument | str,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(document)
+        self.status = status
+        self.document = document
+        self.headers = headers or {}
+
+
+def refused(
+    code: str, description: str, status: int = 400, *, shape: str = "A", headers: dict[str, str] | None = None
+) -> WireError:
+    """The error `CDS-<code>` in shape A or B."""
+    kind = SchemaErrorDocument if shape == "B" else ErrorDocument
+    return WireError(status, kind(f"CDS-{code}", MESSAGES[code], description), headers)
+
+
+def line(status: int, text: str) -> WireError:
+    """An error that is one line of plain text."""
+    return WireError(status, text)
+
+
+def unauthenticated() -> WireError:
+    """401: the caller is nobody we know (wire/cds §2)."""
+    return refused("10002", UNAUTHENTICATED, 401, headers={"WWW-Authenticate": "Bearer"})
+
+
+def forbidden(description: str = NO_PERMISSION) -> WireError:
+    """403: a known caller without the permission (wire/cds §2)."""
+    return refused("10003", description, 403)
+
+
+def profile_unknown(description: str = PROFILE_UNKNOWN) -> WireError:
+    """404: no such profile in this organisation."""
+    return refused("11001", description, 404)

@@ -1,0 +1,90 @@
+"""Filters and attribute selections of the profile list, read from the query (wire/cds §5.2).
+
+    filter = field op value [ and field op value … ]        repeatable; all must hold
+    field  = user_id | profile_id | identity_attributes.K | traits.K | application_data.[app.]K
+    op     = eq | co | sw
+
+Reading only: what a field means is looked up in `service.listing`, what matches is found by the database.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from oneself.service.listing import OPERATORS, Condition
+
+from .wire import APPLICATION, SCOPES
+
+CORE_FIELDS = ("user_id", "profile_id")
+_KEY = re.compile(r"[a-zA-Z0-9._-]+")
+
+
+class InvalidFilter(ValueError):
+    """A filter that says nothing; `str(error)` is the wire's sentence."""
+
+
+def decode_filters(texts: Iterable[str]) -> tuple[Condition, ...]:
+    """The conditions in all `filter` parameters; raises InvalidFilter."""
+    return tuple(_condition(part) for text in texts for part in text.split(" and "))
+
+
+def _condition(text: str) -> Condition:
+    parts = text.strip().split(None, 2)
+    if len(parts) != len(("field", "operator", "value")):
+        raise InvalidFilter("Invalid filter format when filtering profiles.")
+    field, operator, value = parts
+    for known in OPERATORS:
+        if operator == known:
+            return Condition(_field(field), known, value)
+    raise InvalidFilter(f"Unsupported operator: {operator}")
+
+
+def _field(field: str) -> str:
+    scope, dot, key = field.partition(".")
+    if field in CORE_FIELDS or (scope in SCOPES and dot and _is_key(key)):
+        return field
+    raise InvalidFilter(f"Invalid filter key: {field}")
+
+
+def _is_key(key: str) -> bool:
+    return _KEY.fullmatch(key) is not None and all(key.split("."))
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """Which attributes an item of the list shows: scope → first-level keys, None for all of them."""
+
+    keys: dict[str, frozenset[str] | None] = {}
+
+    def of(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The selected part of profile values."""
+        chosen = {scope: self._chosen(scope, values.get(scope, {})) for scope in self.keys}
+        return {scope: part for scope, part in chosen.items() if part}
+
+    def _chosen(self, scope: str, section: dict[str, Any]) -> dict[str, Any]:
+        keys = self.keys[scope]
+        if keys is None:
+            return section
+        if scope != APPLICATION:
+            return _only(section, keys)
+        buckets = {application: _only(bucket, keys) for application, bucket in section.items()}
+        return {application: bucket for application, bucket in buckets.items() if bucket}
+
+
+def decode_attributes(texts: Iterable[str]) -> Selection:
+    """The selection in all `attributes` parameters; what names no scope is ignored."""
+    keys: dict[str, frozenset[str] | None] = {}
+    for name in (part.strip() for text in texts for part in text.split(",")):
+        scope, dot, key = name.partition(".")
+        if scope not in SCOPES or (dot and not key):
+            continue
+        known = keys.get(scope, frozenset())
+        keys[scope] = None if not dot or known is None else known | {key}
+    return Selection(keys)
+
+
+def _only(section: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if key in keys}

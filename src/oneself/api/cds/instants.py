@@ -1,0 +1,22 @@
+"""Instants of this wire: RFC 3339, UTC, six digits of a second (wire/cds §1). Inside they are µs since 1970."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def rfc3339(instant: int) -> str:
+    """`2026-06-05T03:38:04.834627Z` for an instant in µs."""
+    return (_EPOCH + timedelta(microseconds=instant)).isoformat(timespec="microseconds") + "Z"
+
+
+def instant_of(text: str) -> int | None:
+    """The instant in µs that an RFC 3339 text with an offset names; None if it names none."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment.astimezone(UTC).replace(tzinfo=None) - _EPOCH) // _MICROSECOND if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
