@@ -1,0 +1,120 @@
+"""Identifiers: what can name a person or a browser, and how two spellings become one value.
+
+Here: namespaces, normalisation (DESIGN §4.1), values that identify nobody. Not here: who holds an
+identifier (`fold`), what follows from two profiles holding it (`resolve`).
+"""
+
+import re
+import unicodedata
+from typing import Literal
+
+import msgspec
+import phonenumbers
+
+ANONYMOUS_ID = "anonymous_id"
+TRACKER = "tracker"
+USER_ID = "user_id"
+
+#: Namespaces that name a browser; they point at a profile and can move (DESIGN §4.2).
+DEVICE_NAMESPACES = frozenset({ANONYMOUS_ID, TRACKER})
+
+#: Longer values are no identifiers: an index entry has to fit a PostgreSQL page many times over.
+IDENTIFIER_CHARS_MAX = 512
+
+#: What programs and people write where a value is missing, and values that many people share. A merge on one
+#: of them would join strangers, so they identify nobody in any namespace. Compared case-folded.
+SHARED_BY_STRANGERS = frozenset(
+    """
+    null nil none nan undefined void n/a na unknown missing unset empty
+    true false 0 -1 {} [] [object]
+    anonymous anon guest id distinctid distinct_id not_authenticated
+    email e-mail username noreply@example.com test@test.com test@example.com a@a.com none@none.com
+    00000000-0000-0000-0000-000000000000 ffffffff-ffff-ffff-ffff-ffffffffffff
+    """.split()
+) | {"[object object]", "not applicable"}
+
+_REPEATED_CHARACTER = re.compile(r"^([0x.\-_*#?])\1+$")
+_EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s.]+$")
+
+
+class Identifier(msgspec.Struct, frozen=True, order=True):
+    """One value in one namespace, e.g. (`user_id`, `u-1001`)."""
+
+    namespace: str
+    value: str
+
+    @property
+    def is_device(self) -> bool:
+        """True if it names a browser rather than a person."""
+        return self.namespace in DEVICE_NAMESPACES
+
+
+class Namespace(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How the values of one namespace are read and how far they are trusted.
+
+    `priority`: lower goes first among the reasons of one observation; identity types share 1000.
+    `reason`: what a merge caused by it is recorded as (DESIGN §4.9). `values_max`: values per profile.
+    """
+
+    reason: str
+    priority: int = 1000
+    kind: Literal["text", "email", "phone"] = "text"
+    case_sensitive: bool = False
+    trusted_only: bool = False
+    conflict_blocks_merge: bool = False
+    blocked_values: frozenset[str] = frozenset()
+    blocked_patterns: tuple[str, ...] = ()
+    values_max: int = 100
+
+
+USER_ID_NAMESPACE = Namespace(
+    reason="system:user_id_match", priority=-1, case_sensitive=True, trusted_only=True, values_max=1
+)
+DEVICE_NAMESPACE = Namespace(reason="anonymous", priority=2000, case_sensitive=True)
+
+
+class Dropped(msgspec.Struct, frozen=True):
+    """An identifier that was not used. `code` says why: `empty`, `too_long`, `malformed`,
+    `blocked_value`, `unknown_namespace`, `untrusted_evidence` or `limit_exceeded`."""
+
+    namespace: str
+    code: str
+
+
+def normalise(identifier: Identifier, namespace: Namespace) -> Identifier | Dropped:
+    """The one spelling of an identifier, or why it identifies nobody (DESIGN §4.1)."""
+    text = unicodedata.normalize("NFC", identifier.value.strip())
+    if not text:
+        return Dropped(identifier.namespace, "empty")
+    if len(text) > IDENTIFIER_CHARS_MAX:
+        return Dropped(identifier.namespace, "too_long")
+    if not namespace.case_sensitive:
+        text = unicodedata.normalize("NFC", text.casefold())
+    if namespace.kind == "email" and not _EMAIL.match(text):
+        return Dropped(identifier.namespace, "malformed")
+    if namespace.kind == "phone":
+        text = _e164(text)
+    if is_blocked(text, namespace):
+        return Dropped(identifier.namespace, "blocked_value")
+    return Identifier(identifier.namespace, text)
+
+
+def is_blocked(text: str, namespace: Namespace) -> bool:
+    """True if the value is on the default list, or on the organisation's list or patterns."""
+    folded = text.casefold()
+    return (
+        folded in SHARED_BY_STRANGERS
+        or _REPEATED_CHARACTER.match(folded) is not None
+        or text in namespace.blocked_values
+        or folded in namespace.blocked_values
+        or any(re.fullmatch(pattern, text, re.IGNORECASE) for pattern in namespace.blocked_patterns)
+    )
+
+
+def _e164(text: str) -> str:
+    """+E.164 where the number says its country, else the text as it was typed."""
+    try:
+        number = phonenumbers.parse(text, None)
+    except phonenumbers.NumberParseException:
+        return text
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)

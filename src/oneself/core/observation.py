@@ -1,0 +1,42 @@
+"""An observation: one thing that happened, as every face hands it to the write path (DESIGN §2).
+
+The log keeps it as it is; the fold reads nothing else. Ids and instants are drawn outside and carried here.
+"""
+
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.identifier import Identifier
+
+Kind = Literal["event", "write", "sign_in", "sign_out", "claims", "configure", "erase"]
+Trust = Literal["server", "browser"]
+Authority = Literal["application", "identity_server"]
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What happened, who says so, and what it says.
+
+    `occurred_at`: µs since 1970, None = when it is recorded. `identifiers`: as sent, not normalised.
+    `profile_id`: the profile it addresses. `creates`: it always makes a profile, which may be absorbed at
+    once (wire/cds §5.1). `new_profile_id`: the id of the profile that it makes, if it makes one.
+    `values`: a patch in the three scopes, None unsets. `authority`: by whose right values are written; the
+    identity server's that do not fit are skipped, an application's are refused (wire/cds §8, §12).
+    """
+
+    observation_id: UUID
+    new_profile_id: UUID
+    kind: Kind
+    face: str
+    trust: Trust = "server"
+    application: str | None = None
+    occurred_at: int | None = None
+    identifiers: tuple[Identifier, ...] = ()
+    profile_id: UUID | None = None
+    creates: bool = False
+    values: dict[str, Any] = {}
+    authority: Authority = "application"
+    event_id: str | None = None
+    name: str | None = None
+    body: Any = None

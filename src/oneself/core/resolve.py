@@ -1,0 +1,322 @@
+"""Who is this? One observation against the working set: a plan, or why it is not accepted (DESIGN §4).
+
+Pure and total: it reads, it decides, it changes nothing. The order of the questions is the order of the law:
+evidence, candidates, whose user, refusals, survivor, what follows.
+"""
+
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.config import Config
+from oneself.core.identifier import USER_ID, Dropped, Identifier, normalise
+from oneself.core.observation import Observation
+from oneself.core.plan import Merge, Plan, Refusal, Rejection
+from oneself.core.profile import Profile
+from oneself.core.state import State
+from oneself.core.values import EMPTY
+
+#: Where a candidate stands in the order of reasons when no identifier led to it: before every rule.
+ADDRESSED_PRIORITY = -2
+
+_NEVER_OLDER = 2**62
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """The identifiers of an observation that count, and those that do not."""
+
+    persons: tuple[Identifier, ...]
+    devices: tuple[Identifier, ...]
+    dropped: tuple[Dropped, ...]
+
+    @property
+    def user_id(self) -> str | None:
+        """The user that the observation names."""
+        return next((i.value for i in self.persons if i.namespace == USER_ID), None)
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A profile that may be the person. `via`: the identifier that led to it first, by `priority`."""
+
+    profile: Profile
+    via: Identifier | None = None
+    priority: int = ADDRESSED_PRIORITY
+    required: bool = False
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Which candidates are one person, best first, and which must not be."""
+
+    accepted: tuple[Candidate, ...]
+    refused: tuple[tuple[Candidate, Refusal], ...]
+
+
+def weigh(observation: Observation, config: Config) -> Evidence:
+    """The evidence of an observation: normalised, blocked and untrusted values dropped (DESIGN §4.1, §8)."""
+    persons: dict[Identifier, None] = {}
+    devices: dict[Identifier, None] = {}
+    dropped: dict[Dropped, None] = {}
+    for raw in observation.identifiers:
+        namespace = config.namespace(raw.namespace)
+        if namespace is None:
+            dropped[Dropped(raw.namespace, "unknown_namespace")] = None
+        elif namespace.trusted_only and observation.trust != "server":
+            dropped[Dropped(raw.namespace, "untrusted_evidence")] = None
+        elif isinstance(outcome := normalise(raw, namespace), Dropped):
+            dropped[outcome] = None
+        else:
+            (devices if outcome.is_device else persons)[outcome] = None
+    return Evidence(tuple(persons), tuple(devices), tuple(dropped))
+
+
+def resolve(state: State, observation: Observation, config: Config) -> Plan | Rejection:
+    """What the observation does to the working set."""
+    if observation.kind == "sign_out":
+        return _sign_out(state, observation, config)
+    evidence = weigh(observation, config)
+    addressed = _addressed(state, observation)
+    if isinstance(addressed, Rejection):
+        return addressed
+    if addressed and addressed.user_id and evidence.user_id not in (None, addressed.user_id):
+        return Rejection("user_id_write_once", "user_id cannot be changed once it is set.")
+    candidates = _candidates(state, observation, evidence, addressed, config)
+    verdict = _judge(candidates, evidence, config)
+    return _plan(state, observation, evidence, verdict, config)
+
+
+def rank(profile: Profile) -> tuple[int, int, int, UUID]:
+    """The order of survivors, best first (DESIGN §4.4): identified, named, anonymous; then the most recently
+    active; then the older; then the smaller id."""
+    known = 0 if profile.is_identified else 2 if profile.is_anonymous else 1
+    return known, -profile.active_at, profile.created_at, profile.profile_id
+
+
+def _sign_out(state: State, observation: Observation, config: Config) -> Plan | Rejection:
+    """The browser keeps its user, unless the organisation detaches it (DESIGN §4.8)."""
+    evidence = weigh(observation, config)
+    for device in evidence.devices:
+        for _, profile in state.held(device):
+            if profile.user_id is not None and profile.user_id == evidence.user_id:
+                releases = evidence.devices if config.settings.detach_on_sign_out else ()
+                return Plan(
+                    profile_id=profile.profile_id, survivor_id=profile.profile_id, releases=releases
+                )
+    return Rejection("not_signed_in", "This browser does not belong to the user.")
+
+
+def _addressed(state: State, observation: Observation) -> Profile | None | Rejection:
+    if observation.profile_id is None:
+        return None
+    profile = state.survivor(observation.profile_id)
+    target = state.profiles.get(observation.profile_id)
+    if profile is None or target is None or target.erased:
+        return Rejection("profile_not_found", f"Profile {observation.profile_id} not found")
+    return profile
+
+
+def _candidates(
+    state: State, observation: Observation, evidence: Evidence, addressed: Profile | None, config: Config
+) -> dict[UUID, Candidate]:
+    """Every profile that may be this person (DESIGN §4.3), each under the reason that goes first."""
+    found: dict[UUID, Candidate] = {}
+
+    def add(candidate: Candidate) -> None:
+        present = found.get(candidate.profile.profile_id)
+        if present is None or candidate.priority < present.priority:
+            found[candidate.profile.profile_id] = candidate
+
+    if addressed is not None:
+        add(Candidate(addressed, required=True))
+    if observation.creates:
+        add(Candidate(_as_created(observation, evidence), required=True))
+    for identifier in evidence.persons:
+        held = state.held(identifier)
+        if held:
+            add(Candidate(held[0][1], identifier, _priority(identifier, config)))
+    for device in evidence.devices:
+        for _, profile in state.held(device):
+            if _device_points_at(profile, observation, evidence):
+                add(Candidate(profile, device, _priority(device, config)))
+    return found
+
+
+def _device_points_at(profile: Profile, observation: Observation, evidence: Evidence) -> bool:
+    """A browser's profile is this person if nothing else says who it is, if it is still anonymous, or if a
+    trusted sign-in names a user and it has none (wire/cds §12: a temporary profile takes the `user_id`)."""
+    if not evidence.persons and observation.profile_id is None and not observation.creates:
+        return True
+    return profile.is_anonymous or (evidence.user_id is not None and not profile.is_identified)
+
+
+def _as_created(observation: Observation, evidence: Evidence) -> Profile:
+    """The profile that an observation makes, as it ranks: as what it is created as, never active before."""
+    return Profile(
+        profile_id=observation.new_profile_id,
+        created_at=_NEVER_OLDER,
+        updated_at=0,
+        active_at=0,
+        seq=0,
+        primary_id="",
+        record=EMPTY,
+        user_id=evidence.user_id,
+        identities={i.namespace: (i.value,) for i in evidence.persons if i.namespace != USER_ID},
+    )
+
+
+def _priority(identifier: Identifier, config: Config) -> int:
+    namespace = config.namespace(identifier.namespace)
+    assert namespace is not None
+    return namespace.priority
+
+
+def _judge(candidates: dict[UUID, Candidate], evidence: Evidence, config: Config) -> Verdict:
+    """Refusals first, each candidate in the order of survivors (DESIGN §4.6)."""
+    ordered = sorted(candidates.values(), key=lambda c: (not c.required, *rank(c.profile)))
+    user_id = _whose(ordered, evidence)
+    accepted: list[Candidate] = []
+    refused: list[tuple[Candidate, Refusal]] = []
+    identities = _own_identities(evidence)
+    for candidate in ordered:
+        code = None if candidate.required else _refusal(candidate, user_id, accepted, identities, config)
+        if code is not None:
+            refused.append((candidate, code))
+            continue
+        accepted.append(candidate)
+        _unite(identities, candidate.profile.identities)
+    return Verdict(tuple(sorted(accepted, key=lambda c: rank(c.profile))), tuple(refused))
+
+
+def _whose(ordered: list[Candidate], evidence: Evidence) -> str | None:
+    """The user that this person is: the one named, else the one whose identifier goes first, else the one
+    whose profile ranks first."""
+    if evidence.user_id is not None:
+        return evidence.user_id
+    identified = [c for c in ordered if c.profile.is_identified]
+    best = min(identified, key=lambda c: (c.priority, *rank(c.profile)), default=None)
+    return best.profile.user_id if best else None
+
+
+def _refusal(
+    candidate: Candidate,
+    user_id: str | None,
+    accepted: list[Candidate],
+    identities: dict[str, set[str]],
+    config: Config,
+) -> Refusal | None:
+    """Why a candidate must not be joined to those accepted so far; None if it may."""
+    profile = candidate.profile
+    if profile.user_id is not None and profile.user_id != user_id:
+        return Refusal("different_user", profile.profile_id)
+    if len(accepted) > config.limits.profiles_per_merge_max:
+        return Refusal("limit_exceeded", profile.profile_id)
+    for name, values in profile.identities.items():
+        namespace = config.namespace(name)
+        held = identities.get(name)
+        if namespace is None or not held:
+            continue
+        if namespace.conflict_blocks_merge and held.isdisjoint(values):
+            return Refusal("conflicting_identity", profile.profile_id, name)
+        if accepted and len(held.union(values)) > namespace.values_max:
+            return Refusal("limit_exceeded", profile.profile_id, name)
+    return None
+
+
+def _own_identities(evidence: Evidence) -> dict[str, set[str]]:
+    identities: dict[str, set[str]] = {}
+    for identifier in evidence.persons:
+        identities.setdefault(identifier.namespace, set()).add(identifier.value)
+    return identities
+
+
+def _unite(identities: dict[str, set[str]], more: dict[str, tuple[str, ...]]) -> None:
+    for name, values in more.items():
+        identities.setdefault(name, set()).update(values)
+
+
+def _plan(
+    state: State, observation: Observation, evidence: Evidence, verdict: Verdict, config: Config
+) -> Plan:
+    created = observation.creates or not verdict.accepted
+    survivor = verdict.accepted[0] if verdict.accepted else Candidate(_as_created(observation, evidence))
+    survivor_id = survivor.profile.profile_id
+    profile_id = observation.new_profile_id if created else survivor_id
+    merges = tuple(_merge(c, survivor, config) for c in verdict.accepted[1:])
+    one = {survivor_id, *(merge.absorbed_id for merge in merges)}
+    claims, over_limit = _claims(state, evidence, survivor.profile, one, created, config)
+    devices, moved = _devices(state, evidence, one)
+    stamps = created or survivor.profile.user_id is None
+    known = survivor.profile.is_anonymous and not created and bool(claims or evidence.user_id)
+    return Plan(
+        profile_id=profile_id,
+        survivor_id=survivor_id,
+        creates=created,
+        promotes=known,
+        user_id=evidence.user_id if stamps else None,
+        merges=merges,
+        claims=claims,
+        devices=devices,
+        refusals=(*_refusals(verdict, evidence, moved), *over_limit),
+        dropped=evidence.dropped,
+    )
+
+
+def _merge(absorbed: Candidate, survivor: Candidate, config: Config) -> Merge:
+    """The merge and its reason: the identifier that led to the absorbed profile if it names a person, else
+    the one that led to the survivor."""
+    via = next((c.via for c in (absorbed, survivor) if c.via and not c.via.is_device), None)
+    via = via or absorbed.via or survivor.via
+    namespace = config.namespace(via.namespace) if via else None
+    return Merge(absorbed.profile.profile_id, namespace.reason if namespace else "manual", via)
+
+
+def _claims(
+    state: State, evidence: Evidence, survivor: Profile, one: set[UUID], created: bool, config: Config
+) -> tuple[tuple[Identifier, ...], tuple[Refusal, ...]]:
+    """The person identifiers that this person did not hold yet, and those beyond a limit."""
+    claims: list[Identifier] = []
+    refusals: list[Refusal] = []
+    for identifier in evidence.persons:
+        if any(profile.profile_id in one for _, profile in state.held(identifier)):
+            continue
+        namespace = config.namespace(identifier.namespace)
+        assert namespace is not None
+        present = 0 if created else len(survivor.identities.get(identifier.namespace, ()))
+        coming = sum(1 for claim in claims if claim.namespace == identifier.namespace)
+        if present + coming >= namespace.values_max:
+            refusals.append(Refusal("limit_exceeded", None, identifier.namespace))
+        else:
+            claims.append(identifier)
+    return tuple(claims), tuple(refusals)
+
+
+def _devices(
+    state: State, evidence: Evidence, one: set[UUID]
+) -> tuple[tuple[Identifier, ...], tuple[Profile, ...]]:
+    """The browsers that point at this person from now on, and the profiles they pointed at before."""
+    devices: list[Identifier] = []
+    moved: list[Profile] = []
+    for device in evidence.devices:
+        held = state.held(device)
+        if not any(profile.profile_id in one for _, profile in held):
+            devices.append(device)
+            moved.extend(profile for _, profile in held)
+    return tuple(devices), tuple(moved)
+
+
+def _refusals(verdict: Verdict, evidence: Evidence, moved: tuple[Profile, ...]) -> list[Refusal]:
+    """All that was indicated and does not happen: dropped evidence, refused candidates, and a browser of
+    somebody else that a user signed in on (DESIGN §4.8)."""
+    refusals = [
+        Refusal(drop.code, None, drop.namespace)
+        for drop in evidence.dropped
+        if drop.code in ("blocked_value", "untrusted_evidence")
+    ]
+    refusals += [refusal for _, refusal in verdict.refused]
+    named = {refusal.other_id for refusal in refusals}
+    if evidence.user_id is not None:
+        refusals += [
+            Refusal("different_user", profile.profile_id)
+            for profile in {p.profile_id: p for p in moved}.values()
+            if profile.user_id not in (None, evidence.user_id) and profile.profile_id not in named
+        ]
+    return refusals

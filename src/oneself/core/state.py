@@ -1,0 +1,106 @@
+"""The working set: the profiles and claims that some observations touch, and what has changed in them.
+
+`resolve` reads it, `fold` changes it. The service fills it with what a batch may touch and writes back
+`changes`; a rebuild or a test simply keeps all of it in one.
+"""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.identifier import Identifier
+from oneself.core.plan import Merge, Refusal
+from oneself.core.profile import Absorbed, Claim, Profile
+
+
+class Merged(msgspec.Struct, frozen=True):
+    """A merge that was carried out."""
+
+    merge: Merge
+    survivor_id: UUID
+    seq: int
+    observation_id: UUID
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A refusal that was recorded against `profile_id`."""
+
+    refusal: Refusal
+    profile_id: UUID
+    seq: int
+    observation_id: UUID
+
+
+class Changes:
+    """What has changed in a working set since it was filled."""
+
+    def __init__(self) -> None:
+        self.profiles: set[UUID] = set()
+        self.claimed: list[Claim] = []
+        self.released: list[tuple[Claim, int]] = []
+        self.merged: list[Merged] = []
+        self.refused: list[Refused] = []
+
+
+class State:
+    """Profiles by id and live claims by identifier, with the order in which they were made.
+
+    `members`: the profiles that each survivor stands for, in the order in which they joined it.
+    """
+
+    def __init__(
+        self,
+        profiles: Iterable[Profile] = (),
+        claims: Iterable[Claim] = (),
+        members: dict[UUID, tuple[Absorbed, ...]] | None = None,
+    ) -> None:
+        self.profiles = {profile.profile_id: profile for profile in profiles}
+        self.claims: dict[Identifier, tuple[Claim, ...]] = {}
+        for claim in claims:
+            self.claims[claim.identifier] = (*self.claims.get(claim.identifier, ()), claim)
+        self.members = members or {}
+        self.changes = Changes()
+
+    def survivor(self, profile_id: UUID) -> Profile | None:
+        """The profile that stands for a profile now; None if it is unknown or erased."""
+        profile = self.profiles.get(profile_id)
+        while profile is not None and profile.survivor_id is not None:
+            profile = self.profiles.get(profile.survivor_id)
+        return None if profile is None or profile.erased else profile
+
+    def held(self, identifier: Identifier) -> list[tuple[Claim, Profile]]:
+        """The live claims of an identifier, oldest first, each with the profile that stands behind it."""
+        claims = sorted(self.claims.get(identifier, ()), key=_age)
+        return [(claim, profile) for claim in claims if (profile := self.survivor(claim.profile_id))]
+
+    def put(self, profile: Profile) -> None:
+        """Make or change a profile."""
+        self.profiles[profile.profile_id] = profile
+        self.changes.profiles.add(profile.profile_id)
+
+    def claim(self, claim: Claim) -> None:
+        """Let a profile hold an identifier."""
+        self.claims[claim.identifier] = (*self.claims.get(claim.identifier, ()), claim)
+        self.changes.claimed.append(claim)
+
+    def release(self, claim: Claim, seq: int) -> None:
+        """End a claim at `seq`."""
+        self.claims[claim.identifier] = tuple(c for c in self.claims[claim.identifier] if c is not claim)
+        self.changes.released.append((claim, seq))
+
+    def absorb(self, merged: Merged) -> None:
+        """Record a merge, and whom the survivor stands for from now on."""
+        merge, survivor_id = merged.merge, merged.survivor_id
+        joined = Absorbed(merge.absorbed_id, merge.reason, merged.seq)
+        brought = self.members.pop(merge.absorbed_id, ())
+        self.members[survivor_id] = (*self.members.get(survivor_id, ()), joined, *brought)
+        self.changes.merged.append(merged)
+
+    def refuse(self, refused: Refused) -> None:
+        """Record a refusal."""
+        self.changes.refused.append(refused)
+
+
+def _age(claim: Claim) -> tuple[int, UUID]:
+    return claim.seq, claim.profile_id

@@ -1,0 +1,81 @@
+"""Configurations: what observations are judged by, one versioned value per dataset (DESIGN §7).
+
+Law of this module: a change is decided on the current version while no observation is judged, and is an
+observation itself: it goes to the log, and the next version to `config`, in one transaction.
+"""
+
+import uuid
+from collections.abc import Callable
+
+import msgspec
+
+from oneself.core.config import Config, ConfigChange, ConfigDocument, configure, from_document, to_document
+from oneself.store import rows
+from oneself.store.pool import Connection, Database, Queries
+
+_sql = Queries("config.sql")
+_log = Queries("log.sql")
+_documents = msgspec.json.Decoder(ConfigDocument)
+
+
+class Configurations:
+    """Finds and changes configurations, remembering the last version of each."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[int, Config] = {}
+
+    async def current(self, dataset_id: int) -> Config:
+        """The configuration as of now, in every process."""
+        version = await self._database.fetchval(_sql.find_version, dataset_id)
+        known = self._known.get(dataset_id)
+        if known is not None and known.version == version:
+            return known
+        async with self._database.connection() as connection:
+            return await self.load(connection, dataset_id)
+
+    def known(self, dataset_id: int) -> Config | None:
+        """The version last seen here, without asking."""
+        return self._known.get(dataset_id)
+
+    async def load(self, connection: Connection, dataset_id: int) -> Config:
+        """Read the configuration and remember it."""
+        document = await connection.fetchval(_sql.find_config, dataset_id)
+        config = Config() if document is None else from_document(_documents.decode(document))
+        self._known[dataset_id] = config
+        return config
+
+    async def change(
+        self, dataset_id: int, decide: Callable[[Config], ConfigChange | None], *, face: str = "cds"
+    ) -> Config:
+        """Change the configuration by what `decide` returns, given the current one; None changes nothing.
+
+        `decide` raises to refuse. Waits for the batches that are being judged; they are short.
+        """
+        async with self._database.transaction() as connection:
+            await connection.execute(_sql.lock_config, rows.config_hash(dataset_id))
+            config = await self.load(connection, dataset_id)
+            change = decide(config)
+            if change is None:
+                return config
+            seq = await connection.fetchval(_sql.find_change_seq, dataset_id)
+            changed = configure(config, change, seq)
+            await _record(connection, dataset_id, change, changed, face)
+        self._known[dataset_id] = changed
+        return changed
+
+
+async def _record(
+    connection: Connection, dataset_id: int, change: ConfigChange, changed: Config, face: str
+) -> None:
+    content = {"face": face, "change": msgspec.to_builtins(change)}
+    await connection.execute(
+        _log.put_change, dataset_id, changed.seq, uuid.uuid4(), changed.version, rows.encode_json(content)
+    )
+    await put(connection, dataset_id, changed)
+
+
+async def put(connection: Connection, dataset_id: int, config: Config) -> None:
+    """Write a configuration as the current one."""
+    document = rows.encode_json(to_document(config))
+    await connection.execute(_sql.put_config, dataset_id, config.version, config.seq, document)

@@ -1,0 +1,353 @@
+"""The one write path: every face hands its observations to `submit` (DESIGN §7).
+
+Law of this module: requests that arrive while a batch is in the database form the next one; a request is
+answered when its batch is durable, never before; a lone request does not wait. A lost race rolls the whole
+batch back and repeats it, bounded. Nothing is ever half applied.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import structlog
+
+from oneself.core.config import Config
+from oneself.core.fold import fold
+from oneself.core.observation import Observation
+from oneself.core.plan import Plan, Rejection
+from oneself.core.profile import Absorbed, Profile
+from oneself.core.resolve import weigh
+from oneself.core.state import State
+from oneself.errors import Contended, OneselfError, Unavailable
+from oneself.service import working_set
+from oneself.service.configuration import Configurations
+from oneself.service.working_set import Entry, Stored, Wanted
+from oneself.store.errors import constraint_of
+from oneself.store.pool import Connection, Database, Queries
+
+_sql = Queries("ingest.sql")
+_logger = structlog.get_logger("oneself.ingest")
+
+#: The tracking wire's own cap on one batch, and far below what locks of one transaction cost.
+OBSERVATIONS_PER_BATCH_MAX = 500
+#: Requests that wait for one dataset; beyond it the caller is told to come back.
+OBSERVATIONS_WAITING_MAX = 20_000
+#: A batch that lost this many races is given up with 503; with the delays below that is about a second.
+ATTEMPTS_MAX = 8
+RETRY_DELAY_MS = 4
+#: How long to ask a restarting server whether a commit that broke off had reached it.
+OUTCOME_ATTEMPTS_MAX = 20
+OUTCOME_DELAY_MS = 250
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A rendered answer, kept so that a repeat of the request gets it again."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+class Resolution(msgspec.Struct, frozen=True):
+    """What became of an observation.
+
+    `profile`: the one it addressed, made or was attached to; `survivor`: the one that stands for the person.
+    `absorbed`: whom the survivor stands for. `answer`: the kept answer of a keyed request. `repeated`: the
+    request or event had been answered before.
+    """
+
+    seq: int
+    profile: Profile
+    survivor: Profile
+    absorbed: tuple[Absorbed, ...]
+    config: Config
+    plan: Plan | None = None
+    answer: Answer | None = None
+    repeated: bool = False
+
+
+class Submission(msgspec.Struct, frozen=True):
+    """An observation on its way in, with what concerns the request rather than the person.
+
+    `idempotency_key`, `fingerprint`: a repeat with the same fingerprint gets the first answer, which `render`
+    made. `expected_version`: refuse unless the unified profile still has this `updated_at`.
+    """
+
+    observation: Observation
+    idempotency_key: str | None = None
+    fingerprint: str = ""
+    expected_version: int | None = None
+    render: Callable[[Resolution], Answer] | None = None
+
+    @property
+    def key(self) -> str | None:
+        """Under which the first answer is kept."""
+        if self.idempotency_key is not None:
+            return f"request:{self.observation.application or ''}:{self.idempotency_key}"
+        if self.observation.event_id is not None:
+            return f"event:{self.observation.event_id}"
+        return None
+
+
+class Rejected(OneselfError):
+    """An observation was not accepted; it left no trace. `rejection` says why."""
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(rejection.description)
+        self.rejection = rejection
+
+
+class KeyReused(OneselfError):
+    """An idempotency key came again with another request."""
+
+
+class _ConfigurationMoved(Exception):
+    """The batch was prepared with a configuration that is not the current one any more."""
+
+
+class _Waiting(msgspec.Struct, frozen=True, eq=False):
+    submission: Submission
+    outcome: asyncio.Future[Resolution]
+
+
+Outcome = Resolution | OneselfError
+
+
+class Ingest:
+    """Takes observations of any dataset; one lane per dataset commits them together."""
+
+    def __init__(self, database: Database, configurations: Configurations) -> None:
+        self._database = database
+        self._configurations = configurations
+        self._lanes: dict[int, _Lane] = {}
+
+    async def submit(self, dataset_id: int, submission: Submission) -> Resolution:
+        """What became of the observation, once that is durable.
+
+        Raises Rejected, KeyReused, Contended (try again) or Unavailable (the database is away).
+        """
+        lane = self._lanes.get(dataset_id)
+        if lane is None:
+            lane = self._lanes[dataset_id] = _Lane(dataset_id, self._database, self._configurations)
+        return await lane.submit(submission)
+
+    async def close(self) -> None:
+        """Wait until everything that was taken has been answered."""
+        await asyncio.gather(*(lane.idle() for lane in self._lanes.values()))
+
+
+class _Lane:
+    """The batches of one dataset, one after another."""
+
+    def __init__(self, dataset_id: int, database: Database, configurations: Configurations) -> None:
+        self._dataset_id = dataset_id
+        self._database = database
+        self._configurations = configurations
+        self._waiting: deque[_Waiting] = deque()
+        self._worker: asyncio.Task[None] | None = None
+
+    async def submit(self, submission: Submission) -> Resolution:
+        if len(self._waiting) >= OBSERVATIONS_WAITING_MAX:
+            raise Contended("Too many observations are waiting.")
+        outcome: asyncio.Future[Resolution] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(submission, outcome))
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._drain())
+        return await outcome
+
+    async def idle(self) -> None:
+        while self._worker is not None and not self._worker.done():
+            await asyncio.wait({self._worker})
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            size = min(len(self._waiting), OBSERVATIONS_PER_BATCH_MAX)
+            await self._answer([self._waiting.popleft() for _ in range(size)])
+
+    async def _answer(self, batch: list[_Waiting]) -> None:
+        """Commit a batch and tell everybody who waits for it."""
+        try:
+            outcomes = await self._commit([waiting.submission for waiting in batch])
+        except Exception as error:
+            if len(batch) > 1 and not isinstance(error, OneselfError):
+                # One observation brings a bug to light: the others must not suffer for it.
+                for waiting in batch:
+                    await self._answer([waiting])
+                return
+            outcomes = [error] * len(batch)
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            if waiting.outcome.done():
+                continue
+            if isinstance(outcome, Resolution):
+                waiting.outcome.set_result(outcome)
+            else:
+                waiting.outcome.set_exception(outcome)
+
+    async def _commit(self, submissions: list[Submission]) -> list[Outcome | Exception]:
+        """Bounded attempts at one batch."""
+        for attempt in range(ATTEMPTS_MAX):
+            try:
+                return await self._attempt(submissions)
+            except _ConfigurationMoved:
+                continue
+            except Contended as error:
+                lost: Exception = error
+            except asyncpg.UniqueViolationError as error:
+                # A race that no lock could see, e.g. two first sights of one user: the constraint saw it.
+                if constraint_of(error) is None:
+                    raise
+                lost = error
+            _logger.info("lost_race", dataset_id=self._dataset_id, attempt=attempt, cause=type(lost).__name__)
+            await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)  # noqa: S311
+        raise Contended("Too many others write about the same people.")
+
+    async def _attempt(self, submissions: list[Submission]) -> list[Outcome | Exception]:
+        config = self._configurations.known(self._dataset_id)
+        if config is None:
+            config = await self._configurations.current(self._dataset_id)
+        wanted = _wanted(submissions, config)
+        judged: _Judged | None = None
+        transaction = ""
+        try:
+            async with self._database.transaction() as connection:
+                header = await working_set.lock(connection, self._dataset_id, wanted)
+                transaction = header.transaction
+                if header.config_version != config.version:
+                    await self._configurations.load(connection, self._dataset_id)
+                    raise _ConfigurationMoved
+                state, answers = await working_set.gather(connection, self._dataset_id, wanted)
+                judged = _Judged(state, answers, config, header.now)
+                for submission in submissions:
+                    judged.add(submission)
+                await judged.save(connection, self._dataset_id)
+        except Unavailable:
+            if judged is None or not await self._was_committed(transaction):
+                raise
+        return judged.outcomes
+
+    async def _was_committed(self, transaction: str) -> bool:
+        """Whether a commit whose answer was lost had happened; raises Unavailable if nobody can tell."""
+        for _ in range(OUTCOME_ATTEMPTS_MAX):
+            try:
+                status = await self._database.fetchval(_sql.find_transaction, transaction)
+            except Unavailable:
+                status = "in progress"
+            if status != "in progress":
+                return bool(status == "committed")
+            await asyncio.sleep(OUTCOME_DELAY_MS / 1000)
+        raise Unavailable("The database broke off during a commit.")
+
+
+def _wanted(submissions: list[Submission], config: Config) -> Wanted:
+    """Everything that the batch may touch, normalised by this configuration."""
+    identifiers = set()
+    profile_ids = set()
+    for submission in submissions:
+        evidence = weigh(submission.observation, config)
+        identifiers.update(evidence.persons)
+        identifiers.update(evidence.devices)
+        if submission.observation.profile_id is not None:
+            profile_ids.add(submission.observation.profile_id)
+    keys = frozenset(s.key for s in submissions if s.key is not None)
+    members = any(s.observation.kind != "event" for s in submissions)
+    return Wanted(frozenset(identifiers), frozenset(profile_ids), keys, members)
+
+
+class _Judged:
+    """A batch while it is judged, one submission after another, in the order of arrival."""
+
+    def __init__(self, state: State, answers: dict[str, Stored], config: Config, now: int) -> None:
+        self.outcomes: list[Outcome | Exception] = []
+        self._state = state
+        self._answers = answers
+        self._config = config
+        self._entries: list[Entry] = []
+        self._new_answers: list[Stored] = []
+        # A hybrid logical clock: the instant, but later than everything that is touched.
+        seqs = [p.seq for p in state.profiles.values()]
+        self._seq = max(now, config.seq + 1, max(seqs, default=0) + 1)
+
+    def add(self, submission: Submission) -> None:
+        stored = self._answers.get(submission.key) if submission.key is not None else None
+        if stored is not None:
+            self.outcomes.append(self._repeat(submission, stored))
+        else:
+            self.outcomes.append(self._first(submission))
+
+    async def save(self, connection: Connection, dataset_id: int) -> None:
+        await working_set.save(connection, dataset_id, self._state, self._entries, self._new_answers)
+
+    def _repeat(self, submission: Submission, stored: Stored) -> Outcome:
+        if stored.fingerprint != submission.fingerprint:
+            return KeyReused("This Idempotency-Key was used for another request.")
+        survivor = self._state.survivor(stored.profile_id)
+        if survivor is None:
+            return Rejected(Rejection("profile_not_found", f"Profile {stored.profile_id} not found"))
+        answer = None
+        if stored.status is not None and stored.body is not None:
+            answer = Answer(stored.status, stored.headers, stored.body)
+        return self._resolution(stored.seq, stored.profile_id, survivor, answer=answer, repeated=True)
+
+    def _first(self, submission: Submission) -> Outcome:
+        observation = submission.observation
+        if self._is_stale(submission):
+            return Rejected(Rejection("stale", "The profile was changed in the meantime."))
+        seq = self._seq
+        plan = fold(self._state, observation, self._config, seq)
+        if isinstance(plan, Rejection):
+            return Rejected(plan)
+        self._seq += 1
+        self._entries.append(Entry(seq, observation, plan, self._config.version))
+        survivor = self._state.profiles[plan.survivor_id]
+        resolution = self._resolution(seq, observation.profile_id or plan.profile_id, survivor, plan=plan)
+        return self._kept(submission, resolution)
+
+    def _is_stale(self, submission: Submission) -> bool:
+        addressed = submission.observation.profile_id
+        if submission.expected_version is None or addressed is None:
+            return False
+        survivor = self._state.survivor(addressed)
+        return survivor is not None and survivor.updated_at != submission.expected_version
+
+    def _kept(self, submission: Submission, resolution: Resolution) -> Resolution:
+        """Keep the answer, so that a repeat gets it."""
+        if submission.key is None:
+            return resolution
+        answer = submission.render(resolution) if submission.render else None
+        stored = Stored(
+            key=submission.key,
+            seq=resolution.seq,
+            profile_id=resolution.profile.profile_id,
+            fingerprint=submission.fingerprint,
+            status=answer.status if answer else None,
+            headers=answer.headers if answer else (),
+            body=answer.body if answer else None,
+        )
+        self._answers[stored.key] = stored
+        self._new_answers.append(stored)
+        return msgspec.structs.replace(resolution, answer=answer)
+
+    def _resolution(
+        self,
+        seq: int,
+        profile_id: UUID,
+        survivor: Profile,
+        *,
+        plan: Plan | None = None,
+        answer: Answer | None = None,
+        repeated: bool = False,
+    ) -> Resolution:
+        return Resolution(
+            seq=seq,
+            profile=self._state.profiles[profile_id],
+            survivor=survivor,
+            absorbed=self._state.members.get(survivor.profile_id, ()),
+            config=self._config,
+            plan=plan,
+            answer=answer,
+            repeated=repeated,
+        )

@@ -1,0 +1,242 @@
+"""One transaction's working set: gathered from PostgreSQL, folded by the core, written back.
+
+Law of this module: a fixed number of statements, whatever the size of the batch (DESIGN §7), always on the
+connection it is given; which tables that means is the connection's business (`verify` shadows them).
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.identifier import Identifier
+from oneself.core.observation import Observation
+from oneself.core.plan import Plan
+from oneself.core.profile import Claim, Profile
+from oneself.core.state import State
+from oneself.errors import Contended
+from oneself.store import rows
+from oneself.store.pool import Queries
+
+if TYPE_CHECKING:
+    from oneself.store.pool import Connection
+
+_sql = Queries("ingest.sql")
+
+#: Reading what identifiers point at and locking it is repeated while another transaction moves it.
+GATHER_ROUNDS_MAX = 4
+
+
+class Header(msgspec.Struct, frozen=True):
+    """When a transaction judges (µs), its own name for `pg_xact_status`, and by which configuration."""
+
+    now: int
+    transaction: str
+    config_version: int
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What a batch may touch: normalised identifiers, addressed profiles, and request keys.
+
+    `members`: also whom the survivors stand for, because an answer shows it."""
+
+    identifiers: frozenset[Identifier]
+    profile_ids: frozenset[UUID]
+    keys: frozenset[str] = frozenset()
+    members: bool = False
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """The first answer to a request or event (DESIGN §7)."""
+
+    key: str
+    seq: int
+    profile_id: UUID
+    fingerprint: str
+    status: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One row of the log."""
+
+    seq: int
+    observation: Observation
+    plan: Plan
+    config_version: int
+
+
+async def lock(connection: "Connection", dataset_id: int, wanted: Wanted) -> Header:
+    """Take every identifier and key in one sorted order, then look at the clock."""
+    names = {rows.lock_hash(dataset_id, i.namespace, i.value) for i in wanted.identifiers}
+    names |= {rows.lock_hash(dataset_id, "key", key) for key in wanted.keys}
+    await connection.execute(_sql.lock_identifiers, rows.config_hash(dataset_id), sorted(names))
+    return await find_header(connection, dataset_id)
+
+
+async def find_header(connection: "Connection", dataset_id: int) -> Header:
+    """The clock and the version of the configuration, as this transaction sees them."""
+    row = await connection.fetchrow(_sql.find_header, dataset_id)
+    assert row is not None
+    return Header(**dict(row))
+
+
+async def gather(
+    connection: "Connection", dataset_id: int, wanted: Wanted
+) -> tuple[State, dict[str, Stored]]:
+    """The profiles and claims that the batch may touch, locked, and the answers already given.
+
+    Raises Contended when others keep moving what is being gathered.
+    """
+    answers = await _answers(connection, dataset_id, wanted.keys)
+    addressed = wanted.profile_ids | {stored.profile_id for stored in answers.values()}
+    for _ in range(GATHER_ROUNDS_MAX):
+        leaves = await _profiles(connection, _sql.find_profiles, dataset_id, addressed)
+        claims, seen = await _claims(connection, dataset_id, wanted.identifiers)
+        survivors = set(seen) | {leaf.survivor_id or leaf.profile_id for leaf in leaves}
+        locked = await _profiles(connection, _sql.lock_profiles, dataset_id, survivors)
+        if _settled(locked, seen, survivors):
+            members = await _members(connection, dataset_id, survivors) if wanted.members else {}
+            return _state(leaves, locked, claims, seen, members), answers
+    raise Contended("Others keep changing the same profiles.")
+
+
+def _settled(locked: list[Profile], seen: dict[UUID, tuple[int, list[Claim]]], wanted: set[UUID]) -> bool:
+    """True if nothing moved between reading what identifiers point at and locking it."""
+    if len(locked) != len(wanted):
+        return False
+    return all(
+        not profile.is_absorbed and seen.get(profile.profile_id, (profile.seq, []))[0] == profile.seq
+        for profile in locked
+    )
+
+
+def _state(
+    leaves: list[Profile],
+    locked: list[Profile],
+    claims: list[Claim],
+    seen: dict[UUID, tuple[int, list[Claim]]],
+    members: dict[UUID, Any],
+) -> State:
+    """The working set. A claim's own profile, when absorbed and not addressed, is known by its pointer."""
+    present = {profile.profile_id: profile for profile in (*leaves, *locked)}
+    pointers = [
+        msgspec.structs.replace(
+            present[survivor_id], profile_id=claim.profile_id, survivor_id=survivor_id, reason="pointer"
+        )
+        for survivor_id, (_, held) in seen.items()
+        for claim in held
+        if claim.profile_id not in present
+    ]
+    return State((*pointers, *present.values()), claims, members)
+
+
+async def _answers(connection: "Connection", dataset_id: int, keys: Iterable[str]) -> dict[str, Stored]:
+    wanted = sorted(keys)
+    found = await connection.fetch(_sql.find_answers, dataset_id, wanted) if wanted else []
+    return {
+        row["key"]: Stored(
+            key=row["key"],
+            seq=row["seq"],
+            profile_id=row["profile_id"],
+            fingerprint=row["fingerprint"],
+            status=row["status"],
+            headers=tuple((name, value) for name, value in row["headers"] or ()),
+            body=row["body"],
+        )
+        for row in found
+    }
+
+
+async def _profiles(
+    connection: "Connection", sql: str, dataset_id: int, profile_ids: Iterable[UUID]
+) -> list[Profile]:
+    wanted = sorted(profile_ids)
+    return [rows.read_profile(row) for row in await connection.fetch(sql, dataset_id, wanted)] if wanted else []
+
+
+async def _claims(
+    connection: "Connection", dataset_id: int, identifiers: Iterable[Identifier]
+) -> tuple[list[Claim], dict[UUID, tuple[int, list[Claim]]]]:
+    """The live claims, and the same by survivor with the seq that it had."""
+    wanted = sorted(identifiers)
+    if not wanted:
+        return [], {}
+    found = await connection.fetch(
+        _sql.find_claims, dataset_id, [i.namespace for i in wanted], [i.value for i in wanted]
+    )
+    seen: dict[UUID, tuple[int, list[Claim]]] = {}
+    claims = []
+    for row in found:
+        claims.append(claim := rows.read_claim(row))
+        seen.setdefault(row["survivor_id"], (row["survivor_seq"], []))[1].append(claim)
+    return claims, seen
+
+
+async def _members(connection: "Connection", dataset_id: int, survivors: Iterable[UUID]) -> dict[UUID, Any]:
+    return rows.read_members(await connection.fetch(_sql.find_members, dataset_id, sorted(survivors)))
+
+
+async def save(
+    connection: "Connection",
+    dataset_id: int,
+    state: State,
+    entries: list[Entry] | None = None,
+    answers: list[Stored] | None = None,
+) -> None:
+    """Write what has changed; `entries` go to the log, `answers` wait for a repeat."""
+    changes = state.changes
+    merged = changes.merged
+    profiles = [_flat(state, profile_id) for profile_id in changes.profiles]
+    moved = [(m.merge.absorbed_id, _survivor_id(state, m.merge.absorbed_id)) for m in merged]
+    for sql, columns in (
+        (_sql.put_log, _log_columns(entries or [])),
+        (_sql.put_survivors, rows.columns(2, moved)),
+        (_sql.put_profiles, rows.profile_columns(profiles)),
+        (_sql.put_claims, rows.claim_columns(changes.claimed)),
+        (_sql.put_releases, rows.release_columns(changes.released)),
+        (_sql.put_merges, rows.merge_columns(merged)),
+        (_sql.put_refusals, rows.refusal_columns(changes.refused)),
+        (_sql.put_answers, _answer_columns(answers or [])),
+    ):
+        if columns[0]:
+            await connection.execute(sql, dataset_id, *columns)
+
+
+def _survivor_id(state: State, profile_id: UUID) -> UUID:
+    survivor = state.survivor(profile_id)
+    assert survivor is not None, "a profile is absorbed into one that lives"
+    return survivor.profile_id
+
+
+def _flat(state: State, profile_id: UUID) -> Profile:
+    """The profile, pointing straight at the one that stands for it at the end of the batch."""
+    profile = state.profiles[profile_id]
+    if profile.survivor_id is None:
+        return profile
+    return msgspec.structs.replace(profile, survivor_id=_survivor_id(state, profile_id))
+
+
+def _log_columns(entries: list[Entry]) -> rows.Columns:
+    return rows.columns(8, (_log_row(entry) for entry in entries))
+
+
+def _log_row(entry: Entry) -> tuple[object, ...]:
+    observation, plan = entry.observation, entry.plan
+    return (
+        entry.seq, observation.observation_id, plan.profile_id, observation.kind, observation.name,
+        entry.config_version, rows.encode_json(observation),
+        None if plan.only_attaches else rows.encode_json(plan),
+    )  # fmt: skip
+
+
+def _answer_columns(answers: list[Stored]) -> rows.Columns:
+    return rows.columns(
+        7,
+        (
+            (a.key, a.seq, a.profile_id, a.fingerprint, a.status, rows.encode_json(a.headers), a.body)
+            for a in answers
+        ),
+    )

@@ -1,0 +1,125 @@
+"""Between core values and rows: what a column holds, and nothing about why.
+
+Rows travel as columns (one array each), so that one statement serves every batch size.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.identifier import Identifier
+from oneself.core.profile import Absorbed, Claim, Profile
+from oneself.core.state import Merged, Refused
+from oneself.core.values import Record, Source
+
+Columns = list[list[Any]]
+
+_provenance = msgspec.json.Decoder(dict[str, tuple[Source, ...]])
+_identities = msgspec.json.Decoder(dict[str, tuple[str, ...]])
+_encode = msgspec.json.Encoder().encode
+
+
+def encode_json(value: object) -> str:
+    """JSON text for a jsonb column."""
+    return _encode(value).decode()
+
+
+def lock_hash(dataset_id: int, *parts: str) -> int:
+    """The 64-bit key under which one thing of a dataset is locked."""
+    text = "\x1f".join((str(dataset_id), *parts)).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big", signed=True)
+
+
+def config_hash(dataset_id: int) -> int:
+    """The key under which a dataset's configuration is locked."""
+    return lock_hash(dataset_id, "config")
+
+
+def read_profile(row: Mapping[str, Any]) -> Profile:
+    """A profile from a row of `find_profiles` and its like."""
+    return Profile(
+        profile_id=row["profile_id"],
+        survivor_id=row["survivor_id"],
+        reason=row["reason"],
+        primary_id=row["primary_id"],
+        user_id=row["user_id"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        active_at=row["active_at"],
+        seq=row["seq"],
+        erased=row["erased"],
+        record=Record(msgspec.json.decode(row["record_values"]), _provenance.decode(row["provenance"])),
+        identities=_identities.decode(row["identities"]),
+    )
+
+
+def read_claim(row: Mapping[str, Any]) -> Claim:
+    """A claim from a row of `find_claims`."""
+    return Claim(Identifier(row["namespace"], row["value"]), row["profile_id"], row["seq"], row["trust"])
+
+
+def read_members(rows: Iterable[Mapping[str, Any]]) -> dict[UUID, tuple[Absorbed, ...]]:
+    """Survivor → absorbed profiles, from rows of `find_members`."""
+    members: dict[UUID, tuple[Absorbed, ...]] = {}
+    for row in rows:
+        absorbed = Absorbed(row["profile_id"], row["reason"], row["seq"])
+        members[row["survivor_id"]] = (*members.get(row["survivor_id"], ()), absorbed)
+    return members
+
+
+def profile_columns(profiles: Sequence[Profile]) -> Columns:
+    """Columns for `put_profiles`: absorbed profiles first, so that no user ever stands twice."""
+    ordered = sorted(profiles, key=lambda p: (p.survivor_id is None, p.profile_id))
+    return columns(13, (_profile_row(profile) for profile in ordered))
+
+
+def _profile_row(p: Profile) -> tuple[object, ...]:
+    return (
+        p.profile_id, p.survivor_id, p.reason, p.primary_id, p.user_id, p.created_at, p.updated_at,
+        p.active_at, p.seq, p.erased, encode_json(p.record.values), encode_json(p.record.provenance),
+        encode_json(p.identities),
+    )  # fmt: skip
+
+
+def claim_columns(claims: Iterable[Claim]) -> Columns:
+    """Columns for `put_claims`."""
+    rows = ((c.identifier.namespace, c.identifier.value, c.profile_id, c.seq, c.trust) for c in claims)
+    return columns(5, rows)
+
+
+def release_columns(released: Iterable[tuple[Claim, int]]) -> Columns:
+    """Columns for `put_releases`."""
+    rows = (
+        (c.identifier.namespace, c.identifier.value, c.profile_id, c.seq, until) for c, until in released
+    )
+    return columns(5, rows)
+
+
+def merge_columns(merged: Iterable[Merged]) -> Columns:
+    """Columns for `put_merges`."""
+    return columns(7, (_merge_row(m) for m in merged))
+
+
+def _merge_row(m: Merged) -> tuple[object, ...]:
+    namespace, value = (m.merge.identifier.namespace, m.merge.identifier.value) if m.merge.identifier else (None, None)
+    return m.merge.absorbed_id, m.seq, m.survivor_id, m.merge.reason, namespace, value, m.observation_id
+
+
+def refusal_columns(refused: Iterable[Refused]) -> Columns:
+    """Columns for `put_refusals`: equal refusals of one batch counted in one row."""
+    counted: dict[tuple[str, UUID, UUID, str], list[int]] = {}
+    for r in refused:
+        refusal = r.refusal
+        key = refusal.code, r.profile_id, refusal.other_id or r.profile_id, refusal.namespace or ""
+        first, _, times = counted.get(key, [r.seq, r.seq, 0])
+        counted[key] = [first, r.seq, times + 1]
+    return columns(7, ((*key, *counted[key]) for key in sorted(counted)))
+
+
+def columns(width: int, rows: Iterable[Sequence[object]]) -> Columns:
+    """Rows turned into one list per column."""
+    found = [list(column) for column in zip(*rows, strict=True)]
+    return found or [[] for _ in range(width)]

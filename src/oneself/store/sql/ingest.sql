@@ -1,0 +1,144 @@
+-- name: lock_identifiers
+-- Keep the configuration ($1) as it is and take every identifier and request key ($2, sorted hashes) until the end of the transaction.
+SELECT pg_advisory_xact_lock_shared($1)
+UNION ALL
+SELECT pg_advisory_xact_lock(hash) FROM unnest($2::bigint[]) AS hash;
+
+-- name: find_header
+-- The instant, the transaction's own name and the version of the dataset's ($1) configuration.
+SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now,
+       pg_current_xact_id()::text AS transaction,
+       coalesce((SELECT version FROM config WHERE dataset_id = $1), 0) AS config_version;
+
+-- name: find_claims
+-- The live claims of identifiers ($2 namespaces, $3 values) and what their profiles point at.
+SELECT claim.namespace, claim.value, claim.profile_id, claim.seq, claim.trust,
+       survivor.profile_id AS survivor_id, survivor.seq AS survivor_seq
+FROM unnest($2::text[], $3::text[]) AS wanted (namespace, value)
+JOIN claim ON claim.dataset_id = $1 AND claim.namespace = wanted.namespace AND claim.value = wanted.value
+          AND claim.until_seq IS NULL
+JOIN profile ON profile.dataset_id = $1 AND profile.profile_id = claim.profile_id
+JOIN profile AS survivor ON survivor.dataset_id = $1
+          AND survivor.profile_id = coalesce(profile.survivor_id, profile.profile_id);
+
+-- name: find_profiles
+-- Profiles by id ($2), as they are.
+SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
+       record_values::text, provenance::text, identities::text
+FROM profile
+WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
+
+-- name: lock_profiles
+-- Profiles by id ($2), in the order of their ids, kept for this transaction alone.
+SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
+       record_values::text, provenance::text, identities::text
+FROM profile
+WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[])
+ORDER BY profile_id
+FOR UPDATE;
+
+-- name: find_members
+-- Whom these survivors ($2) stand for, in the order in which they joined.
+SELECT survivor_id, profile_id, reason, seq
+FROM profile
+WHERE dataset_id = $1 AND survivor_id = ANY ($2::uuid[]) AND NOT erased
+ORDER BY survivor_id, seq, profile_id;
+
+-- name: find_answers
+-- The first answers to these request keys ($2).
+SELECT key, seq, profile_id, fingerprint, status, headers, body
+FROM answer
+WHERE dataset_id = $1 AND key = ANY ($2::text[]);
+
+-- name: put_profiles
+-- Make or change profiles, all columns as arrays ($2 to $14).
+INSERT INTO profile (dataset_id, profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at,
+                     active_at, seq, erased, record_values, provenance, identities)
+SELECT $1, row.profile_id, row.survivor_id, row.reason, row.primary_id, row.user_id, row.created_at,
+       row.updated_at, row.active_at, row.seq, row.erased,
+       row.record_values::jsonb, row.provenance::jsonb, row.identities::jsonb
+FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[],
+            $9::timestamptz[], $10::bigint[], $11::boolean[], $12::text[], $13::text[], $14::text[])
+     AS row (profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at,
+             active_at, seq, erased, record_values, provenance, identities)
+ON CONFLICT ON CONSTRAINT profile_key DO UPDATE
+SET survivor_id = excluded.survivor_id, reason = excluded.reason, primary_id = excluded.primary_id,
+    user_id = excluded.user_id, created_at = excluded.created_at, updated_at = excluded.updated_at,
+    active_at = excluded.active_at, seq = excluded.seq, erased = excluded.erased,
+    record_values = excluded.record_values, provenance = excluded.provenance, identities = excluded.identities;
+
+-- name: put_survivors
+-- Those that an absorbed profile ($2) stood for now point straight at its survivor ($3).
+UPDATE profile
+SET survivor_id = moved.survivor_id
+FROM unnest($2::uuid[], $3::uuid[]) AS moved (absorbed_id, survivor_id)
+WHERE profile.dataset_id = $1 AND profile.survivor_id = moved.absorbed_id;
+
+-- name: put_claims
+-- Record new claims ($2 namespaces, $3 values, $4 profiles, $5 seqs, $6 trust).
+INSERT INTO claim (dataset_id, namespace, value, profile_id, seq, trust)
+SELECT $1, row.* FROM unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::text[]) AS row;
+
+-- name: put_releases
+-- End claims ($2 namespaces, $3 values, $4 profiles, $5 seqs) at $6.
+UPDATE claim SET until_seq = ended.until_seq
+FROM unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::bigint[])
+     AS ended (namespace, value, profile_id, seq, until_seq)
+WHERE claim.dataset_id = $1 AND claim.namespace = ended.namespace AND claim.value = ended.value
+  AND claim.seq = ended.seq AND claim.profile_id = ended.profile_id;
+
+-- name: put_log
+-- Append observations to the log, all columns as arrays ($2 to $9).
+INSERT INTO log (dataset_id, seq, observation_id, profile_id, kind, name, config_version, content, plan)
+SELECT $1, row.seq, row.observation_id, row.profile_id, row.kind, row.name, row.config_version,
+       row.content::jsonb, row.plan::jsonb
+FROM unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::text[])
+     AS row (seq, observation_id, profile_id, kind, name, config_version, content, plan);
+
+-- name: put_merges
+-- Record merges ($2 absorbed, $3 seqs, $4 survivors, $5 reasons, $6 namespaces, $7 values, $8 observations).
+INSERT INTO merge (dataset_id, absorbed_id, seq, survivor_id, reason, namespace, value, observation_id)
+SELECT $1, row.*
+FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::uuid[]) AS row;
+
+-- name: put_refusals
+-- Count refusals ($2 codes, $3 profiles, $4 others, $5 namespaces, $6 first and $7 last seqs, $8 times).
+INSERT INTO refusal (dataset_id, code, profile_id, other_id, namespace, first_seq, last_seq, times)
+SELECT $1, row.*
+FROM unnest($2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[]) AS row
+ON CONFLICT ON CONSTRAINT refusal_key DO UPDATE
+SET last_seq = excluded.last_seq, times = refusal.times + excluded.times;
+
+-- name: put_answers
+-- Keep first answers ($2 keys, $3 seqs, $4 profiles, $5 fingerprints, $6 statuses, $7 headers, $8 bodies).
+INSERT INTO answer (dataset_id, key, seq, profile_id, fingerprint, status, headers, body)
+SELECT $1, row.key, row.seq, row.profile_id, row.fingerprint, row.status, row.headers::jsonb, row.body
+FROM unnest($2::text[], $3::bigint[], $4::uuid[], $5::text[], $6::integer[], $7::text[], $8::bytea[])
+     AS row (key, seq, profile_id, fingerprint, status, headers, body);
+
+-- name: find_transaction
+-- Whether a transaction ($1) was committed; null when the server does not remember it.
+SELECT pg_xact_status($1::text::xid8);
+
+-- name: find_view
+-- A profile ($2), the profile that stands for it and everybody else that one stands for, in one read.
+WITH asked AS (
+    SELECT coalesce(survivor_id, profile_id) AS survivor_id
+    FROM profile WHERE dataset_id = $1 AND profile_id = $2 AND NOT erased
+)
+SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
+       CASE WHEN profile_id = (SELECT survivor_id FROM asked) THEN record_values::text ELSE '{}' END AS record_values,
+       CASE WHEN profile_id = (SELECT survivor_id FROM asked) THEN provenance::text ELSE '{}' END AS provenance,
+       CASE WHEN profile_id = (SELECT survivor_id FROM asked) THEN identities::text ELSE '{}' END AS identities
+FROM profile
+WHERE dataset_id = $1 AND NOT erased
+  AND (profile_id = (SELECT survivor_id FROM asked) OR survivor_id = (SELECT survivor_id FROM asked));
+
+-- name: find_holder
+-- The profile that holds an identifier ($2 namespace, $3 value): that of the oldest live claim.
+SELECT claim.profile_id
+FROM claim
+JOIN profile ON profile.dataset_id = $1 AND profile.profile_id = claim.profile_id AND NOT profile.erased
+WHERE claim.dataset_id = $1 AND claim.namespace = $2 AND claim.value = $3 AND claim.until_seq IS NULL
+ORDER BY claim.seq, claim.profile_id
+LIMIT 1;

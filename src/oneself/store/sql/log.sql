@@ -1,0 +1,12 @@
+-- name: put_change
+-- Append a change of configuration to the log ($2 seq, $3 observation, $4 version, $5 content).
+INSERT INTO log (dataset_id, seq, observation_id, kind, config_version, content)
+VALUES ($1, $2, $3, 'configure', $4, $5::text::jsonb);
+
+-- name: find_entries
+-- The next entries ($4 at most) of a dataset's log after a place ($2 seq, $3 observation), in order.
+SELECT seq, observation_id, profile_id, kind, config_version, content::text, plan::text
+FROM log
+WHERE dataset_id = $1 AND (seq, observation_id) > ($2, $3)
+ORDER BY seq, observation_id
+LIMIT $4;
