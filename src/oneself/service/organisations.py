@@ -2,19 +2,35 @@
 
 Law of this module: an organisation is found by the handle in the path, never by an id a caller sends;
 organisations are never renamed, so what was once found may be remembered for the life of the process.
-Who may call and who signs in is the business of `accounts` and `auth`.
+Founding one makes it usable at once (DESIGN §9): a dataset, the directory's claims as identity attributes,
+`cds_enabled` on, a system application that holds every permission, and on request a console user.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from oneself.core.attribute import IDENTITY_ATTRIBUTES, Attribute
+from oneself.core.config import Config, PutAttributes, PutSettings
+from oneself.errors import Conflict, InvalidInput, NotFound
+
 if TYPE_CHECKING:
+    from oneself.service.accounts import Administrators
+    from oneself.service.applications import Application, Applications
+    from oneself.service.configuration import Configurations
+    from oneself.service.signing_keys import SigningKeys
+    from oneself.settings import Settings
     from oneself.store.directory import Directory
 
 DEFAULT_DATASET = "default"
+ADMIN = "admin"
+# The same form as the constraint organisation_handle_form: what fits a path, a token and a log line.
+_HANDLE = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
 class Tenant(msgspec.Struct, frozen=True):
@@ -23,6 +39,25 @@ class Tenant(msgspec.Struct, frozen=True):
     org_id: int
     handle: str
     dataset_id: int
+
+
+class Overview(msgspec.Struct, frozen=True):
+    """An organisation in a list. `created_at`: microseconds since 1970."""
+
+    handle: str
+    name: str
+    created_at: int
+    applications: int
+    accounts: int
+
+
+class Founded(msgspec.Struct, frozen=True):
+    """What founding made. `client_secret` is set only if it was made or given in this call."""
+
+    tenant: Tenant
+    created: bool
+    client_id: str | None = None
+    client_secret: str | None = None
 
 
 class Organisations:
@@ -36,9 +71,144 @@ class Organisations:
         """The tenant with exactly this handle. Unknown handles are asked for again each time."""
         if tenant := self._known.get(handle):
             return tenant
+        if not _HANDLE.fullmatch(handle):
+            return None
         row = await self._directory.find_tenant(handle, DEFAULT_DATASET)
         if row is None:
             return None
         tenant = Tenant(row["org_id"], row["handle"], row["dataset_id"])
         self._known[handle] = tenant
         return tenant
+
+    async def get(self, handle: str) -> Tenant:
+        """As `find`; raises NotFound."""
+        tenant = await self.find(handle)
+        if tenant is None:
+            raise NotFound(f"There is no organisation {handle!r}.")
+        return tenant
+
+    async def list(self) -> list[Overview]:
+        """Every organisation, by handle."""
+        rows = await self._directory.list_organisations(DEFAULT_DATASET)
+        return [_overview(row) for row in rows]
+
+    async def put(self, handle: str, name: str) -> bool:
+        """Make the bare organisation; False when it was there. Raises InvalidInput."""
+        if not _HANDLE.fullmatch(handle):
+            sentence = "A handle has 1 to 63 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit."
+            raise InvalidInput("handle", "Invalid request.", sentence)
+        now = time.time_ns() // 1000
+        return await self._directory.put_organisation(handle, name, DEFAULT_DATASET, now)
+
+
+class Founding:
+    """Makes organisations that work at once, by hand and at an unattended first start.
+
+    `claims`: the directory's claims, in the order their attributes are made.
+    """
+
+    def __init__(
+        self,
+        organisations: Organisations,
+        applications: Applications,
+        administrators: Administrators,
+        signing_keys: SigningKeys,
+        configurations: Configurations,
+    ) -> None:
+        self._organisations = organisations
+        self._applications = applications
+        self._administrators = administrators
+        self._signing_keys = signing_keys
+        self._configurations = configurations
+
+    async def create(
+        self,
+        handle: str,
+        *,
+        name: str | None = None,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+    ) -> Founded:
+        """A new organisation with its system application. Raises InvalidInput, Conflict when it exists."""
+        if not await self._organisations.put(handle, name or handle):
+            raise Conflict(f"There is an organisation {handle!r} already.", code="taken")
+        tenant = await self._organisations.get(handle)
+        application, secret = await self._furnish(tenant, client_id or uuid.uuid4().hex, client_secret)
+        return Founded(tenant, True, application.client_id, secret)
+
+    async def bootstrap(self, settings: Settings) -> Tenant | None:
+        """Do what the bootstrap settings ask for and is not done yet; a second time changes nothing.
+
+        None when no bootstrap organisation is set.
+        """
+        if settings.bootstrap_org is None:
+            return None
+        created = await self._organisations.put(settings.bootstrap_org, settings.bootstrap_org)
+        tenant = await self._organisations.get(settings.bootstrap_org)
+        if settings.bootstrap_client_id:
+            await self._ensure_application(
+                tenant, settings.bootstrap_client_id, settings.bootstrap_client_secret
+            )
+        elif created:
+            await self._prepare(tenant, ())
+        if settings.bootstrap_admin_password:
+            await self._administrators.ensure(tenant, ADMIN, settings.bootstrap_admin_password)
+        return tenant
+
+    async def _ensure_application(self, tenant: Tenant, client_id: str, secret: str | None) -> None:
+        if await self._applications.find(tenant, client_id) is not None:
+            return
+        try:
+            await self._furnish(tenant, client_id, secret)
+        except Conflict:
+            # Another process that starts at this moment was first.
+            return
+
+    async def _furnish(
+        self, tenant: Tenant, client_id: str, secret: str | None
+    ) -> tuple[Application, str | None]:
+        from oneself.service.applications import NewApplication
+
+        # The application last: while it is missing, a start that broke off here is taken up again.
+        await self._prepare(tenant, (client_id,))
+        new = NewApplication(
+            name="System application",
+            permissions=self._applications.known,
+            client_id=client_id,
+            client_secret=secret,
+        )
+        return await self._applications.create(tenant, new)
+
+    async def _prepare(self, tenant: Tenant, system_applications: tuple[str, ...]) -> None:
+        await self._signing_keys.ring(tenant)
+        await self._configurations.change(tenant.dataset_id, _missing_attributes)
+
+        def enable(config: Config) -> PutSettings:
+            listed = config.settings.system_applications
+            added = tuple(client for client in system_applications if client not in listed)
+            return PutSettings(cds_enabled=True, system_applications=listed + added)
+
+        await self._configurations.change(tenant.dataset_id, enable)
+
+
+def _missing_attributes(config: Config) -> PutAttributes | None:
+    """The identity attributes of the directory's claims that the schema lacks (DESIGN §9, wire/cds §13)."""
+    from oneself.service.accounts import CLAIMS
+
+    names = [f"{IDENTITY_ATTRIBUTES}.{claim}" for claim in CLAIMS]
+    missing = tuple(
+        Attribute(
+            attribute_id=str(uuid.uuid4()),
+            attribute_name=name,
+            value_type="string",
+            merge_strategy="overwrite",
+            display_name=name.rpartition(".")[2],
+        )
+        for name in names
+        if config.schema.find(name) is None
+    )
+    return PutAttributes(missing) if missing else None
+
+
+def _overview(row: Any) -> Overview:
+    return Overview(row["handle"], row["name"], row["created_at"], row["applications"], row["accounts"])

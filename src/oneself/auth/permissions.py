@@ -1,0 +1,51 @@
+"""The names of everything a caller may be allowed to do (wire/cds §3, DESIGN §9).
+
+A permission is an OAuth scope. `OIDC_SCOPES` are asked for beside them by applications in which people
+sign in; they open no resource of ours but the person's own claims.
+"""
+
+from __future__ import annotations
+
+PREFIX = "internal_cds_"
+
+# The customer data service's own (wire/cds §3).
+CDS_PERMISSIONS = tuple(
+    PREFIX + name
+    for name in (
+        "profile_view",
+        "profile_create",
+        "profile_update",
+        "profile_delete",
+        "profile_link",
+        "profile_schema_view",
+        "profile_schema_create",
+        "profile_schema_update",
+        "profile_schema_delete",
+        "unification_rule_view",
+        "unification_rule_create",
+        "unification_rule_update",
+        "unification_rule_delete",
+        "consent_category_view",
+        "consent_category_create",
+        "consent_category_update",
+        "consent_category_delete",
+        "admin_config_view",
+        "admin_config_update",
+    )
+)
+
+# What the two vendor wires and `/t/{org}/api/v1` add (DESIGN §9).
+OUR_PERMISSIONS = tuple(
+    PREFIX + name for name in ("profile_merge", "identity_view", "identity_update", "event_create")
+)
+
+PERMISSIONS = CDS_PERMISSIONS + OUR_PERMISSIONS
+
+OPENID = "openid"
+OFFLINE_ACCESS = "offline_access"
+OIDC_SCOPES = (OPENID, "profile", "email", "phone", OFFLINE_ACCESS)
+
+
+def is_permission(name: str) -> bool:
+    """Whether a permission of this name exists."""
+    return name in PERMISSIONS

@@ -1,0 +1,99 @@
+"""Signing in and out: where an account, a browser and a profile meet (DESIGN §10, wire/cds §14).
+
+Law of this module: before the browser is sent back to the application, the profile of its tracker carries
+the person's `user_id` and everything that follows from it is done, so that nobody ever waits for it. Every
+granted authorize request counts, also one that an earlier sign-in answers (single sign-on).
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from oneself.service.accounts import Account, account_of
+from oneself.service.ingest import Rejected
+from oneself.service.organisations import Tenant
+from oneself.service.profiles import Actor, Profiles
+from oneself.service.secrets import digest, new_token
+from oneself.store.directory import Directory
+
+FACE = "sign-in"
+SESSION_LIFE_US = 12 * 3600 * 1_000_000
+TRACKER_CHARACTERS_MAX = 100
+
+
+class BrowserSession(msgspec.Struct, frozen=True):
+    """A browser in which somebody is signed in. `auth_time`: when they proved it, in microseconds."""
+
+    session_id: UUID
+    account: Account
+    auth_time: int
+
+
+class SignIns:
+    """Opens and ends browser sessions and tells the profiles."""
+
+    def __init__(self, directory: Directory, profiles: Profiles) -> None:
+        self._directory = directory
+        self._profiles = profiles
+
+    async def open(self, tenant: Tenant, account: Account) -> tuple[BrowserSession, str]:
+        """A new browser session and the token that its cookie carries."""
+        token, now = new_token(), time.time_ns() // 1000
+        session = BrowserSession(uuid.uuid4(), account, now)
+        await self._directory.put_session(
+            tenant.org_id, digest(token), session.session_id, account.user_id, now, now + SESSION_LIFE_US
+        )
+        return session, token
+
+    async def find(self, tenant: Tenant, token: str | None) -> BrowserSession | None:
+        """The running session behind a cookie."""
+        if not token:
+            return None
+        row = await self._directory.find_session(tenant.org_id, digest(token), time.time_ns() // 1000)
+        return BrowserSession(row["session_id"], account_of(row), row["auth_time"]) if row else None
+
+    async def arrive(
+        self, tenant: Tenant, application: str | None, account: Account, trackers: Sequence[str]
+    ) -> None:
+        """Stamp the person on the profile of their browser, or find or make their own.
+
+        `trackers` in the order of their right: the browser's cookie, then what the application passed on
+        (wire/cds §14). The first that is active in this organisation counts.
+        """
+        tracker = await self._first_active(tenant, trackers)
+        actor = Actor(FACE, application)
+        await self._profiles.sign_in(
+            tenant, actor, str(account.user_id), tracker=tracker, claims=dict(account.claims)
+        )
+
+    async def leave(
+        self, tenant: Tenant, application: str | None, session: BrowserSession, trackers: Sequence[str]
+    ) -> None:
+        """End a session. The browser keeps its profile unless the organisation detaches it (DESIGN §4.8)."""
+        await self._directory.delete_session_by_id(tenant.org_id, session.session_id)
+        tracker = await self._first_active(tenant, trackers)
+        if tracker is None:
+            return
+        try:
+            await self._profiles.sign_out(
+                tenant, Actor(FACE, application), str(session.account.user_id), tracker
+            )
+        except Rejected:
+            # The browser belongs to somebody else by now: nothing to detach (wire/cds §12).
+            return
+
+    async def end(self, tenant: Tenant, session_id: UUID) -> None:
+        """End a session that this browser does not show, named by an ID token."""
+        await self._directory.delete_session_by_id(tenant.org_id, session_id)
+
+    async def _first_active(self, tenant: Tenant, trackers: Sequence[str]) -> str | None:
+        for tracker in trackers:
+            known = tracker.isprintable() and 0 < len(tracker) <= TRACKER_CHARACTERS_MAX
+            if known and await self._profiles.find_by_tracker(tenant, tracker):
+                return tracker
+        return None
