@@ -1,0 +1,446 @@
+"""The oracle: resolution and merging once more, as naive as DESIGN §4 and §5 can be read.
+
+It keeps every observation, every claim and every move of a device in plain lists and searches all of
+them each time: no index, no plan, no import from `oneself`. Slow, and short enough to be believed.
+
+What DESIGN leaves open, it reads like this:
+* an address decides before any identifier: a write by id never lands on another user's profile;
+* a device that points at a known person decides nothing once anything else does;
+* absorbed profiles are merged in from the lowest ranked to the highest, so that among several absorbed
+  values the one of the most recently active profile stands;
+* whether a profile is identified (identity attributes then only fill gaps) is judged before the
+  observation, a created one as what it is created as.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from scenarios.engine import Outcome, ProfileFacts, World
+from scenarios.words import AttributeLine, IdentityType, Kind, Setup, Step
+
+USER = "user_id"
+USER_TYPE = IdentityType(USER, case_sensitive=True, trusted_only=True, values_max=1)
+# Written where a value is missing; these identify nobody, whatever the namespace.
+NOBODY = {"null", "(null)", "undefined", "nan", "none", "n/a", "anonymous", "[object object]", "-1", "0"}
+VALUES_MAX = 100
+PROFILES_PER_MERGE_MAX = 100
+NEVER = -(10**18)
+
+Path = tuple[str, ...]
+Pair = tuple[str, str]
+
+
+@dataclass(eq=False)
+class Person:
+    """A profile. Once absorbed, only `into` and `reason` mean anything."""
+
+    id: UUID
+    born: int
+    active: int
+    user: str | None = None
+    values: dict[Path, Any] = field(default_factory=dict)
+    written_at: dict[Path, int] = field(default_factory=dict)
+    into: Person | None = None
+    reason: str | None = None
+    erased: bool = False
+
+    def root(self) -> Person:
+        return self if self.into is None else self.into.root()
+
+
+@dataclass(frozen=True)
+class Claim:
+    person: Person
+    pair: Pair
+
+
+@dataclass(frozen=True)
+class Pointer:
+    device: str
+    person: Person | None
+
+
+@dataclass
+class Evidence:
+    """What is left of a step's identifiers, and what was dropped."""
+
+    user: str | None
+    pairs: list[Pair]
+    drops: set[Pair]
+
+
+class Oracle:
+    """An engine of the scenarios."""
+
+    def __init__(self) -> None:
+        self.setup = Setup()
+        self.people: list[Person] = []
+        self.claims: list[Claim] = []
+        self.pointers: list[Pointer] = []
+        self.observed: list[tuple[Step, Person]] = []
+
+    async def begin(self, setup: Setup) -> None:
+        self.__init__()  # type: ignore[misc]
+        self.setup = setup
+
+    async def act(self, step: Step, addressed: UUID | None, new_id: UUID) -> Outcome:
+        return self.observe(step, addressed, new_id)
+
+    async def world(self) -> World:
+        return self.see()
+
+    def observe(self, step: Step, addressed: UUID | None, new_id: UUID) -> Outcome:
+        """Take one observation in; ids as for `Engine.act`."""
+        target = self._addressed(addressed)
+        if addressed is not None and target is None:
+            return Outcome(rejected="profile_not_found")
+        if step.act == "erase":
+            return self._erase(target)
+        if step.act == "sign-out":
+            return self._sign_out(step)
+        evidence = self._evidence(step)
+        if target and target.user and evidence.user and target.user != evidence.user:
+            return Outcome(rejected="user_id_write_once")
+        if not self._fits(step, target):
+            return Outcome(rejected="invalid_value")
+        return self._take_in(step, target, evidence, new_id)
+
+    def see(self) -> World:
+        """Everything there is."""
+        people = [person for person in self.people if not person.erased]
+        devices = {pointer.device for pointer in self.pointers}
+        found = {device: self._device(device) for device in devices}
+        return World(
+            {person.id: self._facts(person) for person in people},
+            {device: person.id for device, person in found.items() if person is not None},
+        )
+
+    # what is known
+
+    def _addressed(self, profile_id: UUID | None) -> Person | None:
+        found = [person for person in self.people if person.id == profile_id and not person.erased]
+        return found[0].root() if found else None
+
+    def _device(self, device: str) -> Person | None:
+        """The unified profile the device points at: its last pointer counts."""
+        for pointer in reversed(self.pointers):
+            if pointer.device == device:
+                alive = pointer.person is not None and not pointer.person.root().erased
+                return pointer.person.root() if pointer.person and alive else None
+        return None
+
+    def _holder(self, pair: Pair) -> Person | None:
+        """The unified profile with the oldest live claim."""
+        for claim in self.claims:
+            if claim.pair == pair and not claim.person.root().erased:
+                return claim.person.root()
+        return None
+
+    def _held(self, person: Person) -> set[Pair]:
+        return {claim.pair for claim in self.claims if claim.person.root() is person}
+
+    def _values_held(self, people: Iterable[Person], namespace: str) -> set[str]:
+        return {value for person in people for name, value in self._held(person) if name == namespace}
+
+    def _kind(self, person: Person) -> Kind:
+        if person.user is not None:
+            return "identified"
+        return "named" if self._held(person) else "anonymous"
+
+    def _facts(self, person: Person) -> ProfileFacts:
+        if person.into is not None:
+            return ProfileFacts(survivor=person.root().id, reason=person.reason)
+        identities = frozenset(pair for pair in self._held(person) if pair[0] != USER)
+        return ProfileFacts(self._kind(person), person.user, nest(person.values), identities)
+
+    # evidence
+
+    def _evidence(self, step: Step) -> Evidence:
+        pairs: list[Pair] = []
+        drops: set[Pair] = set()
+        raw = list(step.identities) + ([(USER, step.user)] if step.user is not None else [])
+        for namespace, text in raw:
+            code, value = self._read(namespace, text, step.trust)
+            if code:
+                drops.add((namespace, code))
+            elif (namespace, value) not in pairs:
+                pairs.append((namespace, value))
+        users = [value for namespace, value in pairs if namespace == USER]
+        return Evidence(users[0] if users else None, pairs, drops)
+
+    def _read(self, namespace: str, text: str, trust: str) -> tuple[str | None, str]:
+        """The reason why it identifies nobody, or None and the normalised value."""
+        kind = next((kind for kind in self.setup.identity_types if kind.name == namespace), USER_TYPE)
+        value = unicodedata.normalize("NFC", text.strip())
+        value = value if kind.case_sensitive else unicodedata.normalize("NFC", value.casefold())
+        if not value:
+            return "empty", value
+        if value.casefold() in NOBODY | {item.casefold() for item in kind.blocked_values}:
+            return "blocked_value", value
+        if kind.trusted_only and trust == "browser":
+            return "untrusted_evidence", value
+        return None, value
+
+    # decision
+
+    def _take_in(self, step: Step, target: Person | None, evidence: Evidence, new_id: UUID) -> Outcome:
+        now = len(self.observed)
+        created = Person(new_id, now, NEVER) if step.act == "create" else None
+        candidates = self._candidates(step, target, evidence, created)
+        refused: list[tuple[str, Person]] = []
+        user = evidence.user or self._kept_user(candidates, target)
+        strangers = [person for person in candidates if person.user not in (None, user)]
+        refused += [("different_user", person) for person in strangers]
+        if evidence.user is not None:
+            refused += [("different_user", person) for person in self._other_users(step, user, strangers)]
+        allowed = [person for person in candidates if person not in strangers]
+        if not allowed:
+            created = Person(new_id, now, NEVER)
+            allowed = [created]
+        allowed.sort(key=lambda person: self._rank(person, created, evidence))
+        survivor, *others = allowed
+        absorbed, over = self._within_limits(survivor, others)
+        refused += over
+        identified = {
+            person.id: person.user is not None or (person is created and evidence.user is not None)
+            for person in allowed
+        }
+        if created is not None:
+            self.people.append(created)
+            self._write(created, step, now)
+        hits = {pair: self._holder(pair) for pair in evidence.pairs}
+        for person in reversed(absorbed):
+            person.reason = _reason(person, hits)
+            self._absorb(survivor, person, fill_only=identified[survivor.id] and not identified[person.id])
+        if created is None:
+            self._write(survivor, step, now)
+        if evidence.user is not None:
+            survivor.user = evidence.user
+        self._claim(survivor, evidence)
+        survivor.active = max(survivor.active, step.at)
+        self.pointers += [Pointer(device, survivor) for device in step.devices]
+        self.observed.append((step, created or survivor))
+        return Outcome(
+            attached=survivor.id,
+            created=created.id if created else None,
+            merges=frozenset((person.id, person.reason or "") for person in absorbed),
+            refusals=frozenset((code, person.id) for code, person in refused),
+            drops=frozenset(evidence.drops),
+        )
+
+    def _candidates(
+        self, step: Step, target: Person | None, evidence: Evidence, created: Person | None
+    ) -> list[Person]:
+        found = [target, created] + [self._holder(pair) for pair in evidence.pairs]
+        current = [person for device in step.devices if (person := self._device(device))]
+        found += [person for person in current if self._kind(person) == "anonymous"]
+        if evidence.user is not None:
+            found += [person for person in current if person.user is None]
+        if not evidence.pairs and target is None and created is None:
+            known = [person for person in current if self._kind(person) != "anonymous"]
+            found += sorted(known, key=lambda person: self._rank(person, None, evidence))[:1]
+        return list(dict.fromkeys(person for person in found if person is not None))
+
+    def _kept_user(self, candidates: list[Person], target: Person | None) -> str | None:
+        if target is not None and target.user is not None:
+            return target.user
+        users = [person for person in candidates if person.user is not None]
+        best = sorted(users, key=lambda person: self._rank(person, None, None))
+        return best[0].user if best else None
+
+    def _other_users(self, step: Step, user: str | None, strangers: list[Person]) -> list[Person]:
+        """Whose browser this was until now."""
+        current = [person for device in step.devices if (person := self._device(device))]
+        others = [person for person in current if person.user not in (None, user)]
+        return [person for person in others if person not in strangers]
+
+    def _rank(self, person: Person, created: Person | None, evidence: Evidence | None) -> tuple[Any, ...]:
+        """Smaller goes first: known, recently active, old, small id."""
+        kind = self._kind(person)
+        if person is created and evidence is not None:
+            kind = "identified" if evidence.user else "named" if evidence.pairs else "anonymous"
+        grade = ("identified", "named", "anonymous").index(kind)
+        return (grade, -person.active, person.born, person.id)
+
+    def _within_limits(
+        self, survivor: Person, others: list[Person]
+    ) -> tuple[list[Person], list[tuple[str, Person]]]:
+        most = self.setup.profiles_per_merge_max or PROFILES_PER_MERGE_MAX
+        absorbed: list[Person] = []
+        refused: list[tuple[str, Person]] = []
+        for person in others:
+            group = [survivor, *absorbed]
+            if self._conflicts(group, person):
+                refused.append(("conflicting_identity", person))
+            elif len(absorbed) == most or self._too_many(group, person):
+                refused.append(("limit_exceeded", person))
+            else:
+                absorbed.append(person)
+        return absorbed, refused
+
+    def _conflicts(self, group: list[Person], person: Person) -> bool:
+        guarded = [kind.name for kind in self.setup.identity_types if kind.conflict_blocks_merge]
+        sides = [(self._values_held(group, name), self._values_held([person], name)) for name in guarded]
+        return any(ours and theirs and ours != theirs for ours, theirs in sides)
+
+    def _too_many(self, group: list[Person], person: Person) -> bool:
+        return any(
+            len(self._values_held([*group, person], kind.name)) > (kind.values_max or VALUES_MAX)
+            for kind in self.setup.identity_types
+        )
+
+    # consequences
+
+    def _claim(self, survivor: Person, evidence: Evidence) -> None:
+        limits = {kind.name: kind.values_max or VALUES_MAX for kind in self.setup.identity_types}
+        for pair in evidence.pairs:
+            if pair in self._held(survivor):
+                continue
+            if len(self._values_held([survivor], pair[0])) >= limits.get(pair[0], 1):
+                evidence.drops.add((pair[0], "limit_exceeded"))
+            else:
+                self.claims.append(Claim(survivor, pair))
+
+    def _sign_out(self, step: Step) -> Outcome:
+        person = self._device(step.devices[0])
+        if person is None or (step.user is not None and person.user != step.user):
+            return Outcome(rejected="not_signed_in")
+        if self.setup.detach_on_sign_out:
+            self.pointers += [Pointer(device, None) for device in step.devices]
+        person.active = max(person.active, step.at)
+        self.observed.append((step, person))
+        return Outcome(attached=person.id)
+
+    def _erase(self, target: Person | None) -> Outcome:
+        assert target is not None
+        for person in self.people:
+            if person.root() is target:
+                person.erased = True
+        return Outcome()
+
+    def _absorb(self, survivor: Person, absorbed: Person, *, fill_only: bool) -> None:
+        for path, value in absorbed.values.items():
+            self._merge_value(survivor, absorbed, path, value, fill_only=fill_only)
+        survivor.active = max(survivor.active, absorbed.active)
+        survivor.born = min(survivor.born, absorbed.born)
+        survivor.user = survivor.user or absorbed.user
+        absorbed.into = survivor
+
+    # values
+
+    def _merge_value(
+        self, survivor: Person, absorbed: Person, path: Path, value: Any, *, fill_only: bool
+    ) -> None:
+        strategy = self._attribute(path).merge_strategy
+        if fill_only and path[0] == "identity_attributes":
+            strategy = "keep"
+        ours, ours_at = survivor.values.get(path), survivor.written_at.get(path, NEVER)
+        theirs_at = absorbed.written_at[path]
+        if ours is None or ours in ("", []):
+            survivor.values[path], survivor.written_at[path] = value, theirs_at
+        elif value not in ("", []):
+            survivor.values[path] = _STRATEGIES[strategy]((ours, ours_at), (value, theirs_at))
+            survivor.written_at[path] = _stamp(strategy, ours_at, theirs_at)
+
+    def _write(self, person: Person, step: Step, now: int) -> None:
+        for path, value in flatten(step.values, self._names()):
+            if value is None:
+                for known in [known for known in person.values if known[: len(path)] == path]:
+                    del person.values[known], person.written_at[known]
+            else:
+                person.values[path], person.written_at[path] = value, step.at
+
+    def _names(self) -> dict[Path, AttributeLine]:
+        named: dict[Path, AttributeLine] = {}
+        for line in self.setup.attributes:
+            scope, *rest = line.name.split(".")
+            named[(scope, line.application, *rest) if line.application else (scope, *rest)] = line
+        return named
+
+    def _attribute(self, path: Path) -> AttributeLine:
+        return self._names()[path]
+
+    def _fits(self, step: Step, target: Person | None) -> bool:
+        names = self._names()
+        leaves = flatten(step.values, names)
+        return all(path in names and _is_of(value, names[path]) for path, value in leaves)
+
+
+def _reason(absorbed: Person, hits: dict[Pair, Person | None]) -> str:
+    """What found the absorbed profile, else what found anybody; the user id before all others."""
+    pairs = sorted(hits, key=lambda pair: (hits[pair] is not absorbed, pair[0] != USER))
+    if not pairs:
+        return "anonymous"
+    return "system:user_id_match" if pairs[0][0] == USER else f"identity:{pairs[0][0]}"
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "decimal": (int, float),
+    "boolean": (bool,),
+}
+
+_STRATEGIES: dict[str, Any] = {
+    "overwrite": lambda ours, theirs: theirs[0],
+    "combine": lambda ours, theirs: ours[0] + [item for item in theirs[0] if item not in ours[0]],
+    "latest": lambda ours, theirs: theirs[0] if theirs[1] > ours[1] else ours[0],
+    "earliest": lambda ours, theirs: theirs[0] if theirs[1] < ours[1] else ours[0],
+    "keep": lambda ours, theirs: ours[0],
+    "sum": lambda ours, theirs: ours[0] + theirs[0],
+    "max": lambda ours, theirs: max(ours[0], theirs[0]),
+    "min": lambda ours, theirs: min(ours[0], theirs[0]),
+}
+
+
+def _stamp(strategy: str, ours_at: int, theirs_at: int) -> int:
+    match strategy:
+        case "overwrite":
+            return theirs_at
+        case "keep":
+            return ours_at
+        case "earliest":
+            return min(ours_at, theirs_at)
+    return max(ours_at, theirs_at)
+
+
+def _is_of(value: Any, line: AttributeLine) -> bool:
+    if value is None or line.value_type == "complex":
+        return value is None
+    items = value if line.multi_valued else [value]
+    types = _TYPES[line.value_type]
+    return isinstance(items, list) and all(
+        isinstance(item, types) and (bool in types or not isinstance(item, bool)) for item in items
+    )
+
+
+def flatten(
+    values: dict[str, Any], names: dict[Path, AttributeLine], path: Path = ()
+) -> list[tuple[Path, Any]]:
+    """Every leaf of a patch with its path; what is no declared complex value is a leaf."""
+    leaves: list[tuple[Path, Any]] = []
+    for key, value in values.items():
+        here = (*path, key)
+        line = names.get(here)
+        inner = line.value_type == "complex" if line else any(name[: len(here)] == here for name in names)
+        if inner and isinstance(value, dict):
+            leaves += flatten(value, names, here)
+        else:
+            leaves.append((here, value))
+    return leaves
+
+
+def nest(values: dict[Path, Any]) -> dict[str, Any]:
+    """The flat values as the object they stand for."""
+    nested: dict[str, Any] = {}
+    for path, value in values.items():
+        place = nested
+        for key in path[:-1]:
+            place = place.setdefault(key, {})
+        place[path[-1]] = value
+    return nested

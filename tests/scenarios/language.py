@@ -1,0 +1,409 @@
+"""Reads scenario files: one observation a line, and what must come of it.
+
+    identity email                                        set-up lines come first
+    attribute traits.tags string combine multi-valued
+    setting detach_on_sign_out
+    limit profiles_per_merge_max 2
+
+    device x  event  email=Ann@x.org   -> create P1 named
+    device y  event                    -> create P2 anonymous
+    device y  event  email=ann@X.ORG   -> merge P2 into P1  because identity:email
+    finally P2 merged_to P1
+
+A line is *who*, *what*, fields, `->`, clauses. Who: `device x`, `device x+y`, `P1`, `P1 device x`
+or `server`. What: `event sign-in sign-out write create erase`. Fields: `user=`, `trust=`, `as=`
+(application), `at=` (`90s`, `5m`, `3h`, `2d` after the start), `traits.…=`, `identity_attributes.…=`,
+`application_data.…=`, and any declared identity type. Profiles are P1, P2, … in order of creation.
+Clauses: `create P1 named`, `attach P1`, `promote P1`, `merge P2, P3 into P1 because …`,
+`device x moves to P1` (or `to nobody`), `refused CODE P2 and P1`, `drop email CODE`, `reject CODE`,
+`erase P1`, `nothing`. What a line does not say must not happen; only kinds and pairs may be left out.
+`#` begins a comment. Every mistake in a file is a `ScenarioError` with file, line and sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+
+from scenarios.flow import FlowError, parse_flow
+from scenarios.words import (
+    MINUTE_US,
+    SECOND_US,
+    START_US,
+    Act,
+    Attach,
+    AttributeLine,
+    Clause,
+    Create,
+    DeviceAt,
+    Drop,
+    Ending,
+    EndLine,
+    Erase,
+    Gone,
+    IdentityType,
+    Kind,
+    KindIs,
+    Line,
+    Merge,
+    MergedTo,
+    Move,
+    Nothing,
+    Refuse,
+    Reject,
+    Scenario,
+    Setup,
+    Step,
+    UserIs,
+    ValuesAre,
+)
+
+SCOPES = ("identity_attributes", "traits", "application_data")
+KINDS = get_args(Kind)
+ACTS = get_args(Act)
+_PROFILE = re.compile(r"P[1-9][0-9]*")
+_DURATION = re.compile(r"([0-9]+)([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_COMMENT = re.compile(r'(?:^|\s)#(?=[^"]*(?:"[^"]*"[^"]*)*$).*$')
+_SETUP_WORDS = ("identity", "attribute", "setting", "limit")
+
+
+class ScenarioError(ValueError):
+    """A scenario file says something nobody can understand."""
+
+
+class _Words:
+    """The words of a line, taken one by one."""
+
+    def __init__(self, text: str) -> None:
+        self._words = list(_split(text))
+
+    def __bool__(self) -> bool:
+        return bool(self._words)
+
+    def peek(self) -> str:
+        return self._words[0] if self._words else ""
+
+    def take(self, what: str) -> str:
+        if not self._words:
+            raise ScenarioError(f"{what} is missing at the end of the line")
+        return self._words.pop(0)
+
+    def skip(self, *words: str) -> bool:
+        """Take the next word if it is one of `words`."""
+        if self.peek() not in words:
+            return False
+        self._words.pop(0)
+        return True
+
+    def expect(self, word: str) -> None:
+        if not self.skip(word):
+            raise ScenarioError(f"expected {word!r}, found {self.peek() or 'the end of the line'!r}")
+
+    def profile(self) -> str:
+        word = self.take("a profile")
+        if not _PROFILE.fullmatch(word):
+            raise ScenarioError(f"expected a profile like P1, found {word!r}")
+        return word
+
+    def profiles(self) -> tuple[str, ...]:
+        names = [self.profile()]
+        while self.peek() == "and" or (self.peek() == "," and _PROFILE.fullmatch(self._after_comma())):
+            self.take("a profile")
+            names.append(self.profile())
+        return tuple(names)
+
+    def _after_comma(self) -> str:
+        return self._words[1] if len(self._words) > 1 else ""
+
+
+def load(path: Path) -> Scenario:
+    """The scenario in the file `path`, named after it."""
+    return parse(path.read_text("utf-8"), path.stem)
+
+
+def parse(text: str, name: str = "scenario") -> Scenario:
+    """The scenario written in `text`; `name` is used in errors and reports."""
+    reader = _Reader()
+    for number, line in enumerate(text.splitlines(), start=1):
+        content = _COMMENT.sub("", line).strip()
+        if not content:
+            continue
+        try:
+            reader.read(number, content)
+        except (ScenarioError, FlowError) as error:
+            raise ScenarioError(f"{name}:{number}: {error}\n    {content}") from error
+    return Scenario(name, reader.setup, tuple(reader.lines), tuple(reader.endings))
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.setup = Setup()
+        self.lines: list[Line] = []
+        self.endings: list[EndLine] = []
+
+    def read(self, number: int, text: str) -> None:
+        word = text.split(maxsplit=1)[0]
+        if word in _SETUP_WORDS:
+            self._read_setup(text)
+        elif word == "finally":
+            self.endings.append(EndLine(number, text, _ending(text)))
+        else:
+            self._read_step(number, text)
+
+    def _read_setup(self, text: str) -> None:
+        if self.lines or self.endings:
+            raise ScenarioError("set-up lines come before the first observation")
+        self.setup = _set_up(self.setup, _Words(text))
+
+    def _read_step(self, number: int, text: str) -> None:
+        if self.endings:
+            raise ScenarioError("nothing but `finally` lines may follow a `finally` line")
+        doing, arrow, expected = text.partition("->")
+        if not arrow:
+            raise ScenarioError("'->' and what is expected are missing")
+        names = {identity_type.name for identity_type in self.setup.identity_types}
+        step = _step(_Words(doing), names, START_US + len(self.lines) * MINUTE_US)
+        self.lines.append(Line(number, text, step, _clauses(_Words(expected))))
+
+
+def _split(text: str) -> Iterator[str]:
+    """Words between blanks; commas stand alone, and everything in quotes or brackets stays whole."""
+    word, depth, quoted = "", 0, False
+    for sign in text:
+        quoted ^= sign == '"'
+        depth += (sign in "[{") - (sign in "]}") if not quoted else 0
+        if (sign.isspace() or sign == ",") and not quoted and depth == 0:
+            yield from (part for part in (word, sign.strip()) if part)
+            word = ""
+        else:
+            word += sign
+    if quoted or depth:
+        raise ScenarioError("a quote or a bracket is not closed")
+    if word:
+        yield word
+
+
+def _set_up(setup: Setup, words: _Words) -> Setup:
+    match words.take("a set-up word"):
+        case "identity":
+            return msgspec.structs.replace(
+                setup, identity_types=(*setup.identity_types, _identity_type(words))
+            )
+        case "attribute":
+            return msgspec.structs.replace(setup, attributes=(*setup.attributes, _attribute(words)))
+        case "limit":
+            words.expect("profiles_per_merge_max")
+            limit = _integer(words.take("a number"))
+            return msgspec.structs.replace(setup, profiles_per_merge_max=limit)
+        case _:
+            words.expect("detach_on_sign_out")
+            return msgspec.structs.replace(setup, detach_on_sign_out=True)
+
+
+def _identity_type(words: _Words) -> IdentityType:
+    made: dict[str, Any] = {"name": words.take("the name of the identity type")}
+    while words:
+        option, _, value = words.take("an option").partition("=")
+        match option:
+            case "case_sensitive" | "trusted_only" | "conflict_blocks_merge":
+                made[option] = True
+            case "blocks":
+                made["blocked_values"] = tuple(map(str, parse_flow(value)))
+            case "values_max":
+                made["values_max"] = _integer(value)
+            case _:
+                raise ScenarioError(f"identity types know no option {option!r}")
+    return IdentityType(**made)
+
+
+def _attribute(words: _Words) -> AttributeLine:
+    name, value_type, strategy = (words.take(what) for what in ("a name", "a value type", "a strategy"))
+    if name.partition(".")[0] not in SCOPES:
+        raise ScenarioError(f"the attribute {name!r} is in no scope; scopes are {', '.join(SCOPES)}")
+    made: dict[str, Any] = {}
+    while words:
+        option, _, value = words.take("an option").partition("=")
+        match option:
+            case "multi-valued":
+                made["multi_valued"] = True
+            case "application" | "mutability":
+                made[option] = value
+            case _:
+                raise ScenarioError(f"attributes know no option {option!r}")
+    return AttributeLine(name, value_type, strategy, **made)
+
+
+def _step(words: _Words, identity_types: set[str], at: int) -> Step:
+    devices, profile = _who(words)
+    act = words.take("what was observed")
+    if act not in ACTS:
+        raise ScenarioError(f"{act!r} is no observation; there are {', '.join(ACTS)}")
+    made: dict[str, Any] = {"at": at, "trust": "browser" if act == "event" else "server"}
+    identities: list[tuple[str, str]] = []
+    values: dict[str, Any] = {}
+    while words:
+        name, equals, text = words.take("a field").partition("=")
+        if not equals:
+            raise ScenarioError(f"a field is name=value, found {name!r}")
+        if name in identity_types:
+            identities.append((name, str(_text(text))))
+        elif name.partition(".")[0] in SCOPES:
+            _put(values, name.split("."), parse_flow(text))
+        else:
+            made |= _field(name, text)
+    return Step(act, devices, profile, tuple(identities), values=values, **made)  # type: ignore[arg-type]
+
+
+def _who(words: _Words) -> tuple[tuple[str, ...], str | None]:
+    if words.skip("server"):
+        return (), None
+    profile = words.profile() if _PROFILE.fullmatch(words.peek()) else None
+    if words.skip("device"):
+        return tuple(words.take("the name of the device").split("+")), profile
+    if profile is None:
+        raise ScenarioError("a line begins with `device x`, `P1`, `server`, a set-up word or `finally`")
+    return (), profile
+
+
+def _field(name: str, text: str) -> dict[str, Any]:
+    match name:
+        case "user":
+            return {"user": _text(text)}
+        case "as":
+            return {"application": _text(text)}
+        case "trust" if text in ("server", "browser"):
+            return {"trust": text}
+        case "at":
+            return {"at": START_US + _duration_us(text)}
+    raise ScenarioError(f"unknown field {name}={text}; is the identity type declared?")
+
+
+def _text(text: str) -> str:
+    return str(parse_flow(text)) if text.startswith('"') else text
+
+
+def _duration_us(text: str) -> int:
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ScenarioError(f"{text!r} is no time; write 90s, 5m, 3h or 2d")
+    return int(match[1]) * _SECONDS[match[2]] * SECOND_US
+
+
+def _integer(text: str) -> int:
+    if not text.isdecimal():
+        raise ScenarioError(f"{text!r} is no number")
+    return int(text)
+
+
+def _put(values: dict[str, Any], path: list[str], value: Any) -> None:
+    for key in path[:-1]:
+        values = values.setdefault(key, {})
+    values[path[-1]] = value
+
+
+def _clauses(words: _Words) -> tuple[Clause, ...]:
+    clauses = []
+    while words:
+        clauses.append(_clause(words))
+        while words.skip(","):
+            pass
+    if not clauses:
+        raise ScenarioError("nothing is expected; write `nothing` if nothing happens")
+    return tuple(clauses)
+
+
+def _clause(words: _Words) -> Clause:
+    match words.take("a clause"):
+        case "create":
+            return Create(words.profile(), _kind(words))
+        case "attach":
+            return Attach(words.profile(), _kind(words))
+        case "promote":
+            return Attach(words.profile(), _kind(words), promoted=True)
+        case "merge":
+            absorbed = words.profiles()
+            words.expect("into")
+            return Merge(absorbed, words.profile(), _reason(words))
+        case "device":
+            return _move(words)
+        case "refused":
+            code = words.take("the code of the refusal")
+            return Refuse(code, words.profiles() if _PROFILE.fullmatch(words.peek()) else ())
+        case "drop":
+            return Drop(words.take("the dropped identifier"), words.take("the code"))
+        case "reject":
+            return Reject(words.take("the code of the rejection"))
+        case "erase":
+            return Erase(words.profiles())
+        case "nothing":
+            return Nothing()
+        case word:
+            raise ScenarioError(f"{word!r} begins no clause")
+
+
+def _move(words: _Words) -> Move:
+    device = words.take("the name of the device")
+    words.expect("moves")
+    words.expect("to")
+    return Move(device, _somebody(words))
+
+
+def _somebody(words: _Words) -> str | None:
+    return None if words.skip("nobody") else words.profile()
+
+
+def _kind(words: _Words) -> Kind | None:
+    return words.take("a kind") if words.peek() in KINDS else None  # type: ignore[return-value]
+
+
+def _reason(words: _Words) -> str | None:
+    return words.take("the reason") if words.skip("because") else None
+
+
+def _ending(text: str) -> Ending:
+    said = text.split(maxsplit=1)[1] if " " in text else ""
+    subject, equals, value = said.partition("=")
+    if equals and _PROFILE.fullmatch(subject.strip()):
+        return ValuesAre(subject.strip(), _values(value))
+    words = _Words(said)
+    ending = _device_at(words) if words.skip("device") else _state(words)
+    if words:
+        raise ScenarioError(f"unexpected {words.peek()!r}")
+    return ending
+
+
+def _values(text: str) -> dict[str, Any]:
+    values = parse_flow(text)
+    if not isinstance(values, dict):
+        raise ScenarioError("the values of a profile are an object")
+    nested: dict[str, Any] = {}
+    for name, value in values.items():
+        _put(nested, name.split("."), value)
+    return nested
+
+
+def _device_at(words: _Words) -> DeviceAt:
+    device = words.take("the name of the device")
+    words.expect("at")
+    return DeviceAt(device, _somebody(words))
+
+
+def _state(words: _Words) -> Ending:
+    profile = words.profile()
+    kind = _kind(words)
+    if kind is not None:
+        return KindIs(profile, kind)
+    match words.take("what holds at the end"):
+        case "merged_to":
+            return MergedTo(profile, words.profile(), _reason(words))
+        case "user":
+            return UserIs(profile, words.take("a user id"))
+        case "gone":
+            return Gone(profile)
+        case word:
+            raise ScenarioError(f"{word!r} is no state of a profile")

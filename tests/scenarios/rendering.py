@@ -1,0 +1,68 @@
+"""Writes set-ups and steps as scenario text, so that a failing random history can be pasted into a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from scenarios.flow import render_flow
+from scenarios.words import SECOND_US, START_US, AttributeLine, IdentityType, Setup, Step
+
+
+def render_history(setup: Setup, steps: Iterable[Step]) -> str:
+    """The history as a scenario without expectations: `-> nothing` stands where they belong."""
+    lines = [*render_setup(setup), "", *(f"{render_step(step)}   -> nothing" for step in steps)]
+    return "\n".join(lines)
+
+
+def render_setup(setup: Setup) -> Iterator[str]:
+    """The set-up lines."""
+    yield from map(_identity_type, setup.identity_types)
+    yield from map(_attribute, setup.attributes)
+    if setup.detach_on_sign_out:
+        yield "setting detach_on_sign_out"
+    if setup.profiles_per_merge_max is not None:
+        yield f"limit profiles_per_merge_max {setup.profiles_per_merge_max}"
+
+
+def render_step(step: Step) -> str:
+    """One observation, every field said."""
+    return " ".join([*_who(step), step.act, *_fields(step)])
+
+
+def _who(step: Step) -> Iterator[str]:
+    if step.profile is not None:
+        yield step.profile
+    if step.devices:
+        yield f"device {'+'.join(step.devices)}"
+    if step.profile is None and not step.devices:
+        yield "server"
+
+
+def _fields(step: Step) -> Iterator[str]:
+    if step.user is not None:
+        yield f"user={_text(step.user)}"
+    yield from (f"{name}={_text(value)}" for name, value in step.identities)
+    for scope, values in step.values.items():
+        yield from (f"{scope}.{key}={render_flow(value)}" for key, value in values.items())
+    yield f"trust={step.trust}"
+    yield f"at={(step.at - START_US) // SECOND_US}s"
+
+
+def _text(value: str) -> str:
+    return value if value and not set(value) & set(' \t\n,[]{}"#') else f'"{value}"'
+
+
+def _identity_type(kind: IdentityType) -> str:
+    options = [
+        name for name in ("case_sensitive", "trusted_only", "conflict_blocks_merge") if getattr(kind, name)
+    ]
+    options += [f"blocks=[{','.join(kind.blocked_values)}]"] if kind.blocked_values else []
+    options += [] if kind.values_max is None else [f"values_max={kind.values_max}"]
+    return " ".join(["identity", kind.name, *options])
+
+
+def _attribute(line: AttributeLine) -> str:
+    options = ["multi-valued"] if line.multi_valued else []
+    options += [f"application={line.application}"] if line.application else []
+    options += [] if line.mutability == "readWrite" else [f"mutability={line.mutability}"]
+    return " ".join(["attribute", line.name, line.value_type, line.merge_strategy, *options])

@@ -1,0 +1,128 @@
+"""Scenario words in the words of the project: set-ups as configuration changes, steps as observations.
+
+Shared by the engines that run on `oneself`; the oracle does not use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import get_args
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from oneself.core.config import ConfigChange, Limits, PutAttributes, PutLimits, PutNamespace, PutSettings
+from oneself.core.identifier import ANONYMOUS_ID, USER_ID, Identifier, Namespace
+from oneself.core.observation import Kind as ObservationKind
+from oneself.core.observation import Observation
+from oneself.core.plan import Plan
+from oneself.core.profile import Profile
+from oneself.core.schema import Attribute
+from scenarios.engine import Outcome, ProfileFacts
+from scenarios.words import Act, AttributeLine, IdentityType, Kind, Setup, Step
+
+_KINDS: dict[Act, ObservationKind] = {
+    "event": "event",
+    "sign-in": "sign_in",
+    "sign-out": "sign_out",
+    "write": "write",
+    "create": "write",
+    "erase": "erase",
+}
+assert set(_KINDS) == set(get_args(Act))
+
+
+def changes(setup: Setup) -> list[ConfigChange]:
+    """The configuration changes that make a dataset what the set-up says."""
+    made: list[ConfigChange] = [PutNamespace(kind.name, _namespace(kind)) for kind in setup.identity_types]
+    if setup.attributes:
+        made.append(PutAttributes(tuple(_attributes(setup.attributes))))
+    if setup.detach_on_sign_out:
+        made.append(PutSettings(detach_on_sign_out=True))
+    if setup.profiles_per_merge_max is not None:
+        made.append(PutLimits(Limits(profiles_per_merge_max=setup.profiles_per_merge_max)))
+    return made
+
+
+def observation(step: Step, addressed: UUID | None, new_id: UUID, event_id: str | None = None) -> Observation:
+    """The step as an observation; its id follows from `new_id`."""
+    return Observation(
+        observation_id=uuid5(NAMESPACE_OID, f"observation:{new_id}"),
+        new_profile_id=new_id,
+        kind=_KINDS[step.act],
+        face="test",
+        trust=step.trust,
+        application=step.application,
+        occurred_at=step.at,
+        identifiers=tuple(_identifiers(step)),
+        profile_id=addressed,
+        creates=step.act == "create",
+        values=step.values,
+        event_id=event_id,
+    )
+
+
+def outcome(plan: Plan) -> Outcome:
+    """What a plan says it does."""
+    refusals = {(refusal.code, refusal.other_id) for refusal in plan.refusals if refusal.other_id is not None}
+    drops = {(refusal.namespace or "", refusal.code) for refusal in plan.refusals if refusal.other_id is None}
+    return Outcome(
+        attached=plan.survivor_id,
+        created=plan.profile_id if plan.creates else None,
+        merges=frozenset((merge.absorbed_id, merge.reason) for merge in plan.merges),
+        refusals=frozenset(refusals),
+        drops=frozenset(drops | {(dropped.namespace, dropped.code) for dropped in plan.dropped}),
+    )
+
+
+def facts(profile: Profile, survivor: UUID | None) -> ProfileFacts:
+    """A profile as the scenarios see it; `survivor` is who stands for it in the end."""
+    if survivor is not None:
+        return ProfileFacts(survivor=survivor, reason=profile.reason)
+    identities = {(name, value) for name, values in profile.identities.items() for value in values}
+    return ProfileFacts(_kind(profile), profile.user_id, profile.record.values, frozenset(identities))
+
+
+def _kind(profile: Profile) -> Kind:
+    if profile.is_identified:
+        return "identified"
+    return "anonymous" if profile.is_anonymous else "named"
+
+
+def _namespace(kind: IdentityType) -> Namespace:
+    return Namespace(
+        reason=f"identity:{kind.name}",
+        case_sensitive=kind.case_sensitive,
+        trusted_only=kind.trusted_only,
+        conflict_blocks_merge=kind.conflict_blocks_merge,
+        blocked_values=frozenset(kind.blocked_values),
+        values_max=100 if kind.values_max is None else kind.values_max,
+    )
+
+
+def _attributes(lines: Iterable[AttributeLine]) -> Iterable[Attribute]:
+    for line in lines:
+        yield Attribute(
+            attribute_id=_attribute_id(line),
+            attribute_name=line.name,
+            value_type=line.value_type,
+            merge_strategy=line.merge_strategy,
+            mutability=line.mutability,
+            multi_valued=line.multi_valued,
+            application_identifier=line.application,
+            sub_attributes=tuple(_attribute_id(child) for child in lines if _is_child(child, line)),
+        )
+
+
+def _attribute_id(line: AttributeLine) -> str:
+    return f"{line.application or ''}/{line.name}"
+
+
+def _is_child(child: AttributeLine, parent: AttributeLine) -> bool:
+    above, _, _ = child.name.rpartition(".")
+    return (above, child.application) == (parent.name, parent.application)
+
+
+def _identifiers(step: Step) -> Iterable[Identifier]:
+    yield from (Identifier(ANONYMOUS_ID, device) for device in step.devices)
+    yield from (Identifier(name, value) for name, value in step.identities)
+    if step.user is not None:
+        yield Identifier(USER_ID, step.user)
