@@ -1,0 +1,225 @@
+"""The eight value types: what JSON value each accepts, and when two JSON values are the same.
+
+Knows types only, nothing of attributes, scopes or profiles. A fitted value is stored as written, except that
+an integer loses a ".0", an epoch loses its quotes and a decimal too big for a 64-bit integer becomes a float.
+
+Source: seeds/profile-attributes (value types), wire/cds §8 (JSON types), §12 (claims arrive as text).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Hashable
+from datetime import UTC, date, datetime
+from typing import Any
+
+INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
+# Years 1 to 9999: what every calendar in use can show. Mistaken microseconds fall outside it.
+EPOCH_MS_MIN, EPOCH_MS_MAX = -62_135_596_800_000, 253_402_300_799_999
+# One value must stay cheap to compare, to index and to show.
+TEXT_LENGTH_MAX = 65_536
+ELEMENTS_MAX = 10_000
+
+TYPE_MISMATCH = "type mismatch"
+NOT_CANONICAL = "value not in canonical values"
+BAD_TEXT = "text must not contain NUL or unpaired surrogates"
+TEXT_TOO_LONG = f"text longer than {TEXT_LENGTH_MAX} characters"
+TOO_MANY_ELEMENTS = f"more than {ELEMENTS_MAX} elements"
+
+_BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?"
+)
+_INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
+_EPOCH = re.compile(r"-?[0-9]{1,20}")
+_DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+
+Fit = Callable[[Any], Any]
+
+
+class Misfit(Exception):
+    """A value that its type does not accept; `problem` is the wire's wording (wire/cds §8)."""
+
+    def __init__(self, problem: str = TYPE_MISMATCH) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+def fit_string(value: Any) -> str:
+    if type(value) is not str:
+        raise Misfit
+    # A printable text holds neither NUL nor surrogates, and is the usual case.
+    if not value.isprintable() and _BAD_TEXT.search(value):
+        raise Misfit(BAD_TEXT)
+    return value
+
+
+def fit_integer(value: Any) -> int:
+    """JSON knows only numbers, so 5.0 is the integer 5 ("a number without fraction")."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is not int or not INTEGER_MIN <= value <= INTEGER_MAX:
+        raise Misfit
+    return value
+
+
+def fit_decimal(value: Any) -> int | float:
+    if type(value) is int and INTEGER_MIN <= value <= INTEGER_MAX:
+        return value
+    if type(value) is int:
+        value = _float(value)
+    if type(value) is not float or not math.isfinite(value):
+        raise Misfit
+    return value
+
+
+def fit_boolean(value: Any) -> bool:
+    if type(value) is not bool:
+        raise Misfit
+    return value
+
+
+def fit_date(value: Any) -> str:
+    if type(value) is not str or not _DATE.fullmatch(value):
+        raise Misfit
+    return _on_the_calendar(date, value)
+
+
+def fit_date_time(value: Any) -> str:
+    if type(value) is not str or not _DATE_TIME.fullmatch(value):
+        raise Misfit
+    return _on_the_calendar(datetime, value)
+
+
+def fit_epoch(value: Any) -> int:
+    """Milliseconds since 1970; digits in quotes are what older writers send (wire/cds §15)."""
+    if type(value) is str and _EPOCH.fullmatch(value):
+        value = int(value)
+    number = fit_integer(value)
+    if not EPOCH_MS_MIN <= number <= EPOCH_MS_MAX:
+        raise Misfit
+    return number
+
+
+def fit_complex(value: Any) -> dict[str, Any]:
+    """Only that it is an object: its members are attributes of their own and checked as such."""
+    if type(value) is not dict:
+        raise Misfit
+    return value
+
+
+FITS: dict[str, Fit] = {
+    "string": fit_string,
+    "integer": fit_integer,
+    "decimal": fit_decimal,
+    "boolean": fit_boolean,
+    "date": fit_date,
+    "date_time": fit_date_time,
+    "epoch": fit_epoch,
+    "complex": fit_complex,
+}
+
+
+def one_of(allowed: frozenset[str], fit: Fit) -> Fit:
+    """The same type, narrowed to canonical values."""
+
+    def fit_canonical(value: Any) -> Any:
+        fitted = fit(value)
+        if fitted not in allowed:
+            raise Misfit(NOT_CANONICAL)
+        return fitted
+
+    return fit_canonical
+
+
+def check_size(value: Any) -> None:
+    """Raises Misfit if a text or a list is larger than anyone needs; asked of new values only."""
+    if type(value) is str:
+        if len(value) > TEXT_LENGTH_MAX:
+            raise Misfit(TEXT_TOO_LONG)
+    elif type(value) is list:
+        if len(value) > ELEMENTS_MAX:
+            raise Misfit(TOO_MANY_ELEMENTS)
+        for element in value:
+            check_size(element)
+    elif type(value) is dict:
+        for member in value.values():
+            check_size(member)
+
+
+def read_text(value_type: str, text: str) -> Any:
+    """A claim's text as a value of the type; the text itself if it does not read as one (wire/cds §12)."""
+    reader = _READERS.get(value_type)
+    return text if reader is None else reader(text.strip(), text)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equality of JSON values: 1 is 1.0, but true is not 1 and false is not 0."""
+    if type(a) is dict:
+        return type(b) is dict and a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if type(a) is list:
+        return type(b) is list and len(a) == len(b) and all(map(same, a, b))
+    return (type(a) is bool) is (type(b) is bool) and bool(a == b)
+
+
+def fingerprint(value: Any) -> Hashable:
+    """Equal for two values exactly when they are the `same`, so that many values meet in a set."""
+    if type(value) is dict:
+        return "object", frozenset((key, fingerprint(member)) for key, member in value.items())
+    if type(value) is list:
+        return "array", tuple(map(fingerprint, value))
+    return ("boolean", value) if type(value) is bool else value
+
+
+def is_empty(value: Any) -> bool:
+    """'' [] {} null: values that never replace another in a merge and do not count as set (DESIGN §5)."""
+    return value is None or (type(value) in (str, list, dict) and not value)
+
+
+def instant(text: str) -> datetime:
+    """A fitted date or date_time as a moment that compares; without an offset it counts as UTC."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _float(number: int) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        raise Misfit from None
+
+
+def _on_the_calendar(kind: type[date], text: str) -> str:
+    try:
+        kind.fromisoformat(text)
+    except ValueError:
+        raise Misfit from None
+    return text
+
+
+def _read_integer(text: str, original: str) -> Any:
+    return int(text) if _INTEGER.fullmatch(text) else original
+
+
+def _read_decimal(text: str, original: str) -> Any:
+    return float(text) if _DECIMAL.fullmatch(text) else _read_integer(text, original)
+
+
+def _read_boolean(text: str, original: str) -> Any:
+    return {"true": True, "false": False}.get(text.lower(), original)
+
+
+def _read_trimmed(text: str, original: str) -> Any:
+    return text
+
+
+_READERS: dict[str, Callable[[str, str], Any]] = {
+    "integer": _read_integer,
+    "decimal": _read_decimal,
+    "boolean": _read_boolean,
+    "date": _read_trimmed,
+    "date_time": _read_trimmed,
+    "epoch": _read_trimmed,
+}

@@ -1,0 +1,30 @@
+"""The values of a profile: what may be written, how it is kept, what may be seen.
+
+This is the door; behind it, each in its own file: `record` (values with provenance), `typed` (the value
+types), `fitting` (whole values against their attribute), `writing`, `claims` and `showing`.
+"""
+
+from .attribute import SCOPES
+from .claims import Skipped, skip_unfit
+from .fitting import InvalidValue
+from .record import EMPTY, Change, Changes, Record, Source, Values, write
+from .showing import unfit, visible
+from .writing import Authority, check_write
+
+__all__ = [
+    "EMPTY",
+    "SCOPES",
+    "Authority",
+    "Change",
+    "Changes",
+    "InvalidValue",
+    "Record",
+    "Skipped",
+    "Source",
+    "Values",
+    "check_write",
+    "skip_unfit",
+    "unfit",
+    "visible",
+    "write",
+]
