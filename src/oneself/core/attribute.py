@@ -9,12 +9,15 @@ from typing import Any
 
 from msgspec import Struct
 
-from .typed import FITS
+from oneself.core.typed import FITS
 
 IDENTITY_ATTRIBUTES = "identity_attributes"
 TRAITS = "traits"
 APPLICATION_DATA = "application_data"
 SCOPES = (IDENTITY_ATTRIBUTES, TRAITS, APPLICATION_DATA)
+
+# A scope and four levels below it (wire/cds §7).
+NAME_PARTS_MIN, NAME_PARTS_MAX = 2, 5
 
 VALUE_TYPES = tuple(FITS)
 READ_WRITE, READ_ONLY, WRITE_ONLY = "readWrite", "readOnly", "writeOnly"

@@ -13,12 +13,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from .attribute import IDENTITY_ATTRIBUTES, TRAITS, Field
-from .fitting import UNDEFINED, InvalidValue
-from .record import Change, Changes, Path, Record
-from .schema import Schema
-from .typed import read_text
-from .writing import check_write
+from oneself.core.attribute import IDENTITY_ATTRIBUTES, TRAITS, Field
+from oneself.core.fitting import UNDEFINED, InvalidValue
+from oneself.core.record import Change, Changes, Path, Record
+from oneself.core.schema import Schema
+from oneself.core.typed import read_text
+from oneself.core.writing import check_write
 
 
 class Skipped(Struct, frozen=True):

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .attribute import APPLICATION_DATA, IDENTITY_ATTRIBUTES, SCOPES, TRAITS, Field
-from .record import Path
-from .typed import TYPE_MISMATCH, Misfit
+from oneself.core.attribute import APPLICATION_DATA, IDENTITY_ATTRIBUTES, SCOPES, TRAITS, Field
+from oneself.core.record import Path
+from oneself.core.typed import TYPE_MISMATCH, Misfit
 
 LABELS = {
     IDENTITY_ATTRIBUTES: "identity attribute",

@@ -15,10 +15,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from .attribute import APPLICATION_DATA, IDENTITY_ATTRIBUTES, SCOPES, Field
-from .record import Provenance, Record, Source, Values, leaves
-from .schema import Schema
-from .typed import INTEGER_MAX, INTEGER_MIN, fingerprint, instant, is_empty
+from oneself.core.attribute import APPLICATION_DATA, IDENTITY_ATTRIBUTES, SCOPES, Field
+from oneself.core.record import Provenance, Record, Source, Values, leaves
+from oneself.core.schema import Schema
+from oneself.core.typed import INTEGER_MAX, INTEGER_MIN, fingerprint, instant, is_empty
 
 
 class Held(Struct, frozen=True):

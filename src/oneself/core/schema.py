@@ -16,11 +16,12 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import force_setattr, replace
 
-from .attribute import (
+from oneself.core.attribute import (
     APPLICATION_DATA,
     CORE_ATTRIBUTES,
     IMMUTABLE,
     MUTABILITIES,
+    NAME_PARTS_MAX,
     READ_ONLY,
     SCOPES,
     VALUE_TYPES,
@@ -30,8 +31,9 @@ from .attribute import (
     CoreAttribute,
     Field,
 )
-from .definition import InvalidAttribute, define, redefine, undefine
-from .typed import FITS, one_of
+from oneself.core.definition import InvalidAttribute, define, undefine
+from oneself.core.redefinition import redefine
+from oneself.core.typed import FITS, one_of
 
 __all__ = [
     "CORE_ATTRIBUTES",
@@ -102,13 +104,13 @@ class Schema(Struct, frozen=True, dict=True):
         fields: dict[tuple[str, str | None], dict[str, Field]] = {}
         for attribute in self.attributes:
             if not self._stands_below_complex(attribute):
-                place = (attribute.scope, attribute.application_identifier)
+                place = (attribute.scope, _full_name(attribute)[1])
                 fields.setdefault(place, {})[attribute.key] = self._field(attribute)
         return fields
 
     def complex_above(self, name: str, application: str | None = None) -> Attribute | None:
         """The outermost complex attribute that a dotted name leads through."""
-        parts = name.split(".")
+        parts = name.split(".", NAME_PARTS_MAX)
         for length in range(2, len(parts)):
             above = self.find(".".join(parts[:length]), application)
             if above is not None and above.value_type == "complex":

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .attribute import WRITE_ONLY, Field
-from .fitting import UNDEFINED, InvalidValue, buckets, element_path, fit
-from .record import Path, Values, put
-from .schema import Schema
-from .typed import TYPE_MISMATCH
+from oneself.core.attribute import WRITE_ONLY, Field
+from oneself.core.fitting import UNDEFINED, InvalidValue, buckets, element_path, fit
+from oneself.core.record import Path, Values, put
+from oneself.core.schema import Schema
+from oneself.core.typed import TYPE_MISMATCH
 
 
 def visible(schema: Schema, values: Values) -> Values:

@@ -4,12 +4,12 @@ This is the door; behind it, each in its own file: `record` (values with provena
 types), `fitting` (whole values against their attribute), `writing`, `claims` and `showing`.
 """
 
-from .attribute import SCOPES
-from .claims import Skipped, skip_unfit
-from .fitting import InvalidValue
-from .record import EMPTY, Change, Changes, Record, Source, Values, write
-from .showing import unfit, visible
-from .writing import Authority, check_write
+from oneself.core.attribute import SCOPES
+from oneself.core.claims import Skipped, skip_unfit
+from oneself.core.fitting import InvalidValue
+from oneself.core.record import EMPTY, Change, Changes, Record, Source, Values, write
+from oneself.core.showing import unfit, visible
+from oneself.core.writing import Authority, check_write
 
 __all__ = [
     "EMPTY",

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from .attribute import (
+from oneself.core.attribute import (
     APPLICATION_DATA,
     IDENTITY_ATTRIBUTES,
     IMMUTABLE,
@@ -24,7 +24,7 @@ from .attribute import (
     WRITE_ONCE,
     Field,
 )
-from .fitting import (
+from oneself.core.fitting import (
     IMMUTABLE_PROBLEM,
     READ_ONLY_PROBLEM,
     UNDEFINED,
@@ -36,12 +36,13 @@ from .fitting import (
     fits,
     refusal,
 )
-from .record import Change, Changes, Path, Record, read
-from .schema import Schema
-from .showing import show_elements
-from .typed import Misfit, check_size, fingerprint, is_empty, same
+from oneself.core.record import Change, Changes, Path, Record, read
+from oneself.core.schema import Schema
+from oneself.core.showing import show_elements
+from oneself.core.typed import Misfit, check_size, fingerprint, is_empty, same
 
-Authority = Literal["application", "identity_server"]
+#: By whose right values are written; the log repeats what was allowed when it was written.
+Authority = Literal["application", "identity_server", "log"]
 
 
 class _Writer(Struct, frozen=True):
@@ -49,6 +50,7 @@ class _Writer(Struct, frozen=True):
 
     creating: bool
     owns_identity: bool
+    repeats: bool = False
 
 
 def check_write(
@@ -58,7 +60,7 @@ def check_write(
 
     Raises InvalidValue for the first value that is undefined, does not fit, or may not be changed.
     """
-    writer = _Writer(creating, authority == "identity_server")
+    writer = _Writer(creating, authority == "identity_server", authority == "log")
     changes: list[Change] = []
     for path, bucket in buckets(patch, strict=creating):
         fields = schema.fields(*path)
@@ -118,8 +120,9 @@ def _change_members(
             raise refusal((*path, key), UNDEFINED)
         _change(changes, child, (*path, key), held.get(key), value, writer)
     if path[0] == APPLICATION_DATA:
-        for key in held.keys() - new.keys():
-            _drop(changes, field.children.get(key), (*path, key), held[key], writer)
+        for key, value in held.items():
+            if key not in new:
+                _drop(changes, field.children.get(key), (*path, key), value, writer)
     if len(changes) > before:
         _check_allowed(field, path, old, writer)
 
@@ -154,6 +157,8 @@ def _forbidden(field: Field, path: Path, old: Any, writer: _Writer) -> str | Non
 
     A stored value that no longer fits never blocks a write (wire/cds §8), so it does not count as set.
     """
+    if writer.repeats:
+        return None
     mutability = field.attribute.mutability
     if mutability == READ_ONLY and not (writer.owns_identity and path[0] == IDENTITY_ATTRIBUTES):
         return READ_ONLY_PROBLEM
@@ -184,7 +189,7 @@ def _elements(field: Field, path: Path, old: Any, new: list[dict[str, Any]], wri
 
 def _check_members(field: Field, path: Path, old: Any, new: dict[str, Any], writer: _Writer) -> None:
     held = old if type(old) is dict else {}
-    judge = writer if type(old) is dict else _Writer(True, writer.owns_identity)
+    judge = writer if type(old) is dict else _Writer(True, writer.owns_identity, writer.repeats)
     for key, child in field.children.items():
         before, after = held.get(key), new.get(key)
         if same(before, after):
