@@ -6,7 +6,14 @@ it was judged by.
 
 import msgspec
 
-from oneself.core.identifier import ANONYMOUS_ID, DEVICE_NAMESPACE, TRACKER, USER_ID, USER_ID_NAMESPACE, Namespace
+from oneself.core.identifier import (
+    ANONYMOUS_ID,
+    DEVICE_NAMESPACE,
+    TRACKER,
+    USER_ID,
+    USER_ID_NAMESPACE,
+    Namespace,
+)
 from oneself.core.schema import Attribute, Schema
 
 

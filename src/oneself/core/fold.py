@@ -4,8 +4,6 @@
 each observation of a batch, `verify` for each row of the log; both get the same state.
 """
 
-from uuid import UUID
-
 import msgspec
 
 from oneself.core.config import Config
@@ -17,7 +15,16 @@ from oneself.core.profile import Claim, Profile, primary_id
 from oneself.core.resolve import resolve
 from oneself.core.schema import Schema
 from oneself.core.state import Merged, Refused, State
-from oneself.core.values import EMPTY, Changes, InvalidValue, Record, Source, check_write, skip_unfit, write
+from oneself.core.values import (
+    EMPTY,
+    Authority,
+    Changes,
+    InvalidValue,
+    Source,
+    check_write,
+    skip_unfit,
+    write,
+)
 
 __all__ = ["State", "apply", "fold"]
 
@@ -38,20 +45,27 @@ def fold(state: State, observation: Observation, config: Config, seq: int) -> Pl
     return plan
 
 
-def apply(state: State, observation: Observation, plan: Plan, config: Config, seq: int) -> None:
-    """Carry a plan out. Raises InvalidValue, with nothing changed, if the observation's values do not fit."""
+def apply(
+    state: State, observation: Observation, plan: Plan, config: Config, seq: int, *, accepted: bool = False
+) -> None:
+    """Carry a plan out. Raises InvalidValue, with nothing changed, if the observation's values do not fit.
+
+    `accepted`: they were accepted once, so mutability is not asked again (`replay`).
+    """
     schema = config.schema
     survivor, created = _people(state, observation, plan, seq)
     if created is not None:
-        created = _written(created, observation, schema, seq)
-    parts = [created if m.absorbed_id == plan.profile_id else state.profiles[m.absorbed_id] for m in plan.merges]
+        created = _written(created, observation, schema, seq, accepted=accepted)
+    parts = [
+        created if m.absorbed_id == plan.profile_id else state.profiles[m.absorbed_id] for m in plan.merges
+    ]
     absorbed = [part for part in parts if part is not None]
     unified = created if created is not None and survivor is None else survivor
     assert unified is not None
     for part in absorbed:
         unified = _joined(unified, part, schema, seq)
     if created is None:
-        unified = _written(unified, observation, schema, seq)
+        unified = _written(unified, observation, schema, seq, accepted=accepted)
     _commit(state, observation, plan, unified, absorbed, seq)
 
 
@@ -84,25 +98,26 @@ def _active(observation: Observation, seq: int) -> int:
     return seq if observation.occurred_at is None else observation.occurred_at
 
 
-def _written(profile: Profile, observation: Observation, schema: Schema, seq: int) -> Profile:
+def _written(
+    profile: Profile, observation: Observation, schema: Schema, seq: int, *, accepted: bool
+) -> Profile:
     """The profile with the observation's own values, which are newer than anything merged in."""
     if not observation.values:
         return profile
-    creating = profile.created_at == seq and observation.new_profile_id == profile.profile_id
-    changes = _check(profile.record, observation, schema, creating=creating)
-    record = write(profile.record, changes, source_of(observation, seq))
-    if record == profile.record:
+    changes = _check(profile, observation, schema, accepted=accepted)
+    if not changes:
         return profile
+    record = write(profile.record, changes, source_of(observation, seq))
     return msgspec.structs.replace(profile, record=record, updated_at=seq)
 
 
-def _check(record: Record, observation: Observation, schema: Schema, *, creating: bool) -> Changes:
+def _check(profile: Profile, observation: Observation, schema: Schema, *, accepted: bool) -> Changes:
     """What the patch changes. An identity server's claim that does not fit is skipped (wire/cds §12)."""
+    creating = observation.new_profile_id == profile.profile_id
     if observation.authority == "identity_server":
-        return skip_unfit(schema, record, observation.values)[0]
-    return check_write(
-        schema, record, observation.values, creating=creating, authority=observation.authority
-    )
+        return skip_unfit(schema, profile.record, observation.values, creating=creating)[0]
+    authority: Authority = "log" if accepted else "application"
+    return check_write(schema, profile.record, observation.values, creating=creating, authority=authority)
 
 
 def source_of(observation: Observation, seq: int) -> Source:
@@ -156,9 +171,7 @@ def _commit(
     """Everything is decided and checked: change the working set."""
     for part in absorbed:
         merge = next(m for m in plan.merges if m.absorbed_id == part.profile_id)
-        state.put(
-            msgspec.structs.replace(part, survivor_id=plan.survivor_id, reason=merge.reason, seq=seq)
-        )
+        state.put(msgspec.structs.replace(part, survivor_id=plan.survivor_id, reason=merge.reason, seq=seq))
         state.absorb(Merged(merge, plan.survivor_id, seq, observation.observation_id))
     state.put(_touched(unified, observation, plan, seq))
     for identifier in plan.claims:
@@ -186,9 +199,3 @@ def _touched(profile: Profile, observation: Observation, plan: Plan, seq: int) -
         updated_at=seq if changed else profile.updated_at,
         seq=seq,
     )
-
-
-def survivor_id(state: State, profile_id: UUID) -> UUID | None:
-    """The id of the profile that stands for a profile now."""
-    profile = state.survivor(profile_id)
-    return profile.profile_id if profile else None

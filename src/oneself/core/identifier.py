@@ -74,11 +74,12 @@ DEVICE_NAMESPACE = Namespace(reason="anonymous", priority=2000, case_sensitive=T
 
 
 class Dropped(msgspec.Struct, frozen=True):
-    """An identifier that was not used. `code` says why: `empty`, `too_long`, `malformed`,
-    `blocked_value`, `unknown_namespace`, `untrusted_evidence` or `limit_exceeded`."""
+    """An identifier that was not used, and why."""
 
     namespace: str
-    code: str
+    code: Literal[
+        "empty", "too_long", "malformed", "blocked_value", "unknown_namespace", "untrusted_evidence"
+    ]
 
 
 def normalise(identifier: Identifier, namespace: Namespace) -> Identifier | Dropped:

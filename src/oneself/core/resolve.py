@@ -98,13 +98,11 @@ def _sign_out(state: State, observation: Observation, config: Config) -> Plan | 
         for _, profile in state.held(device):
             if profile.user_id is not None and profile.user_id == evidence.user_id:
                 releases = evidence.devices if config.settings.detach_on_sign_out else ()
-                return Plan(
-                    profile_id=profile.profile_id, survivor_id=profile.profile_id, releases=releases
-                )
+                return Plan(profile_id=profile.profile_id, survivor_id=profile.profile_id, releases=releases)
     return Rejection("not_signed_in", "This browser does not belong to the user.")
 
 
-def _addressed(state: State, observation: Observation) -> Profile | None | Rejection:
+def _addressed(state: State, observation: Observation) -> Profile | Rejection | None:
     if observation.profile_id is None:
         return None
     profile = state.survivor(observation.profile_id)
@@ -309,7 +307,7 @@ def _refusals(verdict: Verdict, evidence: Evidence, moved: tuple[Profile, ...]) 
     refusals = [
         Refusal(drop.code, None, drop.namespace)
         for drop in evidence.dropped
-        if drop.code in ("blocked_value", "untrusted_evidence")
+        if drop.code == "blocked_value" or drop.code == "untrusted_evidence"
     ]
     refusals += [refusal for _, refusal in verdict.refused]
     named = {refusal.other_id for refusal in refusals}

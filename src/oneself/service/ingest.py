@@ -17,6 +17,7 @@ import structlog
 
 from oneself.core.config import Config
 from oneself.core.fold import fold
+from oneself.core.identifier import Identifier
 from oneself.core.observation import Observation
 from oneself.core.plan import Plan, Rejection
 from oneself.core.profile import Absorbed, Profile
@@ -202,7 +203,7 @@ class _Lane:
                     raise
                 lost = error
             _logger.info("lost_race", dataset_id=self._dataset_id, attempt=attempt, cause=type(lost).__name__)
-            await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)  # noqa: S311
+            await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)
         raise Contended("Too many others write about the same people.")
 
     async def _attempt(self, submissions: list[Submission]) -> list[Outcome | Exception]:
@@ -244,8 +245,8 @@ class _Lane:
 
 def _wanted(submissions: list[Submission], config: Config) -> Wanted:
     """Everything that the batch may touch, normalised by this configuration."""
-    identifiers = set()
-    profile_ids = set()
+    identifiers: set[Identifier] = set()
+    profile_ids: set[UUID] = set()
     for submission in submissions:
         evidence = weigh(submission.observation, config)
         identifiers.update(evidence.persons)

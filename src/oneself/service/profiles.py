@@ -1,7 +1,7 @@
 """Profiles: create, find, patch, sign in and out.
 
 Law of this module: every change is one observation handed to `Ingest`; every read is one statement.
-Ids are drawn here, once, so that the fold can be repeated from the log. Erasing is in `erase`.
+Ids are drawn here, once, so that the fold can be repeated from the log.
 """
 
 import uuid
@@ -13,9 +13,11 @@ import msgspec
 
 from oneself.core.config import Config
 from oneself.core.identifier import TRACKER, USER_ID, Identifier
-from oneself.core.observation import Observation, Trust
+from oneself.core.observation import Observation
 from oneself.core.profile import Absorbed, Profile
+from oneself.service.actor import Actor
 from oneself.service.configuration import Configurations
+from oneself.service.erase import Erasure
 from oneself.service.ingest import Answer, Ingest, Resolution, Submission
 from oneself.service.organisations import Tenant
 from oneself.store import rows
@@ -23,15 +25,9 @@ from oneself.store.pool import Database, Queries
 
 _sql = Queries("ingest.sql")
 
+__all__ = ["Actor", "ProfileView", "Profiles", "Render", "Request", "new_tracker"]
+
 Render = Callable[[Resolution], Answer]
-
-
-class Actor(msgspec.Struct, frozen=True):
-    """Through which face somebody acts, for which application, and how far we trust it (DESIGN §8)."""
-
-    face: str
-    application: str | None = None
-    trust: Trust = "server"
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -41,6 +37,9 @@ class Request(msgspec.Struct, frozen=True):
     fingerprint: str = ""
     expected_version: int | None = None
     render: Render | None = None
+
+
+_PLAIN = Request()
 
 
 class ProfileView(msgspec.Struct, frozen=True):
@@ -59,6 +58,7 @@ class Profiles:
         self._database = database
         self._configurations = configurations
         self._ingest = ingest
+        self._erasure = Erasure(database)
 
     async def create(
         self,
@@ -68,7 +68,7 @@ class Profiles:
         *,
         tracker: str,
         user_id: str | None = None,
-        request: Request = Request(),  # noqa: B008 frozen
+        request: Request = _PLAIN,
     ) -> Resolution:
         """A new profile with its tracker, unified at once (wire/cds §5.1).
 
@@ -77,7 +77,9 @@ class Profiles:
         identifiers = [Identifier(TRACKER, tracker)]
         if user_id is not None:
             identifiers.append(Identifier(USER_ID, user_id))
-        observation = self._observe(actor, "write", identifiers=tuple(identifiers), values=dict(values), creates=True)
+        observation = self._observe(
+            actor, "write", identifiers=tuple(identifiers), values=dict(values), creates=True
+        )
         return await self._submit(tenant, observation, request)
 
     async def patch(
@@ -88,7 +90,7 @@ class Profiles:
         values: Mapping[str, Any],
         *,
         user_id: str | None = None,
-        request: Request = Request(),  # noqa: B008 frozen
+        request: Request = _PLAIN,
     ) -> Resolution:
         """Write to the profile that stands for `profile_id`; None unsets (wire/cds §5.4).
 
@@ -124,18 +126,24 @@ class Profiles:
             values={"identity_attributes": dict(claims)} if claims else {},
             authority="identity_server",
         )
-        return await self._submit(tenant, observation, Request())
+        return await self._submit(tenant, observation, _PLAIN)
 
     async def sign_out(self, tenant: Tenant, actor: Actor, user_id: str, tracker: str) -> Resolution:
         """A user signed out on a browser. Raises ingest.Rejected `not_signed_in` if it is not theirs."""
         identifiers = (Identifier(USER_ID, user_id), Identifier(TRACKER, tracker))
         observation = self._observe(actor, "sign_out", identifiers=identifiers)
-        return await self._submit(tenant, observation, Request())
+        return await self._submit(tenant, observation, _PLAIN)
+
+    async def erase(
+        self, tenant: Tenant, actor: Actor, profile_id: UUID, *, expected_version: int | None = None
+    ) -> tuple[UUID, ...]:
+        """Forget a person, or what one absorbed profile brought (see `erase`)."""
+        return await self._erasure.erase(tenant, actor, profile_id, expected_version=expected_version)
 
     async def find(self, tenant: Tenant, profile_id: UUID) -> ProfileView | None:
         """A profile by any id that it ever had; None if unknown or erased."""
         found = await self._database.fetch(_sql.find_view, tenant.dataset_id, profile_id)
-        profiles = {profile.profile_id: profile for profile in map(rows.read_profile, found)}
+        profiles = {profile.profile_id: profile for profile in (rows.read_profile(row) for row in found)}
         if profile_id not in profiles:
             return None
         survivor = next(profile for profile in profiles.values() if not profile.is_absorbed)

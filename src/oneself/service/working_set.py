@@ -154,7 +154,8 @@ async def _profiles(
     connection: "Connection", sql: str, dataset_id: int, profile_ids: Iterable[UUID]
 ) -> list[Profile]:
     wanted = sorted(profile_ids)
-    return [rows.read_profile(row) for row in await connection.fetch(sql, dataset_id, wanted)] if wanted else []
+    found = await connection.fetch(sql, dataset_id, wanted) if wanted else []
+    return [rows.read_profile(row) for row in found]
 
 
 async def _claims(

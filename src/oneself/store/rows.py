@@ -4,7 +4,7 @@ Rows travel as columns (one array each), so that one statement serves every batc
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,8 @@ from oneself.core.state import Merged, Refused
 from oneself.core.values import Record, Source
 
 Columns = list[list[Any]]
+#: A database row: anything that gives a column by its name.
+Row = Any
 
 _provenance = msgspec.json.Decoder(dict[str, tuple[Source, ...]])
 _identities = msgspec.json.Decoder(dict[str, tuple[str, ...]])
@@ -38,7 +40,7 @@ def config_hash(dataset_id: int) -> int:
     return lock_hash(dataset_id, "config")
 
 
-def read_profile(row: Mapping[str, Any]) -> Profile:
+def read_profile(row: Row) -> Profile:
     """A profile from a row of `find_profiles` and its like."""
     return Profile(
         profile_id=row["profile_id"],
@@ -56,12 +58,12 @@ def read_profile(row: Mapping[str, Any]) -> Profile:
     )
 
 
-def read_claim(row: Mapping[str, Any]) -> Claim:
+def read_claim(row: Row) -> Claim:
     """A claim from a row of `find_claims`."""
     return Claim(Identifier(row["namespace"], row["value"]), row["profile_id"], row["seq"], row["trust"])
 
 
-def read_members(rows: Iterable[Mapping[str, Any]]) -> dict[UUID, tuple[Absorbed, ...]]:
+def read_members(rows: Iterable[Row]) -> dict[UUID, tuple[Absorbed, ...]]:
     """Survivor → absorbed profiles, from rows of `find_members`."""
     members: dict[UUID, tuple[Absorbed, ...]] = {}
     for row in rows:
@@ -92,9 +94,7 @@ def claim_columns(claims: Iterable[Claim]) -> Columns:
 
 def release_columns(released: Iterable[tuple[Claim, int]]) -> Columns:
     """Columns for `put_releases`."""
-    rows = (
-        (c.identifier.namespace, c.identifier.value, c.profile_id, c.seq, until) for c, until in released
-    )
+    rows = ((c.identifier.namespace, c.identifier.value, c.profile_id, c.seq, until) for c, until in released)
     return columns(5, rows)
 
 
@@ -104,7 +104,8 @@ def merge_columns(merged: Iterable[Merged]) -> Columns:
 
 
 def _merge_row(m: Merged) -> tuple[object, ...]:
-    namespace, value = (m.merge.identifier.namespace, m.merge.identifier.value) if m.merge.identifier else (None, None)
+    via = m.merge.identifier
+    namespace, value = (via.namespace, via.value) if via else (None, None)
     return m.merge.absorbed_id, m.seq, m.survivor_id, m.merge.reason, namespace, value, m.observation_id
 
 

@@ -18,5 +18,5 @@ SELECT greatest((extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
 -- name: put_config
 -- Replace the configuration of a dataset ($1) by version $2, recorded at $3, document $4.
 INSERT INTO config (dataset_id, version, seq, document) VALUES ($1, $2, $3, $4::text::jsonb)
-ON CONFLICT ON CONSTRAINT config_key DO UPDATE
+ON CONFLICT (dataset_id) DO UPDATE
 SET version = excluded.version, seq = excluded.seq, document = excluded.document;

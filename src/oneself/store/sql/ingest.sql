@@ -61,7 +61,7 @@ FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::time
             $9::timestamptz[], $10::bigint[], $11::boolean[], $12::text[], $13::text[], $14::text[])
      AS row (profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at,
              active_at, seq, erased, record_values, provenance, identities)
-ON CONFLICT ON CONSTRAINT profile_key DO UPDATE
+ON CONFLICT (dataset_id, profile_id) DO UPDATE
 SET survivor_id = excluded.survivor_id, reason = excluded.reason, primary_id = excluded.primary_id,
     user_id = excluded.user_id, created_at = excluded.created_at, updated_at = excluded.updated_at,
     active_at = excluded.active_at, seq = excluded.seq, erased = excluded.erased,
@@ -106,7 +106,7 @@ FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::text[], $6::text[], $7::te
 INSERT INTO refusal (dataset_id, code, profile_id, other_id, namespace, first_seq, last_seq, times)
 SELECT $1, row.*
 FROM unnest($2::text[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[]) AS row
-ON CONFLICT ON CONSTRAINT refusal_key DO UPDATE
+ON CONFLICT (dataset_id, profile_id, other_id, code, namespace) DO UPDATE
 SET last_seq = excluded.last_seq, times = refusal.times + excluded.times;
 
 -- name: put_answers

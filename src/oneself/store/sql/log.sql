@@ -5,7 +5,7 @@ VALUES ($1, $2, $3, 'configure', $4, $5::text::jsonb);
 
 -- name: find_entries
 -- The next entries ($4 at most) of a dataset's log after a place ($2 seq, $3 observation), in order.
-SELECT seq, observation_id, profile_id, kind, config_version, content::text, plan::text
+SELECT seq, observation_id, profile_id, kind, config_version, content::text, plan::text, redacted
 FROM log
 WHERE dataset_id = $1 AND (seq, observation_id) > ($2, $3)
 ORDER BY seq, observation_id

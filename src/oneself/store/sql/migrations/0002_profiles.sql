@@ -12,6 +12,7 @@ CREATE TABLE log (
     config_version  bigint      NOT NULL,     -- what it was judged by
     content         jsonb       NOT NULL,     -- the observation, or the change of configuration
     plan            jsonb,                    -- null: it only attaches
+    redacted        boolean     NOT NULL DEFAULT false, -- erased in part: the plan stands, it is not judged again
     CONSTRAINT log_key PRIMARY KEY (dataset_id, seq, observation_id)
 );
 CREATE INDEX log_by_profile ON log (dataset_id, profile_id, seq) WHERE profile_id IS NOT NULL;

@@ -1,0 +1,147 @@
+"""The log, read again: an entry does to the working set what it did when it was recorded (DESIGN §2).
+
+An entry is judged again, except one that was redacted by an erasure: of that only the plan is left, and the
+plan is carried out. Source: DESIGN §6, §8.
+"""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.config import Config, ConfigChange, configure
+from oneself.core.fold import apply
+from oneself.core.identifier import Identifier
+from oneself.core.observation import Observation
+from oneself.core.plan import Plan, Rejection
+from oneself.core.profile import Profile
+from oneself.core.resolve import resolve, weigh
+from oneself.core.state import State
+from oneself.core.values import EMPTY
+
+
+class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the log. `content`: an Observation, a Reconfigured or an Erased, as builtins."""
+
+    seq: int
+    observation_id: UUID
+    profile_id: UUID | None
+    kind: str
+    config_version: int
+    content: dict[str, Any]
+    plan: Plan | None = None
+    redacted: bool = False
+
+
+class Reconfigured(msgspec.Struct, frozen=True):
+    """What the log keeps of a change of configuration."""
+
+    face: str
+    change: ConfigChange
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """What the log keeps of an erasure: ids, which say nothing about the person."""
+
+    face: str
+    profile_ids: tuple[UUID, ...]
+
+
+class Diverged(Exception):
+    """An entry cannot be folded as it was: the log and the rules do not fit together."""
+
+
+def touches(entry: LogEntry, config: Config) -> tuple[frozenset[Identifier], frozenset[UUID]]:
+    """The identifiers and profiles that an entry may need in the working set when it is replayed."""
+    if entry.kind == "configure":
+        return frozenset(), frozenset()
+    if entry.kind == "erase":
+        return frozenset(), frozenset(msgspec.convert(entry.content, Erased).profile_ids)
+    observation = msgspec.convert(entry.content, Observation)
+    evidence = weigh(observation, config)
+    profiles = {observation.profile_id} if observation.profile_id else set()
+    if entry.redacted:
+        plan = recorded_plan(entry)
+        profiles |= {plan.profile_id, plan.survivor_id, *(m.absorbed_id for m in plan.merges)}
+    return frozenset((*evidence.persons, *evidence.devices)), frozenset(profiles)
+
+
+def replay(state: State, entry: LogEntry, config: Config) -> Config:
+    """Fold one entry into the working set; the configuration that holds from here on."""
+    if entry.kind == "configure":
+        return configure(config, msgspec.convert(entry.content, Reconfigured).change, entry.seq)
+    if entry.kind == "erase":
+        erase(state, msgspec.convert(entry.content, Erased).profile_ids, entry.seq)
+        return config
+    observation = msgspec.convert(entry.content, Observation)
+    plan = recorded_plan(entry) if entry.redacted else resolve(state, observation, config)
+    if isinstance(plan, Rejection):
+        raise Diverged(f"Entry {entry.seq} is refused when it is folded again: {plan.description}")
+    apply(state, observation, plan, config, entry.seq, accepted=True)
+    return config
+
+
+def recorded_plan(entry: LogEntry) -> Plan:
+    """The plan as it was carried out; an entry without one was only attached."""
+    assert entry.profile_id is not None
+    return entry.plan or Plan(profile_id=entry.profile_id, survivor_id=entry.profile_id)
+
+
+def erase(state: State, profile_ids: tuple[UUID, ...], seq: int) -> None:
+    """Leave nothing of profiles but their ids, which are never issued again.
+
+    Their claims need no word: the entries that made them are gone from the log, or redacted.
+    """
+    for profile_id in profile_ids:
+        state.put(tombstone(profile_id, seq))
+
+
+def tombstone(profile_id: UUID, seq: int) -> Profile:
+    """What is left of an erased profile."""
+    return Profile(
+        profile_id=profile_id,
+        created_at=seq,
+        updated_at=seq,
+        active_at=seq,
+        seq=seq,
+        primary_id="",
+        record=EMPTY,
+        erased=True,
+    )
+
+
+def redact(entry: LogEntry, profile_id: UUID, identifiers: frozenset[Identifier], config: Config) -> LogEntry:
+    """The entry without what it says about one profile of a person that stays (wire/cds §5.5, DELETE).
+
+    `identifiers`: those of the erased profile. An entry that was attached to it, addressed it or named
+    nothing else loses everything; any other one only its mention of those identifiers.
+    """
+    observation = msgspec.convert(entry.content, Observation)
+    evidence = weigh(observation, config)
+    named = (*evidence.persons, *evidence.devices)
+    kept = tuple(identifier for identifier in named if identifier not in identifiers)
+    own = profile_id in (entry.profile_id, observation.profile_id) or (bool(named) and not kept)
+    bare = msgspec.structs.replace(observation, identifiers=() if own else kept, event_id=None)
+    if own:
+        bare = msgspec.structs.replace(bare, values={}, body=None, name=None, application=None)
+    return msgspec.structs.replace(
+        entry,
+        content=msgspec.to_builtins(bare),
+        plan=_redacted_plan(recorded_plan(entry), frozenset(named) if own else identifiers, own=own),
+        redacted=True,
+    )
+
+
+def _redacted_plan(plan: Plan, gone: frozenset[Identifier], *, own: bool) -> Plan:
+    return msgspec.structs.replace(
+        plan,
+        user_id=None if own else plan.user_id,
+        claims=() if own else tuple(i for i in plan.claims if i not in gone),
+        devices=() if own else tuple(i for i in plan.devices if i not in gone),
+        releases=tuple(i for i in plan.releases if i not in gone),
+        merges=tuple(
+            msgspec.structs.replace(m, identifier=None) if m.identifier in gone else m for m in plan.merges
+        ),
+        refusals=() if own else plan.refusals,
+        dropped=(),
+    )

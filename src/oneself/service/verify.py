@@ -1,0 +1,168 @@
+"""Verify: fold the whole log again and compare with the live state (DESIGN §2).
+
+Law of this module: one transaction that sees one instant, scratch tables that vanish with it, the same fold
+and the same statements as the write path. Writers go on meanwhile; nothing they see is locked or changed.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.config import Config
+from oneself.core.identifier import Identifier
+from oneself.core.plan import Plan
+from oneself.core.replay import Diverged, LogEntry, replay, touches
+from oneself.service import configuration, working_set
+from oneself.service.working_set import Wanted
+from oneself.store.pool import Queries
+
+if TYPE_CHECKING:
+    from oneself.store.pool import Connection, Database
+
+_sql = Queries("verify.sql")
+_log = Queries("log.sql")
+_plans = msgspec.json.Decoder(Plan)
+
+ENTRIES_PER_CHUNK = 1000
+#: The state that is derived from the log, in the order in which differences are most telling.
+TABLES = ("config", "profile", "claim", "merge", "refusal")
+_START = UUID(int=0)
+
+Progress = Callable[[int, int], None]
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """Where live and folded state differ first. `key`: of the row; `columns`: that differ, all if one side
+    has no such row. Values are not told: they are personal."""
+
+    table: str
+    key: dict[str, Any]
+    columns: tuple[str, ...]
+    side: str
+
+    def __str__(self) -> str:
+        place = ", ".join(f"{name}={value}" for name, value in self.key.items())
+        if self.side == "both":
+            return f"{self.table} ({place}) differs in {', '.join(self.columns)}."
+        return f"{self.table} ({place}) is only in the {self.side} state."
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a verification found. `entries`: of the log that were folded."""
+
+    entries: int
+    profiles: int
+    difference: Difference | None
+
+
+async def verify(database: "Database", progress: Progress) -> Report:
+    """Fold every dataset's log in scratch tables and compare. Calls `progress(done, total)` as it goes.
+
+    Raises replay.Diverged if an entry that was once accepted is refused now.
+    """
+    async with database.pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
+        await connection.execute(_sql.begin_scratch)
+        sizes = await connection.fetch(_sql.find_sizes)
+        total = sum(size["entries"] for size in sizes)
+        done = 0
+        for size in sizes:
+            done = await _fold_dataset(connection, size["dataset_id"], lambda n: progress(n, total), done)
+        await connection.execute(_sql.begin_comparison)
+        profiles = await connection.fetchval("SELECT count(*) FROM profile")
+        return Report(done, profiles, await _first_difference(connection))
+
+
+async def _fold_dataset(
+    connection: "Connection", dataset_id: int, progress: Callable[[int], None], done: int
+) -> int:
+    config = Config()
+    place: tuple[int, UUID] = (-1, _START)
+    while entries := await read_log(connection, dataset_id, place):
+        config = await _fold_chunk(connection, dataset_id, entries, config)
+        place = entries[-1].seq, entries[-1].observation_id
+        done += len(entries)
+        progress(done)
+    await configuration.put(connection, dataset_id, config)
+    return done
+
+
+async def read_log(
+    connection: "Connection", dataset_id: int, after: tuple[int, UUID], limit: int = ENTRIES_PER_CHUNK
+) -> list[LogEntry]:
+    """The next entries of a dataset's log."""
+    found = await connection.fetch(_log.find_entries, dataset_id, *after, limit)
+    return [read_entry(row) for row in found]
+
+
+def read_entry(row: Any) -> LogEntry:
+    """An entry from a row of the log."""
+    return LogEntry(
+        seq=row["seq"],
+        observation_id=row["observation_id"],
+        profile_id=row["profile_id"],
+        kind=row["kind"],
+        config_version=row["config_version"],
+        content=msgspec.json.decode(row["content"]),
+        plan=_plans.decode(row["plan"]) if row["plan"] is not None else None,
+        redacted=row["redacted"],
+    )
+
+
+async def _fold_chunk(
+    connection: "Connection", dataset_id: int, entries: list[LogEntry], config: Config
+) -> Config:
+    """Fold entries together up to each change of configuration: it decides what the next ones touch."""
+    start = 0
+    for end, entry in enumerate(entries, 1):
+        if entry.kind == "configure" or end == len(entries):
+            config = await _fold_run(connection, dataset_id, entries[start:end], config)
+            start = end
+    return config
+
+
+async def _fold_run(
+    connection: "Connection", dataset_id: int, entries: list[LogEntry], config: Config
+) -> Config:
+    touched = [touches(entry, config) for entry in entries]
+    identifiers = frozenset[Identifier]().union(*(found for found, _ in touched))
+    profile_ids = frozenset[UUID]().union(*(found for _, found in touched))
+    state, _ = await working_set.gather(connection, dataset_id, Wanted(identifiers, profile_ids))
+    for entry in entries:
+        config = replay(state, entry, config)
+    await working_set.save(connection, dataset_id, state)
+    return config
+
+
+async def _first_difference(connection: "Connection") -> Difference | None:
+    for table in TABLES:
+        if found := await _difference(connection, table):
+            return found
+    return None
+
+
+async def _difference(connection: "Connection", table: str) -> Difference | None:
+    """The first row by key that is not the same on both sides."""
+    keys = [row["name"] for row in await connection.fetch(_sql.find_primary_key, table)]
+    order = ", ".join(keys)
+    # Names of our own tables and columns, never input.
+    sql = f"""
+        SELECT side, {order}, to_jsonb(found) - 'side' AS row FROM (
+            (SELECT 'live' AS side, * FROM (TABLE oneself.{table} EXCEPT TABLE {table}) AS a)
+            UNION ALL
+            (SELECT 'folded' AS side, * FROM (TABLE {table} EXCEPT TABLE oneself.{table}) AS b)
+        ) AS found ORDER BY {order}, side LIMIT 2
+    """  # noqa: S608
+    found = await connection.fetch(sql)
+    if not found:
+        return None
+    rows = [row for row in found if all(row[key] == found[0][key] for key in keys)]
+    key = {name: found[0][name] for name in keys}
+    if len(rows) == 1:
+        return Difference(table, key, (), rows[0]["side"])
+    one, other = rows[0]["row"], rows[1]["row"]
+    return Difference(table, key, tuple(name for name in one if one[name] != other[name]), "both")
+
+
+__all__ = ["Difference", "Diverged", "Report", "read_entry", "read_log", "verify"]
