@@ -285,6 +285,9 @@ def _decode(kind: type, value: object) -> object:
 
 def _sentence(error: msgspec.ValidationError) -> str:
     problem, _, place = str(error).partition(" - at `$.")
+    problem = problem.replace("Expected `int`, got `str`", "a whole number is needed").replace(
+        "`int`", "a number"
+    )
     name = re.split(r"[\[.`]", place)[0]
     return f"{ENVIRONMENT_PREFIX}{name.upper()} (--{name.replace('_', '-')}): {problem}."
 

@@ -141,10 +141,7 @@ class Embedded:
         if self._watch is not None:
             self._watch.join()
         with self._start_lock():
-            fcntl.flock(self._users, fcntl.LOCK_UN)
-            if _try_lock(self._users, fcntl.LOCK_EX):
-                self._shut_down()
-        self._users.close()
+            self._leave()
 
     @property
     def url(self) -> str:
@@ -163,8 +160,15 @@ class Embedded:
             try:
                 self._ensure_running()
             except BaseException:
-                self._users.close()
+                # Also when interrupted: a server that nobody else uses must not stay behind.
+                self._leave()
                 raise
+
+    def _leave(self) -> None:
+        with self._users:
+            fcntl.flock(self._users, fcntl.LOCK_UN)
+            if _try_lock(self._users, fcntl.LOCK_EX):
+                self._shut_down()
 
     def _ensure_running(self) -> None:
         if self._server_process() is None:
@@ -209,14 +213,14 @@ class Embedded:
         draft.rename(self.cluster)
 
     def _start(self, user: ServerUser) -> None:
-        self._forget_stale_pid()
+        socket = wheel.socket_folder(self.cluster, user)
+        self._forget_stale_pids(socket)
         wheel.write_for(user, self.cluster / "oneself.conf", CONFIGURATION)
         wheel.write_for(user, self.cluster / "pg_hba.conf", HOST_RULES)
         include = "include_if_exists = 'oneself.conf'\n"
         configuration = self.cluster / "postgresql.conf"
         if include not in (text := configuration.read_text("utf-8")):
             wheel.write_for(user, configuration, text + include)
-        socket = wheel.socket_folder(self.cluster, user)
         with self._open_log() as log:
             self._child = wheel.spawn(user, self.cluster, log, "-D", str(self.cluster), "-k", str(socket))
 
@@ -234,7 +238,7 @@ class Embedded:
         return len(lines) >= 8 and lines[7].strip() == "ready" and self._server_process() is not None
 
     def _shut_down(self) -> None:
-        process = self._server_process()
+        process = self._server_process() or self._starting()
         if process is None:
             return
         # SIGINT: fast shutdown, ends sessions and writes a checkpoint. SIGQUIT: at once, recovers at next start.
@@ -244,6 +248,12 @@ class Embedded:
             if self._wait_for_end(process, patience_s):
                 return
         raise Fatal(f"The embedded PostgreSQL (process {process.pid}) does not stop; see {self._log_file}.")
+
+    def _starting(self) -> psutil.Process | None:
+        """Our child in its first moments, before it has written its number down."""
+        if self._child is None or self._child.poll() is not None:
+            return None
+        return psutil.Process(self._child.pid)
 
     def _wait_for_end(self, process: psutil.Process, patience_s: float) -> bool:
         try:
@@ -270,32 +280,33 @@ class Embedded:
         """The running server of this cluster. A process id alone proves nothing: they are used again."""
         if self._child is not None:
             self._child.poll()
-        lines = self._pid_file_lines()
-        if not lines or not lines[0].strip().isdigit():
-            return None
+        pid = _first_number(self._pid_file)
+        return None if pid is None else self._ours(pid)
+
+    def _ours(self, pid: int) -> psutil.Process | None:
         try:
-            process = psutil.Process(int(lines[0]))
-            ours = process.status() != psutil.STATUS_ZOMBIE and self._runs_here(process)
+            process = psutil.Process(pid)
+            if process.status() == psutil.STATUS_ZOMBIE or not process.name().startswith("postgres"):
+                return None
+            # Readable for every user, where the working folder of another user's process is not.
+            return process if str(self.cluster) in process.cmdline() else None
         except psutil.Error:
             return None
-        return process if ours else None
 
-    def _runs_here(self, process: psutil.Process) -> bool:
-        # Readable for every user, where the working folder of another user's process is not.
-        return process.name().startswith("postgres") and str(self.cluster) in process.cmdline()
-
-    def _forget_stale_pid(self) -> None:
-        # PostgreSQL itself refuses to start if the number in the file belongs to any living process of its
-        # user, which is common after a container was restarted. Here it is known that it is not the server.
-        lines = self._pid_file_lines()
-        if lines and lines[0].strip().isdigit() and psutil.pid_exists(int(lines[0])):
-            (self.cluster / "postmaster.pid").unlink(missing_ok=True)
+    def _forget_stale_pids(self, socket: Path) -> None:
+        # PostgreSQL refuses to start while the process named in one of these files lives, whatever it is.
+        # That is common where numbers are soon used again or the dead are not buried: in containers.
+        for path in (self._pid_file, socket / f"{wheel.SOCKET_NAME}.lock"):
+            pid = _first_number(path)
+            if pid is not None and psutil.pid_exists(pid) and self._ours(pid) is None:
+                path.unlink(missing_ok=True)
 
     def _pid_file_lines(self) -> list[str]:
-        try:
-            return (self.cluster / "postmaster.pid").read_text().splitlines()
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+        return _lines(self._pid_file)
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.cluster / "postmaster.pid"
 
     @property
     def _socket_folder(self) -> Path:
@@ -318,6 +329,18 @@ class Embedded:
         with (self.folder / "postgres.start").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _first_number(path: Path) -> int | None:
+    lines = _lines(path)
+    return int(lines[0]) if lines and lines[0].strip().isdigit() else None
 
 
 def _try_lock(file: IO[str], kind: int) -> bool:

@@ -11,7 +11,9 @@ database errors, constraint violations among them, pass unchanged (`store.errors
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from importlib import resources
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import msgspec
 
+from oneself.errors import DatabaseRefused, Unavailable
 from oneself.store.errors import translated
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ SCHEMA = "oneself"
 # PostgreSQL counts microseconds from 2000-01-01 UTC.
 POSTGRES_EPOCH_US = 946_684_800_000_000
 CONNECT_TIMEOUT_S = 10
+REACH_POLL_S = 0.2
 
 SERVER_SETTINGS = {
     "search_path": SCHEMA,
@@ -115,6 +119,25 @@ async def connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
         )
         await _prepare(connection)
     return connection
+
+
+async def reach(url: str, patience_s: float = 0.0) -> None:
+    """Wait until the database answers, at most `patience_s`.
+
+    Raises Unavailable when it does not, DatabaseRefused when it answers but does not let us in.
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return await (await connect(url)).close()
+        except Unavailable:
+            if time.monotonic() > deadline:
+                raise
+        except asyncpg.PostgresError as error:
+            raise DatabaseRefused(f"The database does not let us in: {error}.") from error
+        except (asyncpg.InterfaceError, ValueError) as error:
+            raise DatabaseRefused(f"ONESELF_DATABASE_URL makes no sense: {error}.") from error
+        await asyncio.sleep(REACH_POLL_S)
 
 
 async def _prepare(connection: Any) -> None:

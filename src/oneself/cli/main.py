@@ -1,0 +1,110 @@
+"""The command `oneself`: a list of nouns and verbs, each in its own module, imported when it is used.
+
+A new command is one line in COMMANDS and a module with `app`, a `typer.Typer`. An app with one command
+becomes that command; with several, a group. Every command gets the flags of the shared settings.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from oneself import __version__
+from oneself.cli.context import SHARED_SETTINGS, accept_settings, err
+from oneself.errors import Fatal, OneselfError, Refusal
+
+
+class Command(msgspec.Struct, frozen=True):
+    """A name on the command line and the module behind it. `every_setting`: flags for all of them."""
+
+    name: str
+    module: str
+    every_setting: bool = False
+
+
+COMMANDS = (
+    Command("serve", "oneself.cli.serve", every_setting=True),
+    Command("settings", "oneself.cli.settings", every_setting=True),
+    Command("doctor", "oneself.cli.doctor"),
+)
+
+
+class Commands(TyperGroup):
+    """Imports the module of a command only when the command is looked at."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [command.name for command in COMMANDS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command = next((command for command in COMMANDS if command.name == cmd_name), None)
+        if command is None:
+            return None
+        if cmd_name not in self.commands:
+            self.commands[cmd_name] = _load(command)
+        return self.commands[cmd_name]
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="Oneself: one profile for every person, however they arrive.",
+    epilog="Start with: oneself serve. Every setting: oneself settings. When something is odd: oneself doctor.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        print(f"oneself {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; an error of ours ends as one sentence and an exit code, never as a traceback."""
+    try:
+        app(prog_name="oneself")
+    except Refusal as refusal:
+        _fail(refusal.description or refusal.message, 1)
+    except Fatal as fatal:
+        _fail(fatal.message, fatal.exit_code)
+    except OneselfError as error:
+        _fail(f"{error.message} `oneself doctor` may know more.", os.EX_TEMPFAIL)
+
+
+def _fail(sentence: str, code: int) -> None:
+    err.print(
+        f"[bold red]oneself:[/] {sentence}" if err.is_terminal else f"oneself: {sentence}",
+        markup=err.is_terminal,
+    )
+    sys.exit(code)
+
+
+def _load(command: Command) -> Any:
+    module = importlib.import_module(command.module)
+    names = None if command.every_setting else SHARED_SETTINGS
+    loaded = get_command(_with_settings(module.app, names))
+    loaded.name = command.name
+    return loaded
+
+
+def _with_settings(app: typer.Typer, names: tuple[str, ...] | None) -> typer.Typer:
+    for registered in app.registered_commands:
+        if registered.callback is not None and not hasattr(registered.callback, "__wrapped__"):
+            registered.callback = accept_settings(registered.callback, names)
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            _with_settings(group.typer_instance, names)
+    app._add_completion = False
+    return app

@@ -1,0 +1,21 @@
+"""`oneself serve`."""
+
+from __future__ import annotations
+
+import typer
+
+from oneself.cli.context import loaded
+
+app = typer.Typer()
+
+
+@app.command()
+def serve() -> None:
+    """Run the service until it is stopped.
+
+    Without a database it starts an embedded PostgreSQL in the data folder. Everything has a default; every
+    flag is also an environment variable and a line of the settings file (see: oneself settings).
+    """
+    from oneself.server import serve as run_service
+
+    run_service(loaded())

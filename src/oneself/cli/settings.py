@@ -1,0 +1,75 @@
+"""`oneself settings`: every setting with its effective value and where it came from."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.table import Table
+
+from oneself.cli.context import err, loaded, out
+from oneself.settings import Loaded, Setting, Settings, listed
+
+app = typer.Typer()
+MASK = "••••••"
+
+
+@app.command()
+def settings(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of a table.")
+    ] = False,
+) -> None:
+    """Print every setting: value, where it came from, what it does. Secrets are masked.
+
+    A flag wins over the environment, the environment over the settings file, the file over the default.
+    The flag of ONESELF_PORT is --port, its line in the settings file is: port = 8700
+    """
+    found = loaded()
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(_rows(found)), indent=2))
+        return
+    out.print(_table(found))
+    out.print(f"Settings file: {found.file or 'none'}")
+    for name in found.unknown_variables:
+        err.print(f"{name} is in the environment, but no setting has that name.")
+
+
+def shown(setting: Setting, value: object) -> str:
+    """How a value is printed; a secret only tells that it is set."""
+    if value in (None, ()):
+        return ""
+    if setting.secret:
+        return MASK
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _rows(found: Loaded) -> dict[str, dict[str, str]]:
+    return {
+        setting.name: {
+            "value": shown(setting, _effective(found.settings, setting)),
+            "source": found.sources[setting.name],
+            "variable": setting.variable,
+            "flag": setting.flag,
+            "type": setting.kind,
+            "unit": setting.unit,
+            "default": shown(setting, setting.default),
+            "sentence": setting.sentence,
+        }
+        for setting in listed()
+    }
+
+
+def _effective(settings: Settings, setting: Setting) -> object:
+    return settings.folder if setting.name == "data_dir" else getattr(settings, setting.name)
+
+
+def _table(found: Loaded) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("Environment", "Value", "From", "What it does"):
+        table.add_column(column, overflow="fold", no_wrap=column in ("Environment", "From"))
+    for row in _rows(found).values():
+        unit = f" ({row['unit']})" if row["unit"] else ""
+        table.add_row(row["variable"], row["value"], row["source"], row["sentence"] + unit)
+    return table

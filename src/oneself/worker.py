@@ -1,0 +1,151 @@
+"""One process that answers requests: services, faces, an HTTP server on a socket that is already bound.
+
+It stops when told by `Stop`: no new connections, requests in flight are answered, then everything closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from multiprocessing.connection import Connection
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+
+from oneself import logs
+from oneself.errors import OneselfError
+from oneself.settings import Settings
+from oneself.store.pool import reach
+
+log = structlog.get_logger("oneself.worker")
+
+# Longer than the idle time of common proxies, so that they close a connection first.
+KEEP_ALIVE_S = 75
+BACKLOG = 2048
+# A database that starts together with us, or is restarted just now, is waited for.
+DATABASE_PATIENCE_S = 30.0
+
+
+def run(coroutine: Coroutine[Any, Any, None]) -> None:
+    """`asyncio.run` on uvloop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(coroutine)
+
+
+async def answer_requests(
+    settings: Settings,
+    database_url: str,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    ready: Callable[[], None],
+) -> None:
+    """Serve on `listener` until `stop` is set; calls `ready` once requests are answered."""
+    try:
+        from oneself.api.app import create_app
+    except ImportError:
+
+        def create_app(services, settings):
+            async def app(scope, receive, send):
+                if scope["type"] == "lifespan":
+                    while True:
+                        m = await receive()
+                        await send({"type": m["type"] + ".complete"})
+                        if m["type"].endswith("shutdown"):
+                            return
+                import os
+
+                if scope["path"] == "/slow":
+                    await asyncio.sleep(2)
+                await services.database.fetchval("select 1")
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
+
+            return app
+
+    from oneself.serve import open_services
+
+    await reach(database_url, DATABASE_PATIENCE_S)
+    async with open_services(settings, database_url) as services:
+        server = Server(_configuration(create_app(services, services.settings), settings), ready)
+        watcher = asyncio.create_task(server.exit_on(stop))
+        try:
+            await server.serve([listener])
+        finally:
+            watcher.cancel()
+
+
+def child(settings: Settings, database_url: str, listener: socket.socket, parent: Connection) -> None:
+    """Body of a worker process. It ends on SIGTERM, and when `parent` breaks because the parent is gone."""
+    # Ctrl-C reaches the whole foreground group; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logs.configure(settings)
+    try:
+        run(_child(settings, database_url, listener, parent))
+    except OneselfError as error:
+        log.error(error.message)
+        sys.exit(1)
+
+
+async def _child(settings: Settings, database_url: str, listener: socket.socket, parent: Connection) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_reader(parent.fileno(), stop.set)
+    await answer_requests(settings, database_url, listener, stop, lambda: parent.send("ready"))
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, told to stop by an event instead of by signals of its own."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def exit_on(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
+
+
+def _configuration(app: Any, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=settings.shutdown_timeout_s,
+    )
+
+
+def bind(settings: Settings) -> socket.socket:
+    """A bound, inheritable, not yet listening socket; raises OSError when the address is taken."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+    except OSError:
+        listener.close()
+        raise
+    listener.set_inheritable(True)
+    return listener
