@@ -1,0 +1,120 @@
+"""Fixtures of all tests: a database of its own for every worker, real services for black-box tests.
+
+database_url    a database with all migrations, one per worker
+database        the same, opened; every test finds it empty
+new_database    makes further databases
+services        the use-cases on `database`, as `serve` puts them together
+service         a running `oneself serve` with the organisation `acme`, shared by the tests of a worker
+start_service   starts further ones, with other settings, several workers, or the embedded database
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from support import databases
+from support.databases import Databases
+from support.service import SECRET_KEY, RunningService
+
+from oneself.serve import Services, build_services
+from oneself.settings import Settings
+from oneself.store.pool import Database
+
+NewDatabase = Callable[[], Awaitable[str]]
+StartService = Callable[..., RunningService]
+RUN_ID = "ONESELF_TEST_RUN_ID"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # The controller names the run, its xdist workers inherit the name.
+    if not hasattr(config, "workerinput"):
+        os.environ[RUN_ID] = uuid.uuid4().hex[:8]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        databases.remove_run_folder(os.environ[RUN_ID])
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """The database server of this run."""
+    with databases.server(os.environ[RUN_ID]) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(scope="session")
+async def made_databases(server_url: str) -> AsyncIterator[Databases]:
+    await databases.hurry(server_url)
+    made = Databases(server_url, os.environ[RUN_ID], os.environ.get("PYTEST_XDIST_WORKER", "main"))
+    yield made
+    await made.drop_all()
+
+
+@pytest.fixture(scope="session")
+def new_database(made_databases: Databases) -> NewDatabase:
+    return made_databases.clone
+
+
+@pytest_asyncio.fixture(scope="session")
+async def database_url(made_databases: Databases) -> str:
+    return await made_databases.clone()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def opened_database(database_url: str) -> AsyncIterator[Database]:
+    async with await Database.open(database_url) as database:
+        yield database
+
+
+@pytest_asyncio.fixture
+async def database(opened_database: Database) -> Database:
+    await databases.empty(opened_database)
+    return opened_database
+
+
+@pytest.fixture
+def services(database: Database, tmp_path: Path) -> Services:
+    return build_services(Settings(data_dir=tmp_path, secret_key=SECRET_KEY), database)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def service_database_url(made_databases: Databases) -> str:
+    return await made_databases.clone()
+
+
+@pytest.fixture(scope="session")
+def service(service_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    running = RunningService(tmp_path_factory.mktemp("service") / "data", service_database_url).start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def start_service(tmp_path: Path) -> Iterator[StartService]:
+    """`start_service(database_url=None, environment={}, workers=1, bootstrap=True, name="data")`.
+
+    `name` is the data folder under the test's own; the embedded database runs there unless one is given.
+    """
+    started: list[RunningService] = []
+
+    def start(
+        *,
+        database_url: str | None = None,
+        environment: dict[str, str] | None = None,
+        workers: int = 1,
+        bootstrap: bool = True,
+        name: str = "data",
+    ) -> RunningService:
+        running = RunningService(tmp_path / name, database_url, environment, workers, bootstrap)
+        started.append(running)
+        return running.start()
+
+    yield start
+    for running in started:
+        running.stop()

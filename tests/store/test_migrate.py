@@ -1,0 +1,45 @@
+"""Migrations: applied once, in order, by any number of processes at the same time; never edited."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+from support.databases import Databases
+
+from oneself.errors import DatabaseRefused
+from oneself.store.migrate import known, migrate, pending
+
+
+async def test_an_empty_database_gets_every_file_once(made_databases: Databases) -> None:
+    url = await made_databases.empty_one()
+    names = [migration.name for migration in known()]
+    assert await pending(url) == names
+    assert await migrate(url) == names
+    assert await migrate(url) == []
+    assert await pending(url) == []
+
+
+async def test_many_may_start_at_once(made_databases: Databases) -> None:
+    url = await made_databases.empty_one()
+    applied = await asyncio.gather(*(migrate(url) for _ in range(5)))
+    assert sorted(len(names) for names in applied) == [0, 0, 0, 0, len(known())]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("update oneself.migration set sha256 = 'other' where name = $1", "another content"),
+        ("update oneself.migration set name = '9999_future' where name = $1", "does not know"),
+    ],
+)
+async def test_a_database_with_other_migrations_is_refused(
+    made_databases: Databases, change: str, words: str
+) -> None:
+    url = await made_databases.clone()
+    connection = await asyncpg.connect(url)
+    await connection.execute(change, known()[0].name)
+    await connection.close()
+    with pytest.raises(DatabaseRefused, match=words):
+        await migrate(url)

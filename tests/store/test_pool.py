@@ -1,0 +1,107 @@
+"""Connections: what Python sees of a value, and how a failing database looks."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+import pytest
+from support.databases import Databases
+
+from oneself.errors import Contended, DatabaseRefused, Unavailable
+from oneself.store.errors import classify, constraint_of
+from oneself.store.pool import Database, Queries, reach
+
+NOBODY = "postgresql://nobody@127.0.0.1:1/none"
+
+
+@pytest.mark.parametrize("instant", [0, 1_700_000_000_000_001, -1, 253_402_300_799_999_999])
+async def test_an_instant_is_an_int_of_microseconds_both_ways(database: Database, instant: int) -> None:
+    assert await database.fetchval("select $1::timestamptz", instant) == instant
+    expected = await database.fetchval(
+        "select (extract(epoch from $1::timestamptz) * 1000000)::bigint", instant
+    )
+    assert expected == instant
+
+
+async def test_arrays_of_instants_pass_as_well(database: Database) -> None:
+    assert await database.fetchval("select $1::timestamptz[]", [1, None, 3]) == [1, None, 3]
+
+
+@pytest.mark.parametrize(
+    "value", [{"a": [1, 2.5, None, True, "é"]}, [], "text", 0, None, {"deep": {"er": {}}}]
+)
+async def test_json_is_seen_decoded(database: Database, value: object) -> None:
+    assert await database.fetchval("select $1::jsonb", value) == value
+
+
+async def test_names_without_schema_are_ours(database: Database) -> None:
+    assert await database.fetchval("select 'organisation'::regclass::oid") is not None
+    assert await database.fetchval("select current_schema()") == "oneself"
+
+
+async def test_a_transaction_keeps_nothing_when_something_is_raised(database: Database) -> None:
+    insert = "insert into organisation (handle, name, created_at) values ($1, $1, now())"
+    with pytest.raises(KeyError):
+        async with database.transaction() as connection:
+            await connection.execute(insert, "gone")
+            raise KeyError
+    async with database.transaction() as connection:
+        await connection.execute(insert, "kept")
+    assert [row["handle"] for row in await database.fetch("select handle from organisation")] == ["kept"]
+
+
+async def test_a_violated_constraint_is_known_by_its_name(database: Database) -> None:
+    insert = "insert into organisation (handle, name, created_at) values ('twice', '', now())"
+    await database.execute(insert)
+    with pytest.raises(asyncpg.UniqueViolationError) as caught:
+        await database.execute(insert)
+    assert constraint_of(caught.value) == "organisation_handle_key"
+    assert classify(caught.value) == "constraint"
+
+
+async def test_a_deadlock_is_contended(database: Database) -> None:
+    one, two = asyncio.Event(), asyncio.Event()
+
+    async def lock(first: int, second: int, mine: asyncio.Event, other: asyncio.Event) -> None:
+        async with database.transaction() as connection:
+            await connection.execute("select pg_advisory_xact_lock($1)", first)
+            mine.set()
+            await other.wait()
+            await connection.execute("select pg_advisory_xact_lock($1)", second)
+
+    outcomes = await asyncio.gather(lock(1, 2, one, two), lock(2, 1, two, one), return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Contended", "NoneType"]
+    assert any(isinstance(outcome, Contended) for outcome in outcomes)
+
+
+async def test_a_broken_connection_is_unavailable_and_the_next_one_works(database: Database) -> None:
+    with pytest.raises(Unavailable):
+        async with database.transaction() as connection:
+            backend = await connection.fetchval("select pg_backend_pid()")
+            await database.execute("select pg_terminate_backend($1)", backend)
+            await connection.fetchval("select 1")
+    assert await database.fetchval("select 1") == 1
+
+
+async def test_a_server_that_does_not_answer_is_unavailable() -> None:
+    with pytest.raises(Unavailable):
+        await Database.open(NOBODY)
+    with pytest.raises(Unavailable):
+        await reach(NOBODY)
+
+
+async def test_a_server_that_refuses_us_says_why(made_databases: Databases, server_url: str) -> None:
+    wrong = server_url.replace("/postgres?", "/no_such_database?")
+    if wrong == server_url:
+        pytest.skip("the given server's address has another form")
+    with pytest.raises(DatabaseRefused, match="no_such_database"):
+        await reach(wrong)
+
+
+def test_named_statements_are_attributes() -> None:
+    queries = Queries("directory.sql")
+    assert "organisation" in queries.find_tenant
+    assert "find_tenant" in queries.names()
+    with pytest.raises(AttributeError, match=r"directory.sql has no statement named no_such"):
+        _ = queries.no_such

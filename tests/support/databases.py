@@ -1,0 +1,134 @@
+"""Databases for tests: one server per run, one template with all migrations, clones of it in milliseconds.
+
+The server is the embedded one, in a folder of this run that all xdist workers share; or, with
+ONESELF_TEST_DATABASE_URL, any server whose role may create databases.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from oneself.store import migrate
+from oneself.store.embedded import Embedded
+from oneself.store.pool import SCHEMA, Database
+
+LOCK_KEY = 3_221_225_471
+
+
+@contextmanager
+def server(run_id: str) -> Iterator[str]:
+    """The address of the server of this run, with a role that may create databases."""
+    given = os.environ.get("ONESELF_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    embedded = Embedded.attach(run_folder(run_id))
+    try:
+        yield embedded.url
+    finally:
+        embedded.stop()
+
+
+def run_folder(run_id: str) -> Path:
+    return Path(tempfile.gettempdir()) / f"oneself-test-{run_id}"
+
+
+def remove_run_folder(run_id: str) -> None:
+    shutil.rmtree(run_folder(run_id), ignore_errors=True)
+
+
+class Databases:
+    """Makes and drops databases on one server."""
+
+    def __init__(self, server_url: str, run_id: str, owner: str) -> None:
+        self._server_url = server_url
+        self._template = f"oneself_template_{run_id}_{_version()}"
+        self._prefix = f"oneself_test_{run_id}_{owner}_"
+        self._made: list[str] = []
+
+    async def clone(self) -> str:
+        """A new database with all migrations and nothing else; returns its address."""
+        await self._ensure_template()
+        name = f"{self._prefix}{len(self._made)}"
+        self._made.append(name)
+        await self._execute(f"create database {name} template {self._template} strategy file_copy")
+        return _with_database(self._server_url, name)
+
+    async def empty_one(self) -> str:
+        """A new database without anything, not even the schema."""
+        name = f"{self._prefix}{len(self._made)}"
+        self._made.append(name)
+        await self._execute(f"create database {name}")
+        return _with_database(self._server_url, name)
+
+    async def drop_all(self) -> None:
+        for name in self._made:
+            await self._execute(f"drop database if exists {name} with (force)")
+
+    async def drop_template(self) -> None:
+        await self._execute(f"drop database if exists {self._template} with (force)")
+
+    async def _ensure_template(self) -> None:
+        connection = await asyncpg.connect(self._server_url)
+        try:
+            await connection.execute("select pg_advisory_lock($1)", LOCK_KEY)
+            found = "select 1 from pg_database where datname = $1"
+            if await connection.fetchval(found, self._template):
+                return
+            draft = f"{self._template}_draft"
+            await connection.execute(f"drop database if exists {draft} with (force)")
+            await connection.execute(f"create database {draft}")
+            await migrate.migrate(_with_database(self._server_url, draft))
+            await connection.execute(f"alter database {draft} rename to {self._template}")
+        finally:
+            await connection.close()
+
+    async def _execute(self, sql: str) -> None:
+        connection = await asyncpg.connect(self._server_url)
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
+
+
+async def empty(database: Database) -> None:
+    """Remove every row that a test may have left; sequences start again."""
+    sql = f"""
+        select string_agg(format('%I', tablename), ', ') from pg_tables
+        where schemaname = '{SCHEMA}' and tablename <> 'migration'
+    """
+    tables = await database.fetchval(sql)
+    await database.execute(f"truncate {tables} restart identity cascade")
+
+
+async def hurry(server_url: str) -> None:
+    """Let a server of our own skip waiting for the disk: tests survive no power cut."""
+    if os.environ.get("ONESELF_TEST_DATABASE_URL"):
+        return
+    connection = await asyncpg.connect(server_url)
+    try:
+        await connection.execute("alter system set fsync = off")
+        await connection.execute("select pg_reload_conf()")
+    finally:
+        await connection.close()
+
+
+def _version() -> str:
+    digests = "".join(migration.sha256 for migration in migrate.known())
+    return hashlib.sha256(digests.encode()).hexdigest()[:12]
+
+
+def _with_database(url: str, name: str) -> str:
+    parts = urlsplit(url)
+    assert re.fullmatch(r"[a-z0-9_]+", name)
+    return urlunsplit(parts._replace(path=f"/{name}"))
