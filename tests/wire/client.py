@@ -1,0 +1,280 @@
+"""A caller of the CDS wire: tokens by client credentials, requests under `/t/{org}/cds/api/v1`.
+
+These tests know the wire (`wire/cds.md`) and nothing of the code behind it. A caller keeps no cookies;
+the person with a browser lives in `browser.py`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import uuid
+from collections.abc import Iterable
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import httpx
+
+PREFIX = "internal_cds_"
+
+PERMISSIONS = frozenset(
+    PREFIX + name
+    for name in (
+        "profile_create",
+        "profile_view",
+        "profile_update",
+        "profile_delete",
+        "profile_schema_create",
+        "profile_schema_view",
+        "profile_schema_update",
+        "profile_schema_delete",
+        "admin_config_view",
+        "admin_config_update",
+    )
+)
+
+MESSAGES = {
+    "CDS-10001": "Invalid request.",
+    "CDS-10002": "Unauthorized",
+    "CDS-10003": "Forbidden",
+    "CDS-16001": "Not enabled.",
+    "CDS-19001": "Invalid filter format.",
+    "CDS-11001": "Profile not found.",
+    "CDS-11002": "Profile addition failed.",
+    "CDS-11003": "Fetching profile(s) failed.",
+    "CDS-11010": "Filtering profiles failed.",
+    "CDS-11011": "Profile update failed.",
+    "CDS-11012": "Profile deletion failed.",
+    "CDS-13001": "Invalid request payload.",
+    "CDS-13002": "Invalid attribute.",
+    "CDS-13003": "Schema attribute already exists.",
+    "CDS-13004": "Attribute not found.",
+    "CDS-13005": "Invalid application identifier.",
+    "CDS-13006": "Attribute add/update not supported.",
+    "CDS-16002": "Invalid request payload for updating admin configuration.",
+}
+
+TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
+
+UNKNOWN_ID = "00000000-0000-4000-8000-00000000dead"
+
+_numbers = itertools.count(1)
+_run = uuid.uuid4().hex[:6]
+
+
+def fresh(word: str = "thing") -> str:
+    """A name nobody in this test run has used; letters, digits and underscores only."""
+    return f"{word}_{_run}_{next(_numbers)}"
+
+
+class Cds:
+    """One application calling one organisation; `token` defaults to one with every permission."""
+
+    def __init__(
+        self,
+        base_url: str,
+        org: str,
+        client_id: str,
+        client_secret: str,
+        permissions: Iterable[str] = PERMISSIONS,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.org = org
+        self.client_id = client_id
+        self.client_secret = client_secret
+        self.permissions = frozenset(permissions)
+        self.http = httpx.Client(base_url=self.base_url, timeout=30.0)
+        self.http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._tokens: dict[frozenset[str], str] = {}
+
+    def close(self) -> None:
+        self.http.close()
+
+    def token(self, *permissions: str) -> str:
+        """An access token with exactly these permissions (short names will do), else all of the caller's."""
+        wanted = frozenset(p if p.startswith(PREFIX) else PREFIX + p for p in permissions) or self.permissions
+        if wanted not in self._tokens:
+            self._tokens[wanted] = self.ask_token(" ".join(sorted(wanted))).json()["access_token"]
+        return self._tokens[wanted]
+
+    def ask_token(self, scope: str | None = None, **form: str) -> httpx.Response:
+        data = {"grant_type": "client_credentials", **({"scope": scope} if scope is not None else {}), **form}
+        answer = self.http.post(
+            f"/t/{self.org}/oauth2/token", data=data, auth=(self.client_id, self.client_secret)
+        )
+        assert answer.status_code == 200, f"no token: {answer.status_code} {answer.text}"
+        return answer
+
+    def path(self, path: str) -> str:
+        return f"/t/{self.org}/cds/api/v1{path}"
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        authorization: str | None = None,
+        anonymous: bool = False,
+        tracker: str | None = None,
+        headers: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> httpx.Response:
+        """One request with the token; `authorization` replaces the header, `anonymous` drops it."""
+        sent = dict(headers or {})
+        if authorization is not None:
+            sent["Authorization"] = authorization
+        elif not anonymous:
+            sent["Authorization"] = f"Bearer {token or self.token()}"
+        if tracker is not None:
+            sent["Cookie"] = f"cds_profile={tracker}"
+        return self.http.request(method, self.path(path), headers=sent, **kwargs)
+
+    def get(self, path: str, **kwargs: Any) -> httpx.Response:
+        return self.request("GET", path, **kwargs)
+
+    def post(self, path: str, body: Any = None, **kwargs: Any) -> httpx.Response:
+        return self.request("POST", path, **_body(body, kwargs))
+
+    def patch(self, path: str, body: Any = None, **kwargs: Any) -> httpx.Response:
+        return self.request("PATCH", path, **_body(body, kwargs))
+
+    def put(self, path: str, body: Any = None, **kwargs: Any) -> httpx.Response:
+        return self.request("PUT", path, **_body(body, kwargs))
+
+    def delete(self, path: str, **kwargs: Any) -> httpx.Response:
+        return self.request("DELETE", path, **kwargs)
+
+    def raw(self, method: str, path: str, content: bytes | str, **kwargs: Any) -> httpx.Response:
+        """Send `content` as it is, labelled JSON unless headers say otherwise."""
+        headers = {"Content-Type": "application/json", **kwargs.pop("headers", {})}
+        return self.request(method, path, content=content, headers=headers, **kwargs)
+
+    # -- profiles ---------------------------------------------------------------------------------------
+
+    def create(self, body: dict[str, Any] | None = None, **kwargs: Any) -> dict[str, Any]:
+        answer = self.post("/profiles", body or {}, **kwargs)
+        assert answer.status_code == 201, f"{answer.status_code} {answer.text}"
+        return dict(answer.json())
+
+    def read(self, profile_id: str, **params: Any) -> dict[str, Any]:
+        """The profile as the caller sees it, application data included."""
+        answer = self.get(f"/profiles/{profile_id}", params={"includeApplicationData": "true", **params})
+        assert answer.status_code == 200, f"{answer.status_code} {answer.text}"
+        return dict(answer.json())
+
+    def write(self, profile_id: str, body: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        answer = self.patch(f"/profiles/{profile_id}", body, **kwargs)
+        assert answer.status_code == 200, f"{answer.status_code} {answer.text}"
+        return dict(answer.json())
+
+    # -- schema -----------------------------------------------------------------------------------------
+
+    def define(self, scope: str, *attributes: dict[str, Any]) -> list[dict[str, Any]]:
+        answer = self.post(f"/profile-schema/{scope}", list(attributes))
+        assert answer.status_code == 201, f"{answer.status_code} {answer.text}"
+        return list(answer.json())
+
+    def trait(self, value_type: str = "string", *, key: str | None = None, **fields: Any) -> str:
+        """Define a trait and return its key (without `traits.`)."""
+        key = key or fresh(value_type)
+        self.define("traits", draft(f"traits.{key}", value_type, **fields))
+        return key
+
+    def application_attribute(
+        self, value_type: str = "string", *, application: str | None = None, **fields: Any
+    ) -> str:
+        key = fresh(value_type)
+        application = application or self.client_id
+        self.define(
+            "application_data",
+            draft(f"application_data.{key}", value_type, application_identifier=application, **fields),
+        )
+        return key
+
+    def address(self, **children: str) -> str:
+        """Define a complex trait with scalar children (`city="string"`) and return its key."""
+        key = fresh("address")
+        made = self.define(
+            "traits", *(draft(f"traits.{key}.{name}", kind) for name, kind in children.items())
+        )
+        listed = [{"attribute_id": a["attribute_id"], "attribute_name": a["attribute_name"]} for a in made]
+        self.define("traits", draft(f"traits.{key}", "complex", sub_attributes=listed))
+        return key
+
+
+def draft(name: str, value_type: str = "string", **fields: Any) -> dict[str, Any]:
+    """The least attribute definition, plus `fields`."""
+    return {"attribute_name": name, "value_type": value_type, "merge_strategy": "overwrite", **fields}
+
+
+def _body(body: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    if body is not None and "content" not in kwargs:
+        kwargs["content"] = json.dumps(body)
+        kwargs["headers"] = {"Content-Type": "application/json", **(kwargs.get("headers") or {})}
+    return kwargs
+
+
+# -- what an answer must be -------------------------------------------------------------------------
+
+
+def refused(answer: httpx.Response, status: int, code: str, description: str | None = None) -> str:
+    """Assert an error of shape A and return its description; `description` must match exactly when given."""
+    said = _error(answer, status, ("code", "message", "description"))
+    return _judge(said, code, description)
+
+
+def refused_b(answer: httpx.Response, status: int, code: str, description: str | None = None) -> str:
+    """Assert an error of shape B and return its description."""
+    said = _error(answer, status, ("error_code", "error_message", "error_description"))
+    return _judge(said, code, description)
+
+
+def refused_text(answer: httpx.Response, status: int, line: str) -> None:
+    """Assert an error of one plain line."""
+    assert (answer.status_code, answer.text.rstrip("\n")) == (status, line)
+    assert answer.headers["content-type"].startswith("text/plain")
+
+
+def _error(answer: httpx.Response, status: int, keys: tuple[str, str, str]) -> tuple[str, str, str]:
+    assert answer.status_code == status, f"expected {status}, got {answer.status_code} {answer.text[:500]}"
+    assert answer.headers["content-type"].startswith("application/json")
+    body = answer.json()
+    assert set(body) == set(keys), body
+    return body[keys[0]], body[keys[1]], body[keys[2]]
+
+
+def _judge(said: tuple[str, str, str], code: str, description: str | None) -> str:
+    assert said[0] == code, said
+    if code in MESSAGES:
+        assert said[1] == MESSAGES[code], said
+    if description is not None:
+        assert said[2] == description, said
+    return said[2]
+
+
+def understood(answer: httpx.Response) -> None:
+    """Assert that a bad request got a 4xx with a reason, not a crash."""
+    assert 400 <= answer.status_code < 500, f"{answer.status_code} {answer.text[:300]}"
+    assert answer.text.strip()
+    assert "Traceback" not in answer.text
+    if answer.headers["content-type"].startswith("application/json"):
+        body = answer.json()
+        assert body.get("description") or body.get("error_description") or body.get("detail"), body
+
+
+def tracker_of(answer: httpx.Response) -> str:
+    return str(answer.json()["anonymous_profile_tracker"])
+
+
+def set_cookie(answer: httpx.Response, name: str = "cds_profile") -> dict[str, str]:
+    """The attributes of the one `Set-Cookie` of this name, keys in lower case, the value under `""`."""
+    lines = [line for line in answer.headers.get_list("set-cookie") if line.startswith(name + "=")]
+    assert len(lines) == 1, answer.headers.get_list("set-cookie")
+    first, *rest = [part.strip() for part in lines[0].split(";")]
+    attributes = {"": first.split("=", 1)[1].strip('"')}
+    for part in rest:
+        key, _, value = part.partition("=")
+        attributes[key.lower()] = value
+    return attributes

@@ -1,0 +1,106 @@
+"""Callers for the wire tests: one service for the session, organisations and applications made by the CLI."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from wire.browser import CALLBACK, Browser, WebApplication
+from wire.client import PERMISSIONS, Cds, fresh
+
+SECRET = "a secret of the tests, long enough to be taken"
+
+
+@pytest.fixture(scope="session")
+def cds(service: Any) -> Iterator[Cds]:
+    """The bootstrap application of `acme`: a system application with every permission."""
+    caller = Cds(service.base_url, service.org, service.client_id, service.client_secret)
+    yield caller
+    caller.close()
+
+
+@pytest.fixture(scope="session")
+def new_org(service: Any) -> Iterator[Callable[[], Cds]]:
+    """A maker of organisations, each enabled and with a system application of its own."""
+    made: list[Cds] = []
+
+    def make() -> Cds:
+        handle = fresh("org").replace("_", "-")
+        client_id = f"{handle}-client"
+        service.cli("org", "create", handle, "--client-id", client_id, "--client-secret", SECRET)
+        made.append(Cds(service.base_url, handle, client_id, SECRET))
+        return made[-1]
+
+    yield make
+    for caller in made:
+        caller.close()
+
+
+@pytest.fixture(scope="session")
+def other(new_org: Callable[[], Cds]) -> Cds:
+    """Another organisation on the same service."""
+    return new_org()
+
+
+@pytest.fixture(scope="session")
+def new_app(service: Any) -> Callable[..., tuple[str, str | None]]:
+    """A maker of applications of `acme`: client id and, unless public, secret."""
+
+    def make(kind: str, permissions: frozenset[str]) -> tuple[str, str | None]:
+        options = [part for name in sorted(permissions) for part in ("--permission", name)]
+        if kind != "machine":
+            options += ["--redirect-uri", CALLBACK]
+        said = service.cli("app", "create", fresh(kind), "--org", service.org, "--kind", kind, *options)
+        client_id = re.search(r"client[ _-]id\W+([\w.-]+)", said, re.I)
+        secret = re.search(r"client[ _-]secret\W+([\w.~-]+)", said, re.I)
+        assert client_id, said
+        return client_id[1], secret[1] if secret else None
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def regular(cds: Cds, new_app: Callable[..., tuple[str, str]]) -> Cds:
+    """An application with every permission that is no system application."""
+    client_id, secret = new_app("machine", PERMISSIONS)
+    return Cds(cds.base_url, cds.org, client_id, secret)
+
+
+@pytest.fixture(scope="session")
+def narrow(cds: Cds, new_app: Callable[..., tuple[str, str]]) -> Cds:
+    """An application that may only look at profiles."""
+    held = frozenset({"internal_cds_profile_view"})
+    client_id, secret = new_app("machine", held)
+    return Cds(cds.base_url, cds.org, client_id, secret, held)
+
+
+@pytest.fixture(scope="session")
+def web_app(cds: Cds, new_app: Callable[..., tuple[str, str | None]]) -> WebApplication:
+    """A confidential application with a callback address."""
+    held = frozenset({"internal_cds_profile_view", "internal_cds_profile_update"})
+    client_id, secret = new_app("web", held)
+    return WebApplication(cds.base_url, cds.org, client_id, secret)
+
+
+@pytest.fixture(scope="session")
+def public_app(cds: Cds, new_app: Callable[..., tuple[str, str | None]]) -> WebApplication:
+    """A single-page application: no secret."""
+    held = frozenset({"internal_cds_profile_view", "internal_cds_profile_update"})
+    client_id, _ = new_app("browser", held)
+    return WebApplication(cds.base_url, cds.org, client_id, None)
+
+
+@pytest.fixture
+def browser(cds: Cds) -> Iterator[Browser]:
+    browser = Browser(cds.base_url)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="session")
+def origin(service: Any) -> str:
+    """An origin of the service's `ONESELF_CORS_ORIGINS`."""
+    return str(service.cors_origin)

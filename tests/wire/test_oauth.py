@@ -1,0 +1,452 @@
+"""wire §2 and DESIGN §9–§10: the embedded authorization server, as clients see it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from typing import Any
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import httpx
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from wire.browser import CALLBACK, Browser, WebApplication, new_person, pkce, register, sign_in, typed
+from wire.client import Cds, fresh
+
+
+def _claims(token: str) -> dict[str, Any]:
+    part = token.split(".")[1]
+    return dict(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))))
+
+
+def _post(cds: Cds, endpoint: str, form: dict[str, str], secret: str | None = "") -> httpx.Response:
+    auth = None if secret is None else (cds.client_id, secret or cds.client_secret)
+    return cds.http.post(f"/t/{cds.org}/oauth2/{endpoint}", data=form, auth=auth)
+
+
+# -- token: client credentials ----------------------------------------------------------------------
+
+
+def test_a_token_answer_is_the_standards(cds: Cds) -> None:
+    answer = cds.ask_token("internal_cds_profile_view")
+    body = answer.json()
+    assert body["token_type"].lower() == "bearer"
+    assert body["expires_in"] > 0
+    assert body["access_token"].count(".") == 2
+    assert body.get("scope", "internal_cds_profile_view") == "internal_cds_profile_view"
+    assert "no-store" in answer.headers["cache-control"]
+    assert "refresh_token" not in body
+
+
+@pytest.mark.parametrize(
+    ("secret", "client"), [("wrong", None), ("", "nobody")], ids=["wrong secret", "unknown application"]
+)
+def test_wrong_credentials_get_no_token(cds: Cds, secret: str, client: str | None) -> None:
+    auth = (client or cds.client_id, secret or cds.client_secret)
+    answer = cds.http.post(f"/t/{cds.org}/oauth2/token", data={"grant_type": "client_credentials"}, auth=auth)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+    assert "basic" in answer.headers["www-authenticate"].lower()
+
+
+def test_no_credentials_get_no_token(cds: Cds) -> None:
+    answer = _post(cds, "token", {"grant_type": "client_credentials"}, None)
+    assert answer.status_code in (400, 401)
+    assert answer.json()["error"] == "invalid_client"
+
+
+def test_credentials_of_another_organisation_get_no_token(cds: Cds, other: Cds) -> None:
+    answer = cds.http.post(
+        f"/t/{cds.org}/oauth2/token",
+        data={"grant_type": "client_credentials"},
+        auth=(other.client_id, other.client_secret),
+    )
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize(
+    "form", [{}, {"grant_type": ""}, {"grant_type": "password"}, {"grant_type": "nonsense"}], ids=str
+)
+def test_another_grant_is_refused(cds: Cds, form: dict[str, str]) -> None:
+    answer = _post(cds, "token", form)
+    assert answer.status_code == 400
+    assert answer.json()["error"] in ("unsupported_grant_type", "invalid_request", "unauthorized_client")
+
+
+def test_the_token_endpoint_takes_posts_only(cds: Cds) -> None:
+    assert cds.http.get(f"/t/{cds.org}/oauth2/token").status_code == 405
+
+
+def test_an_unknown_organisation_has_no_token_endpoint(cds: Cds) -> None:
+    answer = cds.http.post(
+        "/t/nobody-here/oauth2/token",
+        data={"grant_type": "client_credentials"},
+        auth=(cds.client_id, cds.client_secret),
+    )
+    assert 400 <= answer.status_code < 500
+
+
+# -- discovery and keys -----------------------------------------------------------------------------
+
+
+def test_discovery_names_endpoints_that_are_there(cds: Cds) -> None:
+    found = cds.http.get(f"/t/{cds.org}/.well-known/openid-configuration").json()
+    for name, path in (
+        ("token_endpoint", "token"),
+        ("authorization_endpoint", "authorize"),
+        ("jwks_uri", "jwks"),
+        ("introspection_endpoint", "introspect"),
+        ("revocation_endpoint", "revoke"),
+        ("end_session_endpoint", "logout"),
+    ):
+        assert urlsplit(found[name]).path == f"/t/{cds.org}/oauth2/{path}"
+    assert found["code_challenge_methods_supported"] == ["S256"]
+    assert set(found["grant_types_supported"]) >= {
+        "authorization_code",
+        "client_credentials",
+        "refresh_token",
+    }
+    assert found["response_types_supported"] == ["code"]
+    assert cds.http.get(urlsplit(found["jwks_uri"]).path).status_code == 200
+    assert found["issuer"] == _claims(cds.token())["iss"]
+
+
+def test_a_token_verifies_with_the_published_keys(cds: Cds) -> None:
+    keys = cds.http.get(f"/t/{cds.org}/oauth2/jwks").json()
+    decoded = jwt.decode(
+        cds.token(), KeySet.import_key_set(keys), algorithms=["RS256", "ES256", "PS256", "EdDSA"]
+    )
+    claims = decoded.claims
+    assert "iam-cds" in claims["aud"]
+    assert claims["org_handle"] == cds.org
+    assert claims["azp"] == cds.client_id
+    assert claims["client_id"] == cds.client_id
+    assert claims["exp"] > time.time() >= claims["iat"] - 5
+
+
+def test_the_published_keys_are_public(cds: Cds) -> None:
+    for key in cds.http.get(f"/t/{cds.org}/oauth2/jwks").json()["keys"]:
+        assert key["kty"] in ("RSA", "EC", "OKP")
+        assert key["kid"]
+        assert not {"d", "p", "q", "dp", "dq", "qi", "k"} & set(key)
+
+
+def test_two_organisations_sign_with_different_keys(cds: Cds, other: Cds) -> None:
+    ours, theirs = (
+        {key["kid"] for key in c.http.get(f"/t/{c.org}/oauth2/jwks").json()["keys"]} for c in (cds, other)
+    )
+    assert not ours & theirs
+
+
+# -- introspection and revocation -------------------------------------------------------------------
+
+
+def test_introspection_knows_a_fresh_token(cds: Cds) -> None:
+    token = cds.ask_token("internal_cds_profile_view").json()["access_token"]
+    answer = _post(cds, "introspect", {"token": token})
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["active"] is True
+    assert body["client_id"] == cds.client_id
+    assert body["scope"] == "internal_cds_profile_view"
+
+
+@pytest.mark.parametrize("token", ["nonsense", "a.b.c", "x" * 3000])
+def test_introspection_knows_nothing_of_other_strings(cds: Cds, token: str) -> None:
+    answer = _post(cds, "introspect", {"token": token})
+    assert (answer.status_code, answer.json()) == (200, {"active": False})
+
+
+def test_introspection_does_not_know_another_organisations_token(cds: Cds, other: Cds) -> None:
+    assert _post(cds, "introspect", {"token": other.token()}).json() == {"active": False}
+
+
+@pytest.mark.parametrize("endpoint", ["introspect", "revoke"])
+def test_introspection_and_revocation_ask_who_is_calling(cds: Cds, endpoint: str) -> None:
+    assert _post(cds, endpoint, {"token": cds.token()}, None).status_code in (400, 401)
+    assert _post(cds, endpoint, {"token": cds.token()}, "wrong").status_code == 401
+
+
+def test_a_revoked_token_is_no_longer_active(cds: Cds) -> None:
+    token = cds.ask_token("internal_cds_profile_view").json()["access_token"]
+    assert _post(cds, "revoke", {"token": token}).status_code == 200
+    assert _post(cds, "introspect", {"token": token}).json() == {"active": False}
+
+
+def test_revoking_what_is_not_there_succeeds(cds: Cds) -> None:
+    assert _post(cds, "revoke", {"token": "nonsense"}).status_code == 200
+
+
+# -- the authorization code flow --------------------------------------------------------------------
+
+
+def test_the_code_flow_gives_three_tokens(cds: Cds, web_app: WebApplication, browser: Browser) -> None:
+    app = WebApplication(
+        web_app.base_url,
+        web_app.org,
+        web_app.client_id,
+        web_app.client_secret,
+        web_app.scope + " offline_access",
+    )
+    tokens = register(browser, app, new_person(fresh("flow")))
+    access, identity = _claims(tokens["access_token"]), _claims(tokens["id_token"])
+    assert "iam-cds" in access["aud"]
+    assert access["org_handle"] == cds.org
+    assert access["azp"] == web_app.client_id
+    assert access["client_id"] == web_app.client_id
+    assert "internal_cds_profile_view" in access["scope"].split()
+    assert identity["sub"] == access["sub"]
+    assert identity["nonce"] == "nonce-of-the-shop"
+    assert identity["aud"] in (web_app.client_id, [web_app.client_id])
+    assert tokens["refresh_token"]
+
+
+def test_a_refresh_token_comes_with_offline_access_only(web_app: WebApplication, browser: Browser) -> None:
+    assert "refresh_token" not in register(browser, web_app, new_person(fresh("online")))
+
+
+def test_a_refresh_token_gives_a_new_token_of_the_same_user(
+    cds: Cds, web_app: WebApplication, browser: Browser
+) -> None:
+    app = WebApplication(
+        web_app.base_url,
+        web_app.org,
+        web_app.client_id,
+        web_app.client_secret,
+        web_app.scope + " offline_access",
+    )
+    tokens = register(browser, app, new_person(fresh("refresh")))
+    answer = app.token_request({"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]})
+    assert answer.status_code == 200, answer.text
+    assert _claims(answer.json()["access_token"])["sub"] == _claims(tokens["access_token"])["sub"]
+    me = cds.get("/profiles/Me", token=answer.json()["access_token"])
+    assert me.status_code == 200
+
+
+def test_a_revoked_refresh_token_gives_nothing(web_app: WebApplication, browser: Browser) -> None:
+    app = WebApplication(
+        web_app.base_url,
+        web_app.org,
+        web_app.client_id,
+        web_app.client_secret,
+        web_app.scope + " offline_access",
+    )
+    tokens = register(browser, app, new_person(fresh("revoked")))
+    answer = httpx.post(
+        f"{app.base_url}/t/{app.org}/oauth2/revoke",
+        data={"token": tokens["refresh_token"]},
+        auth=(app.client_id, app.client_secret or ""),
+    )
+    assert answer.status_code == 200
+    answer = app.token_request({"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]})
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
+def _code(browser: Browser, app: WebApplication, challenge: str, **extra: str) -> str:
+    page = browser.open(app.authorize_url(challenge, **extra))
+    if not page.url.startswith(CALLBACK):
+        person = new_person(fresh("code"))
+        way = next(link for link in page.links if "register" in link)
+        page = browser.fill(browser.open(urljoin(page.url, way)), person)
+    return page.arrived["code"]
+
+
+def test_a_code_is_used_once(web_app: WebApplication, browser: Browser) -> None:
+    verifier, challenge = pkce()
+    code = _code(browser, web_app, challenge)
+    assert web_app.exchange(code, verifier).status_code == 200
+    answer = web_app.exchange(code, verifier)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
+def test_a_code_needs_its_verifier(web_app: WebApplication, browser: Browser) -> None:
+    code = _code(browser, web_app, pkce()[1])
+    answer = web_app.exchange(code, pkce()[0])
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
+def test_a_code_needs_its_redirect_address(web_app: WebApplication, browser: Browser) -> None:
+    verifier, challenge = pkce()
+    code = _code(browser, web_app, challenge)
+    answer = web_app.exchange(code, verifier, redirect_uri="https://evil.example/callback")
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
+def test_a_code_belongs_to_its_application(
+    web_app: WebApplication, public_app: WebApplication, browser: Browser
+) -> None:
+    verifier, challenge = pkce()
+    code = _code(browser, web_app, challenge)
+    answer = public_app.exchange(code, verifier)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
+def test_a_public_application_signs_in_without_a_secret(
+    cds: Cds, public_app: WebApplication, browser: Browser
+) -> None:
+    tokens = register(browser, public_app, new_person(fresh("spa")))
+    assert cds.get("/profiles/Me", token=tokens["access_token"]).status_code == 200
+
+
+def test_a_signed_in_browser_is_not_asked_again(web_app: WebApplication, browser: Browser) -> None:
+    person = new_person(fresh("sso"))
+    first = register(browser, web_app, person)
+    page = browser.open(web_app.authorize_url(pkce()[1]))
+    assert page.arrived["code"]
+    second = sign_in(browser, web_app, person)
+    assert _claims(second["access_token"])["sub"] == _claims(first["access_token"])["sub"]
+
+
+def test_without_a_challenge_there_is_no_code(public_app: WebApplication, browser: Browser) -> None:
+    url = public_app.authorize_url("x")
+    bare = "&".join(part for part in url.split("&") if not part.startswith("code_challenge"))
+    page = browser.open(bare)
+    if page.url.startswith(CALLBACK):
+        assert page.arrived["error"] == "invalid_request"
+        assert page.arrived["state"] == "state-of-the-shop"
+    else:
+        assert 400 <= page.answer.status_code < 500
+
+
+def test_a_plain_challenge_is_refused(public_app: WebApplication, browser: Browser) -> None:
+    page = browser.open(public_app.authorize_url("x" * 43, code_challenge_method="plain"))
+    if page.url.startswith(CALLBACK):
+        assert page.arrived["error"] == "invalid_request"
+    else:
+        assert 400 <= page.answer.status_code < 500
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"redirect_uri": "https://evil.example/callback"},
+        {"redirect_uri": CALLBACK + "/more"},
+        {"redirect_uri": "javascript:alert(1)"},
+        {"client_id": "nobody"},
+        {"client_id": ""},
+    ],
+    ids=str,
+)
+def test_a_browser_is_never_sent_to_an_address_nobody_registered(
+    web_app: WebApplication, browser: Browser, changed: dict[str, str]
+) -> None:
+    answer = browser.http.get(web_app.authorize_url(pkce()[1], **changed), follow_redirects=False)
+    assert 400 <= answer.status_code < 500, answer.headers.get("location")
+    assert "Traceback" not in answer.text
+
+
+def test_another_response_type_is_told_to_the_application(web_app: WebApplication, browser: Browser) -> None:
+    page = browser.open(web_app.authorize_url(pkce()[1], response_type="token"))
+    assert page.url.startswith(CALLBACK), page.answer.text[:300]
+    said = {**parse_qs(urlsplit(page.url).query), **parse_qs(urlsplit(page.url).fragment)}
+    assert said["error"][0] in ("unsupported_response_type", "unauthorized_client")
+    assert said["state"] == ["state-of-the-shop"]
+
+
+# -- the pages --------------------------------------------------------------------------------------
+
+
+def test_the_pages_work_without_javascript_and_cannot_be_framed(
+    web_app: WebApplication, browser: Browser
+) -> None:
+    page = browser.open(web_app.authorize_url(pkce()[1]))
+    assert page.answer.status_code == 200
+    assert page.forms
+    policy = page.answer.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe-inline" not in policy.split("style-src")[0]
+    assert "<label" in page.answer.text
+    assert 'lang="' in page.answer.text
+
+
+def test_a_form_without_its_csrf_token_is_refused(
+    cds: Cds, web_app: WebApplication, browser: Browser
+) -> None:
+    person = new_person(fresh("csrf"))
+    register(browser, web_app, person)
+    other = Browser(cds.base_url)
+    page = other.open(web_app.authorize_url(pkce()[1]))
+    form = next(f for f in page.forms if f.has("password"))
+    hidden = {f.name: f.value for f in form.fields if f.type == "hidden"}
+    assert hidden, "the form carries no hidden token"
+    naked = {
+        f.name: person["password"] if f.type == "password" else person["username"]
+        for f in form.fields
+        if f.type not in ("hidden", "submit")
+    }
+    answer = httpx.post(urljoin(page.url, form.action or page.url), data={**naked}, follow_redirects=False)
+    assert 400 <= answer.status_code < 500, f"{answer.status_code} {answer.headers.get('location')}"
+
+
+def test_a_name_that_is_taken_is_not_registered_again(cds: Cds, web_app: WebApplication) -> None:
+    person = new_person(fresh("taken"))
+    first, second = Browser(cds.base_url), Browser(cds.base_url)
+    register(first, web_app, person)
+    page = second.open(web_app.authorize_url(pkce()[1]))
+    way = next(link for link in page.links if "register" in link)
+    page = second.fill(second.open(urljoin(page.url, way)), {**person, "password": "another Password 77!"})
+    assert not page.url.startswith(CALLBACK)
+    assert page.answer.status_code < 500
+    assert page.forms
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"password": "a"},
+        {"email": "no-address"},
+        {"username": ""},
+        {"username": "a\x00b"},
+        {"username": "x" * 5000},
+    ],
+    ids=["short password", "no address", "no name", "NUL", "endless name"],
+)
+def test_a_bad_registration_shows_the_form_again(
+    cds: Cds, web_app: WebApplication, bad: dict[str, str]
+) -> None:
+    browser = Browser(cds.base_url)
+    page = browser.open(web_app.authorize_url(pkce()[1]))
+    way = next(link for link in page.links if "register" in link)
+    page = browser.open(urljoin(page.url, way))
+    form = next(f for f in page.forms if f.has("password"))
+    person = {**new_person(fresh("bad")), **bad}
+    sent = {f.name: said for f in form.fields if (said := typed(f, person)) is not None}
+    if not set(bad.values()) & set(sent.values()):
+        pytest.skip("the form does not ask for this")
+    page = browser.submit(page, form, sent)
+    assert not page.url.startswith(CALLBACK)
+    assert 200 <= page.answer.status_code < 500
+    assert "Traceback" not in page.answer.text
+
+
+def test_what_a_person_typed_is_shown_escaped(cds: Cds, web_app: WebApplication) -> None:
+    browser = Browser(cds.base_url)
+    page = browser.open(web_app.authorize_url(pkce()[1]))
+    person = {
+        **new_person("x"),
+        "username": '"><script>alert(1)</script>',
+        "email": '"><script>alert(1)</script>',
+    }
+    page = browser.fill(page, person)
+    assert "<script>alert(1)" not in page.answer.text
+
+
+def test_logout_ends_the_session_of_the_browser(cds: Cds, web_app: WebApplication, browser: Browser) -> None:
+    tokens = register(browser, web_app, new_person(fresh("logout")))
+    page = browser.open(f"/t/{cds.org}/oauth2/logout?id_token_hint={tokens['id_token']}")
+    assert page.answer.status_code < 400
+    page = browser.open(web_app.authorize_url(pkce()[1]))
+    assert not page.url.startswith(CALLBACK)
+    assert page.forms
+
+
+def test_logout_sends_nobody_to_an_address_nobody_registered(
+    cds: Cds, web_app: WebApplication, browser: Browser
+) -> None:
+    tokens = register(browser, web_app, new_person(fresh("open")))
+    url = f"{cds.base_url}/t/{cds.org}/oauth2/logout"
+    query = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": "https://evil.example/"}
+    answer = browser.http.get(url, params=query, follow_redirects=False)
+    assert "evil.example" not in answer.headers.get("location", "")

@@ -1,0 +1,153 @@
+"""wire §1: paths, verbs, health, CORS, timestamps."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from wire.client import TIMESTAMP, Cds, refused_text
+
+
+@pytest.mark.parametrize("path", ["/t/acme", "/t/acme/"])
+def test_an_organisation_alone_is_no_path(cds: Cds, path: str) -> None:
+    refused_text(cds.http.get(path), 400, "Invalid tenant path format")
+
+
+def test_health_answers_without_a_token_outside_every_organisation(cds: Cds) -> None:
+    answer = cds.http.get("/cds/api/v1/health")
+    assert (answer.status_code, answer.json()) == (200, {"status": "healthy"})
+
+
+def test_ready_answers_without_a_token_while_the_database_answers(cds: Cds) -> None:
+    answer = cds.http.get("/cds/api/v1/ready")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+def test_operations_find_health_and_readiness_at_the_root(cds: Cds, path: str) -> None:
+    assert cds.http.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/cds/api/v1/profiles", "/cds/api/v1/config", "/cds/api/v1/profile-schema", "/nowhere"]
+)
+def test_other_paths_outside_an_organisation_are_unknown(cds: Cds, path: str) -> None:
+    assert cds.http.get(path, headers={"Authorization": f"Bearer {cds.token()}"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/events", "/nowhere", "", "/profiles/a/b/c", "/config/x", "/profiles/a/merge-history"]
+)
+def test_an_unknown_path_says_so_in_one_line(cds: Cds, path: str) -> None:
+    refused_text(cds.get(path), 404, "404 page not found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/profiles", {"GET", "POST"}),
+        ("DELETE", "/profiles", {"GET", "POST"}),
+        ("PUT", "/profiles/00000000-0000-4000-8000-000000000001", {"GET", "PATCH", "DELETE"}),
+        ("POST", "/profiles/00000000-0000-4000-8000-000000000001", {"GET", "PATCH", "DELETE"}),
+        ("POST", "/profiles/Me", {"GET", "PATCH"}),
+        ("POST", "/profile-schema", {"GET", "DELETE"}),
+        ("PUT", "/profile-schema/traits", {"GET", "POST", "DELETE"}),
+        ("POST", "/profile-schema/traits/some-id", {"GET", "PUT", "DELETE"}),
+        ("DELETE", "/config", {"GET", "PATCH"}),
+        ("POST", "/config", {"GET", "PATCH"}),
+    ],
+)
+def test_a_known_path_with_the_wrong_verb_names_the_right_ones(
+    cds: Cds, method: str, path: str, allowed: set[str]
+) -> None:
+    answer = cds.request(method, path)
+    assert answer.status_code == 405
+    named = {verb.strip() for verb in answer.headers["allow"].split(",")}
+    assert allowed <= named, named
+    assert method not in named
+
+
+@pytest.mark.parametrize("path", ["/profiles", "/profile-schema", "/profile-schema/traits", "/config"])
+def test_one_trailing_slash_is_ignored(cds: Cds, path: str) -> None:
+    answer = cds.get(path + "/")
+    assert answer.status_code == 200
+    assert type(answer.json()) is type(cds.get(path).json())
+
+
+def test_a_trailing_slash_is_ignored_on_a_write_too(cds: Cds) -> None:
+    assert cds.post("/profiles/", {}).status_code == 201
+
+
+@pytest.mark.parametrize("path", ["/profiles", "/profile-schema", "/profile-schema/traits", "/config"])
+def test_get_routes_answer_head(cds: Cds, path: str) -> None:
+    answer = cds.request("HEAD", path)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_head_of_a_profile_has_its_version(cds: Cds) -> None:
+    made = cds.create()
+    answer = cds.request("HEAD", f"/profiles/{made['profile_id']}")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["etag"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/profiles", "/profiles/Me", "/profile-schema/traits", "/config", "/unification-rules"]
+)
+def test_options_is_empty_and_asks_for_no_token(cds: Cds, path: str) -> None:
+    answer = cds.request("OPTIONS", path, anonymous=True)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def _preflight(cds: Cds, origin: str, **headers: str) -> httpx.Response:
+    sent = {"Origin": origin, "Access-Control-Request-Method": "PATCH", **headers}
+    return cds.request("OPTIONS", "/profiles", anonymous=True, headers=sent)
+
+
+def test_a_configured_origin_is_sent_back(cds: Cds, origin: str) -> None:
+    answer = _preflight(cds, origin, **{"Access-Control-Request-Headers": "X-One, X-Two"})
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == origin
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    assert answer.headers["access-control-allow-methods"] == "GET, POST, PUT, DELETE, OPTIONS, PATCH"
+    assert answer.headers["access-control-allow-headers"] == "X-One, X-Two"
+
+
+def test_without_requested_headers_the_usual_two_are_allowed(cds: Cds, origin: str) -> None:
+    answer = _preflight(cds, origin)
+    assert answer.headers["access-control-allow-headers"] == "Content-Type, Authorization"
+
+
+def test_an_actual_request_of_a_configured_origin_exposes_the_version(cds: Cds, origin: str) -> None:
+    answer = cds.post("/profiles", {}, headers={"Origin": origin})
+    assert answer.headers["access-control-allow-origin"] == origin
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    assert answer.headers["access-control-expose-headers"] == "Content-Length, ETag"
+
+
+def test_a_refusal_is_readable_by_a_configured_origin(cds: Cds, origin: str) -> None:
+    answer = cds.get("/profiles", anonymous=True, headers={"Origin": origin})
+    assert answer.status_code == 401
+    assert answer.headers["access-control-allow-origin"] == origin
+
+
+def test_another_origin_is_not_sent_back(cds: Cds) -> None:
+    answer = _preflight(cds, "https://elsewhere.example")
+    assert answer.status_code == 200
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_answers_are_json_in_utf_8_and_keep_every_letter(cds: Cds) -> None:
+    key = cds.trait()
+    said = "žluťoučký kůň 🐎 \u2028 ñ"
+    made = cds.create({"traits": {key: said}})
+    answer = cds.patch(f"/profiles/{made['profile_id']}", {})
+    assert answer.headers["content-type"].split(";")[0] == "application/json"
+    assert answer.content.decode("utf-8")
+    assert answer.json()["traits"][key] == said
+
+
+def test_timestamps_are_utc_with_microseconds(cds: Cds) -> None:
+    meta = cds.create()["meta"]
+    assert TIMESTAMP.match(meta["created_at"])
+    assert TIMESTAMP.match(meta["updated_at"])

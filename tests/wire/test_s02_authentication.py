@@ -1,0 +1,184 @@
+"""wire §2: who is calling, and what a refusal says."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, OctKey, RSAKey
+
+from wire.browser import Browser, WebApplication, new_person, register
+from wire.client import Cds, fresh, refused
+
+UNAUTHENTICATED = "Missing or invalid Authorization header"
+NO_SCOPE = "You do not have enough permission to access this resource."
+NOT_IN_SCOPE = "Do not have permission to perform this operation"
+
+
+def _claims(token: str) -> dict[str, Any]:
+    part = token.split(".")[1]
+    return dict(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))))
+
+
+def _head(token: str) -> dict[str, Any]:
+    part = token.split(".")[0]
+    return dict(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))))
+
+
+def _forge(token: str, **changes: Any) -> str:
+    """The same token with other claims, signed with a key of ours under the real key's id."""
+    head = _head(token)
+    key = ECKey.generate_key("P-256") if head["alg"].startswith("ES") else RSAKey.generate_key(2048)
+    return jwt.encode({"alg": head["alg"], "kid": head.get("kid", "1")}, {**_claims(token), **changes}, key)
+
+
+def _b64(data: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(data).encode()).rstrip(b"=").decode()
+
+
+def test_a_token_of_the_organisation_is_let_in(cds: Cds) -> None:
+    assert cds.get("/profiles").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        pytest.param(None, id="missing"),
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer a b",
+        "Bearer not-a-token",
+        "Bearer a.b.c",
+        "Bearer ..",
+        "Token abc",
+        "Basic YWxhZGRpbjpvcGVuc2VzYW1l",
+        "Bearer eyJhbGciOiJub25lIn0.e30.",
+        "Bearer " + "x" * 6000,
+    ],
+)
+def test_a_missing_or_malformed_header_is_unauthenticated(cds: Cds, authorization: str | None) -> None:
+    if authorization is None:
+        answer = cds.get("/profiles", anonymous=True)
+    else:
+        answer = cds.get("/profiles", authorization=authorization)
+    refused(answer, 401, "CDS-10002", UNAUTHENTICATED)
+
+
+def test_a_header_that_is_no_utf_8_is_unauthenticated(cds: Cds) -> None:
+    headers = [(b"Authorization", b"Bearer \xff\xfe\x00a"[:-2])]
+    answer = cds.http.get(cds.path("/profiles"), headers=headers)
+    refused(answer, 401, "CDS-10002", UNAUTHENTICATED)
+
+
+def test_the_scheme_is_not_told_apart_by_case(cds: Cds) -> None:
+    assert cds.get("/profiles", authorization=f"bearer {cds.token()}").status_code in (200, 401)
+
+
+def test_client_credentials_are_no_token(cds: Cds) -> None:
+    pair = base64.b64encode(f"{cds.client_id}:{cds.client_secret}".encode()).decode()
+    refused(cds.get("/profiles", authorization=f"Basic {pair}"), 401, "CDS-10002", UNAUTHENTICATED)
+
+
+def test_a_token_signed_with_another_key_is_unauthenticated(cds: Cds) -> None:
+    refused(cds.get("/profiles", token=_forge(cds.token())), 401, "CDS-10002", UNAUTHENTICATED)
+
+
+def test_an_expired_forgery_is_unauthenticated(cds: Cds) -> None:
+    forged = _forge(cds.token(), exp=int(time.time()) - 60)
+    refused(cds.get("/profiles", token=forged), 401, "CDS-10002", UNAUTHENTICATED)
+
+
+def test_a_token_with_changed_claims_and_the_old_signature_is_unauthenticated(cds: Cds) -> None:
+    head, _, signature = cds.token().split(".")
+    changed = _b64({**_claims(cds.token()), "exp": int(time.time()) + 10**8})
+    refused(cds.get("/profiles", token=f"{head}.{changed}.{signature}"), 401, "CDS-10002", UNAUTHENTICATED)
+
+
+def test_a_token_without_signature_is_unauthenticated(cds: Cds) -> None:
+    _, claims, _ = cds.token().split(".")
+    for algorithm in ("none", "None", "NONE"):
+        unsigned = f"{_b64({'alg': algorithm, 'typ': 'JWT'})}.{claims}."
+        refused(cds.get("/profiles", token=unsigned), 401, "CDS-10002", UNAUTHENTICATED)
+
+
+def test_the_public_key_is_no_shared_secret(cds: Cds) -> None:
+    keys = cds.http.get(f"/t/{cds.org}/oauth2/jwks").json()["keys"]
+    secret = OctKey.import_key(json.dumps(keys[0]).encode())
+    forged = jwt.encode({"alg": "HS256", "kid": keys[0].get("kid", "1")}, _claims(cds.token()), secret)
+    refused(cds.get("/profiles", token=forged), 401, "CDS-10002", UNAUTHENTICATED)
+
+
+def test_a_token_for_another_audience_is_unauthenticated(
+    cds: Cds, web_app: WebApplication, browser: Browser
+) -> None:
+    id_token = register(browser, web_app, new_person(fresh("audience")))["id_token"]
+    assert "iam-cds" not in _claims(id_token)["aud"]
+    refused(cds.get("/profiles", token=id_token), 401, "CDS-10002", UNAUTHENTICATED)
+
+
+def test_a_token_of_another_organisation_is_unauthenticated(cds: Cds, other: Cds) -> None:
+    refused(cds.get("/profiles", token=other.token()), 401, "CDS-10002", UNAUTHENTICATED)
+    refused(other.get("/profiles", token=cds.token()), 401, "CDS-10002", UNAUTHENTICATED)
+
+
+def test_a_token_at_an_unknown_organisation_is_unauthenticated(cds: Cds) -> None:
+    answer = cds.http.get(
+        f"/t/{fresh('nobody').replace('_', '-')}/cds/api/v1/profiles",
+        headers={"Authorization": f"Bearer {cds.token()}"},
+    )
+    refused(answer, 401, "CDS-10002", UNAUTHENTICATED)
+
+
+def test_a_token_is_not_taken_from_the_query(cds: Cds) -> None:
+    answer = cds.get("/profiles", anonymous=True, params={"access_token": cds.token()})
+    refused(answer, 401, "CDS-10002", UNAUTHENTICATED)
+
+
+def test_a_token_without_scope_is_forbidden(cds: Cds, user_token_without_scope: Callable[[], str]) -> None:
+    refused(cds.get("/profiles", token=user_token_without_scope()), 403, "CDS-10003", NO_SCOPE)
+
+
+def test_a_permission_outside_the_scope_is_forbidden(cds: Cds) -> None:
+    answer = cds.get("/profiles", token=cds.token("profile_create"))
+    refused(answer, 403, "CDS-10003", NOT_IN_SCOPE)
+
+
+def test_a_permission_is_matched_as_a_whole_word(cds: Cds) -> None:
+    answer = cds.get("/profile-schema", token=cds.token("profile_view"))
+    refused(answer, 403, "CDS-10003", NOT_IN_SCOPE)
+
+
+def test_the_seeds_request_gets_a_token_with_the_three_permissions(cds: Cds) -> None:
+    scope = "internal_cds_profile_create internal_cds_profile_update internal_cds_profile_view"
+    token = cds.ask_token(scope).json()["access_token"]
+    claims = _claims(token)
+    audience = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+    assert "iam-cds" in audience
+    assert claims["org_handle"] == cds.org
+    assert set(claims["scope"].split()) == set(scope.split())
+    assert claims.get("azp", claims.get("client_id")) == cds.client_id
+    assert claims["exp"] > time.time()
+    assert cds.get("/profiles", token=token).status_code == 200
+
+
+def test_an_application_gets_no_permission_it_does_not_hold(narrow: Cds) -> None:
+    answer = narrow.http.post(
+        f"/t/{narrow.org}/oauth2/token",
+        data={
+            "grant_type": "client_credentials",
+            "scope": "internal_cds_profile_view internal_cds_profile_delete",
+        },
+        auth=(narrow.client_id, narrow.client_secret),
+    )
+    if answer.status_code == 200:
+        token = answer.json()["access_token"]
+        assert "internal_cds_profile_delete" not in _claims(token).get("scope", "")
+        refused(narrow.delete("/profiles/x", token=token), 403, "CDS-10003")
+    else:
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_scope")
