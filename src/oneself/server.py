@@ -29,8 +29,7 @@ from rich.console import Console
 
 from oneself import __version__, logs, worker
 from oneself.errors import Fatal, SettingsError
-from oneself.serve import Services, open_services
-from oneself.service.organisations import DEFAULT_DATASET
+from oneself.serve import open_services
 from oneself.settings import Loaded, Settings, load_secret_key
 from oneself.store.embedded import Embedded, hold_data_folder
 from oneself.store.migrate import migrate
@@ -92,8 +91,8 @@ async def _prepare(settings: Settings, database_url: str) -> list[str]:
     for name in await migrate(database_url):
         log.debug("migrated", migration=name)
     async with open_services(settings, database_url) as services:
-        await _bootstrap(services)
-        return [row["handle"] for row in await services.directory.list_organisations(DEFAULT_DATASET)]
+        await services.identity.founding.bootstrap(settings)
+        return [overview.handle for overview in await services.organisations.list()]
 
 
 async def _alone(
@@ -196,10 +195,6 @@ class Workers:
         finally:
             for signum, handler in before.items():
                 signal.signal(signum, handler)
-
-
-async def _bootstrap(services: Services) -> None:
-    pass
 
 
 @contextmanager

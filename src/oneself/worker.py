@@ -46,28 +46,7 @@ async def answer_requests(
     ready: Callable[[], None],
 ) -> None:
     """Serve on `listener` until `stop` is set; calls `ready` once requests are answered."""
-    try:
-        from oneself.api.app import create_app
-    except ImportError:
-
-        def create_app(services, settings):
-            async def app(scope, receive, send):
-                if scope["type"] == "lifespan":
-                    while True:
-                        m = await receive()
-                        await send({"type": m["type"] + ".complete"})
-                        if m["type"].endswith("shutdown"):
-                            return
-                import os
-
-                if scope["path"] == "/slow":
-                    await asyncio.sleep(2)
-                await services.database.fetchval("select 1")
-                await send({"type": "http.response.start", "status": 200, "headers": []})
-                await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
-
-            return app
-
+    from oneself.api.app import create_app
     from oneself.serve import open_services
 
     await reach(database_url, DATABASE_PATIENCE_S)
