@@ -19,6 +19,8 @@ from oneself.core.values import SCOPES
 from oneself.store.listing import CoreMatch, Edge, Listed, Match, Operator, Target, ValueMatch
 from oneself.store.listing import Listing as ListingStore
 
+__all__ = ["OPERATORS", "PAGE_SIZE_MAX", "Condition", "Edge", "Listed", "Listing", "Page", "matching"]
+
 OPERATORS: tuple[Operator, ...] = ("eq", "co", "sw")
 PAGE_SIZE_MAX = 200
 _APPLICATION = SCOPES[2]

@@ -15,19 +15,19 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from oneself.auth.caller import Caller
-from oneself.auth.guard import authenticate
 from oneself.auth.permissions import PREFIX
 from oneself.core.config import Config
 from oneself.core.disclosure import Reader
-from oneself.errors import Unauthenticated
+from oneself.errors import Forbidden, Unauthenticated
 from oneself.service.organisations import Tenant
 from oneself.service.profiles import Actor
+from oneself.settings import Settings
 
 from .decode import AnyRequest
 from .errors import NOT_ENABLED, forbidden, refused, unauthenticated
 
 if TYPE_CHECKING:
-    from oneself.service.services import Services
+    from oneself.serve import Services
 
 FACE = "cds"
 
@@ -45,12 +45,27 @@ class Call(msgspec.Struct, frozen=True):
         """The caller as the log names it."""
         return Actor(face=FACE, application=self.caller.application, trust="server")
 
+    @property
+    def settings(self) -> Settings:
+        return self.services.settings
+
+    @property
+    def user_id(self) -> str | None:
+        """The user behind the request; an application that asks in its own name has none."""
+        subject = self.caller.subject
+        return None if subject == self.caller.application else subject
+
+    def server_url(self, request: AnyRequest) -> str:
+        """Where the service was reached: the configured address, else the one that was asked."""
+        if self.settings.public_url:
+            return self.settings.public_url.rstrip("/")
+        return f"{request.scope['scheme']}://{request.headers.get('host', 'localhost')}"
+
     def reader(self, *, with_application_data: bool, applications: frozenset[str] | None) -> Reader:
         """The caller as somebody who reads values."""
-        system = self.config.settings.system_applications
         return Reader(
             application=self.caller.application,
-            is_system=self.caller.application in system,
+            is_system=self.caller.application in self.config.settings.system_applications,
             with_application_data=with_application_data,
             applications=applications,
         )
@@ -74,7 +89,7 @@ def call_of(request: AnyRequest) -> Call:
 
 
 def needs(permission: str, *, gate: str | None = NOT_ENABLED) -> dict[str, Any]:
-    """The `opt` of a route: its permission without the prefix, and what a closed gate says (None: no gate)."""
+    """The `opt` of a route: its permission without the prefix, what a closed gate says (None: no gate)."""
     return {"permission": permission, "gate": gate}
 
 
@@ -84,8 +99,10 @@ async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any]) -> Call
     if tenant is None:
         raise unauthenticated()
     try:
-        caller = await authenticate(connection.headers.get("authorization"), tenant)
+        caller = await services.guard.authenticate(connection.headers.get("authorization"), tenant)
     except Unauthenticated:
         raise unauthenticated() from None
+    except Forbidden as error:
+        raise forbidden(error.description) from None
     config = await services.configurations.current(tenant.dataset_id)
     return Call(services, tenant, caller, config)

@@ -2,8 +2,8 @@
 
     base64url( created_at | profile_id | next or previous )
 
-`created_at` is an RFC 3339 instant with microseconds. A client hands a cursor back unread; a wrong one is told
-which part of it is wrong.
+`created_at` is an RFC 3339 instant with microseconds. A client hands a cursor back unread; it is
+told which part of a wrong one is wrong.
 """
 
 from __future__ import annotations

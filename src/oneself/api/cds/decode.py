@@ -8,6 +8,7 @@ accepted can be stored: no NUL, no number that PostgreSQL or JSON readers would 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
@@ -153,38 +154,44 @@ def _check_fields(document: Object, body: Body, fields: type[msgspec.Struct]) ->
     for name, value in document.items():
         if name not in expected:
             raise body.refusal(f'Unknown field "{name}" in {body.subject} request body.')
-        word, accepts = expected[name]
-        if value is not None and not accepts(value):
-            sentence = f"Invalid type for field '{name}'. Expected {word} in {body.subject} request body."
-            raise body.refusal(sentence)
+        kind = expected[name]
+        if value is not None and not kind.accepts(value):
+            expects = f"Expected {kind.word} in {body.subject} request body."
+            raise body.refusal(f"Invalid type for field '{name}'. {expects}")
+        if kind.entries is not None:
+            for entry in value or ():
+                _check_fields(entry, body, kind.entries)
 
 
-_Check: TypeAlias = Callable[[Any], bool]
-_KINDS: dict[type, tuple[str, _Check]] = {
-    str: ("string", lambda value: isinstance(value, str)),
-    bool: ("boolean", lambda value: isinstance(value, bool)),
-    dict: ("object", lambda value: isinstance(value, dict)),
+class _Kind(msgspec.Struct, frozen=True):
+    """What a field takes: in words, as a check, and the fields of its entries if it is a list of objects."""
+
+    word: str
+    accepts: Callable[[Any], bool]
+    entries: type[msgspec.Struct] | None = None
+
+
+_KINDS = {
+    str: _Kind("string", lambda value: isinstance(value, str)),
+    bool: _Kind("boolean", lambda value: isinstance(value, bool)),
+    dict: _Kind("object", lambda value: isinstance(value, dict)),
 }
-_expected_of: dict[type[msgspec.Struct], dict[str, tuple[str, _Check]]] = {}
 
 
-def _expected(fields: type[msgspec.Struct]) -> dict[str, tuple[str, _Check]]:
-    """Field → (type in words, check), read from the struct's annotations."""
-    if fields not in _expected_of:
-        hints = get_type_hints(fields)
-        _expected_of[fields] = {name: _kind(hint) for name, hint in hints.items()}
-    return _expected_of[fields]
+@functools.cache
+def _expected(fields: type[msgspec.Struct]) -> dict[str, _Kind]:
+    """Field → what it takes, read from the struct's annotations; all of them are `… | None`."""
+    return {name: _kind(get_args(hint)[0]) for name, hint in get_type_hints(fields).items()}
 
 
-def _kind(hint: Any) -> tuple[str, _Check]:
-    plain = next((part for part in get_args(hint) if part is not type(None)), hint) if _is_union(hint) else hint
-    if get_origin(plain) is list:
-        word, accepts = _kind(get_args(plain)[0])
-        return f"array of {word}s", lambda value: isinstance(value, list) and all(map(accepts, value))
-    if isinstance(plain, type) and issubclass(plain, msgspec.Struct):
-        return _KINDS[dict]
-    return _KINDS[get_origin(plain) or plain]
-
-
-def _is_union(hint: Any) -> bool:
-    return type(None) in get_args(hint)
+def _kind(hint: Any) -> _Kind:
+    if get_origin(hint) is not list:
+        return _KINDS[get_origin(hint) or hint]
+    (entry,) = get_args(hint)
+    is_struct = issubclass(entry, msgspec.Struct)
+    of = _KINDS[dict] if is_struct else _KINDS[entry]
+    return _Kind(
+        f"array of {of.word}s",
+        lambda value: isinstance(value, list) and all(map(of.accepts, value)),
+        entry if is_struct else None,
+    )

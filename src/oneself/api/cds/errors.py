@@ -2,7 +2,7 @@
 
     WireError(status, document)
       shape A   {"code", "message", "description"}                    nearly everything
-      shape B   {"error_code", "error_message", "error_description"}  schema scopes and undecodable definitions
+      shape B   {"error_code", "error_message", "error_description"}  schema scopes, undecodable definitions
       a line    text/plain                                            a few places that §4 names
 
 A code is written without its prefix: `refused("11011", …)`. Nothing here decides; it names.

@@ -1,4 +1,4 @@
-"""Filters and attribute selections of the profile list, read from the query (wire/cds §5.2).
+"""Filters and attribute selections, read from the query (wire/cds §5.2, §7).
 
     filter = field op value [ and field op value … ]        repeatable; all must hold
     field  = user_id | profile_id | identity_attributes.K | traits.K | application_data.[app.]K
@@ -10,16 +10,18 @@ Reading only: what a field means is looked up in `service.listing`, what matches
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
+from oneself.core.attribute import SCOPES, Attribute
 from oneself.service.listing import OPERATORS, Condition
 
-from .wire import APPLICATION, SCOPES
+from .wire import APPLICATION
 
 CORE_FIELDS = ("user_id", "profile_id")
+SCHEMA_FIELDS = ("attribute_name", "application_identifier")
 _KEY = re.compile(r"[a-zA-Z0-9._-]+")
 
 
@@ -88,3 +90,28 @@ def decode_attributes(texts: Iterable[str]) -> Selection:
 
 def _only(section: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
     return {key: value for key, value in section.items() if key in keys}
+
+
+def decode_schema_filter(texts: Iterable[str]) -> Callable[[Attribute], bool]:
+    """Whether an attribute definition meets all `filter` parameters (wire/cds §7); raises InvalidFilter."""
+    checks = [_schema_check(part) for text in texts for part in text.split(" and ")]
+    return lambda attribute: all(check(attribute) for check in checks)
+
+
+def _schema_check(text: str) -> Callable[[Attribute], bool]:
+    parts = text.strip().split(None, 2)
+    if len(parts) != len(("field", "operator", "value")):
+        raise InvalidFilter("Invalid filter format. Expected: <field> <operator> <value>.")
+    field, operator, value = parts
+    if field not in SCHEMA_FIELDS:
+        raise InvalidFilter(f"Unsupported filter field: {field}")
+    if operator not in OPERATORS:
+        raise InvalidFilter(f"Unsupported operator: {operator}")
+    return lambda attribute: _holds(operator, getattr(attribute, field) or "", value)
+
+
+def _holds(operator: str, text: str, value: str) -> bool:
+    if operator == "eq":
+        return text == value
+    folded, wanted = text.casefold(), value.casefold()
+    return wanted in folded if operator == "co" else folded.startswith(wanted)

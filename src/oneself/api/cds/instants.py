@@ -1,4 +1,4 @@
-"""Instants of this wire: RFC 3339, UTC, six digits of a second (wire/cds §1). Inside they are µs since 1970."""
+"""Instants of this wire: RFC 3339, UTC, six digits of a second (wire/cds §1). Inside they are µs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def instant_of(text: str) -> int | None:
     """The instant in µs that an RFC 3339 text with an offset names; None if it names none."""
     try:
         moment = datetime.fromisoformat(text)
-        return (moment.astimezone(UTC).replace(tzinfo=None) - _EPOCH) // _MICROSECOND if moment.tzinfo else None
+        since = moment.astimezone(UTC).replace(tzinfo=None) - _EPOCH
+        return since // _MICROSECOND if moment.tzinfo else None
     except (ValueError, OverflowError):
         return None

@@ -1,4 +1,4 @@
-"""Profiles as this wire shows them (wire/cds §5). Builds documents from what `service` found; decides nothing.
+"""Profiles as this wire shows them (wire/cds §5): documents from what `service` found. Decides nothing.
 
 An absorbed profile keeps its own id and `merged_to`; user id, meta and values are its survivor's.
 """
@@ -15,7 +15,16 @@ from oneself.service.listing import Edge, Listed, Page
 
 from .cursor import Cursor, Direction, encode_cursor
 from .instants import rfc3339
-from .wire import APPLICATION, IDENTITY, TRAITS, Joined, Pagination, ProfileDocument, ProfileMeta, SourceDocument
+from .wire import (
+    APPLICATION,
+    IDENTITY,
+    TRAITS,
+    Joined,
+    Pagination,
+    ProfileDocument,
+    ProfileMeta,
+    SourceDocument,
+)
 
 Values = Mapping[str, Any]
 _LAST_ID = 2**128 - 1

@@ -10,13 +10,15 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from oneself.core.values import SCOPES
+from oneself.core.attribute import MUTABILITIES, SCOPES, VALUE_TYPES
 
 IDENTITY, TRAITS, APPLICATION = SCOPES
 
-ValueType = Literal["string", "integer", "decimal", "boolean", "date", "date_time", "epoch", "complex"]
-Mutability = Literal["readWrite", "readOnly", "writeOnly", "immutable", "writeOnce"]
-Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, examples=["2026-06-05T03:38:04.834627Z"])]
+ValueType = Annotated[str, Meta(extra_json_schema={"enum": list(VALUE_TYPES)})]
+Mutability = Annotated[str, Meta(extra_json_schema={"enum": list(MUTABILITIES)})]
+Timestamp = Annotated[
+    str, Meta(extra_json_schema={"format": "date-time"}, examples=["2026-06-05T03:38:04.834627Z"])
+]
 ProfileId = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
 Values = Annotated[dict[str, Any], Meta(description="Attribute → value, as the profile schema declares it.")]
 ApplicationValues = Annotated[
@@ -24,7 +26,7 @@ ApplicationValues = Annotated[
 ]
 
 
-class ProfileDraft(Struct, frozen=True):
+class ProfileDraft(Struct, frozen=True, forbid_unknown_fields=True):
     """Body of POST `/profiles`: everything is optional, unknown fields are refused."""
 
     user_id: str | None = None
@@ -129,21 +131,21 @@ class AttributeDocument(Struct, frozen=True, omit_defaults=True):
     scope: str = ""
 
 
-class CanonicalValueDraft(Struct, frozen=True):
+class CanonicalValueDraft(Struct, frozen=True, forbid_unknown_fields=True):
     """One of the values that an attribute may have, as it is sent."""
 
     value: str | None = None
     label: str | None = None
 
 
-class SubAttributeDraft(Struct, frozen=True):
+class SubAttributeDraft(Struct, frozen=True, forbid_unknown_fields=True):
     """A child of a complex attribute, named by its id."""
 
     attribute_id: str | None = None
     attribute_name: str | None = None
 
 
-class AttributeDraft(Struct, frozen=True):
+class AttributeDraft(Struct, frozen=True, forbid_unknown_fields=True):
     """One entry of POST `/profile-schema/{scope}`, and the body of PUT by id."""
 
     attribute_name: str | None = None
@@ -195,7 +197,7 @@ class ConfigurationDocument(Struct, frozen=True, omit_defaults=True):
     detach_on_sign_out: bool = False
 
 
-class ConfigurationPatch(Struct, frozen=True):
+class ConfigurationPatch(Struct, frozen=True, forbid_unknown_fields=True):
     """Body of PATCH `/config`: an absent field stays, `[]` clears."""
 
     cds_enabled: bool | None = None

@@ -1,0 +1,47 @@
+"""The HTTP application: every face on one router, in one transport (DESIGN §12).
+
+    Transport ─▶ router ─▶ door (who, may they) ─▶ handler (decode, one use-case, render)
+                    └─ errors ─▶ failures.TABLE
+
+Assembly only; a new face is a router in `FACES`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.types import ASGIApp
+
+from oneself.settings import Settings
+
+from .cds.decode import BODY_BYTES_MAX
+from .cds.routes import organisation_routes
+from .failures import TABLE
+from .metrics import Metrics
+from .operations import health, metrics, ready
+from .reference import openapi_config, reference_routes
+from .transport import Transport
+
+if TYPE_CHECKING:
+    from oneself.serve import Services
+
+OPERATIONS = (health, ready, metrics)
+
+
+def create_app(services: Services, settings: Settings) -> Litestar:
+    """The ASGI application of one process; routes find `services` in its state."""
+    figures = Metrics()
+    app = Litestar(
+        route_handlers=[*OPERATIONS, organisation_routes, reference_routes],
+        exception_handlers=TABLE,
+        openapi_config=openapi_config(settings),
+        request_max_body_size=BODY_BYTES_MAX,
+        state=State({"services": services, "settings": settings, "metrics": figures}),
+        logging_config=None,
+        debug=False,
+    )
+    transport = Transport(app.asgi_handler, origins=settings.cors_origins, metrics=figures)
+    app.asgi_handler = cast("ASGIApp", transport)
+    return app

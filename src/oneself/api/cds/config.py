@@ -1,0 +1,57 @@
+"""`/config`: the settings of an organisation on this wire (wire/cds §11)."""
+
+from __future__ import annotations
+
+from litestar import get, patch
+
+from oneself.core.config import OrganisationSettings, PutSettings
+
+from . import wire
+from .call import call_of, needs
+from .decode import AnyRequest, Body, decode_object
+from .describe import Described, described, refusals
+from .errors import refused
+
+PATCH_BODY = Body("admin configuration", "16002", wire.ConfigurationPatch)
+SYSTEM_APPLICATIONS_MAX = 1_000
+
+
+@get(
+    "/config",
+    opt=needs("admin_config_view", gate=None),
+    operation_class=Described,
+    responses=refusals(400, 401, 403),
+)
+async def read_config(request: AnyRequest) -> wire.ConfigurationDocument:
+    """The settings as they are."""
+    return _render(call_of(request).config.settings)
+
+
+@patch(
+    "/config",
+    opt=needs("admin_config_update", gate=None),
+    operation_class=described(takes=wire.ConfigurationPatch),
+    responses=refusals(400, 401, 403, 413, 415),
+)
+async def change_config(request: AnyRequest) -> wire.ConfigurationDocument:
+    """Change settings; an absent field stays, `[]` clears."""
+    call = call_of(request)
+    document = await decode_object(request, PATCH_BODY)
+    applications = document.get("system_applications")
+    if applications is not None and len(applications) > SYSTEM_APPLICATIONS_MAX:
+        raise refused("16002", f"At most {SYSTEM_APPLICATIONS_MAX} system applications are kept.")
+    change = PutSettings(
+        cds_enabled=document.get("cds_enabled"),
+        system_applications=None if applications is None else tuple(dict.fromkeys(applications)),
+        detach_on_sign_out=document.get("detach_on_sign_out"),
+    )
+    changed = await call.services.configurations.change(call.tenant.dataset_id, lambda _: change)
+    return _render(changed.settings)
+
+
+def _render(settings: OrganisationSettings) -> wire.ConfigurationDocument:
+    return wire.ConfigurationDocument(
+        cds_enabled=settings.cds_enabled,
+        system_applications=list(settings.system_applications),
+        detach_on_sign_out=settings.detach_on_sign_out,
+    )

@@ -1,0 +1,264 @@
+"""`/profiles`: create, read, patch and delete (wire/cds §5). Decode, one use-case, render."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+from uuid import UUID
+
+from litestar import Response, delete, get, patch, post
+from litestar.params import Parameter
+
+from oneself.core.attribute import SCOPES
+from oneself.core.disclosure import IDENTITY_DATA
+from oneself.service.ingest import Answer, Rejected, Resolution
+from oneself.service.profiles import ProfileView, new_tracker
+
+from . import wire
+from .answers import disclosed, render_rejected, respond, whole
+from .call import Call, call_of, needs
+from .cookie import render_cookie, tracker_in
+from .decode import AnyRequest, Body, Object, decode_object
+from .describe import described, refusals
+from .errors import forbidden, line, profile_unknown, refused
+from .render import location
+from .requests import decode_terms
+
+NEW_PROFILE = Body("profile", "11002", wire.ProfileDraft)
+PROFILE_PATCH = Body("profile", "11011")
+NOT_ENABLED_FOR = "CDS is not enabled for organization: {org}"
+
+Profile = Response[wire.ProfileDocument]
+
+
+@post(
+    "/profiles",
+    opt=needs("profile_create", gate=NOT_ENABLED_FOR),
+    operation_class=described(
+        takes=wire.ProfileDraft,
+        headers=("Idempotency-Key",),
+        versioned=True,
+        also_found="The profile of the browser's active tracker.",
+    ),
+    responses=refusals(400, 401, 403, 413, 415, 422),
+)
+async def create_profile(request: AnyRequest) -> Profile:
+    """Make a profile with its tracker; with the cookie of an active tracker, answer that one's profile."""
+    call = call_of(request)
+    document = await decode_object(request, NEW_PROFILE)
+    user_id = (document.get("user_id") or "").strip() or None
+    if user_id is not None and not call.caller.holds("internal_cds_profile_update"):
+        raise forbidden()
+    if (known := await _known_browser(call, request)) is not None:
+        return respond(known)
+    return respond(await _create(call, request, _draft_values(document), user_id))
+
+
+@get(
+    "/profiles/{profile_id:str}",
+    opt=needs("profile_view"),
+    operation_class=described(versioned=True),
+    responses=refusals(400, 401, 403, 404),
+)
+async def read_profile(
+    request: AnyRequest,
+    profile_id: str,
+    include_application_data: Annotated[str | None, Parameter(query="includeApplicationData")] = None,
+    application_identifier: Annotated[str | None, Parameter(query="application_identifier")] = None,
+    provenance: str | None = None,
+) -> Profile:
+    """A profile by any id it ever had, filtered by consent."""
+    call = call_of(request)
+    view = await _find(call, profile_id)
+    if view is None:
+        raise profile_unknown()
+    reader = call.reader(
+        with_application_data=_is_true(include_application_data),
+        applications=_names(application_identifier),
+    )
+    return respond(disclosed(call, view, reader, IDENTITY_DATA, with_provenance=_is_true(provenance)))
+
+
+@patch(
+    "/profiles/{profile_id:str}",
+    opt=needs("profile_update"),
+    operation_class=described(
+        takes=wire.ProfilePatch, headers=("If-Match", "Idempotency-Key"), versioned=True
+    ),
+    responses=refusals(400, 401, 403, 404, 412, 413, 415, 422),
+)
+async def patch_profile(request: AnyRequest, profile_id: str) -> Profile:
+    """Write to the profile that stands for this id; null unsets."""
+    call = call_of(request)
+    document = await decode_object(request, PROFILE_PATCH)
+    return respond(await _patch(call, request, profile_id, document))
+
+
+@delete(
+    "/profiles/{profile_id:str}",
+    opt=needs("profile_delete"),
+    operation_class=described(headers=("If-Match",)),
+    responses=refusals(400, 401, 403, 412),
+)
+async def delete_profile(request: AnyRequest, profile_id: str) -> None:
+    """Erase a unified profile; of an absorbed one, its own data only. An unknown id is gone already."""
+    call = call_of(request)
+    if (known_id := _uuid(profile_id)) is None:
+        return
+    try:
+        terms = await decode_terms(request)
+        await call.services.erasure.erase(
+            call.tenant, call.actor, known_id, expected_version=terms.expected_version
+        )
+    except Rejected as error:
+        if error.rejection.code != "profile_not_found":
+            raise render_rejected(error, "11012") from None
+
+
+@get(
+    "/profiles/Me",
+    opt=needs("profile_view"),
+    operation_class=described(versioned=True),
+    responses=refusals(400, 401, 403, 404),
+)
+async def read_me(request: AnyRequest) -> Profile:
+    """The caller's own profile: their browser's, else the user's."""
+    call = call_of(request)
+    view = await _find_me(call, request)
+    if view is not None:
+        return respond(whole(call, view))
+    if call.user_id is None:
+        raise refused("11003", "The token names no user.", 401)
+    raise profile_unknown()
+
+
+@patch(
+    "/profiles/Me",
+    opt=needs("profile_update"),
+    operation_class=described(
+        takes=wire.ProfilePatch, headers=("If-Match", "Idempotency-Key"), versioned=True, plain=(401,)
+    ),
+    responses=refusals(400, 401, 403, 404, 412, 413, 415, 422),
+)
+async def patch_me(request: AnyRequest) -> Profile:
+    """Write to the caller's own profile."""
+    call = call_of(request)
+    document = await decode_object(request, PROFILE_PATCH)
+    view = await _find_me(call, request)
+    if view is None:
+        sentence = "Missing 'sub' in token" if call.user_id is None else "Profile not found for token subject"
+        raise line(401, sentence)
+    return respond(await _patch(call, request, str(view.profile.profile_id), document))
+
+
+async def _known_browser(call: Call, request: AnyRequest) -> Answer | None:
+    """The answer for a browser that was here before."""
+    tracker = tracker_in(request)
+    view = await call.services.profiles.find_by_tracker(call.tenant, tracker) if tracker else None
+    if tracker is None or view is None:
+        return None
+    return whole(call, view, tracker=tracker, headers=(_cookie(call, request, tracker),))
+
+
+async def _create(call: Call, request: AnyRequest, values: Object, user_id: str | None) -> Answer:
+    tracker = new_tracker()
+
+    def render(made: Resolution) -> Answer:
+        place = f"{call.server_url(request)}/t/{location(call.tenant.handle, made.profile.profile_id)}"
+        headers = (("Location", place), _cookie(call, request, tracker))
+        return whole(call, made, status=201, tracker=tracker, headers=headers)
+
+    terms = await decode_terms(request, render)
+    try:
+        made = await call.services.profiles.create(
+            call.tenant, call.actor, values, tracker=tracker, user_id=user_id, request=terms
+        )
+    except Rejected as error:
+        raise render_rejected(error, "11011") from None
+    return made.answer or render(made)
+
+
+async def _patch(call: Call, request: AnyRequest, profile_id: str, document: Object) -> Answer:
+    render: Callable[[Resolution], Answer] = lambda patched: whole(call, patched)  # noqa: E731
+    terms = await decode_terms(request, render)
+    known_id = _uuid(profile_id)
+    if known_id is None:
+        raise profile_unknown(f"Profile {profile_id[:100]} not found")
+    user_id = await _patched_user_id(call, known_id, document)
+    try:
+        patched = await call.services.profiles.patch(
+            call.tenant, call.actor, known_id, _patch_values(document), user_id=user_id, request=terms
+        )
+    except Rejected as error:
+        raise render_rejected(error, "11011") from None
+    return patched.answer or render(patched)
+
+
+async def _patched_user_id(call: Call, profile_id: UUID, document: Object) -> str | None:
+    """The user id that a patch sets. Clearing one that is set is refused (wire/cds §8)."""
+    user_id = document.get("user_id")
+    if user_id is not None and not isinstance(user_id, str):
+        sentence = "Invalid type for field 'user_id'. Expected string in profile request body."
+        raise PROFILE_PATCH.refusal(sentence)
+    if user_id and user_id.strip():
+        return user_id.strip()
+    if "user_id" in document:
+        view = await call.services.profiles.find(call.tenant, profile_id)
+        if view is not None and view.survivor.user_id is not None:
+            raise refused("11011", "user_id: write-once field cannot be changed after being set")
+    return None
+
+
+async def _find(call: Call, profile_id: str) -> ProfileView | None:
+    known_id = _uuid(profile_id)
+    return await call.services.profiles.find(call.tenant, known_id) if known_id else None
+
+
+async def _find_me(call: Call, request: AnyRequest) -> ProfileView | None:
+    """The cookie's profile, unless it is another user's than the token's: then the token decides."""
+    profiles, tracker = call.services.profiles, tracker_in(request)
+    view = await profiles.find_by_tracker(call.tenant, tracker) if tracker else None
+    if view is not None and (call.user_id is None or view.survivor.user_id in (None, call.user_id)):
+        return view
+    return await profiles.find_by_user(call.tenant, call.user_id) if call.user_id else None
+
+
+def _draft_values(document: Object) -> Object:
+    """The values in the body of POST; each application's must be an object."""
+    for application, bucket in (document.get(wire.APPLICATION) or {}).items():
+        if not isinstance(bucket, dict):
+            raise refused("11011", f"application_data entry '{application}' must be of object type")
+    return {scope: document[scope] for scope in SCOPES if document.get(scope)}
+
+
+def _patch_values(document: Object) -> Object:
+    """The values in the body of PATCH; a section or application that is no object is ignored."""
+    values = {scope: part for scope in SCOPES if isinstance(part := document.get(scope), dict)}
+    if wire.APPLICATION in values:
+        buckets = values[wire.APPLICATION].items()
+        values[wire.APPLICATION] = {name: bucket for name, bucket in buckets if isinstance(bucket, dict)}
+    return values
+
+
+def _cookie(call: Call, request: AnyRequest, tracker: str) -> tuple[str, str]:
+    host = request.headers.get("host", "")
+    return "Set-Cookie", render_cookie(tracker, host, call.settings.cookie_domain)
+
+
+def _uuid(text: str) -> UUID | None:
+    """A profile id as it stands in a path; only the canonical form counts."""
+    try:
+        found = UUID(text)
+    except ValueError:
+        return None
+    return found if str(found) == text.lower() else None
+
+
+def _is_true(text: str | None) -> bool:
+    return text is not None and text.lower() == "true"
+
+
+def _names(text: str | None) -> frozenset[str] | None:
+    """The applications in a comma list; None for all of them."""
+    names = frozenset(name.strip() for name in (text or "").split(",") if name.strip())
+    return None if not names or "*" in names else names

@@ -1,0 +1,63 @@
+"""What a request says beside its body: the version it was made for, the key under which it is repeated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from hashlib import blake2b
+from urllib.parse import unquote
+
+from oneself.service.ingest import Answer, Resolution
+from oneself.service.profiles import Request as Terms
+
+from .decode import AnyRequest
+from .errors import UNPROCESSABLE, refused
+
+KEY_CHARS_MAX = 255
+_VERSION = re.compile(r'"(\d{1,18})"')
+#: No profile ever has it: what `If-Match` names is not the current version, whatever that is.
+NO_VERSION = -1
+
+
+async def decode_terms(request: AnyRequest, render: Callable[[Resolution], Answer] | None = None) -> Terms:
+    """`If-Match` and `Idempotency-Key`; `render` makes the answer that a repeat will get again."""
+    key = _idempotency_key(request)
+    return Terms(
+        idempotency_key=key,
+        fingerprint=await _fingerprint(request) if key else "",
+        expected_version=_expected_version(request.headers.get("if-match")),
+        render=render if key else None,
+    )
+
+
+def _idempotency_key(request: AnyRequest) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= KEY_CHARS_MAX or not (key.isascii() and key.isprintable()):
+        sentence = f"Idempotency-Key must have 1 to {KEY_CHARS_MAX} printable characters."
+        raise refused(UNPROCESSABLE, sentence)
+    return key
+
+
+async def _fingerprint(request: AnyRequest) -> str:
+    """The same for the same request only; the query is part of it, the order of its headers is not."""
+    scope = request.scope
+    parts = (
+        request.method.encode(),
+        unquote(scope["path"]).encode(),
+        scope["query_string"],
+        await request.body(),
+    )
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def _expected_version(header: str | None) -> int | None:
+    """The version that `If-Match` demands; None when anything is fine."""
+    if header is None or header.strip() == "*":
+        return None
+    found = _VERSION.fullmatch(header.strip())
+    return int(found[1]) if found else NO_VERSION

@@ -1,0 +1,49 @@
+"""All routes of the CDS wire, and how its errors are sent."""
+
+from __future__ import annotations
+
+from litestar import Router
+
+from .call import open_door
+from .config import change_config, read_config
+from .listed import list_profiles
+from .profiles import create_profile, delete_profile, patch_me, patch_profile, read_me, read_profile
+from .schema import (
+    define_attributes,
+    delete_attribute,
+    delete_schema,
+    delete_scope,
+    read_attribute,
+    read_schema,
+    read_scope,
+    redefine_attribute,
+)
+
+ORGANISATION_PATH = "/t/{org:str}/cds/api/v1"
+SECURITY_SCHEME = "bearer"
+
+organisation_routes = Router(
+    ORGANISATION_PATH,
+    route_handlers=[
+        create_profile,
+        list_profiles,
+        read_me,
+        patch_me,
+        read_profile,
+        patch_profile,
+        delete_profile,
+        read_schema,
+        delete_schema,
+        read_scope,
+        define_attributes,
+        delete_scope,
+        read_attribute,
+        redefine_attribute,
+        delete_attribute,
+        read_config,
+        change_config,
+    ],
+    guards=[open_door],
+    security=[{SECURITY_SCHEME: []}],
+    tags=["Customer Data Service"],
+)

@@ -1,0 +1,238 @@
+"""`/profile-schema`: the attributes of an organisation (wire/cds §7). Decode, one use-case, render."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Annotated, TypeAlias
+
+from litestar import delete, get, post, put
+from litestar.params import Parameter
+
+from oneself.core.attribute import APPLICATION_DATA, CORE_ATTRIBUTES, SCOPES, Attribute, CanonicalValue
+from oneself.core.schema import InvalidAttribute, Schema
+
+from . import wire
+from .call import call_of, needs
+from .decode import AnyRequest, Body, Object, decode_array, decode_object
+from .describe import Described, described, refusals
+from .errors import WireError, refused
+from .filters import InvalidFilter, decode_schema_filter
+
+DEFINITIONS = Body("profile schema attributes", "13001", wire.AttributeDraft, outermost="array", shape="B")
+REDEFINITION = Body("profile schema attributes", "13002", plain_line="Invalid request payload")
+
+Rendered: TypeAlias = wire.AttributeDocument
+ByApplication: TypeAlias = dict[str, list[wire.AttributeDocument]]
+Filter = Annotated[
+    str | None,
+    Parameter(query="filter", description="`attribute_name` or `application_identifier` with eq, co or sw."),
+]
+
+
+@get(
+    "/profile-schema",
+    opt=needs("profile_schema_view"),
+    operation_class=Described,
+    responses=refusals(400, 401, 403),
+)
+async def read_schema(request: AnyRequest) -> wire.SchemaDocument:
+    """The whole profile schema, built-in attributes included."""
+    schema = call_of(request).config.schema
+    core = {name: wire.CoreAttribute(it.value_type, it.mutability) for name, it in CORE_ATTRIBUTES.items()}
+    return wire.SchemaDocument(
+        profile_id=core["profile_id"],
+        user_id=core["user_id"],
+        meta=wire.CoreMeta(core["meta.created_at"], core["meta.updated_at"], core["meta.location"]),
+        identity_attributes=_rendered(schema, schema.in_scope(wire.IDENTITY)),
+        traits=_rendered(schema, schema.in_scope(wire.TRAITS)),
+        application_data=_by_application(schema, schema.in_scope(APPLICATION_DATA)),
+    )
+
+
+@delete(
+    "/profile-schema",
+    opt=needs("profile_schema_delete"),
+    operation_class=Described,
+    responses=refusals(400, 401, 403),
+)
+async def delete_schema(request: AnyRequest) -> None:
+    """Remove every attribute but the identity attributes; values on profiles stay, hidden."""
+    call = call_of(request)
+    await call.services.schemas.undefine(call.tenant)
+
+
+@get(
+    "/profile-schema/{section:str}",
+    opt=needs("profile_schema_view"),
+    operation_class=Described,
+    responses=refusals(400, 401, 403, shape="B"),
+)
+async def read_scope(
+    request: AnyRequest, section: str, schema_filter: Filter = None
+) -> list[wire.AttributeDocument] | ByApplication:
+    """The attributes of a scope: an array, for application data application → array."""
+    _check_scope(section)
+    schema = call_of(request).config.schema
+    holds = _schema_filter(request)
+    found = [attribute for attribute in schema.in_scope(section) if holds(attribute)]
+    return _by_application(schema, found) if section == APPLICATION_DATA else _rendered(schema, found)
+
+
+@post(
+    "/profile-schema/{section:str}",
+    opt=needs("profile_schema_create"),
+    operation_class=described(takes=list[wire.AttributeDraft]),
+    responses=refusals(400, 401, 403, 409, 413, 415, shape="B"),
+)
+async def define_attributes(request: AnyRequest, section: str) -> list[wire.AttributeDocument]:
+    """Add attributes to a scope, all or none."""
+    call = call_of(request)
+    documents = await decode_array(request, DEFINITIONS)
+    drafts = [_draft(document) for document in documents]
+    names = [_child_names(document) for document in documents]
+    defined = await call.services.schemas.define(call.tenant, section, drafts, names)
+    schema = call.config.schema.with_(defined)
+    return _rendered(schema, defined)
+
+
+@delete(
+    "/profile-schema/{section:str}",
+    opt=needs("profile_schema_delete"),
+    operation_class=Described,
+    responses=refusals(400, 401, 403, 405, shape="B"),
+)
+async def delete_scope(request: AnyRequest, section: str) -> None:
+    """Remove the attributes of a scope; identity attributes follow the identity server and stay."""
+    call = call_of(request)
+    await call.services.schemas.undefine(call.tenant, section)
+
+
+@get(
+    "/profile-schema/{section:str}/{attribute_id:str}",
+    opt=needs("profile_schema_view"),
+    operation_class=Described,
+    responses=refusals(400, 401, 403, 404, shape="B"),
+)
+async def read_attribute(request: AnyRequest, section: str, attribute_id: str) -> wire.AttributeDocument:
+    """One attribute by id; any valid scope will do."""
+    _check_scope(section)
+    schema = call_of(request).config.schema
+    attribute = schema.get(attribute_id)
+    if attribute is None:
+        raise refused("13004", f"Attribute with id '{attribute_id[:100]}' does not exist.", 404)
+    return _render(schema, attribute, scope=attribute.scope)
+
+
+@put(
+    "/profile-schema/{section:str}/{attribute_id:str}",
+    opt=needs("profile_schema_update"),
+    operation_class=described(takes=wire.AttributeDraft, plain=(400,)),
+    responses=refusals(400, 401, 403, 404, 409, 413, 415, shape="B"),
+)
+async def redefine_attribute(request: AnyRequest, section: str, attribute_id: str) -> wire.AttributeDocument:
+    """Change one attribute; fields that are absent keep their value."""
+    call = call_of(request)
+    changes = await decode_object(request, REDEFINITION)
+    if "multi_valued" in changes and not isinstance(changes["multi_valued"], bool):
+        raise refused("13002", "Field 'multi_valued' must be a boolean.")
+    changed = await call.services.schemas.redefine(call.tenant, section, attribute_id, changes)
+    return _render(call.config.schema.with_([changed]), changed, scope=changed.scope)
+
+
+@delete(
+    "/profile-schema/{section:str}/{attribute_id:str}",
+    opt=needs("profile_schema_delete"),
+    operation_class=Described,
+    responses=refusals(400, 401, 403, 405, shape="B"),
+)
+async def delete_attribute(request: AnyRequest, section: str, attribute_id: str) -> None:
+    """Remove one attribute; an unknown one is gone already."""
+    call = call_of(request)
+    await call.services.schemas.undefine(call.tenant, section, attribute_id)
+
+
+def render_invalid_attribute(error: InvalidAttribute) -> WireError:
+    """The wire's answer to a definition that is refused."""
+    statuses = {"CDS-13003": 409, "CDS-13004": 404}
+    status = 405 if error.not_allowed else statuses.get(error.code, 400)
+    allow = {"Allow": "GET, HEAD"} if error.not_allowed else None
+    code = error.code.removeprefix("CDS-")
+    return refused(code, error.description, status, shape=error.shape, headers=allow)
+
+
+def _schema_filter(request: AnyRequest) -> Callable[[Attribute], bool]:
+    try:
+        return decode_schema_filter(request.query_params.getall("filter", []))
+    except InvalidFilter as error:
+        raise refused("15102", str(error)) from None
+
+
+def _check_scope(section: str) -> None:
+    if section not in SCOPES:
+        raise refused("13001", f"Invalid scope: {section[:100]}.", shape="B")
+
+
+def _draft(document: Object) -> Attribute:
+    return Attribute(
+        attribute_id=document.get("attribute_id") or str(uuid.uuid4()),
+        attribute_name=document.get("attribute_name") or "",
+        value_type=document.get("value_type") or "",
+        merge_strategy=document.get("merge_strategy") or "",
+        mutability=document.get("mutability") or "",
+        display_name=document.get("display_name") or "",
+        multi_valued=document.get("multi_valued") or False,
+        application_identifier=document.get("application_identifier") or None,
+        canonical_values=tuple(
+            CanonicalValue(entry.get("value") or "", entry.get("label") or None)
+            for entry in document.get("canonical_values") or ()
+        ),
+        sub_attributes=tuple(
+            entry.get("attribute_id") or "" for entry in document.get("sub_attributes") or ()
+        ),
+    )
+
+
+def _child_names(document: Object) -> dict[str, str]:
+    """Sub-attribute id → the name it was listed under, where one was given."""
+    listed = document.get("sub_attributes") or ()
+    return {
+        child["attribute_id"]: child["attribute_name"]
+        for child in listed
+        if child.get("attribute_id") and child.get("attribute_name")
+    }
+
+
+def _rendered(schema: Schema, attributes: Iterable[Attribute]) -> list[Rendered]:
+    return [_render(schema, attribute) for attribute in attributes]
+
+
+def _by_application(schema: Schema, attributes: Iterable[Attribute]) -> ByApplication:
+    buckets: ByApplication = {}
+    for attribute in attributes:
+        buckets.setdefault(attribute.application_identifier or "", []).append(_render(schema, attribute))
+    return buckets
+
+
+def _render(schema: Schema, attribute: Attribute, *, scope: str = "") -> Rendered:
+    children = (schema.get(child_id) for child_id in attribute.sub_attributes)
+    return wire.AttributeDocument(
+        attribute_id=attribute.attribute_id,
+        attribute_name=attribute.attribute_name,
+        display_name=attribute.display_name,
+        value_type=attribute.value_type,
+        merge_strategy=attribute.merge_strategy,
+        mutability=attribute.mutability,
+        multi_valued=attribute.multi_valued,
+        application_identifier=attribute.application_identifier or "",
+        canonical_values=[
+            wire.CanonicalValueDocument(canonical.value, canonical.label or "")
+            for canonical in attribute.canonical_values
+        ],
+        sub_attributes=[
+            wire.SubAttributeDocument(child.attribute_id, child.attribute_name)
+            for child in children
+            if child is not None
+        ],
+        scope=scope,
+    )

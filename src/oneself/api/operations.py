@@ -1,0 +1,41 @@
+"""Health, readiness and figures of the process, for whoever keeps it running. Unauthenticated, no secrets."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from litestar import Request, Response, get
+from litestar.enums import MediaType
+
+from oneself.errors import WorldError
+
+from .cds.wire import HealthDocument, ReadyDocument
+from .metrics import CONTENT_TYPE
+
+AnyRequest = Request[Any, Any, Any]
+#: A load balancer asks every few seconds and must hear of a stuck database before it asks again.
+READY_TIMEOUT_S = 2.0
+
+
+@get(["/cds/api/v1/health", "/health"], tags=["Operations"], operation_id=None)
+async def health() -> HealthDocument:
+    """The process answers."""
+    return HealthDocument()
+
+
+@get(["/cds/api/v1/ready", "/ready"], tags=["Operations"])
+async def ready(request: AnyRequest) -> Response[ReadyDocument]:
+    """Requests can be served: the database answers."""
+    try:
+        async with asyncio.timeout(READY_TIMEOUT_S):
+            await request.app.state.services.database.fetchval("SELECT 1")
+    except (WorldError, TimeoutError):
+        return Response(ReadyDocument("not ready", "The database does not answer."), status_code=503)
+    return Response(ReadyDocument("ready"))
+
+
+@get("/metrics", media_type=MediaType.TEXT, tags=["Operations"])
+async def metrics(request: AnyRequest) -> Response[bytes]:
+    """Figures of this process in the Prometheus text format."""
+    return Response(request.app.state.metrics.render(), media_type=CONTENT_TYPE)

@@ -1,0 +1,143 @@
+"""The API description and the page that shows it: `/openapi.json`, `/docs`. Nothing comes from elsewhere.
+
+The page is Swagger UI, shipped in the package (`tools/vendor-swagger-ui`), under a policy that lets it load
+from and talk to this service only.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import blake2b
+from importlib import resources
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, Router, get
+from litestar.exceptions import NotFoundException
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme, Server
+from litestar.types import Method
+from litestar.types.internal_types import PathParameterDefinition
+
+from oneself import __version__
+from oneself.settings import Settings
+
+from .cds.routes import SECURITY_SCHEME
+
+AnyRequest = Request[Any, Any, Any]
+MEDIA_TYPES = {
+    "swagger-ui.css": "text/css; charset=utf-8",
+    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
+    "start.js": "text/javascript; charset=utf-8",
+}
+PAGE_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Oneself: API reference</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+<main id="reference"><noscript>The reference needs JavaScript; the description itself is at
+<a href="/openapi.json">/openapi.json</a>.</noscript></main>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+"""
+START = """SwaggerUIBundle({
+  url: "/openapi.json",
+  dom_id: "#reference",
+  deepLinking: true,
+  validatorUrl: null,
+  syntaxHighlight: {activated: true, theme: "agate"},
+});
+"""
+
+
+def openapi_config(settings: Settings) -> OpenAPIConfig:
+    """How the description is made from the routes."""
+    bearer = SecurityScheme(
+        type="http",
+        scheme="bearer",
+        bearer_format="JWT",
+        description="An access token of the organisation: `POST /t/{org}/oauth2/token`.",
+    )
+    return OpenAPIConfig(
+        title="Oneself",
+        version=__version__,
+        summary="One profile for every person, however they arrive.",
+        components=Components(security_schemes={SECURITY_SCHEME: bearer}),
+        servers=[Server(url=settings.public_url.rstrip("/") if settings.public_url else "/")],
+        use_handler_docstrings=True,
+        operation_id_creator=_operation_id,
+        create_examples=False,
+        path=None,
+        render_plugins=[],
+    )
+
+
+def _operation_id(handler: HTTPRouteHandler, _: Method, path: list[str | PathParameterDefinition]) -> str:
+    """The handler's name; health and readiness are found under two paths."""
+    return f"cds_{handler.handler_name}" if path[0] == "cds" else handler.handler_name
+
+
+@get("/openapi.json", include_in_schema=False)
+async def description(request: AnyRequest) -> Response[bytes]:
+    """The API description, OpenAPI 3.1."""
+    return _cached(request, _description(request.app), "application/json")
+
+
+@get("/docs", include_in_schema=False)
+async def page() -> Response[str]:
+    """The reference page."""
+    return Response(PAGE, media_type="text/html; charset=utf-8", headers=PAGE_HEADERS)
+
+
+@get("/docs/{name:str}", include_in_schema=False)
+async def asset(request: AnyRequest, name: str) -> Response[bytes]:
+    """A file of the reference page."""
+    if name not in MEDIA_TYPES:
+        raise NotFoundException
+    return _cached(request, _asset(name), MEDIA_TYPES[name])
+
+
+reference_routes = Router("/", route_handlers=[description, page, asset])
+
+
+@cache
+def _description(app: Any) -> bytes:
+    return msgspec.json.encode(app.openapi_schema.to_schema())
+
+
+@cache
+def _asset(name: str) -> bytes:
+    if name == "start.js":
+        return START.encode()
+    folder = resources.files("oneself.api").joinpath("assets", "swagger-ui")
+    return folder.joinpath(name).read_bytes()
+
+
+def _cached(request: AnyRequest, content: bytes, media_type: str) -> Response[bytes]:
+    """The content, or 304 when the browser has it already."""
+    headers = {"ETag": f'"{_digest(content)}"', "Cache-Control": "no-cache"}
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(b"", status_code=304, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)
+
+
+@cache
+def _digest(content: bytes) -> str:
+    return blake2b(content, digest_size=16).hexdigest()
