@@ -91,7 +91,12 @@ def erase(state: State, profile_ids: tuple[UUID, ...], seq: int) -> None:
     """Leave nothing of profiles but their ids, which are never issued again.
 
     Their claims need no word: the entries that made them are gone from the log, or redacted.
+    Those that were absorbed through an erased profile stay with the person.
     """
+    for profile in list(state.profiles.values()):
+        survivor = state.survivor(profile.profile_id)
+        if profile.survivor_id in profile_ids and survivor and profile.profile_id not in profile_ids:
+            state.put(msgspec.structs.replace(profile, survivor_id=survivor.profile_id))
     for profile_id in profile_ids:
         state.put(tombstone(profile_id, seq))
 

@@ -4,14 +4,20 @@ Law of this module: a change is decided on the current version while no observat
 observation itself: it goes to the log, and the next version to `config`, in one transaction.
 """
 
+from __future__ import annotations
+
 import uuid
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from oneself.core.config import Config, ConfigChange, ConfigDocument, configure, from_document, to_document
 from oneself.store import rows
-from oneself.store.pool import Connection, Database, Queries
+from oneself.store.pool import Database, Queries
+
+if TYPE_CHECKING:
+    from oneself.store.pool import Connection
 
 _sql = Queries("config.sql")
 _log = Queries("log.sql")

@@ -89,7 +89,8 @@ async def _erase_whole(
     connection: "Connection", dataset_id: int, everybody: tuple[UUID, ...], seq: int
 ) -> None:
     for sql in (
-        _sql.delete_entries, _sql.delete_claims, _sql.delete_merges, _sql.delete_refusals, _sql.blank_answers
+        _sql.pin_refusals, _sql.delete_entries, _sql.delete_claims, _sql.delete_merges, _sql.delete_refusals,
+        _sql.blank_answers,
     ):  # fmt: skip
         await connection.execute(sql, dataset_id, list(everybody))
     state = State()
@@ -112,6 +113,7 @@ async def _erase_part(
     await _put_redactions(
         connection, dataset_id, [e for e, old in zip(left, entries, strict=True) if e is not old]
     )
+    await connection.execute(_sql.pin_refusals, dataset_id, ids)
     state = State()
     for entry in left:
         observation = msgspec.convert(entry.content, Observation)
@@ -137,14 +139,19 @@ def _redacted(entry: LogEntry, part: UUID, own: frozenset[Identifier], config: C
 
 
 async def _put_redactions(connection: "Connection", dataset_id: int, entries: list[LogEntry]) -> None:
-    columns = rows.columns(
-        4,
-        (
-            (e.seq, e.observation_id, rows.encode_json(e.content), rows.encode_json(recorded_plan(e)))
+    await connection.executemany(
+        _sql.put_redaction,
+        [
+            (
+                dataset_id,
+                e.seq,
+                e.observation_id,
+                rows.encode_json(e.content),
+                rows.encode_json(recorded_plan(e)),
+            )
             for e in entries
-        ),
+        ],
     )
-    await connection.execute(_sql.put_redactions, dataset_id, *columns)
 
 
 async def _replace(
@@ -157,9 +164,8 @@ async def _replace(
     seq: int,
 ) -> None:
     """Put the folded state of a person in the place of the one they had."""
-    for sql in (_sql.delete_claims, _sql.delete_merges, _sql.delete_own_refusals, _sql.blank_answers):
+    for sql in (_sql.delete_claims, _sql.delete_merges, _sql.delete_refusals, _sql.blank_answers):
         await connection.execute(sql, dataset_id, ids)
-    await connection.execute(_sql.delete_refusals, dataset_id, [part])
     erase(state, (part,), seq)
     _end_as_before(state, claims)
     await working_set.save(connection, dataset_id, state)

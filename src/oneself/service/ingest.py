@@ -5,10 +5,13 @@ answered when its batch is durable, never before; a lone request does not wait. 
 batch back and repeats it, bounded. Nothing is ever half applied.
 """
 
+from __future__ import annotations
+
 import asyncio
 import random
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import asyncpg
@@ -28,7 +31,10 @@ from oneself.service import working_set
 from oneself.service.configuration import Configurations
 from oneself.service.working_set import Entry, Stored, Wanted
 from oneself.store.errors import constraint_of
-from oneself.store.pool import Connection, Database, Queries
+from oneself.store.pool import Database, Queries
+
+if TYPE_CHECKING:
+    from oneself.store.pool import Connection
 
 _sql = Queries("ingest.sql")
 _logger = structlog.get_logger("oneself.ingest")

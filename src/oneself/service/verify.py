@@ -1,7 +1,7 @@
 """Verify: fold the whole log again and compare with the live state (DESIGN §2).
 
-Law of this module: one transaction that sees one instant, scratch tables that vanish with it, the same fold
-and the same statements as the write path. Writers go on meanwhile; nothing they see is locked or changed.
+Law of this module: one read-only transaction that sees one instant, scratch tables that vanish with their
+connection, the same fold and the same statements as the write path. Writers go on meanwhile; nothing they see is locked or changed.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from oneself.core.plan import Plan
 from oneself.core.replay import Diverged, LogEntry, replay, touches
 from oneself.service import configuration, working_set
 from oneself.service.working_set import Wanted
-from oneself.store.pool import Queries
+from oneself.store.pool import Queries, connect
 
 if TYPE_CHECKING:
     from oneself.store.pool import Connection, Database
@@ -62,16 +62,26 @@ async def verify(database: "Database", progress: Progress) -> Report:
 
     Raises replay.Diverged if an entry that was once accepted is refused now.
     """
-    async with database.pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
+    # A connection of its own: a statement prepared before the scratch tables stood would still mean the live ones.
+    connection = await connect(database.url)
+    try:
         await connection.execute(_sql.begin_scratch)
-        sizes = await connection.fetch(_sql.find_sizes)
-        total = sum(size["entries"] for size in sizes)
-        done = 0
-        for size in sizes:
-            done = await _fold_dataset(connection, size["dataset_id"], lambda n: progress(n, total), done)
-        await connection.execute(_sql.begin_comparison)
-        profiles = await connection.fetchval("SELECT count(*) FROM profile")
-        return Report(done, profiles, await _first_difference(connection))
+        # Read only: PostgreSQL itself refuses every write but those to the scratch tables.
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            return await _verify(connection, progress)
+    finally:
+        await connection.close()
+
+
+async def _verify(connection: "Connection", progress: Progress) -> Report:
+    sizes = await connection.fetch(_sql.find_sizes)
+    total = sum(size["entries"] for size in sizes)
+    done = 0
+    for size in sizes:
+        done = await _fold_dataset(connection, size["dataset_id"], lambda n: progress(n, total), done)
+    await connection.execute(_sql.begin_comparison)
+    profiles = await connection.fetchval("SELECT count(*) FROM profile")
+    return Report(done, profiles, await _first_difference(connection))
 
 
 async def _fold_dataset(

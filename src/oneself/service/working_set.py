@@ -191,7 +191,8 @@ async def save(
     changes = state.changes
     merged = changes.merged
     profiles = [_flat(state, profile_id) for profile_id in changes.profiles]
-    moved = [(m.merge.absorbed_id, _survivor_id(state, m.merge.absorbed_id)) for m in merged]
+    absorbed = (m.merge.absorbed_id for m in merged)
+    moved = [(i, survivor.profile_id) for i in absorbed if (survivor := state.survivor(i))]
     for sql, columns in (
         (_sql.put_log, _log_columns(entries or [])),
         (_sql.put_survivors, rows.columns(2, moved)),
@@ -206,18 +207,13 @@ async def save(
             await connection.execute(sql, dataset_id, *columns)
 
 
-def _survivor_id(state: State, profile_id: UUID) -> UUID:
-    survivor = state.survivor(profile_id)
-    assert survivor is not None, "a profile is absorbed into one that lives"
-    return survivor.profile_id
-
-
 def _flat(state: State, profile_id: UUID) -> Profile:
     """The profile, pointing straight at the one that stands for it at the end of the batch."""
     profile = state.profiles[profile_id]
-    if profile.survivor_id is None:
+    survivor = state.survivor(profile_id)
+    if survivor is None or profile.survivor_id is None:
         return profile
-    return msgspec.structs.replace(profile, survivor_id=_survivor_id(state, profile_id))
+    return msgspec.structs.replace(profile, survivor_id=survivor.profile_id)
 
 
 def _log_columns(entries: list[Entry]) -> rows.Columns:

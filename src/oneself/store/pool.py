@@ -26,7 +26,7 @@ from oneself.errors import DatabaseRefused, Unavailable
 from oneself.store.errors import translated
 
 if TYPE_CHECKING:
-    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
 
 SCHEMA = "oneself"
@@ -41,6 +41,11 @@ SERVER_SETTINGS = {
     "timezone": "UTC",
     # Short statements in great number: compiling them costs more than it gives.
     "jit": "off",
+    # Every statement finds its rows by a key. Without statistics (a fresh database, scratch tables) the
+    # planner would scan a small table, keep that plan, and scan it still when it has grown.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
     # A client that vanished in the middle must not hold its locks for long.
     "idle_in_transaction_session_timeout": "60s",
 }

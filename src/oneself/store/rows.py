@@ -88,14 +88,16 @@ def _profile_row(p: Profile) -> tuple[object, ...]:
 
 def claim_columns(claims: Iterable[Claim]) -> Columns:
     """Columns for `put_claims`."""
-    rows = ((c.identifier.namespace, c.identifier.value, c.profile_id, c.seq, c.trust) for c in claims)
-    return columns(5, rows)
+    return columns(5, (_claim_row(claim) for claim in claims))
 
 
 def release_columns(released: Iterable[tuple[Claim, int]]) -> Columns:
     """Columns for `put_releases`."""
-    rows = ((c.identifier.namespace, c.identifier.value, c.profile_id, c.seq, until) for c, until in released)
-    return columns(5, rows)
+    return columns(6, ((*_claim_row(claim), until) for claim, until in released))
+
+
+def _claim_row(c: Claim) -> tuple[object, ...]:
+    return c.identifier.namespace, c.identifier.value, c.profile_id, c.seq, c.trust
 
 
 def merge_columns(merged: Iterable[Merged]) -> Columns:

@@ -31,11 +31,7 @@ DELETE FROM claim WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
 DELETE FROM merge WHERE dataset_id = $1 AND (absorbed_id = ANY ($2::uuid[]) OR survivor_id = ANY ($2::uuid[]));
 
 -- name: delete_refusals
--- Forget the refusals that concern these profiles ($2).
-DELETE FROM refusal WHERE dataset_id = $1 AND (profile_id = ANY ($2::uuid[]) OR other_id = ANY ($2::uuid[]));
-
--- name: delete_own_refusals
--- Forget the refusals that these profiles ($2) caused.
+-- Forget the refusals that these profiles ($2) met.
 DELETE FROM refusal WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
 
 -- name: blank_answers
@@ -43,11 +39,19 @@ DELETE FROM refusal WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
 UPDATE answer SET fingerprint = '', status = NULL, headers = NULL, body = NULL
 WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
 
--- name: put_redactions
--- Replace the content ($4) and plan ($5) of entries ($2 seqs, $3 observations) by what may stay.
-UPDATE log SET content = row.content::jsonb, plan = row.plan::jsonb, name = NULL, redacted = true
-FROM unnest($2::bigint[], $3::uuid[], $4::text[], $5::text[]) AS row (seq, observation_id, content, plan)
-WHERE log.dataset_id = $1 AND log.seq = row.seq AND log.observation_id = row.observation_id;
+-- name: put_redaction
+-- Replace the content ($4) and plan ($5) of an entry ($2 seq, $3 observation) by what may stay.
+UPDATE log SET content = $4::text::jsonb, plan = $5::text::jsonb, name = NULL, redacted = true
+WHERE dataset_id = $1 AND seq = $2 AND observation_id = $3;
+
+-- name: pin_refusals
+-- Entries of others that were kept apart from one of these profiles ($2) are not judged again: their plan stands.
+UPDATE log SET redacted = true
+WHERE dataset_id = $1
+  AND profile_id IN (SELECT profile_id FROM refusal
+                     WHERE dataset_id = $1 AND other_id = ANY ($2::uuid[]) AND profile_id <> ALL ($2::uuid[]))
+  AND EXISTS (SELECT FROM jsonb_array_elements(plan -> 'refusals') AS refused
+              WHERE (refused ->> 'other_id')::uuid = ANY ($2::uuid[]));
 
 -- name: put_erasure
 -- Append an erasure to the log ($2 seq, $3 observation, $4 version, $5 content).

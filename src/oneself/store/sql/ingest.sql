@@ -12,14 +12,25 @@ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now,
 
 -- name: find_claims
 -- The live claims of identifiers ($2 namespaces, $3 values) and what their profiles point at.
+-- OFFSET 0 keeps the order of the joins: one look into the index per identifier, whatever the statistics say.
 SELECT claim.namespace, claim.value, claim.profile_id, claim.seq, claim.trust,
        survivor.profile_id AS survivor_id, survivor.seq AS survivor_seq
 FROM unnest($2::text[], $3::text[]) AS wanted (namespace, value)
-JOIN claim ON claim.dataset_id = $1 AND claim.namespace = wanted.namespace AND claim.value = wanted.value
-          AND claim.until_seq IS NULL
-JOIN profile ON profile.dataset_id = $1 AND profile.profile_id = claim.profile_id
-JOIN profile AS survivor ON survivor.dataset_id = $1
-          AND survivor.profile_id = coalesce(profile.survivor_id, profile.profile_id);
+CROSS JOIN LATERAL (
+    SELECT * FROM claim
+    WHERE dataset_id = $1 AND namespace = wanted.namespace AND value = wanted.value AND until_seq IS NULL
+    OFFSET 0
+) AS claim
+CROSS JOIN LATERAL (
+    SELECT coalesce(survivor_id, profile_id) AS survivor_id FROM profile
+    WHERE dataset_id = $1 AND profile_id = claim.profile_id
+    OFFSET 0
+) AS pointer
+CROSS JOIN LATERAL (
+    SELECT profile_id, seq FROM profile
+    WHERE dataset_id = $1 AND profile_id = pointer.survivor_id
+    OFFSET 0
+) AS survivor;
 
 -- name: find_profiles
 -- Profiles by id ($2), as they are.
@@ -68,11 +79,10 @@ SET survivor_id = excluded.survivor_id, reason = excluded.reason, primary_id = e
     record_values = excluded.record_values, provenance = excluded.provenance, identities = excluded.identities;
 
 -- name: put_survivors
--- Those that an absorbed profile ($2) stood for now point straight at its survivor ($3).
+-- Those that an absorbed profile ($2) stood for now point straight at its survivor ($3, in the same places).
 UPDATE profile
-SET survivor_id = moved.survivor_id
-FROM unnest($2::uuid[], $3::uuid[]) AS moved (absorbed_id, survivor_id)
-WHERE profile.dataset_id = $1 AND profile.survivor_id = moved.absorbed_id;
+SET survivor_id = ($3::uuid[])[array_position($2::uuid[], survivor_id)]
+WHERE dataset_id = $1 AND survivor_id = ANY ($2::uuid[]);
 
 -- name: put_claims
 -- Record new claims ($2 namespaces, $3 values, $4 profiles, $5 seqs, $6 trust).
@@ -80,12 +90,11 @@ INSERT INTO claim (dataset_id, namespace, value, profile_id, seq, trust)
 SELECT $1, row.* FROM unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::text[]) AS row;
 
 -- name: put_releases
--- End claims ($2 namespaces, $3 values, $4 profiles, $5 seqs) at $6.
-UPDATE claim SET until_seq = ended.until_seq
-FROM unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::bigint[])
-     AS ended (namespace, value, profile_id, seq, until_seq)
-WHERE claim.dataset_id = $1 AND claim.namespace = ended.namespace AND claim.value = ended.value
-  AND claim.seq = ended.seq AND claim.profile_id = ended.profile_id;
+-- End claims ($2 namespaces, $3 values, $4 profiles, $5 seqs, $6 trust) at $7; all of them are there.
+INSERT INTO claim (dataset_id, namespace, value, profile_id, seq, trust, until_seq)
+SELECT $1, row.*
+FROM unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::text[], $7::bigint[]) AS row
+ON CONFLICT (dataset_id, namespace, value, seq, profile_id) DO UPDATE SET until_seq = excluded.until_seq;
 
 -- name: put_log
 -- Append observations to the log, all columns as arrays ($2 to $9).

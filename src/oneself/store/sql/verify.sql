@@ -1,10 +1,10 @@
 -- name: begin_scratch
--- Empty tables of this transaction alone that stand before the live ones; every later statement meets them first.
-CREATE TEMP TABLE profile (LIKE oneself.profile INCLUDING ALL) ON COMMIT DROP;
-CREATE TEMP TABLE claim (LIKE oneself.claim INCLUDING ALL) ON COMMIT DROP;
-CREATE TEMP TABLE merge (LIKE oneself.merge INCLUDING ALL) ON COMMIT DROP;
-CREATE TEMP TABLE refusal (LIKE oneself.refusal INCLUDING ALL) ON COMMIT DROP;
-CREATE TEMP TABLE config (LIKE oneself.config INCLUDING ALL) ON COMMIT DROP;
+-- Empty tables of this connection alone that stand before the live ones; every later statement meets them first.
+CREATE TEMP TABLE profile (LIKE oneself.profile INCLUDING ALL);
+CREATE TEMP TABLE claim (LIKE oneself.claim INCLUDING ALL);
+CREATE TEMP TABLE merge (LIKE oneself.merge INCLUDING ALL);
+CREATE TEMP TABLE refusal (LIKE oneself.refusal INCLUDING ALL);
+CREATE TEMP TABLE config (LIKE oneself.config INCLUDING ALL);
 
 -- name: find_sizes
 -- The datasets that have a log, and how long it is.

@@ -12,7 +12,7 @@ CREATE TABLE log (
     config_version  bigint      NOT NULL,     -- what it was judged by
     content         jsonb       NOT NULL,     -- the observation, or the change of configuration
     plan            jsonb,                    -- null: it only attaches
-    redacted        boolean     NOT NULL DEFAULT false, -- erased in part: the plan stands, it is not judged again
+    redacted        boolean     NOT NULL DEFAULT false, -- something it was judged by was erased: its plan stands
     CONSTRAINT log_key PRIMARY KEY (dataset_id, seq, observation_id)
 );
 CREATE INDEX log_by_profile ON log (dataset_id, profile_id, seq) WHERE profile_id IS NOT NULL;
@@ -84,6 +84,7 @@ CREATE TABLE refusal (
     CONSTRAINT refusal_key PRIMARY KEY (dataset_id, profile_id, other_id, code, namespace)
 );
 CREATE INDEX refusal_listing ON refusal (dataset_id, last_seq DESC);
+CREATE INDEX refusal_by_other ON refusal (dataset_id, other_id);
 
 -- The first answer to a request or event that may be repeated (DESIGN §7, exactly once).
 CREATE TABLE answer (
