@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
+from support.service import RunningService
 from wire.browser import CALLBACK, Browser, WebApplication
 from wire.client import PERMISSIONS, Cds, fresh
 
@@ -15,7 +15,7 @@ SECRET = "a secret of the tests, long enough to be taken"
 
 
 @pytest.fixture(scope="session")
-def cds(service: Any) -> Iterator[Cds]:
+def cds(service: RunningService) -> Iterator[Cds]:
     """The bootstrap application of `acme`: a system application with every permission."""
     caller = Cds(service.base_url, service.org, service.client_id, service.client_secret)
     yield caller
@@ -23,14 +23,15 @@ def cds(service: Any) -> Iterator[Cds]:
 
 
 @pytest.fixture(scope="session")
-def new_org(service: Any) -> Iterator[Callable[[], Cds]]:
+def new_org(service: RunningService) -> Iterator[Callable[[], Cds]]:
     """A maker of organisations, each enabled and with a system application of its own."""
     made: list[Cds] = []
 
     def make() -> Cds:
         handle = fresh("org").replace("_", "-")
         client_id = f"{handle}-client"
-        service.cli("org", "create", handle, "--client-id", client_id, "--client-secret", SECRET)
+        said = service.command("org", "create", handle, "--client-id", client_id, "--client-secret", SECRET)
+        assert said.returncode == 0, said.stderr
         made.append(Cds(service.base_url, handle, client_id, SECRET))
         return made[-1]
 
@@ -46,17 +47,18 @@ def other(new_org: Callable[[], Cds]) -> Cds:
 
 
 @pytest.fixture(scope="session")
-def new_app(service: Any) -> Callable[..., tuple[str, str | None]]:
+def new_app(service: RunningService) -> Callable[..., tuple[str, str | None]]:
     """A maker of applications of `acme`: client id and, unless public, secret."""
 
     def make(kind: str, permissions: frozenset[str]) -> tuple[str, str | None]:
         options = [part for name in sorted(permissions) for part in ("--permission", name)]
         if kind != "machine":
             options += ["--redirect-uri", CALLBACK]
-        said = service.cli("app", "create", fresh(kind), "--org", service.org, "--kind", kind, *options)
-        client_id = re.search(r"client[ _-]id\W+([\w.-]+)", said, re.I)
-        secret = re.search(r"client[ _-]secret\W+([\w.~-]+)", said, re.I)
-        assert client_id, said
+        made = service.command("app", "create", fresh(kind), "--org", service.org, "--kind", kind, *options)
+        assert made.returncode == 0, made.stderr
+        client_id = re.search(r"client[ _-]id\W+([\w.-]+)", made.stdout, re.I)
+        secret = re.search(r"client[ _-]secret\W+([\w.~-]+)", made.stdout, re.I)
+        assert client_id, made.stdout
         return client_id[1], secret[1] if secret else None
 
     return make
@@ -75,6 +77,13 @@ def narrow(cds: Cds, new_app: Callable[..., tuple[str, str]]) -> Cds:
     held = frozenset({"internal_cds_profile_view"})
     client_id, secret = new_app("machine", held)
     return Cds(cds.base_url, cds.org, client_id, secret, held)
+
+
+@pytest.fixture(scope="session")
+def powerless(cds: Cds, new_app: Callable[..., tuple[str, str]]) -> Cds:
+    """An application that may do nothing."""
+    client_id, secret = new_app("machine", frozenset())
+    return Cds(cds.base_url, cds.org, client_id, secret, frozenset())
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +110,24 @@ def browser(cds: Cds) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def origin(service: Any) -> str:
-    """An origin of the service's `ONESELF_CORS_ORIGINS`."""
-    return str(service.cors_origin)
+def origin() -> str:
+    """The origin that `configured` answers."""
+    return "https://shop.acme.example"
+
+
+@pytest.fixture(scope="session")
+def configured(
+    service: RunningService, origin: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cds]:
+    """`acme` through a second process, with an origin, a public address and a cookie domain."""
+    settings = {
+        "ONESELF_CORS_ORIGINS": f"https://elsewhere.acme.example,{origin}",
+        "ONESELF_PUBLIC_URL": "https://cds.acme.example",
+        "ONESELF_COOKIE_DOMAIN": "acme.example",
+    }
+    running = RunningService(tmp_path_factory.mktemp("configured") / "data", service.database_url, settings)
+    running.start()
+    caller = Cds(running.base_url, running.org, running.client_id, running.client_secret)
+    yield caller
+    caller.close()
+    running.stop()

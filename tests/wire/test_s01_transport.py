@@ -99,13 +99,13 @@ def test_options_is_empty_and_asks_for_no_token(cds: Cds, path: str) -> None:
     assert (answer.status_code, answer.content) == (200, b"")
 
 
-def _preflight(cds: Cds, origin: str, **headers: str) -> httpx.Response:
+def _preflight(configured: Cds, origin: str, **headers: str) -> httpx.Response:
     sent = {"Origin": origin, "Access-Control-Request-Method": "PATCH", **headers}
-    return cds.request("OPTIONS", "/profiles", anonymous=True, headers=sent)
+    return configured.request("OPTIONS", "/profiles", anonymous=True, headers=sent)
 
 
-def test_a_configured_origin_is_sent_back(cds: Cds, origin: str) -> None:
-    answer = _preflight(cds, origin, **{"Access-Control-Request-Headers": "X-One, X-Two"})
+def test_a_configured_origin_is_sent_back(configured: Cds, origin: str) -> None:
+    answer = _preflight(configured, origin, **{"Access-Control-Request-Headers": "X-One, X-Two"})
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == origin
     assert answer.headers["access-control-allow-credentials"] == "true"
@@ -113,26 +113,26 @@ def test_a_configured_origin_is_sent_back(cds: Cds, origin: str) -> None:
     assert answer.headers["access-control-allow-headers"] == "X-One, X-Two"
 
 
-def test_without_requested_headers_the_usual_two_are_allowed(cds: Cds, origin: str) -> None:
-    answer = _preflight(cds, origin)
+def test_without_requested_headers_the_usual_two_are_allowed(configured: Cds, origin: str) -> None:
+    answer = _preflight(configured, origin)
     assert answer.headers["access-control-allow-headers"] == "Content-Type, Authorization"
 
 
-def test_an_actual_request_of_a_configured_origin_exposes_the_version(cds: Cds, origin: str) -> None:
-    answer = cds.post("/profiles", {}, headers={"Origin": origin})
+def test_an_actual_request_of_a_configured_origin_exposes_the_version(configured: Cds, origin: str) -> None:
+    answer = configured.post("/profiles", {}, headers={"Origin": origin})
     assert answer.headers["access-control-allow-origin"] == origin
     assert answer.headers["access-control-allow-credentials"] == "true"
     assert answer.headers["access-control-expose-headers"] == "Content-Length, ETag"
 
 
-def test_a_refusal_is_readable_by_a_configured_origin(cds: Cds, origin: str) -> None:
-    answer = cds.get("/profiles", anonymous=True, headers={"Origin": origin})
+def test_a_refusal_is_readable_by_a_configured_origin(configured: Cds, origin: str) -> None:
+    answer = configured.get("/profiles", anonymous=True, headers={"Origin": origin})
     assert answer.status_code == 401
     assert answer.headers["access-control-allow-origin"] == origin
 
 
-def test_another_origin_is_not_sent_back(cds: Cds) -> None:
-    answer = _preflight(cds, "https://elsewhere.example")
+def test_another_origin_is_not_sent_back(configured: Cds) -> None:
+    answer = _preflight(configured, "https://elsewhere.example")
     assert answer.status_code == 200
     assert "access-control-allow-origin" not in answer.headers
 

@@ -62,6 +62,21 @@ def test_the_cookie_carries_the_tracker_and_is_for_the_session_only(cds: Cds) ->
     assert "expires" not in cookie
 
 
+def test_the_public_address_is_the_server_of_the_location(configured: Cds) -> None:
+    answer = configured.post("/profiles", {})
+    address = f"https://cds.acme.example{configured.path('/profiles')}/{answer.json()['profile_id']}"
+    assert answer.headers["location"] == address
+    assert answer.json()["meta"]["location"].startswith(f"{configured.org}/cds/api/v1/profiles/")
+
+
+def test_the_cookie_is_for_the_configured_domain(configured: Cds) -> None:
+    answer = configured.post("/profiles", {}, headers={"Host": "cds.acme.example"})
+    cookie = set_cookie(answer)
+    assert cookie["domain"].lstrip(".") == "acme.example"
+    assert "secure" in cookie
+    assert set(cookie) == {"", "path", "domain", "httponly", "secure", "samesite"}
+
+
 def test_the_cookie_is_secure_away_from_localhost(cds: Cds) -> None:
     assert "secure" in set_cookie(cds.post("/profiles", {}, headers={"Host": "cds.acme.example"}))
     assert "secure" in set_cookie(cds.post("/profiles", {}, headers={"Host": "127.0.0.1:8700"}))
