@@ -34,7 +34,7 @@ class Verifier(Protocol):
     """Knows the tokens of one kind of issuer."""
 
     async def claims_of(self, tenant: Tenant, token: str) -> Claims | None:
-        """The claims of a token whose signature holds and which is not past; None if it is not one of ours."""
+        """The claims of a token whose signature holds and which is not past, else None."""
 
     async def is_revoked(self, tenant: Tenant, claims: Claims) -> bool:
         """Whether a token that was good a moment ago must not be honoured any more; cheap."""
@@ -68,7 +68,7 @@ class Guard:
         self._cache: dict[tuple[int, str], _Cached] = {}
 
     async def authenticate(self, authorization: str | None, tenant: Tenant) -> Caller:
-        """The caller behind a bearer token. Raises Unauthenticated, or Forbidden for a token without scope."""
+        """The caller behind a bearer token. Raises Unauthenticated, or Forbidden for one without scope."""
         token = bearer_token(authorization)
         if token is None:
             raise unauthenticated()

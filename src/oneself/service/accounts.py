@@ -90,9 +90,7 @@ class Accounts:
         hashed = await self._hasher.hash(registration.password)
         now = time.time_ns() // 1000
         key = username_key(username)
-        if not await self._directory.put_account(
-            tenant.org_id, user_id, username, key, hashed, claims, now
-        ):
+        if not await self._directory.put_account(tenant.org_id, user_id, username, key, hashed, claims, now):
             raise Conflict("This e-mail address cannot be registered.", code="username")
         return Account(user_id, username, claims, now)
 
@@ -171,7 +169,11 @@ class Administrators:
 
     async def authenticate(self, tenant: Tenant, username: str, password: str) -> bool:
         """Whether this is a console user of the organisation with this password."""
-        row = await self._directory.find_administrator(tenant.org_id, username) if _is_storable(username) else None
+        row = (
+            await self._directory.find_administrator(tenant.org_id, username)
+            if _is_storable(username)
+            else None
+        )
         if row is None:
             return await self._hasher.matches_nobody(password[:PASSWORD_BYTES_MAX])
         return await self._hasher.matches(row["password_hash"], password)

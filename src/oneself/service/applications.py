@@ -105,6 +105,10 @@ class Applications:
     async def list(self, tenant: Tenant) -> list[Application]:
         return [_application(row) for row in await self._directory.list_applications(tenant.org_id)]
 
+    def remembers_secret(self, application: Application, secret: str) -> bool:
+        """Whether this secret was found right a short while ago; costs nothing to ask."""
+        return application.secret_hash is not None and self._hasher.remembers(application.secret_hash, secret)
+
     async def secret_matches(self, application: Application, secret: str) -> bool:
         """Whether this is the application's secret; a browser application has none that could match."""
         if application.secret_hash is None:

@@ -10,24 +10,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-
-import msgspec
+from typing import Literal
 
 from oneself.service.organisations import Tenant
 from oneself.service.secrets import Vault
 from oneself.store.directory import Directory
 
 WINDOW_S = 900
-FAILURES_PER_ACCOUNT_MAX = 10
-FAILURES_PER_ADDRESS_MAX = 100
-LIMITS: Mapping[str, int] = {"account": FAILURES_PER_ACCOUNT_MAX, "address": FAILURES_PER_ADDRESS_MAX}
+# `client`: an application at one address. Its secret is long; the limit is on the work of hashing guesses.
+FAILURES_MAX: Mapping[str, int] = {"account": 10, "address": 100, "client": 100}
 
-
-class Attempt(msgspec.Struct, frozen=True):
-    """Who is being tried, and from where. `name` is normalised by the caller."""
-
-    name: str
-    address: str
+Subject = tuple[Literal["account", "address", "client"], str]
 
 
 class Attempts:
@@ -37,24 +30,23 @@ class Attempts:
         self._directory = directory
         self._vault = vault
 
-    async def wait_s(self, tenant: Tenant, attempt: Attempt) -> int:
-        """Seconds until the attempt may be made, 0 for at once."""
+    async def wait_s(self, tenant: Tenant, *subjects: Subject) -> int:
+        """Seconds until another attempt may be made on all of these, 0 for at once."""
         now = time.time_ns() // 1000
-        limits = {self._subject(kind, attempt): limit for kind, limit in LIMITS.items()}
+        limits = {self._key(subject): FAILURES_MAX[subject[0]] for subject in subjects}
         rows = await self._directory.list_failures(tenant.org_id, list(limits), now)
         waits = [row["expires_at"] - now for row in rows if row["failures"] >= limits[row["subject"]]]
         return -(-max(waits) // 1_000_000) if waits else 0
 
-    async def failed(self, tenant: Tenant, attempt: Attempt) -> None:
-        """Count a failure against the account and against the address."""
+    async def failed(self, tenant: Tenant, *subjects: Subject) -> None:
+        """Count a failure against each of these."""
         now = time.time_ns() // 1000
-        subjects = [self._subject(kind, attempt) for kind in LIMITS]
-        await self._directory.put_failures(tenant.org_id, subjects, now, now + WINDOW_S * 1_000_000)
+        keys = [self._key(subject) for subject in subjects]
+        await self._directory.put_failures(tenant.org_id, keys, now, now + WINDOW_S * 1_000_000)
 
-    async def succeeded(self, tenant: Tenant, attempt: Attempt) -> None:
-        """Forget the account's failures; the address keeps its own."""
-        await self._directory.delete_failures(tenant.org_id, self._subject("account", attempt))
+    async def succeeded(self, tenant: Tenant, subject: Subject) -> None:
+        """Forget the failures of one account; an address keeps its own."""
+        await self._directory.delete_failures(tenant.org_id, self._key(subject))
 
-    def _subject(self, kind: str, attempt: Attempt) -> bytes:
-        value = attempt.name if kind == "account" else attempt.address
-        return self._vault.keyed_digest("attempt", kind, value)
+    def _key(self, subject: Subject) -> bytes:
+        return self._vault.keyed_digest("attempt", *subject)

@@ -93,7 +93,11 @@ class Grants:
         return code
 
     async def redeem(
-        self, tenant: Tenant, kind: CredentialKind, secret: str, decide: Callable[[Credential | None], Redemption]
+        self,
+        tenant: Tenant,
+        kind: CredentialKind,
+        secret: str,
+        decide: Callable[[Credential | None], Redemption],
     ) -> None:
         """Let `decide` judge a credential while its row is held, and write what it decided.
 

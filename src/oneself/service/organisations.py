@@ -95,7 +95,9 @@ class Organisations:
     async def put(self, handle: str, name: str) -> bool:
         """Make the bare organisation; False when it was there. Raises InvalidInput."""
         if not _HANDLE.fullmatch(handle):
-            sentence = "A handle has 1 to 63 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit."
+            sentence = (
+                "A handle has 1 to 63 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit."
+            )
             raise InvalidInput("handle", "Invalid request.", sentence)
         now = time.time_ns() // 1000
         return await self._directory.put_organisation(handle, name, DEFAULT_DATASET, now)

@@ -97,15 +97,21 @@ class Hasher:
 
         Remembered is a salted digest of hash and secret; when the secret changes, so does the hash.
         """
-        key = hashlib.sha256(self._salt + hashed.encode() + b"\0" + _bytes(secret)).digest()
-        if self._right.get(key, 0.0) > time.monotonic():
+        if self.remembers(hashed, secret):
             return True
         if not await self.matches(hashed, secret):
             return False
         if len(self._right) >= REMEMBERED_MAX:
             self._right.pop(next(iter(self._right)))
-        self._right[key] = time.monotonic() + REMEMBERED_S
+        self._right[self._memory(hashed, secret)] = time.monotonic() + REMEMBERED_S
         return True
+
+    def remembers(self, hashed: str, secret: str) -> bool:
+        """Whether this secret was found right a short while ago."""
+        return self._right.get(self._memory(hashed, secret), 0.0) > time.monotonic()
+
+    def _memory(self, hashed: str, secret: str) -> bytes:
+        return hashlib.sha256(self._salt + hashed.encode() + b"\0" + _bytes(secret)).digest()
 
     def _verify(self, hashed: str, secret: str) -> bool:
         try:

@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.service.accounts import Account, account_of
+from oneself.service.configuration import Configurations
 from oneself.service.ingest import Rejected
 from oneself.service.organisations import Tenant
 from oneself.service.profiles import Actor, Profiles
@@ -37,9 +38,10 @@ class BrowserSession(msgspec.Struct, frozen=True):
 class SignIns:
     """Opens and ends browser sessions and tells the profiles."""
 
-    def __init__(self, directory: Directory, profiles: Profiles) -> None:
+    def __init__(self, directory: Directory, profiles: Profiles, configurations: Configurations) -> None:
         self._directory = directory
         self._profiles = profiles
+        self._configurations = configurations
 
     async def open(self, tenant: Tenant, account: Account) -> tuple[BrowserSession, str]:
         """A new browser session and the token that its cookie carries."""
@@ -63,8 +65,11 @@ class SignIns:
         """Stamp the person on the profile of their browser, or find or make their own.
 
         `trackers` in the order of their right: the browser's cookie, then what the application passed on
-        (wire/cds §14). The first that is active in this organisation counts.
+        (wire/cds §14). The first that is active in this organisation counts. While the service is not
+        enabled for the organisation people sign in all the same, and no profile hears of it (wire/cds §12).
         """
+        if not await self._is_enabled(tenant):
+            return
         tracker = await self._first_active(tenant, trackers)
         actor = Actor(FACE, application)
         await self._profiles.sign_in(
@@ -72,24 +77,30 @@ class SignIns:
         )
 
     async def leave(
-        self, tenant: Tenant, application: str | None, session: BrowserSession, trackers: Sequence[str]
+        self,
+        tenant: Tenant,
+        application: str | None,
+        user_id: UUID,
+        session_id: UUID,
+        trackers: Sequence[str],
     ) -> None:
         """End a session. The browser keeps its profile unless the organisation detaches it (DESIGN §4.8)."""
-        await self._directory.delete_session_by_id(tenant.org_id, session.session_id)
-        tracker = await self._first_active(tenant, trackers)
+        await self.end(tenant, session_id)
+        tracker = await self._first_active(tenant, trackers) if await self._is_enabled(tenant) else None
         if tracker is None:
             return
         try:
-            await self._profiles.sign_out(
-                tenant, Actor(FACE, application), str(session.account.user_id), tracker
-            )
+            await self._profiles.sign_out(tenant, Actor(FACE, application), str(user_id), tracker)
         except Rejected:
             # The browser belongs to somebody else by now: nothing to detach (wire/cds §12).
             return
 
     async def end(self, tenant: Tenant, session_id: UUID) -> None:
-        """End a session that this browser does not show, named by an ID token."""
+        """End a session, and nothing else."""
         await self._directory.delete_session_by_id(tenant.org_id, session_id)
+
+    async def _is_enabled(self, tenant: Tenant) -> bool:
+        return (await self._configurations.current(tenant.dataset_id)).settings.cds_enabled
 
     async def _first_active(self, tenant: Tenant, trackers: Sequence[str]) -> str | None:
         for tracker in trackers:

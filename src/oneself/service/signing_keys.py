@@ -90,7 +90,7 @@ class SigningKeys:
 
     async def _new_key(self, tenant: Tenant, now: int) -> tuple[Any, ...]:
         key_id = uuid.uuid4().hex
-        parameters = {"kid": key_id, "use": "sig", "alg": ALGORITHM}
+        parameters: Any = {"kid": key_id, "use": "sig", "alg": ALGORITHM}
         key = await asyncio.to_thread(RSAKey.generate_key, KEY_BITS, parameters)
         private = msgspec.json.encode(key.as_dict(private=True))
         sealed = self._vault.seal(private, _purpose(tenant))

@@ -2,7 +2,7 @@
 
 Law of this module: one method, one statement of `sql/directory.sql`, named alike; rows go out as they are.
 It decides nothing: what a used code or a retired key means is the business of `service`.
-Instants are microseconds (`store.pool`). Methods that take a connection belong to a transaction of the caller.
+Instants are microseconds (`store.pool`). Methods that take a connection belong to a caller's transaction.
 """
 
 from __future__ import annotations

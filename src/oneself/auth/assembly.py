@@ -1,0 +1,69 @@
+"""Puts the directory's services together, once per process; `serve.py` is the only caller."""
+
+from __future__ import annotations
+
+import msgspec
+
+from oneself.auth.guard import Guard, OwnKeys
+from oneself.auth.permissions import PERMISSIONS
+from oneself.service.accounts import Accounts, Administrators
+from oneself.service.applications import Applications
+from oneself.service.attempts import Attempts
+from oneself.service.configuration import Configurations
+from oneself.service.grants import Grants
+from oneself.service.organisations import Founding, Organisations
+from oneself.service.profiles import Profiles
+from oneself.service.secrets import Hasher, Vault
+from oneself.service.sign_in import SignIns
+from oneself.service.signing_keys import SigningKeys
+from oneself.service.tokens import AccessTokens
+from oneself.store.directory import Directory
+from oneself.store.pool import Database
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Everything about who is who: tenants, callers, people, keys."""
+
+    organisations: Organisations
+    founding: Founding
+    applications: Applications
+    accounts: Accounts
+    administrators: Administrators
+    signing_keys: SigningKeys
+    tokens: AccessTokens
+    grants: Grants
+    sign_ins: SignIns
+    attempts: Attempts
+    vault: Vault
+    guard: Guard
+
+
+def assemble(
+    database: Database,
+    configurations: Configurations,
+    profiles: Profiles,
+    *,
+    secret_key: str,
+    public_url: str,
+) -> Identity:
+    """The directory on an open database. `public_url`: where browsers reach us, the stem of every issuer."""
+    directory, vault, hasher = Directory(database), Vault(secret_key), Hasher()
+    organisations = Organisations(directory)
+    keys = SigningKeys(directory, vault)
+    tokens = AccessTokens(directory, keys, public_url)
+    applications = Applications(directory, hasher, tokens, PERMISSIONS)
+    administrators = Administrators(directory, hasher)
+    return Identity(
+        organisations=organisations,
+        founding=Founding(organisations, applications, administrators, keys, configurations),
+        applications=applications,
+        accounts=Accounts(directory, hasher, tokens),
+        administrators=administrators,
+        signing_keys=keys,
+        tokens=tokens,
+        grants=Grants(directory, tokens),
+        sign_ins=SignIns(directory, profiles, configurations),
+        attempts=Attempts(directory, vault),
+        vault=vault,
+        guard=Guard((OwnKeys(tokens),)),
+    )

@@ -1,0 +1,519 @@
+"""The authorization server's judgement: Authlib's, on rows that were read before.
+
+Law of this module: no I/O and no database. What Authlib would look up is in `Gathered`; what it would store
+is left in `redemption` for the caller to write. So a maintained library keeps the rules of OAuth 2 and OpenID
+Connect, and the service keeps its transactions (docs/decisions/0002-authorization-server.md).
+
+Authlib has no types of its own, hence the `type: ignore[misc]` on its subclasses.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from authlib.common.urls import add_params_to_uri
+from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin, InvalidRequestError, OAuth2Request
+from authlib.oauth2.rfc6749.errors import InvalidClientError, OAuth2Error, UnsupportedResponseTypeError
+from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, ClientCredentialsGrant, RefreshTokenGrant
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+from authlib.oauth2.rfc6750.token import BearerTokenGenerator
+from authlib.oauth2.rfc7009 import RevocationEndpoint
+from authlib.oauth2.rfc7636 import CodeChallenge
+from authlib.oauth2.rfc7662 import IntrospectionEndpoint
+from authlib.oidc.core.grants.code import OpenIDCode
+from authlib.oidc.core.grants.util import is_openid_scope
+from authlib.oidc.rpinitiated.end_session import EndSessionEndpoint
+from joserfc.jwk import KeySet
+
+from oneself.auth.permissions import OFFLINE_ACCESS, OIDC_SCOPES
+from oneself.service.accounts import Account
+from oneself.service.applications import Application
+from oneself.service.grants import Credential, Redemption
+from oneself.service.organisations import Tenant
+from oneself.service.secrets import new_token
+from oneself.service.signing_keys import ALGORITHM, KeyRing
+from oneself.service.tokens import TOKEN_LIFE_S, Claims, access_claims, sign_access_token
+
+ACCESS_TOKEN, REFRESH_TOKEN = "access_token", "refresh_token"
+S256 = "S256"
+BASIC, POST, NONE = "client_secret_basic", "client_secret_post", "none"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What Authlib wants sent: a JSON object or nothing, and headers."""
+
+    status: int
+    body: Any
+    headers: tuple[tuple[str, str], ...]
+
+    @property
+    def location(self) -> str | None:
+        return next((value for name, value in self.headers if name == "Location"), None)
+
+
+class FoundToken(msgspec.Struct, frozen=True):
+    """A token somebody asks about or gives back: an access token's claims or a refresh token's credential."""
+
+    kind: str
+    client_id: str
+    is_active: bool
+    description: dict[str, Any]
+
+    def check_client(self, client: Client) -> bool:
+        return self.client_id == client.client_id
+
+    def is_expired(self) -> bool:
+        return not self.is_active
+
+    def is_revoked(self) -> bool:
+        return not self.is_active
+
+
+class Gathered(msgspec.Struct, frozen=True):
+    """Everything that was read before Authlib is asked."""
+
+    tenant: Tenant
+    issuer: str
+    ring: KeyRing
+    application: Application | None = None
+    secret_matches: bool = False
+    credential: Credential | None = None
+    token: FoundToken | None = None
+
+
+class Parameters(BasicOAuth2Payload):  # type: ignore[misc]
+    """Request parameters; `many` keeps those that came twice."""
+
+    def __init__(self, many: Mapping[str, list[str]]) -> None:
+        super().__init__({name: values[0] for name, values in many.items()})
+        self._datalist = dict(many)
+
+
+class Request(OAuth2Request):  # type: ignore[misc]
+    """A request as Authlib reads it."""
+
+    def __init__(self, method: str, many: Mapping[str, list[str]], authorization: str | None = None) -> None:
+        # Whether the way to us is secure is the proxy's knowledge, not Authlib's: it always sees https here.
+        super().__init__(method, "https://localhost/", headers=_headers(authorization))
+        self.payload = Parameters(many)
+
+    @property
+    def form(self) -> dict[str, str]:
+        return dict(self.payload.data)
+
+    @property
+    def args(self) -> dict[str, str]:
+        return dict(self.payload.data)
+
+
+class Client(ClientMixin):  # type: ignore[misc]
+    """An application, as Authlib asks about it."""
+
+    def __init__(self, application: Application, secret_matches: bool, *, in_its_own_name: bool) -> None:
+        self.application = application
+        self.client_id = application.client_id
+        self.client_metadata = {
+            # WSO2 takes any registered callback here, and an application is made with one list (DESIGN §9).
+            "post_logout_redirect_uris": application.post_logout_redirect_uris + application.redirect_uris
+        }
+        self._secret_matches = secret_matches
+        self._scopes = application.permissions + (() if in_its_own_name else OIDC_SCOPES)
+
+    def get_client_id(self) -> str:
+        return self.client_id
+
+    def get_default_redirect_uri(self) -> str | None:
+        uris = self.application.redirect_uris
+        return uris[0] if len(uris) == 1 else None
+
+    def get_allowed_scope(self, scope: str | None) -> str:
+        """The part of what is asked for that the application holds, as WSO2 grants it."""
+        asked = dict.fromkeys((scope or "").split())
+        return " ".join(name for name in asked if name in self._scopes)
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        return redirect_uri in self.application.redirect_uris
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        return self._secret_matches
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        return (method == NONE) == (self.application.kind == "browser")
+
+    def check_response_type(self, response_type: str) -> bool:
+        return response_type == "code" and self.application.signs_people_in
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        if grant_type == "client_credentials":
+            return self.application.kind != "browser"
+        return self.application.signs_people_in
+
+
+class Person:
+    """The resource owner, as Authlib asks about them."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+
+    def get_user_id(self) -> str:
+        return str(self.account.user_id)
+
+
+class Code:
+    """An authorization code, as Authlib asks about it."""
+
+    def __init__(self, credential: Credential) -> None:
+        self.credential = credential
+        self.code_challenge = credential.code_challenge
+        self.code_challenge_method = credential.code_challenge_method
+
+    def get_redirect_uri(self) -> str | None:
+        return self.credential.redirect_uri
+
+    def get_scope(self) -> str:
+        return self.credential.scope
+
+    def get_nonce(self) -> str | None:
+        return self.credential.nonce
+
+    def get_auth_time(self) -> int:
+        return self.credential.auth_time // 1_000_000
+
+    def get_acr(self) -> None:
+        return None
+
+    def get_amr(self) -> None:
+        return None
+
+    def check_client(self, client: Client) -> bool:
+        return bool(self.credential.client_id == client.client_id)
+
+
+class Provider(AuthorizationServer):  # type: ignore[misc]
+    """Authlib's server on what was gathered for one request."""
+
+    def __init__(self, gathered: Gathered, *, in_its_own_name: bool = False) -> None:
+        super().__init__()
+        self.gathered = gathered
+        self.redemption = Redemption()
+        application = gathered.application
+        self.client = (
+            Client(application, gathered.secret_matches, in_its_own_name=in_its_own_name)
+            if application
+            else None
+        )
+        pkce, openid = Pkce(), IdTokens(gathered)
+        self.register_grant(CodeGrant, [pkce, openid])
+        self.register_grant(RefreshGrant, [openid])
+        self.register_grant(OwnNameGrant)
+        self.register_endpoint(Introspection)
+        self.register_endpoint(Revocation)
+        self.register_endpoint(EndSession)
+        self.register_token_generator(
+            "default", BearerTokenGenerator(self._access_token, _refresh_token, TOKEN_LIFE_S)
+        )
+
+    def query_client(self, client_id: str) -> Client | None:
+        return self.client if self.client and self.client.client_id == client_id else None
+
+    def save_token(self, token: dict[str, Any], request: Any) -> None:
+        """Nothing to store of an access token; a refresh token waits in the redemption."""
+        self.redemption.accepted = True
+        self.redemption.refresh_token = token.get(REFRESH_TOKEN)
+        credential = self.gathered.credential
+        self.redemption.refresh_scope = credential.scope if credential else ""
+
+    def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
+        return None
+
+    def create_oauth2_request(self, request: Request) -> Request:
+        return request
+
+    def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> Answer:
+        return Answer(status, body, tuple(headers))
+
+    def refuse(self, error: OAuth2Error) -> Answer:
+        """The answer to an error that Authlib raised."""
+        return self.handle_error_response(None, error)  # type: ignore[no-any-return]
+
+    def _access_token(self, client: Client, grant_type: str, user: Person | None, scope: str) -> str:
+        subject = user.get_user_id() if user else client.client_id
+        credential = self.gathered.credential
+        grant_id = credential.grant_id if credential else None
+        gathered = self.gathered
+        claims = access_claims(gathered.issuer, gathered.tenant, client.client_id, subject, scope, grant_id)
+        return sign_access_token(gathered.ring, claims)
+
+
+class OwnNameGrant(ClientCredentialsGrant):  # type: ignore[misc]
+    """An application in its own name."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = (BASIC, POST)
+
+
+class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
+    """The authorization code. The code itself is drawn and stored by `service.grants`, and set here."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = (BASIC, POST, NONE)
+    code: str
+
+    @staticmethod
+    def validate_authorization_redirect_uri(request: Request, client: Client) -> str:
+        asked = request.payload.redirect_uri
+        if asked and not client.check_redirect_uri(asked):
+            raise InvalidRequestError("This redirect_uri is not one that the application registered.")
+        redirect_uri = asked or client.get_default_redirect_uri()
+        if not redirect_uri:
+            raise InvalidRequestError("The redirect_uri is missing.")
+        return str(redirect_uri)
+
+    def generate_authorization_code(self) -> str:
+        return self.code
+
+    def save_authorization_code(self, code: str, request: Request) -> None:
+        return None
+
+    def query_authorization_code(self, code: str, client: Client) -> Code | None:
+        credential = self.server.gathered.credential
+        if credential is None or credential.is_spent or credential.is_void:
+            return None
+        return Code(credential) if credential.client_id == client.client_id else None
+
+    def authenticate_user(self, authorization_code: Code) -> Person:
+        return Person(authorization_code.credential.account)
+
+    def delete_authorization_code(self, authorization_code: Code) -> None:
+        return None
+
+    def generate_token(self, user: Any = None, scope: str | None = None, **options: Any) -> Any:
+        include = OFFLINE_ACCESS in (scope or "").split()
+        return super().generate_token(user, scope, **{**options, "include_refresh_token": include})
+
+
+class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]
+    """A refresh token, replaced at every use."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = (BASIC, POST, NONE)
+    INCLUDE_NEW_REFRESH_TOKEN = True
+
+    def authenticate_refresh_token(self, refresh_token: str) -> Code | None:
+        credential = self.server.gathered.credential
+        if credential is None or credential.is_spent or credential.is_void:
+            return None
+        return Code(credential)
+
+    def authenticate_user(self, refresh_token: Code) -> Person:
+        return Person(refresh_token.credential.account)
+
+    def revoke_old_credential(self, refresh_token: Code) -> None:
+        return None
+
+
+class Pkce(CodeChallenge):  # type: ignore[misc]
+    """S256 only, and never left out by an application that keeps no secret (RFC 9700 §2.1.1)."""
+
+    DEFAULT_CODE_CHALLENGE_METHOD = S256
+    SUPPORTED_CODE_CHALLENGE_METHOD = (S256,)
+
+    def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
+        data = grant.request.payload.data
+        challenge, method = data.get("code_challenge"), data.get("code_challenge_method")
+        if not challenge and grant.request.client.application.kind == "browser":
+            raise InvalidRequestError("This application must send a code_challenge.")
+        if challenge and method != S256:
+            raise InvalidRequestError("The code_challenge_method must be S256.")
+        super().validate_code_challenge(grant, redirect_uri)
+
+
+class IdTokens(OpenIDCode):  # type: ignore[misc]
+    """ID tokens, with the person's claims that the scopes ask for."""
+
+    def __init__(self, gathered: Gathered) -> None:
+        super().__init__()
+        self._gathered = gathered
+
+    def exists_nonce(self, nonce: str, request: Request) -> bool:
+        # The nonce is the application's own check; a code is good once, which is the server's.
+        return False
+
+    def resolve_client_private_key(self, client: Client) -> Any:
+        return self._gathered.ring.current
+
+    def get_client_algorithm(self, client: Client) -> str:
+        return ALGORITHM
+
+    def get_encode_header(self, client: Client) -> dict[str, Any]:
+        return {"alg": ALGORITHM, "typ": "JWT", "kid": self._gathered.ring.current.kid}
+
+    def get_client_claims(self, client: Client) -> dict[str, Any]:
+        claims: dict[str, Any] = {
+            "iss": self._gathered.issuer,
+            "aud": client.client_id,
+            "azp": client.client_id,
+            "org_handle": self._gathered.tenant.handle,
+        }
+        if credential := self._gathered.credential:
+            claims["auth_time"] = credential.auth_time // 1_000_000
+            claims["sid"] = str(credential.session_id)
+        return claims
+
+    def generate_user_info(self, user: Person, scope: str) -> dict[str, str]:
+        return user_info(user.account, scope)
+
+
+class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
+    """RFC 7662, for any application of the organisation that keeps a secret."""
+
+    CLIENT_AUTH_METHODS = (BASIC, POST)
+
+    def check_params(self, request: Request, client: Client) -> None:
+        _require_token(request)
+
+    def query_token(self, token_string: str, token_type_hint: str | None) -> FoundToken | None:
+        return self.server.gathered.token  # type: ignore[no-any-return]
+
+    def check_permission(self, token: FoundToken, client: Client, request: Request) -> bool:
+        return True
+
+    def introspect_token(self, token: FoundToken) -> dict[str, Any]:
+        return {"active": True, **token.description}
+
+
+class Revocation(RevocationEndpoint):  # type: ignore[misc]
+    """RFC 7009; what is to be revoked is left in `revoked`."""
+
+    CLIENT_AUTH_METHODS = (BASIC, POST, NONE)
+    revoked: FoundToken | None = None
+
+    def check_params(self, request: Request, client: Client) -> None:
+        _require_token(request)
+
+    def query_token(self, token_string: str, token_type_hint: str | None) -> FoundToken | None:
+        return self.server.gathered.token  # type: ignore[no-any-return]
+
+    def revoke_token(self, token: FoundToken, request: Request) -> None:
+        self.revoked = token
+
+
+class EndSession(EndSessionEndpoint):  # type: ignore[misc]
+    """OpenID Connect RP-initiated logout; the session itself is ended by `service.sign_in`."""
+
+    confirmed = False
+
+    def get_server_jwks(self) -> KeySet:
+        return KeySet(list(self.server.gathered.ring.public.values()))
+
+    def get_algorithms(self) -> list[str]:
+        return [ALGORITHM]
+
+    def is_post_logout_redirect_uri_legitimate(self, *_: object) -> bool:
+        # Without an ID token only a person who just said "sign out" may be sent on.
+        return self.confirmed
+
+    def end_session(self, end_session_request: Any) -> None:
+        return None
+
+
+def judge_token_request(gathered: Gathered, request: Request) -> tuple[Answer, Redemption]:
+    """Authlib's answer to a token request, and what becomes of the credential in it."""
+    provider = Provider(gathered, in_its_own_name=request.payload.grant_type == "client_credentials")
+    if not request.payload.grant_type:
+        return provider.refuse(InvalidRequestError("The grant_type is missing.")), provider.redemption
+    return provider.create_token_response(request), provider.redemption
+
+
+def judge_authorize_request(provider: Provider, request: Request, person: Account | None) -> CodeGrant:
+    """Authlib's grant for a good authorize request; its `prompt` says whether the person must be asked.
+
+    Raises OAuth2Error; its `redirect_uri` is set when the application may be told.
+    """
+    if request.payload.response_type != "code":
+        raise _unsupported_response_type(provider, request)
+    return provider.get_consent_grant(request, Person(person) if person else None)  # type: ignore[no-any-return]
+
+
+def with_parameters(uri: str, **parameters: str) -> str:
+    """`uri` with parameters added to its query."""
+    return str(add_params_to_uri(uri, list(parameters.items())))
+
+
+def user_info(account: Account, scope: str) -> dict[str, str]:
+    """The person's claims that `scope` opens, in OpenID Connect's words."""
+    claims, scopes = account.claims, set(scope.split())
+    given, last = claims.get("givenname", ""), claims.get("lastname", "")
+    said: dict[str, str] = {"sub": str(account.user_id)}
+    if "profile" in scopes:
+        name = f"{given} {last}".strip()
+        said |= {
+            "name": name,
+            "given_name": given,
+            "family_name": last,
+            "preferred_username": account.username,
+        }
+    if "email" in scopes:
+        said["email"] = claims.get("emailaddress", "")
+    if "phone" in scopes:
+        said["phone_number"] = claims.get("mobile", "")
+    if is_openid_scope(scope):
+        said["username"] = account.username
+    return {claim: value for claim, value in said.items() if value}
+
+
+def describe_access_token(claims: Claims) -> FoundToken:
+    """An access token as introspection tells about it."""
+    told = ("sub", "aud", "iss", "exp", "iat", "jti", "scope", "client_id", "azp", "org_handle")
+    description = {name: claims[name] for name in told if name in claims}
+    return FoundToken(
+        ACCESS_TOKEN, claims.get("client_id", ""), True, {**description, "token_type": "Bearer"}
+    )
+
+
+def describe_refresh_token(credential: Credential) -> FoundToken:
+    """A refresh token as introspection tells about it."""
+    description = {
+        "sub": str(credential.account.user_id),
+        "scope": credential.scope,
+        "client_id": credential.client_id,
+        "username": credential.account.username,
+        "token_type": REFRESH_TOKEN,
+    }
+    is_active = not (credential.is_spent or credential.is_void)
+    return FoundToken(REFRESH_TOKEN, credential.client_id, is_active, description)
+
+
+def _unsupported_response_type(provider: Provider, request: Request) -> OAuth2Error:
+    """Authlib puts the asked type into a description that must be plain ASCII; we name what is possible."""
+    client = provider.query_client(request.payload.client_id) if request.payload.client_id else None
+    if client is None:
+        return InvalidClientError(description="The application is unknown.")
+    try:
+        redirect_uri = CodeGrant.validate_authorization_redirect_uri(request, client)
+    except OAuth2Error as error:
+        return error
+    if not request.payload.response_type:
+        return InvalidRequestError("The response_type is missing.", redirect_uri=redirect_uri)
+    return UnsupportedResponseTypeError("code", redirect_uri=redirect_uri)
+
+
+def _refresh_token(**_: object) -> str:
+    return new_token()
+
+
+def _require_token(request: Request) -> None:
+    # A wrong token_type_hint is no reason to refuse: we tell the kinds apart ourselves (RFC 7009 §2.1).
+    if not request.form.get("token"):
+        raise InvalidRequestError("The token is missing.")
+
+
+def _headers(authorization: str | None) -> dict[str, str]:
+    return {"Authorization": authorization} if authorization else {}
+
+
+def canonical_basic(client_id: str, secret: str) -> str:
+    """HTTP Basic as RFC 6749 §2.3.1 writes it, for what was read from any client's way of writing it."""
+    pair = f"{quote(client_id, safe='')}:{quote(secret, safe='')}"
+    return "Basic " + base64.b64encode(pair.encode("utf-8", "surrogatepass")).decode()
