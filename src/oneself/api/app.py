@@ -3,7 +3,7 @@
     Transport ─▶ router ─▶ door (who, may they) ─▶ handler (decode, one use-case, render)
                     └─ errors ─▶ failures.TABLE
 
-Assembly only; a new face is a router in `FACES`.
+Assembly only. Every face is a list of routes or a router here.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
+from oneself.auth.routes import ROUTES as SIGN_IN
 from oneself.settings import Settings
 
 from .cds.decode import BODY_BYTES_MAX
@@ -34,7 +35,7 @@ def create_app(services: Services, settings: Settings) -> Litestar:
     """The ASGI application of one process; routes find `services` in its state."""
     figures = Metrics()
     app = Litestar(
-        route_handlers=[*OPERATIONS, organisation_routes, reference_routes],
+        route_handlers=[*OPERATIONS, *SIGN_IN, organisation_routes, reference_routes],
         exception_handlers=TABLE,
         openapi_config=openapi_config(settings),
         request_max_body_size=BODY_BYTES_MAX,
