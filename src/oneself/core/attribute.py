@@ -83,3 +83,8 @@ class Field(Struct, frozen=True, eq=False):
     def nests(self) -> bool:
         """A single object whose members are values of their own; a list of objects is one value."""
         return self.attribute.value_type == "complex" and not self.attribute.multi_valued
+
+    @property
+    def holds_objects(self) -> bool:
+        """A list of objects."""
+        return self.attribute.value_type == "complex" and self.attribute.multi_valued

@@ -53,7 +53,7 @@ def show(field: Field, value: Any) -> Any:
         return None
     if field.nests:
         return (show_members(field.children, value) or None) if type(value) is dict else None
-    if field.attribute.value_type == "complex":
+    if field.holds_objects:
         return show_elements(field, value)
     try:
         return fit(field, value, (field.attribute.scope,))
@@ -70,9 +70,9 @@ def show_elements(field: Field, value: Any) -> list[dict[str, Any]] | None:
 def _problems(field: Field | None, value: Any, path: Path) -> Iterator[tuple[str, str]]:
     if field is None:
         yield ".".join(path), UNDEFINED
-    elif field.attribute.value_type == "complex" and type(value) is dict and field.nests:
+    elif field.nests and type(value) is dict:
         yield from _member_problems(field, value, path)
-    elif field.attribute.value_type == "complex" and show_elements(field, value) is not None:
+    elif field.holds_objects and show_elements(field, value) is not None:
         for at, element in enumerate(value):
             yield from _member_problems(field, element, element_path(path, at))
     else:

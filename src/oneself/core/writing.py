@@ -58,7 +58,8 @@ def check_write(
 ) -> Changes:
     """The changes that a patch in the three scopes makes to a record. None unsets.
 
-    Raises InvalidValue for the first value that is undefined, does not fit, or may not be changed.
+    Raises InvalidValue for the first value that is undefined, does not fit, or may not be changed. A
+    rebuild writes with the authority of the log: mutability was judged when the values were recorded.
     """
     writer = _Writer(creating, authority == "identity_server", authority == "log")
     changes: list[Change] = []
@@ -100,7 +101,7 @@ def _set(changes: list[Change], field: Field, path: Path, old: Any, new: Any, wr
         if problem is not None or isinstance(misfit, Misfit):
             raise refusal(path, problem or misfit.problem) from None
         raise
-    if field.children:
+    if field.holds_objects:
         value = _elements(field, path, old, value, writer)
     if same(old, value):
         return
