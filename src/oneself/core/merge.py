@@ -9,7 +9,7 @@ Source: DESIGN §5, wire/cds §9 (last part), seeds/profile-attributes (merge st
 
 from __future__ import annotations
 
-import sys
+import math
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
@@ -19,6 +19,9 @@ from oneself.core.attribute import APPLICATION_DATA, IDENTITY_ATTRIBUTES, SCOPES
 from oneself.core.record import Provenance, Record, Source, Values, leaves
 from oneself.core.schema import Schema
 from oneself.core.typed import INTEGER_MAX, INTEGER_MIN, fingerprint, instant, is_empty
+
+
+DECIMAL_MAX = math.nextafter(math.inf, 0)
 
 
 class Held(Struct, frozen=True):
@@ -190,7 +193,7 @@ def _is_number(value: Any) -> bool:
 def _within_range(total: Any) -> Any:
     if type(total) is int:
         return max(INTEGER_MIN, min(INTEGER_MAX, total))
-    return max(-sys.float_info.max, min(sys.float_info.max, total))
+    return max(-DECIMAL_MAX, min(DECIMAL_MAX, total))
 
 
 def _by_rank(existing: Held, incoming: Held, value_type: str, beats: Callable[[Any, Any], bool]) -> Held:
