@@ -17,13 +17,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from support import databases
-from support.databases import Databases
-from support.service import SECRET_KEY, RunningService
 
 from oneself.serve import Services, build_services
 from oneself.settings import Settings
 from oneself.store.pool import Database
+from support import databases
+from support.databases import Databases
+from support.service import SECRET_KEY, RunningService
 
 NewDatabase = Callable[[], Awaitable[str]]
 StartService = Callable[..., RunningService]

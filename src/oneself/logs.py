@@ -38,7 +38,7 @@ def configure(settings: Settings) -> None:
     root.setLevel(level)
     for chatty in ("httpx", "httpcore", "asyncio", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
-    # It reports every attempt to reach a database that is away, with a traceback; we answer 503 and say so once.
+    # It reports each attempt to reach a database that is away, with a traceback; we answer 503.
     logging.getLogger("asyncpg").setLevel(logging.ERROR)
     # Start and stop are told by our own lines.
     logging.getLogger("uvicorn.error").setLevel(max(level, logging.WARNING))

@@ -26,7 +26,7 @@ from oneself.store.pool import Database
 
 
 class Services(msgspec.Struct, frozen=True):
-    """Every use-case of one process, on one pool of connections. `identity`: who is who, see `auth.assembly`."""
+    """Every use-case of one process, on one pool of connections. `identity`: see `auth.assembly`."""
 
     settings: Settings
     database: Database

@@ -6,7 +6,8 @@
     4  one process that answers requests, or a parent with several  a dead one is replaced
     5  SIGTERM or SIGINT: requests in flight are answered, workers end, the embedded server stops
 
-A worker whose parent was killed ends by itself; a server that was left running is used again by the next start.
+A worker whose parent was killed ends by itself; a database server that was left running is used again by the
+next start.
 """
 
 from __future__ import annotations

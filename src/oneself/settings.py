@@ -69,7 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret_key: Annotated[
         str | None,
         _says(
-            "Protects keys and tokens at rest; the same on every machine. Unset: made once, in the data folder.",
+            "Protects keys and tokens at rest; the same on every machine. Unset: made in the data folder.",
             secret=True,
         ),
     ] = None
@@ -156,7 +156,7 @@ class Loaded(msgspec.Struct, frozen=True):
 
 
 def default_data_dir() -> Path:
-    """`/var/lib/oneself` for root, whose home is closed to the database's user; else the user's data folder."""
+    """`/var/lib/oneself` for root, whose home is closed to the database user; else the user's data folder."""
     if os.geteuid() == 0:
         return Path("/var/lib/oneself")
     return platformdirs.user_data_path("oneself", appauthor=False)

@@ -6,10 +6,10 @@ import asyncio
 
 import asyncpg
 import pytest
-from support.databases import Databases
 
 from oneself.errors import DatabaseRefused
 from oneself.store.migrate import known, migrate, pending
+from support.databases import Databases
 
 
 async def test_an_empty_database_gets_every_file_once(made_databases: Databases) -> None:

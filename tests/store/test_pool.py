@@ -6,11 +6,11 @@ import asyncio
 
 import asyncpg
 import pytest
-from support.databases import Databases
 
 from oneself.errors import Contended, DatabaseRefused, Unavailable
 from oneself.store.errors import classify, constraint_of
 from oneself.store.pool import Database, Queries, reach
+from support.databases import Databases
 
 NOBODY = "postgresql://nobody@127.0.0.1:1/none"
 

@@ -101,14 +101,31 @@ class Databases:
             await connection.close()
 
 
+# Deleting from the few tables that hold something is ten times as fast as truncating them all.
+_EMPTY = f"""
+do $$
+declare
+    entry record;
+    filled boolean;
+begin
+    set local session_replication_role = replica;
+    for entry in
+        select tablename as name from pg_tables where schemaname = '{SCHEMA}' and tablename <> 'migration'
+    loop
+        execute format('select exists (select from %I)', entry.name) into filled;
+        if filled then
+            execute format('delete from %I', entry.name);
+        end if;
+    end loop;
+    perform setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)
+    from pg_sequences where schemaname = '{SCHEMA}' and last_value is not null;
+end $$
+"""
+
+
 async def empty(database: Database) -> None:
-    """Remove every row that a test may have left; sequences start again."""
-    sql = f"""
-        select string_agg(format('%I', tablename), ', ') from pg_tables
-        where schemaname = '{SCHEMA}' and tablename <> 'migration'
-    """
-    tables = await database.fetchval(sql)
-    await database.execute(f"truncate {tables} restart identity cascade")
+    """Remove every row that a test may have left; sequences start again. The role must be a superuser."""
+    await database.execute(_EMPTY)
 
 
 async def hurry(server_url: str) -> None:

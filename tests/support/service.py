@@ -125,7 +125,7 @@ class RunningService:
         return httpx.Client(base_url=self.base_url, timeout=30.0, **options)  # type: ignore[arg-type]
 
     def token(self, *permissions: str) -> str:
-        """An access token of the system application with these permissions (all it has, when none is named)."""
+        """An access token of the system application with these permissions, else all it has."""
         form = {"grant_type": "client_credentials"}
         if permissions:
             form["scope"] = " ".join(permissions)

@@ -1,5 +1,159 @@
-"""placeholder"""
+"""`oneself doctor`: looks at everything a service needs and says what to do about what is wrong.
+
+Exit code 0 when it may run (warnings included), 1 when something must be done first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator
+from typing import Literal
+
+import msgspec
 import typer
+
+from oneself.cli.context import database_url, loaded, out
+from oneself.errors import Fatal, OneselfError
+from oneself.settings import SECRET_KEY_FILE, SECRET_KEY_LENGTH_ADVISED, Loaded, Settings
+
 app = typer.Typer()
+
+CLOCK_OFF_S = 2.0
+FREE_BYTES_ADVISED = 1_000_000_000
+MARKS = {"good": "[green]✓[/]", "warning": "[yellow]![/]", "bad": "[red]✗[/]"}
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What was looked at, how it is, what was found, and what to do if it is not good."""
+
+    subject: str
+    state: Literal["good", "warning", "bad"]
+    sentence: str
+    advice: str = ""
+
+
 @app.command()
-def doctor() -> None: ...
+def doctor() -> None:
+    """Check settings, data folder, database, migrations, keys and clock, and say what to do.
+
+    Works beside a running service; without one it starts the embedded database for the occasion.
+    """
+    found = loaded()
+    findings = [*_settings(found), *_folder(found.settings), *_keys(found.settings)]
+    try:
+        with database_url(found.settings) as url:
+            findings += asyncio.run(_collect(_database(url, found.settings)))
+    except Fatal as error:
+        findings.append(
+            Finding("database", "bad", error.message, "Its log is in the data folder: postgres.log.")
+        )
+    for finding in findings:
+        _print(finding)
+    if any(finding.state == "bad" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _settings(found: Loaded) -> list[Finding]:
+    unknown = [
+        Finding("settings", "warning", f"{name} is set, but is no setting.", "See: oneself settings.")
+        for name in found.unknown_variables
+    ]
+    return [Finding("settings", "good", f"read; file: {found.file or 'none'}"), *unknown]
+
+
+def _folder(settings: Settings) -> list[Finding]:
+    folder = settings.folder
+    parent = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(parent, os.W_OK):
+        advice = f"Give this user {parent}, or choose another folder with --data-dir."
+        return [Finding("data folder", "bad", f"{folder} cannot be written.", advice)]
+    free = shutil.disk_usage(parent).free
+    if free < FREE_BYTES_ADVISED:
+        return [Finding("data folder", "warning", f"{folder} has {free // 1_000_000} MB left.", "Make room.")]
+    return [Finding("data folder", "good", str(folder))]
+
+
+def _keys(settings: Settings) -> list[Finding]:
+    if settings.secret_key and len(settings.secret_key) < SECRET_KEY_LENGTH_ADVISED:
+        sentence = f"ONESELF_SECRET_KEY is shorter than {SECRET_KEY_LENGTH_ADVISED} characters."
+        return [Finding("secret key", "warning", sentence, "Take a longer one for a new installation.")]
+    if settings.secret_key:
+        return [Finding("secret key", "good", "given by ONESELF_SECRET_KEY")]
+    path = settings.folder / SECRET_KEY_FILE
+    if path.exists() and path.stat().st_mode & 0o077:
+        return [Finding("secret key", "bad", f"{path} can be read by others.", f"chmod 600 {path}")]
+    if settings.database_url:
+        sentence = "It is in the data folder of this machine, but the database may be used by several."
+        return [Finding("secret key", "warning", sentence, f"Set ONESELF_SECRET_KEY to what {path} holds.")]
+    return [Finding("secret key", "good", str(path) if path.exists() else "will be made at the first start")]
+
+
+async def _collect(findings: AsyncIterator[Finding]) -> list[Finding]:
+    collected: list[Finding] = []
+    try:
+        async for finding in findings:
+            collected.append(finding)
+    except OneselfError as error:
+        advice = "Is it running, and are address and password right? See ONESELF_DATABASE_URL."
+        collected.append(Finding("database", "bad", error.message, advice))
+    return collected
+
+
+async def _database(url: str, settings: Settings) -> AsyncIterator[Finding]:
+    from oneself.store.migrate import pending
+    from oneself.store.pool import connect, reach
+
+    await reach(url)
+    connection = await connect(url)
+    try:
+        version = await connection.fetchval("show server_version")
+        place = "given" if settings.database_url else "embedded"
+        yield Finding("database", "good", f"{place}, PostgreSQL {version}")
+        yield _clock(await connection.fetchval("select clock_timestamp()"))
+        limit = int(await connection.fetchval("show max_connections"))
+        yield _connections(limit, settings)
+        durable = await connection.fetchval(
+            "select current_setting('fsync') = 'on' and current_setting('synchronous_commit') <> 'off'"
+        )
+        if not durable:
+            advice = "Turn fsync and synchronous_commit on."
+            yield Finding("durability", "bad", "The database answers before data is on disk.", advice)
+    finally:
+        await connection.close()
+    yield _migrations(await pending(url))
+
+
+def _clock(theirs_us: int) -> Finding:
+    # Both clocks are read within milliseconds; the instants of the log come from ours.
+    off_s = abs(theirs_us / 1_000_000 - time.time())
+    if off_s > CLOCK_OFF_S:
+        sentence = f"The database's clock and this machine's differ by {off_s:.1f} s."
+        return Finding("clock", "bad", sentence, "Let both follow a time server.")
+    return Finding("clock", "good", "agrees with the database's")
+
+
+def _connections(limit: int, settings: Settings) -> Finding:
+    wanted = settings.workers * settings.database_connections
+    if wanted > limit - 5:
+        sentence = f"{wanted} connections may be opened here, the server allows {limit}."
+        return Finding(
+            "connections", "bad", sentence, "Lower ONESELF_DATABASE_CONNECTIONS or ONESELF_WORKERS."
+        )
+    return Finding("connections", "good", f"up to {wanted} of {limit}")
+
+
+def _migrations(names: list[str]) -> Finding:
+    if names:
+        return Finding(
+            "migrations", "warning", f"to be applied: {', '.join(names)}", "The next start does it."
+        )
+    return Finding("migrations", "good", "up to date")
+
+
+def _print(finding: Finding) -> None:
+    out.print(f"{MARKS[finding.state]} {finding.subject:<12} {finding.sentence}")
+    if finding.advice and finding.state != "good":
+        out.print(f"  {'':<12} [bold]{finding.advice}[/]")

@@ -54,7 +54,7 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     help="Oneself: one profile for every person, however they arrive.",
-    epilog="Start with: oneself serve. Every setting: oneself settings. When something is odd: oneself doctor.",
+    epilog="Start: oneself serve. Every setting: oneself settings. When something is odd: oneself doctor.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     add_completion=False,

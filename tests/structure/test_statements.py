@@ -1,0 +1,36 @@
+"""SQL is source code (STYLE): named, described, used."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from .tree import SOURCE, SQL
+
+FILES = sorted(SQL.glob("*.sql"))
+STATEMENT = re.compile(r"^-- name: (?P<name>.*)\n(?P<next>.*)$", re.MULTILINE)
+
+
+def test_there_are_statements() -> None:
+    assert FILES
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_every_statement_has_a_name_and_a_sentence(file: Path) -> None:
+    for match in STATEMENT.finditer(file.read_text("utf-8")):
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", match["name"]), match["name"]
+        assert match["next"].startswith("-- "), f"{match['name']} has no sentence"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_every_statement_is_named_once_and_used(file: Path) -> None:
+    names = [match["name"] for match in STATEMENT.finditer(file.read_text("utf-8"))]
+    assert len(names) == len(set(names))
+    code = "\n".join(path.read_text("utf-8") for path in SOURCE.rglob("*.py"))
+    # A name may be put together, as in getattr(SQL, f"{field}_{operator}").
+    built = [re.sub(r"\{[^}]*\}", r"\\w+", form) for form in re.findall(r'getattr\(\w+, f"([^"]*)"\)', code)]
+    used = rf"\b({'|'.join(built)})\b" if built else r"(?!)"
+    unused = [name for name in names if not re.search(rf"\.{name}\b|[\"']{name}[\"']", code)]
+    assert [name for name in unused if not re.fullmatch(used, name)] == []
