@@ -1,7 +1,8 @@
 """Verify: fold the whole log again and compare with the live state (DESIGN §2).
 
 Law of this module: one read-only transaction that sees one instant, scratch tables that vanish with their
-connection, the same fold and the same statements as the write path. Writers go on meanwhile; nothing they see is locked or changed.
+connection, the same fold and the same statements as the write path. Writers go on meanwhile; nothing they
+see is locked or changed.
 """
 
 from collections.abc import Callable
@@ -62,7 +63,7 @@ async def verify(database: "Database", progress: Progress) -> Report:
 
     Raises replay.Diverged if an entry that was once accepted is refused now.
     """
-    # A connection of its own: a statement prepared before the scratch tables stood would still mean the live ones.
+    # A connection of its own: a statement prepared before the scratch tables stood would mean the live ones.
     connection = await connect(database.url)
     try:
         await connection.execute(_sql.begin_scratch)
