@@ -85,14 +85,18 @@ class Oracle:
         self.observed: list[tuple[Step, Person]] = []
 
     async def begin(self, setup: Setup) -> None:
-        self.__init__()  # type: ignore[misc]
-        self.setup = setup
+        self.start(setup)
 
     async def act(self, step: Step, addressed: UUID | None, new_id: UUID) -> Outcome:
         return self.observe(step, addressed, new_id)
 
     async def world(self) -> World:
         return self.see()
+
+    def start(self, setup: Setup) -> None:
+        """Know nothing, configured as the set-up says."""
+        self.__init__()  # type: ignore[misc]
+        self.setup = setup
 
     def observe(self, step: Step, addressed: UUID | None, new_id: UUID) -> Outcome:
         """Take one observation in; ids as for `Engine.act`."""
@@ -141,11 +145,11 @@ class Oracle:
                 return claim.person.root()
         return None
 
-    def _held(self, person: Person) -> set[Pair]:
-        return {claim.pair for claim in self.claims if claim.person.root() is person}
+    def _held(self, person: Person, brought: Iterable[Claim] = ()) -> set[Pair]:
+        return {claim.pair for claim in (*self.claims, *brought) if claim.person.root() is person}
 
-    def _values_held(self, people: Iterable[Person], namespace: str) -> set[str]:
-        return {value for person in people for name, value in self._held(person) if name == namespace}
+    def _values_held(self, people: list[Person], namespace: str, brought: Iterable[Claim] = ()) -> set[str]:
+        return {value for person in people for name, value in self._held(person, brought) if name == namespace}
 
     def _kind(self, person: Person) -> Kind:
         if person.user is not None:
@@ -178,12 +182,12 @@ class Oracle:
         kind = next((kind for kind in self.setup.identity_types if kind.name == namespace), USER_TYPE)
         value = unicodedata.normalize("NFC", text.strip())
         value = value if kind.case_sensitive else unicodedata.normalize("NFC", value.casefold())
+        if kind.trusted_only and trust == "browser":
+            return "untrusted_evidence", value
         if not value:
             return "empty", value
         if value.casefold() in NOBODY | {item.casefold() for item in kind.blocked_values}:
             return "blocked_value", value
-        if kind.trusted_only and trust == "browser":
-            return "untrusted_evidence", value
         return None, value
 
     # decision
@@ -203,9 +207,11 @@ class Oracle:
             created = Person(new_id, now, NEVER)
             allowed = [created]
         allowed.sort(key=lambda person: self._rank(person, created, evidence))
-        survivor, *others = allowed
-        absorbed, over = self._within_limits(survivor, others)
+        ordered = self._first(target or created, allowed)
+        brought = [Claim(ordered[0], pair) for pair in evidence.pairs if self._has_room(ordered[0], pair)]
+        group, over = self._within_limits(ordered, brought)
         refused += over
+        survivor, *absorbed = (person for person in allowed if person in group)
         identified = {
             person.id: person.user is not None or (person is created and evidence.user is not None)
             for person in allowed
@@ -213,9 +219,10 @@ class Oracle:
         if created is not None:
             self.people.append(created)
             self._write(created, step, now)
-        hits = {pair: self._holder(pair) for pair in evidence.pairs}
-        for person in reversed(absorbed):
-            person.reason = _reason(person, hits)
+        hits = {pair: holder for pair in evidence.pairs if (holder := self._holder(pair)) in group}
+        for person in absorbed:
+            found = (survivor, person) if person is target else (person, survivor)
+            person.reason = _reason(found, hits)
             self._absorb(survivor, person, fill_only=identified[survivor.id] and not identified[person.id])
         if created is None:
             self._write(survivor, step, now)
@@ -267,44 +274,52 @@ class Oracle:
         grade = ("identified", "named", "anonymous").index(kind)
         return (grade, -person.active, person.born, person.id)
 
+    def _first(self, anchor: Person | None, ranked: list[Person]) -> list[Person]:
+        """Whom the observation is about by its very words stays in; the others follow by rank."""
+        return ranked if anchor is None else [anchor, *(person for person in ranked if person is not anchor)]
+
     def _within_limits(
-        self, survivor: Person, others: list[Person]
+        self, people: list[Person], brought: list[Claim]
     ) -> tuple[list[Person], list[tuple[str, Person]]]:
+        """Who may be one with the first of them. `brought`: what the first is going to hold besides."""
         most = self.setup.profiles_per_merge_max or PROFILES_PER_MERGE_MAX
-        absorbed: list[Person] = []
+        group: list[Person] = people[:1]
         refused: list[tuple[str, Person]] = []
-        for person in others:
-            group = [survivor, *absorbed]
-            if self._conflicts(group, person):
+        for person in people[1:]:
+            if self._conflicts(group, person, brought):
                 refused.append(("conflicting_identity", person))
-            elif len(absorbed) == most or self._too_many(group, person):
+            elif len(group) > most or self._too_many([*group, person], brought):
                 refused.append(("limit_exceeded", person))
             else:
-                absorbed.append(person)
-        return absorbed, refused
+                group.append(person)
+        return group, refused
 
-    def _conflicts(self, group: list[Person], person: Person) -> bool:
+    def _conflicts(self, group: list[Person], person: Person, brought: list[Claim]) -> bool:
         guarded = [kind.name for kind in self.setup.identity_types if kind.conflict_blocks_merge]
-        sides = [(self._values_held(group, name), self._values_held([person], name)) for name in guarded]
+        sides = [
+            (self._values_held(group, name, brought), self._values_held([person], name, brought))
+            for name in guarded
+        ]
         return any(ours and theirs and ours != theirs for ours, theirs in sides)
 
-    def _too_many(self, group: list[Person], person: Person) -> bool:
+    def _too_many(self, group: list[Person], brought: list[Claim]) -> bool:
         return any(
-            len(self._values_held([*group, person], kind.name)) > (kind.values_max or VALUES_MAX)
+            len(self._values_held(group, kind.name, brought)) > (kind.values_max or VALUES_MAX)
             for kind in self.setup.identity_types
         )
 
     # consequences
 
     def _claim(self, survivor: Person, evidence: Evidence) -> None:
-        limits = {kind.name: kind.values_max or VALUES_MAX for kind in self.setup.identity_types}
         for pair in evidence.pairs:
-            if pair in self._held(survivor):
-                continue
-            if len(self._values_held([survivor], pair[0])) >= limits.get(pair[0], 1):
+            if not self._has_room(survivor, pair):
                 evidence.drops.add((pair[0], "limit_exceeded"))
-            else:
+            elif pair not in self._held(survivor):
                 self.claims.append(Claim(survivor, pair))
+
+    def _has_room(self, person: Person, pair: Pair) -> bool:
+        limits = {kind.name: kind.values_max or VALUES_MAX for kind in (*self.setup.identity_types, USER_TYPE)}
+        return len(self._values_held([person], pair[0]) | {pair[1]}) <= limits[pair[0]]
 
     def _sign_out(self, step: Step) -> Outcome:
         person = self._device(step.devices[0])
@@ -371,9 +386,10 @@ class Oracle:
         return all(path in names and _is_of(value, names[path]) for path, value in leaves)
 
 
-def _reason(absorbed: Person, hits: dict[Pair, Person | None]) -> str:
-    """What found the absorbed profile, else what found anybody; the user id before all others."""
-    pairs = sorted(hits, key=lambda pair: (hits[pair] is not absorbed, pair[0] != USER))
+def _reason(found: tuple[Person, Person], hits: dict[Pair, Person | None]) -> str:
+    """What found the first of them, else the second; the user id before all others."""
+    pairs = [pair for pair in hits if hits[pair] in found]
+    pairs.sort(key=lambda pair: (hits[pair] is not found[0], pair[0] != USER))
     if not pairs:
         return "anonymous"
     return "system:user_id_match" if pairs[0][0] == USER else f"identity:{pairs[0][0]}"

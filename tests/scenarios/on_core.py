@@ -8,9 +8,10 @@ from oneself.core.config import Config, configure
 from oneself.core.fold import fold
 from oneself.core.identifier import ANONYMOUS_ID
 from oneself.core.plan import Rejection
+from oneself.core.replay import erase
 from oneself.core.state import State
 from scenarios.engine import Outcome, World
-from scenarios.translate import changes, facts, observation, outcome
+from scenarios.translate import changes, facts, observation, observation_id, outcome
 from scenarios.words import START_US, Setup, Step
 
 
@@ -41,8 +42,22 @@ class Core:
     def observe(self, step: Step, addressed: UUID | None, new_id: UUID) -> Outcome:
         """Fold one step in."""
         self.seq += 1
+        if step.act == "erase":
+            return self._erase(addressed)
         plan = fold(self.state, observation(step, addressed, new_id), self.config, self.seq)
         return Outcome(rejected=plan.code) if isinstance(plan, Rejection) else outcome(plan)
+
+    def observation_id(self, new_id: UUID) -> str:
+        """The name in provenance of the step that could have made the profile `new_id`."""
+        return str(observation_id(new_id))
+
+    def _erase(self, addressed: UUID | None) -> Outcome:
+        root = None if addressed is None else self.state.survivor(addressed)
+        if root is None:
+            return Outcome(rejected="profile_not_found")
+        group = [member.profile_id for member in self.state.members.get(root.profile_id, ())]
+        erase(self.state, (root.profile_id, *group), self.seq)
+        return Outcome()
 
     def see(self) -> World:
         """Everything there is, read from profiles and claims."""

@@ -7,7 +7,10 @@ both differences. Only kinds, pairs of refusals and reasons may be left unsaid.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
+
+import msgspec
 
 from scenarios.engine import Engine, Outcome, World
 from scenarios.flow import render_flow
@@ -30,6 +33,7 @@ from scenarios.words import (
     Refuse,
     Reject,
     Scenario,
+    Step,
     UserIs,
     ValuesAre,
 )
@@ -45,10 +49,10 @@ class Difference(AssertionError):
 async def play(scenario: Scenario, engine: Engine) -> None:
     """Run every line on the engine; raises `Difference` at the first line that comes out otherwise."""
     await engine.begin(scenario.setup)
-    names = Names()
+    names = Numbered()
     before = await engine.world()
     for line in scenario.lines:
-        outcome = await engine.act(line.step, names.addressed(line), new_id(scenario.name, line.number))
+        outcome = await engine.act(line.step, names.addressed(line.step), new_id(scenario.name, line.number))
         after = await engine.world()
         names.learn(outcome)
         happened = _happened(line, outcome, before, after, names)
@@ -68,7 +72,7 @@ def new_id(name: str, number: int) -> UUID:
     return uuid5(NAMESPACE_OID, f"{name}:{number}")
 
 
-class Names:
+class Numbered:
     """P1, P2, … in order of creation."""
 
     def __init__(self) -> None:
@@ -78,8 +82,8 @@ class Names:
         if outcome.created is not None:
             self._ids.append(outcome.created)
 
-    def addressed(self, line: Line) -> UUID | None:
-        return None if line.step.profile is None else self.id(line.step.profile)
+    def addressed(self, step: Step) -> UUID | None:
+        return None if step.profile is None else self.id(step.profile)
 
     def id(self, name: str) -> UUID:
         position = int(name[1:])
@@ -87,11 +91,24 @@ class Names:
             return uuid5(NAMESPACE_OID, f"nobody:{name}")
         return self._ids[position - 1]
 
+    def describe(self, answer: Any) -> Any:
+        """An outcome or a world with P1, P2, … for the ids, easy to compare by eye."""
+        if isinstance(answer, UUID):
+            return self.name(answer)
+        if isinstance(answer, frozenset):
+            return sorted(map(self.describe, answer), key=repr)
+        if isinstance(answer, tuple):
+            return tuple(map(self.describe, answer))
+        if isinstance(answer, dict):
+            described = {self.describe(key): self.describe(value) for key, value in answer.items()}
+            return dict(sorted(described.items()))
+        return self.describe(msgspec.structs.asdict(answer)) if isinstance(answer, msgspec.Struct) else answer
+
     def name(self, profile_id: UUID | None) -> str:
         return f"P{self._ids.index(profile_id) + 1}" if profile_id in self._ids else str(profile_id)
 
 
-def _happened(line: Line, outcome: Outcome, before: World, after: World, names: Names) -> set[Clause]:
+def _happened(line: Line, outcome: Outcome, before: World, after: World, names: Numbered) -> set[Clause]:
     """Everything the line did, in the words of the language."""
     if outcome.rejected is not None:
         return {Reject(outcome.rejected)}
@@ -110,7 +127,7 @@ def _happened(line: Line, outcome: Outcome, before: World, after: World, names: 
     return happened or {Nothing()}
 
 
-def _attachment(outcome: Outcome, before: World, after: World, names: Names) -> set[Clause]:
+def _attachment(outcome: Outcome, before: World, after: World, names: Numbered) -> set[Clause]:
     assert outcome.attached is not None
     kind = after.profiles[outcome.attached].kind
     made: set[Clause] = set()
@@ -124,7 +141,7 @@ def _attachment(outcome: Outcome, before: World, after: World, names: Names) -> 
     return made
 
 
-def _moves(before: World, after: World, names: Names) -> set[Clause]:
+def _moves(before: World, after: World, names: Numbered) -> set[Clause]:
     moves: set[Clause] = set()
     for device, person in before.devices.items():
         if person not in after.profiles:
@@ -176,12 +193,12 @@ def _implied(clause: Clause, wanted: list[Clause]) -> bool:
     )
 
 
-def _unmet(ending: Ending, world: World, names: Names) -> list[str]:
+def _unmet(ending: Ending, world: World, names: Numbered) -> list[str]:
     found = _found(ending, world, names)
     return [] if found is None else [f"found: {found}"]
 
 
-def _found(ending: Ending, world: World, names: Names) -> str | None:
+def _found(ending: Ending, world: World, names: Numbered) -> str | None:
     """None if the ending holds, else what was found instead."""
     if isinstance(ending, DeviceAt):
         person = world.devices.get(ending.device)

@@ -45,7 +45,7 @@ def changes(setup: Setup) -> list[ConfigChange]:
 def observation(step: Step, addressed: UUID | None, new_id: UUID, event_id: str | None = None) -> Observation:
     """The step as an observation; its id follows from `new_id`."""
     return Observation(
-        observation_id=uuid5(NAMESPACE_OID, f"observation:{new_id}"),
+        observation_id=observation_id(new_id),
         new_profile_id=new_id,
         kind=_KINDS[step.act],
         face="test",
@@ -58,6 +58,11 @@ def observation(step: Step, addressed: UUID | None, new_id: UUID, event_id: str 
         values=step.values,
         event_id=event_id,
     )
+
+
+def observation_id(new_id: UUID) -> UUID:
+    """The id of the step that may create the profile `new_id`."""
+    return uuid5(NAMESPACE_OID, f"observation:{new_id}")
 
 
 def outcome(plan: Plan) -> Outcome:
