@@ -32,6 +32,9 @@ class Command(msgspec.Struct, frozen=True):
 COMMANDS = (
     Command("serve", "oneself.cli.serve", every_setting=True),
     Command("settings", "oneself.cli.settings", every_setting=True),
+    Command("org", "oneself.cli.org"),
+    Command("app", "oneself.cli.app"),
+    Command("user", "oneself.cli.user"),
     Command("doctor", "oneself.cli.doctor"),
 )
 

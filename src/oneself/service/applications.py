@@ -21,7 +21,7 @@ import msgspec
 
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.organisations import Tenant
-from oneself.service.secrets import Hasher, new_token
+from oneself.service.secrets import Hasher, new_secret
 from oneself.service.tokens import AccessTokens
 from oneself.store.directory import Directory
 
@@ -83,7 +83,7 @@ class Applications:
         """
         check(new, self.known)
         client_id = new.client_id or uuid.uuid4().hex
-        secret = None if new.kind == "browser" else new.client_secret or new_token()
+        secret = None if new.kind == "browser" else new.client_secret or new_secret()
         columns = (client_id, *await self._columns(new, secret))
         if not await self._directory.put_application(tenant.org_id, *columns):
             raise Conflict(f"There is an application with the client id {client_id!r} already.", code="taken")
@@ -118,7 +118,7 @@ class Applications:
     async def rotate_secret(self, tenant: Tenant, client_id: str) -> str:
         """Make a new secret and show it once; the old one stops at once."""
         application = await self.get(tenant, client_id)
-        secret = new_token()
+        secret = new_secret()
         hashed = await self._hasher.hash(secret)
         if not await self._directory.put_application_secret(
             tenant.org_id, application.client_id, hashed, time.time_ns() // 1000

@@ -181,16 +181,21 @@ class Founding:
         )
         return await self._applications.create(tenant, new)
 
+    async def make_system_application(self, tenant: Tenant, client_id: str) -> None:
+        """Put an application on the organisation's list of system applications (wire/cds §11)."""
+
+        def decide(config: Config) -> PutSettings | None:
+            listed = config.settings.system_applications
+            return None if client_id in listed else PutSettings(system_applications=(*listed, client_id))
+
+        await self._configurations.change(tenant.dataset_id, decide)
+
     async def _prepare(self, tenant: Tenant, system_applications: tuple[str, ...]) -> None:
         await self._signing_keys.ring(tenant)
         await self._configurations.change(tenant.dataset_id, _missing_attributes)
-
-        def enable(config: Config) -> PutSettings:
-            listed = config.settings.system_applications
-            added = tuple(client for client in system_applications if client not in listed)
-            return PutSettings(cds_enabled=True, system_applications=listed + added)
-
-        await self._configurations.change(tenant.dataset_id, enable)
+        await self._configurations.change(tenant.dataset_id, lambda _: PutSettings(cds_enabled=True))
+        for client_id in system_applications:
+            await self.make_system_application(tenant, client_id)
 
 
 def _missing_attributes(config: Config) -> PutAttributes | None:

@@ -125,6 +125,11 @@ def new_token() -> str:
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
+def new_secret() -> str:
+    """256 random bits as hexadecimal digits: a secret that people copy, and that no shell mistakes."""
+    return secrets.token_hex(TOKEN_BYTES)
+
+
 def digest(token: str) -> bytes:
     """What is stored of a random token."""
     return hashlib.sha256(_bytes(token)).digest()

@@ -1,0 +1,140 @@
+"""`oneself org`: the organisations of this deployment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oneself.cli.context import run
+from oneself.cli.directory import SECRET_NOTE, AsJson, instant, show, show_list
+
+if TYPE_CHECKING:
+    from oneself.serve import Services
+
+app = typer.Typer(
+    help="Organisations: the tenants, each with its own people, applications and profiles.",
+    epilog="First one: oneself org create acme. Its address is then /t/acme.",
+    no_args_is_help=True,
+)
+
+Handle = Annotated[
+    str, typer.Argument(metavar="HANDLE", help="What stands in /t/HANDLE: a-z, 0-9, '.', '_' and '-'.")
+]
+
+
+@app.command()
+def create(
+    handle: Handle,
+    name: Annotated[str | None, typer.Option(help="What people call it. Default: the handle.")] = None,
+    client_id: Annotated[
+        str | None, typer.Option(metavar="ID", help="Client id of its system application. Default: drawn.")
+    ] = None,
+    client_secret: Annotated[
+        str | None, typer.Option(metavar="SECRET", help="Client secret of it. Default: drawn, shown once.")
+    ] = None,
+    admin_password: Annotated[
+        str | None, typer.Option(metavar="PASSWORD", help="Makes the console user `admin`, too.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an organisation that can be used at once.
+
+    It gets the dataset `default`, the claims of its people as identity attributes, the customer data service
+    switched on, and a system application that holds every permission.
+    """
+
+    async def act(services: Services) -> dict[str, Any]:
+        founded = await services.identity.founding.create(
+            handle, name=name, client_id=client_id, client_secret=client_secret
+        )
+        if admin_password:
+            await services.identity.administrators.set_password(founded.tenant, "admin", admin_password)
+        return {
+            "organisation": handle,
+            "address": services.identity.tokens.issuer(founded.tenant),
+            "client_id": founded.client_id,
+            "client_secret": founded.client_secret,
+            "console_user": "admin" if admin_password else None,
+        }
+
+    show(run(act), as_json=as_json, note=SECRET_NOTE)
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the organisations with how many applications and users each has."""
+
+    async def act(services: Services) -> list[dict[str, Any]]:
+        return [
+            {
+                "handle": found.handle,
+                "name": found.name,
+                "applications": found.applications,
+                "users": found.accounts,
+                "created_at": instant(found.created_at),
+            }
+            for found in await services.organisations.list()
+        ]
+
+    empty = "There is no organisation yet. Make one: oneself org create HANDLE"
+    show_list("organisations", run(act), as_json=as_json, empty=empty)
+
+
+@app.command("show")
+def show_(handle: Handle, as_json: AsJson = False) -> None:
+    """Show one organisation: its addresses, settings, keys and console users."""
+
+    async def act(services: Services) -> dict[str, Any]:
+        tenant = await services.organisations.get(handle)
+        config = await services.configurations.current(tenant.dataset_id)
+        ring = await services.identity.signing_keys.ring(tenant)
+        issuer = services.identity.tokens.issuer(tenant)
+        return {
+            "organisation": tenant.handle,
+            "address": issuer,
+            "discovery": f"{issuer}/.well-known/openid-configuration",
+            "cds_enabled": config.settings.cds_enabled,
+            "system_applications": config.settings.system_applications,
+            "detach_on_sign_out": config.settings.detach_on_sign_out,
+            "attributes": len(config.schema.attributes),
+            "signing_key": ring.current.kid,
+            "keys_that_verify": len(ring.public),
+            "console_users": await services.identity.administrators.list(tenant),
+        }
+
+    show(run(act), as_json=as_json)
+
+
+@app.command("rotate-keys")
+def rotate_keys(handle: Handle, as_json: AsJson = False) -> None:
+    """Make a new key that signs tokens.
+
+    The old one verifies for another day, so nobody is signed out. Running services change over within half
+    a minute.
+    """
+
+    async def act(services: Services) -> dict[str, Any]:
+        tenant = await services.organisations.get(handle)
+        return {"organisation": handle, "signing_key": await services.identity.signing_keys.rotate(tenant)}
+
+    show(run(act), as_json=as_json)
+
+
+@app.command("set-admin")
+def set_admin(
+    handle: Handle,
+    username: Annotated[str, typer.Option(help="Name of the console user.")] = "admin",
+    password: Annotated[
+        str,
+        typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for if not given."),
+    ] = "",
+) -> None:
+    """Make a console user, or give one a new password."""
+
+    async def act(services: Services) -> None:
+        tenant = await services.organisations.get(handle)
+        await services.identity.administrators.set_password(tenant, username, password)
+
+    run(act)
+    show({"organisation": handle, "console_user": username}, as_json=False)
