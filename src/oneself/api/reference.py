@@ -17,6 +17,7 @@ from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Server
+from litestar.params import FromPath
 from litestar.types import Method
 from litestar.types.internal_types import PathParameterDefinition
 
@@ -107,7 +108,7 @@ async def page() -> Response[str]:
 
 
 @get("/docs/{name:str}", include_in_schema=False)
-async def asset(request: AnyRequest, name: str) -> Response[bytes]:
+async def asset(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """A file of the reference page."""
     if name not in MEDIA_TYPES:
         raise NotFoundException

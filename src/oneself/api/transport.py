@@ -51,7 +51,7 @@ class Transport:
         async def finish(message: Message) -> None:
             if message["type"] == "http.response.start":
                 statuses[0] = message["status"]
-                message["headers"] = [*message.get("headers", ()), *cors, _NO_SNIFFING]
+                message["headers"] = [*_private(scope, message), *cors, _NO_SNIFFING]
             await send(message)
 
         try:
@@ -95,6 +95,14 @@ class Transport:
 
 _REQUESTED_HEADERS = b"access-control-request-headers"
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+
+
+def _private(scope: Scope, message: Message) -> Headers:
+    """The headers; what an organisation answers is kept by nobody on the way unless it says so itself."""
+    headers: Headers = list(message.get("headers", ()))
+    if scope["path"].startswith("/t/") and all(name != b"cache-control" for name, _ in headers):
+        headers.append((b"cache-control", b"no-store"))
+    return headers
 
 
 def _bodiless(send: Send) -> Send:

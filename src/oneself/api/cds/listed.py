@@ -6,7 +6,7 @@ import re
 from typing import Annotated
 
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from oneself.core.values import visible
 from oneself.service.listing import PAGE_SIZE_MAX, Condition, Edge
@@ -28,13 +28,13 @@ _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 async def list_profiles(
     request: AnyRequest,
     page_size: Annotated[
-        str | None, Parameter(schema_extra={"type": "integer", "minimum": 0, "default": PAGE_SIZE})
+        str | None, QueryParameter(schema_extra={"type": "integer", "minimum": 0, "default": PAGE_SIZE})
     ] = None,
-    cursor: Annotated[str | None, Parameter(description="From the page before or after.")] = None,
-    attributes: Annotated[str | None, Parameter(description="Comma list, such as `traits.plan`.")] = None,
+    cursor: Annotated[str | None, QueryParameter(description="From the page before or after.")] = None,
+    attributes: Annotated[str | None, QueryParameter(description="Comma list: `traits.plan`.")] = None,
     filters: Annotated[
         list[str] | None,
-        Parameter(query="filter", description="`field op value`, op being eq, co or sw; all must hold."),
+        QueryParameter(name="filter", description="`field op value`, op being eq, co or sw; all must hold."),
     ] = None,
 ) -> wire.ProfileList:
     """Profiles that nobody absorbed, newest first."""

@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Response, delete, get, patch, post
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 
 from oneself.core.attribute import SCOPES
 from oneself.core.disclosure import IDENTITY_DATA
@@ -62,10 +62,18 @@ async def create_profile(request: AnyRequest) -> Profile:
 )
 async def read_profile(
     request: AnyRequest,
-    profile_id: str,
-    include_application_data: Annotated[str | None, Parameter(query="includeApplicationData")] = None,
-    application_identifier: Annotated[str | None, Parameter(query="application_identifier")] = None,
-    provenance: str | None = None,
+    profile_id: FromPath[str],
+    include_application_data: Annotated[
+        str | None, QueryParameter(name="includeApplicationData", schema_extra={"type": "boolean"})
+    ] = None,
+    application_identifier: Annotated[
+        str | None,
+        QueryParameter(description="Comma list or `*`: what a system application asks for."),
+    ] = None,
+    provenance: Annotated[
+        str | None,
+        QueryParameter(schema_extra={"type": "boolean"}, description="Tell where each value came from."),
+    ] = None,
 ) -> Profile:
     """A profile by any id it ever had, filtered by consent."""
     call = call_of(request)
@@ -87,7 +95,7 @@ async def read_profile(
     ),
     responses=refusals(400, 401, 403, 404, 412, 413, 415, 422),
 )
-async def patch_profile(request: AnyRequest, profile_id: str) -> Profile:
+async def patch_profile(request: AnyRequest, profile_id: FromPath[str]) -> Profile:
     """Write to the profile that stands for this id; null unsets."""
     call = call_of(request)
     document = await decode_object(request, PROFILE_PATCH)
@@ -100,7 +108,7 @@ async def patch_profile(request: AnyRequest, profile_id: str) -> Profile:
     operation_class=described(headers=("If-Match",)),
     responses=refusals(400, 401, 403, 412),
 )
-async def delete_profile(request: AnyRequest, profile_id: str) -> None:
+async def delete_profile(request: AnyRequest, profile_id: FromPath[str]) -> None:
     """Erase a unified profile; of an absorbed one, its own data only. An unknown id is gone already."""
     call = call_of(request)
     if (known_id := _uuid(profile_id)) is None:

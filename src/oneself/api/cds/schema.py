@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Annotated, TypeAlias
 
 from litestar import delete, get, post, put
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 
 from oneself.core.attribute import APPLICATION_DATA, CORE_ATTRIBUTES, SCOPES, Attribute, CanonicalValue
 from oneself.core.schema import InvalidAttribute, Schema
@@ -26,7 +26,9 @@ Rendered: TypeAlias = wire.AttributeDocument
 ByApplication: TypeAlias = dict[str, list[wire.AttributeDocument]]
 Filter = Annotated[
     str | None,
-    Parameter(query="filter", description="`attribute_name` or `application_identifier` with eq, co or sw."),
+    QueryParameter(
+        name="filter", description="`attribute_name` or `application_identifier` with eq, co or sw."
+    ),
 ]
 
 
@@ -69,7 +71,7 @@ async def delete_schema(request: AnyRequest) -> None:
     responses=refusals(400, 401, 403, shape="B"),
 )
 async def read_scope(
-    request: AnyRequest, section: str, schema_filter: Filter = None
+    request: AnyRequest, section: FromPath[str], schema_filter: Filter = None
 ) -> list[wire.AttributeDocument] | ByApplication:
     """The attributes of a scope: an array, for application data application → array."""
     _check_scope(section)
@@ -85,7 +87,7 @@ async def read_scope(
     operation_class=described(takes=list[wire.AttributeDraft]),
     responses=refusals(400, 401, 403, 409, 413, 415, shape="B"),
 )
-async def define_attributes(request: AnyRequest, section: str) -> list[wire.AttributeDocument]:
+async def define_attributes(request: AnyRequest, section: FromPath[str]) -> list[wire.AttributeDocument]:
     """Add attributes to a scope, all or none."""
     call = call_of(request)
     documents = await decode_array(request, DEFINITIONS)
@@ -102,7 +104,7 @@ async def define_attributes(request: AnyRequest, section: str) -> list[wire.Attr
     operation_class=Described,
     responses=refusals(400, 401, 403, 405, shape="B"),
 )
-async def delete_scope(request: AnyRequest, section: str) -> None:
+async def delete_scope(request: AnyRequest, section: FromPath[str]) -> None:
     """Remove the attributes of a scope; identity attributes follow the identity server and stay."""
     call = call_of(request)
     await call.services.schemas.undefine(call.tenant, section)
@@ -114,7 +116,9 @@ async def delete_scope(request: AnyRequest, section: str) -> None:
     operation_class=Described,
     responses=refusals(400, 401, 403, 404, shape="B"),
 )
-async def read_attribute(request: AnyRequest, section: str, attribute_id: str) -> wire.AttributeDocument:
+async def read_attribute(
+    request: AnyRequest, section: FromPath[str], attribute_id: FromPath[str]
+) -> wire.AttributeDocument:
     """One attribute by id; any valid scope will do."""
     _check_scope(section)
     schema = call_of(request).config.schema
@@ -130,7 +134,9 @@ async def read_attribute(request: AnyRequest, section: str, attribute_id: str) -
     operation_class=described(takes=wire.AttributeDraft, plain=(400,)),
     responses=refusals(400, 401, 403, 404, 409, 413, 415, shape="B"),
 )
-async def redefine_attribute(request: AnyRequest, section: str, attribute_id: str) -> wire.AttributeDocument:
+async def redefine_attribute(
+    request: AnyRequest, section: FromPath[str], attribute_id: FromPath[str]
+) -> wire.AttributeDocument:
     """Change one attribute; fields that are absent keep their value."""
     call = call_of(request)
     changes = await decode_object(request, REDEFINITION)
@@ -146,7 +152,7 @@ async def redefine_attribute(request: AnyRequest, section: str, attribute_id: st
     operation_class=Described,
     responses=refusals(400, 401, 403, 405, shape="B"),
 )
-async def delete_attribute(request: AnyRequest, section: str, attribute_id: str) -> None:
+async def delete_attribute(request: AnyRequest, section: FromPath[str], attribute_id: FromPath[str]) -> None:
     """Remove one attribute; an unknown one is gone already."""
     call = call_of(request)
     await call.services.schemas.undefine(call.tenant, section, attribute_id)
