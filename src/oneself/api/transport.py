@@ -68,8 +68,10 @@ class Transport:
         elif path.startswith("/t") and _ORGANISATION_ALONE.fullmatch(path):
             await _answer(send, 400, b"Invalid tenant path format", [_TEXT])
         elif scope["method"] == "HEAD":
-            scope["method"] = "GET"
-            await self._app(scope, receive, _bodiless(send))
+            # The server needs to know that it was HEAD; the route that was found is told to the figures.
+            asked = {**scope, "method": "GET"}
+            await self._app(asked, receive, _bodiless(send))
+            scope["path_template"] = asked.get("path_template")
         else:
             await self._app(scope, receive, send)
 

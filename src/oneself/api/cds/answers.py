@@ -14,7 +14,7 @@ from oneself.service.ingest import Answer, KeyReused, Rejected, Resolution
 from oneself.service.profiles import ProfileView
 
 from .call import Call
-from .errors import UNPROCESSABLE, WireError, profile_unknown, refused
+from .errors import UNPROCESSABLE, USER_ID_WRITE_ONCE, WireError, profile_unknown, refused
 from .render import render_profile, version_tag
 
 #: Both name a profile, the one that stands for it, whom that one stands for, and the configuration.
@@ -53,6 +53,8 @@ def render_rejected(error: Rejected, code: str) -> WireError:
             return profile_unknown(rejection.description)
         case "stale":
             return refused(code, rejection.description, 412)
+        case "user_id_write_once":
+            return refused("11011", USER_ID_WRITE_ONCE)
         case _:
             return refused("11011", rejection.description)
 

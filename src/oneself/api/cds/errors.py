@@ -39,6 +39,7 @@ UNPROCESSABLE = "10001"
 UNAUTHENTICATED = "Missing or invalid Authorization header"
 NO_PERMISSION = "Do not have permission to perform this operation"
 NOT_ENABLED = "Customer data service is not enabled for the organization"
+USER_ID_WRITE_ONCE = "user_id: write-once field cannot be changed after being set"
 PROFILE_UNKNOWN = "No user profile record found for the given profile_id"
 
 

@@ -11,6 +11,7 @@ from litestar.params import FromPath, QueryParameter
 
 from oneself.core.attribute import SCOPES
 from oneself.core.disclosure import IDENTITY_DATA
+from oneself.core.identifier import IDENTIFIER_CHARS_MAX
 from oneself.service.ingest import Answer, Rejected, Resolution
 from oneself.service.profiles import ProfileView, new_tracker
 
@@ -20,7 +21,7 @@ from .call import Call, call_of, needs
 from .cookie import render_cookie, tracker_in
 from .decode import AnyRequest, Body, Object, decode_object
 from .describe import described, refusals
-from .errors import forbidden, line, profile_unknown, refused
+from .errors import USER_ID_WRITE_ONCE, forbidden, line, profile_unknown, refused
 from .render import location
 from .requests import decode_terms
 
@@ -46,7 +47,7 @@ async def create_profile(request: AnyRequest) -> Profile:
     """Make a profile with its tracker; with the cookie of an active tracker, answer that one's profile."""
     call = call_of(request)
     document = await decode_object(request, NEW_PROFILE)
-    user_id = (document.get("user_id") or "").strip() or None
+    user_id = _user_id(document)
     if user_id is not None and not call.caller.holds("internal_cds_profile_update"):
         raise forbidden()
     if (known := await _known_browser(call, request)) is not None:
@@ -204,16 +205,15 @@ async def _patch(call: Call, request: AnyRequest, profile_id: str, document: Obj
 
 async def _patched_user_id(call: Call, profile_id: UUID, document: Object) -> str | None:
     """The user id that a patch sets. Clearing one that is set is refused (wire/cds §8)."""
-    user_id = document.get("user_id")
-    if user_id is not None and not isinstance(user_id, str):
+    if not isinstance(document.get("user_id", ""), str | None):
         sentence = "Invalid type for field 'user_id'. Expected string in profile request body."
         raise PROFILE_PATCH.refusal(sentence)
-    if user_id and user_id.strip():
-        return user_id.strip()
+    if (user_id := _user_id(document)) is not None:
+        return user_id
     if "user_id" in document:
         view = await call.services.profiles.find(call.tenant, profile_id)
         if view is not None and view.survivor.user_id is not None:
-            raise refused("11011", "user_id: write-once field cannot be changed after being set")
+            raise refused("11011", USER_ID_WRITE_ONCE)
     return None
 
 
@@ -229,6 +229,14 @@ async def _find_me(call: Call, request: AnyRequest) -> ProfileView | None:
     if view is not None and (call.user_id is None or view.survivor.user_id in (None, call.user_id)):
         return view
     return await profiles.find_by_user(call.tenant, call.user_id) if call.user_id else None
+
+
+def _user_id(document: Object) -> str | None:
+    """The user id in a body; an empty one is none."""
+    user_id = (document.get("user_id") or "").strip()
+    if len(user_id) > IDENTIFIER_CHARS_MAX:
+        raise refused("11011", f"user_id: at most {IDENTIFIER_CHARS_MAX} characters")
+    return user_id or None
 
 
 def _draft_values(document: Object) -> Object:
