@@ -1,0 +1,188 @@
+"""People for the measurements: who owns which browser, who signed in, and what they do next.
+
+Everything about person `i` follows from `i`, so that a load generator needs no list. A filled database holds
+what the fold makes of these histories: each runs through `core.fold`, and the rows go in by COPY.
+
+    every person      one event on the first browser                 an anonymous profile
+    every third       sign-in on it                                  promoted, holds a user id
+    every tenth       an event on a second browser, sign-in on it    a profile absorbed by the first
+    every fourth      a trait
+"""
+
+import random
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from oneself.core.config import Config
+from oneself.core.fold import fold
+from oneself.core.identifier import ANONYMOUS_ID, USER_ID, Identifier
+from oneself.core.observation import Kind, Observation
+from oneself.core.plan import Plan
+from oneself.core.state import State
+from oneself.service import working_set
+from oneself.service.working_set import Entry
+from oneself.store import rows
+from oneself.store.pool import POSTGRES_EPOCH_US, SERVER_SETTINGS
+
+from .stage import Progress
+
+PEOPLE_PER_CHUNK = 4_000
+_NAMES = uuid.UUID("5e1f0000-0000-4000-8000-000000000000")
+_PAGES = ("/", "/shop", "/shop/shoes/trail-runner-42", "/cart", "/account/orders?page=2", "/blog/how-to-lace")
+
+
+def device(person: int, number: int = 0) -> Identifier:
+    """A person's browser."""
+    return Identifier(ANONYMOUS_ID, f"{uuid.UUID(int=(person << 8) + number + (0xD << 120))}")
+
+
+def user(person: int) -> Identifier:
+    """A person's user id; it exists for those who are `known`."""
+    return Identifier(USER_ID, f"user-{person:09}")
+
+
+def is_known(person: int) -> bool:
+    """Has signed in once."""
+    return person % 3 == 0
+
+
+def profile_id(person: int) -> UUID:
+    """Of the profile that a person of a filled database was first seen as."""
+    return UUID(int=_NAMES.int + (person * 0x9E3779B97F4A7C15 << 8) % (1 << 60))
+
+
+def observe(kind: Kind = "event", *, new_profile_id: UUID | None = None, **fields: Any) -> Observation:
+    """An observation by a server, with ids of its own."""
+    fields.setdefault("name", "Page Viewed" if kind == "event" else None)
+    return Observation(
+        observation_id=uuid.uuid4(),
+        new_profile_id=new_profile_id or uuid.uuid4(),
+        kind=kind,
+        face="bench",
+        application="bench-backend",
+        **fields,
+    )
+
+
+def page_view(chance: random.Random, identifiers: tuple[Identifier, ...], **fields: Any) -> Observation:
+    """An event with the body that a web library sends."""
+    body = {
+        "url": f"https://shop.example{chance.choice(_PAGES)}",
+        "title": "Trail Runner 42, light and grippy",
+        "referrer": "https://search.example/?q=shoes",
+        "agent": "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0",
+        "session": chance.getrandbits(48),
+    }
+    return observe("event", identifiers=identifiers, body=body, **fields)
+
+
+def arrivals(people: int, seed: int = 1) -> Iterator[Observation]:
+    """Endless traffic on a database of so many people: 70 % browsers we know, 10 % signed-in users on them,
+    20 % new browsers."""
+    chance = random.Random(seed)
+    newcomer = people + seed * 100_000_000
+    while True:
+        person = chance.randrange(people)
+        dice = chance.random()
+        if dice < 0.2:
+            newcomer += 1
+            yield page_view(chance, (device(newcomer),))
+        elif dice < 0.3:
+            yield page_view(chance, (device(person - person % 3), user(person - person % 3)))
+        else:
+            yield page_view(chance, (device(person),))
+
+
+def history(person: int) -> Iterator[Observation]:
+    """What a person of a filled database did."""
+    chance = random.Random(person)
+    trait = {"values": {"traits": {"plan": "premium"}}} if person % 4 == 0 else {}
+    yield page_view(chance, (device(person),), new_profile_id=profile_id(person), **trait)
+    if is_known(person):
+        yield observe("sign_in", identifiers=(user(person), device(person)))
+    if person % 10 == 0:
+        second = device(person, 1)
+        yield page_view(chance, (second,))
+        yield observe("sign_in", identifiers=(user(person), second))
+
+
+async def fill(
+    url: str, dataset_id: int, config: Config, people: range, progress: Progress
+) -> tuple[int, int]:
+    """Put people into a database, as the fold would have; returns the log entries and profiles made."""
+    connection = await _bare_connection(url)
+    entries = profiles = 0
+    try:
+        for start in range(people.start, people.stop, PEOPLE_PER_CHUNK):
+            chunk = range(start, min(start + PEOPLE_PER_CHUNK, people.stop))
+            state, log = _folded(chunk, config)
+            async with connection.transaction():
+                await _copy(connection, dataset_id, state, log)
+            entries, profiles = entries + len(log), profiles + len(state.profiles)
+            progress(chunk.stop - people.start, len(people))
+        await connection.execute("VACUUM ANALYZE")
+        await connection.execute("CHECKPOINT")
+    finally:
+        await connection.close()
+    return entries, profiles
+
+
+def _folded(people: range, config: Config) -> tuple[State, list[Entry]]:
+    state, log = State(), []
+    seq = time.time_ns() // 1000
+    for person in people:
+        for observation in history(person):
+            seq += 1
+            plan = fold(state, observation, config, seq)
+            assert isinstance(plan, Plan), plan
+            log.append(Entry(seq, observation, plan, config.version))
+    return state, log
+
+
+async def _copy(
+    connection: "asyncpg.Connection[asyncpg.Record]", dataset_id: int, state: State, log: list[Entry]
+) -> None:
+    changes = state.changes
+    assert not changes.released
+    made = [state.profiles[i] for i in changes.profiles]
+    for table, names, columns in (
+        ("log", _LOG, working_set._log_columns(log)),
+        ("profile", _PROFILE, rows.profile_columns(made)),
+        ("claim", _CLAIM, rows.claim_columns(changes.claimed)),
+        ("merge", _MERGE, rows.merge_columns(changes.merged)),
+        ("refusal", _REFUSAL, rows.refusal_columns(changes.refused)),
+    ):
+        records = [(dataset_id, *record) for record in zip(*columns, strict=True)]
+        await connection.copy_records_to_table(
+            table, schema_name="oneself", columns=["dataset_id", *names.split()], records=records
+        )
+
+
+_LOG = "seq observation_id profile_id kind name config_version content plan"
+_PROFILE = (
+    "profile_id survivor_id reason primary_id user_id created_at updated_at active_at seq erased "
+    "record_values provenance identities"
+)
+_CLAIM = "namespace value profile_id seq trust"
+_MERGE = "absorbed_id seq survivor_id reason namespace value observation_id"
+_REFUSAL = "code profile_id other_id namespace first_seq last_seq times"
+
+
+async def _bare_connection(url: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """With the driver's own binary codecs, which COPY needs."""
+    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+        url, server_settings=SERVER_SETTINGS
+    )
+    await connection.set_type_codec(
+        "timestamptz",
+        schema="pg_catalog",
+        format="tuple",
+        encoder=lambda instant: (instant - POSTGRES_EPOCH_US,),
+        decoder=lambda parts: parts[0] + POSTGRES_EPOCH_US,
+    )
+    return connection

@@ -1,0 +1,108 @@
+"""Choose questions and a size, measure, keep the results: `make bench ARGS="--quick resolution_cost"`."""
+
+import importlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from oneself.store.embedded import Embedded
+
+from . import report, results
+from .results import Figure, Result
+from .stage import Stage
+
+QUESTIONS = (
+    "single_ingest",
+    "batched_ingest",
+    "http_writes",
+    "profile_reads",
+    "merge_cost",
+    "resolution_cost",
+    "start_up",
+    "verify_speed",
+)
+console = Console()
+
+
+def main() -> None:
+    """Entry point of `python -m bench`."""
+    typer.run(_run)
+
+
+def _run(
+    questions: Annotated[list[str] | None, typer.Argument(help="Which questions; all of them if none.")] = None,
+    quick: Annotated[bool, typer.Option(help="Small sizes: shows that it runs, keeps no figures.")] = False,
+    database_url: Annotated[str | None, typer.Option(help="A server to use instead of the embedded.")] = None,
+    table: Annotated[bool, typer.Option(help="Only write the table in README.md anew.")] = False,
+) -> None:
+    if not table:
+        unknown = set(questions or ()) - set(QUESTIONS)
+        if unknown:
+            raise typer.BadParameter(f"Unknown: {', '.join(unknown)}. There are: {', '.join(QUESTIONS)}.")
+        _measure_all(questions or list(QUESTIONS), is_full=not quick, database_url=database_url)
+    if not quick:
+        report.write()
+
+
+def _measure_all(names: list[str], *, is_full: bool, database_url: str | None) -> None:
+    with _folder() as folder, _server(folder, database_url) as url, _bar() as bar:
+        for name in names:
+            task = bar.add_task(name, total=1)
+            stage = Stage(
+                url, folder, is_full, lambda done, total, task=task: bar.update(task, completed=done, total=total),
+                embedded=database_url is None,
+            )  # fmt: skip
+            figures = _measure(name, stage)
+            bar.update(task, completed=1, total=1)
+            for figure in figures:
+                bar.console.print(f"  {report.sentence(figure)}", highlight=False)
+
+
+def _measure(name: str, stage: Stage) -> tuple[Figure, ...]:
+    question = _question(name)
+    machine = results.machine(uvloop.run(stage.version()))
+    figures: tuple[Figure, ...] = uvloop.run(question.measure(stage))
+    if stage.is_full:
+        results.keep(Result(name, "full", results.now(), results.commit(), machine, figures))
+    return figures
+
+
+def _question(name: str) -> ModuleType:
+    return importlib.import_module(f"bench.questions.{name}")
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="oneself-bench-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _server(folder: Path, database_url: str | None) -> Iterator[str]:
+    if database_url is not None:
+        yield database_url
+        return
+    embedded = Embedded.attach(folder / "server")
+    try:
+        yield embedded.url
+    finally:
+        embedded.stop()
+
+
+def _bar() -> Progress:
+    return Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console)
+
+

@@ -1,0 +1,182 @@
+"""What a question is asked of: a fresh database on a server of its own, the use-cases on it, a real service.
+
+The server is the embedded one with its own configuration, durable as in production, in a folder that is
+removed afterwards; or any server whose role may create databases (`--database-url`).
+"""
+
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import msgspec
+
+from oneself.core.config import Config
+from oneself.serve import Services, build_services
+from oneself.service.configuration import Configurations
+from oneself.settings import Settings
+from oneself.store.migrate import migrate
+from oneself.store.pool import Database
+
+Progress = Callable[[int, int], None]
+
+ORG = "bench"
+CLIENT_ID = "bench-backend"
+CLIENT_SECRET = "bench-backend-secret"
+SECRET_KEY = "a secret key for measurements, long enough"
+GREETING = re.compile(r"answers at (http://\S+)")
+START_DEADLINE_S = 60.0
+STOP_DEADLINE_S = 60.0
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """A server, a folder, and how much is asked: `quick` shows that it runs, `full` gives the figures."""
+
+    server_url: str
+    folder: Path
+    is_full: bool
+    progress: Progress
+    embedded: bool
+
+    def size(self, quick: int, full: int) -> int:
+        """One of two sizes."""
+        return full if self.is_full else quick
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[str]:
+        """The address of a new, migrated database, dropped afterwards."""
+        name = f"bench_{os.getpid()}_{time.monotonic_ns()}"
+        await self._command(f"CREATE DATABASE {name}")
+        try:
+            parts = urlsplit(self.server_url)
+            url = urlunsplit(parts._replace(path=f"/{name}"))
+            await migrate(url)
+            yield url
+        finally:
+            await self._command(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @asynccontextmanager
+    async def bench(self) -> AsyncIterator["Bench"]:
+        """The use-cases of one process on a database with one organisation."""
+        async with self.database() as url, await Database.open(url, max_size=10) as database:
+            services = build_services(Settings(data_dir=self.folder, secret_key=SECRET_KEY), database)
+            await services.identity.founding.create(ORG, client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
+            tenant = await services.organisations.get(ORG)
+            config = await services.configurations.current(tenant.dataset_id)
+            config = await _with_trait(services.configurations, tenant.dataset_id, config)
+            yield Bench(url, services, tenant.dataset_id, config)
+
+    @contextmanager
+    def service(self, database_url: str, workers: int = 1) -> Iterator["Service"]:
+        """`oneself serve` on a database, as a process of its own."""
+        service = Service(self.folder, {"ONESELF_DATABASE_URL": database_url, "ONESELF_WORKERS": str(workers)})
+        service.start()
+        try:
+            yield service
+        finally:
+            service.stop()
+
+    async def version(self) -> str:
+        """Of the server."""
+        connection = await asyncpg.connect(self.server_url)
+        try:
+            return str(await connection.fetchval("SHOW server_version"))
+        finally:
+            await connection.close()
+
+    async def _command(self, sql: str) -> None:
+        connection = await asyncpg.connect(self.server_url)
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
+
+
+class Bench(msgspec.Struct, frozen=True):
+    """Use-cases in this process, on one dataset."""
+
+    url: str
+    services: Services
+    dataset_id: int
+    config: Config
+
+
+class Service:
+    """`oneself serve` as a process; `url` once it answers."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.url = ""
+        self._log = folder / "service.log"
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("ONESELF_")},
+            "ONESELF_PORT": "0",
+            "ONESELF_DATA_DIR": str(folder),
+            "ONESELF_SECRET_KEY": SECRET_KEY,
+            "ONESELF_BOOTSTRAP_ORG": ORG,
+            "ONESELF_BOOTSTRAP_CLIENT_ID": CLIENT_ID,
+            "ONESELF_BOOTSTRAP_CLIENT_SECRET": CLIENT_SECRET,
+            **environment,
+        }
+
+    def start(self) -> float:
+        """Start it; returns the seconds until it was ready to answer."""
+        started = time.perf_counter()
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "oneself", "serve"],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        while not (found := GREETING.search(self._log.read_text())):
+            if self.process.poll() is not None or time.perf_counter() - started > START_DEADLINE_S:
+                raise RuntimeError(f"The service did not start:\n{self._log.read_text()}")
+            time.sleep(0.005)
+        self.url = found[1]
+        with urllib.request.urlopen(f"{self.url}/ready") as answer:
+            assert answer.status == 200
+        return time.perf_counter() - started
+
+    def stop(self) -> None:
+        """Let it end by itself."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(STOP_DEADLINE_S)
+
+    def token(self) -> str:
+        """An access token of the organisation's application."""
+        basic = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
+        scope = " ".join(f"internal_cds_profile_{verb}" for verb in ("create", "view", "update", "delete"))
+        form = urllib.parse.urlencode({"grant_type": "client_credentials", "scope": scope}).encode()
+        request = urllib.request.Request(
+            f"{self.url}/t/{ORG}/oauth2/token", form, {"Authorization": f"Basic {basic}"}
+        )
+        with urllib.request.urlopen(request) as answer:
+            return str(json.load(answer)["access_token"])
+
+
+async def _with_trait(configurations: Configurations, dataset_id: int, config: Config) -> Config:
+    from oneself.core.config import PutAttributes
+    from oneself.core.schema import Attribute
+
+    plan = Attribute(
+        attribute_id="00000000-0000-4000-8000-000000000001",
+        attribute_name="traits.plan",
+        value_type="string",
+        merge_strategy="overwrite",
+    )
+    return await configurations.change(dataset_id, lambda _: PutAttributes((plan,)))
+
+
+
