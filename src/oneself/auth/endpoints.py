@@ -23,31 +23,31 @@ PUBLIC_HEADERS = {"Cache-Control": "public, max-age=60"}
 
 
 @post("/t/{org:str}/oauth2/token", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
-async def token(request: AnyRequest, org: str) -> Response[bytes]:
+async def token(request: AnyRequest) -> Response[bytes]:
     """RFC 6749 §3.2."""
     identity = identity_of(request)
     try:
-        call = await _call(request, await tenant_of(request, org))
+        call = await _call(request, await tenant_of(request))
     except BadForm as problem:
         return _invalid_request(problem)
     return _render(await OAuth(identity).token(call))
 
 
 @post("/t/{org:str}/oauth2/introspect", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
-async def introspect(request: AnyRequest, org: str) -> Response[bytes]:
+async def introspect(request: AnyRequest) -> Response[bytes]:
     """RFC 7662."""
     try:
-        call = await _call(request, await tenant_of(request, org))
+        call = await _call(request, await tenant_of(request))
     except BadForm as problem:
         return _invalid_request(problem)
     return _render(await OAuth(identity_of(request)).introspect(call))
 
 
 @post("/t/{org:str}/oauth2/revoke", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
-async def revoke(request: AnyRequest, org: str) -> Response[bytes]:
+async def revoke(request: AnyRequest) -> Response[bytes]:
     """RFC 7009."""
     try:
-        call = await _call(request, await tenant_of(request, org))
+        call = await _call(request, await tenant_of(request))
     except BadForm as problem:
         return _invalid_request(problem)
     return _render(await OAuth(identity_of(request)).revoke(call))
@@ -59,17 +59,17 @@ async def revoke(request: AnyRequest, org: str) -> Response[bytes]:
     request_max_body_size=FORM_BYTES_MAX,
     include_in_schema=False,
 )
-async def userinfo(request: AnyRequest, org: str) -> Response[bytes]:
+async def userinfo(request: AnyRequest) -> Response[bytes]:
     """OpenID Connect Core §5.3."""
-    tenant = await tenant_of(request, org)
+    tenant = await tenant_of(request)
     authorization = request.headers.get("authorization")
     return _render(await OAuth(identity_of(request)).userinfo(tenant, authorization))
 
 
 @get("/t/{org:str}/oauth2/jwks", include_in_schema=False)
-async def jwks(request: AnyRequest, org: str) -> Response[bytes]:
+async def jwks(request: AnyRequest) -> Response[bytes]:
     """RFC 7517."""
-    tenant = await tenant_of(request, org)
+    tenant = await tenant_of(request)
     return _public(request, await OAuth(identity_of(request)).jwks(tenant))
 
 
@@ -82,9 +82,9 @@ async def jwks(request: AnyRequest, org: str) -> Response[bytes]:
     ],
     include_in_schema=False,
 )
-async def discovery(request: AnyRequest, org: str) -> Response[bytes]:
+async def discovery(request: AnyRequest) -> Response[bytes]:
     """OpenID Connect Discovery 1.0."""
-    tenant = await tenant_of(request, org)
+    tenant = await tenant_of(request)
     return _public(request, OAuth(identity_of(request)).discovery(tenant))
 
 
@@ -94,9 +94,9 @@ def identity_of(request: AnyRequest) -> Identity:
     return identity
 
 
-async def tenant_of(request: AnyRequest, org: str) -> Tenant:
+async def tenant_of(request: AnyRequest) -> Tenant:
     """The organisation in the path; an unknown one has no pages and no endpoints."""
-    tenant = await identity_of(request).organisations.find(org)
+    tenant = await identity_of(request).organisations.find(request.path_params["org"])
     if tenant is None:
         raise NotFoundException
     return tenant

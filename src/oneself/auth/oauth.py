@@ -18,6 +18,7 @@ from oneself.auth.guard import basic_credentials, bearer_token
 from oneself.auth.permissions import OIDC_SCOPES, OPENID, PERMISSIONS
 from oneself.auth.provider import (
     ACCESS_TOKEN,
+    GRANT_TYPES,
     Answer,
     FoundToken,
     Gathered,
@@ -221,7 +222,7 @@ def discovery_document(issuer: str) -> dict[str, Any]:
         "scopes_supported": [*OIDC_SCOPES, *PERMISSIONS],
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "grant_types_supported": list(GRANT_TYPES),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [ALGORITHM],
         "token_endpoint_auth_methods_supported": [*methods, "none"],

@@ -47,7 +47,7 @@ def page(
     return Response(
         text,
         status_code=status,
-        media_type="text/html; charset=utf-8",
+        media_type="text/html",
         headers={**_guards(redirect_uri), **(headers or {})},
     )
 
@@ -73,7 +73,7 @@ def message(
 def stylesheet() -> Response[bytes]:
     """The one stylesheet; its address changes when it does."""
     headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
-    return Response(_css, media_type="text/css; charset=utf-8", headers=headers)
+    return Response(_css, media_type="text/css", headers=headers)
 
 
 def facts(account: Account) -> list[tuple[str, str]]:

@@ -40,6 +40,7 @@ from oneself.service.tokens import TOKEN_LIFE_S, Claims, access_claims, sign_acc
 
 ACCESS_TOKEN, REFRESH_TOKEN = "access_token", "refresh_token"
 S256 = "S256"
+GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 BASIC, POST, NONE = "client_secret_basic", "client_secret_post", "none"
 
 
@@ -421,8 +422,8 @@ class EndSession(EndSessionEndpoint):  # type: ignore[misc]
 def judge_token_request(gathered: Gathered, request: Request) -> tuple[Answer, Redemption]:
     """Authlib's answer to a token request, and what becomes of the credential in it."""
     provider = Provider(gathered, in_its_own_name=request.payload.grant_type == "client_credentials")
-    if not request.payload.grant_type:
-        return provider.refuse(InvalidRequestError("The grant_type is missing.")), provider.redemption
+    if problem := _problem_of_grant_type(request.payload.grant_type):
+        return provider.refuse(problem), provider.redemption
     return provider.create_token_response(request), provider.redemption
 
 
@@ -497,6 +498,15 @@ def _unsupported_response_type(provider: Provider, request: Request) -> OAuth2Er
     if not request.payload.response_type:
         return InvalidRequestError("The response_type is missing.", redirect_uri=redirect_uri)
     return UnsupportedResponseTypeError("code", redirect_uri=redirect_uri)
+
+
+def _problem_of_grant_type(grant_type: str | None) -> OAuth2Error | None:
+    """Authlib's own answer has no words for the developer who reads it."""
+    if not grant_type:
+        return InvalidRequestError("The grant_type is missing.")
+    if grant_type in GRANT_TYPES:
+        return None
+    return OAuth2Error(f"The grant_type is one of {', '.join(GRANT_TYPES)}.", error="unsupported_grant_type")
 
 
 def _refresh_token(**_: object) -> str:

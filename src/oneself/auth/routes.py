@@ -67,18 +67,18 @@ class Door(msgspec.Struct, frozen=True):
 
 
 @get("/t/{org:str}/oauth2/authorize", include_in_schema=False)
-async def authorize(request: AnyRequest, org: str) -> AnyResponse:
+async def authorize(request: AnyRequest) -> AnyResponse:
     """RFC 6749 §3.1."""
-    door = await _door(request, org)
+    door = await _door(request)
     if isinstance(door, Response):
         return door
     return _outcome(door, await _authorizations(request).answer(door.visit))
 
 
 @post("/t/{org:str}/oauth2/authorize", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
-async def authorize_by_post(request: AnyRequest, org: str) -> AnyResponse:
+async def authorize_by_post(request: AnyRequest) -> AnyResponse:
     """The same by POST, which browsers send without our cookies: sent on as GET."""
-    tenant = await tenant_of(request, org)
+    tenant = await tenant_of(request)
     try:
         form = await form_of(request)
     except BadForm as problem:
@@ -87,15 +87,15 @@ async def authorize_by_post(request: AnyRequest, org: str) -> AnyResponse:
 
 
 @get("/t/{org:str}/accounts/login", include_in_schema=False)
-async def login_page(request: AnyRequest, org: str) -> AnyResponse:
-    door = await _door(request, org)
+async def login_page(request: AnyRequest) -> AnyResponse:
+    door = await _door(request)
     return door if isinstance(door, Response) else await _ask(door, "login")
 
 
 @post("/t/{org:str}/accounts/login", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
-async def login(request: AnyRequest, org: str) -> AnyResponse:
+async def login(request: AnyRequest) -> AnyResponse:
     """Sign in with e-mail address and password."""
-    door = await _door(request, org)
+    door = await _door(request)
     if isinstance(door, Response):
         return door
     form = await _own_form(door)
@@ -116,15 +116,15 @@ async def login(request: AnyRequest, org: str) -> AnyResponse:
 
 
 @get("/t/{org:str}/accounts/register", include_in_schema=False)
-async def register_page(request: AnyRequest, org: str) -> AnyResponse:
-    door = await _door(request, org)
+async def register_page(request: AnyRequest) -> AnyResponse:
+    door = await _door(request)
     return door if isinstance(door, Response) else await _ask(door, "register")
 
 
 @post("/t/{org:str}/accounts/register", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
-async def register(request: AnyRequest, org: str) -> AnyResponse:
+async def register(request: AnyRequest) -> AnyResponse:
     """Make an account and sign its owner in at once (DESIGN §10)."""
-    door = await _door(request, org)
+    door = await _door(request)
     if isinstance(door, Response):
         return door
     form = await _own_form(door)
@@ -149,9 +149,9 @@ async def register(request: AnyRequest, org: str) -> AnyResponse:
 
 
 @get("/t/{org:str}/accounts", include_in_schema=False)
-async def account_page(request: AnyRequest, org: str) -> AnyResponse:
+async def account_page(request: AnyRequest) -> AnyResponse:
     """Who is signed in here."""
-    door = await _door(request, org)
+    door = await _door(request)
     if isinstance(door, Response):
         return door
     if door.visit.session is None:
@@ -168,9 +168,9 @@ async def account_page(request: AnyRequest, org: str) -> AnyResponse:
     request_max_body_size=FORM_BYTES_MAX,
     include_in_schema=False,
 )
-async def logout(request: AnyRequest, org: str) -> AnyResponse:
+async def logout(request: AnyRequest) -> AnyResponse:
     """OpenID Connect RP-initiated logout, by GET or POST; the button of our own pages too."""
-    door = await _door(request, org)
+    door = await _door(request)
     if isinstance(door, Response):
         return door
     form = await _own_form(door) if request.method == "POST" else None
@@ -184,13 +184,13 @@ async def logout(request: AnyRequest, org: str) -> AnyResponse:
 
 
 @get(f"/t/{{org:str}}/accounts/{STYLESHEET}", include_in_schema=False)
-async def style(org: str) -> AnyResponse:
+async def style() -> AnyResponse:
     return stylesheet()
 
 
-async def _door(request: AnyRequest, org: str) -> Door | AnyResponse:
+async def _door(request: AnyRequest) -> Door | AnyResponse:
     """The browser at a page, or the page that says why its URL cannot be read."""
-    tenant = await tenant_of(request, org)
+    tenant = await tenant_of(request)
     try:
         parameters = query_of(request)
     except BadForm as problem:

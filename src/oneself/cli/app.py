@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.directory import SECRET_NOTE, AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
+from oneself.cli.directory import SHOWN_ONCE, AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
 
 if TYPE_CHECKING:
     from oneself.serve import Services
@@ -62,8 +62,8 @@ def create(
 ) -> None:
     """Make an application and show its client id and, this once, its secret.
 
-    Permissions are OAuth scopes such as internal_cds_profile_view; `oneself app permissions` lists them. A
-    token carries those that it asks for and holds.
+    Permissions are OAuth scopes such as internal_cds_profile_view; `oneself app permissions` lists them.
+    A token carries those that it asks for and holds.
     """
 
     async def act(services: Services) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def create(
         return {**_facts(tenant, made), "client_secret": secret}
 
     facts = run(act)
-    show(facts, as_json=as_json, note=SECRET_NOTE if facts["client_secret"] else "")
+    show(facts, as_json=as_json, note=SHOWN_ONCE if facts["client_secret"] else "")
 
 
 @app.command("list")
@@ -141,7 +141,7 @@ def rotate_secret(client_id: ClientId, org: Org = None, as_json: AsJson = False)
         secret = await services.identity.applications.rotate_secret(tenant, client_id)
         return {"client_id": client_id, "client_secret": secret}
 
-    show(run(act), as_json=as_json, note=SECRET_NOTE)
+    show(run(act), as_json=as_json, note=SHOWN_ONCE)
 
 
 @app.command()

@@ -31,7 +31,7 @@ Org = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
-SECRET_NOTE = "The secret is shown this once; it is stored as a hash only."
+SHOWN_ONCE = "The secret is shown this once; it is stored as a hash only."
 
 
 async def tenant_of(services: Services, handle: str | None) -> Tenant:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.directory import SECRET_NOTE, AsJson, instant, show, show_list
+from oneself.cli.directory import SHOWN_ONCE, AsJson, instant, show, show_list
 
 if TYPE_CHECKING:
     from oneself.serve import Services
@@ -58,7 +58,7 @@ def create(
             "console_user": "admin" if admin_password else None,
         }
 
-    show(run(act), as_json=as_json, note=SECRET_NOTE)
+    show(run(act), as_json=as_json, note=SHOWN_ONCE)
 
 
 @app.command("list")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="Users: the people who sign in, in the directory that comes with Oneself.",
-    epilog="People register themselves at /t/HANDLE/accounts/register; these commands are for administrators.",
+    epilog="People register themselves at /t/HANDLE/accounts/register; these are for administrators.",
     no_args_is_help=True,
 )
 
