@@ -36,6 +36,8 @@ COMMANDS = (
     Command("app", "oneself.cli.app"),
     Command("user", "oneself.cli.user"),
     Command("doctor", "oneself.cli.doctor"),
+    Command("verify", "oneself.cli.verify"),
+    Command("rebuild", "oneself.cli.rebuild"),
 )
 
 

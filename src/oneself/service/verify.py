@@ -79,15 +79,16 @@ async def _verify(connection: "Connection", progress: Progress) -> Report:
     total = sum(size["entries"] for size in sizes)
     done = 0
     for size in sizes:
-        done = await _fold_dataset(connection, size["dataset_id"], lambda n: progress(n, total), done)
+        done = await fold_dataset(connection, size["dataset_id"], lambda n: progress(n, total), done)
     await connection.execute(_sql.begin_comparison)
     profiles = await connection.fetchval("SELECT count(*) FROM profile")
     return Report(done, profiles, await _first_difference(connection))
 
 
-async def _fold_dataset(
+async def fold_dataset(
     connection: "Connection", dataset_id: int, progress: Callable[[int], None], done: int
 ) -> int:
+    """Fold a dataset's log into the scratch tables; returns `done` plus the number of its entries."""
     config = Config()
     place: tuple[int, UUID] = (-1, _START)
     while entries := await read_log(connection, dataset_id, place):
@@ -139,7 +140,9 @@ async def _fold_run(
     touched = [touches(entry, config) for entry in entries]
     identifiers = frozenset[Identifier]().union(*(found for found, _ in touched))
     profile_ids = frozenset[UUID]().union(*(found for _, found in touched))
-    state, _ = await working_set.gather(connection, dataset_id, Wanted(identifiers, profile_ids))
+    state, _ = await working_set.gather(
+        connection, dataset_id, Wanted(identifiers, profile_ids, namespaces=config.rule_namespaces)
+    )
     for entry in entries:
         config = replay(state, entry, config)
     await working_set.save(connection, dataset_id, state)
@@ -176,4 +179,4 @@ async def _difference(connection: "Connection", table: str) -> Difference | None
     return Difference(table, key, tuple(name for name in one if one[name] != other[name]), "both")
 
 
-__all__ = ["Difference", "Diverged", "Report", "read_entry", "read_log", "verify"]
+__all__ = ["Difference", "Diverged", "Report", "fold_dataset", "read_entry", "read_log", "verify"]

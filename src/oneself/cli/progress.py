@@ -1,0 +1,19 @@
+"""A progress bar on standard error, where it disturbs no output that is read by a program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from oneself.cli.context import err
+
+
+@contextmanager
+def folding(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar while a log is folded; yields what takes `(done, total)`. Nothing is drawn without a terminal."""
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,43 @@
+"""`oneself rebuild`: put what the log folds to in the place of the live state (DESIGN §2)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from oneself.cli.context import err, out, run
+from oneself.cli.progress import folding
+
+app = typer.Typer()
+
+QUESTION = "Replace the live state of every dataset by what its log folds to? Writes wait meanwhile."
+
+
+@app.command()
+def rebuild(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Fold the log again and replace the live state by the outcome.
+
+    Works beside a running service: reads are answered from the old state until the new one is committed,
+    writes to a dataset wait while it is rebuilt. Only rows that differ are touched.
+    """
+    from oneself.core.replay import Diverged
+    from oneself.service.rebuild import rebuild as fold_and_replace
+
+    if not yes:
+        typer.confirm(QUESTION, abort=True)
+    try:
+        with folding("Folding the log") as progress:
+            rebuilt = run(lambda services: fold_and_replace(services.database, progress))
+    except Diverged as problem:
+        err.print(str(problem))
+        raise typer.Exit(1) from None
+    out.print(f"{rebuilt.entries:,} entries of the log folded to {rebuilt.profiles:,} profiles.")
+    out.print(_corrections(rebuilt.corrected))
+
+
+def _corrections(corrected: dict[str, int]) -> str:
+    told = [f"{count:,} in {table}" for table, count in corrected.items() if count]
+    return f"Rows corrected: {', '.join(told)}." if told else "The live state was the same already."

@@ -1,0 +1,107 @@
+"""verify finds any difference between the log and the state; rebuild removes it, beside writers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from oneself.core.attribute import Attribute
+from oneself.core.config import PutAttributes
+from oneself.serve import Services
+from oneself.service.organisations import Tenant
+from oneself.service.profiles import Actor, new_tracker
+from oneself.service.rebuild import rebuild
+from oneself.service.verify import verify
+from oneself.store.pool import Database
+
+pytestmark = pytest.mark.postgres
+
+ACTOR = Actor("test", "shop")
+
+DAMAGE = {
+    "a lost profile": "DELETE FROM profile WHERE survivor_id IS NOT NULL",
+    "a changed value": 'UPDATE profile SET record_values = \'{"traits": {"plan": "forged"}}\' '
+    "WHERE survivor_id IS NULL",
+    "a lost claim": "DELETE FROM claim WHERE namespace = 'user_id'",
+    "a forged claim": "INSERT INTO claim SELECT dataset_id, 'user_id', 'mallory', seq, profile_id, trust "
+    "FROM claim LIMIT 1",
+    "a forgotten merge": "DELETE FROM merge",
+    "a lost configuration": "DELETE FROM config",
+}
+
+
+@pytest.fixture
+async def tenant(services: Services) -> Tenant:
+    """An organisation with a trait, one person on two browsers and a stranger."""
+    founded = await services.identity.founding.create("acme")
+    tenant = founded.tenant
+    plan = Attribute(
+        attribute_id="plan", attribute_name="traits.plan", value_type="string", merge_strategy="overwrite"
+    )
+    await services.configurations.change(tenant.dataset_id, lambda _: PutAttributes((plan,)))
+    for user, value in (("7", "trial"), ("7", "gold"), ("8", "none")):
+        tracker = new_tracker()
+        await services.profiles.create(tenant, ACTOR, {"traits": {"plan": value}}, tracker=tracker)
+        await services.profiles.sign_in(tenant, ACTOR, user, tracker=tracker)
+    return tenant
+
+
+def silent(done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+async def test_an_untouched_state_is_what_the_log_folds_to(tenant: Tenant, database: Database) -> None:
+    report = await verify(database, silent)
+    assert report.difference is None
+    assert report.profiles == 3
+    rebuilt = await rebuild(database, silent)
+    assert (rebuilt.entries, rebuilt.profiles) == (report.entries, report.profiles)
+    assert not any(rebuilt.corrected.values())
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+async def test_any_damage_is_found_and_repaired(tenant: Tenant, database: Database, damage: str) -> None:
+    before = await _state(database)
+    await database.execute(damage)
+    assert (await verify(database, silent)).difference is not None
+    rebuilt = await rebuild(database, silent)
+    assert sum(rebuilt.corrected.values()) >= 1
+    assert (await verify(database, silent)).difference is None
+    assert await _state(database) == before
+
+
+async def test_a_difference_names_its_place_and_no_value(tenant: Tenant, database: Database) -> None:
+    await database.execute(DAMAGE["a changed value"])
+    told = str((await verify(database, silent)).difference)
+    assert told.startswith("profile (dataset_id=")
+    assert "record_values" in told
+    assert "forged" not in told
+    assert "trial" not in told
+
+
+async def test_an_empty_database_is_in_order(database: Database) -> None:
+    assert (await verify(database, silent)).difference is None
+    assert (await rebuild(database, silent)).profiles == 0
+
+
+async def test_a_rebuild_beside_writers_loses_nothing(
+    services: Services, tenant: Tenant, database: Database
+) -> None:
+    async def write(number: int) -> Any:
+        values = {"traits": {"plan": str(number)}}
+        return await services.profiles.create(tenant, ACTOR, values, tracker=new_tracker(), user_id="7")
+
+    _, *made = await asyncio.gather(rebuild(database, silent), *(write(n) for n in range(40)))
+    report = await verify(database, silent)
+    assert report.difference is None
+    assert report.profiles == 3 + len(made)
+
+
+async def _state(database: Database) -> dict[str, list[str]]:
+    tables = ("profile", "claim", "merge", "refusal", "config")
+    return {
+        name: sorted(row["row"] for row in await database.fetch(f"SELECT t::text AS row FROM {name} AS t"))
+        for name in tables
+    }
