@@ -6,11 +6,13 @@ new_database    makes further databases
 services        the use-cases on `database`, as `serve` puts them together
 service         a running `oneself serve` with the organisation `acme`, shared by the tests of a worker
 start_service   starts further ones, with other settings, several workers, or the embedded database
+data_dir        a data folder for an embedded database of a test's own
 """
 
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -89,17 +91,31 @@ async def service_database_url(made_databases: Databases) -> str:
 
 
 @pytest.fixture(scope="session")
-def service(service_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    running = RunningService(tmp_path_factory.mktemp("service") / "data", service_database_url).start()
+def run_folder() -> Path:
+    """For data folders. pytest's own folders are closed to the system user of an embedded server."""
+    folder = databases.run_folder(os.environ[RUN_ID]) / os.environ.get("PYTEST_XDIST_WORKER", "main")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def data_dir(run_folder: Path) -> Path:
+    """A data folder that does not exist yet."""
+    return Path(tempfile.mkdtemp(dir=run_folder)) / "data"
+
+
+@pytest.fixture(scope="session")
+def service(service_database_url: str, run_folder: Path) -> Iterator[RunningService]:
+    running = RunningService(run_folder / "service", service_database_url).start()
     yield running
     running.stop()
 
 
 @pytest.fixture
-def start_service(tmp_path: Path) -> Iterator[StartService]:
+def start_service(data_dir: Path) -> Iterator[StartService]:
     """`start_service(database_url=None, environment={}, workers=1, bootstrap=True, name="data")`.
 
-    `name` is the data folder under the test's own; the embedded database runs there unless one is given.
+    `name` is the data folder, a sibling of `data_dir`; the embedded database runs there unless one is given.
     """
     started: list[RunningService] = []
 
@@ -111,7 +127,7 @@ def start_service(tmp_path: Path) -> Iterator[StartService]:
         bootstrap: bool = True,
         name: str = "data",
     ) -> RunningService:
-        running = RunningService(tmp_path / name, database_url, environment, workers, bootstrap)
+        running = RunningService(data_dir.with_name(name), database_url, environment, workers, bootstrap)
         started.append(running)
         return running.start()
 

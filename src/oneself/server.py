@@ -120,6 +120,7 @@ class Workers:
 
     def __init__(self, settings: Settings, database_url: str, listener: socket.socket) -> None:
         self._arguments = (settings, database_url, listener)
+        self._listener = listener
         self._count = settings.workers
         self._patience_s = settings.shutdown_timeout_s + 5
         self._context = multiprocessing.get_context("spawn")
@@ -174,6 +175,8 @@ class Workers:
         self._members.append(self._start())
 
     def _end(self) -> None:
+        # While anybody holds it open, the system goes on accepting connections that nobody will answer.
+        self._listener.close()
         for member in self._members:
             member.process.terminate()
         deadline = time.monotonic() + self._patience_s

@@ -1,4 +1,4 @@
-"""The house of DESIGN §12 and the numbers of its style. The arrows between rooms are `[tool.importlinter]`."""
+"""The house of DESIGN §12 and the numbers of its style. Arrows between rooms: `[tool.importlinter]`."""
 
 from __future__ import annotations
 

@@ -1,0 +1,283 @@
+"""`oneself serve` as an operator meets it: first start, stop, kill, a second one, several workers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import asyncpg
+import httpx
+import psutil
+import pytest
+
+from conftest import NewDatabase, StartService
+from support.service import RunningService, run_command
+
+DEADLINE_S = 30.0
+
+
+def test_with_no_settings_it_makes_its_database_and_answers(start_service: StartService) -> None:
+    service = start_service(bootstrap=False)
+    assert _ready(service)
+    assert "organisation  none yet" in service.log()
+    assert service.stop() == 0
+    assert _processes_in(service.data_dir) == []
+
+
+def test_only_the_owner_can_read_what_is_secret(start_service: StartService) -> None:
+    service = start_service(environment={"ONESELF_SECRET_KEY": ""})
+    for name in ("secret.key", "postgres.password"):
+        assert stat.S_IMODE((service.data_dir / name).stat().st_mode) == 0o600
+    assert stat.S_IMODE((service.data_dir / "postgres").stat().st_mode) == 0o700
+    url = _embedded_url(service)
+    assert _refused(url.replace(url.split(":")[2].split("@")[0], "guessed"))
+    assert _refused("postgresql://oneself@" + url.split("@")[1])
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_signal_stops_it_after_the_requests_in_flight(
+    start_service: StartService, signum: signal.Signals, workers: int
+) -> None:
+    service = start_service(workers=workers)
+    with ThreadPoolExecutor() as pool:
+        answer, release = _request_that_waits(service, pool)
+        assert service.process is not None
+        service.process.send_signal(signum)
+        _until(lambda: not _accepts(service))
+        assert not answer.done()
+        release()
+        assert answer.result(DEADLINE_S).status_code == 200
+    assert service.wait() == 0
+    assert _processes_in(service.data_dir) == []
+
+
+def test_what_was_bootstrapped_survives_a_restart_and_is_not_done_twice(start_service: StartService) -> None:
+    service = start_service()
+    before = _counts(service)
+    assert service.stop() == 0
+    service.start()
+    assert _counts(service) == before
+    assert before["organisation"] == before["application"] == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_after_kill_9_the_next_start_recovers_by_itself(start_service: StartService, workers: int) -> None:
+    service = start_service(workers=workers)
+    before = _counts(service)
+    orphans = _workers(service)
+    service.kill()
+    service.start()
+    assert _ready(service)
+    assert _counts(service) == before
+    _until(lambda: not any(_lives(orphan) for orphan in orphans))
+    assert service.stop() == 0
+    assert _processes_in(service.data_dir) == []
+
+
+def test_after_kill_9_of_everything_the_next_start_recovers_by_itself(start_service: StartService) -> None:
+    service = start_service()
+    before = _counts(service)
+    service.kill()
+    for process in _processes_in(service.data_dir):
+        process.kill()
+    service.start()
+    assert _counts(service) == before
+
+
+def test_a_stale_process_id_of_somebody_else_does_not_hinder_the_start(start_service: StartService) -> None:
+    service = start_service()
+    service.kill()
+    pid_file = service.data_dir / "postgres" / "postmaster.pid"
+    lines = pid_file.read_text().splitlines()
+    for process in _processes_in(service.data_dir):
+        process.kill()
+    _until(lambda: not _processes_in(service.data_dir))
+    pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
+    service.start()
+    assert _ready(service)
+
+
+def test_an_embedded_server_that_dies_is_started_again(start_service: StartService) -> None:
+    service = start_service()
+    postmaster = int((service.data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
+    os.kill(postmaster, signal.SIGKILL)
+    _until(lambda: "starting it again" in service.log())
+    _until(lambda: _ready(service))
+    assert _counts(service)["organisation"] == 1
+
+
+def test_a_dead_worker_is_replaced(start_service: StartService) -> None:
+    service = start_service(workers=2)
+    _workers(service)[0].kill()
+    _until(lambda: "is replaced" in service.log())
+    assert _ready(service)
+    assert service.stop() == 0
+
+
+def test_a_second_service_on_the_folder_says_so_and_exits(start_service: StartService) -> None:
+    service = start_service()
+    second = run_command("serve", "--port", "0", "--data-dir", str(service.data_dir))
+    assert second.returncode == 75
+    assert f"already works on {service.data_dir}" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert _ready(service)
+
+
+def test_a_taken_port_is_named(data_dir: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = run_command("serve", "--port", str(port), "--data-dir", str(data_dir))
+    assert result.returncode == 78
+    assert f"port {port}: it is in use" in result.stderr
+
+
+def test_a_given_database_is_migrated_and_used(
+    start_service: StartService, service_database_url: str
+) -> None:
+    service = start_service(database_url=service_database_url)
+    assert _ready(service)
+    assert not (service.data_dir / "postgres").exists()
+
+
+async def test_two_services_may_share_a_given_database(
+    start_service: StartService, new_database: NewDatabase
+) -> None:
+    url = await new_database()
+    services = [start_service(database_url=url, name=name) for name in ("one", "two")]
+    assert all(_ready(service) for service in services)
+    assert (await asyncio.to_thread(_counts, services[0]))["application"] == 1
+
+
+def test_commands_work_beside_a_running_service_and_without_one(start_service: StartService) -> None:
+    service = start_service()
+    assert service.command("doctor").returncode == 0
+    assert _ready(service)
+    service.stop()
+    assert service.command("doctor").returncode == 0
+    assert _processes_in(service.data_dir) == []
+
+
+def test_a_long_path_to_the_data_folder_is_no_obstacle(start_service: StartService) -> None:
+    service = start_service(name="a-folder-with-quite-a-long-name-" * 5)
+    assert _ready(service)
+
+
+def test_a_database_that_does_not_let_us_in_is_an_error_of_one_sentence(
+    data_dir: Path, server_url: str
+) -> None:
+    wrong = server_url.replace("/postgres?", "/no_such_database?")
+    result = run_command("serve", "--port", "0", "--data-dir", str(data_dir), "--database-url", wrong)
+    assert result.returncode == 76
+    assert "no_such_database" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def _ready(service: RunningService) -> bool:
+    return httpx.get(f"{service.base_url}/cds/api/v1/ready", timeout=DEADLINE_S).status_code == 200
+
+
+def _accepts(service: RunningService) -> bool:
+    url = httpx.URL(service.base_url)
+    try:
+        socket.create_connection((url.host, url.port or 80), timeout=DEADLINE_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def _embedded_url(service: RunningService) -> str:
+    from oneself.store.embedded import Embedded
+
+    return Embedded(service.data_dir.resolve()).url
+
+
+def _request_that_waits(
+    service: RunningService, pool: ThreadPoolExecutor
+) -> tuple[object, Callable[[], None]]:
+    """A request for a token that hangs on a locked table until `release` is called."""
+    loop = asyncio.new_event_loop()
+    connection = loop.run_until_complete(asyncpg.connect(_embedded_url(service)))
+    loop.run_until_complete(connection.execute("begin; lock table oneself.application"))
+    answer = pool.submit(_ask_for_a_token, service)
+    waiting = "select count(*) from pg_locks where not granted"
+    _until(lambda: loop.run_until_complete(connection.fetchval(waiting)) > 0)
+
+    def release() -> None:
+        loop.run_until_complete(connection.execute("rollback"))
+        loop.run_until_complete(connection.close())
+        loop.close()
+
+    return answer, release
+
+
+def _ask_for_a_token(service: RunningService) -> httpx.Response:
+    url = f"{service.base_url}/t/{service.org}/oauth2/token"
+    form = {"grant_type": "client_credentials"}
+    return httpx.post(url, data=form, auth=(service.client_id, service.client_secret), timeout=DEADLINE_S)
+
+
+def _refused(url: str) -> bool:
+    async def attempt() -> bool:
+        try:
+            connection = await asyncpg.connect(url)
+        except asyncpg.InvalidPasswordError:
+            return True
+        await connection.close()
+        return False
+
+    return asyncio.run(attempt())
+
+
+def _counts(service: RunningService) -> dict[str, int]:
+    async def count() -> dict[str, int]:
+        connection = await asyncpg.connect(service.database_url or _embedded_url(service))
+        try:
+            tables = ("organisation", "application", "administrator", "dataset")
+            return {
+                name: await connection.fetchval(f"select count(*) from oneself.{name}") for name in tables
+            }
+        finally:
+            await connection.close()
+
+    return asyncio.run(count())
+
+
+def _workers(service: RunningService) -> list[psutil.Process]:
+    assert service.process is not None
+    children = psutil.Process(service.process.pid).children()
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
+def _processes_in(folder: Path) -> list[psutil.Process]:
+    """Living processes whose command line names the folder."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if str(folder.resolve()) in line and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found
+
+
+def _lives(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition; network errors on the way count as not yet."""
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        try:
+            if condition():
+                return
+        except httpx.HTTPError:
+            pass
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        time.sleep(0.02)
