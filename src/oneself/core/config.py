@@ -4,6 +4,8 @@ A change is an observation too: `configure` folds it in. Each observation in the
 it was judged by.
 """
 
+from functools import cached_property
+
 import msgspec
 
 from oneself.core.identifier import (
@@ -14,6 +16,7 @@ from oneself.core.identifier import (
     USER_ID_NAMESPACE,
     Namespace,
 )
+from oneself.core.rules import VALUES_PER_NAMESPACE_MAX, Matcher, Rule, matcher
 from oneself.core.schema import Attribute, Schema
 
 
@@ -33,12 +36,20 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     profiles_per_merge_max: int = 100
+    values_per_namespace_max: int = VALUES_PER_NAMESPACE_MAX
+
+
+class Blocked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The organisation's own values that identify nobody: exact (compared case-folded), and patterns."""
+
+    values: frozenset[str] = frozenset()
+    patterns: tuple[str, ...] = ()
 
 
 _BUILT_IN = {USER_ID: USER_ID_NAMESPACE, TRACKER: DEVICE_NAMESPACE, ANONYMOUS_ID: DEVICE_NAMESPACE}
 
 
-class Config(msgspec.Struct, frozen=True):
+class Config(msgspec.Struct, frozen=True, dict=True):
     """Everything an observation is judged by. `version` counts the changes since the dataset was made."""
 
     version: int = 0
@@ -47,10 +58,40 @@ class Config(msgspec.Struct, frozen=True):
     settings: OrganisationSettings = OrganisationSettings()
     namespaces: dict[str, Namespace] = {}
     limits: Limits = Limits()
+    rules: dict[str, Rule] = {}
+    blocked: Blocked = Blocked()
 
     def namespace(self, name: str) -> Namespace | None:
         """How a namespace is read; None if the dataset does not know it."""
-        return _BUILT_IN.get(name) or self.namespaces.get(name)
+        return self._namespaces.get(name)
+
+    @cached_property
+    def matchers(self) -> tuple[Matcher, ...]:
+        """The active rules, ready to be applied, the one that goes first in front."""
+        active = sorted(
+            (r for r in self.rules.values() if r.is_active), key=lambda r: (r.priority, r.rule_id)
+        )
+        found = (matcher(rule, self.schema, self.limits.values_per_namespace_max) for rule in active)
+        return tuple(each for each in found if each is not None)
+
+    @cached_property
+    def rule_namespaces(self) -> frozenset[str]:
+        """The names of the namespaces that active rules make."""
+        return frozenset(each.name for each in self.matchers)
+
+    @cached_property
+    def _namespaces(self) -> dict[str, Namespace]:
+        found = {each.name: each.namespace for each in self.matchers} | self.namespaces
+        if self.blocked != Blocked():
+            found = {name: self._with_blocked(namespace) for name, namespace in found.items()}
+        return found | _BUILT_IN
+
+    def _with_blocked(self, namespace: Namespace) -> Namespace:
+        return msgspec.structs.replace(
+            namespace,
+            blocked_values=namespace.blocked_values | self.blocked.values,
+            blocked_patterns=(*namespace.blocked_patterns, *self.blocked.patterns),
+        )
 
 
 class PutAttributes(msgspec.Struct, frozen=True, tag="put_attributes"):
@@ -86,7 +127,27 @@ class PutLimits(msgspec.Struct, frozen=True, tag="put_limits"):
     limits: Limits
 
 
-ConfigChange = PutAttributes | DropAttributes | PutSettings | PutNamespace | PutLimits
+class PutRule(msgspec.Struct, frozen=True, tag="put_rule"):
+    """Add a unification rule, or change the one with the same id."""
+
+    rule: Rule
+
+
+class DropRule(msgspec.Struct, frozen=True, tag="drop_rule"):
+    """Remove a rule; what it joined stays joined (wire/cds §9)."""
+
+    rule_id: str
+
+
+class PutBlocked(msgspec.Struct, frozen=True, tag="put_blocked"):
+    """Replace the organisation's own values that identify nobody."""
+
+    blocked: Blocked
+
+
+ConfigChange = (
+    PutAttributes | DropAttributes | PutSettings | PutNamespace | PutLimits | PutRule | DropRule | PutBlocked
+)
 
 
 def configure(config: Config, change: ConfigChange, seq: int) -> Config:
@@ -96,13 +157,30 @@ def configure(config: Config, change: ConfigChange, seq: int) -> Config:
         case PutAttributes(attributes):
             return msgspec.structs.replace(changed, schema=config.schema.with_(attributes))
         case DropAttributes(attribute_ids):
-            return msgspec.structs.replace(changed, schema=config.schema.without(attribute_ids))
+            return _without_attributes(config, changed, attribute_ids)
         case PutSettings():
             return msgspec.structs.replace(changed, settings=_settings(config.settings, change))
         case PutNamespace(name, namespace):
             return msgspec.structs.replace(changed, namespaces={**config.namespaces, name: namespace})
         case PutLimits(limits):
             return msgspec.structs.replace(changed, limits=limits)
+        case PutRule(rule):
+            return msgspec.structs.replace(changed, rules={**config.rules, rule.rule_id: rule})
+        case DropRule(rule_id):
+            rules = {each: rule for each, rule in config.rules.items() if each != rule_id}
+            return msgspec.structs.replace(changed, rules=rules)
+        case PutBlocked(blocked):
+            return msgspec.structs.replace(changed, blocked=blocked)
+
+
+def _without_attributes(config: Config, changed: Config, attribute_ids: tuple[str, ...]) -> Config:
+    """Deleting an attribute deletes the rules on it (wire/cds §7)."""
+    schema = config.schema.without(attribute_ids)
+    gone = {attribute.attribute_name for attribute in config.schema.attributes} - {
+        attribute.attribute_name for attribute in schema.attributes
+    }
+    rules = {each: rule for each, rule in config.rules.items() if rule.property_name not in gone}
+    return msgspec.structs.replace(changed, schema=schema, rules=rules)
 
 
 def _settings(settings: OrganisationSettings, change: PutSettings) -> OrganisationSettings:
@@ -119,6 +197,8 @@ class ConfigDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     settings: OrganisationSettings = OrganisationSettings()
     namespaces: dict[str, Namespace] = {}
     limits: Limits = Limits()
+    rules: dict[str, Rule] = {}
+    blocked: Blocked = Blocked()
 
 
 def to_document(config: Config) -> ConfigDocument:
@@ -130,6 +210,8 @@ def to_document(config: Config) -> ConfigDocument:
         settings=config.settings,
         namespaces=config.namespaces,
         limits=config.limits,
+        rules=config.rules,
+        blocked=config.blocked,
     )
 
 
@@ -142,4 +224,6 @@ def from_document(document: ConfigDocument) -> Config:
         settings=document.settings,
         namespaces=document.namespaces,
         limits=document.limits,
+        rules=document.rules,
+        blocked=document.blocked,
     )

@@ -4,15 +4,18 @@
 each observation of a batch, `verify` for each row of the log; both get the same state.
 """
 
+from uuid import UUID
+
 import msgspec
 
 from oneself.core.config import Config
 from oneself.core.identifier import USER_ID, Identifier
 from oneself.core.merge import merge_values
-from oneself.core.observation import Observation
+from oneself.core.observation import ACTIVITY, Observation
 from oneself.core.plan import Plan, Rejection
 from oneself.core.profile import Claim, Profile, primary_id
-from oneself.core.resolve import resolve
+from oneself.core.resolve import identities_of, resolve
+from oneself.core.rules import touches
 from oneself.core.schema import Schema
 from oneself.core.state import Merged, Refused, State
 from oneself.core.values import (
@@ -26,11 +29,11 @@ from oneself.core.values import (
     write,
 )
 
-__all__ = ["State", "apply", "fold"]
+__all__ = ["State", "apply", "fold", "repeat"]
 
 
 def fold(state: State, observation: Observation, config: Config, seq: int) -> Plan | Rejection:
-    """Decide what the observation does and do it.
+    """Decide what the observation does and do it; the plan as it was carried out.
 
     `seq`: the instant it is recorded, in µs, later than the seq of everything that it touches.
     A rejection changes nothing.
@@ -39,44 +42,98 @@ def fold(state: State, observation: Observation, config: Config, seq: int) -> Pl
     if isinstance(plan, Rejection):
         return plan
     try:
-        apply(state, observation, plan, config, seq)
+        return apply(state, observation, plan, config, seq)
     except InvalidValue as problem:
         return Rejection("invalid_value", str(problem))
-    return plan
 
 
 def apply(
     state: State, observation: Observation, plan: Plan, config: Config, seq: int, *, accepted: bool = False
-) -> None:
-    """Carry a plan out. Raises InvalidValue, with nothing changed, if the observation's values do not fit.
+) -> Plan:
+    """Carry a fresh plan out; the plan with what the values turned out to hold.
 
-    `accepted`: they were accepted once, so mutability is not asked again (`replay`).
+    `accepted`: the values were accepted once, so mutability is not asked again (`replay`).
+    Raises InvalidValue, with nothing changed, if they do not fit.
     """
-    schema = config.schema
-    survivor, created = _people(state, observation, plan, seq)
-    if created is not None:
-        created = _written(created, observation, schema, seq, accepted=accepted)
-    parts = [
-        created if m.absorbed_id == plan.profile_id else state.profiles[m.absorbed_id] for m in plan.merges
-    ]
-    absorbed = [part for part in parts if part is not None]
-    unified = created if created is not None and survivor is None else survivor
-    assert unified is not None
-    for part in absorbed:
-        unified = _joined(unified, part, schema, seq)
+    return _carry_out(state, observation, plan, config, seq, accepted=accepted, settled=False)
+
+
+def repeat(state: State, observation: Observation, plan: Plan, config: Config, seq: int) -> None:
+    """Carry a plan out again exactly as the log has it."""
+    _carry_out(state, observation, plan, config, seq, accepted=True, settled=True)
+
+
+def _carry_out(
+    state: State,
+    observation: Observation,
+    plan: Plan,
+    config: Config,
+    seq: int,
+    *,
+    accepted: bool,
+    settled: bool,
+) -> Plan:
+    created = None
+    if plan.creates:
+        blank = _created(observation, plan, seq)
+        created = _written(blank, observation, config, seq, accepted=accepted)
+        plan = plan if settled else _settled(plan, created, {}, config)
+        created = msgspec.structs.replace(created, identities=_with_claims({}, plan.claims))
+    parts = [_part(state, created, merge.absorbed_id) for merge in plan.merges]
+    unified = created if created and plan.survivor_id == plan.profile_id else state.profiles[plan.survivor_id]
+    before = state.survivor(observation.profile_id) if observation.profile_id else unified
+    for part in parts:
+        unified = _joined(unified, part, config, seq)
     if created is None:
-        unified = _written(unified, observation, schema, seq, accepted=accepted)
-    _commit(state, observation, plan, unified, absorbed, seq)
+        unified = _written(unified, observation, config, seq, accepted=accepted)
+        plan = (
+            plan if settled else _settled(plan, unified, _stale(observation, before, unified, config), config)
+        )
+    _commit(state, observation, plan, unified, parts, seq)
+    return plan
 
 
-def _people(
-    state: State, observation: Observation, plan: Plan, seq: int
-) -> tuple[Profile | None, Profile | None]:
-    """The profile that survives, None if it is the one being made; and the one being made."""
-    created = _created(observation, plan, seq) if plan.creates else None
-    if plan.creates and plan.survivor_id == plan.profile_id:
-        return None, created
-    return state.profiles[plan.survivor_id], created
+def _part(state: State, created: Profile | None, profile_id: UUID) -> Profile:
+    """A profile that is absorbed: one that was there, or the one that the observation makes."""
+    return created if created and created.profile_id == profile_id else state.profiles[profile_id]
+
+
+def _settled(plan: Plan, profile: Profile, stale: dict[str, tuple[str, ...]], config: Config) -> Plan:
+    """The plan, claiming by rules only what the values hold once written, and letting go of the rest."""
+    if not config.matchers:
+        return plan
+    now = identities_of(profile.record.values, config)
+    claims = tuple(i for i in plan.claims if i.namespace not in now or i.value in now[i.namespace])
+    gone = (Identifier(name, value) for name, values in stale.items() for value in values)
+    return msgspec.structs.replace(
+        plan,
+        claims=claims,
+        promotes=plan.promotes and bool(claims or plan.user_id),
+        releases=(*plan.releases, *gone),
+    )
+
+
+def _stale(
+    observation: Observation, before: Profile | None, after: Profile, config: Config
+) -> dict[str, tuple[str, ...]]:
+    """What the person held in the namespaces of rules and holds no more, because this observation wrote there
+    or indexed them. A merge lets go of nothing: what a profile brought stays its own."""
+    if observation.kind == "match":
+        names, profile = config.rule_namespaces, before or after
+    else:
+        names, profile = _written_namespaces(observation, config), after
+    if not names:
+        return {}
+    now = identities_of(profile.record.values, config)
+    return {
+        name: tuple(v for v in profile.identities.get(name, ()) if v not in now[name])
+        for name in sorted(names)
+    }
+
+
+def _written_namespaces(observation: Observation, config: Config) -> frozenset[str]:
+    """The namespaces of rules whose attribute the observation's values touch."""
+    return frozenset(match.name for match in config.matchers if touches(observation.values, match))
 
 
 def _created(observation: Observation, plan: Plan, seq: int) -> Profile:
@@ -90,7 +147,6 @@ def _created(observation: Observation, plan: Plan, seq: int) -> Profile:
         primary_id=primary_id(plan.profile_id, anonymous=anonymous),
         record=EMPTY,
         user_id=plan.user_id,
-        identities=_with_claims({}, plan.claims),
     )
 
 
@@ -98,13 +154,18 @@ def _active(observation: Observation, seq: int) -> int:
     return seq if observation.occurred_at is None else observation.occurred_at
 
 
+def _activity(observation: Observation, seq: int) -> int:
+    """When the person was active by this observation; upkeep is no activity."""
+    return _active(observation, seq) if observation.kind in ACTIVITY else 0
+
+
 def _written(
-    profile: Profile, observation: Observation, schema: Schema, seq: int, *, accepted: bool
+    profile: Profile, observation: Observation, config: Config, seq: int, *, accepted: bool
 ) -> Profile:
     """The profile with the observation's own values, which are newer than anything merged in."""
     if not observation.values:
         return profile
-    changes = _check(profile, observation, schema, accepted=accepted)
+    changes = _check(profile, observation, config.schema, accepted=accepted)
     if not changes:
         return profile
     record = write(profile.record, changes, source_of(observation, seq))
@@ -131,10 +192,10 @@ def source_of(observation: Observation, seq: int) -> Source:
     )
 
 
-def _joined(survivor: Profile, absorbed: Profile, schema: Schema, seq: int) -> Profile:
+def _joined(survivor: Profile, absorbed: Profile, config: Config, seq: int) -> Profile:
     """The survivor with what the absorbed profile brings (DESIGN §5)."""
     record = merge_values(
-        schema,
+        config.schema,
         survivor.record,
         absorbed.record,
         absorbed_fills_identity_only=survivor.is_identified and not absorbed.is_identified,
@@ -165,6 +226,20 @@ def _with_claims(
     return held
 
 
+def _without(
+    identities: dict[str, tuple[str, ...]], releases: tuple[Identifier, ...]
+) -> dict[str, tuple[str, ...]]:
+    """The person identifiers held, without those let go."""
+    if not releases:
+        return identities
+    gone = set(releases)
+    left = {
+        name: tuple(value for value in values if Identifier(name, value) not in gone)
+        for name, values in identities.items()
+    }
+    return {name: values for name, values in left.items() if values}
+
+
 def _commit(
     state: State, observation: Observation, plan: Plan, unified: Profile, absorbed: list[Profile], seq: int
 ) -> None:
@@ -176,7 +251,11 @@ def _commit(
     state.put(_touched(unified, observation, plan, seq))
     for identifier in plan.claims:
         state.claim(Claim(identifier, plan.profile_id, seq, observation.trust))
-    for device in (*plan.devices, *plan.releases):
+    for identifier in plan.releases:
+        for claim, holder in state.held(identifier):
+            if holder.profile_id == plan.survivor_id:
+                state.release(claim, seq)
+    for device in plan.devices:
         for claim, _ in state.held(device):
             state.release(claim, seq)
     for device in plan.devices:
@@ -194,8 +273,8 @@ def _touched(profile: Profile, observation: Observation, plan: Plan, seq: int) -
         profile,
         user_id=stamped,
         primary_id=primary_id(profile.profile_id, anonymous=False) if plan.promotes else profile.primary_id,
-        identities=_with_claims(profile.identities, claimed),
-        active_at=max(profile.active_at, _active(observation, seq)),
+        identities=_without(_with_claims(profile.identities, claimed), plan.releases),
+        active_at=max(profile.active_at, _activity(observation, seq)),
         updated_at=seq if changed else profile.updated_at,
         seq=seq,
     )

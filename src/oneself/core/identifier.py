@@ -67,10 +67,20 @@ class Namespace(msgspec.Struct, frozen=True, omit_defaults=True):
     values_max: int = 100
 
 
+#: Before every rule, whatever number that has (wire/cds §9: user id first, always).
+USER_ID_PRIORITY = -(2**63) - 1
+
 USER_ID_NAMESPACE = Namespace(
-    reason="system:user_id_match", priority=-1, case_sensitive=True, trusted_only=True, values_max=1
+    reason="system:user_id_match",
+    priority=USER_ID_PRIORITY,
+    case_sensitive=True,
+    trusted_only=True,
+    values_max=1,
 )
-DEVICE_NAMESPACE = Namespace(reason="anonymous", priority=2000, case_sensitive=True)
+#: After every rule and identity type.
+DEVICE_PRIORITY = 2**63
+
+DEVICE_NAMESPACE = Namespace(reason="anonymous", priority=DEVICE_PRIORITY, case_sensitive=True)
 
 
 class Dropped(msgspec.Struct, frozen=True):

@@ -10,9 +10,12 @@ import msgspec
 
 from oneself.core.identifier import Identifier
 
-Kind = Literal["event", "write", "sign_in", "sign_out", "claims", "configure", "erase"]
+Kind = Literal["event", "write", "sign_in", "sign_out", "claims", "match", "configure", "erase"]
 Trust = Literal["server", "browser"]
 Authority = Literal["application", "identity_server"]
+
+#: What a person does or has done to them; the rest is upkeep and makes nobody active.
+ACTIVITY = frozenset({"event", "write", "sign_in", "sign_out"})
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config import Config, ConfigChange, configure
-from oneself.core.fold import apply
+from oneself.core.fold import apply, repeat
 from oneself.core.identifier import Identifier
 from oneself.core.observation import Observation
 from oneself.core.plan import Plan, Rejection
@@ -74,7 +74,10 @@ def replay(state: State, entry: LogEntry, config: Config) -> Config:
         erase(state, msgspec.convert(entry.content, Erased).profile_ids, entry.seq)
         return config
     observation = msgspec.convert(entry.content, Observation)
-    plan = recorded_plan(entry) if entry.redacted else resolve(state, observation, config)
+    if entry.redacted:
+        repeat(state, observation, recorded_plan(entry), config, entry.seq)
+        return config
+    plan = resolve(state, observation, config)
     if isinstance(plan, Rejection):
         raise Diverged(f"Entry {entry.seq} is refused when it is folded again: {plan.description}")
     apply(state, observation, plan, config, entry.seq, accepted=True)

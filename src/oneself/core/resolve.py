@@ -4,20 +4,23 @@ Pure and total: it reads, it decides, it changes nothing. The order of the quest
 evidence, candidates, whose user, refusals, survivor, what follows.
 """
 
+from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from oneself.core.config import Config
-from oneself.core.identifier import USER_ID, Dropped, Identifier, normalise
+from oneself.core.identifier import USER_ID, USER_ID_PRIORITY, Dropped, Identifier, normalise
 from oneself.core.observation import Observation
 from oneself.core.plan import Merge, Plan, Refusal, Rejection
 from oneself.core.profile import Profile
+from oneself.core.rules import brought, held
 from oneself.core.state import State
 from oneself.core.values import EMPTY
 
 #: Where a candidate stands in the order of reasons when no identifier led to it: before every rule.
-ADDRESSED_PRIORITY = -2
+ADDRESSED_PRIORITY = USER_ID_PRIORITY - 1
 
 _NEVER_OLDER = 2**62
 
@@ -36,11 +39,13 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A profile that may be the person. `via`: the identifier that led to it first, by `priority`."""
+    """A profile that may be the person. `via`: the identifier that led to it first, by `priority`; `since`:
+    the seq of the claim, where a rule led to it. `required`: no refusal keeps it out."""
 
     profile: Profile
     via: Identifier | None = None
     priority: int = ADDRESSED_PRIORITY
+    since: int = 0
     required: bool = False
 
 
@@ -56,7 +61,7 @@ def weigh(observation: Observation, config: Config) -> Evidence:
     persons: dict[Identifier, None] = {}
     devices: dict[Identifier, None] = {}
     dropped: dict[Dropped, None] = {}
-    for raw in observation.identifiers:
+    for raw in (*observation.identifiers, *_by_rules(observation, config)):
         namespace = config.namespace(raw.namespace)
         if namespace is None:
             dropped[Dropped(raw.namespace, "unknown_namespace")] = None
@@ -69,6 +74,13 @@ def weigh(observation: Observation, config: Config) -> Evidence:
     return Evidence(tuple(persons), tuple(devices), tuple(dropped))
 
 
+def _by_rules(observation: Observation, config: Config) -> list[Identifier]:
+    """The identifiers that the observation's values bring in the namespaces of active rules."""
+    if not observation.values:
+        return []
+    return [found for match in config.matchers for found in brought(observation.values, match)]
+
+
 def resolve(state: State, observation: Observation, config: Config) -> Plan | Rejection:
     """What the observation does to the working set."""
     if observation.kind == "sign_out":
@@ -79,9 +91,30 @@ def resolve(state: State, observation: Observation, config: Config) -> Plan | Re
         return addressed
     if addressed and addressed.user_id and evidence.user_id not in (None, addressed.user_id):
         return Rejection("user_id_write_once", "user_id cannot be changed once it is set.")
+    if observation.kind == "match" and addressed is not None:
+        evidence = _still_held(evidence, addressed, config)
     candidates = _candidates(state, observation, evidence, addressed, config)
     verdict = _judge(candidates, evidence, config)
     return _plan(state, observation, evidence, verdict, config)
+
+
+def _still_held(evidence: Evidence, profile: Profile, config: Config) -> Evidence:
+    """What indexing found and the profile still holds; what it holds by now, its own write has brought."""
+    values = profile.record.values
+    now = identities_of(values, config)
+    persons = tuple(i for i in evidence.persons if i.value in now.get(i.namespace, ()))
+    return msgspec.structs.replace(evidence, persons=persons)
+
+
+def identities_of(values: dict[str, Any], config: Config) -> dict[str, tuple[str, ...]]:
+    """What values hold in the namespaces of active rules, normalised; every such namespace is named."""
+    identities: dict[str, tuple[str, ...]] = {}
+    for match in config.matchers:
+        namespace = config.namespace(match.name)
+        assert namespace is not None
+        found = (normalise(identifier, namespace) for identifier in held(values, match))
+        identities[match.name] = tuple({i.value: None for i in found if isinstance(i, Identifier)})
+    return identities
 
 
 def rank(profile: Profile) -> tuple[int, int, int, UUID]:
@@ -128,22 +161,33 @@ def _candidates(
     if observation.creates:
         add(Candidate(_as_created(observation, evidence), required=True))
     for identifier in evidence.persons:
-        held = state.held(identifier)
-        if held:
-            add(Candidate(held[0][1], identifier, _priority(identifier, config)))
-    for device in evidence.devices:
-        for _, profile in state.held(device):
-            if _device_points_at(profile, observation, evidence):
-                add(Candidate(profile, device, _priority(device, config)))
+        for claim, profile in state.held(identifier)[:1]:
+            since = claim.seq if identifier.namespace in config.rule_namespaces else 0
+            # The user's own profile is never refused: one user never has two.
+            required = identifier.namespace == USER_ID
+            add(Candidate(profile, identifier, _priority(identifier, config), since, required))
+    for candidate in _by_device(state, observation, evidence, config):
+        add(candidate)
     return found
 
 
-def _device_points_at(profile: Profile, observation: Observation, evidence: Evidence) -> bool:
-    """A browser's profile is this person if nothing else says who it is, if it is still anonymous, or if a
-    trusted sign-in names a user and it has none (wire/cds §12: a temporary profile takes the `user_id`)."""
-    if not evidence.persons and observation.profile_id is None and not observation.creates:
-        return True
-    return profile.is_anonymous or (evidence.user_id is not None and not profile.is_identified)
+def _by_device(
+    state: State, observation: Observation, evidence: Evidence, config: Config
+) -> Iterator[Candidate]:
+    """A browser's profile is this person if it is still anonymous, or if a trusted sign-in names a user and
+    it has none (wire/cds §12: a temporary profile takes the `user_id`). Where nothing else says who it is, it
+    is the one that ranks first: a browser points, it never joins two known people (DESIGN §4.2)."""
+    pointed = [
+        Candidate(profile, device, _priority(device, config))
+        for device in evidence.devices
+        for _, profile in state.held(device)
+    ]
+    for candidate in pointed:
+        profile = candidate.profile
+        if profile.is_anonymous or (evidence.user_id is not None and not profile.is_identified):
+            yield candidate
+    if pointed and not evidence.persons and observation.profile_id is None and not observation.creates:
+        yield min(pointed, key=lambda candidate: rank(candidate.profile))
 
 
 def _as_created(observation: Observation, evidence: Evidence) -> Profile:
@@ -185,12 +229,12 @@ def _judge(candidates: dict[UUID, Candidate], evidence: Evidence, config: Config
 
 
 def _whose(ordered: list[Candidate], evidence: Evidence) -> str | None:
-    """The user that this person is: the one named, else the one whose identifier goes first, else the one
-    whose profile ranks first."""
+    """The user that this person is: the one named, else the one whose identifier goes first, within one rule
+    the holder of the older claim (wire/cds §9), else the one whose profile ranks first."""
     if evidence.user_id is not None:
         return evidence.user_id
     identified = [c for c in ordered if c.profile.is_identified]
-    best = min(identified, key=lambda c: (c.priority, *rank(c.profile)), default=None)
+    best = min(identified, key=lambda c: (c.priority, c.since, *rank(c.profile)), default=None)
     return best.profile.user_id if best else None
 
 
@@ -238,9 +282,11 @@ def _plan(
     survivor = verdict.accepted[0] if verdict.accepted else Candidate(_as_created(observation, evidence))
     survivor_id = survivor.profile.profile_id
     profile_id = observation.new_profile_id if created else survivor_id
-    merges = tuple(_merge(c, survivor, config) for c in verdict.accepted[1:])
+    # From the last to the first: where they differ, the word of the better ranked stands.
+    merges = tuple(_merge(c, survivor, config) for c in reversed(verdict.accepted[1:]))
     one = {survivor_id, *(merge.absorbed_id for merge in merges)}
-    claims, over_limit = _claims(state, evidence, survivor.profile, one, created, config)
+    present = [c.profile for c in verdict.accepted if c.profile.profile_id != observation.new_profile_id]
+    claims, over_limit = _claims(state, evidence, present, one, config)
     devices, moved = _devices(state, evidence, one)
     stamps = created or survivor.profile.user_id is None
     known = survivor.profile.is_anonymous and not created and bool(claims or evidence.user_id)
@@ -268,7 +314,7 @@ def _merge(absorbed: Candidate, survivor: Candidate, config: Config) -> Merge:
 
 
 def _claims(
-    state: State, evidence: Evidence, survivor: Profile, one: set[UUID], created: bool, config: Config
+    state: State, evidence: Evidence, present: list[Profile], one: set[UUID], config: Config
 ) -> tuple[tuple[Identifier, ...], tuple[Refusal, ...]]:
     """The person identifiers that this person did not hold yet, and those beyond a limit."""
     claims: list[Identifier] = []
@@ -278,9 +324,9 @@ def _claims(
             continue
         namespace = config.namespace(identifier.namespace)
         assert namespace is not None
-        present = 0 if created else len(survivor.identities.get(identifier.namespace, ()))
-        coming = sum(1 for claim in claims if claim.namespace == identifier.namespace)
-        if present + coming >= namespace.values_max:
+        values = {value for profile in present for value in profile.identities.get(identifier.namespace, ())}
+        values.update(claim.value for claim in claims if claim.namespace == identifier.namespace)
+        if len(values) >= namespace.values_max:
             refusals.append(Refusal("limit_exceeded", None, identifier.namespace))
         else:
             claims.append(identifier)
@@ -294,10 +340,10 @@ def _devices(
     devices: list[Identifier] = []
     moved: list[Profile] = []
     for device in evidence.devices:
-        held = state.held(device)
-        if not any(profile.profile_id in one for _, profile in held):
+        pointed_at = [profile for _, profile in state.held(device)]
+        if not any(profile.profile_id in one for profile in pointed_at):
             devices.append(device)
-            moved.extend(profile for _, profile in held)
+            moved.extend(pointed_at)
     return tuple(devices), tuple(moved)
 
 

@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config import Config, configure
-from oneself.core.fold import apply
+from oneself.core.fold import repeat
 from oneself.core.identifier import Identifier
 from oneself.core.observation import Observation
 from oneself.core.plan import Rejection
@@ -118,7 +118,7 @@ async def _erase_part(
     for entry in left:
         observation = msgspec.convert(entry.content, Observation)
         config = configs[entry.config_version]
-        apply(state, observation, recorded_plan(entry), config, entry.seq, accepted=True)
+        repeat(state, observation, recorded_plan(entry), config, entry.seq)
     await _replace(connection, dataset_id, ids, part.profile_id, state, claims, seq)
 
 

@@ -261,7 +261,9 @@ def _wanted(submissions: list[Submission], config: Config) -> Wanted:
             profile_ids.add(submission.observation.profile_id)
     keys = frozenset(s.key for s in submissions if s.key is not None)
     members = any(s.observation.kind != "event" for s in submissions)
-    return Wanted(frozenset(identifiers), frozenset(profile_ids), keys, members)
+    writes = any(s.observation.values or s.observation.kind == "match" for s in submissions)
+    namespaces = config.rule_namespaces if writes else frozenset[str]()
+    return Wanted(frozenset(identifiers), frozenset(profile_ids), keys, members, namespaces)
 
 
 class _Judged:

@@ -39,12 +39,14 @@ class Header(msgspec.Struct, frozen=True):
 class Wanted(msgspec.Struct, frozen=True):
     """What a batch may touch: normalised identifiers, addressed profiles, and request keys.
 
-    `members`: also whom the survivors stand for, because an answer shows it."""
+    `members`: also whom the survivors stand for, because an answer shows it. `namespaces`: also every claim
+    of the survivors in these, because values are written there, or indexed."""
 
     identifiers: frozenset[Identifier]
     profile_ids: frozenset[UUID]
     keys: frozenset[str] = frozenset()
     members: bool = False
+    namespaces: frozenset[str] = frozenset()
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -98,8 +100,9 @@ async def gather(
         survivors = set(seen) | {leaf.survivor_id or leaf.profile_id for leaf in leaves}
         locked = await _profiles(connection, _sql.lock_profiles, dataset_id, survivors)
         if _settled(locked, seen, survivors):
+            own = await _own_claims(connection, dataset_id, wanted, locked, seen)
             members = await _members(connection, dataset_id, survivors) if wanted.members else {}
-            return _state(leaves, locked, claims, seen, members), answers
+            return _state(leaves, locked, [*claims, *own], seen, members), answers
     raise Contended("Others keep changing the same profiles.")
 
 
@@ -174,6 +177,31 @@ async def _claims(
         claims.append(claim := rows.read_claim(row))
         seen.setdefault(row["survivor_id"], (row["survivor_seq"], []))[1].append(claim)
     return claims, seen
+
+
+async def _own_claims(
+    connection: "Connection",
+    dataset_id: int,
+    wanted: Wanted,
+    locked: list[Profile],
+    seen: dict[UUID, tuple[int, list[Claim]]],
+) -> list[Claim]:
+    """What the locked profiles hold in the namespaces where values are written; `seen` grows by it.
+
+    Their locks protect these claims: whoever wants one has to wait for its profile."""
+    held = {
+        Identifier(name, value)
+        for profile in locked
+        for name in wanted.namespaces & profile.identities.keys()
+        for value in profile.identities[name]
+    }
+    _, found = await _claims(connection, dataset_id, held - wanted.identifiers)
+    own: list[Claim] = []
+    for profile in locked:
+        _, claims = found.get(profile.profile_id, (0, []))
+        seen.setdefault(profile.profile_id, (profile.seq, []))[1].extend(claims)
+        own.extend(claims)
+    return own
 
 
 async def _members(connection: "Connection", dataset_id: int, survivors: Iterable[UUID]) -> dict[UUID, Any]:

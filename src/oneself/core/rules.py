@@ -1,0 +1,136 @@
+"""Unification rules: "same value of attribute X, same person" (DESIGN §3; wire/cds §9).
+
+An active rule makes its attribute a namespace: the values that a profile holds there are identifiers like any
+other, found through the same index. Here: which values those are, and how a value is spelled as text.
+What follows from a shared one is the business of `resolve`.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC
+from typing import Any
+
+import msgspec
+
+from oneself.core.attribute import Field
+from oneself.core.fitting import fits
+from oneself.core.identifier import Identifier, Namespace
+from oneself.core.schema import Schema
+from oneself.core.typed import Misfit, instant, read_text
+
+#: Values of one attribute that one profile may hold as identifiers, unless the organisation says otherwise.
+VALUES_PER_NAMESPACE_MAX = 100
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """The lower `priority` goes first. `property_name`: the attribute's full name (`traits.loyalty_id`)."""
+
+    rule_id: str
+    rule_name: str
+    property_name: str
+    priority: int
+    is_active: bool
+
+
+class Matcher(msgspec.Struct, frozen=True):
+    """An active rule, ready to be applied: its namespace, and the way from the scope to its attribute."""
+
+    rule: Rule
+    namespace: Namespace
+    scope: str
+    keys: tuple[str, ...]
+    fields: tuple[Field, ...]
+
+    @property
+    def name(self) -> str:
+        """The namespace's name: that of the attribute."""
+        return self.rule.property_name
+
+
+def matcher(rule: Rule, schema: Schema, values_max: int) -> Matcher | None:
+    """The rule ready to be applied; None while the schema does not hold its attribute as a scalar."""
+    scope, _, name = rule.property_name.partition(".")
+    way = _way(schema, scope, name)
+    if not way or way[-1][1].attribute.value_type == "complex":
+        return None
+    namespace = Namespace(reason=rule.rule_name, priority=rule.priority, values_max=values_max)
+    return Matcher(rule, namespace, scope, tuple(key for key, _ in way), tuple(field for _, field in way))
+
+
+def _way(schema: Schema, scope: str, name: str) -> list[tuple[str, Field]]:
+    """From a scope to an attribute: by its whole name, else through the complex ones above; empty if none."""
+    level, way, rest = schema.fields(scope), list[tuple[str, Field]](), name
+    while rest:
+        key = rest if rest in level else rest.partition(".")[0]
+        if key not in level:
+            return []
+        way.append((key, level[key]))
+        level, rest = level[key].children, rest[len(key) + 1 :]
+    return way
+
+
+def held(values: dict[str, Any], match: Matcher) -> list[Identifier]:
+    """The identifiers that stored values hold in a rule's namespace. What does not fit its attribute is
+    hidden from matching (wire/cds §8)."""
+    section = values.get(match.scope)
+    value = section.get(match.keys[0]) if isinstance(section, dict) else None
+    if value is None or not fits(match.fields[0], value):
+        return []
+    return [Identifier(match.name, text) for text in _texts(value, match.keys[1:], match.fields[-1])]
+
+
+def brought(patch: dict[str, Any], match: Matcher) -> list[Identifier]:
+    """The identifiers that a patch may bring; a claim may name a nested value by a dotted key."""
+    section = patch.get(match.scope)
+    if not isinstance(section, dict):
+        return []
+    texts = [
+        text
+        for depth in range(1, len(match.keys) + 1)
+        if (key := ".".join(match.keys[:depth])) in section
+        for text in _texts(section[key], match.keys[depth:], match.fields[-1])
+    ]
+    return [Identifier(match.name, text) for text in texts]
+
+
+def touches(patch: dict[str, Any], match: Matcher) -> bool:
+    """True if a patch says anything about a rule's attribute, or unsets it."""
+    section = patch.get(match.scope)
+    if not isinstance(section, dict):
+        return False
+    return any(key == match.keys[0] or key.startswith(match.keys[0] + ".") for key in section)
+
+
+def _texts(value: Any, keys: tuple[str, ...], field: Field) -> Iterator[str]:
+    """The scalars at the end of the way, through lists and objects, as text."""
+    if isinstance(value, list):
+        for element in value:
+            yield from _texts(element, keys, field)
+    elif keys:
+        if isinstance(value, dict) and (inner := value.get(keys[0])) is not None:
+            yield from _texts(inner, keys[1:], field)
+    elif (text := _text(value, field)) is not None:
+        yield text
+
+
+def _text(value: Any, field: Field) -> str | None:
+    """One spelling for equal values of the attribute's type; None if it is no such value."""
+    value_type = field.attribute.value_type
+    try:
+        fitted = field.fit(read_text(value_type, value) if isinstance(value, str) else value)
+    except Misfit:
+        return None
+    if isinstance(fitted, bool):
+        return "true" if fitted else "false"
+    if isinstance(fitted, float) and fitted.is_integer():
+        return str(int(fitted))
+    if value_type == "date_time":
+        return _moment(fitted)
+    return str(fitted)
+
+
+def _moment(text: str) -> str:
+    """The instant in UTC; the text itself at the ends of the calendar, where UTC has no such day."""
+    try:
+        return instant(text).astimezone(UTC).isoformat()
+    except OverflowError:
+        return text
