@@ -8,6 +8,7 @@ from functools import cached_property
 
 import msgspec
 
+from oneself.core.consent import Category
 from oneself.core.identifier import (
     ANONYMOUS_ID,
     DEVICE_NAMESPACE,
@@ -60,6 +61,7 @@ class Config(msgspec.Struct, frozen=True, dict=True):
     limits: Limits = Limits()
     rules: dict[str, Rule] = {}
     blocked: Blocked = Blocked()
+    categories: dict[str, Category] = {}
 
     def namespace(self, name: str) -> Namespace | None:
         """How a namespace is read; None if the dataset does not know it."""
@@ -145,8 +147,36 @@ class PutBlocked(msgspec.Struct, frozen=True, tag="put_blocked"):
     blocked: Blocked
 
 
+class PutCategory(msgspec.Struct, frozen=True, tag="put_category"):
+    """Add a consent category, or change the one with the same id."""
+
+    category: Category
+
+
+class DropCategory(msgspec.Struct, frozen=True, tag="drop_category"):
+    """Remove a consent category; choices made in it stay, and open nothing."""
+
+    category_identifier: str
+
+
+class Several(msgspec.Struct, frozen=True, tag="several"):
+    """Changes that are made together or not at all, as one version."""
+
+    changes: tuple["ConfigChange", ...]
+
+
 ConfigChange = (
-    PutAttributes | DropAttributes | PutSettings | PutNamespace | PutLimits | PutRule | DropRule | PutBlocked
+    PutAttributes
+    | DropAttributes
+    | PutSettings
+    | PutNamespace
+    | PutLimits
+    | PutRule
+    | DropRule
+    | PutBlocked
+    | PutCategory
+    | DropCategory
+    | Several
 )
 
 
@@ -171,16 +201,36 @@ def configure(config: Config, change: ConfigChange, seq: int) -> Config:
             return msgspec.structs.replace(changed, rules=rules)
         case PutBlocked(blocked):
             return msgspec.structs.replace(changed, blocked=blocked)
+        case PutCategory(category):
+            categories = {**config.categories, category.category_identifier: category}
+            return msgspec.structs.replace(changed, categories=categories)
+        case DropCategory(category_identifier):
+            kept = {i: category for i, category in config.categories.items() if i != category_identifier}
+            return msgspec.structs.replace(changed, categories=kept)
+        case Several(changes):
+            for part in changes:
+                config = configure(config, part, seq)
+            return msgspec.structs.replace(config, version=changed.version)
 
 
 def _without_attributes(config: Config, changed: Config, attribute_ids: tuple[str, ...]) -> Config:
-    """Deleting an attribute deletes the rules on it (wire/cds §7)."""
+    """Deleting an attribute deletes the rules and consent entries on it (wire/cds §7)."""
     schema = config.schema.without(attribute_ids)
     gone = {attribute.attribute_name for attribute in config.schema.attributes} - {
         attribute.attribute_name for attribute in schema.attributes
     }
     rules = {each: rule for each, rule in config.rules.items() if rule.property_name not in gone}
-    return msgspec.structs.replace(changed, schema=schema, rules=rules)
+    categories = {i: _with_known(category, schema) for i, category in config.categories.items()}
+    return msgspec.structs.replace(changed, schema=schema, rules=rules, categories=categories)
+
+
+def _with_known(category: Category, schema: Schema) -> Category:
+    known = tuple(
+        entry
+        for entry in category.attributes
+        if schema.find(entry.attribute_name, entry.application_identifier) is not None
+    )
+    return msgspec.structs.replace(category, attributes=known)
 
 
 def _settings(settings: OrganisationSettings, change: PutSettings) -> OrganisationSettings:
@@ -199,6 +249,7 @@ class ConfigDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     limits: Limits = Limits()
     rules: dict[str, Rule] = {}
     blocked: Blocked = Blocked()
+    categories: dict[str, Category] = {}
 
 
 def to_document(config: Config) -> ConfigDocument:
@@ -212,6 +263,7 @@ def to_document(config: Config) -> ConfigDocument:
         limits=config.limits,
         rules=config.rules,
         blocked=config.blocked,
+        categories=config.categories,
     )
 
 
@@ -226,4 +278,5 @@ def from_document(document: ConfigDocument) -> Config:
         limits=document.limits,
         rules=document.rules,
         blocked=document.blocked,
+        categories=document.categories,
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config import Config
+from oneself.core.consent import Choice, merge_choices
 from oneself.core.identifier import USER_ID, Identifier
 from oneself.core.merge import merge_values
 from oneself.core.observation import ACTIVITY, Observation
@@ -85,7 +86,7 @@ def _carry_out(
     for part in parts:
         unified = _joined(unified, part, config, seq)
     if created is None:
-        unified = _written(unified, observation, config, seq, accepted=accepted)
+        unified = _consented(_written(unified, observation, config, seq, accepted=accepted), observation, seq)
         plan = (
             plan if settled else _settled(plan, unified, _stale(observation, before, unified, config), config)
         )
@@ -172,6 +173,18 @@ def _written(
     return msgspec.structs.replace(profile, record=record, updated_at=seq)
 
 
+def _consented(profile: Profile, observation: Observation, seq: int) -> Profile:
+    """The profile with the choices that the observation brings in the place of all others (wire/cds §6)."""
+    if observation.consents is None:
+        return profile
+    chosen_by = observation.profile_id or profile.profile_id
+    choices = {
+        category: Choice(consented, at, chosen_by, seq)
+        for category, (consented, at) in observation.consents.items()
+    }
+    return msgspec.structs.replace(profile, consents=choices, updated_at=seq)
+
+
 def _check(profile: Profile, observation: Observation, schema: Schema, *, accepted: bool) -> Changes:
     """What the patch changes. An identity server's claim that does not fit is skipped (wire/cds §12)."""
     creating = observation.new_profile_id == profile.profile_id
@@ -208,6 +221,7 @@ def _joined(survivor: Profile, absorbed: Profile, config: Config, seq: int) -> P
         survivor,
         record=record,
         identities=identities,
+        consents=merge_choices(survivor.consents, absorbed.consents),
         created_at=min(survivor.created_at, absorbed.created_at),
         active_at=max(survivor.active_at, absorbed.active_at),
         updated_at=seq,

@@ -10,12 +10,12 @@ import msgspec
 
 from oneself.core.identifier import Identifier
 
-Kind = Literal["event", "write", "sign_in", "sign_out", "claims", "match", "configure", "erase"]
+Kind = Literal["event", "write", "sign_in", "sign_out", "claims", "consent", "match", "configure", "erase"]
 Trust = Literal["server", "browser"]
 Authority = Literal["application", "identity_server"]
 
 #: What a person does or has done to them; the rest is upkeep and makes nobody active.
-ACTIVITY = frozenset({"event", "write", "sign_in", "sign_out"})
+ACTIVITY = frozenset({"event", "write", "sign_in", "sign_out", "consent"})
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -26,6 +26,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     once (wire/cds §5.1). `new_profile_id`: the id of the profile that it makes, if it makes one.
     `values`: a patch in the three scopes, None unsets. `authority`: by whose right values are written; the
     identity server's that do not fit are skipped, an application's are refused (wire/cds §8, §12).
+    `consents`: category → (consented, when in µs), in the place of all choices before; None: no word on it.
     """
 
     observation_id: UUID
@@ -40,6 +41,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     creates: bool = False
     values: dict[str, Any] = {}
     authority: Authority = "application"
+    consents: dict[str, tuple[bool, int]] | None = None
     event_id: str | None = None
     name: str | None = None
     body: Any = None

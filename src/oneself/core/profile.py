@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from oneself.core.consent import Choices
 from oneself.core.identifier import Identifier
 from oneself.core.values import Record
 
@@ -36,6 +37,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     user_id: str | None = None
     identities: dict[str, tuple[str, ...]] = {}
+    consents: Choices = {}
     erased: bool = False
 
     @property

@@ -131,7 +131,7 @@ def redact(entry: LogEntry, profile_id: UUID, identifiers: frozenset[Identifier]
     own = profile_id in (entry.profile_id, observation.profile_id) or (bool(named) and not kept)
     bare = msgspec.structs.replace(observation, identifiers=() if own else kept, event_id=None)
     if own:
-        bare = msgspec.structs.replace(bare, values={}, body=None, name=None, application=None)
+        bare = msgspec.structs.replace(bare, values={}, consents=None, body=None, name=None, application=None)
     return msgspec.structs.replace(
         entry,
         content=msgspec.to_builtins(bare),

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from oneself.core.consent import Choices
 from oneself.core.identifier import Identifier
 from oneself.core.profile import Absorbed, Claim, Profile
 from oneself.core.state import Merged, Refused
@@ -21,6 +22,7 @@ Row = Any
 
 _provenance = msgspec.json.Decoder(dict[str, tuple[Source, ...]])
 _identities = msgspec.json.Decoder(dict[str, tuple[str, ...]])
+_choices = msgspec.json.Decoder(Choices)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -55,6 +57,7 @@ def read_profile(row: Row) -> Profile:
         erased=row["erased"],
         record=Record(msgspec.json.decode(row["record_values"]), _provenance.decode(row["provenance"])),
         identities=_identities.decode(row["identities"]),
+        consents=_choices.decode(row["consents"]),
     )
 
 
@@ -75,14 +78,14 @@ def read_members(rows: Iterable[Row]) -> dict[UUID, tuple[Absorbed, ...]]:
 def profile_columns(profiles: Sequence[Profile]) -> Columns:
     """Columns for `put_profiles`: absorbed profiles first, so that no user ever stands twice."""
     ordered = sorted(profiles, key=lambda p: (p.survivor_id is None, p.profile_id))
-    return columns(13, (_profile_row(profile) for profile in ordered))
+    return columns(14, (_profile_row(profile) for profile in ordered))
 
 
 def _profile_row(p: Profile) -> tuple[object, ...]:
     return (
         p.profile_id, p.survivor_id, p.reason, p.primary_id, p.user_id, p.created_at, p.updated_at,
         p.active_at, p.seq, p.erased, encode_json(p.record.values), encode_json(p.record.provenance),
-        encode_json(p.identities),
+        encode_json(p.identities), encode_json(p.consents),
     )  # fmt: skip
 
 

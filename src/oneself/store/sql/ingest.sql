@@ -35,14 +35,14 @@ CROSS JOIN LATERAL (
 -- name: find_profiles
 -- Profiles by id ($2), as they are.
 SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
-       record_values::text, provenance::text, identities::text
+       record_values::text, provenance::text, identities::text, consents::text
 FROM profile
 WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
 
 -- name: lock_profiles
 -- Profiles by id ($2), in the order of their ids, kept for this transaction alone.
 SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
-       record_values::text, provenance::text, identities::text
+       record_values::text, provenance::text, identities::text, consents::text
 FROM profile
 WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[])
 ORDER BY profile_id
@@ -62,21 +62,22 @@ FROM answer
 WHERE dataset_id = $1 AND key = ANY ($2::text[]);
 
 -- name: put_profiles
--- Make or change profiles, all columns as arrays ($2 to $14).
+-- Make or change profiles, all columns as arrays ($2 to $15).
 INSERT INTO profile (dataset_id, profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at,
-                     active_at, seq, erased, record_values, provenance, identities)
+                     active_at, seq, erased, record_values, provenance, identities, consents)
 SELECT $1, row.profile_id, row.survivor_id, row.reason, row.primary_id, row.user_id, row.created_at,
        row.updated_at, row.active_at, row.seq, row.erased,
-       row.record_values::jsonb, row.provenance::jsonb, row.identities::jsonb
+       row.record_values::jsonb, row.provenance::jsonb, row.identities::jsonb, row.consents::jsonb
 FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[],
-            $9::timestamptz[], $10::bigint[], $11::boolean[], $12::text[], $13::text[], $14::text[])
+            $9::timestamptz[], $10::bigint[], $11::boolean[], $12::text[], $13::text[], $14::text[], $15::text[])
      AS row (profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at,
-             active_at, seq, erased, record_values, provenance, identities)
+             active_at, seq, erased, record_values, provenance, identities, consents)
 ON CONFLICT (dataset_id, profile_id) DO UPDATE
 SET survivor_id = excluded.survivor_id, reason = excluded.reason, primary_id = excluded.primary_id,
     user_id = excluded.user_id, created_at = excluded.created_at, updated_at = excluded.updated_at,
     active_at = excluded.active_at, seq = excluded.seq, erased = excluded.erased,
-    record_values = excluded.record_values, provenance = excluded.provenance, identities = excluded.identities;
+    record_values = excluded.record_values, provenance = excluded.provenance, identities = excluded.identities,
+    consents = excluded.consents;
 
 -- name: put_survivors
 -- Those that an absorbed profile ($2) stood for now point straight at its survivor ($3, in the same places).
@@ -138,7 +139,8 @@ WITH asked AS (
 SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
        CASE WHEN profile_id = (SELECT survivor_id FROM asked) THEN record_values::text ELSE '{}' END AS record_values,
        CASE WHEN profile_id = (SELECT survivor_id FROM asked) THEN provenance::text ELSE '{}' END AS provenance,
-       CASE WHEN profile_id = (SELECT survivor_id FROM asked) THEN identities::text ELSE '{}' END AS identities
+       CASE WHEN profile_id = (SELECT survivor_id FROM asked) THEN identities::text ELSE '{}' END AS identities,
+       CASE WHEN profile_id = (SELECT survivor_id FROM asked) THEN consents::text ELSE '{}' END AS consents
 FROM profile
 WHERE dataset_id = $1 AND NOT erased
   AND (profile_id = (SELECT survivor_id FROM asked) OR survivor_id = (SELECT survivor_id FROM asked));

@@ -32,6 +32,7 @@ CREATE TABLE profile (
     record_values   jsonb       NOT NULL,
     provenance      jsonb       NOT NULL,
     identities      jsonb       NOT NULL,
+    consents        jsonb       NOT NULL,
     erased          boolean     NOT NULL DEFAULT false,
     CONSTRAINT profile_key PRIMARY KEY (dataset_id, profile_id),
     CONSTRAINT profile_absorbed_has_reason CHECK ((survivor_id IS NULL) = (reason IS NULL)),
