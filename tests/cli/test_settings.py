@@ -1,0 +1,135 @@
+"""Settings: where each comes from, what is refused and in which words, what is never shown."""
+
+from __future__ import annotations
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from oneself.errors import SettingsError
+from oneself.settings import Settings, listed, load, load_secret_key
+from support.service import clean_environment, run_command
+
+
+def test_every_setting_has_a_sentence_a_variable_and_a_flag() -> None:
+    for setting in listed():
+        assert setting.sentence.endswith(".")
+        assert setting.variable == f"ONESELF_{setting.name.upper()}"
+        assert setting.flag == "--" + setting.name.replace("_", "-")
+
+
+def test_the_settings_of_the_design_are_there_with_their_defaults() -> None:
+    settings = load({}, {}).settings
+    assert (settings.host, settings.port, settings.workers) == ("127.0.0.1", 8700, 1)
+    assert settings.database_url is None
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('port = 1\nworkers = 2\nhost = "0.0.0.0"\n')
+    found = load({"port": "3"}, {"ONESELF_PORT": "2", "ONESELF_WORKERS": "5"}, file)
+    assert (found.settings.port, found.settings.workers, found.settings.host) == (3, 5, "0.0.0.0")
+    assert [found.sources[name] for name in ("port", "workers", "host", "log_level")] == [
+        "flag", "environment", "file", "default",
+    ]  # fmt: skip
+
+
+def test_the_file_in_the_data_folder_is_found(tmp_path: Path) -> None:
+    (tmp_path / "oneself.toml").write_text('cors_origins = ["https://shop.example"]\n')
+    found = load({}, {"ONESELF_DATA_DIR": str(tmp_path)})
+    assert found.settings.cors_origins == ("https://shop.example",)
+    assert found.file == tmp_path / "oneself.toml"
+
+
+def test_a_list_is_separated_by_commas_in_the_environment() -> None:
+    found = load({}, {"ONESELF_CORS_ORIGINS": "https://a.example, https://b.example,"})
+    assert found.settings.cors_origins == ("https://a.example", "https://b.example")
+
+
+def test_an_empty_variable_is_not_set() -> None:
+    assert load({}, {"ONESELF_PORT": "", "ONESELF_DATABASE_URL": ""}).settings == load({}, {}).settings
+
+
+def test_names_that_nothing_reads_are_told() -> None:
+    assert load({}, {"ONESELF_PROT": "1", "ONESELF_TEST_X": "1"}).unknown_variables == ("ONESELF_PROT",)
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"ONESELF_PORT": "many"}, "ONESELF_PORT (--port): a whole number is needed"),
+        ({"ONESELF_PORT": "65536"}, "ONESELF_PORT (--port): Expected a number <= 65535"),
+        ({"ONESELF_WORKERS": "0"}, "ONESELF_WORKERS"),
+        ({"ONESELF_LOG_LEVEL": "loud"}, "ONESELF_LOG_LEVEL"),
+        ({"ONESELF_SYNC_USERNAME": "a"}, "belong together"),
+        ({"ONESELF_BOOTSTRAP_ADMIN_PASSWORD": "a"}, "needs ONESELF_BOOTSTRAP_ORG"),
+        ({"ONESELF_DATABASE_URL": "mysql://x"}, "postgresql://"),
+        ({"ONESELF_PUBLIC_URL": "shop.example"}, "ONESELF_PUBLIC_URL"),
+        ({"ONESELF_SETTINGS": "/no/such/file"}, "does not exist"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(environment: dict[str, str], words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load({}, environment)
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["port = ", "prot = 1", 'port = "x"'])
+def test_a_wrong_file_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError):
+        load({}, {}, file)
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({}, "http://localhost:8700"),
+        ({"host": "0.0.0.0", "port": 80}, "http://localhost:80"),
+        ({"host": "10.0.0.1"}, "http://10.0.0.1:8700"),
+        ({"host": "fe80::1"}, "http://[fe80::1]:8700"),
+        ({"public_url": "https://id.example/"}, "https://id.example"),
+    ],
+)
+def test_the_address_for_people(given: dict[str, object], url: str) -> None:
+    assert load(given, {}).settings.url == url
+
+
+def test_the_secret_key_is_made_once_however_many_ask(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(load_secret_key, [settings] * 32))
+    assert len(keys) == 1
+    assert len(keys.pop()) >= 48
+    assert stat.S_IMODE((tmp_path / "data" / "secret.key").stat().st_mode) == 0o600
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret.key"]
+
+
+def test_a_given_secret_key_is_not_written_down(tmp_path: Path) -> None:
+    assert load_secret_key(Settings(data_dir=tmp_path, secret_key="given")) == "given"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_prints_values_and_sources_and_no_secret() -> None:
+    environment = {
+        **clean_environment(),
+        "ONESELF_SECRET_KEY": "do-not-show-me",
+        "ONESELF_DATABASE_URL": "postgres://u:pw@h/d",
+    }
+    result = run_command("settings", "--port", "8701", environment=environment)
+    assert result.returncode == 0
+    line = next(line for line in result.stdout.splitlines() if "ONESELF_PORT" in line)
+    assert line.split()[1:3] == ["8701", "flag"]
+    assert "do-not-show-me" not in result.stdout
+    assert "pw@h" not in result.stdout
+
+
+def test_the_command_prints_json_for_programs() -> None:
+    result = run_command("settings", "--json")
+    printed = msgspec.json.decode(result.stdout)
+    assert list(printed) == [setting.name for setting in listed()]
+    assert printed["port"]["value"] == "8700"
