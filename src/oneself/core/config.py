@@ -4,7 +4,9 @@ A change is an observation too: `configure` folds it in. Each observation in the
 it was judged by.
 """
 
+from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import msgspec
 
@@ -159,13 +161,7 @@ class DropCategory(msgspec.Struct, frozen=True, tag="drop_category"):
     category_identifier: str
 
 
-class Several(msgspec.Struct, frozen=True, tag="several"):
-    """Changes that are made together or not at all, as one version."""
-
-    changes: tuple["ConfigChange", ...]
-
-
-ConfigChange = (
+SingleChange = (
     PutAttributes
     | DropAttributes
     | PutSettings
@@ -176,52 +172,36 @@ ConfigChange = (
     | PutBlocked
     | PutCategory
     | DropCategory
-    | Several
 )
+
+
+class Several(msgspec.Struct, frozen=True, tag="several"):
+    """Changes that are made together or not at all, as one version."""
+
+    changes: tuple[SingleChange, ...]
+
+
+ConfigChange = SingleChange | Several
 
 
 def configure(config: Config, change: ConfigChange, seq: int) -> Config:
     """The configuration after a change that was recorded at `seq`."""
-    changed = msgspec.structs.replace(config, version=config.version + 1, seq=seq)
-    match change:
-        case PutAttributes(attributes):
-            return msgspec.structs.replace(changed, schema=config.schema.with_(attributes))
-        case DropAttributes(attribute_ids):
-            return _without_attributes(config, changed, attribute_ids)
-        case PutSettings():
-            return msgspec.structs.replace(changed, settings=_settings(config.settings, change))
-        case PutNamespace(name, namespace):
-            return msgspec.structs.replace(changed, namespaces={**config.namespaces, name: namespace})
-        case PutLimits(limits):
-            return msgspec.structs.replace(changed, limits=limits)
-        case PutRule(rule):
-            return msgspec.structs.replace(changed, rules={**config.rules, rule.rule_id: rule})
-        case DropRule(rule_id):
-            rules = {each: rule for each, rule in config.rules.items() if each != rule_id}
-            return msgspec.structs.replace(changed, rules=rules)
-        case PutBlocked(blocked):
-            return msgspec.structs.replace(changed, blocked=blocked)
-        case PutCategory(category):
-            categories = {**config.categories, category.category_identifier: category}
-            return msgspec.structs.replace(changed, categories=categories)
-        case DropCategory(category_identifier):
-            kept = {i: category for i, category in config.categories.items() if i != category_identifier}
-            return msgspec.structs.replace(changed, categories=kept)
-        case Several(changes):
-            for part in changes:
-                config = configure(config, part, seq)
-            return msgspec.structs.replace(config, version=changed.version)
+    changed = config
+    for part in change.changes if isinstance(change, Several) else (change,):
+        changed = msgspec.structs.replace(changed, **_PARTS[type(part)](changed, part))
+    return msgspec.structs.replace(changed, version=config.version + 1, seq=seq)
 
 
-def _without_attributes(config: Config, changed: Config, attribute_ids: tuple[str, ...]) -> Config:
+def _without_attributes(config: Config, change: DropAttributes) -> dict[str, Any]:
     """Deleting an attribute deletes the rules and consent entries on it (wire/cds §7)."""
-    schema = config.schema.without(attribute_ids)
-    gone = {attribute.attribute_name for attribute in config.schema.attributes} - {
-        attribute.attribute_name for attribute in schema.attributes
+    schema = config.schema.without(change.attribute_ids)
+    left = {attribute.attribute_name for attribute in schema.attributes}
+    gone = {attribute.attribute_name for attribute in config.schema.attributes} - left
+    return {
+        "schema": schema,
+        "rules": {i: rule for i, rule in config.rules.items() if rule.property_name not in gone},
+        "categories": {i: _with_known(category, schema) for i, category in config.categories.items()},
     }
-    rules = {each: rule for each, rule in config.rules.items() if rule.property_name not in gone}
-    categories = {i: _with_known(category, schema) for i, category in config.categories.items()}
-    return msgspec.structs.replace(changed, schema=schema, rules=rules, categories=categories)
 
 
 def _with_known(category: Category, schema: Schema) -> Category:
@@ -233,9 +213,30 @@ def _with_known(category: Category, schema: Schema) -> Category:
     return msgspec.structs.replace(category, attributes=known)
 
 
-def _settings(settings: OrganisationSettings, change: PutSettings) -> OrganisationSettings:
+def _settings(config: Config, change: PutSettings) -> dict[str, Any]:
     given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not None}
-    return msgspec.structs.replace(settings, **given)
+    return {"settings": msgspec.structs.replace(config.settings, **given)}
+
+
+#: What each change puts in the place of which part.
+_PARTS: dict[type, Callable[[Config, Any], dict[str, Any]]] = {
+    PutAttributes: lambda config, change: {"schema": config.schema.with_(change.attributes)},
+    DropAttributes: _without_attributes,
+    PutSettings: _settings,
+    PutNamespace: lambda config, change: {"namespaces": {**config.namespaces, change.name: change.namespace}},
+    PutLimits: lambda _, change: {"limits": change.limits},
+    PutRule: lambda config, change: {"rules": {**config.rules, change.rule.rule_id: change.rule}},
+    DropRule: lambda config, change: {"rules": _but(config.rules, change.rule_id)},
+    PutBlocked: lambda _, change: {"blocked": change.blocked},
+    PutCategory: lambda config, change: {
+        "categories": {**config.categories, change.category.category_identifier: change.category}
+    },
+    DropCategory: lambda config, change: {"categories": _but(config.categories, change.category_identifier)},
+}
+
+
+def _but(entries: dict[str, Any], key: str) -> dict[str, Any]:
+    return {each: entry for each, entry in entries.items() if each != key}
 
 
 class ConfigDocument(msgspec.Struct, frozen=True, omit_defaults=True):
