@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, Router, get
+from litestar.enums import MediaType
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
@@ -104,7 +105,7 @@ async def description(request: AnyRequest) -> Response[bytes]:
 @get("/docs", include_in_schema=False)
 async def page() -> Response[str]:
     """The reference page."""
-    return Response(PAGE, media_type="text/html; charset=utf-8", headers=PAGE_HEADERS)
+    return Response(PAGE, media_type=MediaType.HTML, headers=PAGE_HEADERS)
 
 
 @get("/docs/{name:str}", include_in_schema=False)

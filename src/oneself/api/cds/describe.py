@@ -25,6 +25,7 @@ from litestar.openapi.spec import (
 from litestar.openapi.spec.enums import OpenAPIType
 
 from .errors import ErrorDocument, FailureDocument, SchemaErrorDocument
+from .requests import ENTITY_TAGS
 
 #: What any route may answer; the more special ones are named by the route.
 COMMON = (500, 503)
@@ -65,6 +66,7 @@ class Described(Operation):
     """An operation of this wire. The class attributes are what its route adds to what Litestar finds out."""
 
     takes: ClassVar[Any] = None
+    required: ClassVar[tuple[str, ...]] = ()
     headers: ClassVar[tuple[str, ...]] = ()
     plain: ClassVar[tuple[int, ...]] = ()
     versioned: ClassVar[bool] = False
@@ -75,7 +77,7 @@ class Described(Operation):
         self.parameters = [*given, *map(_header, self.headers)]
         self.summary = (self.description or "").partition("\n")[0].rstrip(".")
         if self.takes is not None:
-            media = OpenAPIMediaType(schema=_inlined(self.takes))
+            media = OpenAPIMediaType(schema=_body(self.takes, self.required))
             self.request_body = RequestBody(content={MediaType.JSON.value: media}, required=True)
         self._describe_answers()
 
@@ -108,14 +110,18 @@ def _tag(description: str) -> OpenAPIHeader:
 
 
 _HEADERS = {
-    "If-Match": "Refuse with 412 unless this is still the version, as an earlier `ETag` said.",
-    "Idempotency-Key": "1 to 255 printable characters; a repeat with the same key gets the first answer.",
+    "If-Match": (ENTITY_TAGS, "Refuse with 412 unless this is still the version, as an earlier `ETag` said."),
+    "Idempotency-Key": (
+        r"^[!-~]{1,255}$",
+        "1 to 255 printable characters; a repeat with the same key gets the first answer.",
+    ),
 }
 
 
 def _header(name: str) -> Parameter:
-    schema = Schema(type=OpenAPIType.STRING, min_length=1, max_length=255, pattern=r"^[!-~]+$")
-    return Parameter(name=name, param_in="header", schema=schema, required=False, description=_HEADERS[name])
+    pattern, sentence = _HEADERS[name]
+    schema = Schema(type=OpenAPIType.STRING, pattern=pattern)
+    return Parameter(name=name, param_in="header", schema=schema, required=False, description=sentence)
 
 
 def _simplified(parameter: Any) -> Any:
@@ -130,10 +136,18 @@ def _simplified(parameter: Any) -> Any:
     return parameter
 
 
-def _inlined(document: Any) -> Any:
-    """The JSON schema of a document, with its parts in place of references to them."""
+def _body(document: Any, required: tuple[str, ...]) -> Any:
+    """The JSON schema of a document, with its parts in place of references to them.
+
+    `required`: fields that decoding leaves to the rules behind it, which want them.
+    """
     (schema,), parts = msgspec.json.schema_components([document], ref_template="{name}")
-    return _resolved(schema, parts)
+    resolved = _resolved(schema, parts)
+    entry = resolved.get("items", resolved)
+    for name in required:
+        entry["properties"][name] = entry["properties"][name]["anyOf"][0]
+    entry["required"] = list(required)
+    return resolved
 
 
 def _resolved(schema: Any, parts: dict[str, Any]) -> Any:

@@ -21,6 +21,10 @@ from .filters import InvalidFilter, decode_attributes, decode_filters
 from .render import render_page
 
 PAGE_SIZE = 5
+FILTER = (
+    r"^(user_id|profile_id|(identity_attributes|traits|application_data)(\.[A-Za-z0-9_-]+)+)"
+    r" (eq|co|sw) [!-~]([ -~]*[!-~])?$"
+)
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
@@ -34,7 +38,11 @@ async def list_profiles(
     attributes: Annotated[str | None, QueryParameter(description="Comma list: `traits.plan`.")] = None,
     filters: Annotated[
         list[str] | None,
-        QueryParameter(name="filter", description="`field op value`, op being eq, co or sw; all must hold."),
+        QueryParameter(
+            name="filter",
+            description="`field op value`, op being eq, co or sw; all must hold.",
+            schema_extra={"items": {"type": "string", "pattern": FILTER}},
+        ),
     ] = None,
 ) -> wire.ProfileList:
     """Profiles that nobody absorbed, newest first."""

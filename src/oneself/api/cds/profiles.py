@@ -29,6 +29,8 @@ NEW_PROFILE = Body("profile", "11002", wire.ProfileDraft)
 PROFILE_PATCH = Body("profile", "11011")
 NOT_ENABLED_FOR = "CDS is not enabled for organization: {org}"
 
+ONLY_TRUE = "`true`, or it is as if it were not there."
+
 Profile = Response[wire.ProfileDocument]
 
 
@@ -65,7 +67,7 @@ async def read_profile(
     request: AnyRequest,
     profile_id: FromPath[str],
     include_application_data: Annotated[
-        str | None, QueryParameter(name="includeApplicationData", schema_extra={"type": "boolean"})
+        str | None, QueryParameter(name="includeApplicationData", description=ONLY_TRUE)
     ] = None,
     application_identifier: Annotated[
         str | None,
@@ -73,7 +75,7 @@ async def read_profile(
     ] = None,
     provenance: Annotated[
         str | None,
-        QueryParameter(schema_extra={"type": "boolean"}, description="Tell where each value came from."),
+        QueryParameter(description=ONLY_TRUE),
     ] = None,
 ) -> Profile:
     """A profile by any id it ever had, filtered by consent."""
@@ -112,10 +114,10 @@ async def patch_profile(request: AnyRequest, profile_id: FromPath[str]) -> Profi
 async def delete_profile(request: AnyRequest, profile_id: FromPath[str]) -> None:
     """Erase a unified profile; of an absorbed one, its own data only. An unknown id is gone already."""
     call = call_of(request)
+    terms = await decode_terms(request)
     if (known_id := _uuid(profile_id)) is None:
         return
     try:
-        terms = await decode_terms(request)
         await call.services.erasure.erase(
             call.tenant, call.actor, known_id, expected_version=terms.expected_version
         )

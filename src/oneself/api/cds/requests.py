@@ -14,6 +14,8 @@ from .decode import AnyRequest
 from .errors import UNPROCESSABLE, refused
 
 KEY_CHARS_MAX = 255
+#: RFC 9110 §8.8.3; ours is one of digits.
+ENTITY_TAGS = r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$'
 _VERSION = re.compile(r'"(\d{1,18})"')
 #: No profile ever has it: what `If-Match` names is not the current version, whatever that is.
 NO_VERSION = -1
@@ -57,7 +59,8 @@ async def _fingerprint(request: AnyRequest) -> str:
 
 def _expected_version(header: str | None) -> int | None:
     """The version that `If-Match` demands; None when anything is fine."""
-    if header is None or header.strip() == "*":
-        return None
-    found = _VERSION.fullmatch(header.strip())
-    return int(found[1]) if found else NO_VERSION
+    tags = "*" if header is None else header.strip()
+    if not re.match(ENTITY_TAGS, tags):
+        raise refused(UNPROCESSABLE, 'If-Match must be an ETag of ours, with its quotes: "1780630684834627".')
+    found = _VERSION.fullmatch(tags)
+    return None if tags == "*" else int(found[1]) if found else NO_VERSION

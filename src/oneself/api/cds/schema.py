@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 from typing import Annotated, TypeAlias
 
 from litestar import delete, get, post, put
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, PathParameter, QueryParameter
 
 from oneself.core.attribute import APPLICATION_DATA, CORE_ATTRIBUTES, SCOPES, Attribute, CanonicalValue
+from oneself.core.redefinition import REQUIRED_FIELDS
 from oneself.core.schema import InvalidAttribute, Schema
 
 from . import wire
@@ -24,6 +25,7 @@ REDEFINITION = Body("profile schema attributes", "13002", plain_line="Invalid re
 
 Rendered: TypeAlias = wire.AttributeDocument
 ByApplication: TypeAlias = dict[str, list[wire.AttributeDocument]]
+Section = Annotated[str, PathParameter(schema_extra={"enum": list(SCOPES)})]
 Filter = Annotated[
     str | None,
     QueryParameter(
@@ -71,7 +73,7 @@ async def delete_schema(request: AnyRequest) -> None:
     responses=refusals(400, 401, 403, shape="B"),
 )
 async def read_scope(
-    request: AnyRequest, section: FromPath[str], schema_filter: Filter = None
+    request: AnyRequest, section: Section, schema_filter: Filter = None
 ) -> list[wire.AttributeDocument] | ByApplication:
     """The attributes of a scope: an array, for application data application → array."""
     _check_scope(section)
@@ -84,10 +86,10 @@ async def read_scope(
 @post(
     "/profile-schema/{section:str}",
     opt=needs("profile_schema_create"),
-    operation_class=described(takes=list[wire.AttributeDraft]),
+    operation_class=described(takes=list[wire.AttributeDraft], required=REQUIRED_FIELDS[:3]),
     responses=refusals(400, 401, 403, 409, 413, 415, shape="B"),
 )
-async def define_attributes(request: AnyRequest, section: FromPath[str]) -> list[wire.AttributeDocument]:
+async def define_attributes(request: AnyRequest, section: Section) -> list[wire.AttributeDocument]:
     """Add attributes to a scope, all or none."""
     call = call_of(request)
     documents = await decode_array(request, DEFINITIONS)
@@ -104,7 +106,7 @@ async def define_attributes(request: AnyRequest, section: FromPath[str]) -> list
     operation_class=Described,
     responses=refusals(400, 401, 403, 405, shape="B"),
 )
-async def delete_scope(request: AnyRequest, section: FromPath[str]) -> None:
+async def delete_scope(request: AnyRequest, section: Section) -> None:
     """Remove the attributes of a scope; identity attributes follow the identity server and stay."""
     call = call_of(request)
     await call.services.schemas.undefine(call.tenant, section)
@@ -117,7 +119,7 @@ async def delete_scope(request: AnyRequest, section: FromPath[str]) -> None:
     responses=refusals(400, 401, 403, 404, shape="B"),
 )
 async def read_attribute(
-    request: AnyRequest, section: FromPath[str], attribute_id: FromPath[str]
+    request: AnyRequest, section: Section, attribute_id: FromPath[str]
 ) -> wire.AttributeDocument:
     """One attribute by id; any valid scope will do."""
     _check_scope(section)
@@ -131,11 +133,11 @@ async def read_attribute(
 @put(
     "/profile-schema/{section:str}/{attribute_id:str}",
     opt=needs("profile_schema_update"),
-    operation_class=described(takes=wire.AttributeDraft, plain=(400,)),
+    operation_class=described(takes=wire.AttributeDraft, required=REQUIRED_FIELDS, plain=(400,)),
     responses=refusals(400, 401, 403, 404, 409, 413, 415, shape="B"),
 )
 async def redefine_attribute(
-    request: AnyRequest, section: FromPath[str], attribute_id: FromPath[str]
+    request: AnyRequest, section: Section, attribute_id: FromPath[str]
 ) -> wire.AttributeDocument:
     """Change one attribute; fields that are absent keep their value."""
     call = call_of(request)
@@ -152,7 +154,7 @@ async def redefine_attribute(
     operation_class=Described,
     responses=refusals(400, 401, 403, 405, shape="B"),
 )
-async def delete_attribute(request: AnyRequest, section: FromPath[str], attribute_id: FromPath[str]) -> None:
+async def delete_attribute(request: AnyRequest, section: Section, attribute_id: FromPath[str]) -> None:
     """Remove one attribute; an unknown one is gone already."""
     call = call_of(request)
     await call.services.schemas.undefine(call.tenant, section, attribute_id)

@@ -11,10 +11,12 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from oneself.core.attribute import MUTABILITIES, SCOPES, VALUE_TYPES
+from oneself.core.definition import DEFINABLE_STRATEGIES
 
 IDENTITY, TRAITS, APPLICATION = SCOPES
 
 ValueType = Annotated[str, Meta(extra_json_schema={"enum": list(VALUE_TYPES)})]
+MergeStrategy = Annotated[str, Meta(extra_json_schema={"enum": list(DEFINABLE_STRATEGIES)})]
 Mutability = Annotated[str, Meta(extra_json_schema={"enum": list(MUTABILITIES)})]
 Timestamp = Annotated[
     str, Meta(extra_json_schema={"format": "date-time"}, examples=["2026-06-05T03:38:04.834627Z"])
@@ -149,9 +151,9 @@ class AttributeDraft(Struct, frozen=True, forbid_unknown_fields=True):
     """One entry of POST `/profile-schema/{scope}`, and the body of PUT by id."""
 
     attribute_name: str | None = None
-    value_type: str | None = None
-    merge_strategy: str | None = None
-    mutability: str | None = None
+    value_type: ValueType | None = None
+    merge_strategy: MergeStrategy | None = None
+    mutability: Mutability | None = None
     display_name: str | None = None
     multi_valued: bool | None = None
     application_identifier: str | None = None
