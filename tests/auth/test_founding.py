@@ -1,0 +1,185 @@
+"""Making organisations: by hand, and at an unattended first start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from auth.conftest import SECRET, SYSTEM
+from auth.visitor import Application, Visitor
+from oneself.auth.assembly import Identity
+from oneself.auth.permissions import PERMISSIONS
+from oneself.core.config import PutSettings
+from oneself.errors import Conflict, InvalidInput, SettingsError
+from oneself.serve import Services, build_services
+from oneself.service.organisations import Tenant
+from oneself.settings import Settings
+
+BOOTSTRAP = {
+    "bootstrap_org": "acme",
+    "bootstrap_client_id": SYSTEM,
+    "bootstrap_client_secret": SECRET,
+    "bootstrap_admin_password": "correct horse",
+}
+CLAIMS = {"userid", "username", "emailaddress", "givenname", "lastname", "mobile"}
+
+
+def _settings(services: Services, **changes: Any) -> Settings:
+    return msgspec.structs.replace(services.settings, **{**BOOTSTRAP, **changes})
+
+
+async def _everything(services: Services) -> list[tuple[str, list[tuple[object, ...]]]]:
+    """Every row of the directory and of the configuration."""
+    tables = await services.database.fetch(
+        "select tablename from pg_tables where schemaname = 'oneself' order by 1"
+    )
+    found = []
+    for (table,) in tables:
+        rows = await services.database.fetch(f"select t::text from {table} t order by 1")
+        found.append((table, [tuple(row) for row in rows]))
+    return found
+
+
+async def test_an_unattended_first_start_gives_a_usable_organisation(
+    services: Services, identity: Identity
+) -> None:
+    tenant = await identity.founding.bootstrap(_settings(services))
+    assert tenant is not None
+    config = await services.configurations.current(tenant.dataset_id)
+    assert config.settings.cds_enabled
+    assert config.settings.system_applications == (SYSTEM,)
+    attributes = {attribute.attribute_name: attribute for attribute in config.schema.attributes}
+    assert set(attributes) == {f"identity_attributes.{claim}" for claim in CLAIMS}
+    assert {(a.value_type, a.merge_strategy, a.mutability) for a in attributes.values()} == {
+        ("string", "overwrite", "readWrite")
+    }
+    application = await identity.applications.get(tenant, SYSTEM)
+    assert (application.kind, set(application.permissions)) == ("machine", set(PERMISSIONS))
+    assert await identity.administrators.authenticate(tenant, "admin", "correct horse")
+    assert not await identity.administrators.authenticate(tenant, "admin", "wrong")
+    assert not await identity.administrators.authenticate(tenant, "root", "correct horse")
+
+
+async def test_bootstrapping_twice_changes_nothing(services: Services, identity: Identity) -> None:
+    await identity.founding.bootstrap(_settings(services))
+    before = await _everything(services)
+    again = build_services(services.settings, services.database)
+    await again.identity.founding.bootstrap(_settings(services))
+    changed = {"bootstrap_client_secret": "another secret", "bootstrap_admin_password": "another password"}
+    await again.identity.founding.bootstrap(_settings(services, **changed))
+    assert await _everything(services) == before
+
+
+async def test_bootstrapping_again_does_not_undo_what_people_changed(
+    services: Services, identity: Identity
+) -> None:
+    tenant = await identity.founding.bootstrap(_settings(services))
+    assert tenant is not None
+    off = PutSettings(cds_enabled=False, system_applications=())
+    await services.configurations.change(tenant.dataset_id, lambda _: off)
+    await identity.founding.bootstrap(_settings(services))
+    config = await services.configurations.current(tenant.dataset_id)
+    assert not config.settings.cds_enabled
+    assert config.settings.system_applications == ()
+
+
+async def test_a_start_that_broke_off_is_taken_up_again(
+    services: Services, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks_off(*_: object) -> None:
+        raise ConnectionError
+
+    with monkeypatch.context() as patch, pytest.raises(ConnectionError):
+        patch.setattr(identity.applications, "create", breaks_off)
+        await identity.founding.bootstrap(_settings(services))
+    tenant = await identity.founding.bootstrap(_settings(services))
+    assert tenant is not None
+    assert await identity.applications.find(tenant, SYSTEM)
+
+
+async def test_several_processes_may_bootstrap_at_once(services: Services) -> None:
+    import asyncio
+
+    several = [build_services(services.settings, services.database).identity for _ in range(4)]
+    await asyncio.gather(*(one.founding.bootstrap(_settings(services)) for one in several))
+    (found,) = await several[0].organisations.list()
+    assert (found.handle, found.applications) == ("acme", 1)
+
+
+async def test_without_bootstrap_settings_nothing_is_made(services: Services, identity: Identity) -> None:
+    assert await identity.founding.bootstrap(services.settings) is None
+    assert await identity.organisations.list() == []
+
+
+async def test_a_founded_organisation_gets_credentials_that_work(
+    identity: Identity, visitor: Visitor
+) -> None:
+    founded = await identity.founding.create("other", name="The Other Shop")
+    visitor.handle = "other"
+    application = Application(visitor, str(founded.client_id), founded.client_secret)
+    answer = await application.token(grant_type="client_credentials", scope="internal_cds_profile_view")
+    assert answer.status_code == 200
+
+
+async def test_a_handle_is_taken_once(identity: Identity, tenant: Tenant) -> None:
+    with pytest.raises(Conflict):
+        await identity.founding.create("acme")
+
+
+@pytest.mark.parametrize("handle", ["", "Acme", "a b", "-a", ".a", "a" * 64, "a/b", "a\0b", "\u00e9"])
+async def test_a_handle_must_fit_a_path(identity: Identity, handle: str) -> None:
+    with pytest.raises(InvalidInput):
+        await identity.founding.create(handle)
+    assert await identity.organisations.find(handle) is None
+
+
+async def test_rotating_keys_leaves_old_tokens_good_and_signs_with_the_new_key(
+    identity: Identity, tenant: Tenant, system: Application, visitor: Visitor
+) -> None:
+    ask = {"grant_type": "client_credentials", "scope": "internal_cds_profile_view"}
+    old = (await system.token(**ask)).json()["access_token"]
+    key_id = await identity.signing_keys.rotate(tenant)
+    new = (await system.token(**ask)).json()["access_token"]
+    for token in (old, new):
+        await identity.guard.authenticate(f"Bearer {token}", tenant)
+    keys = (await visitor.open("oauth2/jwks")).json()["keys"]
+    assert next(key["kid"] for key in keys) == key_id
+    assert len(keys) == 2
+
+
+async def test_a_key_rotated_by_another_process_verifies_here(
+    services: Services, identity: Identity, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await identity.signing_keys.ring(tenant)
+    elsewhere = build_services(services.settings, services.database).identity
+    key_id = await elsewhere.signing_keys.rotate(tenant)
+    ring = identity.signing_keys._rings[tenant.org_id]
+    aged = msgspec.structs.replace(ring, read_at=ring.read_at - 2)
+    identity.signing_keys._rings[tenant.org_id] = aged
+    assert key_id in (await identity.signing_keys.ring_with(tenant, key_id)).public
+
+
+async def test_private_keys_open_only_with_the_deployments_secret_key(
+    services: Services, identity: Identity, tenant: Tenant
+) -> None:
+    await identity.signing_keys.ring(tenant)
+    sealed = await services.database.fetchval("select private_sealed from signing_key")
+    assert b"kty" not in sealed
+    stolen = msgspec.structs.replace(services.settings, secret_key="another secret key, long enough")
+    with pytest.raises(SettingsError, match="ONESELF_SECRET_KEY"):
+        await build_services(stolen, services.database).identity.signing_keys.ring(tenant)
+
+
+async def test_no_secret_is_readable_in_the_database(
+    services: Services, shop: Application, visitor: Visitor
+) -> None:
+    page = await shop.registration(scope="openid offline_access")
+    sent_back = await visitor.register("ann@acme.example", page, password="a very private password")
+    tokens = await shop.tokens(sent_back)
+    session = str(visitor.http.cookies.get("oneself_session"))
+    stored = str(await _everything(services))
+    for secret in ("a very private password", SECRET, str(shop.secret), tokens["refresh_token"], session):
+        assert secret not in stored
+        assert secret.encode().hex() not in stored

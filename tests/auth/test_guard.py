@@ -1,0 +1,179 @@
+"""Who is calling: every token that is not exactly right is refused, with the wire's two sentences."""
+
+from __future__ import annotations
+
+import base64
+import time
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+from auth.visitor import Application
+from oneself.auth.assembly import Identity
+from oneself.auth.caller import Caller
+from oneself.auth.guard import basic_matches, require
+from oneself.errors import Forbidden, Unauthenticated
+from oneself.service.organisations import Tenant
+
+MISSING = "Missing or invalid Authorization header"
+NO_SCOPE = "You do not have enough permission to access this resource."
+NOT_IN_SCOPE = "Do not have permission to perform this operation"
+
+
+async def _token(identity: Identity, tenant: Tenant, key: Any = None, **changes: Any) -> str:
+    """A token signed with the organisation's key, or another; None takes a claim away."""
+    ring = await identity.signing_keys.ring(tenant)
+    claims = {
+        "aud": "iam-cds",
+        "org_handle": tenant.handle,
+        "scope": "internal_cds_profile_view",
+        "exp": time.time() + 60,
+        "azp": "shop",
+        "client_id": "other",
+        "sub": "ann",
+        **changes,
+    }
+    header = {"alg": "RS256", "kid": ring.current.kid}
+    kept = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(header, kept, key or ring.current)
+
+
+async def test_a_good_token_names_the_caller(identity: Identity, tenant: Tenant) -> None:
+    token = await _token(identity, tenant)
+    expected = Caller("shop", "ann", frozenset({"internal_cds_profile_view"}), "acme")
+    for header in (f"Bearer {token}", f"bearer {token}", f"Bearer  {token} "):
+        assert await identity.guard.authenticate(header, tenant) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "application"),
+    [({"azp": None}, "other"), ({"aud": ["x", "iam-cds"]}, "shop"), ({"azp": None, "client_id": None}, None)],
+)
+async def test_a_token_may_say_it_in_several_ways(
+    identity: Identity, tenant: Tenant, changes: dict[str, Any], application: str | None
+) -> None:
+    token = await _token(identity, tenant, **changes)
+    caller = await identity.guard.authenticate(f"Bearer {token}", tenant)
+    assert caller.application == application
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aud": None},
+        {"aud": "iam"},
+        {"aud": ["iam", "cds"]},
+        {"aud": {"iam-cds": 1}},
+        {"org_handle": None},
+        {"org_handle": "other"},
+        {"org_handle": ["acme"]},
+        {"exp": None},
+        {"exp": 0},
+        {"exp": "9999999999"},
+        {"exp": True},
+    ],
+    ids=str,
+)
+async def test_a_token_that_is_not_for_here_and_now_is_refused(
+    identity: Identity, tenant: Tenant, changes: dict[str, Any]
+) -> None:
+    token = await _token(identity, tenant, **changes)
+    with pytest.raises(Unauthenticated) as refused:
+        await identity.guard.authenticate(f"Bearer {token}", tenant)
+    assert (refused.value.code, refused.value.description) == ("CDS-10002", MISSING)
+
+
+async def test_a_token_of_another_key_is_refused(identity: Identity, tenant: Tenant) -> None:
+    stranger = RSAKey.import_key((await _stranger()).as_dict(private=True))
+    token = await _token(identity, tenant, key=stranger)
+    with pytest.raises(Unauthenticated):
+        await identity.guard.authenticate(f"Bearer {token}", tenant)
+
+
+async def _stranger() -> RSAKey:
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    return RSAKey.import_key(rsa.generate_private_key(65537, 2048))
+
+
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Bearer ", "Basic YTpi", "Bearer a b", "Bearer \u20ac"]
+)
+async def test_a_header_that_is_no_bearer_token_is_refused(
+    identity: Identity, tenant: Tenant, header: str | None
+) -> None:
+    with pytest.raises(Unauthenticated):
+        await identity.guard.authenticate(header, tenant)
+
+
+@pytest.mark.parametrize("scope", [None, 7, ["internal_cds_profile_view"]])
+async def test_a_token_without_a_scope_is_forbidden(
+    identity: Identity, tenant: Tenant, scope: object
+) -> None:
+    token = await _token(identity, tenant, scope=scope)
+    with pytest.raises(Forbidden) as refused:
+        await identity.guard.authenticate(f"Bearer {token}", tenant)
+    assert (refused.value.code, refused.value.description) == ("CDS-10003", NO_SCOPE)
+
+
+def test_a_permission_outside_the_scope_is_forbidden() -> None:
+    caller = Caller("shop", None, frozenset({"internal_cds_profile_view"}), "acme")
+    require(caller, "internal_cds_profile_view")
+    with pytest.raises(Forbidden) as refused:
+        require(caller, "internal_cds_profile")
+    assert (refused.value.code, refused.value.description) == ("CDS-10003", NOT_IN_SCOPE)
+
+
+async def test_a_remembered_token_still_runs_out(
+    identity: Identity, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await _token(identity, tenant, exp=time.time() + 5)
+    await identity.guard.authenticate(f"Bearer {token}", tenant)
+    later = time.time() + 6
+    monkeypatch.setattr(time, "time", lambda: later)
+    with pytest.raises(Unauthenticated):
+        await identity.guard.authenticate(f"Bearer {token}", tenant)
+
+
+async def test_remembering_tokens_has_a_limit(
+    identity: Identity, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oneself.auth.guard.CACHED_MAX", 3)
+    for number in range(5):
+        token = await _token(identity, tenant, sub=str(number))
+        await identity.guard.authenticate(f"Bearer {token}", tenant)
+    assert len(identity.guard._cache) == 3
+
+
+async def test_an_id_token_is_no_access_token(shop: Application, identity: Identity, tenant: Tenant) -> None:
+    sent_back = await shop.visitor.register("ann@acme.example", await shop.registration())
+    tokens = await shop.tokens(sent_back)
+    with pytest.raises(Unauthenticated):
+        await identity.guard.authenticate(f"Bearer {tokens['id_token']}", tenant)
+
+
+def _basic(pair: str) -> str:
+    return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (_basic("sync:secret"), True),
+        (_basic("sync:secret").replace("Basic", "basic"), True),
+        (_basic("sync:other"), False),
+        (_basic("other:secret"), False),
+        (_basic("sync"), False),
+        (_basic("sync:secret:"), False),
+        ("Basic !", False),
+        ("Basic /w==", False),
+        ("Bearer x", False),
+        (None, False),
+    ],
+)
+def test_basic_credentials_of_the_sync_operations(header: str | None, expected: bool) -> None:
+    assert basic_matches(header, "sync", "secret") is expected
+    assert basic_matches(header, None, None) is False
+    assert basic_matches(_basic(":"), "", "") is False
