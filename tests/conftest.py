@@ -43,6 +43,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         databases.remove_run_folder(os.environ[RUN_ID])
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "made_databases" in getattr(item, "fixturenames", ()):
+            item.add_marker("postgres")
+
+
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     """The database server of this run."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.table import Table
+from rich.padding import Padding
 
 from oneself.cli.context import err, loaded, out
 from oneself.settings import Loaded, Setting, Settings, listed
@@ -30,8 +30,9 @@ def settings(
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(_rows(found)), indent=2))
         return
-    out.print(_table(found))
-    out.print(f"Settings file: {found.file or 'none'}")
+    for row in _rows(found).values():
+        _print(row)
+    out.print(f"Settings file: {found.file or 'none'}", soft_wrap=True)
     for name in found.unknown_variables:
         err.print(f"{name} is in the environment, but no setting has that name.")
 
@@ -65,11 +66,8 @@ def _effective(settings: Settings, setting: Setting) -> object:
     return settings.folder if setting.name == "data_dir" else getattr(settings, setting.name)
 
 
-def _table(found: Loaded) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("Environment", "Value", "From", "What it does"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("Environment", "From"))
-    for row in _rows(found).values():
-        unit = f" ({row['unit']})" if row["unit"] else ""
-        table.add_row(row["variable"], row["value"], row["source"], row["sentence"] + unit)
-    return table
+def _print(row: dict[str, str]) -> None:
+    value = row["value"] or "[dim]unset[/]"
+    unit = f" ({row['unit']})" if row["unit"] else ""
+    out.print(f"[bold]{row['variable']}[/] = {value}  [dim]{row['source']}[/]", soft_wrap=True)
+    out.print(Padding(row["sentence"] + unit, (0, 0, 0, 4)))
