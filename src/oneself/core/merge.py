@@ -20,7 +20,6 @@ from oneself.core.record import Provenance, Record, Source, Values, leaves
 from oneself.core.schema import Schema
 from oneself.core.typed import INTEGER_MAX, INTEGER_MIN, fingerprint, instant, is_empty
 
-
 DECIMAL_MAX = math.nextafter(math.inf, 0)
 
 
