@@ -1,1 +1,1 @@
-"""What Oneself costs: written questions, measured beside bare PostgreSQL (DESIGN §13). Never part of the tests."""
+"""What Oneself costs: written questions, measured beside bare PostgreSQL (DESIGN §13). Not a test."""

@@ -39,7 +39,9 @@ async def copy_log(url: str) -> float:
 async def insert_log(url: str, limit: int, per_commit: int, connections: int) -> float:
     """Rows per second of INSERTs into an equal table, so many rows a commit, on so many connections."""
     first = await _connect(url)
-    rows = [tuple(r) for r in await first.fetch(f"SELECT {_COLUMNS} FROM log ORDER BY seq DESC LIMIT $1", limit)]
+    rows = [
+        tuple(r) for r in await first.fetch(f"SELECT {_COLUMNS} FROM log ORDER BY seq DESC LIMIT $1", limit)
+    ]
     others = [await asyncpg.connect(url, server_settings=_BARE) for _ in range(connections)]
     bursts = [rows[start : start + per_commit] for start in range(0, len(rows), per_commit)]
     try:
@@ -70,5 +72,3 @@ async def _connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
     connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(url, server_settings=_BARE)
     await connection.execute("CREATE TABLE bare_log (LIKE log INCLUDING ALL)")
     return connection
-
-

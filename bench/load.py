@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter, deque
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import uvloop
@@ -63,6 +64,18 @@ def request(method: str, path: str, token: str, body: object = None, host: str =
     if content:
         head += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
     return "\r\n".join((*head, "", "")).encode() + content
+
+
+def at_rate(plan: Plan, rate_s: float) -> Plan:
+    """The same requests, arriving evenly."""
+    return msgspec.structs.replace(plan, rate_s=rate_s)
+
+
+def check(report: Report, status: str) -> None:
+    """A figure counts only if every answer is the right one."""
+    wrong = {found: count for found, count in report.statuses.items() if found != status}
+    if wrong or not report.statuses:
+        raise RuntimeError(f"Answers other than {status}: {wrong or 'none at all'}.")
 
 
 class _Generator:
@@ -144,8 +157,7 @@ class _Connection(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._generator.answered("0", self._since)

@@ -10,6 +10,7 @@ what the fold makes of these histories: each runs through `core.fold`, and the r
 """
 
 import random
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -27,9 +28,11 @@ from oneself.core.state import State
 from oneself.service import working_set
 from oneself.service.working_set import Entry
 from oneself.store import rows
-from oneself.store.pool import POSTGRES_EPOCH_US, SERVER_SETTINGS
+from oneself.store.pool import POSTGRES_EPOCH_US, SERVER_SETTINGS, Queries
 
 from .stage import Progress
+
+_sql = Queries("ingest.sql")
 
 PEOPLE_PER_CHUNK = 4_000
 _NAMES = uuid.UUID("5e1f0000-0000-4000-8000-000000000000")
@@ -150,27 +153,24 @@ async def _copy(
     changes = state.changes
     assert not changes.released
     made = [state.profiles[i] for i in changes.profiles]
-    for table, names, columns in (
-        ("log", _LOG, working_set._log_columns(log)),
-        ("profile", _PROFILE, rows.profile_columns(made)),
-        ("claim", _CLAIM, rows.claim_columns(changes.claimed)),
-        ("merge", _MERGE, rows.merge_columns(changes.merged)),
-        ("refusal", _REFUSAL, rows.refusal_columns(changes.refused)),
+    for statement, columns in (
+        (_sql.put_log, working_set._log_columns(log)),
+        (_sql.put_profiles, rows.profile_columns(made)),
+        (_sql.put_claims, rows.claim_columns(changes.claimed)),
+        (_sql.put_merges, rows.merge_columns(changes.merged)),
+        (_sql.put_refusals, rows.refusal_columns(changes.refused)),
     ):
-        records = [(dataset_id, *record) for record in zip(*columns, strict=True)]
+        target = _TARGET.match(statement)
+        assert target is not None
         await connection.copy_records_to_table(
-            table, schema_name="oneself", columns=["dataset_id", *names.split()], records=records
+            target["table"],
+            columns=target["columns"].replace(" ", "").replace("\n", "").split(","),
+            records=[(dataset_id, *record) for record in zip(*columns, strict=True)],
         )
 
 
-_LOG = "seq observation_id profile_id kind name config_version content plan"
-_PROFILE = (
-    "profile_id survivor_id reason primary_id user_id created_at updated_at active_at seq erased "
-    "record_values provenance identities"
-)
-_CLAIM = "namespace value profile_id seq trust"
-_MERGE = "absorbed_id seq survivor_id reason namespace value observation_id"
-_REFUSAL = "code profile_id other_id namespace first_seq last_seq times"
+#: What the write path itself inserts into, so that both fill the same columns in the same order.
+_TARGET = re.compile(r"INSERT INTO (?P<table>\w+) \((?P<columns>[^)]*)\)")
 
 
 async def _bare_connection(url: str) -> "asyncpg.Connection[asyncpg.Record]":

@@ -23,7 +23,13 @@ class Report(msgspec.Struct, frozen=True):
 
 
 async def at_will(
-    ingest: Ingest, dataset_id: int, observations: Iterator[Observation], *, concurrency: int, burst: int, count: int
+    ingest: Ingest,
+    dataset_id: int,
+    observations: Iterator[Observation],
+    *,
+    concurrency: int,
+    burst: int,
+    count: int,
 ) -> Report:
     """`concurrency` callers, each submitting `burst` observations at once and again when all are answered,
     until `count` were."""

@@ -32,10 +32,12 @@ def number(value: float) -> str:
 
 
 def _tables() -> str:
-    newest = [found[-1] for path in sorted(results.FOLDER.glob("*.json")) if (found := results.read(path.stem))]
-    rows = [_row(result, figure) for result in newest for figure in result.figures]
-    lines = ["| question | figure | measured | bare PostgreSQL | target |", "|---|---|---|---|---|", *rows, ""]
-    return "\n".join([*lines, "| question | when | commit | machine |", "|---|---|---|---|", *map(_origin, newest), ""])
+    kept = [results.read(path.stem) for path in sorted(results.FOLDER.glob("*.json"))]
+    newest = [found[-1] for found in kept if found]
+    figures = [_row(result, figure) for result in newest for figure in result.figures]
+    head = ["| question | figure | measured | bare PostgreSQL | target |", "|---|---|---|---|---|"]
+    origins = ["", "| question | when | commit | machine |", "|---|---|---|---|", *map(_origin, newest), ""]
+    return "\n".join([*head, *figures, *origins])
 
 
 def _row(result: Result, figure: Figure) -> str:

@@ -31,7 +31,7 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """Where it was measured. `load`: the one-minute average before the run; other work on the machine shows."""
+    """Where it was measured. `load`: the one-minute average before the run, which shows other work."""
 
     cores: int
     memory_gb: float

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -12,7 +13,7 @@ from typing import Annotated
 import typer
 import uvloop
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from oneself.store.embedded import Embedded
 
@@ -35,11 +36,13 @@ console = Console()
 
 def main() -> None:
     """Entry point of `python -m bench`."""
-    typer.run(_run)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(_run)
+    app()
 
 
 def _run(
-    questions: Annotated[list[str] | None, typer.Argument(help="Which questions; all of them if none.")] = None,
+    questions: Annotated[list[str] | None, typer.Argument(help="Which; none: all.")] = None,
     quick: Annotated[bool, typer.Option(help="Small sizes: shows that it runs, keeps no figures.")] = False,
     database_url: Annotated[str | None, typer.Option(help="A server to use instead of the embedded.")] = None,
     table: Annotated[bool, typer.Option(help="Only write the table in README.md anew.")] = False,
@@ -57,10 +60,7 @@ def _measure_all(names: list[str], *, is_full: bool, database_url: str | None) -
     with _folder() as folder, _server(folder, database_url) as url, _bar() as bar:
         for name in names:
             task = bar.add_task(name, total=1)
-            stage = Stage(
-                url, folder, is_full, lambda done, total, task=task: bar.update(task, completed=done, total=total),
-                embedded=database_url is None,
-            )  # fmt: skip
+            stage = Stage(url, folder, is_full, partial(_show, bar, task))
             figures = _measure(name, stage)
             bar.update(task, completed=1, total=1)
             for figure in figures:
@@ -102,7 +102,9 @@ def _server(folder: Path, database_url: str | None) -> Iterator[str]:
         embedded.stop()
 
 
+def _show(bar: Progress, task: TaskID, done: int, total: int) -> None:
+    bar.update(task, completed=done, total=total)
+
+
 def _bar() -> Progress:
     return Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console)
-
-

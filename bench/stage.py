@@ -47,7 +47,6 @@ class Stage(msgspec.Struct, frozen=True):
     folder: Path
     is_full: bool
     progress: Progress
-    embedded: bool
 
     def size(self, quick: int, full: int) -> int:
         """One of two sizes."""
@@ -80,7 +79,9 @@ class Stage(msgspec.Struct, frozen=True):
     @contextmanager
     def service(self, database_url: str, workers: int = 1) -> Iterator["Service"]:
         """`oneself serve` on a database, as a process of its own."""
-        service = Service(self.folder, {"ONESELF_DATABASE_URL": database_url, "ONESELF_WORKERS": str(workers)})
+        service = Service(
+            self.folder, {"ONESELF_DATABASE_URL": database_url, "ONESELF_WORKERS": str(workers)}
+        )
         service.start()
         try:
             yield service
@@ -177,6 +178,3 @@ async def _with_trait(configurations: Configurations, dataset_id: int, config: C
         merge_strategy="overwrite",
     )
     return await configurations.change(dataset_id, lambda _: PutAttributes((plan,)))
-
-
-

@@ -1,8 +1,8 @@
 """How many observations per second become durable and resolved, when they come in batches of 100?
 
 Method: eight callers in the service's process, each submitting 100 events at once and the next 100 when all
-are answered, on a database that holds 100 000 people (quick: 2 000); three rounds, the median one. Bare: COPY
-of the same log rows in one go, and INSERT of them, 100 a commit on two connections.
+are answered, on a database that holds 100 000 people (quick: 2 000); three rounds, the median one. Bare:
+COPY of the same log rows in one go, and INSERT of them, 100 a commit on two connections.
 Units: observations per second; ms from submit until all 100 are answered.
 """
 
@@ -35,7 +35,7 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
     return (
         Figure("durable resolved, in batches of 100", full.per_s, "obs/s", copied, "one COPY", "≥ 20 000"),
         Figure("share of bare COPY", 100 * full.per_s / copied, "%", target="≥ 40 %"),
-        Figure("share of bare INSERT", 100 * full.per_s / inserted, "%", inserted, "INSERT, 100 a commit, obs/s"),
+        Figure("the same, beside INSERT", full.per_s, "obs/s", inserted, "INSERT, 100 a commit"),
         Figure("p50 of a batch", full.p50_ms, "ms"),
         Figure("p99 of a batch", full.p99_ms, "ms"),
     )

@@ -1,8 +1,8 @@
 """How many observations per second become durable and resolved, when each is submitted on its own?
 
-Method: 256 callers in the service's process, each submitting one event and the next when it is answered, on a
-database that holds 100 000 people (quick: 2 000); three rounds, the median one. Then the same events arrive
-evenly at half that rate. Bare: INSERT of the same log rows, one row a commit, on 32 connections.
+Method: 256 callers in the service's process, each submitting one event and the next when it is answered, on
+a database that holds 100 000 people (quick: 2 000); three rounds, the median one. Then the same events
+arrive evenly at half that rate. Bare: INSERT of the same log rows, one row a commit, on 32 connections.
 Units: observations per second; ms from submit to answer.
 """
 

@@ -1,0 +1,69 @@
+"""How long does reading a profile by its id take at 1 000 requests per second, and how many are possible?
+
+Method: `oneself serve` with one worker on a database that holds 100 000 people (quick: 2 000); GET of 10
+000 of them in turn, arriving evenly at 1 000/s (a rate that is not reached shows in the figure), then at
+will on 64 connections, 15 s each (quick: 3 s). Service, database and generator share the cores. Bare: the
+same rows by primary key, one prepared SELECT at a time on one connection.
+Units: ms from request to answer; answers per second.
+"""
+
+import asyncio
+import time
+from urllib.parse import urlsplit
+
+import msgspec
+
+from bench import load, population
+from bench.questions.http_writes import PROFILES
+from bench.results import Figure, percentile
+from bench.stage import Bench, Stage
+from oneself.store.pool import Queries
+
+RATE_S = 1_000
+_sql = Queries("ingest.sql")
+
+
+async def measure(stage: Stage) -> tuple[Figure, ...]:
+    people = stage.size(2_000, 100_000)
+    async with stage.bench() as bench:
+        await population.fill(bench.url, bench.dataset_id, bench.config, range(people), stage.progress)
+        with stage.service(bench.url) as service:
+            token, place = service.token(), urlsplit(service.url)
+            plan = load.Plan(
+                host=place.hostname or "",
+                port=place.port or 0,
+                requests=tuple(load.request("GET", f"{PROFILES}/{i}", token) for i in _ids(people)),
+                connections=64,
+                duration_s=stage.size(3, 15),
+            )
+            steady = await asyncio.to_thread(load.run, load.at_rate(plan, RATE_S))
+            most = await asyncio.to_thread(load.run, msgspec.structs.replace(plan, rate_s=None))
+        load.check(steady, "200")
+        load.check(most, "200")
+        alone = await _bare(bench, people)
+    means = "SELECT by primary key"
+    return (
+        Figure("rate reached", steady.per_s, "answers/s", target="1 000"),
+        Figure("p50 at 1 000/s", steady.p50_ms, "ms", percentile(alone, 0.5), means, "≤ 2 ms"),
+        Figure("p99 at 1 000/s", steady.p99_ms, "ms", percentile(alone, 0.99), means),
+        Figure("at will", most.per_s, "answers/s", 1000 * len(alone) / sum(alone), means),
+        Figure("p50 at will", most.p50_ms, "ms"),
+        Figure("p99 at will", most.p99_ms, "ms"),
+    )
+
+
+def _ids(people: int) -> list[object]:
+    # Spread over all of them, so that no small part stays in memory by itself.
+    return [population.profile_id(number * 7919 % people) for number in range(min(people, 10_000))]
+
+
+async def _bare(bench: Bench, people: int) -> list[float]:
+    """Milliseconds of each read."""
+    found = []
+    async with bench.services.database.connection() as connection:
+        statement = await connection.prepare(_sql.find_profiles)
+        for profile_id in _ids(people):
+            started = time.perf_counter()
+            await statement.fetch(bench.dataset_id, [profile_id])
+            found.append((time.perf_counter() - started) * 1000)
+    return found

@@ -1,0 +1,37 @@
+"""How fast does `oneself verify` fold the log again and compare?
+
+Method: a database with 100 000 people (quick: 2 000), about 1.5 log entries each, filled by COPY of what
+the fold makes; `verify` in this process, once. Bare: reading the same log rows in order, in chunks of the
+same size.
+Units: log entries per second.
+"""
+
+import time
+from uuid import UUID
+
+from bench import population
+from bench.results import Figure
+from bench.stage import Bench, Stage
+from oneself.service.verify import ENTRIES_PER_CHUNK, read_log, verify
+
+
+async def measure(stage: Stage) -> tuple[Figure, ...]:
+    people = stage.size(2_000, 100_000)
+    async with stage.bench() as bench:
+        await population.fill(bench.url, bench.dataset_id, bench.config, range(people), stage.progress)
+        started = time.perf_counter()
+        report = await verify(bench.services.database, stage.progress)
+        per_s = report.entries / (time.perf_counter() - started)
+        if report.difference is not None:
+            raise RuntimeError(f"The filled database is not what its log says: {report.difference}")
+        alone = await _read(bench)
+    return (Figure("log entries verified", per_s, "entries/s", alone, "reading the same rows"),)
+
+
+async def _read(bench: Bench) -> float:
+    place, count = (-1, UUID(int=0)), 0
+    started = time.perf_counter()
+    async with bench.services.database.connection() as connection:
+        while entries := await read_log(connection, bench.dataset_id, place, ENTRIES_PER_CHUNK):
+            place, count = (entries[-1].seq, entries[-1].observation_id), count + len(entries)
+    return count / (time.perf_counter() - started)
