@@ -22,11 +22,15 @@ from oneself.errors import Fatal, OneselfError, Refusal
 
 
 class Command(msgspec.Struct, frozen=True):
-    """A name on the command line and the module behind it. `every_setting`: flags for all of them."""
+    """A name on the command line and the module behind it.
+
+    `every_setting`: flags for all of them, not only for the shared ones; `no_settings`: for none.
+    """
 
     name: str
     module: str
     every_setting: bool = False
+    no_settings: bool = False
 
 
 COMMANDS = (
@@ -38,6 +42,7 @@ COMMANDS = (
     Command("doctor", "oneself.cli.doctor"),
     Command("verify", "oneself.cli.verify"),
     Command("rebuild", "oneself.cli.rebuild"),
+    Command("demo", "oneself.cli.demo", no_settings=True),
 )
 
 
@@ -106,7 +111,9 @@ def _fail(sentence: str, code: int) -> None:
 def _load(command: Command) -> Any:
     module = importlib.import_module(command.module)
     names = None if command.every_setting else SHARED_SETTINGS
-    loaded = get_command(_with_settings(module.app, names))
+    module_app = module.app if command.no_settings else _with_settings(module.app, names)
+    module_app._add_completion = False
+    loaded = get_command(module_app)
     loaded.name = command.name
     return loaded
 

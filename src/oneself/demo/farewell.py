@@ -1,0 +1,55 @@
+"""What is printed when the story has ended and everything keeps running: addresses, credentials, curl."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+
+from oneself.demo.stage import BACKEND, ORG, Stage
+from oneself.demo.story import ANN, BEN, PASSWORD, SHOP_PERMISSIONS
+
+
+def tell_how_to_go_on(stage: Stage, console: Console) -> None:
+    """Everything that somebody needs to try it by hand. Lines are not wrapped: they are to be copied."""
+    console.print()
+    console.rule("[bold]It keeps running. Now you[/]", align="left", style="cyan")
+    for name, value, words in _places(stage):
+        console.print(f"  {name:<11} [bold]{escape(value)}[/]  [dim]{words}[/]", soft_wrap=True)
+    console.print("\n  [bold]By hand[/], in another terminal:\n")
+    for line in curl_lines(stage):
+        console.print(escape(line), soft_wrap=True)
+    console.print(
+        f"\n  Fold the log again: [bold]oneself verify --data-dir {stage.folder}[/]", soft_wrap=True
+    )
+    console.print("  Stop everything: [bold]Ctrl-C[/]")
+    console.file.flush()
+
+
+def _places(stage: Stage) -> list[tuple[str, str, str]]:
+    return [
+        ("shop", f"{stage.shop}/", "visit, put a book in the basket, register, sign in"),
+        ("reference", f"{stage.service}/docs", "every request, to be tried on the page"),
+        ("service", f"{stage.service}{stage.api}", "the customer data service of the bookshop"),
+        ("people", f"{ANN['email']}, {BEN['email']}", f"password: {PASSWORD}"),
+        ("back end", BACKEND, f"client secret: {stage.backend_secret}"),
+        ("folder", str(stage.folder), "database, keys, service.log"),
+    ]
+
+
+def curl_lines(stage: Stage) -> list[str]:
+    """Commands that work as they are printed."""
+    credentials = f"-u '{BACKEND}:{stage.backend_secret}' -d grant_type=client_credentials"
+    scope = f"-d 'scope={' '.join(SHOP_PERMISSIONS)}'"
+    decode = """python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])'"""
+    authorized = 'curl -s -H "Authorization: Bearer $TOKEN"'
+    body = """-H 'Content-Type: application/json' -d '{"traits": {"interests": ["cooking"]}}'"""
+    return [
+        f"API={stage.service}{stage.api}",
+        f"TOKEN=$(curl -s {credentials} {scope} {stage.service}/t/{ORG}/oauth2/token | {decode})",
+        "# everybody, with their interests",
+        f'{authorized} "$API/profiles?attributes=traits,identity_attributes" | python3 -m json.tool',
+        "# a new temporary profile, with its tracker",
+        f'{authorized} {body} "$API/profiles"; echo',
+        "# who is interested in chess",
+        f'{authorized} -G --data-urlencode "filter=traits.interests eq chess" "$API/profiles"; echo',
+    ]

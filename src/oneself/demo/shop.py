@@ -1,0 +1,310 @@
+"""The shop page: what any web shop would do with the service, small enough to read in one sitting.
+
+    GET  /            the visitor's profile is found by the cookie, or made; the page shows what is known
+    POST /basket      a book goes into a trait and into application data
+    GET  /sign-in     to the service's own pages, with the tracker; /register the same, another first page
+    GET  /signed-in   back with a code, which is exchanged for tokens
+    POST /sign-out    out of the shop and out of the service
+
+Law of this module: the browser sees no token and no secret; they stay in this process, which is the shop's
+back end. The cookie `cds_profile` is passed on both ways as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Callable
+from importlib import resources
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import httpx
+import jinja2
+import msgspec
+import uvicorn
+from litestar import Litestar, Request, Response, get, post
+from litestar.datastructures import Cookie, State
+from litestar.response import Redirect
+
+from oneself.demo.browser import PROFILE_COOKIE
+from oneself.demo.stage import BACKEND, ORG, SHOP_NAME, WEB, Stage
+from oneself.demo.story import EVERYTHING, SHOP_PERMISSIONS, authorize_path, claims_of, pkce
+
+AnyRequest = Request[Any, Any, Any]
+SESSION_COOKIE = "shop_session"
+BOOKS = {
+    "The Endgame": "chess",
+    "Roses": "gardens",
+    "By Train to Trieste": "travel",
+    "A Year of Soups": "cooking",
+    "The Night Sky": "astronomy",
+    "Knots": "sailing",
+}
+PAGE_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_files = resources.files("oneself.demo").joinpath("pages")
+_pages = jinja2.Environment(
+    loader=jinja2.DictLoader({"shop.html": _files.joinpath("shop.html").read_text("utf-8")}),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+class Session(msgspec.Struct):
+    """What the shop remembers of one browser, in memory. `state`, `verifier`: of a sign-in under way."""
+
+    state: str = ""
+    verifier: str = ""
+    id_token: str = ""
+    name: str = ""
+    news: str = ""
+
+
+class Visitor(msgspec.Struct, frozen=True):
+    """A browser at our door, with its profile as the service knows it."""
+
+    token: str
+    session: Session
+    tracker: str
+    profile: dict[str, Any]
+    cookies: tuple[str, ...]
+
+
+class Shop:
+    """The back end: calls the service, remembers sessions."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self._http = httpx.AsyncClient(base_url=stage.service, timeout=30.0)
+        self._sessions: dict[str, Session] = {}
+        self._token = ""
+
+    async def visitor(self, request: AnyRequest) -> Visitor:
+        """The browser's profile: the one of its cookie, else a new temporary one."""
+        tracker = request.cookies.get(PROFILE_COOKIE)
+        cookie = {"Cookie": f"{PROFILE_COOKIE}={tracker}"} if tracker else {}
+        found = await self.call("POST", "/profiles", json={}, headers=cookie)
+        token, session = self._session(request)
+        profile = (
+            await self.call("GET", f"/profiles/{found.json()['profile_id']}", params=EVERYTHING)
+        ).json()
+        given = tuple(found.headers.get_list("set-cookie"))
+        return Visitor(token, session, found.json()["anonymous_profile_tracker"], profile, given)
+
+    async def put_in_basket(self, profile: dict[str, Any], book: str) -> None:
+        """Two writes in one request: the subject is everybody's to know, the basket is ours."""
+        basket = profile.get("application_data", {}).get(BACKEND, {}).get("basket", [])
+        interests = profile.get("traits", {}).get("interests", [])
+        body = {
+            "traits": {"interests": _with(interests, BOOKS[book])},
+            "application_data": {BACKEND: {"basket": _with(basket, book)}},
+        }
+        await self.call("PATCH", f"/profiles/{profile['profile_id']}", json=body)
+
+    async def exchange(self, code: str, verifier: str) -> dict[str, Any]:
+        """The ID token for a code, and what it says."""
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self.stage.callback,
+            "code_verifier": verifier,
+        }
+        answer = await self._http.post(f"/t/{ORG}/oauth2/token", data=form, auth=(WEB, self.stage.web_secret))
+        answer.raise_for_status()
+        token = answer.json()["id_token"]
+        return {**claims_of(token), "id_token": token}
+
+    async def call(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """A request to the customer data service; asks for a new token when the old one has run out."""
+        answer = await self._call(method, path, **more)
+        if answer.status_code == 401:
+            self._token = await self._fetch_token()
+            answer = await self._call(method, path, **more)
+        return answer.raise_for_status()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def _call(
+        self, method: str, path: str, headers: dict[str, str] | None = None, **more: Any
+    ) -> httpx.Response:
+        authorized = {**(headers or {}), "Authorization": f"Bearer {self._token}"}
+        answer = await self._http.request(method, f"{self.stage.api}{path}", headers=authorized, **more)
+        # One visitor's cookie is nobody else's.
+        self._http.cookies.clear()
+        return answer
+
+    async def _fetch_token(self) -> str:
+        form = {"grant_type": "client_credentials", "scope": " ".join(SHOP_PERMISSIONS)}
+        credentials = (BACKEND, self.stage.backend_secret)
+        answer = await self._http.post(f"/t/{ORG}/oauth2/token", data=form, auth=credentials)
+        return str(answer.raise_for_status().json()["access_token"])
+
+    def _session(self, request: AnyRequest) -> tuple[str, Session]:
+        token = request.cookies.get(SESSION_COOKIE, "")
+        if token not in self._sessions:
+            token = secrets.token_urlsafe(24)
+            self._sessions[token] = Session()
+        return token, self._sessions[token]
+
+
+@get("/")
+async def front(request: AnyRequest) -> Response[str]:
+    """The shop and, beside it, what the service knows about whoever looks at it."""
+    shop: Shop = request.app.state.shop
+    visitor = await shop.visitor(request)
+    news, visitor.session.news = visitor.session.news, ""
+    html = _pages.get_template("shop.html").render(
+        shop=SHOP_NAME, books=BOOKS, session=visitor.session, news=news, profile=visitor.profile,
+        basket=visitor.profile.get("application_data", {}).get(BACKEND, {}).get("basket", []),
+        facts=facts(visitor.profile), service=shop.stage.service,
+    )  # fmt: skip
+    return _with_cookies(Response(html, media_type="text/html; charset=utf-8", headers=PAGE_HEADERS), visitor)
+
+
+@post("/basket")
+async def basket(request: AnyRequest) -> Response[Any]:
+    """Put a book in the basket."""
+    shop: Shop = request.app.state.shop
+    book = str((await request.form()).get("book", ""))
+    visitor = await shop.visitor(request)
+    if book in BOOKS and _is_own_page(request, shop):
+        await shop.put_in_basket(visitor.profile, book)
+        visitor.session.news = f"“{book}” is in your basket, and {BOOKS[book]} among your interests."
+    return _with_cookies(Redirect("/", status_code=303), visitor)
+
+
+@get("/sign-in")
+async def sign_in(request: AnyRequest) -> Response[Any]:
+    return await _authorize(request)
+
+
+@get("/register")
+async def register(request: AnyRequest) -> Response[Any]:
+    return await _authorize(request, prompt="create")
+
+
+@get("/signed-in")
+async def signed_in(request: AnyRequest) -> Response[Any]:
+    """The browser is back with a code."""
+    shop: Shop = request.app.state.shop
+    code, state = (str(request.query_params.get(name, "")) for name in ("code", "state"))
+    visitor = await shop.visitor(request)
+    session = visitor.session
+    if code and session.state and secrets.compare_digest(state, session.state):
+        person = await shop.exchange(code, session.verifier)
+        session.id_token, session.state, session.verifier = person["id_token"], "", ""
+        known = visitor.profile.get("identity_attributes", {})
+        session.name = known.get("givenname", "friend")
+        session.news = f"Welcome, {session.name}. This browser and your account are one profile."
+    return _with_cookies(Redirect("/", status_code=303), visitor)
+
+
+@post("/sign-out")
+async def sign_out(request: AnyRequest) -> Response[Any]:
+    """Forget the person here and at the service; the browser keeps its profile."""
+    shop: Shop = request.app.state.shop
+    visitor = await shop.visitor(request)
+    hint, visitor.session.id_token, visitor.session.name = visitor.session.id_token, "", ""
+    visitor.session.news = "You are signed out. What you do here still belongs to your profile."
+    query = urlencode({"id_token_hint": hint, "post_logout_redirect_uri": f"{shop.stage.shop}/"})
+    target = f"{shop.stage.service}/t/{ORG}/oauth2/logout?{query}" if hint else "/"
+    return _with_cookies(Redirect(target, status_code=303), visitor)
+
+
+@get("/shop.css")
+async def style() -> Response[bytes]:
+    return Response(_files.joinpath("shop.css").read_bytes(), media_type="text/css; charset=utf-8")
+
+
+def facts(profile: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """What is known: the name of each value, the value, and where it came from."""
+    sources = profile.get("provenance", {})
+    values = {
+        **{f"identity_attributes.{k}": v for k, v in profile.get("identity_attributes", {}).items()},
+        **{f"traits.{k}": v for k, v in profile.get("traits", {}).items()},
+        **{
+            f"application_data.{app}.{k}": v
+            for app, kept in profile.get("application_data", {}).items()
+            for k, v in kept.items()
+        },
+    }
+    return [(path, _words(value), _source(sources.get(path, []))) for path, value in values.items()]
+
+
+def create_shop(stage: Stage) -> Litestar:
+    """The shop as an ASGI application."""
+    shop = Shop(stage)
+    return Litestar(
+        route_handlers=[front, basket, sign_in, register, signed_in, sign_out, style],
+        state=State({"shop": shop}),
+        on_shutdown=[shop.close],
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def keep_open(stage: Stage, opened: Callable[[], None]) -> None:
+    """Serve the shop until Ctrl-C or SIGTERM; calls `opened` once it answers."""
+    config = uvicorn.Config(
+        create_shop(stage), host="127.0.0.1", port=stage.shop_port, log_level="warning", access_log=False
+    )
+    asyncio.run(_Server(config, opened).serve())
+
+
+class _Server(uvicorn.Server):
+    """Says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, opened: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._opened = opened
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._opened()
+
+
+async def _authorize(request: AnyRequest, **more: str) -> Response[Any]:
+    """Send the browser to the service's pages, the tracker with it."""
+    shop: Shop = request.app.state.shop
+    visitor = await shop.visitor(request)
+    verifier, challenge = pkce()
+    visitor.session.state, visitor.session.verifier = secrets.token_urlsafe(16), verifier
+    path = authorize_path(visitor.session.state, challenge, visitor.tracker, shop.stage.callback, **more)
+    return _with_cookies(Redirect(f"{shop.stage.service}{path}", status_code=303), visitor)
+
+
+def _with_cookies(response: Response[Any], visitor: Visitor) -> Response[Any]:
+    """Our own cookie, and those of the service as it gave them."""
+    response.set_cookie(Cookie(SESSION_COOKIE, value=visitor.token, httponly=True, samesite="lax"))
+    for line in visitor.cookies:
+        name, _, value = line.partition(";")[0].partition("=")
+        response.set_cookie(Cookie(name, value=value, httponly=True, samesite="lax"))
+    return response
+
+
+def _is_own_page(request: AnyRequest, shop: Shop) -> bool:
+    """Whether the form that was sent stood on our page, as the browser tells it."""
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin) == urlsplit(shop.stage.shop)
+
+
+def _with(values: list[str], value: str) -> list[str]:
+    return values if value in values else [*values, value]
+
+
+def _words(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _source(sources: list[dict[str, str]]) -> str:
+    return "; ".join(dict.fromkeys(f"{s['face']} through {s.get('application', '?')}" for s in sources))
