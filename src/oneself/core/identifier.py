@@ -6,6 +6,7 @@ identifier (`fold`), what follows from two profiles holding it (`resolve`).
 
 import re
 import unicodedata
+from fnmatch import fnmatchcase
 from typing import Literal
 
 import msgspec
@@ -54,6 +55,7 @@ class Namespace(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `priority`: lower goes first among the reasons of one observation; identity types share 1000.
     `reason`: what a merge caused by it is recorded as (DESIGN §4.9). `values_max`: values per profile.
+    `blocked_patterns`: shell patterns (`*@test.example`), because those cannot be made to run for ever.
     """
 
     reason: str
@@ -118,7 +120,7 @@ def is_blocked(text: str, namespace: Namespace) -> bool:
         or _REPEATED_CHARACTER.match(folded) is not None
         or text in namespace.blocked_values
         or folded in namespace.blocked_values
-        or any(re.fullmatch(pattern, text, re.IGNORECASE) for pattern in namespace.blocked_patterns)
+        or any(fnmatchcase(folded, pattern.casefold()) for pattern in namespace.blocked_patterns)
     )
 
 

@@ -7,7 +7,7 @@ observation itself: it goes to the log, and the next version to `config`, in one
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -52,11 +52,17 @@ class Configurations:
         return config
 
     async def change(
-        self, dataset_id: int, decide: Callable[[Config], ConfigChange | None], *, face: str = "cds"
+        self,
+        dataset_id: int,
+        decide: Callable[[Config], ConfigChange | None],
+        *,
+        face: str = "cds",
+        also: Callable[[Connection, Config], Awaitable[None]] | None = None,
     ) -> Config:
         """Change the configuration by what `decide` returns, given the current one; None changes nothing.
 
-        `decide` raises to refuse. Waits for the batches that are being judged; they are short.
+        `decide` raises to refuse. `also` writes what has to be there together with the new configuration.
+        Waits for the batches that are being judged; they are short.
         """
         async with self._database.transaction() as connection:
             await connection.execute(_sql.lock_config, rows.config_hash(dataset_id))
@@ -67,6 +73,8 @@ class Configurations:
             seq = await connection.fetchval(_sql.find_change_seq, dataset_id)
             changed = configure(config, change, seq)
             await _record(connection, dataset_id, change, changed, face)
+            if also is not None:
+                await also(connection, changed)
         self._known[dataset_id] = changed
         return changed
 

@@ -14,20 +14,20 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.core.config import Config, configure
+from oneself.core.config import Config
 from oneself.core.fold import repeat
 from oneself.core.identifier import Identifier
 from oneself.core.observation import Observation
 from oneself.core.plan import Rejection
 from oneself.core.profile import Profile
-from oneself.core.replay import Erased, LogEntry, Reconfigured, erase, recorded_plan, redact
+from oneself.core.replay import Erased, LogEntry, erase, recorded_plan, redact
 from oneself.core.state import State
 from oneself.errors import Contended
 from oneself.service import working_set
 from oneself.service.actor import Actor
+from oneself.service.history import find_configurations, find_person_entries
 from oneself.service.ingest import ATTEMPTS_MAX, RETRY_DELAY_MS, Rejected
 from oneself.service.organisations import Tenant
-from oneself.service.verify import read_entry
 from oneself.service.working_set import Wanted
 from oneself.store import rows
 from oneself.store.pool import Queries
@@ -102,9 +102,9 @@ async def _erase_part(
     connection: "Connection", dataset_id: int, everybody: tuple[UUID, ...], part: Profile, seq: int
 ) -> None:
     """Redact what the profile brought, and let the redacted entries say what remains of the person."""
-    configs = await _configurations(connection, dataset_id)
+    configs = await find_configurations(connection, dataset_id)
     ids = list(everybody)
-    entries = [read_entry(row) for row in await connection.fetch(_sql.find_erased_entries, dataset_id, ids)]
+    entries = await find_person_entries(connection, dataset_id, ids)
     claims = await connection.fetch(_sql.find_profile_claims, dataset_id, ids)
     own = frozenset(
         Identifier(row["namespace"], row["value"]) for row in claims if row["profile_id"] == part.profile_id
@@ -120,16 +120,6 @@ async def _erase_part(
         config = configs[entry.config_version]
         repeat(state, observation, recorded_plan(entry), config, entry.seq)
     await _replace(connection, dataset_id, ids, part.profile_id, state, claims, seq)
-
-
-async def _configurations(connection: "Connection", dataset_id: int) -> dict[int, Config]:
-    """Every version of the configuration that there has been."""
-    configs = {0: (config := Config())}
-    for row in await connection.fetch(_sql.find_changes, dataset_id):
-        entry = read_entry(row)
-        config = configure(config, msgspec.convert(entry.content, Reconfigured).change, entry.seq)
-        configs[config.version] = config
-    return configs
 
 
 def _redacted(entry: LogEntry, part: UUID, own: frozenset[Identifier], config: Config) -> LogEntry:

@@ -13,9 +13,9 @@ import msgspec
 
 from oneself.core.config import Config
 from oneself.core.identifier import Identifier
-from oneself.core.plan import Plan
 from oneself.core.replay import Diverged, LogEntry, replay, touches
 from oneself.service import configuration, working_set
+from oneself.service.history import read_log
 from oneself.service.working_set import Wanted
 from oneself.store.pool import Queries, connect
 
@@ -23,10 +23,7 @@ if TYPE_CHECKING:
     from oneself.store.pool import Connection, Database
 
 _sql = Queries("verify.sql")
-_log = Queries("log.sql")
-_plans = msgspec.json.Decoder(Plan)
 
-ENTRIES_PER_CHUNK = 1000
 #: The state that is derived from the log, in the order in which differences are most telling.
 TABLES = ("config", "profile", "claim", "merge", "refusal")
 _START = UUID(int=0)
@@ -100,28 +97,6 @@ async def fold_dataset(
     return done
 
 
-async def read_log(
-    connection: "Connection", dataset_id: int, after: tuple[int, UUID], limit: int = ENTRIES_PER_CHUNK
-) -> list[LogEntry]:
-    """The next entries of a dataset's log."""
-    found = await connection.fetch(_log.find_entries, dataset_id, *after, limit)
-    return [read_entry(row) for row in found]
-
-
-def read_entry(row: Any) -> LogEntry:
-    """An entry from a row of the log."""
-    return LogEntry(
-        seq=row["seq"],
-        observation_id=row["observation_id"],
-        profile_id=row["profile_id"],
-        kind=row["kind"],
-        config_version=row["config_version"],
-        content=msgspec.json.decode(row["content"]),
-        plan=_plans.decode(row["plan"]) if row["plan"] is not None else None,
-        redacted=row["redacted"],
-    )
-
-
 async def _fold_chunk(
     connection: "Connection", dataset_id: int, entries: list[LogEntry], config: Config
 ) -> Config:
@@ -179,4 +154,4 @@ async def _difference(connection: "Connection", table: str) -> Difference | None
     return Difference(table, key, tuple(name for name in one if one[name] != other[name]), "both")
 
 
-__all__ = ["Difference", "Diverged", "Report", "fold_dataset", "read_entry", "read_log", "verify"]
+__all__ = ["Difference", "Diverged", "Report", "fold_dataset", "verify"]

@@ -40,13 +40,15 @@ class Wanted(msgspec.Struct, frozen=True):
     """What a batch may touch: normalised identifiers, addressed profiles, and request keys.
 
     `members`: also whom the survivors stand for, because an answer shows it. `namespaces`: also every claim
-    of the survivors in these, because values are written there, or indexed."""
+    of the survivors in these, because values are written there, or indexed. `lock`: keep the profiles for
+    this transaction, which will write them."""
 
     identifiers: frozenset[Identifier]
     profile_ids: frozenset[UUID]
     keys: frozenset[str] = frozenset()
     members: bool = False
     namespaces: frozenset[str] = frozenset()
+    lock: bool = True
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -98,7 +100,8 @@ async def gather(
         leaves = await _profiles(connection, _sql.find_profiles, dataset_id, addressed)
         claims, seen = await _claims(connection, dataset_id, wanted.identifiers)
         survivors = set(seen) | {leaf.survivor_id or leaf.profile_id for leaf in leaves}
-        locked = await _profiles(connection, _sql.lock_profiles, dataset_id, survivors)
+        sql = _sql.lock_profiles if wanted.lock else _sql.find_profiles
+        locked = await _profiles(connection, sql, dataset_id, survivors)
         if _settled(locked, seen, survivors):
             own = await _own_claims(connection, dataset_id, wanted, locked, seen)
             members = await _members(connection, dataset_id, survivors) if wanted.members else {}

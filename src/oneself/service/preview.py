@@ -1,0 +1,245 @@
+"""Preview: what a change of a rule would do, exactly, without doing it (DESIGN §6).
+
+Law of this module: the same fold as the write path, on a working set that is thrown away. Only profiles that
+share a value can be joined, so only those are loaded; the values themselves are compared by hash, in a table
+of the connection, so that memory does not grow with the number of profiles.
+"""
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.config import Config, DropRule, PutRule, configure
+from oneself.core.fold import fold
+from oneself.core.identifier import Identifier
+from oneself.core.observation import Observation
+from oneself.core.profile import Profile
+from oneself.core.replay import Diverged, LogEntry, replay
+from oneself.core.resolve import identities_of
+from oneself.core.rule_definition import check_rule
+from oneself.core.rules import Matcher, Rule
+from oneself.core.state import State
+from oneself.service import working_set
+from oneself.service.configuration import Configurations
+from oneself.service.history import find_configurations, find_person_entries
+from oneself.service.organisations import Tenant
+from oneself.service.rules import match_of
+from oneself.service.working_set import Wanted
+from oneself.store import rows
+from oneself.store.pool import Database, Queries, connect
+
+if TYPE_CHECKING:
+    from oneself.store.pool import Connection
+
+_sql = Queries("preview.sql")
+
+#: How much of a long list an answer shows; the counts are always complete.
+SHOWN_MAX = 100
+ROWS_PER_FETCH = 5000
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """Profiles that would be absorbed into one, and the identifier that joins them."""
+
+    survivor: UUID
+    absorbed: tuple[UUID, ...]
+    identifier: Identifier | None
+
+
+class Apart(msgspec.Struct, frozen=True):
+    """Profiles that would not have been joined: the groups that one person would come apart into."""
+
+    survivor: UUID
+    groups: tuple[tuple[UUID, ...], ...]
+
+
+class ValueChange(msgspec.Struct, frozen=True):
+    """A value of a survivor that would change."""
+
+    profile: UUID
+    path: str
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """What would happen. The counts are complete, the lists show at most SHOWN_MAX entries each."""
+
+    profiles_indexed: int
+    profiles_absorbed: int
+    groups: int
+    largest_group: int
+    merges: tuple[Joined, ...]
+    values_changed_count: int
+    values_changed: tuple[ValueChange, ...]
+    refusals_count: int
+    refusals: tuple[tuple[str, UUID, UUID], ...]
+    separated_count: int
+    separated: tuple[Apart, ...]
+
+
+_NOTHING = Preview(0, 0, 0, 1, (), 0, (), 0, (), 0, ())
+
+
+class Previews:
+    """Says what a rule would do."""
+
+    def __init__(self, database: Database, configurations: Configurations) -> None:
+        self._database = database
+        self._configurations = configurations
+
+    async def preview(self, tenant: Tenant, rule: Rule) -> Preview:
+        """What adding the rule, or putting it in the place of the one with its id, would do to everybody.
+
+        Raises rule_definition.InvalidRule.
+        """
+        config = await self._configurations.current(tenant.dataset_id)
+        check_rule(config, rule)
+        before = config.rules.get(rule.rule_id)
+        changed = configure(config, PutRule(rule), config.seq)
+        connection = await connect(self._database.url)
+        try:
+            await connection.execute(_sql.begin_preview)
+            async with connection.transaction(isolation="repeatable_read"):
+                if rule.is_active:
+                    return await _joining(connection, tenant.dataset_id, changed, rule)
+                if before is not None and before.is_active:
+                    return await _separating(connection, tenant.dataset_id, rule)
+                return _NOTHING
+        finally:
+            await connection.close()
+
+
+async def _joining(connection: "Connection", dataset_id: int, config: Config, rule: Rule) -> Preview:
+    match = next(m for m in config.matchers if m.rule.rule_id == rule.rule_id)
+    indexed = await _find_values(connection, dataset_id, match, config)
+    sharing = [row["profile_id"] for row in await connection.fetch(_sql.find_sharing)]
+    state = await _load(connection, dataset_id, sharing, match, config)
+    before = dict(state.profiles)
+    for profile_id in sorted(sharing):
+        if (observation := _matching(before[profile_id], match, config)) is not None:
+            seq = max(profile.seq for profile in state.profiles.values()) + 1
+            fold(state, observation, config, seq)
+    return _diff(state, before, indexed)
+
+
+async def _find_values(connection: "Connection", dataset_id: int, match: Matcher, config: Config) -> int:
+    """Note who holds which value; how many profiles hold any."""
+    cursor = await connection.cursor(_sql.find_holders, dataset_id, match.scope, match.keys[0])
+    indexed = 0
+    while page := await cursor.fetch(ROWS_PER_FETCH):
+        held = [
+            (rows.lock_hash(dataset_id, match.name, value), row["profile_id"])
+            for row in page
+            for value in identities_of(msgspec.json.decode(row["record_values"]), config)[match.name]
+        ]
+        indexed += len({profile_id for _, profile_id in held})
+        await connection.copy_records_to_table("holding", records=held, columns=["hash", "profile_id"])
+    return indexed
+
+
+async def _load(
+    connection: "Connection", dataset_id: int, sharing: list[UUID], match: Matcher, config: Config
+) -> State:
+    """The profiles that share a value, and who holds these values by now."""
+    wanted = Wanted(frozenset(), frozenset(sharing), lock=False)
+    state, _ = await working_set.gather(connection, dataset_id, wanted)
+    values = {i for profile in state.profiles.values() for i in _held(profile, match, config)}
+    wanted = Wanted(
+        frozenset(values), frozenset(sharing), members=True, namespaces=config.rule_namespaces, lock=False
+    )
+    state, _ = await working_set.gather(connection, dataset_id, wanted)
+    return state
+
+
+def _held(profile: Profile, match: Matcher, config: Config) -> tuple[Identifier, ...]:
+    values = identities_of(profile.record.values, config)[match.name]
+    return tuple(Identifier(match.name, value) for value in values)
+
+
+def _matching(profile: Profile, match: Matcher, config: Config) -> Observation | None:
+    """The observation that indexing would hand in; None if the profile is indexed already."""
+    found = _held(profile, match, config)
+    if {identifier.value for identifier in found} == set(profile.identities.get(match.name, ())):
+        return None
+    return match_of(profile.profile_id, found)
+
+
+def _diff(state: State, before: dict[UUID, Profile], indexed: int) -> Preview:
+    groups: dict[UUID, list[Any]] = {}
+    for merged in state.changes.merged:
+        survivor = state.survivor(merged.survivor_id)
+        assert survivor is not None
+        groups.setdefault(survivor.profile_id, []).append(merged.merge)
+    merges = [
+        Joined(survivor, tuple(merge.absorbed_id for merge in joined), joined[0].identifier)
+        for survivor, joined in sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
+    ]
+    sizes = [1 + len(state.members.get(survivor, ())) for survivor in groups]
+    changes = [
+        ValueChange(survivor, path)
+        for survivor in groups
+        for path in _changed_paths(before[survivor].record.values, state.profiles[survivor].record.values)
+    ]
+    refusals = {
+        (r.refusal.code, r.profile_id, r.refusal.other_id or r.profile_id): None
+        for r in state.changes.refused
+    }
+    return Preview(
+        profiles_indexed=indexed,
+        profiles_absorbed=len(state.changes.merged),
+        groups=len(groups),
+        largest_group=max(sizes, default=1),
+        merges=tuple(merges[:SHOWN_MAX]),
+        values_changed_count=len(changes),
+        values_changed=tuple(changes[:SHOWN_MAX]),
+        refusals_count=len(refusals),
+        refusals=tuple(list(refusals)[:SHOWN_MAX]),
+        separated_count=0,
+        separated=(),
+    )
+
+
+def _changed_paths(before: dict[str, Any], after: dict[str, Any], place: str = "") -> list[str]:
+    """The dotted paths under which two values differ."""
+    paths: list[str] = []
+    for key in sorted(before.keys() | after.keys()):
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            paths += _changed_paths(old, new, f"{place}{key}.")
+        elif old != new:
+            paths.append(f"{place}{key}")
+    return paths
+
+
+async def _separating(connection: "Connection", dataset_id: int, rule: Rule) -> Preview:
+    """Whom the rule holds together: everybody it joined, folded again as if it had never been active."""
+    configs = await find_configurations(connection, dataset_id)
+    without = {
+        version: configure(config, DropRule(rule.rule_id), config.seq) for version, config in configs.items()
+    }
+    separated: list[Apart] = []
+    for row in await connection.fetch(_sql.find_joined, dataset_id, rule.property_name):
+        people = await connection.fetch(_sql.find_person, dataset_id, row["survivor_id"])
+        entries = await find_person_entries(connection, dataset_id, [each["profile_id"] for each in people])
+        groups = _groups(entries, without)
+        if len(groups) > 1:
+            separated.append(Apart(row["survivor_id"], groups))
+    return msgspec.structs.replace(
+        _NOTHING, separated_count=len(separated), separated=tuple(separated[:SHOWN_MAX])
+    )
+
+
+def _groups(entries: list[LogEntry], configs: dict[int, Config]) -> tuple[tuple[UUID, ...], ...]:
+    """The people that a person's entries fold to."""
+    state = State()
+    for entry in entries:
+        # A sign-out, say, may be nobody's in a world where the two were never joined.
+        with suppress(Diverged):
+            replay(state, entry, configs[entry.config_version])
+    groups: dict[UUID, list[UUID]] = {}
+    for profile_id in sorted(state.profiles):
+        survivor = state.survivor(profile_id)
+        if survivor is not None:
+            groups.setdefault(survivor.profile_id, []).append(profile_id)
+    return tuple(tuple(group) for group in groups.values())

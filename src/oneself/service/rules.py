@@ -1,0 +1,234 @@
+"""Unification rules: define them, and apply them to the profiles that exist (wire/cds §9).
+
+Law of this module: a rule acts on every write from the moment it is active; the profiles that were there
+before are indexed in the background, page by page, each through the one write path, so that a crash or a
+concurrent write changes nothing about the outcome. What it would do is in `preview`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from oneself.core.config import Config, ConfigChange, DropRule, PutRule
+from oneself.core.identifier import Identifier
+from oneself.core.observation import Observation
+from oneself.core.resolve import identities_of
+from oneself.core.rule_definition import check_rule
+from oneself.core.rules import Matcher, Rule
+from oneself.errors import OneselfError
+from oneself.service.configuration import Configurations
+from oneself.service.ingest import Ingest, Rejected, Submission
+from oneself.service.organisations import Tenant
+from oneself.store.pool import Database, Queries
+
+if TYPE_CHECKING:
+    from oneself.store.pool import Connection
+
+_sql = Queries("rules.sql")
+_logger = structlog.get_logger("oneself.rules")
+
+#: One page is one batch of the write path.
+PROFILES_PER_PAGE = 500
+#: A worker that says nothing for so long is taken for dead.
+LEASE_S = 30
+#: How often a process looks for work that another one left, or that another one's request made.
+POLL_S = 2.0
+
+_START = UUID(int=0)
+
+
+class UnknownRule(OneselfError):
+    """There is no rule with this id in the organisation."""
+
+
+class Indexing(msgspec.Struct, frozen=True):
+    """How far a rule has been applied to the profiles that existed. Instants in µs since 1970.
+
+    `state`: running, done or cancelled; `seen` of about `total` profiles were looked at, `indexed` held a
+    value, `merged` were absorbed.
+    """
+
+    rule_id: str
+    state: str
+    seen: int
+    indexed: int
+    merged: int
+    total: int
+    started_at: int
+    updated_at: int
+
+
+class Rules:
+    """The use-cases of unification rules."""
+
+    def __init__(self, database: Database, configurations: Configurations) -> None:
+        self._database = database
+        self._configurations = configurations
+
+    async def list_rules(self, tenant: Tenant) -> list[Rule]:
+        """Every rule, the one that goes first in front."""
+        config = await self._configurations.current(tenant.dataset_id)
+        return sorted(config.rules.values(), key=lambda rule: (rule.priority, rule.rule_id))
+
+    async def find(self, tenant: Tenant, rule_id: str) -> Rule:
+        """One rule; raises UnknownRule."""
+        config = await self._configurations.current(tenant.dataset_id)
+        return _known(config, rule_id)
+
+    async def create(self, tenant: Tenant, draft: Rule) -> Rule:
+        """Add a rule, with an id of ours. Raises rule_definition.InvalidRule."""
+        rule = msgspec.structs.replace(draft, rule_id=str(uuid.uuid4()))
+        await self._put(tenant, lambda config: rule)
+        return rule
+
+    async def change(self, tenant: Tenant, rule_id: str, **changes: Any) -> Rule:
+        """Change name, priority or activity. Raises UnknownRule, rule_definition.InvalidRule."""
+
+        def changed(config: Config) -> Rule:
+            return msgspec.structs.replace(_known(config, rule_id), **changes)
+
+        return await self._put(tenant, changed)
+
+    async def delete(self, tenant: Tenant, rule_id: str) -> None:
+        """Remove a rule, if it is there; what it joined stays joined."""
+
+        def drop(config: Config) -> ConfigChange | None:
+            return DropRule(rule_id) if rule_id in config.rules else None
+
+        async def cancel(connection: Connection, _: Config) -> None:
+            await connection.execute(_sql.cancel_indexing, tenant.dataset_id, rule_id)
+
+        await self._configurations.change(tenant.dataset_id, drop, also=cancel)
+
+    async def progress(self, tenant: Tenant) -> list[Indexing]:
+        """How far each rule has been applied to the profiles that existed."""
+        found = await self._database.fetch(_sql.find_indexing, tenant.dataset_id)
+        return [Indexing(**{**dict(row), "total": max(row["total"], row["seen"])}) for row in found]
+
+    async def _put(self, tenant: Tenant, make: Any) -> Rule:
+        made: list[tuple[Rule, bool]] = []
+
+        def put(config: Config) -> ConfigChange | None:
+            rule: Rule = make(config)
+            check_rule(config, rule)
+            before = config.rules.get(rule.rule_id)
+            made.append((rule, rule.is_active and (before is None or not before.is_active)))
+            return PutRule(rule) if rule != before else None
+
+        async def index(connection: Connection, _: Config) -> None:
+            rule, starts = made[-1]
+            if starts:
+                await connection.execute(_sql.begin_indexing, tenant.dataset_id, rule.rule_id)
+            elif not rule.is_active:
+                await connection.execute(_sql.cancel_indexing, tenant.dataset_id, rule.rule_id)
+
+        await self._configurations.change(tenant.dataset_id, put, also=index)
+        return made[-1][0]
+
+
+def _known(config: Config, rule_id: str) -> Rule:
+    rule = config.rules.get(rule_id)
+    if rule is None:
+        raise UnknownRule("No unification rule found.")
+    return rule
+
+
+class Indexer:
+    """Applies rules to the profiles that exist, in the background; any number of processes may."""
+
+    def __init__(self, database: Database, configurations: Configurations, ingest: Ingest) -> None:
+        self._database = database
+        self._configurations = configurations
+        self._ingest = ingest
+
+    async def run(self) -> None:
+        """Look for work, for ever; cancel to stop. What was begun is taken up by whoever comes next."""
+        while True:
+            try:
+                busy = await self.step()
+            except OneselfError as error:
+                _logger.warning("indexing_interrupted", cause=type(error).__name__)
+                busy = False
+            if not busy:
+                await asyncio.sleep(POLL_S)
+
+    async def step(self) -> bool:
+        """Do one piece of work to its end; False if there is none."""
+        job = await self._database.fetchrow(_sql.lease_indexing, LEASE_S)
+        if job is None:
+            return False
+        await self._index(job["dataset_id"], job["rule_id"], job["after_id"] or _START)
+        return True
+
+    async def _index(self, dataset_id: int, rule_id: str, after_id: UUID) -> None:
+        while True:
+            config = await self._configurations.current(dataset_id)
+            match = next((m for m in config.matchers if m.rule.rule_id == rule_id), None)
+            page = await self._page(dataset_id, match, after_id) if match is not None else []
+            if match is None or not page:
+                break
+            merged = [await outcome for outcome in self._submit(dataset_id, page, match, config)]
+            after_id = page[-1]["profile_id"]
+            state = await self._database.fetchval(
+                _sql.put_progress, dataset_id, rule_id, after_id, len(page), len(merged), sum(merged), LEASE_S
+            )
+            if state is None:
+                return
+        await self._database.execute(_sql.end_indexing, dataset_id, rule_id)
+
+    async def _page(self, dataset_id: int, match: Matcher, after_id: UUID) -> list[Any]:
+        return await self._database.fetch(
+            _sql.find_unindexed,
+            dataset_id,
+            after_id,
+            PROFILES_PER_PAGE,
+            match.scope,
+            match.keys[0],
+            match.name,
+        )
+
+    def _submit(
+        self, dataset_id: int, page: list[Any], match: Matcher, config: Config
+    ) -> list[asyncio.Task[int]]:
+        """Hand every profile that the rule concerns to the write path, all at once."""
+        return [
+            asyncio.create_task(self._match(dataset_id, row["profile_id"], found))
+            for row in page
+            if row["concerned"] and (found := unindexed(row, match, config)) is not None
+        ]
+
+    async def _match(self, dataset_id: int, profile_id: UUID, found: tuple[Identifier, ...]) -> int:
+        """How many profiles were absorbed; none if the profile is gone by now."""
+        observation = match_of(profile_id, found)
+        try:
+            resolution = await self._ingest.submit(dataset_id, Submission(observation))
+        except Rejected:
+            return 0
+        return len(resolution.plan.merges) if resolution.plan else 0
+
+
+def unindexed(row: Any, match: Matcher, config: Config) -> tuple[Identifier, ...] | None:
+    """What a profile's values hold in the rule's namespace; None if exactly that is indexed already."""
+    now = identities_of(msgspec.json.decode(row["record_values"]), config)[match.name]
+    indexed = msgspec.json.decode(row["identities"]).get(match.name, ())
+    if set(now) == set(indexed):
+        return None
+    return tuple(Identifier(match.name, value) for value in now)
+
+
+def match_of(profile_id: UUID, found: tuple[Identifier, ...]) -> Observation:
+    """The observation that a profile holds these values; what follows is the business of the write path."""
+    return Observation(
+        observation_id=uuid.uuid4(),
+        new_profile_id=uuid.uuid4(),
+        kind="match",
+        face="rules",
+        profile_id=profile_id,
+        identifiers=found,
+    )

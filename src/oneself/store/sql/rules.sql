@@ -1,0 +1,50 @@
+-- name: begin_indexing
+-- Let a rule ($2) be applied to the profiles that exist, from the first one on.
+INSERT INTO indexing (dataset_id, rule_id, state, total, started_at, updated_at)
+SELECT $1, $2, 'running', (SELECT count(*) FROM profile WHERE dataset_id = $1 AND survivor_id IS NULL AND NOT erased),
+       now(), now()
+ON CONFLICT (dataset_id, rule_id) DO UPDATE
+SET state = 'running', after_id = NULL, seen = 0, indexed = 0, merged = 0, total = excluded.total,
+    started_at = now(), updated_at = now(), lease_until = NULL;
+
+-- name: cancel_indexing
+-- A rule ($2) is not active any more.
+UPDATE indexing SET state = 'cancelled', updated_at = now()
+WHERE dataset_id = $1 AND rule_id = $2 AND state = 'running';
+
+-- name: lease_indexing
+-- Take one piece of work that nobody is at, for $1 seconds.
+UPDATE indexing SET lease_until = now() + make_interval(secs => $1), updated_at = now()
+WHERE (dataset_id, rule_id) = (
+    SELECT dataset_id, rule_id FROM indexing
+    WHERE state = 'running' AND coalesce(lease_until, '-infinity') < now()
+    ORDER BY started_at LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+RETURNING dataset_id, rule_id, after_id;
+
+-- name: find_unindexed
+-- The next survivors ($3 at most) after $2 that may hold a value under a key ($4 scope, $5 key) or in a namespace ($6).
+SELECT profile_id, record_values::text, identities::text,
+       (record_values -> $4) ? $5 OR identities ? $6 AS concerned
+FROM profile
+WHERE dataset_id = $1 AND profile_id > $2 AND survivor_id IS NULL AND NOT erased
+ORDER BY profile_id
+LIMIT $3;
+
+-- name: put_progress
+-- Record how far the work on a rule ($2) has come: up to $3, $4 seen, $5 indexed, $6 merged; keep it $7 seconds more.
+UPDATE indexing
+SET after_id = $3, seen = seen + $4, indexed = indexed + $5, merged = merged + $6, updated_at = now(),
+    lease_until = now() + make_interval(secs => $7)
+WHERE dataset_id = $1 AND rule_id = $2 AND state = 'running'
+RETURNING state;
+
+-- name: end_indexing
+-- Every profile is indexed.
+UPDATE indexing SET state = 'done', updated_at = now(), lease_until = NULL
+WHERE dataset_id = $1 AND rule_id = $2 AND state = 'running';
+
+-- name: find_indexing
+-- How far the work on the rules of a dataset has come.
+SELECT rule_id, state, seen, indexed, merged, total, started_at, updated_at
+FROM indexing WHERE dataset_id = $1 ORDER BY started_at, rule_id;
