@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import re
+import json
+import socket
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from support.service import RunningService
@@ -24,18 +28,28 @@ def cds(service: RunningService) -> Iterator[Cds]:
 
 @pytest.fixture(scope="session")
 def new_org(service: RunningService) -> Iterator[Callable[[], Cds]]:
-    """A maker of organisations, each enabled and with a system application of its own."""
-    made: list[Cds] = []
+    """A maker of organisations, each enabled and with a system application of its own.
+
+    The command takes seconds on a busy machine, so the next one is made while a test uses the last.
+    """
 
     def make() -> Cds:
         handle = fresh("org").replace("_", "-")
         client_id = f"{handle}-client"
         said = service.command("org", "create", handle, "--client-id", client_id, "--client-secret", SECRET)
         assert said.returncode == 0, said.stderr
-        made.append(Cds(service.base_url, handle, client_id, SECRET))
+        return Cds(service.base_url, handle, client_id, SECRET)
+
+    pool, made = ThreadPoolExecutor(1), []
+    ahead = [pool.submit(make)]
+
+    def take() -> Cds:
+        ahead.append(pool.submit(make))
+        made.append(ahead.pop(0).result())
         return made[-1]
 
-    yield make
+    yield take
+    pool.shutdown(cancel_futures=True)
     for caller in made:
         caller.close()
 
@@ -54,12 +68,12 @@ def new_app(service: RunningService) -> Callable[..., tuple[str, str | None]]:
         options = [part for name in sorted(permissions) for part in ("--permission", name)]
         if kind != "machine":
             options += ["--redirect-uri", CALLBACK]
-        made = service.command("app", "create", fresh(kind), "--org", service.org, "--kind", kind, *options)
+        made = service.command(
+            "app", "create", fresh(kind), "--json", "--org", service.org, "--kind", kind, *options
+        )
         assert made.returncode == 0, made.stderr
-        client_id = re.search(r"client[ _-]id\W+([\w.-]+)", made.stdout, re.I)
-        secret = re.search(r"client[ _-]secret\W+([\w.~-]+)", made.stdout, re.I)
-        assert client_id, made.stdout
-        return client_id[1], secret[1] if secret else None
+        said = json.loads(made.stdout)
+        return said["client_id"], said.get("client_secret")
 
     return make
 
@@ -126,8 +140,27 @@ def configured(
         "ONESELF_COOKIE_DOMAIN": "acme.example",
     }
     running = RunningService(tmp_path_factory.mktemp("configured") / "data", service.database_url, settings)
-    running.start()
-    caller = Cds(running.base_url, running.org, running.client_id, running.client_secret)
+    running._port = port = _free_port()  # its greeting names the public address, not where it listens
+    running.launch()
+    caller = Cds(f"http://localhost:{port}", running.org, running.client_id, running.client_secret)
+    _wait_until_ready(caller)
     yield caller
     caller.close()
     running.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as line:
+        line.bind(("127.0.0.1", 0))
+        return int(line.getsockname()[1])
+
+
+def _wait_until_ready(caller: Cds, deadline_s: float = 60.0) -> None:
+    deadline = time.monotonic() + deadline_s
+    while True:
+        try:
+            assert caller.http.get("/ready").status_code == 200
+            return
+        except (httpx.TransportError, AssertionError):
+            assert time.monotonic() < deadline, "the service did not start in time"
+            time.sleep(0.05)

@@ -397,11 +397,11 @@ def test_a_name_that_is_taken_is_not_registered_again(cds: Cds, web_app: WebAppl
     [
         {"password": "a"},
         {"email": "no-address"},
-        {"username": ""},
-        {"username": "a\x00b"},
-        {"username": "x" * 5000},
+        {"email": ""},
+        {"given": "a\x00b"},
+        {"given": "x" * 5000},
     ],
-    ids=["short password", "no address", "no name", "NUL", "endless name"],
+    ids=["short password", "no address", "nothing", "NUL", "endless name"],
 )
 def test_a_bad_registration_shows_the_form_again(
     cds: Cds, web_app: WebApplication, bad: dict[str, str]
@@ -413,8 +413,7 @@ def test_a_bad_registration_shows_the_form_again(
     form = next(f for f in page.forms if f.has("password"))
     person = {**new_person(fresh("bad")), **bad}
     sent = {f.name: said for f in form.fields if (said := typed(f, person)) is not None}
-    if not set(bad.values()) & set(sent.values()):
-        pytest.skip("the form does not ask for this")
+    assert set(bad.values()) <= set(sent.values())
     page = browser.submit(page, form, sent)
     assert not page.url.startswith(CALLBACK)
     assert 200 <= page.answer.status_code < 500

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import time
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
+from support.service import RunningService
 from wire.browser import Browser, WebApplication, new_person, register
 from wire.client import Cds, fresh, refused
 
@@ -40,6 +42,27 @@ def _b64(data: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(data).encode()).rstrip(b"=").decode()
 
 
+SLOW_CLOCK = """
+import time
+now, now_ns = time.time, time.time_ns
+time.time = lambda: now() - 86400
+time.time_ns = lambda: now_ns() - 86400 * 10**9
+"""
+
+
+@pytest.fixture(scope="module")
+def expired_token(service: RunningService, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A token with the organisation's own signature, made by a process whose clock is a day slow."""
+    folder = tmp_path_factory.mktemp("slow")
+    (folder / "sitecustomize.py").write_text(SLOW_CLOCK)
+    path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    slow = RunningService(folder / "data", service.database_url, {"PYTHONPATH": path}).start()
+    try:
+        return slow.token("internal_cds_profile_view")
+    finally:
+        slow.stop()
+
+
 def test_a_token_of_the_organisation_is_let_in(cds: Cds) -> None:
     assert cds.get("/profiles").status_code == 200
 
@@ -50,7 +73,6 @@ def test_a_token_of_the_organisation_is_let_in(cds: Cds) -> None:
         pytest.param(None, id="missing"),
         "",
         "Bearer",
-        "Bearer ",
         "Bearer a b",
         "Bearer not-a-token",
         "Bearer a.b.c",
@@ -91,6 +113,12 @@ def test_a_token_signed_with_another_key_is_unauthenticated(cds: Cds) -> None:
 def test_an_expired_forgery_is_unauthenticated(cds: Cds) -> None:
     forged = _forge(cds.token(), exp=int(time.time()) - 60)
     refused(cds.get("/profiles", token=forged), 401, "CDS-10002", UNAUTHENTICATED)
+
+
+def test_a_token_that_expired_is_unauthenticated(cds: Cds, expired_token: str) -> None:
+    assert _claims(expired_token)["exp"] < time.time()
+    assert _claims(expired_token)["org_handle"] == cds.org
+    refused(cds.get("/profiles", token=expired_token), 401, "CDS-10002", UNAUTHENTICATED)
 
 
 def test_a_token_with_changed_claims_and_the_old_signature_is_unauthenticated(cds: Cds) -> None:

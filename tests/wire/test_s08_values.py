@@ -270,7 +270,6 @@ def test_a_read_only_value_is_not_written_by_applications(cds: Cds) -> None:
     key = cds.trait(mutability="readOnly")
     said = refused(cds.post("/profiles", {"traits": {key: "x"}}), 400, "CDS-11011")
     assert "field is read-only or computed" in said
-    assert key in said
     profile_id = cds.create()["profile_id"]
     said = refused(cds.patch(f"/profiles/{profile_id}", {"traits": {key: "x"}}), 400, "CDS-11011")
     assert "field is read-only or computed" in said
@@ -282,7 +281,6 @@ def test_an_immutable_value_is_set_at_creation_only(cds: Cds) -> None:
     for value in ("y", None):
         said = refused(cds.patch(f"/profiles/{profile_id}", {"traits": {key: value}}), 400, "CDS-11011")
         assert "immutable field cannot be updated" in said
-        assert key in said
     assert cds.read(profile_id)["traits"] == {key: "x"}
     empty = cds.create()["profile_id"]
     said = refused(cds.patch(f"/profiles/{empty}", {"traits": {key: "x"}}), 400, "CDS-11011")
@@ -296,7 +294,6 @@ def test_a_write_once_value_is_set_once(cds: Cds) -> None:
     for value in ("y", None, ""):
         said = refused(cds.patch(f"/profiles/{profile_id}", {"traits": {key: value}}), 400, "CDS-11011")
         assert "write-once field cannot be changed after being set" in said
-        assert key in said
     assert cds.read(profile_id)["traits"] == {key: "x"}
 
 
