@@ -17,6 +17,8 @@ from oneself.serve import Services, build_services
 from oneself.service.organisations import Tenant
 from oneself.settings import Settings
 
+pytestmark = pytest.mark.postgres
+
 BOOTSTRAP = {
     "bootstrap_org": "acme",
     "bootstrap_client_id": SYSTEM,

@@ -14,6 +14,8 @@ from oneself.serve import Services
 from oneself.service.organisations import Tenant
 from oneself.service.profiles import Actor, ProfileView, new_tracker
 
+pytestmark = pytest.mark.postgres
+
 EMAIL = "ann@acme.example"
 NewVisitor = Callable[..., Visitor]
 

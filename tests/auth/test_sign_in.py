@@ -15,6 +15,8 @@ from oneself.auth.assembly import Identity
 from oneself.errors import Unauthenticated
 from oneself.service.organisations import Tenant
 
+pytestmark = pytest.mark.postgres
+
 EMAIL = "ann@acme.example"
 
 
