@@ -1,0 +1,169 @@
+"""DESIGN §4–§8 as a caller can see them: what identifies nobody, what erasure leaves, what the log tells."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+
+from support.service import RunningService
+from wire.browser import Browser, WebApplication, new_person, pkce, register, sign_in
+from wire.client import Cds, fresh
+
+
+def _me(cds: Cds, tokens: dict[str, Any]) -> dict[str, Any]:
+    answer = cds.get("/profiles/Me", token=tokens["access_token"])
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+# -- identifiers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["null", "NULL", "undefined", "none", "   ", "\t", "\u00a0", "NaN", "0", "[object Object]", "anonymous"],
+)
+def test_what_means_nothing_joins_nobody(cds: Cds, value: str) -> None:
+    answers = [cds.post("/profiles", {"user_id": value}) for _ in range(2)]
+    for answer in answers:
+        assert answer.status_code in (201, 400), answer.text
+        assert "merged_to" not in answer.json()
+
+
+def test_a_user_id_keeps_its_writing(cds: Cds) -> None:
+    for user in (fresh("Zoë@Example.ORG"), fresh("a b  c"), fresh("001"), fresh("用户")):
+        made = cds.create({"user_id": user})
+        assert made["user_id"] == user
+        assert cds.read(made["profile_id"])["user_id"] == user
+
+
+# -- sign-in ----------------------------------------------------------------------------------------
+
+
+def test_a_session_that_lasts_joins_a_new_visit_without_a_form(
+    cds: Cds, web_app: WebApplication, browser: Browser
+) -> None:
+    first, second = cds.create(), cds.create()
+    register(
+        browser,
+        web_app,
+        new_person(fresh("lasting")),
+        anonymous_profile_tracker=first["anonymous_profile_tracker"],
+    )
+    tracker = second["anonymous_profile_tracker"]
+    page = browser.open(web_app.authorize_url(pkce()[1], anonymous_profile_tracker=tracker))
+    assert page.arrived["code"]
+    merged = cds.read(second["profile_id"])["merged_to"]
+    assert merged == {"profile_id": first["profile_id"], "reason": "system:user_id_match"}
+
+
+def test_an_e_mail_address_is_one_account_however_it_is_typed(
+    cds: Cds, web_app: WebApplication, browser: Browser
+) -> None:
+    person = new_person(fresh("typed"))
+    first = register(browser, web_app, person)
+    elsewhere = Browser(cds.base_url)
+    shouted = {**person, "email": f" {person['email'].upper()} "}
+    second = sign_in(elsewhere, web_app, shouted)
+    assert _me(cds, second)["profile_id"] == _me(cds, first)["profile_id"]
+
+
+def test_two_people_may_have_one_address_in_two_organisations(
+    cds: Cds, other: Cds, web_app: WebApplication, browser: Browser
+) -> None:
+    tokens = register(browser, web_app, new_person(fresh("shared")))
+    user = _me(cds, tokens)["user_id"]
+    assert other.get("/profiles", params={"filter": f"user_id eq {user}"}).json()["profiles"] == []
+
+
+def test_two_people_on_two_browsers_are_two(cds: Cds, web_app: WebApplication) -> None:
+    found = [_me(cds, register(Browser(cds.base_url), web_app, new_person(fresh("two")))) for _ in range(2)]
+    assert found[0]["profile_id"] != found[1]["profile_id"]
+    assert found[0]["user_id"] != found[1]["user_id"]
+
+
+def test_a_visit_of_a_permanent_profile_of_a_back_end_is_kept_apart(
+    cds: Cds, web_app: WebApplication, browser: Browser
+) -> None:
+    """The tracker of a profile that a back end gave to another user moves on and leaves it as it was."""
+    visit = cds.create()
+    cds.write(visit["profile_id"], {"user_id": fresh("somebody")})
+    before = cds.read(visit["profile_id"])
+    tokens = register(
+        browser,
+        web_app,
+        new_person(fresh("apart")),
+        anonymous_profile_tracker=visit["anonymous_profile_tracker"],
+    )
+    assert cds.read(visit["profile_id"]) == before
+    assert _me(cds, tokens)["profile_id"] != visit["profile_id"]
+
+
+# -- erasure ----------------------------------------------------------------------------------------
+
+
+def test_a_person_who_was_erased_comes_back_as_somebody_new(
+    cds: Cds, web_app: WebApplication, browser: Browser
+) -> None:
+    key, person, visit = cds.trait(), new_person(fresh("erased")), cds.create()
+    tracker = visit["anonymous_profile_tracker"]
+    tokens = register(browser, web_app, person, anonymous_profile_tracker=tracker)
+    cds.write(visit["profile_id"], {"traits": {key: "forgotten"}})
+    assert cds.delete(f"/profiles/{visit['profile_id']}").status_code == 204
+    assert cds.get("/profiles/Me", token=tokens["access_token"]).status_code == 404
+    again = sign_in(Browser(cds.base_url), web_app, person, anonymous_profile_tracker=tracker)
+    back = _me(cds, again)
+    assert back["profile_id"] != visit["profile_id"]
+    assert "traits" not in back
+    assert cds.get(f"/profiles/{visit['profile_id']}").status_code == 404
+
+
+def test_a_repeated_request_does_not_show_who_was_erased(cds: Cds) -> None:
+    key, secret = cds.trait(), fresh("secret")
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    first = cds.post("/profiles", {"traits": {key: secret}}, headers=headers).json()
+    assert cds.delete(f"/profiles/{first['profile_id']}").status_code == 204
+    again = cds.post("/profiles", {"traits": {key: secret}}, headers=headers)
+    if again.status_code == 201 and again.json()["profile_id"] != first["profile_id"]:
+        return  # taken as a new visitor
+    assert secret not in again.text, f"{again.status_code} {again.text}"
+
+
+def test_an_erased_tracker_and_an_erased_id_are_never_given_again(cds: Cds) -> None:
+    made = cds.create()
+    cds.delete(f"/profiles/{made['profile_id']}")
+    assert cds.get("/profiles/Me", tracker=made["anonymous_profile_tracker"]).status_code in (401, 404)
+    again = cds.post("/profiles", {}, tracker=made["anonymous_profile_tracker"])
+    assert again.status_code == 201
+    assert again.json()["anonymous_profile_tracker"] != made["anonymous_profile_tracker"]
+
+
+# -- the log and the history ------------------------------------------------------------------------
+
+
+def test_nothing_personal_and_no_secret_is_in_the_log(
+    cds: Cds, service: RunningService, web_app: WebApplication, browser: Browser
+) -> None:
+    key, number = cds.trait(), cds.trait("integer")
+    person, value, user = new_person(fresh("private")), fresh("value"), fresh("user")
+    made = cds.create({"traits": {key: value}, "user_id": user})
+    cds.patch(f"/profiles/{made['profile_id']}", {"traits": {number: value}})
+    cds.get("/profiles", params={"filter": f"traits.{key} eq {value}"})
+    cds.get("/profiles", params={"filter": f"user_id eq {user}"})
+    tracker = cds.create()["anonymous_profile_tracker"]
+    tokens = register(browser, web_app, person, anonymous_profile_tracker=tracker)
+    page = browser.open(web_app.authorize_url(pkce()[1]))
+    log = service.log()
+    private = [
+        value,
+        user,
+        person["email"],
+        person["password"],
+        tracker,
+        cds.client_secret,
+        page.arrived["code"],
+    ]
+    private += [tokens[name] for name in ("access_token", "id_token")]
+    assert [said for said in private if said in log] == []
