@@ -18,7 +18,9 @@ from oneself.service.erase import Erasure
 from oneself.service.ingest import Ingest
 from oneself.service.listing import Listing
 from oneself.service.organisations import Organisations
+from oneself.service.preview import Previews
 from oneself.service.profiles import Profiles
+from oneself.service.rules import Indexer, Rules
 from oneself.service.schemas import Schemas
 from oneself.settings import Settings, load_secret_key
 from oneself.store.listing import Listing as ListingStore
@@ -36,6 +38,9 @@ class Services(msgspec.Struct, frozen=True):
     listing: Listing
     schemas: Schemas
     erasure: Erasure
+    rules: Rules
+    previews: Previews
+    indexer: Indexer
     identity: Identity
     organisations: Organisations
     guard: Guard
@@ -64,6 +69,9 @@ def build_services(settings: Settings, database: Database) -> Services:
         listing=Listing(ListingStore(database)),
         schemas=Schemas(configurations, identity.applications),
         erasure=Erasure(database),
+        rules=Rules(database, configurations),
+        previews=Previews(database, configurations),
+        indexer=Indexer(database, configurations, ingest),
         identity=identity,
         organisations=identity.organisations,
         guard=identity.guard,

@@ -53,10 +53,14 @@ async def answer_requests(
     async with open_services(settings, database_url) as services:
         server = Server(_configuration(create_app(services, services.settings), settings), ready)
         watcher = asyncio.create_task(server.exit_on(stop))
+        indexer = asyncio.create_task(services.indexer.run())
         try:
             await server.serve([listener])
         finally:
             watcher.cancel()
+            indexer.cancel()
+            await asyncio.gather(indexer, return_exceptions=True)
+            await services.ingest.close()
 
 
 def child(settings: Settings, database_url: str, listener: socket.socket, parent: Connection) -> None:

@@ -8,6 +8,7 @@ from .call import open_door
 from .config import change_config, read_config
 from .listed import list_profiles
 from .profiles import create_profile, delete_profile, patch_me, patch_profile, read_me, read_profile
+from .rules import change_rule, create_rule, delete_rule, list_rules, read_rule
 from .schema import (
     define_attributes,
     delete_attribute,
@@ -40,6 +41,11 @@ organisation_routes = Router(
         read_attribute,
         redefine_attribute,
         delete_attribute,
+        list_rules,
+        create_rule,
+        read_rule,
+        change_rule,
+        delete_rule,
         read_config,
         change_config,
     ],

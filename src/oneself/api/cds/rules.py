@@ -1,0 +1,172 @@
+"""`/unification-rules`: when two profiles are one person (wire/cds §9). Decode, one use-case, render."""
+
+from __future__ import annotations
+
+from litestar import delete, get, patch, post
+from litestar.params import FromPath
+from msgspec import Struct
+
+from oneself.core.rule_definition import InvalidRule
+from oneself.core.rules import Rule
+from oneself.service.rules import UnknownRule
+
+from .call import Call, call_of, needs
+from .decode import AnyRequest, Body, Object, decode_object
+from .describe import Described, described, refusals
+from .errors import NOT_ENABLED, WireError, refused
+
+#: Titles are kept in an index and shown in every merge.
+NAME_CHARS_MAX = 255
+PROPERTY_CHARS_MAX = 512
+PRIORITY_MIN, PRIORITY_MAX = -(2**63), 2**63 - 1
+
+PROBLEMS = {"property": ("15201", 400), "duplicate": ("12003", 409), "priority": ("12004", 400)}
+
+
+class RuleDraft(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of POST: nothing is required, unknown fields are refused."""
+
+    rule_id: str | None = None
+    rule_name: str | None = None
+    property_name: str | None = None
+    priority: int | None = None
+    is_active: bool | None = None
+
+
+class RulePatch(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of PATCH."""
+
+    rule_name: str | None = None
+    priority: int | None = None
+    is_active: bool | None = None
+
+
+class RuleDocument(Struct, frozen=True):
+    """A unification rule; the lower `priority` goes first."""
+
+    rule_id: str
+    rule_name: str
+    property_name: str
+    priority: int
+    is_active: bool
+
+
+DRAFT = Body("unification rule", "10001", RuleDraft, shape="B")
+PATCH = Body("unification rule", "10001", RulePatch, shape="B")
+
+
+@get(
+    "/unification-rules",
+    opt=needs("unification_rule_view"),
+    operation_class=Described,
+    responses=refusals(400, 401, 403),
+)
+async def list_rules(request: AnyRequest) -> list[RuleDocument]:
+    """Every rule of the organisation."""
+    call = call_of(request)
+    return [_render(rule) for rule in await call.services.rules.list_rules(call.tenant)]
+
+
+@post(
+    "/unification-rules",
+    opt=needs("unification_rule_create", gate=None),
+    operation_class=described(takes=RuleDraft),
+    responses=refusals(400, 401, 403, 409, 413, 415, shape="B"),
+)
+async def create_rule(request: AnyRequest) -> RuleDocument:
+    """Add a rule. It acts on the next write at once, and on the profiles that exist in the background."""
+    call = call_of(request)
+    draft = decode_rule(await decode_object(request, DRAFT))
+    # The body is decoded before the gate here, and only here (wire/cds §3).
+    _check_gate(call)
+    try:
+        return _render(await call.services.rules.create(call.tenant, draft))
+    except InvalidRule as error:
+        raise render_invalid_rule(error) from None
+
+
+@get(
+    "/unification-rules/{rule_id:str}",
+    opt=needs("unification_rule_view"),
+    operation_class=Described,
+    responses=refusals(400, 401, 403, 404),
+)
+async def read_rule(request: AnyRequest, rule_id: FromPath[str]) -> RuleDocument:
+    """One rule."""
+    call = call_of(request)
+    try:
+        return _render(await call.services.rules.find(call.tenant, rule_id))
+    except UnknownRule:
+        raise rule_unknown() from None
+
+
+@patch(
+    "/unification-rules/{rule_id:str}",
+    opt=needs("unification_rule_update"),
+    operation_class=described(takes=RulePatch),
+    responses=refusals(400, 401, 403, 404, 413, 415, shape="B"),
+)
+async def change_rule(request: AnyRequest, rule_id: FromPath[str]) -> RuleDocument:
+    """Rename a rule, move it in the order, switch it on or off. Off splits nothing."""
+    call = call_of(request)
+    document = await decode_object(request, PATCH)
+    _check_sizes(document)
+    changes = {name: value for name, value in document.items() if value is not None}
+    try:
+        return _render(await call.services.rules.change(call.tenant, rule_id, **changes))
+    except UnknownRule:
+        raise rule_unknown() from None
+    except InvalidRule as error:
+        raise render_invalid_rule(error) from None
+
+
+@delete(
+    "/unification-rules/{rule_id:str}",
+    opt=needs("unification_rule_delete"),
+    operation_class=Described,
+    responses=refusals(400, 401, 403),
+)
+async def delete_rule(request: AnyRequest, rule_id: FromPath[str]) -> None:
+    """Remove a rule; what it joined stays joined. An unknown one is gone already."""
+    call = call_of(request)
+    await call.services.rules.delete(call.tenant, rule_id)
+
+
+def decode_rule(document: Object, rule_id: str = "") -> Rule:
+    """The rule in a checked body; what is absent is empty, zero or false."""
+    _check_sizes(document)
+    return Rule(
+        rule_id=rule_id,
+        rule_name=document.get("rule_name") or "",
+        property_name=document.get("property_name") or "",
+        priority=document.get("priority") or 0,
+        is_active=bool(document.get("is_active")),
+    )
+
+
+def render_invalid_rule(error: InvalidRule) -> WireError:
+    """The refusal of a rule, on the wire."""
+    code, status = PROBLEMS[error.problem]
+    return refused(code, error.description, status)
+
+
+def rule_unknown() -> WireError:
+    """404: no such rule in this organisation."""
+    return refused("12001", "No unification rule found for the given rule_id.", 404)
+
+
+def _check_gate(call: Call) -> None:
+    if not call.config.settings.cds_enabled:
+        raise refused("16001", NOT_ENABLED)
+
+
+def _check_sizes(document: Object) -> None:
+    for field, limit in (("rule_name", NAME_CHARS_MAX), ("property_name", PROPERTY_CHARS_MAX)):
+        if len(document.get(field) or "") > limit:
+            raise DRAFT.refusal(f"'{field}' in unification rule is longer than {limit} characters.")
+    if not PRIORITY_MIN <= (document.get("priority") or 0) <= PRIORITY_MAX:
+        raise DRAFT.refusal("'priority' in unification rule does not fit 64 bits.")
+
+
+def _render(rule: Rule) -> RuleDocument:
+    return RuleDocument(rule.rule_id, rule.rule_name, rule.property_name, rule.priority, rule.is_active)
