@@ -64,7 +64,9 @@ def schemas(
 
 def _once(element: Any) -> Any:
     """Lists hold each element once, as after a union; "1" and 1 are one epoch."""
-    return fingerprint(int(element) if isinstance(element, str) and element.isdigit() else element)
+    return fingerprint(
+        int(element) if isinstance(element, str) and element.isascii() and element.isdigit() else element
+    )
 
 
 def values_for(given_schema: Schema) -> st.SearchStrategy[dict[str, Any]]:
