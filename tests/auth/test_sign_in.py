@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,8 @@ import pytest
 from auth.conftest import NewClient
 from auth.visitor import CALLBACK, PASSWORD, Application, Page, Visitor, arrived, claims_of, heading
 from oneself.auth.assembly import Identity
-from oneself.errors import Unauthenticated
+from oneself.errors import Unauthenticated, Unavailable
+from oneself.serve import Services
 from oneself.service.organisations import Tenant
 
 pytestmark = pytest.mark.postgres
@@ -337,6 +339,35 @@ async def test_tokens_and_sessions_of_one_organisation_are_nothing_to_another(
     cookie = visitor.http.cookies.get("oneself_session", path="/t/acme")
     page = await visitor.http.get("/t/other/accounts", headers={"Cookie": f"oneself_session={cookie}"})
     assert page.headers["location"] == "/t/other/accounts/login"
+
+
+async def test_what_has_run_out_is_forgotten_and_what_has_not_stays(
+    shop: Application, visitor: Visitor, identity: Identity, services: Services
+) -> None:
+    kept = await _offline(shop)
+    count = "select count(*) from oauth_grant"
+    await visitor.follow(await visitor.open("oauth2/authorize", **shop.query()))
+    assert await services.database.fetchval(count) == 2
+    late = time.time_ns() // 1000 + 2 * 24 * 3600 * 1_000_000
+    await identity.sign_ins._directory.delete_expired(late, late)
+    assert await services.database.fetchval(count) == 1
+    assert await services.database.fetchval("select count(*) from authorization_code") == 0
+    assert (await shop.refresh(kept["refresh_token"])).status_code == 200
+
+
+async def test_a_sign_in_that_the_database_cannot_record_is_a_page_that_says_so(
+    shop: Application, visitor: Visitor, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise Unavailable("The database cannot be reached.")
+
+    page = await shop.registration()
+    with monkeypatch.context() as patch:
+        patch.setattr(identity.sign_ins, "arrive", away)
+        answer = await visitor.register(EMAIL, page)
+    assert (answer.status_code, heading(answer)) == (503, "One moment, please")
+    assert answer.headers["retry-after"] == "2"
+    assert arrived(await visitor.sign_in(EMAIL, page=await shop.authorize()))["code"]
 
 
 async def test_two_exchanges_at_the_same_moment_give_tokens_once(shop: Application, visitor: Visitor) -> None:

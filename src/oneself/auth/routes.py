@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Response, get, post, route
+from litestar import Response, Router, get, post, route
 from litestar.response import Redirect
 
 from oneself.auth import endpoints
@@ -33,7 +33,7 @@ from oneself.auth.endpoints import identity_of, tenant_of
 from oneself.auth.logout import Confirm, Logouts, SignedOut
 from oneself.auth.oauth import OAuth
 from oneself.auth.pages import STYLESHEET, facts, message, name_of, page, stylesheet
-from oneself.errors import Conflict
+from oneself.errors import Conflict, WorldError
 from oneself.service.accounts import Account, InvalidRegistration, Registration, username_key
 from oneself.service.attempts import Subject
 from oneself.service.organisations import Tenant
@@ -338,6 +338,33 @@ def _unreadable(tenant: Tenant, problem: BadForm) -> AnyResponse:
     return message(tenant.handle, "This link does not work", str(problem), status=400)
 
 
+def _unavailable(request: AnyRequest, error: WorldError) -> AnyResponse:
+    """The world failed while somebody signed in: a page, not the JSON of the wires."""
+    return message(
+        request.path_params.get("org", ""),
+        "One moment, please",
+        "We cannot answer just now. Nothing was changed; please try again.",
+        status=503,
+        headers={"Retry-After": str(error.retry_after_s)},
+    )
+
+
+PAGES = Router(
+    path="/",
+    route_handlers=[
+        authorize,
+        authorize_by_post,
+        login_page,
+        login,
+        register_page,
+        register,
+        account_page,
+        logout,
+        style,
+    ],
+    exception_handlers={WorldError: _unavailable},
+)
+
 ROUTES = [
     endpoints.token,
     endpoints.introspect,
@@ -345,13 +372,5 @@ ROUTES = [
     endpoints.userinfo,
     endpoints.jwks,
     endpoints.discovery,
-    authorize,
-    authorize_by_post,
-    login_page,
-    login,
-    register_page,
-    register,
-    account_page,
-    logout,
-    style,
+    PAGES,
 ]

@@ -25,6 +25,10 @@ from oneself.store.directory import Directory
 FACE = "sign-in"
 SESSION_LIFE_US = 12 * 3600 * 1_000_000
 TRACKER_CHARACTERS_MAX = 100
+# How often a process that signs people in forgets what has run out, of every organisation.
+SWEEP_S = 600.0
+# Longer than the life of any code or access token of a grant.
+GRANT_LIFE_MIN_US = 24 * 3600 * 1_000_000
 
 
 class BrowserSession(msgspec.Struct, frozen=True):
@@ -42,9 +46,11 @@ class SignIns:
         self._directory = directory
         self._profiles = profiles
         self._configurations = configurations
+        self._swept_at = time.monotonic()
 
     async def open(self, tenant: Tenant, account: Account) -> tuple[BrowserSession, str]:
         """A new browser session and the token that its cookie carries."""
+        await self._sweep()
         token, now = new_token(), time.time_ns() // 1000
         session = BrowserSession(uuid.uuid4(), account, now)
         await self._directory.put_session(
@@ -98,6 +104,13 @@ class SignIns:
     async def end(self, tenant: Tenant, session_id: UUID) -> None:
         """End a session, and nothing else."""
         await self._directory.delete_session_by_id(tenant.org_id, session_id)
+
+    async def _sweep(self) -> None:
+        if self._swept_at + SWEEP_S > time.monotonic():
+            return
+        self._swept_at = time.monotonic()
+        now = time.time_ns() // 1000
+        await self._directory.delete_expired(now, now - GRANT_LIFE_MIN_US)
 
     async def _is_enabled(self, tenant: Tenant) -> bool:
         return (await self._configurations.current(tenant.dataset_id)).settings.cds_enabled

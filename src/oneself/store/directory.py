@@ -197,6 +197,6 @@ class Directory:
     async def delete_failures(self, org_id: int, subject: bytes) -> None:
         await self.database.execute(SQL.delete_failures, org_id, subject)
 
-    async def delete_expired(self, now: int) -> int:
+    async def delete_expired(self, now: int, grants_before: int) -> int:
         """How many rows were past and are gone."""
-        return int(await self.database.fetchval(SQL.delete_expired, now))
+        return int(await self.database.fetchval(SQL.delete_expired, now, grants_before))

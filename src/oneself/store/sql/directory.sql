@@ -217,11 +217,16 @@ SELECT subject, failures, expires_at FROM login_failure
 DELETE FROM login_failure WHERE org_id = $1 AND subject = $2;
 
 -- name: delete_expired
--- Forget what is past at $1: sessions, codes, refresh tokens, revocations, failures.
+-- Forget what is past at $1, and grants made before $2 that have nothing left to redeem.
 WITH sessions AS (DELETE FROM browser_session WHERE expires_at <= $1 RETURNING 1),
      codes AS (DELETE FROM authorization_code WHERE expires_at <= $1 RETURNING 1),
      tokens AS (DELETE FROM refresh_token WHERE expires_at <= $1 RETURNING 1),
      revocations AS (DELETE FROM revoked_token WHERE expires_at <= $1 RETURNING 1),
-     failures AS (DELETE FROM login_failure WHERE expires_at <= $1 RETURNING 1)
+     failures AS (DELETE FROM login_failure WHERE expires_at <= $1 RETURNING 1),
+     grants AS (DELETE FROM oauth_grant g WHERE g.created_at <= $2
+                   AND NOT EXISTS (SELECT FROM refresh_token r
+                                    WHERE r.org_id = g.org_id AND r.grant_id = g.grant_id AND r.expires_at > $1)
+                RETURNING 1)
 SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM codes) + (SELECT count(*) FROM tokens)
-     + (SELECT count(*) FROM revocations) + (SELECT count(*) FROM failures) AS forgotten;
+     + (SELECT count(*) FROM revocations) + (SELECT count(*) FROM failures)
+     + (SELECT count(*) FROM grants) AS forgotten;

@@ -105,6 +105,7 @@ CREATE TABLE oauth_grant (
 );
 CREATE INDEX oauth_grant_by_application ON oauth_grant (org_id, client_id);
 CREATE INDEX oauth_grant_by_account ON oauth_grant (org_id, user_id);
+CREATE INDEX oauth_grant_by_time ON oauth_grant (created_at);
 
 CREATE TABLE authorization_code (
     org_id          integer     NOT NULL,
@@ -121,6 +122,7 @@ CREATE TABLE authorization_code (
         REFERENCES oauth_grant (org_id, grant_id) ON DELETE CASCADE
 );
 CREATE INDEX authorization_code_by_grant ON authorization_code (org_id, grant_id);
+CREATE INDEX authorization_code_by_expiry ON authorization_code (expires_at);
 
 -- Rotated on every use; a second use of a used one revokes the grant (RFC 9700 §4.14).
 CREATE TABLE refresh_token (
@@ -136,6 +138,7 @@ CREATE TABLE refresh_token (
         REFERENCES oauth_grant (org_id, grant_id) ON DELETE CASCADE
 );
 CREATE INDEX refresh_token_by_grant ON refresh_token (org_id, grant_id);
+CREATE INDEX refresh_token_by_expiry ON refresh_token (expires_at);
 
 -- A browser in which a user is signed in (single sign-on).
 CREATE TABLE browser_session (
@@ -150,6 +153,7 @@ CREATE TABLE browser_session (
         REFERENCES account (org_id, user_id) ON DELETE CASCADE
 );
 CREATE INDEX browser_session_by_account ON browser_session (org_id, user_id);
+CREATE INDEX browser_session_by_expiry ON browser_session (expires_at);
 
 -- Access tokens that must not be honoured although they have not run out: the jti of one token, or the
 -- grant all of whose tokens are void.
