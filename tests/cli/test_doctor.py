@@ -7,7 +7,7 @@ from pathlib import Path
 
 from conftest import NewDatabase
 from support.databases import Databases
-from support.service import SECRET_KEY, clean_environment, run_command
+from support.service import SECRET_KEY, RunningService, clean_environment, run_command
 
 
 async def test_a_good_installation_is_called_good(new_database: NewDatabase, data_dir: Path) -> None:
@@ -31,6 +31,13 @@ def test_a_database_that_is_away_is_bad(data_dir: Path) -> None:
     result = _doctor(data_dir, ONESELF_DATABASE_URL="postgresql://u@127.0.0.1:1/none")
     assert result.returncode == 1
     assert "✗ database     The database cannot be reached." in result.stdout
+
+
+def test_another_secret_key_than_before_is_bad(service: RunningService) -> None:
+    assert "✓ stored keys  open; organisations:" in service.command("doctor").stdout
+    other = service.command("doctor", "--secret-key", "x" * 40)
+    assert other.returncode == 1
+    assert "✗ stored keys  ONESELF_SECRET_KEY is not the one" in other.stdout
 
 
 def test_a_key_that_others_can_read_is_bad(data_dir: Path) -> None:

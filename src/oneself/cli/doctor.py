@@ -16,13 +16,15 @@ import msgspec
 import typer
 
 from oneself.cli.context import database_url, loaded, out
-from oneself.errors import Fatal, OneselfError
+from oneself.errors import Fatal, OneselfError, SettingsError
 from oneself.settings import SECRET_KEY_FILE, SECRET_KEY_LENGTH_ADVISED, Loaded, Settings
 
 app = typer.Typer()
 
 CLOCK_OFF_S = 2.0
 FREE_BYTES_ADVISED = 1_000_000_000
+# One key that does not open tells it; a few more guard against a partly restored database.
+ORGANISATIONS_LOOKED_AT_MAX = 20
 MARKS = {"good": "[green]✓[/]", "warning": "[yellow]![/]", "bad": "[red]✗[/]"}
 
 
@@ -123,7 +125,25 @@ async def _database(url: str, settings: Settings) -> AsyncIterator[Finding]:
             yield Finding("durability", "bad", "The database answers before data is on disk.", advice)
     finally:
         await connection.close()
-    yield _migrations(await pending(url))
+    names = await pending(url)
+    yield _migrations(names)
+    if not names:
+        yield await _stored_keys(url, settings)
+
+
+async def _stored_keys(url: str, settings: Settings) -> Finding:
+    """Whether what was sealed in this database opens with our secret key."""
+    from oneself.serve import open_services
+
+    async with open_services(settings, url) as services:
+        overviews = await services.organisations.list()
+        for overview in overviews[:ORGANISATIONS_LOOKED_AT_MAX]:
+            tenant = await services.organisations.get(overview.handle)
+            try:
+                await services.identity.signing_keys.ring(tenant)
+            except SettingsError as error:
+                return Finding("stored keys", "bad", error.message, "Give back the secret key of before.")
+    return Finding("stored keys", "good", f"open; organisations: {len(overviews)}")
 
 
 def _clock(theirs_us: int) -> Finding:
