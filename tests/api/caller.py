@@ -1,19 +1,13 @@
-"""Callers of the CDS face in the same process: the whole application, a real database, no socket."""
+"""A caller of the CDS face in the same process: the whole application, a real database, no socket."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import AsyncIterator
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import httpx
-import pytest_asyncio
 
-from oneself.api.app import create_app
 from oneself.auth.permissions import PERMISSIONS
 from oneself.serve import Services
-from oneself.service.applications import NewApplication
 from oneself.service.organisations import Tenant
 from oneself.service.tokens import access_claims, sign_access_token
 
@@ -62,39 +56,3 @@ class Cds:
         answer = await self("GET", "/profiles", params=params)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
-
-
-@pytest_asyncio.fixture
-async def http(services: Services) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(services, services.settings)
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="https://cds.acme.example") as client:
-        client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        yield client
-
-
-@pytest_asyncio.fixture
-async def cds(http: httpx.AsyncClient, services: Services) -> Cds:
-    """The system application of `acme`, with every permission."""
-    founded = await services.identity.founding.create(
-        ORG, client_id=SYSTEM, client_secret="a secret of the tests"
-    )
-    return Cds(http, services, founded.tenant, SYSTEM)
-
-
-@pytest_asyncio.fixture
-async def regular(cds: Cds) -> Cds:
-    """An application of `acme` with every permission that is no system application."""
-    new = NewApplication("shop", permissions=PERMISSIONS, client_id="shop")
-    await cds.services.identity.applications.create(cds.tenant, new)
-    return Cds(cds.http, cds.services, cds.tenant, "shop")
-
-
-@pytest_asyncio.fixture
-async def stranger(cds: Cds) -> Cds:
-    """The system application of another organisation."""
-    handle = f"other-{uuid.uuid4().hex[:6]}"
-    founded = await cds.services.identity.founding.create(
-        handle, client_id="theirs", client_secret="another secret"
-    )
-    return Cds(cds.http, cds.services, founded.tenant, "theirs")

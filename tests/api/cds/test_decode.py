@@ -1,0 +1,152 @@
+"""Strict bodies: the sentence of every refusal, and the limits that keep what cannot be stored outside."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oneself.api.cds import wire
+from oneself.api.cds.decode import DEPTH_MAX, KEYS_MAX, Body, decode
+from oneself.api.cds.errors import ErrorDocument, SchemaErrorDocument, WireError
+
+PROFILE = Body("profile", "11002", wire.ProfileDraft)
+LOOSE = Body("profile", "11011")
+SCHEMA = Body("profile schema attributes", "13001", wire.AttributeDraft, outermost="array", shape="B")
+LINE = Body("profile schema attributes", "13002", plain_line="Invalid request payload")
+CANNOT_BE_STORED = "Invalid JSON payload for profile."
+
+
+def sentence(raw: bytes | str, body: Body = PROFILE) -> str:
+    with pytest.raises(WireError) as caught:
+        decode(raw if isinstance(raw, bytes) else raw.encode(), body)
+    document = caught.value.document
+    assert caught.value.status == 400
+    if isinstance(document, ErrorDocument):
+        return document.description
+    return document.error_description if isinstance(document, SchemaErrorDocument) else document
+
+
+@pytest.mark.parametrize("raw", ["", " ", "\r\n\t"])
+def test_nothing_is_called_empty(raw: str) -> None:
+    assert sentence(raw) == "Request body for profile is empty."
+
+
+@pytest.mark.parametrize("raw", ["{", '{"traits": {"a"', '{"traits": {"a": "\\ud83d', "tru", "["])
+def test_a_text_that_ends_too_early_is_called_cut_off(raw: str) -> None:
+    assert sentence(raw) == "Malformed JSON in profile request body (unexpected end of input)."
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "{'a': 1}", "{,}", '{"a": 1,}', "nope", "{} {}", "NaN", '{"a": Infinity}', '{"a": 01}', '"a\nb"',
+        '{"a": "\\udc00"}', '{"a": "\\ud800\\u0041"}', b'{"a": "\xff"}', b'"\xed\xa0\x80"', b"\xef\xbb\xbf{}",
+        '{"a": "\\x41"}', b"\x00", "\x1f\x8b",
+    ],
+)  # fmt: skip
+def test_other_syntax_is_called_malformed(raw: str | bytes) -> None:
+    assert sentence(raw) == "Malformed JSON in profile request body."
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '"\\u0000"', '"a\\u0000b"', '{"a\\u0000": 1}', "1e400", "-1e400", str(2**64), str(-(2**63) - 1),
+        "9" * 5000, '{"a": 1, "a": 2}', '[{"b": {"a": 1, "a": 1}}]', '{"\\u0061": 1, "a": 2}',
+    ],
+)  # fmt: skip
+def test_what_cannot_be_stored_as_it_is_is_refused(value: str) -> None:
+    assert sentence(f'{{"traits": {{"t": {value}}}}}') == CANNOT_BE_STORED
+
+
+@pytest.mark.parametrize(
+    "value", [str(2**63 - 1), str(-(2**63)), "1e-400", "1e308", '"\\ud83d\\ude00"', '"a:\\"b\\":"']
+)
+def test_what_can_be_stored_is_taken(value: str) -> None:
+    assert decode(f'{{"traits": {{"t": {value}}}}}'.encode(), PROFILE)
+
+
+def test_depth_and_number_of_keys_are_limited() -> None:
+    def nested(depth: int) -> bytes:
+        return b'{"traits": ' + b"[" * depth + b"]" * depth + b"}"
+
+    assert decode(nested(DEPTH_MAX - 1), LOOSE)
+    assert sentence(nested(DEPTH_MAX), LOOSE) == CANNOT_BE_STORED
+    assert sentence(nested(100_000), LOOSE) == CANNOT_BE_STORED
+    many = {f"k{n}": n for n in range(KEYS_MAX)}
+    assert decode(json.dumps(many).encode(), LOOSE) == many
+    assert sentence(json.dumps({"traits": many})) == CANNOT_BE_STORED
+
+
+def test_unknown_fields_are_named_where_the_body_is_strict() -> None:
+    assert sentence('{"colour": 1}') == 'Unknown field "colour" in profile request body.'
+    assert decode(b'{"colour": 1}', LOOSE) == {"colour": 1}
+    inner = '[{"canonical_values": [{"value": "a", "colour": 1}]}]'
+    assert sentence(inner, SCHEMA) == 'Unknown field "colour" in profile schema attributes request body.'
+
+
+@pytest.mark.parametrize(
+    ("raw", "field", "expected"),
+    [
+        ('{"user_id": 7}', "user_id", "string"),
+        ('{"traits": []}', "traits", "object"),
+        ('{"application_data": "x"}', "application_data", "object"),
+    ],
+)
+def test_a_field_of_the_wrong_type_is_named(raw: str, field: str, expected: str) -> None:
+    assert sentence(raw) == f"Invalid type for field '{field}'. Expected {expected} in profile request body."
+
+
+@pytest.mark.parametrize(
+    ("raw", "field", "expected"),
+    [
+        ('[{"multi_valued": 1}]', "multi_valued", "boolean"),
+        ('[{"canonical_values": [1]}]', "canonical_values", "array of objects"),
+        ('[{"canonical_values": [{"value": 1}]}]', "value", "string"),
+    ],
+)
+def test_fields_of_the_entries_of_a_list_are_checked_too(raw: str, field: str, expected: str) -> None:
+    told = f"Invalid type for field '{field}'. Expected {expected} in profile schema attributes request body."
+    assert sentence(raw, SCHEMA) == told
+
+
+def test_null_stands_for_absent() -> None:
+    assert decode(b'{"user_id": null, "traits": null}', PROFILE) == {"user_id": None, "traits": None}
+
+
+def test_the_outermost_type_is_named() -> None:
+    assert sentence("[]") == "Invalid JSON type for profile request body."
+    assert sentence("{}", SCHEMA) == "Request body for profile schema attributes must be a JSON array."
+    assert sentence("[7]", SCHEMA) == "Invalid JSON type for profile schema attributes request body."
+
+
+def test_some_routes_say_it_in_one_line() -> None:
+    for raw in ("", "{", "nope", "[]", '{"a": 1e400}'):
+        assert sentence(raw, LINE) == "Invalid request payload"
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
+floats = st.floats(allow_nan=False, allow_infinity=False)
+storable = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | floats | texts,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(texts, inner, max_size=5),
+    max_leaves=30,
+)
+
+
+@given(storable, st.booleans())
+def test_whatever_can_be_stored_is_taken_unchanged(value: Any, ascii_only: bool) -> None:
+    document = {"traits": {"t": value}}
+    assert decode(json.dumps(document, ensure_ascii=ascii_only).encode(), PROFILE) == document
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_taken_or_refused_with_a_sentence(raw: bytes) -> None:
+    for body in (PROFILE, SCHEMA, LINE):
+        with contextlib.suppress(WireError):
+            decode(raw, body)

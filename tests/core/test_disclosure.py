@@ -1,0 +1,61 @@
+"""wire §5.3: what of a profile a reader is shown."""
+
+from __future__ import annotations
+
+from oneself.core.disclosure import ANY, IDENTITY_DATA, Grant, Reader, disclose
+
+VALUES = {
+    "identity_attributes": {"emailaddress": "ann@acme.example", "address": {"city": "Brno"}},
+    "traits": {"plan": "gold", "size": {"shoe": 42}},
+    "application_data": {"shop": {"score": 1, "cart": ["x"]}, "app": {"score": 2}},
+}
+SHOP = Reader("shop", is_system=False)
+SHOP_WITH_DATA = Reader("shop", is_system=False, with_application_data=True)
+
+
+def test_a_system_application_sees_everything_it_asks_for() -> None:
+    crm = Reader("crm", is_system=True)
+    assert disclose(VALUES, crm, frozenset()) == {k: VALUES[k] for k in ("identity_attributes", "traits")}
+    everything = Reader("crm", is_system=True, with_application_data=True)
+    assert disclose(VALUES, everything, frozenset()) == VALUES
+
+
+def test_a_system_application_narrows_application_data() -> None:
+    reader = Reader("crm", True, with_application_data=True, applications=frozenset({"app", "nobody"}))
+    assert disclose(VALUES, reader, frozenset())["application_data"] == {"app": {"score": 2}}
+
+
+def test_others_see_the_mandatory_category_only() -> None:
+    assert disclose(VALUES, SHOP, IDENTITY_DATA) == {"identity_attributes": VALUES["identity_attributes"]}
+    assert disclose(VALUES, SHOP_WITH_DATA, IDENTITY_DATA) == disclose(VALUES, SHOP, IDENTITY_DATA)
+
+
+def test_without_a_mandatory_category_others_see_nothing() -> None:
+    assert disclose(VALUES, SHOP_WITH_DATA, frozenset()) == {}
+
+
+def test_a_grant_lets_a_first_level_key_through_with_all_below_it() -> None:
+    granted = frozenset({Grant("traits", "size"), Grant("identity_attributes", "address")})
+    assert disclose(VALUES, SHOP, granted) == {
+        "identity_attributes": {"address": {"city": "Brno"}},
+        "traits": {"size": {"shoe": 42}},
+    }
+
+
+def test_application_data_is_granted_by_application_and_key_and_only_the_own_is_shown() -> None:
+    granted = frozenset({Grant("application_data", "score", name) for name in ("shop", "app")})
+    assert disclose(VALUES, SHOP_WITH_DATA, granted) == {"application_data": {"shop": {"score": 1}}}
+    assert disclose(VALUES, SHOP, granted) == {}
+
+
+def test_one_applications_narrowing_counts_for_no_other() -> None:
+    narrowed = Reader("shop", False, with_application_data=True, applications=frozenset({"app"}))
+    granted = frozenset({Grant("application_data", ANY, "shop"), Grant("application_data", ANY, "app")})
+    assert disclose(VALUES, narrowed, granted) == {
+        "application_data": {"shop": VALUES["application_data"]["shop"]}
+    }
+
+
+def test_a_caller_without_application_has_no_application_data() -> None:
+    nobody = Reader(None, False, with_application_data=True)
+    assert disclose(VALUES, nobody, frozenset({Grant("application_data", ANY, "shop")})) == {}
