@@ -14,6 +14,7 @@ import msgspec
 from oneself.auth.assembly import Identity, assemble
 from oneself.auth.guard import Guard
 from oneself.service.configuration import Configurations
+from oneself.service.consents import Consents
 from oneself.service.erase import Erasure
 from oneself.service.ingest import Ingest
 from oneself.service.listing import Listing
@@ -38,6 +39,7 @@ class Services(msgspec.Struct, frozen=True):
     listing: Listing
     schemas: Schemas
     erasure: Erasure
+    consents: Consents
     rules: Rules
     previews: Previews
     indexer: Indexer
@@ -69,6 +71,7 @@ def build_services(settings: Settings, database: Database) -> Services:
         listing=Listing(ListingStore(database)),
         schemas=Schemas(configurations, identity.applications),
         erasure=Erasure(database),
+        consents=Consents(configurations, profiles),
         rules=Rules(database, configurations),
         previews=Previews(database, configurations),
         indexer=Indexer(database, configurations, ingest),

@@ -15,6 +15,8 @@ from typing import Any
 from msgspec import Struct
 
 from oneself.core.attribute import APPLICATION_DATA, IDENTITY_ATTRIBUTES, SCOPES
+from oneself.core.config import Config
+from oneself.core.consent import Choices
 
 Values = Mapping[str, Any]
 ANY = "*"
@@ -30,6 +32,21 @@ class Grant(Struct, frozen=True):
 
 #: The mandatory category, `Identity Data`: every identity attribute (wire/cds §10).
 IDENTITY_DATA = frozenset({Grant(IDENTITY_ATTRIBUTES, ANY)})
+
+
+def grants_of(config: Config, choices: Choices, asked: frozenset[str]) -> frozenset[Grant]:
+    """What a reader who asks for these categories is granted: what the mandatory one opens, if there is one,
+    and what those open to which the person consented."""
+    if not any(category.is_mandatory for category in config.categories.values()):
+        return frozenset()
+    consented = {i for i, choice in choices.items() if choice.is_consented}
+    opened = (config.categories[i] for i in asked & consented & config.categories.keys())
+    return IDENTITY_DATA.union(
+        Grant(scope, name.partition(".")[0], entry.application_identifier)
+        for category in opened
+        for entry in category.attributes
+        for scope, _, name in (entry.attribute_name.partition("."),)
+    )
 
 
 class Reader(Struct, frozen=True):

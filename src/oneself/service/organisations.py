@@ -18,6 +18,7 @@ import msgspec
 from oneself.core.attribute import IDENTITY_ATTRIBUTES, Attribute
 from oneself.core.config import Config, PutAttributes, PutSettings
 from oneself.errors import Conflict, InvalidInput, NotFound
+from oneself.service.enabling import with_mandatory
 
 if TYPE_CHECKING:
     from oneself.service.accounts import Administrators
@@ -193,7 +194,8 @@ class Founding:
     async def _prepare(self, tenant: Tenant, system_applications: tuple[str, ...]) -> None:
         await self._signing_keys.ring(tenant)
         await self._configurations.change(tenant.dataset_id, _missing_attributes)
-        await self._configurations.change(tenant.dataset_id, lambda _: PutSettings(cds_enabled=True))
+        enable = PutSettings(cds_enabled=True)
+        await self._configurations.change(tenant.dataset_id, lambda config: with_mandatory(config, enable))
         for client_id in system_applications:
             await self.make_system_application(tenant, client_id)
 

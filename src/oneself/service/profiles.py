@@ -18,7 +18,7 @@ from oneself.core.profile import Absorbed, Profile
 from oneself.service.actor import Actor
 from oneself.service.configuration import Configurations
 from oneself.service.erase import Erasure
-from oneself.service.ingest import Answer, Ingest, Resolution, Submission
+from oneself.service.ingest import Answer, Ingest, Resolution, Submission, request_key
 from oneself.service.organisations import Tenant
 from oneself.store import rows
 from oneself.store.pool import Database, Queries
@@ -101,6 +101,25 @@ class Profiles:
             actor, "write", identifiers=identifiers, values=dict(values), profile_id=profile_id
         )
         return await self._submit(tenant, observation, request)
+
+    async def choose(
+        self,
+        tenant: Tenant,
+        actor: Actor,
+        profile_id: UUID,
+        choices: Mapping[str, tuple[bool, int]],
+    ) -> Resolution:
+        """Put consent choices, category → (consented, when in µs), in the place of all before (wire/cds §6).
+
+        Raises ingest.Rejected `profile_not_found`.
+        """
+        observation = self._observe(actor, "consent", profile_id=profile_id, consents=dict(choices))
+        return await self._submit(tenant, observation, _PLAIN)
+
+    async def was_answered(self, tenant: Tenant, actor: Actor, idempotency_key: str) -> bool:
+        """Whether this application's request with this key was answered before."""
+        key = request_key(actor.application, idempotency_key)
+        return bool(await self._database.fetch(_sql.find_answers, tenant.dataset_id, [key]))
 
     async def sign_in(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from litestar import get, patch
 
 from oneself.core.config import OrganisationSettings, PutSettings
+from oneself.service.enabling import with_mandatory
 
 from . import wire
 from .call import call_of, needs
@@ -45,7 +46,9 @@ async def change_config(request: AnyRequest) -> wire.ConfigurationDocument:
         system_applications=None if applications is None else tuple(dict.fromkeys(applications)),
         detach_on_sign_out=document.get("detach_on_sign_out"),
     )
-    changed = await call.services.configurations.change(call.tenant.dataset_id, lambda _: change)
+    changed = await call.services.configurations.change(
+        call.tenant.dataset_id, lambda config: with_mandatory(config, change)
+    )
     return _render(changed.settings)
 
 

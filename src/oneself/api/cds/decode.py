@@ -37,12 +37,14 @@ _CUT_OFF = "Input data was truncated"
 class Body(msgspec.Struct, frozen=True):
     """What a route expects: the subject named in sentences, the code of a refusal, the outermost type.
 
-    `fields`: a struct whose fields are the only ones accepted; None where unknown ones are ignored.
+    `fields`: a struct that names the fields and their types; None where nothing is checked.
+    `strict`: other fields are refused, not ignored.
     """
 
     subject: str
     code: str
     fields: type[msgspec.Struct] | None = None
+    strict: bool = True
     outermost: Literal["object", "array"] = "object"
     shape: Literal["A", "B"] = "A"
     plain_line: str | None = None
@@ -152,6 +154,8 @@ def _check_outermost(document: Any, body: Body) -> None:
 def _check_fields(document: Object, body: Body, fields: type[msgspec.Struct]) -> None:
     expected = _expected(fields)
     for name, value in document.items():
+        if name not in expected and not body.strict:
+            continue
         if name not in expected:
             raise body.refusal(f'Unknown field "{name}" in {body.subject} request body.')
         kind = expected[name]
@@ -174,6 +178,7 @@ class _Kind(msgspec.Struct, frozen=True):
 _KINDS = {
     str: _Kind("string", lambda value: isinstance(value, str)),
     bool: _Kind("boolean", lambda value: isinstance(value, bool)),
+    int: _Kind("integer", lambda value: isinstance(value, int) and not isinstance(value, bool)),
     dict: _Kind("object", lambda value: isinstance(value, dict)),
 }
 

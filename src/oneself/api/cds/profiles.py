@@ -10,7 +10,7 @@ from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, QueryParameter
 
 from oneself.core.attribute import SCOPES
-from oneself.core.disclosure import IDENTITY_DATA
+from oneself.core.disclosure import grants_of
 from oneself.core.identifier import IDENTIFIER_CHARS_MAX
 from oneself.service.ingest import Answer, Rejected, Resolution
 from oneself.service.profiles import ProfileView, new_tracker
@@ -23,7 +23,7 @@ from .decode import AnyRequest, Body, Object, decode_object
 from .describe import described, refusals
 from .errors import USER_ID_WRITE_ONCE, forbidden, line, profile_unknown, refused
 from .render import location
-from .requests import decode_terms
+from .requests import decode_profile_id, decode_terms, idempotency_key
 
 NEW_PROFILE = Body("profile", "11002", wire.ProfileDraft)
 PROFILE_PATCH = Body("profile", "11011")
@@ -73,6 +73,13 @@ async def read_profile(
         str | None,
         QueryParameter(description="Comma list or `*`: what a system application asks for."),
     ] = None,
+    consent_category_id: Annotated[
+        list[str] | None,
+        QueryParameter(
+            name="consentCategoryId",
+            description="Categories whose attributes are asked for; repeatable, each may be a comma list.",
+        ),
+    ] = None,
     provenance: Annotated[
         str | None,
         QueryParameter(description=ONLY_TRUE),
@@ -87,7 +94,9 @@ async def read_profile(
         with_application_data=_is_true(include_application_data),
         applications=_names(application_identifier),
     )
-    return respond(disclosed(call, view, reader, IDENTITY_DATA, with_provenance=_is_true(provenance)))
+    asked = _names(",".join(consent_category_id or ())) or frozenset[str]()
+    grants = grants_of(view.config, view.survivor.consents, asked)
+    return respond(disclosed(call, view, reader, grants, with_provenance=_is_true(provenance)))
 
 
 @patch(
@@ -115,7 +124,7 @@ async def delete_profile(request: AnyRequest, profile_id: FromPath[str]) -> None
     """Erase a unified profile; of an absorbed one, its own data only. An unknown id is gone already."""
     call = call_of(request)
     terms = await decode_terms(request)
-    if (known_id := _uuid(profile_id)) is None:
+    if (known_id := decode_profile_id(profile_id)) is None:
         return
     try:
         await call.services.erasure.erase(
@@ -163,8 +172,10 @@ async def patch_me(request: AnyRequest) -> Profile:
 
 
 async def _known_browser(call: Call, request: AnyRequest) -> Answer | None:
-    """The answer for a browser that was here before."""
-    tracker = tracker_in(request)
+    """The answer for a browser that was here before; a repeated request gets its first answer instead."""
+    tracker, key = tracker_in(request), idempotency_key(request)
+    if tracker and key and await call.services.profiles.was_answered(call.tenant, call.actor, key):
+        return None
     view = await call.services.profiles.find_by_tracker(call.tenant, tracker) if tracker else None
     if tracker is None or view is None:
         return None
@@ -192,7 +203,7 @@ async def _create(call: Call, request: AnyRequest, values: Object, user_id: str 
 async def _patch(call: Call, request: AnyRequest, profile_id: str, document: Object) -> Answer:
     render: Callable[[Resolution], Answer] = lambda patched: whole(call, patched)  # noqa: E731
     terms = await decode_terms(request, render)
-    known_id = _uuid(profile_id)
+    known_id = decode_profile_id(profile_id)
     if known_id is None:
         raise profile_unknown(f"Profile {profile_id[:100]} not found")
     user_id = await _patched_user_id(call, known_id, document)
@@ -220,7 +231,7 @@ async def _patched_user_id(call: Call, profile_id: UUID, document: Object) -> st
 
 
 async def _find(call: Call, profile_id: str) -> ProfileView | None:
-    known_id = _uuid(profile_id)
+    known_id = decode_profile_id(profile_id)
     return await call.services.profiles.find(call.tenant, known_id) if known_id else None
 
 
@@ -261,15 +272,6 @@ def _patch_values(document: Object) -> Object:
 def _cookie(call: Call, request: AnyRequest, tracker: str) -> tuple[str, str]:
     host = request.headers.get("host", "")
     return "Set-Cookie", render_cookie(tracker, host, call.settings.cookie_domain)
-
-
-def _uuid(text: str) -> UUID | None:
-    """A profile id as it stands in a path; only the canonical form counts."""
-    try:
-        found = UUID(text)
-    except ValueError:
-        return None
-    return found if str(found) == text.lower() else None
 
 
 def _is_true(text: str | None) -> bool:

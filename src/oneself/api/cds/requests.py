@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from hashlib import blake2b
 from urllib.parse import unquote
+from uuid import UUID
 
 from oneself.service.ingest import Answer, Resolution
 from oneself.service.profiles import Request as Terms
@@ -23,7 +24,7 @@ NO_VERSION = -1
 
 async def decode_terms(request: AnyRequest, render: Callable[[Resolution], Answer] | None = None) -> Terms:
     """`If-Match` and `Idempotency-Key`; `render` makes the answer that a repeat will get again."""
-    key = _idempotency_key(request)
+    key = idempotency_key(request)
     return Terms(
         idempotency_key=key,
         fingerprint=await _fingerprint(request) if key else "",
@@ -32,7 +33,17 @@ async def decode_terms(request: AnyRequest, render: Callable[[Resolution], Answe
     )
 
 
-def _idempotency_key(request: AnyRequest) -> str | None:
+def decode_profile_id(text: str) -> UUID | None:
+    """A profile id as it stands in a path; only the canonical form counts."""
+    try:
+        found = UUID(text)
+    except ValueError:
+        return None
+    return found if str(found) == text.lower() else None
+
+
+def idempotency_key(request: AnyRequest) -> str | None:
+    """The key under which the request may be repeated, if it names one."""
     key = request.headers.get("idempotency-key")
     if key is None:
         return None

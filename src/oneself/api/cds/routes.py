@@ -5,7 +5,15 @@ from __future__ import annotations
 from litestar import Router
 
 from .call import open_door
+from .categories import (
+    create_category,
+    delete_category,
+    list_categories,
+    read_category,
+    replace_category,
+)
 from .config import change_config, read_config
+from .consents import read_consents, replace_consents
 from .listed import list_profiles
 from .profiles import create_profile, delete_profile, patch_me, patch_profile, read_me, read_profile
 from .rules import change_rule, create_rule, delete_rule, list_rules, read_rule
@@ -41,6 +49,13 @@ organisation_routes = Router(
         read_attribute,
         redefine_attribute,
         delete_attribute,
+        read_consents,
+        replace_consents,
+        list_categories,
+        create_category,
+        read_category,
+        replace_category,
+        delete_category,
         list_rules,
         create_rule,
         read_rule,

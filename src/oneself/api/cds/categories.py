@@ -1,0 +1,212 @@
+"""`/consent-categories`: what a person may consent to (wire/cds §10). Decode, one use-case, render."""
+
+from __future__ import annotations
+
+from typing import Annotated, get_args
+
+import msgspec
+from litestar import delete, get, post, put
+from litestar.params import FromPath
+from msgspec import Meta, Struct
+
+from oneself.core.attribute import IDENTITY_ATTRIBUTES
+from oneself.core.consent import Category, CategoryAttribute, Purpose
+from oneself.core.schema import Schema
+from oneself.service.consents import CategoryTaken, InvalidCategory, MandatoryCategory, UnknownCategory
+
+from .call import Call, call_of, needs
+from .decode import AnyRequest, Body, Object, decode_object
+from .describe import Described, described, refusals
+from .errors import WireError, refused
+
+PURPOSES = get_args(Purpose)
+#: The scope of the mandatory category's attributes is spelled differently, deliberately (wire/cds §10).
+MANDATORY_SCOPE = "identityAttributes"
+NAME_CHARS_MAX = 255
+ENTRIES_MAX = 1_000
+
+PurposeName = Annotated[str, Meta(extra_json_schema={"enum": list(PURPOSES)})]
+
+
+class CategoryAttributeDraft(Struct, frozen=True):
+    """An attribute that a category opens; of one application for application data."""
+
+    attribute_name: str | None = None
+    application_identifier: str | None = None
+
+
+class CategoryDraft(Struct, frozen=True):
+    """Body of POST and PUT; unknown fields are ignored."""
+
+    category_name: str | None = None
+    purpose: PurposeName | None = None
+    destinations: list[str] | None = None
+    attributes: list[CategoryAttributeDraft] | None = None
+
+
+class CategoryAttributeDocument(Struct, frozen=True, omit_defaults=True):
+    """An attribute that a category opens. `attribute_id` is always there and always empty."""
+
+    scope: str
+    attribute_name: str
+    attribute_id: Annotated[str, Meta()]
+    application_identifier: str = ""
+
+
+class CategoryDocument(Struct, frozen=True, omit_defaults=True):
+    """A consent category."""
+
+    category_name: str
+    category_identifier: str
+    purpose: PurposeName
+    is_mandatory: Annotated[bool, Meta()]
+    destinations: list[str] = []
+    attributes: list[CategoryAttributeDocument] = []
+
+
+DRAFT = Body("consent category", "15302", CategoryDraft, strict=False)
+REPLACEMENT = Body("consent category", "14005", CategoryDraft, strict=False)
+
+
+@get(
+    "/consent-categories",
+    opt=needs("consent_category_view", gate=None),
+    operation_class=Described,
+    responses=refusals(401, 403),
+)
+async def list_categories(request: AnyRequest) -> list[CategoryDocument]:
+    """Every category of the organisation, the mandatory one in front."""
+    config = call_of(request).config
+    ordered = sorted(config.categories.values(), key=lambda c: (not c.is_mandatory, c.category_name))
+    return [_render(category, config.schema) for category in ordered]
+
+
+@post(
+    "/consent-categories",
+    opt=needs("consent_category_create", gate=None),
+    operation_class=described(takes=CategoryDraft),
+    responses=refusals(400, 401, 403, 409, 413, 415),
+)
+async def create_category(request: AnyRequest) -> CategoryDocument:
+    """Add a category."""
+    call = call_of(request)
+    draft = _decode(await decode_object(request, DRAFT))
+    try:
+        category = await call.services.consents.create(call.tenant, draft)
+    except (InvalidCategory, CategoryTaken) as error:
+        raise _refusal(error) from None
+    return _render(category, call.config.schema)
+
+
+@get(
+    "/consent-categories/{category_id:str}",
+    opt=needs("consent_category_view", gate=None),
+    operation_class=Described,
+    responses=refusals(401, 403, 404),
+)
+async def read_category(request: AnyRequest, category_id: FromPath[str]) -> CategoryDocument:
+    """One category."""
+    config = call_of(request).config
+    category = config.categories.get(category_id)
+    if category is None:
+        raise _refusal(UnknownCategory(f"No consent category found for the id: {category_id[:100]}"))
+    return _render(category, config.schema)
+
+
+@put(
+    "/consent-categories/{category_id:str}",
+    opt=needs("consent_category_update", gate=None),
+    operation_class=described(takes=CategoryDraft),
+    responses=refusals(400, 401, 403, 404, 409, 413, 415),
+)
+async def replace_category(request: AnyRequest, category_id: FromPath[str]) -> CategoryDocument:
+    """Put a category in the place of the one with this id; the choices made in it stay."""
+    call = call_of(request)
+    document = await decode_object(request, REPLACEMENT)
+    _check_changeable(call, category_id)
+    draft = _decode(document, category_id)
+    try:
+        category = await call.services.consents.replace(call.tenant, draft)
+    except (InvalidCategory, CategoryTaken, UnknownCategory, MandatoryCategory) as error:
+        raise _refusal(error) from None
+    return _render(category, call.config.schema)
+
+
+@delete(
+    "/consent-categories/{category_id:str}",
+    opt=needs("consent_category_delete", gate=None),
+    operation_class=Described,
+    responses=refusals(401, 403),
+)
+async def delete_category(request: AnyRequest, category_id: FromPath[str]) -> None:
+    """Remove a category; choices made in it open nothing any more. An unknown one is gone already."""
+    call = call_of(request)
+    try:
+        await call.services.consents.delete(call.tenant, category_id)
+    except MandatoryCategory as error:
+        raise _refusal(error) from None
+
+
+def _check_changeable(call: Call, category_id: str) -> None:
+    """Whether there is such a category comes before what is wrong with the new one."""
+    category = call.config.categories.get(category_id)
+    if category is None:
+        raise _refusal(UnknownCategory(f"No consent category found for the id: {category_id[:100]}"))
+    if category.is_mandatory:
+        raise _refusal(MandatoryCategory(f"'{category.category_name}' is mandatory."))
+
+
+def _decode(document: Object, category_id: str = "") -> Category:
+    draft = msgspec.convert(document, CategoryDraft)
+    name = (draft.category_name or "").strip()
+    if not name or len(name) > NAME_CHARS_MAX:
+        raise refused("14001", f"category_name is required and has at most {NAME_CHARS_MAX} characters.")
+    if draft.purpose not in PURPOSES:
+        raise refused("14001", f"purpose must be one of: {', '.join(PURPOSES)}.")
+    attributes, destinations = draft.attributes or [], draft.destinations or []
+    if max(len(attributes), len(destinations)) > ENTRIES_MAX:
+        raise refused("14001", f"A category lists at most {ENTRIES_MAX} attributes and destinations.")
+    return Category(
+        category_identifier=category_id,
+        category_name=name,
+        purpose=msgspec.convert(draft.purpose, Purpose),
+        destinations=tuple(destinations),
+        attributes=tuple(
+            CategoryAttribute(entry.attribute_name or "", entry.application_identifier or None)
+            for entry in attributes
+        ),
+    )
+
+
+def _refusal(error: InvalidCategory | CategoryTaken | UnknownCategory | MandatoryCategory) -> WireError:
+    match error:
+        case InvalidCategory():
+            return refused("14001", error.message)
+        case CategoryTaken():
+            return refused("14002", error.message, 409)
+        case UnknownCategory():
+            return refused("14003", error.message, 404)
+        case MandatoryCategory():
+            return refused("14006", error.message, 403)
+
+
+def _render(category: Category, schema: Schema) -> CategoryDocument:
+    return CategoryDocument(
+        category_name=category.category_name,
+        category_identifier=category.category_identifier,
+        purpose=category.purpose,
+        is_mandatory=category.is_mandatory,
+        destinations=list(category.destinations),
+        attributes=_attributes(category, schema),
+    )
+
+
+def _attributes(category: Category, schema: Schema) -> list[CategoryAttributeDocument]:
+    if category.is_mandatory:
+        known = schema.in_scope(IDENTITY_ATTRIBUTES)
+        return [CategoryAttributeDocument(MANDATORY_SCOPE, a.attribute_name, "") for a in known]
+    return [
+        CategoryAttributeDocument(scope, entry.attribute_name, "", entry.application_identifier or "")
+        for entry in category.attributes
+        for scope, _, _ in (entry.attribute_name.partition("."),)
+    ]

@@ -1,0 +1,117 @@
+"""`/profiles/{id}/consents`: what a person chose (wire/cds §6). Decode, one use-case, render."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+from litestar import get, put
+from litestar.params import FromPath
+from msgspec import Struct
+
+from oneself.core.config import Config
+from oneself.core.consent import Choices
+from oneself.service.consents import MandatoryCategory, UnknownCategory, known_choices
+from oneself.service.ingest import Rejected
+
+from . import wire
+from .call import call_of, needs
+from .decode import AnyRequest, Body, Object, decode_array
+from .describe import Described, described, refusals
+from .errors import WireError, line, profile_unknown, refused
+from .instants import instant_of, rfc3339
+from .requests import decode_profile_id
+
+CHOICES_MAX = 1_000
+PAYLOAD_LINE = "Invalid request body"
+
+
+class ConsentDocument(Struct, frozen=True):
+    """A choice: in which category, yes or no, and when."""
+
+    category_identifier: str
+    is_consented: bool
+    consented_at: wire.Timestamp
+
+
+class ConsentDraft(Struct, frozen=True):
+    """A choice as it is sent; without `consented_at` it was made now."""
+
+    category_identifier: str
+    is_consented: bool
+    consented_at: wire.Timestamp | None = None
+
+
+CHOICES = Body("profile consents", "11004", outermost="array", plain_line=PAYLOAD_LINE)
+
+
+@get(
+    "/profiles/{profile_id:str}/consents",
+    opt=needs("profile_view"),
+    operation_class=Described,
+    responses=refusals(400, 401, 403, 404),
+)
+async def read_consents(request: AnyRequest, profile_id: FromPath[str]) -> list[ConsentDocument]:
+    """The choices of the person, by whichever id."""
+    call = call_of(request)
+    known_id = decode_profile_id(profile_id)
+    view = await call.services.profiles.find(call.tenant, known_id) if known_id else None
+    if view is None:
+        raise profile_unknown()
+    return _render(view.config, view.survivor.consents)
+
+
+@put(
+    "/profiles/{profile_id:str}/consents",
+    opt=needs("profile_update"),
+    operation_class=described(takes=list[ConsentDraft], plain=(400,)),
+    responses=refusals(400, 401, 403, 404, 413, 415),
+)
+async def replace_consents(request: AnyRequest, profile_id: FromPath[str]) -> list[ConsentDocument]:
+    """Put these choices in the place of all that the person made; the order does not matter."""
+    call = call_of(request)
+    choices = _decode(await decode_array(request, CHOICES))
+    known_id = decode_profile_id(profile_id)
+    if known_id is None:
+        raise profile_unknown()
+    try:
+        made = await call.services.consents.choose(call.tenant, call.actor, known_id, choices)
+    except Rejected:
+        raise profile_unknown() from None
+    except UnknownCategory as error:
+        raise refused("14003", error.message, 404) from None
+    except MandatoryCategory as error:
+        raise refused("14006", error.message, 403) from None
+    return _render(made.config, made.survivor.consents)
+
+
+def _decode(documents: list[Object]) -> dict[str, tuple[bool, int]]:
+    try:
+        drafts = msgspec.convert(documents, list[ConsentDraft])
+    except msgspec.ValidationError:
+        raise _undecodable() from None
+    if len(drafts) > CHOICES_MAX:
+        raise _undecodable()
+    now = time.time_ns() // 1000
+    return {draft.category_identifier: (draft.is_consented, _instant(draft, now)) for draft in drafts}
+
+
+def _instant(draft: ConsentDraft, now: int) -> int:
+    """When the choice was made; Go's zero time stands for now as well."""
+    if not draft.consented_at or draft.consented_at.startswith("0001-01-01T00:00:00"):
+        return now
+    instant = instant_of(draft.consented_at)
+    if instant is None:
+        raise _undecodable()
+    return instant
+
+
+def _undecodable() -> WireError:
+    return line(400, PAYLOAD_LINE)
+
+
+def _render(config: Config, choices: Choices) -> list[ConsentDocument]:
+    return [
+        ConsentDocument(category, choice.is_consented, rfc3339(choice.consented_at))
+        for category, choice in sorted(known_choices(config, choices).items())
+    ]
