@@ -94,10 +94,15 @@ class Submission(msgspec.Struct, frozen=True):
     def key(self) -> str | None:
         """Under which the first answer is kept."""
         if self.idempotency_key is not None:
-            return f"request:{self.observation.application or ''}:{self.idempotency_key}"
+            return request_key(self.observation.application, self.idempotency_key)
         if self.observation.event_id is not None:
             return f"event:{self.observation.event_id}"
         return None
+
+
+def request_key(application: str | None, idempotency_key: str) -> str:
+    """Under which the answer to an application's keyed request is kept."""
+    return f"request:{application or ''}:{idempotency_key}"
 
 
 class Rejected(OneselfError):

@@ -81,6 +81,8 @@ class Listing:
 
 def matching(schema: Schema, condition: Condition) -> Match:
     """What a condition looks for; a `ValueMatch` without targets matches nothing."""
+    if "\x00" in condition.text:  # which PostgreSQL keeps in no text
+        return ValueMatch(condition.operator, ())
     if condition.field == "user_id":
         return CoreMatch("user_id", condition.operator, condition.text)
     if condition.field == "profile_id":
