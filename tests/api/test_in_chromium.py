@@ -1,0 +1,192 @@
+"""What only a real browser can tell: it keeps the profile cookie, and the reference needs no internet."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import os
+import shutil
+import ssl
+from collections.abc import AsyncIterator, Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from playwright.async_api import Browser, Page, async_playwright
+
+from oneself.auth.permissions import CDS_PERMISSIONS
+from support.service import RunningService
+
+pytestmark = pytest.mark.e2e
+
+DOMAIN, CDS_HOST, SHOP_HOST = "acme.example", "cds.acme.example", "shop.acme.example"
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+    f"--host-resolver-rules=MAP *.{DOMAIN} 127.0.0.1",
+]
+CREATE = """async ([base, token]) => {
+  const answer = await fetch(`${base}/t/acme/cds/api/v1/profiles`, {
+    method: "POST", credentials: "include", body: "{}",
+    headers: {"Content-Type": "application/json", "Authorization": `Bearer ${token}`},
+  });
+  return [answer.status, (await answer.json()).profile_id, answer.headers.get("ETag")];
+}"""
+
+
+@pytest_asyncio.fixture(scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    path = os.environ.get("ONESELF_TEST_CHROMIUM") or shutil.which("chromium")
+    assert path, "there is no Chromium; tools/ensure-chromium installs it"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+class _Shop(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<h1>Shop</h1>")
+
+    def log_message(self, *_: object) -> None:
+        return None
+
+
+@pytest_asyncio.fixture(scope="module")
+async def shop_port() -> AsyncIterator[int]:
+    """A shop on another port than the service's."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Shop)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+def token_of(service: RunningService) -> str:
+    form = {"grant_type": "client_credentials", "scope": " ".join(CDS_PERMISSIONS)}
+    client = (service.client_id, service.client_secret)
+    answer = httpx.post(f"{service.base_url}/t/{service.org}/oauth2/token", data=form, auth=client)
+    return str(answer.json()["access_token"])
+
+
+async def visit_twice(page: Page, shop: str, base: str, token: str) -> list[Any]:
+    """The shop asks for the visitor's profile on two visits."""
+    answers = []
+    for _ in range(2):
+        await page.goto(shop)
+        answers.append(await page.evaluate(CREATE, [base, token]))
+    return answers
+
+
+async def test_the_cookie_is_kept_on_localhost(
+    chromium: Browser, shop_port: int, new_database: Any, start_service: Callable[..., RunningService]
+) -> None:
+    shop = f"http://localhost:{shop_port}"
+    environment = {"ONESELF_CORS_ORIGINS": shop, "ONESELF_COOKIE_DOMAIN": DOMAIN}
+    service = start_service(database_url=await new_database(), environment=environment)
+    base = service.base_url.replace("127.0.0.1", "localhost")
+    context = await chromium.new_context()
+    first, second = await visit_twice(await context.new_page(), shop, base, token_of(service))
+    assert (first[0], second[0]) == (201, 200)
+    assert first[1] == second[1]
+    assert first[2], "ETag is readable by the page"
+    (cookie,) = await context.cookies(base)
+    assert (cookie["name"], cookie["httpOnly"], cookie["expires"]) == ("cds_profile", True, -1)
+    await context.close()
+
+
+async def test_the_cookie_is_kept_on_https_and_shared_with_the_shops_domain(
+    chromium: Browser,
+    shop_port: int,
+    new_database: Any,
+    start_service: Callable[..., RunningService],
+    tmp_path: Path,
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        tls = certificate(tmp_path)
+        shop = f"https://{SHOP_HOST}:{await stack.enter_async_context(terminated(tls, shop_port))}"
+        environment = {"ONESELF_CORS_ORIGINS": shop, "ONESELF_COOKIE_DOMAIN": DOMAIN}
+        service = start_service(database_url=await new_database(), environment=environment)
+        port = httpx.URL(service.base_url).port or 0
+        base = f"https://{CDS_HOST}:{await stack.enter_async_context(terminated(tls, port))}"
+        context = await chromium.new_context(ignore_https_errors=True)
+        first, second = await visit_twice(await context.new_page(), shop, base, token_of(service))
+        assert (first[0], second[0]) == (201, 200)
+        assert first[1] == second[1]
+        (cookie,) = await context.cookies(base)
+        assert cookie["domain"] == f".{DOMAIN}"
+        assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (True, True, "None")
+        await context.close()
+
+
+async def test_the_reference_works_with_no_internet(chromium: Browser, service: RunningService) -> None:
+    context = await chromium.new_context()
+    page = await context.new_page()
+    asked: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    await page.goto(f"{service.base_url}/docs")
+    await page.get_by_text("/t/{org}/cds/api/v1/profiles/{profile_id}").first.wait_for(timeout=30_000)
+    await page.locator(".opblock-post .opblock-summary").first.click()
+    await page.get_by_text("Request body").first.wait_for(timeout=10_000)
+    assert complaints == []
+    elsewhere = [url for url in asked if not url.startswith((service.base_url, "data:", "blob:"))]
+    assert elsewhere == []
+    await context.close()
+
+
+def certificate(folder: Path) -> ssl.SSLContext:
+    """TLS for every host of the domain, signed by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, DOMAIN)])
+    now = datetime.datetime.now(datetime.UTC)
+    names = x509.SubjectAlternativeName([x509.DNSName(host) for host in (CDS_HOST, SHOP_HOST)])
+    signed = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1)).add_extension(names, critical=False)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    file = folder / "tls.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context
+
+
+@contextlib.asynccontextmanager
+async def terminated(tls: ssl.SSLContext, port: int) -> AsyncIterator[int]:
+    """A port that speaks TLS in front of one that does not, as a proxy would."""
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, ssl.SSLError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(relay(reader, inner_writer), relay(inner_reader, writer))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
