@@ -1,12 +1,105 @@
-"""DESIGN §2: whatever the tests before this one did, the log folds to the state that answers."""
+"""DESIGN §2: whatever callers do, the log folds to the state that answers. This file runs last."""
 
 from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable
+
+import httpx
+import pytest
 
 from support.service import RunningService
 from wire.client import Cds
 
+STEPS = 60
 
-def test_the_log_folds_to_the_live_state_of_every_organisation(cds: Cds, service: RunningService) -> None:
-    cds.create()
+
+def _verified(service: RunningService) -> None:
     said = service.command("verify", deadline_s=300)
-    assert said.returncode == 0, said.stdout[-3000:] + said.stderr[-3000:]
+    assert said.returncode == 0, said.stdout[-2000:] + said.stderr[-2000:]
+
+
+def test_whatever_the_tests_before_this_one_did(cds: Cds, service: RunningService) -> None:
+    cds.create()
+    _verified(service)
+
+
+def test_an_absorbed_profile_and_then_its_survivor_are_erased(
+    new_org: Callable[[], Cds], service: RunningService
+) -> None:
+    org = new_org()
+    first, second = (org.create({"user_id": "u"})["profile_id"] for _ in range(2))
+    for profile_id in (second, first):
+        assert org.delete(f"/profiles/{profile_id}").status_code == 204
+    org.create({"user_id": "u"})
+    _verified(service)
+
+
+class Story:
+    """Somebody doing everything in any order: creating, joining, writing, repeating, erasing."""
+
+    def __init__(self, org: Cds, seed: int) -> None:
+        self.org, self.random = org, random.Random(seed)
+        self.key = org.trait(multi_valued=True, merge_strategy="combine")
+        self.ids: list[str] = []
+        self.trackers: list[str] = []
+        self.once = [str(uuid.uuid4()) for _ in range(6)]
+
+    def step(self, number: int) -> None:
+        act = self.random.choice(
+            [
+                self.visit,
+                self.come_back,
+                self.know,
+                self.know,
+                self.become,
+                self.become,
+                self.write,
+                self.erase,
+            ]
+        )
+        answer = act(number)
+        assert answer.status_code in (200, 201, 204, 400, 404, 412, 422), (
+            f"{answer.status_code} {answer.text}"
+        )
+        if answer.status_code in (200, 201):
+            self.ids.append(answer.json()["profile_id"])
+            self.trackers += [t for t in [answer.json().get("anonymous_profile_tracker")] if t]
+
+    def visit(self, number: int) -> httpx.Response:
+        headers = {"Idempotency-Key": self.random.choice(self.once)} if self.random.random() < 0.4 else {}
+        return self.org.post("/profiles", {}, headers=headers)
+
+    def come_back(self, number: int) -> httpx.Response:
+        return self.org.post("/profiles", {}, tracker=self._one(self.trackers))
+
+    def know(self, number: int) -> httpx.Response:
+        return self.org.post("/profiles", {"user_id": self._user(), "traits": {self.key: [str(number)]}})
+
+    def become(self, number: int) -> httpx.Response:
+        return self.org.patch(f"/profiles/{self._one(self.ids)}", {"user_id": self._user()})
+
+    def write(self, number: int) -> httpx.Response:
+        value = self.random.choice([None, [], [str(number)], [str(number), "x"]])
+        headers = {"If-Match": '"1"'} if self.random.random() < 0.1 else {}
+        return self.org.patch(
+            f"/profiles/{self._one(self.ids)}", {"traits": {self.key: value}}, headers=headers
+        )
+
+    def erase(self, number: int) -> httpx.Response:
+        return self.org.delete(f"/profiles/{self._one(self.ids)}")
+
+    def _user(self) -> str:
+        return self.random.choice(["u-1", "u-2", "u-3"])
+
+    def _one(self, known: list[str]) -> str:
+        return self.random.choice(known) if known else str(uuid.uuid4())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_story_in_any_order(new_org: Callable[[], Cds], service: RunningService, seed: int) -> None:
+    story = Story(new_org(), seed)
+    for number in range(STEPS):
+        story.step(number)
+    _verified(service)
