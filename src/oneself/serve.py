@@ -23,6 +23,7 @@ from oneself.service.preview import Previews
 from oneself.service.profiles import Profiles
 from oneself.service.rules import Indexer, Rules
 from oneself.service.schemas import Schemas
+from oneself.service.tombstones import Tombstones
 from oneself.settings import Settings, load_secret_key
 from oneself.store.listing import Listing as ListingStore
 from oneself.store.pool import Database
@@ -59,7 +60,7 @@ def build_services(settings: Settings, database: Database) -> Services:
     """Put the use-cases together; opens nothing but the secret key."""
     secret_key = load_secret_key(settings)
     configurations = Configurations(database)
-    ingest = Ingest(database, configurations)
+    ingest = Ingest(database, configurations, Tombstones(secret_key))
     profiles = Profiles(database, configurations, ingest)
     identity = assemble(database, configurations, profiles, secret_key=secret_key, public_url=settings.url)
     return Services(
@@ -70,7 +71,7 @@ def build_services(settings: Settings, database: Database) -> Services:
         profiles=profiles,
         listing=Listing(ListingStore(database)),
         schemas=Schemas(configurations, identity.applications),
-        erasure=Erasure(database),
+        erasure=Erasure(database, ingest.tombstones),
         consents=Consents(configurations, profiles),
         rules=Rules(database, configurations),
         previews=Previews(database, configurations),

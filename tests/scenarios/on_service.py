@@ -14,6 +14,7 @@ from oneself.service.configuration import Configurations
 from oneself.service.erase import Erasure
 from oneself.service.ingest import Ingest, Rejected, Resolution, Submission
 from oneself.service.organisations import Tenant
+from oneself.service.tombstones import Tombstones
 from oneself.store.pool import Database
 from oneself.store.rows import read_profile
 from scenarios.engine import Outcome, World
@@ -67,7 +68,7 @@ class Service:
 
     async def _erase(self, addressed: UUID | None) -> Outcome:
         assert addressed is not None
-        gone = await Erasure(self._database).erase(self._tenant, _ACTOR, addressed)
+        gone = await Erasure(self._database, Tombstones("")).erase(self._tenant, _ACTOR, addressed)
         return Outcome() if gone else Outcome(rejected="profile_not_found")
 
 

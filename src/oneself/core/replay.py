@@ -41,10 +41,13 @@ class Reconfigured(msgspec.Struct, frozen=True):
 
 
 class Erased(msgspec.Struct, frozen=True):
-    """What the log keeps of an erasure: ids, which say nothing about the person."""
+    """What the log keeps of an erasure: ids, which say nothing about the person, and how much it was."""
 
     face: str
     profile_ids: tuple[UUID, ...]
+    application: str | None = None
+    entries: int = 0
+    identifiers: int = 0
 
 
 class Diverged(Exception):

@@ -29,6 +29,7 @@ from oneself.core.state import State
 from oneself.errors import Contended, OneselfError, Unavailable
 from oneself.service import working_set
 from oneself.service.configuration import Configurations
+from oneself.service.tombstones import Tombstones
 from oneself.service.working_set import Entry, Stored, Wanted
 from oneself.store.errors import constraint_of
 from oneself.store.pool import Database, Queries
@@ -132,7 +133,10 @@ Outcome = Resolution | OneselfError
 class Ingest:
     """Takes observations of any dataset; one lane per dataset commits them together."""
 
-    def __init__(self, database: Database, configurations: Configurations) -> None:
+    def __init__(
+        self, database: Database, configurations: Configurations, tombstones: Tombstones | None = None
+    ) -> None:
+        self.tombstones = tombstones or Tombstones("")
         self._database = database
         self._configurations = configurations
         self._lanes: dict[int, _Lane] = {}
@@ -144,7 +148,9 @@ class Ingest:
         """
         lane = self._lanes.get(dataset_id)
         if lane is None:
-            lane = self._lanes[dataset_id] = _Lane(dataset_id, self._database, self._configurations)
+            lane = self._lanes[dataset_id] = _Lane(
+                dataset_id, self._database, self._configurations, self.tombstones
+            )
         return await lane.submit(submission)
 
     async def close(self) -> None:
@@ -155,7 +161,10 @@ class Ingest:
 class _Lane:
     """The batches of one dataset, one after another."""
 
-    def __init__(self, dataset_id: int, database: Database, configurations: Configurations) -> None:
+    def __init__(
+        self, dataset_id: int, database: Database, configurations: Configurations, tombstones: Tombstones
+    ) -> None:
+        self._tombstones = tombstones
         self._dataset_id = dataset_id
         self._database = database
         self._configurations = configurations
@@ -232,7 +241,8 @@ class _Lane:
                     await self._configurations.load(connection, self._dataset_id)
                     raise _ConfigurationMoved
                 state, answers = await working_set.gather(connection, self._dataset_id, wanted)
-                judged = _Judged(state, answers, config, header.now)
+                erased = await self._find_erased(connection, submissions, config)
+                judged = _Judged(state, answers, config, header.now, erased)
                 for submission in submissions:
                     judged.add(submission)
                 await judged.save(connection, self._dataset_id)
@@ -240,6 +250,14 @@ class _Lane:
             if judged is None or not await self._was_committed(transaction):
                 raise
         return judged.outcomes
+
+    async def _find_erased(
+        self, connection: Connection, submissions: list[Submission], config: Config
+    ) -> dict[Identifier, int]:
+        """Which identifiers of the past, in this batch, belonged to people who were erased since."""
+        past = [s.observation for s in submissions if s.observation.occurred_at is not None]
+        named = {i for each in past for i in _identifiers(each, config)}
+        return await self._tombstones.find(connection, self._dataset_id, named)
 
     async def _was_committed(self, transaction: str) -> bool:
         """Whether a commit whose answer was lost had happened; raises Unavailable if nobody can tell."""
@@ -259,9 +277,7 @@ def _wanted(submissions: list[Submission], config: Config) -> Wanted:
     identifiers: set[Identifier] = set()
     profile_ids: set[UUID] = set()
     for submission in submissions:
-        evidence = weigh(submission.observation, config)
-        identifiers.update(evidence.persons)
-        identifiers.update(evidence.devices)
+        identifiers.update(_identifiers(submission.observation, config))
         if submission.observation.profile_id is not None:
             profile_ids.add(submission.observation.profile_id)
     keys = frozenset(s.key for s in submissions if s.key is not None)
@@ -271,11 +287,24 @@ def _wanted(submissions: list[Submission], config: Config) -> Wanted:
     return Wanted(frozenset(identifiers), frozenset(profile_ids), keys, members, namespaces)
 
 
+def _identifiers(observation: Observation, config: Config) -> tuple[Identifier, ...]:
+    evidence = weigh(observation, config)
+    return (*evidence.persons, *evidence.devices)
+
+
 class _Judged:
     """A batch while it is judged, one submission after another, in the order of arrival."""
 
-    def __init__(self, state: State, answers: dict[str, Stored], config: Config, now: int) -> None:
+    def __init__(
+        self,
+        state: State,
+        answers: dict[str, Stored],
+        config: Config,
+        now: int,
+        erased: dict[Identifier, int],
+    ) -> None:
         self.outcomes: list[Outcome | Exception] = []
+        self._erased = erased
         self._state = state
         self._answers = answers
         self._config = config
@@ -296,11 +325,11 @@ class _Judged:
         await working_set.save(connection, dataset_id, self._state, self._entries, self._new_answers)
 
     def _repeat(self, submission: Submission, stored: Stored) -> Outcome:
-        if stored.fingerprint != submission.fingerprint:
-            return KeyReused("This Idempotency-Key was used for another request.")
         survivor = self._state.survivor(stored.profile_id)
         if survivor is None:
             return Rejected(Rejection("profile_not_found", f"Profile {stored.profile_id} not found"))
+        if stored.fingerprint != submission.fingerprint:
+            return KeyReused("This Idempotency-Key was used for another request.")
         answer = None
         if stored.status is not None and stored.body is not None:
             answer = Answer(stored.status, stored.headers, stored.body)
@@ -310,6 +339,8 @@ class _Judged:
         observation = submission.observation
         if self._is_stale(submission):
             return Rejected(Rejection("stale", "The profile was changed in the meantime."))
+        if self._erased and self._was_erased(observation):
+            return Rejected(Rejection("erased", "This is about a person who was erased since it happened."))
         seq = self._seq
         plan = fold(self._state, observation, self._config, seq)
         if isinstance(plan, Rejection):
@@ -319,6 +350,12 @@ class _Judged:
         survivor = self._state.profiles[plan.survivor_id]
         resolution = self._resolution(seq, observation.profile_id or plan.profile_id, survivor, plan=plan)
         return self._kept(submission, resolution)
+
+    def _was_erased(self, observation: Observation) -> bool:
+        """True if it happened before a person whom it names was erased (DESIGN §8)."""
+        happened = observation.occurred_at
+        named = _identifiers(observation, self._config)
+        return happened is not None and any(self._erased.get(i, happened) > happened for i in named)
 
     def _is_stale(self, submission: Submission) -> bool:
         addressed = submission.observation.profile_id

@@ -17,7 +17,7 @@ from oneself.core.observation import Observation
 from oneself.core.profile import Absorbed, Profile
 from oneself.service.actor import Actor
 from oneself.service.configuration import Configurations
-from oneself.service.erase import Erasure
+from oneself.service.erase import Erasure, Receipt
 from oneself.service.ingest import Answer, Ingest, Resolution, Submission, request_key
 from oneself.service.organisations import Tenant
 from oneself.store import rows
@@ -58,7 +58,7 @@ class Profiles:
         self._database = database
         self._configurations = configurations
         self._ingest = ingest
-        self._erasure = Erasure(database)
+        self._erasure = Erasure(database, ingest.tombstones)
 
     async def create(
         self,
@@ -155,7 +155,7 @@ class Profiles:
 
     async def erase(
         self, tenant: Tenant, actor: Actor, profile_id: UUID, *, expected_version: int | None = None
-    ) -> tuple[UUID, ...]:
+    ) -> Receipt | None:
         """Forget a person, or what one absorbed profile brought (see `erase`)."""
         return await self._erasure.erase(tenant, actor, profile_id, expected_version=expected_version)
 

@@ -40,3 +40,6 @@ CREATE TABLE skipped_claim (
     last_at     timestamptz NOT NULL,
     CONSTRAINT skipped_claim_pkey PRIMARY KEY (dataset_id, path, problem)
 );
+
+-- What attributes were once called by which id is asked of the changes of configuration, never of the whole log.
+CREATE INDEX log_of_configuration ON log (dataset_id, seq) WHERE kind = 'configure';
