@@ -365,7 +365,7 @@ PAGES = Router(
     exception_handlers={WorldError: _unavailable},
 )
 
-ROUTES = [
+ROUTES: list[ControllerRouterHandler] = [
     endpoints.token,
     endpoints.introspect,
     endpoints.revoke,
