@@ -8,6 +8,7 @@ What DESIGN leaves open, it reads like this:
 * a device that points at a known person decides nothing once anything else does;
 * absorbed profiles are merged in from the lowest ranked to the highest, so that among several absorbed
   values the one of the most recently active profile stands;
+* the value already stored is no change, and keeps the time it was first told (wire/cds §8);
 * whether a profile is identified (identity attributes then only fill gaps) is judged before the
   observation, a created one as what it is created as.
 """
@@ -15,7 +16,6 @@ What DESIGN leaves open, it reads like this:
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -33,6 +33,7 @@ NEVER = -(10**18)
 
 Path = tuple[str, ...]
 Pair = tuple[str, str]
+Instant = tuple[int, int]  # when it happened, then when it was told
 
 
 @dataclass(eq=False)
@@ -44,7 +45,7 @@ class Person:
     active: int
     user: str | None = None
     values: dict[Path, Any] = field(default_factory=dict)
-    written_at: dict[Path, int] = field(default_factory=dict)
+    written_at: dict[Path, Instant] = field(default_factory=dict)
     into: Person | None = None
     reason: str | None = None
     erased: bool = False
@@ -145,11 +146,11 @@ class Oracle:
                 return claim.person.root()
         return None
 
-    def _held(self, person: Person, brought: Iterable[Claim] = ()) -> set[Pair]:
-        return {claim.pair for claim in (*self.claims, *brought) if claim.person.root() is person}
+    def _held(self, person: Person) -> set[Pair]:
+        return {claim.pair for claim in self.claims if claim.person.root() is person}
 
-    def _values_held(self, people: list[Person], namespace: str, brought: Iterable[Claim] = ()) -> set[str]:
-        return {value for person in people for name, value in self._held(person, brought) if name == namespace}
+    def _values_held(self, people: list[Person], namespace: str) -> set[str]:
+        return {value for person in people for name, value in self._held(person) if name == namespace}
 
     def _kind(self, person: Person) -> Kind:
         if person.user is not None:
@@ -202,25 +203,22 @@ class Oracle:
         refused += [("different_user", person) for person in strangers]
         if evidence.user is not None:
             refused += [("different_user", person) for person in self._other_users(step, user, strangers)]
-        allowed = [person for person in candidates if person not in strangers]
-        if not allowed:
-            created = Person(new_id, now, NEVER)
-            allowed = [created]
-        allowed.sort(key=lambda person: self._rank(person, created, evidence))
-        ordered = self._first(target or created, allowed)
-        brought = [Claim(ordered[0], pair) for pair in evidence.pairs if self._has_room(ordered[0], pair)]
-        group, over = self._within_limits(ordered, brought)
+        ordered = self._ordered(candidates, strangers, target or created, evidence.user, created, evidence)
+        group, over = self._within_limits(ordered, self._said(evidence))
         refused += over
-        survivor, *absorbed = (person for person in allowed if person in group)
+        if not group:
+            created = Person(new_id, now, NEVER)
+            group = [created]
+        survivor, *absorbed = sorted(group, key=lambda person: self._rank(person, created, evidence))
         identified = {
             person.id: person.user is not None or (person is created and evidence.user is not None)
-            for person in allowed
+            for person in group
         }
         if created is not None:
             self.people.append(created)
             self._write(created, step, now)
         hits = {pair: holder for pair in evidence.pairs if (holder := self._holder(pair)) in group}
-        for person in absorbed:
+        for person in reversed(absorbed):
             found = (survivor, person) if person is target else (person, survivor)
             person.reason = _reason(found, hits)
             self._absorb(survivor, person, fill_only=identified[survivor.id] and not identified[person.id])
@@ -274,37 +272,57 @@ class Oracle:
         grade = ("identified", "named", "anonymous").index(kind)
         return (grade, -person.active, person.born, person.id)
 
-    def _first(self, anchor: Person | None, ranked: list[Person]) -> list[Person]:
-        """Whom the observation is about by its very words stays in; the others follow by rank."""
-        return ranked if anchor is None else [anchor, *(person for person in ranked if person is not anchor)]
+    def _ordered(
+        self,
+        candidates: list[Person],
+        strangers: list[Person],
+        anchor: Person | None,
+        user: str | None,
+        created: Person | None,
+        evidence: Evidence,
+    ) -> list[tuple[Person, bool]]:
+        """The candidates by rank, first those that nothing can keep out: whom the observation is about by
+        its very words, and whoever is the user that it names."""
+        allowed = [person for person in candidates if person not in strangers]
+        allowed.sort(key=lambda person: self._rank(person, created, evidence))
+        certain = [person is anchor or (user is not None and person.user == user) for person in allowed]
+        return sorted(zip(allowed, certain, strict=True), key=lambda pair: not pair[1])
+
+    def _said(self, evidence: Evidence) -> dict[str, set[str]]:
+        said: dict[str, set[str]] = {}
+        for namespace, value in evidence.pairs:
+            said.setdefault(namespace, set()).add(value)
+        return said
 
     def _within_limits(
-        self, people: list[Person], brought: list[Claim]
+        self, people: list[tuple[Person, bool]], said: dict[str, set[str]]
     ) -> tuple[list[Person], list[tuple[str, Person]]]:
-        """Who may be one with the first of them. `brought`: what the first is going to hold besides."""
+        """Who may be one person, and who must not be. `said`: what the observation itself adds."""
         most = self.setup.profiles_per_merge_max or PROFILES_PER_MERGE_MAX
-        group: list[Person] = people[:1]
+        group: list[Person] = []
         refused: list[tuple[str, Person]] = []
-        for person in people[1:]:
-            if self._conflicts(group, person, brought):
+        for person, certain in people:
+            if not certain and self._conflicts(group, person, said):
                 refused.append(("conflicting_identity", person))
-            elif len(group) > most or self._too_many([*group, person], brought):
+            elif not certain and group and (len(group) > most or self._too_many(group, person, said)):
                 refused.append(("limit_exceeded", person))
             else:
                 group.append(person)
         return group, refused
 
-    def _conflicts(self, group: list[Person], person: Person, brought: list[Claim]) -> bool:
+    def _conflicts(self, group: list[Person], person: Person, said: dict[str, set[str]]) -> bool:
         guarded = [kind.name for kind in self.setup.identity_types if kind.conflict_blocks_merge]
         sides = [
-            (self._values_held(group, name, brought), self._values_held([person], name, brought))
+            (self._values_held(group, name) | said.get(name, set()), self._values_held([person], name))
             for name in guarded
         ]
-        return any(ours and theirs and ours != theirs for ours, theirs in sides)
+        return any(ours and theirs and not ours & theirs for ours, theirs in sides)
 
-    def _too_many(self, group: list[Person], brought: list[Claim]) -> bool:
+    def _too_many(self, group: list[Person], person: Person, said: dict[str, set[str]]) -> bool:
         return any(
-            len(self._values_held(group, kind.name, brought)) > (kind.values_max or VALUES_MAX)
+            self._values_held([person], kind.name)
+            and len(self._values_held([*group, person], kind.name) | said.get(kind.name, set()))
+            > (kind.values_max or VALUES_MAX)
             for kind in self.setup.identity_types
         )
 
@@ -312,13 +330,17 @@ class Oracle:
 
     def _claim(self, survivor: Person, evidence: Evidence) -> None:
         for pair in evidence.pairs:
-            if not self._has_room(survivor, pair):
-                evidence.drops.add((pair[0], "limit_exceeded"))
-            elif pair not in self._held(survivor):
+            if pair in self._held(survivor):
+                continue
+            if self._has_room(survivor, pair):
                 self.claims.append(Claim(survivor, pair))
+            else:
+                evidence.drops.add((pair[0], "limit_exceeded"))
 
     def _has_room(self, person: Person, pair: Pair) -> bool:
-        limits = {kind.name: kind.values_max or VALUES_MAX for kind in (*self.setup.identity_types, USER_TYPE)}
+        limits = {
+            kind.name: kind.values_max or VALUES_MAX for kind in (*self.setup.identity_types, USER_TYPE)
+        }
         return len(self._values_held([person], pair[0]) | {pair[1]}) <= limits[pair[0]]
 
     def _sign_out(self, step: Step) -> Outcome:
@@ -354,7 +376,7 @@ class Oracle:
         strategy = self._attribute(path).merge_strategy
         if fill_only and path[0] == "identity_attributes":
             strategy = "keep"
-        ours, ours_at = survivor.values.get(path), survivor.written_at.get(path, NEVER)
+        ours, ours_at = survivor.values.get(path), survivor.written_at.get(path, (NEVER, 0))
         theirs_at = absorbed.written_at[path]
         if ours is None or ours in ("", []):
             survivor.values[path], survivor.written_at[path] = value, theirs_at
@@ -367,8 +389,8 @@ class Oracle:
             if value is None:
                 for known in [known for known in person.values if known[: len(path)] == path]:
                     del person.values[known], person.written_at[known]
-            else:
-                person.values[path], person.written_at[path] = value, step.at
+            elif person.values.get(path) != value:
+                person.values[path], person.written_at[path] = value, (step.at, now)
 
     def _names(self) -> dict[Path, AttributeLine]:
         named: dict[Path, AttributeLine] = {}
@@ -386,7 +408,7 @@ class Oracle:
         return all(path in names and _is_of(value, names[path]) for path, value in leaves)
 
 
-def _reason(found: tuple[Person, Person], hits: dict[Pair, Person | None]) -> str:
+def _reason(found: tuple[Person, Person], hits: dict[Pair, Person]) -> str:
     """What found the first of them, else the second; the user id before all others."""
     pairs = [pair for pair in hits if hits[pair] in found]
     pairs.sort(key=lambda pair: (hits[pair] is not found[0], pair[0] != USER))
@@ -414,7 +436,7 @@ _STRATEGIES: dict[str, Any] = {
 }
 
 
-def _stamp(strategy: str, ours_at: int, theirs_at: int) -> int:
+def _stamp(strategy: str, ours_at: Instant, theirs_at: Instant) -> Instant:
     match strategy:
         case "overwrite":
             return theirs_at

@@ -66,7 +66,7 @@ _values = st.fixed_dictionaries(
 )
 _device = st.sampled_from(DEVICES)
 _one_device = st.builds(lambda device: (device,), _device)
-_some_devices = st.lists(_device, unique=True, max_size=1).map(tuple)
+_some_devices = st.lists(_device, unique=True, max_size=2).map(tuple)
 _user = st.sampled_from(USERS)
 _profile = st.integers(1, 6).map(lambda number: f"P{number}")
 _identity = st.sampled_from((*VALUES, "V1", " v2 ", "null", ""))
@@ -109,7 +109,7 @@ def setups(draw: st.DrawFn) -> Setup:
     return Setup(
         identity_types=(
             IdentityType("a", values_max=draw(few)),
-            IdentityType("b", case_sensitive=draw(st.booleans())),
+            IdentityType("b", case_sensitive=draw(st.booleans()), conflict_blocks_merge=draw(st.booleans())),
             IdentityType("c", trusted_only=draw(st.booleans()), blocked_values=("v3",)),
         ),
         attributes=ATTRIBUTES,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from oneself.core.config import ConfigChange
+from oneself.core.config import Config, ConfigChange
 from oneself.core.identifier import ANONYMOUS_ID
 from oneself.core.observation import Observation
 from oneself.service.actor import Actor
@@ -16,10 +19,9 @@ from oneself.service.ingest import Ingest, Rejected, Resolution, Submission
 from oneself.service.organisations import Tenant
 from oneself.service.tombstones import Tombstones
 from oneself.store.pool import Database
-from oneself.store.rows import read_profile
-from scenarios.engine import Outcome, World
-from scenarios.translate import changes, facts, observation, outcome
-from scenarios.words import Setup, Step
+from scenarios.engine import Outcome, ProfileFacts, World
+from scenarios.translate import changes, observation, outcome
+from scenarios.words import START_US, Kind, Setup, Step
 
 _PROFILES = "select * from profile where dataset_id = $1 and not erased"
 _DEVICES = """
@@ -37,6 +39,8 @@ class Service:
         self._database = database
         self._configurations = Configurations(database)
         self._tenant = Tenant(org_id=dataset_id, handle=f"tenant-{dataset_id}", dataset_id=dataset_id)
+        # The story begins now: what happened before an erasure is refused after it, and the clock is real.
+        self._start = time.time_ns() // 1000
         self.dataset_id = dataset_id
         self.ingest = Ingest(database, self._configurations)
 
@@ -47,6 +51,7 @@ class Service:
     async def act(self, step: Step, addressed: UUID | None, new_id: UUID) -> Outcome:
         if step.act == "erase":
             return await self._erase(addressed)
+        step = msgspec.structs.replace(step, at=step.at - START_US + self._start)
         return await self.tell(observation(step, addressed, new_id))
 
     async def tell(self, told: Observation) -> Outcome:
@@ -58,11 +63,10 @@ class Service:
 
     async def world(self) -> World:
         rows = await self._database.fetch(_PROFILES, self.dataset_id)
-        profiles = [read_profile(_texts(row)) for row in rows]
         devices = await self._database.fetch(_DEVICES, self.dataset_id, ANONYMOUS_ID)
         assert len({row["value"] for row in devices}) == len(devices), "a device points at one profile"
         return World(
-            {profile.profile_id: facts(profile, profile.survivor_id) for profile in profiles},
+            {row["profile_id"]: _facts(row) for row in rows},
             {row["value"]: row["survivor_id"] for row in devices},
         )
 
@@ -79,14 +83,13 @@ def described(resolution: Resolution) -> Outcome:
     return outcome(resolution.plan)
 
 
-def _always(change: ConfigChange) -> object:
+def _always(change: ConfigChange) -> Callable[[Config], ConfigChange]:
     return lambda config: change
 
 
-def _texts(row: object) -> dict[str, object]:
-    """The row with its JSON columns as text, as `read_profile` takes them."""
-    texts = ("record_values", "provenance", "identities")
-    return {
-        name: msgspec.json.encode(value).decode() if name in texts else value
-        for name, value in dict(row).items()  # type: ignore[call-overload]
-    }
+def _facts(row: Any) -> ProfileFacts:
+    if row["survivor_id"] is not None:
+        return ProfileFacts(survivor=row["survivor_id"], reason=row["reason"])
+    identities = frozenset((name, value) for name, values in row["identities"].items() for value in values)
+    kind: Kind = "identified" if row["user_id"] is not None else "named" if identities else "anonymous"
+    return ProfileFacts(kind, row["user_id"], row["record_values"], identities)

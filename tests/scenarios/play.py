@@ -85,6 +85,10 @@ class Numbered:
     def addressed(self, step: Step) -> UUID | None:
         return None if step.profile is None else self.id(step.profile)
 
+    def is_unknown(self, step: Step) -> bool:
+        """True if the step addresses a profile that was never made."""
+        return step.profile is not None and int(step.profile[1:]) > len(self._ids)
+
     def id(self, name: str) -> UUID:
         position = int(name[1:])
         if position > len(self._ids):

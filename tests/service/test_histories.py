@@ -1,0 +1,142 @@
+"""Random histories through the write path on PostgreSQL: as the oracle has them, however they are told.
+
+Every example gets datasets of its own in one database, so that nothing has to be emptied in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from core.oracle import Oracle
+from oneself.core.observation import Observation
+from oneself.service.verify import verify
+from oneself.store.pool import Database
+from scenarios.engine import Outcome, World
+from scenarios.histories import History, histories
+from scenarios.on_service import Service
+from scenarios.play import Numbered, new_id
+from scenarios.rendering import render_history
+from scenarios.translate import observation
+from support import databases
+
+pytestmark = pytest.mark.postgres
+QUICK = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+DATASETS = count(1)
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A history with everything decided that the caller decides: ids, and who is addressed."""
+
+    history: History
+    observations: tuple[Observation, ...]
+    outcomes: tuple[Outcome, ...]
+    world: World
+
+
+def foretell(history: History, name: str = "history") -> Told:
+    """What the oracle says becomes of the history, told in order."""
+    note(render_history(history.setup, history.steps))
+    oracle, names = Oracle(), Numbered()
+    oracle.start(history.setup)
+    observations, outcomes = [], []
+    for number, step in enumerate(history.steps):
+        addressed, made = names.addressed(step), new_id(name, number)
+        observations.append(observation(step, addressed, made, event_id=f"{name}:{number}"))
+        outcomes.append(oracle.observe(step, addressed, made))
+        names.learn(outcomes[-1])
+    return Told(history, tuple(observations), tuple(outcomes), oracle.see())
+
+
+async def dataset(database: Database, history: History) -> Service:
+    """A new dataset, configured as the history says."""
+    service = Service(database, next(DATASETS))
+    await service.begin(history.setup)
+    return service
+
+
+async def tell_one_by_one(service: Service, told: Told) -> list[Outcome]:
+    return [await service.tell(each) for each in told.observations]
+
+
+async def tell_at_once(service: Service, told: Told) -> list[Outcome]:
+    """All submitted before the first is answered: they are judged in the same order, in few batches."""
+    return list(await asyncio.gather(*(service.tell(each) for each in told.observations)))
+
+
+@QUICK
+@given(history=histories())
+async def test_the_service_equals_the_oracle(database: Database, history: History) -> None:
+    told = foretell(history)
+    service = await dataset(database, history)
+    for one, foretold in zip(told.observations, told.outcomes, strict=True):
+        assert await service.tell(one) == foretold
+    assert await service.world() == told.world
+
+
+@QUICK
+@given(history=histories(steps_max=20))
+async def test_batching_does_not_matter(database: Database, history: History) -> None:
+    told = foretell(history)
+    service = await dataset(database, history)
+    assert await tell_at_once(service, told) == list(told.outcomes)
+    assert await service.world() == told.world
+
+
+@QUICK
+@given(history=histories(), again=st.lists(st.integers(0, 11), max_size=6))
+async def test_duplicates_change_nothing(database: Database, history: History, again: list[int]) -> None:
+    """Repeats of what was accepted, each beside the original or long after it."""
+    told = foretell(history)
+    service = await dataset(database, history)
+    chosen = [number % len(told.observations) for number in again]
+    repeats = [told.observations[number] for number in chosen if told.outcomes[number].rejected is None]
+    await asyncio.gather(*(service.tell(each) for each in told.observations for _ in range(2)))
+    for each in repeats:
+        assert not (await service.tell(each)).merges
+    assert await service.world() == told.world
+
+
+@QUICK
+@given(one=histories(), other=histories())
+async def test_tenants_never_meet(database: Database, one: History, other: History) -> None:
+    """Two datasets with the same devices, values and users, told at the same time."""
+    first, second = foretell(one, "one"), foretell(other, "two")
+    services = await dataset(database, one), await dataset(database, other)
+    await asyncio.gather(tell_at_once(services[0], first), tell_one_by_one(services[1], second))
+    assert await services[0].world() == first.world
+    assert await services[1].world() == second.world
+
+
+@QUICK
+@given(told=st.lists(histories(erasures=True), min_size=1, max_size=3))
+async def test_the_log_folds_to_the_live_state(database: Database, told: list[History]) -> None:
+    await databases.empty(database)
+    for history in told:
+        names, service = Numbered(), await dataset(database, history)
+        note(render_history(history.setup, history.steps))
+        for number, step in enumerate(history.steps):
+            if step.act == "erase" and names.is_unknown(step):
+                continue
+            names.learn(await service.act(step, names.addressed(step), new_id("history", number)))
+    report = await verify(database, lambda done, total: None)
+    assert report.difference is None
+
+
+@pytest.mark.soak
+@settings(QUICK, max_examples=2000)
+@given(history=histories(steps_max=40))
+async def test_long_histories_told_at_once(database: Database, history: History) -> None:
+    told = foretell(history)
+    service = await dataset(database, history)
+    assert await tell_at_once(service, told) == list(told.outcomes)
+    assert await service.world() == told.world
