@@ -7,13 +7,14 @@ started is stopped. Exit code 0, or 1 when the service broke a promise of the st
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 from pathlib import Path
 
 from rich.console import Console
 
 from oneself.demo.farewell import tell_how_to_go_on
-from oneself.demo.stage import SHOP_NAME, Stage, staged
+from oneself.demo.stage import SHOP_NAME, Stage, shop_door, staged
 from oneself.demo.story import Story
 from oneself.demo.tell import Broken, Teller
 
@@ -28,8 +29,8 @@ def play(data_dir: Path | None, port: int | None, *, once: bool) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         teller.say(f"[bold]{SHOP_NAME}[/], a small bookshop, starts a customer data service of its own …")
-        with staged(data_dir, port, teller) as stage:
-            _play(stage, teller, console, once=once)
+        with shop_door(port) as door, staged(data_dir, port, door, teller) as stage:
+            _play(stage, door, teller, console, once=once)
     except Broken as promise:
         console.print(f"[bold red]✗[/] Not kept: {promise}")
         return 1
@@ -38,7 +39,7 @@ def play(data_dir: Path | None, port: int | None, *, once: bool) -> int:
     return 0
 
 
-def _play(stage: Stage, teller: Teller, console: Console, *, once: bool) -> None:
+def _play(stage: Stage, door: socket.socket, teller: Teller, console: Console, *, once: bool) -> None:
     story = Story(stage, teller)
     try:
         story.play()
@@ -49,7 +50,7 @@ def _play(stage: Stage, teller: Teller, console: Console, *, once: bool) -> None
         return
     from oneself.demo.shop import keep_open
 
-    keep_open(stage, lambda: tell_how_to_go_on(stage, console))
+    keep_open(stage, door, lambda: tell_how_to_go_on(stage, console))
     teller.say("\nStopped.")
 
 

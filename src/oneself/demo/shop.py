@@ -16,6 +16,7 @@ import asyncio
 import secrets
 import socket
 from collections.abc import Callable
+from http.cookiejar import DefaultCookiePolicy
 from importlib import resources
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -46,7 +47,8 @@ PAGE_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
     ),
-    "Referrer-Policy": "no-referrer",
+    # With `no-referrer` a browser would not say where a form comes from.
+    "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 _files = resources.files("oneself.demo").joinpath("pages")
@@ -84,6 +86,8 @@ class Shop:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self._http = httpx.AsyncClient(base_url=stage.service, timeout=30.0)
+        # One visitor's cookie is nobody else's: the client keeps none.
+        self._http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._sessions: dict[str, Session] = {}
         self._token = ""
 
@@ -124,6 +128,7 @@ class Shop:
 
     async def call(self, method: str, path: str, **more: Any) -> httpx.Response:
         """A request to the customer data service; asks for a new token when the old one has run out."""
+        self._token = self._token or await self._fetch_token()
         answer = await self._call(method, path, **more)
         if answer.status_code == 401:
             self._token = await self._fetch_token()
@@ -137,10 +142,7 @@ class Shop:
         self, method: str, path: str, headers: dict[str, str] | None = None, **more: Any
     ) -> httpx.Response:
         authorized = {**(headers or {}), "Authorization": f"Bearer {self._token}"}
-        answer = await self._http.request(method, f"{self.stage.api}{path}", headers=authorized, **more)
-        # One visitor's cookie is nobody else's.
-        self._http.cookies.clear()
-        return answer
+        return await self._http.request(method, f"{self.stage.api}{path}", headers=authorized, **more)
 
     async def _fetch_token(self) -> str:
         form = {"grant_type": "client_credentials", "scope": " ".join(SHOP_PERMISSIONS)}
@@ -252,12 +254,10 @@ def create_shop(stage: Stage) -> Litestar:
     )
 
 
-def keep_open(stage: Stage, opened: Callable[[], None]) -> None:
+def keep_open(stage: Stage, listener: socket.socket, opened: Callable[[], None]) -> None:
     """Serve the shop until Ctrl-C or SIGTERM; calls `opened` once it answers."""
-    config = uvicorn.Config(
-        create_shop(stage), host="127.0.0.1", port=stage.shop_port, log_level="warning", access_log=False
-    )
-    asyncio.run(_Server(config, opened).serve())
+    config = uvicorn.Config(create_shop(stage), log_level="warning", access_log=False)
+    asyncio.run(_Server(config, opened).serve([listener]))
 
 
 class _Server(uvicorn.Server):

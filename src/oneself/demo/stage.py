@@ -7,6 +7,7 @@ No setting of the surrounding environment reaches the demo.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -18,7 +19,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import msgspec
 
 from oneself.demo.tell import Teller
@@ -29,6 +29,9 @@ BACKEND = "bookshop-backend"
 WEB = "bookshop-web"
 SHOP_NAME = "Paper & Ink"
 MARK = "made-by-oneself-demo"
+USUAL_PORT = 8700
+LOG_FILE = "service.log"
+GREETING = re.compile(r"answers at (http://\S+)")
 READY_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 60.0
 POLL_S = 0.05
@@ -56,27 +59,37 @@ class Stage(msgspec.Struct, frozen=True):
         """Where the browser returns to after signing in."""
         return f"{self.shop}/signed-in"
 
-    @property
-    def shop_port(self) -> int:
-        return httpx.URL(self.shop).port or 80
+
+@contextmanager
+def shop_door(port: int | None) -> Iterator[socket.socket]:
+    """A bound socket for the shop: the port after the service's if nobody has it, else any."""
+    with socket.socket() as door:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            door.bind(("127.0.0.1", (port or USUAL_PORT) + 1))
+        except OSError:
+            door.bind(("127.0.0.1", 0))
+        yield door
 
 
 @contextmanager
-def staged(data_dir: Path | None, port: int | None, teller: Teller) -> Iterator[Stage]:
-    """A running stage. `data_dir`: None takes a temporary folder, which is removed at the end."""
-    service_port = _free_port(port, 8700)
-    shop_port = _free_port(None, service_port + 1)
+def staged(data_dir: Path | None, port: int | None, door: socket.socket, teller: Teller) -> Iterator[Stage]:
+    """A running stage. `data_dir`: None takes a temporary folder, which is removed at the end.
+
+    `port` of the service: None takes the usual one, or any if that is taken. `door`: the shop's socket.
+    """
     with _folder(data_dir) as folder:
         stage = Stage(
             folder=folder,
-            service=f"http://localhost:{service_port}",
-            shop=f"http://localhost:{shop_port}",
+            service="",
+            shop=f"http://localhost:{door.getsockname()[1]}",
             backend_secret=secrets.token_urlsafe(18),
             web_secret=secrets.token_urlsafe(18),
         )
-        with _service(stage, service_port):
-            _make_web_application(stage, teller)
-            yield stage
+        with _service(stage, port) as address:
+            opened = msgspec.structs.replace(stage, service=address)
+            _make_web_application(opened, teller)
+            yield opened
 
 
 @contextmanager
@@ -99,9 +112,27 @@ def _folder(data_dir: Path | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _service(stage: Stage, port: int) -> Iterator[None]:
-    log_file = stage.folder / "service.log"
-    with log_file.open("wb") as log:
+def _service(stage: Stage, port: int | None) -> Iterator[str]:
+    """A running service; where it answers."""
+    process, address = _started(stage, port or USUAL_PORT)
+    if not address and port is None:
+        process, address = _started(stage, 0)
+    try:
+        if not address:
+            raise Fatal(f"The service did not start. The end of its log:\n{_end_of_log(stage)}")
+        yield address
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _started(stage: Stage, port: int) -> tuple[subprocess.Popen[bytes], str]:
+    """The service as a process, and the address of its greeting; empty if it ended without one."""
+    with (stage.folder / LOG_FILE).open("wb") as log:
         # A session of its own: Ctrl-C is for us, we stop the service ourselves.
         process = subprocess.Popen(
             [sys.executable, "-m", "oneself", "serve"],
@@ -112,15 +143,26 @@ def _service(stage: Stage, port: int) -> Iterator[None]:
             start_new_session=True,
         )
     try:
-        _wait_until_ready(stage, process, log_file)
-        yield
-    finally:
+        return process, _greeting(stage, process)
+    except BaseException:
         process.terminate()
-        try:
-            process.wait(STOP_DEADLINE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        raise
+
+
+def _greeting(stage: Stage, process: subprocess.Popen[bytes]) -> str:
+    deadline = time.monotonic() + READY_DEADLINE_S
+    while time.monotonic() < deadline:
+        ended = process.poll() is not None
+        if greeting := GREETING.search((stage.folder / LOG_FILE).read_text("utf-8", "replace")):
+            return greeting[1]
+        if ended:
+            break
+        time.sleep(POLL_S)
+    return ""
+
+
+def _end_of_log(stage: Stage) -> str:
+    return "\n".join((stage.folder / LOG_FILE).read_text("utf-8", "replace").splitlines()[-LOG_LINES:])
 
 
 def environment(stage: Stage) -> dict[str, str]:
@@ -150,19 +192,6 @@ def run_command(stage: Stage, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _wait_until_ready(stage: Stage, process: subprocess.Popen[bytes], log_file: Path) -> None:
-    deadline = time.monotonic() + READY_DEADLINE_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"{stage.service}/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(POLL_S)
-    last = "\n".join(log_file.read_text("utf-8", "replace").splitlines()[-LOG_LINES:])
-    raise Fatal(f"The service did not start. The end of its log:\n{last}")
-
-
 def _make_web_application(stage: Stage, teller: Teller) -> None:
     permissions = [part for name in WEB_PERMISSIONS for part in ("--permission", name)]
     addresses = ["--redirect-uri", stage.callback, "--post-logout-redirect-uri", f"{stage.shop}/"]
@@ -170,27 +199,3 @@ def _make_web_application(stage: Stage, teller: Teller) -> None:
     told = f"oneself app create '{SHOP_NAME}' --kind web --client-id {WEB} --redirect-uri {stage.callback} …"
     teller.command(told)
     run_command(stage, *arguments, "--client-secret", stage.web_secret)
-
-
-def _free_port(wanted: int | None, usual: int) -> int:
-    """The wanted port, else the usual one if nobody has it, else any. Raises SettingsError."""
-    if wanted is not None:
-        if not _is_free(wanted):
-            raise SettingsError(f"Port {wanted} is in use. Choose another with --port.")
-        return wanted
-    if _is_free(usual):
-        return usual
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free: int = probe.getsockname()[1]
-        return free
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -1,0 +1,103 @@
+"""Fixtures of the end-to-end tests: the demo as people run it, a real Chromium, and load on services."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from support.service import clean_environment
+
+START_DEADLINE_S = 120.0
+STOP_DEADLINE_S = 60.0
+POLL_S = 0.05
+
+
+class RunningDemo(msgspec.Struct):
+    """A demo that has told its story and keeps its shop open."""
+
+    process: subprocess.Popen[str]
+    output: str
+
+    @property
+    def shop(self) -> str:
+        return self._address("shop")
+
+    @property
+    def folder(self) -> Path:
+        return Path(self._address("folder"))
+
+    @property
+    def curl_lines(self) -> str:
+        """The commands that it prints to be copied."""
+        return self.output.partition("in another terminal:")[2].partition("Fold the log again")[0]
+
+    def stop(self) -> int:
+        """Ctrl-C; the exit code."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(STOP_DEADLINE_S)
+
+    def _address(self, name: str) -> str:
+        found = re.search(rf"^  {name} +(\S+)", self.output, re.MULTILINE)
+        assert found, self.output
+        return found[1]
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
+    log_file = tmp_path_factory.mktemp("demo") / "output"
+    with log_file.open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "oneself", "demo"],
+            env=clean_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            text=True,
+        )
+    running = RunningDemo(process, "")
+    try:
+        deadline = time.monotonic() + START_DEADLINE_S
+        while "Stop everything" not in running.output:
+            assert process.poll() is None, f"the demo ended:\n{running.output}"
+            assert time.monotonic() < deadline, f"the demo is not ready:\n{running.output}"
+            time.sleep(POLL_S)
+            running.output = log_file.read_text("utf-8")
+        yield running
+    finally:
+        if process.poll() is None:
+            running.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A Chromium, driven by Playwright; every test opens a context of its own."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    name = os.environ.get("ONESELF_TEST_CHROMIUM", "chromium")
+    executable = shutil.which(name) or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if executable is None:
+        pytest.fail("There is no Chromium; tools/ensure-chromium installs it.")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Any) -> Iterator[Any]:
+    """A page in a browser that has never been anywhere."""
+    context = chromium.new_context()
+    context.set_default_timeout(30_000)
+    opened = context.new_page()
+    yield opened
+    context.close()

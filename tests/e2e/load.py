@@ -1,0 +1,107 @@
+"""Writers that never lose count: each sends until it is answered, and remembers what it was promised.
+
+A write that was not acknowledged is sent again with the same Idempotency-Key, as a careful client does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import httpx
+
+from support.service import RunningService
+
+PERMISSIONS = tuple(
+    f"internal_cds_{name}"
+    for name in ("profile_create", "profile_update", "profile_view", "profile_schema_create")
+)
+RETRY_S = 0.05
+PAGE_SIZE = 200
+
+
+def client(service: RunningService, token: str) -> httpx.AsyncClient:
+    """A client below the service's REST address that keeps no cookies: every request is a new visitor."""
+    made = httpx.AsyncClient(
+        base_url=f"{service.base_url}/t/{service.org}/cds/api/v1",
+        headers={"Authorization": f"Bearer {token}"},
+        timeout=60.0,
+        limits=httpx.Limits(max_connections=100),
+    )
+    made.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return made
+
+
+async def define(http: httpx.AsyncClient, name: str, **more: Any) -> None:
+    """Define a string trait."""
+    attribute = {"attribute_name": f"traits.{name}", "value_type": "string", "merge_strategy": "overwrite"}
+    answer = await http.post("/profile-schema/traits", json=[{**attribute, **more}])
+    assert answer.status_code == 201, answer.text
+
+
+class Writers:
+    """So many writers at once, each making one profile after another. `acknowledged`: value → profile id."""
+
+    def __init__(self, http: httpx.AsyncClient, count: int) -> None:
+        self._http = http
+        self._count = count
+        self._stopped = asyncio.Event()
+        self.acknowledged: dict[str, str] = {}
+        self.unanswered = 0
+
+    async def run(self) -> None:
+        await asyncio.gather(*(self._write_on(writer) for writer in range(self._count)))
+
+    def stop(self) -> None:
+        """Let every writer finish what it has begun."""
+        self._stopped.set()
+
+    async def until(self, condition: Callable[[], bool], deadline_s: float = 60.0) -> None:
+        """Wait until something holds about the writers."""
+        deadline = time.monotonic() + deadline_s
+        while not condition():
+            assert time.monotonic() < deadline, f"{len(self.acknowledged)} acknowledged by now"
+            await asyncio.sleep(0.01)
+
+    async def more(self, count: int) -> None:
+        """Wait until that many further writes are acknowledged."""
+        wanted = len(self.acknowledged) + count
+        await self.until(lambda: len(self.acknowledged) >= wanted)
+
+    async def _write_on(self, writer: int) -> None:
+        number = 0
+        while not self._stopped.is_set():
+            await self._write(f"{writer}-{number}")
+            number += 1
+
+    async def _write(self, value: str) -> None:
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        while True:
+            try:
+                answer = await self._http.post("/profiles", json={"traits": {"n": value}}, headers=headers)
+            except httpx.TransportError:
+                self.unanswered += 1
+                await asyncio.sleep(RETRY_S)
+                continue
+            if answer.status_code == 503:
+                await asyncio.sleep(RETRY_S)
+                continue
+            assert answer.status_code == 201, answer.text
+            self.acknowledged[value] = answer.json()["profile_id"]
+            return
+
+
+async def stored(http: httpx.AsyncClient, trait: str) -> dict[str, Any]:
+    """Every listed profile's value of a trait, by profile id."""
+    found: dict[str, Any] = {}
+    query: dict[str, str | int] = {"page_size": PAGE_SIZE, "attributes": f"traits.{trait}"}
+    while True:
+        page = (await http.get("/profiles", params=query)).json()
+        found.update({p["profile_id"]: p.get("traits", {}).get(trait) for p in page["profiles"]})
+        if "next_cursor" not in page["pagination"]:
+            return found
+        query["cursor"] = page["pagination"]["next_cursor"]

@@ -1,0 +1,75 @@
+"""kill -9 under load: every acknowledged write is there afterwards, none twice (DESIGN §15)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from conftest import StartService
+from support.service import RunningService
+
+from .load import PERMISSIONS, Writers, client, define, stored
+
+WRITERS = 16
+BETWEEN_KILLS = 60
+
+Kill = Callable[[RunningService], Awaitable[None]]
+
+
+async def _kill_service(service: RunningService) -> None:
+    """The service and nothing else; the embedded server is left running, and used by the next start."""
+    service.kill()
+    await asyncio.to_thread(service.start)
+
+
+async def _kill_postgres(service: RunningService) -> None:
+    """The server's first process; its children see it and go. The service starts it again by itself."""
+    os.kill(_postmaster(service), signal.SIGKILL)
+
+
+async def _kill_both(service: RunningService) -> None:
+    """A power cut, as far as one machine can play it."""
+    os.kill(_postmaster(service), signal.SIGKILL)
+    service.kill()
+    await asyncio.to_thread(service.start)
+
+
+def _postmaster(service: RunningService) -> int:
+    return int((service.data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
+
+
+@pytest.mark.parametrize(
+    "kill", [_kill_service, _kill_postgres, _kill_both], ids=["service", "postgres", "both"]
+)
+async def test_no_acknowledged_write_is_lost_or_doubled(start_service: StartService, kill: Kill) -> None:
+    await _survive(await asyncio.to_thread(start_service), kill, times=2)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    "kill", [_kill_service, _kill_postgres, _kill_both], ids=["service", "postgres", "both"]
+)
+async def test_forty_times_in_a_row(start_service: StartService, kill: Kill) -> None:
+    await _survive(await asyncio.to_thread(start_service), kill, times=40)
+
+
+async def _survive(service: RunningService, kill: Kill, *, times: int) -> None:
+    async with client(service, service.token(*PERMISSIONS)) as http:
+        await define(http, "n")
+        writers = Writers(http, WRITERS)
+        running = asyncio.create_task(writers.run())
+        for _ in range(times):
+            await writers.more(BETWEEN_KILLS)
+            await kill(service)
+        await writers.more(BETWEEN_KILLS)
+        writers.stop()
+        await running
+        found = await stored(http, "n")
+    assert {value: profile_id for profile_id, value in found.items()} == writers.acknowledged
+    assert len(found) == len(writers.acknowledged), "one profile for each write"
+    verified = await asyncio.to_thread(service.command, "verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
