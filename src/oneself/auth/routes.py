@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Response, Router, get, post, route
 from litestar.response import Redirect
+from litestar.types import ControllerRouterHandler
 
 from oneself.auth import endpoints
 from oneself.auth.authorize import Ask, Authorizations, Refused, SendBack, Visit

@@ -1,4 +1,8 @@
-"""Refusals: merges and claims that were indicated and did not happen, and the limits behind them (DESIGN §4.6)."""
+"""Refusals: merges and claims that were indicated and must not be, and what sets the limits.
+
+Source: DESIGN §4.6.
+"""
+
 
 from uuid import UUID
 
