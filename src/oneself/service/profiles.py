@@ -159,8 +159,13 @@ class Profiles:
         """Forget a person, or what one absorbed profile brought (see `erase`)."""
         return await self._erasure.erase(tenant, actor, profile_id, expected_version=expected_version)
 
-    async def find(self, tenant: Tenant, profile_id: UUID) -> ProfileView | None:
-        """A profile by any id that it ever had; None if unknown or erased."""
+    async def find(
+        self, tenant: Tenant, profile_id: UUID, *, config: Config | None = None
+    ) -> ProfileView | None:
+        """A profile by any id that it ever had; None if unknown or erased.
+
+        `config`: the configuration, where the caller has just read it.
+        """
         found = await self._database.fetch(_sql.find_view, tenant.dataset_id, profile_id)
         profiles = {profile.profile_id: profile for profile in (rows.read_profile(row) for row in found)}
         if profile_id not in profiles:
@@ -171,8 +176,8 @@ class Profiles:
             Absorbed(m.profile_id, m.reason or "", m.seq)
             for m in sorted(members, key=lambda m: (m.seq, m.profile_id))
         )
-        config = await self._configurations.current(tenant.dataset_id)
-        return ProfileView(profiles[profile_id], survivor, absorbed, config)
+        known = config or await self._configurations.current(tenant.dataset_id)
+        return ProfileView(profiles[profile_id], survivor, absorbed, known)
 
     async def find_by_tracker(self, tenant: Tenant, tracker: str) -> ProfileView | None:
         """The profile that a browser's tracker points at; None if the tracker is not active."""

@@ -232,7 +232,9 @@ async def _patched_user_id(call: Call, profile_id: UUID, document: Object) -> st
 
 async def _find(call: Call, profile_id: str) -> ProfileView | None:
     known_id = decode_profile_id(profile_id)
-    return await call.services.profiles.find(call.tenant, known_id) if known_id else None
+    if known_id is None:
+        return None
+    return await call.services.profiles.find(call.tenant, known_id, config=call.config)
 
 
 async def _find_me(call: Call, request: AnyRequest) -> ProfileView | None:
