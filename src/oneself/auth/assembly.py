@@ -10,8 +10,9 @@ from oneself.service.accounts import Accounts, Administrators
 from oneself.service.applications import Applications
 from oneself.service.attempts import Attempts
 from oneself.service.configuration import Configurations
+from oneself.service.founding import Founding
 from oneself.service.grants import Grants
-from oneself.service.organisations import Founding, Organisations
+from oneself.service.organisations import Organisations
 from oneself.service.profiles import Profiles
 from oneself.service.secrets import Hasher, Vault
 from oneself.service.sign_in import SignIns

@@ -31,6 +31,8 @@ Org = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
+# A pipe has no width: lines are as long as what they say.
+PIPE_WIDTH = 4_000
 SHOWN_ONCE = "The secret is shown this once; it is stored as a hash only."
 
 
@@ -74,11 +76,15 @@ def show_list(name: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool, em
         out.print(empty)
         return
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for key in rows[0]:
-        table.add_column(key.replace("_", " "), overflow="fold")
+    for place, key in enumerate(rows[0]):
+        # The first column is what other commands take: it stays in one piece.
+        table.add_column(key.replace("_", " "), overflow="fold", no_wrap=place == 0)
     for row in rows:
         table.add_row(*(Text(_words(value)) for value in row.values()))
-    out.print(table)
+    if out.is_terminal:
+        out.print(table)
+    else:
+        out.print(table, width=PIPE_WIDTH, crop=False)
 
 
 def confirm(question: str, *, yes: bool) -> None:
