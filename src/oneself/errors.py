@@ -11,6 +11,7 @@
     ├── WorldError             the world failed, nothing was changed; the same request may succeed later
     │   ├── Contended          lost too many races for the same rows (503 + Retry-After)
     │   └── Unavailable        the database is away (503 + Retry-After)
+    ├── IdentityServerFailed   the identity server beside us did not answer as it should (500)
     └── Fatal                  the process cannot start; its sentence is printed, it exits with `exit_code`
         ├── SettingsError      a setting is missing or makes no sense
         ├── DataFolderBusy     another service works on this data folder
@@ -105,6 +106,10 @@ class Unavailable(WorldError):
     """The database cannot be reached, or broke off in the middle."""
 
     retry_after_s = 2
+
+
+class IdentityServerFailed(OneselfError):
+    """The organisation's identity server is away, refused us, or made no sense (wire/cds §11, §13)."""
 
 
 class Fatal(OneselfError):

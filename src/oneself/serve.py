@@ -13,16 +13,24 @@ import msgspec
 
 from oneself.auth.assembly import Identity, assemble
 from oneself.auth.guard import Guard
+from oneself.identity_server.client import IdentityServerClient
+from oneself.service.claim_sync import ClaimSync
+from oneself.service.claims import Claims
 from oneself.service.configuration import Configurations
 from oneself.service.consents import Consents
+from oneself.service.enabling import Enabling
 from oneself.service.erase import Erasure
+from oneself.service.identity_servers import IdentityServers
 from oneself.service.ingest import Ingest
+from oneself.service.known_applications import KnownApplications
 from oneself.service.listing import Listing
 from oneself.service.organisations import Organisations
 from oneself.service.preview import Previews
+from oneself.service.profile_sync import ProfileSync
 from oneself.service.profiles import Profiles
 from oneself.service.rules import Indexer, Rules
 from oneself.service.schemas import Schemas
+from oneself.service.skipped_claims import SkippedClaims
 from oneself.service.tombstones import Tombstones
 from oneself.settings import Settings, load_secret_key
 from oneself.store.listing import Listing as ListingStore
@@ -47,13 +55,24 @@ class Services(msgspec.Struct, frozen=True):
     identity: Identity
     organisations: Organisations
     guard: Guard
+    identity_servers: IdentityServers
+    identity_server_client: IdentityServerClient
+    enabling: Enabling
+    claims: Claims
+    claim_sync: ClaimSync
+    profile_sync: ProfileSync
+    skipped_claims: SkippedClaims
 
 
 @asynccontextmanager
 async def open_services(settings: Settings, database_url: str) -> AsyncIterator[Services]:
     """The services of this process; raises Unavailable when the database does not answer."""
     async with await Database.open(database_url, max_size=settings.database_connections) as database:
-        yield build_services(settings, database)
+        services = build_services(settings, database)
+        try:
+            yield services
+        finally:
+            await services.identity_server_client.close()
 
 
 def build_services(settings: Settings, database: Database) -> Services:
@@ -63,6 +82,18 @@ def build_services(settings: Settings, database: Database) -> Services:
     ingest = Ingest(database, configurations, Tombstones(secret_key))
     profiles = Profiles(database, configurations, ingest)
     identity = assemble(database, configurations, profiles, secret_key=secret_key, public_url=settings.url)
+    servers, client = IdentityServers(database, identity.vault, settings), IdentityServerClient()
+    skipped = SkippedClaims(database)
+    claim_sync = ClaimSync(
+        database,
+        configurations,
+        identity.organisations,
+        servers,
+        client,
+        skipped,
+        interval_s=settings.claim_sync_interval_s,
+    )
+    applications = KnownApplications(servers, client, identity.applications, settings.application_keys)
     return Services(
         settings=settings,
         database=database,
@@ -70,7 +101,7 @@ def build_services(settings: Settings, database: Database) -> Services:
         ingest=ingest,
         profiles=profiles,
         listing=Listing(ListingStore(database)),
-        schemas=Schemas(configurations, identity.applications),
+        schemas=Schemas(configurations, applications),
         erasure=Erasure(database, ingest.tombstones),
         consents=Consents(configurations, profiles),
         rules=Rules(database, configurations),
@@ -79,4 +110,11 @@ def build_services(settings: Settings, database: Database) -> Services:
         identity=identity,
         organisations=identity.organisations,
         guard=identity.guard,
+        identity_servers=servers,
+        identity_server_client=client,
+        enabling=Enabling(configurations, claim_sync, applications),
+        claims=Claims(configurations, servers, claim_sync),
+        claim_sync=claim_sync,
+        profile_sync=ProfileSync(profiles, ingest, skipped),
+        skipped_claims=skipped,
     )

@@ -105,6 +105,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     identity_server_client_secret: Annotated[
         str | None, _says("Client secret at that server.", secret=True)
     ] = None
+    identity_server_grant: Annotated[
+        Literal["client_credentials", "system_app_grant"],
+        _says("How a token is asked of that server: one client per organisation, or one system application."),
+    ] = "client_credentials"
+    claim_sync_interval_s: Annotated[
+        int,
+        _says("How often its claims are read without being asked.", unit="seconds", ge=10, le=604800),
+    ] = 900
+    application_keys: Annotated[
+        Literal["client_id", "application_id"],
+        _says("What names an application in application data, and is looked up at that server."),
+    ] = "client_id"
 
     @property
     def folder(self) -> Path:
@@ -296,6 +308,9 @@ def _checked(settings: Settings) -> Settings:
     """Settings that only make sense together."""
     _together(settings, "sync_username", "sync_password")
     _together(settings, "bootstrap_client_id", "bootstrap_client_secret")
+    _together(settings, "identity_server_client_id", "identity_server_client_secret")
+    if settings.identity_server_url and not settings.identity_server_client_id:
+        raise SettingsError("ONESELF_IDENTITY_SERVER_URL needs ONESELF_IDENTITY_SERVER_CLIENT_ID.")
     for name in ("bootstrap_client_id", "bootstrap_admin_password"):
         if getattr(settings, name) and not settings.bootstrap_org:
             raise SettingsError(f"{ENVIRONMENT_PREFIX}{name.upper()} needs ONESELF_BOOTSTRAP_ORG.")

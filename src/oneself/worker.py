@@ -53,14 +53,20 @@ async def answer_requests(
     async with open_services(settings, database_url) as services:
         server = Server(_configuration(create_app(services, services.settings), settings), ready)
         watcher = asyncio.create_task(server.exit_on(stop))
-        indexer = asyncio.create_task(services.indexer.run())
+        background = [
+            asyncio.create_task(services.indexer.run()),
+            asyncio.create_task(services.claim_sync.run()),
+        ]
         try:
             await server.serve([listener])
         finally:
             watcher.cancel()
-            indexer.cancel()
-            await asyncio.gather(indexer, return_exceptions=True)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
             await services.ingest.close()
+            with contextlib.suppress(OneselfError):
+                await services.skipped_claims.flush()
 
 
 def child(settings: Settings, database_url: str, listener: socket.socket, parent: Connection) -> None:

@@ -19,6 +19,7 @@ from oneself.settings import Settings
 
 from .cds.decode import BODY_BYTES_MAX
 from .cds.routes import organisation_routes
+from .cds.sync import sync_routes
 from .failures import TABLE
 from .metrics import Metrics
 from .operations import health, metrics, ready
@@ -35,7 +36,7 @@ def create_app(services: Services, settings: Settings) -> Litestar:
     """The ASGI application of one process; routes find `services` in its state."""
     figures = Metrics()
     app = Litestar(
-        route_handlers=[*OPERATIONS, *SIGN_IN, organisation_routes, reference_routes],
+        route_handlers=[*OPERATIONS, *SIGN_IN, organisation_routes, sync_routes, reference_routes],
         exception_handlers=TABLE,
         openapi_config=openapi_config(settings),
         request_max_body_size=BODY_BYTES_MAX,

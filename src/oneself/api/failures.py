@@ -5,6 +5,7 @@
     KeyReused             422, shape A
     InvalidAttribute      400 / 404 / 405 / 409, shape A or B
     WorldError            503 with Retry-After
+    IdentityServerFailed  500; nothing was changed
     no such path          404, text/plain
     wrong verb            405 with Allow
     too large             413, shape A
@@ -32,7 +33,7 @@ from litestar.exceptions import (
 from litestar.types import ExceptionHandlersMap
 
 from oneself.core.schema import InvalidAttribute
-from oneself.errors import Refusal, WorldError
+from oneself.errors import IdentityServerFailed, Refusal, WorldError
 from oneself.service.ingest import KeyReused
 
 from .cds.answers import render_key_reused
@@ -76,6 +77,11 @@ def answer_world_error(request: AnyRequest, error: WorldError) -> Response[Any]:
     return _answer(503, FailureDocument("Service temporarily unavailable"), headers)
 
 
+def answer_identity_server_failed(request: AnyRequest, error: IdentityServerFailed) -> Response[Any]:
+    log.warning("identity_server_failed", route=request.scope.get("path_template"), cause=error.message)
+    return _answer(500, FailureDocument())
+
+
 def answer_http_exception(request: AnyRequest, error: HTTPException) -> Response[Any]:
     """What the router and the reading of bodies refuse."""
     headers = dict(error.headers or {})
@@ -107,6 +113,7 @@ TABLE: ExceptionHandlersMap = {
     InvalidAttribute: answer_invalid_attribute,
     KeyReused: answer_key_reused,
     WorldError: answer_world_error,
+    IdentityServerFailed: answer_identity_server_failed,
     HTTPException: answer_http_exception,
     Exception: answer_bug,
 }

@@ -26,6 +26,7 @@ from oneself import __version__
 from oneself.settings import Settings
 
 from .cds.routes import SECURITY_SCHEME
+from .cds.sync import SECURITY_SCHEME as BASIC_SCHEME
 
 AnyRequest = Request[Any, Any, Any]
 MEDIA_TYPES = {
@@ -77,11 +78,16 @@ def openapi_config(settings: Settings) -> OpenAPIConfig:
         bearer_format="JWT",
         description="An access token of the organisation: `POST /t/{org}/oauth2/token`.",
     )
+    basic = SecurityScheme(
+        type="http",
+        scheme="basic",
+        description="Of the identity server: `ONESELF_SYNC_USERNAME` and `ONESELF_SYNC_PASSWORD`.",
+    )
     return OpenAPIConfig(
         title="Oneself",
         version=__version__,
         summary="One profile for every person, however they arrive.",
-        components=Components(security_schemes={SECURITY_SCHEME: bearer}),
+        components=Components(security_schemes={SECURITY_SCHEME: bearer, BASIC_SCHEME: basic}),
         servers=[Server(url=settings.public_url.rstrip("/") if settings.public_url else "/")],
         use_handler_docstrings=True,
         operation_id_creator=_operation_id,

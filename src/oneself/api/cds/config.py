@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar import get, patch
 
 from oneself.core.config import OrganisationSettings, PutSettings
-from oneself.service.enabling import with_mandatory
+from oneself.errors import InvalidInput
 
 from . import wire
 from .call import call_of, needs
@@ -46,9 +46,10 @@ async def change_config(request: AnyRequest) -> wire.ConfigurationDocument:
         system_applications=None if applications is None else tuple(dict.fromkeys(applications)),
         detach_on_sign_out=document.get("detach_on_sign_out"),
     )
-    changed = await call.services.configurations.change(
-        call.tenant.dataset_id, lambda config: with_mandatory(config, change)
-    )
+    try:
+        changed = await call.services.enabling.change(call.tenant, change)
+    except InvalidInput as error:
+        raise refused("16002", error.description) from None
     return _render(changed.settings)
 
 
