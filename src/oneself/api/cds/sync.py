@@ -1,0 +1,163 @@
+"""What the identity server tells us: `/profiles/sync` and `/profile-schema/sync` (wire/cds §12, §13).
+
+Law of this module: HTTP Basic instead of a token; the organisation is the one in the body, whatever the path
+says. The identity server calls inside its user's request and never repeats, so an answer waits for nothing
+but what it reports.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from litestar import Response, Router, post
+from litestar.enums import MediaType
+from msgspec import Struct
+
+from oneself.auth.guard import basic_credentials
+from oneself.service.organisations import Tenant
+from oneself.service.profile_sync import Report, UnknownUser, UserIdNeeded
+
+from .decode import AnyRequest, Body, Object, decode_object
+from .describe import described, refusals
+from .errors import NOT_ENABLED, UNAUTHENTICATED, WireError, profile_unknown, refused
+from .requests import decode_profile_id
+
+if TYPE_CHECKING:
+    from oneself.serve import Services
+
+SECURITY_SCHEME = "basic"
+SCHEMA_NOT_ENABLED = "Unable to process profile sync event as CDS is not enabled for organization: {org}"
+CLAIM_EVENTS = frozenset(
+    {
+        "POST_ADD_EXTERNAL_CLAIM",
+        "POST_UPDATE_EXTERNAL_CLAIM",
+        "POST_DELETE_EXTERNAL_CLAIM",
+        "POST_UPDATE_LOCAL_CLAIM",
+        "POST_DELETE_LOCAL_CLAIM",
+    }
+)
+
+
+class ProfileReport(Struct, frozen=True):
+    """Body of `/profiles/sync`."""
+
+    event: str | None = None
+    userId: str | None = None
+    profileCookie: str | None = None
+    profileId: str | None = None
+    claims: dict[str, Any] | None = None
+    orgHandle: str | None = None
+
+
+class SchemaReport(Struct, frozen=True):
+    """Body of `/profile-schema/sync`."""
+
+    event: str | None = None
+    orgHandle: str | None = None
+
+
+class StatusDocument(Struct, frozen=True):
+    """What is said of a report that may have changed something."""
+
+    status: str = "updated"
+
+
+class MessageDocument(Struct, frozen=True):
+    """One sentence for the identity server's log."""
+
+    message: str
+
+
+PROFILE_REPORT = Body("profile", "11011", ProfileReport, strict=False)
+SCHEMA_REPORT = Body("profile schema", "11011", SchemaReport, strict=False, plain_line="Invalid request.")
+
+
+@post(
+    "/profiles/sync",
+    status_code=200,
+    operation_class=described(takes=ProfileReport),
+    responses=refusals(400, 401, 404, 413, 415),
+)
+async def hear_of_person(request: AnyRequest) -> Response[Any]:
+    """The identity server reports a user, their claims, a sign-in or a sign-out."""
+    tenant, document = await _let_in(request, PROFILE_REPORT, NOT_ENABLED)
+    services: Services = request.app.state.services
+    try:
+        heard = await services.profile_sync.hear(tenant, _decode_report(document))
+    except UnknownUser:
+        raise profile_unknown("No profile found for the given user_id") from None
+    except UserIdNeeded as error:
+        raise refused("11011", error.message) from None
+    return Response(StatusDocument() if heard == "updated" else b"", media_type=MediaType.JSON)
+
+
+@post(
+    "/profile-schema/sync",
+    status_code=200,
+    operation_class=described(takes=SchemaReport, plain=(400,)),
+    responses=refusals(400, 401, 404, 413, 415),
+)
+async def hear_of_claims(request: AnyRequest) -> Response[MessageDocument]:
+    """The identity server's claims have changed; all of them are read again, after the answer."""
+    tenant, document = await _let_in(request, SCHEMA_REPORT, SCHEMA_NOT_ENABLED)
+    if document.get("event") not in CLAIM_EVENTS:
+        return Response(MessageDocument("Unknown sync event."), status_code=404)
+    services: Services = request.app.state.services
+    await services.claim_sync.request(tenant)
+    return Response(MessageDocument("Profile schema sync request accepted for processing."))
+
+
+sync_routes = Router(
+    "/t/{org:str}/cds/api/v1",
+    route_handlers=[hear_of_person, hear_of_claims],
+    security=[{SECURITY_SCHEME: []}],
+    tags=["Customer Data Service"],
+)
+
+
+async def _let_in(request: AnyRequest, body: Body, gate: str) -> tuple[Tenant, Object]:
+    """The organisation and the report of a caller with the right credentials.
+
+    They are the deployment's, or the organisation's own: which one that is only the body can say, so that a
+    body that says nothing is 401 for everybody but the deployment's.
+    """
+    services: Services = request.app.state.services
+    given = basic_credentials(request.headers.get("authorization"))
+    if given is None:
+        raise _unauthenticated()
+    trusted = services.identity_servers.is_sync_caller(*given)
+    try:
+        document = await decode_object(request, body)
+    except WireError:
+        if trusted:
+            raise
+        raise _unauthenticated() from None
+    handle = (document.get("orgHandle") or "").strip()
+    tenant = await services.organisations.find(handle)
+    if not trusted and (
+        tenant is None or not await services.identity_servers.is_own_sync_caller(tenant, *given)
+    ):
+        raise _unauthenticated()
+    if not handle:
+        raise refused("11011", "orgHandle is required.")
+    if tenant is None or not await _is_enabled(services, tenant):
+        raise refused("16001", gate.format(org=handle))
+    return tenant, document
+
+
+async def _is_enabled(services: Services, tenant: Tenant) -> bool:
+    return (await services.configurations.current(tenant.dataset_id)).settings.cds_enabled
+
+
+def _decode_report(document: Object) -> Report:
+    return Report(
+        event=document.get("event") or "",
+        user_id=(document.get("userId") or "").strip(),
+        tracker=(document.get("profileCookie") or "").strip(),
+        profile_id=decode_profile_id(document.get("profileId") or ""),
+        claims=document.get("claims") or {},
+    )
+
+
+def _unauthenticated() -> WireError:
+    return refused("10002", UNAUTHENTICATED, 401, headers={"WWW-Authenticate": "Basic"})
