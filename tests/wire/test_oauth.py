@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import time
 from typing import Any
@@ -15,6 +16,8 @@ from joserfc.jwk import KeySet
 
 from wire.browser import CALLBACK, Browser, WebApplication, new_person, pkce, register, sign_in, typed
 from wire.client import Cds, fresh
+
+GUESSES_MAX = 30
 
 
 def _claims(token: str) -> dict[str, Any]:
@@ -183,13 +186,7 @@ def test_revoking_what_is_not_there_succeeds(cds: Cds) -> None:
 
 
 def test_the_code_flow_gives_three_tokens(cds: Cds, web_app: WebApplication, browser: Browser) -> None:
-    app = WebApplication(
-        web_app.base_url,
-        web_app.org,
-        web_app.client_id,
-        web_app.client_secret,
-        web_app.scope + " offline_access",
-    )
+    app = dataclasses.replace(web_app, scope=web_app.scope + " offline_access")
     tokens = register(browser, app, new_person(fresh("flow")))
     access, identity = _claims(tokens["access_token"]), _claims(tokens["id_token"])
     assert "iam-cds" in access["aud"]
@@ -210,13 +207,7 @@ def test_a_refresh_token_comes_with_offline_access_only(web_app: WebApplication,
 def test_a_refresh_token_gives_a_new_token_of_the_same_user(
     cds: Cds, web_app: WebApplication, browser: Browser
 ) -> None:
-    app = WebApplication(
-        web_app.base_url,
-        web_app.org,
-        web_app.client_id,
-        web_app.client_secret,
-        web_app.scope + " offline_access",
-    )
+    app = dataclasses.replace(web_app, scope=web_app.scope + " offline_access")
     tokens = register(browser, app, new_person(fresh("refresh")))
     answer = app.token_request({"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]})
     assert answer.status_code == 200, answer.text
@@ -226,13 +217,7 @@ def test_a_refresh_token_gives_a_new_token_of_the_same_user(
 
 
 def test_a_revoked_refresh_token_gives_nothing(web_app: WebApplication, browser: Browser) -> None:
-    app = WebApplication(
-        web_app.base_url,
-        web_app.org,
-        web_app.client_id,
-        web_app.client_secret,
-        web_app.scope + " offline_access",
-    )
+    app = dataclasses.replace(web_app, scope=web_app.scope + " offline_access")
     tokens = register(browser, app, new_person(fresh("revoked")))
     answer = httpx.post(
         f"{app.base_url}/t/{app.org}/oauth2/revoke",
@@ -242,6 +227,73 @@ def test_a_revoked_refresh_token_gives_nothing(web_app: WebApplication, browser:
     assert answer.status_code == 200
     answer = app.token_request({"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]})
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
+def test_a_refresh_token_used_twice_ends_the_grant(web_app: WebApplication, browser: Browser) -> None:
+    """RFC 9700 §4.14.2: who repeats a spent token may be a thief, so its successor ends with it."""
+    app = dataclasses.replace(web_app, scope=web_app.scope + " offline_access")
+    first = register(browser, app, new_person(fresh("reuse")))["refresh_token"]
+    answer = app.token_request({"grant_type": "refresh_token", "refresh_token": first})
+    second = answer.json()["refresh_token"]
+    assert second != first
+    for spent in (first, second):
+        answer = app.token_request({"grant_type": "refresh_token", "refresh_token": spent})
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
+def test_a_user_gets_no_permission_that_the_application_does_not_hold(
+    cds: Cds, web_app: WebApplication, browser: Browser
+) -> None:
+    app = dataclasses.replace(web_app, scope="openid internal_cds_profile_view internal_cds_profile_delete")
+    token = register(browser, app, new_person(fresh("greedy")))["access_token"]
+    assert "internal_cds_profile_delete" not in _claims(token)["scope"].split()
+    assert cds.delete("/profiles/x", token=token).status_code == 403
+
+
+def test_who_only_signs_in_may_not_touch_profiles(
+    cds: Cds, web_app: WebApplication, browser: Browser
+) -> None:
+    app = dataclasses.replace(web_app, scope="openid")
+    token = register(browser, app, new_person(fresh("openid")))["access_token"]
+    assert cds.get("/profiles/Me", token=token).status_code == 403
+
+
+def test_prompt_none_never_shows_a_page(web_app: WebApplication, browser: Browser) -> None:
+    url = web_app.authorize_url(pkce()[1], prompt="none")
+    stranger = browser.open(url).arrived
+    assert (stranger["error"], stranger["state"]) == ("login_required", "state-of-the-shop")
+    register(browser, web_app, new_person(fresh("silent")))
+    assert browser.open(url).arrived["code"]
+
+
+@pytest.mark.parametrize("wish", [{"prompt": "login"}, {"max_age": "0"}], ids=str)
+def test_an_application_can_ask_for_the_password_again(
+    web_app: WebApplication, browser: Browser, wish: dict[str, str]
+) -> None:
+    person = new_person(fresh("again"))
+    register(browser, web_app, person)
+    page = browser.open(web_app.authorize_url(pkce()[1], **wish))
+    assert not page.url.startswith(CALLBACK)
+    assert browser.fill(page, person).arrived["code"]
+
+
+def test_a_machine_signs_nobody_in(regular: Cds, web_app: WebApplication, browser: Browser) -> None:
+    app = dataclasses.replace(web_app, client_id=regular.client_id)
+    answer = browser.http.get(app.authorize_url(pkce()[1]), follow_redirects=False)
+    assert answer.status_code == 400
+
+
+def test_guessing_a_password_is_stopped_and_harms_nobody_else(cds: Cds, web_app: WebApplication) -> None:
+    person, browser = new_person(fresh("guessed")), Browser(cds.base_url)
+    register(Browser(cds.base_url), web_app, person)
+    page = browser.open(web_app.authorize_url(pkce()[1]))
+    for guess in range(GUESSES_MAX):
+        page = browser.fill(page, {**person, "password": f"a guess, number {guess}"})
+        if page.answer.status_code == 429:
+            break
+    assert page.answer.status_code == 429
+    assert int(page.answer.headers["retry-after"]) > 0
+    register(Browser(cds.base_url), web_app, new_person(fresh("neighbour")))
 
 
 def _code(browser: Browser, app: WebApplication, challenge: str, **extra: str) -> str:
