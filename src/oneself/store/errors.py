@@ -33,6 +33,10 @@ def classify(error: BaseException) -> Kind:
         return "unavailable"
     if isinstance(error, asyncpg.InterfaceError) and _is_about_connection(error):
         return "unavailable"
+    # What asyncpg raises when a pooled connection's server was killed between two statements: its protocol
+    # still waits for the answer to the first.
+    if isinstance(error, asyncpg.InternalClientError):
+        return "unavailable"
     return "bug"
 
 
@@ -48,7 +52,7 @@ def translated() -> Iterator[None]:
     """Turn lost races and lost connections into `Contended` and `Unavailable`; the rest flies on as it is."""
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
         match classify(error):
             case "contended":
                 raise Contended("Lost a race for the same rows.") from error
