@@ -91,7 +91,7 @@ def undefine(schema: Schema, scope: str | None = None, attribute_id: str | None 
         )
     if attribute_id is None:
         return tuple(each.attribute_id for each in schema.in_scope(scope))
-    return () if attribute is None else _droppable(schema, attribute)
+    return _droppable(schema, attribute) if attribute is not None and attribute.scope == scope else ()
 
 
 def check_scope_writable(scope: str) -> None:

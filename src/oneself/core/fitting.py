@@ -23,7 +23,6 @@ WRITE_ONCE_PROBLEM = "write-once field cannot be changed after being set"
 UNDEFINED = "not defined in schema"
 NOT_AN_OBJECT = "must be of object type"
 
-_WITHOUT_PLACE = (READ_ONLY_PROBLEM, IMMUTABLE_PROBLEM, WRITE_ONCE_PROBLEM)
 _WITHOUT_COLON = (UNDEFINED, NOT_AN_OBJECT)
 _PATH_SHOWN_MAX = 300
 
@@ -38,8 +37,6 @@ class InvalidValue(Exception):
         self.problem = problem
 
     def __str__(self) -> str:
-        if self.problem in _WITHOUT_PLACE:
-            return self.problem
         colon = "" if self.problem in _WITHOUT_COLON else ":"
         return f"{self.label} '{self.path}'{colon} {self.problem}"
 

@@ -18,7 +18,9 @@ RefusalCode = Literal[
     "split_kept_apart",
     "conflicting_identity",
 ]
-RejectionCode = Literal["profile_not_found", "invalid_value", "user_id_write_once", "stale", "not_signed_in", "erased"]
+RejectionCode = Literal[
+    "profile_not_found", "invalid_value", "user_id_write_once", "stale", "not_signed_in", "erased"
+]
 
 
 class Merge(msgspec.Struct, frozen=True, omit_defaults=True):

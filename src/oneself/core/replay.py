@@ -76,15 +76,24 @@ def replay(state: State, entry: LogEntry, config: Config) -> Config:
     if entry.kind == "erase":
         erase(state, msgspec.convert(entry.content, Erased).profile_ids, entry.seq)
         return config
+    try:
+        _replay(state, entry, config)
+    except KeyError as missing:
+        raise Diverged(
+            f"Entry {entry.seq} needs profile {missing}, which nothing before it makes."
+        ) from missing
+    return config
+
+
+def _replay(state: State, entry: LogEntry, config: Config) -> None:
     observation = msgspec.convert(entry.content, Observation)
     if entry.redacted:
         repeat(state, observation, recorded_plan(entry), config, entry.seq)
-        return config
+        return
     plan = resolve(state, observation, config)
     if isinstance(plan, Rejection):
         raise Diverged(f"Entry {entry.seq} is refused when it is folded again: {plan.description}")
     apply(state, observation, plan, config, entry.seq, accepted=True)
-    return config
 
 
 def recorded_plan(entry: LogEntry) -> Plan:

@@ -181,7 +181,7 @@ async def _erase_part(
     )
     left = [_redacted(entry, part.profile_id, own, configs[entry.config_version]) for entry in entries]
     redacted = [entry for entry, before in zip(left, entries, strict=True) if entry is not before]
-    await _put_redactions(connection, dataset_id, redacted)
+    await _put_redactions(connection, dataset_id, redacted, everybody[0])
     await connection.execute(_sql.pin_refusals, dataset_id, ids)
     state = State()
     for entry in left:
@@ -198,18 +198,22 @@ def _redacted(entry: LogEntry, part: UUID, own: frozenset[Identifier], config: C
     return entry if redacted.content == entry.content else redacted
 
 
-async def _put_redactions(connection: "Connection", dataset_id: int, entries: list[LogEntry]) -> None:
+async def _put_redactions(
+    connection: "Connection", dataset_id: int, entries: list[LogEntry], survivor_id: UUID
+) -> None:
+    """What is left of the entries belongs to the survivor: whoever erases that one later, erases them too."""
     await connection.executemany(
         _sql.put_redaction,
         [
             (
                 dataset_id,
-                e.seq,
-                e.observation_id,
-                rows.encode_json(e.content),
-                rows.encode_json(recorded_plan(e)),
+                entry.seq,
+                entry.observation_id,
+                rows.encode_json(entry.content),
+                rows.encode_json(recorded_plan(entry)),
+                survivor_id,
             )
-            for e in entries
+            for entry in entries
         ],
     )
 

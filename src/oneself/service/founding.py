@@ -12,7 +12,7 @@ import uuid
 
 import msgspec
 
-from oneself.core.attribute import IDENTITY_ATTRIBUTES, Attribute
+from oneself.core.attribute import IDENTITY_ATTRIBUTES, READ_ONLY, READ_WRITE, Attribute
 from oneself.core.config import Config, PutAttributes, PutSettings
 from oneself.errors import Conflict
 from oneself.service.accounts import CLAIMS, Administrators
@@ -126,6 +126,10 @@ class Founding:
             await self.make_system_application(tenant, client_id)
 
 
+#: Claims that the identity provider alone decides: nobody else can say which user this is.
+PROVIDER_ONLY = frozenset({f"{IDENTITY_ATTRIBUTES}.userid"})
+
+
 def _missing_attributes(config: Config) -> PutAttributes | None:
     """The identity attributes of the directory's claims that the schema lacks (DESIGN §9, wire/cds §13)."""
     names = [f"{IDENTITY_ATTRIBUTES}.{claim}" for claim in CLAIMS]
@@ -135,6 +139,7 @@ def _missing_attributes(config: Config) -> PutAttributes | None:
             attribute_name=name,
             value_type="string",
             merge_strategy="overwrite",
+            mutability=READ_ONLY if name in PROVIDER_ONLY else READ_WRITE,
             display_name=name.rpartition(".")[2],
         )
         for name in names

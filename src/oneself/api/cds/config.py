@@ -41,6 +41,8 @@ async def change_config(request: AnyRequest) -> wire.ConfigurationDocument:
     applications = document.get("system_applications")
     if applications is not None and len(applications) > SYSTEM_APPLICATIONS_MAX:
         raise refused("16002", f"At most {SYSTEM_APPLICATIONS_MAX} system applications are kept.")
+    if not all(name.strip() and name.isprintable() for name in applications or ()):
+        raise refused("16002", "A system application is named by its client id.")
     change = PutSettings(
         cds_enabled=document.get("cds_enabled"),
         system_applications=None if applications is None else tuple(dict.fromkeys(applications)),

@@ -23,7 +23,8 @@ BODY_BYTES_MAX = 1024 * 1024
 #: Attributes are at most four levels deep (wire/cds §7); this leaves room and spares every stack.
 DEPTH_MAX = 32
 KEYS_MAX = 10_000
-INTEGER_MIN, INTEGER_MAX = -(2**63), 2**64 - 1
+#: What a double can hold; whether it is too much is for the attribute's type to say.
+INTEGER_MAX = 2**1023
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
 Object: TypeAlias = dict[str, Any]
@@ -128,7 +129,7 @@ def _storable_alone(value: Any) -> bool:
         case str():
             return "\x00" not in value
         case int():
-            return INTEGER_MIN <= value <= INTEGER_MAX
+            return -INTEGER_MAX <= value <= INTEGER_MAX
         case dict():
             return not any("\x00" in key for key in value)
         case _:

@@ -73,5 +73,10 @@ def _expected_version(header: str | None) -> int | None:
     tags = "*" if header is None else header.strip()
     if not re.match(ENTITY_TAGS, tags):
         raise refused(UNPROCESSABLE, 'If-Match must be an ETag of ours, with its quotes: "1780630684834627".')
-    found = _VERSION.fullmatch(tags)
-    return None if tags == "*" else int(found[1]) if found else NO_VERSION
+    return None if tags == "*" else _version(tags)
+
+
+def _version(tags: str) -> int:
+    """The newest version that a list of tags names: an older one beside it cannot be current."""
+    named = [int(found) for found in _VERSION.findall(tags)]
+    return max(named, default=NO_VERSION)
