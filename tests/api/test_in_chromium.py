@@ -77,7 +77,9 @@ async def shop_port() -> AsyncIterator[int]:
 def token_of(service: RunningService) -> str:
     form = {"grant_type": "client_credentials", "scope": " ".join(CDS_PERMISSIONS)}
     client = (service.client_id, service.client_secret)
-    answer = httpx.post(f"{service.base_url}/t/{service.org}/oauth2/token", data=form, auth=client)
+    answer = httpx.post(
+        f"{service.base_url}/t/{service.org}/oauth2/token", data=form, auth=client, timeout=30
+    )
     return str(answer.json()["access_token"])
 
 

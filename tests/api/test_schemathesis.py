@@ -24,7 +24,9 @@ SEED = 20260605
 def test_schemathesis_finds_nothing(service: RunningService, tmp_path: Path) -> None:
     form = {"grant_type": "client_credentials", "scope": " ".join(CDS_PERMISSIONS)}
     client = (service.client_id, service.client_secret)
-    answer = httpx.post(f"{service.base_url}/t/{service.org}/oauth2/token", data=form, auth=client)
+    answer = httpx.post(
+        f"{service.base_url}/t/{service.org}/oauth2/token", data=form, auth=client, timeout=30
+    )
     token = answer.json()["access_token"]
     command = [
         sys.executable, "-m", "schemathesis.cli", "--config-file", str(ROOT / "schemathesis.toml"),

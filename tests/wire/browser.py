@@ -211,8 +211,8 @@ class WebApplication:
     def token_request(self, form: dict[str, str]) -> httpx.Response:
         url = f"{self.base_url}/t/{self.org}/oauth2/token"
         if self.client_secret is None:
-            return httpx.post(url, data={**form, "client_id": self.client_id})
-        return httpx.post(url, data=form, auth=(self.client_id, self.client_secret))
+            return httpx.post(url, data={**form, "client_id": self.client_id}, timeout=30)
+        return httpx.post(url, data=form, auth=(self.client_id, self.client_secret), timeout=30)
 
 
 def pkce() -> tuple[str, str]:

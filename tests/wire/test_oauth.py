@@ -223,6 +223,7 @@ def test_a_revoked_refresh_token_gives_nothing(web_app: WebApplication, browser:
         f"{app.base_url}/t/{app.org}/oauth2/revoke",
         data={"token": tokens["refresh_token"]},
         auth=(app.client_id, app.client_secret or ""),
+        timeout=30,
     )
     assert answer.status_code == 200
     answer = app.token_request({"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]})
@@ -428,7 +429,9 @@ def test_a_form_without_its_csrf_token_is_refused(
         for f in form.fields
         if f.type not in ("hidden", "submit")
     }
-    answer = httpx.post(urljoin(page.url, form.action or page.url), data={**naked}, follow_redirects=False)
+    answer = httpx.post(
+        urljoin(page.url, form.action or page.url), data={**naked}, follow_redirects=False, timeout=30
+    )
     assert 400 <= answer.status_code < 500, f"{answer.status_code} {answer.headers.get('location')}"
 
 
