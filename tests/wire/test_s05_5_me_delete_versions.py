@@ -163,6 +163,23 @@ def test_deleting_one_absorbed_profile_splits_nothing_of_the_rest(cds: Cds) -> N
     assert cds.read(second)["merged_to"]["profile_id"] == survivor
 
 
+@pytest.mark.parametrize("how", ["made with the user", "gained the user"])
+def test_absorbed_profiles_are_deleted_one_after_the_other(cds: Cds, how: str) -> None:
+    user, key = fresh("user"), cds.trait()
+    survivor, *absorbed = (
+        cds.create({"user_id": user} if how == "made with the user" else {})["profile_id"] for _ in range(4)
+    )
+    for profile_id in (survivor, *absorbed):
+        cds.write(profile_id, {"user_id": user})
+    cds.write(survivor, {"traits": {key: "stays"}})
+    for gone in range(1, 4):
+        assert cds.delete(f"/profiles/{absorbed[gone - 1]}").status_code == 204
+        left = cds.read(survivor)
+        assert {m["profile_id"] for m in left.get("merged_from", [])} == set(absorbed[gone:])
+        assert left["traits"] == {key: "stays"}
+    assert cds.delete(f"/profiles/{survivor}").status_code == 204
+
+
 # -- versions ---------------------------------------------------------------------------------------
 
 
