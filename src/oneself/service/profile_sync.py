@@ -106,7 +106,8 @@ class ProfileSync:
 
     async def _delete(self, tenant: Tenant, report: Report) -> Heard:
         view = await self._known(tenant, report)
-        if not await self._profiles.erase(tenant, ACTOR, view.survivor.profile_id):
+        receipt = await self._profiles.erase(tenant, ACTOR, view.survivor.profile_id)
+        if receipt is None or not receipt.profile_ids:
             raise UnknownUser("The user's profile is gone already.")
         return "taken"
 

@@ -20,8 +20,8 @@ _sql = Queries("identity_server.sql")
 _logger = structlog.get_logger("oneself.claims")
 
 PATH_CHARS_MAX = 255
-#: Different ones that wait to be written; the identity server would have to invent claims to get here.
-KINDS_WAITING_MAX = 10_000
+#: Different ones that are kept in mind; an identity server would have to invent claims to get here.
+KINDS_MAX = 10_000
 
 
 class SkippedClaim(msgspec.Struct, frozen=True):
@@ -40,14 +40,18 @@ class SkippedClaims:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: Counter[tuple[int, str, str]] = Counter()
+        self._told: set[tuple[int, str, str]] = set()
 
     def count(self, tenant: Tenant, skipped: Iterable[Skipped]) -> None:
         """Remember what one report brought and nobody could take."""
         for each in skipped:
             path = each.path[:PATH_CHARS_MAX].encode("utf-8", "replace").decode().replace("\x00", "?")
-            _logger.info("claim_skipped", organisation=tenant.handle, attribute=path, problem=each.problem)
             key = (tenant.dataset_id, path, each.problem)
-            if key in self._waiting or len(self._waiting) < KINDS_WAITING_MAX:
+            if key not in self._told and len(self._told) < KINDS_MAX:
+                # Once per process: most servers report claims with every user that nobody mapped.
+                self._told.add(key)
+                _logger.info("claim_skipped", organisation=tenant.handle, attribute=path, problem=key[2])
+            if key in self._waiting or len(self._waiting) < KINDS_MAX:
                 self._waiting[key] += 1
 
     async def flush(self) -> None:
