@@ -43,7 +43,7 @@ Profile = Response[wire.ProfileDocument]
         versioned=True,
         also_found="The profile of the browser's active tracker.",
     ),
-    responses=refusals(400, 401, 403, 413, 415, 422),
+    responses=refusals(400, 401, 403, 404, 413, 415, 422),
 )
 async def create_profile(request: AnyRequest) -> Profile:
     """Make a profile with its tracker; with the cookie of an active tracker, answer that one's profile."""
