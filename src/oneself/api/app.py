@@ -17,9 +17,9 @@ from litestar.types import ASGIApp
 from oneself.auth.routes import ROUTES as SIGN_IN
 from oneself.settings import Settings
 
-from .cds.decode import BODY_BYTES_MAX
 from .cds.routes import organisation_routes
 from .cds.sync import sync_routes
+from .decode import BODY_BYTES_MAX
 from .failures import TABLE
 from .metrics import Metrics
 from .operations import health, metrics, ready

@@ -37,8 +37,8 @@ from oneself.errors import IdentityServerFailed, Refusal, WorldError
 from oneself.service.ingest import KeyReused
 
 from .cds.answers import render_key_reused
-from .cds.errors import UNPROCESSABLE, ErrorDocument, FailureDocument, WireError, refused
 from .cds.schema import render_invalid_attribute
+from .errors import UNPROCESSABLE, ErrorDocument, FailureDocument, WireError, refused
 
 AnyRequest = Request[Any, Any, Any]
 log = structlog.get_logger("oneself.api")

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneself.api.cds import wire
-from oneself.api.cds.decode import DEPTH_MAX, KEYS_MAX, Body, decode
-from oneself.api.cds.errors import ErrorDocument, SchemaErrorDocument, WireError
+from oneself.api.decode import DEPTH_MAX, KEYS_MAX, Body, decode
+from oneself.api.errors import ErrorDocument, SchemaErrorDocument, WireError
 
 PROFILE = Body("profile", "11002", wire.ProfileDraft)
 LOOSE = Body("profile", "11011")

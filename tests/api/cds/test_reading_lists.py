@@ -17,7 +17,7 @@ from oneself.api.cds.filters import (
     decode_filters,
     decode_schema_filter,
 )
-from oneself.api.cds.instants import instant_of, rfc3339
+from oneself.api.instants import instant_of, rfc3339
 from oneself.core.attribute import Attribute
 from oneself.service.listing import Condition
 

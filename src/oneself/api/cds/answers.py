@@ -8,13 +8,13 @@ import msgspec
 from litestar import Response
 from litestar.enums import MediaType
 
+from oneself.api.door import Call
+from oneself.api.errors import UNPROCESSABLE, USER_ID_WRITE_ONCE, WireError, profile_unknown, refused
 from oneself.core.disclosure import Reader, disclose
 from oneself.core.values import visible
 from oneself.service.ingest import Answer, KeyReused, Rejected, Resolution
 from oneself.service.profiles import ProfileView
 
-from .call import Call
-from .errors import UNPROCESSABLE, USER_ID_WRITE_ONCE, WireError, profile_unknown, refused
 from .render import render_profile, version_tag
 
 #: Both name a profile, the one that stands for it, whom that one stands for, and the configuration.

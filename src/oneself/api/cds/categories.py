@@ -9,15 +9,14 @@ from litestar import delete, get, post, put
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
+from oneself.api.decode import AnyRequest, Body, Object, decode_object
+from oneself.api.describe import Described, described, refusals
+from oneself.api.door import Call, call_of, needs
+from oneself.api.errors import WireError, refused
 from oneself.core.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.consent import Category, CategoryAttribute, Purpose
 from oneself.core.schema import Schema
 from oneself.service.consents import CategoryTaken, InvalidCategory, MandatoryCategory, UnknownCategory
-
-from .call import Call, call_of, needs
-from .decode import AnyRequest, Body, Object, decode_object
-from .describe import Described, described, refusals
-from .errors import WireError, refused
 
 PURPOSES = get_args(Purpose)
 #: The scope of the mandatory category's attributes is spelled differently, deliberately (wire/cds §10).

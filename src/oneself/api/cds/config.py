@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from litestar import get, patch
 
+from oneself.api.decode import AnyRequest, Body, decode_object
+from oneself.api.describe import Described, described, refusals
+from oneself.api.door import call_of, needs
+from oneself.api.errors import refused
 from oneself.core.config import OrganisationSettings, PutSettings
 from oneself.errors import InvalidInput
 
 from . import wire
-from .call import call_of, needs
-from .decode import AnyRequest, Body, decode_object
-from .describe import Described, described, refusals
-from .errors import refused
 
 PATCH_BODY = Body("admin configuration", "16002", wire.ConfigurationPatch)
 SYSTEM_APPLICATIONS_MAX = 1_000

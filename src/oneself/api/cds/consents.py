@@ -9,18 +9,18 @@ from litestar import get, put
 from litestar.params import FromPath
 from msgspec import Struct
 
+from oneself.api.decode import AnyRequest, Body, Object, decode_array
+from oneself.api.describe import Described, described, refusals
+from oneself.api.door import call_of, needs
+from oneself.api.errors import WireError, line, profile_unknown, refused
+from oneself.api.instants import instant_of, rfc3339
+from oneself.api.requests import decode_profile_id
 from oneself.core.config import Config
 from oneself.core.consent import Choices
 from oneself.service.consents import MandatoryCategory, UnknownCategory, known_choices
 from oneself.service.ingest import Rejected
 
 from . import wire
-from .call import call_of, needs
-from .decode import AnyRequest, Body, Object, decode_array
-from .describe import Described, described, refusals
-from .errors import WireError, line, profile_unknown, refused
-from .instants import instant_of, rfc3339
-from .requests import decode_profile_id
 
 CHOICES_MAX = 1_000
 PAYLOAD_LINE = "Invalid request body"

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import msgspec
 
-from .instants import instant_of, rfc3339
+from oneself.api.instants import instant_of, rfc3339
 
 Direction = Literal["next", "previous"]
 DIRECTIONS: tuple[Direction, ...] = ("next", "previous")

@@ -8,15 +8,15 @@ from typing import Annotated
 from litestar import get
 from litestar.params import QueryParameter
 
+from oneself.api.decode import AnyRequest
+from oneself.api.describe import Described, refusals
+from oneself.api.door import call_of, needs
+from oneself.api.errors import refused
 from oneself.core.values import visible
 from oneself.service.listing import PAGE_SIZE_MAX, Condition, Edge
 
 from . import wire
-from .call import call_of, needs
 from .cursor import InvalidCursor, decode_cursor
-from .decode import AnyRequest
-from .describe import Described, refusals
-from .errors import refused
 from .filters import InvalidFilter, decode_attributes, decode_filters
 from .render import render_page
 

@@ -9,6 +9,11 @@ from uuid import UUID
 from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, QueryParameter
 
+from oneself.api.decode import AnyRequest, Body, Object, decode_object
+from oneself.api.describe import described, refusals
+from oneself.api.door import Call, call_of, needs
+from oneself.api.errors import USER_ID_WRITE_ONCE, forbidden, line, profile_unknown, refused
+from oneself.api.requests import decode_profile_id, decode_terms, idempotency_key
 from oneself.core.attribute import SCOPES
 from oneself.core.disclosure import grants_of
 from oneself.core.identifier import IDENTIFIER_CHARS_MAX
@@ -17,13 +22,8 @@ from oneself.service.profiles import ProfileView, new_tracker
 
 from . import wire
 from .answers import disclosed, render_rejected, respond, whole
-from .call import Call, call_of, needs
 from .cookie import render_cookie, tracker_in
-from .decode import AnyRequest, Body, Object, decode_object
-from .describe import described, refusals
-from .errors import USER_ID_WRITE_ONCE, forbidden, line, profile_unknown, refused
 from .render import location
-from .requests import decode_profile_id, decode_terms, idempotency_key
 
 NEW_PROFILE = Body("profile", "11002", wire.ProfileDraft)
 PROFILE_PATCH = Body("profile", "11011")

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from oneself.api.instants import rfc3339
 from oneself.core.profile import Absorbed, Profile
 from oneself.core.values import Source
 from oneself.service.listing import Edge, Listed, Page
 
 from .cursor import Cursor, Direction, encode_cursor
-from .instants import rfc3339
 from .wire import (
     APPLICATION,
     IDENTITY,

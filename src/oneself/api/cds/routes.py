@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from litestar import Router
 
-from .call import open_door
+from oneself.api.door import open_door
+
 from .categories import (
     create_category,
     delete_category,

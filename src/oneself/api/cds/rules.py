@@ -6,14 +6,13 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Struct
 
+from oneself.api.decode import AnyRequest, Body, Object, decode_object
+from oneself.api.describe import Described, described, refusals
+from oneself.api.door import Call, call_of, needs
+from oneself.api.errors import NOT_ENABLED, WireError, refused
 from oneself.core.rule_definition import InvalidRule
 from oneself.core.rules import Rule
 from oneself.service.rules import UnknownRule
-
-from .call import Call, call_of, needs
-from .decode import AnyRequest, Body, Object, decode_object
-from .describe import Described, described, refusals
-from .errors import NOT_ENABLED, WireError, refused
 
 #: Titles are kept in an index and shown in every merge.
 NAME_CHARS_MAX = 255

@@ -9,15 +9,15 @@ from typing import Annotated, TypeAlias
 from litestar import delete, get, post, put
 from litestar.params import FromPath, PathParameter, QueryParameter
 
+from oneself.api.decode import AnyRequest, Body, Object, decode_array, decode_object
+from oneself.api.describe import Described, described, refusals
+from oneself.api.door import call_of, needs
+from oneself.api.errors import WireError, refused
 from oneself.core.attribute import APPLICATION_DATA, CORE_ATTRIBUTES, SCOPES, Attribute, CanonicalValue
 from oneself.core.redefinition import REQUIRED_FIELDS
 from oneself.core.schema import InvalidAttribute, Schema
 
 from . import wire
-from .call import call_of, needs
-from .decode import AnyRequest, Body, Object, decode_array, decode_object
-from .describe import Described, described, refusals
-from .errors import WireError, refused
 from .filters import InvalidFilter, decode_schema_filter
 
 DEFINITIONS = Body("profile schema attributes", "13001", wire.AttributeDraft, outermost="array", shape="B")

@@ -13,14 +13,13 @@ from litestar import Response, Router, post
 from litestar.enums import MediaType
 from msgspec import Struct
 
+from oneself.api.decode import AnyRequest, Body, Object, decode_object
+from oneself.api.describe import described, refusals
+from oneself.api.errors import NOT_ENABLED, UNAUTHENTICATED, WireError, profile_unknown, refused
+from oneself.api.requests import decode_profile_id
 from oneself.auth.guard import basic_credentials
 from oneself.service.organisations import Tenant
 from oneself.service.profile_sync import Report, UnknownUser, UserIdNeeded
-
-from .decode import AnyRequest, Body, Object, decode_object
-from .describe import described, refusals
-from .errors import NOT_ENABLED, UNAUTHENTICATED, WireError, profile_unknown, refused
-from .requests import decode_profile_id
 
 if TYPE_CHECKING:
     from oneself.serve import Services
