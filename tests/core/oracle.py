@@ -187,7 +187,9 @@ class Oracle:
             return "untrusted_evidence", value
         if not value:
             return "empty", value
-        if value.casefold() in NOBODY | {item.casefold() for item in kind.blocked_values}:
+        if not value.strip("0-") or value.casefold() in NOBODY | {
+            item.casefold() for item in kind.blocked_values
+        }:
             return "blocked_value", value
         return None, value
 

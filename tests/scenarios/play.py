@@ -11,6 +11,7 @@ from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 import msgspec
+import pytest
 
 from scenarios.engine import Engine, Outcome, World
 from scenarios.flow import render_flow
@@ -40,6 +41,8 @@ from scenarios.words import (
 
 FOLDER = Path(__file__).parent
 FILES = sorted(FOLDER.glob("*.scenario"))
+# Files that say what DESIGN says and `oneself` does not do yet; the oracle plays them all the same.
+AHEAD = {"blocked-values-of-the-event-wire": "(null), 0-0 and the like still identify somebody"}
 
 
 class Difference(AssertionError):
@@ -60,6 +63,12 @@ async def play(scenario: Scenario, engine: Engine) -> None:
         before = after
     for end in scenario.endings:
         _demand(scenario.name, end.number, end.text, _unmet(end.ending, before, names))
+
+
+def ahead(path: Path) -> pytest.MarkDecorator:
+    """The mark of a file for an engine that runs on `oneself`."""
+    reason = AHEAD.get(path.stem)
+    return pytest.mark.xfail(reason is not None, reason=reason or "", raises=Difference)
 
 
 async def play_file(path: Path, engine: Engine) -> None:
@@ -84,10 +93,6 @@ class Numbered:
 
     def addressed(self, step: Step) -> UUID | None:
         return None if step.profile is None else self.id(step.profile)
-
-    def is_unknown(self, step: Step) -> bool:
-        """True if the step addresses a profile that was never made."""
-        return step.profile is not None and int(step.profile[1:]) > len(self._ids)
 
     def id(self, name: str) -> UUID:
         position = int(name[1:])
