@@ -20,6 +20,7 @@ from oneself.service.configuration import Configurations
 from oneself.service.consents import Consents
 from oneself.service.enabling import Enabling
 from oneself.service.erase import Erasure
+from oneself.service.export import Exports
 from oneself.service.identity_servers import IdentityServers
 from oneself.service.ingest import Ingest
 from oneself.service.known_applications import KnownApplications
@@ -28,10 +29,12 @@ from oneself.service.organisations import Organisations
 from oneself.service.preview import Previews
 from oneself.service.profile_sync import ProfileSync
 from oneself.service.profiles import Profiles
+from oneself.service.refusals import Refusals
 from oneself.service.rules import Indexer, Rules
 from oneself.service.schemas import Schemas
 from oneself.service.skipped_claims import SkippedClaims
 from oneself.service.tombstones import Tombstones
+from oneself.service.unfit import UnfitValues
 from oneself.settings import Settings, load_secret_key
 from oneself.store.listing import Listing as ListingStore
 from oneself.store.pool import Database
@@ -52,6 +55,9 @@ class Services(msgspec.Struct, frozen=True):
     rules: Rules
     previews: Previews
     indexer: Indexer
+    refusals: Refusals
+    exports: Exports
+    unfit_values: UnfitValues
     identity: Identity
     organisations: Organisations
     guard: Guard
@@ -106,6 +112,9 @@ def build_services(settings: Settings, database: Database) -> Services:
         consents=Consents(configurations, profiles),
         rules=Rules(database, configurations),
         previews=Previews(database, configurations),
+        refusals=Refusals(database, configurations),
+        exports=Exports(database, configurations),
+        unfit_values=UnfitValues(database, configurations),
         indexer=Indexer(database, configurations, ingest),
         identity=identity,
         organisations=identity.organisations,

@@ -17,6 +17,7 @@ from litestar.types import ASGIApp
 from oneself.auth.routes import ROUTES as SIGN_IN
 from oneself.settings import Settings
 
+from .admin.routes import admin_routes
 from .cds.routes import organisation_routes
 from .cds.sync import sync_routes
 from .decode import BODY_BYTES_MAX
@@ -36,7 +37,14 @@ def create_app(services: Services, settings: Settings) -> Litestar:
     """The ASGI application of one process; routes find `services` in its state."""
     figures = Metrics()
     app = Litestar(
-        route_handlers=[*OPERATIONS, *SIGN_IN, organisation_routes, sync_routes, reference_routes],
+        route_handlers=[
+            *OPERATIONS,
+            *SIGN_IN,
+            organisation_routes,
+            admin_routes,
+            sync_routes,
+            reference_routes,
+        ],
         exception_handlers=TABLE,
         openapi_config=openapi_config(settings),
         request_max_body_size=BODY_BYTES_MAX,

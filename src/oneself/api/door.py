@@ -29,9 +29,6 @@ from .errors import NOT_ENABLED, forbidden, refused, unauthenticated
 if TYPE_CHECKING:
     from oneself.serve import Services
 
-FACE = "cds"
-
-
 class Call(msgspec.Struct, frozen=True):
     """A request that was let in: by whom, on which organisation, judged by which configuration."""
 
@@ -39,11 +36,12 @@ class Call(msgspec.Struct, frozen=True):
     tenant: Tenant
     caller: Caller
     config: Config
+    face: str
 
     @property
     def actor(self) -> Actor:
         """The caller as the log names it."""
-        return Actor(face=FACE, application=self.caller.application, trust="server")
+        return Actor(face=self.face, application=self.caller.application, trust="server")
 
     @property
     def settings(self) -> Settings:
@@ -73,7 +71,7 @@ class Call(msgspec.Struct, frozen=True):
 
 async def open_door(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Guard of every organisation route; leaves the `Call` in the request's state."""
-    call = await _authenticated(connection)
+    call = await _authenticated(connection, handler.opt["face"])
     permission = handler.opt["permission"]
     if not call.caller.holds(PREFIX + permission):
         raise forbidden()
@@ -88,12 +86,13 @@ def call_of(request: AnyRequest) -> Call:
     return call
 
 
-def needs(permission: str, *, gate: str | None = NOT_ENABLED) -> dict[str, Any]:
-    """The `opt` of a route: its permission without the prefix, what a closed gate says (None: no gate)."""
-    return {"permission": permission, "gate": gate}
+def needs(permission: str, *, gate: str | None = NOT_ENABLED, face: str = "cds") -> dict[str, Any]:
+    """The `opt` of a route: its permission without the prefix, what a closed gate says (None: no gate), and
+    the face that the log names."""
+    return {"permission": permission, "gate": gate, "face": face}
 
 
-async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any]) -> Call:
+async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any], face: str) -> Call:
     services: Services = connection.app.state.services
     tenant = await services.organisations.find(connection.path_params["org"])
     if tenant is None:
@@ -105,4 +104,4 @@ async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any]) -> Call
     except Forbidden as error:
         raise forbidden(error.description) from None
     config = await services.configurations.current(tenant.dataset_id)
-    return Call(services, tenant, caller, config)
+    return Call(services, tenant, caller, config, face)

@@ -42,3 +42,11 @@ SELECT code, profile_id, other_id, namespace, first_seq, last_seq, times
 FROM refusal
 WHERE dataset_id = $1 AND (profile_id = ANY ($2::uuid[]) OR other_id = ANY ($2::uuid[]))
 ORDER BY first_seq;
+
+-- name: find_values_after
+-- The values of the next survivors after an id ($2), $3 at most.
+SELECT profile_id, record_values::text
+FROM profile
+WHERE dataset_id = $1 AND profile_id > $2 AND survivor_id IS NULL AND NOT erased
+ORDER BY profile_id
+LIMIT $3;

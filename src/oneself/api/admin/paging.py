@@ -1,0 +1,50 @@
+"""Pages of these resources: `page_size`, `cursor` and `next_cursor`, as everywhere (DESIGN §9)."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Annotated, TypeVar
+
+import msgspec
+from litestar.params import QueryParameter
+
+from oneself.api.errors import refused
+
+PAGE_SIZE = 50
+PAGE_SIZE_MAX = 200
+CURSOR_CHARS_MAX = 512
+
+Place = TypeVar("Place", bound=msgspec.Struct)
+
+CursorWord = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.")]
+
+
+class Pagination(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`next_cursor` is there only if more follow."""
+
+    count: int
+    page_size: int
+    next_cursor: str = ""
+
+
+def page_size(asked: int | None) -> int:
+    """How many entries a page has."""
+    return PAGE_SIZE if asked is None else max(1, min(asked, PAGE_SIZE_MAX))
+
+
+def encode_place(place: msgspec.Struct) -> str:
+    """The word for a place in a list."""
+    return urlsafe_b64encode(msgspec.json.encode(msgspec.structs.astuple(place))).decode().rstrip("=")
+
+
+def decode_place(word: str, kind: type[Place]) -> Place:
+    """The place that a word names; raises WireError."""
+    try:
+        if len(word) > CURSOR_CHARS_MAX:
+            raise ValueError(word)
+        raw = urlsafe_b64decode(word + "=" * (-len(word) % 4))
+        fields = msgspec.json.decode(raw, type=list)
+        return msgspec.convert(dict(zip(kind.__struct_fields__, fields, strict=True)), kind)
+    except (binascii.Error, ValueError, msgspec.DecodeError):
+        raise refused("10001", "cursor is none of ours.") from None

@@ -1,0 +1,177 @@
+"""People: export, erasure with its receipt, values that no longer fit. Decode, one use-case, render."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Response, get, post
+from litestar.enums import MediaType
+from litestar.params import FromPath, QueryParameter
+from msgspec import Meta, Struct
+
+from oneself.api.decode import AnyRequest
+from oneself.api.describe import Described, described, refusals
+from oneself.api.door import call_of, needs
+from oneself.api.errors import profile_unknown, refused
+from oneself.api.instants import rfc3339
+from oneself.api.requests import decode_profile_id
+from oneself.service.erase import Receipt
+from oneself.service.unfit import PROFILES_PER_PAGE, START, Unfit
+
+from .paging import CursorWord, Pagination, decode_place, encode_place, page_size
+
+FACE = "admin"
+_LAST_SEQ = 2**62
+
+Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class ReceiptDocument(Struct, frozen=True):
+    """The proof of an erasure. `entries`: of the log, deleted or redacted; `identifiers`: forgotten."""
+
+    receipt_id: UUID
+    erased_at: Timestamp
+    profile_ids: list[UUID]
+    application: str | None
+    entries: int
+    identifiers: int
+
+
+class ErasureList(Struct, frozen=True):
+    """One page of receipts, the last one first."""
+
+    erasures: list[ReceiptDocument]
+    pagination: Pagination
+
+
+class UnfitDocument(Struct, frozen=True):
+    """Values of one attribute that are kept and hidden: why, how many, and one profile as an example."""
+
+    path: str
+    problem: str
+    profiles: int
+    example: UUID
+
+
+class UnfitList(Struct, frozen=True):
+    """What was found among the `profiles_seen` profiles of this page."""
+
+    unfit_values: list[UnfitDocument]
+    profiles_seen: int
+    pagination: Pagination
+
+
+class _Seq(Struct, frozen=True):
+    seq: int
+
+
+class _After(Struct, frozen=True):
+    profile_id: UUID
+
+
+@get(
+    "/profiles/{profile_id:str}/export",
+    opt=needs("profile_view", face=FACE),
+    operation_class=Described,
+    responses=refusals(400, 401, 403, 404),
+)
+async def export_person(request: AnyRequest, profile_id: FromPath[str]) -> Response[dict[str, Any]]:
+    """Everything that is kept about one person, as one document; instants are microseconds since 1970."""
+    call = call_of(request)
+    known_id = decode_profile_id(profile_id)
+    document = await call.services.exports.export(call.tenant, known_id) if known_id else None
+    if document is None:
+        raise profile_unknown()
+    headers = {"Content-Disposition": f'attachment; filename="person-{known_id}.json"'}
+    body: Any = msgspec.json.encode(document)
+    return Response(body, media_type=MediaType.JSON, headers=headers)
+
+
+@post(
+    "/profiles/{profile_id:str}/erase",
+    opt=needs("profile_delete", face=FACE),
+    status_code=200,
+    operation_class=described(),
+    responses=refusals(400, 401, 403, 404),
+)
+async def erase_person(request: AnyRequest, profile_id: FromPath[str]) -> ReceiptDocument:
+    """Erase a person, or what one absorbed profile brought, and answer with the receipt."""
+    call = call_of(request)
+    known_id = decode_profile_id(profile_id)
+    receipt = await call.services.erasure.erase(call.tenant, call.actor, known_id) if known_id else None
+    if receipt is None:
+        raise profile_unknown()
+    return _render_receipt(receipt)
+
+
+@get(
+    "/erasures",
+    opt=needs("profile_view", face=FACE),
+    operation_class=Described,
+    responses=refusals(400, 401, 403),
+)
+async def list_erasures(
+    request: AnyRequest,
+    size: Annotated[int | None, QueryParameter(name="page_size", ge=1)] = None,
+    cursor: CursorWord = None,
+) -> ErasureList:
+    """The receipts of all erasures."""
+    call = call_of(request)
+    limit = page_size(size)
+    before = decode_place(cursor, _Seq).seq if cursor else _LAST_SEQ
+    found = await call.services.erasure.list_receipts(call.tenant, before, limit + 1)
+    page, more = found[:limit], len(found) > limit
+    last = encode_place(_Seq(page[-1].erased_at)) if more else ""
+    return ErasureList([_render_receipt(each) for each in page], Pagination(len(page), limit, last))
+
+
+@get(
+    "/erasures/{receipt_id:str}",
+    opt=needs("profile_view", face=FACE),
+    operation_class=Described,
+    responses=refusals(400, 401, 403, 404),
+)
+async def read_erasure(request: AnyRequest, receipt_id: FromPath[str]) -> ReceiptDocument:
+    """One receipt."""
+    call = call_of(request)
+    known_id = decode_profile_id(receipt_id)
+    receipt = await call.services.erasure.find_receipt(call.tenant, known_id) if known_id else None
+    if receipt is None:
+        raise refused("10001", "No erasure has this receipt.", 404)
+    return _render_receipt(receipt)
+
+
+@get(
+    "/unfit-values",
+    opt=needs("admin_config_view", face=FACE),
+    operation_class=Described,
+    responses=refusals(400, 401, 403),
+)
+async def list_unfit_values(request: AnyRequest, cursor: CursorWord = None) -> UnfitList:
+    """Stored values that do not fit their attribute any more: kept, hidden, and back if the attribute is."""
+    call = call_of(request)
+    after = decode_place(cursor, _After).profile_id if cursor else START
+    page = await call.services.unfit_values.page(call.tenant, after)
+    last = encode_place(_After(page.last)) if page.last is not None else ""
+    pagination = Pagination(len(page.found), PROFILES_PER_PAGE, last)
+    return UnfitList([_render_unfit(each) for each in page.found], page.seen, pagination)
+
+
+def _render_receipt(receipt: Receipt) -> ReceiptDocument:
+    return ReceiptDocument(
+        receipt_id=receipt.receipt_id,
+        erased_at=rfc3339(receipt.erased_at),
+        profile_ids=list(receipt.profile_ids),
+        application=receipt.application,
+        entries=receipt.entries,
+        identifiers=receipt.identifiers,
+    )
+
+
+def _render_unfit(unfit: Unfit) -> UnfitDocument:
+    return UnfitDocument(unfit.path, unfit.problem, unfit.profiles, unfit.example)
+
+
+ROUTES = [export_person, erase_person, list_erasures, read_erasure, list_unfit_values]

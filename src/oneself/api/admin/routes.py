@@ -1,0 +1,19 @@
+"""All routes of this face."""
+
+from __future__ import annotations
+
+from litestar import Router
+
+from oneself.api.door import open_door
+
+from . import people, rules
+
+PATH = "/t/{org:str}/api/v1"
+
+admin_routes = Router(
+    PATH,
+    route_handlers=[*rules.ROUTES, *people.ROUTES],
+    guards=[open_door],
+    security=[{"bearer": []}],
+    tags=["Administration"],
+)

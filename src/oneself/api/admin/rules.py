@@ -1,0 +1,352 @@
+"""Rules before and while they act: preview, progress, refusals, protection. Decode, one use-case, render."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, get_args
+from uuid import UUID
+
+import msgspec
+from litestar import get, patch, post
+from litestar.params import QueryParameter
+from msgspec import Meta, Struct
+
+from oneself.api.decode import AnyRequest, Body, Object, decode_object
+from oneself.api.describe import Described, described, refusals
+from oneself.api.door import call_of, needs
+from oneself.api.errors import refused
+from oneself.api.instants import rfc3339
+from oneself.core.plan import RefusalCode
+from oneself.core.rule_definition import InvalidRule
+from oneself.core.rules import Rule
+from oneself.service.preview import Preview
+from oneself.service.refusals import FIRST, Place, Protection, Refused
+from oneself.service.rules import UnknownRule
+
+from .paging import CursorWord, Pagination, decode_place, encode_place, page_size
+
+FACE = "admin"
+CODES = get_args(RefusalCode)
+BLOCKED_MAX = 10_000
+BLOCKED_CHARS_MAX = 512
+LIMIT_MAX = 1_000_000
+PROBLEMS = {"property": ("15201", 400), "duplicate": ("12003", 409), "priority": ("12004", 400)}
+
+Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class PreviewRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """A rule as in POST `/unification-rules`, or `rule_id` with what would change."""
+
+    rule_id: str | None = None
+    rule_name: str | None = None
+    property_name: str | None = None
+    priority: int | None = None
+    is_active: bool | None = None
+
+
+class Counts(Struct, frozen=True):
+    """How much would happen. `profiles`: that hold a value of the attribute."""
+
+    profiles: int
+    absorbed: int
+    groups: int
+    values_changed: int
+    refusals: int
+    separated: int
+
+
+class IdentifierDocument(Struct, frozen=True):
+    """What two profiles share."""
+
+    namespace: str
+    value: str
+
+
+class JoinedDocument(Struct, frozen=True):
+    """Profiles that would be absorbed into one."""
+
+    survivor: UUID
+    absorbed: list[UUID]
+    identifier: IdentifierDocument | None
+
+
+class ValueChangeDocument(Struct, frozen=True):
+    """A value that would change."""
+
+    profile: UUID
+    path: str
+
+
+class RefusedPair(Struct, frozen=True):
+    """Two profiles that would be kept apart, and why."""
+
+    code: str
+    profiles: list[UUID]
+
+
+class ApartDocument(Struct, frozen=True):
+    """A person that a rebuild without the rule would take apart into these groups."""
+
+    survivor: UUID
+    groups: list[list[UUID]]
+
+
+class PreviewDocument(Struct, frozen=True):
+    """What would happen, exactly; the lists show the first hundred, the counts are complete."""
+
+    counts: Counts
+    largest_group: int
+    merges: list[JoinedDocument]
+    values_changed: list[ValueChangeDocument]
+    refusals: list[RefusedPair]
+    separated: list[ApartDocument]
+
+
+class ProgressDocument(Struct, frozen=True):
+    """How far a rule has been applied to the profiles that existed."""
+
+    rule_id: str
+    state: str
+    seen: int
+    indexed: int
+    merged: int
+    total: int
+    started_at: Timestamp
+    updated_at: Timestamp
+
+
+class ProgressList(Struct, frozen=True):
+    """Every rule that is, or was, applied to existing profiles."""
+
+    progress: list[ProgressDocument]
+
+
+class RefusalDocument(Struct, frozen=True):
+    """What was refused between two profiles (one, where no other is concerned), and how often."""
+
+    code: str
+    profiles: list[UUID]
+    namespace: str
+    first_at: Timestamp
+    last_at: Timestamp
+    times: int
+
+
+class RefusalList(Struct, frozen=True):
+    """One page, the latest first. `counts`: of the whole organisation, by code."""
+
+    refusals: list[RefusalDocument]
+    counts: dict[str, int]
+    pagination: Pagination
+
+
+class ProtectionDocument(Struct, frozen=True):
+    """Values that identify nobody, beside the built-in list, and how far one observation may join."""
+
+    blocked_values: list[str]
+    blocked_patterns: list[str]
+    profiles_per_merge_max: int
+    values_per_namespace_max: int
+
+
+class ProtectionPatch(Struct, frozen=True, forbid_unknown_fields=True):
+    """An absent field stays, `[]` clears. Patterns are shell patterns: `*@test.example`."""
+
+    blocked_values: list[str] | None = None
+    blocked_patterns: list[str] | None = None
+    profiles_per_merge_max: int | None = None
+    values_per_namespace_max: int | None = None
+
+
+PREVIEW = Body("unification rule", "10001", PreviewRequest)
+PROTECTION = Body("protection", "10001", ProtectionPatch)
+
+
+@post(
+    "/unification-rules/preview",
+    opt=needs("unification_rule_view", face=FACE),
+    status_code=200,
+    operation_class=described(takes=PreviewRequest),
+    responses=refusals(400, 401, 403, 404, 409, 413, 415),
+)
+async def preview_rule(request: AnyRequest) -> PreviewDocument:
+    """What a rule would do to the profiles that exist, exactly; nothing is done."""
+    call = call_of(request)
+    document = await decode_object(request, PREVIEW)
+    try:
+        before = await _before(call.services.rules, call.tenant, document)
+        preview = await call.services.previews.preview(call.tenant, _asked(document, before))
+    except UnknownRule as error:
+        raise refused("12001", error.message, 404) from None
+    except InvalidRule as error:
+        code, status = PROBLEMS[error.problem]
+        raise refused(code, error.description, status) from None
+    return _render_preview(preview)
+
+
+@get(
+    "/unification-rules/progress",
+    opt=needs("unification_rule_view", face=FACE),
+    operation_class=Described,
+    responses=refusals(400, 401, 403),
+)
+async def read_progress(request: AnyRequest) -> ProgressList:
+    """How far each rule has been applied to the profiles that existed when it became active."""
+    call = call_of(request)
+    return ProgressList(
+        [
+            ProgressDocument(
+                rule_id=work.rule_id,
+                state=work.state,
+                seen=work.seen,
+                indexed=work.indexed,
+                merged=work.merged,
+                total=work.total,
+                started_at=rfc3339(work.started_at),
+                updated_at=rfc3339(work.updated_at),
+            )
+            for work in await call.services.rules.progress(call.tenant)
+        ]
+    )
+
+
+@get(
+    "/refusals",
+    opt=needs("profile_view", face=FACE),
+    operation_class=Described,
+    responses=refusals(400, 401, 403),
+)
+async def list_refusals(
+    request: AnyRequest,
+    size: Annotated[int | None, QueryParameter(name="page_size", ge=1)] = None,
+    cursor: CursorWord = None,
+    code: Annotated[str | None, QueryParameter(schema_extra={"enum": list(CODES)})] = None,
+) -> RefusalList:
+    """Merges and claims that were indicated and did not happen."""
+    call = call_of(request)
+    if code is not None and code not in CODES:
+        raise refused("10001", f"code must be one of: {', '.join(CODES)}.")
+    limit = page_size(size)
+    before = decode_place(cursor, Place) if cursor else FIRST
+    found = await call.services.refusals.list_refusals(call.tenant, limit + 1, before=before, code=code)
+    page, more = found[:limit], len(found) > limit
+    return RefusalList(
+        [_render_refusal(each) for each in page],
+        await call.services.refusals.count(call.tenant),
+        Pagination(len(page), limit, encode_place(page[-1].place) if more else ""),
+    )
+
+
+@get(
+    "/protection",
+    opt=needs("admin_config_view", face=FACE),
+    operation_class=Described,
+    responses=refusals(400, 401, 403),
+)
+async def read_protection(request: AnyRequest) -> ProtectionDocument:
+    """What keeps strangers apart: blocked values and limits."""
+    call = call_of(request)
+    return _render_protection(await call.services.refusals.protection(call.tenant))
+
+
+@patch(
+    "/protection",
+    opt=needs("admin_config_update", face=FACE),
+    operation_class=described(takes=ProtectionPatch),
+    responses=refusals(400, 401, 403, 413, 415),
+)
+async def change_protection(request: AnyRequest) -> ProtectionDocument:
+    """Change blocked values and limits; they act on the next observation."""
+    call = call_of(request)
+    document = await decode_object(request, PROTECTION)
+    changes = {name: value for name, value in document.items() if value is not None}
+    _check_protection(changes)
+    changed = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
+    return _render_protection(await call.services.refusals.protect(call.tenant, **changed))
+
+
+async def _before(rules: Any, tenant: Any, document: Object) -> Rule | None:
+    rule_id = document.get("rule_id")
+    return await rules.find(tenant, rule_id) if rule_id else None
+
+
+def _asked(document: Object, before: Rule | None) -> Rule:
+    """The rule as it would be."""
+    given = {name: value for name, value in document.items() if value is not None and name != "rule_id"}
+    if before is not None:
+        if given.pop("property_name", before.property_name) != before.property_name:
+            raise refused("12002", "property_name of a rule cannot be changed.")
+        return msgspec.structs.replace(before, **given)
+    return Rule(
+        rule_id="",
+        rule_name=given.get("rule_name", ""),
+        property_name=given.get("property_name", ""),
+        priority=given.get("priority", 0),
+        is_active=given.get("is_active", True),
+    )
+
+
+def _check_protection(changes: Object) -> None:
+    for name, value in changes.items():
+        if isinstance(value, list):
+            if len(value) > BLOCKED_MAX or any(not 0 < len(text) <= BLOCKED_CHARS_MAX for text in value):
+                sentence = f"At most {BLOCKED_MAX} entries of 1 to {BLOCKED_CHARS_MAX} characters."
+                raise refused("10001", f"{name}: {sentence}")
+        elif not 1 <= value <= LIMIT_MAX:
+            raise refused("10001", f"{name} must be between 1 and {LIMIT_MAX}.")
+
+
+def _render_preview(preview: Preview) -> PreviewDocument:
+    return PreviewDocument(
+        counts=Counts(
+            profiles=preview.profiles_indexed,
+            absorbed=preview.profiles_absorbed,
+            groups=preview.groups,
+            values_changed=preview.values_changed_count,
+            refusals=preview.refusals_count,
+            separated=preview.separated_count,
+        ),
+        largest_group=preview.largest_group,
+        merges=[
+            JoinedDocument(
+                joined.survivor,
+                list(joined.absorbed),
+                IdentifierDocument(joined.identifier.namespace, joined.identifier.value)
+                if joined.identifier
+                else None,
+            )
+            for joined in preview.merges
+        ],
+        values_changed=[ValueChangeDocument(each.profile, each.path) for each in preview.values_changed],
+        refusals=[RefusedPair(code, _pair(one, other)) for code, one, other in preview.refusals],
+        separated=[
+            ApartDocument(each.survivor, [list(g) for g in each.groups]) for each in preview.separated
+        ],
+    )
+
+
+def _pair(one: UUID, other: UUID) -> list[UUID]:
+    return [one] if one == other else [one, other]
+
+
+def _render_refusal(refusal: Refused) -> RefusalDocument:
+    return RefusalDocument(
+        code=refusal.code,
+        profiles=_pair(refusal.profile_id, refusal.other_id),
+        namespace=refusal.namespace,
+        first_at=rfc3339(refusal.first_seq),
+        last_at=rfc3339(refusal.last_seq),
+        times=refusal.times,
+    )
+
+
+def _render_protection(protection: Protection) -> ProtectionDocument:
+    return ProtectionDocument(
+        list(protection.blocked_values),
+        list(protection.blocked_patterns),
+        protection.profiles_per_merge_max,
+        protection.values_per_namespace_max,
+    )
+
+
+ROUTES = [preview_rule, read_progress, list_refusals, read_protection, change_protection]
