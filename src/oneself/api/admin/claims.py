@@ -1,176 +1,231 @@
-"""`/claims`: the claims that the identity attributes mirror (DESIGN §9). Decode, one use-case, render.
-
-The door of this face has been passed: who calls, on which organisation, with which permission.
-"""
+"""`/claims`: the claims that the identity attributes mirror (DESIGN §9). Decode, one use-case, render."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any
 
-import msgspec
-from litestar import Request, delete, get, patch, post
-from litestar.params import FromPath
+from litestar import delete, get, patch, post
+from litestar.params import FromPath, QueryParameter
+from msgspec import Meta, Struct
 
+from oneself.api.decode import AnyRequest, Body, Object, decode_object
+from oneself.api.describe import Described, described, refusals
+from oneself.api.door import call_of, needs
+from oneself.api.instants import rfc3339
 from oneself.core.attribute import CanonicalValue
-from oneself.errors import InvalidInput
 from oneself.service.claim_sync import Progress
-from oneself.service.claims import Claim, Claims
-from oneself.service.organisations import Tenant
-from oneself.service.skipped_claims import SkippedClaim
+from oneself.service.claims import Claim
 
-AnyRequest = Request[Any, Any, Any]
-T = TypeVar("T")
+from .paging import CursorWord, Pagination, decode_place, encode_place, page_size
 
-PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX = 100, 200
-VIEW = {"permission": "admin_config_view", "gate": None}
-UPDATE = {"permission": "admin_config_update", "gate": None}
-TAGS = ["Administration"]
+FACE = "admin"
+
+Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
-class ClaimDocument(msgspec.Struct, frozen=True):
-    """A claim. `name` is what follows `identity_attributes.`; a dotted one is a member of a complex claim."""
+class CanonicalValueDraft(Struct, frozen=True, forbid_unknown_fields=True):
+    """One allowed value, with the words to show for it."""
+
+    value: str | None = None
+    label: str | None = None
+
+
+class ClaimPatch(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of PATCH; what is absent stays, `[]` clears."""
+
+    display_name: str | None = None
+    value_type: str | None = None
+    multi_valued: bool | None = None
+    read_only: bool | None = None
+    canonical_values: list[CanonicalValueDraft] | None = None
+
+
+class ClaimDraft(ClaimPatch, frozen=True, forbid_unknown_fields=True):
+    """Body of POST. `name` is what follows `identity_attributes.`; `address.city` is a member of `address`."""
+
+    name: str | None = None
+
+
+class CanonicalValueDocument(Struct, frozen=True):
+    """One allowed value, with the words to show for it."""
+
+    value: str
+    label: str
+
+
+class ClaimDocument(Struct, frozen=True):
+    """A claim, and the attribute that mirrors it."""
 
     name: str
     display_name: str
     value_type: str
     multi_valued: bool
     read_only: bool
-    canonical_values: tuple[CanonicalValue, ...]
+    canonical_values: list[CanonicalValueDocument]
     attribute_id: str
 
 
-class ClaimDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of POST."""
-
-    name: str
-    value_type: str = "string"
-    display_name: str = ""
-    multi_valued: bool = False
-    read_only: bool = False
-    canonical_values: tuple[CanonicalValue, ...] = ()
-
-
-class ClaimPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Body of PATCH; what is absent stays."""
-
-    value_type: str | msgspec.UnsetType = msgspec.UNSET
-    display_name: str | msgspec.UnsetType = msgspec.UNSET
-    multi_valued: bool | msgspec.UnsetType = msgspec.UNSET
-    read_only: bool | msgspec.UnsetType = msgspec.UNSET
-    canonical_values: tuple[CanonicalValue, ...] | msgspec.UnsetType = msgspec.UNSET
-
-
-class Pagination(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where a list goes on; nowhere without `next_cursor`."""
-
-    count: int
-    page_size: int
-    next_cursor: str = ""
-
-
-class ClaimList(msgspec.Struct, frozen=True):
-    """Claims by name."""
+class ClaimList(Struct, frozen=True):
+    """One page, by name."""
 
     claims: list[ClaimDocument]
     pagination: Pagination
 
 
-class SyncDocument(msgspec.Struct, frozen=True):
-    """How far the claims of an identity server are mirrored, and what it reported that was skipped.
+class SkippedDocument(Struct, frozen=True):
+    """What was reported about people `times` and no attribute could take."""
 
-    Instants in µs since 1970. `progress` is null where no identity server was ever asked.
-    """
-
-    progress: Progress | None
-    skipped: list[SkippedClaim]
-
-
-@get("/claims", opt=VIEW, tags=TAGS)
-async def list_claims(request: AnyRequest) -> ClaimList:
-    """Every claim, by name."""
-    claims, tenant = _call(request)
-    size, after = _page_size(request), _cursor(request)
-    following = [claim for claim in await claims.list(tenant) if claim.name > after]
-    page = following[:size]
-    cursor = _encoded(page[-1].name) if page and len(following) > size else ""
-    return ClaimList([_render(claim) for claim in page], Pagination(len(page), size, cursor))
+    attribute: str
+    problem: str
+    times: int
+    first_at: Timestamp
+    last_at: Timestamp
 
 
-@post("/claims", opt=UPDATE, tags=TAGS)
+class SyncDocument(Struct, frozen=True, omit_defaults=True):
+    """How far an identity server's claims are mirrored. `failures` since the last success; `next_at` and
+    `succeeded_at` are left out where nothing was ever read, as without an identity server."""
+
+    requested: int
+    done: int
+    failures: int
+    skipped: list[SkippedDocument]
+    failure: str | None = None
+    next_at: Timestamp | None = None
+    succeeded_at: Timestamp | None = None
+
+
+class Place(Struct, frozen=True):
+    """A place in the list of claims."""
+
+    name: str
+
+
+DRAFT = Body("claim", "10001", ClaimDraft)
+PATCH = Body("claim", "10001", ClaimPatch)
+
+
+@get(
+    "/claims",
+    opt=needs("admin_config_view", gate=None, face=FACE),
+    operation_class=Described,
+    responses=refusals(400, 401, 403),
+)
+async def list_claims(
+    request: AnyRequest,
+    size: Annotated[int | None, QueryParameter(name="page_size", ge=1)] = None,
+    cursor: CursorWord = None,
+) -> ClaimList:
+    """Every claim, wherever it comes from, by name."""
+    call = call_of(request)
+    limit, after = page_size(size), decode_place(cursor, Place).name if cursor else ""
+    following = [claim for claim in await call.services.claims.list(call.tenant) if claim.name > after]
+    page, more = following[:limit], len(following) > limit
+    place = encode_place(Place(page[-1].name)) if more else ""
+    return ClaimList([_render(claim) for claim in page], Pagination(len(page), limit, place))
+
+
+@post(
+    "/claims",
+    opt=needs("admin_config_update", gate=None, face=FACE),
+    operation_class=described(takes=ClaimDraft, required=("name",)),
+    responses=refusals(400, 401, 403, 409, 413, 415),
+)
 async def add_claim(request: AnyRequest) -> ClaimDocument:
-    """Add a claim; its attribute is there when this is answered."""
-    claims, tenant = _call(request)
-    draft = await _decode(request, ClaimDraft)
-    return _render(await claims.add(tenant, Claim(**msgspec.structs.asdict(draft))))
+    """Add a claim of the embedded directory; its attribute is there when this is answered."""
+    call = call_of(request)
+    changes = _decode(await decode_object(request, DRAFT))
+    claim = Claim(changes.pop("name", ""), **changes)
+    return _render(await call.services.claims.add(call.tenant, claim))
 
 
-@get("/claims/{name:str}", opt=VIEW, tags=TAGS)
+@get(
+    "/claims/{name:str}",
+    opt=needs("admin_config_view", gate=None, face=FACE),
+    operation_class=Described,
+    responses=refusals(401, 403, 404),
+)
 async def read_claim(request: AnyRequest, name: FromPath[str]) -> ClaimDocument:
     """One claim."""
-    claims, tenant = _call(request)
-    return _render(await claims.find(tenant, name))
+    call = call_of(request)
+    return _render(await call.services.claims.find(call.tenant, name))
 
 
-@patch("/claims/{name:str}", opt=UPDATE, tags=TAGS)
+@patch(
+    "/claims/{name:str}",
+    opt=needs("admin_config_update", gate=None, face=FACE),
+    operation_class=described(takes=ClaimPatch),
+    responses=refusals(400, 401, 403, 404, 409, 413, 415),
+)
 async def change_claim(request: AnyRequest, name: FromPath[str]) -> ClaimDocument:
     """Change a claim; its attribute keeps its id, and values that no longer fit are hidden, not lost."""
-    claims, tenant = _call(request)
-    changes = msgspec.structs.asdict(await _decode(request, ClaimPatch))
-    given = {field: value for field, value in changes.items() if value is not msgspec.UNSET}
-    return _render(await claims.change(tenant, name, given))
+    call = call_of(request)
+    changes = _decode(await decode_object(request, PATCH))
+    return _render(await call.services.claims.change(call.tenant, name, changes))
 
 
-@delete("/claims/{name:str}", opt=UPDATE, tags=TAGS)
+@delete(
+    "/claims/{name:str}",
+    opt=needs("admin_config_update", gate=None, face=FACE),
+    operation_class=Described,
+    responses=refusals(401, 403, 409),
+)
 async def delete_claim(request: AnyRequest, name: FromPath[str]) -> None:
     """Delete a claim with its members; values stay, hidden, and come back with it."""
-    claims, tenant = _call(request)
-    await claims.delete(tenant, name)
+    call = call_of(request)
+    await call.services.claims.delete(call.tenant, name)
 
 
-@get("/claim-sync", opt=VIEW, tags=TAGS)
-async def read_sync(request: AnyRequest) -> SyncDocument:
-    """How far the identity server's claims are mirrored, and what could not be taken."""
-    services, tenant = request.app.state.services, _call(request)[1]
-    progress = await services.claim_sync.progress(tenant)
-    return SyncDocument(progress, await services.skipped_claims.list(tenant))
+@get(
+    "/claim-sync",
+    opt=needs("admin_config_view", gate=None, face=FACE),
+    operation_class=Described,
+    responses=refusals(401, 403),
+)
+async def read_claim_sync(request: AnyRequest) -> SyncDocument:
+    """How far the identity server's claims are mirrored, and what it reported that could not be taken."""
+    call = call_of(request)
+    progress = await call.services.claim_sync.progress(call.tenant) or Progress()
+    return SyncDocument(
+        requested=progress.requested,
+        done=progress.done,
+        failures=progress.failures,
+        failure=progress.failure,
+        next_at=_instant(progress.next_at),
+        succeeded_at=_instant(progress.succeeded_at),
+        skipped=[
+            SkippedDocument(
+                each.path, each.problem, each.times, rfc3339(each.first_at), rfc3339(each.last_at)
+            )
+            for each in await call.services.skipped_claims.list(call.tenant)
+        ],
+    )
 
 
-ROUTES = [list_claims, add_claim, read_claim, change_claim, delete_claim, read_sync]
+ROUTES = (list_claims, add_claim, read_claim, change_claim, delete_claim, read_claim_sync)
 
 
-def _call(request: AnyRequest) -> tuple[Claims, Tenant]:
-    call = request.scope["state"]["call"]
-    return cast("Claims", request.app.state.services.claims), cast("Tenant", call.tenant)
+def _decode(document: Object) -> dict[str, Any]:
+    """The fields that were given; null is none."""
+    changes = {name: value for name, value in document.items() if value is not None}
+    if "canonical_values" in changes:
+        changes["canonical_values"] = tuple(
+            CanonicalValue(each.get("value") or "", each.get("label")) for each in changes["canonical_values"]
+        )
+    return changes
 
 
 def _render(claim: Claim) -> ClaimDocument:
-    return ClaimDocument(**{name: getattr(claim, name) for name in ClaimDocument.__struct_fields__})
+    return ClaimDocument(
+        name=claim.name,
+        display_name=claim.display_name,
+        value_type=claim.value_type,
+        multi_valued=claim.multi_valued,
+        read_only=claim.read_only,
+        canonical_values=[CanonicalValueDocument(v.value, v.label or "") for v in claim.canonical_values],
+        attribute_id=claim.attribute_id,
+    )
 
 
-async def _decode(request: AnyRequest, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(await request.body(), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput(
-            "body", "Invalid request.", f"The body is not what is expected: {error}."
-        ) from None
-
-
-def _page_size(request: AnyRequest) -> int:
-    given = request.query_params.get("page_size", str(PAGE_SIZE_DEFAULT))
-    if not (given.isascii() and given.isdigit() and len(given) < 10):
-        raise InvalidInput("page_size", "Invalid request.", "page_size is a number from 0 to 200.")
-    return min(int(given), PAGE_SIZE_MAX)
-
-
-def _cursor(request: AnyRequest) -> str:
-    try:
-        return base64.urlsafe_b64decode(request.query_params.get("cursor", "")).decode()
-    except (binascii.Error, ValueError):
-        raise InvalidInput("cursor", "Invalid request.", "cursor is not one of ours.") from None
-
-
-def _encoded(name: str) -> str:
-    return base64.urlsafe_b64encode(name.encode()).decode()
+def _instant(instant: int | None) -> str | None:
+    return None if instant is None else rfc3339(instant)

@@ -1,0 +1,152 @@
+"""`oneself rule`: unification rules, what they would do, and how far they have come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oneself.cli.context import run
+from oneself.cli.directory import AsJson, Org, instant, show, show_list, tenant_of
+from oneself.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from oneself.core.rules import Rule
+    from oneself.serve import Services
+
+app = typer.Typer(
+    help="Unification rules: same value of an attribute, same person.",
+    epilog="See what one would do first: oneself rule preview identity_attributes.emailaddress",
+    no_args_is_help=True,
+)
+
+RuleId = Annotated[str, typer.Argument(metavar="RULE_ID", help="Its id; see: oneself rule list.")]
+Property = Annotated[str, typer.Argument(metavar="ATTRIBUTE", help="Full name, e.g. traits.loyalty_id.")]
+Priority = Annotated[int, typer.Option(help="The lower goes first among the reasons of a merge.")]
+
+
+@app.command("list")
+def list_rules(org: Org = None, as_json: AsJson = False) -> None:
+    """Show every rule, the one that goes first in front."""
+
+    async def act(services: Services) -> list[dict[str, Any]]:
+        tenant = await tenant_of(services, org)
+        return [_facts(rule) for rule in await services.rules.list_rules(tenant)]
+
+    show_list("rules", run(act), as_json=as_json, empty="There is no rule.")
+
+
+@app.command()
+def create(
+    property_name: Property,
+    org: Org = None,
+    name: Annotated[str | None, typer.Option(help="Default: the attribute's name.")] = None,
+    priority: Priority = 1,
+    inactive: Annotated[bool, typer.Option("--inactive", help="Do not let it act yet.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add a rule. A running service applies it to the profiles that exist; see `oneself rule progress`."""
+
+    async def act(services: Services) -> dict[str, Any]:
+        from oneself.core.rule_definition import InvalidRule
+        from oneself.core.rules import Rule
+
+        rule = Rule("", name or property_name, property_name, priority, not inactive)
+        try:
+            return _facts(await services.rules.create(await tenant_of(services, org), rule))
+        except InvalidRule as error:
+            raise InvalidInput("rule", "Invalid rule.", error.description) from None
+
+    show(run(act), as_json=as_json)
+
+
+@app.command()
+def preview(
+    property_name: Property, org: Org = None, priority: Priority = 1, as_json: AsJson = False
+) -> None:
+    """Say what a rule on this attribute would do to the profiles that exist; nothing is done."""
+
+    async def act(services: Services) -> dict[str, Any]:
+        from oneself.core.rule_definition import InvalidRule
+        from oneself.core.rules import Rule
+
+        rule = Rule("", property_name, property_name, priority, is_active=True)
+        try:
+            found = await services.previews.preview(await tenant_of(services, org), rule)
+        except InvalidRule as error:
+            raise InvalidInput("rule", "Invalid rule.", error.description) from None
+        return {
+            "profiles_with_a_value": found.profiles_indexed,
+            "profiles_absorbed": found.profiles_absorbed,
+            "largest_group": found.largest_group,
+            "values_changed": found.values_changed_count,
+            "refusals": found.refusals_count,
+        }
+
+    show(run(act), as_json=as_json)
+
+
+@app.command()
+def activate(rule_id: RuleId, org: Org = None, as_json: AsJson = False) -> None:
+    """Let a rule act, on new writes at once and on the profiles that exist in the background."""
+    _switch(rule_id, org, is_active=True, as_json=as_json)
+
+
+@app.command()
+def deactivate(rule_id: RuleId, org: Org = None, as_json: AsJson = False) -> None:
+    """Stop a rule; what it joined stays joined."""
+    _switch(rule_id, org, is_active=False, as_json=as_json)
+
+
+@app.command()
+def delete(rule_id: RuleId, org: Org = None) -> None:
+    """Remove a rule; what it joined stays joined."""
+
+    async def act(services: Services) -> None:
+        await services.rules.delete(await tenant_of(services, org), rule_id)
+
+    run(act)
+
+
+@app.command()
+def progress(org: Org = None, as_json: AsJson = False) -> None:
+    """Show how far each rule has been applied to the profiles that existed."""
+
+    async def act(services: Services) -> list[dict[str, Any]]:
+        return [
+            {
+                "rule_id": work.rule_id,
+                "state": work.state,
+                "seen": work.seen,
+                "total": work.total,
+                "indexed": work.indexed,
+                "merged": work.merged,
+                "started_at": instant(work.started_at),
+            }
+            for work in await services.rules.progress(await tenant_of(services, org))
+        ]
+
+    show_list("progress", run(act), as_json=as_json, empty="No rule was ever applied.")
+
+
+def _switch(rule_id: str, org: str | None, *, is_active: bool, as_json: bool) -> None:
+    async def act(services: Services) -> dict[str, Any]:
+        from oneself.service.rules import UnknownRule
+
+        try:
+            tenant = await tenant_of(services, org)
+            return _facts(await services.rules.change(tenant, rule_id, is_active=is_active))
+        except UnknownRule:
+            raise NotFound("There is no rule with this id; see: oneself rule list") from None
+
+    show(run(act), as_json=as_json)
+
+
+def _facts(rule: Rule) -> dict[str, Any]:
+    return {
+        "rule_id": rule.rule_id,
+        "name": rule.rule_name,
+        "attribute": rule.property_name,
+        "priority": rule.priority,
+        "active": rule.is_active,
+    }
