@@ -10,7 +10,8 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+from uuid import UUID
 
 import msgspec
 import typer
@@ -19,12 +20,18 @@ from oneself.cli.context import database_url, loaded, out
 from oneself.errors import Fatal, OneselfError, SettingsError
 from oneself.settings import SECRET_KEY_FILE, SECRET_KEY_LENGTH_ADVISED, Loaded, Settings
 
+if TYPE_CHECKING:
+    from oneself.serve import Services
+    from oneself.service.organisations import Tenant
+
 app = typer.Typer()
 
 CLOCK_OFF_S = 2.0
 FREE_BYTES_ADVISED = 1_000_000_000
 # One key that does not open tells it; a few more guard against a partly restored database.
 ORGANISATIONS_LOOKED_AT_MAX = 20
+# The first million profiles tell what is wrong with the schema; /unfit-values lists all.
+UNFIT_PAGES_MAX = 200
 MARKS = {"good": "[green]✓[/]", "warning": "[yellow]![/]", "bad": "[red]✗[/]"}
 
 
@@ -128,22 +135,52 @@ async def _database(url: str, settings: Settings) -> AsyncIterator[Finding]:
     names = await pending(url)
     yield _migrations(names)
     if not names:
-        yield await _stored_keys(url, settings)
+        async for finding in _organisations(url, settings):
+            yield finding
 
 
-async def _stored_keys(url: str, settings: Settings) -> Finding:
-    """Whether what was sealed in this database opens with our secret key."""
+async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]:
     from oneself.serve import open_services
 
     async with open_services(settings, url) as services:
         overviews = await services.organisations.list()
-        for overview in overviews[:ORGANISATIONS_LOOKED_AT_MAX]:
-            tenant = await services.organisations.get(overview.handle)
-            try:
-                await services.identity.signing_keys.ring(tenant)
-            except SettingsError as error:
-                return Finding("stored keys", "bad", error.message, "Give back the secret key of before.")
-    return Finding("stored keys", "good", f"open; organisations: {len(overviews)}")
+        tenants = [
+            await services.organisations.get(overview.handle)
+            for overview in overviews[:ORGANISATIONS_LOOKED_AT_MAX]
+        ]
+        yield await _stored_keys(services, tenants)
+        for tenant in tenants:
+            async for finding in _unfit_values(services, tenant):
+                yield finding
+
+
+async def _stored_keys(services: Services, tenants: list[Tenant]) -> Finding:
+    """Whether what was sealed in this database opens with our secret key."""
+    for tenant in tenants:
+        try:
+            await services.identity.signing_keys.ring(tenant)
+        except SettingsError as error:
+            return Finding("stored keys", "bad", error.message, "Give back the secret key of before.")
+    return Finding("stored keys", "good", f"open; organisations: {len(tenants)}")
+
+
+async def _unfit_values(services: Services, tenant: Tenant) -> AsyncIterator[Finding]:
+    """What is kept although its attribute changed or is gone, by attribute."""
+    from oneself.service.unfit import START
+
+    counted: dict[tuple[str, str], int] = {}
+    after: UUID | None = START
+    for _ in range(UNFIT_PAGES_MAX):
+        if after is None:
+            break
+        page = await services.unfit_values.page(tenant, after)
+        for unfit in page.found:
+            counted[unfit.path, unfit.problem] = counted.get((unfit.path, unfit.problem), 0) + unfit.profiles
+        after = page.last
+    for (path, problem), profiles in sorted(counted.items()):
+        sentence = f"{tenant.handle}: {path} of {profiles} profiles is kept and hidden: {problem}."
+        advice = "Give the attribute back the type that fits, or let the values be."
+        yield Finding("values", "warning", sentence, advice)
 
 
 def _clock(theirs_us: int) -> Finding:
