@@ -10,12 +10,19 @@ from typing import Any
 
 import asyncpg
 
-from oneself.store.pool import SCHEMA, Queries
+from oneself.store.pool import SCHEMA
 
-_sql = Queries("ingest.sql")
 _COLUMNS = "seq, observation_id, profile_id, kind, name, config_version, content::text, plan::text"
+INSERT_MANY = """
+INSERT INTO bare_log (dataset_id, seq, observation_id, profile_id, kind, name, config_version, content, plan)
+SELECT $1, row.seq, row.observation_id, row.profile_id, row.kind, row.name, row.config_version,
+       row.content::jsonb, row.plan::jsonb
+FROM unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::text[],
+            $9::text[])
+     AS row (seq, observation_id, profile_id, kind, name, config_version, content, plan)
+"""
 INSERT_ONE = """
-INSERT INTO log (dataset_id, seq, observation_id, profile_id, kind, name, config_version, content, plan)
+INSERT INTO bare_log (dataset_id, seq, observation_id, profile_id, kind, name, config_version, content, plan)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9::jsonb)
 """
 
@@ -55,14 +62,12 @@ async def insert_log(url: str, limit: int, per_commit: int, connections: int) ->
 
 
 async def _drain(connection: Any, bursts: list[list[tuple[Any, ...]]]) -> None:
-    sql = _sql.put_log.replace("INTO log", "INTO bare_log")
-    one = INSERT_ONE.replace("INTO log", "INTO bare_log")
     while bursts:
         burst = bursts.pop()
         if len(burst) == 1:
-            await connection.execute(one, 1, *burst[0])
+            await connection.execute(INSERT_ONE, 1, *burst[0])
         else:
-            await connection.execute(sql, 1, *(list(column) for column in zip(*burst, strict=True)))
+            await connection.execute(INSERT_MANY, 1, *(list(column) for column in zip(*burst, strict=True)))
 
 
 _BARE = {"search_path": SCHEMA, "jit": "off", "timezone": "UTC"}

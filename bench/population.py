@@ -18,6 +18,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from oneself.core.config import Config
 from oneself.core.fold import fold
@@ -28,7 +29,7 @@ from oneself.core.state import State
 from oneself.service import working_set
 from oneself.service.working_set import Entry
 from oneself.store import rows
-from oneself.store.pool import POSTGRES_EPOCH_US, SERVER_SETTINGS, Queries
+from oneself.store.pool import JSONB_VERSION, Queries, connect
 
 from .stage import Progress
 
@@ -118,7 +119,7 @@ async def fill(
     url: str, dataset_id: int, config: Config, people: range, progress: Progress
 ) -> tuple[int, int]:
     """Put people into a database, as the fold would have; returns the log entries and profiles made."""
-    connection = await _bare_connection(url)
+    connection = await _connection(url)
     entries = profiles = 0
     try:
         for start in range(people.start, people.stop, PEOPLE_PER_CHUNK):
@@ -153,8 +154,12 @@ async def _copy(
     changes = state.changes
     assert not changes.released
     made = [state.profiles[i] for i in changes.profiles]
+    await connection.copy_records_to_table(
+        "log",
+        columns=working_set.LOG_COLUMNS,
+        records=[working_set.log_row(dataset_id, entry) for entry in log],
+    )
     for statement, columns in (
-        (_sql.put_log, working_set._log_columns(log)),
         (_sql.put_profiles, rows.profile_columns(made)),
         (_sql.put_claims, rows.claim_columns(changes.claimed)),
         (_sql.put_merges, rows.merge_columns(changes.merged)),
@@ -173,16 +178,14 @@ async def _copy(
 _TARGET = re.compile(r"INSERT INTO (?P<table>\w+) \((?P<columns>[^)]*)\)")
 
 
-async def _bare_connection(url: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """With the driver's own binary codecs, which COPY needs."""
-    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-        url, server_settings=SERVER_SETTINGS
-    )
+async def _connection(url: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """As the write path's, but columns that are JSON text already go as they are."""
+    connection = await connect(url)
     await connection.set_type_codec(
-        "timestamptz",
-        schema="pg_catalog",
-        format="tuple",
-        encoder=lambda instant: (instant - POSTGRES_EPOCH_US,),
-        decoder=lambda parts: parts[0] + POSTGRES_EPOCH_US,
+        "jsonb", schema="pg_catalog", format="binary", encoder=_jsonb, decoder=msgspec.json.decode
     )
     return connection
+
+
+def _jsonb(value: object) -> bytes:
+    return JSONB_VERSION + (value.encode() if isinstance(value, str) else msgspec.json.encode(value))

@@ -12,7 +12,8 @@ from uuid import UUID
 from bench import population
 from bench.results import Figure
 from bench.stage import Bench, Stage
-from oneself.service.verify import ENTRIES_PER_CHUNK, read_log, verify
+from oneself.service.history import ENTRIES_PER_CHUNK, read_log
+from oneself.service.verify import verify
 
 
 async def measure(stage: Stage) -> tuple[Figure, ...]:

@@ -15,7 +15,7 @@ from oneself.core.merge import merge_values
 from oneself.core.observation import ACTIVITY, Observation
 from oneself.core.plan import Plan, Rejection
 from oneself.core.profile import Claim, Profile, primary_id
-from oneself.core.resolve import identities_of, resolve
+from oneself.core.resolve import Evidence, identities_of, resolve
 from oneself.core.rules import touches
 from oneself.core.schema import Schema
 from oneself.core.state import Merged, Refused, State
@@ -33,13 +33,16 @@ from oneself.core.values import (
 __all__ = ["State", "apply", "fold", "repeat"]
 
 
-def fold(state: State, observation: Observation, config: Config, seq: int) -> Plan | Rejection:
+def fold(
+    state: State, observation: Observation, config: Config, seq: int, evidence: Evidence | None = None
+) -> Plan | Rejection:
     """Decide what the observation does and do it; the plan as it was carried out.
 
     `seq`: the instant it is recorded, in µs, later than the seq of everything that it touches.
+    `evidence`: what it weighs, if that is known already.
     A rejection changes nothing.
     """
-    plan = resolve(state, observation, config)
+    plan = resolve(state, observation, config, evidence)
     if isinstance(plan, Rejection):
         return plan
     try:

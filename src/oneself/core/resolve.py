@@ -33,6 +33,11 @@ class Evidence(msgspec.Struct, frozen=True):
     dropped: tuple[Dropped, ...]
 
     @property
+    def identifiers(self) -> tuple[Identifier, ...]:
+        """All that count."""
+        return (*self.persons, *self.devices)
+
+    @property
     def user_id(self) -> str | None:
         """The user that the observation names."""
         return next((i.value for i in self.persons if i.namespace == USER_ID), None)
@@ -81,11 +86,16 @@ def _by_rules(observation: Observation, config: Config) -> list[Identifier]:
     return [found for match in config.matchers for found in brought(observation.values, match)]
 
 
-def resolve(state: State, observation: Observation, config: Config) -> Plan | Rejection:
-    """What the observation does to the working set."""
+def resolve(
+    state: State, observation: Observation, config: Config, evidence: Evidence | None = None
+) -> Plan | Rejection:
+    """What the observation does to the working set. `evidence`: what it weighs, if that is known already."""
+    if evidence is None:
+        evidence = weigh(observation, config)
     if observation.kind == "sign_out":
-        return _sign_out(state, observation, config)
-    evidence = weigh(observation, config)
+        return _sign_out(state, evidence, config)
+    if (holder := _sole_holder(state, observation, evidence)) is not None:
+        return Plan(profile_id=holder.profile_id, survivor_id=holder.profile_id)
     addressed = _addressed(state, observation)
     if isinstance(addressed, Rejection):
         return addressed
@@ -124,9 +134,22 @@ def rank(profile: Profile) -> tuple[int, int, int, UUID]:
     return known, -profile.active_at, profile.created_at, profile.profile_id
 
 
-def _sign_out(state: State, observation: Observation, config: Config) -> Plan | Rejection:
+def _sole_holder(state: State, observation: Observation, evidence: Evidence) -> Profile | None:
+    """The profile that alone holds everything the observation names: most traffic, where nothing is to be
+    decided. The long way comes to the same plan; this one is there because it takes a third of the time."""
+    if observation.creates or observation.profile_id is not None or evidence.dropped:
+        return None
+    holder: Profile | None = None
+    for identifier in evidence.identifiers:
+        held = state.held(identifier)
+        if len(held) != 1 or (holder is not None and held[0][1] is not holder):
+            return None
+        holder = held[0][1]
+    return holder
+
+
+def _sign_out(state: State, evidence: Evidence, config: Config) -> Plan | Rejection:
     """The browser keeps its user, unless the organisation detaches it (DESIGN §4.8)."""
-    evidence = weigh(observation, config)
     for device in evidence.devices:
         for _, profile in state.held(device):
             if profile.user_id is not None and profile.user_id == evidence.user_id:

@@ -4,7 +4,7 @@
 `changes`; a rebuild or a test simply keeps all of it in one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 import msgspec
@@ -56,6 +56,7 @@ class State:
         members: dict[UUID, tuple[Absorbed, ...]] | None = None,
     ) -> None:
         self.profiles = {profile.profile_id: profile for profile in profiles}
+        self._found = dict(self.profiles)
         self.claims: dict[Identifier, tuple[Claim, ...]] = {}
         for claim in claims:
             self.claims[claim.identifier] = (*self.claims.get(claim.identifier, ()), claim)
@@ -69,9 +70,18 @@ class State:
             profile = self.profiles.get(profile.survivor_id)
         return None if profile is None or profile.erased else profile
 
+    def only_touched(self, profile_id: UUID) -> bool:
+        """True if a profile was there when this was filled and nothing but its activity has changed."""
+        before, after = self._found.get(profile_id), self.profiles[profile_id]
+        if before is None or before.record is not after.record:
+            return False
+        return msgspec.structs.replace(before, active_at=after.active_at, seq=after.seq) == after
+
     def held(self, identifier: Identifier) -> list[tuple[Claim, Profile]]:
         """The live claims of an identifier, oldest first, each with the profile that stands behind it."""
-        claims = sorted(self.claims.get(identifier, ()), key=_age)
+        claims: Sequence[Claim] = self.claims.get(identifier, ())
+        if len(claims) > 1:
+            claims = sorted(claims, key=_age)
         return [(claim, profile) for claim in claims if (profile := self.survivor(claim.profile_id))]
 
     def put(self, profile: Profile) -> None:

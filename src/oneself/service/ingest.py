@@ -24,7 +24,7 @@ from oneself.core.identifier import Identifier
 from oneself.core.observation import Observation
 from oneself.core.plan import Plan, Rejection
 from oneself.core.profile import Absorbed, Profile
-from oneself.core.resolve import weigh
+from oneself.core.resolve import Evidence, weigh
 from oneself.core.state import State
 from oneself.errors import Contended, OneselfError, Unavailable
 from oneself.service import working_set
@@ -42,6 +42,10 @@ _logger = structlog.get_logger("oneself.ingest")
 
 #: The tracking wire's own cap on one batch, and far below what locks of one transaction cost.
 OBSERVATIONS_PER_BATCH_MAX = 500
+#: Of one dataset at a time: while one waits for PostgreSQL the other is judged.
+BATCHES_IN_FLIGHT_MAX = 2
+#: Fewer are not worth a second batch: its round trips would cost more than they gain.
+OBSERVATIONS_PER_SECOND_BATCH_MIN = 64
 #: Requests that wait for one dataset; beyond it the caller is told to come back.
 OBSERVATIONS_WAITING_MAX = 20_000
 #: A batch that lost this many races is given up with 503; with the delays below that is about a second.
@@ -159,7 +163,7 @@ class Ingest:
 
 
 class _Lane:
-    """The batches of one dataset, one after another."""
+    """The batches of one dataset: what arrives while they are in the database forms the next one."""
 
     def __init__(
         self, dataset_id: int, database: Database, configurations: Configurations, tombstones: Tombstones
@@ -169,25 +173,45 @@ class _Lane:
         self._database = database
         self._configurations = configurations
         self._waiting: deque[_Waiting] = deque()
-        self._worker: asyncio.Task[None] | None = None
+        self._workers: list[asyncio.Task[None]] = []
+        self._in_flight = 0
 
     async def submit(self, submission: Submission) -> Resolution:
         if len(self._waiting) >= OBSERVATIONS_WAITING_MAX:
             raise Contended("Too many observations are waiting.")
         outcome: asyncio.Future[Resolution] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(submission, outcome))
-        if self._worker is None or self._worker.done():
-            self._worker = asyncio.create_task(self._drain())
+        self._workers = [worker for worker in self._workers if not worker.done()]
+        if self._has_room():
+            self._workers.append(asyncio.create_task(self._drain()))
         return await outcome
 
     async def idle(self) -> None:
-        while self._worker is not None and not self._worker.done():
-            await asyncio.wait({self._worker})
+        while unfinished := [worker for worker in self._workers if not worker.done()]:
+            await asyncio.wait(unfinished)
+
+    def _has_room(self) -> bool:
+        """True if another batch should start: the first at once, a second one when it is worth it."""
+        if not self._workers:
+            return True
+        is_worth_it = len(self._waiting) >= OBSERVATIONS_PER_SECOND_BATCH_MIN
+        return is_worth_it and len(self._workers) < BATCHES_IN_FLIGHT_MAX
 
     async def _drain(self) -> None:
         while self._waiting:
-            size = min(len(self._waiting), OBSERVATIONS_PER_BATCH_MAX)
-            await self._answer([self._waiting.popleft() for _ in range(size)])
+            batch = [self._waiting.popleft() for _ in range(self._size())]
+            self._in_flight += 1
+            try:
+                await self._answer(batch)
+            finally:
+                self._in_flight -= 1
+
+    def _size(self) -> int:
+        """Of the next batch: half of the waiting while nothing else is in flight and both are worth it."""
+        waiting = len(self._waiting)
+        if self._in_flight == 0 and waiting >= 2 * OBSERVATIONS_PER_SECOND_BATCH_MIN:
+            waiting = (waiting + 1) // 2
+        return min(waiting, OBSERVATIONS_PER_BATCH_MAX)
 
     async def _answer(self, batch: list[_Waiting]) -> None:
         """Commit a batch and tell everybody who waits for it."""
@@ -230,7 +254,8 @@ class _Lane:
         config = self._configurations.known(self._dataset_id)
         if config is None:
             config = await self._configurations.current(self._dataset_id)
-        wanted = _wanted(submissions, config)
+        evidence = [weigh(submission.observation, config) for submission in submissions]
+        wanted = _wanted(submissions, evidence, config)
         judged: _Judged | None = None
         transaction = ""
         try:
@@ -241,10 +266,10 @@ class _Lane:
                     await self._configurations.load(connection, self._dataset_id)
                     raise _ConfigurationMoved
                 state, answers = await working_set.gather(connection, self._dataset_id, wanted)
-                erased = await self._find_erased(connection, submissions, config)
+                erased = await self._find_erased(connection, submissions, evidence)
                 judged = _Judged(state, answers, config, header.now, erased)
-                for submission in submissions:
-                    judged.add(submission)
+                for submission, weighed in zip(submissions, evidence, strict=True):
+                    judged.add(submission, weighed)
                 await judged.save(connection, self._dataset_id)
         except Unavailable:
             if judged is None or not await self._was_committed(transaction):
@@ -252,11 +277,12 @@ class _Lane:
         return judged.outcomes
 
     async def _find_erased(
-        self, connection: Connection, submissions: list[Submission], config: Config
+        self, connection: Connection, submissions: list[Submission], evidence: list[Evidence]
     ) -> dict[Identifier, int]:
         """Which identifiers of the past, in this batch, belonged to people who were erased since."""
-        past = [s.observation for s in submissions if s.observation.occurred_at is not None]
-        named = {i for each in past for i in _identifiers(each, config)}
+        both = zip(submissions, evidence, strict=True)
+        past = [weighed for s, weighed in both if s.observation.occurred_at is not None]
+        named = {identifier for weighed in past for identifier in weighed.identifiers}
         return await self._tombstones.find(connection, self._dataset_id, named)
 
     async def _was_committed(self, transaction: str) -> bool:
@@ -272,12 +298,12 @@ class _Lane:
         raise Unavailable("The database broke off during a commit.")
 
 
-def _wanted(submissions: list[Submission], config: Config) -> Wanted:
+def _wanted(submissions: list[Submission], evidence: list[Evidence], config: Config) -> Wanted:
     """Everything that the batch may touch, normalised by this configuration."""
     identifiers: set[Identifier] = set()
     profile_ids: set[UUID] = set()
-    for submission in submissions:
-        identifiers.update(_identifiers(submission.observation, config))
+    for submission, weighed in zip(submissions, evidence, strict=True):
+        identifiers.update(weighed.identifiers)
         if submission.observation.profile_id is not None:
             profile_ids.add(submission.observation.profile_id)
     keys = frozenset(s.key for s in submissions if s.key is not None)
@@ -285,11 +311,6 @@ def _wanted(submissions: list[Submission], config: Config) -> Wanted:
     writes = any(s.observation.values or s.observation.kind == "match" for s in submissions)
     namespaces = config.rule_namespaces if writes else frozenset[str]()
     return Wanted(frozenset(identifiers), frozenset(profile_ids), keys, members, namespaces)
-
-
-def _identifiers(observation: Observation, config: Config) -> tuple[Identifier, ...]:
-    evidence = weigh(observation, config)
-    return (*evidence.persons, *evidence.devices)
 
 
 class _Judged:
@@ -314,12 +335,12 @@ class _Judged:
         seqs = [p.seq for p in state.profiles.values()]
         self._seq = max(now, config.seq + 1, max(seqs, default=0) + 1)
 
-    def add(self, submission: Submission) -> None:
+    def add(self, submission: Submission, evidence: Evidence) -> None:
         stored = self._answers.get(submission.key) if submission.key is not None else None
         if stored is not None:
             self.outcomes.append(self._repeat(submission, stored))
         else:
-            self.outcomes.append(self._first(submission))
+            self.outcomes.append(self._first(submission, evidence))
 
     async def save(self, connection: Connection, dataset_id: int) -> None:
         await working_set.save(connection, dataset_id, self._state, self._entries, self._new_answers)
@@ -335,14 +356,14 @@ class _Judged:
             answer = Answer(stored.status, stored.headers, stored.body)
         return self._resolution(stored.seq, stored.profile_id, survivor, answer=answer, repeated=True)
 
-    def _first(self, submission: Submission) -> Outcome:
+    def _first(self, submission: Submission, evidence: Evidence) -> Outcome:
         observation = submission.observation
         if self._is_stale(submission):
             return Rejected(Rejection("stale", "The profile was changed in the meantime."))
-        if self._erased and self._was_erased(observation):
+        if self._erased and self._was_erased(observation, evidence):
             return Rejected(Rejection("erased", "This is about a person who was erased since it happened."))
         seq = self._seq
-        plan = fold(self._state, observation, self._config, seq)
+        plan = fold(self._state, observation, self._config, seq, evidence)
         if isinstance(plan, Rejection):
             return Rejected(plan)
         self._seq += 1
@@ -351,11 +372,12 @@ class _Judged:
         resolution = self._resolution(seq, observation.profile_id or plan.profile_id, survivor, plan=plan)
         return self._kept(submission, resolution)
 
-    def _was_erased(self, observation: Observation) -> bool:
+    def _was_erased(self, observation: Observation, evidence: Evidence) -> bool:
         """True if it happened before a person whom it names was erased (DESIGN §8)."""
         happened = observation.occurred_at
-        named = _identifiers(observation, self._config)
-        return happened is not None and any(self._erased.get(i, happened) > happened for i in named)
+        return happened is not None and any(
+            self._erased.get(identifier, happened) > happened for identifier in evidence.identifiers
+        )
 
     def _is_stale(self, submission: Submission) -> bool:
         addressed = submission.observation.profile_id

@@ -28,6 +28,9 @@ _sql = Queries("ingest.sql")
 GATHER_ROUNDS_MAX = 4
 
 
+LOG_COLUMNS = "dataset_id seq observation_id profile_id kind name config_version content plan".split()
+
+
 class Header(msgspec.Struct, frozen=True):
     """When a transaction judges (µs), its own name for `pg_xact_status`, and by which configuration."""
 
@@ -219,15 +222,18 @@ async def save(
     answers: list[Stored] | None = None,
 ) -> None:
     """Write what has changed; `entries` go to the log, `answers` wait for a repeat."""
+    if entries:
+        await _append(connection, dataset_id, entries)
     changes = state.changes
     merged = changes.merged
-    profiles = [_flat(state, profile_id) for profile_id in changes.profiles]
+    touched = {profile_id for profile_id in changes.profiles if state.only_touched(profile_id)}
+    profiles = [_flat(state, profile_id) for profile_id in changes.profiles - touched]
     absorbed = (m.merge.absorbed_id for m in merged)
     moved = [(i, survivor.profile_id) for i in absorbed if (survivor := state.survivor(i))]
     for sql, columns in (
-        (_sql.put_log, _log_columns(entries or [])),
         (_sql.put_survivors, rows.columns(2, moved)),
         (_sql.put_profiles, rows.profile_columns(profiles)),
+        (_sql.put_touches, rows.touch_columns(state.profiles[i] for i in touched)),
         (_sql.put_claims, rows.claim_columns(changes.claimed)),
         (_sql.put_releases, rows.release_columns(changes.released)),
         (_sql.put_merges, rows.merge_columns(merged)),
@@ -247,16 +253,19 @@ def _flat(state: State, profile_id: UUID) -> Profile:
     return msgspec.structs.replace(profile, survivor_id=survivor.profile_id)
 
 
-def _log_columns(entries: list[Entry]) -> rows.Columns:
-    return rows.columns(8, (_log_row(entry) for entry in entries))
+async def _append(connection: "Connection", dataset_id: int, entries: list[Entry]) -> None:
+    """Observations go to the log by COPY: they are the bulk, and it takes two thirds of what INSERT does."""
+    await connection.copy_records_to_table(
+        "log", columns=LOG_COLUMNS, records=[log_row(dataset_id, entry) for entry in entries]
+    )
 
 
-def _log_row(entry: Entry) -> tuple[object, ...]:
+def log_row(dataset_id: int, entry: Entry) -> tuple[object, ...]:
+    """An entry as a row of LOG_COLUMNS."""
     observation, plan = entry.observation, entry.plan
     return (
-        entry.seq, observation.observation_id, plan.profile_id, observation.kind, observation.name,
-        entry.config_version, rows.encode_json(observation),
-        None if plan.only_attaches else rows.encode_json(plan),
+        dataset_id, entry.seq, observation.observation_id, plan.profile_id, observation.kind,
+        observation.name, entry.config_version, observation, None if plan.only_attaches else plan,
     )  # fmt: skip
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 SCHEMA = "oneself"
 # PostgreSQL counts microseconds from 2000-01-01 UTC.
 POSTGRES_EPOCH_US = 946_684_800_000_000
+# The first byte of binary jsonb, which COPY needs.
+JSONB_VERSION = b"\x01"
 CONNECT_TIMEOUT_S = 10
 REACH_POLL_S = 0.2
 
@@ -159,18 +161,20 @@ async def _prepare(connection: Any) -> None:
         encoder=lambda instant: (instant - POSTGRES_EPOCH_US,),
         decoder=lambda parts: parts[0] + POSTGRES_EPOCH_US,
     )
-    for name in ("jsonb", "json"):
-        await connection.set_type_codec(
-            name,
-            schema="pg_catalog",
-            format="text",
-            encoder=_encode_json,
-            decoder=msgspec.json.decode,
-        )
-
-
-def _encode_json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: JSONB_VERSION + msgspec.json.encode(value),
+        decoder=lambda data: msgspec.json.decode(data[1:]),
+    )
+    await connection.set_type_codec(
+        "json",
+        schema="pg_catalog",
+        format="text",
+        encoder=lambda value: msgspec.json.encode(value).decode(),
+        decoder=msgspec.json.decode,
+    )
 
 
 _STATEMENT = re.compile(r"^-- name: (?P<name>[a-z][a-z0-9_]*)\n(?P<sentence>-- .+\n)", re.MULTILINE)

@@ -89,6 +89,12 @@ def _profile_row(p: Profile) -> tuple[object, ...]:
     )  # fmt: skip
 
 
+def touch_columns(profiles: Iterable[Profile]) -> Columns:
+    """Columns for `put_touches`, in the order of the ids, as `lock_profiles` took them."""
+    ordered = sorted(profiles, key=lambda p: p.profile_id)
+    return columns(3, ((p.profile_id, p.active_at, p.seq) for p in ordered))
+
+
 def claim_columns(claims: Iterable[Claim]) -> Columns:
     """Columns for `put_claims`."""
     return columns(5, (_claim_row(claim) for claim in claims))

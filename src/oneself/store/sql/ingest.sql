@@ -79,6 +79,12 @@ SET survivor_id = excluded.survivor_id, reason = excluded.reason, primary_id = e
     record_values = excluded.record_values, provenance = excluded.provenance, identities = excluded.identities,
     consents = excluded.consents;
 
+-- name: put_touches
+-- Profiles ($2) that were seen again and are otherwise as they were: last activity ($3) and seqs ($4).
+UPDATE profile SET active_at = row.active_at, seq = row.seq
+FROM unnest($2::uuid[], $3::timestamptz[], $4::bigint[]) AS row (profile_id, active_at, seq)
+WHERE profile.dataset_id = $1 AND profile.profile_id = row.profile_id;
+
 -- name: put_survivors
 -- Those that an absorbed profile ($2) stood for now point straight at its survivor ($3, in the same places).
 UPDATE profile
@@ -96,14 +102,6 @@ INSERT INTO claim (dataset_id, namespace, value, profile_id, seq, trust, until_s
 SELECT $1, row.*
 FROM unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::text[], $7::bigint[]) AS row
 ON CONFLICT (dataset_id, namespace, value, seq, profile_id) DO UPDATE SET until_seq = excluded.until_seq;
-
--- name: put_log
--- Append observations to the log, all columns as arrays ($2 to $9).
-INSERT INTO log (dataset_id, seq, observation_id, profile_id, kind, name, config_version, content, plan)
-SELECT $1, row.seq, row.observation_id, row.profile_id, row.kind, row.name, row.config_version,
-       row.content::jsonb, row.plan::jsonb
-FROM unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::text[])
-     AS row (seq, observation_id, profile_id, kind, name, config_version, content, plan);
 
 -- name: put_merges
 -- Record merges ($2 absorbed, $3 seqs, $4 survivors, $5 reasons, $6 namespaces, $7 values, $8 observations).
