@@ -22,14 +22,8 @@ from authlib.oidc.core.grants.util import is_openid_scope, validate_request_prom
 
 from oneself.auth.assembly import Identity
 from oneself.auth.oauth import OAuth
-from oneself.auth.provider import (
-    CodeGrant,
-    Gathered,
-    Provider,
-    Request,
-    judge_authorize_request,
-    with_parameters,
-)
+from oneself.auth.provider import CodeGrant, Provider, judge_authorize_request
+from oneself.auth.shown import Gathered, Request, with_parameters
 from oneself.service.applications import Application
 from oneself.service.grants import GrantRequest
 from oneself.service.organisations import Tenant

@@ -14,7 +14,7 @@ from litestar.exceptions import NotFoundException
 from oneself.auth.assembly import Identity
 from oneself.auth.browser import FORM_BYTES_MAX, AnyRequest, BadForm, address_of, form_of
 from oneself.auth.oauth import JSON_HEADERS, Call, OAuth
-from oneself.auth.provider import Answer
+from oneself.auth.shown import Answer
 from oneself.service.organisations import Tenant
 
 JSON = "application/json"

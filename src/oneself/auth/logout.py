@@ -16,7 +16,8 @@ from authlib.oauth2.rfc6749 import OAuth2Error
 from oneself.auth.assembly import Identity
 from oneself.auth.authorize import Refused, Visit
 from oneself.auth.oauth import OAuth
-from oneself.auth.provider import EndSession, Provider, Request
+from oneself.auth.provider import EndSession, Provider
+from oneself.auth.shown import Request
 from oneself.service.tokens import Claims
 
 

@@ -16,18 +16,16 @@ import msgspec
 from oneself.auth.assembly import Identity
 from oneself.auth.guard import basic_credentials, bearer_token
 from oneself.auth.permissions import OIDC_SCOPES, OPENID, PERMISSIONS
-from oneself.auth.provider import (
+from oneself.auth.provider import GRANT_TYPES, Provider, judge_token_request
+from oneself.auth.shown import (
     ACCESS_TOKEN,
-    GRANT_TYPES,
     Answer,
     FoundToken,
     Gathered,
-    Provider,
     Request,
     canonical_basic,
     describe_access_token,
     describe_refresh_token,
-    judge_token_request,
     user_info,
 )
 from oneself.service.applications import Application
