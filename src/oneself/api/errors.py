@@ -22,6 +22,7 @@ MESSAGES = {
     "11010": "Filtering profiles failed.",
     "11011": "Profile update failed.",
     "11012": "Profile deletion failed.",
+    "11017": "Profile already linked.",
     "11004": "Fetching profile consent failed.",
     "12001": "No unification rule found.",
     "12002": "Validation failed for unification rule update.",

@@ -102,6 +102,21 @@ class Profiles:
         )
         return await self._submit(tenant, observation, request)
 
+    async def link(
+        self, tenant: Tenant, actor: Actor, profile_id: UUID, user_id: str, request: Request = _PLAIN
+    ) -> Resolution | None:
+        """Give the profile that stands for `profile_id` its user and join it with theirs (wire/cds §5.5).
+
+        None: it was this user's already, nothing was written. Raises ingest.Rejected `profile_not_found`,
+        `user_id_write_once` if it is another user's.
+        """
+        key = request.idempotency_key
+        is_repeated = key is not None and await self.was_answered(tenant, actor, key)
+        view = None if is_repeated else await self.find(tenant, profile_id)
+        if view is not None and view.survivor.user_id == user_id:
+            return None
+        return await self.patch(tenant, actor, profile_id, {}, user_id=user_id, request=request)
+
     async def choose(
         self,
         tenant: Tenant,

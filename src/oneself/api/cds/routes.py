@@ -15,6 +15,7 @@ from .categories import (
 )
 from .config import change_config, read_config
 from .consents import read_consents, replace_consents
+from .link import link_profile
 from .listed import list_profiles
 from .profiles import create_profile, delete_profile, patch_me, patch_profile, read_me, read_profile
 from .rules import change_rule, create_rule, delete_rule, list_rules, read_rule
@@ -37,6 +38,7 @@ organisation_routes = Router(
     route_handlers=[
         create_profile,
         list_profiles,
+        link_profile,
         read_me,
         patch_me,
         read_profile,

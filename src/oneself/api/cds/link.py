@@ -1,0 +1,83 @@
+"""`/profiles/link`: a profile is a user's from now on (wire/cds §5.5). Decode, one use-case, render."""
+
+from __future__ import annotations
+
+import msgspec
+from litestar import Response, post
+from msgspec import Struct
+
+from oneself.api.decode import AnyRequest, Body, Object, decode_object
+from oneself.api.describe import described, refusals
+from oneself.api.door import call_of, needs
+from oneself.api.errors import profile_unknown, refused
+from oneself.api.requests import decode_profile_id, decode_terms
+from oneself.core.identifier import IDENTIFIER_CHARS_MAX
+from oneself.service.ingest import Answer, Rejected, Resolution
+
+from . import wire
+from .answers import render_rejected, respond
+
+LINKED_ALREADY = "The profile belongs to another user."
+
+
+class LinkRequest(Struct, frozen=True):
+    """Which profile becomes whose; both are required, blanks around them do not count."""
+
+    profile_id: str | None = None
+    user_id: str | None = None
+
+
+class LinkDocument(Struct, frozen=True):
+    """The profile as it was named, and its user."""
+
+    profile_id: wire.ProfileId
+    user_id: str
+
+
+LINK = Body("profile", "11011", LinkRequest, strict=False)
+
+
+@post(
+    "/profiles/link",
+    opt=needs("profile_link"),
+    status_code=200,
+    operation_class=described(
+        takes=LinkRequest, required=("profile_id", "user_id"), headers=("Idempotency-Key",)
+    ),
+    responses=refusals(400, 401, 403, 404, 409, 413, 415, 422),
+)
+async def link_profile(request: AnyRequest) -> Response[LinkDocument]:
+    """Give a profile its user and join it with what the user has; nothing if it is theirs already."""
+    call = call_of(request)
+    document = await decode_object(request, LINK)
+    named, user_id = _required(document, "profile_id"), _required(document, "user_id")
+    if (profile_id := decode_profile_id(named)) is None:
+        raise profile_unknown()
+    answer = _answer(named, user_id)
+
+    def render(_: Resolution) -> Answer:
+        return answer
+
+    terms = await decode_terms(request, render)
+    try:
+        linked = await call.services.profiles.link(call.tenant, call.actor, profile_id, user_id, terms)
+    except Rejected as error:
+        if error.rejection.code == "user_id_write_once":
+            raise refused("11017", LINKED_ALREADY, 409) from None
+        if error.rejection.code == "profile_not_found":
+            raise profile_unknown() from None
+        raise render_rejected(error, "11011") from None
+    return respond(linked.answer or answer if linked else answer)
+
+
+def _required(document: Object, field: str) -> str:
+    text: str = (document.get(field) or "").strip()
+    if not text:
+        raise refused("11011", f"{field} is required.")
+    if len(text) > IDENTIFIER_CHARS_MAX:
+        raise refused("11011", f"{field}: at most {IDENTIFIER_CHARS_MAX} characters")
+    return text
+
+
+def _answer(profile_id: str, user_id: str) -> Answer:
+    return Answer(200, (), msgspec.json.encode(LinkDocument(profile_id, user_id)))
