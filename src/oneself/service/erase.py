@@ -230,7 +230,10 @@ async def _replace(
     """Put the folded state of a person in the place of the one they had."""
     for sql in (_sql.delete_claims, _sql.delete_merges, _sql.delete_refusals, _sql.blank_answers):
         await connection.execute(sql, dataset_id, ids)
-    erase(state, (part,), seq)
+    before = tuple(profile_id for profile_id in state.profiles if profile_id not in ids)
+    erase(state, (part, *before), seq)
+    # Those erased before are tombstones already.
+    state.changes.profiles.difference_update(before)
     _end_as_before(state, claims)
     await working_set.save(connection, dataset_id, state)
 
