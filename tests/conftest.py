@@ -43,9 +43,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         databases.remove_run_folder(os.environ[RUN_ID])
 
 
+# Where a difference between servers would show: SQL, the write path, and what the wire says about them.
+ON_EVERY_POSTGRESQL = {"store", "service", "wire"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "made_databases" in getattr(item, "fixturenames", ()):
+        stands_on_database = "made_databases" in getattr(item, "fixturenames", ())
+        if stands_on_database and ON_EVERY_POSTGRESQL & set(item.path.parts):
             item.add_marker("postgres")
 
 
