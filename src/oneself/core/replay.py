@@ -130,22 +130,34 @@ def tombstone(profile_id: UUID, seq: int) -> Profile:
     )
 
 
-def redact(entry: LogEntry, profile_id: UUID, identifiers: frozenset[Identifier], config: Config) -> LogEntry:
+def redact(
+    entry: LogEntry,
+    profile_id: UUID,
+    identifiers: frozenset[Identifier],
+    survivor_id: UUID,
+    config: Config,
+) -> LogEntry:
     """The entry without what it says about one profile of a person that stays (wire/cds §5.5, DELETE).
 
     `identifiers`: those of the erased profile. An entry that was attached to it, addressed it or named
-    nothing else loses everything; any other one only its mention of those identifiers.
+    nothing else loses everything, and what is left belongs to the survivor: whoever erases that one erases it
+    too. Any other entry loses only its mention of those identifiers; one without is returned as it is.
     """
     observation = msgspec.convert(entry.content, Observation)
     evidence = weigh(observation, config)
     named = (*evidence.persons, *evidence.devices)
     kept = tuple(identifier for identifier in named if identifier not in identifiers)
     own = profile_id in (entry.profile_id, observation.profile_id) or (bool(named) and not kept)
-    bare = msgspec.structs.replace(observation, identifiers=() if own else kept, event_id=None)
+    if not own and len(kept) == len(named):
+        return entry
+    bare = msgspec.structs.replace(observation, identifiers=() if own else kept)
     if own:
-        bare = msgspec.structs.replace(bare, values={}, consents=None, body=None, name=None, application=None)
+        bare = msgspec.structs.replace(
+            bare, values={}, consents=None, body=None, name=None, event_id=None, application=None
+        )
     return msgspec.structs.replace(
         entry,
+        profile_id=survivor_id if own else entry.profile_id,
         content=msgspec.to_builtins(bare),
         plan=_redacted_plan(recorded_plan(entry), frozenset(named) if own else identifiers, own=own),
         redacted=True,

@@ -14,7 +14,6 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.core.config import Config
 from oneself.core.fold import repeat
 from oneself.core.identifier import Identifier
 from oneself.core.observation import Observation
@@ -179,9 +178,11 @@ async def _erase_part(
     own = frozenset(
         Identifier(row["namespace"], row["value"]) for row in claims if row["profile_id"] == part.profile_id
     )
-    left = [_redacted(entry, part.profile_id, own, configs[entry.config_version]) for entry in entries]
+    left = [
+        redact(entry, part.profile_id, own, everybody[0], configs[entry.config_version]) for entry in entries
+    ]
     redacted = [entry for entry, before in zip(left, entries, strict=True) if entry is not before]
-    await _put_redactions(connection, dataset_id, redacted, everybody[0])
+    await _put_redactions(connection, dataset_id, redacted)
     await connection.execute(_sql.pin_refusals, dataset_id, ids)
     state = State()
     for entry in left:
@@ -192,16 +193,7 @@ async def _erase_part(
     return len(redacted)
 
 
-def _redacted(entry: LogEntry, part: UUID, own: frozenset[Identifier], config: Config) -> LogEntry:
-    """The entry as it may stay; the same one if it says nothing about the part."""
-    redacted = redact(entry, part, own, config)
-    return entry if redacted.content == entry.content else redacted
-
-
-async def _put_redactions(
-    connection: "Connection", dataset_id: int, entries: list[LogEntry], survivor_id: UUID
-) -> None:
-    """What is left of the entries belongs to the survivor: whoever erases that one later, erases them too."""
+async def _put_redactions(connection: "Connection", dataset_id: int, entries: list[LogEntry]) -> None:
     await connection.executemany(
         _sql.put_redaction,
         [
@@ -211,7 +203,7 @@ async def _put_redactions(
                 entry.observation_id,
                 rows.encode_json(entry.content),
                 rows.encode_json(recorded_plan(entry)),
-                survivor_id,
+                entry.profile_id,
             )
             for entry in entries
         ],
