@@ -31,6 +31,15 @@ PERMISSIONS = frozenset(
         "profile_schema_delete",
         "admin_config_view",
         "admin_config_update",
+        "profile_link",
+        "unification_rule_create",
+        "unification_rule_view",
+        "unification_rule_update",
+        "unification_rule_delete",
+        "consent_category_create",
+        "consent_category_view",
+        "consent_category_update",
+        "consent_category_delete",
     )
 )
 
@@ -46,12 +55,21 @@ MESSAGES = {
     "CDS-11010": "Filtering profiles failed.",
     "CDS-11011": "Profile update failed.",
     "CDS-11012": "Profile deletion failed.",
+    "CDS-12001": "No unification rule found.",
+    "CDS-12002": "Validation failed for unification rule update.",
+    "CDS-12003": "Unification rule with same attribute already exists.",
+    "CDS-12004": "Unification rule priority already taken.",
     "CDS-13001": "Invalid request payload.",
     "CDS-13002": "Invalid attribute.",
     "CDS-13003": "Schema attribute already exists.",
     "CDS-13004": "Attribute not found.",
     "CDS-13005": "Invalid application identifier.",
     "CDS-13006": "Attribute add/update not supported.",
+    "CDS-14001": "Consent category validation failed",
+    "CDS-14002": "Consent category already exist.",
+    "CDS-14003": "Consent category not found.",
+    "CDS-14005": "Invalid request payload for updating consent category.",
+    "CDS-14006": "Consent category is mandatory and cannot be modified or deleted.",
     "CDS-16002": "Invalid request payload for updating admin configuration.",
 }
 
@@ -87,6 +105,7 @@ class Cds:
         self.http = httpx.Client(base_url=self.base_url, timeout=30.0)
         self.http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._tokens: dict[frozenset[str], str] = {}
+        self._priorities = itertools.count(1)
 
     def close(self) -> None:
         self.http.close()
@@ -106,8 +125,8 @@ class Cds:
         assert answer.status_code == 200, f"no token: {answer.status_code} {answer.text}"
         return answer
 
-    def path(self, path: str) -> str:
-        return f"/t/{self.org}/cds/api/v1{path}"
+    def path(self, path: str, face: str = "/cds/api/v1") -> str:
+        return f"/t/{self.org}{face}{path}"
 
     def request(
         self,
@@ -119,6 +138,7 @@ class Cds:
         anonymous: bool = False,
         tracker: str | None = None,
         headers: dict[str, str] | None = None,
+        face: str = "/cds/api/v1",
         **kwargs: Any,
     ) -> httpx.Response:
         """One request with the token; `authorization` replaces the header, `anonymous` drops it."""
@@ -129,7 +149,7 @@ class Cds:
             sent["Authorization"] = f"Bearer {token or self.token()}"
         if tracker is not None:
             sent["Cookie"] = f"cds_profile={tracker}"
-        return self.http.request(method, self.path(path), headers=sent, **kwargs)
+        return self.http.request(method, self.path(path, face), headers=sent, **kwargs)
 
     def get(self, path: str, **kwargs: Any) -> httpx.Response:
         return self.request("GET", path, **kwargs)
@@ -151,6 +171,10 @@ class Cds:
         headers = {"Content-Type": "application/json", **kwargs.pop("headers", {})}
         return self.request(method, path, content=content, headers=headers, **kwargs)
 
+    def admin(self, method: str, path: str, body: Any = None, **kwargs: Any) -> httpx.Response:
+        """One request under `/t/{org}/api/v1`, where the CDS wire has no word for it."""
+        return self.request(method, path, face="/api/v1", **_body(body, kwargs))
+
     # -- profiles ---------------------------------------------------------------------------------------
 
     def create(self, body: dict[str, Any] | None = None, **kwargs: Any) -> dict[str, Any]:
@@ -168,6 +192,41 @@ class Cds:
         answer = self.patch(f"/profiles/{profile_id}", body, **kwargs)
         assert answer.status_code == 200, f"{answer.status_code} {answer.text}"
         return dict(answer.json())
+
+    # -- rules and consent ------------------------------------------------------------------------------
+
+    def rule(self, property_name: str, *, is_active: bool = True, **fields: Any) -> dict[str, Any]:
+        """A unification rule behind all that were made by this caller, unless `priority` says otherwise."""
+        body = {"rule_name": fresh("rule"), "priority": next(self._priorities), **fields}
+        answer = self.post(
+            "/unification-rules", {**body, "property_name": property_name, "is_active": is_active}
+        )
+        assert answer.status_code == 201, f"{answer.status_code} {answer.text}"
+        return dict(answer.json())
+
+    def matched(self, value_type: str = "string", **fields: Any) -> str:
+        """Define a trait that is matched by an active rule and return its key."""
+        key = self.trait(value_type, **fields)
+        self.rule(f"traits.{key}")
+        return key
+
+    def category(self, *attributes: str, **fields: Any) -> str:
+        """A consent category that opens these attributes; its id."""
+        entries = [
+            {"attribute_name": name, **({"application_identifier": app} if app else {})}
+            for name, _, app in (attribute.partition("@") for attribute in attributes)
+        ]
+        body = {"category_name": fresh("category"), "purpose": "personalization", "attributes": entries}
+        answer = self.post("/consent-categories", {**body, **fields})
+        assert answer.status_code == 201, f"{answer.status_code} {answer.text}"
+        return str(answer.json()["category_identifier"])
+
+    def consent(self, profile_id: str, **choices: bool) -> list[dict[str, Any]]:
+        """Put the choices, category id → yes or no, in the place of the person's."""
+        body = [{"category_identifier": i, "is_consented": yes} for i, yes in choices.items()]
+        answer = self.put(f"/profiles/{profile_id}/consents", body)
+        assert answer.status_code == 200, f"{answer.status_code} {answer.text}"
+        return list(answer.json())
 
     # -- schema -----------------------------------------------------------------------------------------
 
