@@ -187,9 +187,8 @@ class Oracle:
             return "untrusted_evidence", value
         if not value:
             return "empty", value
-        if not value.strip("0-") or value.casefold() in NOBODY | {
-            item.casefold() for item in kind.blocked_values
-        }:
+        blocked = NOBODY | {item.casefold() for item in kind.blocked_values}
+        if value.casefold() in blocked or not value.strip("0-"):
             return "blocked_value", value
         return None, value
 

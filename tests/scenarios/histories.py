@@ -68,14 +68,16 @@ _device = st.sampled_from(DEVICES)
 _one_device = st.builds(lambda device: (device,), _device)
 _some_devices = st.lists(_device, unique=True, max_size=2).map(tuple)
 _user = st.sampled_from(USERS)
-_profile = st.integers(1, 6).map(lambda number: f"P{number}")
-_identity = st.sampled_from((*VALUES, "V1", " v2 ", "null", ""))
+_profile = st.sampled_from((1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6)).map(lambda number: f"P{number}")
+_identity = st.sampled_from((*VALUES, *VALUES, "V1", " v2 ", "null"))
 _identities = st.fixed_dictionaries({}, optional={"a": _identity, "b": _identity, "c": _identity}).map(
     lambda made: tuple(made.items())
 )
+_all_identities = st.tuples(*(st.tuples(st.just(name), _identity) for name in ("a", "b", "c")))
 _trust = st.sampled_from(("browser", "server"))
 
 _steps = st.one_of(
+    st.builds(Step, st.just("event"), devices=_some_devices, identities=_all_identities, trust=_trust),
     st.builds(Step, st.just("event"), devices=_one_device, identities=_identities, trust=_trust),
     st.builds(
         Step,
@@ -122,7 +124,9 @@ def setups(draw: st.DrawFn) -> Setup:
 def histories(draw: st.DrawFn, steps_max: int = 12, erasures: bool = False) -> History:
     """A set-up and up to `steps_max` steps, mostly in the order of their time."""
     erase = st.builds(Step, st.just("erase"), profile=_profile)
-    drawn = draw(st.lists(_steps | erase if erasures else _steps, min_size=1, max_size=steps_max))
+    # A list of free length is mostly short, and strangers do not meet in four steps.
+    length = draw(st.integers(1, steps_max))
+    drawn = draw(st.lists(_steps | erase if erasures else _steps, min_size=length, max_size=length))
     late = draw(st.dictionaries(st.integers(0, steps_max - 1), st.sampled_from((120, 150)), max_size=2))
     return History(draw(setups()), tuple(_timed(drawn, late)))
 
