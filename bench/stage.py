@@ -28,6 +28,7 @@ from oneself.service.configuration import Configurations
 from oneself.settings import Settings
 from oneself.store.migrate import migrate
 from oneself.store.pool import Database
+from oneself.worker import calm_collector
 
 Progress = Callable[[int, int], None]
 
@@ -74,6 +75,7 @@ class Stage(msgspec.Struct, frozen=True):
             tenant = await services.organisations.get(ORG)
             config = await services.configurations.current(tenant.dataset_id)
             config = await _with_trait(services.configurations, tenant.dataset_id, config)
+            calm_collector()
             yield Bench(url, services, tenant.dataset_id, config)
 
     @contextmanager
