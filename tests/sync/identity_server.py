@@ -1,8 +1,8 @@
 """A stand-in for an identity server's claim-management interface: a real HTTP server on a real socket.
 
 It answers as the published documentation says: lists are JSON arrays, `limit` and `offset` are 501, dialects
-are known by the base64 of their URI, tokens come from `/t/{tenant}/oauth2/token`. What goes wrong in the field
-is a knob: pages, failing paths, slow answers, tokens that are forgotten by a restart.
+are known by the base64 of their URI, tokens come from `/t/{tenant}/oauth2/token`. What goes wrong in the
+field is a knob: pages, failing paths, slow answers, tokens that are forgotten by a restart.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The client of the identity server against its stand-in: tokens, lists and pages, and all that goes wrong."""
+"""The client of the identity server against its stand-in: tokens, pages, and all that goes wrong."""
 
 from __future__ import annotations
 

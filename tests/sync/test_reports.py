@@ -114,7 +114,8 @@ class TestNewUsers:
             await report(ADD, userId=BOB, profileCookie=tracker, claims={EMAIL: "bob@acme.example"})
         )
         ann, bob = await user(cds, ANN), await user(cds, BOB)
-        assert ann and bob
+        assert ann
+        assert bob
         assert (ann["profile_id"], ann["identity_attributes"]["emailaddress"]) == (
             seen["profile_id"],
             "ann@acme.example",
@@ -127,7 +128,8 @@ class TestNewUsers:
         seen = await visit(cds)
         await report(ADD, userId=ANN, profileCookie=seen["anonymous_profile_tracker"])
         ann = await user(cds, ANN)
-        assert own and ann
+        assert own
+        assert ann
         assert ann["profile_id"] == own["profile_id"]
         assert [each["profile_id"] for each in ann["merged_from"]] == [seen["profile_id"]]
         assert ann["merged_from"][0]["reason"] == "system:user_id_match"
@@ -147,7 +149,8 @@ class TestNewUsers:
         ids = {"another user's": seen["profile_id"], "unknown": str(uuid.uuid4()), "no id": "x"}
         assert is_empty(await report(ADD, userId=ANN, profileCookie="gone", profileId=ids[named]))
         ann, bob = await user(cds, ANN), await user(cds, BOB)
-        assert ann and bob
+        assert ann
+        assert bob
         assert ann["profile_id"] != seen["profile_id"] == bob["profile_id"]
 
     async def test_without_cookie_one_is_made_unless_there_is_one(self, cds: Cds, report: Reporter) -> None:
@@ -197,7 +200,7 @@ class TestClaims:
         assert await everybody(cds) == 0
 
     async def test_keys_types_and_nesting(self, cds: Cds, report: Reporter) -> None:
-        """The key is the last part of the URI, dots nest, text is converted, a single value becomes a list."""
+        """The key is the last part of the URI, dots nest, text is converted, one value becomes a list."""
         services, tenant = cds.services, cds.tenant
         from oneself.service.claims import Claim
 

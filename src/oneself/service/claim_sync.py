@@ -46,7 +46,7 @@ HEARTBEAT_S = 3.0
 #: How often a process looks for work that another one's request made.
 POLL_S = 2.0
 #: How often organisations that came to have an identity server are looked for.
-SCHEDULE_S = 60.0
+SCHEDULE_S = 10.0
 #: How long a person at a command line waits for the process that is at it.
 PATIENCE_S = 90.0
 FAILURE_CHARS_MAX = 500
@@ -62,13 +62,13 @@ class Progress(msgspec.Struct, frozen=True):
     """How far an organisation's claims are mirrored. Instants in µs since 1970; `failures` since the last
     success; `requested` events of which `done` are answered."""
 
-    requested: int
-    done: int
-    failures: int
-    next_at: int
-    succeeded_at: int | None
-    failed_at: int | None
-    failure: str | None
+    requested: int = 0
+    done: int = 0
+    failures: int = 0
+    next_at: int | None = None
+    succeeded_at: int | None = None
+    failed_at: int | None = None
+    failure: str | None = None
 
 
 class ClaimSync:
@@ -93,7 +93,7 @@ class ClaimSync:
         self._skipped = skipped
         self._interval_s = interval_s
         self._asked = asyncio.Event()
-        self._scheduled_at = -SCHEDULE_S
+        self._scheduled_at = float("-inf")
 
     async def request(self, tenant: Tenant) -> None:
         """Have the claims read again, soon; durable when it returns."""
@@ -196,18 +196,23 @@ class ClaimSync:
         """Mirror, and record what came of it; the lease is ours."""
         async with self._kept(tenant):
             try:
-                mirrored = await self._mirror(tenant)
+                enabled, mirrored = await self._mirror(tenant)
             except IdentityServerFailed as error:
                 failure = error.message[:FAILURE_CHARS_MAX]
                 await self._database.execute(_sql.fail_claim_sync, tenant.org_id, failure, self._interval_s)
                 raise
-            await self._database.execute(_sql.end_claim_sync, tenant.org_id, requested, self._interval_s)
+            # One that is not enabled may be just being founded.
+            rest_s = self._interval_s if enabled else min(self._interval_s, SCHEDULE_S)
+            await self._database.execute(_sql.end_claim_sync, tenant.org_id, requested, rest_s)
         return mirrored
 
-    async def _mirror(self, tenant: Tenant) -> Mirrored:
+    async def _mirror(self, tenant: Tenant) -> tuple[bool, Mirrored]:
+        """Whether the service is enabled, and what was changed."""
         config = await self._configurations.current(tenant.dataset_id)
-        # While the service is not enabled nothing is read: enabling it reads everything (wire/cds §11).
-        wanted = await self.fetch(tenant) if config.settings.cds_enabled else None
+        if not config.settings.cds_enabled:
+            # Nothing is read: enabling it reads everything (wire/cds §11).
+            return False, Mirrored()
+        wanted = await self.fetch(tenant)
         mirrored = Mirrored() if wanted is None else await self.apply(tenant, wanted)
         if mirrored != Mirrored():
             _logger.info(
@@ -217,7 +222,7 @@ class ClaimSync:
                 changed=len(mirrored.changed),
                 removed=len(mirrored.removed),
             )
-        return mirrored
+        return True, mirrored
 
     @asynccontextmanager
     async def _kept(self, tenant: Tenant) -> AsyncIterator[None]:

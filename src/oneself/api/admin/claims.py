@@ -41,7 +41,7 @@ class ClaimPatch(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ClaimDraft(ClaimPatch, frozen=True, forbid_unknown_fields=True):
-    """Body of POST. `name` is what follows `identity_attributes.`; `address.city` is a member of `address`."""
+    """Body of POST. `name`: what follows `identity_attributes.`; `address.city` is a member of `address`."""
 
     name: str | None = None
 

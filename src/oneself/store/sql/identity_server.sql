@@ -23,7 +23,8 @@ ON CONFLICT (org_id) DO UPDATE SET requested = claim_sync.requested + 1, next_at
 -- Let every organisation that has an identity server be read in its turn; $1: the deployment has one for all.
 INSERT INTO claim_sync (org_id, next_at)
 SELECT org_id, now() FROM organisation
-WHERE $1 OR EXISTS (SELECT FROM identity_server WHERE identity_server.org_id = organisation.org_id)
+WHERE ($1 OR EXISTS (SELECT FROM identity_server WHERE identity_server.org_id = organisation.org_id))
+  AND NOT EXISTS (SELECT FROM claim_sync WHERE claim_sync.org_id = organisation.org_id)
 ON CONFLICT (org_id) DO NOTHING;
 
 -- name: lease_claim_sync
