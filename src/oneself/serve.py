@@ -79,6 +79,7 @@ async def open_services(settings: Settings, database_url: str) -> AsyncIterator[
             yield services
         finally:
             await services.identity_server_client.close()
+            await services.identity.close()
 
 
 def build_services(settings: Settings, database: Database) -> Services:
@@ -87,8 +88,8 @@ def build_services(settings: Settings, database: Database) -> Services:
     configurations = Configurations(database)
     ingest = Ingest(database, configurations, Tombstones(secret_key))
     profiles = Profiles(database, configurations, ingest)
-    identity = assemble(database, configurations, profiles, secret_key=secret_key, public_url=settings.url)
-    servers, client = IdentityServers(database, identity.vault, settings), IdentityServerClient()
+    identity = assemble(database, configurations, profiles, secret_key=secret_key, settings=settings)
+    servers, client = identity.identity_servers, IdentityServerClient()
     skipped = SkippedClaims(database)
     claim_sync = ClaimSync(
         database,

@@ -109,6 +109,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["client_credentials", "system_app_grant"],
         _says("How a token is asked of that server: one client per organisation, or one system application."),
     ] = "client_credentials"
+    introspection_path: Annotated[
+        str | None,
+        _says("Where that server judges opaque tokens, as /oauth2/introspect; unset: they are refused."),
+    ] = None
+    introspection_username: Annotated[str | None, _says("Basic user name of introspection.")] = None
+    introspection_password: Annotated[str | None, _says("Basic password of introspection.", secret=True)] = (
+        None
+    )
     claim_sync_interval_s: Annotated[
         int,
         _says("How often its claims are read without being asked.", unit="seconds", ge=10, le=604800),
@@ -307,10 +315,13 @@ def _sentence(error: msgspec.ValidationError) -> str:
 def _checked(settings: Settings) -> Settings:
     """Settings that only make sense together."""
     _together(settings, "sync_username", "sync_password")
+    _together(settings, "introspection_username", "introspection_password")
     _together(settings, "bootstrap_client_id", "bootstrap_client_secret")
     _together(settings, "identity_server_client_id", "identity_server_client_secret")
     if settings.identity_server_url and not settings.identity_server_client_id:
         raise SettingsError("ONESELF_IDENTITY_SERVER_URL needs ONESELF_IDENTITY_SERVER_CLIENT_ID.")
+    if settings.introspection_path and not settings.introspection_path.startswith("/"):
+        raise SettingsError("ONESELF_INTROSPECTION_PATH must begin with a slash.")
     for name in ("bootstrap_client_id", "bootstrap_admin_password"):
         if getattr(settings, name) and not settings.bootstrap_org:
             raise SettingsError(f"{ENVIRONMENT_PREFIX}{name.upper()} needs ONESELF_BOOTSTRAP_ORG.")

@@ -5,19 +5,25 @@ from __future__ import annotations
 import msgspec
 
 from oneself.auth.guard import Guard, OwnKeys
+from oneself.auth.introspection import Introspection
+from oneself.auth.issued_outside import IssuedOutside
 from oneself.auth.permissions import PERMISSIONS
+from oneself.identity_server.issuer_keys import IssuerKeys
 from oneself.service.accounts import Accounts, Administrators
 from oneself.service.applications import Applications
 from oneself.service.attempts import Attempts
 from oneself.service.configuration import Configurations
 from oneself.service.founding import Founding
 from oneself.service.grants import Grants
+from oneself.service.identity_servers import IdentityServers
+from oneself.service.issuers import Issuers
 from oneself.service.organisations import Organisations
 from oneself.service.profiles import Profiles
 from oneself.service.secrets import Hasher, Vault
 from oneself.service.sign_in import SignIns
 from oneself.service.signing_keys import SigningKeys
 from oneself.service.tokens import AccessTokens
+from oneself.settings import Settings
 from oneself.store.directory import Directory
 from oneself.store.pool import Database
 
@@ -37,6 +43,15 @@ class Identity(msgspec.Struct, frozen=True):
     attempts: Attempts
     vault: Vault
     guard: Guard
+    identity_servers: IdentityServers
+    issuers: Issuers
+    issuer_keys: IssuerKeys
+    introspection: Introspection
+
+    async def close(self) -> None:
+        """Close connections to issuers outside."""
+        await self.issuer_keys.close()
+        await self.introspection.close()
 
 
 def assemble(
@@ -45,15 +60,19 @@ def assemble(
     profiles: Profiles,
     *,
     secret_key: str,
-    public_url: str,
+    settings: Settings,
 ) -> Identity:
-    """The directory on an open database. `public_url`: where browsers reach us, the stem of every issuer."""
+    """The directory on an open database."""
     directory, vault, hasher = Directory(database), Vault(secret_key), Hasher()
     organisations = Organisations(directory)
     keys = SigningKeys(directory, vault)
-    tokens = AccessTokens(directory, keys, public_url)
+    tokens = AccessTokens(directory, keys, settings.url)
     applications = Applications(directory, hasher, tokens, PERMISSIONS)
     administrators = Administrators(directory, hasher)
+    servers = IdentityServers(database, vault, settings)
+    issuers, issuer_keys = Issuers(database, PERMISSIONS), IssuerKeys()
+    introspection = Introspection(servers, settings)
+    outside = IssuedOutside(servers, issuers, issuer_keys)
     return Identity(
         organisations=organisations,
         founding=Founding(organisations, applications, administrators, keys, configurations),
@@ -66,5 +85,9 @@ def assemble(
         sign_ins=SignIns(directory, profiles, configurations),
         attempts=Attempts(directory, vault),
         vault=vault,
-        guard=Guard((OwnKeys(tokens),)),
+        guard=Guard((OwnKeys(tokens), outside, introspection)),
+        identity_servers=servers,
+        issuers=issuers,
+        issuer_keys=issuer_keys,
+        introspection=introspection,
     )

@@ -76,8 +76,9 @@ class Guard:
         if cached is None or cached.until < time.time():
             cached = await self._verify(tenant, token)
         elif await cached.verifier.is_revoked(tenant, cached.claims):
-            del self._cache[tenant.org_id, token]
-            raise unauthenticated()
+            self._cache.pop((tenant.org_id, token), None)
+            # What an issuer's tokens are good for may only have changed.
+            cached = await self._verify(tenant, token)
         return cached.caller
 
     async def _verify(self, tenant: Tenant, token: str) -> _Cached:

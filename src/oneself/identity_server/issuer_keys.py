@@ -1,0 +1,218 @@
+"""The public keys of issuers outside, kept for a while (RFC 7517, OpenID Connect Discovery 1.0).
+
+    first token, key unknown, keys old ─▶ fetch, one at a time and not again within RETRY_S ─▶ kept
+    issuer does not answer             ─▶ the old keys count on, until KEYS_KEPT_S
+
+Law of this module: what a stranger sends can cause a fetch only from an address that somebody in charge has
+set, and only every RETRY_S; an answer is small, soon there and from the host that was asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import cached_property
+from typing import Any
+
+import httpx
+import msgspec
+import structlog
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+from oneself.errors import IdentityServerFailed
+
+_logger = structlog.get_logger("oneself.issuer_keys")
+
+DISCOVERY = "/.well-known/openid-configuration"
+#: A key that its issuer withdrew is honoured no longer than this.
+KEYS_LIFE_S = 3600.0
+#: How long the keys of an issuer that does not answer go on counting.
+KEYS_KEPT_S = 24 * 3600.0
+#: Between two fetches from one issuer, whatever is asked for: for rotated keys soon enough.
+RETRY_S = 5.0
+TIMEOUT_S = 5.0
+FETCH_TIMEOUT_S = 8.0
+ANSWER_BYTES_MAX = 512 * 1024
+REDIRECTS_MAX = 3
+KEYS_MAX = 50
+SOURCES_MAX = 1_000
+#: NIST SP 800-131A: shorter ones are not acceptable any more.
+RSA_BITS_MIN = 2048
+#: Kind of key by signature algorithm: what is not here is not honoured (RFC 8725 §3.1), `none` least of all.
+KIND_OF_ALGORITHM = {
+    **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), "RSA"),
+    **dict.fromkeys(("ES256", "ES384", "ES512"), "EC"),
+    **dict.fromkeys(("EdDSA", "Ed25519"), "OKP"),
+}
+_CLASSES: dict[str, Any] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+
+
+class KeySource(msgspec.Struct, frozen=True):
+    """Where keys are: at `jwks_uri`, else where the discovery document says, else at `otherwise`."""
+
+    issuer: str
+    jwks_uri: str | None = None
+    otherwise: str | None = None
+
+
+class IssuerKey(msgspec.Struct, frozen=True):
+    """A key and what its issuer says of it."""
+
+    key: Any
+    kind: str
+    key_id: str | None = None
+    algorithm: str | None = None
+
+
+class _Kept:
+    """What is known of one source."""
+
+    def __init__(self) -> None:
+        self.keys: tuple[IssuerKey, ...] = ()
+        self.fetched_at = float("-inf")
+        self.tried_at = float("-inf")
+        self.lock = asyncio.Lock()
+
+    def wants(self, key_id: str | None, now: float) -> bool:
+        if now - self.tried_at < RETRY_S:
+            return False
+        is_known = any(key_id in (None, key.key_id) for key in self.keys)
+        return now - self.fetched_at > KEYS_LIFE_S or not is_known
+
+
+class IssuerKeys:
+    """Finds public keys; closing it closes its connections."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._transport = transport
+        self._kept: dict[KeySource, _Kept] = {}
+
+    async def close(self) -> None:
+        if "_http" in self.__dict__:
+            await self._http.aclose()
+
+    async def find(self, source: KeySource, key_id: str | None, algorithm: str) -> list[Any]:
+        """The keys that may have signed a token with this header; none if the issuer does not answer."""
+        kept = self._at(source)
+        if kept.wants(key_id, time.monotonic()):
+            async with kept.lock:
+                if kept.wants(key_id, time.monotonic()):
+                    await self._refresh(source, kept)
+        if time.monotonic() - kept.fetched_at > KEYS_KEPT_S:
+            return []
+        kind = KIND_OF_ALGORITHM.get(algorithm)
+        return [
+            each.key
+            for each in kept.keys
+            if each.kind == kind
+            and (key_id is None or each.key_id in (None, key_id))
+            and each.algorithm in (None, algorithm)
+        ]
+
+    def _at(self, source: KeySource) -> _Kept:
+        if source not in self._kept and len(self._kept) >= SOURCES_MAX:
+            del self._kept[next(iter(self._kept))]
+        return self._kept.setdefault(source, _Kept())
+
+    async def _refresh(self, source: KeySource, kept: _Kept) -> None:
+        try:
+            async with asyncio.timeout(FETCH_TIMEOUT_S):
+                kept.keys = await self._read(source)
+                kept.fetched_at = time.monotonic()
+        except (IdentityServerFailed, TimeoutError) as error:
+            _logger.warning("issuer_keys_not_read", issuer=source.issuer, cause=str(error) or "too slow")
+        finally:
+            kept.tried_at = time.monotonic()
+
+    async def _read(self, source: KeySource) -> tuple[IssuerKey, ...]:
+        address = source.jwks_uri or await self._discover(source)
+        document = await self._fetch(address)
+        keys = document.get("keys")
+        if not isinstance(keys, list):
+            raise IdentityServerFailed("The issuer's key set is none.")
+        read = (_key(entry) for entry in keys[:KEYS_MAX] if isinstance(entry, dict))
+        return tuple(key for key in read if key is not None)
+
+    async def _discover(self, source: KeySource) -> str:
+        """Where the issuer says its keys are; a document that speaks for somebody else does not count."""
+        try:
+            document = await self._fetch(source.issuer.rstrip("/") + DISCOVERY)
+        except IdentityServerFailed:
+            if source.otherwise is None:
+                raise
+            return source.otherwise
+        address = document.get("jwks_uri")
+        if document.get("issuer") != source.issuer or not isinstance(address, str):
+            raise IdentityServerFailed("The discovery document is not the issuer's own.")
+        if source.issuer.startswith("https://") and not address.startswith("https://"):
+            raise IdentityServerFailed("The issuer's keys do not travel over TLS.")
+        return address
+
+    async def _fetch(self, address: str) -> dict[str, Any]:
+        for _ in range(REDIRECTS_MAX + 1):
+            answer = await self._get(address)
+            if not answer.has_redirect_location:
+                return _object(answer)
+            following = answer.url.join(answer.headers["location"])
+            if _origin(following) != _origin(answer.url):
+                raise IdentityServerFailed("The issuer sends us to another host.")
+            address = str(following)
+        raise IdentityServerFailed("The issuer sends us round in circles.")
+
+    async def _get(self, address: str) -> httpx.Response:
+        try:
+            headers = {"Accept": "application/json"}
+            async with self._http.stream("GET", address, headers=headers) as answer:
+                body = bytearray()
+                async for chunk in answer.aiter_bytes():
+                    body += chunk
+                    if len(body) > ANSWER_BYTES_MAX:
+                        raise IdentityServerFailed("The issuer's answer is too large.")
+                passed_on = {name: answer.headers[name] for name in ("location",) if name in answer.headers}
+                return httpx.Response(
+                    answer.status_code, headers=passed_on, content=bytes(body), request=answer.request
+                )
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise IdentityServerFailed(f"The issuer cannot be reached: {type(error).__name__}.") from error
+
+    @cached_property
+    def _http(self) -> httpx.AsyncClient:
+        # Made when it is needed: most deployments trust nobody outside, and trust stores load slowly.
+        return httpx.AsyncClient(timeout=TIMEOUT_S, transport=self._transport, follow_redirects=False)
+
+
+def _object(answer: httpx.Response) -> dict[str, Any]:
+    if answer.status_code != httpx.codes.OK:
+        raise IdentityServerFailed(f"The issuer answers {answer.status_code} to {answer.url.path}.")
+    try:
+        document = msgspec.json.decode(answer.content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise IdentityServerFailed("The issuer's answer is no JSON.") from None
+    if not isinstance(document, dict):
+        raise IdentityServerFailed("The issuer's answer is no JSON object.")
+    return document
+
+
+def _key(entry: dict[str, Any]) -> IssuerKey | None:
+    """A key that may verify signatures; others in the set are passed over."""
+    kind, use = entry.get("kty"), entry.get("use", "sig")
+    if use != "sig" or not isinstance(kind, str) or kind not in _CLASSES:
+        return None
+    try:
+        key = _CLASSES[kind].import_key(entry)
+        if isinstance(key, RSAKey) and key.public_key.key_size < RSA_BITS_MIN:
+            return None
+    except (JoseError, ValueError, TypeError, KeyError):
+        return None
+    key_id, algorithm = entry.get("kid"), entry.get("alg")
+    return IssuerKey(
+        key,
+        kind,
+        key_id if isinstance(key_id, str) else None,
+        algorithm if isinstance(algorithm, str) else None,
+    )
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
