@@ -168,6 +168,11 @@ def test_commands_work_beside_a_running_service_and_without_one(start_service: S
 def test_a_long_path_to_the_data_folder_is_no_obstacle(start_service: StartService) -> None:
     service = start_service(name="a-folder-with-quite-a-long-name-" * 5)
     assert _ready(service)
+    socket_folder = Path((service.data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[4])
+    assert socket_folder.parent != service.data_dir
+    assert stat.S_IMODE(socket_folder.stat().st_mode) == 0o700
+    assert service.stop() == 0
+    assert not socket_folder.exists()
 
 
 def test_a_database_that_does_not_let_us_in_is_an_error_of_one_sentence(

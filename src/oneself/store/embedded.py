@@ -241,13 +241,20 @@ class Embedded:
         process = self._server_process() or self._starting()
         if process is None:
             return
+        lines = self._pid_file_lines()
         # SIGINT: fast shutdown, ends sessions and writes a checkpoint. SIGQUIT: at once, recovers at next start.
         for signum, patience_s in ((signal.SIGINT, STOP_DEADLINE_S), (signal.SIGQUIT, 10.0)):
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(signum)
             if self._wait_for_end(process, patience_s):
-                return
+                return self._remove_socket_folder(lines)
         raise Fatal(f"The embedded PostgreSQL (process {process.pid}) does not stop; see {self._log_file}.")
+
+    def _remove_socket_folder(self, pid_file_lines: list[str]) -> None:
+        folder = Path(pid_file_lines[4].strip()) if len(pid_file_lines) > 4 else self.cluster
+        if folder != self.cluster:
+            with suppress(OSError):
+                folder.rmdir()
 
     def _starting(self) -> psutil.Process | None:
         """Our child in its first moments, before it has written its number down."""
