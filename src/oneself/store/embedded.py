@@ -185,7 +185,7 @@ class Embedded:
         version = (self.cluster / "PG_VERSION").read_text().strip()
         if version != wheel.MAJOR:
             raise DatabaseRefused(
-                f"{self.cluster} was made by PostgreSQL {version}; this version of Oneself brings {wheel.MAJOR}."
+                f"{self.cluster} was made by PostgreSQL {version}; this Oneself brings {wheel.MAJOR}."
             )
 
     def _make_cluster(self, user: ServerUser) -> None:
@@ -242,7 +242,7 @@ class Embedded:
         if process is None:
             return
         lines = self._pid_file_lines()
-        # SIGINT: fast shutdown, ends sessions and writes a checkpoint. SIGQUIT: at once, recovers at next start.
+        # SIGINT: fast shutdown, with a checkpoint. SIGQUIT: at once; the next start recovers.
         for signum, patience_s in ((signal.SIGINT, STOP_DEADLINE_S), (signal.SIGQUIT, 10.0)):
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(signum)

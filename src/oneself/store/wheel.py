@@ -61,7 +61,7 @@ def server_user(cluster: Path) -> ServerUser:
 
 
 def open_the_way(folder: Path, user: ServerUser) -> None:
-    """Close the data folder to others; when root serves, let `user` pass through to it and to the binaries."""
+    """Close the data folder to others; under root, let `user` pass through to it and to the binaries."""
     if not user.other:
         folder.chmod(0o700)
         return
