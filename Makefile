@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= auto
 
-.PHONY: help install demo test check bench fmt lock clean
+.PHONY: help install demo test check bench fmt lock reference pictures clean
 
 help:
 	@echo "make install   set up .venv with the pinned packages; then .venv/bin/oneself --help"
@@ -12,6 +12,8 @@ help:
 	@echo "make check     style, types, import rules, documentation links"
 	@echo "make bench     the measured questions, with their bare PostgreSQL figures"
 	@echo "make fmt       format the code"
+	@echo "make reference write the reference pages that list commands, settings and addresses"
+	@echo "make pictures  make the pictures of the documentation anew, from a running demo"
 	@echo "make lock      pin requirements*.in anew, with hashes"
 
 install: .venv/.installed
@@ -34,6 +36,12 @@ bench: install
 fmt: install
 	@$(BIN)/ruff check --quiet --fix-only src tests tools bench
 	@$(BIN)/ruff format src tests tools bench
+
+reference: install
+	@$(BIN)/python tools/write_reference.py
+
+pictures: install
+	@$(BIN)/python tools/make_pictures.py
 
 lock:
 	@tools/lock

@@ -71,9 +71,10 @@ class Client:
         query: Mapping[str, str] | None = None,
         browser: Browser | None = None,
         meaning: str = "",
+        below: str = "",
     ) -> Reply:
-        """A request to the customer data service. `path`: below its address; `browser`: whose cookie goes."""
-        address = f"{self._stage.api}{path}" + (f"?{urlencode(query, safe='.,: ')}" if query else "")
+        """A request about profiles. `browser`: whose cookie goes; `below`: another address than CDS's."""
+        address = f"{below or self._stage.api}{path}" + (f"?{urlencode(query, safe='.,: ')}" if query else "")
         self._teller.request(method, address, body)
         headers = {"Authorization": f"Bearer {self.token}"}
         if browser is not None and browser.tracker:

@@ -115,7 +115,8 @@ def _folder(data_dir: Path | None) -> Iterator[Path]:
 def _service(stage: Stage, port: int | None) -> Iterator[str]:
     """A running service; where it answers."""
     process, address = _started(stage, port or USUAL_PORT)
-    if not address and port is None:
+    if process.poll() is not None and port is None:
+        # Somebody else has the usual port.
         process, address = _started(stage, 0)
     try:
         if not address:
@@ -168,8 +169,10 @@ def _end_of_log(stage: Stage) -> str:
 def environment(stage: Stage) -> dict[str, str]:
     """The environment of the service and of commands beside it."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ONESELF_")}
+    inherited.pop("FORCE_COLOR", None)
     return {
         **inherited,
+        "NO_COLOR": "1",
         "ONESELF_DATA_DIR": str(stage.folder),
         "ONESELF_BOOTSTRAP_ORG": ORG,
         "ONESELF_BOOTSTRAP_CLIENT_ID": BACKEND,

@@ -229,10 +229,20 @@ class Story:
             found.body["user_id"] == ben.user_id != ann.user_id,
             "Ben has his own, and the browser moved to it.",
         )
+        self._refusal(visit, found.body["profile_id"])
         self._tell.say("\n  Nor can two people be made one by asking for it:")
         refused = self._back_end.call("PATCH", f"/profiles/{visit.profile_id}", {"user_id": ben.user_id})
         self._tell.fact(refused.body["code"], refused.body["description"])
         self._tell.expect(refused.status == 400, "A user_id is set once and never changed.")
+
+    def _refusal(self, visit: Visit, other_id: str) -> None:
+        self._tell.say("\n  That they were not joined is a decision like any other, and can be looked up:")
+        found = self._back_end.call("GET", "/refusals", below=f"/t/{ORG}/api/v1")
+        for refusal in found.body["refusals"]:
+            told = " and ".join(profile_id[:8] + "…" for profile_id in refusal["profiles"])
+            self._tell.fact(refusal["code"], told, f"times: {refusal['times']}")
+        pairs = [set(refusal["profiles"]) for refusal in found.body["refusals"]]
+        self._tell.expect({visit.profile_id, other_id} in pairs, "The refusal is recorded: different_user.")
 
     def _proof(self) -> None:
         self._tell.chapter(

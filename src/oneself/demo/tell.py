@@ -98,13 +98,8 @@ class Teller:
         self._console.print("      [dim]Where each value comes from (face, application, time):[/]")
         sources = document.get("provenance", {})
         for path in (path for path in flat(document) if path in sources):
-            words = [
-                f"{source['face']} through {source['application']}, {clock(source)}"
-                for source in sources[path]
-            ]
-            self._console.print(
-                f"        {escape(short(path)):<42} [dim]{'; '.join(words)}[/]", soft_wrap=True
-            )
+            words = "; ".join(said_by(sources[path]))
+            self._console.print(f"        {escape(short(path)):<42} [dim]{words}[/]", soft_wrap=True)
 
     def expect(self, condition: bool, sentence: str) -> None:
         """A promise of the story that was just kept. Raises Broken when it was not."""
@@ -169,6 +164,10 @@ def cut(text: str) -> str:
     return text if len(text) <= VALUE_CHARACTERS_MAX else f"{text[: VALUE_CHARACTERS_MAX - 1]}…"
 
 
-def clock(source: Mapping[str, Any]) -> str:
-    """The time of day of a source."""
-    return str(source["time"])[11:19]
+def said_by(sources: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Who said it, with the times of day."""
+    times: dict[str, list[str]] = {}
+    for source in sources:
+        who = f"{source['face']} through {source['application']}"
+        times.setdefault(who, []).append(str(source["time"])[11:19])
+    return [f"{who}, {' and '.join(said)}" for who, said in times.items()]

@@ -1,0 +1,136 @@
+"""Make the pictures of the documentation anew: `make pictures`. Everything on them is real.
+
+The demo is run; its terminal output, its shop, the sign-in page and the API reference are photographed with
+the Chromium that the browser tests use.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import sync_playwright
+from rich.console import Console
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
+
+from draw_request import main as draw_request
+
+ROOT = Path(__file__).resolve().parent.parent
+PICTURES = ROOT / "docs" / "pictures"
+COLUMNS = 104
+#: The chapter of the demo that is shown.
+FIRST_LINE, LAST_LINE = "7. Ann signs in on the phone", "8. Later, on the phone"
+DEADLINE_S = 180.0
+
+
+def main() -> int:
+    draw_request()
+    with running_demo() as told, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        take_terminal(browser, told)
+        shop, reference = address(told, "shop"), address(told, "reference")
+        take_shop(browser, shop)
+        take_reference(browser, reference)
+        browser.close()
+    return 0
+
+
+@contextmanager
+def running_demo() -> Iterator[str]:
+    """What the demo has printed, with its colours, while it keeps running."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ONESELF_")}
+    with tempfile.TemporaryFile("w+") as log:
+        demo = subprocess.Popen(
+            [sys.executable, "-m", "oneself", "demo"],
+            env={**environment, "FORCE_COLOR": "1", "COLUMNS": str(COLUMNS), "TERM": "xterm-256color"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+        )
+        try:
+            yield wait_for_story(demo, log)
+        finally:
+            demo.send_signal(signal.SIGINT)
+            demo.wait()
+
+
+def wait_for_story(demo: subprocess.Popen[bytes], log: Any) -> str:
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline and demo.poll() is None:
+        log.seek(0)
+        told: str = log.read()
+        if "Stop everything" in told:
+            return told
+        time.sleep(0.1)
+    raise SystemExit("The demo did not get to its end.")
+
+
+def take_terminal(browser: Any, told: str) -> None:
+    """One chapter as it stands in a terminal."""
+    lines = told.splitlines()
+    first = next(number for number, line in enumerate(lines) if FIRST_LINE in line)
+    last = next(number for number, line in enumerate(lines) if LAST_LINE in line)
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
+    for line in lines[first:last]:
+        console.print(Text.from_ansi(line), overflow="ignore", no_wrap=True, crop=True)
+    svg = console.export_svg(title="make demo", theme=MONOKAI)
+    page = browser.new_page(viewport={"width": 1100, "height": 800})
+    page.set_content(f'<body style="margin:0">{svg}</body>')
+    page.locator("svg").screenshot(path=PICTURES / "demo.png")
+    page.close()
+
+
+def take_shop(browser: Any, shop: str) -> None:
+    """The sign-in page, and the shop after somebody has registered."""
+    page = browser.new_context(viewport={"width": 1180, "height": 760}).new_page()
+    page.goto(shop)
+    page.get_by_role("button", name="Put in basket: Roses").click()
+    page.get_by_role("link", name="Sign in").click()
+    page.get_by_label("Password").wait_for()
+    page.screenshot(path=PICTURES / "sign-in.png")
+    page.get_by_role("link", name="Create an account").click()
+    for label, entry in (
+        ("E-mail address", "dora@shop.example"),
+        ("First name", "Dora"),
+        ("Last name", "Dale"),
+        ("Password", "a long enough password"),
+    ):
+        page.get_by_label(label).fill(entry)
+    page.get_by_role("button", name="Create account").click()
+    page.get_by_role("status").wait_for()
+    page.screenshot(path=PICTURES / "shop.png")
+    page.context.close()
+
+
+def take_reference(browser: Any, reference: str) -> None:
+    page = browser.new_page(viewport={"width": 1180, "height": 900})
+    page.goto(reference)
+    page.get_by_text("/cds/api/v1/profiles/{profile_id}").first.wait_for()
+    page.screenshot(path=PICTURES / "reference.png")
+    page.close()
+
+
+def address(told: str, name: str) -> str:
+    found = re.search(rf"^  {name} +(\S+)", re.sub(r"\x1b\[[0-9;]*m", "", told), re.MULTILINE)
+    assert found, name
+    return found[1]
+
+
+def chromium() -> str:
+    """The path of a Chromium, which is installed where that is possible."""
+    done = subprocess.run([ROOT / "tools" / "ensure-chromium"], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
