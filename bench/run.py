@@ -28,6 +28,7 @@ QUESTIONS = (
     "profile_reads",
     "merge_cost",
     "resolution_cost",
+    "rule_match",
     "start_up",
     "verify_speed",
 )

@@ -85,10 +85,11 @@ async def _cost(bench: Bench, people: int) -> Cost:
         for _ in range(3)
     ]
     together = sorted(rounds, key=lambda report: report.per_s)[1]
-    return Cost(alone, together, await _look_up(bench, people))
+    return Cost(alone, together, await look_up(bench, people))
 
 
-async def _look_up(bench: Bench, people: int) -> float:
+async def look_up(bench: Bench, people: int) -> float:
+    """Of one claim by its key, in ms: what no resolution can be faster than."""
     identifiers = [o.identifiers[0] for o in islice(population.arrivals(people, seed=people + 1), 2_000)]
     found = []
     async with bench.services.database.connection() as connection:

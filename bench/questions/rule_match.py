@@ -1,0 +1,137 @@
+"""Does matching by a unification rule cost more when there are more profiles, and what does switching one on
+over a million profiles take?
+
+Method: one database, filled with 10 000, then 100 000, then 1 000 000 people (quick: 1 000 and 10 000). At
+each size 2 000 writes, one after another, each the creation of a profile with a loyalty number, every second
+of them the number of a profile that exists, so that it is absorbed at once. At the largest size the survivors
+get a second attribute by one UPDATE, every tenth value shared by two; then a rule on it is previewed, created
+and applied to all by one indexer in this process. Bare: the look-up of one claim by its key; for the
+activation, one SELECT that reads the same values of all profiles.
+Units: ms a write; ratio of largest to smallest; profiles per second; MiB of this process at its peak.
+"""
+
+import resource
+import time
+import uuid
+from collections.abc import Iterator
+
+import msgspec
+
+from bench import population, pressure
+from bench.questions.resolution_cost import SIZES_FULL, SIZES_QUICK, look_up
+from bench.results import Figure
+from bench.stage import ORG, Bench, Stage
+from oneself.core.config import PutAttributes
+from oneself.core.observation import Observation
+from oneself.core.rules import Rule
+from oneself.core.schema import Attribute
+from oneself.service.organisations import Tenant
+
+LOYALTY, MEMBER = "traits.loyalty_id", "traits.member_id"
+WRITES = 2_000
+PUT_MEMBERS = """
+UPDATE profile SET record_values = jsonb_set(
+    CASE WHEN record_values ? 'traits' THEN record_values ELSE record_values || '{"traits": {}}' END,
+    '{traits,member_id}', to_jsonb('m-' || place.number - CASE WHEN place.number % 10 = 0 THEN 1 ELSE 0 END))
+FROM (SELECT profile_id, row_number() OVER (ORDER BY profile_id) AS number FROM profile
+      WHERE dataset_id = $1 AND survivor_id IS NULL) AS place
+WHERE profile.dataset_id = $1 AND profile.profile_id = place.profile_id
+"""
+READ_MEMBERS = """
+SELECT count(record_values -> 'traits' ->> 'member_id')
+FROM profile WHERE dataset_id = $1 AND survivor_id IS NULL
+"""
+
+
+async def measure(stage: Stage) -> tuple[Figure, ...]:
+    sizes = SIZES_FULL if stage.is_full else SIZES_QUICK
+    costs: dict[int, tuple[pressure.Report, float]] = {}
+    filled = 0
+    async with stage.bench() as bench:
+        tenant = await bench.services.organisations.get(ORG)
+        await _define(bench)
+        await bench.services.rules.create(tenant, Rule("", "loyalty", LOYALTY, 1, is_active=True))
+        await _index(bench)
+        config = await bench.services.configurations.current(bench.dataset_id)
+        for people in sizes:
+            await population.fill(bench.url, bench.dataset_id, config, range(filled, people), stage.progress)
+            filled = people
+            costs[people] = await _match(bench, people), await look_up(bench, people)
+        activation = await _activate(bench, tenant)
+    first, last = costs[sizes[0]], costs[sizes[-1]]
+    ratio, bare = last[0].p50_ms / first[0].p50_ms, last[1] / first[1]
+    sized = [
+        Figure(
+            f"{people:,} people: a write that matches, p50".replace(",", " "),
+            cost.p50_ms,
+            "ms",
+            look,
+            "look-up by key",
+        )
+        for people, (cost, look) in costs.items()
+    ]
+    return (*sized, Figure("largest to smallest", ratio, "×", bare, "look-up by key", "≤ 1.5×"), *activation)
+
+
+async def _define(bench: Bench) -> None:
+    attributes = tuple(
+        Attribute(str(uuid.uuid4()), name, value_type="string", merge_strategy="overwrite")
+        for name in (LOYALTY, MEMBER)
+    )
+    await bench.services.configurations.change(bench.dataset_id, lambda _: PutAttributes(attributes))
+
+
+def _joins(people: int) -> Iterator[Observation]:
+    """New profiles in pairs: the second has the loyalty number of the first."""
+    number = people * 1_000_000
+    while True:
+        number += 1
+        values = {"traits": {"loyalty_id": f"L-{number // 2}"}}
+        yield population.observe("write", creates=True, values=values)
+
+
+async def _match(bench: Bench, people: int) -> pressure.Report:
+    joins = _joins(people)
+    ingest = bench.services.ingest
+    await pressure.at_will(ingest, bench.dataset_id, joins, concurrency=1, burst=1, count=200)
+    return await pressure.at_will(ingest, bench.dataset_id, joins, concurrency=1, burst=1, count=WRITES)
+
+
+async def _activate(bench: Bench, tenant: Tenant) -> tuple[Figure, ...]:
+    database = bench.services.database
+    await database.execute(PUT_MEMBERS, bench.dataset_id)
+    await database.execute("ANALYZE profile")
+    started = time.perf_counter()
+    profiles = await database.fetchval(READ_MEMBERS, bench.dataset_id)
+    bare_s = time.perf_counter() - started
+    rule = Rule("", "member", MEMBER, 2, is_active=True)
+    started = time.perf_counter()
+    preview = await bench.services.previews.preview(tenant, rule)
+    preview_s = time.perf_counter() - started
+    await bench.services.rules.create(tenant, msgspec.structs.replace(rule))
+    before = _peak_mib()
+    started = time.perf_counter()
+    await _index(bench)
+    activation_s = time.perf_counter() - started
+    merged = sum(work.merged for work in await bench.services.rules.progress(tenant))
+    if merged < preview.profiles_absorbed:
+        raise RuntimeError(f"{merged} profiles were absorbed, the preview said {preview.profiles_absorbed}.")
+    means = "one SELECT of the values"
+    return (
+        Figure("profiles with a value", profiles, "profiles"),
+        Figure("preview", profiles / preview_s, "profiles/s", profiles / bare_s, means),
+        Figure("activation", profiles / activation_s, "profiles/s", profiles / bare_s, means),
+        Figure("activation, all of them", activation_s, "s"),
+        Figure("absorbed", preview.profiles_absorbed, "profiles"),
+        Figure("memory before activation", before, "MiB"),
+        Figure("memory at the peak", _peak_mib(), "MiB"),
+    )
+
+
+async def _index(bench: Bench) -> None:
+    while await bench.services.indexer.step():
+        pass
+
+
+def _peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
