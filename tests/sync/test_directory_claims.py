@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
-from litestar import Litestar, Router
-from litestar.datastructures import State
 
 from api.caller import Cds
-from oneself.api.admin.claims import ROUTES
-from oneself.api.door import open_door
-from oneself.api.failures import TABLE
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.identity_server.connection import Connection
 from oneself.serve import Services
@@ -25,19 +18,15 @@ pytestmark = pytest.mark.asyncio
 FOUNDED = {"userid", "username", "emailaddress", "givenname", "lastname", "mobile"}
 
 
-@pytest_asyncio.fixture
-async def admin(cds: Cds) -> AsyncIterator[Any]:
-    """Calls `/t/acme/api/v1` behind the door that every organisation route has."""
-    routes = Router("/t/{org:str}/api/v1", route_handlers=list(ROUTES), guards=[open_door])
-    state = State({"services": cds.services})
-    app = Litestar([routes], exception_handlers=TABLE, state=state, logging_config=None)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://x.example") as client:
+@pytest.fixture
+def admin(cds: Cds) -> Any:
+    """Calls `/t/acme/api/v1`."""
 
-        async def call(method: str, path: str, *permissions: str, **request: Any) -> httpx.Response:
-            headers = {"Authorization": f"Bearer {await cds.token(*permissions)}"}
-            return await client.request(method, f"/t/acme/api/v1{path}", headers=headers, **request)
+    async def call(method: str, path: str, *permissions: str, **request: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {await cds.token(*permissions)}"}
+        return await cds.http.request(method, f"/t/acme/api/v1{path}", headers=headers, **request)
 
-        yield call
+    return call
 
 
 async def names(cds: Cds) -> set[str]:

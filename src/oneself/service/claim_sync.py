@@ -175,7 +175,7 @@ class ClaimSync:
             return False
         tenant = await self._organisations.get(row["handle"])
         try:
-            await self._answer(tenant, row["requested"])
+            _tell(tenant, await self._answer(tenant, row["requested"]))
         except IdentityServerFailed as error:
             _logger.warning("claims_not_read", organisation=tenant.handle, cause=error.message)
         return True
@@ -214,14 +214,6 @@ class ClaimSync:
             return False, Mirrored()
         wanted = await self.fetch(tenant)
         mirrored = Mirrored() if wanted is None else await self.apply(tenant, wanted)
-        if mirrored != Mirrored():
-            _logger.info(
-                "claims_mirrored",
-                organisation=tenant.handle,
-                added=len(mirrored.added),
-                changed=len(mirrored.changed),
-                removed=len(mirrored.removed),
-            )
         return True, mirrored
 
     @asynccontextmanager
@@ -245,3 +237,9 @@ class ClaimSync:
                 await self._database.execute(_sql.keep_claim_sync, tenant.org_id, LEASE_S)
             except OneselfError:
                 continue
+
+
+def _tell(tenant: Tenant, mirrored: Mirrored) -> None:
+    if mirrored != Mirrored():
+        counts = {name: len(getattr(mirrored, name)) for name in Mirrored.__struct_fields__}
+        _logger.info("claims_mirrored", organisation=tenant.handle, **counts)

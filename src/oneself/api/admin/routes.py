@@ -6,13 +6,13 @@ from litestar import Router
 
 from oneself.api.door import open_door
 
-from . import people, rules
+from . import claims, people, rules
 
 PATH = "/t/{org:str}/api/v1"
 
 admin_routes = Router(
     PATH,
-    route_handlers=[*rules.ROUTES, *people.ROUTES],
+    route_handlers=[*rules.ROUTES, *people.ROUTES, *claims.ROUTES],
     guards=[open_door],
     security=[{"bearer": []}],
     tags=["Administration"],
