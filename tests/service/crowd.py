@@ -1,0 +1,127 @@
+"""A dataset with people in it, for the tests of rules, previews and erasure."""
+
+from __future__ import annotations
+
+import uuid
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+from oneself.core.attribute import Attribute
+from oneself.core.config import PutAttributes
+from oneself.core.rules import Rule
+from oneself.serve import Services
+from oneself.service.actor import Actor
+from oneself.service.organisations import Tenant
+from oneself.service.profiles import new_tracker
+from oneself.service.verify import verify
+
+ACTOR = Actor("test", "shop")
+KEYS = ("mail", "card", "plan", "tags")
+_datasets = count(1000)
+
+
+class Crowd:
+    """A dataset of its own with the traits `mail`, `card`, `plan` (strings) and `tags` (combined)."""
+
+    def __init__(self, services: Services) -> None:
+        dataset_id = next(_datasets)
+        self.services = services
+        self.database = services.database
+        self.tenant = Tenant(dataset_id, f"crowd-{dataset_id}", dataset_id)
+
+    async def begin(self) -> Crowd:
+        attributes = tuple(
+            Attribute(
+                attribute_id=key,
+                attribute_name=f"traits.{key}",
+                value_type="string",
+                merge_strategy="combine" if key == "tags" else "overwrite",
+                multi_valued=key == "tags",
+            )
+            for key in KEYS
+        )
+        await self.services.configurations.change(self.tenant.dataset_id, lambda _: PutAttributes(attributes))
+        return self
+
+    async def person(self, user_id: str | None = None, tracker: str | None = None, **traits: Any) -> UUID:
+        """A new profile; its own id, absorbed or not."""
+        made = await self.services.profiles.create(
+            self.tenant, ACTOR, {"traits": traits}, tracker=tracker or new_tracker(), user_id=user_id
+        )
+        return made.profile.profile_id
+
+    async def write(self, profile_id: UUID, user_id: str | None = None, **traits: Any) -> None:
+        await self.services.profiles.patch(
+            self.tenant, ACTOR, profile_id, {"traits": traits}, user_id=user_id
+        )
+
+    async def rule(self, key: str, priority: int = 1, *, is_active: bool = True) -> Rule:
+        draft = Rule("", f"by {key}", f"traits.{key}", priority, is_active)
+        return await self.services.rules.create(self.tenant, draft)
+
+    async def index(self) -> None:
+        """Let the background work come to its end."""
+        while await self.services.indexer.step():
+            pass
+
+    async def erase(self, profile_id: UUID) -> Any:
+        return await self.services.erasure.erase(self.tenant, ACTOR, profile_id)
+
+    async def survivors(self, *profile_ids: UUID) -> list[UUID | None]:
+        """Who stands for each now; None for those who are gone."""
+        views = [await self.services.profiles.find(self.tenant, each) for each in profile_ids]
+        return [view.survivor.profile_id if view else None for view in views]
+
+    async def groups(self) -> dict[UUID, frozenset[UUID]]:
+        """Survivor → everybody it stands for."""
+        found = await self.database.fetch(
+            "SELECT survivor_id, profile_id FROM profile WHERE dataset_id = $1 AND survivor_id IS NOT NULL",
+            self.tenant.dataset_id,
+        )
+        groups: dict[UUID, set[UUID]] = {}
+        for row in found:
+            groups.setdefault(row["survivor_id"], set()).add(row["profile_id"])
+        return {survivor: frozenset(absorbed) for survivor, absorbed in groups.items()}
+
+    async def values(self) -> dict[UUID, dict[str, Any]]:
+        """Traits of every profile as they are stored."""
+        found = await self.database.fetch(
+            "SELECT profile_id, record_values -> 'traits' AS traits FROM profile WHERE dataset_id = $1",
+            self.tenant.dataset_id,
+        )
+        return {row["profile_id"]: row["traits"] or {} for row in found}
+
+    async def refusals(self) -> set[tuple[str, UUID, UUID]]:
+        found = await self.database.fetch(
+            "SELECT code, profile_id, other_id FROM refusal WHERE dataset_id = $1", self.tenant.dataset_id
+        )
+        return {(row["code"], row["profile_id"], row["other_id"]) for row in found}
+
+    async def verified(self) -> None:
+        """The log folds to what is live."""
+        report = await verify(self.database, lambda done, total: None)
+        assert report.difference is None, report.difference
+
+    async def text(self) -> str:
+        """Every row of this database that could hold something of a person, as text."""
+        tables = ("log", "claim", "profile", "merge", "refusal", "answer", "tombstone", "skipped_claim")
+        known = {
+            row["tablename"]
+            for row in await self.database.fetch(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'oneself'"
+            )
+        }
+        rows = [
+            row["text"]
+            for name in tables
+            if name in known
+            for row in await self.database.fetch(f"SELECT row_to_json(t)::text AS text FROM {name} AS t")
+        ]
+        bodies = await self.database.fetch("SELECT body FROM answer WHERE body IS NOT NULL")
+        return "\n".join([*rows, *(bytes(row["body"]).decode() for row in bodies)])
+
+
+def unknown() -> UUID:
+    """An id that nobody has."""
+    return uuid.uuid4()
