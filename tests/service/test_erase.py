@@ -1,0 +1,216 @@
+"""Erasure: nothing of the person is left, the rest is whole, the past cannot bring them back (DESIGN §8)."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from oneself.core.identifier import TRACKER, USER_ID, Identifier
+from oneself.core.observation import Observation
+from oneself.serve import Services
+from oneself.service.erase import Receipt
+from oneself.service.ingest import Answer, Rejected, Submission
+from oneself.service.profiles import Request, new_tracker
+from service.crowd import ACTOR, Crowd, unknown
+
+pytestmark = pytest.mark.postgres
+
+MAIL = "ann.of.gables@acme.example"
+USER = "user-4711-ann"
+SECOND_US = 1_000_000
+
+
+@pytest.fixture
+async def crowd(services: Services) -> Crowd:
+    crowd = await Crowd(services).begin()
+    await crowd.rule("mail")
+    await crowd.index()
+    return crowd
+
+
+async def _observe(crowd: Crowd, at: int | None, *identifiers: Identifier, **values: Any) -> UUID:
+    observation = Observation(
+        observation_id=uuid.uuid4(),
+        new_profile_id=uuid.uuid4(),
+        kind="event",
+        face="import",
+        occurred_at=at,
+        identifiers=identifiers,
+        values={"traits": values} if values else {},
+    )
+    resolution = await crowd.services.ingest.submit(crowd.tenant.dataset_id, Submission(observation))
+    return resolution.survivor.profile_id
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+async def _traces(crowd: Crowd, *words: str) -> list[str]:
+    text = await crowd.text()
+    return [line for line in text.splitlines() if any(word.casefold() in line.casefold() for word in words)]
+
+
+async def test_after_an_erasure_nothing_of_the_person_is_left(crowd: Crowd) -> None:
+    trackers = [new_tracker() for _ in range(3)]
+    profiles = crowd.services.profiles
+    keyed = Request("key-1", "print " + MAIL, None, lambda _: Answer(201, (("X", MAIL),), MAIL.encode()))
+    made = await profiles.create(
+        crowd.tenant, ACTOR, {"traits": {"mail": MAIL}}, tracker=trackers[0], user_id=USER, request=keyed
+    )
+    ann = made.profile.profile_id
+    absorbed = await crowd.person(None, trackers[1], mail=MAIL, plan="ann's own plan")
+    await profiles.sign_in(crowd.tenant, ACTOR, USER, tracker=trackers[2])
+    await profiles.choose(crowd.tenant, ACTOR, ann, {"9d41": (True, _now())})
+    bob = await crowd.person("bob", mail=MAIL, plan="bob's")
+    receipt: Receipt = await crowd.erase(ann)
+    assert set(receipt.profile_ids) == {ann, absorbed}
+    assert receipt.application == "shop"
+    assert receipt.entries >= 4
+    assert receipt.identifiers >= 4
+    assert await crowd.survivors(ann, absorbed, bob) == [None, None, bob]
+    words = [USER, "ann's own plan", *trackers]
+    assert await _traces(crowd, *words) == []
+    # The address is bob's as well; of ann there is no word of it.
+    assert all(str(bob) in line or "bob" in line for line in await _traces(crowd, MAIL))
+    await crowd.erase(bob)
+    assert await _traces(crowd, MAIL, "bob's", *words) == []
+    await crowd.verified()
+
+
+async def test_ids_of_the_erased_stay_taken_and_say_nothing(crowd: Crowd) -> None:
+    ann = await crowd.person(USER, mail=MAIL)
+    await crowd.erase(ann)
+    row = await crowd.database.fetchrow("SELECT * FROM profile WHERE profile_id = $1", ann)
+    assert row["erased"]
+    assert row["user_id"] is None
+    assert (row["record_values"], row["identities"], row["consents"]) == ({}, {}, {})
+    assert await crowd.erase(ann) is None
+    with pytest.raises(Rejected):
+        await crowd.write(ann, plan="x")
+
+
+async def test_an_unknown_profile_is_not_erased(crowd: Crowd) -> None:
+    assert await crowd.erase(unknown()) is None
+    assert await crowd.services.erasure.list_receipts(crowd.tenant, 2**62, 10) == []
+
+
+async def test_another_datasets_profile_is_unknown(crowd: Crowd, services: Services) -> None:
+    other = await Crowd(services).begin()
+    ann = await crowd.person(USER, mail=MAIL)
+    assert await other.erase(ann) is None
+    assert await crowd.survivors(ann) == [ann]
+
+
+@pytest.mark.parametrize("namespace", ["traits.mail", USER_ID, TRACKER])
+async def test_the_past_cannot_bring_the_person_back(crowd: Crowd, namespace: str) -> None:
+    tracker, before = new_tracker(), _now()
+    value = {"traits.mail": MAIL, USER_ID: USER, TRACKER: tracker}[namespace]
+    ann = await crowd.person(USER, tracker, mail=MAIL)
+    await crowd.erase(ann)
+    count = await crowd.database.fetchval("SELECT count(*) FROM profile")
+    for at in (before, before - 10**6 * SECOND_US):
+        with pytest.raises(Rejected) as refused:
+            await _observe(crowd, at, Identifier(namespace, value))
+        assert refused.value.rejection.code == "erased"
+    assert await crowd.database.fetchval("SELECT count(*) FROM profile") == count
+    assert await _traces(crowd, MAIL, USER, tracker) == []
+    await crowd.verified()
+
+
+async def test_the_past_cannot_bring_the_person_back_by_a_value(crowd: Crowd) -> None:
+    before = _now()
+    await crowd.erase(await crowd.person(USER, mail=MAIL))
+    with pytest.raises(Rejected):
+        await _observe(crowd, before, mail=f" {MAIL.upper()}")
+    assert await _traces(crowd, MAIL) == []
+
+
+async def test_what_the_same_person_does_later_is_welcome(crowd: Crowd) -> None:
+    ann = await crowd.person(USER, mail=MAIL)
+    await crowd.erase(ann)
+    again = await crowd.person(USER, mail=MAIL)
+    assert again != ann
+    assert await _observe(crowd, _now() + SECOND_US, Identifier(USER_ID, USER)) == again
+    assert await _observe(crowd, None, Identifier(USER_ID, USER)) == again
+    await crowd.verified()
+
+
+async def test_the_past_of_others_is_welcome(crowd: Crowd) -> None:
+    before = _now()
+    await crowd.erase(await crowd.person(USER, mail=MAIL))
+    assert await _observe(crowd, before, Identifier(USER_ID, "bob"))
+    await crowd.verified()
+
+
+async def test_the_past_is_welcome_in_another_dataset(crowd: Crowd, services: Services) -> None:
+    other, before = await Crowd(services).begin(), _now()
+    await crowd.erase(await crowd.person(USER, mail=MAIL))
+    assert await _observe(other, before, Identifier(USER_ID, USER))
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3, 0), (3, 1, 2, 0), (2, 0), (0,)], ids=str)
+async def test_absorbed_profiles_one_after_the_other_and_then_the_survivor(
+    crowd: Crowd, order: tuple[int, ...]
+) -> None:
+    people = [await crowd.person(USER, mail=f"{n}.{MAIL}", plan=f"plan-{n}") for n in range(4)]
+    left = list(people)
+    for number in order:
+        receipt: Receipt = await crowd.erase(people[number])
+        left = [each for each in left if each not in receipt.profile_ids]
+        for each, survivor in zip(people, await crowd.survivors(*people), strict=True):
+            assert survivor == (people[0] if each in left else None)
+        await crowd.verified()
+        if number:
+            assert receipt.profile_ids == (people[number],)
+            assert await _traces(crowd, f"{number}.{MAIL}", f"plan-{number}") == []
+    assert left == []
+    assert await _traces(crowd, MAIL, USER, "plan-") == []
+
+
+async def test_what_an_absorbed_profile_brought_goes_and_the_rest_stays(crowd: Crowd) -> None:
+    survivor = await crowd.person(USER, mail=MAIL, tags=["a", "b"], plan="trial")
+    part = await crowd.person(mail=MAIL, tags=["c"], plan="gold")
+    await crowd.write(survivor, card="c1")
+    await crowd.erase(part)
+    view = await crowd.services.profiles.find(crowd.tenant, survivor)
+    assert view is not None
+    assert view.absorbed == ()
+    traits = view.survivor.record.values["traits"]
+    assert (traits["tags"], traits["plan"], traits["card"]) == (["a", "b"], "trial", "c1")
+    await crowd.verified()
+
+
+async def test_a_bridge_that_is_erased_does_not_split_the_others(crowd: Crowd) -> None:
+    await crowd.rule("card", 2)
+    await crowd.index()
+    one, two = await crowd.person("u1", mail=MAIL), await crowd.person(card="c1")
+    bridge = await crowd.person(mail=MAIL, card="c1")
+    assert len(set(await crowd.survivors(one, two, bridge))) == 1
+    await crowd.erase(bridge)
+    assert await crowd.survivors(one, two, bridge) == [one, one, None]
+    await crowd.verified()
+
+
+async def test_the_loser_of_a_contested_value_takes_over_when_the_holder_is_erased(crowd: Crowd) -> None:
+    one, two = [await crowd.person(user, mail=MAIL) for user in ("u1", "u2")]
+    await crowd.erase(one)
+    three = await crowd.person(mail=MAIL)
+    assert await crowd.survivors(two, three) == [two, two]
+    await crowd.verified()
+
+
+async def test_receipts_are_kept_in_order(crowd: Crowd, services: Services) -> None:
+    other = await Crowd(services).begin()
+    made = [await crowd.erase(await crowd.person(f"u{n}")) for n in range(3)]
+    erasure = crowd.services.erasure
+    assert await erasure.list_receipts(crowd.tenant, 2**62, 10) == made[::-1]
+    assert await erasure.list_receipts(crowd.tenant, made[1].erased_at, 10) == made[:1]
+    assert await erasure.find_receipt(crowd.tenant, made[1].receipt_id) == made[1]
+    assert await erasure.find_receipt(crowd.tenant, unknown()) is None
+    assert await erasure.find_receipt(other.tenant, made[1].receipt_id) is None
+    assert await erasure.list_receipts(other.tenant, 2**62, 10) == []

@@ -1,0 +1,250 @@
+"""Rules on the profiles that exist: applied in the background, resumed where somebody stopped (wire §9)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from uuid import UUID
+
+import pytest
+
+from oneself.core.rule_definition import InvalidRule
+from oneself.core.rules import Rule
+from oneself.serve import Services
+from oneself.service.rules import UnknownRule
+from service.crowd import Crowd, unknown
+
+pytestmark = pytest.mark.postgres
+
+LEASE_LOST = "UPDATE indexing SET lease_until = now() - interval '1 second'"
+
+
+@pytest.fixture
+async def crowd(services: Services) -> Crowd:
+    return await Crowd(services).begin()
+
+
+async def _pairs(crowd: Crowd, number: int) -> list[tuple[UUID, UUID]]:
+    """Pairs of profiles, each with a value of its own."""
+    return [(await crowd.person(mail=f"m{n}"), await crowd.person(mail=f"M{n} ")) for n in range(number)]
+
+
+async def _joined(crowd: Crowd, pairs: list[tuple[UUID, UUID]]) -> int:
+    found = [await crowd.survivors(*pair) for pair in pairs]
+    assert len({survivors[0] for survivors in found}) == len(pairs), "strangers were joined"
+    return sum(one == other for one, other in found)
+
+
+async def _progress(crowd: Crowd, rule: Rule) -> tuple[str, int, int, int, int]:
+    work = next(w for w in await crowd.services.rules.progress(crowd.tenant) if w.rule_id == rule.rule_id)
+    return work.state, work.seen, work.indexed, work.merged, work.total
+
+
+async def test_a_new_rule_joins_the_profiles_that_exist(crowd: Crowd) -> None:
+    pairs = await _pairs(crowd, 5)
+    await crowd.person("u1")
+    rule = await crowd.rule("mail")
+    assert (await _progress(crowd, rule))[0] == "running"
+    await crowd.index()
+    assert await _joined(crowd, pairs) == 5
+    state, seen, indexed, merged, total = await _progress(crowd, rule)
+    assert (state, merged, total) == ("done", 5, 11)
+    assert 5 <= indexed <= seen <= total
+    await crowd.verified()
+
+
+async def test_chains_across_pages_become_one(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oneself.service.rules.PROFILES_PER_PAGE", 2)
+    people = [await crowd.person(tags=[f"t{n}", f"t{n + 1}"]) for n in range(9)]
+    await crowd.rule("tags")
+    await crowd.index()
+    assert len(set(await crowd.survivors(*people))) == 1
+    await crowd.verified()
+
+
+async def test_an_inactive_rule_is_not_applied(crowd: Crowd) -> None:
+    pairs = await _pairs(crowd, 2)
+    await crowd.rule("mail", is_active=False)
+    assert await crowd.services.indexer.step() is False
+    assert await crowd.services.rules.progress(crowd.tenant) == []
+    assert await _joined(crowd, pairs) == 0
+
+
+async def test_a_rule_that_is_switched_on_later_is_applied_then(crowd: Crowd) -> None:
+    pairs = await _pairs(crowd, 2)
+    rule = await crowd.rule("mail", is_active=False)
+    await crowd.services.rules.change(crowd.tenant, rule.rule_id, is_active=True)
+    await crowd.index()
+    assert await _joined(crowd, pairs) == 2
+    await crowd.verified()
+
+
+async def test_reactivation_finds_what_was_written_in_between(crowd: Crowd) -> None:
+    before = await _pairs(crowd, 1)
+    rule = await crowd.rule("mail")
+    await crowd.index()
+    await crowd.services.rules.change(crowd.tenant, rule.rule_id, is_active=False)
+    between = (await crowd.person(mail="x1"), await crowd.person(mail="x1"))
+    await crowd.write(before[0][0], mail="y1")
+    late = await crowd.person(mail="y1")
+    assert len(set(await crowd.survivors(*between))) == 2
+    await crowd.services.rules.change(crowd.tenant, rule.rule_id, is_active=True)
+    await crowd.index()
+    assert (
+        await _joined(
+            crowd,
+            [
+                *before,
+                between,
+            ],
+        )
+        == 2
+    )
+    assert len(set(await crowd.survivors(late, *before[0]))) == 1
+    await crowd.verified()
+
+
+async def test_work_that_was_cancelled_in_the_middle_is_taken_up(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oneself.service.rules.PROFILES_PER_PAGE", 4)
+    pairs = await _pairs(crowd, 20)
+    rule = await crowd.rule("mail")
+    stopped = asyncio.Event()
+    submit, indexer = crowd.services.ingest.submit, crowd.services.indexer
+    calls = 0
+
+    async def third_page_never_comes(*arguments: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls > 10:
+            stopped.set()
+            await asyncio.Event().wait()
+        return await submit(*arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(crowd.services.ingest, "submit", third_page_never_comes)
+        work = asyncio.create_task(indexer.run())
+        await asyncio.wait_for(stopped.wait(), 60)
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+    state, seen, *_ = await _progress(crowd, rule)
+    assert (state, seen) == ("running", 8)
+    assert 0 < await _joined(crowd, pairs) < 20
+    assert await indexer.step() is False, "the lease of the one who stopped still holds"
+    await crowd.database.execute(LEASE_LOST)
+    await crowd.index()
+    assert await _joined(crowd, pairs) == 20
+    assert (await _progress(crowd, rule))[0] == "done"
+    await crowd.verified()
+
+
+@pytest.mark.parametrize("by", ["change", "delete"])
+async def test_a_rule_that_is_switched_off_in_the_middle_stops(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    monkeypatch.setattr("oneself.service.rules.PROFILES_PER_PAGE", 2)
+    pairs = await _pairs(crowd, 10)
+    rule = await crowd.rule("mail")
+    rules, submit = crowd.services.rules, crowd.services.ingest.submit
+    calls = 0
+
+    async def off_at_the_third(*arguments: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 3 and by == "change":
+            await rules.change(crowd.tenant, rule.rule_id, is_active=False)
+        elif calls == 3:
+            await rules.delete(crowd.tenant, rule.rule_id)
+        return await submit(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(crowd.services.ingest, "submit", off_at_the_third)
+    await crowd.index()
+    assert await _joined(crowd, pairs) < 10
+    assert (await _progress(crowd, rule))[0] == "cancelled"
+    await crowd.verified()
+
+
+async def test_writers_beside_the_work_lose_nothing(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oneself.service.rules.PROFILES_PER_PAGE", 3)
+    pairs = await _pairs(crowd, 12)
+    chance = random.Random(7)
+
+    async def write(number: int) -> tuple[UUID, int]:
+        await asyncio.sleep(chance.uniform(0, 0.2))
+        return await crowd.person(mail=f"m{number}"), number
+
+    await crowd.rule("mail")
+    made, _ = await asyncio.gather(asyncio.gather(*(write(n % 12) for n in range(36))), crowd.index())
+    assert await _joined(crowd, pairs) == 12
+    for profile_id, number in made:
+        assert len(set(await crowd.survivors(profile_id, *pairs[number]))) == 1
+    await crowd.verified()
+
+
+async def test_two_workers_share_the_work(crowd: Crowd) -> None:
+    pairs = await _pairs(crowd, 4)
+    await crowd.rule("mail", 1)
+    await crowd.rule("card", 2)
+    await asyncio.gather(crowd.index(), crowd.index())
+    assert await _joined(crowd, pairs) == 4
+    await crowd.verified()
+
+
+async def test_two_users_stay_two(crowd: Crowd) -> None:
+    one, two = await crowd.person("u1", mail="a1"), await crowd.person("u2", mail="a1")
+    third = await crowd.person(mail="a1")
+    await crowd.rule("mail")
+    await crowd.index()
+    survivors = await crowd.survivors(one, two, third)
+    assert survivors[:2] == [one, two]
+    assert survivors[2] in (one, two)
+    assert {code for code, _, _ in await crowd.refusals()} == {"different_user"}
+    await crowd.verified()
+
+
+async def test_unset_and_erased_values_are_nobodys(crowd: Crowd) -> None:
+    one, two = await crowd.person(mail="a1"), await crowd.person(mail="a1")
+    await crowd.write(one, mail=None)
+    await crowd.erase(two)
+    three = await crowd.person(mail="a1")
+    await crowd.rule("mail")
+    await crowd.index()
+    assert await crowd.survivors(one, two, three) == [one, None, three]
+    await crowd.verified()
+
+
+async def test_blocked_values_and_limits_hold_in_the_background(crowd: Crowd) -> None:
+    await crowd.services.refusals.protect(
+        crowd.tenant, blocked_values=("Shop@Acme.example",), blocked_patterns=("*@test.example",)
+    )
+    for mail in ("shop@acme.example", "x@test.example", "null"):
+        pair = [await crowd.person(mail=mail) for _ in range(2)]
+        await crowd.person(card=mail)
+        assert len(set(await crowd.survivors(*pair))) == 2
+    await crowd.rule("mail")
+    await crowd.index()
+    assert await crowd.groups() == {}
+    await crowd.verified()
+
+
+async def test_rules_are_listed_by_priority_and_found_by_id(crowd: Crowd) -> None:
+    second, first = await crowd.rule("mail", 7), await crowd.rule("card", -1)
+    assert await crowd.services.rules.list_rules(crowd.tenant) == [first, second]
+    assert await crowd.services.rules.find(crowd.tenant, first.rule_id) == first
+    for call in (
+        crowd.services.rules.find(crowd.tenant, str(unknown())),
+        crowd.services.rules.change(crowd.tenant, str(unknown()), is_active=True),
+    ):
+        with pytest.raises(UnknownRule):
+            await call
+    await crowd.services.rules.delete(crowd.tenant, str(unknown()))
+
+
+async def test_rules_made_at_once_never_share_a_property_or_a_priority(crowd: Crowd) -> None:
+    tries = [crowd.rule(key, priority) for key in ("mail", "card") for priority in (1, 2) for _ in range(3)]
+    made = [each for each in await asyncio.gather(*tries, return_exceptions=True) if isinstance(each, Rule)]
+    assert len({rule.property_name for rule in made}) == len(made) == 2
+    assert len({rule.priority for rule in made}) == 2
+    with pytest.raises(InvalidRule):
+        await crowd.rule("plan", 1)
