@@ -1,4 +1,4 @@
-"""The guides work when they are typed: every `sh` block of first-steps.md, in order, on a running service."""
+"""The guides work when they are typed, on a running service."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from conftest import StartService
+from support.service import RunningService
 
-GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "first-steps.md"
+GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"
 
 
-@pytest.fixture
-def typed(start_service: StartService) -> str:
-    """What the reader sees after having typed everything."""
-    service = start_service(bootstrap=False)
-    blocks = re.findall(r"^```sh\n(.*?)^```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+def typed(guide: str, service: RunningService, folder: Path) -> str:
+    """What the reader sees after having typed every `sh` block of a guide, in order."""
+    text = (GUIDES / guide).read_text("utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     script = "set -euo pipefail\n" + "\necho\n".join(blocks)
     script = script.replace("http://localhost:8700", service.base_url)
-    script = script.replace(".venv/bin/oneself", f"{sys.executable} -m oneself")
+    script = script.replace(".venv/bin/", f"{Path(sys.executable).parent}/")
     done = subprocess.run(
         ["bash", "-c", script],
+        cwd=folder,
         env={**os.environ, "ONESELF_DATA_DIR": str(service.data_dir)},
         capture_output=True,
         text=True,
@@ -35,10 +34,16 @@ def typed(start_service: StartService) -> str:
     return done.stdout
 
 
-def test_the_first_steps_lead_where_they_say(typed: str) -> None:
-    assert "client secret" in typed
-    assert '"traits.interests": [' in typed, "with the source of each value"
-    assert '"reason": "system:user_id_match"' in typed
-    read_back = typed[typed.rindex('"interests"') :]
+def test_the_first_steps_lead_where_they_say(start_service: StartService, tmp_path: Path) -> None:
+    told = typed("first-steps.md", start_service(bootstrap=False), tmp_path)
+    assert "client secret" in told
+    assert '"traits.interests": [' in told, "with the source of each value"
+    assert '"reason": "system:user_id_match"' in told
+    read_back = told[told.rindex('"interests"') :]
     assert re.match(r'"interests": \[\s*"chess",\s*"go",\s*"tea"\s*\]', read_back)
-    assert "entries fold to the same 2 profiles." in typed
+    assert "entries fold to the same 2 profiles." in told
+
+
+def test_a_backup_can_be_taken_while_it_runs(start_service: StartService, tmp_path: Path) -> None:
+    typed("production.md", start_service(), tmp_path)
+    assert (tmp_path / "oneself.dump").read_bytes().startswith(b"PGDMP")
