@@ -54,9 +54,9 @@ async def test_an_unattended_first_start_gives_a_usable_organisation(
     assert config.settings.system_applications == (SYSTEM,)
     attributes = {attribute.attribute_name: attribute for attribute in config.schema.attributes}
     assert set(attributes) == {f"identity_attributes.{claim}" for claim in CLAIMS}
-    assert {(a.value_type, a.merge_strategy, a.mutability) for a in attributes.values()} == {
-        ("string", "overwrite", "readWrite")
-    }
+    assert {(a.value_type, a.merge_strategy) for a in attributes.values()} == {("string", "overwrite")}
+    read_only = {name for name, attribute in attributes.items() if attribute.mutability == "readOnly"}
+    assert read_only == {"identity_attributes.userid"}
     application = await identity.applications.get(tenant, SYSTEM)
     assert (application.kind, set(application.permissions)) == ("machine", set(PERMISSIONS))
     assert await identity.administrators.authenticate(tenant, "admin", "correct horse")
