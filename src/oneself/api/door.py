@@ -29,6 +29,7 @@ from .errors import NOT_ENABLED, forbidden, refused, unauthenticated
 if TYPE_CHECKING:
     from oneself.serve import Services
 
+
 class Call(msgspec.Struct, frozen=True):
     """A request that was let in: by whom, on which organisation, judged by which configuration."""
 

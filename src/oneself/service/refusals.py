@@ -3,7 +3,6 @@
 Source: DESIGN §4.6.
 """
 
-
 from uuid import UUID
 
 import msgspec
