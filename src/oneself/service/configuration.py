@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from oneself.core.config import Config, ConfigChange, ConfigDocument, configure, from_document, to_document
+from oneself.service.shared import Shared
 from oneself.store import rows
 from oneself.store.pool import Database, Queries
 
@@ -30,10 +32,15 @@ class Configurations:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[int, Config] = {}
+        self._versions: dict[int, Shared[int]] = {}
 
     async def current(self, dataset_id: int) -> Config:
         """The configuration as of now, in every process."""
-        version = await self._database.fetchval(_sql.find_version, dataset_id)
+        shared = self._versions.get(dataset_id)
+        if shared is None:
+            find = partial(self._database.fetchval, _sql.find_version, dataset_id)
+            shared = self._versions[dataset_id] = Shared(find)
+        version = await shared()
         known = self._known.get(dataset_id)
         if known is not None and known.version == version:
             return known

@@ -1,0 +1,43 @@
+"""One question for many askers: whoever comes while it is being asked shares the next one.
+
+The answer is never older than the question: an asker joins no question that was on its way already. Under
+load hundreds of askers share a round trip; a lone one waits for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Shared(Generic[T]):
+    """`await shared()` is `await ask()`; what `ask` raises, all who share it get."""
+
+    def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
+        self._ask = ask
+        self._waiting: list[asyncio.Future[T]] = []
+        self._asking: asyncio.Task[None] | None = None
+
+    async def __call__(self) -> T:
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(answer)
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._serve())
+        return await answer
+
+    async def _serve(self) -> None:
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            try:
+                found = await self._ask()
+            except Exception as error:
+                for answer in waiting:
+                    if not answer.done():
+                        answer.set_exception(error)
+                continue
+            for answer in waiting:
+                if not answer.done():
+                    answer.set_result(found)

@@ -1,0 +1,71 @@
+"""Askers share a question, and never get an answer that is older than their own asking."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from oneself.service.shared import Shared
+
+
+class Oracle:
+    """Answers with the number of the question, when it is allowed to."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.go = asyncio.Event()
+
+    async def __call__(self) -> int:
+        self.asked += 1
+        number = self.asked
+        await self.go.wait()
+        return number
+
+
+async def test_who_asks_together_is_answered_together() -> None:
+    oracle = Oracle()
+    oracle.go.set()
+    shared = Shared(oracle)
+    assert await asyncio.gather(*(shared() for _ in range(100))) == [1] * 100
+    assert await shared() == 2
+
+
+async def test_a_question_on_its_way_is_not_joined() -> None:
+    oracle = Oracle()
+    shared = Shared(oracle)
+    early = asyncio.create_task(shared())
+    while not oracle.asked:
+        await asyncio.sleep(0)
+    late = [asyncio.create_task(shared()) for _ in range(3)]
+    await asyncio.sleep(0)
+    oracle.go.set()
+    assert await early == 1
+    assert await asyncio.gather(*late) == [2] * 3
+
+
+async def test_a_failure_reaches_everybody_who_shares_it_and_nobody_else() -> None:
+    failures = [RuntimeError("away")]
+
+    async def ask() -> str:
+        if failures:
+            raise failures.pop()
+        return "here"
+
+    shared = Shared(ask)
+    outcomes = await asyncio.gather(shared(), shared(), return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["away", "away"]
+    assert await shared() == "here"
+
+
+async def test_who_gives_up_leaves_the_others_alone() -> None:
+    oracle = Oracle()
+    shared = Shared(oracle)
+    impatient, patient = asyncio.create_task(shared()), asyncio.create_task(shared())
+    while not oracle.asked:
+        await asyncio.sleep(0)
+    impatient.cancel()
+    oracle.go.set()
+    assert await patient == 1
+    with pytest.raises(asyncio.CancelledError):
+        await impatient
