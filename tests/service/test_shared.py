@@ -14,11 +14,12 @@ class Oracle:
 
     def __init__(self) -> None:
         self.asked = 0
-        self.go = asyncio.Event()
+        self.begun, self.go = asyncio.Event(), asyncio.Event()
 
     async def __call__(self) -> int:
         self.asked += 1
         number = self.asked
+        self.begun.set()
         await self.go.wait()
         return number
 
@@ -35,8 +36,7 @@ async def test_a_question_on_its_way_is_not_joined() -> None:
     oracle = Oracle()
     shared = Shared(oracle)
     early = asyncio.create_task(shared())
-    while not oracle.asked:
-        await asyncio.sleep(0)
+    await oracle.begun.wait()
     late = [asyncio.create_task(shared()) for _ in range(3)]
     await asyncio.sleep(0)
     oracle.go.set()
@@ -62,8 +62,7 @@ async def test_who_gives_up_leaves_the_others_alone() -> None:
     oracle = Oracle()
     shared = Shared(oracle)
     impatient, patient = asyncio.create_task(shared()), asyncio.create_task(shared())
-    while not oracle.asked:
-        await asyncio.sleep(0)
+    await oracle.begun.wait()
     impatient.cancel()
     oracle.go.set()
     assert await patient == 1
