@@ -35,6 +35,7 @@ from oneself.service.schemas import Schemas
 from oneself.service.skipped_claims import SkippedClaims
 from oneself.service.tombstones import Tombstones
 from oneself.service.unfit import UnfitValues
+from oneself.service.users import Users
 from oneself.settings import Settings, load_secret_key
 from oneself.store.listing import Listing as ListingStore
 from oneself.store.pool import Database
@@ -68,6 +69,7 @@ class Services(msgspec.Struct, frozen=True):
     claim_sync: ClaimSync
     profile_sync: ProfileSync
     skipped_claims: SkippedClaims
+    users: Users
 
 
 @asynccontextmanager
@@ -127,4 +129,5 @@ def build_services(settings: Settings, database: Database) -> Services:
         claim_sync=claim_sync,
         profile_sync=ProfileSync(profiles, ingest, skipped),
         skipped_claims=skipped,
+        users=Users(identity.accounts, profiles, configurations),
     )

@@ -29,6 +29,7 @@ CLAIMS = ("userid", "username", "emailaddress", "givenname", "lastname", "mobile
 NAME_CHARACTERS_MAX = 100
 PASSWORD_CHARACTERS_MIN = 8
 PASSWORD_BYTES_MAX = 1_024
+_CLAIM_OF = {"given_name": "givenname", "last_name": "lastname", "mobile": "mobile"}
 _MOBILE = re.compile(r"\+?[0-9][0-9 ()./-]{3,30}")
 
 # What leads every list of leaked passwords, eight characters and more. Not a strength meter: these are
@@ -124,6 +125,22 @@ class Accounts:
         rows = await self._directory.list_accounts(tenant.org_id, username_key(after), count)
         return [account_of(row) for row in rows]
 
+    async def change(self, tenant: Tenant, account: Account, changes: Mapping[str, str]) -> Account:
+        """Names, mobile number, password, as in `Registration`. Raises InvalidRegistration, NotFound."""
+        claims = {
+            **account.claims,
+            **{_CLAIM_OF[f]: text.strip() for f, text in changes.items() if f in _CLAIM_OF},
+        }
+        if problems := problems_of_change(account, changes):
+            raise InvalidRegistration(problems)
+        kept = {claim: value for claim, value in claims.items() if value}
+        now = time.time_ns() // 1000
+        if not await self._directory.put_account_claims(tenant.org_id, account.user_id, kept, now):
+            raise NotFound(f"There is no user {account.user_id} in {tenant.handle}.")
+        if "password" in changes:
+            await self.set_password(tenant, account.user_id, changes["password"])
+        return Account(account.user_id, account.username, kept, account.created_at)
+
     async def set_password(self, tenant: Tenant, user_id: UUID, password: str) -> None:
         """Replace a password; every session and token of the person ends. Raises InvalidInput, NotFound."""
         if problem := _password_problem(password):
@@ -203,6 +220,19 @@ def problems_of(registration: Registration) -> dict[str, str]:
         "password": _password_problem(registration.password, registration.username),
     }
     return {field: problem for field, problem in checks.items() if problem}
+
+
+def problems_of_change(account: Account, changes: Mapping[str, str]) -> dict[str, str]:
+    """As `problems_of`, for the fields that change."""
+    claims = account.claims
+    whole = Registration(
+        username=account.username,
+        password=changes.get("password", ""),
+        given_name=changes.get("given_name", claims.get("givenname", "")),
+        last_name=changes.get("last_name", claims.get("lastname", "")),
+        mobile=changes.get("mobile", claims.get("mobile", "")),
+    )
+    return {field: problem for field, problem in problems_of(whole).items() if field in changes}
 
 
 def _address_problem(username: str) -> str | None:

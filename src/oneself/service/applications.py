@@ -125,6 +125,25 @@ class Applications:
             raise InvalidInput("kind", "Invalid request.", "A browser application has no secret.")
         return secret
 
+    async def change(self, tenant: Tenant, client_id: str, **fields: Any) -> Application:
+        """Change name, redirects or permissions; whoever may do less than before asks for new tokens.
+
+        Raises InvalidInput with the field's name as code, NotFound.
+        """
+        before = await self.get(tenant, client_id)
+        named = ("name", "redirect_uris", "post_logout_redirect_uris", "permissions")
+        kept = {name: fields.get(name, getattr(before, name)) for name in named}
+        check(NewApplication(kind=before.kind, **kept), self.known)
+        permissions = [name for name in self.known if name in kept["permissions"]]
+        redirects, after_logout = list(kept["redirect_uris"]), list(kept["post_logout_redirect_uris"])
+        columns = (client_id, kept["name"], redirects, after_logout, permissions, time.time_ns() // 1000)
+        async with self._directory.database.transaction() as connection:
+            if not await self._directory.put_application_changes(connection, tenant.org_id, *columns):
+                raise NotFound(f"There is no application with the client id {client_id!r}.")
+            if set(before.permissions) - set(permissions):
+                await self._tokens.put_revoked(connection, tenant, f"client:{client_id}")
+        return await self.get(tenant, client_id)
+
     async def delete(self, tenant: Tenant, client_id: str) -> None:
         """Remove an application; every token of its people stops. Raises NotFound."""
         await self.get(tenant, client_id)

@@ -6,10 +6,12 @@ and leave this module only to be used.
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, get_args
 
 import msgspec
 
+from oneself.errors import InvalidInput
 from oneself.identity_server.connection import Connection, Grant
 from oneself.service.organisations import Tenant
 from oneself.service.secrets import Vault, same
@@ -17,6 +19,8 @@ from oneself.settings import Settings
 from oneself.store.pool import Database, Queries
 
 _sql = Queries("identity_server.sql")
+
+TEXT_CHARACTERS_MAX = 1_000
 
 
 class Secrets(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -94,6 +98,32 @@ class IdentityServers:
             sync_username=row["sync_username"],
             sync_password=secrets.sync_password,
         )
+
+
+def check(own: OwnIdentityServer) -> None:
+    """Raise InvalidInput naming the first field that cannot be."""
+    connection = own.connection
+    for name, text in (
+        ("url", connection.url),
+        ("client_id", connection.client_id),
+        ("client_secret", connection.client_secret),
+        ("sync_username", own.sync_username or "-"),
+        ("sync_password", own.sync_password or "-"),
+    ):
+        if not 0 < len(text) <= TEXT_CHARACTERS_MAX or not text.isprintable():
+            raise _invalid(name, f"1 to {TEXT_CHARACTERS_MAX} printable characters are needed")
+    if not re.fullmatch(r"https?://[^/@?#\\\s]+(/[^@?#\\\s]*)?", connection.url):
+        raise _invalid("url", "the URL has to begin with https:// and has no user, query or fragment")
+    if connection.grant not in get_args(Grant):
+        raise _invalid("grant", f"a grant is one of {', '.join(get_args(Grant))}")
+    if bool(own.sync_username) != bool(own.sync_password):
+        raise _invalid("sync_username", "sync_username and sync_password belong together")
+    if ":" in (own.sync_username or ""):
+        raise _invalid("sync_username", "HTTP Basic has no colon in a name")
+
+
+def _invalid(field: str, sentence: str) -> InvalidInput:
+    return InvalidInput(field, "Invalid request.", f"{field}: {sentence}.")
 
 
 def _connection_of(settings: Settings) -> Connection | None:

@@ -136,6 +136,19 @@ class Profiles:
         key = request_key(actor.application, idempotency_key)
         return bool(await self._database.fetch(_sql.find_answers, tenant.dataset_id, [key]))
 
+    async def mirror(
+        self, tenant: Tenant, actor: Actor, user_id: str, values: Mapping[str, Any]
+    ) -> Resolution:
+        """What the directory says of a user, by the identity server's right; None unsets (wire/cds §12)."""
+        observation = self._observe(
+            actor,
+            "claims",
+            identifiers=(Identifier(USER_ID, user_id),),
+            values=dict(values),
+            authority="identity_server",
+        )
+        return await self._submit(tenant, observation, _PLAIN)
+
     async def sign_in(
         self,
         tenant: Tenant,

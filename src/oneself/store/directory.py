@@ -59,6 +59,10 @@ class Directory:
         """Columns in the order of the statement; False when the client id was taken."""
         return await self.database.fetchval(SQL.put_application, org_id, *columns) is not None
 
+    async def put_application_changes(self, connection: Connection, org_id: int, *columns: Any) -> bool:
+        """Columns in the order of the statement; False when there is no such application."""
+        return await connection.fetchval(SQL.put_application_changes, org_id, *columns) is not None
+
     async def put_application_secret(self, org_id: int, client_id: str, secret_hash: str, now: int) -> bool:
         made = await self.database.fetchval(SQL.put_application_secret, org_id, client_id, secret_hash, now)
         return made is not None
@@ -86,6 +90,9 @@ class Directory:
                 return False
             raise
         return True
+
+    async def put_account_claims(self, org_id: int, user_id: UUID, claims: Any, now: int) -> bool:
+        return await self.database.fetchval(SQL.put_account_claims, org_id, user_id, claims, now) is not None
 
     async def put_account_password(
         self, connection: Connection, org_id: int, user_id: UUID, password_hash: str, now: int

@@ -6,13 +6,20 @@ from litestar import Router
 
 from oneself.api.door import open_door
 
-from . import claims, people, rules
+from . import applications, claims, identity_provider, people, rules, users
 
 PATH = "/t/{org:str}/api/v1"
 
 admin_routes = Router(
     PATH,
-    route_handlers=[*rules.ROUTES, *people.ROUTES, *claims.ROUTES],
+    route_handlers=[
+        *rules.ROUTES,
+        *people.ROUTES,
+        *claims.ROUTES,
+        *identity_provider.ROUTES,
+        *applications.ROUTES,
+        *users.ROUTES,
+    ],
     guards=[open_door],
     security=[{"bearer": []}],
     tags=["Administration"],

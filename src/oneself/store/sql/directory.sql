@@ -42,6 +42,13 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
 ON CONFLICT ON CONSTRAINT application_pkey DO NOTHING
 RETURNING client_id;
 
+-- name: put_application_changes
+-- Replace name $3, redirects $4 and $5 and permissions $6 of application $2 at $7.
+UPDATE application
+   SET name = $3, redirect_uris = $4, post_logout_redirect_uris = $5, permissions = $6, updated_at = $7
+ WHERE org_id = $1 AND client_id = $2
+RETURNING client_id;
+
 -- name: put_application_secret
 -- Replace the secret hash of application $2 by $3 at $4.
 UPDATE application SET secret_hash = $3, updated_at = $4
@@ -68,6 +75,10 @@ SELECT * FROM account WHERE org_id = $1 AND username_key > $2 ORDER BY username_
 -- Make the account of user $2 (username, its key, password hash, claims, instant).
 INSERT INTO account (org_id, user_id, username, username_key, password_hash, claims, created_at, updated_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $7);
+
+-- name: put_account_claims
+-- Replace the claims of user $2 by $3 at $4.
+UPDATE account SET claims = $3, updated_at = $4 WHERE org_id = $1 AND user_id = $2 RETURNING user_id;
 
 -- name: put_account_password
 -- Replace the password hash of user $2 by $3 at $4.

@@ -1,0 +1,149 @@
+"""`/applications`: the clients of an organisation (DESIGN §9). A secret is shown once, when it is made."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import delete, get, patch, post
+from litestar.params import FromPath, QueryParameter
+from msgspec import Meta, Struct
+
+from oneself.api.decode import AnyRequest, Body, decode_object
+from oneself.api.describe import Described, described, refusals
+from oneself.api.door import call_of, needs
+from oneself.api.instants import rfc3339
+from oneself.errors import NotFound
+from oneself.service.applications import KINDS, Application, NewApplication
+
+from .paging import CursorWord, Pagination, decode_place, encode_place, page_size
+
+FACE = "admin"
+
+Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Kind = Annotated[str, Meta(extra_json_schema={"enum": list(KINDS)})]
+
+
+class ApplicationPatch(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of PATCH; what is absent stays, `[]` clears."""
+
+    name: str | None = None
+    redirect_uris: list[str] | None = None
+    post_logout_redirect_uris: list[str] | None = None
+    permissions: list[str] | None = None
+
+
+class ApplicationDraft(ApplicationPatch, frozen=True, forbid_unknown_fields=True):
+    """Body of POST. `client_id` is drawn unless it is given."""
+
+    kind: Kind | None = None
+    client_id: str | None = None
+
+
+class ApplicationDocument(Struct, frozen=True, omit_defaults=True):
+    """An application; `client_secret` stands in the answer to POST and nowhere else."""
+
+    client_id: str
+    name: str
+    kind: Kind
+    redirect_uris: list[str]
+    post_logout_redirect_uris: list[str]
+    permissions: list[str]
+    created_at: Timestamp
+    client_secret: str | None = None
+
+
+class ApplicationList(Struct, frozen=True):
+    """Applications by client id."""
+
+    applications: list[ApplicationDocument]
+    pagination: Pagination
+
+
+class _Place(Struct, frozen=True):
+    client_id: str
+
+
+DRAFT = Body("application", "10001", ApplicationDraft)
+PATCH = Body("application", "10001", ApplicationPatch)
+VIEW = needs("admin_config_view", gate=None, face=FACE)
+UPDATE = needs("admin_config_update", gate=None, face=FACE)
+ONE = "/applications/{client_id:str}"
+
+
+@get("/applications", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403))
+async def list_applications(
+    request: AnyRequest,
+    size: Annotated[int | None, QueryParameter(name="page_size", ge=1)] = None,
+    cursor: CursorWord = None,
+) -> ApplicationList:
+    """Every application of the organisation."""
+    call = call_of(request)
+    limit, after = page_size(size), decode_place(cursor, _Place).client_id if cursor else ""
+    found = await call.services.identity.applications.list(call.tenant)
+    following = sorted((one for one in found if one.client_id > after), key=lambda one: one.client_id)
+    page = following[:limit]
+    place = encode_place(_Place(page[-1].client_id)) if len(following) > limit else ""
+    return ApplicationList([_render(one) for one in page], Pagination(len(page), limit, place))
+
+
+@post(
+    "/applications",
+    opt=UPDATE,
+    operation_class=described(takes=ApplicationDraft, required=("name",)),
+    responses=refusals(400, 401, 403, 409, 413, 415),
+)
+async def create_application(request: AnyRequest) -> ApplicationDocument:
+    """Make an application; the answer shows its secret, this once."""
+    call = call_of(request)
+    document = await decode_object(request, DRAFT)
+    given = {name: value for name, value in document.items() if value is not None}
+    new = NewApplication(**{"name": "", **given})
+    application, secret = await call.services.identity.applications.create(call.tenant, new)
+    return _render(application, secret)
+
+
+@get(ONE, opt=VIEW, operation_class=Described, responses=refusals(401, 403, 404))
+async def read_application(request: AnyRequest, client_id: FromPath[str]) -> ApplicationDocument:
+    """One application."""
+    call = call_of(request)
+    return _render(await call.services.identity.applications.get(call.tenant, client_id))
+
+
+@patch(
+    ONE,
+    opt=UPDATE,
+    operation_class=described(takes=ApplicationPatch),
+    responses=refusals(400, 401, 403, 404, 413, 415),
+)
+async def change_application(request: AnyRequest, client_id: FromPath[str]) -> ApplicationDocument:
+    """Change an application; if it may do less than before, its tokens stop and it asks for new ones."""
+    call = call_of(request)
+    document = await decode_object(request, PATCH)
+    given = {name: value for name, value in document.items() if value is not None}
+    return _render(await call.services.identity.applications.change(call.tenant, client_id, **given))
+
+
+@delete(ONE, opt=UPDATE, operation_class=Described, responses=refusals(401, 403))
+async def delete_application(request: AnyRequest, client_id: FromPath[str]) -> None:
+    """Remove an application; every token of it stops. An unknown one is gone already."""
+    call = call_of(request)
+    try:
+        await call.services.identity.applications.delete(call.tenant, client_id)
+    except NotFound:
+        return
+
+
+ROUTES = (list_applications, create_application, read_application, change_application, delete_application)
+
+
+def _render(application: Application, secret: str | None = None) -> ApplicationDocument:
+    return ApplicationDocument(
+        client_id=application.client_id,
+        name=application.name,
+        kind=application.kind,
+        redirect_uris=list(application.redirect_uris),
+        post_logout_redirect_uris=list(application.post_logout_redirect_uris),
+        permissions=list(application.permissions),
+        created_at=rfc3339(application.created_at),
+        client_secret=secret,
+    )

@@ -1,0 +1,284 @@
+"""`/identity-provider`: the identity server outside, and issuers that are trusted (DESIGN §9, §10).
+
+Secrets are taken and never shown.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import delete, get, patch, post
+from litestar.params import FromPath, QueryParameter
+from msgspec import Meta, Struct
+
+from oneself.api.decode import AnyRequest, Body, Object, decode_object
+from oneself.api.describe import Described, described, refusals
+from oneself.api.door import call_of, needs
+from oneself.api.instants import rfc3339
+from oneself.api.requests import decode_profile_id
+from oneself.errors import Conflict, NotFound
+from oneself.identity_server.connection import Connection
+from oneself.service.identity_servers import OwnIdentityServer, check
+from oneself.service.issuers import TrustedIssuer
+
+from .paging import CursorWord, Pagination, decode_place, encode_place, page_size
+
+FACE = "admin"
+
+Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class ServerDraft(Struct, frozen=True, forbid_unknown_fields=True):
+    """How to reach an identity server. `sync_username`, `sync_password`: with which it may call the two sync
+    operations for this organisation. In PATCH what is absent stays, "" clears the two."""
+
+    url: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = None
+    grant: str | None = None
+    sync_username: str | None = None
+    sync_password: str | None = None
+
+
+class ServerDocument(Struct, frozen=True):
+    """An identity server; `own`: set for this organisation, not for the whole deployment."""
+
+    own: bool
+    url: str
+    client_id: str
+    grant: str
+    sync_username: str | None
+
+
+class IssuerDraft(Struct, frozen=True, forbid_unknown_fields=True):
+    """An issuer to trust; see the guide to trusted issuers. In PATCH what is absent stays, "" clears
+    `jwks_uri`, `[]` clears `permissions`."""
+
+    issuer: str | None = None
+    audience: str | None = None
+    jwks_uri: str | None = None
+    permissions: list[str] | None = None
+
+
+class IssuerDocument(Struct, frozen=True):
+    """A trusted issuer."""
+
+    issuer_id: UUID
+    issuer: str
+    audience: str
+    jwks_uri: str | None
+    permissions: list[str]
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+class ProviderDocument(Struct, frozen=True):
+    """Where people of this organisation sign in, beside the embedded directory."""
+
+    identity_server: ServerDocument | None
+    trusted_issuers: list[IssuerDocument]
+
+
+class IssuerList(Struct, frozen=True):
+    """Trusted issuers by address."""
+
+    trusted_issuers: list[IssuerDocument]
+    pagination: Pagination
+
+
+class _Place(Struct, frozen=True):
+    issuer: str
+
+
+SERVER = Body("identity provider", "10001", ServerDraft)
+ISSUER = Body("trusted issuer", "10001", IssuerDraft)
+VIEW = needs("admin_config_view", gate=None, face=FACE)
+UPDATE = needs("admin_config_update", gate=None, face=FACE)
+ISSUERS_PATH = "/identity-provider/trusted-issuers"
+
+
+@get("/identity-provider", opt=VIEW, operation_class=Described, responses=refusals(401, 403))
+async def read_provider(request: AnyRequest) -> ProviderDocument:
+    """The identity server that counts for this organisation, and the issuers that it trusts."""
+    call = call_of(request)
+    issuers = await call.services.identity.issuers.list(call.tenant)
+    return ProviderDocument(await _server(call), [_render(issuer) for issuer in issuers])
+
+
+@post(
+    "/identity-provider",
+    opt=UPDATE,
+    operation_class=described(takes=ServerDraft, required=("url", "client_id", "client_secret")),
+    responses=refusals(400, 401, 403, 409, 413, 415),
+)
+async def add_server(request: AnyRequest) -> ServerDocument:
+    """Give the organisation an identity server of its own; its claims are read soon after."""
+    call = call_of(request)
+    given = _given(await decode_object(request, SERVER))
+    if await call.services.identity_servers.get(call.tenant) is not None:
+        raise Conflict("This organisation has an identity server of its own already.")
+    return await _put(call, given, None)
+
+
+@patch(
+    "/identity-provider",
+    opt=UPDATE,
+    operation_class=described(takes=ServerDraft),
+    responses=refusals(400, 401, 403, 404, 413, 415),
+)
+async def change_server(request: AnyRequest) -> ServerDocument:
+    """Change how the organisation's own identity server is reached."""
+    call = call_of(request)
+    given = _given(await decode_object(request, SERVER))
+    before = await call.services.identity_servers.get(call.tenant)
+    if before is None:
+        raise NotFound("This organisation has no identity server of its own.")
+    return await _put(call, given, before)
+
+
+@delete("/identity-provider", opt=UPDATE, operation_class=Described, responses=refusals(401, 403))
+async def delete_server(request: AnyRequest) -> None:
+    """Let the deployment's identity server count again, if there is one."""
+    call = call_of(request)
+    await call.services.identity_servers.delete(call.tenant)
+
+
+@get(ISSUERS_PATH, opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403))
+async def list_issuers(
+    request: AnyRequest,
+    size: Annotated[int | None, QueryParameter(name="page_size", ge=1)] = None,
+    cursor: CursorWord = None,
+) -> IssuerList:
+    """Every trusted issuer."""
+    call = call_of(request)
+    limit, after = page_size(size), decode_place(cursor, _Place).issuer if cursor else ""
+    found = await call.services.identity.issuers.list(call.tenant)
+    following = sorted((each for each in found if each.issuer > after), key=lambda each: each.issuer)
+    page = following[:limit]
+    place = encode_place(_Place(page[-1].issuer)) if len(following) > limit else ""
+    return IssuerList([_render(each) for each in page], Pagination(len(page), limit, place))
+
+
+@post(
+    ISSUERS_PATH,
+    opt=UPDATE,
+    operation_class=described(takes=IssuerDraft, required=("issuer",)),
+    responses=refusals(400, 401, 403, 409, 413, 415),
+)
+async def add_issuer(request: AnyRequest) -> IssuerDocument:
+    """Trust an issuer: its tokens for us are honoured from now on."""
+    call = call_of(request)
+    fields = _issuer_fields(await decode_object(request, ISSUER))
+    return _render(await call.services.identity.issuers.add(call.tenant, **{"issuer": "", **fields}))
+
+
+@get(
+    f"{ISSUERS_PATH}/{{issuer_id:str}}",
+    opt=VIEW,
+    operation_class=Described,
+    responses=refusals(401, 403, 404),
+)
+async def read_issuer(request: AnyRequest, issuer_id: FromPath[str]) -> IssuerDocument:
+    """One trusted issuer."""
+    call = call_of(request)
+    return _render(await call.services.identity.issuers.get(call.tenant, _id(issuer_id)))
+
+
+@patch(
+    f"{ISSUERS_PATH}/{{issuer_id:str}}",
+    opt=UPDATE,
+    operation_class=described(takes=IssuerDraft),
+    responses=refusals(400, 401, 403, 404, 409, 413, 415),
+)
+async def change_issuer(request: AnyRequest, issuer_id: FromPath[str]) -> IssuerDocument:
+    """Change what an issuer's tokens are good for; it acts within a second."""
+    call = call_of(request)
+    fields = _issuer_fields(await decode_object(request, ISSUER))
+    return _render(await call.services.identity.issuers.change(call.tenant, _id(issuer_id), **fields))
+
+
+@delete(
+    f"{ISSUERS_PATH}/{{issuer_id:str}}",
+    opt=UPDATE,
+    operation_class=Described,
+    responses=refusals(401, 403),
+)
+async def delete_issuer(request: AnyRequest, issuer_id: FromPath[str]) -> None:
+    """Trust an issuer no more; its tokens are refused within a second."""
+    call = call_of(request)
+    if (known_id := decode_profile_id(issuer_id)) is not None:
+        await call.services.identity.issuers.remove(call.tenant, known_id)
+
+
+ROUTES = (
+    read_provider,
+    add_server,
+    change_server,
+    delete_server,
+    list_issuers,
+    add_issuer,
+    read_issuer,
+    change_issuer,
+    delete_issuer,
+)
+
+
+async def _server(call: Any) -> ServerDocument | None:
+    servers = call.services.identity_servers
+    own = await servers.get(call.tenant)
+    connection = own.connection if own else servers.default
+    if connection is None:
+        return None
+    sync_username = own.sync_username if own else None
+    return ServerDocument(
+        own is not None, connection.url, connection.client_id, connection.grant, sync_username
+    )
+
+
+async def _put(call: Any, given: Object, before: OwnIdentityServer | None) -> ServerDocument:
+    start = before or OwnIdentityServer(Connection("", "", ""))
+    reached = {name: given[name] for name in Connection.__struct_fields__ if name in given}
+    called = {name: given[name] or None for name in ("sync_username", "sync_password") if name in given}
+    connection = msgspec.structs.replace(start.connection, **reached)
+    own = msgspec.structs.replace(start, connection=connection, **called)
+    check(own)
+    await call.services.identity_servers.put(call.tenant, own)
+    document = await _server(call)
+    assert document is not None
+    return document
+
+
+def _given(document: Object) -> Object:
+    """The fields that were given, without blanks around them; null is none."""
+    given = {name: value for name, value in document.items() if value is not None}
+    return {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
+
+
+def _issuer_fields(document: Object) -> Object:
+    fields = _given(document)
+    if "jwks_uri" in fields:
+        fields["jwks_uri"] = fields["jwks_uri"] or None
+    if "permissions" in fields:
+        fields["permissions"] = tuple(dict.fromkeys(fields["permissions"]))
+    return fields
+
+
+def _id(text: str) -> UUID:
+    known_id = decode_profile_id(text)
+    if known_id is None:
+        raise NotFound("No trusted issuer has this id.")
+    return known_id
+
+
+def _render(issuer: TrustedIssuer) -> IssuerDocument:
+    return IssuerDocument(
+        issuer_id=issuer.issuer_id,
+        issuer=issuer.issuer,
+        audience=issuer.audience,
+        jwks_uri=issuer.jwks_uri,
+        permissions=list(issuer.permissions),
+        created_at=rfc3339(issuer.created_at),
+        updated_at=rfc3339(issuer.updated_at),
+    )

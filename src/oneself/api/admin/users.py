@@ -1,0 +1,147 @@
+"""`/users`: the people of the embedded directory (DESIGN §9). Passwords are taken and never shown."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from litestar import delete, get, patch, post
+from litestar.params import FromPath, QueryParameter
+from msgspec import Meta, Struct
+
+from oneself.api.decode import AnyRequest, Body, decode_object
+from oneself.api.describe import Described, described, refusals
+from oneself.api.door import call_of, needs
+from oneself.api.instants import rfc3339
+from oneself.api.requests import decode_profile_id
+from oneself.errors import NotFound
+from oneself.service.accounts import Account, Registration
+
+from .paging import CursorWord, Pagination, decode_place, encode_place, page_size
+
+FACE = "admin"
+
+Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class UserPatch(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of PATCH; what is absent stays, "" clears `mobile`. A new password ends every session."""
+
+    password: str | None = None
+    given_name: str | None = None
+    last_name: str | None = None
+    mobile: str | None = None
+
+
+class UserDraft(UserPatch, frozen=True, forbid_unknown_fields=True):
+    """Body of POST; `username` is an e-mail address."""
+
+    username: str | None = None
+
+
+class UserDocument(Struct, frozen=True):
+    """A person who signs in here; `user_id` is also the profile's."""
+
+    user_id: UUID
+    username: str
+    given_name: str
+    last_name: str
+    mobile: str
+    created_at: Timestamp
+
+
+class UserList(Struct, frozen=True):
+    """Users by username."""
+
+    users: list[UserDocument]
+    pagination: Pagination
+
+
+class _Place(Struct, frozen=True):
+    username: str
+
+
+DRAFT = Body("user", "10001", UserDraft)
+PATCH = Body("user", "10001", UserPatch)
+VIEW = needs("admin_config_view", gate=None, face=FACE)
+UPDATE = needs("admin_config_update", gate=None, face=FACE)
+ONE = "/users/{user_id:str}"
+
+
+@get("/users", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403))
+async def list_users(
+    request: AnyRequest,
+    size: Annotated[int | None, QueryParameter(name="page_size", ge=1)] = None,
+    cursor: CursorWord = None,
+) -> UserList:
+    """The people of the embedded directory."""
+    call = call_of(request)
+    limit, after = page_size(size), decode_place(cursor, _Place).username if cursor else ""
+    found = await call.services.identity.accounts.list(call.tenant, after, limit + 1)
+    page = found[:limit]
+    place = encode_place(_Place(page[-1].username)) if len(found) > limit else ""
+    return UserList([_render(account) for account in page], Pagination(len(page), limit, place))
+
+
+@post(
+    "/users",
+    opt=UPDATE,
+    operation_class=described(takes=UserDraft, required=("username", "password", "given_name", "last_name")),
+    responses=refusals(400, 401, 403, 409, 413, 415),
+)
+async def create_user(request: AnyRequest) -> UserDocument:
+    """Make an account; its profile appears when its owner signs in for the first time."""
+    call = call_of(request)
+    document = await decode_object(request, DRAFT)
+    given = {name: document.get(name) or "" for name in Registration.__struct_fields__}
+    return _render(await call.services.identity.accounts.register(call.tenant, Registration(**given)))
+
+
+@get(ONE, opt=VIEW, operation_class=Described, responses=refusals(401, 403, 404))
+async def read_user(request: AnyRequest, user_id: FromPath[str]) -> UserDocument:
+    """One person."""
+    call = call_of(request)
+    return _render(await call.services.users.get(call.tenant, _id(user_id)))
+
+
+@patch(
+    ONE,
+    opt=UPDATE,
+    operation_class=described(takes=UserPatch),
+    responses=refusals(400, 401, 403, 404, 413, 415),
+)
+async def change_user(request: AnyRequest, user_id: FromPath[str]) -> UserDocument:
+    """Change a person's names, mobile number or password; their profile shows it at once."""
+    call = call_of(request)
+    document = await decode_object(request, PATCH)
+    given = {name: value for name, value in document.items() if value is not None}
+    return _render(await call.services.users.change(call.tenant, call.actor, _id(user_id), given))
+
+
+@delete(ONE, opt=UPDATE, operation_class=Described, responses=refusals(401, 403))
+async def delete_user(request: AnyRequest, user_id: FromPath[str]) -> None:
+    """Remove a person: account, sessions, tokens, and the whole profile. An unknown one is gone already."""
+    call = call_of(request)
+    if (known_id := decode_profile_id(user_id)) is not None:
+        await call.services.users.delete(call.tenant, call.actor, known_id)
+
+
+ROUTES = (list_users, create_user, read_user, change_user, delete_user)
+
+
+def _id(text: str) -> UUID:
+    known_id = decode_profile_id(text)
+    if known_id is None:
+        raise NotFound("There is no user of this id.")
+    return known_id
+
+
+def _render(account: Account) -> UserDocument:
+    return UserDocument(
+        user_id=account.user_id,
+        username=account.username,
+        given_name=account.claims.get("givenname", ""),
+        last_name=account.claims.get("lastname", ""),
+        mobile=account.claims.get("mobile", ""),
+        created_at=rfc3339(account.created_at),
+    )
