@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import delete, get, patch, post
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 from msgspec import Meta, Struct
 
 from oneself.api.decode import AnyRequest, Body, decode_object
@@ -15,7 +15,7 @@ from oneself.api.instants import rfc3339
 from oneself.errors import NotFound
 from oneself.service.applications import KINDS, Application, NewApplication
 
-from .paging import CursorWord, Pagination, decode_place, encode_place, page_size
+from .paging import CursorWord, PageSize, Pagination, decode_place, encode_place, page_size
 
 FACE = "admin"
 
@@ -73,7 +73,7 @@ ONE = "/applications/{client_id:str}"
 @get("/applications", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403))
 async def list_applications(
     request: AnyRequest,
-    size: Annotated[int | None, QueryParameter(name="page_size", ge=1)] = None,
+    size: PageSize = None,
     cursor: CursorWord = None,
 ) -> ApplicationList:
     """Every application of the organisation."""

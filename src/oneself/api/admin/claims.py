@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import delete, get, patch, post
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 from msgspec import Meta, Struct
 
 from oneself.api.decode import AnyRequest, Body, Object, decode_object
@@ -16,7 +16,7 @@ from oneself.core.attribute import CanonicalValue
 from oneself.service.claim_sync import Progress
 from oneself.service.claims import Claim
 
-from .paging import CursorWord, Pagination, decode_place, encode_place, page_size
+from .paging import CursorWord, PageSize, Pagination, decode_place, encode_place, page_size
 
 FACE = "admin"
 
@@ -113,7 +113,7 @@ PATCH = Body("claim", "10001", ClaimPatch)
 )
 async def list_claims(
     request: AnyRequest,
-    size: Annotated[int | None, QueryParameter(name="page_size", ge=1)] = None,
+    size: PageSize = None,
     cursor: CursorWord = None,
 ) -> ClaimList:
     """Every claim, wherever it comes from, by name."""

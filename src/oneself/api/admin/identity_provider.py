@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import delete, get, patch, post
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 from msgspec import Meta, Struct
 
 from oneself.api.decode import AnyRequest, Body, Object, decode_object
@@ -23,7 +23,7 @@ from oneself.identity_server.connection import Connection
 from oneself.service.identity_servers import OwnIdentityServer, check
 from oneself.service.issuers import TrustedIssuer
 
-from .paging import CursorWord, Pagination, decode_place, encode_place, page_size
+from .paging import CursorWord, PageSize, Pagination, decode_place, encode_place, page_size
 
 FACE = "admin"
 
@@ -148,7 +148,7 @@ async def delete_server(request: AnyRequest) -> None:
 @get(ISSUERS_PATH, opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403))
 async def list_issuers(
     request: AnyRequest,
-    size: Annotated[int | None, QueryParameter(name="page_size", ge=1)] = None,
+    size: PageSize = None,
     cursor: CursorWord = None,
 ) -> IssuerList:
     """Every trusted issuer."""

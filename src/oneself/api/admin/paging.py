@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated, TypeVar
 
@@ -17,6 +18,17 @@ CURSOR_CHARS_MAX = 512
 
 Place = TypeVar("Place", bound=msgspec.Struct)
 
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+
+#: Read by hand: one word of the query, whatever else it repeats.
+PageSize = Annotated[
+    str | None,
+    QueryParameter(
+        name="page_size",
+        description=f"{PAGE_SIZE} if absent; above {PAGE_SIZE_MAX} it is read as that.",
+        schema_extra={"type": "integer", "minimum": 1},
+    ),
+]
 CursorWord = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.")]
 
 
@@ -28,9 +40,13 @@ class Pagination(msgspec.Struct, frozen=True, omit_defaults=True):
     next_cursor: str = ""
 
 
-def page_size(asked: int | None) -> int:
-    """How many entries a page has."""
-    return PAGE_SIZE if asked is None else max(1, min(asked, PAGE_SIZE_MAX))
+def page_size(asked: str | None) -> int:
+    """How many entries a page has; raises WireError for what is no positive number."""
+    if asked is None:
+        return PAGE_SIZE
+    if not _NUMBER.fullmatch(asked):
+        raise refused("10001", "page_size must be a positive integer.")
+    return min(int(asked), PAGE_SIZE_MAX)
 
 
 def encode_place(place: msgspec.Struct) -> str:

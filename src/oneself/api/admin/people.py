@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from litestar import Response, get, post
 from litestar.enums import MediaType
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 from msgspec import Meta, Struct
 
 from oneself.api.decode import AnyRequest
@@ -20,7 +20,7 @@ from oneself.api.requests import decode_profile_id
 from oneself.service.erase import Receipt
 from oneself.service.unfit import PROFILES_PER_PAGE, START, Unfit
 
-from .paging import CursorWord, Pagination, decode_place, encode_place, page_size
+from .paging import CursorWord, PageSize, Pagination, decode_place, encode_place, page_size
 
 FACE = "admin"
 _LAST_SEQ = 2**62
@@ -114,7 +114,7 @@ async def erase_person(request: AnyRequest, profile_id: FromPath[str]) -> Receip
 )
 async def list_erasures(
     request: AnyRequest,
-    size: Annotated[int | None, QueryParameter(name="page_size", ge=1)] = None,
+    size: PageSize = None,
     cursor: CursorWord = None,
 ) -> ErasureList:
     """The receipts of all erasures."""

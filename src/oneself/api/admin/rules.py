@@ -22,7 +22,7 @@ from oneself.service.preview import Preview
 from oneself.service.refusals import FIRST, Place, Protection, Refused
 from oneself.service.rules import UnknownRule
 
-from .paging import CursorWord, Pagination, decode_place, encode_place, page_size
+from .paging import CursorWord, PageSize, Pagination, decode_place, encode_place, page_size
 
 FACE = "admin"
 CODES = get_args(RefusalCode)
@@ -218,7 +218,7 @@ async def read_progress(request: AnyRequest) -> ProgressList:
 )
 async def list_refusals(
     request: AnyRequest,
-    size: Annotated[int | None, QueryParameter(name="page_size", ge=1)] = None,
+    size: PageSize = None,
     cursor: CursorWord = None,
     code: Annotated[str | None, QueryParameter(schema_extra={"enum": list(CODES)})] = None,
 ) -> RefusalList:

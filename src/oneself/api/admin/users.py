@@ -6,7 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import delete, get, patch, post
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 from msgspec import Meta, Struct
 
 from oneself.api.decode import AnyRequest, Body, decode_object
@@ -17,7 +17,7 @@ from oneself.api.requests import decode_profile_id
 from oneself.errors import NotFound
 from oneself.service.accounts import Account, Registration
 
-from .paging import CursorWord, Pagination, decode_place, encode_place, page_size
+from .paging import CursorWord, PageSize, Pagination, decode_place, encode_place, page_size
 
 FACE = "admin"
 
@@ -71,7 +71,7 @@ ONE = "/users/{user_id:str}"
 @get("/users", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403))
 async def list_users(
     request: AnyRequest,
-    size: Annotated[int | None, QueryParameter(name="page_size", ge=1)] = None,
+    size: PageSize = None,
     cursor: CursorWord = None,
 ) -> UserList:
     """The people of the embedded directory."""
