@@ -16,11 +16,12 @@ from oneself.service.organisations import Tenant
 from oneself.service.secrets import Vault
 from oneself.store.directory import Directory
 
-WINDOW_S = 900
-# `client`: an application at one address. Its secret is long; the limit is on the work of hashing guesses.
-FAILURES_MAX: Mapping[str, int] = {"account": 10, "address": 100, "client": 100}
+Kind = Literal["account", "address", "client"]
+# `client`: an application at one address. Whoever has the secret is not held up by others who guess.
+FAILURES_MAX: Mapping[str, int] = {"account": 10, "address": 100, "client": 20}
+WINDOW_S: Mapping[Kind, int] = {"account": 900, "address": 900, "client": 600}
 
-Subject = tuple[Literal["account", "address", "client"], str]
+Subject = tuple[Kind, str]
 
 
 class Attempts:
@@ -41,8 +42,9 @@ class Attempts:
     async def failed(self, tenant: Tenant, *subjects: Subject) -> None:
         """Count a failure against each of these."""
         now = time.time_ns() // 1000
-        keys = [self._key(subject) for subject in subjects]
-        await self._directory.put_failures(tenant.org_id, keys, now, now + WINDOW_S * 1_000_000)
+        for window_s in sorted({WINDOW_S[kind] for kind, _ in subjects}):
+            keys = [self._key(subject) for subject in subjects if WINDOW_S[subject[0]] == window_s]
+            await self._directory.put_failures(tenant.org_id, keys, now, now + window_s * 1_000_000)
 
     async def succeeded(self, tenant: Tenant, subject: Subject) -> None:
         """Forget the failures of one account; an address keeps its own."""
