@@ -1,0 +1,293 @@
+"""`/t/{org}/api/v1`: preview and progress of rules, refusals, protection (DESIGN §9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from wire.client import TIMESTAMP, UNKNOWN_ID, Cds, fresh, refused
+from wire.person import applied, is_one, progress_of
+
+NOTHING = {"profiles": 0, "absorbed": 0, "groups": 0, "values_changed": 0, "refusals": 0, "separated": 0}
+
+
+@pytest.fixture(scope="module")
+def org(new_org: Callable[[], Cds]) -> Cds:
+    return new_org()
+
+
+def _create(org: Cds, user_id: str | None = None, **traits: Any) -> dict[str, Any]:
+    return org.create({"traits": traits, **({"user_id": user_id} if user_id else {})})
+
+
+def _preview(org: Cds, **body: Any) -> dict[str, Any]:
+    answer = org.admin("POST", "/unification-rules/preview", body)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def _new(key: str, **fields: Any) -> dict[str, Any]:
+    return {"rule_name": fresh("rule"), "property_name": f"traits.{key}", "priority": 90_001, **fields}
+
+
+# -- preview and progress -----------------------------------------------------------------------------------
+
+
+def test_a_preview_is_what_activation_does_in_the_background(org: Cds) -> None:
+    key, plan = org.trait(), org.trait()
+    known = _create(org, fresh("u"), **{key: "a1", plan: "trial"})
+    temporary = _create(org, **{key: "A1", plan: "gold"})
+    other = _create(org, **{key: "b1"})
+    preview = _preview(org, **_new(key))
+    (joined,) = preview["merges"]
+    assert joined == {
+        "survivor": known["profile_id"],
+        "absorbed": [temporary["profile_id"]],
+        "identifier": {"namespace": f"traits.{key}", "value": "a1"},
+    }
+    assert {(c["profile"], c["path"]) for c in preview["values_changed"]} == {
+        (known["profile_id"], f"traits.{name}") for name in (key, plan)
+    }
+    counts = {"profiles": 3, "absorbed": 1, "groups": 1, "values_changed": 2, "refusals": 0, "separated": 0}
+    assert preview["counts"] == counts
+    assert preview["largest_group"] == 2
+    assert (preview["refusals"], preview["separated"]) == ([], [])
+    assert not is_one(org, known, temporary)
+    work = applied(org, org.rule(f"traits.{key}"))
+    assert (work["state"], work["merged"]) == ("done", 1)
+    assert is_one(org, known, temporary)
+    assert not is_one(org, known, other)
+
+
+def test_two_users_are_refused_in_the_preview_as_in_the_list(org: Cds) -> None:
+    key = org.trait()
+    pair = [_create(org, fresh("u"), **{key: "a1"}) for _ in range(2)]
+    (refusal,) = _preview(org, **_new(key))["refusals"]
+    assert refusal["code"] == "different_user"
+    assert set(refusal["profiles"]) == {each["profile_id"] for each in pair}
+    applied(org, org.rule(f"traits.{key}"))
+    listed = org.admin("GET", "/refusals", params={"code": "different_user"}).json()["refusals"]
+    assert any(set(each["profiles"]) == set(refusal["profiles"]) for each in listed)
+    assert not is_one(org, *pair)
+
+
+def test_the_preview_of_switching_on(org: Cds) -> None:
+    key = org.trait()
+    pair = [_create(org, **{key: "a1"}) for _ in range(2)]
+    rule = org.rule(f"traits.{key}", is_active=False)
+    assert progress_of(org, rule) is None
+    assert _preview(org, rule_id=rule["rule_id"])["counts"] == NOTHING
+    assert _preview(org, rule_id=rule["rule_id"], is_active=True)["counts"]["absorbed"] == 1
+    org.patch(f"/unification-rules/{rule['rule_id']}", {"is_active": True})
+    assert applied(org, rule)["merged"] == 1
+    assert is_one(org, *pair)
+
+
+def test_the_preview_of_switching_off_lists_who_would_come_apart(org: Cds) -> None:
+    key = org.matched()
+    pair = [_create(org, **{key: "a1"})["profile_id"] for _ in range(2)]
+    (rule,) = (r for r in org.get("/unification-rules").json() if r["property_name"] == f"traits.{key}")
+    preview = _preview(org, rule_id=rule["rule_id"], is_active=False)
+    assert preview["counts"] == {**NOTHING, "separated": 1}
+    (apart,) = preview["separated"]
+    assert apart["survivor"] == pair[0]
+    assert sorted(apart["groups"]) == sorted([each] for each in pair)
+    org.patch(f"/unification-rules/{rule['rule_id']}", {"is_active": False})
+    assert org.read(pair[1])["merged_to"]["profile_id"] == pair[0]
+
+
+def test_a_preview_is_active_unless_it_says_otherwise(org: Cds) -> None:
+    key = org.trait()
+    for _ in range(2):
+        _create(org, **{key: "a1"})
+    assert _preview(org, property_name=f"traits.{key}", priority=90_002)["counts"]["absorbed"] == 1
+    assert _preview(org, **_new(key, is_active=False))["counts"] == NOTHING
+
+
+def test_a_preview_sees_one_organisation(org: Cds, other: Cds) -> None:
+    key = fresh()
+    for each in (org, other):
+        each.trait(key=key)
+        _create(each, **{key: "a1"})
+    assert _preview(org, **_new(key))["counts"] == {**NOTHING, "profiles": 1}
+
+
+def test_what_a_preview_refuses(org: Cds) -> None:
+    rule = org.rule(f"traits.{org.trait()}")
+    for body, status, code in (
+        ({"rule_id": UNKNOWN_ID}, 404, "CDS-12001"),
+        ({"rule_id": rule["rule_id"], "property_name": "traits.x"}, 400, "CDS-12002"),
+        ({"property_name": "traits.nowhere"}, 400, "CDS-15201"),
+        ({"property_name": "user_id"}, 400, "CDS-15201"),
+        ({}, 400, "CDS-15201"),
+        ({"property_name": rule["property_name"], "priority": 90_003}, 409, "CDS-12003"),
+        (_new(org.trait(), priority=rule["priority"]), 400, "CDS-12004"),
+        (_new("x", colour="red"), 400, "CDS-10001"),
+        ({"property_name": 5}, 400, "CDS-10001"),
+        ({"rule_id": 5}, 400, "CDS-10001"),
+        ({"priority": "1"}, 400, "CDS-10001"),
+    ):
+        refused(org.admin("POST", "/unification-rules/preview", body), status, code)
+
+
+def test_a_foreign_rule_has_no_preview_and_no_progress(org: Cds, other: Cds) -> None:
+    rule = org.rule(f"traits.{org.trait()}")
+    refused(other.admin("POST", "/unification-rules/preview", {"rule_id": rule["rule_id"]}), 404, "CDS-12001")
+    assert progress_of(org, rule)
+    assert progress_of(other, rule) is None
+
+
+def test_progress_says_when_and_how_far(org: Cds) -> None:
+    _create(org)
+    work = applied(org, org.rule(f"traits.{org.trait()}"))
+    assert set(work) == {
+        "rule_id", "state", "seen", "indexed", "merged", "total", "started_at", "updated_at"
+    }  # fmt: skip
+    assert TIMESTAMP.match(work["started_at"])
+    assert work["started_at"] <= work["updated_at"]
+    assert (work["indexed"], work["merged"]) == (0, 0)
+
+
+def test_a_deactivated_rule_is_not_running(org: Cds) -> None:
+    rule = org.rule(f"traits.{org.trait()}")
+    org.patch(f"/unification-rules/{rule['rule_id']}", {"is_active": False})
+    work = progress_of(org, rule)
+    assert work
+    assert work["state"] in ("cancelled", "done")
+
+
+# -- refusals -----------------------------------------------------------------------------------------------
+
+
+def test_refusals_are_listed_the_latest_first_and_page_by_page(new_org: Callable[[], Cds]) -> None:
+    org = new_org()
+    key = org.matched()
+    pairs = [{_create(org, fresh("u"), **{key: f"v{n}"})["profile_id"] for _ in range(2)} for n in range(5)]
+    whole = org.admin("GET", "/refusals").json()
+    assert [set(each["profiles"]) for each in whole["refusals"]] == pairs[::-1]
+    assert whole["counts"] == {"different_user": 5}
+    assert whole["pagination"] == {"count": 5, "page_size": 50}
+    for each in whole["refusals"]:
+        assert (each["code"], each["times"]) == ("different_user", 1)
+        assert TIMESTAMP.match(each["first_at"])
+        assert each["first_at"] <= each["last_at"]
+    found, params = [], {"page_size": "2"}
+    while True:
+        page = org.admin("GET", "/refusals", params=params).json()
+        found += page["refusals"]
+        assert page["pagination"]["count"] == len(page["refusals"]) <= 2
+        if "next_cursor" not in page["pagination"]:
+            break
+        params["cursor"] = page["pagination"]["next_cursor"]
+    assert found == whole["refusals"]
+    only = org.admin("GET", "/refusals", params={"code": "limit_exceeded"}).json()
+    assert (only["refusals"], only["counts"]) == ([], {"different_user": 5})
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"cursor": "x"},
+        {"cursor": "bnVsbA"},
+        {"cursor": "WzEsMiwzXQ"},
+        {"cursor": "e30"},
+        {"code": "x"},
+        {"code": ""},
+    ],
+    ids=str,
+)
+def test_a_bad_page_of_refusals(org: Cds, params: dict[str, str]) -> None:
+    refused(org.admin("GET", "/refusals", params=params), 400, "CDS-10001")
+
+
+@pytest.mark.parametrize("size", ["-1", "0", "x", "1.5", "99999999999999999999"])
+def test_a_bad_page_size_is_understood(org: Cds, size: str) -> None:
+    answer = org.admin("GET", "/refusals", params={"page_size": size})
+    assert answer.status_code in (200, 400), answer.text
+
+
+# -- protection ---------------------------------------------------------------------------------------------
+
+
+def test_protection_is_read_and_changed_field_by_field(new_org: Callable[[], Cds]) -> None:
+    org = new_org()
+    before = org.admin("GET", "/protection").json()
+    assert (before["blocked_values"], before["blocked_patterns"]) == ([], [])
+    assert before["profiles_per_merge_max"] >= 1
+    assert before["values_per_namespace_max"] >= 1
+    changes: list[dict[str, Any]] = [
+        {"blocked_values": ["b", "a"]},
+        {"blocked_patterns": ["*@test.example"]},
+        {"profiles_per_merge_max": 7},
+        {"values_per_namespace_max": 9},
+        {"blocked_values": []},
+        {},
+    ]
+    said = before
+    for change in changes:
+        answer = org.admin("PATCH", "/protection", change)
+        assert answer.status_code == 200, answer.text
+        said = {**said, **change}
+        assert {**answer.json(), "blocked_values": sorted(answer.json()["blocked_values"])} == {
+            **said,
+            "blocked_values": sorted(said["blocked_values"]),
+        }
+        assert org.admin("GET", "/protection").json() == answer.json()
+
+
+def test_blocked_values_and_patterns_join_nobody(new_org: Callable[[], Cds]) -> None:
+    org = new_org()
+    key = org.matched()
+    body = {"blocked_values": ["Shop@Acme.example"], "blocked_patterns": ["*@test.example"]}
+    assert org.admin("PATCH", "/protection", body).status_code == 200
+    for value in ("shop@acme.example", " SHOP@acme.EXAMPLE", "a@test.example", "A@TEST.example"):
+        assert "merged_to" not in _create(org, **{key: value})
+    assert org.admin("GET", "/refusals").json()["counts"] == {"blocked_value": 4}
+    org.admin("PATCH", "/protection", {"blocked_values": []})
+    assert is_one(org, *(_create(org, **{key: "shop@acme.example"}) for _ in range(2)))
+
+
+def test_a_merge_is_limited(new_org: Callable[[], Cds]) -> None:
+    org = new_org()
+    key = org.matched(multi_valued=True)
+    org.admin("PATCH", "/protection", {"profiles_per_merge_max": 2})
+    for number in range(4):
+        _create(org, **{key: [f"v{number}"]})
+    bridge = _create(org, **{key: [f"v{number}" for number in range(4)]})
+    survivor = org.read(bridge.get("merged_to", bridge)["profile_id"])
+    assert len(survivor["merged_from"]) == 2
+    assert org.admin("GET", "/refusals").json()["counts"]["limit_exceeded"] == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"colour": "red"},
+        {"blocked_values": "x"},
+        {"blocked_values": [5]},
+        {"blocked_values": [""]},
+        {"blocked_values": ["x" * 513]},
+        {"blocked_patterns": {"a": 1}},
+        {"profiles_per_merge_max": 0},
+        {"profiles_per_merge_max": -1},
+        {"profiles_per_merge_max": 1.5},
+        {"profiles_per_merge_max": True},
+        {"values_per_namespace_max": "5"},
+        {"values_per_namespace_max": 10**7},
+        {"profiles_per_merge_max": 5, "blocked_values": [None]},
+    ],
+    ids=lambda body: str(body)[:40],
+)
+def test_a_bad_protection_changes_nothing(org: Cds, body: dict[str, Any]) -> None:
+    before = org.admin("GET", "/protection").json()
+    refused(org.admin("PATCH", "/protection", body), 400, "CDS-10001")
+    assert org.admin("GET", "/protection").json() == before
+
+
+@pytest.mark.parametrize("raw", ["", "{", "[]", "null", '"x"', "{,}", "\x00"])
+@pytest.mark.parametrize("route", ["POST /unification-rules/preview", "PATCH /protection"])
+def test_an_undecodable_body(org: Cds, route: str, raw: str) -> None:
+    method, path = route.split()
+    refused(org.raw(method, path, raw, face="/api/v1"), 400, "CDS-10001")
