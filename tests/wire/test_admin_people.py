@@ -1,0 +1,252 @@
+"""`/t/{org}/api/v1`: export, erasure with its receipt, values that no longer fit (DESIGN §8)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from support.service import RunningService
+from wire.client import TIMESTAMP, UNKNOWN_ID, Cds, fresh, refused
+
+BAD_IDS = [UNKNOWN_ID, "no-uuid", "%00", "a" * 300]
+
+
+@pytest.fixture(scope="module")
+def org(new_org: Callable[[], Cds]) -> Cds:
+    return new_org()
+
+
+def _export(org: Cds, profile_id: str) -> dict[str, Any]:
+    answer = org.admin("GET", f"/profiles/{profile_id}/export")
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def _erase(org: Cds, profile_id: str) -> dict[str, Any]:
+    answer = org.admin("POST", f"/profiles/{profile_id}/erase")
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def _unfit(org: Cds) -> list[dict[str, Any]]:
+    answer = org.admin("GET", "/unfit-values")
+    assert answer.status_code == 200, answer.text
+    assert "next_cursor" not in answer.json()["pagination"]
+    return list(answer.json()["unfit_values"])
+
+
+# -- export -------------------------------------------------------------------------------------------------
+
+
+def test_an_export_holds_everything_about_one_person(org: Cds) -> None:
+    key = org.matched()
+    secret = org.trait(mutability="writeOnly")
+    score = org.application_attribute("integer")
+    category = org.category(f"traits.{key}")
+    user, rival = fresh("u"), fresh("u")
+    one = org.post("/profiles", {"user_id": user, "traits": {key: "a1", secret: "hidden-word"}})
+    survivor, tracker = one.json()["profile_id"], one.json()["anonymous_profile_tracker"]
+    absorbed = org.create({"traits": {key: "a1"}, "application_data": {org.client_id: {score: 7}}})
+    org.consent(survivor, **{category: True})
+    org.create({"user_id": rival, "traits": {key: "a1"}})
+    for profile_id in (survivor, absorbed["profile_id"]):
+        document = _export(org, profile_id)
+        assert document["organisation"] == org.org
+        assert document["profile"]["profile_id"] == survivor
+        assert document["profile"]["user_id"] == user
+        assert [each["profile_id"] for each in document["absorbed_profiles"]] == [absorbed["profile_id"]]
+        assert document["values"]["traits"] == {key: "a1", secret: "hidden-word"}
+        assert document["values"]["application_data"] == {org.client_id: {score: 7}}
+        assert f"traits.{key}" in document["provenance"]
+        (choice,) = document["consents"]
+        assert (choice["category_identifier"], choice["is_consented"]) == (category, True)
+        held = {(each["namespace"], each["value"]) for each in document["identifiers"]}
+        assert {("user_id", user), ("tracker", tracker), (f"traits.{key}", "a1")} <= held
+        assert [each["absorbed_id"] for each in document["merges"]] == [absorbed["profile_id"]]
+        assert {each["code"] for each in document["refusals"]} == {"different_user"}
+        assert {"write", "consent"} <= {each["kind"] for each in document["observations"]}
+        assert len(document["observations"]) >= 3
+        assert rival not in json.dumps(document)
+
+
+def test_an_export_is_a_file_to_keep(org: Cds) -> None:
+    profile_id = org.create()["profile_id"]
+    answer = org.admin("GET", f"/profiles/{profile_id}/export")
+    assert answer.headers["content-type"].startswith("application/json")
+    assert answer.headers["content-disposition"] == f'attachment; filename="person-{profile_id}.json"'
+
+
+@pytest.mark.parametrize("profile_id", BAD_IDS)
+def test_nobody_to_export_or_erase(org: Cds, profile_id: str) -> None:
+    refused(org.admin("GET", f"/profiles/{profile_id}/export"), 404, "CDS-11001")
+    refused(org.admin("POST", f"/profiles/{profile_id}/erase"), 404, "CDS-11001")
+    answer = org.admin("GET", f"/erasures/{profile_id}")
+    assert answer.status_code == 404
+
+
+def test_a_foreign_person_is_unknown(org: Cds, other: Cds) -> None:
+    profile_id = org.create()["profile_id"]
+    refused(other.admin("GET", f"/profiles/{profile_id}/export"), 404, "CDS-11001")
+    refused(other.admin("POST", f"/profiles/{profile_id}/erase"), 404, "CDS-11001")
+    receipt = _erase(org, profile_id)
+    assert other.admin("GET", f"/erasures/{receipt['receipt_id']}").status_code == 404
+    assert receipt not in other.admin("GET", "/erasures").json()["erasures"]
+
+
+# -- erasure ------------------------------------------------------------------------------------------------
+
+
+def test_an_erasure_answers_with_a_receipt_that_is_kept(org: Cds) -> None:
+    user = fresh("u")
+    ids = [org.create({"user_id": user})["profile_id"] for _ in range(3)]
+    receipt = _erase(org, ids[0])
+    assert set(receipt["profile_ids"]) == set(ids)
+    assert TIMESTAMP.match(receipt["erased_at"])
+    assert receipt["application"] == org.client_id
+    assert receipt["entries"] == 3
+    assert receipt["identifiers"] == 4
+    assert org.admin("GET", f"/erasures/{receipt['receipt_id']}").json() == receipt
+    assert org.admin("GET", "/erasures").json()["erasures"][0] == receipt
+    for profile_id in ids:
+        refused(org.get(f"/profiles/{profile_id}"), 404, "CDS-11001")
+        refused(org.admin("GET", f"/profiles/{profile_id}/export"), 404, "CDS-11001")
+        refused(org.admin("POST", f"/profiles/{profile_id}/erase"), 404, "CDS-11001")
+    assert user not in org.admin("GET", "/erasures").text
+
+
+def test_delete_on_the_cds_wire_leaves_a_receipt_as_well(org: Cds) -> None:
+    profile_id = org.create()["profile_id"]
+    assert org.delete(f"/profiles/{profile_id}").status_code == 204
+    receipt = org.admin("GET", "/erasures").json()["erasures"][0]
+    assert receipt["profile_ids"] == [profile_id]
+    assert org.delete(f"/profiles/{profile_id}").status_code == 204
+    assert org.admin("GET", "/erasures").json()["erasures"][0] == receipt
+
+
+def test_an_absorbed_profile_goes_alone(org: Cds) -> None:
+    user = fresh("u")
+    ids = [org.create({"user_id": user})["profile_id"] for _ in range(3)]
+    assert _erase(org, ids[1])["profile_ids"] == [ids[1]]
+    assert [each["profile_id"] for each in org.read(ids[0])["merged_from"]] == [ids[2]]
+    assert ids[1] not in {each["profile_id"] for each in _export(org, ids[0])["absorbed_profiles"]}
+
+
+def test_the_same_person_is_welcome_again_as_somebody_new(org: Cds) -> None:
+    key, user = org.matched(), fresh("u")
+    body = {"user_id": user, "traits": {key: "back-again"}}
+    first = org.create(body)["profile_id"]
+    _erase(org, first)
+    second = org.create(body)
+    assert second["profile_id"] != first
+    assert "merged_to" not in second
+    assert "merged_from" not in second
+    assert first not in json.dumps(_export(org, second["profile_id"]))
+
+
+def test_receipts_are_listed_page_by_page(new_org: Callable[[], Cds]) -> None:
+    org = new_org()
+    made = [_erase(org, org.create()["profile_id"]) for _ in range(5)]
+    found: list[dict[str, Any]] = []
+    params = {"page_size": "2"}
+    while True:
+        page = org.admin("GET", "/erasures", params=params).json()
+        found += page["erasures"]
+        assert page["pagination"]["count"] == len(page["erasures"]) <= 2
+        if "next_cursor" not in page["pagination"]:
+            break
+        params["cursor"] = page["pagination"]["next_cursor"]
+    assert found == made[::-1]
+
+
+@pytest.mark.parametrize("path", ["/erasures", "/unfit-values"])
+@pytest.mark.parametrize("cursor", ["x", "bnVsbA", "WyJ4Il0", "e30", "%00", "WzEsMl0", "a" * 600])
+def test_a_cursor_that_is_none_of_ours(org: Cds, path: str, cursor: str) -> None:
+    refused(org.admin("GET", path, params={"cursor": cursor}), 400, "CDS-10001")
+
+
+# -- values that no longer fit ------------------------------------------------------------------------------
+
+
+def _retype(org: Cds, key: str, value_type: str) -> None:
+    """Change the type of a trait."""
+    name = f"traits.{key}"
+    (attribute,) = (a for a in org.get("/profile-schema/traits").json() if a["attribute_name"] == name)
+    body = {
+        **{f: attribute[f] for f in ("attribute_name", "merge_strategy", "mutability")},
+        "value_type": value_type,
+    }
+    answer = org.put(f"/profile-schema/traits/{attribute['attribute_id']}", body)
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_value_that_no_longer_fits_is_hidden_reported_and_comes_back(new_org: Callable[[], Cds]) -> None:
+    org = new_org()
+    key, plan = org.trait(), org.trait()
+    ids = [org.create({"traits": {key: f"word-{n}", plan: "gold"}})["profile_id"] for n in range(2)]
+    assert _unfit(org) == []
+    _retype(org, key, "integer")
+    (found,) = _unfit(org)
+    assert found["path"] == f"traits.{key}"
+    assert found["problem"]
+    assert found["profiles"] == 2
+    assert found["example"] in ids
+    assert "word-" not in json.dumps(found)
+    assert org.read(ids[0])["traits"] == {plan: "gold"}
+    params = {"filter": f"traits.{key} eq word-0"}
+    assert org.get("/profiles", params=params).json()["profiles"] == []
+    _retype(org, key, "string")
+    assert _unfit(org) == []
+    assert org.read(ids[0])["traits"] == {key: "word-0", plan: "gold"}
+
+
+def test_a_deleted_attribute_hides_and_brings_back(new_org: Callable[[], Cds]) -> None:
+    org = new_org()
+    key = org.trait()
+    profile_id = org.create({"traits": {key: "kept"}})["profile_id"]
+    (attribute,) = org.get("/profile-schema/traits").json()
+    org.delete(f"/profile-schema/traits/{attribute['attribute_id']}")
+    assert "traits" not in org.read(profile_id)
+    assert [each["path"] for each in _unfit(org)] == [f"traits.{key}"]
+    org.trait(key=key)
+    assert org.read(profile_id)["traits"] == {key: "kept"}
+    assert _unfit(org) == []
+
+
+def test_unfit_values_never_block_a_write(new_org: Callable[[], Cds]) -> None:
+    org = new_org()
+    key, plan = org.trait(), org.trait()
+    profile_id = org.create({"user_id": "u", "traits": {key: "word"}})["profile_id"]
+    _retype(org, key, "integer")
+    assert org.write(profile_id, {"traits": {plan: "gold"}})["traits"] == {plan: "gold"}
+    assert org.create({"user_id": "u", "traits": {plan: "silver"}})["merged_to"]["profile_id"] == profile_id
+    assert len(_unfit(org)) == 1
+    assert org.write(profile_id, {"traits": {key: 5}})["traits"] == {key: 5, plan: "silver"}
+    assert _unfit(org) == []
+
+
+def test_unfit_values_match_nobody(new_org: Callable[[], Cds]) -> None:
+    org = new_org()
+    key = org.trait()
+    for _ in range(2):
+        org.create({"traits": {key: "word"}})
+    _retype(org, key, "integer")
+    answer = org.admin(
+        "POST", "/unification-rules/preview", {"property_name": f"traits.{key}", "priority": 1}
+    )
+    assert answer.json()["counts"]["absorbed"] == 0
+
+
+def test_unfit_values_are_the_organisations_own(new_org: Callable[[], Cds], other: Cds) -> None:
+    org = new_org()
+    key = org.trait()
+    org.create({"traits": {key: "word"}})
+    _retype(org, key, "integer")
+    assert all(each["path"] != f"traits.{key}" for each in _unfit(other))
+
+
+def test_all_of_this_folds(org: Cds, service: RunningService) -> None:
+    said = service.command("verify", deadline_s=300)
+    assert said.returncode == 0, said.stdout[-2000:] + said.stderr[-2000:]
