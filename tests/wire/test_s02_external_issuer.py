@@ -1,0 +1,136 @@
+"""wire §2, claim by claim: tokens of an identity server outside, whose key we hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from support.service import RunningService
+from wire.client import Cds, refused
+from wire.issuer import Issuer
+
+UNAUTHENTICATED = "Missing or invalid Authorization header"
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    issuer = Issuer()
+    yield issuer
+    issuer.stop()
+
+
+@pytest.fixture(scope="module")
+def outside(
+    service: RunningService, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cds]:
+    """`acme` through a process whose identity server is the issuer."""
+    settings = {
+        "ONESELF_IDENTITY_SERVER_URL": issuer.url,
+        "ONESELF_IDENTITY_SERVER_CLIENT_ID": "oneself",
+        "ONESELF_IDENTITY_SERVER_CLIENT_SECRET": "secret",
+    }
+    running = RunningService(tmp_path_factory.mktemp("outside") / "data", service.database_url, settings)
+    running.start()
+    caller = Cds(running.base_url, running.org, running.client_id, running.client_secret)
+    yield caller
+    caller.close()
+    running.stop()
+
+
+def test_a_token_of_the_identity_server_is_let_in(outside: Cds, issuer: Issuer) -> None:
+    assert outside.get("/profiles", token=issuer.token()).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aud": "iam-cds"},
+        {"iss": None},
+        {"azp": None, "client_id": "outside-client"},
+        {"nbf": None},
+        {"sub": None},
+        {"scope": "openid internal_cds_profile_view internal_cds_profile_update"},
+        {"exp": 4102444800.5},
+    ],
+    ids=str,
+)
+def test_what_the_wire_does_not_ask_for_is_not_asked_for(
+    outside: Cds, issuer: Issuer, changes: dict[str, Any]
+) -> None:
+    assert outside.get("/profiles", token=issuer.token(**changes)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": 1700000000},
+        {"exp": None},
+        {"exp": "tomorrow"},
+        {"exp": True},
+        {"exp": 0},
+        {"aud": None},
+        {"aud": "some-client"},
+        {"aud": ["some-client"]},
+        {"aud": "iam-cds-not"},
+        {"aud": "some iam-cds"},
+        {"aud": []},
+        {"aud": {"iam-cds": True}},
+        {"org_handle": None},
+        {"org_handle": "other"},
+        {"org_handle": "ACME"},
+        {"org_handle": ["acme"]},
+    ],
+    ids=str,
+)
+def test_a_token_that_fails_one_check_is_unauthenticated(
+    outside: Cds, issuer: Issuer, changes: dict[str, Any]
+) -> None:
+    refused(outside.get("/profiles", token=issuer.token(**changes)), 401, "CDS-10002", UNAUTHENTICATED)
+
+
+@pytest.mark.parametrize("scope", [None, 7, ["internal_cds_profile_view"], {"a": 1}], ids=str)
+def test_a_token_without_a_scope_is_forbidden(outside: Cds, issuer: Issuer, scope: Any) -> None:
+    answer = outside.get("/profiles", token=issuer.token(scope=scope))
+    refused(answer, 403, "CDS-10003", "You do not have enough permission to access this resource.")
+
+
+@pytest.mark.parametrize(
+    "scope", ["", "openid", "internal_cds_profile_view2", "INTERNAL_CDS_PROFILE_VIEW", "profile_view"]
+)
+def test_a_scope_without_the_permission_is_forbidden(outside: Cds, issuer: Issuer, scope: str) -> None:
+    answer = outside.get("/profiles", token=issuer.token(scope=scope))
+    refused(answer, 403, "CDS-10003", "Do not have permission to perform this operation")
+
+
+def test_me_of_a_user_nobody_knows(outside: Cds, issuer: Issuer) -> None:
+    scope = "internal_cds_profile_view internal_cds_profile_update"
+    unknown = issuer.token(scope=scope, sub="u-nobody-knows")
+    refused(outside.get("/profiles/Me", token=unknown), 404, "CDS-11001")
+    answer = outside.patch("/profiles/Me", {}, token=unknown)
+    assert (answer.status_code, answer.text.strip()) == (401, "Profile not found for token subject")
+
+
+@pytest.mark.parametrize("sub", [None, "", 7], ids=str)
+def test_me_without_a_usable_sub(outside: Cds, issuer: Issuer, sub: Any) -> None:
+    scope = "internal_cds_profile_view internal_cds_profile_update"
+    token = issuer.token(scope=scope, sub=sub)
+    refused(outside.get("/profiles/Me", token=token), 401, "CDS-11003")
+    answer = outside.patch("/profiles/Me", {}, token=token)
+    assert (answer.status_code, answer.text.strip()) == (401, "Missing 'sub' in token")
+    assert answer.headers["content-type"].startswith("text/plain")
+
+
+def test_the_application_is_the_azp_of_the_token(outside: Cds, issuer: Issuer) -> None:
+    """Written as one application, hidden from another: `azp` goes before `client_id`."""
+    key = outside.trait()
+    profile_id = outside.create({"traits": {key: "x"}})["profile_id"]
+    system = issuer.token(azp=outside.client_id, client_id="somebody-else")
+    regular = issuer.token(azp="somebody-else", client_id=outside.client_id)
+    assert outside.get(f"/profiles/{profile_id}", token=system).json()["traits"] == {key: "x"}
+    assert "traits" not in outside.get(f"/profiles/{profile_id}", token=regular).json()
+
+
+def test_the_embedded_servers_tokens_are_not_forgotten(outside: Cds) -> None:
+    assert outside.get("/profiles").status_code == 200
