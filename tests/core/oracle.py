@@ -320,12 +320,13 @@ class Oracle:
         return any(ours and theirs and not ours & theirs for ours, theirs in sides)
 
     def _too_many(self, group: list[Person], person: Person, said: dict[str, set[str]]) -> bool:
-        return any(
-            self._values_held([person], kind.name)
-            and len(self._values_held([*group, person], kind.name) | said.get(kind.name, set()))
-            > (kind.values_max or VALUES_MAX)
-            for kind in self.setup.identity_types
-        )
+        """Only where both sides bring values: a limit stops growth, it does not undo."""
+        for kind in self.setup.identity_types:
+            ours = self._values_held(group, kind.name) | said.get(kind.name, set())
+            theirs = self._values_held([person], kind.name)
+            if ours and theirs and len(ours | theirs) > (kind.values_max or VALUES_MAX):
+                return True
+        return False
 
     # consequences
 

@@ -25,7 +25,7 @@ from scenarios.words import Step
 
 Check = Callable[[History], None]
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-SOAK = settings(max_examples=20_000, deadline=None, suppress_health_check=list(HealthCheck))
+SOAK = settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 class Happened(msgspec.Struct, frozen=True):
