@@ -80,10 +80,12 @@ SET survivor_id = excluded.survivor_id, reason = excluded.reason, primary_id = e
     consents = excluded.consents;
 
 -- name: put_touches
--- Profiles ($2) that were seen again and are otherwise as they were: last activity ($3) and seqs ($4).
-UPDATE profile SET active_at = row.active_at, seq = row.seq
-FROM unnest($2::uuid[], $3::timestamptz[], $4::bigint[]) AS row (profile_id, active_at, seq)
-WHERE profile.dataset_id = $1 AND profile.profile_id = row.profile_id;
+-- Profiles ($2, sorted) that were seen again and are otherwise as they were: last activity ($3) and seqs ($4).
+-- No join, so nothing to plan wrongly: width_bucket finds the place of an id among the sorted ones.
+UPDATE profile
+SET active_at = ($3::timestamptz[])[width_bucket(profile_id, $2::uuid[])],
+    seq = ($4::bigint[])[width_bucket(profile_id, $2::uuid[])]
+WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
 
 -- name: put_survivors
 -- Those that an absorbed profile ($2) stood for now point straight at its survivor ($3, in the same places).
@@ -130,18 +132,20 @@ SELECT pg_xact_status($1::text::xid8);
 
 -- name: find_view
 -- A profile ($2), the profile that stands for it and everybody else that one stands for, in one read.
+-- Two look-ups, not one with OR: without statistics that one would walk through the whole dataset.
 WITH asked AS (
     SELECT coalesce(survivor_id, profile_id) AS survivor_id
     FROM profile WHERE dataset_id = $1 AND profile_id = $2 AND NOT erased
 )
 SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
-       CASE WHEN profile_id = (SELECT survivor_id FROM asked) THEN record_values::text ELSE '{}' END AS record_values,
-       CASE WHEN profile_id = (SELECT survivor_id FROM asked) THEN provenance::text ELSE '{}' END AS provenance,
-       CASE WHEN profile_id = (SELECT survivor_id FROM asked) THEN identities::text ELSE '{}' END AS identities,
-       CASE WHEN profile_id = (SELECT survivor_id FROM asked) THEN consents::text ELSE '{}' END AS consents
+       record_values::text, provenance::text, identities::text, consents::text
 FROM profile
-WHERE dataset_id = $1 AND NOT erased
-  AND (profile_id = (SELECT survivor_id FROM asked) OR survivor_id = (SELECT survivor_id FROM asked));
+WHERE dataset_id = $1 AND profile_id = (SELECT survivor_id FROM asked) AND NOT erased
+UNION ALL
+SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
+       '{}', '{}', '{}', '{}'
+FROM profile
+WHERE dataset_id = $1 AND survivor_id = (SELECT survivor_id FROM asked) AND NOT erased;
 
 -- name: find_holder
 -- The profile that holds an identifier ($2 namespace, $3 value): that of the oldest live claim.
