@@ -98,6 +98,19 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         )
 
 
+def reread_rules(before: Config, after: Config) -> list[str]:
+    """The rules, active before and after, that read stored values in another way now: what profiles hold by
+    them has to be indexed again (wire/cds §8: what does not fit is hidden from matching)."""
+    ways = {match.rule.rule_id: match.way for match in before.matchers}
+    return [
+        match.rule.rule_id
+        for match in after.matchers
+        if (known := before.rules.get(match.rule.rule_id)) is not None
+        and known.is_active
+        and ways.get(match.rule.rule_id) != match.way
+    ]
+
+
 class PutAttributes(msgspec.Struct, frozen=True, tag="put_attributes"):
     """Define attributes, or redefine those with the same id."""
 

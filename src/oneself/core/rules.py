@@ -45,6 +45,18 @@ class Matcher(msgspec.Struct, frozen=True):
         """The namespace's name: that of the attribute."""
         return self.rule.property_name
 
+    @property
+    def way(self) -> tuple[Any, ...]:
+        """How stored values are read, to be compared: by which keys, and what fits there."""
+        return (*self.keys, _shape(self.fields[0]))
+
+
+def _shape(field: Field) -> tuple[Any, ...]:
+    """Everything about an attribute that says which values fit it."""
+    attribute = field.attribute
+    children = {key: _shape(child) for key, child in field.children.items()}
+    return attribute.value_type, attribute.multi_valued, attribute.canonical_values, children
+
 
 def matcher(rule: Rule, schema: Schema, values_max: int) -> Matcher | None:
     """The rule ready to be applied; None while the schema does not hold its attribute as a scalar."""

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from oneself.core.config import Config, ConfigChange, ConfigDocument, configure, from_document, to_document
+from oneself.core.config import (
+    Config,
+    ConfigChange,
+    ConfigDocument,
+    configure,
+    from_document,
+    reread_rules,
+    to_document,
+)
 from oneself.service.shared import Shared
 from oneself.store import rows
 from oneself.store.pool import Database, Queries
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
 
 _sql = Queries("config.sql")
 _log = Queries("log.sql")
+_rules = Queries("rules.sql")
 _documents = msgspec.json.Decoder(ConfigDocument)
 
 
@@ -80,6 +89,8 @@ class Configurations:
             seq = await connection.fetchval(_sql.find_change_seq, dataset_id)
             changed = configure(config, change, seq)
             await _record(connection, dataset_id, change, changed, face)
+            for rule_id in reread_rules(config, changed):
+                await connection.execute(_rules.begin_indexing, dataset_id, rule_id)
             if also is not None:
                 await also(connection, changed)
         self._known[dataset_id] = changed
