@@ -105,11 +105,21 @@ async def gather(
         survivors = set(seen) | {leaf.survivor_id or leaf.profile_id for leaf in leaves}
         sql = _sql.lock_profiles if wanted.lock else _sql.find_profiles
         locked = await _profiles(connection, sql, dataset_id, survivors)
-        if _settled(locked, seen, survivors):
+        if _settled(locked, seen, survivors) and await _stay(connection, dataset_id, leaves):
             own = await _own_claims(connection, dataset_id, wanted, locked, seen)
             members = await _members(connection, dataset_id, survivors) if wanted.members else {}
             return _state(leaves, locked, [*claims, *own], seen, members), answers
     raise Contended("Others keep changing the same profiles.")
+
+
+async def _stay(connection: "Connection", dataset_id: int, leaves: list[Profile]) -> bool:
+    """True if the absorbed ones among these are still what they were, now that their survivors are locked: an
+    erasure may have taken one out while we waited."""
+    absorbed = {leaf.profile_id: leaf for leaf in leaves if leaf.is_absorbed}
+    now = await _profiles(connection, _sql.find_profiles, dataset_id, absorbed)
+    return len(now) == len(absorbed) and all(
+        (leaf.survivor_id, leaf.erased) == (absorbed[leaf.profile_id].survivor_id, False) for leaf in now
+    )
 
 
 def _settled(locked: list[Profile], seen: dict[UUID, tuple[int, list[Claim]]], wanted: set[UUID]) -> bool:
