@@ -52,4 +52,5 @@ def _origin(result: Result) -> str:
         f"{m.cores} cores ({m.processor}), {m.memory_gb} GB, Linux {m.kernel}, "
         f"PostgreSQL {m.postgresql}, Python {m.python}, load before {m.load}"
     )
-    return f"| `{result.question}` | {result.at} | `{result.commit}` | {where} |"
+    told = "; ".join((where, *result.notes))
+    return f"| `{result.question}` | {result.at} | `{result.commit}` | {told} |"

@@ -46,34 +46,42 @@ def _run(
     questions: Annotated[list[str] | None, typer.Argument(help="Which; none: all.")] = None,
     quick: Annotated[bool, typer.Option(help="Small sizes: shows that it runs, keeps no figures.")] = False,
     database_url: Annotated[str | None, typer.Option(help="A server to use instead of the embedded.")] = None,
+    note: Annotated[list[str] | None, typer.Option(help="A sentence to keep with the results.")] = None,
     table: Annotated[bool, typer.Option(help="Only write the table in README.md anew.")] = False,
 ) -> None:
     if not table:
         unknown = set(questions or ()) - set(QUESTIONS)
         if unknown:
             raise typer.BadParameter(f"Unknown: {', '.join(unknown)}. There are: {', '.join(QUESTIONS)}.")
-        _measure_all(questions or list(QUESTIONS), is_full=not quick, database_url=database_url)
+        _measure_all(
+            questions or list(QUESTIONS),
+            is_full=not quick,
+            database_url=database_url,
+            notes=tuple(note or ()),
+        )
     if not quick:
         report.write()
 
 
-def _measure_all(names: list[str], *, is_full: bool, database_url: str | None) -> None:
+def _measure_all(
+    names: list[str], *, is_full: bool, database_url: str | None, notes: tuple[str, ...]
+) -> None:
     with _folder() as folder, _server(folder, database_url) as url, _bar() as bar:
         for name in names:
             task = bar.add_task(name, total=1)
             stage = Stage(url, folder, is_full, partial(_show, bar, task))
-            figures = _measure(name, stage)
+            figures = _measure(name, stage, notes)
             bar.update(task, completed=1, total=1)
             for figure in figures:
                 bar.console.print(f"  {report.sentence(figure)}", highlight=False)
 
 
-def _measure(name: str, stage: Stage) -> tuple[Figure, ...]:
+def _measure(name: str, stage: Stage, notes: tuple[str, ...]) -> tuple[Figure, ...]:
     question = _question(name)
     machine = results.machine(uvloop.run(stage.version()))
     figures: tuple[Figure, ...] = uvloop.run(question.measure(stage))
     if stage.is_full:
-        results.keep(Result(name, "full", results.now(), results.commit(), machine, figures))
+        results.keep(Result(name, "full", results.now(), results.commit(), machine, figures, notes))
     return figures
 
 
