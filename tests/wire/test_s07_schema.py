@@ -99,19 +99,19 @@ def test_application_data_is_listed_by_application(cds: Cds) -> None:
 
 def test_a_scope_is_filtered_by_attribute_name(cds: Cds) -> None:
     word = fresh("filtered")
-    for tail in ("a", "b"):
+    for tail in ("first", "second"):
         _define_one(cds, f"traits.{word}_{tail}")
-    names = {f"traits.{word}_a", f"traits.{word}_b"}
+    names = {f"traits.{word}_first", f"traits.{word}_second"}
 
     def found(condition: str) -> set[str]:
         answer = cds.get("/profile-schema/traits", params={"filter": condition})
         assert answer.status_code == 200, answer.text
         return {a["attribute_name"] for a in answer.json()}
 
-    assert found(f"attribute_name eq traits.{word}_a") == {f"traits.{word}_a"}
+    assert found(f"attribute_name eq traits.{word}_first") == {f"traits.{word}_first"}
     assert found(f"attribute_name sw traits.{word}") == names
     assert found(f"attribute_name co {word}") == names
-    assert found(f"attribute_name co {word} and attribute_name co _b") == {f"traits.{word}_b"}
+    assert found(f"attribute_name co {word} and attribute_name co second") == {f"traits.{word}_second"}
     assert found("attribute_name eq nobody") == set()
 
 
