@@ -28,7 +28,7 @@ class Issuer:
         return httpx.MockTransport(self._answer)
 
     def token(self, *, header: dict[str, Any] | None = None, key: Any = None, **changes: Any) -> str:
-        """A good token with these claims changed; a claim set to None is left out."""
+        """A good token with these claims changed; None leaves one out, "now-30" is an instant."""
         claims = {
             "iss": URL,
             "sub": "u-outside",
@@ -38,7 +38,7 @@ class Issuer:
             "scope": "openid internal_cds_profile_view",
             **changes,
         }
-        kept = {name: value for name, value in claims.items() if value is not None}
+        kept = {name: _instant(value) for name, value in claims.items() if value is not None}
         used = key or self.keys[-1]
         kind = {RSAKey: "RS256", ECKey: "ES256", OctKey: "HS256"}[type(used)]
         named = {"alg": kind, "kid": used.kid, **(header or {})}
@@ -58,3 +58,8 @@ class Issuer:
         if url in (JWKS, f"{URL}/t/acme/oauth2/jwks"):
             return httpx.Response(200, json={"keys": [key.as_dict(private=False) for key in self.keys]})
         return httpx.Response(404)
+
+
+def _instant(value: Any) -> Any:
+    is_relative = isinstance(value, str) and value.startswith("now")
+    return int(time.time()) + int(value[3:]) if is_relative else value
