@@ -79,9 +79,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
             running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A Chromium, driven by Playwright; every test opens a context of its own."""
+    """A Chromium, driven by Playwright; every test opens a context of its own.
+
+    Not for longer than a module: Playwright's own event loop stands in the way of tests that are coroutines.
+    """
     playwright = pytest.importorskip("playwright.sync_api")
     name = os.environ.get("ONESELF_TEST_CHROMIUM", "chromium")
     executable = shutil.which(name) or shutil.which("chromium-browser") or shutil.which("google-chrome")

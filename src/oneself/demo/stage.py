@@ -62,14 +62,27 @@ class Stage(msgspec.Struct, frozen=True):
 
 @contextmanager
 def shop_door(port: int | None) -> Iterator[socket.socket]:
-    """A bound socket for the shop: the port after the service's if nobody has it, else any."""
-    with socket.socket() as door:
-        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            door.bind(("127.0.0.1", (port or USUAL_PORT) + 1))
-        except OSError:
-            door.bind(("127.0.0.1", 0))
+    """A socket for the shop that nobody else can take: the port after the service's if it is free, else any.
+
+    It listens at once, because binding alone does not keep others out; visitors wait until the shop opens.
+    """
+    door = _listening((port or USUAL_PORT) + 1) or _listening(0)
+    if door is None:
+        raise SettingsError("No port is free on this machine.")
+    with door:
         yield door
+
+
+def _listening(port: int) -> socket.socket | None:
+    door = socket.socket()
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        door.bind(("127.0.0.1", port))
+        door.listen()
+    except OSError:
+        door.close()
+        return None
+    return door
 
 
 @contextmanager
