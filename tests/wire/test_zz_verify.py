@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +11,8 @@ import pytest
 from support.service import RunningService
 from wire.client import Cds
 from wire.story import Story
+
+PAIRS = 15
 
 
 def _verified(service: RunningService) -> None:
@@ -47,6 +50,27 @@ def test_stories_told_at_once_leave_every_id_with_one_person(new_org: Callable[[
     with ThreadPoolExecutor(len(stories)) as pool:
         list(pool.map(Story.tell, stories))
     first.check()
+
+
+def test_an_absorbed_id_is_written_and_erased_at_the_same_moment(new_org: Callable[[], Cds]) -> None:
+    org, gate = new_org(), threading.Barrier(2)
+    key = org.trait()
+
+    def send(method: str, path: str) -> int:
+        gate.wait()
+        body = {"json": {"traits": {key: "late"}}} if method == "PATCH" else {}
+        return org.request(method, path, **body).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        for pair in range(PAIRS):
+            survivor, absorbed = (org.create()["profile_id"] for _ in range(2))
+            for profile_id in (survivor, absorbed):
+                org.write(profile_id, {"user_id": f"u-{pair}"})
+            wrote, erased = pool.map(send, ("PATCH", "DELETE"), [f"/profiles/{absorbed}"] * 2)
+            assert wrote in (200, 404)
+            assert erased == 204
+            assert org.get(f"/profiles/{absorbed}").status_code == 404
+            assert "merged_from" not in org.read(survivor)
 
 
 def test_the_stories_fold(service: RunningService) -> None:
