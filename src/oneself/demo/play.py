@@ -1,7 +1,8 @@
 """The whole demo: stage up, story told, shop open, stage down.
 
 Law of this module: however it ends (the story's end, Ctrl-C, SIGTERM, an error), everything that was
-started is stopped. Exit code 0, or 1 when the service broke a promise of the story.
+started is stopped. Exit code 0, or 1 when the service broke a promise of the story, 130 when
+a story that was to be told once was cut short.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from oneself.demo.story import Story
 from oneself.demo.tell import Broken, Teller
 
 WIDTH_MAX = 110
+# What a shell makes of Ctrl-C.
+INTERRUPTED = 130
 
 
 def play(data_dir: Path | None, port: int | None, *, once: bool) -> int:
@@ -36,6 +39,7 @@ def play(data_dir: Path | None, port: int | None, *, once: bool) -> int:
         return 1
     except KeyboardInterrupt:
         teller.say("\nStopped.")
+        return INTERRUPTED if once else 0
     return 0
 
 
