@@ -1,16 +1,14 @@
 """The one write path: every face hands its observations to `submit` (DESIGN §7).
 
-Law of this module: requests that arrive while a batch is in the database form the next one; a request is
-answered when its batch is durable, never before; a lone request does not wait. A lost race rolls the whole
-batch back and repeats it, bounded. Nothing is ever half applied.
+Law of this module: a batch (see `lane`) is one transaction; a request is answered when it is durable, never
+before. A lost race rolls the whole batch back and repeats it, bounded. Nothing is ever half applied.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -29,6 +27,7 @@ from oneself.core.state import State
 from oneself.errors import Contended, OneselfError, Unavailable
 from oneself.service import working_set
 from oneself.service.configuration import Configurations
+from oneself.service.lane import Lane
 from oneself.service.tombstones import Tombstones
 from oneself.service.working_set import Entry, Stored, Wanted
 from oneself.store.errors import constraint_of
@@ -40,14 +39,8 @@ if TYPE_CHECKING:
 _sql = Queries("ingest.sql")
 _logger = structlog.get_logger("oneself.ingest")
 
-#: The tracking wire's own cap on one batch, and far below what locks of one transaction cost.
-OBSERVATIONS_PER_BATCH_MAX = 500
-#: Of one dataset at a time: while one waits for PostgreSQL the other is judged.
-BATCHES_IN_FLIGHT_MAX = 2
-#: Fewer are not worth a second batch: its round trips would cost more than they gain.
-OBSERVATIONS_PER_SECOND_BATCH_MIN = 64
-#: Requests that wait for one dataset; beyond it the caller is told to come back.
-OBSERVATIONS_WAITING_MAX = 20_000
+#: Then the loop may serve others: the other batch's round trips, and requests; about a millisecond.
+JUDGED_AT_A_STRETCH_MAX = 40
 #: A batch that lost this many races is given up with 503; with the delays below that is about a second.
 ATTEMPTS_MAX = 8
 RETRY_DELAY_MS = 4
@@ -126,11 +119,6 @@ class _ConfigurationMoved(Exception):
     """The batch was prepared with a configuration that is not the current one any more."""
 
 
-class _Waiting(msgspec.Struct, frozen=True, eq=False):
-    submission: Submission
-    outcome: asyncio.Future[Resolution]
-
-
 Outcome = Resolution | OneselfError
 
 
@@ -143,7 +131,7 @@ class Ingest:
         self.tombstones = tombstones or Tombstones("")
         self._database = database
         self._configurations = configurations
-        self._lanes: dict[int, _Lane] = {}
+        self._lanes: dict[int, Lane[Submission, Resolution]] = {}
 
     async def submit(self, dataset_id: int, submission: Submission) -> Resolution:
         """What became of the observation, once that is durable.
@@ -152,9 +140,8 @@ class Ingest:
         """
         lane = self._lanes.get(dataset_id)
         if lane is None:
-            lane = self._lanes[dataset_id] = _Lane(
-                dataset_id, self._database, self._configurations, self.tombstones
-            )
+            writer = _Writer(dataset_id, self._database, self._configurations, self.tombstones)
+            lane = self._lanes[dataset_id] = Lane(writer.commit, _names)
         return await lane.submit(submission)
 
     async def close(self) -> None:
@@ -162,8 +149,14 @@ class Ingest:
         await asyncio.gather(*(lane.idle() for lane in self._lanes.values()))
 
 
-class _Lane:
-    """The batches of one dataset: what arrives while they are in the database forms the next one."""
+def _names(submission: Submission) -> frozenset[Hashable]:
+    """What a submission is about, as it was sent: enough to keep batches out of each other's way."""
+    observation = submission.observation
+    return frozenset((*observation.identifiers, observation.profile_id, submission.key)) - {None}
+
+
+class _Writer:
+    """Commits batches of one dataset."""
 
     def __init__(
         self, dataset_id: int, database: Database, configurations: Configurations, tombstones: Tombstones
@@ -172,67 +165,8 @@ class _Lane:
         self._dataset_id = dataset_id
         self._database = database
         self._configurations = configurations
-        self._waiting: deque[_Waiting] = deque()
-        self._workers: list[asyncio.Task[None]] = []
-        self._in_flight = 0
 
-    async def submit(self, submission: Submission) -> Resolution:
-        if len(self._waiting) >= OBSERVATIONS_WAITING_MAX:
-            raise Contended("Too many observations are waiting.")
-        outcome: asyncio.Future[Resolution] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(submission, outcome))
-        self._workers = [worker for worker in self._workers if not worker.done()]
-        if self._has_room():
-            self._workers.append(asyncio.create_task(self._drain()))
-        return await outcome
-
-    async def idle(self) -> None:
-        while unfinished := [worker for worker in self._workers if not worker.done()]:
-            await asyncio.wait(unfinished)
-
-    def _has_room(self) -> bool:
-        """True if another batch should start: the first at once, a second one when it is worth it."""
-        if not self._workers:
-            return True
-        is_worth_it = len(self._waiting) >= OBSERVATIONS_PER_SECOND_BATCH_MIN
-        return is_worth_it and len(self._workers) < BATCHES_IN_FLIGHT_MAX
-
-    async def _drain(self) -> None:
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(self._size())]
-            self._in_flight += 1
-            try:
-                await self._answer(batch)
-            finally:
-                self._in_flight -= 1
-
-    def _size(self) -> int:
-        """Of the next batch: half of the waiting while nothing else is in flight and both are worth it."""
-        waiting = len(self._waiting)
-        if self._in_flight == 0 and waiting >= 2 * OBSERVATIONS_PER_SECOND_BATCH_MIN:
-            waiting = (waiting + 1) // 2
-        return min(waiting, OBSERVATIONS_PER_BATCH_MAX)
-
-    async def _answer(self, batch: list[_Waiting]) -> None:
-        """Commit a batch and tell everybody who waits for it."""
-        try:
-            outcomes = await self._commit([waiting.submission for waiting in batch])
-        except Exception as error:
-            if len(batch) > 1 and not isinstance(error, OneselfError):
-                # One observation brings a bug to light: the others must not suffer for it.
-                for waiting in batch:
-                    await self._answer([waiting])
-                return
-            outcomes = [error] * len(batch)
-        for waiting, outcome in zip(batch, outcomes, strict=True):
-            if waiting.outcome.done():
-                continue
-            if isinstance(outcome, Resolution):
-                waiting.outcome.set_result(outcome)
-            else:
-                waiting.outcome.set_exception(outcome)
-
-    async def _commit(self, submissions: list[Submission]) -> list[Outcome | Exception]:
+    async def commit(self, submissions: list[Submission]) -> list[Outcome | Exception]:
         """Bounded attempts at one batch."""
         for attempt in range(ATTEMPTS_MAX):
             try:
@@ -268,8 +202,10 @@ class _Lane:
                 state, answers = await working_set.gather(connection, self._dataset_id, wanted)
                 erased = await self._find_erased(connection, submissions, evidence)
                 judged = _Judged(state, answers, config, header.now, erased)
-                for submission, weighed in zip(submissions, evidence, strict=True):
+                for number, (submission, weighed) in enumerate(zip(submissions, evidence, strict=True), 1):
                     judged.add(submission, weighed)
+                    if number % JUDGED_AT_A_STRETCH_MAX == 0:
+                        await asyncio.sleep(0)
                 await judged.save(connection, self._dataset_id)
         except Unavailable:
             if judged is None or not await self._was_committed(transaction):

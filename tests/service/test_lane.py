@@ -1,0 +1,100 @@
+"""Batches form while others are committed, keep out of each other's way, and answer everybody."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from oneself.errors import Contended
+from oneself.service.lane import ITEMS_PER_BATCH_MAX, ITEMS_PER_SECOND_BATCH_MIN, Lane
+
+
+class Log:
+    """What was committed, batch by batch, while `go` is set; an item is a name and a number."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[tuple[str, int]]] = []
+        self.in_flight: list[set[str]] = []
+        self.go = asyncio.Event()
+        self.go.set()
+        self.lane = Lane(self._commit, lambda item: frozenset([item[0]]))
+
+    async def _commit(self, batch: list[tuple[str, int]]) -> list[int]:
+        names = {name for name, _ in batch}
+        assert not any(names & others for others in self.in_flight)
+        self.in_flight.append(names)
+        self.batches.append(batch)
+        await self.go.wait()
+        await asyncio.sleep(random.random() / 1000)
+        self.in_flight.remove(names)
+        return [number for _, number in batch]
+
+
+async def _begin(log: Log, items: list[tuple[str, int]]) -> list[asyncio.Task[int]]:
+    tasks = [asyncio.create_task(log.lane.submit(item)) for item in items]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return tasks
+
+
+async def test_a_lone_item_does_not_wait() -> None:
+    log = Log()
+    assert await log.lane.submit(("a", 7)) == 7
+    assert log.batches == [[("a", 7)]]
+
+
+async def test_what_arrives_during_a_commit_is_the_next_batch() -> None:
+    log = Log()
+    log.go.clear()
+    first = await _begin(log, [("a", 1)])
+    rest = await _begin(log, [("b", 2), ("c", 3)])
+    log.go.set()
+    assert await asyncio.gather(*first, *rest) == [1, 2, 3]
+    assert log.batches == [[("a", 1)], [("b", 2), ("c", 3)]]
+
+
+async def test_many_go_in_two_batches_at_once() -> None:
+    log = Log()
+    log.go.clear()
+    count = 2 * ITEMS_PER_SECOND_BATCH_MIN
+    tasks = await _begin(log, [(f"name {number}", number) for number in range(count)])
+    assert [len(batch) for batch in log.batches] == [count // 2, count // 2]
+    log.go.set()
+    assert await asyncio.gather(*tasks) == list(range(count))
+
+
+@pytest.mark.parametrize("names", [1, 3, 40, 5_000])
+async def test_the_same_name_is_never_in_two_batches_and_keeps_its_order(names: int) -> None:
+    log = Log()
+    chance = random.Random(names)
+    items = [(f"name {chance.randrange(names)}", number) for number in range(3_000)]
+    tasks = []
+    for start in range(0, len(items), 300):
+        tasks += await _begin(log, items[start : start + 300])
+    assert await asyncio.gather(*tasks) == list(range(len(items)))
+    assert all(len(batch) <= ITEMS_PER_BATCH_MAX for batch in log.batches)
+    for name in {name for name, _ in items}:
+        numbers = [number for batch in log.batches for other, number in batch if other == name]
+        assert numbers == sorted(numbers)
+
+
+async def test_a_failed_outcome_is_the_callers_own() -> None:
+    async def commit(batch: list[int]) -> list[int | Exception]:
+        return [Contended("odd") if number % 2 else number for number in batch]
+
+    lane: Lane[int, int] = Lane(commit, lambda number: frozenset([number]))
+    outcomes = await asyncio.gather(*(lane.submit(n) for n in range(4)), return_exceptions=True)
+    assert [getattr(outcome, "message", outcome) for outcome in outcomes] == [0, "odd", 2, "odd"]
+
+
+async def test_a_bug_in_one_item_leaves_the_others_alone() -> None:
+    async def commit(batch: list[int]) -> list[int]:
+        return [10 // number for number in batch]
+
+    lane: Lane[int, int] = Lane(commit, lambda number: frozenset([number]))
+    outcomes = await asyncio.gather(*(lane.submit(n) for n in (5, 0, 2)), return_exceptions=True)
+    assert outcomes[0] == 2
+    assert isinstance(outcomes[1], ZeroDivisionError)
+    assert outcomes[2] == 5
