@@ -136,11 +136,8 @@ async def test_the_log_folds_to_the_live_state(database: Database, told: list[Hi
     assert report.difference is None
 
 
-@pytest.mark.xfail(
-    reason="erasing the last owner of a browser gives it back to the one before, in the log only"
-)
-async def test_an_erased_person_takes_the_browser_along(database: Database) -> None:
-    """Live, the browser is nobody's; folded again it is the first user's, whose release went with the log."""
+async def test_a_browser_of_an_erased_person_is_again_whose_it_was(database: Database) -> None:
+    """As the log says without the erased entries."""
     scenario = parse(
         """
         device x  sign-in user=u-1  -> create P1

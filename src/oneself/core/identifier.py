@@ -26,7 +26,7 @@ IDENTIFIER_CHARS_MAX = 512
 #: of them would join strangers, so they identify nobody in any namespace. Compared case-folded.
 SHARED_BY_STRANGERS = frozenset(
     """
-    null nil none nan undefined void n/a na unknown missing unset empty
+    null (null) nil none nan undefined void n/a na unknown missing unset empty
     true false 0 -1 {} [] [object]
     anonymous anon guest id distinctid distinct_id not_authenticated
     email e-mail username noreply@example.com test@test.com test@example.com a@a.com none@none.com
@@ -34,7 +34,8 @@ SHARED_BY_STRANGERS = frozenset(
     """.split()
 ) | {"[object object]", "not applicable"}
 
-_REPEATED_CHARACTER = re.compile(r"^([0x.\-_*#?])\1+$")
+#: Only zeros and dashes (wire/interactions §9.1), or one filler over and over.
+_FILLER = re.compile(r"^(?:[0-]+|([x._*#?])\1+)$")
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s.]+$")
 
 
@@ -117,7 +118,7 @@ def is_blocked(text: str, namespace: Namespace) -> bool:
     folded = text.casefold()
     return (
         folded in SHARED_BY_STRANGERS
-        or _REPEATED_CHARACTER.match(folded) is not None
+        or _FILLER.match(folded) is not None
         or text in namespace.blocked_values
         or folded in namespace.blocked_values
         or any(fnmatchcase(folded, pattern.casefold()) for pattern in namespace.blocked_patterns)

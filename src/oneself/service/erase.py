@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _sql = Queries("erase.sql")
 _privacy = Queries("privacy.sql")
+_ingest = Queries("ingest.sql")
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -93,7 +94,9 @@ class Erasure:
         profile_id: UUID,
         expected_version: int | None,
     ) -> Receipt | None:
-        wanted = Wanted(frozenset(), frozenset({profile_id}), members=True)
+        # The browsers are locked with the person: whose they were before and after is written anew.
+        browsers = await _browsers(connection, dataset_id, profile_id)
+        wanted = Wanted(browsers, frozenset({profile_id}), members=True)
         header = await working_set.lock(connection, dataset_id, wanted)
         state, _ = await working_set.gather(connection, dataset_id, wanted)
         profile, survivor = state.profiles.get(profile_id), state.survivor(profile_id)
@@ -105,22 +108,56 @@ class Erasure:
         members = tuple(member.profile_id for member in state.members.get(survivor.profile_id, ()))
         everybody = (survivor.profile_id, *members)
         erased = (profile_id,) if profile.is_absorbed else everybody
-        forgotten = await _identifiers(connection, dataset_id, erased)
-        await self._tombstones.put(connection, dataset_id, forgotten, seq)
+        forgotten = await _find_claims(connection, dataset_id, erased)
+        if not {i for i in map(_identifier, forgotten) if i.is_device} <= browsers:
+            raise Contended("A browser joined while the person was being erased.")
+        await self._tombstones.put(connection, dataset_id, map(_identifier, forgotten), seq)
         if profile.is_absorbed:
             entries = await _erase_part(connection, dataset_id, everybody, profile, seq)
         else:
             entries = await _erase_whole(connection, dataset_id, everybody, seq)
-        receipt = Receipt(uuid.uuid4(), seq, erased, actor.application, entries, len(forgotten))
+        await _hand_back(connection, dataset_id, forgotten)
+        identifiers = len(set(map(_identifier, forgotten)))
+        receipt = Receipt(uuid.uuid4(), seq, erased, actor.application, entries, identifiers)
         await _record(connection, dataset_id, actor, header.config_version, receipt)
         return receipt
 
 
-async def _identifiers(
-    connection: "Connection", dataset_id: int, profile_ids: tuple[UUID, ...]
-) -> set[Identifier]:
-    found = await connection.fetch(_sql.find_profile_claims, dataset_id, list(profile_ids))
-    return {Identifier(row["namespace"], row["value"]) for row in found}
+async def _browsers(connection: "Connection", dataset_id: int, profile_id: UUID) -> frozenset[Identifier]:
+    """Every browser that any profile of the person ever had."""
+    people = await connection.fetch(_ingest.find_view, dataset_id, profile_id)
+    claims = await _find_claims(connection, dataset_id, tuple(row["profile_id"] for row in people))
+    return frozenset(identifier for identifier in map(_identifier, claims) if identifier.is_device)
+
+
+async def _find_claims(connection: "Connection", dataset_id: int, profile_ids: tuple[UUID, ...]) -> list[Any]:
+    return await connection.fetch(_sql.find_profile_claims, dataset_id, list(profile_ids))
+
+
+def _identifier(row: Any) -> Identifier:
+    return Identifier(row["namespace"], row["value"])
+
+
+async def _hand_back(connection: "Connection", dataset_id: int, forgotten: list[Any]) -> None:
+    """What the log says of a browser without the erased claims on it: whoever lost it to one of them kept it
+    until the next one came, and that one's coming stands as it was."""
+    erased = {(_identifier(row), row["seq"]) for row in forgotten if _identifier(row).is_device}
+    browsers = sorted({identifier for identifier, _ in erased})
+    if not browsers:
+        return
+    names, values = [b.namespace for b in browsers], [b.value for b in browsers]
+    left = await connection.fetch(_sql.find_browser_claims, dataset_id, names, values)
+    for row in left:
+        if (_identifier(row), row["until_seq"]) not in erased:
+            continue
+        later = (r for r in left if _identifier(r) == _identifier(row) and r["seq"] > row["seq"])
+        following = min(later, key=lambda r: (r["seq"], r["profile_id"]), default=None)
+        until = following["seq"] if following else None
+        await connection.execute(
+            _sql.put_until, dataset_id, row["namespace"], row["value"], row["profile_id"], row["seq"], until
+        )
+        if following:
+            await connection.execute(_sql.pin_entry, dataset_id, until, following["profile_id"])
 
 
 async def _record(
@@ -231,18 +268,17 @@ async def _replace(
 
 
 def _end_as_before(state: State, claims: list[Any]) -> None:
-    """A browser that moved on to somebody else is not theirs again."""
+    """A browser that moved on to somebody else did so when it did: their entries are not among these."""
     ended = {
-        (row["namespace"], row["value"], row["profile_id"], row["seq"]): row["until_seq"]
+        (_identifier(row), row["profile_id"], row["seq"]): row["until_seq"]
         for row in claims
         if row["until_seq"] is not None
     }
     for live in list(state.claims.values()):
         for claim in live:
-            until = ended.get((*_parts(claim.identifier), claim.profile_id, claim.seq))
-            if until is not None:
-                state.release(claim, until)
-
-
-def _parts(identifier: Identifier) -> tuple[str, str]:
-    return identifier.namespace, identifier.value
+            if (claim.identifier, claim.profile_id, claim.seq) in ended:
+                state.release(claim, 0)
+    state.changes.released = [
+        (claim, ended.get((claim.identifier, claim.profile_id, claim.seq), until))
+        for claim, until in state.changes.released
+    ]

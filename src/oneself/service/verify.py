@@ -93,7 +93,8 @@ async def fold_dataset(
         place = entries[-1].seq, entries[-1].observation_id
         done += len(entries)
         progress(done)
-    await configuration.put(connection, dataset_id, config)
+    if config.version:
+        await configuration.put(connection, dataset_id, config)
     return done
 
 

@@ -39,6 +39,23 @@ WHERE dataset_id = $1
   AND EXISTS (SELECT FROM jsonb_array_elements(plan -> 'refusals') AS refused
               WHERE (refused ->> 'other_id')::uuid = ANY ($2::uuid[]));
 
+-- name: find_browser_claims
+-- Every claim that anybody ever had on these browsers ($2 namespaces, $3 values), the oldest first.
+SELECT namespace, value, profile_id, seq, trust, until_seq
+FROM claim
+WHERE dataset_id = $1
+  AND (namespace, value) IN (SELECT * FROM unnest($2::text[], $3::text[]))
+ORDER BY namespace, value, seq, profile_id;
+
+-- name: put_until
+-- A claim ($2 namespace, $3 value, $4 profile, $5 seq) ended at $6; null: it did not.
+UPDATE claim SET until_seq = $6
+WHERE dataset_id = $1 AND namespace = $2 AND value = $3 AND profile_id = $4 AND seq = $5;
+
+-- name: pin_entry
+-- An entry ($2 seq) of a profile ($3) is not judged again: its plan stands.
+UPDATE log SET redacted = true WHERE dataset_id = $1 AND seq = $2 AND profile_id = $3;
+
 -- name: put_erasure
 -- Append an erasure to the log ($2 seq, $3 observation, $4 version, $5 content).
 INSERT INTO log (dataset_id, seq, observation_id, kind, config_version, content)
