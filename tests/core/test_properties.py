@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from core.oracle import Oracle
 from oneself.core.profile import ANONYMOUS_PRIMARY_CHARS, PRIMARY_CHARS
 from oneself.core.record import leaves
-from scenarios.engine import Outcome, World
+from scenarios.engine import Outcome, World, one_guard
 from scenarios.histories import History, histories
 from scenarios.on_core import Core
 from scenarios.play import Numbered, new_id
@@ -60,13 +60,6 @@ def the_core_equals_the_oracle(history: History) -> None:
         names = happened.names
         assert names.describe(one_guard(happened.outcome)) == names.describe(one_guard(told))
         assert names.describe(happened.world) == names.describe(oracle.see())
-
-
-def one_guard(outcome: Outcome) -> Outcome:
-    """Where a guard and a limit both keep a profile out, either may be named."""
-    guards = ("conflicting_identity", "limit_exceeded")
-    refusals = frozenset(("guard" if code in guards else code, other) for code, other in outcome.refusals)
-    return msgspec.structs.replace(outcome, refusals=refusals)
 
 
 def two_users_are_never_one(history: History) -> None:

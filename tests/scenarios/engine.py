@@ -29,6 +29,13 @@ class Outcome(msgspec.Struct, frozen=True):
     drops: frozenset[tuple[str, str]] = frozenset()
 
 
+def one_guard(outcome: Outcome) -> Outcome:
+    """Where a guard and a limit both keep a profile out, either may be named."""
+    guards = ("conflicting_identity", "limit_exceeded")
+    refusals = frozenset(("guard" if code in guards else code, other) for code, other in outcome.refusals)
+    return msgspec.structs.replace(outcome, refusals=refusals)
+
+
 class ProfileFacts(msgspec.Struct, frozen=True):
     """One profile as it stands; of an absorbed one only `survivor` and `reason` mean anything."""
 
