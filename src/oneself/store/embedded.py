@@ -263,13 +263,18 @@ class Embedded:
         return psutil.Process(self._child.pid)
 
     def _wait_for_end(self, process: psutil.Process, patience_s: float) -> bool:
-        try:
-            if self._child is not None and self._child.pid == process.pid:
+        if self._child is not None and self._child.pid == process.pid:
+            try:
                 self._child.wait(patience_s)
-            else:
-                process.wait(patience_s)
-        except (psutil.TimeoutExpired, subprocess.TimeoutExpired):
-            return False
+            except subprocess.TimeoutExpired:
+                return False
+            return True
+        # The child of another process that lives and has not looked yet stays a zombie: it has ended.
+        deadline = time.monotonic() + patience_s
+        while not _has_ended(process):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_S)
         return True
 
     def _restart_when_dead(self, report: Callable[[str], None]) -> None:
@@ -356,3 +361,10 @@ def _try_lock(file: IO[str], kind: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
