@@ -39,7 +39,7 @@ STOPS = (
     ),
     Stop(
         "service",
-        "service/ingest.py",
+        "service/lane.py",
         "lane",
         "waits while a batch is in the database; then a batch of ≤ 500",
     ),
