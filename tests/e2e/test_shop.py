@@ -157,6 +157,7 @@ def _known(page: Any) -> dict[str, str]:
     """The table of values, by path."""
     found = {}
     for cell in page.locator("tbody tr td:first-child").all():
-        path, _, value = cell.inner_text().partition("\n")
-        found[path] = value
+        # From the markup, not from the layout: the style sheet may arrive later than the page.
+        path = cell.locator(".path").text_content()
+        found[path] = cell.text_content().removeprefix(path)
     return found
