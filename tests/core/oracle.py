@@ -62,8 +62,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class Pointer:
+    """An observation of this person was made on the device, or let go of it."""
+
     device: str
-    person: Person | None
+    told_by: Person
+    lets_go: bool = False
 
 
 @dataclass
@@ -132,11 +135,10 @@ class Oracle:
         return found[0].root() if found else None
 
     def _device(self, device: str) -> Person | None:
-        """The unified profile the device points at: its last pointer counts."""
+        """The unified profile the device points at: the last pointer of anybody who is not erased counts."""
         for pointer in reversed(self.pointers):
-            if pointer.device == device:
-                alive = pointer.person is not None and not pointer.person.root().erased
-                return pointer.person.root() if pointer.person and alive else None
+            if pointer.device == device and not pointer.told_by.root().erased:
+                return None if pointer.lets_go else pointer.told_by.root()
         return None
 
     def _holder(self, pair: Pair) -> Person | None:
@@ -350,7 +352,7 @@ class Oracle:
         if person is None or (step.user is not None and person.user != step.user):
             return Outcome(rejected="not_signed_in")
         if self.setup.detach_on_sign_out:
-            self.pointers += [Pointer(device, None) for device in step.devices]
+            self.pointers += [Pointer(device, person, lets_go=True) for device in step.devices]
         person.active = max(person.active, step.at)
         self.observed.append((step, person))
         return Outcome(attached=person.id)

@@ -163,12 +163,6 @@ def test_on_long_histories(law: Check, history: History) -> None:
 
 
 @QUICK
-@given(histories(erasures=True))
-def test_erasures_leave_what_the_oracle_leaves(history: History) -> None:
-    the_core_equals_the_oracle(history)
-
-
-@QUICK
 @given(histories(steps_max=8), st.data())
 def test_telling_something_twice_joins_nobody(history: History, data: st.DataObject) -> None:
     """A repeated event moves nobody: the partition after it is the one before."""

@@ -21,7 +21,7 @@ from oneself.service.tombstones import Tombstones
 from oneself.store.pool import Database
 from scenarios.engine import Outcome, ProfileFacts, World
 from scenarios.translate import changes, observation, outcome
-from scenarios.words import START_US, Kind, Setup, Step
+from scenarios.words import HOUR_US, START_US, Kind, Setup, Step
 
 _PROFILES = "select * from profile where dataset_id = $1 and not erased"
 _DEVICES = """
@@ -39,8 +39,8 @@ class Service:
         self._database = database
         self._configurations = Configurations(database)
         self._tenant = Tenant(org_id=dataset_id, handle=f"tenant-{dataset_id}", dataset_id=dataset_id)
-        # The story begins now: what happened before an erasure is refused after it, and the clock is real.
-        self._start = time.time_ns() // 1000
+        # The story is yet to come: what happened before an erasure is refused after it, by the real clock.
+        self._start = time.time_ns() // 1000 + HOUR_US
         self.dataset_id = dataset_id
         self.ingest = Ingest(database, self._configurations)
 

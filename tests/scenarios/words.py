@@ -16,6 +16,7 @@ Trust = Literal["server", "browser"]
 
 SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
+HOUR_US = 60 * MINUTE_US
 # 2026-06-01T00:00:00Z; line n of a file happens n minutes later unless it says `at=`.
 START_US = 1_780_272_000_000_000
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from itertools import count
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -23,7 +24,7 @@ from scenarios.histories import History, histories
 from scenarios.language import parse
 from scenarios.on_service import Service
 from scenarios.play import Numbered, new_id, play
-from scenarios.rendering import render_history
+from scenarios.rendering import render_history, render_step
 from scenarios.translate import observation
 from support import databases
 
@@ -74,8 +75,13 @@ async def live_through(database: Database, history: History) -> None:
     """The history as it goes on the service, whatever the oracle would say of it."""
     note(render_history(history.setup, history.steps))
     names, service = Numbered(), await dataset(database, history)
+    known: set[UUID] = set()
     for number, step in enumerate(history.steps):
-        names.learn(await service.act(step, names.addressed(step), new_id("history", number)))
+        addressed = names.addressed(step)
+        if step.act != "erase" or addressed in known:
+            outcome = await service.act(step, addressed, new_id("history", number))
+            names.learn(outcome)
+            known |= {outcome.created} if outcome.created else set()
 
 
 async def tell_one_by_one(service: Service, told: Told) -> list[Outcome]:
@@ -132,7 +138,27 @@ async def test_tenants_never_meet(database: Database, one: History, other: Histo
 
 
 @QUICK
-@given(told=st.lists(histories(), min_size=1, max_size=3))
+@given(history=histories(steps_max=20, erasures=True))
+async def test_erasures_leave_what_the_oracle_leaves(database: Database, history: History) -> None:
+    """Whole people are erased, whichever of their profiles is named."""
+    note(render_history(history.setup, history.steps))
+    oracle, names, service = Oracle(), Numbered(), await dataset(database, history)
+    oracle.start(history.setup)
+    for number, step in enumerate(history.steps):
+        before, addressed, made = oracle.see(), names.addressed(step), new_id("history", number)
+        if step.act == "erase" and addressed not in before.profiles:
+            continue
+        if step.act == "erase" and addressed:
+            addressed = before.root(addressed)
+        foretold = oracle.observe(step, addressed, made)
+        names.learn(foretold)
+        note(f"after: {render_step(step)}")
+        assert one_guard(await service.act(step, addressed, made)) == one_guard(foretold)
+        assert names.describe(await service.world()) == names.describe(oracle.see())
+
+
+@QUICK
+@given(told=st.lists(histories(erasures=True), min_size=1, max_size=3))
 async def test_the_log_folds_to_the_live_state(database: Database, told: list[History]) -> None:
     await databases.empty(database)
     for history in told:
