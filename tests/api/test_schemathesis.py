@@ -11,13 +11,21 @@ from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
 
+from conftest import NewDatabase, StartService
 from oneself.auth.permissions import CDS_PERMISSIONS
 from support.service import RunningService
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = 15
 SEED = 20260605
+
+
+@pytest_asyncio.fixture
+async def service(new_database: NewDatabase, start_service: StartService) -> RunningService:
+    """To itself: what Schemathesis thinks of includes taking permissions from the applications it finds."""
+    return start_service(database_url=await new_database())
 
 
 @pytest.mark.timeout(300)

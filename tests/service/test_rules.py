@@ -282,6 +282,52 @@ async def test_a_changed_type_hides_values_from_matching_until_it_is_back(crowd:
     await crowd.verified()
 
 
+async def test_a_value_held_before_the_type_changed_back_joins_nobody_until_it_is_indexed(
+    crowd: Crowd,
+) -> None:
+    change, dataset_id = crowd.services.configurations.change, crowd.tenant.dataset_id
+    await crowd.rule("mail")
+    await change(dataset_id, lambda _: _mail("integer"))
+    number = await crowd.person(mail=417)
+    await change(dataset_id, lambda _: _mail("string"))
+    word = await crowd.person(mail="417")
+    assert await crowd.survivors(number, word) == [number, word]
+    await crowd.index()
+    assert await crowd.survivors(number, word) == [number, word]
+    await crowd.verified()
+
+
+async def test_a_value_left_while_the_rule_was_inactive_joins_nobody_when_it_is_active_again(
+    crowd: Crowd,
+) -> None:
+    rule = await crowd.rule("mail")
+    moved, stayed = await crowd.person(mail="old@x.example"), await crowd.person(mail="stays@x.example")
+    await crowd.services.rules.change(crowd.tenant, rule.rule_id, is_active=False)
+    await crowd.write(moved, mail="new@x.example")
+    await crowd.services.rules.change(crowd.tenant, rule.rule_id, is_active=True)
+    heir = await crowd.person(mail="old@x.example")
+    await crowd.index()
+    assert await crowd.survivors(moved, stayed, heir) == [moved, stayed, heir]
+    await crowd.verified()
+    for person, mail in ((moved, "new@x.example"), (stayed, "stays@x.example")):
+        found = await crowd.person(mail=mail)
+        assert len(set(await crowd.survivors(person, found))) == 1
+    await crowd.verified()
+
+
+async def test_a_value_that_is_no_longer_blocked_joins_those_who_hold_it(crowd: Crowd) -> None:
+    await crowd.rule("mail")
+    protect = crowd.services.refusals.protect
+    await protect(crowd.tenant, blocked_values=("office@x.example",))
+    one, two = [await crowd.person(mail="office@x.example") for _ in range(2)]
+    await crowd.index()
+    assert await crowd.survivors(one, two) == [one, two]
+    await protect(crowd.tenant, blocked_values=())
+    await crowd.index()
+    assert len(set(await crowd.survivors(one, two))) == 1
+    await crowd.verified()
+
+
 async def test_a_changed_type_reads_stored_values_anew(crowd: Crowd) -> None:
     await crowd.rule("mail")
     one = await crowd.person(mail="2026-06-05T03:38:04Z")

@@ -19,6 +19,7 @@ from oneself.core.identifier import (
     USER_ID_NAMESPACE,
     Namespace,
 )
+from oneself.core.profile import Claim
 from oneself.core.rules import VALUES_PER_NAMESPACE_MAX, Matcher, Rule, matcher
 from oneself.core.schema import Attribute, Schema
 
@@ -64,6 +65,8 @@ class Config(msgspec.Struct, frozen=True, dict=True):
     rules: dict[str, Rule] = {}
     blocked: Blocked = Blocked()
     categories: dict[str, Category] = {}
+    #: By attribute: the seq since which its active rule reads stored values as it does now.
+    read_since: dict[str, int] = {}
 
     def namespace(self, name: str) -> Namespace | None:
         """How a namespace is read; None if the dataset does not know it."""
@@ -83,6 +86,11 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         """The names of the namespaces that active rules make."""
         return frozenset(each.name for each in self.matchers)
 
+    def counts(self, claim: Claim) -> bool:
+        """False for a claim of a rule that has been away, or that reads values in another way by now: until
+        the profile is indexed again, it says nothing about what the profile holds."""
+        return claim.seq >= self.read_since.get(claim.identifier.namespace, 0)
+
     @cached_property
     def _namespaces(self) -> dict[str, Namespace]:
         found = {each.name: each.namespace for each in self.matchers} | self.namespaces
@@ -98,17 +106,22 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         )
 
 
-def reread_rules(before: Config, after: Config) -> list[str]:
-    """The rules, active before and after, that read stored values in another way now: what profiles hold by
-    them has to be indexed again (wire/cds §8: what does not fit is hidden from matching)."""
-    ways = {match.rule.rule_id: match.way for match in before.matchers}
+def rules_to_index(before: Config, after: Config) -> list[str]:
+    """The active rules by which the profiles that exist hold something else after a change: they were not
+    active before, they read stored values in another way (wire/cds §8: what does not fit is hidden from
+    matching), or values identify again that were blocked."""
+    unblocked = not _blocks_all(after.blocked, before.blocked)
+    known = {match.rule.rule_id for match in before.matchers}
     return [
         match.rule.rule_id
         for match in after.matchers
-        if (known := before.rules.get(match.rule.rule_id)) is not None
-        and known.is_active
-        and ways.get(match.rule.rule_id) != match.way
+        if after.read_since.get(match.name, 0) != before.read_since.get(match.name, 0)
+        or (unblocked and match.rule.rule_id in known)
     ]
+
+
+def _blocks_all(blocked: Blocked, before: Blocked) -> bool:
+    return before.values <= blocked.values and set(before.patterns) <= set(blocked.patterns)
 
 
 class PutAttributes(msgspec.Struct, frozen=True, tag="put_attributes"):
@@ -202,7 +215,17 @@ def configure(config: Config, change: ConfigChange, seq: int) -> Config:
     changed = config
     for part in change.changes if isinstance(change, Several) else (change,):
         changed = msgspec.structs.replace(changed, **_PARTS[type(part)](changed, part))
-    return msgspec.structs.replace(changed, version=config.version + 1, seq=seq)
+    return msgspec.structs.replace(
+        changed, version=config.version + 1, seq=seq, read_since=_read_since(config, changed, seq)
+    )
+
+
+def _read_since(before: Config, after: Config, seq: int) -> dict[str, int]:
+    ways = {match.name: match.way for match in before.matchers}
+    return {
+        match.name: before.read_since.get(match.name, 0) if ways.get(match.name) == match.way else seq
+        for match in after.matchers
+    }
 
 
 def _without_attributes(config: Config, change: DropAttributes) -> dict[str, Any]:
@@ -264,6 +287,7 @@ class ConfigDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     rules: dict[str, Rule] = {}
     blocked: Blocked = Blocked()
     categories: dict[str, Category] = {}
+    read_since: dict[str, int] = {}
 
 
 def to_document(config: Config) -> ConfigDocument:
@@ -278,6 +302,7 @@ def to_document(config: Config) -> ConfigDocument:
         rules=config.rules,
         blocked=config.blocked,
         categories=config.categories,
+        read_since=config.read_since,
     )
 
 
@@ -293,4 +318,5 @@ def from_document(document: ConfigDocument) -> Config:
         rules=document.rules,
         blocked=document.blocked,
         categories=document.categories,
+        read_since=document.read_since,
     )

@@ -266,12 +266,12 @@ def _commit(
         state.put(msgspec.structs.replace(part, survivor_id=plan.survivor_id, reason=merge.reason, seq=seq))
         state.absorb(Merged(merge, plan.survivor_id, seq, observation.observation_id))
     state.put(_touched(unified, observation, plan, seq))
-    for identifier in plan.claims:
-        state.claim(Claim(identifier, plan.profile_id, seq, observation.trust))
     for identifier in plan.releases:
         for claim, holder in state.held(identifier):
             if holder.profile_id == plan.survivor_id:
                 state.release(claim, seq)
+    for identifier in plan.claims:
+        state.claim(Claim(identifier, plan.profile_id, seq, observation.trust))
     for device in plan.devices:
         for claim, _ in state.held(device):
             state.release(claim, seq)
@@ -284,13 +284,14 @@ def _commit(
 def _touched(profile: Profile, observation: Observation, plan: Plan, seq: int) -> Profile:
     """The survivor as it stands after the observation: stamped, promoted, active."""
     claimed = plan.claims if plan.profile_id == plan.survivor_id and not plan.creates else ()
+    let_go = tuple(identifier for identifier in plan.releases if identifier not in plan.claims)
     stamped = profile.user_id or (plan.user_id if plan.survivor_id == profile.profile_id else None)
     changed = plan.merges or plan.promotes or stamped != profile.user_id
     return msgspec.structs.replace(
         profile,
         user_id=stamped,
         primary_id=primary_id(profile.profile_id, anonymous=False) if plan.promotes else profile.primary_id,
-        identities=_without(_with_claims(profile.identities, claimed), plan.releases),
+        identities=_without(_with_claims(profile.identities, claimed), let_go),
         active_at=max(profile.active_at, _activity(observation, seq)),
         updated_at=seq if changed else profile.updated_at,
         seq=seq,

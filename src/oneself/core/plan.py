@@ -46,7 +46,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     afterwards (the same one, unless the observation's own new profile is absorbed at once).
     `creates`: `profile_id` is made. `promotes`: an anonymous profile becomes known. `user_id`: is stamped.
     `claims`: person identifiers that `profile_id` holds from now on. `devices`: browsers that point at it
-    from now on. `releases`: browsers that point nowhere any more.
+    from now on. `releases`: identifiers that this person holds no more; what is in `claims` as well is held
+    anew.
     """
 
     profile_id: UUID

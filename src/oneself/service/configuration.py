@@ -19,7 +19,7 @@ from oneself.core.config import (
     ConfigDocument,
     configure,
     from_document,
-    reread_rules,
+    rules_to_index,
     to_document,
 )
 from oneself.service.shared import Shared
@@ -89,7 +89,7 @@ class Configurations:
             seq = await connection.fetchval(_sql.find_change_seq, dataset_id)
             changed = configure(config, change, seq)
             await _record(connection, dataset_id, change, changed, face)
-            for rule_id in reread_rules(config, changed):
+            for rule_id in rules_to_index(config, changed):
                 await connection.execute(_rules.begin_indexing, dataset_id, rule_id)
             if also is not None:
                 await also(connection, changed)

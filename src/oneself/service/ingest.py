@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -208,7 +209,7 @@ class _Writer:
                         await asyncio.sleep(0)
                 await judged.save(connection, self._dataset_id)
         except Unavailable:
-            if judged is None or not await self._was_committed(transaction):
+            if judged is None or not await self._was_committed(transaction, judged):
                 raise
         return judged.outcomes
 
@@ -221,15 +222,18 @@ class _Writer:
         named = {identifier for weighed in past for identifier in weighed.identifiers}
         return await self._tombstones.find(connection, self._dataset_id, named)
 
-    async def _was_committed(self, transaction: str) -> bool:
+    async def _was_committed(self, transaction: str, judged: _Judged) -> bool:
         """Whether a commit whose answer was lost had happened; raises Unavailable if nobody can tell."""
+        if judged.first_entry is None:
+            return True
+        seq, observation_id = judged.first_entry.seq, judged.first_entry.observation.observation_id
         for _ in range(OUTCOME_ATTEMPTS_MAX):
-            try:
-                status = await self._database.fetchval(_sql.find_transaction, transaction)
-            except Unavailable:
-                status = "in progress"
-            if status != "in progress":
-                return bool(status == "committed")
+            with suppress(Unavailable):
+                outcome = await self._database.fetchrow(
+                    _sql.find_outcome, self._dataset_id, transaction, seq, observation_id
+                )
+                if outcome is not None and not outcome["at_work"]:
+                    return bool(outcome["committed"])
             await asyncio.sleep(OUTCOME_DELAY_MS / 1000)
         raise Unavailable("The database broke off during a commit.")
 
@@ -277,6 +281,11 @@ class _Judged:
             self.outcomes.append(self._repeat(submission, stored))
         else:
             self.outcomes.append(self._first(submission, evidence))
+
+    @property
+    def first_entry(self) -> Entry | None:
+        """What the batch puts into the log first; None if it only repeats answers or rejects."""
+        return self._entries[0] if self._entries else None
 
     async def save(self, connection: Connection, dataset_id: int) -> None:
         await working_set.save(connection, dataset_id, self._state, self._entries, self._new_answers)

@@ -14,10 +14,9 @@ import msgspec
 from oneself.core.config import Config, DropRule, PutRule, configure
 from oneself.core.fold import fold
 from oneself.core.identifier import Identifier
-from oneself.core.observation import Observation
 from oneself.core.profile import Profile
 from oneself.core.replay import Diverged, LogEntry, replay
-from oneself.core.resolve import identities_of
+from oneself.core.resolve import identities_of, unindexed
 from oneself.core.rule_definition import check_rule
 from oneself.core.rules import Matcher, Rule
 from oneself.core.state import State
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from oneself.store.pool import Connection
 
 _sql = Queries("preview.sql")
+_config = Queries("config.sql")
 
 #: How much of a long list an answer shows; the counts are always complete.
 SHOWN_MAX = 100
@@ -96,7 +96,8 @@ class Previews:
         config = await self._configurations.current(tenant.dataset_id)
         check_rule(config, rule)
         before = config.rules.get(rule.rule_id)
-        changed = configure(config, PutRule(rule), config.seq)
+        now = await self._database.fetchval(_config.find_change_seq, tenant.dataset_id)
+        changed = configure(config, PutRule(rule), now)
         connection = await connect(self._database.url)
         try:
             await connection.execute(_sql.begin_preview)
@@ -116,10 +117,13 @@ async def _joining(connection: "Connection", dataset_id: int, config: Config, ru
     sharing = [row["profile_id"] for row in await connection.fetch(_sql.find_sharing)]
     state = await _load(connection, dataset_id, sharing, match, config)
     before = dict(state.profiles)
+    seq = max([config.seq, *(profile.seq for profile in before.values())])
     for profile_id in sorted(sharing):
-        if (observation := _matching(before[profile_id], match, config)) is not None:
-            seq = max(profile.seq for profile in state.profiles.values()) + 1
-            fold(state, observation, config, seq)
+        profile = before[profile_id]
+        found = unindexed(profile.record.values, profile.identities, profile.created_at, match, config)
+        if found is not None:
+            seq += 1
+            fold(state, match_of(profile_id, found), config, seq)
     return _diff(state, before, indexed)
 
 
@@ -144,25 +148,16 @@ async def _load(
     """The profiles that share a value, and who holds these values by now."""
     wanted = Wanted(frozenset(), frozenset(sharing), lock=False)
     state, _ = await working_set.gather(connection, dataset_id, wanted)
-    values = {i for profile in state.profiles.values() for i in _held(profile, match, config)}
+    values = {
+        Identifier(match.name, value)
+        for profile in state.profiles.values()
+        for value in identities_of(profile.record.values, config)[match.name]
+    }
     wanted = Wanted(
         frozenset(values), frozenset(sharing), members=True, namespaces=config.rule_namespaces, lock=False
     )
     state, _ = await working_set.gather(connection, dataset_id, wanted)
     return state
-
-
-def _held(profile: Profile, match: Matcher, config: Config) -> tuple[Identifier, ...]:
-    values = identities_of(profile.record.values, config)[match.name]
-    return tuple(Identifier(match.name, value) for value in values)
-
-
-def _matching(profile: Profile, match: Matcher, config: Config) -> Observation | None:
-    """The observation that indexing would hand in; None if the profile is indexed already."""
-    found = _held(profile, match, config)
-    if {identifier.value for identifier in found} == set(profile.identities.get(match.name, ())):
-        return None
-    return match_of(profile.profile_id, found)
 
 
 def _diff(state: State, before: dict[UUID, Profile], indexed: int) -> Preview:

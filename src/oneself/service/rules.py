@@ -18,7 +18,7 @@ import structlog
 from oneself.core.config import Config, ConfigChange, DropRule, PutRule
 from oneself.core.identifier import Identifier
 from oneself.core.observation import Observation
-from oneself.core.resolve import identities_of
+from oneself.core.resolve import unindexed
 from oneself.core.rule_definition import check_rule
 from oneself.core.rules import Matcher, Rule
 from oneself.errors import OneselfError
@@ -112,24 +112,20 @@ class Rules:
         return [Indexing(**{**dict(row), "total": max(row["total"], row["seen"])}) for row in found]
 
     async def _put(self, tenant: Tenant, make: Any) -> Rule:
-        made: list[tuple[Rule, bool]] = []
+        made: list[Rule] = []
 
         def put(config: Config) -> ConfigChange | None:
             rule: Rule = make(config)
             check_rule(config, rule)
-            before = config.rules.get(rule.rule_id)
-            made.append((rule, rule.is_active and (before is None or not before.is_active)))
-            return PutRule(rule) if rule != before else None
+            made.append(rule)
+            return PutRule(rule) if rule != config.rules.get(rule.rule_id) else None
 
-        async def index(connection: Connection, _: Config) -> None:
-            rule, starts = made[-1]
-            if starts:
-                await connection.execute(_sql.begin_indexing, tenant.dataset_id, rule.rule_id)
-            elif not rule.is_active:
-                await connection.execute(_sql.cancel_indexing, tenant.dataset_id, rule.rule_id)
+        async def cancel(connection: Connection, _: Config) -> None:
+            if not made[-1].is_active:
+                await connection.execute(_sql.cancel_indexing, tenant.dataset_id, made[-1].rule_id)
 
-        await self._configurations.change(tenant.dataset_id, put, also=index)
-        return made[-1][0]
+        await self._configurations.change(tenant.dataset_id, put, also=cancel)
+        return made[-1]
 
 
 def _known(config: Config, rule_id: str) -> Rule:
@@ -200,7 +196,7 @@ class Indexer:
         return [
             asyncio.create_task(self._match(dataset_id, row["profile_id"], found))
             for row in page
-            if row["concerned"] and (found := unindexed(row, match, config)) is not None
+            if row["concerned"] and (found := _unindexed(row, match, config)) is not None
         ]
 
     async def _match(self, dataset_id: int, profile_id: UUID, found: tuple[Identifier, ...]) -> int:
@@ -213,13 +209,9 @@ class Indexer:
         return len(resolution.plan.merges) if resolution.plan else 0
 
 
-def unindexed(row: Any, match: Matcher, config: Config) -> tuple[Identifier, ...] | None:
-    """What a profile's values hold in the rule's namespace; None if exactly that is indexed already."""
-    now = identities_of(msgspec.json.decode(row["record_values"]), config)[match.name]
-    indexed = msgspec.json.decode(row["identities"]).get(match.name, ())
-    if set(now) == set(indexed):
-        return None
-    return tuple(Identifier(match.name, value) for value in now)
+def _unindexed(row: Any, match: Matcher, config: Config) -> tuple[Identifier, ...] | None:
+    values, identities = (msgspec.json.decode(row[name]) for name in ("record_values", "identities"))
+    return unindexed(values, identities, row["created_at"], match, config)
 
 
 def match_of(profile_id: UUID, found: tuple[Identifier, ...]) -> Observation:

@@ -32,7 +32,7 @@ LOG_COLUMNS = "dataset_id seq observation_id profile_id kind name config_version
 
 
 class Header(msgspec.Struct, frozen=True):
-    """When a transaction judges (µs), its own name for `pg_xact_status`, and by which configuration."""
+    """When a transaction judges (µs), its own number, and by which configuration."""
 
     now: int
     transaction: str

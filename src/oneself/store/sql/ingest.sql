@@ -126,9 +126,11 @@ SELECT $1, row.key, row.seq, row.profile_id, row.fingerprint, row.status, row.he
 FROM unnest($2::text[], $3::bigint[], $4::uuid[], $5::text[], $6::integer[], $7::text[], $8::bytea[])
      AS row (key, seq, profile_id, fingerprint, status, headers, body);
 
--- name: find_transaction
--- Whether a transaction ($1) was committed; null when the server does not remember it.
-SELECT pg_xact_status($1::text::xid8);
+-- name: find_outcome
+-- Whether a transaction ($2) is at work still, and whether its entry ($3 seq, $4 observation) is in the log. Not by
+-- pg_xact_status: a crash forgets a transaction that wrote nothing durable, and its number goes to another one.
+SELECT $2::text::xid8 IN (SELECT pg_snapshot_xip(pg_current_snapshot())) AS at_work,
+       EXISTS (SELECT FROM log WHERE dataset_id = $1 AND seq = $3 AND observation_id = $4) AS committed;
 
 -- name: find_view
 -- A profile ($2), the profile that stands for it and everybody else that one stands for, in one read.

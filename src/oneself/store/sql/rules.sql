@@ -24,7 +24,7 @@ RETURNING dataset_id, rule_id, after_id;
 
 -- name: find_unindexed
 -- The next survivors ($3 at most) after $2 that may hold a value under a key ($4 scope, $5 key) or in a namespace ($6).
-SELECT profile_id, record_values::text, identities::text,
+SELECT profile_id, created_at, record_values::text, identities::text,
        (record_values -> $4) ? $5 OR identities ? $6 AS concerned
 FROM profile
 WHERE dataset_id = $1 AND profile_id > $2 AND survivor_id IS NULL AND NOT erased
