@@ -181,6 +181,25 @@ async def test_a_browser_of_an_erased_person_is_again_whose_it_was(database: Dat
     assert report.difference is None
 
 
+async def test_a_refusal_by_an_absorbed_profile_outlives_the_one_it_was_kept_apart_from(
+    database: Database,
+) -> None:
+    scenario = parse(
+        """
+        identity a
+
+        device x  sign-in user=u-1     -> create P1
+        server    event a=v1           -> create P2
+        P2        write user=u-2       -> attach P2
+        server    create user=u-1 a=v1 -> create P3, merge P3 into P1, refused different_user P2 and P1
+        P2        erase                -> erase P2
+        """
+    )
+    await play(scenario, Service(database, next(DATASETS)))
+    report = await verify(database, lambda done, total: None)
+    assert report.difference is None
+
+
 @pytest.mark.soak
 @settings(QUICK, max_examples=500)
 @given(history=histories(steps_max=40))

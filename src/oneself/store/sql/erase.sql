@@ -31,11 +31,17 @@ UPDATE log SET profile_id = $6, content = $4::text::jsonb, plan = $5::text::json
 WHERE dataset_id = $1 AND seq = $2 AND observation_id = $3;
 
 -- name: pin_refusals
--- Entries of others that were kept apart from one of these profiles ($2) are not judged again: their plan stands.
+-- Entries of people who were kept apart from one of these profiles ($2) are not judged again: their plan stands.
+WITH person AS (
+    SELECT DISTINCT coalesce(kept_apart.survivor_id, kept_apart.profile_id) AS survivor_id
+    FROM refusal JOIN profile AS kept_apart USING (dataset_id, profile_id)
+    WHERE refusal.dataset_id = $1 AND refusal.other_id = ANY ($2::uuid[]) AND refusal.profile_id <> ALL ($2::uuid[])
+)
 UPDATE log SET redacted = true
 WHERE dataset_id = $1
-  AND profile_id IN (SELECT profile_id FROM refusal
-                     WHERE dataset_id = $1 AND other_id = ANY ($2::uuid[]) AND profile_id <> ALL ($2::uuid[]))
+  AND profile_id IN (SELECT survivor_id FROM person
+                     UNION ALL
+                     SELECT profile.profile_id FROM person JOIN profile USING (survivor_id) WHERE dataset_id = $1)
   AND EXISTS (SELECT FROM jsonb_array_elements(plan -> 'refusals') AS refused
               WHERE (refused ->> 'other_id')::uuid = ANY ($2::uuid[]));
 
