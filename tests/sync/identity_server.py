@@ -8,7 +8,9 @@ field is a knob: pages, failing paths, slow answers, tokens that are forgotten b
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import socket
 import threading
 import time
 import uuid
@@ -66,6 +68,7 @@ class IdentityServer:
         self.asked: list[tuple[str, str]] = []
         self._port = 0
         self._server: ThreadingHTTPServer | None = None
+        self.connected: set[socket.socket] = set()
 
     # what it knows
 
@@ -97,11 +100,14 @@ class IdentityServer:
         return self
 
     def stop(self) -> None:
-        """Gone, with every token it gave."""
+        """Gone, with every token it gave and every connection that it kept."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+        for connection in list(self.connected):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self.tokens.clear()
 
     def restart(self) -> None:
@@ -201,6 +207,15 @@ class IdentityServer:
 class _Handler(BaseHTTPRequestHandler):
     server_of: IdentityServer
     protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        super().setup()
+        self.server_of.connected.add(self.connection)
+
+    def finish(self) -> None:
+        self.server_of.connected.discard(self.connection)
+        with contextlib.suppress(OSError):
+            super().finish()
 
     def do_GET(self) -> None:
         self._serve()
