@@ -185,6 +185,39 @@ async def test_what_an_absorbed_profile_brought_goes_and_the_rest_stays(crowd: C
     await crowd.verified()
 
 
+async def test_what_the_rest_holds_as_well_still_matches(crowd: Crowd) -> None:
+    survivor = await crowd.person(USER)
+    part = await crowd.person(mail=MAIL)
+    await crowd.write(part, USER)
+    await crowd.write(survivor, mail=MAIL)
+    await crowd.erase(part)
+    late = await crowd.person(mail=MAIL)
+    assert await crowd.survivors(survivor, part, late) == [survivor, None, survivor]
+    await crowd.verified()
+
+
+async def test_a_value_that_the_rest_let_go_of_leaves_no_trace(crowd: Crowd) -> None:
+    survivor = await crowd.person(USER)
+    part = await crowd.person(mail=MAIL)
+    await crowd.write(part, USER)
+    await crowd.write(survivor, mail="another@x.example")
+    await crowd.erase(part)
+    assert await _traces(crowd, MAIL) == []
+    await crowd.verified()
+
+
+async def test_what_the_rest_held_as_well_and_let_go_matches_nobody(crowd: Crowd) -> None:
+    survivor = await crowd.person(USER)
+    part = await crowd.person(mail=MAIL)
+    await crowd.write(part, USER)
+    for mail in (MAIL, "another@x.example"):
+        await crowd.write(survivor, mail=mail)
+    await crowd.erase(part)
+    late, later = await crowd.person(mail=MAIL), await crowd.person(mail="another@x.example")
+    assert await crowd.survivors(survivor, late, later) == [survivor, late, survivor]
+    await crowd.verified()
+
+
 async def test_a_bridge_that_is_erased_does_not_split_the_others(crowd: Crowd) -> None:
     await crowd.rule("card", 2)
     await crowd.index()

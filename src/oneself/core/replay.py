@@ -14,8 +14,8 @@ from oneself.core.fold import apply, repeat
 from oneself.core.identifier import Identifier
 from oneself.core.observation import Observation
 from oneself.core.plan import Plan, Rejection
-from oneself.core.profile import Profile
-from oneself.core.resolve import resolve, weigh
+from oneself.core.profile import Claim, Profile
+from oneself.core.resolve import identities_of, resolve, weigh
 from oneself.core.state import State
 from oneself.core.values import EMPTY
 
@@ -147,8 +147,9 @@ def redact(
     evidence = weigh(observation, config)
     named = (*evidence.persons, *evidence.devices)
     kept = tuple(identifier for identifier in named if identifier not in identifiers)
-    own = profile_id in (entry.profile_id, observation.profile_id) or (bool(named) and not kept)
-    if not own and len(kept) == len(named):
+    nothing_else = observation.profile_id is None and bool(named) and not kept
+    own = profile_id in (entry.profile_id, observation.profile_id) or nothing_else
+    if not own and len(kept) == len(named) and identifiers.isdisjoint(_mentioned(recorded_plan(entry))):
         return entry
     bare = msgspec.structs.replace(observation, identifiers=() if own else kept)
     if own:
@@ -162,6 +163,56 @@ def redact(
         plan=_redacted_plan(recorded_plan(entry), frozenset(named) if own else identifiers, own=own),
         redacted=True,
     )
+
+
+def _mentioned(plan: Plan) -> set[Identifier]:
+    """The identifiers that a plan names."""
+    joined = {merge.identifier for merge in plan.merges if merge.identifier is not None}
+    return {*plan.claims, *plan.devices, *plan.releases, *joined}
+
+
+def inherit(entries: list[LogEntry], configs: dict[int, Config]) -> list[LogEntry]:
+    """A person's entries where some were redacted: a value that one of these brought first, and others bring
+    as well, is held from the first of the others on, until it is let go."""
+    state = State()
+    inherited: set[Identifier] = set()
+    left: list[LogEntry] = []
+    for entry in entries:
+        observation, config = msgspec.convert(entry.content, Observation), configs[entry.config_version]
+        plan = recorded_plan(entry)
+        repeat(state, observation, plan, config, entry.seq)
+        claims, releases = _settled_anew(state, observation, plan, config, inherited)
+        for identifier in claims:
+            state.claim(Claim(identifier, plan.profile_id, entry.seq, observation.trust))
+        for identifier in releases:
+            for claim, _ in state.held(identifier):
+                state.release(claim, entry.seq)
+        inherited = (inherited | set(claims)) - set(releases)
+        if claims or releases:
+            plan = msgspec.structs.replace(
+                plan, claims=(*plan.claims, *claims), releases=(*plan.releases, *releases)
+            )
+            entry = msgspec.structs.replace(entry, plan=plan, redacted=True)
+        left.append(entry)
+    return left
+
+
+def _settled_anew(
+    state: State, observation: Observation, plan: Plan, config: Config, inherited: set[Identifier]
+) -> tuple[list[Identifier], list[Identifier]]:
+    """What an entry's values hold by rules and nobody holds, and what was inherited and is held no more."""
+    survivor = state.survivor(plan.profile_id)
+    assert survivor is not None
+    now = {
+        Identifier(name, value)
+        for name, values in identities_of(survivor.record.values, config).items()
+        for value in values
+    }
+    limited = {refusal.namespace for refusal in plan.refusals if refusal.code == "limit_exceeded"}
+    named = [i for i in weigh(observation, config).persons if i in now and i.namespace not in limited]
+    claims = [i for i in named if not state.held(i)]
+    releases = [i for i in sorted(inherited - now) if i.namespace in config.rule_namespaces]
+    return claims, releases
 
 
 def _redacted_plan(plan: Plan, gone: frozenset[Identifier], *, own: bool) -> Plan:

@@ -19,7 +19,7 @@ from oneself.core.identifier import Identifier
 from oneself.core.observation import Observation
 from oneself.core.plan import Rejection
 from oneself.core.profile import Profile
-from oneself.core.replay import Erased, LogEntry, erase, recorded_plan, redact
+from oneself.core.replay import Erased, LogEntry, erase, inherit, recorded_plan, redact
 from oneself.core.state import State
 from oneself.errors import Contended
 from oneself.service import working_set
@@ -215,9 +215,13 @@ async def _erase_part(
     own = frozenset(
         Identifier(row["namespace"], row["value"]) for row in claims if row["profile_id"] == part.profile_id
     )
-    left = [
-        redact(entry, part.profile_id, own, everybody[0], configs[entry.config_version]) for entry in entries
-    ]
+    left = inherit(
+        [
+            redact(entry, part.profile_id, own, everybody[0], configs[entry.config_version])
+            for entry in entries
+        ],
+        configs,
+    )
     redacted = [entry for entry, before in zip(left, entries, strict=True) if entry is not before]
     await _put_redactions(connection, dataset_id, redacted)
     await connection.execute(_sql.pin_refusals, dataset_id, ids)
@@ -241,6 +245,7 @@ async def _put_redactions(connection: "Connection", dataset_id: int, entries: li
                 rows.encode_json(entry.content),
                 rows.encode_json(recorded_plan(entry)),
                 entry.profile_id,
+                entry.content.get("name"),
             )
             for entry in entries
         ],

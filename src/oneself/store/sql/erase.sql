@@ -26,8 +26,8 @@ UPDATE answer SET fingerprint = '', status = NULL, headers = NULL, body = NULL
 WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
 
 -- name: put_redaction
--- Replace the content ($4) and plan ($5) of an entry ($2 seq, $3 observation) by what may stay, with the survivor ($6).
-UPDATE log SET profile_id = $6, content = $4::text::jsonb, plan = $5::text::jsonb, name = NULL, redacted = true
+-- Replace the content ($4) and plan ($5) of an entry ($2 seq, $3 observation) by what may stay, with the survivor ($6) and the event's name ($7).
+UPDATE log SET profile_id = $6, content = $4::text::jsonb, plan = $5::text::jsonb, name = $7, redacted = true
 WHERE dataset_id = $1 AND seq = $2 AND observation_id = $3;
 
 -- name: pin_refusals
