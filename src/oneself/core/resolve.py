@@ -196,12 +196,13 @@ def _addressed(state: State, observation: Observation) -> Profile | Rejection | 
 def _candidates(
     state: State, observation: Observation, evidence: Evidence, addressed: Profile | None, config: Config
 ) -> dict[UUID, Candidate]:
-    """Every profile that may be this person (DESIGN §4.3), each under the reason that goes first."""
+    """Every profile that may be this person (DESIGN §4.3), each under the reason that goes first, and within
+    one rule under the oldest claim."""
     found: dict[UUID, Candidate] = {}
 
     def add(candidate: Candidate) -> None:
         present = found.get(candidate.profile.profile_id)
-        if present is None or candidate.priority < present.priority:
+        if present is None or (candidate.priority, candidate.since) < (present.priority, present.since):
             found[candidate.profile.profile_id] = candidate
 
     if addressed is not None:
