@@ -10,7 +10,11 @@ What DESIGN leaves open, it reads like this:
   values the one of the most recently active profile stands;
 * the value already stored is no change, and keeps the time it was first told (wire/cds §8);
 * whether a profile is identified (identity attributes then only fill gaps) is judged before the
-  observation, a created one as what it is created as.
+  observation, a created one as what it is created as;
+* a rule reads the attributes of a write and nothing else; what was there before it was switched on, values
+  and claims alike, identifies nobody until it is indexed;
+* a write lets go of what the person's values hold no more, wherever it touches a rule's first-level key;
+  indexing lets go of all such claims of the profile that it looks at. A merge lets go of nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from typing import Any
 from uuid import UUID
 
 from scenarios.engine import Outcome, ProfileFacts, World
-from scenarios.words import AttributeLine, IdentityType, Kind, Setup, Step
+from scenarios.words import AttributeLine, IdentityType, Kind, RuleLine, Setup, Step
 
 USER = "user_id"
 USER_TYPE = IdentityType(USER, case_sensitive=True, trusted_only=True, values_max=1)
@@ -30,6 +34,8 @@ NOBODY = {"null", "(null)", "undefined", "nan", "none", "n/a", "anonymous", "[ob
 VALUES_MAX = 100
 PROFILES_PER_MERGE_MAX = 100
 NEVER = -(10**18)
+# Rules say on their own where they stand between the user id and the devices.
+USER_PRIORITY, IDENTITY_PRIORITY, DEVICE_PRIORITY = -(10**9), 1000, 10**9
 
 Path = tuple[str, ...]
 Pair = tuple[str, str]
@@ -54,10 +60,26 @@ class Person:
         return self if self.into is None else self.into.root()
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Claim:
     person: Person
     pair: Pair
+    made: int
+
+
+@dataclass
+class Rule:
+    """`since`: when it was last switched on."""
+
+    name: str
+    attribute: str
+    priority: int
+    active: bool = False
+    since: int = 0
+
+    @property
+    def path(self) -> Path:
+        return tuple(self.attribute.split("."))
 
 
 @dataclass(frozen=True)
@@ -87,6 +109,8 @@ class Oracle:
         self.claims: list[Claim] = []
         self.pointers: list[Pointer] = []
         self.observed: list[tuple[Step, Person]] = []
+        self.rules: dict[str, Rule] = {}
+        self.waiting: list[str] = []
 
     async def begin(self, setup: Setup) -> None:
         self.start(setup)
@@ -101,9 +125,15 @@ class Oracle:
         """Know nothing, configured as the set-up says."""
         self.__init__()  # type: ignore[misc]
         self.setup = setup
+        for line in setup.rules:
+            self._change_rule(line)
 
     def observe(self, step: Step, addressed: UUID | None, new_id: UUID) -> Outcome:
         """Take one observation in; ids as for `Engine.act`."""
+        if step.rule is not None:
+            return self._change_rule(step.rule)
+        if step.act == "index":
+            return self._index()
         target = self._addressed(addressed)
         if addressed is not None and target is None:
             return Outcome(rejected="profile_not_found")
@@ -143,10 +173,16 @@ class Oracle:
 
     def _holder(self, pair: Pair) -> Person | None:
         """The unified profile with the oldest live claim."""
-        for claim in self.claims:
-            if claim.pair == pair and not claim.person.root().erased:
-                return claim.person.root()
-        return None
+        return next((claim.person.root() for claim in self._live_claims(pair)), None)
+
+    def _live_claims(self, pair: Pair) -> list[Claim]:
+        """The claims that count, the oldest first."""
+        since = next((rule.since for rule in self._active() if rule.attribute == pair[0]), 0)
+        return [
+            claim
+            for claim in self.claims
+            if claim.pair == pair and claim.made >= since and not claim.person.root().erased
+        ]
 
     def _held(self, person: Person) -> set[Pair]:
         return {claim.pair for claim in self.claims if claim.person.root() is person}
@@ -171,6 +207,8 @@ class Oracle:
         pairs: list[Pair] = []
         drops: set[Pair] = set()
         raw = list(step.identities) + ([(USER, step.user)] if step.user is not None else [])
+        said = dict(flatten(step.values, self._names()))
+        raw += [(rule.attribute, text) for rule in self._active() for text in texts(said.get(rule.path))]
         for namespace, text in raw:
             code, value = self._read(namespace, text, step.trust)
             if code:
@@ -182,7 +220,8 @@ class Oracle:
 
     def _read(self, namespace: str, text: str, trust: str) -> tuple[str | None, str]:
         """The reason why it identifies nobody, or None and the normalised value."""
-        kind = next((kind for kind in self.setup.identity_types if kind.name == namespace), USER_TYPE)
+        kinds = (USER_TYPE, *self.setup.identity_types)
+        kind = next((kind for kind in kinds if kind.name == namespace), IdentityType(namespace))
         value = unicodedata.normalize("NFC", text.strip())
         value = value if kind.case_sensitive else unicodedata.normalize("NFC", value.casefold())
         if kind.trusted_only and trust == "browser":
@@ -201,7 +240,7 @@ class Oracle:
         created = Person(new_id, now, NEVER) if step.act == "create" else None
         candidates = self._candidates(step, target, evidence, created)
         refused: list[tuple[str, Person]] = []
-        user = evidence.user or self._kept_user(candidates, target)
+        user = evidence.user or self._kept_user(candidates, target, evidence)
         strangers = [person for person in candidates if person.user not in (None, user)]
         refused += [("different_user", person) for person in strangers]
         if evidence.user is not None:
@@ -221,15 +260,17 @@ class Oracle:
             self.people.append(created)
             self._write(created, step, now)
         hits = {pair: holder for pair in evidence.pairs if (holder := self._holder(pair)) in group}
+        self._claim(created or survivor, group, evidence)
         for person in reversed(absorbed):
             found = (survivor, person) if person is target else (person, survivor)
-            person.reason = _reason(found, hits)
+            person.reason = self._reason(found, hits)
             self._absorb(survivor, person, fill_only=identified[survivor.id] and not identified[person.id])
         if created is None:
             self._write(survivor, step, now)
+            touched = {path[:2] for path, _ in flatten(step.values, self._names())}
+            self._let_go(self._outlived(survivor, touched))
         if evidence.user is not None:
             survivor.user = evidence.user
-        self._claim(survivor, evidence)
         survivor.active = max(survivor.active, step.at)
         self.pointers += [Pointer(device, survivor) for device in step.devices]
         self.observed.append((step, created or survivor))
@@ -254,12 +295,28 @@ class Oracle:
             found += sorted(known, key=lambda person: self._rank(person, None, evidence))[:1]
         return list(dict.fromkeys(person for person in found if person is not None))
 
-    def _kept_user(self, candidates: list[Person], target: Person | None) -> str | None:
+    def _kept_user(self, candidates: list[Person], target: Person | None, evidence: Evidence) -> str | None:
+        """Who was addressed; else whom the earlier rule leads to, within it the older claim; else by rank."""
         if target is not None and target.user is not None:
             return target.user
         users = [person for person in candidates if person.user is not None]
-        best = sorted(users, key=lambda person: self._rank(person, None, None))
+        best = sorted(
+            users, key=lambda person: (*self._led_by(person, evidence), *self._rank(person, None, None))
+        )
         return best[0].user if best else None
+
+    def _led_by(self, person: Person, evidence: Evidence) -> tuple[int, int]:
+        """What leads to a person first: its priority and, of a rule, the age of the claim."""
+        led = []
+        for pair in evidence.pairs:
+            if self._holder(pair) is person:
+                by_rule = any(rule.attribute == pair[0] for rule in self._active())
+                led.append((self._priority(pair), self._live_claims(pair)[0].made if by_rule else 0))
+        return min(led, default=(DEVICE_PRIORITY, 0))
+
+    def _priority(self, pair: Pair) -> int:
+        rules = {rule.attribute: rule.priority for rule in self._active()}
+        return USER_PRIORITY if pair[0] == USER else rules.get(pair[0], IDENTITY_PRIORITY)
 
     def _other_users(self, step: Step, user: str | None, strangers: list[Person]) -> list[Person]:
         """Whose browser this was until now."""
@@ -332,20 +389,103 @@ class Oracle:
 
     # consequences
 
-    def _claim(self, survivor: Person, evidence: Evidence) -> None:
+    def _claim(self, person: Person, group: list[Person], evidence: Evidence) -> None:
+        """Let the person hold what nobody of the group holds; a claim that does not count is made anew."""
         for pair in evidence.pairs:
-            if pair in self._held(survivor):
+            if any(claim.person.root() in group for claim in self._live_claims(pair)):
                 continue
-            if self._has_room(survivor, pair):
-                self.claims.append(Claim(survivor, pair))
+            if self._has_room([*group, person], pair):
+                self._let_go([claim for claim in self._claims_of(group) if claim.pair == pair])
+                self.claims.append(Claim(person, pair, len(self.observed)))
             else:
                 evidence.drops.add((pair[0], "limit_exceeded"))
 
-    def _has_room(self, person: Person, pair: Pair) -> bool:
+    def _claims_of(self, group: list[Person]) -> list[Claim]:
+        return [claim for claim in self.claims if claim.person.root() in group]
+
+    def _has_room(self, people: list[Person], pair: Pair) -> bool:
         limits = {
             kind.name: kind.values_max or VALUES_MAX for kind in (*self.setup.identity_types, USER_TYPE)
         }
-        return len(self._values_held([person], pair[0]) | {pair[1]}) <= limits[pair[0]]
+        return len(self._values_held(people, pair[0]) | {pair[1]}) <= limits.get(pair[0], VALUES_MAX)
+
+    def _let_go(self, claims: list[Claim]) -> None:
+        self.claims = [claim for claim in self.claims if claim not in claims]
+
+    def _outlived(self, person: Person, touched: set[Path]) -> list[Claim]:
+        """The person's claims by rules on these first-level keys that its values do not hold."""
+        names = {rule.attribute: rule for rule in self._active() if rule.path[:2] in touched}
+        return [
+            claim
+            for claim in self._claims_of([person])
+            if claim.pair[0] in names and claim.pair not in self._values_by(person, names[claim.pair[0]])
+        ]
+
+    # rules
+
+    def _active(self) -> list[Rule]:
+        """The active rules, the one that goes first in front."""
+        return sorted((rule for rule in self.rules.values() if rule.active), key=lambda rule: rule.priority)
+
+    def _change_rule(self, line: RuleLine) -> Outcome:
+        if line.gone:
+            self.rules.pop(line.name, None)
+            return Outcome()
+        known = None if line.attribute else self.rules.get(line.name)
+        rule = known or (Rule(line.name, line.attribute, line.priority or 0) if line.attribute else None)
+        if rule is None:
+            return Outcome(rejected="unknown")
+        priority = rule.priority if line.priority is None else line.priority
+        problem = self._problem(rule, priority)
+        if problem is not None:
+            return Outcome(rejected=problem)
+        active = rule.active if line.is_active is None else line.is_active
+        if active and not rule.active:
+            rule.since = len(self.observed)
+            self.waiting = [*(name for name in self.waiting if name != rule.name), rule.name]
+        rule.priority, rule.active = priority, active
+        self.rules[rule.name] = rule
+        return Outcome()
+
+    def _problem(self, rule: Rule, priority: int) -> str | None:
+        """Why there must not be such a rule (wire/cds §9)."""
+        simple = {line.name for line in self.setup.attributes if line.value_type != "complex"}
+        if rule.attribute not in simple or rule.path[0] == "application_data":
+            return "property"
+        others = [other for other in self.rules.values() if other is not rule]
+        if any(other.attribute == rule.attribute for other in others):
+            return "duplicate"
+        return "priority" if any(other.priority == priority for other in others) else None
+
+    def _index(self) -> Outcome:
+        """Every profile's values, by every rule that waits; all are read before the first one is used."""
+        waiting = [self.rules[name] for name in self.waiting if name in self.rules]
+        self.waiting = []
+        indexed: list[Outcome] = []
+        for rule in (rule for rule in waiting if rule.active):
+            people = sorted((p for p in self.people if p.into is None and not p.erased), key=lambda p: p.id)
+            found = [(person, self._values_by(person, rule)) for person in people]
+            found = [each for each in found if self._is_news(*each, rule)]
+            indexed += [self._index_one(person.root(), pairs) for person, pairs in found]
+        return Outcome(indexed=tuple(indexed))
+
+    def _values_by(self, person: Person, rule: Rule) -> list[Pair]:
+        """What the person's values hold by a rule."""
+        read = [self._read(rule.attribute, text, "server") for text in texts(person.values.get(rule.path))]
+        return list(dict.fromkeys((rule.attribute, value) for code, value in read if code is None))
+
+    def _is_news(self, person: Person, pairs: list[Pair], rule: Rule) -> bool:
+        held = {pair for pair in self._held(person) if pair[0] == rule.attribute}
+        return set(pairs) != held or (bool(pairs) and person.born < rule.since)
+
+    def _index_one(self, person: Person, pairs: list[Pair]) -> Outcome:
+        """As if the person were observed with these values, as far as it has them still."""
+        rules = self._active()
+        still = [pair for pair in pairs if any(pair in self._values_by(person, rule) for rule in rules)]
+        outlived = self._outlived(person, {rule.path[:2] for rule in rules})
+        outcome = self._take_in(Step("index", at=NEVER), person, Evidence(None, still, set()), person.id)
+        self._let_go(outlived)
+        return outcome
 
     def _sign_out(self, step: Step) -> Outcome:
         person = self._device(step.devices[0])
@@ -371,6 +511,16 @@ class Oracle:
         survivor.born = min(survivor.born, absorbed.born)
         survivor.user = survivor.user or absorbed.user
         absorbed.into = survivor
+
+    def _reason(self, found: tuple[Person, Person], hits: dict[Pair, Person]) -> str:
+        """What found the first of them, else the second; the user id before all others, then by priority."""
+        pairs = [pair for pair in hits if hits[pair] in found]
+        pairs.sort(key=lambda pair: (hits[pair] is not found[0], self._priority(pair)))
+        if not pairs:
+            return "anonymous"
+        name = pairs[0][0]
+        names = {rule.attribute: rule.name for rule in self._active()}
+        return "system:user_id_match" if name == USER else names.get(name, f"identity:{name}")
 
     # values
 
@@ -412,15 +562,6 @@ class Oracle:
         return all(path in names and _is_of(value, names[path]) for path, value in leaves)
 
 
-def _reason(found: tuple[Person, Person], hits: dict[Pair, Person]) -> str:
-    """What found the first of them, else the second; the user id before all others."""
-    pairs = [pair for pair in hits if hits[pair] in found]
-    pairs.sort(key=lambda pair: (hits[pair] is not found[0], pair[0] != USER))
-    if not pairs:
-        return "anonymous"
-    return "system:user_id_match" if pairs[0][0] == USER else f"identity:{pairs[0][0]}"
-
-
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -459,6 +600,12 @@ def _is_of(value: Any, line: AttributeLine) -> bool:
     return isinstance(items, list) and all(
         isinstance(item, types) and (bool in types or not isinstance(item, bool)) for item in items
     )
+
+
+def texts(value: Any) -> list[str]:
+    """The scalars of a value as identifiers are written."""
+    items = value if isinstance(value, list) else [value]
+    return [str(item) for item in items if item is not None]
 
 
 def flatten(

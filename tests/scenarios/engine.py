@@ -18,7 +18,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """What one observation did.
 
     `attached`: the unified profile it belongs to afterwards. `merges`: (absorbed, reason), all into
-    `attached`. `refusals`: (code, the other profile). `drops`: (namespace, code).
+    `attached`. `refusals`: (code, the other profile). `drops`: (namespace, code). `indexed`: what became of
+    each profile that was indexed, where the step let rules be applied to those that exist.
     """
 
     rejected: str | None = None
@@ -27,13 +28,15 @@ class Outcome(msgspec.Struct, frozen=True):
     merges: frozenset[tuple[UUID, str]] = frozenset()
     refusals: frozenset[tuple[str, UUID | None]] = frozenset()
     drops: frozenset[tuple[str, str]] = frozenset()
+    indexed: tuple[Outcome, ...] = ()
 
 
 def one_guard(outcome: Outcome) -> Outcome:
     """Where a guard and a limit both keep a profile out, either may be named."""
     guards = ("conflicting_identity", "limit_exceeded")
     refusals = frozenset(("guard" if code in guards else code, other) for code, other in outcome.refusals)
-    return msgspec.structs.replace(outcome, refusals=refusals)
+    indexed = tuple(map(one_guard, outcome.indexed))
+    return msgspec.structs.replace(outcome, refusals=refusals, indexed=indexed)
 
 
 class ProfileFacts(msgspec.Struct, frozen=True):

@@ -1,7 +1,8 @@
 """Random histories for Hypothesis: few devices, values and users, so that everything meets everything.
 
 A history is a set-up and a list of steps. It shrinks to fewer steps with fewer fields; profiles are
-addressed by the number of their creation, which may be nobody's.
+addressed by the number of their creation, which may be nobody's. Where rules are asked for, they are switched
+on and off, moved and deleted on the way, and the profiles that exist are indexed now and then.
 """
 
 from __future__ import annotations
@@ -11,7 +12,16 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from scenarios.words import MINUTE_US, SECOND_US, START_US, AttributeLine, IdentityType, Setup, Step
+from scenarios.words import (
+    MINUTE_US,
+    SECOND_US,
+    START_US,
+    AttributeLine,
+    IdentityType,
+    RuleLine,
+    Setup,
+    Step,
+)
 
 DEVICES = ("x", "y", "z")
 USERS = ("u-1", "u-2")
@@ -33,10 +43,24 @@ ATTRIBUTES = (
 )
 
 
+#: Each rule has an attribute of its own; the last one's cannot have a rule.
+RULES = {
+    "plans": "traits.plan",
+    "tags": "traits.tags",
+    "tops": "traits.top",
+    "cities": "traits.address.city",
+    "names": "identity_attributes.name",
+    "scores": "application_data.score",
+}
+
+
 class History(msgspec.Struct, frozen=True):
     setup: Setup
     steps: tuple[Step, ...]
 
+
+#: Acts that happen when they are told.
+UNTIMED = ("rule", "index")
 
 _words = st.sampled_from(("red", "blue", ""))
 _numbers = st.integers(0, 3)
@@ -76,6 +100,27 @@ _identities = st.fixed_dictionaries({}, optional={"a": _identity, "b": _identity
 _all_identities = st.tuples(*(st.tuples(st.just(name), _identity) for name in ("a", "b", "c")))
 _trust = st.sampled_from(("browser", "server"))
 
+_priority = st.sampled_from((1, 2, 3, 2000))
+_whole_rule = st.builds(
+    lambda name, priority, active: RuleLine(name, RULES[name], priority, active),
+    st.sampled_from(tuple(RULES)),
+    _priority,
+    st.booleans(),
+)
+_rule_change = st.builds(
+    RuleLine,
+    st.sampled_from(tuple(RULES)[:4]),
+    priority=st.none() | _priority,
+    is_active=st.none() | st.booleans(),
+) | st.builds(RuleLine, st.sampled_from(tuple(RULES)), gone=st.just(True))
+_rule_steps = st.builds(Step, st.just("rule"), rule=_whole_rule | _rule_change)
+_switch = st.builds(
+    lambda name, active: Step("rule", rule=RuleLine(name, is_active=active)),
+    st.sampled_from(("plans", "tags")),
+    st.booleans(),
+)
+_index = st.just(Step("index"))
+
 _steps = st.one_of(
     st.builds(Step, st.just("event"), devices=_some_devices, identities=_all_identities, trust=_trust),
     st.builds(Step, st.just("event"), devices=_one_device, identities=_identities, trust=_trust),
@@ -104,9 +149,35 @@ _steps = st.one_of(
 )
 
 
+# Where rules find something to do: few values, on profiles that are addressed or made.
+_shared = st.sampled_from(("red", "blue", "green", " RED ", "null", None))
+_shared_list = st.lists(st.sampled_from(("p", "q", "r")), unique=True, min_size=1, max_size=2)
+_shared_traits = st.one_of(
+    st.fixed_dictionaries({"plan": _shared}),
+    st.fixed_dictionaries({"tags": _shared_list}),
+    st.fixed_dictionaries({"plan": _shared, "tags": st.none() | _shared_list}),
+    st.fixed_dictionaries(
+        {"address": st.fixed_dictionaries({"city": _shared})}, optional={"top": _numbers, "plan": _shared}
+    ),
+)
+_shared_values = st.fixed_dictionaries({"traits": _shared_traits})
+_few_users = st.sampled_from((None, None, None, *USERS))
+_with_values = st.one_of(
+    st.builds(Step, st.just("event"), devices=_one_device, trust=_trust, values=_shared_values),
+    st.builds(Step, st.just("create"), user=_few_users, values=_shared_values),
+    st.builds(Step, st.just("create"), user=_few_users, values=_shared_values),
+    st.builds(Step, st.just("write"), profile=_profile, values=_shared_values),
+)
+_on_rules = st.one_of(_switch, _switch, _rule_steps, _index, _index)
+# Mostly what rules read, often what becomes of rules, now and then anything else.
+_steps_with_rules = st.integers(0, 5).flatmap(
+    lambda number: _with_values if number < 3 else _on_rules if number < 5 else _steps
+)
+
+
 @st.composite
-def setups(draw: st.DrawFn) -> Setup:
-    """Three identity types; guards and limits are mostly off."""
+def setups(draw: st.DrawFn, rules: bool = False) -> Setup:
+    """Three identity types; guards and limits are mostly off. Two rules, if any."""
     few = st.none() | st.just(2)
     return Setup(
         identity_types=(
@@ -115,27 +186,32 @@ def setups(draw: st.DrawFn) -> Setup:
             IdentityType("c", trusted_only=draw(st.booleans()), blocked_values=("v3",)),
         ),
         attributes=ATTRIBUTES,
+        rules=tuple(
+            RuleLine(name, RULES[name], number, draw(st.booleans()))
+            for number, name in enumerate(("plans", "tags") if rules else (), start=1)
+        ),
         detach_on_sign_out=draw(st.booleans()),
         profiles_per_merge_max=draw(few),
     )
 
 
 @st.composite
-def histories(draw: st.DrawFn, steps_max: int = 12, erasures: bool = False) -> History:
+def histories(draw: st.DrawFn, steps_max: int = 12, erasures: bool = False, rules: bool = False) -> History:
     """A set-up and up to `steps_max` steps, mostly in the order of their time."""
     erase = st.builds(Step, st.just("erase"), profile=_profile)
     # A list of free length is mostly short, and strangers do not meet in four steps.
     length = draw(st.integers(1, steps_max))
-    drawn = draw(st.lists(_steps | erase if erasures else _steps, min_size=length, max_size=length))
+    step = _steps_with_rules if rules else _steps
+    drawn = draw(st.lists(step | erase if erasures else step, min_size=length, max_size=length))
     late = draw(st.dictionaries(st.integers(0, steps_max - 1), st.sampled_from((120, 150)), max_size=2))
-    return History(draw(setups()), tuple(_timed(drawn, late)))
+    return History(draw(setups(rules=rules)), tuple(_timed(drawn, late)))
 
 
 def _timed(steps: list[Step], late: dict[int, int]) -> list[Step]:
     """One step a minute, except that some are told so many seconds too late."""
     times = [
-        max(START_US, START_US + number * MINUTE_US - late.get(number, 0) * SECOND_US)
-        for number in range(len(steps))
+        START_US + max(0, number * MINUTE_US - late.get(number, 0) * SECOND_US * (step.act not in UNTIMED))
+        for number, step in enumerate(steps)
     ]
     return [_at(step, time) for step, time in zip(steps, times, strict=True)]
 

@@ -4,6 +4,7 @@
     attribute traits.tags string combine multi-valued
     setting detach_on_sign_out
     limit profiles_per_merge_max 2
+    rule tags traits.tags priority=1 active
 
     device x  event  email=Ann@x.org   -> create P1 named
     device y  event                    -> create P2 anonymous
@@ -14,6 +15,8 @@ A line is *who*, *what*, fields, `->`, clauses. Who: `device x`, `device x+y`, `
 or `server`. What: `event sign-in sign-out write create erase`. Fields: `user=`, `trust=`, `as=`
 (application), `at=` (`90s`, `5m`, `3h`, `2d` after the start), `traits.…=`, `identity_attributes.…=`,
 `application_data.…=`, and any declared identity type. Profiles are P1, P2, … in order of creation.
+Rules change between observations: a whole `rule` line adds one; `rule tags active` (`inactive`, `gone`,
+`priority=2`) changes it. `index` lets all waiting rules be applied to the profiles that exist.
 Clauses: `create P1 named`, `attach P1`, `promote P1`, `merge P2, P3 into P1 because …`,
 `device x moves to P1` (or `to nobody`), `refused CODE P2 and P1`, `drop email CODE`, `reject CODE`,
 `erase P1`, `nothing`. What a line does not say must not happen; only kinds and pairs may be left out.
@@ -55,6 +58,7 @@ from scenarios.words import (
     Nothing,
     Refuse,
     Reject,
+    RuleLine,
     Scenario,
     Setup,
     Step,
@@ -64,7 +68,8 @@ from scenarios.words import (
 
 SCOPES = ("identity_attributes", "traits", "application_data")
 KINDS = get_args(Kind)
-ACTS = get_args(Act)
+_WITHOUT_ACTOR = ("rule", "index")
+ACTS = tuple(act for act in get_args(Act) if act not in _WITHOUT_ACTOR)
 _PROFILE = re.compile(r"P[1-9][0-9]*")
 _DURATION = re.compile(r"([0-9]+)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -148,7 +153,7 @@ class _Reader:
 
     def read(self, number: int, text: str) -> None:
         word = text.split(maxsplit=1)[0]
-        if word in _SETUP_WORDS:
+        if word in _SETUP_WORDS or (word == "rule" and "->" not in text):
             self._read_setup(text)
         elif word == "finally":
             self.endings.append(EndLine(number, text, _ending(text)))
@@ -200,6 +205,8 @@ def _set_up(setup: Setup, words: _Words) -> Setup:
             words.expect("profiles_per_merge_max")
             limit = _integer(words.take("a number"))
             return msgspec.structs.replace(setup, profiles_per_merge_max=limit)
+        case "rule":
+            return msgspec.structs.replace(setup, rules=(*setup.rules, _new_rule(words)))
         case _:
             words.expect("detach_on_sign_out")
             return msgspec.structs.replace(setup, detach_on_sign_out=True)
@@ -238,7 +245,39 @@ def _attribute(words: _Words) -> AttributeLine:
     return AttributeLine(name, value_type, strategy, **made)
 
 
+def _new_rule(words: _Words) -> RuleLine:
+    rule = _rule(words)
+    if None in (rule.attribute, rule.priority, rule.is_active):
+        raise ScenarioError("a rule has a name, an attribute, `priority=`, and is active or inactive")
+    return rule
+
+
+def _rule(words: _Words) -> RuleLine:
+    made: dict[str, Any] = {"name": words.take("the name of the rule")}
+    while words:
+        option, equals, value = words.take("an option").partition("=")
+        match option:
+            case "active" | "inactive":
+                made["is_active"] = option == "active"
+            case "gone":
+                made["gone"] = True
+            case "priority" if equals:
+                made["priority"] = _integer(value)
+            case _ if option.partition(".")[0] in SCOPES:
+                made["attribute"] = option
+            case _:
+                raise ScenarioError(f"rules know no option {option!r}")
+    return RuleLine(**made)
+
+
 def _step(words: _Words, identity_types: set[str], at: int) -> Step:
+    if words.skip("index"):
+        return Step("index", at=at)
+    if words.skip("rule"):
+        rule = _rule(words)
+        if rule.attribute is not None and None in (rule.priority, rule.is_active):
+            raise ScenarioError("a new rule has `priority=`, and is active or inactive")
+        return Step("rule", rule=rule, at=at)
     devices, profile = _who(words)
     act = words.take("what was observed")
     if act not in ACTS:

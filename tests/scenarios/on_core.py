@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from oneself.core.config import Config, configure
+from oneself.core.config import Config, configure, rules_to_index
 from oneself.core.fold import fold
 from oneself.core.identifier import ANONYMOUS_ID
 from oneself.core.plan import Rejection
 from oneself.core.replay import erase
+from oneself.core.resolve import unindexed
+from oneself.core.rule_definition import InvalidRule
+from oneself.core.rules import Matcher
 from oneself.core.state import State
 from scenarios.engine import Outcome, World
-from scenarios.translate import changes, facts, observation, observation_id, outcome
-from scenarios.words import START_US, Setup, Step
+from scenarios.translate import (
+    UnknownName,
+    changes,
+    facts,
+    match,
+    observation,
+    observation_id,
+    outcome,
+    rule_change,
+)
+from scenarios.words import START_US, RuleLine, Setup, Step
 
 
 class Core:
@@ -22,6 +34,7 @@ class Core:
         self.state = State()
         self.config = Config()
         self.seq = START_US
+        self._to_index: list[str] = []
 
     async def begin(self, setup: Setup) -> None:
         self.start(setup)
@@ -38,12 +51,18 @@ class Core:
         for change in changes(setup):
             self.seq += 1
             self.config = configure(self.config, change, self.seq)
+        for line in setup.rules:
+            self._change_rule(line)
 
     def observe(self, step: Step, addressed: UUID | None, new_id: UUID) -> Outcome:
         """Fold one step in."""
         self.seq += 1
         if step.act == "erase":
             return self._erase(addressed)
+        if step.rule is not None:
+            return self._change_rule(step.rule)
+        if step.act == "index":
+            return self._index(new_id)
         plan = fold(self.state, observation(step, addressed, new_id), self.config, self.seq)
         return Outcome(rejected=plan.code) if isinstance(plan, Rejection) else outcome(plan)
 
@@ -58,6 +77,52 @@ class Core:
         group = [member.profile_id for member in self.state.members.get(root.profile_id, ())]
         erase(self.state, (root.profile_id, *group), self.seq)
         return Outcome()
+
+    def _change_rule(self, line: RuleLine) -> Outcome:
+        self.seq += 1
+        before = self.config
+        try:
+            change = rule_change(before, line)
+        except InvalidRule as invalid:
+            return Outcome(rejected=invalid.problem)
+        except UnknownName:
+            return Outcome(rejected="unknown")
+        if change is not None:
+            self.config = configure(before, change, self.seq)
+            begun = rules_to_index(before, self.config)
+            self._to_index = [rule_id for rule_id in self._to_index if rule_id not in begun] + begun
+        return Outcome()
+
+    def _index(self, new_id: UUID) -> Outcome:
+        """Apply every rule that waits, the longest waiting first."""
+        waiting, self._to_index = self._to_index, []
+        active = {matcher.rule.rule_id: matcher for matcher in self.config.matchers}
+        indexed = [
+            one for rule_id in waiting if rule_id in active for one in self._index_by(active[rule_id], new_id)
+        ]
+        return Outcome(indexed=tuple(indexed))
+
+    def _index_by(self, matcher: Matcher, new_id: UUID) -> list[Outcome]:
+        """All profiles are looked at before the first is indexed, as one page of the service is."""
+        found = [
+            (profile.profile_id, held)
+            for profile in sorted(self.state.profiles.values(), key=lambda each: each.profile_id)
+            if not profile.erased
+            and not profile.is_absorbed
+            and (
+                held := unindexed(
+                    profile.record.values, profile.identities, profile.created_at, matcher, self.config
+                )
+            )
+            is not None
+        ]
+        outcomes = []
+        for profile_id, held in found:
+            self.seq += 1
+            plan = fold(self.state, match(profile_id, held, new_id), self.config, self.seq)
+            assert not isinstance(plan, Rejection)
+            outcomes.append(outcome(plan))
+        return outcomes
 
     def see(self) -> World:
         """Everything there is, read from profiles and claims."""

@@ -12,16 +12,18 @@ import msgspec
 from oneself.core.config import Config, ConfigChange
 from oneself.core.identifier import ANONYMOUS_ID
 from oneself.core.observation import Observation
+from oneself.core.rule_definition import InvalidRule
 from oneself.service.actor import Actor
 from oneself.service.configuration import Configurations
 from oneself.service.erase import Erasure
 from oneself.service.ingest import Ingest, Rejected, Resolution, Submission
 from oneself.service.organisations import Tenant
+from oneself.service.rules import Indexer, Rules, UnknownRule
 from oneself.service.tombstones import Tombstones
 from oneself.store.pool import Database
 from scenarios.engine import Outcome, ProfileFacts, World
-from scenarios.translate import changes, observation, outcome
-from scenarios.words import HOUR_US, START_US, Kind, Setup, Step
+from scenarios.translate import changes, observation, outcome, rule_fields, rule_of
+from scenarios.words import HOUR_US, START_US, Kind, RuleLine, Setup, Step
 
 _PROFILES = "select * from profile where dataset_id = $1 and not erased"
 _DEVICES = """
@@ -30,6 +32,21 @@ _DEVICES = """
     where dataset_id = $1 and namespace = $2 and until_seq is null and not profile.erased
 """
 _ACTOR = Actor(face="test", application="shop", trust="server")
+
+
+class _Heard(Ingest):
+    """The write path, with an ear on what indexing hands to it."""
+
+    def __init__(self, database: Database, configurations: Configurations) -> None:
+        super().__init__(database, configurations)
+        self.outcomes: list[tuple[int, Outcome]] = []
+
+    async def submit(self, dataset_id: int, submission: Submission) -> Resolution:
+        place = len(self.outcomes)
+        self.outcomes.append((dataset_id, Outcome()))
+        resolution = await super().submit(dataset_id, submission)
+        self.outcomes[place] = (dataset_id, described(resolution))
+        return resolution
 
 
 class Service:
@@ -43,14 +60,22 @@ class Service:
         self._start = time.time_ns() // 1000 + HOUR_US
         self.dataset_id = dataset_id
         self.ingest = Ingest(database, self._configurations)
+        self._rules = Rules(database, self._configurations)
+        self._rule_ids: dict[str, str] = {}
 
     async def begin(self, setup: Setup) -> None:
         for change in changes(setup):
             await self._configurations.change(self.dataset_id, _always(change))
+        for line in setup.rules:
+            await self._change_rule(line)
 
     async def act(self, step: Step, addressed: UUID | None, new_id: UUID) -> Outcome:
         if step.act == "erase":
             return await self._erase(addressed)
+        if step.rule is not None:
+            return await self._change_rule(step.rule)
+        if step.act == "index":
+            return await self._index()
         step = msgspec.structs.replace(step, at=step.at - START_US + self._start)
         return await self.tell(observation(step, addressed, new_id))
 
@@ -69,6 +94,30 @@ class Service:
             {row["profile_id"]: _facts(row) for row in rows},
             {row["value"]: row["survivor_id"] for row in devices},
         )
+
+    async def _change_rule(self, line: RuleLine) -> Outcome:
+        try:
+            if line.attribute is not None:
+                rule = await self._rules.create(self._tenant, rule_of(line))
+                self._rule_ids[line.name] = rule.rule_id
+            elif line.gone:
+                await self._rules.delete(self._tenant, self._rule_ids.pop(line.name, ""))
+            else:
+                known = self._rule_ids.get(line.name, "")
+                await self._rules.change(self._tenant, known, **rule_fields(line))
+        except InvalidRule as invalid:
+            return Outcome(rejected=invalid.problem)
+        except UnknownRule:
+            return Outcome(rejected="unknown")
+        return Outcome()
+
+    async def _index(self) -> Outcome:
+        """Whatever waits is done, that of other datasets as well; only what became of this one is told."""
+        heard = _Heard(self._database, self._configurations)
+        indexer = Indexer(self._database, self._configurations, heard)
+        while await indexer.step():
+            pass
+        return Outcome(indexed=tuple(one for owner, one in heard.outcomes if owner == self.dataset_id))
 
     async def _erase(self, addressed: UUID | None) -> Outcome:
         assert addressed is not None

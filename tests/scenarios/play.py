@@ -121,6 +121,8 @@ def _happened(line: Line, outcome: Outcome, before: World, after: World, names: 
     """Everything the line did, in the words of the language."""
     if outcome.rejected is not None:
         return {Reject(outcome.rejected)}
+    if line.step.act == "index":
+        return _by_indexing(outcome, before, after, names) or {Nothing()}
     happened: set[Clause] = set()
     if outcome.attached is not None:
         happened |= _attachment(outcome, before, after, names)
@@ -134,6 +136,23 @@ def _happened(line: Line, outcome: Outcome, before: World, after: World, names: 
     }
     happened |= {Drop(namespace, code) for namespace, code in outcome.drops}
     return happened or {Nothing()}
+
+
+def _by_indexing(outcome: Outcome, before: World, after: World, names: Numbered) -> set[Clause]:
+    """What indexing changed; that a profile stays as it is need not be said, nor twice who was refused."""
+    happened: set[Clause] = set()
+    for one in outcome.indexed:
+        survivor = names.name(one.attached)
+        happened |= {Merge((names.name(absorbed),), survivor, reason) for absorbed, reason in one.merges}
+        happened |= {
+            Refuse(code, tuple(sorted((names.name(other), survivor)))) for code, other in one.refusals
+        }
+        happened |= {Drop(namespace, code) for namespace, code in one.drops}
+    for profile_id, facts in after.profiles.items():
+        was = before.profiles[profile_id].kind
+        if facts.survivor is None and was == "anonymous" != facts.kind:
+            happened.add(Attach(names.name(profile_id), facts.kind, promoted=True))
+    return happened
 
 
 def _attachment(outcome: Outcome, before: World, after: World, names: Numbered) -> set[Clause]:

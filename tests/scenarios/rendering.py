@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from scenarios.flow import render_flow
-from scenarios.words import SECOND_US, START_US, AttributeLine, IdentityType, Setup, Step
+from scenarios.words import SECOND_US, START_US, AttributeLine, IdentityType, RuleLine, Setup, Step
 
 
 def render_history(setup: Setup, steps: Iterable[Step]) -> str:
@@ -18,6 +18,7 @@ def render_setup(setup: Setup) -> Iterator[str]:
     """The set-up lines."""
     yield from map(_identity_type, setup.identity_types)
     yield from map(_attribute, setup.attributes)
+    yield from map(_rule, setup.rules)
     if setup.detach_on_sign_out:
         yield "setting detach_on_sign_out"
     if setup.profiles_per_merge_max is not None:
@@ -25,7 +26,11 @@ def render_setup(setup: Setup) -> Iterator[str]:
 
 
 def render_step(step: Step) -> str:
-    """One observation, every field said."""
+    """One observation, every field said; or what else happens between observations."""
+    if step.act == "index":
+        return "index"
+    if step.rule is not None:
+        return _rule(step.rule)
     return " ".join([*_who(step), step.act, *_fields(step)])
 
 
@@ -50,6 +55,14 @@ def _fields(step: Step) -> Iterator[str]:
 
 def _text(value: str) -> str:
     return value if value and not set(value) & set(' \t\n,[]{}"#') else f'"{value}"'
+
+
+def _rule(line: RuleLine) -> str:
+    options = [line.attribute] if line.attribute else []
+    options += [] if line.priority is None else [f"priority={line.priority}"]
+    options += [] if line.is_active is None else ["active" if line.is_active else "inactive"]
+    options += ["gone"] if line.gone else []
+    return " ".join(["rule", line.name, *options])
 
 
 def _identity_type(kind: IdentityType) -> str:

@@ -110,7 +110,7 @@ def test_relaxed_json_comes_back_as_it_went(value: object) -> None:
     assert parse_flow(render_flow(value)) == value
 
 
-@given(histories(steps_max=6, erasures=True))
+@given(histories(steps_max=6, erasures=True, rules=True))
 def test_a_history_comes_back_from_its_text(history: History) -> None:
     read = parse(render_history(history.setup, history.steps))
 

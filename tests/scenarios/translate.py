@@ -6,18 +6,32 @@ Shared by the engines that run on `oneself`; the oracle does not use it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import get_args
+from typing import Any, get_args
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from oneself.core.config import ConfigChange, Limits, PutAttributes, PutLimits, PutNamespace, PutSettings
+import msgspec
+
+from oneself.core.config import (
+    Config,
+    ConfigChange,
+    DropRule,
+    Limits,
+    PutAttributes,
+    PutLimits,
+    PutNamespace,
+    PutRule,
+    PutSettings,
+)
 from oneself.core.identifier import ANONYMOUS_ID, USER_ID, Identifier, Namespace
 from oneself.core.observation import Kind as ObservationKind
 from oneself.core.observation import Observation
 from oneself.core.plan import Plan
 from oneself.core.profile import Profile
+from oneself.core.rule_definition import check_rule
+from oneself.core.rules import Rule
 from oneself.core.schema import Attribute
 from scenarios.engine import Outcome, ProfileFacts
-from scenarios.words import Act, AttributeLine, IdentityType, Kind, Setup, Step
+from scenarios.words import Act, AttributeLine, IdentityType, Kind, RuleLine, Setup, Step
 
 _KINDS: dict[Act, ObservationKind] = {
     "event": "event",
@@ -27,7 +41,7 @@ _KINDS: dict[Act, ObservationKind] = {
     "create": "write",
     "erase": "erase",
 }
-assert set(_KINDS) == set(get_args(Act))
+assert set(_KINDS) == set(get_args(Act)) - {"rule", "index"}
 
 
 def changes(setup: Setup) -> list[ConfigChange]:
@@ -40,6 +54,54 @@ def changes(setup: Setup) -> list[ConfigChange]:
     if setup.profiles_per_merge_max is not None:
         made.append(PutLimits(Limits(profiles_per_merge_max=setup.profiles_per_merge_max)))
     return made
+
+
+class UnknownName(Exception):
+    """A scenario speaks of a rule that is not there."""
+
+
+def rule_of(line: RuleLine, rule_id: str = "") -> Rule:
+    """A new rule."""
+    assert line.attribute is not None
+    assert line.priority is not None
+    assert line.is_active is not None
+    return Rule(rule_id, line.name, line.attribute, line.priority, line.is_active)
+
+
+def rule_fields(line: RuleLine) -> dict[str, Any]:
+    """What a line changes about a rule."""
+    said = {"priority": line.priority, "is_active": line.is_active}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def rule_change(config: Config, line: RuleLine) -> ConfigChange | None:
+    """The change of configuration that a rule's line asks for; None if there is nothing to change.
+
+    Raises UnknownName, rule_definition.InvalidRule.
+    """
+    known = next((rule for rule in config.rules.values() if rule.rule_name == line.name), None)
+    if line.gone:
+        return None if known is None else DropRule(known.rule_id)
+    if line.attribute is not None:
+        rule = rule_of(line, f"{line.name}:{config.version}")
+    elif known is not None:
+        rule = msgspec.structs.replace(known, **rule_fields(line))
+    else:
+        raise UnknownName(line.name)
+    check_rule(config, rule)
+    return None if rule == known else PutRule(rule)
+
+
+def match(profile_id: UUID, found: tuple[Identifier, ...], new_id: UUID) -> Observation:
+    """The observation that a profile holds these values, as indexing finds them."""
+    return Observation(
+        observation_id=observation_id(new_id),
+        new_profile_id=new_id,
+        kind="match",
+        face="rules",
+        profile_id=profile_id,
+        identifiers=found,
+    )
 
 
 def observation(step: Step, addressed: UUID | None, new_id: UUID, event_id: str | None = None) -> Observation:

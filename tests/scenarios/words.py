@@ -1,7 +1,8 @@
 """The words of a scenario: what a file says, as values. No parsing, no engine.
 
 A `Scenario` is a set-up, the steps in order, and what holds at the end. `Step`s are the neutral
-observations of the tests: the oracle, the core and the service each translate them on their own.
+observations of the tests: the oracle, the core and the service each translate them on their own. Two acts are
+no observations: a change of a unification rule, and the indexing of the profiles that exist.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 Kind = Literal["anonymous", "named", "identified"]
-Act = Literal["event", "sign-in", "sign-out", "write", "create", "erase"]
+Act = Literal["event", "sign-in", "sign-out", "write", "create", "erase", "rule", "index"]
 Trust = Literal["server", "browser"]
 
 SECOND_US = 1_000_000
@@ -41,9 +42,20 @@ class AttributeLine(msgspec.Struct, frozen=True):
     mutability: str = "readWrite"
 
 
+class RuleLine(msgspec.Struct, frozen=True):
+    """A new rule, which has an `attribute`, or what is to become of the one with this name."""
+
+    name: str
+    attribute: str | None = None
+    priority: int | None = None
+    is_active: bool | None = None
+    gone: bool = False
+
+
 class Setup(msgspec.Struct, frozen=True):
     identity_types: tuple[IdentityType, ...] = ()
     attributes: tuple[AttributeLine, ...] = ()
+    rules: tuple[RuleLine, ...] = ()
     detach_on_sign_out: bool = False
     profiles_per_merge_max: int | None = None
 
@@ -60,6 +72,7 @@ class Step(msgspec.Struct, frozen=True):
     trust: Trust = "server"
     application: str = "shop"
     at: int = START_US
+    rule: RuleLine | None = None
 
 
 class Create(msgspec.Struct, frozen=True, tag=True):
