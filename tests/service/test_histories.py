@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from itertools import count
+from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -21,9 +22,9 @@ from oneself.service.verify import verify
 from oneself.store.pool import Database
 from scenarios.engine import Outcome, World, one_guard
 from scenarios.histories import History, histories
-from scenarios.language import parse
+from scenarios.language import load, parse
 from scenarios.on_service import Service
-from scenarios.play import Numbered, new_id, play
+from scenarios.play import FILES, Numbered, new_id, play
 from scenarios.rendering import render_history, render_step
 from scenarios.translate import observation
 from support import databases
@@ -35,6 +36,8 @@ QUICK = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 DATASETS = count(1)
+# Without indexing: whoever indexes does the work of all, and the others find nothing left to tell of.
+WITH_RULES = [path for path in FILES if path.stem.startswith("rules-") and "\nindex" not in path.read_text()]
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -198,6 +201,75 @@ async def test_a_refusal_by_an_absorbed_profile_outlives_the_one_it_was_kept_apa
     await play(scenario, Service(database, next(DATASETS)))
     report = await verify(database, lambda done, total: None)
     assert report.difference is None
+
+
+async def equals_the_oracle(database: Database, history: History) -> None:
+    """Step by step: rules and indexing have their place between observations."""
+    note(render_history(history.setup, history.steps))
+    oracle, names, service = Oracle(), Numbered(), await dataset(database, history)
+    oracle.start(history.setup)
+    for number, step in enumerate(history.steps):
+        addressed, made = names.addressed(step), new_id("history", number)
+        foretold = oracle.observe(step, addressed, made)
+        names.learn(foretold)
+        note(f"after: {render_step(step)}")
+        outcome = await service.act(step, addressed, made)
+        assert names.describe(one_guard(outcome)) == names.describe(one_guard(foretold))
+    assert names.describe(await service.world()) == names.describe(oracle.see())
+
+
+@settings(QUICK, max_examples=100)
+@given(history=histories(steps_max=16, rules=True))
+async def test_with_rules_the_service_equals_the_oracle(database: Database, history: History) -> None:
+    await equals_the_oracle(database, history)
+
+
+@pytest.mark.soak
+@settings(QUICK, max_examples=500)
+@given(history=histories(steps_max=40, rules=True))
+async def test_long_histories_with_rules_equal_the_oracle(database: Database, history: History) -> None:
+    await equals_the_oracle(database, history)
+
+
+@settings(QUICK, max_examples=25)
+@given(told=st.lists(histories(steps_max=16, rules=True), min_size=1, max_size=3))
+async def test_with_rules_the_log_folds_to_the_live_state(database: Database, told: list[History]) -> None:
+    await databases.empty(database)
+    for history in told:
+        await live_through(database, history)
+    report = await verify(database, lambda done, total: None)
+    assert report.difference is None
+
+
+@pytest.mark.parametrize("path", WITH_RULES, ids=lambda path: path.stem)
+async def test_two_organisations_never_meet(database: Database, path: Path) -> None:
+    """The same story with the same values in both, told at the same time: each as if it were alone."""
+    scenario = load(path)
+    other = msgspec.structs.replace(scenario, name=f"{scenario.name} elsewhere")
+    mine, theirs = (Service(database, next(DATASETS)) for _ in range(2))
+    await asyncio.gather(play(scenario, mine), play(other, theirs))
+
+
+async def test_indexing_joins_nobody_across_organisations(database: Database) -> None:
+    """Two profiles in each hold one value before either has its rule; whoever indexes first does all work."""
+    story = parse(
+        """
+        attribute traits.card string overwrite
+        server create traits.card=C-1            -> create P1
+        server create traits.card=C-1            -> create P2
+        rule cards traits.card priority=1 active -> nothing
+        index                                    -> nothing
+        """
+    )
+    services = [Service(database, next(DATASETS)) for _ in range(2)]
+    for service in services:
+        await service.begin(story.setup)
+    for line in story.lines:
+        for service in services:
+            await service.act(line.step, None, new_id(f"of {service.dataset_id}", line.number))
+    for service in services:
+        own = frozenset(new_id(f"of {service.dataset_id}", line.number) for line in story.lines[:2])
+        assert (await service.world()).partition() == {own}
 
 
 @pytest.mark.soak
