@@ -26,6 +26,7 @@ QUESTIONS = (
     "batched_ingest",
     "http_writes",
     "profile_reads",
+    "consented_reads",
     "merge_cost",
     "resolution_cost",
     "rule_match",

@@ -157,9 +157,9 @@ class Service:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(STOP_DEADLINE_S)
 
-    def token(self) -> str:
-        """An access token of the organisation's application."""
-        basic = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
+    def token(self, client_id: str = CLIENT_ID, client_secret: str = CLIENT_SECRET) -> str:
+        """An access token of an application, the organisation's first one unless another is named."""
+        basic = base64.b64encode(f"{client_id}:{client_secret}".encode()).decode()
         scope = " ".join(f"internal_cds_profile_{verb}" for verb in ("create", "view", "update", "delete"))
         form = urllib.parse.urlencode({"grant_type": "client_credentials", "scope": scope}).encode()
         request = urllib.request.Request(

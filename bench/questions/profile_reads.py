@@ -10,6 +10,7 @@ Units: ms from request to answer; answers per second.
 import asyncio
 import time
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import msgspec
 
@@ -40,7 +41,7 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
             most = await asyncio.to_thread(load.run, msgspec.structs.replace(plan, rate_s=None))
         load.check(steady, "200")
         load.check(most, "200")
-        alone = await _bare(bench, people)
+        alone = await read_alone(bench, _ids(people))
     means = "SELECT by primary key"
     return (
         Figure("rate reached", steady.per_s, "answers/s", target="1 000"),
@@ -52,17 +53,17 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
     )
 
 
-def _ids(people: int) -> list[object]:
+def _ids(people: int) -> list[UUID]:
     # Spread over all of them, so that no small part stays in memory by itself.
     return [population.profile_id(number * 7919 % people) for number in range(min(people, 10_000))]
 
 
-async def _bare(bench: Bench, people: int) -> list[float]:
-    """Milliseconds of each read."""
+async def read_alone(bench: Bench, profile_ids: list[UUID]) -> list[float]:
+    """What PostgreSQL takes for one row after another by its key, in ms."""
     found = []
     async with bench.services.database.connection() as connection:
         statement = await connection.prepare(_sql.find_profiles)
-        for profile_id in _ids(people):
+        for profile_id in profile_ids:
             started = time.perf_counter()
             await statement.fetch(bench.dataset_id, [profile_id])
             found.append((time.perf_counter() - started) * 1000)
