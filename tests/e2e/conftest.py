@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -9,14 +10,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from conftest import NewDatabase, StartService
 from support.service import clean_environment
+
+from .load import PERMISSIONS, Pair, client, define
 
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 60.0
@@ -104,3 +109,18 @@ def page(chromium: Any) -> Iterator[Any]:
     opened = context.new_page()
     yield opened
     context.close()
+
+
+@pytest.fixture
+async def pair(start_service: StartService, new_database: NewDatabase) -> AsyncIterator[Pair]:
+    """Two services on one database, which know a trait of many values, `seen`."""
+    url = await new_database()
+    services = [
+        await asyncio.to_thread(lambda name=name: start_service(database_url=url, name=name))  # type: ignore[misc]
+        for name in ("one", "two")
+    ]
+    async with AsyncExitStack() as stack:
+        token = services[0].token(*PERMISSIONS)
+        clients = [await stack.enter_async_context(client(service, token)) for service in services]
+        await define(clients[0], "seen", multi_valued=True, merge_strategy="combine")
+        yield Pair(services, clients)

@@ -18,7 +18,15 @@ from support.service import RunningService
 
 PERMISSIONS = tuple(
     f"internal_cds_{name}"
-    for name in ("profile_create", "profile_update", "profile_view", "profile_schema_create")
+    for name in (
+        "profile_create",
+        "profile_update",
+        "profile_view",
+        "profile_schema_create",
+        "unification_rule_create",
+        "unification_rule_update",
+        "unification_rule_view",
+    )
 )
 RETRY_S = 0.05
 PAGE_SIZE = 200
@@ -41,6 +49,25 @@ async def define(http: httpx.AsyncClient, name: str, **more: Any) -> None:
     attribute = {"attribute_name": f"traits.{name}", "value_type": "string", "merge_strategy": "overwrite"}
     answer = await http.post("/profile-schema/traits", json=[{**attribute, **more}])
     assert answer.status_code == 201, answer.text
+
+
+class Pair:
+    """Two services on one database, and a client of each."""
+
+    def __init__(self, services: list[RunningService], clients: list[httpx.AsyncClient]) -> None:
+        self.services = services
+        self.clients = clients
+
+
+async def answered(http: httpx.AsyncClient, method: str, path: str, body: object) -> dict[str, Any]:
+    """Send until it is accepted; a lost race may be told as 503 and is then tried again."""
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    while True:
+        answer = await http.request(method, path, json=body, headers=headers)
+        if answer.status_code != 503:
+            assert answer.is_success, answer.text
+            return dict(answer.json())
+        await asyncio.sleep(float(answer.headers["retry-after"]))
 
 
 class Writers:

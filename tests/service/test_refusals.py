@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from oneself.serve import Services
+from oneself.service import working_set
 from oneself.service.refusals import FIRST, Refused
+from oneself.service.working_set import Wanted
 from service.crowd import Crowd
 
 pytestmark = pytest.mark.postgres
@@ -49,6 +53,30 @@ async def test_pages_leave_nothing_out(crowd: Crowd, size: int) -> None:
     found = await _all(crowd, size)
     assert len({each.place for each in found}) == len(found) == 7
     assert found == sorted(found, key=lambda each: msgspec.structs.astuple(each.place), reverse=True)
+
+
+async def test_the_log_has_the_order_in_which_people_were_kept(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for somebody that another write only looks at is recorded after that write, not before."""
+    one, two = await crowd.person("u1", mail="a1"), await crowd.person("u2")
+    monkeypatch.setattr("oneself.service.lane.ITEMS_PER_SECOND_BATCH_MIN", 1)
+    gather = working_set.gather
+    met = False
+
+    async def meanwhile(connection: Any, dataset_id: int, wanted: Wanted) -> Any:
+        nonlocal met
+        if one in wanted.profile_ids and not met:
+            met = True
+            await crowd.write(two, mail="a1")
+        return await gather(connection, dataset_id, wanted)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(working_set, "gather", meanwhile)
+        await crowd.write(one, mail="b1")
+    assert met
+    assert [each.times for each in await _all(crowd, 10)] == [1]
+    await crowd.verified()
 
 
 async def test_a_code_selects(crowd: Crowd) -> None:

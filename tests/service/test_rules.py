@@ -169,6 +169,65 @@ async def test_a_rule_that_is_switched_off_in_the_middle_stops(
     await crowd.verified()
 
 
+@pytest.mark.parametrize("call", [3, 19])
+async def test_a_rule_that_is_switched_off_and_on_in_the_middle_begins_anew(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    """The worker of before, in the middle or on its last page, moves the new work on by nothing."""
+    monkeypatch.setattr("oneself.service.rules.PROFILES_PER_PAGE", 2)
+    pairs = await _pairs(crowd, 10)
+    rule = await crowd.rule("mail")
+    rules, submit = crowd.services.rules, crowd.services.ingest.submit
+    between: list[tuple[UUID, UUID]] = []
+    calls = 0
+
+    async def off_and_on(*arguments: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            await rules.change(crowd.tenant, rule.rule_id, is_active=False)
+            between.extend(
+                [(await crowd.person(mail=f"b{n}"), await crowd.person(mail=f"b{n}")) for n in range(6)]
+            )
+            await rules.change(crowd.tenant, rule.rule_id, is_active=True)
+        return await submit(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(crowd.services.ingest, "submit", off_and_on)
+    await crowd.index()
+    assert len(between) == 6
+    assert await _joined(crowd, pairs + between) == 16
+    assert (await _progress(crowd, rule))[0] == "done"
+    await crowd.verified()
+
+
+async def test_who_is_absorbed_before_the_work_has_come_to_them_is_not_left_out(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the work is done when people are joined by another rule: some of those who are absorbed were
+    not indexed yet, and stand behind one whom the work has passed."""
+    monkeypatch.setattr("oneself.service.rules.PROFILES_PER_PAGE", 2)
+    await crowd.rule("card", 1)
+    people = [await crowd.person(tags=[f"t{n}"], card=f"c{n}") for n in range(20)]
+    twins = [await crowd.person(tags=[f"t{n}"]) for n in range(20)]
+    submit, calls = crowd.services.ingest.submit, 0
+
+    async def joined_in_the_middle(*arguments: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 20:
+            for number in range(0, 20, 2):
+                await crowd.write(people[number + 1], card=f"c{number}")
+        return await submit(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(crowd.services.ingest, "submit", joined_in_the_middle)
+    await crowd.rule("tags", 2)
+    await crowd.index()
+    assert calls > 20
+    for number in range(0, 20, 2):
+        assert len(set(await crowd.survivors(*people[number : number + 2], *twins[number : number + 2]))) == 1
+    await crowd.verified()
+
+
 async def test_writers_beside_the_work_lose_nothing(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("oneself.service.rules.PROFILES_PER_PAGE", 3)
     pairs = await _pairs(crowd, 12)

@@ -195,12 +195,15 @@ class _Writer:
         transaction = ""
         try:
             async with self._database.transaction() as connection:
-                header = await working_set.lock(connection, self._dataset_id, wanted)
+                await working_set.take(connection, self._dataset_id, wanted)
+                state, answers = await working_set.gather(connection, self._dataset_id, wanted)
+                # The clock is looked at when everything is ours: another write may only have looked at a
+                # profile of ours, which leaves no later seq there, and the log has to have it before us.
+                header = await working_set.find_header(connection, self._dataset_id)
                 transaction = header.transaction
                 if header.config_version != config.version:
                     await self._configurations.load(connection, self._dataset_id)
                     raise _ConfigurationMoved
-                state, answers = await working_set.gather(connection, self._dataset_id, wanted)
                 erased = await self._find_erased(connection, submissions, evidence)
                 judged = _Judged(state, answers, config, header.now, erased)
                 for number, (submission, weighed) in enumerate(zip(submissions, evidence, strict=True), 1):

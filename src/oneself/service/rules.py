@@ -159,26 +159,29 @@ class Indexer:
         job = await self._database.fetchrow(_sql.lease_indexing, LEASE_S)
         if job is None:
             return False
-        await self._index(job["dataset_id"], job["rule_id"], job["after_id"] or _START)
+        await self._index(job["dataset_id"], job["rule_id"], job)
         return True
 
-    async def _index(self, dataset_id: int, rule_id: str, after_id: UUID) -> None:
+    async def _index(self, dataset_id: int, rule_id: str, job: Any) -> None:
+        """Go on from where somebody stopped until all is done, or the lease is gone: then others go on."""
+        after_id, since, lease = job["after_id"] or _START, job["started_at"], job["lease_until"]
         while True:
             config = await self._configurations.current(dataset_id)
             match = next((m for m in config.matchers if m.rule.rule_id == rule_id), None)
-            page = await self._page(dataset_id, match, after_id) if match is not None else []
+            page = await self._page(dataset_id, match, after_id, since) if match is not None else []
             if match is None or not page:
                 break
             merged = [await outcome for outcome in self._submit(dataset_id, page, match, config)]
             after_id = page[-1]["profile_id"]
-            state = await self._database.fetchval(
-                _sql.put_progress, dataset_id, rule_id, after_id, len(page), len(merged), sum(merged), LEASE_S
+            counts = len(page), len(merged), sum(merged)
+            lease = await self._database.fetchval(
+                _sql.put_progress, dataset_id, rule_id, after_id, *counts, LEASE_S, lease
             )
-            if state is None:
+            if lease is None:
                 return
-        await self._database.execute(_sql.end_indexing, dataset_id, rule_id)
+        await self._database.execute(_sql.end_indexing, dataset_id, rule_id, lease)
 
-    async def _page(self, dataset_id: int, match: Matcher, after_id: UUID) -> list[Any]:
+    async def _page(self, dataset_id: int, match: Matcher, after_id: UUID, since: int) -> list[Any]:
         return await self._database.fetch(
             _sql.find_unindexed,
             dataset_id,
@@ -187,15 +190,17 @@ class Indexer:
             match.scope,
             match.keys[0],
             match.name,
+            since,
         )
 
     def _submit(
         self, dataset_id: int, page: list[Any], match: Matcher, config: Config
     ) -> list[asyncio.Task[int]]:
         """Hand every profile that the rule concerns to the write path, all at once."""
+        people = {row["survivor_id"]: row for row in page}
         return [
-            asyncio.create_task(self._match(dataset_id, row["profile_id"], found))
-            for row in page
+            asyncio.create_task(self._match(dataset_id, survivor_id, found))
+            for survivor_id, row in people.items()
             if row["concerned"] and (found := _unindexed(row, match, config)) is not None
         ]
 

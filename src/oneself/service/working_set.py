@@ -77,10 +77,15 @@ class Entry(msgspec.Struct, frozen=True):
 
 async def lock(connection: "Connection", dataset_id: int, wanted: Wanted) -> Header:
     """Take every identifier and key in one sorted order, then look at the clock."""
+    await take(connection, dataset_id, wanted)
+    return await find_header(connection, dataset_id)
+
+
+async def take(connection: "Connection", dataset_id: int, wanted: Wanted) -> None:
+    """Take every identifier and key in one sorted order."""
     names = {rows.lock_hash(dataset_id, i.namespace, i.value) for i in wanted.identifiers}
     names |= {rows.lock_hash(dataset_id, "key", key) for key in wanted.keys}
     await connection.execute(_sql.lock_identifiers, rows.config_hash(dataset_id), sorted(names))
-    return await find_header(connection, dataset_id)
 
 
 async def find_header(connection: "Connection", dataset_id: int) -> Header:

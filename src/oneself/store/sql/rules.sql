@@ -20,29 +20,41 @@ WHERE (dataset_id, rule_id) = (
     WHERE state = 'running' AND coalesce(lease_until, '-infinity') < now()
     ORDER BY started_at LIMIT 1 FOR UPDATE SKIP LOCKED
 )
-RETURNING dataset_id, rule_id, after_id;
+RETURNING dataset_id, rule_id, after_id, started_at, lease_until;
 
 -- name: find_unindexed
--- The next survivors ($3 at most) after $2 that may hold a value under a key ($4 scope, $5 key) or in a namespace ($6).
-SELECT profile_id, created_at, record_values::text, identities::text,
-       (record_values -> $4) ? $5 OR identities ? $6 AS concerned
-FROM profile
-WHERE dataset_id = $1 AND profile_id > $2 AND survivor_id IS NULL AND NOT erased
-ORDER BY profile_id
-LIMIT $3;
+-- The next profiles ($3 at most) after $2, each as its survivor is, that may hold a value under a key ($4 scope, $5 key) or in a namespace ($6).
+-- Those absorbed since the work began ($7, a seq) are among them: the work may have passed their survivor before.
+SELECT page.profile_id, survivor.profile_id AS survivor_id, survivor.created_at,
+       survivor.record_values::text, survivor.identities::text,
+       (survivor.record_values -> $4) ? $5 OR survivor.identities ? $6 AS concerned
+FROM (
+    SELECT profile_id, coalesce(survivor_id, profile_id) AS survivor_id
+    FROM profile
+    WHERE dataset_id = $1 AND profile_id > $2 AND NOT erased AND (survivor_id IS NULL OR seq >= $7)
+    ORDER BY profile_id
+    LIMIT $3
+) AS page
+CROSS JOIN LATERAL (
+    SELECT profile_id, created_at, record_values, identities FROM profile
+    WHERE dataset_id = $1 AND profile_id = page.survivor_id
+    OFFSET 0
+) AS survivor
+ORDER BY page.profile_id;
 
 -- name: put_progress
--- Record how far the work on a rule ($2) has come: up to $3, $4 seen, $5 indexed, $6 merged; keep it $7 seconds more.
+-- Record how far the work on a rule ($2) has come: up to $3, $4 seen, $5 indexed, $6 merged; keep it $7 seconds more,
+-- unless the lease ($8) is gone: to another worker, or because the rule was switched and all begins anew.
 UPDATE indexing
 SET after_id = $3, seen = seen + $4, indexed = indexed + $5, merged = merged + $6, updated_at = now(),
     lease_until = now() + make_interval(secs => $7)
-WHERE dataset_id = $1 AND rule_id = $2 AND state = 'running'
-RETURNING state;
+WHERE dataset_id = $1 AND rule_id = $2 AND state = 'running' AND lease_until = $8
+RETURNING lease_until;
 
 -- name: end_indexing
--- Every profile is indexed.
+-- Every profile is indexed, says who holds the lease ($3).
 UPDATE indexing SET state = 'done', updated_at = now(), lease_until = NULL
-WHERE dataset_id = $1 AND rule_id = $2 AND state = 'running';
+WHERE dataset_id = $1 AND rule_id = $2 AND state = 'running' AND lease_until = $3;
 
 -- name: find_indexing
 -- How far the work on the rules of a dataset has come.
