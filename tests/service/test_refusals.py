@@ -55,6 +55,17 @@ async def test_pages_leave_nothing_out(crowd: Crowd, size: int) -> None:
     assert found == sorted(found, key=lambda each: msgspec.structs.astuple(each.place), reverse=True)
 
 
+@pytest.mark.parametrize("size", [1, 2, 50])
+async def test_pages_leave_out_nothing_of_one_moment(crowd: Crowd, size: int) -> None:
+    """One write, two attributes, each refused: the same profile, the same moment."""
+    await crowd.rule("card", 2)
+    await crowd.rule("plan", 3)
+    await crowd.person(mail="null", card="null", plan="null")
+    found = await _all(crowd, size)
+    assert len({(each.last_seq, each.profile_id, each.other_id) for each in found}) == 1
+    assert sorted(each.namespace for each in found) == ["traits.card", "traits.mail", "traits.plan"]
+
+
 async def test_the_log_has_the_order_in_which_people_were_kept(
     crowd: Crowd, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 Source: DESIGN §4.6.
 """
 
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -16,18 +17,23 @@ _sql = Queries("rules.sql")
 
 _LAST_ID = UUID(int=2**128 - 1)
 _LAST_SEQ = 2**62
+_LAST_KIND = 2**63 - 1
+
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where in the list, the latest first, a page ends."""
+    """Where in the list, the latest first, a page ends. `kind`: a number for code and namespace, which tells
+    apart what two profiles were refused at one moment."""
 
-    seq: int
+    seq: Int64
     profile_id: UUID
     other_id: UUID
+    kind: Int64
 
 
 #: Before everything in the list.
-FIRST = Place(_LAST_SEQ, _LAST_ID, _LAST_ID)
+FIRST = Place(_LAST_SEQ, _LAST_ID, _LAST_ID, _LAST_KIND)
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -41,11 +47,12 @@ class Refused(msgspec.Struct, frozen=True):
     first_seq: int
     last_seq: int
     times: int
+    kind: int
 
     @property
     def place(self) -> Place:
         """Where it stands in the list."""
-        return Place(self.last_seq, self.profile_id, self.other_id)
+        return Place(self.last_seq, self.profile_id, self.other_id, self.kind)
 
 
 class Protection(msgspec.Struct, frozen=True):
@@ -74,6 +81,7 @@ class Refusals:
             before.seq,
             before.profile_id,
             before.other_id,
+            before.kind,
             limit,
             code,
         )

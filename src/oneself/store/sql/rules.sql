@@ -62,12 +62,13 @@ SELECT rule_id, state, seen, indexed, merged, total, started_at, updated_at
 FROM indexing WHERE dataset_id = $1 ORDER BY started_at, rule_id;
 
 -- name: find_refusals
--- The refusals of a dataset before a place ($2 seq, $3 profile, $4 other), the latest first, $5 at most; of code $6 if given.
-SELECT code, profile_id, other_id, namespace, first_seq, last_seq, times
+-- The refusals of a dataset before a place ($2 seq, $3 profile, $4 other, $5 kind), the latest first, $6 at most; of code $7 if given.
+SELECT code, profile_id, other_id, namespace, first_seq, last_seq, times, kind
 FROM refusal
-WHERE dataset_id = $1 AND (last_seq, profile_id, other_id) < ($2, $3, $4) AND ($6::text IS NULL OR code = $6)
-ORDER BY last_seq DESC, profile_id DESC, other_id DESC
-LIMIT $5;
+CROSS JOIN LATERAL hashtextextended(code || '/' || namespace, 0) AS kind
+WHERE dataset_id = $1 AND (last_seq, profile_id, other_id, kind) < ($2, $3, $4, $5) AND ($7::text IS NULL OR code = $7)
+ORDER BY last_seq DESC, profile_id DESC, other_id DESC, kind DESC
+LIMIT $6;
 
 -- name: count_refusals
 -- How often each kind of refusal was met.
