@@ -18,6 +18,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,6 +30,7 @@ import structlog
 from rich.console import Console
 
 from oneself import __version__, logs, worker
+from oneself.api.metrics import SHARED_FOLDER
 from oneself.errors import Fatal, SettingsError
 from oneself.serve import open_services
 from oneself.settings import Loaded, Settings, load_secret_key
@@ -130,7 +132,7 @@ class Workers:
 
     def run(self, ready: Callable[[], None]) -> None:
         """Until SIGTERM or SIGINT; calls `ready` once every worker answers."""
-        with self._stop_on_signals():
+        with self._stop_on_signals(), _shared_counters():
             try:
                 self._members = [self._start() for _ in range(self._count)]
                 self._watch(ready)
@@ -199,6 +201,17 @@ class Workers:
         finally:
             for signum, handler in before.items():
                 signal.signal(signum, handler)
+
+
+@contextmanager
+def _shared_counters() -> Iterator[None]:
+    """A folder in which the workers count together; they find it in their environment."""
+    with tempfile.TemporaryDirectory(prefix="oneself-metrics-") as folder:
+        os.environ[SHARED_FOLDER] = folder
+        try:
+            yield
+        finally:
+            del os.environ[SHARED_FOLDER]
 
 
 @contextmanager

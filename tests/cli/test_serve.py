@@ -68,6 +68,16 @@ def test_what_was_bootstrapped_survives_a_restart_and_is_not_done_twice(start_se
     assert before["organisation"] == before["application"] == 1
 
 
+def test_several_workers_count_together(start_service: StartService) -> None:
+    service = start_service(workers=2)
+    for _ in range(20):
+        # A connection of its own each time, so that both are asked.
+        assert httpx.get(f"{service.base_url}/health").status_code == 200
+    line = 'oneself_http_requests_total{method="GET",route="/health",status="200"} '
+    counted = httpx.get(f"{service.base_url}/metrics").text.partition(line)[2]
+    assert float(counted.partition("\n")[0]) >= 20
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_after_kill_9_the_next_start_recovers_by_itself(start_service: StartService, workers: int) -> None:
     service = start_service(workers=workers)

@@ -37,5 +37,5 @@ async def ready(request: AnyRequest) -> Response[ReadyDocument]:
 
 @get("/metrics", media_type=MediaType.TEXT, tags=["Operations"])
 async def metrics(request: AnyRequest) -> Response[bytes]:
-    """Figures of this process in the Prometheus text format."""
+    """Figures of all worker processes together, in the Prometheus text format."""
     return Response(request.app.state.metrics.render(), media_type=CONTENT_TYPE)
