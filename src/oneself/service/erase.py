@@ -97,8 +97,9 @@ class Erasure:
         # The browsers are locked with the person: whose they were before and after is written anew.
         browsers = await _browsers(connection, dataset_id, profile_id)
         wanted = Wanted(browsers, frozenset({profile_id}), members=True)
-        header = await working_set.lock(connection, dataset_id, wanted)
+        await working_set.take(connection, dataset_id, wanted)
         state, _ = await working_set.gather(connection, dataset_id, wanted)
+        header = await working_set.find_header(connection, dataset_id)
         profile, survivor = state.profiles.get(profile_id), state.survivor(profile_id)
         if profile is None or profile.erased or survivor is None:
             return None

@@ -75,12 +75,6 @@ class Entry(msgspec.Struct, frozen=True):
     config_version: int
 
 
-async def lock(connection: "Connection", dataset_id: int, wanted: Wanted) -> Header:
-    """Take every identifier and key in one sorted order, then look at the clock."""
-    await take(connection, dataset_id, wanted)
-    return await find_header(connection, dataset_id)
-
-
 async def take(connection: "Connection", dataset_id: int, wanted: Wanted) -> None:
     """Take every identifier and key in one sorted order."""
     names = {rows.lock_hash(dataset_id, i.namespace, i.value) for i in wanted.identifiers}
