@@ -13,6 +13,7 @@ from oneself.cli.directory import AsJson, Org, Yes, confirm, instant, show, show
 if TYPE_CHECKING:
     from oneself.serve import Services
     from oneself.service.accounts import Account
+    from oneself.service.erase import Receipt
     from oneself.service.organisations import Tenant
 
 app = typer.Typer(
@@ -92,17 +93,19 @@ def show_(user: Who, org: Org = None, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def delete(user: Who, org: Org = None, yes: Yes = False) -> None:
-    """Remove an account and end its sessions. The profile stays; it is erased through the REST wire."""
-    confirm(f"Remove the account of {user}?", yes=yes)
+def delete(user: Who, org: Org = None, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Erase a person: account, sessions, tokens and profile, with a receipt. There is no way back."""
+    confirm(f"Remove the account of {user} and erase everything about its owner?", yes=yes)
 
-    async def act(services: Services) -> str:
-        tenant, accounts = await tenant_of(services, org), services.identity.accounts
-        found = await accounts.find_by_name(tenant, user)
-        await accounts.delete(tenant, found.user_id)
-        return found.username
+    async def act(services: Services) -> dict[str, Any]:
+        from oneself.service.actor import Actor
 
-    show({"removed": run(act)}, as_json=False)
+        tenant = await tenant_of(services, org)
+        found = await services.identity.accounts.find_by_name(tenant, user)
+        erased = await services.users.delete(tenant, Actor("cli"), found.user_id)
+        return {"removed": found.username, **_erased(erased)}
+
+    show(run(act), as_json=as_json)
 
 
 @app.command("set-password")
@@ -137,6 +140,16 @@ def _note(drawn: str | None) -> str:
 
 def _name(account: Account) -> str:
     return f"{account.claims.get('givenname', '')} {account.claims.get('lastname', '')}".strip()
+
+
+def _erased(receipts: tuple[Receipt, ...]) -> dict[str, Any]:
+    """What was erased; more than one receipt if the person signed in meanwhile."""
+    return {
+        "receipts": [str(receipt.receipt_id) for receipt in receipts],
+        "profiles": sum(len(receipt.profile_ids) for receipt in receipts),
+        "log_entries": sum(receipt.entries for receipt in receipts),
+        "identifiers": sum(receipt.identifiers for receipt in receipts),
+    }
 
 
 def _facts(tenant: Tenant, account: Account) -> dict[str, Any]:

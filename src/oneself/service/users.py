@@ -14,6 +14,7 @@ from oneself.errors import NotFound
 from oneself.service.accounts import Account, Accounts
 from oneself.service.actor import Actor
 from oneself.service.configuration import Configurations
+from oneself.service.erase import Receipt
 from oneself.service.organisations import Tenant
 from oneself.service.profiles import Profiles
 
@@ -48,19 +49,24 @@ class Users:
             await self._profiles.mirror(tenant, actor, str(user_id), values)
         return after
 
-    async def delete(self, tenant: Tenant, actor: Actor, user_id: UUID) -> None:
-        """Erase the person's profile and remove the account; nothing happens where there is no account."""
+    async def delete(self, tenant: Tenant, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:
+        """Erase the person's profile and remove the account; nothing happens where there is no account.
+
+        The receipts of what was erased; none where the person never had a profile.
+        """
         if await self._accounts.find(tenant, user_id) is None:
-            return
-        await self._erase(tenant, actor, user_id)
+            return ()
+        erased = await self._erase(tenant, actor, user_id)
         try:
             await self._accounts.delete(tenant, user_id)
         except NotFound:
-            return
+            return erased
         # Somebody may have signed in between the two.
-        await self._erase(tenant, actor, user_id)
+        return (*erased, *await self._erase(tenant, actor, user_id))
 
-    async def _erase(self, tenant: Tenant, actor: Actor, user_id: UUID) -> None:
+    async def _erase(self, tenant: Tenant, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:
         view = await self._profiles.find_by_user(tenant, str(user_id))
-        if view is not None:
-            await self._profiles.erase(tenant, actor, view.survivor.profile_id)
+        if view is None:
+            return ()
+        receipt = await self._profiles.erase(tenant, actor, view.survivor.profile_id)
+        return (receipt,) if receipt else ()

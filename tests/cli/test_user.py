@@ -1,0 +1,75 @@
+"""`oneself user delete` forgets a person as the REST resource does: account and profile, with a receipt."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import httpx
+import pytest
+
+from support.service import RunningService
+
+PERMISSIONS = (
+    "internal_cds_profile_create",
+    "internal_cds_profile_update",
+    "internal_cds_profile_view",
+    "internal_cds_admin_config_view",
+)
+
+
+@pytest.fixture
+def person(service: RunningService) -> dict[str, str]:
+    """Somebody with an account and a profile: `username`, `user_id`, `profile_id`."""
+    name = f"{uuid.uuid4().hex}@acme.example"
+    made = service.command(
+        *("user", "create", name, "--given-name", "Ann", "--last-name", "Ash", "--org", service.org, "--json")
+    )
+    user_id = json.loads(made.stdout)["user_id"]
+    answer = _ask(service, "POST", "/cds/api/v1/profiles", {"user_id": user_id})
+    assert answer.status_code == 201, answer.text
+    return {"username": name, "user_id": user_id, "profile_id": answer.json()["profile_id"]}
+
+
+def _ask(service: RunningService, method: str, path: str, body: object = None) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {service.token(*PERMISSIONS)}"}
+    address = f"{service.base_url}/t/{service.org}{path}"
+    return httpx.request(method, address, json=body, headers=headers, timeout=30)
+
+
+def _statuses(service: RunningService, person: dict[str, str]) -> tuple[int, int]:
+    """How the profile and the account are answered."""
+    paths = f"/cds/api/v1/profiles/{person['profile_id']}", f"/api/v1/users/{person['user_id']}"
+    profile, account = (_ask(service, "GET", path).status_code for path in paths)
+    return profile, account
+
+
+def test_it_erases_the_profile_too_and_shows_the_receipt(
+    service: RunningService, person: dict[str, str]
+) -> None:
+    deleted = service.command("user", "delete", person["username"], "--org", service.org, "--yes", "--json")
+    facts = json.loads(deleted.stdout)
+    assert (facts["removed"], facts["profiles"], len(facts["receipts"])) == (person["username"], 1, 1)
+    assert facts["log_entries"] >= 1
+    assert _statuses(service, person) == (404, 404)
+    kept = _ask(service, "GET", "/api/v1/erasures").json()["erasures"]
+    assert facts["receipts"][0] in [erasure["receipt_id"] for erasure in kept]
+
+
+def test_it_asks_first(service: RunningService, person: dict[str, str]) -> None:
+    asked = service.command("user", "delete", person["username"], "--org", service.org)
+    assert asked.returncode == 1
+    assert "erase everything about" in asked.stdout + asked.stderr
+    assert _statuses(service, person) == (200, 200)
+
+
+def test_who_never_had_a_profile_leaves_no_receipt(service: RunningService) -> None:
+    name = f"{uuid.uuid4().hex}@acme.example"
+    service.command("user", "create", name, "--given-name", "Bo", "--last-name", "Best", "--org", service.org)
+    deleted = service.command("user", "delete", name, "--org", service.org, "--yes")
+    assert deleted.returncode == 0, deleted.stderr
+    lines = [line.split() for line in deleted.stdout.splitlines()]
+    assert [line for line in lines if line[0] in ("removed", "receipts")] == [
+        ["removed", name],
+        ["receipts", "-"],
+    ]
