@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from core.oracle import Oracle
 from oneself.core.profile import ANONYMOUS_PRIMARY_CHARS, PRIMARY_CHARS
 from oneself.core.record import leaves
+from oneself.core.resolve import identities_of
 from scenarios.engine import Outcome, World, one_guard
 from scenarios.histories import UNTIMED, History, histories
 from scenarios.on_core import Core
 from scenarios.play import Numbered, new_id
 from scenarios.rendering import render_history, render_step
-from scenarios.words import Step
+from scenarios.words import IdentityType, Step
 
 Check = Callable[[History], None]
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -136,6 +137,29 @@ def the_same_history_folds_to_the_same_state(history: History) -> None:
     assert (first.state.profiles, first.state.claims) == (second.state.profiles, second.state.claims)
 
 
+def who_shares_a_value_is_one(history: History) -> None:
+    """Once indexed, and where no guard and no limit is set, only users keep apart what a rule would join."""
+    core = Core()
+    for happened in unfold(core, _unguarded(history)):
+        if happened.step.act != "index":
+            continue
+        holders: dict[tuple[str, str], set[UUID]] = {}
+        alive = [who for who, facts in happened.world.profiles.items() if facts.survivor is None]
+        for profile_id in alive:
+            held = identities_of(core.state.profiles[profile_id].record.values, core.config)
+            for pair in ((name, value) for name, values in held.items() for value in values):
+                holders.setdefault(pair, set()).add(profile_id)
+        for together in holders.values():
+            users = [happened.world.profiles[profile_id].user for profile_id in together]
+            assert len(together) == 1 or (None not in users and len(set(users)) == len(users))
+
+
+def _unguarded(history: History) -> History:
+    types = tuple(IdentityType(kind.name) for kind in history.setup.identity_types)
+    setup = msgspec.structs.replace(history.setup, identity_types=types, profiles_per_merge_max=None)
+    return History(setup, history.steps)
+
+
 LAWS: list[Check] = [
     the_core_equals_the_oracle,
     two_users_are_never_one,
@@ -145,7 +169,9 @@ LAWS: list[Check] = [
     a_rejection_changes_nothing,
     the_same_history_folds_to_the_same_state,
 ]
+LAWS_WITH_RULES: list[Check] = [*LAWS, who_shares_a_value_is_one]
 named = pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+named_with_rules = pytest.mark.parametrize("law", LAWS_WITH_RULES, ids=lambda law: law.__name__)
 
 
 @named
@@ -155,7 +181,7 @@ def test_on_short_histories(law: Check, history: History) -> None:
     law(history)
 
 
-@named
+@named_with_rules
 @QUICK
 @given(history=histories(steps_max=16, rules=True))
 def test_on_short_histories_with_rules(law: Check, history: History) -> None:
@@ -163,7 +189,7 @@ def test_on_short_histories_with_rules(law: Check, history: History) -> None:
 
 
 @pytest.mark.soak
-@named
+@named_with_rules
 @SOAK
 @given(history=histories(steps_max=40, rules=True))
 def test_on_long_histories_with_rules(law: Check, history: History) -> None:

@@ -114,11 +114,7 @@ _rule_change = st.builds(
     is_active=st.none() | st.booleans(),
 ) | st.builds(RuleLine, st.sampled_from(tuple(RULES)), gone=st.just(True))
 _rule_steps = st.builds(Step, st.just("rule"), rule=_whole_rule | _rule_change)
-_switch = st.builds(
-    lambda name, active: Step("rule", rule=RuleLine(name, is_active=active)),
-    st.sampled_from(("plans", "tags")),
-    st.booleans(),
-)
+_switch = st.sampled_from(("plans", "tags")).map(lambda name: Step("rule", rule=RuleLine(name)))
 _index = st.just(Step("index"))
 
 _steps = st.one_of(
@@ -161,14 +157,17 @@ _shared_traits = st.one_of(
     ),
 )
 _shared_values = st.fixed_dictionaries({"traits": _shared_traits})
+_early_profile = st.sampled_from(("P1", "P1", "P2", "P2", "P3"))
 _few_users = st.sampled_from((None, None, None, *USERS))
 _with_values = st.one_of(
-    st.builds(Step, st.just("event"), devices=_one_device, trust=_trust, values=_shared_values),
+    st.builds(Step, st.just("event"), devices=_some_devices, trust=_trust, values=_shared_values),
     st.builds(Step, st.just("create"), user=_few_users, values=_shared_values),
     st.builds(Step, st.just("create"), user=_few_users, values=_shared_values),
-    st.builds(Step, st.just("write"), profile=_profile, values=_shared_values),
+    st.builds(Step, st.just("write"), profile=_early_profile, values=_shared_values),
+    st.builds(Step, st.just("write"), profile=_early_profile, values=_shared_values),
+    st.builds(Step, st.just("write"), profile=_early_profile, user=_user, values=_shared_values),
 )
-_on_rules = st.one_of(_switch, _switch, _rule_steps, _index, _index)
+_on_rules = st.one_of(_switch, _switch, _switch, _switch, _rule_steps, _index)
 # Mostly what rules read, often what becomes of rules, now and then anything else.
 _steps_with_rules = st.integers(0, 5).flatmap(
     lambda number: _with_values if number < 3 else _on_rules if number < 5 else _steps
@@ -200,11 +199,26 @@ def histories(draw: st.DrawFn, steps_max: int = 12, erasures: bool = False, rule
     """A set-up and up to `steps_max` steps, mostly in the order of their time."""
     erase = st.builds(Step, st.just("erase"), profile=_profile)
     # A list of free length is mostly short, and strangers do not meet in four steps.
-    length = draw(st.integers(1, steps_max))
+    length = draw(st.integers(steps_max // 2 if rules else 1, steps_max))
     step = _steps_with_rules if rules else _steps
     drawn = draw(st.lists(step | erase if erasures else step, min_size=length, max_size=length))
     late = draw(st.dictionaries(st.integers(0, steps_max - 1), st.sampled_from((120, 150)), max_size=2))
-    return History(draw(setups(rules=rules)), tuple(_timed(drawn, late)))
+    setup = draw(setups(rules=rules))
+    return History(setup, tuple(_timed(_switched(setup, drawn), late)))
+
+
+def _switched(setup: Setup, steps: list[Step]) -> list[Step]:
+    """The steps, in which a rule of which nothing is said but its name is switched to what it is not."""
+    active = {rule.name: bool(rule.is_active) for rule in setup.rules}
+    switched: list[Step] = []
+    for step in steps:
+        rule = step.rule
+        if rule is not None and rule == RuleLine(rule.name):
+            rule = RuleLine(rule.name, is_active=not active.get(rule.name, False))
+        if rule is not None and rule.is_active is not None:
+            active[rule.name] = rule.is_active
+        switched.append(msgspec.structs.replace(step, rule=rule))
+    return switched
 
 
 def _timed(steps: list[Step], late: dict[int, int]) -> list[Step]:
