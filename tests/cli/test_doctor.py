@@ -6,8 +6,13 @@ import subprocess
 from pathlib import Path
 
 from conftest import NewDatabase
+from oneself.core.claims import Skipped
+from oneself.serve import build_services
+from oneself.settings import Settings
+from oneself.store.pool import Database
 from support.databases import Databases
 from support.service import SECRET_KEY, RunningService, clean_environment, run_command
+from sync.identity_server import CLIENT, IdentityServer
 
 
 async def test_a_good_installation_is_called_good(new_database: NewDatabase, data_dir: Path) -> None:
@@ -46,6 +51,68 @@ def test_a_key_that_others_can_read_is_bad(data_dir: Path) -> None:
     (data_dir / "secret.key").chmod(0o644)
     result = _doctor(data_dir, ONESELF_DATABASE_URL="postgresql://u@127.0.0.1:1/none")
     assert f"chmod 600 {data_dir / 'secret.key'}" in result.stdout.replace("\n", "")
+
+
+async def test_claims_that_are_mirrored_are_good_until_their_server_is_away(
+    new_database: NewDatabase, data_dir: Path
+) -> None:
+    server = IdentityServer().start()
+    try:
+        server.add("emailaddress", scim="emails")
+        given = {
+            "ONESELF_DATABASE_URL": await new_database(),
+            "ONESELF_SECRET_KEY": SECRET_KEY,
+            "ONESELF_IDENTITY_SERVER_URL": server.base_url,
+            "ONESELF_IDENTITY_SERVER_CLIENT_ID": CLIENT[0],
+            "ONESELF_IDENTITY_SERVER_CLIENT_SECRET": CLIENT[1],
+        }
+        assert _run(data_dir, given, "org", "create", "acme").returncode == 0
+        url = server.base_url
+        assert f"! claims       acme: the claims of {url} were not read yet." in _claims(data_dir, given)
+        assert _run(data_dir, given, "claims", "sync").returncode == 0
+        assert f"✓ claims       acme: those of {url} read at 2" in _claims(data_dir, given)
+    finally:
+        server.stop()
+    failed = _run(data_dir, given, "claims", "sync")
+    assert failed.returncode != 0
+    found = _doctor(data_dir, **given)
+    assert "! claims       acme: last read at 2" in found.stdout
+    assert "; failures since: 1; " in found.stdout
+    assert "cannot be reached" in found.stdout
+
+
+async def test_claims_that_nobody_takes_are_told(new_database: NewDatabase, data_dir: Path) -> None:
+    given = {
+        "ONESELF_DATABASE_URL": await new_database(),
+        "ONESELF_SECRET_KEY": SECRET_KEY,
+    }
+    assert _run(data_dir, given, "org", "create", "acme").returncode == 0
+    assert "claims" not in _claims(data_dir, given), "the embedded directory has nothing to read"
+    settings = Settings(data_dir=data_dir, secret_key=SECRET_KEY)
+    async with await Database.open(given["ONESELF_DATABASE_URL"]) as database:
+        services = build_services(settings, database)
+        tenant = await services.organisations.get("acme")
+        services.skipped_claims.count(tenant, [Skipped("identity_attributes.odd", "unknown")])
+        await services.skipped_claims.flush()
+    away = {
+        **given,
+        "ONESELF_IDENTITY_SERVER_URL": "http://127.0.0.1:1",
+        "ONESELF_IDENTITY_SERVER_CLIENT_ID": CLIENT[0],
+        "ONESELF_IDENTITY_SERVER_CLIENT_SECRET": CLIENT[1],
+    }
+    told = "! claims       acme: reports not taken: 1; the last, identity_attributes.odd: unknown."
+    assert told in _claims(data_dir, away)
+
+
+def _claims(data_dir: Path, given: dict[str, str]) -> str:
+    """What is said about claims."""
+    lines = _doctor(data_dir, **given).stdout.splitlines()
+    return "\n".join(line for line in lines if line[2:].startswith("claims "))
+
+
+def _run(data_dir: Path, given: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**clean_environment(), "COLUMNS": "300", "ONESELF_DATA_DIR": str(data_dir), **given}
+    return run_command(*arguments, environment=environment)
 
 
 def _doctor(data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -17,11 +17,13 @@ import msgspec
 import typer
 
 from oneself.cli.context import database_url, loaded, out
+from oneself.cli.directory import instant
 from oneself.errors import Fatal, OneselfError, SettingsError
 from oneself.settings import SECRET_KEY_FILE, SECRET_KEY_LENGTH_ADVISED, Loaded, Settings
 
 if TYPE_CHECKING:
     from oneself.serve import Services
+    from oneself.service.claim_sync import Progress
     from oneself.service.organisations import Tenant
 
 app = typer.Typer()
@@ -152,6 +154,8 @@ async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]
         for tenant in tenants:
             async for finding in _unfit_values(services, tenant):
                 yield finding
+            async for finding in _mirrored(services, tenant):
+                yield finding
 
 
 async def _stored_keys(services: Services, tenants: list[Tenant]) -> Finding:
@@ -181,6 +185,37 @@ async def _unfit_values(services: Services, tenant: Tenant) -> AsyncIterator[Fin
         sentence = f"{tenant.handle}: {path} of {profiles} profiles is kept and hidden: {problem}."
         advice = "Give the attribute back the type that fits, or let the values be."
         yield Finding("values", "warning", sentence, advice)
+
+
+async def _mirrored(services: Services, tenant: Tenant) -> AsyncIterator[Finding]:
+    """Whether the claims of an identity server outside are read, and what of its reports nobody took."""
+    try:
+        server = await services.identity_servers.find(tenant)
+    except SettingsError as error:
+        yield Finding("claims", "bad", error.message, "Give back the secret key of before.")
+        return
+    if server is None:
+        return
+    yield _claims(tenant, server.url, await services.claim_sync.progress(tenant))
+    if skipped := await services.skipped_claims.list(tenant):
+        times, last = sum(each.times for each in skipped), skipped[0]
+        sentence = f"{tenant.handle}: reports not taken: {times}; the last, {last.path}: {last.problem}."
+        yield Finding("claims", "warning", sentence, "See all: oneself claims skipped.")
+
+
+def _claims(tenant: Tenant, url: str, progress: Progress | None) -> Finding:
+    """When they were read, and in words why they are not."""
+    if progress is None or (progress.succeeded_at is None and not progress.failures):
+        sentence = f"{tenant.handle}: the claims of {url} were not read yet."
+        return Finding(
+            "claims", "warning", sentence, "A running service reads them; now: oneself claims sync."
+        )
+    read = "never" if progress.succeeded_at is None else f"at {instant(progress.succeeded_at)}"
+    if not progress.failures:
+        return Finding("claims", "good", f"{tenant.handle}: those of {url} read {read}")
+    sentence = f"{tenant.handle}: last read {read}; failures since: {progress.failures}; {progress.failure}"
+    advice = f"Is {url} up, and may the client read claims? Try it: oneself claims sync."
+    return Finding("claims", "warning", sentence, advice)
 
 
 def _clock(theirs_us: int) -> Finding:

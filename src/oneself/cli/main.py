@@ -39,6 +39,7 @@ COMMANDS = (
     Command("org", "oneself.cli.org"),
     Command("app", "oneself.cli.app"),
     Command("user", "oneself.cli.user"),
+    Command("issuer", "oneself.cli.issuer"),
     Command("claims", "oneself.cli.claims"),
     Command("rule", "oneself.cli.rule"),
     Command("person", "oneself.cli.person"),
