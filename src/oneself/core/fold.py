@@ -85,14 +85,14 @@ def _carry_out(
         created = msgspec.structs.replace(created, identities=_with_claims({}, plan.claims))
     parts = [_part(state, created, merge.absorbed_id) for merge in plan.merges]
     unified = created if created and plan.survivor_id == plan.profile_id else state.profiles[plan.survivor_id]
-    before = state.survivor(observation.profile_id) if observation.profile_id else unified
+    before = (state.survivor(observation.profile_id) if observation.profile_id else None) or unified
+    joined = [each for each in (unified, *parts) if each is not before]
     for part in parts:
         unified = _joined(unified, part, config, seq)
     if created is None:
         unified = _consented(_written(unified, observation, config, seq, accepted=accepted), observation, seq)
-        plan = (
-            plan if settled else _settled(plan, unified, _stale(observation, before, unified, config), config)
-        )
+        if not settled:
+            plan = _settled(plan, unified, _stale(observation, before, joined, unified, config), config)
     _commit(state, observation, plan, unified, parts, seq)
     return plan
 
@@ -118,19 +118,20 @@ def _settled(plan: Plan, profile: Profile, stale: dict[str, tuple[str, ...]], co
 
 
 def _stale(
-    observation: Observation, before: Profile | None, after: Profile, config: Config
+    observation: Observation, before: Profile, joined: list[Profile], after: Profile, config: Config
 ) -> dict[str, tuple[str, ...]]:
     """What the person held in the namespaces of rules and holds no more, because this observation wrote there
     or indexed them. A merge lets go of nothing: what a profile brought stays its own."""
     if observation.kind == "match":
-        names, profile = config.rule_namespaces, before or after
+        names, profile, others = config.rule_namespaces, before, joined
     else:
-        names, profile = _written_namespaces(observation, config), after
+        names, profile, others = _written_namespaces(observation, config), after, []
     if not names:
         return {}
     now = identities_of(profile.record.values, config)
+    kept = {name: {v for other in others for v in other.identities.get(name, ())} for name in names}
     return {
-        name: tuple(v for v in profile.identities.get(name, ()) if v not in now[name])
+        name: tuple(v for v in profile.identities.get(name, ()) if v not in now[name] and v not in kept[name])
         for name in sorted(names)
     }
 
