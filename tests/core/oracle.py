@@ -54,6 +54,7 @@ class Person:
     written_at: dict[Path, Instant] = field(default_factory=dict)
     into: Person | None = None
     reason: str | None = None
+    absorbed: int = 0
     erased: bool = False
 
     def root(self) -> Person:
@@ -463,11 +464,17 @@ class Oracle:
         self.waiting = []
         indexed: list[Outcome] = []
         for rule in (rule for rule in waiting if rule.active):
-            people = sorted((p for p in self.people if p.into is None and not p.erased), key=lambda p: p.id)
-            found = [(person, self._values_by(person, rule)) for person in people]
+            found = [(person, self._values_by(person, rule)) for person in self._asked_for(rule)]
             found = [each for each in found if self._is_news(*each, rule)]
             indexed += [self._index_one(person.root(), pairs) for person, pairs in found]
         return Outcome(indexed=tuple(indexed))
+
+    def _asked_for(self, rule: Rule) -> list[Person]:
+        """Who stands for each profile, in the order of their ids; an absorbed one counts if it was still
+        there when the rule was switched on."""
+        known = sorted((person for person in self.people if not person.erased), key=lambda person: person.id)
+        asked = [person for person in known if person.into is None or person.absorbed >= rule.since]
+        return list(dict.fromkeys(person.root() for person in asked))
 
     def _values_by(self, person: Person, rule: Rule) -> list[Pair]:
         """What the person's values hold by a rule."""
@@ -510,7 +517,7 @@ class Oracle:
         survivor.active = max(survivor.active, absorbed.active)
         survivor.born = min(survivor.born, absorbed.born)
         survivor.user = survivor.user or absorbed.user
-        absorbed.into = survivor
+        absorbed.into, absorbed.absorbed = survivor, len(self.observed)
 
     def _reason(self, found: tuple[Person, Person], hits: dict[Pair, Person]) -> str:
         """What found the first of them, else the second; the user id before all others, then by priority."""

@@ -8,6 +8,7 @@ from oneself.core.config import Config, configure, rules_to_index
 from oneself.core.fold import fold
 from oneself.core.identifier import ANONYMOUS_ID
 from oneself.core.plan import Rejection
+from oneself.core.profile import Profile
 from oneself.core.replay import erase
 from oneself.core.resolve import unindexed
 from oneself.core.rule_definition import InvalidRule
@@ -105,13 +106,11 @@ class Core:
     def _index_by(self, matcher: Matcher, new_id: UUID) -> list[Outcome]:
         """All profiles are looked at before the first is indexed, as one page of the service is."""
         found = [
-            (profile.profile_id, held)
-            for profile in sorted(self.state.profiles.values(), key=lambda each: each.profile_id)
-            if not profile.erased
-            and not profile.is_absorbed
-            and (
+            (person.profile_id, held)
+            for person in self._to_be_indexed(self.config.read_since[matcher.name])
+            if (
                 held := unindexed(
-                    profile.record.values, profile.identities, profile.created_at, matcher, self.config
+                    person.record.values, person.identities, person.created_at, matcher, self.config
                 )
             )
             is not None
@@ -123,6 +122,13 @@ class Core:
             assert not isinstance(plan, Rejection)
             outcomes.append(outcome(plan))
         return outcomes
+
+    def _to_be_indexed(self, since: int) -> list[Profile]:
+        """Whoever stands for each profile, in the order of their ids; also for those absorbed since then."""
+        profiles = sorted(self.state.profiles.values(), key=lambda each: each.profile_id)
+        asked = [each for each in profiles if not each.is_absorbed or each.seq >= since]
+        people = (self.state.survivor(each.profile_id) for each in asked if not each.erased)
+        return list({person.profile_id: person for person in people if person is not None}.values())
 
     def see(self) -> World:
         """Everything there is, read from profiles and claims."""
