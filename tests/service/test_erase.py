@@ -12,8 +12,8 @@ import pytest
 from oneself.core.identifier import TRACKER, USER_ID, Identifier
 from oneself.core.observation import Observation
 from oneself.serve import Services
-from oneself.service.erase import Receipt
-from oneself.service.ingest import Answer, Rejected, Submission
+from oneself.service.erase import Once, Receipt
+from oneself.service.ingest import Answer, Rejected, Submission, request_key
 from oneself.service.profiles import Request, new_tracker
 from service.crowd import ACTOR, Crowd, unknown
 
@@ -247,3 +247,16 @@ async def test_receipts_are_kept_in_order(crowd: Crowd, services: Services) -> N
     assert await erasure.find_receipt(crowd.tenant, unknown()) is None
     assert await erasure.find_receipt(other.tenant, made[1].receipt_id) is None
     assert await erasure.list_receipts(other.tenant, 2**62, 10) == []
+
+
+async def test_the_key_of_an_erasure_keeps_nothing_of_the_person(crowd: Crowd) -> None:
+    ann = await crowd.person(USER, mail=MAIL)
+    once = Once(request_key("shop", "k"), "a digest")
+    receipt = await crowd.services.erasure.erase(crowd.tenant, ACTOR, ann, once=once)
+    assert receipt is not None
+    assert await crowd.services.erasure.erase(crowd.tenant, ACTOR, ann, once=once) is None
+    (kept,) = await crowd.database.fetch("SELECT * FROM answer WHERE key = $1", once.key)
+    assert (kept["profile_id"], kept["fingerprint"], kept["status"]) == (ann, "a digest", 204)
+    assert not kept["body"]
+    assert await _traces(crowd, USER, MAIL) == []
+    await crowd.verified()

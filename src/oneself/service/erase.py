@@ -25,10 +25,10 @@ from oneself.errors import Contended
 from oneself.service import working_set
 from oneself.service.actor import Actor
 from oneself.service.history import find_configurations, find_person_entries
-from oneself.service.ingest import ATTEMPTS_MAX, RETRY_DELAY_MS, Rejected
+from oneself.service.ingest import ATTEMPTS_MAX, KEY_REUSED, RETRY_DELAY_MS, KeyReused, Rejected
 from oneself.service.organisations import Tenant
 from oneself.service.tombstones import Tombstones
-from oneself.service.working_set import Wanted
+from oneself.service.working_set import Stored, Wanted
 from oneself.store import rows
 from oneself.store.pool import Queries
 
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _sql = Queries("erase.sql")
 _privacy = Queries("privacy.sql")
 _ingest = Queries("ingest.sql")
+
+NO_CONTENT = 204
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -52,6 +54,13 @@ class Receipt(msgspec.Struct, frozen=True):
     identifiers: int
 
 
+class Once(msgspec.Struct, frozen=True):
+    """A request that may be repeated: under which key that is remembered, and what tells it from others."""
+
+    key: str
+    fingerprint: str
+
+
 class Erasure:
     """Forgets people."""
 
@@ -60,17 +69,24 @@ class Erasure:
         self._tombstones = tombstones
 
     async def erase(
-        self, tenant: Tenant, actor: Actor, profile_id: UUID, *, expected_version: int | None = None
+        self,
+        tenant: Tenant,
+        actor: Actor,
+        profile_id: UUID,
+        *,
+        expected_version: int | None = None,
+        once: Once | None = None,
     ) -> Receipt | None:
         """Erase the person whose survivor this is, or the part that an absorbed profile brought.
 
-        None if the profile is unknown. Raises Rejected `stale`, Contended.
+        None if the profile is unknown, or the request is a repeat. Raises Rejected `stale`, KeyReused,
+        Contended.
         """
         for attempt in range(ATTEMPTS_MAX):
             try:
                 async with self._database.transaction() as connection:
                     return await self._erase(
-                        connection, tenant.dataset_id, actor, profile_id, expected_version
+                        connection, tenant.dataset_id, actor, profile_id, expected_version, once
                     )
             except Contended:
                 await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)
@@ -93,13 +109,18 @@ class Erasure:
         actor: Actor,
         profile_id: UUID,
         expected_version: int | None,
+        once: Once | None,
     ) -> Receipt | None:
         # The browsers are locked with the person: whose they were before and after is written anew.
         browsers = await _browsers(connection, dataset_id, profile_id)
-        wanted = Wanted(browsers, frozenset({profile_id}), members=True)
+        keys = frozenset({once.key}) if once else frozenset[str]()
+        wanted = Wanted(browsers, frozenset({profile_id}), keys, members=True)
         await working_set.take(connection, dataset_id, wanted)
-        state, _ = await working_set.gather(connection, dataset_id, wanted)
+        state, answers = await working_set.gather(connection, dataset_id, wanted)
         header = await working_set.find_header(connection, dataset_id)
+        if once is not None and (stored := answers.get(once.key)) is not None:
+            _check_repeated(once, stored)
+            return None
         profile, survivor = state.profiles.get(profile_id), state.survivor(profile_id)
         if profile is None or profile.erased or survivor is None:
             return None
@@ -121,7 +142,17 @@ class Erasure:
         identifiers = len(set(map(_identifier, forgotten)))
         receipt = Receipt(uuid.uuid4(), seq, erased, actor.application, entries, identifiers)
         await _record(connection, dataset_id, actor, header.config_version, receipt)
+        if once is not None:
+            # The bare id and a digest of the request: nothing of the person.
+            answer = Stored(once.key, seq, profile_id, once.fingerprint, NO_CONTENT)
+            await working_set.save(connection, dataset_id, State(), answers=[answer])
         return receipt
+
+
+def _check_repeated(once: Once, stored: Stored) -> None:
+    """Raise KeyReused where the key was given to another request."""
+    if stored.fingerprint != once.fingerprint:
+        raise KeyReused(KEY_REUSED)
 
 
 async def _browsers(connection: "Connection", dataset_id: int, profile_id: UUID) -> frozenset[Identifier]:

@@ -112,6 +112,9 @@ class Rejected(OneselfError):
         self.rejection = rejection
 
 
+KEY_REUSED = "This Idempotency-Key was used for another request."
+
+
 class KeyReused(OneselfError):
     """An idempotency key came again with another request."""
 
@@ -295,10 +298,12 @@ class _Judged:
 
     def _repeat(self, submission: Submission, stored: Stored) -> Outcome:
         survivor = self._state.survivor(stored.profile_id)
-        if survivor is None:
+        is_same = stored.fingerprint == submission.fingerprint
+        # An erasure leaves no fingerprint of the person's requests, only its own.
+        if survivor is None and (is_same or not stored.fingerprint):
             return Rejected(Rejection("profile_not_found", f"Profile {stored.profile_id} not found"))
-        if stored.fingerprint != submission.fingerprint:
-            return KeyReused("This Idempotency-Key was used for another request.")
+        if survivor is None or not is_same:
+            return KeyReused(KEY_REUSED)
         answer = None
         if stored.status is not None and stored.body is not None:
             answer = Answer(stored.status, stored.headers, stored.body)

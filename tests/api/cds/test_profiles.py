@@ -72,6 +72,46 @@ async def test_a_key_is_not_used_for_two_requests(cds: Cds) -> None:
     assert "user_id" not in await whole(cds, profile_id)
 
 
+async def test_a_repeated_delete_gets_the_first_answer(cds: Cds) -> None:
+    made = await cds("POST", "/profiles", json={})
+    path = f"/profiles/{made.json()['profile_id']}"
+    headers = {"Idempotency-Key": "k", "If-Match": made.headers["etag"]}
+    answers = [await cds("DELETE", path, headers=headers) for _ in range(2)]
+    assert [(answer.status_code, answer.content) for answer in answers] == [(204, b"")] * 2
+    assert (await cds("GET", path)).status_code == 404
+
+
+async def test_the_key_of_a_delete_is_not_used_for_another_request(cds: Cds) -> None:
+    headers = {"Idempotency-Key": "k"}
+    gone, left = [(await cds.create())["profile_id"] for _ in range(2)]
+    assert (await cds("DELETE", f"/profiles/{gone}", headers=headers)).status_code == 204
+    for method, path, body in (
+        ("DELETE", f"/profiles/{left}", None),
+        ("PATCH", f"/profiles/{left}", {}),
+        ("POST", "/profiles", {}),
+    ):
+        answer = await cds(method, path, json=body, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (422, "CDS-10001"), method
+    assert [each["profile_id"] for each in (await cds.listed())["profiles"]] == [left]
+
+
+async def test_a_delete_has_a_key_of_its_own(cds: Cds) -> None:
+    """Also when the person of the first request was erased since, and with them what it said."""
+    headers = {"Idempotency-Key": "k"}
+    made, left = [(await cds("POST", "/profiles", json={}, headers=h)).json() for h in (headers, {})]
+    one, other = made["profile_id"], left["profile_id"]
+    assert (await cds("DELETE", f"/profiles/{one}", headers=headers)).status_code == 422
+    assert (await cds("DELETE", f"/profiles/{one}")).status_code == 204
+    assert (await cds("DELETE", f"/profiles/{other}", headers=headers)).status_code == 422
+    assert (await cds("GET", f"/profiles/{other}")).status_code == 200
+
+
+async def test_simultaneous_deletes_of_one_key_are_one(cds: Cds) -> None:
+    path, headers = f"/profiles/{(await cds.create())['profile_id']}", {"Idempotency-Key": "k"}
+    answers = await asyncio.gather(*(cds("DELETE", path, headers=headers) for _ in range(6)))
+    assert {answer.status_code for answer in answers} == {204}
+
+
 async def test_a_key_belongs_to_its_application(cds: Cds, regular: Cds) -> None:
     headers = {"Idempotency-Key": "k"}
     mine = await cds("POST", "/profiles", json={}, headers=headers)

@@ -17,7 +17,8 @@ from oneself.api.requests import decode_profile_id, decode_terms, idempotency_ke
 from oneself.core.attribute import SCOPES
 from oneself.core.disclosure import grants_of
 from oneself.core.identifier import IDENTIFIER_CHARS_MAX
-from oneself.service.ingest import Answer, Rejected, Resolution
+from oneself.service.erase import Once
+from oneself.service.ingest import Answer, Rejected, Resolution, request_key
 from oneself.service.profiles import ProfileView, new_tracker
 
 from . import wire
@@ -117,8 +118,8 @@ async def patch_profile(request: AnyRequest, profile_id: FromPath[str]) -> Profi
 @delete(
     "/profiles/{profile_id:str}",
     opt=needs("profile_delete"),
-    operation_class=described(headers=("If-Match",)),
-    responses=refusals(400, 401, 403, 412),
+    operation_class=described(headers=("If-Match", "Idempotency-Key")),
+    responses=refusals(400, 401, 403, 412, 422),
 )
 async def delete_profile(request: AnyRequest, profile_id: FromPath[str]) -> None:
     """Erase a unified profile; of an absorbed one, its own data only. An unknown id is gone already."""
@@ -126,9 +127,12 @@ async def delete_profile(request: AnyRequest, profile_id: FromPath[str]) -> None
     terms = await decode_terms(request)
     if (known_id := decode_profile_id(profile_id)) is None:
         return
+    key, once = terms.idempotency_key, None
+    if key is not None:
+        once = Once(request_key(call.actor.application, key), terms.fingerprint)
     try:
         await call.services.erasure.erase(
-            call.tenant, call.actor, known_id, expected_version=terms.expected_version
+            call.tenant, call.actor, known_id, expected_version=terms.expected_version, once=once
         )
     except Rejected as error:
         if error.rejection.code != "profile_not_found":
