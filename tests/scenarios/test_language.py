@@ -69,6 +69,10 @@ def test_comments_end_lines_and_quotes_protect_them() -> None:
         ("finally P1 = {a: [1}", "']' is missing"),
         ("finally P1 gone\nserver event -> create P1", "nothing but `finally` lines"),
         ("server event -> create P1\nidentity phone", "set-up lines come before"),
+        ("server event -> create P1\nrule r traits.plan priority=1 active", "set-up lines come before"),
+        ("rule plans traits.plan active", "a rule has a name, an attribute, `priority=`"),
+        ("rule plans traits.plan -> nothing", "a new rule has `priority=`"),
+        ("rule plans sticky -> nothing", "rules know no option 'sticky'"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(text: str, problem: str) -> None:
@@ -91,6 +95,8 @@ def test_a_mistake_is_told_with_its_line(text: str, problem: str) -> None:
         "server event -> create P1\nfinally P1 gone",
         "server event -> create P1\nfinally P1 = {traits.plan: gold}",
         "device x event -> create P1\nfinally device x at nobody",
+        "rule plans active -> nothing",
+        "server event -> create P1\nindex -> promote P1",
     ],
 )
 async def test_what_a_file_says_wrongly_is_a_difference(text: str) -> None:
