@@ -8,6 +8,8 @@ What DESIGN leaves open, it reads like this:
 * a device that points at a known person decides nothing once anything else does;
 * absorbed profiles are merged in from the lowest ranked to the highest, so that among several absorbed
   values the one of the most recently active profile stands;
+* values are written to the profile that is addressed (else to the survivor) and then joined with the others'
+  by their strategies; what `overwrite` replaced is written once more, because it is newer than the join;
 * the value already stored is no change, and keeps the time it was first told (wire/cds §8);
 * whether a profile is identified (identity attributes then only fill gaps) is judged before the
   observation, a created one as what it is created as;
@@ -260,16 +262,21 @@ class Oracle:
         if created is not None:
             self.people.append(created)
             self._write(created, step, now)
+        writer = target if target is not None and target in group else survivor
+        outlived: list[Claim] = []
+        if created is None:
+            self._write(writer, step, now)
+            touched = {path[:2] for path, _ in flatten(step.values, self._names())}
+            outlived = self._outlived(writer, touched)
         hits = {pair: holder for pair in evidence.pairs if (holder := self._holder(pair)) in group}
         self._claim(created or survivor, group, evidence)
         for person in reversed(absorbed):
             found = (survivor, person) if person is target else (person, survivor)
             person.reason = self._reason(found, hits)
             self._absorb(survivor, person, fill_only=identified[survivor.id] and not identified[person.id])
-        if created is None:
-            self._write(survivor, step, now)
-            touched = {path[:2] for path, _ in flatten(step.values, self._names())}
-            self._let_go(self._outlived(survivor, touched))
+        if created is None and absorbed:
+            self._write(survivor, step, now, only="overwrite")
+        self._let_go(outlived)
         if evidence.user is not None:
             survivor.user = evidence.user
         survivor.active = max(survivor.active, step.at)
@@ -545,8 +552,10 @@ class Oracle:
             survivor.values[path] = _STRATEGIES[strategy]((ours, ours_at), (value, theirs_at))
             survivor.written_at[path] = _stamp(strategy, ours_at, theirs_at)
 
-    def _write(self, person: Person, step: Step, now: int) -> None:
+    def _write(self, person: Person, step: Step, now: int, only: str | None = None) -> None:
         for path, value in flatten(step.values, self._names()):
+            if only is not None and self._attribute(path).merge_strategy != only:
+                continue
             if value is None:
                 for known in [known for known in person.values if known[: len(path)] == path]:
                     del person.values[known], person.written_at[known]

@@ -11,7 +11,7 @@ import msgspec
 from oneself.core.config import Config
 from oneself.core.consent import Choice, merge_choices
 from oneself.core.identifier import USER_ID, Identifier
-from oneself.core.merge import merge_values
+from oneself.core.merge import merge_values, overwrite, strategy_at
 from oneself.core.observation import ACTIVITY, Observation
 from oneself.core.plan import Plan, Rejection
 from oneself.core.profile import Claim, Profile, primary_id
@@ -81,20 +81,37 @@ def _carry_out(
     if plan.creates:
         blank = _created(observation, plan, seq)
         created = _written(blank, observation, config, seq, accepted=accepted)
-        plan = plan if settled else _settled(plan, created, {}, config)
+        plan = plan if settled else _settled(plan, (created,), {}, config)
         created = msgspec.structs.replace(created, identities=_with_claims({}, plan.claims))
     parts = [_part(state, created, merge.absorbed_id) for merge in plan.merges]
     unified = created if created and plan.survivor_id == plan.profile_id else state.profiles[plan.survivor_id]
-    before = (state.survivor(observation.profile_id) if observation.profile_id else None) or unified
-    joined = [each for each in (unified, *parts) if each is not before]
-    for part in parts:
-        unified = _joined(unified, part, config, seq)
-    if created is None:
-        unified = _consented(_written(unified, observation, config, seq, accepted=accepted), observation, seq)
+    if created is not None:
+        unified = _all_joined(unified, parts, config, seq)
+    else:
+        writer = _addressed(state, observation, unified, parts)
+        written = _written(writer, observation, config, seq, accepted=accepted)
+        others = [each for each in (unified, *parts) if each is not writer]
+        unified, *parts = (written if each is writer else each for each in (unified, *parts))
+        unified = _all_joined(unified, parts, config, seq)
+        if parts:
+            unified = _written(unified, observation, config, seq, accepted=accepted, again=True)
+        unified = _consented(unified, observation, seq)
         if not settled:
-            plan = _settled(plan, unified, _stale(observation, before, joined, unified, config), config)
+            plan = _settled(plan, (written, unified), _stale(observation, written, others, config), config)
     _commit(state, observation, plan, unified, parts, seq)
     return plan
+
+
+def _addressed(state: State, observation: Observation, survivor: Profile, parts: list[Profile]) -> Profile:
+    """The profile that the observation's values are written to before it is joined with the others."""
+    target = state.survivor(observation.profile_id) if observation.profile_id else None
+    return next((each for each in parts if each is target), survivor)
+
+
+def _all_joined(unified: Profile, parts: list[Profile], config: Config, seq: int) -> Profile:
+    for part in parts:
+        unified = _joined(unified, part, config, seq)
+    return unified
 
 
 def _part(state: State, created: Profile | None, profile_id: UUID) -> Profile:
@@ -102,12 +119,19 @@ def _part(state: State, created: Profile | None, profile_id: UUID) -> Profile:
     return created if created and created.profile_id == profile_id else state.profiles[profile_id]
 
 
-def _settled(plan: Plan, profile: Profile, stale: dict[str, tuple[str, ...]], config: Config) -> Plan:
-    """The plan, claiming by rules only what the values hold once written, and letting go of the rest."""
+def _settled(
+    plan: Plan, profiles: tuple[Profile, ...], stale: dict[str, tuple[str, ...]], config: Config
+) -> Plan:
+    """The plan, claiming by rules only what the values hold once written, before a join or after it, and
+    letting go of the rest."""
     if not config.matchers:
         return plan
-    now = identities_of(profile.record.values, config)
-    claims = tuple(i for i in plan.claims if i.namespace not in now or i.value in now[i.namespace])
+    held = [identities_of(profile.record.values, config) for profile in profiles]
+    claims = tuple(
+        i
+        for i in plan.claims
+        if i.namespace not in config.rule_namespaces or any(i.value in each[i.namespace] for each in held)
+    )
     gone = (Identifier(name, value) for name, values in stale.items() for value in values)
     return msgspec.structs.replace(
         plan,
@@ -118,14 +142,12 @@ def _settled(plan: Plan, profile: Profile, stale: dict[str, tuple[str, ...]], co
 
 
 def _stale(
-    observation: Observation, before: Profile, joined: list[Profile], after: Profile, config: Config
+    observation: Observation, profile: Profile, others: list[Profile], config: Config
 ) -> dict[str, tuple[str, ...]]:
-    """What the person held in the namespaces of rules and holds no more, because this observation wrote there
-    or indexed them. A merge lets go of nothing: what a profile brought stays its own."""
-    if observation.kind == "match":
-        names, profile, others = config.rule_namespaces, before, joined
-    else:
-        names, profile, others = _written_namespaces(observation, config), after, []
+    """What the profile held in the namespaces of rules and holds no more, because this observation wrote
+    there or indexed it. A merge lets go of nothing: what `others` brought stays their own."""
+    is_match = observation.kind == "match"
+    names = config.rule_namespaces if is_match else _written_namespaces(observation, config)
     if not names:
         return {}
     now = identities_of(profile.record.values, config)
@@ -165,12 +187,21 @@ def _activity(observation: Observation, seq: int) -> int:
 
 
 def _written(
-    profile: Profile, observation: Observation, config: Config, seq: int, *, accepted: bool
+    profile: Profile,
+    observation: Observation,
+    config: Config,
+    seq: int,
+    *,
+    accepted: bool,
+    again: bool = False,
 ) -> Profile:
-    """The profile with the observation's own values, which are newer than anything merged in."""
+    """The profile with the observation's own values. `again`, after a join: they are newer than anything that
+    replaced them; what another strategy made of them stands."""
     if not observation.values:
         return profile
     changes = _check(profile, observation, config.schema, accepted=accepted)
+    if again:
+        changes = Changes(tuple(c for c in changes if strategy_at(config.schema, c.path) is overwrite))
     if not changes:
         return profile
     record = write(profile.record, changes, source_of(observation, seq))

@@ -16,7 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from oneself.core.attribute import APPLICATION_DATA, IDENTITY_ATTRIBUTES, SCOPES, Field
-from oneself.core.record import Provenance, Record, Source, Values, leaves
+from oneself.core.record import Path, Provenance, Record, Source, Values, leaves
 from oneself.core.schema import Schema
 from oneself.core.typed import INTEGER_MAX, INTEGER_MIN, fingerprint, instant, is_empty
 
@@ -159,6 +159,11 @@ def _settle(join: _Join, path: str, mine: Any, value: Any, sources: tuple[Source
         said = join.theirs.get(leaf, ()) if sources is None else sources
         join.provenance[leaf] = said
     return value
+
+
+def strategy_at(schema: Schema, path: Path) -> Strategy:
+    """By which strategy the value at a path merges."""
+    return _strategy(schema.field_at(path))
 
 
 def _strategy(field: Field | None) -> Strategy:

@@ -80,6 +80,15 @@ class Schema(Struct, frozen=True, dict=True):
         """What may stand in a section: first-level key → field."""
         return self._fields.get((scope, application), _NOTHING)
 
+    def field_at(self, path: tuple[str, ...]) -> Field | None:
+        """The field of the value at a path: scope, application where there is one, keys."""
+        depth = 2 if path[0] == APPLICATION_DATA else 1
+        level, field = self.fields(*path[:depth]), None
+        for key in path[depth:]:
+            field = level.get(key)
+            level = field.children if field is not None else {}
+        return field
+
     def with_(self, attributes: Iterable[Attribute]) -> Schema:
         """The schema with these added; one whose id is known takes the place of the old one."""
         kept = {attribute.attribute_id: attribute for attribute in self.attributes}
