@@ -16,9 +16,9 @@ import asyncio
 import errno
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -132,7 +132,7 @@ class Workers:
 
     def run(self, ready: Callable[[], None]) -> None:
         """Until SIGTERM or SIGINT; calls `ready` once every worker answers."""
-        with self._stop_on_signals(), _shared_counters():
+        with self._stop_on_signals(), _shared_counters(self._arguments[0]):
             try:
                 self._members = [self._start() for _ in range(self._count)]
                 self._watch(ready)
@@ -204,14 +204,17 @@ class Workers:
 
 
 @contextmanager
-def _shared_counters() -> Iterator[None]:
-    """A folder in which the workers count together; they find it in their environment."""
-    with tempfile.TemporaryDirectory(prefix="oneself-metrics-") as folder:
-        os.environ[SHARED_FOLDER] = folder
-        try:
-            yield
-        finally:
-            del os.environ[SHARED_FOLDER]
+def _shared_counters(settings: Settings) -> Iterator[None]:
+    """A folder in which the workers count together, empty at the start; they find it in their environment."""
+    folder = settings.folder / f"metrics-{settings.port}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    os.environ[SHARED_FOLDER] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ[SHARED_FOLDER]
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

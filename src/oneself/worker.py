@@ -138,13 +138,18 @@ def _configuration(app: Any, settings: Settings) -> uvicorn.Config:
 
 
 def bind(settings: Settings) -> socket.socket:
-    """A bound, inheritable, not yet listening socket; raises OSError when the address is taken."""
+    """A bound, inheritable socket; raises OSError when the address is taken.
+
+    It listens at once: two services that start at the same moment may both bind, but only one may listen.
+    Who connects before the service is ready waits.
+    """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, settings.port))
+        listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise

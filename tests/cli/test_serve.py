@@ -18,6 +18,8 @@ import psutil
 import pytest
 
 from conftest import NewDatabase, StartService
+from oneself import worker
+from oneself.settings import Settings
 from support.service import RunningService, run_command
 
 DEADLINE_S = 30.0
@@ -66,6 +68,11 @@ def test_what_was_bootstrapped_survives_a_restart_and_is_not_done_twice(start_se
     service.start()
     assert _counts(service) == before
     assert before["organisation"] == before["application"] == 1
+
+
+def test_an_address_is_taken_before_anybody_answers_there() -> None:
+    with worker.bind(Settings(port=0)) as listener, pytest.raises(OSError, match="in use"):
+        worker.bind(Settings(port=listener.getsockname()[1]))
 
 
 def test_several_workers_count_together(start_service: StartService) -> None:

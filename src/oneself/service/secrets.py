@@ -19,7 +19,7 @@ import secrets
 import time
 
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -116,7 +116,7 @@ class Hasher:
     def _verify(self, hashed: str, secret: str) -> bool:
         try:
             return self._argon2.verify(hashed, _bytes(secret))
-        except (VerificationError, InvalidHashError):
+        except (VerifyMismatchError, InvalidHashError):
             return False
 
 
