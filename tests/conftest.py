@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from oneself.serve import Services, build_services
 from oneself.settings import Settings
@@ -30,6 +31,12 @@ from support.service import SECRET_KEY, RunningService
 NewDatabase = Callable[[], Awaitable[str]]
 StartService = Callable[..., RunningService]
 RUN_ID = "ONESELF_TEST_RUN_ID"
+
+# No test fails because a machine is slow.
+settings.register_profile(
+    "patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:

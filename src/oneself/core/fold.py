@@ -4,8 +4,6 @@
 each observation of a batch, `verify` for each row of the log; both get the same state.
 """
 
-from uuid import UUID
-
 import msgspec
 
 from oneself.core.config import Config
@@ -59,64 +57,73 @@ def apply(
     `accepted`: the values were accepted once, so mutability is not asked again (`replay`).
     Raises InvalidValue, with nothing changed, if they do not fit.
     """
-    return _carry_out(state, observation, plan, config, seq, accepted=accepted, settled=False)
+    return _carry_out(_Act(state, observation, config, seq, accepted=accepted, settled=False), plan)
 
 
 def repeat(state: State, observation: Observation, plan: Plan, config: Config, seq: int) -> None:
     """Carry a plan out again exactly as the log has it."""
-    _carry_out(state, observation, plan, config, seq, accepted=True, settled=True)
+    _carry_out(_Act(state, observation, config, seq, accepted=True, settled=True), plan)
 
 
-def _carry_out(
-    state: State,
-    observation: Observation,
-    plan: Plan,
-    config: Config,
-    seq: int,
-    *,
-    accepted: bool,
-    settled: bool,
-) -> Plan:
-    created = None
-    if plan.creates:
-        blank = _created(observation, plan, seq)
-        created = _written(blank, observation, config, seq, accepted=accepted)
-        plan = plan if settled else _settled(plan, (created,), {}, config)
-        created = msgspec.structs.replace(created, identities=_with_claims({}, plan.claims))
-    parts = [_part(state, created, merge.absorbed_id) for merge in plan.merges]
-    unified = created if created and plan.survivor_id == plan.profile_id else state.profiles[plan.survivor_id]
-    if created is not None:
-        unified = _all_joined(unified, parts, config, seq)
-    else:
-        writer = _addressed(state, observation, unified, parts)
-        written = _written(writer, observation, config, seq, accepted=accepted)
-        others = [each for each in (unified, *parts) if each is not writer]
-        unified, *parts = (written if each is writer else each for each in (unified, *parts))
-        unified = _all_joined(unified, parts, config, seq)
-        if parts:
-            unified = _written(unified, observation, config, seq, accepted=accepted, again=True)
-        unified = _consented(unified, observation, seq)
-        if not settled:
-            plan = _settled(plan, (written, unified), _stale(observation, written, others, config), config)
-    _commit(state, observation, plan, unified, parts, seq)
+class _Act(msgspec.Struct, frozen=True):
+    """A plan being carried out. `accepted`: its values were, once. `settled`: its claims are final."""
+
+    state: State
+    observation: Observation
+    config: Config
+    seq: int
+    accepted: bool
+    settled: bool
+
+
+def _carry_out(act: _Act, plan: Plan) -> Plan:
+    prepare = _create_and_join if plan.creates else _write_and_join
+    plan, unified, parts = prepare(act, plan)
+    _commit(act.state, act.observation, plan, unified, parts, act.seq)
     return plan
 
 
-def _addressed(state: State, observation: Observation, survivor: Profile, parts: list[Profile]) -> Profile:
-    """The profile that the observation's values are written to before it is joined with the others."""
-    target = state.survivor(observation.profile_id) if observation.profile_id else None
-    return next((each for each in parts if each is target), survivor)
+def _create_and_join(act: _Act, plan: Plan) -> tuple[Plan, Profile, list[Profile]]:
+    """The profile that the observation makes, with its values, and the person that it then is part of."""
+    created = _written(act, _created(act.observation, plan, act.seq))
+    if not act.settled:
+        plan = _settled(plan, (created,), {}, act.config)
+    created = msgspec.structs.replace(created, identities=_with_claims({}, plan.claims))
+    survivor, *parts = (
+        created if profile_id == created.profile_id else act.state.profiles[profile_id]
+        for profile_id in (plan.survivor_id, *(merge.absorbed_id for merge in plan.merges))
+    )
+    return plan, _all_joined(act, survivor, parts), parts
 
 
-def _all_joined(unified: Profile, parts: list[Profile], config: Config, seq: int) -> Profile:
+def _write_and_join(act: _Act, plan: Plan) -> tuple[Plan, Profile, list[Profile]]:
+    """The values go to the profile that the observation addresses, and that one is then joined."""
+    profiles = act.state.profiles
+    people = [profiles[plan.survivor_id], *(profiles[merge.absorbed_id] for merge in plan.merges)]
+    addressed = _addressed(act, people)
+    written = _written(act, addressed)
+    others = [each for each in people if each is not addressed]
+    survivor, *parts = (written if each is addressed else each for each in people)
+    unified = _all_joined(act, survivor, parts)
+    if parts:
+        unified = _written(act, unified, again=True)
+    if not act.settled:
+        stale = _stale(act.observation, written, others, act.config)
+        plan = _settled(plan, (written, unified), stale, act.config)
+    return plan, _consented(unified, act.observation, act.seq), parts
+
+
+def _addressed(act: _Act, people: list[Profile]) -> Profile:
+    """Of those that become one, the survivor first: whose profile the observation's values are written to."""
+    profile_id = act.observation.profile_id
+    target = act.state.survivor(profile_id) if profile_id else None
+    return next((each for each in people if each is target), people[0])
+
+
+def _all_joined(act: _Act, survivor: Profile, parts: list[Profile]) -> Profile:
     for part in parts:
-        unified = _joined(unified, part, config, seq)
-    return unified
-
-
-def _part(state: State, created: Profile | None, profile_id: UUID) -> Profile:
-    """A profile that is absorbed: one that was there, or the one that the observation makes."""
-    return created if created and created.profile_id == profile_id else state.profiles[profile_id]
+        survivor = _joined(survivor, part, act.config, act.seq)
+    return survivor
 
 
 def _settled(
@@ -186,26 +193,19 @@ def _activity(observation: Observation, seq: int) -> int:
     return _active(observation, seq) if observation.kind in ACTIVITY else 0
 
 
-def _written(
-    profile: Profile,
-    observation: Observation,
-    config: Config,
-    seq: int,
-    *,
-    accepted: bool,
-    again: bool = False,
-) -> Profile:
+def _written(act: _Act, profile: Profile, *, again: bool = False) -> Profile:
     """The profile with the observation's own values. `again`, after a join: they are newer than anything that
     replaced them; what another strategy made of them stands."""
-    if not observation.values:
+    if not act.observation.values:
         return profile
-    changes = _check(profile, observation, config.schema, accepted=accepted)
+    schema = act.config.schema
+    changes = _check(profile, act.observation, schema, accepted=act.accepted)
     if again:
-        changes = Changes(tuple(c for c in changes if strategy_at(config.schema, c.path) is overwrite))
+        changes = Changes(tuple(c for c in changes if strategy_at(schema, c.path) is overwrite))
     if not changes:
         return profile
-    record = write(profile.record, changes, source_of(observation, seq))
-    return msgspec.structs.replace(profile, record=record, updated_at=seq)
+    record = write(profile.record, changes, source_of(act.observation, act.seq))
+    return msgspec.structs.replace(profile, record=record, updated_at=act.seq)
 
 
 def _consented(profile: Profile, observation: Observation, seq: int) -> Profile:
