@@ -11,9 +11,11 @@ WHERE dataset_id = $1 AND survivor_id IS NULL AND NOT erased AND (record_values 
 ORDER BY profile_id;
 
 -- name: find_sharing
--- The profiles that hold a value which another one holds too.
-SELECT DISTINCT profile_id FROM holding
-WHERE hash IN (SELECT hash FROM holding GROUP BY hash HAVING count(DISTINCT profile_id) > 1);
+-- The profiles that hold a value which another one holds too. One sort, no join: with a million holders a join of
+-- the table with itself would walk through it a million times.
+SELECT DISTINCT profile_id
+FROM (SELECT profile_id, count(*) OVER (PARTITION BY hash) AS holders FROM holding) AS held
+WHERE holders > 1;
 
 -- name: find_joined
 -- The survivors whose people were joined by a namespace ($2).
