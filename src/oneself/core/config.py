@@ -111,12 +111,10 @@ def rules_to_index(before: Config, after: Config) -> list[str]:
     active before, they read stored values in another way (wire/cds §8: what does not fit is hidden from
     matching), or values identify again that were blocked."""
     unblocked = not _blocks_all(after.blocked, before.blocked)
-    known = {match.rule.rule_id for match in before.matchers}
     return [
         match.rule.rule_id
         for match in after.matchers
-        if after.read_since.get(match.name, 0) != before.read_since.get(match.name, 0)
-        or (unblocked and match.rule.rule_id in known)
+        if unblocked or after.read_since.get(match.name, 0) != before.read_since.get(match.name, 0)
     ]
 
 
