@@ -33,6 +33,7 @@ from oneself.service.refusals import Refusals
 from oneself.service.rules import Indexer, Rules
 from oneself.service.schemas import Schemas
 from oneself.service.skipped_claims import SkippedClaims
+from oneself.service.token_keys import TokenKeys
 from oneself.service.tombstones import Tombstones
 from oneself.service.unfit import UnfitValues
 from oneself.service.users import Users
@@ -70,6 +71,7 @@ class Services(msgspec.Struct, frozen=True):
     profile_sync: ProfileSync
     skipped_claims: SkippedClaims
     users: Users
+    token_keys: TokenKeys
 
 
 @asynccontextmanager
@@ -130,4 +132,5 @@ def build_services(settings: Settings, database: Database) -> Services:
         profile_sync=ProfileSync(profiles, ingest, skipped),
         skipped_claims=skipped,
         users=Users(identity.accounts, profiles, configurations),
+        token_keys=TokenKeys(database, identity.vault),
     )
