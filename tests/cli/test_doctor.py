@@ -104,6 +104,17 @@ async def test_claims_that_nobody_takes_are_told(new_database: NewDatabase, data
     assert told in _claims(data_dir, away)
 
 
+async def test_a_token_key_that_sealed_too_long_is_told(new_database: NewDatabase, data_dir: Path) -> None:
+    given = {"ONESELF_DATABASE_URL": await new_database(), "ONESELF_SECRET_KEY": SECRET_KEY}
+    assert _run(data_dir, given, "org", "create", "acme").returncode == 0
+    assert _run(data_dir, given, "token-key", "rotate").returncode == 0
+    assert "token keys" not in _doctor(data_dir, **given).stdout, "they are young"
+    async with await Database.open(given["ONESELF_DATABASE_URL"]) as database:
+        await database.execute("UPDATE token_key SET active_from = active_from - interval '31 days 1 hour'")
+    told = "! token keys   acme: key 2 has been sealing tokens for 31 days."
+    assert told in _doctor(data_dir, **given).stdout
+
+
 def _claims(data_dir: Path, given: dict[str, str]) -> str:
     """What is said about claims."""
     lines = _doctor(data_dir, **given).stdout.splitlines()

@@ -156,6 +156,8 @@ async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]
                 yield finding
             async for finding in _mirrored(services, tenant):
                 yield finding
+            async for finding in _token_keys(services, tenant):
+                yield finding
 
 
 async def _stored_keys(services: Services, tenants: list[Tenant]) -> Finding:
@@ -185,6 +187,18 @@ async def _unfit_values(services: Services, tenant: Tenant) -> AsyncIterator[Fin
         sentence = f"{tenant.handle}: {path} of {profiles} profiles is kept and hidden: {problem}."
         advice = "Give the attribute back the type that fits, or let the values be."
         yield Finding("values", "warning", sentence, advice)
+
+
+async def _token_keys(services: Services, tenant: Tenant) -> AsyncIterator[Finding]:
+    """Whether it is time for another token key; says nothing where it is not."""
+    from oneself.service.token_keys import ROTATE_AFTER_DAYS
+
+    for key in await services.token_keys.list(tenant):
+        days = (time.time() - key.active_from / 1_000_000) / 86_400
+        if key.state == "active" and days > ROTATE_AFTER_DAYS:
+            sentence = f"{tenant.handle}: key {key.key_id} has been sealing tokens for {days:.0f} days."
+            advice = f"Take another: oneself token-key rotate --org {tenant.handle}."
+            yield Finding("token keys", "warning", sentence, advice)
 
 
 async def _mirrored(services: Services, tenant: Tenant) -> AsyncIterator[Finding]:

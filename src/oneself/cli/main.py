@@ -40,6 +40,7 @@ COMMANDS = (
     Command("app", "oneself.cli.app"),
     Command("user", "oneself.cli.user"),
     Command("issuer", "oneself.cli.issuer"),
+    Command("token-key", "oneself.cli.token_key"),
     Command("claims", "oneself.cli.claims"),
     Command("rule", "oneself.cli.rule"),
     Command("person", "oneself.cli.person"),

@@ -6,7 +6,7 @@ from litestar import Router
 
 from oneself.api.door import open_door
 
-from . import applications, claims, identity_provider, people, rules, users
+from . import applications, claims, identity_provider, people, rules, token_keys, users
 
 PATH = "/t/{org:str}/api/v1"
 
@@ -19,6 +19,7 @@ admin_routes = Router(
         *identity_provider.ROUTES,
         *applications.ROUTES,
         *users.ROUTES,
+        *token_keys.ROUTES,
     ],
     guards=[open_door],
     security=[{"bearer": []}],

@@ -1,0 +1,95 @@
+"""`/token-keys`: what persisted tokens are sealed with (wire/interactions §7). No secret is ever shown."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from litestar import delete, get, post
+from litestar.params import FromPath
+from msgspec import Meta, Struct
+
+from oneself.api.decode import AnyRequest
+from oneself.api.describe import Described, refusals
+from oneself.api.door import call_of, needs
+from oneself.api.instants import rfc3339
+from oneself.service.token_keys import KeptKey
+
+from .paging import CursorWord, PageSize, Pagination, decode_place, encode_place, page_size
+
+FACE = "admin"
+
+Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class TokenKeyDocument(Struct, frozen=True):
+    """A key; each opens what it sealed. `waiting`: will seal from `active_from` on; `active`: seals;
+    `retired`: sealed until another became active."""
+
+    key_id: int
+    state: Literal["waiting", "active", "retired"]
+    created_at: Timestamp
+    active_from: Timestamp
+
+
+class TokenKeyList(Struct, frozen=True):
+    """Token keys, the newest first."""
+
+    token_keys: list[TokenKeyDocument]
+    pagination: Pagination
+
+
+class _Place(Struct, frozen=True):
+    active_from: int
+    key_id: int
+
+
+VIEW = needs("identity_view", gate=None, face=FACE)
+UPDATE = needs("identity_update", gate=None, face=FACE)
+_KEY_ID = re.compile(r"[1-9][0-9]{0,4}")
+
+
+@get("/token-keys", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403))
+async def list_token_keys(
+    request: AnyRequest,
+    size: PageSize = None,
+    cursor: CursorWord = None,
+) -> TokenKeyList:
+    """Every key that opens persisted tokens; none before the first token is sealed."""
+    call = call_of(request)
+    limit, after = page_size(size), decode_place(cursor, _Place) if cursor else None
+    found = await call.services.token_keys.list(call.tenant)
+    following = [key for key in found if after is None or _before(key, after)]
+    page = following[:limit]
+    place = encode_place(_place(page[-1])) if len(following) > limit else ""
+    return TokenKeyList([_render(key) for key in page], Pagination(len(page), limit, place))
+
+
+@post("/token-keys", opt=UPDATE, operation_class=Described, responses=refusals(401, 403, 409))
+async def rotate_token_key(request: AnyRequest) -> TokenKeyDocument:
+    """Rotate: make a key that seals in a minute; the one before goes on opening."""
+    call = call_of(request)
+    return _render(await call.services.token_keys.rotate(call.tenant))
+
+
+@delete("/token-keys/{key_id:str}", opt=UPDATE, operation_class=Described, responses=refusals(401, 403, 409))
+async def destroy_token_key(request: AnyRequest, key_id: FromPath[str]) -> None:
+    """Destroy a key that is not active: within ten seconds its tokens open no more."""
+    call = call_of(request)
+    if _KEY_ID.fullmatch(key_id):
+        await call.services.token_keys.destroy(call.tenant, int(key_id))
+
+
+ROUTES = (list_token_keys, rotate_token_key, destroy_token_key)
+
+
+def _place(key: KeptKey) -> _Place:
+    return _Place(key.active_from, key.key_id)
+
+
+def _before(key: KeptKey, place: _Place) -> bool:
+    return (key.active_from, key.key_id) < (place.active_from, place.key_id)
+
+
+def _render(key: KeptKey) -> TokenKeyDocument:
+    return TokenKeyDocument(key.key_id, key.state, rfc3339(key.created_at), rfc3339(key.active_from))

@@ -1,0 +1,69 @@
+"""`oneself token-key`: the keys that persisted tokens are sealed with (wire/interactions §7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oneself.cli.context import run
+from oneself.cli.directory import AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
+from oneself.errors import NotFound
+
+if TYPE_CHECKING:
+    from oneself.serve import Services
+    from oneself.service.token_keys import KeptKey
+
+app = typer.Typer(
+    help="Token keys: what the tokens that browsers carry are sealed with.",
+    epilog="Once a month: oneself token-key rotate",
+    no_args_is_help=True,
+)
+
+KeyId = Annotated[
+    int, typer.Argument(metavar="KEY_ID", min=1, max=65_535, help="Its number; see: oneself token-key list.")
+]
+
+
+@app.command("list")
+def list_(org: Org = None, as_json: AsJson = False) -> None:
+    """List the keys that open tokens; the active one seals them."""
+
+    async def act(services: Services) -> list[dict[str, Any]]:
+        tenant = await tenant_of(services, org)
+        return [_facts(key) for key in await services.token_keys.list(tenant)]
+
+    empty = "There is no token key yet; the first is made when it is needed."
+    show_list("token_keys", run(act), as_json=as_json, empty=empty)
+
+
+@app.command()
+def rotate(org: Org = None, as_json: AsJson = False) -> None:
+    """Make a new key, which seals from a minute on; tokens sealed before go on opening."""
+
+    async def act(services: Services) -> dict[str, Any]:
+        return _facts(await services.token_keys.rotate(await tenant_of(services, org)))
+
+    show(run(act), as_json=as_json)
+
+
+@app.command()
+def destroy(key_id: KeyId, org: Org = None, yes: Yes = False) -> None:
+    """Destroy a key that is not active; within ten seconds its tokens open no more."""
+    confirm(f"Let no token that the key {key_id} sealed open any more?", yes=yes)
+
+    async def act(services: Services) -> None:
+        if not await services.token_keys.destroy(await tenant_of(services, org), key_id):
+            raise NotFound("There is no such token key; see: oneself token-key list")
+
+    run(act)
+    show({"destroyed": key_id}, as_json=False)
+
+
+def _facts(key: KeptKey) -> dict[str, Any]:
+    return {
+        "key_id": key.key_id,
+        "state": key.state,
+        "created_at": instant(key.created_at),
+        "active_from": instant(key.active_from),
+    }

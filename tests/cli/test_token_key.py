@@ -1,0 +1,53 @@
+"""`oneself token-key`: list, rotate and destroy, as the REST resource shows them."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from support.service import RunningService
+
+
+@pytest.fixture(scope="module")
+def org(service: RunningService) -> str:
+    """An organisation whose keys nobody else rotates."""
+    handle = f"keys-{uuid.uuid4().hex[:8]}"
+    assert service.command("org", "create", handle).returncode == 0
+    return handle
+
+
+def test_a_key_is_made_waits_and_is_destroyed(service: RunningService, org: str) -> None:
+    def listed() -> dict[int, str]:
+        said = service.command("token-key", "list", "--org", org, "--json")
+        assert said.returncode == 0, said.stderr
+        keys: list[dict[str, Any]] = json.loads(said.stdout)["token_keys"]
+        return {key["key_id"]: key["state"] for key in keys}
+
+    assert "no token key yet" in service.command("token-key", "list", "--org", org).stdout
+    made = service.command("token-key", "rotate", "--org", org, "--json")
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["key_id"] == 2
+    assert listed() == {2: "waiting", 1: "active"}
+
+    destroy = ("token-key", "destroy", "2", "--org", org)
+    assert service.command(*destroy).returncode == 1, "nobody said yes"
+    assert service.command(*destroy, "--yes").returncode == 0
+    assert listed() == {1: "active"}
+    gone = service.command(*destroy, "--yes")
+    assert gone.returncode == 1
+    assert "no such token key" in gone.stderr
+
+
+def test_the_active_key_stays(service: RunningService, org: str) -> None:
+    assert service.command("token-key", "rotate", "--org", org).returncode == 0
+    said = service.command("token-key", "destroy", "1", "--org", org, "--yes")
+    assert said.returncode == 1
+    assert "rotate first" in said.stderr
+
+
+@pytest.mark.parametrize("key_id", ["0", "65536", "two"])
+def test_what_is_no_key_id_is_a_wrong_command_line(service: RunningService, org: str, key_id: str) -> None:
+    assert service.command("token-key", "destroy", key_id, "--org", org, "--yes").returncode == 2
