@@ -1,0 +1,496 @@
+"""Two namespaces, one internal form; and the type of every structural field (wire/interactions §5)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oneself.api.interactions.encodings import InvalidEvent, decode_json
+from oneself.api.interactions.event import (
+    ATTRIBUTES_MAX,
+    CONSENTS_MAX,
+    EPOCH_MS_MAX,
+    EVENT,
+    IDENTITIES_MAX,
+    LINES_MAX,
+    PROFILE_OBJECT_TYPES_MAX,
+    PROFILE_OBJECTS_PER_TYPE_MAX,
+    Check,
+    Consent,
+    Event,
+    Path,
+    decode_event,
+)
+
+DEVICE = "0123456789abcdef"
+TIME_MS = 1_760_000_000_000
+
+SHARED: dict[str, Any] = {
+    "account": {"id": "A1", "domain": "acme.example", "encryptedId": "secret", "attributes": {"tier": 1}},
+    "consents": [{"purpose": "Tracking", "provider": "OneTrust", "status": "Opt In"}],
+    "campaignStats": [{"experienceId": "E1", "stat": "Click", "control": False, "catalog": {"P": ["1"]}}],
+    "source": {
+        "channel": "Web", "application": "shop", "pageType": "product", "url": "https://a.example/",
+        "urlReferrer": "https://b.example/", "locale": "en_GB", "userAgent": "Mozilla",
+        "clientIp": "192.0.2.1", "contentZones": ["home_hero"], "configVersion": "3", "beaconVersion": 16,
+        "time": TIME_MS,
+    },
+    "_toolsEventLinkId": "x",
+}  # fmt: skip
+RELATED = {"Category": ["shoes"]}
+INTERACTIONS: dict[str, Any] = {
+    **SHARED,
+    "interaction": {
+        "name": "Purchase",
+        "catalogObject": {"type": "Product", "id": "P1", "attributes": {}, "relatedCatalogObjects": RELATED},
+        "lineItem": {"catalogObjectType": "Product", "catalogObjectId": "P1", "quantity": 1, "price": 9.5,
+                     "currency": "EUR", "attributes": {}},
+        "lineItems": [{"catalogObjectType": "Product", "catalogObjectId": "P1"}],
+        "order": {"id": "O1", "totalValue": 9.5, "currency": "EUR", "lineItems": [{"quantity": 2}]},
+    },
+    "user": {
+        "id": "abc123", "anonymousId": DEVICE, "encryptedId": "token", "anonymousProfileTracker": "c2b7",
+        "attributes": {"favColour": "red"}, "identities": {"emailAddress": "ann@acme.example"},
+        "profileObjects": {"Lease": [{"id": "L1", "attributes": {}, "relatedCatalogObjects": RELATED}]},
+    },
+    "source": {**SHARED["source"], "operatingSystem": "Linux", "device": "phone", "surveyId": "S1",
+               "surveyStartTime": TIME_MS},
+    "flags": {"noCampaigns": True, "nonInteractive": True},
+    "pageView": True,
+    "explain": True,
+    "performance": {"sdkLoadTimeMs": 1.5},
+    "debug": {"testMessages": "true"},
+}  # fmt: skip
+EVERGAGE: dict[str, Any] = {
+    **SHARED,
+    "action": "Purchase",
+    "itemAction": "Purchase",
+    "user": {
+        "id": "abc123", "anonId": DEVICE, "encryptedId": "token", "anonymousProfileTracker": "c2b7",
+        "attributes": {"favColour": "red"},
+    },
+    "flags": {"noCampaigns": True, "doNotTrack": False, "pageView": True, "nonInteractive": True},
+    "catalog": {"Product": {"_id": "P1", "name": "Red shoes"}},
+    "cart": {"singleLine": {"Product": {"_id": "P1", "price": 9.5, "quantity": 1}},
+             "complete": {"Product": [{"_id": "P1"}]}},
+    "order": {"Product": {"orderId": "O1", "totalValue": 9.5, "currency": "EUR", "lineItems": [{}]}},
+    "performance": {"sdkLoadTime": 1},
+    "debug": {"explanations": True, "testMessages": "E1,E2"},
+}  # fmt: skip
+
+# One value of every JSON type; an empty container has nothing inside that could be wrong.
+VALUES: tuple[Any, ...] = ("word", 1, 1.5, True, {}, [])
+
+
+def fields(check: Check, path: Path = ()) -> Iterator[tuple[Path, Check]]:
+    """Every place of the table; `Any` stands for a name that the client chooses."""
+    yield path, check
+    for name, inner in (check.fields or {}).items():
+        yield from fields(inner, (*path, name))
+    if check.each is not None:
+        yield from fields(check.each, (*path, 0 if list in check.types else "Any"))
+
+
+def named_in(value: Any, check: Check, path: Path = ()) -> Iterator[Path]:
+    """The places of the table that an example has something at."""
+    yield path
+    for step, inner in (enumerate(value) if isinstance(value, list) else value.items()) if check.each else ():
+        yield from named_in(inner, check.each or EVENT, (*path, 0 if isinstance(step, int) else "Any"))
+    for name, known in (check.fields or {}).items():
+        if name in value:
+            yield from named_in(value[name], known, (*path, name))
+
+
+def document_with(path: Path, value: Any) -> Any:
+    for step in reversed(path):
+        value = [value] if isinstance(step, int) else {step: value}
+    return value
+
+
+def dotted(path: Path) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
+TABLE = dict(fields(EVENT))
+WRONG = [(path, value) for path, check in TABLE.items() for value in VALUES if type(value) not in check.types]
+
+
+def sentence(document: Any) -> str:
+    with pytest.raises(InvalidEvent) as caught:
+        decode_event(document)
+    return caught.value.sentence
+
+
+def without_body(event: Event, **changes: Any) -> Event:
+    return msgspec.structs.replace(event, body={}, **changes)
+
+
+def test_the_internal_form() -> None:
+    assert without_body(decode_event(INTERACTIONS)) == Event(
+        name="Purchase",
+        channel="Web",
+        anonymous_id=DEVICE,
+        anonymous_id_unfit=False,
+        user_id="abc123",
+        attributes={"favColour": "red"},
+        identities={"emailAddress": "ann@acme.example"},
+        token="token",
+        tracker="c2b7",
+        occurred_at=TIME_MS * 1000,
+        is_interactive=False,
+        is_page_view=True,
+        do_not_track=False,
+        no_campaigns=True,
+        explains=True,
+        consents=(Consent("Tracking", "OneTrust", "Opt In"),),
+        profile_objects={"Lease": [{"id": "L1", "attributes": {}, "relatedCatalogObjects": RELATED}]},
+        body={},
+        warnings=(),
+    )
+
+
+def test_both_namespaces_are_one() -> None:
+    """Identities by name and profile objects are the only things that Evergage cannot say."""
+    interactions = decode_event(INTERACTIONS)
+    assert without_body(decode_event(EVERGAGE)) == without_body(
+        interactions, identities={}, profile_objects={}
+    )
+
+
+def test_an_empty_event() -> None:
+    assert decode_event({}) == Event(
+        name=None,
+        channel="Web",
+        anonymous_id=None,
+        anonymous_id_unfit=False,
+        user_id=None,
+        attributes={},
+        identities={},
+        token=None,
+        tracker=None,
+        occurred_at=None,
+        is_interactive=True,
+        is_page_view=False,
+        do_not_track=False,
+        no_campaigns=False,
+        explains=False,
+        consents=(),
+        profile_objects={},
+        body={},
+        warnings=(),
+    )
+
+
+EMAIL = {"emailAddress": "ann@acme.example"}
+
+
+@pytest.mark.parametrize(
+    ("user", "user_id", "attributes", "identities"),
+    [
+        ({"anonymousId": DEVICE, "id": "abc123"}, "abc123", {}, {}),
+        ({"anonymousId": DEVICE, "identities": {"webId": "abc123"}}, None, {}, {"webId": "abc123"}),
+        ({"anonymousId": DEVICE, "attributes": {"webId": "abc123"}}, None, {"webId": "abc123"}, {}),
+        ({"anonId": DEVICE, "id": "abc123"}, "abc123", {}, {}),
+        ({"anonId": DEVICE, "attributes": {"webId": "abc123"}}, None, {"webId": "abc123"}, {}),
+        ({"anonymousId": DEVICE, "identities": EMAIL}, None, {}, EMAIL),
+        ({"anonymousId": DEVICE, "attributes": EMAIL}, None, EMAIL, {}),
+        ({"anonId": DEVICE, "attributes": EMAIL}, None, EMAIL, {}),
+        (
+            {"anonymousId": DEVICE, "identities": {"webId": "abc123", **EMAIL}},
+            None, {}, {"webId": "abc123", **EMAIL},
+        ),
+        ({"anonymousId": DEVICE, "id": "abc123", "attributes": EMAIL}, "abc123", EMAIL, {}),
+        ({"anonId": DEVICE, "id": "abc123", "attributes": EMAIL}, "abc123", EMAIL, {}),
+    ],
+)  # fmt: skip
+def test_the_eleven_spellings_of_a_user(
+    user: dict[str, Any], user_id: str | None, attributes: dict[str, Any], identities: dict[str, Any]
+) -> None:
+    event = decode_event({"user": user})
+    assert event.anonymous_id == DEVICE
+    assert (event.user_id, event.attributes, event.identities) == (user_id, attributes, identities)
+    assert event.body == {"user": user}
+
+
+def test_the_examples_name_every_field_of_the_table() -> None:
+    """So the table has no field that the wire does not have; lines and orders are named in full once."""
+    named = {*named_in(INTERACTIONS, EVENT), *named_in(EVERGAGE, EVENT)}
+    unnamed = {
+        path for path in set(TABLE) - named if not {"cart", "order", "lineItem", "lineItems"} & {*path}
+    }
+    assert not unnamed
+
+
+@pytest.mark.parametrize(
+    ("path", "value"), WRONG, ids=lambda part: dotted(part) if type(part) is tuple else repr(part)
+)
+def test_every_wrong_type_is_refused(path: Path, value: Any) -> None:
+    expected = f"{dotted(path) or 'The event'} must be {TABLE[path].words}."
+    assert sentence(document_with(path, value)) == expected
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in TABLE if path and path[:-1] != ("consents", 0)], ids=dotted
+)
+def test_null_is_absent_everywhere(path: Path) -> None:
+    assert without_body(decode_event(document_with(path, None))).warnings == ()
+
+
+def test_what_a_field_must_be_is_said_in_words() -> None:
+    assert sentence({"interaction": {"name": 1}}) == "interaction.name must be a string."
+    assert sentence({"cart": {"complete": {"P": [None, {"price": "9"}]}}}) == (
+        "cart.complete.P[1].price must be a number."
+    )
+    assert sentence({"source": {"configVersion": []}}) == "source.configVersion must be a string or a number."
+    assert len(sentence({"catalog": {"P" * 10_000: 1}})) < 120
+
+
+def test_unknown_fields_are_ignored_and_kept() -> None:
+    document = {"nonsense": [{}], "user": {"name": 5}, "interaction": {"catalogObject": {"colour": []}}}
+    assert decode_event(document).body == document
+
+
+@pytest.mark.parametrize(
+    ("document", "name"),
+    [
+        ({"interaction": {"name": "a"}}, "a"), ({"action": "a"}, "a"), ({"action": ""}, None),
+        ({"interaction": {"name": ""}, "action": "a"}, "a"),
+        ({"interaction": {"name": None}, "action": "a"}, "a"),
+        ({"interaction": None, "action": "a"}, "a"), ({"itemAction": "View Item"}, None),
+    ],
+)  # fmt: skip
+def test_names(document: dict[str, Any], name: str | None) -> None:
+    assert decode_event(document).name == name
+
+
+@pytest.mark.parametrize(
+    ("source", "channel"),
+    [
+        ({}, "Web"), ({"channel": None}, "Web"), ({"channel": ""}, "Web"), (None, "Web"),
+        ({"channel": "web"}, "web"), ({"channel": "Server"}, "Server"),
+        ({"channel": "Mobile App"}, "Mobile App"), ({"channel": " "}, " "),
+    ],
+)  # fmt: skip
+def test_channels(source: Any, channel: str) -> None:
+    assert decode_event({"source": source}).channel == channel
+
+
+@pytest.mark.parametrize("spelling", ["anonymousId", "anonId"])
+@pytest.mark.parametrize(
+    ("value", "fits"),
+    [
+        (DEVICE, True), (DEVICE.upper(), True), ("a", True), ("-", True), ("_-_", True), ("a" * 64, True),
+        ("a" * 23, True), ("a" * 25, True), ("g" * 24, True), ("0" * 24 + "-", True),
+        ("a" * 65, False), ("a" * 24, False), ("A" * 24, False), ("8675309abacab5551212acdc", False),
+        ("a b", False), (" a", False), ("a\n", False), ("é", False), ("١", False), ("a.b", False),
+        (0, False), (1, False), (1.5, False), (False, False), (True, False), ([], False), ({}, False),
+        (["a"], False), ({"a": 1}, False),
+    ],
+)  # fmt: skip
+def test_anonymous_ids(spelling: str, value: Any, fits: bool) -> None:
+    event = decode_event({"user": {spelling: value}})
+    assert event.anonymous_id == (value if fits else None)
+    assert event.anonymous_id_unfit is not fits
+
+
+@pytest.mark.parametrize("user", [{}, None, {"anonymousId": None}, {"anonymousId": ""}, {"anonId": ""}])
+def test_no_anonymous_id_is_none_that_is_unfit(user: Any) -> None:
+    event = decode_event({"user": user})
+    assert (event.anonymous_id, event.anonymous_id_unfit) == (None, False)
+
+
+@pytest.mark.parametrize("value", ["abc", "", 7, 1.5, False, ["abc"], {"a": 1}, []])
+def test_identity_values_are_not_structure(value: Any) -> None:
+    event = decode_event({"user": {"id": value, "attributes": {"a": value}, "identities": {"b": value}}})
+    assert (event.user_id, event.attributes, event.identities) == (value, {"a": value}, {"b": value})
+
+
+def test_tokens_and_trackers() -> None:
+    assert [decode_event({"user": {"encryptedId": token}}).token for token in ("t", "", None)] == [
+        "t",
+        None,
+        None,
+    ]
+    trackers = [
+        decode_event({"user": {"anonymousProfileTracker": tracker}}).tracker for tracker in ("t", "", None)
+    ]
+    assert trackers == ["t", "", None]
+
+
+def test_the_body_keeps_all_but_tokens() -> None:
+    before = json.dumps(INTERACTIONS)
+    body = decode_event(INTERACTIONS).body
+    assert json.dumps(INTERACTIONS) == before
+    expected = json.loads(before)
+    del expected["user"]["encryptedId"], expected["account"]["encryptedId"], expected["_toolsEventLinkId"]
+    assert json.dumps(body) == json.dumps(expected)  # the same order of names
+
+
+@pytest.mark.parametrize("token", ["", None, "secret"])
+def test_the_body_of_an_event_of_tokens_alone(token: str | None) -> None:
+    document = {"user": {"encryptedId": token}, "account": {"encryptedId": token}}
+    assert decode_event(document).body == {"user": {}, "account": {}}
+
+
+@pytest.mark.parametrize(
+    ("time", "occurred_at"),
+    [
+        (None, None), (0, 0), (TIME_MS, TIME_MS * 1000), (float(TIME_MS), TIME_MS * 1000),
+        (TIME_MS + 0.5, TIME_MS * 1000 + 500), (1.7600000000004e12, TIME_MS * 1000 + 400),
+    ],
+)  # fmt: skip
+def test_times_are_microseconds(time: float | None, occurred_at: int | None) -> None:
+    event = decode_event({"source": {"time": time}})
+    assert event.occurred_at == occurred_at
+    assert event.occurred_at is None or type(event.occurred_at) is int
+
+
+@pytest.mark.parametrize("time", [EPOCH_MS_MAX, float(EPOCH_MS_MAX)])
+def test_the_last_instant_has_four_digits_of_year(time: float) -> None:
+    occurred_at = decode_event({"source": {"time": time}}).occurred_at
+    assert occurred_at is not None
+    assert datetime.fromtimestamp(occurred_at // 1_000_000, UTC).year == 9999
+
+
+@pytest.mark.parametrize("time", [-1, -0.5, EPOCH_MS_MAX + 1, 1e308, 2**63 - 1, TIME_MS * 1000])
+def test_times_outside_the_years_are_refused(time: float) -> None:
+    assert sentence({"source": {"time": time}}).startswith("source.time must be in epoch milliseconds")
+
+
+def test_flags() -> None:
+    assert decode_event({"flags": {"doNotTrack": True}}).do_not_track
+    assert decode_event({"flags": {"noCampaigns": True}}).no_campaigns
+    assert not decode_event({"flags": {"nonInteractive": True}}).is_interactive
+    assert decode_event({"flags": {"nonInteractive": False}}).is_interactive
+    assert decode_event({"flags": {"pageView": True}}).is_page_view
+    assert decode_event({"pageView": True}).is_page_view
+    assert decode_event({"explain": True}).explains
+    assert decode_event({"debug": {"explanations": True}}).explains
+
+
+ITEM = {"interaction": {"catalogObject": {"type": "Product", "id": "P1"}}}
+
+
+@pytest.mark.parametrize(
+    ("document", "field", "value"),
+    [
+        ({"interaction": {"name": "a"}, "action": "b"}, "name", "a"),
+        ({"user": {"anonymousId": "a", "anonId": "b"}}, "anonymous_id", "a"),
+        ({"user": {"anonymousId": 5, "anonId": "b"}}, "anonymous_id_unfit", True),
+        ({"pageView": False, "flags": {"pageView": True}}, "is_page_view", False),
+        ({"explain": False, "debug": {"explanations": True}}, "explains", False),
+        ({**ITEM, "catalog": {"Product": {"_id": "P2"}}}, "name", None),
+        ({**ITEM, "catalog": {"Article": {"_id": "P1"}}}, "name", None),
+    ],
+)
+def test_spellings_that_disagree(document: dict[str, Any], field: str, value: Any) -> None:
+    event = decode_event(document)
+    assert event.warnings == ("namespace_conflict",)
+    assert getattr(event, field) == value
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"interaction": {"name": "a"}, "action": "a"}, {"interaction": {"name": "a"}, "action": None},
+        {"interaction": {"name": "a"}, "action": ""}, {"user": {"anonymousId": "a", "anonId": "a"}},
+        {"user": {"anonymousId": "", "anonId": "b"}}, {"pageView": True, "flags": {"pageView": True}},
+        {"explain": True, "debug": {"explanations": None}}, {**ITEM, "catalog": {}},
+        {**ITEM, "catalog": {"Product": {"_id": "P1"}, "Article": {"_id": "A1"}}},
+        {**ITEM, "catalog": {"Product": {"_id": None}}}, {**ITEM, "catalog": {"Product": None}},
+        {"interaction": {"catalogObject": {"id": "P1"}}, "catalog": {"Product": {"_id": "P2"}}},
+    ],
+)  # fmt: skip
+def test_spellings_that_agree(document: dict[str, Any]) -> None:
+    assert decode_event(document).warnings == ()
+
+
+def test_consents() -> None:
+    entries = [None, {"purpose": "Personalization", "status": "Opt Out"}]
+    assert decode_event({"consents": entries}).consents == (Consent("Personalization", "", "Opt Out"),)
+
+
+@pytest.mark.parametrize("status", [None, "", "opt in", "Opt in", "OptIn", "Opt In ", "Denied"])
+def test_a_consent_is_in_or_out(status: str | None) -> None:
+    document = {"consents": [None, {"purpose": "Tracking", "provider": "p", "status": status}]}
+    assert sentence(document) == 'consents[1].status must be "Opt In" or "Opt Out".'
+
+
+@pytest.mark.parametrize("purpose", [None, ""])
+def test_a_consent_has_a_purpose(purpose: str | None) -> None:
+    document = {"consents": [{"purpose": purpose, "provider": "p", "status": "Opt In"}]}
+    assert sentence(document) == "consents[0].purpose must not be empty."
+
+
+def test_profile_objects_lose_their_nulls() -> None:
+    objects = {"Lease": [None, {"id": "L1"}], "Car": None, "Boat": []}
+    assert decode_event({"user": {"profileObjects": objects}}).profile_objects == {
+        "Lease": [{"id": "L1"}],
+        "Boat": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "entries_max"),
+    [
+        (("user", "attributes"), ATTRIBUTES_MAX),
+        (("user", "identities"), IDENTITIES_MAX),
+        (("user", "profileObjects"), PROFILE_OBJECT_TYPES_MAX),
+        (("user", "profileObjects", "Lease"), PROFILE_OBJECTS_PER_TYPE_MAX),
+        (("interaction", "lineItems"), LINES_MAX),
+        (("interaction", "order", "lineItems"), LINES_MAX),
+        (("cart", "complete", "Product"), LINES_MAX),
+        (("order", "Product", "lineItems"), LINES_MAX),
+        (("consents",), CONSENTS_MAX),
+    ],
+    ids=str,
+)
+def test_limits(path: Path, entries_max: int) -> None:
+    def many(count: int) -> Any:
+        is_list = path[-1] in ("Lease", "Product", "lineItems", "consents")
+        return [None] * count if is_list else dict.fromkeys(map(str, range(count)))
+
+    decode_event(document_with(path, many(entries_max)))
+    expected = f"{dotted(path)} has more than {entries_max} entries; send fewer."
+    assert sentence(document_with(path, many(entries_max + 1))) == expected
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8)
+NUMBERS = st.integers(-(2**63) + 1, 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+LEAVES = st.none() | st.booleans() | NUMBERS | TEXT | st.sampled_from(["Opt In", DEVICE, TIME_MS])
+JSON = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=6
+)
+
+
+def shaped(check: Check) -> st.SearchStrategy[Any]:
+    """Values that are mostly as the table wants them."""
+    if check.fields is not None:
+        names = {name: shaped(inner) for name, inner in check.fields.items()}
+        return st.fixed_dictionaries({}, optional=names) | st.none()
+    if check.each is not None and list in check.types:
+        return st.lists(shaped(check.each), max_size=2)
+    if check.each is not None:
+        return st.dictionaries(TEXT, shaped(check.each), max_size=2)
+    fitting = LEAVES.filter(lambda value: value is None or type(value) in check.types)
+    return JSON if dict in check.types else fitting
+
+
+@given(st.dictionaries(TEXT | st.sampled_from(list(EVENT.fields or ())), JSON) | shaped(EVENT))
+@settings(max_examples=300, deadline=None)
+def test_an_object_is_an_event_or_refused(document: Any) -> None:
+    with contextlib.suppress(InvalidEvent):
+        event = decode_event(decode_json(msgspec.json.encode(document)))
+        assert event.occurred_at is None or 0 <= event.occurred_at < (EPOCH_MS_MAX + 1) * 1000
+        assert event.anonymous_id is None or not event.anonymous_id_unfit
+        assert "encryptedId" not in (event.body.get("user") or {})
+        assert "encryptedId" not in (event.body.get("account") or {})
+        assert msgspec.json.decode(msgspec.json.encode(event), type=Event) == event
