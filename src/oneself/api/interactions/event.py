@@ -57,7 +57,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     `anonymous_id_unfit`: one was sent that is not acceptable, so that the answer must name another.
     `user_id`: raw, a scalar or an array as it came. `attributes`, `identities`: raw, null values included.
     `token`: a secret, None for "". `tracker`: "" asks for one. `occurred_at`: µs since 1970, None = now.
-    `body`: the event as received without tokens. `warnings`: codes; later stages add theirs.
+    `body`: the event as received without tokens; it shares its parts with the other fields, so nobody changes
+    them. `warnings`: codes; later stages add theirs.
     """
 
     name: str | None
@@ -85,6 +86,7 @@ class Check(msgspec.Struct, frozen=True):
     """What a field takes: in words, as types, and what its entries take if it has any.
 
     `fields`: by name, for an object of known fields. `each`: for any entry of a list or of another object.
+    `is_leaf`: its type is all there is to check.
     """
 
     words: str
