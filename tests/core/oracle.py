@@ -30,7 +30,7 @@ from scenarios.engine import Outcome, ProfileFacts, World
 from scenarios.words import AttributeLine, IdentityType, Kind, RuleLine, Setup, Step
 
 USER = "user_id"
-USER_TYPE = IdentityType(USER, case_sensitive=True, trusted_only=True, values_max=1)
+USER_TYPE = IdentityType(USER, case_sensitive=True, trusted_only=True)
 # Written where a value is missing; these identify nobody, whatever the namespace.
 NOBODY = {"null", "(null)", "undefined", "nan", "none", "n/a", "anonymous", "[object object]", "-1", "0"}
 VALUES_MAX = 100
@@ -87,10 +87,12 @@ class Rule:
 
 @dataclass(frozen=True)
 class Pointer:
-    """An observation of this person was made on the device, or let go of it."""
+    """An observation of this person was made on the device, or let go of it. `since`: when the device came to
+    this person."""
 
     device: str
     told_by: Person
+    since: int = 0
     lets_go: bool = False
 
 
@@ -114,6 +116,7 @@ class Oracle:
         self.observed: list[tuple[Step, Person]] = []
         self.rules: dict[str, Rule] = {}
         self.waiting: list[str] = []
+        self.happened: int | None = None
 
     async def begin(self, setup: Setup) -> None:
         self.start(setup)
@@ -169,14 +172,26 @@ class Oracle:
 
     def _device(self, device: str) -> Person | None:
         """The unified profile the device points at: the last pointer of anybody who is not erased counts."""
-        for pointer in reversed(self.pointers):
-            if pointer.device == device and not pointer.told_by.root().erased:
-                return None if pointer.lets_go else pointer.told_by.root()
-        return None
+        last = self._last_pointer(device)
+        return None if last is None or last.lets_go else last.told_by.root()
+
+    def _last_pointer(self, device: str) -> Pointer | None:
+        known = (p for p in reversed(self.pointers) if p.device == device)
+        return next((pointer for pointer in known if not pointer.told_by.root().erased), None)
 
     def _holder(self, pair: Pair) -> Person | None:
         """The unified profile with the oldest live claim."""
         return next((claim.person.root() for claim in self._live_claims(pair)), None)
+
+    def _point(self, device: str, person: Person, step: Step) -> None:
+        """A late event takes no device from whom it went to after that had happened."""
+        last = self._last_pointer(device)
+        if last is None or last.lets_go:
+            self.pointers.append(Pointer(device, person, step.at))
+        elif last.told_by.root() is person:
+            self.pointers.append(Pointer(device, person, last.since))
+        elif step.act != "event" or last.since <= step.at:
+            self.pointers.append(Pointer(device, person, step.at))
 
     def _live_claims(self, pair: Pair) -> list[Claim]:
         """The claims that count, the oldest first."""
@@ -240,6 +255,7 @@ class Oracle:
 
     def _take_in(self, step: Step, target: Person | None, evidence: Evidence, new_id: UUID) -> Outcome:
         now = len(self.observed)
+        self.happened = step.at if step.act == "event" else None
         created = Person(new_id, now, NEVER) if step.act == "create" else None
         candidates = self._candidates(step, target, evidence, created)
         refused: list[tuple[str, Person]] = []
@@ -280,7 +296,8 @@ class Oracle:
         if evidence.user is not None:
             survivor.user = evidence.user
         survivor.active = max(survivor.active, step.at)
-        self.pointers += [Pointer(device, survivor) for device in step.devices]
+        for device in step.devices:
+            self._point(device, survivor, step)
         self.observed.append((step, created or survivor))
         return Outcome(
             attached=survivor.id,
@@ -338,7 +355,14 @@ class Oracle:
         if person is created and evidence is not None:
             kind = "identified" if evidence.user else "named" if evidence.pairs else "anonymous"
         grade = ("identified", "named", "anonymous").index(kind)
-        return (grade, -person.active, person.born, person.id)
+        return (grade, -self._active_by(person), person.born, person.id)
+
+    def _active_by(self, person: Person) -> int:
+        """When the person was last active; for an event, no later than it happened itself."""
+        if self.happened is None or person.active <= self.happened:
+            return person.active
+        times = [step.at for step, told_by in self.observed if told_by.root() is person]
+        return max((at for at in times if at <= self.happened), default=0)
 
     def _ordered(
         self,
@@ -388,10 +412,11 @@ class Oracle:
 
     def _too_many(self, group: list[Person], person: Person, said: dict[str, set[str]]) -> bool:
         """Only where both sides bring values: a limit stops growth, it does not undo."""
-        for kind in self.setup.identity_types:
-            ours = self._values_held(group, kind.name) | said.get(kind.name, set())
-            theirs = self._values_held([person], kind.name)
-            if ours and theirs and len(ours | theirs) > (kind.values_max or VALUES_MAX):
+        types = [kind.name for kind in self.setup.identity_types]
+        for name in (*types, *(rule.attribute for rule in self._active())):
+            ours = self._values_held(group, name) | said.get(name, set())
+            theirs = self._values_held([person], name)
+            if ours and theirs and len(ours | theirs) > self._values_max():
                 return True
         return False
 
@@ -412,10 +437,11 @@ class Oracle:
         return [claim for claim in self.claims if claim.person.root() in group]
 
     def _has_room(self, people: list[Person], pair: Pair) -> bool:
-        limits = {
-            kind.name: kind.values_max or VALUES_MAX for kind in (*self.setup.identity_types, USER_TYPE)
-        }
-        return len(self._values_held(people, pair[0]) | {pair[1]}) <= limits.get(pair[0], VALUES_MAX)
+        limit = 1 if pair[0] == USER else self._values_max()
+        return len(self._values_held(people, pair[0]) | {pair[1]}) <= limit
+
+    def _values_max(self) -> int:
+        return self.setup.values_per_namespace_max or VALUES_MAX
 
     def _let_go(self, claims: list[Claim]) -> None:
         self.claims = [claim for claim in self.claims if claim not in claims]

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from core.oracle import Oracle
+from oneself.core.evidence import identities_of
 from oneself.core.profile import ANONYMOUS_PRIMARY_CHARS, PRIMARY_CHARS
 from oneself.core.record import leaves
-from oneself.core.resolve import identities_of
 from scenarios.engine import Outcome, World, one_guard
-from scenarios.histories import UNTIMED, History, histories
+from scenarios.histories import DEVICES, UNTIMED, History, histories
 from scenarios.on_core import Core
 from scenarios.play import Numbered, new_id
 from scenarios.rendering import render_history, render_step
@@ -108,7 +108,8 @@ def every_value_has_a_source(history: History) -> None:
 
 
 def a_profile_is_promoted_not_replaced(history: History) -> None:
-    """16 hex digits while anonymous, 24 ever after; the first 16 stay (DESIGN §4.5). Nobody who is known
+    """16 hex digits while anonymous, or the name of the browser that its first event came from; 24 ever after
+    (DESIGN §4.5, wire/interactions §3). Nobody who is known
     becomes anonymous again, except by giving up a value that a rule read."""
     core = Core()
     known: set[UUID] = set()
@@ -118,8 +119,11 @@ def a_profile_is_promoted_not_replaced(history: History) -> None:
                 continue
             assert not (profile_id in known and facts.kind == "anonymous" and not history.setup.rules)
             known |= {profile_id} if facts.kind != "anonymous" else set()
-            chars = PRIMARY_CHARS if profile_id in known else ANONYMOUS_PRIMARY_CHARS
-            assert core.state.profiles[profile_id].primary_id == profile_id.hex[:chars]
+            primary_id = core.state.profiles[profile_id].primary_id
+            if profile_id in known:
+                assert primary_id == profile_id.hex[:PRIMARY_CHARS]
+            else:
+                assert primary_id in (profile_id.hex[:ANONYMOUS_PRIMARY_CHARS], *DEVICES)
 
 
 def a_rejection_changes_nothing(history: History) -> None:

@@ -180,7 +180,7 @@ def setups(draw: st.DrawFn, rules: bool = False) -> Setup:
     few = st.none() | st.just(2)
     return Setup(
         identity_types=(
-            IdentityType("a", values_max=draw(few)),
+            IdentityType("a"),
             IdentityType("b", case_sensitive=draw(st.booleans()), conflict_blocks_merge=draw(st.booleans())),
             IdentityType("c", trusted_only=draw(st.booleans()), blocked_values=("v3",)),
         ),
@@ -191,6 +191,7 @@ def setups(draw: st.DrawFn, rules: bool = False) -> Setup:
         ),
         detach_on_sign_out=draw(st.booleans()),
         profiles_per_merge_max=draw(few),
+        values_per_namespace_max=draw(few),
     )
 
 

@@ -4,6 +4,7 @@
     attribute traits.tags string combine multi-valued
     setting detach_on_sign_out
     limit profiles_per_merge_max 2
+    limit values_per_namespace_max 2
     rule tags traits.tags priority=1 active
 
     device x  event  email=Ann@x.org   -> create P1 named
@@ -105,9 +106,13 @@ class _Words:
         self._words.pop(0)
         return True
 
-    def expect(self, word: str) -> None:
-        if not self.skip(word):
-            raise ScenarioError(f"expected {word!r}, found {self.peek() or 'the end of the line'!r}")
+    def expect(self, *words: str) -> str:
+        found = self.peek()
+        for word in words:
+            if self.skip(word):
+                return word
+        expected = " or ".join(map(repr, words))
+        raise ScenarioError(f"expected {expected}, found {found or 'the end of the line'!r}")
 
     def profile(self) -> str:
         word = self.take("a profile")
@@ -202,9 +207,9 @@ def _set_up(setup: Setup, words: _Words) -> Setup:
         case "attribute":
             return msgspec.structs.replace(setup, attributes=(*setup.attributes, _attribute(words)))
         case "limit":
-            words.expect("profiles_per_merge_max")
+            name = words.expect("profiles_per_merge_max", "values_per_namespace_max")
             limit = _integer(words.take("a number"))
-            return msgspec.structs.replace(setup, profiles_per_merge_max=limit)
+            return msgspec.structs.replace(setup, **{name: limit})
         case "rule":
             return msgspec.structs.replace(setup, rules=(*setup.rules, _new_rule(words)))
         case _:
@@ -221,8 +226,6 @@ def _identity_type(words: _Words) -> IdentityType:
                 made[option] = True
             case "blocks":
                 made["blocked_values"] = tuple(map(str, parse_flow(value)))
-            case "values_max":
-                made["values_max"] = _integer(value)
             case _:
                 raise ScenarioError(f"identity types know no option {option!r}")
     return IdentityType(**made)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from oneself.core.config import Config, configure, rules_to_index
+from oneself.core.config import Config, configure, work_to_do
+from oneself.core.evidence import unindexed
 from oneself.core.fold import fold
 from oneself.core.identifier import ANONYMOUS_ID
 from oneself.core.plan import Rejection
 from oneself.core.profile import Profile
 from oneself.core.replay import erase
-from oneself.core.resolve import unindexed
 from oneself.core.rule_definition import InvalidRule
 from oneself.core.rules import Matcher
 from oneself.core.state import State
@@ -90,14 +90,14 @@ class Core:
             return Outcome(rejected="unknown")
         if change is not None:
             self.config = configure(before, change, self.seq)
-            begun = rules_to_index(before, self.config)
+            begun = work_to_do(before, self.config)
             self._to_index = [rule_id for rule_id in self._to_index if rule_id not in begun] + begun
         return Outcome()
 
     def _index(self, new_id: UUID) -> Outcome:
         """Apply every rule that waits, the longest waiting first."""
         waiting, self._to_index = self._to_index, []
-        active = {matcher.rule.rule_id: matcher for matcher in self.config.matchers}
+        active = {matcher.source_id: matcher for matcher in self.config.matchers}
         indexed = [
             one for rule_id in waiting if rule_id in active for one in self._index_by(active[rule_id], new_id)
         ]

@@ -23,6 +23,8 @@ def render_setup(setup: Setup) -> Iterator[str]:
         yield "setting detach_on_sign_out"
     if setup.profiles_per_merge_max is not None:
         yield f"limit profiles_per_merge_max {setup.profiles_per_merge_max}"
+    if setup.values_per_namespace_max is not None:
+        yield f"limit values_per_namespace_max {setup.values_per_namespace_max}"
 
 
 def render_step(step: Step) -> str:
@@ -70,7 +72,6 @@ def _identity_type(kind: IdentityType) -> str:
         name for name in ("case_sensitive", "trusted_only", "conflict_blocks_merge") if getattr(kind, name)
     ]
     options += [f"blocks=[{','.join(kind.blocked_values)}]"] if kind.blocked_values else []
-    options += [] if kind.values_max is None else [f"values_max={kind.values_max}"]
     return " ".join(["identity", kind.name, *options])
 
 

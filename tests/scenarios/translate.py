@@ -11,18 +11,19 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 import msgspec
 
+from oneself.core import identity as core
 from oneself.core.config import (
     Config,
     ConfigChange,
     DropRule,
     Limits,
     PutAttributes,
+    PutIdentityType,
     PutLimits,
-    PutNamespace,
     PutRule,
     PutSettings,
 )
-from oneself.core.identifier import ANONYMOUS_ID, USER_ID, Identifier, Namespace
+from oneself.core.identifier import ANONYMOUS_ID, USER_ID, Identifier
 from oneself.core.observation import Kind as ObservationKind
 from oneself.core.observation import Observation
 from oneself.core.plan import Plan
@@ -46,13 +47,18 @@ assert set(_KINDS) == set(get_args(Act)) - {"rule", "index"}
 
 def changes(setup: Setup) -> list[ConfigChange]:
     """The configuration changes that make a dataset what the set-up says."""
-    made: list[ConfigChange] = [PutNamespace(kind.name, _namespace(kind)) for kind in setup.identity_types]
+    made: list[ConfigChange] = [PutIdentityType(_identity_type(kind)) for kind in setup.identity_types]
     if setup.attributes:
         made.append(PutAttributes(tuple(_attributes(setup.attributes))))
     if setup.detach_on_sign_out:
         made.append(PutSettings(detach_on_sign_out=True))
-    if setup.profiles_per_merge_max is not None:
-        made.append(PutLimits(Limits(profiles_per_merge_max=setup.profiles_per_merge_max)))
+    limits = {
+        name: limit
+        for name in ("profiles_per_merge_max", "values_per_namespace_max")
+        if (limit := getattr(setup, name)) is not None
+    }
+    if limits:
+        made.append(PutLimits(Limits(**limits)))
     return made
 
 
@@ -154,14 +160,14 @@ def _kind(profile: Profile) -> Kind:
     return "anonymous" if profile.is_anonymous else "named"
 
 
-def _namespace(kind: IdentityType) -> Namespace:
-    return Namespace(
-        reason=f"identity:{kind.name}",
+def _identity_type(kind: IdentityType) -> core.IdentityType:
+    return core.IdentityType(
+        type_id=kind.name,
+        label=kind.name,
         case_sensitive=kind.case_sensitive,
         trusted_only=kind.trusted_only,
         conflict_blocks_merge=kind.conflict_blocks_merge,
-        blocked_values=frozenset(kind.blocked_values),
-        values_max=100 if kind.values_max is None else kind.values_max,
+        blocked_values=kind.blocked_values,
     )
 
 

@@ -28,7 +28,6 @@ class IdentityType(msgspec.Struct, frozen=True):
     trusted_only: bool = False
     conflict_blocks_merge: bool = False
     blocked_values: tuple[str, ...] = ()
-    values_max: int | None = None
 
 
 class AttributeLine(msgspec.Struct, frozen=True):
@@ -58,6 +57,7 @@ class Setup(msgspec.Struct, frozen=True):
     rules: tuple[RuleLine, ...] = ()
     detach_on_sign_out: bool = False
     profiles_per_merge_max: int | None = None
+    values_per_namespace_max: int | None = None
 
 
 class Step(msgspec.Struct, frozen=True):

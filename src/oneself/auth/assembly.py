@@ -13,6 +13,7 @@ from oneself.service.accounts import Accounts, Administrators
 from oneself.service.applications import Applications
 from oneself.service.attempts import Attempts
 from oneself.service.configuration import Configurations
+from oneself.service.datasets import Datasets
 from oneself.service.founding import Founding
 from oneself.service.grants import Grants
 from oneself.service.identity_servers import IdentityServers
@@ -32,6 +33,7 @@ class Identity(msgspec.Struct, frozen=True):
     """Everything about who is who: tenants, callers, people, keys."""
 
     organisations: Organisations
+    datasets: Datasets
     founding: Founding
     applications: Applications
     accounts: Accounts
@@ -75,6 +77,7 @@ def assemble(
     outside = IssuedOutside(servers, issuers, issuer_keys)
     return Identity(
         organisations=organisations,
+        datasets=Datasets(directory),
         founding=Founding(organisations, applications, administrators, keys, configurations),
         applications=applications,
         accounts=Accounts(directory, hasher, tokens),

@@ -19,8 +19,20 @@ from oneself.core.identifier import (
     USER_ID_NAMESPACE,
     Namespace,
 )
+from oneself.core.identity import (
+    BUILT_IN_TYPES,
+    CHANNELS,
+    DEFAULT_CHANNELS,
+    LEGACY_ID,
+    LEGACY_NAMESPACE,
+    DatasetSettings,
+    IdentityAttribute,
+    IdentityType,
+    namespace_of,
+)
+from oneself.core.merge import Strategy, by_time, latest
 from oneself.core.profile import Claim
-from oneself.core.rules import VALUES_PER_NAMESPACE_MAX, Matcher, Rule, matcher
+from oneself.core.rules import VALUES_PER_NAMESPACE_MAX, Matcher, Rule, bound, matcher
 from oneself.core.schema import Attribute, Schema
 
 
@@ -50,7 +62,12 @@ class Blocked(msgspec.Struct, frozen=True, omit_defaults=True):
     patterns: tuple[str, ...] = ()
 
 
-_BUILT_IN = {USER_ID: USER_ID_NAMESPACE, TRACKER: DEVICE_NAMESPACE, ANONYMOUS_ID: DEVICE_NAMESPACE}
+_BUILT_IN = {
+    USER_ID: USER_ID_NAMESPACE,
+    TRACKER: DEVICE_NAMESPACE,
+    ANONYMOUS_ID: DEVICE_NAMESPACE,
+    LEGACY_ID: LEGACY_NAMESPACE,
+}
 
 
 class Config(msgspec.Struct, frozen=True, dict=True):
@@ -60,13 +77,30 @@ class Config(msgspec.Struct, frozen=True, dict=True):
     seq: int = 0
     schema: Schema = Schema(())
     settings: OrganisationSettings = OrganisationSettings()
-    namespaces: dict[str, Namespace] = {}
     limits: Limits = Limits()
     rules: dict[str, Rule] = {}
     blocked: Blocked = Blocked()
     categories: dict[str, Category] = {}
-    #: By attribute: the seq since which its active rule reads stored values as it does now.
+    dataset: DatasetSettings = DatasetSettings()
+    #: By id; the built-in ones are there without being put.
+    identity_types: dict[str, IdentityType] = {}
+    #: By their name on the event wire.
+    identity_attributes: dict[str, IdentityAttribute] = {}
+    #: Channel → the name that `user.id` stands for there.
+    channels: dict[str, str] = {}
+    #: By namespace: the seq since which its rule or binding reads stored values as it does now.
     read_since: dict[str, int] = {}
+
+    @cached_property
+    def types(self) -> dict[str, IdentityType]:
+        """Every identity type, the built-in ones first."""
+        return BUILT_IN_TYPES | self.identity_types
+
+    def channel_identity(self, channel: str | None) -> IdentityAttribute | None:
+        """The identity attribute that `user.id` stands for on a channel; None if it stands for nothing."""
+        if channel not in CHANNELS or not self.dataset.pipeline_identity_resolution:
+            return None
+        return self.identity_attributes.get(self.channels.get(channel) or DEFAULT_CHANNELS[channel])
 
     def namespace(self, name: str) -> Namespace | None:
         """How a namespace is read; None if the dataset does not know it."""
@@ -74,7 +108,33 @@ class Config(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def matchers(self) -> tuple[Matcher, ...]:
-        """The active rules, ready to be applied, the one that goes first in front."""
+        """The attributes whose values are identifiers, ready to be applied: active rules, the one that goes
+        first in front, and then the identity attributes."""
+        return (*self._by_rule, *self._by_type)
+
+    @cached_property
+    def bound(self) -> dict[str, Matcher]:
+        """The identity attributes that count, by type."""
+        return {each.name: each for each in self._by_type}
+
+    @cached_property
+    def merge_strategies(self) -> dict[str, Strategy]:
+        """Dotted path → how identities merge, whatever their attribute says (wire/interactions §10)."""
+        strategy = by_time if self.dataset.identity_trust == "timestamp" else latest
+        return {".".join(match.path): strategy for match in self.bound.values()}
+
+    @cached_property
+    def value_namespaces(self) -> frozenset[str]:
+        """The names of the namespaces whose identifiers are values of attributes."""
+        return frozenset(each.name for each in self.matchers)
+
+    @cached_property
+    def rule_namespaces(self) -> frozenset[str]:
+        """Those that active rules make."""
+        return frozenset(each.name for each in self._by_rule)
+
+    @cached_property
+    def _by_rule(self) -> tuple[Matcher, ...]:
         active = sorted(
             (r for r in self.rules.values() if r.is_active), key=lambda r: (r.priority, r.rule_id)
         )
@@ -82,9 +142,18 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         return tuple(each for each in found if each is not None)
 
     @cached_property
-    def rule_namespaces(self) -> frozenset[str]:
-        """The names of the namespaces that active rules make."""
-        return frozenset(each.name for each in self.matchers)
+    def _by_type(self) -> tuple[Matcher, ...]:
+        if not self.dataset.pipeline_identity_resolution:
+            return ()
+        bindings = (each for each in self.identity_attributes.values() if self.types[each.type_id].can_match)
+        found = (
+            bound(each, self._type_namespace(each.type_id, is_bound=True), self.schema) for each in bindings
+        )
+        return tuple(each for each in found if each is not None)
+
+    def _type_namespace(self, type_id: str, *, is_bound: bool) -> Namespace:
+        values_max = self.limits.values_per_namespace_max
+        return namespace_of(self.types[type_id], is_bound=is_bound, values_max=values_max)
 
     def counts(self, claim: Claim) -> bool:
         """False for a claim of a rule that has been away, or that reads values in another way by now: until
@@ -93,7 +162,9 @@ class Config(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _namespaces(self) -> dict[str, Namespace]:
-        found = {each.name: each.namespace for each in self.matchers} | self.namespaces
+        types = [each.type_id for each in self.types.values() if each.can_match]
+        found = {type_id: self._type_namespace(type_id, is_bound=False) for type_id in types}
+        found |= {each.name: each.namespace for each in self.matchers}
         if self.blocked != Blocked():
             found = {name: self._with_blocked(namespace) for name, namespace in found.items()}
         return found | _BUILT_IN
@@ -106,20 +177,26 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         )
 
 
-def rules_to_index(before: Config, after: Config) -> list[str]:
-    """The active rules by which the profiles that exist hold something else after a change: they were not
-    active before, they read stored values in another way (wire/cds §8: what does not fit is hidden from
-    matching), or values identify again that were blocked."""
-    unblocked = not _blocks_all(after.blocked, before.blocked)
+def work_to_do(before: Config, after: Config) -> list[str]:
+    """The active rules and identity attributes by which the profiles that exist hold something else after a
+    change, each by the id of its work: they were not active before, they read stored values in another way
+    (wire/cds §8: what does not fit is hidden from matching), or values identify again that were blocked."""
     return [
-        match.rule.rule_id
+        match.source_id
         for match in after.matchers
-        if unblocked or after.read_since.get(match.name, 0) != before.read_since.get(match.name, 0)
+        if after.read_since.get(match.name, 0) != before.read_since.get(match.name, 0)
+        or not _blocks_all(after.namespace(match.name), before.namespace(match.name))
     ]
 
 
-def _blocks_all(blocked: Blocked, before: Blocked) -> bool:
-    return before.values <= blocked.values and set(before.patterns) <= set(blocked.patterns)
+def _blocks_all(now: Namespace | None, before: Namespace | None) -> bool:
+    if now is None or before is None:
+        return True
+    return (
+        before.blocked_values <= now.blocked_values
+        and set(before.blocked_patterns) <= set(now.blocked_patterns)
+        and before.blocks_strangers <= now.blocks_strangers
+    )
 
 
 class PutAttributes(msgspec.Struct, frozen=True, tag="put_attributes"):
@@ -142,11 +219,34 @@ class PutSettings(msgspec.Struct, frozen=True, tag="put_settings", omit_defaults
     detach_on_sign_out: bool | None = None
 
 
-class PutNamespace(msgspec.Struct, frozen=True, tag="put_namespace"):
-    """Add a person namespace, or change how its values are read."""
+class PutIdentityType(msgspec.Struct, frozen=True, tag="put_identity_type"):
+    """Add an identity type, or change what may change of one."""
 
-    name: str
-    namespace: Namespace
+    identity_type: IdentityType
+
+
+class DropIdentityType(msgspec.Struct, frozen=True, tag="drop_identity_type"):
+    """Remove an identity type; a built-in one is as it was at first."""
+
+    type_id: str
+
+
+class PutIdentityAttributes(msgspec.Struct, frozen=True, tag="put_identity_attributes"):
+    """Bind exactly these; an unbound attribute keeps its values and stops matching (wire/interactions §3)."""
+
+    identity_attributes: tuple[IdentityAttribute, ...]
+
+
+class PutChannels(msgspec.Struct, frozen=True, tag="put_channels"):
+    """Say what `user.id` stands for, channel → name; a channel that is not named is as it was at first."""
+
+    channels: dict[str, str]
+
+
+class PutDatasetSettings(msgspec.Struct, frozen=True, tag="put_dataset_settings"):
+    """Replace the choices of a dataset; turning identity resolution on notes when that was."""
+
+    settings: DatasetSettings
 
 
 class PutLimits(msgspec.Struct, frozen=True, tag="put_limits"):
@@ -189,7 +289,11 @@ SingleChange = (
     PutAttributes
     | DropAttributes
     | PutSettings
-    | PutNamespace
+    | PutIdentityType
+    | DropIdentityType
+    | PutIdentityAttributes
+    | PutChannels
+    | PutDatasetSettings
     | PutLimits
     | PutRule
     | DropRule
@@ -257,7 +361,15 @@ _PARTS: dict[type, Callable[[Config, Any], dict[str, Any]]] = {
     PutAttributes: lambda config, change: {"schema": config.schema.with_(change.attributes)},
     DropAttributes: _without_attributes,
     PutSettings: _settings,
-    PutNamespace: lambda config, change: {"namespaces": {**config.namespaces, change.name: change.namespace}},
+    PutIdentityType: lambda config, change: {
+        "identity_types": {**config.identity_types, change.identity_type.type_id: change.identity_type}
+    },
+    DropIdentityType: lambda config, change: {"identity_types": _but(config.identity_types, change.type_id)},
+    PutIdentityAttributes: lambda _, change: {
+        "identity_attributes": {each.name: each for each in change.identity_attributes}
+    },
+    PutChannels: lambda _, change: {"channels": change.channels},
+    PutDatasetSettings: lambda _, change: {"dataset": change.settings},
     PutLimits: lambda _, change: {"limits": change.limits},
     PutRule: lambda config, change: {"rules": {**config.rules, change.rule.rule_id: change.rule}},
     DropRule: lambda config, change: {"rules": _but(config.rules, change.rule_id)},
@@ -280,11 +392,14 @@ class ConfigDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     seq: int
     attributes: tuple[Attribute, ...] = ()
     settings: OrganisationSettings = OrganisationSettings()
-    namespaces: dict[str, Namespace] = {}
     limits: Limits = Limits()
     rules: dict[str, Rule] = {}
     blocked: Blocked = Blocked()
     categories: dict[str, Category] = {}
+    dataset: DatasetSettings = DatasetSettings()
+    identity_types: dict[str, IdentityType] = {}
+    identity_attributes: dict[str, IdentityAttribute] = {}
+    channels: dict[str, str] = {}
     read_since: dict[str, int] = {}
 
 
@@ -295,11 +410,14 @@ def to_document(config: Config) -> ConfigDocument:
         seq=config.seq,
         attributes=tuple(config.schema.attributes),
         settings=config.settings,
-        namespaces=config.namespaces,
         limits=config.limits,
         rules=config.rules,
         blocked=config.blocked,
         categories=config.categories,
+        dataset=config.dataset,
+        identity_types=config.identity_types,
+        identity_attributes=config.identity_attributes,
+        channels=config.channels,
         read_since=config.read_since,
     )
 
@@ -311,10 +429,13 @@ def from_document(document: ConfigDocument) -> Config:
         seq=document.seq,
         schema=Schema(document.attributes),
         settings=document.settings,
-        namespaces=document.namespaces,
         limits=document.limits,
         rules=document.rules,
         blocked=document.blocked,
         categories=document.categories,
+        dataset=document.dataset,
+        identity_types=document.identity_types,
+        identity_attributes=document.identity_attributes,
+        channels=document.channels,
         read_since=document.read_since,
     )

@@ -45,11 +45,51 @@ class Choice(msgspec.Struct, frozen=True):
 
 Choices = dict[str, Choice]
 
+#: What the event wire asks consent for (wire/interactions §9.5).
+EventPurpose = Literal["Personalization", "Tracking"]
+PERSONALIZATION: EventPurpose = "Personalization"
+TRACKING: EventPurpose = "Tracking"
+#: Choices made on the event wire stand beside the categories, under purpose and provider. No category's id
+#: has a slash.
+_EVENT = "event/"
+
+
+def event_category(purpose: str, provider: str) -> str:
+    """Under what a choice that an event brings is kept."""
+    return f"{_EVENT}{purpose}/{provider}"
+
+
+def is_event_category(category: str) -> bool:
+    """Whether a choice was made on the event wire."""
+    return category.startswith(_EVENT)
+
+
+def is_refused(choices: dict[str, bool], purpose: EventPurpose) -> bool:
+    """Whether a purpose was refused to any provider."""
+    stem = event_category(purpose, "")
+    return any(not consented for category, consented in choices.items() if category.startswith(stem))
+
+
+def with_choice(choices: Choices, category: str, choice: Choice) -> Choices:
+    """The choices with one made in an event: the newest counts, at equal times a refusal."""
+    present = choices.get(category)
+    return choices if present is not None and _holds(present, choice) else {**choices, category: choice}
+
+
+def _holds(present: Choice, other: Choice) -> bool:
+    if present.consented_at == other.consented_at:
+        return not present.is_consented or other.is_consented
+    return present.consented_at > other.consented_at
+
 
 def merge_choices(survivor: Choices, absorbed: Choices) -> Choices:
-    """The choices of two profiles that are one person: where both chose, the more restrictive holds."""
+    """The choices of two profiles that are one person: where both chose, the more restrictive holds; on the
+    event wire the newer (wire/interactions §9.2, MERGE)."""
     merged = dict(survivor)
     for category, choice in absorbed.items():
+        if is_event_category(category):
+            merged = with_choice(merged, category, choice)
+            continue
         present = merged.get(category)
         if present is None or (present.is_consented and not choice.is_consented):
             merged[category] = choice

@@ -4,16 +4,21 @@
 each observation of a batch, `verify` for each row of the log; both get the same state.
 """
 
+from uuid import UUID
+
 import msgspec
 
 from oneself.core.config import Config
-from oneself.core.consent import Choice, merge_choices
-from oneself.core.identifier import USER_ID, Identifier
+from oneself.core.consent import Choice, is_event_category, merge_choices, with_choice
+from oneself.core.event_values import event_changes
+from oneself.core.evidence import Evidence, identities_of
+from oneself.core.identifier import ANONYMOUS_ID, USER_ID, Identifier
+from oneself.core.identity import LEGACY_ID
 from oneself.core.merge import merge_values, overwrite, strategy_at
 from oneself.core.observation import ACTIVITY, Observation
 from oneself.core.plan import Plan, Rejection
 from oneself.core.profile import Claim, Profile, primary_id
-from oneself.core.resolve import Evidence, identities_of, resolve
+from oneself.core.resolve import resolve
 from oneself.core.rules import touches
 from oneself.core.schema import Schema
 from oneself.core.state import Merged, Refused, State
@@ -29,6 +34,8 @@ from oneself.core.values import (
 )
 
 __all__ = ["State", "apply", "fold", "repeat"]
+
+MILLISECOND_US = 1000
 
 
 def fold(
@@ -79,25 +86,34 @@ class _Act(msgspec.Struct, frozen=True):
 def _carry_out(act: _Act, plan: Plan) -> Plan:
     prepare = _create_and_join if plan.creates else _write_and_join
     plan, unified, parts = prepare(act, plan)
-    _commit(act.state, act.observation, plan, unified, parts, act.seq)
+    _commit(act, plan, unified, parts)
     return plan
 
 
 def _create_and_join(act: _Act, plan: Plan) -> tuple[Plan, Profile, list[Profile]]:
     """The profile that the observation makes, with its values, and the person that it then is part of."""
-    created = _written(act, _created(act.observation, plan, act.seq))
-    if not act.settled:
-        plan = _settled(plan, (created,), {}, act.config)
-    created = msgspec.structs.replace(created, identities=_with_claims({}, plan.claims))
-    survivor, *parts = (
-        created if profile_id == created.profile_id else act.state.profiles[profile_id]
+    created = _written(act, _created(act, plan))
+    held = msgspec.structs.replace(created, identities=_with_claims({}, plan.claims))
+    survivor, *parts = people = [
+        held if profile_id == created.profile_id else act.state.profiles[profile_id]
         for profile_id in (plan.survivor_id, *(merge.absorbed_id for merge in plan.merges))
-    )
-    return plan, _all_joined(act, survivor, parts), parts
+    ]
+    unified = _by_event(act, plan, _all_joined(act, survivor, parts))
+    if not act.settled:
+        plan = _settled(act, plan, people, (created, unified), {})
+        unified = msgspec.structs.replace(unified, identities=_without(unified.identities, _lost(held, plan)))
+    return plan, _consented(unified, act.observation, act.seq), parts
+
+
+def _lost(created: Profile, plan: Plan) -> tuple[Identifier, ...]:
+    """What the created profile was to hold, and does not: its values turned out otherwise."""
+    named = (Identifier(name, value) for name, values in created.identities.items() for value in values)
+    return tuple(identifier for identifier in named if identifier not in plan.claims)
 
 
 def _write_and_join(act: _Act, plan: Plan) -> tuple[Plan, Profile, list[Profile]]:
-    """The values go to the profile that the observation addresses, and that one is then joined."""
+    """The values go to the profile that the observation addresses, and that one is then joined; an event's go
+    to the person that is left in the end."""
     profiles = act.state.profiles
     people = [profiles[plan.survivor_id], *(profiles[merge.absorbed_id] for merge in plan.merges)]
     addressed = _addressed(act, people)
@@ -107,10 +123,27 @@ def _write_and_join(act: _Act, plan: Plan) -> tuple[Plan, Profile, list[Profile]
     unified = _all_joined(act, survivor, parts)
     if parts:
         unified = _written(act, unified, again=True)
+    unified = _by_event(act, plan, unified)
     if not act.settled:
         stale = _stale(act.observation, written, others, act.config)
-        plan = _settled(plan, (written, unified), stale, act.config)
+        plan = _settled(act, plan, people, (written, unified), stale)
     return plan, _consented(unified, act.observation, act.seq), parts
+
+
+def _by_event(act: _Act, plan: Plan, unified: Profile) -> Profile:
+    """The profile with what an event says of it."""
+    observation = act.observation
+    if observation.authority != "event" or not (observation.values or act.config.bound):
+        return unified
+    source = source_of(observation, act.seq)
+    changes = event_changes(act.state, observation, unified, plan.claims, act.config, source)
+    if not changes:
+        return unified
+    record = write(unified.record, changes, source)
+    is_new = record.values != unified.record.values
+    return msgspec.structs.replace(
+        unified, record=record, updated_at=act.seq if is_new else unified.updated_at
+    )
 
 
 def _addressed(act: _Act, people: list[Profile]) -> Profile:
@@ -127,24 +160,38 @@ def _all_joined(act: _Act, survivor: Profile, parts: list[Profile]) -> Profile:
 
 
 def _settled(
-    plan: Plan, profiles: tuple[Profile, ...], stale: dict[str, tuple[str, ...]], config: Config
+    act: _Act,
+    plan: Plan,
+    people: list[Profile],
+    written: tuple[Profile, Profile],
+    stale: dict[str, tuple[str, ...]],
 ) -> Plan:
-    """The plan, claiming by rules only what the values hold once written, before a join or after it, and
-    letting go of the rest."""
-    if not config.matchers:
+    """The plan, claiming only what the values hold once written, before a join or after it, and letting go of
+    the rest. Where a profile holds one value, what it holds in the end counts (wire/interactions §9.2)."""
+    config = act.config
+    if not (config.matchers and (plan.claims or plan.merges or stale)):
         return plan
-    held = [identities_of(profile.record.values, config) for profile in profiles]
-    claims = tuple(
-        i
-        for i in plan.claims
-        if i.namespace not in config.rule_namespaces or any(i.value in each[i.namespace] for each in held)
-    )
-    gone = (Identifier(name, value) for name, values in stale.items() for value in values)
+    before, now = (identities_of(profile.record.values, config) for profile in written)
+
+    def is_held(i: Identifier) -> bool:
+        if i.namespace in config.bound:
+            return i.value in now[i.namespace]
+        return i.namespace not in now or i.value in now[i.namespace] or i.value in before[i.namespace]
+
+    claims = tuple(i for i in plan.claims if is_held(i))
+    gone = [Identifier(name, value) for name, values in stale.items() for value in values]
+    outdone = [
+        Identifier(name, value)
+        for name in config.bound
+        for person in people
+        for value in person.identities.get(name, ())
+        if value not in now[name]
+    ]
     return msgspec.structs.replace(
         plan,
         claims=claims,
         promotes=plan.promotes and bool(claims or plan.user_id),
-        releases=(*plan.releases, *gone),
+        releases=tuple(dict.fromkeys((*plan.releases, *gone, *outdone))),
     )
 
 
@@ -154,7 +201,7 @@ def _stale(
     """What the profile held in the namespaces of rules and holds no more, because this observation wrote
     there or indexed it. A merge lets go of nothing: what `others` brought stays their own."""
     is_match = observation.kind == "match"
-    names = config.rule_namespaces if is_match else _written_namespaces(observation, config)
+    names = config.value_namespaces if is_match else _written_namespaces(observation, config)
     if not names:
         return {}
     now = identities_of(profile.record.values, config)
@@ -166,22 +213,39 @@ def _stale(
 
 
 def _written_namespaces(observation: Observation, config: Config) -> frozenset[str]:
-    """The namespaces of rules whose attribute the observation's values touch."""
+    """The namespaces of rules and identity types whose attribute the observation's values touch."""
     return frozenset(match.name for match in config.matchers if touches(observation.values, match))
 
 
-def _created(observation: Observation, plan: Plan, seq: int) -> Profile:
-    anonymous = not plan.claims and plan.user_id is None
+def _created(act: _Act, plan: Plan) -> Profile:
+    seq, at = act.seq, _active(act.observation, act.seq)
     return Profile(
         profile_id=plan.profile_id,
         created_at=seq,
         updated_at=seq,
-        active_at=_active(observation, seq),
+        active_at=at,
+        visit_at=at,
         seq=seq,
-        primary_id=primary_id(plan.profile_id, anonymous=anonymous),
+        primary_id=_first_primary_id(act.observation, plan),
         record=EMPTY,
         user_id=plan.user_id,
     )
+
+
+def _first_primary_id(observation: Observation, plan: Plan) -> str:
+    """On the event wire an anonymous profile is called as its browser (wire/interactions §3)."""
+    if plan.claims or plan.user_id is not None:
+        return _known_primary_id(plan.profile_id, plan)
+    device = next((i.value for i in plan.devices if i.namespace == ANONYMOUS_ID), None)
+    if observation.kind == "event" and device is not None:
+        return device
+    return primary_id(plan.profile_id, anonymous=True)
+
+
+def _known_primary_id(profile_id: UUID, plan: Plan) -> str:
+    """Where identity resolution is off, the named id is the primary id (wire/interactions §11)."""
+    named = next((i.value for i in plan.claims if i.namespace == LEGACY_ID), None)
+    return named or primary_id(profile_id, anonymous=False)
 
 
 def _active(observation: Observation, seq: int) -> int:
@@ -189,14 +253,16 @@ def _active(observation: Observation, seq: int) -> int:
 
 
 def _activity(observation: Observation, seq: int) -> int:
-    """When the person was active by this observation; upkeep is no activity."""
-    return _active(observation, seq) if observation.kind in ACTIVITY else 0
+    """When the person was active by this observation; upkeep is no activity, and what happens without the
+    person neither (wire/interactions §9.3)."""
+    is_activity = observation.kind in ACTIVITY and observation.is_interactive
+    return _active(observation, seq) if is_activity else 0
 
 
 def _written(act: _Act, profile: Profile, *, again: bool = False) -> Profile:
     """The profile with the observation's own values. `again`, after a join: they are newer than anything that
     replaced them; what another strategy made of them stands."""
-    if not act.observation.values:
+    if not act.observation.values or act.observation.authority == "event":
         return profile
     schema = act.config.schema
     changes = _check(profile, act.observation, schema, accepted=act.accepted)
@@ -209,14 +275,19 @@ def _written(act: _Act, profile: Profile, *, again: bool = False) -> Profile:
 
 
 def _consented(profile: Profile, observation: Observation, seq: int) -> Profile:
-    """The profile with the choices that the observation brings in the place of all others (wire/cds §6)."""
-    if observation.consents is None:
+    """The profile with the choices that the observation brings: in the place of all others in categories
+    (wire/cds §6), an event's beside them (wire/interactions §9.5)."""
+    if observation.consents is None and not observation.choices:
         return profile
     chosen_by = observation.profile_id or profile.profile_id
-    choices = {
-        category: Choice(consented, at, chosen_by, seq)
-        for category, (consented, at) in observation.consents.items()
-    }
+    choices = profile.consents
+    if observation.consents is not None:
+        choices = {c: choice for c, choice in choices.items() if is_event_category(c)} | {
+            category: Choice(consented, at, chosen_by, seq)
+            for category, (consented, at) in observation.consents.items()
+        }
+    for category, (consented, at) in observation.choices.items():
+        choices = with_choice(choices, category, Choice(consented, at, profile.profile_id, seq))
     return msgspec.structs.replace(profile, consents=choices, updated_at=seq)
 
 
@@ -237,6 +308,7 @@ def source_of(observation: Observation, seq: int) -> Source:
         at=_active(observation, seq),
         face=observation.face,
         application=observation.application,
+        trust=observation.trust,
     )
 
 
@@ -247,6 +319,7 @@ def _joined(survivor: Profile, absorbed: Profile, config: Config, seq: int) -> P
         survivor.record,
         absorbed.record,
         absorbed_fills_identity_only=survivor.is_identified and not absorbed.is_identified,
+        strategies=config.merge_strategies,
     )
     identities = dict(survivor.identities)
     for name, values in absorbed.identities.items():
@@ -259,8 +332,21 @@ def _joined(survivor: Profile, absorbed: Profile, config: Config, seq: int) -> P
         consents=merge_choices(survivor.consents, absorbed.consents),
         created_at=min(survivor.created_at, absorbed.created_at),
         active_at=max(survivor.active_at, absorbed.active_at),
+        visit_at=_visit_of_both(survivor, absorbed, config),
         updated_at=seq,
     )
+
+
+def _visit_of_both(one: Profile, other: Profile, config: Config) -> int:
+    """When the last visit of a person began that was two profiles; visits that meet are one."""
+    earlier, later = sorted((one, other), key=lambda profile: profile.active_at)
+    if later.visit_at - earlier.active_at <= _visit_timeout(config):
+        return min(earlier.visit_at, later.visit_at)
+    return later.visit_at
+
+
+def _visit_timeout(config: Config) -> int:
+    return config.dataset.visit_timeout_millis * MILLISECOND_US
 
 
 def _with_claims(
@@ -289,42 +375,54 @@ def _without(
     return {name: values for name, values in left.items() if values}
 
 
-def _commit(
-    state: State, observation: Observation, plan: Plan, unified: Profile, absorbed: list[Profile], seq: int
-) -> None:
+def _commit(act: _Act, plan: Plan, unified: Profile, absorbed: list[Profile]) -> None:
     """Everything is decided and checked: change the working set."""
+    state, observation, seq = act.state, act.observation, act.seq
+    at = _active(observation, seq)
     for part in absorbed:
         merge = next(m for m in plan.merges if m.absorbed_id == part.profile_id)
         state.put(msgspec.structs.replace(part, survivor_id=plan.survivor_id, reason=merge.reason, seq=seq))
         state.absorb(Merged(merge, plan.survivor_id, seq, observation.observation_id))
-    state.put(_touched(unified, observation, plan, seq))
+    state.put(_touched(act, unified, plan))
+    if active_at := _activity(observation, seq):
+        state.note_activity(plan.profile_id, active_at)
     for identifier in plan.releases:
         for claim, holder in state.held(identifier):
             if holder.profile_id == plan.survivor_id:
                 state.release(claim, seq)
     for identifier in plan.claims:
-        state.claim(Claim(identifier, plan.profile_id, seq, observation.trust))
+        state.claim(Claim(identifier, plan.profile_id, seq, observation.trust, at))
     for device in plan.devices:
         for claim, _ in state.held(device):
             state.release(claim, seq)
     for device in plan.devices:
-        state.claim(Claim(device, plan.profile_id, seq, observation.trust))
+        state.claim(Claim(device, plan.profile_id, seq, observation.trust, at))
     for refusal in plan.refusals:
         state.refuse(Refused(refusal, plan.survivor_id, seq, observation.observation_id))
 
 
-def _touched(profile: Profile, observation: Observation, plan: Plan, seq: int) -> Profile:
+def _touched(act: _Act, profile: Profile, plan: Plan) -> Profile:
     """The survivor as it stands after the observation: stamped, promoted, active."""
+    seq, active_at = act.seq, _activity(act.observation, act.seq)
     claimed = plan.claims if plan.profile_id == plan.survivor_id and not plan.creates else ()
     let_go = tuple(identifier for identifier in plan.releases if identifier not in plan.claims)
     stamped = profile.user_id or (plan.user_id if plan.survivor_id == profile.profile_id else None)
     changed = plan.merges or plan.promotes or stamped != profile.user_id
+    known_as, aliases = profile.primary_id, profile.aliases
+    if plan.promotes:
+        known_as, aliases = _known_primary_id(profile.profile_id, plan), (*aliases, (known_as, seq))
     return msgspec.structs.replace(
         profile,
         user_id=stamped,
-        primary_id=primary_id(profile.profile_id, anonymous=False) if plan.promotes else profile.primary_id,
+        primary_id=known_as,
+        aliases=aliases,
         identities=_without(_with_claims(profile.identities, claimed), let_go),
-        active_at=max(profile.active_at, _activity(observation, seq)),
+        active_at=max(profile.active_at, active_at),
+        visit_at=active_at if _begins_visit(profile, active_at, act.config) else profile.visit_at,
         updated_at=seq if changed else profile.updated_at,
         seq=seq,
     )
+
+
+def _begins_visit(profile: Profile, active_at: int, config: Config) -> bool:
+    return active_at - profile.active_at > _visit_timeout(config)

@@ -56,6 +56,9 @@ class Namespace(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `priority`: lower goes first among the reasons of one observation; identity types share 1000.
     `reason`: what a merge caused by it is recorded as (DESIGN §4.9). `values_max`: values per profile.
+    `bytes_max`: of a value in UTF-8. `blocks_strangers`: what identifies nobody anywhere does not here.
+    `is_single`: a profile holds one value, the newest; the one that it replaces is free for anyone
+    (wire/interactions §9.2, CLAIM).
     `blocked_patterns`: shell patterns (`*@test.example`), because those cannot be made to run for ever.
     """
 
@@ -68,6 +71,9 @@ class Namespace(msgspec.Struct, frozen=True, omit_defaults=True):
     blocked_values: frozenset[str] = frozenset()
     blocked_patterns: tuple[str, ...] = ()
     values_max: int = 100
+    bytes_max: int | None = None
+    blocks_strangers: bool = True
+    is_single: bool = False
 
 
 #: Before every rule, whatever number that has (wire/cds §9: user id first, always).
@@ -100,7 +106,7 @@ def normalise(identifier: Identifier, namespace: Namespace) -> Identifier | Drop
     text = unicodedata.normalize("NFC", identifier.value.strip())
     if not text:
         return Dropped(identifier.namespace, "empty")
-    if len(text) > IDENTIFIER_CHARS_MAX:
+    if len(text) > IDENTIFIER_CHARS_MAX or _is_too_long(text, namespace):
         return Dropped(identifier.namespace, "too_long")
     if not namespace.case_sensitive:
         text = unicodedata.normalize("NFC", text.casefold())
@@ -113,12 +119,17 @@ def normalise(identifier: Identifier, namespace: Namespace) -> Identifier | Drop
     return Identifier(identifier.namespace, text)
 
 
+def _is_too_long(text: str, namespace: Namespace) -> bool:
+    # A character has at most four bytes: short text needs no counting.
+    limit = namespace.bytes_max
+    return limit is not None and 4 * len(text) > limit and len(text.encode()) > limit
+
+
 def is_blocked(text: str, namespace: Namespace) -> bool:
     """True if the value is on the default list, or on the organisation's list or patterns."""
     folded = text.casefold()
     return (
-        folded in SHARED_BY_STRANGERS
-        or _FILLER.match(folded) is not None
+        (namespace.blocks_strangers and (folded in SHARED_BY_STRANGERS or _FILLER.match(folded) is not None))
         or text in namespace.blocked_values
         or folded in namespace.blocked_values
         or any(fnmatchcase(folded, pattern.casefold()) for pattern in namespace.blocked_patterns)

@@ -51,6 +51,15 @@ def combine(existing: Held, incoming: Held, value_type: str) -> Held:
 
 
 def latest(existing: Held, incoming: Held, value_type: str) -> Held:
+    """The trusted before the untrusted, within a tier the later (wire/interactions §10)."""
+    mine, theirs = _is_trusted(existing), _is_trusted(incoming)
+    if mine != theirs:
+        return incoming if theirs else existing
+    return by_time(existing, incoming, value_type)
+
+
+def by_time(existing: Held, incoming: Held, value_type: str) -> Held:
+    """The later, whoever said it; not to be chosen for an attribute: identities merge so."""
     return incoming if _said_at(incoming) > _said_at(existing) else existing
 
 
@@ -85,15 +94,24 @@ STRATEGIES: Mapping[str, Strategy] = {
 }
 
 
+_NO_STRATEGIES: Mapping[str, Strategy] = {}
+
+
 def merge_values(
-    schema: Schema, survivor: Record, absorbed: Record, *, absorbed_fills_identity_only: bool
+    schema: Schema,
+    survivor: Record,
+    absorbed: Record,
+    *,
+    absorbed_fills_identity_only: bool,
+    strategies: Mapping[str, Strategy] = _NO_STRATEGIES,
 ) -> Record:
-    """The survivor's record with the absorbed one's merged in.
+    """The survivor's record with the absorbed one's merged in. `strategies`: dotted path → how the value
+    there merges, whatever its attribute says.
 
     `absorbed_fills_identity_only`: the absorbed profile has no user and the survivor does, so its identity
     attributes fill gaps and replace nothing (the identity provider owns them).
     """
-    join = _Join(survivor.provenance, absorbed.provenance, dict(survivor.provenance))
+    join = _Join(survivor.provenance, absorbed.provenance, dict(survivor.provenance), strategies)
     values = dict(survivor.values)
     for scope in SCOPES:
         section = absorbed.values.get(scope)
@@ -114,6 +132,7 @@ class _Join(Struct, frozen=True):
     mine: Provenance
     theirs: Provenance
     provenance: Provenance
+    strategies: Mapping[str, Strategy]
 
 
 def _applications(schema: Schema, join: _Join, mine: Values, theirs: Values) -> Values:
@@ -141,7 +160,7 @@ def _value(join: _Join, field: Field | None, path: str, mine: Any, theirs: Any, 
         return _settle(join, path, mine, theirs, None)
     if is_empty(theirs):
         return mine
-    strategy = only or _strategy(field)
+    strategy = only or join.strategies.get(path) or _strategy(field)
     existing = Held(mine, _sources(join.mine, mine, path))
     incoming = Held(theirs, _sources(join.theirs, theirs, path))
     won = strategy(existing, incoming, field.attribute.value_type if field is not None else "string")
@@ -188,6 +207,10 @@ def _as_list(value: Any) -> list[Any]:
 def _said_at(held: Held) -> tuple[tuple[int, int, str], ...]:
     """When a value was last said; one without a source counts as never said."""
     return tuple(sorted((each.at, each.seq, each.observation_id) for each in held.sources))[-1:]
+
+
+def _is_trusted(held: Held) -> bool:
+    return any(source.trust == "server" for source in held.sources)
 
 
 def _is_number(value: Any) -> bool:

@@ -19,7 +19,13 @@ RefusalCode = Literal[
     "conflicting_identity",
 ]
 RejectionCode = Literal[
-    "profile_not_found", "invalid_value", "user_id_write_once", "stale", "not_signed_in", "erased"
+    "profile_not_found",
+    "invalid_value",
+    "user_id_write_once",
+    "stale",
+    "not_signed_in",
+    "erased",
+    "opted_out",
 ]
 
 

@@ -23,7 +23,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     Instants are µs since 1970. `survivor_id`: set once absorbed, always the profile that stands for the
     person now. `reason`: why it was first absorbed. `updated_at`: seq of the last change that an answer
     shows, hence the version. `seq`: of the last observation that touched it.
-    `identities`: person namespace → values held. `erased`: only the id is left.
+    `identities`: person namespace → values held. `visit_at`: when the visit of `active_at` began.
+    `aliases`: the primary ids that it had before, each with the seq at which it got another.
+    `erased`: only the id is left.
     """
 
     profile_id: UUID
@@ -37,6 +39,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     user_id: str | None = None
     identities: dict[str, tuple[str, ...]] = {}
+    visit_at: int = 0
+    aliases: tuple[tuple[str, int], ...] = ()
     consents: Choices = {}
     erased: bool = False
 
@@ -65,12 +69,14 @@ class Absorbed(msgspec.Struct, frozen=True):
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """The record that a profile holds an identifier, since `seq`, on evidence of this `trust`."""
+    """The record that a profile holds an identifier, since `seq`, on evidence of this `trust`. `at`: when
+    that happened, in µs, for what came late."""
 
     identifier: Identifier
     profile_id: UUID
     seq: int
     trust: str
+    at: int
 
 
 def primary_id(profile_id: UUID, *, anonymous: bool) -> str:

@@ -19,13 +19,15 @@ Path = tuple[str, ...]
 
 
 class Source(Struct, frozen=True, omit_defaults=True):
-    """An observation that said a value: committed at `seq`, happened `at` (both µs since 1970)."""
+    """An observation that said a value: committed at `seq`, happened `at` (both µs since 1970). `trust`: of
+    its evidence, "server" or "browser" (DESIGN §8)."""
 
     seq: int
     observation_id: str
     at: int
     face: str
     application: str | None = None
+    trust: str = "server"
 
 
 Provenance = dict[str, tuple[Source, ...]]

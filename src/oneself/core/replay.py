@@ -10,12 +10,13 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config import Config, ConfigChange, configure
+from oneself.core.evidence import Evidence, identities_of, weigh
 from oneself.core.fold import apply, repeat
 from oneself.core.identifier import Identifier
 from oneself.core.observation import Observation
 from oneself.core.plan import Plan, Rejection
 from oneself.core.profile import Claim, Profile
-from oneself.core.resolve import identities_of, resolve, weigh
+from oneself.core.resolve import resolve
 from oneself.core.state import State
 from oneself.core.values import EMPTY
 
@@ -54,19 +55,27 @@ class Diverged(Exception):
     """An entry cannot be folded as it was: the log and the rules do not fit together."""
 
 
-def touches(entry: LogEntry, config: Config) -> tuple[frozenset[Identifier], frozenset[UUID]]:
-    """The identifiers and profiles that an entry may need in the working set when it is replayed."""
+class Touched(msgspec.Struct, frozen=True):
+    """What an entry may need in the working set when it is replayed: what its observation leads to, and the
+    profiles that it names."""
+
+    observation: Observation | None = None
+    evidence: Evidence | None = None
+    profile_ids: frozenset[UUID] = frozenset()
+
+
+def touches(entry: LogEntry, config: Config) -> Touched:
+    """What an entry may touch."""
     if entry.kind == "configure":
-        return frozenset(), frozenset()
+        return Touched()
     if entry.kind == "erase":
-        return frozenset(), frozenset(msgspec.convert(entry.content, Erased).profile_ids)
+        return Touched(profile_ids=frozenset(msgspec.convert(entry.content, Erased).profile_ids))
     observation = msgspec.convert(entry.content, Observation)
-    evidence = weigh(observation, config)
-    profiles = {observation.profile_id} if observation.profile_id else set()
-    if entry.redacted:
-        plan = recorded_plan(entry)
-        profiles |= {plan.profile_id, plan.survivor_id, *(m.absorbed_id for m in plan.merges)}
-    return frozenset((*evidence.persons, *evidence.devices)), frozenset(profiles)
+    if not entry.redacted:
+        return Touched(observation, weigh(observation, config))
+    plan = recorded_plan(entry)
+    named = {plan.profile_id, plan.survivor_id, *(m.absorbed_id for m in plan.merges)}
+    return Touched(observation, weigh(observation, config), frozenset(named))
 
 
 def replay(state: State, entry: LogEntry, config: Config) -> Config:
@@ -154,7 +163,15 @@ def redact(
     bare = msgspec.structs.replace(observation, identifiers=() if own else kept)
     if own:
         bare = msgspec.structs.replace(
-            bare, values={}, consents=None, body=None, name=None, event_id=None, application=None
+            bare,
+            values={},
+            consents=None,
+            choices={},
+            remembered=None,
+            body=None,
+            name=None,
+            event_id=None,
+            application=None,
         )
     return msgspec.structs.replace(
         entry,
@@ -183,7 +200,8 @@ def inherit(entries: list[LogEntry], configs: dict[int, Config]) -> list[LogEntr
         repeat(state, observation, plan, config, entry.seq)
         claims, releases = _settled_anew(state, observation, plan, config, inherited)
         for identifier in claims:
-            state.claim(Claim(identifier, plan.profile_id, entry.seq, observation.trust))
+            at = entry.seq if observation.occurred_at is None else observation.occurred_at
+            state.claim(Claim(identifier, plan.profile_id, entry.seq, observation.trust, at))
         for identifier in releases:
             for claim, _ in state.held(identifier):
                 state.release(claim, entry.seq)
@@ -211,7 +229,7 @@ def _settled_anew(
     limited = {refusal.namespace for refusal in plan.refusals if refusal.code == "limit_exceeded"}
     named = [i for i in weigh(observation, config).persons if i in now and i.namespace not in limited]
     claims = [i for i in named if not state.held(i)]
-    releases = [i for i in sorted(inherited - now) if i.namespace in config.rule_namespaces]
+    releases = [i for i in sorted(inherited - now) if i.namespace in config.value_namespaces]
     return claims, releases
 
 

@@ -5,42 +5,28 @@ evidence, candidates, whose user, refusals, survivor, what follows.
 """
 
 from collections.abc import Iterator
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from oneself.core.config import Config
-from oneself.core.identifier import USER_ID, USER_ID_PRIORITY, Dropped, Identifier, normalise
+from oneself.core.consent import PERSONALIZATION, TRACKING
+from oneself.core.evidence import Evidence, identities_of, weigh
+from oneself.core.identifier import TRACKER, USER_ID, USER_ID_PRIORITY, Identifier
 from oneself.core.observation import Observation
 from oneself.core.plan import Merge, Plan, Refusal, Rejection
 from oneself.core.profile import Claim, Profile
-from oneself.core.rules import Matcher, brought, held
+from oneself.core.recall import Recalled, has_opted_out, recall
 from oneself.core.state import State
 from oneself.core.values import EMPTY
 
 #: Where a candidate stands in the order of reasons when no identifier led to it: before every rule.
 ADDRESSED_PRIORITY = USER_ID_PRIORITY - 1
 
+#: Where the user of a persisted token stands: with the identities that the token knows.
+IDENTITY_PRIORITY = 1000
+
 _NEVER_OLDER = 2**62
-
-
-class Evidence(msgspec.Struct, frozen=True):
-    """The identifiers of an observation that count, and those that do not."""
-
-    persons: tuple[Identifier, ...]
-    devices: tuple[Identifier, ...]
-    dropped: tuple[Dropped, ...]
-
-    @property
-    def identifiers(self) -> tuple[Identifier, ...]:
-        """All that count."""
-        return (*self.persons, *self.devices)
-
-    @property
-    def user_id(self) -> str | None:
-        """The user that the observation names."""
-        return next((i.value for i in self.persons if i.namespace == USER_ID), None)
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -61,31 +47,6 @@ class Verdict(msgspec.Struct, frozen=True):
     refused: tuple[tuple[Candidate, Refusal], ...]
 
 
-def weigh(observation: Observation, config: Config) -> Evidence:
-    """The evidence of an observation: normalised, blocked and untrusted values dropped (DESIGN §4.1, §8)."""
-    persons: dict[Identifier, None] = {}
-    devices: dict[Identifier, None] = {}
-    dropped: dict[Dropped, None] = {}
-    for raw in (*observation.identifiers, *_by_rules(observation, config)):
-        namespace = config.namespace(raw.namespace)
-        if namespace is None:
-            dropped[Dropped(raw.namespace, "unknown_namespace")] = None
-        elif namespace.trusted_only and observation.trust != "server":
-            dropped[Dropped(raw.namespace, "untrusted_evidence")] = None
-        elif isinstance(outcome := normalise(raw, namespace), Dropped):
-            dropped[outcome] = None
-        else:
-            (devices if outcome.is_device else persons)[outcome] = None
-    return Evidence(tuple(persons), tuple(devices), tuple(dropped))
-
-
-def _by_rules(observation: Observation, config: Config) -> list[Identifier]:
-    """The identifiers that the observation's values bring in the namespaces of active rules."""
-    if not observation.values:
-        return []
-    return [found for match in config.matchers for found in brought(observation.values, match)]
-
-
 def resolve(
     state: State, observation: Observation, config: Config, evidence: Evidence | None = None
 ) -> Plan | Rejection:
@@ -94,7 +55,9 @@ def resolve(
         evidence = weigh(observation, config)
     if observation.kind == "sign_out":
         return _sign_out(state, evidence, config)
-    if (holder := _sole_holder(state, observation, evidence, config)) is not None:
+    evidence = _with_live_tracker(state, observation, evidence)
+    recalled = recall(state, observation, evidence.persons, config)
+    if (holder := _sole_holder(state, observation, evidence, recalled, config)) is not None:
         return Plan(profile_id=holder.profile_id, survivor_id=holder.profile_id)
     addressed = _addressed(state, observation)
     if isinstance(addressed, Rejection):
@@ -103,9 +66,25 @@ def resolve(
         return Rejection("user_id_write_once", "user_id cannot be changed once it is set.")
     if observation.kind == "match" and addressed is not None:
         evidence = _still_held(evidence, addressed, config)
-    candidates = _candidates(state, observation, evidence, addressed, config)
+    candidates = _candidates(state, observation, evidence, addressed, recalled, config)
     verdict = _judge(candidates, evidence, config)
+    if observation.kind == "event":
+        person = verdict.accepted[0].profile if verdict.accepted else None
+        if has_opted_out(person, observation, TRACKING):
+            return Rejection("opted_out", "The person does not want to be tracked.")
+        if evidence.persons and has_opted_out(person, observation, PERSONALIZATION):
+            return resolve(state, observation, config, msgspec.structs.replace(evidence, persons=()))
     return _plan(state, observation, evidence, verdict, config)
+
+
+def _with_live_tracker(state: State, observation: Observation, evidence: Evidence) -> Evidence:
+    """An event's tracker counts while it points at somebody, else the new one does."""
+    if observation.kind != "event":
+        return evidence
+    devices = tuple(each for each in evidence.devices if each.namespace != TRACKER or state.held(each))
+    if observation.new_tracker is not None and all(each.namespace != TRACKER for each in devices):
+        devices = (*devices, Identifier(TRACKER, observation.new_tracker))
+    return evidence if devices == evidence.devices else msgspec.structs.replace(evidence, devices=devices)
 
 
 def _still_held(evidence: Evidence, profile: Profile, config: Config) -> Evidence:
@@ -116,33 +95,6 @@ def _still_held(evidence: Evidence, profile: Profile, config: Config) -> Evidenc
     return msgspec.structs.replace(evidence, persons=persons)
 
 
-def identities_of(values: dict[str, Any], config: Config) -> dict[str, tuple[str, ...]]:
-    """What values hold in the namespaces of active rules, normalised; every such namespace is named."""
-    identities: dict[str, tuple[str, ...]] = {}
-    for match in config.matchers:
-        namespace = config.namespace(match.name)
-        assert namespace is not None
-        found = (normalise(identifier, namespace) for identifier in held(values, match))
-        identities[match.name] = tuple({i.value: None for i in found if isinstance(i, Identifier)})
-    return identities
-
-
-def unindexed(
-    values: dict[str, Any],
-    identities: dict[str, tuple[str, ...]],
-    created_at: int,
-    match: Matcher,
-    config: Config,
-) -> tuple[Identifier, ...] | None:
-    """What a profile's values hold in a rule's namespace; None if exactly that is indexed already, by claims
-    that count because the whole profile is younger than they need to be."""
-    now = identities_of(values, config)[match.name]
-    is_young = created_at >= config.read_since.get(match.name, 0)
-    if set(now) == set(identities.get(match.name, ())) and (is_young or not now):
-        return None
-    return tuple(Identifier(match.name, value) for value in now)
-
-
 def rank(profile: Profile) -> tuple[int, int, int, UUID]:
     """The order of survivors, best first (DESIGN §4.4): identified, named, anonymous; then the most recently
     active; then the older; then the smaller id."""
@@ -151,13 +103,13 @@ def rank(profile: Profile) -> tuple[int, int, int, UUID]:
 
 
 def _sole_holder(
-    state: State, observation: Observation, evidence: Evidence, config: Config
+    state: State, observation: Observation, evidence: Evidence, recalled: Recalled | None, config: Config
 ) -> Profile | None:
     """The profile that alone holds everything the observation names: most traffic, where nothing is to be
     decided. The long way comes to the same plan; this one is there because it takes a third of the time."""
     if observation.creates or observation.profile_id is not None or evidence.dropped:
         return None
-    holder: Profile | None = None
+    holder = recalled.holder if recalled is not None and recalled.leads else None
     for identifier in evidence.identifiers:
         held = state.held(identifier)
         if len(held) != 1 or (holder is not None and held[0][1] is not holder):
@@ -165,7 +117,17 @@ def _sole_holder(
         claim, holder = held[0]
         if not config.counts(claim):
             return None
-    return holder
+    if holder is None or holder.consents or observation.choices:
+        return None
+    is_person_named = bool(evidence.persons) or recalled is not None
+    return holder if is_person_named or _is_followed(holder, observation, config) else None
+
+
+def _is_followed(profile: Profile, observation: Observation, config: Config) -> bool:
+    """Whether a browser alone leads to a profile: always to an anonymous one, and to the person seen there
+    last unless each visitor is to begin anew (wire/interactions §9.4)."""
+    is_fresh = observation.kind == "event" and config.dataset.merged_anonymous == "fresh"
+    return profile.is_anonymous or not is_fresh
 
 
 def _held(state: State, identifier: Identifier, config: Config) -> list[tuple[Claim, Profile]]:
@@ -194,13 +156,19 @@ def _addressed(state: State, observation: Observation) -> Profile | Rejection | 
 
 
 def _candidates(
-    state: State, observation: Observation, evidence: Evidence, addressed: Profile | None, config: Config
+    state: State,
+    observation: Observation,
+    evidence: Evidence,
+    addressed: Profile | None,
+    recalled: Recalled | None,
+    config: Config,
 ) -> dict[UUID, Candidate]:
     """Every profile that may be this person (DESIGN §4.3), each under the reason that goes first, and within
     one rule under the oldest claim."""
     found: dict[UUID, Candidate] = {}
 
     def add(candidate: Candidate) -> None:
+        candidate = _as_of(candidate, observation, state)
         present = found.get(candidate.profile.profile_id)
         if present is None or (candidate.priority, candidate.since) < (present.priority, present.since):
             found[candidate.profile.profile_id] = candidate
@@ -215,13 +183,25 @@ def _candidates(
             # The user's own profile is never refused: one user never has two.
             required = identifier.namespace == USER_ID
             add(Candidate(profile, identifier, _priority(identifier, config), since, required))
-    for candidate in _by_device(state, observation, evidence, config):
+    if recalled is not None and recalled.leads:
+        add(Candidate(recalled.holder, next(iter(recalled.identities), None), IDENTITY_PRIORITY))
+    for candidate in _by_device(state, observation, evidence, recalled, config):
         add(candidate)
     return found
 
 
+def _as_of(candidate: Candidate, observation: Observation, state: State) -> Candidate:
+    """The candidate as it was when the observation happened: what it did later does not count when the
+    survivor is chosen (wire/interactions §9.2)."""
+    profile, happened = candidate.profile, observation.occurred_at
+    if observation.kind != "event" or happened is None or profile.active_at <= happened:
+        return candidate
+    then = msgspec.structs.replace(profile, active_at=state.active_by(profile, happened))
+    return msgspec.structs.replace(candidate, profile=then)
+
+
 def _by_device(
-    state: State, observation: Observation, evidence: Evidence, config: Config
+    state: State, observation: Observation, evidence: Evidence, recalled: Recalled | None, config: Config
 ) -> Iterator[Candidate]:
     """A browser's profile is this person if it is still anonymous, or if a trusted sign-in names a user and
     it has none (wire/cds §12: a temporary profile takes the `user_id`). Where nothing else says who it is, it
@@ -235,8 +215,12 @@ def _by_device(
         profile = candidate.profile
         if profile.is_anonymous or (evidence.user_id is not None and not profile.is_identified):
             yield candidate
-    if pointed and not evidence.persons and observation.profile_id is None and not observation.creates:
-        yield min(pointed, key=lambda candidate: rank(candidate.profile))
+    is_named = bool(evidence.persons) or observation.profile_id is not None or observation.creates
+    if is_named or (recalled is not None and recalled.leads):
+        return
+    followed = [each for each in pointed if _is_followed(each.profile, observation, config)]
+    if followed:
+        yield min(followed, key=lambda candidate: rank(candidate.profile))
 
 
 def _as_created(observation: Observation, evidence: Evidence) -> Profile:
@@ -335,9 +319,9 @@ def _plan(
     merges = tuple(_merge(c, survivor, config) for c in reversed(verdict.accepted[1:]))
     one = {survivor_id, *(merge.absorbed_id for merge in merges)}
     present = [c.profile for c in verdict.accepted if c.profile.profile_id != observation.new_profile_id]
-    claims, over_limit = _claims(state, evidence, present, one, config)
+    claims, over_limit = _claims(state, observation, evidence, present, one, config)
     renewed = [i for i in claims if any(profile.profile_id in one for _, profile in state.held(i))]
-    devices, moved = _devices(state, evidence, one)
+    devices, moved = _devices(state, observation, evidence, one)
     stamps = created or survivor.profile.user_id is None
     known = survivor.profile.is_anonymous and not created and bool(claims or evidence.user_id)
     return Plan(
@@ -365,16 +349,27 @@ def _merge(absorbed: Candidate, survivor: Candidate, config: Config) -> Merge:
 
 
 def _claims(
-    state: State, evidence: Evidence, present: list[Profile], one: set[UUID], config: Config
+    state: State,
+    observation: Observation,
+    evidence: Evidence,
+    present: list[Profile],
+    one: set[UUID],
+    config: Config,
 ) -> tuple[tuple[Identifier, ...], tuple[Refusal, ...]]:
-    """The person identifiers that this person did not hold yet, and those beyond a limit."""
+    """The person identifiers that this person did not hold yet, and those beyond a limit. An event's identity
+    that a refusal leaves with somebody else stays theirs alone (wire/interactions §9.6)."""
     claims: list[Identifier] = []
     refusals: list[Refusal] = []
     for identifier in evidence.persons:
-        if any(profile.profile_id in one for _, profile in _held(state, identifier, config)):
+        held = _held(state, identifier, config)
+        if any(profile.profile_id in one for _, profile in held):
             continue
         namespace = config.namespace(identifier.namespace)
         assert namespace is not None
+        if namespace.is_single:
+            if not (held and observation.kind == "event"):
+                claims.append(identifier)
+            continue
         values = {value for profile in present for value in profile.identities.get(identifier.namespace, ())}
         values.update(claim.value for claim in claims if claim.namespace == identifier.namespace)
         values.discard(identifier.value)
@@ -386,17 +381,26 @@ def _claims(
 
 
 def _devices(
-    state: State, evidence: Evidence, one: set[UUID]
+    state: State, observation: Observation, evidence: Evidence, one: set[UUID]
 ) -> tuple[tuple[Identifier, ...], tuple[Profile, ...]]:
-    """The browsers that point at this person from now on, and the profiles they pointed at before."""
+    """The browsers that point at this person from now on, and the profiles they pointed at before. What came
+    late moves no browser that went to somebody after it happened."""
     devices: list[Identifier] = []
     moved: list[Profile] = []
     for device in evidence.devices:
-        pointed_at = [profile for _, profile in state.held(device)]
+        held = state.held(device)
+        pointed_at = [profile for _, profile in held]
+        if observation.kind == "event" and _is_earlier(observation, held):
+            continue
         if not any(profile.profile_id in one for profile in pointed_at):
             devices.append(device)
             moved.extend(pointed_at)
     return tuple(devices), tuple(moved)
+
+
+def _is_earlier(observation: Observation, held: list[tuple[Claim, Profile]]) -> bool:
+    happened = observation.occurred_at
+    return happened is not None and any(claim.at > happened for claim, _ in held)
 
 
 def _refusals(verdict: Verdict, evidence: Evidence, moved: tuple[Profile, ...]) -> list[Refusal]:

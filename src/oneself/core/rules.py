@@ -1,8 +1,9 @@
-"""Unification rules: "same value of attribute X, same person" (DESIGN §3; wire/cds §9).
+"""Attributes whose values are identifiers: by a unification rule ("same value of attribute X, same person",
+DESIGN §3, wire/cds §9), or because they are bound to an identity type (wire/interactions §3).
 
-An active rule makes its attribute a namespace: the values that a profile holds there are identifiers like any
-other, found through the same index. Here: which values those are, and how a value is spelled as text.
-What follows from a shared one is the business of `resolve`.
+Both make a namespace: the values that a profile holds there are found through the same index. Here: which
+values those are, and how a value is spelled as text. What follows from a shared one is the business of
+`resolve`.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import msgspec
 from oneself.core.attribute import Field
 from oneself.core.fitting import fits
 from oneself.core.identifier import Identifier, Namespace
+from oneself.core.identity import IdentityAttribute, attribute_fits
 from oneself.core.schema import Schema
 from oneself.core.typed import Misfit, instant, read_text
 
@@ -32,18 +34,21 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class Matcher(msgspec.Struct, frozen=True):
-    """An active rule, ready to be applied: its namespace, and the way from the scope to its attribute."""
+    """An attribute that makes a namespace, ready to be applied. `name`: of the namespace, the attribute's own
+    for a rule, else the identity type. `source_id`: of the rule or binding. `scope`, `keys`, `fields`: the
+    way to the attribute."""
 
-    rule: Rule
+    name: str
+    source_id: str
     namespace: Namespace
     scope: str
     keys: tuple[str, ...]
     fields: tuple[Field, ...]
 
     @property
-    def name(self) -> str:
-        """The namespace's name: that of the attribute."""
-        return self.rule.property_name
+    def path(self) -> tuple[str, ...]:
+        """Where the value stands in a record."""
+        return (self.scope, *self.keys)
 
     @property
     def way(self) -> tuple[Any, ...]:
@@ -60,12 +65,31 @@ def _shape(field: Field) -> tuple[Any, ...]:
 
 def matcher(rule: Rule, schema: Schema, values_max: int) -> Matcher | None:
     """The rule ready to be applied; None while the schema does not hold its attribute as a scalar."""
-    scope, _, name = rule.property_name.partition(".")
-    way = _way(schema, scope, name)
+    namespace = Namespace(reason=rule.rule_name, priority=rule.priority, values_max=values_max)
+    return _matcher(rule.property_name, rule.property_name, rule.rule_id, namespace, schema)
+
+
+def bound(binding: IdentityAttribute, namespace: Namespace, schema: Schema) -> Matcher | None:
+    """The identity attribute ready to be applied; None while the schema does not hold it as one string."""
+    if not attribute_fits(schema, binding.attribute):
+        return None
+    return _matcher(binding.attribute, binding.type_id, work_of(binding.name), namespace, schema)
+
+
+def work_of(name: str) -> str:
+    """The id of the work that indexes an identity attribute; no rule's id has a colon."""
+    return f"identity:{name}"
+
+
+def _matcher(
+    attribute: str, name: str, source_id: str, namespace: Namespace, schema: Schema
+) -> Matcher | None:
+    scope, _, rest = attribute.partition(".")
+    way = _way(schema, scope, rest)
     if not way or way[-1][1].attribute.value_type == "complex":
         return None
-    namespace = Namespace(reason=rule.rule_name, priority=rule.priority, values_max=values_max)
-    return Matcher(rule, namespace, scope, tuple(key for key, _ in way), tuple(field for _, field in way))
+    keys, fields = tuple(key for key, _ in way), tuple(field for _, field in way)
+    return Matcher(name, source_id, namespace, scope, keys, fields)
 
 
 def _way(schema: Schema, scope: str, name: str) -> list[tuple[str, Field]]:

@@ -11,7 +11,7 @@ import msgspec
 
 from oneself.core.identifier import Identifier
 from oneself.core.plan import Merge, Refusal
-from oneself.core.profile import Absorbed, Claim, Profile
+from oneself.core.profile import Absorbed, Claim, Profile, primary_id
 
 
 class Merged(msgspec.Struct, frozen=True):
@@ -57,6 +57,8 @@ class State:
     ) -> None:
         self.profiles = {profile.profile_id: profile for profile in profiles}
         self._found = dict(self.profiles)
+        self._by_primary = {_stem(profile_id): profile_id for profile_id in self.profiles}
+        self._activity: dict[UUID, list[int]] = {}
         self.claims: dict[Identifier, tuple[Claim, ...]] = {}
         for claim in claims:
             self.claims[claim.identifier] = (*self.claims.get(claim.identifier, ()), claim)
@@ -70,12 +72,33 @@ class State:
             profile = self.profiles.get(profile.survivor_id)
         return None if profile is None or profile.erased else profile
 
+    def find_by_primary(self, primary_id: str) -> Profile | None:
+        """The profile that stands for the one that this 24-hex primary id was made for."""
+        profile_id = self._by_primary.get(primary_id)
+        return None if profile_id is None else self.survivor(profile_id)
+
+    def note_activity(self, profile_id: UUID, at: int) -> None:
+        """An observation that is attached to a profile, and makes its person active, happened at `at`."""
+        self._activity.setdefault(profile_id, []).append(at)
+
+    def active_by(self, profile: Profile, at: int) -> int:
+        """When the person was last active at an instant or before it; 0 if that is not known of."""
+        if profile.active_at <= at:
+            return profile.active_at
+        everybody = (profile.profile_id, *(m.profile_id for m in self.members.get(profile.profile_id, ())))
+        known = [then for each in everybody for then in self._activity.get(each, ())]
+        known += [found.active_at for each in everybody if (found := self._found.get(each))]
+        return max((then for then in known if then <= at), default=0)
+
     def only_touched(self, profile_id: UUID) -> bool:
         """True if a profile was there when this was filled and nothing but its activity has changed."""
         before, after = self._found.get(profile_id), self.profiles[profile_id]
         if before is None or before.record is not after.record:
             return False
-        return msgspec.structs.replace(before, active_at=after.active_at, seq=after.seq) == after
+        touched = msgspec.structs.replace(
+            before, active_at=after.active_at, visit_at=after.visit_at, seq=after.seq
+        )
+        return touched == after
 
     def held(self, identifier: Identifier) -> list[tuple[Claim, Profile]]:
         """The live claims of an identifier, oldest first, each with the profile that stands behind it."""
@@ -86,6 +109,8 @@ class State:
 
     def put(self, profile: Profile) -> None:
         """Make or change a profile."""
+        if profile.profile_id not in self.profiles:
+            self._by_primary[_stem(profile.profile_id)] = profile.profile_id
         self.profiles[profile.profile_id] = profile
         self.changes.profiles.add(profile.profile_id)
 
@@ -110,6 +135,10 @@ class State:
     def refuse(self, refused: Refused) -> None:
         """Record a refusal."""
         self.changes.refused.append(refused)
+
+
+def _stem(profile_id: UUID) -> str:
+    return primary_id(profile_id, anonymous=False)
 
 
 def _age(claim: Claim) -> tuple[int, UUID]:

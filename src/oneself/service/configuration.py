@@ -19,8 +19,8 @@ from oneself.core.config import (
     ConfigDocument,
     configure,
     from_document,
-    rules_to_index,
     to_document,
+    work_to_do,
 )
 from oneself.service.shared import Shared
 from oneself.store import rows
@@ -89,8 +89,8 @@ class Configurations:
             seq = await connection.fetchval(_sql.find_change_seq, dataset_id)
             changed = configure(config, change, seq)
             await _record(connection, dataset_id, change, changed, face)
-            for rule_id in rules_to_index(config, changed):
-                await connection.execute(_rules.begin_indexing, dataset_id, rule_id)
+            for work_id in work_to_do(config, changed):
+                await connection.execute(_rules.begin_indexing, dataset_id, work_id)
             if also is not None:
                 await also(connection, changed)
         self._known[dataset_id] = changed

@@ -18,19 +18,20 @@ import msgspec
 import structlog
 
 from oneself.core.config import Config
+from oneself.core.evidence import Evidence, weigh
 from oneself.core.fold import fold
 from oneself.core.identifier import Identifier
 from oneself.core.observation import Observation
 from oneself.core.plan import Plan, Rejection
 from oneself.core.profile import Absorbed, Profile
-from oneself.core.resolve import Evidence, weigh
+from oneself.core.recall import recall, visit_identities
 from oneself.core.state import State
 from oneself.errors import Contended, OneselfError, Unavailable
 from oneself.service import working_set
 from oneself.service.configuration import Configurations
 from oneself.service.lane import Lane
 from oneself.service.tombstones import Tombstones
-from oneself.service.working_set import Entry, Stored, Wanted
+from oneself.service.working_set import Entry, Stored, wanted_of
 from oneself.store.errors import constraint_of
 from oneself.store.pool import Database, Queries
 
@@ -63,7 +64,7 @@ class Resolution(msgspec.Struct, frozen=True):
 
     `profile`: the one it addressed, made or was attached to; `survivor`: the one that stands for the person.
     `absorbed`: whom the survivor stands for. `answer`: the kept answer of a keyed request. `repeated`: the
-    request or event had been answered before.
+    request or event had been answered before. `identities`: of an event's visit, type → key.
     """
 
     seq: int
@@ -74,6 +75,7 @@ class Resolution(msgspec.Struct, frozen=True):
     plan: Plan | None = None
     answer: Answer | None = None
     repeated: bool = False
+    identities: dict[str, str] = {}
 
 
 class Submission(msgspec.Struct, frozen=True):
@@ -193,7 +195,11 @@ class _Writer:
         if config is None:
             config = await self._configurations.current(self._dataset_id)
         evidence = [weigh(submission.observation, config) for submission in submissions]
-        wanted = _wanted(submissions, evidence, config)
+        wanted = wanted_of(
+            [(each.observation, weighed) for each, weighed in zip(submissions, evidence, strict=True)],
+            config,
+            keys=frozenset(each.key for each in submissions if each.key is not None),
+        )
         judged: _Judged | None = None
         transaction = ""
         try:
@@ -242,21 +248,6 @@ class _Writer:
                     return bool(outcome["committed"])
             await asyncio.sleep(OUTCOME_DELAY_MS / 1000)
         raise Unavailable("The database broke off during a commit.")
-
-
-def _wanted(submissions: list[Submission], evidence: list[Evidence], config: Config) -> Wanted:
-    """Everything that the batch may touch, normalised by this configuration."""
-    identifiers: set[Identifier] = set()
-    profile_ids: set[UUID] = set()
-    for submission, weighed in zip(submissions, evidence, strict=True):
-        identifiers.update(weighed.identifiers)
-        if submission.observation.profile_id is not None:
-            profile_ids.add(submission.observation.profile_id)
-    keys = frozenset(s.key for s in submissions if s.key is not None)
-    members = any(s.observation.kind != "event" for s in submissions)
-    writes = any(s.observation.values or s.observation.kind == "match" for s in submissions)
-    namespaces = config.rule_namespaces if writes else frozenset[str]()
-    return Wanted(frozenset(identifiers), frozenset(profile_ids), keys, members, namespaces)
 
 
 class _Judged:
@@ -316,6 +307,7 @@ class _Judged:
         if self._erased and self._was_erased(observation, evidence):
             return Rejected(Rejection("erased", "This is about a person who was erased since it happened."))
         seq = self._seq
+        recalled = recall(self._state, observation, evidence.persons, self._config)
         plan = fold(self._state, observation, self._config, seq, evidence)
         if isinstance(plan, Rejection):
             return Rejected(plan)
@@ -323,6 +315,9 @@ class _Judged:
         self._entries.append(Entry(seq, observation, plan, self._config.version))
         survivor = self._state.profiles[plan.survivor_id]
         resolution = self._resolution(seq, observation.profile_id or plan.profile_id, survivor, plan=plan)
+        if observation.kind == "event":
+            identities = visit_identities(self._state, observation, evidence.persons, recalled, survivor)
+            resolution = msgspec.structs.replace(resolution, identities=identities)
         return self._kept(submission, resolution)
 
     def _was_erased(self, observation: Observation, evidence: Evidence) -> bool:

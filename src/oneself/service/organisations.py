@@ -24,11 +24,13 @@ _HANDLE = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
 class Tenant(msgspec.Struct, frozen=True):
-    """An organisation as a request meets it: its key, its handle and its default dataset."""
+    """An organisation as a request meets it: its key, its handle and one of its datasets, the default one
+    unless the request names another (`service.datasets`)."""
 
     org_id: int
     handle: str
     dataset_id: int
+    dataset: str = DEFAULT_DATASET
 
 
 class Overview(msgspec.Struct, frozen=True):

@@ -12,11 +12,11 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config import Config, DropRule, PutRule, configure
+from oneself.core.evidence import identities_of, unindexed
 from oneself.core.fold import fold
 from oneself.core.identifier import Identifier
 from oneself.core.profile import Profile
 from oneself.core.replay import Diverged, LogEntry, replay
-from oneself.core.resolve import identities_of, unindexed
 from oneself.core.rule_definition import check_rule
 from oneself.core.rules import Matcher, Rule
 from oneself.core.state import State
@@ -112,7 +112,7 @@ class Previews:
 
 
 async def _joining(connection: "Connection", dataset_id: int, config: Config, rule: Rule) -> Preview:
-    match = next(m for m in config.matchers if m.rule.rule_id == rule.rule_id)
+    match = next(m for m in config.matchers if m.source_id == rule.rule_id)
     indexed = await _find_values(connection, dataset_id, match, config)
     sharing = [row["profile_id"] for row in await connection.fetch(_sql.find_sharing)]
     state = await _load(connection, dataset_id, sharing, match, config)
@@ -154,7 +154,7 @@ async def _load(
         for value in identities_of(profile.record.values, config)[match.name]
     }
     wanted = Wanted(
-        frozenset(values), frozenset(sharing), members=True, namespaces=config.rule_namespaces, lock=False
+        frozenset(values), frozenset(sharing), members=True, namespaces=config.value_namespaces, lock=False
     )
     state, _ = await working_set.gather(connection, dataset_id, wanted)
     return state

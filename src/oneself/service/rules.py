@@ -16,9 +16,9 @@ import msgspec
 import structlog
 
 from oneself.core.config import Config, ConfigChange, DropRule, PutRule
+from oneself.core.evidence import unindexed
 from oneself.core.identifier import Identifier
 from oneself.core.observation import Observation
-from oneself.core.resolve import unindexed
 from oneself.core.rule_definition import check_rule
 from oneself.core.rules import Matcher, Rule
 from oneself.errors import OneselfError
@@ -167,7 +167,7 @@ class Indexer:
         after_id, since, lease = job["after_id"] or _START, job["started_at"], job["lease_until"]
         while True:
             config = await self._configurations.current(dataset_id)
-            match = next((m for m in config.matchers if m.rule.rule_id == rule_id), None)
+            match = next((m for m in config.matchers if m.source_id == rule_id), None)
             page = await self._page(dataset_id, match, after_id, since) if match is not None else []
             if match is None or not page:
                 break

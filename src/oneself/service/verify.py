@@ -12,11 +12,10 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config import Config
-from oneself.core.identifier import Identifier
 from oneself.core.replay import Diverged, LogEntry, replay, touches
 from oneself.service import configuration, working_set
 from oneself.service.history import read_log
-from oneself.service.working_set import Wanted
+from oneself.service.working_set import wanted_of
 from oneself.store.pool import Queries, connect
 
 if TYPE_CHECKING:
@@ -114,11 +113,17 @@ async def _fold_run(
     connection: "Connection", dataset_id: int, entries: list[LogEntry], config: Config
 ) -> Config:
     touched = [touches(entry, config) for entry in entries]
-    identifiers = frozenset[Identifier]().union(*(found for found, _ in touched))
-    profile_ids = frozenset[UUID]().union(*(found for _, found in touched))
-    state, _ = await working_set.gather(
-        connection, dataset_id, Wanted(identifiers, profile_ids, namespaces=config.rule_namespaces)
+    wanted = wanted_of(
+        [
+            (t.observation, t.evidence)
+            for t in touched
+            if t.observation is not None and t.evidence is not None
+        ],
+        config,
+        profile_ids=frozenset[UUID]().union(*(t.profile_ids for t in touched)),
+        before_seq=entries[0].seq if entries else 0,
     )
+    state, _ = await working_set.gather(connection, dataset_id, wanted)
     for entry in entries:
         config = replay(state, entry, config)
     await working_set.save(connection, dataset_id, state)

@@ -4,16 +4,20 @@ Law of this module: a fixed number of statements, whatever the size of the batch
 connection it is given; which tables that means is the connection's business (`verify` shadows them).
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
 
+from oneself.core.config import Config
+from oneself.core.evidence import Evidence, sought
 from oneself.core.identifier import Identifier
 from oneself.core.observation import Observation
 from oneself.core.plan import Plan
-from oneself.core.profile import Claim, Profile
+from oneself.core.profile import PRIMARY_CHARS, Claim, Profile, primary_id
 from oneself.core.state import State
 from oneself.errors import Contended
 from oneself.store import rows
@@ -26,7 +30,10 @@ _sql = Queries("ingest.sql")
 
 #: Reading what identifiers point at and locking it is repeated while another transaction moves it.
 GATHER_ROUNDS_MAX = 4
-
+#: Hex digits of a profile's id that its primary id lacks.
+MISSING_CHARS = 32 - PRIMARY_CHARS
+#: A 64-bit integer that no clock reaches.
+SEQ_MAX = 2**63 - 1
 
 LOG_COLUMNS = "dataset_id seq observation_id profile_id kind name config_version content plan".split()
 
@@ -39,12 +46,23 @@ class Header(msgspec.Struct, frozen=True):
     config_version: int
 
 
+class Meeting(msgspec.Struct, frozen=True):
+    """What one observation brings together: identifiers, perhaps the user of a token, and when it happened if
+    that was not just now."""
+
+    identifiers: tuple[Identifier, ...]
+    primary_id: str | None = None
+    happened: int | None = None
+
+
 class Wanted(msgspec.Struct, frozen=True):
     """What a batch may touch: normalised identifiers, addressed profiles, and request keys.
 
     `members`: also whom the survivors stand for, because an answer shows it. `namespaces`: also every claim
     of the survivors in these, because values are written there, or indexed. `lock`: keep the profiles for
-    this transaction, which will write them."""
+    this transaction, which will write them. `primary_ids`: of the users that tokens name. `meetings`: what
+    may join, whose claims in `single_namespaces` may then be outdone. `before_seq`: where to stop reading
+    the log."""
 
     identifiers: frozenset[Identifier]
     profile_ids: frozenset[UUID]
@@ -52,6 +70,49 @@ class Wanted(msgspec.Struct, frozen=True):
     members: bool = False
     namespaces: frozenset[str] = frozenset()
     lock: bool = True
+    primary_ids: frozenset[str] = frozenset()
+    meetings: tuple[Meeting, ...] = ()
+    single_namespaces: frozenset[str] = frozenset()
+    before_seq: int = SEQ_MAX
+
+
+def wanted_of(
+    both: list[tuple[Observation, Evidence]],
+    config: Config,
+    *,
+    keys: frozenset[str] = frozenset(),
+    profile_ids: frozenset[UUID] = frozenset(),
+    before_seq: int = SEQ_MAX,
+) -> Wanted:
+    """What observations, each with its evidence, may touch. `profile_ids`: and these profiles."""
+    named = [(observation, sought(observation, evidence, config)) for observation, evidence in both]
+    addressed = frozenset(each.profile_id for each, _ in both if each.profile_id is not None)
+    return Wanted(
+        identifiers=frozenset(identifier for _, identifiers in named for identifier in identifiers),
+        profile_ids=addressed | profile_ids,
+        keys=keys,
+        members=any(each.kind != "event" for each, _ in both),
+        namespaces=_written_namespaces(both, config),
+        primary_ids=frozenset(each.remembered.primary_id for each, _ in both if each.remembered is not None),
+        meetings=tuple(_meeting(*each) for each in named),
+        single_namespaces=frozenset(config.bound),
+        before_seq=before_seq,
+    )
+
+
+def _written_namespaces(both: list[tuple[Observation, Evidence]], config: Config) -> frozenset[str]:
+    """Where what profiles hold may change."""
+    if any(each.kind == "match" or (each.values and each.authority != "event") for each, _ in both):
+        return config.value_namespaces
+    written = config.rule_namespaces if any(each.values for each, _ in both) else frozenset[str]()
+    named = {identifier.namespace for _, evidence in both for identifier in evidence.persons}
+    return written | (named & config.bound.keys())
+
+
+def _meeting(observation: Observation, identifiers: tuple[Identifier, ...]) -> Meeting:
+    primary = observation.remembered.primary_id if observation.remembered is not None else None
+    happened = observation.occurred_at if observation.kind == "event" else None
+    return Meeting(identifiers, primary, happened)
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -75,23 +136,21 @@ class Entry(msgspec.Struct, frozen=True):
     config_version: int
 
 
-async def take(connection: "Connection", dataset_id: int, wanted: Wanted) -> None:
+async def take(connection: Connection, dataset_id: int, wanted: Wanted) -> None:
     """Take every identifier and key in one sorted order."""
     names = {rows.lock_hash(dataset_id, i.namespace, i.value) for i in wanted.identifiers}
     names |= {rows.lock_hash(dataset_id, "key", key) for key in wanted.keys}
     await connection.execute(_sql.lock_identifiers, rows.config_hash(dataset_id), sorted(names))
 
 
-async def find_header(connection: "Connection", dataset_id: int) -> Header:
+async def find_header(connection: Connection, dataset_id: int) -> Header:
     """The clock and the version of the configuration, as this transaction sees them."""
     row = await connection.fetchrow(_sql.find_header, dataset_id)
     assert row is not None
     return Header(**dict(row))
 
 
-async def gather(
-    connection: "Connection", dataset_id: int, wanted: Wanted
-) -> tuple[State, dict[str, Stored]]:
+async def gather(connection: Connection, dataset_id: int, wanted: Wanted) -> tuple[State, dict[str, Stored]]:
     """The profiles and claims that the batch may touch, locked, and the answers already given.
 
     Raises Contended when others keep moving what is being gathered.
@@ -101,17 +160,21 @@ async def gather(
     for _ in range(GATHER_ROUNDS_MAX):
         leaves = await _profiles(connection, _sql.find_profiles, dataset_id, addressed)
         claims, seen = await _claims(connection, dataset_id, wanted.identifiers)
+        pointers = await _remembered(connection, dataset_id, wanted.primary_ids, seen)
         survivors = set(seen) | {leaf.survivor_id or leaf.profile_id for leaf in leaves}
         sql = _sql.lock_profiles if wanted.lock else _sql.find_profiles
         locked = await _profiles(connection, sql, dataset_id, survivors)
         if _settled(locked, seen, survivors) and await _stay(connection, dataset_id, leaves):
-            own = await _own_claims(connection, dataset_id, wanted, locked, seen)
+            met = _meetings(wanted, seen, pointers)
+            own = await _own_claims(connection, dataset_id, wanted, locked, seen, met)
             members = await _members(connection, dataset_id, survivors) if wanted.members else {}
-            return _state(leaves, locked, [*claims, *own], seen, members), answers
+            state = _state(leaves, locked, [*claims, *own], seen, members, pointers)
+            await _note_activity(connection, dataset_id, state, met, wanted.before_seq)
+            return state, answers
     raise Contended("Others keep changing the same profiles.")
 
 
-async def _stay(connection: "Connection", dataset_id: int, leaves: list[Profile]) -> bool:
+async def _stay(connection: Connection, dataset_id: int, leaves: list[Profile]) -> bool:
     """True if the absorbed ones among these are still what they were, now that their survivors are locked: an
     erasure may have taken one out while we waited."""
     absorbed = {leaf.profile_id: leaf for leaf in leaves if leaf.is_absorbed}
@@ -137,21 +200,87 @@ def _state(
     claims: list[Claim],
     seen: dict[UUID, tuple[int, list[Claim]]],
     members: dict[UUID, Any],
+    pointers: dict[UUID, UUID],
 ) -> State:
-    """The working set. A claim's own profile, when absorbed and not addressed, is known by its pointer."""
+    """The working set. A claim's or token's own profile, when absorbed and not addressed, is known by its
+    pointer."""
     present = {profile.profile_id: profile for profile in (*leaves, *locked)}
-    pointers = [
+    absorbed = {claim.profile_id: survivor_id for survivor_id, (_, held) in seen.items() for claim in held}
+    known = [
         msgspec.structs.replace(
-            present[survivor_id], profile_id=claim.profile_id, survivor_id=survivor_id, reason="pointer"
+            present[survivor_id], profile_id=profile_id, survivor_id=survivor_id, reason="pointer"
         )
-        for survivor_id, (_, held) in seen.items()
-        for claim in held
-        if claim.profile_id not in present
+        for profile_id, survivor_id in (absorbed | pointers).items()
+        if profile_id not in present
     ]
-    return State((*pointers, *present.values()), claims, members)
+    return State((*known, *present.values()), claims, members)
 
 
-async def _answers(connection: "Connection", dataset_id: int, keys: Iterable[str]) -> dict[str, Stored]:
+async def _remembered(
+    connection: Connection,
+    dataset_id: int,
+    primary_ids: Iterable[str],
+    seen: dict[UUID, tuple[int, list[Claim]]],
+) -> dict[UUID, UUID]:
+    """The profiles that primary ids were made for, each with its survivor; `seen` grows by the survivors."""
+    wanted = sorted(primary_ids)
+    if not wanted:
+        return {}
+    first, last = ([UUID(primary + end * MISSING_CHARS) for primary in wanted] for end in "0f")
+    pointers: dict[UUID, UUID] = {}
+    for row in await connection.fetch(_sql.find_remembered, dataset_id, first, last):
+        pointers[row["profile_id"]] = row["survivor_id"]
+        seen.setdefault(row["survivor_id"], (row["survivor_seq"], []))
+    return pointers
+
+
+def _meetings(
+    wanted: Wanted, seen: dict[UUID, tuple[int, list[Claim]]], pointers: dict[UUID, UUID]
+) -> list[tuple[Meeting, frozenset[UUID]]]:
+    """Whom each meeting leads to."""
+    holders: dict[Identifier, set[UUID]] = {}
+    for survivor_id, (_, held) in seen.items():
+        for claim in held:
+            holders.setdefault(claim.identifier, set()).add(survivor_id)
+    by_primary = {
+        primary_id(profile_id, anonymous=False): survivor_id for profile_id, survivor_id in pointers.items()
+    }
+    return [
+        (
+            meeting,
+            frozenset(
+                {each for identifier in meeting.identifiers for each in holders.get(identifier, ())}
+                | ({by_primary[meeting.primary_id]} if meeting.primary_id in by_primary else set())
+            ),
+        )
+        for meeting in wanted.meetings
+    ]
+
+
+async def _note_activity(
+    connection: Connection,
+    dataset_id: int,
+    state: State,
+    met: list[tuple[Meeting, frozenset[UUID]]],
+    before_seq: int,
+) -> None:
+    """Let the working set know when people were last active at the time of what happened long ago."""
+    asked = sorted(
+        {
+            (profile_id, meeting.happened)
+            for meeting, people in met
+            for profile_id in people
+            if meeting.happened is not None and state.profiles[profile_id].active_at > meeting.happened
+        }
+    )
+    if not asked:
+        return
+    ids, instants = zip(*asked, strict=True)
+    for row in await connection.fetch(_sql.find_activity, dataset_id, ids, instants, before_seq):
+        state.note_activity(row["profile_id"], row["at"])
+
+
+async def _answers(connection: Connection, dataset_id: int, keys: Iterable[str]) -> dict[str, Stored]:
     wanted = sorted(keys)
     found = await connection.fetch(_sql.find_answers, dataset_id, wanted) if wanted else []
     return {
@@ -169,7 +298,7 @@ async def _answers(connection: "Connection", dataset_id: int, keys: Iterable[str
 
 
 async def _profiles(
-    connection: "Connection", sql: str, dataset_id: int, profile_ids: Iterable[UUID]
+    connection: Connection, sql: str, dataset_id: int, profile_ids: Iterable[UUID]
 ) -> list[Profile]:
     wanted = sorted(profile_ids)
     found = await connection.fetch(sql, dataset_id, wanted) if wanted else []
@@ -177,7 +306,7 @@ async def _profiles(
 
 
 async def _claims(
-    connection: "Connection", dataset_id: int, identifiers: Iterable[Identifier]
+    connection: Connection, dataset_id: int, identifiers: Iterable[Identifier]
 ) -> tuple[list[Claim], dict[UUID, tuple[int, list[Claim]]]]:
     """The live claims, and the same by survivor with the seq that it had."""
     wanted = sorted(identifiers)
@@ -195,19 +324,25 @@ async def _claims(
 
 
 async def _own_claims(
-    connection: "Connection",
+    connection: Connection,
     dataset_id: int,
     wanted: Wanted,
     locked: list[Profile],
     seen: dict[UUID, tuple[int, list[Claim]]],
+    met: list[tuple[Meeting, frozenset[UUID]]],
 ) -> list[Claim]:
-    """What the locked profiles hold in the namespaces where values are written; `seen` grows by it.
+    """What the locked profiles hold in the namespaces where values are written, and what those that may be
+    joined hold one value of; `seen` grows by it.
 
     Their locks protect these claims: whoever wants one has to wait for its profile."""
+    joined = {profile_id for _, people in met if len(people) > 1 for profile_id in people}
     held = {
         Identifier(name, value)
         for profile in locked
-        for name in wanted.namespaces & profile.identities.keys()
+        for name in (
+            wanted.namespaces | (wanted.single_namespaces if profile.profile_id in joined else frozenset())
+        )
+        & profile.identities.keys()
         for value in profile.identities[name]
     }
     _, found = await _claims(connection, dataset_id, held - wanted.identifiers)
@@ -219,12 +354,12 @@ async def _own_claims(
     return own
 
 
-async def _members(connection: "Connection", dataset_id: int, survivors: Iterable[UUID]) -> dict[UUID, Any]:
+async def _members(connection: Connection, dataset_id: int, survivors: Iterable[UUID]) -> dict[UUID, Any]:
     return rows.read_members(await connection.fetch(_sql.find_members, dataset_id, sorted(survivors)))
 
 
 async def save(
-    connection: "Connection",
+    connection: Connection,
     dataset_id: int,
     state: State,
     entries: list[Entry] | None = None,
@@ -262,7 +397,7 @@ def _flat(state: State, profile_id: UUID) -> Profile:
     return msgspec.structs.replace(profile, survivor_id=survivor.profile_id)
 
 
-async def _append(connection: "Connection", dataset_id: int, entries: list[Entry]) -> None:
+async def _append(connection: Connection, dataset_id: int, entries: list[Entry]) -> None:
     """Observations go to the log by COPY: they are the bulk, and it takes two thirds of what INSERT does."""
     await connection.copy_records_to_table(
         "log", columns=LOG_COLUMNS, records=[log_row(dataset_id, entry) for entry in entries]

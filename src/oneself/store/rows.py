@@ -23,6 +23,7 @@ Row = Any
 _provenance = msgspec.json.Decoder(dict[str, tuple[Source, ...]])
 _identities = msgspec.json.Decoder(dict[str, tuple[str, ...]])
 _choices = msgspec.json.Decoder(Choices)
+_aliases = msgspec.json.Decoder(tuple[tuple[str, int], ...])
 _encode = msgspec.json.Encoder().encode
 
 
@@ -58,12 +59,16 @@ def read_profile(row: Row) -> Profile:
         record=Record(msgspec.json.decode(row["record_values"]), _provenance.decode(row["provenance"])),
         identities=_identities.decode(row["identities"]),
         consents=_choices.decode(row["consents"]),
+        visit_at=row["visit_at"],
+        aliases=_aliases.decode(row["aliases"]),
     )
 
 
 def read_claim(row: Row) -> Claim:
     """A claim from a row of `find_claims`."""
-    return Claim(Identifier(row["namespace"], row["value"]), row["profile_id"], row["seq"], row["trust"])
+    return Claim(
+        Identifier(row["namespace"], row["value"]), row["profile_id"], row["seq"], row["trust"], row["at"]
+    )
 
 
 def read_members(rows: Iterable[Row]) -> dict[UUID, tuple[Absorbed, ...]]:
@@ -78,35 +83,35 @@ def read_members(rows: Iterable[Row]) -> dict[UUID, tuple[Absorbed, ...]]:
 def profile_columns(profiles: Sequence[Profile]) -> Columns:
     """Columns for `put_profiles`: absorbed profiles first, so that no user ever stands twice."""
     ordered = sorted(profiles, key=lambda p: (p.survivor_id is None, p.profile_id))
-    return columns(14, (_profile_row(profile) for profile in ordered))
+    return columns(16, (_profile_row(profile) for profile in ordered))
 
 
 def _profile_row(p: Profile) -> tuple[object, ...]:
     return (
         p.profile_id, p.survivor_id, p.reason, p.primary_id, p.user_id, p.created_at, p.updated_at,
         p.active_at, p.seq, p.erased, encode_json(p.record.values), encode_json(p.record.provenance),
-        encode_json(p.identities), encode_json(p.consents),
+        encode_json(p.identities), encode_json(p.consents), p.visit_at, encode_json(p.aliases),
     )  # fmt: skip
 
 
 def touch_columns(profiles: Iterable[Profile]) -> Columns:
     """Columns for `put_touches`, in the order of the ids, as `lock_profiles` took them."""
     ordered = sorted(profiles, key=lambda p: p.profile_id)
-    return columns(3, ((p.profile_id, p.active_at, p.seq) for p in ordered))
+    return columns(4, ((p.profile_id, p.active_at, p.seq, p.visit_at) for p in ordered))
 
 
 def claim_columns(claims: Iterable[Claim]) -> Columns:
     """Columns for `put_claims`."""
-    return columns(5, (_claim_row(claim) for claim in claims))
+    return columns(6, (_claim_row(claim) for claim in claims))
 
 
 def release_columns(released: Iterable[tuple[Claim, int]]) -> Columns:
     """Columns for `put_releases`."""
-    return columns(6, ((*_claim_row(claim), until) for claim, until in released))
+    return columns(7, ((*_claim_row(claim), until) for claim, until in released))
 
 
 def _claim_row(c: Claim) -> tuple[object, ...]:
-    return c.identifier.namespace, c.identifier.value, c.profile_id, c.seq, c.trust
+    return c.identifier.namespace, c.identifier.value, c.profile_id, c.seq, c.trust, c.at
 
 
 def merge_columns(merged: Iterable[Merged]) -> Columns:

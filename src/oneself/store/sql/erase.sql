@@ -1,6 +1,6 @@
 -- name: find_profile_claims
 -- Every claim that these profiles ($2) ever held.
-SELECT namespace, value, profile_id, seq, trust, until_seq
+SELECT namespace, value, profile_id, seq, trust, at, until_seq
 FROM claim
 WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
 
@@ -47,7 +47,7 @@ WHERE dataset_id = $1
 
 -- name: find_browser_claims
 -- Every claim that anybody ever had on these browsers ($2 namespaces, $3 values), the oldest first.
-SELECT namespace, value, profile_id, seq, trust, until_seq
+SELECT namespace, value, profile_id, seq, trust, at, until_seq
 FROM claim
 WHERE dataset_id = $1
   AND (namespace, value) IN (SELECT * FROM unnest($2::text[], $3::text[]))

@@ -13,7 +13,7 @@ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now,
 -- name: find_claims
 -- The live claims of identifiers ($2 namespaces, $3 values) and what their profiles point at.
 -- OFFSET 0 keeps the order of the joins: one look into the index per identifier, whatever the statistics say.
-SELECT claim.namespace, claim.value, claim.profile_id, claim.seq, claim.trust,
+SELECT claim.namespace, claim.value, claim.profile_id, claim.seq, claim.trust, claim.at,
        survivor.profile_id AS survivor_id, survivor.seq AS survivor_seq
 FROM unnest($2::text[], $3::text[]) AS wanted (namespace, value)
 CROSS JOIN LATERAL (
@@ -32,17 +32,53 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS survivor;
 
+-- name: find_remembered
+-- The profiles whose ids begin as the ones that tokens name (from $2 to $3 each), and what they point at.
+SELECT known.profile_id, survivor.profile_id AS survivor_id, survivor.seq AS survivor_seq
+FROM unnest($2::uuid[], $3::uuid[]) AS wanted (first_id, last_id)
+CROSS JOIN LATERAL (
+    SELECT profile_id, survivor_id FROM profile
+    WHERE dataset_id = $1 AND profile_id BETWEEN wanted.first_id AND wanted.last_id
+    OFFSET 0
+) AS known
+CROSS JOIN LATERAL (
+    SELECT profile_id, seq FROM profile
+    WHERE dataset_id = $1 AND profile_id = coalesce(known.survivor_id, known.profile_id)
+    OFFSET 0
+) AS survivor;
+
+-- name: find_activity
+-- When people ($2) were last active at an instant ($3, in the same places) or before it, by the log up to a seq ($4).
+SELECT wanted.profile_id, max(entry.at) AS at
+FROM unnest($2::uuid[], $3::bigint[]) AS wanted (profile_id, happened)
+CROSS JOIN LATERAL (
+    SELECT profile_id FROM profile
+    WHERE dataset_id = $1 AND (profile_id = wanted.profile_id OR survivor_id = wanted.profile_id)
+    OFFSET 0
+) AS part
+CROSS JOIN LATERAL (
+    SELECT coalesce((content ->> 'occurred_at')::bigint, seq) AS at FROM log
+    WHERE dataset_id = $1 AND profile_id = part.profile_id AND seq < $4
+      AND kind IN ('event', 'write', 'sign_in', 'sign_out', 'consent')
+      AND coalesce((content ->> 'is_interactive')::boolean, true)
+    OFFSET 0
+) AS entry
+WHERE entry.at <= wanted.happened
+GROUP BY wanted.profile_id, wanted.happened;
+
 -- name: find_profiles
 -- Profiles by id ($2), as they are.
 SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
-       record_values::text, provenance::text, identities::text, consents::text
+       record_values::text, provenance::text, identities::text, consents::text,
+       visit_at, aliases::text
 FROM profile
 WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
 
 -- name: lock_profiles
 -- Profiles by id ($2), in the order of their ids, kept for this transaction alone.
 SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
-       record_values::text, provenance::text, identities::text, consents::text
+       record_values::text, provenance::text, identities::text, consents::text,
+       visit_at, aliases::text
 FROM profile
 WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[])
 ORDER BY profile_id
@@ -62,29 +98,32 @@ FROM answer
 WHERE dataset_id = $1 AND key = ANY ($2::text[]);
 
 -- name: put_profiles
--- Make or change profiles, all columns as arrays ($2 to $15).
+-- Make or change profiles, all columns as arrays ($2 to $17).
 INSERT INTO profile (dataset_id, profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at,
-                     active_at, seq, erased, record_values, provenance, identities, consents)
+                     active_at, seq, erased, record_values, provenance, identities, consents, visit_at, aliases)
 SELECT $1, row.profile_id, row.survivor_id, row.reason, row.primary_id, row.user_id, row.created_at,
        row.updated_at, row.active_at, row.seq, row.erased,
-       row.record_values::jsonb, row.provenance::jsonb, row.identities::jsonb, row.consents::jsonb
+       row.record_values::jsonb, row.provenance::jsonb, row.identities::jsonb, row.consents::jsonb,
+       row.visit_at, row.aliases::jsonb
 FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[],
-            $9::timestamptz[], $10::bigint[], $11::boolean[], $12::text[], $13::text[], $14::text[], $15::text[])
+            $9::timestamptz[], $10::bigint[], $11::boolean[], $12::text[], $13::text[], $14::text[], $15::text[],
+            $16::timestamptz[], $17::text[])
      AS row (profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at,
-             active_at, seq, erased, record_values, provenance, identities, consents)
+             active_at, seq, erased, record_values, provenance, identities, consents, visit_at, aliases)
 ON CONFLICT (dataset_id, profile_id) DO UPDATE
 SET survivor_id = excluded.survivor_id, reason = excluded.reason, primary_id = excluded.primary_id,
     user_id = excluded.user_id, created_at = excluded.created_at, updated_at = excluded.updated_at,
     active_at = excluded.active_at, seq = excluded.seq, erased = excluded.erased,
     record_values = excluded.record_values, provenance = excluded.provenance, identities = excluded.identities,
-    consents = excluded.consents;
+    consents = excluded.consents, visit_at = excluded.visit_at, aliases = excluded.aliases;
 
 -- name: put_touches
--- Profiles ($2, sorted) that were seen again and are otherwise as they were: last activity ($3) and seqs ($4).
+-- Profiles ($2, sorted) that were seen again and are otherwise as they were: last activity ($3), seqs ($4), visits ($5).
 -- No join, so nothing to plan wrongly: width_bucket finds the place of an id among the sorted ones.
 UPDATE profile
 SET active_at = ($3::timestamptz[])[width_bucket(profile_id, $2::uuid[])],
-    seq = ($4::bigint[])[width_bucket(profile_id, $2::uuid[])]
+    seq = ($4::bigint[])[width_bucket(profile_id, $2::uuid[])],
+    visit_at = ($5::timestamptz[])[width_bucket(profile_id, $2::uuid[])]
 WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
 
 -- name: put_survivors
@@ -94,15 +133,15 @@ SET survivor_id = ($3::uuid[])[array_position($2::uuid[], survivor_id)]
 WHERE dataset_id = $1 AND survivor_id = ANY ($2::uuid[]);
 
 -- name: put_claims
--- Record new claims ($2 namespaces, $3 values, $4 profiles, $5 seqs, $6 trust).
-INSERT INTO claim (dataset_id, namespace, value, profile_id, seq, trust)
-SELECT $1, row.* FROM unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::text[]) AS row;
+-- Record new claims ($2 namespaces, $3 values, $4 profiles, $5 seqs, $6 trust, $7 when).
+INSERT INTO claim (dataset_id, namespace, value, profile_id, seq, trust, at)
+SELECT $1, row.* FROM unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::text[], $7::bigint[]) AS row;
 
 -- name: put_releases
--- End claims ($2 namespaces, $3 values, $4 profiles, $5 seqs, $6 trust) at $7; all of them are there.
-INSERT INTO claim (dataset_id, namespace, value, profile_id, seq, trust, until_seq)
+-- End claims ($2 namespaces, $3 values, $4 profiles, $5 seqs, $6 trust, $7 when) at $8; all of them are there.
+INSERT INTO claim (dataset_id, namespace, value, profile_id, seq, trust, at, until_seq)
 SELECT $1, row.*
-FROM unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::text[], $7::bigint[]) AS row
+FROM unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::text[], $7::bigint[], $8::bigint[]) AS row
 ON CONFLICT (dataset_id, namespace, value, seq, profile_id) DO UPDATE SET until_seq = excluded.until_seq;
 
 -- name: put_merges
@@ -140,12 +179,14 @@ WITH asked AS (
     FROM profile WHERE dataset_id = $1 AND profile_id = $2 AND NOT erased
 )
 SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
-       record_values::text, provenance::text, identities::text, consents::text
+       record_values::text, provenance::text, identities::text, consents::text,
+       visit_at, aliases::text
 FROM profile
 WHERE dataset_id = $1 AND profile_id = (SELECT survivor_id FROM asked) AND NOT erased
 UNION ALL
 SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
-       '{}', '{}', '{}', '{}'
+       '{}', '{}', '{}', '{}',
+       visit_at, aliases::text
 FROM profile
 WHERE dataset_id = $1 AND survivor_id = (SELECT survivor_id FROM asked) AND NOT erased;
 

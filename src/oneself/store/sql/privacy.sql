@@ -24,7 +24,7 @@ WHERE dataset_id = $1 AND kind = 'erase' AND observation_id = $2;
 
 -- name: find_person_claims
 -- Every identifier that these profiles ($2) ever held, the oldest first.
-SELECT namespace, value, profile_id, seq, trust, until_seq
+SELECT namespace, value, profile_id, seq, trust, at, until_seq
 FROM claim
 WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[])
 ORDER BY seq, namespace, value;

@@ -1,0 +1,105 @@
+"""What an observation says about who it is: its identifiers, normalised, without those that do not count; and
+what the values of a profile hold in the namespaces of attributes.
+
+Pure; whom all this leads to is the business of `resolve`. Source: DESIGN §4.1, §8.
+"""
+
+from typing import Any
+
+import msgspec
+
+from oneself.core.config import Config
+from oneself.core.identifier import USER_ID, Dropped, Identifier, normalise
+from oneself.core.observation import Observation
+from oneself.core.recall import remembered_identifier
+from oneself.core.rules import Matcher, brought, held
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """The identifiers of an observation that count, and those that do not."""
+
+    persons: tuple[Identifier, ...]
+    devices: tuple[Identifier, ...]
+    dropped: tuple[Dropped, ...]
+
+    @property
+    def identifiers(self) -> tuple[Identifier, ...]:
+        """All that count."""
+        return (*self.persons, *self.devices)
+
+    @property
+    def user_id(self) -> str | None:
+        """The user that the observation names."""
+        return next((i.value for i in self.persons if i.namespace == USER_ID), None)
+
+
+def weigh(observation: Observation, config: Config) -> Evidence:
+    """The evidence of an observation: normalised, blocked and untrusted values dropped (DESIGN §4.1, §8)."""
+    persons: dict[Identifier, None] = {}
+    devices: dict[Identifier, None] = {}
+    dropped: dict[Dropped, None] = {}
+    for raw in (*observation.identifiers, *_by_rules(observation, config)):
+        namespace = config.namespace(raw.namespace)
+        if namespace is None:
+            dropped[Dropped(raw.namespace, "unknown_namespace")] = None
+        elif namespace.trusted_only and observation.trust != "server":
+            dropped[Dropped(raw.namespace, "untrusted_evidence")] = None
+        elif isinstance(outcome := normalise(raw, namespace), Dropped):
+            dropped[outcome] = None
+        else:
+            (devices if outcome.is_device else persons)[outcome] = None
+    return Evidence(tuple(persons), tuple(devices), tuple(dropped))
+
+
+def _by_rules(observation: Observation, config: Config) -> list[Identifier]:
+    """The identifiers that the observation's values bring, the identities of an event among them, which are
+    values of the attributes that they are bound to."""
+    found: list[Identifier] = []
+    if observation.values:
+        found += [each for match in config.matchers for each in brought(observation.values, match)]
+    if config.bound and config.rule_namespaces:
+        for identifier in observation.identifiers:
+            found += _rules_on_identity(identifier, config)
+    return found
+
+
+def _rules_on_identity(identifier: Identifier, config: Config) -> list[Identifier]:
+    """The same value in the namespaces of rules on the attribute that an identity is bound to."""
+    binding = config.bound.get(identifier.namespace)
+    if binding is None:
+        return []
+    same = (match for match in config.matchers if match is not binding and match.path == binding.path)
+    return [Identifier(match.name, identifier.value) for match in same]
+
+
+def sought(observation: Observation, evidence: Evidence, config: Config) -> tuple[Identifier, ...]:
+    """The identifiers whose holders `resolve` may ask for."""
+    remembered = remembered_identifier(observation, config)
+    return evidence.identifiers if remembered is None else (*evidence.identifiers, remembered)
+
+
+def identities_of(values: dict[str, Any], config: Config) -> dict[str, tuple[str, ...]]:
+    """What values hold in the namespaces of active rules, normalised; every such namespace is named."""
+    identities: dict[str, tuple[str, ...]] = {}
+    for match in config.matchers:
+        namespace = config.namespace(match.name)
+        assert namespace is not None
+        found = (normalise(identifier, namespace) for identifier in held(values, match))
+        identities[match.name] = tuple({i.value: None for i in found if isinstance(i, Identifier)})
+    return identities
+
+
+def unindexed(
+    values: dict[str, Any],
+    identities: dict[str, tuple[str, ...]],
+    created_at: int,
+    match: Matcher,
+    config: Config,
+) -> tuple[Identifier, ...] | None:
+    """What a profile's values hold in a rule's namespace; None if exactly that is indexed already, by claims
+    that count because the whole profile is younger than they need to be."""
+    now = identities_of(values, config)[match.name]
+    is_young = created_at >= config.read_since.get(match.name, 0)
+    if set(now) == set(identities.get(match.name, ())) and (is_young or not now):
+        return None
+    return tuple(Identifier(match.name, value) for value in now)

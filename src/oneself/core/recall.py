@@ -1,0 +1,115 @@
+"""What a browser's persisted token, and what its owner consented to, mean for an observation.
+
+A token says whose the browser was and by which identities. Its primary id is no key: what it adds is the
+identities that the event does not name and that still are that user's.
+
+Source: wire/interactions §7 (life of a token), §9.2 (HANDLE), §9.5 (consent).
+"""
+
+import msgspec
+
+from oneself.core.config import Config
+from oneself.core.consent import PERSONALIZATION, EventPurpose, is_refused
+from oneself.core.identifier import Identifier
+from oneself.core.identity import LEGACY_ID
+from oneself.core.observation import Observation, Remembered
+from oneself.core.profile import Profile
+from oneself.core.state import State
+
+MILLISECOND_US = 1000
+
+
+class Recalled(msgspec.Struct, frozen=True):
+    """Whose the browser was, as of now, and the identities that only the token knows and that are still
+    theirs. `leads`: the observation is about them."""
+
+    holder: Profile
+    identities: tuple[Identifier, ...]
+    leads: bool
+
+
+def recall(
+    state: State, observation: Observation, persons: tuple[Identifier, ...], config: Config
+) -> Recalled | None:
+    """What the token of an observation adds to the `persons` that it names; None if there is none, or it is
+    void: past, of nobody who is still there, or of another default identity."""
+    token = observation.remembered
+    if token is None:
+        return None
+    holder = _holder(state, token, config)
+    if holder is None or not _is_live(token, holder, observation, config):
+        return None
+    said = {identifier.namespace: identifier.value for identifier in persons}
+    default = config.channel_identity(observation.channel)
+    if default is not None and not _agree(said, token.identities, default.type_id):
+        return None
+    own = tuple(
+        Identifier(type_id, key)
+        for type_id, key in token.identities.items()
+        if type_id not in said and key in holder.identities.get(type_id, ())
+    )
+    return Recalled(holder, own, leads=bool(own) or not said)
+
+
+def _agree(said: dict[str, str], remembered: dict[str, str], type_id: str) -> bool:
+    """True unless both name an identity of this type, and not the same."""
+    known = remembered.get(type_id)
+    return known is None or said.get(type_id, known) == known
+
+
+def remembered_identifier(observation: Observation, config: Config) -> Identifier | None:
+    """Under what the token's user is found where identity resolution is off (§11)."""
+    token = observation.remembered
+    if token is None or config.dataset.pipeline_identity_resolution:
+        return None
+    return Identifier(LEGACY_ID, token.primary_id)
+
+
+def visit_identities(
+    state: State,
+    observation: Observation,
+    persons: tuple[Identifier, ...],
+    recalled: Recalled | None,
+    survivor: Profile,
+) -> dict[str, str]:
+    """The identities of the visit after an event was carried out, type → key, the oldest first. What a
+    refusal left with somebody else is not among them, nor what the person does not want to be known by."""
+    known = recalled.identities if recalled is not None else ()
+    kept = {i.namespace: i.value for i in known if i.value in survivor.identities.get(i.namespace, ())}
+    if has_opted_out(survivor, observation, PERSONALIZATION):
+        return kept
+    for identifier in persons:
+        holders = state.held(identifier)
+        if not holders or any(profile.profile_id == survivor.profile_id for _, profile in holders):
+            kept.pop(identifier.namespace, None)
+            kept[identifier.namespace] = identifier.value
+    return kept
+
+
+def has_opted_out(profile: Profile | None, observation: Observation, purpose: EventPurpose) -> bool:
+    """Whether a person refused a purpose, by this observation or before it (§9.5)."""
+    stored = profile.consents if profile is not None else {}
+    if not stored and not observation.choices:
+        return False
+    held = {category: choice.is_consented for category, choice in stored.items()}
+    held |= {category: is_consented for category, (is_consented, _) in observation.choices.items()}
+    return is_refused(held, purpose)
+
+
+def _holder(state: State, token: Remembered, config: Config) -> Profile | None:
+    if config.dataset.pipeline_identity_resolution:
+        return state.find_by_primary(token.primary_id)
+    held = state.held(Identifier(LEGACY_ID, token.primary_id))
+    return held[0][1] if held else None
+
+
+def _is_live(token: Remembered, holder: Profile, observation: Observation, config: Config) -> bool:
+    """A token lives as long as the visit that it was sealed in, or as long as users are remembered."""
+    settings, now = config.dataset, observation.received_at or 0
+    if token.sealed_at < settings.resolves_since:
+        return False
+    if settings.enable_remember_me_user_ids:
+        return now - token.sealed_at <= settings.remember_me_user_ids_millis * MILLISECOND_US
+    timeout = settings.visit_timeout_millis * MILLISECOND_US
+    is_fresh = now - token.sealed_at <= timeout
+    return is_fresh or (holder.visit_at <= token.sealed_at and now - holder.active_at <= timeout)
