@@ -23,6 +23,7 @@ from oneself.service.erase import Erasure
 from oneself.service.export import Exports
 from oneself.service.identity_servers import IdentityServers
 from oneself.service.ingest import Ingest
+from oneself.service.interactions import Interactions
 from oneself.service.known_applications import KnownApplications
 from oneself.service.listing import Listing
 from oneself.service.organisations import Organisations
@@ -57,6 +58,7 @@ class Services(msgspec.Struct, frozen=True):
     rules: Rules
     previews: Previews
     indexer: Indexer
+    interactions: Interactions
     refusals: Refusals
     exports: Exports
     unfit_values: UnfitValues
@@ -104,6 +106,7 @@ def build_services(settings: Settings, database: Database) -> Services:
         skipped,
         interval_s=settings.claim_sync_interval_s,
     )
+    token_keys = TokenKeys(database, identity.vault)
     applications = KnownApplications(servers, client, identity.applications, settings.application_keys)
     return Services(
         settings=settings,
@@ -120,6 +123,7 @@ def build_services(settings: Settings, database: Database) -> Services:
         refusals=Refusals(database, configurations),
         exports=Exports(database, configurations),
         unfit_values=UnfitValues(database, configurations),
+        interactions=Interactions(ingest, configurations, token_keys),
         indexer=Indexer(database, configurations, ingest),
         identity=identity,
         organisations=identity.organisations,
@@ -132,5 +136,5 @@ def build_services(settings: Settings, database: Database) -> Services:
         profile_sync=ProfileSync(profiles, ingest, skipped),
         skipped_claims=skipped,
         users=Users(identity.accounts, profiles, configurations),
-        token_keys=TokenKeys(database, identity.vault),
+        token_keys=token_keys,
     )

@@ -1,7 +1,7 @@
 """The HTTP application: every face on one router, in one transport (DESIGN §12).
 
-    Transport ─▶ router ─▶ door (who, may they) ─▶ handler (decode, one use-case, render)
-                    └─ errors ─▶ failures.TABLE
+    EventDoor ─▶ Transport ─▶ router ─▶ door (who, may they) ─▶ handler (decode, one use-case, render)
+        └─ events                └─ errors ─▶ failures.TABLE
 
 Assembly only. Every face is a list of routes or a router here.
 """
@@ -22,6 +22,7 @@ from .cds.routes import organisation_routes
 from .cds.sync import sync_routes
 from .decode import BODY_BYTES_MAX
 from .failures import TABLE
+from .interactions.door import EventDoor
 from .metrics import Metrics
 from .operations import health, metrics, ready
 from .reference import openapi_config, reference_routes
@@ -53,5 +54,5 @@ def create_app(services: Services, settings: Settings) -> Litestar:
         debug=False,
     )
     transport = Transport(app.asgi_handler, origins=settings.cors_origins, metrics=figures)
-    app.asgi_handler = cast("ASGIApp", transport)
+    app.asgi_handler = cast("ASGIApp", EventDoor(services, transport, figures))
     return app

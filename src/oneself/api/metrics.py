@@ -45,6 +45,24 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._events = Counter(
+            "oneself_events",
+            "Events answered, by what became of them.",
+            ("outcome",),
+            registry=self._registry,
+        )
+        self._warnings = Counter(
+            "oneself_event_warnings", "What events were warned about.", ("code",), registry=self._registry
+        )
+
+    def observe_event(self, outcome: str) -> None:
+        """Count one answered event."""
+        self._events.labels(outcome).inc()
+
+    def observe_warning(self, code: str) -> None:
+        """Count one warning about an event."""
+        self._warnings.labels(code).inc()
+
     def observe(self, scope: Mapping[str, Any], status: int, duration_s: float) -> None:
         """Count one answered request."""
         route = scope.get("path_template") or "none"

@@ -1,4 +1,5 @@
-"""Datasets: the identity namespaces of an organisation (DESIGN §3). Profiles, identifiers and events live in one.
+"""Datasets: the identity namespaces of an organisation (DESIGN §3). Profiles, identifiers and events live in
+one.
 
 Law of this module: a dataset is found by its name within the organisation of the request, never by an id that
 a caller sends. `default` is there from the beginning and stays; the customer data service works on it.

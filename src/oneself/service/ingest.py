@@ -65,6 +65,7 @@ class Resolution(msgspec.Struct, frozen=True):
     `profile`: the one it addressed, made or was attached to; `survivor`: the one that stands for the person.
     `absorbed`: whom the survivor stands for. `answer`: the kept answer of a keyed request. `repeated`: the
     request or event had been answered before. `identities`: of an event's visit, type → key.
+    `remembers`: its token was worth something.
     """
 
     seq: int
@@ -76,13 +77,15 @@ class Resolution(msgspec.Struct, frozen=True):
     answer: Answer | None = None
     repeated: bool = False
     identities: dict[str, str] = {}
+    remembers: bool = False
 
 
 class Submission(msgspec.Struct, frozen=True):
     """An observation on its way in, with what concerns the request rather than the person.
 
     `idempotency_key`, `fingerprint`: a repeat with the same fingerprint gets the first answer, which `render`
-    made. `expected_version`: refuse unless the unified profile still has this `updated_at`.
+    made. `expected_version`: refuse unless the unified profile still has this `updated_at`. `read_by`: the
+    version of the configuration by which a face read it; by another one it has to be read again.
     """
 
     observation: Observation
@@ -90,6 +93,7 @@ class Submission(msgspec.Struct, frozen=True):
     fingerprint: str = ""
     expected_version: int | None = None
     render: Callable[[Resolution], Answer] | None = None
+    read_by: int | None = None
 
     @property
     def key(self) -> str | None:
@@ -121,7 +125,11 @@ class KeyReused(OneselfError):
     """An idempotency key came again with another request."""
 
 
-class _ConfigurationMoved(Exception):
+class ConfigurationMoved(OneselfError):
+    """What was submitted was read by a configuration that is not the current one any more."""
+
+
+class _BatchMoved(Exception):
     """The batch was prepared with a configuration that is not the current one any more."""
 
 
@@ -177,7 +185,7 @@ class _Writer:
         for attempt in range(ATTEMPTS_MAX):
             try:
                 return await self._attempt(submissions)
-            except _ConfigurationMoved:
+            except _BatchMoved:
                 continue
             except Contended as error:
                 lost: Exception = error
@@ -212,7 +220,7 @@ class _Writer:
                 transaction = header.transaction
                 if header.config_version != config.version:
                     await self._configurations.load(connection, self._dataset_id)
-                    raise _ConfigurationMoved
+                    raise _BatchMoved
                 erased = await self._find_erased(connection, submissions, evidence)
                 judged = _Judged(state, answers, config, header.now, erased)
                 for number, (submission, weighed) in enumerate(zip(submissions, evidence, strict=True), 1):
@@ -302,6 +310,8 @@ class _Judged:
 
     def _first(self, submission: Submission, evidence: Evidence) -> Outcome:
         observation = submission.observation
+        if submission.read_by not in (None, self._config.version):
+            return ConfigurationMoved("The configuration has changed.")
         if self._is_stale(submission):
             return Rejected(Rejection("stale", "The profile was changed in the meantime."))
         if self._erased and self._was_erased(observation, evidence):
@@ -317,7 +327,9 @@ class _Judged:
         resolution = self._resolution(seq, observation.profile_id or plan.profile_id, survivor, plan=plan)
         if observation.kind == "event":
             identities = visit_identities(self._state, observation, evidence.persons, recalled, survivor)
-            resolution = msgspec.structs.replace(resolution, identities=identities)
+            resolution = msgspec.structs.replace(
+                resolution, identities=identities, remembers=recalled is not None
+            )
         return self._kept(submission, resolution)
 
     def _was_erased(self, observation: Observation, evidence: Evidence) -> bool:

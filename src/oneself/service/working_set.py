@@ -93,11 +93,17 @@ def wanted_of(
         keys=keys,
         members=any(each.kind != "event" for each, _ in both),
         namespaces=_written_namespaces(both, config),
-        primary_ids=frozenset(each.remembered.primary_id for each, _ in both if each.remembered is not None),
+        primary_ids=_remembered_ids(both, config),
         meetings=tuple(_meeting(*each) for each in named),
         single_namespaces=frozenset(config.bound),
         before_seq=before_seq,
     )
+
+
+def _remembered_ids(both: list[tuple[Observation, Evidence]], config: Config) -> frozenset[str]:
+    if not config.dataset.pipeline_identity_resolution:
+        return frozenset()
+    return frozenset(each.remembered.primary_id for each, _ in both if each.remembered is not None)
 
 
 def _written_namespaces(both: list[tuple[Observation, Evidence]], config: Config) -> frozenset[str]:

@@ -1,0 +1,272 @@
+"""Events of the interactions wire: one event in, whose it is and a token out (wire/interactions §6, §7,
+§9.2).
+
+    open the token ─▶ one observation ─▶ ingest ─▶ seal what the visit knows by now
+
+Law of this module: it decides nothing about people. A token that does not open is no token; what a token is
+worth is judged with the event. Ids are drawn here.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from oneself.core.config import Config
+from oneself.core.consent import event_category
+from oneself.core.identifier import ANONYMOUS_ID, TRACKER, Identifier
+from oneself.core.observation import Kind, Observation, Remembered, Trust
+from oneself.core.plan import Plan
+from oneself.errors import Contended
+from oneself.service.configuration import Configurations
+from oneself.service.ingest import ConfigurationMoved, Ingest, Rejected, Resolution, Submission
+from oneself.service.organisations import Tenant
+from oneself.service.persisted_token import Ring, Sealed, fitted, open_token, seal
+from oneself.service.token_keys import TokenKeys
+
+FACE = "interactions"
+MILLISECOND_US = 1000
+ANONYMOUS_ID_BYTES = 8
+EVENT_ID_CHARS = 24
+#: A configuration that changes more often than this while one event waits will not settle.
+READINGS_MAX = 5
+
+
+class Incoming(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as a face read it.
+
+    `must_name_browser`: the anonymous id that was sent is not acceptable. `tracker`: "" asks for one. `choices`: (purpose, provider) → consented. `names_default`: whether it says
+    who is the user of its channel. `occurred_at`: µs since 1970, None = now.
+    """
+
+    name: str | None
+    channel: str
+    anonymous_id: str | None
+    must_name_browser: bool
+    identifiers: tuple[Identifier, ...]
+    values: dict[str, Any]
+    body: dict[str, Any]
+    token: str | None = None
+    tracker: str | None = None
+    occurred_at: int | None = None
+    is_interactive: bool = True
+    choices: dict[tuple[str, str], bool] = {}
+    names_default: bool = False
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Who sent an event: `trust` of its evidence, and the application behind it."""
+
+    trust: Trust = "browser"
+    application: str | None = None
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of an event.
+
+    `resolved_id`: the primary id, of an anonymous visitor the browser's; None: nothing was processed.
+    `token`: None while nobody is identified. `anonymous_id`, `tracker`: those of the browser from now on,
+    `anonymous_id` only if the service made one. `token_unreadable`: one was sent that does not open.
+    """
+
+    event_id: str
+    resolved_id: str | None = None
+    token: str | None = None
+    token_unreadable: bool = False
+    anonymous_id: str | None = None
+    tracker: str | None = None
+    plan: Plan | None = None
+    identities: dict[str, str] = {}
+    warnings: tuple[str, ...] = ()
+
+
+class Interactions:
+    """Takes events in."""
+
+    def __init__(self, ingest: Ingest, configurations: Configurations, keys: TokenKeys) -> None:
+        self._ingest = ingest
+        self._configurations = configurations
+        self._keys = keys
+
+    async def take(self, tenant: Tenant, source: Source, read: Callable[[Config], Incoming]) -> Taken:
+        """Put an event where it belongs; answered when that is durable. `read`: by a configuration.
+
+        Raises Contended, Unavailable.
+        """
+        config = self._configurations.known(tenant.dataset_id)
+        for _ in range(READINGS_MAX):
+            config = config or await self._configurations.current(tenant.dataset_id)
+            try:
+                return await self._take(tenant, source, read(config), config)
+            except ConfigurationMoved:
+                config = None
+        raise Contended("The configuration changes too fast.")
+
+    async def _take(self, tenant: Tenant, source: Source, incoming: Incoming, config: Config) -> Taken:
+        ring = await self._keys.ring(tenant)
+        opened = _opened(ring, tenant, incoming)
+        observation, made_id = _observation(source, incoming, _remembered(opened, config))
+        event_id = observation.observation_id.hex[:EVENT_ID_CHARS]
+        try:
+            resolution = await self._submit(tenant, observation, config.version)
+        except Rejected as rejected:
+            if rejected.rejection.code == "opted_out":
+                await self._keep_choices(tenant, observation, config.version)
+            return Taken(event_id=event_id, warnings=(rejected.rejection.code,))
+        token, is_full = _sealed(ring, tenant, incoming, opened, resolution)
+        return Taken(
+            event_id=event_id,
+            resolved_id=_resolved_id(observation, resolution),
+            token=token,
+            token_unreadable=incoming.token is not None and opened is None,
+            anonymous_id=made_id,
+            tracker=_tracker(observation, incoming, resolution),
+            plan=resolution.plan,
+            identities=resolution.identities,
+            warnings=("token_full",) if is_full else (),
+        )
+
+    async def _submit(self, tenant: Tenant, observation: Observation, version: int) -> Resolution:
+        return await self._ingest.submit(tenant.dataset_id, Submission(observation, read_by=version))
+
+    async def _keep_choices(self, tenant: Tenant, event: Observation, version: int) -> None:
+        """Of somebody who does not want to be tracked, only the consent is stored (wire/interactions
+        §9.5)."""
+        if not event.choices:
+            return
+        devices = tuple(each for each in event.identifiers if each.namespace == ANONYMOUS_ID)
+        kind: Kind = "consent"
+        bare = msgspec.structs.replace(
+            event,
+            observation_id=uuid.uuid4(),
+            kind=kind,
+            identifiers=devices or event.identifiers,
+            values={},
+            name=None,
+            body=None,
+        )
+        await self._submit(tenant, bare, version)
+
+
+def new_event_id() -> str:
+    """An id for an event that is answered and not kept."""
+    return uuid.uuid4().hex[:EVENT_ID_CHARS]
+
+
+def _opened(ring: Ring, tenant: Tenant, incoming: Incoming) -> Sealed | None:
+    if incoming.token is None:
+        return None
+    return open_token(ring, tenant.handle, tenant.dataset, incoming.token)
+
+
+def _observation(
+    source: Source, incoming: Incoming, remembered: Remembered | None
+) -> tuple[Observation, str | None]:
+    """The event as an observation, and the anonymous id that had to be made for it: a browser that nobody can
+    know again otherwise gets one."""
+    anonymous_id, made_id = incoming.anonymous_id, None
+    if anonymous_id is None and (incoming.must_name_browser or not incoming.identifiers):
+        anonymous_id = made_id = secrets.token_hex(ANONYMOUS_ID_BYTES)
+    devices = [] if anonymous_id is None else [Identifier(ANONYMOUS_ID, anonymous_id)]
+    if incoming.tracker:
+        devices.append(Identifier(TRACKER, incoming.tracker))
+    now = time.time_ns() // 1000
+    happened = incoming.occurred_at
+    observation = Observation(
+        observation_id=uuid.uuid4(),
+        new_profile_id=uuid.uuid4(),
+        kind="event",
+        face=FACE,
+        trust=source.trust,
+        application=source.application,
+        authority="event",
+        occurred_at=happened,
+        received_at=now,
+        identifiers=(*devices, *incoming.identifiers),
+        values=incoming.values,
+        choices={
+            event_category(*asked): (given, happened or now) for asked, given in incoming.choices.items()
+        },
+        channel=incoming.channel,
+        remembered=remembered,
+        is_interactive=incoming.is_interactive,
+        new_tracker=None if incoming.tracker is None else str(uuid.uuid4()),
+        name=incoming.name,
+        body=incoming.body,
+    )
+    return observation, made_id
+
+
+def _remembered(opened: Sealed | None, config: Config) -> Remembered | None:
+    """What a token says; where identity resolution is off it names nobody but its user, and such a token is
+    void once it is on (wire/interactions §11)."""
+    if opened is None or (opened.identities is None) == config.dataset.pipeline_identity_resolution:
+        return None
+    return Remembered(opened.primary_id, opened.identities or {}, opened.sealed_at_ms * MILLISECOND_US)
+
+
+def _resolved_id(observation: Observation, resolution: Resolution) -> str:
+    """An anonymous visitor is called as their browser (wire/interactions §6)."""
+    device = next((each.value for each in observation.identifiers if each.namespace == ANONYMOUS_ID), None)
+    is_anonymous = resolution.survivor.is_anonymous and device is not None
+    return device if is_anonymous and device is not None else resolution.survivor.primary_id
+
+
+def _tracker(observation: Observation, incoming: Incoming, resolution: Resolution) -> str | None:
+    """The tracker that names the browser: the one that was sent if it is alive, else the new one."""
+    if incoming.tracker is None:
+        return None
+    moved = resolution.plan.devices if resolution.plan is not None else ()
+    is_new = any(each.value == observation.new_tracker for each in moved)
+    return observation.new_tracker if is_new else incoming.tracker
+
+
+def _sealed(
+    ring: Ring, tenant: Tenant, incoming: Incoming, opened: Sealed | None, resolution: Resolution
+) -> tuple[str | None, bool]:
+    """The token of the visit as it is by now, the one that came where that is the same; whether it is
+    full."""
+    config, primary_id = resolution.config, resolution.survivor.primary_id
+    if not resolution.identities:
+        return None, False
+    if not config.dataset.pipeline_identity_resolution:
+        return _sealed_legacy(ring, tenant, incoming, opened, resolution), False
+    default = config.channel_identity(incoming.channel)
+    identities, is_full = fitted(resolution.identities, default.type_id if default is not None else "")
+    if opened is not None and incoming.token is not None and resolution.remembers:
+        is_same = (opened.primary_id, opened.identities, opened.key_id) == (
+            primary_id,
+            identities,
+            ring.active_id,
+        )
+        if is_same and not _is_of_an_earlier_visit(opened, resolution):
+            return incoming.token, is_full
+    return seal(ring, tenant.handle, tenant.dataset, primary_id, identities, _now_ms()), is_full
+
+
+def _is_of_an_earlier_visit(opened: Sealed, resolution: Resolution) -> bool:
+    """Where users are remembered, each visit has a token of its own (wire/interactions §7)."""
+    if not resolution.config.dataset.enable_remember_me_user_ids:
+        return False
+    return opened.sealed_at_ms * MILLISECOND_US < resolution.survivor.visit_at
+
+
+def _sealed_legacy(
+    ring: Ring, tenant: Tenant, incoming: Incoming, opened: Sealed | None, resolution: Resolution
+) -> str | None:
+    """Only the first answer of a visit to an event that names the user has a token (wire/interactions
+    §11)."""
+    primary_id = resolution.survivor.primary_id
+    is_known = opened is not None and opened.primary_id == primary_id and resolution.remembers
+    if not incoming.names_default or is_known:
+        return None
+    return seal(ring, tenant.handle, tenant.dataset, primary_id, None, _now_ms())
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
