@@ -15,6 +15,9 @@ What DESIGN leaves open, it reads like this:
   observation, a created one as what it is created as;
 * a rule reads the attributes of a write and nothing else; what was there before it was switched on, values
   and claims alike, identifies nobody until it is indexed;
+* an identity that is bound to an attribute is the value of that attribute, and held only as long as it is;
+  the value that was said later stands, whoever is asked, except that no browser changes what the service
+  knows of an identified person. What a refusal left with somebody else is not written either;
 * a write lets go of what the person's values hold no more, wherever it touches a rule's first-level key;
   indexing lets go of all such claims of the profile that it looks at. A merge lets go of nothing.
 """
@@ -54,6 +57,7 @@ class Person:
     user: str | None = None
     values: dict[Path, Any] = field(default_factory=dict)
     written_at: dict[Path, Instant] = field(default_factory=dict)
+    trusted: set[Path] = field(default_factory=set)
     into: Person | None = None
     reason: str | None = None
     absorbed: int = 0
@@ -285,6 +289,12 @@ class Oracle:
             touched = {path[:2] for path, _ in flatten(step.values, self._names())}
             outlived = self._outlived(writer, touched)
         hits = {pair: holder for pair in evidence.pairs if (holder := self._holder(pair)) in group}
+        withheld = {
+            pair
+            for pair in evidence.pairs
+            if pair[0] in self._bound() and self._holder(pair) not in (None, *group)
+        }
+        evidence.pairs = [pair for pair in evidence.pairs if pair not in withheld]
         self._claim(created or survivor, group, evidence)
         for person in reversed(absorbed):
             found = (survivor, person) if person is target else (person, survivor)
@@ -292,6 +302,7 @@ class Oracle:
             self._absorb(survivor, person, fill_only=identified[survivor.id] and not identified[person.id])
         if created is None and absorbed:
             self._write(survivor, step, now, only="overwrite")
+        self._write_bound(survivor, step, now, withheld)
         self._let_go(outlived)
         if evidence.user is not None:
             survivor.user = evidence.user
@@ -574,7 +585,10 @@ class Oracle:
         theirs_at = absorbed.written_at[path]
         if ours is None or ours in ("", []):
             survivor.values[path], survivor.written_at[path] = value, theirs_at
+            survivor.trusted |= {path} & absorbed.trusted
         elif value not in ("", []):
+            if strategy == "by_time" and theirs_at > ours_at:
+                survivor.trusted = (survivor.trusted - {path}) | ({path} & absorbed.trusted)
             survivor.values[path] = _STRATEGIES[strategy]((ours, ours_at), (value, theirs_at))
             survivor.written_at[path] = _stamp(strategy, ours_at, theirs_at)
 
@@ -588,8 +602,30 @@ class Oracle:
             elif person.values.get(path) != value:
                 person.values[path], person.written_at[path] = value, (step.at, now)
 
+    def _write_bound(self, person: Person, step: Step, now: int, withheld: set[Pair]) -> None:
+        """The identities of an event as values, and nothing held but what the values are."""
+        for name, text in step.identities:
+            if name not in self._bound() or (name, self._read(name, text, step.trust)[1]) in withheld:
+                continue
+            path, said = ("identity_attributes", name), (step.at, now)
+            is_owned = person.user is not None and path in person.trusted and step.trust == "browser"
+            code, _ = self._read(name, text, step.trust)
+            if code is None and not is_owned and step.at >= person.written_at.get(path, (NEVER, 0))[0]:
+                person.values[path], person.written_at[path] = text.strip(), said
+                (person.trusted.add if step.trust == "server" else person.trusted.discard)(path)
+        for name in self._bound():
+            value = person.values.get(("identity_attributes", name))
+            held = None if value is None else self._read(name, value, "server")[1]
+            self._let_go([c for c in self._claims_of([person]) if c.pair[0] == name and c.pair[1] != held])
+
+    def _bound(self) -> list[str]:
+        return [kind.name for kind in self.setup.identity_types if kind.bound]
+
     def _names(self) -> dict[Path, AttributeLine]:
-        named: dict[Path, AttributeLine] = {}
+        named: dict[Path, AttributeLine] = {
+            ("identity_attributes", name): AttributeLine(f"identity_attributes.{name}", "string", "by_time")
+            for name in self._bound()
+        }
         for line in self.setup.attributes:
             scope, *rest = line.name.split(".")
             named[(scope, line.application, *rest) if line.application else (scope, *rest)] = line
@@ -615,6 +651,7 @@ _STRATEGIES: dict[str, Any] = {
     "overwrite": lambda ours, theirs: theirs[0],
     "combine": lambda ours, theirs: ours[0] + [item for item in theirs[0] if item not in ours[0]],
     "latest": lambda ours, theirs: theirs[0] if theirs[1] > ours[1] else ours[0],
+    "by_time": lambda ours, theirs: theirs[0] if theirs[1] > ours[1] else ours[0],
     "earliest": lambda ours, theirs: theirs[0] if theirs[1] < ours[1] else ours[0],
     "keep": lambda ours, theirs: ours[0],
     "sum": lambda ours, theirs: ours[0] + theirs[0],

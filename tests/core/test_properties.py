@@ -98,6 +98,8 @@ def every_value_has_a_source(history: History) -> None:
         for scope, values in happened.step.values.items():
             for path in leaves(values, scope):
                 wrote.setdefault(path, set()).add(core.observation_id(happened.new_id))
+        for name, _ in happened.step.identities:
+            wrote.setdefault(f"identity_attributes.{name}", set()).add(core.observation_id(happened.new_id))
         for profile_id, facts in happened.world.profiles.items():
             record = core.state.profiles[profile_id].record
             paths = {path for scope, values in record.values.items() for path in leaves(values, scope)}

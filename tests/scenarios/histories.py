@@ -180,8 +180,8 @@ def setups(draw: st.DrawFn, rules: bool = False) -> Setup:
     few = st.none() | st.just(2)
     return Setup(
         identity_types=(
-            IdentityType("a"),
-            IdentityType("b", case_sensitive=draw(st.booleans()), conflict_blocks_merge=draw(st.booleans())),
+            IdentityType("a", bound=draw(st.booleans())),
+            IdentityType("b", bound=draw(st.booleans()), case_sensitive=draw(st.booleans()), conflict_blocks_merge=draw(st.booleans())),
             IdentityType("c", trusted_only=draw(st.booleans()), blocked_values=("v3",)),
         ),
         attributes=ATTRIBUTES,
@@ -205,7 +205,20 @@ def histories(draw: st.DrawFn, steps_max: int = 12, erasures: bool = False, rule
     drawn = draw(st.lists(step | erase if erasures else step, min_size=length, max_size=length))
     late = draw(st.dictionaries(st.integers(0, steps_max - 1), st.sampled_from((120, 150)), max_size=2))
     setup = draw(setups(rules=rules))
-    return History(setup, tuple(_timed(_switched(setup, drawn), late)))
+    return History(setup, tuple(_timed(_switched(setup, _without_bound(setup, drawn)), late)))
+
+
+def _without_bound(setup: Setup, steps: list[Step]) -> list[Step]:
+    """The steps, in which only plain events name identities that attributes hold: others write values."""
+    bound = {kind.name for kind in setup.identity_types if kind.bound}
+    return [
+        step if step.act == "event" and not step.values else msgspec.structs.replace(step, identities=_but(step.identities, bound))
+        for step in steps
+    ]
+
+
+def _but(identities: tuple[tuple[str, str], ...], names: set[str]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in identities if name not in names)
 
 
 def _switched(setup: Setup, steps: list[Step]) -> list[Step]:

@@ -1,6 +1,6 @@
 """Reads scenario files: one observation a line, and what must come of it.
 
-    identity email                                        set-up lines come first
+    identity email bound                                  set-up lines come first
     attribute traits.tags string combine multi-valued
     setting detach_on_sign_out
     limit profiles_per_merge_max 2
@@ -222,7 +222,7 @@ def _identity_type(words: _Words) -> IdentityType:
     while words:
         option, _, value = words.take("an option").partition("=")
         match option:
-            case "case_sensitive" | "trusted_only" | "conflict_blocks_merge":
+            case "bound" | "case_sensitive" | "trusted_only" | "conflict_blocks_merge":
                 made[option] = True
             case "blocks":
                 made["blocked_values"] = tuple(map(str, parse_flow(value)))

@@ -69,7 +69,9 @@ def _rule(line: RuleLine) -> str:
 
 def _identity_type(kind: IdentityType) -> str:
     options = [
-        name for name in ("case_sensitive", "trusted_only", "conflict_blocks_merge") if getattr(kind, name)
+        name
+        for name in ("bound", "case_sensitive", "trusted_only", "conflict_blocks_merge")
+        if getattr(kind, name)
     ]
     options += [f"blocks=[{','.join(kind.blocked_values)}]"] if kind.blocked_values else []
     return " ".join(["identity", kind.name, *options])

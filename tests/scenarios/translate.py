@@ -18,6 +18,7 @@ from oneself.core.config import (
     DropRule,
     Limits,
     PutAttributes,
+    PutIdentityAttributes,
     PutIdentityType,
     PutLimits,
     PutRule,
@@ -48,6 +49,10 @@ assert set(_KINDS) == set(get_args(Act)) - {"rule", "index"}
 def changes(setup: Setup) -> list[ConfigChange]:
     """The configuration changes that make a dataset what the set-up says."""
     made: list[ConfigChange] = [PutIdentityType(_identity_type(kind)) for kind in setup.identity_types]
+    bound = [kind.name for kind in setup.identity_types if kind.bound]
+    if bound:
+        made.append(PutAttributes(tuple(_attributes([_bound_attribute(name) for name in bound]))))
+        made.append(PutIdentityAttributes(tuple(map(_binding, bound))))
     if setup.attributes:
         made.append(PutAttributes(tuple(_attributes(setup.attributes))))
     if setup.detach_on_sign_out:
@@ -124,6 +129,7 @@ def observation(step: Step, addressed: UUID | None, new_id: UUID, event_id: str 
         profile_id=addressed,
         creates=step.act == "create",
         values=step.values,
+        authority="event" if step.act == "event" and not step.values else "application",
         event_id=event_id,
     )
 
@@ -158,6 +164,14 @@ def _kind(profile: Profile) -> Kind:
     if profile.is_identified:
         return "identified"
     return "anonymous" if profile.is_anonymous else "named"
+
+
+def _bound_attribute(name: str) -> AttributeLine:
+    return AttributeLine(f"identity_attributes.{name}", "string", "latest")
+
+
+def _binding(name: str) -> core.IdentityAttribute:
+    return core.IdentityAttribute(name, name, f"identity_attributes.{name}")
 
 
 def _identity_type(kind: IdentityType) -> core.IdentityType:

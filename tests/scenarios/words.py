@@ -23,7 +23,11 @@ START_US = 1_780_272_000_000_000
 
 
 class IdentityType(msgspec.Struct, frozen=True):
+    """`bound`: kept in the attribute `identity_attributes.<name>`, one value per profile; else a profile may
+    hold many values, which no attribute shows."""
+
     name: str
+    bound: bool = False
     case_sensitive: bool = False
     trusted_only: bool = False
     conflict_blocks_merge: bool = False

@@ -14,8 +14,9 @@ from typing import Any
 
 from oneself.core.config import Config
 from oneself.core.fitting import InvalidValue
-from oneself.core.identifier import Identifier, normalise
+from oneself.core.identifier import Dropped, Identifier, normalise
 from oneself.core.observation import Observation
+from oneself.core.plan import Plan
 from oneself.core.profile import Profile
 from oneself.core.record import Change, Changes, Path, Source, leaves, read
 from oneself.core.rules import Matcher
@@ -29,16 +30,16 @@ def event_changes(
     state: State,
     observation: Observation,
     profile: Profile,
-    claims: tuple[Identifier, ...],
+    plan: Plan,
     config: Config,
     source: Source,
 ) -> Changes:
-    """What an event changes about the values of the profile that it is attached to. `claims`: identities that
-    are newly the profile's; others count if it holds them already."""
+    """What an event changes about the values of the person that it is attached to: `profile`, as it is after
+    the merges of the plan. Identities count if they are newly claimed, or held by any of those that merge."""
     changes: list[Change] = []
     for raw in observation.identifiers:
         match = config.bound.get(raw.namespace)
-        if match is not None and _is_own(state, normalise(raw, match.namespace), profile, claims):
+        if match is not None and _is_own(state, normalise(raw, match.namespace), plan):
             text = unicodedata.normalize("NFC", raw.value.strip())
             if may_replace_identity(profile, match, source, config):
                 changes.append(Change(match.path, text))
@@ -60,10 +61,11 @@ def may_replace_identity(profile: Profile, match: Matcher, source: Source, confi
     return _weight(source) >= _weight(said)
 
 
-def _is_own(state: State, found: Any, profile: Profile, claims: tuple[Identifier, ...]) -> bool:
-    if not isinstance(found, Identifier):
+def _is_own(state: State, found: Identifier | Dropped, plan: Plan) -> bool:
+    if isinstance(found, Dropped):
         return False
-    return found in claims or any(held.profile_id == profile.profile_id for _, held in state.held(found))
+    one = {plan.survivor_id, *(merge.absorbed_id for merge in plan.merges)}
+    return found in plan.claims or any(held.profile_id in one for _, held in state.held(found))
 
 
 def _plain(values: dict[str, Any]) -> Iterator[tuple[Path, Any]]:

@@ -136,7 +136,7 @@ def _by_event(act: _Act, plan: Plan, unified: Profile) -> Profile:
     if observation.authority != "event" or not (observation.values or act.config.bound):
         return unified
     source = source_of(observation, act.seq)
-    changes = event_changes(act.state, observation, unified, plan.claims, act.config, source)
+    changes = event_changes(act.state, observation, unified, plan, act.config, source)
     if not changes:
         return unified
     record = write(unified.record, changes, source)

@@ -67,6 +67,8 @@ class DatasetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     remember_me_user_ids_millis: int = 730 * 24 * 3600 * 1000
     allowed_origins: tuple[str, ...] = ()
     resolves_since: int = 0
+    #: User attribute → "Sensitive", "PersonallyIdentifiable" or "NonSensitive" where somebody said so.
+    classifications: dict[str, str] = {}
 
 
 BUILT_IN_TYPES: dict[str, IdentityType] = {
@@ -111,7 +113,7 @@ def namespace_of(identity_type: IdentityType, *, is_bound: bool, values_max: int
         case_sensitive=identity_type.case_sensitive,
         trusted_only=identity_type.trusted_only,
         conflict_blocks_merge=identity_type.conflict_blocks_merge,
-        blocked_values=frozenset(identity_type.blocked_values),
+        blocked_values=frozenset(value.casefold() for value in identity_type.blocked_values),
         values_max=values_max,
         bytes_max=IDENTITY_VALUE_BYTES_MAX,
         blocks_strangers=identity_type.blocks_default_values,
