@@ -16,9 +16,12 @@ from oneself.service.configuration import Configurations
 from oneself.service.datasets import Datasets
 from oneself.service.founding import Founding
 from oneself.service.grants import Grants
+from oneself.service.identity_attributes import IdentityAttributes
 from oneself.service.identity_servers import IdentityServers
+from oneself.service.identity_types import IdentityTypes
 from oneself.service.issuers import Issuers
 from oneself.service.organisations import Organisations
+from oneself.service.preview import Previews
 from oneself.service.profiles import Profiles
 from oneself.service.secrets import Hasher, Vault
 from oneself.service.sign_in import SignIns
@@ -34,6 +37,8 @@ class Identity(msgspec.Struct, frozen=True):
 
     organisations: Organisations
     datasets: Datasets
+    identity_types: IdentityTypes
+    identity_attributes: IdentityAttributes
     founding: Founding
     applications: Applications
     accounts: Accounts
@@ -77,7 +82,9 @@ def assemble(
     outside = IssuedOutside(servers, issuers, issuer_keys)
     return Identity(
         organisations=organisations,
-        datasets=Datasets(directory),
+        datasets=Datasets(directory, configurations),
+        identity_types=IdentityTypes(database, configurations),
+        identity_attributes=IdentityAttributes(database, configurations, Previews(database, configurations)),
         founding=Founding(organisations, applications, administrators, keys, configurations),
         applications=applications,
         accounts=Accounts(directory, hasher, tokens),

@@ -81,19 +81,33 @@ class Configurations:
         Waits for the batches that are being judged; they are short.
         """
         async with self._database.transaction() as connection:
-            await connection.execute(_sql.lock_config, rows.config_hash(dataset_id))
-            config = await self.load(connection, dataset_id)
-            change = decide(config)
-            if change is None:
-                return config
-            seq = await connection.fetchval(_sql.find_change_seq, dataset_id)
-            changed = configure(config, change, seq)
-            await _record(connection, dataset_id, change, changed, face)
-            for work_id in work_to_do(config, changed):
-                await connection.execute(_rules.begin_indexing, dataset_id, work_id)
-            if also is not None:
-                await also(connection, changed)
+            changed = await self.change_in(connection, dataset_id, decide, face=face, also=also)
         self._known[dataset_id] = changed
+        return changed
+
+    async def change_in(
+        self,
+        connection: Connection,
+        dataset_id: int,
+        decide: Callable[[Config], ConfigChange | None],
+        *,
+        face: str = "cds",
+        also: Callable[[Connection, Config], Awaitable[None]] | None = None,
+    ) -> Config:
+        """As `change`, in a transaction of the caller's, who changes each dataset at most once in it and
+        takes the datasets of an organisation in the order of their ids."""
+        await connection.execute(_sql.lock_config, rows.config_hash(dataset_id))
+        config = await self.load(connection, dataset_id)
+        change = decide(config)
+        if change is None:
+            return config
+        seq = await connection.fetchval(_sql.find_change_seq, dataset_id)
+        changed = configure(config, change, seq)
+        await _record(connection, dataset_id, change, changed, face)
+        for work_id in work_to_do(config, changed):
+            await connection.execute(_rules.begin_indexing, dataset_id, work_id)
+        if also is not None:
+            await also(connection, changed)
         return changed
 
 

@@ -1,17 +1,18 @@
-"""Preview: what a change of a rule would do, exactly, without doing it (DESIGN §6).
+"""Preview: what a change of a rule or of bindings would do, exactly, without doing it (DESIGN §6).
 
 Law of this module: the same fold as the write path, on a working set that is thrown away. Only profiles that
 share a value can be joined, so only those are loaded; the values themselves are compared by hash, in a table
 of the connection, so that memory does not grow with the number of profiles.
 """
 
-from contextlib import suppress
+from collections.abc import Collection, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
 
-from oneself.core.config import Config, DropRule, PutRule, configure
+from oneself.core.config import Config, ConfigChange, DropRule, PutRule, configure
 from oneself.core.evidence import identities_of, unindexed
 from oneself.core.fold import fold
 from oneself.core.identifier import Identifier
@@ -30,6 +31,8 @@ from oneself.store import rows
 from oneself.store.pool import Database, Queries, connect
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from oneself.store.pool import Connection
 
 _sql = Queries("preview.sql")
@@ -82,7 +85,7 @@ _NOTHING = Preview(0, 0, 0, 1, (), 0, (), 0, (), 0, ())
 
 
 class Previews:
-    """Says what a rule would do."""
+    """Says what a rule or a binding would do."""
 
     def __init__(self, database: Database, configurations: Configurations) -> None:
         self._database = database
@@ -96,35 +99,60 @@ class Previews:
         config = await self._configurations.current(tenant.dataset_id)
         check_rule(config, rule)
         before = config.rules.get(rule.rule_id)
-        now = await self._database.fetchval(_config.find_change_seq, tenant.dataset_id)
-        changed = configure(config, PutRule(rule), now)
+        if rule.is_active:
+            return await self._joining(tenant.dataset_id, config, PutRule(rule), {rule.rule_id})
+        if before is not None and before.is_active:
+            async with self._standing_still() as connection:
+                return await _separating(connection, tenant.dataset_id, rule)
+        return _NOTHING
+
+    async def preview_change(
+        self, tenant: Tenant, change: ConfigChange, source_ids: Collection[str]
+    ) -> Preview:
+        """What the rules and bindings with these ids would do to everybody once a change is made."""
+        config = await self._configurations.current(tenant.dataset_id)
+        return await self._joining(tenant.dataset_id, config, change, source_ids)
+
+    async def _joining(
+        self, dataset_id: int, config: Config, change: ConfigChange, source_ids: Collection[str]
+    ) -> Preview:
+        now = await self._database.fetchval(_config.find_change_seq, dataset_id)
+        changed = configure(config, change, now)
+        matches = [match for match in changed.matchers if match.source_id in source_ids]
+        if not matches:
+            return _NOTHING
+        async with self._standing_still() as connection:
+            return await _joining(connection, dataset_id, changed, matches)
+
+    @asynccontextmanager
+    async def _standing_still(self) -> "AsyncIterator[Connection]":
+        """A connection of its own, on which everything is as of one moment."""
         connection = await connect(self._database.url)
         try:
             await connection.execute(_sql.begin_preview)
             async with connection.transaction(isolation="repeatable_read"):
-                if rule.is_active:
-                    return await _joining(connection, tenant.dataset_id, changed, rule)
-                if before is not None and before.is_active:
-                    return await _separating(connection, tenant.dataset_id, rule)
-                return _NOTHING
+                yield connection
         finally:
             await connection.close()
 
 
-async def _joining(connection: "Connection", dataset_id: int, config: Config, rule: Rule) -> Preview:
-    match = next(m for m in config.matchers if m.source_id == rule.rule_id)
-    indexed = await _find_values(connection, dataset_id, match, config)
-    sharing = [row["profile_id"] for row in await connection.fetch(_sql.find_sharing)]
-    state = await _load(connection, dataset_id, sharing, match, config)
+async def _joining(
+    connection: "Connection", dataset_id: int, config: Config, matches: Sequence[Matcher]
+) -> Preview:
+    indexed = [await _find_values(connection, dataset_id, match, config) for match in matches]
+    sharing = sorted(row["profile_id"] for row in await connection.fetch(_sql.find_sharing))
+    state = await _load(connection, dataset_id, sharing, matches, config)
     before = dict(state.profiles)
     seq = max([config.seq, *(profile.seq for profile in before.values())])
-    for profile_id in sorted(sharing):
-        profile = before[profile_id]
-        found = unindexed(profile.record.values, profile.identities, profile.created_at, match, config)
-        if found is not None:
-            seq += 1
-            fold(state, match_of(profile_id, found), config, seq)
-    return _diff(state, before, indexed)
+    for match in matches:
+        # The work of one is done when the next one's begins: it finds whoever is left, as they are by then.
+        standing = {each: state.profiles[each] for each in sharing if not state.profiles[each].is_absorbed}
+        for profile_id, profile in standing.items():
+            found = unindexed(profile.record.values, profile.identities, profile.created_at, match, config)
+            if found is not None:
+                seq += 1
+                fold(state, match_of(profile_id, found), config, seq)
+    return _diff(state, before, sum(indexed))
 
 
 async def _find_values(connection: "Connection", dataset_id: int, match: Matcher, config: Config) -> int:
@@ -143,7 +171,11 @@ async def _find_values(connection: "Connection", dataset_id: int, match: Matcher
 
 
 async def _load(
-    connection: "Connection", dataset_id: int, sharing: list[UUID], match: Matcher, config: Config
+    connection: "Connection",
+    dataset_id: int,
+    sharing: list[UUID],
+    matches: Sequence[Matcher],
+    config: Config,
 ) -> State:
     """The profiles that share a value, and who holds these values by now."""
     wanted = Wanted(frozenset(), frozenset(sharing), lock=False)
@@ -151,6 +183,7 @@ async def _load(
     values = {
         Identifier(match.name, value)
         for profile in state.profiles.values()
+        for match in matches
         for value in identities_of(profile.record.values, config)[match.name]
     }
     wanted = Wanted(

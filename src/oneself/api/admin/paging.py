@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Iterable
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -17,6 +18,7 @@ PAGE_SIZE_MAX = 200
 CURSOR_CHARS_MAX = 512
 
 Place = TypeVar("Place", bound=msgspec.Struct)
+Named = TypeVar("Named")
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
@@ -47,6 +49,21 @@ def page_size(asked: str | None) -> int:
     if not _NUMBER.fullmatch(asked):
         raise refused("10001", "page_size must be a positive integer.")
     return min(int(asked), PAGE_SIZE_MAX)
+
+
+class _Name(msgspec.Struct, frozen=True):
+    name: str
+
+
+def named_page(
+    found: Iterable[Named], name: Callable[[Named], str], size: str | None, cursor: str | None
+) -> tuple[list[Named], Pagination]:
+    """A page of what has a name of its own, by name; raises WireError as the words of the query are read."""
+    limit, after = page_size(size), decode_place(cursor, _Name).name if cursor else ""
+    following = sorted((one for one in found if name(one) > after), key=name)
+    page = following[:limit]
+    place = encode_place(_Name(name(page[-1]))) if len(following) > limit else ""
+    return page, Pagination(len(page), limit, place)
 
 
 def encode_place(place: msgspec.Struct) -> str:

@@ -6,7 +6,18 @@ from litestar import Router
 
 from oneself.api.door import open_door
 
-from . import applications, claims, identity_provider, people, rules, token_keys, users
+from . import (
+    applications,
+    claims,
+    datasets,
+    identity_attributes,
+    identity_provider,
+    identity_types,
+    people,
+    rules,
+    token_keys,
+    users,
+)
 
 PATH = "/t/{org:str}/api/v1"
 
@@ -20,6 +31,9 @@ admin_routes = Router(
         *applications.ROUTES,
         *users.ROUTES,
         *token_keys.ROUTES,
+        *datasets.ROUTES,
+        *identity_types.ROUTES,
+        *identity_attributes.ROUTES,
     ],
     guards=[open_door],
     security=[{"bearer": []}],

@@ -181,7 +181,7 @@ async def preview_rule(request: AnyRequest) -> PreviewDocument:
     except InvalidRule as error:
         code, status = PROBLEMS[error.problem]
         raise refused(code, error.description, status) from None
-    return _render_preview(preview)
+    return render_preview(preview)
 
 
 @get(
@@ -296,7 +296,7 @@ def _check_protection(changes: Object) -> None:
             raise refused("10001", f"{name} must be between 1 and {LIMIT_MAX}.")
 
 
-def _render_preview(preview: Preview) -> PreviewDocument:
+def render_preview(preview: Preview) -> PreviewDocument:
     return PreviewDocument(
         counts=Counts(
             profiles=preview.profiles_indexed,

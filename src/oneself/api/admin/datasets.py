@@ -1,0 +1,164 @@
+"""`/datasets`: the identity namespaces of an organisation and their choices (DESIGN §9)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from litestar import delete, get, patch, post
+from litestar.params import FromPath
+from msgspec import Meta, Struct
+
+from oneself.api.decode import AnyRequest, Body, Object, decode_object
+from oneself.api.describe import Described, described, refusals
+from oneself.api.door import call_of, needs
+from oneself.api.instants import rfc3339
+from oneself.service.dataset_settings import FIELDS, WORDS
+from oneself.service.datasets import Dataset
+from oneself.service.user_attributes import UserAttribute, read_changes
+
+from .paging import CursorWord, PageSize, Pagination, named_page
+
+FACE = "admin"
+
+Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Trust = Annotated[str, Meta(extra_json_schema={"enum": list(WORDS["identity_trust"])})]
+Merged = Annotated[str, Meta(extra_json_schema={"enum": list(WORDS["merged_anonymous"])})]
+
+
+class DatasetPatch(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of PATCH; what is absent stays.
+
+    `user_attributes`: name → `{label, type, classification_override}`, or null to remove one; those that are
+    not named stay."""
+
+    label: str | None = None
+    pipeline_identity_resolution: bool | None = None
+    identity_trust: Trust | None = None
+    merged_anonymous: Merged | None = None
+    visit_timeout_millis: int | None = None
+    enable_remember_me_user_ids: bool | None = None
+    remember_me_user_ids_millis: int | None = None
+    allowed_origins: list[str] | None = None
+    user_attributes: dict[str, Any] | None = None
+
+
+class DatasetDraft(DatasetPatch, frozen=True, forbid_unknown_fields=True):
+    """Body of POST."""
+
+    name: str | None = None
+
+
+class UserAttributeDocument(Struct, frozen=True, omit_defaults=True):
+    """A user attribute as the event wire knows it."""
+
+    label: str
+    type: Literal["String", "Number", "Boolean", "Date"]
+    classification_override: Literal["Sensitive", "PersonallyIdentifiable", "NonSensitive"] | None = None
+
+
+class DatasetDocument(Struct, frozen=True):
+    """A dataset with its choices."""
+
+    name: str
+    label: str
+    pipeline_identity_resolution: bool
+    identity_trust: Trust
+    merged_anonymous: Merged
+    visit_timeout_millis: int
+    enable_remember_me_user_ids: bool
+    remember_me_user_ids_millis: int
+    allowed_origins: list[str]
+    user_attributes: dict[str, UserAttributeDocument]
+    created_at: Timestamp
+
+
+class DatasetList(Struct, frozen=True):
+    """Datasets by name."""
+
+    datasets: list[DatasetDocument]
+    pagination: Pagination
+
+
+DRAFT = Body("dataset", "10001", DatasetDraft)
+PATCH = Body("dataset", "10001", DatasetPatch)
+VIEW = needs("identity_view", gate=None, face=FACE)
+UPDATE = needs("identity_update", gate=None, face=FACE)
+ONE = "/datasets/{dataset:str}"
+
+
+@get("/datasets", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403))
+async def list_datasets(request: AnyRequest, size: PageSize = None, cursor: CursorWord = None) -> DatasetList:
+    """Every dataset of the organisation."""
+    call = call_of(request)
+    found = await call.services.identity.datasets.list(call.tenant)
+    page, pagination = named_page(found, lambda each: each.name, size, cursor)
+    return DatasetList([_render(each) for each in page], pagination)
+
+
+@post(
+    "/datasets",
+    opt=UPDATE,
+    operation_class=described(takes=DatasetDraft, required=("name",)),
+    responses=refusals(400, 401, 403, 409, 413, 415),
+)
+async def create_dataset(request: AnyRequest) -> DatasetDocument:
+    """Make a dataset; it has the organisation's identity types, and no identity attribute yet."""
+    call = call_of(request)
+    document = await decode_object(request, DRAFT)
+    settings, changes = _read(document)
+    name = document.get("name") or ""
+    return _render(await call.services.identity.datasets.create(call.tenant, name, settings, changes))
+
+
+@get(ONE, opt=VIEW, operation_class=Described, responses=refusals(401, 403, 404))
+async def read_dataset(request: AnyRequest, dataset: FromPath[str]) -> DatasetDocument:
+    """One dataset."""
+    call = call_of(request)
+    return _render(await call.services.identity.datasets.show(call.tenant, dataset))
+
+
+@patch(
+    ONE,
+    opt=UPDATE,
+    operation_class=described(takes=DatasetPatch),
+    responses=refusals(400, 401, 403, 404, 409, 413, 415),
+)
+async def change_dataset(request: AnyRequest, dataset: FromPath[str]) -> DatasetDocument:
+    """Change a dataset; identity resolution is turned on by `oneself dataset enable-identity` alone."""
+    call = call_of(request)
+    settings, changes = _read(await decode_object(request, PATCH))
+    return _render(await call.services.identity.datasets.change(call.tenant, dataset, settings, changes))
+
+
+@delete(ONE, opt=UPDATE, operation_class=Described, responses=refusals(401, 403, 404, 409))
+async def delete_dataset(request: AnyRequest, dataset: FromPath[str]) -> None:
+    """Remove a dataset that was never used."""
+    call = call_of(request)
+    await call.services.identity.datasets.delete(call.tenant, dataset)
+
+
+ROUTES = (list_datasets, create_dataset, read_dataset, change_dataset, delete_dataset)
+
+
+def _read(document: Object) -> tuple[Object, Any]:
+    given = {name: value for name, value in document.items() if value is not None}
+    settings = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if name in FIELDS
+    }
+    return settings, read_changes(given.get("user_attributes", {}))
+
+
+def _render(dataset: Dataset) -> DatasetDocument:
+    settings = {name: getattr(dataset.settings, name) for name in FIELDS}
+    return DatasetDocument(
+        name=dataset.name,
+        **{**settings, "allowed_origins": list(dataset.settings.allowed_origins)},
+        user_attributes={name: _attribute(each) for name, each in dataset.user_attributes.items()},
+        created_at=rfc3339(dataset.created_at),
+    )
+
+
+def _attribute(attribute: UserAttribute) -> UserAttributeDocument:
+    return UserAttributeDocument(attribute.label, attribute.type, attribute.classification_override)

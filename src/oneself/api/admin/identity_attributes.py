@@ -1,0 +1,201 @@
+"""`/datasets/{dataset}/identity-attributes` and `…/channel-identities`: what names whom (DESIGN §9).
+
+A PUT that would move people is answered 409 with a preview and a confirmation; the same PUT with
+`?confirmation=` is applied, and the people who are there are indexed in the background.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, get, put
+from litestar.enums import MediaType
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, QueryParameter
+from msgspec import Struct
+
+from oneself.api.decode import AnyRequest, Body, Object, decode_array, decode_object
+from oneself.api.describe import Described, described, refusals
+from oneself.api.door import Call, call_of, needs
+from oneself.core.identity import IdentityAttribute
+from oneself.service.bindings import Binding
+from oneself.service.identity_attributes import Unconfirmed
+from oneself.service.organisations import Tenant
+
+from .paging import PAGE_SIZE_MAX, CursorWord, PageSize, Pagination, named_page
+from .rules import PreviewDocument, render_preview
+
+FACE = "admin"
+
+
+class BindingDraft(Struct, frozen=True, forbid_unknown_fields=True):
+    """`name`: on the event wire. `attribute`: its full name, `identity_attributes.<name>` if absent; made if
+    it is missing."""
+
+    name: str | None = None
+    identity_type: str | None = None
+    attribute: str | None = None
+
+
+class BindingsPut(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of PUT; the bare array will do. What is not in it is bound no more."""
+
+    identity_attributes: list[BindingDraft] | None = None
+
+
+class BindingDocument(Struct, frozen=True):
+    """An identity attribute."""
+
+    name: str
+    identity_type: str
+    attribute: str
+
+
+class BindingList(Struct, frozen=True):
+    """Identity attributes by name."""
+
+    identity_attributes: list[BindingDocument]
+    pagination: Pagination
+
+
+class ChannelsPut(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of PUT: channel → name of an identity attribute; what is null or absent is as it was at first."""
+
+    Web: str | None = None
+    Server: str | None = None
+    Mobile: str | None = None
+    OpenTimeEmail: str | None = None
+
+
+class ChannelsDocument(Struct, frozen=True, omit_defaults=True):
+    """Channel → what `user.id` stands for there; a channel where it stands for nothing is absent."""
+
+    Web: str | None = None
+    Server: str | None = None
+    Mobile: str | None = None
+    OpenTimeEmail: str | None = None
+
+
+class UnconfirmedDocument(Struct, frozen=True):
+    """What the change would do, and the word that has it done."""
+
+    code: str
+    message: str
+    description: str
+    preview: PreviewDocument
+    confirmation: str
+
+
+Confirmation = Annotated[
+    str | None, QueryParameter(description="As an answer 409 to the same change said; nothing else does.")
+]
+
+ARRAY = Body("identity attributes", "10001", BindingDraft, outermost="array")
+OBJECT = Body("identity attributes", "10001", BindingsPut)
+CHANNELS = Body("channel identities", "10001", ChannelsPut)
+VIEW = needs("identity_view", gate=None, face=FACE)
+UPDATE = needs("identity_update", gate=None, face=FACE)
+ATTRIBUTES_OF = "/datasets/{dataset:str}/identity-attributes"
+CHANNELS_OF = "/datasets/{dataset:str}/channel-identities"
+WRITTEN = {
+    **refusals(400, 401, 403, 404, 413, 415),
+    409: ResponseSpec(
+        UnconfirmedDocument,
+        description="It would move people: `preview` says how, `confirmation` has it done. "
+        "Or, without these two, a channel needs what would be gone.",
+        generate_examples=False,
+    ),
+}
+
+
+@get(ATTRIBUTES_OF, opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403, 404))
+async def list_identity_attributes(
+    request: AnyRequest, dataset: FromPath[str], size: PageSize = None, cursor: CursorWord = None
+) -> BindingList:
+    """What identifies people in a dataset."""
+    call = call_of(request)
+    found = await call.services.identity.identity_attributes.list(await _at(call, dataset))
+    page, pagination = named_page(found, lambda each: each.name, size, cursor)
+    return BindingList([_render(each) for each in page], pagination)
+
+
+@put(ATTRIBUTES_OF, opt=UPDATE, operation_class=described(takes=BindingsPut), responses=WRITTEN)
+async def put_identity_attributes(
+    request: AnyRequest, dataset: FromPath[str], confirmation: Confirmation = None
+) -> Response[BindingList]:
+    """Bind exactly these to identity types; what is unbound keeps its values and stops matching."""
+    call = call_of(request)
+    at = await _at(call, dataset)
+    wanted = [_read(each) for each in await _entries(request)]
+    try:
+        found = await call.services.identity.identity_attributes.put(at, wanted, confirmation)
+    except Unconfirmed as unconfirmed:
+        return _unconfirmed(unconfirmed)
+    page, pagination = named_page(found, lambda each: each.name, str(PAGE_SIZE_MAX), None)
+    return _answer(200, BindingList([_render(each) for each in page], pagination))
+
+
+@get(CHANNELS_OF, opt=VIEW, operation_class=Described, responses=refusals(401, 403, 404))
+async def read_channel_identities(request: AnyRequest, dataset: FromPath[str]) -> ChannelsDocument:
+    """What `user.id` stands for on each channel."""
+    call = call_of(request)
+    at = await _at(call, dataset)
+    return ChannelsDocument(**await call.services.identity.identity_attributes.channels(at))
+
+
+@put(CHANNELS_OF, opt=UPDATE, operation_class=described(takes=ChannelsPut), responses=WRITTEN)
+async def put_channel_identities(
+    request: AnyRequest, dataset: FromPath[str], confirmation: Confirmation = None
+) -> Response[ChannelsDocument]:
+    """Say what `user.id` stands for; events are read so from then on."""
+    call = call_of(request)
+    at = await _at(call, dataset)
+    document = await decode_object(request, CHANNELS)
+    try:
+        found = await call.services.identity.identity_attributes.put_channels(at, document, confirmation)
+    except Unconfirmed as unconfirmed:
+        return _unconfirmed(unconfirmed)
+    return _answer(200, ChannelsDocument(**found))
+
+
+ROUTES = (
+    list_identity_attributes,
+    put_identity_attributes,
+    read_channel_identities,
+    put_channel_identities,
+)
+
+
+async def _at(call: Call, dataset: str) -> Tenant:
+    return await call.services.identity.datasets.get(call.tenant, dataset)
+
+
+async def _entries(request: AnyRequest) -> list[Object]:
+    """Of the bare array, or of the object around it."""
+    if (await request.body()).lstrip()[:1] != b"[":
+        document = await decode_object(request, OBJECT)
+        entries: list[Object] | None = document.get("identity_attributes")
+        if entries is None:
+            raise OBJECT.refusal("identity_attributes is missing; an empty array unbinds all.")
+        return entries
+    return await decode_array(request, ARRAY)
+
+
+def _read(entry: Object) -> Binding:
+    return Binding(entry.get("name") or "", entry.get("identity_type") or "", entry.get("attribute"))
+
+
+def _render(binding: IdentityAttribute) -> BindingDocument:
+    return BindingDocument(binding.name, binding.type_id, binding.attribute)
+
+
+def _unconfirmed(error: Unconfirmed) -> Response[Any]:
+    document = UnconfirmedDocument(
+        error.code, error.message, error.description, render_preview(error.preview), error.confirmation
+    )
+    return _answer(error.status, document)
+
+
+def _answer(status: int, document: Struct) -> Response[Any]:
+    return Response(msgspec.json.encode(document), status_code=status, media_type=MediaType.JSON)

@@ -1,0 +1,169 @@
+"""`/identity-types`: what may identify a person, the same in every dataset (DESIGN §9)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import delete, get, patch, post
+from litestar.params import FromPath
+from msgspec import Meta, Struct
+
+from oneself.api.decode import AnyRequest, Body, Object, decode_object
+from oneself.api.describe import Described, described, refusals
+from oneself.api.door import call_of, needs
+from oneself.api.errors import refused
+from oneself.core.identity import IdentityType
+
+from .paging import CursorWord, PageSize, Pagination, named_page
+
+FACE = "admin"
+
+#: The wire's words for `is_unique`.
+UNIQUENESS = {"Identity Namespace": True, "Not Unique": False}
+WORDS = {is_unique: word for word, is_unique in UNIQUENESS.items()}
+
+Uniqueness = Annotated[str, Meta(extra_json_schema={"enum": list(UNIQUENESS)})]
+
+
+class IdentityTypeDraft(Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of POST. `blocked_values`: identify nobody, compared without case; beside them the default list of
+    values that many share counts, unless `blocks_default_values` is false."""
+
+    id: str | None = None
+    label: str | None = None
+    uniqueness: Uniqueness | None = None
+    case_sensitive: bool | None = None
+    trusted_only: bool | None = None
+    conflict_blocks_merge: bool | None = None
+    blocked_values: list[str] | None = None
+    blocks_default_values: bool | None = None
+
+
+class IdentityTypePatch(IdentityTypeDraft, frozen=True, forbid_unknown_fields=True):
+    """Body of PATCH; what is absent stays, `[]` clears. Id, uniqueness and case sensitivity never change."""
+
+
+class IdentityTypeDocument(Struct, frozen=True):
+    """An identity type."""
+
+    id: str
+    label: str
+    uniqueness: Uniqueness
+    case_sensitive: bool
+    built_in: bool
+    trusted_only: bool
+    conflict_blocks_merge: bool
+    blocked_values: list[str]
+    blocks_default_values: bool
+
+
+class IdentityTypeList(Struct, frozen=True):
+    """Identity types, the built-in ones first."""
+
+    identity_types: list[IdentityTypeDocument]
+    pagination: Pagination
+
+
+DRAFT = Body("identity type", "10001", IdentityTypeDraft)
+PATCH = Body("identity type", "10001", IdentityTypePatch)
+VIEW = needs("identity_view", gate=None, face=FACE)
+UPDATE = needs("identity_update", gate=None, face=FACE)
+ONE = "/identity-types/{type_id:str}"
+
+
+@get("/identity-types", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403))
+async def list_identity_types(
+    request: AnyRequest, size: PageSize = None, cursor: CursorWord = None
+) -> IdentityTypeList:
+    """Every identity type of the organisation."""
+    call = call_of(request)
+    found = await call.services.identity.identity_types.list(call.tenant)
+    page, pagination = named_page(found, _order, size, cursor)
+    return IdentityTypeList([_render(each) for each in page], pagination)
+
+
+@post(
+    "/identity-types",
+    opt=UPDATE,
+    operation_class=described(takes=IdentityTypeDraft, required=("id",)),
+    responses=refusals(400, 401, 403, 409, 413, 415),
+)
+async def create_identity_type(request: AnyRequest) -> IdentityTypeDocument:
+    """Add a type; it matches in the datasets that bind an attribute to it."""
+    call = call_of(request)
+    document = await decode_object(request, DRAFT)
+    given = _read(document)
+    type_id = given.pop("type_id", "")
+    new = IdentityType(type_id, given.pop("label", type_id), **given)
+    return _render(await call.services.identity.identity_types.create(call.tenant, new))
+
+
+@get(ONE, opt=VIEW, operation_class=Described, responses=refusals(401, 403, 404))
+async def read_identity_type(request: AnyRequest, type_id: FromPath[str]) -> IdentityTypeDocument:
+    """One identity type."""
+    call = call_of(request)
+    return _render(await call.services.identity.identity_types.find(call.tenant, type_id))
+
+
+@patch(
+    ONE,
+    opt=UPDATE,
+    operation_class=described(takes=IdentityTypePatch),
+    responses=refusals(400, 401, 403, 404, 409, 413, 415),
+)
+async def change_identity_type(request: AnyRequest, type_id: FromPath[str]) -> IdentityTypeDocument:
+    """Change label, guards and blocked values, of a built-in one as well."""
+    call = call_of(request)
+    given = _read(await decode_object(request, PATCH))
+    if given.pop("type_id", type_id) != type_id:
+        raise refused("10001", "The id of an identity type never changes; make another type.")
+    return _render(await call.services.identity.identity_types.change(call.tenant, type_id, given))
+
+
+@delete(ONE, opt=UPDATE, operation_class=Described, responses=refusals(401, 403, 404, 409))
+async def delete_identity_type(request: AnyRequest, type_id: FromPath[str]) -> None:
+    """Remove a type that no dataset binds and nobody holds a value of."""
+    call = call_of(request)
+    await call.services.identity.identity_types.delete(call.tenant, type_id)
+
+
+ROUTES = (
+    list_identity_types,
+    create_identity_type,
+    read_identity_type,
+    change_identity_type,
+    delete_identity_type,
+)
+
+
+def _read(document: Object) -> Object:
+    """By the names of IdentityType."""
+    given = {name: value for name, value in document.items() if value is not None}
+    if (word := given.pop("uniqueness", None)) is not None:
+        if word not in UNIQUENESS:
+            raise refused("10001", f"uniqueness must be one of: {', '.join(UNIQUENESS)}.")
+        given["is_unique"] = UNIQUENESS[word]
+    if "id" in given:
+        given["type_id"] = given.pop("id")
+    if "blocked_values" in given:
+        given["blocked_values"] = tuple(dict.fromkeys(given["blocked_values"]))
+    return given
+
+
+def _order(identity_type: IdentityType) -> str:
+    """The built-in ones first; no id has a blank."""
+    return f"{'' if identity_type.built_in else '~'} {identity_type.type_id}"
+
+
+def _render(identity_type: IdentityType) -> IdentityTypeDocument:
+    return IdentityTypeDocument(
+        id=identity_type.type_id,
+        label=identity_type.label,
+        uniqueness=WORDS[identity_type.is_unique],
+        case_sensitive=identity_type.case_sensitive,
+        built_in=identity_type.built_in,
+        trusted_only=identity_type.trusted_only,
+        conflict_blocks_merge=identity_type.conflict_blocks_merge,
+        blocked_values=list(identity_type.blocked_values),
+        blocks_default_values=identity_type.blocks_default_values,
+    )
