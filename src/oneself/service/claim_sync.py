@@ -30,6 +30,7 @@ from oneself.core.config import Config, ConfigChange
 from oneself.errors import Contended, IdentityServerFailed, OneselfError
 from oneself.identity_server.client import ClaimSet
 from oneself.identity_server.connection import Connection
+from oneself.service.bound_attributes import with_bound
 from oneself.service.configuration import Configurations
 from oneself.service.identity_servers import IdentityServers
 from oneself.service.organisations import Organisations, Tenant
@@ -115,12 +116,12 @@ class ClaimSync:
         return wanted_attributes(claims.local, claims.dialects)
 
     async def apply(self, tenant: Tenant, wanted: Sequence[Wanted]) -> Mirrored:
-        """Make the identity attributes the wanted ones, in one change or none."""
+        """Make the identity attributes the wanted ones and those that are bound, in one change or none."""
         new_id = await self.attribute_ids(tenant, wanted)
         outcome: list[Mirrored] = []
 
         def decide(config: Config) -> ConfigChange | None:
-            change, mirrored = reconcile(config.schema, wanted, new_id)
+            change, mirrored = reconcile(config.schema, with_bound(config, wanted), new_id)
             outcome[:] = [mirrored]
             return change
 

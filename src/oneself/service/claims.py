@@ -25,6 +25,7 @@ from oneself.core.config import Config, ConfigChange
 from oneself.core.definition import CANONICAL_VALUES_MAX, DISPLAY_NAME_BYTES_MAX
 from oneself.core.schema import Schema
 from oneself.errors import Conflict, InvalidInput, NotFound
+from oneself.service.bound_attributes import check_wanted
 from oneself.service.claim_sync import FACE, ClaimSync
 from oneself.service.configuration import Configurations
 from oneself.service.identity_servers import IdentityServers
@@ -128,7 +129,9 @@ class Claims:
         new_id = await self._claim_sync.attribute_ids(tenant, with_parents(Wanted(_full(n)) for n in names))
 
         def change(config: Config) -> ConfigChange | None:
-            return reconcile(config.schema, decide(config.schema), new_id)[0]
+            wanted = decide(config.schema)
+            check_wanted(config, wanted)
+            return reconcile(config.schema, wanted, new_id)[0]
 
         return await self._configurations.change(tenant.dataset_id, change, face=FACE)
 

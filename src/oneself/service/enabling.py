@@ -21,6 +21,7 @@ from oneself.core.config import (
 )
 from oneself.core.consent import MANDATORY_NAME, MANDATORY_PURPOSE, Category
 from oneself.errors import InvalidInput
+from oneself.service.bound_attributes import with_bound
 from oneself.service.claim_sync import ClaimSync
 from oneself.service.configuration import Configurations
 from oneself.service.organisations import Tenant
@@ -68,7 +69,7 @@ class Enabling:
             settings = with_mandatory(config, change)
             if wanted is None:
                 return settings
-            attributes, _ = reconcile(config.schema, wanted, new_id)
+            attributes, _ = reconcile(config.schema, with_bound(config, wanted), new_id)
             return Several((*_parts(settings), *(_parts(attributes) if attributes else ())))
 
         return await self._configurations.change(tenant.dataset_id, decide)

@@ -12,8 +12,9 @@ from typing import Any, Protocol
 
 from oneself.core.attribute import APPLICATION_DATA, Attribute
 from oneself.core.config import Config, ConfigChange, DropAttributes, PutAttributes
-from oneself.core.definition import INVALID_APPLICATION
+from oneself.core.definition import INVALID_APPLICATION, INVALID_ATTRIBUTE, LISTED_BY_PARENT
 from oneself.core.schema import InvalidAttribute, Schema, define, redefine, undefine
+from oneself.service.bound_attributes import bound_sentence, broken
 from oneself.service.configuration import Configurations
 from oneself.service.organisations import Tenant
 
@@ -61,6 +62,7 @@ class Schemas:
         def decide(config: Config) -> ConfigChange | None:
             changed = redefine(config.schema, scope, attribute_id, changes)
             _check_applications([changed], unknown)
+            _check_bindings(config, config.schema.with_([changed]), INVALID_ATTRIBUTE)
             redefined[:] = [changed]
             return None if changed == config.schema.get(attribute_id) else PutAttributes((changed,))
 
@@ -74,6 +76,7 @@ class Schemas:
 
         def decide(config: Config) -> ConfigChange | None:
             ids = undefine(config.schema, scope, attribute_id)
+            _check_bindings(config, config.schema.without(ids), LISTED_BY_PARENT)
             return DropAttributes(ids) if ids else None
 
         await self._configurations.change(tenant.dataset_id, decide)
@@ -92,6 +95,13 @@ def _check_ids_free(schema: Schema, drafts: Iterable[Attribute]) -> None:
     for draft in drafts:
         if schema.get(draft.attribute_id) is not None:
             raise InvalidAttribute("CDS-13003", f"Attribute id '{draft.attribute_id}' already exists.")
+
+
+def _check_bindings(config: Config, schema: Schema, code: str) -> None:
+    """What identity types are bound to cannot be taken from under them (wire/interactions §3)."""
+    binding = broken(config, schema)
+    if binding is not None:
+        raise InvalidAttribute(code, bound_sentence(binding))
 
 
 def _check_applications(attributes: Iterable[Attribute], unknown: Collection[str]) -> None:
