@@ -20,13 +20,16 @@ from oneself.service.configuration import Configurations
 from oneself.service.consents import Consents
 from oneself.service.enabling import Enabling
 from oneself.service.erase import Erasure
+from oneself.service.events import Events
 from oneself.service.export import Exports
 from oneself.service.identity_servers import IdentityServers
 from oneself.service.ingest import Ingest
 from oneself.service.interactions import Interactions
 from oneself.service.known_applications import KnownApplications
 from oneself.service.listing import Listing
+from oneself.service.lookup import Lookup
 from oneself.service.organisations import Organisations
+from oneself.service.past import Past
 from oneself.service.preview import Previews
 from oneself.service.profile_sync import ProfileSync
 from oneself.service.profiles import Profiles
@@ -74,6 +77,9 @@ class Services(msgspec.Struct, frozen=True):
     skipped_claims: SkippedClaims
     users: Users
     token_keys: TokenKeys
+    lookup: Lookup
+    events: Events
+    past: Past
 
 
 @asynccontextmanager
@@ -137,4 +143,7 @@ def build_services(settings: Settings, database: Database) -> Services:
         skipped_claims=skipped,
         users=Users(identity.accounts, profiles, configurations),
         token_keys=token_keys,
+        lookup=Lookup(database, configurations, profiles),
+        events=Events(database),
+        past=Past(database),
     )

@@ -1,0 +1,102 @@
+"""A dataset with a web site's events in it, for the tests of look-ups and of the past."""
+
+from __future__ import annotations
+
+import uuid
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+from oneself.core.attribute import Attribute
+from oneself.core.config import (
+    ConfigChange,
+    PutAttributes,
+    PutDatasetSettings,
+    PutIdentityAttributes,
+    PutIdentityType,
+    Several,
+)
+from oneself.core.identifier import Identifier
+from oneself.core.identity import DatasetSettings, IdentityAttribute, IdentityType
+from oneself.core.observation import Observation
+from oneself.serve import Services
+from oneself.service.actor import Actor
+from oneself.service.ingest import Resolution, Submission
+from oneself.service.organisations import Tenant
+
+ACTOR = Actor("test", "shop")
+#: Name on the wire, which is the key of the attribute as well → identity type.
+BOUND = {"emailAddress": "emailAddress", "customerId": "customerId", "sfcrmLeadId": "sfcrmLeadId"}
+_datasets = count(5000)
+
+
+def configuration(**settings: Any) -> ConfigChange:
+    """BOUND and the trait `plan`, with these settings of the dataset."""
+    keys = [f"identity_attributes.{key}" for key in BOUND]
+    attributes = tuple(
+        Attribute(attribute_id=name, attribute_name=name, value_type="string", merge_strategy="overwrite")
+        for name in (*keys, "traits.plan")
+    )
+    bindings = tuple(
+        IdentityAttribute(name, type_id, f"identity_attributes.{name}") for name, type_id in BOUND.items()
+    )
+    return Several(
+        (
+            PutAttributes(attributes),
+            PutIdentityType(IdentityType("loyaltyId", "Loyalty")),
+            PutIdentityAttributes(bindings),
+            PutDatasetSettings(DatasetSettings(**settings)),
+        )
+    )
+
+
+class Site:
+    """A dataset of its own, or the one of `tenant`."""
+
+    def __init__(self, services: Services, tenant: Tenant | None = None) -> None:
+        dataset_id = next(_datasets)
+        self.services = services
+        self.tenant = tenant or Tenant(dataset_id, f"site-{dataset_id}", dataset_id)
+
+    async def begin(self, **settings: Any) -> Site:
+        await self.services.configurations.change(self.tenant.dataset_id, lambda _: configuration(**settings))
+        return self
+
+    async def event(
+        self,
+        *identifiers: tuple[str, str],
+        device: str | None = None,
+        name: str | None = "View",
+        at: int | None = None,
+        **fields: Any,
+    ) -> Resolution:
+        """An event on a browser, with identities (type, value), that happened `at` µs since 1970."""
+        named = [] if device is None else [Identifier("anonymous_id", device)]
+        observation = Observation(
+            observation_id=uuid.uuid4(),
+            new_profile_id=uuid.uuid4(),
+            kind="event",
+            face="interactions",
+            authority="event",
+            occurred_at=at,
+            identifiers=(*named, *(Identifier(*each) for each in identifiers)),
+            name=name,
+            **{"trust": "browser", "body": {"interaction": {"name": name}}, **fields},
+        )
+        return await self.services.ingest.submit(self.tenant.dataset_id, Submission(observation))
+
+    async def found(self, text: str) -> UUID | None:
+        """The survivor that an id means."""
+        view = await self.services.lookup.find(self.tenant, text)
+        return None if view is None else view.survivor.profile_id
+
+    async def erase(self, profile_id: UUID) -> None:
+        assert await self.services.erasure.erase(self.tenant, ACTOR, profile_id) is not None
+
+
+def mail(value: str) -> tuple[str, str]:
+    return "emailAddress", value
+
+
+def customer(value: str) -> tuple[str, str]:
+    return "customerId", value

@@ -1,0 +1,177 @@
+"""Events of a person, page by page; their identifiers and their past."""
+
+from __future__ import annotations
+
+import pytest
+
+from oneself.serve import Services
+from oneself.service import events as module
+from oneself.service.events import NOW, Event, Page, Wanted
+from oneself.service.past import BEGINNING, Merged, Refused, Renamed
+from oneself.service.profiles import ProfileView
+from service.site import ACTOR, Site, customer, mail
+
+X, Y = "0123456789abcdef", "fedcba9876543210"
+DAY_US = 24 * 3600 * 1_000_000
+#: 2026-01-01T00:00:00Z
+BEGINNING_US = 1_767_225_600_000_000
+
+
+@pytest.fixture
+async def site(services: Services) -> Site:
+    return await Site(services).begin()
+
+
+async def view_of(site: Site, text: str) -> ProfileView:
+    view = await site.services.lookup.find(site.tenant, text)
+    assert view is not None
+    return view
+
+
+async def page(site: Site, text: str, wanted: Wanted = Wanted(), size: int = 200, **more: object) -> Page:  # noqa: B008
+    view = await view_of(site, text)
+    return await site.services.events.page(site.tenant, view, wanted, size=size, **more)  # type: ignore[arg-type]
+
+
+async def everything(site: Site, text: str, wanted: Wanted = Wanted(), size: int = 2) -> list[Event]:  # noqa: B008
+    """All pages, one after another."""
+    events, before = list[Event](), NOW
+    while True:
+        got = await page(site, text, wanted, size, before=before)
+        assert len(got.events) <= size
+        events += got.events
+        if got.following is None:
+            return events
+        before = got.following
+
+
+def names(events: object) -> list[str | None]:
+    return [event.name for event in events]  # type: ignore[attr-defined]
+
+
+async def test_events_of_everybody_who_is_one_person_newest_first(site: Site) -> None:
+    await site.event(device=X, name="one")
+    await site.event(device=Y, name="two")
+    await site.event(mail("ann@acme.example"), device=X, name="three")
+    await site.event(mail("ann@acme.example"), device=Y, name="four")
+    last = await site.event(device=X, name=None)
+    found = (await page(site, Y)).events
+    assert names(found) == [None, "four", "three", "two", "one"]
+    newest = found[0]
+    assert newest.event_id == (await _observation_id(site, last.seq))[:24]
+    assert newest.face == "interactions"
+    assert newest.body == {"interaction": {"name": None}}
+    assert newest.occurred_at == newest.received_at == last.seq
+    assert names(await everything(site, Y)) == [None, "four", "three", "two", "one"]
+
+
+async def _observation_id(site: Site, seq: int) -> str:
+    found = await site.services.database.fetchval(
+        "SELECT observation_id FROM log WHERE dataset_id = $1 AND seq = $2", site.tenant.dataset_id, seq
+    )
+    return str(found.hex)
+
+
+async def test_filters(site: Site) -> None:
+    for day, name in enumerate(("View", "Buy", "View", "Leave")):
+        await site.event(device=X, name=name, at=BEGINNING_US + day * DAY_US)
+    assert names(await everything(site, X, Wanted(name="View"), 1)) == ["View", "View"]
+    assert names(await everything(site, X, Wanted(name="view"))) == []
+    since, until = BEGINNING_US + DAY_US, BEGINNING_US + 2 * DAY_US
+    assert names(await everything(site, X, Wanted(since=since))) == ["Leave", "View", "Buy"]
+    assert names(await everything(site, X, Wanted(until=until))) == ["View", "Buy", "View"]
+    assert names(await everything(site, X, Wanted(since=since, until=until))) == ["View", "Buy"]
+    assert names(await everything(site, X, Wanted("View", since, until))) == ["View"]
+
+
+async def test_what_came_late_is_filtered_by_when_it_happened(site: Site) -> None:
+    await site.event(device=X, name="now")
+    await site.event(device=X, name="late", at=BEGINNING_US)
+    assert names(await everything(site, X)) == ["late", "now"], "in the order of recording"
+    assert names(await everything(site, X, Wanted(until=BEGINNING_US))) == ["late"]
+    assert names(await everything(site, X, Wanted(since=BEGINNING_US + 1))) == ["now"]
+
+
+async def test_only_events_are_events(site: Site) -> None:
+    made = await site.event(device=X, name="View")
+    await site.services.profiles.patch(
+        site.tenant, ACTOR, made.profile.profile_id, {"traits": {"plan": "gold"}}
+    )
+    assert names(await everything(site, X)) == ["View"]
+
+
+@pytest.mark.parametrize("size", [1, 3, 50])
+async def test_a_short_walk_comes_to_the_end_as_well(
+    site: Site, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """However few entries a call may look at, and however many profiles the person has."""
+    expected = []
+    for number in range(12):
+        device = (X, Y)[number % 3 == 0]
+        await site.event(device=device, name=f"{number}")
+        expected.insert(0, f"{number}")
+    await site.event(mail("ann@acme.example"), device=X, name="Sign in")
+    await site.event(mail("ann@acme.example"), device=Y, name="Sign in")
+    monkeypatch.setattr(module, "ENTRIES_WALKED_MAX", 3)
+    assert names(await everything(site, X, size=size)) == ["Sign in", "Sign in", *expected]
+    assert names(await everything(site, X, Wanted(name="0"), size)) == ["0"]
+    short = await page(site, X, Wanted(name="0"))
+    assert short.events == ()
+    assert short.following is not None, "a page may be empty and have a next one"
+
+
+async def test_a_page_is_read_by_the_index(site: Site) -> None:
+    made = await site.event(device=X)
+    async with site.services.database.transaction() as connection:
+        for name, last in (("find_events", (None, 0, 1, 10, 10)), ("find_horizon", (10,))):
+            found = await connection.fetch(
+                "EXPLAIN " + getattr(module._sql, name),
+                site.tenant.dataset_id,
+                [made.profile.profile_id],
+                NOW.seq,
+                NOW.observation_id,
+                0,
+                *last,
+            )
+            plan = "\n".join(row[0] for row in found)
+            assert "log_by_profile" in plan, plan
+            assert "Seq Scan" not in plan, plan
+
+
+async def test_identifiers_are_never_forgotten(site: Site) -> None:
+    made = await site.event(device=X)
+    first = await site.event(customer("c-1"), mail("old@acme.example"), device=X)
+    second = await site.event(customer("c-1"), mail("new@acme.example"), device=X, trust="server")
+    view = await view_of(site, X)
+    found = await site.services.past.identifiers(site.tenant, view, limit=10)
+    assert [(h.identifier.namespace, h.identifier.value, h.since, h.until, h.trust) for h in found] == [
+        ("anonymous_id", X, made.seq, None, "browser"),
+        ("customerId", "c-1", first.seq, None, "browser"),
+        ("emailAddress", "old@acme.example", first.seq, second.seq, "browser"),
+        ("emailAddress", "new@acme.example", second.seq, None, "server"),
+    ]
+    rest = await site.services.past.identifiers(site.tenant, view, after=found[1].place, limit=1)
+    assert rest == [found[2]]
+    assert await site.services.past.identifiers(site.tenant, view, after=BEGINNING, limit=1) == found[:1]
+
+
+async def test_history_tells_promotions_merges_and_refusals_in_order(site: Site) -> None:
+    await site.event(device=X)
+    await site.event(device=Y)
+    ann = await site.event(mail("ann@acme.example"), device=X)
+    joined = await site.event(mail("ann@acme.example"), device=Y)
+    await site.event(customer("null"), device=X)
+    view = await view_of(site, X)
+    person = await site.services.lookup.person(site.tenant, view.survivor)
+    promotion, merge, refusal = await site.services.past.history(site.tenant, view, person)
+    assert promotion == Renamed(ann.seq, ann.survivor.profile_id, X)
+    assert isinstance(merge, Merged)
+    assert (merge.at, merge.survivor_id, merge.alias) == (joined.seq, ann.survivor.profile_id, Y)
+    assert merge.reason == "identity:emailAddress"
+    assert isinstance(refusal, Refused)
+    assert (refusal.code, refusal.namespace, refusal.times, refusal.other_id) == (
+        "blocked_value",
+        "customerId",
+        1,
+        None,
+    )

@@ -1,0 +1,231 @@
+"""Look-up: an id means one person, whatever became of that person (wire/interactions §9.3, §9.4)."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+
+from oneself.errors import InvalidInput
+from oneself.serve import Services
+from oneself.service.profiles import new_tracker
+from service.site import ACTOR, Site, customer, mail
+
+X, Y, Z = "0123456789abcdef", "fedcba9876543210", "00000000000000aa"
+
+
+@pytest.fixture
+async def site(services: Services) -> Site:
+    return await Site(services).begin()
+
+
+# -- ids ----------------------------------------------------------------------------------------------------
+
+
+async def test_an_anonymous_visitor_is_found_by_every_spelling_of_the_id(site: Site) -> None:
+    made = await site.event(device=X)
+    profile_id = made.profile.profile_id
+    assert made.survivor.primary_id == X
+    for text in (X, f" {X} ", str(profile_id), str(profile_id).upper()):
+        assert await site.found(text) == profile_id
+    assert await site.found(profile_id.hex[:16]) is None, "it was never called so"
+    assert await site.found(profile_id.hex[:24]) is None, "nor so"
+
+
+async def test_an_alias_after_promotion(site: Site) -> None:
+    made = await site.event(device=X)
+    known = await site.event(mail("ann@acme.example"), device=X)
+    assert known.survivor.primary_id == made.profile.profile_id.hex[:24]
+    for text in (X, known.survivor.primary_id):
+        assert await site.found(text) == made.profile.profile_id
+    person = await site.services.lookup.person(site.tenant, known.survivor)
+    assert person.aliases == {X: known.seq}
+
+
+async def test_ids_of_absorbed_profiles_lead_to_the_survivor(site: Site) -> None:
+    ann = await site.event(mail("ann@acme.example"), device=X)
+    await site.event(device=Y)
+    await site.event(customer("c-7"), device=Z)
+    joined = await site.event(mail("ann@acme.example"), device=Y)
+    both = await site.event(mail("ann@acme.example"), customer("c-7"), device=Z)
+    survivor = both.survivor
+    first = {ann.survivor.primary_id, joined.survivor.primary_id}
+    for text in (Y, *first, survivor.primary_id):
+        assert await site.found(text) == survivor.profile_id
+    assert await site.found(X) == survivor.profile_id, "no alias; the browser points there"
+    view = await site.services.lookup.find(site.tenant, Y)
+    assert view is not None
+    assert view.profile.profile_id == survivor.profile_id
+    absorbed = view.absorbed[0].profile_id
+    by_profile_id = await site.services.lookup.find(site.tenant, str(absorbed))
+    assert by_profile_id is not None
+    assert by_profile_id.profile.profile_id == absorbed
+    assert by_profile_id.survivor.profile_id == survivor.profile_id
+    person = await site.services.lookup.person(site.tenant, survivor)
+    assert Y in person.aliases
+
+
+async def test_the_alias_stays_when_the_browser_moves_to_a_second_user(site: Site) -> None:
+    await site.event(device=X)
+    ann = await site.event(customer("ann"), device=X)
+    bob = await site.event(customer("bob"), device=X)
+    assert bob.survivor.profile_id != ann.survivor.profile_id
+    assert await site.found(X) == ann.survivor.profile_id
+    for resolution, devices in ((ann, []), (bob, [X])):
+        view = await site.services.lookup.find(site.tenant, resolution.survivor.primary_id)
+        assert view is not None
+        assert [each.value for each in await site.services.lookup.devices(site.tenant, view)] == devices
+
+
+async def test_where_browsers_begin_anew_the_live_visitor_comes_first(services: Services) -> None:
+    site = await Site(services).begin(merged_anonymous="fresh")
+    first = await site.event(device=X)
+    ann = await site.event(customer("ann"), device=X)
+    anew = await site.event(device=X)
+    assert anew.survivor.profile_id != ann.survivor.profile_id
+    assert await site.found(X) == anew.survivor.profile_id
+    bob = await site.event(customer("bob"), device=X)
+    assert bob.survivor.profile_id == anew.profile.profile_id
+    assert await site.found(X) == bob.survivor.profile_id, "of two that were called so, the last"
+    again = await site.event(device=X)
+    await site.event(customer("ann"), device=X)
+    assert await site.found(X) == ann.survivor.profile_id, "the visitor of the third time is Ann"
+    assert again.profile.profile_id not in (first.profile.profile_id, anew.profile.profile_id)
+    person = await services.lookup.person(site.tenant, ann.survivor)
+    assert list(person.aliases) == [X]
+
+
+async def test_named_users_of_legacy_datasets(services: Services) -> None:
+    site = await Site(services).begin(pipeline_identity_resolution=False)
+    anonymous = await site.event(device=X)
+    named = await site.event(("legacy.id", "Ann 7/ä"), device=Y)
+    namesake = await site.event(("legacy.id", X), device=Z)
+    assert await site.found("Ann 7/ä") == named.survivor.profile_id
+    assert await site.found("ann 7/ä") is None, "case is kept"
+    assert await site.found(X) == namesake.survivor.profile_id, "a named user before a browser"
+    assert await site.found(str(anonymous.profile.profile_id)) == anonymous.profile.profile_id
+
+
+async def test_an_id_that_the_service_made_is_nobody_elses(site: Site) -> None:
+    """A browser that calls itself as somebody's profile takes nothing from them."""
+    made = await site.services.profiles.create(site.tenant, ACTOR, {}, tracker=new_tracker())
+    head = made.profile.primary_id
+    assert head == made.profile.profile_id.hex[:16]
+    assert await site.found(head) == made.profile.profile_id
+    lookalike = await site.event(device=head)
+    assert lookalike.survivor.profile_id != made.profile.profile_id
+    assert await site.found(head) == made.profile.profile_id
+
+
+async def test_who_was_erased_is_gone_under_every_id(site: Site) -> None:
+    await site.event(device=X)
+    ann = await site.event(mail("ann@acme.example"), device=X)
+    joined = await site.event(device=Y)
+    await site.event(mail("ann@acme.example"), device=Y)
+    ids = [X, Y, ann.survivor.primary_id, *map(str, (ann.survivor.profile_id, joined.profile.profile_id))]
+    assert all([await site.found(text) for text in ids])
+    await site.erase(ann.survivor.profile_id)
+    assert [await site.found(text) for text in ids] == [None] * len(ids)
+    assert await site.services.lookup.resolve(site.tenant, {"emailAddress": "ann@acme.example"}) is None
+    assert await site.services.lookup.page(site.tenant, 10, 0) == []
+
+
+async def test_another_dataset_sees_nothing(site: Site, services: Services) -> None:
+    other = await Site(services).begin()
+    await site.event(device=X)
+    ann = await site.event(mail("ann@acme.example"), device=X)
+    for text in (X, ann.survivor.primary_id, str(ann.survivor.profile_id)):
+        assert await other.found(text) is None
+    assert await services.lookup.resolve(other.tenant, {"emailAddress": "ann@acme.example"}) is None
+
+
+@pytest.mark.parametrize("text", ["", " ", "\x00", "a" * 201, "g" * 24, X, "0" * 24, str(uuid.uuid4()), "%"])
+async def test_ids_of_nobody(site: Site, text: str) -> None:
+    assert await site.found(text) is None
+
+
+async def test_one_statement_of_index_look_ups(site: Site) -> None:
+    """Whatever is asked, no table is walked through."""
+    await site.event(device=X)
+    async with site.services.database.transaction() as connection:
+        found = await connection.fetch(
+            "EXPLAIN " + _statement(), site.tenant.dataset_id, X, None, None, "anonymous_id", "legacy.id"
+        )
+    plan = "\n".join(row[0] for row in found)
+    assert "Seq Scan" not in plan, plan
+
+
+def _statement() -> str:
+    from oneself.store.pool import Queries
+
+    return Queries("lookup.sql").find_called
+
+
+# -- identities ---------------------------------------------------------------------------------------------
+
+
+async def test_identities_resolve_to_whom_the_next_event_goes(site: Site) -> None:
+    resolve = site.services.lookup.resolve
+    assert await resolve(site.tenant, {"emailAddress": "ann@acme.example"}) is None
+    ann = await site.event(mail("Ann@acme.example"), device=X)
+    bob = await site.event(customer("bob"), device=Y)
+    found = await resolve(site.tenant, {"EMAILADDRESS": " ANN@acme.example "})
+    assert found is not None
+    assert (found.primary_id, found.profile_id) == (ann.survivor.primary_id, ann.survivor.profile_id)
+    assert found.matched == (ann.survivor.primary_id,)
+    both = await resolve(site.tenant, {"emailAddress": "ann@acme.example", "customerId": "bob"})
+    assert both is not None
+    assert both.matched == (bob.survivor.primary_id, ann.survivor.primary_id), "the last active one first"
+    event = await site.event(mail("ann@acme.example"), customer("bob"), device=Z)
+    assert both.primary_id == event.survivor.primary_id
+    after = await resolve(site.tenant, {"customerId": "bob"})
+    assert after is not None
+    assert after.matched == (event.survivor.primary_id,)
+
+
+async def test_case_counts_where_the_type_says_so(site: Site) -> None:
+    await site.event(("sfcrmLeadId", "00Q5e"), device=X)
+    assert await site.services.lookup.resolve(site.tenant, {"sfcrmLeadId": "00Q5e"}) is not None
+    assert await site.services.lookup.resolve(site.tenant, {"sfcrmLeadId": "00q5E"}) is None
+
+
+async def test_an_unknown_name_is_told_the_known_ones(site: Site) -> None:
+    for identities in ({"mail": "x"}, {"loyaltyId": "x"}, {"profileId": "x"}):
+        with pytest.raises(InvalidInput) as caught:
+            await site.services.lookup.resolve(site.tenant, identities)
+        assert "customerId, emailAddress, sfcrmLeadId" in caught.value.description
+    with pytest.raises(InvalidInput, match="1 to 100"):
+        await site.services.lookup.resolve(site.tenant, {})
+
+
+async def test_blocked_values_and_released_ones_mean_nobody(site: Site) -> None:
+    resolve = site.services.lookup.resolve
+    ann = await site.event(customer("c-1"), mail("old@acme.example"), device=X)
+    await site.event(customer("c-1"), mail("new@acme.example"), device=X)
+    assert await resolve(site.tenant, {"emailAddress": "old@acme.example"}) is None
+    assert await resolve(site.tenant, {"emailAddress": "null"}) is None
+    found = await resolve(site.tenant, {"emailAddress": "new@acme.example"})
+    assert found is not None
+    assert found.profile_id == ann.survivor.profile_id
+
+
+async def test_identities_of_a_legacy_dataset_are_no_key(services: Services) -> None:
+    site = await Site(services).begin(pipeline_identity_resolution=False)
+    with pytest.raises(InvalidInput, match="Identity resolution is off"):
+        await services.lookup.resolve(site.tenant, {"emailAddress": "ann@acme.example"})
+
+
+async def test_resolving_leaves_no_trace(site: Site) -> None:
+    await site.event(mail("ann@acme.example"), device=X)
+
+    async def state() -> list[object]:
+        return [
+            await site.services.database.fetchval(
+                f"SELECT md5(string_agg(t::text, '' ORDER BY t)) FROM {name} AS t"
+            )
+            for name in ("log", "profile", "claim")
+        ]
+
+    before = await state()
+    await site.services.lookup.resolve(site.tenant, {"emailAddress": "ann@acme.example", "customerId": "c"})
+    assert await state() == before
