@@ -17,6 +17,7 @@ from oneself.service.datasets import Datasets
 from oneself.service.founding import Founding
 from oneself.service.grants import Grants
 from oneself.service.identity_attributes import IdentityAttributes
+from oneself.service.identity_document import IdentityDocuments
 from oneself.service.identity_servers import IdentityServers
 from oneself.service.identity_types import IdentityTypes
 from oneself.service.issuers import Issuers
@@ -39,6 +40,7 @@ class Identity(msgspec.Struct, frozen=True):
     datasets: Datasets
     identity_types: IdentityTypes
     identity_attributes: IdentityAttributes
+    identity_documents: IdentityDocuments
     founding: Founding
     applications: Applications
     accounts: Accounts
@@ -80,11 +82,14 @@ def assemble(
     issuers, issuer_keys = Issuers(database, PERMISSIONS), IssuerKeys()
     introspection = Introspection(servers, settings)
     outside = IssuedOutside(servers, issuers, issuer_keys)
+    datasets, types = Datasets(directory, configurations), IdentityTypes(database, configurations)
+    bindings = IdentityAttributes(database, configurations, Previews(database, configurations))
     return Identity(
         organisations=organisations,
-        datasets=Datasets(directory, configurations),
-        identity_types=IdentityTypes(database, configurations),
-        identity_attributes=IdentityAttributes(database, configurations, Previews(database, configurations)),
+        datasets=datasets,
+        identity_types=types,
+        identity_attributes=bindings,
+        identity_documents=IdentityDocuments(configurations, datasets, types, bindings),
         founding=Founding(organisations, applications, administrators, keys, configurations),
         applications=applications,
         accounts=Accounts(directory, hasher, tokens),

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from oneself.core.config import Config, ConfigChange, configure
+from oneself.core.config import Config, ConfigChange, PutIdentityType, Several, configure
 from oneself.core.identity import IdentityAttribute
 from oneself.core.rules import Matcher
 from oneself.errors import Conflict, Contended
@@ -109,6 +109,29 @@ class IdentityAttributes:
             await _move_work(connection, tenant.dataset_id, config, after)
 
         return await self._configurations.change(tenant.dataset_id, decide, face=FACE, also=index)
+
+    async def preview(
+        self,
+        tenant: Tenant,
+        wanted: Sequence[Binding] | None,
+        channels: Mapping[str, str | None] | None,
+        types: tuple[PutIdentityType, ...] = (),
+    ) -> Preview | None:
+        """What `change` would ask to be confirmed, once there are these types; None if it would ask nothing.
+
+        Raises InvalidInput, Conflict.
+        """
+        config = await self._configurations.current(tenant.dataset_id)
+        typed = configure(config, Several(types), config.seq)
+        change = rebind(typed, wanted, channels, lambda: str(uuid.uuid4()))
+        if change is None:
+            return None
+        after = configure(typed, change, config.seq + 1)
+        linked = _linked(config, after)
+        if not await self._concerns(tenant.dataset_id, config, after, linked):
+            return None
+        whole = Several((*types, *change.changes))
+        return await self._previews.preview_change(tenant, whole, {each.source_id for each in linked})
 
     async def _confirm(
         self, tenant: Tenant, config: Config, change: ConfigChange, confirmation: str | None

@@ -1,0 +1,261 @@
+"""`oneself dataset`: the identity namespaces of an organisation, what identifies people in each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oneself.cli.bindings import bind_attributes, set_channels
+from oneself.cli.context import run
+from oneself.cli.directory import AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
+from oneself.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from oneself.serve import Services
+    from oneself.service.datasets import Dataset
+
+app = typer.Typer(
+    help="Datasets: people, attributes and events of one never meet those of another.",
+    epilog="One for a web shop: oneself dataset create web --label 'Web shop', "
+    "then: oneself dataset attributes web --bind emailAddress",
+    no_args_is_help=True,
+)
+
+Name = Annotated[str, typer.Argument(metavar="DATASET", help="Its name; see: oneself dataset list.")]
+Label = Annotated[str | None, typer.Option(help="What people call it.")]
+Trust = Annotated[
+    str | None,
+    typer.Option("--identity-trust", metavar="timestamp|tiered", help="tiered: servers before browsers."),
+]
+Merged = Annotated[
+    str | None,
+    typer.Option(
+        "--merged-anonymous",
+        metavar="follow|fresh",
+        help="fresh: a browser that comes back without identity is somebody new; for shared devices.",
+    ),
+]
+Visit = Annotated[
+    int | None, typer.Option("--visit-timeout-millis", help="A visit ends so long after its last event.")
+]
+Remember = Annotated[
+    bool | None,
+    typer.Option("--remember-me/--no-remember-me", help="Remember user ids beyond the visit."),
+]
+RememberFor = Annotated[int | None, typer.Option("--remember-me-millis", help="For how long.")]
+Origins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allowed-origin", metavar="ORIGIN", help="Only pages from there may send events; repeat for more."
+    ),
+]
+UserAttributes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--user-attribute", metavar="NAME[=TYPE]", help="String, Number, Boolean or Date; repeat for more."
+    ),
+]
+
+
+@app.command("list")
+def list_(org: Org = None, as_json: AsJson = False) -> None:
+    """List the datasets of the organisation."""
+
+    async def act(services: Services) -> list[dict[str, Any]]:
+        found = await services.identity.datasets.list(await tenant_of(services, org))
+        return [_facts(each) for each in found]
+
+    found = run(act)
+    brief = ("name", "label", "pipeline_identity_resolution", "created_at")
+    rows = found if as_json else [{key: each[key] for key in brief} for each in found]
+    show_list("datasets", rows, as_json=as_json, empty="There is no dataset.")
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(metavar="DATASET", help="Letters, digits, '.', '_' and '-'.")],
+    label: Label = None,
+    legacy: Annotated[
+        bool, typer.Option("--legacy", help="Without identity resolution: user.id is the primary id.")
+    ] = False,
+    identity_trust: Trust = None,
+    merged_anonymous: Merged = None,
+    visit_timeout_millis: Visit = None,
+    remember_me: Remember = None,
+    remember_me_millis: RememberFor = None,
+    allowed_origin: Origins = None,
+    user_attribute: UserAttributes = None,
+    org: Org = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a dataset; it has the organisation's identity types, and no identity attribute yet.
+
+    Example: oneself dataset create web --label 'Web shop' --user-attribute favColour
+    """
+
+    async def act(services: Services) -> dict[str, Any]:
+        settings = _settings(
+            label, identity_trust, merged_anonymous, visit_timeout_millis, remember_me, remember_me_millis,
+            allowed_origin,
+        )  # fmt: skip
+        settings |= {"pipeline_identity_resolution": False} if legacy else {}
+        tenant = await tenant_of(services, org)
+        return _facts(
+            await services.identity.datasets.create(tenant, name, settings, _attributes(user_attribute))
+        )
+
+    show(run(act), as_json=as_json)
+
+
+@app.command("show")
+def show_(name: Name, org: Org = None, as_json: AsJson = False) -> None:
+    """Show one dataset."""
+
+    async def act(services: Services) -> dict[str, Any]:
+        return _facts(await services.identity.datasets.show(await tenant_of(services, org), name))
+
+    show(run(act), as_json=as_json)
+
+
+@app.command()
+def change(
+    name: Name,
+    label: Label = None,
+    identity_trust: Trust = None,
+    merged_anonymous: Merged = None,
+    visit_timeout_millis: Visit = None,
+    remember_me: Remember = None,
+    remember_me_millis: RememberFor = None,
+    allowed_origin: Origins = None,
+    user_attribute: UserAttributes = None,
+    drop_user_attribute: Annotated[
+        list[str] | None,
+        typer.Option("--drop-user-attribute", metavar="NAME", help="Values on profiles stay, hidden."),
+    ] = None,
+    org: Org = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change settings and user attributes; what is not said stays. --allowed-origin '' allows all again.
+
+    Example: oneself dataset change web --merged-anonymous fresh
+    """
+
+    async def act(services: Services) -> dict[str, Any]:
+        settings = _settings(
+            label, identity_trust, merged_anonymous, visit_timeout_millis, remember_me, remember_me_millis,
+            allowed_origin,
+        )  # fmt: skip
+        attributes = _attributes(user_attribute, drop_user_attribute)
+        tenant = await tenant_of(services, org)
+        return _facts(await services.identity.datasets.change(tenant, name, settings, attributes))
+
+    show(run(act), as_json=as_json)
+
+
+@app.command()
+def delete(name: Name, org: Org = None, yes: Yes = False) -> None:
+    """Remove a dataset that was never used."""
+    confirm(f"Remove the dataset {name}?", yes=yes)
+
+    async def act(services: Services) -> None:
+        await services.identity.datasets.delete(await tenant_of(services, org), name)
+
+    run(act)
+    show({"deleted": name}, as_json=False)
+
+
+@app.command()
+def attributes(
+    name: Name,
+    bind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--bind", metavar="NAME[=TYPE[@ATTRIBUTE]]", help="Bind, or bind elsewhere; repeat for more."
+        ),
+    ] = None,
+    unbind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--unbind", metavar="NAME", help="Keeps its values and stops matching; repeat for more."
+        ),
+    ] = None,
+    org: Org = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show or change what identifies people. What would join people is shown, and asked for, first.
+
+    Example: oneself dataset attributes web --bind emailAddress --bind loyaltyId=loyaltyId@traits.card
+    """
+    rows = bind_attributes(name, bind or [], unbind or [], org=org, yes=yes)
+    show_list("identity_attributes", rows, as_json=as_json, empty=f"Nothing identifies people in {name} yet.")
+
+
+@app.command()
+def channels(
+    name: Name,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="CHANNEL=NAME", help="CHANNEL= as it was at first; repeat for more."),
+    ] = None,
+    org: Org = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show or change what `user.id` stands for on the channels Web, Server, Mobile and OpenTimeEmail.
+
+    Example: oneself dataset channels web --set Web=loyaltyId
+    """
+    facts = set_channels(name, change or [], org=org, yes=yes)
+    rows = [{"channel": channel, "name": attribute} for channel, attribute in facts.items()]
+    show_list("channel_identities", rows, as_json=as_json, empty=f"user.id stands for nothing in {name}.")
+
+
+def _settings(
+    label: str | None,
+    identity_trust: str | None,
+    merged_anonymous: str | None,
+    visit_timeout_millis: int | None,
+    remember_me: bool | None,
+    remember_me_millis: int | None,
+    allowed_origin: list[str] | None,
+) -> dict[str, Any]:
+    """What was said, by the names of DatasetSettings."""
+    said = {
+        "label": label,
+        "identity_trust": identity_trust,
+        "merged_anonymous": merged_anonymous,
+        "visit_timeout_millis": visit_timeout_millis,
+        "enable_remember_me_user_ids": remember_me,
+        "remember_me_user_ids_millis": remember_me_millis,
+        "allowed_origins": tuple(each for each in allowed_origin if each) if allowed_origin else None,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _attributes(given: list[str] | None, dropped: list[str] | None = None) -> Any:
+    from oneself.service.user_attributes import read_changes
+
+    changes: dict[str, Any] = {}
+    for each in given or []:
+        name, _, kind = each.partition("=")
+        changes[name] = {"type": kind} if kind else {}
+    if set(changes) & set(dropped or []):
+        raise InvalidInput(
+            "user_attributes", "Invalid request.", "Drop a user attribute or give it, not both."
+        )
+    return read_changes(changes | dict.fromkeys(dropped or []))
+
+
+def _facts(dataset: Dataset) -> dict[str, Any]:
+    from oneself.service.dataset_settings import FIELDS
+
+    settings = {name: getattr(dataset.settings, name) for name in FIELDS}
+    types = {name: each.type for name, each in dataset.user_attributes.items()}
+    return {
+        "name": dataset.name,
+        **settings,
+        "user_attributes": types,
+        "created_at": instant(dataset.created_at),
+    }

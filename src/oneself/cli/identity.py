@@ -1,0 +1,115 @@
+"""`oneself identity`: the identity system of an organisation as one file, reviewed and kept like code."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oneself.cli.bindings import tell
+from oneself.cli.context import err, out, run
+from oneself.cli.directory import Org, Yes, confirm, tenant_of
+from oneself.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from oneself.serve import Services
+    from oneself.service.identity_document import Document
+    from oneself.service.preview import Preview
+
+app = typer.Typer(
+    help="Identity types, datasets and bindings as one YAML file.",
+    epilog="oneself identity export identity.yaml, edit it, oneself identity diff identity.yaml, "
+    "oneself identity apply identity.yaml",
+    no_args_is_help=True,
+)
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="YAML; - reads what is piped in.")]
+
+
+@app.command()
+def export(
+    file: Annotated[str, typer.Argument(metavar="[FILE]", help="Where to write; printed if absent.")] = "-",
+    org: Org = None,
+) -> None:
+    """Write what is there: types that are not as built in, and every dataset.
+
+    Example: oneself identity export identity.yaml
+    """
+    import yaml
+
+    async def act(services: Services) -> dict[str, Any]:
+        return await services.identity.identity_documents.export(await tenant_of(services, org))
+
+    text = yaml.safe_dump(run(act), sort_keys=False, allow_unicode=True)
+    if file == "-":
+        sys.stdout.write(text)
+    else:
+        Path(file).write_text(text, "utf-8")
+
+
+@app.command()
+def diff(file: File, org: Org = None) -> None:
+    """Print what applying a file would change, a line each; exit code 1 if anything.
+
+    Example: oneself identity diff identity.yaml
+    """
+    document = _read(file)
+
+    async def act(services: Services) -> list[str]:
+        return await services.identity.identity_documents.diff(await tenant_of(services, org), document)
+
+    found = run(act)
+    _print(found)
+    if found:
+        raise typer.Exit(1)
+
+
+@app.command()
+def apply(file: File, org: Org = None, yes: Yes = False) -> None:
+    """Make it so, after showing the differences and whom they would join; a repeat changes nothing.
+
+    Example: oneself identity apply identity.yaml --yes
+    """
+    document = _read(file)
+
+    async def look(services: Services) -> tuple[list[str], dict[str, Preview]]:
+        tenant, documents = await tenant_of(services, org), services.identity.identity_documents
+        return await documents.diff(tenant, document), await documents.previews(tenant, document)
+
+    found, previews = run(look)
+    _print(found)
+    if not found:
+        return
+    for name, preview in previews.items():
+        tell(preview, f"dataset {name}")
+    confirm("Apply it?", yes=yes)
+
+    async def act(services: Services) -> None:
+        tenant = await tenant_of(services, org)
+        await services.identity.identity_documents.apply(tenant, document, previews)
+
+    run(act)
+    err.print("Applied. Who is there already is indexed in the background by a running service.")
+
+
+def _read(file: str) -> Document:
+    import yaml
+
+    from oneself.service.identity_document import read_document
+
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
+        return read_document(yaml.safe_load(text))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput("file", "Invalid request.", f"{file} cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise InvalidInput("file", "Invalid request.", f"{file} is no YAML: {error}") from None
+
+
+def _print(found: list[str]) -> None:
+    if not found:
+        err.print("Nothing differs.")
+    for line in found:
+        out.print(line, markup=False, soft_wrap=True)

@@ -1,0 +1,155 @@
+"""`oneself identity-type`: what may identify a person, the same in every dataset of an organisation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oneself.cli.context import run
+from oneself.cli.directory import AsJson, Org, Yes, confirm, show, show_list, tenant_of
+
+if TYPE_CHECKING:
+    from oneself.core.identity import IdentityType
+    from oneself.serve import Services
+
+app = typer.Typer(
+    help="Identity types: what may identify a person, in every dataset that binds an attribute to it.",
+    epilog="A loyalty number: oneself identity-type create loyaltyId --label 'Loyalty number'",
+    no_args_is_help=True,
+)
+
+TypeId = Annotated[str, typer.Argument(metavar="ID", help="Letters and digits, e.g. loyaltyId.")]
+Label = Annotated[str | None, typer.Option(help="What people call it.")]
+Trusted = Annotated[
+    bool | None,
+    typer.Option("--trusted-only/--any-source", help="Only servers may bring a value of it."),
+]
+Conflict = Annotated[
+    bool | None,
+    typer.Option(
+        "--conflict-blocks-merge/--newest-wins", help="People with different values of it are never joined."
+    ),
+]
+Block = Annotated[
+    list[str] | None,
+    typer.Option("--block", metavar="VALUE", help="Identifies nobody; repeat for more."),
+]
+Defaults = Annotated[
+    bool | None,
+    typer.Option(
+        "--block-defaults/--no-block-defaults", help="Also what identifies nobody anywhere: null, n/a, 0000…"
+    ),
+]
+
+
+@app.command("list")
+def list_(org: Org = None, as_json: AsJson = False) -> None:
+    """List every type, the built-in ones first."""
+
+    async def act(services: Services) -> list[dict[str, Any]]:
+        tenant = await tenant_of(services, org)
+        return [_facts(each) for each in await services.identity.identity_types.list(tenant)]
+
+    show_list("identity_types", run(act), as_json=as_json, empty="There is no identity type.")
+
+
+@app.command()
+def create(
+    type_id: TypeId,
+    label: Label = None,
+    not_unique: Annotated[
+        bool, typer.Option("--not-unique", help="Many people may share a value: it never matches.")
+    ] = False,
+    case_sensitive: Annotated[
+        bool, typer.Option("--case-sensitive", help="'A1' and 'a1' are two values.")
+    ] = False,
+    trusted_only: Trusted = None,
+    conflict_blocks_merge: Conflict = None,
+    block: Block = None,
+    block_defaults: Defaults = None,
+    org: Org = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add a type. Uniqueness and case sensitivity are chosen now and never change.
+
+    Example: oneself identity-type create loyaltyId --label 'Loyalty number' --trusted-only
+    """
+
+    async def act(services: Services) -> dict[str, Any]:
+        from oneself.core.identity import IdentityType
+
+        tenant = await tenant_of(services, org)
+        given = _given(None, trusted_only, conflict_blocks_merge, block, block_defaults)
+        new = IdentityType(type_id, label or type_id, not not_unique, case_sensitive, **given)
+        return _facts(await services.identity.identity_types.create(tenant, new))
+
+    show(run(act), as_json=as_json)
+
+
+@app.command()
+def change(
+    type_id: TypeId,
+    label: Label = None,
+    trusted_only: Trusted = None,
+    conflict_blocks_merge: Conflict = None,
+    block: Block = None,
+    block_defaults: Defaults = None,
+    org: Org = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change label, guards and blocked values, of a built-in type as well. --block '' alone clears the list.
+
+    Example: oneself identity-type change emailAddress --block desk@acme.example
+    """
+
+    async def act(services: Services) -> dict[str, Any]:
+        tenant = await tenant_of(services, org)
+        given = _given(label, trusted_only, conflict_blocks_merge, block, block_defaults)
+        return _facts(await services.identity.identity_types.change(tenant, type_id, given))
+
+    show(run(act), as_json=as_json)
+
+
+@app.command()
+def delete(type_id: TypeId, org: Org = None, yes: Yes = False) -> None:
+    """Remove a type that no dataset binds and nobody holds a value of."""
+    confirm(f"Remove the identity type {type_id}?", yes=yes)
+
+    async def act(services: Services) -> None:
+        await services.identity.identity_types.delete(await tenant_of(services, org), type_id)
+
+    run(act)
+    show({"deleted": type_id}, as_json=False)
+
+
+def _given(
+    label: str | None,
+    trusted_only: bool | None,
+    conflict_blocks_merge: bool | None,
+    block: list[str] | None,
+    block_defaults: bool | None,
+) -> dict[str, Any]:
+    """What was said, by the names of IdentityType."""
+    said = {
+        "label": label,
+        "trusted_only": trusted_only,
+        "conflict_blocks_merge": conflict_blocks_merge,
+        "blocked_values": tuple(value for value in block if value) if block else None,
+        "blocks_default_values": block_defaults,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _facts(identity_type: IdentityType) -> dict[str, Any]:
+    return {
+        "id": identity_type.type_id,
+        "label": identity_type.label,
+        "uniqueness": "Identity Namespace" if identity_type.is_unique else "Not Unique",
+        "case_sensitive": identity_type.case_sensitive,
+        "built_in": identity_type.built_in,
+        "trusted_only": identity_type.trusted_only,
+        "conflict_blocks_merge": identity_type.conflict_blocks_merge,
+        "blocked_values": list(identity_type.blocked_values),
+        "blocks_default_values": identity_type.blocks_default_values,
+    }
