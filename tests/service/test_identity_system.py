@@ -1,0 +1,669 @@
+"""Datasets, identity types, bindings and channels: what is refused, what is shown first, what then happens."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from oneself.core.identity import BUILT_IN_TYPES, DatasetSettings, IdentityType
+from oneself.core.schema import InvalidAttribute
+from oneself.errors import Conflict, InvalidInput, NotFound, Refusal
+from oneself.serve import Services
+from oneself.service.bindings import Binding
+from oneself.service.claims import Claim
+from oneself.service.dataset_settings import DAY_MILLIS, is_origin
+from oneself.service.identity_attributes import Unconfirmed
+from oneself.service.identity_document import read_document
+from oneself.service.organisations import Tenant
+from oneself.service.preview import Preview
+from oneself.service.user_attributes import read_changes
+from service.crowd import Crowd
+
+pytestmark = pytest.mark.postgres
+
+_numbers = itertools.count(1)
+LOYALTY = IdentityType("loyaltyId", "Loyalty number")
+BY_MAIL = Binding("emailAddress", "emailAddress", "traits.mail")
+BY_CARD = Binding("loyaltyId", "loyaltyId", "traits.card")
+
+
+class Organisation(Crowd):
+    """A crowd in the dataset `default` of a real organisation."""
+
+    def __init__(self, services: Services, tenant: Tenant) -> None:
+        super().__init__(services)
+        self.tenant = tenant
+        self.datasets = services.identity.datasets
+        self.types = services.identity.identity_types
+        self.attributes = services.identity.identity_attributes
+        self.documents = services.identity.identity_documents
+
+    async def at(self, name: str) -> Tenant:
+        return await self.datasets.get(self.tenant, name)
+
+    async def types_of(self, name: str) -> set[str]:
+        config = await self.services.configurations.current((await self.at(name)).dataset_id)
+        return set(config.identity_types)
+
+    async def version(self, name: str) -> int:
+        return (await self.services.configurations.current((await self.at(name)).dataset_id)).version
+
+    async def bound(self, *bindings: Binding) -> Preview | None:
+        """Bind these, confirming what has to be; the preview if there was one."""
+        try:
+            await self.attributes.put(self.tenant, bindings)
+        except Unconfirmed as unconfirmed:
+            await self.attributes.put(self.tenant, bindings, unconfirmed.confirmation)
+            return unconfirmed.preview
+        return None
+
+    async def unconfirmed(self, *bindings: Binding) -> Unconfirmed:
+        with pytest.raises(Unconfirmed) as raised:
+            await self.attributes.put(self.tenant, bindings)
+        return raised.value
+
+
+@pytest.fixture
+async def org(services: Services) -> Organisation:
+    handle = f"identity-{next(_numbers)}"
+    await services.organisations.put(handle, handle)
+    made = Organisation(services, await services.organisations.get(handle))
+    await made.begin()
+    await made.types.create(made.tenant, LOYALTY)
+    return made
+
+
+# -- identity types -----------------------------------------------------------------------------------------
+
+
+async def test_a_type_is_the_same_in_every_dataset(org: Organisation) -> None:
+    await org.datasets.create(org.tenant, "web", {})
+    await org.types.create(org.tenant, IdentityType("cardNumber", "Card"))
+    await org.datasets.create(org.tenant, "app", {})
+    for name in ("default", "web", "app"):
+        assert await org.types_of(name) == {"loyaltyId", "cardNumber"}
+    await org.types.change(org.tenant, "loyaltyId", {"trusted_only": True})
+    await org.types.delete(org.tenant, "cardNumber")
+    for name in ("default", "web", "app"):
+        config = await org.services.configurations.current((await org.at(name)).dataset_id)
+        assert config.identity_types == {"loyaltyId": structs.replace(LOYALTY, trusted_only=True)}
+
+
+async def test_types_and_datasets_that_come_at_once_miss_each_other_nowhere(org: Organisation) -> None:
+    await asyncio.gather(
+        *(org.datasets.create(org.tenant, f"d{n}", {}) for n in range(6)),
+        *(org.types.create(org.tenant, IdentityType(f"type{n}", "T")) for n in range(6)),
+    )
+    wanted = {"loyaltyId", *(f"type{n}" for n in range(6))}
+    assert [await org.types_of(f"d{n}") for n in range(6)] == [wanted] * 6
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        IdentityType("", "x"),
+        IdentityType("loyalty id", "x"),
+        IdentityType("loyalty_id", "x"),
+        IdentityType("a" * 65, "x"),
+        IdentityType("tracker", "x"),
+        IdentityType("x", ""),
+        IdentityType("x", "l" * 101),
+        IdentityType("x", "two\nlines"),
+        IdentityType("x", "x", blocked_values=("",)),
+        IdentityType("x", "x", blocked_values=("v" * 257,)),
+        IdentityType("x", "x", blocked_values=tuple(map(str, range(10_001)))),
+    ],
+    ids=lambda draft: f"{draft.type_id[:12]}-{draft.label[:12]}",
+)
+async def test_what_is_no_type(org: Organisation, draft: IdentityType) -> None:
+    with pytest.raises(InvalidInput):
+        await org.types.create(org.tenant, draft)
+    assert await org.types_of("default") == {"loyaltyId"}
+
+
+@pytest.mark.parametrize("type_id", ["loyaltyId", "LOYALTYID", "emailAddress", "emailaddress"])
+async def test_an_id_is_taken_once_whatever_its_case(org: Organisation, type_id: str) -> None:
+    with pytest.raises(Conflict):
+        await org.types.create(org.tenant, IdentityType(type_id, "x"))
+
+
+async def test_an_organisation_has_so_many_types_of_its_own(
+    org: Organisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oneself.service.identity_types.CUSTOM_TYPES_MAX", 2)
+    await org.types.change(org.tenant, "emailAddress", {"trusted_only": True})
+    await org.types.create(org.tenant, IdentityType("second", "x"))
+    with pytest.raises(Conflict):
+        await org.types.create(org.tenant, IdentityType("third", "x"))
+
+
+async def test_what_matched_once_never_changes(org: Organisation) -> None:
+    for changes in ({"is_unique": False}, {"case_sensitive": True}):
+        with pytest.raises(InvalidInput):
+            await org.types.change(org.tenant, "loyaltyId", changes)
+    with pytest.raises(Conflict):
+        await org.types.change(org.tenant, "profileId", {"label": "Mine"})
+    with pytest.raises(Conflict):
+        await org.types.delete(org.tenant, "emailAddress")
+    with pytest.raises(NotFound):
+        await org.types.delete(org.tenant, "nothing")
+    with pytest.raises(NotFound):
+        await org.types.change(org.tenant, "nothing", {})
+
+
+async def test_a_built_in_type_that_is_as_at_first_again_is_no_change_of_the_organisation(
+    org: Organisation,
+) -> None:
+    await org.types.change(org.tenant, "emailAddress", {"blocked_values": ("desk@acme.example",)})
+    assert "emailAddress" in await org.types_of("default")
+    await org.types.change(org.tenant, "emailAddress", {"blocked_values": ()})
+    assert await org.types_of("default") == {"loyaltyId"}
+    assert await org.types.find(org.tenant, "emailAddress") == BUILT_IN_TYPES["emailAddress"]
+
+
+async def test_a_type_goes_when_nothing_needs_it(org: Organisation) -> None:
+    await org.person(card="c1")
+    await org.bound(BY_CARD)
+    await org.index()
+    with pytest.raises(Conflict, match="bound"):
+        await org.types.delete(org.tenant, "loyaltyId")
+    await org.bound()
+    with pytest.raises(Conflict, match="values"):
+        await org.types.delete(org.tenant, "loyaltyId")
+
+
+async def test_blocked_values_identify_nobody_however_they_are_written(org: Organisation) -> None:
+    await org.types.change(org.tenant, "emailAddress", {"blocked_values": ("Desk@ACME.example",)})
+    await org.bound(BY_MAIL)
+    people = [await org.person(mail="desk@acme.example") for _ in range(2)]
+    assert len(set(await org.survivors(*people))) == 2
+    await org.types.change(org.tenant, "emailAddress", {"blocked_values": ()})
+    await org.index()
+    assert len(set(await org.survivors(*people))) == 1
+
+
+# -- datasets -----------------------------------------------------------------------------------------------
+
+
+async def test_a_dataset_is_made_changed_and_removed(org: Organisation) -> None:
+    attributes = read_changes({"colour": {"label": "Colour"}, "visits": {"type": "Number"}})
+    made = await org.datasets.create(org.tenant, "web", {"label": "Shop"}, attributes)
+    assert (made.settings.label, set(made.user_attributes)) == ("Shop", {"colour", "visits"})
+    changed = await org.datasets.change(
+        org.tenant,
+        "web",
+        {"merged_anonymous": "fresh", "allowed_origins": ("https://shop.acme.example",)},
+        read_changes({"visits": None, "colour": {"classification_override": "Sensitive"}}),
+    )
+    assert changed.settings.merged_anonymous == "fresh"
+    assert changed.user_attributes["colour"].classification_override == "Sensitive"
+    assert set(changed.user_attributes) == {"colour"}
+    assert await org.datasets.show(org.tenant, "web") == changed
+    assert [each.name for each in await org.datasets.list(org.tenant)] == ["default", "web"]
+    await org.datasets.delete(org.tenant, "web")
+    assert await org.datasets.find(org.tenant, "web") is None
+    again = await org.datasets.create(org.tenant, "web", {})
+    assert (again.settings, again.user_attributes) == (DatasetSettings(), {})
+
+
+async def test_a_change_of_nothing_is_no_version(org: Organisation) -> None:
+    version = await org.version("default")
+    await org.datasets.change(
+        org.tenant, "default", {"label": ""}, read_changes({"plan": {"type": "String"}})
+    )
+    await org.types.change(org.tenant, "loyaltyId", {"label": LOYALTY.label})
+    await org.attributes.put(org.tenant, [])
+    await org.attributes.put_channels(org.tenant, {"Web": None})
+    assert await org.version("default") == version
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"label": "l" * 101},
+        {"identity_trust": "none"},
+        {"merged_anonymous": "never"},
+        {"visit_timeout_millis": 59_999},
+        {"visit_timeout_millis": DAY_MILLIS + 1},
+        {"remember_me_user_ids_millis": DAY_MILLIS - 1},
+        {"remember_me_user_ids_millis": 3651 * DAY_MILLIS},
+        {"allowed_origins": ("shop.acme.example",)},
+        {"allowed_origins": ("*",)},
+        {"allowed_origins": tuple(f"https://h{n}.example" for n in range(101))},
+    ],
+    ids=lambda settings: str(settings)[:40],
+)
+async def test_choices_that_make_no_sense(org: Organisation, settings: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        await org.datasets.create(org.tenant, "web", settings)
+    with pytest.raises(InvalidInput):
+        await org.datasets.change(org.tenant, "default", settings)
+    assert await org.datasets.find(org.tenant, "web") is None
+
+
+def test_an_origin_is_what_a_browser_sends() -> None:
+    good = ["https://a.example", "http://localhost:3000", "https://[::1]:8443", "http://127.0.0.1"]
+    bad = [
+        "", "null", "*", "a.example", "https://", "https://A.example", "https://a.example/", "ftp://a.example",
+        "https://a.example:443", "http://a.example:80", "https://a.example:0", "https://a.example:70000",
+        "https://a.example?x", "https://u@a.example", "https://a example", "https://*.a.example",
+    ]  # fmt: skip
+    assert [each for each in good if not is_origin(each)] == []
+    assert [each for each in bad if is_origin(each)] == []
+
+
+@pytest.mark.parametrize("name", ["", ".web", "w b", "w/b", "a" * 64, "ü"])
+async def test_what_is_no_name(org: Organisation, name: str) -> None:
+    with pytest.raises(InvalidInput):
+        await org.datasets.create(org.tenant, name, {})
+
+
+async def test_which_datasets_stay(org: Organisation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oneself.service.datasets.DATASETS_MAX", 2)
+    await org.datasets.create(org.tenant, "web", {})
+    for name in ("web", "default", "third"):
+        with pytest.raises(Conflict):
+            await org.datasets.create(org.tenant, name, {})
+    with pytest.raises(Conflict):
+        await org.datasets.delete(org.tenant, "default")
+    with pytest.raises(NotFound):
+        await org.datasets.delete(org.tenant, "third")
+    web = Crowd(org.services)
+    web.tenant = await org.at("web")
+    await web.person()
+    with pytest.raises(Conflict, match="holds"):
+        await org.datasets.delete(org.tenant, "web")
+
+
+async def test_resolution_is_no_switch(org: Organisation) -> None:
+    await org.datasets.create(org.tenant, "old", {"pipeline_identity_resolution": False})
+    with pytest.raises(Conflict, match="oneself dataset enable-identity old"):
+        await org.datasets.change(org.tenant, "old", {"pipeline_identity_resolution": True})
+    with pytest.raises(Conflict, match="turned off"):
+        await org.datasets.change(org.tenant, "default", {"pipeline_identity_resolution": False})
+
+
+async def test_default_shows_the_traits_that_events_may_write(org: Organisation) -> None:
+    shown = (await org.datasets.show(org.tenant, "default")).user_attributes
+    assert set(shown) == {"mail", "card", "plan"}, "a list is none"
+    changed = await org.datasets.change(
+        org.tenant, "default", {}, read_changes({"plan": {"label": "Plan"}, "card": None})
+    )
+    assert {name: each.label for name, each in changed.user_attributes.items()} == {
+        "mail": "mail",
+        "plan": "Plan",
+    }
+    assert len(await org.groups()) == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"a.b": {}},
+        {"": {}},
+        {"a": {"type": "Text"}},
+        {"a": {"colour": 1}},
+        {"a": {"label": "l" * 51}},
+        {"a": []},
+        {"a": {"classification_override": "Secret"}},
+        {"plan": {"type": "Number"}},
+    ],
+    ids=str,
+)
+async def test_what_is_no_user_attribute(org: Organisation, change: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        await org.datasets.change(org.tenant, "default", {}, read_changes(change))
+
+
+async def test_user_attributes_that_stay_as_they_are(
+    org: Organisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Conflict, match="profile schema"):
+        await org.datasets.change(org.tenant, "default", {}, read_changes({"tags": {}}))
+    await org.bound(BY_CARD)
+    with pytest.raises(Conflict, match="bound"):
+        await org.datasets.change(org.tenant, "default", {}, read_changes({"card": None}))
+    monkeypatch.setattr("oneself.service.user_attributes.USER_ATTRIBUTES_MAX", 3)
+    with pytest.raises(InvalidInput, match="at most 3"):
+        await org.datasets.change(org.tenant, "default", {}, read_changes({"more": {}}))
+    await org.datasets.change(org.tenant, "default", {}, read_changes({"more": {}, "plan": None}))
+
+
+# -- bindings -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "bindings",
+    [
+        [Binding("", "loyaltyId")],
+        [Binding("two words", "loyaltyId")],
+        [Binding("a" * 65, "loyaltyId")],
+        [Binding("profileId", "loyaltyId")],
+        [Binding("x", "profileId")],
+        [Binding("x", "nothing")],
+        [Binding("x", "loyaltyId"), Binding("x", "emailAddress")],
+        [Binding("x", "emailAddress"), Binding("X", "loyaltyId")],
+        [Binding("x", "loyaltyId"), Binding("y", "loyaltyId")],
+        [Binding("x", "loyaltyId", "traits.mail"), Binding("y", "emailAddress", "traits.mail")],
+        [Binding("x", "loyaltyId", "traits.tags")],
+        [Binding("x", "loyaltyId", "application_data.x")],
+        [Binding("x", "loyaltyId", "nowhere.x")],
+        [Binding("x", "loyaltyId", "user_id")],
+        [Binding("x", "loyaltyId", "traits.a.b.c.d.e.f")],
+        [Binding("x", "loyaltyId", "traits.")],
+    ],
+    ids=str,
+)
+async def test_what_cannot_be_bound(org: Organisation, bindings: list[Binding]) -> None:
+    with pytest.raises(InvalidInput):
+        await org.attributes.put(org.tenant, bindings)
+    assert await org.attributes.list(org.tenant) == []
+
+
+async def test_a_missing_attribute_is_made_with_its_binding(org: Organisation) -> None:
+    await org.bound(Binding("loyaltyId", "loyaltyId"), Binding("card2", "customerId", "traits.card2"))
+    config = await org.services.configurations.current(org.tenant.dataset_id)
+    made = config.schema.find("identity_attributes.loyaltyId")
+    assert made is not None
+    assert (made.value_type, made.merge_strategy, made.display_name) == ("string", "latest", "Loyalty number")
+    assert config.schema.find("traits.card2") is not None
+    assert set(config.bound) == {"loyaltyId", "customerId"}
+
+
+async def test_a_type_that_is_not_unique_is_bound_and_never_matches(org: Organisation) -> None:
+    await org.types.create(org.tenant, IdentityType("household", "Household", is_unique=False))
+    people = [await org.person(card="c1") for _ in range(2)]
+    assert await org.bound(Binding("household", "household", "traits.card")) is None
+    people += [await org.person(card="c1")]
+    assert len(set(await org.survivors(*people))) == 3
+
+
+async def test_nothing_is_asked_where_nobody_holds_a_value(org: Organisation) -> None:
+    await org.person(plan="gold")
+    assert await org.bound(BY_MAIL) is None
+    pair = [await org.person(mail=word) for word in ("a1", "A1")]
+    assert len(set(await org.survivors(*pair))) == 1
+
+
+async def test_what_is_shown_is_what_happens(org: Organisation) -> None:
+    ann = [
+        await org.person(mail="ann", card="c1"),
+        await org.person(card="C1"),
+        await org.person(mail="ANN "),
+    ]
+    bob = [await org.person("bob", mail="shared"), await org.person("eve", mail="shared")]
+    other = await org.person(mail="other")
+    found = await org.unconfirmed(BY_MAIL, BY_CARD)
+    assert len(set(await org.survivors(*ann, *bob, other))) == 6, "nothing was done"
+    assert await org.attributes.list(org.tenant) == []
+    preview = found.preview
+    assert (preview.profiles_absorbed, preview.groups, preview.largest_group) == (2, 1, 3)
+    assert [code for code, *_ in preview.refusals] == ["different_user"]
+    await org.attributes.put(org.tenant, [BY_MAIL, BY_CARD], found.confirmation)
+    await org.index()
+    (joined,) = preview.merges
+    assert {joined.survivor, *joined.absorbed} == set(ann)
+    assert await org.groups() == {joined.survivor: frozenset(joined.absorbed)}
+    assert {code for code, *_ in await org.refusals()} == {"different_user"}
+    await org.verified()
+
+
+async def test_a_confirmation_is_for_one_change_of_about_that_size(org: Organisation) -> None:
+    for word in ("a1", "a1", "b1", "b1"):
+        await org.person(mail=word, card=word)
+    mail, card = await org.unconfirmed(BY_MAIL), await org.unconfirmed(BY_CARD)
+    for wrong in (card.confirmation, "", "2", "2-0", "-", "9" * 30, f"0{mail.confirmation}", "²-x"):
+        with pytest.raises(Unconfirmed):
+            await org.attributes.put(org.tenant, [BY_MAIL], wrong)
+    await org.person(mail="a1")
+    with pytest.raises(Unconfirmed) as raised:
+        await org.attributes.put(org.tenant, [BY_MAIL], mail.confirmation)
+    await org.types.create(org.tenant, IdentityType("more", "More"))
+    with pytest.raises(Unconfirmed):
+        await org.attributes.put(org.tenant, [BY_MAIL], raised.value.confirmation)
+    assert await org.attributes.list(org.tenant) == []
+
+
+async def test_a_link_that_moves_is_shown_first(org: Organisation) -> None:
+    await org.bound(Binding("loyaltyId", "loyaltyId", "traits.card"))
+    left = [await org.person(card="c1"), await org.person(plan="p1"), await org.person(plan="P1")]
+    moved = Binding("loyaltyId", "loyaltyId", "traits.plan")
+    assert (await org.unconfirmed(moved)).preview.profiles_absorbed == 1
+    assert await org.bound(moved) is not None
+    await org.index()
+    late = await org.person(card="c1")
+    survivors = await org.survivors(*left, late)
+    assert survivors[1] == survivors[2]
+    assert len(set(survivors)) == 3, "the attribute that was left matches nobody"
+    await org.verified()
+
+
+async def test_moving_away_from_values_is_shown_though_nothing_would_join(org: Organisation) -> None:
+    await org.bound(Binding("loyaltyId", "loyaltyId", "traits.card"))
+    await org.person(card="c1")
+    found = await org.unconfirmed(Binding("loyaltyId", "loyaltyId", "traits.fresh"))
+    assert found.preview.profiles_absorbed == 0
+
+
+async def test_unbinding_and_another_name_ask_nothing(org: Organisation) -> None:
+    for _ in range(2):
+        await org.person(mail="a1")
+    await org.bound(BY_MAIL)
+    assert await org.bound(structs.replace(BY_MAIL, name="mail")) is None
+    await org.index()
+    assert len(await org.groups()) == 1, "the work went on under the other name"
+    assert await org.bound() is None
+    pair = [await org.person(mail="z1") for _ in range(2)]
+    assert len(set(await org.survivors(*pair))) == 2
+
+
+# -- channels -----------------------------------------------------------------------------------------------
+
+
+async def test_channels_stand_for_what_is_bound(org: Organisation) -> None:
+    assert await org.attributes.channels(org.tenant) == {}
+    await org.bound(Binding("customerId", "customerId"), Binding("loyaltyId", "loyaltyId"))
+    assert await org.attributes.channels(org.tenant) == dict.fromkeys(
+        ("Web", "Server", "Mobile"), "customerId"
+    )
+    found = await org.attributes.put_channels(org.tenant, {"Web": "loyaltyId", "Server": "customerId"})
+    assert found == {"Web": "loyaltyId", "Server": "customerId", "Mobile": "customerId"}
+    with pytest.raises(Conflict, match="Web"):
+        await org.bound(Binding("customerId", "customerId"))
+    assert (await org.attributes.put_channels(org.tenant, {"Web": None}))["Web"] == "customerId"
+    await org.bound(Binding("customerId", "customerId"))
+
+
+@pytest.mark.parametrize(
+    "channels",
+    [{"Fax": "loyaltyId"}, {"Web": "nothing"}, {"Web": "household"}, {"Web": "customerId"}],
+    ids=str,
+)
+async def test_what_no_channel_stands_for(org: Organisation, channels: dict[str, str]) -> None:
+    await org.types.create(org.tenant, IdentityType("household", "Household", is_unique=False))
+    await org.bound(Binding("household", "household"), Binding("loyaltyId", "loyaltyId"))
+    with pytest.raises(InvalidInput):
+        await org.attributes.put_channels(org.tenant, channels)
+
+
+async def test_a_channel_changes_under_people_when_that_was_confirmed(org: Organisation) -> None:
+    await org.bound(Binding("loyaltyId", "loyaltyId"))
+    await org.person()
+    with pytest.raises(Unconfirmed) as raised:
+        await org.attributes.put_channels(org.tenant, {"Web": "loyaltyId"})
+    confirmation = raised.value.confirmation
+    with pytest.raises(Unconfirmed):
+        await org.attributes.put_channels(org.tenant, {"Mobile": "loyaltyId"}, confirmation)
+    found = await org.attributes.put_channels(org.tenant, {"Web": "loyaltyId"}, confirmation)
+    assert found == {"Web": "loyaltyId"}
+
+
+# -- the schema below ---------------------------------------------------------------------------------------
+
+
+async def test_a_bound_attribute_stays_what_it_is(org: Organisation) -> None:
+    await org.bound(BY_CARD, Binding("emailAddress", "emailAddress"))
+    schemas, claims = org.services.schemas, org.services.claims
+    retyped = {
+        "attribute_name": "traits.card",
+        "value_type": "integer",
+        "merge_strategy": "overwrite",
+        "mutability": "readWrite",
+    }
+    renamed = {**retyped, "value_type": "string", "attribute_name": "traits.other"}
+    for changes in (retyped, renamed):
+        with pytest.raises(InvalidAttribute, match="identity attribute 'loyaltyId'"):
+            await schemas.redefine(org.tenant, "traits", "card", changes)
+    for arguments in (("traits", "card"), ("traits",), ()):
+        with pytest.raises(InvalidAttribute, match="take it out"):
+            await schemas.undefine(org.tenant, *arguments)
+    await schemas.undefine(org.tenant, "traits", "plan")
+    with pytest.raises(Conflict, match="emailAddress"):
+        await claims.delete(org.tenant, "emailAddress")
+    with pytest.raises(Conflict, match="emailAddress"):
+        await claims.change(org.tenant, "emailAddress", {"value_type": "integer"})
+    await claims.add(org.tenant, Claim("nickname"))
+    await org.bound()
+    assert await claims.delete(org.tenant, "emailAddress")
+    await schemas.undefine(org.tenant, "traits", "card")
+
+
+# -- the document -------------------------------------------------------------------------------------------
+
+DOCUMENT: dict[str, Any] = {
+    "identity_types": {
+        "loyaltyId": {"label": "Card", "trusted_only": True},
+        "household": {"uniqueness": "Not Unique"},
+        "emailAddress": {"blocked_values": ["desk@acme.example"]},
+    },
+    "datasets": {
+        "default": {
+            "identity_attributes": {"emailAddress": {"attribute": "traits.mail"}, "loyaltyId": None},
+            "channel_identities": {"Web": "loyaltyId"},
+        },
+        "web": {
+            "label": "Shop",
+            "merged_anonymous": "fresh",
+            "user_attributes": {"colour": {"type": "String"}, "gone": None},
+            "identity_attributes": {"customerId": None},
+        },
+    },
+}
+
+
+async def _applied(org: Organisation, document: dict[str, Any]) -> dict[str, Preview]:
+    wanted = read_document(document)
+    previews = await org.documents.previews(org.tenant, wanted)
+    await org.documents.apply(org.tenant, wanted, previews)
+    return previews
+
+
+async def test_a_document_is_compared_applied_and_nothing_is_left(org: Organisation) -> None:
+    pair = [await org.person(mail=word) for word in ("ann", "ANN")]
+    wanted = read_document(DOCUMENT)
+    lines = await org.documents.diff(org.tenant, wanted)
+    assert "~ identity type loyaltyId: trusted_only false → true" in lines
+    assert "+ identity type household: uniqueness Not Unique" in lines
+    assert '~ identity type emailAddress: blocked_values [] → ["desk@acme.example"]' in lines
+    assert "+ dataset web: label Shop, merged_anonymous fresh" in lines
+    assert "+ dataset web user attribute colour: type String" in lines
+    assert "~ dataset default channel Web: customerId → loyaltyId" in lines
+    previews = await _applied(org, DOCUMENT)
+    assert {name: each.profiles_absorbed for name, each in previews.items()} == {"default": 1}
+    await org.index()
+    assert len(set(await org.survivors(*pair))) == 1
+    assert await org.documents.diff(org.tenant, wanted) == []
+    versions = [await org.version(name) for name in ("default", "web")]
+    await _applied(org, DOCUMENT)
+    assert [await org.version(name) for name in ("default", "web")] == versions
+
+
+async def test_what_is_exported_is_what_is_there(org: Organisation, services: Services) -> None:
+    await _applied(org, DOCUMENT)
+    exported = await org.documents.export(org.tenant)
+    assert await org.documents.diff(org.tenant, read_document(exported)) == []
+    await services.organisations.put("copy", "copy")
+    copy = Organisation(services, await services.organisations.get("copy"))
+    await copy.begin()
+    await _applied(copy, exported)
+    assert await copy.documents.export(copy.tenant) == exported
+
+
+async def test_a_document_takes_away_types_and_bindings_that_it_leaves_out(org: Organisation) -> None:
+    await _applied(org, DOCUMENT)
+    smaller = {
+        "identity_types": {"loyaltyId": {}},
+        "datasets": {"default": {"identity_attributes": {}, "channel_identities": {}}},
+    }
+    lines = await org.documents.diff(org.tenant, read_document(smaller))
+    assert "- identity type household" in lines
+    assert "- dataset default identity attribute loyaltyId" in lines
+    await _applied(org, smaller)
+    assert await org.types_of("default") == {"loyaltyId"}
+    assert await org.documents.diff(org.tenant, read_document(smaller)) == []
+    assert await org.datasets.find(org.tenant, "web") is not None
+    assert await org.documents.diff(org.tenant, read_document(None)) == []
+
+
+async def test_more_than_was_shown_is_not_done(org: Organisation) -> None:
+    document = {
+        "datasets": {"default": {"identity_attributes": {"emailAddress": {"attribute": "traits.mail"}}}}
+    }
+    wanted = read_document(document)
+    await org.person(mail="ann")
+    previews = await org.documents.previews(org.tenant, wanted)
+    await org.person(mail="ann")
+    with pytest.raises(Conflict, match="look again"):
+        await org.documents.apply(org.tenant, wanted, previews)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        5,
+        [],
+        {"colour": 1},
+        {"identity_types": []},
+        {"identity_types": {"x": {"uniqueness": "Often"}}},
+        {"identity_types": {"x": {"colour": 1}}},
+        {"datasets": {"web": {"visit_timeout_millis": "long"}}},
+        {"datasets": {"web": {"identity_attributes": ["x"]}}},
+        {"datasets": {"web": {"identity_attributes": {"x": {"kind": 1}}}}},
+    ],
+    ids=str,
+)
+def test_what_is_no_document(raw: Any) -> None:
+    with pytest.raises(InvalidInput):
+        read_document(raw)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"identity_types": {"two words": {}}},
+        {"identity_types": {"loyaltyId": {"case_sensitive": True}}},
+        {"datasets": {"default": {"visit_timeout_millis": 1}}},
+        {"datasets": {"default": {"user_attributes": {"plan": {"type": "Number"}}}}},
+        {"datasets": {"default": {"identity_attributes": {"x": {"identity_type": "nothing"}}}}},
+        {"datasets": {"default": {"channel_identities": {"Web": "nothing"}}}},
+        {"datasets": {"default": {"pipeline_identity_resolution": False}}},
+    ],
+    ids=str,
+)
+async def test_a_document_that_cannot_be_applied(org: Organisation, document: dict[str, Any]) -> None:
+    with pytest.raises(Refusal):
+        await _applied(org, document)
+
+
+async def test_another_organisations_dataset_is_unknown(org: Organisation, services: Services) -> None:
+    await org.datasets.create(org.tenant, "web", {})
+    await services.organisations.put("stranger", "stranger")
+    stranger = await services.organisations.get("stranger")
+    with pytest.raises(NotFound):
+        await org.datasets.show(stranger, "web")
+    with pytest.raises(NotFound):
+        await org.types.find(stranger, "loyaltyId")
