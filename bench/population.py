@@ -13,7 +13,7 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -116,15 +116,21 @@ def history(person: int) -> Iterator[Observation]:
 
 
 async def fill(
-    url: str, dataset_id: int, config: Config, people: range, progress: Progress
+    url: str,
+    dataset_id: int,
+    config: Config,
+    people: range,
+    progress: Progress,
+    lived: Callable[[int], Iterator[Observation]] = history,
 ) -> tuple[int, int]:
-    """Put people into a database, as the fold would have; returns the log entries and profiles made."""
+    """Put people into a database, as the fold would have; returns the log entries and profiles made. `lived`:
+    what a person did."""
     connection = await _connection(url)
     entries = profiles = 0
     try:
         for start in range(people.start, people.stop, PEOPLE_PER_CHUNK):
             chunk = range(start, min(start + PEOPLE_PER_CHUNK, people.stop))
-            state, log = _folded(chunk, config)
+            state, log = _folded(chunk, config, lived)
             async with connection.transaction():
                 await _copy(connection, dataset_id, state, log)
             entries, profiles = entries + len(log), profiles + len(state.profiles)
@@ -136,11 +142,13 @@ async def fill(
     return entries, profiles
 
 
-def _folded(people: range, config: Config) -> tuple[State, list[Entry]]:
+def _folded(
+    people: range, config: Config, lived: Callable[[int], Iterator[Observation]]
+) -> tuple[State, list[Entry]]:
     state, log = State(), []
     seq = time.time_ns() // 1000
     for person in people:
-        for observation in history(person):
+        for observation in lived(person):
             seq += 1
             plan = fold(state, observation, config, seq)
             assert isinstance(plan, Plan), plan

@@ -24,6 +24,7 @@ from .stage import Stage
 QUESTIONS = (
     "single_ingest",
     "batched_ingest",
+    "http_events",
     "http_writes",
     "profile_reads",
     "consented_reads",

@@ -10,7 +10,7 @@ import pytest
 from oneself.serve import Services
 from oneself.service import working_set
 from oneself.service.refusals import FIRST, Refused
-from oneself.service.working_set import Wanted
+from oneself.service.wanted import Wanted
 from service.crowd import Crowd
 
 pytestmark = pytest.mark.postgres

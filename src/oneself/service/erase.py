@@ -28,7 +28,8 @@ from oneself.service.history import find_configurations, find_person_entries
 from oneself.service.ingest import ATTEMPTS_MAX, KEY_REUSED, RETRY_DELAY_MS, KeyReused, Rejected
 from oneself.service.organisations import Tenant
 from oneself.service.tombstones import Tombstones
-from oneself.service.working_set import Stored, Wanted
+from oneself.service.wanted import Wanted
+from oneself.service.working_set import Stored
 from oneself.store import rows
 from oneself.store.pool import Queries
 

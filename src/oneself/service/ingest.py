@@ -31,7 +31,8 @@ from oneself.service import working_set
 from oneself.service.configuration import Configurations
 from oneself.service.lane import Lane
 from oneself.service.tombstones import Tombstones
-from oneself.service.working_set import Entry, Stored, wanted_of
+from oneself.service.wanted import wanted_of
+from oneself.service.working_set import Entry, Stored, TokensPast
 from oneself.store.errors import constraint_of
 from oneself.store.pool import Database, Queries
 
@@ -182,10 +183,14 @@ class _Writer:
 
     async def commit(self, submissions: list[Submission]) -> list[Outcome | Exception]:
         """Bounded attempts at one batch."""
+        trusts_tokens = True
         for attempt in range(ATTEMPTS_MAX):
             try:
-                return await self._attempt(submissions)
+                return await self._attempt(submissions, trusts_tokens=trusts_tokens)
             except _BatchMoved:
+                continue
+            except TokensPast:
+                trusts_tokens = False
                 continue
             except Contended as error:
                 lost: Exception = error
@@ -198,7 +203,9 @@ class _Writer:
             await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)
         raise Contended("Too many others write about the same people.")
 
-    async def _attempt(self, submissions: list[Submission]) -> list[Outcome | Exception]:
+    async def _attempt(
+        self, submissions: list[Submission], *, trusts_tokens: bool
+    ) -> list[Outcome | Exception]:
         config = self._configurations.known(self._dataset_id)
         if config is None:
             config = await self._configurations.current(self._dataset_id)
@@ -207,6 +214,7 @@ class _Writer:
             [(each.observation, weighed) for each, weighed in zip(submissions, evidence, strict=True)],
             config,
             keys=frozenset(each.key for each in submissions if each.key is not None),
+            trusts_tokens=trusts_tokens,
         )
         judged: _Judged | None = None
         transaction = ""

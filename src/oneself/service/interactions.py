@@ -40,8 +40,9 @@ READINGS_MAX = 5
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     """An event as a face read it.
 
-    `must_name_browser`: the anonymous id that was sent is not acceptable. `tracker`: "" asks for one. `choices`: (purpose, provider) → consented. `names_default`: whether it says
-    who is the user of its channel. `occurred_at`: µs since 1970, None = now.
+    `must_name_browser`: the anonymous id that was sent is not acceptable. `tracker`: "" asks for one.
+    `choices`: (purpose, provider) → consented. `names_default`: whether it says who is the user of its
+    channel. `occurred_at`: µs since 1970, None = now.
     """
 
     name: str | None

@@ -15,7 +15,7 @@ from oneself.core.config import Config
 from oneself.core.replay import Diverged, LogEntry, replay, touches
 from oneself.service import configuration, working_set
 from oneself.service.history import read_log
-from oneself.service.working_set import wanted_of
+from oneself.service.wanted import wanted_of
 from oneself.store.pool import Queries, connect
 
 if TYPE_CHECKING:

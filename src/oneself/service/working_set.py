@@ -12,14 +12,13 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.core.config import Config
-from oneself.core.evidence import Evidence, sought
 from oneself.core.identifier import Identifier
 from oneself.core.observation import Observation
 from oneself.core.plan import Plan
 from oneself.core.profile import PRIMARY_CHARS, Claim, Profile, primary_id
 from oneself.core.state import State
 from oneself.errors import Contended
+from oneself.service.wanted import Meeting, Wanted
 from oneself.store import rows
 from oneself.store.pool import Queries
 
@@ -32,8 +31,6 @@ _sql = Queries("ingest.sql")
 GATHER_ROUNDS_MAX = 4
 #: Hex digits of a profile's id that its primary id lacks.
 MISSING_CHARS = 32 - PRIMARY_CHARS
-#: A 64-bit integer that no clock reaches.
-SEQ_MAX = 2**63 - 1
 
 LOG_COLUMNS = "dataset_id seq observation_id profile_id kind name config_version content plan".split()
 
@@ -44,81 +41,6 @@ class Header(msgspec.Struct, frozen=True):
     now: int
     transaction: str
     config_version: int
-
-
-class Meeting(msgspec.Struct, frozen=True):
-    """What one observation brings together: identifiers, perhaps the user of a token, and when it happened if
-    that was not just now."""
-
-    identifiers: tuple[Identifier, ...]
-    primary_id: str | None = None
-    happened: int | None = None
-
-
-class Wanted(msgspec.Struct, frozen=True):
-    """What a batch may touch: normalised identifiers, addressed profiles, and request keys.
-
-    `members`: also whom the survivors stand for, because an answer shows it. `namespaces`: also every claim
-    of the survivors in these, because values are written there, or indexed. `lock`: keep the profiles for
-    this transaction, which will write them. `primary_ids`: of the users that tokens name. `meetings`: what
-    may join, whose claims in `single_namespaces` may then be outdone. `before_seq`: where to stop reading
-    the log."""
-
-    identifiers: frozenset[Identifier]
-    profile_ids: frozenset[UUID]
-    keys: frozenset[str] = frozenset()
-    members: bool = False
-    namespaces: frozenset[str] = frozenset()
-    lock: bool = True
-    primary_ids: frozenset[str] = frozenset()
-    meetings: tuple[Meeting, ...] = ()
-    single_namespaces: frozenset[str] = frozenset()
-    before_seq: int = SEQ_MAX
-
-
-def wanted_of(
-    both: list[tuple[Observation, Evidence]],
-    config: Config,
-    *,
-    keys: frozenset[str] = frozenset(),
-    profile_ids: frozenset[UUID] = frozenset(),
-    before_seq: int = SEQ_MAX,
-) -> Wanted:
-    """What observations, each with its evidence, may touch. `profile_ids`: and these profiles."""
-    named = [(observation, sought(observation, evidence, config)) for observation, evidence in both]
-    addressed = frozenset(each.profile_id for each, _ in both if each.profile_id is not None)
-    return Wanted(
-        identifiers=frozenset(identifier for _, identifiers in named for identifier in identifiers),
-        profile_ids=addressed | profile_ids,
-        keys=keys,
-        members=any(each.kind != "event" for each, _ in both),
-        namespaces=_written_namespaces(both, config),
-        primary_ids=_remembered_ids(both, config),
-        meetings=tuple(_meeting(*each) for each in named),
-        single_namespaces=frozenset(config.bound),
-        before_seq=before_seq,
-    )
-
-
-def _remembered_ids(both: list[tuple[Observation, Evidence]], config: Config) -> frozenset[str]:
-    if not config.dataset.pipeline_identity_resolution:
-        return frozenset()
-    return frozenset(each.remembered.primary_id for each, _ in both if each.remembered is not None)
-
-
-def _written_namespaces(both: list[tuple[Observation, Evidence]], config: Config) -> frozenset[str]:
-    """Where what profiles hold may change."""
-    if any(each.kind == "match" or (each.values and each.authority != "event") for each, _ in both):
-        return config.value_namespaces
-    written = config.rule_namespaces if any(each.values for each, _ in both) else frozenset[str]()
-    named = {identifier.namespace for _, evidence in both for identifier in evidence.persons}
-    return written | (named & config.bound.keys())
-
-
-def _meeting(observation: Observation, identifiers: tuple[Identifier, ...]) -> Meeting:
-    primary = observation.remembered.primary_id if observation.remembered is not None else None
-    happened = observation.occurred_at if observation.kind == "event" else None
-    return Meeting(identifiers, primary, happened)
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -159,14 +81,15 @@ async def find_header(connection: Connection, dataset_id: int) -> Header:
 async def gather(connection: Connection, dataset_id: int, wanted: Wanted) -> tuple[State, dict[str, Stored]]:
     """The profiles and claims that the batch may touch, locked, and the answers already given.
 
-    Raises Contended when others keep moving what is being gathered.
+    Raises Contended when others keep moving what is being gathered, TokensPast when tokens do not say it all.
     """
+    if wanted.is_remembered:
+        return await _gather_remembered(connection, dataset_id, wanted), {}
     answers = await _answers(connection, dataset_id, wanted.keys)
     addressed = wanted.profile_ids | {stored.profile_id for stored in answers.values()}
     for _ in range(GATHER_ROUNDS_MAX):
         leaves = await _profiles(connection, _sql.find_profiles, dataset_id, addressed)
-        claims, seen = await _claims(connection, dataset_id, wanted.identifiers)
-        pointers = await _remembered(connection, dataset_id, wanted.primary_ids, seen)
+        claims, seen, pointers = await _claims(connection, dataset_id, wanted.identifiers, wanted.primary_ids)
         survivors = set(seen) | {leaf.survivor_id or leaf.profile_id for leaf in leaves}
         sql = _sql.lock_profiles if wanted.lock else _sql.find_profiles
         locked = await _profiles(connection, sql, dataset_id, survivors)
@@ -178,6 +101,42 @@ async def gather(connection: Connection, dataset_id: int, wanted: Wanted) -> tup
             await _note_activity(connection, dataset_id, state, met, wanted.before_seq)
             return state, answers
     raise Contended("Others keep changing the same profiles.")
+
+
+class TokensPast(Exception):
+    """Whom tokens name are not who they were, or not alone with what they brought: all is to be looked up."""
+
+
+async def _gather_remembered(connection: Connection, dataset_id: int, wanted: Wanted) -> State:
+    """The users of tokens, locked, with what claims there are on what their events name: all of it is theirs,
+    so there is nobody else to find. The identifiers are locked already, nobody can move them."""
+    first, last = _spans(wanted.primary_ids)
+    named = sorted(wanted.identifiers)
+    namespaces, values = [i.namespace for i in named], [i.value for i in named]
+    found = await connection.fetch(_sql.lock_remembered, dataset_id, first, last, namespaces, values)
+    locked = {row["profile_id"]: rows.read_profile(row) for row in found if row["namespace"] is None}
+    claimed = [row for row in found if row["namespace"] is not None]
+    if len(locked) != len(wanted.primary_ids) or any(p.is_absorbed or p.erased for p in locked.values()):
+        raise TokensPast
+    if any(row["survivor_id"] not in locked for row in claimed):
+        raise TokensPast
+    claims = [rows.read_claim(row) for row in claimed]
+    if any(
+        Identifier(name, value) not in wanted.identifiers
+        for profile in locked.values()
+        for name in wanted.namespaces & profile.identities.keys()
+        for value in profile.identities[name]
+    ):
+        raise TokensPast
+    pointers = {row["profile_id"]: row["survivor_id"] for row in claimed}
+    return _state([], list(locked.values()), claims, {}, {}, pointers)
+
+
+def _spans(primary_ids: Iterable[str]) -> tuple[list[UUID], list[UUID]]:
+    """Between which profile ids those lie that begin with primary ids."""
+    wanted = sorted(primary_ids)
+    first, last = ([UUID(primary + end * MISSING_CHARS) for primary in wanted] for end in "0f")
+    return first, last
 
 
 async def _stay(connection: Connection, dataset_id: int, leaves: list[Profile]) -> bool:
@@ -220,24 +179,6 @@ def _state(
         if profile_id not in present
     ]
     return State((*known, *present.values()), claims, members)
-
-
-async def _remembered(
-    connection: Connection,
-    dataset_id: int,
-    primary_ids: Iterable[str],
-    seen: dict[UUID, tuple[int, list[Claim]]],
-) -> dict[UUID, UUID]:
-    """The profiles that primary ids were made for, each with its survivor; `seen` grows by the survivors."""
-    wanted = sorted(primary_ids)
-    if not wanted:
-        return {}
-    first, last = ([UUID(primary + end * MISSING_CHARS) for primary in wanted] for end in "0f")
-    pointers: dict[UUID, UUID] = {}
-    for row in await connection.fetch(_sql.find_remembered, dataset_id, first, last):
-        pointers[row["profile_id"]] = row["survivor_id"]
-        seen.setdefault(row["survivor_id"], (row["survivor_seq"], []))
-    return pointers
 
 
 def _meetings(
@@ -312,21 +253,28 @@ async def _profiles(
 
 
 async def _claims(
-    connection: Connection, dataset_id: int, identifiers: Iterable[Identifier]
-) -> tuple[list[Claim], dict[UUID, tuple[int, list[Claim]]]]:
-    """The live claims, and the same by survivor with the seq that it had."""
+    connection: Connection,
+    dataset_id: int,
+    identifiers: Iterable[Identifier],
+    primary_ids: frozenset[str] = frozenset(),
+) -> tuple[list[Claim], dict[UUID, tuple[int, list[Claim]]], dict[UUID, UUID]]:
+    """The live claims, the same by survivor with the seq that it had, and the profiles that primary ids were
+    made for, each with its survivor, who is among those."""
     wanted = sorted(identifiers)
-    if not wanted:
-        return [], {}
-    found = await connection.fetch(
-        _sql.find_claims, dataset_id, [i.namespace for i in wanted], [i.value for i in wanted]
-    )
+    if not wanted and not primary_ids:
+        return [], {}, {}
+    namespaces, values = [i.namespace for i in wanted], [i.value for i in wanted]
+    found = await connection.fetch(_sql.find_claims, dataset_id, namespaces, values, *_spans(primary_ids))
     seen: dict[UUID, tuple[int, list[Claim]]] = {}
-    claims = []
+    claims, pointers = [], {}
     for row in found:
-        claims.append(claim := rows.read_claim(row))
-        seen.setdefault(row["survivor_id"], (row["survivor_seq"], []))[1].append(claim)
-    return claims, seen
+        held = seen.setdefault(row["survivor_id"], (row["survivor_seq"], []))[1]
+        if row["namespace"] is None:
+            pointers[row["profile_id"]] = row["survivor_id"]
+        else:
+            claims.append(claim := rows.read_claim(row))
+            held.append(claim)
+    return claims, seen, pointers
 
 
 async def _own_claims(
@@ -351,7 +299,7 @@ async def _own_claims(
         & profile.identities.keys()
         for value in profile.identities[name]
     }
-    _, found = await _claims(connection, dataset_id, held - wanted.identifiers)
+    _, found, _ = await _claims(connection, dataset_id, held - wanted.identifiers)
     own: list[Claim] = []
     for profile in locked:
         _, claims = found.get(profile.profile_id, (0, []))

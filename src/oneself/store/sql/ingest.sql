@@ -11,7 +11,8 @@ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now,
        coalesce((SELECT version FROM config WHERE dataset_id = $1), 0) AS config_version;
 
 -- name: find_claims
--- The live claims of identifiers ($2 namespaces, $3 values) and what their profiles point at.
+-- The live claims of identifiers ($2 namespaces, $3 values) and what their profiles point at; then, without a claim,
+-- the profiles whose ids begin as those that tokens name (from $4 to $5 each).
 -- OFFSET 0 keeps the order of the joins: one look into the index per identifier, whatever the statistics say.
 SELECT claim.namespace, claim.value, claim.profile_id, claim.seq, claim.trust, claim.at,
        survivor.profile_id AS survivor_id, survivor.seq AS survivor_seq
@@ -30,12 +31,10 @@ CROSS JOIN LATERAL (
     SELECT profile_id, seq FROM profile
     WHERE dataset_id = $1 AND profile_id = pointer.survivor_id
     OFFSET 0
-) AS survivor;
-
--- name: find_remembered
--- The profiles whose ids begin as the ones that tokens name (from $2 to $3 each), and what they point at.
-SELECT known.profile_id, survivor.profile_id AS survivor_id, survivor.seq AS survivor_seq
-FROM unnest($2::uuid[], $3::uuid[]) AS wanted (first_id, last_id)
+) AS survivor
+UNION ALL
+SELECT NULL, NULL, known.profile_id, NULL, NULL, NULL, survivor.profile_id, survivor.seq
+FROM unnest($4::uuid[], $5::uuid[]) AS wanted (first_id, last_id)
 CROSS JOIN LATERAL (
     SELECT profile_id, survivor_id FROM profile
     WHERE dataset_id = $1 AND profile_id BETWEEN wanted.first_id AND wanted.last_id
@@ -46,6 +45,42 @@ CROSS JOIN LATERAL (
     WHERE dataset_id = $1 AND profile_id = coalesce(known.survivor_id, known.profile_id)
     OFFSET 0
 ) AS survivor;
+
+-- name: lock_remembered
+-- The profiles that tokens name (ids from $2 to $3 each), kept for this transaction alone, then the live claims of
+-- identifiers ($4 namespaces, $5 values) and whom they lead to.
+-- The ids first, each by one look into the index, and then the rows: a join would walk through the whole dataset.
+WITH remembered AS MATERIALIZED (
+    SELECT known.profile_id FROM unnest($2::uuid[], $3::uuid[]) AS wanted (first_id, last_id)
+    CROSS JOIN LATERAL (
+        SELECT profile_id FROM profile
+        WHERE dataset_id = $1 AND profile_id BETWEEN wanted.first_id AND wanted.last_id
+        OFFSET 0
+    ) AS known
+), locked AS (
+    SELECT * FROM profile
+    WHERE dataset_id = $1 AND profile_id = ANY (ARRAY (SELECT profile_id FROM remembered))
+    ORDER BY profile_id
+    FOR UPDATE
+)
+SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
+       record_values::text, provenance::text, identities::text, consents::text,
+       visit_at, aliases::text, NULL AS namespace, NULL AS value, NULL AS trust, NULL::bigint AS at
+FROM locked
+UNION ALL
+SELECT claim.profile_id, pointer.survivor_id, NULL, NULL, NULL, NULL, NULL, NULL, claim.seq, NULL,
+       NULL, NULL, NULL, NULL, NULL, NULL, claim.namespace, claim.value, claim.trust, claim.at
+FROM unnest($4::text[], $5::text[]) AS wanted (namespace, value)
+CROSS JOIN LATERAL (
+    SELECT * FROM claim
+    WHERE dataset_id = $1 AND namespace = wanted.namespace AND value = wanted.value AND until_seq IS NULL
+    OFFSET 0
+) AS claim
+CROSS JOIN LATERAL (
+    SELECT coalesce(survivor_id, profile_id) AS survivor_id FROM profile
+    WHERE dataset_id = $1 AND profile_id = claim.profile_id
+    OFFSET 0
+) AS pointer;
 
 -- name: find_activity
 -- When people ($2) were last active at an instant ($3, in the same places) or before it, by the log up to a seq ($4).

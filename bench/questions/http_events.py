@@ -1,0 +1,94 @@
+"""How many events of the interactions wire per second are resolved, durable and answered, one per HTTP
+request?
+
+Method: `oneself serve` on a database of 100 000 and of 1 000 000 known people (quick: 2 000), with one worker
+process and with two; a load generator, a process of its own, with 256 connections that send as soon as they
+are answered, for 15 s (quick: 3 s): mixed traffic (70 % page views with a token, 20 % identified, 5 % that
+identify a new browser, 5 % that merge two people), and page views with a token alone; then mixed traffic at
+half the rate reached; then all connections about one and the same person. Service, database and generator
+share the cores. Bare: INSERT of the same log rows, one a commit, on 32 connections.
+Units: answers per second; ms from request to answer.
+"""
+
+import asyncio
+import time
+from urllib.parse import urlsplit
+
+import msgspec
+
+from bench import bare, load, population, visitors
+from bench.results import Figure
+from bench.stage import ORG, Bench, Service, Stage
+
+CONNECTIONS = 256
+PATH = f"/t/{ORG}/api2/event/default"
+
+
+async def measure(stage: Stage) -> tuple[Figure, ...]:
+    figures: list[Figure] = []
+    for people in (2_000,) if not stage.is_full else (100_000, 1_000_000):
+        figures += await _on(stage, people)
+    return tuple(figures)
+
+
+async def _on(stage: Stage, people: int) -> list[Figure]:
+    async with stage.bench() as bench:
+        changed = await bench.services.configurations.change(bench.dataset_id, lambda _: visitors.binding())
+        bench = msgspec.structs.replace(bench, config=changed)
+        await population.fill(
+            bench.url, bench.dataset_id, bench.config, range(people), stage.progress, visitors.history
+        )
+        figures: list[Figure] = []
+        for workers in (1, 2):
+            with stage.service(bench.url, workers) as service:
+                token = await _tokens(bench)
+                figures += await _ask(stage, service, people, workers, token)
+        alone = await bare.insert_log(bench.url, stage.size(2_000, 20_000), per_commit=1, connections=32)
+    means = "INSERT of the same rows, one a commit, 32 connections"
+    return [*figures, Figure(f"{people:_} people: bare INSERT", alone, "rows/s", alone, means)]
+
+
+async def _tokens(bench: Bench) -> visitors.Tokens:
+    tenant = await bench.services.organisations.get(ORG)
+    ring = await bench.services.token_keys.ring(tenant)
+    return visitors.tokens(ring, tenant.handle, tenant.dataset, time.time_ns() // 1_000_000)
+
+
+async def _ask(
+    stage: Stage, service: Service, people: int, workers: int, token: visitors.Tokens
+) -> list[Figure]:
+    many = stage.size(5_000, 120_000)
+    events = visitors.mixed(people, many, token, seed=workers)
+    views = visitors.mixed(people, many, token, 10 + workers, mix=(1.0, 0.0, 0.0, 0.0))
+    one = [visitors.body_of(0, 0) for _ in range(64)]
+    name = f"{people:_} people, {workers} {'worker' if workers == 1 else 'workers'}"
+    mixed = await _run(stage, service, events)
+    half = await _run(stage, service, visitors.mixed(people, many, token, 20 + workers), mixed.per_s / 2)
+    viewed = await _run(stage, service, views)
+    hot = await _run(stage, service, one)
+    return [
+        Figure(f"{name}: mixed traffic", mixed.per_s, "events/s", target="≥ 8 000"),
+        Figure(f"{name}: mixed, p50", mixed.p50_ms, "ms"),
+        Figure(f"{name}: mixed, p99", mixed.p99_ms, "ms"),
+        Figure(f"{name}: mixed at half load, p50", half.p50_ms, "ms"),
+        Figure(f"{name}: mixed at half load, p99", half.p99_ms, "ms", target="≤ 25 ms"),
+        Figure(f"{name}: page views with a token", viewed.per_s, "events/s", target="≥ 8 000"),
+        Figure(f"{name}: one hot person", hot.per_s, "events/s"),
+    ]
+
+
+async def _run(
+    stage: Stage, service: Service, events: list[dict[str, object]], rate_s: float | None = None
+) -> load.Report:
+    place = urlsplit(service.url)
+    plan = load.Plan(
+        host=place.hostname or "",
+        port=place.port or 0,
+        requests=tuple(visitors.request(event, PATH) for event in events),
+        connections=CONNECTIONS,
+        duration_s=stage.size(3, 15),
+        rate_s=rate_s,
+    )
+    report = await asyncio.to_thread(load.run, plan)
+    load.check(report, "200")
+    return report

@@ -1,0 +1,187 @@
+"""Visitors of the event wire for the measurements: their browsers, web ids and e-mail addresses, the tokens
+that they carry, and the requests that they send.
+
+Everything about visitor `i` follows from `i`. Every visitor of a filled database was seen anonymously first
+and named by an event then; half of them have an e-mail address as well.
+"""
+
+import random
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.config import (
+    ConfigChange,
+    PutAttributes,
+    PutChannels,
+    PutIdentityAttributes,
+    PutIdentityType,
+    Several,
+)
+from oneself.core.identifier import ANONYMOUS_ID, Identifier
+from oneself.core.identity import IdentityAttribute, IdentityType
+from oneself.core.observation import Observation
+from oneself.core.profile import primary_id
+from oneself.core.schema import Attribute
+from oneself.service.persisted_token import Ring, seal
+
+WEB_ID, EMAIL = "webId", "emailAddress"
+_NAMES = uuid.UUID("7e1f0000-0000-4000-8000-000000000000")
+_PAGES = ("/", "/shop", "/shop/shoes/trail-runner-42", "/cart", "/account/orders?page=2", "/blog/how-to-lace")
+AGENT = "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0"
+
+#: How much of mixed traffic is what: page views with a token, identified, identifying, merging.
+MIX = (0.70, 0.20, 0.05, 0.05)
+
+
+def binding() -> ConfigChange:
+    """Two identity types, kept in attributes; `user.id` is the first."""
+    bound = (WEB_ID, EMAIL)
+    return Several(
+        (
+            PutIdentityType(IdentityType(WEB_ID, "Web ID", case_sensitive=True)),
+            PutAttributes(
+                tuple(
+                    Attribute(str(uuid.uuid5(_NAMES, name)), attribute_of(name), "string", "latest")
+                    for name in bound
+                )
+            ),
+            PutIdentityAttributes(tuple(IdentityAttribute(name, name, attribute_of(name)) for name in bound)),
+            PutChannels({"Web": WEB_ID}),
+        )
+    )
+
+
+def attribute_of(name: str) -> str:
+    return f"identity_attributes.{name}"
+
+
+def anonymous_id(visitor: int) -> str:
+    """Of a visitor's browser."""
+    return f"{visitor * 0x9E3779B97F4A7C15 % (1 << 64):016x}"
+
+
+def web_id(visitor: int) -> str:
+    return f"web-{visitor:09}"
+
+
+def email(visitor: int) -> str:
+    """Every second visitor of a filled database has one."""
+    return f"visitor.{visitor:09}@shop.example"
+
+
+def has_email(visitor: int) -> bool:
+    return visitor % 2 == 0
+
+
+def profile_id(visitor: int) -> UUID:
+    """Of the profile that a visitor was first seen as."""
+    return UUID(int=_NAMES.int + (visitor * 0x9E3779B97F4A7C15 << 8) % (1 << 60))
+
+
+def history(visitor: int) -> Iterator[Observation]:
+    """What a visitor of a filled database did."""
+    device = Identifier(ANONYMOUS_ID, anonymous_id(visitor))
+    known = [Identifier(WEB_ID, web_id(visitor))]
+    if has_email(visitor):
+        known.append(Identifier(EMAIL, email(visitor)))
+    yield _event((device, *known), new_profile_id=profile_id(visitor))
+
+
+def _event(identifiers: tuple[Identifier, ...], new_profile_id: UUID) -> Observation:
+    return Observation(
+        observation_id=uuid.uuid4(),
+        new_profile_id=new_profile_id,
+        kind="event",
+        face="interactions",
+        trust="browser",
+        authority="event",
+        channel="Web",
+        identifiers=identifiers,
+        name="Page Viewed",
+        body=body(random.Random(new_profile_id.int), {}),
+    )
+
+
+def body(chance: random.Random, user: dict[str, Any]) -> dict[str, Any]:
+    """An event as the web SDK sends it."""
+    return {
+        "interaction": {"name": "View Page"},
+        "source": {
+            "pageType": "product",
+            "url": f"https://shop.example{chance.choice(_PAGES)}",
+            "urlReferrer": "https://search.example/?q=shoes",
+            "channel": "Web",
+            "beaconVersion": 16,
+            "configVersion": "7",
+            "contentZones": [],
+        },
+        "user": user,
+        "flags": {"pageView": True},
+    }
+
+
+Tokens = Callable[[int], str]
+
+
+def tokens(ring: Ring, account: str, dataset: str, sealed_at_ms: int) -> Tokens:
+    """The token that a visitor of a filled database carries."""
+
+    def token(visitor: int) -> str:
+        known = {WEB_ID: web_id(visitor)} | ({EMAIL: email(visitor)} if has_email(visitor) else {})
+        return seal(
+            ring, account, dataset, primary_id(profile_id(visitor), anonymous=False), known, sealed_at_ms
+        )
+
+    return token
+
+
+def mixed(
+    people: int, count: int, token: Tokens, seed: int = 1, mix: tuple[float, ...] = MIX
+) -> list[dict[str, Any]]:
+    """Events of mixed traffic, `MIX`, on a database of so many people."""
+    chance, newcomer = random.Random(seed), people + seed * 10_000_000
+    events = []
+    for _ in range(count):
+        newcomer += 1
+        visitor = chance.randrange(people)
+        kind = chance.choices(range(len(mix)), mix)[0]
+        user = _user(kind, visitor, newcomer, chance.randrange(people), token)
+        events.append(body(chance, user))
+    return events
+
+
+def body_of(visitor: int, seed: int) -> dict[str, Any]:
+    """A page view of a visitor who says who they are."""
+    return body(random.Random(seed), {"anonymousId": anonymous_id(visitor), "id": web_id(visitor)})
+
+
+def _user(kind: int, visitor: int, newcomer: int, other: int, token: Tokens) -> dict[str, Any]:
+    """Of an event that is a page view with a token, identified, identifying a new browser, or merging."""
+    if kind == 0:
+        return {"anonymousId": anonymous_id(visitor), "encryptedId": token(visitor)}
+    if kind == 1:
+        return {"anonymousId": anonymous_id(visitor), "id": web_id(visitor)}
+    if kind == 2:
+        return {"anonymousId": anonymous_id(newcomer), "id": web_id(newcomer)}
+    return {
+        "anonymousId": anonymous_id(visitor),
+        "id": web_id(visitor),
+        "attributes": {EMAIL: email(other - other % 2)},
+    }
+
+
+def request(event: dict[str, Any], path: str, host: str = "localhost") -> bytes:
+    """One event as it goes over the socket."""
+    content = msgspec.json.encode(event)
+    head = [
+        f"POST {path} HTTP/1.1",
+        f"Host: {host}",
+        "Content-Type: application/json",
+        f"User-Agent: {AGENT}",
+        f"Content-Length: {len(content)}",
+    ]
+    return "\r\n".join((*head, "", "")).encode() + content

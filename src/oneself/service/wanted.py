@@ -1,0 +1,111 @@
+"""What a batch of observations may touch: said before anything is looked up, so that it is looked up at once.
+
+Law of this module: pure; it knows observations and the configuration, and no database.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.config import Config
+from oneself.core.evidence import Evidence, sought
+from oneself.core.identifier import Identifier
+from oneself.core.observation import Observation
+
+#: A 64-bit integer that no clock reaches.
+SEQ_MAX = 2**63 - 1
+
+
+class Meeting(msgspec.Struct, frozen=True):
+    """What one observation brings together: identifiers, perhaps the user of a token, and when it happened if
+    that was not just now."""
+
+    identifiers: tuple[Identifier, ...]
+    primary_id: str | None = None
+    happened: int | None = None
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What a batch may touch: normalised identifiers, addressed profiles, and request keys.
+
+    `members`: also whom the survivors stand for, because an answer shows it. `namespaces`: also every claim
+    of the survivors in these, because values are written there, or indexed. `lock`: keep the profiles for
+    this transaction, which will write them. `primary_ids`: of the users that tokens name. `meetings`: what
+    may join, whose claims in `single_namespaces` may then be outdone. `before_seq`: where to stop reading
+    the log. `is_remembered`: tokens say it all, unless somebody has moved meanwhile."""
+
+    identifiers: frozenset[Identifier]
+    profile_ids: frozenset[UUID]
+    keys: frozenset[str] = frozenset()
+    members: bool = False
+    namespaces: frozenset[str] = frozenset()
+    lock: bool = True
+    primary_ids: frozenset[str] = frozenset()
+    meetings: tuple[Meeting, ...] = ()
+    single_namespaces: frozenset[str] = frozenset()
+    before_seq: int = SEQ_MAX
+    is_remembered: bool = False
+
+
+def wanted_of(
+    both: list[tuple[Observation, Evidence]],
+    config: Config,
+    *,
+    keys: frozenset[str] = frozenset(),
+    profile_ids: frozenset[UUID] = frozenset(),
+    before_seq: int = SEQ_MAX,
+    trusts_tokens: bool = False,
+) -> Wanted:
+    """What observations, each with its evidence, may touch. `profile_ids`: and these profiles.
+    `trusts_tokens`: if tokens name everybody, nobody else is looked for at first."""
+    named = [(observation, sought(observation, evidence, config)) for observation, evidence in both]
+    addressed = frozenset(each.profile_id for each, _ in both if each.profile_id is not None)
+    return Wanted(
+        identifiers=frozenset(identifier for _, identifiers in named for identifier in identifiers),
+        profile_ids=addressed | profile_ids,
+        keys=keys,
+        members=any(each.kind != "event" for each, _ in both),
+        namespaces=_written_namespaces(both, config),
+        primary_ids=_remembered_ids(both, config),
+        meetings=tuple(_meeting(*each) for each in named),
+        single_namespaces=frozenset(config.bound),
+        before_seq=before_seq,
+        is_remembered=trusts_tokens
+        and not keys
+        and config.dataset.pipeline_identity_resolution
+        and all(is_covered(*each) for each in both),
+    )
+
+
+def is_covered(observation: Observation, evidence: Evidence) -> bool:
+    """Whether a token names the user and everything that the observation brings (wire/interactions §7), so
+    that nothing is to be resolved if they still are who they were."""
+    token = observation.remembered
+    if token is None or observation.kind != "event" or observation.choices or observation.new_tracker:
+        return False
+    is_plain = not observation.values and observation.occurred_at is None
+    known = all(token.identities.get(each.namespace) == each.value for each in evidence.persons)
+    return is_plain and known and len(evidence.devices) <= 1
+
+
+def _remembered_ids(both: list[tuple[Observation, Evidence]], config: Config) -> frozenset[str]:
+    if not config.dataset.pipeline_identity_resolution:
+        return frozenset()
+    return frozenset(each.remembered.primary_id for each, _ in both if each.remembered is not None)
+
+
+def _written_namespaces(both: list[tuple[Observation, Evidence]], config: Config) -> frozenset[str]:
+    """Where what profiles hold may change."""
+    if any(each.kind == "match" or (each.values and each.authority != "event") for each, _ in both):
+        return config.value_namespaces
+    written = config.rule_namespaces if any(each.values for each, _ in both) else frozenset[str]()
+    named = {identifier.namespace for _, evidence in both for identifier in evidence.persons}
+    return written | (named & config.bound.keys())
+
+
+def _meeting(observation: Observation, identifiers: tuple[Identifier, ...]) -> Meeting:
+    primary = observation.remembered.primary_id if observation.remembered is not None else None
+    happened = observation.occurred_at if observation.kind == "event" else None
+    return Meeting(identifiers, primary, happened)
