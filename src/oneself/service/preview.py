@@ -26,7 +26,7 @@ from oneself.service.configuration import Configurations
 from oneself.service.history import find_configurations, find_person_entries
 from oneself.service.organisations import Tenant
 from oneself.service.rules import match_of
-from oneself.service.working_set import Wanted
+from oneself.service.wanted import Wanted
 from oneself.store import rows
 from oneself.store.pool import Database, Queries, connect
 
