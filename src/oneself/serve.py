@@ -14,6 +14,7 @@ import msgspec
 from oneself.auth.assembly import Identity, assemble
 from oneself.auth.guard import Guard
 from oneself.identity_server.client import IdentityServerClient
+from oneself.service.audit import Audit
 from oneself.service.claim_sync import ClaimSync
 from oneself.service.claims import Claims
 from oneself.service.configuration import Configurations
@@ -80,6 +81,7 @@ class Services(msgspec.Struct, frozen=True):
     lookup: Lookup
     events: Events
     past: Past
+    audit: Audit
 
 
 @asynccontextmanager
@@ -146,4 +148,5 @@ def build_services(settings: Settings, database: Database) -> Services:
         lookup=Lookup(database, configurations, profiles),
         events=Events(database),
         past=Past(database),
+        audit=Audit(database),
     )

@@ -23,6 +23,7 @@ from .cds.sync import sync_routes
 from .decode import BODY_BYTES_MAX
 from .failures import TABLE
 from .interactions.door import EventDoor
+from .interactions.lookups import lookup_routes
 from .metrics import Metrics
 from .operations import health, metrics, ready
 from .reference import openapi_config, reference_routes
@@ -45,6 +46,7 @@ def create_app(services: Services, settings: Settings) -> Litestar:
             admin_routes,
             sync_routes,
             reference_routes,
+            lookup_routes,
         ],
         exception_handlers=TABLE,
         openapi_config=openapi_config(settings),

@@ -7,7 +7,7 @@ entries, whatever the filter leaves of them: a page may be short, or empty, and 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -20,7 +20,7 @@ from oneself.store.pool import Database, Queries
 _sql = Queries("events.sql")
 
 PAGE_SIZE_MAX = 200
-#: Entries of one profile that one call looks at; that takes some tens of milliseconds.
+#: Entries that one call looks at, shared out among the profiles of the person; some tens of milliseconds.
 ENTRIES_WALKED_MAX = 10_000
 EVENT_ID_CHARS = 24
 #: Nothing is recorded before it happened, as far as the clocks of the service and the database agree.
@@ -31,7 +31,7 @@ EVER_US = 2**62
 class Place(msgspec.Struct, frozen=True):
     """A place in the log; pages begin beyond it."""
 
-    seq: int
+    seq: Annotated[int, msgspec.Meta(ge=0, le=EVER_US)]
     observation_id: UUID
 
 
@@ -84,6 +84,7 @@ class Events:
         earliest = 0 if wanted.since is None else wanted.since - CLOCKS_APART_US
         walk = (tenant.dataset_id, everybody, before.seq, before.observation_id, earliest)
         limit = min(size, PAGE_SIZE_MAX)
+        walked = max(ENTRIES_WALKED_MAX // len(everybody), limit + 1)
         found = [
             _read(row)
             for row in await self._database.fetch(
@@ -92,13 +93,13 @@ class Events:
                 wanted.name,
                 -EVER_US if wanted.since is None else wanted.since,
                 EVER_US if wanted.until is None else wanted.until,
-                ENTRIES_WALKED_MAX,
+                walked,
                 limit + 1,
             )
         ]
         if len(found) > limit and len(everybody) == 1:
             return _page(found, limit, None)
-        row = await self._database.fetchrow(_sql.find_horizon, *walk, ENTRIES_WALKED_MAX)
+        row = await self._database.fetchrow(_sql.find_horizon, *walk, walked)
         return _page(found, limit, Place(row["seq"], row["observation_id"]) if row is not None else None)
 
 

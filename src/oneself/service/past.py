@@ -7,7 +7,7 @@ nothing that they do not.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -21,11 +21,14 @@ from oneself.store.pool import Database, Queries
 _sql = Queries("past.sql")
 _privacy = Queries("privacy.sql")
 
+#: No clock comes so far.
+SEQ_MAX = 2**62
+
 
 class ClaimPlace(msgspec.Struct, frozen=True):
     """A place in the list of identifiers; pages begin after it."""
 
-    seq: int
+    seq: Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
     namespace: str
     value: str
     profile_id: UUID

@@ -92,12 +92,12 @@ async def read_profile(
     if view is None:
         raise profile_unknown()
     reader = call.reader(
-        with_application_data=_is_true(include_application_data),
-        applications=_names(application_identifier),
+        with_application_data=is_true(include_application_data),
+        applications=names_in(application_identifier),
     )
-    asked = _names(",".join(consent_category_id or ())) or frozenset[str]()
+    asked = names_in(",".join(consent_category_id or ())) or frozenset[str]()
     grants = grants_of(view.config, view.survivor.consents, asked)
-    return respond(disclosed(call, view, reader, grants, with_provenance=_is_true(provenance)))
+    return respond(disclosed(call, view, reader, grants, with_provenance=is_true(provenance)))
 
 
 @patch(
@@ -280,11 +280,12 @@ def _cookie(call: Call, request: AnyRequest, tracker: str) -> tuple[str, str]:
     return "Set-Cookie", render_cookie(tracker, host, call.settings.cookie_domain)
 
 
-def _is_true(text: str | None) -> bool:
+def is_true(text: str | None) -> bool:
+    """Whether a word of the query says yes."""
     return text is not None and text.lower() == "true"
 
 
-def _names(text: str | None) -> frozenset[str] | None:
+def names_in(text: str | None) -> frozenset[str] | None:
     """The applications in a comma list; None for all of them."""
     names = frozenset(name.strip() for name in (text or "").split(",") if name.strip())
     return None if not names or "*" in names else names

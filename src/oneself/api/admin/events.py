@@ -1,0 +1,263 @@
+"""`/datasets/{dataset}/profiles/{id}/…`: what a person did, every identifier that was theirs, and how they
+became who they are (DESIGN §9). Decode, one use-case, render.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from litestar import get
+from litestar.params import FromPath, QueryParameter
+from msgspec import Meta, Struct
+
+from oneself.api.decode import AnyRequest
+from oneself.api.describe import Described, refusals
+from oneself.api.door import call_of, needs
+from oneself.api.errors import refused
+from oneself.api.instants import instant_of, rfc3339
+from oneself.api.persons import Shown
+from oneself.core.identifier import Identifier
+from oneself.service.events import NOW, Event, Place, Wanted
+from oneself.service.past import BEGINNING, ClaimPlace, Held, Merged, Refused, Renamed, Step
+
+from .lookup import PROFILE, AskedCategories, dataset_of, person_at, shown_to
+from .paging import CursorWord, PageSize, Pagination, decode_place, encode_place, page_size
+
+VIEW = needs("profile_view", gate=None, face="admin")
+MILLISECOND_US = 1000
+NAME_CHARS_MAX = 1024
+LAST_OFFSET = 2**31
+_EPOCH_MS = re.compile(r"[0-9]{1,15}")
+
+Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class EventDocument(Struct, frozen=True):
+    """An event. `body`: what was sent, without tokens; an application that is no system application is shown
+    nothing of its `user` but the browser."""
+
+    event_id: str
+    name: str | None
+    occurred_at: Timestamp
+    received_at: Timestamp
+    face: str
+    body: Any
+
+
+class EventList(Struct, frozen=True):
+    """One page, the last recorded first. It may be short, even empty, and have a next one."""
+
+    events: list[EventDocument]
+    pagination: Pagination
+
+
+class HeldDocument(Struct, frozen=True):
+    """An identifier that a profile of the person holds (`live`) or held. `value`: null if the caller may not
+    see the attribute that it is a value of."""
+
+    namespace: str
+    value: str | None
+    profile_id: UUID
+    since: Timestamp
+    until: Timestamp | None
+    trust: str
+    live: bool
+
+
+class HeldList(Struct, frozen=True):
+    """One page of identifiers, the oldest first."""
+
+    identifiers: list[HeldDocument]
+    pagination: Pagination
+
+
+class CauseDocument(Struct, frozen=True):
+    """The identifier that caused a merge."""
+
+    namespace: str
+    value: str | None
+
+
+class StepDocument(Struct, frozen=True, omit_defaults=True):
+    """What made the person who they are.
+
+    `merge`: `absorbed_id`, called `alias` by then, became one with `profile_id`, because of `reason`.
+    `promotion`: `profile_id`, called `alias` before, became known. `refusal`: a merge with `other_id`, or a
+    claim, did not happen, because of `code`, `times` times until `last_at`.
+    """
+
+    at: Timestamp
+    kind: Literal["merge", "promotion", "refusal"]
+    profile_id: UUID
+    alias: str | None = None
+    absorbed_id: UUID | None = None
+    reason: str | None = None
+    identifier: CauseDocument | None = None
+    code: str | None = None
+    other_id: UUID | None = None
+    namespace: str | None = None
+    last_at: Timestamp | None = None
+    times: int | None = None
+
+
+class History(Struct, frozen=True):
+    """One page of steps in the order of time."""
+
+    history: list[StepDocument]
+    pagination: Pagination
+
+
+class _Offset(Struct, frozen=True):
+    offset: Annotated[int, Meta(ge=0, le=LAST_OFFSET)]
+
+
+Instant = Annotated[str | None, QueryParameter(description="RFC 3339, or milliseconds since 1970.")]
+
+
+@get(f"{PROFILE}/events", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403, 404))
+async def list_events(
+    request: AnyRequest,
+    dataset: FromPath[str],
+    profile_id: FromPath[str],
+    size: PageSize = None,
+    cursor: CursorWord = None,
+    name: Annotated[str | None, QueryParameter(description="Exactly this one.")] = None,
+    since: Instant = None,
+    until: Instant = None,
+) -> EventList:
+    """What a person did, the last recorded first; `since` and `until` are about when it happened."""
+    call, limit = call_of(request), page_size(size)
+    wanted = Wanted(_name(name), _instant("since", since), _instant("until", until))
+    before = decode_place(cursor, Place) if cursor else NOW
+    at = await dataset_of(call, dataset)
+    view = await person_at(call, at, profile_id)
+    page = await call.services.events.page(at, view, wanted, before=before, size=limit)
+    shown = shown_to(call, view, None)
+    following = encode_place(page.following) if page.following is not None else ""
+    return EventList(
+        [_render_event(each, shown) for each in page.events], Pagination(len(page.events), limit, following)
+    )
+
+
+@get(f"{PROFILE}/identifiers", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403, 404))
+async def list_identifiers(
+    request: AnyRequest,
+    dataset: FromPath[str],
+    profile_id: FromPath[str],
+    size: PageSize = None,
+    cursor: CursorWord = None,
+    consent_category_id: AskedCategories = None,
+) -> HeldList:
+    """Every identifier that was ever theirs, and until when."""
+    call, limit = call_of(request), page_size(size)
+    after = decode_place(cursor, ClaimPlace) if cursor else BEGINNING
+    if "\x00" in after.namespace + after.value:
+        raise refused("10001", "cursor is none of ours.")
+    at = await dataset_of(call, dataset)
+    view = await person_at(call, at, profile_id)
+    found = await call.services.past.identifiers(at, view, after=after, limit=limit + 1)
+    shown, page = shown_to(call, view, consent_category_id), found[:limit]
+    following = encode_place(page[-1].place) if len(found) > limit else ""
+    return HeldList([_render_held(each, shown) for each in page], Pagination(len(page), limit, following))
+
+
+@get(f"{PROFILE}/history", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403, 404))
+async def read_history(
+    request: AnyRequest,
+    dataset: FromPath[str],
+    profile_id: FromPath[str],
+    size: PageSize = None,
+    cursor: CursorWord = None,
+    consent_category_id: AskedCategories = None,
+) -> History:
+    """Merges, promotions and refusals: how the person became who they are."""
+    call, limit = call_of(request), page_size(size)
+    offset = decode_place(cursor, _Offset).offset if cursor else 0
+    at = await dataset_of(call, dataset)
+    view = await person_at(call, at, profile_id)
+    person = await call.services.lookup.person(at, view.survivor)
+    steps = await call.services.past.history(at, view, person)
+    shown, page = shown_to(call, view, consent_category_id), steps[offset :][:limit]
+    more = offset + limit < len(steps)
+    following = encode_place(_Offset(offset + limit)) if more else ""
+    return History([_render_step(each, shown) for each in page], Pagination(len(page), limit, following))
+
+
+ROUTES = [list_events, list_identifiers, read_history]
+
+
+def _name(text: str | None) -> str | None:
+    if text is not None and (len(text) > NAME_CHARS_MAX or "\x00" in text):
+        raise refused("10001", "name is no name of an event.")
+    return text
+
+
+def _instant(field: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    if _EPOCH_MS.fullmatch(text):
+        return int(text) * MILLISECOND_US
+    # A `+` of an offset that was not URL-encoded has become a blank.
+    found = instant_of(text.replace(" ", "+") if "T" in text else text)
+    if found is None:
+        raise refused("10001", f"{field} must be an RFC 3339 instant or milliseconds since 1970.")
+    return found
+
+
+def _render_event(event: Event, shown: Shown) -> EventDocument:
+    return EventDocument(
+        event.event_id,
+        event.name,
+        rfc3339(event.occurred_at),
+        rfc3339(event.received_at),
+        event.face,
+        shown.body(event.body),
+    )
+
+
+def _render_held(held: Held, shown: Shown) -> HeldDocument:
+    identifier = held.identifier
+    return HeldDocument(
+        namespace=identifier.namespace,
+        value=identifier.value if shown.shows(identifier) else None,
+        profile_id=held.profile_id,
+        since=rfc3339(held.since),
+        until=rfc3339(held.until) if held.until is not None else None,
+        trust=held.trust,
+        live=held.until is None,
+    )
+
+
+def _render_step(step: Step, shown: Shown) -> StepDocument:
+    match step:
+        case Merged():
+            return StepDocument(
+                rfc3339(step.at),
+                "merge",
+                step.survivor_id,
+                alias=step.alias,
+                absorbed_id=step.absorbed_id,
+                reason=step.reason,
+                identifier=_cause(step.identifier, shown),
+            )
+        case Renamed():
+            return StepDocument(rfc3339(step.at), "promotion", step.profile_id, alias=step.alias)
+        case Refused():
+            return StepDocument(
+                rfc3339(step.at),
+                "refusal",
+                step.profile_id,
+                code=step.code,
+                other_id=step.other_id,
+                namespace=step.namespace or None,
+                last_at=rfc3339(step.last_at),
+                times=step.times,
+            )
+
+
+def _cause(identifier: Identifier | None, shown: Shown) -> CauseDocument | None:
+    if identifier is None:
+        return None
+    return CauseDocument(identifier.namespace, identifier.value if shown.shows(identifier) else None)

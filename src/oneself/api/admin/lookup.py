@@ -1,0 +1,141 @@
+"""`/datasets/{dataset}/resolve` and `/datasets/{dataset}/profiles/{id}`: who is meant, by whatever leads to
+them (DESIGN §9). Decode, one use-case, render.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.enums import MediaType
+from litestar.params import FromPath, QueryParameter
+from msgspec import Struct
+
+from oneself.api.decode import AnyRequest, Body, Object, decode_object
+from oneself.api.describe import Described, described, refusals
+from oneself.api.door import Call, call_of, needs
+from oneself.api.errors import profile_unknown, refused
+from oneself.api.persons import PersonDocument, Shown, is_true, names_in, render_person, version_tag
+from oneself.errors import InvalidInput
+from oneself.service.organisations import Tenant
+from oneself.service.profiles import ProfileView
+
+FACE = "admin"
+VIEW = needs("profile_view", gate=None, face=FACE)
+PROFILE = "/datasets/{dataset:str}/profiles/{profile_id:str}"
+NOBODY = "No profile of this dataset has any of these identities."
+ONLY_TRUE = "`true`, or it is as if it were not there."
+
+
+class ResolveRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """`identities`: name of an identity attribute → value, a text or a number."""
+
+    identities: dict[str, Any] | None = None
+
+
+class ResolvedDocument(Struct, frozen=True):
+    """Whom the identities mean. `matched`: the primary ids of everybody who holds one of them; if these are
+    several, the first is whom the next event with this set goes to, as far as nothing forbids it."""
+
+    primary_id: str
+    profile_id: str
+    matched: list[str]
+
+
+RESOLVE = Body("resolve", "10001", ResolveRequest)
+AskedCategories = Annotated[
+    list[str] | None,
+    QueryParameter(
+        name="consentCategoryId",
+        description="Categories whose attributes are asked for; repeatable, each may be a comma list.",
+    ),
+]
+
+
+@post(
+    "/datasets/{dataset:str}/resolve",
+    opt=VIEW,
+    status_code=200,
+    operation_class=described(takes=ResolveRequest),
+    responses=refusals(400, 401, 403, 404, 413, 415),
+)
+async def resolve_identities(request: AnyRequest, dataset: FromPath[str]) -> ResolvedDocument:
+    """Resolve identities to a primary id, as the next event with them would; nothing is written."""
+    call = call_of(request)
+    document = await decode_object(request, RESOLVE)
+    at = await dataset_of(call, dataset)
+    try:
+        found = await call.services.lookup.resolve(at, _identities(document))
+    except InvalidInput as error:
+        raise refused("10001", error.description) from None
+    if found is None:
+        raise profile_unknown(NOBODY)
+    return ResolvedDocument(found.primary_id, str(found.profile_id), list(found.matched))
+
+
+@get(PROFILE, opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403, 404))
+async def read_person(
+    request: AnyRequest,
+    dataset: FromPath[str],
+    profile_id: FromPath[str],
+    include_application_data: Annotated[
+        str | None, QueryParameter(name="includeApplicationData", description=ONLY_TRUE)
+    ] = None,
+    application_identifier: Annotated[
+        str | None, QueryParameter(description="Comma list or `*`: what a system application asks for.")
+    ] = None,
+    consent_category_id: AskedCategories = None,
+    provenance: Annotated[str | None, QueryParameter(description=ONLY_TRUE)] = None,
+) -> Response[PersonDocument]:
+    """A profile by profile id, primary id, anonymous id or any alias, filtered by consent."""
+    call = call_of(request)
+    at = await dataset_of(call, dataset)
+    view = await person_at(call, at, profile_id)
+    reader = call.reader(
+        with_application_data=is_true(include_application_data),
+        applications=names_in(application_identifier),
+    )
+    shown = Shown.of(call, view, reader, asked_in(consent_category_id))
+    person = await call.services.lookup.person(at, view.survivor)
+    devices = await call.services.lookup.devices(at, view)
+    document = render_person(call.tenant.handle, shown, person, devices, with_provenance=is_true(provenance))
+    body: Any = msgspec.json.encode(document)
+    return Response(body, media_type=MediaType.JSON, headers={"ETag": version_tag(view.survivor)})
+
+
+ROUTES = [resolve_identities, read_person]
+
+
+async def dataset_of(call: Call, name: str) -> Tenant:
+    """The dataset in the path; raises NotFound."""
+    return await call.services.identity.datasets.get(call.tenant, name)
+
+
+async def person_at(call: Call, at: Tenant, text: str) -> ProfileView:
+    """The person that an id in the path means; raises WireError 404."""
+    view = await call.services.lookup.find(at, text)
+    if view is None:
+        raise profile_unknown()
+    return view
+
+
+def shown_to(call: Call, view: ProfileView, categories: list[str] | None) -> Shown:
+    """What the caller is shown of a person."""
+    reader = call.reader(with_application_data=False, applications=None)
+    return Shown.of(call, view, reader, asked_in(categories))
+
+
+def asked_in(categories: list[str] | None) -> frozenset[str]:
+    return names_in(",".join(categories or ())) or frozenset()
+
+
+def _identities(document: Object) -> dict[str, str]:
+    given = document.get("identities") or {}
+    for name, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise refused("10001", f"identities: the value of {name[:100]!r} must be a text or a number.")
+    return {
+        name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        for name, value in given.items()
+    }

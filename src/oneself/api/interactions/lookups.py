@@ -1,0 +1,311 @@
+"""The vendor's look-up and delete calls, `/api/dataset/{dataset}/…` and `/api/audit/list`, also under
+`/t/{org}` (wire/interactions §4). Decode, one use-case, render.
+
+They take Basic credentials of an application that holds `internal_cds_event_create`. Who sees which attribute
+is the same as everywhere (`api.persons`). An error is `{"errorCode": 5, "message": …}`, as of an event.
+What would read a whole dataset is refused with a sentence: filters, segments, and pages far down the list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import re
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from litestar import Request, Response, Router, get, post
+from litestar.datastructures import UploadFile
+from litestar.enums import MediaType
+from litestar.exceptions import HTTPException
+
+from oneself.api.door import Call
+from oneself.auth.basic import authenticate_basic
+from oneself.core.config import Config
+from oneself.errors import Unauthenticated, WorldError
+from oneself.service.audit import Deed
+from oneself.service.lookup import Person
+from oneself.service.organisations import Tenant
+
+from .answers import BUSY, INVALID, render_failure
+from .door import EVENT_CREATE
+from .records import MILLISECOND_US, UserRecord, render_csv, render_user
+
+if TYPE_CHECKING:
+    from oneself.serve import Services
+
+AnyRequest = Request[Any, Any, Any]
+
+FACE = "interactions"
+PAGE_SIZE, PAGE_SIZE_MAX = 100, 1000
+#: The last user that pages reach: the cost of a page grows with all that come before it.
+USERS_LISTED_MAX = 100_000
+AUDIT_PAGE_SIZE_MAX = 2000
+AUDIT_DAYS_MAX = 50
+DAY_MS = 24 * 3600 * 1000
+ROWS_MAX = 100_000
+#: So many ids of 64 characters, with as many more for quotes and what surrounds the file.
+FILE_BYTES_MAX = 16 * 1024 * 1024
+#: An erasure holds a connection; events have to find one as well.
+ERASED_AT_ONCE = 4
+_NUMBER = re.compile(r"[0-9]{1,15}")
+_UNSUPPORTED = {
+    "filter": "filter is not supported: no index answers it. Look a user up by an id, or resolve identities.",
+    "start": "start and end are not supported: users are listed by when they were made, not by activity.",
+    "end": "start and end are not supported: users are listed by when they were made, not by activity.",
+    "segmentationId": "There are no segments here; leave segmentationId out.",
+    "segmentId": "There are no segments here; leave segmentId out.",
+}
+
+
+class LookupRefused(Exception):
+    """A call that is not answered as it was asked. `sentence` says what to do."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status, self.sentence = status, sentence
+
+
+class UserPage(msgspec.Struct, frozen=True):
+    """Users, the newest first. `page` counts from 1."""
+
+    users: list[UserRecord]
+    page: int
+    pageSize: int
+    hasMore: bool
+
+
+class DeedRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something that was done; `time` in ms. `details`: kinds of changes, or how many profiles are gone."""
+
+    id: str
+    time: int
+    dataset: str
+    action: str
+    face: str
+    user: str | None
+    details: dict[str, Any]
+
+
+class DeedPage(msgspec.Struct, frozen=True):
+    """Deeds, the last first. `page` counts from 1."""
+
+    audits: list[DeedRecord]
+    page: int
+    pageSize: int
+    hasMore: bool
+
+
+def _paths(path: str) -> list[str]:
+    return [path, f"/t/{{org:str}}{path}"]
+
+
+@get(_paths("/api/dataset/{dataset:str}/user/{user_id:str}"))
+async def read_user(request: AnyRequest) -> Response[bytes]:
+    """One user, by primary id, anonymous id or alias."""
+    call, at = await _enter(request)
+    view = await call.services.lookup.find(at, request.path_params["user_id"])
+    if view is None:
+        raise LookupRefused(404, "There is no such user in this dataset.")
+    person = await call.services.lookup.person(at, view.survivor)
+    return _json(render_user(call, person, view.config))
+
+
+@get(_paths("/api/dataset/{dataset:str}/users.json"))
+async def list_users(request: AnyRequest) -> Response[bytes]:
+    """Users, the newest first."""
+    call, at = await _enter(request)
+    number, size, people, has_more = await _people(request, call, at)
+    config = await _config(call, at)
+    return _json(UserPage([render_user(call, each, config) for each in people], number, size, has_more))
+
+
+@get(_paths("/api/dataset/{dataset:str}/users.csv"))
+async def list_users_csv(request: AnyRequest) -> Response[bytes]:
+    """Users, the newest first, a line for each."""
+    call, at = await _enter(request)
+    _, _, people, _ = await _people(request, call, at)
+    config = await _config(call, at)
+    text = render_csv((render_user(call, each, config) for each in people), config)
+    headers = {"Content-Disposition": 'attachment; filename="users.csv"'}
+    return Response(text.encode(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@post(
+    _paths("/api/dataset/{dataset:str}/users/delete"), status_code=200, request_max_body_size=FILE_BYTES_MAX
+)
+async def delete_users(request: AnyRequest) -> Response[str]:
+    """Erase the people whom the rows of a file name, each by any id."""
+    call, at = await _enter(request)
+    ids = await _rows(request)
+    turns = asyncio.Semaphore(ERASED_AT_ONCE)
+    erased = await asyncio.gather(*(_erase(call, at, text, turns) for text in dict.fromkeys(ids)))
+    return Response(f"Deleted {sum(erased)} users ({len(ids)} requested)", media_type=MediaType.TEXT)
+
+
+@get(_paths("/api/audit/list"))
+async def list_audit(request: AnyRequest) -> Response[bytes]:
+    """Changes of configuration and erasures of the last days, the last first."""
+    call = await _call(request)
+    now = time.time_ns() // 1_000_000
+    until = _number(request, "end", now)
+    since = _number(request, "start", until - AUDIT_DAYS_MAX * DAY_MS)
+    if until - since > AUDIT_DAYS_MAX * DAY_MS:
+        raise LookupRefused(400, f"From start to end are at most {AUDIT_DAYS_MAX} days, in milliseconds.")
+    number, size = _page(request, AUDIT_PAGE_SIZE_MAX)
+    found = await call.services.audit.list_deeds(
+        call.tenant,
+        since * MILLISECOND_US,
+        (until + 1) * MILLISECOND_US,
+        limit=size + 1,
+        offset=(number - 1) * size,
+    )
+    return _json(DeedPage([_render_deed(each) for each in found[:size]], number, size, len(found) > size))
+
+
+async def _enter(request: AnyRequest) -> tuple[Call, Tenant]:
+    """Who calls, and the dataset that is meant."""
+    call = await _call(request)
+    at = await call.services.identity.datasets.find(call.tenant, request.path_params["dataset"])
+    if at is None:
+        raise LookupRefused(404, "There is no such dataset here. Check the names in the path.")
+    return call, at
+
+
+async def _call(request: AnyRequest) -> Call:
+    services: Services = request.app.state.services
+    handle = request.path_params.get("org") or services.settings.organisation or ""
+    tenant = await services.organisations.find(handle)
+    sentence = "Send Basic credentials of an application of this organisation."
+    if tenant is None:
+        raise LookupRefused(401, sentence)
+    address = request.client.host if request.client else ""
+    try:
+        authorization = request.headers.get("authorization")
+        caller = await authenticate_basic(services.identity, tenant, authorization, address)
+    except Unauthenticated:
+        raise LookupRefused(401, sentence) from None
+    if not caller.holds(EVENT_CREATE):
+        raise LookupRefused(403, f"The application lacks the permission {EVENT_CREATE}.")
+    config = await services.configurations.current(tenant.dataset_id)
+    return Call(services, tenant, caller, config, FACE)
+
+
+async def _config(call: Call, at: Tenant) -> Config:
+    return await call.services.configurations.current(at.dataset_id)
+
+
+async def _people(request: AnyRequest, call: Call, at: Tenant) -> tuple[int, int, list[Person], bool]:
+    for name, sentence in _UNSUPPORTED.items():
+        if request.query_params.get(name):
+            raise LookupRefused(400, sentence)
+    number, size = _page(request, PAGE_SIZE_MAX)
+    if number * size > USERS_LISTED_MAX:
+        sentence = f"Pages reach the newest {USERS_LISTED_MAX} users; GET /profiles has cursors beyond that."
+        raise LookupRefused(400, sentence)
+    found = await call.services.lookup.page(at, size + 1, (number - 1) * size)
+    return number, size, found[:size], len(found) > size
+
+
+def _page(request: AnyRequest, size_max: int) -> tuple[int, int]:
+    """Page and size; the first page is 1, and whoever counts from 0 loses none."""
+    number, size = _number(request, "page", 1), _number(request, "pageSize", PAGE_SIZE)
+    if not 0 < size <= size_max:
+        raise LookupRefused(400, f"pageSize must be between 1 and {size_max}.")
+    return min(max(number, 1), USERS_LISTED_MAX + 1), size
+
+
+def _number(request: AnyRequest, name: str, default: int) -> int:
+    text = request.query_params.get(name)
+    if text is None or text == "":
+        return default
+    if not _NUMBER.fullmatch(text):
+        raise LookupRefused(400, f"{name} must be a whole number.")
+    return int(text)
+
+
+async def _rows(request: AnyRequest) -> list[str]:
+    """The ids in the file, each once for every row that has one."""
+    form = await request.form()
+    file = form.get("file")
+    if not isinstance(file, UploadFile):
+        raise LookupRefused(400, "Send the ids as the file of a multipart form: file=@users.csv.")
+    try:
+        lines = (await file.read()).decode("utf-8-sig").splitlines()
+        rows = [row for row in csv.reader(lines) if row]
+    except (UnicodeDecodeError, csv.Error):
+        raise LookupRefused(400, "The file is no CSV in UTF-8.") from None
+    if not rows or "name" not in rows[0]:
+        raise LookupRefused(400, "The first line of the file must be the header: name")
+    place = rows[0].index("name")
+    if len(rows) - 1 > ROWS_MAX:
+        raise LookupRefused(400, f"The file has more than {ROWS_MAX} rows; send several.")
+    return [row[place].strip() for row in rows[1:] if len(row) > place and row[place].strip()]
+
+
+async def _erase(call: Call, at: Tenant, text: str, turns: asyncio.Semaphore) -> bool:
+    """Whether somebody was there to erase."""
+    async with turns:
+        view = await call.services.lookup.find(at, text)
+        if view is None:
+            return False
+        receipt = await call.services.erasure.erase(at, call.actor, view.survivor.profile_id)
+        return receipt is not None
+
+
+def _render_deed(deed: Deed) -> DeedRecord:
+    is_erasure = deed.kind == "erase"
+    details = {"profiles": deed.profiles} if is_erasure else {"changes": list(deed.changes)}
+    return DeedRecord(
+        id=str(deed.deed_id),
+        time=deed.at // MILLISECOND_US,
+        dataset=deed.dataset,
+        action=deed.kind,
+        face=deed.face,
+        user=deed.application,
+        details={**details, "version": deed.version},
+    )
+
+
+def _json(document: msgspec.Struct) -> Response[bytes]:
+    return Response(msgspec.json.encode(document), media_type=MediaType.JSON)
+
+
+def _failed(status: int, code: int, sentence: str, headers: dict[str, str] | None = None) -> Response[bytes]:
+    body = render_failure(code, sentence)
+    return Response(body, status_code=status, media_type=MediaType.JSON, headers=headers)
+
+
+def answer_refused(_: AnyRequest, refused: LookupRefused) -> Response[bytes]:
+    """As the event endpoints answer (wire/interactions §6)."""
+    challenge = {"WWW-Authenticate": 'Basic realm="events"'} if refused.status == 401 else None
+    return _failed(refused.status, INVALID, refused.sentence, challenge)
+
+
+def answer_busy(_: AnyRequest, error: WorldError) -> Response[bytes]:
+    """Nothing, or only a part of a file, was done."""
+    headers = {"Retry-After": str(error.retry_after_s)}
+    return _failed(503, BUSY, "The service is busy. Send the request again later.", headers)
+
+
+def answer_unreadable(_: AnyRequest, error: HTTPException) -> Response[bytes]:
+    """What cannot be read as a request: a broken form, a file that is too large."""
+    too_large = f"The file is larger than {FILE_BYTES_MAX // 1024**2} MiB; send several."
+    sentence = too_large if error.status_code == 413 else "The request could not be read."
+    return _failed(error.status_code, INVALID, sentence)
+
+
+_HANDLERS: Sequence[Any] = (read_user, list_users, list_users_csv, delete_users, list_audit)
+
+lookup_routes = Router(
+    "/",
+    route_handlers=_HANDLERS,
+    exception_handlers={
+        LookupRefused: answer_refused,
+        WorldError: answer_busy,
+        HTTPException: answer_unreadable,
+    },
+    include_in_schema=False,
+)
