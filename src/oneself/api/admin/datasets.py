@@ -124,7 +124,7 @@ async def read_dataset(request: AnyRequest, dataset: FromPath[str]) -> DatasetDo
     responses=refusals(400, 401, 403, 404, 409, 413, 415),
 )
 async def change_dataset(request: AnyRequest, dataset: FromPath[str]) -> DatasetDocument:
-    """Change a dataset; identity resolution is turned on by `oneself dataset enable-identity` alone."""
+    """Change a dataset; turning identity resolution on moves every profile and is a command of its own."""
     call = call_of(request)
     settings, changes = _read(await decode_object(request, PATCH))
     return _render(await call.services.identity.datasets.change(call.tenant, dataset, settings, changes))
