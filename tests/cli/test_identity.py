@@ -64,7 +64,8 @@ def test_datasets(say: Say) -> None:
     assert (made["label"], made["merged_anonymous"]) == ("Shop", "fresh")
     assert made["user_attributes"] == {"colour": "String", "visits": "Number"}
     changed = _json(say(
-        "dataset", "change", "web", "--drop-user-attribute", "visits", "--allowed-origin", "", "--remember-me", "--json"
+        "dataset", "change", "web", "--drop-user-attribute", "visits", "--allowed-origin", "",
+        "--remember-me", "--json",
     ))  # fmt: skip
     assert (changed["user_attributes"], changed["allowed_origins"]) == ({"colour": "String"}, [])
     assert changed["enable_remember_me_user_ids"] is True
