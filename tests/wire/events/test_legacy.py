@@ -1,0 +1,190 @@
+"""§11: a dataset without identity resolution."""
+
+from __future__ import annotations
+
+import pytest
+
+from wire.client import fresh
+from wire.events.client import Dataset, altered, new_device, token_of
+from wire.events.conftest import NewDataset
+
+
+@pytest.fixture(scope="module")
+def legacy(new_dataset: NewDataset) -> Dataset:
+    return new_dataset(pipeline_identity_resolution=False)
+
+
+def test_user_id_is_the_primary_id(legacy: Dataset) -> None:
+    name = fresh("Ann Archer")
+    page = legacy.page()
+    assert page.send(id=f"  {name} ") == name
+    assert legacy.record(name)["id"] == name
+    assert legacy.record(name)["isAnonymous"] is False
+    assert page.send(id=name) == name
+
+
+def test_case_is_kept(legacy: Dataset) -> None:
+    name = fresh("Ann")
+    assert legacy.page().send(id=name) == name
+    assert legacy.page().send(id=name.lower()) == name.lower()
+    assert legacy.survivor(name) == name
+    assert legacy.survivor(name.lower()) == name.lower()
+
+
+def test_the_anonymous_id_is_a_temporary_primary_id(legacy: Dataset) -> None:
+    page = legacy.page()
+    assert page.send() == page.device
+    assert "persistedUserId" not in page.answer
+    assert legacy.record(page.device)["isAnonymous"] is True
+
+
+def test_the_anonymous_profile_is_merged_into_the_named_one(legacy: Dataset) -> None:
+    page, name = legacy.page(), fresh("n")
+    page.send()
+    assert page.send(id=name) == name
+    assert legacy.survivor(page.device) == name
+    assert legacy.record(name)["anonAliases"] == [page.device]
+    assert len(legacy.events(name)) == 2
+
+
+def test_the_token_is_only_in_the_first_response_of_the_visit_with_user_id(legacy: Dataset) -> None:
+    page, name = legacy.page(), fresh("n")
+    page.send(id=name)
+    assert token_of(page.answer)
+    for said in ({"id": name}, {}, {"id": name}):
+        assert page.send(**said) == name
+        assert "persistedUserId" not in page.answer
+
+
+def test_the_token_holds_the_user_through_the_visit(legacy: Dataset) -> None:
+    page, name = legacy.page(), fresh("n")
+    page.send(id=name)
+    assert (
+        legacy.send({"user": {"anonymousId": new_device(), "encryptedId": page.token}})["resolvedUserId"]
+        == name
+    )
+
+
+def test_another_user_id_counts_as_a_first(legacy: Dataset) -> None:
+    page, one, two = legacy.page(), fresh("n"), fresh("n")
+    page.send(id=one)
+    first = page.token
+    assert page.send(id=two) == two
+    assert token_of(page.answer) != first
+    assert page.send() == two
+
+
+def test_identity_types_play_no_part(legacy: Dataset) -> None:
+    email = f"{fresh('ann')}@acme.example"
+    one, two, three = fresh("n"), fresh("n"), legacy.page()
+    assert legacy.page().send(id=one, attributes={"emailAddress": email}) == one
+    assert legacy.page().send(id=two, attributes={"emailAddress": email}) == two
+    assert three.send(identities={"emailAddress": email}) == three.device
+    assert three.send(attributes={"emailAddress": email, "webId": one}) == three.device
+
+
+def test_named_users_are_never_merged_with_each_other(legacy: Dataset) -> None:
+    page, one, two = legacy.page(), fresh("n"), fresh("n")
+    page.send()
+    page.send(id=one)
+    page.send(id=two)
+    page.send(id=one)
+    assert legacy.survivor(one) == one
+    assert legacy.survivor(two) == two
+
+
+def test_merged_anonymous_follows(legacy: Dataset) -> None:
+    page, name = legacy.page(), fresh("n")
+    page.send()
+    page.send(id=name)
+    assert legacy.send({"user": {"anonymousId": page.device}})["resolvedUserId"] == name
+
+
+def test_merged_anonymous_is_fresh(new_dataset: NewDataset) -> None:
+    legacy = new_dataset(pipeline_identity_resolution=False, merged_anonymous="fresh")
+    page, name = legacy.page(), fresh("n")
+    page.send()
+    page.send(id=name)
+    assert legacy.send({"user": {"anonymousId": page.device}})["resolvedUserId"] == page.device
+    assert len(legacy.events(name)) == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x",
+        "a b/c?d#e",
+        "☕",
+        "0123456789abcdef01234567",
+        "0123456789abcdef",
+        "null",
+        "0",
+        "-1",
+        "undefined",
+        "x" * 200,
+    ],
+    ids=lambda name: name[:24],
+)
+def test_a_named_id_has_any_shape(legacy: Dataset, name: str) -> None:
+    page = legacy.page()
+    page.send()
+    assert page.send(id=name) == name
+    assert page.answer["errorCode"] == 0
+    assert page.send() == name
+
+
+def test_a_named_id_of_more_than_200_bytes_is_none(legacy: Dataset) -> None:
+    for name in ("x" * 201, "é" * 101):
+        page = legacy.page()
+        assert page.send(id=name) == page.device
+
+
+def test_a_named_id_equal_to_an_anonymous_id_is_somebody_else(legacy: Dataset) -> None:
+    anonymous, named = legacy.page(), legacy.page()
+    assert anonymous.send() == anonymous.device
+    assert named.send(id=anonymous.device) == anonymous.device
+    assert anonymous.send() == anonymous.device
+    assert "persistedUserId" not in anonymous.answer
+    third = legacy.page()
+    assert third.send() == third.device
+
+
+@pytest.mark.parametrize("blank", [None, "", "  "], ids=repr)
+def test_a_blank_user_id_is_none(legacy: Dataset, blank: str | None) -> None:
+    page, name = legacy.page(), fresh("n")
+    assert page.send(id=blank) == page.device
+    page.send(id=name)
+    assert page.send(id=blank) == name
+
+
+def test_a_broken_token_is_error_2(legacy: Dataset) -> None:
+    page = legacy.page()
+    page.send(id=fresh("n"))
+    device = new_device()
+    answer = legacy.send({"user": {"anonymousId": device, "encryptedId": altered(page.token, 40)}})
+    assert (answer["errorCode"], answer["resolvedUserId"]) == (2, device)
+
+
+def test_a_token_of_a_dataset_with_resolution_does_not_open_here(legacy: Dataset, web: Dataset) -> None:
+    page = web.page()
+    page.send(id=fresh("w"))
+    device = new_device()
+    answer = legacy.send({"user": {"anonymousId": device, "encryptedId": page.token}})
+    assert (answer["errorCode"], answer["resolvedUserId"]) == (2, device)
+
+
+def test_an_unacceptable_anonymous_id_is_error_4_here_too(legacy: Dataset) -> None:
+    answer = legacy.send({"user": {"anonymousId": "a b"}})
+    assert answer["errorCode"] == 4
+    assert answer["resolvedUserId"] == answer["anonymousId"]
+
+
+def test_the_authenticated_endpoint(legacy: Dataset) -> None:
+    name = fresh("n")
+    assert legacy.server(id=name)["resolvedUserId"] == name
+
+
+def test_datasets_have_their_own_users(legacy: Dataset, new_dataset: NewDataset) -> None:
+    name, elsewhere = fresh("n"), new_dataset(pipeline_identity_resolution=False)
+    legacy.page().send(id=name)
+    assert elsewhere.user(name) is None
