@@ -18,6 +18,7 @@ from msgspec import Struct
 from oneself.api.decode import AnyRequest, Body, Object, decode_array, decode_object
 from oneself.api.describe import Described, described, refusals
 from oneself.api.door import Call, call_of, needs
+from oneself.api.errors import ErrorDocument
 from oneself.core.identity import IdentityAttribute
 from oneself.service.bindings import Binding
 from oneself.service.identity_attributes import Unconfirmed
@@ -101,7 +102,7 @@ CHANNELS_OF = "/datasets/{dataset:str}/channel-identities"
 WRITTEN = {
     **refusals(400, 401, 403, 404, 413, 415),
     409: ResponseSpec(
-        UnconfirmedDocument,
+        UnconfirmedDocument | ErrorDocument,
         description="It would move people: `preview` says how, `confirmation` has it done. "
         "Or, without these two, a channel needs what would be gone.",
         generate_examples=False,
@@ -120,7 +121,12 @@ async def list_identity_attributes(
     return BindingList([_render(each) for each in page], pagination)
 
 
-@put(ATTRIBUTES_OF, opt=UPDATE, operation_class=described(takes=BindingsPut), responses=WRITTEN)
+@put(
+    ATTRIBUTES_OF,
+    opt=UPDATE,
+    operation_class=described(takes=BindingsPut | list[BindingDraft]),
+    responses=WRITTEN,
+)
 async def put_identity_attributes(
     request: AnyRequest, dataset: FromPath[str], confirmation: Confirmation = None
 ) -> Response[BindingList]:
