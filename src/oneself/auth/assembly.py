@@ -18,6 +18,7 @@ from oneself.service.founding import Founding
 from oneself.service.grants import Grants
 from oneself.service.identity_attributes import IdentityAttributes
 from oneself.service.identity_document import IdentityDocuments
+from oneself.service.identity_resolution import IdentityResolution
 from oneself.service.identity_servers import IdentityServers
 from oneself.service.identity_types import IdentityTypes
 from oneself.service.issuers import Issuers
@@ -40,6 +41,7 @@ class Identity(msgspec.Struct, frozen=True):
     datasets: Datasets
     identity_types: IdentityTypes
     identity_attributes: IdentityAttributes
+    identity_resolution: IdentityResolution
     identity_documents: IdentityDocuments
     founding: Founding
     applications: Applications
@@ -83,12 +85,14 @@ def assemble(
     introspection = Introspection(servers, settings)
     outside = IssuedOutside(servers, issuers, issuer_keys)
     datasets, types = Datasets(directory, configurations), IdentityTypes(database, configurations)
-    bindings = IdentityAttributes(database, configurations, Previews(database, configurations))
+    previews = Previews(database, configurations)
+    bindings = IdentityAttributes(database, configurations, previews)
     return Identity(
         organisations=organisations,
         datasets=datasets,
         identity_types=types,
         identity_attributes=bindings,
+        identity_resolution=IdentityResolution(configurations, previews),
         identity_documents=IdentityDocuments(configurations, datasets, types, bindings),
         founding=Founding(organisations, applications, administrators, keys, configurations),
         applications=applications,

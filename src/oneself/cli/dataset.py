@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oneself.cli.bindings import bind_attributes, set_channels
-from oneself.cli.context import run
+from oneself.cli.bindings import bind_attributes, set_channels, tell
+from oneself.cli.context import out, run
 from oneself.cli.directory import AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
 from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
     from oneself.serve import Services
     from oneself.service.datasets import Dataset
+    from oneself.service.preview import Preview
 
 app = typer.Typer(
     help="Datasets: people, attributes and events of one never meet those of another.",
@@ -210,6 +211,43 @@ def channels(
     facts = set_channels(name, change or [], org=org, yes=yes)
     rows = [{"channel": channel, "name": attribute} for channel, attribute in facts.items()]
     show_list("channel_identities", rows, as_json=as_json, empty=f"user.id stands for nothing in {name}.")
+
+
+@app.command("enable-identity")
+def enable_identity(
+    name: Name,
+    attribute: Annotated[
+        str | None,
+        typer.Option(
+            "--attribute",
+            metavar="NAME",
+            help="The identity attribute that takes the former user ids; the web's own if not said.",
+        ),
+    ] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Do it; without, it is only previewed.")] = False,
+    org: Org = None,
+) -> None:
+    """Turn identity resolution on for a legacy dataset: shows what would happen, does it with --apply.
+
+    Named users get a generated primary id, their former id becomes an identity and an alias. One way; the
+    work goes on in the background of the running service: oneself rule progress.
+
+    Example: oneself dataset enable-identity web --attribute webId --apply
+    """
+
+    async def act(services: Services) -> Preview:
+        at = await services.identity.datasets.get(await tenant_of(services, org), name)
+        preview = await services.identity.identity_resolution.preview(at, attribute)
+        if apply:
+            await services.identity.identity_resolution.enable(at, attribute)
+        return preview
+
+    tell(run(act), "Turned on" if apply else "Preview")
+    out.print(
+        f"Identity resolution is on in {name}; a running service now moves its users over."
+        if apply
+        else "Nothing was changed. Do it with --apply; there is no way back."
+    )
 
 
 def _settings(

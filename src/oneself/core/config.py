@@ -23,8 +23,10 @@ from oneself.core.identity import (
     BUILT_IN_TYPES,
     CHANNELS,
     DEFAULT_CHANNELS,
+    FORMER_NAMESPACE,
     LEGACY_ID,
     LEGACY_NAMESPACE,
+    LEGACY_WORK,
     DatasetSettings,
     IdentityAttribute,
     IdentityType,
@@ -167,6 +169,8 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         found |= {each.name: each.namespace for each in self.matchers}
         if self.blocked != Blocked():
             found = {name: self._with_blocked(namespace) for name, namespace in found.items()}
+        if self.dataset.pipeline_identity_resolution:
+            return found | _BUILT_IN | {LEGACY_ID: FORMER_NAMESPACE}
         return found | _BUILT_IN
 
     def _with_blocked(self, namespace: Namespace) -> Namespace:
@@ -181,7 +185,8 @@ def work_to_do(before: Config, after: Config) -> list[str]:
     """The active rules and identity attributes by which the profiles that exist hold something else after a
     change, each by the id of its work: they were not active before, they read stored values in another way
     (wire/cds §8: what does not fit is hidden from matching), or values identify again that were blocked."""
-    return [
+    moving = [LEGACY_WORK] if after.dataset.resolves_since != before.dataset.resolves_since else []
+    return moving + [
         match.source_id
         for match in after.matchers
         if after.read_since.get(match.name, 0) != before.read_since.get(match.name, 0)
@@ -318,8 +323,19 @@ def configure(config: Config, change: ConfigChange, seq: int) -> Config:
     for part in change.changes if isinstance(change, Several) else (change,):
         changed = msgspec.structs.replace(changed, **_PARTS[type(part)](changed, part))
     return msgspec.structs.replace(
-        changed, version=config.version + 1, seq=seq, read_since=_read_since(config, changed, seq)
+        changed,
+        version=config.version + 1,
+        seq=seq,
+        dataset=_resolving(config.dataset, changed.dataset, seq),
+        read_since=_read_since(config, changed, seq),
     )
+
+
+def _resolving(before: DatasetSettings, after: DatasetSettings, seq: int) -> DatasetSettings:
+    """A dataset that resolves identities from now on remembers since when (wire/interactions §11)."""
+    if not after.pipeline_identity_resolution or before.pipeline_identity_resolution:
+        return after
+    return msgspec.structs.replace(after, resolves_since=seq)
 
 
 def _read_since(before: Config, after: Config, seq: int) -> dict[str, int]:

@@ -411,6 +411,8 @@ def _touched(act: _Act, profile: Profile, plan: Plan) -> Profile:
     known_as, aliases = profile.primary_id, profile.aliases
     if plan.promotes:
         known_as, aliases = _known_primary_id(profile.profile_id, plan), (*aliases, (known_as, seq))
+    elif act.config.dataset.resolves_since and known_as in profile.identities.get(LEGACY_ID, ()):
+        known_as, aliases = primary_id(profile.profile_id, anonymous=False), (*aliases, (known_as, seq))
     return msgspec.structs.replace(
         profile,
         user_id=stamped,

@@ -105,6 +105,13 @@ LEGACY_NAMESPACE = Namespace(
     blocks_strangers=False,
 )
 
+#: Once identity resolution is on, former ids are aliases and keep nobody apart.
+FORMER_NAMESPACE = Namespace(
+    reason="legacy_id", case_sensitive=True, bytes_max=LEGACY_ID_BYTES_MAX, blocks_strangers=False
+)
+#: The id of the work that gives named users their identity when identity resolution is turned on.
+LEGACY_WORK = "identity-resolution:on"
+
 
 def namespace_of(identity_type: IdentityType, *, is_bound: bool, values_max: int) -> Namespace:
     """How the values of a type are read. A bound one is held once per profile, the newest value wins."""

@@ -6,10 +6,12 @@ identities that the event does not name and that still are that user's.
 Source: wire/interactions §7 (life of a token), §9.2 (HANDLE), §9.5 (consent).
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from oneself.core.config import Config
-from oneself.core.consent import PERSONALIZATION, EventPurpose, is_refused
+from oneself.core.consent import PERSONALIZATION, EventPurpose, is_event_category, is_refused
 from oneself.core.identifier import Identifier
 from oneself.core.identity import LEGACY_ID
 from oneself.core.observation import Observation, Remembered
@@ -76,7 +78,7 @@ def visit_identities(
     refusal left with somebody else is not among them, nor what the person does not want to be known by."""
     known = recalled.identities if recalled is not None else ()
     kept = {i.namespace: i.value for i in known if i.value in survivor.identities.get(i.namespace, ())}
-    if has_opted_out(survivor, observation, PERSONALIZATION):
+    if has_opted_out((survivor,), observation, PERSONALIZATION):
         return kept
     for identifier in persons:
         holders = state.held(identifier)
@@ -86,12 +88,14 @@ def visit_identities(
     return kept
 
 
-def has_opted_out(profile: Profile | None, observation: Observation, purpose: EventPurpose) -> bool:
-    """Whether a person refused a purpose, by this observation or before it (§9.5)."""
-    stored = profile.consents if profile is not None else {}
-    if not stored and not observation.choices:
-        return False
-    held = {category: choice.is_consented for category, choice in stored.items()}
+def has_opted_out(people: Iterable[Profile], observation: Observation, purpose: EventPurpose) -> bool:
+    """Whether a purpose was refused by this observation, or before it by any of those that it is about
+    (§9.5)."""
+    held: dict[str, bool] = {}
+    for profile in people:
+        for category, choice in profile.consents.items():
+            if is_event_category(category):
+                held[category] = held.get(category, True) and choice.is_consented
     held |= {category: is_consented for category, (is_consented, _) in observation.choices.items()}
     return is_refused(held, purpose)
 

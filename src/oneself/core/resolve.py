@@ -69,10 +69,10 @@ def resolve(
     candidates = _candidates(state, observation, evidence, addressed, recalled, config)
     verdict = _judge(candidates, evidence, config)
     if observation.kind == "event":
-        person = verdict.accepted[0].profile if verdict.accepted else None
-        if has_opted_out(person, observation, TRACKING):
+        people = [candidate.profile for candidate in verdict.accepted]
+        if has_opted_out(people, observation, TRACKING):
             return Rejection("opted_out", "The person does not want to be tracked.")
-        if evidence.persons and has_opted_out(person, observation, PERSONALIZATION):
+        if evidence.persons and has_opted_out(people, observation, PERSONALIZATION):
             return resolve(state, observation, config, msgspec.structs.replace(evidence, persons=()))
     return _plan(state, observation, evidence, verdict, config)
 

@@ -15,7 +15,8 @@ import msgspec
 from oneself.core.config import Config, ConfigChange, DropRule, PutRule, configure
 from oneself.core.evidence import identities_of, unindexed
 from oneself.core.fold import fold
-from oneself.core.identifier import Identifier
+from oneself.core.identifier import Identifier, normalise
+from oneself.core.identity import LEGACY_ID, LEGACY_WORK
 from oneself.core.profile import Profile
 from oneself.core.replay import Diverged, LogEntry, replay
 from oneself.core.rule_definition import check_rule
@@ -25,7 +26,7 @@ from oneself.service import working_set
 from oneself.service.configuration import Configurations
 from oneself.service.history import find_configurations, find_person_entries
 from oneself.service.organisations import Tenant
-from oneself.service.rules import match_of
+from oneself.service.rules import former_id, former_match, match_of
 from oneself.service.wanted import Wanted
 from oneself.store import rows
 from oneself.store.pool import Database, Queries, connect
@@ -119,10 +120,11 @@ class Previews:
         now = await self._database.fetchval(_config.find_change_seq, dataset_id)
         changed = configure(config, change, now)
         matches = [match for match in changed.matchers if match.source_id in source_ids]
-        if not matches:
+        former = former_match(changed) if LEGACY_WORK in source_ids else None
+        if not matches and former is None:
             return _NOTHING
         async with self._standing_still() as connection:
-            return await _joining(connection, dataset_id, changed, matches)
+            return await _joining(connection, dataset_id, changed, matches, former)
 
     @asynccontextmanager
     async def _standing_still(self) -> "AsyncIterator[Connection]":
@@ -137,13 +139,22 @@ class Previews:
 
 
 async def _joining(
-    connection: "Connection", dataset_id: int, config: Config, matches: Sequence[Matcher]
+    connection: "Connection",
+    dataset_id: int,
+    config: Config,
+    matches: Sequence[Matcher],
+    former: Matcher | None = None,
 ) -> Preview:
+    """`former`: where the former ids of named users become identities, first of all."""
     indexed = [await _find_values(connection, dataset_id, match, config) for match in matches]
+    if former is not None:
+        indexed.append(await _find_former(connection, dataset_id, former))
     sharing = sorted(row["profile_id"] for row in await connection.fetch(_sql.find_sharing))
     state = await _load(connection, dataset_id, sharing, matches, config)
     before = dict(state.profiles)
     seq = max([config.seq, *(profile.seq for profile in before.values())])
+    if former is not None:
+        seq = _move_former(state, former, config, seq)
     for match in matches:
         # The work of one is done when the next one's begins: it finds whoever is left, as they are by then.
         standing = {each: state.profiles[each] for each in sharing if not state.profiles[each].is_absorbed}
@@ -153,6 +164,15 @@ async def _joining(
                 seq += 1
                 fold(state, match_of(profile_id, found), config, seq)
     return _diff(state, before, sum(indexed))
+
+
+def _move_former(state: State, former: Matcher, config: Config, seq: int) -> int:
+    """Let former ids become identities; the seq of the last one."""
+    for profile in list(state.profiles.values()):
+        for named_id in profile.identities.get(LEGACY_ID, ())[:1]:
+            seq += 1
+            fold(state, former_id(profile.profile_id, former, named_id), config, seq)
+    return seq
 
 
 async def _find_values(connection: "Connection", dataset_id: int, match: Matcher, config: Config) -> int:
@@ -168,6 +188,18 @@ async def _find_values(connection: "Connection", dataset_id: int, match: Matcher
         indexed += len({profile_id for _, profile_id in held})
         await connection.copy_records_to_table("holding", records=held, columns=["hash", "profile_id"])
     return indexed
+
+
+async def _find_former(connection: "Connection", dataset_id: int, former: Matcher) -> int:
+    """Note who was named how where identities were not resolved; how many that are."""
+    named = await connection.fetch(_sql.find_former, dataset_id, LEGACY_ID)
+    held = [
+        (rows.lock_hash(dataset_id, former.name, found.value), row["profile_id"])
+        for row in named
+        if isinstance(found := normalise(Identifier(former.name, row["value"]), former.namespace), Identifier)
+    ]
+    await connection.copy_records_to_table("holding", records=held, columns=["hash", "profile_id"])
+    return len(named)
 
 
 async def _load(

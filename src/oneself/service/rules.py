@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -18,7 +19,9 @@ import structlog
 from oneself.core.config import Config, ConfigChange, DropRule, PutRule
 from oneself.core.evidence import unindexed
 from oneself.core.identifier import Identifier
+from oneself.core.identity import LEGACY_ID, LEGACY_WORK
 from oneself.core.observation import Observation
+from oneself.core.record import read
 from oneself.core.rule_definition import check_rule
 from oneself.core.rules import Matcher, Rule
 from oneself.errors import OneselfError
@@ -162,26 +165,27 @@ class Indexer:
         await self._index(job["dataset_id"], job["rule_id"], job)
         return True
 
-    async def _index(self, dataset_id: int, rule_id: str, job: Any) -> None:
+    async def _index(self, dataset_id: int, work_id: str, job: Any) -> None:
         """Go on from where somebody stopped until all is done, or the lease is gone: then others go on."""
         after_id, since, lease = job["after_id"] or _START, job["started_at"], job["lease_until"]
         while True:
             config = await self._configurations.current(dataset_id)
-            match = next((m for m in config.matchers if m.source_id == rule_id), None)
-            page = await self._page(dataset_id, match, after_id, since) if match is not None else []
-            if match is None or not page:
+            work = _work(config, work_id)
+            page = await self._page(dataset_id, work, after_id, since) if work is not None else []
+            if work is None or not page:
                 break
-            merged = [await outcome for outcome in self._submit(dataset_id, page, match, config)]
+            merged = [await outcome for outcome in self._submit(dataset_id, page, work)]
             after_id = page[-1]["profile_id"]
             counts = len(page), len(merged), sum(merged)
             lease = await self._database.fetchval(
-                _sql.put_progress, dataset_id, rule_id, after_id, *counts, LEASE_S, lease
+                _sql.put_progress, dataset_id, work_id, after_id, *counts, LEASE_S, lease
             )
             if lease is None:
                 return
-        await self._database.execute(_sql.end_indexing, dataset_id, rule_id, lease)
+        await self._database.execute(_sql.end_indexing, dataset_id, work_id, lease)
 
-    async def _page(self, dataset_id: int, match: Matcher, after_id: UUID, since: int) -> list[Any]:
+    async def _page(self, dataset_id: int, work: _Work, after_id: UUID, since: int) -> list[Any]:
+        match, namespace = work.match, work.namespace
         return await self._database.fetch(
             _sql.find_unindexed,
             dataset_id,
@@ -189,29 +193,87 @@ class Indexer:
             PROFILES_PER_PAGE,
             match.scope,
             match.keys[0],
-            match.name,
+            namespace,
             since,
         )
 
-    def _submit(
-        self, dataset_id: int, page: list[Any], match: Matcher, config: Config
-    ) -> list[asyncio.Task[int]]:
-        """Hand every profile that the rule concerns to the write path, all at once."""
+    def _submit(self, dataset_id: int, page: list[Any], work: _Work) -> list[asyncio.Task[int]]:
+        """Hand every profile that the work concerns to the write path, all at once."""
         people = {row["survivor_id"]: row for row in page}
         return [
-            asyncio.create_task(self._match(dataset_id, survivor_id, found))
-            for survivor_id, row in people.items()
-            if row["concerned"] and (found := _unindexed(row, match, config)) is not None
+            asyncio.create_task(self._tell(dataset_id, observation))
+            for row in people.values()
+            if row["concerned"] and (observation := work.observe(row)) is not None
         ]
 
-    async def _match(self, dataset_id: int, profile_id: UUID, found: tuple[Identifier, ...]) -> int:
+    async def _tell(self, dataset_id: int, observation: Observation) -> int:
         """How many profiles were absorbed; none if the profile is gone by now."""
-        observation = match_of(profile_id, found)
         try:
             resolution = await self._ingest.submit(dataset_id, Submission(observation))
         except Rejected:
             return 0
         return len(resolution.plan.merges) if resolution.plan else 0
+
+
+class _Work(msgspec.Struct, frozen=True):
+    """What is to be done to the profiles that hold a value where `match` says, or in the `namespace`.
+    `observe`: what a profile's row then says of it, None if that is known."""
+
+    match: Matcher
+    namespace: str
+    observe: Callable[[Any], Observation | None]
+
+
+def _work(config: Config, work_id: str) -> _Work | None:
+    """The work of this id as the configuration has it; None if there is none any more."""
+    if work_id == LEGACY_WORK:
+        return _legacy_work(config)
+    match = next((m for m in config.matchers if m.source_id == work_id), None)
+    if match is None:
+        return None
+
+    def observe(row: Any) -> Observation | None:
+        found = _unindexed(row, match, config)
+        return None if found is None else match_of(row["survivor_id"], found)
+
+    return _Work(match, match.name, observe)
+
+
+def _legacy_work(config: Config) -> _Work | None:
+    """Named users of a dataset that did not resolve identities get their former id as the identity that
+    `user.id` stands for (wire/interactions §11)."""
+    match = former_match(config)
+    if match is None:
+        return None
+
+    def observe(row: Any) -> Observation | None:
+        values, identities = (msgspec.json.decode(row[name]) for name in ("record_values", "identities"))
+        former = identities.get(LEGACY_ID)
+        if not former or read(values, match.path) == former[0]:
+            return None
+        return former_id(row["survivor_id"], match, former[0])
+
+    return _Work(match, LEGACY_ID, observe)
+
+
+def former_match(config: Config) -> Matcher | None:
+    """The identity attribute that takes the ids by which users were named."""
+    default = config.channel_identity("Web")
+    return config.bound.get(default.type_id) if default is not None else None
+
+
+def former_id(profile_id: UUID, match: Matcher, named_id: str) -> Observation:
+    """The observation that a named user's former id is the value of an identity attribute."""
+    scope, key = match.path
+    return Observation(
+        observation_id=uuid.uuid4(),
+        new_profile_id=uuid.uuid4(),
+        kind="claims",
+        face="legacy",
+        profile_id=profile_id,
+        values={scope: {key: named_id}},
+        authority="identity_server",
+    )
 
 
 def _unindexed(row: Any, match: Matcher, config: Config) -> tuple[Identifier, ...] | None:

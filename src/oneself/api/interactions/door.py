@@ -139,7 +139,7 @@ class EventDoor:
         warnings: list[str] = []
 
         def read(config: Config) -> Incoming:
-            incoming, found = _read(event, source, config)
+            incoming, found = read_event(event, config)
             warnings[:] = found
             return incoming
 
@@ -158,9 +158,7 @@ class EventDoor:
         tenant = await self._services.organisations.find(handle)
         found = None if tenant is None else await self._services.identity.datasets.find(tenant, dataset)
         if found is None:
-            raise Refused(
-                404, "There is no such dataset here. Check the names of organisation and dataset."
-            )
+            raise Refused(404, "There is no such dataset here. Check the names of organisation and dataset.")
         return found
 
     async def _source(self, tenant: Tenant, face: str, scope: Scope, headers: dict[bytes, bytes]) -> Source:
@@ -245,7 +243,7 @@ async def _body(receive: Receive) -> bytes:
     return body
 
 
-def _read(event: Event, source: Source, config: Config) -> tuple[Incoming, tuple[str, ...]]:
+def read_event(event: Event, config: Config) -> tuple[Incoming, tuple[str, ...]]:
     """The event by a configuration, and what is worth a warning about it."""
     found = extract(event, config)
     occurred_at, warnings = event.occurred_at, found.warnings

@@ -28,3 +28,10 @@ WHERE merge.dataset_id = $1 AND merge.namespace = $2;
 -- Every profile of one person ($2, the survivor).
 SELECT profile_id FROM profile
 WHERE dataset_id = $1 AND (profile_id = $2 OR survivor_id = $2);
+
+-- name: find_former
+-- Who was named how by user ids ($2, their namespace) where identities were not resolved.
+SELECT coalesce(profile.survivor_id, profile.profile_id) AS profile_id, claim.value
+FROM claim
+JOIN profile ON profile.dataset_id = $1 AND profile.profile_id = claim.profile_id AND NOT profile.erased
+WHERE claim.dataset_id = $1 AND claim.namespace = $2 AND claim.until_seq IS NULL;

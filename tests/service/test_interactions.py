@@ -1,0 +1,250 @@
+"""Events on the service: what a token spares, who opted out, legacy datasets and how they are moved over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any
+
+import pytest
+
+from oneself.api.interactions.door import read_event
+from oneself.api.interactions.event import decode_event
+from oneself.core.config import (
+    Config,
+    PutDatasetSettings,
+    PutIdentityType,
+    PutRule,
+)
+from oneself.core.identity import DatasetSettings, IdentityType
+from oneself.core.rules import Rule
+from oneself.errors import Conflict, InvalidInput
+from oneself.serve import Services
+from oneself.service.identity_attributes import Binding
+from oneself.service.interactions import Incoming, Source, Taken
+from oneself.service.organisations import Tenant
+from oneself.service.verify import verify
+from oneself.store.pool import Database
+
+X, Y = "0123456789abcdef", "fedcba9876543210"
+ANN = "ann@acme.example"
+_names = count(1)
+
+
+class Shop:
+    """An organisation whose dataset `default` is configured; visitors send raw events."""
+
+    def __init__(self, services: Services, tenant: Tenant) -> None:
+        self.services = services
+        self.tenant = tenant
+
+    async def send(self, user: dict[str, Any], source: Source = Source(), **event: Any) -> Taken:
+        decoded = decode_event({"user": user, **event})
+
+        def read(config: Config) -> Incoming:
+            return read_event(decoded, config)[0]
+
+        return await self.services.interactions.take(self.tenant, source, read)
+
+    async def configure(self, *changes: Any) -> None:
+        for change in changes:
+            await self.services.configurations.change(self.tenant.dataset_id, lambda _, made=change: made)
+
+    async def bind(self, *names: str) -> None:
+        wanted = [Binding(name, name) for name in names]
+        await self.services.identity.identity_attributes.put(self.tenant, wanted)
+
+    async def id_of(self, text: str) -> str | None:
+        view = await self.services.lookup.find(self.tenant, text)
+        return None if view is None else view.survivor.primary_id
+
+    async def index(self) -> None:
+        while await self.services.indexer.step():
+            pass
+
+    async def folds(self) -> bool:
+        return (await verify(self.services.database, lambda done, total: None)).difference is None
+
+
+async def opened(services: Services, **settings: Any) -> Shop:
+    founded = await services.identity.founding.create(f"shop-{next(_names)}")
+    shop = Shop(services, founded.tenant)
+    await shop.configure(
+        PutIdentityType(IdentityType("webId", "Web ID", case_sensitive=True)),
+        PutDatasetSettings(DatasetSettings(**settings)),
+    )
+    await shop.bind("webId", "emailAddress", "customerId")
+    await services.identity.identity_attributes.put_channels(shop.tenant, {"Web": "webId"})
+    return shop
+
+
+@pytest.fixture
+async def shop(services: Services) -> Shop:
+    return await opened(services)
+
+
+@pytest.fixture
+async def old_shop(services: Services) -> Shop:
+    return await opened(services, pipeline_identity_resolution=False)
+
+
+class Counting:
+    """A connection that counts what goes over it."""
+
+    def __init__(self, connection: Any, counts: Counter[str]) -> None:
+        self._connection, self._counts = connection, counts
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("fetch", "fetchrow", "fetchval", "execute", "executemany", "copy_records_to_table"):
+            self._counts["statements"] += 1
+        return getattr(self._connection, name)
+
+
+async def statements(shop: Shop, monkeypatch: pytest.MonkeyPatch, user: dict[str, Any]) -> int:
+    """How many statements an event costs."""
+    counts: Counter[str] = Counter()
+    transaction = Database.transaction
+
+    @asynccontextmanager
+    async def counted(self: Database) -> AsyncIterator[Any]:
+        async with transaction(self) as connection:
+            yield Counting(connection, counts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "transaction", counted)
+        await shop.send(user)
+    return counts["statements"]
+
+
+async def test_a_token_that_covers_the_event_spares_a_statement(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = {"anonymousId": X, "id": "abc123"}
+    taken = await shop.send(user)
+    plain = await statements(shop, monkeypatch, user)
+    covered = await statements(shop, monkeypatch, {**user, "encryptedId": taken.token})
+    alone = await statements(shop, monkeypatch, {"anonymousId": X, "encryptedId": taken.token})
+    new = {**user, "encryptedId": taken.token, "attributes": {"emailAddress": ANN}}
+    assert covered == alone < plain
+    assert await statements(shop, monkeypatch, new) > plain
+    assert await shop.folds()
+
+
+async def test_a_token_whose_user_was_absorbed_leads_to_the_survivor(shop: Shop) -> None:
+    first = await shop.send({"anonymousId": X, "id": "abc123"})
+    second = await shop.send({"anonymousId": Y, "attributes": {"emailAddress": ANN}})
+    await shop.send({"id": "abc123", "attributes": {"emailAddress": ANN}})
+    after = await shop.send({"anonymousId": X, "encryptedId": first.token})
+    assert after.resolved_id == second.resolved_id
+    assert after.token not in (None, first.token)
+    assert await shop.folds()
+
+
+async def test_a_browser_that_moved_on_is_no_reason_to_trust_its_old_token_less(shop: Shop) -> None:
+    first = await shop.send({"anonymousId": X, "id": "abc123"})
+    await shop.send({"anonymousId": X, "id": "other"})
+    back = await shop.send({"anonymousId": X, "encryptedId": first.token})
+    assert back.resolved_id == first.resolved_id
+    assert (await shop.send({"anonymousId": X})).resolved_id == first.resolved_id
+    assert await shop.folds()
+
+
+async def test_an_identity_that_left_takes_the_event_with_it(shop: Shop) -> None:
+    """The token says e-mail X; by now X is somebody else's."""
+    first = await shop.send({"anonymousId": X, "id": "abc123", "attributes": {"emailAddress": ANN}})
+    await shop.send({"id": "abc123", "attributes": {"emailAddress": "new@acme.example"}})
+    thief = await shop.send({"anonymousId": Y, "attributes": {"emailAddress": ANN}})
+    assert thief.resolved_id != first.resolved_id
+    both = await shop.send(
+        {"anonymousId": X, "encryptedId": first.token, "attributes": {"emailAddress": ANN}}
+    )
+    assert both.plan is not None
+    assert len(both.plan.merges) == 1, "the web id of the token is still the first one's"
+    assert await shop.folds()
+
+
+async def test_a_rule_on_the_same_attribute_meets_the_identity(shop: Shop) -> None:
+    await shop.configure(PutRule(Rule("r1", "by mail", "identity_attributes.emailAddress", 1, True)))
+    await shop.send({"anonymousId": X, "attributes": {"emailAddress": ANN}})
+    again = await shop.send({"anonymousId": Y, "attributes": {"emailAddress": ANN.upper()}})
+    assert again.plan is not None
+    assert not again.plan.creates
+    assert await shop.folds()
+
+
+async def test_who_opted_out_is_neither_matched_nor_claimed_until_they_opt_in(shop: Shop) -> None:
+    known = await shop.send({"anonymousId": X, "id": "abc123"})
+    out = [{"purpose": "Personalization", "provider": "cmp", "status": "Opt Out"}]
+    there = [{"purpose": "Personalization", "provider": "cmp", "status": "Opt In"}]
+    first = await shop.send({"anonymousId": Y, "id": "abc123"}, consents=out)
+    assert first.resolved_id == Y
+    assert (await shop.send({"anonymousId": Y, "id": "abc123"})).resolved_id == Y
+    back = await shop.send({"anonymousId": Y, "id": "abc123"}, consents=there)
+    assert back.resolved_id == known.resolved_id
+    assert back.token is not None
+    assert await shop.folds()
+
+
+async def test_of_who_is_not_to_be_tracked_only_the_consent_is_stored(shop: Shop) -> None:
+    out = [{"purpose": "Tracking", "provider": "cmp", "status": "Opt Out"}]
+    there = [{"purpose": "Tracking", "provider": "cmp", "status": "Opt In"}]
+    await shop.send({"anonymousId": X})
+    refused = await shop.send({"anonymousId": X}, consents=out, interaction={"name": "Secret"})
+    silent = await shop.send({"anonymousId": X}, interaction={"name": "Secret"})
+    heard = await shop.send({"anonymousId": X}, consents=there, interaction={"name": "Public"})
+    assert (refused.resolved_id, silent.resolved_id, heard.resolved_id) == (None, None, X)
+    found = await shop.services.database.fetch("SELECT name FROM log WHERE kind = 'event' ORDER BY seq")
+    assert [row["name"] for row in found] == [None, "Public"]
+    assert await shop.folds()
+
+
+async def test_in_a_legacy_dataset_the_user_id_is_the_primary_id(old_shop: Shop) -> None:
+    anonymous = await old_shop.send({"anonymousId": X})
+    named = await old_shop.send({"anonymousId": X, "id": " Ann 1 ", "attributes": {"emailAddress": ANN}})
+    assert (anonymous.resolved_id, named.resolved_id) == (X, "Ann 1")
+    assert await old_shop.id_of(X) == "Ann 1"
+    assert named.token is not None
+    later = await old_shop.send({"anonymousId": X, "encryptedId": named.token})
+    assert (later.resolved_id, later.token) == ("Ann 1", None)
+    again = await old_shop.send({"anonymousId": X, "encryptedId": named.token, "id": "Ann 1"})
+    assert (again.resolved_id, again.token) == ("Ann 1", None)
+    other = await old_shop.send({"anonymousId": X, "encryptedId": named.token, "id": "ann 1"})
+    assert other.resolved_id == "ann 1"
+    assert other.token is not None
+    shared = await old_shop.send({"anonymousId": Y, "id": "bob", "attributes": {"emailAddress": ANN}})
+    assert shared.resolved_id == "bob", "named users are never merged"
+    assert await old_shop.folds()
+
+
+async def test_a_legacy_dataset_is_moved_over(old_shop: Shop) -> None:
+    ann = await old_shop.send({"anonymousId": X, "id": "ann", "attributes": {"emailAddress": ANN}})
+    await old_shop.send({"anonymousId": Y, "id": "annette", "attributes": {"emailAddress": ANN}})
+    await old_shop.send({"id": "bob"})
+    moving = old_shop.services.identity.identity_resolution
+    preview = await moving.preview(old_shop.tenant, "webId")
+    assert (preview.profiles_absorbed, preview.groups) == (1, 1)
+    assert await old_shop.id_of("ann") == "ann", "a preview moves nobody"
+    await moving.enable(old_shop.tenant, "webId")
+    between = await old_shop.send({"anonymousId": "2222222222222222", "id": "bob"})
+    await old_shop.index()
+    ids = [await old_shop.id_of(each) for each in ("ann", "annette", "bob", X, Y)]
+    assert ids[0] == ids[1] == ids[3] == ids[4]
+    assert all(each is not None and len(each) == 24 for each in ids)
+    assert (
+        (await old_shop.send({"id": "bob"})).resolved_id
+        == ids[2]
+        == await old_shop.id_of(between.resolved_id or "")
+    )
+    assert (await old_shop.send({"attributes": {"emailAddress": ANN}})).resolved_id == ids[0]
+    late = await old_shop.send({"anonymousId": "1111111111111111", "encryptedId": ann.token})
+    assert late.token is None, "tokens from before are void"
+    with pytest.raises(Conflict):
+        await moving.enable(old_shop.tenant, "webId")
+    assert await old_shop.folds()
+
+
+async def test_what_would_move_over_has_to_lead_somewhere(old_shop: Shop) -> None:
+    with pytest.raises(InvalidInput, match="nothing"):
+        await old_shop.services.identity.identity_resolution.preview(old_shop.tenant, "nothing")
