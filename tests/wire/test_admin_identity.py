@@ -304,6 +304,18 @@ def test_what_cannot_be_bound(org: Cds) -> None:
     refused(ask(org, "PUT", ATTRIBUTES, {}), 400, "CDS-10001")
 
 
+def test_the_work_of_a_dataset_is_shown(shop: Cds) -> None:
+    told(shop, "POST", "/datasets", {"name": "web"}, 201)
+    told(
+        shop, "PUT", "/datasets/web/identity-attributes", [{"name": "mail", "identity_type": "emailAddress"}]
+    )
+    progress = "/unification-rules/progress"
+    found = shop.admin("GET", progress, params={"dataset": "web"}).json()["progress"]
+    assert [work["rule_id"] for work in found] == ["identity:mail"]
+    assert shop.admin("GET", progress).json()["progress"] == []
+    assert shop.admin("GET", progress, params={"dataset": "nothing"}).status_code == 404
+
+
 # -- channels -----------------------------------------------------------------------------------------------
 
 

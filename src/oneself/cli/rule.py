@@ -109,10 +109,15 @@ def delete(rule_id: RuleId, org: Org = None) -> None:
 
 
 @app.command()
-def progress(org: Org = None, as_json: AsJson = False) -> None:
-    """Show how far each rule has been applied to the profiles that existed."""
+def progress(
+    org: Org = None,
+    dataset: Annotated[str, typer.Option(help="Identity attributes are a dataset's.")] = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Show how far each rule and identity attribute has been applied to the profiles that existed."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
+        at = await services.identity.datasets.get(await tenant_of(services, org), dataset)
         return [
             {
                 "rule_id": work.rule_id,
@@ -123,7 +128,7 @@ def progress(org: Org = None, as_json: AsJson = False) -> None:
                 "merged": work.merged,
                 "started_at": instant(work.started_at),
             }
-            for work in await services.rules.progress(await tenant_of(services, org))
+            for work in await services.rules.progress(at)
         ]
 
     show_list("progress", run(act), as_json=as_json, empty="No rule was ever applied.")

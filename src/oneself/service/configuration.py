@@ -62,8 +62,7 @@ class Configurations:
 
     async def load(self, connection: Connection, dataset_id: int) -> Config:
         """Read the configuration and remember it."""
-        document = await connection.fetchval(_sql.find_config, dataset_id)
-        config = Config() if document is None else from_document(_documents.decode(document))
+        config = read(await connection.fetchval(_sql.find_config, dataset_id))
         self._known[dataset_id] = config
         return config
 
@@ -119,6 +118,11 @@ async def _record(
         _log.put_change, dataset_id, changed.seq, uuid.uuid4(), changed.version, rows.encode_json(content)
     )
     await put(connection, dataset_id, changed)
+
+
+def read(document: str | None) -> Config:
+    """A configuration as it is stored; the empty one where none was ever put."""
+    return Config() if document is None else from_document(_documents.decode(document))
 
 
 async def put(connection: Connection, dataset_id: int, config: Config) -> None:

@@ -24,7 +24,7 @@ from oneself.core.config import (
 )
 from oneself.core.identity import DatasetSettings
 from oneself.errors import Conflict, InvalidInput, NotFound
-from oneself.service.configuration import Configurations
+from oneself.service.configuration import Configurations, read
 from oneself.service.dataset_settings import checked
 from oneself.service.organisations import DEFAULT_DATASET, Tenant
 from oneself.service.user_attributes import (
@@ -93,20 +93,16 @@ class Datasets:
 
     async def list(self, tenant: Tenant) -> list[Dataset]:
         """Every dataset, by name."""
-        rows = await self._database.fetch(_sql.list_datasets, tenant.org_id)
-        return [
-            _dataset(row["name"], row["created_at"], await self._configurations.current(row["dataset_id"]))
-            for row in sorted(rows, key=lambda row: row["name"])
-        ]
+        rows = await self._database.fetch(_sql.list_configured, tenant.org_id)
+        found = [_dataset(row["name"], row["created_at"], read(row["document"])) for row in rows]
+        return sorted(found, key=lambda dataset: dataset.name)
 
     async def show(self, tenant: Tenant, name: str) -> Dataset:
         """One dataset; raises NotFound."""
-        at = await self.get(tenant, name)
-        rows = await self._database.fetch(_sql.list_datasets, tenant.org_id)
-        created_at = next((row["created_at"] for row in rows if row["name"] == name), None)
-        if created_at is None:
+        found = next((each for each in await self.list(tenant) if each.name == name), None)
+        if found is None:
             raise NotFound(f"{tenant.handle} has no dataset {name[:100]!r}.")
-        return _dataset(name, created_at, await self._configurations.current(at.dataset_id))
+        return found
 
     async def create(
         self, tenant: Tenant, name: str, settings: Mapping[str, Any], attributes: Changes | None = None

@@ -188,11 +188,16 @@ async def preview_rule(request: AnyRequest) -> PreviewDocument:
     "/unification-rules/progress",
     opt=needs("unification_rule_view", face=FACE),
     operation_class=Described,
-    responses=refusals(400, 401, 403),
+    responses=refusals(400, 401, 403, 404),
 )
-async def read_progress(request: AnyRequest) -> ProgressList:
-    """How far each rule has been applied to the profiles that existed when it became active."""
+async def read_progress(
+    request: AnyRequest,
+    dataset: Annotated[str | None, QueryParameter(description="`default` if absent.")] = None,
+) -> ProgressList:
+    """How far each rule, and each identity attribute (`identity:<name>`), has been applied to the profiles
+    that existed when it became active."""
     call = call_of(request)
+    at = call.tenant if dataset is None else await call.services.identity.datasets.get(call.tenant, dataset)
     return ProgressList(
         [
             ProgressDocument(
@@ -205,7 +210,7 @@ async def read_progress(request: AnyRequest) -> ProgressList:
                 started_at=rfc3339(work.started_at),
                 updated_at=rfc3339(work.updated_at),
             )
-            for work in await call.services.rules.progress(call.tenant)
+            for work in await call.services.rules.progress(at)
         ]
     )
 

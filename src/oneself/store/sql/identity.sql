@@ -1,8 +1,13 @@
 -- What the identity system asks of a dataset before it is changed or removed (wire/interactions §3).
 
 -- name: list_datasets
--- The datasets of organisation $1, by name.
-SELECT dataset_id, name, created_at FROM dataset WHERE org_id = $1 ORDER BY name;
+-- The datasets of organisation $1.
+SELECT dataset_id FROM dataset WHERE org_id = $1;
+
+-- name: list_configured
+-- The datasets of organisation $1, each with its configuration.
+SELECT dataset.name, dataset.created_at, config.document::text AS document
+  FROM dataset LEFT JOIN config USING (dataset_id) WHERE dataset.org_id = $1;
 
 -- name: make_dataset
 -- Give organisation $1 the dataset $2 at $3; nothing comes back if it has it.
