@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -16,6 +17,8 @@ import httpx
 
 from support.service import RunningService
 
+ADMIN = f"/t/{RunningService.org}/api/v1"
+EVENTS = f"/t/{RunningService.org}/api2/event/default"
 PERMISSIONS = tuple(
     f"internal_cds_{name}"
     for name in (
@@ -26,6 +29,7 @@ PERMISSIONS = tuple(
         "unification_rule_create",
         "unification_rule_update",
         "unification_rule_view",
+        "identity_update",
     )
 )
 RETRY_S = 0.05
@@ -78,7 +82,7 @@ class Writers:
         self._count = count
         self._stopped = asyncio.Event()
         self.acknowledged: dict[str, str] = {}
-        self.unanswered = 0
+        self.unanswered: list[str] = []
 
     async def run(self) -> None:
         await asyncio.gather(*(self._write_on(writer) for writer in range(self._count)))
@@ -111,7 +115,7 @@ class Writers:
             try:
                 answer = await self._http.post("/profiles", json={"traits": {"n": value}}, headers=headers)
             except httpx.TransportError:
-                self.unanswered += 1
+                self.unanswered.append(value)
                 await asyncio.sleep(RETRY_S)
                 continue
             if answer.status_code == 503:
@@ -120,6 +124,46 @@ class Writers:
             assert answer.status_code == 201, answer.text
             self.acknowledged[value] = answer.json()["profile_id"]
             return
+
+
+class Visitors(Writers):
+    """So many browsers at once, each sending one event after another and naming itself now and then.
+    `acknowledged`: name of the event → its id. The wire has no message id: what was not answered is not sent
+    again."""
+
+    async def _write(self, value: str) -> None:
+        writer, _, number = value.partition("-")
+        user = {"anonymousId": f"{int(writer) + 1:016x}"}
+        if int(number) % 5 == 0:
+            user["attributes"] = {"emailAddress": f"{int(writer) // 2}@x.org"}
+        try:
+            answer = await self._http.post(EVENTS, json={"interaction": {"name": value}, "user": user})
+        except httpx.TransportError:
+            self.unanswered.append(value)
+            await asyncio.sleep(RETRY_S)
+            return
+        if answer.status_code == 503:
+            await asyncio.sleep(RETRY_S)
+            return
+        assert answer.status_code == 200, answer.text
+        self.acknowledged[value] = answer.json()["id"]
+
+
+async def stored_events(http: httpx.AsyncClient, browsers: int) -> Counter[tuple[str, str]]:
+    """How often each (name, event id) is kept, of the people behind so many browsers."""
+    people = {f"{browser + 1:016x}": browser // 2 for browser in range(browsers)}
+    found: Counter[tuple[str, str]] = Counter()
+    for browser in {person: browser for browser, person in people.items()}.values():
+        query: dict[str, str | int] = {"page_size": PAGE_SIZE}
+        while True:
+            answer = await http.get(f"{ADMIN}/datasets/default/profiles/{browser}/events", params=query)
+            assert answer.status_code == 200, answer.text
+            page = answer.json()
+            found.update((event["name"], event["event_id"]) for event in page["events"])
+            if "next_cursor" not in page["pagination"]:
+                break
+            query["cursor"] = page["pagination"]["next_cursor"]
+    return found
 
 
 async def stored(http: httpx.AsyncClient, trait: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 from conftest import StartService
 from support.service import RunningService
 
-from .load import PERMISSIONS, Writers, client, define, stored
+from .load import ADMIN, PERMISSIONS, Visitors, Writers, client, define, stored, stored_events
 
 WRITERS = 16
 BETWEEN_KILLS = 60
@@ -47,6 +47,35 @@ def _postmaster(service: RunningService) -> int:
 )
 async def test_no_acknowledged_write_is_lost_or_doubled(start_service: StartService, kill: Kill) -> None:
     await _survive(await asyncio.to_thread(start_service), kill, times=2)
+
+
+@pytest.mark.parametrize(
+    "kill", [_kill_service, _kill_postgres, _kill_both], ids=["service", "postgres", "both"]
+)
+async def test_every_answered_event_is_there_once(start_service: StartService, kill: Kill) -> None:
+    """Two browsers share each e-mail address: events arrive while people are joined."""
+    service = await asyncio.to_thread(start_service)
+    async with client(service, service.token(*PERMISSIONS)) as http:
+        http.base_url = service.base_url
+        bound = await http.put(
+            f"{ADMIN}/datasets/default/identity-attributes",
+            json=[{"name": "emailAddress", "identity_type": "emailAddress"}],
+        )
+        assert bound.status_code == 200, bound.text
+        visitors = Visitors(http, WRITERS)
+        running = asyncio.create_task(visitors.run())
+        for _ in range(2):
+            await visitors.more(BETWEEN_KILLS)
+            await kill(service)
+        await visitors.more(BETWEEN_KILLS)
+        visitors.stop()
+        await running
+        found = await stored_events(http, WRITERS)
+    assert set(found.values()) == {1}, "none twice"
+    assert visitors.acknowledged.items() <= dict(found).keys(), "none lost"
+    assert {name for name, _ in found} <= visitors.acknowledged.keys() | set(visitors.unanswered)
+    verified = await asyncio.to_thread(service.command, "verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 @pytest.mark.soak

@@ -7,7 +7,7 @@ Several worker processes count together: each writes its counters to a file in t
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -16,16 +16,21 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from oneself.core.plan import Plan
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 #: Around the figures of DESIGN §13: a read in 2 ms, an event within 25 ms.
 BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+#: A batch holds at most 500 (service/lane).
+BUCKETS_OBSERVATIONS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 #: The client library reads it when it is imported, so it is set before a worker starts.
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Metrics:
-    """What was asked and how long it took."""
+    """What was asked and how long it took; what became of events; what the write path did
+    (`service.figures`)."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -54,6 +59,45 @@ class Metrics:
         self._warnings = Counter(
             "oneself_event_warnings", "What events were warned about.", ("code",), registry=self._registry
         )
+
+        self._batch_sizes = Histogram(
+            "oneself_batch_observations",
+            "Observations that became durable together.",
+            buckets=BUCKETS_OBSERVATIONS,
+            registry=self._registry,
+        )
+        self._batch_seconds = Histogram(
+            "oneself_batch_seconds",
+            "Time from the first lock of a batch to its commit.",
+            buckets=BUCKETS_S,
+            registry=self._registry,
+        )
+        self._retries = Counter(
+            "oneself_batch_retries",
+            "Batches that were repeated, by cause.",
+            ("cause",),
+            registry=self._registry,
+        )
+        self._merges = Counter(
+            "oneself_merges", "Profiles absorbed, by reason.", ("reason",), registry=self._registry
+        )
+        self._refusals = Counter(
+            "oneself_refusals", "Merges and claims refused, by code.", ("code",), registry=self._registry
+        )
+
+    def batch_committed(self, size: int, duration_s: float) -> None:
+        self._batch_sizes.observe(size)
+        self._batch_seconds.observe(duration_s)
+
+    def batch_retried(self, cause: str) -> None:
+        self._retries.labels(cause).inc()
+
+    def plans_carried_out(self, plans: Iterable[Plan]) -> None:
+        for plan in plans:
+            for merge in plan.merges:
+                self._merges.labels(merge.reason).inc()
+            for refusal in plan.refusals:
+                self._refusals.labels(refusal.code).inc()
 
     def observe_event(self, outcome: str) -> None:
         """Count one answered event."""

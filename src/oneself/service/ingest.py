@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ from oneself.core.state import State
 from oneself.errors import Contended, OneselfError, Unavailable
 from oneself.service import working_set
 from oneself.service.configuration import Configurations
+from oneself.service.figures import Figures, NoFigures
 from oneself.service.lane import Lane
 from oneself.service.tombstones import Tombstones
 from oneself.service.wanted import wanted_of
@@ -144,6 +146,8 @@ class Ingest:
         self, database: Database, configurations: Configurations, tombstones: Tombstones | None = None
     ) -> None:
         self.tombstones = tombstones or Tombstones("")
+        #: Set by whoever counts, before the first observation.
+        self.figures: Figures = NoFigures()
         self._database = database
         self._configurations = configurations
         self._lanes: dict[int, Lane[Submission, Resolution]] = {}
@@ -155,7 +159,7 @@ class Ingest:
         """
         lane = self._lanes.get(dataset_id)
         if lane is None:
-            writer = _Writer(dataset_id, self._database, self._configurations, self.tombstones)
+            writer = _Writer(dataset_id, self._database, self._configurations, self.tombstones, self.figures)
             lane = self._lanes[dataset_id] = Lane(writer.commit, _names)
         return await lane.submit(submission)
 
@@ -174,8 +178,14 @@ class _Writer:
     """Commits batches of one dataset."""
 
     def __init__(
-        self, dataset_id: int, database: Database, configurations: Configurations, tombstones: Tombstones
+        self,
+        dataset_id: int,
+        database: Database,
+        configurations: Configurations,
+        tombstones: Tombstones,
+        figures: Figures,
     ) -> None:
+        self._figures = figures
         self._tombstones = tombstones
         self._dataset_id = dataset_id
         self._database = database
@@ -188,8 +198,10 @@ class _Writer:
             try:
                 return await self._attempt(submissions, trusts_tokens=trusts_tokens)
             except _BatchMoved:
+                self._figures.batch_retried("configuration_moved")
                 continue
             except TokensPast:
+                self._figures.batch_retried("tokens_past")
                 trusts_tokens = False
                 continue
             except Contended as error:
@@ -199,6 +211,7 @@ class _Writer:
                 if constraint_of(error) is None:
                     raise
                 lost = error
+            self._figures.batch_retried(type(lost).__name__)
             _logger.info("lost_race", dataset_id=self._dataset_id, attempt=attempt, cause=type(lost).__name__)
             await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)
         raise Contended("Too many others write about the same people.")
@@ -217,7 +230,7 @@ class _Writer:
             trusts_tokens=trusts_tokens,
         )
         judged: _Judged | None = None
-        transaction = ""
+        transaction, started_s = "", time.perf_counter()
         try:
             async with self._database.transaction() as connection:
                 await working_set.take(connection, self._dataset_id, wanted)
@@ -239,6 +252,8 @@ class _Writer:
         except Unavailable:
             if judged is None or not await self._was_committed(transaction, judged):
                 raise
+        self._figures.batch_committed(len(submissions), time.perf_counter() - started_s)
+        self._figures.plans_carried_out(judged.plans)
         return judged.outcomes
 
     async def _find_erased(
@@ -294,6 +309,11 @@ class _Judged:
             self.outcomes.append(self._repeat(submission, stored))
         else:
             self.outcomes.append(self._first(submission, evidence))
+
+    @property
+    def plans(self) -> list[Plan]:
+        """What was carried out."""
+        return [entry.plan for entry in self._entries]
 
     @property
     def first_entry(self) -> Entry | None:

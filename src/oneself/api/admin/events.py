@@ -179,7 +179,7 @@ async def read_history(
     view = await person_at(call, at, profile_id)
     person = await call.services.lookup.person(at, view.survivor)
     steps = await call.services.past.history(at, view, person)
-    shown, page = shown_to(call, view, consent_category_id), steps[offset :][:limit]
+    shown, page = shown_to(call, view, consent_category_id), steps[offset:][:limit]
     more = offset + limit < len(steps)
     following = encode_place(_Offset(offset + limit)) if more else ""
     return History([_render_step(each, shown) for each in page], Pagination(len(page), limit, following))

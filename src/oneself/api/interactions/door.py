@@ -22,6 +22,7 @@ from oneself.api.metrics import Metrics
 from oneself.api.transport import App, Headers, Receive, Scope, Send
 from oneself.auth.basic import authenticate_basic
 from oneself.core.config import Config
+from oneself.core.identifier import DEVICE_NAMESPACE, is_blocked
 from oneself.errors import Unauthenticated, WorldError
 from oneself.service.interactions import Incoming, Source, Taken, new_event_id
 from oneself.service.organisations import Tenant
@@ -252,8 +253,8 @@ def read_event(event: Event, config: Config) -> tuple[Incoming, tuple[str, ...]]
     incoming = Incoming(
         name=event.name,
         channel=event.channel,
-        anonymous_id=event.anonymous_id,
-        must_name_browser=event.anonymous_id_unfit,
+        anonymous_id=None if _is_unfit(event) else event.anonymous_id,
+        must_name_browser=_is_unfit(event),
         identifiers=found.identifiers,
         values=found.values,
         body=event.body,
@@ -267,9 +268,15 @@ def read_event(event: Event, config: Config) -> tuple[Incoming, tuple[str, ...]]
     return incoming, warnings
 
 
+def _is_unfit(event: Event) -> bool:
+    """Whether the browser was named by what is no acceptable id, or by what many browsers are named by."""
+    named = event.anonymous_id
+    return event.anonymous_id_unfit or (named is not None and is_blocked(named, DEVICE_NAMESPACE))
+
+
 def _code(event: Event, taken: Taken) -> int:
     """An id to be corrected is told before a token that does not open (wire/interactions §6)."""
-    if event.anonymous_id_unfit:
+    if _is_unfit(event):
         return ANONYMOUS_ID_CORRECTED
     return UNREADABLE_TOKEN if taken.token_unreadable and taken.token is None else SUCCESS
 
