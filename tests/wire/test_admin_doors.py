@@ -41,6 +41,11 @@ UNGATED = {
     "PATCH /identity-provider": "admin_config_update",
     "DELETE /identity-provider": "admin_config_update",
     "GET /identity-provider/trusted-issuers": "admin_config_view",
+    "POST /datasets/default/resolve": "profile_view",
+    f"GET /datasets/default/profiles/{UNKNOWN_ID}": "profile_view",
+    f"GET /datasets/default/profiles/{UNKNOWN_ID}/events": "profile_view",
+    f"GET /datasets/default/profiles/{UNKNOWN_ID}/identifiers": "profile_view",
+    f"GET /datasets/default/profiles/{UNKNOWN_ID}/history": "profile_view",
 }
 ALL = {**ROUTES, **UNGATED}
 DOORS = pytest.mark.parametrize(("route", "permission"), ALL.items(), ids=ALL)

@@ -47,6 +47,7 @@ COMMANDS = (
     Command("identity", "oneself.cli.identity"),
     Command("rule", "oneself.cli.rule"),
     Command("person", "oneself.cli.person"),
+    Command("resolve", "oneself.cli.resolve"),
     Command("doctor", "oneself.cli.doctor"),
     Command("verify", "oneself.cli.verify"),
     Command("rebuild", "oneself.cli.rebuild"),

@@ -1,0 +1,67 @@
+"""`oneself resolve`: identities in, primary id out; the seed's *Resolve User ID* (DESIGN §9). Read-only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oneself.cli.context import out, run
+from oneself.cli.directory import AsJson, Org, show, tenant_of
+from oneself.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from oneself.serve import Services
+    from oneself.service.lookup import Resolved
+
+app = typer.Typer(
+    help="Resolve User ID: say whose primary id a set of identities leads to.",
+    epilog="For example: oneself resolve --org acme --dataset web emailAddress=ann@acme.example",
+)
+
+Identities = Annotated[
+    list[str],
+    typer.Argument(metavar="NAME=VALUE...", help="Identity attributes of the dataset, each with its value."),
+]
+Dataset = Annotated[str, typer.Option("--dataset", "-d", metavar="NAME", help="The dataset.")]
+
+
+@app.command()
+def resolve(
+    identities: Identities, dataset: Dataset = "default", org: Org = None, as_json: AsJson = False
+) -> None:
+    """Print the primary id of the person whom the next event with these identities would go to.
+
+    Nothing is written. Exit code 1 if nobody has any of them.
+    """
+    wanted = _read(identities)
+
+    async def act(services: Services) -> Resolved | None:
+        tenant = await services.identity.datasets.get(await tenant_of(services, org), dataset)
+        return await services.lookup.resolve(tenant, wanted)
+
+    found = run(act)
+    if found is None:
+        raise NotFound("Nobody in this dataset has any of these identities.")
+    if as_json:
+        facts = {
+            "primary_id": found.primary_id,
+            "profile_id": str(found.profile_id),
+            "matched": found.matched,
+        }
+        show(facts, as_json=True)
+    else:
+        out.print(found.primary_id, soft_wrap=True, markup=False)
+
+
+def _read(identities: list[str]) -> dict[str, str]:
+    """Name → value; raises InvalidInput for what has no equals sign."""
+    wanted: dict[str, str] = {}
+    for each in identities:
+        name, equals, value = each.partition("=")
+        if not equals or not name:
+            raise InvalidInput(
+                "identities", "Invalid request.", f"Write an identity as NAME=VALUE, not {each!r}."
+            )
+        wanted[name] = value
+    return wanted

@@ -1,0 +1,65 @@
+"""`oneself resolve`: the primary id of whom identities mean, or a sentence."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import httpx
+import pytest
+
+from support.service import RunningService
+
+IDENTITY = ("internal_cds_identity_view", "internal_cds_identity_update")
+
+
+@pytest.fixture(scope="module")
+def dataset(service: RunningService) -> str:
+    """A dataset of `acme` in which Ann was seen."""
+    name = f"cli-{uuid.uuid4().hex[:8]}"
+    with service.client(headers={"Authorization": f"Bearer {service.token(*IDENTITY)}"}) as client:
+        base = f"/t/{service.org}/api/v1/datasets"
+        assert client.post(base, json={"name": name}).status_code == 201
+        bound = [{"name": each, "identity_type": each} for each in ("emailAddress", "customerId")]
+        assert client.put(f"{base}/{name}/identity-attributes", json=bound).status_code == 200
+    return name
+
+
+@pytest.fixture(scope="module")
+def ann(service: RunningService, dataset: str) -> str:
+    event = {"user": {"attributes": {"emailAddress": "ann@acme.example"}}, "interaction": {"name": "Sign up"}}
+    answer = httpx.post(f"{service.base_url}/t/{service.org}/api2/event/{dataset}", json=event)
+    return str(answer.json()["resolvedUserId"])
+
+
+def test_the_primary_id_and_nothing_else_is_printed(service: RunningService, dataset: str, ann: str) -> None:
+    resolve = ("resolve", "--org", service.org, "--dataset", dataset)
+    said = service.command(*resolve, "emailAddress=ANN@acme.example")
+    assert (said.returncode, said.stdout, said.stderr) == (0, f"{ann}\n", "")
+    said = service.command(*resolve, "--json", "emailAddress=ann@acme.example", "customerId=c=1")
+    facts = json.loads(said.stdout)
+    assert (facts["primary_id"], facts["matched"]) == (ann, [ann])
+    assert facts["profile_id"].replace("-", "").startswith(ann)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["emailAddress=bob@acme.example"], "Nobody in this dataset"),
+        (["mail=ann@acme.example"], "customerId, emailAddress"),
+        (["ann@acme.example"], "NAME=VALUE"),
+        (["--dataset", "nothing", "emailAddress=x"], "no dataset 'nothing'"),
+        (["--org", "nobody", "emailAddress=x"], "no organisation 'nobody'"),
+    ],
+)
+def test_nobody_is_a_sentence(
+    service: RunningService, dataset: str, arguments: list[str], sentence: str
+) -> None:
+    said = service.command("resolve", "--org", service.org, "--dataset", dataset, *arguments)
+    assert (said.returncode, said.stdout) == (1, "")
+    assert sentence in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_no_identity_is_a_wrong_command_line(service: RunningService) -> None:
+    assert service.command("resolve", "--org", service.org).returncode == 2

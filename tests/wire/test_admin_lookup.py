@@ -1,0 +1,304 @@
+"""`/t/{org}/api/v1/datasets/{dataset}/…`: who is meant by an id or by identities; what a person did and was
+(DESIGN §9; wire/interactions §9.3).
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from wire.client import TIMESTAMP, UNKNOWN_ID, Cds, fresh, refused, understood
+
+IDENTITY = frozenset({"internal_cds_identity_view", "internal_cds_identity_update"})
+NAMES = ("emailAddress", "customerId")
+BAD_IDS = [UNKNOWN_ID, "no-uuid", "%00", "a" * 300, "0" * 24, "0" * 16]
+BELOW = ("", "/events", "/identifiers", "/history")
+
+
+class Web:
+    """A dataset of an organisation, as its administrators and its pages see it."""
+
+    def __init__(self, org: Cds) -> None:
+        self.org, self.name = org, fresh("web")
+        told(org.admin("POST", "/datasets", {"name": self.name}, token=org.token(*IDENTITY)), 201)
+        bound = [{"name": name, "identity_type": name} for name in NAMES]
+        self._put("identity-attributes", bound)
+
+    def _put(self, resource: str, body: Any) -> None:
+        answer = self.org.admin("PUT", self.path(resource), body, token=self.org.token(*IDENTITY))
+        assert answer.status_code == 200, answer.text
+
+    def path(self, resource: str) -> str:
+        return f"/datasets/{self.name}/{resource}"
+
+    def event(self, name: str, device: str | None = None, at: int | None = None, **identities: str) -> str:
+        """Send an event and return whom it went to; `at` in ms."""
+        user: dict[str, Any] = {"attributes": identities}
+        if device is not None:
+            user["anonymousId"] = device
+        event = {"user": user, "interaction": {"name": name}, "source": {"channel": "Web", "time": at}}
+        answer = self.org.http.post(f"/t/{self.org.org}/api2/event/{self.name}", json=event)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["resolvedUserId"])
+
+    def ask(self, text: str, below: str = "", **params: Any) -> httpx.Response:
+        return self.org.admin("GET", self.path(f"profiles/{text}{below}"), params=params)
+
+    def profile(self, text: str) -> dict[str, Any]:
+        return dict(told(self.ask(text)))
+
+    def resolve(self, **identities: Any) -> httpx.Response:
+        return self.org.admin("POST", self.path("resolve"), {"identities": identities})
+
+    def all_of(self, text: str, resource: str, size: int = 2, **params: Any) -> list[dict[str, Any]]:
+        """Every page of a list, one after another."""
+        found: list[dict[str, Any]] = []
+        while True:
+            body = told(self.ask(text, f"/{resource}", page_size=size, **params))
+            assert body["pagination"]["count"] == len(body[resource]) <= size
+            found += body[resource]
+            if "next_cursor" not in body["pagination"]:
+                return found
+            params["cursor"] = body["pagination"]["next_cursor"]
+
+
+def told(answer: httpx.Response, status: int = 200) -> Any:
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def device() -> str:
+    return secrets.token_hex(8)
+
+
+@pytest.fixture(scope="module")
+def org(new_org: Callable[[], Cds]) -> Cds:
+    return new_org()
+
+
+@pytest.fixture
+def web(org: Cds) -> Web:
+    return Web(org)
+
+
+# -- whom an id means ---------------------------------------------------------------------------------------
+
+
+def test_every_id_of_a_person_leads_to_one_document(web: Web) -> None:
+    x, y = device(), device()
+    assert web.event("View", x) == x
+    anonymous = web.profile(x)
+    assert (anonymous["primary_id"], anonymous["aliases"], anonymous["devices"]) == (x, [], [x])
+    primary = web.event("Sign up", x, emailAddress="ann@acme.example")
+    web.event("View", y)
+    assert web.event("Sign in", y, emailAddress="ANN@acme.example") == primary
+    ids = (x, y, primary, anonymous["profile_id"])
+    documents = [web.profile(text) for text in ids]
+    assert all(document == documents[0] for document in documents)
+    document = documents[0]
+    assert document["primary_id"] == primary
+    assert document["aliases"] == [x, y]
+    assert sorted(document["devices"]) == sorted((x, y))
+    assert document["identity_attributes"]["emailAddress"].lower() == "ann@acme.example"
+    assert len(document["merged_from"]) == 1
+    absorbed = web.profile(document["merged_from"][0]["profile_id"])
+    assert absorbed["merged_to"]["profile_id"] == document["profile_id"]
+    assert absorbed["primary_id"] == primary
+    assert "ETag" in web.ask(primary).headers
+
+
+def test_the_alias_of_a_browser_that_moved_on(web: Web) -> None:
+    x = device()
+    web.event("View", x)
+    ann, bob = web.event("In", x, customerId="ann"), web.event("In", x, customerId="bob")
+    assert ann != bob
+    assert web.profile(x)["primary_id"] == ann
+    assert web.profile(ann)["devices"] == []
+    assert web.profile(bob)["devices"] == [x]
+
+
+def test_an_application_sees_what_it_sees_of_the_profile(cds: Cds, regular: Cds, new_org: Any) -> None:
+    """Nothing without consent, neither as a value nor as an identifier nor in what an event said."""
+    cds_web = Web(cds)
+    x = device()
+    cds_web.event("View", x, emailAddress="ann@acme.example")
+    cds_web.event("View", x, emailAddress="ann@acme.example", customerId="c-1")
+    theirs = [regular.admin("GET", cds_web.path(f"profiles/{x}{below}")) for below in BELOW]
+    assert {answer.status_code for answer in theirs} == {200}
+    document, events, identifiers, _ = (answer.json() for answer in theirs)
+    if "identity_attributes" not in document:
+        assert all("ann@acme.example" not in answer.text for answer in theirs)
+        values = {each["namespace"]: each["value"] for each in identifiers["identifiers"]}
+        assert values == {"anonymous_id": x, "emailAddress": None, "customerId": None}
+    assert all(each["body"]["user"] == {"anonymousId": x} for each in events["events"])
+    whole = cds_web.all_of(x, "events")
+    assert whole[-1]["body"]["user"]["attributes"] == {"emailAddress": "ann@acme.example"}
+
+
+@pytest.mark.parametrize("below", BELOW)
+@pytest.mark.parametrize("text", BAD_IDS)
+def test_ids_of_nobody(web: Web, text: str, below: str) -> None:
+    refused(web.ask(text, below), 404, "CDS-11001")
+
+
+def test_an_unknown_dataset(org: Cds) -> None:
+    for name in ("nothing", "%00", "a" * 100):
+        assert org.admin("GET", f"/datasets/{name}/profiles/{UNKNOWN_ID}").status_code == 404
+        assert org.admin("POST", f"/datasets/{name}/resolve", {"identities": {"a": "b"}}).status_code == 404
+
+
+def test_neither_other_datasets_nor_other_organisations_see_anybody(web: Web, org: Cds, other: Cds) -> None:
+    x = device()
+    primary = web.event("Sign up", x, emailAddress="ann@acme.example")
+    for sight in (Web(org), Web(other)):
+        for text in (x, primary, web.profile(x)["profile_id"]):
+            refused(sight.ask(text), 404, "CDS-11001")
+        refused(sight.resolve(emailAddress="ann@acme.example"), 404, "CDS-11001")
+    assert other.admin("GET", web.path(f"profiles/{x}")).status_code == 404
+
+
+def test_who_was_erased_is_gone(web: Web, org: Cds) -> None:
+    x = device()
+    web.event("View", x)
+    primary = web.event("Sign up", x, emailAddress="ann@acme.example")
+    profile_id = web.profile(x)["profile_id"]
+    answer = org.http.post(
+        f"/t/{org.org}/api/dataset/{web.name}/users/delete",
+        files={"file": ("users.csv", f"name\n{x}\n", "text/csv")},
+        auth=(org.client_id, org.client_secret),
+    )
+    assert answer.text == "Deleted 1 users (1 requested)", answer.text
+    for text in (x, primary, profile_id):
+        for below in BELOW:
+            refused(web.ask(text, below), 404, "CDS-11001")
+    refused(web.resolve(emailAddress="ann@acme.example"), 404, "CDS-11001")
+
+
+# -- whom identities mean -----------------------------------------------------------------------------------
+
+
+def test_identities_resolve_to_a_primary_id(web: Web) -> None:
+    refused(web.resolve(emailAddress="ann@acme.example"), 404, "CDS-11001")
+    ann = web.event("In", emailAddress="ann@acme.example")
+    bob = web.event("In", customerId="17")
+    found = told(web.resolve(EmailAddress=" ANN@acme.example"))
+    assert found == {"primary_id": ann, "profile_id": web.profile(ann)["profile_id"], "matched": [ann]}
+    both = told(web.resolve(emailAddress="ann@acme.example", customerId=17))
+    assert (both["primary_id"], both["matched"]) == (bob, [bob, ann])
+    assert web.event("In", emailAddress="ann@acme.example", customerId="17") == bob
+    assert told(web.resolve(emailAddress="ann@acme.example"))["matched"] == [bob]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"identities": {}},
+        {"identities": None},
+        {"identities": []},
+        {"identities": {"mail": "x"}},
+        {"identities": {"emailAddress": None}},
+        {"identities": {"emailAddress": ["x"]}},
+        {"identities": {"emailAddress": True}},
+        {"identities": {"": "x"}},
+        {"identities": {"emailAddress": "x"}, "more": 1},
+    ],
+)
+def test_what_cannot_be_resolved(web: Web, body: Any) -> None:
+    answer = web.org.admin("POST", web.path("resolve"), body)
+    understood(answer)
+    refused(answer, 400, "CDS-10001")
+
+
+def test_an_unknown_name_is_told_the_known_ones(web: Web) -> None:
+    assert "customerId, emailAddress" in refused(web.resolve(mail="x"), 400, "CDS-10001")
+
+
+# -- what they did ------------------------------------------------------------------------------------------
+
+
+def test_events_are_kept_newest_first_and_follow_a_merge(web: Web) -> None:
+    x, y = device(), device()
+    for name, where in (("one", x), ("two", y), ("three", x)):
+        web.event(name, where)
+    web.event("four", x, emailAddress="ann@acme.example")
+    primary = web.event("five", y, emailAddress="ann@acme.example")
+    events = web.all_of(primary, "events")
+    assert [event["name"] for event in events] == ["five", "four", "three", "two", "one"]
+    for event in events:
+        assert set(event) == {"event_id", "name", "occurred_at", "received_at", "face", "body"}
+        assert len(event["event_id"]) == 24
+        assert TIMESTAMP.match(event["occurred_at"])
+        assert TIMESTAMP.match(event["received_at"])
+        assert event["body"]["interaction"] == {"name": event["name"]}
+    assert web.all_of(x, "events", name="two") == [events[3]]
+
+
+def test_events_by_time(web: Web) -> None:
+    x, now = device(), int(time.time() * 1000)
+    for hours in (3, 2, 1):
+        web.event(f"{hours}", x, at=now - hours * 3_600_000)
+    first, second, third = (f"{hours}" for hours in (3, 2, 1))
+
+    def names(**params: Any) -> list[str]:
+        return [event["name"] for event in web.all_of(x, "events", **params)]
+
+    assert names() == [third, second, first]
+    middle = web.all_of(x, "events")[1]["occurred_at"]
+    for instant in (middle, now - 2 * 3_600_000, middle.replace("Z", "+00:00")):
+        assert names(since=instant) == [third, second]
+        assert names(until=instant) == [second, first]
+    assert names(since=middle, until=middle, name=second) == [second]
+    assert names(since=now) == []
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"since": "yesterday"},
+        {"until": "2026-01-01"},
+        {"since": "-1"},
+        {"until": "9" * 30},
+        {"name": "\x00"},
+        {"name": "a" * 2000},
+        {"page_size": "0"},
+        {"cursor": "x"},
+        {"cursor": "WzEsMl0"},
+        {"cursor": "WzFlOTksIjAwMDAwMDAwLTAwMDAtMDAwMC0wMDAwLTAwMDAwMDAwMDAwMCJd"},
+    ],
+)
+def test_what_events_are_not_asked(web: Web, params: dict[str, str]) -> None:
+    x = device()
+    web.event("View", x)
+    refused(web.ask(x, "/events", **params), 400, "CDS-10001")
+    for below in ("/identifiers", "/history"):
+        assert web.ask(x, below, **params).status_code in (200, 400)
+
+
+# -- who they were ------------------------------------------------------------------------------------------
+
+
+def test_identifiers_and_history(web: Web) -> None:
+    x, y = device(), device()
+    web.event("View", x)
+    web.event("View", y)
+    web.event("In", x, customerId="c-1", emailAddress="old@acme.example")
+    web.event("In", y, customerId="c-1", emailAddress="new@acme.example")
+    held = web.all_of(x, "identifiers")
+    assert [each["since"] for each in held] == sorted(each["since"] for each in held)
+    by_value = {each["value"]: each for each in held}
+    assert set(by_value) == {x, y, "c-1", "old@acme.example", "new@acme.example"}
+    assert [value for value, each in by_value.items() if not each["live"]] == ["old@acme.example"]
+    assert by_value["old@acme.example"]["until"] == by_value["new@acme.example"]["since"]
+    assert by_value["new@acme.example"]["until"] is None
+    assert by_value["c-1"]["trust"] == "browser"
+    promotion, merge = web.all_of(x, "history", size=1)
+    assert (promotion["kind"], promotion["alias"]) == ("promotion", x)
+    assert (merge["kind"], merge["alias"], merge["reason"]) == ("merge", y, "identity:customerId")
+    assert merge["identifier"] == {"namespace": "customerId", "value": "c-1"}
+    assert merge["profile_id"] == promotion["profile_id"] == web.profile(x)["profile_id"]
