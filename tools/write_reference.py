@@ -102,6 +102,22 @@ SIGN_IN = {
     "/t/{org}/accounts/login": "the page to sign in",
     "/t/{org}/accounts": "who is signed in in this browser",
 }
+#: Addresses of the event wire outside the description; `/t/{org}` in front names another organisation.
+EVENT_WIRE = {
+    "/api/dataset/{dataset}/user/{user_id}": "GET: one user, by primary id, anonymous id or alias",
+    "/api/dataset/{dataset}/users.json": "GET: users, the newest first; `pageSize` up to 1000, `page` from 1",
+    "/api/dataset/{dataset}/users.csv": "GET: the same, a line for each user",
+    "/api/dataset/{dataset}/users/delete": "POST: erase whom `file=@users.csv` names below `name`",
+    "/api/audit/list": "GET: changes of configuration and erasures, at most 50 days; `pageSize` up to 2000",
+}
+LOOKUPS = """
+## Users on the event wire
+
+Also below `/t/{org}`; without it the default organisation is meant. HTTP Basic with the id and secret of an
+application that holds `internal_cds_event_create`. [Look people up](../guides/look-people-up.md) tells more.
+
+| path | |
+|---|---|"""
 #: Parts of pages, which nobody asks for by hand.
 PARTS = re.compile(r"/docs/|/accounts/.*\.css$|^/schema")
 OPERATIONS = """
@@ -210,14 +226,17 @@ def rest_page() -> Iterator[str]:
     yield from operation_rows(api, ADMIN)
     yield REST_END
     yield from (f"| `{path}` | {words} |" for path, words in SIGN_IN.items())
+    yield LOOKUPS
+    yield from (f"| `{path}` | {words} |" for path, words in EVENT_WIRE.items())
     yield OPERATIONS
     for path, operations in sorted(described.items()):
         if not path.startswith("/t/"):
             yield f"| `{path}` | {lowered(operations['get']['description'])} |"
     yield "| `/docs`, `/openapi.json` | the reference |"
     yield ""
-    left_out = undescribed(api) - SIGN_IN.keys() - {"/docs", "/openapi.json"}
-    assert not left_out, f"say in SIGN_IN what they are for: {left_out}"
+    named = EVENT_WIRE.keys() | {f"/t/{{org}}{path}" for path in EVENT_WIRE}
+    left_out = undescribed(api) - SIGN_IN.keys() - named - {"/docs", "/openapi.json"}
+    assert not left_out, f"say in SIGN_IN or EVENT_WIRE what they are for: {left_out}"
 
 
 def operation_rows(api: Litestar, base: str) -> Iterator[str]:

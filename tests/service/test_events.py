@@ -105,7 +105,7 @@ async def test_a_short_walk_comes_to_the_end_as_well(
     site: Site, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     """However few entries a call may look at, and however many profiles the person has."""
-    expected = []
+    expected: list[str] = []
     for number in range(12):
         device = (X, Y)[number % 3 == 0]
         await site.event(device=device, name=f"{number}")

@@ -211,8 +211,9 @@ async def test_a_file_that_is_none(vendor: Vendor, content: bytes | str) -> None
 
 async def test_a_request_without_a_file(vendor: Vendor) -> None:
     path = f"/t/{ORG}/api/dataset/web/users/delete"
-    for sent in ({"json": {}}, {"data": {"file": "name\nx"}}, {"content": b""}):
-        said(await vendor.http.post(path, headers=basic(), **sent), 400)  # type: ignore[arg-type]
+    kinds: list[dict[str, Any]] = [{"json": {}}, {"data": {"file": "name\nx"}}, {"content": b""}]
+    for sent in kinds:
+        said(await vendor.http.post(path, headers=basic(), **sent), 400)
     said(await vendor.delete("name\nx", name="files"), 400)
     said(await vendor.delete("name\n" + "x" * 17_000_000), 413)
 
