@@ -149,7 +149,7 @@ def test_acceptable(web: Dataset, form: str) -> None:
 
 NOT_ACCEPTABLE = (
     "0123456789abcdef01234567", "0123456789ABCDEF01234567", "a" * 65,
-    "a b", "a.b", "ä", "a/b", "a\nb", "☕", "a'b", "<a>",
+    "a b", "a.b", "ä", "a/b", "a\nb", "☕", "a'b", "<a>", "abc\n", " abc",
 )  # fmt: skip
 
 
@@ -198,6 +198,12 @@ def test_a_named_event_without_an_anonymous_id_gets_none(web: Dataset) -> None:
     answer = web.send({"user": {"id": fresh("w")}})
     assert "anonymousId" not in answer
     assert PRIMARY.fullmatch(answer["resolvedUserId"])
+
+
+def test_anonymous_ids_differ_by_case(web: Dataset) -> None:
+    device = "A" + new_device()[1:].upper()
+    for each in (device, device.lower()):
+        assert web.send({"user": {"anonymousId": each}})["resolvedUserId"] == each
 
 
 def test_a_primary_id_as_anonymous_id_does_not_reach_the_user(web: Dataset) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from support.service import RunningService
 from wire.client import fresh
-from wire.events.client import Dataset, altered, new_device, token_of
+from wire.events.client import PRIMARY, Dataset, Page, altered, new_device, token_of
 from wire.events.conftest import NewDataset
 
 
@@ -188,3 +189,54 @@ def test_datasets_have_their_own_users(legacy: Dataset, new_dataset: NewDataset)
     name, elsewhere = fresh("n"), new_dataset(pipeline_identity_resolution=False)
     legacy.page().send(id=name)
     assert elsewhere.user(name) is None
+
+
+# -- moved over to identity resolution ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def moved(new_dataset: NewDataset, service: RunningService) -> tuple[Dataset, Page, Page]:
+    """A dataset that was legacy until now, with a page of a named user and one of a stranger."""
+    web = new_dataset(pipeline_identity_resolution=False)
+    named, stranger = web.page(), web.page()
+    named.send()
+    named.send(id="ann 1")
+    stranger.send()
+    command = ("dataset", "enable-identity", "--org", web.org.org, web.name)
+    said = service.command(*command)
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert web.survivor("ann 1") == "ann 1"  # a preview changes nothing
+    said = service.command(*command, "--apply")
+    assert said.returncode == 0, said.stdout + said.stderr
+    return web, named, stranger
+
+
+def test_a_dataset_is_moved_over_and_nothing_is_lost(moved: tuple[Dataset, Page, Page]) -> None:
+    web, named, stranger = moved
+    user = web.survivor("ann 1")
+    assert PRIMARY.fullmatch(user)
+    record = web.record(user)
+    assert {"ann 1", named.device} <= set(record["anonAliases"])
+    assert web.values(user) == {"webId": "ann 1"}
+    assert web.resolve(webId="ANN 1") == user
+    assert web.survivor(named.device) == user
+    assert len(web.events(user)) == 2
+    assert web.survivor(stranger.device) == stranger.device
+
+
+def test_tokens_become_void_when_a_dataset_is_moved_over(moved: tuple[Dataset, Page, Page]) -> None:
+    web, named, _ = moved
+    device = new_device()
+    answer = web.send({"user": {"anonymousId": device, "encryptedId": named.token}})
+    assert answer["resolvedUserId"] == device
+    assert "persistedUserId" not in answer
+    assert web.page().send(id="Ann 1", identities={"emailAddress": "ann@acme.example"}) == web.survivor(
+        "ann 1"
+    )
+
+
+def test_there_is_no_way_back_to_legacy(web: Dataset) -> None:
+    answer = web.org.admin("PATCH", f"/datasets/{web.name}", {"pipeline_identity_resolution": False})
+    assert 400 <= answer.status_code < 500
+    found = web.org.admin("GET", f"/datasets/{web.name}").json()
+    assert found["pipeline_identity_resolution"] is True

@@ -94,6 +94,15 @@ def test_non_interactive_activity_does_not_count(web: Dataset) -> None:
     assert web.named(webId=web_id, emailAddress=email) == newer
 
 
+@pytest.mark.xfail(strict=True, reason="the non-interactive event that makes a user counts as its activity")
+def test_a_user_made_by_a_non_interactive_event_was_never_active(web: Dataset) -> None:
+    web_id, email, now = fresh("w"), _email(), now_ms()
+    active = web.named(at=now - 60 * MINUTE_MS, webId=web_id)
+    quiet = {"identities": {"emailAddress": email}}
+    web.send({"user": quiet, "flags": {"nonInteractive": True}, "source": {"time": now - 30 * MINUTE_MS}})
+    assert web.named(at=now, webId=web_id, emailAddress=email) == active
+
+
 def test_forwards_answer_for_ever(web: Dataset) -> None:
     """A chain of merges: each absorbed ID, old and older, answers with the last survivor."""
     now, email = now_ms(), _email()

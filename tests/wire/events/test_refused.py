@@ -55,6 +55,15 @@ WRONG: list[dict[str, Any]] = [
     *({"flags": {field: value}} for field in FLAGS for value in ("yes", 5, [], {"a": 1})),
     *({"interaction": {"name": value}} for value in (5, ["x"], {"a": 1}, True)),
     *({"action": value} for value in (5, ["x"], {"a": 1}, True)),
+    {"catalog": {"Product": 5}},
+    {"cart": {"singleLine": 5}},
+    {"order": {"Product": 5}},
+    {"interaction": {"catalogObject": 5}},
+    {"interaction": {"lineItems": 5}},
+    {"interaction": {"order": []}},
+    {"pageView": 5},
+    {"explain": "yes"},
+    {"source": {"url": 5}},
 ]  # fmt: skip
 
 
@@ -72,6 +81,32 @@ def test_a_structural_field_of_the_wrong_type_is_refused_and_nothing_is_kept(
 @pytest.mark.parametrize("event", [[], [{}], "x", 5, None, True], ids=json.dumps)
 def test_an_event_is_an_object(web: Dataset, encoding: str, event: Any) -> None:
     refused_event(web.ask(event, encoding), 400)
+
+
+def test_null_is_absence(web: Dataset) -> None:
+    fields = (*OBJECTS, *LISTS)
+    device = new_device()
+    assert web.send(dict.fromkeys(fields))["errorCode"] == 0
+    assert web.send({"user": {"anonymousId": device, **dict.fromkeys(PARTS)}})["resolvedUserId"] == device
+    source = dict.fromkeys(("time", "channel", "url", "contentZones"))
+    assert web.send({"user": {"anonymousId": device}, "source": source})["resolvedUserId"] == device
+
+
+@pytest.mark.parametrize("number", ["12345678901234567890123", "1e400"])
+def test_a_number_that_cannot_be_kept_exactly_identifies_nobody_else(web: Dataset, number: str) -> None:
+    """Rounded, two customers would be one."""
+    content = f'{{"user": {{"id": {number}}}}}'
+    answer = web.request("POST", content=content, headers={"Content-Type": "application/json"})
+    if answer.status_code == 200:
+        assert web.resolve(webId=number) == answer.json()["resolvedUserId"]
+    else:
+        refused_event(answer, 400)
+
+
+def test_a_number_of_64_bits_is_kept_exactly(web: Dataset) -> None:
+    one, two = (web.send({"user": {"id": number}})["resolvedUserId"] for number in (2**53, 2**53 + 1))
+    assert one != two
+    assert web.resolve(webId=str(2**53 + 1)) == two
 
 
 NUL = "a\x00b"
