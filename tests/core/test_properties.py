@@ -162,7 +162,8 @@ def who_shares_a_value_is_one(history: History) -> None:
 
 def _unguarded(history: History) -> History:
     types = tuple(IdentityType(kind.name) for kind in history.setup.identity_types)
-    setup = msgspec.structs.replace(history.setup, identity_types=types, profiles_per_merge_max=None)
+    limits = {"profiles_per_merge_max": None, "values_per_namespace_max": None}
+    setup = msgspec.structs.replace(history.setup, identity_types=types, **limits)
     return History(setup, history.steps)
 
 

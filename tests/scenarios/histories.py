@@ -181,7 +181,12 @@ def setups(draw: st.DrawFn, rules: bool = False) -> Setup:
     return Setup(
         identity_types=(
             IdentityType("a", bound=draw(st.booleans())),
-            IdentityType("b", bound=draw(st.booleans()), case_sensitive=draw(st.booleans()), conflict_blocks_merge=draw(st.booleans())),
+            IdentityType(
+                "b",
+                bound=draw(st.booleans()),
+                case_sensitive=draw(st.booleans()),
+                conflict_blocks_merge=draw(st.booleans()),
+            ),
             IdentityType("c", trusted_only=draw(st.booleans()), blocked_values=("v3",)),
         ),
         attributes=ATTRIBUTES,
@@ -212,7 +217,9 @@ def _without_bound(setup: Setup, steps: list[Step]) -> list[Step]:
     """The steps, in which only plain events name identities that attributes hold: others write values."""
     bound = {kind.name for kind in setup.identity_types if kind.bound}
     return [
-        step if step.act == "event" and not step.values else msgspec.structs.replace(step, identities=_but(step.identities, bound))
+        step
+        if step.act == "event" and not step.values
+        else msgspec.structs.replace(step, identities=_but(step.identities, bound))
         for step in steps
     ]
 

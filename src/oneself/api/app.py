@@ -38,7 +38,8 @@ OPERATIONS = (health, ready, metrics)
 def create_app(services: Services, settings: Settings) -> Litestar:
     """The ASGI application of one process; routes find `services` in its state."""
     figures = Metrics()
-    services.ingest.figures = figures
+    if services is not None:
+        services.ingest.figures = figures
     app = Litestar(
         route_handlers=[
             *OPERATIONS,

@@ -18,6 +18,7 @@ from oneself.core.merge import merge_values, overwrite, strategy_at
 from oneself.core.observation import ACTIVITY, Observation
 from oneself.core.plan import Plan, Rejection
 from oneself.core.profile import Claim, Profile, primary_id
+from oneself.core.profile_objects import told, united
 from oneself.core.resolve import resolve
 from oneself.core.rules import touches
 from oneself.core.schema import Schema
@@ -32,6 +33,7 @@ from oneself.core.values import (
     skip_unfit,
     write,
 )
+from oneself.core.visits import visited, with_visits
 
 __all__ = ["State", "apply", "fold", "repeat"]
 
@@ -133,7 +135,12 @@ def _write_and_join(act: _Act, plan: Plan) -> tuple[Plan, Profile, list[Profile]
 def _by_event(act: _Act, plan: Plan, unified: Profile) -> Profile:
     """The profile with what an event says of it."""
     observation = act.observation
-    if observation.authority != "event" or not (observation.values or act.config.bound):
+    if observation.authority != "event":
+        return unified
+    if observation.objects:
+        objects = told(unified.objects, observation.objects, _active(observation, act.seq))
+        unified = msgspec.structs.replace(unified, objects=objects)
+    if not (observation.values or act.config.bound):
         return unified
     source = source_of(observation, act.seq)
     changes = event_changes(act.state, observation, unified, plan, act.config, source)
@@ -225,6 +232,7 @@ def _created(act: _Act, plan: Plan) -> Profile:
         updated_at=seq,
         active_at=at,
         visit_at=at,
+        first_active_at=at,
         seq=seq,
         primary_id=_first_primary_id(act.observation, plan),
         record=EMPTY,
@@ -326,23 +334,14 @@ def _joined(survivor: Profile, absorbed: Profile, config: Config, seq: int) -> P
         present = identities.get(name, ())
         identities[name] = (*present, *(value for value in values if value not in present))
     return msgspec.structs.replace(
-        survivor,
+        with_visits(survivor, absorbed, _visit_timeout(config)),
         record=record,
         identities=identities,
         consents=merge_choices(survivor.consents, absorbed.consents),
+        objects=united(survivor.objects, absorbed.objects) if absorbed.objects else survivor.objects,
         created_at=min(survivor.created_at, absorbed.created_at),
-        active_at=max(survivor.active_at, absorbed.active_at),
-        visit_at=_visit_of_both(survivor, absorbed, config),
         updated_at=seq,
     )
-
-
-def _visit_of_both(one: Profile, other: Profile, config: Config) -> int:
-    """When the last visit of a person began that was two profiles; visits that meet are one."""
-    earlier, later = sorted((one, other), key=lambda profile: profile.active_at)
-    if later.visit_at - earlier.active_at <= _visit_timeout(config):
-        return min(earlier.visit_at, later.visit_at)
-    return later.visit_at
 
 
 def _visit_timeout(config: Config) -> int:
@@ -413,18 +412,14 @@ def _touched(act: _Act, profile: Profile, plan: Plan) -> Profile:
         known_as, aliases = _known_primary_id(profile.profile_id, plan), (*aliases, (known_as, seq))
     elif act.config.dataset.resolves_since and known_as in profile.identities.get(LEGACY_ID, ()):
         known_as, aliases = primary_id(profile.profile_id, anonymous=False), (*aliases, (known_as, seq))
+    if active_at and not plan.creates:
+        profile = visited(profile, active_at, _visit_timeout(act.config))
     return msgspec.structs.replace(
         profile,
         user_id=stamped,
         primary_id=known_as,
         aliases=aliases,
         identities=_without(_with_claims(profile.identities, claimed), let_go),
-        active_at=max(profile.active_at, active_at),
-        visit_at=active_at if _begins_visit(profile, active_at, act.config) else profile.visit_at,
         updated_at=seq if changed else profile.updated_at,
         seq=seq,
     )
-
-
-def _begins_visit(profile: Profile, active_at: int, config: Config) -> bool:
-    return active_at - profile.active_at > _visit_timeout(config)

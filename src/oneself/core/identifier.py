@@ -34,6 +34,12 @@ SHARED_BY_STRANGERS = frozenset(
     """.split()
 ) | {"[object object]", "not applicable"}
 
+#: What the event wire blocks in every identity type, beside values of zeros and dashes alone
+#: (wire/interactions §9.1).
+BLOCKED_ON_EVENT_WIRE = frozenset(
+    ("null", "(null)", "undefined", "nan", "none", "n/a", "anonymous", "[object object]", "-1")
+)
+
 #: Only zeros and dashes (wire/interactions §9.1), or one filler over and over.
 _FILLER = re.compile(r"^(?:[0-]+|([x._*#?])\1+)$")
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s.]+$")
@@ -56,9 +62,9 @@ class Namespace(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `priority`: lower goes first among the reasons of one observation; identity types share 1000.
     `reason`: what a merge caused by it is recorded as (DESIGN §4.9). `values_max`: values per profile.
-    `bytes_max`: of a value in UTF-8. `blocks_strangers`: what identifies nobody anywhere does not here.
-    `is_single`: a profile holds one value, the newest; the one that it replaces is free for anyone
-    (wire/interactions §9.2, CLAIM).
+    `bytes_max`: of a value in UTF-8. `blocks`: which values identify nobody beside
+    the blocked ones: what many share, the shorter list of the event wire, or none. `is_single`: a profile
+    holds one value, the newest; the one that it replaces is free for anyone (wire/interactions §9.2, CLAIM).
     `blocked_patterns`: shell patterns (`*@test.example`), because those cannot be made to run for ever.
     """
 
@@ -72,7 +78,7 @@ class Namespace(msgspec.Struct, frozen=True, omit_defaults=True):
     blocked_patterns: tuple[str, ...] = ()
     values_max: int = 100
     bytes_max: int | None = None
-    blocks_strangers: bool = True
+    blocks: Literal["shared", "event_wire", "nothing"] = "shared"
     is_single: bool = False
 
 
@@ -129,11 +135,19 @@ def is_blocked(text: str, namespace: Namespace) -> bool:
     """True if the value is on the default list, or on the organisation's list or patterns."""
     folded = text.casefold()
     return (
-        (namespace.blocks_strangers and (folded in SHARED_BY_STRANGERS or _FILLER.match(folded) is not None))
+        _identifies_nobody(folded, namespace)
         or text in namespace.blocked_values
         or folded in namespace.blocked_values
         or any(fnmatchcase(folded, pattern.casefold()) for pattern in namespace.blocked_patterns)
     )
+
+
+def _identifies_nobody(folded: str, namespace: Namespace) -> bool:
+    if namespace.blocks == "shared":
+        return folded in SHARED_BY_STRANGERS or _FILLER.match(folded) is not None
+    if namespace.blocks == "event_wire":
+        return folded in BLOCKED_ON_EVENT_WIRE or not folded.strip("0-")
+    return False
 
 
 def _e164(text: str) -> str:

@@ -102,12 +102,12 @@ LEGACY_NAMESPACE = Namespace(
     conflict_blocks_merge=True,
     values_max=1,
     bytes_max=LEGACY_ID_BYTES_MAX,
-    blocks_strangers=False,
+    blocks="nothing",
 )
 
 #: Once identity resolution is on, former ids are aliases and keep nobody apart.
 FORMER_NAMESPACE = Namespace(
-    reason="legacy_id", case_sensitive=True, bytes_max=LEGACY_ID_BYTES_MAX, blocks_strangers=False
+    reason="legacy_id", case_sensitive=True, bytes_max=LEGACY_ID_BYTES_MAX, blocks="nothing"
 )
 #: The id of the work that gives named users their identity when identity resolution is turned on.
 LEGACY_WORK = "identity-resolution:on"
@@ -123,7 +123,7 @@ def namespace_of(identity_type: IdentityType, *, is_bound: bool, values_max: int
         blocked_values=frozenset(value.casefold() for value in identity_type.blocked_values),
         values_max=values_max,
         bytes_max=IDENTITY_VALUE_BYTES_MAX,
-        blocks_strangers=identity_type.blocks_default_values,
+        blocks="event_wire" if identity_type.blocks_default_values else "nothing",
         is_single=is_bound,
     )
 

@@ -40,7 +40,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     `choices`: the same, each beside those of other categories.
     `received_at`: when it came in, in µs. `channel`: on which (wire/interactions §4). `remembered`: by its
     token. `is_interactive`: False makes nobody active. `new_tracker`: points at the profile unless the
-    tracker that was sent does.
+    tracker that was sent does. `new_anonymous_id`: names the browser if nothing else names anybody.
+    `objects`: type → what the person owns.
     """
 
     observation_id: UUID
@@ -62,6 +63,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     remembered: Remembered | None = None
     is_interactive: bool = True
     new_tracker: str | None = None
+    new_anonymous_id: str | None = None
+    objects: dict[str, list[dict[str, Any]]] = {}
     event_id: str | None = None
     name: str | None = None
     body: Any = None

@@ -10,11 +10,16 @@ import msgspec
 
 from oneself.core.consent import Choices
 from oneself.core.identifier import Identifier
+from oneself.core.profile_objects import Objects
 from oneself.core.values import Record
 
 #: Hex digits of a primary id: 16 while anonymous, 24 from promotion on (DESIGN §3).
 ANONYMOUS_PRIMARY_CHARS = 16
 PRIMARY_CHARS = 24
+
+
+#: When a visit began and when its last activity was, in µs since 1970.
+Visit = tuple[int, int]
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +29,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     person now. `reason`: why it was first absorbed. `updated_at`: seq of the last change that an answer
     shows, hence the version. `seq`: of the last observation that touched it.
     `identities`: person namespace → values held. `visit_at`: when the visit of `active_at` began.
+    `visits`: those before it, the oldest first (see `visits`). `objects`: what the person owns.
     `aliases`: the primary ids that it had before, each with the seq at which it got another.
     `erased`: only the id is left.
     """
@@ -40,6 +46,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     user_id: str | None = None
     identities: dict[str, tuple[str, ...]] = {}
     visit_at: int = 0
+    visits: tuple[Visit, ...] = ()
+    first_active_at: int = 0
+    objects: Objects = {}
     aliases: tuple[tuple[str, int], ...] = ()
     consents: Choices = {}
     erased: bool = False

@@ -168,6 +168,7 @@ def redact(
             consents=None,
             choices={},
             remembered=None,
+            objects={},
             body=None,
             name=None,
             event_id=None,

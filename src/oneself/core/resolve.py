@@ -12,7 +12,7 @@ import msgspec
 from oneself.core.config import Config
 from oneself.core.consent import PERSONALIZATION, TRACKING
 from oneself.core.evidence import Evidence, identities_of, weigh
-from oneself.core.identifier import TRACKER, USER_ID, USER_ID_PRIORITY, Identifier
+from oneself.core.identifier import ANONYMOUS_ID, TRACKER, USER_ID, USER_ID_PRIORITY, Identifier
 from oneself.core.observation import Observation
 from oneself.core.plan import Merge, Plan, Refusal, Rejection
 from oneself.core.profile import Claim, Profile
@@ -57,6 +57,7 @@ def resolve(
         return _sign_out(state, evidence, config)
     evidence = _with_live_tracker(state, observation, evidence)
     recalled = recall(state, observation, evidence.persons, config)
+    evidence = _with_named_browser(observation, evidence, recalled)
     if (holder := _sole_holder(state, observation, evidence, recalled, config)) is not None:
         return Plan(profile_id=holder.profile_id, survivor_id=holder.profile_id)
     addressed = _addressed(state, observation)
@@ -85,6 +86,16 @@ def _with_live_tracker(state: State, observation: Observation, evidence: Evidenc
     if observation.new_tracker is not None and all(each.namespace != TRACKER for each in devices):
         devices = (*devices, Identifier(TRACKER, observation.new_tracker))
     return evidence if devices == evidence.devices else msgspec.structs.replace(evidence, devices=devices)
+
+
+def _with_named_browser(observation: Observation, evidence: Evidence, recalled: Recalled | None) -> Evidence:
+    """A visitor of whom nothing is known is known again by the browser (wire/interactions §9.2)."""
+    is_led = recalled is not None and recalled.leads
+    has_name = any(device.namespace == ANONYMOUS_ID for device in evidence.devices)
+    if observation.new_anonymous_id is None or evidence.persons or has_name or is_led:
+        return evidence
+    browser = Identifier(ANONYMOUS_ID, observation.new_anonymous_id)
+    return msgspec.structs.replace(evidence, devices=(browser, *evidence.devices))
 
 
 def _still_held(evidence: Evidence, profile: Profile, config: Config) -> Evidence:

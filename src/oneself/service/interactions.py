@@ -58,6 +58,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     is_interactive: bool = True
     choices: dict[tuple[str, str], bool] = {}
     names_default: bool = False
+    objects: dict[str, list[Any]] = {}
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -111,7 +112,7 @@ class Interactions:
     async def _take(self, tenant: Tenant, source: Source, incoming: Incoming, config: Config) -> Taken:
         ring = await self._keys.ring(tenant)
         opened = _opened(ring, tenant, incoming)
-        observation, made_id = _observation(source, incoming, _remembered(opened, config))
+        observation = _observation(source, incoming, _remembered(opened, config))
         event_id = observation.observation_id.hex[:EVENT_ID_CHARS]
         try:
             resolution = await self._submit(tenant, observation, config.version)
@@ -125,7 +126,7 @@ class Interactions:
             resolved_id=_resolved_id(observation, resolution),
             token=token,
             token_unreadable=incoming.token is not None and opened is None,
-            anonymous_id=made_id,
+            anonymous_id=_new_anonymous_id(observation, incoming, resolution),
             tracker=_tracker(observation, incoming, resolution),
             plan=resolution.plan,
             identities=resolution.identities,
@@ -165,20 +166,19 @@ def _opened(ring: Ring, tenant: Tenant, incoming: Incoming) -> Sealed | None:
     return open_token(ring, tenant.handle, tenant.dataset, incoming.token)
 
 
-def _observation(
-    source: Source, incoming: Incoming, remembered: Remembered | None
-) -> tuple[Observation, str | None]:
-    """The event as an observation, and the anonymous id that had to be made for it: a browser that nobody can
-    know again otherwise gets one."""
+def _observation(source: Source, incoming: Incoming, remembered: Remembered | None) -> Observation:
+    """The event as an observation. A browser without an acceptable id gets one, unless the visitor is known
+    otherwise."""
     anonymous_id, made_id = incoming.anonymous_id, None
-    if anonymous_id is None and (incoming.must_name_browser or not incoming.identifiers):
-        anonymous_id = made_id = secrets.token_hex(ANONYMOUS_ID_BYTES)
+    if anonymous_id is None:
+        made_id = secrets.token_hex(ANONYMOUS_ID_BYTES)
+        anonymous_id = made_id if incoming.must_name_browser else None
     devices = [] if anonymous_id is None else [Identifier(ANONYMOUS_ID, anonymous_id)]
     if incoming.tracker:
         devices.append(Identifier(TRACKER, incoming.tracker))
     now = time.time_ns() // 1000
     happened = incoming.occurred_at
-    observation = Observation(
+    return Observation(
         observation_id=uuid.uuid4(),
         new_profile_id=uuid.uuid4(),
         kind="event",
@@ -196,11 +196,12 @@ def _observation(
         channel=incoming.channel,
         remembered=remembered,
         is_interactive=incoming.is_interactive,
+        new_anonymous_id=made_id,
+        objects=incoming.objects,
         new_tracker=None if incoming.tracker is None else str(uuid.uuid4()),
         name=incoming.name,
         body=incoming.body,
     )
-    return observation, made_id
 
 
 def _remembered(opened: Sealed | None, config: Config) -> Remembered | None:
@@ -213,9 +214,16 @@ def _remembered(opened: Sealed | None, config: Config) -> Remembered | None:
 
 def _resolved_id(observation: Observation, resolution: Resolution) -> str:
     """An anonymous visitor is called as their browser (wire/interactions §6)."""
-    device = next((each.value for each in observation.identifiers if each.namespace == ANONYMOUS_ID), None)
-    is_anonymous = resolution.survivor.is_anonymous and device is not None
-    return device if is_anonymous and device is not None else resolution.survivor.primary_id
+    sent = next((each.value for each in observation.identifiers if each.namespace == ANONYMOUS_ID), None)
+    device = sent or observation.new_anonymous_id
+    return device if resolution.survivor.is_anonymous and device else resolution.survivor.primary_id
+
+
+def _new_anonymous_id(observation: Observation, incoming: Incoming, resolution: Resolution) -> str | None:
+    """The id that the browser has from now on, if it had none that could be used."""
+    moved = resolution.plan.devices if resolution.plan is not None else ()
+    is_used = any(each.value == observation.new_anonymous_id for each in moved)
+    return observation.new_anonymous_id if is_used or incoming.must_name_browser else None
 
 
 def _tracker(observation: Observation, incoming: Incoming, resolution: Resolution) -> str | None:

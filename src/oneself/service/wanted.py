@@ -85,7 +85,7 @@ def is_covered(observation: Observation, evidence: Evidence) -> bool:
     token = observation.remembered
     if token is None or observation.kind != "event" or observation.choices or observation.new_tracker:
         return False
-    is_plain = not observation.values and observation.occurred_at is None
+    is_plain = not (observation.values or observation.objects) and observation.occurred_at is None
     known = all(token.identities.get(each.namespace) == each.value for each in evidence.persons)
     return is_plain and known and len(evidence.devices) <= 1
 

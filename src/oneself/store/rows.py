@@ -12,7 +12,8 @@ import msgspec
 
 from oneself.core.consent import Choices
 from oneself.core.identifier import Identifier
-from oneself.core.profile import Absorbed, Claim, Profile
+from oneself.core.profile import Absorbed, Claim, Profile, Visit
+from oneself.core.profile_objects import Objects
 from oneself.core.state import Merged, Refused
 from oneself.core.values import Record, Source
 
@@ -23,6 +24,8 @@ Row = Any
 _provenance = msgspec.json.Decoder(dict[str, tuple[Source, ...]])
 _identities = msgspec.json.Decoder(dict[str, tuple[str, ...]])
 _choices = msgspec.json.Decoder(Choices)
+_visits = msgspec.json.Decoder(tuple[Visit, ...])
+_objects = msgspec.json.Decoder(Objects)
 _aliases = msgspec.json.Decoder(tuple[tuple[str, int], ...])
 _encode = msgspec.json.Encoder().encode
 
@@ -61,6 +64,9 @@ def read_profile(row: Row) -> Profile:
         consents=_choices.decode(row["consents"]),
         visit_at=row["visit_at"],
         aliases=_aliases.decode(row["aliases"]),
+        visits=_visits.decode(row["visits"]),
+        first_active_at=row["first_active_at"],
+        objects=_objects.decode(row["objects"]),
     )
 
 
@@ -83,7 +89,7 @@ def read_members(rows: Iterable[Row]) -> dict[UUID, tuple[Absorbed, ...]]:
 def profile_columns(profiles: Sequence[Profile]) -> Columns:
     """Columns for `put_profiles`: absorbed profiles first, so that no user ever stands twice."""
     ordered = sorted(profiles, key=lambda p: (p.survivor_id is None, p.profile_id))
-    return columns(16, (_profile_row(profile) for profile in ordered))
+    return columns(19, (_profile_row(profile) for profile in ordered))
 
 
 def _profile_row(p: Profile) -> tuple[object, ...]:
@@ -91,6 +97,7 @@ def _profile_row(p: Profile) -> tuple[object, ...]:
         p.profile_id, p.survivor_id, p.reason, p.primary_id, p.user_id, p.created_at, p.updated_at,
         p.active_at, p.seq, p.erased, encode_json(p.record.values), encode_json(p.record.provenance),
         encode_json(p.identities), encode_json(p.consents), p.visit_at, encode_json(p.aliases),
+        encode_json(p.visits), p.first_active_at, encode_json(p.objects),
     )  # fmt: skip
 
 

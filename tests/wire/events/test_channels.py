@@ -62,7 +62,6 @@ def test_mobile_knows_its_channel_identity_only(web: Dataset, endpoint: str) -> 
 
 
 @pytest.mark.parametrize("field", ["identities", "attributes"])
-@pytest.mark.xfail(strict=True, reason="only user.id names the channel identity of Mobile and OpenTimeEmail")
 def test_the_channel_identity_of_mobile_and_open_time_email_however_it_is_spelt(
     web: Dataset, field: str
 ) -> None:

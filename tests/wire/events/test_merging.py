@@ -94,7 +94,6 @@ def test_non_interactive_activity_does_not_count(web: Dataset) -> None:
     assert web.named(webId=web_id, emailAddress=email) == newer
 
 
-@pytest.mark.xfail(strict=True, reason="the non-interactive event that makes a user counts as its activity")
 def test_a_user_made_by_a_non_interactive_event_was_never_active(web: Dataset) -> None:
     web_id, email, now = fresh("w"), _email(), now_ms()
     active = web.named(at=now - 60 * MINUTE_MS, webId=web_id)
@@ -191,7 +190,6 @@ def test_what_is_never_a_reason_to_merge(web: Dataset) -> None:
         )
 
 
-@pytest.mark.xfail(strict=True, reason="profile objects are not part of the user record yet")
 def test_profile_objects_are_kept_and_joined(web: Dataset) -> None:
     web_id, email, now = fresh("w"), _email(), now_ms()
 

@@ -47,7 +47,6 @@ def test_a_late_event_is_recorded_at_its_time(web: Dataset) -> None:
     assert web.record(page.device)["lastActivity"] == now - MINUTE_MS
 
 
-@pytest.mark.xfail(strict=True, reason="firstActivity is when the record was made, whatever source.time says")
 def test_the_first_activity_is_the_earliest(web: Dataset) -> None:
     page, now = web.page(), now_ms()
     page.send(at=now - MINUTE_MS)
@@ -65,7 +64,6 @@ def test_a_late_value_does_not_replace_a_newer_plain_one(default: Dataset) -> No
     assert default.values(page.device) == {"favColour": "new", "visits": 1}
 
 
-@pytest.mark.xfail(strict=True, reason="visitHistory is always empty")
 def test_visits_end_after_their_time(web: Dataset) -> None:
     page, now = web.page(), now_ms()
     for minutes in (200, 180, 100, 90, 10):

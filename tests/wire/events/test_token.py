@@ -68,9 +68,6 @@ def test_a_token_alone_is_a_named_event(web: Dataset) -> None:
     assert token_of(answer) == page.token
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an anonymous ID is made and answered although a named event needs none"
-)
 def test_a_token_alone_needs_no_anonymous_id(web: Dataset) -> None:
     page = web.page()
     page.send(id=fresh("w"))
@@ -336,9 +333,6 @@ def test_a_token_that_lost_its_value_does_not_steal_it_back(web: Dataset) -> Non
     assert web.values(holder) == {"emailAddress": email}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="no token in the answer when every value in it has gone to somebody else"
-)
 def test_an_event_identified_by_its_token_alone_is_answered_with_one(web: Dataset) -> None:
     """Another browser has replaced the only value the token knows; the user is still the token's."""
     page, old, web_id = web.page(), _email(), fresh("w")

@@ -264,6 +264,7 @@ def read_event(event: Event, config: Config) -> tuple[Incoming, tuple[str, ...]]
         is_interactive=event.is_interactive,
         choices={(each.purpose, each.provider): each.status == "Opt In" for each in event.consents},
         names_default=found.names_default,
+        objects=event.profile_objects,
     )
     return incoming, warnings
 

@@ -129,7 +129,7 @@ class _Extraction:
         return self._event.channel != "OpenTimeEmail" or len(text.strip()) >= OPEN_TIME_EMAIL_CHARS_MIN
 
     def _keep_only(self, default: IdentityAttribute | None) -> None:
-        type_id = default.type_id if default is not None and self._names_default else None
+        type_id = default.type_id if default is not None else None
         self._found = {each: found for each, found in self._found.items() if each == type_id}
         self._void = {}
 

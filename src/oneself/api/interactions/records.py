@@ -68,11 +68,37 @@ def render_user(call: Call, person: Person, config: Config) -> UserRecord:
         attributes=_attributes(survivor, shown_values(call, survivor, config), config),
         anonAliases=list(person.aliases),
         anonMergeTimes=[at // MILLISECOND_US for at in person.aliases.values()],
-        firstActivity=survivor.created_at // MILLISECOND_US,
+        firstActivity=survivor.first_active_at // MILLISECOND_US,
         lastActivity=survivor.active_at // MILLISECOND_US,
         created=survivor.created_at // MILLISECOND_US,
         updated=survivor.updated_at // MILLISECOND_US,
+        profileObjects=_objects(survivor),
+        visitHistory=_visits(survivor),
     )
+
+
+def _objects(survivor: Profile) -> dict[str, Any]:
+    return {
+        kind: [
+            {"id": object_id, "attributes": each.attributes, "relatedCatalogObjects": each.related}
+            for object_id, each in known.items()
+        ]
+        for kind, known in survivor.objects.items()
+    }
+
+
+def _visits(survivor: Profile) -> list[dict[str, Any]]:
+    """The newest first. A visit has no id of its own: it is known by its start."""
+    known = (*survivor.visits, (survivor.visit_at, survivor.active_at))
+    return [
+        {
+            "_id": f"{start:024x}",
+            "start": start // MILLISECOND_US,
+            "lastEventTime": end // MILLISECOND_US,
+            "visitIndex": index,
+        }
+        for index, (start, end) in reversed(list(enumerate(known, 1)))
+    ]
 
 
 def render_csv(records: Iterable[UserRecord], config: Config) -> str:

@@ -65,11 +65,11 @@ WITH remembered AS MATERIALIZED (
 )
 SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
        record_values::text, provenance::text, identities::text, consents::text,
-       visit_at, aliases::text, NULL AS namespace, NULL AS value, NULL AS trust, NULL::bigint AS at
+       visit_at, aliases::text, visits::text, first_active_at, objects::text, NULL AS namespace, NULL AS value, NULL AS trust, NULL::bigint AS at
 FROM locked
 UNION ALL
 SELECT claim.profile_id, pointer.survivor_id, NULL, NULL, NULL, NULL, NULL, NULL, claim.seq, NULL,
-       NULL, NULL, NULL, NULL, NULL, NULL, claim.namespace, claim.value, claim.trust, claim.at
+       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, claim.namespace, claim.value, claim.trust, claim.at
 FROM unnest($4::text[], $5::text[]) AS wanted (namespace, value)
 CROSS JOIN LATERAL (
     SELECT * FROM claim
@@ -105,7 +105,7 @@ GROUP BY wanted.profile_id, wanted.happened;
 -- Profiles by id ($2), as they are.
 SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
        record_values::text, provenance::text, identities::text, consents::text,
-       visit_at, aliases::text
+       visit_at, aliases::text, visits::text, first_active_at, objects::text
 FROM profile
 WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
 
@@ -113,7 +113,7 @@ WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
 -- Profiles by id ($2), in the order of their ids, kept for this transaction alone.
 SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
        record_values::text, provenance::text, identities::text, consents::text,
-       visit_at, aliases::text
+       visit_at, aliases::text, visits::text, first_active_at, objects::text
 FROM profile
 WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[])
 ORDER BY profile_id
@@ -133,24 +133,27 @@ FROM answer
 WHERE dataset_id = $1 AND key = ANY ($2::text[]);
 
 -- name: put_profiles
--- Make or change profiles, all columns as arrays ($2 to $17).
+-- Make or change profiles, all columns as arrays ($2 to $20).
 INSERT INTO profile (dataset_id, profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at,
-                     active_at, seq, erased, record_values, provenance, identities, consents, visit_at, aliases)
+                     active_at, seq, erased, record_values, provenance, identities, consents, visit_at, aliases, visits, first_active_at,
+                     objects)
 SELECT $1, row.profile_id, row.survivor_id, row.reason, row.primary_id, row.user_id, row.created_at,
        row.updated_at, row.active_at, row.seq, row.erased,
        row.record_values::jsonb, row.provenance::jsonb, row.identities::jsonb, row.consents::jsonb,
-       row.visit_at, row.aliases::jsonb
+       row.visit_at, row.aliases::jsonb, row.visits::jsonb, row.first_active_at, row.objects::jsonb
 FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::timestamptz[],
             $9::timestamptz[], $10::bigint[], $11::boolean[], $12::text[], $13::text[], $14::text[], $15::text[],
-            $16::timestamptz[], $17::text[])
+            $16::timestamptz[], $17::text[], $18::text[], $19::timestamptz[], $20::text[])
      AS row (profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at,
-             active_at, seq, erased, record_values, provenance, identities, consents, visit_at, aliases)
+             active_at, seq, erased, record_values, provenance, identities, consents, visit_at, aliases, visits, first_active_at,
+                     objects)
 ON CONFLICT (dataset_id, profile_id) DO UPDATE
 SET survivor_id = excluded.survivor_id, reason = excluded.reason, primary_id = excluded.primary_id,
     user_id = excluded.user_id, created_at = excluded.created_at, updated_at = excluded.updated_at,
     active_at = excluded.active_at, seq = excluded.seq, erased = excluded.erased,
     record_values = excluded.record_values, provenance = excluded.provenance, identities = excluded.identities,
-    consents = excluded.consents, visit_at = excluded.visit_at, aliases = excluded.aliases;
+    consents = excluded.consents, visit_at = excluded.visit_at, aliases = excluded.aliases,
+    visits = excluded.visits, first_active_at = excluded.first_active_at, objects = excluded.objects;
 
 -- name: put_touches
 -- Profiles ($2, sorted) that were seen again and are otherwise as they were: last activity ($3), seqs ($4), visits ($5).
@@ -215,13 +218,13 @@ WITH asked AS (
 )
 SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
        record_values::text, provenance::text, identities::text, consents::text,
-       visit_at, aliases::text
+       visit_at, aliases::text, visits::text, first_active_at, objects::text
 FROM profile
 WHERE dataset_id = $1 AND profile_id = (SELECT survivor_id FROM asked) AND NOT erased
 UNION ALL
 SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
        '{}', '{}', '{}', '{}',
-       visit_at, aliases::text
+       visit_at, aliases::text, visits::text, first_active_at, objects::text
 FROM profile
 WHERE dataset_id = $1 AND survivor_id = (SELECT survivor_id FROM asked) AND NOT erased;
 

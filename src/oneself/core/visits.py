@@ -1,0 +1,53 @@
+"""Visits: stretches of activity without a longer pause in them (wire/interactions §2).
+
+A profile knows the visit that its last activity belongs to, and the closed ones before it, so that late
+events and merges find the visits that they belong to.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from oneself.core.profile import Profile, Visit
+
+#: Closed visits that a profile remembers, the newest: what a person looks at, and more than a token outlives.
+VISITS_MAX = 50
+
+
+def visited(profile: Profile, at: int, pause_max: int) -> Profile:
+    """The profile after activity at an instant (µs); `pause_max`: within a visit, in µs."""
+    if profile.visit_at <= at <= profile.active_at + pause_max:
+        return msgspec.structs.replace(profile, active_at=max(profile.active_at, at))
+    first = min(profile.first_active_at, at)
+    return msgspec.structs.replace(
+        _with(profile, (*_all(profile), (at, at)), pause_max), first_active_at=first
+    )
+
+
+def with_visits(profile: Profile, other: Profile, pause_max: int) -> Profile:
+    """The profile with the visits of another that is the same person."""
+    first = min(profile.first_active_at, other.first_active_at)
+    united = _with(profile, (*_all(profile), *_all(other)), pause_max)
+    return msgspec.structs.replace(united, first_active_at=first)
+
+
+def _all(profile: Profile) -> tuple[Visit, ...]:
+    return (*profile.visits, (profile.visit_at, profile.active_at))
+
+
+def _with(profile: Profile, visits: Iterable[Visit], pause_max: int) -> Profile:
+    *closed, (visit_at, active_at) = _united(visits, pause_max)
+    return msgspec.structs.replace(
+        profile, visits=tuple(closed[-VISITS_MAX:]), visit_at=visit_at, active_at=active_at
+    )
+
+
+def _united(visits: Iterable[Visit], pause_max: int) -> list[Visit]:
+    """The visits in order; those with no longer pause between them are one."""
+    united: list[Visit] = []
+    for start, end in sorted(visits):
+        if united and start - united[-1][1] <= pause_max:
+            united[-1] = united[-1][0], max(united[-1][1], end)
+        else:
+            united.append((start, end))
+    return united
