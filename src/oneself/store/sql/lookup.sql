@@ -86,7 +86,7 @@ ORDER BY seq, namespace, value;
 -- Survivors, the newest first: $2 of them after the first $3.
 SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
        record_values::text, provenance::text, identities::text, consents::text,
-       visit_at, aliases::text
+       visit_at, aliases::text, visits::text, first_active_at, objects::text
 FROM profile
 WHERE dataset_id = $1 AND survivor_id IS NULL AND NOT erased
 ORDER BY created_at DESC, profile_id DESC
