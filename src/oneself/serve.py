@@ -38,6 +38,7 @@ from oneself.service.refusals import Refusals
 from oneself.service.rules import Indexer, Rules
 from oneself.service.schemas import Schemas
 from oneself.service.skipped_claims import SkippedClaims
+from oneself.service.tail import Tail
 from oneself.service.token_keys import TokenKeys
 from oneself.service.tombstones import Tombstones
 from oneself.service.unfit import UnfitValues
@@ -81,6 +82,7 @@ class Services(msgspec.Struct, frozen=True):
     lookup: Lookup
     events: Events
     past: Past
+    tail: Tail
     audit: Audit
 
 
@@ -148,5 +150,6 @@ def build_services(settings: Settings, database: Database) -> Services:
         lookup=Lookup(database, configurations, profiles),
         events=Events(database),
         past=Past(database),
+        tail=Tail(database),
         audit=Audit(database),
     )

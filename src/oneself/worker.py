@@ -57,7 +57,7 @@ async def answer_requests(
     async with open_services(settings, database_url) as services:
         server = Server(_configuration(create_app(services, services.settings), settings), ready)
         calm_collector()
-        watcher = asyncio.create_task(server.exit_on(stop))
+        watcher = asyncio.create_task(server.exit_on(stop, services.tail.close))
         background = [
             asyncio.create_task(services.indexer.run()),
             asyncio.create_task(services.claim_sync.run()),
@@ -108,8 +108,10 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._ready = ready
 
-    async def exit_on(self, stop: asyncio.Event) -> None:
+    async def exit_on(self, stop: asyncio.Event, end_streams: Callable[[], None]) -> None:
         await stop.wait()
+        # Requests in flight are waited for, and a stream of events would never end by itself.
+        end_streams()
         self.should_exit = True
 
     @contextlib.contextmanager

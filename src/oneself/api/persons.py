@@ -34,6 +34,7 @@ __all__ = [
     "is_true",
     "names_in",
     "render_person",
+    "shown_body",
     "shown_values",
     "version_tag",
 ]
@@ -78,24 +79,29 @@ class Shown(msgspec.Struct, frozen=True):
         return not _is_write_only(path, self.view.config) and self._is_granted(path)
 
     def body(self, body: Any) -> Any:
-        """What an event said. Of its user an application that is no system application is shown the browser;
-        nobody is shown the value of a write-only attribute."""
-        user = body.get("user") if isinstance(body, Mapping) else None
-        if not isinstance(user, Mapping):
-            return body
-        if not self.reader.is_system:
-            return {**body, "user": {name: user[name] for name in _BROWSER_FIELDS if name in user}}
-        return {**body, "user": {name: self._readable(name, part) for name, part in user.items()}}
-
-    def _readable(self, name: str, part: Any) -> Any:
-        if name not in ("attributes", "identities") or not isinstance(part, Mapping):
-            return part
-        config = self.view.config
-        return {key: value for key, value in part.items() if not _is_write_only(_named(key, config), config)}
+        """What an event said; see `shown_body`."""
+        return shown_body(body, self.reader, self.view.config)
 
     def _is_granted(self, path: Sequence[str]) -> bool:
         scope, key = path[0], path[1]
         return self.reader.is_system or not self.grants.isdisjoint({Grant(scope, ANY), Grant(scope, key)})
+
+
+def shown_body(body: Any, reader: Reader, config: Config) -> Any:
+    """What an event said; `config`: of its dataset. Of its user an application that is no system application
+    is shown the browser; nobody is shown the value of a write-only attribute."""
+    user = body.get("user") if isinstance(body, Mapping) else None
+    if not isinstance(user, Mapping):
+        return body
+    if not reader.is_system:
+        return {**body, "user": {name: user[name] for name in _BROWSER_FIELDS if name in user}}
+    return {**body, "user": {name: _readable(name, part, config) for name, part in user.items()}}
+
+
+def _readable(name: str, part: Any, config: Config) -> Any:
+    if name not in ("attributes", "identities") or not isinstance(part, Mapping):
+        return part
+    return {key: value for key, value in part.items() if not _is_write_only(_named(key, config), config)}
 
 
 def shown_values(call: Call, survivor: Profile, config: Config) -> dict[str, Any]:

@@ -48,6 +48,7 @@ COMMANDS = (
     Command("rule", "oneself.cli.rule"),
     Command("person", "oneself.cli.person"),
     Command("resolve", "oneself.cli.resolve"),
+    Command("events", "oneself.cli.events"),
     Command("doctor", "oneself.cli.doctor"),
     Command("verify", "oneself.cli.verify"),
     Command("rebuild", "oneself.cli.rebuild"),

@@ -113,6 +113,7 @@ class _Offset(Struct, frozen=True):
     offset: Annotated[int, Meta(ge=0, le=LAST_OFFSET)]
 
 
+Name = Annotated[str | None, QueryParameter(description="Exactly this one.")]
 Instant = Annotated[str | None, QueryParameter(description="RFC 3339, or milliseconds since 1970.")]
 
 
@@ -123,13 +124,13 @@ async def list_events(
     profile_id: FromPath[str],
     size: PageSize = None,
     cursor: CursorWord = None,
-    name: Annotated[str | None, QueryParameter(description="Exactly this one.")] = None,
+    name: Name = None,
     since: Instant = None,
     until: Instant = None,
 ) -> EventList:
     """What a person did, the last recorded first; `since` and `until` are about when it happened."""
     call, limit = call_of(request), page_size(size)
-    wanted = Wanted(_name(name), _instant("since", since), _instant("until", until))
+    wanted = asked_for(name, since, until)
     before = decode_place(cursor, Place) if cursor else NOW
     at = await dataset_of(call, dataset)
     view = await person_at(call, at, profile_id)
@@ -186,6 +187,11 @@ async def read_history(
 
 
 ROUTES = [list_events, list_identifiers, read_history]
+
+
+def asked_for(name: str | None, since: str | None, until: str | None) -> Wanted:
+    """The filter that the words of the query mean; raises WireError."""
+    return Wanted(_name(name), _instant("since", since), _instant("until", until))
 
 
 def _name(text: str | None) -> str | None:

@@ -17,6 +17,7 @@ from . import (
     lookup,
     people,
     rules,
+    tail,
     token_keys,
     users,
 )
@@ -38,6 +39,7 @@ admin_routes = Router(
         *identity_attributes.ROUTES,
         *lookup.ROUTES,
         *events.ROUTES,
+        *tail.ROUTES,
     ],
     guards=[open_door],
     security=[{"bearer": []}],

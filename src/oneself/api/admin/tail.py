@@ -1,0 +1,210 @@
+"""`/datasets/{dataset}/events`: what happens in a dataset, as a list or as a stream (DESIGN §9).
+
+    Accept: text/event-stream    server-sent events, from now on or on from `Last-Event-ID`
+    else                         JSON, the last recorded first
+
+A stream begins with the place that it goes on from, and repeats it while there is nothing to tell, in an event
+without data: whoever comes back misses nothing. Decode, one use-case, render.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Annotated, Any, Literal
+
+import msgspec
+import structlog
+from litestar import Response, get
+from litestar.enums import MediaType
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse
+from litestar.params import FromPath, HeaderParameter, QueryParameter
+from litestar.response import Stream
+from msgspec import Struct
+
+from oneself.api.decode import AnyRequest
+from oneself.api.describe import TEXT, Described, refusals
+from oneself.api.door import Call, call_of, needs
+from oneself.api.instants import rfc3339
+from oneself.api.persons import is_true, shown_body
+from oneself.core.config import Config
+from oneself.core.disclosure import Reader
+from oneself.errors import Contended, WorldError
+from oneself.service.events import NOW, Place, Wanted
+from oneself.service.organisations import Tenant
+from oneself.service.tail import News, Told
+
+from .events import Instant, Name, Timestamp, asked_for
+from .lookup import dataset_of
+from .paging import CursorWord, PageSize, Pagination, decode_place, encode_place, page_size
+
+VIEW = needs("profile_view", gate=None, face="admin")
+EVENT_STREAM = "text/event-stream"
+#: A connection that carried nothing for a minute is ended by many proxies; who is gone is noticed by writing.
+HEARTBEAT_S = 15.0
+#: An access token's life: whoever comes back shows one that is still good.
+STREAM_S_MAX = 3600.0
+
+log = structlog.get_logger("oneself.api")
+
+
+class DecisionDocument(Struct, frozen=True):
+    """What an event did to profiles. `merged`: how many were absorbed; `refusals`: why others were not."""
+
+    effect: Literal["created", "promoted", "merged", "attached"]
+    merged: int
+    refusals: list[str]
+
+
+class ToldDocument(Struct, frozen=True, omit_defaults=True):
+    """An event of a dataset. `primary_id`: of the person by now, null if there is nobody any more.
+    `identity_types`: that the event itself named somebody by. `body`: only if it was asked for: what was sent,
+    without tokens; an application that is no system application is shown nothing of its `user` but the
+    browser.
+    """
+
+    event_id: str
+    name: str | None
+    occurred_at: Timestamp
+    received_at: Timestamp
+    face: str
+    trust: Literal["server", "browser"]
+    primary_id: str | None
+    identity_types: list[str]
+    decision: DecisionDocument
+    body: Any = None
+
+
+class ToldList(Struct, frozen=True):
+    """One page, the last recorded first. It may be short, even empty, and have a next one."""
+
+    events: list[ToldDocument]
+    pagination: Pagination
+
+
+class DescribedStream(Described):
+    """The same answer as a stream."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        answer = (self.responses or {}).get("200")
+        assert isinstance(answer, OpenAPIResponse)
+        answer.content = {**(answer.content or {}), EVENT_STREAM: OpenAPIMediaType(schema=TEXT)}
+
+
+class _Asked(Struct, frozen=True):
+    """Whose events, which, and how they are shown."""
+
+    at: Tenant
+    wanted: Wanted
+    with_body: bool
+    reader: Reader
+
+
+@get(
+    "/datasets/{dataset:str}/events",
+    opt=VIEW,
+    operation_class=DescribedStream,
+    responses=refusals(400, 401, 403, 404),
+)
+async def list_dataset_events(
+    request: AnyRequest,
+    dataset: FromPath[str],
+    size: PageSize = None,
+    cursor: CursorWord = None,
+    name: Name = None,
+    since: Instant = None,
+    until: Instant = None,
+    body: Annotated[
+        str | None, QueryParameter(description="`true`: with what was sent, which may be personal.")
+    ] = None,
+    last_event_id: Annotated[
+        str | None,
+        HeaderParameter(name="Last-Event-ID", description="Of a stream: go on after this `id`."),
+    ] = None,
+) -> Response[ToldList]:
+    """The events of a dataset, the last recorded first; with `Accept: text/event-stream` those that come."""
+    call, limit, wanted = call_of(request), page_size(size), asked_for(name, since, until)
+    is_stream = EVENT_STREAM in request.headers.get("accept", "")
+    before = decode_place(cursor, Place) if cursor else NOW
+    after = decode_place(last_event_id, Place) if last_event_id and is_stream else None
+    at = await dataset_of(call, dataset)
+    reader = call.reader(with_application_data=False, applications=None)
+    asked = _Asked(at, wanted, is_true(body), reader)
+    if is_stream:
+        return await _stream(call, asked, after)
+    return await _list(call, asked, before, limit)
+
+
+ROUTES = [list_dataset_events]
+
+
+async def _list(call: Call, asked: _Asked, before: Place, limit: int) -> Response[Any]:
+    page = await call.services.tail.page(
+        asked.at, asked.wanted, before=before, size=limit, with_body=asked.with_body
+    )
+    config = await call.services.configurations.current(asked.at.dataset_id)
+    events = [_render(each, asked.reader, config) for each in page.events]
+    following = encode_place(page.following) if page.following is not None else ""
+    document = ToldList(events, Pagination(len(events), limit, following))
+    return Response(msgspec.json.encode(document), media_type=MediaType.JSON)
+
+
+async def _stream(call: Call, asked: _Asked, after: Place | None) -> Response[Any]:
+    if call.services.tail.is_full:
+        raise Contended("Too many follow already.")
+    start = after or await call.services.tail.horizon(asked.at)
+    # nginx would keep small chunks back.
+    return Stream(_chunks(call, asked, start), media_type=EVENT_STREAM, headers={"X-Accel-Buffering": "no"})
+
+
+async def _chunks(call: Call, asked: _Asked, start: Place) -> AsyncIterator[bytes]:
+    """The stream; it ends when the service stops, when the database is away and after STREAM_S_MAX, and its
+    reader comes back."""
+    yield _come_to(start)
+    opened_s = told_s = time.monotonic()
+    follow = call.services.tail.follow(asked.at, asked.wanted, after=start, with_body=asked.with_body)
+    try:
+        async with aclosing(follow) as following:
+            async for news in following:
+                now_s = time.monotonic()
+                if news.events or now_s - told_s >= HEARTBEAT_S:
+                    told_s = now_s
+                    yield await _chunk(call, asked, news)
+                if now_s - opened_s >= STREAM_S_MAX:
+                    return
+    except WorldError as error:
+        log.warning("stream_ended", cause=type(error).__name__)
+
+
+async def _chunk(call: Call, asked: _Asked, news: News) -> bytes:
+    if not news.events:
+        return b": nothing new\n" + _come_to(news.place)
+    config = await call.services.configurations.current(asked.at.dataset_id)
+    return b"".join(_line(each, _render(each, asked.reader, config)) for each in news.events)
+
+
+def _line(told: Told, document: ToldDocument) -> bytes:
+    return b"id: %b\ndata: %b\n\n" % (encode_place(told.place).encode(), msgspec.json.encode(document))
+
+
+def _come_to(place: Place) -> bytes:
+    """Without data it is no event for anybody, but where they go on from."""
+    return b"id: %b\n\n" % encode_place(place).encode()
+
+
+def _render(told: Told, reader: Reader, config: Config) -> ToldDocument:
+    decision = told.decision
+    return ToldDocument(
+        told.event_id,
+        told.name,
+        rfc3339(told.occurred_at),
+        rfc3339(told.received_at),
+        told.face,
+        told.trust,
+        told.primary_id,
+        list(told.identity_types),
+        DecisionDocument(decision.effect, decision.merged, list(decision.refusals)),
+        shown_body(told.body, reader, config),
+    )

@@ -1,0 +1,118 @@
+"""`oneself events`: what happens in a dataset, the newest events and those that come. Read-only.
+
+Law of this module: a line is for people, a JSON line for programs, both the same facts; what was sent may be
+personal and is shown only if it is asked for. What a stranger's page made up cannot steer a terminal.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from oneself.cli.context import out, run
+from oneself.cli.directory import AsJson, Org, instant, tenant_of
+
+if TYPE_CHECKING:
+    from oneself.serve import Services
+    from oneself.service.tail import Told
+
+app = typer.Typer(
+    help="Events of a dataset as they come: when, what, who, and what it did to the profiles.",
+    epilog="For example: oneself events --org acme --dataset web --follow",
+)
+
+Dataset = Annotated[str, typer.Option("--dataset", "-d", metavar="NAME", help="The dataset.")]
+Follow = Annotated[
+    bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C or SIGINT.")
+]
+Name = Annotated[str | None, typer.Option("--name", help="Only events called exactly so.")]
+Body = Annotated[bool, typer.Option("--body", help="With what was sent, which may be personal.")]
+Lines = Annotated[
+    int, typer.Option("--lines", "-n", min=0, max=200, help="So many of the newest events first.")
+]
+NAME_COLUMNS = 24
+
+
+@app.command()
+def events(
+    org: Org = None,
+    dataset: Dataset = "default",
+    follow: Follow = False,
+    name: Name = None,
+    body: Body = False,
+    lines: Lines = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Print the newest events of a dataset, the last one at the end; with --follow those that come as well.
+
+    A line says when it was recorded, what it is called, the person's primary id and what it did. It appears
+    about a second after the event became durable; none is missing, none comes twice.
+    """
+
+    async def act(services: Services) -> None:
+        from oneself.service.events import Wanted
+
+        tail, wanted = services.tail, Wanted(name=name)
+        tenant = await services.identity.datasets.get(await tenant_of(services, org), dataset)
+        now = await tail.horizon(tenant)
+        page = await tail.page(tenant, wanted, before=now, size=lines, with_body=body) if lines else None
+        for told in reversed(page.events if page else ()):
+            _print(told, as_json=as_json)
+        if follow:
+            async for news in tail.follow(tenant, wanted, after=now, with_body=body):
+                for told in news.events:
+                    _print(told, as_json=as_json)
+
+    with suppress(KeyboardInterrupt):
+        run(act)
+
+
+def _print(told: Told, *, as_json: bool) -> None:
+    line = msgspec.json.encode(_facts(told)).decode() if as_json else _words(told)
+    out.print(line, soft_wrap=True, markup=False)
+
+
+def _facts(told: Told) -> dict[str, Any]:
+    """The facts as the REST interface names them (DESIGN §9)."""
+    decision = told.decision
+    facts = {
+        "event_id": told.event_id,
+        "name": told.name,
+        "occurred_at": instant(told.occurred_at),
+        "received_at": instant(told.received_at),
+        "face": told.face,
+        "trust": told.trust,
+        "primary_id": told.primary_id,
+        "identity_types": told.identity_types,
+        "decision": {"effect": decision.effect, "merged": decision.merged, "refusals": decision.refusals},
+    }
+    return facts if told.body is None else {**facts, "body": told.body}
+
+
+def _words(told: Told) -> str:
+    """When, name, who, decision; below them the body if it was asked for."""
+    line = (
+        f"{instant(told.received_at)}  {_harmless(told.name or '-'):<{NAME_COLUMNS}}  "
+        f"{_harmless(told.primary_id or '-'):<24}  {_decision(told)}"
+    )
+    if told.body is None:
+        return line
+    return f"{line}\n    {_harmless(msgspec.json.encode(told.body).decode())}"
+
+
+def _decision(told: Told) -> str:
+    decision = told.decision
+    words = [f"merged {decision.merged}" if decision.merged else decision.effect]
+    if told.identity_types:
+        words.append(f"by {', '.join(told.identity_types)}")
+    if decision.refusals:
+        words.append(f"refused {', '.join(decision.refusals)}")
+    return _harmless("; ".join(words))
+
+
+def _harmless(text: str) -> str:
+    """The text with what is no printable character spelled out."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -1,0 +1,262 @@
+"""The events of a dataset: page by page, and as they become durable; none twice, none missed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import aclosing
+from uuid import UUID
+
+import pytest
+
+from oneself.core.observation import Observation
+from oneself.serve import Services
+from oneself.service import tail as module
+from oneself.service.events import NOW, Place, Wanted
+from oneself.service.tail import Decision, News, Told
+from oneself.service.wanted import wanted_of
+from oneself.service.working_set import find_header, take
+from oneself.store.pool import connect
+from service.site import ACTOR, Site, customer, mail
+
+X, Y = "0123456789abcdef", "fedcba9876543210"
+DEADLINE_S = 30.0
+BEGINNING = Place(0, UUID(int=0))
+#: 2026-01-01T00:00:00Z
+BEGINNING_US = 1_767_225_600_000_000
+
+
+@pytest.fixture
+async def site(services: Services) -> Site:
+    return await Site(services).begin()
+
+
+async def everything(site: Site, wanted: Wanted = Wanted(), size: int = 2) -> list[Told]:
+    """All pages, one after another."""
+    events, before = list[Told](), NOW
+    while True:
+        got = await site.services.tail.page(site.tenant, wanted, before=before, size=size)
+        assert len(got.events) <= size
+        events += got.events
+        if got.following is None:
+            return events
+        before = got.following
+
+
+async def news(site: Site, after: Place, wanted: Wanted = Wanted()) -> News:
+    return await site.services.tail.news(site.tenant, wanted, after=after)
+
+
+async def settled(site: Site, after: Place, count: int, wanted: Wanted = Wanted()) -> list[Told]:
+    """So many events after a place, as soon as they are told."""
+    found = list[Told]()
+    async with asyncio.timeout(DEADLINE_S):
+        while len(found) < count:
+            got = await news(site, after, wanted)
+            found, after = found + list(got.events), got.place
+    return found
+
+
+def names(events: object) -> list[str | None]:
+    return [event.name for event in events]  # type: ignore[attr-defined]
+
+
+async def test_what_an_event_did_is_told(site: Site) -> None:
+    await site.event(device=X, name="one")
+    await site.event(device=X, name="two")
+    await site.event(mail("ann@acme.example"), device=X, name="three")
+    joined = await site.event(mail("ann@acme.example"), device=Y, name="four")
+    await site.event(customer("null"), device=X, name="five", trust="server")
+    told = (await everything(site))[::-1]
+    assert names(told) == ["one", "two", "three", "four", "five"]
+    assert [each.decision for each in told] == [
+        Decision("created"),
+        Decision("attached"),
+        Decision("promoted"),
+        Decision("attached"),
+        Decision("attached", refusals=("blocked_value",)),
+    ]
+    assert [each.identity_types for each in told] == [
+        (), (), ("emailAddress",), ("emailAddress",), ("customerId",),
+    ]  # fmt: skip
+    assert {each.primary_id for each in told} == {joined.survivor.primary_id}, "whoever it is by now"
+    assert [each.trust for each in told] == ["browser"] * 4 + ["server"]
+    assert {(each.face, each.body) for each in told} == {("interactions", None)}
+    assert told[0].occurred_at == told[0].received_at == told[0].place.seq
+
+
+async def test_a_merge_is_counted(site: Site) -> None:
+    for device in (X, Y):
+        await site.event(device=device)
+    await site.event(mail("ann@acme.example"), device=X)
+    await site.event(customer("c-1"), device=Y)
+    await site.event(mail("ann@acme.example"), customer("c-1"), name="both")
+    assert (await everything(site, Wanted(name="both")))[0].decision == Decision("merged", merged=1)
+
+
+async def test_what_was_sent_is_told_on_request(site: Site) -> None:
+    await site.event(device=X, name="View")
+    page = await site.services.tail.page(site.tenant, Wanted(), size=1, with_body=True)
+    assert page.events[0].body == {"interaction": {"name": "View"}}
+
+
+async def test_filters(site: Site) -> None:
+    for hour, name in enumerate(("View", "Buy", "View", "Leave")):
+        await site.event(device=X, name=name, at=BEGINNING_US + hour)
+    assert names(await everything(site, Wanted(name="View"), 1)) == ["View", "View"]
+    assert names(await everything(site, Wanted(since=BEGINNING_US + 1))) == ["Leave", "View", "Buy"]
+    assert names(await everything(site, Wanted(until=BEGINNING_US + 1))) == ["Buy", "View"]
+    assert names(await settled(site, BEGINNING, 2, Wanted(name="View"))) == ["View", "View"]
+
+
+async def test_only_events_of_this_dataset_are_told(site: Site, services: Services) -> None:
+    elsewhere = await Site(services).begin()
+    await elsewhere.event(device=X, name="elsewhere")
+    made = await site.event(device=X, name="View")
+    await services.profiles.patch(site.tenant, ACTOR, made.profile.profile_id, {"traits": {"plan": "gold"}})
+    assert names(await everything(site)) == ["View"]
+    assert names(await settled(site, BEGINNING, 1)) == ["View"]
+
+
+async def test_whoever_is_erased_is_told_no_more(site: Site) -> None:
+    made = await site.event(mail("ann@acme.example"), device=X, name="View")
+    await site.erase(made.profile.profile_id)
+    await site.event(device=Y, name="Buy")
+    assert names(await everything(site)) == ["Buy"]
+    assert names(await settled(site, BEGINNING, 1)) == ["Buy"]
+
+
+@pytest.mark.parametrize("size", [1, 3, 50])
+async def test_a_bounded_walk_comes_to_the_end_as_well(
+    site: Site, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    for number in range(9):
+        await site.event(device=X, name=f"{number}")
+    monkeypatch.setattr(module, "ENTRIES_WALKED_MAX", 4)
+    monkeypatch.setattr(module, "WALKED_AT_ONCE", 2)
+    assert names(await everything(site, size=size)) == [f"{number}" for number in range(9)][::-1]
+    assert names(await everything(site, Wanted(name="0"), size)) == ["0"]
+    assert names(await settled(site, BEGINNING, 9)) == [f"{number}" for number in range(9)]
+
+
+async def test_the_list_ends_where_following_begins(site: Site) -> None:
+    await site.event(device=X, name="before")
+    horizon = await site.services.tail.horizon(site.tenant)
+    await site.event(device=X, name="after")
+    page = await site.services.tail.page(site.tenant, Wanted(), before=horizon, size=10)
+    assert names(page.events) == ["before"]
+    assert names(await settled(site, horizon, 1)) == ["after"]
+
+
+async def test_who_looked_at_the_clock_earlier_and_commits_later_is_not_passed_over(site: Site) -> None:
+    """The event of a slow batch has an earlier seq than those that are durable before it."""
+    tenant, config = site.tenant, await site.services.configurations.current(site.tenant.dataset_id)
+    slow = await connect(site.services.database.url)
+    transaction = slow.transaction()
+    await transaction.start()
+    try:
+        await take(slow, tenant.dataset_id, wanted_of([], config, keys=frozenset()))
+        early = (await find_header(slow, tenant.dataset_id)).now
+        fast = await site.event(device=X, name="fast")
+        assert fast.seq > early
+        held_back = await news(site, BEGINNING)
+        assert (held_back.events, held_back.place.seq <= early) == ((), True)
+        assert names(await everything(site)) == ["fast"], "the list does not wait"
+        content = Observation(
+            observation_id=UUID(int=7), new_profile_id=UUID(int=8), kind="event", face="test", name="slow"
+        )
+        await slow.execute(
+            "INSERT INTO log (dataset_id, seq, observation_id, kind, name, config_version, content) "
+            "VALUES ($1, $2, $3, 'event', 'slow', 0, $4)",
+            tenant.dataset_id, early, content.observation_id, content,
+        )  # fmt: skip
+        await transaction.commit()
+    finally:
+        await slow.close()
+    assert names(await settled(site, held_back.place, 2)) == ["slow", "fast"]
+
+
+async def test_a_slow_batch_of_another_dataset_holds_nobody_back(site: Site, services: Services) -> None:
+    elsewhere = await Site(services).begin()
+    config = await services.configurations.current(elsewhere.tenant.dataset_id)
+    async with services.database.transaction() as slow:
+        await take(slow, elsewhere.tenant.dataset_id, wanted_of([], config, keys=frozenset()))
+        await site.event(device=X, name="View")
+        assert names(await settled(site, BEGINNING, 1)) == ["View"]
+
+
+async def test_followers_of_a_crowd_are_told_everything_once(site: Site) -> None:
+    """Writers race on shared people while one follower stays and others come back from random places."""
+    count, told = 400, list[Told]()
+    start = await site.services.tail.horizon(site.tenant)
+    chance = random.Random(7)
+
+    async def write(number: int) -> None:
+        await asyncio.sleep(0)
+        who = [mail(f"{chance.randrange(20)}@acme.example")] if chance.random() < 0.5 else []
+        await site.event(*who, device=f"{chance.randrange(40):016x}", name=f"{number}")
+
+    async def follow() -> None:
+        after = start
+        while len(told) < count:
+            follower = site.services.tail.follow(site.tenant, Wanted(), after=after)
+            async with aclosing(follower) as following:
+                async for each in following:
+                    told.extend(each.events)
+                    after = each.events[-1].place if each.events and chance.random() < 0.5 else each.place
+                    if len(told) >= count or chance.random() < 0.3:
+                        break
+
+    module_poll, module.POLL_S = module.POLL_S, 0.005
+    try:
+        async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+            group.create_task(follow())
+            for number in range(count):
+                group.create_task(write(number))
+    finally:
+        module.POLL_S = module_poll
+    assert sorted(int(each.name or "") for each in told) == list(range(count))
+    assert [each.place for each in told] == sorted((each.place for each in told), key=_order)
+
+
+def _order(place: Place) -> tuple[int, UUID]:
+    return place.seq, place.observation_id
+
+
+async def test_following_ends_when_the_service_stops(site: Site) -> None:
+    seen, tail = asyncio.Event(), site.services.tail
+
+    async def follow() -> None:
+        async for _ in tail.follow(site.tenant, Wanted(), after=BEGINNING):
+            seen.set()
+
+    async with asyncio.timeout(DEADLINE_S):
+        task = asyncio.create_task(follow())
+        await seen.wait()
+        tail.close()
+        await task
+
+
+async def test_a_process_serves_a_bounded_number_of_followers(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FOLLOWERS_MAX", 1)
+    tail = site.services.tail
+    assert not tail.is_full
+    async with aclosing(tail.follow(site.tenant, Wanted(), after=BEGINNING)) as following:
+        await anext(following)
+        assert tail.is_full
+    assert not tail.is_full
+
+
+async def test_both_walks_are_read_by_the_index(site: Site) -> None:
+    await site.event(device=X)
+    for statement in ("walk_on", "walk_back"):
+        found = await site.services.database.fetch(
+            "EXPLAIN " + getattr(module._sql, statement),
+            site.tenant.dataset_id, 0, UUID(int=0), 10, None, 0, 1, False, 10,
+        )  # fmt: skip
+        plan = "\n".join(row[0] for row in found)
+        assert "log_key" in plan, plan
+        assert "Seq Scan" not in plan, plan
+        assert "Sort Key: log" not in plan, plan
