@@ -9,6 +9,7 @@ import typer
 from oneself.cli.bindings import bind_attributes, set_channels, tell
 from oneself.cli.context import out, run
 from oneself.cli.directory import AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
+from oneself.cli.progress import folding as counting
 from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -229,8 +230,8 @@ def enable_identity(
 ) -> None:
     """Turn identity resolution on for a legacy dataset: shows what would happen, does it with --apply.
 
-    Named users get a generated primary id, their former id becomes an identity and an alias. One way; the
-    work goes on in the background of the running service: oneself rule progress.
+    Named users get a generated primary id, their former id becomes an identity and an alias. There is no way
+    back. If this is interrupted, the running service goes on with it.
 
     Example: oneself dataset enable-identity web --attribute webId --apply
     """
@@ -240,11 +241,13 @@ def enable_identity(
         preview = await services.identity.identity_resolution.preview(at, attribute)
         if apply:
             await services.identity.identity_resolution.enable(at, attribute)
+            with counting("Moving users over") as progress:
+                await services.indexer.finish(at, progress)
         return preview
 
-    tell(run(act), "Turned on" if apply else "Preview")
+    tell(run(act), "Done" if apply else "Preview")
     out.print(
-        f"Identity resolution is on in {name}; a running service now moves its users over."
+        f"Identity resolution is on in {name}."
         if apply
         else "Nothing was changed. Do it with --apply; there is no way back."
     )

@@ -33,7 +33,7 @@ from oneself.core.values import (
     skip_unfit,
     write,
 )
-from oneself.core.visits import visited, with_visits
+from oneself.core.visits import NEVER, visited, with_visits
 
 __all__ = ["State", "apply", "fold", "repeat"]
 
@@ -226,6 +226,8 @@ def _written_namespaces(observation: Observation, config: Config) -> frozenset[s
 
 def _created(act: _Act, plan: Plan) -> Profile:
     seq, at = act.seq, _active(act.observation, act.seq)
+    if not act.observation.is_interactive:
+        at = NEVER
     return Profile(
         profile_id=plan.profile_id,
         created_at=seq,

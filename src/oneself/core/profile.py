@@ -88,6 +88,11 @@ class Claim(msgspec.Struct, frozen=True):
     at: int
 
 
+def is_primary_id(text: str) -> bool:
+    """Whether a text may be a generated primary id."""
+    return len(text) == PRIMARY_CHARS and not text.strip("0123456789abcdef")
+
+
 def primary_id(profile_id: UUID, *, anonymous: bool) -> str:
     """The primary id that a profile gets when it is made or promoted: the head of its own id in hex."""
     return profile_id.hex[: ANONYMOUS_PRIMARY_CHARS if anonymous else PRIMARY_CHARS]

@@ -22,11 +22,13 @@ MILLISECOND_US = 1000
 
 
 class Recalled(msgspec.Struct, frozen=True):
-    """Whose the browser was, as of now, and the identities that only the token knows and that are still
-    theirs. `leads`: the observation is about them."""
+    """Whose the browser was, as of now, and the identities that only the token knows. `is_reused`: nothing is
+    new, so the token stands as it is; else these are the ones that are still theirs. `leads`: the observation
+    is about them."""
 
     holder: Profile
     identities: tuple[Identifier, ...]
+    is_reused: bool
     leads: bool
 
 
@@ -45,12 +47,15 @@ def recall(
     default = config.channel_identity(observation.channel)
     if default is not None and not _agree(said, token.identities, default.type_id):
         return None
-    own = tuple(
-        Identifier(type_id, key)
-        for type_id, key in token.identities.items()
-        if type_id not in said and key in holder.identities.get(type_id, ())
-    )
-    return Recalled(holder, own, leads=bool(own) or not said)
+    only = tuple(Identifier(*pair) for pair in token.identities.items() if pair[0] not in said)
+    if all(token.identities.get(i.namespace) == i.value and _is_of(state, i, holder) for i in persons):
+        return Recalled(holder, only, is_reused=True, leads=True)
+    own = tuple(i for i in only if i.value in holder.identities.get(i.namespace, ()))
+    return Recalled(holder, own, is_reused=False, leads=bool(own))
+
+
+def _is_of(state: State, identifier: Identifier, profile: Profile) -> bool:
+    return any(holder.profile_id == profile.profile_id for _, holder in state.held(identifier)[:1])
 
 
 def _agree(said: dict[str, str], remembered: dict[str, str], type_id: str) -> bool:
@@ -76,8 +81,14 @@ def visit_identities(
 ) -> dict[str, str]:
     """The identities of the visit after an event was carried out, type → key, the oldest first. What a
     refusal left with somebody else is not among them, nor what the person does not want to be known by."""
-    known = recalled.identities if recalled is not None else ()
-    kept = {i.namespace: i.value for i in known if i.value in survivor.identities.get(i.namespace, ())}
+    kept: dict[str, str] = {}
+    if recalled is not None:
+        is_kept = recalled.is_reused
+        kept = {
+            i.namespace: i.value
+            for i in recalled.identities
+            if is_kept or i.value in survivor.identities.get(i.namespace, ())
+        }
     if has_opted_out((survivor,), observation, PERSONALIZATION):
         return kept
     for identifier in persons:

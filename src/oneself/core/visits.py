@@ -12,10 +12,14 @@ from oneself.core.profile import Profile, Visit
 
 #: Closed visits that a profile remembers, the newest: what a person looks at, and more than a token outlives.
 VISITS_MAX = 50
+#: Of whom nothing but upkeep is known (wire/interactions §9.3).
+NEVER = 0
 
 
 def visited(profile: Profile, at: int, pause_max: int) -> Profile:
     """The profile after activity at an instant (µs); `pause_max`: within a visit, in µs."""
+    if profile.active_at == NEVER:
+        return msgspec.structs.replace(profile, active_at=at, visit_at=at, first_active_at=at)
     if profile.visit_at <= at <= profile.active_at + pause_max:
         return msgspec.structs.replace(profile, active_at=max(profile.active_at, at))
     first = min(profile.first_active_at, at)
@@ -26,6 +30,15 @@ def visited(profile: Profile, at: int, pause_max: int) -> Profile:
 
 def with_visits(profile: Profile, other: Profile, pause_max: int) -> Profile:
     """The profile with the visits of another that is the same person."""
+    if NEVER in (profile.active_at, other.active_at):
+        seen = other if profile.active_at == NEVER else profile
+        return msgspec.structs.replace(
+            profile,
+            active_at=seen.active_at,
+            visit_at=seen.visit_at,
+            visits=seen.visits,
+            first_active_at=seen.first_active_at,
+        )
     first = min(profile.first_active_at, other.first_active_at)
     united = _with(profile, (*_all(profile), *_all(other)), pause_max)
     return msgspec.structs.replace(united, first_active_at=first)

@@ -67,6 +67,10 @@ class Indexing(msgspec.Struct, frozen=True):
     updated_at: int
 
 
+#: Others are at it: how often to ask whether they have finished.
+AWAITED_POLL_S = 0.2
+
+
 class Rules:
     """The use-cases of unification rules."""
 
@@ -164,6 +168,17 @@ class Indexer:
             return False
         await self._index(job["dataset_id"], job["rule_id"], job)
         return True
+
+    async def finish(self, tenant: Tenant, progress: Callable[[int, int], None]) -> None:
+        """Do or await all the work on a dataset; `progress` hears of profiles (seen, all)."""
+        while True:
+            found = await self._database.fetch(_sql.find_indexing, tenant.dataset_id)
+            running = [row for row in found if row["state"] == "running"]
+            progress(sum(row["seen"] for row in found), sum(max(row["total"], row["seen"]) for row in found))
+            if not running:
+                return
+            if not await self.step():
+                await asyncio.sleep(AWAITED_POLL_S)
 
     async def _index(self, dataset_id: int, work_id: str, job: Any) -> None:
         """Go on from where somebody stopped until all is done, or the lease is gone: then others go on."""

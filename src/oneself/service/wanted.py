@@ -13,6 +13,7 @@ from oneself.core.config import Config
 from oneself.core.evidence import Evidence, sought
 from oneself.core.identifier import Identifier
 from oneself.core.observation import Observation
+from oneself.core.profile import is_primary_id
 
 #: A 64-bit integer that no clock reaches.
 SEQ_MAX = 2**63 - 1
@@ -85,15 +86,19 @@ def is_covered(observation: Observation, evidence: Evidence) -> bool:
     token = observation.remembered
     if token is None or observation.kind != "event" or observation.choices or observation.new_tracker:
         return False
+    if not is_primary_id(token.primary_id):
+        return False
     is_plain = not (observation.values or observation.objects) and observation.occurred_at is None
     known = all(token.identities.get(each.namespace) == each.value for each in evidence.persons)
     return is_plain and known and len(evidence.devices) <= 1
 
 
 def _remembered_ids(both: list[tuple[Observation, Evidence]], config: Config) -> frozenset[str]:
-    if not config.dataset.pipeline_identity_resolution:
+    """The generated ids that tokens name; a token from before identity resolution was on names none."""
+    named = {each.remembered.primary_id for each, _ in both if each.remembered is not None}
+    if not named or not config.dataset.pipeline_identity_resolution:
         return frozenset()
-    return frozenset(each.remembered.primary_id for each, _ in both if each.remembered is not None)
+    return frozenset(filter(is_primary_id, named))
 
 
 def _written_namespaces(both: list[tuple[Observation, Evidence]], config: Config) -> frozenset[str]:

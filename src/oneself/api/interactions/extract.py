@@ -152,10 +152,10 @@ class _Extraction:
 
     def _text(self, value: Any) -> str:
         """The value as text; empty if it is none (NORMALISE)."""
+        if type(value) is list and len(value) == 1:
+            value = value[0]
         if type(value) is str:
             return value
-        if type(value) is list and len(value) == 1:
-            return self._text(value[0])
         if type(value) in (bool, int, float):
             return msgspec.json.encode(value).decode()
         if value is not None:

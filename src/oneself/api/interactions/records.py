@@ -68,8 +68,8 @@ def render_user(call: Call, person: Person, config: Config) -> UserRecord:
         attributes=_attributes(survivor, shown_values(call, survivor, config), config),
         anonAliases=list(person.aliases),
         anonMergeTimes=[at // MILLISECOND_US for at in person.aliases.values()],
-        firstActivity=survivor.first_active_at // MILLISECOND_US,
-        lastActivity=survivor.active_at // MILLISECOND_US,
+        firstActivity=(survivor.first_active_at or survivor.created_at) // MILLISECOND_US,
+        lastActivity=(survivor.active_at or survivor.created_at) // MILLISECOND_US,
         created=survivor.created_at // MILLISECOND_US,
         updated=survivor.updated_at // MILLISECOND_US,
         profileObjects=_objects(survivor),
@@ -89,7 +89,7 @@ def _objects(survivor: Profile) -> dict[str, Any]:
 
 def _visits(survivor: Profile) -> list[dict[str, Any]]:
     """The newest first. A visit has no id of its own: it is known by its start."""
-    known = (*survivor.visits, (survivor.visit_at, survivor.active_at))
+    known = (*survivor.visits, (survivor.visit_at, survivor.active_at)) if survivor.active_at else ()
     return [
         {
             "_id": f"{start:024x}",
