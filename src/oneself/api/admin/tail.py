@@ -3,7 +3,7 @@
     Accept: text/event-stream    server-sent events, from now on or on from `Last-Event-ID`
     else                         JSON, the last recorded first
 
-A stream begins with the place that it goes on from, and repeats it while there is nothing to tell, in an event
+A stream begins with the place that it goes on from, and says where it is while there is nothing to tell, both
 without data: whoever comes back misses nothing. Decode, one use-case, render.
 """
 
@@ -59,9 +59,9 @@ class DecisionDocument(Struct, frozen=True):
 
 class ToldDocument(Struct, frozen=True, omit_defaults=True):
     """An event of a dataset. `primary_id`: of the person by now, null if there is nobody any more.
-    `identity_types`: that the event itself named somebody by. `body`: only if it was asked for: what was sent,
-    without tokens; an application that is no system application is shown nothing of its `user` but the
-    browser.
+    `identity_types`: that the event itself named somebody by. `body`: only if it was asked for, and then what
+    was sent, without tokens; an application that is no system application is shown nothing of its `user` but
+    the browser.
     """
 
     event_id: str
@@ -116,8 +116,9 @@ async def list_dataset_events(
     name: Name = None,
     since: Instant = None,
     until: Instant = None,
-    body: Annotated[
-        str | None, QueryParameter(description="`true`: with what was sent, which may be personal.")
+    with_body: Annotated[
+        str | None,
+        QueryParameter(name="body", description="`true`: with what was sent, which may be personal."),
     ] = None,
     last_event_id: Annotated[
         str | None,
@@ -131,7 +132,7 @@ async def list_dataset_events(
     after = decode_place(last_event_id, Place) if last_event_id and is_stream else None
     at = await dataset_of(call, dataset)
     reader = call.reader(with_application_data=False, applications=None)
-    asked = _Asked(at, wanted, is_true(body), reader)
+    asked = _Asked(at, wanted, is_true(with_body), reader)
     if is_stream:
         return await _stream(call, asked, after)
     return await _list(call, asked, before, limit)
