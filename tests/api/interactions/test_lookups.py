@@ -101,7 +101,8 @@ async def test_the_record_of_a_user(vendor: Vendor) -> None:
     for instant in ("firstActivity", "lastActivity", "created", "updated"):
         assert started - 1000 <= user[instant] <= time.time() * 1000 + 1000
     assert started - 1000 <= email["metadata"]["lastUpdated"] <= time.time() * 1000 + 1000
-    assert user["visitHistory"] == user["orderHistory"] == user["segmentMembership"] == []
+    assert [visit["visitIndex"] for visit in user["visitHistory"]] == [1]
+    assert user["orderHistory"] == user["segmentMembership"] == []
 
 
 async def test_an_anonymous_user_is_called_as_the_browser(vendor: Vendor) -> None:
