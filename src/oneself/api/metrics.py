@@ -1,4 +1,4 @@
-"""Counters for `/metrics`. Labels are routes, never paths: a path names a person.
+"""Counters for `/metrics`. Labels are routes, never paths: a path names a person. No caller can make one up.
 
 Several worker processes count together: each writes its counters to a file in the folder that
 `PROMETHEUS_MULTIPROC_DIR` names, and whichever is asked adds them up. A single process needs no files.
@@ -28,6 +28,20 @@ SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
+class _Children(dict[Any, Any]):
+    """The children of a family by their labels: to ask the family again costs more than to count."""
+
+    def __init__(self, family: Any) -> None:
+        super().__init__()
+        self._family = family
+
+    def __missing__(self, labels: Any) -> Any:
+        """`labels`: a tuple; of a family with one label its value alone."""
+        every = labels if isinstance(labels, tuple) else (labels,)
+        child = self[labels] = self._family.labels(*every)
+        return child
+
+
 class Metrics:
     """What was asked and how long it took; what became of events; what the write path did
     (`service.figures`)."""
@@ -36,29 +50,18 @@ class Metrics:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
-        self._requests = Counter(
-            "oneself_http_requests",
-            "Requests answered.",
-            ("method", "route", "status"),
-            registry=self._registry,
+        self._requests = self._counter("http_requests", "Requests answered.", "method", "route", "status")
+        self._seconds = _Children(
+            Histogram(
+                "oneself_http_request_seconds",
+                "Time from the request's head to the end of the answer.",
+                ("route",),
+                buckets=BUCKETS_S,
+                registry=self._registry,
+            )
         )
-        self._seconds = Histogram(
-            "oneself_http_request_seconds",
-            "Time from the request's head to the end of the answer.",
-            ("route",),
-            buckets=BUCKETS_S,
-            registry=self._registry,
-        )
-
-        self._events = Counter(
-            "oneself_events",
-            "Events answered, by what became of them.",
-            ("outcome",),
-            registry=self._registry,
-        )
-        self._warnings = Counter(
-            "oneself_event_warnings", "What events were warned about.", ("code",), registry=self._registry
-        )
+        self._events = self._counter("events", "Events answered, by what became of them.", "outcome")
+        self._warnings = self._counter("event_warnings", "What events were warned about.", "code")
 
         self._batch_sizes = Histogram(
             "oneself_batch_observations",
@@ -72,47 +75,38 @@ class Metrics:
             buckets=BUCKETS_S,
             registry=self._registry,
         )
-        self._retries = Counter(
-            "oneself_batch_retries",
-            "Batches that were repeated, by cause.",
-            ("cause",),
-            registry=self._registry,
-        )
-        self._merges = Counter(
-            "oneself_merges", "Profiles absorbed, by reason.", ("reason",), registry=self._registry
-        )
-        self._refusals = Counter(
-            "oneself_refusals", "Merges and claims refused, by code.", ("code",), registry=self._registry
-        )
+        self._retries = self._counter("batch_retries", "Batches that were repeated, by cause.", "cause")
+        self._merges = self._counter("merges", "Profiles absorbed, by reason.", "reason")
+        self._refusals = self._counter("refusals", "Merges and claims refused, by code.", "code")
 
     def batch_committed(self, size: int, duration_s: float) -> None:
         self._batch_sizes.observe(size)
         self._batch_seconds.observe(duration_s)
 
     def batch_retried(self, cause: str) -> None:
-        self._retries.labels(cause).inc()
+        self._retries[cause].inc()
 
     def plans_carried_out(self, plans: Iterable[Plan]) -> None:
         for plan in plans:
             for merge in plan.merges:
-                self._merges.labels(merge.reason).inc()
+                self._merges[merge.reason].inc()
             for refusal in plan.refusals:
-                self._refusals.labels(refusal.code).inc()
+                self._refusals[refusal.code].inc()
 
     def observe_event(self, outcome: str) -> None:
         """Count one answered event."""
-        self._events.labels(outcome).inc()
+        self._events[outcome].inc()
 
     def observe_warning(self, code: str) -> None:
         """Count one warning about an event."""
-        self._warnings.labels(code).inc()
+        self._warnings[code].inc()
 
     def observe(self, scope: Mapping[str, Any], status: int, duration_s: float) -> None:
         """Count one answered request."""
         route = scope.get("path_template") or "none"
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(route).observe(duration_s)
+        self._requests[method, route, status].inc()
+        self._seconds[route].observe(duration_s)
 
     def render(self) -> bytes:
         """All figures in the Prometheus text format."""
@@ -121,3 +115,6 @@ class Metrics:
         everybody = CollectorRegistry()
         MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
         return generate_latest(everybody)
+
+    def _counter(self, name: str, sentence: str, *labels: str) -> _Children:
+        return _Children(Counter(f"oneself_{name}", sentence, labels, registry=self._registry))
