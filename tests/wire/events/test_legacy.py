@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from support.service import RunningService
 from wire.client import fresh
 from wire.events.client import PRIMARY, Dataset, Page, altered, new_device, token_of
 from wire.events.conftest import NewDataset
+
+DEADLINE_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +212,10 @@ def moved(new_dataset: NewDataset, service: RunningService) -> tuple[Dataset, Pa
     assert web.survivor("ann 1") == "ann 1"  # a preview changes nothing
     said = service.command(*command, "--apply")
     assert said.returncode == 0, said.stdout + said.stderr
+    deadline = time.monotonic() + DEADLINE_S
+    while not PRIMARY.fullmatch(web.survivor("ann 1")):  # users are moved over in the background
+        assert time.monotonic() < deadline, "nobody was moved over"
+        time.sleep(0.1)
     return web, named, stranger
 
 
@@ -233,6 +241,27 @@ def test_tokens_become_void_when_a_dataset_is_moved_over(moved: tuple[Dataset, P
     assert web.page().send(id="Ann 1", identities={"emailAddress": "ann@acme.example"}) == web.survivor(
         "ann 1"
     )
+
+
+def test_events_are_taken_while_a_dataset_is_moved_over(
+    new_dataset: NewDataset, service: RunningService
+) -> None:
+    web = new_dataset(pipeline_identity_resolution=False)
+    pages = [web.page() for _ in range(20)]
+    for number, page in enumerate(pages):
+        page.send(id=f"user {number}")
+    said = service.command("dataset", "enable-identity", "--org", web.org.org, web.name, "--apply")
+    assert said.returncode == 0, said.stdout + said.stderr
+    for number, page in enumerate(pages):
+        page.send(id=f"User {number}", identities={"emailAddress": f"u{number}@acme.example"})
+    deadline = time.monotonic() + DEADLINE_S
+    while any(web.survivor(f"user {n}") != web.resolve(webId=f"user {n}") for n in range(len(pages))):
+        assert time.monotonic() < deadline, "not everybody was moved over"
+        time.sleep(0.1)
+    for number in range(len(pages)):
+        user = web.survivor(f"user {number}")
+        assert web.resolve(emailAddress=f"u{number}@acme.example") == user
+        assert len(web.events(user)) == 2
 
 
 def test_there_is_no_way_back_to_legacy(web: Dataset) -> None:

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import pytest
+
 from support.service import RunningService
+from wire.client import fresh
+from wire.events.client import Dataset, new_device
+
+VISITORS = 60
 
 
-def test_the_log_and_the_state_agree(service: RunningService) -> None:
+@pytest.mark.xfail(
+    strict=True, reason="why a token folds a visitor in is told in one of several ways, by chance"
+)
+def test_the_log_and_the_state_agree(web: Dataset, service: RunningService) -> None:
+    for _ in range(VISITORS):
+        page, device = web.page(), new_device()
+        user = page.send(id=fresh("w"), identities={"emailAddress": fresh("e"), "loyaltyId": fresh("L")})
+        web.send({"user": {"anonymousId": device}})
+        answer = web.send({"user": {"anonymousId": device, "encryptedId": page.token}})
+        assert answer["resolvedUserId"] == user
     said = service.command("verify", deadline_s=300)
     assert said.returncode == 0, said.stdout[-2000:] + said.stderr[-2000:]
