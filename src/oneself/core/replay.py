@@ -13,7 +13,7 @@ from oneself.core.config import Config, ConfigChange, configure
 from oneself.core.evidence import Evidence, identities_of, weigh
 from oneself.core.fold import apply, repeat
 from oneself.core.identifier import Identifier
-from oneself.core.observation import Observation
+from oneself.core.observation import Observation, Remembered
 from oneself.core.plan import Plan, Rejection
 from oneself.core.profile import Claim, Profile
 from oneself.core.resolve import resolve
@@ -160,7 +160,12 @@ def redact(
     own = profile_id in (entry.profile_id, observation.profile_id) or nothing_else
     if not own and len(kept) == len(named) and identifiers.isdisjoint(_mentioned(recorded_plan(entry))):
         return entry
-    bare = msgspec.structs.replace(observation, identifiers=() if own else kept)
+    bare = msgspec.structs.replace(
+        observation,
+        identifiers=() if own else kept,
+        remembered=_forgetting(observation.remembered, identifiers),
+        body=_without_user(observation.body),
+    )
     if own:
         bare = msgspec.structs.replace(
             bare,
@@ -181,6 +186,19 @@ def redact(
         plan=_redacted_plan(recorded_plan(entry), frozenset(named) if own else identifiers, own=own),
         redacted=True,
     )
+
+
+def _forgetting(token: Remembered | None, identifiers: frozenset[Identifier]) -> Remembered | None:
+    """What a token says, without identities that were erased."""
+    if token is None:
+        return None
+    left = {name: key for name, key in token.identities.items() if Identifier(name, key) not in identifiers}
+    return msgspec.structs.replace(token, identities=left)
+
+
+def _without_user(body: Any) -> Any:
+    """An event without its words about the person, among which an erased identifier was."""
+    return {key: value for key, value in body.items() if key != "user"} if isinstance(body, dict) else body
 
 
 def _mentioned(plan: Plan) -> set[Identifier]:
