@@ -133,7 +133,7 @@ def build_services(settings: Settings, database: Database) -> Services:
         refusals=Refusals(database, configurations),
         exports=Exports(database, configurations),
         unfit_values=UnfitValues(database, configurations),
-        interactions=Interactions(ingest, configurations, token_keys),
+        interactions=Interactions(ingest, configurations, token_keys, identity.vault),
         indexer=Indexer(database, configurations, ingest),
         identity=identity,
         organisations=identity.organisations,

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from oneself.core.config import Config
-from oneself.core.identifier import USER_ID, Dropped, Identifier, normalise
+from oneself.core.identifier import TRACKER, USER_ID, Dropped, Identifier, normalise
 from oneself.core.observation import Observation
 from oneself.core.recall import remembered_identifier
 from oneself.core.rules import Matcher, brought, held
@@ -75,7 +75,10 @@ def _rules_on_identity(identifier: Identifier, config: Config) -> list[Identifie
 def sought(observation: Observation, evidence: Evidence, config: Config) -> tuple[Identifier, ...]:
     """The identifiers whose holders `resolve` may ask for."""
     remembered = remembered_identifier(observation, config)
-    return evidence.identifiers if remembered is None else (*evidence.identifiers, remembered)
+    found = evidence.identifiers if remembered is None else (*evidence.identifiers, remembered)
+    if observation.new_tracker is not None:
+        found = (*found, Identifier(TRACKER, observation.new_tracker))
+    return found
 
 
 def identities_of(values: dict[str, Any], config: Config) -> dict[str, tuple[str, ...]]:

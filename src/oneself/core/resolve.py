@@ -195,8 +195,7 @@ def _candidates(
             required = identifier.namespace == USER_ID
             add(Candidate(profile, identifier, _priority(identifier, config), since, required))
     if recalled is not None and recalled.leads:
-        # Not the first one: the log keeps no order of names.
-        add(Candidate(recalled.holder, min(recalled.identities, default=None), IDENTITY_PRIORITY))
+        add(Candidate(recalled.holder, None, IDENTITY_PRIORITY))
     for candidate in _by_device(state, observation, evidence, recalled, config):
         add(candidate)
     return found

@@ -21,7 +21,7 @@ import structlog
 from oneself.core.config import Config
 from oneself.core.evidence import Evidence, weigh
 from oneself.core.fold import fold
-from oneself.core.identifier import Identifier
+from oneself.core.identifier import TRACKER, Identifier
 from oneself.core.observation import Observation
 from oneself.core.plan import Plan, Rejection
 from oneself.core.profile import Absorbed, Profile
@@ -68,7 +68,7 @@ class Resolution(msgspec.Struct, frozen=True):
     `profile`: the one it addressed, made or was attached to; `survivor`: the one that stands for the person.
     `absorbed`: whom the survivor stands for. `answer`: the kept answer of a keyed request. `repeated`: the
     request or event had been answered before. `identities`: of an event's visit, type → key.
-    `remembers`: its token was worth something.
+    `remembers`: its token was worth something. `tracker`: the one that names its browser, if it has one.
     """
 
     seq: int
@@ -81,6 +81,7 @@ class Resolution(msgspec.Struct, frozen=True):
     repeated: bool = False
     identities: dict[str, str] = {}
     remembers: bool = False
+    tracker: str | None = None
 
 
 class Submission(msgspec.Struct, frozen=True):
@@ -356,9 +357,18 @@ class _Judged:
         if observation.kind == "event":
             identities = visit_identities(self._state, observation, evidence.persons, recalled, survivor)
             resolution = msgspec.structs.replace(
-                resolution, identities=identities, remembers=recalled is not None
+                resolution,
+                identities=identities,
+                remembers=recalled is not None,
+                tracker=self._tracker(observation),
             )
         return self._kept(submission, resolution)
+
+    def _tracker(self, observation: Observation) -> str | None:
+        """The tracker that was sent if it is alive, else the one that was made for the browser."""
+        sent = (each for each in observation.identifiers if each.namespace == TRACKER)
+        alive = next((each.value for each in sent if self._state.held(each)), None)
+        return alive or observation.new_tracker
 
     def _was_erased(self, observation: Observation, evidence: Evidence) -> bool:
         """True if it happened before a person whom it names was erased (DESIGN §8)."""

@@ -13,6 +13,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ from oneself.service.configuration import Configurations
 from oneself.service.ingest import ConfigurationMoved, Ingest, Rejected, Resolution, Submission
 from oneself.service.organisations import Tenant
 from oneself.service.persisted_token import Ring, Sealed, fitted, open_token, seal
+from oneself.service.secrets import Vault
 from oneself.service.token_keys import TokenKeys
 
 FACE = "interactions"
@@ -90,7 +92,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
 class Interactions:
     """Takes events in."""
 
-    def __init__(self, ingest: Ingest, configurations: Configurations, keys: TokenKeys) -> None:
+    def __init__(self, ingest: Ingest, configurations: Configurations, keys: TokenKeys, vault: Vault) -> None:
+        self._vault = vault
         self._ingest = ingest
         self._configurations = configurations
         self._keys = keys
@@ -112,7 +115,8 @@ class Interactions:
     async def _take(self, tenant: Tenant, source: Source, incoming: Incoming, config: Config) -> Taken:
         ring = await self._keys.ring(tenant)
         opened = _opened(ring, tenant, incoming)
-        observation = _observation(source, incoming, _remembered(opened, config))
+        remembered = _remembered(opened, config)
+        observation = _observation(source, incoming, remembered, partial(self._tracker_of, tenant))
         event_id = observation.observation_id.hex[:EVENT_ID_CHARS]
         try:
             resolution = await self._submit(tenant, observation, config.version)
@@ -127,11 +131,16 @@ class Interactions:
             token=token,
             token_unreadable=incoming.token is not None and opened is None,
             anonymous_id=_new_anonymous_id(observation, incoming, resolution),
-            tracker=_tracker(observation, incoming, resolution),
+            tracker=resolution.tracker,
             plan=resolution.plan,
             identities=resolution.identities,
             warnings=("token_full",) if is_full else (),
         )
+
+    def _tracker_of(self, tenant: Tenant, browser: str) -> str:
+        """The tracker of a browser: always the same, and nobody else can make it."""
+        digest = self._vault.keyed_digest("tracker", tenant.handle, tenant.dataset, browser)
+        return str(uuid.UUID(bytes=digest[:16], version=4))
 
     async def _submit(self, tenant: Tenant, observation: Observation, version: int) -> Resolution:
         return await self._ingest.submit(tenant.dataset_id, Submission(observation, read_by=version))
@@ -166,13 +175,20 @@ def _opened(ring: Ring, tenant: Tenant, incoming: Incoming) -> Sealed | None:
     return open_token(ring, tenant.handle, tenant.dataset, incoming.token)
 
 
-def _observation(source: Source, incoming: Incoming, remembered: Remembered | None) -> Observation:
+def _observation(
+    source: Source,
+    incoming: Incoming,
+    remembered: Remembered | None,
+    tracker_of: Callable[[str], str],
+) -> Observation:
     """The event as an observation. A browser without an acceptable id gets one, unless the visitor is known
-    otherwise."""
+    otherwise; one that asks for a tracker gets the same one each time."""
     anonymous_id, made_id = incoming.anonymous_id, None
     if anonymous_id is None:
         made_id = secrets.token_hex(ANONYMOUS_ID_BYTES)
         anonymous_id = made_id if incoming.must_name_browser else None
+    browser = anonymous_id or made_id
+    new_tracker = None if incoming.tracker is None or browser is None else tracker_of(browser)
     devices = [] if anonymous_id is None else [Identifier(ANONYMOUS_ID, anonymous_id)]
     if incoming.tracker:
         devices.append(Identifier(TRACKER, incoming.tracker))
@@ -198,7 +214,7 @@ def _observation(source: Source, incoming: Incoming, remembered: Remembered | No
         is_interactive=incoming.is_interactive,
         new_anonymous_id=made_id,
         objects=incoming.objects,
-        new_tracker=None if incoming.tracker is None else str(uuid.uuid4()),
+        new_tracker=new_tracker,
         name=incoming.name,
         body=incoming.body,
     )
@@ -224,15 +240,6 @@ def _new_anonymous_id(observation: Observation, incoming: Incoming, resolution: 
     moved = resolution.plan.devices if resolution.plan is not None else ()
     is_used = any(each.value == observation.new_anonymous_id for each in moved)
     return observation.new_anonymous_id if is_used or incoming.must_name_browser else None
-
-
-def _tracker(observation: Observation, incoming: Incoming, resolution: Resolution) -> str | None:
-    """The tracker that names the browser: the one that was sent if it is alive, else the new one."""
-    if incoming.tracker is None:
-        return None
-    moved = resolution.plan.devices if resolution.plan is not None else ()
-    is_new = any(each.value == observation.new_tracker for each in moved)
-    return observation.new_tracker if is_new else incoming.tracker
 
 
 def _sealed(

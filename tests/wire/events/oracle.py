@@ -67,7 +67,9 @@ class Oracle:
             user = self._resolve(known, at)
         self._attach(user, device, sent, at)
         _record(user, at)
-        held = tuple(sorted(pair for pair in known.items() if pair[0] in sent or self.owner(pair) is user))
+        held = tuple(
+            sorted(pair for pair in known.items() if reused or pair[0] in sent or self.owner(pair) is user)
+        )
         sealed = Token(user, held)
         return Said(user, (token if token == sealed else sealed) if held else None)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from support.service import RunningService
 from wire.client import fresh
 from wire.events.client import Dataset, new_device
@@ -11,9 +9,6 @@ from wire.events.client import Dataset, new_device
 VISITORS = 60
 
 
-@pytest.mark.xfail(
-    strict=True, reason="why a token folds a visitor in is told in one of several ways, by chance"
-)
 def test_the_log_and_the_state_agree(web: Dataset, service: RunningService) -> None:
     for _ in range(VISITORS):
         page, device = web.page(), new_device()

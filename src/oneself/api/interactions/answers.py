@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import zlib
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
+from oneself.core.profile import primary_id
 from oneself.service.interactions import Taken
 
 SUCCESS, UNREADABLE_TOKEN, BUSY, ANONYMOUS_ID_CORRECTED, INVALID = 0, 2, 3, 4, 5
@@ -99,11 +101,18 @@ def gzipped(body: bytes) -> bytes:
 def _details(taken: Taken, warnings: tuple[str, ...]) -> EventDetails:
     plan = taken.plan
     merges = plan.merges if plan is not None else ()
+    absorbed = [merge.absorbed_id for merge in merges]
     wide = ("wide_merge",) if len(merges) >= WIDE_MERGE_MIN else ()
     return EventDetails(
         identities=list(taken.identities),
-        matched=[str(plan.survivor_id), *(str(merge.absorbed_id) for merge in merges)] if plan else [],
-        merges=[MergeDetail(str(merge.absorbed_id), merge.reason) for merge in merges],
+        matched=[_shown(each) for each in (plan.survivor_id, *(m.absorbed_id for m in merges))]
+        if plan
+        else [],
+        merges=[MergeDetail(_shown(merge.absorbed_id), merge.reason) for merge in merges],
         refusals=[refusal.code for refusal in plan.refusals] if plan is not None else [],
         warnings=list(dict.fromkeys((*warnings, *taken.warnings, *wide))),
     )
+
+
+def _shown(profile_id: UUID) -> str:
+    return primary_id(profile_id, anonymous=False)
