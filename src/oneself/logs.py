@@ -1,13 +1,17 @@
 """Log lines: structlog for our own, and the libraries' lines in the same form. Written to stderr.
 
-Nothing personal belongs into a log line (DESIGN §8): ids of ours, codes, counts and durations only.
+Nothing personal belongs into a log line (DESIGN §8): ids of ours, codes, counts and durations only. What an
+exception says may quote what somebody sent (`KeyError: 'ann@acme.example'`), so of an exception the log has
+its kind and the way it came, never its words.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+import traceback
+from collections.abc import Iterator
+from typing import Any, TextIO
 
 import structlog
 
@@ -45,9 +49,42 @@ def configure(settings: Settings) -> None:
 
 
 def _renderers(settings: Settings) -> list[Any]:
-    drop = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    before = [_without_what_failed, structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if settings.log_format == "json":
-        return [drop, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    # The plain form: the pretty one prints local variables, passwords among them.
-    plain = structlog.dev.plain_traceback
-    return [drop, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+        traces = structlog.processors.ExceptionRenderer(lambda exc_info: _trace(exc_info[1]))
+        return [*before, traces, structlog.processors.JSONRenderer()]
+    colours = sys.stderr.isatty()
+    return [*before, structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=_print_trace)]
+
+
+def _without_what_failed(_: Any, __: str, event: Any) -> Any:
+    """The event loop describes a task that failed, its exception included, below its first line."""
+    if event["_record"].name == "asyncio":
+        event["event"] = str(event["event"]).partition("\n")[0]
+    return event
+
+
+def _print_trace(out: TextIO, exc_info: Any) -> None:
+    out.write("\n" + _trace(exc_info[1]))
+
+
+def _trace(error: BaseException | None) -> str:
+    """The way an exception came and its kind; before it those that led to it, as Python tells them."""
+    return "\n".join(_traces(error, set()))
+
+
+def _traces(error: BaseException | None, told: set[int]) -> Iterator[str]:
+    if error is None or id(error) in told:
+        return
+    told.add(id(error))
+    yield from _traces(error.__cause__ or (None if error.__suppress_context__ else error.__context__), told)
+    for each in getattr(error, "exceptions", ()):
+        yield from _traces(each, told)
+    way = "".join(traceback.format_tb(error.__traceback__))
+    yield f"Traceback (most recent call last):\n{way}{_kind(error)}"
+
+
+def _kind(error: BaseException) -> str:
+    """Its class; of what the database says also the code and the constraint, which tell most."""
+    facts = (getattr(error, name, None) for name in ("sqlstate", "constraint_name"))
+    return " ".join((f"{type(error).__module__}.{type(error).__qualname__}", *(str(f) for f in facts if f)))

@@ -74,6 +74,9 @@ random_page_cost = 1.1
 timezone = 'UTC'
 log_timezone = 'UTC'
 log_line_prefix = '%m [%p] '
+# The details of an error quote values: a key that is there already names a person (DESIGN §8).
+log_error_verbosity = terse
+log_parameter_max_length_on_error = 0
 """
 
 HOST_RULES = "# Written by Oneself at every start.\nlocal all all scram-sha-256\n"

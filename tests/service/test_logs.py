@@ -1,0 +1,101 @@
+"""Of an exception the log has its kind and the way it came, never its words."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import io
+import logging
+import sys
+from collections.abc import Iterator
+
+import asyncpg
+import pytest
+import structlog
+
+from oneself import logs
+from oneself.errors import Contended
+from oneself.serve import Services
+from oneself.service import working_set
+from oneself.settings import Settings
+from service.site import Site, mail
+
+MARK = "ann.marked@acme.example"
+
+
+@pytest.fixture(params=["json", "console"])
+def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """What a service with all its log lines writes."""
+    root, stream = logging.getLogger(), io.StringIO()
+    handlers, level = list(root.handlers), root.level
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", stream)
+        logs.configure(Settings(log_format=request.param, log_level="debug"))
+    yield stream
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def fail() -> None:
+    try:
+        {}[MARK]
+    except KeyError as error:
+        raise ExceptionGroup(MARK, [ValueError(MARK)]) from error
+
+
+def test_an_exception_is_told_without_its_words(written: io.StringIO) -> None:
+    try:
+        fail()
+    except ExceptionGroup as error:
+        structlog.get_logger("oneself.test").error("failed", exc_info=error)
+        logging.getLogger("uvicorn.error").error("Exception in ASGI application\n", exc_info=error)
+    said = written.getvalue()
+    assert MARK not in said
+    assert said.count("Traceback (most recent call last)") == 6
+    for word in ("builtins.KeyError", "builtins.ValueError", "builtins.ExceptionGroup", "in fail"):
+        assert word in said
+
+
+async def test_a_task_that_nobody_waited_for_is_told_without_its_words(written: io.StringIO) -> None:
+    async def broken() -> None:
+        raise ValueError(MARK)
+
+    task = asyncio.create_task(broken())
+    await asyncio.wait([task])
+    del task
+    gc.collect()
+    said = written.getvalue()
+    assert "Task exception was never retrieved" in said
+    assert "builtins.ValueError" in said
+    assert MARK not in said
+
+
+async def test_what_violates_a_constraint_is_not_told(services: Services, written: io.StringIO) -> None:
+    put = "INSERT INTO answer (dataset_id, key, seq, profile_id) VALUES (1, $1, 1, gen_random_uuid())"
+    with pytest.raises(asyncpg.NotNullViolationError, match=MARK) as caught:
+        await services.database.execute(put, MARK)
+    structlog.get_logger("oneself.test").error("failed", exc_info=caught.value)
+    said = written.getvalue()
+    assert "NotNullViolationError 23502" in said
+    assert MARK not in said
+
+
+async def test_a_lost_race_is_told_without_what_it_was_about(
+    services: Services, written: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = await Site(services).begin()
+    gather, attempts = working_set.gather, []
+
+    async def lose_once(*arguments: object) -> object:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise Contended(MARK)
+        return await gather(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(working_set, "gather", lose_once)
+    await site.event(mail(MARK), name=MARK, body={"user": MARK})
+    said = written.getvalue()
+    assert "lost_race" in said
+    assert "Contended" in said
+    assert MARK not in said
