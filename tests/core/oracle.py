@@ -188,13 +188,13 @@ class Oracle:
         return next((claim.person.root() for claim in self._live_claims(pair)), None)
 
     def _point(self, device: str, person: Person, step: Step) -> None:
-        """A late event takes no device from whom it went to after that had happened."""
+        """A late event takes no device from whom it went to after that had happened, unless to a newcomer."""
         last = self._last_pointer(device)
         if last is None or last.lets_go:
             self.pointers.append(Pointer(device, person, step.at))
         elif last.told_by.root() is person:
             self.pointers.append(Pointer(device, person, last.since))
-        elif step.act != "event" or last.since <= step.at:
+        elif step.act != "event" or last.since <= step.at or self._kind(person) == "anonymous":
             self.pointers.append(Pointer(device, person, step.at))
 
     def _live_claims(self, pair: Pair) -> list[Claim]:

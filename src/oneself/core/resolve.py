@@ -332,7 +332,8 @@ def _plan(
     present = [c.profile for c in verdict.accepted if c.profile.profile_id != observation.new_profile_id]
     claims, over_limit = _claims(state, observation, evidence, present, one, config)
     renewed = [i for i in claims if any(profile.profile_id in one for _, profile in state.held(i))]
-    devices, moved = _devices(state, observation, evidence, one)
+    is_new_visitor = created and not evidence.persons
+    devices, moved = _devices(state, observation, evidence, one, is_new_visitor=is_new_visitor)
     stamps = created or survivor.profile.user_id is None
     known = survivor.profile.is_anonymous and not created and bool(claims or evidence.user_id)
     return Plan(
@@ -392,16 +393,17 @@ def _claims(
 
 
 def _devices(
-    state: State, observation: Observation, evidence: Evidence, one: set[UUID]
+    state: State, observation: Observation, evidence: Evidence, one: set[UUID], *, is_new_visitor: bool
 ) -> tuple[tuple[Identifier, ...], tuple[Profile, ...]]:
     """The browsers that point at this person from now on, and the profiles they pointed at before. What came
-    late moves no browser that went to somebody after it happened."""
+    late moves no browser that went to somebody after it happened, unless it is all that is known of a visitor.
+    """
     devices: list[Identifier] = []
     moved: list[Profile] = []
     for device in evidence.devices:
         held = state.held(device)
         pointed_at = [profile for _, profile in held]
-        if observation.kind == "event" and _is_earlier(observation, held):
+        if observation.kind == "event" and not is_new_visitor and _is_earlier(observation, held):
             continue
         if not any(profile.profile_id in one for profile in pointed_at):
             devices.append(device)

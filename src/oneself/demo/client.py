@@ -89,6 +89,22 @@ class Client:
             browser.keep(answer)
         return self._told(answer, meaning)
 
+    def send(self, event: Mapping[str, Any]) -> Reply:
+        """An event as any page sends it: nobody is asked who it is."""
+        self._teller.request("POST", self._stage.event_path, _shown(event))
+        return self._told(self._post_event(event))
+
+    def send_briefly(self, spelling: str, event: Mapping[str, Any]) -> Reply:
+        """An event that was sent before in other words, told in one line."""
+        answer = self._post_event(event)
+        self._teller.fact(spelling, msgspec.json.encode(event["user"]).decode())
+        return Reply(answer.status_code, answer.json(), dict(answer.headers))
+
+    def _post_event(self, event: Mapping[str, Any]) -> httpx.Response:
+        answer = self._http.post(self._stage.event_path, json=event)
+        answer.raise_for_status()
+        return answer
+
     def _ask_for_token(self, form: Mapping[str, str], credentials: tuple[str, str]) -> Reply:
         path = f"/t/{ORG}/oauth2/token"
         self._teller.request("POST", path, form=form)
@@ -102,3 +118,11 @@ class Client:
         self._teller.answer(status.value, status.phrase, meaning)
         body = answer.json() if answer.content else None
         return Reply(answer.status_code, body, dict(answer.headers))
+
+
+def _shown(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The event as it is printed: of a token only the beginning."""
+    user = event["user"]
+    if "encryptedId" not in user:
+        return dict(event)
+    return {**event, "user": {**user, "encryptedId": f"{user['encryptedId'][:12]}…"}}

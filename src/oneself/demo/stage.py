@@ -28,6 +28,8 @@ ORG = "bookshop"
 BACKEND = "bookshop-backend"
 WEB = "bookshop-web"
 SHOP_NAME = "Paper & Ink"
+#: Where the events of its pages go.
+DATASET = "web"
 MARK = "made-by-oneself-demo"
 USUAL_PORT = 8700
 LOG_FILE = "service.log"
@@ -53,6 +55,11 @@ class Stage(msgspec.Struct, frozen=True):
     def api(self) -> str:
         """Where the customer data service of the bookshop is."""
         return f"/t/{ORG}/cds/api/v1"
+
+    @property
+    def event_path(self) -> str:
+        """Where pages of the bookshop send events."""
+        return f"/t/{ORG}/api2/event/{DATASET}"
 
     @property
     def callback(self) -> str:

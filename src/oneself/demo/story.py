@@ -1,4 +1,4 @@
-"""The story of the seed `unify-anonymous-and-registered-profiles`, chapter by chapter.
+"""The story of the seed `unify-anonymous-and-registered-profiles`, chapter by chapter; then that of events.
 
 Law of this module: every step is a request that any customer's code could send, and every promise of the
 seed is checked where it is kept. A broken promise ends the story (`tell.Broken`).
@@ -17,6 +17,7 @@ import msgspec
 
 from oneself.demo.browser import Browser, Page
 from oneself.demo.client import Client, Reply
+from oneself.demo.events import Events
 from oneself.demo.stage import BACKEND, ORG, SHOP_NAME, WEB, WEB_PERMISSIONS, Stage, run_command
 from oneself.demo.tell import Broken, Teller
 
@@ -88,6 +89,7 @@ class Story:
         self._later_activity(phone, visit, other, ann)
         self._stranger(laptop, visit, ann)
         self._proof()
+        Events(self._stage, self._tell, self._back_end).play()
 
     def _define_attributes(self) -> None:
         self._tell.chapter(

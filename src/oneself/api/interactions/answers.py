@@ -105,9 +105,7 @@ def _details(taken: Taken, warnings: tuple[str, ...]) -> EventDetails:
     wide = ("wide_merge",) if len(merges) >= WIDE_MERGE_MIN else ()
     return EventDetails(
         identities=list(taken.identities),
-        matched=[_shown(each) for each in (plan.survivor_id, *(m.absorbed_id for m in merges))]
-        if plan
-        else [],
+        matched=[_shown(each) for each in (plan.survivor_id, *absorbed)] if plan is not None else [],
         merges=[MergeDetail(_shown(merge.absorbed_id), merge.reason) for merge in merges],
         refusals=[refusal.code for refusal in plan.refusals] if plan is not None else [],
         warnings=list(dict.fromkeys((*warnings, *taken.warnings, *wide))),
