@@ -396,7 +396,8 @@ def _devices(
     state: State, observation: Observation, evidence: Evidence, one: set[UUID], *, is_new_visitor: bool
 ) -> tuple[tuple[Identifier, ...], tuple[Profile, ...]]:
     """The browsers that point at this person from now on, and the profiles they pointed at before. What came
-    late moves no browser that went to somebody after it happened, unless it is all that is known of a visitor.
+    late moves no browser that went to somebody after it happened, unless it is all that is known of a
+    visitor.
     """
     devices: list[Identifier] = []
     moved: list[Profile] = []

@@ -217,12 +217,12 @@ def test_the_receipt_tells_what_was_decided(web: Dataset) -> None:
     web_id, email, now = fresh("w"), _email(), now_ms()
     one = web.named(at=now - 9 * MINUTE_MS, webId=web_id)
     two = web.named(at=now - 5 * MINUTE_MS, emailAddress=email)
-    ids = [web.profile(each)["profile_id"] for each in (one, two)]
     answer = web.send(
         {"user": {"id": web_id, "identities": {"emailAddress": email}}, "explain": True}, endpoint="authevent"
     )
     text = str(answer["eventDetails"])
-    assert all(each in text for each in ids)
+    assert one in text
+    assert two in text
     assert "webId" in text
     assert "emailAddress" in text
 
