@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -17,15 +18,17 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.xdist_group("demo")
 
-CHAPTERS = 10
+CHAPTERS = 14
 
 
 def test_the_story_is_told_to_its_end(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     told = run_command("demo", "--once", "--data-dir", str(folder))
     assert told.returncode == 0, told.stdout + told.stderr
-    assert f"\n{CHAPTERS}. The proof" in told.stdout
+    assert "\n10. The proof" in told.stdout
     assert '"reason":"system:user_id_match"' in told.stdout
+    assert f"\n{CHAPTERS}. Scenario 3" in told.stdout
+    assert '"reason":"identity:webId"' in told.stdout
     assert "✗" not in told.stdout
     assert _waits_for_nobody(folder)
 
@@ -57,6 +60,17 @@ def test_the_lines_it_prints_work_when_they_are_copied(demo: RunningDemo) -> Non
     assert made["traits"] == {"interests": ["cooking"]}
     assert made["anonymous_profile_tracker"]
     assert [profile["user_id"] for profile in found["profiles"]]
+
+
+def test_the_scenarios_of_events_are_told_in_every_spelling(demo: RunningDemo) -> None:
+    told = demo.output.partition("11. ")[2]
+    for number, spellings in (("1", 5), ("2", 3), ("3", 3)):
+        scenario = told.partition(f"Scenario {number}: ")[2].partition("Scenario ")[0]
+        sent = re.findall(r'\{"anon(?:ymousId|Id)":"0123456789abcdef",[^\n]*(?:abc123|ann@acme)', scenario)
+        assert len(sent) == spellings, scenario
+    (resolved,) = re.findall(r"\$ oneself resolve [^\n]*\n  ([0-9a-f]{24})\n", told)
+    command = ["resolve", "--data-dir", str(demo.folder), "--dataset", "web", "webId=abc123"]
+    assert run_command(*command).stdout.strip() == resolved
 
 
 def test_it_can_be_verified_while_it_runs(demo: RunningDemo) -> None:

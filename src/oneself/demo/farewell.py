@@ -43,11 +43,15 @@ def curl_lines(stage: Stage) -> list[str]:
     decode = """python3 -c 'import json, sys; print(json.load(sys.stdin)["access_token"])'"""
     authorized = 'curl -s -H "Authorization: Bearer $TOKEN"'
     body = """-H 'Content-Type: application/json' -d '{"traits": {"interests": ["cooking"]}}'"""
+    event = """{"action": "View Book", "user": {"anonId": "fedcba9876543210", "id": "abc123"}}"""
+    address = f"{stage.service}{stage.event_path}"
     return [
         f"API={stage.service}{stage.api}",
         f"TOKEN=$(curl -s {credentials} {scope} {stage.service}/t/{ORG}/oauth2/token | {decode})",
         "# everybody, with their interests",
         f'{authorized} "$API/profiles?attributes=traits,identity_attributes" | python3 -m json.tool',
+        "# an event of a page, by somebody who is known",
+        f"curl -s -H 'Content-Type: application/json' -d '{event}' {address}; echo",
         "# a new temporary profile, with its tracker",
         f'{authorized} {body} "$API/profiles"; echo',
         "# who is interested in chess",
