@@ -39,13 +39,11 @@ def configure(settings: Settings) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(level)
-    for chatty in ("httpx", "httpcore", "asyncio", "uvicorn.access"):
-        logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
+    # Libraries only warn: what they tell below that is theirs to choose, whole access tokens among it.
+    root.setLevel(max(level, logging.WARNING))
+    logging.getLogger("oneself").setLevel(level)
     # It reports each attempt to reach a database that is away, with a traceback; we answer 503.
     logging.getLogger("asyncpg").setLevel(logging.ERROR)
-    # Start and stop are told by our own lines.
-    logging.getLogger("uvicorn.error").setLevel(max(level, logging.WARNING))
 
 
 def _renderers(settings: Settings) -> list[Any]:

@@ -23,17 +23,18 @@ from service.site import Site, mail
 MARK = "ann.marked@acme.example"
 
 
-@pytest.fixture(params=["json", "console"])
+@pytest.fixture(params=["json", "text"])
 def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """What a service with all its log lines writes."""
     root, stream = logging.getLogger(), io.StringIO()
-    handlers, level = list(root.handlers), root.level
+    handlers, level, own = list(root.handlers), root.level, logging.getLogger("oneself").level
     with monkeypatch.context() as patched:
         patched.setattr(sys, "stderr", stream)
         logs.configure(Settings(log_format=request.param, log_level="debug"))
     yield stream
     root.handlers = handlers
     root.setLevel(level)
+    logging.getLogger("oneself").setLevel(own)
     structlog.reset_defaults()
 
 
@@ -79,6 +80,15 @@ async def test_what_violates_a_constraint_is_not_told(services: Services, writte
     said = written.getvalue()
     assert "NotNullViolationError 23502" in said
     assert MARK not in said
+
+
+def test_libraries_only_warn(written: io.StringIO) -> None:
+    """Authlib tells at the level debug which token it issued."""
+    logging.getLogger("authlib.oauth2.rfc6749").debug("Issue token %r", {"access_token": MARK})
+    logging.getLogger("authlib.oauth2.rfc6749").info(MARK)
+    structlog.get_logger("oneself.test").debug("ours")
+    assert "ours" in written.getvalue()
+    assert MARK not in written.getvalue()
 
 
 async def test_a_lost_race_is_told_without_what_it_was_about(
