@@ -25,9 +25,7 @@ app = typer.Typer(
 )
 
 Dataset = Annotated[str, typer.Option("--dataset", "-d", metavar="NAME", help="The dataset.")]
-Follow = Annotated[
-    bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C or SIGINT.")
-]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")]
 Name = Annotated[str | None, typer.Option("--name", help="Only events called exactly so.")]
 Body = Annotated[bool, typer.Option("--body", help="With what was sent, which may be personal.")]
 Lines = Annotated[
