@@ -7,20 +7,23 @@ Pure; whom all this leads to is the business of `resolve`. Source: DESIGN §4.1,
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from oneself.core.config import Config
 from oneself.core.identifier import TRACKER, USER_ID, Dropped, Identifier, normalise
 from oneself.core.observation import Observation
-from oneself.core.recall import remembered_identifier
+from oneself.core.recall import Recalled, remembered_identifier
 from oneself.core.rules import Matcher, brought, held
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """The identifiers of an observation that count, and those that do not."""
+    """The identifiers of an observation that count, and those that do not. `recalled`: what its token adds,
+    if that was asked already."""
 
     persons: tuple[Identifier, ...]
     devices: tuple[Identifier, ...]
     dropped: tuple[Dropped, ...]
+    recalled: Recalled | UnsetType | None = UNSET
 
     @property
     def identifiers(self) -> tuple[Identifier, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from oneself.core.config import Config
 from oneself.core.consent import PERSONALIZATION, TRACKING
@@ -56,7 +57,9 @@ def resolve(
     if observation.kind == "sign_out":
         return _sign_out(state, evidence, config)
     evidence = _with_live_tracker(state, observation, evidence)
-    recalled = recall(state, observation, evidence.persons, config)
+    recalled = evidence.recalled
+    if isinstance(recalled, UnsetType):
+        recalled = recall(state, observation, evidence.persons, config)
     evidence = _with_named_browser(observation, evidence, recalled)
     if (holder := _sole_holder(state, observation, evidence, recalled, config)) is not None:
         return Plan(profile_id=holder.profile_id, survivor_id=holder.profile_id)
@@ -74,7 +77,8 @@ def resolve(
         if has_opted_out(people, observation, TRACKING):
             return Rejection("opted_out", "The person does not want to be tracked.")
         if evidence.persons and has_opted_out(people, observation, PERSONALIZATION):
-            return resolve(state, observation, config, msgspec.structs.replace(evidence, persons=()))
+            unnamed = msgspec.structs.replace(evidence, persons=(), recalled=UNSET)
+            return resolve(state, observation, config, unnamed)
     return _plan(state, observation, evidence, verdict, config)
 
 

@@ -347,6 +347,8 @@ class _Judged:
             return Rejected(Rejection("erased", "This is about a person who was erased since it happened."))
         seq = self._seq
         recalled = recall(self._state, observation, evidence.persons, self._config)
+        if recalled is not None:
+            evidence = msgspec.structs.replace(evidence, recalled=recalled)
         plan = fold(self._state, observation, self._config, seq, evidence)
         if isinstance(plan, Rejection):
             return Rejected(plan)

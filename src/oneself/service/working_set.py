@@ -132,10 +132,10 @@ async def _gather_remembered(connection: Connection, dataset_id: int, wanted: Wa
     return _state([], list(locked.values()), claims, {}, {}, pointers)
 
 
-def _spans(primary_ids: Iterable[str]) -> tuple[list[UUID], list[UUID]]:
-    """Between which profile ids those lie that begin with primary ids."""
+def _spans(primary_ids: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Between which profile ids, in hex, those lie that begin with primary ids."""
     wanted = sorted(primary_ids)
-    first, last = ([UUID(primary + end * MISSING_CHARS) for primary in wanted] for end in "0f")
+    first, last = ([primary + end * MISSING_CHARS for primary in wanted] for end in "0f")
     return first, last
 
 

@@ -330,14 +330,14 @@ def test_the_body_keeps_all_but_tokens() -> None:
     body = decode_event(INTERACTIONS).body
     assert json.dumps(INTERACTIONS) == before
     expected = json.loads(before)
-    del expected["user"]["encryptedId"], expected["account"]["encryptedId"], expected["_toolsEventLinkId"]
+    del expected["user"]["encryptedId"], expected["_toolsEventLinkId"]
     assert json.dumps(body) == json.dumps(expected)  # the same order of names
 
 
 @pytest.mark.parametrize("token", ["", None, "secret"])
 def test_the_body_of_an_event_of_tokens_alone(token: str | None) -> None:
-    document = {"user": {"encryptedId": token}, "account": {"encryptedId": token}}
-    assert decode_event(document).body == {"user": {}, "account": {}}
+    document = {"user": {"encryptedId": token}}
+    assert decode_event(document).body == {"user": {}}
 
 
 @pytest.mark.parametrize(
@@ -492,5 +492,4 @@ def test_an_object_is_an_event_or_refused(document: Any) -> None:
         assert event.occurred_at is None or 0 <= event.occurred_at < (EPOCH_MS_MAX + 1) * 1000
         assert event.anonymous_id is None or not event.anonymous_id_unfit
         assert "encryptedId" not in (event.body.get("user") or {})
-        assert "encryptedId" not in (event.body.get("account") or {})
         assert msgspec.json.decode(msgspec.json.encode(event), type=Event) == event

@@ -139,8 +139,10 @@ class EventDoor:
     async def _process(self, tenant: Tenant, source: Source, event: Event) -> Answer:
         warnings: list[str] = []
 
+        is_unfit = _is_unfit(event)
+
         def read(config: Config) -> Incoming:
-            incoming, found = read_event(event, config)
+            incoming, found = read_event(event, config, is_unfit=is_unfit)
             warnings[:] = found
             return incoming
 
@@ -151,7 +153,7 @@ class EventDoor:
         for warning in (*warnings, *taken.warnings):
             self._metrics.observe_warning(warning)
         explains = event.explains and source.application is not None
-        body = render_taken(taken, _code(event, taken), tuple(warnings), explains=explains)
+        body = render_taken(taken, _code(taken, is_unfit=is_unfit), tuple(warnings), explains=explains)
         return Answer(200, body, _outcome(taken))
 
     async def _tenant(self, org: str, dataset: str) -> Tenant:
@@ -244,8 +246,9 @@ async def _body(receive: Receive) -> bytes:
     return body
 
 
-def read_event(event: Event, config: Config) -> tuple[Incoming, tuple[str, ...]]:
-    """The event by a configuration, and what is worth a warning about it."""
+def read_event(event: Event, config: Config, *, is_unfit: bool = False) -> tuple[Incoming, tuple[str, ...]]:
+    """The event by a configuration, and what is worth a warning about it. `is_unfit`: its anonymous id names
+    no one browser."""
     found = extract(event, config)
     occurred_at, warnings = event.occurred_at, found.warnings
     if occurred_at is not None and occurred_at > time.time_ns() // 1000:
@@ -253,8 +256,8 @@ def read_event(event: Event, config: Config) -> tuple[Incoming, tuple[str, ...]]
     incoming = Incoming(
         name=event.name,
         channel=event.channel,
-        anonymous_id=None if _is_unfit(event) else event.anonymous_id,
-        must_name_browser=_is_unfit(event),
+        anonymous_id=None if is_unfit else event.anonymous_id,
+        must_name_browser=is_unfit,
         identifiers=found.identifiers,
         values=found.values,
         body=event.body,
@@ -275,9 +278,9 @@ def _is_unfit(event: Event) -> bool:
     return event.anonymous_id_unfit or (named is not None and is_blocked(named, DEVICE_NAMESPACE))
 
 
-def _code(event: Event, taken: Taken) -> int:
+def _code(taken: Taken, *, is_unfit: bool) -> int:
     """An id to be corrected is told before a token that does not open (wire/interactions §6)."""
-    if _is_unfit(event):
+    if is_unfit:
         return ANONYMOUS_ID_CORRECTED
     return UNREADABLE_TOKEN if taken.token_unreadable and taken.token is None else SUCCESS
 

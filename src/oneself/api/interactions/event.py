@@ -328,14 +328,12 @@ def _profile_objects(by_type: dict[str, list[Any] | None] | None) -> dict[str, l
 
 
 def _without_tokens(document: Object) -> Object:
-    """A copy without `user.encryptedId`, `account.encryptedId` and `_toolsEventLinkId`, as far as needed."""
-    body = document
+    """A copy without `user.encryptedId` and `_toolsEventLinkId`, as far as needed."""
+    body, user = document, document.get("user")
     if "_toolsEventLinkId" in document:
         body = _without(document, "_toolsEventLinkId")
-    for holder in ("user", "account"):
-        part = document.get(holder)
-        if part and "encryptedId" in part:
-            body = {**body, holder: _without(part, "encryptedId")}
+    if user and "encryptedId" in user:
+        body = {**body, "user": _without(user, "encryptedId")}
     return body
 
 
