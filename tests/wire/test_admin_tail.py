@@ -185,6 +185,18 @@ def test_a_stream_goes_on_only_from_a_place_of_ours(web: Web) -> None:
         assert web.org.admin("GET", web.path("events"), headers=headers).status_code == status
 
 
+def test_a_stream_with_nothing_to_tell_says_where_it_is(web: Web) -> None:
+    """So that who has gone is noticed; a reader who comes back begins from there."""
+    with stream(web) as following:
+        start, _ = next(following)
+        place, nothing = next(following)
+        assert nothing is None
+        assert place != start
+    web.event("later", device())
+    with stream(web, place) as following:
+        assert names([event for _, event in take(following, 1)]) == ["later"]
+
+
 def test_many_streams_are_told_the_same_while_many_write(web: Web) -> None:
     count, streams = 60, 4
     ready = threading.Barrier(streams + 1, timeout=DEADLINE_S)
