@@ -123,7 +123,8 @@ class EventDoor:
             event = decode_event(document)
             if event.do_not_track:
                 return Answer(200, _untracked(), "do_not_track")
-            return await self._process(tenant, source, event)
+            origin = headers.get(b"origin") if face == "event" else None
+            return await self._process(tenant, source, event, origin)
         except InvalidEvent as invalid:
             return Answer(400, render_failure(INVALID, invalid.sentence), "invalid")
         except Refused as refused:
@@ -136,12 +137,13 @@ class EventDoor:
             log.error("event_failed", exc_info=error)
             return Answer(500, render_failure(BUSY, "The event was not taken, by a fault of ours."), "failed")
 
-    async def _process(self, tenant: Tenant, source: Source, event: Event) -> Answer:
+    async def _process(self, tenant: Tenant, source: Source, event: Event, origin: bytes | None) -> Answer:
         warnings: list[str] = []
 
         is_unfit = _is_unfit(event)
 
         def read(config: Config) -> Incoming:
+            _demand_welcome(origin, config)
             incoming, found = read_event(event, config, is_unfit=is_unfit)
             warnings[:] = found
             return incoming
@@ -167,7 +169,7 @@ class EventDoor:
     async def _source(self, tenant: Tenant, face: str, scope: Scope, headers: dict[bytes, bytes]) -> Source:
         """Who sends; raises Refused."""
         if face == "event":
-            await self._check_origin(tenant, headers)
+            await self._check_origin(tenant, headers.get(b"origin"))
             if scope["method"] not in ("GET", "POST"):
                 raise Refused(405, "Send an event by GET or POST.")
             return Source()
@@ -182,16 +184,24 @@ class EventDoor:
             raise Refused(403, f"The application lacks the permission {EVENT_CREATE}.")
         return Source("server", caller.application)
 
-    async def _check_origin(self, tenant: Tenant, headers: dict[bytes, bytes]) -> None:
-        """Pages of other sites are kept out where the dataset says which are its own."""
-        origin = headers.get(b"origin")
-        if origin is None:
-            return
+    async def _check_origin(self, tenant: Tenant, origin: bytes | None) -> None:
+        """Pages of other sites are kept out where the dataset says which are its own. Nobody is kept out by a
+        configuration that may be of yesterday."""
         configurations = self._services.configurations
-        config = configurations.known(tenant.dataset_id) or await configurations.current(tenant.dataset_id)
-        allowed = config.dataset.allowed_origins
-        if allowed and origin.decode("latin-1") not in allowed:
-            raise Refused(403, "This page's origin is not among the allowed origins of the dataset.")
+        config = configurations.known(tenant.dataset_id)
+        if config is None or not _is_welcome(origin, config):
+            config = await configurations.current(tenant.dataset_id)
+        _demand_welcome(origin, config)
+
+
+def _is_welcome(origin: bytes | None, config: Config) -> bool:
+    allowed = config.dataset.allowed_origins
+    return origin is None or not allowed or origin.decode("latin-1") in allowed
+
+
+def _demand_welcome(origin: bytes | None, config: Config) -> None:
+    if not _is_welcome(origin, config):
+        raise Refused(403, "This page's origin is not among the allowed origins of the dataset.")
 
 
 def _address(scope: Scope) -> str:

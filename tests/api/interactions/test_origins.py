@@ -1,0 +1,55 @@
+"""Allowed origins of a dataset, where another process has just changed them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from oneself.api.interactions.door import EventDoor
+from oneself.api.metrics import Metrics
+from oneself.core.config import PutDatasetSettings
+from oneself.core.identity import DatasetSettings
+from oneself.serve import Services, build_services
+from oneself.service.organisations import Tenant
+from oneself.settings import Settings
+from oneself.store.pool import Database
+from support.service import SECRET_KEY
+
+SHOP, OTHER = "https://shop.acme.example", "https://other.example"
+
+
+async def nothing(*_: object) -> None:
+    raise AssertionError("The event was not for the event door.")
+
+
+@pytest.fixture
+async def tenant(services: Services) -> Tenant:
+    return (await services.identity.founding.create("origins")).tenant
+
+
+async def test_a_change_of_another_process_counts_for_the_very_next_event(
+    services: Services, database: Database, tenant: Tenant, tmp_path: Path
+) -> None:
+    elsewhere = build_services(Settings(data_dir=tmp_path, secret_key=SECRET_KEY), database)
+    door = EventDoor(services, nothing, Metrics())
+
+    async def allow(*origins: str) -> None:
+        change = PutDatasetSettings(DatasetSettings(allowed_origins=origins))
+        await elsewhere.configurations.change(tenant.dataset_id, lambda _: change)
+
+    async def send(origin: str) -> int:
+        transport = httpx.ASGITransport(app=door)  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as page:
+            path = f"/t/origins/api2/event/{tenant.dataset}"
+            answer = await page.post(path, json={"user": {}}, headers={"Origin": origin})
+        return answer.status_code
+
+    assert await send(OTHER) == 200
+    await allow(SHOP)
+    assert [await send(OTHER), await send(SHOP)] == [403, 200]
+    await allow(OTHER)
+    assert [await send(OTHER), await send(SHOP)] == [200, 403]
+    await allow()
+    assert [await send(OTHER), await send(SHOP)] == [200, 200]
