@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -47,3 +48,16 @@ def test_the_first_steps_lead_where_they_say(start_service: StartService, tmp_pa
 def test_a_backup_can_be_taken_while_it_runs(start_service: StartService, tmp_path: Path) -> None:
     typed("production.md", start_service(), tmp_path)
     assert (tmp_path / "oneself.dump").read_bytes().startswith(b"PGDMP")
+
+
+def test_events_are_sent_as_the_guide_says(start_service: StartService, tmp_path: Path) -> None:
+    told = typed("send-events.md", start_service(bootstrap=False), tmp_path)
+    answers = [json.loads(line) for line in re.findall(r"^\{.*\}$", told.replace("}{", "}\n{"), re.MULTILINE)]
+    assert [answer["errorCode"] for answer in answers] == [0] * 6
+    *encodings, by_server, in_legacy = answers
+    (user_id,) = {answer["resolvedUserId"] for answer in encodings}
+    assert by_server["resolvedUserId"] == user_id
+    assert set(by_server["eventDetails"]["identities"]) == {"webId", "emailAddress"}
+    assert f"\n{user_id}\n" in told, "oneself resolve"
+    assert in_legacy["resolvedUserId"] == "ann"
+    assert "Identity resolution is on in old." in told
