@@ -15,8 +15,8 @@ CREATE TABLE token_key (
 -- Which key seals: the one that became active last. The database's clock decides, for all processes alike.
 CREATE VIEW token_key_state AS
 SELECT token_key.*,
-       CASE WHEN active_from > now() THEN 'waiting'
-            WHEN row_number() OVER (PARTITION BY org_id, active_from > now()
+       CASE WHEN active_from > statement_timestamp() THEN 'waiting'
+            WHEN row_number() OVER (PARTITION BY org_id, active_from > statement_timestamp()
                                     ORDER BY active_from DESC, key_id DESC) = 1 THEN 'active'
             ELSE 'retired' END AS state
   FROM token_key;
