@@ -158,6 +158,7 @@ class Interactions:
             kind=kind,
             identifiers=devices or event.identifiers,
             values={},
+            objects={},
             name=None,
             body=None,
         )
