@@ -71,6 +71,8 @@ def following(web: Web, *more: str) -> Iterator[tuple[subprocess.Popen[str], que
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell that runs tests in the background lets its children ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     lines, printed = queue.Queue[str](), process.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -40,13 +41,13 @@ class Shop:
         self.services = services
         self.tenant = tenant
 
-    async def send(self, user: dict[str, Any], source: Source = Source(), **event: Any) -> Taken:
+    async def send(self, user: dict[str, Any], **event: Any) -> Taken:
         decoded = decode_event({"user": user, **event})
 
         def read(config: Config) -> Incoming:
             return read_event(decoded, config)[0]
 
-        return await self.services.interactions.take(self.tenant, source, read)
+        return await self.services.interactions.take(self.tenant, Source(), read)
 
     async def configure(self, *changes: Any) -> None:
         for change in changes:
@@ -197,6 +198,54 @@ async def test_of_who_is_not_to_be_tracked_only_the_consent_is_stored(shop: Shop
     assert (refused.resolved_id, silent.resolved_id, heard.resolved_id) == (None, None, X)
     found = await shop.services.database.fetch("SELECT name FROM log WHERE kind = 'event' ORDER BY seq")
     assert [row["name"] for row in found] == [None, "Public"]
+    assert await shop.folds()
+
+
+async def test_who_does_not_want_to_be_tracked_is_not_joined_either(shop: Shop) -> None:
+    one = await shop.send({"id": "abc123"})
+    other = await shop.send({"attributes": {"emailAddress": ANN}})
+    out = [{"purpose": "Tracking", "provider": "cmp", "status": "Opt Out"}]
+    await shop.send({"id": "abc123", "attributes": {"emailAddress": ANN}}, consents=out)
+    assert await shop.id_of(one.resolved_id or "") == one.resolved_id
+    assert await shop.id_of(other.resolved_id or "") == other.resolved_id
+    assert await shop.folds()
+
+
+async def test_an_old_opt_in_does_not_end_a_newer_opt_out(shop: Shop) -> None:
+    choice = {"purpose": "Tracking", "provider": "cmp"}
+    await shop.send({"anonymousId": X})
+    await shop.send({"anonymousId": X}, consents=[{**choice, "status": "Opt Out"}])
+    old = [{**choice, "status": "Opt In"}]
+    late = await shop.send({"anonymousId": X}, consents=old, source={"time": 1_700_000_000_000})
+    assert late.resolved_id is None
+    assert await shop.folds()
+
+
+async def test_a_guard_knows_what_the_token_knows(shop: Shop) -> None:
+    guarded = IdentityType("customerId", "Customer ID", built_in=True, conflict_blocks_merge=True)
+    await shop.configure(PutIdentityType(guarded))
+    await shop.send({"identities": {"customerId": "c2", "emailAddress": ANN}})
+    first = await shop.send({"anonymousId": X, "identities": {"customerId": "c1"}})
+    both = {"anonymousId": X, "encryptedId": first.token, "identities": {"emailAddress": ANN}}
+    later = await shop.send(both)
+    assert later.resolved_id == first.resolved_id
+    assert later.identities == {"customerId": "c1"}
+    assert await shop.folds()
+
+
+async def test_what_events_of_one_batch_join_is_joined_wholly(shop: Shop) -> None:
+    """The second event leads to somebody only through the first; the value that loses is free for anyone."""
+    one = await shop.send({"identities": {"customerId": "c1", "webId": "w1"}})
+    await shop.send({"identities": {"customerId": "c9", "emailAddress": "b@acme.example"}})
+    new = "new@acme.example"
+    lane = shop.send({"identities": {"webId": "w1", "emailAddress": new}})
+    joining = shop.send({"identities": {"emailAddress": new, "customerId": "c9"}})
+    await asyncio.gather(lane, joining)
+    held = await shop.services.database.fetch(
+        "SELECT value FROM claim WHERE namespace = 'customerId' AND until_seq IS NULL"
+    )
+    assert [row["value"] for row in held] == ["c9"]
+    assert await shop.id_of(one.resolved_id or "") is not None
     assert await shop.folds()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from oneself.core.attribute import TRAITS
 from oneself.core.config_change import (
     Blocked,
     ConfigChange,
@@ -144,6 +145,15 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         return {each.name: each for each in self._by_type}
 
     @cached_property
+    def folded_names(self) -> dict[str, dict[str, list[str]]]:
+        """Of identity attributes and of traits: folded name → the names that fold to it."""
+        found: dict[str, dict[str, list[str]]] = {"identity": {}, TRAITS: {}}
+        for kind, names in (("identity", self.identity_attributes), (TRAITS, self.schema.fields(TRAITS))):
+            for name in names:
+                found[kind].setdefault(name.casefold(), []).append(name)
+        return found
+
+    @cached_property
     def merge_strategies(self) -> dict[str, Strategy]:
         """Dotted path → how identities merge, whatever their attribute says (wire/interactions §10)."""
         strategy = by_time if self.dataset.identity_trust == "timestamp" else latest
@@ -171,7 +181,9 @@ class Config(msgspec.Struct, frozen=True, dict=True):
     def _by_type(self) -> tuple[Matcher, ...]:
         if not self.dataset.pipeline_identity_resolution:
             return ()
-        bindings = (each for each in self.identity_attributes.values() if self.types[each.type_id].can_match)
+        # In an order of its own: the log keeps none.
+        named = sorted(self.identity_attributes.items())
+        bindings = (each for _, each in named if self.types[each.type_id].can_match)
         found = (
             bound(each, self._type_namespace(each.type_id, is_bound=True), self.schema) for each in bindings
         )

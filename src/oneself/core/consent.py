@@ -52,6 +52,8 @@ TRACKING: EventPurpose = "Tracking"
 #: Choices made on the event wire stand beside the categories, under purpose and provider. No category's id
 #: has a slash.
 _EVENT = "event/"
+#: Two purposes, and more providers than a page has; a profile is one row.
+EVENT_CHOICES_MAX = 100
 
 
 def event_category(purpose: str, provider: str) -> str:
@@ -73,6 +75,8 @@ def is_refused(choices: dict[str, bool], purpose: EventPurpose) -> bool:
 def with_choice(choices: Choices, category: str, choice: Choice) -> Choices:
     """The choices with one made in an event: the newest counts, at equal times a refusal."""
     present = choices.get(category)
+    if present is None and sum(map(is_event_category, choices)) >= EVENT_CHOICES_MAX:
+        return choices
     return choices if present is not None and _holds(present, choice) else {**choices, category: choice}
 
 

@@ -53,7 +53,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `creates`: `profile_id` is made. `promotes`: an anonymous profile becomes known. `user_id`: is stamped.
     `claims`: person identifiers that `profile_id` holds from now on. `devices`: browsers that point at it
     from now on. `releases`: identifiers that this person holds no more; what is in `claims` as well is held
-    anew.
+    anew. `pinned`: what became of it hung on somebody whose part in it nothing else tells of, so it is not
+    judged again: they may be erased.
     """
 
     profile_id: UUID
@@ -67,6 +68,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     releases: tuple[Identifier, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     dropped: tuple[Dropped, ...] = ()
+    pinned: bool = False
 
     @property
     def only_attaches(self) -> bool:

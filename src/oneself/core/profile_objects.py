@@ -7,14 +7,17 @@ import msgspec
 
 #: Of each type a person keeps the newest (wire/interactions §14).
 OBJECTS_PER_TYPE_MAX = 100
+#: Types per person (§14); more are not taken.
+TYPES_MAX = 50
 
 
 class ProfileObject(msgspec.Struct, frozen=True):
-    """An object as it was last said, and when it was first said (µs)."""
+    """An object as it was last said, when that was, and when it was first said (µs)."""
 
     attributes: dict[str, Any]
     related: dict[str, Any]
     created_at: int
+    said_at: int
 
 
 #: Type → id → object.
@@ -24,7 +27,9 @@ Objects = dict[str, dict[str, ProfileObject]]
 def told(objects: Objects, said: Mapping[str, list[dict[str, Any]]], at: int) -> Objects:
     """The objects with those that an event tells of; one that is known takes the new attributes."""
     after = dict(objects)
-    for kind, entries in said.items():
+    for kind, entries in sorted(said.items()):
+        if kind not in after and len(after) >= TYPES_MAX:
+            continue
         known = dict(after.get(kind, {}))
         for entry in entries:
             object_id = str(entry.get("id", ""))
@@ -37,7 +42,9 @@ def told(objects: Objects, said: Mapping[str, list[dict[str, Any]]], at: int) ->
 def united(objects: Objects, others: Objects) -> Objects:
     """The objects of two profiles that are one person: of the same one, that which was made last."""
     after = dict(objects)
-    for kind, theirs in others.items():
+    for kind, theirs in sorted(others.items()):
+        if kind not in after and len(after) >= TYPES_MAX:
+            continue
         known = dict(after.get(kind, {}))
         for object_id, theirs_one in theirs.items():
             mine = known.get(object_id)
@@ -48,8 +55,12 @@ def united(objects: Objects, others: Objects) -> Objects:
 
 
 def _told(before: ProfileObject | None, entry: dict[str, Any], at: int) -> ProfileObject:
+    if before is not None and before.said_at > at:
+        return before
     created_at = at if before is None else before.created_at
-    return ProfileObject(entry.get("attributes") or {}, entry.get("relatedCatalogObjects") or {}, created_at)
+    return ProfileObject(
+        entry.get("attributes") or {}, entry.get("relatedCatalogObjects") or {}, created_at, at
+    )
 
 
 def _newest(known: dict[str, ProfileObject]) -> dict[str, ProfileObject]:

@@ -11,7 +11,14 @@ from collections.abc import Iterable
 import msgspec
 
 from oneself.core.config import Config
-from oneself.core.consent import PERSONALIZATION, EventPurpose, is_event_category, is_refused
+from oneself.core.consent import (
+    PERSONALIZATION,
+    Choice,
+    EventPurpose,
+    is_event_category,
+    is_refused,
+    merge_choices,
+)
 from oneself.core.identifier import Identifier
 from oneself.core.identity import LEGACY_ID
 from oneself.core.observation import Observation, Remembered
@@ -102,12 +109,15 @@ def visit_identities(
 def has_opted_out(people: Iterable[Profile], observation: Observation, purpose: EventPurpose) -> bool:
     """Whether a purpose was refused by this observation, or before it by any of those that it is about
     (§9.5)."""
+    said = {
+        category: Choice(is_consented, at, observation.new_profile_id, 0)
+        for category, (is_consented, at) in observation.choices.items()
+    }
     held: dict[str, bool] = {}
-    for profile in people:
-        for category, choice in profile.consents.items():
+    for stored in ({}, *(profile.consents for profile in people)):
+        for category, choice in merge_choices(stored, said).items():
             if is_event_category(category):
                 held[category] = held.get(category, True) and choice.is_consented
-    held |= {category: is_consented for category, (is_consented, _) in observation.choices.items()}
     return is_refused(held, purpose)
 
 

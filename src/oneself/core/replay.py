@@ -71,7 +71,7 @@ def touches(entry: LogEntry, config: Config) -> Touched:
     if entry.kind == "erase":
         return Touched(profile_ids=frozenset(msgspec.convert(entry.content, Erased).profile_ids))
     observation = msgspec.convert(entry.content, Observation)
-    if not entry.redacted:
+    if not _stands(entry):
         return Touched(observation, weigh(observation, config))
     plan = recorded_plan(entry)
     named = {plan.profile_id, plan.survivor_id, *(m.absorbed_id for m in plan.merges)}
@@ -96,13 +96,18 @@ def replay(state: State, entry: LogEntry, config: Config) -> Config:
 
 def _replay(state: State, entry: LogEntry, config: Config) -> None:
     observation = msgspec.convert(entry.content, Observation)
-    if entry.redacted:
+    if _stands(entry):
         repeat(state, observation, recorded_plan(entry), config, entry.seq)
         return
     plan = resolve(state, observation, config)
     if isinstance(plan, Rejection):
         raise Diverged(f"Entry {entry.seq} is refused when it is folded again: {plan.description}")
     apply(state, observation, plan, config, entry.seq, accepted=True)
+
+
+def _stands(entry: LogEntry) -> bool:
+    """Whether the plan is carried out as it is."""
+    return entry.redacted or (entry.plan is not None and entry.plan.pinned)
 
 
 def recorded_plan(entry: LogEntry) -> Plan:

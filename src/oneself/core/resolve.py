@@ -71,15 +71,29 @@ def resolve(
     if observation.kind == "match" and addressed is not None:
         evidence = _still_held(evidence, addressed, config)
     candidates = _candidates(state, observation, evidence, addressed, recalled, config)
-    verdict = _judge(candidates, evidence, config)
+    verdict = _judge(candidates, evidence, recalled, config)
     if observation.kind == "event":
         people = [candidate.profile for candidate in verdict.accepted]
         if has_opted_out(people, observation, TRACKING):
             return Rejection("opted_out", "The person does not want to be tracked.")
         if evidence.persons and has_opted_out(people, observation, PERSONALIZATION):
             unnamed = msgspec.structs.replace(evidence, persons=(), recalled=UNSET)
-            return resolve(state, observation, config, unnamed)
+            plan = resolve(state, observation, config, unnamed)
+            return plan if isinstance(plan, Rejection) else msgspec.structs.replace(plan, pinned=True)
+    if observation.kind == "consent" and observation.authority == "event":
+        return _choice_only(state, observation, evidence, verdict, config)
     return _plan(state, observation, evidence, verdict, config)
+
+
+def _choice_only(
+    state: State, observation: Observation, evidence: Evidence, verdict: Verdict, config: Config
+) -> Plan:
+    """Of who is not to be tracked only the choice is stored, with whoever they most likely are: nobody is
+    joined and nothing claimed (wire/interactions §9.5)."""
+    if verdict.accepted:
+        profile_id = verdict.accepted[0].profile.profile_id
+        return Plan(profile_id=profile_id, survivor_id=profile_id, pinned=True)
+    return _plan(state, observation, msgspec.structs.replace(evidence, persons=()), verdict, config)
 
 
 def _with_live_tracker(state: State, observation: Observation, evidence: Evidence) -> Evidence:
@@ -259,13 +273,16 @@ def _priority(identifier: Identifier, config: Config) -> int:
     return namespace.priority
 
 
-def _judge(candidates: dict[UUID, Candidate], evidence: Evidence, config: Config) -> Verdict:
+def _judge(
+    candidates: dict[UUID, Candidate], evidence: Evidence, recalled: Recalled | None, config: Config
+) -> Verdict:
     """Refusals first, each candidate in the order of survivors (DESIGN §4.6)."""
     ordered = sorted(candidates.values(), key=lambda c: (not c.required, *rank(c.profile)))
     user_id = _whose(ordered, evidence)
     accepted: list[Candidate] = []
     refused: list[tuple[Candidate, Refusal]] = []
-    identities = _own_identities(evidence)
+    known = recalled.identities if recalled is not None and recalled.leads else ()
+    identities = _own_identities((*evidence.persons, *known))
     for candidate in ordered:
         code = None if candidate.required else _refusal(candidate, user_id, accepted, identities, config)
         if code is not None:
@@ -299,7 +316,7 @@ def _refusal(
         return Refusal("different_user", profile.profile_id)
     if len(accepted) > config.limits.profiles_per_merge_max:
         return Refusal("limit_exceeded", profile.profile_id)
-    for name, values in profile.identities.items():
+    for name, values in sorted(profile.identities.items()):
         namespace = config.namespace(name)
         held = identities.get(name)
         if namespace is None or not held:
@@ -311,9 +328,9 @@ def _refusal(
     return None
 
 
-def _own_identities(evidence: Evidence) -> dict[str, set[str]]:
+def _own_identities(persons: tuple[Identifier, ...]) -> dict[str, set[str]]:
     identities: dict[str, set[str]] = {}
-    for identifier in evidence.persons:
+    for identifier in persons:
         identities.setdefault(identifier.namespace, set()).add(identifier.value)
     return identities
 
@@ -352,6 +369,17 @@ def _plan(
         devices=devices,
         refusals=(*_refusals(verdict, evidence, moved), *over_limit),
         dropped=evidence.dropped,
+        pinned=observation.kind == "event" and _hangs_on_others(state, observation, evidence, one),
+    )
+
+
+def _hangs_on_others(state: State, observation: Observation, evidence: Evidence, one: set[UUID]) -> bool:
+    """Whether a browser stays with somebody else, or is known by a tracker: what is left of the log once they
+    are erased would say something else."""
+    if any(identifier.namespace == TRACKER for identifier in observation.identifiers):
+        return True
+    return observation.occurred_at is not None and any(
+        profile.profile_id not in one for device in evidence.devices for _, profile in state.held(device)
     )
 
 

@@ -353,6 +353,9 @@ class _Judged:
         if isinstance(plan, Rejection):
             return Rejected(plan)
         self._seq += 1
+        if recalled is None and observation.remembered is not None and not plan.pinned:
+            # A void token is somebody else's, perhaps, and decided nothing.
+            observation = msgspec.structs.replace(observation, remembered=None)
         self._entries.append(Entry(seq, observation, plan, self._config.version))
         survivor = self._state.profiles[plan.survivor_id]
         resolution = self._resolution(seq, observation.profile_id or plan.profile_id, survivor, plan=plan)

@@ -123,7 +123,8 @@ class Interactions:
         except Rejected as rejected:
             if rejected.rejection.code == "opted_out":
                 await self._keep_choices(tenant, observation, config.version)
-            return Taken(event_id=event_id, warnings=(rejected.rejection.code,))
+            named = observation.new_anonymous_id if incoming.must_name_browser else None
+            return Taken(event_id=event_id, anonymous_id=named, warnings=(rejected.rejection.code,))
         token, is_full = _sealed(ring, tenant, incoming, opened, resolution)
         return Taken(
             event_id=event_id,

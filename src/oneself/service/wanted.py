@@ -5,6 +5,7 @@ Law of this module: pure; it knows observations and the configuration, and no da
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from uuid import UUID
 
 import msgspec
@@ -27,6 +28,11 @@ class Meeting(msgspec.Struct, frozen=True):
     primary_id: str | None = None
     happened: int | None = None
 
+    @property
+    def names(self) -> tuple[Hashable, ...]:
+        """All by which it leads to people."""
+        return self.identifiers if self.primary_id is None else (*self.identifiers, self.primary_id)
+
 
 class Wanted(msgspec.Struct, frozen=True):
     """What a batch may touch: normalised identifiers, addressed profiles, and request keys.
@@ -48,6 +54,26 @@ class Wanted(msgspec.Struct, frozen=True):
     single_namespaces: frozenset[str] = frozenset()
     before_seq: int = SEQ_MAX
     is_remembered: bool = False
+
+
+def together(named: Iterable[tuple[Hashable, ...]]) -> dict[Hashable, list[Hashable]]:
+    """The names that hang together because somebody names both, each group under one of them."""
+    parent: dict[Hashable, Hashable] = {}
+
+    def root(name: Hashable) -> Hashable:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for names in named:
+        for name in names:
+            parent.setdefault(name, name)
+            parent[root(name)] = root(names[0])
+    groups: dict[Hashable, list[Hashable]] = {}
+    for name in parent:
+        groups.setdefault(root(name), []).append(name)
+    return groups
 
 
 def wanted_of(

@@ -6,7 +6,7 @@ connection it is given; which tables that means is the connection's business (`v
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from oneself.core.plan import Plan
 from oneself.core.profile import PRIMARY_CHARS, Claim, Profile, primary_id
 from oneself.core.state import State
 from oneself.errors import Contended
-from oneself.service.wanted import Meeting, Wanted
+from oneself.service.wanted import Meeting, Wanted, together
 from oneself.store import rows
 from oneself.store.pool import Queries
 
@@ -116,10 +116,17 @@ async def _gather_remembered(connection: Connection, dataset_id: int, wanted: Wa
     found = await connection.fetch(_sql.lock_remembered, dataset_id, first, last, namespaces, values)
     locked = {row["profile_id"]: rows.read_profile(row) for row in found if row["namespace"] is None}
     claimed = [row for row in found if row["namespace"] is not None]
-    if len(locked) != len(wanted.primary_ids) or any(p.is_absorbed or p.erased for p in locked.values()):
+    unmoved = {
+        row["profile_id"] for row in found if row["namespace"] is None and row["seen_seq"] == row["seq"]
+    }
+    if len(unmoved) != len(wanted.primary_ids) or any(p.is_absorbed or p.erased for p in locked.values()):
         raise TokensPast
-    if any(row["survivor_id"] not in locked for row in claimed):
-        raise TokensPast
+    by_primary = {primary_id(profile_id, anonymous=False): profile_id for profile_id in locked}
+    owners = {Identifier(row["namespace"], row["value"]): row["survivor_id"] for row in claimed}
+    for meeting in wanted.meetings:
+        user = by_primary[meeting.primary_id or ""]
+        if any(owners.get(identifier, user) != user for identifier in meeting.identifiers):
+            raise TokensPast
     claims = [rows.read_claim(row) for row in claimed]
     if any(
         Identifier(name, value) not in wanted.identifiers
@@ -184,22 +191,22 @@ def _state(
 def _meetings(
     wanted: Wanted, seen: dict[UUID, tuple[int, list[Claim]]], pointers: dict[UUID, UUID]
 ) -> list[tuple[Meeting, frozenset[UUID]]]:
-    """Whom each meeting leads to."""
-    holders: dict[Identifier, set[UUID]] = {}
+    """Whom each meeting may lead to, by itself or through others that name the same: what one joins, the next
+    one finds joined."""
+    holders: dict[Hashable, set[UUID]] = {}
     for survivor_id, (_, held) in seen.items():
         for claim in held:
             holders.setdefault(claim.identifier, set()).add(survivor_id)
-    by_primary = {
-        primary_id(profile_id, anonymous=False): survivor_id for profile_id, survivor_id in pointers.items()
+    for profile_id, survivor_id in pointers.items():
+        holders.setdefault(primary_id(profile_id, anonymous=False), set()).add(survivor_id)
+    groups = together(meeting.names for meeting in wanted.meetings)
+    people = {
+        root: frozenset(each for name in names for each in holders.get(name, ()))
+        for root, names in groups.items()
     }
+    by_name = {name: root for root, names in groups.items() for name in names}
     return [
-        (
-            meeting,
-            frozenset(
-                {each for identifier in meeting.identifiers for each in holders.get(identifier, ())}
-                | ({by_primary[meeting.primary_id]} if meeting.primary_id in by_primary else set())
-            ),
-        )
+        (meeting, people[by_name[meeting.names[0]]] if meeting.names else frozenset())
         for meeting in wanted.meetings
     ]
 
@@ -211,19 +218,18 @@ async def _note_activity(
     met: list[tuple[Meeting, frozenset[UUID]]],
     before_seq: int,
 ) -> None:
-    """Let the working set know when people were last active at the time of what happened long ago."""
-    asked = sorted(
-        {
-            (profile_id, meeting.happened)
-            for meeting, people in met
-            for profile_id in people
-            if meeting.happened is not None and state.profiles[profile_id].active_at > meeting.happened
-        }
-    )
+    """Let the working set know when people were active, as far as what happened long ago may have to choose
+    between them."""
+    asked = {
+        profile_id
+        for meeting, people in met
+        if meeting.happened is not None and len(meeting.names) > 1
+        for profile_id in people
+        if state.profiles[profile_id].active_at > meeting.happened
+    }
     if not asked:
         return
-    ids, instants = zip(*asked, strict=True)
-    for row in await connection.fetch(_sql.find_activity, dataset_id, ids, instants, before_seq):
+    for row in await connection.fetch(_sql.find_activity, dataset_id, sorted(asked), before_seq):
         state.note_activity(row["profile_id"], row["at"])
 
 

@@ -29,6 +29,7 @@ ATTRIBUTES_MAX = 1000
 IDENTITIES_MAX = 100
 #: A consent has a purpose and a provider; sites ask for a handful.
 CONSENTS_MAX = 100
+CONSENT_CHARS_MAX = 100
 #: 9999-12-31T23:59:59.999Z, the end of the years that Python and ISO 8601 write with four digits.
 EPOCH_MS_MAX = 253_402_300_799_999
 
@@ -312,6 +313,9 @@ def _consent(entry: Object, place: int) -> Consent:
     purpose, status = entry.get("purpose"), entry.get("status")
     if not purpose:
         raise InvalidEvent(f"consents[{place}].purpose must not be empty.")
+    if len(purpose) > CONSENT_CHARS_MAX or len(entry.get("provider") or "") > CONSENT_CHARS_MAX:
+        sentence = f"consents[{place}]: purpose and provider have at most {CONSENT_CHARS_MAX} characters."
+        raise InvalidEvent(sentence)
     if status not in ("Opt In", "Opt Out"):
         raise InvalidEvent(f'consents[{place}].status must be "Opt In" or "Opt Out".')
     return Consent(purpose, entry.get("provider") or "", status)

@@ -88,7 +88,7 @@ class _Extraction:
             self._put(LEGACY_ID, text)
             self._names_default = LEGACY_ID in self._found
         for name, value in self._event.attributes.items():
-            binding = self._lookup(name, self._config.identity_attributes)
+            binding = self._lookup_binding(name)
             if binding is not None:
                 self._set_bound(binding, value)
             else:
@@ -108,7 +108,7 @@ class _Extraction:
         if name == PROFILE_ID:
             self._warn("profile_id_ignored")
             return True
-        binding = self._lookup(name, self._config.identity_attributes)
+        binding = self._lookup_binding(name)
         if binding is None:
             return False
         if binding.type_id not in self._config.bound:
@@ -164,7 +164,7 @@ class _Extraction:
 
     def _read_plain(self, name: str, value: Any) -> None:
         fields = self._config.schema.fields(TRAITS)
-        field = self._lookup(name, fields)
+        field = self._lookup(name, fields, self._config.folded_names[TRAITS])
         if field is None:
             self._warn("attribute_unknown")
         elif value is not None:
@@ -185,13 +185,15 @@ class _Extraction:
         scope, _, key = binding.attribute.partition(".")
         self._set(scope, key, value)
 
-    def _lookup(self, name: str, named: Mapping[str, Found]) -> Found | None:
+    def _lookup_binding(self, name: str) -> IdentityAttribute | None:
+        return self._lookup(name, self._config.identity_attributes, self._config.folded_names["identity"])
+
+    def _lookup(self, name: str, named: Mapping[str, Found], folded: Mapping[str, list[str]]) -> Found | None:
         """What has this name, in its own spelling or in another if only one fits."""
         found = named.get(name)
         if found is not None or not named:
             return found
-        folded = name.casefold()
-        fitting = [each for each in named if each.casefold() == folded]
+        fitting = folded.get(name.casefold(), ())
         if len(fitting) != 1:
             return None
         self._warn("name_case")

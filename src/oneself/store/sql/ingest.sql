@@ -51,9 +51,9 @@ CROSS JOIN LATERAL (
 -- identifiers ($4 namespaces, $5 values) and whom they lead to.
 -- The ids first, each by one look into the index, and then the rows: a join would walk through the whole dataset.
 WITH remembered AS MATERIALIZED (
-    SELECT known.profile_id FROM unnest($2::uuid[], $3::uuid[]) AS wanted (first_id, last_id)
+    SELECT known.profile_id, known.seq FROM unnest($2::uuid[], $3::uuid[]) AS wanted (first_id, last_id)
     CROSS JOIN LATERAL (
-        SELECT profile_id FROM profile
+        SELECT profile_id, seq FROM profile
         WHERE dataset_id = $1 AND profile_id BETWEEN wanted.first_id AND wanted.last_id
         OFFSET 0
     ) AS known
@@ -65,11 +65,13 @@ WITH remembered AS MATERIALIZED (
 )
 SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
        record_values::text, provenance::text, identities::text, consents::text,
-       visit_at, aliases::text, visits::text, first_active_at, objects::text, NULL AS namespace, NULL AS value, NULL AS trust, NULL::bigint AS at
+       visit_at, aliases::text, visits::text, first_active_at, objects::text, NULL AS namespace, NULL AS value, NULL AS trust, NULL::bigint AS at,
+       (SELECT seq FROM remembered WHERE remembered.profile_id = locked.profile_id) AS seen_seq
 FROM locked
 UNION ALL
 SELECT claim.profile_id, pointer.survivor_id, NULL, NULL, NULL, NULL, NULL, NULL, claim.seq, NULL,
-       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, claim.namespace, claim.value, claim.trust, claim.at
+       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, claim.namespace, claim.value, claim.trust, claim.at,
+       NULL
 FROM unnest($4::text[], $5::text[]) AS wanted (namespace, value)
 CROSS JOIN LATERAL (
     SELECT * FROM claim
@@ -83,23 +85,24 @@ CROSS JOIN LATERAL (
 ) AS pointer;
 
 -- name: find_activity
--- When people ($2) were last active at an instant ($3, in the same places) or before it, by the log up to a seq ($4).
-SELECT wanted.profile_id, max(entry.at) AS at
-FROM unnest($2::uuid[], $3::bigint[]) AS wanted (profile_id, happened)
+-- When people ($2) were active, by the newest ten thousand entries of each of their profiles in the log up to a seq ($3).
+SELECT wanted.profile_id, entry.at
+FROM unnest($2::uuid[]) AS wanted (profile_id)
 CROSS JOIN LATERAL (
-    SELECT profile_id FROM profile
-    WHERE dataset_id = $1 AND (profile_id = wanted.profile_id OR survivor_id = wanted.profile_id)
-    OFFSET 0
+    SELECT profile_id FROM profile WHERE dataset_id = $1 AND profile_id = wanted.profile_id
+    UNION ALL
+    SELECT profile_id FROM profile WHERE dataset_id = $1 AND survivor_id = wanted.profile_id
 ) AS part
 CROSS JOIN LATERAL (
-    SELECT coalesce((content ->> 'occurred_at')::bigint, seq) AS at FROM log
-    WHERE dataset_id = $1 AND profile_id = part.profile_id AND seq < $4
-      AND kind IN ('event', 'write', 'sign_in', 'sign_out', 'consent')
-      AND coalesce((content ->> 'is_interactive')::boolean, true)
-    OFFSET 0
+    SELECT CASE WHEN kind IN ('event', 'write', 'sign_in', 'sign_out', 'consent')
+                 AND coalesce((content ->> 'is_interactive')::boolean, true)
+                THEN coalesce((content ->> 'occurred_at')::bigint, seq) END AS at
+    FROM log
+    WHERE dataset_id = $1 AND (profile_id, seq) >= (part.profile_id, 0) AND (profile_id, seq) < (part.profile_id, $3)
+    ORDER BY profile_id DESC, seq DESC
+    LIMIT 10000
 ) AS entry
-WHERE entry.at <= wanted.happened
-GROUP BY wanted.profile_id, wanted.happened;
+WHERE entry.at IS NOT NULL;
 
 -- name: find_profiles
 -- Profiles by id ($2), as they are.
