@@ -25,6 +25,7 @@ QUESTIONS = (
     "single_ingest",
     "batched_ingest",
     "http_events",
+    "http_events_million",
     "http_writes",
     "profile_reads",
     "consented_reads",

@@ -1,8 +1,8 @@
 """How many events of the interactions wire per second are resolved, durable and answered, one per HTTP
 request?
 
-Method: `oneself serve` on a database of 100 000 and of 1 000 000 known people (quick: 2 000), with one worker
-process and with two; a load generator, a process of its own, with 256 connections that send as soon as they
+Method: `oneself serve` on a database of 100 000 known people (quick: 2 000; `http_events_million` asks the same of
+1 000 000), with one worker process and with two; a load generator, a process of its own, with 256 connections that send as soon as they
 are answered, for 15 s (quick: 3 s): mixed traffic (70 % page views with a token, 20 % identified, 5 % that
 identify a new browser, 5 % that merge two people), and page views with a token alone; then mixed traffic at
 half the rate reached; then all connections about one and the same person. Service, database and generator
@@ -25,13 +25,11 @@ PATH = f"/t/{ORG}/api2/event/default"
 
 
 async def measure(stage: Stage) -> tuple[Figure, ...]:
-    figures: list[Figure] = []
-    for people in (2_000,) if not stage.is_full else (100_000, 1_000_000):
-        figures += await _on(stage, people)
-    return tuple(figures)
+    return tuple(await ask(stage, stage.size(2_000, 100_000)))
 
 
-async def _on(stage: Stage, people: int) -> list[Figure]:
+async def ask(stage: Stage, people: int) -> list[Figure]:
+    """The figures on a database of so many people."""
     async with stage.bench() as bench:
         changed = await bench.services.configurations.change(bench.dataset_id, lambda _: visitors.binding())
         bench = msgspec.structs.replace(bench, config=changed)
