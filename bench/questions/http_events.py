@@ -1,12 +1,13 @@
 """How many events of the interactions wire per second are resolved, durable and answered, one per HTTP
 request?
 
-Method: `oneself serve` on a database of 100 000 known people (quick: 2 000; `http_events_million` asks the same of
-1 000 000), with one worker process and with two; a load generator, a process of its own, with 256 connections that send as soon as they
-are answered, for 15 s (quick: 3 s): mixed traffic (70 % page views with a token, 20 % identified, 5 % that
-identify a new browser, 5 % that merge two people), and page views with a token alone; then mixed traffic at
-half the rate reached; then all connections about one and the same person. Service, database and generator
-share the cores. Bare: INSERT of the same log rows, one a commit, on 32 connections.
+Method: `oneself serve` on a database of 100 000 known people (quick: 2 000; `http_events_million` asks the
+same of 1 000 000), with one worker process and with two; a load generator, a process of its own, with 256
+connections that send as soon as they are answered, for 15 s (quick: 3 s): mixed traffic (70 % page views
+with a token, 20 % identified, 5 % that identify a new browser, 5 % that merge two people), and page views
+with a token alone; then mixed traffic at half the rate reached; then all connections about one and the same
+person. Service, database and generator share the cores. Bare: INSERT of the same log rows, one a commit, on
+32 connections.
 Units: answers per second; ms from request to answer.
 """
 
