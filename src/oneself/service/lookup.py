@@ -28,10 +28,11 @@ from oneself.core.config import Config
 from oneself.core.evidence import Evidence, weigh
 from oneself.core.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.identity import LEGACY_ID
+from oneself.core.judge import rank
 from oneself.core.observation import Observation
 from oneself.core.plan import Rejection
 from oneself.core.profile import ANONYMOUS_PRIMARY_CHARS, PRIMARY_CHARS, Profile
-from oneself.core.resolve import rank, resolve
+from oneself.core.resolve import resolve
 from oneself.core.state import State
 from oneself.errors import InvalidInput
 from oneself.service.configuration import Configurations
