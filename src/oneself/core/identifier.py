@@ -134,12 +134,9 @@ def _is_too_long(text: str, namespace: Namespace) -> bool:
 def is_blocked(text: str, namespace: Namespace) -> bool:
     """True if the value is on the default list, or on the organisation's list or patterns."""
     folded = text.casefold()
-    return (
-        _identifies_nobody(folded, namespace)
-        or text in namespace.blocked_values
-        or folded in namespace.blocked_values
-        or any(fnmatchcase(folded, pattern.casefold()) for pattern in namespace.blocked_patterns)
-    )
+    if _identifies_nobody(folded, namespace) or not namespace.blocked_values.isdisjoint((text, folded)):
+        return True
+    return any(fnmatchcase(folded, pattern.casefold()) for pattern in namespace.blocked_patterns)
 
 
 def _identifies_nobody(folded: str, namespace: Namespace) -> bool:

@@ -109,13 +109,16 @@ def visit_identities(
 def has_opted_out(people: Iterable[Profile], observation: Observation, purpose: EventPurpose) -> bool:
     """Whether a purpose was refused by this observation, or before it by any of those that it is about
     (§9.5)."""
+    stored = [profile.consents for profile in people if profile.consents]
+    if not stored and not observation.choices:
+        return False
     said = {
         category: Choice(is_consented, at, observation.new_profile_id, 0)
         for category, (is_consented, at) in observation.choices.items()
     }
     held: dict[str, bool] = {}
-    for stored in ({}, *(profile.consents for profile in people)):
-        for category, choice in merge_choices(stored, said).items():
+    for choices in ({}, *stored):
+        for category, choice in merge_choices(choices, said).items():
             if is_event_category(category):
                 held[category] = held.get(category, True) and choice.is_consented
     return is_refused(held, purpose)
