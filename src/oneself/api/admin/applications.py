@@ -15,7 +15,7 @@ from oneself.api.instants import rfc3339
 from oneself.errors import NotFound
 from oneself.service.applications import KINDS, Application, NewApplication
 
-from .paging import CursorWord, PageSize, Pagination, decode_place, encode_place, page_size
+from .paging import CursorWord, PageSize, Pagination, named_page
 
 FACE = "admin"
 
@@ -59,10 +59,6 @@ class ApplicationList(Struct, frozen=True):
     pagination: Pagination
 
 
-class _Place(Struct, frozen=True):
-    client_id: str
-
-
 DRAFT = Body("application", "10001", ApplicationDraft)
 PATCH = Body("application", "10001", ApplicationPatch)
 VIEW = needs("admin_config_view", gate=None, face=FACE)
@@ -78,12 +74,9 @@ async def list_applications(
 ) -> ApplicationList:
     """Every application of the organisation."""
     call = call_of(request)
-    limit, after = page_size(size), decode_place(cursor, _Place).client_id if cursor else ""
     found = await call.services.identity.applications.list(call.tenant)
-    following = sorted((one for one in found if one.client_id > after), key=lambda one: one.client_id)
-    page = following[:limit]
-    place = encode_place(_Place(page[-1].client_id)) if len(following) > limit else ""
-    return ApplicationList([_render(one) for one in page], Pagination(len(page), limit, place))
+    page, pagination = named_page(found, lambda each: each.client_id, size, cursor)
+    return ApplicationList([_render(each) for each in page], pagination)
 
 
 @post(

@@ -16,7 +16,7 @@ from oneself.core.attribute import CanonicalValue
 from oneself.service.claim_sync import Progress
 from oneself.service.claims import Claim
 
-from .paging import CursorWord, PageSize, Pagination, decode_place, encode_place, page_size
+from .paging import CursorWord, PageSize, Pagination, named_page
 
 FACE = "admin"
 
@@ -95,12 +95,6 @@ class SyncDocument(Struct, frozen=True, omit_defaults=True):
     succeeded_at: Timestamp | None = None
 
 
-class Place(Struct, frozen=True):
-    """A place in the list of claims."""
-
-    name: str
-
-
 DRAFT = Body("claim", "10001", ClaimDraft)
 PATCH = Body("claim", "10001", ClaimPatch)
 
@@ -118,11 +112,9 @@ async def list_claims(
 ) -> ClaimList:
     """Every claim, wherever it comes from, by name."""
     call = call_of(request)
-    limit, after = page_size(size), decode_place(cursor, Place).name if cursor else ""
-    following = [claim for claim in await call.services.claims.list(call.tenant) if claim.name > after]
-    page, more = following[:limit], len(following) > limit
-    place = encode_place(Place(page[-1].name)) if more else ""
-    return ClaimList([_render(claim) for claim in page], Pagination(len(page), limit, place))
+    found = await call.services.claims.list(call.tenant)
+    page, pagination = named_page(found, lambda each: each.name, size, cursor)
+    return ClaimList([_render(each) for each in page], pagination)
 
 
 @post(

@@ -19,11 +19,11 @@ from oneself.api.errors import refused
 from oneself.api.instants import instant_of, rfc3339
 from oneself.api.persons import Shown
 from oneself.core.identifier import Identifier
-from oneself.service.events import NOW, Event, Place, Wanted
-from oneself.service.past import BEGINNING, ClaimPlace, Held, Merged, Refused, Renamed, Step
+from oneself.service.events import NOW, Event, Wanted
+from oneself.service.past import BEGINNING, Held, Merged, Refused, Renamed, Step
 
 from .lookup import PROFILE, AskedCategories, dataset_of, person_at, shown_to
-from .paging import CursorWord, PageSize, Pagination, decode_place, encode_place, page_size
+from .paging import CursorWord, PageSize, Pagination, asked_place, cut_page, page_size, paginate
 
 VIEW = needs("profile_view", gate=None, face="admin")
 MILLISECOND_US = 1000
@@ -131,15 +131,13 @@ async def list_events(
     """What a person did, the last recorded first; `since` and `until` are about when it happened."""
     call, limit = call_of(request), page_size(size)
     wanted = asked_for(name, since, until)
-    before = decode_place(cursor, Place) if cursor else NOW
+    before = asked_place(cursor, NOW)
     at = await dataset_of(call, dataset)
     view = await person_at(call, at, profile_id)
     page = await call.services.events.page(at, view, wanted, before=before, size=limit)
     shown = shown_to(call, view, None)
-    following = encode_place(page.following) if page.following is not None else ""
-    return EventList(
-        [_render_event(each, shown) for each in page.events], Pagination(len(page.events), limit, following)
-    )
+    events = [_render_event(each, shown) for each in page.events]
+    return EventList(events, paginate(events, limit, page.following))
 
 
 @get(f"{PROFILE}/identifiers", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403, 404))
@@ -153,15 +151,15 @@ async def list_identifiers(
 ) -> HeldList:
     """Every identifier that was ever theirs, and until when."""
     call, limit = call_of(request), page_size(size)
-    after = decode_place(cursor, ClaimPlace) if cursor else BEGINNING
+    after = asked_place(cursor, BEGINNING)
     if "\x00" in after.namespace + after.value:
         raise refused("10001", "cursor is none of ours.")
     at = await dataset_of(call, dataset)
     view = await person_at(call, at, profile_id)
     found = await call.services.past.identifiers(at, view, after=after, limit=limit + 1)
-    shown, page = shown_to(call, view, consent_category_id), found[:limit]
-    following = encode_place(page[-1].place) if len(found) > limit else ""
-    return HeldList([_render_held(each, shown) for each in page], Pagination(len(page), limit, following))
+    page, pagination = cut_page(found, limit, lambda last: last.place)
+    shown = shown_to(call, view, consent_category_id)
+    return HeldList([_render_held(each, shown) for each in page], pagination)
 
 
 @get(f"{PROFILE}/history", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403, 404))
@@ -175,15 +173,14 @@ async def read_history(
 ) -> History:
     """Merges, promotions and refusals: how the person became who they are."""
     call, limit = call_of(request), page_size(size)
-    offset = decode_place(cursor, _Offset).offset if cursor else 0
+    offset = asked_place(cursor, _Offset(0)).offset
     at = await dataset_of(call, dataset)
     view = await person_at(call, at, profile_id)
     person = await call.services.lookup.person(at, view.survivor)
     steps = await call.services.past.history(at, view, person)
-    shown, page = shown_to(call, view, consent_category_id), steps[offset:][:limit]
-    more = offset + limit < len(steps)
-    following = encode_place(_Offset(offset + limit)) if more else ""
-    return History([_render_step(each, shown) for each in page], Pagination(len(page), limit, following))
+    page, pagination = cut_page(steps[offset:], limit, lambda _: _Offset(offset + limit))
+    shown = shown_to(call, view, consent_category_id)
+    return History([_render_step(each, shown) for each in page], pagination)
 
 
 ROUTES = [list_events, list_identifiers, read_history]

@@ -23,7 +23,7 @@ from oneself.identity_server.connection import Connection
 from oneself.service.identity_servers import OwnIdentityServer, check
 from oneself.service.issuers import TrustedIssuer
 
-from .paging import CursorWord, PageSize, Pagination, decode_place, encode_place, page_size
+from .paging import CursorWord, PageSize, Pagination, named_page
 
 FACE = "admin"
 
@@ -88,10 +88,6 @@ class IssuerList(Struct, frozen=True):
     pagination: Pagination
 
 
-class _Place(Struct, frozen=True):
-    issuer: str
-
-
 SERVER = Body("identity provider", "10001", ServerDraft)
 ISSUER = Body("trusted issuer", "10001", IssuerDraft)
 VIEW = needs("admin_config_view", gate=None, face=FACE)
@@ -153,12 +149,9 @@ async def list_issuers(
 ) -> IssuerList:
     """Every trusted issuer."""
     call = call_of(request)
-    limit, after = page_size(size), decode_place(cursor, _Place).issuer if cursor else ""
     found = await call.services.identity.issuers.list(call.tenant)
-    following = sorted((each for each in found if each.issuer > after), key=lambda each: each.issuer)
-    page = following[:limit]
-    place = encode_place(_Place(page[-1].issuer)) if len(following) > limit else ""
-    return IssuerList([_render(each) for each in page], Pagination(len(page), limit, place))
+    page, pagination = named_page(found, lambda each: each.issuer, size, cursor)
+    return IssuerList([_render(each) for each in page], pagination)
 
 
 @post(

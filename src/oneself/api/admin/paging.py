@@ -1,11 +1,19 @@
-"""Pages of these resources: `page_size`, `cursor` and `next_cursor`, as everywhere (DESIGN §9)."""
+"""Pages of these resources: `page_size`, `cursor` and `next_cursor`, as everywhere (DESIGN §9).
+
+    sorted here, by a name              named_page(found, name, size, cursor)
+    found from a place on, one more     limit, after = page_size(size), asked_place(cursor, START)
+                                        page, pagination = cut_page(found, limit, place)
+    found with the place that follows   pagination = paginate(page, limit, following)
+
+`cursor` is a place, written down as nobody should read it.
+"""
 
 from __future__ import annotations
 
 import binascii
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -18,7 +26,7 @@ PAGE_SIZE_MAX = 200
 CURSOR_CHARS_MAX = 512
 
 Place = TypeVar("Place", bound=msgspec.Struct)
-Named = TypeVar("Named")
+Entry = TypeVar("Entry")
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
@@ -51,19 +59,37 @@ def page_size(asked: str | None) -> int:
     return min(int(asked), PAGE_SIZE_MAX)
 
 
-class _Name(msgspec.Struct, frozen=True):
+def asked_place(cursor: str | None, start: Place) -> Place:
+    """The place that a page is asked from, `start` if none is named; raises WireError."""
+    return decode_place(cursor, type(start)) if cursor else start
+
+
+class ByName(msgspec.Struct, frozen=True):
+    """The place of what has a name of its own, in a list by name."""
+
     name: str
 
 
 def named_page(
-    found: Iterable[Named], name: Callable[[Named], str], size: str | None, cursor: str | None
-) -> tuple[list[Named], Pagination]:
+    found: Iterable[Entry], name: Callable[[Entry], str], size: str | None, cursor: str | None
+) -> tuple[list[Entry], Pagination]:
     """A page of what has a name of its own, by name; raises WireError as the words of the query are read."""
-    limit, after = page_size(size), decode_place(cursor, _Name).name if cursor else ""
+    limit, after = page_size(size), asked_place(cursor, ByName("")).name
     following = sorted((one for one in found if name(one) > after), key=name)
-    page = following[:limit]
-    place = encode_place(_Name(name(page[-1]))) if len(following) > limit else ""
-    return page, Pagination(len(page), limit, place)
+    return cut_page(following, limit, lambda last: ByName(name(last)))
+
+
+def cut_page(
+    found: list[Entry], limit: int, place: Callable[[Entry], msgspec.Struct]
+) -> tuple[list[Entry], Pagination]:
+    """The first `limit` of what was found, more of which only tells that they go on; `place`: of an entry."""
+    page = found[:limit]
+    return page, paginate(page, limit, place(page[-1]) if len(found) > limit else None)
+
+
+def paginate(page: Sized, limit: int, following: msgspec.Struct | None) -> Pagination:
+    """What is said beside a page; `following`: the place that the next one is asked from, None at the end."""
+    return Pagination(len(page), limit, "" if following is None else encode_place(following))
 
 
 def encode_place(place: msgspec.Struct) -> str:

@@ -20,7 +20,7 @@ from oneself.api.requests import decode_profile_id
 from oneself.service.erase import Receipt
 from oneself.service.unfit import PROFILES_PER_PAGE, START, Unfit
 
-from .paging import CursorWord, PageSize, Pagination, decode_place, encode_place, page_size
+from .paging import CursorWord, PageSize, Pagination, asked_place, cut_page, page_size, paginate
 
 FACE = "admin"
 _LAST_SEQ = 2**62
@@ -119,12 +119,10 @@ async def list_erasures(
 ) -> ErasureList:
     """The receipts of all erasures."""
     call = call_of(request)
-    limit = page_size(size)
-    before = decode_place(cursor, _Seq).seq if cursor else _LAST_SEQ
+    limit, before = page_size(size), asked_place(cursor, _Seq(_LAST_SEQ)).seq
     found = await call.services.erasure.list_receipts(call.tenant, before, limit + 1)
-    page, more = found[:limit], len(found) > limit
-    last = encode_place(_Seq(page[-1].erased_at)) if more else ""
-    return ErasureList([_render_receipt(each) for each in page], Pagination(len(page), limit, last))
+    page, pagination = cut_page(found, limit, lambda last: _Seq(last.erased_at))
+    return ErasureList([_render_receipt(each) for each in page], pagination)
 
 
 @get(
@@ -152,10 +150,10 @@ async def read_erasure(request: AnyRequest, receipt_id: FromPath[str]) -> Receip
 async def list_unfit_values(request: AnyRequest, cursor: CursorWord = None) -> UnfitList:
     """Stored values that do not fit their attribute any more: kept, hidden, and back if the attribute is."""
     call = call_of(request)
-    after = decode_place(cursor, _After).profile_id if cursor else START
+    after = asked_place(cursor, _After(START)).profile_id
     page = await call.services.unfit_values.page(call.tenant, after)
-    last = encode_place(_After(page.last)) if page.last is not None else ""
-    pagination = Pagination(len(page.found), PROFILES_PER_PAGE, last)
+    following = _After(page.last) if page.last is not None else None
+    pagination = paginate(page.found, PROFILES_PER_PAGE, following)
     return UnfitList([_render_unfit(each) for each in page.found], page.seen, pagination)
 
 

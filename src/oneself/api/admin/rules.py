@@ -19,10 +19,10 @@ from oneself.core.plan import RefusalCode
 from oneself.core.rule_definition import InvalidRule
 from oneself.core.rules import Rule
 from oneself.service.preview import Preview
-from oneself.service.refusals import FIRST, Place, Protection, Refused
+from oneself.service.refusals import FIRST, Protection, Refused
 from oneself.service.rules import UnknownRule
 
-from .paging import CursorWord, PageSize, Pagination, decode_place, encode_place, page_size
+from .paging import CursorWord, PageSize, Pagination, asked_place, cut_page, page_size
 
 FACE = "admin"
 CODES = get_args(RefusalCode)
@@ -231,15 +231,11 @@ async def list_refusals(
     call = call_of(request)
     if code is not None and code not in CODES:
         raise refused("10001", f"code must be one of: {', '.join(CODES)}.")
-    limit = page_size(size)
-    before = decode_place(cursor, Place) if cursor else FIRST
+    limit, before = page_size(size), asked_place(cursor, FIRST)
     found = await call.services.refusals.list_refusals(call.tenant, limit + 1, before=before, code=code)
-    page, more = found[:limit], len(found) > limit
-    return RefusalList(
-        [_render_refusal(each) for each in page],
-        await call.services.refusals.count(call.tenant),
-        Pagination(len(page), limit, encode_place(page[-1].place) if more else ""),
-    )
+    page, pagination = cut_page(found, limit, lambda last: last.place)
+    counts = await call.services.refusals.count(call.tenant)
+    return RefusalList([_render_refusal(each) for each in page], counts, pagination)
 
 
 @get(

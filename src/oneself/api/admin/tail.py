@@ -37,7 +37,16 @@ from oneself.service.tail import News, Told
 
 from .events import Instant, Name, Timestamp, asked_for
 from .lookup import dataset_of
-from .paging import CursorWord, PageSize, Pagination, decode_place, encode_place, page_size
+from .paging import (
+    CursorWord,
+    PageSize,
+    Pagination,
+    asked_place,
+    decode_place,
+    encode_place,
+    page_size,
+    paginate,
+)
 
 VIEW = needs("profile_view", gate=None, face="admin")
 EVENT_STREAM = "text/event-stream"
@@ -128,7 +137,7 @@ async def list_dataset_events(
     """The events of a dataset, the last recorded first; with `Accept: text/event-stream` those that come."""
     call, limit, wanted = call_of(request), page_size(size), asked_for(name, since, until)
     is_stream = EVENT_STREAM in request.headers.get("accept", "")
-    before = decode_place(cursor, Place) if cursor else NOW
+    before = asked_place(cursor, NOW)
     after = decode_place(last_event_id, Place) if last_event_id and is_stream else None
     at = await dataset_of(call, dataset)
     reader = call.reader(with_application_data=False, applications=None)
@@ -147,8 +156,7 @@ async def _list(call: Call, asked: _Asked, before: Place, limit: int) -> Respons
     )
     config = await call.services.configurations.current(asked.at.dataset_id)
     events = [_render(each, asked.reader, config) for each in page.events]
-    following = encode_place(page.following) if page.following is not None else ""
-    document = ToldList(events, Pagination(len(events), limit, following))
+    document = ToldList(events, paginate(events, limit, page.following))
     return Response(msgspec.json.encode(document), media_type=MediaType.JSON)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from litestar import delete, get, post
 from litestar.params import FromPath
 from msgspec import Meta, Struct
+from msgspec.structs import astuple
 
 from oneself.api.decode import AnyRequest
 from oneself.api.describe import Described, refusals
@@ -15,7 +16,7 @@ from oneself.api.door import call_of, needs
 from oneself.api.instants import rfc3339
 from oneself.service.token_keys import KeptKey
 
-from .paging import CursorWord, PageSize, Pagination, decode_place, encode_place, page_size
+from .paging import CursorWord, PageSize, Pagination, asked_place, cut_page, page_size
 
 FACE = "admin"
 
@@ -44,6 +45,7 @@ class _Place(Struct, frozen=True):
     key_id: int
 
 
+_START = _Place(2**63, 0)
 VIEW = needs("identity_view", gate=None, face=FACE)
 UPDATE = needs("identity_update", gate=None, face=FACE)
 _KEY_ID = re.compile(r"[1-9][0-9]{0,4}")
@@ -57,12 +59,11 @@ async def list_token_keys(
 ) -> TokenKeyList:
     """Every key that opens persisted tokens; none before the first token is sealed."""
     call = call_of(request)
-    limit, after = page_size(size), decode_place(cursor, _Place) if cursor else None
+    limit, after = page_size(size), astuple(asked_place(cursor, _START))
     found = await call.services.token_keys.list(call.tenant)
-    following = [key for key in found if after is None or _before(key, after)]
-    page = following[:limit]
-    place = encode_place(_place(page[-1])) if len(following) > limit else ""
-    return TokenKeyList([_render(key) for key in page], Pagination(len(page), limit, place))
+    older = [key for key in found if astuple(_place(key)) < after]
+    page, pagination = cut_page(older, limit, _place)
+    return TokenKeyList([_render(key) for key in page], pagination)
 
 
 @post("/token-keys", opt=UPDATE, operation_class=Described, responses=refusals(401, 403, 409))
@@ -85,10 +86,6 @@ ROUTES = (list_token_keys, rotate_token_key, destroy_token_key)
 
 def _place(key: KeptKey) -> _Place:
     return _Place(key.active_from, key.key_id)
-
-
-def _before(key: KeptKey, place: _Place) -> bool:
-    return (key.active_from, key.key_id) < (place.active_from, place.key_id)
 
 
 def _render(key: KeptKey) -> TokenKeyDocument:

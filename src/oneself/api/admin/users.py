@@ -17,7 +17,7 @@ from oneself.api.requests import decode_profile_id
 from oneself.errors import NotFound
 from oneself.service.accounts import Account, Registration
 
-from .paging import CursorWord, PageSize, Pagination, decode_place, encode_place, page_size
+from .paging import ByName, CursorWord, PageSize, Pagination, asked_place, cut_page, page_size
 
 FACE = "admin"
 
@@ -57,10 +57,6 @@ class UserList(Struct, frozen=True):
     pagination: Pagination
 
 
-class _Place(Struct, frozen=True):
-    username: str
-
-
 DRAFT = Body("user", "10001", UserDraft)
 PATCH = Body("user", "10001", UserPatch)
 VIEW = needs("admin_config_view", gate=None, face=FACE)
@@ -76,11 +72,10 @@ async def list_users(
 ) -> UserList:
     """The people of the embedded directory."""
     call = call_of(request)
-    limit, after = page_size(size), decode_place(cursor, _Place).username if cursor else ""
+    limit, after = page_size(size), asked_place(cursor, ByName("")).name
     found = await call.services.identity.accounts.list(call.tenant, after, limit + 1)
-    page = found[:limit]
-    place = encode_place(_Place(page[-1].username)) if len(found) > limit else ""
-    return UserList([_render(account) for account in page], Pagination(len(page), limit, place))
+    page, pagination = cut_page(found, limit, lambda last: ByName(last.username))
+    return UserList([_render(account) for account in page], pagination)
 
 
 @post(
