@@ -22,7 +22,7 @@ from oneself.core.identifier import Identifier
 from oneself.service.events import NOW, Event, Wanted
 from oneself.service.past import BEGINNING, Held, Merged, Refused, Renamed, Step
 
-from .lookup import PROFILE, AskedCategories, dataset_of, person_at, shown_to
+from .lookup import PROFILE, AskedCategories, person_at, shown_to
 from .paging import CursorWord, PageSize, Pagination, asked_place, cut_page, page_size, paginate
 
 VIEW = needs("profile_view", gate=None, face="admin")
@@ -132,8 +132,7 @@ async def list_events(
     call, limit = call_of(request), page_size(size)
     wanted = asked_for(name, since, until)
     before = asked_place(cursor, NOW)
-    at = await dataset_of(call, dataset)
-    view = await person_at(call, at, profile_id)
+    at, view = await person_at(call, dataset, profile_id)
     page = await call.services.events.page(at, view, wanted, before=before, size=limit)
     shown = shown_to(call, view, None)
     events = [_render_event(each, shown) for each in page.events]
@@ -154,8 +153,7 @@ async def list_identifiers(
     after = asked_place(cursor, BEGINNING)
     if "\x00" in after.namespace + after.value:
         raise refused("10001", "cursor is none of ours.")
-    at = await dataset_of(call, dataset)
-    view = await person_at(call, at, profile_id)
+    at, view = await person_at(call, dataset, profile_id)
     found = await call.services.past.identifiers(at, view, after=after, limit=limit + 1)
     page, pagination = cut_page(found, limit, lambda last: last.place)
     shown = shown_to(call, view, consent_category_id)
@@ -174,8 +172,7 @@ async def read_history(
     """Merges, promotions and refusals: how the person became who they are."""
     call, limit = call_of(request), page_size(size)
     offset = asked_place(cursor, _Offset(0)).offset
-    at = await dataset_of(call, dataset)
-    view = await person_at(call, at, profile_id)
+    at, view = await person_at(call, dataset, profile_id)
     person = await call.services.lookup.person(at, view.survivor)
     steps = await call.services.past.history(at, view, person)
     page, pagination = cut_page(steps[offset:], limit, lambda _: _Offset(offset + limit))

@@ -17,13 +17,13 @@ from msgspec import Struct
 
 from oneself.api.decode import AnyRequest, Body, Object, decode_array, decode_object
 from oneself.api.describe import Described, described, refusals
-from oneself.api.door import Call, call_of, needs
+from oneself.api.door import call_of, needs
 from oneself.api.errors import ErrorDocument
 from oneself.core.identity import IdentityAttribute
 from oneself.service.bindings import Binding
 from oneself.service.identity_attributes import Unconfirmed
-from oneself.service.organisations import Tenant
 
+from .lookup import dataset_of
 from .paging import PAGE_SIZE_MAX, CursorWord, PageSize, Pagination, named_page
 from .rules import PreviewDocument, render_preview
 
@@ -116,7 +116,7 @@ async def list_identity_attributes(
 ) -> BindingList:
     """What identifies people in a dataset."""
     call = call_of(request)
-    found = await call.services.identity.identity_attributes.list(await _at(call, dataset))
+    found = await call.services.identity.identity_attributes.list(await dataset_of(call, dataset))
     page, pagination = named_page(found, lambda each: each.name, size, cursor)
     return BindingList([_render(each) for each in page], pagination)
 
@@ -132,7 +132,7 @@ async def put_identity_attributes(
 ) -> Response[BindingList]:
     """Bind exactly these to identity types; what is unbound keeps its values and stops matching."""
     call = call_of(request)
-    at = await _at(call, dataset)
+    at = await dataset_of(call, dataset)
     wanted = [_read(each) for each in await _entries(request)]
     try:
         found = await call.services.identity.identity_attributes.put(at, wanted, confirmation)
@@ -146,7 +146,7 @@ async def put_identity_attributes(
 async def read_channel_identities(request: AnyRequest, dataset: FromPath[str]) -> ChannelsDocument:
     """What `user.id` stands for on each channel."""
     call = call_of(request)
-    at = await _at(call, dataset)
+    at = await dataset_of(call, dataset)
     return ChannelsDocument(**await call.services.identity.identity_attributes.channels(at))
 
 
@@ -156,7 +156,7 @@ async def put_channel_identities(
 ) -> Response[ChannelsDocument]:
     """Say what `user.id` stands for; events are read so from then on."""
     call = call_of(request)
-    at = await _at(call, dataset)
+    at = await dataset_of(call, dataset)
     document = await decode_object(request, CHANNELS)
     try:
         found = await call.services.identity.identity_attributes.put_channels(at, document, confirmation)
@@ -171,10 +171,6 @@ ROUTES = (
     read_channel_identities,
     put_channel_identities,
 )
-
-
-async def _at(call: Call, dataset: str) -> Tenant:
-    return await call.services.identity.datasets.get(call.tenant, dataset)
 
 
 async def _entries(request: AnyRequest) -> list[Object]:

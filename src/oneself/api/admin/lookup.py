@@ -90,8 +90,7 @@ async def read_person(
 ) -> Response[PersonDocument]:
     """A profile by profile id, primary id, anonymous id or any alias, filtered by consent."""
     call = call_of(request)
-    at = await dataset_of(call, dataset)
-    view = await person_at(call, at, profile_id)
+    at, view = await person_at(call, dataset, profile_id)
     reader = call.reader(
         with_application_data=is_true(include_application_data),
         applications=names_in(application_identifier),
@@ -112,12 +111,13 @@ async def dataset_of(call: Call, name: str) -> Tenant:
     return await call.services.identity.datasets.get(call.tenant, name)
 
 
-async def person_at(call: Call, at: Tenant, text: str) -> ProfileView:
-    """The person that an id in the path means; raises WireError 404."""
+async def person_at(call: Call, dataset: str, text: str) -> tuple[Tenant, ProfileView]:
+    """The dataset in the path and the person that an id there means; raises NotFound, WireError 404."""
+    at = await dataset_of(call, dataset)
     view = await call.services.lookup.find(at, text)
     if view is None:
         raise profile_unknown()
-    return view
+    return at, view
 
 
 def shown_to(call: Call, view: ProfileView, categories: list[str] | None) -> Shown:

@@ -22,6 +22,7 @@ from oneself.service.preview import Preview
 from oneself.service.refusals import FIRST, Protection, Refused
 from oneself.service.rules import UnknownRule
 
+from .lookup import dataset_of
 from .paging import CursorWord, PageSize, Pagination, asked_place, cut_page, page_size
 
 FACE = "admin"
@@ -197,7 +198,7 @@ async def read_progress(
     """How far each rule, and each identity attribute (`identity:<name>`), has been applied to the profiles
     that existed when it became active."""
     call = call_of(request)
-    at = call.tenant if dataset is None else await call.services.identity.datasets.get(call.tenant, dataset)
+    at = call.tenant if dataset is None else await dataset_of(call, dataset)
     return ProgressList(
         [
             ProgressDocument(
