@@ -69,6 +69,11 @@ async def decode_array(request: AnyRequest, body: Body) -> list[Object]:
     return documents
 
 
+def given_in(document: Object) -> Object:
+    """The fields that were given; null is none."""
+    return {name: value for name, value in document.items() if value is not None}
+
+
 def decode(raw: bytes, body: Body) -> Any:
     """Parse `raw` and check it against `body`; raises WireError with the sentence of wire/cds §4."""
     document = _parse(raw, body)

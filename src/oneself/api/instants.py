@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
+from msgspec import Meta
+
+#: An instant as the description of the wire knows it.
+Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 _EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
 

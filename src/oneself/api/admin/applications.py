@@ -8,18 +8,16 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
-from oneself.api.decode import AnyRequest, Body, decode_object
+from oneself.api.decode import AnyRequest, Body, decode_object, given_in
 from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of, needs
-from oneself.api.instants import rfc3339
+from oneself.api.door import call_of
+from oneself.api.instants import Timestamp, rfc3339
 from oneself.errors import NotFound
 from oneself.service.applications import KINDS, Application, NewApplication
 
+from .doors import needs
 from .paging import CursorWord, PageSize, Pagination, named_page
 
-FACE = "admin"
-
-Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Kind = Annotated[str, Meta(extra_json_schema={"enum": list(KINDS)})]
 
 
@@ -61,8 +59,8 @@ class ApplicationList(Struct, frozen=True):
 
 DRAFT = Body("application", "10001", ApplicationDraft)
 PATCH = Body("application", "10001", ApplicationPatch)
-VIEW = needs("admin_config_view", gate=None, face=FACE)
-UPDATE = needs("admin_config_update", gate=None, face=FACE)
+VIEW = needs("admin_config_view")
+UPDATE = needs("admin_config_update")
 ONE = "/applications/{client_id:str}"
 
 
@@ -89,7 +87,7 @@ async def create_application(request: AnyRequest) -> ApplicationDocument:
     """Make an application; the answer shows its secret, this once."""
     call = call_of(request)
     document = await decode_object(request, DRAFT)
-    given = {name: value for name, value in document.items() if value is not None}
+    given = given_in(document)
     new = NewApplication(**{"name": "", **given})
     application, secret = await call.services.identity.applications.create(call.tenant, new)
     return _render(application, secret)
@@ -112,7 +110,7 @@ async def change_application(request: AnyRequest, client_id: FromPath[str]) -> A
     """Change an application; if it may do less than before, its tokens stop and it asks for new ones."""
     call = call_of(request)
     document = await decode_object(request, PATCH)
-    given = {name: value for name, value in document.items() if value is not None}
+    given = given_in(document)
     return _render(await call.services.identity.applications.change(call.tenant, client_id, **given))
 
 

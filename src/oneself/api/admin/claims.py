@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import delete, get, patch, post
 from litestar.params import FromPath
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_object
+from oneself.api.decode import AnyRequest, Body, Object, decode_object, given_in
 from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of, needs
-from oneself.api.instants import rfc3339
+from oneself.api.door import call_of
+from oneself.api.instants import Timestamp, rfc3339
 from oneself.core.attribute import CanonicalValue
 from oneself.service.claim_sync import Progress
 from oneself.service.claims import Claim
 
+from .doors import needs
 from .paging import CursorWord, PageSize, Pagination, named_page
-
-FACE = "admin"
-
-Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 class CanonicalValueDraft(Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,7 +98,7 @@ PATCH = Body("claim", "10001", ClaimPatch)
 
 @get(
     "/claims",
-    opt=needs("admin_config_view", gate=None, face=FACE),
+    opt=needs("admin_config_view"),
     operation_class=Described,
     responses=refusals(400, 401, 403),
 )
@@ -119,7 +116,7 @@ async def list_claims(
 
 @post(
     "/claims",
-    opt=needs("admin_config_update", gate=None, face=FACE),
+    opt=needs("admin_config_update"),
     operation_class=described(takes=ClaimDraft, required=("name",)),
     responses=refusals(400, 401, 403, 409, 413, 415),
 )
@@ -133,7 +130,7 @@ async def add_claim(request: AnyRequest) -> ClaimDocument:
 
 @get(
     "/claims/{name:str}",
-    opt=needs("admin_config_view", gate=None, face=FACE),
+    opt=needs("admin_config_view"),
     operation_class=Described,
     responses=refusals(401, 403, 404),
 )
@@ -145,7 +142,7 @@ async def read_claim(request: AnyRequest, name: FromPath[str]) -> ClaimDocument:
 
 @patch(
     "/claims/{name:str}",
-    opt=needs("admin_config_update", gate=None, face=FACE),
+    opt=needs("admin_config_update"),
     operation_class=described(takes=ClaimPatch),
     responses=refusals(400, 401, 403, 404, 409, 413, 415),
 )
@@ -158,7 +155,7 @@ async def change_claim(request: AnyRequest, name: FromPath[str]) -> ClaimDocumen
 
 @delete(
     "/claims/{name:str}",
-    opt=needs("admin_config_update", gate=None, face=FACE),
+    opt=needs("admin_config_update"),
     operation_class=Described,
     responses=refusals(401, 403, 409),
 )
@@ -170,7 +167,7 @@ async def delete_claim(request: AnyRequest, name: FromPath[str]) -> None:
 
 @get(
     "/claim-sync",
-    opt=needs("admin_config_view", gate=None, face=FACE),
+    opt=needs("admin_config_view"),
     operation_class=Described,
     responses=refusals(401, 403),
 )
@@ -199,7 +196,7 @@ ROUTES = (list_claims, add_claim, read_claim, change_claim, delete_claim, read_c
 
 def _decode(document: Object) -> dict[str, Any]:
     """The fields that were given; null is none."""
-    changes = {name: value for name, value in document.items() if value is not None}
+    changes = given_in(document)
     if "canonical_values" in changes:
         changes["canonical_values"] = tuple(
             CanonicalValue(each.get("value") or "", each.get("label")) for each in changes["canonical_values"]

@@ -8,19 +8,17 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_object
+from oneself.api.decode import AnyRequest, Body, Object, decode_object, given_in
 from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of, needs
-from oneself.api.instants import rfc3339
+from oneself.api.door import call_of
+from oneself.api.instants import Timestamp, rfc3339
 from oneself.service.dataset_settings import FIELDS, WORDS
 from oneself.service.datasets import Dataset
 from oneself.service.user_attributes import UserAttribute, read_changes
 
+from .doors import needs
 from .paging import CursorWord, PageSize, Pagination, named_page
 
-FACE = "admin"
-
-Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Trust = Annotated[str, Meta(extra_json_schema={"enum": list(WORDS["identity_trust"])})]
 Merged = Annotated[str, Meta(extra_json_schema={"enum": list(WORDS["merged_anonymous"])})]
 
@@ -81,8 +79,8 @@ class DatasetList(Struct, frozen=True):
 
 DRAFT = Body("dataset", "10001", DatasetDraft)
 PATCH = Body("dataset", "10001", DatasetPatch)
-VIEW = needs("identity_view", gate=None, face=FACE)
-UPDATE = needs("identity_update", gate=None, face=FACE)
+VIEW = needs("identity_view")
+UPDATE = needs("identity_update")
 ONE = "/datasets/{dataset:str}"
 
 
@@ -141,7 +139,7 @@ ROUTES = (list_datasets, create_dataset, read_dataset, change_dataset, delete_da
 
 
 def _read(document: Object) -> tuple[Object, Any]:
-    given = {name: value for name, value in document.items() if value is not None}
+    given = given_in(document)
     settings = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in given.items()

@@ -14,24 +14,23 @@ from msgspec import Meta, Struct
 
 from oneself.api.decode import AnyRequest
 from oneself.api.describe import Described, refusals
-from oneself.api.door import call_of, needs
+from oneself.api.door import call_of
 from oneself.api.errors import refused
-from oneself.api.instants import instant_of, rfc3339
+from oneself.api.instants import Timestamp, instant_of, rfc3339
 from oneself.api.persons import Shown
 from oneself.core.identifier import Identifier
 from oneself.service.events import NOW, Event, Wanted
 from oneself.service.past import BEGINNING, Held, Merged, Refused, Renamed, Step
 
+from .doors import needs
 from .lookup import PROFILE, AskedCategories, person_at, shown_to
 from .paging import CursorWord, PageSize, Pagination, asked_place, cut_page, page_size, paginate
 
-VIEW = needs("profile_view", gate=None, face="admin")
+VIEW = needs("profile_view")
 MILLISECOND_US = 1000
 NAME_CHARS_MAX = 1024
 LAST_OFFSET = 2**31
 _EPOCH_MS = re.compile(r"[0-9]{1,15}")
-
-Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 class EventDocument(Struct, frozen=True):

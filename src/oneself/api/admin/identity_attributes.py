@@ -17,17 +17,16 @@ from msgspec import Struct
 
 from oneself.api.decode import AnyRequest, Body, Object, decode_array, decode_object
 from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of, needs
+from oneself.api.door import call_of
 from oneself.api.errors import ErrorDocument
 from oneself.core.identity import IdentityAttribute
 from oneself.service.bindings import Binding
 from oneself.service.identity_attributes import Unconfirmed
 
+from .doors import needs
 from .lookup import dataset_of
 from .paging import PAGE_SIZE_MAX, CursorWord, PageSize, Pagination, named_page
 from .rules import PreviewDocument, render_preview
-
-FACE = "admin"
 
 
 class BindingDraft(Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,8 +94,8 @@ Confirmation = Annotated[
 ARRAY = Body("identity attributes", "10001", BindingDraft, outermost="array")
 OBJECT = Body("identity attributes", "10001", BindingsPut)
 CHANNELS = Body("channel identities", "10001", ChannelsPut)
-VIEW = needs("identity_view", gate=None, face=FACE)
-UPDATE = needs("identity_update", gate=None, face=FACE)
+VIEW = needs("identity_view")
+UPDATE = needs("identity_update")
 ATTRIBUTES_OF = "/datasets/{dataset:str}/identity-attributes"
 CHANNELS_OF = "/datasets/{dataset:str}/channel-identities"
 WRITTEN = {

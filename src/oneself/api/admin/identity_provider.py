@@ -5,29 +5,26 @@ Secrets are taken and never shown.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from litestar import delete, get, patch, post
 from litestar.params import FromPath
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_object
+from oneself.api.decode import AnyRequest, Body, Object, decode_object, given_in
 from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of, needs
-from oneself.api.instants import rfc3339
+from oneself.api.door import call_of
+from oneself.api.instants import Timestamp, rfc3339
 from oneself.api.requests import decode_profile_id
 from oneself.errors import Conflict, NotFound
 from oneself.identity_server.connection import Connection
 from oneself.service.identity_servers import OwnIdentityServer, check
 from oneself.service.issuers import TrustedIssuer
 
+from .doors import needs
 from .paging import CursorWord, PageSize, Pagination, named_page
-
-FACE = "admin"
-
-Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 class ServerDraft(Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,8 +87,8 @@ class IssuerList(Struct, frozen=True):
 
 SERVER = Body("identity provider", "10001", ServerDraft)
 ISSUER = Body("trusted issuer", "10001", IssuerDraft)
-VIEW = needs("admin_config_view", gate=None, face=FACE)
-UPDATE = needs("admin_config_update", gate=None, face=FACE)
+VIEW = needs("admin_config_view")
+UPDATE = needs("admin_config_update")
 ISSUERS_PATH = "/identity-provider/trusted-issuers"
 
 
@@ -245,7 +242,7 @@ async def _put(call: Any, given: Object, before: OwnIdentityServer | None) -> Se
 
 def _given(document: Object) -> Object:
     """The fields that were given, without blanks around them; null is none."""
-    given = {name: value for name, value in document.items() if value is not None}
+    given = given_in(document)
     return {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
 
 

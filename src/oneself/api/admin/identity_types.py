@@ -8,15 +8,14 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_object
+from oneself.api.decode import AnyRequest, Body, Object, decode_object, given_in
 from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of, needs
+from oneself.api.door import call_of
 from oneself.api.errors import refused
 from oneself.core.identity import IdentityType
 
+from .doors import needs
 from .paging import CursorWord, PageSize, Pagination, named_page
-
-FACE = "admin"
 
 #: The wire's words for `is_unique`.
 UNIQUENESS = {"Identity Namespace": True, "Not Unique": False}
@@ -66,8 +65,8 @@ class IdentityTypeList(Struct, frozen=True):
 
 DRAFT = Body("identity type", "10001", IdentityTypeDraft)
 PATCH = Body("identity type", "10001", IdentityTypePatch)
-VIEW = needs("identity_view", gate=None, face=FACE)
-UPDATE = needs("identity_update", gate=None, face=FACE)
+VIEW = needs("identity_view")
+UPDATE = needs("identity_update")
 ONE = "/identity-types/{type_id:str}"
 
 
@@ -138,7 +137,7 @@ ROUTES = (
 
 def _read(document: Object) -> Object:
     """By the names of IdentityType."""
-    given = {name: value for name, value in document.items() if value is not None}
+    given = given_in(document)
     if (word := given.pop("uniqueness", None)) is not None:
         if word not in UNIQUENESS:
             raise refused("10001", f"uniqueness must be one of: {', '.join(UNIQUENESS)}.")

@@ -14,15 +14,16 @@ from msgspec import Struct
 
 from oneself.api.decode import AnyRequest, Body, Object, decode_object
 from oneself.api.describe import Described, described, refusals
-from oneself.api.door import Call, call_of, needs
+from oneself.api.door import Call, call_of
 from oneself.api.errors import profile_unknown, refused
 from oneself.api.persons import PersonDocument, Shown, is_true, names_in, render_person, version_tag
 from oneself.errors import InvalidInput
 from oneself.service.organisations import Tenant
 from oneself.service.profiles import ProfileView
 
-FACE = "admin"
-VIEW = needs("profile_view", gate=None, face=FACE)
+from .doors import needs
+
+VIEW = needs("profile_view")
 PROFILE = "/datasets/{dataset:str}/profiles/{profile_id:str}"
 NOBODY = "No profile of this dataset has any of these identities."
 ONLY_TRUE = "`true`, or it is as if it were not there."

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post
 from litestar.enums import MediaType
 from litestar.params import FromPath
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from oneself.api.decode import AnyRequest
 from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of, needs
+from oneself.api.door import call_of
 from oneself.api.errors import profile_unknown, refused
-from oneself.api.instants import rfc3339
+from oneself.api.instants import Timestamp, rfc3339
 from oneself.api.requests import decode_profile_id
 from oneself.service.erase import Receipt
 from oneself.service.unfit import PROFILES_PER_PAGE, START, Unfit
 
+from .doors import needs_enabled
 from .paging import CursorWord, PageSize, Pagination, asked_place, cut_page, page_size, paginate
 
-FACE = "admin"
 _LAST_SEQ = 2**62
-
-Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 class ReceiptDocument(Struct, frozen=True):
@@ -73,7 +71,7 @@ class _After(Struct, frozen=True):
 
 @get(
     "/profiles/{profile_id:str}/export",
-    opt=needs("profile_view", face=FACE),
+    opt=needs_enabled("profile_view"),
     operation_class=Described,
     responses=refusals(400, 401, 403, 404),
 )
@@ -91,7 +89,7 @@ async def export_person(request: AnyRequest, profile_id: FromPath[str]) -> Respo
 
 @post(
     "/profiles/{profile_id:str}/erase",
-    opt=needs("profile_delete", face=FACE),
+    opt=needs_enabled("profile_delete"),
     status_code=200,
     operation_class=described(),
     responses=refusals(400, 401, 403, 404),
@@ -108,7 +106,7 @@ async def erase_person(request: AnyRequest, profile_id: FromPath[str]) -> Receip
 
 @get(
     "/erasures",
-    opt=needs("profile_view", face=FACE),
+    opt=needs_enabled("profile_view"),
     operation_class=Described,
     responses=refusals(400, 401, 403),
 )
@@ -127,7 +125,7 @@ async def list_erasures(
 
 @get(
     "/erasures/{receipt_id:str}",
-    opt=needs("profile_view", face=FACE),
+    opt=needs_enabled("profile_view"),
     operation_class=Described,
     responses=refusals(400, 401, 403, 404),
 )
@@ -143,7 +141,7 @@ async def read_erasure(request: AnyRequest, receipt_id: FromPath[str]) -> Receip
 
 @get(
     "/unfit-values",
-    opt=needs("admin_config_view", face=FACE),
+    opt=needs_enabled("admin_config_view"),
     operation_class=Described,
     responses=refusals(400, 401, 403),
 )

@@ -8,13 +8,13 @@ from uuid import UUID
 import msgspec
 from litestar import get, patch, post
 from litestar.params import QueryParameter
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_object
+from oneself.api.decode import AnyRequest, Body, Object, decode_object, given_in
 from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of, needs
+from oneself.api.door import call_of
 from oneself.api.errors import refused
-from oneself.api.instants import rfc3339
+from oneself.api.instants import Timestamp, rfc3339
 from oneself.core.plan import RefusalCode
 from oneself.core.rule_definition import InvalidRule
 from oneself.core.rules import Rule
@@ -22,17 +22,15 @@ from oneself.service.preview import Preview
 from oneself.service.refusals import FIRST, Protection, Refused
 from oneself.service.rules import UnknownRule
 
+from .doors import needs_enabled
 from .lookup import dataset_of
 from .paging import CursorWord, PageSize, Pagination, asked_place, cut_page, page_size
 
-FACE = "admin"
 CODES = get_args(RefusalCode)
 BLOCKED_MAX = 10_000
 BLOCKED_CHARS_MAX = 512
 LIMIT_MAX = 1_000_000
 PROBLEMS = {"property": ("15201", 400), "duplicate": ("12003", 409), "priority": ("12004", 400)}
-
-Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 class PreviewRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,7 +163,7 @@ PROTECTION = Body("protection", "10001", ProtectionPatch)
 
 @post(
     "/unification-rules/preview",
-    opt=needs("unification_rule_view", face=FACE),
+    opt=needs_enabled("unification_rule_view"),
     status_code=200,
     operation_class=described(takes=PreviewRequest),
     responses=refusals(400, 401, 403, 404, 409, 413, 415),
@@ -187,7 +185,7 @@ async def preview_rule(request: AnyRequest) -> PreviewDocument:
 
 @get(
     "/unification-rules/progress",
-    opt=needs("unification_rule_view", face=FACE),
+    opt=needs_enabled("unification_rule_view"),
     operation_class=Described,
     responses=refusals(400, 401, 403, 404),
 )
@@ -218,7 +216,7 @@ async def read_progress(
 
 @get(
     "/refusals",
-    opt=needs("profile_view", face=FACE),
+    opt=needs_enabled("profile_view"),
     operation_class=Described,
     responses=refusals(400, 401, 403),
 )
@@ -241,7 +239,7 @@ async def list_refusals(
 
 @get(
     "/protection",
-    opt=needs("admin_config_view", face=FACE),
+    opt=needs_enabled("admin_config_view"),
     operation_class=Described,
     responses=refusals(400, 401, 403),
 )
@@ -253,7 +251,7 @@ async def read_protection(request: AnyRequest) -> ProtectionDocument:
 
 @patch(
     "/protection",
-    opt=needs("admin_config_update", face=FACE),
+    opt=needs_enabled("admin_config_update"),
     operation_class=described(takes=ProtectionPatch),
     responses=refusals(400, 401, 403, 413, 415),
 )
@@ -261,7 +259,7 @@ async def change_protection(request: AnyRequest) -> ProtectionDocument:
     """Change blocked values and limits; they act on the next observation."""
     call = call_of(request)
     document = await decode_object(request, PROTECTION)
-    changes = {name: value for name, value in document.items() if value is not None}
+    changes = given_in(document)
     _check_protection(changes)
     changed = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
     return _render_protection(await call.services.refusals.protect(call.tenant, **changed))
@@ -274,7 +272,7 @@ async def _before(rules: Any, tenant: Any, document: Object) -> Rule | None:
 
 def _asked(document: Object, before: Rule | None) -> Rule:
     """The rule as it would be."""
-    given = {name: value for name, value in document.items() if value is not None and name != "rule_id"}
+    given = {name: value for name, value in given_in(document).items() if name != "rule_id"}
     if before is not None:
         if given.pop("property_name", before.property_name) != before.property_name:
             raise refused("12002", "property_name of a rule cannot be changed.")

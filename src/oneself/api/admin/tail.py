@@ -25,8 +25,8 @@ from msgspec import Struct
 
 from oneself.api.decode import AnyRequest
 from oneself.api.describe import TEXT, Described, refusals
-from oneself.api.door import Call, call_of, needs
-from oneself.api.instants import rfc3339
+from oneself.api.door import Call, call_of
+from oneself.api.instants import Timestamp, rfc3339
 from oneself.api.persons import is_true, shown_body
 from oneself.core.config import Config
 from oneself.core.disclosure import Reader
@@ -35,7 +35,8 @@ from oneself.service.events import NOW, Place, Wanted
 from oneself.service.organisations import Tenant
 from oneself.service.tail import News, Told
 
-from .events import Instant, Name, Timestamp, asked_for
+from .doors import needs
+from .events import Instant, Name, asked_for
 from .lookup import dataset_of
 from .paging import (
     CursorWord,
@@ -48,7 +49,7 @@ from .paging import (
     paginate,
 )
 
-VIEW = needs("profile_view", gate=None, face="admin")
+VIEW = needs("profile_view")
 EVENT_STREAM = "text/event-stream"
 #: A connection that carried nothing for a minute is ended by many proxies; who is gone is noticed by writing.
 HEARTBEAT_S = 15.0

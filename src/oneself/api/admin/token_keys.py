@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Literal
 
 from litestar import delete, get, post
 from litestar.params import FromPath
-from msgspec import Meta, Struct
+from msgspec import Struct
 from msgspec.structs import astuple
 
 from oneself.api.decode import AnyRequest
 from oneself.api.describe import Described, refusals
-from oneself.api.door import call_of, needs
-from oneself.api.instants import rfc3339
+from oneself.api.door import call_of
+from oneself.api.instants import Timestamp, rfc3339
 from oneself.service.token_keys import KeptKey
 
+from .doors import needs
 from .paging import CursorWord, PageSize, Pagination, asked_place, cut_page, page_size
-
-FACE = "admin"
-
-Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 class TokenKeyDocument(Struct, frozen=True):
@@ -46,8 +43,8 @@ class _Place(Struct, frozen=True):
 
 
 _START = _Place(2**63, 0)
-VIEW = needs("identity_view", gate=None, face=FACE)
-UPDATE = needs("identity_update", gate=None, face=FACE)
+VIEW = needs("identity_view")
+UPDATE = needs("identity_update")
 _KEY_ID = re.compile(r"[1-9][0-9]{0,4}")
 
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
 from uuid import UUID
 
 from litestar import delete, get, patch, post
 from litestar.params import FromPath
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from oneself.api.decode import AnyRequest, Body, decode_object
+from oneself.api.decode import AnyRequest, Body, decode_object, given_in
 from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of, needs
-from oneself.api.instants import rfc3339
+from oneself.api.door import call_of
+from oneself.api.instants import Timestamp, rfc3339
 from oneself.api.requests import decode_profile_id
 from oneself.errors import NotFound
 from oneself.service.accounts import Account, Registration
 
+from .doors import needs
 from .paging import ByName, CursorWord, PageSize, Pagination, asked_place, cut_page, page_size
-
-FACE = "admin"
-
-Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 class UserPatch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,8 +55,8 @@ class UserList(Struct, frozen=True):
 
 DRAFT = Body("user", "10001", UserDraft)
 PATCH = Body("user", "10001", UserPatch)
-VIEW = needs("admin_config_view", gate=None, face=FACE)
-UPDATE = needs("admin_config_update", gate=None, face=FACE)
+VIEW = needs("admin_config_view")
+UPDATE = needs("admin_config_update")
 ONE = "/users/{user_id:str}"
 
 
@@ -109,7 +105,7 @@ async def change_user(request: AnyRequest, user_id: FromPath[str]) -> UserDocume
     """Change a person's names, mobile number or password; their profile shows it at once."""
     call = call_of(request)
     document = await decode_object(request, PATCH)
-    given = {name: value for name, value in document.items() if value is not None}
+    given = given_in(document)
     return _render(await call.services.users.change(call.tenant, call.actor, _id(user_id), given))
 
 

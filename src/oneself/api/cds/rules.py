@@ -6,7 +6,7 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Struct
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_object
+from oneself.api.decode import AnyRequest, Body, Object, decode_object, given_in
 from oneself.api.describe import Described, described, refusals
 from oneself.api.door import Call, call_of, needs
 from oneself.api.errors import NOT_ENABLED, WireError, refused
@@ -110,7 +110,7 @@ async def change_rule(request: AnyRequest, rule_id: FromPath[str]) -> RuleDocume
     call = call_of(request)
     document = await decode_object(request, PATCH)
     _check_sizes(document)
-    changes = {name: value for name, value in document.items() if value is not None}
+    changes = given_in(document)
     try:
         return _render(await call.services.rules.change(call.tenant, rule_id, **changes))
     except UnknownRule:
