@@ -252,11 +252,11 @@ async def test_a_process_serves_a_bounded_number_of_followers(
 async def test_both_walks_are_read_by_the_index(site: Site) -> None:
     """In its order, too: a small table may be sorted for less, a large one must not be."""
     await site.event(device=X)
-    for statement in ("walk_on", "walk_back"):
+    for statement in (module.WALK_ON, module.WALK_BACK):
         async with site.services.database.transaction() as connection:
             await connection.execute("SET LOCAL enable_bitmapscan = off")
             found = await connection.fetch(
-                "EXPLAIN " + getattr(module._sql, statement),
+                f"EXPLAIN {statement}",
                 site.tenant.dataset_id, 0, UUID(int=0), 10, None, 0, 1, False, 10,
             )  # fmt: skip
         plan = "\n".join(row[0] for row in found)

@@ -43,6 +43,8 @@ from oneself.store import rows
 from oneself.store.pool import Database, Queries
 
 _sql = Queries("tail.sql")
+WALK_ON = _sql.walk.replace("/* beyond */", _sql.beyond_on).replace("/* order */", _sql.order_on)
+WALK_BACK = _sql.walk.replace("/* beyond */", _sql.beyond_back).replace("/* order */", _sql.order_back)
 
 POLL_S = 0.5
 #: Entries of one statement; a few milliseconds.
@@ -129,7 +131,7 @@ class Tail:
         earliest = 0 if wanted.since is None else max(0, wanted.since - CLOCKS_APART_US)
         at_once = limit + 1 if wanted == Wanted() else WALKED_AT_ONCE
         for _ in range(ENTRIES_WALKED_MAX // WALKED_AT_ONCE):
-            walked = await self._walk(_sql.walk_back, tenant, before, earliest, wanted, with_body, at_once)
+            walked = await self._walk(WALK_BACK, tenant, before, earliest, wanted, with_body, at_once)
             found += _events(walked)
             if len(found) > limit:
                 return Page(tuple(found[:limit]), found[limit - 1].place)
@@ -143,7 +145,7 @@ class Tail:
         horizon = await self.horizon(tenant)
         if horizon.seq <= after.seq:
             return News((), after, more=False)
-        walked = await self._walk(_sql.walk_on, tenant, after, horizon.seq, wanted, with_body, WALKED_AT_ONCE)
+        walked = await self._walk(WALK_ON, tenant, after, horizon.seq, wanted, with_body, WALKED_AT_ONCE)
         more = len(walked) == WALKED_AT_ONCE
         return News(tuple(_events(walked)), _place(walked[-1]) if more else horizon, more)
 
