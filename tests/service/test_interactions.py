@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,11 +27,13 @@ from oneself.serve import Services
 from oneself.service.identity_attributes import Binding
 from oneself.service.interactions import Incoming, Source, Taken
 from oneself.service.organisations import Tenant
+from oneself.service.persisted_token import open_token, seal
 from oneself.service.verify import verify
 from oneself.store.pool import Database
 
 X, Y = "0123456789abcdef", "fedcba9876543210"
 ANN = "ann@acme.example"
+MINUTE_MS, DAY_MS = 60_000, 24 * 60 * 60_000
 _names = count(1)
 
 
@@ -57,6 +60,16 @@ class Shop:
         wanted = [Binding(name, name) for name in names]
         await self.services.identity.identity_attributes.put(self.tenant, wanted)
 
+    async def sealed_at(self, token: str | None, at_ms: int) -> str:
+        """The token as it would be if it had been sealed at another time."""
+        assert token is not None
+        ring = await self.services.token_keys.ring(self.tenant)
+        opened = open_token(ring, self.tenant.handle, self.tenant.dataset, token)
+        assert opened is not None
+        return seal(
+            ring, self.tenant.handle, self.tenant.dataset, opened.primary_id, opened.identities, at_ms
+        )
+
     async def id_of(self, text: str) -> str | None:
         view = await self.services.lookup.find(self.tenant, text)
         return None if view is None else view.survivor.primary_id
@@ -79,6 +92,10 @@ async def opened(services: Services, **settings: Any) -> Shop:
     await shop.bind("webId", "emailAddress", "customerId")
     await services.identity.identity_attributes.put_channels(shop.tenant, {"Web": "webId"})
     return shop
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 @pytest.fixture
@@ -219,6 +236,41 @@ async def test_an_old_opt_in_does_not_end_a_newer_opt_out(shop: Shop) -> None:
     late = await shop.send({"anonymousId": X}, consents=old, source={"time": 1_700_000_000_000})
     assert late.resolved_id is None
     assert await shop.folds()
+
+
+async def test_a_token_lives_as_long_as_its_visit(services: Services) -> None:
+    """Two visits began together, three minutes ago; one was kept open, the other ended."""
+    shop = await opened(services, visit_timeout_millis=MINUTE_MS)
+    began = now_ms() - 3 * MINUTE_MS
+    kept = await shop.send({"anonymousId": X, "id": "kept"}, source={"time": began})
+    left = await shop.send({"anonymousId": Y, "id": "left"}, source={"time": began})
+    for second in (50, 100, 150):
+        await shop.send({"anonymousId": X, "id": "kept"}, source={"time": began + second * 1000})
+    token = await shop.sealed_at(kept.token, began)
+    still = await shop.send({"anonymousId": "1111111111111111", "encryptedId": token})
+    assert (still.resolved_id, still.token) == (kept.resolved_id, token)
+    token = await shop.sealed_at(left.token, began)
+    over = await shop.send({"anonymousId": "2222222222222222", "encryptedId": token})
+    assert (over.resolved_id, over.token) == ("2222222222222222", None)
+    assert not over.token_unreadable
+
+
+async def test_a_remembered_user_outlives_the_visit(services: Services) -> None:
+    shop = await opened(
+        services,
+        visit_timeout_millis=MINUTE_MS,
+        enable_remember_me_user_ids=True,
+        remember_me_user_ids_millis=DAY_MS,
+    )
+    began = now_ms() - 3 * MINUTE_MS
+    ann = await shop.send({"anonymousId": X, "id": "ann"}, source={"time": began})
+    token = await shop.sealed_at(ann.token, began)
+    back = await shop.send({"anonymousId": "1111111111111111", "encryptedId": token})
+    assert back.resolved_id == ann.resolved_id
+    assert back.token not in (None, token), "each visit has a token of its own"
+    token = await shop.sealed_at(ann.token, now_ms() - DAY_MS - MINUTE_MS)
+    late = await shop.send({"anonymousId": "2222222222222222", "encryptedId": token})
+    assert (late.resolved_id, late.token) == ("2222222222222222", None), "nobody is remembered so long"
 
 
 async def test_a_guard_knows_what_the_token_knows(shop: Shop) -> None:

@@ -233,7 +233,9 @@ async def test_an_event_during_a_reading_is_not_lost(
     await until_read(cds)
     identity_server.delays[f"{DIALECTS}/{identifier(USER)}"] = 0.3
     await report.claims_changed()
-    while not any("local/claims" in path for path in identity_server.paths()[-2:]):  # noqa: ASYNC110
+    deadline = time.monotonic() + DEADLINE_S
+    while not any("local/claims" in path for path in identity_server.paths()[-2:]):
+        assert time.monotonic() < deadline, "the list is not read"
         await asyncio.sleep(0.01)
     identity_server.add("country")
     await report.claims_changed()

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from support.service import SYNC, RunningService
+from support.waiting import until
 from sync.identity_server import CLIENT, IdentityServer
 
 DIALECTS = "/api/server/v1/claim-dialects"
@@ -41,7 +42,7 @@ def names(service: RunningService) -> set[str]:
     return {each["attribute_name"].partition(".")[2] for each in answer.json()}
 
 
-def until(service: RunningService, wanted: set[str]) -> None:
+def until_names(service: RunningService, wanted: set[str]) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while (found := names(service)) != wanted:
         assert time.monotonic() < deadline, f"{sorted(found)} instead of {sorted(wanted)}\n{service.log()}"
@@ -56,23 +57,20 @@ def changed(service: RunningService) -> None:
 
 def test_killed_in_the_middle_of_reading(running: RunningService, identity_server: IdentityServer) -> None:
     """The event was answered; the next process does what it asked for, without another event."""
-    until(running, MIRRORED)
+    until_names(running, MIRRORED)
     identity_server.add("country")
     identity_server.delays[f"{DIALECTS}/local"] = 5.0
     identity_server.asked.clear()
     changed(running)
-    deadline = time.monotonic() + DEADLINE_S
-    while f"{DIALECTS}/local/claims" not in identity_server.paths():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: f"{DIALECTS}/local/claims" in identity_server.paths(), "it does not read the claims")
     running.kill()
     identity_server.delays.clear()
     running.start()
-    until(running, MIRRORED | {"country"})
+    until_names(running, MIRRORED | {"country"})
 
 
 def test_the_command_reads_now(running: RunningService, identity_server: IdentityServer) -> None:
-    until(running, MIRRORED)
+    until_names(running, MIRRORED)
     identity_server.add("country")
     identity_server.remove("givenname")
     done = running.command("claims", "sync", "--org", "acme", "--json")

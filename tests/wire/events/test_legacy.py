@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from support.service import RunningService
+from support.waiting import until
 from wire.client import fresh
 from wire.events.client import PRIMARY, Dataset, Page, altered, new_device, token_of
 from wire.events.conftest import NewDataset
-
-DEADLINE_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -212,10 +209,8 @@ def moved(new_dataset: NewDataset, service: RunningService) -> tuple[Dataset, Pa
     assert web.survivor("ann 1") == "ann 1"  # a preview changes nothing
     said = service.command(*command, "--apply")
     assert said.returncode == 0, said.stdout + said.stderr
-    deadline = time.monotonic() + DEADLINE_S
-    while not PRIMARY.fullmatch(web.survivor("ann 1")):  # users are moved over in the background
-        assert time.monotonic() < deadline, "nobody was moved over"
-        time.sleep(0.1)
+    # Users are moved over in the background.
+    until(lambda: PRIMARY.fullmatch(web.survivor("ann 1")), "nobody was moved over")
     return web, named, stranger
 
 
@@ -254,10 +249,11 @@ def test_events_are_taken_while_a_dataset_is_moved_over(
     assert said.returncode == 0, said.stdout + said.stderr
     for number, page in enumerate(pages):
         page.send(id=f"User {number}", identities={"emailAddress": f"u{number}@acme.example"})
-    deadline = time.monotonic() + DEADLINE_S
-    while any(web.survivor(f"user {n}") != web.resolve(webId=f"user {n}") for n in range(len(pages))):
-        assert time.monotonic() < deadline, "not everybody was moved over"
-        time.sleep(0.1)
+    names = [f"user {number}" for number in range(len(pages))]
+    until(
+        lambda: all(web.survivor(name) == web.resolve(webId=name) for name in names),
+        "not everybody was moved over",
+    )
     for number in range(len(pages)):
         user = web.survivor(f"user {number}")
         assert web.resolve(emailAddress=f"u{number}@acme.example") == user

@@ -1,9 +1,11 @@
-"""§7: the persisted token."""
+"""§7: the persisted token.
+
+How long it lives is tested where a token can be sealed in the past: `tests/service/test_interactions.py`.
+"""
 
 from __future__ import annotations
 
 import base64
-import time
 from typing import Any
 
 import pytest
@@ -370,36 +372,6 @@ def test_a_token_of_a_deleted_user_brings_nobody_back(web: Dataset) -> None:
     back = page.send(id=web_id)
     assert PRIMARY.fullmatch(back)
     assert back != user
-
-
-SHORTEST_VISIT_MS = 60_000
-
-
-@pytest.mark.soak
-def test_a_token_lives_as_long_as_its_visit(new_dataset: NewDataset) -> None:
-    """Two visits begin together; one is kept open, the other ends."""
-    web = new_dataset(visit_timeout_millis=SHORTEST_VISIT_MS)
-    open_one, left = web.page(), web.page()
-    users = [page.send(id=fresh("w")) for page in (open_one, left)]
-    sealed, token = now_ms(), open_one.token
-    while now_ms() < sealed + SHORTEST_VISIT_MS + 5_000:
-        time.sleep(10)
-        assert open_one.send() == users[0]
-    assert open_one.token == token
-    answer = web.send({"user": {"anonymousId": (device := new_device()), "encryptedId": left.token}})
-    assert (answer["errorCode"], answer["resolvedUserId"]) == (0, device)
-    assert "persistedUserId" not in answer
-
-
-@pytest.mark.soak
-def test_a_remembered_user_outlives_the_visit(new_dataset: NewDataset) -> None:
-    web = new_dataset(visit_timeout_millis=SHORTEST_VISIT_MS, enable_remember_me_user_ids=True)
-    page = web.page()
-    user, old = page.send(id=fresh("w")), page.token
-    time.sleep(SHORTEST_VISIT_MS / 1000 + 5)
-    assert web.send({"user": {"anonymousId": new_device(), "encryptedId": old}})["resolvedUserId"] == user
-    assert page.send() == user
-    assert page.token != old
 
 
 def test_a_token_of_a_key_that_retired_is_sealed_anew(tenant_of_its_own: Dataset) -> None:
