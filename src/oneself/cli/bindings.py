@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from oneself.cli.context import err, run
-from oneself.cli.directory import confirm, tenant_of
+from oneself.cli.directory import confirm, dataset_of
 from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def bind_attributes(
     """Bind and unbind beside what is bound already; the rows that are bound then."""
 
     async def change(services: Services, confirmation: str | None) -> list[IdentityAttribute]:
-        at = await services.identity.datasets.get(await tenant_of(services, org), dataset)
+        at = await dataset_of(services, org, dataset)
         held = await services.identity.identity_attributes.list(at)
         if not bind and not unbind:
             return held
@@ -42,7 +42,7 @@ def set_channels(dataset: str, given: list[str], *, org: str | None, yes: bool) 
     changes = dict(_split(each, "=", "CHANNEL=NAME") for each in given)
 
     async def change(services: Services, confirmation: str | None) -> dict[str, str]:
-        at = await services.identity.datasets.get(await tenant_of(services, org), dataset)
+        at = await dataset_of(services, org, dataset)
         config = await services.configurations.current(at.dataset_id)
         if not changes:
             return await services.identity.identity_attributes.channels(at)

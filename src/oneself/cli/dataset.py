@@ -8,7 +8,7 @@ import typer
 
 from oneself.cli.bindings import bind_attributes, set_channels, tell
 from oneself.cli.context import out, run
-from oneself.cli.directory import AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
+from oneself.cli.directory import AsJson, Org, Yes, confirm, dataset_of, instant, show, show_list, tenant_of
 from oneself.cli.progress import folding as counting
 from oneself.errors import InvalidInput
 
@@ -237,7 +237,7 @@ def enable_identity(
     """
 
     async def act(services: Services) -> Preview:
-        at = await services.identity.datasets.get(await tenant_of(services, org), name)
+        at = await dataset_of(services, org, name)
         preview = await services.identity.identity_resolution.preview(at, attribute)
         if apply:
             await services.identity.identity_resolution.enable(at, attribute)

@@ -28,6 +28,7 @@ Org = Annotated[
         "--org", "-o", metavar="HANDLE", help="The organisation; needed only when there are several."
     ),
 ]
+Dataset = Annotated[str, typer.Option("--dataset", "-d", metavar="NAME", help="The dataset.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -51,6 +52,11 @@ async def tenant_of(services: Services, handle: str | None) -> Tenant:
     else:
         sentence = f"Say which organisation with --org: {', '.join(o.handle for o in known)}."
     raise InvalidInput("org", "Invalid request.", sentence)
+
+
+async def dataset_of(services: Services, handle: str | None, name: str) -> Tenant:
+    """A dataset of the organisation that is meant; raises as `tenant_of`, NotFound for an unknown one."""
+    return await services.identity.datasets.get(await tenant_of(services, handle), name)
 
 
 def show(facts: Mapping[str, Any], *, as_json: bool, note: str = "") -> None:

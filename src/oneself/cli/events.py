@@ -13,18 +13,14 @@ import msgspec
 import typer
 
 from oneself.cli.context import out, run
-from oneself.cli.directory import AsJson, Org, instant, tenant_of
+from oneself.cli.directory import AsJson, Dataset, Org, dataset_of, instant
 
 if TYPE_CHECKING:
     from oneself.serve import Services
     from oneself.service.tail import Told
 
-app = typer.Typer(
-    help="Events of a dataset as they come: when, what, who, and what it did to the profiles.",
-    epilog="For example: oneself events --org acme --dataset web --follow",
-)
+app = typer.Typer()
 
-Dataset = Annotated[str, typer.Option("--dataset", "-d", metavar="NAME", help="The dataset.")]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")]
 Name = Annotated[str | None, typer.Option("--name", help="Only events called exactly so.")]
 Body = Annotated[bool, typer.Option("--body", help="With what was sent, which may be personal.")]
@@ -54,7 +50,7 @@ def events(
         from oneself.service.events import Wanted
 
         tail, wanted = services.tail, Wanted(name=name)
-        tenant = await services.identity.datasets.get(await tenant_of(services, org), dataset)
+        tenant = await dataset_of(services, org, dataset)
         now = await tail.horizon(tenant)
         page = await tail.page(tenant, wanted, before=now, size=lines, with_body=body) if lines else None
         for told in reversed(page.events if page else ()):

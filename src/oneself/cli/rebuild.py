@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from oneself.cli.context import err, out, run
+from oneself.cli.directory import Yes, confirm
 from oneself.cli.progress import folding
 
 app = typer.Typer()
@@ -15,9 +14,7 @@ QUESTION = "Replace the live state of every dataset by what its log folds to? Wr
 
 
 @app.command()
-def rebuild(
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-) -> None:
+def rebuild(yes: Yes = False) -> None:
     """Fold the log again and replace the live state by the outcome.
 
     Works beside a running service: reads are answered from the old state until the new one is committed,
@@ -26,8 +23,7 @@ def rebuild(
     from oneself.core.replay import Diverged
     from oneself.service.rebuild import rebuild as fold_and_replace
 
-    if not yes:
-        typer.confirm(QUESTION, abort=True)
+    confirm(QUESTION, yes=yes)
     try:
         with folding("Folding the log") as progress:
             rebuilt = run(lambda services: fold_and_replace(services.database, progress))

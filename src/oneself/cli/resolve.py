@@ -7,23 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oneself.cli.context import out, run
-from oneself.cli.directory import AsJson, Org, show, tenant_of
+from oneself.cli.directory import AsJson, Dataset, Org, dataset_of, show
 from oneself.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from oneself.serve import Services
     from oneself.service.lookup import Resolved
 
-app = typer.Typer(
-    help="Resolve User ID: say whose primary id a set of identities leads to.",
-    epilog="For example: oneself resolve --org acme --dataset web emailAddress=ann@acme.example",
-)
+app = typer.Typer()
 
 Identities = Annotated[
     list[str],
     typer.Argument(metavar="NAME=VALUE...", help="Identity attributes of the dataset, each with its value."),
 ]
-Dataset = Annotated[str, typer.Option("--dataset", "-d", metavar="NAME", help="The dataset.")]
 
 
 @app.command()
@@ -37,7 +33,7 @@ def resolve(
     wanted = _read(identities)
 
     async def act(services: Services) -> Resolved | None:
-        tenant = await services.identity.datasets.get(await tenant_of(services, org), dataset)
+        tenant = await dataset_of(services, org, dataset)
         return await services.lookup.resolve(tenant, wanted)
 
     found = run(act)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.directory import AsJson, Org, instant, show, show_list, tenant_of
+from oneself.cli.directory import AsJson, Org, dataset_of, instant, show, show_list, tenant_of
 from oneself.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -48,14 +50,11 @@ def create(
     """Add a rule. A running service applies it to the profiles that exist; see `oneself rule progress`."""
 
     async def act(services: Services) -> dict[str, Any]:
-        from oneself.core.rule_definition import InvalidRule
         from oneself.core.rules import Rule
 
         rule = Rule("", name or property_name, property_name, priority, not inactive)
-        try:
+        with _described():
             return _facts(await services.rules.create(await tenant_of(services, org), rule))
-        except InvalidRule as error:
-            raise InvalidInput("rule", "Invalid rule.", error.description) from None
 
     show(run(act), as_json=as_json)
 
@@ -67,14 +66,11 @@ def preview(
     """Say what a rule on this attribute would do to the profiles that exist; nothing is done."""
 
     async def act(services: Services) -> dict[str, Any]:
-        from oneself.core.rule_definition import InvalidRule
         from oneself.core.rules import Rule
 
         rule = Rule("", property_name, property_name, priority, is_active=True)
-        try:
+        with _described():
             found = await services.previews.preview(await tenant_of(services, org), rule)
-        except InvalidRule as error:
-            raise InvalidInput("rule", "Invalid rule.", error.description) from None
         return {
             "profiles_with_a_value": found.profiles_indexed,
             "profiles_absorbed": found.profiles_absorbed,
@@ -117,7 +113,7 @@ def progress(
     """Show how far each rule and identity attribute has been applied to the profiles that existed."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        at = await services.identity.datasets.get(await tenant_of(services, org), dataset)
+        at = await dataset_of(services, org, dataset)
         return [
             {
                 "rule_id": work.rule_id,
@@ -132,6 +128,17 @@ def progress(
         ]
 
     show_list("progress", run(act), as_json=as_json, empty="No rule was ever applied.")
+
+
+@contextmanager
+def _described() -> Iterator[None]:
+    """What is wrong with a rule, as the command line tells it."""
+    from oneself.core.rule_definition import InvalidRule
+
+    try:
+        yield
+    except InvalidRule as error:
+        raise InvalidInput("rule", "Invalid rule.", error.description) from None
 
 
 def _switch(rule_id: str, org: str | None, *, is_active: bool, as_json: bool) -> None:
