@@ -176,8 +176,8 @@ def command_section(name: str, command: Any) -> Iterator[str]:
 
 
 def spelling(option: Any) -> str:
-    """The names of an option, with what it takes."""
-    names = sorted(option.opts, key=len, reverse=True)
+    """The names of an option, with what it takes; of a switch, those that turn it off as well."""
+    names = sorted(option.opts, key=len, reverse=True) + option.secondary_opts
     kind = option.display_type(None).strip("<>")
     takes = option.metavar or (kind if "|" in kind else kind.replace("str", "text").upper())
     value = "" if option.is_bool_flag else " " + takes.replace("|", "\\|")

@@ -28,24 +28,39 @@ Name = Annotated[str, typer.Argument(metavar="DATASET", help="Its name; see: one
 Label = Annotated[str | None, typer.Option(help="What people call it.")]
 Trust = Annotated[
     str | None,
-    typer.Option("--identity-trust", metavar="timestamp|tiered", help="tiered: servers before browsers."),
+    typer.Option(
+        "--identity-trust",
+        metavar="timestamp|tiered",
+        help="Whose identity counts. timestamp, as at first: the later one. tiered: a server's before a "
+        "browser's.",
+    ),
 ]
 Merged = Annotated[
     str | None,
     typer.Option(
         "--merged-anonymous",
         metavar="follow|fresh",
-        help="fresh: a browser that comes back without identity is somebody new; for shared devices.",
+        help="Who a browser is that comes back without identity. follow, as at first: the user last seen "
+        "there. fresh: somebody new; for shared devices.",
     ),
 ]
 Visit = Annotated[
-    int | None, typer.Option("--visit-timeout-millis", help="A visit ends so long after its last event.")
+    int | None,
+    typer.Option(
+        "--visit-timeout-millis",
+        help="A visit ends so long after its last event: a minute to a day, at first 30 minutes.",
+    ),
 ]
 Remember = Annotated[
     bool | None,
-    typer.Option("--remember-me/--no-remember-me", help="Remember user ids beyond the visit."),
+    typer.Option(
+        "--remember-me/--no-remember-me", help="Whether a browser's user is remembered beyond the visit."
+    ),
 ]
-RememberFor = Annotated[int | None, typer.Option("--remember-me-millis", help="For how long.")]
+RememberFor = Annotated[
+    int | None,
+    typer.Option("--remember-me-millis", help="For how long: a day to ten years, at first two years."),
+]
 Origins = Annotated[
     list[str] | None,
     typer.Option(
@@ -55,7 +70,9 @@ Origins = Annotated[
 UserAttributes = Annotated[
     list[str] | None,
     typer.Option(
-        "--user-attribute", metavar="NAME[=TYPE]", help="String, Number, Boolean or Date; repeat for more."
+        "--user-attribute",
+        metavar="NAME[=TYPE]",
+        help="What events tell about a user: String (if not said), Number, Boolean or Date; repeat for more.",
     ),
 ]
 
@@ -112,7 +129,7 @@ def create(
 
 @app.command("show")
 def show_(name: Name, org: Org = None, as_json: AsJson = False) -> None:
-    """Show one dataset."""
+    """Show one dataset: its settings and user attributes."""
 
     async def act(services: Services) -> dict[str, Any]:
         return _facts(await services.identity.datasets.show(await tenant_of(services, org), name))
@@ -133,7 +150,7 @@ def change(
     user_attribute: UserAttributes = None,
     drop_user_attribute: Annotated[
         list[str] | None,
-        typer.Option("--drop-user-attribute", metavar="NAME", help="Values on profiles stay, hidden."),
+        typer.Option("--drop-user-attribute", metavar="NAME", help="Its values on profiles stay, hidden."),
     ] = None,
     org: Org = None,
     as_json: AsJson = False,
@@ -173,13 +190,16 @@ def attributes(
     bind: Annotated[
         list[str] | None,
         typer.Option(
-            "--bind", metavar="NAME[=TYPE[@ATTRIBUTE]]", help="Bind, or bind elsewhere; repeat for more."
+            "--bind",
+            metavar="NAME[=TYPE[@ATTRIBUTE]]",
+            help="Let NAME on events be of an identity type, NAME if not said, and kept in an attribute, "
+            "identity_attributes.NAME if not said; repeat for more.",
         ),
     ] = None,
     unbind: Annotated[
         list[str] | None,
         typer.Option(
-            "--unbind", metavar="NAME", help="Keeps its values and stops matching; repeat for more."
+            "--unbind", metavar="NAME", help="It keeps its values and stops matching; repeat for more."
         ),
     ] = None,
     org: Org = None,
@@ -199,7 +219,12 @@ def channels(
     name: Name,
     change: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="CHANNEL=NAME", help="CHANNEL= as it was at first; repeat for more."),
+        typer.Option(
+            "--set",
+            metavar="CHANNEL=NAME",
+            help="The identity attribute that it stands for there; CHANNEL= puts back what it was at first; "
+            "repeat for more.",
+        ),
     ] = None,
     org: Org = None,
     yes: Yes = False,
@@ -222,7 +247,8 @@ def enable_identity(
         typer.Option(
             "--attribute",
             metavar="NAME",
-            help="The identity attribute that takes the former user ids; the web's own if not said.",
+            help="The identity attribute that takes the former user ids; if not said, what user.id stands "
+            "for on Web.",
         ),
     ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Do it; without, it is only previewed.")] = False,

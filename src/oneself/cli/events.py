@@ -44,6 +44,8 @@ def events(
 
     A line says when it was recorded, what it is called, the person's primary id and what it did. It appears
     about a second after the event became durable; none is missing, none comes twice.
+
+    Example: oneself events --dataset web --follow
     """
 
     async def act(services: Services) -> None:

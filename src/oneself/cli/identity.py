@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from oneself.service.preview import Preview
 
 app = typer.Typer(
-    help="Identity types, datasets and bindings as one YAML file.",
-    epilog="oneself identity export identity.yaml, edit it, oneself identity diff identity.yaml, "
-    "oneself identity apply identity.yaml",
+    help="Identity: types, datasets and what identifies people there, as one YAML file.",
+    epilog="Write it: oneself identity export identity.yaml. Edit it, then look and do: "
+    "oneself identity diff identity.yaml, oneself identity apply identity.yaml",
     no_args_is_help=True,
 )
 
@@ -33,7 +33,7 @@ def export(
     file: Annotated[str, typer.Argument(metavar="[FILE]", help="Where to write; printed if absent.")] = "-",
     org: Org = None,
 ) -> None:
-    """Write what is there: types that are not as built in, and every dataset.
+    """Write types that are not as built in, and every dataset with what identifies people there.
 
     Example: oneself identity export identity.yaml
     """
@@ -68,7 +68,7 @@ def diff(file: File, org: Org = None) -> None:
 
 @app.command()
 def apply(file: File, org: Org = None, yes: Yes = False) -> None:
-    """Make it so, after showing the differences and whom they would join; a repeat changes nothing.
+    """Do what a file says, after showing what would change and whom it would join. A repeat changes nothing.
 
     Example: oneself identity apply identity.yaml --yes
     """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from oneself.serve import Services
 
 app = typer.Typer(
-    help="Identity types: what may identify a person, in every dataset that binds an attribute to it.",
+    help="Identity types: what may identify a person, such as emailAddress, where a dataset binds it.",
     epilog="A loyalty number: oneself identity-type create loyaltyId --label 'Loyalty number'",
     no_args_is_help=True,
 )
@@ -23,22 +23,23 @@ TypeId = Annotated[str, typer.Argument(metavar="ID", help="Letters and digits, e
 Label = Annotated[str | None, typer.Option(help="What people call it.")]
 Trusted = Annotated[
     bool | None,
-    typer.Option("--trusted-only/--any-source", help="Only servers may bring a value of it."),
+    typer.Option("--trusted-only/--any-source", help="Whether only servers may bring a value."),
 ]
 Conflict = Annotated[
     bool | None,
     typer.Option(
-        "--conflict-blocks-merge/--newest-wins", help="People with different values of it are never joined."
+        "--conflict-blocks-merge/--newest-wins",
+        help="Whether people with different values stay apart or, joined, keep the newest.",
     ),
 ]
 Block = Annotated[
     list[str] | None,
-    typer.Option("--block", metavar="VALUE", help="Identifies nobody; repeat for more."),
+    typer.Option("--block", metavar="VALUE", help="A value that identifies nobody; repeat for more."),
 ]
 Defaults = Annotated[
     bool | None,
     typer.Option(
-        "--block-defaults/--no-block-defaults", help="Also what identifies nobody anywhere: null, n/a, 0000…"
+        "--block-defaults/--no-block-defaults", help="Whether null, n/a, 0000… identify nobody, too."
     ),
 ]
 

@@ -29,6 +29,8 @@ def resolve(
     """Print the primary id of the person whom the next event with these identities would go to.
 
     Nothing is written. Exit code 1 if nobody has any of them.
+
+    Example: oneself resolve --dataset web emailAddress=ann@acme.example
     """
     wanted = _read(identities)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from oneself.service.token_keys import KeptKey
 
 app = typer.Typer(
-    help="Token keys: what the tokens that browsers carry are sealed with.",
+    help="Token keys: what seals the tokens by which browsers remember who they were.",
     epilog="Once a month: oneself token-key rotate",
     no_args_is_help=True,
 )
