@@ -154,6 +154,11 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         return found
 
     @cached_property
+    def identity_holders(self) -> frozenset[str]:
+        """The full names of attributes that identity attributes are kept in."""
+        return frozenset(each.attribute for each in self.identity_attributes.values())
+
+    @cached_property
     def merge_strategies(self) -> dict[str, Strategy]:
         """Dotted path → how identities merge, whatever their attribute says (wire/interactions §10)."""
         strategy = by_time if self.dataset.identity_trust == "timestamp" else latest

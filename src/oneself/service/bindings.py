@@ -6,7 +6,6 @@ with its binding. Source: wire/interactions §3, DESIGN §9.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -32,9 +31,7 @@ from oneself.core.identity import (
 )
 from oneself.core.schema import InvalidAttribute, Schema
 from oneself.errors import Conflict, InvalidInput
-from oneself.service.user_attributes import NAME_SENTENCE
-
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+from oneself.service.user_attributes import NAME, NAME_SENTENCE
 
 
 class Binding(msgspec.Struct, frozen=True):
@@ -128,6 +125,8 @@ def _check_attribute(schema: Schema, name: str) -> None:
     if not name.startswith((f"{IDENTITY_ATTRIBUTES}.", f"{TRAITS}.")):
         sentence = f"{name[:100]!r} is not there, and only identity_attributes and traits are made here."
         raise _invalid("attribute", sentence)
+    if not NAME.fullmatch(name.partition(".")[2]):
+        raise _invalid("attribute", f"{name[:100]!r} cannot be made here. {NAME_SENTENCE}")
     above = schema.complex_above(name)
     if above is not None:
         sentence = f"{name[:100]!r} lies in {above.attribute_name!r}; add it to the profile schema first."

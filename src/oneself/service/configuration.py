@@ -127,5 +127,6 @@ def read(document: str | None) -> Config:
 
 async def put(connection: Connection, dataset_id: int, config: Config) -> None:
     """Write a configuration as the current one."""
-    document = rows.encode_json(to_document(config))
+    # Read once more: a default is left out if it is the very object, which a word from outside is not yet.
+    document = rows.encode_json(_documents.decode(rows.encode_json(to_document(config))))
     await connection.execute(_sql.put_config, dataset_id, config.version, config.seq, document)

@@ -67,7 +67,8 @@ class Resolution(msgspec.Struct, frozen=True):
 
     `profile`: the one it addressed, made or was attached to; `survivor`: the one that stands for the person.
     `absorbed`: whom the survivor stands for. `answer`: the kept answer of a keyed request. `repeated`: the
-    request or event had been answered before. `identities`: of an event's visit, type → key.
+    request or event had been answered before. `identities`: of an event's visit, type → key. `joined`: whom
+    an event made one with the survivor.
     `remembers`: its token was worth something. `tracker`: the one that names its browser, if it has one.
     """
 
@@ -80,6 +81,7 @@ class Resolution(msgspec.Struct, frozen=True):
     answer: Answer | None = None
     repeated: bool = False
     identities: dict[str, str] = {}
+    joined: tuple[Profile, ...] = ()
     remembers: bool = False
     tracker: str | None = None
 
@@ -364,6 +366,7 @@ class _Judged:
             resolution = msgspec.structs.replace(
                 resolution,
                 identities=identities,
+                joined=tuple(self._state.profiles[merge.absorbed_id] for merge in plan.merges),
                 remembers=recalled is not None,
                 tracker=self._tracker(observation),
             )

@@ -23,6 +23,7 @@ from oneself.core.consent import event_category
 from oneself.core.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.observation import Kind, Observation, Remembered, Trust
 from oneself.core.plan import Plan
+from oneself.core.profile import Profile
 from oneself.errors import Contended
 from oneself.service.configuration import Configurations
 from oneself.service.ingest import ConfigurationMoved, Ingest, Rejected, Resolution, Submission
@@ -74,6 +75,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """What became of an event.
 
     `resolved_id`: the primary id, of an anonymous visitor the browser's; None: nothing was processed.
+    `matched`: whom the event led to, `merges`: who is one with them now and why, by their ids on this wire.
     `token`: None while nobody is identified. `anonymous_id`, `tracker`: those of the browser from now on,
     `anonymous_id` only if the service made one. `token_unreadable`: one was sent that does not open.
     """
@@ -86,6 +88,8 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     tracker: str | None = None
     plan: Plan | None = None
     identities: dict[str, str] = {}
+    matched: tuple[str, ...] = ()
+    merges: tuple[tuple[str, str], ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -128,13 +132,15 @@ class Interactions:
         token, is_full = _sealed(ring, tenant, incoming, opened, resolution)
         return Taken(
             event_id=event_id,
-            resolved_id=_resolved_id(observation, resolution),
+            resolved_id=_wire_id(observation, resolution.survivor),
             token=token,
             token_unreadable=incoming.token is not None and opened is None,
             anonymous_id=_new_anonymous_id(observation, incoming, resolution),
             tracker=resolution.tracker,
             plan=resolution.plan,
             identities=resolution.identities,
+            matched=_matched(observation, resolution),
+            merges=_merges(observation, resolution),
             warnings=("token_full",) if is_full else (),
         )
 
@@ -230,11 +236,25 @@ def _remembered(opened: Sealed | None, config: Config) -> Remembered | None:
     return Remembered(opened.primary_id, opened.identities or {}, opened.sealed_at_ms * MILLISECOND_US)
 
 
-def _resolved_id(observation: Observation, resolution: Resolution) -> str:
+def _wire_id(observation: Observation, profile: Profile) -> str:
     """An anonymous visitor is called as their browser (wire/interactions §6)."""
     sent = next((each.value for each in observation.identifiers if each.namespace == ANONYMOUS_ID), None)
     device = sent or observation.new_anonymous_id
-    return device if resolution.survivor.is_anonymous and device else resolution.survivor.primary_id
+    return device if profile.is_anonymous and device else profile.primary_id
+
+
+def _matched(observation: Observation, resolution: Resolution) -> tuple[str, ...]:
+    plan = resolution.plan
+    is_new = plan is None or (plan.creates and plan.profile_id == plan.survivor_id)
+    people = resolution.joined if is_new else (resolution.survivor, *resolution.joined)
+    return tuple(_wire_id(observation, each) for each in people)
+
+
+def _merges(observation: Observation, resolution: Resolution) -> tuple[tuple[str, str], ...]:
+    if resolution.plan is None or not resolution.joined:
+        return ()
+    both = zip(resolution.joined, resolution.plan.merges, strict=True)
+    return tuple((_wire_id(observation, profile), merge.reason) for profile, merge in both)
 
 
 def _new_anonymous_id(observation: Observation, incoming: Incoming, resolution: Resolution) -> str | None:
@@ -281,9 +301,17 @@ def _sealed_legacy(
     §11)."""
     primary_id = resolution.survivor.primary_id
     is_known = opened is not None and opened.primary_id == primary_id and resolution.remembers
-    if not incoming.names_default or is_known:
+    if not incoming.names_default or is_known or not _is_first_of_visit(incoming, resolution):
         return None
     return seal(ring, tenant.handle, tenant.dataset, primary_id, None, _now_ms())
+
+
+def _is_first_of_visit(incoming: Incoming, resolution: Resolution) -> bool:
+    """Whether the event began the user's visit, or is the first that brings the user to this browser."""
+    plan = resolution.plan
+    if plan is not None and (plan.creates or plan.promotes or plan.merges or plan.devices):
+        return True
+    return resolution.survivor.visit_at >= (incoming.occurred_at or resolution.seq)
 
 
 def _now_ms() -> int:

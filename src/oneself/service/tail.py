@@ -211,7 +211,7 @@ def _told(row: Any) -> Told:
         place=_place(row),
         event_id=event.observation_id.hex[:EVENT_ID_CHARS],
         name=event.name,
-        occurred_at=event.occurred_at or row["seq"],
+        occurred_at=event.occurred_at or event.received_at or row["seq"],
         received_at=event.received_at or row["seq"],
         face=event.face,
         trust=event.trust,

@@ -172,7 +172,7 @@ def _is_plain(schema: Schema, attribute: Attribute) -> bool:
         attribute.value_type in _TYPES
         and not attribute.multi_valued
         and not attribute.canonical_values
-        and "." not in attribute.key
+        and NAME.fullmatch(attribute.key) is not None
     )
 
 

@@ -353,15 +353,15 @@ def test_times_are_microseconds(time: float | None, occurred_at: int | None) -> 
     assert event.occurred_at is None or type(event.occurred_at) is int
 
 
-@pytest.mark.parametrize("time", [EPOCH_MS_MAX, float(EPOCH_MS_MAX)])
+@pytest.mark.parametrize("time", [EPOCH_MS_MAX, EPOCH_MS_MAX + 1, TIME_MS * 1000, 2**63 - 1, 1e308])
 def test_the_last_instant_has_four_digits_of_year(time: float) -> None:
     occurred_at = decode_event({"source": {"time": time}}).occurred_at
     assert occurred_at is not None
     assert datetime.fromtimestamp(occurred_at // 1_000_000, UTC).year == 9999
 
 
-@pytest.mark.parametrize("time", [-1, -0.5, EPOCH_MS_MAX + 1, 1e308, 2**63 - 1, TIME_MS * 1000])
-def test_times_outside_the_years_are_refused(time: float) -> None:
+@pytest.mark.parametrize("time", [-1, -0.5, -1e308])
+def test_times_before_1970_are_refused(time: float) -> None:
     assert sentence({"source": {"time": time}}).startswith("source.time must be in epoch milliseconds")
 
 

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import zlib
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
-from oneself.core.profile import primary_id
 from oneself.service.interactions import Taken
 
 SUCCESS, UNREADABLE_TOKEN, BUSY, ANONYMOUS_ID_CORRECTED, INVALID = 0, 2, 3, 4, 5
@@ -99,18 +97,11 @@ def gzipped(body: bytes) -> bytes:
 
 
 def _details(taken: Taken, warnings: tuple[str, ...]) -> EventDetails:
-    plan = taken.plan
-    merges = plan.merges if plan is not None else ()
-    absorbed = [merge.absorbed_id for merge in merges]
-    wide = ("wide_merge",) if len(merges) >= WIDE_MERGE_MIN else ()
+    wide = ("wide_merge",) if len(taken.merges) >= WIDE_MERGE_MIN else ()
     return EventDetails(
         identities=list(taken.identities),
-        matched=[_shown(each) for each in (plan.survivor_id, *absorbed)] if plan is not None else [],
-        merges=[MergeDetail(_shown(merge.absorbed_id), merge.reason) for merge in merges],
-        refusals=[refusal.code for refusal in plan.refusals] if plan is not None else [],
+        matched=list(taken.matched),
+        merges=[MergeDetail(user, reason) for user, reason in taken.merges],
+        refusals=[refusal.code for refusal in taken.plan.refusals] if taken.plan is not None else [],
         warnings=list(dict.fromkeys((*warnings, *taken.warnings, *wide))),
     )
-
-
-def _shown(profile_id: UUID) -> str:
-    return primary_id(profile_id, anonymous=False)

@@ -2,6 +2,7 @@
 
     POST, GET /api2/event/{dataset}      anybody; allowed origins if the dataset lists any
     POST /api2/authevent/{dataset}       Basic credentials; the trusted channel `Server`
+    anything else under /api2            404, as JSON
     side beacons                         200, empty; they never touch identity
     everything else                      the router's business
 
@@ -12,6 +13,7 @@ Source: wire/interactions §4 (endpoints, channels), §6 (answers, headers), §1
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -54,6 +56,14 @@ GZIP_BYTES_MIN = 1
 JSON = b"application/json"
 FORM = b"application/x-www-form-urlencoded"
 NOT_A_PATH = ("", "", "")
+_TEMPLATES = {
+    "event": "/api2/event/{dataset}",
+    "authevent": "/api2/authevent/{dataset}",
+    "beacon": "/beacon",
+    "nothing": "/api2",
+}
+#: What a client that counts the weights of encodings does not want.
+_NO_GZIP = re.compile(rb"gzip *; *q=0(\.0*)? *(,|$)")
 
 log = structlog.get_logger("oneself.events")
 
@@ -103,7 +113,7 @@ class EventDoor:
         else:
             answer = await self._take(scope, receive, headers, org, face, dataset)
         await _send(send, answer, headers)
-        scope["path_template"] = f"/api2/{face}/{{dataset}}" if face != "beacon" else "/beacon"
+        scope["path_template"] = _TEMPLATES[face]
         self._metrics.observe(scope, answer.status, time.perf_counter() - started_s)
         self._metrics.observe_event(answer.outcome)
 
@@ -117,6 +127,8 @@ class EventDoor:
         dataset: str,
     ) -> Answer:
         try:
+            if face == "nothing":
+                raise Refused(404, "There is nothing here. Send events to /api2/event/{dataset}.")
             tenant = await self._tenant(org, dataset)
             source = await self._source(tenant, face, scope, headers)
             document = await _document(scope, receive, headers, face)
@@ -217,8 +229,9 @@ def _parts(path: str) -> tuple[str, str, str]:
         path = slash + rest
     if path.startswith("/api2/"):
         face, _, dataset = path[6:].partition("/")
-        if face in ("event", "authevent") and dataset and "/" not in dataset.rstrip("/"):
-            return org, face, dataset.rstrip("/")
+        dataset = dataset.rstrip("/")
+        is_event = face in ("event", "authevent") and dataset and "/" not in dataset
+        return org, face if is_event else "nothing", dataset
     elif path in BEACONS:
         return org, "beacon", ""
     return NOT_A_PATH
@@ -310,7 +323,7 @@ def _untracked() -> bytes:
 
 async def _send(send: Send, answer: Answer, headers: dict[bytes, bytes]) -> None:
     body, more = answer.body, _headers(headers)
-    if len(body) >= GZIP_BYTES_MIN and b"gzip" in headers.get(b"accept-encoding", b""):
+    if len(body) >= GZIP_BYTES_MIN and _takes_gzip(headers.get(b"accept-encoding", b"")):
         body = gzipped(body)
         more.append((b"content-encoding", b"gzip"))
     if answer.retry_after_s is not None:
@@ -321,6 +334,10 @@ async def _send(send: Send, answer: Answer, headers: dict[bytes, bytes]) -> None
         more.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": more})
     await send({"type": "http.response.body", "body": body})
+
+
+def _takes_gzip(encodings: bytes) -> bool:
+    return b"gzip" in encodings and _NO_GZIP.search(encodings) is None
 
 
 _HEADERS: Headers = [

@@ -297,9 +297,9 @@ def _is_anonymous_id(value: Any) -> bool:
 def _occurred_at(epoch_ms: int | float | None) -> int | None:
     if epoch_ms is None:
         return None
-    if not 0 <= epoch_ms <= EPOCH_MS_MAX:
-        raise InvalidEvent("source.time must be in epoch milliseconds, within the years 1970 to 9999.")
-    return int(epoch_ms * 1000)
+    if epoch_ms < 0:
+        raise InvalidEvent("source.time must be in epoch milliseconds, from 1970 on.")
+    return int(min(epoch_ms, EPOCH_MS_MAX) * 1000)
 
 
 def _consents(entries: list[Object | None] | None) -> tuple[Consent, ...]:

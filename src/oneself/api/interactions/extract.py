@@ -10,7 +10,9 @@ Source: wire/interactions §4 (channels), §9.1 (NORMALISE, EXTRACT), §10 (plai
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,13 +21,15 @@ from oneself.core.attribute import TRAITS, Field
 from oneself.core.config import Config
 from oneself.core.identifier import Dropped, Identifier, normalise
 from oneself.core.identity import CHANNELS, LEGACY_ID, PROFILE_ID, SOLE_IDENTITY_CHANNELS, IdentityAttribute
-from oneself.core.typed import Misfit, read_text
+from oneself.core.typed import EPOCH_MS_MAX, EPOCH_MS_MIN, Misfit, read_text
 
 from .event import Event
 
 #: Of the one identity of an opened e-mail (wire/interactions §14).
 OPEN_TIME_EMAIL_CHARS_MIN = 4
 VALUE_BYTES_MAX = 1024
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Why a value identifies nobody, as the wire calls it.
 _WARNINGS = {"blocked_value": "value_blocked", "too_long": "value_too_long"}
 
@@ -83,8 +87,9 @@ class _Extraction:
 
     def read_legacy(self) -> None:
         """Where resolution is off, `user.id` is the primary id and all attributes are plain ones."""
-        text = self._text(self._event.user_id)
-        if text:
+        if self._event.channel not in CHANNELS:
+            self._warn("channel_unknown")
+        elif text := self._text(self._event.user_id):
             self._put(LEGACY_ID, text)
             self._names_default = LEGACY_ID in self._found
         for name, value in self._event.attributes.items():
@@ -165,7 +170,8 @@ class _Extraction:
     def _read_plain(self, name: str, value: Any) -> None:
         fields = self._config.schema.fields(TRAITS)
         field = self._lookup(name, fields, self._config.folded_names[TRAITS])
-        if field is None:
+        # What holds an identity is written under the identity's name alone, with all that guards it.
+        if field is None or field.attribute.attribute_name in self._config.identity_holders:
             self._warn("attribute_unknown")
         elif value is not None:
             self._set(TRAITS, field.attribute.key, value, field)
@@ -208,7 +214,9 @@ def _fitted(field: Field, value: Any) -> Any:
     value_type = field.attribute.value_type
     if type(value) not in (str, int, float, bool):
         return None
-    if value_type == "string" and type(value) is not str:
+    if value_type == "date_time":
+        value = _instant(value)
+    elif value_type == "string" and type(value) is not str:
         value = msgspec.json.encode(value).decode()
     elif type(value) is str and value_type != "string":
         value = read_text(value_type, value)
@@ -219,3 +227,12 @@ def _fitted(field: Field, value: Any) -> Any:
     except Misfit:
         return None
     return [fitted] if field.attribute.multi_valued else fitted
+
+
+def _instant(value: Any) -> Any:
+    """Epoch milliseconds, as all times of this wire, or a day, as an instant in RFC 3339; else the value."""
+    if type(value) is str and _DAY.fullmatch(value):
+        return f"{value}T00:00:00Z"
+    if type(value) not in (int, float) or not EPOCH_MS_MIN <= value <= EPOCH_MS_MAX:
+        return value
+    return (_EPOCH + timedelta(milliseconds=value)).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -102,11 +102,12 @@ def _paths(path: str) -> list[str]:
     return [path, f"/t/{{org:str}}{path}"]
 
 
-@get(_paths("/api/dataset/{dataset:str}/user/{user_id:str}"))
+@get(_paths("/api/dataset/{dataset:str}/user/{user_id:path}"))
 async def read_user(request: AnyRequest) -> Response[bytes]:
     """One user, by primary id, anonymous id or alias."""
     call, at = await _enter(request)
-    view = await call.services.lookup.find(at, request.path_params["user_id"])
+    # A named id of a legacy dataset has any shape, a slash included (wire/interactions §11).
+    view = await call.services.lookup.find(at, request.path_params["user_id"].removeprefix("/"))
     if view is None:
         raise LookupRefused(404, "There is no such user in this dataset.")
     person = await call.services.lookup.person(at, view.survivor)
@@ -130,7 +131,7 @@ async def list_users_csv(request: AnyRequest) -> Response[bytes]:
     config = await _config(call, at)
     text = render_csv((render_user(call, each, config) for each in people), config)
     headers = {"Content-Disposition": 'attachment; filename="users.csv"'}
-    return Response(text.encode(), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(text.encode(), media_type="text/csv", headers=headers)
 
 
 @post(

@@ -7,7 +7,7 @@ CROSS JOIN LATERAL (
     SELECT seq, observation_id, occurred_at, content
     FROM (
         SELECT seq, observation_id, kind, name, redacted, content,
-               coalesce((content ->> 'occurred_at')::bigint, seq) AS occurred_at
+               coalesce((content ->> 'occurred_at')::bigint, (content ->> 'received_at')::bigint, seq) AS occurred_at
         FROM log
         WHERE dataset_id = $1 AND profile_id IS NOT NULL AND (profile_id, seq) <= (part.profile_id, $3)
           AND (profile_id, seq) >= (part.profile_id, $5) AND NOT (seq = $3 AND observation_id >= $4)
