@@ -37,8 +37,6 @@ from oneself.core.visits import NEVER, visited, with_visits
 
 __all__ = ["State", "apply", "fold", "repeat"]
 
-MILLISECOND_US = 1000
-
 
 def fold(
     state: State, observation: Observation, config: Config, seq: int, evidence: Evidence | None = None
@@ -336,7 +334,7 @@ def _joined(survivor: Profile, absorbed: Profile, config: Config, seq: int) -> P
         present = identities.get(name, ())
         identities[name] = (*present, *(value for value in values if value not in present))
     return msgspec.structs.replace(
-        with_visits(survivor, absorbed, _visit_timeout(config)),
+        with_visits(survivor, absorbed, config.dataset.visit_timeout_us),
         record=record,
         identities=identities,
         consents=merge_choices(survivor.consents, absorbed.consents),
@@ -344,10 +342,6 @@ def _joined(survivor: Profile, absorbed: Profile, config: Config, seq: int) -> P
         created_at=min(survivor.created_at, absorbed.created_at),
         updated_at=seq,
     )
-
-
-def _visit_timeout(config: Config) -> int:
-    return config.dataset.visit_timeout_millis * MILLISECOND_US
 
 
 def _with_claims(
@@ -415,7 +409,7 @@ def _touched(act: _Act, profile: Profile, plan: Plan) -> Profile:
     elif act.config.dataset.resolves_since and known_as in profile.identities.get(LEGACY_ID, ()):
         known_as, aliases = primary_id(profile.profile_id, anonymous=False), (*aliases, (known_as, seq))
     if active_at and not plan.creates:
-        profile = visited(profile, active_at, _visit_timeout(act.config))
+        profile = visited(profile, active_at, act.config.dataset.visit_timeout_us)
     return msgspec.structs.replace(
         profile,
         user_id=stamped,

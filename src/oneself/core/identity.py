@@ -13,6 +13,7 @@ import msgspec
 from oneself.core.attribute import READ_WRITE
 from oneself.core.identifier import Namespace
 from oneself.core.schema import Schema
+from oneself.core.units import MILLISECOND_US
 
 #: A channel whose `user.id` is an identity; the rest is plain data (wire/interactions §4).
 Channel = Literal["Web", "Server", "Mobile", "OpenTimeEmail"]
@@ -69,6 +70,16 @@ class DatasetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     resolves_since: int = 0
     #: User attribute → "Sensitive", "PersonallyIdentifiable" or "NonSensitive" where somebody said so.
     classifications: dict[str, str] = {}
+
+    @property
+    def visit_timeout_us(self) -> int:
+        """The longest pause within a visit, in µs."""
+        return self.visit_timeout_millis * MILLISECOND_US
+
+    @property
+    def remember_me_user_ids_us(self) -> int:
+        """How long a token is good where users are remembered, in µs."""
+        return self.remember_me_user_ids_millis * MILLISECOND_US
 
 
 BUILT_IN_TYPES: dict[str, IdentityType] = {

@@ -25,8 +25,6 @@ from oneself.core.observation import Observation, Remembered
 from oneself.core.profile import Profile
 from oneself.core.state import State
 
-MILLISECOND_US = 1000
-
 
 class Recalled(msgspec.Struct, frozen=True):
     """Whose the browser was, as of now, and the identities that only the token knows. `is_reused`: nothing is
@@ -137,7 +135,7 @@ def _is_live(token: Remembered, holder: Profile, observation: Observation, confi
     if token.sealed_at < settings.resolves_since:
         return False
     if settings.enable_remember_me_user_ids:
-        return now - token.sealed_at <= settings.remember_me_user_ids_millis * MILLISECOND_US
-    timeout = settings.visit_timeout_millis * MILLISECOND_US
-    is_fresh = now - token.sealed_at <= timeout
-    return is_fresh or (holder.visit_at <= token.sealed_at and now - holder.active_at <= timeout)
+        return now - token.sealed_at <= settings.remember_me_user_ids_us
+    is_fresh = now - token.sealed_at <= settings.visit_timeout_us
+    is_same_visit = holder.visit_at <= token.sealed_at and now - holder.active_at <= settings.visit_timeout_us
+    return is_fresh or is_same_visit

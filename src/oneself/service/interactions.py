@@ -24,6 +24,7 @@ from oneself.core.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.observation import Kind, Observation, Remembered, Trust
 from oneself.core.plan import Plan
 from oneself.core.profile import Profile
+from oneself.core.units import MILLISECOND_US
 from oneself.errors import Contended
 from oneself.service.configuration import Configurations
 from oneself.service.ingest import ConfigurationMoved, Ingest, Rejected, Resolution, Submission
@@ -33,7 +34,6 @@ from oneself.service.secrets import Vault
 from oneself.service.token_keys import TokenKeys
 
 FACE = "interactions"
-MILLISECOND_US = 1000
 ANONYMOUS_ID_BYTES = 8
 EVENT_ID_CHARS = 24
 #: A configuration that changes more often than this while one event waits will not settle.

@@ -19,6 +19,7 @@ from oneself.api.errors import refused
 from oneself.api.instants import Timestamp, instant_of, rfc3339
 from oneself.api.persons import Shown
 from oneself.core.identifier import Identifier
+from oneself.core.units import MILLISECOND_US
 from oneself.service.events import NOW, Event, Wanted
 from oneself.service.past import BEGINNING, Held, Merged, Refused, Renamed, Step
 
@@ -27,7 +28,6 @@ from .lookup import PROFILE, AskedCategories, person_at, shown_to
 from .paging import CursorWord, PageSize, Pagination, asked_place, cut_page, page_size, paginate
 
 VIEW = needs("profile_view")
-MILLISECOND_US = 1000
 NAME_CHARS_MAX = 1024
 LAST_OFFSET = 2**31
 _EPOCH_MS = re.compile(r"[0-9]{1,15}")

@@ -24,6 +24,7 @@ from litestar.exceptions import HTTPException
 from oneself.api.door import Call
 from oneself.auth.basic import authenticate_basic
 from oneself.core.config import Config
+from oneself.core.units import MILLISECOND_US
 from oneself.errors import Unauthenticated, WorldError
 from oneself.service.audit import Deed
 from oneself.service.lookup import Person
@@ -31,7 +32,7 @@ from oneself.service.organisations import Tenant
 
 from .answers import BUSY, INVALID, render_failure
 from .door import EVENT_CREATE
-from .records import MILLISECOND_US, UserRecord, render_csv, render_user
+from .records import UserRecord, render_csv, render_user
 
 if TYPE_CHECKING:
     from oneself.serve import Services

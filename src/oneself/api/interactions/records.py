@@ -18,10 +18,10 @@ from oneself.core.attribute import IDENTITY_ATTRIBUTES, TRAITS
 from oneself.core.config import Config
 from oneself.core.profile import Profile
 from oneself.core.record import Source, leaves
+from oneself.core.units import MILLISECOND_US
 from oneself.service.interactions import FACE
 from oneself.service.lookup import Person
 
-MILLISECOND_US = 1000
 PERSONAL = "PersonallyIdentifiable"
 _CORE_COLUMNS = (
     "id",
