@@ -8,13 +8,12 @@ Source: wire/interactions §9.2 (CLAIM), §10 (who may overwrite whom).
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
 from oneself.core.config import Config
 from oneself.core.fitting import InvalidValue
-from oneself.core.identifier import Dropped, Identifier, normalise
+from oneself.core.identifier import Dropped, as_shown, normalise
 from oneself.core.observation import Observation
 from oneself.core.plan import Plan
 from oneself.core.profile import Profile
@@ -37,35 +36,30 @@ def event_changes(
     """What an event changes about the values of the person that it is attached to: `profile`, as it is after
     the merges of the plan. Identities count if they are newly claimed, or held by any of those that merge."""
     changes: list[Change] = []
+    one = {plan.survivor_id, *(merge.absorbed_id for merge in plan.merges)}
     for raw in observation.identifiers:
         match = config.bound.get(raw.namespace)
-        if match is not None and _is_own(state, normalise(raw, match.namespace), plan):
-            text = unicodedata.normalize("NFC", raw.value.strip())
-            if may_replace_identity(profile, match, source, config):
-                changes.append(Change(match.path, text))
+        if match is None or isinstance(found := normalise(raw, match.namespace), Dropped):
+            continue
+        is_own = found in plan.claims or any(holder.profile_id in one for _, holder in state.held(found))
+        if is_own and _may_replace_identity(profile, match, source, config):
+            changes.append(Change(match.path, as_shown(raw.value)))
     for path, value in _plain(observation.values):
         changes.extend(_fitting(config.schema, profile, observation, path, value, source))
     return Changes(tuple(changes))
 
 
-def may_replace_identity(profile: Profile, match: Matcher, source: Source, config: Config) -> bool:
+def _may_replace_identity(profile: Profile, match: Matcher, source: Source, config: Config) -> bool:
     """Whether an identity may take the place of the one that is there. What the identity provider said of a
     user is not a browser's to change (DESIGN §5)."""
     said = _said(profile, match.path)
     if said is None:
         return True
     if profile.is_identified and said.trust == "server" and source.trust != "server":
-        return read(profile.record.values, match.path) is None
+        return False
     if config.dataset.identity_trust == "timestamp":
         return source.at >= said.at
     return _weight(source) >= _weight(said)
-
-
-def _is_own(state: State, found: Identifier | Dropped, plan: Plan) -> bool:
-    if isinstance(found, Dropped):
-        return False
-    one = {plan.survivor_id, *(merge.absorbed_id for merge in plan.merges)}
-    return found in plan.claims or any(held.profile_id in one for _, held in state.held(found))
 
 
 def _plain(values: dict[str, Any]) -> Iterator[tuple[Path, Any]]:

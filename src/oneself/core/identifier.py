@@ -109,7 +109,7 @@ class Dropped(msgspec.Struct, frozen=True):
 
 def normalise(identifier: Identifier, namespace: Namespace) -> Identifier | Dropped:
     """The one spelling of an identifier, or why it identifies nobody (DESIGN §4.1)."""
-    text = unicodedata.normalize("NFC", identifier.value.strip())
+    text = as_shown(identifier.value)
     if not text:
         return Dropped(identifier.namespace, "empty")
     if len(text) > IDENTIFIER_CHARS_MAX or _is_too_long(text, namespace):
@@ -123,6 +123,11 @@ def normalise(identifier: Identifier, namespace: Namespace) -> Identifier | Drop
     if is_blocked(text, namespace):
         return Dropped(identifier.namespace, "blocked_value")
     return Identifier(identifier.namespace, text)
+
+
+def as_shown(text: str) -> str:
+    """A value as people are shown it: in NFC, without blanks around it; its case is what was typed."""
+    return unicodedata.normalize("NFC", text.strip())
 
 
 def _is_too_long(text: str, namespace: Namespace) -> bool:

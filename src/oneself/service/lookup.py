@@ -16,7 +16,6 @@ the alias, not the browser (wire/interactions §9.3, §9.4).
 from __future__ import annotations
 
 import re
-import unicodedata
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,7 +25,7 @@ import msgspec
 
 from oneself.core.config import Config
 from oneself.core.evidence import Evidence, weigh
-from oneself.core.identifier import ANONYMOUS_ID, TRACKER, Identifier
+from oneself.core.identifier import ANONYMOUS_ID, TRACKER, Identifier, as_shown
 from oneself.core.identity import LEGACY_ID
 from oneself.core.judge import rank
 from oneself.core.observation import Observation
@@ -148,7 +147,7 @@ class Lookup:
         return tuple(dict.fromkeys(Identifier(row["namespace"], row["value"]) for row in found))
 
     async def _find_called(self, tenant: Tenant, text: str) -> UUID | None:
-        called = unicodedata.normalize("NFC", text.strip())
+        called = as_shown(text)
         if not 0 < len(called) <= ID_CHARS_MAX or "\x00" in called:
             return None
         first, last = _range(called)
