@@ -45,7 +45,8 @@ def recall(
     token = observation.remembered
     if token is None:
         return None
-    holder = _holder(state, token, config)
+    named = remembered_identifier(observation, config)
+    holder = state.find_by_primary(token.primary_id) if named is None else _holder(state, named)
     if holder is None or not _is_live(token, holder, observation, config):
         return None
     said = {identifier.namespace: identifier.value for identifier in persons}
@@ -53,14 +54,15 @@ def recall(
     if default is not None and not _agree(said, token.identities, default.type_id):
         return None
     only = tuple(Identifier(*pair) for pair in token.identities.items() if pair[0] not in said)
-    if all(token.identities.get(i.namespace) == i.value and _is_of(state, i, holder) for i in persons):
+    if all(token.identities.get(i.namespace) == i.value and _holder(state, i) is holder for i in persons):
         return Recalled(holder, only, is_reused=True, leads=True)
     own = tuple(i for i in only if i.value in holder.identities.get(i.namespace, ()))
     return Recalled(holder, own, is_reused=False, leads=bool(own))
 
 
-def _is_of(state: State, identifier: Identifier, profile: Profile) -> bool:
-    return any(holder.profile_id == profile.profile_id for _, holder in state.held(identifier)[:1])
+def _holder(state: State, identifier: Identifier) -> Profile | None:
+    """Who stands behind the oldest claim of an identifier."""
+    return next((profile for _, profile in state.held(identifier)), None)
 
 
 def _agree(said: dict[str, str], remembered: dict[str, str], type_id: str) -> bool:
@@ -70,7 +72,8 @@ def _agree(said: dict[str, str], remembered: dict[str, str], type_id: str) -> bo
 
 
 def remembered_identifier(observation: Observation, config: Config) -> Identifier | None:
-    """Under what the token's user is found where identity resolution is off (§11)."""
+    """Under what the token's user is found where identity resolution is off (§11); None where it is on, and
+    of what brings no token."""
     token = observation.remembered
     if token is None or config.dataset.pipeline_identity_resolution:
         return None
@@ -88,11 +91,10 @@ def visit_identities(
     refusal left with somebody else is not among them, nor what the person does not want to be known by."""
     kept: dict[str, str] = {}
     if recalled is not None:
-        is_kept = recalled.is_reused
         kept = {
             i.namespace: i.value
             for i in recalled.identities
-            if is_kept or i.value in survivor.identities.get(i.namespace, ())
+            if recalled.is_reused or i.value in survivor.identities.get(i.namespace, ())
         }
     if has_opted_out((survivor,), observation, PERSONALIZATION):
         return kept
@@ -120,13 +122,6 @@ def has_opted_out(people: Iterable[Profile], observation: Observation, purpose: 
             if is_event_category(category):
                 held[category] = held.get(category, True) and choice.is_consented
     return is_refused(held, purpose)
-
-
-def _holder(state: State, token: Remembered, config: Config) -> Profile | None:
-    if config.dataset.pipeline_identity_resolution:
-        return state.find_by_primary(token.primary_id)
-    held = state.held(Identifier(LEGACY_ID, token.primary_id))
-    return held[0][1] if held else None
 
 
 def _is_live(token: Remembered, holder: Profile, observation: Observation, config: Config) -> bool:
