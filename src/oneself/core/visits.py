@@ -4,7 +4,7 @@ A profile knows the visit that its last activity belongs to, and the closed ones
 events and merges find the visits that they belong to.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -18,40 +18,36 @@ NEVER = 0
 
 def visited(profile: Profile, at: int, pause_max: int) -> Profile:
     """The profile after activity at an instant (µs); `pause_max`: within a visit, in µs."""
-    if profile.active_at == NEVER:
-        return msgspec.structs.replace(profile, active_at=at, visit_at=at, first_active_at=at)
-    if profile.visit_at <= at <= profile.active_at + pause_max:
+    if profile.active_at != NEVER and profile.visit_at <= at <= profile.active_at + pause_max:
         return msgspec.structs.replace(profile, active_at=max(profile.active_at, at))
-    first = min(profile.first_active_at, at)
-    return msgspec.structs.replace(
-        _with(profile, (*_all(profile), (at, at)), pause_max), first_active_at=first
-    )
+    return _with(profile, ((at, at),), at, pause_max)
 
 
 def with_visits(profile: Profile, other: Profile, pause_max: int) -> Profile:
     """The profile with the visits of another that is the same person."""
-    if NEVER in (profile.active_at, other.active_at):
-        seen = other if profile.active_at == NEVER else profile
-        return msgspec.structs.replace(
-            profile,
-            active_at=seen.active_at,
-            visit_at=seen.visit_at,
-            visits=seen.visits,
-            first_active_at=seen.first_active_at,
-        )
-    first = min(profile.first_active_at, other.first_active_at)
-    united = _with(profile, (*_all(profile), *_all(other)), pause_max)
-    return msgspec.structs.replace(united, first_active_at=first)
+    return _with(profile, _all(other), other.first_active_at, pause_max)
 
 
 def _all(profile: Profile) -> tuple[Visit, ...]:
+    if profile.active_at == NEVER:
+        return ()
     return (*profile.visits, (profile.visit_at, profile.active_at))
 
 
-def _with(profile: Profile, visits: Iterable[Visit], pause_max: int) -> Profile:
-    *closed, (visit_at, active_at) = _united(visits, pause_max)
+def _with(profile: Profile, visits: Sequence[Visit], first_active_at: int, pause_max: int) -> Profile:
+    """The profile with more visits, as they are if it had none: what a pause was is judged once."""
+    if not visits:
+        return profile
+    if known := _all(profile):
+        visits = _united((*known, *visits), pause_max)
+        first_active_at = min(profile.first_active_at, first_active_at)
+    *closed, (visit_at, active_at) = visits
     return msgspec.structs.replace(
-        profile, visits=tuple(closed[-VISITS_MAX:]), visit_at=visit_at, active_at=active_at
+        profile,
+        visits=tuple(closed[-VISITS_MAX:]),
+        visit_at=visit_at,
+        active_at=active_at,
+        first_active_at=first_active_at,
     )
 
 
