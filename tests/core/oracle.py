@@ -585,9 +585,11 @@ class Oracle:
         theirs_at = absorbed.written_at[path]
         if ours is None or ours in ("", []):
             survivor.values[path], survivor.written_at[path] = value, theirs_at
-            survivor.trusted |= {path} & absorbed.trusted
+            survivor.trusted = (survivor.trusted - {path}) | ({path} & absorbed.trusted)
         elif value not in ("", []):
-            if strategy == "by_time" and theirs_at > ours_at:
+            if strategy == "latest" and path in survivor.trusted ^ absorbed.trusted:
+                strategy = "overwrite" if path in absorbed.trusted else "keep"
+            if strategy == "overwrite" or (strategy in ("by_time", "latest") and theirs_at > ours_at):
                 survivor.trusted = (survivor.trusted - {path}) | ({path} & absorbed.trusted)
             survivor.values[path] = _STRATEGIES[strategy]((ours, ours_at), (value, theirs_at))
             survivor.written_at[path] = _stamp(strategy, ours_at, theirs_at)
@@ -599,8 +601,10 @@ class Oracle:
             if value is None:
                 for known in [known for known in person.values if known[: len(path)] == path]:
                     del person.values[known], person.written_at[known]
+                    person.trusted.discard(known)
             elif person.values.get(path) != value:
                 person.values[path], person.written_at[path] = value, (step.at, now)
+                (person.trusted.add if step.trust == "server" else person.trusted.discard)(path)
 
     def _write_bound(self, person: Person, step: Step, now: int, withheld: set[Pair]) -> None:
         """The identities of an event as values, and nothing held but what the values are."""
