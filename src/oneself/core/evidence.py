@@ -1,5 +1,5 @@
 """What an observation says about who it is: its identifiers, normalised, without those that do not count; and
-what the values of a profile hold in the namespaces of attributes.
+what the stored values of a profile say, in the namespaces of attributes.
 
 Pure; whom all this leads to is the business of `resolve`. Source: DESIGN §4.1, §8.
 """
@@ -41,7 +41,7 @@ def weigh(observation: Observation, config: Config) -> Evidence:
     persons: dict[Identifier, None] = {}
     devices: dict[Identifier, None] = {}
     dropped: dict[Dropped, None] = {}
-    for raw in (*observation.identifiers, *_by_rules(observation, config)):
+    for raw in (*observation.identifiers, *_of_attributes(observation, config)):
         namespace = config.namespace(raw.namespace)
         if namespace is None:
             dropped[Dropped(raw.namespace, "unknown_namespace")] = None
@@ -54,20 +54,20 @@ def weigh(observation: Observation, config: Config) -> Evidence:
     return Evidence(tuple(persons), tuple(devices), tuple(dropped))
 
 
-def _by_rules(observation: Observation, config: Config) -> list[Identifier]:
-    """The identifiers that the observation's values bring, the identities of an event among them, which are
-    values of the attributes that they are bound to."""
+def _of_attributes(observation: Observation, config: Config) -> list[Identifier]:
+    """The identifiers that are values of attributes, as sent: those of the patch, and an event's identities,
+    as far as there are rules on the attributes that they are bound to."""
     found: list[Identifier] = []
     if observation.values:
         found += [each for match in config.matchers for each in brought(observation.values, match)]
     if config.bound and config.rule_namespaces:
         for identifier in observation.identifiers:
-            found += _rules_on_identity(identifier, config)
+            found += _same_by_rules(identifier, config)
     return found
 
 
-def _rules_on_identity(identifier: Identifier, config: Config) -> list[Identifier]:
-    """The same value in the namespaces of rules on the attribute that an identity is bound to."""
+def _same_by_rules(identifier: Identifier, config: Config) -> list[Identifier]:
+    """An event's identity in the namespaces of the rules on the attribute that it is bound to."""
     binding = config.bound.get(identifier.namespace)
     if binding is None:
         return []
@@ -85,7 +85,8 @@ def sought(observation: Observation, evidence: Evidence, config: Config) -> tupl
 
 
 def identities_of(values: dict[str, Any], config: Config) -> dict[str, tuple[str, ...]]:
-    """What values hold in the namespaces of active rules, normalised; every such namespace is named."""
+    """What stored values hold, namespace → normalised values in order: in the namespace of every active rule
+    and of every identity type that an attribute is bound to, each named even where nothing is held."""
     identities: dict[str, tuple[str, ...]] = {}
     for match in config.matchers:
         namespace = config.namespace(match.name)
@@ -102,8 +103,9 @@ def unindexed(
     match: Matcher,
     config: Config,
 ) -> tuple[Identifier, ...] | None:
-    """What a profile's values hold in a rule's namespace; None if exactly that is indexed already, by claims
-    that count because the whole profile is younger than they need to be."""
+    """What a profile's values hold in the namespace of a rule or identity attribute; None if exactly that is
+    indexed already (`identities`), by claims that count because the whole profile is younger (`created_at`,
+    µs) than they need to be."""
     now = identities_of(values, config)[match.name]
     is_young = created_at >= config.read_since.get(match.name, 0)
     if set(now) == set(identities.get(match.name, ())) and (is_young or not now):
