@@ -109,34 +109,35 @@ class TokensPast(Exception):
 
 async def _gather_remembered(connection: Connection, dataset_id: int, wanted: Wanted) -> State:
     """The users of tokens, locked, with what claims there are on what their events name: all of it is theirs,
-    so there is nobody else to find. The identifiers are locked already, nobody can move them."""
+    so there is nobody else to find. The identifiers are locked already, nobody can move them.
+
+    Raises TokensPast when that is not so."""
     first, last = _spans(wanted.primary_ids)
     named = sorted(wanted.identifiers)
     namespaces, values = [i.namespace for i in named], [i.value for i in named]
     found = await connection.fetch(_sql.lock_remembered, dataset_id, first, last, namespaces, values)
-    locked = {row["profile_id"]: rows.read_profile(row) for row in found if row["namespace"] is None}
+    profiles = [row for row in found if row["namespace"] is None]
     claimed = [row for row in found if row["namespace"] is not None]
-    unmoved = {
-        row["profile_id"] for row in found if row["namespace"] is None and row["seen_seq"] == row["seq"]
-    }
-    if len(unmoved) != len(wanted.primary_ids) or any(p.is_absorbed or p.erased for p in locked.values()):
+    unmoved = [rows.read_profile(row) for row in profiles if row["seen_seq"] == row["seq"]]
+    users = [user for user in unmoved if not (user.is_absorbed or user.erased)]
+    if not len(profiles) == len(users) == len(wanted.primary_ids):
         raise TokensPast
-    by_primary = {primary_id(profile_id, anonymous=False): profile_id for profile_id in locked}
     owners = {Identifier(row["namespace"], row["value"]): row["survivor_id"] for row in claimed}
-    for meeting in wanted.meetings:
-        user = by_primary[meeting.primary_id or ""]
-        if any(owners.get(identifier, user) != user for identifier in meeting.identifiers):
-            raise TokensPast
-    claims = [rows.read_claim(row) for row in claimed]
-    if any(
-        Identifier(name, value) not in wanted.identifiers
-        for profile in locked.values()
-        for name in wanted.namespaces & profile.identities.keys()
-        for value in profile.identities[name]
-    ):
+    if not _all_theirs(wanted, users, owners):
         raise TokensPast
     pointers = {row["profile_id"]: row["survivor_id"] for row in claimed}
-    return _state([], list(locked.values()), claims, {}, {}, pointers)
+    return _state([], users, [rows.read_claim(row) for row in claimed], {}, {}, pointers)
+
+
+def _all_theirs(wanted: Wanted, users: list[Profile], owners: dict[Identifier, UUID]) -> bool:
+    """True if whatever an event names is its user's or nobody's, and events name all that users hold where
+    values are written."""
+    by_primary = {primary_id(user.profile_id, anonymous=False): user.profile_id for user in users}
+    for meeting in wanted.meetings:
+        user_id = by_primary[meeting.primary_id or ""]
+        if any(owners.get(identifier, user_id) != user_id for identifier in meeting.identifiers):
+            return False
+    return all(_held(user, wanted.namespaces) <= wanted.identifiers for user in users)
 
 
 def _spans(primary_ids: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -295,16 +296,12 @@ async def _own_claims(
     joined hold one value of; `seen` grows by it.
 
     Their locks protect these claims: whoever wants one has to wait for its profile."""
-    joined = {profile_id for _, people in met if len(people) > 1 for profile_id in people}
-    held = {
-        Identifier(name, value)
-        for profile in locked
-        for name in (
-            wanted.namespaces | (wanted.single_namespaces if profile.profile_id in joined else frozenset())
-        )
-        & profile.identities.keys()
-        for value in profile.identities[name]
-    }
+    joining = {profile_id for _, people in met if len(people) > 1 for profile_id in people}
+    held: set[Identifier] = set()
+    for profile in locked:
+        held |= _held(profile, wanted.namespaces)
+        if profile.profile_id in joining:
+            held |= _held(profile, wanted.single_namespaces)
     _, found, _ = await _claims(connection, dataset_id, held - wanted.identifiers)
     own: list[Claim] = []
     for profile in locked:
@@ -312,6 +309,14 @@ async def _own_claims(
         seen.setdefault(profile.profile_id, (profile.seq, []))[1].extend(claims)
         own.extend(claims)
     return own
+
+
+def _held(profile: Profile, namespaces: frozenset[str]) -> set[Identifier]:
+    return {
+        Identifier(name, value)
+        for name in namespaces & profile.identities.keys()
+        for value in profile.identities[name]
+    }
 
 
 async def _members(connection: Connection, dataset_id: int, survivors: Iterable[UUID]) -> dict[UUID, Any]:
