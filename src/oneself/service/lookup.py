@@ -214,7 +214,8 @@ async def _gather(connection: Connection, dataset_id: int, evidence: Evidence) -
     """Who holds what the evidence names, without keeping anybody from changing it."""
     names = [identifier.namespace for identifier in evidence.persons]
     values = [identifier.value for identifier in evidence.persons]
-    claims = await connection.fetch(_sql.find_holders, dataset_id, names, values)
+    no_spans: list[str] = []
+    claims = await connection.fetch(_ingest.find_claims, dataset_id, names, values, no_spans, no_spans)
     wanted = {row["profile_id"] for row in claims} | {row["survivor_id"] for row in claims}
     found = await connection.fetch(_ingest.find_profiles, dataset_id, list(wanted))
     return State((rows.read_profile(row) for row in found), (rows.read_claim(row) for row in claims))

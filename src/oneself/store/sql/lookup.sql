@@ -52,22 +52,6 @@ SELECT coalesce(
      ORDER BY held.seq LIMIT 1)
 ) AS profile_id;
 
--- name: find_holders
--- The live claims of identifiers ($2 namespaces, $3 values) and what their profiles point at.
--- OFFSET 0 keeps it one look into an index for each identifier and each claim.
-SELECT claim.namespace, claim.value, claim.profile_id, claim.seq, claim.trust, claim.at, pointer.survivor_id
-FROM unnest($2::text[], $3::text[]) AS wanted (namespace, value)
-CROSS JOIN LATERAL (
-    SELECT * FROM claim
-    WHERE dataset_id = $1 AND namespace = wanted.namespace AND value = wanted.value AND until_seq IS NULL
-    OFFSET 0
-) AS claim
-CROSS JOIN LATERAL (
-    SELECT coalesce(survivor_id, profile_id) AS survivor_id FROM profile
-    WHERE dataset_id = $1 AND profile_id = claim.profile_id
-    OFFSET 0
-) AS pointer;
-
 -- name: find_absorbed
 -- Whom these survivors ($2) stand for, with the primary ids that each of them had, in the order in which they joined.
 SELECT survivor_id, profile_id, primary_id, aliases::text, seq
