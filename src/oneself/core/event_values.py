@@ -36,12 +36,11 @@ def event_changes(
     """What an event changes about the values of the person that it is attached to: `profile`, as it is after
     the merges of the plan. Identities count if they are newly claimed, or held by any of those that merge."""
     changes: list[Change] = []
-    one = {plan.survivor_id, *(merge.absorbed_id for merge in plan.merges)}
     for raw in observation.identifiers:
         match = config.bound.get(raw.namespace)
         if match is None or isinstance(found := normalise(raw, match.namespace), Dropped):
             continue
-        is_own = found in plan.claims or any(holder.profile_id in one for _, holder in state.held(found))
+        is_own = found in plan.claims or state.is_held_by(found, plan.people)
         if is_own and _may_replace_identity(profile, match, source, config):
             changes.append(Change(match.path, as_shown(raw.value)))
     for path, value in _plain(observation.values):

@@ -86,7 +86,7 @@ class _Act(msgspec.Struct, frozen=True):
 def _carry_out(act: _Act, plan: Plan) -> Plan:
     prepare = _create_and_join if plan.creates else _write_and_join
     plan, unified, parts = prepare(act, plan)
-    _commit(act, plan, unified, parts)
+    _commit(act, plan, _consented(unified, act.observation, act.seq), parts)
     return plan
 
 
@@ -96,13 +96,13 @@ def _create_and_join(act: _Act, plan: Plan) -> tuple[Plan, Profile, list[Profile
     held = msgspec.structs.replace(created, identities=_with_claims({}, plan.claims))
     survivor, *parts = people = [
         held if profile_id == created.profile_id else act.state.profiles[profile_id]
-        for profile_id in (plan.survivor_id, *(merge.absorbed_id for merge in plan.merges))
+        for profile_id in plan.people
     ]
     unified = _by_event(act, plan, _all_joined(act, survivor, parts))
     if not act.settled:
         plan = _settled(act, plan, people, (created, unified), {})
         unified = msgspec.structs.replace(unified, identities=_without(unified.identities, _lost(held, plan)))
-    return plan, _consented(unified, act.observation, act.seq), parts
+    return plan, unified, parts
 
 
 def _lost(created: Profile, plan: Plan) -> tuple[Identifier, ...]:
@@ -114,8 +114,7 @@ def _lost(created: Profile, plan: Plan) -> tuple[Identifier, ...]:
 def _write_and_join(act: _Act, plan: Plan) -> tuple[Plan, Profile, list[Profile]]:
     """The values go to the profile that the observation addresses, and that one is then joined; an event's go
     to the person that is left in the end."""
-    profiles = act.state.profiles
-    people = [profiles[plan.survivor_id], *(profiles[merge.absorbed_id] for merge in plan.merges)]
+    people = [act.state.profiles[profile_id] for profile_id in plan.people]
     addressed = _addressed(act, people)
     written = _written(act, addressed)
     others = [each for each in people if each is not addressed]
@@ -127,7 +126,7 @@ def _write_and_join(act: _Act, plan: Plan) -> tuple[Plan, Profile, list[Profile]
     if not act.settled:
         stale = _stale(act.observation, written, others, act.config)
         plan = _settled(act, plan, people, (written, unified), stale)
-    return plan, _consented(unified, act.observation, act.seq), parts
+    return plan, unified, parts
 
 
 def _by_event(act: _Act, plan: Plan, unified: Profile) -> Profile:
@@ -136,7 +135,7 @@ def _by_event(act: _Act, plan: Plan, unified: Profile) -> Profile:
     if observation.authority != "event":
         return unified
     if observation.objects:
-        objects = told(unified.objects, observation.objects, _active(observation, act.seq))
+        objects = told(unified.objects, observation.objects, observation.happened(act.seq))
         unified = msgspec.structs.replace(unified, objects=objects)
     if not (observation.values or act.config.bound):
         return unified
@@ -203,7 +202,7 @@ def _settled(
 def _stale(
     observation: Observation, profile: Profile, others: list[Profile], config: Config
 ) -> dict[str, tuple[str, ...]]:
-    """What the profile held in the namespaces of rules and holds no more, because this observation wrote
+    """What the profile held in the namespaces of values and holds no more, because this observation wrote
     there or indexed it. A merge lets go of nothing: what `others` brought stays their own."""
     is_match = observation.kind == "match"
     names = config.value_namespaces if is_match else _written_namespaces(observation, config)
@@ -223,9 +222,8 @@ def _written_namespaces(observation: Observation, config: Config) -> frozenset[s
 
 
 def _created(act: _Act, plan: Plan) -> Profile:
-    seq, at = act.seq, _active(act.observation, act.seq)
-    if not act.observation.is_interactive:
-        at = NEVER
+    seq = act.seq
+    at = act.observation.happened(seq) if act.observation.is_interactive else NEVER
     return Profile(
         profile_id=plan.profile_id,
         created_at=seq,
@@ -256,15 +254,11 @@ def _known_primary_id(profile_id: UUID, plan: Plan) -> str:
     return named or primary_id(profile_id, anonymous=False)
 
 
-def _active(observation: Observation, seq: int) -> int:
-    return seq if observation.occurred_at is None else observation.occurred_at
-
-
 def _activity(observation: Observation, seq: int) -> int:
-    """When the person was active by this observation; upkeep is no activity, and what happens without the
-    person neither (wire/interactions §9.3)."""
+    """When the person was active by this observation, else NEVER; upkeep is no activity, and what happens
+    without the person neither (wire/interactions §9.3)."""
     is_activity = observation.kind in ACTIVITY and observation.is_interactive
-    return _active(observation, seq) if is_activity else 0
+    return observation.happened(seq) if is_activity else NEVER
 
 
 def _written(act: _Act, profile: Profile, *, again: bool = False) -> Profile:
@@ -313,7 +307,7 @@ def source_of(observation: Observation, seq: int) -> Source:
     return Source(
         seq=seq,
         observation_id=str(observation.observation_id),
-        at=_active(observation, seq),
+        at=observation.happened(seq),
         face=observation.face,
         application=observation.application,
         trust=observation.trust,
@@ -373,13 +367,13 @@ def _without(
 def _commit(act: _Act, plan: Plan, unified: Profile, absorbed: list[Profile]) -> None:
     """Everything is decided and checked: change the working set."""
     state, observation, seq = act.state, act.observation, act.seq
-    at = _active(observation, seq)
+    at = observation.happened(seq)
     for part in absorbed:
         merge = next(m for m in plan.merges if m.absorbed_id == part.profile_id)
         state.put(msgspec.structs.replace(part, survivor_id=plan.survivor_id, reason=merge.reason, seq=seq))
         state.absorb(Merged(merge, plan.survivor_id, seq, observation.observation_id))
     state.put(_touched(act, unified, plan))
-    if active_at := _activity(observation, seq):
+    if (active_at := _activity(observation, seq)) != NEVER:
         state.note_activity(plan.profile_id, active_at)
     for identifier in plan.releases:
         for claim, holder in state.held(identifier):
@@ -408,7 +402,7 @@ def _touched(act: _Act, profile: Profile, plan: Plan) -> Profile:
         known_as, aliases = _known_primary_id(profile.profile_id, plan), (*aliases, (known_as, seq))
     elif act.config.dataset.resolves_since and known_as in profile.identities.get(LEGACY_ID, ()):
         known_as, aliases = primary_id(profile.profile_id, anonymous=False), (*aliases, (known_as, seq))
-    if active_at and not plan.creates:
+    if active_at != NEVER and not plan.creates:
         profile = visited(profile, active_at, act.config.dataset.visit_timeout_us)
     return msgspec.structs.replace(
         profile,

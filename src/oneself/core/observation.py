@@ -68,3 +68,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     event_id: str | None = None
     name: str | None = None
     body: Any = None
+
+    def happened(self, seq: int) -> int:
+        """When it happened, in µs, if it is recorded at `seq`."""
+        return seq if self.occurred_at is None else self.occurred_at

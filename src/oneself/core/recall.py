@@ -99,8 +99,7 @@ def visit_identities(
     if has_opted_out((survivor,), observation, PERSONALIZATION):
         return kept
     for identifier in persons:
-        holders = state.held(identifier)
-        if not holders or any(profile.profile_id == survivor.profile_id for _, profile in holders):
+        if not state.held(identifier) or state.is_held_by(identifier, (survivor.profile_id,)):
             kept.pop(identifier.namespace, None)
             kept[identifier.namespace] = identifier.value
     return kept

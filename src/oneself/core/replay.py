@@ -74,8 +74,7 @@ def touches(entry: LogEntry, config: Config) -> Touched:
     if not _stands(entry):
         return Touched(observation, weigh(observation, config))
     plan = recorded_plan(entry)
-    named = {plan.profile_id, plan.survivor_id, *(m.absorbed_id for m in plan.merges)}
-    return Touched(observation, weigh(observation, config), frozenset(named))
+    return Touched(observation, weigh(observation, config), frozenset((plan.profile_id, *plan.people)))
 
 
 def replay(state: State, entry: LogEntry, config: Config) -> Config:
@@ -224,7 +223,7 @@ def inherit(entries: list[LogEntry], configs: dict[int, Config]) -> list[LogEntr
         repeat(state, observation, plan, config, entry.seq)
         claims, releases = _settled_anew(state, observation, plan, config, inherited)
         for identifier in claims:
-            at = entry.seq if observation.occurred_at is None else observation.occurred_at
+            at = observation.happened(entry.seq)
             state.claim(Claim(identifier, plan.profile_id, entry.seq, observation.trust, at))
         for identifier in releases:
             for claim, _ in state.held(identifier):

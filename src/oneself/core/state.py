@@ -4,7 +4,7 @@
 `changes`; a rebuild or a test simply keeps all of it in one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from uuid import UUID
 
 import msgspec
@@ -106,6 +106,10 @@ class State:
         if len(claims) > 1:
             claims = sorted(claims, key=_age)
         return [(claim, profile) for claim in claims if (profile := self.survivor(claim.profile_id))]
+
+    def is_held_by(self, identifier: Identifier, people: Container[UUID]) -> bool:
+        """True if one of these survivors holds an identifier, alone or beside others."""
+        return any(profile.profile_id in people for _, profile in self.held(identifier))
 
     def put(self, profile: Profile) -> None:
         """Make or change a profile."""
