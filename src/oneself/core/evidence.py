@@ -77,11 +77,12 @@ def _same_by_rules(identifier: Identifier, config: Config) -> list[Identifier]:
 
 def sought(observation: Observation, evidence: Evidence, config: Config) -> tuple[Identifier, ...]:
     """The identifiers whose holders `resolve` may ask for."""
-    remembered = remembered_identifier(observation, config)
-    found = evidence.identifiers if remembered is None else (*evidence.identifiers, remembered)
+    found = [*evidence.identifiers]
+    if (remembered := remembered_identifier(observation, config)) is not None:
+        found.append(remembered)
     if observation.new_tracker is not None:
-        found = (*found, Identifier(TRACKER, observation.new_tracker))
-    return found
+        found.append(Identifier(TRACKER, observation.new_tracker))
+    return tuple(found)
 
 
 def identities_of(values: dict[str, Any], config: Config) -> dict[str, tuple[str, ...]]:

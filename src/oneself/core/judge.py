@@ -46,12 +46,13 @@ def rank(profile: Profile) -> tuple[int, int, int, UUID]:
 def judge(
     candidates: dict[UUID, Candidate], evidence: Evidence, recalled: Recalled | None, config: Config
 ) -> Verdict:
-    """Refusals first, each candidate in the order of survivors (DESIGN §4.6)."""
+    """Which candidates (by profile id) are one person, and why others are not (DESIGN §4.6). `recalled`: what
+    the token adds, if it leads to anybody."""
     ordered = sorted(candidates.values(), key=lambda c: (not c.required, *rank(c.profile)))
     user_id = _whose(ordered, evidence)
     accepted: list[Candidate] = []
     refused: list[tuple[Candidate, Refusal]] = []
-    known = recalled.identities if recalled is not None and recalled.leads else ()
+    known = () if recalled is None else recalled.identities
     identities = _own_identities((*evidence.persons, *known))
     for candidate in ordered:
         code = None if candidate.required else _refusal(candidate, user_id, accepted, identities, config)

@@ -37,9 +37,7 @@ def resolve(
     if observation.kind == "sign_out":
         return _sign_out(state, evidence, config)
     evidence = _with_live_tracker(state, observation, evidence)
-    recalled = evidence.recalled
-    if isinstance(recalled, UnsetType):
-        recalled = recall(state, observation, evidence.persons, config)
+    recalled = _recalled(state, observation, evidence, config)
     evidence = _with_named_browser(observation, evidence, recalled)
     if (holder := _sole_holder(state, observation, evidence, recalled, config)) is not None:
         return Plan(profile_id=holder.profile_id, survivor_id=holder.profile_id)
@@ -57,12 +55,25 @@ def resolve(
         if has_opted_out(people, observation, TRACKING):
             return Rejection("opted_out", "The person does not want to be tracked.")
         if evidence.persons and has_opted_out(people, observation, PERSONALIZATION):
-            unnamed = msgspec.structs.replace(evidence, persons=(), recalled=UNSET)
-            plan = resolve(state, observation, config, unnamed)
-            return plan if isinstance(plan, Rejection) else msgspec.structs.replace(plan, pinned=True)
+            return _unnamed(state, observation, evidence, config)
     if observation.kind == "consent" and observation.authority == "event":
         return _choice_only(state, observation, evidence, verdict, config)
     return _plan(state, observation, evidence, verdict, config)
+
+
+def _recalled(state: State, observation: Observation, evidence: Evidence, config: Config) -> Recalled | None:
+    """What the token adds, if it leads to anybody."""
+    recalled = evidence.recalled
+    if isinstance(recalled, UnsetType):
+        recalled = recall(state, observation, evidence.persons, config)
+    return recalled if recalled is not None and recalled.leads else None
+
+
+def _unnamed(state: State, observation: Observation, evidence: Evidence, config: Config) -> Plan | Rejection:
+    """What an event does of who does not want to be known by name: as if it named nobody (§9.5)."""
+    unnamed = msgspec.structs.replace(evidence, persons=(), recalled=UNSET)
+    plan = resolve(state, observation, config, unnamed)
+    return plan if isinstance(plan, Rejection) else msgspec.structs.replace(plan, pinned=True)
 
 
 def _choice_only(
@@ -88,9 +99,9 @@ def _with_live_tracker(state: State, observation: Observation, evidence: Evidenc
 
 def _with_named_browser(observation: Observation, evidence: Evidence, recalled: Recalled | None) -> Evidence:
     """A visitor of whom nothing is known is known again by the browser (wire/interactions §9.2)."""
-    is_led = recalled is not None and recalled.leads
     has_name = any(device.namespace == ANONYMOUS_ID for device in evidence.devices)
-    if observation.new_anonymous_id is None or evidence.persons or has_name or is_led:
+    is_known = bool(evidence.persons) or has_name or recalled is not None
+    if observation.new_anonymous_id is None or is_known:
         return evidence
     browser = Identifier(ANONYMOUS_ID, observation.new_anonymous_id)
     return msgspec.structs.replace(evidence, devices=(browser, *evidence.devices))
@@ -111,7 +122,7 @@ def _sole_holder(
     decided. The long way comes to the same plan; this one is there because it takes a third of the time."""
     if observation.creates or observation.profile_id is not None or evidence.dropped:
         return None
-    holder = recalled.holder if recalled is not None and recalled.leads else None
+    holder = None if recalled is None else recalled.holder
     for identifier in evidence.identifiers:
         held = state.held(identifier)
         if len(held) != 1 or (holder is not None and held[0][1] is not holder):
@@ -185,7 +196,7 @@ def _candidates(
             # The user's own profile is never refused: one user never has two.
             required = identifier.namespace == USER_ID
             add(Candidate(profile, identifier, _priority(identifier, config), since, required))
-    if recalled is not None and recalled.leads:
+    if recalled is not None:
         add(Candidate(recalled.holder, None, IDENTITY_PRIORITY))
     for candidate in _by_device(state, observation, evidence, recalled, config):
         add(candidate)
@@ -218,7 +229,7 @@ def _by_device(
         if profile.is_anonymous or (evidence.user_id is not None and not profile.is_identified):
             yield candidate
     is_named = bool(evidence.persons) or observation.profile_id is not None or observation.creates
-    if is_named or (recalled is not None and recalled.leads):
+    if is_named or recalled is not None:
         return
     followed = [each for each in pointed if _is_followed(each.profile, observation, config)]
     if followed:
@@ -258,7 +269,7 @@ def _plan(
     one = {survivor_id, *(merge.absorbed_id for merge in merges)}
     present = [c.profile for c in verdict.accepted if c.profile.profile_id != observation.new_profile_id]
     claims, over_limit = _claims(state, observation, evidence, present, one, config)
-    renewed = [i for i in claims if any(profile.profile_id in one for _, profile in state.held(i))]
+    renewed = [i for i in claims if state.is_held_by(i, one)]
     is_new_visitor = created and not evidence.persons
     devices, moved = _devices(state, observation, evidence, one, is_new_visitor=is_new_visitor)
     stamps = created or survivor.profile.user_id is None
