@@ -347,39 +347,17 @@ class ConfigDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     read_since: dict[str, int] = {}
 
 
+#: What both forms hold under the same name.
+_SHARED = tuple(name for name in Config.__struct_fields__ if name != "schema")
+
+
 def to_document(config: Config) -> ConfigDocument:
     """The stored form of a configuration."""
-    return ConfigDocument(
-        version=config.version,
-        seq=config.seq,
-        attributes=tuple(config.schema.attributes),
-        settings=config.settings,
-        limits=config.limits,
-        rules=config.rules,
-        blocked=config.blocked,
-        categories=config.categories,
-        dataset=config.dataset,
-        identity_types=config.identity_types,
-        identity_attributes=config.identity_attributes,
-        channels=config.channels,
-        read_since=config.read_since,
-    )
+    shared = {name: getattr(config, name) for name in _SHARED}
+    return ConfigDocument(attributes=config.schema.attributes, **shared)
 
 
 def from_document(document: ConfigDocument) -> Config:
     """The configuration that a stored form holds."""
-    return Config(
-        version=document.version,
-        seq=document.seq,
-        schema=Schema(document.attributes),
-        settings=document.settings,
-        limits=document.limits,
-        rules=document.rules,
-        blocked=document.blocked,
-        categories=document.categories,
-        dataset=document.dataset,
-        identity_types=document.identity_types,
-        identity_attributes=document.identity_attributes,
-        channels=document.channels,
-        read_since=document.read_since,
-    )
+    shared = {name: getattr(document, name) for name in _SHARED}
+    return Config(schema=Schema(document.attributes), **shared)
