@@ -48,6 +48,7 @@ class Attribute(Struct, frozen=True, omit_defaults=True):
 
     @property
     def scope(self) -> str:
+        """One of SCOPES: the first part of the name."""
         return self.attribute_name.partition(".")[0]
 
     @property
@@ -57,6 +58,8 @@ class Attribute(Struct, frozen=True, omit_defaults=True):
 
 
 class CoreAttribute(Struct, frozen=True):
+    """What every profile has, outside the scopes, and nobody defines."""
+
     value_type: str
     mutability: str
 

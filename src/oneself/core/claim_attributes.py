@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from oneself.core.attribute import (
     IDENTITY_ATTRIBUTES,
     NAME_PARTS_MAX,
+    NAME_PARTS_MIN,
     READ_ONLY,
     READ_WRITE,
     VALUE_TYPES,
@@ -57,6 +58,7 @@ class Wanted(Struct, frozen=True):
 
     @property
     def parent(self) -> str:
+        """The name above, which for a first-level name is the scope."""
         return self.name.rpartition(".")[0]
 
 
@@ -99,7 +101,9 @@ def wanted_attributes(
 def is_name(name: str) -> bool:
     """Whether an attribute may be called so (wire/cds §7)."""
     parts = name.split(".")
-    fits = 2 <= len(parts) <= NAME_PARTS_MAX and len(name) <= NAME_LENGTH_MAX and name.isprintable()
+    fits = (
+        NAME_PARTS_MIN <= len(parts) <= NAME_PARTS_MAX and len(name) <= NAME_LENGTH_MAX and name.isprintable()
+    )
     return fits and parts[0] == IDENTITY_ATTRIBUTES and all(map(str.strip, parts))
 
 
@@ -124,6 +128,7 @@ def wanted_of(schema: Schema) -> tuple[Wanted, ...]:
 
 
 def as_wanted(attribute: Attribute) -> Wanted:
+    """An attribute as the claim that would ask for it."""
     return Wanted(
         name=attribute.attribute_name,
         value_type=attribute.value_type,

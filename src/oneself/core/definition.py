@@ -134,6 +134,7 @@ def _check_scope(scope: str) -> None:
 
 
 def with_defaults(draft: Attribute) -> Attribute:
+    """The draft with what it leaves empty filled in (wire/cds §7)."""
     return replace(
         draft,
         mutability=draft.mutability or READ_WRITE,
@@ -243,10 +244,12 @@ def _droppable(schema: Schema, attribute: Attribute) -> tuple[str, ...]:
 
 
 def is_one_level_below(name: str, parent: str) -> bool:
+    """Whether a full name may be that of a sub-attribute of another."""
     return name.startswith(parent + ".") and "." not in name.removeprefix(parent + ".")
 
 
 def invalid(description: str) -> InvalidAttribute:
+    """The refusal of most broken rules: CDS-13002 in shape A."""
     return InvalidAttribute(INVALID_ATTRIBUTE, description)
 
 

@@ -106,4 +106,5 @@ def fits(field: Field, value: Any) -> bool:
 
 
 def element_path(path: Path, at: int) -> Path:
+    """Where an element of the list at a path stands: `a[0]`."""
     return (*path[:-1], f"{path[-1]}[{at}]")

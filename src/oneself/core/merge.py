@@ -35,10 +35,12 @@ Strategy = Callable[[Held, Held, str], Held]
 
 
 def overwrite(existing: Held, incoming: Held, value_type: str) -> Held:
+    """The incoming value."""
     return incoming
 
 
 def keep(existing: Held, incoming: Held, value_type: str) -> Held:
+    """The existing value."""
     return existing
 
 
@@ -64,6 +66,7 @@ def by_time(existing: Held, incoming: Held, value_type: str) -> Held:
 
 
 def earliest(existing: Held, incoming: Held, value_type: str) -> Held:
+    """What was said first, whoever said it."""
     return incoming if _said_at(incoming) < _said_at(existing) else existing
 
 
@@ -75,10 +78,12 @@ def sum_(existing: Held, incoming: Held, value_type: str) -> Held:
 
 
 def max_(existing: Held, incoming: Held, value_type: str) -> Held:
+    """The greater; the incoming one if they do not compare."""
     return _by_rank(existing, incoming, value_type, lambda mine, theirs: theirs > mine)
 
 
 def min_(existing: Held, incoming: Held, value_type: str) -> Held:
+    """The smaller; the incoming one if they do not compare."""
     return _by_rank(existing, incoming, value_type, lambda mine, theirs: theirs < mine)
 
 
@@ -175,8 +180,7 @@ def _settle(join: _Join, path: str, mine: Any, value: Any, sources: tuple[Source
         for leaf in leaves(mine, path):
             join.provenance.pop(leaf, None)
     for leaf in leaves(value, path):
-        said = join.theirs.get(leaf, ()) if sources is None else sources
-        join.provenance[leaf] = said
+        join.provenance[leaf] = join.theirs.get(leaf, ()) if sources is None else sources
     return value
 
 

@@ -105,8 +105,8 @@ def _way(schema: Schema, scope: str, name: str) -> list[tuple[str, Field]]:
 
 
 def held(values: dict[str, Any], match: Matcher) -> list[Identifier]:
-    """The identifiers that stored values hold in a rule's namespace. What does not fit its attribute is
-    hidden from matching (wire/cds §8)."""
+    """The identifiers that stored values hold in a matcher's namespace, not normalised. What does not fit its
+    attribute is hidden from matching (wire/cds §8)."""
     section = values.get(match.scope)
     value = section.get(match.keys[0]) if isinstance(section, dict) else None
     if value is None or not fits(match.fields[0], value):
@@ -115,7 +115,8 @@ def held(values: dict[str, Any], match: Matcher) -> list[Identifier]:
 
 
 def brought(patch: dict[str, Any], match: Matcher) -> list[Identifier]:
-    """The identifiers that a patch may bring; a claim may name a nested value by a dotted key."""
+    """The identifiers that a patch may bring, not normalised; a claim may name a nested value by a dotted
+    key."""
     section = patch.get(match.scope)
     if not isinstance(section, dict):
         return []
@@ -129,7 +130,7 @@ def brought(patch: dict[str, Any], match: Matcher) -> list[Identifier]:
 
 
 def touches(patch: dict[str, Any], match: Matcher) -> bool:
-    """True if a patch says anything about a rule's attribute, or unsets it."""
+    """True if a patch says anything about a matcher's attribute, or unsets it."""
     section = patch.get(match.scope)
     if not isinstance(section, dict):
         return False

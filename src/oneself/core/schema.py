@@ -31,7 +31,7 @@ from oneself.core.attribute import (
     CoreAttribute,
     Field,
 )
-from oneself.core.definition import InvalidAttribute, define, undefine
+from oneself.core.definition import InvalidAttribute, define, is_one_level_below, undefine
 from oneself.core.redefinition import redefine
 from oneself.core.typed import FITS, one_of
 
@@ -63,6 +63,7 @@ class Schema(Struct, frozen=True, dict=True):
         force_setattr(self, "attributes", tuple(self.attributes))
 
     def get(self, attribute_id: str) -> Attribute | None:
+        """The attribute with that id."""
         return self._by_id.get(attribute_id)
 
     def find(self, name: str, application: str | None = None) -> Attribute | None:
@@ -70,6 +71,7 @@ class Schema(Struct, frozen=True, dict=True):
         return self._by_name.get((name, application))
 
     def in_scope(self, scope: str) -> tuple[Attribute, ...]:
+        """The attributes of a scope, of every application for application data."""
         return tuple(attribute for attribute in self.attributes if attribute.scope == scope)
 
     def parents(self, attribute_id: str) -> tuple[Attribute, ...]:
@@ -143,8 +145,7 @@ class Schema(Struct, frozen=True, dict=True):
         return {
             child.attribute_name.removeprefix(prefix): self._field(child)
             for child in listed
-            if child.attribute_name.startswith(prefix)
-            and "." not in child.attribute_name.removeprefix(prefix)
+            if is_one_level_below(child.attribute_name, attribute.attribute_name)
             and child.application_identifier == attribute.application_identifier
         }
 

@@ -8,7 +8,7 @@ Source: wire/cds §8 (writeOnly; values that no longer fit), §15.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from oneself.core.attribute import WRITE_ONLY, Field
@@ -38,7 +38,8 @@ def unfit(schema: Schema, values: Values) -> list[tuple[str, str]]:
     return found
 
 
-def show_members(fields: Any, members: dict[str, Any]) -> dict[str, Any]:
+def show_members(fields: Mapping[str, Field], members: dict[str, Any]) -> dict[str, Any]:
+    """The members of an object, or of a section, that may be seen."""
     shown = {}
     for key, value in members.items():
         field = fields.get(key)
@@ -62,6 +63,7 @@ def show(field: Field, value: Any) -> Any:
 
 
 def show_elements(field: Field, value: Any) -> list[dict[str, Any]] | None:
+    """A list of objects, each as it may be seen, None unless it is one. As many as are stored."""
     if type(value) is not list or any(type(element) is not dict for element in value):
         return None
     return [show_members(field.children, element) for element in value]

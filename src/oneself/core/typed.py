@@ -48,6 +48,7 @@ class Misfit(Exception):
 
 
 def fit_string(value: Any) -> str:
+    """Text that PostgreSQL and UTF-8 can hold."""
     if type(value) is not str:
         raise Misfit
     # A printable text holds neither NUL nor surrogates, and is the usual case.
@@ -66,6 +67,7 @@ def fit_integer(value: Any) -> int:
 
 
 def fit_decimal(value: Any) -> int | float:
+    """A finite number; an integer beyond 64 bits becomes a float."""
     if type(value) is int and INTEGER_MIN <= value <= INTEGER_MAX:
         return value
     if type(value) is int:
@@ -76,18 +78,21 @@ def fit_decimal(value: Any) -> int | float:
 
 
 def fit_boolean(value: Any) -> bool:
+    """true or false, and nothing that counts as such."""
     if type(value) is not bool:
         raise Misfit
     return value
 
 
 def fit_date(value: Any) -> str:
+    """`2026-06-05`, a day of the calendar, as written."""
     if type(value) is not str or not _DATE.fullmatch(value):
         raise Misfit
     return _on_the_calendar(date, value)
 
 
 def fit_date_time(value: Any) -> str:
+    """`2026-06-05T03:38Z`, seconds, fraction and offset as they are written or left out."""
     if type(value) is not str or not _DATE_TIME.fullmatch(value):
         raise Misfit
     return _on_the_calendar(datetime, value)
