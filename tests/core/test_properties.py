@@ -152,7 +152,7 @@ def who_shares_a_value_is_one(history: History) -> None:
         holders: dict[tuple[str, str], set[UUID]] = {}
         alive = [who for who, facts in happened.world.profiles.items() if facts.survivor is None]
         for profile_id in alive:
-            held = identities_of(core.state.profiles[profile_id].record.values, core.config)
+            held = identities_of(core.state.profiles[profile_id].record, core.config)
             for pair in ((name, value) for name, values in held.items() for value in values):
                 holders.setdefault(pair, set()).add(profile_id)
         for together in holders.values():

@@ -108,11 +108,7 @@ class Core:
         found = [
             (person.profile_id, held)
             for person in self._to_be_indexed(self.config.read_since[matcher.name])
-            if (
-                held := unindexed(
-                    person.record.values, person.identities, person.created_at, matcher, self.config
-                )
-            )
+            if (held := unindexed(person.record, person.identities, person.created_at, matcher, self.config))
             is not None
         ]
         outcomes = []

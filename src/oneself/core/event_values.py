@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from oneself.core.config import Config
+from oneself.core.evidence import admitted
 from oneself.core.fitting import InvalidValue
-from oneself.core.identifier import Dropped, as_shown, normalise
+from oneself.core.identifier import Dropped, as_shown
 from oneself.core.observation import Observation
 from oneself.core.plan import Plan
 from oneself.core.profile import Profile
@@ -38,7 +39,7 @@ def event_changes(
     changes: list[Change] = []
     for raw in observation.identifiers:
         match = config.bound.get(raw.namespace)
-        if match is None or isinstance(found := normalise(raw, match.namespace), Dropped):
+        if match is None or isinstance(found := admitted(raw, observation.trust, config), Dropped):
             continue
         is_own = found in plan.claims or state.is_held_by(found, plan.people)
         if is_own and _may_replace_identity(profile, match, source, config):

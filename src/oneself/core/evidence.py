@@ -4,15 +4,14 @@ what the stored values of a profile say, in the namespaces of attributes.
 Pure; whom all this leads to is the business of `resolve`. Source: DESIGN §4.1, §8.
 """
 
-from typing import Any
-
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from oneself.core.config import Config
 from oneself.core.identifier import TRACKER, USER_ID, Dropped, Identifier, normalise
-from oneself.core.observation import Observation
+from oneself.core.observation import Observation, Trust
 from oneself.core.recall import Recalled, remembered_identifier
+from oneself.core.record import Record
 from oneself.core.rules import Matcher, brought, held
 
 
@@ -42,16 +41,22 @@ def weigh(observation: Observation, config: Config) -> Evidence:
     devices: dict[Identifier, None] = {}
     dropped: dict[Dropped, None] = {}
     for raw in (*observation.identifiers, *_of_attributes(observation, config)):
-        namespace = config.namespace(raw.namespace)
-        if namespace is None:
-            dropped[Dropped(raw.namespace, "unknown_namespace")] = None
-        elif namespace.trusted_only and observation.trust != "server":
-            dropped[Dropped(raw.namespace, "untrusted_evidence")] = None
-        elif isinstance(outcome := normalise(raw, namespace), Dropped):
+        outcome = admitted(raw, observation.trust, config)
+        if isinstance(outcome, Dropped):
             dropped[outcome] = None
         else:
             (devices if outcome.is_device else persons)[outcome] = None
     return Evidence(tuple(persons), tuple(devices), tuple(dropped))
+
+
+def admitted(raw: Identifier, trust: Trust, config: Config) -> Identifier | Dropped:
+    """An identifier that was sent on evidence of this trust, normalised, or why it does not count."""
+    namespace = config.namespace(raw.namespace)
+    if namespace is None:
+        return Dropped(raw.namespace, "unknown_namespace")
+    if namespace.trusted_only and trust != "server":
+        return Dropped(raw.namespace, "untrusted_evidence")
+    return normalise(raw, namespace)
 
 
 def _of_attributes(observation: Observation, config: Config) -> list[Identifier]:
@@ -85,29 +90,36 @@ def sought(observation: Observation, evidence: Evidence, config: Config) -> tupl
     return tuple(found)
 
 
-def identities_of(values: dict[str, Any], config: Config) -> dict[str, tuple[str, ...]]:
+def identities_of(record: Record, config: Config) -> dict[str, tuple[str, ...]]:
     """What stored values hold, namespace → normalised values in order: in the namespace of every active rule
     and of every identity type that an attribute is bound to, each named even where nothing is held."""
     identities: dict[str, tuple[str, ...]] = {}
     for match in config.matchers:
-        namespace = config.namespace(match.name)
-        assert namespace is not None
-        found = (normalise(identifier, namespace) for identifier in held(values, match))
+        trust = _trust(record, match)
+        found = (admitted(identifier, trust, config) for identifier in held(record.values, match))
         identities[match.name] = tuple({i.value: None for i in found if isinstance(i, Identifier)})
     return identities
 
 
+def _trust(record: Record, match: Matcher) -> Trust:
+    """Of the evidence on which a stored value stands. Where a rule reads, nobody asks: rules take any."""
+    if not match.namespace.trusted_only:
+        return "server"
+    sources = record.provenance.get(".".join(match.path), ())
+    return "server" if any(source.trust == "server" for source in sources) else "browser"
+
+
 def unindexed(
-    values: dict[str, Any],
+    record: Record,
     identities: dict[str, tuple[str, ...]],
     created_at: int,
     match: Matcher,
     config: Config,
 ) -> tuple[Identifier, ...] | None:
-    """What a profile's values hold in the namespace of a rule or identity attribute; None if exactly that is
+    """What a profile's record holds in the namespace of a rule or identity attribute; None if exactly that is
     indexed already (`identities`), by claims that count because the whole profile is younger (`created_at`,
     µs) than they need to be."""
-    now = identities_of(values, config)[match.name]
+    now = identities_of(record, config)[match.name]
     is_young = created_at >= config.read_since.get(match.name, 0)
     if set(now) == set(identities.get(match.name, ())) and (is_young or not now):
         return None

@@ -175,7 +175,7 @@ def _settled(
     config = act.config
     if not (config.matchers and (plan.claims or plan.merges or stale)):
         return plan
-    before, now = (identities_of(profile.record.values, config) for profile in written)
+    before, now = (identities_of(profile.record, config) for profile in written)
 
     def is_held(i: Identifier) -> bool:
         if i.namespace in config.bound:
@@ -208,7 +208,7 @@ def _stale(
     names = config.value_namespaces if is_match else _written_namespaces(observation, config)
     if not names:
         return {}
-    now = identities_of(profile.record.values, config)
+    now = identities_of(profile.record, config)
     kept = {name: {v for other in others for v in other.identities.get(name, ())} for name in names}
     return {
         name: tuple(v for v in profile.identities.get(name, ()) if v not in now[name] and v not in kept[name])

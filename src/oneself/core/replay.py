@@ -246,7 +246,7 @@ def _settled_anew(
     assert survivor is not None
     now = {
         Identifier(name, value)
-        for name, values in identities_of(survivor.record.values, config).items()
+        for name, values in identities_of(survivor.record, config).items()
         for value in values
     }
     limited = {refusal.namespace for refusal in plan.refusals if refusal.code == "limit_exceeded"}

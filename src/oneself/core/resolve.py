@@ -109,8 +109,7 @@ def _with_named_browser(observation: Observation, evidence: Evidence, recalled: 
 
 def _still_held(evidence: Evidence, profile: Profile, config: Config) -> Evidence:
     """What indexing found and the profile still holds; what it holds by now, its own write has brought."""
-    values = profile.record.values
-    now = identities_of(values, config)
+    now = identities_of(profile.record, config)
     persons = tuple(i for i in evidence.persons if i.value in now.get(i.namespace, ()))
     return msgspec.structs.replace(evidence, persons=persons)
 

@@ -52,8 +52,9 @@ class Matcher(msgspec.Struct, frozen=True):
 
     @property
     def way(self) -> tuple[Any, ...]:
-        """How stored values are read, to be compared: by which keys, and what fits there."""
-        return (*self.keys, _shape(self.fields[0]))
+        """How stored values are read, to be compared: by which keys, what fits there, and whose word
+        counts."""
+        return (*self.keys, _shape(self.fields[0]), self.namespace.trusted_only)
 
 
 def _shape(field: Field) -> tuple[Any, ...]:

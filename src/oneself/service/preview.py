@@ -159,7 +159,7 @@ async def _joining(
         # The work of one is done when the next one's begins: it finds whoever is left, as they are by then.
         standing = {each: state.profiles[each] for each in sharing if not state.profiles[each].is_absorbed}
         for profile_id, profile in standing.items():
-            found = unindexed(profile.record.values, profile.identities, profile.created_at, match, config)
+            found = unindexed(profile.record, profile.identities, profile.created_at, match, config)
             if found is not None:
                 seq += 1
                 fold(state, match_of(profile_id, found), config, seq)
@@ -183,7 +183,7 @@ async def _find_values(connection: "Connection", dataset_id: int, match: Matcher
         held = [
             (rows.lock_hash(dataset_id, match.name, value), row["profile_id"])
             for row in page
-            for value in identities_of(msgspec.json.decode(row["record_values"]), config)[match.name]
+            for value in identities_of(rows.read_record(row), config)[match.name]
         ]
         indexed += len({profile_id for _, profile_id in held})
         await connection.copy_records_to_table("holding", records=held, columns=["hash", "profile_id"])
@@ -216,7 +216,7 @@ async def _load(
         Identifier(match.name, value)
         for profile in state.profiles.values()
         for match in matches
-        for value in identities_of(profile.record.values, config)[match.name]
+        for value in identities_of(profile.record, config)[match.name]
     }
     wanted = Wanted(
         frozenset(values), frozenset(sharing), members=True, namespaces=config.value_namespaces, lock=False

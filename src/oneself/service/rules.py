@@ -28,6 +28,7 @@ from oneself.errors import OneselfError
 from oneself.service.configuration import Configurations
 from oneself.service.ingest import Ingest, Rejected, Submission
 from oneself.service.organisations import Tenant
+from oneself.store import rows
 from oneself.store.pool import Database, Queries
 
 if TYPE_CHECKING:
@@ -292,8 +293,8 @@ def former_id(profile_id: UUID, match: Matcher, named_id: str) -> Observation:
 
 
 def _unindexed(row: Any, match: Matcher, config: Config) -> tuple[Identifier, ...] | None:
-    values, identities = (msgspec.json.decode(row[name]) for name in ("record_values", "identities"))
-    return unindexed(values, identities, row["created_at"], match, config)
+    identities = msgspec.json.decode(row["identities"])
+    return unindexed(rows.read_record(row), identities, row["created_at"], match, config)
 
 
 def match_of(profile_id: UUID, found: tuple[Identifier, ...]) -> Observation:

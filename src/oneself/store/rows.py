@@ -59,7 +59,7 @@ def read_profile(row: Row) -> Profile:
         active_at=row["active_at"],
         seq=row["seq"],
         erased=row["erased"],
-        record=Record(msgspec.json.decode(row["record_values"]), _provenance.decode(row["provenance"])),
+        record=read_record(row),
         identities=_identities.decode(row["identities"]),
         consents=_choices.decode(row["consents"]),
         visit_at=row["visit_at"],
@@ -68,6 +68,11 @@ def read_profile(row: Row) -> Profile:
         first_active_at=row["first_active_at"],
         objects=_objects.decode(row["objects"]),
     )
+
+
+def read_record(row: Row) -> Record:
+    """What a row with `record_values` and `provenance` knows of somebody."""
+    return Record(msgspec.json.decode(row["record_values"]), _provenance.decode(row["provenance"]))
 
 
 def read_claim(row: Row) -> Claim:

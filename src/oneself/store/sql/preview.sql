@@ -5,7 +5,9 @@ CREATE TEMP TABLE holding (hash bigint NOT NULL, profile_id uuid NOT NULL);
 -- name: find_holders
 -- Every survivor that holds a value under a key ($2 scope, $3 key), in the order of indexing.
 SELECT profile_id, jsonb_build_object($2::text, jsonb_build_object($3::text, record_values -> $2 -> $3))::text
-       AS record_values
+       AS record_values,
+       jsonb_strip_nulls(jsonb_build_object($2::text || '.' || $3::text, provenance -> ($2 || '.' || $3)))::text
+       AS provenance
 FROM profile
 WHERE dataset_id = $1 AND survivor_id IS NULL AND NOT erased AND (record_values -> $2) ? $3
 ORDER BY profile_id;

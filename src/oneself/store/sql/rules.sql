@@ -26,7 +26,7 @@ RETURNING dataset_id, rule_id, after_id, started_at, lease_until;
 -- The next profiles ($3 at most) after $2, each as its survivor is, that may hold a value under a key ($4 scope, $5 key) or in a namespace ($6).
 -- Those absorbed since the work began ($7, a seq) are among them: the work may have passed their survivor before.
 SELECT page.profile_id, survivor.profile_id AS survivor_id, survivor.created_at,
-       survivor.record_values::text, survivor.identities::text,
+       survivor.record_values::text, survivor.provenance::text, survivor.identities::text,
        (survivor.record_values -> $4) ? $5 OR survivor.identities ? $6 AS concerned
 FROM (
     SELECT profile_id, coalesce(survivor_id, profile_id) AS survivor_id
@@ -36,7 +36,7 @@ FROM (
     LIMIT $3
 ) AS page
 CROSS JOIN LATERAL (
-    SELECT profile_id, created_at, record_values, identities FROM profile
+    SELECT profile_id, created_at, record_values, provenance, identities FROM profile
     WHERE dataset_id = $1 AND profile_id = page.survivor_id
     OFFSET 0
 ) AS survivor
