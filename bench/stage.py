@@ -124,6 +124,7 @@ class Service:
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("ONESELF_")},
             "ONESELF_PORT": "0",
+            "ONESELF_EVENTS_PER_ADDRESS_S": "0",
             "ONESELF_DATA_DIR": str(folder),
             "ONESELF_SECRET_KEY": SECRET_KEY,
             "ONESELF_BOOTSTRAP_ORG": ORG,

@@ -95,6 +95,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: Annotated[
         tuple[str, ...], _says("Origins whose pages may call the REST wires.", unit="comma list")
     ] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        _says("Proxies that are believed about who calls: addresses or networks.", unit="comma list"),
+    ] = ("127.0.0.1", "::1")
+    events_per_address_s: Annotated[
+        int,
+        _says(
+            "Events that one address may send without credentials, on average; 0 for any number.",
+            unit="events per second",
+            ge=0,
+            le=1_000_000,
+        ),
+    ] = 500
     cookie_domain: Annotated[
         str | None, _says("Domain of the cookie `cds_profile`; unset: the host that was asked.")
     ] = None

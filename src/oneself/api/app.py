@@ -58,5 +58,5 @@ def create_app(services: Services, settings: Settings) -> Litestar:
         debug=False,
     )
     transport = Transport(app.asgi_handler, origins=settings.cors_origins, metrics=figures)
-    app.asgi_handler = cast("ASGIApp", EventDoor(services, transport, figures))
+    app.asgi_handler = cast("ASGIApp", EventDoor(services, transport, figures, settings.events_per_address_s))
     return app

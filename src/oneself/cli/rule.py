@@ -9,12 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.directory import AsJson, Org, dataset_of, instant, show, show_list, tenant_of
+from oneself.cli.directory import (
+    AsJson,
+    Org,
+    Yes,
+    confirm,
+    dataset_of,
+    instant,
+    show,
+    show_list,
+    tenant_of,
+)
 from oneself.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from oneself.core.rules import Rule
     from oneself.serve import Services
+    from oneself.service.organisations import Tenant
 
 app = typer.Typer(
     help="Unification rules: same value of an attribute, same person.",
@@ -24,7 +35,10 @@ app = typer.Typer(
 
 RuleId = Annotated[str, typer.Argument(metavar="RULE_ID", help="Its id; see: oneself rule list.")]
 Property = Annotated[str, typer.Argument(metavar="ATTRIBUTE", help="Full name, e.g. traits.loyalty_id.")]
-Priority = Annotated[int, typer.Option(help="The lower goes first among the reasons of a merge.")]
+Priority = Annotated[
+    int | None,
+    typer.Option(help="The lower goes first among the reasons of a merge. Default: after all others."),
+]
 
 
 @app.command("list")
@@ -43,34 +57,32 @@ def create(
     property_name: Property,
     org: Org = None,
     name: Annotated[str | None, typer.Option(help="Default: the attribute's name.")] = None,
-    priority: Priority = 1,
+    priority: Priority = None,
     inactive: Annotated[bool, typer.Option("--inactive", help="Do not let it act yet.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Add a rule. A running service applies it to the profiles that exist; see `oneself rule progress`."""
 
     async def act(services: Services) -> dict[str, Any]:
-        from oneself.core.rules import Rule
-
-        rule = Rule("", name or property_name, property_name, priority, not inactive)
+        tenant = await tenant_of(services, org)
+        rule = await _new_rule(services, tenant, property_name, priority, name=name, is_active=not inactive)
         with _described():
-            return _facts(await services.rules.create(await tenant_of(services, org), rule))
+            return _facts(await services.rules.create(tenant, rule))
 
     show(run(act), as_json=as_json)
 
 
 @app.command()
 def preview(
-    property_name: Property, org: Org = None, priority: Priority = 1, as_json: AsJson = False
+    property_name: Property, org: Org = None, priority: Priority = None, as_json: AsJson = False
 ) -> None:
     """Say what a rule on this attribute would do to the profiles that exist; nothing is done."""
 
     async def act(services: Services) -> dict[str, Any]:
-        from oneself.core.rules import Rule
-
-        rule = Rule("", property_name, property_name, priority, is_active=True)
+        tenant = await tenant_of(services, org)
+        rule = await _new_rule(services, tenant, property_name, priority)
         with _described():
-            found = await services.previews.preview(await tenant_of(services, org), rule)
+            found = await services.previews.preview(tenant, rule)
         return {
             "profiles_with_a_value": found.profiles_indexed,
             "profiles_absorbed": found.profiles_absorbed,
@@ -95,13 +107,18 @@ def deactivate(rule_id: RuleId, org: Org = None, as_json: AsJson = False) -> Non
 
 
 @app.command()
-def delete(rule_id: RuleId, org: Org = None) -> None:
+def delete(rule_id: RuleId, org: Org = None, yes: Yes = False) -> None:
     """Remove a rule; what it joined stays joined."""
+    confirm(f"Remove the rule {rule_id}?", yes=yes)
 
     async def act(services: Services) -> None:
-        await services.rules.delete(await tenant_of(services, org), rule_id)
+        tenant = await tenant_of(services, org)
+        if all(rule.rule_id != rule_id for rule in await services.rules.list_rules(tenant)):
+            raise _unknown()
+        await services.rules.delete(tenant, rule_id)
 
     run(act)
+    show({"deleted": rule_id}, as_json=False)
 
 
 @app.command()
@@ -141,6 +158,27 @@ def _described() -> Iterator[None]:
         raise InvalidInput("rule", "Invalid rule.", error.description) from None
 
 
+async def _new_rule(
+    services: Services,
+    tenant: Tenant,
+    property_name: str,
+    priority: int | None,
+    *,
+    name: str | None = None,
+    is_active: bool = True,
+) -> Rule:
+    from oneself.core.rules import Rule
+
+    if priority is None:
+        taken = [rule.priority for rule in await services.rules.list_rules(tenant)]
+        priority = max(taken, default=0) + 1
+    return Rule("", name or property_name, property_name, priority, is_active)
+
+
+def _unknown() -> NotFound:
+    return NotFound("There is no rule with this id; see: oneself rule list")
+
+
 def _switch(rule_id: str, org: str | None, *, is_active: bool, as_json: bool) -> None:
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.rules import UnknownRule
@@ -149,7 +187,7 @@ def _switch(rule_id: str, org: str | None, *, is_active: bool, as_json: bool) ->
             tenant = await tenant_of(services, org)
             return _facts(await services.rules.change(tenant, rule_id, is_active=is_active))
         except UnknownRule:
-            raise NotFound("There is no rule with this id; see: oneself rule list") from None
+            raise _unknown() from None
 
     show(run(act), as_json=as_json)
 

@@ -29,6 +29,7 @@ from oneself.errors import Unauthenticated, WorldError
 from oneself.service.interactions import Incoming, Source, Taken, new_event_id
 from oneself.service.organisations import Tenant
 
+from .address_limit import AddressLimit
 from .answers import (
     ANONYMOUS_ID_CORRECTED,
     BUSY,
@@ -80,18 +81,22 @@ class Answer(msgspec.Struct, frozen=True):
 class Refused(Exception):
     """A request that is not an event for us."""
 
-    def __init__(self, status: int, sentence: str) -> None:
+    def __init__(
+        self, status: int, sentence: str, *, code: int = INVALID, retry_after_s: int | None = None
+    ) -> None:
         super().__init__(sentence)
-        self.answer = Answer(status, render_failure(INVALID, sentence), "refused")
+        self.answer = Answer(status, render_failure(code, sentence), "refused", retry_after_s)
 
 
 class EventDoor:
-    """Answers events, and passes every other request on to `following`."""
+    """Answers events, and passes every other request on to `following`. `per_address_s`: how many events a
+    second one address may send without credentials; 0: any number."""
 
-    def __init__(self, services: Services, following: App, metrics: Metrics) -> None:
+    def __init__(self, services: Services, following: App, metrics: Metrics, per_address_s: int = 0) -> None:
         self._services = services
         self._following = following
         self._metrics = metrics
+        self._addresses = AddressLimit(per_address_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -181,6 +186,7 @@ class EventDoor:
     async def _source(self, tenant: Tenant, face: str, scope: Scope, headers: dict[bytes, bytes]) -> Source:
         """Who sends; raises Refused."""
         if face == "event":
+            self._check_address(_address(scope))
             await self._check_origin(tenant, headers.get(b"origin"))
             if scope["method"] not in ("GET", "POST"):
                 raise Refused(405, "Send an event by GET or POST.")
@@ -195,6 +201,12 @@ class EventDoor:
         if not caller.holds(EVENT_CREATE):
             raise Refused(403, f"The application lacks the permission {EVENT_CREATE}.")
         return Source("server", caller.application)
+
+    def _check_address(self, address: str) -> None:
+        wait_s = self._addresses.wait_s(address)
+        if wait_s:
+            sentence = f"Too many events from one address. Send the event again in {wait_s} s."
+            raise Refused(429, sentence, code=BUSY, retry_after_s=wait_s)
 
     async def _check_origin(self, tenant: Tenant, origin: bytes | None) -> None:
         """Pages of other sites are kept out where the dataset says which are its own. Nobody is kept out by a

@@ -1,0 +1,87 @@
+"""How many events one address may send."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from oneself.api.interactions.address_limit import IPV6_PREFIX_BITS, WINDOW_S, AddressLimit
+from oneself.api.interactions.door import EventDoor
+from oneself.api.metrics import Metrics
+from oneself.serve import Services
+
+HOME, OFFICE = "192.0.2.1", "192.0.2.2"
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_an_address_waits_for_the_next_window_once_it_has_sent_its_share() -> None:
+    clock = Clock()
+    limit = AddressLimit(2, clock)
+    clock.now_s += 3
+    assert [limit.wait_s(HOME) for _ in range(2 * WINDOW_S)] == [0] * 2 * WINDOW_S
+    assert limit.wait_s(HOME) == WINDOW_S - 3
+    clock.now_s += WINDOW_S - 3
+    assert limit.wait_s(HOME) == 0
+
+
+def test_others_do_not_wait_for_it() -> None:
+    limit = AddressLimit(1, Clock())
+    for _ in range(WINDOW_S + 1):
+        limit.wait_s(HOME)
+    assert limit.wait_s(HOME) > 0
+    assert limit.wait_s(OFFICE) == 0
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "together"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+        ("no:address", "no:other", False),
+    ],
+)
+def test_addresses_of_one_network_of_ipv6_count_together(one: str, other: str, together: bool) -> None:
+    limit = AddressLimit(1, Clock())
+    for _ in range(WINDOW_S):
+        assert limit.wait_s(one) == 0
+    assert (limit.wait_s(other) > 0) is together, f"/{IPV6_PREFIX_BITS}"
+
+
+def test_zero_is_no_limit() -> None:
+    limit = AddressLimit(0, Clock())
+    assert not any(limit.wait_s(HOME) for _ in range(10_000))
+
+
+async def test_an_event_too_many_is_told_when_to_come_back_and_is_not_stored(services: Services) -> None:
+    founded = await services.identity.founding.create("limits")
+    door = EventDoor(services, _elsewhere, Metrics(), per_address_s=1)
+    transport = httpx.ASGITransport(app=door, client=(HOME, 1))  # type: ignore[arg-type]
+    path = f"/t/limits/api2/event/{founded.tenant.dataset}"
+    async with httpx.AsyncClient(transport=transport, base_url="http://here") as page:
+        # Two windows at the most may begin meanwhile.
+        answers = [await page.post(path, json={"user": {}}) for _ in range(3 * WINDOW_S + 1)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    assert json.loads(refused[0].content)["errorCode"] == 3
+    assert 0 < int(refused[0].headers["Retry-After"]) <= WINDOW_S
+    stored = await services.database.fetchval(
+        "SELECT count(*) FROM log WHERE dataset_id = $1 AND kind = 'event'", founded.tenant.dataset_id
+    )
+    assert stored == len(answers) - len(refused)
+
+
+async def _elsewhere(*_: object) -> None:
+    raise AssertionError("The event was not for the event door.")
