@@ -29,6 +29,20 @@ def test_two_users_with_different_keys_of_a_guarded_type_are_not_merged(web: Dat
     assert web.values(second) == {"accountNumber": two}
 
 
+def test_a_refusal_is_listed_in_its_own_dataset(web: Dataset) -> None:
+    def listed(**which: str) -> dict[str, int]:
+        counts: dict[str, int] = web.org.admin("GET", "/refusals", params=which).json()["counts"]
+        return counts
+
+    email, elsewhere = _email(), listed()
+    before = listed(dataset=web.name).get("conflicting_identity", 0)
+    web.named(accountNumber=fresh("acc"), emailAddress=email)
+    web.named(accountNumber=fresh("acc"), emailAddress=email)
+    assert listed(dataset=web.name)["conflicting_identity"] == before + 1
+    assert listed() == elsewhere
+    assert web.org.admin("GET", "/refusals", params={"dataset": "nowhere"}).status_code == 404
+
+
 def test_a_pair_that_was_passed_over_is_not_in_the_token(web: Dataset) -> None:
     email, loyalty = _email(), fresh("L")
     holder = web.named(accountNumber=fresh("acc"), emailAddress=email)

@@ -31,6 +31,7 @@ BLOCKED_MAX = 10_000
 BLOCKED_CHARS_MAX = 512
 LIMIT_MAX = 1_000_000
 PROBLEMS = {"property": ("15201", 400), "duplicate": ("12003", 409), "priority": ("12004", 400)}
+AskedDataset = Annotated[str | None, QueryParameter(description="`default` if absent.")]
 
 
 class PreviewRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -191,12 +192,12 @@ async def preview_rule(request: AnyRequest) -> PreviewDocument:
 )
 async def read_progress(
     request: AnyRequest,
-    dataset: Annotated[str | None, QueryParameter(description="`default` if absent.")] = None,
+    dataset: AskedDataset = None,
 ) -> ProgressList:
     """How far each rule, and each identity attribute (`identity:<name>`), has been applied to the profiles
     that existed when it became active."""
     call = call_of(request)
-    at = call.tenant if dataset is None else await dataset_of(call, dataset)
+    at = await dataset_of(call, dataset or call.tenant.dataset)
     return ProgressList(
         [
             ProgressDocument(
@@ -218,10 +219,11 @@ async def read_progress(
     "/refusals",
     opt=needs_enabled("profile_view"),
     operation_class=Described,
-    responses=refusals(400, 401, 403),
+    responses=refusals(400, 401, 403, 404),
 )
 async def list_refusals(
     request: AnyRequest,
+    dataset: AskedDataset = None,
     size: PageSize = None,
     cursor: CursorWord = None,
     code: Annotated[str | None, QueryParameter(schema_extra={"enum": list(CODES)})] = None,
@@ -231,9 +233,10 @@ async def list_refusals(
     if code is not None and code not in CODES:
         raise refused("10001", f"code must be one of: {', '.join(CODES)}.")
     limit, before = page_size(size), asked_place(cursor, FIRST)
-    found = await call.services.refusals.list_refusals(call.tenant, limit + 1, before=before, code=code)
+    at = await dataset_of(call, dataset or call.tenant.dataset)
+    found = await call.services.refusals.list_refusals(at, limit + 1, before=before, code=code)
     page, pagination = cut_page(found, limit, lambda last: last.place)
-    counts = await call.services.refusals.count(call.tenant)
+    counts = await call.services.refusals.count(at)
     return RefusalList([_render_refusal(each) for each in page], counts, pagination)
 
 
