@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -208,6 +209,17 @@ async def test_a_dataset_is_made_changed_and_removed(org: Organisation) -> None:
     assert await org.datasets.find(org.tenant, "web") is None
     again = await org.datasets.create(org.tenant, "web", {})
     assert (again.settings, again.user_attributes) == (DatasetSettings(), {})
+
+
+async def test_a_choice_said_as_it_is_at_first_folds(org: Organisation) -> None:
+    # As a request brings it: the word is another object than the default that it is equal to.
+    said = json.loads('{"identity_trust": "timestamp", "merged_anonymous": "follow", "label": ""}')
+    await org.datasets.create(org.tenant, "web", {"identity_trust": said["identity_trust"]})
+    await org.datasets.change(org.tenant, "web", {"merged_anonymous": "fresh"})
+    await org.datasets.change(org.tenant, "web", {"merged_anonymous": said["merged_anonymous"]})
+    await org.datasets.change(org.tenant, "default", said)
+    assert (await org.datasets.show(org.tenant, "web")).settings == DatasetSettings()
+    await org.verified()
 
 
 async def test_a_change_of_nothing_is_no_version(org: Organisation) -> None:

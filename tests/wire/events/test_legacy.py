@@ -7,7 +7,17 @@ import pytest
 from support.service import RunningService
 from support.waiting import until
 from wire.client import fresh
-from wire.events.client import PRIMARY, Dataset, Page, altered, new_device, token_of
+from wire.events.client import (
+    MINUTE_MS,
+    PRIMARY,
+    Dataset,
+    Page,
+    altered,
+    new_device,
+    now_ms,
+    token_of,
+    warnings_of,
+)
 from wire.events.conftest import NewDataset
 
 
@@ -76,6 +86,53 @@ def test_another_user_id_counts_as_a_first(legacy: Dataset) -> None:
     assert page.send() == two
 
 
+def test_a_page_that_sends_no_token_back_gets_it_once_a_visit(legacy: Dataset) -> None:
+    user, now = {"anonymousId": new_device(), "id": fresh("n")}, now_ms()
+    visits = (90, 80, 70, 20, 10)
+    answers = [legacy.send({"user": user, "source": {"time": now - at * MINUTE_MS}}) for at in visits]
+    assert {each["resolvedUserId"] for each in answers} == {user["id"]}
+    assert ["persistedUserId" in each for each in answers] == [True, False, False, True, False]
+
+
+def test_events_of_now_get_it_once_too(legacy: Dataset) -> None:
+    user = {"anonymousId": new_device(), "id": fresh("n")}
+    answers = [legacy.send({"user": user}) for _ in range(3)]
+    assert ["persistedUserId" in each for each in answers] == [True, False, False]
+
+
+def test_each_browser_of_a_user_gets_a_token(legacy: Dataset) -> None:
+    name = fresh("n")
+    for device in (new_device(), new_device()):
+        user = {"anonymousId": device, "id": name}
+        answers = [legacy.send({"user": user}) for _ in range(3)]
+        assert ["persistedUserId" in each for each in answers] == [True, False, False]
+
+
+def test_another_user_id_on_the_browser_gets_a_token_without_one_sent(legacy: Dataset) -> None:
+    device, names = new_device(), [fresh("n"), fresh("n")]
+    for name in (*names, names[0]):
+        user = {"anonymousId": device, "id": name}
+        answers = [legacy.send({"user": user}) for _ in range(2)]
+        assert [each["resolvedUserId"] for each in answers] == [name, name]
+        assert ["persistedUserId" in each for each in answers] == [True, False]
+
+
+@pytest.mark.parametrize("channel", ["Mobile App", "web"])
+@pytest.mark.parametrize("endpoint", ["event", "authevent"])
+def test_on_a_channel_that_is_none_user_id_means_nothing(
+    legacy: Dataset, endpoint: str, channel: str
+) -> None:
+    device, name = new_device(), fresh("n")
+    event = {"user": {"anonymousId": device, "id": name}, "source": {"channel": channel}, "explain": True}
+    answer = legacy.send(event, endpoint=endpoint)
+    assert answer["resolvedUserId"] == device
+    assert "persistedUserId" not in answer
+    assert legacy.user(name) is None
+    assert legacy.record(device)["isAnonymous"] is True
+    if endpoint == "authevent":
+        assert "channel_unknown" in warnings_of(answer)
+
+
 def test_identity_types_play_no_part(legacy: Dataset) -> None:
     email = f"{fresh('ann')}@acme.example"
     one, two, three = fresh("n"), fresh("n"), legacy.page()
@@ -133,6 +190,21 @@ def test_a_named_id_has_any_shape(legacy: Dataset, name: str) -> None:
     assert page.send(id=name) == name
     assert page.answer["errorCode"] == 0
     assert page.send() == name
+
+
+@pytest.mark.parametrize(
+    ("name", "escaped"),
+    [
+        ("a/b c", "a%2Fb%20c"),
+        ("a/b/c", "a%2Fb%2Fc"),
+        ("a/../b", "a%2F..%2Fb"),
+        ("a%2Fb", "a%252Fb"),
+        ("a?b#c", "a%3Fb%23c"),
+    ],
+)
+def test_a_named_id_with_a_slash_is_looked_up(legacy: Dataset, name: str, escaped: str) -> None:
+    assert legacy.page().send(id=name) == name
+    assert legacy.record(escaped)["id"] == name
 
 
 def test_a_named_id_of_more_than_200_bytes_is_none(legacy: Dataset) -> None:

@@ -53,6 +53,16 @@ def test_an_identity_is_no_id(web: Dataset) -> None:
     assert web.user(web_id) is None
 
 
+def test_the_table_of_users_says_once_how_it_is_encoded(web: Dataset) -> None:
+    web.named(emailAddress=f"{fresh('zoë')}@acme.example")
+    path = f"/t/{web.org.org}/api/dataset/{web.name}/users.csv"
+    answer = web.request("GET", path, auth=web.basic)
+    assert answer.status_code == 200, answer.text
+    said = answer.headers["content-type"].replace(" ", "").lower()
+    assert said == "text/csv;charset=utf-8"
+    assert "zoë" in answer.content.decode()
+
+
 def test_resolve_reads_only(web: Dataset) -> None:
     web_id = fresh("w")
     for _ in range(2):

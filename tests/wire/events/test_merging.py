@@ -227,6 +227,49 @@ def test_the_receipt_tells_what_was_decided(web: Dataset) -> None:
     assert "emailAddress" in text
 
 
+def _receipt(web: Dataset, **user: Any) -> tuple[str, dict[str, Any]]:
+    """Whom the event went to, and its receipt."""
+    answer = web.server(channel="Web", **user)
+    return str(answer["resolvedUserId"]), dict(answer["eventDetails"])
+
+
+def test_whom_the_receipt_names_can_be_looked_up(web: Dataset) -> None:
+    identities, users = _three(web, (5, 10, 15))
+    page = web.page()
+    page.send()
+    user, receipt = _receipt(web, anonymousId=page.device, identities=identities)
+    absorbed = {each["user"]: each["reason"] for each in receipt["merges"]}
+    assert set(absorbed) == {*users[1:], page.device}
+    assert set(receipt["matched"]) == {*users, page.device}
+    assert {web.survivor(each) for each in receipt["matched"]} == {user}
+
+
+def test_an_event_that_creates_a_user_matches_nobody(web: Dataset) -> None:
+    for said in ({"id": fresh("w")}, {"anonymousId": new_device(), "id": fresh("w")}, {}):
+        user, receipt = _receipt(web, **said)
+        assert (receipt["matched"], receipt["merges"]) == ([], [])
+        assert web.survivor(user) == user
+
+
+def test_an_anonymous_profile_is_named_by_its_anonymous_id(web: Dataset) -> None:
+    page, web_id = web.page(), fresh("w")
+    assert _receipt(web, anonymousId=page.device)[1]["matched"] == []
+    assert _receipt(web, anonymousId=page.device)[1]["matched"] == [page.device]
+    known = web.named(webId=web_id)
+    user, receipt = _receipt(web, anonymousId=page.device, id=web_id)
+    assert user == known
+    assert [each["user"] for each in receipt["merges"]] == [page.device]
+    assert set(receipt["matched"]) == {known, page.device}
+
+
+def test_an_anonymous_profile_that_becomes_known_is_no_merge(web: Dataset) -> None:
+    page = web.page()
+    page.send()
+    user, receipt = _receipt(web, anonymousId=page.device, id=fresh("w"))
+    assert receipt["merges"] == []
+    assert {web.survivor(each) for each in (page.device, *receipt["matched"])} == {user}
+
+
 def test_an_event_sent_twice_is_recorded_twice_and_identifies_once(web: Dataset) -> None:
     event = {"user": {"anonymousId": new_device(), "id": fresh("w")}, "source": {"time": now_ms() - 5}}
     first, second = web.send(event), web.send(event)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from wire.client import fresh
 from wire.events.client import PRIMARY, Dataset, new_device, warnings_of
+from wire.events.conftest import NewDataset
+
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 BLOCKED = (
     "null", "NULL", "(null)", "undefined", "Undefined", "nan", "NaN", "none", "None", "n/a", "N/A",
@@ -342,3 +347,43 @@ def test_names_without_a_defined_attribute_are_ignored_with_a_warning(default: D
     warned = default.warnings({"anonymousId": device, "attributes": {"starSign": "leo", "favColour": "red"}})
     assert "attribute_unknown" in warned
     assert default.values(device) == {"favColour": "red"}
+
+
+@pytest.fixture(scope="module")
+def dated(new_dataset: NewDataset) -> Dataset:
+    return new_dataset(user_attributes={"born": {"type": "Date"}})
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (1_577_836_800_000, "2020-01-01T00:00:00Z"),
+        (1_577_836_800_250, "2020-01-01T00:00:00.250Z"),
+        (0, "1970-01-01T00:00:00Z"),
+        (-86_400_000, "1969-12-31T00:00:00Z"),
+        (1_577_836_800_000.0, "2020-01-01T00:00:00Z"),
+        ("2020-01-01", "2020-01-01T00:00:00Z"),
+        ("2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z"),
+        ("2020-01-01T12:30:00.5+02:00", "2020-01-01T10:30:00.5Z"),
+    ],
+    ids=str,
+)
+def test_a_date_is_a_day_or_an_instant_however_it_is_written(dated: Dataset, value: Any, shown: str) -> None:
+    device = new_device()
+    warned = dated.warnings({"anonymousId": device, "attributes": {"born": value}})
+    assert warned == set()
+    kept = dated.values(device)["born"]
+    assert RFC_3339.fullmatch(kept), kept
+    assert datetime.fromisoformat(kept) == datetime.fromisoformat(shown)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["tomorrow", "2020-13-01", "2020-02-30", "1577836800000x", True, 1e300, -1e300, {"a": 1}],
+    ids=str,
+)
+def test_what_is_no_date_is_ignored_with_a_warning(dated: Dataset, value: Any) -> None:
+    device = new_device()
+    warned = dated.warnings({"anonymousId": device, "attributes": {"born": value, "webId": fresh("w")}})
+    assert "value_type" in warned
+    assert "born" not in dated.values(device)

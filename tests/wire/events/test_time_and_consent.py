@@ -31,6 +31,30 @@ def test_a_time_in_the_future_counts_as_now(web: Dataset) -> None:
     assert "time_in_future" not in web.warnings(user, source={"time": before - 5})
 
 
+@pytest.mark.parametrize("unit", [1_000, 1_000_000], ids=["microseconds", "nanoseconds"])
+@pytest.mark.parametrize("endpoint", ["event", "authevent"])
+def test_a_time_in_a_finer_unit_is_far_in_the_future(web: Dataset, endpoint: str, unit: int) -> None:
+    before, device = now_ms(), new_device()
+    event = {"user": {"anonymousId": device}, "source": {"time": before * unit}, "explain": True}
+    answer = web.send(event, endpoint=endpoint)
+    assert answer["resolvedUserId"] == device
+    assert before - 1 <= web.record(device)["lastActivity"] <= now_ms() + 1
+    if endpoint == "authevent":
+        assert "time_in_future" in warnings_of(answer)
+
+
+def test_an_event_without_a_time_happened_when_it_was_received(web: Dataset) -> None:
+    pages = [web.page() for _ in range(3)]
+    for page in pages:
+        page.send()
+        page.send(id=fresh("w"))
+    listed = web.org.admin("GET", f"/datasets/{web.name}/events").json()["events"]
+    for kept in (listed[:6], *(web.events(page.device) for page in pages)):
+        assert kept
+        for each in kept:
+            assert each["occurred_at"] <= each["received_at"], each
+
+
 def test_a_time_in_the_future_does_not_make_anybody_the_most_recently_active(web: Dataset) -> None:
     web_id, email, now = fresh("w"), _email(), now_ms()
     web.named(at=now + 9_000_000, webId=web_id)

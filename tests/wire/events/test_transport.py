@@ -11,7 +11,17 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from wire.client import Cds, fresh
-from wire.events.client import ENCODINGS, FORM, PRIMARY, Dataset, base64_of, new_device, token_of, warnings_of
+from wire.events.client import (
+    ENCODINGS,
+    FORM,
+    PRIMARY,
+    Dataset,
+    base64_of,
+    new_device,
+    refused_event,
+    token_of,
+    warnings_of,
+)
 from wire.events.conftest import NewDataset, configure
 
 SUCCESS = {"id", "campaignResponses", "compiledCampaignTemplates", "errorCode", "resolvedUserId"}
@@ -239,6 +249,35 @@ def test_an_answer_is_compressed_when_accepted(web: Dataset) -> None:
     plain = web.ask(event, endpoint="authevent", headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert plain.json()["errorCode"] == 0
+
+
+@pytest.mark.parametrize(
+    ("accepted", "is_gzipped"),
+    [
+        ("gzip;q=0", False),
+        ("gzip; q=0.000, identity", False),
+        ("br, gzip;q=0", False),
+        ("gzip;q=0.5", True),
+        ("gzip;q=0.001", True),
+        ("identity;q=0, gzip", True),
+    ],
+)
+def test_what_weighs_nothing_is_not_accepted(web: Dataset, accepted: str, is_gzipped: bool) -> None:
+    answer = web.ask(_event(), headers={"Accept-Encoding": accepted})
+    assert (answer.headers.get("content-encoding") == "gzip") is is_gzipped
+    assert answer.json()["errorCode"] == 0
+
+
+@pytest.mark.parametrize(
+    "path", ["event", "event/", "authevent", "nothing", "nothing/web", "event/web/more", ""]
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("prefix", [True, False])
+def test_where_nothing_is_the_answer_is_json_too(
+    unprefixed: Dataset, prefix: bool, method: str, path: str
+) -> None:
+    base = f"/t/{unprefixed.org.org}" if prefix else ""
+    refused_event(unprefixed.request(method, f"{base}/api2/{path}"), 404)
 
 
 # -- what the answer holds ----------------------------------------------------------------------------------
