@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from litestar import Request, Response, Router, get, post
@@ -107,8 +108,7 @@ def _paths(path: str) -> list[str]:
 async def read_user(request: AnyRequest) -> Response[bytes]:
     """One user, by primary id, anonymous id or alias."""
     call, at = await _enter(request)
-    # A named id of a legacy dataset has any shape, a slash included (wire/interactions §11).
-    view = await call.services.lookup.find(at, request.path_params["user_id"].removeprefix("/"))
+    view = await call.services.lookup.find(at, _last_step(request))
     if view is None:
         raise LookupRefused(404, "There is no such user in this dataset.")
     person = await call.services.lookup.person(at, view.survivor)
@@ -165,6 +165,13 @@ async def list_audit(request: AnyRequest) -> Response[bytes]:
         offset=(number - 1) * size,
     )
     return _json(DeedPage([_render_deed(each) for each in found[:size]], number, size, len(found) > size))
+
+
+def _last_step(request: AnyRequest) -> str:
+    """The last step of the path as it was sent: a named id of a legacy dataset has any shape, slashes at its
+    ends included (wire/interactions §11), and the router takes those for its own."""
+    raw: bytes = request.scope["raw_path"]
+    return unquote_to_bytes(raw.rstrip(b"/").rpartition(b"/")[2]).decode(errors="replace")
 
 
 async def _enter(request: AnyRequest) -> tuple[Call, Tenant]:
