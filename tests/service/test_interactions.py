@@ -228,6 +228,24 @@ async def test_who_does_not_want_to_be_tracked_is_not_joined_either(shop: Shop) 
     assert await shop.folds()
 
 
+@pytest.mark.parametrize("purpose", [None, "Personalization", "Tracking"])
+async def test_a_token_that_leads_to_nobody_is_not_kept_with_somebody_else(
+    shop: Shop, purpose: str | None
+) -> None:
+    ann = await shop.send({"anonymousId": X, "id": "abc123"})
+    await shop.send({"anonymousId": Y, "id": "def456"})
+    out = [{"purpose": purpose, "provider": "cmp", "status": "Opt Out"}] if purpose else []
+    await shop.send({"anonymousId": Y, "id": "def456", "encryptedId": ann.token}, consents=out)
+    kept = await shop.services.database.fetch(
+        """SELECT log.content -> 'remembered' AS token FROM log JOIN profile USING (dataset_id, profile_id)
+           WHERE profile.primary_id <> $1""",
+        ann.resolved_id,
+    )
+    assert kept
+    assert not any(row["token"] for row in kept)
+    assert await shop.folds()
+
+
 async def test_an_old_opt_in_does_not_end_a_newer_opt_out(shop: Shop) -> None:
     choice = {"purpose": "Tracking", "provider": "cmp"}
     await shop.send({"anonymousId": X})

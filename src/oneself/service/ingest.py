@@ -349,14 +349,14 @@ class _Judged:
             return Rejected(Rejection("erased", "This is about a person who was erased since it happened."))
         seq = self._seq
         recalled = recall(self._state, observation, evidence.persons, self._config)
-        if recalled is not None:
+        if observation.remembered is not None:
             evidence = msgspec.structs.replace(evidence, recalled=recalled)
         plan = fold(self._state, observation, self._config, seq, evidence)
         if isinstance(plan, Rejection):
             return Rejected(plan)
         self._seq += 1
-        if recalled is None and observation.remembered is not None and not plan.pinned:
-            # A void token is somebody else's, perhaps, and decided nothing.
+        if observation.remembered is not None and not (recalled is not None and recalled.leads):
+            # A token that leads to nobody is somebody else's, perhaps, and decided nothing.
             observation = msgspec.structs.replace(observation, remembered=None)
         self._entries.append(Entry(seq, observation, plan, self._config.version))
         survivor = self._state.profiles[plan.survivor_id]
