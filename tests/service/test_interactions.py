@@ -24,6 +24,7 @@ from oneself.core.identity import DatasetSettings, IdentityType
 from oneself.core.rules import Rule
 from oneself.errors import Conflict, InvalidInput
 from oneself.serve import Services
+from oneself.service.actor import Actor
 from oneself.service.identity_attributes import Binding
 from oneself.service.interactions import Incoming, Source, Taken
 from oneself.service.organisations import Tenant
@@ -229,20 +230,21 @@ async def test_who_does_not_want_to_be_tracked_is_not_joined_either(shop: Shop) 
 
 
 @pytest.mark.parametrize("purpose", [None, "Personalization", "Tracking"])
-async def test_a_token_that_leads_to_nobody_is_not_kept_with_somebody_else(
+async def test_the_token_of_who_was_erased_is_not_kept_with_somebody_else(
     shop: Shop, purpose: str | None
 ) -> None:
     ann = await shop.send({"anonymousId": X, "id": "abc123"})
-    await shop.send({"anonymousId": Y, "id": "def456"})
+    bob = {"anonymousId": Y, "id": "def456"}
+    tracker = (await shop.send({**bob, "anonymousProfileTracker": ""})).tracker
     out = [{"purpose": purpose, "provider": "cmp", "status": "Opt Out"}] if purpose else []
-    await shop.send({"anonymousId": Y, "id": "def456", "encryptedId": ann.token}, consents=out)
-    kept = await shop.services.database.fetch(
-        """SELECT log.content -> 'remembered' AS token FROM log JOIN profile USING (dataset_id, profile_id)
-           WHERE profile.primary_id <> $1""",
-        ann.resolved_id,
-    )
-    assert kept
-    assert not any(row["token"] for row in kept)
+    gone = await shop.services.lookup.find(shop.tenant, ann.resolved_id or "")
+    assert gone is not None
+    assert await shop.services.erasure.erase(shop.tenant, Actor("test", "shop"), gone.survivor.profile_id)
+    await shop.send({**bob, "encryptedId": ann.token, "anonymousProfileTracker": tracker}, consents=out)
+    sent = "SELECT content::text FROM log WHERE kind IN ('event', 'consent')"
+    kept = [row["content"] for row in await shop.services.database.fetch(sent)]
+    assert len(kept) > 1
+    assert not any("abc123" in content or "remembered" in content for content in kept)
     assert await shop.folds()
 
 
