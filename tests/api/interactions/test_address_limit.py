@@ -67,7 +67,8 @@ def test_zero_is_no_limit() -> None:
 
 async def test_an_event_too_many_is_told_when_to_come_back_and_is_not_stored(services: Services) -> None:
     founded = await services.identity.founding.create("limits")
-    door = EventDoor(services, _elsewhere, Metrics(), per_address_s=1)
+    metrics = Metrics()
+    door = EventDoor(services, _elsewhere, metrics, per_address_s=1)
     transport = httpx.ASGITransport(app=door, client=(HOME, 1))  # type: ignore[arg-type]
     path = f"/t/limits/api2/event/{founded.tenant.dataset}"
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as page:
@@ -81,6 +82,7 @@ async def test_an_event_too_many_is_told_when_to_come_back_and_is_not_stored(ser
         "SELECT count(*) FROM log WHERE dataset_id = $1 AND kind = 'event'", founded.tenant.dataset_id
     )
     assert stored == len(answers) - len(refused)
+    assert f'oneself_events_total{{outcome="limited"}} {len(refused)}.0' in metrics.render().decode()
 
 
 async def _elsewhere(*_: object) -> None:

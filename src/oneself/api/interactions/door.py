@@ -81,11 +81,18 @@ class Answer(msgspec.Struct, frozen=True):
 class Refused(Exception):
     """A request that is not an event for us."""
 
-    def __init__(
-        self, status: int, sentence: str, *, code: int = INVALID, retry_after_s: int | None = None
-    ) -> None:
+    def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
-        self.answer = Answer(status, render_failure(code, sentence), "refused", retry_after_s)
+        self.answer = Answer(status, render_failure(INVALID, sentence), "refused")
+
+
+class Limited(Exception):
+    """An event too many from one address."""
+
+    def __init__(self, wait_s: int) -> None:
+        sentence = f"Too many events from one address. Send the event again in {wait_s} s."
+        super().__init__(sentence)
+        self.answer = Answer(429, render_failure(BUSY, sentence), "limited", wait_s)
 
 
 class EventDoor:
@@ -144,7 +151,7 @@ class EventDoor:
             return await self._process(tenant, source, event, origin)
         except InvalidEvent as invalid:
             return Answer(400, render_failure(INVALID, invalid.sentence), "invalid")
-        except Refused as refused:
+        except (Refused, Limited) as refused:
             return refused.answer
         except WorldError as error:
             log.warning("event_not_taken", cause=type(error).__name__)
@@ -205,8 +212,7 @@ class EventDoor:
     def _check_address(self, address: str) -> None:
         wait_s = self._addresses.wait_s(address)
         if wait_s:
-            sentence = f"Too many events from one address. Send the event again in {wait_s} s."
-            raise Refused(429, sentence, code=BUSY, retry_after_s=wait_s)
+            raise Limited(wait_s)
 
     async def _check_origin(self, tenant: Tenant, origin: bytes | None) -> None:
         """Pages of other sites are kept out where the dataset says which are its own. Nobody is kept out by a
