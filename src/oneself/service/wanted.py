@@ -22,11 +22,12 @@ SEQ_MAX = 2**63 - 1
 
 class Meeting(msgspec.Struct, frozen=True):
     """What one observation brings together: identifiers, perhaps the user of a token, and when it happened if
-    that was not just now."""
+    that was not just now. `namespaces`: where it may change what those hold whom it leads to."""
 
     identifiers: tuple[Identifier, ...]
     primary_id: str | None = None
     happened: int | None = None
+    namespaces: frozenset[str] = frozenset()
 
     @property
     def names(self) -> tuple[Hashable, ...]:
@@ -39,8 +40,9 @@ class Wanted(msgspec.Struct, frozen=True):
 
     `members`: also whom the survivors stand for, because an answer shows it. `namespaces`: also every claim
     of the survivors in these, because values are written there, or indexed. `lock`: keep the profiles for
-    this transaction, which will write them. `primary_ids`: of the users that tokens name. `meetings`: what
-    may join, whose claims in `single_namespaces` may then be outdone. `before_seq`: where to stop reading
+    this transaction, which will write them. `primary_ids`: of the users that tokens name. `meetings`: who is
+    led to, whose claims in the meeting's own namespaces may change; who may join, whose claims in
+    `single_namespaces` may then be outdone. `before_seq`: where to stop reading
     the log. `is_remembered`: tokens say it all, unless somebody has moved meanwhile."""
 
     identifiers: frozenset[Identifier]
@@ -94,9 +96,14 @@ def wanted_of(
         profile_ids=addressed | profile_ids,
         keys=keys,
         members=any(each.kind != "event" for each, _ in both),
-        namespaces=_written_namespaces(both, config),
+        # A plan that is carried out as it was (`profile_ids`) may reach whom nothing leads to any more.
+        namespaces=frozenset[str]().union(
+            *(_written(*each, config) for each in both if profile_ids or each[0].profile_id is not None)
+        ),
         primary_ids=_remembered_ids(both, config),
-        meetings=tuple(_meeting(*each) for each in named),
+        meetings=tuple(
+            _meeting(*each, _written(*pair, config)) for each, pair in zip(named, both, strict=True)
+        ),
         single_namespaces=frozenset(config.bound),
         before_seq=before_seq,
         is_remembered=trusts_tokens
@@ -127,16 +134,17 @@ def _remembered_ids(both: list[tuple[Observation, Evidence]], config: Config) ->
     return frozenset(filter(is_primary_id, named))
 
 
-def _written_namespaces(both: list[tuple[Observation, Evidence]], config: Config) -> frozenset[str]:
-    """Where what profiles hold may change."""
-    if any(each.kind == "match" or (each.values and each.authority != "event") for each, _ in both):
+def _written(observation: Observation, evidence: Evidence, config: Config) -> frozenset[str]:
+    """The namespaces where an observation may change what profiles hold."""
+    if observation.kind == "match" or (observation.values and observation.authority != "event"):
         return config.value_namespaces
-    written = config.rule_namespaces if any(each.values for each, _ in both) else frozenset[str]()
-    named = {identifier.namespace for _, evidence in both for identifier in evidence.persons}
-    return written | (named & config.bound.keys())
+    written = config.rule_namespaces if observation.values else frozenset[str]()
+    return written.union(each.namespace for each in evidence.persons if each.namespace in config.bound)
 
 
-def _meeting(observation: Observation, identifiers: tuple[Identifier, ...]) -> Meeting:
+def _meeting(
+    observation: Observation, identifiers: tuple[Identifier, ...], namespaces: frozenset[str]
+) -> Meeting:
     primary = observation.remembered.primary_id if observation.remembered is not None else None
     happened = observation.occurred_at if observation.kind == "event" else None
-    return Meeting(identifiers, primary, happened)
+    return Meeting(identifiers, primary, happened, namespaces)

@@ -6,7 +6,7 @@ connection it is given; which tables that means is the connection's business (`v
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Set
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -130,14 +130,18 @@ async def _gather_remembered(connection: Connection, dataset_id: int, wanted: Wa
 
 
 def _all_theirs(wanted: Wanted, users: list[Profile], owners: dict[Identifier, UUID]) -> bool:
-    """True if whatever an event names is its user's or nobody's, and events name all that users hold where
-    values are written."""
-    by_primary = {primary_id(user.profile_id, anonymous=False): user.profile_id for user in users}
+    """True if whatever an event names is its user's or nobody's, and events name all that its user holds
+    where they write."""
+    by_primary = {primary_id(user.profile_id, anonymous=False): user for user in users}
     for meeting in wanted.meetings:
-        user_id = by_primary[meeting.primary_id or ""]
-        if any(owners.get(identifier, user_id) != user_id for identifier in meeting.identifiers):
+        user = by_primary[meeting.primary_id or ""]
+        if any(
+            owners.get(identifier, user.profile_id) != user.profile_id for identifier in meeting.identifiers
+        ):
             return False
-    return all(_held(user, wanted.namespaces) <= wanted.identifiers for user in users)
+        if meeting.namespaces and not _held(user, meeting.namespaces) <= wanted.identifiers:
+            return False
+    return True
 
 
 def _spans(primary_ids: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -292,16 +296,17 @@ async def _own_claims(
     seen: dict[UUID, tuple[int, list[Claim]]],
     met: list[tuple[Meeting, frozenset[UUID]]],
 ) -> list[Claim]:
-    """What the locked profiles hold in the namespaces where values are written, and what those that may be
+    """What the locked profiles hold in the namespaces where they are written to, and what those that may be
     joined hold one value of; `seen` grows by it.
 
     Their locks protect these claims: whoever wants one has to wait for its profile."""
-    joining = {profile_id for _, people in met if len(people) > 1 for profile_id in people}
-    held: set[Identifier] = set()
-    for profile in locked:
-        held |= _held(profile, wanted.namespaces)
-        if profile.profile_id in joining:
-            held |= _held(profile, wanted.single_namespaces)
+    written: dict[UUID, set[str]] = {profile.profile_id: set(wanted.namespaces) for profile in locked}
+    for meeting, people in met:
+        for profile_id in people:
+            written[profile_id] |= meeting.namespaces
+            if len(people) > 1:
+                written[profile_id] |= wanted.single_namespaces
+    held = {each for profile in locked for each in _held(profile, written[profile.profile_id])}
     _, found, _ = await _claims(connection, dataset_id, held - wanted.identifiers)
     own: list[Claim] = []
     for profile in locked:
@@ -311,7 +316,7 @@ async def _own_claims(
     return own
 
 
-def _held(profile: Profile, namespaces: frozenset[str]) -> set[Identifier]:
+def _held(profile: Profile, namespaces: Set[str]) -> set[Identifier]:
     return {
         Identifier(name, value)
         for name in namespaces & profile.identities.keys()
