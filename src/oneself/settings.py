@@ -297,13 +297,15 @@ def _read_file(path: Path) -> dict[str, object]:
     return content
 
 
+_LISTS = frozenset(name for name, hint in get_type_hints(Settings).items() if get_origin(hint) is tuple)
+
+
 def _convert(raw: dict[str, object]) -> Settings:
     values = dict(raw)
-    if isinstance(values.get("cors_origins"), str):
-        values["cors_origins"] = [
-            part.strip() for part in str(values["cors_origins"]).split(",") if part.strip()
-        ]
-    values = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}
+    for name, value in raw.items():
+        if isinstance(value, str):
+            parts = [part.strip() for part in value.split(",")]
+            values[name] = [part for part in parts if part] if name in _LISTS else value.strip()
     try:
         return msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:

@@ -45,8 +45,13 @@ def test_the_file_in_the_data_folder_is_found(tmp_path: Path) -> None:
 
 
 def test_a_list_is_separated_by_commas_in_the_environment() -> None:
-    found = load({}, {"ONESELF_CORS_ORIGINS": "https://a.example, https://b.example,"})
+    given = {
+        "ONESELF_CORS_ORIGINS": "https://a.example, https://b.example,",
+        "ONESELF_TRUSTED_PROXIES": "10.0.0.0/8",
+    }
+    found = load({}, given)
     assert found.settings.cors_origins == ("https://a.example", "https://b.example")
+    assert found.settings.trusted_proxies == ("10.0.0.0/8",)
 
 
 def test_an_empty_variable_is_not_set() -> None:

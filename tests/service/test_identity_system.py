@@ -594,6 +594,20 @@ async def test_a_document_is_compared_applied_and_nothing_is_left(org: Organisat
     assert [await org.version(name) for name in ("default", "web")] == versions
 
 
+async def test_a_document_without_a_type_that_has_values_is_refused_before_anything_is_done(
+    org: Organisation,
+) -> None:
+    bound = {"default": {"identity_attributes": {"mailId": {"attribute": "traits.mail"}}}}
+    await org.person(mail="ann")
+    await _applied(org, {"identity_types": {"mailId": None}, "datasets": bound})
+    await org.index()
+    version = await org.version("default")
+    nothing = {"identity_types": {}, "datasets": {"default": {"identity_attributes": {}}}}
+    with pytest.raises(Conflict, match="values of 'mailId'"):
+        await _applied(org, nothing)
+    assert await org.version("default") == version
+
+
 async def test_what_is_exported_is_what_is_there(org: Organisation, services: Services) -> None:
     await _applied(org, DOCUMENT)
     exported = await org.documents.export(org.tenant)

@@ -369,3 +369,19 @@ async def test_a_legacy_dataset_is_moved_over(old_shop: Shop) -> None:
 async def test_what_would_move_over_has_to_lead_somewhere(old_shop: Shop) -> None:
     with pytest.raises(InvalidInput, match="nothing"):
         await old_shop.services.identity.identity_resolution.preview(old_shop.tenant, "nothing")
+
+
+async def test_nobody_is_moved_over_by_the_word_of_browsers_where_servers_alone_are_believed(
+    old_shop: Shop,
+) -> None:
+    await old_shop.send({"anonymousId": X, "id": "ann"})
+    await old_shop.configure(
+        PutIdentityType(IdentityType("webId", "Web ID", case_sensitive=True, trusted_only=True))
+    )
+    moving = old_shop.services.identity.identity_resolution
+    with pytest.raises(Conflict, match="trusted_only"):
+        await moving.preview(old_shop.tenant, "webId")
+    with pytest.raises(Conflict, match="trusted_only"):
+        await moving.enable(old_shop.tenant, "webId")
+    await moving.enable(old_shop.tenant, "customerId")
+    assert await old_shop.folds()

@@ -11,7 +11,17 @@ import msgspec
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.directory import AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
+from oneself.cli.directory import (
+    AsJson,
+    Dataset,
+    Org,
+    Yes,
+    confirm,
+    dataset_of,
+    instant,
+    show,
+    show_list,
+)
 from oneself.errors import NotFound
 
 if TYPE_CHECKING:
@@ -33,12 +43,13 @@ _LAST_SEQ = 2**62
 def export(
     profile_id: ProfileId,
     org: Org = None,
+    dataset: Dataset = "default",
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Default: standard output.")] = None,
 ) -> None:
     """Write everything that is kept about a person as one JSON document."""
 
     async def act(services: Services) -> dict[str, Any]:
-        document = await services.exports.export(await tenant_of(services, org), profile_id)
+        document = await services.exports.export(await dataset_of(services, org, dataset), profile_id)
         if document is None:
             raise NotFound(f"There is no profile {profile_id}.")
         return document
@@ -51,15 +62,21 @@ def export(
 
 
 @app.command()
-def erase(profile_id: ProfileId, org: Org = None, yes: Yes = False, as_json: AsJson = False) -> None:
+def erase(
+    profile_id: ProfileId,
+    org: Org = None,
+    dataset: Dataset = "default",
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
     """Erase a person, or what one absorbed profile brought, and show the receipt. There is no way back."""
     confirm(f"Erase everything about {profile_id}?", yes=yes)
 
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.actor import Actor
 
-        tenant = await tenant_of(services, org)
-        receipt = await services.erasure.erase(tenant, Actor("cli"), profile_id)
+        at = await dataset_of(services, org, dataset)
+        receipt = await services.erasure.erase(at, Actor("cli"), profile_id)
         if receipt is None:
             raise NotFound(f"There is no profile {profile_id}.")
         return _facts(receipt)
@@ -68,14 +85,12 @@ def erase(profile_id: ProfileId, org: Org = None, yes: Yes = False, as_json: AsJ
 
 
 @app.command()
-def receipts(org: Org = None, as_json: AsJson = False) -> None:
+def receipts(org: Org = None, dataset: Dataset = "default", as_json: AsJson = False) -> None:
     """Show the receipts of the last erasures."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        tenant = await tenant_of(services, org)
-        return [
-            _facts(each) for each in await services.erasure.list_receipts(tenant, _LAST_SEQ, RECEIPTS_SHOWN)
-        ]
+        at = await dataset_of(services, org, dataset)
+        return [_facts(each) for each in await services.erasure.list_receipts(at, _LAST_SEQ, RECEIPTS_SHOWN)]
 
     show_list("erasures", run(act), as_json=as_json, empty="Nobody was erased.")
 

@@ -161,8 +161,15 @@ class Config(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def merge_strategies(self) -> dict[str, Strategy]:
         """Dotted path → how identities merge, whatever their attribute says (wire/interactions §10)."""
-        strategy = by_time if self.dataset.identity_trust == "timestamp" else latest
-        return {".".join(match.path): strategy for match in self.bound.values()}
+        return {
+            ".".join(match.path): latest if self.is_tiered(match) else by_time
+            for match in self.bound.values()
+        }
+
+    def is_tiered(self, match: Matcher) -> bool:
+        """Whether the trusted goes before the later among the values of an identity attribute. Where only
+        servers are believed, what a browser said is no identity and takes no identity's place."""
+        return self.dataset.identity_trust == "tiered" or match.namespace.trusted_only
 
     @cached_property
     def value_namespaces(self) -> frozenset[str]:

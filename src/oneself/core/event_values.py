@@ -57,9 +57,9 @@ def _may_replace_identity(profile: Profile, match: Matcher, source: Source, conf
         return True
     if profile.is_identified and said.trust == "server" and source.trust != "server":
         return False
-    if config.dataset.identity_trust == "timestamp":
-        return source.at >= said.at
-    return _weight(source) >= _weight(said)
+    if config.is_tiered(match):
+        return _weight(source) >= _weight(said)
+    return source.at >= said.at
 
 
 def _plain(values: dict[str, Any]) -> Iterator[tuple[Path, Any]]:

@@ -67,7 +67,8 @@ def _of_attributes(observation: Observation, config: Config) -> list[Identifier]
         found += [each for match in config.matchers for each in brought(observation.values, match)]
     if config.bound and config.rule_namespaces:
         for identifier in observation.identifiers:
-            found += _same_by_rules(identifier, config)
+            if isinstance(admitted(identifier, observation.trust, config), Identifier):
+                found += _same_by_rules(identifier, config)
     return found
 
 

@@ -126,6 +126,9 @@ class IdentityDocuments:
 
         Raises InvalidInput, Conflict for most of what `apply` would refuse.
         """
+        for left_out in await self._left_out(tenant, wanted):
+            if not left_out.built_in:
+                await self._types.check_unused(tenant, left_out.type_id)
         types = tuple(map(PutIdentityType, (await self._wanted_types(tenant, wanted)).values()))
         found: dict[str, Preview] = {}
         for name, entry in wanted.datasets.items():

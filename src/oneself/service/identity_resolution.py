@@ -69,4 +69,10 @@ def _turned_on(config: Config, name: str | None) -> ConfigChange:
         )
         advice = " Bind one first: oneself dataset attributes DATASET --bind customerId"
         raise InvalidInput("attribute", "Invalid request.", sentence + advice)
+    if after.bound[default.type_id].namespace.trusted_only:
+        sentence = (
+            f"{default.name!r} is of a type that is trusted_only, and browsers said by which ids users are "
+            "named here. Let it go for the move, or choose another identity attribute."
+        )
+        raise Conflict(sentence, code="trusted_only")
     return change

@@ -112,10 +112,16 @@ class IdentityTypes:
 
         async def check(connection: Connection, dataset_ids: Sequence[int]) -> None:
             if await connection.fetchval(_sql.holds_identity, dataset_ids, type_id):
-                sentence = f"There are values of {type_id!r}; it can go when nobody holds one any more."
-                raise Conflict(sentence, code="in_use")
+                raise _in_use(type_id)
 
         await self._everywhere(tenant, drop, check)
+
+    async def check_unused(self, tenant: Tenant, type_id: str) -> None:
+        """Raise Conflict if somebody holds a value of the type."""
+        found = await self._database.fetch(_sql.list_datasets, tenant.org_id)
+        dataset_ids = [row["dataset_id"] for row in found]
+        if await self._database.fetchval(_sql.holds_identity, dataset_ids, type_id):
+            raise _in_use(type_id)
 
     async def _everywhere(
         self,
@@ -140,6 +146,12 @@ def _known(config: Config, type_id: str) -> IdentityType:
     if found is None:
         raise NotFound(f"There is no identity type {type_id[:100]!r}.")
     return found
+
+
+def _in_use(type_id: str) -> Conflict:
+    return Conflict(
+        f"There are values of {type_id!r}; it can go when nobody holds one any more.", code="in_use"
+    )
 
 
 def _checked(identity_type: IdentityType) -> IdentityType:

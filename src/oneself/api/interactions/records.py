@@ -16,6 +16,7 @@ from oneself.api.door import Call
 from oneself.api.persons import shown_values
 from oneself.core.attribute import IDENTITY_ATTRIBUTES, TRAITS
 from oneself.core.config import Config
+from oneself.core.evidence import identities_of
 from oneself.core.profile import Profile
 from oneself.core.record import Source, leaves
 from oneself.core.units import MILLISECOND_US
@@ -116,13 +117,22 @@ def render_csv(records: Iterable[UserRecord], config: Config) -> str:
 
 
 def _attributes(survivor: Profile, shown: Mapping[str, Any], config: Config) -> dict[str, Any]:
-    """Traits and identity attributes by their name on the event wire; the latter win."""
+    """Traits and identity attributes by their name on the event wire; the latter win. What is no identity,
+    because only servers are believed, does not go by an identity's name."""
     names = _names(config)
     bound = {each.attribute for each in config.identity_attributes.values()}
+    identities = identities_of(survivor.record, config)
+    disbelieved = {
+        ".".join(match.path)
+        for match in config.bound.values()
+        if match.namespace.trusted_only and not identities[match.name]
+    }
     found: dict[str, Any] = {}
     for scope in (TRAITS, IDENTITY_ATTRIBUTES):
         for key, value in shown.get(scope, {}).items():
             full = f"{scope}.{key}"
+            if full in disbelieved:
+                continue
             sources = _sources(survivor, full, value)
             name = names.get(full, key)
             word = config.dataset.classifications.get(name, PERSONAL if full in bound else None)

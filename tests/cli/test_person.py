@@ -1,0 +1,33 @@
+"""`oneself person`: exported and erased, of any dataset."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import httpx
+
+from support.service import RunningService
+
+
+def test_a_person_of_another_dataset_is_exported_and_erased(service: RunningService) -> None:
+    name, browser = f"cli-{uuid.uuid4().hex[:8]}", uuid.uuid4().hex[:16]
+    org = ("--org", service.org)
+    assert service.command("dataset", "create", name, *org).returncode == 0
+    event = {"user": {"anonymousId": browser}, "interaction": {"name": "Look"}}
+    httpx.post(f"{service.base_url}/t/{service.org}/api2/event/{name}", json=event).raise_for_status()
+    told = json.loads(service.command("events", *org, "--dataset", name, "--json").stdout)
+    headers = {"Authorization": f"Bearer {service.token('internal_cds_profile_view')}"}
+    address = f"{service.base_url}/t/{service.org}/api/v1/datasets/{name}/profiles/{told['primary_id']}"
+    profile_id = httpx.get(address, headers=headers).json()["profile_id"]
+
+    def person(*words: str, at: tuple[str, ...] = ("--dataset", name)) -> tuple[int, str]:
+        done = service.command("person", *words, *org, *at)
+        return done.returncode, done.stdout
+
+    assert person("export", profile_id, at=())[0] == 1, "nobody of `default`"
+    exported = person("export", profile_id)
+    assert (exported[0], browser in exported[1]) == (0, True)
+    assert person("erase", profile_id, "--yes")[0] == 0
+    assert person("export", profile_id)[0] == 1
+    assert "1" in person("receipts")[1]

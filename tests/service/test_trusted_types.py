@@ -1,0 +1,93 @@
+"""Types that believe servers alone: a browser's word neither matches, nor takes the place of a server's."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from oneself.core.config import PutIdentityType, PutRule
+from oneself.core.identity import BUILT_IN_TYPES
+from oneself.core.rules import Rule
+from oneself.serve import Services
+from oneself.service.verify import verify
+
+from .site import Site, customer, mail
+
+HOUR_US = 3600 * 1_000_000
+ANN, BOB = mail("ann@x.org"), mail("bob@x.org")
+A1, B2 = customer("a1"), customer("b2")
+
+
+class Shop(Site):
+    """A site where the customer number may be trusted only if a server says it."""
+
+    async def believe_servers_alone(self, only: bool = True) -> None:
+        changed = msgspec.structs.replace(BUILT_IN_TYPES["customerId"], trusted_only=only)
+        await self.services.configurations.change(self.tenant.dataset_id, lambda _: PutIdentityType(changed))
+        while await self.services.indexer.step():
+            pass
+
+    async def server(self, *identifiers: tuple[str, str], **fields: Any) -> UUID:
+        return (await self.event(*identifiers, trust="server", **fields)).survivor.profile_id
+
+    async def browser(self, *identifiers: tuple[str, str], **fields: Any) -> UUID:
+        return (await self.event(*identifiers, **fields)).survivor.profile_id
+
+    async def holder(self, number: tuple[str, str]) -> UUID | None:
+        found = await self.services.lookup.resolve(self.tenant, dict([number]))
+        return None if found is None else found.profile_id
+
+    async def folds(self) -> bool:
+        return (await verify(self.services.database, lambda done, total: None)).difference is None
+
+
+@pytest.fixture
+async def shop(services: Services) -> Shop:
+    shop = Shop(services)
+    await shop.begin()
+    return shop
+
+
+async def test_a_rule_on_the_attribute_takes_no_word_of_a_browser_for_it(shop: Shop) -> None:
+    rule = Rule("by-number", "by number", "identity_attributes.customerId", 2, is_active=True)
+    await shop.services.configurations.change(shop.tenant.dataset_id, lambda _: PutRule(rule))
+    await shop.believe_servers_alone()
+    ann = await shop.server(A1, ANN)
+    assert await shop.browser(BOB, A1) != ann
+    assert await shop.browser(A1, device="00000000000000aa") != ann
+    assert await shop.server(A1) == ann
+    assert await shop.folds()
+
+
+async def test_a_merge_leaves_the_number_that_a_server_said(shop: Shop) -> None:
+    ann = await shop.server(A1, ANN)
+    await shop.browser(B2, BOB)
+    await shop.believe_servers_alone()
+    assert await shop.holder(B2) is None
+    one = await shop.browser(ANN, BOB)
+    assert await shop.holder(A1) == one
+    assert await shop.holder(B2) is None
+    assert await shop.server(A1) == one, f"{ann} or whoever absorbed it"
+    assert await shop.folds()
+
+
+async def test_a_late_word_of_a_server_replaces_a_browsers(shop: Shop) -> None:
+    bob = await shop.browser(B2, BOB)
+    await shop.believe_servers_alone()
+    hour_ago = time.time_ns() // 1000 - HOUR_US
+    assert await shop.server(BOB, A1, at=hour_ago) == bob
+    assert await shop.holder(A1) == bob
+    assert await shop.folds()
+
+
+async def test_what_browsers_said_counts_again_when_all_are_believed(shop: Shop) -> None:
+    bob = await shop.browser(B2, BOB)
+    await shop.believe_servers_alone()
+    assert await shop.holder(B2) is None
+    await shop.believe_servers_alone(False)
+    assert await shop.holder(B2) == bob
+    assert await shop.folds()
