@@ -198,6 +198,7 @@ def test_what_browsers_wrote_before_names_nobody_where_servers_alone_count(guard
     assert _bind(guarded) == 0
     assert [guarded.survivor(each) for each in users] == users
     assert guarded.resolve(loyG=card) is None
+    assert all("loyG" not in guarded.values(each) for each in users), "nor is it shown as one"
     assert guarded.server(identities={"loyG": card})["resolvedUserId"] not in users
 
 
@@ -207,6 +208,7 @@ def test_what_servers_wrote_before_does(guarded: Dataset) -> None:
     assert _bind(guarded) == 1
     assert len({guarded.survivor(each) for each in users}) == 1
     assert guarded.resolve(loyG=card) == guarded.survivor(users[0])
+    assert guarded.values(users[0])["loyG"] == card
 
 
 def test_a_browser_that_wrote_what_a_server_wrote_is_not_joined_to_it(guarded: Dataset) -> None:
