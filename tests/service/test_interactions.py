@@ -15,7 +15,9 @@ import pytest
 from oneself.api.interactions.door import read_event
 from oneself.api.interactions.event import decode_event
 from oneself.core.config import (
+    Blocked,
     Config,
+    PutBlocked,
     PutDatasetSettings,
     PutIdentityType,
     PutRule,
@@ -245,6 +247,17 @@ async def test_the_token_of_who_was_erased_is_not_kept_with_somebody_else(
     kept = [row["content"] for row in await shop.services.database.fetch(sent)]
     assert len(kept) > 1
     assert not any("abc123" in content or "remembered" in content for content in kept)
+    assert await shop.folds()
+
+
+async def test_what_was_blocked_since_is_let_go_of_whatever_else_is_in_the_batch(shop: Shop) -> None:
+    await shop.send({"id": "abc123", "attributes": {"emailAddress": ANN}})
+    await shop.configure(PutBlocked(Blocked(frozenset({ANN.casefold()}), ())))
+    await shop.send({"id": "abc123", "attributes": {"customerId": "c1"}})
+    # Folded again together with what names other e-mail addresses, and with what is carried out as it was.
+    bob = {"anonymousId": Y, "id": "def456", "attributes": {"emailAddress": "bob@acme.example"}}
+    tracker = (await shop.send({**bob, "anonymousProfileTracker": ""})).tracker
+    await shop.send({**bob, "anonymousProfileTracker": tracker})
     assert await shop.folds()
 
 

@@ -43,7 +43,8 @@ class Wanted(msgspec.Struct, frozen=True):
     this transaction, which will write them. `primary_ids`: of the users that tokens name. `meetings`: who is
     led to, whose claims in the meeting's own namespaces may change; who may join, whose claims in
     `single_namespaces` may then be outdone. `before_seq`: where to stop reading
-    the log. `is_remembered`: tokens say it all, unless somebody has moved meanwhile."""
+    the log. `is_remembered`: tokens say it all, unless somebody has moved meanwhile. `counting_since`: claims
+    from before this seq may count no more."""
 
     identifiers: frozenset[Identifier]
     profile_ids: frozenset[UUID]
@@ -56,6 +57,7 @@ class Wanted(msgspec.Struct, frozen=True):
     single_namespaces: frozenset[str] = frozenset()
     before_seq: int = SEQ_MAX
     is_remembered: bool = False
+    counting_since: int = 0
 
 
 def together(named: Iterable[tuple[Hashable, ...]]) -> dict[Hashable, list[Hashable]]:
@@ -106,6 +108,7 @@ def wanted_of(
         ),
         single_namespaces=frozenset(config.bound),
         before_seq=before_seq,
+        counting_since=max(config.read_since.values(), default=0),
         is_remembered=trusts_tokens
         and not keys
         and config.dataset.pipeline_identity_resolution
@@ -135,11 +138,10 @@ def _remembered_ids(both: list[tuple[Observation, Evidence]], config: Config) ->
 
 
 def _written(observation: Observation, evidence: Evidence, config: Config) -> frozenset[str]:
-    """The namespaces where an observation may change what profiles hold."""
-    if observation.kind == "match" or (observation.values and observation.authority != "event"):
-        return config.value_namespaces
-    written = config.rule_namespaces if observation.values else frozenset[str]()
-    return written.union(each.namespace for each in evidence.persons if each.namespace in config.bound)
+    """The namespaces where an observation may change what profiles hold. Whatever it brings, what the values
+    turn out to hold in the end is settled for all of them."""
+    is_bringing = bool(evidence.persons or observation.values) or observation.kind == "match"
+    return config.value_namespaces if is_bringing else frozenset()
 
 
 def _meeting(

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.core.identifier import Identifier
+from oneself.core.identifier import DEVICE_NAMESPACES, Identifier
 from oneself.core.observation import Observation
 from oneself.core.plan import Plan
 from oneself.core.profile import PRIMARY_CHARS, Claim, Profile, primary_id
@@ -123,23 +123,25 @@ async def _gather_remembered(connection: Connection, dataset_id: int, wanted: Wa
     if not len(profiles) == len(users) == len(wanted.primary_ids):
         raise TokensPast
     owners = {Identifier(row["namespace"], row["value"]): row["survivor_id"] for row in claimed}
-    if not _all_theirs(wanted, users, owners):
+    is_settled = all(
+        row["namespace"] in DEVICE_NAMESPACES or row["seq"] >= wanted.counting_since for row in claimed
+    )
+    if not (is_settled and _all_theirs(wanted, users, owners)):
         raise TokensPast
     pointers = {row["profile_id"]: row["survivor_id"] for row in claimed}
     return _state([], users, [rows.read_claim(row) for row in claimed], {}, {}, pointers)
 
 
 def _all_theirs(wanted: Wanted, users: list[Profile], owners: dict[Identifier, UUID]) -> bool:
-    """True if whatever an event names is its user's or nobody's, and events name all that its user holds
-    where they write."""
+    """True if what an event says of its user they hold already, alone of its type, and its browser is theirs
+    or nobody's: then it changes nothing about what anybody holds."""
     by_primary = {primary_id(user.profile_id, anonymous=False): user for user in users}
     for meeting in wanted.meetings:
         user = by_primary[meeting.primary_id or ""]
-        if any(
-            owners.get(identifier, user.profile_id) != user.profile_id for identifier in meeting.identifiers
-        ):
+        named = {identifier for identifier in meeting.identifiers if not identifier.is_device}
+        if not named <= owners.keys() or not _held(user, {each.namespace for each in named}) <= named:
             return False
-        if meeting.namespaces and not _held(user, meeting.namespaces) <= wanted.identifiers:
+        if any(owners.get(each, user.profile_id) != user.profile_id for each in meeting.identifiers):
             return False
     return True
 
