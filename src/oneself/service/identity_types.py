@@ -111,17 +111,14 @@ class IdentityTypes:
             return DropIdentityType(type_id)
 
         async def check(connection: Connection, dataset_ids: Sequence[int]) -> None:
-            if await connection.fetchval(_sql.holds_identity, dataset_ids, type_id):
-                raise _in_use(type_id)
+            await _check_unused(connection, dataset_ids, type_id)
 
         await self._everywhere(tenant, drop, check)
 
     async def check_unused(self, tenant: Tenant, type_id: str) -> None:
         """Raise Conflict if somebody holds a value of the type."""
         found = await self._database.fetch(_sql.list_datasets, tenant.org_id)
-        dataset_ids = [row["dataset_id"] for row in found]
-        if await self._database.fetchval(_sql.holds_identity, dataset_ids, type_id):
-            raise _in_use(type_id)
+        await _check_unused(self._database, [row["dataset_id"] for row in found], type_id)
 
     async def _everywhere(
         self,
@@ -148,10 +145,10 @@ def _known(config: Config, type_id: str) -> IdentityType:
     return found
 
 
-def _in_use(type_id: str) -> Conflict:
-    return Conflict(
-        f"There are values of {type_id!r}; it can go when nobody holds one any more.", code="in_use"
-    )
+async def _check_unused(connection: Connection | Database, dataset_ids: Sequence[int], type_id: str) -> None:
+    if await connection.fetchval(_sql.holds_identity, dataset_ids, type_id):
+        sentence = f"There are values of {type_id!r}; it can go when nobody holds one any more."
+        raise Conflict(sentence, code="in_use")
 
 
 def _checked(identity_type: IdentityType) -> IdentityType:

@@ -42,9 +42,9 @@ class Wanted(msgspec.Struct, frozen=True):
     of the survivors in these, because values are written there, or indexed. `lock`: keep the profiles for
     this transaction, which will write them. `primary_ids`: of the users that tokens name. `meetings`: who is
     led to, whose claims in the meeting's own namespaces may change; who may join, whose claims in
-    `single_namespaces` may then be outdone. `before_seq`: where to stop reading
-    the log. `is_remembered`: tokens say it all, unless somebody has moved meanwhile. `counting_since`: claims
-    from before this seq may count no more."""
+    `single_namespaces` may then be outdone. `before_seq`: where to stop reading the log. `is_remembered`:
+    tokens say it all, unless somebody has moved meanwhile. `counting_since`: claims from before this seq may
+    count no more."""
 
     identifiers: frozenset[Identifier]
     profile_ids: frozenset[UUID]
@@ -92,6 +92,7 @@ def wanted_of(
     """What observations, each with its evidence, may touch. `profile_ids`: and these profiles.
     `trusts_tokens`: if tokens name everybody, nobody else is looked for at first."""
     named = [(observation, sought(observation, evidence, config)) for observation, evidence in both]
+    written = [_written(*each, config) for each in both]
     addressed = frozenset(each.profile_id for each, _ in both if each.profile_id is not None)
     return Wanted(
         identifiers=frozenset(identifier for _, identifiers in named for identifier in identifiers),
@@ -100,12 +101,14 @@ def wanted_of(
         members=any(each.kind != "event" for each, _ in both),
         # A plan that is carried out as it was (`profile_ids`) may reach whom nothing leads to any more.
         namespaces=frozenset[str]().union(
-            *(_written(*each, config) for each in both if profile_ids or each[0].profile_id is not None)
+            *(
+                namespaces
+                for (observation, _), namespaces in zip(both, written, strict=True)
+                if profile_ids or observation.profile_id is not None
+            )
         ),
         primary_ids=_remembered_ids(both, config),
-        meetings=tuple(
-            _meeting(*each, _written(*pair, config)) for each, pair in zip(named, both, strict=True)
-        ),
+        meetings=tuple(_meeting(*each, namespaces) for each, namespaces in zip(named, written, strict=True)),
         single_namespaces=frozenset(config.bound),
         before_seq=before_seq,
         counting_since=max(config.read_since.values(), default=0),

@@ -86,12 +86,12 @@ class Refused(Exception):
         self.answer = Answer(status, render_failure(INVALID, sentence), "refused")
 
 
-class Limited(Exception):
+class Limited(Refused):
     """An event too many from one address."""
 
     def __init__(self, wait_s: int) -> None:
         sentence = f"Too many events from one address. Send the event again in {wait_s} s."
-        super().__init__(sentence)
+        super().__init__(429, sentence)
         self.answer = Answer(429, render_failure(BUSY, sentence), "limited", wait_s)
 
 
@@ -151,7 +151,7 @@ class EventDoor:
             return await self._process(tenant, source, event, origin)
         except InvalidEvent as invalid:
             return Answer(400, render_failure(INVALID, invalid.sentence), "invalid")
-        except (Refused, Limited) as refused:
+        except Refused as refused:
             return refused.answer
         except WorldError as error:
             log.warning("event_not_taken", cause=type(error).__name__)
