@@ -37,13 +37,14 @@ from oneself.service.profiles import Profiles
 from oneself.service.refusals import Refusals
 from oneself.service.rules import Indexer, Rules
 from oneself.service.schemas import Schemas
+from oneself.service.secret_key import confirmed_secret_key
 from oneself.service.skipped_claims import SkippedClaims
 from oneself.service.tail import Tail
 from oneself.service.token_keys import TokenKeys
 from oneself.service.tombstones import Tombstones
 from oneself.service.unfit import UnfitValues
 from oneself.service.users import Users
-from oneself.settings import Settings, load_secret_key
+from oneself.settings import Settings
 from oneself.store.listing import Listing as ListingStore
 from oneself.store.pool import Database
 
@@ -88,9 +89,14 @@ class Services(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def open_services(settings: Settings, database_url: str) -> AsyncIterator[Services]:
-    """The services of this process; raises Unavailable when the database does not answer."""
+    """The services of this process, on a database whose migrations are applied.
+
+    Raises Unavailable when the database does not answer, SettingsError when it was set up with another secret
+    key. Nothing is sealed or written before the keys are compared.
+    """
     async with await Database.open(database_url, max_size=settings.database_connections) as database:
-        services = build_services(settings, database)
+        secret_key = await confirmed_secret_key(database, settings)
+        services = build_services(msgspec.structs.replace(settings, secret_key=secret_key), database)
         try:
             yield services
         finally:
@@ -99,8 +105,9 @@ async def open_services(settings: Settings, database_url: str) -> AsyncIterator[
 
 
 def build_services(settings: Settings, database: Database) -> Services:
-    """Put the use-cases together; opens nothing but the secret key."""
-    secret_key = load_secret_key(settings)
+    """Put the use-cases together; opens nothing. Expects a confirmed secret key (`open_services`)."""
+    secret_key = settings.secret_key
+    assert secret_key, "open_services sets it"
     configurations = Configurations(database)
     ingest = Ingest(database, configurations, Tombstones(secret_key))
     profiles = Profiles(database, configurations, ingest)

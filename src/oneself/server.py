@@ -2,7 +2,7 @@
 
     1  be the only service on the data folder, bind the port        a second service ends here
     2  embedded PostgreSQL, unless a database is given              restarted when it dies
-    3  migrations, bootstrap
+    3  migrations, the secret key compared with the database, bootstrap
     4  one process that answers requests, or a parent with several  a dead one is replaced
     5  SIGTERM or SIGINT: requests in flight are answered, workers end, the embedded server stops
 
@@ -33,7 +33,7 @@ from oneself import __version__, logs, worker
 from oneself.api.metrics import SHARED_FOLDER
 from oneself.errors import Fatal, SettingsError
 from oneself.serve import open_services
-from oneself.settings import Loaded, Settings, load_secret_key
+from oneself.settings import Loaded, Settings
 from oneself.store.embedded import Embedded, hold_data_folder
 from oneself.store.migrate import migrate
 from oneself.store.pool import reach
@@ -63,11 +63,9 @@ def _serve(settings: Settings, stack: ExitStack) -> None:
     if not settings.database_url:
         stack.enter_context(hold_data_folder(settings.folder))
     listener = stack.enter_context(_bound(settings))
-    settings = msgspec.structs.replace(
-        settings, port=listener.getsockname()[1], secret_key=load_secret_key(settings)
-    )
+    settings = msgspec.structs.replace(settings, port=listener.getsockname()[1])
     database_url = settings.database_url or _embedded(settings, stack)
-    organisations = asyncio.run(_prepare(settings, database_url))
+    settings, organisations = asyncio.run(_prepare(settings, database_url))
     ready = _announcer(settings, organisations)
     try:
         if settings.workers == 1:
@@ -88,14 +86,17 @@ def _embedded(settings: Settings, stack: ExitStack) -> str:
     return embedded.url
 
 
-async def _prepare(settings: Settings, database_url: str) -> list[str]:
-    """Migrations and bootstrap; returns the handles of the organisations, for the greeting."""
+async def _prepare(settings: Settings, database_url: str) -> tuple[Settings, list[str]]:
+    """Migrations, secret key, bootstrap.
+
+    Returns the settings with the secret key, for the workers, and the handles of the organisations.
+    """
     await reach(database_url, worker.DATABASE_PATIENCE_S)
     for name in await migrate(database_url):
         log.debug("migrated", migration=name)
     async with open_services(settings, database_url) as services:
         await services.identity.founding.bootstrap(settings)
-        return [overview.handle for overview in await services.organisations.list()]
+        return services.settings, [overview.handle for overview in await services.organisations.list()]
 
 
 async def _alone(

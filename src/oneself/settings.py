@@ -69,7 +69,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret_key: Annotated[
         str | None,
         _says(
-            "Protects keys and tokens at rest; the same on every machine. Unset: made in the data folder.",
+            "Protects keys and tokens at rest; the same on every machine. Unset: in the data folder, "
+            "generated together with a new database.",
             secret=True,
         ),
     ] = None
@@ -224,14 +225,44 @@ def load(
     return Loaded(settings, _sources(given, from_environment, from_file), path, _unknown(environment))
 
 
-def load_secret_key(settings: Settings) -> str:
-    """The secret key: as set, else from the data folder, where it is made at the first call (mode 0600)."""
+def secret_key_file(settings: Settings) -> Path:
+    """Where the secret key is read from when it is not set."""
+    return settings.folder / SECRET_KEY_FILE
+
+
+def find_secret_key(settings: Settings) -> str | None:
+    """The secret key: as set, else from the data folder; None if it is in neither.
+
+    Raises SettingsError when the file cannot be read or is empty.
+    """
     if settings.secret_key:
         return settings.secret_key
-    path = settings.folder / SECRET_KEY_FILE
+    path = secret_key_file(settings)
+    try:
+        secret_key = path.read_text("ascii").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not ASCII text"
+        raise SettingsError(
+            f"The secret key file {path} cannot be read: {reason}; "
+            "run as its owner, or set ONESELF_SECRET_KEY."
+        ) from error
+    if not secret_key:
+        raise SettingsError(f"The secret key file {path} is empty; restore it, or set ONESELF_SECRET_KEY.")
+    return secret_key
+
+
+def make_secret_key(settings: Settings) -> str:
+    """Generate the secret key in the data folder (mode 0600); if the file exists, the key in it.
+
+    Only for a new database (`service.secret_key`): another key opens nothing of an existing one.
+    """
     settings.folder.mkdir(parents=True, exist_ok=True)
-    write_secret_once(path, secrets.token_urlsafe(48))
-    return path.read_text("ascii").strip()
+    write_secret_once(secret_key_file(settings), secrets.token_urlsafe(48))
+    secret_key = find_secret_key(settings)
+    assert secret_key is not None
+    return secret_key
 
 
 def write_secret_once(path: Path, secret: str) -> None:
@@ -251,6 +282,16 @@ def write_secret_once(path: Path, secret: str) -> None:
         pass
     finally:
         draft.unlink()
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    # The file is on disk, but its name may not be: a database that outlives its key cannot be opened.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _describe(field: msgspec.structs.FieldInfo, hint: Any) -> Setting:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import socket
 import sys
@@ -20,7 +21,7 @@ import uvicorn
 import uvloop
 
 from oneself import logs
-from oneself.errors import OneselfError
+from oneself.errors import Fatal, OneselfError
 from oneself.settings import Settings
 from oneself.store.pool import reach
 
@@ -90,7 +91,7 @@ def child(settings: Settings, database_url: str, listener: socket.socket, parent
         run(_child(settings, database_url, listener, parent))
     except OneselfError as error:
         log.error(error.message)
-        sys.exit(1)
+        sys.exit(error.exit_code if isinstance(error, Fatal) else os.EX_TEMPFAIL)
 
 
 async def _child(settings: Settings, database_url: str, listener: socket.socket, parent: Connection) -> None:

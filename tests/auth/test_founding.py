@@ -174,6 +174,17 @@ async def test_private_keys_open_only_with_the_deployments_secret_key(
         await build_services(stolen, services.database).identity.signing_keys.ring(tenant)
 
 
+async def test_a_signing_key_that_cannot_be_opened_leaves_the_others_at_work(
+    services: Services, identity: Identity, tenant: Tenant
+) -> None:
+    before = await identity.signing_keys.ring(tenant)
+    other = msgspec.structs.replace(services.settings, secret_key="another secret key, long enough")
+    await build_services(other, services.database).identity.signing_keys.rotate(tenant)
+    ring = await build_services(services.settings, services.database).identity.signing_keys.ring(tenant)
+    assert ring.current.kid == before.current.kid
+    assert len(ring.public) == 2
+
+
 async def test_no_secret_is_readable_in_the_database(
     services: Services, shop: Application, visitor: Visitor
 ) -> None:

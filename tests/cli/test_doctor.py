@@ -7,7 +7,9 @@ from pathlib import Path
 
 from conftest import NewDatabase
 from oneself.core.claims import Skipped
+from oneself.identity_server.connection import Connection
 from oneself.serve import build_services
+from oneself.service.identity_servers import OwnIdentityServer
 from oneself.settings import Settings
 from oneself.store.pool import Database
 from support.databases import Databases
@@ -39,10 +41,36 @@ def test_a_database_that_is_away_is_bad(data_dir: Path) -> None:
 
 
 def test_another_secret_key_than_before_is_bad(service: RunningService) -> None:
-    assert "✓ stored keys  open; organisations:" in service.command("doctor").stdout
+    assert "can be opened" in service.command("doctor").stdout
     other = service.command("doctor", "--secret-key", "x" * 40)
     assert other.returncode == 1
-    assert "✗ stored keys  ONESELF_SECRET_KEY is not the one" in other.stdout
+    assert "✗ secret key   ONESELF_SECRET_KEY is not the secret key that this database" in other.stdout
+
+
+async def test_every_stored_key_that_cannot_be_opened_is_told(
+    new_database: NewDatabase, data_dir: Path
+) -> None:
+    given = {"ONESELF_DATABASE_URL": await new_database(), "ONESELF_SECRET_KEY": SECRET_KEY}
+    assert _run(data_dir, given, "org", "create", "acme").returncode == 0
+    assert _run(data_dir, given, "token-key", "rotate").returncode == 0
+    assert "✓ stored keys  all 3 can be opened" in _doctor(data_dir, **given).stdout
+    async with await Database.open(given["ONESELF_DATABASE_URL"]) as database:
+        other = build_services(Settings(data_dir=data_dir, secret_key="x" * 40), database)
+        tenant = await other.organisations.get("acme")
+        await other.token_keys.rotate(tenant)
+        key_id = await other.identity.signing_keys.rotate(tenant)
+        connection = Connection("https://id.example", "client", "secret")
+        await other.identity_servers.put(tenant, OwnIdentityServer(connection))
+    found = _doctor(data_dir, **given)
+    assert found.returncode == 1
+    told = [line for line in found.stdout.splitlines() if line.startswith("✗ stored keys")]
+    assert [line.split("acme: ")[1].split(" cannot be opened")[0] for line in told] == [
+        "token key 3",
+        f"signing key {key_id}",
+        "the secrets of its identity server",
+    ]
+    assert "oneself token-key destroy 3 --org acme" in found.stdout
+    assert "oneself org rotate-keys acme" in found.stdout
 
 
 def test_a_key_that_others_can_read_is_bad(data_dir: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import socket
 import stat
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +22,7 @@ import pytest
 from conftest import NewDatabase, StartService
 from oneself import worker
 from oneself.settings import Settings
-from support.service import RunningService, run_command
+from support.service import RunningService, clean_environment, run_command
 
 DEADLINE_S = 30.0
 
@@ -180,6 +182,62 @@ def test_commands_work_beside_a_running_service_and_without_one(start_service: S
     service.stop()
     assert service.command("doctor").returncode == 0
     assert _processes_in(service.data_dir) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("token-key", "rotate"),
+        ("org", "rotate-keys", "acme"),
+        ("org", "create", "other"),
+        ("serve", "--port", "0"),
+    ],
+    ids=" ".join,
+)
+def test_without_the_secret_key_of_the_database_nothing_is_done(
+    service: RunningService, data_dir: Path, arguments: tuple[str, ...]
+) -> None:
+    given = {**clean_environment(), "ONESELF_DATABASE_URL": str(service.database_url)}
+    before = _counts(service)
+    result = run_command(*arguments, "--data-dir", str(data_dir), environment=given)
+    assert result.returncode == 78
+    assert "The secret key of this database is missing: ONESELF_SECRET_KEY is not set" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (data_dir / "secret.key").exists()
+    assert _counts(service) == before
+
+
+def test_people_are_erased_with_the_secret_key_of_the_service_only(service: RunningService) -> None:
+    arguments = ("person", "erase", str(uuid.uuid4()), "--org", service.org, "--yes")
+    assert service.command(*arguments).returncode == 1, "there is no such person"
+    said = service.command(*arguments, "--secret-key", "x" * 40)
+    assert said.returncode == 78
+    assert "ONESELF_SECRET_KEY is not the secret key that this database was set up with" in said.stderr
+    assert "x" * 40 not in said.stderr
+
+
+def test_a_worker_with_another_secret_key_ends_with_the_code_of_settings(service: RunningService) -> None:
+    settings = Settings(port=0, secret_key="x" * 40)
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    with worker.bind(settings) as listener, ours, theirs:
+        arguments = (settings, service.database_url, listener, theirs)
+        process = multiprocessing.get_context("spawn").Process(target=worker.child, args=arguments)
+        process.start()
+        process.join(DEADLINE_S)
+    assert process.exitcode == 78
+
+
+def test_the_generated_key_of_the_embedded_database_is_not_replaced(start_service: StartService) -> None:
+    service = start_service(environment={"ONESELF_SECRET_KEY": ""})
+    assert service.command("token-key", "rotate").returncode == 0
+    service.stop()
+    (service.data_dir / "secret.key").rename(service.data_dir / "elsewhere")
+    said = service.command("token-key", "rotate")
+    assert said.returncode == 78
+    assert "secret.key does not exist" in said.stderr
+    assert not (service.data_dir / "secret.key").exists()
+    (service.data_dir / "elsewhere").rename(service.data_dir / "secret.key")
+    assert service.command("token-key", "rotate").returncode == 0
 
 
 def test_a_long_path_to_the_data_folder_is_no_obstacle(start_service: StartService) -> None:

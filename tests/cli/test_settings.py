@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from oneself.errors import SettingsError
-from oneself.settings import Settings, listed, load, load_secret_key
+from oneself.settings import Settings, find_secret_key, listed, load, make_secret_key
 from support.service import clean_environment, run_command
 
 
@@ -107,7 +107,7 @@ def test_the_address_for_people(given: dict[str, object], url: str) -> None:
 def test_the_secret_key_is_made_once_however_many_ask(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data")
     with ThreadPoolExecutor(8) as pool:
-        keys = set(pool.map(load_secret_key, [settings] * 32))
+        keys = set(pool.map(make_secret_key, [settings] * 32))
     assert len(keys) == 1
     assert len(keys.pop()) >= 48
     assert stat.S_IMODE((tmp_path / "data" / "secret.key").stat().st_mode) == 0o600
@@ -115,7 +115,7 @@ def test_the_secret_key_is_made_once_however_many_ask(tmp_path: Path) -> None:
 
 
 def test_a_given_secret_key_is_not_written_down(tmp_path: Path) -> None:
-    assert load_secret_key(Settings(data_dir=tmp_path, secret_key="given")) == "given"
+    assert find_secret_key(Settings(data_dir=tmp_path, secret_key="given")) == "given"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import structlog
 
 from oneself.errors import Conflict, SettingsError
 from oneself.serve import Services
@@ -18,6 +19,7 @@ from support.service import SECRET_KEY
 
 PRIMARY_ID = "8675309abacab5551212acdc"
 IDENTITIES = {"webId": "abc123"}
+OTHER_KEY = "another secret key that is long enough"
 
 
 @pytest.fixture
@@ -152,7 +154,28 @@ async def test_a_row_that_was_copied_elsewhere_opens_nothing(
 async def test_another_secret_key_of_the_deployment_is_told(database: Database, acme: Tenant) -> None:
     await process(database).ring(acme)
     with pytest.raises(SettingsError, match="ONESELF_SECRET_KEY"):
-        await process(database, "another secret key that is long enough").ring(acme)
+        await process(database, OTHER_KEY).ring(acme)
+
+
+async def test_keys_that_cannot_be_opened_do_not_close_the_ring(database: Database, acme: Tenant) -> None:
+    keys = process(database)
+    old = sealed_with(await keys.ring(acme))
+    await process(database, OTHER_KEY).rotate(acme)
+    await pass_time(database, SPREAD_S)
+    assert await states(keys, acme) == {2: "active", 1: "retired"}
+
+    others = process(database)
+    with structlog.testing.capture_logs() as logged:
+        ring = await others.ring(acme)
+        others._rings.clear()
+        assert (await others.ring(acme)).active_id == 1
+    assert opened_with(ring, old) == opened_with(ring, sealed_with(ring))
+    assert [(entry["log_level"], entry["key"]) for entry in logged] == [("warning", "token key 2 of acme")]
+
+    await keys.rotate(acme)
+    assert (await process(database).ring(acme)).active_id == 1, "one that waits seals last"
+    await pass_time(database, SPREAD_S)
+    assert (await process(database).ring(acme)).active_id == 3
 
 
 async def test_who_rotates_together_gets_keys_of_their_own(database: Database, acme: Tenant) -> None:

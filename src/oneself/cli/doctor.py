@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from oneself.serve import Services
     from oneself.service.claim_sync import Progress
     from oneself.service.organisations import Tenant
+    from oneself.service.secret_key import SealedValue
 
 app = typer.Typer()
 
 CLOCK_OFF_S = 2.0
 FREE_BYTES_ADVISED = 1_000_000_000
-# One key that does not open tells it; a few more guard against a partly restored database.
+# Enough to see what is wrong; stored keys are opened for every organisation.
 ORGANISATIONS_LOOKED_AT_MAX = 20
 # The first million profiles tell what is wrong with the schema; /unfit-values lists all.
 UNFIT_PAGES_MAX = 200
@@ -96,10 +97,14 @@ def _keys(settings: Settings) -> list[Finding]:
     path = settings.folder / SECRET_KEY_FILE
     if path.exists() and path.stat().st_mode & 0o077:
         return [Finding("secret key", "bad", f"{path} can be read by others.", f"chmod 600 {path}")]
+    if settings.database_url and not path.exists():
+        sentence = f"ONESELF_SECRET_KEY is not set and {path} does not exist."
+        advice = "Set ONESELF_SECRET_KEY to the secret key of the service that uses this database."
+        return [Finding("secret key", "warning", sentence, advice)]
     if settings.database_url:
         sentence = "It is in the data folder of this machine, but the database may be used by several."
         return [Finding("secret key", "warning", sentence, f"Set ONESELF_SECRET_KEY to what {path} holds.")]
-    return [Finding("secret key", "good", str(path) if path.exists() else "will be made at the first start")]
+    return [Finding("secret key", "good", str(path) if path.exists() else f"{path} does not exist yet")]
 
 
 async def _collect(findings: AsyncIterator[Finding]) -> list[Finding]:
@@ -107,6 +112,9 @@ async def _collect(findings: AsyncIterator[Finding]) -> list[Finding]:
     try:
         async for finding in findings:
             collected.append(finding)
+    except SettingsError as error:
+        advice = "No command changes anything with this key."
+        collected.append(Finding("secret key", "bad", error.message, advice))
     except OneselfError as error:
         advice = "Is it running, and are address and password right? See ONESELF_DATABASE_URL."
         collected.append(Finding("database", "bad", error.message, advice))
@@ -143,6 +151,7 @@ async def _database(url: str, settings: Settings) -> AsyncIterator[Finding]:
 
 async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]:
     from oneself.serve import open_services
+    from oneself.service.secret_key import list_sealed_values
 
     async with open_services(settings, url) as services:
         overviews = await services.organisations.list()
@@ -150,7 +159,8 @@ async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]
             await services.organisations.get(overview.handle)
             for overview in overviews[:ORGANISATIONS_LOOKED_AT_MAX]
         ]
-        yield await _stored_keys(services, tenants)
+        for finding in _stored_keys(services, await list_sealed_values(services.database)):
+            yield finding
         for tenant in tenants:
             async for finding in _unfit_values(services, tenant):
                 yield finding
@@ -160,14 +170,30 @@ async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]
                 yield finding
 
 
-async def _stored_keys(services: Services, tenants: list[Tenant]) -> Finding:
-    """Whether what was sealed in this database opens with our secret key."""
-    for tenant in tenants:
-        try:
-            await services.identity.signing_keys.ring(tenant)
-        except SettingsError as error:
-            return Finding("stored keys", "bad", error.message, "Give back the secret key of before.")
-    return Finding("stored keys", "good", f"open; organisations: {len(tenants)}")
+def _stored_keys(services: Services, values: list[SealedValue]) -> list[Finding]:
+    """Which of the values sealed in this database cannot be opened; the service works without them."""
+    closed = [value for value in values if not value.opens_with(services.identity.vault)]
+    if not closed:
+        return [Finding("stored keys", "good", f"all {len(values)} can be opened")]
+    return [_closed(value) for value in closed]
+
+
+def _closed(value: SealedValue) -> Finding:
+    handle = value.organisation
+    match value.kind:
+        case "signing_key":
+            name, advice = f"signing key {value.key_id}", f"Replace it: oneself org rotate-keys {handle}."
+        case "token_key":
+            name = f"token key {value.key_id}"
+            advice = (
+                f"Destroy it, the active one after `token-key rotate`: "
+                f"oneself token-key destroy {value.key_id} --org {handle}."
+            )
+        case "identity_server":
+            name = "the secrets of its identity server"
+            advice = f"Store them again: PUT /t/{handle}/api/v1/identity-provider."
+    sentence = f"{handle}: {name} cannot be opened: sealed with another secret key, or damaged."
+    return Finding("stored keys", "bad", sentence, advice)
 
 
 async def _unfit_values(services: Services, tenant: Tenant) -> AsyncIterator[Finding]:
@@ -205,8 +231,9 @@ async def _mirrored(services: Services, tenant: Tenant) -> AsyncIterator[Finding
     """Whether the claims of an identity server outside are read, and what of its reports nobody took."""
     try:
         server = await services.identity_servers.find(tenant)
-    except SettingsError as error:
-        yield Finding("claims", "bad", error.message, "Give back the secret key of before.")
+    except SettingsError:
+        sentence = f"{tenant.handle}: not read: the secrets of its identity server cannot be opened."
+        yield Finding("claims", "bad", sentence, "See stored keys.")
         return
     if server is None:
         return

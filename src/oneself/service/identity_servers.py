@@ -67,7 +67,7 @@ class IdentityServers:
         """Give the organisation settings of its own, or other ones; its claims are read at once."""
         connection = own.connection
         secrets = msgspec.json.encode(Secrets(connection.client_secret, own.sync_password))
-        sealed = self._vault.seal(secrets, _purpose(tenant))
+        sealed = self._vault.seal(secrets, purpose(tenant.org_id))
         url, grant = connection.url.rstrip("/"), connection.grant
         async with self._database.transaction() as transaction:
             await transaction.execute(
@@ -90,7 +90,7 @@ class IdentityServers:
         return own is not None and _both_same((name, password), (own.sync_username, own.sync_password))
 
     def _own(self, tenant: Tenant, row: Any) -> OwnIdentityServer:
-        plain = self._vault.unseal(row["secrets_sealed"], _purpose(tenant))
+        plain = self._vault.unseal(row["secrets_sealed"], purpose(tenant.org_id))
         secrets = msgspec.json.decode(plain, type=Secrets)
         grant: Grant = row["grant_type"]
         return OwnIdentityServer(
@@ -145,5 +145,6 @@ def _both_same(given: tuple[str, str], expected: tuple[str | None, str | None]) 
     return names and passwords
 
 
-def _purpose(tenant: Tenant) -> str:
-    return f"identity server of {tenant.org_id}"
+def purpose(org_id: int) -> str:
+    """What the secrets are sealed for."""
+    return f"identity server of {org_id}"

@@ -18,6 +18,7 @@ import os
 import secrets
 import time
 
+import structlog
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from cryptography.exceptions import InvalidTag
@@ -27,9 +28,12 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from oneself.errors import SettingsError
 
+log = structlog.get_logger("oneself.service.secrets")
+
 NONCE_BYTES = 12
 TOKEN_BYTES = 32
 SEAL_VERSION = b"\x01"
+CHECK_LABEL = b"the secret key of this database"
 # One argon2 run takes 64 MiB and a core for some tens of ms: more at a time than this only queue in memory.
 HASHES_AT_ONCE = 4
 # A machine asks for a token every few minutes; its secret need not be hashed anew each time.
@@ -43,6 +47,13 @@ class Vault:
     def __init__(self, secret_key: str) -> None:
         self._seal = AESGCM(_derive(secret_key, b"oneself seal"))
         self._sign = _derive(secret_key, b"oneself sign")
+        self._check = _derive(secret_key, b"oneself check")
+        self._told: set[str] = set()
+
+    @property
+    def check_value(self) -> bytes:
+        """What tells whether another process has the same secret key; it shows nothing of the key."""
+        return hmac.digest(self._check, CHECK_LABEL, "sha256")
 
     def seal(self, plain: bytes, purpose: str) -> bytes:
         """Encrypt and authenticate; what is sealed for one purpose opens for no other."""
@@ -50,14 +61,24 @@ class Vault:
         return SEAL_VERSION + nonce + self._seal.encrypt(nonce, plain, purpose.encode())
 
     def unseal(self, sealed: bytes, purpose: str) -> bytes:
-        """The sealed bytes; raises SettingsError when they were sealed with another secret key."""
+        """The plain bytes; raises SettingsError when they were sealed with another secret key."""
         nonce, body = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
         try:
             return self._seal.decrypt(nonce, body, purpose.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise SettingsError(
-                "ONESELF_SECRET_KEY is not the one this database was set up with: a stored key does not open."
+                "A stored key cannot be opened with this ONESELF_SECRET_KEY; `oneself doctor` lists them."
             ) from None
+
+    def unseal_or_warn(self, sealed: bytes, purpose: str, name: str) -> bytes | None:
+        """As `unseal`, but None when it cannot be opened; the log says so once for each `name`."""
+        try:
+            return self.unseal(sealed, purpose)
+        except SettingsError as error:
+            if name not in self._told:
+                self._told.add(name)
+                log.warning("stored_key_not_opened", key=name, cause=error.message)
+            return None
 
     def keyed_digest(self, *parts: str) -> bytes:
         """A digest of `parts` that only this deployment can compute."""

@@ -12,11 +12,13 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from joserfc.jwk import RSAKey
 
+from oneself.errors import SettingsError
 from oneself.service.organisations import Tenant
 from oneself.service.secrets import Vault
 from oneself.store.directory import Directory
@@ -81,7 +83,7 @@ class SigningKeys:
             await self._directory.put_signing_key(tenant.org_id, *await self._new_key(tenant, now))
             rows = await self._directory.list_signing_keys(tenant.org_id, now - RETIRED_KEY_LIFE_US)
         ring = KeyRing(
-            current=RSAKey.import_key(self._unseal(tenant, rows[0])),
+            current=self._signing(tenant, rows),
             public={row["key_id"]: RSAKey.import_key(row["public_jwk"]) for row in rows},
             read_at=time.monotonic(),
         )
@@ -93,14 +95,22 @@ class SigningKeys:
         parameters: Any = {"kid": key_id, "use": "sig", "alg": ALGORITHM}
         key = await asyncio.to_thread(RSAKey.generate_key, KEY_BITS, parameters)
         private = msgspec.json.encode(key.as_dict(private=True))
-        sealed = self._vault.seal(private, _purpose(tenant))
+        sealed = self._vault.seal(private, purpose(tenant.org_id))
         return key_id, ALGORITHM, key.as_dict(private=False), sealed, now
 
-    def _unseal(self, tenant: Tenant, row: Any) -> dict[str, Any]:
-        private = self._vault.unseal(row["private_sealed"], _purpose(tenant))
-        return msgspec.json.decode(private, type=dict[str, Any])
+    def _signing(self, tenant: Tenant, rows: Sequence[Any]) -> RSAKey:
+        """The current key; if it cannot be opened, the newest that can. Raises SettingsError if none can."""
+        for row in rows:
+            name = f"signing key {row['key_id']} of {tenant.handle}"
+            private = self._vault.unseal_or_warn(row["private_sealed"], purpose(tenant.org_id), name)
+            if private is not None:
+                return RSAKey.import_key(msgspec.json.decode(private, type=dict[str, Any]))
+        raise SettingsError(
+            f"No signing key of {tenant.handle} can be opened with this ONESELF_SECRET_KEY; "
+            "see `oneself doctor`."
+        )
 
 
-def _purpose(tenant: Tenant) -> str:
-    # Bound to the organisation: a row copied to another tenant does not open.
-    return f"signing_key:{tenant.org_id}"
+def purpose(org_id: int) -> str:
+    """What a signing key is sealed for. Bound to the organisation: a row copied to another does not open."""
+    return f"signing_key:{org_id}"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from oneself.errors import Conflict, Contended
+from oneself.errors import Conflict, Contended, SettingsError
 from oneself.service.organisations import Tenant
 from oneself.service.persisted_token import KEY_ID_MAX, SECRET_BYTES, Ring, TokenKey
 from oneself.service.secrets import Vault
@@ -41,6 +41,7 @@ FIRST_KEY_ID = 1
 ATTEMPTS_MAX = 5
 
 State = Literal["waiting", "active", "retired"]
+SEALS_FIRST: tuple[State, ...] = ("active", "retired", "waiting")
 
 
 class KeptKey(msgspec.Struct, frozen=True):
@@ -64,7 +65,7 @@ class TokenKeys:
     async def ring(self, tenant: Tenant) -> Ring:
         """The organisation's ring, at most REREAD_S old; a first key is made if there is none.
 
-        Raises SettingsError when the keys were sealed with another secret key of the deployment.
+        Keys that cannot be opened are left out. Raises SettingsError when none can be opened.
         """
         read_at, ring = self._rings.get(tenant.org_id, (0.0, None))
         if ring is not None and read_at + REREAD_S > time.monotonic():
@@ -110,7 +111,7 @@ class TokenKeys:
         if not rows:
             await self._put_first(tenant)
             rows = await self._rows(tenant)
-        ring = Ring([self._unsealed(tenant, row) for row in rows])
+        ring = self._opened(tenant, rows)
         self._rings[tenant.org_id] = (read_at, ring)
         return ring
 
@@ -122,11 +123,26 @@ class TokenKeys:
         await self._database.execute(_sql.put_first_token_key, tenant.org_id, FIRST_KEY_ID, secret)
 
     def _new_secret(self, tenant: Tenant, key_id: int) -> bytes:
-        return self._vault.seal(os.urandom(SECRET_BYTES), _purpose(tenant, key_id))
+        return self._vault.seal(os.urandom(SECRET_BYTES), purpose(tenant.org_id, key_id))
 
-    def _unsealed(self, tenant: Tenant, row: Any) -> TokenKey:
-        secret = self._vault.unseal(row["secret_sealed"], _purpose(tenant, row["key_id"]))
-        return TokenKey(row["key_id"], secret, row["state"] == "active")
+    def _opened(self, tenant: Tenant, rows: Sequence[Any]) -> Ring:
+        secrets = {
+            row["key_id"]: secret for row in rows if (secret := self._unsealed(tenant, row)) is not None
+        }
+        if not secrets:
+            raise SettingsError(
+                f"No token key of {tenant.handle} can be opened with this ONESELF_SECRET_KEY; "
+                "see `oneself doctor`."
+            )
+        # The active key seals; if it cannot be opened, the newest that every process has read.
+        opened = [row for row in rows if row["key_id"] in secrets]
+        sealing = min(opened, key=lambda row: SEALS_FIRST.index(row["state"]))["key_id"]
+        return Ring(TokenKey(key_id, secret, key_id == sealing) for key_id, secret in secrets.items())
+
+    def _unsealed(self, tenant: Tenant, row: Any) -> bytes | None:
+        key_id = row["key_id"]
+        name = f"token key {key_id} of {tenant.handle}"
+        return self._vault.unseal_or_warn(row["secret_sealed"], purpose(tenant.org_id, key_id), name)
 
 
 def free_id(keys: Sequence[KeptKey]) -> int:
@@ -143,9 +159,9 @@ def free_id(keys: Sequence[KeptKey]) -> int:
     return key_id
 
 
-def _purpose(tenant: Tenant, key_id: int) -> str:
-    # Bound to organisation and id: a row copied elsewhere does not open.
-    return f"token_key:{tenant.org_id}:{key_id}"
+def purpose(org_id: int, key_id: int) -> str:
+    """What a token key is sealed for. Bound to organisation and id: a row copied elsewhere does not open."""
+    return f"token_key:{org_id}:{key_id}"
 
 
 def _kept(row: Any) -> KeptKey:

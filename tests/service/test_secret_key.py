@@ -1,0 +1,136 @@
+"""The secret key and the database belong together: compared before anything is sealed, generated once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from conftest import NewDatabase
+from oneself.errors import SettingsError
+from oneself.serve import Services, build_services, open_services
+from oneself.service.organisations import Tenant
+from oneself.service.secret_key import confirmed_secret_key
+from oneself.settings import Settings
+from oneself.store.pool import Database
+from support.service import SECRET_KEY
+
+OTHER_KEY = "another secret key that is long enough"
+
+
+@pytest.fixture
+async def acme(services: Services) -> Tenant:
+    """An organisation with a signing key and a token key, as from before the check value."""
+    founded = await services.identity.founding.create("acme")
+    await services.token_keys.ring(founded.tenant)
+    return founded.tenant
+
+
+def _with_key(services: Services, secret_key: str | None) -> Settings:
+    return msgspec.structs.replace(services.settings, secret_key=secret_key)
+
+
+async def _make_older(database: Database) -> None:
+    """Let what is sealed be older than what a test seals next."""
+    await database.execute("UPDATE signing_key SET created_at = created_at - interval '1 day'")
+    await database.execute(
+        "UPDATE token_key SET created_at = created_at - interval '1 day',"
+        " active_from = active_from - interval '1 day'"
+    )
+
+
+async def _recorded(database: Database) -> list[bytes]:
+    return [row["check_value"] for row in await database.fetch("SELECT check_value FROM secret_key_check")]
+
+
+async def test_a_new_database_takes_the_given_key_and_no_other(services: Services) -> None:
+    database, given = services.database, services.settings
+    assert await confirmed_secret_key(database, given) == SECRET_KEY
+    recorded = await _recorded(database)
+    assert await confirmed_secret_key(database, given) == SECRET_KEY
+    with pytest.raises(SettingsError, match="ONESELF_SECRET_KEY is not the secret key") as caught:
+        await confirmed_secret_key(database, _with_key(services, OTHER_KEY))
+    assert caught.value.exit_code == 78
+    assert OTHER_KEY not in caught.value.message
+    assert SECRET_KEY not in caught.value.message
+    assert await _recorded(database) == recorded
+
+
+async def test_a_key_is_generated_with_a_new_database_and_never_again(services: Services) -> None:
+    database, unset = services.database, _with_key(services, None)
+    generated = await confirmed_secret_key(database, unset)
+    file = services.settings.folder / "secret.key"
+    assert file.read_text().strip() == generated
+    assert await confirmed_secret_key(database, unset) == generated
+    file.unlink()
+    with pytest.raises(SettingsError, match="is missing"):
+        await confirmed_secret_key(database, unset)
+    assert not file.exists()
+
+
+async def test_processes_that_start_together_on_one_folder_have_one_key(services: Services) -> None:
+    unset = _with_key(services, None)
+    keys = await asyncio.gather(*(confirmed_secret_key(services.database, unset) for _ in range(6)))
+    assert len(set(keys)) == 1
+    assert len(await _recorded(services.database)) == 1
+
+
+async def test_of_machines_that_start_together_one_makes_the_key(services: Services, tmp_path: Path) -> None:
+    machines = [Settings(data_dir=tmp_path / name) for name in "abcdef"]
+    asked = (confirmed_secret_key(services.database, machine) for machine in machines)
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert sorted(type(answer).__name__ for answer in answers) == ["SettingsError"] * 5 + ["str"]
+    assert sum((machine.folder / "secret.key").exists() for machine in machines) == 1
+    assert len(await _recorded(services.database)) == 1
+
+
+async def test_a_start_that_broke_off_after_writing_the_key_is_taken_up_again(services: Services) -> None:
+    unset = _with_key(services, None)
+    generated = await confirmed_secret_key(services.database, unset)
+    await services.database.execute("DELETE FROM secret_key_check")
+    assert await confirmed_secret_key(services.database, unset) == generated
+
+
+@pytest.mark.usefixtures("acme")
+async def test_a_database_from_before_takes_only_the_key_that_opens_it(services: Services) -> None:
+    database = services.database
+    with pytest.raises(SettingsError, match="is not the secret key"):
+        await confirmed_secret_key(database, _with_key(services, OTHER_KEY))
+    with pytest.raises(SettingsError, match="is missing"):
+        await confirmed_secret_key(database, _with_key(services, None))
+    assert not (services.settings.folder / "secret.key").exists()
+    assert await _recorded(database) == []
+    assert await confirmed_secret_key(database, services.settings) == SECRET_KEY
+
+
+async def test_a_newer_key_sealed_by_mistake_does_not_decide(services: Services, acme: Tenant) -> None:
+    await _make_older(services.database)
+    mistaken = build_services(_with_key(services, OTHER_KEY), services.database)
+    await mistaken.token_keys.rotate(acme)
+    await mistaken.identity.signing_keys.rotate(acme)
+    with pytest.raises(SettingsError, match="is not the secret key"):
+        await confirmed_secret_key(services.database, _with_key(services, OTHER_KEY))
+    assert await confirmed_secret_key(services.database, services.settings) == SECRET_KEY
+
+
+async def test_no_services_open_with_another_key(new_database: NewDatabase, tmp_path: Path) -> None:
+    url = await new_database()
+    async with open_services(Settings(data_dir=tmp_path, secret_key=SECRET_KEY), url) as services:
+        assert services.settings.secret_key == SECRET_KEY
+    with pytest.raises(SettingsError, match="is not the secret key"):
+        async with open_services(Settings(data_dir=tmp_path, secret_key=OTHER_KEY), url):
+            pass
+
+
+async def test_a_key_file_that_is_empty_or_locked_away_is_told(services: Services) -> None:
+    unset = _with_key(services, None)
+    file = services.settings.folder / "secret.key"
+    file.write_text("\n")
+    with pytest.raises(SettingsError, match="is empty"):
+        await confirmed_secret_key(services.database, unset)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(SettingsError, match="cannot be read"):
+        await confirmed_secret_key(services.database, unset)
