@@ -157,9 +157,7 @@ async def test_a_key_rotated_by_another_process_verifies_here(
     await identity.signing_keys.ring(tenant)
     elsewhere = build_services(services.settings, services.database).identity
     key_id = await elsewhere.signing_keys.rotate(tenant)
-    ring = identity.signing_keys._rings[tenant.org_id]
-    aged = msgspec.structs.replace(ring, read_at=ring.read_at - 2)
-    identity.signing_keys._rings[tenant.org_id] = aged
+    monkeypatch.setattr("oneself.service.signing_keys.UNKNOWN_KEY_REREAD_S", 0.0)
     assert key_id in (await identity.signing_keys.ring_with(tenant, key_id)).public
 
 
@@ -171,7 +169,7 @@ async def test_private_keys_open_only_with_the_deployments_secret_key(
     assert b"kty" not in sealed
     stolen = msgspec.structs.replace(services.settings, secret_key="another secret key, long enough")
     with pytest.raises(SettingsError, match="ONESELF_SECRET_KEY"):
-        await build_services(stolen, services.database).identity.signing_keys.ring(tenant)
+        await build_services(stolen, services.database).identity.signing_keys.signing_key(tenant)
 
 
 async def test_no_secret_is_readable_in_the_database(

@@ -164,7 +164,7 @@ async def _stored_keys(services: Services, tenants: list[Tenant]) -> Finding:
     """Whether what was sealed in this database opens with our secret key."""
     for tenant in tenants:
         try:
-            await services.identity.signing_keys.ring(tenant)
+            await services.identity.signing_keys.signing_key(tenant)
         except SettingsError as error:
             return Finding("stored keys", "bad", error.message, "Give back the secret key of before.")
     return Finding("stored keys", "good", f"open; organisations: {len(tenants)}")

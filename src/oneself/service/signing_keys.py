@@ -3,6 +3,9 @@
 Law of this module: one key per organisation is current; a retired one verifies for as long as anything it
 signed may live, then it is forgotten. Private parts are stored sealed and never leave this process.
 
+Verifying needs public keys alone. Importing a private one takes 31 ms, so it happens only where something is
+signed, once per key id, and in a thread; a key id never gets another key.
+
 RS256, because tokens are verified a thousand times more often than they are signed (60 µs against 126 µs for
 ES256, joserfc on the machine this was written on), and because it is what WSO2's clients expect.
 """
@@ -12,12 +15,15 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 from joserfc.jwk import RSAKey
 
 from oneself.service.organisations import Tenant
+from oneself.service.refreshed import Refreshed
 from oneself.service.secrets import Vault
 from oneself.store.directory import Directory
 
@@ -27,52 +33,79 @@ KEY_BITS = 2048
 RETIRED_KEY_LIFE_US = 24 * 3600 * 1_000_000
 # How long another process may go on signing with a key that was retired here.
 REREAD_S = 30.0
+# Made-up key ids cause a read no more often than this.
+UNKNOWN_KEY_REREAD_S = 1.0
 
 
 class KeyRing(msgspec.Struct, frozen=True):
-    """The keys of one organisation: the one that signs, and all that verify, by key id."""
+    """The keys of one organisation that verify, by key id; `current_id`: the one that signs, whose private
+    part is `private_sealed`."""
 
-    current: RSAKey
+    current_id: str
+    private_sealed: bytes
     public: dict[str, RSAKey]
-    read_at: float
 
     def jwks(self) -> dict[str, Any]:
         """The JSON Web Key Set that others verify with."""
         return {"keys": [key.as_dict(private=False) for key in self.public.values()]}
 
 
+class _Kept:
+    """What this process holds of one organisation. `signing`: the private key that was imported last."""
+
+    def __init__(self, ring: Refreshed[KeyRing]) -> None:
+        self.ring = ring
+        self.public: dict[str, RSAKey] = {}
+        self.signing: RSAKey | None = None
+        self.importing = asyncio.Lock()
+
+
 class SigningKeys:
     """Finds key rings, makes and rotates keys."""
 
-    def __init__(self, directory: Directory, vault: Vault) -> None:
+    def __init__(self, directory: Directory, vault: Vault, *, reread_s: float = REREAD_S) -> None:
         self._directory = directory
         self._vault = vault
-        self._rings: dict[int, KeyRing] = {}
+        self._reread_s = reread_s
+        self._kept: dict[int, _Kept] = {}
 
     async def ring(self, tenant: Tenant) -> KeyRing:
-        """The organisation's keys, at most REREAD_S old; a first key is made if there is none."""
-        ring = self._rings.get(tenant.org_id)
-        if ring is None or ring.read_at + REREAD_S < time.monotonic():
-            ring = await self._read(tenant)
-        return ring
+        """The organisation's public keys, at most REREAD_S old; a first key is made if there is none."""
+        return await self._at(tenant).ring()
 
     async def ring_with(self, tenant: Tenant, key_id: str) -> KeyRing:
-        """The organisation's keys, read again if `key_id` is not among them (another process rotated).
-
-        Reading again is limited to once a second, so that made-up key ids cost nothing.
-        """
-        ring = await self.ring(tenant)
-        if key_id not in ring.public and ring.read_at + 1 < time.monotonic():
-            ring = await self._read(tenant)
+        """The organisation's public keys, read again if `key_id` is not among them (another process rotated),
+        at most every UNKNOWN_KEY_REREAD_S."""
+        kept = self._at(tenant)
+        ring = await kept.ring()
+        if key_id not in ring.public and kept.ring.age_s > UNKNOWN_KEY_REREAD_S:
+            ring = await kept.ring.newest()
         return ring
+
+    async def signing_key(self, tenant: Tenant) -> RSAKey:
+        """The private key that signs now. Raises SettingsError when it was sealed with another secret key of
+        the deployment."""
+        kept = self._at(tenant)
+        ring = await kept.ring()
+        async with kept.importing:
+            if kept.signing is None or kept.signing.kid != ring.current_id:
+                kept.signing = await asyncio.to_thread(self._import_private, tenant, ring.private_sealed)
+            return kept.signing
 
     async def rotate(self, tenant: Tenant) -> str:
         """Make a new current key; its id. Tokens signed before stay good until they run out."""
         now = time.time_ns() // 1000
         row = await self._new_key(tenant, now)
         await self._directory.replace_signing_key(tenant.org_id, now, *row)
-        await self._read(tenant)
+        await self._at(tenant).ring.newest()
         return str(row[0])
+
+    def _at(self, tenant: Tenant) -> _Kept:
+        kept = self._kept.get(tenant.org_id)
+        if kept is None:
+            ring = Refreshed(partial(self._read, tenant), self._reread_s)
+            kept = self._kept[tenant.org_id] = _Kept(ring)
+        return kept
 
     async def _read(self, tenant: Tenant) -> KeyRing:
         now = time.time_ns() // 1000
@@ -80,13 +113,13 @@ class SigningKeys:
         if not rows or rows[0]["retired_at"] is not None:
             await self._directory.put_signing_key(tenant.org_id, *await self._new_key(tenant, now))
             rows = await self._directory.list_signing_keys(tenant.org_id, now - RETIRED_KEY_LIFE_US)
-        ring = KeyRing(
-            current=RSAKey.import_key(self._unseal(tenant, rows[0])),
-            public={row["key_id"]: RSAKey.import_key(row["public_jwk"]) for row in rows},
-            read_at=time.monotonic(),
-        )
-        self._rings[tenant.org_id] = ring
-        return ring
+        kept = self._at(tenant)
+        kept.public = await _public_keys(rows, kept.public)
+        return KeyRing(rows[0]["key_id"], rows[0]["private_sealed"], kept.public)
+
+    def _import_private(self, tenant: Tenant, sealed: bytes) -> RSAKey:
+        private = self._vault.unseal(sealed, _purpose(tenant))
+        return RSAKey.import_key(msgspec.json.decode(private, type=dict[str, Any]))
 
     async def _new_key(self, tenant: Tenant, now: int) -> tuple[Any, ...]:
         key_id = uuid.uuid4().hex
@@ -96,9 +129,16 @@ class SigningKeys:
         sealed = self._vault.seal(private, _purpose(tenant))
         return key_id, ALGORITHM, key.as_dict(private=False), sealed, now
 
-    def _unseal(self, tenant: Tenant, row: Any) -> dict[str, Any]:
-        private = self._vault.unseal(row["private_sealed"], _purpose(tenant))
-        return msgspec.json.decode(private, type=dict[str, Any])
+
+async def _public_keys(rows: Sequence[Any], known: dict[str, RSAKey]) -> dict[str, RSAKey]:
+    """The public keys of these rows by key id; only those that are not known yet are imported."""
+    unknown = {row["key_id"]: row["public_jwk"] for row in rows if row["key_id"] not in known}
+    imported = await asyncio.to_thread(_import_public, unknown) if unknown else {}
+    return {row["key_id"]: known.get(row["key_id"]) or imported[row["key_id"]] for row in rows}
+
+
+def _import_public(documents: dict[str, Any]) -> dict[str, RSAKey]:
+    return {key_id: RSAKey.import_key(document) for key_id, document in documents.items()}
 
 
 def _purpose(tenant: Tenant) -> str:
