@@ -29,6 +29,7 @@ QUESTIONS = (
     "http_writes",
     "profile_reads",
     "consented_reads",
+    "longest_answer",
     "merge_cost",
     "resolution_cost",
     "rule_match",

@@ -31,6 +31,7 @@ from oneself.service.listing import Listing
 from oneself.service.lookup import Lookup
 from oneself.service.organisations import Organisations
 from oneself.service.past import Past
+from oneself.service.people import People
 from oneself.service.preview import Previews
 from oneself.service.profile_sync import ProfileSync
 from oneself.service.profiles import Profiles
@@ -67,6 +68,7 @@ class Services(msgspec.Struct, frozen=True):
     interactions: Interactions
     refusals: Refusals
     exports: Exports
+    people: People
     unfit_values: UnfitValues
     identity: Identity
     organisations: Organisations
@@ -123,6 +125,8 @@ def build_services(settings: Settings, database: Database) -> Services:
         skipped,
         interval_s=settings.claim_sync_interval_s,
     )
+    erasure, exports = Erasure(database, ingest.tombstones), Exports(database, configurations)
+    lookup = Lookup(database, configurations, profiles)
     token_keys = TokenKeys(database, identity.vault)
     applications = KnownApplications(servers, client, identity.applications, settings.application_keys)
     return Services(
@@ -133,12 +137,13 @@ def build_services(settings: Settings, database: Database) -> Services:
         profiles=profiles,
         listing=Listing(ListingStore(database)),
         schemas=Schemas(configurations, applications),
-        erasure=Erasure(database, ingest.tombstones),
+        erasure=erasure,
         consents=Consents(configurations, profiles),
         rules=Rules(database, configurations),
         previews=Previews(database, configurations),
         refusals=Refusals(database, configurations),
-        exports=Exports(database, configurations),
+        exports=exports,
+        people=People(lookup, exports, erasure),
         unfit_values=UnfitValues(database, configurations),
         interactions=Interactions(ingest, configurations, token_keys, identity.vault),
         indexer=Indexer(database, configurations, ingest),
@@ -154,7 +159,7 @@ def build_services(settings: Settings, database: Database) -> Services:
         skipped_claims=skipped,
         users=Users(identity.accounts, profiles, configurations),
         token_keys=token_keys,
-        lookup=Lookup(database, configurations, profiles),
+        lookup=lookup,
         events=Events(database),
         past=Past(database),
         tail=Tail(database),

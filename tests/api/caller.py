@@ -25,7 +25,7 @@ class Cds:
         scope = " ".join(f"internal_cds_{name}" for name in permissions) or " ".join(PERMISSIONS)
         issuer = tokens.issuer(self.tenant)
         claims = access_claims(issuer, self.tenant, self.client_id, subject or self.client_id, scope, None)
-        return sign_access_token(await keys.ring(self.tenant), claims)
+        return sign_access_token(await keys.signing_key(self.tenant), claims)
 
     async def __call__(
         self,

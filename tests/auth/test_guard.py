@@ -24,7 +24,7 @@ NOT_IN_SCOPE = "Do not have permission to perform this operation"
 
 async def _token(identity: Identity, tenant: Tenant, key: Any = None, **changes: Any) -> str:
     """A token signed with the organisation's key, or another; None takes a claim away."""
-    ring = await identity.signing_keys.ring(tenant)
+    own = await identity.signing_keys.signing_key(tenant)
     claims = {
         "aud": "iam-cds",
         "org_handle": tenant.handle,
@@ -35,9 +35,9 @@ async def _token(identity: Identity, tenant: Tenant, key: Any = None, **changes:
         "sub": "ann",
         **changes,
     }
-    header = {"alg": "RS256", "kid": ring.current.kid}
+    header = {"alg": "RS256", "kid": own.kid}
     kept = {name: value for name, value in claims.items() if value is not None}
-    return jwt.encode(header, kept, key or ring.current)
+    return jwt.encode(header, kept, key or own)
 
 
 async def test_a_good_token_names_the_caller(identity: Identity, tenant: Tenant) -> None:

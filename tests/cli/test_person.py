@@ -11,7 +11,7 @@ from support.service import RunningService
 
 
 def test_a_person_of_another_dataset_is_exported_and_erased(service: RunningService) -> None:
-    name, browser = f"cli-{uuid.uuid4().hex[:8]}", uuid.uuid4().hex[:16]
+    name, browser = f"cli-{uuid.uuid4().hex[:8]}", str(uuid.uuid4())
     org = ("--org", service.org)
     assert service.command("dataset", "create", name, *org).returncode == 0
     event = {"user": {"anonymousId": browser}, "interaction": {"name": "Look"}}
@@ -28,6 +28,9 @@ def test_a_person_of_another_dataset_is_exported_and_erased(service: RunningServ
     assert person("export", profile_id, at=())[0] == 1, "nobody of `default`"
     exported = person("export", profile_id)
     assert (exported[0], browser in exported[1]) == (0, True)
-    assert person("erase", profile_id, "--yes")[0] == 0
+    for text in (told["primary_id"], browser, f"anonymous_id:{browser}"):
+        assert person("export", text) == exported
+    assert person("erase", f"anonymous_id:{browser}", "--yes")[0] == 0
+    assert person("erase", browser, "--yes")[0] == 1
     assert person("export", profile_id)[0] == 1
     assert "1" in person("receipts")[1]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from oneself.errors import InvalidInput
 from oneself.serve import Services
 from oneself.service.profiles import new_tracker
+from oneself.store.pool import Queries
 from service.site import ACTOR, Site, customer, mail
 
 X, Y, Z = "0123456789abcdef", "fedcba9876543210", "00000000000000aa"
 UNKNOWN = "00000000-0000-4000-8000-00000000dead"
+LIKE_A_UUID = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
 
 
 @pytest.fixture
@@ -105,6 +109,71 @@ async def test_named_users_of_legacy_datasets(services: Services) -> None:
     assert await site.found(str(anonymous.profile.profile_id)) == anonymous.profile.profile_id
 
 
+@pytest.mark.parametrize(
+    "text", [LIKE_A_UUID, LIKE_A_UUID.upper(), X, "0123456789abcdef01234567", "visitor_7"]
+)
+async def test_an_anonymous_id_leads_to_the_person_whatever_it_looks_like(site: Site, text: str) -> None:
+    visitor = await site.event(device=text)
+    spellings = (text, f"anonymous_id:{text}", f" anonymous_id:{text} ")
+    for each in spellings:
+        assert await site.found(each) == visitor.profile.profile_id
+    known = await site.event(mail("ann@acme.example"), device=text)
+    await site.event(mail("ann@acme.example"), device=Y)
+    for each in spellings:
+        assert await site.found(each) == known.survivor.profile_id
+
+
+async def test_a_profile_id_is_tried_first(site: Site) -> None:
+    ann = await site.event(mail("ann@acme.example"), device=X)
+    profile_id = str(ann.profile.profile_id)
+    lookalike = await site.event(device=profile_id)
+    assert lookalike.survivor.profile_id != ann.survivor.profile_id
+    assert await site.found(profile_id) == ann.survivor.profile_id
+    assert await site.found(f"anonymous_id:{profile_id}") == lookalike.survivor.profile_id
+
+
+async def test_an_identity_leads_to_the_person_who_holds_it(site: Site) -> None:
+    ann = await site.event(mail("Ann@acme.example"), customer("https://acme.example/c/7:a"), device=X)
+    for text in ("emailAddress:ANN@acme.example ", "customerId:https://acme.example/c/7:a"):
+        view = await site.services.lookup.find(site.tenant, text)
+        assert view is not None
+        assert view.profile.profile_id == ann.survivor.profile_id
+    for text in ("ann@acme.example", "mail:ann@acme.example", "emailAddress:", ":", "emailAddress:null"):
+        assert await site.found(text) is None
+    assert await site.found("emailAddress:a\x00@acme.example") is None
+
+
+async def test_an_identity_of_an_absorbed_profile_leads_to_the_survivor(site: Site) -> None:
+    await site.event(mail("ann@acme.example"), device=X)
+    await site.event(customer("c-7"), device=Y)
+    both = await site.event(mail("ann@acme.example"), customer("c-7"), device=Z)
+    assert len((await site.services.lookup.person(site.tenant, both.survivor)).aliases) == 1
+    for text in (
+        "emailAddress:ann@acme.example",
+        "customerId:c-7",
+        *(f"anonymous_id:{d}" for d in (X, Y, Z)),
+    ):
+        view = await site.services.lookup.find(site.tenant, text)
+        assert view is not None
+        assert view.profile.profile_id == view.survivor.profile_id == both.survivor.profile_id
+
+
+async def test_a_replaced_identity_leads_to_its_last_holder_until_another_has_it(site: Site) -> None:
+    ann = await site.event(customer("ann"), mail("old@acme.example"), device=X)
+    await site.event(customer("ann"), mail("new@acme.example"), device=X)
+    assert await site.found("emailAddress:old@acme.example") == ann.survivor.profile_id
+    bob = await site.event(customer("bob"), mail("old@acme.example"), device=Y)
+    assert await site.found("emailAddress:old@acme.example") == bob.survivor.profile_id
+
+
+async def test_a_browser_by_its_namespace_is_whoever_uses_it_now(site: Site) -> None:
+    await site.event(device=X)
+    ann = await site.event(customer("ann"), device=X)
+    bob = await site.event(customer("bob"), device=X)
+    assert await site.found(X) == ann.survivor.profile_id
+    assert await site.found(f"anonymous_id:{X}") == bob.survivor.profile_id
+
+
 async def test_an_id_that_the_service_made_is_nobody_elses(site: Site) -> None:
     """A browser that calls itself as somebody's profile takes nothing from them."""
     made = await site.services.profiles.create(site.tenant, ACTOR, {}, tracker=new_tracker())
@@ -122,6 +191,7 @@ async def test_who_was_erased_is_gone_under_every_id(site: Site) -> None:
     joined = await site.event(device=Y)
     await site.event(mail("ann@acme.example"), device=Y)
     ids = [X, Y, ann.survivor.primary_id, *map(str, (ann.survivor.profile_id, joined.profile.profile_id))]
+    ids += ["emailAddress:ann@acme.example", f"anonymous_id:{X}"]
     assert all([await site.found(text) for text in ids])
     await site.erase(ann.survivor.profile_id)
     assert [await site.found(text) for text in ids] == [None] * len(ids)
@@ -133,7 +203,8 @@ async def test_another_dataset_sees_nothing(site: Site, services: Services) -> N
     other = await Site(services).begin()
     await site.event(device=X)
     ann = await site.event(mail("ann@acme.example"), device=X)
-    for text in (X, ann.survivor.primary_id, str(ann.survivor.profile_id)):
+    ids = (X, ann.survivor.primary_id, str(ann.survivor.profile_id), "emailAddress:ann@acme.example")
+    for text in ids:
         assert await other.found(text) is None
     assert await services.lookup.resolve(other.tenant, {"emailAddress": "ann@acme.example"}) is None
 
@@ -148,16 +219,69 @@ async def test_one_statement_of_index_look_ups(site: Site) -> None:
     await site.event(device=X)
     async with site.services.database.transaction() as connection:
         found = await connection.fetch(
-            "EXPLAIN " + _statement(), site.tenant.dataset_id, X, None, None, "anonymous_id", "legacy.id"
+            "EXPLAIN " + _statements().find_called,
+            site.tenant.dataset_id,
+            X,
+            None,
+            None,
+            "anonymous_id",
+            "legacy.id",
+        )
+        found += await connection.fetch(
+            "EXPLAIN " + _statements().find_holder, site.tenant.dataset_id, "customerId", "c-7", 0
         )
     plan = "\n".join(row[0] for row in found)
     assert "Seq Scan" not in plan, plan
 
 
-def _statement() -> str:
-    from oneself.store.pool import Queries
+def _statements() -> Queries:
+    return Queries("lookup.sql")
 
-    return Queries("lookup.sql").find_called
+
+# -- export and erasure -------------------------------------------------------------------------------------
+
+
+async def _joined(site: Site) -> tuple[UUID, UUID]:
+    """The survivor and the absorbed profile of Ann, who began on two browsers."""
+    await site.event(device=LIKE_A_UUID)
+    ann = await site.event(mail("ann@acme.example"), device=LIKE_A_UUID)
+    other = await site.event(device=Y)
+    await site.event(mail("ann@acme.example"), device=Y)
+    return ann.survivor.profile_id, other.profile.profile_id
+
+
+IDS_OF_ANN = (LIKE_A_UUID, Y, "emailAddress:ann@acme.example", f"anonymous_id:{Y}")
+
+
+@pytest.mark.parametrize("text", IDS_OF_ANN)
+async def test_a_person_is_exported_and_erased_by_any_id(site: Site, text: str) -> None:
+    survivor, absorbed = await _joined(site)
+    export = await site.services.people.export(site.tenant, text)
+    assert export is not None
+    assert (export.profile_id, export.document["profile"]["profile_id"]) == (survivor, survivor)
+    receipt = await site.services.people.erase(site.tenant, ACTOR, text)
+    assert receipt is not None
+    assert set(receipt.profile_ids) == {survivor, absorbed}
+    assert await site.services.people.export(site.tenant, text) is None
+    assert await site.services.people.erase(site.tenant, ACTOR, text) is None
+
+
+async def test_a_primary_id_erases_the_person_and_an_absorbed_profile_id_its_part(site: Site) -> None:
+    survivor, absorbed = await _joined(site)
+    part = await site.services.people.erase(site.tenant, ACTOR, str(absorbed))
+    assert part is not None
+    assert part.profile_ids == (absorbed,)
+    whole = await site.services.people.erase(site.tenant, ACTOR, survivor.hex[:24])
+    assert whole is not None
+    assert whole.profile_ids == (survivor,)
+
+
+async def test_a_person_absorbed_while_being_erased_is_erased_whole(site: Site) -> None:
+    survivor, absorbed = await _joined(site)
+    receipt = await site.services.erasure.erase(site.tenant, ACTOR, absorbed, whole=True)
+    assert receipt is not None
+    assert set(receipt.profile_ids) == {survivor, absorbed}
+    assert await site.found(str(survivor)) is None
 
 
 # -- identities ---------------------------------------------------------------------------------------------

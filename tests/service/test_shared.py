@@ -44,6 +44,18 @@ async def test_a_question_on_its_way_is_not_joined() -> None:
     assert await asyncio.gather(*late) == [2] * 3
 
 
+async def test_who_joins_gets_the_answer_of_the_question_on_its_way() -> None:
+    oracle = Oracle()
+    shared = Shared(oracle)
+    early = asyncio.create_task(shared())
+    await oracle.begun.wait()
+    late = [asyncio.create_task(shared.join()) for _ in range(3)]
+    await asyncio.sleep(0)
+    oracle.go.set()
+    assert await asyncio.gather(early, *late) == [1] * 4
+    assert await shared.join() == 2
+
+
 async def test_a_failure_reaches_everybody_who_shares_it_and_nobody_else() -> None:
     failures = [RuntimeError("away")]
 

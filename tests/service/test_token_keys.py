@@ -9,7 +9,6 @@ import structlog
 
 from oneself.errors import Conflict, SettingsError
 from oneself.serve import Services
-from oneself.service import token_keys
 from oneself.service.organisations import Tenant
 from oneself.service.persisted_token import KEY_ID_MAX, Ring, Sealed, open_token, seal
 from oneself.service.secrets import Vault
@@ -68,13 +67,15 @@ async def test_the_first_key_is_made_once_whoever_asks(database: Database, acme:
 
 
 async def test_a_ring_is_read_once_for_many_and_again_when_it_is_old(
-    database: Database, acme: Tenant, monkeypatch: pytest.MonkeyPatch
+    database: Database, acme: Tenant
 ) -> None:
-    keys = process(database)
+    keys = TokenKeys(database, Vault(SECRET_KEY), reread_s=3600.0)
     first, *others = await asyncio.gather(*(keys.ring(acme) for _ in range(100)))
     assert all(ring is first for ring in others)
     assert await keys.ring(acme) is first
-    monkeypatch.setattr(token_keys, "REREAD_S", 0.0)
+    keys = TokenKeys(database, Vault(SECRET_KEY), reread_s=0.0)
+    first, *others = await asyncio.gather(*(keys.ring(acme) for _ in range(100)))
+    assert all(ring is first for ring in others)
     assert await keys.ring(acme) is not first
 
 

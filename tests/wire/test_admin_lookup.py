@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import secrets
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,17 @@ from wire.client import TIMESTAMP, UNKNOWN_ID, Cds, fresh, refused, understood
 
 IDENTITY = frozenset({"internal_cds_identity_view", "internal_cds_identity_update"})
 NAMES = ("emailAddress", "customerId")
-BAD_IDS = [UNKNOWN_ID, "no-uuid", "%00", "a" * 300, "0" * 24, "0" * 16]
+BAD_IDS = [
+    UNKNOWN_ID,
+    "no-uuid",
+    "%00",
+    "a" * 300,
+    "0" * 24,
+    "0" * 16,
+    "a%2Fb",
+    "a%2F%2Fb",
+    "customerId:a%2Fb",
+]
 BELOW = ("", "/events", "/identifiers", "/history")
 
 
@@ -110,6 +121,36 @@ def test_every_id_of_a_person_leads_to_one_document(web: Web) -> None:
     assert absorbed["merged_to"]["profile_id"] == document["profile_id"]
     assert absorbed["primary_id"] == primary
     assert "ETag" in web.ask(primary).headers
+
+
+def test_an_anonymous_id_that_looks_like_a_profile_id(web: Web) -> None:
+    browser = str(uuid.uuid4())
+    assert web.event("View", browser) == browser
+    anonymous = web.profile(browser)
+    web.event("Sign up", browser, emailAddress="ann@acme.example")
+    for below in BELOW:
+        assert web.ask(browser, below).status_code == 200
+    assert web.profile(browser)["profile_id"] == anonymous["profile_id"]
+    assert web.profile(f"anonymous_id:{browser}")["aliases"] == [browser]
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        ("crm/7", "crm%2F7"),
+        ("crm/events", "crm%2fevents"),
+        ("/7//", "%2F7%2F%2F"),
+        ("a%2Fb", "a%252Fb"),
+        ("50%/7", "50%25%2F7"),
+        ("50%2F/ü", "50%252F%2F%C3%BC"),
+        ("crm:7", "crm:7"),
+    ],
+)
+def test_an_identity_in_a_path_may_have_slashes(web: Web, value: str, sent: str) -> None:
+    primary = web.event("In", customerId=value)
+    for below in BELOW:
+        assert web.ask(f"customerId:{sent}", below).status_code == 200
+    assert web.profile(f"customerId:{sent}")["primary_id"] == primary
 
 
 def test_the_alias_of_a_browser_that_moved_on(web: Web) -> None:

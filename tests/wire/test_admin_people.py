@@ -11,7 +11,7 @@ import pytest
 from support.service import RunningService
 from wire.client import TIMESTAMP, UNKNOWN_ID, Cds, fresh, refused
 
-BAD_IDS = [UNKNOWN_ID, "no-uuid", "%00", "a" * 300]
+BAD_IDS = [UNKNOWN_ID, "no-uuid", "%00", "a" * 300, "0" * 24, "user_id:nobody", "user_id:a%2Fb"]
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +94,17 @@ def test_a_foreign_person_is_unknown(org: Cds, other: Cds) -> None:
     receipt = _erase(org, profile_id)
     assert other.admin("GET", f"/erasures/{receipt['receipt_id']}").status_code == 404
     assert receipt not in other.admin("GET", "/erasures").json()["erasures"]
+
+
+def test_a_person_is_exported_and_erased_by_an_identity(org: Cds) -> None:
+    user = f"crm/{fresh('u')}"
+    ids = [org.create({"user_id": user})["profile_id"] for _ in range(2)]
+    named = f"user_id:{user.replace('/', '%2F')}"
+    answer = org.admin("GET", f"/profiles/{named}/export")
+    assert answer.json()["profile"]["profile_id"] == ids[0]
+    assert answer.headers["content-disposition"] == f'attachment; filename="person-{ids[0]}.json"'
+    assert set(_erase(org, named)["profile_ids"]) == set(ids)
+    refused(org.admin("GET", f"/profiles/{named}/export"), 404, "CDS-11001")
 
 
 # -- erasure ------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from oneself.settings import Settings
 
 from .decode import AnyRequest
 from .errors import NOT_ENABLED, forbidden, refused, unauthenticated
+from .paths import parameters
 
 if TYPE_CHECKING:
     from oneself.serve import Services
@@ -72,6 +73,7 @@ class Call(msgspec.Struct, frozen=True):
 
 async def open_door(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Guard of every organisation route; leaves the `Call` in the request's state."""
+    connection.scope["path_params"] = dict(parameters(connection.scope))
     call = await _authenticated(connection, handler.opt["face"])
     permission = handler.opt["permission"]
     if not call.caller.holds(PREFIX + permission):

@@ -4,6 +4,7 @@ OPTIONS            200, empty, for any path and anybody
 HEAD               answered as GET, without the body
 /t/{org} alone     400
 two slashes        no path has them; one at the end is ignored
+%2F                is part of a step and divides nothing (`paths`)
 Origin             sent back if it is on the configured list
 every answer       `X-Content-Type-Options`, and for pages the policies that keep them to themselves
 """
@@ -16,6 +17,7 @@ from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any, TypeAlias
 
 from .metrics import Metrics
+from .paths import routed_path
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -60,7 +62,7 @@ class Transport:
             self._metrics.observe(scope, statuses[0], time.perf_counter() - started_s)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
+        path = scope["path"] = routed_path(scope)
         if scope["method"] == "OPTIONS":
             await _answer(send, 200, b"", [])
         elif "//" in path:

@@ -138,6 +138,7 @@ class OAuth:
             tenant=tenant,
             issuer=self._identity.tokens.issuer(tenant),
             ring=await self._identity.signing_keys.ring(tenant),
+            signing_key=await self._identity.signing_keys.signing_key(tenant),
             application=application,
             secret_matches=secret_matches,
         )

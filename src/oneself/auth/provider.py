@@ -100,7 +100,7 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
         grant_id = credential.grant_id if credential else None
         gathered = self.gathered
         claims = access_claims(gathered.issuer, gathered.tenant, client.client_id, subject, scope, grant_id)
-        return sign_access_token(gathered.ring, claims)
+        return sign_access_token(gathered.signing_key, claims)
 
 
 class OwnNameGrant(ClientCredentialsGrant):  # type: ignore[misc]
@@ -195,13 +195,13 @@ class IdTokens(OpenIDCode):  # type: ignore[misc]
         return False
 
     def resolve_client_private_key(self, client: Client) -> Any:
-        return self._gathered.ring.current
+        return self._gathered.signing_key
 
     def get_client_algorithm(self, client: Client) -> str:
         return ALGORITHM
 
     def get_encode_header(self, client: Client) -> dict[str, Any]:
-        return {"alg": ALGORITHM, "typ": "JWT", "kid": self._gathered.ring.current.kid}
+        return {"alg": ALGORITHM, "typ": "JWT", "kid": self._gathered.signing_key.kid}
 
     def get_client_claims(self, client: Client) -> dict[str, Any]:
         claims: dict[str, Any] = {

@@ -16,6 +16,7 @@ from authlib.common.urls import add_params_to_uri
 from authlib.oauth2.rfc6749 import ClientMixin, OAuth2Request
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oidc.core.grants.util import is_openid_scope
+from joserfc.jwk import RSAKey
 
 from oneself.auth.permissions import OIDC_SCOPES
 from oneself.service.accounts import Account
@@ -65,6 +66,7 @@ class Gathered(msgspec.Struct, frozen=True):
     tenant: Tenant
     issuer: str
     ring: KeyRing
+    signing_key: RSAKey
     application: Application | None = None
     secret_matches: bool = False
     credential: Credential | None = None

@@ -98,7 +98,7 @@ def show_(handle: Handle, as_json: AsJson = False) -> None:
             "system_applications": config.settings.system_applications,
             "detach_on_sign_out": config.settings.detach_on_sign_out,
             "attributes": len(config.schema.attributes),
-            "signing_key": ring.current.kid,
+            "signing_key": ring.current_id,
             "keys_that_verify": len(ring.public),
             "console_users": await services.identity.administrators.list(tenant),
         }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from uuid import UUID
 
 import msgspec
 import typer
@@ -30,18 +29,23 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="People: export what is kept about one, erase it, show the receipts.",
-    epilog="For a request of access: oneself person export PROFILE_ID > person.json",
+    epilog="For a request of access: oneself person export ID > person.json",
     no_args_is_help=True,
 )
 
-ProfileId = Annotated[UUID, typer.Argument(metavar="PROFILE_ID", help="Any id that the person ever had.")]
+PersonId = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID", help="Any id that the person ever had: profile id, primary id, alias, namespace:value."
+    ),
+]
 RECEIPTS_SHOWN = 100
 _LAST_SEQ = 2**62
 
 
 @app.command()
 def export(
-    profile_id: ProfileId,
+    person_id: PersonId,
     org: Org = None,
     dataset: Dataset = "default",
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Default: standard output.")] = None,
@@ -49,10 +53,10 @@ def export(
     """Write everything that is kept about a person as one JSON document."""
 
     async def act(services: Services) -> dict[str, Any]:
-        document = await services.exports.export(await dataset_of(services, org, dataset), profile_id)
-        if document is None:
-            raise NotFound(f"There is no profile {profile_id}.")
-        return document
+        export = await services.people.export(await dataset_of(services, org, dataset), person_id)
+        if export is None:
+            raise _unknown(person_id, dataset)
+        return export.document
 
     text = msgspec.json.format(msgspec.json.encode(run(act)), indent=2)
     if file is not None:
@@ -63,22 +67,25 @@ def export(
 
 @app.command()
 def erase(
-    profile_id: ProfileId,
+    person_id: PersonId,
     org: Org = None,
     dataset: Dataset = "default",
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Erase a person, or what one absorbed profile brought, and show the receipt. There is no way back."""
-    confirm(f"Erase everything about {profile_id}?", yes=yes)
+    """Erase a person and show the receipt. There is no way back.
+
+    The profile id of an absorbed profile erases only what that profile brought.
+    """
+    confirm(f"Erase everything about {person_id}?", yes=yes)
 
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.actor import Actor
 
         at = await dataset_of(services, org, dataset)
-        receipt = await services.erasure.erase(at, Actor("cli"), profile_id)
+        receipt = await services.people.erase(at, Actor("cli"), person_id)
         if receipt is None:
-            raise NotFound(f"There is no profile {profile_id}.")
+            raise _unknown(person_id, dataset)
         return _facts(receipt)
 
     show(run(act), as_json=as_json)
@@ -93,6 +100,10 @@ def receipts(org: Org = None, dataset: Dataset = "default", as_json: AsJson = Fa
         return [_facts(each) for each in await services.erasure.list_receipts(at, _LAST_SEQ, RECEIPTS_SHOWN)]
 
     show_list("erasures", run(act), as_json=as_json, empty="Nobody was erased.")
+
+
+def _unknown(person_id: str, dataset: str) -> NotFound:
+    return NotFound(f"No profile of the dataset {dataset!r} has the id {person_id!r}.")
 
 
 def _facts(receipt: Receipt) -> dict[str, Any]:

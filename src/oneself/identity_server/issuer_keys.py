@@ -131,8 +131,7 @@ class IssuerKeys:
         keys = document.get("keys")
         if not isinstance(keys, list):
             raise IdentityServerFailed("The issuer's key set is none.")
-        read = (_key(entry) for entry in keys[:KEYS_MAX] if isinstance(entry, dict))
-        return tuple(key for key in read if key is not None)
+        return await asyncio.to_thread(_keys, keys[:KEYS_MAX])
 
     async def _discover(self, source: KeySource) -> str:
         """Where the issuer says its keys are; a document that speaks for somebody else does not count."""
@@ -192,6 +191,11 @@ def _object(answer: httpx.Response) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise IdentityServerFailed("The issuer's answer is no JSON object.")
     return document
+
+
+def _keys(entries: list[Any]) -> tuple[IssuerKey, ...]:
+    read = (_key(entry) for entry in entries if isinstance(entry, dict))
+    return tuple(key for key in read if key is not None)
 
 
 def _key(entry: dict[str, Any]) -> IssuerKey | None:

@@ -75,10 +75,12 @@ class Erasure:
         actor: Actor,
         profile_id: UUID,
         *,
+        whole: bool = False,
         expected_version: int | None = None,
         once: Once | None = None,
     ) -> Receipt | None:
-        """Erase the person whose survivor this is, or the part that an absorbed profile brought.
+        """Erase the person whose survivor this is, or the part that an absorbed profile brought. `whole`: the
+        person in any case, because a survivor can be absorbed before it is locked.
 
         None if the profile is unknown, or the request is a repeat. Raises Rejected `stale`, KeyReused,
         Contended.
@@ -87,7 +89,7 @@ class Erasure:
             try:
                 async with self._database.transaction() as connection:
                     return await self._erase(
-                        connection, tenant.dataset_id, actor, profile_id, expected_version, once
+                        connection, tenant.dataset_id, actor, profile_id, whole, expected_version, once
                     )
             except Contended:
                 await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)
@@ -109,6 +111,7 @@ class Erasure:
         dataset_id: int,
         actor: Actor,
         profile_id: UUID,
+        whole: bool,
         expected_version: int | None,
         once: Once | None,
     ) -> Receipt | None:
@@ -130,12 +133,13 @@ class Erasure:
         seq = max(header.now, survivor.seq + 1)
         members = tuple(member.profile_id for member in state.members.get(survivor.profile_id, ()))
         everybody = (survivor.profile_id, *members)
-        erased = (profile_id,) if profile.is_absorbed else everybody
+        is_part = profile.is_absorbed and not whole
+        erased = (profile_id,) if is_part else everybody
         forgotten = await _find_claims(connection, dataset_id, erased)
         if not {i for i in map(_identifier, forgotten) if i.is_device} <= browsers:
             raise Contended("A browser joined while the person was being erased.")
         await self._tombstones.put(connection, dataset_id, map(_identifier, forgotten), seq)
-        if profile.is_absorbed:
+        if is_part:
             entries = await _erase_part(connection, dataset_id, everybody, profile, seq)
         else:
             entries = await _erase_whole(connection, dataset_id, everybody, seq)

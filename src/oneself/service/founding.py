@@ -118,7 +118,7 @@ class Founding:
         await self._configurations.change(tenant.dataset_id, decide)
 
     async def _prepare(self, tenant: Tenant, system_applications: tuple[str, ...]) -> None:
-        await self._signing_keys.ring(tenant)
+        await self._signing_keys.signing_key(tenant)
         await self._configurations.change(tenant.dataset_id, _missing_attributes)
         enable = PutSettings(cds_enabled=True)
         await self._configurations.change(tenant.dataset_id, lambda config: with_mandatory(config, enable))

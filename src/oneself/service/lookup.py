@@ -1,16 +1,18 @@
 """Look-up: who is meant by an id, by a set of identities; under which ids and on which browsers a person is
 known. Read-only.
 
-    an id                          means
+    an id                          means, in this order, whatever the id looks like
     a profile id                   that profile
     24 or 16 hex digits            the profile whose id begins so, if it was ever called so
     a named id (legacy datasets)   the named user
     an anonymous id                the anonymous profile that it points at now,
                                    else the profile that it was the primary id of, the last one first,
                                    else whoever it points at now
+    namespace:value                the profile that holds the identifier, else the last one that held it
 
 An id that the service made means its own profile, whatever browsers call themselves. An anonymous id follows
-the alias, not the browser (wire/interactions §9.3, §9.4).
+the alias, not the browser (wire/interactions §9.3, §9.4); `anonymous_id:value` follows the browser. Every
+surface that takes "any id" asks `Lookup.find`.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import msgspec
 
 from oneself.core.config import Config
 from oneself.core.evidence import Evidence, weigh
-from oneself.core.identifier import ANONYMOUS_ID, TRACKER, Identifier, as_shown
+from oneself.core.identifier import ANONYMOUS_ID, TRACKER, Identifier, as_shown, normalise
 from oneself.core.identity import LEGACY_ID
 from oneself.core.judge import rank
 from oneself.core.observation import Observation
@@ -101,8 +103,10 @@ class Lookup:
         """The person that an id means; None if it means nobody. Only a profile id addresses an absorbed
         profile itself, every other id leads to the survivor."""
         if (profile_id := _profile_id(text)) is not None:
-            return await self._profiles.find(tenant, profile_id)
-        profile_id = await self._find_called(tenant, text)
+            view = await self._profiles.find(tenant, profile_id)
+            if view is not None:
+                return view
+        profile_id = await self._find_called(tenant, text) or await self._find_holder(tenant, text)
         view = None if profile_id is None else await self._profiles.find(tenant, profile_id)
         return None if view is None else msgspec.structs.replace(view, profile=view.survivor)
 
@@ -156,6 +160,17 @@ class Lookup:
         )
         return found
 
+    async def _find_holder(self, tenant: Tenant, text: str) -> UUID | None:
+        config = await self._configurations.current(tenant.dataset_id)
+        identifier = _identifier(text, config)
+        if identifier is None:
+            return None
+        read_since = config.read_since.get(identifier.namespace, 0)
+        found: UUID | None = await self._database.fetchval(
+            _sql.find_holder, tenant.dataset_id, identifier.namespace, identifier.value, read_since
+        )
+        return found
+
     async def _people(self, tenant: Tenant, survivors: list[Profile]) -> list[Person]:
         ids = [survivor.profile_id for survivor in survivors]
         absorbed: dict[UUID, list[Alias]] = {}
@@ -170,6 +185,16 @@ def _profile_id(text: str) -> UUID | None:
     except ValueError:
         return None
     return found if str(found) == text.lower() else None
+
+
+def _identifier(text: str, config: Config) -> Identifier | None:
+    """What `namespace:value` names, spelled as claims are; None if it can name nobody."""
+    name, colon, value = text.strip().partition(":")
+    namespace = config.namespace(name)
+    if not colon or namespace is None or "\x00" in value:
+        return None
+    found = normalise(Identifier(name, value), namespace)
+    return found if isinstance(found, Identifier) else None
 
 
 def _range(called: str) -> tuple[UUID | None, UUID | None]:

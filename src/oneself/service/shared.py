@@ -19,6 +19,7 @@ class Shared(Generic[T]):
     def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
         self._ask = ask
         self._waiting: list[asyncio.Future[T]] = []
+        self._served: list[asyncio.Future[T]] | None = None
         self._asking: asyncio.Task[None] | None = None
 
     async def __call__(self) -> T:
@@ -28,16 +29,28 @@ class Shared(Generic[T]):
             self._asking = asyncio.create_task(self._serve())
         return await answer
 
+    async def join(self) -> T:
+        """The answer of the question that is on its way, which may be older than this call, else of a new
+        one."""
+        if self._served is None:
+            return await self()
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._served.append(answer)
+        return await answer
+
     async def _serve(self) -> None:
         while self._waiting:
-            waiting, self._waiting = self._waiting, []
+            served = self._served = self._waiting
+            self._waiting = []
             try:
                 found = await self._ask()
             except Exception as error:
-                for answer in waiting:
+                for answer in served:
                     if not answer.done():
                         answer.set_exception(error)
                 continue
-            for answer in waiting:
+            finally:
+                self._served = None
+            for answer in served:
                 if not answer.done():
                     answer.set_result(found)

@@ -11,7 +11,6 @@ never.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,8 +20,8 @@ import msgspec
 from oneself.errors import Conflict, Contended, SettingsError
 from oneself.service.organisations import Tenant
 from oneself.service.persisted_token import KEY_ID_MAX, SECRET_BYTES, Ring, TokenKey
+from oneself.service.refreshed import Refreshed
 from oneself.service.secrets import Vault
-from oneself.service.shared import Shared
 from oneself.store.pool import Queries
 
 if TYPE_CHECKING:
@@ -56,22 +55,21 @@ class KeptKey(msgspec.Struct, frozen=True):
 class TokenKeys:
     """Finds key rings; makes, rotates and destroys keys."""
 
-    def __init__(self, database: Database, vault: Vault) -> None:
+    def __init__(self, database: Database, vault: Vault, *, reread_s: float = REREAD_S) -> None:
         self._database = database
         self._vault = vault
-        self._rings: dict[int, tuple[float, Ring]] = {}
-        self._reading: dict[int, Shared[Ring]] = {}
+        self._reread_s = reread_s
+        self._rings: dict[int, Refreshed[Ring]] = {}
 
     async def ring(self, tenant: Tenant) -> Ring:
         """The organisation's ring, at most REREAD_S old; a first key is made if there is none.
 
         Keys that cannot be opened are left out. Raises SettingsError when none can be opened.
         """
-        read_at, ring = self._rings.get(tenant.org_id, (0.0, None))
-        if ring is not None and read_at + REREAD_S > time.monotonic():
-            return ring
-        read = self._reading.setdefault(tenant.org_id, Shared(partial(self._read, tenant)))
-        return await read()
+        ring = self._rings.get(tenant.org_id)
+        if ring is None:
+            ring = self._rings[tenant.org_id] = Refreshed(partial(self._read, tenant), self._reread_s)
+        return await ring()
 
     async def list(self, tenant: Tenant) -> list[KeptKey]:
         """Every key, the one that becomes or became active last first. Makes none."""
@@ -87,7 +85,7 @@ class TokenKeys:
             key_id = free_id(await self.list(tenant))
             values = (tenant.org_id, key_id, self._new_secret(tenant, key_id), SPREAD_S)
             if row := await self._database.fetchrow(_sql.put_token_key, *values):
-                self._rings.pop(tenant.org_id, None)
+                self._forget(tenant)
                 return KeptKey(key_id, "waiting", row["created_at"], row["active_from"])
         raise Contended("Too many keys are being made at once.")
 
@@ -99,21 +97,22 @@ class TokenKeys:
         if not 0 < key_id <= KEY_ID_MAX:
             return False
         if await self._database.fetchval(_sql.delete_token_key, tenant.org_id, key_id) is not None:
-            self._rings.pop(tenant.org_id, None)
+            self._forget(tenant)
             return True
         if any(key.key_id == key_id for key in await self.list(tenant)):
             raise Conflict("The active key cannot be destroyed: rotate first.", code="active")
         return False
 
     async def _read(self, tenant: Tenant) -> Ring:
-        read_at = time.monotonic()
         rows = await self._rows(tenant)
         if not rows:
             await self._put_first(tenant)
             rows = await self._rows(tenant)
-        ring = self._opened(tenant, rows)
-        self._rings[tenant.org_id] = (read_at, ring)
-        return ring
+        return self._opened(tenant, rows)
+
+    def _forget(self, tenant: Tenant) -> None:
+        """What this process changed, it knows at once."""
+        self._rings.pop(tenant.org_id, None)
 
     async def _rows(self, tenant: Tenant) -> Sequence[Any]:
         return await self._database.fetch(_sql.list_token_keys, tenant.org_id)

@@ -22,7 +22,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
 from oneself.service.organisations import Tenant
-from oneself.service.signing_keys import ALGORITHM, KeyRing, SigningKeys
+from oneself.service.signing_keys import ALGORITHM, SigningKeys
 from oneself.store.directory import Directory
 
 AUDIENCE = "iam-cds"
@@ -145,10 +145,10 @@ def access_claims(
     return {name: value for name, value in claims.items() if value not in (None, "")}
 
 
-def sign_access_token(ring: KeyRing, claims: Claims) -> str:
-    """The compact JWT of an access token."""
-    header = {"alg": ALGORITHM, "typ": "at+jwt", "kid": ring.current.kid}
-    return jwt.encode(header, claims, ring.current, algorithms=[ALGORITHM])
+def sign_access_token(key: RSAKey, claims: Claims) -> str:
+    """The compact JWT of an access token, signed with a private key."""
+    header = {"alg": ALGORITHM, "typ": "at+jwt", "kid": key.kid}
+    return jwt.encode(header, claims, key, algorithms=[ALGORITHM])
 
 
 def _decode(token: str, key: RSAKey) -> Claims | None:

@@ -89,7 +89,7 @@ async def read_person(
     consent_category_id: AskedCategories = None,
     provenance: Annotated[str | None, QueryParameter(description=ONLY_TRUE)] = None,
 ) -> Response[PersonDocument]:
-    """A profile by profile id, primary id, anonymous id or any alias, filtered by consent."""
+    """A profile by profile id, primary id, alias, anonymous id or `namespace:value`, filtered by consent."""
     call = call_of(request)
     at, view = await person_at(call, dataset, profile_id)
     reader = call.reader(

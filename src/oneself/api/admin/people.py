@@ -76,14 +76,14 @@ class _After(Struct, frozen=True):
     responses=refusals(400, 401, 403, 404),
 )
 async def export_person(request: AnyRequest, profile_id: FromPath[str]) -> Response[dict[str, Any]]:
-    """Everything that is kept about one person, as one document; instants are microseconds since 1970."""
+    """Everything that is kept about one person, named by any id that they ever had, as one document; instants
+    are microseconds since 1970."""
     call = call_of(request)
-    known_id = decode_profile_id(profile_id)
-    document = await call.services.exports.export(call.tenant, known_id) if known_id else None
-    if document is None:
+    export = await call.services.people.export(call.tenant, profile_id)
+    if export is None:
         raise profile_unknown()
-    headers = {"Content-Disposition": f'attachment; filename="person-{known_id}.json"'}
-    body: Any = msgspec.json.encode(document)
+    headers = {"Content-Disposition": f'attachment; filename="person-{export.profile_id}.json"'}
+    body: Any = msgspec.json.encode(export.document)
     return Response(body, media_type=MediaType.JSON, headers=headers)
 
 
@@ -95,10 +95,10 @@ async def export_person(request: AnyRequest, profile_id: FromPath[str]) -> Respo
     responses=refusals(400, 401, 403, 404),
 )
 async def erase_person(request: AnyRequest, profile_id: FromPath[str]) -> ReceiptDocument:
-    """Erase a person, or what one absorbed profile brought, and answer with the receipt."""
+    """Erase a person, named by any id that they ever had, and answer with the receipt. The profile id of an
+    absorbed profile erases only what that profile brought."""
     call = call_of(request)
-    known_id = decode_profile_id(profile_id)
-    receipt = await call.services.erasure.erase(call.tenant, call.actor, known_id) if known_id else None
+    receipt = await call.services.people.erase(call.tenant, call.actor, profile_id)
     if receipt is None:
         raise profile_unknown()
     return _render_receipt(receipt)

@@ -260,7 +260,7 @@ async def _erase(call: Call, at: Tenant, text: str, turns: asyncio.Semaphore) ->
         view = await call.services.lookup.find(at, text)
         if view is None:
             return False
-        receipt = await call.services.erasure.erase(at, call.actor, view.survivor.profile_id)
+        receipt = await call.services.erasure.erase(at, call.actor, view.survivor.profile_id, whole=True)
         return receipt is not None
 
 

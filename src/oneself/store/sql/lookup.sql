@@ -52,6 +52,20 @@ SELECT coalesce(
      ORDER BY held.seq LIMIT 1)
 ) AS profile_id;
 
+-- name: find_holder
+-- The profile that holds an identifier ($2 namespace, $3 value): that of the oldest live claim, else of the last one that ended; claims before $4 say nothing.
+SELECT known.profile_id
+FROM (SELECT seq, until_seq, profile_id FROM claim
+      WHERE dataset_id = $1 AND namespace = $2 AND value = $3 AND seq >= $4
+      OFFSET 0) AS held
+CROSS JOIN LATERAL (
+    SELECT profile_id FROM profile
+    WHERE dataset_id = $1 AND profile_id = held.profile_id AND NOT erased
+    OFFSET 0
+) AS known
+ORDER BY held.until_seq DESC NULLS FIRST, held.seq, known.profile_id
+LIMIT 1;
+
 -- name: find_absorbed
 -- Whom these survivors ($2) stand for, with the primary ids that each of them had, in the order in which they joined.
 SELECT survivor_id, profile_id, primary_id, aliases::text, seq

@@ -1,0 +1,67 @@
+"""How long does the slowest request wait during 70 seconds of steady load, with many organisations?
+
+Method: `oneself serve` with one worker; 50 organisations (quick: 5), each with one profile and one access
+token. GET of these profiles in turn, evenly at 200/s on 256 connections, for 70 s (quick: 5 s), without a
+warm-up: the figures include the first requests after the start and every moment at which the service reads
+keys, revocations or configurations again. Service, database and generator share the cores.
+Units: ms from request to answer.
+"""
+
+import asyncio
+from urllib.parse import urlsplit
+
+from bench import load
+from bench.results import Figure
+from bench.stage import Bench, Service, Stage
+from oneself.service.actor import Actor
+from oneself.service.profiles import new_tracker
+from oneself.service.tokens import access_claims, sign_access_token
+
+CONNECTIONS = 256
+RATE_S = 200.0
+SCOPE = "internal_cds_profile_view"
+ACTOR = Actor("bench", "bench-backend")
+
+
+async def measure(stage: Stage) -> tuple[Figure, ...]:
+    organisations = stage.size(5, 50)
+    async with stage.bench() as bench:
+        requests = []
+        for number in range(organisations):
+            requests.append(await _found(bench, f"org-{number}"))
+            stage.progress(number + 1, organisations)
+        with stage.service(bench.url) as service:
+            report = await _ask(stage, service, tuple(requests))
+    name = f"{organisations} organisations at {RATE_S:.0f}/s"
+    return (
+        Figure(f"{name}: longest answer", report.max_ms, "ms"),
+        Figure(f"{name}: p99", report.p99_ms, "ms"),
+        Figure(f"{name}: p50", report.p50_ms, "ms"),
+    )
+
+
+async def _found(bench: Bench, handle: str) -> bytes:
+    """Make an organisation; the request that reads its only profile."""
+    services = bench.services
+    tenant = (await services.identity.founding.create(handle, client_id=handle)).tenant
+    made = await services.profiles.create(tenant, ACTOR, {}, tracker=new_tracker())
+    issuer = services.identity.tokens.issuer(tenant)
+    claims = access_claims(issuer, tenant, handle, handle, SCOPE, None)
+    token = sign_access_token(await services.identity.signing_keys.signing_key(tenant), claims)
+    return load.request("GET", f"/t/{handle}/cds/api/v1/profiles/{made.profile.profile_id}", token)
+
+
+async def _ask(stage: Stage, service: Service, requests: tuple[bytes, ...]) -> load.Report:
+    place = urlsplit(service.url)
+    plan = load.Plan(
+        host=place.hostname or "",
+        port=place.port or 0,
+        requests=requests,
+        connections=CONNECTIONS,
+        duration_s=stage.size(5, 70),
+        warm_up_s=0.0,
+        rate_s=RATE_S,
+    )
+    report = await asyncio.to_thread(load.run, plan)
+    load.check(report, "200")
+    return report

@@ -1,0 +1,52 @@
+"""People: export and erase a person by any id that they ever had (DESIGN §8).
+
+Law of this module: `Lookup.find` says whom an id means. A profile id of an absorbed profile means, for
+erasure, what that profile brought; every other id means the whole person.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from oneself.service.actor import Actor
+from oneself.service.erase import Erasure, Receipt
+from oneself.service.export import Exports
+from oneself.service.lookup import Lookup
+from oneself.service.organisations import Tenant
+
+
+class Export(msgspec.Struct, frozen=True):
+    """Everything that is kept about a person. `profile_id`: of the profile that was asked for."""
+
+    profile_id: UUID
+    document: dict[str, Any]
+
+
+class People:
+    """Finds a person by an id, then exports or erases them."""
+
+    def __init__(self, lookup: Lookup, exports: Exports, erasure: Erasure) -> None:
+        self._lookup = lookup
+        self._exports = exports
+        self._erasure = erasure
+
+    async def export(self, tenant: Tenant, text: str) -> Export | None:
+        """The export of the person that an id means; None if it means nobody."""
+        view = await self._lookup.find(tenant, text)
+        if view is None:
+            return None
+        profile_id = view.profile.profile_id
+        document = await self._exports.export(tenant, profile_id)
+        return None if document is None else Export(profile_id, document)
+
+    async def erase(self, tenant: Tenant, actor: Actor, text: str) -> Receipt | None:
+        """Erase the person that an id means, or the part that an absorbed profile brought; None if it means
+        nobody. Raises Contended."""
+        view = await self._lookup.find(tenant, text)
+        if view is None:
+            return None
+        profile = view.profile
+        return await self._erasure.erase(tenant, actor, profile.profile_id, whole=not profile.is_absorbed)

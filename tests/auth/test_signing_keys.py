@@ -1,0 +1,108 @@
+"""Verifying tokens costs one read of public keys; a private key is imported once, off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+from joserfc.jwk import RSAKey
+
+from oneself.auth.assembly import Identity
+from oneself.serve import Services
+from oneself.service.organisations import Tenant
+from oneself.service.signing_keys import SigningKeys
+from oneself.service.tokens import AccessTokens, access_claims, sign_access_token
+from oneself.store.directory import Directory
+
+N = 50
+
+
+class Imports:
+    """Which keys were imported, private or public, and in which threads; how often keys were read."""
+
+    def __init__(self) -> None:
+        self.private: list[str] = []
+        self.public: list[str] = []
+        self.threads: set[int] = set()
+        self.reads = 0
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        return self.reads, len(self.public), len(self.private)
+
+
+@pytest.fixture
+def imports(identity: Identity, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> Imports:
+    """Counted from here on; the organisation and its first key are there."""
+    found, import_key, read = Imports(), RSAKey.import_key, Directory.list_signing_keys
+
+    def counted(document: Any, *others: Any) -> RSAKey:
+        (found.private if "d" in document else found.public).append(document["kid"])
+        found.threads.add(threading.get_ident())
+        return import_key(document, *others)
+
+    async def reading(self: Directory, *values: Any) -> Any:
+        found.reads += 1
+        return await read(self, *values)
+
+    monkeypatch.setattr("oneself.service.signing_keys.RSAKey.import_key", counted)
+    monkeypatch.setattr(Directory, "list_signing_keys", reading)
+    return found
+
+
+def process(services: Services, **options: Any) -> SigningKeys:
+    """The keys as a process sees them that has just started."""
+    return SigningKeys(services.identity.tokens._directory, services.identity.vault, **options)
+
+
+async def token_of(identity: Identity, tenant: Tenant) -> str:
+    claims = access_claims("issuer", tenant, "shop", "ann", "internal_cds_profile_view", None)
+    return sign_access_token(await identity.signing_keys.signing_key(tenant), claims)
+
+
+async def verify_often(tokens: AccessTokens, tenant: Tenant, token: str) -> None:
+    assert all(await asyncio.gather(*(tokens.verify(tenant, token) for _ in range(N))))
+
+
+async def test_many_verifications_at_once_cause_one_read_and_no_private_import(
+    services: Services, identity: Identity, tenant: Tenant, imports: Imports
+) -> None:
+    token = await token_of(identity, tenant)
+    before = imports.counts
+    tokens = AccessTokens(services.identity.tokens._directory, process(services, reread_s=0.0), "")
+    await verify_often(tokens, tenant, token)
+    assert imports.counts == (before[0] + 1, before[1] + 1, before[2])
+    await verify_often(tokens, tenant, token)
+    assert imports.counts == (before[0] + 2, before[1] + 1, before[2]), "read again, imported once"
+    assert threading.get_ident() not in imports.threads
+
+
+async def test_a_private_key_is_imported_once_and_in_a_thread(
+    services: Services, tenant: Tenant, imports: Imports
+) -> None:
+    keys = process(services, reread_s=0.0)
+    signing = await asyncio.gather(*(keys.signing_key(tenant) for _ in range(N)))
+    assert all(key is signing[0] for key in signing)
+    assert await keys.signing_key(tenant) is signing[0]
+    assert imports.private == [signing[0].kid]
+    rotated = await keys.rotate(tenant)
+    assert (await keys.signing_key(tenant)).kid == rotated
+    assert imports.private.count(rotated) == 2, "made, then opened"
+    assert len(imports.private) == 3
+    assert threading.get_ident() not in imports.threads
+
+
+async def test_a_retired_key_verifies_no_longer_than_it_is_kept(
+    services: Services, identity: Identity, tenant: Tenant
+) -> None:
+    token = await token_of(identity, tenant)
+    keys = process(services, reread_s=0.0)
+    tokens = AccessTokens(services.identity.tokens._directory, keys, "")
+    await keys.rotate(tenant)
+    await verify_often(tokens, tenant, token)
+    await services.database.execute(
+        "UPDATE signing_key SET retired_at = retired_at - interval '25 hours' WHERE retired_at IS NOT NULL"
+    )
+    assert await tokens.verify(tenant, token) is None
