@@ -39,10 +39,11 @@ UNKNOWN_KEY_REREAD_S = 1.0
 
 
 class KeyRing(msgspec.Struct, frozen=True):
-    """The keys of one organisation by key id, the newest first: private parts as stored, public ones to verify
-    with. The newest that can be opened signs."""
+    """The keys of one organisation by key id, the newest first. The newest that can be opened signs."""
 
+    #: The private parts, as they are stored.
     sealed: dict[str, bytes]
+    #: What verifies.
     public: dict[str, RSAKey]
 
     @property
@@ -127,7 +128,7 @@ class SigningKeys:
         return KeyRing({row["key_id"]: row["private_sealed"] for row in rows}, kept.public)
 
     def _opened(self, tenant: Tenant, ring: KeyRing) -> tuple[str, bytes]:
-        """The id and the private part of the newest key that can be opened. Raises SettingsError if none can."""
+        """The newest key that can be opened: its id and its private part. Raises SettingsError if none can."""
         for key_id, sealed in ring.sealed.items():
             name = f"signing key {key_id} of {tenant.handle}"
             private = self._vault.unseal_or_warn(sealed, purpose(tenant.org_id), name)
