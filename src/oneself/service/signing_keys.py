@@ -128,7 +128,7 @@ class SigningKeys:
         return KeyRing({row["key_id"]: row["private_sealed"] for row in rows}, kept.public)
 
     def _opened(self, tenant: Tenant, ring: KeyRing) -> tuple[str, bytes]:
-        """The newest key that can be opened: its id and its private part. Raises SettingsError if none can."""
+        """Id and private part of the newest key that can be opened. Raises SettingsError if none can."""
         for key_id, sealed in ring.sealed.items():
             name = f"signing key {key_id} of {tenant.handle}"
             private = self._vault.unseal_or_warn(sealed, purpose(tenant.org_id), name)
