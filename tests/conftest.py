@@ -27,6 +27,7 @@ from oneself.store.pool import Database
 from support import databases
 from support.databases import Databases
 from support.service import SECRET_KEY, RunningService
+from support.verifying import assert_log_folds, assert_log_of_service_folds
 
 NewDatabase = Callable[[], Awaitable[str]]
 StartService = Callable[..., RunningService]
@@ -104,8 +105,11 @@ def services(database: Database, tmp_path: Path) -> Services:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def service_database_url(made_databases: Databases) -> str:
-    return await made_databases.clone()
+async def service_database_url(made_databases: Databases) -> AsyncIterator[str]:
+    """The database of `service`. When all tests of the worker have run, its log must fold to its state."""
+    url = await made_databases.clone()
+    yield url
+    await assert_log_folds(url)
 
 
 @pytest.fixture(scope="session")
@@ -130,10 +134,12 @@ def service(service_database_url: str, run_folder: Path) -> Iterator[RunningServ
 
 
 @pytest.fixture
-def start_service(data_dir: Path) -> Iterator[StartService]:
+def start_service(data_dir: Path, request: pytest.FixtureRequest) -> Iterator[StartService]:
     """`start_service(database_url=None, environment={}, workers=1, bootstrap=True, name="data")`.
 
     `name` is the data folder, a sibling of `data_dir`; the embedded database runs there unless one is given.
+    When the test has ended, the log of every database that a service worked on must fold to its state; a test
+    that damages a database by hand is marked `damages_database`.
     """
     started: list[RunningService] = []
 
@@ -152,3 +158,7 @@ def start_service(data_dir: Path) -> Iterator[StartService]:
     yield start
     for running in started:
         running.stop()
+    if request.node.get_closest_marker("damages_database") is None:
+        by_database = {each.database_url or each.data_dir: each for each in started if each.base_url}
+        for running in by_database.values():
+            assert_log_of_service_folds(running)

@@ -188,10 +188,16 @@ async def test_a_form_that_cannot_be_read_is_no_crash(visitor: Visitor, tenant: 
     assert (await visitor.open("accounts/login")).status_code == 200
 
 
-@pytest.mark.parametrize("email", ["a" * 60_000, "a\x0b@b.example", "\u202e@\u202e", "ann@acme.example\n"])
-async def test_an_odd_address_signs_nobody_in(visitor: Visitor, tenant: Tenant, email: str) -> None:
-    assert (await visitor.sign_in(email, "a guess")).status_code in (401, 413)
-    assert (await visitor.register(email)).status_code in (303, 400, 413)
+@pytest.mark.parametrize(
+    ("email", "registered"),
+    [("a" * 60_000, 400), ("a\x0b@b.example", 400), ("\u202e@\u202e", 400), ("ann@acme.example\n", 303)],
+    ids=["endless", "vertical tab", "direction mark", "line break at its end"],
+)
+async def test_an_odd_address_signs_nobody_in(
+    visitor: Visitor, tenant: Tenant, email: str, registered: int
+) -> None:
+    assert (await visitor.sign_in(email, "a guess")).status_code == 401
+    assert (await visitor.register(email)).status_code == registered
 
 
 async def test_pages_of_an_unknown_organisation_do_not_exist(new_visitor: Callable[..., Visitor]) -> None:

@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import stat
-import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from conftest import NewDatabase, StartService
 from oneself import worker
 from oneself.settings import Settings
 from support.service import RunningService, clean_environment, run_command
+from support.waiting import until
 
 DEADLINE_S = 30.0
 
@@ -352,12 +352,4 @@ def _lives(process: psutil.Process) -> bool:
 
 def _until(condition: Callable[[], bool]) -> None:
     """Wait for a condition; network errors on the way count as not yet."""
-    deadline = time.monotonic() + DEADLINE_S
-    while True:
-        try:
-            if condition():
-                return
-        except httpx.HTTPError:
-            pass
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.02)
+    until(condition, "the condition did not come true in time", DEADLINE_S, ignoring=httpx.HTTPError)

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -20,12 +19,12 @@ import pytest
 
 from conftest import NewDatabase, StartService
 from support.service import clean_environment
+from support.waiting import until
 
 from .load import PERMISSIONS, Pair, client, define
 
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 60.0
-POLL_S = 0.05
 
 
 class RunningDemo(msgspec.Struct):
@@ -71,13 +70,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
             text=True,
         )
     running = RunningDemo(process, "")
+
+    def is_ready() -> bool:
+        running.output = log_file.read_text("utf-8")
+        assert process.poll() is None, f"the demo ended:\n{running.output}"
+        return "Stop everything" in running.output
+
     try:
-        deadline = time.monotonic() + START_DEADLINE_S
-        while "Stop everything" not in running.output:
-            assert process.poll() is None, f"the demo ended:\n{running.output}"
-            assert time.monotonic() < deadline, f"the demo is not ready:\n{running.output}"
-            time.sleep(POLL_S)
-            running.output = log_file.read_text("utf-8")
+        until(is_ready, lambda: f"the demo is not ready:\n{running.output}", START_DEADLINE_S)
         yield running
     finally:
         if process.poll() is None:

@@ -6,7 +6,6 @@ A write that was not acknowledged is sent again with the same Idempotency-Key, a
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 import httpx
 
 from support.service import RunningService
+from support.waiting import until_async
 
 ADMIN = f"/t/{RunningService.org}/api/v1"
 EVENTS = f"/t/{RunningService.org}/api2/event/default"
@@ -93,10 +93,11 @@ class Writers:
 
     async def until(self, condition: Callable[[], bool], deadline_s: float = 60.0) -> None:
         """Wait until something holds about the writers."""
-        deadline = time.monotonic() + deadline_s
-        while not condition():
-            assert time.monotonic() < deadline, f"{len(self.acknowledged)} acknowledged by now"
-            await asyncio.sleep(0.01)
+
+        async def holds() -> bool:
+            return condition()
+
+        await until_async(holds, lambda: f"{len(self.acknowledged)} acknowledged by now", deadline_s)
 
     async def more(self, count: int) -> None:
         """Wait until that many further writes are acknowledged."""

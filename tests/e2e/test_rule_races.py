@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
+
+from support.waiting import until_async
 
 from .load import PAGE_SIZE, Pair, answered, define
 
@@ -32,7 +33,6 @@ PEOPLES_VALUES = 5
 ATTRIBUTES = ("mail", "card")
 SWITCH_AFTER = BLOCK // 2
 DEADLINE_S = 240.0
-POLL_S = 0.02
 
 Values = dict[str, list[str]]
 
@@ -239,13 +239,12 @@ def closure(given: dict[str, Values]) -> set[frozenset[str]]:
 async def _indexed(pair: Pair) -> None:
     """Wait until every rule has been applied to the profiles that existed."""
     http, url = pair.clients[0], f"{_admin(pair)}/unification-rules/progress"
-    deadline = time.monotonic() + DEADLINE_S
-    while True:
+
+    async def all_done() -> bool:
         work = (await _read(http, url))["progress"]
-        if len(work) == len(ATTRIBUTES) and {each["state"] for each in work} == {"done"}:
-            return
-        assert time.monotonic() < deadline, work
-        await asyncio.sleep(POLL_S)
+        return len(work) == len(ATTRIBUTES) and {each["state"] for each in work} == {"done"}
+
+    await until_async(all_done, "not every rule was applied", DEADLINE_S)
 
 
 async def _found(pair: Pair) -> Found:
@@ -280,7 +279,8 @@ def _admin(pair: Pair) -> str:
 
 async def until(condition: Callable[[], bool], what: str) -> None:
     """Wait until something holds."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        await asyncio.sleep(POLL_S)
+
+    async def holds() -> bool:
+        return condition()
+
+    await until_async(holds, what, DEADLINE_S)

@@ -13,8 +13,9 @@ FILES = sorted(SQL.glob("*.sql"))
 STATEMENT = re.compile(r"^-- name: (?P<name>.*)\n(?P<next>.*)$", re.MULTILINE)
 
 
-def test_there_are_statements() -> None:
+def test_every_file_has_statements() -> None:
     assert FILES
+    assert [file.name for file in FILES if not STATEMENT.search(file.read_text("utf-8"))] == []
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

@@ -15,9 +15,11 @@ from api.caller import Cds
 from oneself.errors import IdentityServerFailed
 from oneself.identity_server.connection import Connection
 from oneself.serve import Services
+from oneself.service.claim_sync import Progress
 from oneself.service.identity_servers import OwnIdentityServer
 from oneself.settings import Settings
 from support.service import SYNC
+from support.waiting import until_async
 from sync.conftest import Reporter, beside
 from sync.identity_server import CLIENT, USER, IdentityServer, identifier
 
@@ -57,22 +59,37 @@ async def attributes(cds: Cds) -> dict[str, dict[str, Any]]:
 
 
 async def until_names(cds: Cds, names: set[str]) -> dict[str, dict[str, Any]]:
-    deadline = time.monotonic() + DEADLINE_S
-    while set(found := await attributes(cds)) != names:
-        assert time.monotonic() < deadline, f"{sorted(found)} instead of {sorted(names)}"
-        await asyncio.sleep(0.02)
+    found: dict[str, dict[str, Any]] = {}
+
+    async def are_there() -> bool:
+        nonlocal found
+        found = await attributes(cds)
+        return set(found) == names
+
+    await until_async(are_there, lambda: f"{sorted(found)} instead of {sorted(names)}", DEADLINE_S)
     return found
 
 
 async def until_read(cds: Cds, requested: int = 0) -> None:
     """Until everything that was asked for is done."""
-    deadline = time.monotonic() + DEADLINE_S
-    while True:
+
+    async def is_read() -> bool:
         progress = await cds.services.claim_sync.progress(cds.tenant)
-        if progress and progress.succeeded_at and progress.done >= max(progress.requested, requested):
-            return
-        assert time.monotonic() < deadline, progress
-        await asyncio.sleep(0.02)
+        return bool(
+            progress and progress.succeeded_at and progress.done >= max(progress.requested, requested)
+        )
+
+    await until_async(is_read, "the claims are not read", DEADLINE_S)
+
+
+async def until_failed(cds: Cds) -> Progress:
+    """Until a reading has failed; how far it came."""
+
+    async def failed() -> Progress | None:
+        progress = await cds.services.claim_sync.progress(cds.tenant)
+        return progress if progress and progress.failures else None
+
+    return await until_async(failed, "no reading fails", DEADLINE_S)
 
 
 MIRRORED = {"emailaddress", "givenname", "created"}
@@ -190,10 +207,7 @@ async def test_a_dialect_that_fails_half_way_changes_nothing(
     identity_server.failing[f"{DIALECTS}/{identifier('urn:scim:wso2:schema')}"] = 500
     identity_server.add("country")
     await report.claims_changed()
-    deadline = time.monotonic() + DEADLINE_S
-    while not ((progress := await cds.services.claim_sync.progress(cds.tenant)) and progress.failures):
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
+    progress = await until_failed(cds)
     assert "500" in (progress.failure or "")
     assert await attributes(cds) == before
     identity_server.failing.clear()
@@ -229,14 +243,15 @@ async def test_an_event_during_a_reading_is_not_lost(
     cds: Cds, report: Reporter, identity_server: IdentityServer
 ) -> None:
     """The reading had passed the list when the claim came: it is read once more."""
+
+    async def list_is_read() -> bool:
+        return any("local/claims" in path for path in identity_server.paths()[-2:])
+
     await until_names(cds, MIRRORED)
     await until_read(cds)
     identity_server.delays[f"{DIALECTS}/{identifier(USER)}"] = 0.3
     await report.claims_changed()
-    deadline = time.monotonic() + DEADLINE_S
-    while not any("local/claims" in path for path in identity_server.paths()[-2:]):
-        assert time.monotonic() < deadline, "the list is not read"
-        await asyncio.sleep(0.01)
+    await until_async(list_is_read, "the list is not read", DEADLINE_S)
     identity_server.add("country")
     await report.claims_changed()
     await until_names(cds, MIRRORED | {"country"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 
 import httpx
@@ -14,7 +13,6 @@ from support.waiting import until
 from sync.identity_server import CLIENT, IdentityServer
 
 DIALECTS = "/api/server/v1/claim-dialects"
-DEADLINE_S = 60.0
 MIRRORED = {"emailaddress", "givenname", "created"}
 
 
@@ -43,10 +41,10 @@ def names(service: RunningService) -> set[str]:
 
 
 def until_names(service: RunningService, wanted: set[str]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while (found := names(service)) != wanted:
-        assert time.monotonic() < deadline, f"{sorted(found)} instead of {sorted(wanted)}\n{service.log()}"
-        time.sleep(0.1)
+    until(
+        lambda: names(service) == wanted,
+        lambda: f"{sorted(names(service))} instead of {sorted(wanted)}\n{service.log()}",
+    )
 
 
 def changed(service: RunningService) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,6 +11,7 @@ import httpx
 import pytest
 
 from support.service import RunningService
+from support.waiting import until
 from wire.browser import CALLBACK, Browser, WebApplication
 from wire.client import PERMISSIONS, Cds, fresh
 
@@ -155,12 +155,9 @@ def _free_port() -> int:
         return int(line.getsockname()[1])
 
 
-def _wait_until_ready(caller: Cds, deadline_s: float = 60.0) -> None:
-    deadline = time.monotonic() + deadline_s
-    while True:
-        try:
-            assert caller.http.get("/ready").status_code == 200
-            return
-        except (httpx.TransportError, AssertionError):
-            assert time.monotonic() < deadline, "the service did not start in time"
-            time.sleep(0.05)
+def _wait_until_ready(caller: Cds) -> None:
+    until(
+        lambda: caller.http.get("/ready").status_code == 200,
+        "the service did not start in time",
+        ignoring=httpx.TransportError,
+    )

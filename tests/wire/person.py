@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
+from support.waiting import until
 from wire.client import Cds
 
 DEADLINE_S = 90.0
-POLL_S = 0.1
 
 
 def survivor_of(org: Cds, profile: dict[str, Any]) -> str:
@@ -51,8 +50,9 @@ def progress_of(org: Cds, rule: dict[str, Any]) -> dict[str, Any] | None:
 
 def applied(org: Cds, rule: dict[str, Any]) -> dict[str, Any]:
     """The progress of a rule when it has come to its end."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not (work := progress_of(org, rule)) or work["state"] == "running":
-        assert time.monotonic() < deadline, f"the rule was not applied in time: {work}"
-        time.sleep(POLL_S)
-    return work
+
+    def ended() -> dict[str, Any] | None:
+        work = progress_of(org, rule)
+        return work if work and work["state"] != "running" else None
+
+    return until(ended, lambda: f"the rule was not applied in time: {progress_of(org, rule)}", DEADLINE_S)

@@ -298,7 +298,8 @@ def test_an_absurd_profile_id_is_an_unknown_one(cds: Cds, tail: str) -> None:
             cds.raw(method, f"/profiles/{tail}", "{}") if method == "PATCH" else cds.get(f"/profiles/{tail}")
         )
         understood(answer)
-    assert cds.delete(f"/profiles/{tail}").status_code in (204, 400, 404, 414)
+    # Deleting what does not exist succeeds; a slash in the id makes it another path.
+    assert cds.delete(f"/profiles/{tail}").status_code == (404 if "%2fetc" in tail else 204)
     understood(cds.get(f"/profile-schema/traits/{tail}"))
 
 
@@ -330,10 +331,11 @@ def test_an_absurd_query_is_answered(cds: Cds, query: str) -> None:
     assert "Traceback" not in answer.text
 
 
-def test_a_thousand_filters_are_answered(cds: Cds, trait: str) -> None:
+def test_three_hundred_conditions_are_answered(cds: Cds, trait: str) -> None:
     condition = " and ".join([f"traits.{trait} eq x"] * 300)
     answer = cds.get("/profiles", params={"filter": condition})
-    assert answer.status_code < 500
+    assert answer.status_code == 200
+    assert answer.json()["profiles"] == []
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,7 @@ def test_wrong_credentials_get_no_token(cds: Cds, secret: str, client: str | Non
 
 def test_no_credentials_get_no_token(cds: Cds) -> None:
     answer = _post(cds, "token", {"grant_type": "client_credentials"}, None)
-    assert answer.status_code in (400, 401)
-    assert answer.json()["error"] == "invalid_client"
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
 
 def test_credentials_of_another_organisation_get_no_token(cds: Cds, other: Cds) -> None:
@@ -70,12 +69,18 @@ def test_credentials_of_another_organisation_get_no_token(cds: Cds, other: Cds) 
 
 
 @pytest.mark.parametrize(
-    "form", [{}, {"grant_type": ""}, {"grant_type": "password"}, {"grant_type": "nonsense"}], ids=str
+    ("form", "error"),
+    [
+        ({}, "invalid_request"),
+        ({"grant_type": ""}, "invalid_request"),
+        ({"grant_type": "password"}, "unsupported_grant_type"),
+        ({"grant_type": "nonsense"}, "unsupported_grant_type"),
+    ],
+    ids=str,
 )
-def test_another_grant_is_refused(cds: Cds, form: dict[str, str]) -> None:
+def test_another_grant_is_refused(cds: Cds, form: dict[str, str], error: str) -> None:
     answer = _post(cds, "token", form)
-    assert answer.status_code == 400
-    assert answer.json()["error"] in ("unsupported_grant_type", "invalid_request", "unauthorized_client")
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
 
 
 def test_the_token_endpoint_takes_posts_only(cds: Cds) -> None:
@@ -88,7 +93,7 @@ def test_an_unknown_organisation_has_no_token_endpoint(cds: Cds) -> None:
         data={"grant_type": "client_credentials"},
         auth=(cds.client_id, cds.client_secret),
     )
-    assert 400 <= answer.status_code < 500
+    assert answer.status_code == 404
 
 
 # -- discovery and keys -----------------------------------------------------------------------------
@@ -168,8 +173,8 @@ def test_introspection_does_not_know_another_organisations_token(cds: Cds, other
 
 @pytest.mark.parametrize("endpoint", ["introspect", "revoke"])
 def test_introspection_and_revocation_ask_who_is_calling(cds: Cds, endpoint: str) -> None:
-    assert _post(cds, endpoint, {"token": cds.token()}, None).status_code in (400, 401)
-    assert _post(cds, endpoint, {"token": cds.token()}, "wrong").status_code == 401
+    for secret in (None, "wrong"):
+        assert _post(cds, endpoint, {"token": cds.token()}, secret).status_code == 401
 
 
 def test_a_revoked_token_is_no_longer_active(cds: Cds) -> None:
@@ -355,20 +360,15 @@ def test_a_signed_in_browser_is_not_asked_again(web_app: WebApplication, browser
 def test_without_a_challenge_there_is_no_code(public_app: WebApplication, browser: Browser) -> None:
     url = public_app.authorize_url("x")
     bare = "&".join(part for part in url.split("&") if not part.startswith("code_challenge"))
-    page = browser.open(bare)
-    if page.url.startswith(CALLBACK):
-        assert page.arrived["error"] == "invalid_request"
-        assert page.arrived["state"] == "state-of-the-shop"
-    else:
-        assert 400 <= page.answer.status_code < 500
+    arrived = browser.open(bare).arrived
+    assert (arrived["error"], arrived["state"]) == ("invalid_request", "state-of-the-shop")
+    assert "code" not in arrived
 
 
 def test_a_plain_challenge_is_refused(public_app: WebApplication, browser: Browser) -> None:
-    page = browser.open(public_app.authorize_url("x" * 43, code_challenge_method="plain"))
-    if page.url.startswith(CALLBACK):
-        assert page.arrived["error"] == "invalid_request"
-    else:
-        assert 400 <= page.answer.status_code < 500
+    arrived = browser.open(public_app.authorize_url("x" * 43, code_challenge_method="plain")).arrived
+    assert arrived["error"] == "invalid_request"
+    assert "code" not in arrived
 
 
 @pytest.mark.parametrize(
@@ -386,7 +386,7 @@ def test_a_browser_is_never_sent_to_an_address_nobody_registered(
     web_app: WebApplication, browser: Browser, changed: dict[str, str]
 ) -> None:
     answer = browser.http.get(web_app.authorize_url(pkce()[1], **changed), follow_redirects=False)
-    assert 400 <= answer.status_code < 500, answer.headers.get("location")
+    assert answer.status_code == 400, answer.headers.get("location")
     assert "Traceback" not in answer.text
 
 
@@ -394,7 +394,7 @@ def test_another_response_type_is_told_to_the_application(web_app: WebApplicatio
     page = browser.open(web_app.authorize_url(pkce()[1], response_type="token"))
     assert page.url.startswith(CALLBACK), page.answer.text[:300]
     said = {**parse_qs(urlsplit(page.url).query), **parse_qs(urlsplit(page.url).fragment)}
-    assert said["error"][0] in ("unsupported_response_type", "unauthorized_client")
+    assert said["error"] == ["unsupported_response_type"]
     assert said["state"] == ["state-of-the-shop"]
 
 
@@ -432,7 +432,7 @@ def test_a_form_without_its_csrf_token_is_refused(
     answer = httpx.post(
         urljoin(page.url, form.action or page.url), data={**naked}, follow_redirects=False, timeout=30
     )
-    assert 400 <= answer.status_code < 500, f"{answer.status_code} {answer.headers.get('location')}"
+    assert answer.status_code == 403, answer.headers.get("location")
 
 
 def test_a_name_that_is_taken_is_not_registered_again(cds: Cds, web_app: WebApplication) -> None:
@@ -443,23 +443,23 @@ def test_a_name_that_is_taken_is_not_registered_again(cds: Cds, web_app: WebAppl
     way = next(link for link in page.links if "register" in link)
     page = second.fill(second.open(urljoin(page.url, way)), {**person, "password": "another Password 77!"})
     assert not page.url.startswith(CALLBACK)
-    assert page.answer.status_code < 500
+    assert page.answer.status_code == 409
     assert page.forms
 
 
 @pytest.mark.parametrize(
-    "bad",
+    ("bad", "status"),
     [
-        {"password": "a"},
-        {"email": "no-address"},
-        {"email": ""},
-        {"given": "a\x00b"},
-        {"given": "x" * 5000},
+        ({"password": "a"}, 400),
+        ({"email": "no-address"}, 400),
+        ({"email": ""}, 400),
+        ({"given": "a\x00b"}, 403),
+        ({"given": "x" * 5000}, 400),
     ],
     ids=["short password", "no address", "nothing", "NUL", "endless name"],
 )
 def test_a_bad_registration_shows_the_form_again(
-    cds: Cds, web_app: WebApplication, bad: dict[str, str]
+    cds: Cds, web_app: WebApplication, bad: dict[str, str], status: int
 ) -> None:
     browser = Browser(cds.base_url)
     page = browser.open(web_app.authorize_url(pkce()[1]))
@@ -471,7 +471,7 @@ def test_a_bad_registration_shows_the_form_again(
     assert set(bad.values()) <= set(sent.values())
     page = browser.submit(page, form, sent)
     assert not page.url.startswith(CALLBACK)
-    assert 200 <= page.answer.status_code < 500
+    assert page.answer.status_code == status
     assert "Traceback" not in page.answer.text
 
 

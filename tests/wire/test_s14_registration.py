@@ -37,7 +37,7 @@ def _visit(cds: Cds, browser: Browser | None = None, **body: Any) -> dict[str, A
     """The application makes a profile for a visitor, whose browser keeps the cookie."""
     headers = browser.cookie_header(httpx.URL(cds.base_url).host) if browser else {}
     answer = cds.post("/profiles", body, headers=headers)
-    assert answer.status_code in (200, 201), answer.text
+    assert answer.status_code == 201, answer.text
     if browser:
         browser.keep(answer)
     return dict(answer.json())
@@ -269,9 +269,8 @@ def test_a_failed_sign_in_joins_nothing(cds: Cds, web_app: WebApplication, brows
     browser = browsers()
     url = web_app.authorize_url(pkce()[1], anonymous_profile_tracker=work["anonymous_profile_tracker"])
     page = browser.fill(browser.open(url), {**person, "password": "not the password 1!"})
-    assert page.answer.status_code < 500
+    assert page.answer.status_code == 401
     assert page.forms
-    assert page.answer.status_code != 302
     assert "user_id" not in cds.read(work["profile_id"])
 
 

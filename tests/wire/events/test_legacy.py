@@ -337,6 +337,6 @@ def test_events_are_taken_while_a_dataset_is_moved_over(
 
 def test_there_is_no_way_back_to_legacy(web: Dataset) -> None:
     answer = web.org.admin("PATCH", f"/datasets/{web.name}", {"pipeline_identity_resolution": False})
-    assert 400 <= answer.status_code < 500
+    assert answer.status_code == 409
     found = web.org.admin("GET", f"/datasets/{web.name}").json()
     assert found["pipeline_identity_resolution"] is True

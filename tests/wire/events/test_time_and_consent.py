@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wire.client import fresh
-from wire.events.client import MINUTE_MS, Dataset, new_device, now_ms, warnings_of
+from wire.events.client import MINUTE_MS, Dataset, new_device, now_ms, refused_event, warnings_of
 from wire.events.conftest import NewDataset
 
 
@@ -235,21 +235,29 @@ def test_a_metadata_update_is_an_event_like_others(web: Dataset) -> None:
 
 
 @pytest.mark.parametrize(
-    "choice",
+    ("choice", "sentence"),
     [
-        {},
-        {"purpose": "Personalization"},
-        {"purpose": "Personalization", "provider": "x", "status": "Perhaps"},
-        {"purpose": 5, "provider": "x", "status": "Opt In"},
-        {"purpose": "Personalization", "provider": None, "status": "Opt In"},
+        ({}, "consents[0].purpose must not be empty."),
+        ({"purpose": "Personalization"}, 'consents[0].status must be "Opt In" or "Opt Out".'),
+        (
+            {"purpose": "Personalization", "provider": "x", "status": "Perhaps"},
+            'consents[0].status must be "Opt In" or "Opt Out".',
+        ),
+        ({"purpose": 5, "provider": "x", "status": "Opt In"}, "consents[0].purpose must be a string."),
     ],
     ids=str,
 )
-def test_a_choice_that_is_none_is_understood(web: Dataset, choice: dict[str, Any]) -> None:
+def test_an_invalid_choice_is_refused(web: Dataset, choice: dict[str, Any], sentence: str) -> None:
+    answer = web.ask({"user": {"anonymousId": new_device()}, "consents": [choice]})
+    refused_event(answer, 400)
+    assert answer.json()["message"] == sentence
+
+
+def test_a_choice_without_a_provider_is_accepted(web: Dataset) -> None:
     device = new_device()
-    answer = web.ask({"user": {"anonymousId": device}, "consents": [choice]})
-    assert answer.status_code in (200, 400)
-    assert answer.json()["errorCode"] == (0 if answer.status_code == 200 else 5)
+    choice = {"purpose": "Personalization", "provider": None, "status": "Opt In"}
+    answer = web.send({"user": {"anonymousId": device}, "consents": [choice]})
+    assert (answer["errorCode"], answer["resolvedUserId"]) == (0, device)
 
 
 def test_at_a_merge_the_newest_choice_counts(web: Dataset) -> None:

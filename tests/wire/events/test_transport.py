@@ -80,14 +80,13 @@ def test_an_authenticated_event_with_and_without_the_prefix(unprefixed: Dataset)
 def test_an_authenticated_event_is_json_only(web: Dataset, encoding: str) -> None:
     email = f"{fresh('ann')}@acme.example"
     answer = web.ask(_event(emailAddress=email), encoding, endpoint="authevent")
-    assert 400 <= answer.status_code < 500
-    assert answer.json()["errorCode"] == 5
+    refused_event(answer, 400)
     assert web.resolve(emailAddress=email) is None
 
 
 def test_an_authenticated_event_is_no_get(web: Dataset) -> None:
     email = f"{fresh('ann')}@acme.example"
-    assert web.ask(_event(emailAddress=email), "get", endpoint="authevent").status_code in (404, 405)
+    assert web.ask(_event(emailAddress=email), "get", endpoint="authevent").status_code == 405
     assert web.resolve(emailAddress=email) is None
 
 

@@ -1,0 +1,38 @@
+"""DESIGN §2: whatever callers did to a database, its log folds to the state that answers."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+from oneself.core.replay import Diverged
+from oneself.service import verify
+from oneself.store.pool import Database
+
+from .service import RunningService
+
+
+async def assert_log_folds(url: str) -> None:
+    """Raises AssertionError with the first difference between the folded log and the live state."""
+    async with await Database.open(url) as database:
+        try:
+            report = await verify.verify(database, lambda done, total: None)
+        except Diverged as problem:
+            raise AssertionError(f"{_name(url)}: {problem}") from problem
+    assert report.difference is None, f"{_name(url)}: {report.difference}"
+
+
+def assert_log_of_service_folds(service: RunningService) -> None:
+    """The same for the database of a service, embedded or not, whether it runs or has stopped."""
+    if service.database_url is None:
+        said = service.command("verify", deadline_s=300)
+        assert said.returncode == 0, said.stdout[-2000:] + said.stderr[-2000:]
+        return
+    # In a thread: the loop of the tests may not be left while they run.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, assert_log_folds(service.database_url)).result()
+
+
+def _name(url: str) -> str:
+    return urlsplit(url).path.lstrip("/")
