@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -374,3 +375,24 @@ async def test_two_exchanges_at_the_same_moment_give_tokens_once(shop: Applicati
     sent_back = await visitor.register(EMAIL, await shop.registration())
     answers = await asyncio.gather(*(shop.exchange(sent_back) for _ in range(5)))
     assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400, 400]
+
+
+async def test_a_name_that_is_too_long_is_not_normalised(
+    visitor: Visitor, tenant: Tenant, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time that this takes grows with the square of the length, and it stops the whole process."""
+    normalize = unicodedata.normalize
+
+    def checked(form: Any, text: str) -> str:
+        assert len(text) < 1000, "long text is normalised"
+        return normalize(form, text)
+
+    monkeypatch.setattr(unicodedata, "normalize", checked)
+    name = "a" + "\u0300" * 9000
+    assert (await visitor.sign_in(name)).status_code == 401
+    for email in (f"{name}@acme.example", f"{'a' * 243}@acme.example"):
+        refused = await visitor.register(email)
+        assert refused.status_code == 400
+        assert "Use at most 254 characters." in refused.text
+    assert (await visitor.register(EMAIL, password="\u0300" * 500)).status_code == 303
+    assert await identity.accounts.list(tenant, after=name) == []

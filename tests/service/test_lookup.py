@@ -317,6 +317,9 @@ async def test_an_unknown_name_is_told_the_known_ones(site: Site) -> None:
         with pytest.raises(InvalidInput) as caught:
             await site.services.lookup.resolve(site.tenant, identities)
         assert "customerId, emailAddress, sfcrmLeadId" in caught.value.description
+    unknown = {f"name-{number}": "x" for number in range(101)}
+    with pytest.raises(InvalidInput, match="1 to 100"):
+        await site.services.lookup.resolve(site.tenant, unknown)
     with pytest.raises(InvalidInput, match="1 to 100"):
         await site.services.lookup.resolve(site.tenant, {})
 

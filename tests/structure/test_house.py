@@ -53,6 +53,11 @@ def test_core_reads_no_clock_and_draws_no_randomness(module: str) -> None:
     assert not called & {"open", "print", "input"}
 
 
+def test_text_is_normalised_in_one_module() -> None:
+    """It checks the length first; `unicodedata.normalize` of long text stops the process for seconds."""
+    assert [name for name, tree in modules().items() if "unicodedata" in imports(tree)] == ["core/text.py"]
+
+
 def test_faces_never_import_each_other() -> None:
     """A face is a package below `api`; what lies directly in `api` puts them together."""
     for module, tree in modules().items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any
@@ -175,6 +176,15 @@ def test_receipts_are_listed_page_by_page(new_org: Callable[[], Cds]) -> None:
 @pytest.mark.parametrize("path", ["/erasures", "/unfit-values"])
 @pytest.mark.parametrize("cursor", ["x", "bnVsbA", "WyJ4Il0", "e30", "%00", "WzEsMl0", "a" * 600])
 def test_a_cursor_that_is_none_of_ours(org: Cds, path: str, cursor: str) -> None:
+    refused(org.admin("GET", path, params={"cursor": cursor}), 400, "CDS-10001")
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [("/users", rb'["\u0000"]'), ("/claims", rb'["\u0000"]'), ("/erasures", b"[9223372036854775808]")],
+)
+def test_a_cursor_that_no_row_can_have_is_none_of_ours(org: Cds, path: str, place: bytes) -> None:
+    cursor = base64.urlsafe_b64encode(place).decode().rstrip("=")
     refused(org.admin("GET", path, params={"cursor": cursor}), 400, "CDS-10001")
 
 

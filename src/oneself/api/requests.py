@@ -15,8 +15,9 @@ from .decode import AnyRequest
 from .errors import UNPROCESSABLE, refused
 
 KEY_CHARS_MAX = 255
-#: RFC 9110 §8.8.3; ours is one of digits.
-ENTITY_TAGS = r'^(\*|(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*)$'
+_TAG = r'(W/)?"[!#-~\x80-\xff]*"'
+#: A list of entity tags, perhaps with empty elements (RFC 9110 §5.6.1, §8.8.3); ours is one of digits.
+ENTITY_TAGS = rf"^(\*|(,[ \t]*)*{_TAG}([ \t]*,([ \t]*{_TAG})?)*)$"
 _VERSION = re.compile(r'"(\d{1,18})"')
 #: No profile ever has it: what `If-Match` names is not the current version, whatever that is.
 NO_VERSION = -1

@@ -104,7 +104,8 @@ async def login(request: AnyRequest) -> AnyResponse:
     if form is None:
         return await _ask(door, "login", {"form": EXPIRED}, status=403)
     identity, tenant = identity_of(request), door.tenant
-    who: Subject = ("account", username_key(values["email"]))
+    # Names that are too long for an account share one count.
+    who: Subject = ("account", username_key(values["email"]) or "")
     where: Subject = ("address", address_of(request))
     if wait_s := await identity.attempts.wait_s(tenant, who, where):
         return await _ask(door, "login", {"form": _later(wait_s)}, values, status=429, wait_s=wait_s)

@@ -43,7 +43,9 @@ def event_changes(
             continue
         is_own = found in plan.claims or state.is_held_by(found, plan.people)
         if is_own and _may_replace_identity(profile, match, source, config):
-            changes.append(Change(match.path, as_shown(raw.value)))
+            shown = as_shown(raw.value)
+            assert shown is not None  # what is admitted is short enough
+            changes.append(Change(match.path, shown))
     for path, value in _plain(observation.values):
         changes.extend(_fitting(config.schema, profile, observation, path, value, source))
     return Changes(tuple(changes))

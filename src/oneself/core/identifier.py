@@ -5,12 +5,13 @@ identifier (`fold`), what follows from two profiles holding it (`resolve`).
 """
 
 import re
-import unicodedata
 from fnmatch import fnmatchcase
 from typing import Literal
 
 import msgspec
 import phonenumbers
+
+from oneself.core.text import nfc
 
 ANONYMOUS_ID = "anonymous_id"
 TRACKER = "tracker"
@@ -110,12 +111,10 @@ class Dropped(msgspec.Struct, frozen=True):
 def normalise(identifier: Identifier, namespace: Namespace) -> Identifier | Dropped:
     """The one spelling of an identifier, or why it identifies nobody (DESIGN §4.1)."""
     text = as_shown(identifier.value)
+    if text is None or _is_too_long(text, namespace) or (text := _compared(text, namespace)) is None:
+        return Dropped(identifier.namespace, "too_long")
     if not text:
         return Dropped(identifier.namespace, "empty")
-    if len(text) > IDENTIFIER_CHARS_MAX or _is_too_long(text, namespace):
-        return Dropped(identifier.namespace, "too_long")
-    if not namespace.case_sensitive:
-        text = unicodedata.normalize("NFC", text.casefold())
     if namespace.kind == "email" and not _EMAIL.match(text):
         return Dropped(identifier.namespace, "malformed")
     if namespace.kind == "phone":
@@ -125,9 +124,15 @@ def normalise(identifier: Identifier, namespace: Namespace) -> Identifier | Drop
     return Identifier(identifier.namespace, text)
 
 
-def as_shown(text: str) -> str:
-    """A value as people are shown it: in NFC, without blanks around it; its case is what was typed."""
-    return unicodedata.normalize("NFC", text.strip())
+def as_shown(text: str) -> str | None:
+    """A value as people are shown it: in NFC, without blanks around it; its case is what was typed. None if
+    it is too long to be an identifier."""
+    return nfc(text.strip(), IDENTIFIER_CHARS_MAX)
+
+
+def _compared(text: str, namespace: Namespace) -> str | None:
+    """The value without its case where that makes no difference; some letters become three without it."""
+    return text if namespace.case_sensitive else nfc(text.casefold(), IDENTIFIER_CHARS_MAX)
 
 
 def _is_too_long(text: str, namespace: Namespace) -> bool:

@@ -9,23 +9,28 @@ from __future__ import annotations
 
 import re
 import time
-import unicodedata
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
 from email_validator import EmailNotValidError, validate_email
 
+from oneself.core.text import nfc
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.organisations import Tenant
 from oneself.service.secrets import Hasher
 from oneself.service.tokens import AccessTokens
 from oneself.store.directory import Directory
 
+if TYPE_CHECKING:
+    from oneself.store.directory import Row
+
 # The claims that `identity_attributes` mirror (DESIGN §9, §10).
 CLAIMS = ("userid", "username", "emailaddress", "givenname", "lastname", "mobile")
+#: The longest e-mail address that SMTP can carry (RFC 5321 §4.5.3.1.3).
+USERNAME_CHARACTERS_MAX = 254
 NAME_CHARACTERS_MAX = 100
 PASSWORD_CHARACTERS_MIN = 8
 PASSWORD_BYTES_MAX = 1_024
@@ -91,6 +96,7 @@ class Accounts:
         hashed = await self._hasher.hash(registration.password)
         now = time.time_ns() // 1000
         key = username_key(username)
+        assert key is not None  # `problems_of` checked its length
         if not await self._directory.put_account(tenant.org_id, user_id, username, key, hashed, claims, now):
             raise Conflict("This e-mail address cannot be registered.", code="username")
         return Account(user_id, username, claims, now)
@@ -98,8 +104,8 @@ class Accounts:
     async def authenticate(self, tenant: Tenant, username: str, password: str) -> Account | None:
         """The account whose username and password these are."""
         row = None
-        if _is_storable(username) and len(_utf8(password)) <= PASSWORD_BYTES_MAX:
-            row = await self._directory.find_account_by_username(tenant.org_id, username_key(username))
+        if len(_utf8(password)) <= PASSWORD_BYTES_MAX:
+            row = await self._find_by_username(tenant, username)
         if row is None:
             await self._hasher.matches_nobody(password[:PASSWORD_BYTES_MAX])
             return None
@@ -111,9 +117,7 @@ class Accounts:
 
     async def find_by_name(self, tenant: Tenant, name: str) -> Account:
         """The account with this username or user id; raises NotFound."""
-        row = None
-        if _is_storable(name):
-            row = await self._directory.find_account_by_username(tenant.org_id, username_key(name))
+        row = await self._find_by_username(tenant, name)
         if row is None and (user_id := _uuid(name)):
             row = await self._directory.find_account(tenant.org_id, user_id)
         if row is None:
@@ -122,7 +126,10 @@ class Accounts:
 
     async def list(self, tenant: Tenant, after: str = "", count: int = 100) -> list[Account]:
         """The next `count` accounts after the username `after`, in the order of usernames."""
-        rows = await self._directory.list_accounts(tenant.org_id, username_key(after), count)
+        key = username_key(after)
+        if key is None:
+            return []
+        rows = await self._directory.list_accounts(tenant.org_id, key, count)
         return [account_of(row) for row in rows]
 
     async def change(self, tenant: Tenant, account: Account, changes: Mapping[str, str]) -> Account:
@@ -159,6 +166,12 @@ class Accounts:
             if not await self._directory.delete_account(connection, tenant.org_id, user_id):
                 raise NotFound(f"There is no user {user_id} in {tenant.handle}.")
             await self._tokens.revoke_user(connection, tenant, user_id)
+
+    async def _find_by_username(self, tenant: Tenant, username: str) -> Row | None:
+        key = username_key(username)
+        if key is None or not _is_storable(username):
+            return None
+        return await self._directory.find_account_by_username(tenant.org_id, key)
 
 
 class Administrators:
@@ -200,9 +213,11 @@ class Administrators:
         return [row["username"] for row in await self._directory.list_administrators(tenant.org_id)]
 
 
-def username_key(username: str) -> str:
-    """What makes two usernames the same: Unicode NFC, no blanks around, no case."""
-    return unicodedata.normalize("NFC", username.strip()).casefold()
+def username_key(username: str) -> str | None:
+    """What makes two usernames the same: Unicode NFC, no blanks around, no case. None if it is too long to be
+    the name of an account."""
+    shown = nfc(username.strip(), USERNAME_CHARACTERS_MAX)
+    return None if shown is None else shown.casefold()
 
 
 def account_of(row: Any) -> Account:
@@ -238,6 +253,8 @@ def problems_of_change(account: Account, changes: Mapping[str, str]) -> dict[str
 def _address_problem(username: str) -> str | None:
     if not username.strip():
         return "Enter your e-mail address."
+    if len(username.strip()) > USERNAME_CHARACTERS_MAX:
+        return f"Use at most {USERNAME_CHARACTERS_MAX} characters."
     try:
         _address(username)
     except EmailNotValidError:
@@ -272,7 +289,8 @@ def _password_problem(password: str, username: str = "") -> str | None:
         return f"Use at most {PASSWORD_BYTES_MAX} bytes."
     if password.casefold() in COMMON_PASSWORDS:
         return "This password is one of the most common ones. Choose another."
-    if username and username_key(password) == username_key(username):
+    key = username_key(username)
+    if key and username_key(password) == key:
         return "Choose a password that is not your e-mail address."
     return None
 

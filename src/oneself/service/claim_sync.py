@@ -22,6 +22,7 @@ import structlog
 from oneself.core.claim_attributes import (
     Mirrored,
     Wanted,
+    is_name,
     missing_names,
     reconcile,
     wanted_attributes,
@@ -131,7 +132,8 @@ class ClaimSync:
     async def attribute_ids(self, tenant: Tenant, wanted: Sequence[Wanted]) -> Callable[[str], str]:
         """Name → id for attributes that the schema lacks: the one that the name last had, else a new one."""
         config = await self._configurations.current(tenant.dataset_id)
-        names = missing_names(config.schema, wanted)
+        # PostgreSQL takes no NUL, and a name from a path may have one.
+        names = [name for name in missing_names(config.schema, wanted) if is_name(name)]
         found = await self._database.fetch(_sql.find_attribute_ids, tenant.dataset_id, names) if names else []
         ids = {row["name"]: row["attribute_id"] for row in found}
         return lambda name: ids.setdefault(name, str(uuid.uuid4()))

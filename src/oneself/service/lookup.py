@@ -114,9 +114,9 @@ class Lookup:
         """Whom the next event with these identities, name → value, would be attached to; None: to somebody
         new. Raises InvalidInput for a name that is no identity attribute of the dataset."""
         config = await self._configurations.current(tenant.dataset_id)
-        named = tuple(Identifier(_type_of(name, config), value) for name, value in identities.items())
-        if not 0 < len(named) <= IDENTITIES_MAX:
+        if not 0 < len(identities) <= IDENTITIES_MAX:
             raise _invalid(f"Name 1 to {IDENTITIES_MAX} identities.")
+        named = tuple(Identifier(_type_of(name, config), value) for name, value in identities.items())
         observation = Observation(
             observation_id=uuid.uuid4(),
             new_profile_id=uuid.uuid4(),
@@ -152,7 +152,7 @@ class Lookup:
 
     async def _find_called(self, tenant: Tenant, text: str) -> UUID | None:
         called = as_shown(text)
-        if not 0 < len(called) <= ID_CHARS_MAX or "\x00" in called:
+        if not called or len(called) > ID_CHARS_MAX or "\x00" in called:
             return None
         first, last = _range(called)
         found: UUID | None = await self._database.fetchval(

@@ -126,7 +126,7 @@ async def test_a_key_has_at_most_255_printable_characters(cds: Cds, key: str) ->
     assert (await cds.listed())["profiles"] == []
 
 
-@pytest.mark.parametrize("tag", ["12", "*x", '"12', 'W"12"', '"12";'])
+@pytest.mark.parametrize("tag", ["12", "*x", '"12', 'W"12"', '"12";', ",", "", '"1" "2"', '"a b"', '*, "1"'])
 async def test_if_match_must_be_an_entity_tag(cds: Cds, tag: str) -> None:
     profile_id = (await cds.create())["profile_id"]
     for method in ("PATCH", "DELETE"):
@@ -135,11 +135,24 @@ async def test_if_match_must_be_an_entity_tag(cds: Cds, tag: str) -> None:
         assert (answer.status_code, answer.json()["code"]) == (400, "CDS-10001")
 
 
-@pytest.mark.parametrize(("tag", "status"), [("*", 200), ('W/"1"', 412), ('"1", "2"', 412), ('""', 412)])
-async def test_if_match_names_the_version(cds: Cds, tag: str, status: int) -> None:
+@pytest.mark.parametrize(
+    "tag",
+    ['W/"1"', '"1", "2"', '""', '"33a64df5"', '"é"', '"1",', ', "1" ,, "2"', '"1"\t,\t"2"', f'"{"9" * 30}"'],
+)
+async def test_an_entity_tag_of_another_version_or_another_service_is_stale(cds: Cds, tag: str) -> None:
     profile_id = (await cds.create())["profile_id"]
-    answer = await cds("PATCH", f"/profiles/{profile_id}", json={}, headers={"If-Match": tag})
-    assert answer.status_code == status
+    for method, body in (("PATCH", {"json": {}}), ("DELETE", {})):
+        headers: Any = {"If-Match": tag.encode("latin-1")}
+        answer = await cds(method, f"/profiles/{profile_id}", headers=headers, **body)
+        assert answer.status_code == 412, answer.text
+
+
+@pytest.mark.parametrize("tag", ["*", "{}", '"1", {}', "{},"])
+async def test_if_match_names_the_version(cds: Cds, tag: str) -> None:
+    made = await cds("POST", "/profiles", json={})
+    headers = {"If-Match": tag.format(made.headers["etag"])}
+    path = f"/profiles/{made.json()['profile_id']}"
+    assert (await cds("PATCH", path, json={}, headers=headers)).status_code == 200
 
 
 async def test_provenance_names_time_face_and_application_of_what_is_shown(cds: Cds, regular: Cds) -> None:

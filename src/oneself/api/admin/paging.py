@@ -104,6 +104,15 @@ def decode_place(word: str, kind: type[Place]) -> Place:
             raise ValueError(word)
         raw = urlsafe_b64decode(word + "=" * (-len(word) % 4))
         fields = msgspec.json.decode(raw, type=list)
+        if not all(map(_is_storable, fields)):
+            raise ValueError(word)
         return msgspec.convert(dict(zip(kind.__struct_fields__, fields, strict=True)), kind)
     except (binascii.Error, ValueError, msgspec.DecodeError):
         raise refused("10001", "cursor is none of ours.") from None
+
+
+def _is_storable(field: object) -> bool:
+    """Whether PostgreSQL can compare it with what it holds: text without NUL, an integer of 64 bits."""
+    if isinstance(field, int):
+        return -(2**63) <= field < 2**63
+    return not isinstance(field, str) or "\x00" not in field

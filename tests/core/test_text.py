@@ -1,0 +1,60 @@
+"""Text from outside is measured before any work on it that grows faster than its length (DESIGN §4.1)."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+import pytest
+
+from oneself.core.identifier import (
+    IDENTIFIER_CHARS_MAX,
+    Dropped,
+    Identifier,
+    Namespace,
+    as_shown,
+    normalise,
+)
+from oneself.core.text import nfc
+
+TEXT = Namespace(reason="test")
+#: Normalising these takes time that grows with the square of their number.
+COMBINING = "a" + "\u0315\u0300" * 20_000
+
+
+@pytest.fixture(autouse=True)
+def nothing_long_is_normalised(monkeypatch: pytest.MonkeyPatch) -> None:
+    normalize = unicodedata.normalize
+
+    def checked(form: Any, text: str) -> str:
+        assert len(text) <= 3 * IDENTIFIER_CHARS_MAX, "long text is normalised"
+        return normalize(form, text)
+
+    monkeypatch.setattr(unicodedata, "normalize", checked)
+
+
+def test_text_is_composed() -> None:
+    assert nfc("e\u0301", 2) == "é"
+
+
+@pytest.mark.parametrize("text", ["abc", "e\u0301e", "\u0958\u0958"], ids=["plain", "as sent", "in NFC"])
+def test_text_of_more_characters_is_none(text: str) -> None:
+    assert nfc(text, 2) is None
+
+
+def test_a_long_value_is_no_identifier() -> None:
+    for namespace in (TEXT, Namespace(reason="test", kind="email"), Namespace(reason="test", kind="phone")):
+        assert normalise(Identifier("test", COMBINING), namespace) == Dropped("test", "too_long")
+    assert as_shown(COMBINING) is None
+
+
+def test_blanks_around_a_value_are_no_part_of_its_length() -> None:
+    padded = f"{' ' * 1000}ann{' ' * 1000}"
+    assert normalise(Identifier("test", padded), TEXT) == Identifier("test", "ann")
+
+
+def test_a_value_is_as_long_as_it_is_compared() -> None:
+    """`ß` is two letters without its case."""
+    assert normalise(Identifier("test", "ß" * IDENTIFIER_CHARS_MAX), TEXT) == Dropped("test", "too_long")
+    half = "ß" * (IDENTIFIER_CHARS_MAX // 2)
+    assert normalise(Identifier("test", half), TEXT) == Identifier("test", "s" * IDENTIFIER_CHARS_MAX)
