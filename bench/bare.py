@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from oneself.store.pool import SCHEMA
+from oneself.store.database import SCHEMA
 
 _COLUMNS = "seq, observation_id, profile_id, kind, name, config_version, content::text, plan::text"
 INSERT_MANY = """

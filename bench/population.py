@@ -20,16 +20,15 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from oneself.core.config import Config
-from oneself.core.fold import fold
-from oneself.core.identifier import ANONYMOUS_ID, USER_ID, Identifier
-from oneself.core.observation import Kind, Observation
-from oneself.core.plan import Plan
-from oneself.core.state import State
-from oneself.service import working_set
-from oneself.service.working_set import Entry
-from oneself.store import rows
-from oneself.store.pool import JSONB_VERSION, Queries, connect
+from oneself.core.config.configuration import Config
+from oneself.core.fold.apply import fold
+from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
+from oneself.core.resolution.observation import Kind, Observation
+from oneself.core.resolution.plan import Plan
+from oneself.core.resolution.working_set import State
+from oneself.store import rows, working_set
+from oneself.store.database import JSONB_VERSION, Queries, connect
+from oneself.store.working_set import Entry
 
 from .stage import Progress
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from oneself.core.observation import Observation
-from oneself.service.ingest import Ingest, Submission
+from oneself.core.resolution.observation import Observation
+from oneself.service.ingest.ingest import Ingest, Submission
 
 from .results import percentile
 

@@ -15,7 +15,7 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from oneself.store.embedded import Embedded
+from oneself.store.embedded.server import Embedded
 
 from . import report, results
 from .results import Figure, Result

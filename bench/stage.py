@@ -22,13 +22,13 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import msgspec
 
-from oneself.core.config import Config
-from oneself.serve import Services, build_services
+from oneself.bootstrap import Services, build_services
+from oneself.core.config.configuration import Config
+from oneself.processes.worker import calm_collector
 from oneself.service.configuration import Configurations
 from oneself.settings import Settings
+from oneself.store.database import Database
 from oneself.store.migrate import migrate
-from oneself.store.pool import Database
-from oneself.worker import calm_collector
 
 Progress = Callable[[int, int], None]
 
@@ -171,8 +171,8 @@ class Service:
 
 
 async def _with_trait(configurations: Configurations, dataset_id: int, config: Config) -> Config:
-    from oneself.core.config import PutAttributes
-    from oneself.core.schema import Attribute
+    from oneself.core.config.changes import PutAttributes
+    from oneself.core.values.attribute import Attribute
 
     plan = Attribute(
         attribute_id="00000000-0000-4000-8000-000000000001",

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.core.config import (
+from oneself.core.config.changes import (
     ConfigChange,
     PutAttributes,
     PutChannels,
@@ -21,12 +21,12 @@ from oneself.core.config import (
     PutIdentityType,
     Several,
 )
-from oneself.core.identifier import ANONYMOUS_ID, Identifier
-from oneself.core.identity import IdentityAttribute, IdentityType
-from oneself.core.observation import Observation
-from oneself.core.profile import primary_id
-from oneself.core.schema import Attribute
-from oneself.service.persisted_token import Ring, seal
+from oneself.core.identity.identifier import ANONYMOUS_ID, Identifier
+from oneself.core.identity.identity_type import IdentityAttribute, IdentityType
+from oneself.core.profiles.profile import primary_id
+from oneself.core.resolution.observation import Observation
+from oneself.core.values.attribute import Attribute
+from oneself.service.events.persisted_token import Ring, seal
 
 WEB_ID, EMAIL = "webId", "emailAddress"
 _NAMES = uuid.UUID("7e1f0000-0000-4000-8000-000000000000")

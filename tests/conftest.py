@@ -21,9 +21,9 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
-from oneself.serve import Services, build_services
+from oneself.bootstrap import Services, build_services
 from oneself.settings import Settings
-from oneself.store.pool import Database
+from oneself.store.database import Database
 from support import databases
 from support.databases import Databases
 from support.service import SECRET_KEY, RunningService

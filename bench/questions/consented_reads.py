@@ -21,13 +21,13 @@ from bench.questions.http_writes import PROFILES
 from bench.questions.profile_reads import RATE_S, read_alone
 from bench.results import Figure, percentile
 from bench.stage import ORG, Bench, Stage
-from oneself.auth.permissions import PERMISSIONS
-from oneself.core.config import PutAttributes
-from oneself.core.consent import Category, CategoryAttribute
-from oneself.core.schema import Attribute
-from oneself.service.actor import Actor
-from oneself.service.applications import NewApplication
-from oneself.service.organisations import Tenant
+from oneself.auth.callers.permissions import PERMISSIONS
+from oneself.core.config.changes import PutAttributes
+from oneself.core.profiles.consent import Category, CategoryAttribute
+from oneself.core.values.attribute import Attribute
+from oneself.service.context import Actor
+from oneself.service.directory.applications import NewApplication
+from oneself.service.directory.organisations import Tenant
 
 READER = ("reader", "the secret of an application that is no system application")
 TRAITS = tuple(f"taste_{number}" for number in range(20))

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from bench import load
 from bench.results import Figure
 from bench.stage import Bench, Service, Stage
-from oneself.service.actor import Actor
-from oneself.service.profiles import new_tracker
-from oneself.service.tokens import access_claims, sign_access_token
+from oneself.service.context import Actor
+from oneself.service.directory.tokens import access_claims, sign_access_token
+from oneself.service.profiles.profiles import new_tracker
 
 CONNECTIONS = 256
 RATE_S = 200.0

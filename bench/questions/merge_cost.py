@@ -13,8 +13,8 @@ import time
 from bench.population import observe, page_view
 from bench.results import Figure, median
 from bench.stage import Bench, Stage
-from oneself.core.identifier import ANONYMOUS_ID, USER_ID, Identifier
-from oneself.service.ingest import Submission
+from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
+from oneself.service.ingest.ingest import Submission
 
 SIZES_QUICK = (10, 1_000)
 SIZES_FULL = (10, 1_000, 100_000, 1_000_000)

@@ -17,7 +17,7 @@ from bench import population, pressure
 from bench.pressure import Report
 from bench.results import Figure, median
 from bench.stage import Bench, Stage
-from oneself.service.verify import verify
+from oneself.service.log.verify import verify
 
 SIZES_QUICK = (1_000, 10_000)
 SIZES_FULL = (10_000, 100_000, 1_000_000)

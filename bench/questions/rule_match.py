@@ -21,11 +21,11 @@ from bench import population, pressure
 from bench.questions.resolution_cost import SIZES_FULL, SIZES_QUICK, look_up
 from bench.results import Figure
 from bench.stage import ORG, Bench, Stage
-from oneself.core.config import PutAttributes
-from oneself.core.observation import Observation
-from oneself.core.rules import Rule
-from oneself.core.schema import Attribute
-from oneself.service.organisations import Tenant
+from oneself.core.config.changes import PutAttributes
+from oneself.core.identity.identifier_source import Rule
+from oneself.core.resolution.observation import Observation
+from oneself.core.values.attribute import Attribute
+from oneself.service.directory.organisations import Tenant
 
 LOYALTY, MEMBER = "traits.loyalty_id", "traits.member_id"
 WRITES = 2_000

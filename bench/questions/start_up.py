@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.results import Figure, median
 from bench.stage import Service, Stage
-from oneself.store.embedded import Embedded
+from oneself.store.embedded.server import Embedded
 
 
 async def measure(stage: Stage) -> tuple[Figure, ...]:

@@ -12,8 +12,8 @@ from uuid import UUID
 from bench import population
 from bench.results import Figure
 from bench.stage import Bench, Stage
-from oneself.service.history import ENTRIES_PER_CHUNK, read_log
-from oneself.service.verify import verify
+from oneself.service.log.verify import verify
+from oneself.store.log_reader import ENTRIES_PER_CHUNK, read_log
 
 
 async def measure(stage: Stage) -> tuple[Figure, ...]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 
-from oneself.auth.permissions import PERMISSIONS
-from oneself.serve import Services
-from oneself.service.organisations import Tenant
-from oneself.service.tokens import access_claims, sign_access_token
+from oneself.auth.callers.permissions import PERMISSIONS
+from oneself.bootstrap import Services
+from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.tokens import access_claims, sign_access_token
 
 ORG, SYSTEM = "acme", "crm"
 

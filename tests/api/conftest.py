@@ -16,9 +16,9 @@ from joserfc.jwk import RSAKey
 
 from api.caller import Cds
 from oneself.api.app import create_app
-from oneself.auth.permissions import PERMISSIONS
-from oneself.serve import Services
-from oneself.service.applications import NewApplication
+from oneself.auth.callers.permissions import PERMISSIONS
+from oneself.bootstrap import Services
+from oneself.service.directory.applications import NewApplication
 
 ORG, SYSTEM, SECRET = "acme", "crm", "a secret of the tests"
 
@@ -36,9 +36,9 @@ def in_a_hurry(one_key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def import_key(bits: int, parameters: Any) -> Any:
         return RSAKey.import_key({**one_key, **parameters})
 
-    monkeypatch.setattr("oneself.service.signing_keys.RSAKey.generate_key", import_key)
+    monkeypatch.setattr("oneself.service.directory.signing_keys.RSAKey.generate_key", import_key)
     weak = functools.partial(argon2.PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr("oneself.service.secrets.PasswordHasher", weak)
+    monkeypatch.setattr("oneself.service.crypto.PasswordHasher", weak)
 
 
 @pytest_asyncio.fixture

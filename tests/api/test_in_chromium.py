@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from playwright.async_api import Browser, Page, async_playwright
 
-from oneself.auth.permissions import CDS_PERMISSIONS
+from oneself.auth.callers.permissions import CDS_PERMISSIONS
 from support.service import RunningService
 
 pytestmark = pytest.mark.e2e

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from oneself.api.metrics import Metrics
-from oneself.core.config import PutIdentityType
-from oneself.core.identity import IdentityType
-from oneself.serve import Services, build_services
+from oneself.api.http.metrics import Metrics
+from oneself.bootstrap import Services, build_services
+from oneself.core.config.changes import PutIdentityType
+from oneself.core.identity.identity_type import IdentityType
 from service.site import Site, customer, mail
 
 X, Y = "0123456789abcdef", "fedcba9876543210"

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from api.caller import Cds
-from oneself.auth.permissions import CDS_PERMISSIONS
+from oneself.auth.callers.permissions import CDS_PERMISSIONS
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from conftest import NewDatabase, StartService
-from oneself.auth.permissions import CDS_PERMISSIONS
+from oneself.auth.callers.permissions import CDS_PERMISSIONS
 from support.service import RunningService
 
 ROOT = Path(__file__).parents[2]

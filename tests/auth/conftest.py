@@ -13,10 +13,10 @@ from joserfc.jwk import RSAKey
 
 from auth.visitor import CALLBACK, PERMISSIONS, Application, Visitor
 from oneself.api.app import create_app
-from oneself.auth.assembly import Identity
-from oneself.serve import Services
-from oneself.service.applications import NewApplication
-from oneself.service.organisations import Tenant
+from oneself.bootstrap import Services
+from oneself.bootstrap_identity import Identity
+from oneself.service.directory.applications import NewApplication
+from oneself.service.directory.organisations import Tenant
 
 SYSTEM = "acme-backend"
 SECRET = "acme-backend-secret"
@@ -37,9 +37,9 @@ def in_a_hurry(one_key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def import_key(bits: int, parameters: Any) -> Any:
         return RSAKey.import_key({**one_key, **parameters})
 
-    monkeypatch.setattr("oneself.service.signing_keys.RSAKey.generate_key", import_key)
+    monkeypatch.setattr("oneself.service.directory.signing_keys.RSAKey.generate_key", import_key)
     weak = functools.partial(argon2.PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr("oneself.service.secrets.PasswordHasher", weak)
+    monkeypatch.setattr("oneself.service.crypto.PasswordHasher", weak)
 
 
 @pytest.fixture

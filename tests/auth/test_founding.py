@@ -9,12 +9,12 @@ import pytest
 
 from auth.conftest import SECRET, SYSTEM
 from auth.visitor import Application, Visitor
-from oneself.auth.assembly import Identity
-from oneself.auth.permissions import PERMISSIONS
-from oneself.core.config import PutSettings
+from oneself.auth.callers.permissions import PERMISSIONS
+from oneself.bootstrap import Services, build_services
+from oneself.bootstrap_identity import Identity
+from oneself.core.config.changes import PutSettings
 from oneself.errors import Conflict, InvalidInput, SettingsError
-from oneself.serve import Services, build_services
-from oneself.service.organisations import Tenant
+from oneself.service.directory.organisations import Tenant
 from oneself.settings import Settings
 
 pytestmark = pytest.mark.postgres
@@ -157,7 +157,7 @@ async def test_a_key_rotated_by_another_process_verifies_here(
     await identity.signing_keys.ring(tenant)
     elsewhere = build_services(services.settings, services.database).identity
     key_id = await elsewhere.signing_keys.rotate(tenant)
-    monkeypatch.setattr("oneself.service.signing_keys.UNKNOWN_KEY_REREAD_S", 0.0)
+    monkeypatch.setattr("oneself.service.directory.signing_keys.UNKNOWN_KEY_REREAD_S", 0.0)
     assert key_id in (await identity.signing_keys.ring_with(tenant, key_id)).public
 
 

@@ -11,11 +11,11 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from auth.visitor import Application
-from oneself.auth.assembly import Identity
-from oneself.auth.caller import Caller
-from oneself.auth.guard import basic_matches, require
+from oneself.auth.callers.guard import basic_matches, require
+from oneself.auth.callers.principal import Caller
+from oneself.bootstrap_identity import Identity
 from oneself.errors import Forbidden, Unauthenticated
-from oneself.service.organisations import Tenant
+from oneself.service.directory.organisations import Tenant
 
 MISSING = "Missing or invalid Authorization header"
 NO_SCOPE = "You do not have enough permission to access this resource."
@@ -140,7 +140,7 @@ async def test_a_remembered_token_still_runs_out(
 async def test_remembering_tokens_has_a_limit(
     identity: Identity, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oneself.auth.guard.CACHED_MAX", 3)
+    monkeypatch.setattr("oneself.auth.callers.guard.CACHED_MAX", 3)
     for number in range(5):
         token = await _token(identity, tenant, sub=str(number))
         await identity.guard.authenticate(f"Bearer {token}", tenant)

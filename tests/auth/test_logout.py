@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from auth.visitor import CALLBACK, Application, Page, Visitor, arrived, heading
-from oneself.core.config import PutSettings
-from oneself.serve import Services
-from oneself.service.organisations import Tenant
-from oneself.service.profiles import Actor, new_tracker
+from oneself.bootstrap import Services
+from oneself.core.config.changes import PutSettings
+from oneself.service.context import Actor
+from oneself.service.directory.organisations import Tenant
+from oneself.service.profiles.profiles import new_tracker
 
 EMAIL = "ann@acme.example"
 

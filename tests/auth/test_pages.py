@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from auth.visitor import PASSWORD, Application, Page, Visitor, heading
-from oneself.auth.assembly import Identity
-from oneself.service.organisations import Tenant
+from oneself.bootstrap_identity import Identity
+from oneself.service.directory.organisations import Tenant
 
 EMAIL = "ann@acme.example"
 PAGES = ["accounts/login", "accounts/register"]
@@ -148,7 +148,9 @@ async def test_guessing_one_persons_password_is_stopped(
 async def test_an_address_that_tries_many_people_is_stopped(
     visitor: Visitor, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oneself.service.attempts.FAILURES_MAX", {"account": 10, "address": 3, "client": 9})
+    monkeypatch.setattr(
+        "oneself.service.directory.login_throttle.FAILURES_MAX", {"account": 10, "address": 3, "client": 9}
+    )
     for n in range(3):
         assert (await visitor.sign_in(f"person{n}@acme.example", "a guess")).status_code == 401
     assert (await visitor.sign_in("person9@acme.example", "a guess")).status_code == 429
@@ -163,7 +165,7 @@ async def test_failures_are_forgotten_after_a_success_and_after_a_while(
         for n in range(9):
             await visitor.sign_in(EMAIL, f"guess number {n}")
         assert (await visitor.sign_in(EMAIL)).status_code == 303
-    monkeypatch.setattr("oneself.service.attempts.WINDOW_S", {"account": -1, "address": -1})
+    monkeypatch.setattr("oneself.service.directory.login_throttle.WINDOW_S", {"account": -1, "address": -1})
     for n in range(12):
         assert (await visitor.sign_in("late@acme.example", f"guess {n}")).status_code == 401
 

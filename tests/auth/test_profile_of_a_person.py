@@ -8,11 +8,12 @@ from uuid import UUID
 import pytest
 
 from auth.visitor import Application, Visitor, arrived, claims_of
-from oneself.auth.assembly import Identity
-from oneself.core.config import PutSettings
-from oneself.serve import Services
-from oneself.service.organisations import Tenant
-from oneself.service.profiles import Actor, ProfileView, new_tracker
+from oneself.bootstrap import Services
+from oneself.bootstrap_identity import Identity
+from oneself.core.config.changes import PutSettings
+from oneself.service.context import Actor
+from oneself.service.directory.organisations import Tenant
+from oneself.service.profiles.profiles import ProfileView, new_tracker
 
 pytestmark = pytest.mark.postgres
 

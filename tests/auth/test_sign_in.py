@@ -13,10 +13,10 @@ import pytest
 
 from auth.conftest import NewClient
 from auth.visitor import CALLBACK, PASSWORD, Application, Page, Visitor, arrived, claims_of, heading
-from oneself.auth.assembly import Identity
+from oneself.bootstrap import Services
+from oneself.bootstrap_identity import Identity
 from oneself.errors import Unauthenticated, Unavailable
-from oneself.serve import Services
-from oneself.service.organisations import Tenant
+from oneself.service.directory.organisations import Tenant
 
 pytestmark = pytest.mark.postgres
 
@@ -234,7 +234,7 @@ async def test_a_code_used_twice_voids_what_it_gave(
 
 
 async def test_a_code_runs_out(shop: Application, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oneself.service.grants.CODE_LIFE_US", -1)
+    monkeypatch.setattr("oneself.service.directory.grants.CODE_LIFE_US", -1)
     sent_back = await visitor.register(EMAIL, await shop.registration())
     assert (await shop.exchange(sent_back)).json()["error"] == "invalid_grant"
 

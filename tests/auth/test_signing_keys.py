@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from joserfc.jwk import RSAKey
 
-from oneself.auth.assembly import Identity
-from oneself.serve import Services
-from oneself.service.organisations import Tenant
-from oneself.service.signing_keys import SigningKeys
-from oneself.service.tokens import AccessTokens, access_claims, sign_access_token
+from oneself.bootstrap import Services
+from oneself.bootstrap_identity import Identity
+from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.signing_keys import SigningKeys
+from oneself.service.directory.tokens import AccessTokens, access_claims, sign_access_token
 from oneself.store.directory import Directory
 
 N = 50
@@ -47,7 +47,7 @@ def imports(identity: Identity, tenant: Tenant, monkeypatch: pytest.MonkeyPatch)
         found.reads += 1
         return await read(self, *values)
 
-    monkeypatch.setattr("oneself.service.signing_keys.RSAKey.import_key", counted)
+    monkeypatch.setattr("oneself.service.directory.signing_keys.RSAKey.import_key", counted)
     monkeypatch.setattr(Directory, "list_signing_keys", reading)
     return found
 

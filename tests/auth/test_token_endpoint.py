@@ -11,9 +11,9 @@ from joserfc.jwk import KeySet
 
 from auth.conftest import SECRET, SYSTEM, NewClient
 from auth.visitor import Application, Visitor, claims_of
-from oneself.auth.assembly import Identity
+from oneself.bootstrap_identity import Identity
 from oneself.errors import Forbidden, Unauthenticated
-from oneself.service.organisations import Tenant
+from oneself.service.directory.organisations import Tenant
 
 SEED_SCOPE = "internal_cds_profile_create internal_cds_profile_update internal_cds_profile_view"
 
@@ -148,7 +148,9 @@ async def test_an_unknown_organisation_has_no_token_endpoint(new_visitor: Callab
 async def test_guessing_a_secret_is_stopped_and_its_owner_is_not(
     visitor: Visitor, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oneself.service.attempts.FAILURES_MAX", {"account": 2, "address": 9, "client": 2})
+    monkeypatch.setattr(
+        "oneself.service.directory.login_throttle.FAILURES_MAX", {"account": 2, "address": 9, "client": 2}
+    )
     owner, guesser = Application(visitor, SYSTEM, SECRET), Application(visitor, SYSTEM, "wrong")
     assert (await owner.token(grant_type="client_credentials")).status_code == 200
     codes = [(await guesser.token(grant_type="client_credentials")).status_code for _ in range(3)]
@@ -205,10 +207,10 @@ async def test_a_revoked_token_is_dead_everywhere_at_once(
 async def test_a_token_revoked_by_another_process_dies_within_a_second(
     system: Application, identity: Identity, tenant: Tenant, services: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from oneself.serve import Services, build_services
+    from oneself.bootstrap import Services, build_services
 
     assert isinstance(services, Services)
-    monkeypatch.setattr("oneself.service.tokens.REVOCATIONS_REREAD_S", 0.0)
+    monkeypatch.setattr("oneself.service.directory.tokens.REVOCATIONS_REREAD_S", 0.0)
     token = (await system.token(grant_type="client_credentials", scope=SEED_SCOPE)).json()["access_token"]
     await identity.guard.authenticate(f"Bearer {token}", tenant)
     elsewhere = build_services(services.settings, services.database).identity

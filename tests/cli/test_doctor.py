@@ -6,12 +6,12 @@ import subprocess
 from pathlib import Path
 
 from conftest import NewDatabase
-from oneself.core.claims import Skipped
-from oneself.identity_server.connection import Connection
-from oneself.serve import build_services
-from oneself.service.identity_servers import OwnIdentityServer
+from oneself.adapters.identity_server.connection import Connection
+from oneself.bootstrap import build_services
+from oneself.core.values.reported_claims import Skipped
+from oneself.service.identity_provider.settings import OwnIdentityServer
 from oneself.settings import Settings
-from oneself.store.pool import Database
+from oneself.store.database import Database
 from support.databases import Databases
 from support.service import SECRET_KEY, RunningService, clean_environment, run_command
 from sync.identity_server import CLIENT, IdentityServer

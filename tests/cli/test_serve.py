@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from conftest import NewDatabase, StartService
-from oneself import worker
+from oneself.processes import worker
 from oneself.settings import Settings
 from support.service import RunningService, clean_environment, run_command
 from support.waiting import until
@@ -274,7 +274,7 @@ def _accepts(service: RunningService) -> bool:
 
 
 def _embedded_url(service: RunningService) -> str:
-    from oneself.store.embedded import Embedded
+    from oneself.store.embedded.server import Embedded
 
     return Embedded(service.data_dir.resolve()).url
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from conftest import StartService
-from oneself.store.pool import connect
+from oneself.store.database import connect
 from support.service import RunningService
 
 pytestmark = pytest.mark.postgres

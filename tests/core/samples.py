@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from oneself.core.schema import Attribute, CanonicalValue, Schema
-from oneself.core.values import EMPTY, Record, Source, check_write, write
+from oneself.core.values.attribute import Attribute, CanonicalValue
+from oneself.core.values.patch import check_write
+from oneself.core.values.record import EMPTY, Record, Source, write
+from oneself.core.values.schema import Schema
 
 APP = "shop"
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from core.samples import APP, attribute, complex_attribute, schema, source, stored
-from oneself.core.merge import STRATEGIES, Held, merge_values
-from oneself.core.schema import Schema
-from oneself.core.typed import INTEGER_MAX
-from oneself.core.values import EMPTY, Record
+from oneself.core.values.merge import STRATEGIES, Held, merge_values
+from oneself.core.values.record import EMPTY, Record
+from oneself.core.values.schema import Schema
+from oneself.core.values.value_types import INTEGER_MAX
 
 MERGED = schema(
     attribute("identity_attributes.emailaddress"),

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from core.oracle import Oracle
-from oneself.core.evidence import identities_of
-from oneself.core.profile import ANONYMOUS_PRIMARY_CHARS, PRIMARY_CHARS
-from oneself.core.record import leaves
+from oneself.core.profiles.profile import ANONYMOUS_PRIMARY_CHARS, PRIMARY_CHARS
+from oneself.core.resolution.evidence import identities_of
+from oneself.core.values.record import leaves
 from scenarios.engine import Outcome, World, one_guard
 from scenarios.histories import DEVICES, UNTIMED, History, histories
 from scenarios.on_core import Core

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from core.samples import APP, attribute, complex_attribute, schema
-from oneself.core.schema import CORE_ATTRIBUTES, MUTABILITIES, SCOPES, VALUE_TYPES, Schema
+from oneself.core.values.attribute import CORE_ATTRIBUTES, MUTABILITIES, SCOPES, VALUE_TYPES
+from oneself.core.values.schema import Schema
 
 GIVEN = schema(
     attribute("identity_attributes.emailaddress"),

@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.samples import APP, attribute, complex_attribute, schema
-from oneself.core.schema import Attribute, InvalidAttribute, define, redefine, undefine
+from oneself.core.values.attribute import Attribute
+from oneself.core.values.definition import InvalidAttribute, define, undefine
+from oneself.core.values.redefinition import redefine
 
 EXISTING = schema(
     attribute("identity_attributes.emailaddress"),

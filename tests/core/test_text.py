@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from oneself.core.identifier import (
+from oneself.core.identity.identifier import (
     IDENTIFIER_CHARS_MAX,
     Dropped,
     Identifier,

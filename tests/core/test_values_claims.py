@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from core.samples import attribute, complex_attribute, schema, source, stored
-from oneself.core.values import EMPTY, Record, Skipped, skip_unfit, write
+from oneself.core.values.record import EMPTY, Record, write
+from oneself.core.values.reported_claims import Skipped, skip_unfit
 
 CLAIMS = schema(
     attribute("identity_attributes.emailaddress"),

@@ -9,11 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.samples import attribute, complex_attribute, schema, source
-from oneself.core.merge import STRATEGIES, merge_values
-from oneself.core.record import leaves
-from oneself.core.schema import MUTABILITIES, Schema
-from oneself.core.typed import fingerprint, same
-from oneself.core.values import EMPTY, InvalidValue, Record, check_write, skip_unfit, unfit, visible, write
+from oneself.core.values.attribute import MUTABILITIES
+from oneself.core.values.merge import STRATEGIES, merge_values
+from oneself.core.values.patch import check_write
+from oneself.core.values.record import EMPTY, Record, leaves, write
+from oneself.core.values.reported_claims import skip_unfit
+from oneself.core.values.schema import Schema
+from oneself.core.values.validation import InvalidValue
+from oneself.core.values.value_types import fingerprint, same
+from oneself.core.values.visibility import unfit, visible
 
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=3)
 OF_TYPE: dict[str, st.SearchStrategy[Any]] = {

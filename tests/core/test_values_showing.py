@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.samples import attribute, complex_attribute, schema, stored
-from oneself.core.values import unfit, visible
+from oneself.core.values.visibility import unfit, visible
 
 WIDE = schema(
     attribute("traits.plan"),

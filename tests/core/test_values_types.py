@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneself.core.typed import FITS, Misfit, fingerprint, instant, is_empty, read_text, same
+from oneself.core.values.value_types import FITS, Misfit, fingerprint, instant, is_empty, read_text, same
 
 ACCEPTED: list[tuple[str, Any, Any]] = [
     ("string", "", ""),

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from core.samples import APP, attribute, complex_attribute, patched, schema, source, stored
-from oneself.core.schema import Schema
-from oneself.core.typed import ELEMENTS_MAX, TEXT_LENGTH_MAX
-from oneself.core.values import EMPTY, InvalidValue, Record, check_write, visible, write
+from oneself.core.values.patch import check_write
+from oneself.core.values.record import EMPTY, Record, write
+from oneself.core.values.schema import Schema
+from oneself.core.values.validation import InvalidValue
+from oneself.core.values.value_types import ELEMENTS_MAX, TEXT_LENGTH_MAX
+from oneself.core.values.visibility import visible
 
 SHOP = schema(
     attribute("identity_attributes.emailaddress"),

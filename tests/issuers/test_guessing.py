@@ -6,7 +6,7 @@ import httpx
 
 from api.caller import Cds
 from oneself.api.app import create_app
-from oneself.service.attempts import FAILURES_MAX
+from oneself.service.directory.login_throttle import FAILURES_MAX
 
 
 async def test_twenty_wrong_secrets_stop_the_guesser_and_nobody_else(cds: Cds) -> None:

@@ -19,8 +19,8 @@ import httpx
 import pytest
 
 from api.caller import Cds
-from oneself.auth import issued_outside
-from oneself.identity_server import issuer_keys
+from oneself.adapters.identity_server import issuer_keys
+from oneself.auth.callers import external_tokens as issued_outside
 
 ROOT = Path(__file__).parents[2]
 REDIRECT_URI = "http://127.0.0.1:1/callback"

@@ -13,9 +13,9 @@ import pytest
 from joserfc.jwk import ECKey, OctKey
 
 from api.caller import Cds
-from oneself.auth import issued_outside
-from oneself.identity_server import issuer_keys
-from oneself.serve import Services, build_services
+from oneself.adapters.identity_server import issuer_keys
+from oneself.auth.callers import external_tokens as issued_outside
+from oneself.bootstrap import Services, build_services
 
 from .outside import JWKS, URL, Issuer, new_rsa_key
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from oneself.core.config import Config, configure, work_to_do
-from oneself.core.evidence import unindexed
-from oneself.core.fold import fold
-from oneself.core.identifier import ANONYMOUS_ID
-from oneself.core.plan import Rejection
-from oneself.core.profile import Profile
-from oneself.core.replay import erase
-from oneself.core.rule_definition import InvalidRule
-from oneself.core.rules import Matcher
-from oneself.core.state import State
+from oneself.core.config.configuration import Config, configure, work_to_do
+from oneself.core.config.rule_checks import InvalidRule
+from oneself.core.fold.apply import fold
+from oneself.core.fold.replay import erase
+from oneself.core.identity.identifier import ANONYMOUS_ID
+from oneself.core.identity.identifier_source import Matcher
+from oneself.core.profiles.profile import Profile
+from oneself.core.resolution.evidence import unindexed
+from oneself.core.resolution.plan import Rejection
+from oneself.core.resolution.working_set import State
 from scenarios.engine import Outcome, World
 from scenarios.translate import (
     UnknownName,

@@ -9,18 +9,19 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.core.config import Config, ConfigChange
-from oneself.core.identifier import ANONYMOUS_ID
-from oneself.core.observation import Observation
-from oneself.core.rule_definition import InvalidRule
-from oneself.service.actor import Actor
+from oneself.core.config.changes import ConfigChange
+from oneself.core.config.configuration import Config
+from oneself.core.config.rule_checks import InvalidRule
+from oneself.core.identity.identifier import ANONYMOUS_ID
+from oneself.core.resolution.observation import Observation
 from oneself.service.configuration import Configurations
-from oneself.service.erase import Erasure
-from oneself.service.ingest import Ingest, Rejected, Resolution, Submission
-from oneself.service.organisations import Tenant
-from oneself.service.rules import Indexer, Rules, UnknownRule
-from oneself.service.tombstones import Tombstones
-from oneself.store.pool import Database
+from oneself.service.context import Actor
+from oneself.service.directory.organisations import Tenant
+from oneself.service.ingest.ingest import Ingest, Rejected, Resolution, Submission
+from oneself.service.privacy.erasure import Erasure
+from oneself.service.rules.rules import Indexer, Rules, UnknownRule
+from oneself.store.database import Database
+from oneself.store.tombstones import Tombstones
 from scenarios.engine import Outcome, ProfileFacts, World
 from scenarios.translate import changes, observation, outcome, rule_fields, rule_of
 from scenarios.words import HOUR_US, START_US, Kind, RuleLine, Setup, Step

@@ -11,9 +11,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 
 import msgspec
 
-from oneself.core import identity as core
-from oneself.core.config import (
-    Config,
+from oneself.core.config.changes import (
     ConfigChange,
     DropRule,
     Limits,
@@ -24,14 +22,16 @@ from oneself.core.config import (
     PutRule,
     PutSettings,
 )
-from oneself.core.identifier import ANONYMOUS_ID, USER_ID, Identifier
-from oneself.core.observation import Kind as ObservationKind
-from oneself.core.observation import Observation
-from oneself.core.plan import Plan
-from oneself.core.profile import Profile
-from oneself.core.rule_definition import check_rule
-from oneself.core.rules import Rule
-from oneself.core.schema import Attribute
+from oneself.core.config.configuration import Config
+from oneself.core.config.rule_checks import check_rule
+from oneself.core.identity import identity_type as core
+from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
+from oneself.core.identity.identifier_source import Rule
+from oneself.core.profiles.profile import Profile
+from oneself.core.resolution.observation import Kind as ObservationKind
+from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.plan import Plan
+from oneself.core.values.attribute import Attribute
 from scenarios.engine import Outcome, ProfileFacts
 from scenarios.words import Act, AttributeLine, IdentityType, Kind, RuleLine, Setup, Step
 

@@ -7,14 +7,14 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from oneself.core.attribute import Attribute
-from oneself.core.config import PutAttributes
-from oneself.core.rules import Rule
-from oneself.serve import Services
-from oneself.service.actor import Actor
-from oneself.service.organisations import Tenant
-from oneself.service.profiles import new_tracker
-from oneself.service.verify import verify
+from oneself.bootstrap import Services
+from oneself.core.config.changes import PutAttributes
+from oneself.core.identity.identifier_source import Rule
+from oneself.core.values.attribute import Attribute
+from oneself.service.context import Actor
+from oneself.service.directory.organisations import Tenant
+from oneself.service.log.verify import verify
+from oneself.service.profiles.profiles import new_tracker
 
 ACTOR = Actor("test", "shop")
 KEYS = ("mail", "card", "plan", "tags")

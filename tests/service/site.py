@@ -7,8 +7,8 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from oneself.core.attribute import Attribute
-from oneself.core.config import (
+from oneself.bootstrap import Services
+from oneself.core.config.changes import (
     ConfigChange,
     PutAttributes,
     PutDatasetSettings,
@@ -16,13 +16,13 @@ from oneself.core.config import (
     PutIdentityType,
     Several,
 )
-from oneself.core.identifier import Identifier
-from oneself.core.identity import DatasetSettings, IdentityAttribute, IdentityType
-from oneself.core.observation import Observation
-from oneself.serve import Services
-from oneself.service.actor import Actor
-from oneself.service.ingest import Resolution, Submission
-from oneself.service.organisations import Tenant
+from oneself.core.identity.identifier import Identifier
+from oneself.core.identity.identity_type import DatasetSettings, IdentityAttribute, IdentityType
+from oneself.core.resolution.observation import Observation
+from oneself.core.values.attribute import Attribute
+from oneself.service.context import Actor
+from oneself.service.directory.organisations import Tenant
+from oneself.service.ingest.ingest import Resolution, Submission
 
 ACTOR = Actor("test", "shop")
 #: Name on the wire, which is the key of the attribute as well → identity type.

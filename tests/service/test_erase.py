@@ -9,12 +9,12 @@ from uuid import UUID
 
 import pytest
 
-from oneself.core.identifier import TRACKER, USER_ID, Identifier
-from oneself.core.observation import Observation
-from oneself.serve import Services
-from oneself.service.erase import Once, Receipt
-from oneself.service.ingest import Answer, Rejected, Submission, request_key
-from oneself.service.profiles import Request, new_tracker
+from oneself.bootstrap import Services
+from oneself.core.identity.identifier import TRACKER, USER_ID, Identifier
+from oneself.core.resolution.observation import Observation
+from oneself.service.ingest.ingest import Answer, Rejected, Submission, request_key
+from oneself.service.privacy.erasure import Once, Receipt
+from oneself.service.profiles.profiles import Request, new_tracker
 from service.crowd import ACTOR, Crowd, unknown
 
 pytestmark = pytest.mark.postgres

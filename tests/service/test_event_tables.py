@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 
-from oneself.api.interactions.door import read_event
-from oneself.api.interactions.event import decode_event
-from oneself.core.config import Config, PutIdentityType
-from oneself.core.identity import IdentityType
-from oneself.core.record import read
-from oneself.serve import Services
-from oneself.service.events import Wanted
-from oneself.service.identity_attributes import Binding
-from oneself.service.interactions import Incoming, Source, Taken
-from oneself.service.organisations import Tenant
-from oneself.service.profiles import ProfileView
+from oneself.api.interactions.decode.event import decode_event
+from oneself.api.interactions.endpoint import read_event
+from oneself.bootstrap import Services
+from oneself.core.config.changes import PutIdentityType
+from oneself.core.config.configuration import Config
+from oneself.core.identity.identity_type import IdentityType
+from oneself.core.values.record import read
+from oneself.service.directory.organisations import Tenant
+from oneself.service.events.interactions import Incoming, Source, Taken
+from oneself.service.history.person_events import Wanted
+from oneself.service.profiles.profiles import ProfileView
+from oneself.service.schema.identity_bindings import Binding
 from scenarios.tables import FILES, Case, Clause, Record, Send, Table, TableError, load, parse
 
 PRIMARY = re.compile(r"[0-9a-f]{24}")

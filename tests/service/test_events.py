@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from oneself.serve import Services
-from oneself.service import events as module
-from oneself.service.events import NOW, Event, Page, Wanted
-from oneself.service.past import BEGINNING, Merged, Refused, Renamed
-from oneself.service.profiles import ProfileView
+from oneself.bootstrap import Services
+from oneself.service.history import person_events as module
+from oneself.service.history.person_events import NOW, Event, Page, Wanted
+from oneself.service.history.timeline import BEGINNING, Merged, Refused, Renamed
+from oneself.service.profiles.profiles import ProfileView
 from service.site import ACTOR, Site, customer, mail
 
 X, Y = "0123456789abcdef", "fedcba9876543210"

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from core.oracle import Oracle
-from oneself.core.observation import Observation
-from oneself.service.verify import verify
-from oneself.store.pool import Database
+from oneself.core.resolution.observation import Observation
+from oneself.service.log.verify import verify
+from oneself.store.database import Database
 from scenarios.engine import Outcome, World, one_guard
 from scenarios.histories import History, histories
 from scenarios.language import load, parse

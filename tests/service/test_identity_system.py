@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from oneself.core.identity import BUILT_IN_TYPES, DatasetSettings, IdentityType
-from oneself.core.schema import InvalidAttribute
+from oneself.bootstrap import Services
+from oneself.core.identity.identity_type import BUILT_IN_TYPES, DatasetSettings, IdentityType
+from oneself.core.values.definition import InvalidAttribute
 from oneself.errors import Conflict, InvalidInput, NotFound, Refusal
-from oneself.serve import Services
-from oneself.service.bindings import Binding
-from oneself.service.claims import Claim
-from oneself.service.dataset_settings import DAY_MILLIS, is_origin
-from oneself.service.identity_attributes import Unconfirmed
-from oneself.service.identity_document import read_document
-from oneself.service.organisations import Tenant
-from oneself.service.preview import Preview
-from oneself.service.user_attributes import read_changes
+from oneself.service.directory.organisations import Tenant
+from oneself.service.identity.attributes import Unconfirmed
+from oneself.service.identity.manifest.document import read_document
+from oneself.service.identity_provider.directory_claims import Claim
+from oneself.service.rules.preview import Preview
+from oneself.service.schema.dataset_settings import DAY_MILLIS, is_origin
+from oneself.service.schema.identity_bindings import Binding
+from oneself.service.schema.user_attributes import read_changes
 from service.crowd import Crowd
 
 pytestmark = pytest.mark.postgres
@@ -135,7 +135,7 @@ async def test_an_id_is_taken_once_whatever_its_case(org: Organisation, type_id:
 async def test_an_organisation_has_so_many_types_of_its_own(
     org: Organisation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oneself.service.identity_types.CUSTOM_TYPES_MAX", 2)
+    monkeypatch.setattr("oneself.service.schema.identity_types.CUSTOM_TYPES_MAX", 2)
     await org.types.change(org.tenant, "emailAddress", {"trusted_only": True})
     await org.types.create(org.tenant, IdentityType("second", "x"))
     with pytest.raises(Conflict):
@@ -275,7 +275,7 @@ async def test_what_is_no_name(org: Organisation, name: str) -> None:
 
 
 async def test_which_datasets_stay(org: Organisation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oneself.service.datasets.DATASETS_MAX", 2)
+    monkeypatch.setattr("oneself.service.schema.datasets.DATASETS_MAX", 2)
     await org.datasets.create(org.tenant, "web", {})
     for name in ("web", "default", "third"):
         with pytest.raises(Conflict):
@@ -339,7 +339,7 @@ async def test_user_attributes_that_stay_as_they_are(
     await org.bound(BY_CARD)
     with pytest.raises(Conflict, match="bound"):
         await org.datasets.change(org.tenant, "default", {}, read_changes({"card": None}))
-    monkeypatch.setattr("oneself.service.user_attributes.USER_ATTRIBUTES_MAX", 3)
+    monkeypatch.setattr("oneself.service.schema.user_attributes.USER_ATTRIBUTES_MAX", 3)
     with pytest.raises(InvalidInput, match="at most 3"):
         await org.datasets.change(org.tenant, "default", {}, read_changes({"more": {}}))
     await org.datasets.change(org.tenant, "default", {}, read_changes({"more": {}, "plan": None}))

@@ -12,27 +12,21 @@ from typing import Any
 
 import pytest
 
-from oneself.api.interactions.door import read_event
-from oneself.api.interactions.event import decode_event
-from oneself.core.config import (
-    Blocked,
-    Config,
-    PutBlocked,
-    PutDatasetSettings,
-    PutIdentityType,
-    PutRule,
-)
-from oneself.core.identity import DatasetSettings, IdentityType
-from oneself.core.rules import Rule
+from oneself.api.interactions.decode.event import decode_event
+from oneself.api.interactions.endpoint import read_event
+from oneself.bootstrap import Services
+from oneself.core.config.changes import Blocked, PutBlocked, PutDatasetSettings, PutIdentityType, PutRule
+from oneself.core.config.configuration import Config
+from oneself.core.identity.identifier_source import Rule
+from oneself.core.identity.identity_type import DatasetSettings, IdentityType
 from oneself.errors import Conflict, InvalidInput
-from oneself.serve import Services
-from oneself.service.actor import Actor
-from oneself.service.identity_attributes import Binding
-from oneself.service.interactions import Incoming, Source, Taken
-from oneself.service.organisations import Tenant
-from oneself.service.persisted_token import open_token, seal
-from oneself.service.verify import verify
-from oneself.store.pool import Database
+from oneself.service.context import Actor
+from oneself.service.directory.organisations import Tenant
+from oneself.service.events.interactions import Incoming, Source, Taken
+from oneself.service.events.persisted_token import open_token, seal
+from oneself.service.log.verify import verify
+from oneself.service.schema.identity_bindings import Binding
+from oneself.store.database import Database
 
 X, Y = "0123456789abcdef", "fedcba9876543210"
 ANN = "ann@acme.example"

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from oneself.errors import Contended
-from oneself.service.lane import ITEMS_PER_BATCH_MAX, ITEMS_PER_SECOND_BATCH_MIN, Lane
+from oneself.service.ingest.batcher import ITEMS_PER_BATCH_MAX, ITEMS_PER_SECOND_BATCH_MIN, Lane
 
 
 class Log:

@@ -14,10 +14,10 @@ import pytest
 import structlog
 
 from oneself import logs
+from oneself.bootstrap import Services
 from oneself.errors import Contended
-from oneself.serve import Services
-from oneself.service import working_set
 from oneself.settings import Settings
+from oneself.store import working_set
 from service.site import Site, mail
 
 MARK = "ann.marked@acme.example"

@@ -6,10 +6,10 @@ from uuid import UUID
 
 import pytest
 
+from oneself.bootstrap import Services
 from oneself.errors import InvalidInput
-from oneself.serve import Services
-from oneself.service.profiles import new_tracker
-from oneself.store.pool import Queries
+from oneself.service.profiles.profiles import new_tracker
+from oneself.store.database import Queries
 from service.site import ACTOR, Site, customer, mail
 
 X, Y, Z = "0123456789abcdef", "fedcba9876543210", "00000000000000aa"

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneself.service.persisted_token import (
+from oneself.service.events.persisted_token import (
     PADDING_BYTES,
     TOKEN_CHARACTERS_MAX,
     Ring,

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oneself.core.rule_definition import InvalidRule
-from oneself.core.rules import Rule
-from oneself.serve import Services
-from oneself.service.preview import Preview
+from oneself.bootstrap import Services
+from oneself.core.config.rule_checks import InvalidRule
+from oneself.core.identity.identifier_source import Rule
+from oneself.service.rules.preview import Preview
 from service.crowd import Crowd
 
 pytestmark = pytest.mark.postgres
@@ -165,7 +165,7 @@ async def test_deactivation_of_a_rule_that_was_applied_in_the_background(crowd: 
 async def test_long_lists_are_cut_and_counts_are_complete(
     crowd: Crowd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oneself.service.preview.SHOWN_MAX", 2)
+    monkeypatch.setattr("oneself.service.rules.preview.SHOWN_MAX", 2)
     for number in range(5):
         for _ in range(2):
             await crowd.person(mail=f"m{number}")

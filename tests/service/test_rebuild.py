@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from oneself.core.attribute import Attribute
-from oneself.core.config import PutAttributes
-from oneself.serve import Services
-from oneself.service.organisations import Tenant
-from oneself.service.profiles import Actor, new_tracker
-from oneself.service.rebuild import rebuild
-from oneself.service.verify import verify
-from oneself.store.pool import Database
+from oneself.bootstrap import Services
+from oneself.core.config.changes import PutAttributes
+from oneself.core.values.attribute import Attribute
+from oneself.service.context import Actor
+from oneself.service.directory.organisations import Tenant
+from oneself.service.log.rebuild import rebuild
+from oneself.service.log.verify import verify
+from oneself.service.profiles.profiles import new_tracker
+from oneself.store.database import Database
 
 pytestmark = pytest.mark.postgres
 

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from oneself.serve import Services
-from oneself.service import working_set
-from oneself.service.refusals import FIRST, Refused
-from oneself.service.wanted import Wanted
+from oneself.bootstrap import Services
+from oneself.core.resolution.footprint import Wanted
+from oneself.service.profiles.refusals import FIRST, Refused
+from oneself.store import working_set
 from service.crowd import Crowd
 
 pytestmark = pytest.mark.postgres
@@ -71,7 +71,7 @@ async def test_the_log_has_the_order_in_which_people_were_kept(
 ) -> None:
     """Who waits for somebody that another write only looks at is recorded after that write, not before."""
     one, two = await crowd.person("u1", mail="a1"), await crowd.person("u2")
-    monkeypatch.setattr("oneself.service.lane.ITEMS_PER_SECOND_BATCH_MIN", 1)
+    monkeypatch.setattr("oneself.service.ingest.batcher.ITEMS_PER_SECOND_BATCH_MIN", 1)
     gather = working_set.gather
     met = False
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from oneself.store.pool import Database
+from oneself.store.database import Database
 from scenarios.on_service import Service
 from scenarios.play import FILES, ahead, play_file
 

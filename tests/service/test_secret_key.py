@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from conftest import NewDatabase
+from oneself.bootstrap import Services, build_services, open_services
 from oneself.errors import SettingsError
-from oneself.serve import Services, build_services, open_services
-from oneself.service.organisations import Tenant
-from oneself.service.secret_key import confirmed_secret_key
+from oneself.service.directory.organisations import Tenant
+from oneself.service.setup.secret_key import confirmed_secret_key
 from oneself.settings import Settings
-from oneself.store.pool import Database
+from oneself.store.database import Database
 from support.service import SECRET_KEY
 
 OTHER_KEY = "another secret key that is long enough"

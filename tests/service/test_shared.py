@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from oneself.service.shared import Shared
+from oneself.service.coalesce import Shared
 
 
 class Oracle:

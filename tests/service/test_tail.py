@@ -9,14 +9,14 @@ from uuid import UUID
 
 import pytest
 
-from oneself.core.observation import Observation
-from oneself.serve import Services
-from oneself.service import tail as module
-from oneself.service.events import NOW, Place, Wanted
-from oneself.service.tail import Decision, News, Told
-from oneself.service.wanted import wanted_of
-from oneself.service.working_set import find_header, take
-from oneself.store.pool import connect
+from oneself.bootstrap import Services
+from oneself.core.resolution.footprint import wanted_of
+from oneself.core.resolution.observation import Observation
+from oneself.service.history import event_stream as module
+from oneself.service.history.event_stream import Decision, News, Told
+from oneself.service.history.person_events import NOW, Place, Wanted
+from oneself.store.database import connect
+from oneself.store.working_set import find_header, take
 from service.site import ACTOR, Site, customer, mail
 
 X, Y = "0123456789abcdef", "fedcba9876543210"

@@ -7,13 +7,13 @@ import asyncio
 import pytest
 import structlog
 
+from oneself.bootstrap import Services
 from oneself.errors import Conflict, SettingsError
-from oneself.serve import Services
-from oneself.service.organisations import Tenant
-from oneself.service.persisted_token import KEY_ID_MAX, Ring, Sealed, open_token, seal
-from oneself.service.secrets import Vault
-from oneself.service.token_keys import KEYS_MAX, SPREAD_S, KeptKey, TokenKeys, free_id
-from oneself.store.pool import Database
+from oneself.service.crypto import Vault
+from oneself.service.directory.organisations import Tenant
+from oneself.service.events.persisted_token import KEY_ID_MAX, Ring, Sealed, open_token, seal
+from oneself.service.events.token_keys import KEYS_MAX, SPREAD_S, KeptKey, TokenKeys, free_id
+from oneself.store.database import Database
 from support.service import SECRET_KEY
 
 PRIMARY_ID = "8675309abacab5551212acdc"

@@ -9,11 +9,11 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from oneself.core.config import PutIdentityType, PutRule
-from oneself.core.identity import BUILT_IN_TYPES
-from oneself.core.rules import Rule
-from oneself.serve import Services
-from oneself.service.verify import verify
+from oneself.bootstrap import Services
+from oneself.core.config.changes import PutIdentityType, PutRule
+from oneself.core.identity.identifier_source import Rule
+from oneself.core.identity.identity_type import BUILT_IN_TYPES
+from oneself.service.log.verify import verify
 
 from .site import Site, customer, mail
 

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from oneself.errors import DatabaseRefused, DataFolderBusy, Fatal
-from oneself.store.embedded import Embedded, data_folder_is_held, hold_data_folder
-from oneself.store.pool import reach
+from oneself.store.database import reach
+from oneself.store.embedded.server import Embedded, data_folder_is_held, hold_data_folder
 
 spawn = multiprocessing.get_context("spawn")
 DEADLINE_S = 60.0

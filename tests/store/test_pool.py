@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 from oneself.errors import Contended, DatabaseRefused, Unavailable
+from oneself.store.database import Database, Queries, reach
 from oneself.store.errors import classify, constraint_of
-from oneself.store.pool import Database, Queries, reach
 from support.databases import Databases
 
 NOBODY = "postgresql://nobody@127.0.0.1:1/none"

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from oneself.store import migrate
-from oneself.store.embedded import Embedded
-from oneself.store.pool import SCHEMA, Database
+from oneself.store.database import SCHEMA, Database
+from oneself.store.embedded.server import Embedded
 
 LOCK_KEY = 3_221_225_471
 

@@ -6,9 +6,9 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
-from oneself.core.replay import Diverged
-from oneself.service import verify
-from oneself.store.pool import Database
+from oneself.core.fold.replay import Diverged
+from oneself.service.log import verify
+from oneself.store.database import Database
 
 from .service import RunningService
 

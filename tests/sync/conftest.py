@@ -17,9 +17,9 @@ from joserfc.jwk import RSAKey
 
 from api.caller import Cds
 from oneself.api.app import create_app
-from oneself.serve import Services, build_services
+from oneself.bootstrap import Services, build_services
 from oneself.settings import Settings
-from oneself.store.pool import Database
+from oneself.store.database import Database
 from support.service import SECRET_KEY, SYNC
 from sync.identity_server import CLIENT, IdentityServer
 
@@ -51,9 +51,9 @@ def in_a_hurry(one_key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def import_key(bits: int, parameters: Any) -> Any:
         return RSAKey.import_key({**one_key, **parameters})
 
-    monkeypatch.setattr("oneself.service.signing_keys.RSAKey.generate_key", import_key)
+    monkeypatch.setattr("oneself.service.directory.signing_keys.RSAKey.generate_key", import_key)
     weak = functools.partial(argon2.PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr("oneself.service.secrets.PasswordHasher", weak)
+    monkeypatch.setattr("oneself.service.crypto.PasswordHasher", weak)
 
 
 @pytest.fixture

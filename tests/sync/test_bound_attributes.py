@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.caller import Cds
-from oneself.service.bindings import Binding
+from oneself.service.schema.identity_bindings import Binding
 from oneself.settings import Settings
 from sync.conftest import beside
 from sync.identity_server import IdentityServer

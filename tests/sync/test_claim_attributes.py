@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneself.core.attribute import Attribute, CanonicalValue
-from oneself.core.claim_attributes import (
+from oneself.core.config.configuration import Config, configure
+from oneself.core.config.mirrored_attributes import (
     Mirrored,
     Wanted,
     is_scim,
@@ -19,9 +19,9 @@ from oneself.core.claim_attributes import (
     wanted_attributes,
     with_parents,
 )
-from oneself.core.config import Config, configure
-from oneself.core.rules import Rule
-from oneself.core.schema import Schema
+from oneself.core.identity.identifier_source import Rule
+from oneself.core.values.attribute import Attribute, CanonicalValue
+from oneself.core.values.schema import Schema
 from sync.identity_server import local_claim
 
 LOCAL = "http://wso2.org/claims"

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from oneself.adapters.identity_server import client as client_module
+from oneself.adapters.identity_server.client import IdentityServerClient
+from oneself.adapters.identity_server.connection import Connection, Grant
 from oneself.errors import IdentityServerFailed
-from oneself.identity_server import client as client_module
-from oneself.identity_server.client import IdentityServerClient
-from oneself.identity_server.connection import Connection, Grant
 from sync.identity_server import CLIENT, USER, IdentityServer, identifier
 
 pytestmark = pytest.mark.asyncio

@@ -8,11 +8,11 @@ import httpx
 import pytest
 
 from api.caller import Cds
+from oneself.adapters.identity_server.connection import Connection
+from oneself.bootstrap import Services
 from oneself.errors import Conflict, InvalidInput, NotFound
-from oneself.identity_server.connection import Connection
-from oneself.serve import Services
-from oneself.service.claims import Claim
-from oneself.service.identity_servers import OwnIdentityServer
+from oneself.service.identity_provider.directory_claims import Claim
+from oneself.service.identity_provider.settings import OwnIdentityServer
 
 pytestmark = pytest.mark.asyncio
 FOUNDED = {"userid", "username", "emailaddress", "givenname", "lastname", "mobile"}

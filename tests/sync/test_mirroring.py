@@ -12,11 +12,11 @@ import pytest
 import pytest_asyncio
 
 from api.caller import Cds
+from oneself.adapters.identity_server.connection import Connection
+from oneself.bootstrap import Services
 from oneself.errors import IdentityServerFailed
-from oneself.identity_server.connection import Connection
-from oneself.serve import Services
-from oneself.service.claim_sync import Progress
-from oneself.service.identity_servers import OwnIdentityServer
+from oneself.service.identity_provider.claim_sync import Progress
+from oneself.service.identity_provider.settings import OwnIdentityServer
 from oneself.settings import Settings
 from support.service import SYNC
 from support.waiting import until_async
@@ -44,8 +44,8 @@ def settings(settings: Settings, identity_server: IdentityServer) -> Settings:
 @pytest_asyncio.fixture(autouse=True)
 async def background(services: Services, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     """The task that runs in every process, looking more often than it should."""
-    monkeypatch.setattr("oneself.service.claim_sync.POLL_S", 0.05)
-    monkeypatch.setattr("oneself.service.claim_sync.SCHEDULE_S", 0.05)
+    monkeypatch.setattr("oneself.service.identity_provider.claim_sync.POLL_S", 0.05)
+    monkeypatch.setattr("oneself.service.identity_provider.claim_sync.SCHEDULE_S", 0.05)
     task = asyncio.create_task(services.claim_sync.run())
     yield
     task.cancel()

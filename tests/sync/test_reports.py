@@ -202,7 +202,7 @@ class TestClaims:
     async def test_keys_types_and_nesting(self, cds: Cds, report: Reporter) -> None:
         """The key is the last part of the URI, dots nest, text is converted, one value becomes a list."""
         services, tenant = cds.services, cds.tenant
-        from oneself.service.claims import Claim
+        from oneself.service.identity_provider.directory_claims import Claim
 
         for claim in (
             Claim("address.city"),
@@ -234,7 +234,7 @@ class TestClaims:
         }
 
     async def test_what_does_not_fit_is_skipped_and_counted(self, cds: Cds, report: Reporter) -> None:
-        from oneself.service.claims import Claim
+        from oneself.service.identity_provider.directory_claims import Claim
 
         await cds.services.claims.add(cds.tenant, Claim("age", value_type="integer"))
         claims = {
@@ -383,7 +383,7 @@ class TestSessions:
 
 async def test_the_log_folds_to_the_state(cds: Cds, report: Reporter) -> None:
     """Reports are observations: what they did can be folded again (DESIGN §2)."""
-    from oneself.service.verify import verify
+    from oneself.service.log.verify import verify
 
     tracker = (await visit(cds))["anonymous_profile_tracker"]
     await report(ADD, userId=ANN, profileCookie=tracker, claims={GIVEN: "Ann", "http://x/unknown": "1"})

@@ -14,23 +14,22 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
-from oneself.auth.routes import ROUTES as SIGN_IN
+from oneself.api.admin.routes import admin_routes
+from oneself.api.cds.routes import organisation_routes
+from oneself.api.cds.sync import sync_routes
+from oneself.api.error_handlers import TABLE
+from oneself.api.http.json_body import BODY_BYTES_MAX
+from oneself.api.http.metrics import Metrics
+from oneself.api.http.transport import Transport
+from oneself.api.interactions.endpoint import EventDoor
+from oneself.api.interactions.lookups import lookup_routes
+from oneself.api.operations import health, metrics, ready
+from oneself.api.reference import openapi_config, reference_routes
+from oneself.auth.provider.routes import ROUTES as SIGN_IN
 from oneself.settings import Settings
 
-from .admin.routes import admin_routes
-from .cds.routes import organisation_routes
-from .cds.sync import sync_routes
-from .decode import BODY_BYTES_MAX
-from .failures import TABLE
-from .interactions.door import EventDoor
-from .interactions.lookups import lookup_routes
-from .metrics import Metrics
-from .operations import health, metrics, ready
-from .reference import openapi_config, reference_routes
-from .transport import Transport
-
 if TYPE_CHECKING:
-    from oneself.serve import Services
+    from oneself.bootstrap import Services
 
 OPERATIONS = (health, ready, metrics)
 

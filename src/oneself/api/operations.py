@@ -8,10 +8,9 @@ from typing import Any
 from litestar import Request, Response, get
 from litestar.enums import MediaType
 
+from oneself.api.documents.wire import HealthDocument, ReadyDocument
+from oneself.api.http.metrics import CONTENT_TYPE
 from oneself.errors import WorldError
-
-from .cds.wire import HealthDocument, ReadyDocument
-from .metrics import CONTENT_TYPE
 
 AnyRequest = Request[Any, Any, Any]
 #: A load balancer asks every few seconds and must hear of a stuck database before it asks again.

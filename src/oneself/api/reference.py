@@ -23,10 +23,9 @@ from litestar.types import Method
 from litestar.types.internal_types import PathParameterDefinition
 
 from oneself import __version__
+from oneself.api.cds.routes import SECURITY_SCHEME
+from oneself.api.cds.sync import SECURITY_SCHEME as BASIC_SCHEME
 from oneself.settings import Settings
-
-from .cds.routes import SECURITY_SCHEME
-from .cds.sync import SECURITY_SCHEME as BASIC_SCHEME
 
 AnyRequest = Request[Any, Any, Any]
 MEDIA_TYPES = {
@@ -134,7 +133,7 @@ def _description(app: Any) -> bytes:
 def _asset(name: str) -> bytes:
     if name == "start.js":
         return START.encode()
-    folder = resources.files("oneself.api").joinpath("assets", "swagger-ui")
+    folder = resources.files("oneself.web").joinpath("static", "swagger-ui")
     return folder.joinpath(name).read_bytes()
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.directory import SHOWN_ONCE, AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
+from oneself.cli.output import SHOWN_ONCE, AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
 
 if TYPE_CHECKING:
-    from oneself.serve import Services
-    from oneself.service.applications import Application
-    from oneself.service.organisations import Tenant
+    from oneself.bootstrap import Services
+    from oneself.service.directory.applications import Application
+    from oneself.service.directory.organisations import Tenant
 
 app = typer.Typer(
     help="Applications: who may call an organisation, and what each may do.",
@@ -67,7 +67,7 @@ def create(
     """
 
     async def act(services: Services) -> dict[str, Any]:
-        from oneself.service.applications import NewApplication
+        from oneself.service.directory.applications import NewApplication
 
         tenant, applications = await tenant_of(services, org), services.identity.applications
         new = NewApplication(
@@ -147,7 +147,7 @@ def rotate_secret(client_id: ClientId, org: Org = None, as_json: AsJson = False)
 @app.command()
 def permissions(as_json: AsJson = False) -> None:
     """List every permission that an application can hold."""
-    from oneself.auth.permissions import PERMISSIONS
+    from oneself.auth.callers.permissions import PERMISSIONS
 
     show_list("permissions", [{"permission": name} for name in PERMISSIONS], as_json=as_json, empty="")
 

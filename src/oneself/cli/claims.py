@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.directory import AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
+from oneself.cli.output import AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
 
 if TYPE_CHECKING:
-    from oneself.serve import Services
-    from oneself.service.claims import Claim
+    from oneself.bootstrap import Services
+    from oneself.service.identity_provider.directory_claims import Claim
 
 app = typer.Typer(
     help="Claims: what a directory knows about people. Each is an identity attribute of the same name.",
@@ -67,7 +67,7 @@ def add(
     given = _given(value_type, display_name, multi_valued, read_only, value)
 
     async def act(services: Services) -> dict[str, Any]:
-        from oneself.service.claims import Claim
+        from oneself.service.identity_provider.directory_claims import Claim
 
         return _facts(
             await services.claims.add(await tenant_of(services, org), Claim(name, **_changes(given)))
@@ -157,7 +157,7 @@ def _given(*options: Any) -> dict[str, Any]:
 
 
 def _changes(given: dict[str, Any]) -> dict[str, Any]:
-    from oneself.core.attribute import CanonicalValue
+    from oneself.core.values.attribute import CanonicalValue
 
     values = given.get("canonical_values")
     return {**given, **({"canonical_values": tuple(map(CanonicalValue, values))} if values else {})}

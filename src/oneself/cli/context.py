@@ -25,7 +25,7 @@ from rich.console import Console
 from oneself.settings import Loaded, Setting, Settings, listed, load
 
 if TYPE_CHECKING:
-    from oneself.serve import Services
+    from oneself.bootstrap import Services
 
 T = TypeVar("T")
 PANEL = "Settings"
@@ -59,7 +59,7 @@ async def _run(action: Callable[[Services], Awaitable[T]]) -> T:
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Services]:
     """The services on an up-to-date database, which is started for the occasion if nobody runs it."""
-    from oneself.serve import open_services
+    from oneself.bootstrap import open_services
     from oneself.store.migrate import migrate
 
     with database_url(settings) as url:
@@ -74,7 +74,7 @@ def database_url(settings: Settings) -> Iterator[str]:
     if settings.database_url:
         yield settings.database_url
         return
-    from oneself.store.embedded import Embedded
+    from oneself.store.embedded.server import Embedded
 
     embedded = Embedded.attach(settings.folder)
     try:

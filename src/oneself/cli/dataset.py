@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oneself.cli.bindings import bind_attributes, set_channels, tell
 from oneself.cli.context import out, run
-from oneself.cli.directory import AsJson, Org, Yes, confirm, dataset_of, instant, show, show_list, tenant_of
-from oneself.cli.progress import folding as counting
+from oneself.cli.identity_bindings import bind_attributes, set_channels, tell
+from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_of, instant, show, show_list, tenant_of
+from oneself.cli.progress_bar import folding as counting
 from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from oneself.serve import Services
-    from oneself.service.datasets import Dataset
-    from oneself.service.preview import Preview
+    from oneself.bootstrap import Services
+    from oneself.service.rules.preview import Preview
+    from oneself.service.schema.datasets import Dataset
 
 app = typer.Typer(
     help="Datasets: people, attributes and events of one never meet those of another.",
@@ -302,7 +302,7 @@ def _settings(
 
 
 def _attributes(given: list[str] | None, dropped: list[str] | None = None) -> Any:
-    from oneself.service.user_attributes import read_changes
+    from oneself.service.schema.user_attributes import read_changes
 
     changes: dict[str, Any] = {}
     for each in given or []:
@@ -316,7 +316,7 @@ def _attributes(given: list[str] | None, dropped: list[str] | None = None) -> An
 
 
 def _facts(dataset: Dataset) -> dict[str, Any]:
-    from oneself.service.dataset_settings import FIELDS
+    from oneself.service.schema.dataset_settings import FIELDS
 
     settings = {name: getattr(dataset.settings, name) for name in FIELDS}
     types = {name: each.type for name, each in dataset.user_attributes.items()}

@@ -17,15 +17,15 @@ import msgspec
 import typer
 
 from oneself.cli.context import database_url, loaded, out
-from oneself.cli.directory import instant
+from oneself.cli.output import instant
 from oneself.errors import Fatal, OneselfError, SettingsError
 from oneself.settings import SECRET_KEY_FILE, SECRET_KEY_LENGTH_ADVISED, Loaded, Settings
 
 if TYPE_CHECKING:
-    from oneself.serve import Services
-    from oneself.service.claim_sync import Progress
-    from oneself.service.organisations import Tenant
-    from oneself.service.secret_key import SealedValue
+    from oneself.bootstrap import Services
+    from oneself.service.directory.organisations import Tenant
+    from oneself.service.identity_provider.claim_sync import Progress
+    from oneself.service.setup.secret_key import SealedValue
 
 app = typer.Typer()
 
@@ -122,8 +122,8 @@ async def _collect(findings: AsyncIterator[Finding]) -> list[Finding]:
 
 
 async def _database(url: str, settings: Settings) -> AsyncIterator[Finding]:
+    from oneself.store.database import connect, reach
     from oneself.store.migrate import pending
-    from oneself.store.pool import connect, reach
 
     await reach(url)
     connection = await connect(url)
@@ -150,8 +150,8 @@ async def _database(url: str, settings: Settings) -> AsyncIterator[Finding]:
 
 
 async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]:
-    from oneself.serve import open_services
-    from oneself.service.secret_key import list_sealed_values
+    from oneself.bootstrap import open_services
+    from oneself.service.setup.secret_key import list_sealed_values
 
     async with open_services(settings, url) as services:
         overviews = await services.organisations.list()
@@ -198,7 +198,7 @@ def _closed(value: SealedValue) -> Finding:
 
 async def _unfit_values(services: Services, tenant: Tenant) -> AsyncIterator[Finding]:
     """What is kept although its attribute changed or is gone, by attribute."""
-    from oneself.service.unfit import START
+    from oneself.service.profiles.invalid_values import START
 
     counted: dict[tuple[str, str], int] = {}
     after: UUID | None = START
@@ -217,7 +217,7 @@ async def _unfit_values(services: Services, tenant: Tenant) -> AsyncIterator[Fin
 
 async def _token_keys(services: Services, tenant: Tenant) -> AsyncIterator[Finding]:
     """Whether it is time for another token key; says nothing where it is not."""
-    from oneself.service.token_keys import ROTATE_AFTER_DAYS
+    from oneself.service.events.token_keys import ROTATE_AFTER_DAYS
 
     for key in await services.token_keys.list(tenant):
         days = (time.time() - key.active_from / 1_000_000) / 86_400

@@ -13,11 +13,11 @@ import msgspec
 import typer
 
 from oneself.cli.context import out, run
-from oneself.cli.directory import AsJson, Dataset, Org, dataset_of, instant
+from oneself.cli.output import AsJson, Dataset, Org, dataset_of, instant
 
 if TYPE_CHECKING:
-    from oneself.serve import Services
-    from oneself.service.tail import Told
+    from oneself.bootstrap import Services
+    from oneself.service.history.event_stream import Told
 
 app = typer.Typer()
 
@@ -49,7 +49,7 @@ def events(
     """
 
     async def act(services: Services) -> None:
-        from oneself.service.events import Wanted
+        from oneself.service.history.person_events import Wanted
 
         tail, wanted = services.tail, Wanted(name=name)
         tenant = await dataset_of(services, org, dataset)

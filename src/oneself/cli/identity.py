@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oneself.cli.bindings import tell
 from oneself.cli.context import err, out, run
-from oneself.cli.directory import Org, Yes, confirm, tenant_of
+from oneself.cli.identity_bindings import tell
+from oneself.cli.output import Org, Yes, confirm, tenant_of
 from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from oneself.serve import Services
-    from oneself.service.identity_document import Document
-    from oneself.service.preview import Preview
+    from oneself.bootstrap import Services
+    from oneself.service.identity.manifest.document import Document
+    from oneself.service.rules.preview import Preview
 
 app = typer.Typer(
     help="Identity: types, datasets and what identifies people there, as one YAML file.",
@@ -97,7 +97,7 @@ def apply(file: File, org: Org = None, yes: Yes = False) -> None:
 def _read(file: str) -> Document:
     import yaml
 
-    from oneself.service.identity_document import read_document
+    from oneself.service.identity.manifest.document import read_document
 
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.directory import AsJson, Org, Yes, confirm, show, show_list, tenant_of
+from oneself.cli.output import AsJson, Org, Yes, confirm, show, show_list, tenant_of
 
 if TYPE_CHECKING:
-    from oneself.core.identity import IdentityType
-    from oneself.serve import Services
+    from oneself.bootstrap import Services
+    from oneself.core.identity.identity_type import IdentityType
 
 app = typer.Typer(
     help="Identity types: what may identify a person, such as emailAddress, where a dataset binds it.",
@@ -78,7 +78,7 @@ def create(
     """
 
     async def act(services: Services) -> dict[str, Any]:
-        from oneself.core.identity import IdentityType
+        from oneself.core.identity.identity_type import IdentityType
 
         tenant = await tenant_of(services, org)
         given = _given(None, trusted_only, conflict_blocks_merge, block, block_defaults)

@@ -8,12 +8,12 @@ from uuid import UUID
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.directory import AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
+from oneself.cli.output import AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
 from oneself.errors import NotFound
 
 if TYPE_CHECKING:
-    from oneself.serve import Services
-    from oneself.service.issuers import TrustedIssuer
+    from oneself.bootstrap import Services
+    from oneself.service.directory.issuers import TrustedIssuer
 
 app = typer.Typer(
     help="Trusted issuers: whose access tokens an organisation honours besides its own.",

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.directory import SHOWN_ONCE, AsJson, instant, show, show_list
+from oneself.cli.output import SHOWN_ONCE, AsJson, instant, show, show_list
 
 if TYPE_CHECKING:
-    from oneself.serve import Services
+    from oneself.bootstrap import Services
 
 app = typer.Typer(
     help="Organisations: the tenants, each with its own people, applications and profiles.",

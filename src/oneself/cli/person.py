@@ -10,22 +10,12 @@ import msgspec
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.directory import (
-    AsJson,
-    Dataset,
-    Org,
-    Yes,
-    confirm,
-    dataset_of,
-    instant,
-    show,
-    show_list,
-)
+from oneself.cli.output import AsJson, Dataset, Org, Yes, confirm, dataset_of, instant, show, show_list
 from oneself.errors import NotFound
 
 if TYPE_CHECKING:
-    from oneself.serve import Services
-    from oneself.service.erase import Receipt
+    from oneself.bootstrap import Services
+    from oneself.service.privacy.erasure import Receipt
 
 app = typer.Typer(
     help="People: export what is kept about one, erase it, show the receipts.",
@@ -80,7 +70,7 @@ def erase(
     confirm(f"Erase everything about {person_id}?", yes=yes)
 
     async def act(services: Services) -> dict[str, Any]:
-        from oneself.service.actor import Actor
+        from oneself.service.context import Actor
 
         at = await dataset_of(services, org, dataset)
         receipt = await services.people.erase(at, Actor("cli"), person_id)

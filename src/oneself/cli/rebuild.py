@@ -5,8 +5,8 @@ from __future__ import annotations
 import typer
 
 from oneself.cli.context import err, out, run
-from oneself.cli.directory import Yes, confirm
-from oneself.cli.progress import folding
+from oneself.cli.output import Yes, confirm
+from oneself.cli.progress_bar import folding
 
 app = typer.Typer()
 
@@ -20,8 +20,8 @@ def rebuild(yes: Yes = False) -> None:
     Works beside a running service: reads are answered from the old state until the new one is committed,
     writes to a dataset wait while it is rebuilt. Only rows that differ are touched.
     """
-    from oneself.core.replay import Diverged
-    from oneself.service.rebuild import rebuild as fold_and_replace
+    from oneself.core.fold.replay import Diverged
+    from oneself.service.log.rebuild import rebuild as fold_and_replace
 
     confirm(QUESTION, yes=yes)
     try:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oneself.cli.context import out, run
-from oneself.cli.directory import AsJson, Dataset, Org, dataset_of, show
+from oneself.cli.output import AsJson, Dataset, Org, dataset_of, show
 from oneself.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from oneself.serve import Services
-    from oneself.service.lookup import Resolved
+    from oneself.bootstrap import Services
+    from oneself.service.profiles.lookup import Resolved
 
 app = typer.Typer()
 

@@ -9,23 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.directory import (
-    AsJson,
-    Org,
-    Yes,
-    confirm,
-    dataset_of,
-    instant,
-    show,
-    show_list,
-    tenant_of,
-)
+from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_of, instant, show, show_list, tenant_of
 from oneself.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from oneself.core.rules import Rule
-    from oneself.serve import Services
-    from oneself.service.organisations import Tenant
+    from oneself.bootstrap import Services
+    from oneself.core.identity.identifier_source import Rule
+    from oneself.service.directory.organisations import Tenant
 
 app = typer.Typer(
     help="Unification rules: same value of an attribute, same person.",
@@ -150,7 +140,7 @@ def progress(
 @contextmanager
 def _described() -> Iterator[None]:
     """What is wrong with a rule, as the command line tells it."""
-    from oneself.core.rule_definition import InvalidRule
+    from oneself.core.config.rule_checks import InvalidRule
 
     try:
         yield
@@ -167,7 +157,7 @@ async def _new_rule(
     name: str | None = None,
     is_active: bool = True,
 ) -> Rule:
-    from oneself.core.rules import Rule
+    from oneself.core.identity.identifier_source import Rule
 
     if priority is None:
         taken = [rule.priority for rule in await services.rules.list_rules(tenant)]
@@ -181,7 +171,7 @@ def _unknown() -> NotFound:
 
 def _switch(rule_id: str, org: str | None, *, is_active: bool, as_json: bool) -> None:
     async def act(services: Services) -> dict[str, Any]:
-        from oneself.service.rules import UnknownRule
+        from oneself.service.rules.rules import UnknownRule
 
         try:
             tenant = await tenant_of(services, org)

@@ -16,6 +16,6 @@ def serve() -> None:
     Without a database it starts an embedded PostgreSQL in the data folder. Everything has a default; every
     flag is also an environment variable and a line of the settings file (see: oneself settings).
     """
-    from oneself.server import serve as run_service
+    from oneself.processes.supervisor import serve as run_service
 
     run_service(loaded())

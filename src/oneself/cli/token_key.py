@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.directory import AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
+from oneself.cli.output import AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
 from oneself.errors import NotFound
 
 if TYPE_CHECKING:
-    from oneself.serve import Services
-    from oneself.service.token_keys import KeptKey
+    from oneself.bootstrap import Services
+    from oneself.service.events.token_keys import KeptKey
 
 app = typer.Typer(
     help="Token keys: what seals the tokens by which browsers remember who they were.",

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.directory import AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
+from oneself.cli.output import AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
 
 if TYPE_CHECKING:
-    from oneself.serve import Services
-    from oneself.service.accounts import Account
-    from oneself.service.erase import Receipt
-    from oneself.service.organisations import Tenant
+    from oneself.bootstrap import Services
+    from oneself.service.directory.accounts import Account
+    from oneself.service.directory.organisations import Tenant
+    from oneself.service.privacy.erasure import Receipt
 
 app = typer.Typer(
     help="Users: the people who sign in, in the directory that comes with Oneself.",
@@ -46,7 +46,7 @@ def create(
     chosen, drawn = _password(password)
 
     async def act(services: Services) -> dict[str, Any]:
-        from oneself.service.accounts import Registration
+        from oneself.service.directory.accounts import Registration
 
         tenant = await tenant_of(services, org)
         registration = Registration(email, chosen, given_name, last_name, mobile)
@@ -98,7 +98,7 @@ def delete(user: Who, org: Org = None, yes: Yes = False, as_json: AsJson = False
     confirm(f"Remove the account of {user} and erase everything about its owner?", yes=yes)
 
     async def act(services: Services) -> dict[str, Any]:
-        from oneself.service.actor import Actor
+        from oneself.service.context import Actor
 
         tenant = await tenant_of(services, org)
         found = await services.identity.accounts.find_by_name(tenant, user)
@@ -128,7 +128,7 @@ def _password(given: str | None) -> tuple[str, str | None]:
         return given, None
     if sys.stdin.isatty():
         return typer.prompt("Password", hide_input=True, confirmation_prompt=True), None
-    from oneself.service.secrets import new_token
+    from oneself.service.crypto import new_token
 
     drawn = new_token()
     return drawn, drawn

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from oneself.cli.context import err, out, run
-from oneself.cli.progress import folding
+from oneself.cli.progress_bar import folding
 
 if TYPE_CHECKING:
-    from oneself.service.verify import Report
+    from oneself.service.log.verify import Report
 
 app = typer.Typer()
 
@@ -22,8 +22,8 @@ def verify() -> None:
     Works beside a running service, which goes on writing: everything is compared as of one instant.
     Exit code 0 when both are the same, 1 with the first difference.
     """
-    from oneself.core.replay import Diverged
-    from oneself.service.verify import verify as fold_and_compare
+    from oneself.core.fold.replay import Diverged
+    from oneself.service.log.verify import verify as fold_and_compare
 
     try:
         with folding("Folding the log") as progress:

@@ -14,9 +14,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from oneself.core.attribute import APPLICATION_DATA, IDENTITY_ATTRIBUTES, SCOPES
-from oneself.core.config import Config
-from oneself.core.consent import Choices
+from oneself.core.config.configuration import Config
+from oneself.core.profiles.consent import Choices
+from oneself.core.values.attribute import APPLICATION_DATA, IDENTITY_ATTRIBUTES, SCOPES
 
 Values = Mapping[str, Any]
 ANY = "*"

@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from oneself.core.config import (
+from oneself.core.config.changes import ConfigChange
+from oneself.core.config.configuration import (
     Config,
-    ConfigChange,
     ConfigDocument,
     configure,
     from_document,
     to_document,
     work_to_do,
 )
-from oneself.service.shared import Shared
+from oneself.service.coalesce import Shared
 from oneself.store import rows
-from oneself.store.pool import Database, Queries
+from oneself.store.database import Database, Queries
 
 if TYPE_CHECKING:
-    from oneself.store.pool import Connection
+    from oneself.store.database import Connection
 
 _sql = Queries("config.sql")
 _log = Queries("log.sql")

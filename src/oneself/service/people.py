@@ -11,11 +11,11 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.service.actor import Actor
-from oneself.service.erase import Erasure, Receipt
-from oneself.service.export import Exports
-from oneself.service.lookup import Lookup
-from oneself.service.organisations import Tenant
+from oneself.service.context import Actor
+from oneself.service.directory.organisations import Tenant
+from oneself.service.privacy.erasure import Erasure, Receipt
+from oneself.service.privacy.export import Exports
+from oneself.service.profiles.lookup import Lookup
 
 
 class Export(msgspec.Struct, frozen=True):

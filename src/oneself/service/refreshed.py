@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from oneself.service.shared import Shared
+from oneself.service.coalesce import Shared
 
 T = TypeVar("T")
 _logger = structlog.get_logger("oneself.refreshed")

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from oneself.store.database import Database, Queries
 from oneself.store.errors import constraint_of
-from oneself.store.pool import Database, Queries
 
 if TYPE_CHECKING:
     import asyncpg
 
-    from oneself.store.pool import Connection
+    from oneself.store.database import Connection
 
     Row = asyncpg.Record
 

@@ -13,8 +13,8 @@ import asyncpg
 import msgspec
 
 from oneself.errors import DatabaseRefused
+from oneself.store.database import SCHEMA, connect
 from oneself.store.errors import translated
-from oneself.store.pool import SCHEMA, connect
 
 # hash of "oneself.migrate", any constant of our own would do
 LOCK_KEY = 7_310_032_661_448_020_333

@@ -10,12 +10,12 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.core.consent import Choices
-from oneself.core.identifier import Identifier
-from oneself.core.profile import Absorbed, Claim, Profile, Visit
-from oneself.core.profile_objects import Objects
-from oneself.core.state import Merged, Refused
-from oneself.core.values import Record, Source
+from oneself.core.identity.identifier import Identifier
+from oneself.core.profiles.consent import Choices
+from oneself.core.profiles.owned_objects import Objects
+from oneself.core.profiles.profile import Absorbed, Claim, Profile, Visit
+from oneself.core.resolution.working_set import Merged, Refused
+from oneself.core.values.record import Record, Source
 
 Columns = list[list[Any]]
 #: A database row: anything that gives a column by its name.

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneself.api.cds import wire
-from oneself.api.decode import DEPTH_MAX, KEYS_MAX, Body, decode
-from oneself.api.errors import ErrorDocument, SchemaErrorDocument, WireError
+from oneself.api.documents import wire
+from oneself.api.documents.errors import ErrorDocument, SchemaErrorDocument, WireError
+from oneself.api.http.json_body import DEPTH_MAX, KEYS_MAX, Body, decode
 
 PROFILE = Body("profile", "11002", wire.ProfileDraft)
 LOOSE = Body("profile", "11011")

@@ -214,9 +214,9 @@ async def test_profiles_are_found_by_their_ids(cds: Cds) -> None:
     "application", ["a.b", 'q"uote', "back\\slash", "'; DROP TABLE profile; --", "$", "*"]
 )
 async def test_names_of_applications_are_never_part_of_a_path(cds: Cds, application: str) -> None:
-    from oneself.core.attribute import Attribute
-    from oneself.core.schema import Schema
-    from oneself.service.listing import Condition
+    from oneself.core.values.attribute import Attribute
+    from oneself.core.values.schema import Schema
+    from oneself.service.profiles.listing import Condition
 
     attribute = Attribute(
         "1", "application_data.score", "integer", "overwrite", application_identifier=application

@@ -10,7 +10,7 @@ from litestar.routes import HTTPRoute
 
 from api.caller import Cds
 from oneself.api.app import create_app
-from oneself.serve import Services
+from oneself.bootstrap import Services
 
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/profiles"): {"user_id": "u-1"},

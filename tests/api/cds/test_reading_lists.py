@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneself.api.cds.cursor import DIRECTIONS, Cursor, InvalidCursor, decode_cursor, encode_cursor
 from oneself.api.cds.filters import (
     InvalidFilter,
     decode_attributes,
     decode_filters,
     decode_schema_filter,
 )
-from oneself.api.instants import instant_of, rfc3339
-from oneself.core.attribute import Attribute
-from oneself.service.listing import Condition
+from oneself.api.documents.cursor import DIRECTIONS, Cursor, InvalidCursor, decode_cursor, encode_cursor
+from oneself.api.http.timestamps import instant_of, rfc3339
+from oneself.core.values.attribute import Attribute
+from oneself.service.profiles.listing import Condition
 
 LAST_INSTANT = 253_402_300_799_999_999
 PROFILE = "0b6e5a4e-3b1d-4c8e-9a55-0d7e1f2b3c4d"

@@ -7,10 +7,10 @@ import json
 import httpx
 import pytest
 
-from oneself.api.interactions.address_limit import IPV6_PREFIX_BITS, WINDOW_S, AddressLimit
-from oneself.api.interactions.door import EventDoor
-from oneself.api.metrics import Metrics
-from oneself.serve import Services
+from oneself.api.http.metrics import Metrics
+from oneself.api.http.rate_limit import IPV6_PREFIX_BITS, WINDOW_S, AddressLimit
+from oneself.api.interactions.endpoint import EventDoor
+from oneself.bootstrap import Services
 
 HOME, OFFICE = "192.0.2.1", "192.0.2.2"
 

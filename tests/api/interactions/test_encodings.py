@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneself.api.interactions.encodings import (
+from oneself.api.interactions.decode.encodings import (
     DEPTH_MAX,
     INTEGER_MAX,
     InvalidEvent,

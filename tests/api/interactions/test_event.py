@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oneself.api.interactions.encodings import InvalidEvent, decode_json
-from oneself.api.interactions.event import (
+from oneself.api.interactions.decode.encodings import InvalidEvent, decode_json
+from oneself.api.interactions.decode.event import (
     ATTRIBUTES_MAX,
     CONSENTS_MAX,
     EPOCH_MS_MAX,

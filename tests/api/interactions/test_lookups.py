@@ -14,8 +14,8 @@ import pytest
 
 from api.caller import Cds
 from api.conftest import ORG, SECRET, SYSTEM
-from oneself.auth.permissions import PERMISSIONS
-from oneself.service.applications import NewApplication
+from oneself.auth.callers.permissions import PERMISSIONS
+from oneself.service.directory.applications import NewApplication
 from service.site import Site, customer, mail
 
 X, Y = "0123456789abcdef", "fedcba9876543210"

@@ -7,14 +7,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from oneself.api.interactions.door import EventDoor
-from oneself.api.metrics import Metrics
-from oneself.core.config import PutDatasetSettings
-from oneself.core.identity import DatasetSettings
-from oneself.serve import Services, build_services
-from oneself.service.organisations import Tenant
+from oneself.api.http.metrics import Metrics
+from oneself.api.interactions.endpoint import EventDoor
+from oneself.bootstrap import Services, build_services
+from oneself.core.config.changes import PutDatasetSettings
+from oneself.core.identity.identity_type import DatasetSettings
+from oneself.service.directory.organisations import Tenant
 from oneself.settings import Settings
-from oneself.store.pool import Database
+from oneself.store.database import Database
 from support.service import SECRET_KEY
 
 SHOP, OTHER = "https://shop.acme.example", "https://other.example"

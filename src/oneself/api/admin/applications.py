@@ -8,15 +8,14 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
-from oneself.api.decode import AnyRequest, Body, decode_object, given_in
-from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of
-from oneself.api.instants import Timestamp, rfc3339
+from oneself.api.admin.requirements import needs
+from oneself.api.documents.paging import CursorWord, PageSize, Pagination, named_page
+from oneself.api.http.guard import call_of
+from oneself.api.http.json_body import AnyRequest, Body, decode_object, given_in
+from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.errors import NotFound
-from oneself.service.applications import KINDS, Application, NewApplication
-
-from .doors import needs
-from .paging import CursorWord, PageSize, Pagination, named_page
+from oneself.service.directory.applications import KINDS, Application, NewApplication
 
 Kind = Annotated[str, Meta(extra_json_schema={"enum": list(KINDS)})]
 

@@ -8,16 +8,15 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Struct
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_object, given_in
-from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of
-from oneself.api.instants import Timestamp, rfc3339
-from oneself.core.attribute import CanonicalValue
-from oneself.service.claim_sync import Progress
-from oneself.service.claims import Claim
-
-from .doors import needs
-from .paging import CursorWord, PageSize, Pagination, named_page
+from oneself.api.admin.requirements import needs
+from oneself.api.documents.paging import CursorWord, PageSize, Pagination, named_page
+from oneself.api.http.guard import call_of
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, given_in
+from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.timestamps import Timestamp, rfc3339
+from oneself.core.values.attribute import CanonicalValue
+from oneself.service.identity_provider.claim_sync import Progress
+from oneself.service.identity_provider.directory_claims import Claim
 
 
 class CanonicalValueDraft(Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,16 +8,15 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_object, given_in
-from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of
-from oneself.api.instants import Timestamp, rfc3339
-from oneself.service.dataset_settings import FIELDS, WORDS
-from oneself.service.datasets import Dataset
-from oneself.service.user_attributes import UserAttribute, read_changes
-
-from .doors import needs
-from .paging import CursorWord, PageSize, Pagination, named_page
+from oneself.api.admin.requirements import needs
+from oneself.api.documents.paging import CursorWord, PageSize, Pagination, named_page
+from oneself.api.http.guard import call_of
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, given_in
+from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.timestamps import Timestamp, rfc3339
+from oneself.service.schema.dataset_settings import FIELDS, WORDS
+from oneself.service.schema.datasets import Dataset
+from oneself.service.schema.user_attributes import UserAttribute, read_changes
 
 Trust = Annotated[str, Meta(extra_json_schema={"enum": list(WORDS["identity_trust"])})]
 Merged = Annotated[str, Meta(extra_json_schema={"enum": list(WORDS["merged_anonymous"])})]

@@ -12,20 +12,27 @@ from litestar import get
 from litestar.params import FromPath, QueryParameter
 from msgspec import Meta, Struct
 
-from oneself.api.decode import AnyRequest
-from oneself.api.describe import Described, refusals
-from oneself.api.door import call_of
-from oneself.api.errors import refused
-from oneself.api.instants import Timestamp, instant_of, rfc3339
-from oneself.api.persons import Shown
-from oneself.core.identifier import Identifier
+from oneself.api.admin.lookup import PROFILE, AskedCategories, person_at, shown_to
+from oneself.api.admin.requirements import needs
+from oneself.api.documents.errors import refused
+from oneself.api.documents.paging import (
+    CursorWord,
+    PageSize,
+    Pagination,
+    asked_place,
+    cut_page,
+    page_size,
+    paginate,
+)
+from oneself.api.documents.person import Shown
+from oneself.api.http.guard import call_of
+from oneself.api.http.json_body import AnyRequest
+from oneself.api.http.openapi import Described, refusals
+from oneself.api.http.timestamps import Timestamp, instant_of, rfc3339
+from oneself.core.identity.identifier import Identifier
 from oneself.core.units import MILLISECOND_US
-from oneself.service.events import NOW, Event, Wanted
-from oneself.service.past import BEGINNING, Held, Merged, Refused, Renamed, Step
-
-from .doors import needs
-from .lookup import PROFILE, AskedCategories, person_at, shown_to
-from .paging import CursorWord, PageSize, Pagination, asked_place, cut_page, page_size, paginate
+from oneself.service.history.person_events import NOW, Event, Wanted
+from oneself.service.history.timeline import BEGINNING, Held, Merged, Refused, Renamed, Step
 
 VIEW = needs("profile_view")
 NAME_CHARS_MAX = 1024

@@ -15,18 +15,17 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_array, decode_object
-from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of
-from oneself.api.errors import ErrorDocument
-from oneself.core.identity import IdentityAttribute
-from oneself.service.bindings import Binding
-from oneself.service.identity_attributes import Unconfirmed
-
-from .doors import needs
-from .lookup import dataset_of
-from .paging import PAGE_SIZE_MAX, CursorWord, PageSize, Pagination, named_page
-from .rules import PreviewDocument, render_preview
+from oneself.api.admin.lookup import dataset_of
+from oneself.api.admin.requirements import needs
+from oneself.api.admin.rules import PreviewDocument, render_preview
+from oneself.api.documents.errors import ErrorDocument
+from oneself.api.documents.paging import PAGE_SIZE_MAX, CursorWord, PageSize, Pagination, named_page
+from oneself.api.http.guard import call_of
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_array, decode_object
+from oneself.api.http.openapi import Described, described, refusals
+from oneself.core.identity.identity_type import IdentityAttribute
+from oneself.service.identity.attributes import Unconfirmed
+from oneself.service.schema.identity_bindings import Binding
 
 
 class BindingDraft(Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,18 +13,17 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Struct
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_object, given_in
-from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of
-from oneself.api.instants import Timestamp, rfc3339
-from oneself.api.requests import decode_profile_id
+from oneself.adapters.identity_server.connection import Connection
+from oneself.api.admin.requirements import needs
+from oneself.api.documents.paging import CursorWord, PageSize, Pagination, named_page
+from oneself.api.http.guard import call_of
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, given_in
+from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.request_options import decode_profile_id
+from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.errors import Conflict, NotFound
-from oneself.identity_server.connection import Connection
-from oneself.service.identity_servers import OwnIdentityServer, check
-from oneself.service.issuers import TrustedIssuer
-
-from .doors import needs
-from .paging import CursorWord, PageSize, Pagination, named_page
+from oneself.service.directory.issuers import TrustedIssuer
+from oneself.service.identity_provider.settings import OwnIdentityServer, check
 
 
 class ServerDraft(Struct, frozen=True, forbid_unknown_fields=True):

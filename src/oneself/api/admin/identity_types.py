@@ -8,14 +8,13 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_object, given_in
-from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of
-from oneself.api.errors import refused
-from oneself.core.identity import IdentityType
-
-from .doors import needs
-from .paging import CursorWord, PageSize, Pagination, named_page
+from oneself.api.admin.requirements import needs
+from oneself.api.documents.errors import refused
+from oneself.api.documents.paging import CursorWord, PageSize, Pagination, named_page
+from oneself.api.http.guard import call_of
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, given_in
+from oneself.api.http.openapi import Described, described, refusals
+from oneself.core.identity.identity_type import IdentityType
 
 #: The wire's words for `is_unique`.
 UNIQUENESS = {"Identity Namespace": True, "Not Unique": False}

@@ -12,16 +12,17 @@ from litestar.enums import MediaType
 from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_object
-from oneself.api.describe import Described, described, refusals
-from oneself.api.door import Call, call_of
-from oneself.api.errors import profile_unknown, refused
-from oneself.api.persons import PersonDocument, Shown, is_true, names_in, render_person, version_tag
+from oneself.api.admin.requirements import needs
+from oneself.api.cds.profiles import is_true, names_in
+from oneself.api.documents.errors import profile_unknown, refused
+from oneself.api.documents.person import PersonDocument, Shown, render_person
+from oneself.api.documents.profile import version_tag
+from oneself.api.http.guard import Call, call_of
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
+from oneself.api.http.openapi import Described, described, refusals
 from oneself.errors import InvalidInput
-from oneself.service.organisations import Tenant
-from oneself.service.profiles import ProfileView
-
-from .doors import needs
+from oneself.service.directory.organisations import Tenant
+from oneself.service.profiles.profiles import ProfileView
 
 VIEW = needs("profile_view")
 PROFILE = "/datasets/{dataset:str}/profiles/{profile_id:str}"

@@ -11,17 +11,24 @@ from litestar.enums import MediaType
 from litestar.params import FromPath
 from msgspec import Struct
 
-from oneself.api.decode import AnyRequest
-from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of
-from oneself.api.errors import profile_unknown, refused
-from oneself.api.instants import Timestamp, rfc3339
-from oneself.api.requests import decode_profile_id
-from oneself.service.erase import Receipt
-from oneself.service.unfit import PROFILES_PER_PAGE, START, Unfit
-
-from .doors import needs_enabled
-from .paging import CursorWord, PageSize, Pagination, asked_place, cut_page, page_size, paginate
+from oneself.api.admin.requirements import needs_enabled
+from oneself.api.documents.errors import profile_unknown, refused
+from oneself.api.documents.paging import (
+    CursorWord,
+    PageSize,
+    Pagination,
+    asked_place,
+    cut_page,
+    page_size,
+    paginate,
+)
+from oneself.api.http.guard import call_of
+from oneself.api.http.json_body import AnyRequest
+from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.request_options import decode_profile_id
+from oneself.api.http.timestamps import Timestamp, rfc3339
+from oneself.service.privacy.erasure import Receipt
+from oneself.service.profiles.invalid_values import PROFILES_PER_PAGE, START, Unfit
 
 _LAST_SEQ = 2**62
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from litestar import Router
 
-from oneself.api.door import open_door
-
-from . import (
+from oneself.api.admin import (
     applications,
     claims,
     datasets,
@@ -21,6 +19,7 @@ from . import (
     token_keys,
     users,
 )
+from oneself.api.http.guard import open_door
 
 PATH = "/t/{org:str}/api/v1"
 

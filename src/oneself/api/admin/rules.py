@@ -10,21 +10,20 @@ from litestar import get, patch, post
 from litestar.params import QueryParameter
 from msgspec import Struct
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_object, given_in
-from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of
-from oneself.api.errors import refused
-from oneself.api.instants import Timestamp, rfc3339
-from oneself.core.plan import RefusalCode
-from oneself.core.rule_definition import InvalidRule
-from oneself.core.rules import Rule
-from oneself.service.preview import Preview
-from oneself.service.refusals import FIRST, Protection, Refused
-from oneself.service.rules import UnknownRule
-
-from .doors import needs_enabled
-from .lookup import dataset_of
-from .paging import CursorWord, PageSize, Pagination, asked_place, cut_page, page_size
+from oneself.api.admin.lookup import dataset_of
+from oneself.api.admin.requirements import needs_enabled
+from oneself.api.documents.errors import refused
+from oneself.api.documents.paging import CursorWord, PageSize, Pagination, asked_place, cut_page, page_size
+from oneself.api.http.guard import call_of
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, given_in
+from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.timestamps import Timestamp, rfc3339
+from oneself.core.config.rule_checks import InvalidRule
+from oneself.core.identity.identifier_source import Rule
+from oneself.core.resolution.plan import RefusalCode
+from oneself.service.profiles.refusals import FIRST, Protection, Refused
+from oneself.service.rules.preview import Preview
+from oneself.service.rules.rules import UnknownRule
 
 CODES = get_args(RefusalCode)
 BLOCKED_MAX = 10_000

@@ -23,22 +23,11 @@ from litestar.params import FromPath, HeaderParameter, QueryParameter
 from litestar.response import Stream
 from msgspec import Struct
 
-from oneself.api.decode import AnyRequest
-from oneself.api.describe import TEXT, Described, refusals
-from oneself.api.door import Call, call_of
-from oneself.api.instants import Timestamp, rfc3339
-from oneself.api.persons import is_true, shown_body
-from oneself.core.config import Config
-from oneself.core.disclosure import Reader
-from oneself.errors import Contended, WorldError
-from oneself.service.events import NOW, Place, Wanted
-from oneself.service.organisations import Tenant
-from oneself.service.tail import News, Told
-
-from .doors import needs
-from .events import Instant, Name, asked_for
-from .lookup import dataset_of
-from .paging import (
+from oneself.api.admin.events import Instant, Name, asked_for
+from oneself.api.admin.lookup import dataset_of
+from oneself.api.admin.requirements import needs
+from oneself.api.cds.profiles import is_true
+from oneself.api.documents.paging import (
     CursorWord,
     PageSize,
     Pagination,
@@ -48,6 +37,17 @@ from .paging import (
     page_size,
     paginate,
 )
+from oneself.api.documents.person import shown_body
+from oneself.api.http.guard import Call, call_of
+from oneself.api.http.json_body import AnyRequest
+from oneself.api.http.openapi import TEXT, Described, refusals
+from oneself.api.http.timestamps import Timestamp, rfc3339
+from oneself.core.config.configuration import Config
+from oneself.core.disclosure import Reader
+from oneself.errors import Contended, WorldError
+from oneself.service.directory.organisations import Tenant
+from oneself.service.history.event_stream import News, Told
+from oneself.service.history.person_events import NOW, Place, Wanted
 
 VIEW = needs("profile_view")
 EVENT_STREAM = "text/event-stream"

@@ -10,14 +10,13 @@ from litestar.params import FromPath
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from oneself.api.decode import AnyRequest
-from oneself.api.describe import Described, refusals
-from oneself.api.door import call_of
-from oneself.api.instants import Timestamp, rfc3339
-from oneself.service.token_keys import KeptKey
-
-from .doors import needs
-from .paging import CursorWord, PageSize, Pagination, asked_place, cut_page, page_size
+from oneself.api.admin.requirements import needs
+from oneself.api.documents.paging import CursorWord, PageSize, Pagination, asked_place, cut_page, page_size
+from oneself.api.http.guard import call_of
+from oneself.api.http.json_body import AnyRequest
+from oneself.api.http.openapi import Described, refusals
+from oneself.api.http.timestamps import Timestamp, rfc3339
+from oneself.service.events.token_keys import KeptKey
 
 
 class TokenKeyDocument(Struct, frozen=True):

@@ -8,16 +8,23 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Struct
 
-from oneself.api.decode import AnyRequest, Body, decode_object, given_in
-from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of
-from oneself.api.instants import Timestamp, rfc3339
-from oneself.api.requests import decode_profile_id
+from oneself.api.admin.requirements import needs
+from oneself.api.documents.paging import (
+    ByName,
+    CursorWord,
+    PageSize,
+    Pagination,
+    asked_place,
+    cut_page,
+    page_size,
+)
+from oneself.api.http.guard import call_of
+from oneself.api.http.json_body import AnyRequest, Body, decode_object, given_in
+from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.request_options import decode_profile_id
+from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.errors import NotFound
-from oneself.service.accounts import Account, Registration
-
-from .doors import needs
-from .paging import ByName, CursorWord, PageSize, Pagination, asked_place, cut_page, page_size
+from oneself.service.directory.accounts import Account, Registration
 
 
 class UserPatch(Struct, frozen=True, forbid_unknown_fields=True):

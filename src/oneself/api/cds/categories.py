@@ -9,14 +9,19 @@ from litestar import delete, get, post, put
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_object
-from oneself.api.describe import Described, described, refusals
-from oneself.api.door import Call, call_of, needs
-from oneself.api.errors import WireError, refused
-from oneself.core.attribute import IDENTITY_ATTRIBUTES
-from oneself.core.consent import Category, CategoryAttribute, Purpose
-from oneself.core.schema import Schema
-from oneself.service.consents import CategoryTaken, InvalidCategory, MandatoryCategory, UnknownCategory
+from oneself.api.documents.errors import WireError, refused
+from oneself.api.http.guard import Call, call_of, needs
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
+from oneself.api.http.openapi import Described, described, refusals
+from oneself.core.profiles.consent import Category, CategoryAttribute, Purpose
+from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
+from oneself.core.values.schema import Schema
+from oneself.service.profiles.consents import (
+    CategoryTaken,
+    InvalidCategory,
+    MandatoryCategory,
+    UnknownCategory,
+)
 
 PURPOSES = get_args(Purpose)
 #: The scope of the mandatory category's attributes is spelled differently, deliberately (wire/cds §10).

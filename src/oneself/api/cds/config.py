@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from litestar import get, patch
 
-from oneself.api.decode import AnyRequest, Body, decode_object
-from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of, needs
-from oneself.api.errors import refused
-from oneself.core.config import OrganisationSettings, PutSettings
+from oneself.api.documents import wire
+from oneself.api.documents.errors import refused
+from oneself.api.http.guard import call_of, needs
+from oneself.api.http.json_body import AnyRequest, Body, decode_object
+from oneself.api.http.openapi import Described, described, refusals
+from oneself.core.config.changes import OrganisationSettings, PutSettings
 from oneself.errors import InvalidInput
-
-from . import wire
 
 PATCH_BODY = Body("admin configuration", "16002", wire.ConfigurationPatch)
 SYSTEM_APPLICATIONS_MAX = 1_000

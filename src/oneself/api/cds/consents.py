@@ -9,18 +9,17 @@ from litestar import get, put
 from litestar.params import FromPath
 from msgspec import Struct
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_array
-from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of, needs
-from oneself.api.errors import WireError, line, profile_unknown, refused
-from oneself.api.instants import instant_of, rfc3339
-from oneself.api.requests import decode_profile_id
-from oneself.core.config import Config
-from oneself.core.consent import Choices
-from oneself.service.consents import MandatoryCategory, UnknownCategory, known_choices
-from oneself.service.ingest import Rejected
-
-from . import wire
+from oneself.api.documents import wire
+from oneself.api.documents.errors import WireError, line, profile_unknown, refused
+from oneself.api.http.guard import call_of, needs
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_array
+from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.request_options import decode_profile_id
+from oneself.api.http.timestamps import instant_of, rfc3339
+from oneself.core.config.configuration import Config
+from oneself.core.profiles.consent import Choices
+from oneself.service.ingest.ingest import Rejected
+from oneself.service.profiles.consents import MandatoryCategory, UnknownCategory, known_choices
 
 CHOICES_MAX = 1_000
 PAYLOAD_LINE = "Invalid request body"

@@ -15,10 +15,9 @@ from typing import Any
 
 import msgspec
 
-from oneself.core.attribute import SCOPES, Attribute
-from oneself.service.listing import OPERATORS, Condition
-
-from .wire import APPLICATION
+from oneself.api.documents.wire import APPLICATION
+from oneself.core.values.attribute import SCOPES, Attribute
+from oneself.service.profiles.listing import OPERATORS, Condition
 
 CORE_FIELDS = ("user_id", "profile_id")
 SCHEMA_FIELDS = ("attribute_name", "application_identifier")

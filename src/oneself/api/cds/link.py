@@ -6,16 +6,15 @@ import msgspec
 from litestar import Response, post
 from msgspec import Struct
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_object
-from oneself.api.describe import described, refusals
-from oneself.api.door import call_of, needs
-from oneself.api.errors import profile_unknown, refused
-from oneself.api.requests import decode_profile_id, decode_terms
-from oneself.core.identifier import IDENTIFIER_CHARS_MAX
-from oneself.service.ingest import Answer, Rejected, Resolution
-
-from . import wire
-from .answers import render_rejected, respond
+from oneself.api.cds.profile_responses import render_rejected, respond
+from oneself.api.documents import wire
+from oneself.api.documents.errors import profile_unknown, refused
+from oneself.api.http.guard import call_of, needs
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
+from oneself.api.http.openapi import described, refusals
+from oneself.api.http.request_options import decode_profile_id, decode_terms
+from oneself.core.identity.identifier import IDENTIFIER_CHARS_MAX
+from oneself.service.ingest.ingest import Answer, Rejected, Resolution
 
 LINKED_ALREADY = "The profile belongs to another user."
 

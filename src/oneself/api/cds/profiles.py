@@ -9,22 +9,21 @@ from uuid import UUID
 from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, QueryParameter
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_object
-from oneself.api.describe import described, refusals
-from oneself.api.door import Call, call_of, needs
-from oneself.api.errors import USER_ID_WRITE_ONCE, forbidden, line, profile_unknown, refused
-from oneself.api.requests import decode_profile_id, decode_terms, idempotency_key
-from oneself.core.attribute import SCOPES
+from oneself.api.cds.cookie import render_cookie, tracker_in
+from oneself.api.cds.profile_responses import disclosed, render_rejected, respond, whole
+from oneself.api.documents import wire
+from oneself.api.documents.errors import USER_ID_WRITE_ONCE, forbidden, line, profile_unknown, refused
+from oneself.api.documents.profile import location
+from oneself.api.http.guard import Call, call_of, needs
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
+from oneself.api.http.openapi import described, refusals
+from oneself.api.http.request_options import decode_profile_id, decode_terms, idempotency_key
 from oneself.core.disclosure import grants_of
-from oneself.core.identifier import IDENTIFIER_CHARS_MAX
-from oneself.service.erase import Once
-from oneself.service.ingest import Answer, Rejected, Resolution, request_key
-from oneself.service.profiles import ProfileView, new_tracker
-
-from . import wire
-from .answers import disclosed, render_rejected, respond, whole
-from .cookie import render_cookie, tracker_in
-from .render import location
+from oneself.core.identity.identifier import IDENTIFIER_CHARS_MAX
+from oneself.core.values.attribute import SCOPES
+from oneself.service.ingest.ingest import Answer, Rejected, Resolution, request_key
+from oneself.service.privacy.erasure import Once
+from oneself.service.profiles.profiles import ProfileView, new_tracker
 
 NEW_PROFILE = Body("profile", "11002", wire.ProfileDraft)
 PROFILE_PATCH = Body("profile", "11011")

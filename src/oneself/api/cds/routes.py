@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from litestar import Router
 
-from oneself.api.door import open_door
-
-from .categories import (
+from oneself.api.cds.categories import (
     create_category,
     delete_category,
     list_categories,
     read_category,
     replace_category,
 )
-from .config import change_config, read_config
-from .consents import read_consents, replace_consents
-from .link import link_profile
-from .listed import list_profiles
-from .profiles import create_profile, delete_profile, patch_me, patch_profile, read_me, read_profile
-from .rules import change_rule, create_rule, delete_rule, list_rules, read_rule
-from .schema import (
+from oneself.api.cds.config import change_config, read_config
+from oneself.api.cds.consents import read_consents, replace_consents
+from oneself.api.cds.link import link_profile
+from oneself.api.cds.list_profiles import list_profiles
+from oneself.api.cds.profiles import (
+    create_profile,
+    delete_profile,
+    patch_me,
+    patch_profile,
+    read_me,
+    read_profile,
+)
+from oneself.api.cds.rules import change_rule, create_rule, delete_rule, list_rules, read_rule
+from oneself.api.cds.schema import (
     define_attributes,
     delete_attribute,
     delete_schema,
@@ -29,6 +34,7 @@ from .schema import (
     read_scope,
     redefine_attribute,
 )
+from oneself.api.http.guard import open_door
 
 ORGANISATION_PATH = "/t/{org:str}/cds/api/v1"
 SECURITY_SCHEME = "bearer"

@@ -6,13 +6,13 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Struct
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_object, given_in
-from oneself.api.describe import Described, described, refusals
-from oneself.api.door import Call, call_of, needs
-from oneself.api.errors import NOT_ENABLED, WireError, refused
-from oneself.core.rule_definition import InvalidRule
-from oneself.core.rules import Rule
-from oneself.service.rules import UnknownRule
+from oneself.api.documents.errors import NOT_ENABLED, WireError, refused
+from oneself.api.http.guard import Call, call_of, needs
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, given_in
+from oneself.api.http.openapi import Described, described, refusals
+from oneself.core.config.rule_checks import InvalidRule
+from oneself.core.identity.identifier_source import Rule
+from oneself.service.rules.rules import UnknownRule
 
 #: Titles are kept in an index and shown in every merge.
 NAME_CHARS_MAX = 255

@@ -9,16 +9,16 @@ from typing import Annotated, TypeAlias
 from litestar import delete, get, post, put
 from litestar.params import FromPath, PathParameter, QueryParameter
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_array, decode_object
-from oneself.api.describe import Described, described, refusals
-from oneself.api.door import call_of, needs
-from oneself.api.errors import WireError, refused
-from oneself.core.attribute import APPLICATION_DATA, CORE_ATTRIBUTES, SCOPES, Attribute, CanonicalValue
-from oneself.core.redefinition import REQUIRED_FIELDS
-from oneself.core.schema import InvalidAttribute, Schema
-
-from . import wire
-from .filters import InvalidFilter, decode_schema_filter
+from oneself.api.cds.filters import InvalidFilter, decode_schema_filter
+from oneself.api.documents import wire
+from oneself.api.documents.errors import WireError, refused
+from oneself.api.http.guard import call_of, needs
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_array, decode_object
+from oneself.api.http.openapi import Described, described, refusals
+from oneself.core.values.attribute import APPLICATION_DATA, CORE_ATTRIBUTES, SCOPES, Attribute, CanonicalValue
+from oneself.core.values.definition import InvalidAttribute
+from oneself.core.values.redefinition import REQUIRED_FIELDS
+from oneself.core.values.schema import Schema
 
 DEFINITIONS = Body("profile schema attributes", "13001", wire.AttributeDraft, outermost="array", shape="B")
 REDEFINITION = Body("profile schema attributes", "13002", plain_line="Invalid request payload")

@@ -13,16 +13,16 @@ from litestar import Response, Router, post
 from litestar.enums import MediaType
 from msgspec import Struct
 
-from oneself.api.decode import AnyRequest, Body, Object, decode_object
-from oneself.api.describe import described, refusals
-from oneself.api.errors import NOT_ENABLED, UNAUTHENTICATED, WireError, profile_unknown, refused
-from oneself.api.requests import decode_profile_id
-from oneself.auth.guard import basic_credentials
-from oneself.service.organisations import Tenant
-from oneself.service.profile_sync import Report, UnknownUser, UserIdNeeded
+from oneself.api.documents.errors import NOT_ENABLED, UNAUTHENTICATED, WireError, profile_unknown, refused
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
+from oneself.api.http.openapi import described, refusals
+from oneself.api.http.request_options import decode_profile_id
+from oneself.auth.callers.guard import basic_credentials
+from oneself.service.directory.organisations import Tenant
+from oneself.service.identity_provider.reports import Report, UnknownUser, UserIdNeeded
 
 if TYPE_CHECKING:
-    from oneself.serve import Services
+    from oneself.bootstrap import Services
 
 SECURITY_SCHEME = "basic"
 SCHEMA_NOT_ENABLED = "Unable to process profile sync event as CDS is not enabled for organization: {org}"

@@ -22,21 +22,20 @@ from litestar.datastructures import UploadFile
 from litestar.enums import MediaType
 from litestar.exceptions import HTTPException
 
-from oneself.api.door import Call
-from oneself.auth.basic import authenticate_basic
-from oneself.core.config import Config
+from oneself.api.http.guard import Call
+from oneself.api.interactions.endpoint import EVENT_CREATE
+from oneself.api.interactions.render import BUSY, INVALID, render_failure
+from oneself.api.interactions.user_record import UserRecord, render_csv, render_user
+from oneself.auth.callers.client_basic import authenticate_basic
+from oneself.core.config.configuration import Config
 from oneself.core.units import MILLISECOND_US
 from oneself.errors import Unauthenticated, WorldError
-from oneself.service.audit import Deed
-from oneself.service.lookup import Person
-from oneself.service.organisations import Tenant
-
-from .answers import BUSY, INVALID, render_failure
-from .door import EVENT_CREATE
-from .records import UserRecord, render_csv, render_user
+from oneself.service.directory.organisations import Tenant
+from oneself.service.log.audit import Deed
+from oneself.service.profiles.lookup import Person
 
 if TYPE_CHECKING:
-    from oneself.serve import Services
+    from oneself.bootstrap import Services
 
 AnyRequest = Request[Any, Any, Any]
 

@@ -1,0 +1,259 @@
+"""Reads claims and applications from a WSO2 Identity Server or Asgardeo (wire/cds §13).
+
+Law of this module: what is returned is complete, or `IdentityServerFailed` is raised; half a list never
+leaves it. Tokens are kept until shortly before they run out; one that is refused is asked for anew, once.
+
+Lists. The claim lists come whole, as a JSON array; `limit` and `offset` are documented, and answered with
+501 by every release we know. A server that does page is asked for the rest by `offset`; an answer that is
+an object (`totalResults`, `links`) is followed to its last page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from oneself.adapters.identity_server.connection import Connection
+from oneself.core.config.mirrored_attributes import is_scim
+from oneself.errors import IdentityServerFailed
+
+CLAIM_DIALECTS = "/api/server/v1/claim-dialects"
+APPLICATIONS = "/api/server/v1/applications"
+
+TIMEOUT_S = 15.0
+CONNECT_TIMEOUT_S = 5.0
+#: All the reading of one organisation's claims; a server this slow is as good as away.
+READING_TIMEOUT_S = 60.0
+ANSWER_BYTES_MAX = 32 * 1024 * 1024
+PAGES_MAX = 1_000
+#: A token is not used in its last moments, because our clocks differ.
+TOKEN_MARGIN_S = 30.0
+#: For a server that does not say how long its token lives.
+TOKEN_LIFE_DEFAULT_S = 300.0
+
+_UNSUPPORTED = (400, 404, 405, 501)
+_NOT_THERE = 404
+
+Claim = Mapping[str, Any]
+
+
+class ClaimSet(msgspec.Struct, frozen=True):
+    """Every local claim, and the claims of each SCIM dialect, as the server describes them."""
+
+    local: tuple[Claim, ...]
+    dialects: tuple[tuple[Claim, ...], ...]
+
+
+class IdentityServerClient:
+    """One HTTP client for all identity servers of a process; closing it closes their connections."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._transport = transport
+        self._tokens: dict[tuple[Connection, str], tuple[str, float]] = {}
+        self._whole_lists: set[str] = set()
+
+    async def close(self) -> None:
+        if "_http" in self.__dict__:
+            await self._http.aclose()
+
+    @cached_property
+    def _http(self) -> httpx.AsyncClient:
+        # Made when it is needed: most deployments have no identity server, and trust stores load slowly.
+        timeout = httpx.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+        return httpx.AsyncClient(timeout=timeout, transport=self._transport, follow_redirects=False)
+
+    async def read_claims(self, connection: Connection, org: str) -> ClaimSet:
+        """All claims of an organisation. Raises IdentityServerFailed."""
+        try:
+            async with asyncio.timeout(READING_TIMEOUT_S):
+                return await self._read_claims(connection, org)
+        except TimeoutError:
+            raise IdentityServerFailed("The identity server takes too long.") from None
+
+    async def has_application(self, connection: Connection, org: str, client_id: str) -> bool:
+        """Whether exactly one application has this client id or issuer. Raises IdentityServerFailed."""
+        query = {"filter": f"clientId eq {client_id} or issuer eq {client_id}"}
+        found = await self._get(connection, org, connection.address(org, APPLICATIONS), query)
+        if not isinstance(found, dict):
+            raise IdentityServerFailed("The identity server's list of applications is none.")
+        listed = found.get("applications")
+        return (len(listed) if isinstance(listed, list) else 0) == 1
+
+    async def has_application_id(self, connection: Connection, org: str, application_id: str) -> bool:
+        """Whether there is an application of this id. Raises IdentityServerFailed."""
+        if not application_id or application_id in (".", ".."):
+            return False
+        address = connection.address(org, f"{APPLICATIONS}/{quote(application_id, safe='')}")
+        return await self._get(connection, org, address, missing_is_none=True) is not None
+
+    async def _read_claims(self, connection: Connection, org: str) -> ClaimSet:
+        local = await self._list(connection, org, f"{CLAIM_DIALECTS}/local/claims")
+        dialects = await self._list(connection, org, CLAIM_DIALECTS)
+        paths = [
+            f"{CLAIM_DIALECTS}/{quote(str(dialect.get('id')), safe='')}/claims"
+            for dialect in dialects
+            if is_scim(str(dialect.get("dialectURI")))
+        ]
+        # One after another: a look every few minutes must not be a burst at somebody's sign-in server.
+        return ClaimSet(local, tuple([await self._list(connection, org, path) for path in paths]))
+
+    async def _list(self, connection: Connection, org: str, path: str) -> tuple[Claim, ...]:
+        address = connection.address(org, path)
+        page = await self._get(connection, org, address)
+        if isinstance(page, dict):
+            return await self._linked(connection, org, address, page)
+        entries = _entries(page)
+        found = {_identity(entry): entry for entry in entries}
+        for _ in range(PAGES_MAX):
+            if not entries or connection.url in self._whole_lists:
+                return tuple(found.values())
+            entries = await self._rest(connection, org, address, len(found))
+            entries = [entry for entry in entries if _identity(entry) not in found]
+            found.update((_identity(entry), entry) for entry in entries)
+        raise IdentityServerFailed("The identity server's list has no end.")
+
+    async def _rest(self, connection: Connection, org: str, address: str, offset: int) -> list[Claim]:
+        """What follows the first `offset` entries; nothing from a server whose lists are whole."""
+        page = await self._get(connection, org, address, {"offset": str(offset)}, unsupported_is_none=True)
+        if page is None:
+            self._whole_lists.add(connection.url)
+            return []
+        return _entries(page)
+
+    async def _linked(
+        self, connection: Connection, org: str, address: str, page: dict[str, Any]
+    ) -> tuple[Claim, ...]:
+        """The pages of a list that says where it goes on."""
+        found: dict[str, Claim] = {}
+        for _ in range(PAGES_MAX):
+            before = len(found)
+            found.update((_identity(entry), entry) for entry in _listed(page))
+            following = _next(page, httpx.URL(address))
+            if following is None:
+                break
+            if len(found) == before:
+                raise IdentityServerFailed("The identity server's list goes round in circles.")
+            page = await self._get(connection, org, following)
+            if not isinstance(page, dict):
+                raise IdentityServerFailed("A page of the identity server's list is none.")
+        total = page.get("totalResults")
+        if isinstance(total, int) and len(found) < total:
+            raise IdentityServerFailed("The identity server's list is not complete.")
+        return tuple(found.values())
+
+    async def _get(
+        self,
+        connection: Connection,
+        org: str,
+        address: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        missing_is_none: bool = False,
+        unsupported_is_none: bool = False,
+    ) -> Any:
+        for attempt in range(2):
+            token = await self._token(connection, org)
+            headers = {"Authorization": f"{connection.scheme} {token}", "Accept": "application/json"}
+            answer = await self._send("GET", address, params=query, headers=headers)
+            if answer.status_code != httpx.codes.UNAUTHORIZED or attempt:
+                break
+            # Revoked, or the server was restarted with other keys.
+            self._tokens.pop((connection, org), None)
+        if missing_is_none and answer.status_code == _NOT_THERE:
+            return None
+        if unsupported_is_none and answer.status_code in _UNSUPPORTED:
+            return None
+        return _decoded(answer)
+
+    async def _token(self, connection: Connection, org: str) -> str:
+        token, until = self._tokens.get((connection, org), ("", 0.0))
+        if until > time.monotonic():
+            return token
+        answer = await self._send(
+            "POST",
+            connection.token_address(org),
+            data=connection.token_form(org),
+            auth=(connection.client_id, connection.client_secret),
+            headers={"Accept": "application/json"},
+        )
+        token, life_s = _token_in(_decoded(answer))
+        self._tokens[connection, org] = (token, time.monotonic() + life_s - TOKEN_MARGIN_S)
+        return token
+
+    async def _send(self, method: str, address: str, **request: Any) -> httpx.Response:
+        try:
+            async with self._http.stream(method, address, **request) as answer:
+                body = bytearray()
+                async for chunk in answer.aiter_bytes():
+                    body += chunk
+                    if len(body) > ANSWER_BYTES_MAX:
+                        raise IdentityServerFailed("The identity server's answer is too large.")
+                return httpx.Response(answer.status_code, content=bytes(body), request=answer.request)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            # The kind of error says enough; its text may hold an address with credentials.
+            raise IdentityServerFailed(
+                f"The identity server cannot be reached: {type(error).__name__}."
+            ) from error
+
+
+def _decoded(answer: httpx.Response) -> Any:
+    if answer.status_code != httpx.codes.OK:
+        raise IdentityServerFailed(
+            f"The identity server answers {answer.status_code} to {answer.request.method} {answer.url.path}."
+        )
+    try:
+        return msgspec.json.decode(answer.content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise IdentityServerFailed("The identity server's answer is no JSON.") from None
+
+
+def _token_in(document: object) -> tuple[str, float]:
+    """The token in an answer of a token endpoint, and how long it lives."""
+    found = document if isinstance(document, dict) else {}
+    token, life_s = found.get("access_token"), found.get("expires_in")
+    if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
+        raise IdentityServerFailed("The identity server's token endpoint gives no token.")
+    return token, float(life_s) if isinstance(life_s, int | float) else TOKEN_LIFE_DEFAULT_S
+
+
+def _entries(page: object) -> list[Claim]:
+    if not isinstance(page, list) or not all(isinstance(entry, dict) for entry in page):
+        raise IdentityServerFailed("The identity server's list is none.")
+    return page
+
+
+def _listed(page: Mapping[str, Any]) -> list[Claim]:
+    """The entries of a page: its one list that is not the list of links."""
+    lists = [value for key, value in page.items() if isinstance(value, list) and key != "links"]
+    if len(lists) != 1:
+        raise IdentityServerFailed("A page of the identity server's list is none.")
+    return _entries(lists[0])
+
+
+def _identity(entry: Claim) -> str:
+    """What makes an entry of a list itself, however often it is repeated."""
+    return str(entry.get("id") or entry.get("claimURI") or entry.get("dialectURI"))
+
+
+def _next(page: Mapping[str, Any], address: httpx.URL) -> str | None:
+    """Where the list goes on; only at the same server, which alone may see the token."""
+    links: Iterable[Any] = page.get("links") or ()
+    for link in links:
+        if isinstance(link, dict) and link.get("rel") == "next" and isinstance(link.get("href"), str):
+            following = address.join(link["href"])
+            if (following.scheme, following.host, following.port) != (
+                address.scheme,
+                address.host,
+                address.port,
+            ):
+                raise IdentityServerFailed("The identity server's list goes on elsewhere.")
+            return str(following)
+    return None

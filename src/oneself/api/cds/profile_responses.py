@@ -1,0 +1,92 @@
+"""Answers that carry one profile: document, version and headers, ready to be sent or kept for a repeat."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+from litestar import Response
+from litestar.enums import MediaType
+
+from oneself.api.documents.errors import (
+    UNPROCESSABLE,
+    USER_ID_WRITE_ONCE,
+    WireError,
+    profile_unknown,
+    refused,
+)
+from oneself.api.documents.profile import render_profile, version_tag
+from oneself.api.http.guard import Call
+from oneself.core.disclosure import Reader, disclose
+from oneself.core.values.visibility import visible
+from oneself.service.ingest.ingest import Answer, KeyReused, Rejected, Resolution
+from oneself.service.profiles.profiles import ProfileView
+
+#: Both name a profile, the one that stands for it, whom that one stands for, and the configuration.
+Found: TypeAlias = ProfileView | Resolution
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+
+def whole(call: Call, found: Found, *, status: int = 200, tracker: str = "", headers: Headers = ()) -> Answer:
+    """A profile with everything that may be read of it, by nobody in particular."""
+    values = visible(found.config.schema, found.survivor.record.values)
+    return _answer(call, found, values, status=status, tracker=tracker, headers=headers)
+
+
+def disclosed(call: Call, found: Found, reader: Reader, grants: Any, *, with_provenance: bool) -> Answer:
+    """A profile as one reader is shown it (wire/cds §5.3)."""
+    values = disclose(visible(found.config.schema, found.survivor.record.values), reader, grants)
+    return _answer(call, found, values, with_provenance=with_provenance)
+
+
+def respond(answer: Answer) -> Response[Any]:
+    """The answer as a response."""
+    headers = [(name, value) for name, value in answer.headers]
+    return Response(
+        content=answer.body,
+        status_code=answer.status,
+        media_type=MediaType.JSON,
+        headers=dict(headers),
+    )
+
+
+def render_rejected(error: Rejected, code: str) -> WireError:
+    """The wire's answer to an observation that was not accepted; `code` is that of stale versions."""
+    rejection = error.rejection
+    match rejection.code:
+        case "profile_not_found":
+            return profile_unknown(rejection.description)
+        case "stale":
+            return refused(code, rejection.description, 412)
+        case "user_id_write_once":
+            return refused("11011", USER_ID_WRITE_ONCE)
+        case _:
+            return refused("11011", rejection.description)
+
+
+def render_key_reused(error: KeyReused) -> WireError:
+    """The wire's answer to a key that came again with another request."""
+    return refused(UNPROCESSABLE, str(error), 422)
+
+
+def _answer(
+    call: Call,
+    found: Found,
+    values: dict[str, Any],
+    *,
+    status: int = 200,
+    tracker: str = "",
+    headers: Headers = (),
+    with_provenance: bool = False,
+) -> Answer:
+    document = render_profile(
+        call.tenant.handle,
+        found.profile,
+        found.survivor,
+        found.absorbed,
+        values,
+        tracker=tracker,
+        with_provenance=with_provenance,
+    )
+    tagged = (*headers, ("ETag", version_tag(found.survivor)))
+    return Answer(status, tagged, msgspec.json.encode(document))

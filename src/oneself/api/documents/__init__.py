@@ -1,0 +1,1 @@
+"""Renderings that several wires share. No wire's routes."""

@@ -1,0 +1,158 @@
+"""People as the faces beside the customer data service's show them: by the same law of disclosure.
+
+What an application may not see of a profile (wire/cds §5.3), it does not see as an identifier of the person,
+as the cause of a merge, or in what an event said of its user either. Consent categories and system
+applications are the organisation's, whatever the dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from oneself.api.cds.profiles import is_true, names_in
+from oneself.api.documents.profile import render_profile, version_tag
+from oneself.api.documents.wire import ProfileDocument
+from oneself.api.http.guard import Call
+from oneself.core.config.configuration import Config
+from oneself.core.disclosure import ANY, Grant, Reader, disclose, grants_of
+from oneself.core.identity.identifier import DEVICE_NAMESPACES, USER_ID, Identifier
+from oneself.core.identity.identity_type import LEGACY_ID
+from oneself.core.profiles.profile import Profile
+from oneself.core.values.attribute import SCOPES, TRAITS, WRITE_ONLY
+from oneself.core.values.visibility import visible
+from oneself.service.profiles.lookup import Person
+from oneself.service.profiles.profiles import ProfileView
+
+__all__ = [
+    "PersonDocument",
+    "Shown",
+    "is_true",
+    "names_in",
+    "render_person",
+    "shown_body",
+    "shown_values",
+    "version_tag",
+]
+
+#: What says only which profile it is, as its own documents do.
+_PLAIN_NAMESPACES = DEVICE_NAMESPACES | {USER_ID, LEGACY_ID}
+_BROWSER_FIELDS = ("anonymousId", "anonId")
+
+
+class PersonDocument(ProfileDocument, frozen=True, omit_defaults=True, kw_only=True):
+    """A profile as the customer data service shows it, with every id that leads to it."""
+
+    primary_id: str
+    aliases: Annotated[list[str], Meta(description="Primary ids of before, its own and of those absorbed.")]
+    devices: Annotated[list[str], Meta(description="Anonymous ids and trackers that point at it now.")]
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What one reader is shown of one person."""
+
+    view: ProfileView
+    reader: Reader
+    grants: frozenset[Grant]
+
+    @classmethod
+    def of(cls, call: Call, view: ProfileView, reader: Reader, asked: frozenset[str]) -> Shown:
+        """`asked`: the consent categories whose attributes the reader asks for."""
+        return cls(view, reader, grants_of(call.config, view.survivor.consents, asked))
+
+    def values(self) -> dict[str, Any]:
+        """The values of the person that the reader is shown."""
+        values = visible(self.view.config.schema, self.view.survivor.record.values)
+        return disclose(values, self.reader, self.grants)
+
+    def shows(self, identifier: Identifier) -> bool:
+        """Whether the value of an identifier may be read; that there is one always may."""
+        if identifier.namespace in _PLAIN_NAMESPACES:
+            return True
+        path = _path(identifier.namespace, self.view.config)
+        if path is None:
+            return self.reader.is_system
+        return not _is_write_only(path, self.view.config) and self._is_granted(path)
+
+    def body(self, body: Any) -> Any:
+        """What an event said; see `shown_body`."""
+        return shown_body(body, self.reader, self.view.config)
+
+    def _is_granted(self, path: Sequence[str]) -> bool:
+        scope, key = path[0], path[1]
+        return self.reader.is_system or not self.grants.isdisjoint({Grant(scope, ANY), Grant(scope, key)})
+
+
+def shown_body(body: Any, reader: Reader, config: Config) -> Any:
+    """What an event said; `config`: of its dataset. Of its user an application that is no system application
+    is shown the browser; nobody is shown the value of a write-only attribute."""
+    user = body.get("user") if isinstance(body, Mapping) else None
+    if not isinstance(user, Mapping):
+        return body
+    if not reader.is_system:
+        return {**body, "user": {name: user[name] for name in _BROWSER_FIELDS if name in user}}
+    return {**body, "user": {name: _readable(name, part, config) for name, part in user.items()}}
+
+
+def _readable(name: str, part: Any, config: Config) -> Any:
+    if name not in ("attributes", "identities") or not isinstance(part, Mapping):
+        return part
+    return {key: value for key, value in part.items() if not _is_write_only(_named(key, config), config)}
+
+
+def shown_values(call: Call, survivor: Profile, config: Config) -> dict[str, Any]:
+    """Traits and identity attributes of a person that the caller is shown without asking for more; `config`:
+    of the dataset."""
+    reader = call.reader(with_application_data=False, applications=None)
+    grants = grants_of(call.config, survivor.consents, frozenset())
+    return disclose(visible(config.schema, survivor.record.values), reader, grants)
+
+
+def render_person(
+    org: str,
+    shown: Shown,
+    person: Person,
+    devices: Sequence[Identifier],
+    *,
+    with_provenance: bool = False,
+) -> PersonDocument:
+    """The document of the profile that was asked for."""
+    view = shown.view
+    document = render_profile(
+        org, view.profile, view.survivor, view.absorbed, shown.values(), with_provenance=with_provenance
+    )
+    return PersonDocument(
+        **{name: getattr(document, name) for name in document.__struct_fields__},
+        primary_id=view.survivor.primary_id,
+        aliases=list(person.aliases),
+        devices=[device.value for device in devices],
+    )
+
+
+def _path(namespace: str, config: Config) -> Sequence[str] | None:
+    """Where the values of a namespace stand in a profile: by a binding, else the namespace is an attribute's
+    name."""
+    if (match := config.bound.get(namespace)) is not None:
+        return match.path
+    scope, _, key = namespace.partition(".")
+    return (scope, *key.split(".")) if scope in SCOPES and key else None
+
+
+def _named(name: str, config: Config) -> Sequence[str]:
+    """The attribute that an event means by a name, in whatever case."""
+    binding = next(
+        (b for n, b in config.identity_attributes.items() if n.casefold() == name.casefold()), None
+    )
+    if binding is not None:
+        return binding.attribute.split(".")
+    keys = (key for key in config.schema.fields(TRAITS) if key.casefold() == name.casefold())
+    return (TRAITS, next(keys, name))
+
+
+def _is_write_only(path: Sequence[str], config: Config) -> bool:
+    names = (".".join(path[:count]) for count in range(2, len(path) + 1))
+    found = (config.schema.find(name) for name in names)
+    return any(attribute is not None and attribute.mutability == WRITE_ONLY for attribute in found)

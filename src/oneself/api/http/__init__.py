@@ -1,0 +1,1 @@
+"""What every wire shares: guards, bodies, headers, limits, metrics."""

@@ -1,0 +1,109 @@
+"""Who calls and on which organisation: the door that every organisation route of this wire goes through.
+
+    authenticate (401) → permission (403) → gate (400 while the service is not enabled, wire/cds §3)
+
+A route names its permission and whether it is gated in its `opt`; the door runs before anything of the
+request's body is read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from oneself.api.documents.errors import NOT_ENABLED, forbidden, refused, unauthenticated
+from oneself.api.http.json_body import AnyRequest
+from oneself.api.paths import parameters
+from oneself.auth.callers.permissions import PREFIX
+from oneself.auth.callers.principal import Caller
+from oneself.core.config.configuration import Config
+from oneself.core.disclosure import Reader
+from oneself.errors import Forbidden, Unauthenticated
+from oneself.service.context import Actor
+from oneself.service.directory.organisations import Tenant
+from oneself.settings import Settings
+
+if TYPE_CHECKING:
+    from oneself.bootstrap import Services
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A request that was let in: by whom, on which organisation, judged by which configuration."""
+
+    services: Services
+    tenant: Tenant
+    caller: Caller
+    config: Config
+    face: str
+
+    @property
+    def actor(self) -> Actor:
+        """The caller as the log names it."""
+        return Actor(face=self.face, application=self.caller.application, trust="server")
+
+    @property
+    def settings(self) -> Settings:
+        return self.services.settings
+
+    @property
+    def user_id(self) -> str | None:
+        """The user behind the request; an application that asks in its own name has none."""
+        subject = self.caller.subject
+        return None if subject == self.caller.application else subject
+
+    def server_url(self, request: AnyRequest) -> str:
+        """Where the service was reached: the configured address, else the one that was asked."""
+        if self.settings.public_url:
+            return self.settings.public_url.rstrip("/")
+        return f"{request.scope['scheme']}://{request.headers.get('host', 'localhost')}"
+
+    def reader(self, *, with_application_data: bool, applications: frozenset[str] | None) -> Reader:
+        """The caller as somebody who reads values."""
+        return Reader(
+            application=self.caller.application,
+            is_system=self.caller.application in self.config.settings.system_applications,
+            with_application_data=with_application_data,
+            applications=applications,
+        )
+
+
+async def open_door(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Guard of every organisation route; leaves the `Call` in the request's state."""
+    connection.scope["path_params"] = dict(parameters(connection.scope))
+    call = await _authenticated(connection, handler.opt["face"])
+    permission = handler.opt["permission"]
+    if not call.caller.holds(PREFIX + permission):
+        raise forbidden()
+    if (gate := handler.opt.get("gate")) and not call.config.settings.cds_enabled:
+        raise refused("16001", gate.format(org=call.tenant.handle))
+    connection.scope["state"]["call"] = call
+
+
+def call_of(request: AnyRequest) -> Call:
+    """The call that the door left."""
+    call: Call = request.scope["state"]["call"]
+    return call
+
+
+def needs(permission: str, *, gate: str | None = NOT_ENABLED, face: str = "cds") -> dict[str, Any]:
+    """The `opt` of a route: its permission without the prefix, what a closed gate says (None: no gate), and
+    the face that the log names."""
+    return {"permission": permission, "gate": gate, "face": face}
+
+
+async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any], face: str) -> Call:
+    services: Services = connection.app.state.services
+    tenant = await services.organisations.find(connection.path_params["org"])
+    if tenant is None:
+        raise unauthenticated()
+    try:
+        caller = await services.guard.authenticate(connection.headers.get("authorization"), tenant)
+    except Unauthenticated:
+        raise unauthenticated() from None
+    except Forbidden as error:
+        raise forbidden(error.description) from None
+    config = await services.configurations.current(tenant.dataset_id)
+    return Call(services, tenant, caller, config, face)

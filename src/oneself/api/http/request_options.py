@@ -1,0 +1,82 @@
+"""What a request says beside its body: the version it was made for, the key under which it is repeated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from hashlib import blake2b
+from urllib.parse import unquote
+from uuid import UUID
+
+from oneself.api.documents.errors import UNPROCESSABLE, refused
+from oneself.api.http.json_body import AnyRequest
+from oneself.service.ingest.ingest import Answer, Resolution
+from oneself.service.profiles.profiles import Request as Terms
+
+KEY_CHARS_MAX = 255
+_TAG = r'(W/)?"[!#-~\x80-\xff]*"'
+#: A list of entity tags, perhaps with empty elements (RFC 9110 §5.6.1, §8.8.3); ours is one of digits.
+ENTITY_TAGS = rf"^(\*|(,[ \t]*)*{_TAG}([ \t]*,([ \t]*{_TAG})?)*)$"
+_VERSION = re.compile(r'"(\d{1,18})"')
+#: No profile ever has it: what `If-Match` names is not the current version, whatever that is.
+NO_VERSION = -1
+
+
+async def decode_terms(request: AnyRequest, render: Callable[[Resolution], Answer] | None = None) -> Terms:
+    """`If-Match` and `Idempotency-Key`; `render` makes the answer that a repeat will get again."""
+    key = idempotency_key(request)
+    return Terms(
+        idempotency_key=key,
+        fingerprint=await _fingerprint(request) if key else "",
+        expected_version=_expected_version(request.headers.get("if-match")),
+        render=render if key else None,
+    )
+
+
+def decode_profile_id(text: str) -> UUID | None:
+    """A profile id as it stands in a path; only the canonical form counts."""
+    try:
+        found = UUID(text)
+    except ValueError:
+        return None
+    return found if str(found) == text.lower() else None
+
+
+def idempotency_key(request: AnyRequest) -> str | None:
+    """The key under which the request may be repeated, if it names one."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= KEY_CHARS_MAX or not (key.isascii() and key.isprintable()):
+        sentence = f"Idempotency-Key must have 1 to {KEY_CHARS_MAX} printable characters."
+        raise refused(UNPROCESSABLE, sentence)
+    return key
+
+
+async def _fingerprint(request: AnyRequest) -> str:
+    """The same for the same request only; the query is part of it, the order of its headers is not."""
+    scope = request.scope
+    parts = (
+        request.method.encode(),
+        unquote(scope["path"]).encode(),
+        scope["query_string"],
+        await request.body(),
+    )
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def _expected_version(header: str | None) -> int | None:
+    """The version that `If-Match` demands; None when anything is fine."""
+    tags = "*" if header is None else header.strip()
+    if not re.match(ENTITY_TAGS, tags):
+        raise refused(UNPROCESSABLE, 'If-Match must be an ETag of ours, with its quotes: "1780630684834627".')
+    return None if tags == "*" else _version(tags)
+
+
+def _version(tags: str) -> int:
+    """The newest version that a list of tags names: an older one beside it cannot be current."""
+    named = [int(found) for found in _VERSION.findall(tags)]
+    return max(named, default=NO_VERSION)

@@ -1,0 +1,126 @@
+"""What every answer has in common, whatever its route: a plain ASGI layer around the router (wire/cds §1).
+
+OPTIONS            200, empty, for any path and anybody
+HEAD               answered as GET, without the body
+/t/{org} alone     400
+two slashes        no path has them; one at the end is ignored
+%2F                is part of a step and divides nothing (`paths`)
+Origin             sent back if it is on the configured list
+every answer       `X-Content-Type-Options`, and for pages the policies that keep them to themselves
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import Any, TypeAlias
+
+from oneself.api.http.metrics import Metrics
+from oneself.api.paths import routed_path
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+ALLOWED_METHODS = b"GET, POST, PUT, DELETE, OPTIONS, PATCH"
+ALLOWED_HEADERS = b"Content-Type, Authorization"
+EXPOSED_HEADERS = b"Content-Length, ETag"
+#: How long a browser may remember a preflight; browsers cap it at 2 h or less.
+PREFLIGHT_AGE_S = 600
+_ORGANISATION_ALONE = re.compile(r"/t(/[^/]*)?/?")
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+
+
+class Transport:
+    """Wraps an ASGI application."""
+
+    def __init__(self, app: App, *, origins: Collection[str], metrics: Metrics) -> None:
+        self._app = app
+        self._origins = frozenset(origin.encode("latin-1") for origin in origins)
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started_s = time.perf_counter()
+        cors, statuses = self._cors(scope), [500]
+
+        async def finish(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses[0] = message["status"]
+                message["headers"] = [*_private(scope, message), *cors, _NO_SNIFFING]
+            await send(message)
+
+        try:
+            await self._route(scope, receive, finish)
+        finally:
+            self._metrics.observe(scope, statuses[0], time.perf_counter() - started_s)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"] = routed_path(scope)
+        if scope["method"] == "OPTIONS":
+            await _answer(send, 200, b"", [])
+        elif "//" in path:
+            await _answer(send, 404, b"404 page not found", [_TEXT])
+        elif path.startswith("/t") and _ORGANISATION_ALONE.fullmatch(path):
+            await _answer(send, 400, b"Invalid tenant path format", [_TEXT])
+        elif scope["method"] == "HEAD":
+            # The server needs to know that it was HEAD; the route that was found is told to the figures.
+            asked = {**scope, "method": "GET"}
+            await self._app(asked, receive, _bodiless(send))
+            scope["path_template"] = asked.get("path_template")
+        else:
+            await self._app(scope, receive, send)
+
+    def _cors(self, scope: Scope) -> Headers:
+        """What a page of the request's origin is allowed."""
+        if not self._origins:
+            return []
+        headers = dict(scope["headers"])
+        vary = (b"vary", b"Origin")
+        origin = headers.get(b"origin")
+        if origin not in self._origins:
+            return [vary]
+        return [
+            vary,
+            (b"access-control-allow-origin", origin),
+            (b"access-control-allow-credentials", b"true"),
+            (b"access-control-allow-methods", ALLOWED_METHODS),
+            (b"access-control-allow-headers", headers.get(_REQUESTED_HEADERS) or ALLOWED_HEADERS),
+            (b"access-control-expose-headers", EXPOSED_HEADERS),
+            (b"access-control-max-age", str(PREFLIGHT_AGE_S).encode()),
+        ]
+
+
+_REQUESTED_HEADERS = b"access-control-request-headers"
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+
+
+def _private(scope: Scope, message: Message) -> Headers:
+    """The headers; what an organisation answers is kept by nobody on the way unless it says so itself."""
+    headers: Headers = list(message.get("headers", ()))
+    if scope["path"].startswith("/t/") and all(name != b"cache-control" for name, _ in headers):
+        headers.append((b"cache-control", b"no-store"))
+    return headers
+
+
+def _bodiless(send: Send) -> Send:
+    """Passes everything but the body, whose length stays in the headers."""
+
+    async def without_body(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return without_body
+
+
+async def _answer(send: Send, status: int, body: bytes, headers: Headers) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})

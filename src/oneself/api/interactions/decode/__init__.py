@@ -1,0 +1,1 @@
+"""From the bytes of an event request to a face-neutral event."""

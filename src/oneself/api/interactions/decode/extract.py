@@ -1,0 +1,243 @@
+"""From an event to what it says of a person, by the configuration of its dataset: identities and plain
+values.
+
+    user.attributes, user.identities, user.id ─▶ one value per identity type ─▶ identifiers
+    the other user.attributes                 ─▶ values of attributes that are defined
+
+Pure. What a value is worth beyond its form (blocked, not trusted, refused) is judged with the event itself.
+Source: wire/interactions §4 (channels), §9.1 (NORMALISE, EXTRACT), §10 (plain values), §11 (legacy).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+
+from oneself.api.interactions.decode.event import Event
+from oneself.core.config.configuration import Config
+from oneself.core.identity.identifier import Dropped, Identifier, normalise
+from oneself.core.identity.identity_type import (
+    CHANNELS,
+    LEGACY_ID,
+    PROFILE_ID,
+    SOLE_IDENTITY_CHANNELS,
+    IdentityAttribute,
+)
+from oneself.core.values.attribute import TRAITS, Field
+from oneself.core.values.value_types import EPOCH_MS_MAX, EPOCH_MS_MIN, Misfit, read_text
+
+#: Of the one identity of an opened e-mail (wire/interactions §14).
+OPEN_TIME_EMAIL_CHARS_MIN = 4
+VALUE_BYTES_MAX = 1024
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: Why a value identifies nobody, as the wire calls it.
+_WARNINGS = {"blocked_value": "value_blocked", "too_long": "value_too_long"}
+
+Found = TypeVar("Found")
+
+
+class Extracted(msgspec.Struct, frozen=True):
+    """`identifiers`: as sent, one per type. `values`: a patch in the scopes. `names_default`: whether
+    `user.id` names somebody."""
+
+    identifiers: tuple[Identifier, ...]
+    values: dict[str, Any]
+    warnings: tuple[str, ...]
+    names_default: bool
+
+
+def extract(event: Event, config: Config) -> Extracted:
+    """What the event says of a person."""
+    extraction = _Extraction(event, config)
+    if config.dataset.pipeline_identity_resolution:
+        extraction.read()
+    else:
+        extraction.read_legacy()
+    return extraction.result()
+
+
+class _Extraction:
+    """An event while it is read."""
+
+    def __init__(self, event: Event, config: Config) -> None:
+        self._event, self._config = event, config
+        self._found: dict[str, Identifier] = {}
+        self._void: dict[str, Identifier] = {}
+        self._keys: dict[str, str] = {}
+        self._values: dict[str, dict[str, Any]] = {}
+        self._warnings = dict.fromkeys(event.warnings)
+        self._names_default = False
+
+    def read(self) -> None:
+        event = self._event
+        is_known = event.channel in CHANNELS
+        if not is_known:
+            self._warn("channel_unknown")
+        for name, value in event.attributes.items():
+            if not self._read_identity(name, value, is_known):
+                self._read_plain(name, value)
+        for name, value in event.identities.items():
+            if not self._read_identity(name, value, is_known):
+                self._warn("identity_unknown")
+        default = self._config.channel_identity(event.channel)
+        if event.user_id is not None and is_known:
+            self._read_default(default, event.user_id)
+        if event.channel in SOLE_IDENTITY_CHANNELS:
+            self._keep_only(default)
+
+    def read_legacy(self) -> None:
+        """Where resolution is off, `user.id` is the primary id and all attributes are plain ones."""
+        if self._event.channel not in CHANNELS:
+            self._warn("channel_unknown")
+        elif text := self._text(self._event.user_id):
+            self._put(LEGACY_ID, text)
+            self._names_default = LEGACY_ID in self._found
+        for name, value in self._event.attributes.items():
+            binding = self._lookup_binding(name)
+            if binding is not None:
+                self._set_bound(binding, value)
+            else:
+                self._read_plain(name, value)
+
+    def result(self) -> Extracted:
+        void = {type_id: each for type_id, each in self._void.items() if type_id not in self._found}
+        return Extracted(
+            identifiers=(*self._found.values(), *void.values()),
+            values=self._values,
+            warnings=tuple(self._warnings),
+            names_default=self._names_default,
+        )
+
+    def _read_identity(self, name: str, value: Any, is_known: bool) -> bool:
+        """True if the name is an identity attribute's, whatever became of the value."""
+        if name == PROFILE_ID:
+            self._warn("profile_id_ignored")
+            return True
+        binding = self._lookup_binding(name)
+        if binding is None:
+            return False
+        if binding.type_id not in self._config.bound:
+            self._set_bound(binding, value)
+        elif is_known:
+            self._put(binding.type_id, self._text(value))
+        return True
+
+    def _read_default(self, default: IdentityAttribute | None, value: Any) -> None:
+        text = self._text(value)
+        if default is not None and default.type_id in self._config.bound and self._is_long_enough(text):
+            self._put(default.type_id, text)
+            self._names_default = default.type_id in self._found
+        if not self._names_default:
+            self._warn("user_id_unusable")
+
+    def _is_long_enough(self, text: str) -> bool:
+        return self._event.channel != "OpenTimeEmail" or len(text.strip()) >= OPEN_TIME_EMAIL_CHARS_MIN
+
+    def _keep_only(self, default: IdentityAttribute | None) -> None:
+        type_id = default.type_id if default is not None else None
+        self._found = {each: found for each, found in self._found.items() if each == type_id}
+        self._void = {}
+
+    def _put(self, type_id: str, text: str) -> None:
+        """A later value of a type takes the place of an earlier one; what names nobody takes none."""
+        namespace = self._config.namespace(type_id)
+        if namespace is None or not text:
+            return
+        raw = Identifier(type_id, text)
+        outcome = normalise(raw, namespace)
+        if isinstance(outcome, Dropped):
+            if outcome.code in _WARNINGS:
+                self._warn(_WARNINGS[outcome.code])
+                self._void[type_id] = raw
+            return
+        if self._keys.setdefault(type_id, outcome.value) != outcome.value:
+            self._warn("identity_conflict")
+        self._keys[type_id] = outcome.value
+        self._found[type_id] = raw
+
+    def _text(self, value: Any) -> str:
+        """The value as text; empty if it is none (NORMALISE)."""
+        if type(value) is list and len(value) == 1:
+            value = value[0]
+        if type(value) is str:
+            return value
+        if type(value) in (bool, int, float):
+            return msgspec.json.encode(value).decode()
+        if value is not None:
+            self._warn("value_type")
+        return ""
+
+    def _read_plain(self, name: str, value: Any) -> None:
+        fields = self._config.schema.fields(TRAITS)
+        field = self._lookup(name, fields, self._config.folded_names[TRAITS])
+        # What holds an identity is written under the identity's name alone, with all that guards it.
+        if field is None or field.attribute.attribute_name in self._config.identity_holders:
+            self._warn("attribute_unknown")
+        elif value is not None:
+            self._set(TRAITS, field.attribute.key, value, field)
+
+    def _set(self, scope: str, key: str, value: Any, field: Field | None = None) -> None:
+        field = field or self._config.schema.fields(scope).get(key)
+        if value is None or field is None:
+            return
+        fitted = _fitted(field, value)
+        if fitted is None:
+            self._warn("value_type")
+        else:
+            self._values.setdefault(scope, {})[key] = fitted
+
+    def _set_bound(self, binding: IdentityAttribute, value: Any) -> None:
+        """An identity attribute that does not match here is a plain one."""
+        scope, _, key = binding.attribute.partition(".")
+        self._set(scope, key, value)
+
+    def _lookup_binding(self, name: str) -> IdentityAttribute | None:
+        return self._lookup(name, self._config.identity_attributes, self._config.folded_names["identity"])
+
+    def _lookup(self, name: str, named: Mapping[str, Found], folded: Mapping[str, list[str]]) -> Found | None:
+        """What has this name, in its own spelling or in another if only one fits."""
+        found = named.get(name)
+        if found is not None or not named:
+            return found
+        fitting = folded.get(name.casefold(), ())
+        if len(fitting) != 1:
+            return None
+        self._warn("name_case")
+        return named[fitting[0]]
+
+    def _warn(self, code: str) -> None:
+        self._warnings[code] = None
+
+
+def _fitted(field: Field, value: Any) -> Any:
+    """The value as its attribute takes it, converted if nothing is lost; None if it does not fit."""
+    value_type = field.attribute.value_type
+    if type(value) not in (str, int, float, bool):
+        return None
+    if value_type == "date_time":
+        value = _instant(value)
+    elif value_type == "string" and type(value) is not str:
+        value = msgspec.json.encode(value).decode()
+    elif type(value) is str and value_type != "string":
+        value = read_text(value_type, value)
+    if type(value) is str and len(value) > VALUE_BYTES_MAX // 4 and len(value.encode()) > VALUE_BYTES_MAX:
+        return None
+    try:
+        fitted = field.fit(value)
+    except Misfit:
+        return None
+    return [fitted] if field.attribute.multi_valued else fitted
+
+
+def _instant(value: Any) -> Any:
+    """Epoch milliseconds, as all times of this wire, or a day, as an instant in RFC 3339; else the value."""
+    if type(value) is str and _DAY.fullmatch(value):
+        return f"{value}T00:00:00Z"
+    if type(value) not in (int, float) or not EPOCH_MS_MIN <= value <= EPOCH_MS_MAX:
+        return value
+    return (_EPOCH + timedelta(milliseconds=value)).isoformat(timespec="milliseconds").replace("+00:00", "Z")

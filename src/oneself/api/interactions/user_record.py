@@ -1,0 +1,188 @@
+"""The user record of the vendor's look-up calls (wire/interactions §3), as JSON and as a row of CSV.
+
+Instants are milliseconds since 1970. Lists of what is not kept are empty.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from oneself.api.documents.person import shown_values
+from oneself.api.http.guard import Call
+from oneself.core.config.configuration import Config
+from oneself.core.profiles.profile import Profile
+from oneself.core.resolution.evidence import identities_of
+from oneself.core.units import MILLISECOND_US
+from oneself.core.values.attribute import IDENTITY_ATTRIBUTES, TRAITS
+from oneself.core.values.record import Source, leaves
+from oneself.service.events.interactions import FACE
+from oneself.service.profiles.lookup import Person
+
+PERSONAL = "PersonallyIdentifiable"
+_CORE_COLUMNS = (
+    "id",
+    "isAnonymous",
+    "displayName",
+    "anonAliases",
+    "firstActivity",
+    "lastActivity",
+    "created",
+    "updated",
+)
+
+
+class UserRecord(msgspec.Struct, frozen=True):
+    """A user. `anonAliases` and `anonMergeTimes` are parallel."""
+
+    id: str
+    isAnonymous: bool
+    displayName: str | None
+    attributes: dict[str, Any]
+    anonAliases: list[str]
+    anonMergeTimes: list[int]
+    firstActivity: int
+    lastActivity: int
+    created: int
+    updated: int
+    profileObjects: dict[str, Any] = {}
+    visitHistory: list[Any] = []
+    orderHistory: list[Any] = []
+    segmentMembership: list[Any] = []
+    originatingReferrer: dict[str, Any] = {}
+    location: dict[str, Any] = {}
+    pageLocale: str | None = None
+    engagement: dict[str, Any] = {}
+
+
+def render_user(call: Call, person: Person, config: Config) -> UserRecord:
+    """The record of a person, with the attributes that the caller may see; `config`: of the dataset."""
+    survivor = person.survivor
+    return UserRecord(
+        id=survivor.primary_id,
+        isAnonymous=survivor.is_anonymous,
+        displayName=None,
+        attributes=_attributes(survivor, shown_values(call, survivor, config), config),
+        anonAliases=list(person.aliases),
+        anonMergeTimes=[at // MILLISECOND_US for at in person.aliases.values()],
+        firstActivity=(survivor.first_active_at or survivor.created_at) // MILLISECOND_US,
+        lastActivity=(survivor.active_at or survivor.created_at) // MILLISECOND_US,
+        created=survivor.created_at // MILLISECOND_US,
+        updated=survivor.updated_at // MILLISECOND_US,
+        profileObjects=_objects(survivor),
+        visitHistory=_visits(survivor),
+    )
+
+
+def _objects(survivor: Profile) -> dict[str, Any]:
+    return {
+        kind: [
+            {"id": object_id, "attributes": each.attributes, "relatedCatalogObjects": each.related}
+            for object_id, each in known.items()
+        ]
+        for kind, known in survivor.objects.items()
+    }
+
+
+def _visits(survivor: Profile) -> list[dict[str, Any]]:
+    """The newest first. A visit has no id of its own: it is known by its start."""
+    known = (*survivor.visits, (survivor.visit_at, survivor.active_at)) if survivor.active_at else ()
+    return [
+        {
+            "_id": f"{start:024x}",
+            "start": start // MILLISECOND_US,
+            "lastEventTime": end // MILLISECOND_US,
+            "visitIndex": index,
+        }
+        for index, (start, end) in reversed(list(enumerate(known, 1)))
+    ]
+
+
+def render_csv(records: Iterable[UserRecord], config: Config) -> str:
+    """A line for each user below a header: what every user has, then the attributes of the dataset."""
+    names = _names(config)
+    columns = sorted(set(names.values()))
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow((*_CORE_COLUMNS, *columns))
+    for record in records:
+        core = [_cell(getattr(record, name)) for name in _CORE_COLUMNS]
+        values = [record.attributes.get(name, {}).get("value") for name in columns]
+        writer.writerow((*core, *map(_cell, values)))
+    return out.getvalue()
+
+
+def _attributes(survivor: Profile, shown: Mapping[str, Any], config: Config) -> dict[str, Any]:
+    """Traits and identity attributes by their name on the event wire; the latter win. What is no identity,
+    because only servers are believed, does not go by an identity's name."""
+    names = _names(config)
+    bound = {each.attribute for each in config.identity_attributes.values()}
+    identities = identities_of(survivor.record, config)
+    disbelieved = {
+        ".".join(match.path)
+        for match in config.bound.values()
+        if match.namespace.trusted_only and not identities[match.name]
+    }
+    found: dict[str, Any] = {}
+    for scope in (TRAITS, IDENTITY_ATTRIBUTES):
+        for key, value in shown.get(scope, {}).items():
+            full = f"{scope}.{key}"
+            if full in disbelieved:
+                continue
+            sources = _sources(survivor, full, value)
+            name = names.get(full, key)
+            word = config.dataset.classifications.get(name, PERSONAL if full in bound else None)
+            found[name] = {"value": value, "metadata": _metadata(sources, word)}
+    return found
+
+
+def _names(config: Config) -> dict[str, str]:
+    """Attribute → its name on the event wire."""
+    named = {
+        each.attribute_name: each.key
+        for each in config.schema.attributes
+        if each.scope in (TRAITS, IDENTITY_ATTRIBUTES) and each.attribute_name.count(".") == 1
+    }
+    return named | {each.attribute: each.name for each in config.identity_attributes.values()}
+
+
+def _sources(survivor: Profile, full: str, value: Any) -> Sequence[Source]:
+    provenance = survivor.record.provenance
+    return [source for leaf in leaves(value, full) for source in provenance.get(leaf, ())]
+
+
+def _metadata(sources: Sequence[Source], classification: str | None) -> dict[str, Any]:
+    last = max(sources, key=lambda source: source.at, default=None)
+    if last is None:
+        return {}
+    metadata = {
+        "origin": _origin(last),
+        "provider": "",
+        "gearId": "",
+        "lastUpdated": last.at // MILLISECOND_US,
+        "lastVerified": None,
+    }
+    return metadata if classification is None else {**metadata, "classification": classification}
+
+
+def _origin(source: Source) -> str:
+    if source.face != FACE:
+        return source.face
+    return "Server" if source.trust == "server" else "Web"
+
+
+def _cell(value: Any) -> Any:
+    """Several ids are divided by blanks; what is no text or number is JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return " ".join(value)
+    return value if isinstance(value, str | int | float) and not isinstance(value, bool) else _json(value)
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

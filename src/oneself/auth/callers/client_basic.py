@@ -1,0 +1,53 @@
+"""Applications that show their id and secret with every request (HTTP Basic), as the event wires have it
+(DESIGN §9; wire/interactions §4).
+
+Law of this module: a failed check never says which half was wrong, and wrong secrets are counted as at the
+token endpoint: whoever has the right one is not held up by others who guess.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from oneself.auth.callers.guard import basic_credentials, unauthenticated
+from oneself.auth.callers.principal import Caller
+from oneself.service.directory.applications import Application
+from oneself.service.directory.login_throttle import Subject
+from oneself.service.directory.organisations import Tenant
+
+if TYPE_CHECKING:
+    from oneself.bootstrap_identity import Identity
+
+
+async def authenticate_basic(
+    identity: Identity, tenant: Tenant, authorization: str | None, address: str = ""
+) -> Caller:
+    """The application behind the header; `address`: where it calls from. Raises Unauthenticated."""
+    given = basic_credentials(authorization)
+    if given is None:
+        raise unauthenticated()
+    application = await identity.applications.find(tenant, unquote(given[0]))
+    if application is None or not await _is_right(identity, tenant, application, given[1], address):
+        raise unauthenticated()
+    return Caller(
+        application=application.client_id,
+        subject=application.client_id,
+        permissions=frozenset(application.permissions),
+        org=tenant.handle,
+    )
+
+
+async def _is_right(
+    identity: Identity, tenant: Tenant, application: Application, secret: str, address: str
+) -> bool:
+    if identity.applications.remembers_secret(application, secret):
+        return True
+    subject: Subject = ("client", f"{application.client_id} {address}")
+    if await identity.attempts.wait_s(tenant, subject):
+        return False
+    for written in dict.fromkeys((secret, unquote(secret))):
+        if await identity.applications.secret_matches(application, written):
+            return True
+    await identity.attempts.failed(tenant, subject)
+    return False

@@ -1,0 +1,170 @@
+"""Access tokens that others issued: the organisation's identity server, and issuers that it trusts.
+
+    what holds                   identity server               trusted issuer
+    keys from                    {url}/t/{org}/oauth2/jwks     its discovery document, or its `jwks_uri`
+    iss                          not asked for                 exactly the issuer
+    aud contains                 iam-cds                       the audience that is set, iam-cds by default
+    org_handle                   {org}                         {org}, or none at all
+    scope                        counts                        counts, and the permissions that are set
+
+Law of this module: the claims that leave it are as our own server would have written them, so that one guard
+judges all (wire/cds §2). Clocks differ by CLOCK_SKEW_S.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+import time
+from typing import Any
+
+import msgspec
+from joserfc import jwt
+from joserfc.errors import JoseError
+
+from oneself.adapters.identity_server.issuer_keys import KIND_OF_ALGORITHM, IssuerKeys, KeySource
+from oneself.service.directory.issuers import Issuers, TrustedIssuer
+from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.tokens import AUDIENCE, Claims
+from oneself.service.identity_provider.settings import IdentityServers
+
+CLOCK_SKEW_S = 60.0
+#: How soon every process knows that an issuer is trusted no more.
+REREAD_S = 1.0
+TOKEN_CHARACTERS_MAX = 16_384
+#: Keys without an id in the token: trying more than a few is work for nothing.
+KEYS_TRIED_MAX = 10
+#: Names the trust that a token was let in by; no issuer's own claim survives under this name.
+TRUST = "oneself:trust"
+#: WSO2's issuers always say whose a token is.
+_WSO2_ISSUER = re.compile(r"/t/[^/]+/oauth2/token$")
+
+
+class Trust(msgspec.Struct, frozen=True):
+    """One reason to honour tokens. `issuers`: what `iss` may be, None for anything."""
+
+    name: str
+    source: KeySource
+    issuers: tuple[str, ...] | None = None
+    audience: str = AUDIENCE
+    permissions: tuple[str, ...] = ()
+    organisation_needed: bool = True
+
+
+class IssuedOutside:
+    """A `guard.Verifier` of tokens that are signed by others."""
+
+    def __init__(self, servers: IdentityServers, issuers: Issuers, keys: IssuerKeys) -> None:
+        self._servers = servers
+        self._issuers = issuers
+        self._keys = keys
+        self._trusts: dict[int, tuple[float, tuple[Trust, ...]]] = {}
+
+    async def claims_of(self, tenant: Tenant, token: str) -> Claims | None:
+        """The claims of a good token in our own words, else None."""
+        header, said = _unverified(token)
+        algorithm = header.get("alg")
+        if not isinstance(algorithm, str) or algorithm not in KIND_OF_ALGORITHM:
+            return None
+        for trust in await self._trusts_of(tenant):
+            if trust.issuers is not None and said.get("iss") not in trust.issuers:
+                continue
+            claims = await self._verified(trust, token, header.get("kid"), algorithm)
+            if claims is not None and _holds(claims, trust, tenant):
+                return _translated(claims, trust, tenant)
+        return None
+
+    async def is_revoked(self, tenant: Tenant, claims: Claims) -> bool:
+        """Whether what let the token in is gone or has changed."""
+        return claims[TRUST] not in {trust.name for trust in await self._trusts_of(tenant)}
+
+    async def _verified(self, trust: Trust, token: str, key_id: object, algorithm: str) -> Claims | None:
+        named = key_id if isinstance(key_id, str) else None
+        for key in (await self._keys.find(trust.source, named, algorithm))[:KEYS_TRIED_MAX]:
+            try:
+                return dict(jwt.decode(token, key, algorithms=[algorithm]).claims)
+            except (JoseError, ValueError, TypeError):
+                continue
+        return None
+
+    async def _trusts_of(self, tenant: Tenant) -> tuple[Trust, ...]:
+        until, trusts = self._trusts.get(tenant.org_id, (0.0, ()))
+        if until < time.monotonic():
+            trusts = await self._read_trusts(tenant)
+            self._trusts[tenant.org_id] = (time.monotonic() + REREAD_S, trusts)
+        return trusts
+
+    async def _read_trusts(self, tenant: Tenant) -> tuple[Trust, ...]:
+        connection = await self._servers.find(tenant)
+        server = () if connection is None else (_server_trust(connection.url, tenant),)
+        return (*server, *(_issuer_trust(each, tenant) for each in await self._issuers.list(tenant)))
+
+
+def _server_trust(url: str, tenant: Tenant) -> Trust:
+    jwks_uri = f"{url}/t/{tenant.handle}/oauth2/jwks"
+    return Trust(f"server {url}", KeySource(issuer=url, jwks_uri=jwks_uri))
+
+
+def _issuer_trust(issuer: TrustedIssuer, tenant: Tenant) -> Trust:
+    stem = f"{issuer.issuer.rstrip('/')}/t/{tenant.handle}/oauth2"
+    return Trust(
+        f"issuer {issuer.issuer_id} {issuer.updated_at}",
+        KeySource(issuer.issuer, issuer.jwks_uri, otherwise=f"{stem}/jwks"),
+        issuers=(issuer.issuer, f"{stem}/token"),
+        audience=issuer.audience,
+        permissions=issuer.permissions,
+        organisation_needed=False,
+    )
+
+
+def _holds(claims: Claims, trust: Trust, tenant: Tenant) -> bool:
+    """The checks of wire/cds §2 but the scope's."""
+    issuer, organisation = claims.get("iss"), claims.get("org_handle")
+    if trust.issuers is not None and issuer not in trust.issuers:
+        return False
+    is_needed = trust.organisation_needed or bool(_WSO2_ISSUER.search(str(issuer)))
+    if organisation != tenant.handle and (is_needed or organisation is not None):
+        return False
+    audience = claims.get("aud")
+    audiences = [audience] if isinstance(audience, str) else audience
+    if not isinstance(audiences, list) or trust.audience not in audiences:
+        return False
+    return _is_current(claims, time.time())
+
+
+def _is_current(claims: Claims, now: float) -> bool:
+    expires_at, not_before = _number(claims.get("exp")), _number(claims.get("nbf"))
+    if expires_at is None or expires_at + CLOCK_SKEW_S <= now:
+        return False
+    return not_before is None or not_before - CLOCK_SKEW_S <= now
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < 2**53 and math.isfinite(value) else None
+
+
+def _translated(claims: Claims, trust: Trust, tenant: Tenant) -> Claims:
+    """As our own server would have written it."""
+    translated = {**claims, "aud": AUDIENCE, "org_handle": tenant.handle, TRUST: trust.name}
+    if trust.permissions:
+        scope = claims.get("scope")
+        said = scope.split() if isinstance(scope, str) else []
+        translated["scope"] = " ".join(dict.fromkeys((*said, *trust.permissions)))
+    return translated
+
+
+def _unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and claims of a compact JWT as they are said; two empty ones if it is none."""
+    parts = token.split(".")
+    if len(parts) != 3 or len(token) > TOKEN_CHARACTERS_MAX:
+        return {}, {}
+    try:
+        header, claims = (
+            msgspec.json.decode(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts[:2]
+        )
+    except (ValueError, msgspec.DecodeError, RecursionError):
+        return {}, {}
+    return (header, claims) if isinstance(header, dict) and isinstance(claims, dict) else ({}, {})

@@ -1,0 +1,166 @@
+"""Who is calling, and may they? The answers to failures are those of wire/cds §2, word for word.
+
+Law of this module: a token counts only for the organisation it was issued for; a failed check never says
+which one failed. Where tokens come from is a `Verifier`'s business; the embedded authorization server is
+the first, trusted issuers and introspection of opaque tokens are others of the same shape.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from oneself.auth.callers.principal import Caller
+from oneself.errors import Forbidden, Unauthenticated
+from oneself.service.crypto import same
+from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.tokens import AUDIENCE, AccessTokens, Claims
+
+UNAUTHENTICATED = "Missing or invalid Authorization header"
+NO_SCOPE = "You do not have enough permission to access this resource."
+NOT_IN_SCOPE = "Do not have permission to perform this operation"
+
+CACHE_S = 30.0
+# A few kilobytes each; a deployment with more callers than this at a time verifies some tokens anew.
+CACHED_MAX = 4_096
+
+
+class Verifier(Protocol):
+    """Knows the tokens of one kind of issuer."""
+
+    async def claims_of(self, tenant: Tenant, token: str) -> Claims | None:
+        """The claims of a token whose signature holds and which is not past, else None."""
+
+    async def is_revoked(self, tenant: Tenant, claims: Claims) -> bool:
+        """Whether a token that was good a moment ago must not be honoured any more; cheap."""
+
+
+class OwnKeys:
+    """Tokens of the embedded authorization server, verified by the organisation's own keys."""
+
+    def __init__(self, tokens: AccessTokens) -> None:
+        self._tokens = tokens
+
+    async def claims_of(self, tenant: Tenant, token: str) -> Claims | None:
+        return await self._tokens.verify(tenant, token)
+
+    async def is_revoked(self, tenant: Tenant, claims: Claims) -> bool:
+        return await self._tokens.is_revoked(tenant, claims)
+
+
+class _Cached(msgspec.Struct, frozen=True):
+    caller: Caller
+    claims: Claims
+    verifier: Any
+    until: float
+
+
+class Guard:
+    """Authenticates requests by their `Authorization` header."""
+
+    def __init__(self, verifiers: Sequence[Verifier]) -> None:
+        self._verifiers = tuple(verifiers)
+        self._cache: dict[tuple[int, str], _Cached] = {}
+
+    async def authenticate(self, authorization: str | None, tenant: Tenant) -> Caller:
+        """The caller behind a bearer token. Raises Unauthenticated, or Forbidden for one without scope."""
+        token = bearer_token(authorization)
+        if token is None:
+            raise unauthenticated()
+        cached = self._cache.get((tenant.org_id, token))
+        if cached is None or cached.until < time.time():
+            cached = await self._verify(tenant, token)
+        elif await cached.verifier.is_revoked(tenant, cached.claims):
+            self._cache.pop((tenant.org_id, token), None)
+            # What an issuer's tokens are good for may only have changed.
+            cached = await self._verify(tenant, token)
+        return cached.caller
+
+    async def _verify(self, tenant: Tenant, token: str) -> _Cached:
+        for verifier in self._verifiers:
+            claims = await verifier.claims_of(tenant, token)
+            if claims is not None:
+                caller = caller_of(claims, tenant)
+                cached = _Cached(caller, claims, verifier, min(time.time() + CACHE_S, claims["exp"]))
+                self._remember((tenant.org_id, token), cached)
+                return cached
+        raise unauthenticated()
+
+    def _remember(self, key: tuple[int, str], cached: _Cached) -> None:
+        self._cache.pop(key, None)
+        if len(self._cache) >= CACHED_MAX:
+            self._cache.pop(next(iter(self._cache)))
+        self._cache[key] = cached
+
+
+def require(caller: Caller, permission: str) -> None:
+    """Raise Forbidden unless the caller holds the permission."""
+    if permission not in caller.permissions:
+        raise Forbidden(NOT_IN_SCOPE, code="CDS-10003")
+
+
+def basic_matches(authorization: str | None, username: str | None, password: str | None) -> bool:
+    """Whether a header is HTTP Basic with exactly these credentials, compared in constant time.
+
+    For the two sync operations (wire/cds §2). Unset credentials match nothing.
+    """
+    given = basic_credentials(authorization)
+    if given is None or not username or not password:
+        return False
+    # Both are compared, whatever the first says, so that time tells nothing.
+    names, passwords = same(given[0], username), same(given[1], password)
+    return names and passwords
+
+
+def bearer_token(authorization: str | None) -> str | None:
+    """The token of `Bearer <token>`, else None."""
+    scheme, _, token = (authorization or "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token or " " in token or not token.isascii():
+        return None
+    return token
+
+
+def basic_credentials(authorization: str | None) -> tuple[str, str] | None:
+    """Name and password of `Basic <base64>`, as they are, else None."""
+    scheme, _, encoded = (authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    return (name, password) if colon else None
+
+
+def caller_of(claims: Claims, tenant: Tenant) -> Caller:
+    """The caller in verified claims; raises what wire/cds §2 says when they are not for us."""
+    audience = claims.get("aud")
+    audiences = [audience] if isinstance(audience, str) else audience
+    if not isinstance(audiences, list) or AUDIENCE not in audiences:
+        raise unauthenticated()
+    if claims.get("org_handle") != tenant.handle:
+        raise unauthenticated()
+    scope = claims.get("scope")
+    if not isinstance(scope, str):
+        raise Forbidden(NO_SCOPE, code="CDS-10003")
+    return Caller(
+        application=_text(claims.get("azp")) or _text(claims.get("client_id")),
+        subject=_text(claims.get("sub")),
+        permissions=frozenset(scope.split()),
+        org=tenant.handle,
+    )
+
+
+def unauthenticated() -> Unauthenticated:
+    """The one answer to every failed check but scope."""
+    return Unauthenticated(UNAUTHENTICATED, code="CDS-10002")
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

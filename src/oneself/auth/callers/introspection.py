@@ -1,0 +1,124 @@
+"""Opaque access tokens, judged by the identity server that issued them (wire/cds §2, RFC 7662).
+
+    identity server reached with   asked at                                    says whose the token is
+    client_credentials             {url}/t/carbon.super{introspection path}    has to be in the answer
+    system_app_grant               {url}/t/{org}{introspection path}           the address itself
+
+Law of this module: only `active: true` of the client CONSOLE counts; an organisation that is named is {org}.
+A server that does not answer vouches for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import cached_property
+from typing import Any
+
+import httpx
+import msgspec
+import structlog
+
+from oneself.adapters.identity_server.connection import SUPER_TENANT, Connection
+from oneself.service.crypto import digest
+from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.tokens import AUDIENCE, Claims
+from oneself.service.identity_provider.settings import IdentityServers
+from oneself.settings import Settings
+
+_logger = structlog.get_logger("oneself.introspection")
+
+CLIENT = "CONSOLE"
+TIMEOUT_S = 5.0
+ANSWER_BYTES_MAX = 64 * 1024
+TOKEN_CHARACTERS_MAX = 2_048
+#: A positive answer is kept by the guard for this long; a negative one here.
+ANSWER_LIFE_S = 30.0
+REFUSAL_LIFE_S = 10.0
+REFUSALS_MAX = 4_096
+
+
+class Introspection:
+    """A `guard.Verifier` of tokens that only their issuer can read; unless it is set up, nobody is asked."""
+
+    def __init__(
+        self,
+        servers: IdentityServers,
+        settings: Settings,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._servers = servers
+        self._path = settings.introspection_path
+        self._credentials = (settings.introspection_username or "", settings.introspection_password or "")
+        self._transport = transport
+        self._refused: dict[tuple[int, bytes], float] = {}
+
+    async def close(self) -> None:
+        if "_http" in self.__dict__:
+            await self._http.aclose()
+
+    async def claims_of(self, tenant: Tenant, token: str) -> Claims | None:
+        """What the organisation's identity server says of an opaque token, in our own words."""
+        if self._path is None or token.count(".") == 2 or len(token) > TOKEN_CHARACTERS_MAX:
+            return None
+        key = (tenant.org_id, digest(token))
+        if self._refused.get(key, 0.0) > time.monotonic():
+            return None
+        connection = await self._servers.find(tenant)
+        answer = await self._ask(connection, tenant, token) if connection else None
+        claims = _claims(answer, connection, tenant) if answer and connection else None
+        if claims is None:
+            self._remember_refusal(key)
+        return claims
+
+    async def is_revoked(self, tenant: Tenant, claims: Claims) -> bool:
+        """Nobody tells us; the guard asks again soon."""
+        return False
+
+    async def _ask(self, connection: Connection, tenant: Tenant, token: str) -> dict[str, Any] | None:
+        is_own = connection.grant == "system_app_grant"
+        address = connection.address(tenant.handle if is_own else SUPER_TENANT, self._path or "")
+        form = {"token": token, **({"appTenant": SUPER_TENANT} if is_own else {})}
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                return await self._post(address, form)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
+            _logger.warning("introspection_failed", org=tenant.handle, cause=type(error).__name__)
+            return None
+
+    async def _post(self, address: str, form: dict[str, str]) -> dict[str, Any] | None:
+        async with self._http.stream("POST", address, data=form, auth=self._credentials) as answer:
+            body = bytearray()
+            async for chunk in answer.aiter_bytes():
+                body += chunk
+                if len(body) > ANSWER_BYTES_MAX:
+                    raise ValueError("The answer is too large.")
+        document = msgspec.json.decode(bytes(body)) if answer.status_code == httpx.codes.OK else None
+        return document if isinstance(document, dict) else None
+
+    def _remember_refusal(self, key: tuple[int, bytes]) -> None:
+        self._refused.pop(key, None)
+        if len(self._refused) >= REFUSALS_MAX:
+            del self._refused[next(iter(self._refused))]
+        self._refused[key] = time.monotonic() + REFUSAL_LIFE_S
+
+    @cached_property
+    def _http(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(timeout=TIMEOUT_S, transport=self._transport, follow_redirects=False)
+
+
+def _claims(answer: dict[str, Any], connection: Connection, tenant: Tenant) -> Claims | None:
+    if answer.get("active") is not True or answer.get("client_id") != CLIENT:
+        return None
+    organisation = answer.get("org_handle")
+    if organisation is None and connection.grant != "system_app_grant":
+        return None
+    if organisation not in (None, tenant.handle):
+        return None
+    until, expires_at = time.time() + ANSWER_LIFE_S, answer.get("exp")
+    if isinstance(expires_at, int | float) and not isinstance(expires_at, bool):
+        until = min(until, expires_at)
+        if until <= time.time():
+            return None
+    kept: Claims = {name: answer[name] for name in ("sub", "scope") if name in answer}
+    return {**kept, "client_id": CLIENT, "aud": AUDIENCE, "org_handle": tenant.handle, "exp": until}

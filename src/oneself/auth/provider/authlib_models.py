@@ -1,0 +1,240 @@
+"""What Authlib is shown: requests, applications, people, codes and tokens, made from rows read before.
+
+Law of this module: values and views of them, no judgement; the rules are Authlib's, called in `provider`.
+Authlib has no types of its own, hence the `type: ignore[misc]` on its subclasses.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from authlib.common.urls import add_params_to_uri
+from authlib.oauth2.rfc6749 import ClientMixin, OAuth2Request
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+from authlib.oidc.core.grants.util import is_openid_scope
+from joserfc.jwk import RSAKey
+
+from oneself.auth.callers.permissions import OIDC_SCOPES
+from oneself.service.directory.accounts import Account
+from oneself.service.directory.applications import Application
+from oneself.service.directory.grants import Credential
+from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.signing_keys import KeyRing
+from oneself.service.directory.tokens import Claims
+
+ACCESS_TOKEN, REFRESH_TOKEN = "access_token", "refresh_token"
+BASIC, POST, NONE = "client_secret_basic", "client_secret_post", "none"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What Authlib wants sent: a JSON object or nothing, and headers."""
+
+    status: int
+    body: Any
+    headers: tuple[tuple[str, str], ...]
+
+    @property
+    def location(self) -> str | None:
+        return next((value for name, value in self.headers if name == "Location"), None)
+
+
+class FoundToken(msgspec.Struct, frozen=True):
+    """A token somebody asks about or gives back: an access token's claims or a refresh token's credential."""
+
+    kind: str
+    client_id: str
+    is_active: bool
+    description: dict[str, Any]
+
+    def check_client(self, client: Client) -> bool:
+        return self.client_id == client.client_id
+
+    def is_expired(self) -> bool:
+        return not self.is_active
+
+    def is_revoked(self) -> bool:
+        return not self.is_active
+
+
+class Gathered(msgspec.Struct, frozen=True):
+    """Everything that was read before Authlib is asked."""
+
+    tenant: Tenant
+    issuer: str
+    ring: KeyRing
+    signing_key: RSAKey
+    application: Application | None = None
+    secret_matches: bool = False
+    credential: Credential | None = None
+    token: FoundToken | None = None
+
+
+class Parameters(BasicOAuth2Payload):  # type: ignore[misc]
+    """Request parameters; `many` keeps those that came twice."""
+
+    def __init__(self, many: Mapping[str, list[str]]) -> None:
+        super().__init__({name: values[0] for name, values in many.items()})
+        self._datalist = dict(many)
+
+
+class Request(OAuth2Request):  # type: ignore[misc]
+    """A request as Authlib reads it."""
+
+    def __init__(self, method: str, many: Mapping[str, list[str]], authorization: str | None = None) -> None:
+        # Whether the way to us is secure is the proxy's knowledge, not Authlib's: it always sees https here.
+        super().__init__(method, "https://localhost/", headers=_headers(authorization))
+        self.payload = Parameters(many)
+
+    @property
+    def form(self) -> dict[str, str]:
+        return dict(self.payload.data)
+
+    @property
+    def args(self) -> dict[str, str]:
+        return dict(self.payload.data)
+
+
+class Client(ClientMixin):  # type: ignore[misc]
+    """An application, as Authlib asks about it."""
+
+    def __init__(self, application: Application, secret_matches: bool, *, in_its_own_name: bool) -> None:
+        self.application = application
+        self.client_id = application.client_id
+        self.client_metadata = {
+            # WSO2 takes any registered callback here, and an application is made with one list (DESIGN §9).
+            "post_logout_redirect_uris": application.post_logout_redirect_uris + application.redirect_uris
+        }
+        self._secret_matches = secret_matches
+        self._scopes = application.permissions + (() if in_its_own_name else OIDC_SCOPES)
+
+    def get_client_id(self) -> str:
+        return self.client_id
+
+    def get_default_redirect_uri(self) -> str | None:
+        uris = self.application.redirect_uris
+        return uris[0] if len(uris) == 1 else None
+
+    def get_allowed_scope(self, scope: str | None) -> str:
+        """The part of what is asked for that the application holds, as WSO2 grants it."""
+        asked = dict.fromkeys((scope or "").split())
+        return " ".join(name for name in asked if name in self._scopes)
+
+    def check_redirect_uri(self, redirect_uri: str) -> bool:
+        return redirect_uri in self.application.redirect_uris
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        return self._secret_matches
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        return (method == NONE) == (self.application.kind == "browser")
+
+    def check_response_type(self, response_type: str) -> bool:
+        return response_type == "code" and self.application.signs_people_in
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        if grant_type == "client_credentials":
+            return self.application.kind != "browser"
+        return self.application.signs_people_in
+
+
+class Person:
+    """The resource owner, as Authlib asks about them."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+
+    def get_user_id(self) -> str:
+        return str(self.account.user_id)
+
+
+class Code:
+    """An authorization code, as Authlib asks about it."""
+
+    def __init__(self, credential: Credential) -> None:
+        self.credential = credential
+        self.code_challenge = credential.code_challenge
+        self.code_challenge_method = credential.code_challenge_method
+
+    def get_redirect_uri(self) -> str | None:
+        return self.credential.redirect_uri
+
+    def get_scope(self) -> str:
+        return self.credential.scope
+
+    def get_nonce(self) -> str | None:
+        return self.credential.nonce
+
+    def get_auth_time(self) -> int:
+        return self.credential.auth_time // 1_000_000
+
+    def get_acr(self) -> None:
+        return None
+
+    def get_amr(self) -> None:
+        return None
+
+    def check_client(self, client: Client) -> bool:
+        return bool(self.credential.client_id == client.client_id)
+
+
+def user_info(account: Account, scope: str) -> dict[str, str]:
+    """The person's claims that `scope` opens, in OpenID Connect's words."""
+    claims, scopes = account.claims, set(scope.split())
+    given, last = claims.get("givenname", ""), claims.get("lastname", "")
+    said: dict[str, str] = {"sub": str(account.user_id)}
+    if "profile" in scopes:
+        name = f"{given} {last}".strip()
+        said |= {
+            "name": name,
+            "given_name": given,
+            "family_name": last,
+            "preferred_username": account.username,
+        }
+    if "email" in scopes:
+        said["email"] = claims.get("emailaddress", "")
+    if "phone" in scopes:
+        said["phone_number"] = claims.get("mobile", "")
+    if is_openid_scope(scope):
+        said["username"] = account.username
+    return {claim: value for claim, value in said.items() if value}
+
+
+def describe_access_token(claims: Claims) -> FoundToken:
+    """An access token as introspection tells about it."""
+    told = ("sub", "aud", "iss", "exp", "iat", "jti", "scope", "client_id", "azp", "org_handle")
+    description = {name: claims[name] for name in told if name in claims}
+    return FoundToken(
+        ACCESS_TOKEN, claims.get("client_id", ""), True, {**description, "token_type": "Bearer"}
+    )
+
+
+def describe_refresh_token(credential: Credential) -> FoundToken:
+    """A refresh token as introspection tells about it."""
+    description = {
+        "sub": str(credential.account.user_id),
+        "scope": credential.scope,
+        "client_id": credential.client_id,
+        "username": credential.account.username,
+        "token_type": REFRESH_TOKEN,
+    }
+    is_active = not (credential.is_spent or credential.is_void)
+    return FoundToken(REFRESH_TOKEN, credential.client_id, is_active, description)
+
+
+def with_parameters(uri: str, **parameters: str) -> str:
+    """`uri` with parameters added to its query."""
+    return str(add_params_to_uri(uri, list(parameters.items())))
+
+
+def canonical_basic(client_id: str, secret: str) -> str:
+    """HTTP Basic as RFC 6749 §2.3.1 writes it, for what was read from any client's way of writing it."""
+    pair = f"{quote(client_id, safe='')}:{quote(secret, safe='')}"
+    return "Basic " + base64.b64encode(pair.encode("utf-8", "surrogatepass")).decode()
+
+
+def _headers(authorization: str | None) -> dict[str, str]:
+    return {"Authorization": authorization} if authorization else {}

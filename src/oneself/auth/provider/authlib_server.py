@@ -1,0 +1,323 @@
+"""The authorization server's judgement: Authlib's, on rows that were read before.
+
+Law of this module: no I/O and no database. What Authlib would look up is in `Gathered`; what it would store
+is left in `redemption` for the caller to write. So a maintained library keeps the rules of OAuth 2 and OpenID
+Connect, and the service keeps its transactions (docs/decisions/0002-authorization-server.md).
+
+Authlib has no types of its own, hence the `type: ignore[misc]` on its subclasses.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidRequestError
+from authlib.oauth2.rfc6749.errors import InvalidClientError, OAuth2Error, UnsupportedResponseTypeError
+from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, ClientCredentialsGrant, RefreshTokenGrant
+from authlib.oauth2.rfc6750.token import BearerTokenGenerator
+from authlib.oauth2.rfc7009 import RevocationEndpoint
+from authlib.oauth2.rfc7636 import CodeChallenge
+from authlib.oauth2.rfc7662 import IntrospectionEndpoint
+from authlib.oidc.core.grants.code import OpenIDCode
+from authlib.oidc.rpinitiated.end_session import EndSessionEndpoint
+from joserfc.jwk import KeySet
+
+from oneself.auth.callers.permissions import OFFLINE_ACCESS
+from oneself.auth.provider.authlib_models import (
+    BASIC,
+    NONE,
+    POST,
+    REFRESH_TOKEN,
+    Answer,
+    Client,
+    Code,
+    FoundToken,
+    Gathered,
+    Person,
+    Request,
+    user_info,
+)
+from oneself.service.crypto import new_token
+from oneself.service.directory.accounts import Account
+from oneself.service.directory.grants import Redemption
+from oneself.service.directory.signing_keys import ALGORITHM
+from oneself.service.directory.tokens import TOKEN_LIFE_S, access_claims, sign_access_token
+
+S256 = "S256"
+GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+
+
+class Provider(AuthorizationServer):  # type: ignore[misc]
+    """Authlib's server on what was gathered for one request."""
+
+    def __init__(self, gathered: Gathered, *, in_its_own_name: bool = False) -> None:
+        super().__init__()
+        self.gathered = gathered
+        self.redemption = Redemption()
+        application = gathered.application
+        self.client = (
+            Client(application, gathered.secret_matches, in_its_own_name=in_its_own_name)
+            if application
+            else None
+        )
+        pkce, openid = Pkce(), IdTokens(gathered)
+        self.register_grant(CodeGrant, [pkce, openid])
+        self.register_grant(RefreshGrant, [openid])
+        self.register_grant(OwnNameGrant)
+        self.register_endpoint(Introspection)
+        self.register_endpoint(Revocation)
+        self.register_endpoint(EndSession)
+        self.register_token_generator(
+            "default", BearerTokenGenerator(self._access_token, _refresh_token, TOKEN_LIFE_S)
+        )
+
+    def query_client(self, client_id: str) -> Client | None:
+        return self.client if self.client and self.client.client_id == client_id else None
+
+    def save_token(self, token: dict[str, Any], request: Any) -> None:
+        """Nothing to store of an access token; a refresh token waits in the redemption."""
+        self.redemption.accepted = True
+        self.redemption.refresh_token = token.get(REFRESH_TOKEN)
+        credential = self.gathered.credential
+        self.redemption.refresh_scope = credential.scope if credential else ""
+
+    def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
+        return None
+
+    def create_oauth2_request(self, request: Request) -> Request:
+        return request
+
+    def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> Answer:
+        return Answer(status, body, tuple(headers))
+
+    def refuse(self, error: OAuth2Error) -> Answer:
+        """The answer to an error that Authlib raised."""
+        return self.handle_error_response(None, error)  # type: ignore[no-any-return]
+
+    def _access_token(self, client: Client, grant_type: str, user: Person | None, scope: str) -> str:
+        subject = user.get_user_id() if user else client.client_id
+        credential = self.gathered.credential
+        grant_id = credential.grant_id if credential else None
+        gathered = self.gathered
+        claims = access_claims(gathered.issuer, gathered.tenant, client.client_id, subject, scope, grant_id)
+        return sign_access_token(gathered.signing_key, claims)
+
+
+class OwnNameGrant(ClientCredentialsGrant):  # type: ignore[misc]
+    """An application in its own name."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = (BASIC, POST)
+
+
+class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
+    """The authorization code. The code itself is drawn and stored by `service.grants`, and set here."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = (BASIC, POST, NONE)
+    code: str
+
+    @staticmethod
+    def validate_authorization_redirect_uri(request: Request, client: Client) -> str:
+        asked = request.payload.redirect_uri
+        if asked and not client.check_redirect_uri(asked):
+            raise InvalidRequestError("This redirect_uri is not one that the application registered.")
+        redirect_uri = asked or client.get_default_redirect_uri()
+        if not redirect_uri:
+            raise InvalidRequestError("The redirect_uri is missing.")
+        return str(redirect_uri)
+
+    def generate_authorization_code(self) -> str:
+        return self.code
+
+    def save_authorization_code(self, code: str, request: Request) -> None:
+        return None
+
+    def query_authorization_code(self, code: str, client: Client) -> Code | None:
+        credential = self.server.gathered.credential
+        if credential is None or credential.is_spent or credential.is_void:
+            return None
+        return Code(credential) if credential.client_id == client.client_id else None
+
+    def authenticate_user(self, authorization_code: Code) -> Person:
+        return Person(authorization_code.credential.account)
+
+    def delete_authorization_code(self, authorization_code: Code) -> None:
+        return None
+
+    def generate_token(self, user: Any = None, scope: str | None = None, **options: Any) -> Any:
+        include = OFFLINE_ACCESS in (scope or "").split()
+        return super().generate_token(user, scope, **{**options, "include_refresh_token": include})
+
+
+class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]
+    """A refresh token, replaced at every use."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = (BASIC, POST, NONE)
+    INCLUDE_NEW_REFRESH_TOKEN = True
+
+    def authenticate_refresh_token(self, refresh_token: str) -> Code | None:
+        credential = self.server.gathered.credential
+        if credential is None or credential.is_spent or credential.is_void:
+            return None
+        return Code(credential)
+
+    def authenticate_user(self, refresh_token: Code) -> Person:
+        return Person(refresh_token.credential.account)
+
+    def revoke_old_credential(self, refresh_token: Code) -> None:
+        return None
+
+
+class Pkce(CodeChallenge):  # type: ignore[misc]
+    """S256 only, and never left out by an application that keeps no secret (RFC 9700 §2.1.1)."""
+
+    DEFAULT_CODE_CHALLENGE_METHOD = S256
+    SUPPORTED_CODE_CHALLENGE_METHOD = (S256,)
+
+    def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
+        data = grant.request.payload.data
+        challenge, method = data.get("code_challenge"), data.get("code_challenge_method")
+        if not challenge and grant.request.client.application.kind == "browser":
+            raise InvalidRequestError("This application must send a code_challenge.")
+        if challenge and method != S256:
+            raise InvalidRequestError("The code_challenge_method must be S256.")
+        super().validate_code_challenge(grant, redirect_uri)
+
+
+class IdTokens(OpenIDCode):  # type: ignore[misc]
+    """ID tokens, with the person's claims that the scopes ask for."""
+
+    def __init__(self, gathered: Gathered) -> None:
+        super().__init__()
+        self._gathered = gathered
+
+    def exists_nonce(self, nonce: str, request: Request) -> bool:
+        # The nonce is the application's own check; a code is good once, which is the server's.
+        return False
+
+    def resolve_client_private_key(self, client: Client) -> Any:
+        return self._gathered.signing_key
+
+    def get_client_algorithm(self, client: Client) -> str:
+        return ALGORITHM
+
+    def get_encode_header(self, client: Client) -> dict[str, Any]:
+        return {"alg": ALGORITHM, "typ": "JWT", "kid": self._gathered.signing_key.kid}
+
+    def get_client_claims(self, client: Client) -> dict[str, Any]:
+        claims: dict[str, Any] = {
+            "iss": self._gathered.issuer,
+            "aud": client.client_id,
+            "azp": client.client_id,
+            "org_handle": self._gathered.tenant.handle,
+        }
+        if credential := self._gathered.credential:
+            claims["auth_time"] = credential.auth_time // 1_000_000
+            claims["sid"] = str(credential.session_id)
+        return claims
+
+    def generate_user_info(self, user: Person, scope: str) -> dict[str, str]:
+        return user_info(user.account, scope)
+
+
+class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
+    """RFC 7662, for any application of the organisation that keeps a secret."""
+
+    CLIENT_AUTH_METHODS = (BASIC, POST)
+
+    def check_params(self, request: Request, client: Client) -> None:
+        _require_token(request)
+
+    def query_token(self, token_string: str, token_type_hint: str | None) -> FoundToken | None:
+        return self.server.gathered.token  # type: ignore[no-any-return]
+
+    def check_permission(self, token: FoundToken, client: Client, request: Request) -> bool:
+        return True
+
+    def introspect_token(self, token: FoundToken) -> dict[str, Any]:
+        return {"active": True, **token.description}
+
+
+class Revocation(RevocationEndpoint):  # type: ignore[misc]
+    """RFC 7009; what is to be revoked is left in `revoked`."""
+
+    CLIENT_AUTH_METHODS = (BASIC, POST, NONE)
+    revoked: FoundToken | None = None
+
+    def check_params(self, request: Request, client: Client) -> None:
+        _require_token(request)
+
+    def query_token(self, token_string: str, token_type_hint: str | None) -> FoundToken | None:
+        return self.server.gathered.token  # type: ignore[no-any-return]
+
+    def revoke_token(self, token: FoundToken, request: Request) -> None:
+        self.revoked = token
+
+
+class EndSession(EndSessionEndpoint):  # type: ignore[misc]
+    """OpenID Connect RP-initiated logout; the session itself is ended by `service.sign_in`."""
+
+    confirmed = False
+
+    def get_server_jwks(self) -> KeySet:
+        return KeySet(list(self.server.gathered.ring.public.values()))
+
+    def get_algorithms(self) -> list[str]:
+        return [ALGORITHM]
+
+    def is_post_logout_redirect_uri_legitimate(self, *_: object) -> bool:
+        # Without an ID token only a person who just said "sign out" may be sent on.
+        return self.confirmed
+
+    def end_session(self, end_session_request: Any) -> None:
+        return None
+
+
+def judge_token_request(gathered: Gathered, request: Request) -> tuple[Answer, Redemption]:
+    """Authlib's answer to a token request, and what becomes of the credential in it."""
+    provider = Provider(gathered, in_its_own_name=request.payload.grant_type == "client_credentials")
+    if problem := _problem_of_grant_type(request.payload.grant_type):
+        return provider.refuse(problem), provider.redemption
+    return provider.create_token_response(request), provider.redemption
+
+
+def judge_authorize_request(provider: Provider, request: Request, person: Account | None) -> CodeGrant:
+    """Authlib's grant for a good authorize request; its `prompt` says whether the person must be asked.
+
+    Raises OAuth2Error; its `redirect_uri` is set when the application may be told.
+    """
+    if request.payload.response_type != "code":
+        raise _unsupported_response_type(provider, request)
+    return provider.get_consent_grant(request, Person(person) if person else None)  # type: ignore[no-any-return]
+
+
+def _unsupported_response_type(provider: Provider, request: Request) -> OAuth2Error:
+    """Authlib puts the asked type into a description that must be plain ASCII; we name what is possible."""
+    client = provider.query_client(request.payload.client_id) if request.payload.client_id else None
+    if client is None:
+        return InvalidClientError(description="The application is unknown.")
+    try:
+        redirect_uri = CodeGrant.validate_authorization_redirect_uri(request, client)
+    except OAuth2Error as error:
+        return error
+    if not request.payload.response_type:
+        return InvalidRequestError("The response_type is missing.", redirect_uri=redirect_uri)
+    return UnsupportedResponseTypeError("code", redirect_uri=redirect_uri)
+
+
+def _problem_of_grant_type(grant_type: str | None) -> OAuth2Error | None:
+    """Authlib's own answer has no words for the developer who reads it."""
+    if not grant_type:
+        return InvalidRequestError("The grant_type is missing.")
+    if grant_type in GRANT_TYPES:
+        return None
+    return OAuth2Error(f"The grant_type is one of {', '.join(GRANT_TYPES)}.", error="unsupported_grant_type")
+
+
+def _refresh_token(**_: object) -> str:
+    return new_token()
+
+
+def _require_token(request: Request) -> None:
+    # A wrong token_type_hint is no reason to refuse: we tell the kinds apart ourselves (RFC 7009 §2.1).
+    if not request.form.get("token"):
+        raise InvalidRequestError("The token is missing.")

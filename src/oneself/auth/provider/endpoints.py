@@ -1,0 +1,133 @@
+"""Routes for programs: token, introspect, revoke, userinfo, keys, discovery.
+
+Law of this module: decode, one call of `oauth`, render. Errors here are OAuth's, not those of the REST wires.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post, route
+from litestar.exceptions import NotFoundException
+
+from oneself.auth.provider.authlib_models import Answer
+from oneself.auth.provider.browser import FORM_BYTES_MAX, AnyRequest, BadForm, address_of, form_of
+from oneself.auth.provider.token_endpoint import JSON_HEADERS, Call, OAuth
+from oneself.bootstrap_identity import Identity
+from oneself.service.directory.organisations import Tenant
+
+JSON = "application/json"
+# Keys and addresses change rarely, and may be read by any page.
+PUBLIC_HEADERS = {"Cache-Control": "public, max-age=60"}
+
+
+@post("/t/{org:str}/oauth2/token", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
+async def token(request: AnyRequest) -> Response[bytes]:
+    """RFC 6749 §3.2."""
+    identity = identity_of(request)
+    try:
+        call = await _call(request, await tenant_of(request))
+    except BadForm as problem:
+        return _invalid_request(problem)
+    return _render(await OAuth(identity).token(call))
+
+
+@post("/t/{org:str}/oauth2/introspect", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
+async def introspect(request: AnyRequest) -> Response[bytes]:
+    """RFC 7662."""
+    try:
+        call = await _call(request, await tenant_of(request))
+    except BadForm as problem:
+        return _invalid_request(problem)
+    return _render(await OAuth(identity_of(request)).introspect(call))
+
+
+@post("/t/{org:str}/oauth2/revoke", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
+async def revoke(request: AnyRequest) -> Response[bytes]:
+    """RFC 7009."""
+    try:
+        call = await _call(request, await tenant_of(request))
+    except BadForm as problem:
+        return _invalid_request(problem)
+    return _render(await OAuth(identity_of(request)).revoke(call))
+
+
+@route(
+    "/t/{org:str}/oauth2/userinfo",
+    http_method=["GET", "POST"],
+    request_max_body_size=FORM_BYTES_MAX,
+    include_in_schema=False,
+)
+async def userinfo(request: AnyRequest) -> Response[bytes]:
+    """OpenID Connect Core §5.3."""
+    tenant = await tenant_of(request)
+    authorization = request.headers.get("authorization")
+    return _render(await OAuth(identity_of(request)).userinfo(tenant, authorization))
+
+
+@get("/t/{org:str}/oauth2/jwks", include_in_schema=False)
+async def jwks(request: AnyRequest) -> Response[bytes]:
+    """RFC 7517."""
+    tenant = await tenant_of(request)
+    return _public(request, await OAuth(identity_of(request)).jwks(tenant))
+
+
+# The second address is WSO2's, whose issuer ends in /oauth2/token.
+@get(
+    [
+        "/t/{org:str}/.well-known/openid-configuration",
+        "/t/{org:str}/oauth2/token/.well-known/openid-configuration",
+        "/t/{org:str}/.well-known/oauth-authorization-server",
+    ],
+    include_in_schema=False,
+)
+async def discovery(request: AnyRequest) -> Response[bytes]:
+    """OpenID Connect Discovery 1.0."""
+    tenant = await tenant_of(request)
+    return _public(request, OAuth(identity_of(request)).discovery(tenant))
+
+
+def identity_of(request: AnyRequest) -> Identity:
+    """The directory's services of this process."""
+    identity: Identity = request.app.state.services.identity
+    return identity
+
+
+async def tenant_of(request: AnyRequest) -> Tenant:
+    """The organisation in the path; an unknown one has no pages and no endpoints."""
+    tenant = await identity_of(request).organisations.find(request.path_params["org"])
+    if tenant is None:
+        raise NotFoundException
+    return tenant
+
+
+def allows_everywhere(request: AnyRequest) -> bool:
+    """Whether the origin is on the configured list, whose headers the transport adds."""
+    return request.headers.get("origin") in request.app.state.services.settings.cors_origins
+
+
+async def _call(request: AnyRequest, tenant: Tenant) -> Call:
+    return Call(
+        tenant=tenant,
+        parameters=await form_of(request),
+        authorization=request.headers.get("authorization"),
+        address=address_of(request),
+        origin=None if allows_everywhere(request) else request.headers.get("origin"),
+    )
+
+
+def _render(answer: Answer) -> Response[bytes]:
+    body = msgspec.json.encode(answer.body if answer.body != "" else {})
+    headers = {name: value for name, value in answer.headers if name != "Content-Type"}
+    return Response(body, status_code=answer.status, media_type=JSON, headers=headers)
+
+
+def _public(request: AnyRequest, document: dict[str, Any]) -> Response[bytes]:
+    shared = {} if allows_everywhere(request) else {"Access-Control-Allow-Origin": "*"}
+    return Response(msgspec.json.encode(document), media_type=JSON, headers={**PUBLIC_HEADERS, **shared})
+
+
+def _invalid_request(problem: BadForm) -> Response[bytes]:
+    body = {"error": "invalid_request", "error_description": str(problem)}
+    return _render(Answer(400, body, JSON_HEADERS))

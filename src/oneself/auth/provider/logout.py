@@ -1,0 +1,92 @@
+"""Signing out: OpenID Connect RP-initiated logout 1.0.
+
+Law of this module: an ID token of ours says who wants to leave, so nobody is asked; without one the person
+confirms, because any page can link to here. A hint about somebody else's session ends that session and
+leaves this browser's alone. Where the browser goes afterwards was registered by the application, or it stays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from authlib.oauth2.rfc6749 import OAuth2Error
+
+from oneself.auth.provider.authlib_models import Request
+from oneself.auth.provider.authlib_server import EndSession, Provider
+from oneself.auth.provider.authorize import Refused, Visit
+from oneself.auth.provider.token_endpoint import OAuth
+from oneself.bootstrap_identity import Identity
+from oneself.service.directory.tokens import Claims
+
+
+class Confirm(msgspec.Struct, frozen=True):
+    """Ask the person whether they want to sign out."""
+
+    application: str | None
+
+
+class SignedOut(msgspec.Struct, frozen=True):
+    """Done. `location`: where the application wants the browser. `ended`: this browser's session is over."""
+
+    location: str | None
+    ended: bool
+
+
+class Logouts:
+    """Answers logout requests of every organisation."""
+
+    def __init__(self, identity: Identity, oauth: OAuth) -> None:
+        self._identity = identity
+        self._oauth = oauth
+
+    async def answer(self, visit: Visit, *, confirmed: bool = False) -> Confirm | SignedOut | Refused:
+        """What a logout request comes to; `confirmed` when the person pressed the button."""
+        hint = visit.first("id_token_hint")
+        claims = await self._identity.tokens.decode(visit.tenant, hint) if hint else None
+        try:
+            asked = await self._judge(visit, _client_id(visit, claims), confirmed)
+        except OAuth2Error as error:
+            return Refused(error.error, error.get_error_description() or "The request is not valid.")
+        if asked.needs_confirmation and not confirmed and visit.session is not None:
+            return Confirm(asked.client.application.name if asked.client else None)
+        ended = await self._leave(visit, asked.id_token_claims, asked.client)
+        return SignedOut(asked.redirect_uri, ended)
+
+    async def _judge(self, visit: Visit, client_id: str | None, confirmed: bool) -> Any:
+        find = self._identity.applications.find
+        application = await find(visit.tenant, client_id) if client_id else None
+        provider = Provider(await self._oauth.gather(visit.tenant, application))
+        endpoint: EndSession = provider._endpoints["end_session"][0]
+        endpoint.confirmed = confirmed
+        return endpoint.validate_request(Request("GET", visit.parameters))
+
+    async def _leave(self, visit: Visit, claims: Claims | None, client: Any) -> bool:
+        session, sign_ins = visit.session, self._identity.sign_ins
+        application = client.client_id if client else None
+        if claims is None or (session and claims.get("sub") == str(session.account.user_id)):
+            if session is None:
+                return False
+            user_id, session_id = session.account.user_id, session.session_id
+            await sign_ins.leave(visit.tenant, application, user_id, session_id, visit.trackers)
+            return True
+        # Another browser's session, or one that this browser does not show: the hint is enough to end it.
+        hinted, subject = _uuid(claims.get("sid")), _uuid(claims.get("sub"))
+        if hinted and subject:
+            await sign_ins.leave(visit.tenant, application, subject, hinted, visit.trackers)
+        return False
+
+
+def _client_id(visit: Visit, claims: Claims | None) -> str | None:
+    if client_id := visit.first("client_id"):
+        return client_id
+    audience = claims.get("aud") if claims else None
+    return audience if isinstance(audience, str) else None
+
+
+def _uuid(text: object) -> UUID | None:
+    try:
+        return UUID(str(text))
+    except ValueError:
+        return None

@@ -1,0 +1,378 @@
+"""Routes for people: authorize, sign in, register, account, sign out (`endpoints` has those for programs).
+
+Law of this module: a form is looked at only if it comes from our own page in this browser; every outcome of
+`authorize` and `logout` is rendered here and nowhere else. `ROUTES` is what `api/app.py` mounts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Response, Router, get, post, route
+from litestar.response import Redirect
+from litestar.types import ControllerRouterHandler
+
+from oneself.auth.provider import endpoints
+from oneself.auth.provider.authorize import Ask, Authorizations, Refused, SendBack, Visit
+from oneself.auth.provider.browser import (
+    FORM_BYTES_MAX,
+    PROFILE_COOKIE,
+    SESSION_COOKIE,
+    AnyRequest,
+    BadForm,
+    Forms,
+    address_of,
+    form_of,
+    query_of,
+    session_cookie,
+    with_cookies,
+)
+from oneself.auth.provider.endpoints import identity_of, tenant_of
+from oneself.auth.provider.logout import Confirm, Logouts, SignedOut
+from oneself.auth.provider.pages import STYLESHEET, facts, message, name_of, page, stylesheet
+from oneself.auth.provider.token_endpoint import OAuth
+from oneself.errors import Conflict, WorldError
+from oneself.service.directory.accounts import Account, InvalidRegistration, Registration, username_key
+from oneself.service.directory.login_throttle import Subject
+from oneself.service.directory.organisations import Tenant
+
+AnyResponse = Response[Any]
+REGISTRATION_FIELDS = ("email", "given_name", "last_name", "mobile")
+WRONG = "The e-mail address or the password is not right."
+EXPIRED = "This form had expired, or cookies are turned off. Please try again."
+TAKEN = "This e-mail address cannot be used. If you already have an account, sign in instead."
+
+
+class Door(msgspec.Struct, frozen=True):
+    """A browser before a page: the request, its organisation, and the authorize request in its URL."""
+
+    request: AnyRequest
+    visit: Visit
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.visit.tenant
+
+    def at(self, path: str) -> str:
+        """A page of ours with the same parameters."""
+        query = urlencode(self.visit.parameters, doseq=True)
+        return f"/t/{self.tenant.handle}/{path}" + (f"?{query}" if query else "")
+
+    @property
+    def has_request(self) -> bool:
+        """Whether an application sent the person here."""
+        return self.visit.first("client_id") is not None
+
+
+@get("/t/{org:str}/oauth2/authorize", include_in_schema=False)
+async def authorize(request: AnyRequest) -> AnyResponse:
+    """RFC 6749 §3.1."""
+    door = await _door(request)
+    if isinstance(door, Response):
+        return door
+    return _outcome(door, await _authorizations(request).answer(door.visit))
+
+
+@post("/t/{org:str}/oauth2/authorize", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
+async def authorize_by_post(request: AnyRequest) -> AnyResponse:
+    """The same by POST, which browsers send without our cookies: sent on as GET."""
+    tenant = await tenant_of(request)
+    try:
+        form = await form_of(request)
+    except BadForm as problem:
+        return _unreadable(tenant, problem)
+    return Redirect(f"/t/{tenant.handle}/oauth2/authorize?{urlencode(form, doseq=True)}", status_code=303)
+
+
+@get("/t/{org:str}/accounts/login", include_in_schema=False)
+async def login_page(request: AnyRequest) -> AnyResponse:
+    door = await _door(request)
+    return door if isinstance(door, Response) else await _ask(door, "login")
+
+
+@post("/t/{org:str}/accounts/login", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
+async def login(request: AnyRequest) -> AnyResponse:
+    """Sign in with e-mail address and password."""
+    door = await _door(request)
+    if isinstance(door, Response):
+        return door
+    form = await _own_form(door)
+    values = {"email": _field(form, "email", "username")}
+    if form is None:
+        return await _ask(door, "login", {"form": EXPIRED}, status=403)
+    identity, tenant = identity_of(request), door.tenant
+    # Names that are too long for an account share one count.
+    who: Subject = ("account", username_key(values["email"]) or "")
+    where: Subject = ("address", address_of(request))
+    if wait_s := await identity.attempts.wait_s(tenant, who, where):
+        return await _ask(door, "login", {"form": _later(wait_s)}, values, status=429, wait_s=wait_s)
+    account = await identity.accounts.authenticate(tenant, values["email"], _field(form, "password"))
+    if account is None:
+        await identity.attempts.failed(tenant, who, where)
+        return await _ask(door, "login", {"form": WRONG}, values, status=401)
+    await identity.attempts.succeeded(tenant, who)
+    return await _enter(door, account)
+
+
+@get("/t/{org:str}/accounts/register", include_in_schema=False)
+async def register_page(request: AnyRequest) -> AnyResponse:
+    door = await _door(request)
+    return door if isinstance(door, Response) else await _ask(door, "register")
+
+
+@post("/t/{org:str}/accounts/register", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
+async def register(request: AnyRequest) -> AnyResponse:
+    """Make an account and sign its owner in at once (DESIGN §10)."""
+    door = await _door(request)
+    if isinstance(door, Response):
+        return door
+    form = await _own_form(door)
+    values = {name: _field(form, name) for name in REGISTRATION_FIELDS}
+    values["email"] = _field(form, "email", "username")
+    if form is None:
+        return await _ask(door, "register", {"form": EXPIRED}, status=403)
+    identity = identity_of(request)
+    where: Subject = ("address", address_of(request))
+    if wait_s := await identity.attempts.wait_s(door.tenant, where):
+        return await _ask(door, "register", {"form": _later(wait_s)}, values, status=429, wait_s=wait_s)
+    try:
+        account = await identity.accounts.register(door.tenant, _registration(form, values))
+    except InvalidRegistration as refusal:
+        problems = {_RENAMED.get(field, field): told for field, told in refusal.problems.items()}
+        return await _ask(door, "register", problems, values, status=400)
+    except Conflict:
+        # Whoever tries addresses to see which are taken is counted like whoever tries passwords.
+        await identity.attempts.failed(door.tenant, where)
+        return await _ask(door, "register", {"email": TAKEN}, values, status=409)
+    return await _enter(door, account)
+
+
+@get("/t/{org:str}/accounts", include_in_schema=False)
+async def account_page(request: AnyRequest) -> AnyResponse:
+    """Who is signed in here."""
+    door = await _door(request)
+    if isinstance(door, Response):
+        return door
+    if door.visit.session is None:
+        return Redirect(door.at("accounts/login"), status_code=303)
+    account = door.visit.session.account
+    return _form_page(
+        door, "account.html", here=door.at("oauth2/logout"), name=name_of(account), facts=facts(account)
+    )
+
+
+@route(
+    "/t/{org:str}/oauth2/logout",
+    http_method=["GET", "POST"],
+    request_max_body_size=FORM_BYTES_MAX,
+    include_in_schema=False,
+)
+async def logout(request: AnyRequest) -> AnyResponse:
+    """OpenID Connect RP-initiated logout, by GET or POST; the button of our own pages too."""
+    door = await _door(request)
+    if isinstance(door, Response):
+        return door
+    form = await _own_form(door) if request.method == "POST" else None
+    if request.method == "POST" and form is None:
+        try:
+            door = _with_parameters(door, await form_of(request))
+        except BadForm as problem:
+            return _unreadable(door.tenant, problem)
+    logouts = Logouts(identity_of(request), OAuth(identity_of(request)))
+    return _signed_out(door, await logouts.answer(door.visit, confirmed=form is not None))
+
+
+@get(f"/t/{{org:str}}/accounts/{STYLESHEET}", include_in_schema=False)
+async def style() -> AnyResponse:
+    return stylesheet()
+
+
+async def _door(request: AnyRequest) -> Door | AnyResponse:
+    """The browser at a page, or the page that says why its URL cannot be read."""
+    tenant = await tenant_of(request)
+    try:
+        parameters = query_of(request)
+    except BadForm as problem:
+        return _unreadable(tenant, problem)
+    session = await identity_of(request).sign_ins.find(tenant, request.cookies.get(SESSION_COOKIE))
+    return Door(request, Visit(tenant, parameters, session, request.cookies.get(PROFILE_COOKIE)))
+
+
+def _with_parameters(door: Door, more: Mapping[str, list[str]]) -> Door:
+    parameters = {**door.visit.parameters, **more}
+    return Door(door.request, msgspec.structs.replace(door.visit, parameters=parameters))
+
+
+async def _own_form(door: Door) -> dict[str, list[str]] | None:
+    """The form, if this browser was shown it by us."""
+    try:
+        form = await form_of(door.request)
+    except BadForm:
+        return None
+    forms = Forms(identity_of(door.request).vault)
+    return form if forms.is_ours(door.request, door.tenant, form) else None
+
+
+async def _ask(
+    door: Door,
+    template: str,
+    problems: Mapping[str, str] | None = None,
+    values: Mapping[str, str] | None = None,
+    *,
+    status: int = 200,
+    wait_s: int = 0,
+) -> AnyResponse:
+    """A page with a form, for the application that sent the person or for ourselves."""
+    asked = await _authorizations(door.request).ask(door.visit) if door.has_request else None
+    if isinstance(asked, SendBack | Refused):
+        return _outcome(door, asked)
+    other = "register" if template == "login" else "login"
+    return _form_page(
+        door,
+        f"{template}.html",
+        status=status,
+        headers={"Retry-After": str(wait_s)} if wait_s else None,
+        redirect_uri=asked.redirect_uri if asked else None,
+        application=asked.application.name if asked else None,
+        problems=dict(problems or {}),
+        values=values or {"email": asked.login_hint if asked else ""},
+        here=door.at(f"accounts/{template}"),
+        other=door.at(f"accounts/{other}"),
+    )
+
+
+async def _enter(door: Door, account: Account) -> AnyResponse:
+    """The person proved who they are: open a session and go where they were going."""
+    identity, tenant = identity_of(door.request), door.tenant
+    before = door.visit.session
+    session, token = await identity.sign_ins.open(tenant, account)
+    if door.has_request:
+        response = _outcome(door, await _authorizations(door.request).complete(door.visit, session))
+    else:
+        await identity.sign_ins.arrive(tenant, None, account, door.visit.trackers)
+        response = Redirect(f"/t/{tenant.handle}/accounts", status_code=303)
+    if before is not None:
+        await identity.sign_ins.end(tenant, before.session_id)
+    return with_cookies(response, session_cookie(door.request, tenant, token))
+
+
+def _outcome(door: Door, outcome: SendBack | Ask | Refused) -> AnyResponse:
+    match outcome:
+        case SendBack(location):
+            return _send(door, location)
+        case Ask(template):
+            return Redirect(door.at(f"accounts/{template}"), status_code=302)
+        case Refused(error, description):
+            return message(
+                door.tenant.handle,
+                "This link does not work",
+                "The application that sent you here asked in a way we cannot answer. "
+                "Go back to it and try again; if that does not help, tell its owner.",
+                status=400,
+                detail=f"{error}: {description}",
+            )
+
+
+def _signed_out(door: Door, outcome: Confirm | SignedOut | Refused) -> AnyResponse:
+    match outcome:
+        case Confirm(application):
+            session = door.visit.session
+            return _form_page(
+                door, "confirm.html", application=application, here=door.at("oauth2/logout"),
+                redirect_uri=door.visit.first("post_logout_redirect_uri"),
+                name=name_of(session.account) if session else "",
+            )  # fmt: skip
+        case SignedOut(location, ended):
+            response: AnyResponse = (
+                _send(door, location)
+                if location
+                else message(door.tenant.handle, "You are signed out", "You can close this page.")
+            )
+            cookies = [session_cookie(door.request, door.tenant, None)] if ended else []
+            return with_cookies(response, *cookies)
+        case Refused():
+            return _outcome(door, outcome)
+
+
+def _send(door: Door, location: str) -> AnyResponse:
+    """Send the browser elsewhere, without telling where it comes from."""
+    headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+    return Redirect(location, status_code=303 if door.request.method == "POST" else 302, headers=headers)
+
+
+def _form_page(door: Door, template: str, **values: Any) -> AnyResponse:
+    csrf, cookie = Forms(identity_of(door.request).vault).prepare(door.request, door.tenant)
+    return with_cookies(page(template, door.tenant.handle, csrf=csrf, **values), cookie)
+
+
+def _authorizations(request: AnyRequest) -> Authorizations:
+    identity = identity_of(request)
+    return Authorizations(identity, OAuth(identity))
+
+
+_RENAMED = {"username": "email"}
+
+
+def _registration(form: Mapping[str, list[str]], values: Mapping[str, str]) -> Registration:
+    return Registration(
+        username=values["email"],
+        password=_field(form, "password"),
+        given_name=values["given_name"],
+        last_name=values["last_name"],
+        mobile=values["mobile"],
+    )
+
+
+def _field(form: Mapping[str, list[str]] | None, *names: str) -> str:
+    """The first of these fields that the form has."""
+    return next((form[name][0] for name in names if form and name in form), "")
+
+
+def _later(wait_s: int) -> str:
+    minutes = -(-wait_s // 60)
+    return f"Too many failed attempts. Try again in {minutes} minute{'s' if minutes > 1 else ''}."
+
+
+def _unreadable(tenant: Tenant, problem: BadForm) -> AnyResponse:
+    return message(tenant.handle, "This link does not work", str(problem), status=400)
+
+
+def _unavailable(request: AnyRequest, error: WorldError) -> AnyResponse:
+    """The world failed while somebody signed in: a page, not the JSON of the wires."""
+    return message(
+        request.path_params.get("org", ""),
+        "One moment, please",
+        "We cannot answer just now. Nothing was changed; please try again.",
+        status=503,
+        headers={"Retry-After": str(error.retry_after_s)},
+    )
+
+
+PAGES = Router(
+    path="/",
+    route_handlers=[
+        authorize,
+        authorize_by_post,
+        login_page,
+        login,
+        register_page,
+        register,
+        account_page,
+        logout,
+        style,
+    ],
+    exception_handlers={WorldError: _unavailable},
+)
+
+ROUTES: list[ControllerRouterHandler] = [
+    endpoints.token,
+    endpoints.introspect,
+    endpoints.revoke,
+    endpoints.userinfo,
+    endpoints.jwks,
+    endpoints.discovery,
+    PAGES,
+]

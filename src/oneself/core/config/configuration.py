@@ -1,0 +1,370 @@
+"""The configuration that observations are judged by, as one versioned value (DESIGN §7).
+
+A change is an observation too: `configure` folds it in. Each observation in the log names the version that
+it was judged by.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from oneself.core.config.changes import (
+    Blocked,
+    ConfigChange,
+    DropAttributes,
+    DropCategory,
+    DropIdentityType,
+    DropRule,
+    Limits,
+    OrganisationSettings,
+    PutAttributes,
+    PutBlocked,
+    PutCategory,
+    PutChannels,
+    PutDatasetSettings,
+    PutIdentityAttributes,
+    PutIdentityType,
+    PutLimits,
+    PutRule,
+    PutSettings,
+    Several,
+    SingleChange,
+)
+from oneself.core.identity.identifier import (
+    ANONYMOUS_ID,
+    DEVICE_NAMESPACE,
+    TRACKER,
+    USER_ID,
+    USER_ID_NAMESPACE,
+    Namespace,
+)
+from oneself.core.identity.identifier_source import Matcher, Rule, bound, matcher
+from oneself.core.identity.identity_type import (
+    BUILT_IN_TYPES,
+    CHANNELS,
+    DEFAULT_CHANNELS,
+    FORMER_NAMESPACE,
+    LEGACY_ID,
+    LEGACY_NAMESPACE,
+    LEGACY_WORK,
+    DatasetSettings,
+    IdentityAttribute,
+    IdentityType,
+    namespace_of,
+)
+from oneself.core.profiles.consent import Category
+from oneself.core.profiles.profile import Claim
+from oneself.core.values.attribute import TRAITS, Attribute
+from oneself.core.values.merge import Strategy, by_time, latest
+from oneself.core.values.schema import Schema
+
+__all__ = [
+    "Blocked",
+    "Config",
+    "ConfigChange",
+    "ConfigDocument",
+    "DropAttributes",
+    "DropCategory",
+    "DropIdentityType",
+    "DropRule",
+    "Limits",
+    "OrganisationSettings",
+    "PutAttributes",
+    "PutBlocked",
+    "PutCategory",
+    "PutChannels",
+    "PutDatasetSettings",
+    "PutIdentityAttributes",
+    "PutIdentityType",
+    "PutLimits",
+    "PutRule",
+    "PutSettings",
+    "Several",
+    "SingleChange",
+    "configure",
+    "from_document",
+    "to_document",
+    "work_to_do",
+]
+
+_BUILT_IN = {
+    USER_ID: USER_ID_NAMESPACE,
+    TRACKER: DEVICE_NAMESPACE,
+    ANONYMOUS_ID: DEVICE_NAMESPACE,
+    LEGACY_ID: LEGACY_NAMESPACE,
+}
+
+
+class Config(msgspec.Struct, frozen=True, dict=True):
+    """Everything an observation is judged by. `version` counts the changes since the dataset was made."""
+
+    version: int = 0
+    seq: int = 0
+    schema: Schema = Schema(())
+    settings: OrganisationSettings = OrganisationSettings()
+    limits: Limits = Limits()
+    rules: dict[str, Rule] = {}
+    blocked: Blocked = Blocked()
+    categories: dict[str, Category] = {}
+    dataset: DatasetSettings = DatasetSettings()
+    #: By id; the built-in ones are there without being put.
+    identity_types: dict[str, IdentityType] = {}
+    #: By their name on the event wire.
+    identity_attributes: dict[str, IdentityAttribute] = {}
+    #: Channel → the name that `user.id` stands for there.
+    channels: dict[str, str] = {}
+    #: By namespace: the seq since which its rule or binding reads stored values as it does now.
+    read_since: dict[str, int] = {}
+
+    @cached_property
+    def types(self) -> dict[str, IdentityType]:
+        """Every identity type, the built-in ones first."""
+        return BUILT_IN_TYPES | self.identity_types
+
+    def channel_identity(self, channel: str | None) -> IdentityAttribute | None:
+        """The identity attribute that `user.id` stands for on a channel; None if it stands for nothing."""
+        if channel not in CHANNELS or not self.dataset.pipeline_identity_resolution:
+            return None
+        return self.identity_attributes.get(self.channels.get(channel) or DEFAULT_CHANNELS[channel])
+
+    def namespace(self, name: str) -> Namespace | None:
+        """How a namespace is read; None if the dataset does not know it."""
+        return self._namespaces.get(name)
+
+    @cached_property
+    def matchers(self) -> tuple[Matcher, ...]:
+        """The attributes whose values are identifiers, ready to be applied: active rules, the one that goes
+        first in front, and then the identity attributes."""
+        return (*self._by_rule, *self._by_type)
+
+    @cached_property
+    def bound(self) -> dict[str, Matcher]:
+        """The identity attributes that count, by type."""
+        return {each.name: each for each in self._by_type}
+
+    @cached_property
+    def folded_names(self) -> dict[str, dict[str, list[str]]]:
+        """Of identity attributes and of traits: folded name → the names that fold to it."""
+        found: dict[str, dict[str, list[str]]] = {"identity": {}, TRAITS: {}}
+        for kind, names in (("identity", self.identity_attributes), (TRAITS, self.schema.fields(TRAITS))):
+            for name in names:
+                found[kind].setdefault(name.casefold(), []).append(name)
+        return found
+
+    @cached_property
+    def identity_holders(self) -> frozenset[str]:
+        """The full names of attributes that identity attributes are kept in."""
+        return frozenset(each.attribute for each in self.identity_attributes.values())
+
+    @cached_property
+    def merge_strategies(self) -> dict[str, Strategy]:
+        """Dotted path → how identities merge, whatever their attribute says (wire/interactions §10)."""
+        return {
+            ".".join(match.path): latest if self.is_tiered(match) else by_time
+            for match in self.bound.values()
+        }
+
+    def is_tiered(self, match: Matcher) -> bool:
+        """Whether the trusted goes before the later among the values of an identity attribute. Where only
+        servers are believed, what a browser said is no identity and takes no identity's place."""
+        return self.dataset.identity_trust == "tiered" or match.namespace.trusted_only
+
+    @cached_property
+    def value_namespaces(self) -> frozenset[str]:
+        """The names of the namespaces whose identifiers are values of attributes."""
+        return frozenset(each.name for each in self.matchers)
+
+    @cached_property
+    def rule_namespaces(self) -> frozenset[str]:
+        """Those that active rules make."""
+        return frozenset(each.name for each in self._by_rule)
+
+    @cached_property
+    def _by_rule(self) -> tuple[Matcher, ...]:
+        active = sorted(
+            (r for r in self.rules.values() if r.is_active), key=lambda r: (r.priority, r.rule_id)
+        )
+        found = (matcher(rule, self.schema, self.limits.values_per_namespace_max) for rule in active)
+        return tuple(each for each in found if each is not None)
+
+    @cached_property
+    def _by_type(self) -> tuple[Matcher, ...]:
+        if not self.dataset.pipeline_identity_resolution:
+            return ()
+        # In an order of its own: the log keeps none.
+        named = sorted(self.identity_attributes.items())
+        bindings = (each for _, each in named if self.types[each.type_id].can_match)
+        found = (
+            bound(each, self._type_namespace(each.type_id, is_bound=True), self.schema) for each in bindings
+        )
+        return tuple(each for each in found if each is not None)
+
+    def _type_namespace(self, type_id: str, *, is_bound: bool) -> Namespace:
+        values_max = self.limits.values_per_namespace_max
+        return namespace_of(self.types[type_id], is_bound=is_bound, values_max=values_max)
+
+    def counts(self, claim: Claim) -> bool:
+        """False for a claim of a rule that has been away, or that reads values in another way by now: until
+        the profile is indexed again, it says nothing about what the profile holds."""
+        return claim.seq >= self.read_since.get(claim.identifier.namespace, 0)
+
+    @cached_property
+    def _namespaces(self) -> dict[str, Namespace]:
+        types = [each.type_id for each in self.types.values() if each.can_match]
+        found = {type_id: self._type_namespace(type_id, is_bound=False) for type_id in types}
+        found |= {each.name: each.namespace for each in self.matchers}
+        if self.blocked != Blocked():
+            found = {name: self._with_blocked(namespace) for name, namespace in found.items()}
+        if self.dataset.pipeline_identity_resolution:
+            return found | _BUILT_IN | {LEGACY_ID: FORMER_NAMESPACE}
+        return found | _BUILT_IN
+
+    def _with_blocked(self, namespace: Namespace) -> Namespace:
+        return msgspec.structs.replace(
+            namespace,
+            blocked_values=namespace.blocked_values | self.blocked.values,
+            blocked_patterns=(*namespace.blocked_patterns, *self.blocked.patterns),
+        )
+
+
+def work_to_do(before: Config, after: Config) -> list[str]:
+    """The active rules and identity attributes by which the profiles that exist hold something else after a
+    change, each by the id of its work: they were not active before, they read stored values in another way
+    (wire/cds §8: what does not fit is hidden from matching), or values identify again that were blocked."""
+    moving = [LEGACY_WORK] if after.dataset.resolves_since != before.dataset.resolves_since else []
+    return moving + [
+        match.source_id
+        for match in after.matchers
+        if after.read_since.get(match.name, 0) != before.read_since.get(match.name, 0)
+        or not _blocks_all(after.namespace(match.name), before.namespace(match.name))
+    ]
+
+
+def _blocks_all(now: Namespace | None, before: Namespace | None) -> bool:
+    if now is None or before is None:
+        return True
+    return (
+        before.blocked_values <= now.blocked_values
+        and set(before.blocked_patterns) <= set(now.blocked_patterns)
+        and (before.blocks in ("nothing", now.blocks) or now.blocks == "shared")
+    )
+
+
+def configure(config: Config, change: ConfigChange, seq: int) -> Config:
+    """The configuration after a change that was recorded at `seq`."""
+    changed = config
+    for part in change.changes if isinstance(change, Several) else (change,):
+        changed = msgspec.structs.replace(changed, **_PARTS[type(part)](changed, part))
+    return msgspec.structs.replace(
+        changed,
+        version=config.version + 1,
+        seq=seq,
+        dataset=_resolving(config.dataset, changed.dataset, seq),
+        read_since=_read_since(config, changed, seq),
+    )
+
+
+def _resolving(before: DatasetSettings, after: DatasetSettings, seq: int) -> DatasetSettings:
+    """A dataset that resolves identities from now on remembers since when (wire/interactions §11)."""
+    if not after.pipeline_identity_resolution or before.pipeline_identity_resolution:
+        return after
+    return msgspec.structs.replace(after, resolves_since=seq)
+
+
+def _read_since(before: Config, after: Config, seq: int) -> dict[str, int]:
+    ways = {match.name: match.way for match in before.matchers}
+    return {
+        match.name: before.read_since.get(match.name, 0) if ways.get(match.name) == match.way else seq
+        for match in after.matchers
+    }
+
+
+def _without_attributes(config: Config, change: DropAttributes) -> dict[str, Any]:
+    """Deleting an attribute deletes the rules and consent entries on it (wire/cds §7)."""
+    schema = config.schema.without(change.attribute_ids)
+    left = {attribute.attribute_name for attribute in schema.attributes}
+    gone = {attribute.attribute_name for attribute in config.schema.attributes} - left
+    return {
+        "schema": schema,
+        "rules": {i: rule for i, rule in config.rules.items() if rule.property_name not in gone},
+        "categories": {i: _with_known(category, schema) for i, category in config.categories.items()},
+    }
+
+
+def _with_known(category: Category, schema: Schema) -> Category:
+    known = tuple(
+        entry
+        for entry in category.attributes
+        if schema.find(entry.attribute_name, entry.application_identifier) is not None
+    )
+    return msgspec.structs.replace(category, attributes=known)
+
+
+def _settings(config: Config, change: PutSettings) -> dict[str, Any]:
+    given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not None}
+    return {"settings": msgspec.structs.replace(config.settings, **given)}
+
+
+#: What each change puts in the place of which part.
+_PARTS: dict[type, Callable[[Config, Any], dict[str, Any]]] = {
+    PutAttributes: lambda config, change: {"schema": config.schema.with_(change.attributes)},
+    DropAttributes: _without_attributes,
+    PutSettings: _settings,
+    PutIdentityType: lambda config, change: {
+        "identity_types": {**config.identity_types, change.identity_type.type_id: change.identity_type}
+    },
+    DropIdentityType: lambda config, change: {"identity_types": _but(config.identity_types, change.type_id)},
+    PutIdentityAttributes: lambda _, change: {
+        "identity_attributes": {each.name: each for each in change.identity_attributes}
+    },
+    PutChannels: lambda _, change: {"channels": change.channels},
+    PutDatasetSettings: lambda _, change: {"dataset": change.settings},
+    PutLimits: lambda _, change: {"limits": change.limits},
+    PutRule: lambda config, change: {"rules": {**config.rules, change.rule.rule_id: change.rule}},
+    DropRule: lambda config, change: {"rules": _but(config.rules, change.rule_id)},
+    PutBlocked: lambda _, change: {"blocked": change.blocked},
+    PutCategory: lambda config, change: {
+        "categories": {**config.categories, change.category.category_identifier: change.category}
+    },
+    DropCategory: lambda config, change: {"categories": _but(config.categories, change.category_identifier)},
+}
+
+
+def _but(entries: dict[str, Any], key: str) -> dict[str, Any]:
+    return {each: entry for each, entry in entries.items() if each != key}
+
+
+class ConfigDocument(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A configuration as it is stored: the schema as its attributes."""
+
+    version: int
+    seq: int
+    attributes: tuple[Attribute, ...] = ()
+    settings: OrganisationSettings = OrganisationSettings()
+    limits: Limits = Limits()
+    rules: dict[str, Rule] = {}
+    blocked: Blocked = Blocked()
+    categories: dict[str, Category] = {}
+    dataset: DatasetSettings = DatasetSettings()
+    identity_types: dict[str, IdentityType] = {}
+    identity_attributes: dict[str, IdentityAttribute] = {}
+    channels: dict[str, str] = {}
+    read_since: dict[str, int] = {}
+
+
+#: What both forms hold under the same name.
+_SHARED = tuple(name for name in Config.__struct_fields__ if name != "schema")
+
+
+def to_document(config: Config) -> ConfigDocument:
+    """The stored form of a configuration."""
+    shared = {name: getattr(config, name) for name in _SHARED}
+    return ConfigDocument(attributes=config.schema.attributes, **shared)
+
+
+def from_document(document: ConfigDocument) -> Config:
+    """The configuration that a stored form holds."""
+    shared = {name: getattr(document, name) for name in _SHARED}
+    return Config(schema=Schema(document.attributes), **shared)

@@ -1,0 +1,232 @@
+"""From the claims of an identity server to identity attributes, and from those to a change of the schema.
+
+    local claims + claims of the SCIM dialects ─▶ wanted attributes ─▶ reconcile with the schema ─▶ one change
+
+Pure. An attribute is known by its name: as long as a claim of that name is wanted its id stays, whatever else
+changes, so that rules and consents on it survive. What nobody wants is dropped, values stay on profiles.
+
+Source: wire/cds §13 (which claims, names, types), §7 (what dropping an attribute takes along).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from oneself.core.config.changes import ConfigChange, DropAttributes, PutAttributes, Several
+from oneself.core.values.attribute import (
+    IDENTITY_ATTRIBUTES,
+    NAME_PARTS_MAX,
+    NAME_PARTS_MIN,
+    READ_ONLY,
+    READ_WRITE,
+    VALUE_TYPES,
+    Attribute,
+    CanonicalValue,
+)
+from oneself.core.values.definition import CANONICAL_VALUES_MAX, NAME_LENGTH_MAX
+from oneself.core.values.schema import Schema
+
+COMPLEX = "complex"
+#: The one claim that keeps a value of its own beside dotted ones (wire/cds §13).
+NEVER_A_PARENT = f"{IDENTITY_ATTRIBUTES}.emailaddress"
+
+SCIM_DIALECTS = ("urn:scim:", "urn:ietf:")
+#: The dialect of SCIM 1, whose claims the later ones repeat.
+SCIM_1 = "urn:scim:schemas:core:1.0"
+
+#: The words for types that claims use, ours among them.
+_TYPES = {word: word for word in VALUE_TYPES} | {
+    "datetime": "date_time",
+    "int": "integer",
+    "double": "decimal",
+}
+
+
+class Wanted(Struct, frozen=True):
+    """An attribute that a claim asks for; `name` with its scope. Children are known by their names."""
+
+    name: str
+    value_type: str = "string"
+    multi_valued: bool = False
+    read_only: bool = False
+    display_name: str = ""
+    canonical_values: tuple[CanonicalValue, ...] = ()
+
+    @property
+    def parent(self) -> str:
+        """The name above, which for a first-level name is the scope."""
+        return self.name.rpartition(".")[0]
+
+
+class Mirrored(Struct, frozen=True):
+    """What a look at the identity server's claims changed: attribute names."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+def is_scim(dialect_uri: str) -> bool:
+    """Whether the claims of a dialect are mirrored."""
+    return dialect_uri.startswith(SCIM_DIALECTS) and dialect_uri != SCIM_1
+
+
+def claim_key(uri: str) -> str:
+    """What a claim is called: the last part of its URI."""
+    return uri.rpartition("/")[2]
+
+
+def wanted_attributes(
+    local: Iterable[Mapping[str, Any]], dialects: Iterable[Iterable[Mapping[str, Any]]]
+) -> tuple[Wanted, ...]:
+    """One attribute for each local claim that a SCIM claim maps to, with the parents that are missing.
+
+    `local`, `dialects`: claims as the identity server describes them. A claim that no attribute can be named
+    after is passed over.
+    """
+    known = {uri: claim for claim in local if type(uri := claim.get("claimURI")) is str}
+    mapped = (claim.get("mappedLocalClaimURI") for dialect in dialects for claim in dialect)
+    found: dict[str, Wanted] = {}
+    for uri in dict.fromkeys(uri for uri in mapped if type(uri) is str and uri in known):
+        name = f"{IDENTITY_ATTRIBUTES}.{claim_key(uri)}"
+        if is_name(name):
+            found.setdefault(name, _wanted(name, known[uri]))
+    return with_parents(found.values())
+
+
+def is_name(name: str) -> bool:
+    """Whether an attribute may be called so (wire/cds §7)."""
+    parts = name.split(".")
+    fits = (
+        NAME_PARTS_MIN <= len(parts) <= NAME_PARTS_MAX and len(name) <= NAME_LENGTH_MAX and name.isprintable()
+    )
+    return fits and parts[0] == IDENTITY_ATTRIBUTES and all(map(str.strip, parts))
+
+
+def with_parents(wanted: Iterable[Wanted]) -> tuple[Wanted, ...]:
+    """The wanted attributes with the complex ones above dotted names, which are made where they are missing.
+
+    What has members is a single object: a dotted claim names a member and could not say of which element.
+    """
+    found = {each.name: each for each in wanted}
+    for name in list(found):
+        above = found[name].parent
+        while above != IDENTITY_ATTRIBUTES and above != NEVER_A_PARENT:
+            parent = found.get(above) or Wanted(above)
+            found[above] = replace(parent, value_type=COMPLEX, multi_valued=False, canonical_values=())
+            above = parent.parent
+    return tuple(found.values())
+
+
+def wanted_of(schema: Schema) -> tuple[Wanted, ...]:
+    """The identity attributes of a schema as claims that ask for them."""
+    return tuple(map(as_wanted, schema.in_scope(IDENTITY_ATTRIBUTES)))
+
+
+def as_wanted(attribute: Attribute) -> Wanted:
+    """An attribute as the claim that would ask for it."""
+    return Wanted(
+        name=attribute.attribute_name,
+        value_type=attribute.value_type,
+        multi_valued=attribute.multi_valued,
+        read_only=attribute.mutability == READ_ONLY,
+        display_name=attribute.display_name,
+        canonical_values=attribute.canonical_values,
+    )
+
+
+def reconcile(
+    schema: Schema, wanted: Sequence[Wanted], new_id: Callable[[str], str]
+) -> tuple[ConfigChange | None, Mirrored]:
+    """The change that makes the identity attributes of a schema the wanted ones; None if they are already.
+
+    `new_id`: attribute name → id, for names that the schema lacks. `wanted` names each attribute once and its
+    parents (`with_parents`).
+    """
+    present = {each.attribute_name: each for each in schema.in_scope(IDENTITY_ATTRIBUTES)}
+    ids = {
+        each.name: present[each.name].attribute_id if each.name in present else new_id(each.name)
+        for each in wanted
+    }
+    attributes = [_attribute(each, ids, _children(each, wanted), present.get(each.name)) for each in wanted]
+    put = tuple(each for each in attributes if each != present.get(each.attribute_name))
+    dropped = tuple(each for name, each in present.items() if name not in ids)
+    return _change(put, dropped), Mirrored(
+        added=tuple(each.attribute_name for each in put if each.attribute_name not in present),
+        changed=tuple(each.attribute_name for each in put if each.attribute_name in present),
+        removed=tuple(each.attribute_name for each in dropped),
+    )
+
+
+def missing_names(schema: Schema, wanted: Iterable[Wanted]) -> tuple[str, ...]:
+    """The names that a reconciliation would need ids for."""
+    return tuple(each.name for each in wanted if schema.find(each.name) is None)
+
+
+def _change(put: tuple[Attribute, ...], dropped: tuple[Attribute, ...]) -> ConfigChange | None:
+    drop = DropAttributes(tuple(each.attribute_id for each in dropped))
+    if put and dropped:
+        return Several((PutAttributes(put), drop))
+    return PutAttributes(put) if put else drop if dropped else None
+
+
+def _children(parent: Wanted, wanted: Iterable[Wanted]) -> tuple[str, ...]:
+    if parent.value_type != COMPLEX:
+        return ()
+    return tuple(each.name for each in wanted if each.parent == parent.name)
+
+
+def _attribute(
+    wanted: Wanted, ids: Mapping[str, str], children: Collection[str], before: Attribute | None
+) -> Attribute:
+    return Attribute(
+        attribute_id=ids[wanted.name],
+        attribute_name=wanted.name,
+        value_type=wanted.value_type,
+        merge_strategy=before.merge_strategy if before is not None else "overwrite",
+        mutability=READ_ONLY if wanted.read_only else READ_WRITE,
+        display_name=wanted.display_name or wanted.name.rpartition(".")[2],
+        multi_valued=wanted.multi_valued,
+        canonical_values=wanted.canonical_values if wanted.value_type == "string" else (),
+        sub_attributes=tuple(ids[name] for name in children),
+    )
+
+
+def _wanted(name: str, local: Mapping[str, Any]) -> Wanted:
+    declared = local.get("dataType")
+    value_type = _TYPES.get(declared.lower(), "string") if type(declared) is str else "string"
+    return Wanted(
+        name=name,
+        value_type=value_type,
+        multi_valued=_properties(local).get("multiValued") == "true",
+        read_only=local.get("readOnly") is True,
+        display_name=_text(local.get("displayName")),
+        canonical_values=_canonical_values(local.get("canonicalValues")) if value_type == "string" else (),
+    )
+
+
+def _properties(local: Mapping[str, Any]) -> dict[Any, Any]:
+    entries = local.get("properties")
+    if type(entries) is not list:
+        return {}
+    return {e.get("key"): e.get("value") for e in entries if type(e) is dict and type(e.get("key")) is str}
+
+
+def _canonical_values(entries: object) -> tuple[CanonicalValue, ...]:
+    if not isinstance(entries, list) or len(entries) > CANONICAL_VALUES_MAX:
+        return ()
+    found = {
+        value: CanonicalValue(value, _text(each.get("label")) or None)
+        for each in entries
+        if type(each) is dict and (value := _text(each.get("value")))
+    }
+    return tuple(found.values())
+
+
+def _text(value: object) -> str:
+    """Text that can be stored and shown; anything else is none."""
+    return value if isinstance(value, str) and value.isprintable() and len(value) <= NAME_LENGTH_MAX else ""

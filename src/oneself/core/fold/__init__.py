@@ -1,0 +1,1 @@
+"""Applying plans to profiles, and replaying them from the log."""

@@ -1,0 +1,105 @@
+"""What an event writes to a profile, and what stands against it.
+
+An identity is the value of the attribute that its type is bound to; every other value is one of a plain
+attribute. What does not fit is left out, and nothing gives way to what is older or less trusted.
+
+Source: wire/interactions §9.2 (CLAIM), §10 (who may overwrite whom).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from oneself.core.config.configuration import Config
+from oneself.core.identity.identifier import Dropped, as_shown
+from oneself.core.identity.identifier_source import Matcher
+from oneself.core.profiles.profile import Profile
+from oneself.core.resolution.evidence import admitted
+from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.plan import Plan
+from oneself.core.resolution.working_set import State
+from oneself.core.values.patch import check_write
+from oneself.core.values.record import Change, Changes, Path, Source, leaves, read
+from oneself.core.values.schema import Schema
+from oneself.core.values.validation import InvalidValue
+from oneself.core.values.value_types import read_text
+
+
+def event_changes(
+    state: State,
+    observation: Observation,
+    profile: Profile,
+    plan: Plan,
+    config: Config,
+    source: Source,
+) -> Changes:
+    """What an event changes about the values of the person that it is attached to: `profile`, as it is after
+    the merges of the plan. Identities count if they are newly claimed, or held by any of those that merge."""
+    changes: list[Change] = []
+    for raw in observation.identifiers:
+        match = config.bound.get(raw.namespace)
+        if match is None or isinstance(found := admitted(raw, observation.trust, config), Dropped):
+            continue
+        is_own = found in plan.claims or state.is_held_by(found, plan.people)
+        if is_own and _may_replace_identity(profile, match, source, config):
+            shown = as_shown(raw.value)
+            assert shown is not None  # what is admitted is short enough
+            changes.append(Change(match.path, shown))
+    for path, value in _plain(observation.values):
+        changes.extend(_fitting(config.schema, profile, observation, path, value, source))
+    return Changes(tuple(changes))
+
+
+def _may_replace_identity(profile: Profile, match: Matcher, source: Source, config: Config) -> bool:
+    """Whether an identity may take the place of the one that is there. What the identity provider said of a
+    user is not a browser's to change (DESIGN §5)."""
+    said = _said(profile, match.path)
+    if said is None:
+        return True
+    if profile.is_identified and said.trust == "server" and source.trust != "server":
+        return False
+    if config.is_tiered(match):
+        return _weight(source) >= _weight(said)
+    return source.at >= said.at
+
+
+def _plain(values: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
+    for scope, section in values.items():
+        for key, value in section.items():
+            yield (scope, key), value
+
+
+def _fitting(
+    schema: Schema, profile: Profile, observation: Observation, path: Path, value: Any, source: Source
+) -> Iterator[Change]:
+    """The changes that one value makes, itself again if it is there already: it was said anew."""
+    field = schema.field_at(path)
+    if field is None or value is None:
+        return
+    converted = read_text(field.attribute.value_type, value) if type(value) is str else value
+    patch = {path[0]: {path[1]: converted}}
+    creating = observation.new_profile_id == profile.profile_id
+    try:
+        found = check_write(schema, profile.record, patch, creating=creating, authority="application")
+    except InvalidValue:
+        return
+    for change in found or Changes((Change(path, read(profile.record.values, path)),)):
+        said = _said(profile, change.path)
+        if change.value is not None and (said is None or _weight(source) >= _weight(said)):
+            yield change
+
+
+def _said(profile: Profile, path: Path) -> Source | None:
+    """Who said last what stands at a path; None if nothing stands there."""
+    value = read(profile.record.values, path)
+    if value is None:
+        return None
+    provenance = profile.record.provenance
+    sources = [source for leaf in leaves(value, ".".join(path)) for source in provenance.get(leaf, ())]
+    return max(sources, key=_weight, default=None)
+
+
+def _weight(source: Source) -> tuple[bool, int]:
+    """The trusted before the untrusted, within a tier the later."""
+    return source.trust == "server", source.at

@@ -1,0 +1,1 @@
+"""Identifiers, identity types, and what stored values identify."""

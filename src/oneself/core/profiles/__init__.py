@@ -1,0 +1,1 @@
+"""Profiles and what belongs to them: claims, consents, visits, owned objects."""

@@ -1,0 +1,127 @@
+"""What an observation says about who it is: its identifiers, normalised, without those that do not count; and
+what the stored values of a profile say, in the namespaces of attributes.
+
+Pure; whom all this leads to is the business of `resolve`. Source: DESIGN §4.1, §8.
+"""
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from oneself.core.config.configuration import Config
+from oneself.core.identity.identifier import TRACKER, USER_ID, Dropped, Identifier, normalise
+from oneself.core.identity.identifier_source import Matcher, brought, held
+from oneself.core.resolution.observation import Observation, Trust
+from oneself.core.resolution.token_evidence import Recalled, remembered_identifier
+from oneself.core.values.record import Record
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """The identifiers of an observation that count, and those that do not. `recalled`: what its token adds,
+    if that was asked already."""
+
+    persons: tuple[Identifier, ...]
+    devices: tuple[Identifier, ...]
+    dropped: tuple[Dropped, ...]
+    recalled: Recalled | UnsetType | None = UNSET
+
+    @property
+    def identifiers(self) -> tuple[Identifier, ...]:
+        """All that count."""
+        return (*self.persons, *self.devices)
+
+    @property
+    def user_id(self) -> str | None:
+        """The user that the observation names."""
+        return next((i.value for i in self.persons if i.namespace == USER_ID), None)
+
+
+def weigh(observation: Observation, config: Config) -> Evidence:
+    """The evidence of an observation: normalised, blocked and untrusted values dropped (DESIGN §4.1, §8)."""
+    persons: dict[Identifier, None] = {}
+    devices: dict[Identifier, None] = {}
+    dropped: dict[Dropped, None] = {}
+    for raw in (*observation.identifiers, *_of_attributes(observation, config)):
+        outcome = admitted(raw, observation.trust, config)
+        if isinstance(outcome, Dropped):
+            dropped[outcome] = None
+        else:
+            (devices if outcome.is_device else persons)[outcome] = None
+    return Evidence(tuple(persons), tuple(devices), tuple(dropped))
+
+
+def admitted(raw: Identifier, trust: Trust, config: Config) -> Identifier | Dropped:
+    """An identifier that was sent on evidence of this trust, normalised, or why it does not count."""
+    namespace = config.namespace(raw.namespace)
+    if namespace is None:
+        return Dropped(raw.namespace, "unknown_namespace")
+    if namespace.trusted_only and trust != "server":
+        return Dropped(raw.namespace, "untrusted_evidence")
+    return normalise(raw, namespace)
+
+
+def _of_attributes(observation: Observation, config: Config) -> list[Identifier]:
+    """The identifiers that are values of attributes, as sent: those of the patch, and an event's identities,
+    as far as there are rules on the attributes that they are bound to."""
+    found: list[Identifier] = []
+    if observation.values:
+        found += [each for match in config.matchers for each in brought(observation.values, match)]
+    if config.bound and config.rule_namespaces:
+        for identifier in observation.identifiers:
+            if isinstance(admitted(identifier, observation.trust, config), Identifier):
+                found += _same_by_rules(identifier, config)
+    return found
+
+
+def _same_by_rules(identifier: Identifier, config: Config) -> list[Identifier]:
+    """An event's identity in the namespaces of the rules on the attribute that it is bound to."""
+    binding = config.bound.get(identifier.namespace)
+    if binding is None:
+        return []
+    same = (match for match in config.matchers if match is not binding and match.path == binding.path)
+    return [Identifier(match.name, identifier.value) for match in same]
+
+
+def sought(observation: Observation, evidence: Evidence, config: Config) -> tuple[Identifier, ...]:
+    """The identifiers whose holders `resolve` may ask for."""
+    found = [*evidence.identifiers]
+    if (remembered := remembered_identifier(observation, config)) is not None:
+        found.append(remembered)
+    if observation.new_tracker is not None:
+        found.append(Identifier(TRACKER, observation.new_tracker))
+    return tuple(found)
+
+
+def identities_of(record: Record, config: Config) -> dict[str, tuple[str, ...]]:
+    """What stored values hold, namespace → normalised values in order: in the namespace of every active rule
+    and of every identity type that an attribute is bound to, each named even where nothing is held."""
+    identities: dict[str, tuple[str, ...]] = {}
+    for match in config.matchers:
+        trust = _trust(record, match)
+        found = (admitted(identifier, trust, config) for identifier in held(record.values, match))
+        identities[match.name] = tuple({i.value: None for i in found if isinstance(i, Identifier)})
+    return identities
+
+
+def _trust(record: Record, match: Matcher) -> Trust:
+    """Of the evidence on which a stored value stands. Where a rule reads, nobody asks: rules take any."""
+    if not match.namespace.trusted_only:
+        return "server"
+    sources = record.provenance.get(".".join(match.path), ())
+    return "server" if any(source.trust == "server" for source in sources) else "browser"
+
+
+def unindexed(
+    record: Record,
+    identities: dict[str, tuple[str, ...]],
+    created_at: int,
+    match: Matcher,
+    config: Config,
+) -> tuple[Identifier, ...] | None:
+    """What a profile's record holds in the namespace of a rule or identity attribute; None if exactly that is
+    indexed already (`identities`), by claims that count because the whole profile is younger (`created_at`,
+    µs) than they need to be."""
+    now = identities_of(record, config)[match.name]
+    is_young = created_at >= config.read_since.get(match.name, 0)
+    if set(now) == set(identities.get(match.name, ())) and (is_young or not now):
+        return None
+    return tuple(Identifier(match.name, value) for value in now)

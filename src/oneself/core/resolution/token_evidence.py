@@ -1,0 +1,135 @@
+"""What a browser's persisted token, and what its owner consented to, mean for an observation.
+
+A token says whose the browser was and by which identities. Its primary id is no key: what it adds is the
+identities that the event does not name and that still are that user's.
+
+Source: wire/interactions §7 (life of a token), §9.2 (HANDLE), §9.5 (consent).
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from oneself.core.config.configuration import Config
+from oneself.core.identity.identifier import Identifier
+from oneself.core.identity.identity_type import LEGACY_ID
+from oneself.core.profiles.consent import (
+    PERSONALIZATION,
+    Choice,
+    EventPurpose,
+    is_event_category,
+    is_refused,
+    merge_choices,
+)
+from oneself.core.profiles.profile import Profile
+from oneself.core.resolution.observation import Observation, Remembered
+from oneself.core.resolution.working_set import State
+
+
+class Recalled(msgspec.Struct, frozen=True):
+    """Whose the browser was, as of now, and the identities that only the token knows. `is_reused`: nothing is
+    new, so the token stands as it is; else these are the ones that are still theirs. `leads`: the observation
+    is about them."""
+
+    holder: Profile
+    identities: tuple[Identifier, ...]
+    is_reused: bool
+    leads: bool
+
+
+def recall(
+    state: State, observation: Observation, persons: tuple[Identifier, ...], config: Config
+) -> Recalled | None:
+    """What the token of an observation adds to the `persons` that it names; None if there is none, or it is
+    void: past, of nobody who is still there, or of another default identity."""
+    token = observation.remembered
+    if token is None:
+        return None
+    named = remembered_identifier(observation, config)
+    holder = state.find_by_primary(token.primary_id) if named is None else _holder(state, named)
+    if holder is None or not _is_live(token, holder, observation, config):
+        return None
+    said = {identifier.namespace: identifier.value for identifier in persons}
+    default = config.channel_identity(observation.channel)
+    if default is not None and not _agree(said, token.identities, default.type_id):
+        return None
+    only = tuple(Identifier(*pair) for pair in token.identities.items() if pair[0] not in said)
+    if all(token.identities.get(i.namespace) == i.value and _holder(state, i) is holder for i in persons):
+        return Recalled(holder, only, is_reused=True, leads=True)
+    own = tuple(i for i in only if i.value in holder.identities.get(i.namespace, ()))
+    return Recalled(holder, own, is_reused=False, leads=bool(own))
+
+
+def _holder(state: State, identifier: Identifier) -> Profile | None:
+    """Who stands behind the oldest claim of an identifier."""
+    return next((profile for _, profile in state.held(identifier)), None)
+
+
+def _agree(said: dict[str, str], remembered: dict[str, str], type_id: str) -> bool:
+    """True unless both name an identity of this type, and not the same."""
+    known = remembered.get(type_id)
+    return known is None or said.get(type_id, known) == known
+
+
+def remembered_identifier(observation: Observation, config: Config) -> Identifier | None:
+    """Under what the token's user is found where identity resolution is off (§11); None where it is on, and
+    of what brings no token."""
+    token = observation.remembered
+    if token is None or config.dataset.pipeline_identity_resolution:
+        return None
+    return Identifier(LEGACY_ID, token.primary_id)
+
+
+def visit_identities(
+    state: State,
+    observation: Observation,
+    persons: tuple[Identifier, ...],
+    recalled: Recalled | None,
+    survivor: Profile,
+) -> dict[str, str]:
+    """The identities of the visit after an event was carried out, type → key, the oldest first. What a
+    refusal left with somebody else is not among them, nor what the person does not want to be known by."""
+    kept: dict[str, str] = {}
+    if recalled is not None:
+        kept = {
+            i.namespace: i.value
+            for i in recalled.identities
+            if recalled.is_reused or i.value in survivor.identities.get(i.namespace, ())
+        }
+    if has_opted_out((survivor,), observation, PERSONALIZATION):
+        return kept
+    for identifier in persons:
+        if not state.held(identifier) or state.is_held_by(identifier, (survivor.profile_id,)):
+            kept.pop(identifier.namespace, None)
+            kept[identifier.namespace] = identifier.value
+    return kept
+
+
+def has_opted_out(people: Iterable[Profile], observation: Observation, purpose: EventPurpose) -> bool:
+    """Whether a purpose was refused by this observation, or before it by any of those that it is about
+    (§9.5)."""
+    stored = [profile.consents for profile in people if profile.consents]
+    if not stored and not observation.choices:
+        return False
+    said = {
+        category: Choice(is_consented, at, observation.new_profile_id, 0)
+        for category, (is_consented, at) in observation.choices.items()
+    }
+    held: dict[str, bool] = {}
+    for choices in ({}, *stored):
+        for category, choice in merge_choices(choices, said).items():
+            if is_event_category(category):
+                held[category] = held.get(category, True) and choice.is_consented
+    return is_refused(held, purpose)
+
+
+def _is_live(token: Remembered, holder: Profile, observation: Observation, config: Config) -> bool:
+    """A token lives as long as the visit that it was sealed in, or as long as users are remembered."""
+    settings, now = config.dataset, observation.received_at or 0
+    if token.sealed_at < settings.resolves_since:
+        return False
+    if settings.enable_remember_me_user_ids:
+        return now - token.sealed_at <= settings.remember_me_user_ids_us
+    is_fresh = now - token.sealed_at <= settings.visit_timeout_us
+    is_same_visit = holder.visit_at <= token.sealed_at and now - holder.active_at <= settings.visit_timeout_us
+    return is_fresh or is_same_visit

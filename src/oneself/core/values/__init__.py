@@ -1,0 +1,1 @@
+"""Attributes, their values, and the rules for writing and merging them."""

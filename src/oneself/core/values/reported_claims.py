@@ -1,0 +1,90 @@
+"""What the identity server reports about a user, as changes: what does not fit is skipped, the rest applies.
+
+Claims arrive as text under the last part of their URI; dots in it nest. Text is read as the declared type, a
+single value of a multi-valued attribute as a list of one.
+
+Source: wire/cds §12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from oneself.core.values.attribute import IDENTITY_ATTRIBUTES, TRAITS, Field
+from oneself.core.values.patch import check_write
+from oneself.core.values.record import Change, Changes, Path, Record
+from oneself.core.values.schema import Schema
+from oneself.core.values.validation import UNDEFINED, InvalidValue
+from oneself.core.values.value_types import read_text
+
+
+class Skipped(Struct, frozen=True):
+    """A reported value that was not taken: its dotted path with the scope, and why."""
+
+    path: str
+    problem: str
+
+
+def skip_unfit(
+    schema: Schema, stored: Record, patch: dict[str, Any], *, creating: bool = False
+) -> tuple[Changes, tuple[Skipped, ...]]:
+    """The changes of the values that fit, and what was skipped. Application data is never read."""
+    changes: list[Change] = []
+    skipped: list[Skipped] = []
+    for path, value, defined in _claims(schema, patch):
+        try:
+            changes.extend(_check(schema, stored, path, value, creating) if defined else _refuse(path))
+        except InvalidValue as invalid:
+            skipped.append(Skipped(".".join(path), invalid.problem))
+    return Changes(tuple(changes)), tuple(skipped)
+
+
+def _claims(schema: Schema, patch: dict[str, Any]) -> Iterator[tuple[Path, Any, bool]]:
+    for scope in (IDENTITY_ATTRIBUTES, TRAITS):
+        section = patch.get(scope)
+        fields = schema.fields(scope)
+        for name, value in section.items() if type(section) is dict else ():
+            keys = (name,) if name in fields else tuple(name.split("."))
+            yield from _leaves(fields, (scope,), keys, value)
+
+
+def _leaves(
+    fields: Mapping[str, Field], path: Path, keys: Path, value: Any
+) -> Iterator[tuple[Path, Any, bool]]:
+    """One (path, value, defined) for each attribute that a claim sets, members of an object one by one."""
+    field, here, rest = fields.get(keys[0]), (*path, keys[0]), keys[1:]
+    if field is None or (rest and not field.nests):
+        yield (*here, *rest), value, False
+    elif rest:
+        yield from _leaves(field.children, here, rest, value)
+    elif field.nests and type(value) is dict:
+        for key, member in value.items():
+            yield from _leaves(field.children, here, (key,), member)
+    else:
+        yield here, _converted(field, value), True
+
+
+def _converted(field: Field, value: Any) -> Any:
+    if field.attribute.multi_valued and value is not None and type(value) is not list:
+        value = [value]
+    if type(value) is list:
+        return [_converted_one(field, element) for element in value]
+    return _converted_one(field, value)
+
+
+def _converted_one(field: Field, value: Any) -> Any:
+    return read_text(field.attribute.value_type, value) if type(value) is str else value
+
+
+def _check(schema: Schema, stored: Record, path: Path, value: Any, creating: bool) -> Changes:
+    patch = value
+    for key in reversed(path):
+        patch = {key: patch}
+    return check_write(schema, stored, patch, creating=creating, authority="identity_server")
+
+
+def _refuse(path: Path) -> Changes:
+    raise InvalidValue(path[0], ".".join(path), UNDEFINED)

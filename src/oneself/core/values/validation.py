@@ -1,0 +1,110 @@
+"""Whether a whole value fits its attribute, member by member and element by element, and what to say if not.
+
+Source: wire/cds §8 (labels, paths, wording).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from oneself.core.values.attribute import APPLICATION_DATA, IDENTITY_ATTRIBUTES, SCOPES, TRAITS, Field
+from oneself.core.values.record import Path
+from oneself.core.values.value_types import TYPE_MISMATCH, Misfit
+
+LABELS = {
+    IDENTITY_ATTRIBUTES: "identity attribute",
+    TRAITS: "trait",
+    APPLICATION_DATA: "application_data",
+}
+READ_ONLY_PROBLEM = "field is read-only or computed"
+IMMUTABLE_PROBLEM = "immutable field cannot be updated"
+WRITE_ONCE_PROBLEM = "write-once field cannot be changed after being set"
+UNDEFINED = "not defined in schema"
+NOT_AN_OBJECT = "must be of object type"
+
+_WITHOUT_COLON = (UNDEFINED, NOT_AN_OBJECT)
+_PATH_SHOWN_MAX = 300
+
+
+class InvalidValue(Exception):
+    """A value is refused. `path` is `key`, `app.key`, `a.b` or `a[0].b`; the text is wire/cds §8's."""
+
+    def __init__(self, label: str, path: str, problem: str) -> None:
+        super().__init__(label, path, problem)
+        self.label = label
+        self.path = path[:_PATH_SHOWN_MAX].encode("utf-8", "replace").decode()
+        self.problem = problem
+
+    def __str__(self) -> str:
+        colon = "" if self.problem in _WITHOUT_COLON else ":"
+        return f"{self.label} '{self.path}'{colon} {self.problem}"
+
+
+def refusal(path: Path, problem: str) -> InvalidValue:
+    """The refusal of what stands at a path."""
+    return InvalidValue(LABELS[path[0]], ".".join(path[1:]), problem)
+
+
+def buckets(patch: dict[str, Any], *, strict: bool = False) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The objects of a patch that hold attributes, each with its path: sections, and one per application.
+
+    A section or an application that is no object is passed over (wire/cds §5.4); when `strict`, an
+    application that is none is refused (§5.1).
+    """
+    for scope in SCOPES:
+        section = patch.get(scope)
+        if type(section) is not dict:
+            continue
+        if scope != APPLICATION_DATA:
+            yield (scope,), section
+            continue
+        for application, bucket in section.items():
+            if type(bucket) is dict:
+                yield (scope, application), bucket
+            elif strict:
+                raise InvalidValue("application_data entry", application, NOT_AN_OBJECT)
+
+
+def fit(field: Field, value: Any, path: Path) -> Any:
+    """The value as it is stored; raises InvalidValue at the innermost place that does not fit."""
+    complex_ = field.attribute.value_type == "complex"
+    if field.attribute.multi_valued:
+        if type(value) is not list or (complex_ and any(type(element) is not dict for element in value)):
+            raise refusal(path, TYPE_MISMATCH)
+        if complex_:
+            return [fit_object(field, each, element_path(path, at)) for at, each in enumerate(value)]
+    elif complex_ and type(value) is dict:
+        return fit_object(field, value, path)
+    try:
+        return list(map(field.fit, value)) if field.attribute.multi_valued else field.fit(value)
+    except Misfit as misfit:
+        raise refusal(path, misfit.problem) from None
+
+
+def fit_object(field: Field, value: dict[str, Any], path: Path) -> dict[str, Any]:
+    """An object of a complex attribute without its null members."""
+    fitted = {}
+    for key, member in value.items():
+        child, place = field.children.get(key), (*path, key)
+        if child is None:
+            raise refusal(place, UNDEFINED)
+        if member is not None:
+            fitted[key] = fit(child, member, place)
+    return fitted
+
+
+def fits(field: Field, value: Any) -> bool:
+    """Whether a stored value still is one of its attribute; the members of an object are asked one by one."""
+    if field.nests:
+        return type(value) is dict
+    try:
+        fit(field, value, (field.attribute.scope,))
+    except InvalidValue:
+        return False
+    return True
+
+
+def element_path(path: Path, at: int) -> Path:
+    """Where an element of the list at a path stands: `a[0]`."""
+    return (*path[:-1], f"{path[-1]}[{at}]")

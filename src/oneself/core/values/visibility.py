@@ -1,0 +1,96 @@
+"""What of a profile's stored values may be seen, and what an administrator has to hear about the rest.
+
+The unit of hiding is the value of one attribute: a sub-attribute that is write-only, undefined or unfit
+disappears from its object, a list is shown whole or not at all. Nothing stored is changed by being hidden.
+
+Source: wire/cds §8 (writeOnly; values that no longer fit), §15.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from oneself.core.values.attribute import WRITE_ONLY, Field
+from oneself.core.values.record import Path, Values, put
+from oneself.core.values.schema import Schema
+from oneself.core.values.validation import UNDEFINED, InvalidValue, buckets, element_path, fit
+from oneself.core.values.value_types import TYPE_MISMATCH
+
+
+def visible(schema: Schema, values: Values) -> Values:
+    """The values that answers, filters and matching may use, by scope; empty objects are left out."""
+    seen: Values = {}
+    for path, bucket in buckets(values):
+        shown = show_members(schema.fields(*path), bucket)
+        if shown:
+            seen = put(seen, path, shown)
+    return seen
+
+
+def unfit(schema: Schema, values: Values) -> list[tuple[str, str]]:
+    """The stored values that are kept but hidden because the schema has changed: (dotted path, problem)."""
+    found: list[tuple[str, str]] = []
+    for path, bucket in buckets(values):
+        fields = schema.fields(*path)
+        for key, value in bucket.items():
+            found.extend(_problems(fields.get(key), value, (*path, key)))
+    return found
+
+
+def show_members(fields: Mapping[str, Field], members: dict[str, Any]) -> dict[str, Any]:
+    """The members of an object, or of a section, that may be seen."""
+    shown = {}
+    for key, value in members.items():
+        field = fields.get(key)
+        if field is not None and (part := show(field, value)) is not None:
+            shown[key] = part
+    return shown
+
+
+def show(field: Field, value: Any) -> Any:
+    """The value as it may be seen, None if it may not."""
+    if field.attribute.mutability == WRITE_ONLY:
+        return None
+    if field.nests:
+        return (show_members(field.children, value) or None) if type(value) is dict else None
+    if field.holds_objects:
+        return show_elements(field, value)
+    try:
+        return fit(field, value, (field.attribute.scope,))
+    except InvalidValue:
+        return None
+
+
+def show_elements(field: Field, value: Any) -> list[dict[str, Any]] | None:
+    """A list of objects, each as it may be seen, None unless it is one. As many as are stored."""
+    if type(value) is not list or any(type(element) is not dict for element in value):
+        return None
+    return [show_members(field.children, element) for element in value]
+
+
+def _problems(field: Field | None, value: Any, path: Path) -> Iterator[tuple[str, str]]:
+    if field is None:
+        yield ".".join(path), UNDEFINED
+    elif field.nests and type(value) is dict:
+        yield from _member_problems(field, value, path)
+    elif field.holds_objects and show_elements(field, value) is not None:
+        for at, element in enumerate(value):
+            yield from _member_problems(field, element, element_path(path, at))
+    else:
+        yield from _leaf_problem(field, value, path)
+
+
+def _member_problems(field: Field, members: dict[str, Any], path: Path) -> Iterator[tuple[str, str]]:
+    for key, member in members.items():
+        yield from _problems(field.children.get(key), member, (*path, key))
+
+
+def _leaf_problem(field: Field, value: Any, path: Path) -> Iterator[tuple[str, str]]:
+    if field.attribute.value_type == "complex":
+        yield ".".join(path), TYPE_MISMATCH
+        return
+    try:
+        fit(field, value, path)
+    except InvalidValue as invalid:
+        yield ".".join(path), invalid.problem

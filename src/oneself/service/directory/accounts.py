@@ -1,0 +1,323 @@
+"""Accounts of the embedded directory: the people who sign in, and the console's own users.
+
+Law of this module: a username is an e-mail address, unique in its organisation whatever its case; a
+password is known only to its owner and to argon2; unknown names take as long to refuse as wrong passwords.
+What a sign-in does to profiles is the business of `sign_in`.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+from email_validator import EmailNotValidError, validate_email
+
+from oneself.core.text import nfc
+from oneself.errors import Conflict, InvalidInput, NotFound
+from oneself.service.crypto import Hasher
+from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.tokens import AccessTokens
+from oneself.store.directory import Directory
+
+if TYPE_CHECKING:
+    from oneself.store.directory import Row
+
+# The claims that `identity_attributes` mirror (DESIGN §9, §10).
+CLAIMS = ("userid", "username", "emailaddress", "givenname", "lastname", "mobile")
+#: The longest e-mail address that SMTP can carry (RFC 5321 §4.5.3.1.3).
+USERNAME_CHARACTERS_MAX = 254
+NAME_CHARACTERS_MAX = 100
+PASSWORD_CHARACTERS_MIN = 8
+PASSWORD_BYTES_MAX = 1_024
+_CLAIM_OF = {"given_name": "givenname", "last_name": "lastname", "mobile": "mobile"}
+_MOBILE = re.compile(r"\+?[0-9][0-9 ()./-]{3,30}")
+
+# What leads every list of leaked passwords, eight characters and more. Not a strength meter: these are
+# tried first, against every account.
+COMMON_PASSWORDS = frozenset(
+    """
+    password password1 password12 password123 passw0rd p@ssword p@ssw0rd 12345678 123456789 1234567890
+    87654321 11111111 00000000 88888888 12341234 11223344 qwertyui qwertyuiop qwerty123 qwerty12 1q2w3e4r
+    1q2w3e4r5t 1qaz2wsx zaq12wsx asdfghjk asdfghjkl q1w2e3r4 abcd1234 abc12345 abcdefgh iloveyou sunshine
+    princess football baseball superman starwars whatever trustno1 letmein1 welcome1 welcome123 changeme
+    changeme1 computer internet michelle jennifer master123 dragon123 monkey123 admin123 administrator
+    login123 secret123 test1234 testtest samsung1 charlie1 liverpool chelsea1 arsenal1
+    """.split()
+)
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A person of the embedded directory. `claims`: claim → value, the given ones only."""
+
+    user_id: UUID
+    username: str
+    claims: dict[str, str]
+    created_at: int = 0
+
+
+class Registration(msgspec.Struct, frozen=True):
+    """What a person fills in to register, as typed."""
+
+    username: str
+    password: str
+    given_name: str
+    last_name: str
+    mobile: str = ""
+
+
+class InvalidRegistration(InvalidInput):
+    """`problems`: field → sentence, every field that cannot be."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        field, sentence = next(iter(problems.items()))
+        super().__init__(field, "Invalid request.", sentence)
+        self.problems = dict(problems)
+
+
+class Accounts:
+    """Registers, finds and authenticates people."""
+
+    def __init__(self, directory: Directory, hasher: Hasher, tokens: AccessTokens) -> None:
+        self._directory = directory
+        self._hasher = hasher
+        self._tokens = tokens
+
+    async def register(self, tenant: Tenant, registration: Registration) -> Account:
+        """Make an account. Raises InvalidRegistration, or Conflict when the username is taken."""
+        if problems := problems_of(registration):
+            raise InvalidRegistration(problems)
+        user_id, username = uuid.uuid4(), _address(registration.username)
+        claims = _claims(user_id, username, registration)
+        hashed = await self._hasher.hash(registration.password)
+        now = time.time_ns() // 1000
+        key = username_key(username)
+        assert key is not None  # `problems_of` checked its length
+        if not await self._directory.put_account(tenant.org_id, user_id, username, key, hashed, claims, now):
+            raise Conflict("This e-mail address cannot be registered.", code="username")
+        return Account(user_id, username, claims, now)
+
+    async def authenticate(self, tenant: Tenant, username: str, password: str) -> Account | None:
+        """The account whose username and password these are."""
+        row = None
+        if len(_utf8(password)) <= PASSWORD_BYTES_MAX:
+            row = await self._find_by_username(tenant, username)
+        if row is None:
+            await self._hasher.matches_nobody(password[:PASSWORD_BYTES_MAX])
+            return None
+        return account_of(row) if await self._hasher.matches(row["password_hash"], password) else None
+
+    async def find(self, tenant: Tenant, user_id: UUID) -> Account | None:
+        row = await self._directory.find_account(tenant.org_id, user_id)
+        return account_of(row) if row else None
+
+    async def find_by_name(self, tenant: Tenant, name: str) -> Account:
+        """The account with this username or user id; raises NotFound."""
+        row = await self._find_by_username(tenant, name)
+        if row is None and (user_id := _uuid(name)):
+            row = await self._directory.find_account(tenant.org_id, user_id)
+        if row is None:
+            raise NotFound(f"There is no user {name!r} in {tenant.handle}.")
+        return account_of(row)
+
+    async def list(self, tenant: Tenant, after: str = "", count: int = 100) -> list[Account]:
+        """The next `count` accounts after the username `after`, in the order of usernames."""
+        key = username_key(after)
+        if key is None:
+            return []
+        rows = await self._directory.list_accounts(tenant.org_id, key, count)
+        return [account_of(row) for row in rows]
+
+    async def change(self, tenant: Tenant, account: Account, changes: Mapping[str, str]) -> Account:
+        """Names, mobile number, password, as in `Registration`. Raises InvalidRegistration, NotFound."""
+        claims = {
+            **account.claims,
+            **{_CLAIM_OF[f]: text.strip() for f, text in changes.items() if f in _CLAIM_OF},
+        }
+        if problems := problems_of_change(account, changes):
+            raise InvalidRegistration(problems)
+        kept = {claim: value for claim, value in claims.items() if value}
+        now = time.time_ns() // 1000
+        if not await self._directory.put_account_claims(tenant.org_id, account.user_id, kept, now):
+            raise NotFound(f"There is no user {account.user_id} in {tenant.handle}.")
+        if "password" in changes:
+            await self.set_password(tenant, account.user_id, changes["password"])
+        return Account(account.user_id, account.username, kept, account.created_at)
+
+    async def set_password(self, tenant: Tenant, user_id: UUID, password: str) -> None:
+        """Replace a password; every session and token of the person ends. Raises InvalidInput, NotFound."""
+        if problem := _password_problem(password):
+            raise InvalidInput("password", "Invalid request.", problem)
+        hashed = await self._hasher.hash(password)
+        async with self._directory.database.transaction() as connection:
+            if not await self._directory.put_account_password(
+                connection, tenant.org_id, user_id, hashed, time.time_ns() // 1000
+            ):
+                raise NotFound(f"There is no user {user_id} in {tenant.handle}.")
+            await self._tokens.revoke_user(connection, tenant, user_id)
+
+    async def delete(self, tenant: Tenant, user_id: UUID) -> None:
+        """Remove an account with its sessions and tokens; the profile stays. Raises NotFound."""
+        async with self._directory.database.transaction() as connection:
+            if not await self._directory.delete_account(connection, tenant.org_id, user_id):
+                raise NotFound(f"There is no user {user_id} in {tenant.handle}.")
+            await self._tokens.revoke_user(connection, tenant, user_id)
+
+    async def _find_by_username(self, tenant: Tenant, username: str) -> Row | None:
+        key = username_key(username)
+        if key is None or not _is_storable(username):
+            return None
+        return await self._directory.find_account_by_username(tenant.org_id, key)
+
+
+class Administrators:
+    """The console's users: another table, another door (DESIGN §8)."""
+
+    def __init__(self, directory: Directory, hasher: Hasher) -> None:
+        self._directory = directory
+        self._hasher = hasher
+
+    async def ensure(self, tenant: Tenant, username: str, password: str) -> bool:
+        """Make a console user unless there is one of that name, whose password then stays."""
+        if await self._directory.find_administrator(tenant.org_id, username):
+            return False
+        hashed = await self._hasher.hash(password)
+        now = time.time_ns() // 1000
+        return await self._directory.put_administrator(tenant.org_id, username, hashed, now)
+
+    async def set_password(self, tenant: Tenant, username: str, password: str) -> None:
+        """Make a console user or replace their password. Raises InvalidInput."""
+        if problem := _password_problem(password):
+            raise InvalidInput("password", "Invalid request.", problem)
+        hashed = await self._hasher.hash(password)
+        now = time.time_ns() // 1000
+        await self._directory.put_administrator_password(tenant.org_id, username, hashed, now)
+
+    async def authenticate(self, tenant: Tenant, username: str, password: str) -> bool:
+        """Whether this is a console user of the organisation with this password."""
+        row = (
+            await self._directory.find_administrator(tenant.org_id, username)
+            if _is_storable(username)
+            else None
+        )
+        if row is None:
+            return await self._hasher.matches_nobody(password[:PASSWORD_BYTES_MAX])
+        return await self._hasher.matches(row["password_hash"], password)
+
+    async def list(self, tenant: Tenant) -> list[str]:
+        """The names of the console users."""
+        return [row["username"] for row in await self._directory.list_administrators(tenant.org_id)]
+
+
+def username_key(username: str) -> str | None:
+    """What makes two usernames the same: Unicode NFC, no blanks around, no case. None if it is too long to be
+    the name of an account."""
+    shown = nfc(username.strip(), USERNAME_CHARACTERS_MAX)
+    return None if shown is None else shown.casefold()
+
+
+def account_of(row: Any) -> Account:
+    """The account in a row of table `account`."""
+    return Account(row["user_id"], row["username"], dict(row["claims"]), row["created_at"])
+
+
+def problems_of(registration: Registration) -> dict[str, str]:
+    """Field → what is wrong with it, in a sentence for the person who typed it."""
+    checks = {
+        "username": _address_problem(registration.username),
+        "given_name": _name_problem(registration.given_name, "your first name"),
+        "last_name": _name_problem(registration.last_name, "your last name"),
+        "mobile": _mobile_problem(registration.mobile),
+        "password": _password_problem(registration.password, registration.username),
+    }
+    return {field: problem for field, problem in checks.items() if problem}
+
+
+def problems_of_change(account: Account, changes: Mapping[str, str]) -> dict[str, str]:
+    """As `problems_of`, for the fields that change."""
+    claims = account.claims
+    whole = Registration(
+        username=account.username,
+        password=changes.get("password", ""),
+        given_name=changes.get("given_name", claims.get("givenname", "")),
+        last_name=changes.get("last_name", claims.get("lastname", "")),
+        mobile=changes.get("mobile", claims.get("mobile", "")),
+    )
+    return {field: problem for field, problem in problems_of(whole).items() if field in changes}
+
+
+def _address_problem(username: str) -> str | None:
+    if not username.strip():
+        return "Enter your e-mail address."
+    if len(username.strip()) > USERNAME_CHARACTERS_MAX:
+        return f"Use at most {USERNAME_CHARACTERS_MAX} characters."
+    try:
+        _address(username)
+    except EmailNotValidError:
+        return "Enter an e-mail address, such as name@example.com."
+    return None
+
+
+def _address(username: str) -> str:
+    # An intranet's addresses are addresses too, so nothing is asked of the domain but its form.
+    checked = validate_email(username.strip(), check_deliverability=False, globally_deliverable=False)
+    return checked.normalized
+
+
+def _name_problem(name: str, what: str) -> str | None:
+    if not name.strip():
+        return f"Enter {what}."
+    if len(name) > NAME_CHARACTERS_MAX:
+        return f"Use at most {NAME_CHARACTERS_MAX} characters."
+    return None if name.strip().isprintable() else "Use letters, blanks and signs only."
+
+
+def _mobile_problem(mobile: str) -> str | None:
+    if not mobile.strip() or _MOBILE.fullmatch(mobile.strip()):
+        return None
+    return "Enter a phone number, such as +44 20 7946 0958, or leave it empty."
+
+
+def _password_problem(password: str, username: str = "") -> str | None:
+    if len(password) < PASSWORD_CHARACTERS_MIN:
+        return f"Use at least {PASSWORD_CHARACTERS_MIN} characters."
+    if len(_utf8(password)) > PASSWORD_BYTES_MAX:
+        return f"Use at most {PASSWORD_BYTES_MAX} bytes."
+    if password.casefold() in COMMON_PASSWORDS:
+        return "This password is one of the most common ones. Choose another."
+    key = username_key(username)
+    if key and username_key(password) == key:
+        return "Choose a password that is not your e-mail address."
+    return None
+
+
+def _claims(user_id: UUID, username: str, registration: Registration) -> dict[str, str]:
+    given = {
+        "userid": str(user_id),
+        "username": username,
+        "emailaddress": username,
+        "givenname": registration.given_name.strip(),
+        "lastname": registration.last_name.strip(),
+        "mobile": registration.mobile.strip(),
+    }
+    return {claim: value for claim, value in given.items() if value}
+
+
+def _is_storable(text: str) -> bool:
+    # PostgreSQL has no NUL in text and no lone surrogates; nobody's name has them either.
+    return "\0" not in text and text.isprintable()
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,124 @@
+"""Signing in and out: where an account, a browser and a profile meet (DESIGN §10, wire/cds §14).
+
+Law of this module: before the browser is sent back to the application, the profile of its tracker carries
+the person's `user_id` and everything that follows from it is done, so that nobody ever waits for it. Every
+granted authorize request counts, also one that an earlier sign-in answers (single sign-on).
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from oneself.service.configuration import Configurations
+from oneself.service.context import Actor
+from oneself.service.crypto import digest, new_token
+from oneself.service.directory.accounts import Account, account_of
+from oneself.service.directory.organisations import Tenant
+from oneself.service.ingest.ingest import Rejected
+from oneself.service.profiles.profiles import Profiles
+from oneself.store.directory import Directory
+
+FACE = "sign-in"
+SESSION_LIFE_US = 12 * 3600 * 1_000_000
+TRACKER_CHARACTERS_MAX = 100
+# How often a process that signs people in forgets what has run out, of every organisation.
+SWEEP_S = 600.0
+# Longer than the life of any code or access token of a grant.
+GRANT_LIFE_MIN_US = 24 * 3600 * 1_000_000
+
+
+class BrowserSession(msgspec.Struct, frozen=True):
+    """A browser in which somebody is signed in. `auth_time`: when they proved it, in microseconds."""
+
+    session_id: UUID
+    account: Account
+    auth_time: int
+
+
+class SignIns:
+    """Opens and ends browser sessions and tells the profiles."""
+
+    def __init__(self, directory: Directory, profiles: Profiles, configurations: Configurations) -> None:
+        self._directory = directory
+        self._profiles = profiles
+        self._configurations = configurations
+        self._swept_at = time.monotonic()
+
+    async def open(self, tenant: Tenant, account: Account) -> tuple[BrowserSession, str]:
+        """A new browser session and the token that its cookie carries."""
+        await self._sweep()
+        token, now = new_token(), time.time_ns() // 1000
+        session = BrowserSession(uuid.uuid4(), account, now)
+        await self._directory.put_session(
+            tenant.org_id, digest(token), session.session_id, account.user_id, now, now + SESSION_LIFE_US
+        )
+        return session, token
+
+    async def find(self, tenant: Tenant, token: str | None) -> BrowserSession | None:
+        """The running session behind a cookie."""
+        if not token:
+            return None
+        row = await self._directory.find_session(tenant.org_id, digest(token), time.time_ns() // 1000)
+        return BrowserSession(row["session_id"], account_of(row), row["auth_time"]) if row else None
+
+    async def arrive(
+        self, tenant: Tenant, application: str | None, account: Account, trackers: Sequence[str]
+    ) -> None:
+        """Stamp the person on the profile of their browser, or find or make their own.
+
+        `trackers` in the order of their right: the browser's cookie, then what the application passed on
+        (wire/cds §14). The first that is active in this organisation counts. While the service is not
+        enabled for the organisation people sign in all the same, and no profile hears of it (wire/cds §12).
+        """
+        if not await self._is_enabled(tenant):
+            return
+        tracker = await self._first_active(tenant, trackers)
+        actor = Actor(FACE, application)
+        await self._profiles.sign_in(
+            tenant, actor, str(account.user_id), tracker=tracker, claims=dict(account.claims)
+        )
+
+    async def leave(
+        self,
+        tenant: Tenant,
+        application: str | None,
+        user_id: UUID,
+        session_id: UUID,
+        trackers: Sequence[str],
+    ) -> None:
+        """End a session. The browser keeps its profile unless the organisation detaches it (DESIGN §4.8)."""
+        await self.end(tenant, session_id)
+        tracker = await self._first_active(tenant, trackers) if await self._is_enabled(tenant) else None
+        if tracker is None:
+            return
+        try:
+            await self._profiles.sign_out(tenant, Actor(FACE, application), str(user_id), tracker)
+        except Rejected:
+            # The browser belongs to somebody else by now: nothing to detach (wire/cds §12).
+            return
+
+    async def end(self, tenant: Tenant, session_id: UUID) -> None:
+        """End a session, and nothing else."""
+        await self._directory.delete_session_by_id(tenant.org_id, session_id)
+
+    async def _sweep(self) -> None:
+        if self._swept_at + SWEEP_S > time.monotonic():
+            return
+        self._swept_at = time.monotonic()
+        now = time.time_ns() // 1000
+        await self._directory.delete_expired(now, now - GRANT_LIFE_MIN_US)
+
+    async def _is_enabled(self, tenant: Tenant) -> bool:
+        return (await self._configurations.current(tenant.dataset_id)).settings.cds_enabled
+
+    async def _first_active(self, tenant: Tenant, trackers: Sequence[str]) -> str | None:
+        for tracker in trackers:
+            known = tracker.isprintable() and 0 < len(tracker) <= TRACKER_CHARACTERS_MAX
+            if known and await self._profiles.find_by_tracker(tenant, tracker):
+                return tracker
+        return None

@@ -1,0 +1,72 @@
+"""People of the embedded directory together with their profiles: changed in both, gone from both.
+
+Law of this module: the account leads. A profile hears of a change as the directory's claims (DESIGN §10);
+whoever is deleted is erased, and a deletion that was broken off can be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
+from oneself.errors import NotFound
+from oneself.service.configuration import Configurations
+from oneself.service.context import Actor
+from oneself.service.directory.accounts import Account, Accounts
+from oneself.service.directory.organisations import Tenant
+from oneself.service.privacy.erasure import Receipt
+from oneself.service.profiles.profiles import Profiles
+
+
+class Users:
+    """Reads, changes and deletes people."""
+
+    def __init__(self, accounts: Accounts, profiles: Profiles, configurations: Configurations) -> None:
+        self._accounts = accounts
+        self._profiles = profiles
+        self._configurations = configurations
+
+    async def get(self, tenant: Tenant, user_id: UUID) -> Account:
+        """One person; raises NotFound."""
+        account = await self._accounts.find(tenant, user_id)
+        if account is None:
+            raise NotFound("There is no user of this id.")
+        return account
+
+    async def change(
+        self, tenant: Tenant, actor: Actor, user_id: UUID, changes: Mapping[str, str]
+    ) -> Account:
+        """`changes`: password, given_name, last_name, mobile. Raises InvalidInput, NotFound."""
+        before = await self.get(tenant, user_id)
+        after = await self._accounts.change(tenant, before, changes)
+        # What is gone from the account is unset in the profile.
+        claims = {name: after.claims.get(name) for name in {**before.claims, **after.claims}}
+        moved = {name: value for name, value in claims.items() if value != before.claims.get(name)}
+        config = await self._configurations.current(tenant.dataset_id)
+        if moved and config.settings.cds_enabled:
+            values = {IDENTITY_ATTRIBUTES: moved}
+            await self._profiles.mirror(tenant, actor, str(user_id), values)
+        return after
+
+    async def delete(self, tenant: Tenant, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:
+        """Erase the person's profile and remove the account; nothing happens where there is no account.
+
+        The receipts of what was erased; none where the person never had a profile.
+        """
+        if await self._accounts.find(tenant, user_id) is None:
+            return ()
+        erased = await self._erase(tenant, actor, user_id)
+        try:
+            await self._accounts.delete(tenant, user_id)
+        except NotFound:
+            return erased
+        # Somebody may have signed in between the two.
+        return (*erased, *await self._erase(tenant, actor, user_id))
+
+    async def _erase(self, tenant: Tenant, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:
+        view = await self._profiles.find_by_user(tenant, str(user_id))
+        if view is None:
+            return ()
+        receipt = await self._profiles.erase(tenant, actor, view.survivor.profile_id)
+        return (receipt,) if receipt else ()

@@ -1,0 +1,1 @@
+"""Events of the event wires: from the decoded event to its result."""

@@ -1,0 +1,167 @@
+"""The keys an organisation seals persisted tokens with (wire/interactions §7).
+
+    waiting ── SPREAD_S ──> active ── a newer key becomes active ──> retired ── destroy ──> gone
+
+Law of this module: every key opens tokens for as long as it is kept, exactly one seals. A key seals only
+after every process has read it: rings are read again every REREAD_S, and a new key waits for SPREAD_S. The
+database's clock tells who waits (view `token_key_state`). Secrets are stored sealed and leave this process
+never.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from oneself.errors import Conflict, Contended, SettingsError
+from oneself.service.crypto import Vault
+from oneself.service.directory.organisations import Tenant
+from oneself.service.events.persisted_token import KEY_ID_MAX, SECRET_BYTES, Ring, TokenKey
+from oneself.service.refreshed import Refreshed
+from oneself.store.database import Queries
+
+if TYPE_CHECKING:
+    from oneself.store.database import Database
+
+_sql = Queries("token_keys.sql")
+
+REREAD_S = 10.0
+#: Six times REREAD_S: a process that reads late, or a slow database, still knows a key before it seals.
+SPREAD_S = 60
+#: With tokens that live for two years and a key every month there are 25.
+KEYS_MAX = 100
+#: After so long a key should be followed by another (wire/interactions §7).
+ROTATE_AFTER_DAYS = 30
+FIRST_KEY_ID = 1
+ATTEMPTS_MAX = 5
+
+State = Literal["waiting", "active", "retired"]
+SEALS_FIRST: tuple[State, ...] = ("active", "retired", "waiting")
+
+
+class KeptKey(msgspec.Struct, frozen=True):
+    """A key as it is shown. `active_from`: when it began or will begin to seal; instants in µs since 1970."""
+
+    key_id: int
+    state: State
+    created_at: int
+    active_from: int
+
+
+class TokenKeys:
+    """Finds key rings; makes, rotates and destroys keys."""
+
+    def __init__(self, database: Database, vault: Vault, *, reread_s: float = REREAD_S) -> None:
+        self._database = database
+        self._vault = vault
+        self._reread_s = reread_s
+        self._rings: dict[int, Refreshed[Ring]] = {}
+
+    async def ring(self, tenant: Tenant) -> Ring:
+        """The organisation's ring, at most REREAD_S old; a first key is made if there is none.
+
+        Keys that cannot be opened are left out. Raises SettingsError when none can be opened.
+        """
+        ring = self._rings.get(tenant.org_id)
+        if ring is None:
+            ring = self._rings[tenant.org_id] = Refreshed(partial(self._read, tenant), self._reread_s)
+        return await ring()
+
+    async def list(self, tenant: Tenant) -> list[KeptKey]:
+        """Every key, the one that becomes or became active last first. Makes none."""
+        return [_kept(row) for row in await self._rows(tenant)]
+
+    async def rotate(self, tenant: Tenant) -> KeptKey:
+        """Make a new key, which opens at once and seals from SPREAD_S on; until then the active one does.
+
+        Raises Conflict when there are KEYS_MAX keys, Contended after ATTEMPTS_MAX races for an id.
+        """
+        await self._put_first(tenant)
+        for _ in range(ATTEMPTS_MAX):
+            key_id = free_id(await self.list(tenant))
+            values = (tenant.org_id, key_id, self._new_secret(tenant, key_id), SPREAD_S)
+            if row := await self._database.fetchrow(_sql.put_token_key, *values):
+                self._forget(tenant)
+                return KeptKey(key_id, "waiting", row["created_at"], row["active_from"])
+        raise Contended("Too many keys are being made at once.")
+
+    async def destroy(self, tenant: Tenant, key_id: int) -> bool:
+        """Destroy a key: what it sealed opens nowhere after REREAD_S. False if there was no such key.
+
+        Raises Conflict for the active one.
+        """
+        if not 0 < key_id <= KEY_ID_MAX:
+            return False
+        if await self._database.fetchval(_sql.delete_token_key, tenant.org_id, key_id) is not None:
+            self._forget(tenant)
+            return True
+        if any(key.key_id == key_id for key in await self.list(tenant)):
+            raise Conflict("The active key cannot be destroyed: rotate first.", code="active")
+        return False
+
+    async def _read(self, tenant: Tenant) -> Ring:
+        rows = await self._rows(tenant)
+        if not rows:
+            await self._put_first(tenant)
+            rows = await self._rows(tenant)
+        return self._opened(tenant, rows)
+
+    def _forget(self, tenant: Tenant) -> None:
+        """What this process changed, it knows at once."""
+        self._rings.pop(tenant.org_id, None)
+
+    async def _rows(self, tenant: Tenant) -> Sequence[Any]:
+        return await self._database.fetch(_sql.list_token_keys, tenant.org_id)
+
+    async def _put_first(self, tenant: Tenant) -> None:
+        secret = self._new_secret(tenant, FIRST_KEY_ID)
+        await self._database.execute(_sql.put_first_token_key, tenant.org_id, FIRST_KEY_ID, secret)
+
+    def _new_secret(self, tenant: Tenant, key_id: int) -> bytes:
+        return self._vault.seal(os.urandom(SECRET_BYTES), purpose(tenant.org_id, key_id))
+
+    def _opened(self, tenant: Tenant, rows: Sequence[Any]) -> Ring:
+        secrets = {
+            row["key_id"]: secret for row in rows if (secret := self._unsealed(tenant, row)) is not None
+        }
+        if not secrets:
+            raise SettingsError(
+                f"No token key of {tenant.handle} can be opened with this ONESELF_SECRET_KEY; "
+                "see `oneself doctor`."
+            )
+        # The active key seals; if it cannot be opened, the newest that every process has read.
+        opened = [row for row in rows if row["key_id"] in secrets]
+        sealing = min(opened, key=lambda row: SEALS_FIRST.index(row["state"]))["key_id"]
+        return Ring(TokenKey(key_id, secret, key_id == sealing) for key_id, secret in secrets.items())
+
+    def _unsealed(self, tenant: Tenant, row: Any) -> bytes | None:
+        key_id = row["key_id"]
+        name = f"token key {key_id} of {tenant.handle}"
+        return self._vault.unseal_or_warn(row["secret_sealed"], purpose(tenant.org_id, key_id), name)
+
+
+def free_id(keys: Sequence[KeptKey]) -> int:
+    """The id after the newest key's that no key has; after KEY_ID_MAX comes 1. Raises Conflict when full.
+
+    Going round, an id is used again as late as can be, so that an old token names no young key.
+    """
+    if len(keys) >= KEYS_MAX:
+        raise Conflict(f"There are {KEYS_MAX} keys; destroy the oldest first.", code="too_many")
+    taken = {key.key_id for key in keys}
+    key_id = max(keys, key=lambda key: key.created_at).key_id
+    while key_id in taken:
+        key_id = key_id % KEY_ID_MAX + 1
+    return key_id
+
+
+def purpose(org_id: int, key_id: int) -> str:
+    """What a token key is sealed for. Bound to organisation and id: a row copied elsewhere does not open."""
+    return f"token_key:{org_id}:{key_id}"
+
+
+def _kept(row: Any) -> KeptKey:
+    return KeptKey(row["key_id"], row["state"], row["created_at"], row["active_from"])

@@ -1,0 +1,1 @@
+"""What happened: events of a person, the live stream, the timeline of a profile."""

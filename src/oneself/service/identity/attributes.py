@@ -1,0 +1,206 @@
+"""Identity attributes and channels of a dataset: bound at once, applied in the background.
+
+    change ─▶ would it move anybody? ─ no ─▶ applied
+                    │ yes
+                    ▼
+              preview + confirmation ─▶ the same change, confirmed ─▶ applied, indexed in the background
+
+Source: wire/interactions §3.
+
+Law of this module: what would join people is shown before it is done. A confirmation stands for one change of
+one version of the configuration and for the size of what it would do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from oneself.core.config.changes import ConfigChange, PutIdentityType, Several
+from oneself.core.config.configuration import Config, configure
+from oneself.core.identity.identifier_source import Matcher
+from oneself.core.identity.identity_type import IdentityAttribute
+from oneself.errors import Conflict, Contended
+from oneself.service.configuration import Configurations
+from oneself.service.directory.organisations import Tenant
+from oneself.service.rules.preview import Preview, Previews
+from oneself.service.schema.identity_bindings import Binding, effective_channels, rebind
+from oneself.store.database import Database, Queries
+
+if TYPE_CHECKING:
+    from oneself.store.database import Connection
+
+_sql = Queries("identity.sql")
+_rules = Queries("rules.sql")
+FACE = "admin"
+
+#: People come and go while somebody reads a preview; a hundredth more or less is the same decision.
+TOLERANCE = 0.01
+
+
+class Unconfirmed(Conflict):
+    """The change would move people. `preview`: how; `confirmation`: the word that has it done."""
+
+    def __init__(self, preview: Preview, confirmation: str) -> None:
+        sentence = (
+            f"This would absorb {preview.profiles_absorbed} profiles; nothing was changed. "
+            f"Send it again with ?confirmation={confirmation}"
+        )
+        super().__init__(sentence, code="unconfirmed")
+        self.preview = preview
+        self.confirmation = confirmation
+
+
+class IdentityAttributes:
+    """The use-cases of identity attributes and channels. `tenant`: at the dataset that is meant."""
+
+    def __init__(self, database: Database, configurations: Configurations, previews: Previews) -> None:
+        self._database = database
+        self._configurations = configurations
+        self._previews = previews
+
+    async def put(
+        self, tenant: Tenant, wanted: Sequence[Binding], confirmation: str | None = None
+    ) -> list[IdentityAttribute]:
+        """Bind exactly these. Raises InvalidInput, Conflict, Unconfirmed."""
+        return _listed(await self.change(tenant, wanted, None, confirmation))
+
+    async def list(self, tenant: Tenant) -> list[IdentityAttribute]:
+        """Every binding, by name."""
+        return _listed(await self._configurations.current(tenant.dataset_id))
+
+    async def channels(self, tenant: Tenant) -> dict[str, str]:
+        """Channel → name of the identity attribute that `user.id` stands for."""
+        return effective_channels(await self._configurations.current(tenant.dataset_id))
+
+    async def put_channels(
+        self, tenant: Tenant, channels: Mapping[str, str | None], confirmation: str | None = None
+    ) -> dict[str, str]:
+        """Make the channels exactly these; what is absent or None is as it was at first.
+
+        Raises InvalidInput, Conflict, Unconfirmed.
+        """
+        return effective_channels(await self.change(tenant, None, channels, confirmation))
+
+    async def change(
+        self,
+        tenant: Tenant,
+        wanted: Sequence[Binding] | None,
+        channels: Mapping[str, str | None] | None,
+        confirmation: str | None = None,
+    ) -> Config:
+        """Both in one change; None leaves one as it is. Raises as `put`, and Contended if somebody else
+        changed the configuration in between."""
+        config = await self._configurations.current(tenant.dataset_id)
+        change = rebind(config, wanted, channels, lambda: str(uuid.uuid4()))
+        if change is None:
+            return config
+        await self._confirm(tenant, config, change, confirmation)
+
+        def decide(now: Config) -> ConfigChange:
+            if now.version != config.version:
+                raise Contended("The configuration was changed at the same time.")
+            return change
+
+        async def index(connection: Connection, after: Config) -> None:
+            await _move_work(connection, tenant.dataset_id, config, after)
+
+        return await self._configurations.change(tenant.dataset_id, decide, face=FACE, also=index)
+
+    async def preview(
+        self,
+        tenant: Tenant,
+        wanted: Sequence[Binding] | None,
+        channels: Mapping[str, str | None] | None,
+        types: tuple[PutIdentityType, ...] = (),
+    ) -> Preview | None:
+        """What `change` would ask to be confirmed, once there are these types; None if it would ask nothing.
+
+        Raises InvalidInput, Conflict.
+        """
+        config = await self._configurations.current(tenant.dataset_id)
+        typed = configure(config, Several(types), config.seq)
+        change = rebind(typed, wanted, channels, lambda: str(uuid.uuid4()))
+        if change is None:
+            return None
+        after = configure(typed, change, config.seq + 1)
+        linked = _linked(config, after)
+        if not await self._concerns(tenant.dataset_id, config, after, linked):
+            return None
+        whole = Several((*types, *change.changes))
+        return await self._previews.preview_change(tenant, whole, {each.source_id for each in linked})
+
+    async def _confirm(
+        self, tenant: Tenant, config: Config, change: ConfigChange, confirmation: str | None
+    ) -> None:
+        """Return if the change moves nobody or is confirmed; else raise Unconfirmed."""
+        after = configure(config, change, config.seq + 1)
+        linked = _linked(config, after)
+        if not await self._concerns(tenant.dataset_id, config, after, linked):
+            return
+        preview = await self._previews.preview_change(tenant, change, {each.source_id for each in linked})
+        if confirmation is None or not _confirms(confirmation, tenant, config, after, preview):
+            raise Unconfirmed(preview, _confirmation(tenant, config, after, preview.profiles_absorbed))
+
+    async def _concerns(
+        self, dataset_id: int, before: Config, after: Config, linked: Sequence[Matcher]
+    ) -> bool:
+        """Whether anybody holds a value of what is linked, or of what it was linked to before; or anybody at
+        all is there while a channel changes."""
+        left = [before.bound[each.name] for each in linked if each.name in before.bound]
+        for match in (*linked, *left):
+            if await self._database.fetchval(_sql.holds_value, dataset_id, match.scope, match.keys[0]):
+                return True
+        if not before.channels and not after.channels:
+            return False
+        is_other = before.channels != after.channels and after.dataset.pipeline_identity_resolution
+        return is_other and bool(await self._database.fetchval(_sql.holds_people, dataset_id))
+
+
+def _listed(config: Config) -> list[IdentityAttribute]:
+    return sorted(config.identity_attributes.values(), key=lambda each: each.name)
+
+
+def _linked(before: Config, after: Config) -> list[Matcher]:
+    """What matches after a change and did not, or elsewhere."""
+    return [
+        match
+        for match in after.bound.values()
+        if match.name not in before.bound or before.bound[match.name].path != match.path
+    ]
+
+
+async def _move_work(connection: Connection, dataset_id: int, before: Config, after: Config) -> None:
+    """Work goes by the name of a binding: what got another name is indexed under that."""
+    old = {match.source_id for match in before.bound.values()}
+    new = {match.source_id for match in after.bound.values()}
+    for work_id in sorted(old - new):
+        await connection.execute(_rules.cancel_indexing, dataset_id, work_id)
+    for work_id in sorted(new - old):
+        await connection.execute(_rules.begin_indexing, dataset_id, work_id)
+
+
+def _confirmation(tenant: Tenant, before: Config, after: Config, absorbed: int) -> str:
+    what = (
+        tenant.dataset_id,
+        before.version,
+        sorted(map(msgspec.structs.astuple, after.identity_attributes.values())),
+        sorted(after.channels.items()),
+        absorbed,
+    )
+    digest = hashlib.sha256(msgspec.json.encode(what)).hexdigest()[:32]
+    return f"{absorbed}-{digest}"
+
+
+def _confirms(confirmation: str, tenant: Tenant, before: Config, after: Config, preview: Preview) -> bool:
+    """Whether it is for this change, and the change is about as large as it was."""
+    number = confirmation.partition("-")[0]
+    if not (number.isascii() and number.isdigit() and len(number) <= 18):
+        return False
+    absorbed = int(number)
+    close = abs(preview.profiles_absorbed - absorbed) <= absorbed * TOLERANCE
+    return close and confirmation == _confirmation(tenant, before, after, absorbed)

@@ -1,0 +1,1 @@
+"""The identity configuration as one document: export, diff, apply."""

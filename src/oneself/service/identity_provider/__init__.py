@@ -1,0 +1,1 @@
+"""The identity provider's claims and reports."""

@@ -1,0 +1,239 @@
+"""The embedded directory's claims: add, change and delete them (DESIGN §9, §10).
+
+Law of this module: the directory's claims are the identity attributes themselves, so nothing can be out of
+step; a change is reconciled by the same function as an identity server's claims, in one change of the
+configuration. Where an identity server has the claims, they are changed there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from oneself.core.config.changes import ConfigChange
+from oneself.core.config.configuration import Config
+from oneself.core.config.mirrored_attributes import (
+    COMPLEX,
+    Wanted,
+    is_name,
+    reconcile,
+    wanted_of,
+    with_parents,
+)
+from oneself.core.values.attribute import (
+    IDENTITY_ATTRIBUTES,
+    READ_ONLY,
+    VALUE_TYPES,
+    Attribute,
+    CanonicalValue,
+)
+from oneself.core.values.definition import CANONICAL_VALUES_MAX, DISPLAY_NAME_BYTES_MAX
+from oneself.core.values.schema import Schema
+from oneself.errors import Conflict, InvalidInput, NotFound
+from oneself.service.configuration import Configurations
+from oneself.service.directory.organisations import Tenant
+from oneself.service.identity_provider.claim_sync import FACE, ClaimSync
+from oneself.service.identity_provider.settings import IdentityServers
+from oneself.service.schema.bound_attributes import check_wanted
+
+#: More than any identity server has; every profile write looks at the schema.
+CLAIMS_MAX = 2_000
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """A claim as people see it. `name` without the scope; a dotted one is a member of a complex claim."""
+
+    name: str
+    value_type: str = "string"
+    multi_valued: bool = False
+    read_only: bool = False
+    display_name: str = ""
+    canonical_values: tuple[CanonicalValue, ...] = ()
+    attribute_id: str = ""
+
+
+class Claims:
+    """The use-cases of the directory's claims."""
+
+    def __init__(
+        self, configurations: Configurations, servers: IdentityServers, claim_sync: ClaimSync
+    ) -> None:
+        self._configurations = configurations
+        self._servers = servers
+        self._claim_sync = claim_sync
+
+    async def list(self, tenant: Tenant) -> list[Claim]:
+        """Every claim that is mirrored, wherever it comes from, by name."""
+        config = await self._configurations.current(tenant.dataset_id)
+        found = map(_claim, config.schema.in_scope(IDENTITY_ATTRIBUTES))
+        return sorted(found, key=lambda claim: claim.name)
+
+    async def find(self, tenant: Tenant, name: str) -> Claim:
+        """One claim; raises NotFound."""
+        config = await self._configurations.current(tenant.dataset_id)
+        return _claim(_known(config.schema, name))
+
+    async def add(self, tenant: Tenant, claim: Claim) -> Claim:
+        """Add a claim; one of a name that there was before gets its attribute again.
+
+        Raises InvalidInput, Conflict.
+        """
+        _check(claim)
+
+        def add(schema: Schema) -> Sequence[Wanted]:
+            if schema.find(_full(claim.name)) is not None:
+                raise Conflict(f"There is a claim {claim.name!r} already.", code="taken")
+            if len(schema.in_scope(IDENTITY_ATTRIBUTES)) >= CLAIMS_MAX:
+                raise InvalidInput("name", "Invalid request.", f"At most {CLAIMS_MAX} claims are kept.")
+            return _with(schema, _wanted(claim))
+
+        return await self._change(tenant, claim.name, add)
+
+    async def change(self, tenant: Tenant, name: str, changes: Mapping[str, Any]) -> Claim:
+        """Change what a claim is, by the names of `Claim`'s fields; its name stays.
+
+        Raises NotFound, InvalidInput, Conflict.
+        """
+
+        def change(schema: Schema) -> Sequence[Wanted]:
+            before = _claim(_known(schema, name))
+            claim = msgspec.structs.replace(before, **changes)
+            if claim.value_type != before.value_type and not changes.get("canonical_values"):
+                claim = msgspec.structs.replace(claim, canonical_values=())
+            _check(claim)
+            if before.value_type == COMPLEX != claim.value_type and _members(schema, name):
+                raise Conflict(f"{name!r} has members; delete them first.", code="has_members")
+            return _with(schema, _wanted(claim))
+
+        return await self._change(tenant, name, change)
+
+    async def delete(self, tenant: Tenant, name: str) -> bool:
+        """Delete a claim with its members; values stay on profiles, hidden. False if there was none.
+
+        Raises Conflict where an identity server has the claims.
+        """
+        present: list[Attribute | None] = []
+
+        def without(schema: Schema) -> Sequence[Wanted]:
+            present[:] = [schema.find(_full(name))]
+            gone = {_full(name), *_members(schema, name)}
+            return _pruned([each for each in wanted_of(schema) if each.name not in gone])
+
+        await self._apply(tenant, (), without)
+        return present[0] is not None
+
+    async def _change(self, tenant: Tenant, name: str, decide: Callable[[Schema], Sequence[Wanted]]) -> Claim:
+        config = await self._apply(tenant, (name,), decide)
+        return _claim(_known(config.schema, name))
+
+    async def _apply(
+        self, tenant: Tenant, names: Sequence[str], decide: Callable[[Schema], Sequence[Wanted]]
+    ) -> Config:
+        if await self._servers.find(tenant) is not None:
+            raise Conflict("The claims are the identity server's; change them there.", code="mirrored")
+        new_id = await self._claim_sync.attribute_ids(tenant, with_parents(Wanted(_full(n)) for n in names))
+
+        def change(config: Config) -> ConfigChange | None:
+            wanted = decide(config.schema)
+            check_wanted(config, wanted)
+            return reconcile(config.schema, wanted, new_id)[0]
+
+        return await self._configurations.change(tenant.dataset_id, change, face=FACE)
+
+
+def _full(name: str) -> str:
+    return f"{IDENTITY_ATTRIBUTES}.{name}"
+
+
+def _known(schema: Schema, name: str) -> Attribute:
+    attribute = schema.find(_full(name))
+    if attribute is None:
+        raise NotFound(f"There is no claim {name[:100]!r}.")
+    return attribute
+
+
+def _members(schema: Schema, name: str) -> set[str]:
+    """The names of everything below a complex claim."""
+    attribute = schema.find(_full(name))
+    if attribute is None or attribute.value_type != COMPLEX:
+        return set()
+    below = attribute.attribute_name + "."
+    return {a.attribute_name for a in schema.attributes if a.attribute_name.startswith(below)}
+
+
+def _with(schema: Schema, wanted: Wanted) -> Sequence[Wanted]:
+    others = [each for each in wanted_of(schema) if each.name != wanted.name]
+    return _checked_parents(schema, with_parents([*others, wanted]))
+
+
+def _checked_parents(schema: Schema, wanted: Sequence[Wanted]) -> Sequence[Wanted]:
+    """A claim that holds a value must not become an object because a dotted one is added."""
+    for each in wanted:
+        before = schema.find(each.name)
+        if (
+            before is not None
+            and before.value_type != COMPLEX == each.value_type
+            and _has_members(each, wanted)
+        ):
+            plain = each.name.partition(".")[2]
+            raise Conflict(f"{plain!r} holds a value of its own and can have no members.", code="no_members")
+    return wanted
+
+
+def _has_members(parent: Wanted, wanted: Sequence[Wanted]) -> bool:
+    return any(each.parent == parent.name for each in wanted)
+
+
+def _pruned(wanted: list[Wanted]) -> Sequence[Wanted]:
+    """Without complex claims whose last member is gone: nothing could be stored in them."""
+    while True:
+        kept = [each for each in wanted if each.value_type != COMPLEX or _has_members(each, wanted)]
+        if len(kept) == len(wanted):
+            return wanted
+        wanted = kept
+
+
+def _check(claim: Claim) -> None:
+    """Raise InvalidInput naming the first field that cannot be."""
+    if not is_name(_full(claim.name)) or "/" in claim.name:
+        raise _invalid("name", "a name has one to four printable parts, separated by dots, without a slash")
+    if claim.value_type not in VALUE_TYPES:
+        raise _invalid("value_type", f"a value type is one of {', '.join(VALUE_TYPES)}")
+    if claim.value_type == COMPLEX and not claim.attribute_id:
+        raise _invalid("value_type", "a complex claim is made by adding its members, such as address.city")
+    if len(claim.display_name.encode()) > DISPLAY_NAME_BYTES_MAX or not claim.display_name.isprintable():
+        raise _invalid("display_name", f"a display name has at most {DISPLAY_NAME_BYTES_MAX} printable bytes")
+    if claim.canonical_values and claim.value_type != "string":
+        raise _invalid("canonical_values", "only strings have canonical values")
+    values = [each.value for each in claim.canonical_values]
+    if len(values) > CANONICAL_VALUES_MAX or len(set(values)) != len(values) or not all(values):
+        raise _invalid("canonical_values", f"at most {CANONICAL_VALUES_MAX} different values, none empty")
+
+
+def _invalid(field: str, sentence: str) -> InvalidInput:
+    return InvalidInput(field, "Invalid request.", sentence[0].upper() + sentence[1:] + ".")
+
+
+def _claim(attribute: Attribute) -> Claim:
+    return Claim(
+        name=attribute.key,
+        value_type=attribute.value_type,
+        multi_valued=attribute.multi_valued,
+        read_only=attribute.mutability == READ_ONLY,
+        display_name=attribute.display_name,
+        canonical_values=attribute.canonical_values,
+        attribute_id=attribute.attribute_id,
+    )
+
+
+def _wanted(claim: Claim) -> Wanted:
+    return Wanted(
+        name=_full(claim.name),
+        value_type=claim.value_type,
+        multi_valued=claim.multi_valued,
+        read_only=claim.read_only,
+        display_name=claim.display_name,
+        canonical_values=claim.canonical_values,
+    )

@@ -1,0 +1,182 @@
+"""What the identity server reports about people and sessions, as observations (wire/cds §12).
+
+Law of this module: each report is one observation on the one write path, so that everything that follows
+from it is done before it is answered. An identity server never repeats a report: what can be taken is taken,
+what cannot is skipped and counted.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.config.mirrored_attributes import claim_key
+from oneself.core.identity.identifier import TRACKER, USER_ID, USER_ID_NAMESPACE, Identifier, normalise
+from oneself.core.resolution.observation import Kind, Observation
+from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
+from oneself.core.values.reported_claims import skip_unfit
+from oneself.errors import OneselfError
+from oneself.service.context import Actor
+from oneself.service.directory.organisations import Tenant
+from oneself.service.identity_provider.rejected_claims import SkippedClaims
+from oneself.service.ingest.ingest import Ingest, Rejected, Resolution, Submission
+from oneself.service.profiles.profiles import Profiles, ProfileView
+
+FACE = "sync"
+ACTOR = Actor(FACE)
+
+ADDED = "POST_ADD_USER"
+CLAIMS_SET = frozenset({"POST_SET_USER_CLAIM_VALUE_WITH_ID", "POST_SET_USER_CLAIM_VALUES_WITH_ID"})
+DELETED = "POST_DELETE_USER_WITH_ID"
+SIGNED_IN = "AUTHENTICATION_SUCCESS"
+SIGNED_OUT = "SESSION_TERMINATE"
+
+#: "updated" is said to the caller; "taken" is answered with nothing (wire/cds §12).
+Heard = Literal["taken", "updated"]
+
+
+class Report(msgspec.Struct, frozen=True):
+    """One event. `tracker`: of the browser; `claims`: claim URI → value."""
+
+    event: str
+    user_id: str = ""
+    tracker: str = ""
+    profile_id: UUID | None = None
+    claims: dict[str, Any] = {}
+
+
+class UnknownUser(OneselfError):
+    """No profile has this user id."""
+
+
+class UserIdNeeded(OneselfError):
+    """The event makes no sense without a user id, or with one that identifies nobody."""
+
+
+class ProfileSync:
+    """Hears what an identity server reports."""
+
+    def __init__(self, profiles: Profiles, ingest: Ingest, skipped: SkippedClaims) -> None:
+        self._profiles = profiles
+        self._ingest = ingest
+        self._skipped = skipped
+
+    async def hear(self, tenant: Tenant, report: Report) -> Heard:
+        """Do what a report asks for. Raises UnknownUser, UserIdNeeded, Contended, Unavailable."""
+        if report.event == ADDED:
+            return await self._add(tenant, report)
+        if report.event in CLAIMS_SET:
+            return await self._set_claims(tenant, report)
+        if report.event == DELETED:
+            return await self._delete(tenant, report)
+        if report.event == SIGNED_IN:
+            return await self._sign_in(tenant, report)
+        if report.event == SIGNED_OUT:
+            return await self._sign_out(tenant, report)
+        return "updated"
+
+    async def _add(self, tenant: Tenant, report: Report) -> Heard:
+        """A new user: on the browser that we know, else on the profile that is named, else on their own."""
+        if not report.user_id:
+            return "taken"
+        user = _user(report)
+        if report.tracker and await self._at(tenant, report) is not None:
+            await self._observe(tenant, report, "sign_in", (user, Identifier(TRACKER, report.tracker)))
+        elif not report.tracker or not await self._add_to_named(tenant, report, user):
+            await self._observe(tenant, report, "claims", (user,))
+        return "taken"
+
+    async def _add_to_named(self, tenant: Tenant, report: Report, user: Identifier) -> bool:
+        """Whether the profile that the report names took the user; another user's is left alone."""
+        if report.profile_id is None:
+            return False
+        try:
+            await self._observe(tenant, report, "sign_in", (user,), report.profile_id)
+        except Rejected:
+            return False
+        return True
+
+    async def _set_claims(self, tenant: Tenant, report: Report) -> Heard:
+        if report.user_id:
+            await self._observe(tenant, report, "claims", (_user(report),))
+        return "taken"
+
+    async def _delete(self, tenant: Tenant, report: Report) -> Heard:
+        view = await self._known(tenant, report)
+        receipt = await self._profiles.erase(tenant, ACTOR, view.survivor.profile_id)
+        if receipt is None or not receipt.profile_ids:
+            raise UnknownUser("The user's profile is gone already.")
+        return "taken"
+
+    async def _sign_in(self, tenant: Tenant, report: Report) -> Heard:
+        """The browser's profile is the user's from now on, unless it is somebody else's (DESIGN §4.8)."""
+        user = _user(report)
+        if await self._at(tenant, report) is not None:
+            await self._observe(tenant, report, "sign_in", (user, Identifier(TRACKER, report.tracker)))
+        return "updated"
+
+    async def _sign_out(self, tenant: Tenant, report: Report) -> Heard:
+        if await self._at(tenant, report) is None:
+            return "taken"
+        await self._known(tenant, report)
+        identifiers = (_user(report), Identifier(TRACKER, report.tracker))
+        try:
+            await self._observe(tenant, report, "sign_out", identifiers)
+        except Rejected:
+            # The browser is not the user's, or is not any more: nothing to end.
+            return "taken"
+        return "updated"
+
+    async def _at(self, tenant: Tenant, report: Report) -> ProfileView | None:
+        """Whose the browser is; None if nothing active says so."""
+        return await self._profiles.find_by_tracker(tenant, report.tracker) if report.tracker else None
+
+    async def _known(self, tenant: Tenant, report: Report) -> ProfileView:
+        view = await self._profiles.find_by_user(tenant, report.user_id) if report.user_id else None
+        if view is None:
+            raise UnknownUser("No profile has this user id.")
+        return view
+
+    async def _observe(
+        self,
+        tenant: Tenant,
+        report: Report,
+        kind: Kind,
+        identifiers: tuple[Identifier, ...],
+        profile_id: UUID | None = None,
+    ) -> Resolution:
+        """Hand the report to the write path; raises Rejected where it names or ends something."""
+        values = claim_values(report.claims) if kind != "sign_out" else {}
+        observation = Observation(
+            observation_id=uuid.uuid4(),
+            new_profile_id=uuid.uuid4(),
+            kind=kind,
+            face=FACE,
+            identifiers=identifiers,
+            profile_id=profile_id,
+            values=values,
+            authority="identity_server",
+            name=report.event,
+        )
+        resolution = await self._ingest.submit(tenant.dataset_id, Submission(observation))
+        if values:
+            # What does not fit now did not fit then: the claims that were taken are stored and fit.
+            schema, record = resolution.config.schema, resolution.survivor.record
+            self._skipped.count(tenant, skip_unfit(schema, record, values)[1])
+        return resolution
+
+
+def claim_values(claims: dict[str, Any]) -> dict[str, Any]:
+    """Claims by URI as a patch: the key of each is the last part of its URI (wire/cds §12)."""
+    named = {claim_key(uri): value for uri, value in claims.items()}
+    return {IDENTITY_ATTRIBUTES: named} if named else {}
+
+
+def _user(report: Report) -> Identifier:
+    user = Identifier(USER_ID, report.user_id)
+    if not isinstance(normalise(user, USER_ID_NAMESPACE), Identifier):
+        raise UserIdNeeded("userId is missing or identifies nobody.")
+    return user

@@ -1,0 +1,1 @@
+"""The write path: batches of observations, each one transaction."""

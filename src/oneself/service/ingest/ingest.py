@@ -1,0 +1,432 @@
+"""The one write path: every face hands its observations to `submit` (DESIGN §7).
+
+Law of this module: a batch (see `lane`) is one transaction; a request is answered when it is durable, never
+before. A lost race rolls the whole batch back and repeats it, bounded. Nothing is ever half applied.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Hashable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import asyncpg
+import msgspec
+import structlog
+
+from oneself.core.config.configuration import Config
+from oneself.core.fold.apply import fold
+from oneself.core.identity.identifier import TRACKER, Identifier
+from oneself.core.profiles.profile import Absorbed, Profile
+from oneself.core.resolution.evidence import Evidence, weigh
+from oneself.core.resolution.footprint import wanted_of
+from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.plan import Plan, Rejection
+from oneself.core.resolution.token_evidence import recall, visit_identities
+from oneself.core.resolution.working_set import State
+from oneself.errors import Contended, OneselfError, Unavailable
+from oneself.service.configuration import Configurations
+from oneself.service.ingest.batcher import Lane
+from oneself.store import working_set
+from oneself.store.database import Database, Queries
+from oneself.store.errors import constraint_of
+from oneself.store.tombstones import Tombstones
+from oneself.store.working_set import Entry, Stored, TokensPast
+from oneself.telemetry import Figures, NoFigures
+
+if TYPE_CHECKING:
+    from oneself.store.database import Connection
+
+_sql = Queries("ingest.sql")
+_logger = structlog.get_logger("oneself.ingest")
+
+#: Then the loop may serve others: the other batch's round trips, and requests; about a millisecond.
+JUDGED_AT_A_STRETCH_MAX = 40
+#: A batch that lost this many races is given up with 503; with the delays below that is about a second.
+ATTEMPTS_MAX = 8
+RETRY_DELAY_MS = 4
+#: How long to ask a restarting server whether a commit that broke off had reached it.
+OUTCOME_ATTEMPTS_MAX = 20
+OUTCOME_DELAY_MS = 250
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A rendered answer, kept so that a repeat of the request gets it again."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+class Resolution(msgspec.Struct, frozen=True):
+    """What became of an observation.
+
+    `profile`: the one it addressed, made or was attached to; `survivor`: the one that stands for the person.
+    `absorbed`: whom the survivor stands for. `answer`: the kept answer of a keyed request. `repeated`: the
+    request or event had been answered before. `identities`: of an event's visit, type → key. `joined`: whom
+    an event made one with the survivor.
+    `remembers`: its token was worth something. `tracker`: the one that names its browser, if it has one.
+    """
+
+    seq: int
+    profile: Profile
+    survivor: Profile
+    absorbed: tuple[Absorbed, ...]
+    config: Config
+    plan: Plan | None = None
+    answer: Answer | None = None
+    repeated: bool = False
+    identities: dict[str, str] = {}
+    joined: tuple[Profile, ...] = ()
+    remembers: bool = False
+    tracker: str | None = None
+
+
+class Submission(msgspec.Struct, frozen=True):
+    """An observation on its way in, with what concerns the request rather than the person.
+
+    `idempotency_key`, `fingerprint`: a repeat with the same fingerprint gets the first answer, which `render`
+    made. `expected_version`: refuse unless the unified profile still has this `updated_at`. `read_by`: the
+    version of the configuration by which a face read it; by another one it has to be read again.
+    """
+
+    observation: Observation
+    idempotency_key: str | None = None
+    fingerprint: str = ""
+    expected_version: int | None = None
+    render: Callable[[Resolution], Answer] | None = None
+    read_by: int | None = None
+
+    @property
+    def key(self) -> str | None:
+        """Under which the first answer is kept."""
+        if self.idempotency_key is not None:
+            return request_key(self.observation.application, self.idempotency_key)
+        if self.observation.event_id is not None:
+            return f"event:{self.observation.event_id}"
+        return None
+
+
+def request_key(application: str | None, idempotency_key: str) -> str:
+    """Under which the answer to an application's keyed request is kept."""
+    return f"request:{application or ''}:{idempotency_key}"
+
+
+class Rejected(OneselfError):
+    """An observation was not accepted; it left no trace. `rejection` says why."""
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(rejection.description)
+        self.rejection = rejection
+
+
+KEY_REUSED = "This Idempotency-Key was used for another request."
+
+
+class KeyReused(OneselfError):
+    """An idempotency key came again with another request."""
+
+
+class ConfigurationMoved(OneselfError):
+    """What was submitted was read by a configuration that is not the current one any more."""
+
+
+class _BatchMoved(Exception):
+    """The batch was prepared with a configuration that is not the current one any more."""
+
+
+Outcome = Resolution | OneselfError
+
+
+class Ingest:
+    """Takes observations of any dataset; one lane per dataset commits them together."""
+
+    def __init__(
+        self, database: Database, configurations: Configurations, tombstones: Tombstones | None = None
+    ) -> None:
+        self.tombstones = tombstones or Tombstones("")
+        #: Set by whoever counts, before the first observation.
+        self.figures: Figures = NoFigures()
+        self._database = database
+        self._configurations = configurations
+        self._lanes: dict[int, Lane[Submission, Resolution]] = {}
+
+    async def submit(self, dataset_id: int, submission: Submission) -> Resolution:
+        """What became of the observation, once that is durable.
+
+        Raises Rejected, KeyReused, Contended (try again) or Unavailable (the database is away).
+        """
+        lane = self._lanes.get(dataset_id)
+        if lane is None:
+            writer = _Writer(dataset_id, self._database, self._configurations, self.tombstones, self.figures)
+            lane = self._lanes[dataset_id] = Lane(writer.commit, _names)
+        return await lane.submit(submission)
+
+    async def close(self) -> None:
+        """Wait until everything that was taken has been answered."""
+        await asyncio.gather(*(lane.idle() for lane in self._lanes.values()))
+
+
+def _names(submission: Submission) -> frozenset[Hashable]:
+    """What a submission is about, as it was sent: enough to keep batches out of each other's way."""
+    observation = submission.observation
+    return frozenset((*observation.identifiers, observation.profile_id, submission.key)) - {None}
+
+
+class _Writer:
+    """Commits batches of one dataset."""
+
+    def __init__(
+        self,
+        dataset_id: int,
+        database: Database,
+        configurations: Configurations,
+        tombstones: Tombstones,
+        figures: Figures,
+    ) -> None:
+        self._figures = figures
+        self._tombstones = tombstones
+        self._dataset_id = dataset_id
+        self._database = database
+        self._configurations = configurations
+
+    async def commit(self, submissions: list[Submission]) -> list[Outcome | Exception]:
+        """Bounded attempts at one batch."""
+        trusts_tokens = True
+        for attempt in range(ATTEMPTS_MAX):
+            try:
+                return await self._attempt(submissions, trusts_tokens=trusts_tokens)
+            except _BatchMoved:
+                self._figures.batch_retried("configuration_moved")
+                continue
+            except TokensPast:
+                self._figures.batch_retried("tokens_past")
+                trusts_tokens = False
+                continue
+            except Contended as error:
+                lost: Exception = error
+            except asyncpg.UniqueViolationError as error:
+                # A race that no lock could see, e.g. two first sights of one user: the constraint saw it.
+                if constraint_of(error) is None:
+                    raise
+                lost = error
+            self._figures.batch_retried(type(lost).__name__)
+            _logger.info("lost_race", dataset_id=self._dataset_id, attempt=attempt, cause=type(lost).__name__)
+            await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)
+        raise Contended("Too many others write about the same people.")
+
+    async def _attempt(
+        self, submissions: list[Submission], *, trusts_tokens: bool
+    ) -> list[Outcome | Exception]:
+        config = self._configurations.known(self._dataset_id)
+        if config is None:
+            config = await self._configurations.current(self._dataset_id)
+        evidence = [weigh(submission.observation, config) for submission in submissions]
+        wanted = wanted_of(
+            [(each.observation, weighed) for each, weighed in zip(submissions, evidence, strict=True)],
+            config,
+            keys=frozenset(each.key for each in submissions if each.key is not None),
+            trusts_tokens=trusts_tokens,
+        )
+        judged: _Judged | None = None
+        transaction, started_s = "", time.perf_counter()
+        try:
+            async with self._database.transaction() as connection:
+                await working_set.take(connection, self._dataset_id, wanted)
+                state, answers = await working_set.gather(connection, self._dataset_id, wanted)
+                # The clock is looked at when everything is ours: another write may only have looked at a
+                # profile of ours, which leaves no later seq there, and the log has to have it before us.
+                header = await working_set.find_header(connection, self._dataset_id)
+                transaction = header.transaction
+                if header.config_version != config.version:
+                    await self._configurations.load(connection, self._dataset_id)
+                    raise _BatchMoved
+                erased = await self._find_erased(connection, submissions, evidence)
+                judged = _Judged(state, answers, config, header.now, erased)
+                for number, (submission, weighed) in enumerate(zip(submissions, evidence, strict=True), 1):
+                    judged.add(submission, weighed)
+                    if number % JUDGED_AT_A_STRETCH_MAX == 0:
+                        await asyncio.sleep(0)
+                await judged.save(connection, self._dataset_id)
+        except Unavailable:
+            if judged is None or not await self._was_committed(transaction, judged):
+                raise
+        self._figures.batch_committed(len(submissions), time.perf_counter() - started_s)
+        self._figures.plans_carried_out(judged.plans)
+        return judged.outcomes
+
+    async def _find_erased(
+        self, connection: Connection, submissions: list[Submission], evidence: list[Evidence]
+    ) -> dict[Identifier, int]:
+        """Which identifiers of the past, in this batch, belonged to people who were erased since."""
+        both = zip(submissions, evidence, strict=True)
+        past = [weighed for s, weighed in both if s.observation.occurred_at is not None]
+        named = {identifier for weighed in past for identifier in weighed.identifiers}
+        return await self._tombstones.find(connection, self._dataset_id, named)
+
+    async def _was_committed(self, transaction: str, judged: _Judged) -> bool:
+        """Whether a commit whose answer was lost had happened; raises Unavailable if nobody can tell."""
+        if judged.first_entry is None:
+            return True
+        seq, observation_id = judged.first_entry.seq, judged.first_entry.observation.observation_id
+        for _ in range(OUTCOME_ATTEMPTS_MAX):
+            with suppress(Unavailable):
+                outcome = await self._database.fetchrow(
+                    _sql.find_outcome, self._dataset_id, transaction, seq, observation_id
+                )
+                if outcome is not None and not outcome["at_work"]:
+                    return bool(outcome["committed"])
+            await asyncio.sleep(OUTCOME_DELAY_MS / 1000)
+        raise Unavailable("The database broke off during a commit.")
+
+
+class _Judged:
+    """A batch while it is judged, one submission after another, in the order of arrival."""
+
+    def __init__(
+        self,
+        state: State,
+        answers: dict[str, Stored],
+        config: Config,
+        now: int,
+        erased: dict[Identifier, int],
+    ) -> None:
+        self.outcomes: list[Outcome | Exception] = []
+        self._erased = erased
+        self._state = state
+        self._answers = answers
+        self._config = config
+        self._entries: list[Entry] = []
+        self._new_answers: list[Stored] = []
+        # A hybrid logical clock: the instant, but later than everything that is touched.
+        seqs = [p.seq for p in state.profiles.values()]
+        self._seq = max(now, config.seq + 1, max(seqs, default=0) + 1)
+
+    def add(self, submission: Submission, evidence: Evidence) -> None:
+        stored = self._answers.get(submission.key) if submission.key is not None else None
+        if stored is not None:
+            self.outcomes.append(self._repeat(submission, stored))
+        else:
+            self.outcomes.append(self._first(submission, evidence))
+
+    @property
+    def plans(self) -> list[Plan]:
+        """What was carried out."""
+        return [entry.plan for entry in self._entries]
+
+    @property
+    def first_entry(self) -> Entry | None:
+        """What the batch puts into the log first; None if it only repeats answers or rejects."""
+        return self._entries[0] if self._entries else None
+
+    async def save(self, connection: Connection, dataset_id: int) -> None:
+        await working_set.save(connection, dataset_id, self._state, self._entries, self._new_answers)
+
+    def _repeat(self, submission: Submission, stored: Stored) -> Outcome:
+        survivor = self._state.survivor(stored.profile_id)
+        is_same = stored.fingerprint == submission.fingerprint
+        # An erasure leaves no fingerprint of the person's requests, only its own.
+        if survivor is None and (is_same or not stored.fingerprint):
+            return Rejected(Rejection("profile_not_found", f"Profile {stored.profile_id} not found"))
+        if survivor is None or not is_same:
+            return KeyReused(KEY_REUSED)
+        answer = None
+        if stored.status is not None and stored.body is not None:
+            answer = Answer(stored.status, stored.headers, stored.body)
+        return self._resolution(stored.seq, stored.profile_id, survivor, answer=answer, repeated=True)
+
+    def _first(self, submission: Submission, evidence: Evidence) -> Outcome:
+        observation = submission.observation
+        if submission.read_by not in (None, self._config.version):
+            return ConfigurationMoved("The configuration has changed.")
+        if self._is_stale(submission):
+            return Rejected(Rejection("stale", "The profile was changed in the meantime."))
+        if self._erased and self._was_erased(observation, evidence):
+            return Rejected(Rejection("erased", "This is about a person who was erased since it happened."))
+        seq = self._seq
+        recalled = recall(self._state, observation, evidence.persons, self._config)
+        if observation.remembered is not None:
+            evidence = msgspec.structs.replace(evidence, recalled=recalled)
+        plan = fold(self._state, observation, self._config, seq, evidence)
+        if isinstance(plan, Rejection):
+            return Rejected(plan)
+        self._seq += 1
+        if observation.remembered is not None and not (recalled is not None and recalled.leads):
+            # A token that leads to nobody is somebody else's, perhaps, and decided nothing.
+            observation = msgspec.structs.replace(observation, remembered=None)
+        self._entries.append(Entry(seq, observation, plan, self._config.version))
+        survivor = self._state.profiles[plan.survivor_id]
+        resolution = self._resolution(seq, observation.profile_id or plan.profile_id, survivor, plan=plan)
+        if observation.kind == "event":
+            identities = visit_identities(self._state, observation, evidence.persons, recalled, survivor)
+            resolution = msgspec.structs.replace(
+                resolution,
+                identities=identities,
+                joined=tuple(self._state.profiles[merge.absorbed_id] for merge in plan.merges),
+                remembers=recalled is not None,
+                tracker=self._tracker(observation),
+            )
+        return self._kept(submission, resolution)
+
+    def _tracker(self, observation: Observation) -> str | None:
+        """The tracker that was sent if it is alive, else the one that was made for the browser."""
+        sent = (each for each in observation.identifiers if each.namespace == TRACKER)
+        alive = next((each.value for each in sent if self._state.held(each)), None)
+        return alive or observation.new_tracker
+
+    def _was_erased(self, observation: Observation, evidence: Evidence) -> bool:
+        """True if it happened before a person whom it names was erased (DESIGN §8)."""
+        happened = observation.occurred_at
+        return happened is not None and any(
+            self._erased.get(identifier, happened) > happened for identifier in evidence.identifiers
+        )
+
+    def _is_stale(self, submission: Submission) -> bool:
+        addressed = submission.observation.profile_id
+        if submission.expected_version is None or addressed is None:
+            return False
+        survivor = self._state.survivor(addressed)
+        return survivor is not None and survivor.updated_at != submission.expected_version
+
+    def _kept(self, submission: Submission, resolution: Resolution) -> Resolution:
+        """Keep the answer, so that a repeat gets it."""
+        if submission.key is None:
+            return resolution
+        answer = submission.render(resolution) if submission.render else None
+        stored = Stored(
+            key=submission.key,
+            seq=resolution.seq,
+            profile_id=resolution.profile.profile_id,
+            fingerprint=submission.fingerprint,
+            status=answer.status if answer else None,
+            headers=answer.headers if answer else (),
+            body=answer.body if answer else None,
+        )
+        self._answers[stored.key] = stored
+        self._new_answers.append(stored)
+        return msgspec.structs.replace(resolution, answer=answer)
+
+    def _resolution(
+        self,
+        seq: int,
+        profile_id: UUID,
+        survivor: Profile,
+        *,
+        plan: Plan | None = None,
+        answer: Answer | None = None,
+        repeated: bool = False,
+    ) -> Resolution:
+        return Resolution(
+            seq=seq,
+            profile=self._state.profiles[profile_id],
+            survivor=survivor,
+            absorbed=self._state.members.get(survivor.profile_id, ()),
+            config=self._config,
+            plan=plan,
+            answer=answer,
+            repeated=repeated,
+        )

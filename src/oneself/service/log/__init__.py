@@ -1,0 +1,1 @@
+"""Checks on the log: verify, rebuild, audit."""

@@ -1,0 +1,68 @@
+"""The audit log: who changed the configuration and who erased people, when, in every dataset of an
+organisation.
+
+Law of this module: it says what was done to what, never the values: a blocked value or an attribute's name
+may be somebody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+
+from oneself.service.directory.organisations import Tenant
+from oneself.store.database import Database, Queries
+
+_sql = Queries("audit.sql")
+
+
+class Deed(msgspec.Struct, frozen=True):
+    """Something that was done. `at`: µs since 1970. `changes`: the kinds of change of a configuration;
+    `profiles`: how many were erased."""
+
+    deed_id: UUID
+    at: int
+    dataset: str
+    kind: Literal["configure", "erase"]
+    face: str
+    application: str | None
+    version: int
+    changes: tuple[str, ...] = ()
+    profiles: int = 0
+
+
+class Audit:
+    """Reads the audit log."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def list_deeds(
+        self, tenant: Tenant, since: int, until: int, *, limit: int, offset: int
+    ) -> list[Deed]:
+        """What was done between two instants in µs, the last first."""
+        found = await self._database.fetch(_sql.list_entries, tenant.org_id, since, until, limit, offset)
+        return [_deed(row) for row in found]
+
+
+def _deed(row: Any) -> Deed:
+    content = msgspec.json.decode(row["content"], type=dict[str, Any])
+    return Deed(
+        deed_id=row["observation_id"],
+        at=row["seq"],
+        dataset=row["dataset"],
+        kind=row["kind"],
+        face=content.get("face", ""),
+        application=content.get("application"),
+        version=row["config_version"],
+        changes=_kinds(content.get("change", {})),
+        profiles=len(content.get("profile_ids", ())),
+    )
+
+
+def _kinds(change: Mapping[str, Any]) -> tuple[str, ...]:
+    parts = change.get("changes", (change,)) if change else ()
+    return tuple(dict.fromkeys(str(part.get("type", "")) for part in parts))

@@ -1,0 +1,158 @@
+"""The list of profiles: survivors page by page, newest first, narrowed by conditions (wire/cds §5.2).
+
+    condition (field, operator, text)  ──schema──▶  target (where to look, what may be there)  ──▶ SQL
+
+A condition is judged by the attribute's own type. What an answer would hide (write-only attributes, values
+that no longer fit the schema) is not matched either, so that a filter tells nothing that a read does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.values.attribute import SCOPES, Attribute
+from oneself.core.values.schema import Schema
+from oneself.store.profile_listing import CoreMatch, Edge, Listed, Match, Operator, Target, ValueMatch
+from oneself.store.profile_listing import Listing as ListingStore
+
+__all__ = ["OPERATORS", "PAGE_SIZE_MAX", "Condition", "Edge", "Listed", "Listing", "Page", "matching"]
+
+OPERATORS: tuple[Operator, ...] = ("eq", "co", "sw")
+PAGE_SIZE_MAX = 200
+_APPLICATION = SCOPES[2]
+_JSON_TYPES = {
+    "string": "string",
+    "date": "string",
+    "date_time": "string",
+    "integer": "number",
+    "decimal": "number",
+    "epoch": "number",
+    "boolean": "boolean",
+}
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """`field` is `user_id`, `profile_id` or an attribute's name; `text` is the value as it was written."""
+
+    field: str
+    operator: Operator
+    text: str
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A page in the order of the list. `has_more`: further on in the direction that was asked for."""
+
+    items: tuple[Listed, ...]
+    has_more: bool
+
+
+class Listing:
+    """Finds pages of profiles."""
+
+    def __init__(self, store: ListingStore) -> None:
+        self._store = store
+
+    async def page(
+        self,
+        dataset_id: int,
+        schema: Schema,
+        conditions: Sequence[Condition],
+        *,
+        edge: Edge | None = None,
+        size: int,
+        with_values: bool = True,
+    ) -> Page:
+        """Up to `size` survivors that meet all conditions, beyond `edge`."""
+        matches = [matching(schema, condition) for condition in conditions]
+        if size == 0 or any(isinstance(match, ValueMatch) and not match.targets for match in matches):
+            return Page((), False)
+        found = await self._store.list_profiles(
+            dataset_id, matches, edge=edge, limit=size + 1, with_values=with_values
+        )
+        page = found[:size]
+        if edge is not None and edge.backwards:
+            page.reverse()
+        return Page(tuple(page), len(found) > size)
+
+
+def matching(schema: Schema, condition: Condition) -> Match:
+    """What a condition looks for; a `ValueMatch` without targets matches nothing."""
+    if "\x00" in condition.text:  # which PostgreSQL keeps in no text
+        return ValueMatch(condition.operator, ())
+    if condition.field == "user_id":
+        return CoreMatch("user_id", condition.operator, condition.text)
+    if condition.field == "profile_id":
+        return _profile_id_match(condition)
+    targets = (
+        _target(schema, attribute, condition)
+        for attribute in _attributes(schema, condition.field)
+        if not _is_hidden(schema, attribute)
+    )
+    return ValueMatch(condition.operator, tuple(target for target in targets if target is not None))
+
+
+def _profile_id_match(condition: Condition) -> Match:
+    if condition.operator != "eq":
+        return CoreMatch("profile_id", condition.operator, condition.text)
+    try:
+        return CoreMatch("profile_id", "eq", str(UUID(condition.text)))
+    except ValueError:
+        return ValueMatch("eq", ())
+
+
+def _attributes(schema: Schema, field: str) -> Iterator[Attribute]:
+    """The attributes that a field means: in application data the one of a named application, or any one's."""
+    scope, _, key = field.partition(".")
+    if scope != _APPLICATION:
+        if (found := schema.find(field)) is not None:
+            yield found
+        return
+    for attribute in schema.attributes:
+        application, name = attribute.application_identifier, attribute.attribute_name
+        if application and name in (field, f"{_APPLICATION}.{key.removeprefix(application + '.')}"):
+            yield attribute
+
+
+def _is_hidden(schema: Schema, attribute: Attribute) -> bool:
+    """Never returned (wire/cds §8): the attribute or one that contains it is write-only."""
+    parts = attribute.attribute_name.split(".")
+    names = (".".join(parts[:count]) for count in range(2, len(parts) + 1))
+    holders = (schema.find(name, attribute.application_identifier) for name in names)
+    return any(holder is not None and holder.mutability == "writeOnly" for holder in holders)
+
+
+def _target(schema: Schema, attribute: Attribute, condition: Condition) -> Target | None:
+    json_type = _JSON_TYPES.get(attribute.value_type)
+    operand = condition.text if condition.operator != "eq" else _operand(attribute.value_type, condition.text)
+    if json_type is None or operand is None:
+        return None
+    canonical = tuple(value.value for value in attribute.canonical_values)
+    return Target(_path(schema, attribute), attribute.multi_valued, json_type, operand, canonical)
+
+
+def _path(schema: Schema, attribute: Attribute) -> tuple[str, ...]:
+    """The keys to the value: a dotted name is one key, unless a complex attribute holds it."""
+    name, application = attribute.attribute_name, attribute.application_identifier
+    place = (attribute.scope, application) if application else (attribute.scope,)
+    above = schema.complex_above(name, application)
+    if above is None:
+        return (*place, attribute.key)
+    return (*place, above.key, *name.removeprefix(f"{above.attribute_name}.").split("."))
+
+
+def _operand(value_type: str, text: str) -> Any:
+    """The value of this type that a text spells; None if it spells none."""
+    if _JSON_TYPES.get(value_type) == "string":
+        return text
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+    if value_type == "boolean":
+        return value if isinstance(value, bool) else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and (value_type == "decimal" or isinstance(value, int)) else None

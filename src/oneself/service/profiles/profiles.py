@@ -1,0 +1,256 @@
+"""Profiles: create, find, patch, sign in and out.
+
+Law of this module: every change is one observation handed to `Ingest`; every read is one statement.
+Ids are drawn here, once, so that the fold can be repeated from the log.
+"""
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.config.configuration import Config
+from oneself.core.identity.identifier import TRACKER, USER_ID, Identifier
+from oneself.core.profiles.profile import Absorbed, Profile
+from oneself.core.resolution.observation import Observation
+from oneself.service.configuration import Configurations
+from oneself.service.context import Actor
+from oneself.service.directory.organisations import Tenant
+from oneself.service.ingest.ingest import Answer, Ingest, Resolution, Submission, request_key
+from oneself.service.privacy.erasure import Erasure, Receipt
+from oneself.store import rows
+from oneself.store.database import Database, Queries
+
+_sql = Queries("ingest.sql")
+
+__all__ = ["Actor", "ProfileView", "Profiles", "Render", "Request", "new_tracker"]
+
+Render = Callable[[Resolution], Answer]
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What concerns the request, not the person; see `ingest.Submission`."""
+
+    idempotency_key: str | None = None
+    fingerprint: str = ""
+    expected_version: int | None = None
+    render: Render | None = None
+
+
+_PLAIN = Request()
+
+
+class ProfileView(msgspec.Struct, frozen=True):
+    """A profile as asked for, the one that stands for it, and whom that one stands for."""
+
+    profile: Profile
+    survivor: Profile
+    absorbed: tuple[Absorbed, ...]
+    config: Config
+
+
+class Profiles:
+    """The use-cases of profiles."""
+
+    def __init__(self, database: Database, configurations: Configurations, ingest: Ingest) -> None:
+        self._database = database
+        self._configurations = configurations
+        self._ingest = ingest
+        self._erasure = Erasure(database, ingest.tombstones)
+
+    async def create(
+        self,
+        tenant: Tenant,
+        actor: Actor,
+        values: Mapping[str, Any],
+        *,
+        tracker: str,
+        user_id: str | None = None,
+        request: Request = _PLAIN,
+    ) -> Resolution:
+        """A new profile with its tracker, unified at once (wire/cds §5.1).
+
+        `tracker`: drawn by `new_tracker`, because the answer carries it. Raises ingest.Rejected.
+        """
+        identifiers = [Identifier(TRACKER, tracker)]
+        if user_id is not None:
+            identifiers.append(Identifier(USER_ID, user_id))
+        observation = self._observe(
+            actor, "write", identifiers=tuple(identifiers), values=dict(values), creates=True
+        )
+        return await self._submit(tenant, observation, request)
+
+    async def patch(
+        self,
+        tenant: Tenant,
+        actor: Actor,
+        profile_id: UUID,
+        values: Mapping[str, Any],
+        *,
+        user_id: str | None = None,
+        request: Request = _PLAIN,
+    ) -> Resolution:
+        """Write to the profile that stands for `profile_id`; None unsets (wire/cds §5.4).
+
+        Raises ingest.Rejected: `profile_not_found`, `invalid_value`, `user_id_write_once`, `stale`.
+        """
+        identifiers = () if user_id is None else (Identifier(USER_ID, user_id),)
+        observation = self._observe(
+            actor, "write", identifiers=identifiers, values=dict(values), profile_id=profile_id
+        )
+        return await self._submit(tenant, observation, request)
+
+    async def link(
+        self, tenant: Tenant, actor: Actor, profile_id: UUID, user_id: str, request: Request = _PLAIN
+    ) -> Resolution | None:
+        """Give the profile that stands for `profile_id` its user and join it with theirs (wire/cds §5.5).
+
+        None: it was this user's already, nothing was written. Raises ingest.Rejected `profile_not_found`,
+        `user_id_write_once` if it is another user's.
+        """
+        key = request.idempotency_key
+        is_repeated = key is not None and await self.was_answered(tenant, actor, key)
+        view = None if is_repeated else await self.find(tenant, profile_id)
+        if view is not None and view.survivor.user_id == user_id:
+            return None
+        return await self.patch(tenant, actor, profile_id, {}, user_id=user_id, request=request)
+
+    async def choose(
+        self,
+        tenant: Tenant,
+        actor: Actor,
+        profile_id: UUID,
+        choices: Mapping[str, tuple[bool, int]],
+    ) -> Resolution:
+        """Put consent choices, category → (consented, when in µs), in the place of all before (wire/cds §6).
+
+        Raises ingest.Rejected `profile_not_found`.
+        """
+        observation = self._observe(actor, "consent", profile_id=profile_id, consents=dict(choices))
+        return await self._submit(tenant, observation, _PLAIN)
+
+    async def was_answered(self, tenant: Tenant, actor: Actor, idempotency_key: str) -> bool:
+        """Whether this application's request with this key was answered before."""
+        key = request_key(actor.application, idempotency_key)
+        return bool(await self._database.fetch(_sql.find_answers, tenant.dataset_id, [key]))
+
+    async def mirror(
+        self, tenant: Tenant, actor: Actor, user_id: str, values: Mapping[str, Any]
+    ) -> Resolution:
+        """What the directory says of a user, by the identity server's right; None unsets (wire/cds §12)."""
+        observation = self._observe(
+            actor,
+            "claims",
+            identifiers=(Identifier(USER_ID, user_id),),
+            values=dict(values),
+            authority="identity_server",
+        )
+        return await self._submit(tenant, observation, _PLAIN)
+
+    async def sign_in(
+        self,
+        tenant: Tenant,
+        actor: Actor,
+        user_id: str,
+        *,
+        tracker: str | None = None,
+        claims: Mapping[str, Any] | None = None,
+    ) -> Resolution:
+        """A user signed in, perhaps on a browser that we know (DESIGN §10).
+
+        `claims`: attribute → value, written as identity attributes by the identity server's right.
+        A tracker that is not active is no evidence; it is ignored.
+        """
+        identifiers = [Identifier(USER_ID, user_id)]
+        if tracker is not None and await self._holder(tenant, Identifier(TRACKER, tracker)) is not None:
+            identifiers.append(Identifier(TRACKER, tracker))
+        observation = self._observe(
+            actor,
+            "sign_in",
+            identifiers=tuple(identifiers),
+            values={"identity_attributes": dict(claims)} if claims else {},
+            authority="identity_server",
+        )
+        return await self._submit(tenant, observation, _PLAIN)
+
+    async def sign_out(self, tenant: Tenant, actor: Actor, user_id: str, tracker: str) -> Resolution:
+        """A user signed out on a browser. Raises ingest.Rejected `not_signed_in` if it is not theirs."""
+        identifiers = (Identifier(USER_ID, user_id), Identifier(TRACKER, tracker))
+        observation = self._observe(actor, "sign_out", identifiers=identifiers)
+        return await self._submit(tenant, observation, _PLAIN)
+
+    async def erase(
+        self, tenant: Tenant, actor: Actor, profile_id: UUID, *, expected_version: int | None = None
+    ) -> Receipt | None:
+        """Forget a person, or what one absorbed profile brought (see `erase`)."""
+        return await self._erasure.erase(tenant, actor, profile_id, expected_version=expected_version)
+
+    async def find(
+        self, tenant: Tenant, profile_id: UUID, *, config: Config | None = None
+    ) -> ProfileView | None:
+        """A profile by any id that it ever had; None if unknown or erased.
+
+        `config`: the configuration, where the caller has just read it.
+        """
+        found = await self._database.fetch(_sql.find_view, tenant.dataset_id, profile_id)
+        profiles = {profile.profile_id: profile for profile in (rows.read_profile(row) for row in found)}
+        if profile_id not in profiles:
+            return None
+        survivor = next(profile for profile in profiles.values() if not profile.is_absorbed)
+        members = [profile for profile in profiles.values() if profile.is_absorbed]
+        absorbed = tuple(
+            Absorbed(m.profile_id, m.reason or "", m.seq)
+            for m in sorted(members, key=lambda m: (m.seq, m.profile_id))
+        )
+        known = config or await self._configurations.current(tenant.dataset_id)
+        return ProfileView(profiles[profile_id], survivor, absorbed, known)
+
+    async def find_by_tracker(self, tenant: Tenant, tracker: str) -> ProfileView | None:
+        """The profile that a browser's tracker points at; None if the tracker is not active."""
+        return await self._find_by(tenant, Identifier(TRACKER, tracker))
+
+    async def find_by_user(self, tenant: Tenant, user_id: str) -> ProfileView | None:
+        """The survivor that has this `user_id`."""
+        view = await self._find_by(tenant, Identifier(USER_ID, user_id))
+        return msgspec.structs.replace(view, profile=view.survivor) if view else None
+
+    async def _find_by(self, tenant: Tenant, identifier: Identifier) -> ProfileView | None:
+        profile_id = await self._holder(tenant, identifier)
+        return None if profile_id is None else await self.find(tenant, profile_id)
+
+    async def _holder(self, tenant: Tenant, identifier: Identifier) -> UUID | None:
+        value = identifier.value.strip()
+        if "\x00" in value:
+            return None
+        found: UUID | None = await self._database.fetchval(
+            _sql.find_holder, tenant.dataset_id, identifier.namespace, value
+        )
+        return found
+
+    async def _submit(self, tenant: Tenant, observation: Observation, request: Request) -> Resolution:
+        submission = Submission(
+            observation,
+            idempotency_key=request.idempotency_key,
+            fingerprint=request.fingerprint,
+            expected_version=request.expected_version,
+            render=request.render,
+        )
+        return await self._ingest.submit(tenant.dataset_id, submission)
+
+    def _observe(self, actor: Actor, kind: Any, **fields: Any) -> Observation:
+        return Observation(
+            observation_id=uuid.uuid4(),
+            new_profile_id=uuid.uuid4(),
+            kind=kind,
+            face=actor.face,
+            trust=actor.trust,
+            application=actor.application,
+            **fields,
+        )
+
+
+def new_tracker() -> str:
+    """A tracker for a browser: a random UUID that is nobody's profile id (wire/cds §5.1)."""
+    return str(uuid.uuid4())

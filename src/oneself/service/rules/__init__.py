@@ -1,0 +1,1 @@
+"""Unification rules: definition, preview, reindexing."""

@@ -1,0 +1,305 @@
+"""Preview: what a change of a rule or of bindings would do, exactly, without doing it (DESIGN §6).
+
+Law of this module: the same fold as the write path, on a working set that is thrown away. Only profiles that
+share a value can be joined, so only those are loaded; the values themselves are compared by hash, in a table
+of the connection, so that memory does not grow with the number of profiles.
+"""
+
+from collections.abc import Collection, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.config.changes import ConfigChange, DropRule, PutRule
+from oneself.core.config.configuration import Config, configure
+from oneself.core.config.rule_checks import check_rule
+from oneself.core.fold.apply import fold
+from oneself.core.fold.replay import Diverged, LogEntry, replay
+from oneself.core.identity.identifier import Identifier, normalise
+from oneself.core.identity.identifier_source import Matcher, Rule
+from oneself.core.identity.identity_type import LEGACY_ID, LEGACY_WORK
+from oneself.core.profiles.profile import Profile
+from oneself.core.resolution.evidence import identities_of, unindexed
+from oneself.core.resolution.footprint import Wanted
+from oneself.core.resolution.working_set import State
+from oneself.service.configuration import Configurations
+from oneself.service.directory.organisations import Tenant
+from oneself.service.rules.rules import former_id, former_match, match_of
+from oneself.store import rows, working_set
+from oneself.store.database import Database, Queries, connect
+from oneself.store.log_reader import find_configurations, find_person_entries
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from oneself.store.database import Connection
+
+_sql = Queries("preview.sql")
+_config = Queries("config.sql")
+
+#: How much of a long list an answer shows; the counts are always complete.
+SHOWN_MAX = 100
+ROWS_PER_FETCH = 5000
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """Profiles that would be absorbed into one, and the identifier that joins them."""
+
+    survivor: UUID
+    absorbed: tuple[UUID, ...]
+    identifier: Identifier | None
+
+
+class Apart(msgspec.Struct, frozen=True):
+    """Profiles that would not have been joined: the groups that one person would come apart into."""
+
+    survivor: UUID
+    groups: tuple[tuple[UUID, ...], ...]
+
+
+class ValueChange(msgspec.Struct, frozen=True):
+    """A value of a survivor that would change."""
+
+    profile: UUID
+    path: str
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """What would happen. The counts are complete, the lists show at most SHOWN_MAX entries each."""
+
+    profiles_indexed: int
+    profiles_absorbed: int
+    groups: int
+    largest_group: int
+    merges: tuple[Joined, ...]
+    values_changed_count: int
+    values_changed: tuple[ValueChange, ...]
+    refusals_count: int
+    refusals: tuple[tuple[str, UUID, UUID], ...]
+    separated_count: int
+    separated: tuple[Apart, ...]
+
+
+_NOTHING = Preview(0, 0, 0, 1, (), 0, (), 0, (), 0, ())
+
+
+class Previews:
+    """Says what a rule or a binding would do."""
+
+    def __init__(self, database: Database, configurations: Configurations) -> None:
+        self._database = database
+        self._configurations = configurations
+
+    async def preview(self, tenant: Tenant, rule: Rule) -> Preview:
+        """What adding the rule, or putting it in the place of the one with its id, would do to everybody.
+
+        Raises rule_definition.InvalidRule.
+        """
+        config = await self._configurations.current(tenant.dataset_id)
+        check_rule(config, rule)
+        before = config.rules.get(rule.rule_id)
+        if rule.is_active:
+            return await self._joining(tenant.dataset_id, config, PutRule(rule), {rule.rule_id})
+        if before is not None and before.is_active:
+            async with self._standing_still() as connection:
+                return await _separating(connection, tenant.dataset_id, rule)
+        return _NOTHING
+
+    async def preview_change(
+        self, tenant: Tenant, change: ConfigChange, source_ids: Collection[str]
+    ) -> Preview:
+        """What the rules and bindings with these ids would do to everybody once a change is made."""
+        config = await self._configurations.current(tenant.dataset_id)
+        return await self._joining(tenant.dataset_id, config, change, source_ids)
+
+    async def _joining(
+        self, dataset_id: int, config: Config, change: ConfigChange, source_ids: Collection[str]
+    ) -> Preview:
+        now = await self._database.fetchval(_config.find_change_seq, dataset_id)
+        changed = configure(config, change, now)
+        matches = [match for match in changed.matchers if match.source_id in source_ids]
+        former = former_match(changed) if LEGACY_WORK in source_ids else None
+        if not matches and former is None:
+            return _NOTHING
+        async with self._standing_still() as connection:
+            return await _joining(connection, dataset_id, changed, matches, former)
+
+    @asynccontextmanager
+    async def _standing_still(self) -> "AsyncIterator[Connection]":
+        """A connection of its own, on which everything is as of one moment."""
+        connection = await connect(self._database.url)
+        try:
+            await connection.execute(_sql.begin_preview)
+            async with connection.transaction(isolation="repeatable_read"):
+                yield connection
+        finally:
+            await connection.close()
+
+
+async def _joining(
+    connection: "Connection",
+    dataset_id: int,
+    config: Config,
+    matches: Sequence[Matcher],
+    former: Matcher | None = None,
+) -> Preview:
+    """`former`: where the former ids of named users become identities, first of all."""
+    indexed = [await _find_values(connection, dataset_id, match, config) for match in matches]
+    if former is not None:
+        indexed.append(await _find_former(connection, dataset_id, former))
+    sharing = sorted(row["profile_id"] for row in await connection.fetch(_sql.find_sharing))
+    state = await _load(connection, dataset_id, sharing, matches, config)
+    before = dict(state.profiles)
+    seq = max([config.seq, *(profile.seq for profile in before.values())])
+    if former is not None:
+        seq = _move_former(state, former, config, seq)
+    for match in matches:
+        # The work of one is done when the next one's begins: it finds whoever is left, as they are by then.
+        standing = {each: state.profiles[each] for each in sharing if not state.profiles[each].is_absorbed}
+        for profile_id, profile in standing.items():
+            found = unindexed(profile.record, profile.identities, profile.created_at, match, config)
+            if found is not None:
+                seq += 1
+                fold(state, match_of(profile_id, found), config, seq)
+    return _diff(state, before, sum(indexed))
+
+
+def _move_former(state: State, former: Matcher, config: Config, seq: int) -> int:
+    """Let former ids become identities; the seq of the last one."""
+    for profile in list(state.profiles.values()):
+        for named_id in profile.identities.get(LEGACY_ID, ())[:1]:
+            seq += 1
+            fold(state, former_id(profile.profile_id, former, named_id), config, seq)
+    return seq
+
+
+async def _find_values(connection: "Connection", dataset_id: int, match: Matcher, config: Config) -> int:
+    """Note who holds which value; how many profiles hold any."""
+    cursor = await connection.cursor(_sql.find_holders, dataset_id, match.scope, match.keys[0])
+    indexed = 0
+    while page := await cursor.fetch(ROWS_PER_FETCH):
+        held = [
+            (rows.lock_hash(dataset_id, match.name, value), row["profile_id"])
+            for row in page
+            for value in identities_of(rows.read_record(row), config)[match.name]
+        ]
+        indexed += len({profile_id for _, profile_id in held})
+        await connection.copy_records_to_table("holding", records=held, columns=["hash", "profile_id"])
+    return indexed
+
+
+async def _find_former(connection: "Connection", dataset_id: int, former: Matcher) -> int:
+    """Note who was named how where identities were not resolved; how many that are."""
+    named = await connection.fetch(_sql.find_former, dataset_id, LEGACY_ID)
+    held = [
+        (rows.lock_hash(dataset_id, former.name, found.value), row["profile_id"])
+        for row in named
+        if isinstance(found := normalise(Identifier(former.name, row["value"]), former.namespace), Identifier)
+    ]
+    await connection.copy_records_to_table("holding", records=held, columns=["hash", "profile_id"])
+    return len(named)
+
+
+async def _load(
+    connection: "Connection",
+    dataset_id: int,
+    sharing: list[UUID],
+    matches: Sequence[Matcher],
+    config: Config,
+) -> State:
+    """The profiles that share a value, and who holds these values by now."""
+    wanted = Wanted(frozenset(), frozenset(sharing), lock=False)
+    state, _ = await working_set.gather(connection, dataset_id, wanted)
+    values = {
+        Identifier(match.name, value)
+        for profile in state.profiles.values()
+        for match in matches
+        for value in identities_of(profile.record, config)[match.name]
+    }
+    wanted = Wanted(
+        frozenset(values), frozenset(sharing), members=True, namespaces=config.value_namespaces, lock=False
+    )
+    state, _ = await working_set.gather(connection, dataset_id, wanted)
+    return state
+
+
+def _diff(state: State, before: dict[UUID, Profile], indexed: int) -> Preview:
+    groups: dict[UUID, list[Any]] = {}
+    for merged in state.changes.merged:
+        survivor = state.survivor(merged.survivor_id)
+        assert survivor is not None
+        groups.setdefault(survivor.profile_id, []).append(merged.merge)
+    merges = [
+        Joined(survivor, tuple(merge.absorbed_id for merge in joined), joined[0].identifier)
+        for survivor, joined in sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
+    ]
+    sizes = [1 + len(state.members.get(survivor, ())) for survivor in groups]
+    changes = [
+        ValueChange(survivor, path)
+        for survivor in groups
+        for path in _changed_paths(before[survivor].record.values, state.profiles[survivor].record.values)
+    ]
+    refusals = {
+        (r.refusal.code, r.profile_id, r.refusal.other_id or r.profile_id): None
+        for r in state.changes.refused
+    }
+    return Preview(
+        profiles_indexed=indexed,
+        profiles_absorbed=len(state.changes.merged),
+        groups=len(groups),
+        largest_group=max(sizes, default=1),
+        merges=tuple(merges[:SHOWN_MAX]),
+        values_changed_count=len(changes),
+        values_changed=tuple(changes[:SHOWN_MAX]),
+        refusals_count=len(refusals),
+        refusals=tuple(list(refusals)[:SHOWN_MAX]),
+        separated_count=0,
+        separated=(),
+    )
+
+
+def _changed_paths(before: dict[str, Any], after: dict[str, Any], place: str = "") -> list[str]:
+    """The dotted paths under which two values differ."""
+    paths: list[str] = []
+    for key in sorted(before.keys() | after.keys()):
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            paths += _changed_paths(old, new, f"{place}{key}.")
+        elif old != new:
+            paths.append(f"{place}{key}")
+    return paths
+
+
+async def _separating(connection: "Connection", dataset_id: int, rule: Rule) -> Preview:
+    """Whom the rule holds together: everybody it joined, folded again as if it had never been active."""
+    configs = await find_configurations(connection, dataset_id)
+    without = {
+        version: configure(config, DropRule(rule.rule_id), config.seq) for version, config in configs.items()
+    }
+    separated: list[Apart] = []
+    for row in await connection.fetch(_sql.find_joined, dataset_id, rule.property_name):
+        people = await connection.fetch(_sql.find_person, dataset_id, row["survivor_id"])
+        entries = await find_person_entries(connection, dataset_id, [each["profile_id"] for each in people])
+        groups = _groups(entries, without)
+        if len(groups) > 1:
+            separated.append(Apart(row["survivor_id"], groups))
+    return msgspec.structs.replace(
+        _NOTHING, separated_count=len(separated), separated=tuple(separated[:SHOWN_MAX])
+    )
+
+
+def _groups(entries: list[LogEntry], configs: dict[int, Config]) -> tuple[tuple[UUID, ...], ...]:
+    """The people that a person's entries fold to."""
+    state = State()
+    for entry in entries:
+        # A sign-out, say, may be nobody's in a world where the two were never joined.
+        with suppress(Diverged):
+            replay(state, entry, configs[entry.config_version])
+    groups: dict[UUID, list[UUID]] = {}
+    for profile_id in sorted(state.profiles):
+        survivor = state.survivor(profile_id)
+        if survivor is not None:
+            groups.setdefault(survivor.profile_id, []).append(profile_id)
+    return tuple(tuple(group) for group in groups.values())

@@ -1,0 +1,310 @@
+"""Unification rules: define them, and apply them to the profiles that exist (wire/cds §9).
+
+Law of this module: a rule acts on every write from the moment it is active; the profiles that were there
+before are indexed in the background, page by page, each through the one write path, so that a crash or a
+concurrent write changes nothing about the outcome. What it would do is in `preview`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from oneself.core.config.changes import ConfigChange, DropRule, PutRule
+from oneself.core.config.configuration import Config
+from oneself.core.config.rule_checks import check_rule
+from oneself.core.identity.identifier import Identifier
+from oneself.core.identity.identifier_source import Matcher, Rule
+from oneself.core.identity.identity_type import LEGACY_ID, LEGACY_WORK
+from oneself.core.resolution.evidence import unindexed
+from oneself.core.resolution.observation import Observation
+from oneself.core.values.record import read
+from oneself.errors import OneselfError
+from oneself.service.configuration import Configurations
+from oneself.service.directory.organisations import Tenant
+from oneself.service.ingest.ingest import Ingest, Rejected, Submission
+from oneself.store import rows
+from oneself.store.database import Database, Queries
+
+if TYPE_CHECKING:
+    from oneself.store.database import Connection
+
+_sql = Queries("rules.sql")
+_logger = structlog.get_logger("oneself.rules")
+
+#: One page is one batch of the write path.
+PROFILES_PER_PAGE = 500
+#: A worker that says nothing for so long is taken for dead.
+LEASE_S = 30
+#: How often a process looks for work that another one left, or that another one's request made.
+POLL_S = 2.0
+
+_START = UUID(int=0)
+
+
+class UnknownRule(OneselfError):
+    """There is no rule with this id in the organisation."""
+
+
+class Indexing(msgspec.Struct, frozen=True):
+    """How far a rule has been applied to the profiles that existed. Instants in µs since 1970.
+
+    `state`: running, done or cancelled; `seen` of about `total` profiles were looked at, `indexed` held a
+    value, `merged` were absorbed.
+    """
+
+    rule_id: str
+    state: str
+    seen: int
+    indexed: int
+    merged: int
+    total: int
+    started_at: int
+    updated_at: int
+
+
+#: Others are at it: how often to ask whether they have finished.
+AWAITED_POLL_S = 0.2
+
+
+class Rules:
+    """The use-cases of unification rules."""
+
+    def __init__(self, database: Database, configurations: Configurations) -> None:
+        self._database = database
+        self._configurations = configurations
+
+    async def list_rules(self, tenant: Tenant) -> list[Rule]:
+        """Every rule, the one that goes first in front."""
+        config = await self._configurations.current(tenant.dataset_id)
+        return sorted(config.rules.values(), key=lambda rule: (rule.priority, rule.rule_id))
+
+    async def find(self, tenant: Tenant, rule_id: str) -> Rule:
+        """One rule; raises UnknownRule."""
+        config = await self._configurations.current(tenant.dataset_id)
+        return _known(config, rule_id)
+
+    async def create(self, tenant: Tenant, draft: Rule) -> Rule:
+        """Add a rule, with an id of ours. Raises rule_definition.InvalidRule."""
+        rule = msgspec.structs.replace(draft, rule_id=str(uuid.uuid4()))
+        await self._put(tenant, lambda config: rule)
+        return rule
+
+    async def change(self, tenant: Tenant, rule_id: str, **changes: Any) -> Rule:
+        """Change name, priority or activity. Raises UnknownRule, rule_definition.InvalidRule."""
+
+        def changed(config: Config) -> Rule:
+            return msgspec.structs.replace(_known(config, rule_id), **changes)
+
+        return await self._put(tenant, changed)
+
+    async def delete(self, tenant: Tenant, rule_id: str) -> None:
+        """Remove a rule, if it is there; what it joined stays joined."""
+
+        def drop(config: Config) -> ConfigChange | None:
+            return DropRule(rule_id) if rule_id in config.rules else None
+
+        async def cancel(connection: Connection, _: Config) -> None:
+            await connection.execute(_sql.cancel_indexing, tenant.dataset_id, rule_id)
+
+        await self._configurations.change(tenant.dataset_id, drop, also=cancel)
+
+    async def progress(self, tenant: Tenant) -> list[Indexing]:
+        """How far each rule has been applied to the profiles that existed."""
+        found = await self._database.fetch(_sql.find_indexing, tenant.dataset_id)
+        return [Indexing(**{**dict(row), "total": max(row["total"], row["seen"])}) for row in found]
+
+    async def _put(self, tenant: Tenant, make: Any) -> Rule:
+        made: list[Rule] = []
+
+        def put(config: Config) -> ConfigChange | None:
+            rule: Rule = make(config)
+            check_rule(config, rule)
+            made.append(rule)
+            return PutRule(rule) if rule != config.rules.get(rule.rule_id) else None
+
+        async def cancel(connection: Connection, _: Config) -> None:
+            if not made[-1].is_active:
+                await connection.execute(_sql.cancel_indexing, tenant.dataset_id, made[-1].rule_id)
+
+        await self._configurations.change(tenant.dataset_id, put, also=cancel)
+        return made[-1]
+
+
+def _known(config: Config, rule_id: str) -> Rule:
+    rule = config.rules.get(rule_id)
+    if rule is None:
+        raise UnknownRule("No unification rule found.")
+    return rule
+
+
+class Indexer:
+    """Applies rules to the profiles that exist, in the background; any number of processes may."""
+
+    def __init__(self, database: Database, configurations: Configurations, ingest: Ingest) -> None:
+        self._database = database
+        self._configurations = configurations
+        self._ingest = ingest
+
+    async def run(self) -> None:
+        """Look for work, for ever; cancel to stop. What was begun is taken up by whoever comes next."""
+        while True:
+            try:
+                busy = await self.step()
+            except OneselfError as error:
+                _logger.warning("indexing_interrupted", cause=type(error).__name__)
+                busy = False
+            if not busy:
+                await asyncio.sleep(POLL_S)
+
+    async def step(self) -> bool:
+        """Do one piece of work to its end; False if there is none."""
+        job = await self._database.fetchrow(_sql.lease_indexing, LEASE_S)
+        if job is None:
+            return False
+        await self._index(job["dataset_id"], job["rule_id"], job)
+        return True
+
+    async def finish(self, tenant: Tenant, progress: Callable[[int, int], None]) -> None:
+        """Do or await all the work on a dataset; `progress` hears of profiles (seen, all)."""
+        while True:
+            found = await self._database.fetch(_sql.find_indexing, tenant.dataset_id)
+            running = [row for row in found if row["state"] == "running"]
+            progress(sum(row["seen"] for row in found), sum(max(row["total"], row["seen"]) for row in found))
+            if not running:
+                return
+            if not await self.step():
+                await asyncio.sleep(AWAITED_POLL_S)
+
+    async def _index(self, dataset_id: int, work_id: str, job: Any) -> None:
+        """Go on from where somebody stopped until all is done, or the lease is gone: then others go on."""
+        after_id, since, lease = job["after_id"] or _START, job["started_at"], job["lease_until"]
+        while True:
+            config = await self._configurations.current(dataset_id)
+            work = _work(config, work_id)
+            page = await self._page(dataset_id, work, after_id, since) if work is not None else []
+            if work is None or not page:
+                break
+            merged = [await outcome for outcome in self._submit(dataset_id, page, work)]
+            after_id = page[-1]["profile_id"]
+            counts = len(page), len(merged), sum(merged)
+            lease = await self._database.fetchval(
+                _sql.put_progress, dataset_id, work_id, after_id, *counts, LEASE_S, lease
+            )
+            if lease is None:
+                return
+        await self._database.execute(_sql.end_indexing, dataset_id, work_id, lease)
+
+    async def _page(self, dataset_id: int, work: _Work, after_id: UUID, since: int) -> list[Any]:
+        match, namespace = work.match, work.namespace
+        return await self._database.fetch(
+            _sql.find_unindexed,
+            dataset_id,
+            after_id,
+            PROFILES_PER_PAGE,
+            match.scope,
+            match.keys[0],
+            namespace,
+            since,
+        )
+
+    def _submit(self, dataset_id: int, page: list[Any], work: _Work) -> list[asyncio.Task[int]]:
+        """Hand every profile that the work concerns to the write path, all at once."""
+        people = {row["survivor_id"]: row for row in page}
+        return [
+            asyncio.create_task(self._tell(dataset_id, observation))
+            for row in people.values()
+            if row["concerned"] and (observation := work.observe(row)) is not None
+        ]
+
+    async def _tell(self, dataset_id: int, observation: Observation) -> int:
+        """How many profiles were absorbed; none if the profile is gone by now."""
+        try:
+            resolution = await self._ingest.submit(dataset_id, Submission(observation))
+        except Rejected:
+            return 0
+        return len(resolution.plan.merges) if resolution.plan else 0
+
+
+class _Work(msgspec.Struct, frozen=True):
+    """What is to be done to the profiles that hold a value where `match` says, or in the `namespace`.
+    `observe`: what a profile's row then says of it, None if that is known."""
+
+    match: Matcher
+    namespace: str
+    observe: Callable[[Any], Observation | None]
+
+
+def _work(config: Config, work_id: str) -> _Work | None:
+    """The work of this id as the configuration has it; None if there is none any more."""
+    if work_id == LEGACY_WORK:
+        return _legacy_work(config)
+    match = next((m for m in config.matchers if m.source_id == work_id), None)
+    if match is None:
+        return None
+
+    def observe(row: Any) -> Observation | None:
+        found = _unindexed(row, match, config)
+        return None if found is None else match_of(row["survivor_id"], found)
+
+    return _Work(match, match.name, observe)
+
+
+def _legacy_work(config: Config) -> _Work | None:
+    """Named users of a dataset that did not resolve identities get their former id as the identity that
+    `user.id` stands for (wire/interactions §11)."""
+    match = former_match(config)
+    if match is None:
+        return None
+
+    def observe(row: Any) -> Observation | None:
+        values, identities = (msgspec.json.decode(row[name]) for name in ("record_values", "identities"))
+        former = identities.get(LEGACY_ID)
+        if not former or read(values, match.path) == former[0]:
+            return None
+        return former_id(row["survivor_id"], match, former[0])
+
+    return _Work(match, LEGACY_ID, observe)
+
+
+def former_match(config: Config) -> Matcher | None:
+    """The identity attribute that takes the ids by which users were named."""
+    default = config.channel_identity("Web")
+    return config.bound.get(default.type_id) if default is not None else None
+
+
+def former_id(profile_id: UUID, match: Matcher, named_id: str) -> Observation:
+    """The observation that a named user's former id is the value of an identity attribute."""
+    scope, key = match.path
+    return Observation(
+        observation_id=uuid.uuid4(),
+        new_profile_id=uuid.uuid4(),
+        kind="claims",
+        face="legacy",
+        profile_id=profile_id,
+        values={scope: {key: named_id}},
+        authority="identity_server",
+    )
+
+
+def _unindexed(row: Any, match: Matcher, config: Config) -> tuple[Identifier, ...] | None:
+    identities = msgspec.json.decode(row["identities"])
+    return unindexed(rows.read_record(row), identities, row["created_at"], match, config)
+
+
+def match_of(profile_id: UUID, found: tuple[Identifier, ...]) -> Observation:
+    """The observation that a profile holds these values; what follows is the business of the write path."""
+    return Observation(
+        observation_id=uuid.uuid4(),
+        new_profile_id=uuid.uuid4(),
+        kind="match",
+        face="rules",
+        profile_id=profile_id,
+        identifiers=found,
+    )

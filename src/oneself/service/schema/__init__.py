@@ -1,0 +1,1 @@
+"""Attributes, datasets, identity types and their bindings."""

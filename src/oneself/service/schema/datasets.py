@@ -1,0 +1,187 @@
+"""Datasets: the identity namespaces of an organisation (DESIGN §3). Profiles, claims and events live in one.
+
+Law of this module: a dataset is found by its name within the organisation of the request, never by an id that
+a caller sends. `default` is there from the beginning and stays; the customer data service works on it. A new
+dataset has the organisation's identity types from its first moment; one that was used is never removed.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from oneself.core.config.changes import (
+    ConfigChange,
+    PutDatasetSettings,
+    PutIdentityType,
+    Several,
+    SingleChange,
+)
+from oneself.core.config.configuration import Config
+from oneself.core.identity.identity_type import DatasetSettings
+from oneself.errors import Conflict, InvalidInput, NotFound
+from oneself.service.configuration import Configurations, read
+from oneself.service.directory.organisations import DEFAULT_DATASET, Tenant
+from oneself.service.schema.dataset_settings import checked
+from oneself.service.schema.user_attributes import (
+    Changes,
+    UserAttribute,
+    change_user_attributes,
+    user_attributes,
+)
+from oneself.store.database import Queries
+
+if TYPE_CHECKING:
+    from oneself.store.directory import Directory
+
+_sql = Queries("identity.sql")
+FACE = "admin"
+
+#: What fits a path, a cookie's digest and a log line.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+NAME_SENTENCE = "A name has 1 to 63 of A-Z, a-z, 0-9, '.', '_' and '-', and begins with a letter or digit."
+#: wire/interactions §14.
+DATASETS_MAX = 1000
+#: How long another process may take a dataset that is gone for there.
+REMEMBERED_S = 10.0
+
+
+class Dataset(msgspec.Struct, frozen=True):
+    """A dataset as people see it. `created_at`: µs since 1970."""
+
+    name: str
+    settings: DatasetSettings
+    user_attributes: dict[str, UserAttribute]
+    created_at: int
+
+
+class Datasets:
+    """Finds datasets by name, remembering those found for a while; makes, changes and removes them."""
+
+    def __init__(self, directory: Directory, configurations: Configurations) -> None:
+        self._directory = directory
+        self._database = directory.database
+        self._configurations = configurations
+        self._known: dict[tuple[int, str], tuple[Tenant, float]] = {}
+
+    async def find(self, tenant: Tenant, name: str) -> Tenant | None:
+        """The tenant at one of its datasets; None if it has none of this name."""
+        if name == DEFAULT_DATASET and tenant.dataset == DEFAULT_DATASET:
+            return tenant
+        known = self._known.get((tenant.org_id, name))
+        if known is not None and known[1] > time.monotonic():
+            return known[0]
+        if not NAME.fullmatch(name):
+            return None
+        row = await self._directory.find_tenant(tenant.handle, name)
+        if row is None:
+            return None
+        found = msgspec.structs.replace(tenant, dataset_id=row["dataset_id"], dataset=name)
+        self._known[tenant.org_id, name] = found, time.monotonic() + REMEMBERED_S
+        return found
+
+    async def get(self, tenant: Tenant, name: str) -> Tenant:
+        """As `find`; raises NotFound."""
+        found = await self.find(tenant, name)
+        if found is None:
+            raise NotFound(f"{tenant.handle} has no dataset {name[:100]!r}.")
+        return found
+
+    async def list(self, tenant: Tenant) -> list[Dataset]:
+        """Every dataset, by name."""
+        rows = await self._database.fetch(_sql.list_configured, tenant.org_id)
+        found = [_dataset(row["name"], row["created_at"], read(row["document"])) for row in rows]
+        return sorted(found, key=lambda dataset: dataset.name)
+
+    async def show(self, tenant: Tenant, name: str) -> Dataset:
+        """One dataset; raises NotFound."""
+        found = next((each for each in await self.list(tenant) if each.name == name), None)
+        if found is None:
+            raise NotFound(f"{tenant.handle} has no dataset {name[:100]!r}.")
+        return found
+
+    async def create(
+        self, tenant: Tenant, name: str, settings: Mapping[str, Any], attributes: Changes | None = None
+    ) -> Dataset:
+        """Make a dataset with the organisation's identity types. `settings`: by the names of DatasetSettings.
+
+        Raises InvalidInput, Conflict when the name is taken or there are too many.
+        """
+        if not NAME.fullmatch(name):
+            raise InvalidInput("name", "Invalid request.", NAME_SENTENCE)
+        wanted = checked(DatasetSettings(**settings))
+        async with self._database.transaction() as connection:
+            # Locked, so that no identity type comes or goes in between.
+            home = await self._configurations.change_in(connection, tenant.dataset_id, lambda _: None)
+            if len(await connection.fetch(_sql.list_datasets, tenant.org_id)) >= DATASETS_MAX:
+                raise Conflict(f"An organisation has at most {DATASETS_MAX} datasets.", code="limit")
+            now = time.time_ns() // 1000
+            dataset_id = await connection.fetchval(_sql.make_dataset, tenant.org_id, name, now)
+            if dataset_id is None:
+                raise Conflict(f"There is a dataset {name!r} already.", code="taken")
+            types = tuple(PutIdentityType(each) for each in home.identity_types.values())
+
+            def decide(config: Config) -> ConfigChange:
+                return Several((*types, *_parts(config, wanted, attributes or {})))
+
+            config = await self._configurations.change_in(connection, dataset_id, decide, face=FACE)
+        return _dataset(name, now, config)
+
+    async def change(
+        self, tenant: Tenant, name: str, settings: Mapping[str, Any], attributes: Changes | None = None
+    ) -> Dataset:
+        """Change settings and user attributes; what is absent stays.
+
+        Raises NotFound, InvalidInput, Conflict for what is one way or done by another command.
+        """
+        at = await self.get(tenant, name)
+
+        def decide(config: Config) -> ConfigChange | None:
+            wanted = checked(msgspec.structs.replace(config.dataset, **settings))
+            _check_resolution(name, config.dataset, wanted)
+            parts = _parts(config, wanted, attributes or {})
+            return None if parts == (PutDatasetSettings(config.dataset),) else Several(parts)
+
+        await self._configurations.change(at.dataset_id, decide, face=FACE)
+        return await self.show(tenant, name)
+
+    async def delete(self, tenant: Tenant, name: str) -> None:
+        """Remove a dataset that was never used; within REMEMBERED_S no process knows it any more.
+
+        Raises NotFound, Conflict.
+        """
+        if name == DEFAULT_DATASET:
+            raise Conflict("The dataset 'default' stays: the customer data service works on it.", code="kept")
+        at = await self.get(tenant, name)
+        async with self._database.transaction() as connection:
+            await self._configurations.change_in(connection, at.dataset_id, lambda _: None)
+            if await connection.fetchval(_sql.find_use, at.dataset_id):
+                sentence = f"The dataset {name!r} holds profiles or events; only an unused one is removed."
+                raise Conflict(sentence, code="in_use")
+            await connection.execute(_sql.delete_dataset, at.dataset_id)
+        self._known.pop((tenant.org_id, name), None)
+
+
+def _parts(config: Config, wanted: DatasetSettings, changes: Changes) -> tuple[SingleChange, ...]:
+    attributes, classifications = change_user_attributes(config, changes)
+    settings = msgspec.structs.replace(wanted, classifications=classifications)
+    return (*attributes, PutDatasetSettings(settings))
+
+
+def _check_resolution(name: str, before: DatasetSettings, after: DatasetSettings) -> None:
+    """Turning identity resolution on moves every profile, and is one way (wire/interactions §11)."""
+    if before.pipeline_identity_resolution and not after.pipeline_identity_resolution:
+        raise Conflict("Identity resolution cannot be turned off again.", code="one_way")
+    if after.pipeline_identity_resolution and not before.pipeline_identity_resolution:
+        sentence = (
+            f"Turning identity resolution on moves every profile: oneself dataset enable-identity {name}"
+        )
+        raise Conflict(sentence, code="enable_identity")
+
+
+def _dataset(name: str, created_at: int, config: Config) -> Dataset:
+    return Dataset(name, config.dataset, user_attributes(config), created_at)

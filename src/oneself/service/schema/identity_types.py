@@ -1,0 +1,177 @@
+"""Identity types: what may identify a person, the same in every dataset of an organisation.
+
+Law of this module: a change is written to the configuration of every dataset in one transaction, the datasets
+in the order of their ids, so that no two of them ever disagree. What matched stays as it is: uniqueness and
+case sensitivity never change, and a type goes only when nothing holds a value of it.
+Source: wire/interactions §3, §14.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from oneself.core.config.changes import DropIdentityType, PutIdentityType
+from oneself.core.config.configuration import Config
+from oneself.core.identity.identifier import TRACKER
+from oneself.core.identity.identity_type import BUILT_IN_TYPES, PROFILE_ID, IdentityType
+from oneself.errors import Conflict, InvalidInput, NotFound
+from oneself.service.configuration import Configurations
+from oneself.service.directory.organisations import Tenant
+from oneself.store.database import Database, Queries
+
+if TYPE_CHECKING:
+    from oneself.store.database import Connection
+
+_sql = Queries("identity.sql")
+FACE = "admin"
+
+ID = re.compile(r"[A-Za-z0-9]{1,64}")
+LABEL_CHARS_MAX = 100
+#: wire/interactions §14.
+CUSTOM_TYPES_MAX = 32
+BLOCKED_MAX = 10_000
+BLOCKED_CHARS_MAX = 256
+#: Names that identifiers of other kinds go by.
+RESERVED = frozenset({TRACKER})
+#: What of a type never changes once it is saved.
+FIXED = ("is_unique", "case_sensitive")
+
+
+class IdentityTypes:
+    """The use-cases of identity types."""
+
+    def __init__(self, database: Database, configurations: Configurations) -> None:
+        self._database = database
+        self._configurations = configurations
+
+    async def list(self, tenant: Tenant) -> list[IdentityType]:
+        """Every type, the built-in ones first, each kind by id."""
+        config = await self._configurations.current(tenant.dataset_id)
+        return sorted(config.types.values(), key=lambda each: (not each.built_in, each.type_id))
+
+    async def find(self, tenant: Tenant, type_id: str) -> IdentityType:
+        """One type; raises NotFound."""
+        return _known(await self._configurations.current(tenant.dataset_id), type_id)
+
+    async def create(self, tenant: Tenant, identity_type: IdentityType) -> IdentityType:
+        """Add a type to every dataset. Raises InvalidInput, Conflict when the id is taken."""
+        made = _checked(msgspec.structs.replace(identity_type, built_in=False))
+
+        def put(config: Config) -> PutIdentityType:
+            if any(made.type_id.casefold() == known.casefold() for known in config.types):
+                raise Conflict(f"There is an identity type {made.type_id!r} already.", code="taken")
+            if len(config.types) - len(BUILT_IN_TYPES) >= CUSTOM_TYPES_MAX:
+                sentence = f"An organisation has at most {CUSTOM_TYPES_MAX} identity types of its own."
+                raise Conflict(sentence, code="limit")
+            return PutIdentityType(made)
+
+        await self._everywhere(tenant, put)
+        return made
+
+    async def change(self, tenant: Tenant, type_id: str, changes: Mapping[str, Any]) -> IdentityType:
+        """Change a type in every dataset, by the names of IdentityType's fields.
+
+        Values that are blocked no longer are indexed again in the background. Raises NotFound, InvalidInput,
+        Conflict.
+        """
+        changed: list[IdentityType] = []
+
+        def put(config: Config) -> PutIdentityType | DropIdentityType | None:
+            before = _known(config, type_id)
+            after = msgspec.structs.replace(before, **changes)
+            if after != before and type_id == PROFILE_ID:
+                raise Conflict("'profileId' is the primary id itself; it stays as it is.", code="built_in")
+            _check_fixed(before, after)
+            changed[:] = [_checked(after)]
+            if after == before:
+                return None
+            return (
+                DropIdentityType(type_id) if after == BUILT_IN_TYPES.get(type_id) else PutIdentityType(after)
+            )
+
+        await self._everywhere(tenant, put)
+        return changed[0]
+
+    async def delete(self, tenant: Tenant, type_id: str) -> None:
+        """Remove a type that no dataset binds and nobody holds a value of.
+
+        Raises NotFound, Conflict.
+        """
+
+        def drop(config: Config) -> DropIdentityType:
+            if _known(config, type_id).built_in:
+                raise Conflict(f"{type_id!r} is built in and stays.", code="built_in")
+            names = [each.name for each in config.identity_attributes.values() if each.type_id == type_id]
+            if names:
+                sentence = f"{type_id!r} is bound to the identity attribute {names[0]!r}; unbind it first."
+                raise Conflict(sentence, code="bound")
+            return DropIdentityType(type_id)
+
+        async def check(connection: Connection, dataset_ids: Sequence[int]) -> None:
+            await _check_unused(connection, dataset_ids, type_id)
+
+        await self._everywhere(tenant, drop, check)
+
+    async def check_unused(self, tenant: Tenant, type_id: str) -> None:
+        """Raise Conflict if somebody holds a value of the type."""
+        found = await self._database.fetch(_sql.list_datasets, tenant.org_id)
+        await _check_unused(self._database, [row["dataset_id"] for row in found], type_id)
+
+    async def _everywhere(
+        self,
+        tenant: Tenant,
+        decide: Callable[[Config], PutIdentityType | DropIdentityType | None],
+        check: Callable[[Connection, Sequence[int]], Any] | None = None,
+    ) -> None:
+        """Change every dataset or none; `check` is asked when all of them stand still."""
+        async with self._database.transaction() as connection:
+            # `default` is the oldest dataset. While it is locked none is made, so the list is complete.
+            await self._configurations.change_in(connection, tenant.dataset_id, decide, face=FACE)
+            rows = await connection.fetch(_sql.list_datasets, tenant.org_id)
+            others = sorted({row["dataset_id"] for row in rows} - {tenant.dataset_id})
+            for dataset_id in others:
+                await self._configurations.change_in(connection, dataset_id, decide, face=FACE)
+            if check is not None:
+                await check(connection, [tenant.dataset_id, *others])
+
+
+def _known(config: Config, type_id: str) -> IdentityType:
+    found = config.types.get(type_id)
+    if found is None:
+        raise NotFound(f"There is no identity type {type_id[:100]!r}.")
+    return found
+
+
+async def _check_unused(connection: Connection | Database, dataset_ids: Sequence[int], type_id: str) -> None:
+    if await connection.fetchval(_sql.holds_identity, dataset_ids, type_id):
+        sentence = f"There are values of {type_id!r}; it can go when nobody holds one any more."
+        raise Conflict(sentence, code="in_use")
+
+
+def _checked(identity_type: IdentityType) -> IdentityType:
+    """The same type; raises InvalidInput naming the first field that cannot be."""
+    type_id, label, blocked = identity_type.type_id, identity_type.label, identity_type.blocked_values
+    if not ID.fullmatch(type_id):
+        raise _invalid("id", "An id has 1 to 64 letters and digits, no blanks.")
+    if type_id.casefold() in RESERVED:
+        raise _invalid("id", f"{type_id!r} is the name of another kind of identifier; choose another id.")
+    if not 0 < len(label) <= LABEL_CHARS_MAX or not label.isprintable():
+        raise _invalid("label", f"A label has 1 to {LABEL_CHARS_MAX} printable characters.")
+    if len(blocked) > BLOCKED_MAX or not all(0 < len(value) <= BLOCKED_CHARS_MAX for value in blocked):
+        sentence = f"At most {BLOCKED_MAX} blocked values of 1 to {BLOCKED_CHARS_MAX} characters."
+        raise _invalid("blocked_values", sentence)
+    return identity_type
+
+
+def _check_fixed(before: IdentityType, after: IdentityType) -> None:
+    if any(getattr(before, name) != getattr(after, name) for name in FIXED):
+        sentence = "Uniqueness and case sensitivity of a saved identity type never change; make another type."
+        raise _invalid("uniqueness", sentence)
+
+
+def _invalid(field: str, sentence: str) -> InvalidInput:
+    return InvalidInput(field, "Invalid request.", sentence)

@@ -1,0 +1,120 @@
+"""The profile schema of an organisation: defining, redefining and removing attributes (wire/cds §7).
+
+Law of this module: a change is decided on the current configuration and becomes its next version in one
+transaction; the rules are `core.definition`'s. What is asked of the world first is only whether the
+applications exist, so that a definition for nobody's application is refused (CDS-13005).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from oneself.core.config.changes import ConfigChange, DropAttributes, PutAttributes
+from oneself.core.config.configuration import Config
+from oneself.core.values.attribute import APPLICATION_DATA, Attribute
+from oneself.core.values.definition import (
+    INVALID_APPLICATION,
+    INVALID_ATTRIBUTE,
+    LISTED_BY_PARENT,
+    InvalidAttribute,
+    define,
+    undefine,
+)
+from oneself.core.values.redefinition import redefine
+from oneself.core.values.schema import Schema
+from oneself.service.configuration import Configurations
+from oneself.service.directory.organisations import Tenant
+from oneself.service.schema.bound_attributes import bound_sentence, broken
+
+
+class ApplicationDirectory(Protocol):
+    """Knows which applications an organisation has."""
+
+    async def find(self, tenant: Tenant, client_id: str) -> object | None: ...
+
+
+class Schemas:
+    """Changes profile schemas. Every refusal is an `InvalidAttribute`."""
+
+    def __init__(self, configurations: Configurations, applications: ApplicationDirectory) -> None:
+        self._configurations = configurations
+        self._applications = applications
+
+    async def define(
+        self,
+        tenant: Tenant,
+        scope: str,
+        drafts: Sequence[Attribute],
+        child_names: Sequence[Mapping[str, str]] = (),
+    ) -> list[Attribute]:
+        """Add attributes, all or none. Drafts carry their ids; see `core.definition.define`."""
+        unknown = await self._unknown_applications(tenant, drafts)
+        defined: list[Attribute] = []
+
+        def decide(config: Config) -> ConfigChange:
+            defined[:] = define(config.schema, scope, drafts, child_names=child_names)
+            _check_ids_free(config.schema, defined)
+            _check_applications(defined, unknown)
+            return PutAttributes(tuple(defined))
+
+        await self._configurations.change(tenant.dataset_id, decide)
+        return defined
+
+    async def redefine(
+        self, tenant: Tenant, scope: str, attribute_id: str, changes: Mapping[str, Any]
+    ) -> Attribute:
+        """Change one attribute by the decoded JSON `changes`; see `core.definition.redefine`."""
+        unknown = await self._unknown(tenant, [changes.get("application_identifier")])
+        redefined: list[Attribute] = []
+
+        def decide(config: Config) -> ConfigChange | None:
+            changed = redefine(config.schema, scope, attribute_id, changes)
+            _check_applications([changed], unknown)
+            _check_bindings(config, config.schema.with_([changed]), INVALID_ATTRIBUTE)
+            redefined[:] = [changed]
+            return None if changed == config.schema.get(attribute_id) else PutAttributes((changed,))
+
+        await self._configurations.change(tenant.dataset_id, decide)
+        return redefined[0]
+
+    async def undefine(
+        self, tenant: Tenant, scope: str | None = None, attribute_id: str | None = None
+    ) -> None:
+        """Remove one attribute, a scope, or all but the identity attributes; values on profiles stay."""
+
+        def decide(config: Config) -> ConfigChange | None:
+            ids = undefine(config.schema, scope, attribute_id)
+            _check_bindings(config, config.schema.without(ids), LISTED_BY_PARENT)
+            return DropAttributes(ids) if ids else None
+
+        await self._configurations.change(tenant.dataset_id, decide)
+
+    async def _unknown_applications(self, tenant: Tenant, drafts: Iterable[Attribute]) -> frozenset[str]:
+        in_data = (draft.application_identifier for draft in drafts if draft.scope == APPLICATION_DATA)
+        return await self._unknown(tenant, in_data)
+
+    async def _unknown(self, tenant: Tenant, identifiers: Iterable[object]) -> frozenset[str]:
+        named = {identifier for identifier in identifiers if isinstance(identifier, str) and identifier}
+        return frozenset([name for name in named if await self._applications.find(tenant, name) is None])
+
+
+def _check_ids_free(schema: Schema, drafts: Iterable[Attribute]) -> None:
+    """An id that somebody gave must not take the place of another attribute."""
+    for draft in drafts:
+        if schema.get(draft.attribute_id) is not None:
+            raise InvalidAttribute("CDS-13003", f"Attribute id '{draft.attribute_id}' already exists.")
+
+
+def _check_bindings(config: Config, schema: Schema, code: str) -> None:
+    """What identity types are bound to cannot be taken from under them (wire/interactions §3)."""
+    binding = broken(config, schema)
+    if binding is not None:
+        raise InvalidAttribute(code, bound_sentence(binding))
+
+
+def _check_applications(attributes: Iterable[Attribute], unknown: Collection[str]) -> None:
+    for attribute in attributes:
+        if attribute.application_identifier in unknown:
+            sentence = f"Application '{attribute.application_identifier}' does not exist."
+            raise InvalidAttribute(INVALID_APPLICATION, sentence)

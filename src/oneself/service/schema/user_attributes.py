@@ -1,0 +1,181 @@
+"""Plain user attributes of a dataset: what events may write beside identities (wire/interactions §3).
+
+Law of this module: a user attribute is the schema's attribute `traits.<name>`, a single scalar, under the
+words of the event wire. What a schema holds beyond that (objects, lists, canonical values) is neither shown
+nor changed here.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from oneself.core.config.changes import DropAttributes, PutAttributes, SingleChange
+from oneself.core.config.configuration import Config
+from oneself.core.values.attribute import TRAITS, Attribute
+from oneself.core.values.definition import InvalidAttribute, check_attribute
+from oneself.core.values.schema import Schema
+from oneself.errors import Conflict, InvalidInput
+
+#: wire/interactions §14.
+USER_ATTRIBUTES_MAX = 1000
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+NAME_SENTENCE = "A name has 1 to 64 of A-Z, a-z, 0-9, '_' and '-', and begins with no '-'."
+
+Type = Literal["String", "Number", "Boolean", "Date"]
+Classification = Literal["Sensitive", "PersonallyIdentifiable", "NonSensitive"]
+
+_VALUE_TYPES: dict[Type, str] = {
+    "String": "string",
+    "Number": "decimal",
+    "Boolean": "boolean",
+    "Date": "date_time",
+}
+#: What a value type is shown as; the profile schema has finer ones.
+_TYPES: dict[str, Type] = {
+    **{value_type: shown for shown, value_type in _VALUE_TYPES.items()},
+    "integer": "Number",
+    "date": "Date",
+    "epoch": "Date",
+}
+
+
+class UserAttribute(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A user attribute as the event wire knows it."""
+
+    label: str
+    type: Type
+    classification_override: Classification | None = None
+
+
+class UserAttributeChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be said of a user attribute; what is absent stays, or is a string called by its name."""
+
+    label: str | UnsetType = UNSET
+    type: Type | UnsetType = UNSET
+    classification_override: Classification | UnsetType | None = UNSET
+
+
+Changes = Mapping[str, UserAttributeChange | None]
+
+
+def read_changes(document: Mapping[str, Any]) -> Changes:
+    """Decoded JSON, name → change or null to remove; raises InvalidInput naming the attribute."""
+    return {name: _read(name, change) for name, change in document.items()}
+
+
+def user_attributes(config: Config) -> dict[str, UserAttribute]:
+    """Those of a dataset, by name."""
+    shown = {each.key: each for each in config.schema.in_scope(TRAITS) if _is_plain(config.schema, each)}
+    return {
+        name: UserAttribute(each.display_name or name, _TYPES[each.value_type], _classification(config, name))
+        for name, each in sorted(shown.items())
+    }
+
+
+def change_user_attributes(config: Config, changes: Changes) -> tuple[list[SingleChange], dict[str, str]]:
+    """What makes the changes, and the classifications afterwards. Raises InvalidInput, Conflict."""
+    put = [_changed(config, name, change) for name, change in changes.items() if change is not None]
+    dropped = [found for name in changes if changes[name] is None and (found := _removable(config, name))]
+    made = [each for each in put if each != config.schema.get(each.attribute_id)]
+    held = len(user_attributes(config)) - len(dropped)
+    if held + sum(config.schema.get(each.attribute_id) is None for each in made) > USER_ATTRIBUTES_MAX:
+        raise _invalid(f"A dataset has at most {USER_ATTRIBUTES_MAX} user attributes.")
+    parts: list[SingleChange] = []
+    if made:
+        parts.append(PutAttributes(tuple(made)))
+    if dropped:
+        parts.append(DropAttributes(tuple(each.attribute_id for each in dropped)))
+    return parts, _classified(config, changes)
+
+
+def is_bound(config: Config, attribute_name: str) -> bool:
+    """Whether an attribute is bound to an identity type."""
+    return any(each.attribute == attribute_name for each in config.identity_attributes.values())
+
+
+def _read(name: str, change: Any) -> UserAttributeChange | None:
+    if not NAME.fullmatch(name):
+        raise _invalid(f"{name[:100]!r} is no name of a user attribute. {NAME_SENTENCE}")
+    if change is None:
+        return None
+    try:
+        return msgspec.convert(change, UserAttributeChange)
+    except msgspec.ValidationError as error:
+        raise _invalid(f"{name!r}: {error}.") from None
+
+
+def _changed(config: Config, name: str, change: UserAttributeChange) -> Attribute:
+    before = config.schema.find(f"{TRAITS}.{name}")
+    if before is None:
+        return _checked(config.schema, name, _new(name, change))
+    if not _is_plain(config.schema, before):
+        sentence = f"{before.attribute_name!r} is more than one scalar; change it in the profile schema."
+        raise Conflict(sentence, code="user_attributes")
+    if change.type is not UNSET and change.type != _TYPES[before.value_type]:
+        raise _invalid(f"The type of {name!r} stays {_TYPES[before.value_type]!r} while it exists.")
+    if change.label is UNSET or change.label == before.display_name:
+        return before
+    return _checked(config.schema, name, msgspec.structs.replace(before, display_name=change.label or name))
+
+
+def _new(name: str, change: UserAttributeChange) -> Attribute:
+    return Attribute(
+        attribute_id=str(uuid.uuid4()),
+        attribute_name=f"{TRAITS}.{name}",
+        value_type=_VALUE_TYPES["String" if change.type is UNSET else change.type],
+        merge_strategy="latest",
+        display_name=name if change.label is UNSET else change.label or name,
+    )
+
+
+def _checked(schema: Schema, name: str, attribute: Attribute) -> Attribute:
+    """By the rules of every definition; `latest` is for what arrives as events, so no wire defines it."""
+    try:
+        check_attribute(schema, TRAITS, msgspec.structs.replace(attribute, merge_strategy="overwrite"), {})
+    except InvalidAttribute as error:
+        raise _invalid(f"{name!r}: {error.description}") from None
+    return attribute
+
+
+def _removable(config: Config, name: str) -> Attribute | None:
+    attribute = config.schema.find(f"{TRAITS}.{name}")
+    if attribute is None or not _is_plain(config.schema, attribute):
+        return None
+    if is_bound(config, attribute.attribute_name):
+        sentence = f"{name!r} is bound to an identity type; take it out of identity-attributes first."
+        raise Conflict(sentence, code="bound")
+    return attribute
+
+
+def _classified(config: Config, changes: Changes) -> dict[str, str]:
+    given = {
+        name: None if change is None else change.classification_override
+        for name, change in changes.items()
+        if change is None or change.classification_override is not UNSET
+    }
+    merged = {**config.dataset.classifications, **given}
+    return {name: word for name, word in sorted(merged.items()) if word is not None and word is not UNSET}
+
+
+def _classification(config: Config, name: str) -> Classification | None:
+    word = config.dataset.classifications.get(name)
+    return None if word is None else msgspec.convert(word, Classification)
+
+
+def _is_plain(schema: Schema, attribute: Attribute) -> bool:
+    return (
+        attribute.value_type in _TYPES
+        and not attribute.multi_valued
+        and not attribute.canonical_values
+        and NAME.fullmatch(attribute.key) is not None
+    )
+
+
+def _invalid(sentence: str) -> InvalidInput:
+    return InvalidInput("user_attributes", "Invalid request.", sentence)

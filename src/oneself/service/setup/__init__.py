@@ -1,0 +1,1 @@
+"""Provisioning an organisation and activating the service."""

@@ -1,0 +1,149 @@
+"""Founding an organisation: it can be used at once (DESIGN §9).
+
+Law of this module: a new organisation has a dataset, the directory's claims as identity attributes, the
+customer data service switched on, a system application that holds every permission, and on request a console
+user. Each step is done unless it was done before, so that a start that broke off is taken up again; what
+people changed afterwards is never undone.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+import msgspec
+
+from oneself.core.config.changes import PutAttributes, PutSettings
+from oneself.core.config.configuration import Config
+from oneself.core.values.attribute import IDENTITY_ATTRIBUTES, READ_ONLY, READ_WRITE, Attribute
+from oneself.errors import Conflict
+from oneself.service.configuration import Configurations
+from oneself.service.directory.accounts import CLAIMS, Administrators
+from oneself.service.directory.applications import Application, Applications, NewApplication
+from oneself.service.directory.organisations import Organisations, Tenant
+from oneself.service.directory.signing_keys import SigningKeys
+from oneself.service.setup.activation import with_mandatory
+from oneself.settings import Settings
+
+ADMIN = "admin"
+
+
+class Founded(msgspec.Struct, frozen=True):
+    """What founding made. `client_secret` is set only if it was made or given in this call."""
+
+    tenant: Tenant
+    created: bool
+    client_id: str | None = None
+    client_secret: str | None = None
+
+
+class Founding:
+    """Makes organisations that work at once, by hand and at an unattended first start."""
+
+    def __init__(
+        self,
+        organisations: Organisations,
+        applications: Applications,
+        administrators: Administrators,
+        signing_keys: SigningKeys,
+        configurations: Configurations,
+    ) -> None:
+        self._organisations = organisations
+        self._applications = applications
+        self._administrators = administrators
+        self._signing_keys = signing_keys
+        self._configurations = configurations
+
+    async def create(
+        self,
+        handle: str,
+        *,
+        name: str | None = None,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+    ) -> Founded:
+        """A new organisation with its system application. Raises InvalidInput, Conflict when it exists."""
+        if not await self._organisations.put(handle, name or handle):
+            raise Conflict(f"There is an organisation {handle!r} already.", code="taken")
+        tenant = await self._organisations.get(handle)
+        application, secret = await self._furnish(tenant, client_id or uuid.uuid4().hex, client_secret)
+        return Founded(tenant, True, application.client_id, secret)
+
+    async def bootstrap(self, settings: Settings) -> Tenant | None:
+        """Do what the bootstrap settings ask for and is not done yet; a second time changes nothing.
+
+        None when no bootstrap organisation is set.
+        """
+        if settings.bootstrap_org is None:
+            return None
+        created = await self._organisations.put(settings.bootstrap_org, settings.bootstrap_org)
+        tenant = await self._organisations.get(settings.bootstrap_org)
+        if settings.bootstrap_client_id:
+            await self._ensure_application(
+                tenant, settings.bootstrap_client_id, settings.bootstrap_client_secret
+            )
+        elif created:
+            await self._prepare(tenant, ())
+        if settings.bootstrap_admin_password:
+            await self._administrators.ensure(tenant, ADMIN, settings.bootstrap_admin_password)
+        return tenant
+
+    async def _ensure_application(self, tenant: Tenant, client_id: str, secret: str | None) -> None:
+        if await self._applications.find(tenant, client_id) is not None:
+            return
+        try:
+            await self._furnish(tenant, client_id, secret)
+        except Conflict:
+            # Another process that starts at this moment was first.
+            return
+
+    async def _furnish(
+        self, tenant: Tenant, client_id: str, secret: str | None
+    ) -> tuple[Application, str | None]:
+        # The application last: while it is missing, a start that broke off here is taken up again.
+        await self._prepare(tenant, (client_id,))
+        new = NewApplication(
+            name="System application",
+            permissions=self._applications.known,
+            client_id=client_id,
+            client_secret=secret,
+        )
+        return await self._applications.create(tenant, new)
+
+    async def make_system_application(self, tenant: Tenant, client_id: str) -> None:
+        """Put an application on the organisation's list of system applications (wire/cds §11)."""
+
+        def decide(config: Config) -> PutSettings | None:
+            listed = config.settings.system_applications
+            return None if client_id in listed else PutSettings(system_applications=(*listed, client_id))
+
+        await self._configurations.change(tenant.dataset_id, decide)
+
+    async def _prepare(self, tenant: Tenant, system_applications: tuple[str, ...]) -> None:
+        await self._signing_keys.signing_key(tenant)
+        await self._configurations.change(tenant.dataset_id, _missing_attributes)
+        enable = PutSettings(cds_enabled=True)
+        await self._configurations.change(tenant.dataset_id, lambda config: with_mandatory(config, enable))
+        for client_id in system_applications:
+            await self.make_system_application(tenant, client_id)
+
+
+#: Claims that the identity provider alone decides: nobody else can say which user this is.
+PROVIDER_ONLY = frozenset({f"{IDENTITY_ATTRIBUTES}.userid"})
+
+
+def _missing_attributes(config: Config) -> PutAttributes | None:
+    """The identity attributes of the directory's claims that the schema lacks (DESIGN §9, wire/cds §13)."""
+    names = [f"{IDENTITY_ATTRIBUTES}.{claim}" for claim in CLAIMS]
+    missing = tuple(
+        Attribute(
+            attribute_id=str(uuid.uuid4()),
+            attribute_name=name,
+            value_type="string",
+            merge_strategy="overwrite",
+            mutability=READ_ONLY if name in PROVIDER_ONLY else READ_WRITE,
+            display_name=name.rpartition(".")[2],
+        )
+        for name in names
+        if config.schema.find(name) is None
+    )
+    return PutAttributes(missing) if missing else None

@@ -1,0 +1,1 @@
+"""What pages share: static files, headers."""
