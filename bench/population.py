@@ -25,10 +25,10 @@ from oneself.core.fold.apply import fold
 from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
 from oneself.core.resolution.observation import Kind, Observation
 from oneself.core.resolution.plan import Plan
-from oneself.core.resolution.working_set import State
+from oneself.core.resolution.working_set import WorkingSet
 from oneself.store import rows, working_set
 from oneself.store.database import JSONB_VERSION, Queries, connect
-from oneself.store.working_set import Entry
+from oneself.store.working_set import NewEntry
 
 from .stage import Progress
 
@@ -143,20 +143,20 @@ async def fill(
 
 def _folded(
     people: range, config: Config, lived: Callable[[int], Iterator[Observation]]
-) -> tuple[State, list[Entry]]:
-    state, log = State(), []
+) -> tuple[WorkingSet, list[NewEntry]]:
+    state, log = WorkingSet(), []
     seq = time.time_ns() // 1000
     for person in people:
         for observation in lived(person):
             seq += 1
             plan = fold(state, observation, config, seq)
             assert isinstance(plan, Plan), plan
-            log.append(Entry(seq, observation, plan, config.version))
+            log.append(NewEntry(seq, observation, plan, config.version))
     return state, log
 
 
 async def _copy(
-    connection: "asyncpg.Connection[asyncpg.Record]", dataset_id: int, state: State, log: list[Entry]
+    connection: "asyncpg.Connection[asyncpg.Record]", dataset_id: int, state: WorkingSet, log: list[NewEntry]
 ) -> None:
     changes = state.changes
     assert not changes.released

@@ -22,11 +22,11 @@ from oneself.core.config.changes import (
     Several,
 )
 from oneself.core.identity.identifier import ANONYMOUS_ID, Identifier
-from oneself.core.identity.identity_type import IdentityAttribute, IdentityType
+from oneself.core.identity.identity_type import IdentityBinding, IdentityType
 from oneself.core.profiles.profile import primary_id
 from oneself.core.resolution.observation import Observation
 from oneself.core.values.attribute import Attribute
-from oneself.service.events.persisted_token import Ring, seal
+from oneself.service.events.persisted_token import TokenKeyRing, encrypt_token
 
 WEB_ID, EMAIL = "webId", "emailAddress"
 _NAMES = uuid.UUID("7e1f0000-0000-4000-8000-000000000000")
@@ -49,7 +49,7 @@ def binding() -> ConfigChange:
                     for name in bound
                 )
             ),
-            PutIdentityAttributes(tuple(IdentityAttribute(name, name, attribute_of(name)) for name in bound)),
+            PutIdentityAttributes(tuple(IdentityBinding(name, name, attribute_of(name)) for name in bound)),
             PutChannels({"Web": WEB_ID}),
         )
     )
@@ -127,12 +127,12 @@ def body(chance: random.Random, user: dict[str, Any]) -> dict[str, Any]:
 Tokens = Callable[[int], str]
 
 
-def tokens(ring: Ring, account: str, dataset: str, sealed_at_ms: int) -> Tokens:
+def tokens(ring: TokenKeyRing, account: str, dataset: str, sealed_at_ms: int) -> Tokens:
     """The token that a visitor of a filled database carries."""
 
     def token(visitor: int) -> str:
         known = {WEB_ID: web_id(visitor)} | ({EMAIL: email(visitor)} if has_email(visitor) else {})
-        return seal(
+        return encrypt_token(
             ring, account, dataset, primary_id(profile_id(visitor), anonymous=False), known, sealed_at_ms
         )
 

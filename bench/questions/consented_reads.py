@@ -27,7 +27,7 @@ from oneself.core.profiles.consent import Category, CategoryAttribute
 from oneself.core.values.attribute import Attribute
 from oneself.service.context import Actor
 from oneself.service.directory.applications import NewApplication
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 
 READER = ("reader", "the secret of an application that is no system application")
 TRAITS = tuple(f"taste_{number}" for number in range(20))
@@ -88,7 +88,7 @@ async def _ask(plan: load.Plan) -> tuple[load.Report, load.Report]:
     return steady, most
 
 
-async def _define(bench: Bench, tenant: Tenant) -> list[str]:
+async def _define(bench: Bench, tenant: DatasetRef) -> list[str]:
     """Traits, categories of two traits each, and an application that is no system application."""
     attributes = tuple(
         Attribute(f"id-{name}", f"traits.{name}", value_type="string", merge_strategy="overwrite")
@@ -107,7 +107,7 @@ async def _define(bench: Bench, tenant: Tenant) -> list[str]:
     return made
 
 
-async def _choose(bench: Bench, tenant: Tenant, profile_id: UUID, categories: list[str]) -> None:
+async def _choose(bench: Bench, tenant: DatasetRef, profile_id: UUID, categories: list[str]) -> None:
     values = {"traits": {name: f"something about {name}" for name in TRAITS}}
     await bench.services.profiles.patch(tenant, ACTOR, profile_id, values)
     now = time.time_ns() // 1000

@@ -22,10 +22,10 @@ from bench.questions.resolution_cost import SIZES_FULL, SIZES_QUICK, look_up
 from bench.results import Figure
 from bench.stage import ORG, Bench, Stage
 from oneself.core.config.changes import PutAttributes
-from oneself.core.identity.identifier_source import Rule
+from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.resolution.observation import Observation
 from oneself.core.values.attribute import Attribute
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 
 LOYALTY, MEMBER = "traits.loyalty_id", "traits.member_id"
 WRITES = 2_000
@@ -50,7 +50,7 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
     async with stage.bench() as bench:
         tenant = await bench.services.organisations.get(ORG)
         await _define(bench)
-        await bench.services.rules.create(tenant, Rule("", "loyalty", LOYALTY, 1, is_active=True))
+        await bench.services.rules.create(tenant, UnificationRule("", "loyalty", LOYALTY, 1, is_active=True))
         await _index(bench)
         config = await bench.services.configurations.current(bench.dataset_id)
         for people in sizes:
@@ -97,14 +97,14 @@ async def _match(bench: Bench, people: int) -> pressure.Report:
     return await pressure.at_will(ingest, bench.dataset_id, joins, concurrency=1, burst=1, count=WRITES)
 
 
-async def _activate(bench: Bench, tenant: Tenant) -> tuple[Figure, ...]:
+async def _activate(bench: Bench, tenant: DatasetRef) -> tuple[Figure, ...]:
     database = bench.services.database
     await database.execute(PUT_MEMBERS, bench.dataset_id)
     await database.execute("ANALYZE profile")
     started = time.perf_counter()
     profiles = await database.fetchval(READ_MEMBERS, bench.dataset_id)
     bare_s = time.perf_counter() - started
-    rule = Rule("", "member", MEMBER, 2, is_active=True)
+    rule = UnificationRule("", "member", MEMBER, 2, is_active=True)
     started = time.perf_counter()
     preview = await bench.services.previews.preview(tenant, rule)
     preview_s = time.perf_counter() - started

@@ -19,14 +19,14 @@ from oneself.service.directory.organisations import Organisations
 from oneself.service.directory.users import Users
 from oneself.service.events.interactions import Interactions
 from oneself.service.events.token_keys import TokenKeys
-from oneself.service.history.event_stream import Tail
-from oneself.service.history.person_events import Events
-from oneself.service.history.timeline import Past
-from oneself.service.identity_provider.application_registry import KnownApplications
+from oneself.service.history.event_stream import EventStream
+from oneself.service.history.person_events import PersonEvents
+from oneself.service.history.timeline import ProfileHistory
+from oneself.service.identity_provider.application_registry import ApplicationRegistry
 from oneself.service.identity_provider.claim_sync import ClaimSync
-from oneself.service.identity_provider.directory_claims import Claims
-from oneself.service.identity_provider.rejected_claims import SkippedClaims
-from oneself.service.identity_provider.reports import ProfileSync
+from oneself.service.identity_provider.directory_claims import DirectoryClaims
+from oneself.service.identity_provider.rejected_claims import RejectedClaims
+from oneself.service.identity_provider.reports import IdentityReports
 from oneself.service.identity_provider.settings import IdentityServers
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.log.audit import Audit
@@ -34,19 +34,19 @@ from oneself.service.people import People
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.privacy.export import Exports
 from oneself.service.profiles.consents import Consents
-from oneself.service.profiles.invalid_values import UnfitValues
-from oneself.service.profiles.listing import Listing
+from oneself.service.profiles.invalid_values import InvalidValues
+from oneself.service.profiles.listing import ProfileListing
 from oneself.service.profiles.lookup import Lookup
 from oneself.service.profiles.profiles import Profiles
 from oneself.service.profiles.refusals import Refusals
 from oneself.service.rules.preview import Previews
-from oneself.service.rules.rules import Indexer, Rules
+from oneself.service.rules.rules import Reindexer, Rules
 from oneself.service.schema.schemas import Schemas
-from oneself.service.setup.activation import Enabling
+from oneself.service.setup.activation import ServiceActivation
 from oneself.service.setup.secret_key import confirmed_secret_key
 from oneself.settings import Settings
 from oneself.store.database import Database
-from oneself.store.profile_listing import Listing as ListingStore
+from oneself.store.profile_listing import ProfileListingStore as ListingStore
 from oneself.store.tombstones import Tombstones
 
 
@@ -58,34 +58,34 @@ class Services(msgspec.Struct, frozen=True):
     configurations: Configurations
     ingest: Ingest
     profiles: Profiles
-    listing: Listing
+    listing: ProfileListing
     schemas: Schemas
     erasure: Erasure
     consents: Consents
     rules: Rules
     previews: Previews
-    indexer: Indexer
+    indexer: Reindexer
     interactions: Interactions
     refusals: Refusals
     exports: Exports
     people: People
-    unfit_values: UnfitValues
+    unfit_values: InvalidValues
     identity: Identity
     organisations: Organisations
     guard: Guard
     identity_servers: IdentityServers
     identity_server_client: IdentityServerClient
-    enabling: Enabling
-    claims: Claims
+    enabling: ServiceActivation
+    claims: DirectoryClaims
     claim_sync: ClaimSync
-    profile_sync: ProfileSync
-    skipped_claims: SkippedClaims
+    profile_sync: IdentityReports
+    skipped_claims: RejectedClaims
     users: Users
     token_keys: TokenKeys
     lookup: Lookup
-    events: Events
-    past: Past
-    tail: Tail
+    events: PersonEvents
+    past: ProfileHistory
+    tail: EventStream
     audit: Audit
 
 
@@ -115,7 +115,7 @@ def build_services(settings: Settings, database: Database) -> Services:
     profiles = Profiles(database, configurations, ingest)
     identity = assemble(database, configurations, profiles, secret_key=secret_key, settings=settings)
     servers, client = identity.identity_servers, IdentityServerClient()
-    skipped = SkippedClaims(database)
+    skipped = RejectedClaims(database)
     claim_sync = ClaimSync(
         database,
         configurations,
@@ -128,14 +128,14 @@ def build_services(settings: Settings, database: Database) -> Services:
     erasure, exports = Erasure(database, ingest.tombstones), Exports(database, configurations)
     lookup = Lookup(database, configurations, profiles)
     token_keys = TokenKeys(database, identity.vault)
-    applications = KnownApplications(servers, client, identity.applications, settings.application_keys)
+    applications = ApplicationRegistry(servers, client, identity.applications, settings.application_keys)
     return Services(
         settings=settings,
         database=database,
         configurations=configurations,
         ingest=ingest,
         profiles=profiles,
-        listing=Listing(ListingStore(database)),
+        listing=ProfileListing(ListingStore(database)),
         schemas=Schemas(configurations, applications),
         erasure=erasure,
         consents=Consents(configurations, profiles),
@@ -144,24 +144,24 @@ def build_services(settings: Settings, database: Database) -> Services:
         refusals=Refusals(database, configurations),
         exports=exports,
         people=People(lookup, exports, erasure),
-        unfit_values=UnfitValues(database, configurations),
+        unfit_values=InvalidValues(database, configurations),
         interactions=Interactions(ingest, configurations, token_keys, identity.vault),
-        indexer=Indexer(database, configurations, ingest),
+        indexer=Reindexer(database, configurations, ingest),
         identity=identity,
         organisations=identity.organisations,
         guard=identity.guard,
         identity_servers=servers,
         identity_server_client=client,
-        enabling=Enabling(configurations, claim_sync, applications),
-        claims=Claims(configurations, servers, claim_sync),
+        enabling=ServiceActivation(configurations, claim_sync, applications),
+        claims=DirectoryClaims(configurations, servers, claim_sync),
         claim_sync=claim_sync,
-        profile_sync=ProfileSync(profiles, ingest, skipped),
+        profile_sync=IdentityReports(profiles, ingest, skipped),
         skipped_claims=skipped,
         users=Users(identity.accounts, profiles, configurations),
         token_keys=token_keys,
         lookup=lookup,
-        events=Events(database),
-        past=Past(database),
-        tail=Tail(database),
+        events=PersonEvents(database),
+        past=ProfileHistory(database),
+        tail=EventStream(database),
         audit=Audit(database),
     )

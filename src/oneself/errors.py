@@ -34,7 +34,7 @@ class OneselfError(Exception):
         self.message = message
 
 
-class Refusal(OneselfError):
+class RequestError(OneselfError):
     """A request that cannot be granted, with what the wires say about it.
 
     `code` is a word or a wire code, `message` its short title, `description` the sentence that helps.
@@ -53,38 +53,38 @@ class Refusal(OneselfError):
         return f"{self.code}: {self.description or self.message}"
 
 
-class InvalidInput(Refusal):
+class InvalidInput(RequestError):
     """What was sent is wrong: `InvalidInput(code, message, description)`."""
 
     def __init__(self, code: str, message: str, description: str = "") -> None:
         super().__init__(description, code=code, message=message)
 
 
-class Unauthenticated(Refusal):
+class Unauthenticated(RequestError):
     status = 401
     default_code = "unauthenticated"
     default_message = "Unauthorized"
 
 
-class Forbidden(Refusal):
+class Forbidden(RequestError):
     status = 403
     default_code = "forbidden"
     default_message = "Forbidden"
 
 
-class NotFound(Refusal):
+class NotFound(RequestError):
     status = 404
     default_code = "not_found"
     default_message = "Not found."
 
 
-class Conflict(Refusal):
+class Conflict(RequestError):
     status = 409
     default_code = "conflict"
     default_message = "Conflict."
 
 
-class Stale(Refusal):
+class Stale(RequestError):
     """The caller's version of a thing is not the current one any more."""
 
     status = 412
@@ -92,17 +92,17 @@ class Stale(Refusal):
     default_message = "The resource was changed in the meantime."
 
 
-class WorldError(OneselfError):
+class ServiceError(OneselfError):
     """The world failed and nothing was changed. `retry_after_s` is when trying again makes sense."""
 
     retry_after_s: ClassVar[int] = 1
 
 
-class Contended(WorldError):
+class Contended(ServiceError):
     """Bounded retries lost every race for the same rows (DESIGN §7)."""
 
 
-class Unavailable(WorldError):
+class Unavailable(ServiceError):
     """The database cannot be reached, or broke off in the middle."""
 
     retry_after_s = 2

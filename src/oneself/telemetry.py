@@ -8,7 +8,7 @@ from typing import Protocol
 from oneself.core.resolution.plan import Plan
 
 
-class Figures(Protocol):
+class Telemetry(Protocol):
     """Counts what the write path did."""
 
     def batch_committed(self, size: int, duration_s: float) -> None:
@@ -21,7 +21,7 @@ class Figures(Protocol):
         """Merges and refusals are among these."""
 
 
-class NoFigures:
+class NullTelemetry:
     """Nobody counts: commands, and tests that do not ask."""
 
     def batch_committed(self, size: int, duration_s: float) -> None: ...

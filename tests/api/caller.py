@@ -8,7 +8,7 @@ import httpx
 
 from oneself.auth.callers.permissions import PERMISSIONS
 from oneself.bootstrap import Services
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.tokens import access_claims, sign_access_token
 
 ORG, SYSTEM = "acme", "crm"
@@ -17,7 +17,9 @@ ORG, SYSTEM = "acme", "crm"
 class Cds:
     """One application that calls one organisation."""
 
-    def __init__(self, http: httpx.AsyncClient, services: Services, tenant: Tenant, client_id: str) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, services: Services, tenant: DatasetRef, client_id: str
+    ) -> None:
         self.http, self.services, self.tenant, self.client_id = http, services, tenant, client_id
 
     async def token(self, *permissions: str, subject: str | None = None) -> str:

@@ -16,7 +16,7 @@ from oneself.api.app import create_app
 from oneself.bootstrap import Services
 from oneself.bootstrap_identity import Identity
 from oneself.service.directory.applications import NewApplication
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 
 SYSTEM = "acme-backend"
 SECRET = "acme-backend-secret"
@@ -48,7 +48,7 @@ def identity(services: Services) -> Identity:
 
 
 @pytest_asyncio.fixture
-async def tenant(identity: Identity) -> Tenant:
+async def tenant(identity: Identity) -> DatasetRef:
     founded = await identity.founding.create("acme", client_id=SYSTEM, client_secret=SECRET)
     return founded.tenant
 
@@ -59,7 +59,7 @@ def app(services: Services) -> Any:
 
 
 @pytest_asyncio.fixture
-async def new_visitor(app: Any, tenant: Tenant) -> AsyncIterator[Callable[..., Visitor]]:
+async def new_visitor(app: Any, tenant: DatasetRef) -> AsyncIterator[Callable[..., Visitor]]:
     """A maker of browsers that know nothing yet."""
     made: list[Visitor] = []
 
@@ -84,7 +84,7 @@ def system(visitor: Visitor) -> Application:
 
 
 @pytest.fixture
-def new_client(identity: Identity, tenant: Tenant, visitor: Visitor) -> NewClient:
+def new_client(identity: Identity, tenant: DatasetRef, visitor: Visitor) -> NewClient:
     """A maker of applications: `kind`, and what `NewApplication` takes."""
 
     async def make(kind: str = "web", **fields: Any) -> Application:

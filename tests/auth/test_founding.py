@@ -14,7 +14,7 @@ from oneself.bootstrap import Services, build_services
 from oneself.bootstrap_identity import Identity
 from oneself.core.config.changes import PutSettings
 from oneself.errors import Conflict, InvalidInput, SettingsError
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.settings import Settings
 
 pytestmark = pytest.mark.postgres
@@ -125,7 +125,7 @@ async def test_a_founded_organisation_gets_credentials_that_work(
     assert answer.status_code == 200
 
 
-async def test_a_handle_is_taken_once(identity: Identity, tenant: Tenant) -> None:
+async def test_a_handle_is_taken_once(identity: Identity, tenant: DatasetRef) -> None:
     with pytest.raises(Conflict):
         await identity.founding.create("acme")
 
@@ -138,7 +138,7 @@ async def test_a_handle_must_fit_a_path(identity: Identity, handle: str) -> None
 
 
 async def test_rotating_keys_leaves_old_tokens_good_and_signs_with_the_new_key(
-    identity: Identity, tenant: Tenant, system: Application, visitor: Visitor
+    identity: Identity, tenant: DatasetRef, system: Application, visitor: Visitor
 ) -> None:
     ask = {"grant_type": "client_credentials", "scope": "internal_cds_profile_view"}
     old = (await system.token(**ask)).json()["access_token"]
@@ -152,7 +152,7 @@ async def test_rotating_keys_leaves_old_tokens_good_and_signs_with_the_new_key(
 
 
 async def test_a_key_rotated_by_another_process_verifies_here(
-    services: Services, identity: Identity, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+    services: Services, identity: Identity, tenant: DatasetRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await identity.signing_keys.ring(tenant)
     elsewhere = build_services(services.settings, services.database).identity
@@ -162,7 +162,7 @@ async def test_a_key_rotated_by_another_process_verifies_here(
 
 
 async def test_private_keys_open_only_with_the_deployments_secret_key(
-    services: Services, identity: Identity, tenant: Tenant
+    services: Services, identity: Identity, tenant: DatasetRef
 ) -> None:
     await identity.signing_keys.ring(tenant)
     sealed = await services.database.fetchval("select private_sealed from signing_key")
@@ -173,7 +173,7 @@ async def test_private_keys_open_only_with_the_deployments_secret_key(
 
 
 async def test_a_signing_key_that_cannot_be_opened_leaves_the_others_at_work(
-    services: Services, identity: Identity, tenant: Tenant
+    services: Services, identity: Identity, tenant: DatasetRef
 ) -> None:
     before = await identity.signing_keys.signing_key(tenant)
     other = msgspec.structs.replace(services.settings, secret_key="another secret key, long enough")

@@ -12,17 +12,17 @@ from joserfc.jwk import RSAKey
 
 from auth.visitor import Application
 from oneself.auth.callers.guard import basic_matches, require
-from oneself.auth.callers.principal import Caller
+from oneself.auth.callers.principal import Principal
 from oneself.bootstrap_identity import Identity
 from oneself.errors import Forbidden, Unauthenticated
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 
 MISSING = "Missing or invalid Authorization header"
 NO_SCOPE = "You do not have enough permission to access this resource."
 NOT_IN_SCOPE = "Do not have permission to perform this operation"
 
 
-async def _token(identity: Identity, tenant: Tenant, key: Any = None, **changes: Any) -> str:
+async def _token(identity: Identity, tenant: DatasetRef, key: Any = None, **changes: Any) -> str:
     """A token signed with the organisation's key, or another; None takes a claim away."""
     own = await identity.signing_keys.signing_key(tenant)
     claims = {
@@ -40,9 +40,9 @@ async def _token(identity: Identity, tenant: Tenant, key: Any = None, **changes:
     return jwt.encode(header, kept, key or own)
 
 
-async def test_a_good_token_names_the_caller(identity: Identity, tenant: Tenant) -> None:
+async def test_a_good_token_names_the_caller(identity: Identity, tenant: DatasetRef) -> None:
     token = await _token(identity, tenant)
-    expected = Caller("shop", "ann", frozenset({"internal_cds_profile_view"}), "acme")
+    expected = Principal("shop", "ann", frozenset({"internal_cds_profile_view"}), "acme")
     for header in (f"Bearer {token}", f"bearer {token}", f"Bearer  {token} "):
         assert await identity.guard.authenticate(header, tenant) == expected
 
@@ -52,7 +52,7 @@ async def test_a_good_token_names_the_caller(identity: Identity, tenant: Tenant)
     [({"azp": None}, "other"), ({"aud": ["x", "iam-cds"]}, "shop"), ({"azp": None, "client_id": None}, None)],
 )
 async def test_a_token_may_say_it_in_several_ways(
-    identity: Identity, tenant: Tenant, changes: dict[str, Any], application: str | None
+    identity: Identity, tenant: DatasetRef, changes: dict[str, Any], application: str | None
 ) -> None:
     token = await _token(identity, tenant, **changes)
     caller = await identity.guard.authenticate(f"Bearer {token}", tenant)
@@ -77,7 +77,7 @@ async def test_a_token_may_say_it_in_several_ways(
     ids=str,
 )
 async def test_a_token_that_is_not_for_here_and_now_is_refused(
-    identity: Identity, tenant: Tenant, changes: dict[str, Any]
+    identity: Identity, tenant: DatasetRef, changes: dict[str, Any]
 ) -> None:
     token = await _token(identity, tenant, **changes)
     with pytest.raises(Unauthenticated) as refused:
@@ -85,7 +85,7 @@ async def test_a_token_that_is_not_for_here_and_now_is_refused(
     assert (refused.value.code, refused.value.description) == ("CDS-10002", MISSING)
 
 
-async def test_a_token_of_another_key_is_refused(identity: Identity, tenant: Tenant) -> None:
+async def test_a_token_of_another_key_is_refused(identity: Identity, tenant: DatasetRef) -> None:
     stranger = RSAKey.import_key((await _stranger()).as_dict(private=True))
     token = await _token(identity, tenant, key=stranger)
     with pytest.raises(Unauthenticated):
@@ -102,7 +102,7 @@ async def _stranger() -> RSAKey:
     "header", [None, "", "Bearer", "Bearer ", "Basic YTpi", "Bearer a b", "Bearer \u20ac"]
 )
 async def test_a_header_that_is_no_bearer_token_is_refused(
-    identity: Identity, tenant: Tenant, header: str | None
+    identity: Identity, tenant: DatasetRef, header: str | None
 ) -> None:
     with pytest.raises(Unauthenticated):
         await identity.guard.authenticate(header, tenant)
@@ -110,7 +110,7 @@ async def test_a_header_that_is_no_bearer_token_is_refused(
 
 @pytest.mark.parametrize("scope", [None, 7, ["internal_cds_profile_view"]])
 async def test_a_token_without_a_scope_is_forbidden(
-    identity: Identity, tenant: Tenant, scope: object
+    identity: Identity, tenant: DatasetRef, scope: object
 ) -> None:
     token = await _token(identity, tenant, scope=scope)
     with pytest.raises(Forbidden) as refused:
@@ -119,7 +119,7 @@ async def test_a_token_without_a_scope_is_forbidden(
 
 
 def test_a_permission_outside_the_scope_is_forbidden() -> None:
-    caller = Caller("shop", None, frozenset({"internal_cds_profile_view"}), "acme")
+    caller = Principal("shop", None, frozenset({"internal_cds_profile_view"}), "acme")
     require(caller, "internal_cds_profile_view")
     with pytest.raises(Forbidden) as refused:
         require(caller, "internal_cds_profile")
@@ -127,7 +127,7 @@ def test_a_permission_outside_the_scope_is_forbidden() -> None:
 
 
 async def test_a_remembered_token_still_runs_out(
-    identity: Identity, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+    identity: Identity, tenant: DatasetRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = await _token(identity, tenant, exp=time.time() + 5)
     await identity.guard.authenticate(f"Bearer {token}", tenant)
@@ -138,7 +138,7 @@ async def test_a_remembered_token_still_runs_out(
 
 
 async def test_remembering_tokens_has_a_limit(
-    identity: Identity, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+    identity: Identity, tenant: DatasetRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("oneself.auth.callers.guard.CACHED_MAX", 3)
     for number in range(5):
@@ -147,7 +147,9 @@ async def test_remembering_tokens_has_a_limit(
     assert len(identity.guard._cache) == 3
 
 
-async def test_an_id_token_is_no_access_token(shop: Application, identity: Identity, tenant: Tenant) -> None:
+async def test_an_id_token_is_no_access_token(
+    shop: Application, identity: Identity, tenant: DatasetRef
+) -> None:
     sent_back = await shop.visitor.register("ann@acme.example", await shop.registration())
     tokens = await shop.tokens(sent_back)
     with pytest.raises(Unauthenticated):

@@ -8,7 +8,7 @@ from auth.visitor import CALLBACK, Application, Page, Visitor, arrived, heading
 from oneself.bootstrap import Services
 from oneself.core.config.changes import PutSettings
 from oneself.service.context import Actor
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.profiles.profiles import new_tracker
 
 EMAIL = "ann@acme.example"
@@ -109,7 +109,7 @@ async def test_the_account_page_signs_out(shop: Application, visitor: Visitor) -
 
 @pytest.mark.parametrize("detach", [False, True])
 async def test_the_browser_keeps_its_profile_unless_the_organisation_detaches_it(
-    services: Services, tenant: Tenant, shop: Application, visitor: Visitor, detach: bool
+    services: Services, tenant: DatasetRef, shop: Application, visitor: Visitor, detach: bool
 ) -> None:
     await services.configurations.change(tenant.dataset_id, lambda _: PutSettings(detach_on_sign_out=detach))
     tracker = new_tracker()

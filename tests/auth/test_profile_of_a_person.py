@@ -12,7 +12,7 @@ from oneself.bootstrap import Services
 from oneself.bootstrap_identity import Identity
 from oneself.core.config.changes import PutSettings
 from oneself.service.context import Actor
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.profiles.profiles import ProfileView, new_tracker
 
 pytestmark = pytest.mark.postgres
@@ -21,14 +21,14 @@ EMAIL = "ann@acme.example"
 NewVisitor = Callable[..., Visitor]
 
 
-async def _temporary(services: Services, tenant: Tenant) -> tuple[str, str]:
+async def _temporary(services: Services, tenant: DatasetRef) -> tuple[str, str]:
     """A temporary profile as POST /profiles makes it: its id and its tracker."""
     tracker = new_tracker()
     made = await services.profiles.create(tenant, Actor("cds", "acme-backend"), {}, tracker=tracker)
     return str(made.profile.profile_id), tracker
 
 
-async def _profile(services: Services, tenant: Tenant, profile_id: str) -> ProfileView:
+async def _profile(services: Services, tenant: DatasetRef, profile_id: str) -> ProfileView:
     view = await services.profiles.find(tenant, UUID(profile_id))
     assert view is not None
     return view
@@ -41,7 +41,7 @@ async def _user_id(shop: Application, answer: object) -> str:
 
 @pytest.mark.parametrize("way", ["parameter", "cookie"])
 async def test_the_temporary_profile_of_a_new_person_becomes_theirs(
-    services: Services, tenant: Tenant, shop: Application, visitor: Visitor, way: str
+    services: Services, tenant: DatasetRef, shop: Application, visitor: Visitor, way: str
 ) -> None:
     profile_id, tracker = await _temporary(services, tenant)
     if way == "cookie":
@@ -63,7 +63,7 @@ async def test_the_temporary_profile_of_a_new_person_becomes_theirs(
 
 
 async def test_a_returning_persons_temporary_profile_is_absorbed(
-    services: Services, tenant: Tenant, shop: Application, visitor: Visitor, new_visitor: NewVisitor
+    services: Services, tenant: DatasetRef, shop: Application, visitor: Visitor, new_visitor: NewVisitor
 ) -> None:
     permanent, tracker = await _temporary(services, tenant)
     page = await shop.registration(anonymous_profile_tracker=tracker)
@@ -78,7 +78,7 @@ async def test_a_returning_persons_temporary_profile_is_absorbed(
 
 
 async def test_single_sign_on_counts_as_a_sign_in(
-    services: Services, tenant: Tenant, shop: Application, visitor: Visitor
+    services: Services, tenant: DatasetRef, shop: Application, visitor: Visitor
 ) -> None:
     permanent, tracker = await _temporary(services, tenant)
     await visitor.register(EMAIL, await shop.registration(anonymous_profile_tracker=tracker))
@@ -89,7 +89,7 @@ async def test_single_sign_on_counts_as_a_sign_in(
 
 
 async def test_the_cookie_goes_before_the_parameter(
-    services: Services, tenant: Tenant, shop: Application, visitor: Visitor
+    services: Services, tenant: DatasetRef, shop: Application, visitor: Visitor
 ) -> None:
     by_cookie, cookie = await _temporary(services, tenant)
     by_parameter, parameter = await _temporary(services, tenant)
@@ -101,7 +101,7 @@ async def test_the_cookie_goes_before_the_parameter(
 
 @pytest.mark.parametrize("cookie", ["unknown", "x" * 5000, "%00", "-"])
 async def test_a_cookie_that_names_nobody_does_not_hide_the_parameter(
-    services: Services, tenant: Tenant, shop: Application, visitor: Visitor, cookie: str
+    services: Services, tenant: DatasetRef, shop: Application, visitor: Visitor, cookie: str
 ) -> None:
     profile_id, tracker = await _temporary(services, tenant)
     page = await shop.registration(anonymous_profile_tracker=tracker)
@@ -111,7 +111,7 @@ async def test_a_cookie_that_names_nobody_does_not_hide_the_parameter(
 
 
 async def test_a_second_person_on_the_same_browser_leaves_the_first_one_alone(
-    services: Services, tenant: Tenant, shop: Application, visitor: Visitor
+    services: Services, tenant: DatasetRef, shop: Application, visitor: Visitor
 ) -> None:
     first, tracker = await _temporary(services, tenant)
     ann = await visitor.register(EMAIL, await shop.registration(anonymous_profile_tracker=tracker))
@@ -127,7 +127,7 @@ async def test_a_second_person_on_the_same_browser_leaves_the_first_one_alone(
 
 
 async def test_a_tracker_of_another_organisation_is_nobodys(
-    services: Services, identity: Identity, tenant: Tenant, shop: Application, visitor: Visitor
+    services: Services, identity: Identity, tenant: DatasetRef, shop: Application, visitor: Visitor
 ) -> None:
     other = (await identity.founding.create("other")).tenant
     foreign, tracker = await _temporary(services, other)
@@ -139,7 +139,7 @@ async def test_a_tracker_of_another_organisation_is_nobodys(
 
 
 async def test_who_registers_without_an_application_is_known_too(
-    services: Services, tenant: Tenant, visitor: Visitor
+    services: Services, tenant: DatasetRef, visitor: Visitor
 ) -> None:
     profile_id, tracker = await _temporary(services, tenant)
     page = await visitor.open("accounts/register", anonymous_profile_tracker=tracker)
@@ -150,7 +150,7 @@ async def test_who_registers_without_an_application_is_known_too(
 
 
 async def test_people_sign_in_while_the_service_is_not_enabled_and_no_profile_hears_of_it(
-    services: Services, tenant: Tenant, shop: Application, visitor: Visitor
+    services: Services, tenant: DatasetRef, shop: Application, visitor: Visitor
 ) -> None:
     profile_id, tracker = await _temporary(services, tenant)
     await services.configurations.change(tenant.dataset_id, lambda _: PutSettings(cds_enabled=False))

@@ -16,7 +16,7 @@ from auth.visitor import CALLBACK, PASSWORD, Application, Page, Visitor, arrived
 from oneself.bootstrap import Services
 from oneself.bootstrap_identity import Identity
 from oneself.errors import Unauthenticated, Unavailable
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 
 pytestmark = pytest.mark.postgres
 
@@ -220,7 +220,7 @@ async def test_a_code_belongs_to_its_application(
 
 
 async def test_a_code_used_twice_voids_what_it_gave(
-    shop: Application, visitor: Visitor, identity: Identity, tenant: Tenant
+    shop: Application, visitor: Visitor, identity: Identity, tenant: DatasetRef
 ) -> None:
     page = await shop.registration(scope="openid offline_access internal_cds_profile_view")
     sent_back = await visitor.register(EMAIL, page)
@@ -255,7 +255,7 @@ async def test_a_refresh_token_is_replaced_at_every_use(shop: Application) -> No
 
 
 async def test_a_refresh_token_used_twice_ends_the_grant(
-    shop: Application, identity: Identity, tenant: Tenant
+    shop: Application, identity: Identity, tenant: DatasetRef
 ) -> None:
     first = await _offline(shop)
     second = (await shop.refresh(first["refresh_token"])).json()
@@ -276,7 +276,7 @@ async def test_a_refreshed_token_may_ask_for_less_and_not_for_more(shop: Applica
 
 
 async def test_revoking_a_refresh_token_ends_everything_that_came_of_it(
-    shop: Application, visitor: Visitor, identity: Identity, tenant: Tenant
+    shop: Application, visitor: Visitor, identity: Identity, tenant: DatasetRef
 ) -> None:
     tokens = await _offline(shop)
     form = {"token": tokens["refresh_token"]}
@@ -310,7 +310,7 @@ async def test_userinfo_needs_a_token_with_openid(
 
 
 async def test_a_new_password_signs_out_everywhere(
-    shop: Application, visitor: Visitor, identity: Identity, tenant: Tenant
+    shop: Application, visitor: Visitor, identity: Identity, tenant: DatasetRef
 ) -> None:
     tokens = await _offline(shop)
     user_id = UUID(claims_of(tokens["access_token"])["sub"])
@@ -325,7 +325,7 @@ async def test_a_new_password_signs_out_everywhere(
 
 
 async def test_tokens_and_sessions_of_one_organisation_are_nothing_to_another(
-    shop: Application, visitor: Visitor, identity: Identity, tenant: Tenant
+    shop: Application, visitor: Visitor, identity: Identity, tenant: DatasetRef
 ) -> None:
     tokens = await _offline(shop)
     other = (await identity.founding.create("other")).tenant
@@ -378,7 +378,7 @@ async def test_two_exchanges_at_the_same_moment_give_tokens_once(shop: Applicati
 
 
 async def test_a_name_that_is_too_long_is_not_normalised(
-    visitor: Visitor, tenant: Tenant, identity: Identity, monkeypatch: pytest.MonkeyPatch
+    visitor: Visitor, tenant: DatasetRef, identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The time that this takes grows with the square of the length, and it stops the whole process."""
     normalize = unicodedata.normalize

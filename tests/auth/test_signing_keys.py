@@ -11,7 +11,7 @@ from joserfc.jwk import RSAKey
 
 from oneself.bootstrap import Services
 from oneself.bootstrap_identity import Identity
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.signing_keys import SigningKeys
 from oneself.service.directory.tokens import AccessTokens, access_claims, sign_access_token
 from oneself.store.directory import Directory
@@ -34,7 +34,7 @@ class Imports:
 
 
 @pytest.fixture
-def imports(identity: Identity, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> Imports:
+def imports(identity: Identity, tenant: DatasetRef, monkeypatch: pytest.MonkeyPatch) -> Imports:
     """Counted from here on; the organisation and its first key are there."""
     found, import_key, read = Imports(), RSAKey.import_key, Directory.list_signing_keys
 
@@ -57,17 +57,17 @@ def process(services: Services, **options: Any) -> SigningKeys:
     return SigningKeys(services.identity.tokens._directory, services.identity.vault, **options)
 
 
-async def token_of(identity: Identity, tenant: Tenant) -> str:
+async def token_of(identity: Identity, tenant: DatasetRef) -> str:
     claims = access_claims("issuer", tenant, "shop", "ann", "internal_cds_profile_view", None)
     return sign_access_token(await identity.signing_keys.signing_key(tenant), claims)
 
 
-async def verify_often(tokens: AccessTokens, tenant: Tenant, token: str) -> None:
+async def verify_often(tokens: AccessTokens, tenant: DatasetRef, token: str) -> None:
     assert all(await asyncio.gather(*(tokens.verify(tenant, token) for _ in range(N))))
 
 
 async def test_many_verifications_at_once_cause_one_read_and_no_private_import(
-    services: Services, identity: Identity, tenant: Tenant, imports: Imports
+    services: Services, identity: Identity, tenant: DatasetRef, imports: Imports
 ) -> None:
     token = await token_of(identity, tenant)
     before = imports.counts
@@ -80,7 +80,7 @@ async def test_many_verifications_at_once_cause_one_read_and_no_private_import(
 
 
 async def test_a_private_key_is_imported_once_and_in_a_thread(
-    services: Services, tenant: Tenant, imports: Imports
+    services: Services, tenant: DatasetRef, imports: Imports
 ) -> None:
     keys = process(services, reread_s=0.0)
     signing = await asyncio.gather(*(keys.signing_key(tenant) for _ in range(N)))
@@ -95,7 +95,7 @@ async def test_a_private_key_is_imported_once_and_in_a_thread(
 
 
 async def test_a_retired_key_verifies_no_longer_than_it_is_kept(
-    services: Services, identity: Identity, tenant: Tenant
+    services: Services, identity: Identity, tenant: DatasetRef
 ) -> None:
     token = await token_of(identity, tenant)
     keys = process(services, reread_s=0.0)

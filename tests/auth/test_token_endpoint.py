@@ -13,7 +13,7 @@ from auth.conftest import SECRET, SYSTEM, NewClient
 from auth.visitor import Application, Visitor, claims_of
 from oneself.bootstrap_identity import Identity
 from oneself.errors import Forbidden, Unauthenticated
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 
 SEED_SCOPE = "internal_cds_profile_create internal_cds_profile_update internal_cds_profile_view"
 
@@ -85,7 +85,7 @@ async def test_a_token_without_any_permission_has_no_scope(new_client: NewClient
     assert "scope" not in claims_of(answer.json()["access_token"])
 
 
-async def test_a_wrong_secret_is_refused_with_a_challenge(visitor: Visitor, tenant: Tenant) -> None:
+async def test_a_wrong_secret_is_refused_with_a_challenge(visitor: Visitor, tenant: DatasetRef) -> None:
     answer = await Application(visitor, SYSTEM, "wrong").token(grant_type="client_credentials")
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
     assert answer.headers["www-authenticate"].startswith("Basic")
@@ -96,7 +96,7 @@ async def test_a_wrong_secret_is_refused_with_a_challenge(visitor: Visitor, tena
     ["", "Basic", "Basic !!!", "Basic /////w==", "Basic YQ==", "Bearer abc", "Basic bm9ib2R5OnNlY3JldA=="],
 )
 async def test_an_odd_authorization_header_is_refused(
-    visitor: Visitor, tenant: Tenant, authorization: str
+    visitor: Visitor, tenant: DatasetRef, authorization: str
 ) -> None:
     answer = await visitor.http.post(
         visitor.at("oauth2/token"),
@@ -125,7 +125,7 @@ async def test_a_request_that_cannot_be_granted_says_why(
     assert answer.json()["error_description"] or error == "unauthorized_client"
 
 
-async def test_a_body_of_another_type_is_refused(visitor: Visitor, tenant: Tenant) -> None:
+async def test_a_body_of_another_type_is_refused(visitor: Visitor, tenant: DatasetRef) -> None:
     answer = await visitor.http.post(
         visitor.at("oauth2/token"), json={"grant_type": "client_credentials"}, auth=(SYSTEM, SECRET)
     )
@@ -146,7 +146,7 @@ async def test_an_unknown_organisation_has_no_token_endpoint(new_visitor: Callab
 
 
 async def test_guessing_a_secret_is_stopped_and_its_owner_is_not(
-    visitor: Visitor, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+    visitor: Visitor, tenant: DatasetRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "oneself.service.directory.login_throttle.FAILURES_MAX", {"account": 2, "address": 9, "client": 2}
@@ -172,7 +172,7 @@ async def test_introspection_tells_what_a_token_says(system: Application, visito
 
 @pytest.mark.parametrize("token", ["nothing", "a.b.c", "e30.e30.x", "x" * 20_000, "\u20ac"])
 async def test_introspection_of_anything_else_says_inactive(
-    visitor: Visitor, tenant: Tenant, token: str
+    visitor: Visitor, tenant: DatasetRef, token: str
 ) -> None:
     answer = await visitor.http.post(
         visitor.at("oauth2/introspect"), data={"token": token}, auth=(SYSTEM, SECRET)
@@ -180,13 +180,13 @@ async def test_introspection_of_anything_else_says_inactive(
     assert (answer.status_code, answer.json()) == (200, {"active": False})
 
 
-async def test_introspection_needs_an_application(visitor: Visitor, tenant: Tenant) -> None:
+async def test_introspection_needs_an_application(visitor: Visitor, tenant: DatasetRef) -> None:
     answer = await visitor.http.post(visitor.at("oauth2/introspect"), data={"token": "x"})
     assert answer.json()["error"] == "invalid_client"
 
 
 async def test_a_revoked_token_is_dead_everywhere_at_once(
-    system: Application, visitor: Visitor, identity: Identity, tenant: Tenant
+    system: Application, visitor: Visitor, identity: Identity, tenant: DatasetRef
 ) -> None:
     token = (await system.token(grant_type="client_credentials", scope=SEED_SCOPE)).json()["access_token"]
     assert (await identity.guard.authenticate(f"Bearer {token}", tenant)).application == SYSTEM
@@ -205,7 +205,11 @@ async def test_a_revoked_token_is_dead_everywhere_at_once(
 
 
 async def test_a_token_revoked_by_another_process_dies_within_a_second(
-    system: Application, identity: Identity, tenant: Tenant, services: object, monkeypatch: pytest.MonkeyPatch
+    system: Application,
+    identity: Identity,
+    tenant: DatasetRef,
+    services: object,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from oneself.bootstrap import Services, build_services
 
@@ -220,7 +224,7 @@ async def test_a_token_revoked_by_another_process_dies_within_a_second(
 
 
 async def test_an_application_cannot_revoke_the_token_of_another(
-    system: Application, new_client: NewClient, visitor: Visitor, identity: Identity, tenant: Tenant
+    system: Application, new_client: NewClient, visitor: Visitor, identity: Identity, tenant: DatasetRef
 ) -> None:
     token = (await system.token(grant_type="client_credentials", scope=SEED_SCOPE)).json()["access_token"]
     other = await new_client("machine")
@@ -231,7 +235,7 @@ async def test_an_application_cannot_revoke_the_token_of_another(
     await identity.guard.authenticate(f"Bearer {token}", tenant)
 
 
-async def test_revoking_nonsense_is_no_error(visitor: Visitor, tenant: Tenant) -> None:
+async def test_revoking_nonsense_is_no_error(visitor: Visitor, tenant: DatasetRef) -> None:
     answer = await visitor.http.post(
         visitor.at("oauth2/revoke"), data={"token": "nonsense"}, auth=(SYSTEM, SECRET)
     )
@@ -239,7 +243,7 @@ async def test_revoking_nonsense_is_no_error(visitor: Visitor, tenant: Tenant) -
 
 
 async def test_a_removed_application_has_no_tokens_any_more(
-    new_client: NewClient, identity: Identity, tenant: Tenant
+    new_client: NewClient, identity: Identity, tenant: DatasetRef
 ) -> None:
     client = await new_client("machine")
     answer = await client.token(grant_type="client_credentials", scope="internal_cds_profile_view")
@@ -252,7 +256,7 @@ async def test_a_removed_application_has_no_tokens_any_more(
 
 
 async def test_a_rotated_secret_replaces_the_old_one(
-    new_client: NewClient, identity: Identity, tenant: Tenant
+    new_client: NewClient, identity: Identity, tenant: DatasetRef
 ) -> None:
     client = await new_client("machine")
     assert (await client.token(grant_type="client_credentials")).status_code == 200
@@ -263,7 +267,7 @@ async def test_a_rotated_secret_replaces_the_old_one(
 
 
 async def test_a_token_without_scope_is_forbidden(
-    system: Application, identity: Identity, tenant: Tenant
+    system: Application, identity: Identity, tenant: DatasetRef
 ) -> None:
     token = (await system.token(grant_type="client_credentials")).json()["access_token"]
     with pytest.raises(Forbidden, match="You do not have enough permission"):

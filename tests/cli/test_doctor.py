@@ -8,7 +8,7 @@ from pathlib import Path
 from conftest import NewDatabase
 from oneself.adapters.identity_server.connection import Connection
 from oneself.bootstrap import build_services
-from oneself.core.values.reported_claims import Skipped
+from oneself.core.values.reported_claims import RejectedClaimValue
 from oneself.service.identity_provider.settings import OwnIdentityServer
 from oneself.settings import Settings
 from oneself.store.database import Database
@@ -120,7 +120,7 @@ async def test_claims_that_nobody_takes_are_told(new_database: NewDatabase, data
     async with await Database.open(given["ONESELF_DATABASE_URL"]) as database:
         services = build_services(settings, database)
         tenant = await services.organisations.get("acme")
-        services.skipped_claims.count(tenant, [Skipped("identity_attributes.odd", "unknown")])
+        services.skipped_claims.count(tenant, [RejectedClaimValue("identity_attributes.odd", "unknown")])
         await services.skipped_claims.flush()
     away = {
         **given,

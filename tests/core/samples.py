@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from oneself.core.values.attribute import Attribute, CanonicalValue
-from oneself.core.values.patch import check_write
-from oneself.core.values.record import EMPTY, Record, Source, write
+from oneself.core.values.patch import apply_patch
+from oneself.core.values.record import EMPTY, Record, ValueSource, write
 from oneself.core.values.schema import Schema
 
 APP = "shop"
@@ -39,17 +39,17 @@ def schema(*attributes: Attribute) -> Schema:
     return Schema(attributes)
 
 
-def source(number: int, at: int | None = None, face: str = "test") -> Source:
-    return Source(seq=number, observation_id=f"o{number}", at=number if at is None else at, face=face)
+def source(number: int, at: int | None = None, face: str = "test") -> ValueSource:
+    return ValueSource(seq=number, observation_id=f"o{number}", at=number if at is None else at, face=face)
 
 
 def stored(given: Schema, values: dict[str, Any], number: int = 1) -> Record:
     """A record that holds the values, written at once when the profile was created."""
-    changes = check_write(given, EMPTY, values, creating=True, authority="identity_server")
+    changes = apply_patch(given, EMPTY, values, creating=True, authority="identity_server")
     return write(EMPTY, changes, source(number))
 
 
 def patched(given: Schema, record: Record, values: dict[str, Any], number: int = 2) -> Record:
     """The record after an application's PATCH."""
-    changes = check_write(given, record, values, creating=False, authority="application")
+    changes = apply_patch(given, record, values, creating=False, authority="application")
     return write(record, changes, source(number))

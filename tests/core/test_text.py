@@ -12,7 +12,7 @@ from oneself.core.identity.identifier import (
     Dropped,
     Identifier,
     Namespace,
-    as_shown,
+    display_value,
     normalise,
 )
 from oneself.core.text import nfc
@@ -45,7 +45,7 @@ def test_text_of_more_characters_is_none(text: str) -> None:
 def test_a_long_value_is_no_identifier() -> None:
     for namespace in (TEXT, Namespace(reason="test", kind="email"), Namespace(reason="test", kind="phone")):
         assert normalise(Identifier("test", COMBINING), namespace) == Dropped("test", "too_long")
-    assert as_shown(COMBINING) is None
+    assert display_value(COMBINING) is None
 
 
 def test_blanks_around_a_value_are_no_part_of_its_length() -> None:

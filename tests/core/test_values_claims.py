@@ -8,7 +8,7 @@ import pytest
 
 from core.samples import attribute, complex_attribute, schema, source, stored
 from oneself.core.values.record import EMPTY, Record, write
-from oneself.core.values.reported_claims import Skipped, skip_unfit
+from oneself.core.values.reported_claims import RejectedClaimValue, accept_valid
 
 CLAIMS = schema(
     attribute("identity_attributes.emailaddress"),
@@ -31,7 +31,7 @@ CLAIMS = schema(
 
 
 def reported(record: Record = EMPTY, **claims: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    changes, skipped = skip_unfit(CLAIMS, record, {"identity_attributes": claims})
+    changes, skipped = accept_valid(CLAIMS, record, {"identity_attributes": claims})
     after = write(record, changes, source(2)).values.get("identity_attributes", {})
     return after, [(each.path.removeprefix("identity_attributes."), each.problem) for each in skipped]
 
@@ -98,11 +98,11 @@ def test_a_claim_that_may_not_change_is_skipped() -> None:
 
 def test_null_and_repeated_claims() -> None:
     record = stored(CLAIMS, {"identity_attributes": {"emailaddress": "a", "groups": ["x"], "logins": 1}})
-    assert not skip_unfit(CLAIMS, record, {"identity_attributes": {"groups": "x", "logins": "1"}})[0]
+    assert not accept_valid(CLAIMS, record, {"identity_attributes": {"groups": "x", "logins": "1"}})[0]
     assert reported(record, emailaddress=None)[0] == {"groups": ["x"], "logins": 1}
 
 
 def test_skipped_names_the_whole_path() -> None:
-    assert skip_unfit(CLAIMS, EMPTY, {"identity_attributes": {"x": 1}, "application_data": {"a": {"b": 1}}})[
-        1
-    ] == (Skipped("identity_attributes.x", "not defined in schema"),)
+    assert accept_valid(
+        CLAIMS, EMPTY, {"identity_attributes": {"x": 1}, "application_data": {"a": {"b": 1}}}
+    )[1] == (RejectedClaimValue("identity_attributes.x", "not defined in schema"),)

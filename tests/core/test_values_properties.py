@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from core.samples import attribute, complex_attribute, schema, source
 from oneself.core.values.attribute import MUTABILITIES
 from oneself.core.values.merge import STRATEGIES, merge_values
-from oneself.core.values.patch import check_write
+from oneself.core.values.patch import apply_patch
 from oneself.core.values.record import EMPTY, Record, leaves, write
-from oneself.core.values.reported_claims import skip_unfit
+from oneself.core.values.reported_claims import accept_valid
 from oneself.core.values.schema import Schema
 from oneself.core.values.validation import InvalidValue
-from oneself.core.values.value_types import fingerprint, same
-from oneself.core.values.visibility import unfit, visible
+from oneself.core.values.value_types import canonical_key, same
+from oneself.core.values.visibility import invalid_values, visible_values
 
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=("Cs",)), max_size=3)
 OF_TYPE: dict[str, st.SearchStrategy[Any]] = {
@@ -68,7 +68,7 @@ def schemas(
 
 def _once(element: Any) -> Any:
     """Lists hold each element once, as after a union; "1" and 1 are one epoch."""
-    return fingerprint(
+    return canonical_key(
         int(element) if isinstance(element, str) and element.isascii() and element.isdigit() else element
     )
 
@@ -103,7 +103,7 @@ def situations(draw: st.DrawFn, records: int, **how: Any) -> tuple[Schema, list[
         record = EMPTY
         for step in range(draw(st.integers(1, 2))):
             values = draw(values_for(given_schema))
-            changes = check_write(given_schema, record, values, creating=True, authority="identity_server")
+            changes = apply_patch(given_schema, record, values, creating=True, authority="identity_server")
             record = write(record, changes, source(10 * number + step, at=draw(st.integers(0, 3))))
         found.append(record)
     return given_schema, found
@@ -136,19 +136,19 @@ def _has_empty_object(value: Any) -> bool:
 def test_what_was_written_is_read_and_sending_it_back_changes_nothing(data: st.DataObject) -> None:
     given_schema, (record,) = data.draw(situations(1))
     assert_sound(record)
-    seen = visible(given_schema, record.values)
+    seen = visible_values(given_schema, record.values)
     assert same(seen, record.values)
-    assert unfit(given_schema, record.values) == []
+    assert invalid_values(given_schema, record.values) == []
     for creating in (True, False):
-        assert not check_write(given_schema, record, seen, creating=creating, authority="application")
+        assert not apply_patch(given_schema, record, seen, creating=creating, authority="application")
 
 
 @given(st.data())
 def test_reading_and_sending_back_is_no_change_under_any_mutability(data: st.DataObject) -> None:
     free, (record,) = data.draw(situations(1))
     guarded = data.draw(guarding(free))
-    seen = visible(guarded, record.values)
-    assert not check_write(guarded, record, seen, creating=False, authority="application")
+    seen = visible_values(guarded, record.values)
+    assert not apply_patch(guarded, record, seen, creating=False, authority="application")
 
 
 @given(st.data())
@@ -157,12 +157,12 @@ def test_a_write_under_any_mutability_is_sound_or_refused(data: st.DataObject) -
     guarded = data.draw(guarding(free))
     patch = data.draw(values_for(free))
     try:
-        changes = check_write(guarded, record, patch, creating=False, authority="application")
+        changes = apply_patch(guarded, record, patch, creating=False, authority="application")
     except InvalidValue:
         return
     after = write(record, changes, source(99))
     assert_sound(after)
-    assert not check_write(guarded, after, patch, creating=False, authority="application")
+    assert not apply_patch(guarded, after, patch, creating=False, authority="application")
 
 
 @given(st.data())
@@ -173,15 +173,15 @@ def test_any_json_is_written_or_refused_and_nothing_else(data: st.DataObject) ->
     patch = data.draw(st.dictionaries(names, sections | JSON, max_size=3))
     for creating in (True, False):
         try:
-            changes = check_write(given_schema, record, patch, creating=creating, authority="application")
+            changes = apply_patch(given_schema, record, patch, creating=creating, authority="application")
         except InvalidValue as invalid:
             str(invalid).encode()
         else:
             after = write(record, changes, source(99))
             assert_sound(after)
-            assert unfit(given_schema, after.values) == []
+            assert invalid_values(given_schema, after.values) == []
             assert msgspec.json.encode(after.values)
-    changes, skipped = skip_unfit(given_schema, record, patch)
+    changes, skipped = accept_valid(given_schema, record, patch)
     assert_sound(write(record, changes, source(99)))
     assert all(each.problem for each in skipped)
 
@@ -190,10 +190,10 @@ def test_any_json_is_written_or_refused_and_nothing_else(data: st.DataObject) ->
 def test_under_another_schema_nothing_fails(data: st.DataObject) -> None:
     _, (record, other) = data.draw(situations(2))
     later = data.draw(schemas(mutabilities=MUTABILITIES))
-    seen = visible(later, record.values)
+    seen = visible_values(later, record.values)
     assert_sound(merge_values(later, record, other, absorbed_fills_identity_only=True))
-    assert not check_write(later, record, seen, creating=False, authority="application")
-    for path, problem in unfit(later, record.values):
+    assert not apply_patch(later, record, seen, creating=False, authority="application")
+    for path, problem in invalid_values(later, record.values):
         assert path
         assert problem
 
@@ -207,7 +207,7 @@ def test_a_merge_is_sound_loses_nothing_and_repeats_to_itself(data: st.DataObjec
     twice = merge_values(given_schema, once, theirs, absorbed_fills_identity_only=fills)
     assert same(twice.values, once.values)
     assert twice.provenance == once.provenance
-    assert unfit(given_schema, once.values) == []
+    assert invalid_values(given_schema, once.values) == []
 
 
 @given(st.data())

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.samples import attribute, complex_attribute, schema, stored
-from oneself.core.values.visibility import unfit, visible
+from oneself.core.values.visibility import invalid_values, visible_values
 
 WIDE = schema(
     attribute("traits.plan"),
@@ -59,34 +59,36 @@ def test_what_no_longer_fits_is_hidden_and_reported(
 ) -> None:
     later = WIDE.with_([changed])
     expected = {key: value for key, value in (TRAITS | seen).items() if value is not None}
-    assert visible(later, VALUES) == VALUES | {"traits": expected}
-    assert unfit(later, VALUES) == reported
+    assert visible_values(later, VALUES) == VALUES | {"traits": expected}
+    assert invalid_values(later, VALUES) == reported
 
 
 def test_everything_that_fits_is_seen() -> None:
-    assert visible(WIDE, VALUES) == VALUES
-    assert unfit(WIDE, VALUES) == []
+    assert visible_values(WIDE, VALUES) == VALUES
+    assert invalid_values(WIDE, VALUES) == []
 
 
 def test_values_of_deleted_attributes_are_hidden_and_come_back() -> None:
     smaller = WIDE.without(
         {"traits.plan", "shop:application_data.score", "traits.address.city", "traits.address.zip"}
     )
-    assert visible(smaller, VALUES) == {"traits": {key: TRAITS[key] for key in ("tags", "orders")}}
-    assert unfit(smaller, VALUES) == [
+    assert visible_values(smaller, VALUES) == {"traits": {key: TRAITS[key] for key in ("tags", "orders")}}
+    assert invalid_values(smaller, VALUES) == [
         ("traits.plan", "not defined in schema"),
         ("traits.address.city", "not defined in schema"),
         ("traits.address.zip", "not defined in schema"),
         ("application_data.shop.score", "not defined in schema"),
     ]
-    assert visible(smaller.with_(WIDE.attributes), VALUES) == VALUES
+    assert visible_values(smaller.with_(WIDE.attributes), VALUES) == VALUES
 
 
 def test_an_older_form_is_seen_as_the_type_promises() -> None:
     record = stored(schema(attribute("traits.seen")), {"traits": {"seen": "12"}})
-    assert visible(schema(attribute("traits.seen", "epoch")), record.values) == {"traits": {"seen": 12}}
+    assert visible_values(schema(attribute("traits.seen", "epoch")), record.values) == {
+        "traits": {"seen": 12}
+    }
 
 
 def test_nothing_is_seen_of_nothing() -> None:
-    assert visible(WIDE, {}) == {}
-    assert visible(schema(), VALUES) == {}
+    assert visible_values(WIDE, {}) == {}
+    assert visible_values(schema(), VALUES) == {}

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneself.core.values.value_types import FITS, Misfit, fingerprint, instant, is_empty, read_text, same
+from oneself.core.values.value_types import (
+    VALIDATORS,
+    TypeMismatch,
+    canonical_key,
+    instant,
+    is_empty,
+    parse_text,
+    same,
+)
 
 ACCEPTED: list[tuple[str, Any, Any]] = [
     ("string", "", ""),
@@ -104,15 +112,15 @@ REFUSED: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("value_type", "given_value", "kept"), ACCEPTED)
 def test_a_type_keeps_what_it_accepts(value_type: str, given_value: Any, kept: Any) -> None:
-    fitted = FITS[value_type](given_value)
+    fitted = VALIDATORS[value_type](given_value)
     assert fitted == kept
     assert type(fitted) is type(kept)
 
 
 @pytest.mark.parametrize(("value_type", "given_value"), REFUSED)
 def test_a_type_refuses_what_it_is_not(value_type: str, given_value: Any) -> None:
-    with pytest.raises(Misfit):
-        FITS[value_type](given_value)
+    with pytest.raises(TypeMismatch):
+        VALIDATORS[value_type](given_value)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +143,7 @@ def test_a_type_refuses_what_it_is_not(value_type: str, given_value: Any) -> Non
     ],
 )
 def test_text_reads_as_its_type_or_stays_text(value_type: str, text: str, read: Any) -> None:
-    result = read_text(value_type, text)
+    result = parse_text(value_type, text)
     assert result == read
     assert type(result) is type(read)
 
@@ -161,7 +169,7 @@ def test_text_reads_as_its_type_or_stays_text(value_type: str, text: str, read: 
 def test_equality_is_that_of_json(a: Any, b: Any, equal: bool) -> None:
     assert same(a, b) is equal
     assert same(b, a) is equal
-    assert (fingerprint(a) == fingerprint(b)) is equal
+    assert (canonical_key(a) == canonical_key(b)) is equal
 
 
 @pytest.mark.parametrize("value", ["", [], {}, None])
@@ -183,30 +191,30 @@ JSON = st.recursive(
 
 @given(JSON, JSON)
 def test_fingerprints_meet_exactly_where_values_are_the_same(a: Any, b: Any) -> None:
-    assert (fingerprint(a) == fingerprint(b)) is same(a, b)
+    assert (canonical_key(a) == canonical_key(b)) is same(a, b)
     assert same(a, a)
 
 
-@given(st.sampled_from(sorted(FITS)), JSON)
+@given(st.sampled_from(sorted(VALIDATORS)), JSON)
 def test_a_fitted_value_fits_and_stays_as_it_is(value_type: str, value: Any) -> None:
     try:
-        fitted = FITS[value_type](value)
-    except Misfit:
+        fitted = VALIDATORS[value_type](value)
+    except TypeMismatch:
         return
-    assert same(FITS[value_type](fitted), fitted)
+    assert same(VALIDATORS[value_type](fitted), fitted)
 
 
 @given(st.dates())
 def test_every_day_of_the_calendar_is_a_date(day: date) -> None:
-    assert FITS["date"](day.isoformat()) == day.isoformat()
+    assert VALIDATORS["date"](day.isoformat()) == day.isoformat()
 
 
 @given(st.datetimes(timezones=st.timezones()), st.datetimes())
 def test_every_moment_is_a_date_time_and_compares(moment: Any, local: Any) -> None:
     for text in (moment.isoformat(), local.isoformat()):
         try:
-            fitted = FITS["date_time"](text)
-        except Misfit:
+            fitted = VALIDATORS["date_time"](text)
+        except TypeMismatch:
             # Ancient local times have offsets down to the second, which ISO 8601 does not know.
             assert moment.utcoffset().total_seconds() % 60
         else:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from core.samples import APP, attribute, complex_attribute, patched, schema, source, stored
-from oneself.core.values.patch import check_write
+from oneself.core.values.patch import apply_patch
 from oneself.core.values.record import EMPTY, Record, write
 from oneself.core.values.schema import Schema
 from oneself.core.values.validation import InvalidValue
 from oneself.core.values.value_types import ELEMENTS_MAX, TEXT_LENGTH_MAX
-from oneself.core.values.visibility import visible
+from oneself.core.values.visibility import visible_values
 
 SHOP = schema(
     attribute("identity_attributes.emailaddress"),
@@ -64,7 +64,7 @@ def traits(**values: Any) -> dict[str, Any]:
 
 def refused(patch: dict[str, Any], record: Record = EMPTY, *, creating: bool = False) -> str:
     with pytest.raises(InvalidValue) as caught:
-        check_write(SHOP, record, patch, creating=creating, authority="application")
+        apply_patch(SHOP, record, patch, creating=creating, authority="application")
     return str(caught.value)
 
 
@@ -75,7 +75,7 @@ def problem(patch: dict[str, Any], record: Record = EMPTY, *, creating: bool = F
 
 def changes(patch: dict[str, Any], record: Record = EMPTY, **how: Any) -> list[tuple[str, Any]]:
     how = {"creating": False, "authority": "application"} | how
-    return [(".".join(each.path), each.value) for each in check_write(SHOP, record, patch, **how)]
+    return [(".".join(each.path), each.value) for each in apply_patch(SHOP, record, patch, **how)]
 
 
 REFUSALS: list[tuple[dict[str, Any], str]] = [
@@ -148,7 +148,7 @@ def test_a_refusal_says_what_and_why(patch: dict[str, Any], sentence: str) -> No
 
 def test_a_refusal_names_its_parts() -> None:
     with pytest.raises(InvalidValue) as caught:
-        check_write(SHOP, EMPTY, traits(level="1"), creating=True, authority="application")
+        apply_patch(SHOP, EMPTY, traits(level="1"), creating=True, authority="application")
     assert (caught.value.label, caught.value.path) == ("trait", "level")
     assert caught.value.problem == "field is read-only or computed"
 
@@ -219,7 +219,7 @@ def test_application_data_replaces_first_level_keys() -> None:
 def test_replacing_takes_away_only_what_the_writer_sees_and_may_change() -> None:
     cart = {"items": ["a"], "coupon": "X", "secret": "s", "first": "f"}
     record = stored(SHOP, {"application_data": {APP: {"cart": cart}}})
-    seen = visible(SHOP, record.values)
+    seen = visible_values(SHOP, record.values)
     assert seen == {"application_data": {APP: {"cart": {"items": ["a"], "coupon": "X", "first": "f"}}}}
     assert changes(seen, record) == []
     after = patched(SHOP, record, {"application_data": {APP: {"cart": {"items": ["b"]}}}})
@@ -322,7 +322,7 @@ def test_write_once() -> None:
 def test_write_only_is_kept_and_never_seen() -> None:
     record = stored(SHOP, traits(secret="s", account={"pin": "1", "state": "a"}))
     assert record.values == traits(secret="s", account={"pin": "1", "state": "a"})
-    assert visible(SHOP, record.values) == traits(account={"state": "a"})
+    assert visible_values(SHOP, record.values) == traits(account={"state": "a"})
     assert patched(SHOP, record, traits(secret="t")).values["traits"]["secret"] == "t"
 
 
@@ -343,10 +343,10 @@ def test_mutability_of_a_complex_attribute_covers_its_members() -> None:
     )
     record = stored(given, traits(a={"b": "1"}))
     assert (
-        check_write(given, record, traits(a={"b": "1"}), creating=False, authority="application").items == ()
+        apply_patch(given, record, traits(a={"b": "1"}), creating=False, authority="application").items == ()
     )
     with pytest.raises(InvalidValue, match="write-once"):
-        check_write(given, record, traits(a={"c": "2"}), creating=False, authority="application")
+        apply_patch(given, record, traits(a={"c": "2"}), creating=False, authority="application")
 
 
 # Lists of objects
@@ -433,10 +433,10 @@ def test_many_keys_are_refused_at_the_first() -> None:
 def test_the_log_repeats_what_was_allowed_when_it_was_written() -> None:
     record = stored(SHOP, traits(origin="ad", referrer="x"))
     patch = traits(origin="tv", referrer="y", level="1", account={"number": "1"})
-    after = write(record, check_write(SHOP, record, patch, creating=False, authority="log"), source(2))
+    after = write(record, apply_patch(SHOP, record, patch, creating=False, authority="log"), source(2))
     assert after.values == patch
     with pytest.raises(InvalidValue):
-        check_write(SHOP, record, traits(visits="x"), creating=False, authority="log")
+        apply_patch(SHOP, record, traits(visits="x"), creating=False, authority="log")
 
 
 # Records
@@ -455,6 +455,6 @@ def test_values_carry_their_source() -> None:
 
 def test_a_write_without_changes_is_the_same_record() -> None:
     record = stored(SHOP, traits(plan="trial"))
-    nothing = check_write(SHOP, record, traits(plan="trial"), creating=False, authority="application")
+    nothing = apply_patch(SHOP, record, traits(plan="trial"), creating=False, authority="application")
     assert not nothing
     assert write(record, nothing, source(9)) is record

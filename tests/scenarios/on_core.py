@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from oneself.core.config.configuration import Config, configure, work_to_do
+from oneself.core.config.configuration import Config, configure, required_reindexing
 from oneself.core.config.rule_checks import InvalidRule
 from oneself.core.fold.apply import fold
 from oneself.core.fold.replay import erase
 from oneself.core.identity.identifier import ANONYMOUS_ID
-from oneself.core.identity.identifier_source import Matcher
+from oneself.core.identity.identifier_source import IdentifierSource
 from oneself.core.profiles.profile import Profile
-from oneself.core.resolution.evidence import unindexed
+from oneself.core.resolution.evidence import unindexed_identifiers
 from oneself.core.resolution.plan import Rejection
-from oneself.core.resolution.working_set import State
+from oneself.core.resolution.working_set import WorkingSet
 from scenarios.engine import Outcome, World
 from scenarios.translate import (
     UnknownName,
@@ -32,7 +32,7 @@ class Core:
     """Everything stays in one working set; instants of recording are counted, not read from a clock."""
 
     def __init__(self) -> None:
-        self.state = State()
+        self.state = WorkingSet()
         self.config = Config()
         self.seq = START_US
         self._to_index: list[str] = []
@@ -90,7 +90,7 @@ class Core:
             return Outcome(rejected="unknown")
         if change is not None:
             self.config = configure(before, change, self.seq)
-            begun = work_to_do(before, self.config)
+            begun = required_reindexing(before, self.config)
             self._to_index = [rule_id for rule_id in self._to_index if rule_id not in begun] + begun
         return Outcome()
 
@@ -103,12 +103,16 @@ class Core:
         ]
         return Outcome(indexed=tuple(indexed))
 
-    def _index_by(self, matcher: Matcher, new_id: UUID) -> list[Outcome]:
+    def _index_by(self, matcher: IdentifierSource, new_id: UUID) -> list[Outcome]:
         """All profiles are looked at before the first is indexed, as one page of the service is."""
         found = [
             (person.profile_id, held)
             for person in self._to_be_indexed(self.config.read_since[matcher.name])
-            if (held := unindexed(person.record, person.identities, person.created_at, matcher, self.config))
+            if (
+                held := unindexed_identifiers(
+                    person.record, person.identities, person.created_at, matcher, self.config
+                )
+            )
             is not None
         ]
         outcomes = []

@@ -16,10 +16,10 @@ from oneself.core.identity.identifier import ANONYMOUS_ID
 from oneself.core.resolution.observation import Observation
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor
-from oneself.service.directory.organisations import Tenant
-from oneself.service.ingest.ingest import Ingest, Rejected, Resolution, Submission
+from oneself.service.directory.organisations import DatasetRef
+from oneself.service.ingest.ingest import Ingest, ObservationRejected, Resolution, Submission
 from oneself.service.privacy.erasure import Erasure
-from oneself.service.rules.rules import Indexer, Rules, UnknownRule
+from oneself.service.rules.rules import Reindexer, Rules, UnknownRule
 from oneself.store.database import Database
 from oneself.store.tombstones import Tombstones
 from scenarios.engine import Outcome, ProfileFacts, World
@@ -56,7 +56,7 @@ class Service:
     def __init__(self, database: Database, dataset_id: int) -> None:
         self._database = database
         self._configurations = Configurations(database)
-        self._tenant = Tenant(org_id=dataset_id, handle=f"tenant-{dataset_id}", dataset_id=dataset_id)
+        self._tenant = DatasetRef(org_id=dataset_id, handle=f"tenant-{dataset_id}", dataset_id=dataset_id)
         # The story is yet to come: what happened before an erasure is refused after it, by the real clock.
         self._start = time.time_ns() // 1000 + HOUR_US
         self.dataset_id = dataset_id
@@ -84,7 +84,7 @@ class Service:
         """Hand one observation to the write path."""
         try:
             return described(await self.ingest.submit(self.dataset_id, Submission(observation=told)))
-        except Rejected as rejected:
+        except ObservationRejected as rejected:
             return Outcome(rejected=rejected.rejection.code)
 
     async def world(self) -> World:
@@ -115,7 +115,7 @@ class Service:
     async def _index(self) -> Outcome:
         """Whatever waits is done, that of other datasets as well; only what became of this one is told."""
         heard = _Heard(self._database, self._configurations)
-        indexer = Indexer(self._database, self._configurations, heard)
+        indexer = Reindexer(self._database, self._configurations, heard)
         while await indexer.step():
             pass
         return Outcome(indexed=tuple(one for owner, one in heard.outcomes if owner == self.dataset_id))

@@ -26,7 +26,7 @@ from oneself.core.config.configuration import Config
 from oneself.core.config.rule_checks import check_rule
 from oneself.core.identity import identity_type as core
 from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
-from oneself.core.identity.identifier_source import Rule
+from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.observation import Kind as ObservationKind
 from oneself.core.resolution.observation import Observation
@@ -71,12 +71,12 @@ class UnknownName(Exception):
     """A scenario speaks of a rule that is not there."""
 
 
-def rule_of(line: RuleLine, rule_id: str = "") -> Rule:
+def rule_of(line: RuleLine, rule_id: str = "") -> UnificationRule:
     """A new rule."""
     assert line.attribute is not None
     assert line.priority is not None
     assert line.is_active is not None
-    return Rule(rule_id, line.name, line.attribute, line.priority, line.is_active)
+    return UnificationRule(rule_id, line.name, line.attribute, line.priority, line.is_active)
 
 
 def rule_fields(line: RuleLine) -> dict[str, Any]:
@@ -170,8 +170,8 @@ def _bound_attribute(name: str) -> AttributeLine:
     return AttributeLine(f"identity_attributes.{name}", "string", "latest")
 
 
-def _binding(name: str) -> core.IdentityAttribute:
-    return core.IdentityAttribute(name, name, f"identity_attributes.{name}")
+def _binding(name: str) -> core.IdentityBinding:
+    return core.IdentityBinding(name, name, f"identity_attributes.{name}")
 
 
 def _identity_type(kind: IdentityType) -> core.IdentityType:

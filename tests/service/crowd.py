@@ -9,10 +9,10 @@ from uuid import UUID
 
 from oneself.bootstrap import Services
 from oneself.core.config.changes import PutAttributes
-from oneself.core.identity.identifier_source import Rule
+from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.values.attribute import Attribute
 from oneself.service.context import Actor
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.log.verify import verify
 from oneself.service.profiles.profiles import new_tracker
 
@@ -28,7 +28,7 @@ class Crowd:
         dataset_id = next(_datasets)
         self.services = services
         self.database = services.database
-        self.tenant = Tenant(dataset_id, f"crowd-{dataset_id}", dataset_id)
+        self.tenant = DatasetRef(dataset_id, f"crowd-{dataset_id}", dataset_id)
 
     async def begin(self) -> Crowd:
         attributes = tuple(
@@ -56,8 +56,8 @@ class Crowd:
             self.tenant, ACTOR, profile_id, {"traits": traits}, user_id=user_id
         )
 
-    async def rule(self, key: str, priority: int = 1, *, is_active: bool = True) -> Rule:
-        draft = Rule("", f"by {key}", f"traits.{key}", priority, is_active)
+    async def rule(self, key: str, priority: int = 1, *, is_active: bool = True) -> UnificationRule:
+        draft = UnificationRule("", f"by {key}", f"traits.{key}", priority, is_active)
         return await self.services.rules.create(self.tenant, draft)
 
     async def index(self) -> None:

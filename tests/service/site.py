@@ -17,11 +17,11 @@ from oneself.core.config.changes import (
     Several,
 )
 from oneself.core.identity.identifier import Identifier
-from oneself.core.identity.identity_type import DatasetSettings, IdentityAttribute, IdentityType
+from oneself.core.identity.identity_type import DatasetSettings, IdentityBinding, IdentityType
 from oneself.core.resolution.observation import Observation
 from oneself.core.values.attribute import Attribute
 from oneself.service.context import Actor
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.ingest.ingest import Resolution, Submission
 
 ACTOR = Actor("test", "shop")
@@ -38,7 +38,7 @@ def configuration(**settings: Any) -> ConfigChange:
         for name in (*keys, "traits.plan")
     )
     bindings = tuple(
-        IdentityAttribute(name, type_id, f"identity_attributes.{name}") for name, type_id in BOUND.items()
+        IdentityBinding(name, type_id, f"identity_attributes.{name}") for name, type_id in BOUND.items()
     )
     return Several(
         (
@@ -53,10 +53,10 @@ def configuration(**settings: Any) -> ConfigChange:
 class Site:
     """A dataset of its own, or the one of `tenant`."""
 
-    def __init__(self, services: Services, tenant: Tenant | None = None) -> None:
+    def __init__(self, services: Services, tenant: DatasetRef | None = None) -> None:
         dataset_id = next(_datasets)
         self.services = services
-        self.tenant = tenant or Tenant(dataset_id, f"site-{dataset_id}", dataset_id)
+        self.tenant = tenant or DatasetRef(dataset_id, f"site-{dataset_id}", dataset_id)
 
     async def begin(self, **settings: Any) -> Site:
         await self.services.configurations.change(self.tenant.dataset_id, lambda _: configuration(**settings))

@@ -12,9 +12,9 @@ import pytest
 from oneself.bootstrap import Services
 from oneself.core.identity.identifier import TRACKER, USER_ID, Identifier
 from oneself.core.resolution.observation import Observation
-from oneself.service.ingest.ingest import Answer, Rejected, Submission, request_key
-from oneself.service.privacy.erasure import Once, Receipt
-from oneself.service.profiles.profiles import Request, new_tracker
+from oneself.service.ingest.ingest import ObservationRejected, StoredResponse, Submission, request_key
+from oneself.service.privacy.erasure import ErasureOptions, Receipt
+from oneself.service.profiles.profiles import RequestOptions, new_tracker
 from service.crowd import ACTOR, Crowd, unknown
 
 pytestmark = pytest.mark.postgres
@@ -58,7 +58,9 @@ async def _traces(crowd: Crowd, *words: str) -> list[str]:
 async def test_after_an_erasure_nothing_of_the_person_is_left(crowd: Crowd) -> None:
     trackers = [new_tracker() for _ in range(3)]
     profiles = crowd.services.profiles
-    keyed = Request("key-1", "print " + MAIL, None, lambda _: Answer(201, (("X", MAIL),), MAIL.encode()))
+    keyed = RequestOptions(
+        "key-1", "print " + MAIL, None, lambda _: StoredResponse(201, (("X", MAIL),), MAIL.encode())
+    )
     made = await profiles.create(
         crowd.tenant, ACTOR, {"traits": {"mail": MAIL}}, tracker=trackers[0], user_id=USER, request=keyed
     )
@@ -90,7 +92,7 @@ async def test_ids_of_the_erased_stay_taken_and_say_nothing(crowd: Crowd) -> Non
     assert row["user_id"] is None
     assert (row["record_values"], row["identities"], row["consents"]) == ({}, {}, {})
     assert await crowd.erase(ann) is None
-    with pytest.raises(Rejected):
+    with pytest.raises(ObservationRejected):
         await crowd.write(ann, plan="x")
 
 
@@ -114,7 +116,7 @@ async def test_the_past_cannot_bring_the_person_back(crowd: Crowd, namespace: st
     await crowd.erase(ann)
     count = await crowd.database.fetchval("SELECT count(*) FROM profile")
     for at in (before, before - 10**6 * SECOND_US):
-        with pytest.raises(Rejected) as refused:
+        with pytest.raises(ObservationRejected) as refused:
             await _observe(crowd, at, Identifier(namespace, value))
         assert refused.value.rejection.code == "erased"
     assert await crowd.database.fetchval("SELECT count(*) FROM profile") == count
@@ -125,7 +127,7 @@ async def test_the_past_cannot_bring_the_person_back(crowd: Crowd, namespace: st
 async def test_the_past_cannot_bring_the_person_back_by_a_value(crowd: Crowd) -> None:
     before = _now()
     await crowd.erase(await crowd.person(USER, mail=MAIL))
-    with pytest.raises(Rejected):
+    with pytest.raises(ObservationRejected):
         await _observe(crowd, before, mail=f" {MAIL.upper()}")
     assert await _traces(crowd, MAIL) == []
 
@@ -251,7 +253,7 @@ async def test_receipts_are_kept_in_order(crowd: Crowd, services: Services) -> N
 
 async def test_the_key_of_an_erasure_keeps_nothing_of_the_person(crowd: Crowd) -> None:
     ann = await crowd.person(USER, mail=MAIL)
-    once = Once(request_key("shop", "k"), "a digest")
+    once = ErasureOptions(request_key("shop", "k"), "a digest")
     receipt = await crowd.services.erasure.erase(crowd.tenant, ACTOR, ann, once=once)
     assert receipt is not None
     assert await crowd.services.erasure.erase(crowd.tenant, ACTOR, ann, once=once) is None

@@ -16,9 +16,9 @@ from oneself.core.config.changes import PutIdentityType
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identity_type import IdentityType
 from oneself.core.values.record import read
-from oneself.service.directory.organisations import Tenant
-from oneself.service.events.interactions import Incoming, Source, Taken
-from oneself.service.history.person_events import Wanted
+from oneself.service.directory.organisations import DatasetRef
+from oneself.service.events.interactions import EventResult, EventSource, IncomingEvent
+from oneself.service.history.person_events import EventFilter
 from oneself.service.profiles.profiles import ProfileView
 from oneself.service.schema.identity_bindings import Binding
 from scenarios.tables import FILES, Case, Clause, Record, Send, Table, TableError, load, parse
@@ -38,7 +38,7 @@ PLAYED = [
 class Pages:
     """The pages of one site, and what they know each other's users by."""
 
-    def __init__(self, services: Services, tenant: Tenant) -> None:
+    def __init__(self, services: Services, tenant: DatasetRef) -> None:
         self._services = services
         self._tenant = tenant
         self._users: dict[str, str] = {}
@@ -58,10 +58,10 @@ class Pages:
             event = {**event, "source": {"time": time.time_ns() // 1_000_000 - send.ago_ms}}
         decoded = decode_event(event)
 
-        def read_by(config: Config) -> Incoming:
+        def read_by(config: Config) -> IncomingEvent:
             return read_event(decoded, config)[0]
 
-        taken = await self._services.interactions.take(self._tenant, Source(), read_by)
+        taken = await self._services.interactions.take(self._tenant, EventSource(), read_by)
         said = [clause.what for clause in send.clauses]
         # A visitor that becomes a user is promoted: nobody is absorbed.
         absorbed = said.count("deletes") + ("anonymous activity merged" in said and "creates" not in said)
@@ -80,7 +80,7 @@ class Pages:
         }
         assert {name: value for name, value in found.items() if value is not None} == record.identities
 
-    async def _check(self, clause: Clause, taken: Taken, device: str | None) -> None:
+    async def _check(self, clause: Clause, taken: EventResult, device: str | None) -> None:
         match clause.what:
             case "anonymous":
                 assert taken.resolved_id == device
@@ -98,7 +98,7 @@ class Pages:
                 assert device is not None
                 view = await self._view(device)
                 assert view.survivor.primary_id == taken.resolved_id
-                page = await self._services.events.page(self._tenant, view, Wanted(), size=100)
+                page = await self._services.events.page(self._tenant, view, EventFilter(), size=100)
                 assert {taken.event_id, *self._anonymous} <= {each.event_id for each in page.events}
 
     async def _view(self, called: str) -> ProfileView:

@@ -6,8 +6,8 @@ import pytest
 
 from oneself.bootstrap import Services
 from oneself.service.history import person_events as module
-from oneself.service.history.person_events import NOW, Event, Page, Wanted
-from oneself.service.history.timeline import BEGINNING, Merged, Refused, Renamed
+from oneself.service.history.person_events import NOW, EventFilter, EventPage, ListedEvent
+from oneself.service.history.timeline import BEGINNING, HistoryMerge, HistoryRefusal, Promotion
 from oneself.service.profiles.profiles import ProfileView
 from service.site import ACTOR, Site, customer, mail
 
@@ -28,14 +28,18 @@ async def view_of(site: Site, text: str) -> ProfileView:
     return view
 
 
-async def page(site: Site, text: str, wanted: Wanted = Wanted(), size: int = 200, **more: object) -> Page:
+async def page(
+    site: Site, text: str, wanted: EventFilter = EventFilter(), size: int = 200, **more: object
+) -> EventPage:
     view = await view_of(site, text)
     return await site.services.events.page(site.tenant, view, wanted, size=size, **more)  # type: ignore[arg-type]
 
 
-async def everything(site: Site, text: str, wanted: Wanted = Wanted(), size: int = 2) -> list[Event]:
+async def everything(
+    site: Site, text: str, wanted: EventFilter = EventFilter(), size: int = 2
+) -> list[ListedEvent]:
     """All pages, one after another."""
-    events, before = list[Event](), NOW
+    events, before = list[ListedEvent](), NOW
     while True:
         got = await page(site, text, wanted, size, before=before)
         assert len(got.events) <= size
@@ -75,21 +79,21 @@ async def _observation_id(site: Site, seq: int) -> str:
 async def test_filters(site: Site) -> None:
     for day, name in enumerate(("View", "Buy", "View", "Leave")):
         await site.event(device=X, name=name, at=BEGINNING_US + day * DAY_US)
-    assert names(await everything(site, X, Wanted(name="View"), 1)) == ["View", "View"]
-    assert names(await everything(site, X, Wanted(name="view"))) == []
+    assert names(await everything(site, X, EventFilter(name="View"), 1)) == ["View", "View"]
+    assert names(await everything(site, X, EventFilter(name="view"))) == []
     since, until = BEGINNING_US + DAY_US, BEGINNING_US + 2 * DAY_US
-    assert names(await everything(site, X, Wanted(since=since))) == ["Leave", "View", "Buy"]
-    assert names(await everything(site, X, Wanted(until=until))) == ["View", "Buy", "View"]
-    assert names(await everything(site, X, Wanted(since=since, until=until))) == ["View", "Buy"]
-    assert names(await everything(site, X, Wanted("View", since, until))) == ["View"]
+    assert names(await everything(site, X, EventFilter(since=since))) == ["Leave", "View", "Buy"]
+    assert names(await everything(site, X, EventFilter(until=until))) == ["View", "Buy", "View"]
+    assert names(await everything(site, X, EventFilter(since=since, until=until))) == ["View", "Buy"]
+    assert names(await everything(site, X, EventFilter("View", since, until))) == ["View"]
 
 
 async def test_what_came_late_is_filtered_by_when_it_happened(site: Site) -> None:
     await site.event(device=X, name="now")
     await site.event(device=X, name="late", at=BEGINNING_US)
     assert names(await everything(site, X)) == ["late", "now"], "in the order of recording"
-    assert names(await everything(site, X, Wanted(until=BEGINNING_US))) == ["late"]
-    assert names(await everything(site, X, Wanted(since=BEGINNING_US + 1))) == ["now"]
+    assert names(await everything(site, X, EventFilter(until=BEGINNING_US))) == ["late"]
+    assert names(await everything(site, X, EventFilter(since=BEGINNING_US + 1))) == ["now"]
 
 
 async def test_only_events_are_events(site: Site) -> None:
@@ -114,8 +118,8 @@ async def test_a_short_walk_comes_to_the_end_as_well(
     await site.event(mail("ann@acme.example"), device=Y, name="Sign in")
     monkeypatch.setattr(module, "ENTRIES_WALKED_MAX", 3)
     assert names(await everything(site, X, size=size)) == ["Sign in", "Sign in", *expected]
-    assert names(await everything(site, X, Wanted(name="0"), size)) == ["0"]
-    short = await page(site, X, Wanted(name="0"), size=1)
+    assert names(await everything(site, X, EventFilter(name="0"), size)) == ["0"]
+    short = await page(site, X, EventFilter(name="0"), size=1)
     assert short.events == ()
     assert short.following is not None, "a page may be empty and have a next one"
 
@@ -164,11 +168,11 @@ async def test_history_tells_promotions_merges_and_refusals_in_order(site: Site)
     view = await view_of(site, X)
     person = await site.services.lookup.person(site.tenant, view.survivor)
     promotion, merge, refusal = await site.services.past.history(site.tenant, view, person)
-    assert promotion == Renamed(ann.seq, ann.survivor.profile_id, X)
-    assert isinstance(merge, Merged)
+    assert promotion == Promotion(ann.seq, ann.survivor.profile_id, X)
+    assert isinstance(merge, HistoryMerge)
     assert (merge.at, merge.survivor_id, merge.alias) == (joined.seq, ann.survivor.profile_id, Y)
     assert merge.reason == "identity:emailAddress"
-    assert isinstance(refusal, Refused)
+    assert isinstance(refusal, HistoryRefusal)
     assert (refusal.code, refusal.namespace, refusal.times, refusal.other_id) == (
         "blocked_value",
         "customerId",

@@ -13,11 +13,11 @@ from msgspec import structs
 from oneself.bootstrap import Services
 from oneself.core.identity.identity_type import BUILT_IN_TYPES, DatasetSettings, IdentityType
 from oneself.core.values.definition import InvalidAttribute
-from oneself.errors import Conflict, InvalidInput, NotFound, Refusal
-from oneself.service.directory.organisations import Tenant
-from oneself.service.identity.attributes import Unconfirmed
+from oneself.errors import Conflict, InvalidInput, NotFound, RequestError
+from oneself.service.directory.organisations import DatasetRef
+from oneself.service.identity.attributes import ConfirmationRequired
 from oneself.service.identity.manifest.document import read_document
-from oneself.service.identity_provider.directory_claims import Claim
+from oneself.service.identity_provider.directory_claims import DirectoryClaim
 from oneself.service.rules.preview import Preview
 from oneself.service.schema.dataset_settings import DAY_MILLIS, is_origin
 from oneself.service.schema.identity_bindings import Binding
@@ -35,7 +35,7 @@ BY_CARD = Binding("loyaltyId", "loyaltyId", "traits.card")
 class Organisation(Crowd):
     """A crowd in the dataset `default` of a real organisation."""
 
-    def __init__(self, services: Services, tenant: Tenant) -> None:
+    def __init__(self, services: Services, tenant: DatasetRef) -> None:
         super().__init__(services)
         self.tenant = tenant
         self.datasets = services.identity.datasets
@@ -43,7 +43,7 @@ class Organisation(Crowd):
         self.attributes = services.identity.identity_attributes
         self.documents = services.identity.identity_documents
 
-    async def at(self, name: str) -> Tenant:
+    async def at(self, name: str) -> DatasetRef:
         return await self.datasets.get(self.tenant, name)
 
     async def types_of(self, name: str) -> set[str]:
@@ -57,13 +57,13 @@ class Organisation(Crowd):
         """Bind these, confirming what has to be; the preview if there was one."""
         try:
             await self.attributes.put(self.tenant, bindings)
-        except Unconfirmed as unconfirmed:
+        except ConfirmationRequired as unconfirmed:
             await self.attributes.put(self.tenant, bindings, unconfirmed.confirmation)
             return unconfirmed.preview
         return None
 
-    async def unconfirmed(self, *bindings: Binding) -> Unconfirmed:
-        with pytest.raises(Unconfirmed) as raised:
+    async def unconfirmed(self, *bindings: Binding) -> ConfirmationRequired:
+        with pytest.raises(ConfirmationRequired) as raised:
             await self.attributes.put(self.tenant, bindings)
         return raised.value
 
@@ -429,13 +429,13 @@ async def test_a_confirmation_is_for_one_change_of_about_that_size(org: Organisa
         await org.person(mail=word, card=word)
     mail, card = await org.unconfirmed(BY_MAIL), await org.unconfirmed(BY_CARD)
     for wrong in (card.confirmation, "", "2", "2-0", "-", "9" * 30, f"0{mail.confirmation}", "²-x"):
-        with pytest.raises(Unconfirmed):
+        with pytest.raises(ConfirmationRequired):
             await org.attributes.put(org.tenant, [BY_MAIL], wrong)
     await org.person(mail="a1")
-    with pytest.raises(Unconfirmed) as raised:
+    with pytest.raises(ConfirmationRequired) as raised:
         await org.attributes.put(org.tenant, [BY_MAIL], mail.confirmation)
     await org.types.create(org.tenant, IdentityType("more", "More"))
-    with pytest.raises(Unconfirmed):
+    with pytest.raises(ConfirmationRequired):
         await org.attributes.put(org.tenant, [BY_MAIL], raised.value.confirmation)
     assert await org.attributes.list(org.tenant) == []
 
@@ -505,10 +505,10 @@ async def test_what_no_channel_stands_for(org: Organisation, channels: dict[str,
 async def test_a_channel_changes_under_people_when_that_was_confirmed(org: Organisation) -> None:
     await org.bound(Binding("loyaltyId", "loyaltyId"))
     await org.person()
-    with pytest.raises(Unconfirmed) as raised:
+    with pytest.raises(ConfirmationRequired) as raised:
         await org.attributes.put_channels(org.tenant, {"Web": "loyaltyId"})
     confirmation = raised.value.confirmation
-    with pytest.raises(Unconfirmed):
+    with pytest.raises(ConfirmationRequired):
         await org.attributes.put_channels(org.tenant, {"Mobile": "loyaltyId"}, confirmation)
     found = await org.attributes.put_channels(org.tenant, {"Web": "loyaltyId"}, confirmation)
     assert found == {"Web": "loyaltyId"}
@@ -538,7 +538,7 @@ async def test_a_bound_attribute_stays_what_it_is(org: Organisation) -> None:
         await claims.delete(org.tenant, "emailAddress")
     with pytest.raises(Conflict, match="emailAddress"):
         await claims.change(org.tenant, "emailAddress", {"value_type": "integer"})
-    await claims.add(org.tenant, Claim("nickname"))
+    await claims.add(org.tenant, DirectoryClaim("nickname"))
     await org.bound()
     assert await claims.delete(org.tenant, "emailAddress")
     await schemas.undefine(org.tenant, "traits", "card")
@@ -681,7 +681,7 @@ def test_what_is_no_document(raw: Any) -> None:
     ids=str,
 )
 async def test_a_document_that_cannot_be_applied(org: Organisation, document: dict[str, Any]) -> None:
-    with pytest.raises(Refusal):
+    with pytest.raises(RequestError):
         await _applied(org, document)
 
 

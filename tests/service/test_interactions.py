@@ -15,15 +15,15 @@ import pytest
 from oneself.api.interactions.decode.event import decode_event
 from oneself.api.interactions.endpoint import read_event
 from oneself.bootstrap import Services
-from oneself.core.config.changes import Blocked, PutBlocked, PutDatasetSettings, PutIdentityType, PutRule
+from oneself.core.config.changes import BlockList, PutBlocked, PutDatasetSettings, PutIdentityType, PutRule
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identifier_source import Rule
+from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.identity.identity_type import DatasetSettings, IdentityType
 from oneself.errors import Conflict, InvalidInput
 from oneself.service.context import Actor
-from oneself.service.directory.organisations import Tenant
-from oneself.service.events.interactions import Incoming, Source, Taken
-from oneself.service.events.persisted_token import open_token, seal
+from oneself.service.directory.organisations import DatasetRef
+from oneself.service.events.interactions import EventResult, EventSource, IncomingEvent
+from oneself.service.events.persisted_token import decrypt_token, encrypt_token
 from oneself.service.log.verify import verify
 from oneself.service.schema.identity_bindings import Binding
 from oneself.store.database import Database
@@ -37,17 +37,17 @@ _names = count(1)
 class Shop:
     """An organisation whose dataset `default` is configured; visitors send raw events."""
 
-    def __init__(self, services: Services, tenant: Tenant) -> None:
+    def __init__(self, services: Services, tenant: DatasetRef) -> None:
         self.services = services
         self.tenant = tenant
 
-    async def send(self, user: dict[str, Any], **event: Any) -> Taken:
+    async def send(self, user: dict[str, Any], **event: Any) -> EventResult:
         decoded = decode_event({"user": user, **event})
 
-        def read(config: Config) -> Incoming:
+        def read(config: Config) -> IncomingEvent:
             return read_event(decoded, config)[0]
 
-        return await self.services.interactions.take(self.tenant, Source(), read)
+        return await self.services.interactions.take(self.tenant, EventSource(), read)
 
     async def configure(self, *changes: Any) -> None:
         for change in changes:
@@ -61,9 +61,9 @@ class Shop:
         """The token as it would be if it had been sealed at another time."""
         assert token is not None
         ring = await self.services.token_keys.ring(self.tenant)
-        opened = open_token(ring, self.tenant.handle, self.tenant.dataset, token)
+        opened = decrypt_token(ring, self.tenant.handle, self.tenant.dataset, token)
         assert opened is not None
-        return seal(
+        return encrypt_token(
             ring, self.tenant.handle, self.tenant.dataset, opened.primary_id, opened.identities, at_ms
         )
 
@@ -181,7 +181,9 @@ async def test_an_identity_that_left_takes_the_event_with_it(shop: Shop) -> None
 
 
 async def test_a_rule_on_the_same_attribute_meets_the_identity(shop: Shop) -> None:
-    await shop.configure(PutRule(Rule("r1", "by mail", "identity_attributes.emailAddress", 1, True)))
+    await shop.configure(
+        PutRule(UnificationRule("r1", "by mail", "identity_attributes.emailAddress", 1, True))
+    )
     await shop.send({"anonymousId": X, "attributes": {"emailAddress": ANN}})
     again = await shop.send({"anonymousId": Y, "attributes": {"emailAddress": ANN.upper()}})
     assert again.plan is not None
@@ -246,7 +248,7 @@ async def test_the_token_of_who_was_erased_is_not_kept_with_somebody_else(
 
 async def test_what_was_blocked_since_is_let_go_of_whatever_else_is_in_the_batch(shop: Shop) -> None:
     await shop.send({"id": "abc123", "attributes": {"emailAddress": ANN}})
-    await shop.configure(PutBlocked(Blocked(frozenset({ANN.casefold()}), ())))
+    await shop.configure(PutBlocked(BlockList(frozenset({ANN.casefold()}), ())))
     await shop.send({"id": "abc123", "attributes": {"customerId": "c1"}})
     # Folded again together with what names other e-mail addresses, and with what is carried out as it was.
     bob = {"anonymousId": Y, "id": "def456", "attributes": {"emailAddress": "bob@acme.example"}}

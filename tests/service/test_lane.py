@@ -8,7 +8,7 @@ import random
 import pytest
 
 from oneself.errors import Contended
-from oneself.service.ingest.batcher import ITEMS_PER_BATCH_MAX, ITEMS_PER_SECOND_BATCH_MIN, Lane
+from oneself.service.ingest.batcher import ITEMS_PER_BATCH_MAX, ITEMS_PER_SECOND_BATCH_MIN, Batcher
 
 
 class Log:
@@ -19,7 +19,7 @@ class Log:
         self.in_flight: list[set[str]] = []
         self.go = asyncio.Event()
         self.go.set()
-        self.lane = Lane(self._commit, lambda item: frozenset([item[0]]))
+        self.lane = Batcher(self._commit, lambda item: frozenset([item[0]]))
 
     async def _commit(self, batch: list[tuple[str, int]]) -> list[int]:
         names = {name for name, _ in batch}
@@ -84,7 +84,7 @@ async def test_a_failed_outcome_is_the_callers_own() -> None:
     async def commit(batch: list[int]) -> list[int | Exception]:
         return [Contended("odd") if number % 2 else number for number in batch]
 
-    lane: Lane[int, int] = Lane(commit, lambda number: frozenset([number]))
+    lane: Batcher[int, int] = Batcher(commit, lambda number: frozenset([number]))
     outcomes = await asyncio.gather(*(lane.submit(n) for n in range(4)), return_exceptions=True)
     assert [getattr(outcome, "message", outcome) for outcome in outcomes] == [0, "odd", 2, "odd"]
 
@@ -93,7 +93,7 @@ async def test_a_bug_in_one_item_leaves_the_others_alone() -> None:
     async def commit(batch: list[int]) -> list[int]:
         return [10 // number for number in batch]
 
-    lane: Lane[int, int] = Lane(commit, lambda number: frozenset([number]))
+    lane: Batcher[int, int] = Batcher(commit, lambda number: frozenset([number]))
     outcomes = await asyncio.gather(*(lane.submit(n) for n in (5, 0, 2)), return_exceptions=True)
     assert outcomes[0] == 2
     assert isinstance(outcomes[1], ZeroDivisionError)

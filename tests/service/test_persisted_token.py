@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from oneself.service.events.persisted_token import (
     PADDING_BYTES,
     TOKEN_CHARACTERS_MAX,
-    Ring,
-    Sealed,
     TokenKey,
-    fitted,
-    open_token,
-    seal,
+    TokenKeyRing,
+    TokenPayload,
+    decrypt_token,
+    encrypt_token,
+    truncate_to_limit,
 )
 
 SECRET = bytes(range(32))
 NONCE = bytes(range(12))
-RING = Ring([TokenKey(7, SECRET, True)])
+RING = TokenKeyRing([TokenKey(7, SECRET, True)])
 PRIMARY_ID = "8675309abacab5551212acdc"
 SEALED_AT = 1_760_000_000_000
 VECTOR = (
@@ -35,15 +35,19 @@ ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 words = st.text(st.characters(exclude_categories=["Cs"]))
 ids = st.text(ALPHABET, min_size=1, max_size=40)
 keys = st.binary(min_size=32, max_size=32)
-identities = st.dictionaries(ids, words.filter(bool), max_size=8).map(lambda some: fitted(some, "")[0])
+identities = st.dictionaries(ids, words.filter(bool), max_size=8).map(
+    lambda some: truncate_to_limit(some, "")[0]
+)
 
 
-def token(some: dict[str, str] | None = None, ring: Ring = RING) -> str:
-    return seal(ring, "acme", "web", PRIMARY_ID, {"webId": "abc123"} if some is None else some, SEALED_AT)
+def token(some: dict[str, str] | None = None, ring: TokenKeyRing = RING) -> str:
+    return encrypt_token(
+        ring, "acme", "web", PRIMARY_ID, {"webId": "abc123"} if some is None else some, SEALED_AT
+    )
 
 
-def opened(text: str, ring: Ring = RING) -> Sealed | None:
-    return open_token(ring, "acme", "web", text)
+def opened(text: str, ring: TokenKeyRing = RING) -> TokenPayload | None:
+    return decrypt_token(ring, "acme", "web", text)
 
 
 def sealed_plain(plain: bytes, header: bytes = b"\x01\x00\x07") -> str:
@@ -56,8 +60,8 @@ def sealed_plain(plain: bytes, header: bytes = b"\x01\x00\x07") -> str:
 
 
 def test_the_vector_of_the_wire() -> None:
-    assert seal(RING, "acme", "web", PRIMARY_ID, {"webId": "abc123"}, SEALED_AT, NONCE) == VECTOR
-    assert opened(VECTOR) == Sealed(PRIMARY_ID, {"webId": "abc123"}, SEALED_AT, 7)
+    assert encrypt_token(RING, "acme", "web", PRIMARY_ID, {"webId": "abc123"}, SEALED_AT, NONCE) == VECTOR
+    assert opened(VECTOR) == TokenPayload(PRIMARY_ID, {"webId": "abc123"}, SEALED_AT, 7)
 
 
 def test_the_plaintext_is_written_as_it_should_be() -> None:
@@ -66,9 +70,9 @@ def test_the_plaintext_is_written_as_it_should_be() -> None:
 
 
 def test_a_token_of_legacy_mode_holds_the_id_alone() -> None:
-    text = seal(RING, "acme", "web", "ann@acme.example", None, SEALED_AT, NONCE)
+    text = encrypt_token(RING, "acme", "web", "ann@acme.example", None, SEALED_AT, NONCE)
     assert text == sealed_plain(b'{"u":"ann@acme.example","t":1760000000000}'.ljust(64))
-    assert opened(text) == Sealed("ann@acme.example", None, SEALED_AT, 7)
+    assert opened(text) == TokenPayload("ann@acme.example", None, SEALED_AT, 7)
 
 
 def test_the_order_of_arrival_is_kept() -> None:
@@ -99,10 +103,12 @@ def test_what_is_sealed_is_what_opens(
     key_id: int,
     secret: bytes,
 ) -> None:
-    ring = Ring([TokenKey(key_id, secret, True)])
-    text = seal(ring, account, dataset, primary_id[:24], some, sealed_at_ms)
+    ring = TokenKeyRing([TokenKey(key_id, secret, True)])
+    text = encrypt_token(ring, account, dataset, primary_id[:24], some, sealed_at_ms)
     assert len(text) <= TOKEN_CHARACTERS_MAX
-    assert open_token(ring, account, dataset, text) == Sealed(primary_id[:24], some, sealed_at_ms, key_id)
+    assert decrypt_token(ring, account, dataset, text) == TokenPayload(
+        primary_id[:24], some, sealed_at_ms, key_id
+    )
 
 
 # -- what does not open -------------------------------------------------------------------------------------
@@ -139,13 +145,13 @@ def test_no_part_of_a_token_is_one() -> None:
     [("acme", "shop"), ("other", "web"), ("acm", "e/web"), ("acme/web", ""), ("", ""), ("acme", "web\ud800")],
 )
 def test_another_place_opens_nothing(account: str, dataset: str) -> None:
-    assert open_token(RING, account, dataset, VECTOR) is None
+    assert decrypt_token(RING, account, dataset, VECTOR) is None
 
 
 def test_another_key_opens_nothing() -> None:
-    assert opened(VECTOR, Ring([TokenKey(8, SECRET, True)])) is None
-    assert opened(VECTOR, Ring([TokenKey(7, bytes(32), True)])) is None
-    assert opened(VECTOR, Ring([TokenKey(8, SECRET, True), TokenKey(7, bytes(32), False)])) is None
+    assert opened(VECTOR, TokenKeyRing([TokenKey(8, SECRET, True)])) is None
+    assert opened(VECTOR, TokenKeyRing([TokenKey(7, bytes(32), True)])) is None
+    assert opened(VECTOR, TokenKeyRing([TokenKey(8, SECRET, True), TokenKey(7, bytes(32), False)])) is None
 
 
 def test_another_version_opens_nothing() -> None:
@@ -187,7 +193,7 @@ def test_garbage_opens_nothing_and_harms_nobody(text: str) -> None:
 
 
 def test_every_key_opens_and_the_active_one_seals() -> None:
-    new = Ring([TokenKey(7, SECRET, False), TokenKey(8, bytes(32), True)])
+    new = TokenKeyRing([TokenKey(7, SECRET, False), TokenKey(8, bytes(32), True)])
     assert opened(VECTOR, new) == opened(VECTOR)
     found = opened(token(ring=new), new)
     assert found is not None
@@ -197,7 +203,7 @@ def test_every_key_opens_and_the_active_one_seals() -> None:
 @pytest.mark.parametrize("active", [[], [False], [True, True]])
 def test_exactly_one_key_of_a_ring_is_active(active: list[bool]) -> None:
     with pytest.raises(ValueError):
-        Ring([TokenKey(number, bytes(32), each) for number, each in enumerate(active)])
+        TokenKeyRing([TokenKey(number, bytes(32), each) for number, each in enumerate(active)])
 
 
 # -- what fits ----------------------------------------------------------------------------------------------
@@ -205,12 +211,12 @@ def test_exactly_one_key_of_a_ring_is_active(active: list[bool]) -> None:
 
 def test_what_fits_is_left_alone() -> None:
     some = {"webId": "abc123", "emailAddress": "a@b.example"}
-    assert fitted(some, "webId") == (some, False)
+    assert truncate_to_limit(some, "webId") == (some, False)
 
 
 def test_the_oldest_go_first_and_the_default_identity_stays() -> None:
     some = {name: name * 250 for name in "abcdefgh"}
-    kept, is_full = fitted(some, "b")
+    kept, is_full = truncate_to_limit(some, "b")
     assert is_full
     assert list(kept) == ["b", "e", "f", "g", "h"]
     assert len(token(kept)) <= TOKEN_CHARACTERS_MAX
@@ -218,11 +224,11 @@ def test_the_oldest_go_first_and_the_default_identity_stays() -> None:
 
 
 def test_a_default_identity_that_alone_is_too_long_is_left_out_as_well() -> None:
-    assert fitted({"a": "\x01" * 256, "b": "x"}, "a") == ({}, True)
+    assert truncate_to_limit({"a": "\x01" * 256, "b": "x"}, "a") == ({}, True)
 
 
 def test_as_much_as_fits_is_kept() -> None:
-    most = max(count for count in range(2000) if not fitted({"a": "x" * count}, "a")[1])
+    most = max(count for count in range(2000) if not truncate_to_limit({"a": "x" * count}, "a")[1])
     assert len(token({"a": "x" * most})) == TOKEN_CHARACTERS_MAX - 1, "the longest that padding allows"
     with pytest.raises(AssertionError):
         token({"a": "x" * (most + 1)})
@@ -232,11 +238,11 @@ def test_as_much_as_fits_is_kept() -> None:
 def test_what_was_fitted_can_be_sealed_and_no_more_was_left_out_than_had_to_be(
     some: dict[str, str], default_type: str
 ) -> None:
-    kept, is_full = fitted(some, default_type)
+    kept, is_full = truncate_to_limit(some, default_type)
     assert len(token(kept)) <= TOKEN_CHARACTERS_MAX
     assert is_full == (kept != some)
     if is_full:
         left_out = [name for name in some if name not in kept]
         last = default_type if default_type in left_out else left_out[-1]
-        assert fitted({last: some[last], **kept}, default_type)[1]
+        assert truncate_to_limit({last: some[last], **kept}, default_type)[1]
     assert list(kept.items()) == [pair for pair in some.items() if pair[0] in kept]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from oneself.bootstrap import Services
 from oneself.core.config.rule_checks import InvalidRule
-from oneself.core.identity.identifier_source import Rule
+from oneself.core.identity.identifier_source import UnificationRule
 from oneself.service.rules.preview import Preview
 from service.crowd import Crowd
 
@@ -23,7 +23,7 @@ QUICK = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 
-MAIL = Rule("", "by mail", "traits.mail", 2, True)
+MAIL = UnificationRule("", "by mail", "traits.mail", 2, True)
 WORD = st.sampled_from(["", "a1", "B1", "b1", "c1", "null"])
 PERSON = st.fixed_dictionaries(
     {},
@@ -69,7 +69,7 @@ async def test_a_preview_is_what_activation_does(
         await crowd.rule("card", first)
     for person in people:
         await crowd.person(**person)
-    rule = Rule("", "by tags", "traits.tags", 2, True) if tags else MAIL
+    rule = UnificationRule("", "by tags", "traits.tags", 2, True) if tags else MAIL
     groups, values, refusals = await _seen(crowd)
     preview = await services.previews.preview(crowd.tenant, rule)
     assert await _seen(crowd) == (groups, values, refusals)

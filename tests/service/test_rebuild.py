@@ -11,7 +11,7 @@ from oneself.bootstrap import Services
 from oneself.core.config.changes import PutAttributes
 from oneself.core.values.attribute import Attribute
 from oneself.service.context import Actor
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.log.rebuild import rebuild
 from oneself.service.log.verify import verify
 from oneself.service.profiles.profiles import new_tracker
@@ -34,7 +34,7 @@ DAMAGE = {
 
 
 @pytest.fixture
-async def tenant(services: Services) -> Tenant:
+async def tenant(services: Services) -> DatasetRef:
     """An organisation with a trait, one person on two browsers and a stranger."""
     founded = await services.identity.founding.create("acme")
     tenant = founded.tenant
@@ -53,7 +53,7 @@ def silent(done: int, total: int) -> None:
     """Nobody watches."""
 
 
-async def test_an_untouched_state_is_what_the_log_folds_to(tenant: Tenant, database: Database) -> None:
+async def test_an_untouched_state_is_what_the_log_folds_to(tenant: DatasetRef, database: Database) -> None:
     report = await verify(database, silent)
     assert report.difference is None
     assert report.profiles == 3
@@ -63,7 +63,7 @@ async def test_an_untouched_state_is_what_the_log_folds_to(tenant: Tenant, datab
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-async def test_any_damage_is_found_and_repaired(tenant: Tenant, database: Database, damage: str) -> None:
+async def test_any_damage_is_found_and_repaired(tenant: DatasetRef, database: Database, damage: str) -> None:
     before = await _state(database)
     await database.execute(damage)
     assert (await verify(database, silent)).difference is not None
@@ -73,7 +73,7 @@ async def test_any_damage_is_found_and_repaired(tenant: Tenant, database: Databa
     assert await _state(database) == before
 
 
-async def test_a_difference_names_its_place_and_no_value(tenant: Tenant, database: Database) -> None:
+async def test_a_difference_names_its_place_and_no_value(tenant: DatasetRef, database: Database) -> None:
     await database.execute(DAMAGE["a changed value"])
     told = str((await verify(database, silent)).difference)
     assert told.startswith("profile (dataset_id=")
@@ -88,7 +88,7 @@ async def test_an_empty_database_is_in_order(database: Database) -> None:
 
 
 async def test_a_rebuild_beside_writers_loses_nothing(
-    services: Services, tenant: Tenant, database: Database
+    services: Services, tenant: DatasetRef, database: Database
 ) -> None:
     async def write(number: int) -> Any:
         values = {"traits": {"plan": str(number)}}

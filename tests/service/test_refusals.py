@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from oneself.bootstrap import Services
-from oneself.core.resolution.footprint import Wanted
-from oneself.service.profiles.refusals import FIRST, Refused
+from oneself.core.resolution.footprint import Footprint
+from oneself.service.profiles.refusals import FIRST, ListedRefusal
 from oneself.store import working_set
 from service.crowd import Crowd
 
@@ -23,9 +23,9 @@ async def crowd(services: Services) -> Crowd:
     return crowd
 
 
-async def _all(crowd: Crowd, size: int, code: str | None = None) -> list[Refused]:
+async def _all(crowd: Crowd, size: int, code: str | None = None) -> list[ListedRefusal]:
     """Every refusal, read page by page."""
-    found: list[Refused] = []
+    found: list[ListedRefusal] = []
     before = FIRST
     while page := await crowd.services.refusals.list_refusals(crowd.tenant, size, before=before, code=code):
         found += page
@@ -75,7 +75,7 @@ async def test_the_log_has_the_order_in_which_people_were_kept(
     gather = working_set.gather
     met = False
 
-    async def meanwhile(connection: Any, dataset_id: int, wanted: Wanted) -> Any:
+    async def meanwhile(connection: Any, dataset_id: int, wanted: Footprint) -> Any:
         nonlocal met
         if one in wanted.profile_ids and not met:
             met = True

@@ -13,7 +13,7 @@ from msgspec import structs
 from oneself.bootstrap import Services
 from oneself.core.config.changes import PutAttributes
 from oneself.core.config.rule_checks import InvalidRule
-from oneself.core.identity.identifier_source import Rule
+from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.values.attribute import Attribute
 from oneself.service.rules.rules import UnknownRule
 from service.crowd import Crowd, unknown
@@ -39,7 +39,7 @@ async def _joined(crowd: Crowd, pairs: list[tuple[UUID, UUID]]) -> int:
     return sum(one == other for one, other in found)
 
 
-async def _progress(crowd: Crowd, rule: Rule) -> tuple[str, int, int, int, int]:
+async def _progress(crowd: Crowd, rule: UnificationRule) -> tuple[str, int, int, int, int]:
     work = next(w for w in await crowd.services.rules.progress(crowd.tenant) if w.rule_id == rule.rule_id)
     return work.state, work.seen, work.indexed, work.merged, work.total
 
@@ -306,7 +306,11 @@ async def test_rules_are_listed_by_priority_and_found_by_id(crowd: Crowd) -> Non
 
 async def test_rules_made_at_once_never_share_a_property_or_a_priority(crowd: Crowd) -> None:
     tries = [crowd.rule(key, priority) for key in ("mail", "card") for priority in (1, 2) for _ in range(3)]
-    made = [each for each in await asyncio.gather(*tries, return_exceptions=True) if isinstance(each, Rule)]
+    made = [
+        each
+        for each in await asyncio.gather(*tries, return_exceptions=True)
+        if isinstance(each, UnificationRule)
+    ]
     assert len({rule.property_name for rule in made}) == len(made) == 2
     assert len({rule.priority for rule in made}) == 2
     with pytest.raises(InvalidRule):

@@ -11,7 +11,7 @@ import pytest
 from conftest import NewDatabase
 from oneself.bootstrap import Services, build_services, open_services
 from oneself.errors import SettingsError
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.setup.secret_key import confirmed_secret_key
 from oneself.settings import Settings
 from oneself.store.database import Database
@@ -21,7 +21,7 @@ OTHER_KEY = "another secret key that is long enough"
 
 
 @pytest.fixture
-async def acme(services: Services) -> Tenant:
+async def acme(services: Services) -> DatasetRef:
     """An organisation with a signing key and a token key, as from before the check value."""
     founded = await services.identity.founding.create("acme")
     await services.token_keys.ring(founded.tenant)
@@ -105,7 +105,7 @@ async def test_a_database_from_before_takes_only_the_key_that_opens_it(services:
     assert await confirmed_secret_key(database, services.settings) == SECRET_KEY
 
 
-async def test_a_newer_key_sealed_by_mistake_does_not_decide(services: Services, acme: Tenant) -> None:
+async def test_a_newer_key_sealed_by_mistake_does_not_decide(services: Services, acme: DatasetRef) -> None:
     await _make_older(services.database)
     mistaken = build_services(_with_key(services, OTHER_KEY), services.database)
     await mistaken.token_keys.rotate(acme)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from oneself.service.coalesce import Shared
+from oneself.service.coalesce import Coalesced
 
 
 class Oracle:
@@ -27,14 +27,14 @@ class Oracle:
 async def test_who_asks_together_is_answered_together() -> None:
     oracle = Oracle()
     oracle.go.set()
-    shared = Shared(oracle)
+    shared = Coalesced(oracle)
     assert await asyncio.gather(*(shared() for _ in range(100))) == [1] * 100
     assert await shared() == 2
 
 
 async def test_a_question_on_its_way_is_not_joined() -> None:
     oracle = Oracle()
-    shared = Shared(oracle)
+    shared = Coalesced(oracle)
     early = asyncio.create_task(shared())
     await oracle.begun.wait()
     late = [asyncio.create_task(shared()) for _ in range(3)]
@@ -46,7 +46,7 @@ async def test_a_question_on_its_way_is_not_joined() -> None:
 
 async def test_who_joins_gets_the_answer_of_the_question_on_its_way() -> None:
     oracle = Oracle()
-    shared = Shared(oracle)
+    shared = Coalesced(oracle)
     early = asyncio.create_task(shared())
     await oracle.begun.wait()
     late = [asyncio.create_task(shared.join()) for _ in range(3)]
@@ -64,7 +64,7 @@ async def test_a_failure_reaches_everybody_who_shares_it_and_nobody_else() -> No
             raise failures.pop()
         return "here"
 
-    shared = Shared(ask)
+    shared = Coalesced(ask)
     outcomes = await asyncio.gather(shared(), shared(), return_exceptions=True)
     assert [str(outcome) for outcome in outcomes] == ["away", "away"]
     assert await shared() == "here"
@@ -72,7 +72,7 @@ async def test_a_failure_reaches_everybody_who_shares_it_and_nobody_else() -> No
 
 async def test_who_gives_up_leaves_the_others_alone() -> None:
     oracle = Oracle()
-    shared = Shared(oracle)
+    shared = Coalesced(oracle)
     impatient, patient = asyncio.create_task(shared()), asyncio.create_task(shared())
     await oracle.begun.wait()
     impatient.cancel()

@@ -10,18 +10,18 @@ from uuid import UUID
 import pytest
 
 from oneself.bootstrap import Services
-from oneself.core.resolution.footprint import wanted_of
+from oneself.core.resolution.footprint import footprint_of
 from oneself.core.resolution.observation import Observation
 from oneself.service.history import event_stream as module
-from oneself.service.history.event_stream import Decision, News, Told
-from oneself.service.history.person_events import NOW, Place, Wanted
+from oneself.service.history.event_stream import Decision, EventBatch, StreamedEvent
+from oneself.service.history.person_events import NOW, EventFilter, EventPosition
 from oneself.store.database import connect
-from oneself.store.working_set import find_header, take
+from oneself.store.working_set import lock_identifiers, read_clock
 from service.site import ACTOR, Site, customer, mail
 
 X, Y = "0123456789abcdef", "fedcba9876543210"
 DEADLINE_S = 30.0
-BEGINNING = Place(0, UUID(int=0))
+BEGINNING = EventPosition(0, UUID(int=0))
 #: 2026-01-01T00:00:00Z
 BEGINNING_US = 1_767_225_600_000_000
 
@@ -31,9 +31,9 @@ async def site(services: Services) -> Site:
     return await Site(services).begin()
 
 
-async def everything(site: Site, wanted: Wanted = Wanted(), size: int = 2) -> list[Told]:
+async def everything(site: Site, wanted: EventFilter = EventFilter(), size: int = 2) -> list[StreamedEvent]:
     """All pages, one after another."""
-    events, before = list[Told](), NOW
+    events, before = list[StreamedEvent](), NOW
     while True:
         got = await site.services.tail.page(site.tenant, wanted, before=before, size=size)
         assert len(got.events) <= size
@@ -43,13 +43,15 @@ async def everything(site: Site, wanted: Wanted = Wanted(), size: int = 2) -> li
         before = got.following
 
 
-async def news(site: Site, after: Place, wanted: Wanted = Wanted()) -> News:
+async def news(site: Site, after: EventPosition, wanted: EventFilter = EventFilter()) -> EventBatch:
     return await site.services.tail.news(site.tenant, wanted, after=after)
 
 
-async def settled(site: Site, after: Place, count: int, wanted: Wanted = Wanted()) -> list[Told]:
+async def settled(
+    site: Site, after: EventPosition, count: int, wanted: EventFilter = EventFilter()
+) -> list[StreamedEvent]:
     """So many events after a place, as soon as they are told."""
-    found = list[Told]()
+    found = list[StreamedEvent]()
     async with asyncio.timeout(DEADLINE_S):
         while len(found) < count:
             got = await news(site, after, wanted)
@@ -91,22 +93,22 @@ async def test_a_merge_is_counted(site: Site) -> None:
     await site.event(mail("ann@acme.example"), device=X)
     await site.event(customer("c-1"), device=Y)
     await site.event(mail("ann@acme.example"), customer("c-1"), name="both")
-    assert (await everything(site, Wanted(name="both")))[0].decision == Decision("merged", merged=1)
+    assert (await everything(site, EventFilter(name="both")))[0].decision == Decision("merged", merged=1)
 
 
 async def test_what_was_sent_is_told_on_request(site: Site) -> None:
     await site.event(device=X, name="View")
-    page = await site.services.tail.page(site.tenant, Wanted(), size=1, with_body=True)
+    page = await site.services.tail.page(site.tenant, EventFilter(), size=1, with_body=True)
     assert page.events[0].body == {"interaction": {"name": "View"}}
 
 
 async def test_filters(site: Site) -> None:
     for hour, name in enumerate(("View", "Buy", "View", "Leave")):
         await site.event(device=X, name=name, at=BEGINNING_US + hour)
-    assert names(await everything(site, Wanted(name="View"), 1)) == ["View", "View"]
-    assert names(await everything(site, Wanted(since=BEGINNING_US + 1))) == ["Leave", "View", "Buy"]
-    assert names(await everything(site, Wanted(until=BEGINNING_US + 1))) == ["Buy", "View"]
-    assert names(await settled(site, BEGINNING, 2, Wanted(name="View"))) == ["View", "View"]
+    assert names(await everything(site, EventFilter(name="View"), 1)) == ["View", "View"]
+    assert names(await everything(site, EventFilter(since=BEGINNING_US + 1))) == ["Leave", "View", "Buy"]
+    assert names(await everything(site, EventFilter(until=BEGINNING_US + 1))) == ["Buy", "View"]
+    assert names(await settled(site, BEGINNING, 2, EventFilter(name="View"))) == ["View", "View"]
 
 
 async def test_only_events_of_this_dataset_are_told(site: Site, services: Services) -> None:
@@ -135,7 +137,7 @@ async def test_a_bounded_walk_comes_to_the_end_as_well(
     monkeypatch.setattr(module, "ENTRIES_WALKED_MAX", 4)
     monkeypatch.setattr(module, "WALKED_AT_ONCE", 2)
     assert names(await everything(site, size=size)) == [f"{number}" for number in range(9)][::-1]
-    assert names(await everything(site, Wanted(name="0"), size)) == ["0"]
+    assert names(await everything(site, EventFilter(name="0"), size)) == ["0"]
     assert names(await settled(site, BEGINNING, 9)) == [f"{number}" for number in range(9)]
 
 
@@ -143,7 +145,7 @@ async def test_the_list_ends_where_following_begins(site: Site) -> None:
     await site.event(device=X, name="before")
     horizon = await site.services.tail.horizon(site.tenant)
     await site.event(device=X, name="after")
-    page = await site.services.tail.page(site.tenant, Wanted(), before=horizon, size=10)
+    page = await site.services.tail.page(site.tenant, EventFilter(), before=horizon, size=10)
     assert names(page.events) == ["before"]
     assert names(await settled(site, horizon, 1)) == ["after"]
 
@@ -155,8 +157,8 @@ async def test_who_looked_at_the_clock_earlier_and_commits_later_is_not_passed_o
     transaction = slow.transaction()
     await transaction.start()
     try:
-        await take(slow, tenant.dataset_id, wanted_of([], config, keys=frozenset()))
-        early = (await find_header(slow, tenant.dataset_id)).now
+        await lock_identifiers(slow, tenant.dataset_id, footprint_of([], config, keys=frozenset()))
+        early = (await read_clock(slow, tenant.dataset_id)).now
         fast = await site.event(device=X, name="fast")
         assert fast.seq > early
         held_back = await news(site, BEGINNING)
@@ -180,14 +182,14 @@ async def test_a_slow_batch_of_another_dataset_holds_nobody_back(site: Site, ser
     elsewhere = await Site(services).begin()
     config = await services.configurations.current(elsewhere.tenant.dataset_id)
     async with services.database.transaction() as slow:
-        await take(slow, elsewhere.tenant.dataset_id, wanted_of([], config, keys=frozenset()))
+        await lock_identifiers(slow, elsewhere.tenant.dataset_id, footprint_of([], config, keys=frozenset()))
         await site.event(device=X, name="View")
         assert names(await settled(site, BEGINNING, 1)) == ["View"]
 
 
 async def test_followers_of_a_crowd_are_told_everything_once(site: Site) -> None:
     """Writers race on shared people while one follower stays and others come back from random places."""
-    count, told = 400, list[Told]()
+    count, told = 400, list[StreamedEvent]()
     start = await site.services.tail.horizon(site.tenant)
     chance = random.Random(7)
 
@@ -199,7 +201,7 @@ async def test_followers_of_a_crowd_are_told_everything_once(site: Site) -> None
     async def follow() -> None:
         after = start
         while len(told) < count:
-            follower = site.services.tail.follow(site.tenant, Wanted(), after=after)
+            follower = site.services.tail.follow(site.tenant, EventFilter(), after=after)
             async with aclosing(follower) as following:
                 async for each in following:
                     told.extend(each.events)
@@ -219,7 +221,7 @@ async def test_followers_of_a_crowd_are_told_everything_once(site: Site) -> None
     assert [each.place for each in told] == sorted((each.place for each in told), key=_order)
 
 
-def _order(place: Place) -> tuple[int, UUID]:
+def _order(place: EventPosition) -> tuple[int, UUID]:
     return place.seq, place.observation_id
 
 
@@ -227,7 +229,7 @@ async def test_following_ends_when_the_service_stops(site: Site) -> None:
     seen, tail = asyncio.Event(), site.services.tail
 
     async def follow() -> None:
-        async for _ in tail.follow(site.tenant, Wanted(), after=BEGINNING):
+        async for _ in tail.follow(site.tenant, EventFilter(), after=BEGINNING):
             seen.set()
 
     async with asyncio.timeout(DEADLINE_S):
@@ -243,7 +245,7 @@ async def test_a_process_serves_a_bounded_number_of_followers(
     monkeypatch.setattr(module, "FOLLOWERS_MAX", 1)
     tail = site.services.tail
     assert not tail.is_full
-    async with aclosing(tail.follow(site.tenant, Wanted(), after=BEGINNING)) as following:
+    async with aclosing(tail.follow(site.tenant, EventFilter(), after=BEGINNING)) as following:
         await anext(following)
         assert tail.is_full
     assert not tail.is_full

@@ -9,9 +9,15 @@ import structlog
 
 from oneself.bootstrap import Services
 from oneself.errors import Conflict, SettingsError
-from oneself.service.crypto import Vault
-from oneself.service.directory.organisations import Tenant
-from oneself.service.events.persisted_token import KEY_ID_MAX, Ring, Sealed, open_token, seal
+from oneself.service.crypto import SecretBox
+from oneself.service.directory.organisations import DatasetRef
+from oneself.service.events.persisted_token import (
+    KEY_ID_MAX,
+    TokenKeyRing,
+    TokenPayload,
+    decrypt_token,
+    encrypt_token,
+)
 from oneself.service.events.token_keys import KEYS_MAX, SPREAD_S, KeptKey, TokenKeys, free_id
 from oneself.store.database import Database
 from support.service import SECRET_KEY
@@ -22,16 +28,16 @@ OTHER_KEY = "another secret key that is long enough"
 
 
 @pytest.fixture
-async def acme(services: Services) -> Tenant:
+async def acme(services: Services) -> DatasetRef:
     return await _organisation(services, "acme")
 
 
 def process(database: Database, secret_key: str = SECRET_KEY) -> TokenKeys:
     """The keys as another process sees them."""
-    return TokenKeys(database, Vault(secret_key))
+    return TokenKeys(database, SecretBox(secret_key))
 
 
-async def _organisation(services: Services, handle: str) -> Tenant:
+async def _organisation(services: Services, handle: str) -> DatasetRef:
     await services.organisations.put(handle, handle)
     return await services.organisations.get(handle)
 
@@ -45,19 +51,19 @@ async def pass_time(database: Database, seconds: int) -> None:
     )
 
 
-def sealed_with(ring: Ring) -> str:
-    return seal(ring, "acme", "web", PRIMARY_ID, IDENTITIES, 1_760_000_000_000)
+def sealed_with(ring: TokenKeyRing) -> str:
+    return encrypt_token(ring, "acme", "web", PRIMARY_ID, IDENTITIES, 1_760_000_000_000)
 
 
-def opened_with(ring: Ring, token: str) -> Sealed | None:
-    return open_token(ring, "acme", "web", token)
+def opened_with(ring: TokenKeyRing, token: str) -> TokenPayload | None:
+    return decrypt_token(ring, "acme", "web", token)
 
 
-async def states(keys: TokenKeys, tenant: Tenant) -> dict[int, str]:
+async def states(keys: TokenKeys, tenant: DatasetRef) -> dict[int, str]:
     return {key.key_id: key.state for key in await keys.list(tenant)}
 
 
-async def test_the_first_key_is_made_once_whoever_asks(database: Database, acme: Tenant) -> None:
+async def test_the_first_key_is_made_once_whoever_asks(database: Database, acme: DatasetRef) -> None:
     processes = [process(database) for _ in range(8)]
     assert await processes[0].list(acme) == [], "looking makes none"
     rings = await asyncio.gather(*(each.ring(acme) for each in processes for _ in range(5)))
@@ -67,19 +73,21 @@ async def test_the_first_key_is_made_once_whoever_asks(database: Database, acme:
 
 
 async def test_a_ring_is_read_once_for_many_and_again_when_it_is_old(
-    database: Database, acme: Tenant
+    database: Database, acme: DatasetRef
 ) -> None:
-    keys = TokenKeys(database, Vault(SECRET_KEY), reread_s=3600.0)
+    keys = TokenKeys(database, SecretBox(SECRET_KEY), reread_s=3600.0)
     first, *others = await asyncio.gather(*(keys.ring(acme) for _ in range(100)))
     assert all(ring is first for ring in others)
     assert await keys.ring(acme) is first
-    keys = TokenKeys(database, Vault(SECRET_KEY), reread_s=0.0)
+    keys = TokenKeys(database, SecretBox(SECRET_KEY), reread_s=0.0)
     first, *others = await asyncio.gather(*(keys.ring(acme) for _ in range(100)))
     assert all(ring is first for ring in others)
     assert await keys.ring(acme) is not first
 
 
-async def test_a_new_key_opens_at_once_and_seals_when_all_know_it(database: Database, acme: Tenant) -> None:
+async def test_a_new_key_opens_at_once_and_seals_when_all_know_it(
+    database: Database, acme: DatasetRef
+) -> None:
     keys = process(database)
     before = await keys.ring(acme)
     made = await keys.rotate(acme)
@@ -99,14 +107,14 @@ async def test_a_new_key_opens_at_once_and_seals_when_all_know_it(database: Data
 
 
 async def test_old_tokens_stay_readable_until_their_key_is_destroyed(
-    database: Database, acme: Tenant
+    database: Database, acme: DatasetRef
 ) -> None:
     keys = process(database)
     old = sealed_with(await keys.ring(acme))
     await keys.rotate(acme)
     await pass_time(database, SPREAD_S)
     found = opened_with(await process(database).ring(acme), old)
-    assert found == Sealed(PRIMARY_ID, IDENTITIES, 1_760_000_000_000, 1)
+    assert found == TokenPayload(PRIMARY_ID, IDENTITIES, 1_760_000_000_000, 1)
 
     assert await keys.destroy(acme, 1)
     assert opened_with(await keys.ring(acme), old) is None
@@ -115,7 +123,7 @@ async def test_old_tokens_stay_readable_until_their_key_is_destroyed(
 
 
 async def test_the_active_key_is_not_destroyed_but_a_waiting_one_may_be(
-    database: Database, acme: Tenant
+    database: Database, acme: DatasetRef
 ) -> None:
     keys = process(database)
     await keys.rotate(acme)
@@ -126,7 +134,9 @@ async def test_the_active_key_is_not_destroyed_but_a_waiting_one_may_be(
     assert [await keys.destroy(acme, odd) for odd in (0, -1, 2, KEY_ID_MAX + 1, 2**70)] == [False] * 5
 
 
-async def test_rings_of_organisations_are_apart(services: Services, database: Database, acme: Tenant) -> None:
+async def test_rings_of_organisations_are_apart(
+    services: Services, database: Database, acme: DatasetRef
+) -> None:
     other = await _organisation(services, "other")
     keys = process(database)
     token = sealed_with(await keys.ring(acme))
@@ -140,7 +150,7 @@ async def test_rings_of_organisations_are_apart(services: Services, database: Da
 
 
 async def test_a_row_that_was_copied_elsewhere_opens_nothing(
-    services: Services, database: Database, acme: Tenant
+    services: Services, database: Database, acme: DatasetRef
 ) -> None:
     other = await _organisation(services, "other")
     await process(database).ring(acme)
@@ -152,13 +162,13 @@ async def test_a_row_that_was_copied_elsewhere_opens_nothing(
         await process(database).ring(other)
 
 
-async def test_another_secret_key_of_the_deployment_is_told(database: Database, acme: Tenant) -> None:
+async def test_another_secret_key_of_the_deployment_is_told(database: Database, acme: DatasetRef) -> None:
     await process(database).ring(acme)
     with pytest.raises(SettingsError, match="ONESELF_SECRET_KEY"):
         await process(database, OTHER_KEY).ring(acme)
 
 
-async def test_keys_that_cannot_be_opened_do_not_close_the_ring(database: Database, acme: Tenant) -> None:
+async def test_keys_that_cannot_be_opened_do_not_close_the_ring(database: Database, acme: DatasetRef) -> None:
     keys = process(database)
     old = sealed_with(await keys.ring(acme))
     await process(database, OTHER_KEY).rotate(acme)
@@ -179,14 +189,14 @@ async def test_keys_that_cannot_be_opened_do_not_close_the_ring(database: Databa
     assert (await process(database).ring(acme)).active_id == 3
 
 
-async def test_who_rotates_together_gets_keys_of_their_own(database: Database, acme: Tenant) -> None:
+async def test_who_rotates_together_gets_keys_of_their_own(database: Database, acme: DatasetRef) -> None:
     made = await asyncio.gather(*(process(database).rotate(acme) for _ in range(4)))
     assert sorted(key.key_id for key in made) == [2, 3, 4, 5]
     await pass_time(database, SPREAD_S)
     assert list((await states(process(database), acme)).values()) == ["active"] + ["retired"] * 4
 
 
-async def test_only_ids_that_fit_a_header_are_kept(database: Database, acme: Tenant) -> None:
+async def test_only_ids_that_fit_a_header_are_kept(database: Database, acme: DatasetRef) -> None:
     await process(database).ring(acme)
     await database.execute("UPDATE token_key SET key_id = $1", KEY_ID_MAX)
     assert (await process(database).rotate(acme)).key_id == 1

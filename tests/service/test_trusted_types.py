@@ -11,7 +11,7 @@ import pytest
 
 from oneself.bootstrap import Services
 from oneself.core.config.changes import PutIdentityType, PutRule
-from oneself.core.identity.identifier_source import Rule
+from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.identity.identity_type import BUILT_IN_TYPES
 from oneself.service.log.verify import verify
 
@@ -53,7 +53,7 @@ async def shop(services: Services) -> Shop:
 
 
 async def test_a_rule_on_the_attribute_takes_no_word_of_a_browser_for_it(shop: Shop) -> None:
-    rule = Rule("by-number", "by number", "identity_attributes.customerId", 2, is_active=True)
+    rule = UnificationRule("by-number", "by number", "identity_attributes.customerId", 2, is_active=True)
     await shop.services.configurations.change(shop.tenant.dataset_id, lambda _: PutRule(rule))
     await shop.believe_servers_alone()
     ann = await shop.server(A1, ANN)

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from oneself.errors import DatabaseRefused, DataFolderBusy, Fatal
-from oneself.store.database import reach
+from oneself.store.database import wait_until_ready
 from oneself.store.embedded.server import Embedded, data_folder_is_held, hold_data_folder
 
 spawn = multiprocessing.get_context("spawn")
@@ -24,7 +24,7 @@ async def test_the_last_user_stops_the_server(data_dir: Path) -> None:
     second = Embedded.attach(data_dir)
     assert first.url == second.url
     first.stop()
-    await reach(second.url)
+    await wait_until_ready(second.url)
     second.stop()
     assert not second.is_running
 

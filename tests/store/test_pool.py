@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from oneself.errors import Contended, DatabaseRefused, Unavailable
-from oneself.store.database import Database, Queries, reach
+from oneself.store.database import Database, Queries, wait_until_ready
 from oneself.store.errors import classify, constraint_of
 from support.databases import Databases
 
@@ -88,7 +88,7 @@ async def test_a_server_that_does_not_answer_is_unavailable() -> None:
     with pytest.raises(Unavailable):
         await Database.open(NOBODY)
     with pytest.raises(Unavailable):
-        await reach(NOBODY)
+        await wait_until_ready(NOBODY)
 
 
 async def test_a_server_that_refuses_us_says_why(made_databases: Databases, server_url: str) -> None:
@@ -96,7 +96,7 @@ async def test_a_server_that_refuses_us_says_why(made_databases: Databases, serv
     if wrong == server_url:
         pytest.skip("the given server's address has another form")
     with pytest.raises(DatabaseRefused, match="no_such_database"):
-        await reach(wrong)
+        await wait_until_ready(wrong)
 
 
 def test_named_statements_are_attributes() -> None:

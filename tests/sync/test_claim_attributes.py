@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from oneself.core.config.configuration import Config, configure
 from oneself.core.config.mirrored_attributes import (
-    Mirrored,
-    Wanted,
+    MirroredAttributes,
+    RequiredAttribute,
     is_scim,
     reconcile,
-    wanted_attributes,
+    required_attributes,
     with_parents,
 )
-from oneself.core.identity.identifier_source import Rule
+from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.values.attribute import Attribute, CanonicalValue
 from oneself.core.values.schema import Schema
 from sync.identity_server import local_claim
@@ -32,15 +32,17 @@ def ids() -> Callable[[str], str]:
     return lambda name: f"id-{next(numbers)}"
 
 
-def wanted(*local: dict[str, Any], mapped: list[str] | None = None) -> dict[str, Wanted]:
+def wanted(*local: dict[str, Any], mapped: list[str] | None = None) -> dict[str, RequiredAttribute]:
     """What the local claims ask for, all of them mapped unless told otherwise."""
     uris = [claim["claimURI"] for claim in local] if mapped is None else mapped
     dialect = [{"claimURI": f"urn:x:{n}", "mappedLocalClaimURI": uri} for n, uri in enumerate(uris)]
-    return {each.name: each for each in wanted_attributes(local, [dialect])}
+    return {each.name: each for each in required_attributes(local, [dialect])}
 
 
-def synced(schema: Schema, names: list[str], new_id: Callable[[str], str]) -> tuple[Schema, Mirrored]:
-    claims = with_parents(Wanted(f"identity_attributes.{name}") for name in dict.fromkeys(names))
+def synced(
+    schema: Schema, names: list[str], new_id: Callable[[str], str]
+) -> tuple[Schema, MirroredAttributes]:
+    claims = with_parents(RequiredAttribute(f"identity_attributes.{name}") for name in dict.fromkeys(names))
     change, mirrored = reconcile(schema, claims, new_id)
     return (configure(Config(schema=schema), change, 1).schema if change else schema), mirrored
 
@@ -82,7 +84,7 @@ class TestOneClaim:
             properties=[{"key": "multiValued", "value": "true"}, {"key": "x"}, "y"],
             canonicalValues=[{"label": "Schweiz", "value": "CH"}, {"value": "LI"}, {"label": "none"}, 7],
         )
-        assert wanted(claim)["identity_attributes.country"] == Wanted(
+        assert wanted(claim)["identity_attributes.country"] == RequiredAttribute(
             name="identity_attributes.country",
             multi_valued=True,
             read_only=True,
@@ -95,7 +97,7 @@ class TestOneClaim:
         assert wanted(local_claim(name)) == {}
 
     def test_foreign_documents_do_not_break_it(self) -> None:
-        assert wanted_attributes([{}, {"claimURI": 5}], [[{}, {"mappedLocalClaimURI": []}]]) == ()
+        assert required_attributes([{}, {"claimURI": 5}], [[{}, {"mappedLocalClaimURI": []}]]) == ()
 
     @pytest.mark.parametrize(
         ("uri", "counts"),
@@ -152,12 +154,16 @@ class TestReconciling:
         new_id = ids()
         schema, mirrored = synced(Schema(), ["a", "b.c"], new_id)
         assert set(mirrored.added) == {f"identity_attributes.{name}" for name in ("a", "b.c", "b")}
-        claims = with_parents([Wanted("identity_attributes.a"), Wanted("identity_attributes.b.c")])
-        assert reconcile(schema, claims, new_id) == (None, Mirrored())
+        claims = with_parents(
+            [RequiredAttribute("identity_attributes.a"), RequiredAttribute("identity_attributes.b.c")]
+        )
+        assert reconcile(schema, claims, new_id) == (None, MirroredAttributes())
 
     def test_a_changed_claim_keeps_its_id(self) -> None:
         schema, _ = synced(Schema(), ["age"], ids())
-        changed = Wanted("identity_attributes.age", value_type="integer", read_only=True, display_name="Age")
+        changed = RequiredAttribute(
+            "identity_attributes.age", value_type="integer", read_only=True, display_name="Age"
+        )
         change, mirrored = reconcile(schema, [changed], ids())
         assert change is not None
         after = configure(Config(schema=schema), change, 1).schema
@@ -169,22 +175,28 @@ class TestReconciling:
             mutability="readOnly",
             display_name="Age",
         )
-        assert mirrored == Mirrored(changed=("identity_attributes.age",))
+        assert mirrored == MirroredAttributes(changed=("identity_attributes.age",))
 
     def test_rules_stay_on_what_stays_and_go_with_what_goes(self) -> None:
         schema, _ = synced(Schema(), ["mail", "phone"], ids())
-        rules = {n: Rule(n, n, f"identity_attributes.{n}", i, True) for i, n in enumerate(("mail", "phone"))}
-        wanted = [Wanted("identity_attributes.mail", display_name="Mail"), Wanted("identity_attributes.new")]
+        rules = {
+            n: UnificationRule(n, n, f"identity_attributes.{n}", i, True)
+            for i, n in enumerate(("mail", "phone"))
+        }
+        wanted = [
+            RequiredAttribute("identity_attributes.mail", display_name="Mail"),
+            RequiredAttribute("identity_attributes.new"),
+        ]
         change, _ = reconcile(schema, wanted, ids())
         assert change is not None
         assert set(configure(Config(schema=schema, rules=rules), change, 1).rules) == {"mail"}
 
     def test_other_scopes_are_left_alone(self) -> None:
         trait = Attribute("t", "traits.plan", "string", "overwrite")
-        change, _ = reconcile(Schema((trait,)), [Wanted("identity_attributes.a")], ids())
+        change, _ = reconcile(Schema((trait,)), [RequiredAttribute("identity_attributes.a")], ids())
         assert change is not None
         assert configure(Config(schema=Schema((trait,))), change, 1).schema.get("t") == trait
-        assert reconcile(Schema((trait,)), [], ids()) == (None, Mirrored())
+        assert reconcile(Schema((trait,)), [], ids()) == (None, MirroredAttributes())
 
 
 NAMES = st.lists(
@@ -211,7 +223,7 @@ def test_ids_are_stable_under_any_sequence_of_syncs(history: list[list[str]]) ->
         }
         # One that comes back is the one that went.
         assert all(remembered[f"identity_attributes.{name}"] == each for name, each in after.items())
-        assert synced(schema, names, new_id)[1] == Mirrored()
+        assert synced(schema, names, new_id)[1] == MirroredAttributes()
         for each in schema.attributes:
             assert bool(each.sub_attributes) == (each.value_type == "complex")
             assert all(schema.get(child) is not None for child in each.sub_attributes)

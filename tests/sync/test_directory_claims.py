@@ -11,7 +11,7 @@ from api.caller import Cds
 from oneself.adapters.identity_server.connection import Connection
 from oneself.bootstrap import Services
 from oneself.errors import Conflict, InvalidInput, NotFound
-from oneself.service.identity_provider.directory_claims import Claim
+from oneself.service.identity_provider.directory_claims import DirectoryClaim
 from oneself.service.identity_provider.settings import OwnIdentityServer
 
 pytestmark = pytest.mark.asyncio
@@ -39,7 +39,7 @@ async def test_what_is_founded_is_listed(cds: Cds, services: Services) -> None:
 
 
 async def test_adding_changing_deleting_reconciles_at_once(cds: Cds, services: Services) -> None:
-    made = await services.claims.add(cds.tenant, Claim("age", display_name="Age"))
+    made = await services.claims.add(cds.tenant, DirectoryClaim("age", display_name="Age"))
     assert await names(cds) == FOUNDED | {"age"}
     profile = await cds.create(identity_attributes={"age": "old", "givenname": "Ann"})
     path = f"/profiles/{profile['profile_id']}"
@@ -53,39 +53,41 @@ async def test_adding_changing_deleting_reconciles_at_once(cds: Cds, services: S
     assert await names(cds) == FOUNDED
     assert (await cds("GET", path)).json()["identity_attributes"] == {"givenname": "Ann"}
     assert (await cds("PATCH", path, json={"identity_attributes": {"givenname": "A"}})).status_code == 200
-    again = await services.claims.add(cds.tenant, Claim("age", value_type="integer"))
+    again = await services.claims.add(cds.tenant, DirectoryClaim("age", value_type="integer"))
     assert again.attribute_id == made.attribute_id
     assert (await cds("GET", path)).json()["identity_attributes"] == {"givenname": "A", "age": 42}
 
 
 async def test_members_of_a_complex_claim(cds: Cds, services: Services) -> None:
-    await services.claims.add(cds.tenant, Claim("address.city"))
-    await services.claims.add(cds.tenant, Claim("address.zip"))
+    await services.claims.add(cds.tenant, DirectoryClaim("address.city"))
+    await services.claims.add(cds.tenant, DirectoryClaim("address.zip"))
     profile = await cds.create(identity_attributes={"address": {"city": "Bern"}})
     assert profile["identity_attributes"] == {"address": {"city": "Bern"}}
     await services.claims.delete(cds.tenant, "address.zip")
     assert await names(cds) == FOUNDED | {"address", "address.city"}
     await services.claims.delete(cds.tenant, "address.city")
     assert await names(cds) == FOUNDED
-    await services.claims.add(cds.tenant, Claim("address.city"))
+    await services.claims.add(cds.tenant, DirectoryClaim("address.city"))
     await services.claims.delete(cds.tenant, "address")
     assert await names(cds) == FOUNDED
     with pytest.raises(Conflict):
-        await services.claims.add(cds.tenant, Claim("givenname.first"))
+        await services.claims.add(cds.tenant, DirectoryClaim("givenname.first"))
 
 
 @pytest.mark.parametrize(
     ("claim", "field"),
     [
-        (Claim(""), "name"),
-        (Claim("a.b.c.d.e"), "name"),
-        (Claim("a/b"), "name"),
-        (Claim("a", value_type="text"), "value_type"),
-        (Claim("a", value_type="complex"), "value_type"),
-        (Claim("a", display_name="x" * 51), "display_name"),
+        (DirectoryClaim(""), "name"),
+        (DirectoryClaim("a.b.c.d.e"), "name"),
+        (DirectoryClaim("a/b"), "name"),
+        (DirectoryClaim("a", value_type="text"), "value_type"),
+        (DirectoryClaim("a", value_type="complex"), "value_type"),
+        (DirectoryClaim("a", display_name="x" * 51), "display_name"),
     ],
 )
-async def test_what_cannot_be_is_refused(cds: Cds, services: Services, claim: Claim, field: str) -> None:
+async def test_what_cannot_be_is_refused(
+    cds: Cds, services: Services, claim: DirectoryClaim, field: str
+) -> None:
     with pytest.raises(InvalidInput) as refused:
         await services.claims.add(cds.tenant, claim)
     assert refused.value.code == field
@@ -94,7 +96,7 @@ async def test_what_cannot_be_is_refused(cds: Cds, services: Services, claim: Cl
 
 async def test_taken_and_unknown_names(cds: Cds, services: Services) -> None:
     with pytest.raises(Conflict):
-        await services.claims.add(cds.tenant, Claim("givenname"))
+        await services.claims.add(cds.tenant, DirectoryClaim("givenname"))
     with pytest.raises(NotFound):
         await services.claims.change(cds.tenant, "nothing", {"display_name": "x"})
 
@@ -103,7 +105,7 @@ async def test_an_identity_servers_claims_are_changed_there(cds: Cds, services: 
     connection = Connection("http://127.0.0.1:9", "a", "b")
     await services.identity_servers.put(cds.tenant, OwnIdentityServer(connection))
     with pytest.raises(Conflict, match="mirrored"):
-        await services.claims.add(cds.tenant, Claim("age"))
+        await services.claims.add(cds.tenant, DirectoryClaim("age"))
 
 
 class TestOverRest:

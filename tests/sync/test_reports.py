@@ -202,14 +202,14 @@ class TestClaims:
     async def test_keys_types_and_nesting(self, cds: Cds, report: Reporter) -> None:
         """The key is the last part of the URI, dots nest, text is converted, one value becomes a list."""
         services, tenant = cds.services, cds.tenant
-        from oneself.service.identity_provider.directory_claims import Claim
+        from oneself.service.identity_provider.directory_claims import DirectoryClaim
 
         for claim in (
-            Claim("address.city"),
-            Claim("age", value_type="integer"),
-            Claim("roles", multi_valued=True),
-            Claim("emailVerified", value_type="boolean"),
-            Claim("modified", value_type="date_time", read_only=True),
+            DirectoryClaim("address.city"),
+            DirectoryClaim("age", value_type="integer"),
+            DirectoryClaim("roles", multi_valued=True),
+            DirectoryClaim("emailVerified", value_type="boolean"),
+            DirectoryClaim("modified", value_type="date_time", read_only=True),
         ):
             await services.claims.add(tenant, claim)
         await report(
@@ -234,9 +234,9 @@ class TestClaims:
         }
 
     async def test_what_does_not_fit_is_skipped_and_counted(self, cds: Cds, report: Reporter) -> None:
-        from oneself.service.identity_provider.directory_claims import Claim
+        from oneself.service.identity_provider.directory_claims import DirectoryClaim
 
-        await cds.services.claims.add(cds.tenant, Claim("age", value_type="integer"))
+        await cds.services.claims.add(cds.tenant, DirectoryClaim("age", value_type="integer"))
         claims = {
             GIVEN: "Ann",
             "http://wso2.org/claims/age": "old",

@@ -21,7 +21,7 @@ from oneself.api.error_handlers import TABLE
 from oneself.api.http.json_body import BODY_BYTES_MAX
 from oneself.api.http.metrics import Metrics
 from oneself.api.http.transport import Transport
-from oneself.api.interactions.endpoint import EventDoor
+from oneself.api.interactions.endpoint import EventEndpoint
 from oneself.api.interactions.lookups import lookup_routes
 from oneself.api.operations import health, metrics, ready
 from oneself.api.reference import openapi_config, reference_routes
@@ -57,5 +57,7 @@ def create_app(services: Services, settings: Settings) -> Litestar:
         debug=False,
     )
     transport = Transport(app.asgi_handler, origins=settings.cors_origins, metrics=figures)
-    app.asgi_handler = cast("ASGIApp", EventDoor(services, transport, figures, settings.events_per_address_s))
+    app.asgi_handler = cast(
+        "ASGIApp", EventEndpoint(services, transport, figures, settings.events_per_address_s)
+    )
     return app

@@ -34,10 +34,10 @@ from litestar.types import ExceptionHandlersMap
 
 from oneself.api.cds.profile_responses import render_key_reused
 from oneself.api.cds.schema import render_invalid_attribute
-from oneself.api.documents.errors import UNPROCESSABLE, ErrorDocument, FailureDocument, WireError, refused
+from oneself.api.documents.errors import UNPROCESSABLE, ErrorDocument, FailureDocument, WireError, wire_error
 from oneself.core.values.definition import InvalidAttribute
-from oneself.errors import IdentityServerFailed, Refusal, WorldError
-from oneself.service.ingest.ingest import KeyReused
+from oneself.errors import IdentityServerFailed, RequestError, ServiceError
+from oneself.service.ingest.ingest import IdempotencyKeyReused
 
 AnyRequest = Request[Any, Any, Any]
 log = structlog.get_logger("oneself.api")
@@ -58,7 +58,7 @@ def answer_wire_error(_: AnyRequest, error: WireError) -> Response[Any]:
     return _answer(error.status, error.document, error.headers)
 
 
-def answer_refusal(_: AnyRequest, error: Refusal) -> Response[Any]:
+def answer_refusal(_: AnyRequest, error: RequestError) -> Response[Any]:
     return _answer(error.status, ErrorDocument(error.code, error.message, error.description))
 
 
@@ -66,11 +66,11 @@ def answer_invalid_attribute(request: AnyRequest, error: InvalidAttribute) -> Re
     return answer_wire_error(request, render_invalid_attribute(error))
 
 
-def answer_key_reused(request: AnyRequest, error: KeyReused) -> Response[Any]:
+def answer_key_reused(request: AnyRequest, error: IdempotencyKeyReused) -> Response[Any]:
     return answer_wire_error(request, render_key_reused(error))
 
 
-def answer_world_error(request: AnyRequest, error: WorldError) -> Response[Any]:
+def answer_world_error(request: AnyRequest, error: ServiceError) -> Response[Any]:
     log.warning("not_answered", route=request.scope.get("path_template"), cause=type(error).__name__)
     headers = {"Retry-After": str(error.retry_after_s)}
     return _answer(503, FailureDocument("Service temporarily unavailable"), headers)
@@ -92,7 +92,7 @@ def answer_http_exception(request: AnyRequest, error: HTTPException) -> Response
         return _answer(500, FailureDocument())
     sentence = SENTENCES.get(error.status_code, "The request could not be read.")
     closing = {"Connection": "close"} if error.status_code == TOO_LARGE else {}
-    return answer_wire_error(request, refused(UNPROCESSABLE, sentence, error.status_code, headers=closing))
+    return answer_wire_error(request, wire_error(UNPROCESSABLE, sentence, error.status_code, headers=closing))
 
 
 def answer_bug(request: AnyRequest, error: Exception) -> Response[Any]:
@@ -108,10 +108,10 @@ def _allowed(methods: str) -> str:
 
 TABLE: ExceptionHandlersMap = {
     WireError: answer_wire_error,
-    Refusal: answer_refusal,
+    RequestError: answer_refusal,
     InvalidAttribute: answer_invalid_attribute,
-    KeyReused: answer_key_reused,
-    WorldError: answer_world_error,
+    IdempotencyKeyReused: answer_key_reused,
+    ServiceError: answer_world_error,
     IdentityServerFailed: answer_identity_server_failed,
     HTTPException: answer_http_exception,
     Exception: answer_bug,

@@ -10,7 +10,7 @@ from litestar.enums import MediaType
 
 from oneself.api.documents.wire import HealthDocument, ReadyDocument
 from oneself.api.http.metrics import CONTENT_TYPE
-from oneself.errors import WorldError
+from oneself.errors import ServiceError
 
 AnyRequest = Request[Any, Any, Any]
 #: A load balancer asks every few seconds and must hear of a stuck database before it asks again.
@@ -29,7 +29,7 @@ async def ready(request: AnyRequest) -> Response[ReadyDocument]:
     try:
         async with asyncio.timeout(READY_TIMEOUT_S):
             await request.app.state.services.database.fetchval("SELECT 1")
-    except (WorldError, TimeoutError):
+    except (ServiceError, TimeoutError):
         return Response(ReadyDocument("not ready", "The database does not answer."), status_code=503)
     return Response(ReadyDocument("ready"))
 

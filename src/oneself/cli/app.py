@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.output import SHOWN_ONCE, AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
+from oneself.cli.output import SHOWN_ONCE, AsJson, Org, Yes, confirm, dataset_ref_of, instant, show, show_list
 
 if TYPE_CHECKING:
     from oneself.bootstrap import Services
     from oneself.service.directory.applications import Application
-    from oneself.service.directory.organisations import Tenant
+    from oneself.service.directory.organisations import DatasetRef
 
 app = typer.Typer(
     help="Applications: who may call an organisation, and what each may do.",
@@ -69,7 +69,7 @@ def create(
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.directory.applications import NewApplication
 
-        tenant, applications = await tenant_of(services, org), services.identity.applications
+        tenant, applications = await dataset_ref_of(services, org), services.identity.applications
         new = NewApplication(
             name=name,
             kind=kind,
@@ -93,7 +93,7 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
     """List the applications of an organisation."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         return [
             {
                 "client_id": found.client_id,
@@ -114,7 +114,7 @@ def show_(client_id: ClientId, org: Org = None, as_json: AsJson = False) -> None
     """Show one application: its kind, redirect URIs and permissions."""
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         return _facts(tenant, await services.identity.applications.get(tenant, client_id))
 
     show(run(act), as_json=as_json)
@@ -126,7 +126,7 @@ def delete(client_id: ClientId, org: Org = None, yes: Yes = False) -> None:
     confirm(f"Remove the application {client_id}?", yes=yes)
 
     async def act(services: Services) -> None:
-        await services.identity.applications.delete(await tenant_of(services, org), client_id)
+        await services.identity.applications.delete(await dataset_ref_of(services, org), client_id)
 
     run(act)
     show({"removed": client_id}, as_json=False)
@@ -137,7 +137,7 @@ def rotate_secret(client_id: ClientId, org: Org = None, as_json: AsJson = False)
     """Give an application a new secret, shown this once; the old one stops at once."""
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         secret = await services.identity.applications.rotate_secret(tenant, client_id)
         return {"client_id": client_id, "client_secret": secret}
 
@@ -152,7 +152,7 @@ def permissions(as_json: AsJson = False) -> None:
     show_list("permissions", [{"permission": name} for name in PERMISSIONS], as_json=as_json, empty="")
 
 
-def _facts(tenant: Tenant, found: Application) -> dict[str, Any]:
+def _facts(tenant: DatasetRef, found: Application) -> dict[str, Any]:
     return {
         "organisation": tenant.handle,
         "name": found.name,

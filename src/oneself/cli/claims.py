@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.output import AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
+from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, instant, show, show_list
 
 if TYPE_CHECKING:
     from oneself.bootstrap import Services
-    from oneself.service.identity_provider.directory_claims import Claim
+    from oneself.service.identity_provider.directory_claims import DirectoryClaim
 
 app = typer.Typer(
     help="Claims: what a directory knows about people. Each is an identity attribute of the same name.",
@@ -45,7 +45,7 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
     """List the claims of an organisation, wherever they come from."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        return [_facts(claim) for claim in await services.claims.list(await tenant_of(services, org))]
+        return [_facts(claim) for claim in await services.claims.list(await dataset_ref_of(services, org))]
 
     show_list(
         "claims", run(act), as_json=as_json, empty="There is no claim. Add one: oneself claims add NAME"
@@ -67,10 +67,12 @@ def add(
     given = _given(value_type, display_name, multi_valued, read_only, value)
 
     async def act(services: Services) -> dict[str, Any]:
-        from oneself.service.identity_provider.directory_claims import Claim
+        from oneself.service.identity_provider.directory_claims import DirectoryClaim
 
         return _facts(
-            await services.claims.add(await tenant_of(services, org), Claim(name, **_changes(given)))
+            await services.claims.add(
+                await dataset_ref_of(services, org), DirectoryClaim(name, **_changes(given))
+            )
         )
 
     show(run(act), as_json=as_json)
@@ -91,7 +93,7 @@ def change(
     given = _given(value_type, display_name, multi_valued, read_only, value)
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         return _facts(await services.claims.change(tenant, name, _changes(given)))
 
     show(run(act), as_json=as_json)
@@ -103,7 +105,7 @@ def delete(name: Name, org: Org = None, yes: Yes = False) -> None:
     confirm(f"Delete the claim {name}? Rules and consents on it go with it.", yes=yes)
 
     async def act(services: Services) -> bool:
-        return await services.claims.delete(await tenant_of(services, org), name)
+        return await services.claims.delete(await dataset_ref_of(services, org), name)
 
     show({"deleted" if run(act) else "was not there": name}, as_json=False)
 
@@ -117,7 +119,7 @@ def sync(org: Org = None, as_json: AsJson = False) -> None:
     """
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         connection = await services.identity_servers.find(tenant)
         mirrored = await services.claim_sync.run_now(tenant) if connection else None
         return {
@@ -144,7 +146,7 @@ def skipped(org: Org = None, as_json: AsJson = False) -> None:
                 "first_at": instant(each.first_at),
                 "last_at": instant(each.last_at),
             }
-            for each in await services.skipped_claims.list(await tenant_of(services, org))
+            for each in await services.skipped_claims.list(await dataset_ref_of(services, org))
         ]
 
     show_list("skipped", run(act), as_json=as_json, empty="Every claim that was reported was taken.")
@@ -167,7 +169,7 @@ def _names(attributes: tuple[str, ...]) -> list[str]:
     return [name.partition(".")[2] for name in attributes]
 
 
-def _facts(claim: Claim) -> dict[str, Any]:
+def _facts(claim: DirectoryClaim) -> dict[str, Any]:
     return {
         "name": claim.name,
         "display_name": claim.display_name,

@@ -8,7 +8,7 @@ import typer
 
 from oneself.cli.context import out, run
 from oneself.cli.identity_bindings import bind_attributes, set_channels, tell
-from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_of, instant, show, show_list, tenant_of
+from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_of, dataset_ref_of, instant, show, show_list
 from oneself.cli.progress_bar import folding as counting
 from oneself.errors import InvalidInput
 
@@ -82,7 +82,7 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
     """List the datasets of the organisation."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        found = await services.identity.datasets.list(await tenant_of(services, org))
+        found = await services.identity.datasets.list(await dataset_ref_of(services, org))
         return [_facts(each) for each in found]
 
     found = run(act)
@@ -119,7 +119,7 @@ def create(
             allowed_origin,
         )  # fmt: skip
         settings |= {"pipeline_identity_resolution": False} if legacy else {}
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         return _facts(
             await services.identity.datasets.create(tenant, name, settings, _attributes(user_attribute))
         )
@@ -132,7 +132,7 @@ def show_(name: Name, org: Org = None, as_json: AsJson = False) -> None:
     """Show one dataset: its settings and user attributes."""
 
     async def act(services: Services) -> dict[str, Any]:
-        return _facts(await services.identity.datasets.show(await tenant_of(services, org), name))
+        return _facts(await services.identity.datasets.show(await dataset_ref_of(services, org), name))
 
     show(run(act), as_json=as_json)
 
@@ -166,7 +166,7 @@ def change(
             allowed_origin,
         )  # fmt: skip
         attributes = _attributes(user_attribute, drop_user_attribute)
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         return _facts(await services.identity.datasets.change(tenant, name, settings, attributes))
 
     show(run(act), as_json=as_json)
@@ -178,7 +178,7 @@ def delete(name: Name, org: Org = None, yes: Yes = False) -> None:
     confirm(f"Remove the dataset {name}?", yes=yes)
 
     async def act(services: Services) -> None:
-        await services.identity.datasets.delete(await tenant_of(services, org), name)
+        await services.identity.datasets.delete(await dataset_ref_of(services, org), name)
 
     run(act)
     show({"deleted": name}, as_json=False)

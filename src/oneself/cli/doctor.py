@@ -23,7 +23,7 @@ from oneself.settings import SECRET_KEY_FILE, SECRET_KEY_LENGTH_ADVISED, Loaded,
 
 if TYPE_CHECKING:
     from oneself.bootstrap import Services
-    from oneself.service.directory.organisations import Tenant
+    from oneself.service.directory.organisations import DatasetRef
     from oneself.service.identity_provider.claim_sync import Progress
     from oneself.service.setup.secret_key import SealedValue
 
@@ -122,10 +122,10 @@ async def _collect(findings: AsyncIterator[Finding]) -> list[Finding]:
 
 
 async def _database(url: str, settings: Settings) -> AsyncIterator[Finding]:
-    from oneself.store.database import connect, reach
+    from oneself.store.database import connect, wait_until_ready
     from oneself.store.migrate import pending
 
-    await reach(url)
+    await wait_until_ready(url)
     connection = await connect(url)
     try:
         version = await connection.fetchval("show server_version")
@@ -196,7 +196,7 @@ def _closed(value: SealedValue) -> Finding:
     return Finding("stored keys", "bad", sentence, advice)
 
 
-async def _unfit_values(services: Services, tenant: Tenant) -> AsyncIterator[Finding]:
+async def _unfit_values(services: Services, tenant: DatasetRef) -> AsyncIterator[Finding]:
     """What is kept although its attribute changed or is gone, by attribute."""
     from oneself.service.profiles.invalid_values import START
 
@@ -215,7 +215,7 @@ async def _unfit_values(services: Services, tenant: Tenant) -> AsyncIterator[Fin
         yield Finding("values", "warning", sentence, advice)
 
 
-async def _token_keys(services: Services, tenant: Tenant) -> AsyncIterator[Finding]:
+async def _token_keys(services: Services, tenant: DatasetRef) -> AsyncIterator[Finding]:
     """Whether it is time for another token key; says nothing where it is not."""
     from oneself.service.events.token_keys import ROTATE_AFTER_DAYS
 
@@ -227,7 +227,7 @@ async def _token_keys(services: Services, tenant: Tenant) -> AsyncIterator[Findi
             yield Finding("token keys", "warning", sentence, advice)
 
 
-async def _mirrored(services: Services, tenant: Tenant) -> AsyncIterator[Finding]:
+async def _mirrored(services: Services, tenant: DatasetRef) -> AsyncIterator[Finding]:
     """Whether the claims of an identity server outside are read, and what of its reports nobody took."""
     try:
         server = await services.identity_servers.find(tenant)
@@ -244,7 +244,7 @@ async def _mirrored(services: Services, tenant: Tenant) -> AsyncIterator[Finding
         yield Finding("claims", "warning", sentence, "See all: oneself claims skipped.")
 
 
-def _claims(tenant: Tenant, url: str, progress: Progress | None) -> Finding:
+def _claims(tenant: DatasetRef, url: str, progress: Progress | None) -> Finding:
     """When they were read, and in words why they are not."""
     if progress is None or (progress.succeeded_at is None and not progress.failures):
         sentence = f"{tenant.handle}: the claims of {url} were not read yet."

@@ -17,7 +17,7 @@ from oneself.cli.output import AsJson, Dataset, Org, dataset_of, instant
 
 if TYPE_CHECKING:
     from oneself.bootstrap import Services
-    from oneself.service.history.event_stream import Told
+    from oneself.service.history.event_stream import StreamedEvent
 
 app = typer.Typer()
 
@@ -49,9 +49,9 @@ def events(
     """
 
     async def act(services: Services) -> None:
-        from oneself.service.history.person_events import Wanted
+        from oneself.service.history.person_events import EventFilter
 
-        tail, wanted = services.tail, Wanted(name=name)
+        tail, wanted = services.tail, EventFilter(name=name)
         tenant = await dataset_of(services, org, dataset)
         now = await tail.horizon(tenant)
         page = await tail.page(tenant, wanted, before=now, size=lines, with_body=body) if lines else None
@@ -66,12 +66,12 @@ def events(
         run(act)
 
 
-def _print(told: Told, *, as_json: bool) -> None:
+def _print(told: StreamedEvent, *, as_json: bool) -> None:
     line = msgspec.json.encode(_facts(told)).decode() if as_json else _words(told)
     out.print(line, soft_wrap=True, markup=False)
 
 
-def _facts(told: Told) -> dict[str, Any]:
+def _facts(told: StreamedEvent) -> dict[str, Any]:
     """The facts as the REST interface names them (DESIGN §9)."""
     decision = told.decision
     facts = {
@@ -88,7 +88,7 @@ def _facts(told: Told) -> dict[str, Any]:
     return facts if told.body is None else {**facts, "body": told.body}
 
 
-def _words(told: Told) -> str:
+def _words(told: StreamedEvent) -> str:
     """When, name, who, decision; below them the body if it was asked for."""
     line = (
         f"{instant(told.received_at)}  {_harmless(told.name or '-'):<{NAME_COLUMNS}}  "
@@ -99,7 +99,7 @@ def _words(told: Told) -> str:
     return f"{line}\n    {_harmless(msgspec.json.encode(told.body).decode())}"
 
 
-def _decision(told: Told) -> str:
+def _decision(told: StreamedEvent) -> str:
     decision = told.decision
     words = [f"merged {decision.merged}" if decision.merged else decision.effect]
     if told.identity_types:

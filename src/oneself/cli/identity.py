@@ -10,7 +10,7 @@ import typer
 
 from oneself.cli.context import err, out, run
 from oneself.cli.identity_bindings import tell
-from oneself.cli.output import Org, Yes, confirm, tenant_of
+from oneself.cli.output import Org, Yes, confirm, dataset_ref_of
 from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def export(
     import yaml
 
     async def act(services: Services) -> dict[str, Any]:
-        return await services.identity.identity_documents.export(await tenant_of(services, org))
+        return await services.identity.identity_documents.export(await dataset_ref_of(services, org))
 
     text = yaml.safe_dump(run(act), sort_keys=False, allow_unicode=True)
     if file == "-":
@@ -58,7 +58,7 @@ def diff(file: File, org: Org = None) -> None:
     document = _read(file)
 
     async def act(services: Services) -> list[str]:
-        return await services.identity.identity_documents.diff(await tenant_of(services, org), document)
+        return await services.identity.identity_documents.diff(await dataset_ref_of(services, org), document)
 
     found = run(act)
     _print(found)
@@ -75,7 +75,7 @@ def apply(file: File, org: Org = None, yes: Yes = False) -> None:
     document = _read(file)
 
     async def look(services: Services) -> tuple[list[str], dict[str, Preview]]:
-        tenant, documents = await tenant_of(services, org), services.identity.identity_documents
+        tenant, documents = await dataset_ref_of(services, org), services.identity.identity_documents
         return await documents.diff(tenant, document), await documents.previews(tenant, document)
 
     found, previews = run(look)
@@ -87,7 +87,7 @@ def apply(file: File, org: Org = None, yes: Yes = False) -> None:
     confirm("Apply it?", yes=yes)
 
     async def act(services: Services) -> None:
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         await services.identity.identity_documents.apply(tenant, document, previews)
 
     run(act)

@@ -11,7 +11,7 @@ from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
     from oneself.bootstrap import Services
-    from oneself.core.identity.identity_type import IdentityAttribute
+    from oneself.core.identity.identity_type import IdentityBinding
     from oneself.service.rules.preview import Preview
     from oneself.service.schema.identity_bindings import Binding
 
@@ -23,7 +23,7 @@ def bind_attributes(
 ) -> list[dict[str, Any]]:
     """Bind and unbind beside what is bound already; the rows that are bound then."""
 
-    async def change(services: Services, confirmation: str | None) -> list[IdentityAttribute]:
+    async def change(services: Services, confirmation: str | None) -> list[IdentityBinding]:
         at = await dataset_of(services, org, dataset)
         held = await services.identity.identity_attributes.list(at)
         if not bind and not unbind:
@@ -63,18 +63,18 @@ def tell(preview: Preview, place: str) -> None:
 
 
 def _confirmed(change: Change, *, yes: bool) -> Any:
-    from oneself.service.identity.attributes import Unconfirmed
+    from oneself.service.identity.attributes import ConfirmationRequired
 
     try:
         return run(lambda services: change(services, None))
-    except Unconfirmed as unconfirmed:
+    except ConfirmationRequired as unconfirmed:
         tell(unconfirmed.preview, "Preview")
         confirm("Apply it?", yes=yes)
         confirmation = unconfirmed.confirmation
         return run(lambda services: change(services, confirmation))
 
 
-def _wanted(held: list[IdentityAttribute], bind: list[str], unbind: list[str]) -> list[Binding]:
+def _wanted(held: list[IdentityBinding], bind: list[str], unbind: list[str]) -> list[Binding]:
     from oneself.service.schema.identity_bindings import Binding
 
     known = {each.name: Binding(each.name, each.type_id, each.attribute) for each in held}

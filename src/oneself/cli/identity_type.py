@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.output import AsJson, Org, Yes, confirm, show, show_list, tenant_of
+from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, show, show_list
 
 if TYPE_CHECKING:
     from oneself.bootstrap import Services
@@ -49,7 +49,7 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
     """List every type, the built-in ones first."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         return [_facts(each) for each in await services.identity.identity_types.list(tenant)]
 
     show_list("identity_types", run(act), as_json=as_json, empty="There is no identity type.")
@@ -80,7 +80,7 @@ def create(
     async def act(services: Services) -> dict[str, Any]:
         from oneself.core.identity.identity_type import IdentityType
 
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         given = _given(None, trusted_only, conflict_blocks_merge, block, block_defaults)
         new = IdentityType(type_id, label or type_id, not not_unique, case_sensitive, **given)
         return _facts(await services.identity.identity_types.create(tenant, new))
@@ -105,7 +105,7 @@ def change(
     """
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         given = _given(label, trusted_only, conflict_blocks_merge, block, block_defaults)
         return _facts(await services.identity.identity_types.change(tenant, type_id, given))
 
@@ -118,7 +118,7 @@ def delete(type_id: TypeId, org: Org = None, yes: Yes = False) -> None:
     confirm(f"Remove the identity type {type_id}?", yes=yes)
 
     async def act(services: Services) -> None:
-        await services.identity.identity_types.delete(await tenant_of(services, org), type_id)
+        await services.identity.identity_types.delete(await dataset_ref_of(services, org), type_id)
 
     run(act)
     show({"deleted": type_id}, as_json=False)

@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.output import AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
+from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, instant, show, show_list
 from oneself.errors import NotFound
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
     """List the issuers that an organisation trusts."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         return [_facts(issuer) for issuer in await services.identity.issuers.list(tenant)]
 
     empty = "No issuer is trusted. Trust one: oneself issuer add URL"
@@ -67,7 +67,7 @@ def add(
     fields = {name: value for name, value in given.items() if value}
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         return _facts(await services.identity.issuers.add(tenant, issuer=issuer.strip(), **fields))
 
     show(run(act), as_json=as_json)
@@ -79,7 +79,7 @@ def remove(issuer_id: IssuerId, org: Org = None, yes: Yes = False) -> None:
     confirm(f"Refuse every token of the issuer {issuer_id}?", yes=yes)
 
     async def act(services: Services) -> None:
-        if not await services.identity.issuers.remove(await tenant_of(services, org), issuer_id):
+        if not await services.identity.issuers.remove(await dataset_ref_of(services, org), issuer_id):
             raise NotFound("No trusted issuer has this id; see: oneself issuer list")
 
     run(act)

@@ -18,7 +18,7 @@ from typer.main import get_command
 
 from oneself import __version__
 from oneself.cli.context import SHARED_SETTINGS, accept_settings, err
-from oneself.errors import Fatal, OneselfError, Refusal
+from oneself.errors import Fatal, OneselfError, RequestError
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -102,7 +102,7 @@ def main() -> None:
     """Run the command line; an error of ours ends as one sentence and an exit code, never as a traceback."""
     try:
         app(prog_name="oneself")
-    except Refusal as refusal:
+    except RequestError as refusal:
         _fail(refusal.description or refusal.message, 1)
     except Fatal as fatal:
         _fail(fatal.message, fatal.exit_code)

@@ -20,7 +20,7 @@ from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
     from oneself.bootstrap import Services
-    from oneself.service.directory.organisations import Tenant
+    from oneself.service.directory.organisations import DatasetRef
 
 Org = Annotated[
     str | None,
@@ -37,7 +37,7 @@ PIPE_WIDTH = 4_000
 SHOWN_ONCE = "The secret is shown this once; it is stored as a hash only."
 
 
-async def tenant_of(services: Services, handle: str | None) -> Tenant:
+async def dataset_ref_of(services: Services, handle: str | None) -> DatasetRef:
     """The organisation that is meant: the named one, the default one, or the only one.
 
     Raises NotFound for an unknown one, InvalidInput when it cannot be told.
@@ -54,9 +54,9 @@ async def tenant_of(services: Services, handle: str | None) -> Tenant:
     raise InvalidInput("org", "Invalid request.", sentence)
 
 
-async def dataset_of(services: Services, handle: str | None, name: str) -> Tenant:
+async def dataset_of(services: Services, handle: str | None, name: str) -> DatasetRef:
     """A dataset of the organisation that is meant; raises as `tenant_of`, NotFound for an unknown one."""
-    return await services.identity.datasets.get(await tenant_of(services, handle), name)
+    return await services.identity.datasets.get(await dataset_ref_of(services, handle), name)
 
 
 def show(facts: Mapping[str, Any], *, as_json: bool, note: str = "") -> None:

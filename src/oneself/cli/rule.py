@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_of, instant, show, show_list, tenant_of
+from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_of, dataset_ref_of, instant, show, show_list
 from oneself.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from oneself.bootstrap import Services
-    from oneself.core.identity.identifier_source import Rule
-    from oneself.service.directory.organisations import Tenant
+    from oneself.core.identity.identifier_source import UnificationRule
+    from oneself.service.directory.organisations import DatasetRef
 
 app = typer.Typer(
     help="Unification rules: same value of an attribute, same person.",
@@ -36,7 +36,7 @@ def list_rules(org: Org = None, as_json: AsJson = False) -> None:
     """Show every rule, the one that goes first in front."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         return [_facts(rule) for rule in await services.rules.list_rules(tenant)]
 
     show_list("rules", run(act), as_json=as_json, empty="There is no rule.")
@@ -54,7 +54,7 @@ def create(
     """Add a rule. A running service applies it to the profiles that exist; see `oneself rule progress`."""
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         rule = await _new_rule(services, tenant, property_name, priority, name=name, is_active=not inactive)
         with _described():
             return _facts(await services.rules.create(tenant, rule))
@@ -69,7 +69,7 @@ def preview(
     """Say what a rule on this attribute would do to the profiles that exist; nothing is done."""
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         rule = await _new_rule(services, tenant, property_name, priority)
         with _described():
             found = await services.previews.preview(tenant, rule)
@@ -102,7 +102,7 @@ def delete(rule_id: RuleId, org: Org = None, yes: Yes = False) -> None:
     confirm(f"Remove the rule {rule_id}?", yes=yes)
 
     async def act(services: Services) -> None:
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         if all(rule.rule_id != rule_id for rule in await services.rules.list_rules(tenant)):
             raise _unknown()
         await services.rules.delete(tenant, rule_id)
@@ -150,19 +150,19 @@ def _described() -> Iterator[None]:
 
 async def _new_rule(
     services: Services,
-    tenant: Tenant,
+    tenant: DatasetRef,
     property_name: str,
     priority: int | None,
     *,
     name: str | None = None,
     is_active: bool = True,
-) -> Rule:
-    from oneself.core.identity.identifier_source import Rule
+) -> UnificationRule:
+    from oneself.core.identity.identifier_source import UnificationRule
 
     if priority is None:
         taken = [rule.priority for rule in await services.rules.list_rules(tenant)]
         priority = max(taken, default=0) + 1
-    return Rule("", name or property_name, property_name, priority, is_active)
+    return UnificationRule("", name or property_name, property_name, priority, is_active)
 
 
 def _unknown() -> NotFound:
@@ -174,7 +174,7 @@ def _switch(rule_id: str, org: str | None, *, is_active: bool, as_json: bool) ->
         from oneself.service.rules.rules import UnknownRule
 
         try:
-            tenant = await tenant_of(services, org)
+            tenant = await dataset_ref_of(services, org)
             return _facts(await services.rules.change(tenant, rule_id, is_active=is_active))
         except UnknownRule:
             raise _unknown() from None
@@ -182,7 +182,7 @@ def _switch(rule_id: str, org: str | None, *, is_active: bool, as_json: bool) ->
     show(run(act), as_json=as_json)
 
 
-def _facts(rule: Rule) -> dict[str, Any]:
+def _facts(rule: UnificationRule) -> dict[str, Any]:
     return {
         "rule_id": rule.rule_id,
         "name": rule.rule_name,

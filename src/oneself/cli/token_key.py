@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.output import AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
+from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, instant, show, show_list
 from oneself.errors import NotFound
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
     """List the keys that open tokens; the active one seals them."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         return [_facts(key) for key in await services.token_keys.list(tenant)]
 
     empty = "There is no token key yet; the first is made when it is needed."
@@ -42,7 +42,7 @@ def rotate(org: Org = None, as_json: AsJson = False) -> None:
     """Make a new key, which seals from a minute on; tokens sealed before go on opening."""
 
     async def act(services: Services) -> dict[str, Any]:
-        return _facts(await services.token_keys.rotate(await tenant_of(services, org)))
+        return _facts(await services.token_keys.rotate(await dataset_ref_of(services, org)))
 
     show(run(act), as_json=as_json)
 
@@ -53,7 +53,7 @@ def destroy(key_id: KeyId, org: Org = None, yes: Yes = False) -> None:
     confirm(f"Let no token that the key {key_id} sealed open any more?", yes=yes)
 
     async def act(services: Services) -> None:
-        if not await services.token_keys.destroy(await tenant_of(services, org), key_id):
+        if not await services.token_keys.destroy(await dataset_ref_of(services, org), key_id):
             raise NotFound("There is no such token key; see: oneself token-key list")
 
     run(act)

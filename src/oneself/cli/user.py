@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.output import AsJson, Org, Yes, confirm, instant, show, show_list, tenant_of
+from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, instant, show, show_list
 
 if TYPE_CHECKING:
     from oneself.bootstrap import Services
     from oneself.service.directory.accounts import Account
-    from oneself.service.directory.organisations import Tenant
+    from oneself.service.directory.organisations import DatasetRef
     from oneself.service.privacy.erasure import Receipt
 
 app = typer.Typer(
@@ -48,7 +48,7 @@ def create(
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.directory.accounts import Registration
 
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         registration = Registration(email, chosen, given_name, last_name, mobile)
         made = await services.identity.accounts.register(tenant, registration)
         return _facts(tenant, made)
@@ -66,7 +66,7 @@ def list_(
     """List the users of an organisation, 500 at a time, by e-mail address."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         return [
             {
                 "username": found.username,
@@ -86,7 +86,7 @@ def show_(user: Who, org: Org = None, as_json: AsJson = False) -> None:
     """Show one user and the claims that their profile mirrors."""
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         return _facts(tenant, await services.identity.accounts.find_by_name(tenant, user))
 
     show(run(act), as_json=as_json)
@@ -100,7 +100,7 @@ def delete(user: Who, org: Org = None, yes: Yes = False, as_json: AsJson = False
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.context import Actor
 
-        tenant = await tenant_of(services, org)
+        tenant = await dataset_ref_of(services, org)
         found = await services.identity.accounts.find_by_name(tenant, user)
         erased = await services.users.delete(tenant, Actor("cli"), found.user_id)
         return {"removed": found.username, **_erased(erased)}
@@ -114,7 +114,7 @@ def set_password(user: Who, password: Password = None, org: Org = None, as_json:
     chosen, drawn = _password(password)
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant, accounts = await tenant_of(services, org), services.identity.accounts
+        tenant, accounts = await dataset_ref_of(services, org), services.identity.accounts
         found = await accounts.find_by_name(tenant, user)
         await accounts.set_password(tenant, found.user_id, chosen)
         return {"username": found.username, "password": drawn}
@@ -152,7 +152,7 @@ def _erased(receipts: tuple[Receipt, ...]) -> dict[str, Any]:
     }
 
 
-def _facts(tenant: Tenant, account: Account) -> dict[str, Any]:
+def _facts(tenant: DatasetRef, account: Account) -> dict[str, Any]:
     return {
         "organisation": tenant.handle,
         "username": account.username,

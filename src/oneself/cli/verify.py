@@ -10,7 +10,7 @@ from oneself.cli.context import err, out, run
 from oneself.cli.progress_bar import folding
 
 if TYPE_CHECKING:
-    from oneself.service.log.verify import Report
+    from oneself.service.log.verify import VerifyReport
 
 app = typer.Typer()
 
@@ -34,7 +34,7 @@ def verify() -> None:
     _tell(report)
 
 
-def _tell(report: Report) -> None:
+def _tell(report: VerifyReport) -> None:
     if report.difference is None:
         out.print(f"{_entries(report.entries)} fold to the same {_profiles(report.profiles)}.")
         return

@@ -35,7 +35,7 @@ from oneself.bootstrap import open_services
 from oneself.errors import Fatal, SettingsError
 from oneself.processes import worker
 from oneself.settings import Loaded, Settings
-from oneself.store.database import reach
+from oneself.store.database import wait_until_ready
 from oneself.store.embedded.server import Embedded, hold_data_folder
 from oneself.store.migrate import migrate
 
@@ -92,7 +92,7 @@ async def _prepare(settings: Settings, database_url: str) -> tuple[Settings, lis
 
     Returns the settings with the secret key, for the workers, and the handles of the organisations.
     """
-    await reach(database_url, worker.DATABASE_PATIENCE_S)
+    await wait_until_ready(database_url, worker.DATABASE_PATIENCE_S)
     for name in await migrate(database_url):
         log.debug("migrated", migration=name)
     async with open_services(settings, database_url) as services:

@@ -23,7 +23,7 @@ import uvloop
 from oneself import logs
 from oneself.errors import Fatal, OneselfError
 from oneself.settings import Settings
-from oneself.store.database import reach
+from oneself.store.database import wait_until_ready
 
 log = structlog.get_logger("oneself.processes.worker")
 
@@ -54,7 +54,7 @@ async def answer_requests(
     from oneself.api.app import create_app
     from oneself.bootstrap import open_services
 
-    await reach(database_url, DATABASE_PATIENCE_S)
+    await wait_until_ready(database_url, DATABASE_PATIENCE_S)
     async with open_services(settings, database_url) as services:
         server = Server(_configuration(create_app(services, services.settings), settings), ready)
         calm_collector()

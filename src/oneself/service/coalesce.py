@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Shared(Generic[T]):
+class Coalesced(Generic[T]):
     """`await shared()` is `await ask()`; what `ask` raises, all who share it get."""
 
     def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:

@@ -19,10 +19,10 @@ from oneself.core.config.configuration import (
     ConfigDocument,
     configure,
     from_document,
+    required_reindexing,
     to_document,
-    work_to_do,
 )
-from oneself.service.coalesce import Shared
+from oneself.service.coalesce import Coalesced
 from oneself.store import rows
 from oneself.store.database import Database, Queries
 
@@ -41,14 +41,14 @@ class Configurations:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[int, Config] = {}
-        self._versions: dict[int, Shared[int]] = {}
+        self._versions: dict[int, Coalesced[int]] = {}
 
     async def current(self, dataset_id: int) -> Config:
         """The configuration as of now, in every process."""
         shared = self._versions.get(dataset_id)
         if shared is None:
             find = partial(self._database.fetchval, _sql.find_version, dataset_id)
-            shared = self._versions[dataset_id] = Shared(find)
+            shared = self._versions[dataset_id] = Coalesced(find)
         version = await shared()
         known = self._known.get(dataset_id)
         if known is not None and known.version == version:
@@ -103,7 +103,7 @@ class Configurations:
         seq = await connection.fetchval(_sql.find_change_seq, dataset_id)
         changed = configure(config, change, seq)
         await _record(connection, dataset_id, change, changed, face)
-        for work_id in work_to_do(config, changed):
+        for work_id in required_reindexing(config, changed):
             await connection.execute(_rules.begin_indexing, dataset_id, work_id)
         if also is not None:
             await also(connection, changed)

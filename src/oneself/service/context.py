@@ -2,7 +2,7 @@
 
 import msgspec
 
-from oneself.core.resolution.observation import Trust
+from oneself.core.resolution.observation import SenderTrust
 
 
 class Actor(msgspec.Struct, frozen=True):
@@ -10,4 +10,4 @@ class Actor(msgspec.Struct, frozen=True):
 
     face: str
     application: str | None = None
-    trust: Trust = "server"
+    trust: SenderTrust = "server"

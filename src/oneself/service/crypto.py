@@ -41,7 +41,7 @@ REMEMBERED_S = 300.0
 REMEMBERED_MAX = 4_096
 
 
-class Vault:
+class SecretBox:
     """Seals and signs with keys derived from the deployment's secret key."""
 
     def __init__(self, secret_key: str) -> None:

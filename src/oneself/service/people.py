@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.service.context import Actor
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.privacy.erasure import Erasure, Receipt
 from oneself.service.privacy.export import Exports
 from oneself.service.profiles.lookup import Lookup
@@ -33,7 +33,7 @@ class People:
         self._exports = exports
         self._erasure = erasure
 
-    async def export(self, tenant: Tenant, text: str) -> Export | None:
+    async def export(self, tenant: DatasetRef, text: str) -> Export | None:
         """The export of the person that an id means; None if it means nobody."""
         view = await self._lookup.find(tenant, text)
         if view is None:
@@ -42,7 +42,7 @@ class People:
         document = await self._exports.export(tenant, profile_id)
         return None if document is None else Export(profile_id, document)
 
-    async def erase(self, tenant: Tenant, actor: Actor, text: str) -> Receipt | None:
+    async def erase(self, tenant: DatasetRef, actor: Actor, text: str) -> Receipt | None:
         """Erase the person that an id means, or the part that an absorbed profile brought; None if it means
         nobody. Raises Contended."""
         view = await self._lookup.find(tenant, text)

@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from oneself.service.coalesce import Shared
+from oneself.service.coalesce import Coalesced
 
 T = TypeVar("T")
 _logger = structlog.get_logger("oneself.refreshed")
@@ -38,7 +38,7 @@ class Refreshed(Generic[T]):
         self._ask = read
         self._life_s = life_s
         self._clock = clock
-        self._read = Shared(self._reread)
+        self._read = Coalesced(self._reread)
         self._value: T | None = None
         self._read_at = self._tried_at = float("-inf")
         self._background: asyncio.Task[None] | None = None

@@ -23,7 +23,7 @@ import asyncpg
 import msgspec
 
 from oneself.errors import DatabaseRefused, Unavailable
-from oneself.store.errors import translated
+from oneself.store.errors import translate_errors
 
 if TYPE_CHECKING:
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]
@@ -63,13 +63,13 @@ class Database:
     @classmethod
     async def open(cls, url: str, *, min_size: int = 1, max_size: int = 10) -> Database:
         """Connect; raises Unavailable when the server does not answer within CONNECT_TIMEOUT_S."""
-        with translated():
+        with translate_errors():
             pool = await asyncpg.create_pool(
                 url,
                 min_size=min_size,
                 max_size=max_size,
                 init=_prepare,
-                reset=_leave_as_it_is,
+                reset=_no_reset,
                 timeout=CONNECT_TIMEOUT_S,
                 server_settings=SERVER_SETTINGS,
             )
@@ -87,14 +87,14 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """One connection, each statement its own transaction."""
-        with translated():
+        with translate_errors():
             async with self.pool.acquire() as connection:
                 yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """One READ COMMITTED transaction: commits at the end, rolls back when anything is raised."""
-        with translated():
+        with translate_errors():
             async with self.pool.acquire() as connection, connection.transaction():
                 yield connection
 
@@ -121,7 +121,7 @@ class Database:
 
 async def connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
     """One connection outside any pool, with the same settings and codecs; the caller closes it."""
-    with translated():
+    with translate_errors():
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
             url, timeout=CONNECT_TIMEOUT_S, server_settings=SERVER_SETTINGS
         )
@@ -129,7 +129,7 @@ async def connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
     return connection
 
 
-async def reach(url: str, patience_s: float = 0.0) -> None:
+async def wait_until_ready(url: str, patience_s: float = 0.0) -> None:
     """Wait until the database answers, at most `patience_s`.
 
     Raises Unavailable when it does not, DatabaseRefused when it answers but does not let us in.
@@ -148,7 +148,7 @@ async def reach(url: str, patience_s: float = 0.0) -> None:
         await asyncio.sleep(REACH_POLL_S)
 
 
-async def _leave_as_it_is(_: Any) -> None:
+async def _no_reset(_: Any) -> None:
     """Ask the server for no reset when a connection goes back: nobody leaves state in a session, and a round
     trip after every statement would double what a read costs. asyncpg still ends an open transaction."""
 

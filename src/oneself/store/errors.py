@@ -48,7 +48,7 @@ def constraint_of(error: BaseException) -> str | None:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn lost races and lost connections into `Contended` and `Unavailable`; the rest flies on as it is."""
     try:
         yield

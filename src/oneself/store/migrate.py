@@ -14,7 +14,7 @@ import msgspec
 
 from oneself.errors import DatabaseRefused
 from oneself.store.database import SCHEMA, connect
-from oneself.store.errors import translated
+from oneself.store.errors import translate_errors
 
 # hash of "oneself.migrate", any constant of our own would do
 LOCK_KEY = 7_310_032_661_448_020_333
@@ -46,7 +46,7 @@ async def migrate(url: str) -> list[str]:
     """
     connection = await connect(url)
     try:
-        with translated():
+        with translate_errors():
             _check_version(connection)
             await connection.execute("select pg_advisory_lock($1)", LOCK_KEY)
             return await _apply_pending(connection)
@@ -58,7 +58,7 @@ async def pending(url: str) -> list[str]:
     """The names of the files that `migrate` would apply."""
     connection = await connect(url)
     try:
-        with translated():
+        with translate_errors():
             if await connection.fetchval("select to_regclass($1)", f"{SCHEMA}.migration") is None:
                 return [migration.name for migration in known()]
             applied = await _applied(connection)

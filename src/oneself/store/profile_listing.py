@@ -53,7 +53,7 @@ class ValueMatch(msgspec.Struct, frozen=True):
 Match = CoreMatch | ValueMatch
 
 
-class Edge(msgspec.Struct, frozen=True):
+class PagePosition(msgspec.Struct, frozen=True):
     """The profile where a page begins (itself not on it), and whether the page lies before it in the list."""
 
     created_at: int
@@ -61,7 +61,7 @@ class Edge(msgspec.Struct, frozen=True):
     backwards: bool = False
 
 
-class Listed(msgspec.Struct, frozen=True):
+class ListedProfile(msgspec.Struct, frozen=True):
     """A survivor in the list. `values` are as stored; `absorbed`: (profile id, reason) of each."""
 
     profile_id: UUID
@@ -73,18 +73,24 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 #: Before every profile in the list: the last instant that PostgreSQL and Python share.
-_BEGINNING = Edge(253_402_300_799_999_999, UUID(int=2**128 - 1))
+_BEGINNING = PagePosition(253_402_300_799_999_999, UUID(int=2**128 - 1))
 
 
-class Listing:
+class ProfileListingStore:
     """Reads pages of the profile list."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def list_profiles(
-        self, dataset_id: int, matches: Sequence[Match], *, edge: Edge | None, limit: int, with_values: bool
-    ) -> list[Listed]:
+        self,
+        dataset_id: int,
+        matches: Sequence[Match],
+        *,
+        edge: PagePosition | None,
+        limit: int,
+        with_values: bool,
+    ) -> list[ListedProfile]:
         """Up to `limit` survivors beyond `edge`, nearest to it first."""
         start = edge or _BEGINNING
         given: list[Any] = [dataset_id, start.created_at, start.profile_id, limit]
@@ -124,8 +130,8 @@ def _filled(part: str, operands: dict[str, Any], given: list[Any]) -> str:
     return _PLACEHOLDER.sub(lambda found: f"${numbers[found[1]]}", part)
 
 
-def _listed(row: asyncpg.Record) -> Listed:
-    return Listed(
+def _listed(row: asyncpg.Record) -> ListedProfile:
+    return ListedProfile(
         profile_id=row["profile_id"],
         user_id=row["user_id"],
         created_at=row["created_at"],

@@ -14,14 +14,14 @@ from oneself.core.identity.identifier import Identifier
 from oneself.core.profiles.consent import Choices
 from oneself.core.profiles.owned_objects import Objects
 from oneself.core.profiles.profile import Absorbed, Claim, Profile, Visit
-from oneself.core.resolution.working_set import Merged, Refused
-from oneself.core.values.record import Record, Source
+from oneself.core.resolution.working_set import MergeRecord, RefusalRecord
+from oneself.core.values.record import Record, ValueSource
 
 Columns = list[list[Any]]
 #: A database row: anything that gives a column by its name.
 Row = Any
 
-_provenance = msgspec.json.Decoder(dict[str, tuple[Source, ...]])
+_provenance = msgspec.json.Decoder(dict[str, tuple[ValueSource, ...]])
 _identities = msgspec.json.Decoder(dict[str, tuple[str, ...]])
 _choices = msgspec.json.Decoder(Choices)
 _visits = msgspec.json.Decoder(tuple[Visit, ...])
@@ -126,18 +126,18 @@ def _claim_row(c: Claim) -> tuple[object, ...]:
     return c.identifier.namespace, c.identifier.value, c.profile_id, c.seq, c.trust, c.at
 
 
-def merge_columns(merged: Iterable[Merged]) -> Columns:
+def merge_columns(merged: Iterable[MergeRecord]) -> Columns:
     """Columns for `put_merges`."""
     return columns(7, (_merge_row(m) for m in merged))
 
 
-def _merge_row(m: Merged) -> tuple[object, ...]:
+def _merge_row(m: MergeRecord) -> tuple[object, ...]:
     via = m.merge.identifier
     namespace, value = (via.namespace, via.value) if via else (None, None)
     return m.merge.absorbed_id, m.seq, m.survivor_id, m.merge.reason, namespace, value, m.observation_id
 
 
-def refusal_columns(refused: Iterable[Refused]) -> Columns:
+def refusal_columns(refused: Iterable[RefusalRecord]) -> Columns:
     """Columns for `put_refusals`: equal refusals of one batch counted in one row."""
     counted: dict[tuple[str, UUID, UUID, str], list[int]] = {}
     for r in refused:

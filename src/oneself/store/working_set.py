@@ -14,10 +14,10 @@ import msgspec
 
 from oneself.core.identity.identifier import DEVICE_NAMESPACES, Identifier
 from oneself.core.profiles.profile import PRIMARY_CHARS, Claim, Profile, primary_id
-from oneself.core.resolution.footprint import Meeting, Wanted, together
+from oneself.core.resolution.footprint import Footprint, ObservationFootprint, connected_components
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan
-from oneself.core.resolution.working_set import State
+from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import Contended
 from oneself.store import rows
 from oneself.store.database import Queries
@@ -35,7 +35,7 @@ MISSING_CHARS = 32 - PRIMARY_CHARS
 LOG_COLUMNS = "dataset_id seq observation_id profile_id kind name config_version content plan".split()
 
 
-class Header(msgspec.Struct, frozen=True):
+class TransactionClock(msgspec.Struct, frozen=True):
     """When a transaction judges (µs), its own number, and by which configuration."""
 
     now: int
@@ -43,7 +43,7 @@ class Header(msgspec.Struct, frozen=True):
     config_version: int
 
 
-class Stored(msgspec.Struct, frozen=True):
+class IdempotencyRecord(msgspec.Struct, frozen=True):
     """The first answer to a request or event (DESIGN §7)."""
 
     key: str
@@ -55,7 +55,7 @@ class Stored(msgspec.Struct, frozen=True):
     body: bytes | None = None
 
 
-class Entry(msgspec.Struct, frozen=True):
+class NewEntry(msgspec.Struct, frozen=True):
     """One row of the log."""
 
     seq: int
@@ -64,21 +64,23 @@ class Entry(msgspec.Struct, frozen=True):
     config_version: int
 
 
-async def take(connection: Connection, dataset_id: int, wanted: Wanted) -> None:
+async def lock_identifiers(connection: Connection, dataset_id: int, wanted: Footprint) -> None:
     """Take every identifier and key in one sorted order."""
     names = {rows.lock_hash(dataset_id, i.namespace, i.value) for i in wanted.identifiers}
     names |= {rows.lock_hash(dataset_id, "key", key) for key in wanted.keys}
     await connection.execute(_sql.lock_identifiers, rows.config_hash(dataset_id), sorted(names))
 
 
-async def find_header(connection: Connection, dataset_id: int) -> Header:
+async def read_clock(connection: Connection, dataset_id: int) -> TransactionClock:
     """The clock and the version of the configuration, as this transaction sees them."""
     row = await connection.fetchrow(_sql.find_header, dataset_id)
     assert row is not None
-    return Header(**dict(row))
+    return TransactionClock(**dict(row))
 
 
-async def gather(connection: Connection, dataset_id: int, wanted: Wanted) -> tuple[State, dict[str, Stored]]:
+async def gather(
+    connection: Connection, dataset_id: int, wanted: Footprint
+) -> tuple[WorkingSet, dict[str, IdempotencyRecord]]:
     """The profiles and claims that the batch may touch, locked, and the answers already given.
 
     Raises Contended when others keep moving what is being gathered, TokensPast when tokens do not say it all.
@@ -103,11 +105,11 @@ async def gather(connection: Connection, dataset_id: int, wanted: Wanted) -> tup
     raise Contended("Others keep changing the same profiles.")
 
 
-class TokensPast(Exception):
+class StaleToken(Exception):
     """Whom tokens name are not who they were, or not alone with what they brought: all is to be looked up."""
 
 
-async def _gather_remembered(connection: Connection, dataset_id: int, wanted: Wanted) -> State:
+async def _gather_remembered(connection: Connection, dataset_id: int, wanted: Footprint) -> WorkingSet:
     """The users of tokens, locked, with what claims there are on what their events name: all of it is theirs,
     so there is nobody else to find. The identifiers are locked already, nobody can move them.
 
@@ -121,18 +123,18 @@ async def _gather_remembered(connection: Connection, dataset_id: int, wanted: Wa
     unmoved = [rows.read_profile(row) for row in profiles if row["seen_seq"] == row["seq"]]
     users = [user for user in unmoved if not (user.is_absorbed or user.erased)]
     if not len(profiles) == len(users) == len(wanted.primary_ids):
-        raise TokensPast
+        raise StaleToken
     owners = {Identifier(row["namespace"], row["value"]): row["survivor_id"] for row in claimed}
     is_settled = all(
         row["namespace"] in DEVICE_NAMESPACES or row["seq"] >= wanted.counting_since for row in claimed
     )
     if not (is_settled and _all_theirs(wanted, users, owners)):
-        raise TokensPast
+        raise StaleToken
     pointers = {row["profile_id"]: row["survivor_id"] for row in claimed}
     return _state([], users, [rows.read_claim(row) for row in claimed], {}, {}, pointers)
 
 
-def _all_theirs(wanted: Wanted, users: list[Profile], owners: dict[Identifier, UUID]) -> bool:
+def _all_theirs(wanted: Footprint, users: list[Profile], owners: dict[Identifier, UUID]) -> bool:
     """True if what an event says of its user they hold already, alone of its type, and its browser is theirs
     or nobody's: then it changes nothing about what anybody holds."""
     by_primary = {primary_id(user.profile_id, anonymous=False): user for user in users}
@@ -180,7 +182,7 @@ def _state(
     seen: dict[UUID, tuple[int, list[Claim]]],
     members: dict[UUID, Any],
     pointers: dict[UUID, UUID],
-) -> State:
+) -> WorkingSet:
     """The working set. A claim's or token's own profile, when absorbed and not addressed, is known by its
     pointer."""
     present = {profile.profile_id: profile for profile in (*leaves, *locked)}
@@ -192,12 +194,12 @@ def _state(
         for profile_id, survivor_id in (absorbed | pointers).items()
         if profile_id not in present
     ]
-    return State((*known, *present.values()), claims, members)
+    return WorkingSet((*known, *present.values()), claims, members)
 
 
 def _meetings(
-    wanted: Wanted, seen: dict[UUID, tuple[int, list[Claim]]], pointers: dict[UUID, UUID]
-) -> list[tuple[Meeting, frozenset[UUID]]]:
+    wanted: Footprint, seen: dict[UUID, tuple[int, list[Claim]]], pointers: dict[UUID, UUID]
+) -> list[tuple[ObservationFootprint, frozenset[UUID]]]:
     """Whom each meeting may lead to, by itself or through others that name the same: what one joins, the next
     one finds joined."""
     holders: dict[Hashable, set[UUID]] = {}
@@ -206,7 +208,7 @@ def _meetings(
             holders.setdefault(claim.identifier, set()).add(survivor_id)
     for profile_id, survivor_id in pointers.items():
         holders.setdefault(primary_id(profile_id, anonymous=False), set()).add(survivor_id)
-    groups = together(meeting.names for meeting in wanted.meetings)
+    groups = connected_components(meeting.names for meeting in wanted.meetings)
     people = {
         root: frozenset(each for name in names for each in holders.get(name, ()))
         for root, names in groups.items()
@@ -221,8 +223,8 @@ def _meetings(
 async def _note_activity(
     connection: Connection,
     dataset_id: int,
-    state: State,
-    met: list[tuple[Meeting, frozenset[UUID]]],
+    state: WorkingSet,
+    met: list[tuple[ObservationFootprint, frozenset[UUID]]],
     before_seq: int,
 ) -> None:
     """Let the working set know when people were active, as far as what happened long ago may have to choose
@@ -240,11 +242,13 @@ async def _note_activity(
         state.note_activity(row["profile_id"], row["at"])
 
 
-async def _answers(connection: Connection, dataset_id: int, keys: Iterable[str]) -> dict[str, Stored]:
+async def _answers(
+    connection: Connection, dataset_id: int, keys: Iterable[str]
+) -> dict[str, IdempotencyRecord]:
     wanted = sorted(keys)
     found = await connection.fetch(_sql.find_answers, dataset_id, wanted) if wanted else []
     return {
-        row["key"]: Stored(
+        row["key"]: IdempotencyRecord(
             key=row["key"],
             seq=row["seq"],
             profile_id=row["profile_id"],
@@ -293,10 +297,10 @@ async def _claims(
 async def _own_claims(
     connection: Connection,
     dataset_id: int,
-    wanted: Wanted,
+    wanted: Footprint,
     locked: list[Profile],
     seen: dict[UUID, tuple[int, list[Claim]]],
-    met: list[tuple[Meeting, frozenset[UUID]]],
+    met: list[tuple[ObservationFootprint, frozenset[UUID]]],
 ) -> list[Claim]:
     """What the locked profiles hold in the namespaces where they are written to, and what those that may be
     joined hold one value of; `seen` grows by it.
@@ -333,9 +337,9 @@ async def _members(connection: Connection, dataset_id: int, survivors: Iterable[
 async def save(
     connection: Connection,
     dataset_id: int,
-    state: State,
-    entries: list[Entry] | None = None,
-    answers: list[Stored] | None = None,
+    state: WorkingSet,
+    entries: list[NewEntry] | None = None,
+    answers: list[IdempotencyRecord] | None = None,
 ) -> None:
     """Write what has changed; `entries` go to the log, `answers` wait for a repeat."""
     if entries:
@@ -360,7 +364,7 @@ async def save(
             await connection.execute(sql, dataset_id, *columns)
 
 
-def _flat(state: State, profile_id: UUID) -> Profile:
+def _flat(state: WorkingSet, profile_id: UUID) -> Profile:
     """The profile, pointing straight at the one that stands for it at the end of the batch."""
     profile = state.profiles[profile_id]
     survivor = state.survivor(profile_id)
@@ -369,14 +373,14 @@ def _flat(state: State, profile_id: UUID) -> Profile:
     return msgspec.structs.replace(profile, survivor_id=survivor.profile_id)
 
 
-async def _append(connection: Connection, dataset_id: int, entries: list[Entry]) -> None:
+async def _append(connection: Connection, dataset_id: int, entries: list[NewEntry]) -> None:
     """Observations go to the log by COPY: they are the bulk, and it takes two thirds of what INSERT does."""
     await connection.copy_records_to_table(
         "log", columns=LOG_COLUMNS, records=[log_row(dataset_id, entry) for entry in entries]
     )
 
 
-def log_row(dataset_id: int, entry: Entry) -> tuple[object, ...]:
+def log_row(dataset_id: int, entry: NewEntry) -> tuple[object, ...]:
     """An entry as a row of LOG_COLUMNS."""
     observation, plan = entry.observation, entry.plan
     return (
@@ -385,7 +389,7 @@ def log_row(dataset_id: int, entry: Entry) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _answer_columns(answers: list[Stored]) -> rows.Columns:
+def _answer_columns(answers: list[IdempotencyRecord]) -> rows.Columns:
     return rows.columns(
         7,
         (

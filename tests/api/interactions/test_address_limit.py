@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from oneself.api.http.metrics import Metrics
-from oneself.api.http.rate_limit import IPV6_PREFIX_BITS, WINDOW_S, AddressLimit
-from oneself.api.interactions.endpoint import EventDoor
+from oneself.api.http.rate_limit import IPV6_PREFIX_BITS, WINDOW_S, RateLimiter
+from oneself.api.interactions.endpoint import EventEndpoint
 from oneself.bootstrap import Services
 
 HOME, OFFICE = "192.0.2.1", "192.0.2.2"
@@ -27,7 +27,7 @@ class Clock:
 
 def test_an_address_waits_for_the_next_window_once_it_has_sent_its_share() -> None:
     clock = Clock()
-    limit = AddressLimit(2, clock)
+    limit = RateLimiter(2, clock)
     clock.now_s += 3
     assert [limit.wait_s(HOME) for _ in range(2 * WINDOW_S)] == [0] * 2 * WINDOW_S
     assert limit.wait_s(HOME) == WINDOW_S - 3
@@ -36,7 +36,7 @@ def test_an_address_waits_for_the_next_window_once_it_has_sent_its_share() -> No
 
 
 def test_others_do_not_wait_for_it() -> None:
-    limit = AddressLimit(1, Clock())
+    limit = RateLimiter(1, Clock())
     for _ in range(WINDOW_S + 1):
         limit.wait_s(HOME)
     assert limit.wait_s(HOME) > 0
@@ -54,21 +54,21 @@ def test_others_do_not_wait_for_it() -> None:
     ],
 )
 def test_addresses_of_one_network_of_ipv6_count_together(one: str, other: str, together: bool) -> None:
-    limit = AddressLimit(1, Clock())
+    limit = RateLimiter(1, Clock())
     for _ in range(WINDOW_S):
         assert limit.wait_s(one) == 0
     assert (limit.wait_s(other) > 0) is together, f"/{IPV6_PREFIX_BITS}"
 
 
 def test_zero_is_no_limit() -> None:
-    limit = AddressLimit(0, Clock())
+    limit = RateLimiter(0, Clock())
     assert not any(limit.wait_s(HOME) for _ in range(10_000))
 
 
 async def test_an_event_too_many_is_told_when_to_come_back_and_is_not_stored(services: Services) -> None:
     founded = await services.identity.founding.create("limits")
     metrics = Metrics()
-    door = EventDoor(services, _elsewhere, metrics, per_address_s=1)
+    door = EventEndpoint(services, _elsewhere, metrics, per_address_s=1)
     transport = httpx.ASGITransport(app=door, client=(HOME, 1))  # type: ignore[arg-type]
     path = f"/t/limits/api2/event/{founded.tenant.dataset}"
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as page:

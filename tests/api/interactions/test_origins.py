@@ -8,11 +8,11 @@ import httpx
 import pytest
 
 from oneself.api.http.metrics import Metrics
-from oneself.api.interactions.endpoint import EventDoor
+from oneself.api.interactions.endpoint import EventEndpoint
 from oneself.bootstrap import Services, build_services
 from oneself.core.config.changes import PutDatasetSettings
 from oneself.core.identity.identity_type import DatasetSettings
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.settings import Settings
 from oneself.store.database import Database
 from support.service import SECRET_KEY
@@ -25,15 +25,15 @@ async def nothing(*_: object) -> None:
 
 
 @pytest.fixture
-async def tenant(services: Services) -> Tenant:
+async def tenant(services: Services) -> DatasetRef:
     return (await services.identity.founding.create("origins")).tenant
 
 
 async def test_a_change_of_another_process_counts_for_the_very_next_event(
-    services: Services, database: Database, tenant: Tenant, tmp_path: Path
+    services: Services, database: Database, tenant: DatasetRef, tmp_path: Path
 ) -> None:
     elsewhere = build_services(Settings(data_dir=tmp_path, secret_key=SECRET_KEY), database)
-    door = EventDoor(services, nothing, Metrics())
+    door = EventEndpoint(services, nothing, Metrics())
 
     async def allow(*origins: str) -> None:
         change = PutDatasetSettings(DatasetSettings(allowed_origins=origins))

@@ -8,11 +8,11 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
-from oneself.api.admin.requirements import needs
+from oneself.api.admin.requirements import requires
 from oneself.api.documents.paging import CursorWord, PageSize, Pagination, named_page
-from oneself.api.http.guard import call_of
-from oneself.api.http.json_body import AnyRequest, Body, decode_object, given_in
-from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.guard import context_of
+from oneself.api.http.json_body import AnyRequest, Body, decode_object, non_null
+from oneself.api.http.openapi import Described, described, error_responses
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.errors import NotFound
 from oneself.service.directory.applications import KINDS, Application, NewApplication
@@ -58,19 +58,19 @@ class ApplicationList(Struct, frozen=True):
 
 DRAFT = Body("application", "10001", ApplicationDraft)
 PATCH = Body("application", "10001", ApplicationPatch)
-VIEW = needs("admin_config_view")
-UPDATE = needs("admin_config_update")
+VIEW = requires("admin_config_view")
+UPDATE = requires("admin_config_update")
 ONE = "/applications/{client_id:str}"
 
 
-@get("/applications", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403))
+@get("/applications", opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403))
 async def list_applications(
     request: AnyRequest,
     size: PageSize = None,
     cursor: CursorWord = None,
 ) -> ApplicationList:
     """Every application of the organisation."""
-    call = call_of(request)
+    call = context_of(request)
     found = await call.services.identity.applications.list(call.tenant)
     page, pagination = named_page(found, lambda each: each.client_id, size, cursor)
     return ApplicationList([_render(each) for each in page], pagination)
@@ -80,22 +80,22 @@ async def list_applications(
     "/applications",
     opt=UPDATE,
     operation_class=described(takes=ApplicationDraft, required=("name",)),
-    responses=refusals(400, 401, 403, 409, 413, 415),
+    responses=error_responses(400, 401, 403, 409, 413, 415),
 )
 async def create_application(request: AnyRequest) -> ApplicationDocument:
     """Make an application; the answer shows its secret, this once."""
-    call = call_of(request)
+    call = context_of(request)
     document = await decode_object(request, DRAFT)
-    given = given_in(document)
+    given = non_null(document)
     new = NewApplication(**{"name": "", **given})
     application, secret = await call.services.identity.applications.create(call.tenant, new)
     return _render(application, secret)
 
 
-@get(ONE, opt=VIEW, operation_class=Described, responses=refusals(401, 403, 404))
+@get(ONE, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))
 async def read_application(request: AnyRequest, client_id: FromPath[str]) -> ApplicationDocument:
     """One application."""
-    call = call_of(request)
+    call = context_of(request)
     return _render(await call.services.identity.applications.get(call.tenant, client_id))
 
 
@@ -103,20 +103,20 @@ async def read_application(request: AnyRequest, client_id: FromPath[str]) -> App
     ONE,
     opt=UPDATE,
     operation_class=described(takes=ApplicationPatch),
-    responses=refusals(400, 401, 403, 404, 413, 415),
+    responses=error_responses(400, 401, 403, 404, 413, 415),
 )
 async def change_application(request: AnyRequest, client_id: FromPath[str]) -> ApplicationDocument:
     """Change an application; if it may do less than before, its tokens stop and it asks for new ones."""
-    call = call_of(request)
+    call = context_of(request)
     document = await decode_object(request, PATCH)
-    given = given_in(document)
+    given = non_null(document)
     return _render(await call.services.identity.applications.change(call.tenant, client_id, **given))
 
 
-@delete(ONE, opt=UPDATE, operation_class=Described, responses=refusals(401, 403))
+@delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(401, 403))
 async def delete_application(request: AnyRequest, client_id: FromPath[str]) -> None:
     """Remove an application; every token of it stops. An unknown one is gone already."""
-    call = call_of(request)
+    call = context_of(request)
     try:
         await call.services.identity.applications.delete(call.tenant, client_id)
     except NotFound:

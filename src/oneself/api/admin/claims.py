@@ -8,18 +8,18 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Struct
 
-from oneself.api.admin.requirements import needs
+from oneself.api.admin.requirements import requires
 from oneself.api.documents.paging import CursorWord, PageSize, Pagination, named_page
-from oneself.api.http.guard import call_of
-from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, given_in
-from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.guard import context_of
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
+from oneself.api.http.openapi import Described, described, error_responses
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.core.values.attribute import CanonicalValue
 from oneself.service.identity_provider.claim_sync import Progress
-from oneself.service.identity_provider.directory_claims import Claim
+from oneself.service.identity_provider.directory_claims import DirectoryClaim
 
 
-class CanonicalValueDraft(Struct, frozen=True, forbid_unknown_fields=True):
+class ClaimCanonicalValueDraft(Struct, frozen=True, forbid_unknown_fields=True):
     """One allowed value, with the words to show for it."""
 
     value: str | None = None
@@ -33,7 +33,7 @@ class ClaimPatch(Struct, frozen=True, forbid_unknown_fields=True):
     value_type: str | None = None
     multi_valued: bool | None = None
     read_only: bool | None = None
-    canonical_values: list[CanonicalValueDraft] | None = None
+    canonical_values: list[ClaimCanonicalValueDraft] | None = None
 
 
 class ClaimDraft(ClaimPatch, frozen=True, forbid_unknown_fields=True):
@@ -42,7 +42,7 @@ class ClaimDraft(ClaimPatch, frozen=True, forbid_unknown_fields=True):
     name: str | None = None
 
 
-class CanonicalValueDocument(Struct, frozen=True):
+class ClaimCanonicalValueDocument(Struct, frozen=True):
     """One allowed value, with the words to show for it."""
 
     value: str
@@ -57,7 +57,7 @@ class ClaimDocument(Struct, frozen=True):
     value_type: str
     multi_valued: bool
     read_only: bool
-    canonical_values: list[CanonicalValueDocument]
+    canonical_values: list[ClaimCanonicalValueDocument]
     attribute_id: str
 
 
@@ -68,7 +68,7 @@ class ClaimList(Struct, frozen=True):
     pagination: Pagination
 
 
-class SkippedDocument(Struct, frozen=True):
+class RejectedClaimDocument(Struct, frozen=True):
     """What was reported about people `times` and no attribute could take."""
 
     attribute: str
@@ -85,7 +85,7 @@ class SyncDocument(Struct, frozen=True, omit_defaults=True):
     requested: int
     done: int
     failures: int
-    skipped: list[SkippedDocument]
+    skipped: list[RejectedClaimDocument]
     failure: str | None = None
     next_at: Timestamp | None = None
     succeeded_at: Timestamp | None = None
@@ -97,9 +97,9 @@ PATCH = Body("claim", "10001", ClaimPatch)
 
 @get(
     "/claims",
-    opt=needs("admin_config_view"),
+    opt=requires("admin_config_view"),
     operation_class=Described,
-    responses=refusals(400, 401, 403),
+    responses=error_responses(400, 401, 403),
 )
 async def list_claims(
     request: AnyRequest,
@@ -107,7 +107,7 @@ async def list_claims(
     cursor: CursorWord = None,
 ) -> ClaimList:
     """Every claim, wherever it comes from, by name."""
-    call = call_of(request)
+    call = context_of(request)
     found = await call.services.claims.list(call.tenant)
     page, pagination = named_page(found, lambda each: each.name, size, cursor)
     return ClaimList([_render(each) for each in page], pagination)
@@ -115,64 +115,64 @@ async def list_claims(
 
 @post(
     "/claims",
-    opt=needs("admin_config_update"),
+    opt=requires("admin_config_update"),
     operation_class=described(takes=ClaimDraft, required=("name",)),
-    responses=refusals(400, 401, 403, 409, 413, 415),
+    responses=error_responses(400, 401, 403, 409, 413, 415),
 )
 async def add_claim(request: AnyRequest) -> ClaimDocument:
     """Add a claim of the embedded directory; its attribute is there when this is answered."""
-    call = call_of(request)
+    call = context_of(request)
     changes = _decode(await decode_object(request, DRAFT))
-    claim = Claim(changes.pop("name", ""), **changes)
+    claim = DirectoryClaim(changes.pop("name", ""), **changes)
     return _render(await call.services.claims.add(call.tenant, claim))
 
 
 @get(
     "/claims/{name:str}",
-    opt=needs("admin_config_view"),
+    opt=requires("admin_config_view"),
     operation_class=Described,
-    responses=refusals(401, 403, 404),
+    responses=error_responses(401, 403, 404),
 )
 async def read_claim(request: AnyRequest, name: FromPath[str]) -> ClaimDocument:
     """One claim."""
-    call = call_of(request)
+    call = context_of(request)
     return _render(await call.services.claims.find(call.tenant, name))
 
 
 @patch(
     "/claims/{name:str}",
-    opt=needs("admin_config_update"),
+    opt=requires("admin_config_update"),
     operation_class=described(takes=ClaimPatch),
-    responses=refusals(400, 401, 403, 404, 409, 413, 415),
+    responses=error_responses(400, 401, 403, 404, 409, 413, 415),
 )
 async def change_claim(request: AnyRequest, name: FromPath[str]) -> ClaimDocument:
     """Change a claim; its attribute keeps its id, and values that no longer fit are hidden, not lost."""
-    call = call_of(request)
+    call = context_of(request)
     changes = _decode(await decode_object(request, PATCH))
     return _render(await call.services.claims.change(call.tenant, name, changes))
 
 
 @delete(
     "/claims/{name:str}",
-    opt=needs("admin_config_update"),
+    opt=requires("admin_config_update"),
     operation_class=Described,
-    responses=refusals(401, 403, 409),
+    responses=error_responses(401, 403, 409),
 )
 async def delete_claim(request: AnyRequest, name: FromPath[str]) -> None:
     """Delete a claim with its members; values stay, hidden, and come back with it."""
-    call = call_of(request)
+    call = context_of(request)
     await call.services.claims.delete(call.tenant, name)
 
 
 @get(
     "/claim-sync",
-    opt=needs("admin_config_view"),
+    opt=requires("admin_config_view"),
     operation_class=Described,
-    responses=refusals(401, 403),
+    responses=error_responses(401, 403),
 )
 async def read_claim_sync(request: AnyRequest) -> SyncDocument:
     """How far the identity server's claims are mirrored, and what it reported that could not be taken."""
-    call = call_of(request)
+    call = context_of(request)
     progress = await call.services.claim_sync.progress(call.tenant) or Progress()
     return SyncDocument(
         requested=progress.requested,
@@ -182,7 +182,7 @@ async def read_claim_sync(request: AnyRequest) -> SyncDocument:
         next_at=_instant(progress.next_at),
         succeeded_at=_instant(progress.succeeded_at),
         skipped=[
-            SkippedDocument(
+            RejectedClaimDocument(
                 each.path, each.problem, each.times, rfc3339(each.first_at), rfc3339(each.last_at)
             )
             for each in await call.services.skipped_claims.list(call.tenant)
@@ -195,7 +195,7 @@ ROUTES = (list_claims, add_claim, read_claim, change_claim, delete_claim, read_c
 
 def _decode(document: Object) -> dict[str, Any]:
     """The fields that were given; null is none."""
-    changes = given_in(document)
+    changes = non_null(document)
     if "canonical_values" in changes:
         changes["canonical_values"] = tuple(
             CanonicalValue(each.get("value") or "", each.get("label")) for each in changes["canonical_values"]
@@ -203,14 +203,16 @@ def _decode(document: Object) -> dict[str, Any]:
     return changes
 
 
-def _render(claim: Claim) -> ClaimDocument:
+def _render(claim: DirectoryClaim) -> ClaimDocument:
     return ClaimDocument(
         name=claim.name,
         display_name=claim.display_name,
         value_type=claim.value_type,
         multi_valued=claim.multi_valued,
         read_only=claim.read_only,
-        canonical_values=[CanonicalValueDocument(v.value, v.label or "") for v in claim.canonical_values],
+        canonical_values=[
+            ClaimCanonicalValueDocument(v.value, v.label or "") for v in claim.canonical_values
+        ],
         attribute_id=claim.attribute_id,
     )
 

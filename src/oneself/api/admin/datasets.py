@@ -8,11 +8,11 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
-from oneself.api.admin.requirements import needs
+from oneself.api.admin.requirements import requires
 from oneself.api.documents.paging import CursorWord, PageSize, Pagination, named_page
-from oneself.api.http.guard import call_of
-from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, given_in
-from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.guard import context_of
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
+from oneself.api.http.openapi import Described, described, error_responses
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.service.schema.dataset_settings import FIELDS, WORDS
 from oneself.service.schema.datasets import Dataset
@@ -78,15 +78,15 @@ class DatasetList(Struct, frozen=True):
 
 DRAFT = Body("dataset", "10001", DatasetDraft)
 PATCH = Body("dataset", "10001", DatasetPatch)
-VIEW = needs("identity_view")
-UPDATE = needs("identity_update")
+VIEW = requires("identity_view")
+UPDATE = requires("identity_update")
 ONE = "/datasets/{dataset:str}"
 
 
-@get("/datasets", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403))
+@get("/datasets", opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403))
 async def list_datasets(request: AnyRequest, size: PageSize = None, cursor: CursorWord = None) -> DatasetList:
     """Every dataset of the organisation."""
-    call = call_of(request)
+    call = context_of(request)
     found = await call.services.identity.datasets.list(call.tenant)
     page, pagination = named_page(found, lambda each: each.name, size, cursor)
     return DatasetList([_render(each) for each in page], pagination)
@@ -96,21 +96,21 @@ async def list_datasets(request: AnyRequest, size: PageSize = None, cursor: Curs
     "/datasets",
     opt=UPDATE,
     operation_class=described(takes=DatasetDraft, required=("name",)),
-    responses=refusals(400, 401, 403, 409, 413, 415),
+    responses=error_responses(400, 401, 403, 409, 413, 415),
 )
 async def create_dataset(request: AnyRequest) -> DatasetDocument:
     """Make a dataset; it has the organisation's identity types, and no identity attribute yet."""
-    call = call_of(request)
+    call = context_of(request)
     document = await decode_object(request, DRAFT)
     settings, changes = _read(document)
     name = document.get("name") or ""
     return _render(await call.services.identity.datasets.create(call.tenant, name, settings, changes))
 
 
-@get(ONE, opt=VIEW, operation_class=Described, responses=refusals(401, 403, 404))
+@get(ONE, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))
 async def read_dataset(request: AnyRequest, dataset: FromPath[str]) -> DatasetDocument:
     """One dataset."""
-    call = call_of(request)
+    call = context_of(request)
     return _render(await call.services.identity.datasets.show(call.tenant, dataset))
 
 
@@ -118,19 +118,19 @@ async def read_dataset(request: AnyRequest, dataset: FromPath[str]) -> DatasetDo
     ONE,
     opt=UPDATE,
     operation_class=described(takes=DatasetPatch),
-    responses=refusals(400, 401, 403, 404, 409, 413, 415),
+    responses=error_responses(400, 401, 403, 404, 409, 413, 415),
 )
 async def change_dataset(request: AnyRequest, dataset: FromPath[str]) -> DatasetDocument:
     """Change a dataset; turning identity resolution on moves every profile and is a command of its own."""
-    call = call_of(request)
+    call = context_of(request)
     settings, changes = _read(await decode_object(request, PATCH))
     return _render(await call.services.identity.datasets.change(call.tenant, dataset, settings, changes))
 
 
-@delete(ONE, opt=UPDATE, operation_class=Described, responses=refusals(401, 403, 404, 409))
+@delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(401, 403, 404, 409))
 async def delete_dataset(request: AnyRequest, dataset: FromPath[str]) -> None:
     """Remove a dataset that was never used."""
-    call = call_of(request)
+    call = context_of(request)
     await call.services.identity.datasets.delete(call.tenant, dataset)
 
 
@@ -138,7 +138,7 @@ ROUTES = (list_datasets, create_dataset, read_dataset, change_dataset, delete_da
 
 
 def _read(document: Object) -> tuple[Object, Any]:
-    given = given_in(document)
+    given = non_null(document)
     settings = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in given.items()

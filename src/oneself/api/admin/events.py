@@ -12,29 +12,36 @@ from litestar import get
 from litestar.params import FromPath, QueryParameter
 from msgspec import Meta, Struct
 
-from oneself.api.admin.lookup import PROFILE, AskedCategories, person_at, shown_to
-from oneself.api.admin.requirements import needs
-from oneself.api.documents.errors import refused
+from oneself.api.admin.lookup import PROFILE, AskedCategories, reader_for, resolve_profile
+from oneself.api.admin.requirements import requires
+from oneself.api.documents.errors import wire_error
 from oneself.api.documents.paging import (
     CursorWord,
     PageSize,
     Pagination,
-    asked_place,
     cut_page,
     page_size,
     paginate,
+    requested_position,
 )
-from oneself.api.documents.person import Shown
-from oneself.api.http.guard import call_of
+from oneself.api.documents.person import Disclosure
+from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
-from oneself.api.http.openapi import Described, refusals
+from oneself.api.http.openapi import Described, error_responses
 from oneself.api.http.timestamps import Timestamp, instant_of, rfc3339
 from oneself.core.identity.identifier import Identifier
 from oneself.core.units import MILLISECOND_US
-from oneself.service.history.person_events import NOW, Event, Wanted
-from oneself.service.history.timeline import BEGINNING, Held, Merged, Refused, Renamed, Step
+from oneself.service.history.person_events import NOW, EventFilter, ListedEvent
+from oneself.service.history.timeline import (
+    BEGINNING,
+    ClaimRecord,
+    HistoryEntry,
+    HistoryMerge,
+    HistoryRefusal,
+    Promotion,
+)
 
-VIEW = needs("profile_view")
+VIEW = requires("profile_view")
 NAME_CHARS_MAX = 1024
 LAST_OFFSET = 2**31
 _EPOCH_MS = re.compile(r"[0-9]{1,15}")
@@ -59,7 +66,7 @@ class EventList(Struct, frozen=True):
     pagination: Pagination
 
 
-class HeldDocument(Struct, frozen=True):
+class ClaimRecordDocument(Struct, frozen=True):
     """An identifier that a profile of the person holds (`live`) or held. `value`: null if the caller may not
     see the attribute that it is a value of."""
 
@@ -72,10 +79,10 @@ class HeldDocument(Struct, frozen=True):
     live: bool
 
 
-class HeldList(Struct, frozen=True):
+class ClaimRecordList(Struct, frozen=True):
     """One page of identifiers, the oldest first."""
 
-    identifiers: list[HeldDocument]
+    identifiers: list[ClaimRecordDocument]
     pagination: Pagination
 
 
@@ -86,7 +93,7 @@ class CauseDocument(Struct, frozen=True):
     value: str | None
 
 
-class StepDocument(Struct, frozen=True, omit_defaults=True):
+class HistoryEntryDocument(Struct, frozen=True, omit_defaults=True):
     """What made the person who they are.
 
     `merge`: `absorbed_id`, called `alias` by then, became one with `profile_id`, because of `reason`.
@@ -111,7 +118,7 @@ class StepDocument(Struct, frozen=True, omit_defaults=True):
 class History(Struct, frozen=True):
     """One page of steps in the order of time."""
 
-    history: list[StepDocument]
+    history: list[HistoryEntryDocument]
     pagination: Pagination
 
 
@@ -123,7 +130,7 @@ Name = Annotated[str | None, QueryParameter(description="Exactly this one.")]
 Instant = Annotated[str | None, QueryParameter(description="RFC 3339, or milliseconds since 1970.")]
 
 
-@get(f"{PROFILE}/events", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403, 404))
+@get(f"{PROFILE}/events", opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403, 404))
 async def list_events(
     request: AnyRequest,
     dataset: FromPath[str],
@@ -135,17 +142,22 @@ async def list_events(
     until: Instant = None,
 ) -> EventList:
     """What a person did, the last recorded first; `since` and `until` are about when it happened."""
-    call, limit = call_of(request), page_size(size)
-    wanted = asked_for(name, since, until)
-    before = asked_place(cursor, NOW)
-    at, view = await person_at(call, dataset, profile_id)
+    call, limit = context_of(request), page_size(size)
+    wanted = event_filter(name, since, until)
+    before = requested_position(cursor, NOW)
+    at, view = await resolve_profile(call, dataset, profile_id)
     page = await call.services.events.page(at, view, wanted, before=before, size=limit)
-    shown = shown_to(call, view, None)
+    shown = reader_for(call, view, None)
     events = [_render_event(each, shown) for each in page.events]
     return EventList(events, paginate(events, limit, page.following))
 
 
-@get(f"{PROFILE}/identifiers", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403, 404))
+@get(
+    f"{PROFILE}/identifiers",
+    opt=VIEW,
+    operation_class=Described,
+    responses=error_responses(400, 401, 403, 404),
+)
 async def list_identifiers(
     request: AnyRequest,
     dataset: FromPath[str],
@@ -153,18 +165,18 @@ async def list_identifiers(
     size: PageSize = None,
     cursor: CursorWord = None,
     consent_category_id: AskedCategories = None,
-) -> HeldList:
+) -> ClaimRecordList:
     """Every identifier that was ever theirs, and until when."""
-    call, limit = call_of(request), page_size(size)
-    after = asked_place(cursor, BEGINNING)
-    at, view = await person_at(call, dataset, profile_id)
+    call, limit = context_of(request), page_size(size)
+    after = requested_position(cursor, BEGINNING)
+    at, view = await resolve_profile(call, dataset, profile_id)
     found = await call.services.past.identifiers(at, view, after=after, limit=limit + 1)
     page, pagination = cut_page(found, limit, lambda last: last.place)
-    shown = shown_to(call, view, consent_category_id)
-    return HeldList([_render_held(each, shown) for each in page], pagination)
+    shown = reader_for(call, view, consent_category_id)
+    return ClaimRecordList([_render_held(each, shown) for each in page], pagination)
 
 
-@get(f"{PROFILE}/history", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403, 404))
+@get(f"{PROFILE}/history", opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403, 404))
 async def read_history(
     request: AnyRequest,
     dataset: FromPath[str],
@@ -174,27 +186,27 @@ async def read_history(
     consent_category_id: AskedCategories = None,
 ) -> History:
     """Merges, promotions and refusals: how the person became who they are."""
-    call, limit = call_of(request), page_size(size)
-    offset = asked_place(cursor, _Offset(0)).offset
-    at, view = await person_at(call, dataset, profile_id)
+    call, limit = context_of(request), page_size(size)
+    offset = requested_position(cursor, _Offset(0)).offset
+    at, view = await resolve_profile(call, dataset, profile_id)
     person = await call.services.lookup.person(at, view.survivor)
     steps = await call.services.past.history(at, view, person)
     page, pagination = cut_page(steps[offset:], limit, lambda _: _Offset(offset + limit))
-    shown = shown_to(call, view, consent_category_id)
+    shown = reader_for(call, view, consent_category_id)
     return History([_render_step(each, shown) for each in page], pagination)
 
 
 ROUTES = [list_events, list_identifiers, read_history]
 
 
-def asked_for(name: str | None, since: str | None, until: str | None) -> Wanted:
+def event_filter(name: str | None, since: str | None, until: str | None) -> EventFilter:
     """The filter that the words of the query mean; raises WireError."""
-    return Wanted(_name(name), _instant("since", since), _instant("until", until))
+    return EventFilter(_name(name), _instant("since", since), _instant("until", until))
 
 
 def _name(text: str | None) -> str | None:
     if text is not None and (len(text) > NAME_CHARS_MAX or "\x00" in text):
-        raise refused("10001", "name is no name of an event.")
+        raise wire_error("10001", "name is no name of an event.")
     return text
 
 
@@ -206,11 +218,11 @@ def _instant(field: str, text: str | None) -> int | None:
     # A `+` of an offset that was not URL-encoded has become a blank.
     found = instant_of(text.replace(" ", "+") if "T" in text else text)
     if found is None:
-        raise refused("10001", f"{field} must be an RFC 3339 instant or milliseconds since 1970.")
+        raise wire_error("10001", f"{field} must be an RFC 3339 instant or milliseconds since 1970.")
     return found
 
 
-def _render_event(event: Event, shown: Shown) -> EventDocument:
+def _render_event(event: ListedEvent, shown: Disclosure) -> EventDocument:
     return EventDocument(
         event.event_id,
         event.name,
@@ -221,9 +233,9 @@ def _render_event(event: Event, shown: Shown) -> EventDocument:
     )
 
 
-def _render_held(held: Held, shown: Shown) -> HeldDocument:
+def _render_held(held: ClaimRecord, shown: Disclosure) -> ClaimRecordDocument:
     identifier = held.identifier
-    return HeldDocument(
+    return ClaimRecordDocument(
         namespace=identifier.namespace,
         value=identifier.value if shown.shows(identifier) else None,
         profile_id=held.profile_id,
@@ -234,10 +246,10 @@ def _render_held(held: Held, shown: Shown) -> HeldDocument:
     )
 
 
-def _render_step(step: Step, shown: Shown) -> StepDocument:
+def _render_step(step: HistoryEntry, shown: Disclosure) -> HistoryEntryDocument:
     match step:
-        case Merged():
-            return StepDocument(
+        case HistoryMerge():
+            return HistoryEntryDocument(
                 rfc3339(step.at),
                 "merge",
                 step.survivor_id,
@@ -246,10 +258,10 @@ def _render_step(step: Step, shown: Shown) -> StepDocument:
                 reason=step.reason,
                 identifier=_cause(step.identifier, shown),
             )
-        case Renamed():
-            return StepDocument(rfc3339(step.at), "promotion", step.profile_id, alias=step.alias)
-        case Refused():
-            return StepDocument(
+        case Promotion():
+            return HistoryEntryDocument(rfc3339(step.at), "promotion", step.profile_id, alias=step.alias)
+        case HistoryRefusal():
+            return HistoryEntryDocument(
                 rfc3339(step.at),
                 "refusal",
                 step.profile_id,
@@ -261,7 +273,7 @@ def _render_step(step: Step, shown: Shown) -> StepDocument:
             )
 
 
-def _cause(identifier: Identifier | None, shown: Shown) -> CauseDocument | None:
+def _cause(identifier: Identifier | None, shown: Disclosure) -> CauseDocument | None:
     if identifier is None:
         return None
     return CauseDocument(identifier.namespace, identifier.value if shown.shows(identifier) else None)

@@ -16,15 +16,15 @@ from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
 from oneself.api.admin.lookup import dataset_of
-from oneself.api.admin.requirements import needs
+from oneself.api.admin.requirements import requires
 from oneself.api.admin.rules import PreviewDocument, render_preview
 from oneself.api.documents.errors import ErrorDocument
 from oneself.api.documents.paging import PAGE_SIZE_MAX, CursorWord, PageSize, Pagination, named_page
-from oneself.api.http.guard import call_of
+from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_array, decode_object
-from oneself.api.http.openapi import Described, described, refusals
-from oneself.core.identity.identity_type import IdentityAttribute
-from oneself.service.identity.attributes import Unconfirmed
+from oneself.api.http.openapi import Described, described, error_responses
+from oneself.core.identity.identity_type import IdentityBinding
+from oneself.service.identity.attributes import ConfirmationRequired
 from oneself.service.schema.identity_bindings import Binding
 
 
@@ -93,12 +93,12 @@ Confirmation = Annotated[
 ARRAY = Body("identity attributes", "10001", BindingDraft, outermost="array")
 OBJECT = Body("identity attributes", "10001", BindingsPut)
 CHANNELS = Body("channel identities", "10001", ChannelsPut)
-VIEW = needs("identity_view")
-UPDATE = needs("identity_update")
+VIEW = requires("identity_view")
+UPDATE = requires("identity_update")
 ATTRIBUTES_OF = "/datasets/{dataset:str}/identity-attributes"
 CHANNELS_OF = "/datasets/{dataset:str}/channel-identities"
 WRITTEN = {
-    **refusals(400, 401, 403, 404, 413, 415),
+    **error_responses(400, 401, 403, 404, 413, 415),
     409: ResponseSpec(
         UnconfirmedDocument | ErrorDocument,
         description="It would move people: `preview` says how, `confirmation` has it done. "
@@ -108,12 +108,12 @@ WRITTEN = {
 }
 
 
-@get(ATTRIBUTES_OF, opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403, 404))
+@get(ATTRIBUTES_OF, opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403, 404))
 async def list_identity_attributes(
     request: AnyRequest, dataset: FromPath[str], size: PageSize = None, cursor: CursorWord = None
 ) -> BindingList:
     """What identifies people in a dataset."""
-    call = call_of(request)
+    call = context_of(request)
     found = await call.services.identity.identity_attributes.list(await dataset_of(call, dataset))
     page, pagination = named_page(found, lambda each: each.name, size, cursor)
     return BindingList([_render(each) for each in page], pagination)
@@ -129,21 +129,21 @@ async def put_identity_attributes(
     request: AnyRequest, dataset: FromPath[str], confirmation: Confirmation = None
 ) -> Response[BindingList]:
     """Bind exactly these to identity types; what is unbound keeps its values and stops matching."""
-    call = call_of(request)
+    call = context_of(request)
     at = await dataset_of(call, dataset)
     wanted = [_read(each) for each in await _entries(request)]
     try:
         found = await call.services.identity.identity_attributes.put(at, wanted, confirmation)
-    except Unconfirmed as unconfirmed:
+    except ConfirmationRequired as unconfirmed:
         return _unconfirmed(unconfirmed)
     page, pagination = named_page(found, lambda each: each.name, str(PAGE_SIZE_MAX), None)
     return _answer(200, BindingList([_render(each) for each in page], pagination))
 
 
-@get(CHANNELS_OF, opt=VIEW, operation_class=Described, responses=refusals(401, 403, 404))
+@get(CHANNELS_OF, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))
 async def read_channel_identities(request: AnyRequest, dataset: FromPath[str]) -> ChannelsDocument:
     """What `user.id` stands for on each channel."""
-    call = call_of(request)
+    call = context_of(request)
     at = await dataset_of(call, dataset)
     return ChannelsDocument(**await call.services.identity.identity_attributes.channels(at))
 
@@ -153,12 +153,12 @@ async def put_channel_identities(
     request: AnyRequest, dataset: FromPath[str], confirmation: Confirmation = None
 ) -> Response[ChannelsDocument]:
     """Say what `user.id` stands for; events are read so from then on."""
-    call = call_of(request)
+    call = context_of(request)
     at = await dataset_of(call, dataset)
     document = await decode_object(request, CHANNELS)
     try:
         found = await call.services.identity.identity_attributes.put_channels(at, document, confirmation)
-    except Unconfirmed as unconfirmed:
+    except ConfirmationRequired as unconfirmed:
         return _unconfirmed(unconfirmed)
     return _answer(200, ChannelsDocument(**found))
 
@@ -186,11 +186,11 @@ def _read(entry: Object) -> Binding:
     return Binding(entry.get("name") or "", entry.get("identity_type") or "", entry.get("attribute"))
 
 
-def _render(binding: IdentityAttribute) -> BindingDocument:
+def _render(binding: IdentityBinding) -> BindingDocument:
     return BindingDocument(binding.name, binding.type_id, binding.attribute)
 
 
-def _unconfirmed(error: Unconfirmed) -> Response[Any]:
+def _unconfirmed(error: ConfirmationRequired) -> Response[Any]:
     document = UnconfirmedDocument(
         error.code, error.message, error.description, render_preview(error.preview), error.confirmation
     )

@@ -14,11 +14,11 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from oneself.adapters.identity_server.connection import Connection
-from oneself.api.admin.requirements import needs
+from oneself.api.admin.requirements import requires
 from oneself.api.documents.paging import CursorWord, PageSize, Pagination, named_page
-from oneself.api.http.guard import call_of
-from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, given_in
-from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.guard import context_of
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
+from oneself.api.http.openapi import Described, described, error_responses
 from oneself.api.http.request_options import decode_profile_id
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.errors import Conflict, NotFound
@@ -86,15 +86,15 @@ class IssuerList(Struct, frozen=True):
 
 SERVER = Body("identity provider", "10001", ServerDraft)
 ISSUER = Body("trusted issuer", "10001", IssuerDraft)
-VIEW = needs("admin_config_view")
-UPDATE = needs("admin_config_update")
+VIEW = requires("admin_config_view")
+UPDATE = requires("admin_config_update")
 ISSUERS_PATH = "/identity-provider/trusted-issuers"
 
 
-@get("/identity-provider", opt=VIEW, operation_class=Described, responses=refusals(401, 403))
+@get("/identity-provider", opt=VIEW, operation_class=Described, responses=error_responses(401, 403))
 async def read_provider(request: AnyRequest) -> ProviderDocument:
     """The identity server that counts for this organisation, and the issuers that it trusts."""
-    call = call_of(request)
+    call = context_of(request)
     issuers = await call.services.identity.issuers.list(call.tenant)
     return ProviderDocument(await _server(call), [_render(issuer) for issuer in issuers])
 
@@ -103,11 +103,11 @@ async def read_provider(request: AnyRequest) -> ProviderDocument:
     "/identity-provider",
     opt=UPDATE,
     operation_class=described(takes=ServerDraft, required=("url", "client_id", "client_secret")),
-    responses=refusals(400, 401, 403, 409, 413, 415),
+    responses=error_responses(400, 401, 403, 409, 413, 415),
 )
 async def add_server(request: AnyRequest) -> ServerDocument:
     """Give the organisation an identity server of its own; its claims are read soon after."""
-    call = call_of(request)
+    call = context_of(request)
     given = _given(await decode_object(request, SERVER))
     if await call.services.identity_servers.get(call.tenant) is not None:
         raise Conflict("This organisation has an identity server of its own already.")
@@ -118,11 +118,11 @@ async def add_server(request: AnyRequest) -> ServerDocument:
     "/identity-provider",
     opt=UPDATE,
     operation_class=described(takes=ServerDraft),
-    responses=refusals(400, 401, 403, 404, 413, 415),
+    responses=error_responses(400, 401, 403, 404, 413, 415),
 )
 async def change_server(request: AnyRequest) -> ServerDocument:
     """Change how the organisation's own identity server is reached."""
-    call = call_of(request)
+    call = context_of(request)
     given = _given(await decode_object(request, SERVER))
     before = await call.services.identity_servers.get(call.tenant)
     if before is None:
@@ -130,21 +130,21 @@ async def change_server(request: AnyRequest) -> ServerDocument:
     return await _put(call, given, before)
 
 
-@delete("/identity-provider", opt=UPDATE, operation_class=Described, responses=refusals(401, 403))
+@delete("/identity-provider", opt=UPDATE, operation_class=Described, responses=error_responses(401, 403))
 async def delete_server(request: AnyRequest) -> None:
     """Let the deployment's identity server count again, if there is one."""
-    call = call_of(request)
+    call = context_of(request)
     await call.services.identity_servers.delete(call.tenant)
 
 
-@get(ISSUERS_PATH, opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403))
+@get(ISSUERS_PATH, opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403))
 async def list_issuers(
     request: AnyRequest,
     size: PageSize = None,
     cursor: CursorWord = None,
 ) -> IssuerList:
     """Every trusted issuer."""
-    call = call_of(request)
+    call = context_of(request)
     found = await call.services.identity.issuers.list(call.tenant)
     page, pagination = named_page(found, lambda each: each.issuer, size, cursor)
     return IssuerList([_render(each) for each in page], pagination)
@@ -154,11 +154,11 @@ async def list_issuers(
     ISSUERS_PATH,
     opt=UPDATE,
     operation_class=described(takes=IssuerDraft, required=("issuer",)),
-    responses=refusals(400, 401, 403, 409, 413, 415),
+    responses=error_responses(400, 401, 403, 409, 413, 415),
 )
 async def add_issuer(request: AnyRequest) -> IssuerDocument:
     """Trust an issuer: its tokens for us are honoured from now on."""
-    call = call_of(request)
+    call = context_of(request)
     fields = _issuer_fields(await decode_object(request, ISSUER))
     return _render(await call.services.identity.issuers.add(call.tenant, **{"issuer": "", **fields}))
 
@@ -167,11 +167,11 @@ async def add_issuer(request: AnyRequest) -> IssuerDocument:
     f"{ISSUERS_PATH}/{{issuer_id:str}}",
     opt=VIEW,
     operation_class=Described,
-    responses=refusals(401, 403, 404),
+    responses=error_responses(401, 403, 404),
 )
 async def read_issuer(request: AnyRequest, issuer_id: FromPath[str]) -> IssuerDocument:
     """One trusted issuer."""
-    call = call_of(request)
+    call = context_of(request)
     return _render(await call.services.identity.issuers.get(call.tenant, _id(issuer_id)))
 
 
@@ -179,11 +179,11 @@ async def read_issuer(request: AnyRequest, issuer_id: FromPath[str]) -> IssuerDo
     f"{ISSUERS_PATH}/{{issuer_id:str}}",
     opt=UPDATE,
     operation_class=described(takes=IssuerDraft),
-    responses=refusals(400, 401, 403, 404, 409, 413, 415),
+    responses=error_responses(400, 401, 403, 404, 409, 413, 415),
 )
 async def change_issuer(request: AnyRequest, issuer_id: FromPath[str]) -> IssuerDocument:
     """Change what an issuer's tokens are good for; it acts within a second."""
-    call = call_of(request)
+    call = context_of(request)
     fields = _issuer_fields(await decode_object(request, ISSUER))
     return _render(await call.services.identity.issuers.change(call.tenant, _id(issuer_id), **fields))
 
@@ -192,11 +192,11 @@ async def change_issuer(request: AnyRequest, issuer_id: FromPath[str]) -> Issuer
     f"{ISSUERS_PATH}/{{issuer_id:str}}",
     opt=UPDATE,
     operation_class=Described,
-    responses=refusals(401, 403),
+    responses=error_responses(401, 403),
 )
 async def delete_issuer(request: AnyRequest, issuer_id: FromPath[str]) -> None:
     """Trust an issuer no more; its tokens are refused within a second."""
-    call = call_of(request)
+    call = context_of(request)
     if (known_id := decode_profile_id(issuer_id)) is not None:
         await call.services.identity.issuers.remove(call.tenant, known_id)
 
@@ -241,7 +241,7 @@ async def _put(call: Any, given: Object, before: OwnIdentityServer | None) -> Se
 
 def _given(document: Object) -> Object:
     """The fields that were given, without blanks around them; null is none."""
-    given = given_in(document)
+    given = non_null(document)
     return {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
 
 

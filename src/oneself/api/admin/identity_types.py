@@ -8,12 +8,12 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
-from oneself.api.admin.requirements import needs
-from oneself.api.documents.errors import refused
+from oneself.api.admin.requirements import requires
+from oneself.api.documents.errors import wire_error
 from oneself.api.documents.paging import CursorWord, PageSize, Pagination, named_page
-from oneself.api.http.guard import call_of
-from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, given_in
-from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.guard import context_of
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
+from oneself.api.http.openapi import Described, described, error_responses
 from oneself.core.identity.identity_type import IdentityType
 
 #: The wire's words for `is_unique`.
@@ -64,17 +64,17 @@ class IdentityTypeList(Struct, frozen=True):
 
 DRAFT = Body("identity type", "10001", IdentityTypeDraft)
 PATCH = Body("identity type", "10001", IdentityTypePatch)
-VIEW = needs("identity_view")
-UPDATE = needs("identity_update")
+VIEW = requires("identity_view")
+UPDATE = requires("identity_update")
 ONE = "/identity-types/{type_id:str}"
 
 
-@get("/identity-types", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403))
+@get("/identity-types", opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403))
 async def list_identity_types(
     request: AnyRequest, size: PageSize = None, cursor: CursorWord = None
 ) -> IdentityTypeList:
     """Every identity type of the organisation."""
-    call = call_of(request)
+    call = context_of(request)
     found = await call.services.identity.identity_types.list(call.tenant)
     page, pagination = named_page(found, _order, size, cursor)
     return IdentityTypeList([_render(each) for each in page], pagination)
@@ -84,11 +84,11 @@ async def list_identity_types(
     "/identity-types",
     opt=UPDATE,
     operation_class=described(takes=IdentityTypeDraft, required=("id",)),
-    responses=refusals(400, 401, 403, 409, 413, 415),
+    responses=error_responses(400, 401, 403, 409, 413, 415),
 )
 async def create_identity_type(request: AnyRequest) -> IdentityTypeDocument:
     """Add a type; it matches in the datasets that bind an attribute to it."""
-    call = call_of(request)
+    call = context_of(request)
     document = await decode_object(request, DRAFT)
     given = _read(document)
     type_id = given.pop("type_id", "")
@@ -96,10 +96,10 @@ async def create_identity_type(request: AnyRequest) -> IdentityTypeDocument:
     return _render(await call.services.identity.identity_types.create(call.tenant, new))
 
 
-@get(ONE, opt=VIEW, operation_class=Described, responses=refusals(401, 403, 404))
+@get(ONE, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))
 async def read_identity_type(request: AnyRequest, type_id: FromPath[str]) -> IdentityTypeDocument:
     """One identity type."""
-    call = call_of(request)
+    call = context_of(request)
     return _render(await call.services.identity.identity_types.find(call.tenant, type_id))
 
 
@@ -107,21 +107,21 @@ async def read_identity_type(request: AnyRequest, type_id: FromPath[str]) -> Ide
     ONE,
     opt=UPDATE,
     operation_class=described(takes=IdentityTypePatch),
-    responses=refusals(400, 401, 403, 404, 409, 413, 415),
+    responses=error_responses(400, 401, 403, 404, 409, 413, 415),
 )
 async def change_identity_type(request: AnyRequest, type_id: FromPath[str]) -> IdentityTypeDocument:
     """Change label, guards and blocked values, of a built-in one as well."""
-    call = call_of(request)
+    call = context_of(request)
     given = _read(await decode_object(request, PATCH))
     if given.pop("type_id", type_id) != type_id:
-        raise refused("10001", "The id of an identity type never changes; make another type.")
+        raise wire_error("10001", "The id of an identity type never changes; make another type.")
     return _render(await call.services.identity.identity_types.change(call.tenant, type_id, given))
 
 
-@delete(ONE, opt=UPDATE, operation_class=Described, responses=refusals(401, 403, 404, 409))
+@delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(401, 403, 404, 409))
 async def delete_identity_type(request: AnyRequest, type_id: FromPath[str]) -> None:
     """Remove a type that no dataset binds and nobody holds a value of."""
-    call = call_of(request)
+    call = context_of(request)
     await call.services.identity.identity_types.delete(call.tenant, type_id)
 
 
@@ -136,10 +136,10 @@ ROUTES = (
 
 def _read(document: Object) -> Object:
     """By the names of IdentityType."""
-    given = given_in(document)
+    given = non_null(document)
     if (word := given.pop("uniqueness", None)) is not None:
         if word not in UNIQUENESS:
-            raise refused("10001", f"uniqueness must be one of: {', '.join(UNIQUENESS)}.")
+            raise wire_error("10001", f"uniqueness must be one of: {', '.join(UNIQUENESS)}.")
         given["is_unique"] = UNIQUENESS[word]
     if "id" in given:
         given["type_id"] = given.pop("id")

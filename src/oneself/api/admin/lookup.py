@@ -12,19 +12,19 @@ from litestar.enums import MediaType
 from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
-from oneself.api.admin.requirements import needs
-from oneself.api.cds.profiles import is_true, names_in
-from oneself.api.documents.errors import profile_unknown, refused
-from oneself.api.documents.person import PersonDocument, Shown, render_person
+from oneself.api.admin.requirements import requires
+from oneself.api.cds.profiles import query_flag, query_list
+from oneself.api.documents.errors import profile_unknown, wire_error
+from oneself.api.documents.person import Disclosure, PersonDocument, render_person
 from oneself.api.documents.profile import version_tag
-from oneself.api.http.guard import Call, call_of
+from oneself.api.http.guard import RequestContext, context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
-from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.openapi import Described, described, error_responses
 from oneself.errors import InvalidInput
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.profiles.profiles import ProfileView
 
-VIEW = needs("profile_view")
+VIEW = requires("profile_view")
 PROFILE = "/datasets/{dataset:str}/profiles/{profile_id:str}"
 NOBODY = "No profile of this dataset has any of these identities."
 ONLY_TRUE = "`true`, or it is as if it were not there."
@@ -60,23 +60,23 @@ AskedCategories = Annotated[
     opt=VIEW,
     status_code=200,
     operation_class=described(takes=ResolveRequest),
-    responses=refusals(400, 401, 403, 404, 413, 415),
+    responses=error_responses(400, 401, 403, 404, 413, 415),
 )
 async def resolve_identities(request: AnyRequest, dataset: FromPath[str]) -> ResolvedDocument:
     """Resolve identities to a primary id, as the next event with them would; nothing is written."""
-    call = call_of(request)
+    call = context_of(request)
     document = await decode_object(request, RESOLVE)
     at = await dataset_of(call, dataset)
     try:
         found = await call.services.lookup.resolve(at, _identities(document))
     except InvalidInput as error:
-        raise refused("10001", error.description) from None
+        raise wire_error("10001", error.description) from None
     if found is None:
         raise profile_unknown(NOBODY)
     return ResolvedDocument(found.primary_id, str(found.profile_id), list(found.matched))
 
 
-@get(PROFILE, opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403, 404))
+@get(PROFILE, opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403, 404))
 async def read_person(
     request: AnyRequest,
     dataset: FromPath[str],
@@ -91,16 +91,18 @@ async def read_person(
     provenance: Annotated[str | None, QueryParameter(description=ONLY_TRUE)] = None,
 ) -> Response[PersonDocument]:
     """A profile by profile id, primary id, alias, anonymous id or `namespace:value`, filtered by consent."""
-    call = call_of(request)
-    at, view = await person_at(call, dataset, profile_id)
+    call = context_of(request)
+    at, view = await resolve_profile(call, dataset, profile_id)
     reader = call.reader(
-        with_application_data=is_true(include_application_data),
-        applications=names_in(application_identifier),
+        with_application_data=query_flag(include_application_data),
+        applications=query_list(application_identifier),
     )
-    shown = Shown.of(call, view, reader, asked_in(consent_category_id))
+    shown = Disclosure.of(call, view, reader, asked_in(consent_category_id))
     person = await call.services.lookup.person(at, view.survivor)
     devices = await call.services.lookup.devices(at, view)
-    document = render_person(call.tenant.handle, shown, person, devices, with_provenance=is_true(provenance))
+    document = render_person(
+        call.tenant.handle, shown, person, devices, with_provenance=query_flag(provenance)
+    )
     body: Any = msgspec.json.encode(document)
     return Response(body, media_type=MediaType.JSON, headers={"ETag": version_tag(view.survivor)})
 
@@ -108,12 +110,12 @@ async def read_person(
 ROUTES = [resolve_identities, read_person]
 
 
-async def dataset_of(call: Call, name: str) -> Tenant:
+async def dataset_of(call: RequestContext, name: str) -> DatasetRef:
     """The dataset in the path; raises NotFound."""
     return await call.services.identity.datasets.get(call.tenant, name)
 
 
-async def person_at(call: Call, dataset: str, text: str) -> tuple[Tenant, ProfileView]:
+async def resolve_profile(call: RequestContext, dataset: str, text: str) -> tuple[DatasetRef, ProfileView]:
     """The dataset in the path and the person that an id there means; raises NotFound, WireError 404."""
     at = await dataset_of(call, dataset)
     view = await call.services.lookup.find(at, text)
@@ -122,21 +124,21 @@ async def person_at(call: Call, dataset: str, text: str) -> tuple[Tenant, Profil
     return at, view
 
 
-def shown_to(call: Call, view: ProfileView, categories: list[str] | None) -> Shown:
+def reader_for(call: RequestContext, view: ProfileView, categories: list[str] | None) -> Disclosure:
     """What the caller is shown of a person."""
     reader = call.reader(with_application_data=False, applications=None)
-    return Shown.of(call, view, reader, asked_in(categories))
+    return Disclosure.of(call, view, reader, asked_in(categories))
 
 
 def asked_in(categories: list[str] | None) -> frozenset[str]:
-    return names_in(",".join(categories or ())) or frozenset()
+    return query_list(",".join(categories or ())) or frozenset()
 
 
 def _identities(document: Object) -> dict[str, str]:
     given = document.get("identities") or {}
     for name, value in given.items():
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise refused("10001", f"identities: the value of {name[:100]!r} must be a text or a number.")
+            raise wire_error("10001", f"identities: the value of {name[:100]!r} must be a text or a number.")
     return {
         name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
         for name, value in given.items()

@@ -11,24 +11,24 @@ from litestar.enums import MediaType
 from litestar.params import FromPath
 from msgspec import Struct
 
-from oneself.api.admin.requirements import needs_enabled
-from oneself.api.documents.errors import profile_unknown, refused
+from oneself.api.admin.requirements import requires_enabled
+from oneself.api.documents.errors import profile_unknown, wire_error
 from oneself.api.documents.paging import (
     CursorWord,
     PageSize,
     Pagination,
-    asked_place,
     cut_page,
     page_size,
     paginate,
+    requested_position,
 )
-from oneself.api.http.guard import call_of
+from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
-from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.openapi import Described, described, error_responses
 from oneself.api.http.request_options import decode_profile_id
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.service.privacy.erasure import Receipt
-from oneself.service.profiles.invalid_values import PROFILES_PER_PAGE, START, Unfit
+from oneself.service.profiles.invalid_values import PROFILES_PER_PAGE, START, ProfileInvalidValues
 
 _LAST_SEQ = 2**62
 
@@ -51,7 +51,7 @@ class ErasureList(Struct, frozen=True):
     pagination: Pagination
 
 
-class UnfitDocument(Struct, frozen=True):
+class InvalidValuesDocument(Struct, frozen=True):
     """Values of one attribute that are kept and hidden: why, how many, and one profile as an example."""
 
     path: str
@@ -60,10 +60,10 @@ class UnfitDocument(Struct, frozen=True):
     example: UUID
 
 
-class UnfitList(Struct, frozen=True):
+class InvalidValuesList(Struct, frozen=True):
     """What was found among the `profiles_seen` profiles of this page."""
 
-    unfit_values: list[UnfitDocument]
+    unfit_values: list[InvalidValuesDocument]
     profiles_seen: int
     pagination: Pagination
 
@@ -78,14 +78,14 @@ class _After(Struct, frozen=True):
 
 @get(
     "/profiles/{profile_id:str}/export",
-    opt=needs_enabled("profile_view"),
+    opt=requires_enabled("profile_view"),
     operation_class=Described,
-    responses=refusals(400, 401, 403, 404),
+    responses=error_responses(400, 401, 403, 404),
 )
 async def export_person(request: AnyRequest, profile_id: FromPath[str]) -> Response[dict[str, Any]]:
     """Everything that is kept about one person, named by any id that they ever had, as one document; instants
     are microseconds since 1970."""
-    call = call_of(request)
+    call = context_of(request)
     export = await call.services.people.export(call.tenant, profile_id)
     if export is None:
         raise profile_unknown()
@@ -96,15 +96,15 @@ async def export_person(request: AnyRequest, profile_id: FromPath[str]) -> Respo
 
 @post(
     "/profiles/{profile_id:str}/erase",
-    opt=needs_enabled("profile_delete"),
+    opt=requires_enabled("profile_delete"),
     status_code=200,
     operation_class=described(),
-    responses=refusals(400, 401, 403, 404),
+    responses=error_responses(400, 401, 403, 404),
 )
 async def erase_person(request: AnyRequest, profile_id: FromPath[str]) -> ReceiptDocument:
     """Erase a person, named by any id that they ever had, and answer with the receipt. The profile id of an
     absorbed profile erases only what that profile brought."""
-    call = call_of(request)
+    call = context_of(request)
     receipt = await call.services.people.erase(call.tenant, call.actor, profile_id)
     if receipt is None:
         raise profile_unknown()
@@ -113,9 +113,9 @@ async def erase_person(request: AnyRequest, profile_id: FromPath[str]) -> Receip
 
 @get(
     "/erasures",
-    opt=needs_enabled("profile_view"),
+    opt=requires_enabled("profile_view"),
     operation_class=Described,
-    responses=refusals(400, 401, 403),
+    responses=error_responses(400, 401, 403),
 )
 async def list_erasures(
     request: AnyRequest,
@@ -123,8 +123,8 @@ async def list_erasures(
     cursor: CursorWord = None,
 ) -> ErasureList:
     """The receipts of all erasures."""
-    call = call_of(request)
-    limit, before = page_size(size), asked_place(cursor, _Seq(_LAST_SEQ)).seq
+    call = context_of(request)
+    limit, before = page_size(size), requested_position(cursor, _Seq(_LAST_SEQ)).seq
     found = await call.services.erasure.list_receipts(call.tenant, before, limit + 1)
     page, pagination = cut_page(found, limit, lambda last: _Seq(last.erased_at))
     return ErasureList([_render_receipt(each) for each in page], pagination)
@@ -132,34 +132,34 @@ async def list_erasures(
 
 @get(
     "/erasures/{receipt_id:str}",
-    opt=needs_enabled("profile_view"),
+    opt=requires_enabled("profile_view"),
     operation_class=Described,
-    responses=refusals(400, 401, 403, 404),
+    responses=error_responses(400, 401, 403, 404),
 )
 async def read_erasure(request: AnyRequest, receipt_id: FromPath[str]) -> ReceiptDocument:
     """One receipt."""
-    call = call_of(request)
+    call = context_of(request)
     known_id = decode_profile_id(receipt_id)
     receipt = await call.services.erasure.find_receipt(call.tenant, known_id) if known_id else None
     if receipt is None:
-        raise refused("10001", "No erasure has this receipt.", 404)
+        raise wire_error("10001", "No erasure has this receipt.", 404)
     return _render_receipt(receipt)
 
 
 @get(
     "/unfit-values",
-    opt=needs_enabled("admin_config_view"),
+    opt=requires_enabled("admin_config_view"),
     operation_class=Described,
-    responses=refusals(400, 401, 403),
+    responses=error_responses(400, 401, 403),
 )
-async def list_unfit_values(request: AnyRequest, cursor: CursorWord = None) -> UnfitList:
+async def list_unfit_values(request: AnyRequest, cursor: CursorWord = None) -> InvalidValuesList:
     """Stored values that do not fit their attribute any more: kept, hidden, and back if the attribute is."""
-    call = call_of(request)
-    after = asked_place(cursor, _After(START)).profile_id
+    call = context_of(request)
+    after = requested_position(cursor, _After(START)).profile_id
     page = await call.services.unfit_values.page(call.tenant, after)
     following = _After(page.last) if page.last is not None else None
     pagination = paginate(page.found, PROFILES_PER_PAGE, following)
-    return UnfitList([_render_unfit(each) for each in page.found], page.seen, pagination)
+    return InvalidValuesList([_render_unfit(each) for each in page.found], page.seen, pagination)
 
 
 def _render_receipt(receipt: Receipt) -> ReceiptDocument:
@@ -173,8 +173,8 @@ def _render_receipt(receipt: Receipt) -> ReceiptDocument:
     )
 
 
-def _render_unfit(unfit: Unfit) -> UnfitDocument:
-    return UnfitDocument(unfit.path, unfit.problem, unfit.profiles, unfit.example)
+def _render_unfit(unfit: ProfileInvalidValues) -> InvalidValuesDocument:
+    return InvalidValuesDocument(unfit.path, unfit.problem, unfit.profiles, unfit.example)
 
 
 ROUTES = [export_person, erase_person, list_erasures, read_erasure, list_unfit_values]

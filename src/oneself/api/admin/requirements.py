@@ -9,11 +9,11 @@ from oneself.api.http import guard as door
 FACE = "admin"
 
 
-def needs(permission: str) -> dict[str, Any]:
+def requires(permission: str) -> dict[str, Any]:
     """The `opt` of a route that is always open to who holds the permission (without its prefix)."""
-    return door.needs(permission, gate=None, face=FACE)
+    return door.requires(permission, gate=None, face=FACE)
 
 
-def needs_enabled(permission: str) -> dict[str, Any]:
+def requires_enabled(permission: str) -> dict[str, Any]:
     """The `opt` of a route that is shut while the customer data service is not enabled (wire/cds §3)."""
-    return door.needs(permission, face=FACE)
+    return door.requires(permission, face=FACE)

@@ -19,7 +19,7 @@ from oneself.api.admin import (
     token_keys,
     users,
 )
-from oneself.api.http.guard import open_door
+from oneself.api.http.guard import require_permission
 
 PATH = "/t/{org:str}/api/v1"
 
@@ -40,7 +40,7 @@ admin_routes = Router(
         *events.ROUTES,
         *tail.ROUTES,
     ],
-    guards=[open_door],
+    guards=[require_permission],
     security=[{"bearer": []}],
     tags=["Administration"],
 )

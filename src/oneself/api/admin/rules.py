@@ -11,17 +11,24 @@ from litestar.params import QueryParameter
 from msgspec import Struct
 
 from oneself.api.admin.lookup import dataset_of
-from oneself.api.admin.requirements import needs_enabled
-from oneself.api.documents.errors import refused
-from oneself.api.documents.paging import CursorWord, PageSize, Pagination, asked_place, cut_page, page_size
-from oneself.api.http.guard import call_of
-from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, given_in
-from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.admin.requirements import requires_enabled
+from oneself.api.documents.errors import wire_error
+from oneself.api.documents.paging import (
+    CursorWord,
+    PageSize,
+    Pagination,
+    cut_page,
+    page_size,
+    requested_position,
+)
+from oneself.api.http.guard import context_of
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
+from oneself.api.http.openapi import Described, described, error_responses
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.core.config.rule_checks import InvalidRule
-from oneself.core.identity.identifier_source import Rule
+from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.resolution.plan import RefusalCode
-from oneself.service.profiles.refusals import FIRST, Protection, Refused
+from oneself.service.profiles.refusals import FIRST, ListedRefusal, Protection
 from oneself.service.rules.preview import Preview
 from oneself.service.rules.rules import UnknownRule
 
@@ -61,7 +68,7 @@ class IdentifierDocument(Struct, frozen=True):
     value: str
 
 
-class JoinedDocument(Struct, frozen=True):
+class PreviewedMergeDocument(Struct, frozen=True):
     """Profiles that would be absorbed into one."""
 
     survivor: UUID
@@ -83,7 +90,7 @@ class RefusedPair(Struct, frozen=True):
     profiles: list[UUID]
 
 
-class ApartDocument(Struct, frozen=True):
+class PreviewedRefusalDocument(Struct, frozen=True):
     """A person that a rebuild without the rule would take apart into these groups."""
 
     survivor: UUID
@@ -95,10 +102,10 @@ class PreviewDocument(Struct, frozen=True):
 
     counts: Counts
     largest_group: int
-    merges: list[JoinedDocument]
+    merges: list[PreviewedMergeDocument]
     values_changed: list[ValueChangeDocument]
     refusals: list[RefusedPair]
-    separated: list[ApartDocument]
+    separated: list[PreviewedRefusalDocument]
 
 
 class ProgressDocument(Struct, frozen=True):
@@ -163,31 +170,31 @@ PROTECTION = Body("protection", "10001", ProtectionPatch)
 
 @post(
     "/unification-rules/preview",
-    opt=needs_enabled("unification_rule_view"),
+    opt=requires_enabled("unification_rule_view"),
     status_code=200,
     operation_class=described(takes=PreviewRequest),
-    responses=refusals(400, 401, 403, 404, 409, 413, 415),
+    responses=error_responses(400, 401, 403, 404, 409, 413, 415),
 )
 async def preview_rule(request: AnyRequest) -> PreviewDocument:
     """What a rule would do to the profiles that exist, exactly; nothing is done."""
-    call = call_of(request)
+    call = context_of(request)
     document = await decode_object(request, PREVIEW)
     try:
         before = await _before(call.services.rules, call.tenant, document)
         preview = await call.services.previews.preview(call.tenant, _asked(document, before))
     except UnknownRule as error:
-        raise refused("12001", error.message, 404) from None
+        raise wire_error("12001", error.message, 404) from None
     except InvalidRule as error:
         code, status = PROBLEMS[error.problem]
-        raise refused(code, error.description, status) from None
+        raise wire_error(code, error.description, status) from None
     return render_preview(preview)
 
 
 @get(
     "/unification-rules/progress",
-    opt=needs_enabled("unification_rule_view"),
+    opt=requires_enabled("unification_rule_view"),
     operation_class=Described,
-    responses=refusals(400, 401, 403, 404),
+    responses=error_responses(400, 401, 403, 404),
 )
 async def read_progress(
     request: AnyRequest,
@@ -195,7 +202,7 @@ async def read_progress(
 ) -> ProgressList:
     """How far each rule, and each identity attribute (`identity:<name>`), has been applied to the profiles
     that existed when it became active."""
-    call = call_of(request)
+    call = context_of(request)
     at = await dataset_of(call, dataset or call.tenant.dataset)
     return ProgressList(
         [
@@ -216,9 +223,9 @@ async def read_progress(
 
 @get(
     "/refusals",
-    opt=needs_enabled("profile_view"),
+    opt=requires_enabled("profile_view"),
     operation_class=Described,
-    responses=refusals(400, 401, 403, 404),
+    responses=error_responses(400, 401, 403, 404),
 )
 async def list_refusals(
     request: AnyRequest,
@@ -228,10 +235,10 @@ async def list_refusals(
     code: Annotated[str | None, QueryParameter(schema_extra={"enum": list(CODES)})] = None,
 ) -> RefusalList:
     """Merges and claims that were indicated and did not happen."""
-    call = call_of(request)
+    call = context_of(request)
     if code is not None and code not in CODES:
-        raise refused("10001", f"code must be one of: {', '.join(CODES)}.")
-    limit, before = page_size(size), asked_place(cursor, FIRST)
+        raise wire_error("10001", f"code must be one of: {', '.join(CODES)}.")
+    limit, before = page_size(size), requested_position(cursor, FIRST)
     at = await dataset_of(call, dataset or call.tenant.dataset)
     found = await call.services.refusals.list_refusals(at, limit + 1, before=before, code=code)
     page, pagination = cut_page(found, limit, lambda last: last.place)
@@ -241,45 +248,45 @@ async def list_refusals(
 
 @get(
     "/protection",
-    opt=needs_enabled("admin_config_view"),
+    opt=requires_enabled("admin_config_view"),
     operation_class=Described,
-    responses=refusals(400, 401, 403),
+    responses=error_responses(400, 401, 403),
 )
 async def read_protection(request: AnyRequest) -> ProtectionDocument:
     """What keeps strangers apart: blocked values and limits."""
-    call = call_of(request)
+    call = context_of(request)
     return _render_protection(await call.services.refusals.protection(call.tenant))
 
 
 @patch(
     "/protection",
-    opt=needs_enabled("admin_config_update"),
+    opt=requires_enabled("admin_config_update"),
     operation_class=described(takes=ProtectionPatch),
-    responses=refusals(400, 401, 403, 413, 415),
+    responses=error_responses(400, 401, 403, 413, 415),
 )
 async def change_protection(request: AnyRequest) -> ProtectionDocument:
     """Change blocked values and limits; they act on the next observation."""
-    call = call_of(request)
+    call = context_of(request)
     document = await decode_object(request, PROTECTION)
-    changes = given_in(document)
+    changes = non_null(document)
     _check_protection(changes)
     changed = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
     return _render_protection(await call.services.refusals.protect(call.tenant, **changed))
 
 
-async def _before(rules: Any, tenant: Any, document: Object) -> Rule | None:
+async def _before(rules: Any, tenant: Any, document: Object) -> UnificationRule | None:
     rule_id = document.get("rule_id")
     return await rules.find(tenant, rule_id) if rule_id else None
 
 
-def _asked(document: Object, before: Rule | None) -> Rule:
+def _asked(document: Object, before: UnificationRule | None) -> UnificationRule:
     """The rule as it would be."""
-    given = {name: value for name, value in given_in(document).items() if name != "rule_id"}
+    given = {name: value for name, value in non_null(document).items() if name != "rule_id"}
     if before is not None:
         if given.pop("property_name", before.property_name) != before.property_name:
-            raise refused("12002", "property_name of a rule cannot be changed.")
+            raise wire_error("12002", "property_name of a rule cannot be changed.")
         return msgspec.structs.replace(before, **given)
-    return Rule(
+    return UnificationRule(
         rule_id="",
         rule_name=given.get("rule_name", ""),
         property_name=given.get("property_name", ""),
@@ -293,9 +300,9 @@ def _check_protection(changes: Object) -> None:
         if isinstance(value, list):
             if len(value) > BLOCKED_MAX or any(not 0 < len(text) <= BLOCKED_CHARS_MAX for text in value):
                 sentence = f"At most {BLOCKED_MAX} entries of 1 to {BLOCKED_CHARS_MAX} characters."
-                raise refused("10001", f"{name}: {sentence}")
+                raise wire_error("10001", f"{name}: {sentence}")
         elif not 1 <= value <= LIMIT_MAX:
-            raise refused("10001", f"{name} must be between 1 and {LIMIT_MAX}.")
+            raise wire_error("10001", f"{name} must be between 1 and {LIMIT_MAX}.")
 
 
 def render_preview(preview: Preview) -> PreviewDocument:
@@ -310,7 +317,7 @@ def render_preview(preview: Preview) -> PreviewDocument:
         ),
         largest_group=preview.largest_group,
         merges=[
-            JoinedDocument(
+            PreviewedMergeDocument(
                 joined.survivor,
                 list(joined.absorbed),
                 IdentifierDocument(joined.identifier.namespace, joined.identifier.value)
@@ -322,7 +329,8 @@ def render_preview(preview: Preview) -> PreviewDocument:
         values_changed=[ValueChangeDocument(each.profile, each.path) for each in preview.values_changed],
         refusals=[RefusedPair(code, _pair(one, other)) for code, one, other in preview.refusals],
         separated=[
-            ApartDocument(each.survivor, [list(g) for g in each.groups]) for each in preview.separated
+            PreviewedRefusalDocument(each.survivor, [list(g) for g in each.groups])
+            for each in preview.separated
         ],
     )
 
@@ -331,7 +339,7 @@ def _pair(one: UUID, other: UUID) -> list[UUID]:
     return [one] if one == other else [one, other]
 
 
-def _render_refusal(refusal: Refused) -> RefusalDocument:
+def _render_refusal(refusal: ListedRefusal) -> RefusalDocument:
     return RefusalDocument(
         code=refusal.code,
         profiles=_pair(refusal.profile_id, refusal.other_id),

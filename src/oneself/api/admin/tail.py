@@ -23,33 +23,33 @@ from litestar.params import FromPath, HeaderParameter, QueryParameter
 from litestar.response import Stream
 from msgspec import Struct
 
-from oneself.api.admin.events import Instant, Name, asked_for
+from oneself.api.admin.events import Instant, Name, event_filter
 from oneself.api.admin.lookup import dataset_of
-from oneself.api.admin.requirements import needs
-from oneself.api.cds.profiles import is_true
+from oneself.api.admin.requirements import requires
+from oneself.api.cds.profiles import query_flag
 from oneself.api.documents.paging import (
     CursorWord,
     PageSize,
     Pagination,
-    asked_place,
-    decode_place,
-    encode_place,
+    decode_cursor,
+    encode_cursor,
     page_size,
     paginate,
+    requested_position,
 )
-from oneself.api.documents.person import shown_body
-from oneself.api.http.guard import Call, call_of
+from oneself.api.documents.person import disclosed_body
+from oneself.api.http.guard import RequestContext, context_of
 from oneself.api.http.json_body import AnyRequest
-from oneself.api.http.openapi import TEXT, Described, refusals
+from oneself.api.http.openapi import TEXT, Described, error_responses
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.core.config.configuration import Config
 from oneself.core.disclosure import Reader
-from oneself.errors import Contended, WorldError
-from oneself.service.directory.organisations import Tenant
-from oneself.service.history.event_stream import News, Told
-from oneself.service.history.person_events import NOW, Place, Wanted
+from oneself.errors import Contended, ServiceError
+from oneself.service.directory.organisations import DatasetRef
+from oneself.service.history.event_stream import EventBatch, StreamedEvent
+from oneself.service.history.person_events import NOW, EventFilter, EventPosition
 
-VIEW = needs("profile_view")
+VIEW = requires("profile_view")
 EVENT_STREAM = "text/event-stream"
 #: A connection that carried nothing for a minute is ended by many proxies; who is gone is noticed by writing.
 HEARTBEAT_S = 15.0
@@ -67,7 +67,7 @@ class DecisionDocument(Struct, frozen=True):
     refusals: list[str]
 
 
-class ToldDocument(Struct, frozen=True, omit_defaults=True):
+class StreamedEventDocument(Struct, frozen=True, omit_defaults=True):
     """An event of a dataset. `primary_id`: of the person by now, null if there is nobody any more.
     `identity_types`: that the event itself named somebody by. `body`: only if it was asked for, and then what
     was sent, without tokens; an application that is no system application is shown nothing of its `user` but
@@ -86,10 +86,10 @@ class ToldDocument(Struct, frozen=True, omit_defaults=True):
     body: Any = None
 
 
-class ToldList(Struct, frozen=True):
+class StreamedEventList(Struct, frozen=True):
     """One page, the last recorded first. It may be short, even empty, and have a next one."""
 
-    events: list[ToldDocument]
+    events: list[StreamedEventDocument]
     pagination: Pagination
 
 
@@ -106,8 +106,8 @@ class DescribedStream(Described):
 class _Asked(Struct, frozen=True):
     """Whose events, which, and how they are shown."""
 
-    at: Tenant
-    wanted: Wanted
+    at: DatasetRef
+    wanted: EventFilter
     with_body: bool
     reader: Reader
 
@@ -116,7 +116,7 @@ class _Asked(Struct, frozen=True):
     "/datasets/{dataset:str}/events",
     opt=VIEW,
     operation_class=DescribedStream,
-    responses=refusals(400, 401, 403, 404),
+    responses=error_responses(400, 401, 403, 404),
 )
 async def list_dataset_events(
     request: AnyRequest,
@@ -134,15 +134,15 @@ async def list_dataset_events(
         str | None,
         HeaderParameter(name="Last-Event-ID", description="Of a stream: go on after this `id`."),
     ] = None,
-) -> Response[ToldList]:
+) -> Response[StreamedEventList]:
     """The events of a dataset, the last recorded first; with `Accept: text/event-stream` those that come."""
-    call, limit, wanted = call_of(request), page_size(size), asked_for(name, since, until)
+    call, limit, wanted = context_of(request), page_size(size), event_filter(name, since, until)
     is_stream = EVENT_STREAM in request.headers.get("accept", "")
-    before = asked_place(cursor, NOW)
-    after = decode_place(last_event_id, Place) if last_event_id and is_stream else None
+    before = requested_position(cursor, NOW)
+    after = decode_cursor(last_event_id, EventPosition) if last_event_id and is_stream else None
     at = await dataset_of(call, dataset)
     reader = call.reader(with_application_data=False, applications=None)
-    asked = _Asked(at, wanted, is_true(with_body), reader)
+    asked = _Asked(at, wanted, query_flag(with_body), reader)
     if is_stream:
         return await _stream(call, asked, after)
     return await _list(call, asked, before, limit)
@@ -151,17 +151,17 @@ async def list_dataset_events(
 ROUTES = [list_dataset_events]
 
 
-async def _list(call: Call, asked: _Asked, before: Place, limit: int) -> Response[Any]:
+async def _list(call: RequestContext, asked: _Asked, before: EventPosition, limit: int) -> Response[Any]:
     page = await call.services.tail.page(
         asked.at, asked.wanted, before=before, size=limit, with_body=asked.with_body
     )
     config = await call.services.configurations.current(asked.at.dataset_id)
     events = [_render(each, asked.reader, config) for each in page.events]
-    document = ToldList(events, paginate(events, limit, page.following))
+    document = StreamedEventList(events, paginate(events, limit, page.following))
     return Response(msgspec.json.encode(document), media_type=MediaType.JSON)
 
 
-async def _stream(call: Call, asked: _Asked, after: Place | None) -> Response[Any]:
+async def _stream(call: RequestContext, asked: _Asked, after: EventPosition | None) -> Response[Any]:
     if call.services.tail.is_full:
         raise Contended("Too many follow already.")
     start = after or await call.services.tail.horizon(asked.at)
@@ -169,7 +169,7 @@ async def _stream(call: Call, asked: _Asked, after: Place | None) -> Response[An
     return Stream(_chunks(call, asked, start), media_type=EVENT_STREAM, headers={"X-Accel-Buffering": "no"})
 
 
-async def _chunks(call: Call, asked: _Asked, start: Place) -> AsyncIterator[bytes]:
+async def _chunks(call: RequestContext, asked: _Asked, start: EventPosition) -> AsyncIterator[bytes]:
     """The stream; it ends when the service stops, when the database is away and after STREAM_S_MAX, and its
     reader comes back."""
     yield _come_to(start)
@@ -184,29 +184,29 @@ async def _chunks(call: Call, asked: _Asked, start: Place) -> AsyncIterator[byte
                     yield await _chunk(call, asked, news)
                 if now_s - opened_s >= STREAM_S_MAX:
                     return
-    except WorldError as error:
+    except ServiceError as error:
         log.warning("stream_ended", cause=type(error).__name__)
 
 
-async def _chunk(call: Call, asked: _Asked, news: News) -> bytes:
+async def _chunk(call: RequestContext, asked: _Asked, news: EventBatch) -> bytes:
     if not news.events:
         return b": nothing new\n" + _come_to(news.place)
     config = await call.services.configurations.current(asked.at.dataset_id)
     return b"".join(_line(each, _render(each, asked.reader, config)) for each in news.events)
 
 
-def _line(told: Told, document: ToldDocument) -> bytes:
-    return b"id: %b\ndata: %b\n\n" % (encode_place(told.place).encode(), msgspec.json.encode(document))
+def _line(told: StreamedEvent, document: StreamedEventDocument) -> bytes:
+    return b"id: %b\ndata: %b\n\n" % (encode_cursor(told.place).encode(), msgspec.json.encode(document))
 
 
-def _come_to(place: Place) -> bytes:
+def _come_to(place: EventPosition) -> bytes:
     """Without data it is no event for anybody, but where they go on from."""
-    return b"id: %b\n\n" % encode_place(place).encode()
+    return b"id: %b\n\n" % encode_cursor(place).encode()
 
 
-def _render(told: Told, reader: Reader, config: Config) -> ToldDocument:
+def _render(told: StreamedEvent, reader: Reader, config: Config) -> StreamedEventDocument:
     decision = told.decision
-    return ToldDocument(
+    return StreamedEventDocument(
         told.event_id,
         told.name,
         rfc3339(told.occurred_at),
@@ -216,5 +216,5 @@ def _render(told: Told, reader: Reader, config: Config) -> ToldDocument:
         told.primary_id,
         list(told.identity_types),
         DecisionDocument(decision.effect, decision.merged, list(decision.refusals)),
-        shown_body(told.body, reader, config),
+        disclosed_body(told.body, reader, config),
     )

@@ -10,11 +10,18 @@ from litestar.params import FromPath
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from oneself.api.admin.requirements import needs
-from oneself.api.documents.paging import CursorWord, PageSize, Pagination, asked_place, cut_page, page_size
-from oneself.api.http.guard import call_of
+from oneself.api.admin.requirements import requires
+from oneself.api.documents.paging import (
+    CursorWord,
+    PageSize,
+    Pagination,
+    cut_page,
+    page_size,
+    requested_position,
+)
+from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
-from oneself.api.http.openapi import Described, refusals
+from oneself.api.http.openapi import Described, error_responses
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.service.events.token_keys import KeptKey
 
@@ -42,37 +49,42 @@ class _Place(Struct, frozen=True):
 
 
 _START = _Place(2**63, 0)
-VIEW = needs("identity_view")
-UPDATE = needs("identity_update")
+VIEW = requires("identity_view")
+UPDATE = requires("identity_update")
 _KEY_ID = re.compile(r"[1-9][0-9]{0,4}")
 
 
-@get("/token-keys", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403))
+@get("/token-keys", opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403))
 async def list_token_keys(
     request: AnyRequest,
     size: PageSize = None,
     cursor: CursorWord = None,
 ) -> TokenKeyList:
     """Every key that opens persisted tokens; none before the first token is sealed."""
-    call = call_of(request)
-    limit, after = page_size(size), astuple(asked_place(cursor, _START))
+    call = context_of(request)
+    limit, after = page_size(size), astuple(requested_position(cursor, _START))
     found = await call.services.token_keys.list(call.tenant)
     older = [key for key in found if astuple(_place(key)) < after]
     page, pagination = cut_page(older, limit, _place)
     return TokenKeyList([_render(key) for key in page], pagination)
 
 
-@post("/token-keys", opt=UPDATE, operation_class=Described, responses=refusals(401, 403, 409))
+@post("/token-keys", opt=UPDATE, operation_class=Described, responses=error_responses(401, 403, 409))
 async def rotate_token_key(request: AnyRequest) -> TokenKeyDocument:
     """Rotate: make a key that seals in a minute; the one before goes on opening."""
-    call = call_of(request)
+    call = context_of(request)
     return _render(await call.services.token_keys.rotate(call.tenant))
 
 
-@delete("/token-keys/{key_id:str}", opt=UPDATE, operation_class=Described, responses=refusals(401, 403, 409))
+@delete(
+    "/token-keys/{key_id:str}",
+    opt=UPDATE,
+    operation_class=Described,
+    responses=error_responses(401, 403, 409),
+)
 async def destroy_token_key(request: AnyRequest, key_id: FromPath[str]) -> None:
     """Destroy a key that is not active: within ten seconds its tokens open no more."""
-    call = call_of(request)
+    call = context_of(request)
     if _KEY_ID.fullmatch(key_id):
         await call.services.token_keys.destroy(call.tenant, int(key_id))
 

@@ -8,19 +8,19 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Struct
 
-from oneself.api.admin.requirements import needs
+from oneself.api.admin.requirements import requires
 from oneself.api.documents.paging import (
-    ByName,
     CursorWord,
+    NameCursor,
     PageSize,
     Pagination,
-    asked_place,
     cut_page,
     page_size,
+    requested_position,
 )
-from oneself.api.http.guard import call_of
-from oneself.api.http.json_body import AnyRequest, Body, decode_object, given_in
-from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.guard import context_of
+from oneself.api.http.json_body import AnyRequest, Body, decode_object, non_null
+from oneself.api.http.openapi import Described, described, error_responses
 from oneself.api.http.request_options import decode_profile_id
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.errors import NotFound
@@ -62,22 +62,22 @@ class UserList(Struct, frozen=True):
 
 DRAFT = Body("user", "10001", UserDraft)
 PATCH = Body("user", "10001", UserPatch)
-VIEW = needs("admin_config_view")
-UPDATE = needs("admin_config_update")
+VIEW = requires("admin_config_view")
+UPDATE = requires("admin_config_update")
 ONE = "/users/{user_id:str}"
 
 
-@get("/users", opt=VIEW, operation_class=Described, responses=refusals(400, 401, 403))
+@get("/users", opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403))
 async def list_users(
     request: AnyRequest,
     size: PageSize = None,
     cursor: CursorWord = None,
 ) -> UserList:
     """The people of the embedded directory."""
-    call = call_of(request)
-    limit, after = page_size(size), asked_place(cursor, ByName("")).name
+    call = context_of(request)
+    limit, after = page_size(size), requested_position(cursor, NameCursor("")).name
     found = await call.services.identity.accounts.list(call.tenant, after, limit + 1)
-    page, pagination = cut_page(found, limit, lambda last: ByName(last.username))
+    page, pagination = cut_page(found, limit, lambda last: NameCursor(last.username))
     return UserList([_render(account) for account in page], pagination)
 
 
@@ -85,20 +85,20 @@ async def list_users(
     "/users",
     opt=UPDATE,
     operation_class=described(takes=UserDraft, required=("username", "password", "given_name", "last_name")),
-    responses=refusals(400, 401, 403, 409, 413, 415),
+    responses=error_responses(400, 401, 403, 409, 413, 415),
 )
 async def create_user(request: AnyRequest) -> UserDocument:
     """Make an account; its profile appears when its owner signs in for the first time."""
-    call = call_of(request)
+    call = context_of(request)
     document = await decode_object(request, DRAFT)
     given = {name: document.get(name) or "" for name in Registration.__struct_fields__}
     return _render(await call.services.identity.accounts.register(call.tenant, Registration(**given)))
 
 
-@get(ONE, opt=VIEW, operation_class=Described, responses=refusals(401, 403, 404))
+@get(ONE, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))
 async def read_user(request: AnyRequest, user_id: FromPath[str]) -> UserDocument:
     """One person."""
-    call = call_of(request)
+    call = context_of(request)
     return _render(await call.services.users.get(call.tenant, _id(user_id)))
 
 
@@ -106,20 +106,20 @@ async def read_user(request: AnyRequest, user_id: FromPath[str]) -> UserDocument
     ONE,
     opt=UPDATE,
     operation_class=described(takes=UserPatch),
-    responses=refusals(400, 401, 403, 404, 413, 415),
+    responses=error_responses(400, 401, 403, 404, 413, 415),
 )
 async def change_user(request: AnyRequest, user_id: FromPath[str]) -> UserDocument:
     """Change a person's names, mobile number or password; their profile shows it at once."""
-    call = call_of(request)
+    call = context_of(request)
     document = await decode_object(request, PATCH)
-    given = given_in(document)
+    given = non_null(document)
     return _render(await call.services.users.change(call.tenant, call.actor, _id(user_id), given))
 
 
-@delete(ONE, opt=UPDATE, operation_class=Described, responses=refusals(401, 403))
+@delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(401, 403))
 async def delete_user(request: AnyRequest, user_id: FromPath[str]) -> None:
     """Remove a person: account, sessions, tokens, and the whole profile. An unknown one is gone already."""
-    call = call_of(request)
+    call = context_of(request)
     if (known_id := decode_profile_id(user_id)) is not None:
         await call.services.users.delete(call.tenant, call.actor, known_id)
 

@@ -9,10 +9,10 @@ from litestar import delete, get, post, put
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
-from oneself.api.documents.errors import WireError, refused
-from oneself.api.http.guard import Call, call_of, needs
+from oneself.api.documents.errors import WireError, wire_error
+from oneself.api.http.guard import RequestContext, context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
-from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.openapi import Described, described, error_responses
 from oneself.core.profiles.consent import Category, CategoryAttribute, Purpose
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.schema import Schema
@@ -74,26 +74,26 @@ REPLACEMENT = Body("consent category", "14005", CategoryDraft, strict=False)
 
 @get(
     "/consent-categories",
-    opt=needs("consent_category_view", gate=None),
+    opt=requires("consent_category_view", gate=None),
     operation_class=Described,
-    responses=refusals(401, 403),
+    responses=error_responses(401, 403),
 )
 async def list_categories(request: AnyRequest) -> list[CategoryDocument]:
     """Every category of the organisation, the mandatory one in front."""
-    config = call_of(request).config
+    config = context_of(request).config
     ordered = sorted(config.categories.values(), key=lambda c: (not c.is_mandatory, c.category_name))
     return [_render(category, config.schema) for category in ordered]
 
 
 @post(
     "/consent-categories",
-    opt=needs("consent_category_create", gate=None),
+    opt=requires("consent_category_create", gate=None),
     operation_class=described(takes=CategoryDraft),
-    responses=refusals(400, 401, 403, 409, 413, 415),
+    responses=error_responses(400, 401, 403, 409, 413, 415),
 )
 async def create_category(request: AnyRequest) -> CategoryDocument:
     """Add a category."""
-    call = call_of(request)
+    call = context_of(request)
     draft = _decode(await decode_object(request, DRAFT))
     try:
         category = await call.services.consents.create(call.tenant, draft)
@@ -104,13 +104,13 @@ async def create_category(request: AnyRequest) -> CategoryDocument:
 
 @get(
     "/consent-categories/{category_id:str}",
-    opt=needs("consent_category_view", gate=None),
+    opt=requires("consent_category_view", gate=None),
     operation_class=Described,
-    responses=refusals(401, 403, 404),
+    responses=error_responses(401, 403, 404),
 )
 async def read_category(request: AnyRequest, category_id: FromPath[str]) -> CategoryDocument:
     """One category."""
-    config = call_of(request).config
+    config = context_of(request).config
     category = config.categories.get(category_id)
     if category is None:
         raise _refusal(UnknownCategory(f"No consent category found for the id: {category_id[:100]}"))
@@ -119,13 +119,13 @@ async def read_category(request: AnyRequest, category_id: FromPath[str]) -> Cate
 
 @put(
     "/consent-categories/{category_id:str}",
-    opt=needs("consent_category_update", gate=None),
+    opt=requires("consent_category_update", gate=None),
     operation_class=described(takes=CategoryDraft),
-    responses=refusals(400, 401, 403, 404, 409, 413, 415),
+    responses=error_responses(400, 401, 403, 404, 409, 413, 415),
 )
 async def replace_category(request: AnyRequest, category_id: FromPath[str]) -> CategoryDocument:
     """Put a category in the place of the one with this id; the choices made in it stay."""
-    call = call_of(request)
+    call = context_of(request)
     document = await decode_object(request, REPLACEMENT)
     _check_changeable(call, category_id)
     draft = _decode(document, category_id)
@@ -138,20 +138,20 @@ async def replace_category(request: AnyRequest, category_id: FromPath[str]) -> C
 
 @delete(
     "/consent-categories/{category_id:str}",
-    opt=needs("consent_category_delete", gate=None),
+    opt=requires("consent_category_delete", gate=None),
     operation_class=Described,
-    responses=refusals(401, 403),
+    responses=error_responses(401, 403),
 )
 async def delete_category(request: AnyRequest, category_id: FromPath[str]) -> None:
     """Remove a category; choices made in it open nothing any more. An unknown one is gone already."""
-    call = call_of(request)
+    call = context_of(request)
     try:
         await call.services.consents.delete(call.tenant, category_id)
     except MandatoryCategory as error:
         raise _refusal(error) from None
 
 
-def _check_changeable(call: Call, category_id: str) -> None:
+def _check_changeable(call: RequestContext, category_id: str) -> None:
     """Whether there is such a category comes before what is wrong with the new one."""
     category = call.config.categories.get(category_id)
     if category is None:
@@ -164,12 +164,12 @@ def _decode(document: Object, category_id: str = "") -> Category:
     draft = msgspec.convert(document, CategoryDraft)
     name = (draft.category_name or "").strip()
     if not name or len(name) > NAME_CHARS_MAX:
-        raise refused("14001", f"category_name is required and has at most {NAME_CHARS_MAX} characters.")
+        raise wire_error("14001", f"category_name is required and has at most {NAME_CHARS_MAX} characters.")
     if draft.purpose not in PURPOSES:
-        raise refused("14001", f"purpose must be one of: {', '.join(PURPOSES)}.")
+        raise wire_error("14001", f"purpose must be one of: {', '.join(PURPOSES)}.")
     attributes, destinations = draft.attributes or [], draft.destinations or []
     if max(len(attributes), len(destinations)) > ENTRIES_MAX:
-        raise refused("14001", f"A category lists at most {ENTRIES_MAX} attributes and destinations.")
+        raise wire_error("14001", f"A category lists at most {ENTRIES_MAX} attributes and destinations.")
     return Category(
         category_identifier=category_id,
         category_name=name,
@@ -185,13 +185,13 @@ def _decode(document: Object, category_id: str = "") -> Category:
 def _refusal(error: InvalidCategory | CategoryTaken | UnknownCategory | MandatoryCategory) -> WireError:
     match error:
         case InvalidCategory():
-            return refused("14001", error.message)
+            return wire_error("14001", error.message)
         case CategoryTaken():
-            return refused("14002", error.message, 409)
+            return wire_error("14002", error.message, 409)
         case UnknownCategory():
-            return refused("14003", error.message, 404)
+            return wire_error("14003", error.message, 404)
         case MandatoryCategory():
-            return refused("14006", error.message, 403)
+            return wire_error("14006", error.message, 403)
 
 
 def _render(category: Category, schema: Schema) -> CategoryDocument:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from litestar import get, patch
 
 from oneself.api.documents import wire
-from oneself.api.documents.errors import refused
-from oneself.api.http.guard import call_of, needs
+from oneself.api.documents.errors import wire_error
+from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, decode_object
-from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.openapi import Described, described, error_responses
 from oneself.core.config.changes import OrganisationSettings, PutSettings
 from oneself.errors import InvalidInput
 
@@ -18,30 +18,30 @@ SYSTEM_APPLICATIONS_MAX = 1_000
 
 @get(
     "/config",
-    opt=needs("admin_config_view", gate=None),
+    opt=requires("admin_config_view", gate=None),
     operation_class=Described,
-    responses=refusals(400, 401, 403),
+    responses=error_responses(400, 401, 403),
 )
 async def read_config(request: AnyRequest) -> wire.ConfigurationDocument:
     """The settings as they are."""
-    return _render(call_of(request).config.settings)
+    return _render(context_of(request).config.settings)
 
 
 @patch(
     "/config",
-    opt=needs("admin_config_update", gate=None),
+    opt=requires("admin_config_update", gate=None),
     operation_class=described(takes=wire.ConfigurationPatch),
-    responses=refusals(400, 401, 403, 413, 415),
+    responses=error_responses(400, 401, 403, 413, 415),
 )
 async def change_config(request: AnyRequest) -> wire.ConfigurationDocument:
     """Change settings; an absent field stays, `[]` clears."""
-    call = call_of(request)
+    call = context_of(request)
     document = await decode_object(request, PATCH_BODY)
     applications = document.get("system_applications")
     if applications is not None and len(applications) > SYSTEM_APPLICATIONS_MAX:
-        raise refused("16002", f"At most {SYSTEM_APPLICATIONS_MAX} system applications are kept.")
+        raise wire_error("16002", f"At most {SYSTEM_APPLICATIONS_MAX} system applications are kept.")
     if not all(name.strip() and name.isprintable() for name in applications or ()):
-        raise refused("16002", "A system application is named by its client id.")
+        raise wire_error("16002", "A system application is named by its client id.")
     change = PutSettings(
         cds_enabled=document.get("cds_enabled"),
         system_applications=None if applications is None else tuple(dict.fromkeys(applications)),
@@ -50,7 +50,7 @@ async def change_config(request: AnyRequest) -> wire.ConfigurationDocument:
     try:
         changed = await call.services.enabling.change(call.tenant, change)
     except InvalidInput as error:
-        raise refused("16002", error.description) from None
+        raise wire_error("16002", error.description) from None
     return _render(changed.settings)
 
 

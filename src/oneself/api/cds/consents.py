@@ -10,15 +10,15 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from oneself.api.documents import wire
-from oneself.api.documents.errors import WireError, line, profile_unknown, refused
-from oneself.api.http.guard import call_of, needs
+from oneself.api.documents.errors import WireError, line, profile_unknown, wire_error
+from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_array
-from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.openapi import Described, described, error_responses
 from oneself.api.http.request_options import decode_profile_id
 from oneself.api.http.timestamps import instant_of, rfc3339
 from oneself.core.config.configuration import Config
 from oneself.core.profiles.consent import Choices
-from oneself.service.ingest.ingest import Rejected
+from oneself.service.ingest.ingest import ObservationRejected
 from oneself.service.profiles.consents import MandatoryCategory, UnknownCategory, known_choices
 
 CHOICES_MAX = 1_000
@@ -46,13 +46,13 @@ CHOICES = Body("profile consents", "11004", outermost="array", plain_line=PAYLOA
 
 @get(
     "/profiles/{profile_id:str}/consents",
-    opt=needs("profile_view"),
+    opt=requires("profile_view"),
     operation_class=Described,
-    responses=refusals(400, 401, 403, 404),
+    responses=error_responses(400, 401, 403, 404),
 )
 async def read_consents(request: AnyRequest, profile_id: FromPath[str]) -> list[ConsentDocument]:
     """The choices of the person, by whichever id."""
-    call = call_of(request)
+    call = context_of(request)
     known_id = decode_profile_id(profile_id)
     view = await call.services.profiles.find(call.tenant, known_id) if known_id else None
     if view is None:
@@ -62,25 +62,25 @@ async def read_consents(request: AnyRequest, profile_id: FromPath[str]) -> list[
 
 @put(
     "/profiles/{profile_id:str}/consents",
-    opt=needs("profile_update"),
+    opt=requires("profile_update"),
     operation_class=described(takes=list[ConsentDraft], plain=(400,)),
-    responses=refusals(400, 401, 403, 404, 413, 415),
+    responses=error_responses(400, 401, 403, 404, 413, 415),
 )
 async def replace_consents(request: AnyRequest, profile_id: FromPath[str]) -> list[ConsentDocument]:
     """Put these choices in the place of all that the person made; the order does not matter."""
-    call = call_of(request)
+    call = context_of(request)
     choices = _decode(await decode_array(request, CHOICES))
     known_id = decode_profile_id(profile_id)
     if known_id is None:
         raise profile_unknown()
     try:
         made = await call.services.consents.choose(call.tenant, call.actor, known_id, choices)
-    except Rejected:
+    except ObservationRejected:
         raise profile_unknown() from None
     except UnknownCategory as error:
-        raise refused("14003", error.message, 404) from None
+        raise wire_error("14003", error.message, 404) from None
     except MandatoryCategory as error:
-        raise refused("14006", error.message, 403) from None
+        raise wire_error("14006", error.message, 403) from None
     return _render(made.config, made.survivor.consents)
 
 

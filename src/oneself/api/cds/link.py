@@ -8,13 +8,13 @@ from msgspec import Struct
 
 from oneself.api.cds.profile_responses import render_rejected, respond
 from oneself.api.documents import wire
-from oneself.api.documents.errors import profile_unknown, refused
-from oneself.api.http.guard import call_of, needs
+from oneself.api.documents.errors import profile_unknown, wire_error
+from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
-from oneself.api.http.openapi import described, refusals
-from oneself.api.http.request_options import decode_profile_id, decode_terms
+from oneself.api.http.openapi import described, error_responses
+from oneself.api.http.request_options import decode_profile_id, decode_request_options
 from oneself.core.identity.identifier import IDENTIFIER_CHARS_MAX
-from oneself.service.ingest.ingest import Answer, Rejected, Resolution
+from oneself.service.ingest.ingest import ObservationRejected, Resolution, StoredResponse
 
 LINKED_ALREADY = "The profile belongs to another user."
 
@@ -38,31 +38,31 @@ LINK = Body("profile", "11011", LinkRequest, strict=False)
 
 @post(
     "/profiles/link",
-    opt=needs("profile_link"),
+    opt=requires("profile_link"),
     status_code=200,
     operation_class=described(
         takes=LinkRequest, required=("profile_id", "user_id"), headers=("Idempotency-Key",)
     ),
-    responses=refusals(400, 401, 403, 404, 409, 413, 415, 422),
+    responses=error_responses(400, 401, 403, 404, 409, 413, 415, 422),
 )
 async def link_profile(request: AnyRequest) -> Response[LinkDocument]:
     """Give a profile its user and join it with what the user has; nothing if it is theirs already."""
-    call = call_of(request)
+    call = context_of(request)
     document = await decode_object(request, LINK)
     named, user_id = _required(document, "profile_id"), _required(document, "user_id")
     if (profile_id := decode_profile_id(named)) is None:
         raise profile_unknown()
     answer = _answer(named, user_id)
 
-    def render(_: Resolution) -> Answer:
+    def render(_: Resolution) -> StoredResponse:
         return answer
 
-    terms = await decode_terms(request, render)
+    terms = await decode_request_options(request, render)
     try:
         linked = await call.services.profiles.link(call.tenant, call.actor, profile_id, user_id, terms)
-    except Rejected as error:
+    except ObservationRejected as error:
         if error.rejection.code == "user_id_write_once":
-            raise refused("11017", LINKED_ALREADY, 409) from None
+            raise wire_error("11017", LINKED_ALREADY, 409) from None
         if error.rejection.code == "profile_not_found":
             raise profile_unknown() from None
         raise render_rejected(error, "11011") from None
@@ -72,11 +72,11 @@ async def link_profile(request: AnyRequest) -> Response[LinkDocument]:
 def _required(document: Object, field: str) -> str:
     text: str = (document.get(field) or "").strip()
     if not text:
-        raise refused("11011", f"{field} is required.")
+        raise wire_error("11011", f"{field} is required.")
     if len(text) > IDENTIFIER_CHARS_MAX:
-        raise refused("11011", f"{field}: at most {IDENTIFIER_CHARS_MAX} characters")
+        raise wire_error("11011", f"{field}: at most {IDENTIFIER_CHARS_MAX} characters")
     return text
 
 
-def _answer(profile_id: str, user_id: str) -> Answer:
-    return Answer(200, (), msgspec.json.encode(LinkDocument(profile_id, user_id)))
+def _answer(profile_id: str, user_id: str) -> StoredResponse:
+    return StoredResponse(200, (), msgspec.json.encode(LinkDocument(profile_id, user_id)))

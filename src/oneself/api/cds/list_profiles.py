@@ -11,14 +11,14 @@ from litestar.params import QueryParameter
 from oneself.api.cds.filters import InvalidFilter, decode_attributes, decode_filters
 from oneself.api.documents import wire
 from oneself.api.documents.cursor import InvalidCursor, decode_cursor
-from oneself.api.documents.errors import refused
+from oneself.api.documents.errors import wire_error
 from oneself.api.documents.profile import render_page
-from oneself.api.http.guard import call_of, needs
+from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest
-from oneself.api.http.openapi import Described, refusals
-from oneself.core.values.visibility import visible
+from oneself.api.http.openapi import Described, error_responses
+from oneself.core.values.visibility import visible_values
 from oneself.service.profiles.listing import PAGE_SIZE_MAX, Condition
-from oneself.store.profile_listing import Edge
+from oneself.store.profile_listing import PagePosition
 
 PAGE_SIZE = 5
 FILTER = (
@@ -28,7 +28,12 @@ FILTER = (
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
-@get("/profiles", opt=needs("profile_view"), operation_class=Described, responses=refusals(400, 401, 403))
+@get(
+    "/profiles",
+    opt=requires("profile_view"),
+    operation_class=Described,
+    responses=error_responses(400, 401, 403),
+)
 async def list_profiles(
     request: AnyRequest,
     page_size: Annotated[
@@ -46,7 +51,7 @@ async def list_profiles(
     ] = None,
 ) -> wire.ProfileList:
     """Profiles that nobody absorbed, newest first."""
-    call = call_of(request)
+    call = context_of(request)
     size, edge = _page_size(page_size), _edge(cursor)
     conditions = _conditions(filters or [])
     selection = decode_attributes(request.query_params.getall("attributes", []))
@@ -59,7 +64,9 @@ async def list_profiles(
         size=size,
         with_values=bool(selection.keys),
     )
-    values = [selection.of(visible(schema, item.values)) if selection.keys else {} for item in page.items]
+    values = [
+        selection.of(visible_values(schema, item.values)) if selection.keys else {} for item in page.items
+    ]
     pagination, profiles = render_page(call.tenant.handle, page, values, size=size, edge=edge)
     return wire.ProfileList(pagination, profiles)
 
@@ -68,22 +75,22 @@ def _page_size(text: str | None) -> int:
     if text is None or text == "":
         return PAGE_SIZE
     if not _WHOLE_NUMBER.fullmatch(text) or int(text) < 0:
-        raise refused("11003", "invalid page size")
+        raise wire_error("11003", "invalid page size")
     return min(int(text), PAGE_SIZE_MAX)
 
 
-def _edge(text: str | None) -> Edge | None:
+def _edge(text: str | None) -> PagePosition | None:
     if not text:
         return None
     try:
         cursor = decode_cursor(text)
     except InvalidCursor as error:
-        raise refused("11003", str(error)) from None
-    return Edge(cursor.created_at, cursor.profile_id, cursor.direction == "previous")
+        raise wire_error("11003", str(error)) from None
+    return PagePosition(cursor.created_at, cursor.profile_id, cursor.direction == "previous")
 
 
 def _conditions(texts: list[str]) -> tuple[Condition, ...]:
     try:
         return decode_filters(texts)
     except InvalidFilter as error:
-        raise refused("11010", str(error)) from None
+        raise wire_error("11010", str(error)) from None

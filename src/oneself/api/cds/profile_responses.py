@@ -13,13 +13,18 @@ from oneself.api.documents.errors import (
     USER_ID_WRITE_ONCE,
     WireError,
     profile_unknown,
-    refused,
+    wire_error,
 )
 from oneself.api.documents.profile import render_profile, version_tag
-from oneself.api.http.guard import Call
+from oneself.api.http.guard import RequestContext
 from oneself.core.disclosure import Reader, disclose
-from oneself.core.values.visibility import visible
-from oneself.service.ingest.ingest import Answer, KeyReused, Rejected, Resolution
+from oneself.core.values.visibility import visible_values
+from oneself.service.ingest.ingest import (
+    IdempotencyKeyReused,
+    ObservationRejected,
+    Resolution,
+    StoredResponse,
+)
 from oneself.service.profiles.profiles import ProfileView
 
 #: Both name a profile, the one that stands for it, whom that one stands for, and the configuration.
@@ -27,19 +32,23 @@ Found: TypeAlias = ProfileView | Resolution
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 
-def whole(call: Call, found: Found, *, status: int = 200, tracker: str = "", headers: Headers = ()) -> Answer:
+def full_profile(
+    call: RequestContext, found: Found, *, status: int = 200, tracker: str = "", headers: Headers = ()
+) -> StoredResponse:
     """A profile with everything that may be read of it, by nobody in particular."""
-    values = visible(found.config.schema, found.survivor.record.values)
+    values = visible_values(found.config.schema, found.survivor.record.values)
     return _answer(call, found, values, status=status, tracker=tracker, headers=headers)
 
 
-def disclosed(call: Call, found: Found, reader: Reader, grants: Any, *, with_provenance: bool) -> Answer:
+def disclosed_profile(
+    call: RequestContext, found: Found, reader: Reader, grants: Any, *, with_provenance: bool
+) -> StoredResponse:
     """A profile as one reader is shown it (wire/cds §5.3)."""
-    values = disclose(visible(found.config.schema, found.survivor.record.values), reader, grants)
+    values = disclose(visible_values(found.config.schema, found.survivor.record.values), reader, grants)
     return _answer(call, found, values, with_provenance=with_provenance)
 
 
-def respond(answer: Answer) -> Response[Any]:
+def respond(answer: StoredResponse) -> Response[Any]:
     """The answer as a response."""
     headers = [(name, value) for name, value in answer.headers]
     return Response(
@@ -50,27 +59,27 @@ def respond(answer: Answer) -> Response[Any]:
     )
 
 
-def render_rejected(error: Rejected, code: str) -> WireError:
+def render_rejected(error: ObservationRejected, code: str) -> WireError:
     """The wire's answer to an observation that was not accepted; `code` is that of stale versions."""
     rejection = error.rejection
     match rejection.code:
         case "profile_not_found":
             return profile_unknown(rejection.description)
         case "stale":
-            return refused(code, rejection.description, 412)
+            return wire_error(code, rejection.description, 412)
         case "user_id_write_once":
-            return refused("11011", USER_ID_WRITE_ONCE)
+            return wire_error("11011", USER_ID_WRITE_ONCE)
         case _:
-            return refused("11011", rejection.description)
+            return wire_error("11011", rejection.description)
 
 
-def render_key_reused(error: KeyReused) -> WireError:
+def render_key_reused(error: IdempotencyKeyReused) -> WireError:
     """The wire's answer to a key that came again with another request."""
-    return refused(UNPROCESSABLE, str(error), 422)
+    return wire_error(UNPROCESSABLE, str(error), 422)
 
 
 def _answer(
-    call: Call,
+    call: RequestContext,
     found: Found,
     values: dict[str, Any],
     *,
@@ -78,7 +87,7 @@ def _answer(
     tracker: str = "",
     headers: Headers = (),
     with_provenance: bool = False,
-) -> Answer:
+) -> StoredResponse:
     document = render_profile(
         call.tenant.handle,
         found.profile,
@@ -89,4 +98,4 @@ def _answer(
         with_provenance=with_provenance,
     )
     tagged = (*headers, ("ETag", version_tag(found.survivor)))
-    return Answer(status, tagged, msgspec.json.encode(document))
+    return StoredResponse(status, tagged, msgspec.json.encode(document))

@@ -10,19 +10,19 @@ from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, QueryParameter
 
 from oneself.api.cds.cookie import render_cookie, tracker_in
-from oneself.api.cds.profile_responses import disclosed, render_rejected, respond, whole
+from oneself.api.cds.profile_responses import disclosed_profile, full_profile, render_rejected, respond
 from oneself.api.documents import wire
-from oneself.api.documents.errors import USER_ID_WRITE_ONCE, forbidden, line, profile_unknown, refused
+from oneself.api.documents.errors import USER_ID_WRITE_ONCE, forbidden, line, profile_unknown, wire_error
 from oneself.api.documents.profile import location
-from oneself.api.http.guard import Call, call_of, needs
+from oneself.api.http.guard import RequestContext, context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
-from oneself.api.http.openapi import described, refusals
-from oneself.api.http.request_options import decode_profile_id, decode_terms, idempotency_key
+from oneself.api.http.openapi import described, error_responses
+from oneself.api.http.request_options import decode_profile_id, decode_request_options, idempotency_key
 from oneself.core.disclosure import grants_of
 from oneself.core.identity.identifier import IDENTIFIER_CHARS_MAX
 from oneself.core.values.attribute import SCOPES
-from oneself.service.ingest.ingest import Answer, Rejected, Resolution, request_key
-from oneself.service.privacy.erasure import Once
+from oneself.service.ingest.ingest import ObservationRejected, Resolution, StoredResponse, request_key
+from oneself.service.privacy.erasure import ErasureOptions
 from oneself.service.profiles.profiles import ProfileView, new_tracker
 
 NEW_PROFILE = Body("profile", "11002", wire.ProfileDraft)
@@ -36,18 +36,18 @@ Profile = Response[wire.ProfileDocument]
 
 @post(
     "/profiles",
-    opt=needs("profile_create", gate=NOT_ENABLED_FOR),
+    opt=requires("profile_create", gate=NOT_ENABLED_FOR),
     operation_class=described(
         takes=wire.ProfileDraft,
         headers=("Idempotency-Key",),
         versioned=True,
         also_found="The profile of the browser's active tracker.",
     ),
-    responses=refusals(400, 401, 403, 404, 413, 415, 422),
+    responses=error_responses(400, 401, 403, 404, 413, 415, 422),
 )
 async def create_profile(request: AnyRequest) -> Profile:
     """Make a profile with its tracker; with the cookie of an active tracker, answer that one's profile."""
-    call = call_of(request)
+    call = context_of(request)
     document = await decode_object(request, NEW_PROFILE)
     user_id = _user_id(document)
     if user_id is not None and not call.caller.holds("internal_cds_profile_update"):
@@ -59,9 +59,9 @@ async def create_profile(request: AnyRequest) -> Profile:
 
 @get(
     "/profiles/{profile_id:str}",
-    opt=needs("profile_view"),
+    opt=requires("profile_view"),
     operation_class=described(versioned=True),
-    responses=refusals(400, 401, 403, 404),
+    responses=error_responses(400, 401, 403, 404),
 )
 async def read_profile(
     request: AnyRequest,
@@ -86,86 +86,86 @@ async def read_profile(
     ] = None,
 ) -> Profile:
     """A profile by any id it ever had, filtered by consent."""
-    call = call_of(request)
+    call = context_of(request)
     view = await _find(call, profile_id)
     if view is None:
         raise profile_unknown()
     reader = call.reader(
-        with_application_data=is_true(include_application_data),
-        applications=names_in(application_identifier),
+        with_application_data=query_flag(include_application_data),
+        applications=query_list(application_identifier),
     )
-    asked = names_in(",".join(consent_category_id or ())) or frozenset[str]()
+    asked = query_list(",".join(consent_category_id or ())) or frozenset[str]()
     grants = grants_of(view.config, view.survivor.consents, asked)
-    return respond(disclosed(call, view, reader, grants, with_provenance=is_true(provenance)))
+    return respond(disclosed_profile(call, view, reader, grants, with_provenance=query_flag(provenance)))
 
 
 @patch(
     "/profiles/{profile_id:str}",
-    opt=needs("profile_update"),
+    opt=requires("profile_update"),
     operation_class=described(
         takes=wire.ProfilePatch, headers=("If-Match", "Idempotency-Key"), versioned=True
     ),
-    responses=refusals(400, 401, 403, 404, 412, 413, 415, 422),
+    responses=error_responses(400, 401, 403, 404, 412, 413, 415, 422),
 )
 async def patch_profile(request: AnyRequest, profile_id: FromPath[str]) -> Profile:
     """Write to the profile that stands for this id; null unsets."""
-    call = call_of(request)
+    call = context_of(request)
     document = await decode_object(request, PROFILE_PATCH)
     return respond(await _patch(call, request, profile_id, document))
 
 
 @delete(
     "/profiles/{profile_id:str}",
-    opt=needs("profile_delete"),
+    opt=requires("profile_delete"),
     operation_class=described(headers=("If-Match", "Idempotency-Key")),
-    responses=refusals(400, 401, 403, 412, 422),
+    responses=error_responses(400, 401, 403, 412, 422),
 )
 async def delete_profile(request: AnyRequest, profile_id: FromPath[str]) -> None:
     """Erase a unified profile; of an absorbed one, its own data only. An unknown id is gone already."""
-    call = call_of(request)
-    terms = await decode_terms(request)
+    call = context_of(request)
+    terms = await decode_request_options(request)
     if (known_id := decode_profile_id(profile_id)) is None:
         return
     key, once = terms.idempotency_key, None
     if key is not None:
-        once = Once(request_key(call.actor.application, key), terms.fingerprint)
+        once = ErasureOptions(request_key(call.actor.application, key), terms.fingerprint)
     try:
         await call.services.erasure.erase(
             call.tenant, call.actor, known_id, expected_version=terms.expected_version, once=once
         )
-    except Rejected as error:
+    except ObservationRejected as error:
         if error.rejection.code != "profile_not_found":
             raise render_rejected(error, "11012") from None
 
 
 @get(
     "/profiles/Me",
-    opt=needs("profile_view"),
+    opt=requires("profile_view"),
     operation_class=described(versioned=True),
-    responses=refusals(400, 401, 403, 404),
+    responses=error_responses(400, 401, 403, 404),
 )
 async def read_me(request: AnyRequest) -> Profile:
     """The caller's own profile: their browser's, else the user's."""
-    call = call_of(request)
+    call = context_of(request)
     view = await _find_me(call, request)
     if view is not None:
-        return respond(whole(call, view))
+        return respond(full_profile(call, view))
     if call.user_id is None:
-        raise refused("11003", "The token names no user.", 401)
+        raise wire_error("11003", "The token names no user.", 401)
     raise profile_unknown()
 
 
 @patch(
     "/profiles/Me",
-    opt=needs("profile_update"),
+    opt=requires("profile_update"),
     operation_class=described(
         takes=wire.ProfilePatch, headers=("If-Match", "Idempotency-Key"), versioned=True, plain=(401,)
     ),
-    responses=refusals(400, 401, 403, 404, 412, 413, 415, 422),
+    responses=error_responses(400, 401, 403, 404, 412, 413, 415, 422),
 )
 async def patch_me(request: AnyRequest) -> Profile:
     """Write to the caller's own profile."""
-    call = call_of(request)
+    call = context_of(request)
     document = await decode_object(request, PROFILE_PATCH)
     view = await _find_me(call, request)
     if view is None:
@@ -174,7 +174,7 @@ async def patch_me(request: AnyRequest) -> Profile:
     return respond(await _patch(call, request, str(view.profile.profile_id), document))
 
 
-async def _known_browser(call: Call, request: AnyRequest) -> Answer | None:
+async def _known_browser(call: RequestContext, request: AnyRequest) -> StoredResponse | None:
     """The answer for a browser that was here before; a repeated request gets its first answer instead."""
     tracker, key = tracker_in(request), idempotency_key(request)
     if tracker and key and await call.services.profiles.was_answered(call.tenant, call.actor, key):
@@ -182,30 +182,34 @@ async def _known_browser(call: Call, request: AnyRequest) -> Answer | None:
     view = await call.services.profiles.find_by_tracker(call.tenant, tracker) if tracker else None
     if tracker is None or view is None:
         return None
-    return whole(call, view, tracker=tracker, headers=(_cookie(call, request, tracker),))
+    return full_profile(call, view, tracker=tracker, headers=(_cookie(call, request, tracker),))
 
 
-async def _create(call: Call, request: AnyRequest, values: Object, user_id: str | None) -> Answer:
+async def _create(
+    call: RequestContext, request: AnyRequest, values: Object, user_id: str | None
+) -> StoredResponse:
     tracker = new_tracker()
 
-    def render(made: Resolution) -> Answer:
+    def render(made: Resolution) -> StoredResponse:
         place = f"{call.server_url(request)}/t/{location(call.tenant.handle, made.profile.profile_id)}"
         headers = (("Location", place), _cookie(call, request, tracker))
-        return whole(call, made, status=201, tracker=tracker, headers=headers)
+        return full_profile(call, made, status=201, tracker=tracker, headers=headers)
 
-    terms = await decode_terms(request, render)
+    terms = await decode_request_options(request, render)
     try:
         made = await call.services.profiles.create(
             call.tenant, call.actor, values, tracker=tracker, user_id=user_id, request=terms
         )
-    except Rejected as error:
+    except ObservationRejected as error:
         raise render_rejected(error, "11011") from None
     return made.answer or render(made)
 
 
-async def _patch(call: Call, request: AnyRequest, profile_id: str, document: Object) -> Answer:
-    render: Callable[[Resolution], Answer] = lambda patched: whole(call, patched)  # noqa: E731
-    terms = await decode_terms(request, render)
+async def _patch(
+    call: RequestContext, request: AnyRequest, profile_id: str, document: Object
+) -> StoredResponse:
+    render: Callable[[Resolution], StoredResponse] = lambda patched: full_profile(call, patched)  # noqa: E731
+    terms = await decode_request_options(request, render)
     known_id = decode_profile_id(profile_id)
     if known_id is None:
         raise profile_unknown(f"Profile {profile_id[:100]} not found")
@@ -214,12 +218,12 @@ async def _patch(call: Call, request: AnyRequest, profile_id: str, document: Obj
         patched = await call.services.profiles.patch(
             call.tenant, call.actor, known_id, _patch_values(document), user_id=user_id, request=terms
         )
-    except Rejected as error:
+    except ObservationRejected as error:
         raise render_rejected(error, "11011") from None
     return patched.answer or render(patched)
 
 
-async def _patched_user_id(call: Call, profile_id: UUID, document: Object) -> str | None:
+async def _patched_user_id(call: RequestContext, profile_id: UUID, document: Object) -> str | None:
     """The user id that a patch sets. Clearing one that is set is refused (wire/cds §8)."""
     if not isinstance(document.get("user_id", ""), str | None):
         sentence = "Invalid type for field 'user_id'. Expected string in profile request body."
@@ -229,18 +233,18 @@ async def _patched_user_id(call: Call, profile_id: UUID, document: Object) -> st
     if "user_id" in document:
         view = await call.services.profiles.find(call.tenant, profile_id)
         if view is not None and view.survivor.user_id is not None:
-            raise refused("11011", USER_ID_WRITE_ONCE)
+            raise wire_error("11011", USER_ID_WRITE_ONCE)
     return None
 
 
-async def _find(call: Call, profile_id: str) -> ProfileView | None:
+async def _find(call: RequestContext, profile_id: str) -> ProfileView | None:
     known_id = decode_profile_id(profile_id)
     if known_id is None:
         return None
     return await call.services.profiles.find(call.tenant, known_id, config=call.config)
 
 
-async def _find_me(call: Call, request: AnyRequest) -> ProfileView | None:
+async def _find_me(call: RequestContext, request: AnyRequest) -> ProfileView | None:
     """The cookie's profile, unless it is another user's than the token's: then the token decides."""
     profiles, tracker = call.services.profiles, tracker_in(request)
     view = await profiles.find_by_tracker(call.tenant, tracker) if tracker else None
@@ -253,7 +257,7 @@ def _user_id(document: Object) -> str | None:
     """The user id in a body; an empty one is none."""
     user_id = (document.get("user_id") or "").strip()
     if len(user_id) > IDENTIFIER_CHARS_MAX:
-        raise refused("11011", f"user_id: at most {IDENTIFIER_CHARS_MAX} characters")
+        raise wire_error("11011", f"user_id: at most {IDENTIFIER_CHARS_MAX} characters")
     return user_id or None
 
 
@@ -261,7 +265,7 @@ def _draft_values(document: Object) -> Object:
     """The values in the body of POST; each application's must be an object."""
     for application, bucket in (document.get(wire.APPLICATION) or {}).items():
         if not isinstance(bucket, dict):
-            raise refused("11011", f"application_data entry '{application}' must be of object type")
+            raise wire_error("11011", f"application_data entry '{application}' must be of object type")
     return {scope: document[scope] for scope in SCOPES if document.get(scope)}
 
 
@@ -274,17 +278,17 @@ def _patch_values(document: Object) -> Object:
     return values
 
 
-def _cookie(call: Call, request: AnyRequest, tracker: str) -> tuple[str, str]:
+def _cookie(call: RequestContext, request: AnyRequest, tracker: str) -> tuple[str, str]:
     host = request.headers.get("host", "")
     return "Set-Cookie", render_cookie(tracker, host, call.settings.cookie_domain)
 
 
-def is_true(text: str | None) -> bool:
+def query_flag(text: str | None) -> bool:
     """Whether a word of the query says yes."""
     return text is not None and text.lower() == "true"
 
 
-def names_in(text: str | None) -> frozenset[str] | None:
+def query_list(text: str | None) -> frozenset[str] | None:
     """The applications in a comma list; None for all of them."""
     names = frozenset(name.strip() for name in (text or "").split(",") if name.strip())
     return None if not names or "*" in names else names

@@ -34,7 +34,7 @@ from oneself.api.cds.schema import (
     read_scope,
     redefine_attribute,
 )
-from oneself.api.http.guard import open_door
+from oneself.api.http.guard import require_permission
 
 ORGANISATION_PATH = "/t/{org:str}/cds/api/v1"
 SECURITY_SCHEME = "bearer"
@@ -73,7 +73,7 @@ organisation_routes = Router(
         read_config,
         change_config,
     ],
-    guards=[open_door],
+    guards=[require_permission],
     security=[{SECURITY_SCHEME: []}],
     tags=["Customer Data Service"],
 )

@@ -6,12 +6,12 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Struct
 
-from oneself.api.documents.errors import NOT_ENABLED, WireError, refused
-from oneself.api.http.guard import Call, call_of, needs
-from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, given_in
-from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.documents.errors import NOT_ENABLED, WireError, wire_error
+from oneself.api.http.guard import RequestContext, context_of, requires
+from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
+from oneself.api.http.openapi import Described, described, error_responses
 from oneself.core.config.rule_checks import InvalidRule
-from oneself.core.identity.identifier_source import Rule
+from oneself.core.identity.identifier_source import UnificationRule
 from oneself.service.rules.rules import UnknownRule
 
 #: Titles are kept in an index and shown in every merge.
@@ -56,25 +56,25 @@ PATCH = Body("unification rule", "10001", RulePatch, shape="B")
 
 @get(
     "/unification-rules",
-    opt=needs("unification_rule_view"),
+    opt=requires("unification_rule_view"),
     operation_class=Described,
-    responses=refusals(400, 401, 403),
+    responses=error_responses(400, 401, 403),
 )
 async def list_rules(request: AnyRequest) -> list[RuleDocument]:
     """Every rule of the organisation."""
-    call = call_of(request)
+    call = context_of(request)
     return [_render(rule) for rule in await call.services.rules.list_rules(call.tenant)]
 
 
 @post(
     "/unification-rules",
-    opt=needs("unification_rule_create", gate=None),
+    opt=requires("unification_rule_create", gate=None),
     operation_class=described(takes=RuleDraft),
-    responses=refusals(400, 401, 403, 409, 413, 415, shape="B"),
+    responses=error_responses(400, 401, 403, 409, 413, 415, shape="B"),
 )
 async def create_rule(request: AnyRequest) -> RuleDocument:
     """Add a rule. It acts on the next write at once, and on the profiles that exist in the background."""
-    call = call_of(request)
+    call = context_of(request)
     draft = decode_rule(await decode_object(request, DRAFT))
     # The body is decoded before the gate here, and only here (wire/cds §3).
     _check_gate(call)
@@ -86,13 +86,13 @@ async def create_rule(request: AnyRequest) -> RuleDocument:
 
 @get(
     "/unification-rules/{rule_id:str}",
-    opt=needs("unification_rule_view"),
+    opt=requires("unification_rule_view"),
     operation_class=Described,
-    responses=refusals(400, 401, 403, 404),
+    responses=error_responses(400, 401, 403, 404),
 )
 async def read_rule(request: AnyRequest, rule_id: FromPath[str]) -> RuleDocument:
     """One rule."""
-    call = call_of(request)
+    call = context_of(request)
     try:
         return _render(await call.services.rules.find(call.tenant, rule_id))
     except UnknownRule:
@@ -101,16 +101,16 @@ async def read_rule(request: AnyRequest, rule_id: FromPath[str]) -> RuleDocument
 
 @patch(
     "/unification-rules/{rule_id:str}",
-    opt=needs("unification_rule_update"),
+    opt=requires("unification_rule_update"),
     operation_class=described(takes=RulePatch),
-    responses=refusals(400, 401, 403, 404, 413, 415, shape="B"),
+    responses=error_responses(400, 401, 403, 404, 413, 415, shape="B"),
 )
 async def change_rule(request: AnyRequest, rule_id: FromPath[str]) -> RuleDocument:
     """Rename a rule, move it in the order, switch it on or off. Off splits nothing."""
-    call = call_of(request)
+    call = context_of(request)
     document = await decode_object(request, PATCH)
     _check_sizes(document)
-    changes = given_in(document)
+    changes = non_null(document)
     try:
         return _render(await call.services.rules.change(call.tenant, rule_id, **changes))
     except UnknownRule:
@@ -121,20 +121,20 @@ async def change_rule(request: AnyRequest, rule_id: FromPath[str]) -> RuleDocume
 
 @delete(
     "/unification-rules/{rule_id:str}",
-    opt=needs("unification_rule_delete"),
+    opt=requires("unification_rule_delete"),
     operation_class=Described,
-    responses=refusals(400, 401, 403),
+    responses=error_responses(400, 401, 403),
 )
 async def delete_rule(request: AnyRequest, rule_id: FromPath[str]) -> None:
     """Remove a rule; what it joined stays joined. An unknown one is gone already."""
-    call = call_of(request)
+    call = context_of(request)
     await call.services.rules.delete(call.tenant, rule_id)
 
 
-def decode_rule(document: Object, rule_id: str = "") -> Rule:
+def decode_rule(document: Object, rule_id: str = "") -> UnificationRule:
     """The rule in a checked body; what is absent is empty, zero or false."""
     _check_sizes(document)
-    return Rule(
+    return UnificationRule(
         rule_id=rule_id,
         rule_name=document.get("rule_name") or "",
         property_name=document.get("property_name") or "",
@@ -146,17 +146,17 @@ def decode_rule(document: Object, rule_id: str = "") -> Rule:
 def render_invalid_rule(error: InvalidRule) -> WireError:
     """The refusal of a rule, on the wire."""
     code, status = PROBLEMS[error.problem]
-    return refused(code, error.description, status)
+    return wire_error(code, error.description, status)
 
 
 def rule_unknown() -> WireError:
     """404: no such rule in this organisation."""
-    return refused("12001", "No unification rule found for the given rule_id.", 404)
+    return wire_error("12001", "No unification rule found for the given rule_id.", 404)
 
 
-def _check_gate(call: Call) -> None:
+def _check_gate(call: RequestContext) -> None:
     if not call.config.settings.cds_enabled:
-        raise refused("16001", NOT_ENABLED)
+        raise wire_error("16001", NOT_ENABLED)
 
 
 def _check_sizes(document: Object) -> None:
@@ -167,5 +167,5 @@ def _check_sizes(document: Object) -> None:
         raise DRAFT.refusal("'priority' in unification rule does not fit 64 bits.")
 
 
-def _render(rule: Rule) -> RuleDocument:
+def _render(rule: UnificationRule) -> RuleDocument:
     return RuleDocument(rule.rule_id, rule.rule_name, rule.property_name, rule.priority, rule.is_active)

@@ -11,10 +11,10 @@ from litestar.params import FromPath, PathParameter, QueryParameter
 
 from oneself.api.cds.filters import InvalidFilter, decode_schema_filter
 from oneself.api.documents import wire
-from oneself.api.documents.errors import WireError, refused
-from oneself.api.http.guard import call_of, needs
+from oneself.api.documents.errors import WireError, wire_error
+from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_array, decode_object
-from oneself.api.http.openapi import Described, described, refusals
+from oneself.api.http.openapi import Described, described, error_responses
 from oneself.core.values.attribute import APPLICATION_DATA, CORE_ATTRIBUTES, SCOPES, Attribute, CanonicalValue
 from oneself.core.values.definition import InvalidAttribute
 from oneself.core.values.redefinition import REQUIRED_FIELDS
@@ -36,14 +36,16 @@ Filter = Annotated[
 
 @get(
     "/profile-schema",
-    opt=needs("profile_schema_view"),
+    opt=requires("profile_schema_view"),
     operation_class=Described,
-    responses=refusals(400, 401, 403),
+    responses=error_responses(400, 401, 403),
 )
 async def read_schema(request: AnyRequest) -> wire.SchemaDocument:
     """The whole profile schema, built-in attributes included."""
-    schema = call_of(request).config.schema
-    core = {name: wire.CoreAttribute(it.value_type, it.mutability) for name, it in CORE_ATTRIBUTES.items()}
+    schema = context_of(request).config.schema
+    core = {
+        name: wire.CoreAttributeDocument(it.value_type, it.mutability) for name, it in CORE_ATTRIBUTES.items()
+    }
     return wire.SchemaDocument(
         profile_id=core["profile_id"],
         user_id=core["user_id"],
@@ -56,28 +58,28 @@ async def read_schema(request: AnyRequest) -> wire.SchemaDocument:
 
 @delete(
     "/profile-schema",
-    opt=needs("profile_schema_delete"),
+    opt=requires("profile_schema_delete"),
     operation_class=Described,
-    responses=refusals(400, 401, 403),
+    responses=error_responses(400, 401, 403),
 )
 async def delete_schema(request: AnyRequest) -> None:
     """Remove every attribute but the identity attributes; values on profiles stay, hidden."""
-    call = call_of(request)
+    call = context_of(request)
     await call.services.schemas.undefine(call.tenant)
 
 
 @get(
     "/profile-schema/{section:str}",
-    opt=needs("profile_schema_view"),
+    opt=requires("profile_schema_view"),
     operation_class=Described,
-    responses=refusals(400, 401, 403, shape="B"),
+    responses=error_responses(400, 401, 403, shape="B"),
 )
 async def read_scope(
     request: AnyRequest, section: Section, schema_filter: Filter = None
 ) -> list[wire.AttributeDocument] | ByApplication:
     """The attributes of a scope: an array, for application data application → array."""
     _check_scope(section)
-    schema = call_of(request).config.schema
+    schema = context_of(request).config.schema
     holds = _schema_filter(request)
     found = [attribute for attribute in schema.in_scope(section) if holds(attribute)]
     return _by_application(schema, found) if section == APPLICATION_DATA else _rendered(schema, found)
@@ -85,13 +87,13 @@ async def read_scope(
 
 @post(
     "/profile-schema/{section:str}",
-    opt=needs("profile_schema_create"),
+    opt=requires("profile_schema_create"),
     operation_class=described(takes=list[wire.AttributeDraft], required=REQUIRED_FIELDS[:3]),
-    responses=refusals(400, 401, 403, 409, 413, 415, shape="B"),
+    responses=error_responses(400, 401, 403, 409, 413, 415, shape="B"),
 )
 async def define_attributes(request: AnyRequest, section: Section) -> list[wire.AttributeDocument]:
     """Add attributes to a scope, all or none."""
-    call = call_of(request)
+    call = context_of(request)
     documents = await decode_array(request, DEFINITIONS)
     drafts = [_draft(document) for document in documents]
     names = [_child_names(document) for document in documents]
@@ -102,61 +104,61 @@ async def define_attributes(request: AnyRequest, section: Section) -> list[wire.
 
 @delete(
     "/profile-schema/{section:str}",
-    opt=needs("profile_schema_delete"),
+    opt=requires("profile_schema_delete"),
     operation_class=Described,
-    responses=refusals(400, 401, 403, 405, shape="B"),
+    responses=error_responses(400, 401, 403, 405, shape="B"),
 )
 async def delete_scope(request: AnyRequest, section: Section) -> None:
     """Remove the attributes of a scope; identity attributes follow the identity server and stay."""
-    call = call_of(request)
+    call = context_of(request)
     await call.services.schemas.undefine(call.tenant, section)
 
 
 @get(
     "/profile-schema/{section:str}/{attribute_id:str}",
-    opt=needs("profile_schema_view"),
+    opt=requires("profile_schema_view"),
     operation_class=Described,
-    responses=refusals(400, 401, 403, 404, shape="B"),
+    responses=error_responses(400, 401, 403, 404, shape="B"),
 )
 async def read_attribute(
     request: AnyRequest, section: Section, attribute_id: FromPath[str]
 ) -> wire.AttributeDocument:
     """One attribute by id; any valid scope will do."""
     _check_scope(section)
-    schema = call_of(request).config.schema
+    schema = context_of(request).config.schema
     attribute = schema.get(attribute_id)
     if attribute is None:
-        raise refused("13004", f"Attribute with id '{attribute_id[:100]}' does not exist.", 404)
+        raise wire_error("13004", f"Attribute with id '{attribute_id[:100]}' does not exist.", 404)
     return _render(schema, attribute, scope=attribute.scope)
 
 
 @put(
     "/profile-schema/{section:str}/{attribute_id:str}",
-    opt=needs("profile_schema_update"),
+    opt=requires("profile_schema_update"),
     operation_class=described(takes=wire.AttributeDraft, required=REQUIRED_FIELDS, plain=(400,)),
-    responses=refusals(400, 401, 403, 404, 409, 413, 415, shape="B"),
+    responses=error_responses(400, 401, 403, 404, 409, 413, 415, shape="B"),
 )
 async def redefine_attribute(
     request: AnyRequest, section: Section, attribute_id: FromPath[str]
 ) -> wire.AttributeDocument:
     """Change one attribute; fields that are absent keep their value."""
-    call = call_of(request)
+    call = context_of(request)
     changes = await decode_object(request, REDEFINITION)
     if "multi_valued" in changes and not isinstance(changes["multi_valued"], bool):
-        raise refused("13002", "Field 'multi_valued' must be a boolean.")
+        raise wire_error("13002", "Field 'multi_valued' must be a boolean.")
     changed = await call.services.schemas.redefine(call.tenant, section, attribute_id, changes)
     return _render(call.config.schema.with_([changed]), changed, scope=changed.scope)
 
 
 @delete(
     "/profile-schema/{section:str}/{attribute_id:str}",
-    opt=needs("profile_schema_delete"),
+    opt=requires("profile_schema_delete"),
     operation_class=Described,
-    responses=refusals(400, 401, 403, 405, shape="B"),
+    responses=error_responses(400, 401, 403, 405, shape="B"),
 )
 async def delete_attribute(request: AnyRequest, section: Section, attribute_id: FromPath[str]) -> None:
     """Remove one attribute; an unknown one is gone already."""
-    call = call_of(request)
+    call = context_of(request)
     await call.services.schemas.undefine(call.tenant, section, attribute_id)
 
 
@@ -166,19 +168,19 @@ def render_invalid_attribute(error: InvalidAttribute) -> WireError:
     status = 405 if error.not_allowed else statuses.get(error.code, 400)
     allow = {"Allow": "GET, HEAD"} if error.not_allowed else None
     code = error.code.removeprefix("CDS-")
-    return refused(code, error.description, status, shape=error.shape, headers=allow)
+    return wire_error(code, error.description, status, shape=error.shape, headers=allow)
 
 
 def _schema_filter(request: AnyRequest) -> Callable[[Attribute], bool]:
     try:
         return decode_schema_filter(request.query_params.getall("filter", []))
     except InvalidFilter as error:
-        raise refused("15102", str(error)) from None
+        raise wire_error("15102", str(error)) from None
 
 
 def _check_scope(section: str) -> None:
     if section not in SCOPES:
-        raise refused("13001", f"Invalid scope: {section[:100]}.", shape="B")
+        raise wire_error("13001", f"Invalid scope: {section[:100]}.", shape="B")
 
 
 def _draft(document: Object) -> Attribute:
@@ -234,7 +236,7 @@ def _render(schema: Schema, attribute: Attribute, *, scope: str = "") -> Rendere
         multi_valued=attribute.multi_valued,
         application_identifier=attribute.application_identifier or "",
         canonical_values=[
-            wire.CanonicalValueDocument(canonical.value, canonical.label or "")
+            wire.AttributeCanonicalValueDocument(canonical.value, canonical.label or "")
             for canonical in attribute.canonical_values
         ],
         sub_attributes=[

@@ -13,13 +13,13 @@ from litestar import Response, Router, post
 from litestar.enums import MediaType
 from msgspec import Struct
 
-from oneself.api.documents.errors import NOT_ENABLED, UNAUTHENTICATED, WireError, profile_unknown, refused
+from oneself.api.documents.errors import NOT_ENABLED, UNAUTHENTICATED, WireError, profile_unknown, wire_error
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
-from oneself.api.http.openapi import described, refusals
+from oneself.api.http.openapi import described, error_responses
 from oneself.api.http.request_options import decode_profile_id
 from oneself.auth.callers.guard import basic_credentials
-from oneself.service.directory.organisations import Tenant
-from oneself.service.identity_provider.reports import Report, UnknownUser, UserIdNeeded
+from oneself.service.directory.organisations import DatasetRef
+from oneself.service.identity_provider.reports import IdentityReport, UnknownUser, UserIdNeeded
 
 if TYPE_CHECKING:
     from oneself.bootstrap import Services
@@ -75,18 +75,18 @@ SCHEMA_REPORT = Body("profile schema", "11011", SchemaReport, strict=False, plai
     "/profiles/sync",
     status_code=200,
     operation_class=described(takes=ProfileReport),
-    responses=refusals(400, 401, 404, 413, 415),
+    responses=error_responses(400, 401, 404, 413, 415),
 )
-async def hear_of_person(request: AnyRequest) -> Response[Any]:
+async def receive_profile_report(request: AnyRequest) -> Response[Any]:
     """The identity server reports a user, their claims, a sign-in or a sign-out."""
-    tenant, document = await _let_in(request, PROFILE_REPORT, NOT_ENABLED)
+    tenant, document = await _authenticate_sync(request, PROFILE_REPORT, NOT_ENABLED)
     services: Services = request.app.state.services
     try:
         heard = await services.profile_sync.hear(tenant, _decode_report(document))
     except UnknownUser:
         raise profile_unknown("No profile found for the given user_id") from None
     except UserIdNeeded as error:
-        raise refused("11011", error.message) from None
+        raise wire_error("11011", error.message) from None
     return Response(StatusDocument() if heard == "updated" else b"", media_type=MediaType.JSON)
 
 
@@ -94,11 +94,11 @@ async def hear_of_person(request: AnyRequest) -> Response[Any]:
     "/profile-schema/sync",
     status_code=200,
     operation_class=described(takes=SchemaReport, plain=(400,)),
-    responses=refusals(400, 401, 404, 413, 415),
+    responses=error_responses(400, 401, 404, 413, 415),
 )
-async def hear_of_claims(request: AnyRequest) -> Response[MessageDocument]:
+async def receive_schema_report(request: AnyRequest) -> Response[MessageDocument]:
     """The identity server's claims have changed; all of them are read again, after the answer."""
-    tenant, document = await _let_in(request, SCHEMA_REPORT, SCHEMA_NOT_ENABLED)
+    tenant, document = await _authenticate_sync(request, SCHEMA_REPORT, SCHEMA_NOT_ENABLED)
     if document.get("event") not in CLAIM_EVENTS:
         return Response(MessageDocument("Unknown sync event."), status_code=404)
     services: Services = request.app.state.services
@@ -108,13 +108,13 @@ async def hear_of_claims(request: AnyRequest) -> Response[MessageDocument]:
 
 sync_routes = Router(
     "/t/{org:str}/cds/api/v1",
-    route_handlers=[hear_of_person, hear_of_claims],
+    route_handlers=[receive_profile_report, receive_schema_report],
     security=[{SECURITY_SCHEME: []}],
     tags=["Customer Data Service"],
 )
 
 
-async def _let_in(request: AnyRequest, body: Body, gate: str) -> tuple[Tenant, Object]:
+async def _authenticate_sync(request: AnyRequest, body: Body, gate: str) -> tuple[DatasetRef, Object]:
     """The organisation and the report of a caller with the right credentials.
 
     They are the deployment's, or the organisation's own: which one that is only the body can say, so that a
@@ -138,18 +138,18 @@ async def _let_in(request: AnyRequest, body: Body, gate: str) -> tuple[Tenant, O
     ):
         raise _unauthenticated()
     if not handle:
-        raise refused("11011", "orgHandle is required.")
+        raise wire_error("11011", "orgHandle is required.")
     if tenant is None or not await _is_enabled(services, tenant):
-        raise refused("16001", gate.format(org=handle))
+        raise wire_error("16001", gate.format(org=handle))
     return tenant, document
 
 
-async def _is_enabled(services: Services, tenant: Tenant) -> bool:
+async def _is_enabled(services: Services, tenant: DatasetRef) -> bool:
     return (await services.configurations.current(tenant.dataset_id)).settings.cds_enabled
 
 
-def _decode_report(document: Object) -> Report:
-    return Report(
+def _decode_report(document: Object) -> IdentityReport:
+    return IdentityReport(
         event=document.get("event") or "",
         user_id=(document.get("userId") or "").strip(),
         tracker=(document.get("profileCookie") or "").strip(),
@@ -159,4 +159,4 @@ def _decode_report(document: Object) -> Report:
 
 
 def _unauthenticated() -> WireError:
-    return refused("10002", UNAUTHENTICATED, 401, headers={"WWW-Authenticate": "Basic"})
+    return wire_error("10002", UNAUTHENTICATED, 401, headers={"WWW-Authenticate": "Basic"})

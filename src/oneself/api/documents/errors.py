@@ -95,7 +95,7 @@ class WireError(Exception):
         self.headers = headers or {}
 
 
-def refused(
+def wire_error(
     code: str, description: str, status: int = 400, *, shape: str = "A", headers: dict[str, str] | None = None
 ) -> WireError:
     """The error `CDS-<code>` in shape A or B."""
@@ -110,14 +110,14 @@ def line(status: int, text: str) -> WireError:
 
 def unauthenticated() -> WireError:
     """401: the caller is nobody we know (wire/cds §2)."""
-    return refused("10002", UNAUTHENTICATED, 401, headers={"WWW-Authenticate": "Bearer"})
+    return wire_error("10002", UNAUTHENTICATED, 401, headers={"WWW-Authenticate": "Bearer"})
 
 
 def forbidden(description: str = NO_PERMISSION) -> WireError:
     """403: a known caller without the permission (wire/cds §2)."""
-    return refused("10003", description, 403)
+    return wire_error("10003", description, 403)
 
 
 def profile_unknown(description: str = PROFILE_UNKNOWN) -> WireError:
     """404: no such profile in this organisation."""
-    return refused("11001", description, 404)
+    return wire_error("11001", description, 404)

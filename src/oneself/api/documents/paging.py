@@ -19,7 +19,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from litestar.params import QueryParameter
 
-from oneself.api.documents.errors import refused
+from oneself.api.documents.errors import wire_error
 
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 200
@@ -55,16 +55,16 @@ def page_size(asked: str | None) -> int:
     if asked is None:
         return PAGE_SIZE
     if not _NUMBER.fullmatch(asked):
-        raise refused("10001", "page_size must be a positive integer.")
+        raise wire_error("10001", "page_size must be a positive integer.")
     return min(int(asked), PAGE_SIZE_MAX)
 
 
-def asked_place(cursor: str | None, start: Place) -> Place:
+def requested_position(cursor: str | None, start: Place) -> Place:
     """The place that a page is asked from, `start` if none is named; raises WireError."""
-    return decode_place(cursor, type(start)) if cursor else start
+    return decode_cursor(cursor, type(start)) if cursor else start
 
 
-class ByName(msgspec.Struct, frozen=True):
+class NameCursor(msgspec.Struct, frozen=True):
     """The place of what has a name of its own, in a list by name."""
 
     name: str
@@ -74,9 +74,9 @@ def named_page(
     found: Iterable[Entry], name: Callable[[Entry], str], size: str | None, cursor: str | None
 ) -> tuple[list[Entry], Pagination]:
     """A page of what has a name of its own, by name; raises WireError as the words of the query are read."""
-    limit, after = page_size(size), asked_place(cursor, ByName("")).name
+    limit, after = page_size(size), requested_position(cursor, NameCursor("")).name
     following = sorted((one for one in found if name(one) > after), key=name)
-    return cut_page(following, limit, lambda last: ByName(name(last)))
+    return cut_page(following, limit, lambda last: NameCursor(name(last)))
 
 
 def cut_page(
@@ -89,15 +89,15 @@ def cut_page(
 
 def paginate(page: Sized, limit: int, following: msgspec.Struct | None) -> Pagination:
     """What is said beside a page; `following`: the place that the next one is asked from, None at the end."""
-    return Pagination(len(page), limit, "" if following is None else encode_place(following))
+    return Pagination(len(page), limit, "" if following is None else encode_cursor(following))
 
 
-def encode_place(place: msgspec.Struct) -> str:
+def encode_cursor(place: msgspec.Struct) -> str:
     """The word for a place in a list."""
     return urlsafe_b64encode(msgspec.json.encode(msgspec.structs.astuple(place))).decode().rstrip("=")
 
 
-def decode_place(word: str, kind: type[Place]) -> Place:
+def decode_cursor(word: str, kind: type[Place]) -> Place:
     """The place that a word names; raises WireError."""
     try:
         if len(word) > CURSOR_CHARS_MAX:
@@ -108,7 +108,7 @@ def decode_place(word: str, kind: type[Place]) -> Place:
             raise ValueError(word)
         return msgspec.convert(dict(zip(kind.__struct_fields__, fields, strict=True)), kind)
     except (binascii.Error, ValueError, msgspec.DecodeError):
-        raise refused("10001", "cursor is none of ours.") from None
+        raise wire_error("10001", "cursor is none of ours.") from None
 
 
 def _is_storable(field: object) -> bool:

@@ -13,30 +13,18 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from oneself.api.cds.profiles import is_true, names_in
-from oneself.api.documents.profile import render_profile, version_tag
+from oneself.api.documents.profile import render_profile
 from oneself.api.documents.wire import ProfileDocument
-from oneself.api.http.guard import Call
+from oneself.api.http.guard import RequestContext
 from oneself.core.config.configuration import Config
 from oneself.core.disclosure import ANY, Grant, Reader, disclose, grants_of
 from oneself.core.identity.identifier import DEVICE_NAMESPACES, USER_ID, Identifier
 from oneself.core.identity.identity_type import LEGACY_ID
 from oneself.core.profiles.profile import Profile
 from oneself.core.values.attribute import SCOPES, TRAITS, WRITE_ONLY
-from oneself.core.values.visibility import visible
-from oneself.service.profiles.lookup import Person
+from oneself.core.values.visibility import visible_values
+from oneself.service.profiles.lookup import FoundProfile
 from oneself.service.profiles.profiles import ProfileView
-
-__all__ = [
-    "PersonDocument",
-    "Shown",
-    "is_true",
-    "names_in",
-    "render_person",
-    "shown_body",
-    "shown_values",
-    "version_tag",
-]
 
 #: What says only which profile it is, as its own documents do.
 _PLAIN_NAMESPACES = DEVICE_NAMESPACES | {USER_ID, LEGACY_ID}
@@ -51,7 +39,7 @@ class PersonDocument(ProfileDocument, frozen=True, omit_defaults=True, kw_only=T
     devices: Annotated[list[str], Meta(description="Anonymous ids and trackers that point at it now.")]
 
 
-class Shown(msgspec.Struct, frozen=True):
+class Disclosure(msgspec.Struct, frozen=True):
     """What one reader is shown of one person."""
 
     view: ProfileView
@@ -59,13 +47,13 @@ class Shown(msgspec.Struct, frozen=True):
     grants: frozenset[Grant]
 
     @classmethod
-    def of(cls, call: Call, view: ProfileView, reader: Reader, asked: frozenset[str]) -> Shown:
+    def of(cls, call: RequestContext, view: ProfileView, reader: Reader, asked: frozenset[str]) -> Disclosure:
         """`asked`: the consent categories whose attributes the reader asks for."""
         return cls(view, reader, grants_of(call.config, view.survivor.consents, asked))
 
     def values(self) -> dict[str, Any]:
         """The values of the person that the reader is shown."""
-        values = visible(self.view.config.schema, self.view.survivor.record.values)
+        values = visible_values(self.view.config.schema, self.view.survivor.record.values)
         return disclose(values, self.reader, self.grants)
 
     def shows(self, identifier: Identifier) -> bool:
@@ -79,14 +67,14 @@ class Shown(msgspec.Struct, frozen=True):
 
     def body(self, body: Any) -> Any:
         """What an event said; see `shown_body`."""
-        return shown_body(body, self.reader, self.view.config)
+        return disclosed_body(body, self.reader, self.view.config)
 
     def _is_granted(self, path: Sequence[str]) -> bool:
         scope, key = path[0], path[1]
         return self.reader.is_system or not self.grants.isdisjoint({Grant(scope, ANY), Grant(scope, key)})
 
 
-def shown_body(body: Any, reader: Reader, config: Config) -> Any:
+def disclosed_body(body: Any, reader: Reader, config: Config) -> Any:
     """What an event said; `config`: of its dataset. Of its user an application that is no system application
     is shown the browser; nobody is shown the value of a write-only attribute."""
     user = body.get("user") if isinstance(body, Mapping) else None
@@ -103,18 +91,18 @@ def _readable(name: str, part: Any, config: Config) -> Any:
     return {key: value for key, value in part.items() if not _is_write_only(_named(key, config), config)}
 
 
-def shown_values(call: Call, survivor: Profile, config: Config) -> dict[str, Any]:
+def disclosed_values(call: RequestContext, survivor: Profile, config: Config) -> dict[str, Any]:
     """Traits and identity attributes of a person that the caller is shown without asking for more; `config`:
     of the dataset."""
     reader = call.reader(with_application_data=False, applications=None)
     grants = grants_of(call.config, survivor.consents, frozenset())
-    return disclose(visible(config.schema, survivor.record.values), reader, grants)
+    return disclose(visible_values(config.schema, survivor.record.values), reader, grants)
 
 
 def render_person(
     org: str,
-    shown: Shown,
-    person: Person,
+    shown: Disclosure,
+    person: FoundProfile,
     devices: Sequence[Identifier],
     *,
     with_provenance: bool = False,

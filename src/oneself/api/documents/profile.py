@@ -14,17 +14,17 @@ from oneself.api.documents.wire import (
     APPLICATION,
     IDENTITY,
     TRAITS,
-    Joined,
-    Pagination,
+    CursorPagination,
+    MergedProfileDocument,
     ProfileDocument,
     ProfileMeta,
     SourceDocument,
 )
 from oneself.api.http.timestamps import rfc3339
 from oneself.core.profiles.profile import Absorbed, Profile
-from oneself.core.values.record import Source
-from oneself.service.profiles.listing import Page
-from oneself.store.profile_listing import Edge, Listed
+from oneself.core.values.record import ValueSource
+from oneself.service.profiles.listing import ProfilePage
+from oneself.store.profile_listing import ListedProfile, PagePosition
 
 Values = Mapping[str, Any]
 _LAST_ID = 2**128 - 1
@@ -55,14 +55,16 @@ def render_profile(
         traits=values.get(TRAITS, {}),
         application_data=values.get(APPLICATION, {}),
         merged_to=_merged_to(profile),
-        merged_from=[] if profile.is_absorbed else [Joined(str(a.profile_id), a.reason) for a in absorbed],
+        merged_from=[]
+        if profile.is_absorbed
+        else [MergedProfileDocument(str(a.profile_id), a.reason) for a in absorbed],
         provenance=_provenance(survivor.record.provenance, values) if with_provenance else {},
     )
 
 
 def render_page(
-    org: str, page: Page, values: Sequence[Values], *, size: int, edge: Edge | None
-) -> tuple[Pagination, list[ProfileDocument]]:
+    org: str, page: ProfilePage, values: Sequence[Values], *, size: int, edge: PagePosition | None
+) -> tuple[CursorPagination, list[ProfileDocument]]:
     """A page of the list; `values` are, item by item, the selected ones."""
     profiles = [_render_listed(org, item, shown) for item, shown in zip(page.items, values, strict=True)]
     return _pagination(page, size, edge), profiles
@@ -77,14 +79,14 @@ def _meta(org: str, profile_id: UUID, created_at: int, updated_at: int) -> Profi
     return ProfileMeta(rfc3339(created_at), rfc3339(updated_at), location(org, profile_id))
 
 
-def _merged_to(profile: Profile) -> Joined | None:
+def _merged_to(profile: Profile) -> MergedProfileDocument | None:
     if profile.survivor_id is None:
         return None
-    return Joined(str(profile.survivor_id), profile.reason or "")
+    return MergedProfileDocument(str(profile.survivor_id), profile.reason or "")
 
 
 def _provenance(
-    provenance: Mapping[str, Sequence[Source]], values: Values
+    provenance: Mapping[str, Sequence[ValueSource]], values: Values
 ) -> dict[str, list[SourceDocument]]:
     """The sources of what is shown, and of nothing else."""
     shown = frozenset(_paths(values, ""))
@@ -98,11 +100,11 @@ def _paths(values: Values, prefix: str) -> Iterator[str]:
             yield from _paths(value, f"{prefix}{key}.")
 
 
-def _source(source: Source) -> SourceDocument:
+def _source(source: ValueSource) -> SourceDocument:
     return SourceDocument(rfc3339(source.at), source.face, source.application)
 
 
-def _render_listed(org: str, item: Listed, values: Values) -> ProfileDocument:
+def _render_listed(org: str, item: ListedProfile, values: Values) -> ProfileDocument:
     return ProfileDocument(
         profile_id=str(item.profile_id),
         user_id=item.user_id or "",
@@ -110,16 +112,16 @@ def _render_listed(org: str, item: Listed, values: Values) -> ProfileDocument:
         identity_attributes=values.get(IDENTITY, {}),
         traits=values.get(TRAITS, {}),
         application_data=values.get(APPLICATION, {}),
-        merged_from=[Joined(profile_id, reason) for profile_id, reason in item.absorbed],
+        merged_from=[MergedProfileDocument(profile_id, reason) for profile_id, reason in item.absorbed],
     )
 
 
-def _pagination(page: Page, size: int, edge: Edge | None) -> Pagination:
+def _pagination(page: ProfilePage, size: int, edge: PagePosition | None) -> CursorPagination:
     """Going on, something precedes because the page was reached from there; going back, something follows."""
     backwards = edge is not None and edge.backwards
     follows = page.has_more or backwards
     precedes = page.has_more if backwards else edge is not None
-    return Pagination(
+    return CursorPagination(
         count=len(page.items),
         page_size=size,
         next_cursor=_cursor(page.items[-1:], edge, "next") if follows else "",
@@ -127,7 +129,7 @@ def _pagination(page: Page, size: int, edge: Edge | None) -> Pagination:
     )
 
 
-def _cursor(outermost: Sequence[Listed], edge: Edge | None, direction: Direction) -> str:
+def _cursor(outermost: Sequence[ListedProfile], edge: PagePosition | None, direction: Direction) -> str:
     """A cursor that begins beyond the outermost item; on an empty page it turns round at its edge."""
     for item in outermost:
         return encode_cursor(Cursor(item.created_at, item.profile_id, direction))

@@ -54,7 +54,7 @@ class ProfileMeta(Struct, frozen=True):
     location: str
 
 
-class Joined(Struct, frozen=True):
+class MergedProfileDocument(Struct, frozen=True):
     """The other end of a merge, and why: a rule's name or `system:user_id_match`."""
 
     profile_id: ProfileId
@@ -79,15 +79,15 @@ class ProfileDocument(Struct, frozen=True, omit_defaults=True):
     identity_attributes: Values = {}
     traits: Values = {}
     application_data: ApplicationValues = {}
-    merged_to: Joined | None = None
-    merged_from: list[Joined] = []
+    merged_to: MergedProfileDocument | None = None
+    merged_from: list[MergedProfileDocument] = []
     provenance: Annotated[
         dict[str, list[SourceDocument]],
         Meta(description="Only with `provenance=true`: attribute path → the sources of its value."),
     ] = {}
 
 
-class Pagination(Struct, frozen=True, omit_defaults=True):
+class CursorPagination(Struct, frozen=True, omit_defaults=True):
     """Where in the list this page is; a cursor is there only if there is something behind it."""
 
     count: int
@@ -99,11 +99,11 @@ class Pagination(Struct, frozen=True, omit_defaults=True):
 class ProfileList(Struct, frozen=True):
     """One page of survivors, newest first."""
 
-    pagination: Pagination
+    pagination: CursorPagination
     profiles: list[ProfileDocument]
 
 
-class CanonicalValueDocument(Struct, frozen=True, omit_defaults=True):
+class AttributeCanonicalValueDocument(Struct, frozen=True, omit_defaults=True):
     """One of the values that an attribute may have."""
 
     value: str
@@ -128,12 +128,12 @@ class AttributeDocument(Struct, frozen=True, omit_defaults=True):
     mutability: Mutability
     multi_valued: bool = False
     application_identifier: str = ""
-    canonical_values: list[CanonicalValueDocument] = []
+    canonical_values: list[AttributeCanonicalValueDocument] = []
     sub_attributes: list[SubAttributeDocument] = []
     scope: str = ""
 
 
-class CanonicalValueDraft(Struct, frozen=True, forbid_unknown_fields=True):
+class AttributeCanonicalValueDraft(Struct, frozen=True, forbid_unknown_fields=True):
     """One of the values that an attribute may have, as it is sent."""
 
     value: str | None = None
@@ -157,7 +157,7 @@ class AttributeDraft(Struct, frozen=True, forbid_unknown_fields=True):
     display_name: str | None = None
     multi_valued: bool | None = None
     application_identifier: str | None = None
-    canonical_values: list[CanonicalValueDraft] | None = None
+    canonical_values: list[AttributeCanonicalValueDraft] | None = None
     sub_attributes: list[SubAttributeDraft] | None = None
     attribute_id: str | None = None
     scope: str | None = None
@@ -165,7 +165,7 @@ class AttributeDraft(Struct, frozen=True, forbid_unknown_fields=True):
     scim_dialect: str | None = None
 
 
-class CoreAttribute(Struct, frozen=True):
+class CoreAttributeDocument(Struct, frozen=True):
     """A built-in attribute."""
 
     value_type: ValueType
@@ -175,16 +175,16 @@ class CoreAttribute(Struct, frozen=True):
 class CoreMeta(Struct, frozen=True):
     """The built-in attributes below `meta`."""
 
-    created_at: CoreAttribute
-    updated_at: CoreAttribute
-    location: CoreAttribute
+    created_at: CoreAttributeDocument
+    updated_at: CoreAttributeDocument
+    location: CoreAttributeDocument
 
 
 class SchemaDocument(Struct, frozen=True):
     """The whole profile schema of an organisation."""
 
-    profile_id: CoreAttribute
-    user_id: CoreAttribute
+    profile_id: CoreAttributeDocument
+    user_id: CoreAttributeDocument
     meta: CoreMeta
     identity_attributes: list[AttributeDocument]
     traits: list[AttributeDocument]

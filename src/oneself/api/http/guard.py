@@ -14,28 +14,28 @@ import msgspec
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from oneself.api.documents.errors import NOT_ENABLED, forbidden, refused, unauthenticated
+from oneself.api.documents.errors import NOT_ENABLED, forbidden, unauthenticated, wire_error
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.paths import parameters
 from oneself.auth.callers.permissions import PREFIX
-from oneself.auth.callers.principal import Caller
+from oneself.auth.callers.principal import Principal
 from oneself.core.config.configuration import Config
 from oneself.core.disclosure import Reader
 from oneself.errors import Forbidden, Unauthenticated
 from oneself.service.context import Actor
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.settings import Settings
 
 if TYPE_CHECKING:
     from oneself.bootstrap import Services
 
 
-class Call(msgspec.Struct, frozen=True):
+class RequestContext(msgspec.Struct, frozen=True):
     """A request that was let in: by whom, on which organisation, judged by which configuration."""
 
     services: Services
-    tenant: Tenant
-    caller: Caller
+    tenant: DatasetRef
+    caller: Principal
     config: Config
     face: str
 
@@ -70,7 +70,9 @@ class Call(msgspec.Struct, frozen=True):
         )
 
 
-async def open_door(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+async def require_permission(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
     """Guard of every organisation route; leaves the `Call` in the request's state."""
     connection.scope["path_params"] = dict(parameters(connection.scope))
     call = await _authenticated(connection, handler.opt["face"])
@@ -78,23 +80,23 @@ async def open_door(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     if not call.caller.holds(PREFIX + permission):
         raise forbidden()
     if (gate := handler.opt.get("gate")) and not call.config.settings.cds_enabled:
-        raise refused("16001", gate.format(org=call.tenant.handle))
+        raise wire_error("16001", gate.format(org=call.tenant.handle))
     connection.scope["state"]["call"] = call
 
 
-def call_of(request: AnyRequest) -> Call:
+def context_of(request: AnyRequest) -> RequestContext:
     """The call that the door left."""
-    call: Call = request.scope["state"]["call"]
+    call: RequestContext = request.scope["state"]["call"]
     return call
 
 
-def needs(permission: str, *, gate: str | None = NOT_ENABLED, face: str = "cds") -> dict[str, Any]:
+def requires(permission: str, *, gate: str | None = NOT_ENABLED, face: str = "cds") -> dict[str, Any]:
     """The `opt` of a route: its permission without the prefix, what a closed gate says (None: no gate), and
     the face that the log names."""
     return {"permission": permission, "gate": gate, "face": face}
 
 
-async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any], face: str) -> Call:
+async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any], face: str) -> RequestContext:
     services: Services = connection.app.state.services
     tenant = await services.organisations.find(connection.path_params["org"])
     if tenant is None:
@@ -106,4 +108,4 @@ async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any], face: s
     except Forbidden as error:
         raise forbidden(error.description) from None
     config = await services.configurations.current(tenant.dataset_id)
-    return Call(services, tenant, caller, config, face)
+    return RequestContext(services, tenant, caller, config, face)

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 import msgspec
 from litestar import Request
 
-from oneself.api.documents.errors import UNPROCESSABLE, WireError, line, refused
+from oneself.api.documents.errors import UNPROCESSABLE, WireError, line, wire_error
 
 #: A profile of the largest organisations we know of is some tens of kilobytes.
 BODY_BYTES_MAX = 1024 * 1024
@@ -54,7 +54,7 @@ class Body(msgspec.Struct, frozen=True):
         """The error that a body with this problem gets."""
         if self.plain_line is not None:
             return line(400, self.plain_line)
-        return refused(self.code, sentence, shape=self.shape)
+        return wire_error(self.code, sentence, shape=self.shape)
 
 
 async def decode_object(request: AnyRequest, body: Body) -> Object:
@@ -69,7 +69,7 @@ async def decode_array(request: AnyRequest, body: Body) -> list[Object]:
     return documents
 
 
-def given_in(document: Object) -> Object:
+def non_null(document: Object) -> Object:
     """The fields that were given; null is none."""
     return {name: value for name, value in document.items() if value is not None}
 
@@ -96,12 +96,12 @@ def _check_media_type(request: AnyRequest) -> None:
     given, parameters = request.content_type
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if given and given.lower() != "application/json":
-        raise refused(UNPROCESSABLE, "Content-Type must be application/json.", 415)
+        raise wire_error(UNPROCESSABLE, "Content-Type must be application/json.", 415)
     if parameters.get("charset", "utf-8").strip('"').lower() not in ("utf-8", "utf8"):
-        raise refused(UNPROCESSABLE, "JSON bodies must be encoded in UTF-8.", 415)
+        raise wire_error(UNPROCESSABLE, "JSON bodies must be encoded in UTF-8.", 415)
     if encoding not in ("", "identity"):
         sentence = "Content-Encoding is not supported; send the body uncompressed."
-        raise refused(UNPROCESSABLE, sentence, 415, headers={"Accept-Encoding": "identity"})
+        raise wire_error(UNPROCESSABLE, sentence, 415, headers={"Accept-Encoding": "identity"})
 
 
 def _parse(raw: bytes, body: Body) -> Any:

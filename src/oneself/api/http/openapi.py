@@ -49,7 +49,7 @@ TEXT = Schema(type=OpenAPIType.STRING)
 Shape = Literal["A", "B"]
 
 
-def refusals(*statuses: int, shape: Shape = "A") -> Mapping[int, ResponseSpec]:
+def error_responses(*statuses: int, shape: Shape = "A") -> Mapping[int, ResponseSpec]:
     """The error answers of a route; `shape` B is that of its 400 and 405, everything else is shape A."""
     return {status: _refusal(status, shape) for status in (*statuses, *COMMON)}
 

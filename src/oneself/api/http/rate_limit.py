@@ -18,7 +18,7 @@ WINDOW_S = 10
 IPV6_PREFIX_BITS = 64
 
 
-class AddressLimit:
+class RateLimiter:
     """At most `per_s` events per second on the average of a window from each address; 0: any number."""
 
     def __init__(self, per_s: int, clock: Callable[[], float] = time.monotonic) -> None:

@@ -8,10 +8,10 @@ from hashlib import blake2b
 from urllib.parse import unquote
 from uuid import UUID
 
-from oneself.api.documents.errors import UNPROCESSABLE, refused
+from oneself.api.documents.errors import UNPROCESSABLE, wire_error
 from oneself.api.http.json_body import AnyRequest
-from oneself.service.ingest.ingest import Answer, Resolution
-from oneself.service.profiles.profiles import Request as Terms
+from oneself.service.ingest.ingest import Resolution, StoredResponse
+from oneself.service.profiles.profiles import RequestOptions as Terms
 
 KEY_CHARS_MAX = 255
 _TAG = r'(W/)?"[!#-~\x80-\xff]*"'
@@ -22,7 +22,9 @@ _VERSION = re.compile(r'"(\d{1,18})"')
 NO_VERSION = -1
 
 
-async def decode_terms(request: AnyRequest, render: Callable[[Resolution], Answer] | None = None) -> Terms:
+async def decode_request_options(
+    request: AnyRequest, render: Callable[[Resolution], StoredResponse] | None = None
+) -> Terms:
     """`If-Match` and `Idempotency-Key`; `render` makes the answer that a repeat will get again."""
     key = idempotency_key(request)
     return Terms(
@@ -49,7 +51,7 @@ def idempotency_key(request: AnyRequest) -> str | None:
         return None
     if not 0 < len(key) <= KEY_CHARS_MAX or not (key.isascii() and key.isprintable()):
         sentence = f"Idempotency-Key must have 1 to {KEY_CHARS_MAX} printable characters."
-        raise refused(UNPROCESSABLE, sentence)
+        raise wire_error(UNPROCESSABLE, sentence)
     return key
 
 
@@ -72,7 +74,9 @@ def _expected_version(header: str | None) -> int | None:
     """The version that `If-Match` demands; None when anything is fine."""
     tags = "*" if header is None else header.strip()
     if not re.match(ENTITY_TAGS, tags):
-        raise refused(UNPROCESSABLE, 'If-Match must be an ETag of ours, with its quotes: "1780630684834627".')
+        raise wire_error(
+            UNPROCESSABLE, 'If-Match must be an ETag of ours, with its quotes: "1780630684834627".'
+        )
     return None if tags == "*" else _version(tags)
 
 

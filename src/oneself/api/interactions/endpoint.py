@@ -21,7 +21,7 @@ import msgspec
 import structlog
 
 from oneself.api.http.metrics import Metrics
-from oneself.api.http.rate_limit import AddressLimit
+from oneself.api.http.rate_limit import RateLimiter
 from oneself.api.http.transport import App, Headers, Receive, Scope, Send
 from oneself.api.interactions.decode.encodings import InvalidEvent, decode_form, decode_json, decode_query
 from oneself.api.interactions.decode.event import Event, decode_event
@@ -34,14 +34,14 @@ from oneself.api.interactions.render import (
     UNREADABLE_TOKEN,
     gzipped,
     render_failure,
-    render_taken,
+    render_result,
 )
 from oneself.auth.callers.client_basic import authenticate_basic
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import DEVICE_NAMESPACE, is_blocked
-from oneself.errors import Unauthenticated, WorldError
-from oneself.service.directory.organisations import Tenant
-from oneself.service.events.interactions import Incoming, Source, Taken, new_event_id
+from oneself.errors import ServiceError, Unauthenticated
+from oneself.service.directory.organisations import DatasetRef
+from oneself.service.events.interactions import EventResult, EventSource, IncomingEvent, new_event_id
 
 if TYPE_CHECKING:
     from oneself.bootstrap import Services
@@ -68,7 +68,7 @@ _NO_GZIP = re.compile(rb"gzip *; *q=0(\.0*)? *(,|$)")
 log = structlog.get_logger("oneself.events")
 
 
-class Answer(msgspec.Struct, frozen=True):
+class EventResponse(msgspec.Struct, frozen=True):
     """What is sent. `retry_after_s`: when trying again makes sense."""
 
     status: int
@@ -77,24 +77,24 @@ class Answer(msgspec.Struct, frozen=True):
     retry_after_s: int | None = None
 
 
-class Refused(Exception):
+class EventRejected(Exception):
     """A request that is not an event for us."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
-        self.answer = Answer(status, render_failure(INVALID, sentence), "refused")
+        self.answer = EventResponse(status, render_failure(INVALID, sentence), "refused")
 
 
-class Limited(Refused):
+class RateLimited(EventRejected):
     """An event too many from one address."""
 
     def __init__(self, wait_s: int) -> None:
         sentence = f"Too many events from one address. Send the event again in {wait_s} s."
         super().__init__(429, sentence)
-        self.answer = Answer(429, render_failure(BUSY, sentence), "limited", wait_s)
+        self.answer = EventResponse(429, render_failure(BUSY, sentence), "limited", wait_s)
 
 
-class EventDoor:
+class EventEndpoint:
     """Answers events, and passes every other request on to `following`. `per_address_s`: how many events a
     second one address may send without credentials; 0: any number."""
 
@@ -102,7 +102,7 @@ class EventDoor:
         self._services = services
         self._following = following
         self._metrics = metrics
-        self._addresses = AddressLimit(per_address_s)
+        self._addresses = RateLimiter(per_address_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -118,9 +118,9 @@ class EventDoor:
         started_s = time.perf_counter()
         headers = dict(scope["headers"])
         if face == "beacon":
-            answer = Answer(200, b"", "beacon")
+            answer = EventResponse(200, b"", "beacon")
         elif scope["method"] == "OPTIONS":
-            answer = Answer(204, b"", "preflight")
+            answer = EventResponse(204, b"", "preflight")
         else:
             answer = await self._take(scope, receive, headers, org, face, dataset)
         await _send(send, answer, headers)
@@ -136,36 +136,40 @@ class EventDoor:
         org: str,
         face: str,
         dataset: str,
-    ) -> Answer:
+    ) -> EventResponse:
         try:
             if face == "nothing":
-                raise Refused(404, "There is nothing here. Send events to /api2/event/{dataset}.")
+                raise EventRejected(404, "There is nothing here. Send events to /api2/event/{dataset}.")
             tenant = await self._tenant(org, dataset)
             source = await self._source(tenant, face, scope, headers)
             document = await _document(scope, receive, headers, face)
             event = decode_event(document)
             if event.do_not_track:
-                return Answer(200, _untracked(), "do_not_track")
+                return EventResponse(200, _untracked(), "do_not_track")
             origin = headers.get(b"origin") if face == "event" else None
             return await self._process(tenant, source, event, origin)
         except InvalidEvent as invalid:
-            return Answer(400, render_failure(INVALID, invalid.sentence), "invalid")
-        except Refused as refused:
+            return EventResponse(400, render_failure(INVALID, invalid.sentence), "invalid")
+        except EventRejected as refused:
             return refused.answer
-        except WorldError as error:
+        except ServiceError as error:
             log.warning("event_not_taken", cause=type(error).__name__)
             sentence = "The service is busy. Send the event again later."
-            return Answer(503, render_failure(BUSY, sentence), "busy", error.retry_after_s)
+            return EventResponse(503, render_failure(BUSY, sentence), "busy", error.retry_after_s)
         except Exception as error:
             log.error("event_failed", exc_info=error)
-            return Answer(500, render_failure(BUSY, "The event was not taken, by a fault of ours."), "failed")
+            return EventResponse(
+                500, render_failure(BUSY, "The event was not taken, by a fault of ours."), "failed"
+            )
 
-    async def _process(self, tenant: Tenant, source: Source, event: Event, origin: bytes | None) -> Answer:
+    async def _process(
+        self, tenant: DatasetRef, source: EventSource, event: Event, origin: bytes | None
+    ) -> EventResponse:
         warnings: list[str] = []
 
         is_unfit = _is_unfit(event)
 
-        def read(config: Config) -> Incoming:
+        def read(config: Config) -> IncomingEvent:
             _demand_welcome(origin, config)
             incoming, found = read_event(event, config, is_unfit=is_unfit)
             warnings[:] = found
@@ -173,47 +177,53 @@ class EventDoor:
 
         # Only `/authevent` on the channel `Server` is trusted (wire/interactions §4).
         is_server = event.channel == SERVER_CHANNEL and source.application is not None
-        evidence = source if is_server else Source()
+        evidence = source if is_server else EventSource()
         taken = await self._services.interactions.take(tenant, evidence, read)
         for warning in (*warnings, *taken.warnings):
             self._metrics.observe_warning(warning)
         explains = event.explains and source.application is not None
-        body = render_taken(taken, _code(taken, is_unfit=is_unfit), tuple(warnings), explains=explains)
-        return Answer(200, body, _outcome(taken))
+        body = render_result(taken, _code(taken, is_unfit=is_unfit), tuple(warnings), explains=explains)
+        return EventResponse(200, body, _outcome(taken))
 
-    async def _tenant(self, org: str, dataset: str) -> Tenant:
+    async def _tenant(self, org: str, dataset: str) -> DatasetRef:
         handle = org or self._services.settings.organisation or ""
         tenant = await self._services.organisations.find(handle)
         found = None if tenant is None else await self._services.identity.datasets.find(tenant, dataset)
         if found is None:
-            raise Refused(404, "There is no such dataset here. Check the names of organisation and dataset.")
+            raise EventRejected(
+                404, "There is no such dataset here. Check the names of organisation and dataset."
+            )
         return found
 
-    async def _source(self, tenant: Tenant, face: str, scope: Scope, headers: dict[bytes, bytes]) -> Source:
+    async def _source(
+        self, tenant: DatasetRef, face: str, scope: Scope, headers: dict[bytes, bytes]
+    ) -> EventSource:
         """Who sends; raises Refused."""
         if face == "event":
             self._check_address(_address(scope))
             await self._check_origin(tenant, headers.get(b"origin"))
             if scope["method"] not in ("GET", "POST"):
-                raise Refused(405, "Send an event by GET or POST.")
-            return Source()
+                raise EventRejected(405, "Send an event by GET or POST.")
+            return EventSource()
         if scope["method"] != "POST":
-            raise Refused(405, "Send a trusted event by POST.")
+            raise EventRejected(405, "Send a trusted event by POST.")
         authorization = headers.get(b"authorization", b"").decode("latin-1")
         try:
             caller = await authenticate_basic(self._services.identity, tenant, authorization, _address(scope))
         except Unauthenticated:
-            raise Refused(401, "Send Basic credentials of an application of this organisation.") from None
+            raise EventRejected(
+                401, "Send Basic credentials of an application of this organisation."
+            ) from None
         if not caller.holds(EVENT_CREATE):
-            raise Refused(403, f"The application lacks the permission {EVENT_CREATE}.")
-        return Source("server", caller.application)
+            raise EventRejected(403, f"The application lacks the permission {EVENT_CREATE}.")
+        return EventSource("server", caller.application)
 
     def _check_address(self, address: str) -> None:
         wait_s = self._addresses.wait_s(address)
         if wait_s:
-            raise Limited(wait_s)
+            raise RateLimited(wait_s)
 
-    async def _check_origin(self, tenant: Tenant, origin: bytes | None) -> None:
+    async def _check_origin(self, tenant: DatasetRef, origin: bytes | None) -> None:
         """Pages of other sites are kept out where the dataset says which are its own. Nobody is kept out by a
         configuration that may be of yesterday."""
         configurations = self._services.configurations
@@ -230,7 +240,7 @@ def _is_welcome(origin: bytes | None, config: Config) -> bool:
 
 def _demand_welcome(origin: bytes | None, config: Config) -> None:
     if not _is_welcome(origin, config):
-        raise Refused(403, "This page's origin is not among the allowed origins of the dataset.")
+        raise EventRejected(403, "This page's origin is not among the allowed origins of the dataset.")
 
 
 def _address(scope: Scope) -> str:
@@ -260,7 +270,9 @@ async def _document(
     """The event's JSON object, in whichever encoding it comes (wire/interactions §4). Raises Refused,
     InvalidEvent."""
     if len(scope["raw_path"]) + len(scope["query_string"]) + 1 > URL_CHARS_MAX:
-        raise Refused(413, f"The URL is longer than {URL_CHARS_MAX} characters. Send the event by POST.")
+        raise EventRejected(
+            413, f"The URL is longer than {URL_CHARS_MAX} characters. Send the event by POST."
+        )
     if scope["method"] == "GET":
         return decode_query(scope["query_string"])
     body = await _body(receive)
@@ -279,21 +291,23 @@ async def _body(receive: Receive) -> bytes:
             break
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Refused(400, "The event broke off.")
+            raise EventRejected(400, "The event broke off.")
         body += message.get("body", b"")
     if len(body) > BODY_BYTES_MAX:
-        raise Refused(413, f"The event is larger than {BODY_BYTES_MAX // 1024} KiB.")
+        raise EventRejected(413, f"The event is larger than {BODY_BYTES_MAX // 1024} KiB.")
     return body
 
 
-def read_event(event: Event, config: Config, *, is_unfit: bool = False) -> tuple[Incoming, tuple[str, ...]]:
+def read_event(
+    event: Event, config: Config, *, is_unfit: bool = False
+) -> tuple[IncomingEvent, tuple[str, ...]]:
     """The event by a configuration, and what is worth a warning about it. `is_unfit`: its anonymous id names
     no one browser."""
     found = extract(event, config)
     occurred_at, warnings = event.occurred_at, found.warnings
     if occurred_at is not None and occurred_at > time.time_ns() // 1000:
         occurred_at, warnings = None, (*warnings, "time_in_future")
-    incoming = Incoming(
+    incoming = IncomingEvent(
         name=event.name,
         channel=event.channel,
         anonymous_id=None if is_unfit else event.anonymous_id,
@@ -318,14 +332,14 @@ def _is_unfit(event: Event) -> bool:
     return event.anonymous_id_unfit or (named is not None and is_blocked(named, DEVICE_NAMESPACE))
 
 
-def _code(taken: Taken, *, is_unfit: bool) -> int:
+def _code(taken: EventResult, *, is_unfit: bool) -> int:
     """An id to be corrected is told before a token that does not open (wire/interactions §6)."""
     if is_unfit:
         return ANONYMOUS_ID_CORRECTED
     return UNREADABLE_TOKEN if taken.token_unreadable and taken.token is None else SUCCESS
 
 
-def _outcome(taken: Taken) -> str:
+def _outcome(taken: EventResult) -> str:
     if taken.resolved_id is None:
         return "not_processed"
     if taken.plan is not None and taken.plan.merges:
@@ -335,10 +349,10 @@ def _outcome(taken: Taken) -> str:
 
 
 def _untracked() -> bytes:
-    return render_taken(Taken(event_id=new_event_id()), SUCCESS, (), explains=False)
+    return render_result(EventResult(event_id=new_event_id()), SUCCESS, (), explains=False)
 
 
-async def _send(send: Send, answer: Answer, headers: dict[bytes, bytes]) -> None:
+async def _send(send: Send, answer: EventResponse, headers: dict[bytes, bytes]) -> None:
     body, more = answer.body, _headers(headers)
     if len(body) >= GZIP_BYTES_MIN and _takes_gzip(headers.get(b"accept-encoding", b"")):
         body = gzipped(body)

@@ -22,17 +22,17 @@ from litestar.datastructures import UploadFile
 from litestar.enums import MediaType
 from litestar.exceptions import HTTPException
 
-from oneself.api.http.guard import Call
+from oneself.api.http.guard import RequestContext
 from oneself.api.interactions.endpoint import EVENT_CREATE
 from oneself.api.interactions.render import BUSY, INVALID, render_failure
 from oneself.api.interactions.user_record import UserRecord, render_csv, render_user
 from oneself.auth.callers.client_basic import authenticate_basic
 from oneself.core.config.configuration import Config
 from oneself.core.units import MILLISECOND_US
-from oneself.errors import Unauthenticated, WorldError
-from oneself.service.directory.organisations import Tenant
-from oneself.service.log.audit import Deed
-from oneself.service.profiles.lookup import Person
+from oneself.errors import ServiceError, Unauthenticated
+from oneself.service.directory.organisations import DatasetRef
+from oneself.service.log.audit import AuditEntry
+from oneself.service.profiles.lookup import FoundProfile
 
 if TYPE_CHECKING:
     from oneself.bootstrap import Services
@@ -61,7 +61,7 @@ _UNSUPPORTED = {
 }
 
 
-class LookupRefused(Exception):
+class LookupRejected(Exception):
     """A call that is not answered as it was asked. `sentence` says what to do."""
 
     def __init__(self, status: int, sentence: str) -> None:
@@ -78,7 +78,7 @@ class UserPage(msgspec.Struct, frozen=True):
     hasMore: bool
 
 
-class DeedRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something that was done; `time` in ms. `details`: kinds of changes, or how many profiles are gone."""
 
     id: str
@@ -90,10 +90,10 @@ class DeedRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     details: dict[str, Any]
 
 
-class DeedPage(msgspec.Struct, frozen=True):
+class AuditPage(msgspec.Struct, frozen=True):
     """Deeds, the last first. `page` counts from 1."""
 
-    audits: list[DeedRecord]
+    audits: list[AuditRecord]
     page: int
     pageSize: int
     hasMore: bool
@@ -109,7 +109,7 @@ async def read_user(request: AnyRequest) -> Response[bytes]:
     call, at = await _enter(request)
     view = await call.services.lookup.find(at, _last_step(request))
     if view is None:
-        raise LookupRefused(404, "There is no such user in this dataset.")
+        raise LookupRejected(404, "There is no such user in this dataset.")
     person = await call.services.lookup.person(at, view.survivor)
     return _json(render_user(call, person, view.config))
 
@@ -154,7 +154,7 @@ async def list_audit(request: AnyRequest) -> Response[bytes]:
     until = _number(request, "end", now)
     since = _number(request, "start", until - AUDIT_DAYS_MAX * DAY_MS)
     if until - since > AUDIT_DAYS_MAX * DAY_MS:
-        raise LookupRefused(400, f"From start to end are at most {AUDIT_DAYS_MAX} days, in milliseconds.")
+        raise LookupRejected(400, f"From start to end are at most {AUDIT_DAYS_MAX} days, in milliseconds.")
     number, size = _page(request, AUDIT_PAGE_SIZE_MAX)
     found = await call.services.audit.list_deeds(
         call.tenant,
@@ -163,7 +163,7 @@ async def list_audit(request: AnyRequest) -> Response[bytes]:
         limit=size + 1,
         offset=(number - 1) * size,
     )
-    return _json(DeedPage([_render_deed(each) for each in found[:size]], number, size, len(found) > size))
+    return _json(AuditPage([_render_deed(each) for each in found[:size]], number, size, len(found) > size))
 
 
 def _last_step(request: AnyRequest) -> str:
@@ -173,46 +173,48 @@ def _last_step(request: AnyRequest) -> str:
     return unquote_to_bytes(raw.rstrip(b"/").rpartition(b"/")[2]).decode(errors="replace")
 
 
-async def _enter(request: AnyRequest) -> tuple[Call, Tenant]:
+async def _enter(request: AnyRequest) -> tuple[RequestContext, DatasetRef]:
     """Who calls, and the dataset that is meant."""
     call = await _call(request)
     at = await call.services.identity.datasets.find(call.tenant, request.path_params["dataset"])
     if at is None:
-        raise LookupRefused(404, "There is no such dataset here. Check the names in the path.")
+        raise LookupRejected(404, "There is no such dataset here. Check the names in the path.")
     return call, at
 
 
-async def _call(request: AnyRequest) -> Call:
+async def _call(request: AnyRequest) -> RequestContext:
     services: Services = request.app.state.services
     handle = request.path_params.get("org") or services.settings.organisation or ""
     tenant = await services.organisations.find(handle)
     sentence = "Send Basic credentials of an application of this organisation."
     if tenant is None:
-        raise LookupRefused(401, sentence)
+        raise LookupRejected(401, sentence)
     address = request.client.host if request.client else ""
     try:
         authorization = request.headers.get("authorization")
         caller = await authenticate_basic(services.identity, tenant, authorization, address)
     except Unauthenticated:
-        raise LookupRefused(401, sentence) from None
+        raise LookupRejected(401, sentence) from None
     if not caller.holds(EVENT_CREATE):
-        raise LookupRefused(403, f"The application lacks the permission {EVENT_CREATE}.")
+        raise LookupRejected(403, f"The application lacks the permission {EVENT_CREATE}.")
     config = await services.configurations.current(tenant.dataset_id)
-    return Call(services, tenant, caller, config, FACE)
+    return RequestContext(services, tenant, caller, config, FACE)
 
 
-async def _config(call: Call, at: Tenant) -> Config:
+async def _config(call: RequestContext, at: DatasetRef) -> Config:
     return await call.services.configurations.current(at.dataset_id)
 
 
-async def _people(request: AnyRequest, call: Call, at: Tenant) -> tuple[int, int, list[Person], bool]:
+async def _people(
+    request: AnyRequest, call: RequestContext, at: DatasetRef
+) -> tuple[int, int, list[FoundProfile], bool]:
     for name, sentence in _UNSUPPORTED.items():
         if request.query_params.get(name):
-            raise LookupRefused(400, sentence)
+            raise LookupRejected(400, sentence)
     number, size = _page(request, PAGE_SIZE_MAX)
     if number * size > USERS_LISTED_MAX:
         sentence = f"Pages reach the newest {USERS_LISTED_MAX} users; GET /profiles has cursors beyond that."
-        raise LookupRefused(400, sentence)
+        raise LookupRejected(400, sentence)
     found = await call.services.lookup.page(at, size + 1, (number - 1) * size)
     return number, size, found[:size], len(found) > size
 
@@ -221,7 +223,7 @@ def _page(request: AnyRequest, size_max: int) -> tuple[int, int]:
     """Page and size; the first page is 1, and whoever counts from 0 loses none."""
     number, size = _number(request, "page", 1), _number(request, "pageSize", PAGE_SIZE)
     if not 0 < size <= size_max:
-        raise LookupRefused(400, f"pageSize must be between 1 and {size_max}.")
+        raise LookupRejected(400, f"pageSize must be between 1 and {size_max}.")
     return min(max(number, 1), USERS_LISTED_MAX + 1), size
 
 
@@ -230,7 +232,7 @@ def _number(request: AnyRequest, name: str, default: int) -> int:
     if text is None or text == "":
         return default
     if not _NUMBER.fullmatch(text):
-        raise LookupRefused(400, f"{name} must be a whole number.")
+        raise LookupRejected(400, f"{name} must be a whole number.")
     return int(text)
 
 
@@ -239,21 +241,21 @@ async def _rows(request: AnyRequest) -> list[str]:
     form = await request.form()
     file = form.get("file")
     if not isinstance(file, UploadFile):
-        raise LookupRefused(400, "Send the ids as the file of a multipart form: file=@users.csv.")
+        raise LookupRejected(400, "Send the ids as the file of a multipart form: file=@users.csv.")
     try:
         lines = (await file.read()).decode("utf-8-sig").splitlines()
         rows = [row for row in csv.reader(lines) if row]
     except (UnicodeDecodeError, csv.Error):
-        raise LookupRefused(400, "The file is no CSV in UTF-8.") from None
+        raise LookupRejected(400, "The file is no CSV in UTF-8.") from None
     if not rows or "name" not in rows[0]:
-        raise LookupRefused(400, "The first line of the file must be the header: name")
+        raise LookupRejected(400, "The first line of the file must be the header: name")
     place = rows[0].index("name")
     if len(rows) - 1 > ROWS_MAX:
-        raise LookupRefused(400, f"The file has more than {ROWS_MAX} rows; send several.")
+        raise LookupRejected(400, f"The file has more than {ROWS_MAX} rows; send several.")
     return [row[place].strip() for row in rows[1:] if len(row) > place and row[place].strip()]
 
 
-async def _erase(call: Call, at: Tenant, text: str, turns: asyncio.Semaphore) -> bool:
+async def _erase(call: RequestContext, at: DatasetRef, text: str, turns: asyncio.Semaphore) -> bool:
     """Whether somebody was there to erase."""
     async with turns:
         view = await call.services.lookup.find(at, text)
@@ -263,10 +265,10 @@ async def _erase(call: Call, at: Tenant, text: str, turns: asyncio.Semaphore) ->
         return receipt is not None
 
 
-def _render_deed(deed: Deed) -> DeedRecord:
+def _render_deed(deed: AuditEntry) -> AuditRecord:
     is_erasure = deed.kind == "erase"
     details = {"profiles": deed.profiles} if is_erasure else {"changes": list(deed.changes)}
-    return DeedRecord(
+    return AuditRecord(
         id=str(deed.deed_id),
         time=deed.at // MILLISECOND_US,
         dataset=deed.dataset,
@@ -286,13 +288,13 @@ def _failed(status: int, code: int, sentence: str, headers: dict[str, str] | Non
     return Response(body, status_code=status, media_type=MediaType.JSON, headers=headers)
 
 
-def answer_refused(_: AnyRequest, refused: LookupRefused) -> Response[bytes]:
+def answer_refused(_: AnyRequest, refused: LookupRejected) -> Response[bytes]:
     """As the event endpoints answer (wire/interactions §6)."""
     challenge = {"WWW-Authenticate": 'Basic realm="events"'} if refused.status == 401 else None
     return _failed(refused.status, INVALID, refused.sentence, challenge)
 
 
-def answer_busy(_: AnyRequest, error: WorldError) -> Response[bytes]:
+def answer_busy(_: AnyRequest, error: ServiceError) -> Response[bytes]:
     """Nothing, or only a part of a file, was done."""
     headers = {"Retry-After": str(error.retry_after_s)}
     return _failed(503, BUSY, "The service is busy. Send the request again later.", headers)
@@ -311,8 +313,8 @@ lookup_routes = Router(
     "/",
     route_handlers=_HANDLERS,
     exception_handlers={
-        LookupRefused: answer_refused,
-        WorldError: answer_busy,
+        LookupRejected: answer_refused,
+        ServiceError: answer_busy,
         HTTPException: answer_unreadable,
     },
     include_in_schema=False,

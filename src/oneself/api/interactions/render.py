@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from oneself.service.events.interactions import Taken
+from oneself.service.events.interactions import EventResult
 
 SUCCESS, UNREADABLE_TOKEN, BUSY, ANONYMOUS_ID_CORRECTED, INVALID = 0, 2, 3, 4, 5
 
@@ -70,7 +70,7 @@ class Failure(msgspec.Struct, frozen=True):
     message: str
 
 
-def render_taken(taken: Taken, code: int, warnings: tuple[str, ...], *, explains: bool) -> bytes:
+def render_result(taken: EventResult, code: int, warnings: tuple[str, ...], *, explains: bool) -> bytes:
     """The answer to an event that was processed, or that asked not to be."""
     answer = EventAnswer(
         id=taken.event_id,
@@ -96,7 +96,7 @@ def gzipped(body: bytes) -> bytes:
     return packer.compress(body) + packer.flush()
 
 
-def _details(taken: Taken, warnings: tuple[str, ...]) -> EventDetails:
+def _details(taken: EventResult, warnings: tuple[str, ...]) -> EventDetails:
     wide = ("wide_merge",) if len(taken.merges) >= WIDE_MERGE_MIN else ()
     return EventDetails(
         identities=list(taken.identities),

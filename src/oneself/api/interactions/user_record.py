@@ -12,16 +12,16 @@ from typing import Any
 
 import msgspec
 
-from oneself.api.documents.person import shown_values
-from oneself.api.http.guard import Call
+from oneself.api.documents.person import disclosed_values
+from oneself.api.http.guard import RequestContext
 from oneself.core.config.configuration import Config
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.evidence import identities_of
 from oneself.core.units import MILLISECOND_US
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES, TRAITS
-from oneself.core.values.record import Source, leaves
+from oneself.core.values.record import ValueSource, leaves
 from oneself.service.events.interactions import FACE
-from oneself.service.profiles.lookup import Person
+from oneself.service.profiles.lookup import FoundProfile
 
 PERSONAL = "PersonallyIdentifiable"
 _CORE_COLUMNS = (
@@ -59,14 +59,14 @@ class UserRecord(msgspec.Struct, frozen=True):
     engagement: dict[str, Any] = {}
 
 
-def render_user(call: Call, person: Person, config: Config) -> UserRecord:
+def render_user(call: RequestContext, person: FoundProfile, config: Config) -> UserRecord:
     """The record of a person, with the attributes that the caller may see; `config`: of the dataset."""
     survivor = person.survivor
     return UserRecord(
         id=survivor.primary_id,
         isAnonymous=survivor.is_anonymous,
         displayName=None,
-        attributes=_attributes(survivor, shown_values(call, survivor, config), config),
+        attributes=_attributes(survivor, disclosed_values(call, survivor, config), config),
         anonAliases=list(person.aliases),
         anonMergeTimes=[at // MILLISECOND_US for at in person.aliases.values()],
         firstActivity=(survivor.first_active_at or survivor.created_at) // MILLISECOND_US,
@@ -150,12 +150,12 @@ def _names(config: Config) -> dict[str, str]:
     return named | {each.attribute: each.name for each in config.identity_attributes.values()}
 
 
-def _sources(survivor: Profile, full: str, value: Any) -> Sequence[Source]:
+def _sources(survivor: Profile, full: str, value: Any) -> Sequence[ValueSource]:
     provenance = survivor.record.provenance
     return [source for leaf in leaves(value, full) for source in provenance.get(leaf, ())]
 
 
-def _metadata(sources: Sequence[Source], classification: str | None) -> dict[str, Any]:
+def _metadata(sources: Sequence[ValueSource], classification: str | None) -> dict[str, Any]:
     last = max(sources, key=lambda source: source.at, default=None)
     if last is None:
         return {}
@@ -169,7 +169,7 @@ def _metadata(sources: Sequence[Source], classification: str | None) -> dict[str
     return metadata if classification is None else {**metadata, "classification": classification}
 
 
-def _origin(source: Source) -> str:
+def _origin(source: ValueSource) -> str:
     if source.face != FACE:
         return source.face
     return "Server" if source.trust == "server" else "Web"

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from oneself.auth.callers.guard import basic_credentials, unauthenticated
-from oneself.auth.callers.principal import Caller
+from oneself.auth.callers.principal import Principal
 from oneself.service.directory.applications import Application
 from oneself.service.directory.login_throttle import Subject
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 
 if TYPE_CHECKING:
     from oneself.bootstrap_identity import Identity
 
 
 async def authenticate_basic(
-    identity: Identity, tenant: Tenant, authorization: str | None, address: str = ""
-) -> Caller:
+    identity: Identity, tenant: DatasetRef, authorization: str | None, address: str = ""
+) -> Principal:
     """The application behind the header; `address`: where it calls from. Raises Unauthenticated."""
     given = basic_credentials(authorization)
     if given is None:
@@ -30,7 +30,7 @@ async def authenticate_basic(
     application = await identity.applications.find(tenant, unquote(given[0]))
     if application is None or not await _is_right(identity, tenant, application, given[1], address):
         raise unauthenticated()
-    return Caller(
+    return Principal(
         application=application.client_id,
         subject=application.client_id,
         permissions=frozenset(application.permissions),
@@ -39,7 +39,7 @@ async def authenticate_basic(
 
 
 async def _is_right(
-    identity: Identity, tenant: Tenant, application: Application, secret: str, address: str
+    identity: Identity, tenant: DatasetRef, application: Application, secret: str, address: str
 ) -> bool:
     if identity.applications.remembers_secret(application, secret):
         return True

@@ -25,7 +25,7 @@ from joserfc.errors import JoseError
 
 from oneself.adapters.identity_server.issuer_keys import KIND_OF_ALGORITHM, IssuerKeys, KeySource
 from oneself.service.directory.issuers import Issuers, TrustedIssuer
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.tokens import AUDIENCE, Claims
 from oneself.service.identity_provider.settings import IdentityServers
 
@@ -41,7 +41,7 @@ TRUST = "oneself:trust"
 _WSO2_ISSUER = re.compile(r"/t/[^/]+/oauth2/token$")
 
 
-class Trust(msgspec.Struct, frozen=True):
+class TokenTrust(msgspec.Struct, frozen=True):
     """One reason to honour tokens. `issuers`: what `iss` may be, None for anything."""
 
     name: str
@@ -52,16 +52,16 @@ class Trust(msgspec.Struct, frozen=True):
     organisation_needed: bool = True
 
 
-class IssuedOutside:
+class ExternalTokens:
     """A `guard.Verifier` of tokens that are signed by others."""
 
     def __init__(self, servers: IdentityServers, issuers: Issuers, keys: IssuerKeys) -> None:
         self._servers = servers
         self._issuers = issuers
         self._keys = keys
-        self._trusts: dict[int, tuple[float, tuple[Trust, ...]]] = {}
+        self._trusts: dict[int, tuple[float, tuple[TokenTrust, ...]]] = {}
 
-    async def claims_of(self, tenant: Tenant, token: str) -> Claims | None:
+    async def claims_of(self, tenant: DatasetRef, token: str) -> Claims | None:
         """The claims of a good token in our own words, else None."""
         header, said = _unverified(token)
         algorithm = header.get("alg")
@@ -75,11 +75,11 @@ class IssuedOutside:
                 return _translated(claims, trust, tenant)
         return None
 
-    async def is_revoked(self, tenant: Tenant, claims: Claims) -> bool:
+    async def is_revoked(self, tenant: DatasetRef, claims: Claims) -> bool:
         """Whether what let the token in is gone or has changed."""
         return claims[TRUST] not in {trust.name for trust in await self._trusts_of(tenant)}
 
-    async def _verified(self, trust: Trust, token: str, key_id: object, algorithm: str) -> Claims | None:
+    async def _verified(self, trust: TokenTrust, token: str, key_id: object, algorithm: str) -> Claims | None:
         named = key_id if isinstance(key_id, str) else None
         for key in (await self._keys.find(trust.source, named, algorithm))[:KEYS_TRIED_MAX]:
             try:
@@ -88,27 +88,27 @@ class IssuedOutside:
                 continue
         return None
 
-    async def _trusts_of(self, tenant: Tenant) -> tuple[Trust, ...]:
+    async def _trusts_of(self, tenant: DatasetRef) -> tuple[TokenTrust, ...]:
         until, trusts = self._trusts.get(tenant.org_id, (0.0, ()))
         if until < time.monotonic():
             trusts = await self._read_trusts(tenant)
             self._trusts[tenant.org_id] = (time.monotonic() + REREAD_S, trusts)
         return trusts
 
-    async def _read_trusts(self, tenant: Tenant) -> tuple[Trust, ...]:
+    async def _read_trusts(self, tenant: DatasetRef) -> tuple[TokenTrust, ...]:
         connection = await self._servers.find(tenant)
         server = () if connection is None else (_server_trust(connection.url, tenant),)
         return (*server, *(_issuer_trust(each, tenant) for each in await self._issuers.list(tenant)))
 
 
-def _server_trust(url: str, tenant: Tenant) -> Trust:
+def _server_trust(url: str, tenant: DatasetRef) -> TokenTrust:
     jwks_uri = f"{url}/t/{tenant.handle}/oauth2/jwks"
-    return Trust(f"server {url}", KeySource(issuer=url, jwks_uri=jwks_uri))
+    return TokenTrust(f"server {url}", KeySource(issuer=url, jwks_uri=jwks_uri))
 
 
-def _issuer_trust(issuer: TrustedIssuer, tenant: Tenant) -> Trust:
+def _issuer_trust(issuer: TrustedIssuer, tenant: DatasetRef) -> TokenTrust:
     stem = f"{issuer.issuer.rstrip('/')}/t/{tenant.handle}/oauth2"
-    return Trust(
+    return TokenTrust(
         f"issuer {issuer.issuer_id} {issuer.updated_at}",
         KeySource(issuer.issuer, issuer.jwks_uri, otherwise=f"{stem}/jwks"),
         issuers=(issuer.issuer, f"{stem}/token"),
@@ -118,7 +118,7 @@ def _issuer_trust(issuer: TrustedIssuer, tenant: Tenant) -> Trust:
     )
 
 
-def _holds(claims: Claims, trust: Trust, tenant: Tenant) -> bool:
+def _holds(claims: Claims, trust: TokenTrust, tenant: DatasetRef) -> bool:
     """The checks of wire/cds §2 but the scope's."""
     issuer, organisation = claims.get("iss"), claims.get("org_handle")
     if trust.issuers is not None and issuer not in trust.issuers:
@@ -146,7 +146,7 @@ def _number(value: object) -> float | None:
     return float(value) if abs(value) < 2**53 and math.isfinite(value) else None
 
 
-def _translated(claims: Claims, trust: Trust, tenant: Tenant) -> Claims:
+def _translated(claims: Claims, trust: TokenTrust, tenant: DatasetRef) -> Claims:
     """As our own server would have written it."""
     translated = {**claims, "aud": AUDIENCE, "org_handle": tenant.handle, TRUST: trust.name}
     if trust.permissions:

@@ -15,10 +15,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from oneself.auth.callers.principal import Caller
+from oneself.auth.callers.principal import Principal
 from oneself.errors import Forbidden, Unauthenticated
 from oneself.service.crypto import same
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.tokens import AUDIENCE, AccessTokens, Claims
 
 UNAUTHENTICATED = "Missing or invalid Authorization header"
@@ -33,10 +33,10 @@ CACHED_MAX = 4_096
 class Verifier(Protocol):
     """Knows the tokens of one kind of issuer."""
 
-    async def claims_of(self, tenant: Tenant, token: str) -> Claims | None:
+    async def claims_of(self, tenant: DatasetRef, token: str) -> Claims | None:
         """The claims of a token whose signature holds and which is not past, else None."""
 
-    async def is_revoked(self, tenant: Tenant, claims: Claims) -> bool:
+    async def is_revoked(self, tenant: DatasetRef, claims: Claims) -> bool:
         """Whether a token that was good a moment ago must not be honoured any more; cheap."""
 
 
@@ -46,15 +46,15 @@ class OwnKeys:
     def __init__(self, tokens: AccessTokens) -> None:
         self._tokens = tokens
 
-    async def claims_of(self, tenant: Tenant, token: str) -> Claims | None:
+    async def claims_of(self, tenant: DatasetRef, token: str) -> Claims | None:
         return await self._tokens.verify(tenant, token)
 
-    async def is_revoked(self, tenant: Tenant, claims: Claims) -> bool:
+    async def is_revoked(self, tenant: DatasetRef, claims: Claims) -> bool:
         return await self._tokens.is_revoked(tenant, claims)
 
 
 class _Cached(msgspec.Struct, frozen=True):
-    caller: Caller
+    caller: Principal
     claims: Claims
     verifier: Any
     until: float
@@ -67,7 +67,7 @@ class Guard:
         self._verifiers = tuple(verifiers)
         self._cache: dict[tuple[int, str], _Cached] = {}
 
-    async def authenticate(self, authorization: str | None, tenant: Tenant) -> Caller:
+    async def authenticate(self, authorization: str | None, tenant: DatasetRef) -> Principal:
         """The caller behind a bearer token. Raises Unauthenticated, or Forbidden for one without scope."""
         token = bearer_token(authorization)
         if token is None:
@@ -81,7 +81,7 @@ class Guard:
             cached = await self._verify(tenant, token)
         return cached.caller
 
-    async def _verify(self, tenant: Tenant, token: str) -> _Cached:
+    async def _verify(self, tenant: DatasetRef, token: str) -> _Cached:
         for verifier in self._verifiers:
             claims = await verifier.claims_of(tenant, token)
             if claims is not None:
@@ -98,7 +98,7 @@ class Guard:
         self._cache[key] = cached
 
 
-def require(caller: Caller, permission: str) -> None:
+def require(caller: Principal, permission: str) -> None:
     """Raise Forbidden unless the caller holds the permission."""
     if permission not in caller.permissions:
         raise Forbidden(NOT_IN_SCOPE, code="CDS-10003")
@@ -138,7 +138,7 @@ def basic_credentials(authorization: str | None) -> tuple[str, str] | None:
     return (name, password) if colon else None
 
 
-def caller_of(claims: Claims, tenant: Tenant) -> Caller:
+def caller_of(claims: Claims, tenant: DatasetRef) -> Principal:
     """The caller in verified claims; raises what wire/cds §2 says when they are not for us."""
     audience = claims.get("aud")
     audiences = [audience] if isinstance(audience, str) else audience
@@ -149,7 +149,7 @@ def caller_of(claims: Claims, tenant: Tenant) -> Caller:
     scope = claims.get("scope")
     if not isinstance(scope, str):
         raise Forbidden(NO_SCOPE, code="CDS-10003")
-    return Caller(
+    return Principal(
         application=_text(claims.get("azp")) or _text(claims.get("client_id")),
         subject=_text(claims.get("sub")),
         permissions=frozenset(scope.split()),

@@ -21,7 +21,7 @@ import structlog
 
 from oneself.adapters.identity_server.connection import SUPER_TENANT, Connection
 from oneself.service.crypto import digest
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.tokens import AUDIENCE, Claims
 from oneself.service.identity_provider.settings import IdentityServers
 from oneself.settings import Settings
@@ -38,7 +38,7 @@ REFUSAL_LIFE_S = 10.0
 REFUSALS_MAX = 4_096
 
 
-class Introspection:
+class TokenIntrospection:
     """A `guard.Verifier` of tokens that only their issuer can read; unless it is set up, nobody is asked."""
 
     def __init__(
@@ -57,7 +57,7 @@ class Introspection:
         if "_http" in self.__dict__:
             await self._http.aclose()
 
-    async def claims_of(self, tenant: Tenant, token: str) -> Claims | None:
+    async def claims_of(self, tenant: DatasetRef, token: str) -> Claims | None:
         """What the organisation's identity server says of an opaque token, in our own words."""
         if self._path is None or token.count(".") == 2 or len(token) > TOKEN_CHARACTERS_MAX:
             return None
@@ -71,11 +71,11 @@ class Introspection:
             self._remember_refusal(key)
         return claims
 
-    async def is_revoked(self, tenant: Tenant, claims: Claims) -> bool:
+    async def is_revoked(self, tenant: DatasetRef, claims: Claims) -> bool:
         """Nobody tells us; the guard asks again soon."""
         return False
 
-    async def _ask(self, connection: Connection, tenant: Tenant, token: str) -> dict[str, Any] | None:
+    async def _ask(self, connection: Connection, tenant: DatasetRef, token: str) -> dict[str, Any] | None:
         is_own = connection.grant == "system_app_grant"
         address = connection.address(tenant.handle if is_own else SUPER_TENANT, self._path or "")
         form = {"token": token, **({"appTenant": SUPER_TENANT} if is_own else {})}
@@ -107,7 +107,7 @@ class Introspection:
         return httpx.AsyncClient(timeout=TIMEOUT_S, transport=self._transport, follow_redirects=False)
 
 
-def _claims(answer: dict[str, Any], connection: Connection, tenant: Tenant) -> Claims | None:
+def _claims(answer: dict[str, Any], connection: Connection, tenant: DatasetRef) -> Claims | None:
     if answer.get("active") is not True or answer.get("client_id") != CLIENT:
         return None
     organisation = answer.get("org_handle")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Caller(msgspec.Struct, frozen=True):
+class Principal(msgspec.Struct, frozen=True):
     """What a verified access token says about the request that carries it (wire/cds §2).
 
     `application`: the token's `azp`, else its `client_id`. `subject`: its `sub`, a user id where a person

@@ -22,15 +22,15 @@ from oneself.auth.callers.permissions import OIDC_SCOPES
 from oneself.service.directory.accounts import Account
 from oneself.service.directory.applications import Application
 from oneself.service.directory.grants import Credential
-from oneself.service.directory.organisations import Tenant
-from oneself.service.directory.signing_keys import KeyRing
+from oneself.service.directory.organisations import DatasetRef
+from oneself.service.directory.signing_keys import SigningKeyRing
 from oneself.service.directory.tokens import Claims
 
 ACCESS_TOKEN, REFRESH_TOKEN = "access_token", "refresh_token"
 BASIC, POST, NONE = "client_secret_basic", "client_secret_post", "none"
 
 
-class Answer(msgspec.Struct, frozen=True):
+class OAuthResponse(msgspec.Struct, frozen=True):
     """What Authlib wants sent: a JSON object or nothing, and headers."""
 
     status: int
@@ -50,7 +50,7 @@ class FoundToken(msgspec.Struct, frozen=True):
     is_active: bool
     description: dict[str, Any]
 
-    def check_client(self, client: Client) -> bool:
+    def check_client(self, client: OAuthClient) -> bool:
         return self.client_id == client.client_id
 
     def is_expired(self) -> bool:
@@ -60,12 +60,12 @@ class FoundToken(msgspec.Struct, frozen=True):
         return not self.is_active
 
 
-class Gathered(msgspec.Struct, frozen=True):
+class OAuthContext(msgspec.Struct, frozen=True):
     """Everything that was read before Authlib is asked."""
 
-    tenant: Tenant
+    tenant: DatasetRef
     issuer: str
-    ring: KeyRing
+    ring: SigningKeyRing
     signing_key: RSAKey
     application: Application | None = None
     secret_matches: bool = False
@@ -81,7 +81,7 @@ class Parameters(BasicOAuth2Payload):  # type: ignore[misc]
         self._datalist = dict(many)
 
 
-class Request(OAuth2Request):  # type: ignore[misc]
+class OAuthRequest(OAuth2Request):  # type: ignore[misc]
     """A request as Authlib reads it."""
 
     def __init__(self, method: str, many: Mapping[str, list[str]], authorization: str | None = None) -> None:
@@ -98,7 +98,7 @@ class Request(OAuth2Request):  # type: ignore[misc]
         return dict(self.payload.data)
 
 
-class Client(ClientMixin):  # type: ignore[misc]
+class OAuthClient(ClientMixin):  # type: ignore[misc]
     """An application, as Authlib asks about it."""
 
     def __init__(self, application: Application, secret_matches: bool, *, in_its_own_name: bool) -> None:
@@ -141,7 +141,7 @@ class Client(ClientMixin):  # type: ignore[misc]
         return self.application.signs_people_in
 
 
-class Person:
+class OAuthUser:
     """The resource owner, as Authlib asks about them."""
 
     def __init__(self, account: Account) -> None:
@@ -177,7 +177,7 @@ class Code:
     def get_amr(self) -> None:
         return None
 
-    def check_client(self, client: Client) -> bool:
+    def check_client(self, client: OAuthClient) -> bool:
         return bool(self.credential.client_id == client.client_id)
 
 

@@ -28,13 +28,13 @@ from oneself.auth.provider.authlib_models import (
     NONE,
     POST,
     REFRESH_TOKEN,
-    Answer,
-    Client,
     Code,
     FoundToken,
-    Gathered,
-    Person,
-    Request,
+    OAuthClient,
+    OAuthContext,
+    OAuthRequest,
+    OAuthResponse,
+    OAuthUser,
     user_info,
 )
 from oneself.service.crypto import new_token
@@ -50,28 +50,28 @@ GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 class Provider(AuthorizationServer):  # type: ignore[misc]
     """Authlib's server on what was gathered for one request."""
 
-    def __init__(self, gathered: Gathered, *, in_its_own_name: bool = False) -> None:
+    def __init__(self, gathered: OAuthContext, *, in_its_own_name: bool = False) -> None:
         super().__init__()
         self.gathered = gathered
         self.redemption = Redemption()
         application = gathered.application
         self.client = (
-            Client(application, gathered.secret_matches, in_its_own_name=in_its_own_name)
+            OAuthClient(application, gathered.secret_matches, in_its_own_name=in_its_own_name)
             if application
             else None
         )
         pkce, openid = Pkce(), IdTokens(gathered)
         self.register_grant(CodeGrant, [pkce, openid])
         self.register_grant(RefreshGrant, [openid])
-        self.register_grant(OwnNameGrant)
-        self.register_endpoint(Introspection)
-        self.register_endpoint(Revocation)
+        self.register_grant(ClientCredentials)
+        self.register_endpoint(TokenIntrospectionEndpoint)
+        self.register_endpoint(TokenRevocationEndpoint)
         self.register_endpoint(EndSession)
         self.register_token_generator(
             "default", BearerTokenGenerator(self._access_token, _refresh_token, TOKEN_LIFE_S)
         )
 
-    def query_client(self, client_id: str) -> Client | None:
+    def query_client(self, client_id: str) -> OAuthClient | None:
         return self.client if self.client and self.client.client_id == client_id else None
 
     def save_token(self, token: dict[str, Any], request: Any) -> None:
@@ -84,17 +84,17 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
         return None
 
-    def create_oauth2_request(self, request: Request) -> Request:
+    def create_oauth2_request(self, request: OAuthRequest) -> OAuthRequest:
         return request
 
-    def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> Answer:
-        return Answer(status, body, tuple(headers))
+    def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> OAuthResponse:
+        return OAuthResponse(status, body, tuple(headers))
 
-    def refuse(self, error: OAuth2Error) -> Answer:
+    def refuse(self, error: OAuth2Error) -> OAuthResponse:
         """The answer to an error that Authlib raised."""
         return self.handle_error_response(None, error)  # type: ignore[no-any-return]
 
-    def _access_token(self, client: Client, grant_type: str, user: Person | None, scope: str) -> str:
+    def _access_token(self, client: OAuthClient, grant_type: str, user: OAuthUser | None, scope: str) -> str:
         subject = user.get_user_id() if user else client.client_id
         credential = self.gathered.credential
         grant_id = credential.grant_id if credential else None
@@ -103,7 +103,7 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
         return sign_access_token(gathered.signing_key, claims)
 
 
-class OwnNameGrant(ClientCredentialsGrant):  # type: ignore[misc]
+class ClientCredentials(ClientCredentialsGrant):  # type: ignore[misc]
     """An application in its own name."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = (BASIC, POST)
@@ -116,7 +116,7 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
     code: str
 
     @staticmethod
-    def validate_authorization_redirect_uri(request: Request, client: Client) -> str:
+    def validate_authorization_redirect_uri(request: OAuthRequest, client: OAuthClient) -> str:
         asked = request.payload.redirect_uri
         if asked and not client.check_redirect_uri(asked):
             raise InvalidRequestError("This redirect_uri is not one that the application registered.")
@@ -128,17 +128,17 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
     def generate_authorization_code(self) -> str:
         return self.code
 
-    def save_authorization_code(self, code: str, request: Request) -> None:
+    def save_authorization_code(self, code: str, request: OAuthRequest) -> None:
         return None
 
-    def query_authorization_code(self, code: str, client: Client) -> Code | None:
+    def query_authorization_code(self, code: str, client: OAuthClient) -> Code | None:
         credential = self.server.gathered.credential
         if credential is None or credential.is_spent or credential.is_void:
             return None
         return Code(credential) if credential.client_id == client.client_id else None
 
-    def authenticate_user(self, authorization_code: Code) -> Person:
-        return Person(authorization_code.credential.account)
+    def authenticate_user(self, authorization_code: Code) -> OAuthUser:
+        return OAuthUser(authorization_code.credential.account)
 
     def delete_authorization_code(self, authorization_code: Code) -> None:
         return None
@@ -160,8 +160,8 @@ class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]
             return None
         return Code(credential)
 
-    def authenticate_user(self, refresh_token: Code) -> Person:
-        return Person(refresh_token.credential.account)
+    def authenticate_user(self, refresh_token: Code) -> OAuthUser:
+        return OAuthUser(refresh_token.credential.account)
 
     def revoke_old_credential(self, refresh_token: Code) -> None:
         return None
@@ -186,24 +186,24 @@ class Pkce(CodeChallenge):  # type: ignore[misc]
 class IdTokens(OpenIDCode):  # type: ignore[misc]
     """ID tokens, with the person's claims that the scopes ask for."""
 
-    def __init__(self, gathered: Gathered) -> None:
+    def __init__(self, gathered: OAuthContext) -> None:
         super().__init__()
         self._gathered = gathered
 
-    def exists_nonce(self, nonce: str, request: Request) -> bool:
+    def exists_nonce(self, nonce: str, request: OAuthRequest) -> bool:
         # The nonce is the application's own check; a code is good once, which is the server's.
         return False
 
-    def resolve_client_private_key(self, client: Client) -> Any:
+    def resolve_client_private_key(self, client: OAuthClient) -> Any:
         return self._gathered.signing_key
 
-    def get_client_algorithm(self, client: Client) -> str:
+    def get_client_algorithm(self, client: OAuthClient) -> str:
         return ALGORITHM
 
-    def get_encode_header(self, client: Client) -> dict[str, Any]:
+    def get_encode_header(self, client: OAuthClient) -> dict[str, Any]:
         return {"alg": ALGORITHM, "typ": "JWT", "kid": self._gathered.signing_key.kid}
 
-    def get_client_claims(self, client: Client) -> dict[str, Any]:
+    def get_client_claims(self, client: OAuthClient) -> dict[str, Any]:
         claims: dict[str, Any] = {
             "iss": self._gathered.issuer,
             "aud": client.client_id,
@@ -215,41 +215,41 @@ class IdTokens(OpenIDCode):  # type: ignore[misc]
             claims["sid"] = str(credential.session_id)
         return claims
 
-    def generate_user_info(self, user: Person, scope: str) -> dict[str, str]:
+    def generate_user_info(self, user: OAuthUser, scope: str) -> dict[str, str]:
         return user_info(user.account, scope)
 
 
-class Introspection(IntrospectionEndpoint):  # type: ignore[misc]
+class TokenIntrospectionEndpoint(IntrospectionEndpoint):  # type: ignore[misc]
     """RFC 7662, for any application of the organisation that keeps a secret."""
 
     CLIENT_AUTH_METHODS = (BASIC, POST)
 
-    def check_params(self, request: Request, client: Client) -> None:
+    def check_params(self, request: OAuthRequest, client: OAuthClient) -> None:
         _require_token(request)
 
     def query_token(self, token_string: str, token_type_hint: str | None) -> FoundToken | None:
         return self.server.gathered.token  # type: ignore[no-any-return]
 
-    def check_permission(self, token: FoundToken, client: Client, request: Request) -> bool:
+    def check_permission(self, token: FoundToken, client: OAuthClient, request: OAuthRequest) -> bool:
         return True
 
     def introspect_token(self, token: FoundToken) -> dict[str, Any]:
         return {"active": True, **token.description}
 
 
-class Revocation(RevocationEndpoint):  # type: ignore[misc]
+class TokenRevocationEndpoint(RevocationEndpoint):  # type: ignore[misc]
     """RFC 7009; what is to be revoked is left in `revoked`."""
 
     CLIENT_AUTH_METHODS = (BASIC, POST, NONE)
     revoked: FoundToken | None = None
 
-    def check_params(self, request: Request, client: Client) -> None:
+    def check_params(self, request: OAuthRequest, client: OAuthClient) -> None:
         _require_token(request)
 
     def query_token(self, token_string: str, token_type_hint: str | None) -> FoundToken | None:
         return self.server.gathered.token  # type: ignore[no-any-return]
 
-    def revoke_token(self, token: FoundToken, request: Request) -> None:
+    def revoke_token(self, token: FoundToken, request: OAuthRequest) -> None:
         self.revoked = token
 
 
@@ -272,7 +272,7 @@ class EndSession(EndSessionEndpoint):  # type: ignore[misc]
         return None
 
 
-def judge_token_request(gathered: Gathered, request: Request) -> tuple[Answer, Redemption]:
+def judge_token_request(gathered: OAuthContext, request: OAuthRequest) -> tuple[OAuthResponse, Redemption]:
     """Authlib's answer to a token request, and what becomes of the credential in it."""
     provider = Provider(gathered, in_its_own_name=request.payload.grant_type == "client_credentials")
     if problem := _problem_of_grant_type(request.payload.grant_type):
@@ -280,17 +280,17 @@ def judge_token_request(gathered: Gathered, request: Request) -> tuple[Answer, R
     return provider.create_token_response(request), provider.redemption
 
 
-def judge_authorize_request(provider: Provider, request: Request, person: Account | None) -> CodeGrant:
+def judge_authorize_request(provider: Provider, request: OAuthRequest, person: Account | None) -> CodeGrant:
     """Authlib's grant for a good authorize request; its `prompt` says whether the person must be asked.
 
     Raises OAuth2Error; its `redirect_uri` is set when the application may be told.
     """
     if request.payload.response_type != "code":
         raise _unsupported_response_type(provider, request)
-    return provider.get_consent_grant(request, Person(person) if person else None)  # type: ignore[no-any-return]
+    return provider.get_consent_grant(request, OAuthUser(person) if person else None)  # type: ignore[no-any-return]
 
 
-def _unsupported_response_type(provider: Provider, request: Request) -> OAuth2Error:
+def _unsupported_response_type(provider: Provider, request: OAuthRequest) -> OAuth2Error:
     """Authlib puts the asked type into a description that must be plain ASCII; we name what is possible."""
     client = provider.query_client(request.payload.client_id) if request.payload.client_id else None
     if client is None:
@@ -317,7 +317,7 @@ def _refresh_token(**_: object) -> str:
     return new_token()
 
 
-def _require_token(request: Request) -> None:
+def _require_token(request: OAuthRequest) -> None:
     # A wrong token_type_hint is no reason to refuse: we tell the kinds apart ourselves (RFC 7009 §2.1).
     if not request.form.get("token"):
         raise InvalidRequestError("The token is missing.")

@@ -20,23 +20,23 @@ import msgspec
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 from authlib.oidc.core.grants.util import is_openid_scope, validate_request_prompt
 
-from oneself.auth.provider.authlib_models import Gathered, Request, with_parameters
+from oneself.auth.provider.authlib_models import OAuthContext, OAuthRequest, with_parameters
 from oneself.auth.provider.authlib_server import CodeGrant, Provider, judge_authorize_request
 from oneself.auth.provider.token_endpoint import OAuth
 from oneself.bootstrap_identity import Identity
 from oneself.service.directory.applications import Application
 from oneself.service.directory.grants import GrantRequest
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.sign_in import BrowserSession
 
 TRACKER_PARAMETER = "anonymous_profile_tracker"
 Parameters = Mapping[str, list[str]]
 
 
-class Visit(msgspec.Struct, frozen=True):
+class AuthorizeRequest(msgspec.Struct, frozen=True):
     """A browser at one of our doors: the request's parameters, who is signed in, its profile cookie."""
 
-    tenant: Tenant
+    tenant: DatasetRef
     parameters: Parameters
     session: BrowserSession | None = None
     cookie_tracker: str | None = None
@@ -57,7 +57,7 @@ class SendBack(msgspec.Struct, frozen=True):
     location: str
 
 
-class Ask(msgspec.Struct, frozen=True):
+class SignInNeeded(msgspec.Struct, frozen=True):
     """Show a page to the person first. `redirect_uri`: where they will be sent afterwards."""
 
     page: Literal["login", "register"]
@@ -66,14 +66,14 @@ class Ask(msgspec.Struct, frozen=True):
     login_hint: str = ""
 
 
-class Refused(msgspec.Struct, frozen=True):
+class AuthorizationDenied(msgspec.Struct, frozen=True):
     """The application may not be told; the person is."""
 
     error: str
     description: str
 
 
-Outcome = SendBack | Ask | Refused
+Outcome = SendBack | SignInNeeded | AuthorizationDenied
 
 
 class Authorizations:
@@ -83,7 +83,7 @@ class Authorizations:
         self._identity = identity
         self._oauth = oauth
 
-    async def answer(self, visit: Visit) -> Outcome:
+    async def answer(self, visit: AuthorizeRequest) -> Outcome:
         """What the browser gets for an authorize request as it stands."""
         provider = Provider(await self._gather(visit))
         try:
@@ -91,7 +91,7 @@ class Authorizations:
         except OAuth2Error as error:
             return _told(visit, provider, error)
 
-    async def ask(self, visit: Visit) -> Ask | SendBack | Refused:
+    async def ask(self, visit: AuthorizeRequest) -> SignInNeeded | SendBack | AuthorizationDenied:
         """The page that a person is to fill in, whoever is signed in: the request is judged, not answered."""
         provider = Provider(await self._gather(visit))
         try:
@@ -100,7 +100,9 @@ class Authorizations:
             return _told(visit, provider, error)
         return _ask(visit, provider, grant)
 
-    async def complete(self, visit: Visit, session: BrowserSession) -> SendBack | Refused:
+    async def complete(
+        self, visit: AuthorizeRequest, session: BrowserSession
+    ) -> SendBack | AuthorizationDenied:
         """The person has just proved who they are: back to the application with a code."""
         provider = Provider(await self._gather(visit))
         request = _request(visit, without_prompt=True)
@@ -110,7 +112,7 @@ class Authorizations:
         except OAuth2Error as error:
             return _told(visit, provider, error)
 
-    async def _answer(self, visit: Visit, provider: Provider) -> Outcome:
+    async def _answer(self, visit: AuthorizeRequest, provider: Provider) -> Outcome:
         request = _request(visit)
         session = visit.session
         if session is not None and _is_too_old(session, visit.first("max_age")):
@@ -129,7 +131,12 @@ class Authorizations:
         return await self._grant(visit, provider, request, grant, session)
 
     async def _grant(
-        self, visit: Visit, provider: Provider, request: Request, grant: CodeGrant, session: BrowserSession
+        self,
+        visit: AuthorizeRequest,
+        provider: Provider,
+        request: OAuthRequest,
+        grant: CodeGrant,
+        session: BrowserSession,
     ) -> SendBack:
         application = _application(provider)
         identity = self._identity
@@ -148,28 +155,30 @@ class Authorizations:
         answer = provider.create_authorization_response(request, request.user, grant)
         return _back(provider, answer.location or "")
 
-    async def _gather(self, visit: Visit) -> Gathered:
+    async def _gather(self, visit: AuthorizeRequest) -> OAuthContext:
         client_id = visit.first("client_id") or ""
         application = await self._identity.applications.find(visit.tenant, client_id)
         return await self._oauth.gather(visit.tenant, application)
 
 
-def _request(visit: Visit, *, without_prompt: bool = False) -> Request:
+def _request(visit: AuthorizeRequest, *, without_prompt: bool = False) -> OAuthRequest:
     dropped = ("prompt", "max_age") if without_prompt else ()
-    return Request("GET", {name: many for name, many in visit.parameters.items() if name not in dropped})
+    return OAuthRequest("GET", {name: many for name, many in visit.parameters.items() if name not in dropped})
 
 
-def _ask(visit: Visit, provider: Provider, grant: CodeGrant) -> Ask:
+def _ask(visit: AuthorizeRequest, provider: Provider, grant: CodeGrant) -> SignInNeeded:
     page: Literal["login", "register"] = "register" if visit.first("prompt") == "create" else "login"
-    return Ask(page, _application(provider), grant.redirect_uri, (visit.first("login_hint") or "")[:254])
+    return SignInNeeded(
+        page, _application(provider), grant.redirect_uri, (visit.first("login_hint") or "")[:254]
+    )
 
 
-def _told(visit: Visit, provider: Provider, error: OAuth2Error) -> SendBack | Refused:
+def _told(visit: AuthorizeRequest, provider: Provider, error: OAuth2Error) -> SendBack | AuthorizationDenied:
     """To the application where it may be told, else to the person."""
     error.state = visit.first("state")
     location = provider.refuse(error).location
     if location is None:
-        return Refused(error.error, error.get_error_description() or "The request is not valid.")
+        return AuthorizationDenied(error.error, error.get_error_description() or "The request is not valid.")
     return _back(provider, location)
 
 
@@ -184,7 +193,7 @@ def _application(provider: Provider) -> Application:
     return application
 
 
-def _check_extensions(visit: Visit, redirect_uri: str) -> None:
+def _check_extensions(visit: AuthorizeRequest, redirect_uri: str) -> None:
     """Refuse what we do not do, instead of doing something else."""
     if visit.first("response_mode") not in (None, "", "query"):
         raise InvalidRequestError("The response_mode must be query.", redirect_uri=redirect_uri)

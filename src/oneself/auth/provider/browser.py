@@ -19,8 +19,8 @@ from urllib.parse import parse_qs
 from litestar import Request, Response
 from litestar.datastructures import Cookie
 
-from oneself.service.crypto import Vault, new_token
-from oneself.service.directory.organisations import Tenant
+from oneself.service.crypto import SecretBox, new_token
+from oneself.service.directory.organisations import DatasetRef
 
 SESSION_COOKIE, CSRF_COOKIE, PROFILE_COOKIE = "oneself_session", "oneself_csrf", "cds_profile"
 FORM_TYPE = "application/x-www-form-urlencoded"
@@ -59,7 +59,7 @@ def address_of(request: AnyRequest) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def session_cookie(request: AnyRequest, tenant: Tenant, token: str | None) -> Cookie:
+def session_cookie(request: AnyRequest, tenant: DatasetRef, token: str | None) -> Cookie:
     """The cookie of a session; None takes it away."""
     return Cookie(
         key=SESSION_COOKIE,
@@ -75,10 +75,10 @@ def session_cookie(request: AnyRequest, tenant: Tenant, token: str | None) -> Co
 class Forms:
     """Binds forms to the browser they were shown in."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: SecretBox) -> None:
         self._vault = vault
 
-    def prepare(self, request: AnyRequest, tenant: Tenant) -> tuple[str, Cookie]:
+    def prepare(self, request: AnyRequest, tenant: DatasetRef) -> tuple[str, Cookie]:
         """The value a form carries and the cookie that it is checked against."""
         kept = request.cookies.get(CSRF_COOKIE, "")
         value = kept if _CSRF.fullmatch(kept) else new_token()
@@ -92,12 +92,12 @@ class Forms:
         )
         return self._proof(tenant, value), cookie
 
-    def is_ours(self, request: AnyRequest, tenant: Tenant, form: Mapping[str, list[str]]) -> bool:
+    def is_ours(self, request: AnyRequest, tenant: DatasetRef, form: Mapping[str, list[str]]) -> bool:
         """Whether this browser was shown the form that it sends."""
         kept, sent = request.cookies.get(CSRF_COOKIE, ""), form.get("csrf", [""])[0]
         return bool(kept) and hmac.compare_digest(self._proof(tenant, kept).encode(), sent.encode("utf-8"))
 
-    def _proof(self, tenant: Tenant, value: str) -> str:
+    def _proof(self, tenant: DatasetRef, value: str) -> str:
         return self._vault.keyed_digest("csrf", tenant.handle, value).hex()
 
 

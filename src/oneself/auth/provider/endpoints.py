@@ -11,11 +11,11 @@ import msgspec
 from litestar import Response, get, post, route
 from litestar.exceptions import NotFoundException
 
-from oneself.auth.provider.authlib_models import Answer
+from oneself.auth.provider.authlib_models import OAuthResponse
 from oneself.auth.provider.browser import FORM_BYTES_MAX, AnyRequest, BadForm, address_of, form_of
-from oneself.auth.provider.token_endpoint import JSON_HEADERS, Call, OAuth
+from oneself.auth.provider.token_endpoint import JSON_HEADERS, OAuth, OAuthCall
 from oneself.bootstrap_identity import Identity
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 
 JSON = "application/json"
 # Keys and addresses change rarely, and may be read by any page.
@@ -94,7 +94,7 @@ def identity_of(request: AnyRequest) -> Identity:
     return identity
 
 
-async def tenant_of(request: AnyRequest) -> Tenant:
+async def tenant_of(request: AnyRequest) -> DatasetRef:
     """The organisation in the path; an unknown one has no pages and no endpoints."""
     tenant = await identity_of(request).organisations.find(request.path_params["org"])
     if tenant is None:
@@ -107,8 +107,8 @@ def allows_everywhere(request: AnyRequest) -> bool:
     return request.headers.get("origin") in request.app.state.services.settings.cors_origins
 
 
-async def _call(request: AnyRequest, tenant: Tenant) -> Call:
-    return Call(
+async def _call(request: AnyRequest, tenant: DatasetRef) -> OAuthCall:
+    return OAuthCall(
         tenant=tenant,
         parameters=await form_of(request),
         authorization=request.headers.get("authorization"),
@@ -117,7 +117,7 @@ async def _call(request: AnyRequest, tenant: Tenant) -> Call:
     )
 
 
-def _render(answer: Answer) -> Response[bytes]:
+def _render(answer: OAuthResponse) -> Response[bytes]:
     body = msgspec.json.encode(answer.body if answer.body != "" else {})
     headers = {name: value for name, value in answer.headers if name != "Content-Type"}
     return Response(body, status_code=answer.status, media_type=JSON, headers=headers)
@@ -130,4 +130,4 @@ def _public(request: AnyRequest, document: dict[str, Any]) -> Response[bytes]:
 
 def _invalid_request(problem: BadForm) -> Response[bytes]:
     body = {"error": "invalid_request", "error_description": str(problem)}
-    return _render(Answer(400, body, JSON_HEADERS))
+    return _render(OAuthResponse(400, body, JSON_HEADERS))

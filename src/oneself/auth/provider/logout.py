@@ -13,9 +13,9 @@ from uuid import UUID
 import msgspec
 from authlib.oauth2.rfc6749 import OAuth2Error
 
-from oneself.auth.provider.authlib_models import Request
+from oneself.auth.provider.authlib_models import OAuthRequest
 from oneself.auth.provider.authlib_server import EndSession, Provider
-from oneself.auth.provider.authorize import Refused, Visit
+from oneself.auth.provider.authorize import AuthorizationDenied, AuthorizeRequest
 from oneself.auth.provider.token_endpoint import OAuth
 from oneself.bootstrap_identity import Identity
 from oneself.service.directory.tokens import Claims
@@ -41,28 +41,32 @@ class Logouts:
         self._identity = identity
         self._oauth = oauth
 
-    async def answer(self, visit: Visit, *, confirmed: bool = False) -> Confirm | SignedOut | Refused:
+    async def answer(
+        self, visit: AuthorizeRequest, *, confirmed: bool = False
+    ) -> Confirm | SignedOut | AuthorizationDenied:
         """What a logout request comes to; `confirmed` when the person pressed the button."""
         hint = visit.first("id_token_hint")
         claims = await self._identity.tokens.decode(visit.tenant, hint) if hint else None
         try:
             asked = await self._judge(visit, _client_id(visit, claims), confirmed)
         except OAuth2Error as error:
-            return Refused(error.error, error.get_error_description() or "The request is not valid.")
+            return AuthorizationDenied(
+                error.error, error.get_error_description() or "The request is not valid."
+            )
         if asked.needs_confirmation and not confirmed and visit.session is not None:
             return Confirm(asked.client.application.name if asked.client else None)
         ended = await self._leave(visit, asked.id_token_claims, asked.client)
         return SignedOut(asked.redirect_uri, ended)
 
-    async def _judge(self, visit: Visit, client_id: str | None, confirmed: bool) -> Any:
+    async def _judge(self, visit: AuthorizeRequest, client_id: str | None, confirmed: bool) -> Any:
         find = self._identity.applications.find
         application = await find(visit.tenant, client_id) if client_id else None
         provider = Provider(await self._oauth.gather(visit.tenant, application))
         endpoint: EndSession = provider._endpoints["end_session"][0]
         endpoint.confirmed = confirmed
-        return endpoint.validate_request(Request("GET", visit.parameters))
+        return endpoint.validate_request(OAuthRequest("GET", visit.parameters))
 
-    async def _leave(self, visit: Visit, claims: Claims | None, client: Any) -> bool:
+    async def _leave(self, visit: AuthorizeRequest, claims: Claims | None, client: Any) -> bool:
         session, sign_ins = visit.session, self._identity.sign_ins
         application = client.client_id if client else None
         if claims is None or (session and claims.get("sub") == str(session.account.user_id)):
@@ -78,7 +82,7 @@ class Logouts:
         return False
 
 
-def _client_id(visit: Visit, claims: Claims | None) -> str | None:
+def _client_id(visit: AuthorizeRequest, claims: Claims | None) -> str | None:
     if client_id := visit.first("client_id"):
         return client_id
     audience = claims.get("aud") if claims else None

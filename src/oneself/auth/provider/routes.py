@@ -16,7 +16,13 @@ from litestar.response import Redirect
 from litestar.types import ControllerRouterHandler
 
 from oneself.auth.provider import endpoints
-from oneself.auth.provider.authorize import Ask, Authorizations, Refused, SendBack, Visit
+from oneself.auth.provider.authorize import (
+    AuthorizationDenied,
+    Authorizations,
+    AuthorizeRequest,
+    SendBack,
+    SignInNeeded,
+)
 from oneself.auth.provider.browser import (
     FORM_BYTES_MAX,
     PROFILE_COOKIE,
@@ -34,10 +40,10 @@ from oneself.auth.provider.endpoints import identity_of, tenant_of
 from oneself.auth.provider.logout import Confirm, Logouts, SignedOut
 from oneself.auth.provider.pages import STYLESHEET, facts, message, name_of, page, stylesheet
 from oneself.auth.provider.token_endpoint import OAuth
-from oneself.errors import Conflict, WorldError
+from oneself.errors import Conflict, ServiceError
 from oneself.service.directory.accounts import Account, InvalidRegistration, Registration, username_key
 from oneself.service.directory.login_throttle import Subject
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 
 AnyResponse = Response[Any]
 REGISTRATION_FIELDS = ("email", "given_name", "last_name", "mobile")
@@ -46,14 +52,14 @@ EXPIRED = "This form had expired, or cookies are turned off. Please try again."
 TAKEN = "This e-mail address cannot be used. If you already have an account, sign in instead."
 
 
-class Door(msgspec.Struct, frozen=True):
+class PageContext(msgspec.Struct, frozen=True):
     """A browser before a page: the request, its organisation, and the authorize request in its URL."""
 
     request: AnyRequest
-    visit: Visit
+    visit: AuthorizeRequest
 
     @property
-    def tenant(self) -> Tenant:
+    def tenant(self) -> DatasetRef:
         return self.visit.tenant
 
     def at(self, path: str) -> str:
@@ -190,7 +196,7 @@ async def style() -> AnyResponse:
     return stylesheet()
 
 
-async def _door(request: AnyRequest) -> Door | AnyResponse:
+async def _door(request: AnyRequest) -> PageContext | AnyResponse:
     """The browser at a page, or the page that says why its URL cannot be read."""
     tenant = await tenant_of(request)
     try:
@@ -198,15 +204,17 @@ async def _door(request: AnyRequest) -> Door | AnyResponse:
     except BadForm as problem:
         return _unreadable(tenant, problem)
     session = await identity_of(request).sign_ins.find(tenant, request.cookies.get(SESSION_COOKIE))
-    return Door(request, Visit(tenant, parameters, session, request.cookies.get(PROFILE_COOKIE)))
+    return PageContext(
+        request, AuthorizeRequest(tenant, parameters, session, request.cookies.get(PROFILE_COOKIE))
+    )
 
 
-def _with_parameters(door: Door, more: Mapping[str, list[str]]) -> Door:
+def _with_parameters(door: PageContext, more: Mapping[str, list[str]]) -> PageContext:
     parameters = {**door.visit.parameters, **more}
-    return Door(door.request, msgspec.structs.replace(door.visit, parameters=parameters))
+    return PageContext(door.request, msgspec.structs.replace(door.visit, parameters=parameters))
 
 
-async def _own_form(door: Door) -> dict[str, list[str]] | None:
+async def _own_form(door: PageContext) -> dict[str, list[str]] | None:
     """The form, if this browser was shown it by us."""
     try:
         form = await form_of(door.request)
@@ -217,7 +225,7 @@ async def _own_form(door: Door) -> dict[str, list[str]] | None:
 
 
 async def _ask(
-    door: Door,
+    door: PageContext,
     template: str,
     problems: Mapping[str, str] | None = None,
     values: Mapping[str, str] | None = None,
@@ -227,7 +235,7 @@ async def _ask(
 ) -> AnyResponse:
     """A page with a form, for the application that sent the person or for ourselves."""
     asked = await _authorizations(door.request).ask(door.visit) if door.has_request else None
-    if isinstance(asked, SendBack | Refused):
+    if isinstance(asked, SendBack | AuthorizationDenied):
         return _outcome(door, asked)
     other = "register" if template == "login" else "login"
     return _form_page(
@@ -244,7 +252,7 @@ async def _ask(
     )
 
 
-async def _enter(door: Door, account: Account) -> AnyResponse:
+async def _enter(door: PageContext, account: Account) -> AnyResponse:
     """The person proved who they are: open a session and go where they were going."""
     identity, tenant = identity_of(door.request), door.tenant
     before = door.visit.session
@@ -259,13 +267,13 @@ async def _enter(door: Door, account: Account) -> AnyResponse:
     return with_cookies(response, session_cookie(door.request, tenant, token))
 
 
-def _outcome(door: Door, outcome: SendBack | Ask | Refused) -> AnyResponse:
+def _outcome(door: PageContext, outcome: SendBack | SignInNeeded | AuthorizationDenied) -> AnyResponse:
     match outcome:
         case SendBack(location):
             return _send(door, location)
-        case Ask(template):
+        case SignInNeeded(template):
             return Redirect(door.at(f"accounts/{template}"), status_code=302)
-        case Refused(error, description):
+        case AuthorizationDenied(error, description):
             return message(
                 door.tenant.handle,
                 "This link does not work",
@@ -276,7 +284,7 @@ def _outcome(door: Door, outcome: SendBack | Ask | Refused) -> AnyResponse:
             )
 
 
-def _signed_out(door: Door, outcome: Confirm | SignedOut | Refused) -> AnyResponse:
+def _signed_out(door: PageContext, outcome: Confirm | SignedOut | AuthorizationDenied) -> AnyResponse:
     match outcome:
         case Confirm(application):
             session = door.visit.session
@@ -293,17 +301,17 @@ def _signed_out(door: Door, outcome: Confirm | SignedOut | Refused) -> AnyRespon
             )
             cookies = [session_cookie(door.request, door.tenant, None)] if ended else []
             return with_cookies(response, *cookies)
-        case Refused():
+        case AuthorizationDenied():
             return _outcome(door, outcome)
 
 
-def _send(door: Door, location: str) -> AnyResponse:
+def _send(door: PageContext, location: str) -> AnyResponse:
     """Send the browser elsewhere, without telling where it comes from."""
     headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
     return Redirect(location, status_code=303 if door.request.method == "POST" else 302, headers=headers)
 
 
-def _form_page(door: Door, template: str, **values: Any) -> AnyResponse:
+def _form_page(door: PageContext, template: str, **values: Any) -> AnyResponse:
     csrf, cookie = Forms(identity_of(door.request).vault).prepare(door.request, door.tenant)
     return with_cookies(page(template, door.tenant.handle, csrf=csrf, **values), cookie)
 
@@ -336,11 +344,11 @@ def _later(wait_s: int) -> str:
     return f"Too many failed attempts. Try again in {minutes} minute{'s' if minutes > 1 else ''}."
 
 
-def _unreadable(tenant: Tenant, problem: BadForm) -> AnyResponse:
+def _unreadable(tenant: DatasetRef, problem: BadForm) -> AnyResponse:
     return message(tenant.handle, "This link does not work", str(problem), status=400)
 
 
-def _unavailable(request: AnyRequest, error: WorldError) -> AnyResponse:
+def _unavailable(request: AnyRequest, error: ServiceError) -> AnyResponse:
     """The world failed while somebody signed in: a page, not the JSON of the wires."""
     return message(
         request.path_params.get("org", ""),
@@ -364,7 +372,7 @@ PAGES = Router(
         logout,
         style,
     ],
-    exception_handlers={WorldError: _unavailable},
+    exception_handlers={ServiceError: _unavailable},
 )
 
 ROUTES: list[ControllerRouterHandler] = [

@@ -17,10 +17,10 @@ from oneself.auth.callers.guard import basic_credentials, bearer_token
 from oneself.auth.callers.permissions import OIDC_SCOPES, OPENID, PERMISSIONS
 from oneself.auth.provider.authlib_models import (
     ACCESS_TOKEN,
-    Answer,
     FoundToken,
-    Gathered,
-    Request,
+    OAuthContext,
+    OAuthRequest,
+    OAuthResponse,
     canonical_basic,
     describe_access_token,
     describe_refresh_token,
@@ -31,7 +31,7 @@ from oneself.bootstrap_identity import Identity
 from oneself.service.directory.applications import Application
 from oneself.service.directory.grants import Credential, CredentialKind, Redemption
 from oneself.service.directory.login_throttle import Subject
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.signing_keys import ALGORITHM
 from oneself.service.directory.tokens import AUDIENCE
 
@@ -42,10 +42,10 @@ CREDENTIAL_OF_GRANT: Mapping[str, tuple[CredentialKind, str]] = {
 }
 
 
-class Call(msgspec.Struct, frozen=True):
+class OAuthCall(msgspec.Struct, frozen=True):
     """A form sent to an endpoint: its parameters, the `Authorization` header, the caller's address."""
 
-    tenant: Tenant
+    tenant: DatasetRef
     parameters: Mapping[str, list[str]]
     authorization: str | None
     address: str
@@ -76,13 +76,13 @@ class OAuth:
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
 
-    async def token(self, call: Call) -> Answer:
+    async def token(self, call: OAuthCall) -> OAuthResponse:
         """RFC 6749 §3.2: client credentials, authorization code, refresh token."""
         client = await self._client(call)
         if client.wait_s:
             return too_many(client.wait_s)
         gathered = await self.gather(call.tenant, client.application, client.secret_matches)
-        request = Request("POST", call.parameters, client.authorization)
+        request = OAuthRequest("POST", call.parameters, client.authorization)
         kind, parameter = CREDENTIAL_OF_GRANT.get(call.first("grant_type") or "", (None, ""))
         secret = call.first(parameter)
         if kind is None or not secret or not client.is_authentic:
@@ -91,23 +91,23 @@ class OAuth:
             answer = await self._redeem(gathered, request, kind, secret)
         return _for_browser(answer, client.application, call.origin)
 
-    async def introspect(self, call: Call) -> Answer:
+    async def introspect(self, call: OAuthCall) -> OAuthResponse:
         """RFC 7662."""
         provider, request, wait_s = await self._about_a_token(call)
         return too_many(wait_s) if wait_s else provider.create_endpoint_response("introspection", request)
 
-    async def revoke(self, call: Call) -> Answer:
+    async def revoke(self, call: OAuthCall) -> OAuthResponse:
         """RFC 7009. Revoking a refresh token ends its grant and voids the grant's access tokens."""
         provider, request, wait_s = await self._about_a_token(call)
         if wait_s:
             return too_many(wait_s)
-        answer: Answer = provider.create_endpoint_response("revocation", request)
+        answer: OAuthResponse = provider.create_endpoint_response("revocation", request)
         revoked = provider._endpoints["revocation"][0].revoked
         if revoked is not None:
             await self._revoke(call, revoked)
         return _for_browser(answer, provider.gathered.application, call.origin)
 
-    async def userinfo(self, tenant: Tenant, authorization: str | None) -> Answer:
+    async def userinfo(self, tenant: DatasetRef, authorization: str | None) -> OAuthResponse:
         """OpenID Connect Core §5.3: the claims of the person behind an access token with scope `openid`."""
         token = bearer_token(authorization)
         claims = await self._identity.tokens.verify(tenant, token) if token else None
@@ -119,22 +119,22 @@ class OAuth:
         account = await self._identity.accounts.find(tenant, UUID(claims["sub"]))
         if account is None:
             return _bearer_error(401, "invalid_token", "The user is gone.")
-        return Answer(200, user_info(account, scope), JSON_HEADERS)
+        return OAuthResponse(200, user_info(account, scope), JSON_HEADERS)
 
-    async def jwks(self, tenant: Tenant) -> dict[str, Any]:
+    async def jwks(self, tenant: DatasetRef) -> dict[str, Any]:
         """RFC 7517: the public keys that tokens of this organisation are verified with."""
         return (await self._identity.signing_keys.ring(tenant)).jwks()
 
-    def discovery(self, tenant: Tenant) -> dict[str, Any]:
+    def discovery(self, tenant: DatasetRef) -> dict[str, Any]:
         """OpenID Connect Discovery 1.0 and RFC 8414."""
         issuer = self._identity.tokens.issuer(tenant)
         return discovery_document(issuer)
 
     async def gather(
-        self, tenant: Tenant, application: Application | None, secret_matches: bool = False
-    ) -> Gathered:
+        self, tenant: DatasetRef, application: Application | None, secret_matches: bool = False
+    ) -> OAuthContext:
         """What every judgement needs."""
-        return Gathered(
+        return OAuthContext(
             tenant=tenant,
             issuer=self._identity.tokens.issuer(tenant),
             ring=await self._identity.signing_keys.ring(tenant),
@@ -144,9 +144,9 @@ class OAuth:
         )
 
     async def _redeem(
-        self, gathered: Gathered, request: Request, kind: CredentialKind, secret: str
-    ) -> Answer:
-        answers: list[Answer] = []
+        self, gathered: OAuthContext, request: OAuthRequest, kind: CredentialKind, secret: str
+    ) -> OAuthResponse:
+        answers: list[OAuthResponse] = []
 
         def decide(credential: Credential | None) -> Redemption:
             found = msgspec.structs.replace(gathered, credential=credential)
@@ -157,7 +157,7 @@ class OAuth:
         await self._identity.grants.redeem(gathered.tenant, kind, secret, decide)
         return answers[0]
 
-    async def _client(self, call: Call) -> _Client:
+    async def _client(self, call: OAuthCall) -> _Client:
         """Who says it is calling. Secrets are accepted percent-encoded (RFC 6749 §2.3.1) and as they are."""
         basic = basic_credentials(call.authorization)
         client_id = unquote(basic[0]) if basic else call.first("client_id")
@@ -169,7 +169,9 @@ class OAuth:
         matches, wait_s = await self._secret_matches(call, application, secret)
         return _Client(application, matches, authorization, wait_s)
 
-    async def _secret_matches(self, call: Call, application: Application, secret: str) -> tuple[bool, int]:
+    async def _secret_matches(
+        self, call: OAuthCall, application: Application, secret: str
+    ) -> tuple[bool, int]:
         """Whether the secret is right, or how long to wait before it is looked at."""
         applications = self._identity.applications
         if applications.remembers_secret(application, secret):
@@ -183,22 +185,22 @@ class OAuth:
         await self._identity.attempts.failed(call.tenant, subject)
         return False, 0
 
-    async def _about_a_token(self, call: Call) -> tuple[Provider, Request, int]:
+    async def _about_a_token(self, call: OAuthCall) -> tuple[Provider, OAuthRequest, int]:
         client = await self._client(call)
         token = call.first("token")
         gathered = await self.gather(call.tenant, client.application, client.secret_matches)
         if token and client.is_authentic:
             gathered = msgspec.structs.replace(gathered, token=await self._find_token(call.tenant, token))
-        return Provider(gathered), Request("POST", call.parameters, client.authorization), client.wait_s
+        return Provider(gathered), OAuthRequest("POST", call.parameters, client.authorization), client.wait_s
 
-    async def _find_token(self, tenant: Tenant, token: str) -> FoundToken | None:
+    async def _find_token(self, tenant: DatasetRef, token: str) -> FoundToken | None:
         claims = await self._identity.tokens.verify(tenant, token)
         if claims is not None:
             return describe_access_token(claims) if claims.get("aud") == AUDIENCE else None
         credential = await self._identity.grants.find_refresh_token(tenant, token)
         return describe_refresh_token(credential) if credential else None
 
-    async def _revoke(self, call: Call, token: FoundToken) -> None:
+    async def _revoke(self, call: OAuthCall, token: FoundToken) -> None:
         if token.kind == ACCESS_TOKEN:
             await self._identity.tokens.revoke(call.tenant, token.description["jti"])
         else:
@@ -240,22 +242,22 @@ def discovery_document(issuer: str) -> dict[str, Any]:
     }
 
 
-def too_many(wait_s: int) -> Answer:
+def too_many(wait_s: int) -> OAuthResponse:
     """429: too many wrong secrets (RFC 6749 has no word for it)."""
     body = {
         "error": "temporarily_unavailable",
         "error_description": "Too many failed attempts. Try again later.",
     }
-    return Answer(429, body, (*JSON_HEADERS, ("Retry-After", str(wait_s))))
+    return OAuthResponse(429, body, (*JSON_HEADERS, ("Retry-After", str(wait_s))))
 
 
-def _bearer_error(status: int, error: str, description: str) -> Answer:
+def _bearer_error(status: int, error: str, description: str) -> OAuthResponse:
     challenge = f'Bearer error="{error}", error_description="{description}"'
     body = {"error": error, "error_description": description}
-    return Answer(status, body, (*JSON_HEADERS, ("WWW-Authenticate", challenge)))
+    return OAuthResponse(status, body, (*JSON_HEADERS, ("WWW-Authenticate", challenge)))
 
 
-def _for_browser(answer: Answer, application: Application | None, origin: str | None) -> Answer:
+def _for_browser(answer: OAuthResponse, application: Application | None, origin: str | None) -> OAuthResponse:
     """Let the page of a browser application read the answer: its origin is that of a redirect URI."""
     if application is None or application.kind != "browser" or origin is None:
         return answer

@@ -5,8 +5,8 @@ Here: what can be said. What follows from it is in `config`.
 
 import msgspec
 
-from oneself.core.identity.identifier_source import VALUES_PER_NAMESPACE_MAX, Rule
-from oneself.core.identity.identity_type import DatasetSettings, IdentityAttribute, IdentityType
+from oneself.core.identity.identifier_source import VALUES_PER_NAMESPACE_MAX, UnificationRule
+from oneself.core.identity.identity_type import DatasetSettings, IdentityBinding, IdentityType
 from oneself.core.profiles.consent import Category
 from oneself.core.values.attribute import Attribute
 
@@ -30,7 +30,7 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
     values_per_namespace_max: int = VALUES_PER_NAMESPACE_MAX
 
 
-class Blocked(msgspec.Struct, frozen=True, omit_defaults=True):
+class BlockList(msgspec.Struct, frozen=True, omit_defaults=True):
     """The organisation's own values that identify nobody: exact (compared case-folded), and patterns."""
 
     values: frozenset[str] = frozenset()
@@ -72,7 +72,7 @@ class DropIdentityType(msgspec.Struct, frozen=True, tag="drop_identity_type"):
 class PutIdentityAttributes(msgspec.Struct, frozen=True, tag="put_identity_attributes"):
     """Bind exactly these; an unbound attribute keeps its values and stops matching (wire/interactions §3)."""
 
-    identity_attributes: tuple[IdentityAttribute, ...]
+    identity_attributes: tuple[IdentityBinding, ...]
 
 
 class PutChannels(msgspec.Struct, frozen=True, tag="put_channels"):
@@ -96,7 +96,7 @@ class PutLimits(msgspec.Struct, frozen=True, tag="put_limits"):
 class PutRule(msgspec.Struct, frozen=True, tag="put_rule"):
     """Add a unification rule, or change the one with the same id."""
 
-    rule: Rule
+    rule: UnificationRule
 
 
 class DropRule(msgspec.Struct, frozen=True, tag="drop_rule"):
@@ -108,7 +108,7 @@ class DropRule(msgspec.Struct, frozen=True, tag="drop_rule"):
 class PutBlocked(msgspec.Struct, frozen=True, tag="put_blocked"):
     """Replace the organisation's own values that identify nobody."""
 
-    blocked: Blocked
+    blocked: BlockList
 
 
 class PutCategory(msgspec.Struct, frozen=True, tag="put_category"):

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from oneself.core.config.changes import (
-    Blocked,
+    BlockList,
     ConfigChange,
     DropAttributes,
     DropCategory,
@@ -30,7 +30,6 @@ from oneself.core.config.changes import (
     PutRule,
     PutSettings,
     Several,
-    SingleChange,
 )
 from oneself.core.identity.identifier import (
     ANONYMOUS_ID,
@@ -40,17 +39,22 @@ from oneself.core.identity.identifier import (
     USER_ID_NAMESPACE,
     Namespace,
 )
-from oneself.core.identity.identifier_source import Matcher, Rule, bound, matcher
+from oneself.core.identity.identifier_source import (
+    IdentifierSource,
+    UnificationRule,
+    binding_source,
+    rule_source,
+)
 from oneself.core.identity.identity_type import (
     BUILT_IN_TYPES,
     CHANNELS,
     DEFAULT_CHANNELS,
     FORMER_NAMESPACE,
     LEGACY_ID,
+    LEGACY_ID_JOB,
     LEGACY_NAMESPACE,
-    LEGACY_WORK,
     DatasetSettings,
-    IdentityAttribute,
+    IdentityBinding,
     IdentityType,
     namespace_of,
 )
@@ -59,35 +63,6 @@ from oneself.core.profiles.profile import Claim
 from oneself.core.values.attribute import TRAITS, Attribute
 from oneself.core.values.merge import Strategy, by_time, latest
 from oneself.core.values.schema import Schema
-
-__all__ = [
-    "Blocked",
-    "Config",
-    "ConfigChange",
-    "ConfigDocument",
-    "DropAttributes",
-    "DropCategory",
-    "DropIdentityType",
-    "DropRule",
-    "Limits",
-    "OrganisationSettings",
-    "PutAttributes",
-    "PutBlocked",
-    "PutCategory",
-    "PutChannels",
-    "PutDatasetSettings",
-    "PutIdentityAttributes",
-    "PutIdentityType",
-    "PutLimits",
-    "PutRule",
-    "PutSettings",
-    "Several",
-    "SingleChange",
-    "configure",
-    "from_document",
-    "to_document",
-    "work_to_do",
-]
 
 _BUILT_IN = {
     USER_ID: USER_ID_NAMESPACE,
@@ -105,14 +80,14 @@ class Config(msgspec.Struct, frozen=True, dict=True):
     schema: Schema = Schema(())
     settings: OrganisationSettings = OrganisationSettings()
     limits: Limits = Limits()
-    rules: dict[str, Rule] = {}
-    blocked: Blocked = Blocked()
+    rules: dict[str, UnificationRule] = {}
+    blocked: BlockList = BlockList()
     categories: dict[str, Category] = {}
     dataset: DatasetSettings = DatasetSettings()
     #: By id; the built-in ones are there without being put.
     identity_types: dict[str, IdentityType] = {}
     #: By their name on the event wire.
-    identity_attributes: dict[str, IdentityAttribute] = {}
+    identity_attributes: dict[str, IdentityBinding] = {}
     #: Channel → the name that `user.id` stands for there.
     channels: dict[str, str] = {}
     #: By namespace: the seq since which its rule or binding reads stored values as it does now.
@@ -123,7 +98,7 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         """Every identity type, the built-in ones first."""
         return BUILT_IN_TYPES | self.identity_types
 
-    def channel_identity(self, channel: str | None) -> IdentityAttribute | None:
+    def channel_identity(self, channel: str | None) -> IdentityBinding | None:
         """The identity attribute that `user.id` stands for on a channel; None if it stands for nothing."""
         if channel not in CHANNELS or not self.dataset.pipeline_identity_resolution:
             return None
@@ -134,13 +109,13 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         return self._namespaces.get(name)
 
     @cached_property
-    def matchers(self) -> tuple[Matcher, ...]:
+    def matchers(self) -> tuple[IdentifierSource, ...]:
         """The attributes whose values are identifiers, ready to be applied: active rules, the one that goes
         first in front, and then the identity attributes."""
         return (*self._by_rule, *self._by_type)
 
     @cached_property
-    def bound(self) -> dict[str, Matcher]:
+    def bound(self) -> dict[str, IdentifierSource]:
         """The identity attributes that count, by type."""
         return {each.name: each for each in self._by_type}
 
@@ -166,7 +141,7 @@ class Config(msgspec.Struct, frozen=True, dict=True):
             for match in self.bound.values()
         }
 
-    def is_tiered(self, match: Matcher) -> bool:
+    def is_tiered(self, match: IdentifierSource) -> bool:
         """Whether the trusted goes before the later among the values of an identity attribute. Where only
         servers are believed, what a browser said is no identity and takes no identity's place."""
         return self.dataset.identity_trust == "tiered" or match.namespace.trusted_only
@@ -182,22 +157,23 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         return frozenset(each.name for each in self._by_rule)
 
     @cached_property
-    def _by_rule(self) -> tuple[Matcher, ...]:
+    def _by_rule(self) -> tuple[IdentifierSource, ...]:
         active = sorted(
             (r for r in self.rules.values() if r.is_active), key=lambda r: (r.priority, r.rule_id)
         )
-        found = (matcher(rule, self.schema, self.limits.values_per_namespace_max) for rule in active)
+        found = (rule_source(rule, self.schema, self.limits.values_per_namespace_max) for rule in active)
         return tuple(each for each in found if each is not None)
 
     @cached_property
-    def _by_type(self) -> tuple[Matcher, ...]:
+    def _by_type(self) -> tuple[IdentifierSource, ...]:
         if not self.dataset.pipeline_identity_resolution:
             return ()
         # In an order of its own: the log keeps none.
         named = sorted(self.identity_attributes.items())
         bindings = (each for _, each in named if self.types[each.type_id].can_match)
         found = (
-            bound(each, self._type_namespace(each.type_id, is_bound=True), self.schema) for each in bindings
+            binding_source(each, self._type_namespace(each.type_id, is_bound=True), self.schema)
+            for each in bindings
         )
         return tuple(each for each in found if each is not None)
 
@@ -215,7 +191,7 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         types = [each.type_id for each in self.types.values() if each.can_match]
         found = {type_id: self._type_namespace(type_id, is_bound=False) for type_id in types}
         found |= {each.name: each.namespace for each in self.matchers}
-        if self.blocked != Blocked():
+        if self.blocked != BlockList():
             found = {name: self._with_blocked(namespace) for name, namespace in found.items()}
         if self.dataset.pipeline_identity_resolution:
             return found | _BUILT_IN | {LEGACY_ID: FORMER_NAMESPACE}
@@ -229,11 +205,11 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         )
 
 
-def work_to_do(before: Config, after: Config) -> list[str]:
+def required_reindexing(before: Config, after: Config) -> list[str]:
     """The active rules and identity attributes by which the profiles that exist hold something else after a
     change, each by the id of its work: they were not active before, they read stored values in another way
     (wire/cds §8: what does not fit is hidden from matching), or values identify again that were blocked."""
-    moving = [LEGACY_WORK] if after.dataset.resolves_since != before.dataset.resolves_since else []
+    moving = [LEGACY_ID_JOB] if after.dataset.resolves_since != before.dataset.resolves_since else []
     return moving + [
         match.source_id
         for match in after.matchers
@@ -344,12 +320,12 @@ class ConfigDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     attributes: tuple[Attribute, ...] = ()
     settings: OrganisationSettings = OrganisationSettings()
     limits: Limits = Limits()
-    rules: dict[str, Rule] = {}
-    blocked: Blocked = Blocked()
+    rules: dict[str, UnificationRule] = {}
+    blocked: BlockList = BlockList()
     categories: dict[str, Category] = {}
     dataset: DatasetSettings = DatasetSettings()
     identity_types: dict[str, IdentityType] = {}
-    identity_attributes: dict[str, IdentityAttribute] = {}
+    identity_attributes: dict[str, IdentityBinding] = {}
     channels: dict[str, str] = {}
     read_since: dict[str, int] = {}
 

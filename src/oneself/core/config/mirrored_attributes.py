@@ -46,7 +46,7 @@ _TYPES = {word: word for word in VALUE_TYPES} | {
 }
 
 
-class Wanted(Struct, frozen=True):
+class RequiredAttribute(Struct, frozen=True):
     """An attribute that a claim asks for; `name` with its scope. Children are known by their names."""
 
     name: str
@@ -62,7 +62,7 @@ class Wanted(Struct, frozen=True):
         return self.name.rpartition(".")[0]
 
 
-class Mirrored(Struct, frozen=True):
+class MirroredAttributes(Struct, frozen=True):
     """What a look at the identity server's claims changed: attribute names."""
 
     added: tuple[str, ...] = ()
@@ -80,9 +80,9 @@ def claim_key(uri: str) -> str:
     return uri.rpartition("/")[2]
 
 
-def wanted_attributes(
+def required_attributes(
     local: Iterable[Mapping[str, Any]], dialects: Iterable[Iterable[Mapping[str, Any]]]
-) -> tuple[Wanted, ...]:
+) -> tuple[RequiredAttribute, ...]:
     """One attribute for each local claim that a SCIM claim maps to, with the parents that are missing.
 
     `local`, `dialects`: claims as the identity server describes them. A claim that no attribute can be named
@@ -90,7 +90,7 @@ def wanted_attributes(
     """
     known = {uri: claim for claim in local if type(uri := claim.get("claimURI")) is str}
     mapped = (claim.get("mappedLocalClaimURI") for dialect in dialects for claim in dialect)
-    found: dict[str, Wanted] = {}
+    found: dict[str, RequiredAttribute] = {}
     for uri in dict.fromkeys(uri for uri in mapped if type(uri) is str and uri in known):
         name = f"{IDENTITY_ATTRIBUTES}.{claim_key(uri)}"
         if is_name(name):
@@ -107,7 +107,7 @@ def is_name(name: str) -> bool:
     return fits and parts[0] == IDENTITY_ATTRIBUTES and all(map(str.strip, parts))
 
 
-def with_parents(wanted: Iterable[Wanted]) -> tuple[Wanted, ...]:
+def with_parents(wanted: Iterable[RequiredAttribute]) -> tuple[RequiredAttribute, ...]:
     """The wanted attributes with the complex ones above dotted names, which are made where they are missing.
 
     What has members is a single object: a dotted claim names a member and could not say of which element.
@@ -116,20 +116,20 @@ def with_parents(wanted: Iterable[Wanted]) -> tuple[Wanted, ...]:
     for name in list(found):
         above = found[name].parent
         while above != IDENTITY_ATTRIBUTES and above != NEVER_A_PARENT:
-            parent = found.get(above) or Wanted(above)
+            parent = found.get(above) or RequiredAttribute(above)
             found[above] = replace(parent, value_type=COMPLEX, multi_valued=False, canonical_values=())
             above = parent.parent
     return tuple(found.values())
 
 
-def wanted_of(schema: Schema) -> tuple[Wanted, ...]:
+def required_attribute(schema: Schema) -> tuple[RequiredAttribute, ...]:
     """The identity attributes of a schema as claims that ask for them."""
     return tuple(map(as_wanted, schema.in_scope(IDENTITY_ATTRIBUTES)))
 
 
-def as_wanted(attribute: Attribute) -> Wanted:
+def as_wanted(attribute: Attribute) -> RequiredAttribute:
     """An attribute as the claim that would ask for it."""
-    return Wanted(
+    return RequiredAttribute(
         name=attribute.attribute_name,
         value_type=attribute.value_type,
         multi_valued=attribute.multi_valued,
@@ -140,8 +140,8 @@ def as_wanted(attribute: Attribute) -> Wanted:
 
 
 def reconcile(
-    schema: Schema, wanted: Sequence[Wanted], new_id: Callable[[str], str]
-) -> tuple[ConfigChange | None, Mirrored]:
+    schema: Schema, wanted: Sequence[RequiredAttribute], new_id: Callable[[str], str]
+) -> tuple[ConfigChange | None, MirroredAttributes]:
     """The change that makes the identity attributes of a schema the wanted ones; None if they are already.
 
     `new_id`: attribute name → id, for names that the schema lacks. `wanted` names each attribute once and its
@@ -155,14 +155,14 @@ def reconcile(
     attributes = [_attribute(each, ids, _children(each, wanted), present.get(each.name)) for each in wanted]
     put = tuple(each for each in attributes if each != present.get(each.attribute_name))
     dropped = tuple(each for name, each in present.items() if name not in ids)
-    return _change(put, dropped), Mirrored(
+    return _change(put, dropped), MirroredAttributes(
         added=tuple(each.attribute_name for each in put if each.attribute_name not in present),
         changed=tuple(each.attribute_name for each in put if each.attribute_name in present),
         removed=tuple(each.attribute_name for each in dropped),
     )
 
 
-def missing_names(schema: Schema, wanted: Iterable[Wanted]) -> tuple[str, ...]:
+def missing_names(schema: Schema, wanted: Iterable[RequiredAttribute]) -> tuple[str, ...]:
     """The names that a reconciliation would need ids for."""
     return tuple(each.name for each in wanted if schema.find(each.name) is None)
 
@@ -174,14 +174,14 @@ def _change(put: tuple[Attribute, ...], dropped: tuple[Attribute, ...]) -> Confi
     return PutAttributes(put) if put else drop if dropped else None
 
 
-def _children(parent: Wanted, wanted: Iterable[Wanted]) -> tuple[str, ...]:
+def _children(parent: RequiredAttribute, wanted: Iterable[RequiredAttribute]) -> tuple[str, ...]:
     if parent.value_type != COMPLEX:
         return ()
     return tuple(each.name for each in wanted if each.parent == parent.name)
 
 
 def _attribute(
-    wanted: Wanted, ids: Mapping[str, str], children: Collection[str], before: Attribute | None
+    wanted: RequiredAttribute, ids: Mapping[str, str], children: Collection[str], before: Attribute | None
 ) -> Attribute:
     return Attribute(
         attribute_id=ids[wanted.name],
@@ -196,10 +196,10 @@ def _attribute(
     )
 
 
-def _wanted(name: str, local: Mapping[str, Any]) -> Wanted:
+def _wanted(name: str, local: Mapping[str, Any]) -> RequiredAttribute:
     declared = local.get("dataType")
     value_type = _TYPES.get(declared.lower(), "string") if type(declared) is str else "string"
-    return Wanted(
+    return RequiredAttribute(
         name=name,
         value_type=value_type,
         multi_valued=_properties(local).get("multiValued") == "true",

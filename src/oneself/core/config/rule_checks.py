@@ -3,7 +3,7 @@
 from typing import Literal
 
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identifier_source import Rule
+from oneself.core.identity.identifier_source import UnificationRule
 
 USER_ID_PROPERTIES = frozenset({"user_id", "identity_attributes.user_id"})
 
@@ -18,7 +18,7 @@ class InvalidRule(Exception):
         self.description = description
 
 
-def check_rule(config: Config, rule: Rule) -> None:
+def check_rule(config: Config, rule: UnificationRule) -> None:
     """Raises InvalidRule unless the rule may be added, or may replace the one with its id."""
     others = [each for each in config.rules.values() if each.rule_id != rule.rule_id]
     if rule.rule_id not in config.rules:

@@ -14,26 +14,24 @@ from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
 from oneself.core.identity.identifier_source import touches
 from oneself.core.identity.identity_type import LEGACY_ID
 from oneself.core.profiles.consent import Choice, is_event_category, merge_choices, with_choice
-from oneself.core.profiles.owned_objects import told, united
+from oneself.core.profiles.owned_objects import merge_objects, upsert
 from oneself.core.profiles.profile import Claim, Profile, primary_id
-from oneself.core.profiles.visits import NEVER, visited, with_visits
+from oneself.core.profiles.visits import NO_ACTIVITY, add_visits, record_activity
 from oneself.core.resolution.evidence import Evidence, identities_of
 from oneself.core.resolution.observation import ACTIVITY, Observation
 from oneself.core.resolution.plan import Plan, Rejection
 from oneself.core.resolution.resolve import resolve
-from oneself.core.resolution.working_set import Merged, Refused, State
+from oneself.core.resolution.working_set import MergeRecord, RefusalRecord, WorkingSet
 from oneself.core.values.merge import merge_values, overwrite, strategy_at
-from oneself.core.values.patch import Authority, check_write
-from oneself.core.values.record import EMPTY, Changes, Source, write
-from oneself.core.values.reported_claims import skip_unfit
+from oneself.core.values.patch import Authority, apply_patch
+from oneself.core.values.record import EMPTY, ValueChanges, ValueSource, write
+from oneself.core.values.reported_claims import accept_valid
 from oneself.core.values.schema import Schema
 from oneself.core.values.validation import InvalidValue
 
-__all__ = ["State", "apply", "fold", "repeat"]
-
 
 def fold(
-    state: State, observation: Observation, config: Config, seq: int, evidence: Evidence | None = None
+    state: WorkingSet, observation: Observation, config: Config, seq: int, evidence: Evidence | None = None
 ) -> Plan | Rejection:
     """Decide what the observation does and do it; the plan as it was carried out.
 
@@ -51,25 +49,31 @@ def fold(
 
 
 def apply(
-    state: State, observation: Observation, plan: Plan, config: Config, seq: int, *, accepted: bool = False
+    state: WorkingSet,
+    observation: Observation,
+    plan: Plan,
+    config: Config,
+    seq: int,
+    *,
+    accepted: bool = False,
 ) -> Plan:
     """Carry a fresh plan out; the plan with what the values turned out to hold.
 
     `accepted`: the values were accepted once, so mutability is not asked again (`replay`).
     Raises InvalidValue, with nothing changed, if they do not fit.
     """
-    return _carry_out(_Act(state, observation, config, seq, accepted=accepted, settled=False), plan)
+    return _carry_out(_Application(state, observation, config, seq, accepted=accepted, settled=False), plan)
 
 
-def repeat(state: State, observation: Observation, plan: Plan, config: Config, seq: int) -> None:
+def apply_recorded(state: WorkingSet, observation: Observation, plan: Plan, config: Config, seq: int) -> None:
     """Carry a plan out again exactly as the log has it."""
-    _carry_out(_Act(state, observation, config, seq, accepted=True, settled=True), plan)
+    _carry_out(_Application(state, observation, config, seq, accepted=True, settled=True), plan)
 
 
-class _Act(msgspec.Struct, frozen=True):
+class _Application(msgspec.Struct, frozen=True):
     """A plan being carried out. `accepted`: its values were, once. `settled`: its claims are final."""
 
-    state: State
+    state: WorkingSet
     observation: Observation
     config: Config
     seq: int
@@ -77,14 +81,14 @@ class _Act(msgspec.Struct, frozen=True):
     settled: bool
 
 
-def _carry_out(act: _Act, plan: Plan) -> Plan:
+def _carry_out(act: _Application, plan: Plan) -> Plan:
     prepare = _create_and_join if plan.creates else _write_and_join
     plan, unified, parts = prepare(act, plan)
     _commit(act, plan, _consented(unified, act.observation, act.seq), parts)
     return plan
 
 
-def _create_and_join(act: _Act, plan: Plan) -> tuple[Plan, Profile, list[Profile]]:
+def _create_and_join(act: _Application, plan: Plan) -> tuple[Plan, Profile, list[Profile]]:
     """The profile that the observation makes, with its values, and the person that it then is part of."""
     created = _written(act, _created(act, plan))
     held = msgspec.structs.replace(created, identities=_with_claims({}, plan.claims))
@@ -92,9 +96,9 @@ def _create_and_join(act: _Act, plan: Plan) -> tuple[Plan, Profile, list[Profile
         held if profile_id == created.profile_id else act.state.profiles[profile_id]
         for profile_id in plan.people
     ]
-    unified = _by_event(act, plan, _all_joined(act, survivor, parts))
+    unified = _by_event(act, plan, _merge_all(act, survivor, parts))
     if not act.settled:
-        plan = _settled(act, plan, people, (created, unified), {})
+        plan = _with_final_claims(act, plan, people, (created, unified), {})
         unified = msgspec.structs.replace(unified, identities=_without(unified.identities, _lost(held, plan)))
     return plan, unified, parts
 
@@ -105,7 +109,7 @@ def _lost(created: Profile, plan: Plan) -> tuple[Identifier, ...]:
     return tuple(identifier for identifier in named if identifier not in plan.claims)
 
 
-def _write_and_join(act: _Act, plan: Plan) -> tuple[Plan, Profile, list[Profile]]:
+def _write_and_join(act: _Application, plan: Plan) -> tuple[Plan, Profile, list[Profile]]:
     """The values go to the profile that the observation addresses, and that one is then joined; an event's go
     to the person that is left in the end."""
     people = [act.state.profiles[profile_id] for profile_id in plan.people]
@@ -113,23 +117,23 @@ def _write_and_join(act: _Act, plan: Plan) -> tuple[Plan, Profile, list[Profile]
     written = _written(act, addressed)
     others = [each for each in people if each is not addressed]
     survivor, *parts = (written if each is addressed else each for each in people)
-    unified = _all_joined(act, survivor, parts)
+    unified = _merge_all(act, survivor, parts)
     if parts:
         unified = _written(act, unified, again=True)
     unified = _by_event(act, plan, unified)
     if not act.settled:
-        stale = _stale(act.observation, written, others, act.config)
-        plan = _settled(act, plan, people, (written, unified), stale)
+        stale = _released_claims(act.observation, written, others, act.config)
+        plan = _with_final_claims(act, plan, people, (written, unified), stale)
     return plan, unified, parts
 
 
-def _by_event(act: _Act, plan: Plan, unified: Profile) -> Profile:
+def _by_event(act: _Application, plan: Plan, unified: Profile) -> Profile:
     """The profile with what an event says of it."""
     observation = act.observation
     if observation.authority != "event":
         return unified
     if observation.objects:
-        objects = told(unified.objects, observation.objects, observation.happened(act.seq))
+        objects = upsert(unified.objects, observation.objects, observation.happened(act.seq))
         unified = msgspec.structs.replace(unified, objects=objects)
     if not (observation.values or act.config.bound):
         return unified
@@ -144,21 +148,21 @@ def _by_event(act: _Act, plan: Plan, unified: Profile) -> Profile:
     )
 
 
-def _addressed(act: _Act, people: list[Profile]) -> Profile:
+def _addressed(act: _Application, people: list[Profile]) -> Profile:
     """Of those that become one, the survivor first: whose profile the observation's values are written to."""
     profile_id = act.observation.profile_id
     target = act.state.survivor(profile_id) if profile_id else None
     return next((each for each in people if each is target), people[0])
 
 
-def _all_joined(act: _Act, survivor: Profile, parts: list[Profile]) -> Profile:
+def _merge_all(act: _Application, survivor: Profile, parts: list[Profile]) -> Profile:
     for part in parts:
-        survivor = _joined(survivor, part, act.config, act.seq)
+        survivor = _merged(survivor, part, act.config, act.seq)
     return survivor
 
 
-def _settled(
-    act: _Act,
+def _with_final_claims(
+    act: _Application,
     plan: Plan,
     people: list[Profile],
     written: tuple[Profile, Profile],
@@ -193,7 +197,7 @@ def _settled(
     )
 
 
-def _stale(
+def _released_claims(
     observation: Observation, profile: Profile, others: list[Profile], config: Config
 ) -> dict[str, tuple[str, ...]]:
     """What the profile held in the namespaces of values and holds no more, because this observation wrote
@@ -215,9 +219,9 @@ def _written_namespaces(observation: Observation, config: Config) -> frozenset[s
     return frozenset(match.name for match in config.matchers if touches(observation.values, match))
 
 
-def _created(act: _Act, plan: Plan) -> Profile:
+def _created(act: _Application, plan: Plan) -> Profile:
     seq = act.seq
-    at = act.observation.happened(seq) if act.observation.is_interactive else NEVER
+    at = act.observation.happened(seq) if act.observation.is_interactive else NO_ACTIVITY
     return Profile(
         profile_id=plan.profile_id,
         created_at=seq,
@@ -252,10 +256,10 @@ def _activity(observation: Observation, seq: int) -> int:
     """When the person was active by this observation, else NEVER; upkeep is no activity, and what happens
     without the person neither (wire/interactions §9.3)."""
     is_activity = observation.kind in ACTIVITY and observation.is_interactive
-    return observation.happened(seq) if is_activity else NEVER
+    return observation.happened(seq) if is_activity else NO_ACTIVITY
 
 
-def _written(act: _Act, profile: Profile, *, again: bool = False) -> Profile:
+def _written(act: _Application, profile: Profile, *, again: bool = False) -> Profile:
     """The profile with the observation's own values. `again`, after a join: they are newer than anything that
     replaced them; what another strategy made of them stands."""
     if not act.observation.values or act.observation.authority == "event":
@@ -263,7 +267,7 @@ def _written(act: _Act, profile: Profile, *, again: bool = False) -> Profile:
     schema = act.config.schema
     changes = _check(profile, act.observation, schema, accepted=act.accepted)
     if again:
-        changes = Changes(tuple(c for c in changes if strategy_at(schema, c.path) is overwrite))
+        changes = ValueChanges(tuple(c for c in changes if strategy_at(schema, c.path) is overwrite))
     if not changes:
         return profile
     record = write(profile.record, changes, source_of(act.observation, act.seq))
@@ -287,18 +291,18 @@ def _consented(profile: Profile, observation: Observation, seq: int) -> Profile:
     return msgspec.structs.replace(profile, consents=choices, updated_at=seq)
 
 
-def _check(profile: Profile, observation: Observation, schema: Schema, *, accepted: bool) -> Changes:
+def _check(profile: Profile, observation: Observation, schema: Schema, *, accepted: bool) -> ValueChanges:
     """What the patch changes. An identity server's claim that does not fit is skipped (wire/cds §12)."""
     creating = observation.new_profile_id == profile.profile_id
     if observation.authority == "identity_server":
-        return skip_unfit(schema, profile.record, observation.values, creating=creating)[0]
+        return accept_valid(schema, profile.record, observation.values, creating=creating)[0]
     authority: Authority = "log" if accepted else "application"
-    return check_write(schema, profile.record, observation.values, creating=creating, authority=authority)
+    return apply_patch(schema, profile.record, observation.values, creating=creating, authority=authority)
 
 
-def source_of(observation: Observation, seq: int) -> Source:
+def source_of(observation: Observation, seq: int) -> ValueSource:
     """Where the values that an observation writes come from."""
-    return Source(
+    return ValueSource(
         seq=seq,
         observation_id=str(observation.observation_id),
         at=observation.happened(seq),
@@ -308,7 +312,7 @@ def source_of(observation: Observation, seq: int) -> Source:
     )
 
 
-def _joined(survivor: Profile, absorbed: Profile, config: Config, seq: int) -> Profile:
+def _merged(survivor: Profile, absorbed: Profile, config: Config, seq: int) -> Profile:
     """The survivor with what the absorbed profile brings (DESIGN §5)."""
     record = merge_values(
         config.schema,
@@ -322,11 +326,11 @@ def _joined(survivor: Profile, absorbed: Profile, config: Config, seq: int) -> P
         present = identities.get(name, ())
         identities[name] = (*present, *(value for value in values if value not in present))
     return msgspec.structs.replace(
-        with_visits(survivor, absorbed, config.dataset.visit_timeout_us),
+        add_visits(survivor, absorbed, config.dataset.visit_timeout_us),
         record=record,
         identities=identities,
         consents=merge_choices(survivor.consents, absorbed.consents),
-        objects=united(survivor.objects, absorbed.objects) if absorbed.objects else survivor.objects,
+        objects=merge_objects(survivor.objects, absorbed.objects) if absorbed.objects else survivor.objects,
         created_at=min(survivor.created_at, absorbed.created_at),
         updated_at=seq,
     )
@@ -358,16 +362,16 @@ def _without(
     return {name: values for name, values in left.items() if values}
 
 
-def _commit(act: _Act, plan: Plan, unified: Profile, absorbed: list[Profile]) -> None:
+def _commit(act: _Application, plan: Plan, unified: Profile, absorbed: list[Profile]) -> None:
     """Everything is decided and checked: change the working set."""
     state, observation, seq = act.state, act.observation, act.seq
     at = observation.happened(seq)
     for part in absorbed:
         merge = next(m for m in plan.merges if m.absorbed_id == part.profile_id)
         state.put(msgspec.structs.replace(part, survivor_id=plan.survivor_id, reason=merge.reason, seq=seq))
-        state.absorb(Merged(merge, plan.survivor_id, seq, observation.observation_id))
+        state.absorb(MergeRecord(merge, plan.survivor_id, seq, observation.observation_id))
     state.put(_touched(act, unified, plan))
-    if (active_at := _activity(observation, seq)) != NEVER:
+    if (active_at := _activity(observation, seq)) != NO_ACTIVITY:
         state.note_activity(plan.profile_id, active_at)
     for identifier in plan.releases:
         for claim, holder in state.held(identifier):
@@ -381,10 +385,10 @@ def _commit(act: _Act, plan: Plan, unified: Profile, absorbed: list[Profile]) ->
     for device in plan.devices:
         state.claim(Claim(device, plan.profile_id, seq, observation.trust, at))
     for refusal in plan.refusals:
-        state.refuse(Refused(refusal, plan.survivor_id, seq, observation.observation_id))
+        state.refuse(RefusalRecord(refusal, plan.survivor_id, seq, observation.observation_id))
 
 
-def _touched(act: _Act, profile: Profile, plan: Plan) -> Profile:
+def _touched(act: _Application, profile: Profile, plan: Plan) -> Profile:
     """The survivor as it stands after the observation: stamped, promoted, active."""
     seq, active_at = act.seq, _activity(act.observation, act.seq)
     claimed = plan.claims if plan.profile_id == plan.survivor_id and not plan.creates else ()
@@ -396,8 +400,8 @@ def _touched(act: _Act, profile: Profile, plan: Plan) -> Profile:
         known_as, aliases = _known_primary_id(profile.profile_id, plan), (*aliases, (known_as, seq))
     elif act.config.dataset.resolves_since and known_as in profile.identities.get(LEGACY_ID, ()):
         known_as, aliases = primary_id(profile.profile_id, anonymous=False), (*aliases, (known_as, seq))
-    if active_at != NEVER and not plan.creates:
-        profile = visited(profile, active_at, act.config.dataset.visit_timeout_us)
+    if active_at != NO_ACTIVITY and not plan.creates:
+        profile = record_activity(profile, active_at, act.config.dataset.visit_timeout_us)
     return msgspec.structs.replace(
         profile,
         user_id=stamped,

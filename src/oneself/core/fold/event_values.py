@@ -12,46 +12,48 @@ from collections.abc import Iterator
 from typing import Any
 
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identifier import Dropped, as_shown
-from oneself.core.identity.identifier_source import Matcher
+from oneself.core.identity.identifier import Dropped, display_value
+from oneself.core.identity.identifier_source import IdentifierSource
 from oneself.core.profiles.profile import Profile
-from oneself.core.resolution.evidence import admitted
+from oneself.core.resolution.evidence import admit
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan
-from oneself.core.resolution.working_set import State
-from oneself.core.values.patch import check_write
-from oneself.core.values.record import Change, Changes, Path, Source, leaves, read
+from oneself.core.resolution.working_set import WorkingSet
+from oneself.core.values.patch import apply_patch
+from oneself.core.values.record import Change, Path, ValueChanges, ValueSource, leaves, read
 from oneself.core.values.schema import Schema
 from oneself.core.values.validation import InvalidValue
-from oneself.core.values.value_types import read_text
+from oneself.core.values.value_types import parse_text
 
 
 def event_changes(
-    state: State,
+    state: WorkingSet,
     observation: Observation,
     profile: Profile,
     plan: Plan,
     config: Config,
-    source: Source,
-) -> Changes:
+    source: ValueSource,
+) -> ValueChanges:
     """What an event changes about the values of the person that it is attached to: `profile`, as it is after
     the merges of the plan. Identities count if they are newly claimed, or held by any of those that merge."""
     changes: list[Change] = []
     for raw in observation.identifiers:
         match = config.bound.get(raw.namespace)
-        if match is None or isinstance(found := admitted(raw, observation.trust, config), Dropped):
+        if match is None or isinstance(found := admit(raw, observation.trust, config), Dropped):
             continue
         is_own = found in plan.claims or state.is_held_by(found, plan.people)
         if is_own and _may_replace_identity(profile, match, source, config):
-            shown = as_shown(raw.value)
+            shown = display_value(raw.value)
             assert shown is not None  # what is admitted is short enough
             changes.append(Change(match.path, shown))
     for path, value in _plain(observation.values):
         changes.extend(_fitting(config.schema, profile, observation, path, value, source))
-    return Changes(tuple(changes))
+    return ValueChanges(tuple(changes))
 
 
-def _may_replace_identity(profile: Profile, match: Matcher, source: Source, config: Config) -> bool:
+def _may_replace_identity(
+    profile: Profile, match: IdentifierSource, source: ValueSource, config: Config
+) -> bool:
     """Whether an identity may take the place of the one that is there. What the identity provider said of a
     user is not a browser's to change (DESIGN §5)."""
     said = _said(profile, match.path)
@@ -71,26 +73,26 @@ def _plain(values: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
 
 
 def _fitting(
-    schema: Schema, profile: Profile, observation: Observation, path: Path, value: Any, source: Source
+    schema: Schema, profile: Profile, observation: Observation, path: Path, value: Any, source: ValueSource
 ) -> Iterator[Change]:
     """The changes that one value makes, itself again if it is there already: it was said anew."""
     field = schema.field_at(path)
     if field is None or value is None:
         return
-    converted = read_text(field.attribute.value_type, value) if type(value) is str else value
+    converted = parse_text(field.attribute.value_type, value) if type(value) is str else value
     patch = {path[0]: {path[1]: converted}}
     creating = observation.new_profile_id == profile.profile_id
     try:
-        found = check_write(schema, profile.record, patch, creating=creating, authority="application")
+        found = apply_patch(schema, profile.record, patch, creating=creating, authority="application")
     except InvalidValue:
         return
-    for change in found or Changes((Change(path, read(profile.record.values, path)),)):
+    for change in found or ValueChanges((Change(path, read(profile.record.values, path)),)):
         said = _said(profile, change.path)
         if change.value is not None and (said is None or _weight(source) >= _weight(said)):
             yield change
 
 
-def _said(profile: Profile, path: Path) -> Source | None:
+def _said(profile: Profile, path: Path) -> ValueSource | None:
     """Who said last what stands at a path; None if nothing stands there."""
     value = read(profile.record.values, path)
     if value is None:
@@ -100,6 +102,6 @@ def _said(profile: Profile, path: Path) -> Source | None:
     return max(sources, key=_weight, default=None)
 
 
-def _weight(source: Source) -> tuple[bool, int]:
+def _weight(source: ValueSource) -> tuple[bool, int]:
     """The trusted before the untrusted, within a tier the later."""
     return source.trust == "server", source.at

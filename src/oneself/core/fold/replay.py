@@ -11,14 +11,14 @@ import msgspec
 
 from oneself.core.config.changes import ConfigChange
 from oneself.core.config.configuration import Config, configure
-from oneself.core.fold.apply import apply, repeat
+from oneself.core.fold.apply import apply, apply_recorded
 from oneself.core.identity.identifier import Identifier
 from oneself.core.profiles.profile import Claim, Profile
-from oneself.core.resolution.evidence import Evidence, identities_of, weigh
-from oneself.core.resolution.observation import Observation, Remembered
+from oneself.core.resolution.evidence import Evidence, extract_evidence, identities_of
+from oneself.core.resolution.observation import Observation, TokenClaims
 from oneself.core.resolution.plan import Plan, Rejection
 from oneself.core.resolution.resolve import resolve
-from oneself.core.resolution.working_set import State
+from oneself.core.resolution.working_set import WorkingSet
 from oneself.core.values.record import EMPTY
 
 
@@ -73,12 +73,14 @@ def touches(entry: LogEntry, config: Config) -> Touched:
         return Touched(profile_ids=frozenset(msgspec.convert(entry.content, Erased).profile_ids))
     observation = msgspec.convert(entry.content, Observation)
     if not _stands(entry):
-        return Touched(observation, weigh(observation, config))
+        return Touched(observation, extract_evidence(observation, config))
     plan = recorded_plan(entry)
-    return Touched(observation, weigh(observation, config), frozenset((plan.profile_id, *plan.people)))
+    return Touched(
+        observation, extract_evidence(observation, config), frozenset((plan.profile_id, *plan.people))
+    )
 
 
-def replay(state: State, entry: LogEntry, config: Config) -> Config:
+def replay(state: WorkingSet, entry: LogEntry, config: Config) -> Config:
     """Fold one entry into the working set; the configuration that holds from here on."""
     if entry.kind == "configure":
         return configure(config, msgspec.convert(entry.content, Reconfigured).change, entry.seq)
@@ -94,10 +96,10 @@ def replay(state: State, entry: LogEntry, config: Config) -> Config:
     return config
 
 
-def _replay(state: State, entry: LogEntry, config: Config) -> None:
+def _replay(state: WorkingSet, entry: LogEntry, config: Config) -> None:
     observation = msgspec.convert(entry.content, Observation)
     if _stands(entry):
-        repeat(state, observation, recorded_plan(entry), config, entry.seq)
+        apply_recorded(state, observation, recorded_plan(entry), config, entry.seq)
         return
     plan = resolve(state, observation, config)
     if isinstance(plan, Rejection):
@@ -116,7 +118,7 @@ def recorded_plan(entry: LogEntry) -> Plan:
     return entry.plan or Plan(profile_id=entry.profile_id, survivor_id=entry.profile_id)
 
 
-def erase(state: State, profile_ids: tuple[UUID, ...], seq: int) -> None:
+def erase(state: WorkingSet, profile_ids: tuple[UUID, ...], seq: int) -> None:
     """Leave nothing of profiles but their ids, which are never issued again.
 
     Their claims need no word: the entries that made them are gone from the log, or redacted.
@@ -158,7 +160,7 @@ def redact(
     too. Any other entry loses only its mention of those identifiers; one without is returned as it is.
     """
     observation = msgspec.convert(entry.content, Observation)
-    evidence = weigh(observation, config)
+    evidence = extract_evidence(observation, config)
     named = (*evidence.persons, *evidence.devices)
     kept = tuple(identifier for identifier in named if identifier not in identifiers)
     nothing_else = observation.profile_id is None and bool(named) and not kept
@@ -193,7 +195,7 @@ def redact(
     )
 
 
-def _forgetting(token: Remembered | None, identifiers: frozenset[Identifier]) -> Remembered | None:
+def _forgetting(token: TokenClaims | None, identifiers: frozenset[Identifier]) -> TokenClaims | None:
     """What a token says, without identities that were erased."""
     if token is None:
         return None
@@ -215,13 +217,13 @@ def _mentioned(plan: Plan) -> set[Identifier]:
 def inherit(entries: list[LogEntry], configs: dict[int, Config]) -> list[LogEntry]:
     """A person's entries where some were redacted: a value that one of these brought first, and others bring
     as well, is held from the first of the others on, until it is let go."""
-    state = State()
+    state = WorkingSet()
     inherited: set[Identifier] = set()
     left: list[LogEntry] = []
     for entry in entries:
         observation, config = msgspec.convert(entry.content, Observation), configs[entry.config_version]
         plan = recorded_plan(entry)
-        repeat(state, observation, plan, config, entry.seq)
+        apply_recorded(state, observation, plan, config, entry.seq)
         claims, releases = _settled_anew(state, observation, plan, config, inherited)
         for identifier in claims:
             at = observation.happened(entry.seq)
@@ -240,7 +242,7 @@ def inherit(entries: list[LogEntry], configs: dict[int, Config]) -> list[LogEntr
 
 
 def _settled_anew(
-    state: State, observation: Observation, plan: Plan, config: Config, inherited: set[Identifier]
+    state: WorkingSet, observation: Observation, plan: Plan, config: Config, inherited: set[Identifier]
 ) -> tuple[list[Identifier], list[Identifier]]:
     """What an entry's values hold by rules and nobody holds, and what was inherited and is held no more."""
     survivor = state.survivor(plan.profile_id)
@@ -251,7 +253,9 @@ def _settled_anew(
         for value in values
     }
     limited = {refusal.namespace for refusal in plan.refusals if refusal.code == "limit_exceeded"}
-    named = [i for i in weigh(observation, config).persons if i in now and i.namespace not in limited]
+    named = [
+        i for i in extract_evidence(observation, config).persons if i in now and i.namespace not in limited
+    ]
     claims = [i for i in named if not state.held(i)]
     releases = [i for i in sorted(inherited - now) if i.namespace in config.value_namespaces]
     return claims, releases

@@ -25,7 +25,7 @@ IDENTIFIER_CHARS_MAX = 512
 
 #: What programs and people write where a value is missing, and values that many people share. A merge on one
 #: of them would join strangers, so they identify nobody in any namespace. Compared case-folded.
-SHARED_BY_STRANGERS = frozenset(
+DEFAULT_BLOCKLIST = frozenset(
     """
     null (null) nil none nan undefined void n/a na unknown missing unset empty
     true false 0 -1 {} [] [object]
@@ -37,12 +37,12 @@ SHARED_BY_STRANGERS = frozenset(
 
 #: What the event wire blocks in every identity type, beside values of zeros and dashes alone
 #: (wire/interactions §9.1).
-BLOCKED_ON_EVENT_WIRE = frozenset(
+EVENT_BLOCKLIST = frozenset(
     ("null", "(null)", "undefined", "nan", "none", "n/a", "anonymous", "[object object]", "-1")
 )
 
 #: Only zeros and dashes (wire/interactions §9.1), or one filler over and over.
-_FILLER = re.compile(r"^(?:[0-]+|([x._*#?])\1+)$")
+_PLACEHOLDER = re.compile(r"^(?:[0-]+|([x._*#?])\1+)$")
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s.]+$")
 
 
@@ -110,7 +110,7 @@ class Dropped(msgspec.Struct, frozen=True):
 
 def normalise(identifier: Identifier, namespace: Namespace) -> Identifier | Dropped:
     """The one spelling of an identifier, or why it identifies nobody (DESIGN §4.1)."""
-    text = as_shown(identifier.value)
+    text = display_value(identifier.value)
     if text is None or _is_too_long(text, namespace) or (text := _compared(text, namespace)) is None:
         return Dropped(identifier.namespace, "too_long")
     if not text:
@@ -124,7 +124,7 @@ def normalise(identifier: Identifier, namespace: Namespace) -> Identifier | Drop
     return Identifier(identifier.namespace, text)
 
 
-def as_shown(text: str) -> str | None:
+def display_value(text: str) -> str | None:
     """A value as people are shown it: in NFC, without blanks around it; its case is what was typed. None if
     it is too long to be an identifier."""
     return nfc(text.strip(), IDENTIFIER_CHARS_MAX)
@@ -151,9 +151,9 @@ def is_blocked(text: str, namespace: Namespace) -> bool:
 
 def _identifies_nobody(folded: str, namespace: Namespace) -> bool:
     if namespace.blocks == "shared":
-        return folded in SHARED_BY_STRANGERS or _FILLER.match(folded) is not None
+        return folded in DEFAULT_BLOCKLIST or _PLACEHOLDER.match(folded) is not None
     if namespace.blocks == "event_wire":
-        return folded in BLOCKED_ON_EVENT_WIRE or not folded.strip("0-")
+        return folded in EVENT_BLOCKLIST or not folded.strip("0-")
     return False
 
 

@@ -13,17 +13,17 @@ from typing import Any
 import msgspec
 
 from oneself.core.identity.identifier import Identifier, Namespace
-from oneself.core.identity.identity_type import IdentityAttribute, attribute_fits
+from oneself.core.identity.identity_type import IdentityBinding, can_bind
 from oneself.core.values.attribute import Field
 from oneself.core.values.schema import Schema
-from oneself.core.values.validation import fits
-from oneself.core.values.value_types import Misfit, instant, read_text
+from oneself.core.values.validation import is_valid
+from oneself.core.values.value_types import TypeMismatch, instant, parse_text
 
 #: Values of one attribute that one profile may hold as identifiers, unless the organisation says otherwise.
 VALUES_PER_NAMESPACE_MAX = 100
 
 
-class Rule(msgspec.Struct, frozen=True):
+class UnificationRule(msgspec.Struct, frozen=True):
     """The lower `priority` goes first. `property_name`: the attribute's full name (`traits.loyalty_id`)."""
 
     rule_id: str
@@ -33,7 +33,7 @@ class Rule(msgspec.Struct, frozen=True):
     is_active: bool
 
 
-class Matcher(msgspec.Struct, frozen=True):
+class IdentifierSource(msgspec.Struct, frozen=True):
     """An attribute that makes a namespace, ready to be applied. `name`: of the namespace, the attribute's own
     for a rule, else the identity type. `source_id`: of the rule or binding. `scope`, `keys`, `fields`: the
     way to the attribute."""
@@ -64,36 +64,36 @@ def _shape(field: Field) -> tuple[Any, ...]:
     return attribute.value_type, attribute.multi_valued, attribute.canonical_values, children
 
 
-def matcher(rule: Rule, schema: Schema, values_max: int) -> Matcher | None:
+def rule_source(rule: UnificationRule, schema: Schema, values_max: int) -> IdentifierSource | None:
     """The rule ready to be applied; None while the schema does not hold its attribute as a scalar."""
     namespace = Namespace(reason=rule.rule_name, priority=rule.priority, values_max=values_max)
-    return _matcher(rule.property_name, rule.property_name, rule.rule_id, namespace, schema)
+    return _source(rule.property_name, rule.property_name, rule.rule_id, namespace, schema)
 
 
-def bound(binding: IdentityAttribute, namespace: Namespace, schema: Schema) -> Matcher | None:
+def binding_source(binding: IdentityBinding, namespace: Namespace, schema: Schema) -> IdentifierSource | None:
     """The identity attribute ready to be applied; None while the schema does not hold it as one string."""
-    if not attribute_fits(schema, binding.attribute):
+    if not can_bind(schema, binding.attribute):
         return None
-    return _matcher(binding.attribute, binding.type_id, work_of(binding.name), namespace, schema)
+    return _source(binding.attribute, binding.type_id, job_id_of(binding.name), namespace, schema)
 
 
-def work_of(name: str) -> str:
+def job_id_of(name: str) -> str:
     """The id of the work that indexes an identity attribute; no rule's id has a colon."""
     return f"identity:{name}"
 
 
-def _matcher(
+def _source(
     attribute: str, name: str, source_id: str, namespace: Namespace, schema: Schema
-) -> Matcher | None:
+) -> IdentifierSource | None:
     scope, _, rest = attribute.partition(".")
-    way = _way(schema, scope, rest)
+    way = _read_signature(schema, scope, rest)
     if not way or way[-1][1].attribute.value_type == "complex":
         return None
     keys, fields = tuple(key for key, _ in way), tuple(field for _, field in way)
-    return Matcher(name, source_id, namespace, scope, keys, fields)
+    return IdentifierSource(name, source_id, namespace, scope, keys, fields)
 
 
-def _way(schema: Schema, scope: str, name: str) -> list[tuple[str, Field]]:
+def _read_signature(schema: Schema, scope: str, name: str) -> list[tuple[str, Field]]:
     """From a scope to an attribute: by its whole name, else through the complex ones above; empty if none."""
     level, way, rest = schema.fields(scope), list[tuple[str, Field]](), name
     while rest:
@@ -105,17 +105,17 @@ def _way(schema: Schema, scope: str, name: str) -> list[tuple[str, Field]]:
     return way
 
 
-def held(values: dict[str, Any], match: Matcher) -> list[Identifier]:
+def identifiers_in_values(values: dict[str, Any], match: IdentifierSource) -> list[Identifier]:
     """The identifiers that stored values hold in a matcher's namespace, not normalised. What does not fit its
     attribute is hidden from matching (wire/cds §8)."""
     section = values.get(match.scope)
     value = section.get(match.keys[0]) if isinstance(section, dict) else None
-    if value is None or not fits(match.fields[0], value):
+    if value is None or not is_valid(match.fields[0], value):
         return []
     return [Identifier(match.name, text) for text in _texts(value, match.keys[1:], match.fields[-1])]
 
 
-def brought(patch: dict[str, Any], match: Matcher) -> list[Identifier]:
+def identifiers_in_patch(patch: dict[str, Any], match: IdentifierSource) -> list[Identifier]:
     """The identifiers that a patch may bring, not normalised; a claim may name a nested value by a dotted
     key."""
     section = patch.get(match.scope)
@@ -130,7 +130,7 @@ def brought(patch: dict[str, Any], match: Matcher) -> list[Identifier]:
     return [Identifier(match.name, text) for text in texts]
 
 
-def touches(patch: dict[str, Any], match: Matcher) -> bool:
+def touches(patch: dict[str, Any], match: IdentifierSource) -> bool:
     """True if a patch says anything about a matcher's attribute, or unsets it."""
     section = patch.get(match.scope)
     if not isinstance(section, dict):
@@ -154,8 +154,8 @@ def _text(value: Any, field: Field) -> str | None:
     """One spelling for equal values of the attribute's type; None if it is no such value."""
     value_type = field.attribute.value_type
     try:
-        fitted = field.fit(read_text(value_type, value) if isinstance(value, str) else value)
-    except Misfit:
+        fitted = field.fit(parse_text(value_type, value) if isinstance(value, str) else value)
+    except TypeMismatch:
         return None
     if isinstance(fitted, bool):
         return "true" if fitted else "false"

@@ -47,7 +47,7 @@ class IdentityType(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.is_unique and self.type_id != PROFILE_ID
 
 
-class IdentityAttribute(msgspec.Struct, frozen=True):
+class IdentityBinding(msgspec.Struct, frozen=True):
     """What the event wire calls `name` is of this type, and kept in `attribute` (its full name)."""
 
     name: str
@@ -121,7 +121,7 @@ FORMER_NAMESPACE = Namespace(
     reason="legacy_id", case_sensitive=True, bytes_max=LEGACY_ID_BYTES_MAX, blocks="nothing"
 )
 #: The id of the work that gives named users their identity when identity resolution is turned on.
-LEGACY_WORK = "identity-resolution:on"
+LEGACY_ID_JOB = "identity-resolution:on"
 
 
 def namespace_of(identity_type: IdentityType, *, is_bound: bool, values_max: int) -> Namespace:
@@ -139,7 +139,7 @@ def namespace_of(identity_type: IdentityType, *, is_bound: bool, values_max: int
     )
 
 
-def attribute_fits(schema: Schema, name: str) -> bool:
+def can_bind(schema: Schema, name: str) -> bool:
     """Whether an attribute can hold identities: any one string, which events may write (wire §3)."""
     attribute = schema.find(name)
     return (

@@ -24,7 +24,7 @@ class ProfileObject(msgspec.Struct, frozen=True):
 Objects = dict[str, dict[str, ProfileObject]]
 
 
-def told(objects: Objects, said: Mapping[str, list[dict[str, Any]]], at: int) -> Objects:
+def upsert(objects: Objects, said: Mapping[str, list[dict[str, Any]]], at: int) -> Objects:
     """The objects with those that an event tells of; one that is known takes the new attributes."""
     after = dict(objects)
     for kind, entries in sorted(said.items()):
@@ -39,7 +39,7 @@ def told(objects: Objects, said: Mapping[str, list[dict[str, Any]]], at: int) ->
     return {kind: known for kind, known in after.items() if known}
 
 
-def united(objects: Objects, others: Objects) -> Objects:
+def merge_objects(objects: Objects, others: Objects) -> Objects:
     """The objects of two profiles that are one person: of the same one, that which was made last."""
     after = dict(objects)
     for kind, theirs in sorted(others.items()):

@@ -13,23 +13,23 @@ from oneself.core.profiles.profile import Profile, Visit
 #: Closed visits that a profile remembers, the newest: what a person looks at, and more than a token outlives.
 VISITS_MAX = 50
 #: Of whom nothing but upkeep is known (wire/interactions §9.3).
-NEVER = 0
+NO_ACTIVITY = 0
 
 
-def visited(profile: Profile, at: int, pause_max: int) -> Profile:
+def record_activity(profile: Profile, at: int, pause_max: int) -> Profile:
     """The profile after activity at an instant (µs); `pause_max`: within a visit, in µs."""
-    if profile.active_at != NEVER and profile.visit_at <= at <= profile.active_at + pause_max:
+    if profile.active_at != NO_ACTIVITY and profile.visit_at <= at <= profile.active_at + pause_max:
         return msgspec.structs.replace(profile, active_at=max(profile.active_at, at))
     return _with(profile, ((at, at),), at, pause_max)
 
 
-def with_visits(profile: Profile, other: Profile, pause_max: int) -> Profile:
+def add_visits(profile: Profile, other: Profile, pause_max: int) -> Profile:
     """The profile with the visits of another that is the same person."""
     return _with(profile, _all(other), other.first_active_at, pause_max)
 
 
 def _all(profile: Profile) -> tuple[Visit, ...]:
-    if profile.active_at == NEVER:
+    if profile.active_at == NO_ACTIVITY:
         return ()
     return (*profile.visits, (profile.visit_at, profile.active_at))
 

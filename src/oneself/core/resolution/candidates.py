@@ -12,7 +12,7 @@ from oneself.core.identity.identifier import USER_ID_PRIORITY, Identifier
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.evidence import Evidence
 from oneself.core.resolution.plan import Refusal
-from oneself.core.resolution.token_evidence import Recalled
+from oneself.core.resolution.token_evidence import TokenEvidence
 
 #: Where a candidate stands in the order of reasons when no identifier led to it: before every rule.
 ADDRESSED_PRIORITY = USER_ID_PRIORITY - 1
@@ -29,7 +29,7 @@ class Candidate(msgspec.Struct, frozen=True):
     required: bool = False
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Screening(msgspec.Struct, frozen=True):
     """Which candidates are one person, best first, and which must not be."""
 
     accepted: tuple[Candidate, ...]
@@ -43,9 +43,9 @@ def rank(profile: Profile) -> tuple[int, int, int, UUID]:
     return known, -profile.active_at, profile.created_at, profile.profile_id
 
 
-def judge(
-    candidates: dict[UUID, Candidate], evidence: Evidence, recalled: Recalled | None, config: Config
-) -> Verdict:
+def screen_candidates(
+    candidates: dict[UUID, Candidate], evidence: Evidence, recalled: TokenEvidence | None, config: Config
+) -> Screening:
     """Which candidates (by profile id) are one person, and why others are not (DESIGN §4.6). `recalled`: what
     the token adds, if it leads to anybody."""
     ordered = sorted(candidates.values(), key=lambda c: (not c.required, *rank(c.profile)))
@@ -61,7 +61,7 @@ def judge(
             continue
         accepted.append(candidate)
         _unite(identities, candidate.profile.identities)
-    return Verdict(tuple(sorted(accepted, key=lambda c: rank(c.profile))), tuple(refused))
+    return Screening(tuple(sorted(accepted, key=lambda c: rank(c.profile))), tuple(refused))
 
 
 def _whose(ordered: list[Candidate], evidence: Evidence) -> str | None:

@@ -9,9 +9,13 @@ from msgspec import UNSET, UnsetType
 
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import TRACKER, USER_ID, Dropped, Identifier, normalise
-from oneself.core.identity.identifier_source import Matcher, brought, held
-from oneself.core.resolution.observation import Observation, Trust
-from oneself.core.resolution.token_evidence import Recalled, remembered_identifier
+from oneself.core.identity.identifier_source import (
+    IdentifierSource,
+    identifiers_in_patch,
+    identifiers_in_values,
+)
+from oneself.core.resolution.observation import Observation, SenderTrust
+from oneself.core.resolution.token_evidence import TokenEvidence, token_identifier
 from oneself.core.values.record import Record
 
 
@@ -22,7 +26,7 @@ class Evidence(msgspec.Struct, frozen=True):
     persons: tuple[Identifier, ...]
     devices: tuple[Identifier, ...]
     dropped: tuple[Dropped, ...]
-    recalled: Recalled | UnsetType | None = UNSET
+    recalled: TokenEvidence | UnsetType | None = UNSET
 
     @property
     def identifiers(self) -> tuple[Identifier, ...]:
@@ -35,13 +39,13 @@ class Evidence(msgspec.Struct, frozen=True):
         return next((i.value for i in self.persons if i.namespace == USER_ID), None)
 
 
-def weigh(observation: Observation, config: Config) -> Evidence:
+def extract_evidence(observation: Observation, config: Config) -> Evidence:
     """The evidence of an observation: normalised, blocked and untrusted values dropped (DESIGN §4.1, §8)."""
     persons: dict[Identifier, None] = {}
     devices: dict[Identifier, None] = {}
     dropped: dict[Dropped, None] = {}
     for raw in (*observation.identifiers, *_of_attributes(observation, config)):
-        outcome = admitted(raw, observation.trust, config)
+        outcome = admit(raw, observation.trust, config)
         if isinstance(outcome, Dropped):
             dropped[outcome] = None
         else:
@@ -49,7 +53,7 @@ def weigh(observation: Observation, config: Config) -> Evidence:
     return Evidence(tuple(persons), tuple(devices), tuple(dropped))
 
 
-def admitted(raw: Identifier, trust: Trust, config: Config) -> Identifier | Dropped:
+def admit(raw: Identifier, trust: SenderTrust, config: Config) -> Identifier | Dropped:
     """An identifier that was sent on evidence of this trust, normalised, or why it does not count."""
     namespace = config.namespace(raw.namespace)
     if namespace is None:
@@ -64,10 +68,12 @@ def _of_attributes(observation: Observation, config: Config) -> list[Identifier]
     as far as there are rules on the attributes that they are bound to."""
     found: list[Identifier] = []
     if observation.values:
-        found += [each for match in config.matchers for each in brought(observation.values, match)]
+        found += [
+            each for match in config.matchers for each in identifiers_in_patch(observation.values, match)
+        ]
     if config.bound and config.rule_namespaces:
         for identifier in observation.identifiers:
-            if isinstance(admitted(identifier, observation.trust, config), Identifier):
+            if isinstance(admit(identifier, observation.trust, config), Identifier):
                 found += _same_by_rules(identifier, config)
     return found
 
@@ -81,10 +87,12 @@ def _same_by_rules(identifier: Identifier, config: Config) -> list[Identifier]:
     return [Identifier(match.name, identifier.value) for match in same]
 
 
-def sought(observation: Observation, evidence: Evidence, config: Config) -> tuple[Identifier, ...]:
+def lookup_identifiers(
+    observation: Observation, evidence: Evidence, config: Config
+) -> tuple[Identifier, ...]:
     """The identifiers whose holders `resolve` may ask for."""
     found = [*evidence.identifiers]
-    if (remembered := remembered_identifier(observation, config)) is not None:
+    if (remembered := token_identifier(observation, config)) is not None:
         found.append(remembered)
     if observation.new_tracker is not None:
         found.append(Identifier(TRACKER, observation.new_tracker))
@@ -97,12 +105,14 @@ def identities_of(record: Record, config: Config) -> dict[str, tuple[str, ...]]:
     identities: dict[str, tuple[str, ...]] = {}
     for match in config.matchers:
         trust = _trust(record, match)
-        found = (admitted(identifier, trust, config) for identifier in held(record.values, match))
+        found = (
+            admit(identifier, trust, config) for identifier in identifiers_in_values(record.values, match)
+        )
         identities[match.name] = tuple({i.value: None for i in found if isinstance(i, Identifier)})
     return identities
 
 
-def _trust(record: Record, match: Matcher) -> Trust:
+def _trust(record: Record, match: IdentifierSource) -> SenderTrust:
     """Of the evidence on which a stored value stands. Where a rule reads, nobody asks: rules take any."""
     if not match.namespace.trusted_only:
         return "server"
@@ -110,11 +120,11 @@ def _trust(record: Record, match: Matcher) -> Trust:
     return "server" if any(source.trust == "server" for source in sources) else "browser"
 
 
-def unindexed(
+def unindexed_identifiers(
     record: Record,
     identities: dict[str, tuple[str, ...]],
     created_at: int,
-    match: Matcher,
+    match: IdentifierSource,
     config: Config,
 ) -> tuple[Identifier, ...] | None:
     """What a profile's record holds in the namespace of a rule or identity attribute; None if exactly that is

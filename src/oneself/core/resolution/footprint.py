@@ -13,14 +13,14 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import Identifier
 from oneself.core.profiles.profile import is_primary_id
-from oneself.core.resolution.evidence import Evidence, sought
+from oneself.core.resolution.evidence import Evidence, lookup_identifiers
 from oneself.core.resolution.observation import Observation
 
 #: A 64-bit integer that no clock reaches.
 SEQ_MAX = 2**63 - 1
 
 
-class Meeting(msgspec.Struct, frozen=True):
+class ObservationFootprint(msgspec.Struct, frozen=True):
     """What one observation brings together: identifiers, perhaps the user of a token, and when it happened if
     that was not just now. `namespaces`: where it may change what those hold whom it leads to."""
 
@@ -35,7 +35,7 @@ class Meeting(msgspec.Struct, frozen=True):
         return self.identifiers if self.primary_id is None else (*self.identifiers, self.primary_id)
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class Footprint(msgspec.Struct, frozen=True):
     """What a batch may touch: normalised identifiers, addressed profiles, and request keys.
 
     `members`: also whom the survivors stand for, because an answer shows it. `namespaces`: also every claim
@@ -53,14 +53,14 @@ class Wanted(msgspec.Struct, frozen=True):
     namespaces: frozenset[str] = frozenset()
     lock: bool = True
     primary_ids: frozenset[str] = frozenset()
-    meetings: tuple[Meeting, ...] = ()
+    meetings: tuple[ObservationFootprint, ...] = ()
     single_namespaces: frozenset[str] = frozenset()
     before_seq: int = SEQ_MAX
     is_remembered: bool = False
     counting_since: int = 0
 
 
-def together(named: Iterable[tuple[Hashable, ...]]) -> dict[Hashable, list[Hashable]]:
+def connected_components(named: Iterable[tuple[Hashable, ...]]) -> dict[Hashable, list[Hashable]]:
     """The names that hang together because somebody names both, each group under one of them."""
     parent: dict[Hashable, Hashable] = {}
 
@@ -80,7 +80,7 @@ def together(named: Iterable[tuple[Hashable, ...]]) -> dict[Hashable, list[Hasha
     return groups
 
 
-def wanted_of(
+def footprint_of(
     both: list[tuple[Observation, Evidence]],
     config: Config,
     *,
@@ -88,13 +88,15 @@ def wanted_of(
     profile_ids: frozenset[UUID] = frozenset(),
     before_seq: int = SEQ_MAX,
     trusts_tokens: bool = False,
-) -> Wanted:
+) -> Footprint:
     """What observations, each with its evidence, may touch. `profile_ids`: and these profiles.
     `trusts_tokens`: if tokens name everybody, nobody else is looked for at first."""
-    named = [(observation, sought(observation, evidence, config)) for observation, evidence in both]
+    named = [
+        (observation, lookup_identifiers(observation, evidence, config)) for observation, evidence in both
+    ]
     written = [_written(*each, config) for each in both]
     addressed = frozenset(each.profile_id for each, _ in both if each.profile_id is not None)
-    return Wanted(
+    return Footprint(
         identifiers=frozenset(identifier for _, identifiers in named for identifier in identifiers),
         profile_ids=addressed | profile_ids,
         keys=keys,
@@ -115,11 +117,11 @@ def wanted_of(
         is_remembered=trusts_tokens
         and not keys
         and config.dataset.pipeline_identity_resolution
-        and all(is_covered(*each) for each in both),
+        and all(is_covered_by_token(*each) for each in both),
     )
 
 
-def is_covered(observation: Observation, evidence: Evidence) -> bool:
+def is_covered_by_token(observation: Observation, evidence: Evidence) -> bool:
     """Whether a token names the user and everything that the observation brings (wire/interactions §7), so
     that nothing is to be resolved if they still are who they were."""
     token = observation.remembered
@@ -149,7 +151,7 @@ def _written(observation: Observation, evidence: Evidence, config: Config) -> fr
 
 def _meeting(
     observation: Observation, identifiers: tuple[Identifier, ...], namespaces: frozenset[str]
-) -> Meeting:
+) -> ObservationFootprint:
     primary = observation.remembered.primary_id if observation.remembered is not None else None
     happened = observation.occurred_at if observation.kind == "event" else None
-    return Meeting(identifiers, primary, happened, namespaces)
+    return ObservationFootprint(identifiers, primary, happened, namespaces)

@@ -11,14 +11,14 @@ import msgspec
 from oneself.core.identity.identifier import Identifier
 
 Kind = Literal["event", "write", "sign_in", "sign_out", "claims", "consent", "match", "configure", "erase"]
-Trust = Literal["server", "browser"]
+SenderTrust = Literal["server", "browser"]
 Authority = Literal["application", "identity_server", "event"]
 
 #: What a person does or has done to them; the rest is upkeep and makes nobody active.
 ACTIVITY = frozenset({"event", "write", "sign_in", "sign_out", "consent"})
 
 
-class Remembered(msgspec.Struct, frozen=True, omit_defaults=True):
+class TokenClaims(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a persisted token says: whose it was, the identities of the visit (type → key, in the order in
     which they came), and when it was sealed, in µs. Source: wire/interactions §7."""
 
@@ -48,7 +48,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     new_profile_id: UUID
     kind: Kind
     face: str
-    trust: Trust = "server"
+    trust: SenderTrust = "server"
     application: str | None = None
     occurred_at: int | None = None
     identifiers: tuple[Identifier, ...] = ()
@@ -60,7 +60,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     choices: dict[str, tuple[bool, int]] = {}
     received_at: int | None = None
     channel: str | None = None
-    remembered: Remembered | None = None
+    remembered: TokenClaims | None = None
     is_interactive: bool = True
     new_tracker: str | None = None
     new_anonymous_id: str | None = None

@@ -14,12 +14,12 @@ from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, USER_ID, Identifier
 from oneself.core.profiles.consent import PERSONALIZATION, TRACKING
 from oneself.core.profiles.profile import Claim, Profile
-from oneself.core.resolution.candidates import Candidate, Verdict, judge, rank
-from oneself.core.resolution.evidence import Evidence, identities_of, weigh
+from oneself.core.resolution.candidates import Candidate, Screening, rank, screen_candidates
+from oneself.core.resolution.evidence import Evidence, extract_evidence, identities_of
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Merge, Plan, Refusal, Rejection
-from oneself.core.resolution.token_evidence import Recalled, has_opted_out, recall
-from oneself.core.resolution.working_set import State
+from oneself.core.resolution.token_evidence import TokenEvidence, has_opted_out, read_token
+from oneself.core.resolution.working_set import WorkingSet
 from oneself.core.values.record import EMPTY
 
 #: Where the user of a persisted token stands: with the identities that the token knows.
@@ -29,17 +29,17 @@ _NEVER_OLDER = 2**62
 
 
 def resolve(
-    state: State, observation: Observation, config: Config, evidence: Evidence | None = None
+    state: WorkingSet, observation: Observation, config: Config, evidence: Evidence | None = None
 ) -> Plan | Rejection:
     """What the observation does to the working set. `evidence`: what it weighs, if that is known already."""
     if evidence is None:
-        evidence = weigh(observation, config)
+        evidence = extract_evidence(observation, config)
     if observation.kind == "sign_out":
         return _sign_out(state, evidence, config)
     evidence = _with_live_tracker(state, observation, evidence)
     recalled = _recalled(state, observation, evidence, config)
     evidence = _with_named_browser(observation, evidence, recalled)
-    if (holder := _sole_holder(state, observation, evidence, recalled, config)) is not None:
+    if (holder := _only_holder(state, observation, evidence, recalled, config)) is not None:
         return Plan(profile_id=holder.profile_id, survivor_id=holder.profile_id)
     addressed = _addressed(state, observation)
     if isinstance(addressed, Rejection):
@@ -49,7 +49,7 @@ def resolve(
     if observation.kind == "match" and addressed is not None:
         evidence = _still_held(evidence, addressed, config)
     candidates = _candidates(state, observation, evidence, addressed, recalled, config)
-    verdict = judge(candidates, evidence, recalled, config)
+    verdict = screen_candidates(candidates, evidence, recalled, config)
     if observation.kind == "event":
         people = [candidate.profile for candidate in verdict.accepted]
         if has_opted_out(people, observation, TRACKING):
@@ -61,15 +61,19 @@ def resolve(
     return _plan(state, observation, evidence, verdict, config)
 
 
-def _recalled(state: State, observation: Observation, evidence: Evidence, config: Config) -> Recalled | None:
+def _recalled(
+    state: WorkingSet, observation: Observation, evidence: Evidence, config: Config
+) -> TokenEvidence | None:
     """What the token adds, if it leads to anybody."""
     recalled = evidence.recalled
     if isinstance(recalled, UnsetType):
-        recalled = recall(state, observation, evidence.persons, config)
+        recalled = read_token(state, observation, evidence.persons, config)
     return recalled if recalled is not None and recalled.leads else None
 
 
-def _unnamed(state: State, observation: Observation, evidence: Evidence, config: Config) -> Plan | Rejection:
+def _unnamed(
+    state: WorkingSet, observation: Observation, evidence: Evidence, config: Config
+) -> Plan | Rejection:
     """What an event does of who does not want to be known by name: as if it named nobody (§9.5)."""
     unnamed = msgspec.structs.replace(evidence, persons=(), recalled=UNSET)
     plan = resolve(state, observation, config, unnamed)
@@ -77,7 +81,7 @@ def _unnamed(state: State, observation: Observation, evidence: Evidence, config:
 
 
 def _choice_only(
-    state: State, observation: Observation, evidence: Evidence, verdict: Verdict, config: Config
+    state: WorkingSet, observation: Observation, evidence: Evidence, verdict: Screening, config: Config
 ) -> Plan:
     """Of who is not to be tracked only the choice is stored, with whoever they most likely are: nobody is
     joined and nothing claimed (wire/interactions §9.5)."""
@@ -87,7 +91,7 @@ def _choice_only(
     return _plan(state, observation, msgspec.structs.replace(evidence, persons=()), verdict, config)
 
 
-def _with_live_tracker(state: State, observation: Observation, evidence: Evidence) -> Evidence:
+def _with_live_tracker(state: WorkingSet, observation: Observation, evidence: Evidence) -> Evidence:
     """An event's tracker counts while it points at somebody, else the new one does."""
     if observation.kind != "event":
         return evidence
@@ -97,7 +101,9 @@ def _with_live_tracker(state: State, observation: Observation, evidence: Evidenc
     return evidence if devices == evidence.devices else msgspec.structs.replace(evidence, devices=devices)
 
 
-def _with_named_browser(observation: Observation, evidence: Evidence, recalled: Recalled | None) -> Evidence:
+def _with_named_browser(
+    observation: Observation, evidence: Evidence, recalled: TokenEvidence | None
+) -> Evidence:
     """A visitor of whom nothing is known is known again by the browser (wire/interactions §9.2)."""
     has_name = any(device.namespace == ANONYMOUS_ID for device in evidence.devices)
     is_known = bool(evidence.persons) or has_name or recalled is not None
@@ -114,8 +120,12 @@ def _still_held(evidence: Evidence, profile: Profile, config: Config) -> Evidenc
     return msgspec.structs.replace(evidence, persons=persons)
 
 
-def _sole_holder(
-    state: State, observation: Observation, evidence: Evidence, recalled: Recalled | None, config: Config
+def _only_holder(
+    state: WorkingSet,
+    observation: Observation,
+    evidence: Evidence,
+    recalled: TokenEvidence | None,
+    config: Config,
 ) -> Profile | None:
     """The profile that alone holds everything the observation names: most traffic, where nothing is to be
     decided. The long way comes to the same plan; this one is there because it takes a third of the time."""
@@ -142,12 +152,12 @@ def _is_followed(profile: Profile, observation: Observation, config: Config) -> 
     return profile.is_anonymous or not is_fresh
 
 
-def _held(state: State, identifier: Identifier, config: Config) -> list[tuple[Claim, Profile]]:
+def _held(state: WorkingSet, identifier: Identifier, config: Config) -> list[tuple[Claim, Profile]]:
     """The claims of an identifier that count, oldest first, each with the profile that stands behind it."""
     return [held for held in state.held(identifier) if config.counts(held[0])]
 
 
-def _sign_out(state: State, evidence: Evidence, config: Config) -> Plan | Rejection:
+def _sign_out(state: WorkingSet, evidence: Evidence, config: Config) -> Plan | Rejection:
     """The browser keeps its user, unless the organisation detaches it (DESIGN §4.8)."""
     for device in evidence.devices:
         for _, profile in state.held(device):
@@ -157,7 +167,7 @@ def _sign_out(state: State, evidence: Evidence, config: Config) -> Plan | Reject
     return Rejection("not_signed_in", "This browser does not belong to the user.")
 
 
-def _addressed(state: State, observation: Observation) -> Profile | Rejection | None:
+def _addressed(state: WorkingSet, observation: Observation) -> Profile | Rejection | None:
     if observation.profile_id is None:
         return None
     profile = state.survivor(observation.profile_id)
@@ -168,11 +178,11 @@ def _addressed(state: State, observation: Observation) -> Profile | Rejection | 
 
 
 def _candidates(
-    state: State,
+    state: WorkingSet,
     observation: Observation,
     evidence: Evidence,
     addressed: Profile | None,
-    recalled: Recalled | None,
+    recalled: TokenEvidence | None,
     config: Config,
 ) -> dict[UUID, Candidate]:
     """Every profile that may be this person (DESIGN §4.3), each under the reason that goes first, and within
@@ -202,7 +212,7 @@ def _candidates(
     return found
 
 
-def _as_of(candidate: Candidate, observation: Observation, state: State) -> Candidate:
+def _as_of(candidate: Candidate, observation: Observation, state: WorkingSet) -> Candidate:
     """The candidate as it was when the observation happened: what it did later does not count when the
     survivor is chosen (wire/interactions §9.2)."""
     profile, happened = candidate.profile, observation.occurred_at
@@ -213,7 +223,11 @@ def _as_of(candidate: Candidate, observation: Observation, state: State) -> Cand
 
 
 def _by_device(
-    state: State, observation: Observation, evidence: Evidence, recalled: Recalled | None, config: Config
+    state: WorkingSet,
+    observation: Observation,
+    evidence: Evidence,
+    recalled: TokenEvidence | None,
+    config: Config,
 ) -> Iterator[Candidate]:
     """A browser's profile is this person if it is still anonymous, or if a trusted sign-in names a user and
     it has none (wire/cds §12: a temporary profile takes the `user_id`). Where nothing else says who it is, it
@@ -257,7 +271,7 @@ def _priority(identifier: Identifier, config: Config) -> int:
 
 
 def _plan(
-    state: State, observation: Observation, evidence: Evidence, verdict: Verdict, config: Config
+    state: WorkingSet, observation: Observation, evidence: Evidence, verdict: Screening, config: Config
 ) -> Plan:
     created = observation.creates or not verdict.accepted
     survivor = verdict.accepted[0] if verdict.accepted else Candidate(_as_created(observation, evidence))
@@ -285,11 +299,13 @@ def _plan(
         devices=devices,
         refusals=(*_refusals(verdict, evidence, moved), *over_limit),
         dropped=evidence.dropped,
-        pinned=observation.kind == "event" and _hangs_on_others(state, observation, evidence, one),
+        pinned=observation.kind == "event" and _depends_on_others(state, observation, evidence, one),
     )
 
 
-def _hangs_on_others(state: State, observation: Observation, evidence: Evidence, one: set[UUID]) -> bool:
+def _depends_on_others(
+    state: WorkingSet, observation: Observation, evidence: Evidence, one: set[UUID]
+) -> bool:
     """Whether a browser stays with somebody else, or is known by a tracker: what is left of the log once they
     are erased would say something else."""
     if any(identifier.namespace == TRACKER for identifier in observation.identifiers):
@@ -309,7 +325,7 @@ def _merge(absorbed: Candidate, survivor: Candidate, config: Config) -> Merge:
 
 
 def _claims(
-    state: State,
+    state: WorkingSet,
     observation: Observation,
     evidence: Evidence,
     present: list[Profile],
@@ -341,7 +357,7 @@ def _claims(
 
 
 def _devices(
-    state: State, observation: Observation, evidence: Evidence, one: set[UUID], *, is_new_visitor: bool
+    state: WorkingSet, observation: Observation, evidence: Evidence, one: set[UUID], *, is_new_visitor: bool
 ) -> tuple[tuple[Identifier, ...], tuple[Profile, ...]]:
     """The browsers that point at this person from now on, and the profiles they pointed at before. What came
     late moves no browser that went to somebody after it happened, unless it is all that is known of a
@@ -365,7 +381,7 @@ def _is_earlier(observation: Observation, held: list[tuple[Claim, Profile]]) -> 
     return happened is not None and any(claim.at > happened for claim, _ in held)
 
 
-def _refusals(verdict: Verdict, evidence: Evidence, moved: tuple[Profile, ...]) -> list[Refusal]:
+def _refusals(verdict: Screening, evidence: Evidence, moved: tuple[Profile, ...]) -> list[Refusal]:
     """All that was indicated and does not happen: dropped evidence, refused candidates, and a browser of
     somebody else that a user signed in on (DESIGN §4.8)."""
     refusals = [

@@ -22,11 +22,11 @@ from oneself.core.profiles.consent import (
     merge_choices,
 )
 from oneself.core.profiles.profile import Profile
-from oneself.core.resolution.observation import Observation, Remembered
-from oneself.core.resolution.working_set import State
+from oneself.core.resolution.observation import Observation, TokenClaims
+from oneself.core.resolution.working_set import WorkingSet
 
 
-class Recalled(msgspec.Struct, frozen=True):
+class TokenEvidence(msgspec.Struct, frozen=True):
     """Whose the browser was, as of now, and the identities that only the token knows. `is_reused`: nothing is
     new, so the token stands as it is; else these are the ones that are still theirs. `leads`: the observation
     is about them."""
@@ -37,15 +37,15 @@ class Recalled(msgspec.Struct, frozen=True):
     leads: bool
 
 
-def recall(
-    state: State, observation: Observation, persons: tuple[Identifier, ...], config: Config
-) -> Recalled | None:
+def read_token(
+    state: WorkingSet, observation: Observation, persons: tuple[Identifier, ...], config: Config
+) -> TokenEvidence | None:
     """What the token of an observation adds to the `persons` that it names; None if there is none, or it is
     void: past, of nobody who is still there, or of another default identity."""
     token = observation.remembered
     if token is None:
         return None
-    named = remembered_identifier(observation, config)
+    named = token_identifier(observation, config)
     holder = state.find_by_primary(token.primary_id) if named is None else _holder(state, named)
     if holder is None or not _is_live(token, holder, observation, config):
         return None
@@ -55,12 +55,12 @@ def recall(
         return None
     only = tuple(Identifier(*pair) for pair in token.identities.items() if pair[0] not in said)
     if all(token.identities.get(i.namespace) == i.value and _holder(state, i) is holder for i in persons):
-        return Recalled(holder, only, is_reused=True, leads=True)
+        return TokenEvidence(holder, only, is_reused=True, leads=True)
     own = tuple(i for i in only if i.value in holder.identities.get(i.namespace, ()))
-    return Recalled(holder, own, is_reused=False, leads=bool(own))
+    return TokenEvidence(holder, own, is_reused=False, leads=bool(own))
 
 
-def _holder(state: State, identifier: Identifier) -> Profile | None:
+def _holder(state: WorkingSet, identifier: Identifier) -> Profile | None:
     """Who stands behind the oldest claim of an identifier."""
     return next((profile for _, profile in state.held(identifier)), None)
 
@@ -71,7 +71,7 @@ def _agree(said: dict[str, str], remembered: dict[str, str], type_id: str) -> bo
     return known is None or said.get(type_id, known) == known
 
 
-def remembered_identifier(observation: Observation, config: Config) -> Identifier | None:
+def token_identifier(observation: Observation, config: Config) -> Identifier | None:
     """Under what the token's user is found where identity resolution is off (§11); None where it is on, and
     of what brings no token."""
     token = observation.remembered
@@ -81,10 +81,10 @@ def remembered_identifier(observation: Observation, config: Config) -> Identifie
 
 
 def visit_identities(
-    state: State,
+    state: WorkingSet,
     observation: Observation,
     persons: tuple[Identifier, ...],
-    recalled: Recalled | None,
+    recalled: TokenEvidence | None,
     survivor: Profile,
 ) -> dict[str, str]:
     """The identities of the visit after an event was carried out, type → key, the oldest first. What a
@@ -123,7 +123,7 @@ def has_opted_out(people: Iterable[Profile], observation: Observation, purpose: 
     return is_refused(held, purpose)
 
 
-def _is_live(token: Remembered, holder: Profile, observation: Observation, config: Config) -> bool:
+def _is_live(token: TokenClaims, holder: Profile, observation: Observation, config: Config) -> bool:
     """A token lives as long as the visit that it was sealed in, or as long as users are remembered."""
     settings, now = config.dataset, observation.received_at or 0
     if token.sealed_at < settings.resolves_since:

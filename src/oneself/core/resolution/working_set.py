@@ -14,7 +14,7 @@ from oneself.core.profiles.profile import Absorbed, Claim, Profile, primary_id
 from oneself.core.resolution.plan import Merge, Refusal
 
 
-class Merged(msgspec.Struct, frozen=True):
+class MergeRecord(msgspec.Struct, frozen=True):
     """A merge that was carried out."""
 
     merge: Merge
@@ -23,7 +23,7 @@ class Merged(msgspec.Struct, frozen=True):
     observation_id: UUID
 
 
-class Refused(msgspec.Struct, frozen=True):
+class RefusalRecord(msgspec.Struct, frozen=True):
     """A refusal that was recorded against `profile_id`."""
 
     refusal: Refusal
@@ -32,18 +32,18 @@ class Refused(msgspec.Struct, frozen=True):
     observation_id: UUID
 
 
-class Changes:
+class WriteSet:
     """What has changed in a working set since it was filled."""
 
     def __init__(self) -> None:
         self.profiles: set[UUID] = set()
         self.claimed: list[Claim] = []
         self.released: list[tuple[Claim, int]] = []
-        self.merged: list[Merged] = []
-        self.refused: list[Refused] = []
+        self.merged: list[MergeRecord] = []
+        self.refused: list[RefusalRecord] = []
 
 
-class State:
+class WorkingSet:
     """Profiles by id and live claims by identifier, with the order in which they were made.
 
     `members`: the profiles that each survivor stands for, in the order in which they joined it.
@@ -63,7 +63,7 @@ class State:
         for claim in claims:
             self.claims[claim.identifier] = (*self.claims.get(claim.identifier, ()), claim)
         self.members = members or {}
-        self.changes = Changes()
+        self.changes = WriteSet()
 
     def survivor(self, profile_id: UUID) -> Profile | None:
         """The profile that stands for a profile now; None if it is unknown or erased."""
@@ -128,7 +128,7 @@ class State:
         self.claims[claim.identifier] = tuple(c for c in self.claims[claim.identifier] if c is not claim)
         self.changes.released.append((claim, seq))
 
-    def absorb(self, merged: Merged) -> None:
+    def absorb(self, merged: MergeRecord) -> None:
         """Record a merge, and whom the survivor stands for from now on."""
         merge, survivor_id = merged.merge, merged.survivor_id
         joined = Absorbed(merge.absorbed_id, merge.reason, merged.seq)
@@ -136,7 +136,7 @@ class State:
         self.members[survivor_id] = (*self.members.get(survivor_id, ()), joined, *brought)
         self.changes.merged.append(merged)
 
-    def refuse(self, refused: Refused) -> None:
+    def refuse(self, refused: RefusalRecord) -> None:
         """Record a refusal."""
         self.changes.refused.append(refused)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from oneself.core.values.value_types import FITS
+from oneself.core.values.value_types import VALIDATORS
 
 IDENTITY_ATTRIBUTES = "identity_attributes"
 TRAITS = "traits"
@@ -19,7 +19,7 @@ SCOPES = (IDENTITY_ATTRIBUTES, TRAITS, APPLICATION_DATA)
 # A scope and four levels below it (wire/cds §7).
 NAME_PARTS_MIN, NAME_PARTS_MAX = 2, 5
 
-VALUE_TYPES = tuple(FITS)
+VALUE_TYPES = tuple(VALIDATORS)
 READ_WRITE, READ_ONLY, WRITE_ONLY = "readWrite", "readOnly", "writeOnly"
 IMMUTABLE, WRITE_ONCE = "immutable", "writeOnce"
 MUTABILITIES = (READ_WRITE, READ_ONLY, WRITE_ONLY, IMMUTABLE, WRITE_ONCE)

@@ -25,7 +25,7 @@ from oneself.core.values.attribute import (
     VALUE_TYPES,
     Attribute,
 )
-from oneself.core.values.value_types import Misfit, fit_string
+from oneself.core.values.value_types import TypeMismatch, validate_string
 
 if TYPE_CHECKING:
     from oneself.core.values.schema import Schema
@@ -211,8 +211,8 @@ def _check_canonical_values(attribute: Attribute) -> None:
 
 def _check_text(field: str, text: str) -> None:
     try:
-        fit_string(text)
-    except Misfit as misfit:
+        validate_string(text)
+    except TypeMismatch as misfit:
         raise invalid(f"Invalid {field}: {misfit.problem}.") from None
 
 

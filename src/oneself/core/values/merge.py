@@ -16,43 +16,43 @@ from typing import Any
 from msgspec import Struct
 
 from oneself.core.values.attribute import APPLICATION_DATA, IDENTITY_ATTRIBUTES, SCOPES, Field
-from oneself.core.values.record import Path, Provenance, Record, Source, Values, leaves
+from oneself.core.values.record import Path, Provenance, Record, Values, ValueSource, leaves
 from oneself.core.values.schema import Schema
-from oneself.core.values.value_types import INTEGER_MAX, INTEGER_MIN, fingerprint, instant, is_empty
+from oneself.core.values.value_types import INTEGER_MAX, INTEGER_MIN, canonical_key, instant, is_empty
 
 DECIMAL_MAX = math.nextafter(math.inf, 0)
 
 
-class Held(Struct, frozen=True):
+class _HeldValue(Struct, frozen=True):
     """A value of one attribute, with the observations it comes from."""
 
     value: Any
-    sources: tuple[Source, ...]
+    sources: tuple[ValueSource, ...]
 
 
-Strategy = Callable[[Held, Held, str], Held]
+Strategy = Callable[[_HeldValue, _HeldValue, str], _HeldValue]
 """(existing, incoming, value type) → what remains; neither side is empty."""
 
 
-def overwrite(existing: Held, incoming: Held, value_type: str) -> Held:
+def overwrite(existing: _HeldValue, incoming: _HeldValue, value_type: str) -> _HeldValue:
     """The incoming value."""
     return incoming
 
 
-def keep(existing: Held, incoming: Held, value_type: str) -> Held:
+def keep(existing: _HeldValue, incoming: _HeldValue, value_type: str) -> _HeldValue:
     """The existing value."""
     return existing
 
 
-def combine(existing: Held, incoming: Held, value_type: str) -> Held:
+def combine(existing: _HeldValue, incoming: _HeldValue, value_type: str) -> _HeldValue:
     """Union in order of appearance, equal elements once; a single value counts as a list of one."""
     union: dict[Hashable, Any] = {}
     for each in (*_as_list(existing.value), *_as_list(incoming.value)):
-        union.setdefault(fingerprint(each), each)
-    return Held(list(union.values()), _of_both(existing, incoming))
+        union.setdefault(canonical_key(each), each)
+    return _HeldValue(list(union.values()), _of_both(existing, incoming))
 
 
-def latest(existing: Held, incoming: Held, value_type: str) -> Held:
+def latest(existing: _HeldValue, incoming: _HeldValue, value_type: str) -> _HeldValue:
     """The trusted before the untrusted, within a tier the later (wire/interactions §10)."""
     mine, theirs = _is_trusted(existing), _is_trusted(incoming)
     if mine != theirs:
@@ -60,29 +60,29 @@ def latest(existing: Held, incoming: Held, value_type: str) -> Held:
     return by_time(existing, incoming, value_type)
 
 
-def by_time(existing: Held, incoming: Held, value_type: str) -> Held:
+def by_time(existing: _HeldValue, incoming: _HeldValue, value_type: str) -> _HeldValue:
     """The later, whoever said it; not to be chosen for an attribute: identities merge so."""
     return incoming if _said_at(incoming) > _said_at(existing) else existing
 
 
-def earliest(existing: Held, incoming: Held, value_type: str) -> Held:
+def earliest(existing: _HeldValue, incoming: _HeldValue, value_type: str) -> _HeldValue:
     """What was said first, whoever said it."""
     return incoming if _said_at(incoming) < _said_at(existing) else existing
 
 
-def sum_(existing: Held, incoming: Held, value_type: str) -> Held:
+def sum_(existing: _HeldValue, incoming: _HeldValue, value_type: str) -> _HeldValue:
     """Numbers add up and stay within what their type can hold; anything else is overwritten."""
     if not (_is_number(existing.value) and _is_number(incoming.value)):
         return incoming
-    return Held(_within_range(existing.value + incoming.value), _of_both(existing, incoming))
+    return _HeldValue(_within_range(existing.value + incoming.value), _of_both(existing, incoming))
 
 
-def max_(existing: Held, incoming: Held, value_type: str) -> Held:
+def max_(existing: _HeldValue, incoming: _HeldValue, value_type: str) -> _HeldValue:
     """The greater; the incoming one if they do not compare."""
     return _by_rank(existing, incoming, value_type, lambda mine, theirs: theirs > mine)
 
 
-def min_(existing: Held, incoming: Held, value_type: str) -> Held:
+def min_(existing: _HeldValue, incoming: _HeldValue, value_type: str) -> _HeldValue:
     """The smaller; the incoming one if they do not compare."""
     return _by_rank(existing, incoming, value_type, lambda mine, theirs: theirs < mine)
 
@@ -116,7 +116,7 @@ def merge_values(
     `absorbed_fills_identity_only`: the absorbed profile has no user and the survivor does, so its identity
     attributes fill gaps and replace nothing (the identity provider owns them).
     """
-    join = _Join(survivor.provenance, absorbed.provenance, dict(survivor.provenance), strategies)
+    join = _ValueMerge(survivor.provenance, absorbed.provenance, dict(survivor.provenance), strategies)
     values = dict(survivor.values)
     for scope in SCOPES:
         section = absorbed.values.get(scope)
@@ -131,7 +131,7 @@ def merge_values(
     return Record(values, join.provenance)
 
 
-class _Join(Struct, frozen=True):
+class _ValueMerge(Struct, frozen=True):
     """The sources of both sides, and those of the result, filled on the way."""
 
     mine: Provenance
@@ -140,7 +140,7 @@ class _Join(Struct, frozen=True):
     strategies: Mapping[str, Strategy]
 
 
-def _applications(schema: Schema, join: _Join, mine: Values, theirs: Values) -> Values:
+def _applications(schema: Schema, join: _ValueMerge, mine: Values, theirs: Values) -> Values:
     merged = dict(mine)
     for application, bucket in theirs.items():
         fields = schema.fields(APPLICATION_DATA, application)
@@ -150,7 +150,12 @@ def _applications(schema: Schema, join: _Join, mine: Values, theirs: Values) -> 
 
 
 def _members(
-    join: _Join, fields: Mapping[str, Field], path: str, mine: Values, theirs: Values, only: Strategy | None
+    join: _ValueMerge,
+    fields: Mapping[str, Field],
+    path: str,
+    mine: Values,
+    theirs: Values,
+    only: Strategy | None,
 ) -> Values:
     merged = dict(mine)
     for key, value in theirs.items():
@@ -158,7 +163,9 @@ def _members(
     return merged
 
 
-def _value(join: _Join, field: Field | None, path: str, mine: Any, theirs: Any, only: Strategy | None) -> Any:
+def _value(
+    join: _ValueMerge, field: Field | None, path: str, mine: Any, theirs: Any, only: Strategy | None
+) -> Any:
     if type(mine) is dict and type(theirs) is dict:
         return _members(join, field.children if field is not None else {}, path, mine, theirs, only)
     if mine is None or (is_empty(mine) and not is_empty(theirs)):
@@ -166,15 +173,17 @@ def _value(join: _Join, field: Field | None, path: str, mine: Any, theirs: Any, 
     if is_empty(theirs):
         return mine
     strategy = only or join.strategies.get(path) or _strategy(field)
-    existing = Held(mine, _sources(join.mine, mine, path))
-    incoming = Held(theirs, _sources(join.theirs, theirs, path))
+    existing = _HeldValue(mine, _sources(join.mine, mine, path))
+    incoming = _HeldValue(theirs, _sources(join.theirs, theirs, path))
     won = strategy(existing, incoming, field.attribute.value_type if field is not None else "string")
     if won is existing:
         return mine
     return _settle(join, path, mine, won.value, None if won is incoming else won.sources)
 
 
-def _settle(join: _Join, path: str, mine: Any, value: Any, sources: tuple[Source, ...] | None) -> Any:
+def _settle(
+    join: _ValueMerge, path: str, mine: Any, value: Any, sources: tuple[ValueSource, ...] | None
+) -> Any:
     """Replaces mine in the provenance by the value: with these sources, or with the absorbed side's own."""
     if mine is not None:
         for leaf in leaves(mine, path):
@@ -195,12 +204,12 @@ def _strategy(field: Field | None) -> Strategy:
     return STRATEGIES[field.attribute.merge_strategy]
 
 
-def _sources(provenance: Provenance, value: Any, path: str) -> tuple[Source, ...]:
+def _sources(provenance: Provenance, value: Any, path: str) -> tuple[ValueSource, ...]:
     said = (source for leaf in leaves(value, path) for source in provenance.get(leaf, ()))
     return tuple(dict.fromkeys(said))
 
 
-def _of_both(existing: Held, incoming: Held) -> tuple[Source, ...]:
+def _of_both(existing: _HeldValue, incoming: _HeldValue) -> tuple[ValueSource, ...]:
     return tuple(dict.fromkeys((*existing.sources, *incoming.sources)))
 
 
@@ -208,12 +217,12 @@ def _as_list(value: Any) -> list[Any]:
     return value if type(value) is list else [value]
 
 
-def _said_at(held: Held) -> tuple[tuple[int, int, str], ...]:
+def _said_at(held: _HeldValue) -> tuple[tuple[int, int, str], ...]:
     """When a value was last said; one without a source counts as never said."""
     return tuple(sorted((each.at, each.seq, each.observation_id) for each in held.sources))[-1:]
 
 
-def _is_trusted(held: Held) -> bool:
+def _is_trusted(held: _HeldValue) -> bool:
     return any(source.trust == "server" for source in held.sources)
 
 
@@ -227,7 +236,9 @@ def _within_range(total: Any) -> Any:
     return max(-DECIMAL_MAX, min(DECIMAL_MAX, total))
 
 
-def _by_rank(existing: Held, incoming: Held, value_type: str, beats: Callable[[Any, Any], bool]) -> Held:
+def _by_rank(
+    existing: _HeldValue, incoming: _HeldValue, value_type: str, beats: Callable[[Any, Any], bool]
+) -> _HeldValue:
     """The side that beats the other; the existing one on a draw, the incoming one if they do not compare."""
     mine, theirs = _rank(existing.value, value_type), _rank(incoming.value, value_type)
     if mine is None or theirs is None or type(mine) is not type(theirs):

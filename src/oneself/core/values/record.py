@@ -18,7 +18,7 @@ Values = dict[str, Any]
 Path = tuple[str, ...]
 
 
-class Source(Struct, frozen=True, omit_defaults=True):
+class ValueSource(Struct, frozen=True, omit_defaults=True):
     """An observation that said a value: committed at `seq`, happened `at` (both µs since 1970). `trust`: of
     its evidence, "server" or "browser" (DESIGN §8)."""
 
@@ -30,7 +30,7 @@ class Source(Struct, frozen=True, omit_defaults=True):
     trust: str = "server"
 
 
-Provenance = dict[str, tuple[Source, ...]]
+Provenance = dict[str, tuple[ValueSource, ...]]
 
 
 class Record(Struct, frozen=True):
@@ -50,7 +50,7 @@ class Change(Struct, frozen=True):
     value: Any
 
 
-class Changes(Struct, frozen=True):
+class ValueChanges(Struct, frozen=True):
     """What a write changes, in the order of the write; falsy when it changes nothing."""
 
     items: tuple[Change, ...] = ()
@@ -62,7 +62,7 @@ class Changes(Struct, frozen=True):
         return iter(self.items)
 
 
-def write(record: Record, changes: Changes, source: Source) -> Record:
+def write(record: Record, changes: ValueChanges, source: ValueSource) -> Record:
     """The record with the changes in it, each new value with `source` as its only source."""
     if not changes.items:
         return record

@@ -14,32 +14,32 @@ from typing import Any
 from msgspec import Struct
 
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES, TRAITS, Field
-from oneself.core.values.patch import check_write
-from oneself.core.values.record import Change, Changes, Path, Record
+from oneself.core.values.patch import apply_patch
+from oneself.core.values.record import Change, Path, Record, ValueChanges
 from oneself.core.values.schema import Schema
 from oneself.core.values.validation import UNDEFINED, InvalidValue
-from oneself.core.values.value_types import read_text
+from oneself.core.values.value_types import parse_text
 
 
-class Skipped(Struct, frozen=True):
+class RejectedClaimValue(Struct, frozen=True):
     """A reported value that was not taken: its dotted path with the scope, and why."""
 
     path: str
     problem: str
 
 
-def skip_unfit(
+def accept_valid(
     schema: Schema, stored: Record, patch: dict[str, Any], *, creating: bool = False
-) -> tuple[Changes, tuple[Skipped, ...]]:
+) -> tuple[ValueChanges, tuple[RejectedClaimValue, ...]]:
     """The changes of the values that fit, and what was skipped. Application data is never read."""
     changes: list[Change] = []
-    skipped: list[Skipped] = []
+    skipped: list[RejectedClaimValue] = []
     for path, value, defined in _claims(schema, patch):
         try:
             changes.extend(_check(schema, stored, path, value, creating) if defined else _refuse(path))
         except InvalidValue as invalid:
-            skipped.append(Skipped(".".join(path), invalid.problem))
-    return Changes(tuple(changes)), tuple(skipped)
+            skipped.append(RejectedClaimValue(".".join(path), invalid.problem))
+    return ValueChanges(tuple(changes)), tuple(skipped)
 
 
 def _claims(schema: Schema, patch: dict[str, Any]) -> Iterator[tuple[Path, Any, bool]]:
@@ -76,15 +76,15 @@ def _converted(field: Field, value: Any) -> Any:
 
 
 def _converted_one(field: Field, value: Any) -> Any:
-    return read_text(field.attribute.value_type, value) if type(value) is str else value
+    return parse_text(field.attribute.value_type, value) if type(value) is str else value
 
 
-def _check(schema: Schema, stored: Record, path: Path, value: Any, creating: bool) -> Changes:
+def _check(schema: Schema, stored: Record, path: Path, value: Any, creating: bool) -> ValueChanges:
     patch = value
     for key in reversed(path):
         patch = {key: patch}
-    return check_write(schema, stored, patch, creating=creating, authority="identity_server")
+    return apply_patch(schema, stored, patch, creating=creating, authority="identity_server")
 
 
-def _refuse(path: Path) -> Changes:
+def _refuse(path: Path) -> ValueChanges:
     raise InvalidValue(path[0], ".".join(path), UNDEFINED)

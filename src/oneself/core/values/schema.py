@@ -18,38 +18,15 @@ from msgspec.structs import force_setattr, replace
 
 from oneself.core.values.attribute import (
     APPLICATION_DATA,
-    CORE_ATTRIBUTES,
     IMMUTABLE,
-    MUTABILITIES,
     NAME_PARTS_MAX,
     READ_ONLY,
-    SCOPES,
-    VALUE_TYPES,
     WRITE_ONCE,
     Attribute,
-    CanonicalValue,
-    CoreAttribute,
     Field,
 )
-from oneself.core.values.definition import InvalidAttribute, define, is_one_level_below, undefine
-from oneself.core.values.redefinition import redefine
-from oneself.core.values.value_types import FITS, one_of
-
-__all__ = [
-    "CORE_ATTRIBUTES",
-    "MUTABILITIES",
-    "SCOPES",
-    "VALUE_TYPES",
-    "Attribute",
-    "CanonicalValue",
-    "CoreAttribute",
-    "Field",
-    "InvalidAttribute",
-    "Schema",
-    "define",
-    "redefine",
-    "undefine",
-]
+from oneself.core.values.definition import is_one_level_below
+from oneself.core.values.value_types import VALIDATORS, enum_of
 
 _NOTHING: Mapping[str, Field] = {}
 
@@ -133,9 +110,9 @@ class Schema(Struct, frozen=True, dict=True):
 
     def _field(self, attribute: Attribute) -> Field:
         children = self._children(attribute)
-        fit: Any = FITS[attribute.value_type]
+        fit: Any = VALIDATORS[attribute.value_type]
         if attribute.canonical_values and attribute.value_type == "string":
-            fit = one_of(frozenset(canonical.value for canonical in attribute.canonical_values), fit)
+            fit = enum_of(frozenset(canonical.value for canonical in attribute.canonical_values), fit)
         return Field(attribute, fit, children, any(map(_may_forbid, children.values())))
 
     def _children(self, attribute: Attribute) -> dict[str, Field]:

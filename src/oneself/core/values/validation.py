@@ -10,7 +10,7 @@ from typing import Any
 
 from oneself.core.values.attribute import APPLICATION_DATA, IDENTITY_ATTRIBUTES, SCOPES, TRAITS, Field
 from oneself.core.values.record import Path
-from oneself.core.values.value_types import TYPE_MISMATCH, Misfit
+from oneself.core.values.value_types import TYPE_MISMATCH, TypeMismatch
 
 LABELS = {
     IDENTITY_ATTRIBUTES: "identity attribute",
@@ -41,7 +41,7 @@ class InvalidValue(Exception):
         return f"{self.label} '{self.path}'{colon} {self.problem}"
 
 
-def refusal(path: Path, problem: str) -> InvalidValue:
+def rejection_of(path: Path, problem: str) -> InvalidValue:
     """The refusal of what stands at a path."""
     return InvalidValue(LABELS[path[0]], ".".join(path[1:]), problem)
 
@@ -66,40 +66,40 @@ def buckets(patch: dict[str, Any], *, strict: bool = False) -> Iterator[tuple[Pa
                 raise InvalidValue("application_data entry", application, NOT_AN_OBJECT)
 
 
-def fit(field: Field, value: Any, path: Path) -> Any:
+def validate(field: Field, value: Any, path: Path) -> Any:
     """The value as it is stored; raises InvalidValue at the innermost place that does not fit."""
     complex_ = field.attribute.value_type == "complex"
     if field.attribute.multi_valued:
         if type(value) is not list or (complex_ and any(type(element) is not dict for element in value)):
-            raise refusal(path, TYPE_MISMATCH)
+            raise rejection_of(path, TYPE_MISMATCH)
         if complex_:
-            return [fit_object(field, each, element_path(path, at)) for at, each in enumerate(value)]
+            return [validate_object(field, each, element_path(path, at)) for at, each in enumerate(value)]
     elif complex_ and type(value) is dict:
-        return fit_object(field, value, path)
+        return validate_object(field, value, path)
     try:
         return list(map(field.fit, value)) if field.attribute.multi_valued else field.fit(value)
-    except Misfit as misfit:
-        raise refusal(path, misfit.problem) from None
+    except TypeMismatch as misfit:
+        raise rejection_of(path, misfit.problem) from None
 
 
-def fit_object(field: Field, value: dict[str, Any], path: Path) -> dict[str, Any]:
+def validate_object(field: Field, value: dict[str, Any], path: Path) -> dict[str, Any]:
     """An object of a complex attribute without its null members."""
     fitted = {}
     for key, member in value.items():
         child, place = field.children.get(key), (*path, key)
         if child is None:
-            raise refusal(place, UNDEFINED)
+            raise rejection_of(place, UNDEFINED)
         if member is not None:
-            fitted[key] = fit(child, member, place)
+            fitted[key] = validate(child, member, place)
     return fitted
 
 
-def fits(field: Field, value: Any) -> bool:
+def is_valid(field: Field, value: Any) -> bool:
     """Whether a stored value still is one of its attribute; the members of an object are asked one by one."""
     if field.nests:
         return type(value) is dict
     try:
-        fit(field, value, (field.attribute.scope,))
+        validate(field, value, (field.attribute.scope,))
     except InvalidValue:
         return False
     return True

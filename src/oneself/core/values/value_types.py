@@ -36,10 +36,10 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 _EPOCH = re.compile(r"-?[0-9]{1,20}")
 _DECIMAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 
-Fit = Callable[[Any], Any]
+Validator = Callable[[Any], Any]
 
 
-class Misfit(Exception):
+class TypeMismatch(Exception):
     """A value that its type does not accept; `problem` is the wire's wording (wire/cds §8)."""
 
     def __init__(self, problem: str = TYPE_MISMATCH) -> None:
@@ -47,93 +47,93 @@ class Misfit(Exception):
         self.problem = problem
 
 
-def fit_string(value: Any) -> str:
+def validate_string(value: Any) -> str:
     """Text that PostgreSQL and UTF-8 can hold."""
     if type(value) is not str:
-        raise Misfit
+        raise TypeMismatch
     # A printable text holds neither NUL nor surrogates, and is the usual case.
     if not value.isprintable() and _BAD_TEXT.search(value):
-        raise Misfit(BAD_TEXT)
+        raise TypeMismatch(BAD_TEXT)
     return value
 
 
-def fit_integer(value: Any) -> int:
+def validate_integer(value: Any) -> int:
     """JSON knows only numbers, so 5.0 is the integer 5 ("a number without fraction")."""
     if type(value) is float and value.is_integer():
         value = int(value)
     if type(value) is not int or not INTEGER_MIN <= value <= INTEGER_MAX:
-        raise Misfit
+        raise TypeMismatch
     return value
 
 
-def fit_decimal(value: Any) -> int | float:
+def validate_decimal(value: Any) -> int | float:
     """A finite number; an integer beyond 64 bits becomes a float."""
     if type(value) is int and INTEGER_MIN <= value <= INTEGER_MAX:
         return value
     if type(value) is int:
         value = _float(value)
     if type(value) is not float or not math.isfinite(value):
-        raise Misfit
+        raise TypeMismatch
     return value
 
 
-def fit_boolean(value: Any) -> bool:
+def validate_boolean(value: Any) -> bool:
     """true or false, and nothing that counts as such."""
     if type(value) is not bool:
-        raise Misfit
+        raise TypeMismatch
     return value
 
 
-def fit_date(value: Any) -> str:
+def validate_date(value: Any) -> str:
     """`2026-06-05`, a day of the calendar, as written."""
     if type(value) is not str or not _DATE.fullmatch(value):
-        raise Misfit
+        raise TypeMismatch
     return _on_the_calendar(date, value)
 
 
-def fit_date_time(value: Any) -> str:
+def validate_date_time(value: Any) -> str:
     """`2026-06-05T03:38Z`, seconds, fraction and offset as they are written or left out."""
     if type(value) is not str or not _DATE_TIME.fullmatch(value):
-        raise Misfit
+        raise TypeMismatch
     return _on_the_calendar(datetime, value)
 
 
-def fit_epoch(value: Any) -> int:
+def validate_epoch(value: Any) -> int:
     """Milliseconds since 1970; digits in quotes are what older writers send (wire/cds §15)."""
     if type(value) is str and _EPOCH.fullmatch(value):
         value = int(value)
-    number = fit_integer(value)
+    number = validate_integer(value)
     if not EPOCH_MS_MIN <= number <= EPOCH_MS_MAX:
-        raise Misfit
+        raise TypeMismatch
     return number
 
 
-def fit_complex(value: Any) -> dict[str, Any]:
+def validate_complex(value: Any) -> dict[str, Any]:
     """Only that it is an object: its members are attributes of their own and checked as such."""
     if type(value) is not dict:
-        raise Misfit
+        raise TypeMismatch
     return value
 
 
-FITS: dict[str, Fit] = {
-    "string": fit_string,
-    "integer": fit_integer,
-    "decimal": fit_decimal,
-    "boolean": fit_boolean,
-    "date": fit_date,
-    "date_time": fit_date_time,
-    "epoch": fit_epoch,
-    "complex": fit_complex,
+VALIDATORS: dict[str, Validator] = {
+    "string": validate_string,
+    "integer": validate_integer,
+    "decimal": validate_decimal,
+    "boolean": validate_boolean,
+    "date": validate_date,
+    "date_time": validate_date_time,
+    "epoch": validate_epoch,
+    "complex": validate_complex,
 }
 
 
-def one_of(allowed: frozenset[str], fit: Fit) -> Fit:
+def enum_of(allowed: frozenset[str], fit: Validator) -> Validator:
     """The same type, narrowed to canonical values."""
 
     def fit_canonical(value: Any) -> Any:
         fitted = fit(value)
         if fitted not in allowed:
-            raise Misfit(NOT_CANONICAL)
+            raise TypeMismatch(NOT_CANONICAL)
         return fitted
 
     return fit_canonical
@@ -143,10 +143,10 @@ def check_size(value: Any) -> None:
     """Raises Misfit if a text or a list is larger than anyone needs; asked of new values only."""
     if type(value) is str:
         if len(value) > TEXT_LENGTH_MAX:
-            raise Misfit(TEXT_TOO_LONG)
+            raise TypeMismatch(TEXT_TOO_LONG)
     elif type(value) is list:
         if len(value) > ELEMENTS_MAX:
-            raise Misfit(TOO_MANY_ELEMENTS)
+            raise TypeMismatch(TOO_MANY_ELEMENTS)
         for element in value:
             check_size(element)
     elif type(value) is dict:
@@ -154,7 +154,7 @@ def check_size(value: Any) -> None:
             check_size(member)
 
 
-def read_text(value_type: str, text: str) -> Any:
+def parse_text(value_type: str, text: str) -> Any:
     """A claim's text as a value of the type; the text itself if it does not read as one (wire/cds §12)."""
     reader = _READERS.get(value_type)
     return text if reader is None else reader(text.strip(), text)
@@ -169,12 +169,12 @@ def same(a: Any, b: Any) -> bool:
     return (type(a) is bool) is (type(b) is bool) and bool(a == b)
 
 
-def fingerprint(value: Any) -> Hashable:
+def canonical_key(value: Any) -> Hashable:
     """Equal for two values exactly when they are the `same`, so that many values meet in a set."""
     if type(value) is dict:
-        return "object", frozenset((key, fingerprint(member)) for key, member in value.items())
+        return "object", frozenset((key, canonical_key(member)) for key, member in value.items())
     if type(value) is list:
-        return "array", tuple(map(fingerprint, value))
+        return "array", tuple(map(canonical_key, value))
     return ("boolean", value) if type(value) is bool else value
 
 
@@ -193,14 +193,14 @@ def _float(number: int) -> float:
     try:
         return float(number)
     except OverflowError:
-        raise Misfit from None
+        raise TypeMismatch from None
 
 
 def _on_the_calendar(kind: type[date], text: str) -> str:
     try:
         kind.fromisoformat(text)
     except ValueError:
-        raise Misfit from None
+        raise TypeMismatch from None
     return text
 
 

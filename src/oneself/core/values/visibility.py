@@ -14,21 +14,21 @@ from typing import Any
 from oneself.core.values.attribute import WRITE_ONLY, Field
 from oneself.core.values.record import Path, Values, put
 from oneself.core.values.schema import Schema
-from oneself.core.values.validation import UNDEFINED, InvalidValue, buckets, element_path, fit
+from oneself.core.values.validation import UNDEFINED, InvalidValue, buckets, element_path, validate
 from oneself.core.values.value_types import TYPE_MISMATCH
 
 
-def visible(schema: Schema, values: Values) -> Values:
+def visible_values(schema: Schema, values: Values) -> Values:
     """The values that answers, filters and matching may use, by scope; empty objects are left out."""
     seen: Values = {}
     for path, bucket in buckets(values):
-        shown = show_members(schema.fields(*path), bucket)
+        shown = redact_members(schema.fields(*path), bucket)
         if shown:
             seen = put(seen, path, shown)
     return seen
 
 
-def unfit(schema: Schema, values: Values) -> list[tuple[str, str]]:
+def invalid_values(schema: Schema, values: Values) -> list[tuple[str, str]]:
     """The stored values that are kept but hidden because the schema has changed: (dotted path, problem)."""
     found: list[tuple[str, str]] = []
     for path, bucket in buckets(values):
@@ -38,35 +38,35 @@ def unfit(schema: Schema, values: Values) -> list[tuple[str, str]]:
     return found
 
 
-def show_members(fields: Mapping[str, Field], members: dict[str, Any]) -> dict[str, Any]:
+def redact_members(fields: Mapping[str, Field], members: dict[str, Any]) -> dict[str, Any]:
     """The members of an object, or of a section, that may be seen."""
     shown = {}
     for key, value in members.items():
         field = fields.get(key)
-        if field is not None and (part := show(field, value)) is not None:
+        if field is not None and (part := redact_field(field, value)) is not None:
             shown[key] = part
     return shown
 
 
-def show(field: Field, value: Any) -> Any:
+def redact_field(field: Field, value: Any) -> Any:
     """The value as it may be seen, None if it may not."""
     if field.attribute.mutability == WRITE_ONLY:
         return None
     if field.nests:
-        return (show_members(field.children, value) or None) if type(value) is dict else None
+        return (redact_members(field.children, value) or None) if type(value) is dict else None
     if field.holds_objects:
-        return show_elements(field, value)
+        return redact_elements(field, value)
     try:
-        return fit(field, value, (field.attribute.scope,))
+        return validate(field, value, (field.attribute.scope,))
     except InvalidValue:
         return None
 
 
-def show_elements(field: Field, value: Any) -> list[dict[str, Any]] | None:
+def redact_elements(field: Field, value: Any) -> list[dict[str, Any]] | None:
     """A list of objects, each as it may be seen, None unless it is one. As many as are stored."""
     if type(value) is not list or any(type(element) is not dict for element in value):
         return None
-    return [show_members(field.children, element) for element in value]
+    return [redact_members(field.children, element) for element in value]
 
 
 def _problems(field: Field | None, value: Any, path: Path) -> Iterator[tuple[str, str]]:
@@ -74,7 +74,7 @@ def _problems(field: Field | None, value: Any, path: Path) -> Iterator[tuple[str
         yield ".".join(path), UNDEFINED
     elif field.nests and type(value) is dict:
         yield from _member_problems(field, value, path)
-    elif field.holds_objects and show_elements(field, value) is not None:
+    elif field.holds_objects and redact_elements(field, value) is not None:
         for at, element in enumerate(value):
             yield from _member_problems(field, element, element_path(path, at))
     else:
@@ -91,6 +91,6 @@ def _leaf_problem(field: Field, value: Any, path: Path) -> Iterator[tuple[str, s
         yield ".".join(path), TYPE_MISMATCH
         return
     try:
-        fit(field, value, path)
+        validate(field, value, path)
     except InvalidValue as invalid:
         yield ".".join(path), invalid.problem

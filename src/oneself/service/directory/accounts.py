@@ -20,7 +20,7 @@ from email_validator import EmailNotValidError, validate_email
 from oneself.core.text import nfc
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.crypto import Hasher
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.tokens import AccessTokens
 from oneself.store.directory import Directory
 
@@ -87,7 +87,7 @@ class Accounts:
         self._hasher = hasher
         self._tokens = tokens
 
-    async def register(self, tenant: Tenant, registration: Registration) -> Account:
+    async def register(self, tenant: DatasetRef, registration: Registration) -> Account:
         """Make an account. Raises InvalidRegistration, or Conflict when the username is taken."""
         if problems := problems_of(registration):
             raise InvalidRegistration(problems)
@@ -101,7 +101,7 @@ class Accounts:
             raise Conflict("This e-mail address cannot be registered.", code="username")
         return Account(user_id, username, claims, now)
 
-    async def authenticate(self, tenant: Tenant, username: str, password: str) -> Account | None:
+    async def authenticate(self, tenant: DatasetRef, username: str, password: str) -> Account | None:
         """The account whose username and password these are."""
         row = None
         if len(_utf8(password)) <= PASSWORD_BYTES_MAX:
@@ -111,11 +111,11 @@ class Accounts:
             return None
         return account_of(row) if await self._hasher.matches(row["password_hash"], password) else None
 
-    async def find(self, tenant: Tenant, user_id: UUID) -> Account | None:
+    async def find(self, tenant: DatasetRef, user_id: UUID) -> Account | None:
         row = await self._directory.find_account(tenant.org_id, user_id)
         return account_of(row) if row else None
 
-    async def find_by_name(self, tenant: Tenant, name: str) -> Account:
+    async def find_by_name(self, tenant: DatasetRef, name: str) -> Account:
         """The account with this username or user id; raises NotFound."""
         row = await self._find_by_username(tenant, name)
         if row is None and (user_id := _uuid(name)):
@@ -124,7 +124,7 @@ class Accounts:
             raise NotFound(f"There is no user {name!r} in {tenant.handle}.")
         return account_of(row)
 
-    async def list(self, tenant: Tenant, after: str = "", count: int = 100) -> list[Account]:
+    async def list(self, tenant: DatasetRef, after: str = "", count: int = 100) -> list[Account]:
         """The next `count` accounts after the username `after`, in the order of usernames."""
         key = username_key(after)
         if key is None:
@@ -132,7 +132,7 @@ class Accounts:
         rows = await self._directory.list_accounts(tenant.org_id, key, count)
         return [account_of(row) for row in rows]
 
-    async def change(self, tenant: Tenant, account: Account, changes: Mapping[str, str]) -> Account:
+    async def change(self, tenant: DatasetRef, account: Account, changes: Mapping[str, str]) -> Account:
         """Names, mobile number, password, as in `Registration`. Raises InvalidRegistration, NotFound."""
         claims = {
             **account.claims,
@@ -148,7 +148,7 @@ class Accounts:
             await self.set_password(tenant, account.user_id, changes["password"])
         return Account(account.user_id, account.username, kept, account.created_at)
 
-    async def set_password(self, tenant: Tenant, user_id: UUID, password: str) -> None:
+    async def set_password(self, tenant: DatasetRef, user_id: UUID, password: str) -> None:
         """Replace a password; every session and token of the person ends. Raises InvalidInput, NotFound."""
         if problem := _password_problem(password):
             raise InvalidInput("password", "Invalid request.", problem)
@@ -160,14 +160,14 @@ class Accounts:
                 raise NotFound(f"There is no user {user_id} in {tenant.handle}.")
             await self._tokens.revoke_user(connection, tenant, user_id)
 
-    async def delete(self, tenant: Tenant, user_id: UUID) -> None:
+    async def delete(self, tenant: DatasetRef, user_id: UUID) -> None:
         """Remove an account with its sessions and tokens; the profile stays. Raises NotFound."""
         async with self._directory.database.transaction() as connection:
             if not await self._directory.delete_account(connection, tenant.org_id, user_id):
                 raise NotFound(f"There is no user {user_id} in {tenant.handle}.")
             await self._tokens.revoke_user(connection, tenant, user_id)
 
-    async def _find_by_username(self, tenant: Tenant, username: str) -> Row | None:
+    async def _find_by_username(self, tenant: DatasetRef, username: str) -> Row | None:
         key = username_key(username)
         if key is None or not _is_storable(username):
             return None
@@ -181,7 +181,7 @@ class Administrators:
         self._directory = directory
         self._hasher = hasher
 
-    async def ensure(self, tenant: Tenant, username: str, password: str) -> bool:
+    async def ensure(self, tenant: DatasetRef, username: str, password: str) -> bool:
         """Make a console user unless there is one of that name, whose password then stays."""
         if await self._directory.find_administrator(tenant.org_id, username):
             return False
@@ -189,7 +189,7 @@ class Administrators:
         now = time.time_ns() // 1000
         return await self._directory.put_administrator(tenant.org_id, username, hashed, now)
 
-    async def set_password(self, tenant: Tenant, username: str, password: str) -> None:
+    async def set_password(self, tenant: DatasetRef, username: str, password: str) -> None:
         """Make a console user or replace their password. Raises InvalidInput."""
         if problem := _password_problem(password):
             raise InvalidInput("password", "Invalid request.", problem)
@@ -197,7 +197,7 @@ class Administrators:
         now = time.time_ns() // 1000
         await self._directory.put_administrator_password(tenant.org_id, username, hashed, now)
 
-    async def authenticate(self, tenant: Tenant, username: str, password: str) -> bool:
+    async def authenticate(self, tenant: DatasetRef, username: str, password: str) -> bool:
         """Whether this is a console user of the organisation with this password."""
         row = (
             await self._directory.find_administrator(tenant.org_id, username)
@@ -208,7 +208,7 @@ class Administrators:
             return await self._hasher.matches_nobody(password[:PASSWORD_BYTES_MAX])
         return await self._hasher.matches(row["password_hash"], password)
 
-    async def list(self, tenant: Tenant) -> list[str]:
+    async def list(self, tenant: DatasetRef) -> list[str]:
         """The names of the console users."""
         return [row["username"] for row in await self._directory.list_administrators(tenant.org_id)]
 

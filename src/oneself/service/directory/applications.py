@@ -21,7 +21,7 @@ import msgspec
 
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.crypto import Hasher, new_secret
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.tokens import AccessTokens
 from oneself.store.directory import Directory
 
@@ -75,7 +75,7 @@ class Applications:
         self._tokens = tokens
         self.known = tuple(known)
 
-    async def create(self, tenant: Tenant, new: NewApplication) -> tuple[Application, str | None]:
+    async def create(self, tenant: DatasetRef, new: NewApplication) -> tuple[Application, str | None]:
         """The application and, this once, its secret (None for a browser application).
 
         Raises InvalidInput with the field's name as code, Conflict when the client id is taken.
@@ -88,20 +88,20 @@ class Applications:
             raise Conflict(f"There is an application with the client id {client_id!r} already.", code="taken")
         return await self.get(tenant, client_id), secret
 
-    async def find(self, tenant: Tenant, client_id: str) -> Application | None:
+    async def find(self, tenant: DatasetRef, client_id: str) -> Application | None:
         if not _CLIENT_ID.fullmatch(client_id):
             return None
         row = await self._directory.find_application(tenant.org_id, client_id)
         return _application(row) if row else None
 
-    async def get(self, tenant: Tenant, client_id: str) -> Application:
+    async def get(self, tenant: DatasetRef, client_id: str) -> Application:
         """As `find`; raises NotFound."""
         application = await self.find(tenant, client_id)
         if application is None:
             raise NotFound(f"There is no application with the client id {client_id!r} in {tenant.handle}.")
         return application
 
-    async def list(self, tenant: Tenant) -> list[Application]:
+    async def list(self, tenant: DatasetRef) -> list[Application]:
         return [_application(row) for row in await self._directory.list_applications(tenant.org_id)]
 
     def remembers_secret(self, application: Application, secret: str) -> bool:
@@ -114,7 +114,7 @@ class Applications:
             return False
         return await self._hasher.matches_often(application.secret_hash, secret)
 
-    async def rotate_secret(self, tenant: Tenant, client_id: str) -> str:
+    async def rotate_secret(self, tenant: DatasetRef, client_id: str) -> str:
         """Make a new secret and show it once; the old one stops at once."""
         application = await self.get(tenant, client_id)
         secret = new_secret()
@@ -125,7 +125,7 @@ class Applications:
             raise InvalidInput("kind", "Invalid request.", "A browser application has no secret.")
         return secret
 
-    async def change(self, tenant: Tenant, client_id: str, **fields: Any) -> Application:
+    async def change(self, tenant: DatasetRef, client_id: str, **fields: Any) -> Application:
         """Change name, redirects or permissions; whoever may do less than before asks for new tokens.
 
         Raises InvalidInput with the field's name as code, NotFound.
@@ -144,7 +144,7 @@ class Applications:
                 await self._tokens.put_revoked(connection, tenant, f"client:{client_id}")
         return await self.get(tenant, client_id)
 
-    async def delete(self, tenant: Tenant, client_id: str) -> None:
+    async def delete(self, tenant: DatasetRef, client_id: str) -> None:
         """Remove an application; every token of its people stops. Raises NotFound."""
         await self.get(tenant, client_id)
         await self._tokens.revoke_application(tenant, client_id)

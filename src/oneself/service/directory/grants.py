@@ -17,7 +17,7 @@ import msgspec
 
 from oneself.service.crypto import digest, new_token
 from oneself.service.directory.accounts import Account
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.tokens import AccessTokens
 from oneself.store.directory import Directory
 
@@ -77,7 +77,7 @@ class Grants:
         self._directory = directory
         self._tokens = tokens
 
-    async def open(self, tenant: Tenant, account: Account, request: GrantRequest) -> str:
+    async def open(self, tenant: DatasetRef, account: Account, request: GrantRequest) -> str:
         """Record a grant and return its authorization code, good once within CODE_LIFE_US."""
         code, grant_id, now = new_token(), uuid.uuid4(), time.time_ns() // 1000
         grant = (
@@ -94,7 +94,7 @@ class Grants:
 
     async def redeem(
         self,
-        tenant: Tenant,
+        tenant: DatasetRef,
         kind: CredentialKind,
         secret: str,
         decide: Callable[[Credential | None], Redemption],
@@ -115,13 +115,13 @@ class Grants:
             elif redemption.accepted:
                 await self._spend(connection, tenant, kind, secret, credential.grant_id, redemption)
 
-    async def find_refresh_token(self, tenant: Tenant, refresh_token: str) -> Credential | None:
+    async def find_refresh_token(self, tenant: DatasetRef, refresh_token: str) -> Credential | None:
         """A refresh token as it stands, for introspection."""
         async with self._directory.database.transaction() as connection:
             row = await self._lock(connection, tenant, "refresh_token", refresh_token)
         return _credential("refresh_token", row) if row else None
 
-    async def revoke(self, tenant: Tenant, refresh_token: str, client_id: str) -> bool:
+    async def revoke(self, tenant: DatasetRef, refresh_token: str, client_id: str) -> bool:
         """End the grant of a refresh token of this application, and void its access tokens."""
         async with self._directory.database.transaction() as connection:
             row = await self._lock(connection, tenant, "refresh_token", refresh_token)
@@ -130,14 +130,14 @@ class Grants:
             await self._end(connection, tenant, row["grant_id"])
             return True
 
-    async def _lock(self, connection: Any, tenant: Tenant, kind: CredentialKind, secret: str) -> Any:
+    async def _lock(self, connection: Any, tenant: DatasetRef, kind: CredentialKind, secret: str) -> Any:
         lock = self._directory.lock_code if kind == "code" else self._directory.lock_refresh_token
         return await lock(connection, tenant.org_id, digest(secret))
 
     async def _spend(
         self,
         connection: Any,
-        tenant: Tenant,
+        tenant: DatasetRef,
         kind: CredentialKind,
         secret: str,
         grant_id: UUID,
@@ -154,7 +154,7 @@ class Grants:
                 connection, tenant.org_id, *token, now, now + REFRESH_LIFE_US
             )
 
-    async def _end(self, connection: Any, tenant: Tenant, grant_id: UUID) -> None:
+    async def _end(self, connection: Any, tenant: DatasetRef, grant_id: UUID) -> None:
         await self._directory.put_grant_revoked(connection, tenant.org_id, grant_id, time.time_ns() // 1000)
         await self._tokens.put_revoked(connection, tenant, f"grant:{grant_id}")
 

@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.errors import Conflict, InvalidInput, NotFound
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.tokens import AUDIENCE
 from oneself.store.database import Database, Queries
 from oneself.store.errors import constraint_of
@@ -51,33 +51,33 @@ class Issuers:
         self._database = database
         self._known = tuple(known)
 
-    async def list(self, tenant: Tenant) -> list[TrustedIssuer]:
+    async def list(self, tenant: DatasetRef) -> list[TrustedIssuer]:
         """Every trusted issuer, by address."""
         return [_issuer(row) for row in await self._database.fetch(_sql.list_issuers, tenant.org_id)]
 
-    async def get(self, tenant: Tenant, issuer_id: UUID) -> TrustedIssuer:
+    async def get(self, tenant: DatasetRef, issuer_id: UUID) -> TrustedIssuer:
         """One of them; raises NotFound."""
         for issuer in await self.list(tenant):
             if issuer.issuer_id == issuer_id:
                 return issuer
         raise NotFound("No trusted issuer has this id.")
 
-    async def add(self, tenant: Tenant, **fields: Any) -> TrustedIssuer:
+    async def add(self, tenant: DatasetRef, **fields: Any) -> TrustedIssuer:
         """Trust another issuer. Raises InvalidInput naming the field, Conflict when it is trusted already."""
         if len(await self.list(tenant)) >= ISSUERS_MAX:
             raise Conflict(f"An organisation trusts at most {ISSUERS_MAX} issuers.", code="too_many")
         return await self._put(tenant, TrustedIssuer(issuer_id=uuid.uuid4(), **fields))
 
-    async def change(self, tenant: Tenant, issuer_id: UUID, **fields: Any) -> TrustedIssuer:
+    async def change(self, tenant: DatasetRef, issuer_id: UUID, **fields: Any) -> TrustedIssuer:
         """Change what is named; as `add`, and raises NotFound."""
         return await self._put(tenant, msgspec.structs.replace(await self.get(tenant, issuer_id), **fields))
 
-    async def remove(self, tenant: Tenant, issuer_id: UUID) -> bool:
+    async def remove(self, tenant: DatasetRef, issuer_id: UUID) -> bool:
         """Trust it no more; False if it was not trusted."""
         found = await self._database.fetchval(_sql.delete_issuer, tenant.org_id, issuer_id)
         return found is not None
 
-    async def _put(self, tenant: Tenant, issuer: TrustedIssuer) -> TrustedIssuer:
+    async def _put(self, tenant: DatasetRef, issuer: TrustedIssuer) -> TrustedIssuer:
         check(issuer, self._known)
         now = time.time_ns() // 1000
         try:

@@ -12,8 +12,8 @@ import time
 from collections.abc import Mapping
 from typing import Literal
 
-from oneself.service.crypto import Vault
-from oneself.service.directory.organisations import Tenant
+from oneself.service.crypto import SecretBox
+from oneself.service.directory.organisations import DatasetRef
 from oneself.store.directory import Directory
 
 Kind = Literal["account", "address", "client"]
@@ -24,14 +24,14 @@ WINDOW_S: Mapping[Kind, int] = {"account": 900, "address": 900, "client": 600}
 Subject = tuple[Kind, str]
 
 
-class Attempts:
+class LoginThrottle:
     """Asks whether another attempt may be made, and counts those that failed."""
 
-    def __init__(self, directory: Directory, vault: Vault) -> None:
+    def __init__(self, directory: Directory, vault: SecretBox) -> None:
         self._directory = directory
         self._vault = vault
 
-    async def wait_s(self, tenant: Tenant, *subjects: Subject) -> int:
+    async def wait_s(self, tenant: DatasetRef, *subjects: Subject) -> int:
         """Seconds until another attempt may be made on all of these, 0 for at once."""
         now = time.time_ns() // 1000
         limits = {self._key(subject): FAILURES_MAX[subject[0]] for subject in subjects}
@@ -39,14 +39,14 @@ class Attempts:
         waits = [row["expires_at"] - now for row in rows if row["failures"] >= limits[row["subject"]]]
         return -(-max(waits) // 1_000_000) if waits else 0
 
-    async def failed(self, tenant: Tenant, *subjects: Subject) -> None:
+    async def failed(self, tenant: DatasetRef, *subjects: Subject) -> None:
         """Count a failure against each of these."""
         now = time.time_ns() // 1000
         for window_s in sorted({WINDOW_S[kind] for kind, _ in subjects}):
             keys = [self._key(subject) for subject in subjects if WINDOW_S[subject[0]] == window_s]
             await self._directory.put_failures(tenant.org_id, keys, now, now + window_s * 1_000_000)
 
-    async def succeeded(self, tenant: Tenant, subject: Subject) -> None:
+    async def succeeded(self, tenant: DatasetRef, subject: Subject) -> None:
         """Forget the failures of one account; an address keeps its own."""
         await self._directory.delete_failures(tenant.org_id, self._key(subject))
 

@@ -23,7 +23,7 @@ DEFAULT_DATASET = "default"
 _HANDLE = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
-class Tenant(msgspec.Struct, frozen=True):
+class DatasetRef(msgspec.Struct, frozen=True):
     """An organisation as a request meets it: its key, its handle and one of its datasets, the default one
     unless the request names another (`service.datasets`)."""
 
@@ -33,7 +33,7 @@ class Tenant(msgspec.Struct, frozen=True):
     dataset: str = DEFAULT_DATASET
 
 
-class Overview(msgspec.Struct, frozen=True):
+class OrganisationOverview(msgspec.Struct, frozen=True):
     """An organisation in a list. `created_at`: microseconds since 1970."""
 
     handle: str
@@ -48,9 +48,9 @@ class Organisations:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._known: dict[str, Tenant] = {}
+        self._known: dict[str, DatasetRef] = {}
 
-    async def find(self, handle: str) -> Tenant | None:
+    async def find(self, handle: str) -> DatasetRef | None:
         """The tenant with exactly this handle. Unknown handles are asked for again each time."""
         if tenant := self._known.get(handle):
             return tenant
@@ -59,18 +59,18 @@ class Organisations:
         row = await self._directory.find_tenant(handle, DEFAULT_DATASET)
         if row is None:
             return None
-        tenant = Tenant(row["org_id"], row["handle"], row["dataset_id"])
+        tenant = DatasetRef(row["org_id"], row["handle"], row["dataset_id"])
         self._known[handle] = tenant
         return tenant
 
-    async def get(self, handle: str) -> Tenant:
+    async def get(self, handle: str) -> DatasetRef:
         """As `find`; raises NotFound."""
         tenant = await self.find(handle)
         if tenant is None:
             raise NotFound(f"There is no organisation {handle!r}.")
         return tenant
 
-    async def list(self) -> list[Overview]:
+    async def list(self) -> list[OrganisationOverview]:
         """Every organisation, by handle."""
         rows = await self._directory.list_organisations(DEFAULT_DATASET)
         return [_overview(row) for row in rows]
@@ -86,5 +86,7 @@ class Organisations:
         return await self._directory.put_organisation(handle, name, DEFAULT_DATASET, now)
 
 
-def _overview(row: Any) -> Overview:
-    return Overview(row["handle"], row["name"], row["created_at"], row["applications"], row["accounts"])
+def _overview(row: Any) -> OrganisationOverview:
+    return OrganisationOverview(
+        row["handle"], row["name"], row["created_at"], row["applications"], row["accounts"]
+    )

@@ -18,8 +18,8 @@ from oneself.service.configuration import Configurations
 from oneself.service.context import Actor
 from oneself.service.crypto import digest, new_token
 from oneself.service.directory.accounts import Account, account_of
-from oneself.service.directory.organisations import Tenant
-from oneself.service.ingest.ingest import Rejected
+from oneself.service.directory.organisations import DatasetRef
+from oneself.service.ingest.ingest import ObservationRejected
 from oneself.service.profiles.profiles import Profiles
 from oneself.store.directory import Directory
 
@@ -49,7 +49,7 @@ class SignIns:
         self._configurations = configurations
         self._swept_at = time.monotonic()
 
-    async def open(self, tenant: Tenant, account: Account) -> tuple[BrowserSession, str]:
+    async def open(self, tenant: DatasetRef, account: Account) -> tuple[BrowserSession, str]:
         """A new browser session and the token that its cookie carries."""
         await self._sweep()
         token, now = new_token(), time.time_ns() // 1000
@@ -59,7 +59,7 @@ class SignIns:
         )
         return session, token
 
-    async def find(self, tenant: Tenant, token: str | None) -> BrowserSession | None:
+    async def find(self, tenant: DatasetRef, token: str | None) -> BrowserSession | None:
         """The running session behind a cookie."""
         if not token:
             return None
@@ -67,7 +67,7 @@ class SignIns:
         return BrowserSession(row["session_id"], account_of(row), row["auth_time"]) if row else None
 
     async def arrive(
-        self, tenant: Tenant, application: str | None, account: Account, trackers: Sequence[str]
+        self, tenant: DatasetRef, application: str | None, account: Account, trackers: Sequence[str]
     ) -> None:
         """Stamp the person on the profile of their browser, or find or make their own.
 
@@ -85,7 +85,7 @@ class SignIns:
 
     async def leave(
         self,
-        tenant: Tenant,
+        tenant: DatasetRef,
         application: str | None,
         user_id: UUID,
         session_id: UUID,
@@ -98,11 +98,11 @@ class SignIns:
             return
         try:
             await self._profiles.sign_out(tenant, Actor(FACE, application), str(user_id), tracker)
-        except Rejected:
+        except ObservationRejected:
             # The browser belongs to somebody else by now: nothing to detach (wire/cds §12).
             return
 
-    async def end(self, tenant: Tenant, session_id: UUID) -> None:
+    async def end(self, tenant: DatasetRef, session_id: UUID) -> None:
         """End a session, and nothing else."""
         await self._directory.delete_session_by_id(tenant.org_id, session_id)
 
@@ -113,10 +113,10 @@ class SignIns:
         now = time.time_ns() // 1000
         await self._directory.delete_expired(now, now - GRANT_LIFE_MIN_US)
 
-    async def _is_enabled(self, tenant: Tenant) -> bool:
+    async def _is_enabled(self, tenant: DatasetRef) -> bool:
         return (await self._configurations.current(tenant.dataset_id)).settings.cds_enabled
 
-    async def _first_active(self, tenant: Tenant, trackers: Sequence[str]) -> str | None:
+    async def _first_active(self, tenant: DatasetRef, trackers: Sequence[str]) -> str | None:
         for tracker in trackers:
             known = tracker.isprintable() and 0 < len(tracker) <= TRACKER_CHARACTERS_MAX
             if known and await self._profiles.find_by_tracker(tenant, tracker):

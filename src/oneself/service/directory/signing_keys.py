@@ -23,8 +23,8 @@ import msgspec
 from joserfc.jwk import RSAKey
 
 from oneself.errors import SettingsError
-from oneself.service.crypto import Vault
-from oneself.service.directory.organisations import Tenant
+from oneself.service.crypto import SecretBox
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.refreshed import Refreshed
 from oneself.store.directory import Directory
 
@@ -38,7 +38,7 @@ REREAD_S = 30.0
 UNKNOWN_KEY_REREAD_S = 1.0
 
 
-class KeyRing(msgspec.Struct, frozen=True):
+class SigningKeyRing(msgspec.Struct, frozen=True):
     """The keys of one organisation by key id, the newest first. The newest that can be opened signs."""
 
     #: The private parts, as they are stored.
@@ -59,7 +59,7 @@ class KeyRing(msgspec.Struct, frozen=True):
 class _Kept:
     """What this process holds of one organisation. `signing`: the private key that was imported last."""
 
-    def __init__(self, ring: Refreshed[KeyRing]) -> None:
+    def __init__(self, ring: Refreshed[SigningKeyRing]) -> None:
         self.ring = ring
         self.public: dict[str, RSAKey] = {}
         self.signing: RSAKey | None = None
@@ -69,17 +69,17 @@ class _Kept:
 class SigningKeys:
     """Finds key rings, makes and rotates keys."""
 
-    def __init__(self, directory: Directory, vault: Vault, *, reread_s: float = REREAD_S) -> None:
+    def __init__(self, directory: Directory, vault: SecretBox, *, reread_s: float = REREAD_S) -> None:
         self._directory = directory
         self._vault = vault
         self._reread_s = reread_s
         self._kept: dict[int, _Kept] = {}
 
-    async def ring(self, tenant: Tenant) -> KeyRing:
+    async def ring(self, tenant: DatasetRef) -> SigningKeyRing:
         """The organisation's public keys, at most REREAD_S old; a first key is made if there is none."""
         return await self._at(tenant).ring()
 
-    async def ring_with(self, tenant: Tenant, key_id: str) -> KeyRing:
+    async def ring_with(self, tenant: DatasetRef, key_id: str) -> SigningKeyRing:
         """The organisation's public keys, read again if `key_id` is not among them (another process rotated),
         at most every UNKNOWN_KEY_REREAD_S."""
         kept = self._at(tenant)
@@ -88,7 +88,7 @@ class SigningKeys:
             ring = await kept.ring.newest()
         return ring
 
-    async def signing_key(self, tenant: Tenant) -> RSAKey:
+    async def signing_key(self, tenant: DatasetRef) -> RSAKey:
         """The private key that signs now: the current one; if it cannot be opened, the newest that can.
 
         Raises SettingsError when none can be opened.
@@ -102,7 +102,7 @@ class SigningKeys:
                     kept.signing = await asyncio.to_thread(_import_private, private)
             return kept.signing
 
-    async def rotate(self, tenant: Tenant) -> str:
+    async def rotate(self, tenant: DatasetRef) -> str:
         """Make a new current key; its id. Tokens signed before stay good until they run out."""
         now = time.time_ns() // 1000
         row = await self._new_key(tenant, now)
@@ -110,14 +110,14 @@ class SigningKeys:
         await self._at(tenant).ring.newest()
         return str(row[0])
 
-    def _at(self, tenant: Tenant) -> _Kept:
+    def _at(self, tenant: DatasetRef) -> _Kept:
         kept = self._kept.get(tenant.org_id)
         if kept is None:
             ring = Refreshed(partial(self._read, tenant), self._reread_s)
             kept = self._kept[tenant.org_id] = _Kept(ring)
         return kept
 
-    async def _read(self, tenant: Tenant) -> KeyRing:
+    async def _read(self, tenant: DatasetRef) -> SigningKeyRing:
         now = time.time_ns() // 1000
         rows = await self._directory.list_signing_keys(tenant.org_id, now - RETIRED_KEY_LIFE_US)
         if not rows or rows[0]["retired_at"] is not None:
@@ -125,9 +125,9 @@ class SigningKeys:
             rows = await self._directory.list_signing_keys(tenant.org_id, now - RETIRED_KEY_LIFE_US)
         kept = self._at(tenant)
         kept.public = await _public_keys(rows, kept.public)
-        return KeyRing({row["key_id"]: row["private_sealed"] for row in rows}, kept.public)
+        return SigningKeyRing({row["key_id"]: row["private_sealed"] for row in rows}, kept.public)
 
-    def _opened(self, tenant: Tenant, ring: KeyRing) -> tuple[str, bytes]:
+    def _opened(self, tenant: DatasetRef, ring: SigningKeyRing) -> tuple[str, bytes]:
         """Id and private part of the newest key that can be opened. Raises SettingsError if none can."""
         for key_id, sealed in ring.sealed.items():
             name = f"signing key {key_id} of {tenant.handle}"
@@ -139,7 +139,7 @@ class SigningKeys:
             "see `oneself doctor`."
         )
 
-    async def _new_key(self, tenant: Tenant, now: int) -> tuple[Any, ...]:
+    async def _new_key(self, tenant: DatasetRef, now: int) -> tuple[Any, ...]:
         key_id = uuid.uuid4().hex
         parameters: Any = {"kid": key_id, "use": "sig", "alg": ALGORITHM}
         key = await asyncio.to_thread(RSAKey.generate_key, KEY_BITS, parameters)

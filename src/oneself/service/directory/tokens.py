@@ -21,7 +21,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.signing_keys import ALGORITHM, SigningKeys
 from oneself.store.directory import Directory
 
@@ -56,18 +56,18 @@ class AccessTokens:
         """Where browsers and clients reach this service, without a slash at the end."""
         return self._public_url
 
-    def issuer(self, tenant: Tenant) -> str:
+    def issuer(self, tenant: DatasetRef) -> str:
         """The `iss` of an organisation; `/.well-known/openid-configuration` follows it."""
         return f"{self._public_url}/t/{tenant.handle}"
 
-    async def verify(self, tenant: Tenant, token: str) -> Claims | None:
+    async def verify(self, tenant: DatasetRef, token: str) -> Claims | None:
         """The claims of a good token of this organisation, else None."""
         claims = await self.decode(tenant, token)
         if claims is None or not _is_current(claims, time.time()):
             return None
         return None if await self.is_revoked(tenant, claims) else claims
 
-    async def decode(self, tenant: Tenant, token: str) -> Claims | None:
+    async def decode(self, tenant: DatasetRef, token: str) -> Claims | None:
         """The claims of whatever this organisation signed, current or not."""
         if len(token) > TOKEN_CHARACTERS_MAX:
             return None
@@ -75,7 +75,7 @@ class AccessTokens:
         key = (await self._keys.ring_with(tenant, key_id)).public.get(key_id) if key_id else None
         return _decode(token, key) if key else None
 
-    async def is_revoked(self, tenant: Tenant, claims: Claims) -> bool:
+    async def is_revoked(self, tenant: DatasetRef, claims: Claims) -> bool:
         """Whether the token, its grant, its application or its user was revoked after it was issued."""
         if self._reread_at < time.monotonic():
             await self._reread()
@@ -87,12 +87,12 @@ class AccessTokens:
             for token_id in _origins(claims)
         )
 
-    async def revoke(self, tenant: Tenant, token_id: str) -> None:
+    async def revoke(self, tenant: DatasetRef, token_id: str) -> None:
         """Void one token by its `jti`."""
         async with self._directory.database.transaction() as connection:
             await self.put_revoked(connection, tenant, f"jti:{token_id}")
 
-    async def put_revoked(self, connection: Any, tenant: Tenant, origin: str) -> None:
+    async def put_revoked(self, connection: Any, tenant: DatasetRef, origin: str) -> None:
         """Void everything that stems from `origin` (`jti:…`, `grant:…`, `client:…`, `user:…`) till now."""
         now = time.time_ns() // 1000
         expires_at = now + TOKEN_LIFE_S * 1_000_000
@@ -100,13 +100,13 @@ class AccessTokens:
         # Ours obey at once; if the transaction rolls back after all, a few tokens are asked for again.
         self._revoked[tenant.org_id, origin] = Revoked(now, expires_at)
 
-    async def revoke_application(self, tenant: Tenant, client_id: str) -> None:
+    async def revoke_application(self, tenant: DatasetRef, client_id: str) -> None:
         """Remove an application with its grants and void its tokens."""
         async with self._directory.database.transaction() as connection:
             await self._directory.delete_application(connection, tenant.org_id, client_id)
             await self.put_revoked(connection, tenant, f"client:{client_id}")
 
-    async def revoke_user(self, connection: Any, tenant: Tenant, user_id: UUID) -> None:
+    async def revoke_user(self, connection: Any, tenant: DatasetRef, user_id: UUID) -> None:
         """End a person's sessions and grants and void their tokens."""
         now = time.time_ns() // 1000
         await self._directory.delete_sessions_of_account(connection, tenant.org_id, user_id)
@@ -125,7 +125,7 @@ class AccessTokens:
 
 
 def access_claims(
-    issuer: str, tenant: Tenant, client_id: str, subject: str, scope: str, grant_id: UUID | None
+    issuer: str, tenant: DatasetRef, client_id: str, subject: str, scope: str, grant_id: UUID | None
 ) -> Claims:
     """What an access token says (wire/cds §2, RFC 9068). Without a scope the claim is left out."""
     now = int(time.time())

@@ -14,7 +14,7 @@ from oneself.errors import NotFound
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor
 from oneself.service.directory.accounts import Account, Accounts
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.privacy.erasure import Receipt
 from oneself.service.profiles.profiles import Profiles
 
@@ -27,7 +27,7 @@ class Users:
         self._profiles = profiles
         self._configurations = configurations
 
-    async def get(self, tenant: Tenant, user_id: UUID) -> Account:
+    async def get(self, tenant: DatasetRef, user_id: UUID) -> Account:
         """One person; raises NotFound."""
         account = await self._accounts.find(tenant, user_id)
         if account is None:
@@ -35,7 +35,7 @@ class Users:
         return account
 
     async def change(
-        self, tenant: Tenant, actor: Actor, user_id: UUID, changes: Mapping[str, str]
+        self, tenant: DatasetRef, actor: Actor, user_id: UUID, changes: Mapping[str, str]
     ) -> Account:
         """`changes`: password, given_name, last_name, mobile. Raises InvalidInput, NotFound."""
         before = await self.get(tenant, user_id)
@@ -49,7 +49,7 @@ class Users:
             await self._profiles.mirror(tenant, actor, str(user_id), values)
         return after
 
-    async def delete(self, tenant: Tenant, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:
+    async def delete(self, tenant: DatasetRef, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:
         """Erase the person's profile and remove the account; nothing happens where there is no account.
 
         The receipts of what was erased; none where the person never had a profile.
@@ -64,7 +64,7 @@ class Users:
         # Somebody may have signed in between the two.
         return (*erased, *await self._erase(tenant, actor, user_id))
 
-    async def _erase(self, tenant: Tenant, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:
+    async def _erase(self, tenant: DatasetRef, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:
         view = await self._profiles.find_by_user(tenant, str(user_id))
         if view is None:
             return ()

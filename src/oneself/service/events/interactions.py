@@ -22,16 +22,28 @@ from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.profiles.consent import event_category
 from oneself.core.profiles.profile import Profile
-from oneself.core.resolution.observation import Kind, Observation, Remembered, Trust
+from oneself.core.resolution.observation import Kind, Observation, SenderTrust, TokenClaims
 from oneself.core.resolution.plan import Plan
 from oneself.core.units import MILLISECOND_US
 from oneself.errors import Contended
 from oneself.service.configuration import Configurations
-from oneself.service.crypto import Vault
-from oneself.service.directory.organisations import Tenant
-from oneself.service.events.persisted_token import Ring, Sealed, fitted, open_token, seal
+from oneself.service.crypto import SecretBox
+from oneself.service.directory.organisations import DatasetRef
+from oneself.service.events.persisted_token import (
+    TokenKeyRing,
+    TokenPayload,
+    decrypt_token,
+    encrypt_token,
+    truncate_to_limit,
+)
 from oneself.service.events.token_keys import TokenKeys
-from oneself.service.ingest.ingest import ConfigurationMoved, Ingest, Rejected, Resolution, Submission
+from oneself.service.ingest.ingest import (
+    ConfigurationChanged,
+    Ingest,
+    ObservationRejected,
+    Resolution,
+    Submission,
+)
 
 FACE = "interactions"
 ANONYMOUS_ID_BYTES = 8
@@ -40,7 +52,7 @@ EVENT_ID_CHARS = 24
 READINGS_MAX = 5
 
 
-class Incoming(msgspec.Struct, frozen=True, kw_only=True):
+class IncomingEvent(msgspec.Struct, frozen=True, kw_only=True):
     """An event as a face read it.
 
     `must_name_browser`: the anonymous id that was sent is not acceptable. `tracker`: "" asks for one.
@@ -64,14 +76,14 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     objects: dict[str, list[Any]] = {}
 
 
-class Source(msgspec.Struct, frozen=True):
+class EventSource(msgspec.Struct, frozen=True):
     """Who sent an event: `trust` of its evidence, and the application behind it."""
 
-    trust: Trust = "browser"
+    trust: SenderTrust = "browser"
     application: str | None = None
 
 
-class Taken(msgspec.Struct, frozen=True, kw_only=True):
+class EventResult(msgspec.Struct, frozen=True, kw_only=True):
     """What became of an event.
 
     `resolved_id`: the primary id, of an anonymous visitor the browser's; None: nothing was processed.
@@ -96,13 +108,17 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
 class Interactions:
     """Takes events in."""
 
-    def __init__(self, ingest: Ingest, configurations: Configurations, keys: TokenKeys, vault: Vault) -> None:
+    def __init__(
+        self, ingest: Ingest, configurations: Configurations, keys: TokenKeys, vault: SecretBox
+    ) -> None:
         self._vault = vault
         self._ingest = ingest
         self._configurations = configurations
         self._keys = keys
 
-    async def take(self, tenant: Tenant, source: Source, read: Callable[[Config], Incoming]) -> Taken:
+    async def take(
+        self, tenant: DatasetRef, source: EventSource, read: Callable[[Config], IncomingEvent]
+    ) -> EventResult:
         """Put an event where it belongs; answered when that is durable. `read`: by a configuration.
 
         Raises Contended, Unavailable.
@@ -112,11 +128,13 @@ class Interactions:
             config = config or await self._configurations.current(tenant.dataset_id)
             try:
                 return await self._take(tenant, source, read(config), config)
-            except ConfigurationMoved:
+            except ConfigurationChanged:
                 config = None
         raise Contended("The configuration changes too fast.")
 
-    async def _take(self, tenant: Tenant, source: Source, incoming: Incoming, config: Config) -> Taken:
+    async def _take(
+        self, tenant: DatasetRef, source: EventSource, incoming: IncomingEvent, config: Config
+    ) -> EventResult:
         ring = await self._keys.ring(tenant)
         opened = _opened(ring, tenant, incoming)
         remembered = _remembered(opened, config)
@@ -124,13 +142,13 @@ class Interactions:
         event_id = observation.observation_id.hex[:EVENT_ID_CHARS]
         try:
             resolution = await self._submit(tenant, observation, config.version)
-        except Rejected as rejected:
+        except ObservationRejected as rejected:
             if rejected.rejection.code == "opted_out":
                 await self._keep_choices(tenant, observation, config.version)
             named = observation.new_anonymous_id if incoming.must_name_browser else None
-            return Taken(event_id=event_id, anonymous_id=named, warnings=(rejected.rejection.code,))
+            return EventResult(event_id=event_id, anonymous_id=named, warnings=(rejected.rejection.code,))
         token, is_full = _sealed(ring, tenant, incoming, opened, resolution)
-        return Taken(
+        return EventResult(
             event_id=event_id,
             resolved_id=_wire_id(observation, resolution.survivor),
             token=token,
@@ -144,15 +162,15 @@ class Interactions:
             warnings=("token_full",) if is_full else (),
         )
 
-    def _tracker_of(self, tenant: Tenant, browser: str) -> str:
+    def _tracker_of(self, tenant: DatasetRef, browser: str) -> str:
         """The tracker of a browser: always the same, and nobody else can make it."""
         digest = self._vault.keyed_digest("tracker", tenant.handle, tenant.dataset, browser)
         return str(uuid.UUID(bytes=digest[:16], version=4))
 
-    async def _submit(self, tenant: Tenant, observation: Observation, version: int) -> Resolution:
+    async def _submit(self, tenant: DatasetRef, observation: Observation, version: int) -> Resolution:
         return await self._ingest.submit(tenant.dataset_id, Submission(observation, read_by=version))
 
-    async def _keep_choices(self, tenant: Tenant, event: Observation, version: int) -> None:
+    async def _keep_choices(self, tenant: DatasetRef, event: Observation, version: int) -> None:
         """Of somebody who does not want to be tracked, only the consent is stored (wire/interactions
         §9.5)."""
         if not event.choices:
@@ -177,16 +195,16 @@ def new_event_id() -> str:
     return uuid.uuid4().hex[:EVENT_ID_CHARS]
 
 
-def _opened(ring: Ring, tenant: Tenant, incoming: Incoming) -> Sealed | None:
+def _opened(ring: TokenKeyRing, tenant: DatasetRef, incoming: IncomingEvent) -> TokenPayload | None:
     if incoming.token is None:
         return None
-    return open_token(ring, tenant.handle, tenant.dataset, incoming.token)
+    return decrypt_token(ring, tenant.handle, tenant.dataset, incoming.token)
 
 
 def _observation(
-    source: Source,
-    incoming: Incoming,
-    remembered: Remembered | None,
+    source: EventSource,
+    incoming: IncomingEvent,
+    remembered: TokenClaims | None,
     tracker_of: Callable[[str], str],
 ) -> Observation:
     """The event as an observation. A browser without an acceptable id gets one, unless the visitor is known
@@ -228,12 +246,12 @@ def _observation(
     )
 
 
-def _remembered(opened: Sealed | None, config: Config) -> Remembered | None:
+def _remembered(opened: TokenPayload | None, config: Config) -> TokenClaims | None:
     """What a token says; where identity resolution is off it names nobody but its user, and such a token is
     void once it is on (wire/interactions §11)."""
     if opened is None or (opened.identities is None) == config.dataset.pipeline_identity_resolution:
         return None
-    return Remembered(opened.primary_id, opened.identities or {}, opened.sealed_at_ms * MILLISECOND_US)
+    return TokenClaims(opened.primary_id, opened.identities or {}, opened.sealed_at_ms * MILLISECOND_US)
 
 
 def _wire_id(observation: Observation, profile: Profile) -> str:
@@ -257,7 +275,9 @@ def _merges(observation: Observation, resolution: Resolution) -> tuple[tuple[str
     return tuple((_wire_id(observation, profile), merge.reason) for profile, merge in both)
 
 
-def _new_anonymous_id(observation: Observation, incoming: Incoming, resolution: Resolution) -> str | None:
+def _new_anonymous_id(
+    observation: Observation, incoming: IncomingEvent, resolution: Resolution
+) -> str | None:
     """The id that the browser has from now on, if it had none that could be used."""
     moved = resolution.plan.devices if resolution.plan is not None else ()
     is_used = any(each.value == observation.new_anonymous_id for each in moved)
@@ -265,7 +285,11 @@ def _new_anonymous_id(observation: Observation, incoming: Incoming, resolution: 
 
 
 def _sealed(
-    ring: Ring, tenant: Tenant, incoming: Incoming, opened: Sealed | None, resolution: Resolution
+    ring: TokenKeyRing,
+    tenant: DatasetRef,
+    incoming: IncomingEvent,
+    opened: TokenPayload | None,
+    resolution: Resolution,
 ) -> tuple[str | None, bool]:
     """The token of the visit as it is by now, the one that came where that is the same; whether it is
     full."""
@@ -275,7 +299,9 @@ def _sealed(
     if not config.dataset.pipeline_identity_resolution:
         return _sealed_legacy(ring, tenant, incoming, opened, resolution), False
     default = config.channel_identity(incoming.channel)
-    identities, is_full = fitted(resolution.identities, default.type_id if default is not None else "")
+    identities, is_full = truncate_to_limit(
+        resolution.identities, default.type_id if default is not None else ""
+    )
     if opened is not None and incoming.token is not None and resolution.remembers:
         is_same = (opened.primary_id, opened.identities, opened.key_id) == (
             primary_id,
@@ -284,10 +310,10 @@ def _sealed(
         )
         if is_same and not _is_of_an_earlier_visit(opened, resolution):
             return incoming.token, is_full
-    return seal(ring, tenant.handle, tenant.dataset, primary_id, identities, _now_ms()), is_full
+    return encrypt_token(ring, tenant.handle, tenant.dataset, primary_id, identities, _now_ms()), is_full
 
 
-def _is_of_an_earlier_visit(opened: Sealed, resolution: Resolution) -> bool:
+def _is_of_an_earlier_visit(opened: TokenPayload, resolution: Resolution) -> bool:
     """Where users are remembered, each visit has a token of its own (wire/interactions §7)."""
     if not resolution.config.dataset.enable_remember_me_user_ids:
         return False
@@ -295,7 +321,11 @@ def _is_of_an_earlier_visit(opened: Sealed, resolution: Resolution) -> bool:
 
 
 def _sealed_legacy(
-    ring: Ring, tenant: Tenant, incoming: Incoming, opened: Sealed | None, resolution: Resolution
+    ring: TokenKeyRing,
+    tenant: DatasetRef,
+    incoming: IncomingEvent,
+    opened: TokenPayload | None,
+    resolution: Resolution,
 ) -> str | None:
     """Only the first answer of a visit to an event that names the user has a token (wire/interactions
     §11)."""
@@ -303,10 +333,10 @@ def _sealed_legacy(
     is_known = opened is not None and opened.primary_id == primary_id and resolution.remembers
     if not incoming.names_default or is_known or not _is_first_of_visit(incoming, resolution):
         return None
-    return seal(ring, tenant.handle, tenant.dataset, primary_id, None, _now_ms())
+    return encrypt_token(ring, tenant.handle, tenant.dataset, primary_id, None, _now_ms())
 
 
-def _is_first_of_visit(incoming: Incoming, resolution: Resolution) -> bool:
+def _is_first_of_visit(incoming: IncomingEvent, resolution: Resolution) -> bool:
     """Whether the event began the user's visit, or is the first that brings the user to this browser."""
     plan = resolution.plan
     if plan is not None and (plan.creates or plan.promotes or plan.merges or plan.devices):

@@ -44,7 +44,7 @@ class TokenKey(Struct, frozen=True):
     is_active: bool
 
 
-class Sealed(Struct, frozen=True):
+class TokenPayload(Struct, frozen=True):
     """What a token holds. `identities`: type id → normalised key, in the order of their arrival; None in a
     token of legacy mode, which holds the ID alone (wire/interactions §11)."""
 
@@ -54,7 +54,7 @@ class Sealed(Struct, frozen=True):
     key_id: int
 
 
-class Ring:
+class TokenKeyRing:
     """The keys of one organisation, ready for use. `active_id`: the key that seals."""
 
     __slots__ = ("_by_header", "_header", "active_id")
@@ -89,8 +89,8 @@ _decoder = msgspec.json.Decoder(_Plain)
 _IDENTITIES_BYTES_MAX = PLAIN_BYTES_MAX - len(_encoder.encode(_Plain(u="0" * 24, i={}, t=10**12))) + len("{}")
 
 
-def seal(
-    ring: Ring,
+def encrypt_token(
+    ring: TokenKeyRing,
     account: str,
     dataset: str,
     primary_id: str,
@@ -114,7 +114,7 @@ def seal(
     return urlsafe_b64encode(header + nonce + body).rstrip(b"=").decode()
 
 
-def open_token(ring: Ring, account: str, dataset: str, text: str) -> Sealed | None:
+def decrypt_token(ring: TokenKeyRing, account: str, dataset: str, text: str) -> TokenPayload | None:
     """What was sealed for this account and dataset with a key of `ring`; None for every other text."""
     raw = _decoded(text)
     key = ring.opening(raw[:HEADER_BYTES])
@@ -126,10 +126,10 @@ def open_token(ring: Ring, account: str, dataset: str, text: str) -> Sealed | No
     except (InvalidTag, msgspec.MsgspecError, ValueError):
         return None
     identities = None if plain.i is UNSET else plain.i
-    return Sealed(plain.u, identities, plain.t, int.from_bytes(header[1:], "big"))
+    return TokenPayload(plain.u, identities, plain.t, int.from_bytes(header[1:], "big"))
 
 
-def fitted(identities: dict[str, str], default_type: str) -> tuple[dict[str, str], bool]:
+def truncate_to_limit(identities: dict[str, str], default_type: str) -> tuple[dict[str, str], bool]:
     """The identities that fit into one token, and whether some had to be left out (warning `token_full`).
 
     The oldest are left out first, the default identity (`user.id`) last. What fits is returned as it is.

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from oneself.errors import Conflict, Contended, SettingsError
-from oneself.service.crypto import Vault
-from oneself.service.directory.organisations import Tenant
-from oneself.service.events.persisted_token import KEY_ID_MAX, SECRET_BYTES, Ring, TokenKey
+from oneself.service.crypto import SecretBox
+from oneself.service.directory.organisations import DatasetRef
+from oneself.service.events.persisted_token import KEY_ID_MAX, SECRET_BYTES, TokenKey, TokenKeyRing
 from oneself.service.refreshed import Refreshed
 from oneself.store.database import Queries
 
@@ -55,13 +55,13 @@ class KeptKey(msgspec.Struct, frozen=True):
 class TokenKeys:
     """Finds key rings; makes, rotates and destroys keys."""
 
-    def __init__(self, database: Database, vault: Vault, *, reread_s: float = REREAD_S) -> None:
+    def __init__(self, database: Database, vault: SecretBox, *, reread_s: float = REREAD_S) -> None:
         self._database = database
         self._vault = vault
         self._reread_s = reread_s
-        self._rings: dict[int, Refreshed[Ring]] = {}
+        self._rings: dict[int, Refreshed[TokenKeyRing]] = {}
 
-    async def ring(self, tenant: Tenant) -> Ring:
+    async def ring(self, tenant: DatasetRef) -> TokenKeyRing:
         """The organisation's ring, at most REREAD_S old; a first key is made if there is none.
 
         Keys that cannot be opened are left out. Raises SettingsError when none can be opened.
@@ -71,11 +71,11 @@ class TokenKeys:
             ring = self._rings[tenant.org_id] = Refreshed(partial(self._read, tenant), self._reread_s)
         return await ring()
 
-    async def list(self, tenant: Tenant) -> list[KeptKey]:
+    async def list(self, tenant: DatasetRef) -> list[KeptKey]:
         """Every key, the one that becomes or became active last first. Makes none."""
         return [_kept(row) for row in await self._rows(tenant)]
 
-    async def rotate(self, tenant: Tenant) -> KeptKey:
+    async def rotate(self, tenant: DatasetRef) -> KeptKey:
         """Make a new key, which opens at once and seals from SPREAD_S on; until then the active one does.
 
         Raises Conflict when there are KEYS_MAX keys, Contended after ATTEMPTS_MAX races for an id.
@@ -89,7 +89,7 @@ class TokenKeys:
                 return KeptKey(key_id, "waiting", row["created_at"], row["active_from"])
         raise Contended("Too many keys are being made at once.")
 
-    async def destroy(self, tenant: Tenant, key_id: int) -> bool:
+    async def destroy(self, tenant: DatasetRef, key_id: int) -> bool:
         """Destroy a key: what it sealed opens nowhere after REREAD_S. False if there was no such key.
 
         Raises Conflict for the active one.
@@ -103,28 +103,28 @@ class TokenKeys:
             raise Conflict("The active key cannot be destroyed: rotate first.", code="active")
         return False
 
-    async def _read(self, tenant: Tenant) -> Ring:
+    async def _read(self, tenant: DatasetRef) -> TokenKeyRing:
         rows = await self._rows(tenant)
         if not rows:
             await self._put_first(tenant)
             rows = await self._rows(tenant)
         return self._opened(tenant, rows)
 
-    def _forget(self, tenant: Tenant) -> None:
+    def _forget(self, tenant: DatasetRef) -> None:
         """What this process changed, it knows at once."""
         self._rings.pop(tenant.org_id, None)
 
-    async def _rows(self, tenant: Tenant) -> Sequence[Any]:
+    async def _rows(self, tenant: DatasetRef) -> Sequence[Any]:
         return await self._database.fetch(_sql.list_token_keys, tenant.org_id)
 
-    async def _put_first(self, tenant: Tenant) -> None:
+    async def _put_first(self, tenant: DatasetRef) -> None:
         secret = self._new_secret(tenant, FIRST_KEY_ID)
         await self._database.execute(_sql.put_first_token_key, tenant.org_id, FIRST_KEY_ID, secret)
 
-    def _new_secret(self, tenant: Tenant, key_id: int) -> bytes:
+    def _new_secret(self, tenant: DatasetRef, key_id: int) -> bytes:
         return self._vault.seal(os.urandom(SECRET_BYTES), purpose(tenant.org_id, key_id))
 
-    def _opened(self, tenant: Tenant, rows: Sequence[Any]) -> Ring:
+    def _opened(self, tenant: DatasetRef, rows: Sequence[Any]) -> TokenKeyRing:
         secrets = {
             row["key_id"]: secret for row in rows if (secret := self._unsealed(tenant, row)) is not None
         }
@@ -136,9 +136,9 @@ class TokenKeys:
         # The active key seals; if it cannot be opened, the newest that every process has read.
         opened = [row for row in rows if row["key_id"] in secrets]
         sealing = min(opened, key=lambda row: SEALS_FIRST.index(row["state"]))["key_id"]
-        return Ring(TokenKey(key_id, secret, key_id == sealing) for key_id, secret in secrets.items())
+        return TokenKeyRing(TokenKey(key_id, secret, key_id == sealing) for key_id, secret in secrets.items())
 
-    def _unsealed(self, tenant: Tenant, row: Any) -> bytes | None:
+    def _unsealed(self, tenant: DatasetRef, row: Any) -> bytes | None:
         key_id = row["key_id"]
         name = f"token key {key_id} of {tenant.handle}"
         return self._vault.unseal_or_warn(row["secret_sealed"], purpose(tenant.org_id, key_id), name)

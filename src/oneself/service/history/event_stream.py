@@ -26,9 +26,9 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.core.resolution.observation import Observation, Trust
+from oneself.core.resolution.observation import Observation, SenderTrust
 from oneself.core.resolution.plan import Plan
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.history.person_events import (
     CLOCKS_APART_US,
     ENTRIES_WALKED_MAX,
@@ -36,8 +36,8 @@ from oneself.service.history.person_events import (
     EVER_US,
     NOW,
     PAGE_SIZE_MAX,
-    Place,
-    Wanted,
+    EventFilter,
+    EventPosition,
 )
 from oneself.store import rows
 from oneself.store.database import Database, Queries
@@ -51,7 +51,7 @@ POLL_S = 0.5
 WALKED_AT_ONCE = 500
 #: Of one process. Each asks the database twice a second.
 FOLLOWERS_MAX = 100
-NOBODY = UUID(int=0)
+NO_ONE = UUID(int=0)
 
 Effect = Literal["created", "promoted", "merged", "attached"]
 
@@ -64,43 +64,43 @@ class Decision(msgspec.Struct, frozen=True):
     refusals: tuple[str, ...] = ()
 
 
-class Told(msgspec.Struct, frozen=True):
+class StreamedEvent(msgspec.Struct, frozen=True):
     """One event. Instants in µs since 1970.
 
     `primary_id`: of the person by now, None if there is nobody any more. `identity_types`: that the event
     itself named somebody by. `body`: what was sent, without tokens; None unless it was asked for.
     """
 
-    place: Place
+    place: EventPosition
     event_id: str
     name: str | None
     occurred_at: int
     received_at: int
     face: str
-    trust: Trust
+    trust: SenderTrust
     primary_id: str | None
     identity_types: tuple[str, ...]
     decision: Decision
     body: Any = None
 
 
-class Page(msgspec.Struct, frozen=True):
+class StreamPage(msgspec.Struct, frozen=True):
     """Events, the last recorded first; `following`: where the next page begins, None at the end."""
 
-    events: tuple[Told, ...]
-    following: Place | None
+    events: tuple[StreamedEvent, ...]
+    following: EventPosition | None
 
 
-class News(msgspec.Struct, frozen=True):
+class EventBatch(msgspec.Struct, frozen=True):
     """Events in the order of the log, often none. `place`: everything up to there has been told. `more`: the
     horizon is further on."""
 
-    events: tuple[Told, ...]
-    place: Place
+    events: tuple[StreamedEvent, ...]
+    place: EventPosition
     more: bool
 
 
-class Tail:
+class EventStream:
     """Reads what happens in a dataset."""
 
     def __init__(self, database: Database) -> None:
@@ -117,41 +117,49 @@ class Tail:
         """End everything that follows: the service stops."""
         self._closed.set()
 
-    async def horizon(self, tenant: Tenant) -> Place:
+    async def horizon(self, tenant: DatasetRef) -> EventPosition:
         """The place before which nothing can be added to the log of the dataset any more."""
         lock = rows.config_hash(tenant.dataset_id)
-        return Place(await self._database.fetchval(_sql.find_horizon, lock), NOBODY)
+        return EventPosition(await self._database.fetchval(_sql.find_horizon, lock), NO_ONE)
 
     async def page(
-        self, tenant: Tenant, wanted: Wanted, *, before: Place = NOW, size: int, with_body: bool = False
-    ) -> Page:
+        self,
+        tenant: DatasetRef,
+        wanted: EventFilter,
+        *,
+        before: EventPosition = NOW,
+        size: int,
+        with_body: bool = False,
+    ) -> StreamPage:
         """Up to `size` events, at most PAGE_SIZE_MAX, before a place; a page may be short, or empty, and have
         a next one."""
-        limit, found = min(size, PAGE_SIZE_MAX), list[Told]()
+        limit, found = min(size, PAGE_SIZE_MAX), list[StreamedEvent]()
         earliest = 0 if wanted.since is None else max(0, wanted.since - CLOCKS_APART_US)
-        at_once = limit + 1 if wanted == Wanted() else WALKED_AT_ONCE
+        at_once = limit + 1 if wanted == EventFilter() else WALKED_AT_ONCE
         for _ in range(ENTRIES_WALKED_MAX // WALKED_AT_ONCE):
             walked = await self._walk(WALK_BACK, tenant, before, earliest, wanted, with_body, at_once)
             found += _events(walked)
             if len(found) > limit:
-                return Page(tuple(found[:limit]), found[limit - 1].place)
+                return StreamPage(tuple(found[:limit]), found[limit - 1].place)
             if len(walked) < at_once:
-                return Page(tuple(found), None)
+                return StreamPage(tuple(found), None)
             before = _place(walked[-1])
-        return Page(tuple(found), before)
+        return StreamPage(tuple(found), before)
 
-    async def news(self, tenant: Tenant, wanted: Wanted, *, after: Place, with_body: bool = False) -> News:
+    async def news(
+        self, tenant: DatasetRef, wanted: EventFilter, *, after: EventPosition, with_body: bool = False
+    ) -> EventBatch:
         """What is settled after a place, as far as one statement comes."""
         horizon = await self.horizon(tenant)
         if horizon.seq <= after.seq:
-            return News((), after, more=False)
+            return EventBatch((), after, more=False)
         walked = await self._walk(WALK_ON, tenant, after, horizon.seq, wanted, with_body, WALKED_AT_ONCE)
         more = len(walked) == WALKED_AT_ONCE
-        return News(tuple(_events(walked)), _place(walked[-1]) if more else horizon, more)
+        return EventBatch(tuple(_events(walked)), _place(walked[-1]) if more else horizon, more)
 
     async def follow(
-        self, tenant: Tenant, wanted: Wanted, *, after: Place, with_body: bool = False
-    ) -> AsyncGenerator[News, None]:
+        self, tenant: DatasetRef, wanted: EventFilter, *, after: EventPosition, with_body: bool = False
+    ) -> AsyncGenerator[EventBatch, None]:
         """The news after a place, every POLL_S until `close`. Raises Unavailable when the database is away;
         whoever follows on from the last place misses nothing."""
         self._followers += 1
@@ -175,10 +183,10 @@ class Tail:
     async def _walk(
         self,
         sql: str,
-        tenant: Tenant,
-        place: Place,
+        tenant: DatasetRef,
+        place: EventPosition,
         limit_seq: int,
-        wanted: Wanted,
+        wanted: EventFilter,
         with_body: bool,
         at_once: int,
     ) -> list[Any]:
@@ -196,18 +204,18 @@ class Tail:
         )
 
 
-def _place(row: Any) -> Place:
-    return Place(row["seq"], row["observation_id"])
+def _place(row: Any) -> EventPosition:
+    return EventPosition(row["seq"], row["observation_id"])
 
 
-def _events(walked: list[Any]) -> list[Told]:
+def _events(walked: list[Any]) -> list[StreamedEvent]:
     return [_told(row) for row in walked if row["content"] is not None]
 
 
-def _told(row: Any) -> Told:
+def _told(row: Any) -> StreamedEvent:
     event = msgspec.json.decode(row["content"], type=Observation)
     persons = (each.namespace for each in event.identifiers if not each.is_device)
-    return Told(
+    return StreamedEvent(
         place=_place(row),
         event_id=event.observation_id.hex[:EVENT_ID_CHARS],
         name=event.name,

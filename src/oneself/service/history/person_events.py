@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.resolution.observation import Observation
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.profiles.profiles import ProfileView
 from oneself.store.database import Database, Queries
 
@@ -28,17 +28,17 @@ CLOCKS_APART_US = 24 * 3600 * 1_000_000
 EVER_US = 2**62
 
 
-class Place(msgspec.Struct, frozen=True):
+class EventPosition(msgspec.Struct, frozen=True):
     """A place in the log; pages begin beyond it."""
 
     seq: Annotated[int, msgspec.Meta(ge=0, le=EVER_US)]
     observation_id: UUID
 
 
-NOW = Place(EVER_US, UUID(int=2**128 - 1))
+NOW = EventPosition(EVER_US, UUID(int=2**128 - 1))
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class EventFilter(msgspec.Struct, frozen=True):
     """Which events: called `name`, that happened from `since` to `until`, both in µs since 1970."""
 
     name: str | None = None
@@ -46,7 +46,7 @@ class Wanted(msgspec.Struct, frozen=True):
     until: int | None = None
 
 
-class Event(msgspec.Struct, frozen=True):
+class ListedEvent(msgspec.Struct, frozen=True):
     """One event. Instants in µs since 1970; `body`: what was sent, without tokens."""
 
     event_id: str
@@ -58,27 +58,33 @@ class Event(msgspec.Struct, frozen=True):
     body: Any
 
 
-class Page(msgspec.Struct, frozen=True):
+class EventPage(msgspec.Struct, frozen=True):
     """Events, the last recorded first; `following`: where the next page begins, None at the end."""
 
-    events: tuple[Event, ...]
-    following: Place | None
+    events: tuple[ListedEvent, ...]
+    following: EventPosition | None
 
 
 class _Found(msgspec.Struct, frozen=True):
-    place: Place
-    event: Event
+    place: EventPosition
+    event: ListedEvent
 
 
-class Events:
+class PersonEvents:
     """Reads what a person did."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def page(
-        self, tenant: Tenant, view: ProfileView, wanted: Wanted, *, before: Place = NOW, size: int
-    ) -> Page:
+        self,
+        tenant: DatasetRef,
+        view: ProfileView,
+        wanted: EventFilter,
+        *,
+        before: EventPosition = NOW,
+        size: int,
+    ) -> EventPage:
         """Up to `size` events of the person, at most PAGE_SIZE_MAX, before a place."""
         everybody = [view.survivor.profile_id, *(each.profile_id for each in view.absorbed)]
         earliest = 0 if wanted.since is None else wanted.since - CLOCKS_APART_US
@@ -100,28 +106,30 @@ class Events:
         if len(found) > limit and len(everybody) == 1:
             return _page(found, limit, None)
         row = await self._database.fetchrow(_sql.find_horizon, *walk, walked)
-        return _page(found, limit, Place(row["seq"], row["observation_id"]) if row is not None else None)
+        return _page(
+            found, limit, EventPosition(row["seq"], row["observation_id"]) if row is not None else None
+        )
 
 
-def _page(found: list[_Found], limit: int, horizon: Place | None) -> Page:
+def _page(found: list[_Found], limit: int, horizon: EventPosition | None) -> EventPage:
     """What lies before the horizon of the walk: beyond it there may be events that were not seen yet."""
     seen = [each for each in found if horizon is None or _order(each.place) > _order(horizon)]
     events = tuple(each.event for each in seen[:limit])
     if len(seen) > limit:
-        return Page(events, seen[limit - 1].place)
+        return EventPage(events, seen[limit - 1].place)
     if horizon is None:
-        return Page(events, None)
-    return Page(events, Place(horizon.seq, UUID(int=horizon.observation_id.int + 1)))
+        return EventPage(events, None)
+    return EventPage(events, EventPosition(horizon.seq, UUID(int=horizon.observation_id.int + 1)))
 
 
-def _order(place: Place) -> tuple[int, UUID]:
+def _order(place: EventPosition) -> tuple[int, UUID]:
     return place.seq, place.observation_id
 
 
 def _read(row: Any) -> _Found:
     observation = msgspec.json.decode(row["content"], type=Observation)
-    place = Place(row["seq"], row["observation_id"])
-    event = Event(
+    place = EventPosition(row["seq"], row["observation_id"])
+    event = ListedEvent(
         event_id=observation.observation_id.hex[:EVENT_ID_CHARS],
         name=observation.name,
         occurred_at=row["occurred_at"],

@@ -13,8 +13,8 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.identity.identifier import Identifier
-from oneself.service.directory.organisations import Tenant
-from oneself.service.profiles.lookup import Person
+from oneself.service.directory.organisations import DatasetRef
+from oneself.service.profiles.lookup import FoundProfile
 from oneself.service.profiles.profiles import ProfileView
 from oneself.store.database import Database, Queries
 
@@ -25,7 +25,7 @@ _privacy = Queries("privacy.sql")
 SEQ_MAX = 2**62
 
 
-class ClaimPlace(msgspec.Struct, frozen=True):
+class ClaimPosition(msgspec.Struct, frozen=True):
     """A place in the list of identifiers; pages begin after it."""
 
     seq: Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
@@ -34,10 +34,10 @@ class ClaimPlace(msgspec.Struct, frozen=True):
     profile_id: UUID
 
 
-BEGINNING = ClaimPlace(0, "", "", UUID(int=0))
+BEGINNING = ClaimPosition(0, "", "", UUID(int=0))
 
 
-class Held(msgspec.Struct, frozen=True):
+class ClaimRecord(msgspec.Struct, frozen=True):
     """An identifier that a profile of the person holds (`until` None) or held. Instants in µs since 1970."""
 
     identifier: Identifier
@@ -47,11 +47,11 @@ class Held(msgspec.Struct, frozen=True):
     trust: str
 
     @property
-    def place(self) -> ClaimPlace:
-        return ClaimPlace(self.since, self.identifier.namespace, self.identifier.value, self.profile_id)
+    def place(self) -> ClaimPosition:
+        return ClaimPosition(self.since, self.identifier.namespace, self.identifier.value, self.profile_id)
 
 
-class Merged(msgspec.Struct, frozen=True, tag="merge"):
+class HistoryMerge(msgspec.Struct, frozen=True, tag="merge"):
     """A profile became one with another, because of `reason`. `alias`: what it was called by then."""
 
     at: int
@@ -62,7 +62,7 @@ class Merged(msgspec.Struct, frozen=True, tag="merge"):
     alias: str | None
 
 
-class Renamed(msgspec.Struct, frozen=True, tag="promotion"):
+class Promotion(msgspec.Struct, frozen=True, tag="promotion"):
     """A profile got its primary id when it became known. `alias`: what it was called by before."""
 
     at: int
@@ -70,7 +70,7 @@ class Renamed(msgspec.Struct, frozen=True, tag="promotion"):
     alias: str
 
 
-class Refused(msgspec.Struct, frozen=True, tag="refusal"):
+class HistoryRefusal(msgspec.Struct, frozen=True, tag="refusal"):
     """A merge or a claim that was indicated and did not happen, first at `at`. `other_id`: None where nobody
     else is concerned."""
 
@@ -83,31 +83,35 @@ class Refused(msgspec.Struct, frozen=True, tag="refusal"):
     namespace: str
 
 
-Step = Merged | Renamed | Refused
+HistoryEntry = HistoryMerge | Promotion | HistoryRefusal
 
 
-class Past:
+class ProfileHistory:
     """Reads what became of a person."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def identifiers(
-        self, tenant: Tenant, view: ProfileView, *, after: ClaimPlace = BEGINNING, limit: int
-    ) -> list[Held]:
+        self, tenant: DatasetRef, view: ProfileView, *, after: ClaimPosition = BEGINNING, limit: int
+    ) -> list[ClaimRecord]:
         """The identifiers after a place, the oldest first."""
         found = await self._database.fetch(
             _sql.list_claims, tenant.dataset_id, _everybody(view), *msgspec.structs.astuple(after), limit
         )
         return [_held(row) for row in found]
 
-    async def history(self, tenant: Tenant, view: ProfileView, person: Person) -> list[Step]:
+    async def history(
+        self, tenant: DatasetRef, view: ProfileView, person: FoundProfile
+    ) -> list[HistoryEntry]:
         """Merges, promotions and refusals in the order of time."""
         everybody = _everybody(view)
         merges = await self._database.fetch(_privacy.find_person_merges, tenant.dataset_id, everybody)
         refusals = await self._database.fetch(_privacy.find_person_refusals, tenant.dataset_id, everybody)
         promotions = (
-            Renamed(alias.at, alias.profile_id, alias.id) for alias in person.named if alias.by == "promotion"
+            Promotion(alias.at, alias.profile_id, alias.id)
+            for alias in person.named
+            if alias.by == "promotion"
         )
         return sorted(
             (*_merges(merges, person), *promotions, *map(_refused, refusals)),
@@ -119,8 +123,8 @@ def _everybody(view: ProfileView) -> list[UUID]:
     return [view.survivor.profile_id, *(each.profile_id for each in view.absorbed)]
 
 
-def _held(row: Any) -> Held:
-    return Held(
+def _held(row: Any) -> ClaimRecord:
+    return ClaimRecord(
         Identifier(row["namespace"], row["value"]),
         row["profile_id"],
         row["seq"],
@@ -129,17 +133,19 @@ def _held(row: Any) -> Held:
     )
 
 
-def _merges(found: Iterable[Any], person: Person) -> Iterable[Merged]:
+def _merges(found: Iterable[Any], person: FoundProfile) -> Iterable[HistoryMerge]:
     called = {alias.profile_id: alias.id for alias in person.named if alias.by == "merge"}
     for row in found:
         via = Identifier(row["namespace"], row["value"]) if row["namespace"] is not None else None
         absorbed_id = row["absorbed_id"]
-        yield Merged(row["seq"], row["survivor_id"], absorbed_id, row["reason"], via, called.get(absorbed_id))
+        yield HistoryMerge(
+            row["seq"], row["survivor_id"], absorbed_id, row["reason"], via, called.get(absorbed_id)
+        )
 
 
-def _refused(row: Any) -> Refused:
+def _refused(row: Any) -> HistoryRefusal:
     other_id = row["other_id"] if row["other_id"] != row["profile_id"] else None
-    return Refused(
+    return HistoryRefusal(
         row["first_seq"],
         row["last_seq"],
         row["times"],

@@ -22,11 +22,11 @@ import msgspec
 
 from oneself.core.config.changes import ConfigChange, PutIdentityType, Several
 from oneself.core.config.configuration import Config, configure
-from oneself.core.identity.identifier_source import Matcher
-from oneself.core.identity.identity_type import IdentityAttribute
+from oneself.core.identity.identifier_source import IdentifierSource
+from oneself.core.identity.identity_type import IdentityBinding
 from oneself.errors import Conflict, Contended
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.rules.preview import Preview, Previews
 from oneself.service.schema.identity_bindings import Binding, effective_channels, rebind
 from oneself.store.database import Database, Queries
@@ -42,7 +42,7 @@ FACE = "admin"
 TOLERANCE = 0.01
 
 
-class Unconfirmed(Conflict):
+class ConfirmationRequired(Conflict):
     """The change would move people. `preview`: how; `confirmation`: the word that has it done."""
 
     def __init__(self, preview: Preview, confirmation: str) -> None:
@@ -55,7 +55,7 @@ class Unconfirmed(Conflict):
         self.confirmation = confirmation
 
 
-class IdentityAttributes:
+class IdentityBindings:
     """The use-cases of identity attributes and channels. `tenant`: at the dataset that is meant."""
 
     def __init__(self, database: Database, configurations: Configurations, previews: Previews) -> None:
@@ -64,21 +64,21 @@ class IdentityAttributes:
         self._previews = previews
 
     async def put(
-        self, tenant: Tenant, wanted: Sequence[Binding], confirmation: str | None = None
-    ) -> list[IdentityAttribute]:
+        self, tenant: DatasetRef, wanted: Sequence[Binding], confirmation: str | None = None
+    ) -> list[IdentityBinding]:
         """Bind exactly these. Raises InvalidInput, Conflict, Unconfirmed."""
         return _listed(await self.change(tenant, wanted, None, confirmation))
 
-    async def list(self, tenant: Tenant) -> list[IdentityAttribute]:
+    async def list(self, tenant: DatasetRef) -> list[IdentityBinding]:
         """Every binding, by name."""
         return _listed(await self._configurations.current(tenant.dataset_id))
 
-    async def channels(self, tenant: Tenant) -> dict[str, str]:
+    async def channels(self, tenant: DatasetRef) -> dict[str, str]:
         """Channel → name of the identity attribute that `user.id` stands for."""
         return effective_channels(await self._configurations.current(tenant.dataset_id))
 
     async def put_channels(
-        self, tenant: Tenant, channels: Mapping[str, str | None], confirmation: str | None = None
+        self, tenant: DatasetRef, channels: Mapping[str, str | None], confirmation: str | None = None
     ) -> dict[str, str]:
         """Make the channels exactly these; what is absent or None is as it was at first.
 
@@ -88,7 +88,7 @@ class IdentityAttributes:
 
     async def change(
         self,
-        tenant: Tenant,
+        tenant: DatasetRef,
         wanted: Sequence[Binding] | None,
         channels: Mapping[str, str | None] | None,
         confirmation: str | None = None,
@@ -113,7 +113,7 @@ class IdentityAttributes:
 
     async def preview(
         self,
-        tenant: Tenant,
+        tenant: DatasetRef,
         wanted: Sequence[Binding] | None,
         channels: Mapping[str, str | None] | None,
         types: tuple[PutIdentityType, ...] = (),
@@ -135,7 +135,7 @@ class IdentityAttributes:
         return await self._previews.preview_change(tenant, whole, {each.source_id for each in linked})
 
     async def _confirm(
-        self, tenant: Tenant, config: Config, change: ConfigChange, confirmation: str | None
+        self, tenant: DatasetRef, config: Config, change: ConfigChange, confirmation: str | None
     ) -> None:
         """Return if the change moves nobody or is confirmed; else raise Unconfirmed."""
         after = configure(config, change, config.seq + 1)
@@ -144,10 +144,12 @@ class IdentityAttributes:
             return
         preview = await self._previews.preview_change(tenant, change, {each.source_id for each in linked})
         if confirmation is None or not _confirms(confirmation, tenant, config, after, preview):
-            raise Unconfirmed(preview, _confirmation(tenant, config, after, preview.profiles_absorbed))
+            raise ConfirmationRequired(
+                preview, _confirmation(tenant, config, after, preview.profiles_absorbed)
+            )
 
     async def _concerns(
-        self, dataset_id: int, before: Config, after: Config, linked: Sequence[Matcher]
+        self, dataset_id: int, before: Config, after: Config, linked: Sequence[IdentifierSource]
     ) -> bool:
         """Whether anybody holds a value of what is linked, or of what it was linked to before; or anybody at
         all is there while a channel changes."""
@@ -161,11 +163,11 @@ class IdentityAttributes:
         return is_other and bool(await self._database.fetchval(_sql.holds_people, dataset_id))
 
 
-def _listed(config: Config) -> list[IdentityAttribute]:
+def _listed(config: Config) -> list[IdentityBinding]:
     return sorted(config.identity_attributes.values(), key=lambda each: each.name)
 
 
-def _linked(before: Config, after: Config) -> list[Matcher]:
+def _linked(before: Config, after: Config) -> list[IdentifierSource]:
     """What matches after a change and did not, or elsewhere."""
     return [
         match
@@ -184,7 +186,7 @@ async def _move_work(connection: Connection, dataset_id: int, before: Config, af
         await connection.execute(_rules.begin_indexing, dataset_id, work_id)
 
 
-def _confirmation(tenant: Tenant, before: Config, after: Config, absorbed: int) -> str:
+def _confirmation(tenant: DatasetRef, before: Config, after: Config, absorbed: int) -> str:
     what = (
         tenant.dataset_id,
         before.version,
@@ -196,7 +198,7 @@ def _confirmation(tenant: Tenant, before: Config, after: Config, absorbed: int) 
     return f"{absorbed}-{digest}"
 
 
-def _confirms(confirmation: str, tenant: Tenant, before: Config, after: Config, preview: Preview) -> bool:
+def _confirms(confirmation: str, tenant: DatasetRef, before: Config, after: Config, preview: Preview) -> bool:
     """Whether it is for this change, and the change is about as large as it was."""
     number = confirmation.partition("-")[0]
     if not (number.isascii() and number.isdigit() and len(number) <= 18):

@@ -10,24 +10,24 @@ from __future__ import annotations
 import msgspec
 
 from oneself.core.config.changes import ConfigChange, PutChannels, PutDatasetSettings, Several
-from oneself.core.config.configuration import Config, configure, work_to_do
+from oneself.core.config.configuration import Config, configure, required_reindexing
 from oneself.errors import Conflict, InvalidInput
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.rules.preview import Preview, Previews
 
 FACE = "admin"
 WEB = "Web"
 
 
-class IdentityResolution:
+class ResolutionSwitch:
     """Moves a dataset over."""
 
     def __init__(self, configurations: Configurations, previews: Previews) -> None:
         self._configurations = configurations
         self._previews = previews
 
-    async def preview(self, tenant: Tenant, name: str | None) -> Preview:
+    async def preview(self, tenant: DatasetRef, name: str | None) -> Preview:
         """What turning it on would do. `name`: the identity attribute that takes the former ids; None: the
         one that `user.id` stands for on the web already.
 
@@ -36,10 +36,10 @@ class IdentityResolution:
         config = await self._configurations.current(tenant.dataset_id)
         change = _turned_on(config, name)
         return await self._previews.preview_change(
-            tenant, change, work_to_do(config, configure(config, change, config.seq + 1))
+            tenant, change, required_reindexing(config, configure(config, change, config.seq + 1))
         )
 
-    async def enable(self, tenant: Tenant, name: str | None) -> None:
+    async def enable(self, tenant: DatasetRef, name: str | None) -> None:
         """Turn it on. Raises as `preview`."""
         await self._configurations.change(
             tenant.dataset_id, lambda config: _turned_on(config, name), face=FACE

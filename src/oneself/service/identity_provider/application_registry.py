@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Literal, Protocol
 
 from oneself.adapters.identity_server.connection import Connection
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.identity_provider.settings import IdentityServers
 from oneself.service.schema.schemas import ApplicationDirectory
 
@@ -21,7 +21,7 @@ class ApplicationSource(Protocol):
     async def has_application_id(self, connection: Connection, org: str, application_id: str) -> bool: ...
 
 
-class KnownApplications:
+class ApplicationRegistry:
     """Finds applications by what names them in application data: their client id, or their id."""
 
     def __init__(
@@ -36,7 +36,7 @@ class KnownApplications:
         self._own = own
         self._keys = keys
 
-    async def find(self, tenant: Tenant, name: str) -> object | None:
+    async def find(self, tenant: DatasetRef, name: str) -> object | None:
         """Something if there is such an application, our own ones included; raises IdentityServerFailed."""
         own = await self._own.find(tenant, name)
         connection = await self._servers.find(tenant)
@@ -52,7 +52,7 @@ class KnownApplications:
         )
         return name if await asks(connection, tenant.handle, name) else None
 
-    async def unknown(self, tenant: Tenant, named: Collection[str]) -> frozenset[str]:
+    async def unknown(self, tenant: DatasetRef, named: Collection[str]) -> frozenset[str]:
         """Which of them do not exist; asked only where application ids are keys (wire/cds §11)."""
         if self._keys == "client_id":
             return frozenset()

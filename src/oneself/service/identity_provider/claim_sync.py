@@ -24,17 +24,17 @@ from oneself.adapters.identity_server.connection import Connection
 from oneself.core.config.changes import ConfigChange
 from oneself.core.config.configuration import Config
 from oneself.core.config.mirrored_attributes import (
-    Mirrored,
-    Wanted,
+    MirroredAttributes,
+    RequiredAttribute,
     is_name,
     missing_names,
     reconcile,
-    wanted_attributes,
+    required_attributes,
 )
 from oneself.errors import Contended, IdentityServerFailed, OneselfError
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import Organisations, Tenant
-from oneself.service.identity_provider.rejected_claims import SkippedClaims
+from oneself.service.directory.organisations import DatasetRef, Organisations
+from oneself.service.identity_provider.rejected_claims import RejectedClaims
 from oneself.service.identity_provider.settings import IdentityServers
 from oneself.service.schema.bound_attributes import with_bound
 from oneself.store.database import Database, Queries
@@ -84,7 +84,7 @@ class ClaimSync:
         organisations: Organisations,
         servers: IdentityServers,
         source: ClaimSource,
-        skipped: SkippedClaims,
+        skipped: RejectedClaims,
         *,
         interval_s: float,
     ) -> None:
@@ -98,12 +98,12 @@ class ClaimSync:
         self._asked = asyncio.Event()
         self._scheduled_at = float("-inf")
 
-    async def request(self, tenant: Tenant) -> None:
+    async def request(self, tenant: DatasetRef) -> None:
         """Have the claims read again, soon; durable when it returns."""
         await self._database.execute(_sql.request_claim_sync, tenant.org_id)
         self._asked.set()
 
-    async def fetch(self, tenant: Tenant) -> tuple[Wanted, ...] | None:
+    async def fetch(self, tenant: DatasetRef) -> tuple[RequiredAttribute, ...] | None:
         """The attributes that the claims of the identity server ask for; None without such a server.
 
         Raises IdentityServerFailed.
@@ -115,12 +115,12 @@ class ClaimSync:
         if not claims.local or not claims.dialects:
             # Every server has them; one that shows none would take everybody's attributes away.
             raise IdentityServerFailed("The identity server shows no claims.")
-        return wanted_attributes(claims.local, claims.dialects)
+        return required_attributes(claims.local, claims.dialects)
 
-    async def apply(self, tenant: Tenant, wanted: Sequence[Wanted]) -> Mirrored:
+    async def apply(self, tenant: DatasetRef, wanted: Sequence[RequiredAttribute]) -> MirroredAttributes:
         """Make the identity attributes the wanted ones and those that are bound, in one change or none."""
         new_id = await self.attribute_ids(tenant, wanted)
-        outcome: list[Mirrored] = []
+        outcome: list[MirroredAttributes] = []
 
         def decide(config: Config) -> ConfigChange | None:
             change, mirrored = reconcile(config.schema, with_bound(config, wanted), new_id)
@@ -130,7 +130,9 @@ class ClaimSync:
         await self._configurations.change(tenant.dataset_id, decide, face=FACE)
         return outcome[0]
 
-    async def attribute_ids(self, tenant: Tenant, wanted: Sequence[Wanted]) -> Callable[[str], str]:
+    async def attribute_ids(
+        self, tenant: DatasetRef, wanted: Sequence[RequiredAttribute]
+    ) -> Callable[[str], str]:
         """Name → id for attributes that the schema lacks: the one that the name last had, else a new one."""
         config = await self._configurations.current(tenant.dataset_id)
         # PostgreSQL takes no NUL, and a name from a path may have one.
@@ -139,7 +141,7 @@ class ClaimSync:
         ids = {row["name"]: row["attribute_id"] for row in found}
         return lambda name: ids.setdefault(name, str(uuid.uuid4()))
 
-    async def run_now(self, tenant: Tenant) -> Mirrored:
+    async def run_now(self, tenant: DatasetRef) -> MirroredAttributes:
         """Read and mirror the claims of one organisation at once.
 
         Raises IdentityServerFailed, or Contended when another process does not come to an end with them.
@@ -151,7 +153,7 @@ class ClaimSync:
             await asyncio.sleep(POLL_S / 4)
         return await self._answer(tenant, requested)
 
-    async def progress(self, tenant: Tenant) -> Progress | None:
+    async def progress(self, tenant: DatasetRef) -> Progress | None:
         """How far an organisation's claims are mirrored; None if nobody ever asked."""
         row = await self._database.fetchrow(_sql.find_claim_sync, tenant.org_id)
         return None if row is None else Progress(**dict(row))
@@ -190,13 +192,13 @@ class ClaimSync:
         await self._database.execute(_sql.schedule_claim_sync, self._servers.default is not None)
         self._scheduled_at = time.monotonic()
 
-    async def _lease(self, tenant: Tenant) -> int | None:
+    async def _lease(self, tenant: DatasetRef) -> int | None:
         requested: int | None = await self._database.fetchval(
             _sql.lease_claim_sync_of, tenant.org_id, LEASE_S
         )
         return requested
 
-    async def _answer(self, tenant: Tenant, requested: int) -> Mirrored:
+    async def _answer(self, tenant: DatasetRef, requested: int) -> MirroredAttributes:
         """Mirror, and record what came of it; the lease is ours."""
         async with self._kept(tenant):
             try:
@@ -210,18 +212,18 @@ class ClaimSync:
             await self._database.execute(_sql.end_claim_sync, tenant.org_id, requested, rest_s)
         return mirrored
 
-    async def _mirror(self, tenant: Tenant) -> tuple[bool, Mirrored]:
+    async def _mirror(self, tenant: DatasetRef) -> tuple[bool, MirroredAttributes]:
         """Whether the service is enabled, and what was changed."""
         config = await self._configurations.current(tenant.dataset_id)
         if not config.settings.cds_enabled:
             # Nothing is read: enabling it reads everything (wire/cds §11).
-            return False, Mirrored()
+            return False, MirroredAttributes()
         wanted = await self.fetch(tenant)
-        mirrored = Mirrored() if wanted is None else await self.apply(tenant, wanted)
+        mirrored = MirroredAttributes() if wanted is None else await self.apply(tenant, wanted)
         return True, mirrored
 
     @asynccontextmanager
-    async def _kept(self, tenant: Tenant) -> AsyncIterator[None]:
+    async def _kept(self, tenant: DatasetRef) -> AsyncIterator[None]:
         """Keep the lease while somebody works on it; give it back if that is broken off."""
         keeper = asyncio.create_task(self._keep(tenant))
         try:
@@ -234,7 +236,7 @@ class ClaimSync:
         finally:
             keeper.cancel()
 
-    async def _keep(self, tenant: Tenant) -> None:
+    async def _keep(self, tenant: DatasetRef) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
             try:
@@ -243,7 +245,7 @@ class ClaimSync:
                 continue
 
 
-def _tell(tenant: Tenant, mirrored: Mirrored) -> None:
-    if mirrored != Mirrored():
-        counts = {name: len(getattr(mirrored, name)) for name in Mirrored.__struct_fields__}
+def _tell(tenant: DatasetRef, mirrored: MirroredAttributes) -> None:
+    if mirrored != MirroredAttributes():
+        counts = {name: len(getattr(mirrored, name)) for name in MirroredAttributes.__struct_fields__}
         _logger.info("claims_mirrored", organisation=tenant.handle, **counts)

@@ -16,10 +16,10 @@ from oneself.core.config.changes import ConfigChange
 from oneself.core.config.configuration import Config
 from oneself.core.config.mirrored_attributes import (
     COMPLEX,
-    Wanted,
+    RequiredAttribute,
     is_name,
     reconcile,
-    wanted_of,
+    required_attribute,
     with_parents,
 )
 from oneself.core.values.attribute import (
@@ -33,7 +33,7 @@ from oneself.core.values.definition import CANONICAL_VALUES_MAX, DISPLAY_NAME_BY
 from oneself.core.values.schema import Schema
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.identity_provider.claim_sync import FACE, ClaimSync
 from oneself.service.identity_provider.settings import IdentityServers
 from oneself.service.schema.bound_attributes import check_wanted
@@ -42,7 +42,7 @@ from oneself.service.schema.bound_attributes import check_wanted
 CLAIMS_MAX = 2_000
 
 
-class Claim(msgspec.Struct, frozen=True):
+class DirectoryClaim(msgspec.Struct, frozen=True):
     """A claim as people see it. `name` without the scope; a dotted one is a member of a complex claim."""
 
     name: str
@@ -54,7 +54,7 @@ class Claim(msgspec.Struct, frozen=True):
     attribute_id: str = ""
 
 
-class Claims:
+class DirectoryClaims:
     """The use-cases of the directory's claims."""
 
     def __init__(
@@ -64,25 +64,25 @@ class Claims:
         self._servers = servers
         self._claim_sync = claim_sync
 
-    async def list(self, tenant: Tenant) -> list[Claim]:
+    async def list(self, tenant: DatasetRef) -> list[DirectoryClaim]:
         """Every claim that is mirrored, wherever it comes from, by name."""
         config = await self._configurations.current(tenant.dataset_id)
         found = map(_claim, config.schema.in_scope(IDENTITY_ATTRIBUTES))
         return sorted(found, key=lambda claim: claim.name)
 
-    async def find(self, tenant: Tenant, name: str) -> Claim:
+    async def find(self, tenant: DatasetRef, name: str) -> DirectoryClaim:
         """One claim; raises NotFound."""
         config = await self._configurations.current(tenant.dataset_id)
         return _claim(_known(config.schema, name))
 
-    async def add(self, tenant: Tenant, claim: Claim) -> Claim:
+    async def add(self, tenant: DatasetRef, claim: DirectoryClaim) -> DirectoryClaim:
         """Add a claim; one of a name that there was before gets its attribute again.
 
         Raises InvalidInput, Conflict.
         """
         _check(claim)
 
-        def add(schema: Schema) -> Sequence[Wanted]:
+        def add(schema: Schema) -> Sequence[RequiredAttribute]:
             if schema.find(_full(claim.name)) is not None:
                 raise Conflict(f"There is a claim {claim.name!r} already.", code="taken")
             if len(schema.in_scope(IDENTITY_ATTRIBUTES)) >= CLAIMS_MAX:
@@ -91,13 +91,13 @@ class Claims:
 
         return await self._change(tenant, claim.name, add)
 
-    async def change(self, tenant: Tenant, name: str, changes: Mapping[str, Any]) -> Claim:
+    async def change(self, tenant: DatasetRef, name: str, changes: Mapping[str, Any]) -> DirectoryClaim:
         """Change what a claim is, by the names of `Claim`'s fields; its name stays.
 
         Raises NotFound, InvalidInput, Conflict.
         """
 
-        def change(schema: Schema) -> Sequence[Wanted]:
+        def change(schema: Schema) -> Sequence[RequiredAttribute]:
             before = _claim(_known(schema, name))
             claim = msgspec.structs.replace(before, **changes)
             if claim.value_type != before.value_type and not changes.get("canonical_values"):
@@ -109,31 +109,38 @@ class Claims:
 
         return await self._change(tenant, name, change)
 
-    async def delete(self, tenant: Tenant, name: str) -> bool:
+    async def delete(self, tenant: DatasetRef, name: str) -> bool:
         """Delete a claim with its members; values stay on profiles, hidden. False if there was none.
 
         Raises Conflict where an identity server has the claims.
         """
         present: list[Attribute | None] = []
 
-        def without(schema: Schema) -> Sequence[Wanted]:
+        def without(schema: Schema) -> Sequence[RequiredAttribute]:
             present[:] = [schema.find(_full(name))]
             gone = {_full(name), *_members(schema, name)}
-            return _pruned([each for each in wanted_of(schema) if each.name not in gone])
+            return _pruned([each for each in required_attribute(schema) if each.name not in gone])
 
         await self._apply(tenant, (), without)
         return present[0] is not None
 
-    async def _change(self, tenant: Tenant, name: str, decide: Callable[[Schema], Sequence[Wanted]]) -> Claim:
+    async def _change(
+        self, tenant: DatasetRef, name: str, decide: Callable[[Schema], Sequence[RequiredAttribute]]
+    ) -> DirectoryClaim:
         config = await self._apply(tenant, (name,), decide)
         return _claim(_known(config.schema, name))
 
     async def _apply(
-        self, tenant: Tenant, names: Sequence[str], decide: Callable[[Schema], Sequence[Wanted]]
+        self,
+        tenant: DatasetRef,
+        names: Sequence[str],
+        decide: Callable[[Schema], Sequence[RequiredAttribute]],
     ) -> Config:
         if await self._servers.find(tenant) is not None:
             raise Conflict("The claims are the identity server's; change them there.", code="mirrored")
-        new_id = await self._claim_sync.attribute_ids(tenant, with_parents(Wanted(_full(n)) for n in names))
+        new_id = await self._claim_sync.attribute_ids(
+            tenant, with_parents(RequiredAttribute(_full(n)) for n in names)
+        )
 
         def change(config: Config) -> ConfigChange | None:
             wanted = decide(config.schema)
@@ -163,12 +170,12 @@ def _members(schema: Schema, name: str) -> set[str]:
     return {a.attribute_name for a in schema.attributes if a.attribute_name.startswith(below)}
 
 
-def _with(schema: Schema, wanted: Wanted) -> Sequence[Wanted]:
-    others = [each for each in wanted_of(schema) if each.name != wanted.name]
+def _with(schema: Schema, wanted: RequiredAttribute) -> Sequence[RequiredAttribute]:
+    others = [each for each in required_attribute(schema) if each.name != wanted.name]
     return _checked_parents(schema, with_parents([*others, wanted]))
 
 
-def _checked_parents(schema: Schema, wanted: Sequence[Wanted]) -> Sequence[Wanted]:
+def _checked_parents(schema: Schema, wanted: Sequence[RequiredAttribute]) -> Sequence[RequiredAttribute]:
     """A claim that holds a value must not become an object because a dotted one is added."""
     for each in wanted:
         before = schema.find(each.name)
@@ -182,11 +189,11 @@ def _checked_parents(schema: Schema, wanted: Sequence[Wanted]) -> Sequence[Wante
     return wanted
 
 
-def _has_members(parent: Wanted, wanted: Sequence[Wanted]) -> bool:
+def _has_members(parent: RequiredAttribute, wanted: Sequence[RequiredAttribute]) -> bool:
     return any(each.parent == parent.name for each in wanted)
 
 
-def _pruned(wanted: list[Wanted]) -> Sequence[Wanted]:
+def _pruned(wanted: list[RequiredAttribute]) -> Sequence[RequiredAttribute]:
     """Without complex claims whose last member is gone: nothing could be stored in them."""
     while True:
         kept = [each for each in wanted if each.value_type != COMPLEX or _has_members(each, wanted)]
@@ -195,7 +202,7 @@ def _pruned(wanted: list[Wanted]) -> Sequence[Wanted]:
         wanted = kept
 
 
-def _check(claim: Claim) -> None:
+def _check(claim: DirectoryClaim) -> None:
     """Raise InvalidInput naming the first field that cannot be."""
     if not is_name(_full(claim.name)) or "/" in claim.name:
         raise _invalid("name", "a name has one to four printable parts, separated by dots, without a slash")
@@ -216,8 +223,8 @@ def _invalid(field: str, sentence: str) -> InvalidInput:
     return InvalidInput(field, "Invalid request.", sentence[0].upper() + sentence[1:] + ".")
 
 
-def _claim(attribute: Attribute) -> Claim:
-    return Claim(
+def _claim(attribute: Attribute) -> DirectoryClaim:
+    return DirectoryClaim(
         name=attribute.key,
         value_type=attribute.value_type,
         multi_valued=attribute.multi_valued,
@@ -228,8 +235,8 @@ def _claim(attribute: Attribute) -> Claim:
     )
 
 
-def _wanted(claim: Claim) -> Wanted:
-    return Wanted(
+def _wanted(claim: DirectoryClaim) -> RequiredAttribute:
+    return RequiredAttribute(
         name=_full(claim.name),
         value_type=claim.value_type,
         multi_valued=claim.multi_valued,

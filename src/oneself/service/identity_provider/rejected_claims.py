@@ -12,8 +12,8 @@ from collections.abc import Iterable
 import msgspec
 import structlog
 
-from oneself.core.values.reported_claims import Skipped
-from oneself.service.directory.organisations import Tenant
+from oneself.core.values.reported_claims import RejectedClaimValue
+from oneself.service.directory.organisations import DatasetRef
 from oneself.store.database import Database, Queries
 
 _sql = Queries("identity_server.sql")
@@ -24,7 +24,7 @@ PATH_CHARS_MAX = 255
 KINDS_MAX = 10_000
 
 
-class SkippedClaim(msgspec.Struct, frozen=True):
+class RejectedClaim(msgspec.Struct, frozen=True):
     """An attribute that was reported `times` and not taken. Instants in µs since 1970."""
 
     path: str
@@ -34,7 +34,7 @@ class SkippedClaim(msgspec.Struct, frozen=True):
     last_at: int
 
 
-class SkippedClaims:
+class RejectedClaims:
     """Counts and shows what was skipped."""
 
     def __init__(self, database: Database) -> None:
@@ -42,7 +42,7 @@ class SkippedClaims:
         self._waiting: Counter[tuple[int, str, str]] = Counter()
         self._told: set[tuple[int, str, str]] = set()
 
-    def count(self, tenant: Tenant, skipped: Iterable[Skipped]) -> None:
+    def count(self, tenant: DatasetRef, skipped: Iterable[RejectedClaimValue]) -> None:
         """Remember what one report brought and nobody could take."""
         for each in skipped:
             path = each.path[:PATH_CHARS_MAX].encode("utf-8", "replace").decode().replace("\x00", "?")
@@ -70,7 +70,7 @@ class SkippedClaims:
             for key in kinds:
                 del taken[key]
 
-    async def list(self, tenant: Tenant) -> list[SkippedClaim]:
+    async def list(self, tenant: DatasetRef) -> list[RejectedClaim]:
         """What was skipped, the latest first."""
         found = await self._database.fetch(_sql.find_skipped_claims, tenant.dataset_id)
-        return [SkippedClaim(**dict(row)) for row in found]
+        return [RejectedClaim(**dict(row)) for row in found]

@@ -17,12 +17,12 @@ from oneself.core.config.mirrored_attributes import claim_key
 from oneself.core.identity.identifier import TRACKER, USER_ID, USER_ID_NAMESPACE, Identifier, normalise
 from oneself.core.resolution.observation import Kind, Observation
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
-from oneself.core.values.reported_claims import skip_unfit
+from oneself.core.values.reported_claims import accept_valid
 from oneself.errors import OneselfError
 from oneself.service.context import Actor
-from oneself.service.directory.organisations import Tenant
-from oneself.service.identity_provider.rejected_claims import SkippedClaims
-from oneself.service.ingest.ingest import Ingest, Rejected, Resolution, Submission
+from oneself.service.directory.organisations import DatasetRef
+from oneself.service.identity_provider.rejected_claims import RejectedClaims
+from oneself.service.ingest.ingest import Ingest, ObservationRejected, Resolution, Submission
 from oneself.service.profiles.profiles import Profiles, ProfileView
 
 FACE = "sync"
@@ -35,10 +35,10 @@ SIGNED_IN = "AUTHENTICATION_SUCCESS"
 SIGNED_OUT = "SESSION_TERMINATE"
 
 #: "updated" is said to the caller; "taken" is answered with nothing (wire/cds §12).
-Heard = Literal["taken", "updated"]
+SyncOutcome = Literal["taken", "updated"]
 
 
-class Report(msgspec.Struct, frozen=True):
+class IdentityReport(msgspec.Struct, frozen=True):
     """One event. `tracker`: of the browser; `claims`: claim URI → value."""
 
     event: str
@@ -56,15 +56,15 @@ class UserIdNeeded(OneselfError):
     """The event makes no sense without a user id, or with one that identifies nobody."""
 
 
-class ProfileSync:
+class IdentityReports:
     """Hears what an identity server reports."""
 
-    def __init__(self, profiles: Profiles, ingest: Ingest, skipped: SkippedClaims) -> None:
+    def __init__(self, profiles: Profiles, ingest: Ingest, skipped: RejectedClaims) -> None:
         self._profiles = profiles
         self._ingest = ingest
         self._skipped = skipped
 
-    async def hear(self, tenant: Tenant, report: Report) -> Heard:
+    async def hear(self, tenant: DatasetRef, report: IdentityReport) -> SyncOutcome:
         """Do what a report asks for. Raises UnknownUser, UserIdNeeded, Contended, Unavailable."""
         if report.event == ADDED:
             return await self._add(tenant, report)
@@ -78,7 +78,7 @@ class ProfileSync:
             return await self._sign_out(tenant, report)
         return "updated"
 
-    async def _add(self, tenant: Tenant, report: Report) -> Heard:
+    async def _add(self, tenant: DatasetRef, report: IdentityReport) -> SyncOutcome:
         """A new user: on the browser that we know, else on the profile that is named, else on their own."""
         if not report.user_id:
             return "taken"
@@ -89,52 +89,52 @@ class ProfileSync:
             await self._observe(tenant, report, "claims", (user,))
         return "taken"
 
-    async def _add_to_named(self, tenant: Tenant, report: Report, user: Identifier) -> bool:
+    async def _add_to_named(self, tenant: DatasetRef, report: IdentityReport, user: Identifier) -> bool:
         """Whether the profile that the report names took the user; another user's is left alone."""
         if report.profile_id is None:
             return False
         try:
             await self._observe(tenant, report, "sign_in", (user,), report.profile_id)
-        except Rejected:
+        except ObservationRejected:
             return False
         return True
 
-    async def _set_claims(self, tenant: Tenant, report: Report) -> Heard:
+    async def _set_claims(self, tenant: DatasetRef, report: IdentityReport) -> SyncOutcome:
         if report.user_id:
             await self._observe(tenant, report, "claims", (_user(report),))
         return "taken"
 
-    async def _delete(self, tenant: Tenant, report: Report) -> Heard:
+    async def _delete(self, tenant: DatasetRef, report: IdentityReport) -> SyncOutcome:
         view = await self._known(tenant, report)
         receipt = await self._profiles.erase(tenant, ACTOR, view.survivor.profile_id)
         if receipt is None or not receipt.profile_ids:
             raise UnknownUser("The user's profile is gone already.")
         return "taken"
 
-    async def _sign_in(self, tenant: Tenant, report: Report) -> Heard:
+    async def _sign_in(self, tenant: DatasetRef, report: IdentityReport) -> SyncOutcome:
         """The browser's profile is the user's from now on, unless it is somebody else's (DESIGN §4.8)."""
         user = _user(report)
         if await self._at(tenant, report) is not None:
             await self._observe(tenant, report, "sign_in", (user, Identifier(TRACKER, report.tracker)))
         return "updated"
 
-    async def _sign_out(self, tenant: Tenant, report: Report) -> Heard:
+    async def _sign_out(self, tenant: DatasetRef, report: IdentityReport) -> SyncOutcome:
         if await self._at(tenant, report) is None:
             return "taken"
         await self._known(tenant, report)
         identifiers = (_user(report), Identifier(TRACKER, report.tracker))
         try:
             await self._observe(tenant, report, "sign_out", identifiers)
-        except Rejected:
+        except ObservationRejected:
             # The browser is not the user's, or is not any more: nothing to end.
             return "taken"
         return "updated"
 
-    async def _at(self, tenant: Tenant, report: Report) -> ProfileView | None:
+    async def _at(self, tenant: DatasetRef, report: IdentityReport) -> ProfileView | None:
         """Whose the browser is; None if nothing active says so."""
         return await self._profiles.find_by_tracker(tenant, report.tracker) if report.tracker else None
 
-    async def _known(self, tenant: Tenant, report: Report) -> ProfileView:
+    async def _known(self, tenant: DatasetRef, report: IdentityReport) -> ProfileView:
         view = await self._profiles.find_by_user(tenant, report.user_id) if report.user_id else None
         if view is None:
             raise UnknownUser("No profile has this user id.")
@@ -142,8 +142,8 @@ class ProfileSync:
 
     async def _observe(
         self,
-        tenant: Tenant,
-        report: Report,
+        tenant: DatasetRef,
+        report: IdentityReport,
         kind: Kind,
         identifiers: tuple[Identifier, ...],
         profile_id: UUID | None = None,
@@ -165,7 +165,7 @@ class ProfileSync:
         if values:
             # What does not fit now did not fit then: the claims that were taken are stored and fit.
             schema, record = resolution.config.schema, resolution.survivor.record
-            self._skipped.count(tenant, skip_unfit(schema, record, values)[1])
+            self._skipped.count(tenant, accept_valid(schema, record, values)[1])
         return resolution
 
 
@@ -175,7 +175,7 @@ def claim_values(claims: dict[str, Any]) -> dict[str, Any]:
     return {IDENTITY_ATTRIBUTES: named} if named else {}
 
 
-def _user(report: Report) -> Identifier:
+def _user(report: IdentityReport) -> Identifier:
     user = Identifier(USER_ID, report.user_id)
     if not isinstance(normalise(user, USER_ID_NAMESPACE), Identifier):
         raise UserIdNeeded("userId is missing or identifies nobody.")

@@ -13,8 +13,8 @@ import msgspec
 
 from oneself.adapters.identity_server.connection import Connection, Grant
 from oneself.errors import InvalidInput
-from oneself.service.crypto import Vault, same
-from oneself.service.directory.organisations import Tenant
+from oneself.service.crypto import SecretBox, same
+from oneself.service.directory.organisations import DatasetRef
 from oneself.settings import Settings
 from oneself.store.database import Database, Queries
 
@@ -42,7 +42,7 @@ class OwnIdentityServer(msgspec.Struct, frozen=True):
 class IdentityServers:
     """Keeps and finds the settings of identity servers."""
 
-    def __init__(self, database: Database, vault: Vault, settings: Settings) -> None:
+    def __init__(self, database: Database, vault: SecretBox, settings: Settings) -> None:
         self._database = database
         self._vault = vault
         self._default = _connection_of(settings)
@@ -53,17 +53,17 @@ class IdentityServers:
         """The deployment's identity server."""
         return self._default
 
-    async def find(self, tenant: Tenant) -> Connection | None:
+    async def find(self, tenant: DatasetRef) -> Connection | None:
         """How to reach its identity server; None where the embedded directory is all there is."""
         own = await self.get(tenant)
         return own.connection if own else self._default
 
-    async def get(self, tenant: Tenant) -> OwnIdentityServer | None:
+    async def get(self, tenant: DatasetRef) -> OwnIdentityServer | None:
         """The organisation's own settings, if it has some."""
         row = await self._database.fetchrow(_sql.find_identity_server, tenant.org_id)
         return None if row is None else self._own(tenant, row)
 
-    async def put(self, tenant: Tenant, own: OwnIdentityServer) -> None:
+    async def put(self, tenant: DatasetRef, own: OwnIdentityServer) -> None:
         """Give the organisation settings of its own, or other ones; its claims are read at once."""
         connection = own.connection
         secrets = msgspec.json.encode(Secrets(connection.client_secret, own.sync_password))
@@ -76,7 +76,7 @@ class IdentityServers:
             )  # fmt: skip
             await transaction.execute(_sql.request_claim_sync, tenant.org_id)
 
-    async def delete(self, tenant: Tenant) -> bool:
+    async def delete(self, tenant: DatasetRef) -> bool:
         """Let the deployment's settings count again; False if there were none of its own."""
         return await self._database.fetchval(_sql.delete_identity_server, tenant.org_id) is not None
 
@@ -84,12 +84,12 @@ class IdentityServers:
         """Whether these are the deployment's credentials for the sync operations."""
         return _both_same((name, password), self._sync)
 
-    async def is_own_sync_caller(self, tenant: Tenant, name: str, password: str) -> bool:
+    async def is_own_sync_caller(self, tenant: DatasetRef, name: str, password: str) -> bool:
         """Whether these are the organisation's own ones."""
         own = await self.get(tenant)
         return own is not None and _both_same((name, password), (own.sync_username, own.sync_password))
 
-    def _own(self, tenant: Tenant, row: Any) -> OwnIdentityServer:
+    def _own(self, tenant: DatasetRef, row: Any) -> OwnIdentityServer:
         plain = self._vault.unseal(row["secrets_sealed"], purpose(tenant.org_id))
         secrets = msgspec.json.decode(plain, type=Secrets)
         grant: Grant = row["grant_type"]

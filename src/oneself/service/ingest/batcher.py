@@ -27,16 +27,16 @@ ITEMS_WAITING_MAX = 20_000
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Names = frozenset[Hashable]
+ConflictKeys = frozenset[Hashable]
 
 
-class _Waiting(msgspec.Struct, Generic[Item, Result], frozen=True, eq=False):
+class _QueuedItem(msgspec.Struct, Generic[Item, Result], frozen=True, eq=False):
     item: Item
-    names: Names
+    names: ConflictKeys
     outcome: asyncio.Future[Result]
 
 
-class Lane(Generic[Item, Result]):
+class Batcher(Generic[Item, Result]):
     """Commits items together.
 
     `commit`: a batch → the outcome of each, in the same order; an outcome that is an exception is raised to
@@ -46,13 +46,13 @@ class Lane(Generic[Item, Result]):
     def __init__(
         self,
         commit: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]],
-        names: Callable[[Item], Names],
+        names: Callable[[Item], ConflictKeys],
     ) -> None:
         self._commit = commit
         self._names = names
-        self._waiting: deque[_Waiting[Item, Result]] = deque()
+        self._waiting: deque[_QueuedItem[Item, Result]] = deque()
         self._workers: list[asyncio.Task[None]] = []
-        self._busy: list[Names] = []
+        self._busy: list[ConflictKeys] = []
         self._is_blocked = False
 
     async def submit(self, item: Item) -> Result:
@@ -60,7 +60,7 @@ class Lane(Generic[Item, Result]):
         if len(self._waiting) >= ITEMS_WAITING_MAX:
             raise Contended("Too many observations are waiting.")
         outcome: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(item, self._names(item), outcome))
+        self._waiting.append(_QueuedItem(item, self._names(item), outcome))
         self._workers = [worker for worker in self._workers if not worker.done()]
         if self._has_room():
             self._workers.append(asyncio.create_task(self._drain()))
@@ -81,20 +81,20 @@ class Lane(Generic[Item, Result]):
     async def _drain(self) -> None:
         # An empty batch: all that waits is about what is in flight, whose worker takes it up.
         while self._waiting and (batch := self._take()):
-            names: Names = frozenset().union(*(waiting.names for waiting in batch))
+            names: ConflictKeys = frozenset().union(*(waiting.names for waiting in batch))
             self._busy.append(names)
             try:
                 await self._answer(batch)
             finally:
                 self._busy.remove(names)
 
-    def _take(self) -> list[_Waiting[Item, Result]]:
+    def _take(self) -> list[_QueuedItem[Item, Result]]:
         """The next batch. What another one is busy with stays, and so does what comes after that about the
         same: in the database it would wait for a lock, and everything beside it as well."""
         size = self._size()
         busy = set().union(*self._busy)
-        taken: list[_Waiting[Item, Result]] = []
-        left: list[_Waiting[Item, Result]] = []
+        taken: list[_QueuedItem[Item, Result]] = []
+        left: list[_QueuedItem[Item, Result]] = []
         for _ in range(min(len(self._waiting), 2 * size)):
             waiting = self._waiting.popleft()
             if len(taken) < size and busy.isdisjoint(waiting.names):
@@ -113,7 +113,7 @@ class Lane(Generic[Item, Result]):
             waiting = (waiting + 1) // 2
         return min(waiting, ITEMS_PER_BATCH_MAX)
 
-    async def _answer(self, batch: list[_Waiting[Item, Result]]) -> None:
+    async def _answer(self, batch: list[_QueuedItem[Item, Result]]) -> None:
         """Commit a batch and tell everybody who waits for it."""
         outcomes: Sequence[Result | Exception]
         try:

@@ -22,21 +22,21 @@ from oneself.core.config.configuration import Config
 from oneself.core.fold.apply import fold
 from oneself.core.identity.identifier import TRACKER, Identifier
 from oneself.core.profiles.profile import Absorbed, Profile
-from oneself.core.resolution.evidence import Evidence, weigh
-from oneself.core.resolution.footprint import wanted_of
+from oneself.core.resolution.evidence import Evidence, extract_evidence
+from oneself.core.resolution.footprint import footprint_of
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan, Rejection
-from oneself.core.resolution.token_evidence import recall, visit_identities
-from oneself.core.resolution.working_set import State
+from oneself.core.resolution.token_evidence import read_token, visit_identities
+from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import Contended, OneselfError, Unavailable
 from oneself.service.configuration import Configurations
-from oneself.service.ingest.batcher import Lane
+from oneself.service.ingest.batcher import Batcher
 from oneself.store import working_set
 from oneself.store.database import Database, Queries
 from oneself.store.errors import constraint_of
 from oneself.store.tombstones import Tombstones
-from oneself.store.working_set import Entry, Stored, TokensPast
-from oneself.telemetry import Figures, NoFigures
+from oneself.store.working_set import IdempotencyRecord, NewEntry, StaleToken
+from oneself.telemetry import NullTelemetry, Telemetry
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection
@@ -45,7 +45,7 @@ _sql = Queries("ingest.sql")
 _logger = structlog.get_logger("oneself.ingest")
 
 #: Then the loop may serve others: the other batch's round trips, and requests; about a millisecond.
-JUDGED_AT_A_STRETCH_MAX = 40
+OBSERVATIONS_PER_YIELD = 40
 #: A batch that lost this many races is given up with 503; with the delays below that is about a second.
 ATTEMPTS_MAX = 8
 RETRY_DELAY_MS = 4
@@ -54,7 +54,7 @@ OUTCOME_ATTEMPTS_MAX = 20
 OUTCOME_DELAY_MS = 250
 
 
-class Answer(msgspec.Struct, frozen=True):
+class StoredResponse(msgspec.Struct, frozen=True):
     """A rendered answer, kept so that a repeat of the request gets it again."""
 
     status: int
@@ -78,7 +78,7 @@ class Resolution(msgspec.Struct, frozen=True):
     absorbed: tuple[Absorbed, ...]
     config: Config
     plan: Plan | None = None
-    answer: Answer | None = None
+    answer: StoredResponse | None = None
     repeated: bool = False
     identities: dict[str, str] = {}
     joined: tuple[Profile, ...] = ()
@@ -98,7 +98,7 @@ class Submission(msgspec.Struct, frozen=True):
     idempotency_key: str | None = None
     fingerprint: str = ""
     expected_version: int | None = None
-    render: Callable[[Resolution], Answer] | None = None
+    render: Callable[[Resolution], StoredResponse] | None = None
     read_by: int | None = None
 
     @property
@@ -116,7 +116,7 @@ def request_key(application: str | None, idempotency_key: str) -> str:
     return f"request:{application or ''}:{idempotency_key}"
 
 
-class Rejected(OneselfError):
+class ObservationRejected(OneselfError):
     """An observation was not accepted; it left no trace. `rejection` says why."""
 
     def __init__(self, rejection: Rejection) -> None:
@@ -127,15 +127,15 @@ class Rejected(OneselfError):
 KEY_REUSED = "This Idempotency-Key was used for another request."
 
 
-class KeyReused(OneselfError):
+class IdempotencyKeyReused(OneselfError):
     """An idempotency key came again with another request."""
 
 
-class ConfigurationMoved(OneselfError):
+class ConfigurationChanged(OneselfError):
     """What was submitted was read by a configuration that is not the current one any more."""
 
 
-class _BatchMoved(Exception):
+class _BatchOutdated(Exception):
     """The batch was prepared with a configuration that is not the current one any more."""
 
 
@@ -150,10 +150,10 @@ class Ingest:
     ) -> None:
         self.tombstones = tombstones or Tombstones("")
         #: Set by whoever counts, before the first observation.
-        self.figures: Figures = NoFigures()
+        self.figures: Telemetry = NullTelemetry()
         self._database = database
         self._configurations = configurations
-        self._lanes: dict[int, Lane[Submission, Resolution]] = {}
+        self._lanes: dict[int, Batcher[Submission, Resolution]] = {}
 
     async def submit(self, dataset_id: int, submission: Submission) -> Resolution:
         """What became of the observation, once that is durable.
@@ -162,8 +162,10 @@ class Ingest:
         """
         lane = self._lanes.get(dataset_id)
         if lane is None:
-            writer = _Writer(dataset_id, self._database, self._configurations, self.tombstones, self.figures)
-            lane = self._lanes[dataset_id] = Lane(writer.commit, _names)
+            writer = _BatchWriter(
+                dataset_id, self._database, self._configurations, self.tombstones, self.figures
+            )
+            lane = self._lanes[dataset_id] = Batcher(writer.commit, _conflict_keys)
         return await lane.submit(submission)
 
     async def close(self) -> None:
@@ -171,13 +173,13 @@ class Ingest:
         await asyncio.gather(*(lane.idle() for lane in self._lanes.values()))
 
 
-def _names(submission: Submission) -> frozenset[Hashable]:
+def _conflict_keys(submission: Submission) -> frozenset[Hashable]:
     """What a submission is about, as it was sent: enough to keep batches out of each other's way."""
     observation = submission.observation
     return frozenset((*observation.identifiers, observation.profile_id, submission.key)) - {None}
 
 
-class _Writer:
+class _BatchWriter:
     """Commits batches of one dataset."""
 
     def __init__(
@@ -186,7 +188,7 @@ class _Writer:
         database: Database,
         configurations: Configurations,
         tombstones: Tombstones,
-        figures: Figures,
+        figures: Telemetry,
     ) -> None:
         self._figures = figures
         self._tombstones = tombstones
@@ -200,10 +202,10 @@ class _Writer:
         for attempt in range(ATTEMPTS_MAX):
             try:
                 return await self._attempt(submissions, trusts_tokens=trusts_tokens)
-            except _BatchMoved:
+            except _BatchOutdated:
                 self._figures.batch_retried("configuration_moved")
                 continue
-            except TokensPast:
+            except StaleToken:
                 self._figures.batch_retried("tokens_past")
                 trusts_tokens = False
                 continue
@@ -225,31 +227,31 @@ class _Writer:
         config = self._configurations.known(self._dataset_id)
         if config is None:
             config = await self._configurations.current(self._dataset_id)
-        evidence = [weigh(submission.observation, config) for submission in submissions]
-        wanted = wanted_of(
+        evidence = [extract_evidence(submission.observation, config) for submission in submissions]
+        wanted = footprint_of(
             [(each.observation, weighed) for each, weighed in zip(submissions, evidence, strict=True)],
             config,
             keys=frozenset(each.key for each in submissions if each.key is not None),
             trusts_tokens=trusts_tokens,
         )
-        judged: _Judged | None = None
+        judged: _BatchDecision | None = None
         transaction, started_s = "", time.perf_counter()
         try:
             async with self._database.transaction() as connection:
-                await working_set.take(connection, self._dataset_id, wanted)
+                await working_set.lock_identifiers(connection, self._dataset_id, wanted)
                 state, answers = await working_set.gather(connection, self._dataset_id, wanted)
                 # The clock is looked at when everything is ours: another write may only have looked at a
                 # profile of ours, which leaves no later seq there, and the log has to have it before us.
-                header = await working_set.find_header(connection, self._dataset_id)
+                header = await working_set.read_clock(connection, self._dataset_id)
                 transaction = header.transaction
                 if header.config_version != config.version:
                     await self._configurations.load(connection, self._dataset_id)
-                    raise _BatchMoved
+                    raise _BatchOutdated
                 erased = await self._find_erased(connection, submissions, evidence)
-                judged = _Judged(state, answers, config, header.now, erased)
+                judged = _BatchDecision(state, answers, config, header.now, erased)
                 for number, (submission, weighed) in enumerate(zip(submissions, evidence, strict=True), 1):
                     judged.add(submission, weighed)
-                    if number % JUDGED_AT_A_STRETCH_MAX == 0:
+                    if number % OBSERVATIONS_PER_YIELD == 0:
                         await asyncio.sleep(0)
                 await judged.save(connection, self._dataset_id)
         except Unavailable:
@@ -268,7 +270,7 @@ class _Writer:
         named = {identifier for weighed in past for identifier in weighed.identifiers}
         return await self._tombstones.find(connection, self._dataset_id, named)
 
-    async def _was_committed(self, transaction: str, judged: _Judged) -> bool:
+    async def _was_committed(self, transaction: str, judged: _BatchDecision) -> bool:
         """Whether a commit whose answer was lost had happened; raises Unavailable if nobody can tell."""
         if judged.first_entry is None:
             return True
@@ -284,13 +286,13 @@ class _Writer:
         raise Unavailable("The database broke off during a commit.")
 
 
-class _Judged:
+class _BatchDecision:
     """A batch while it is judged, one submission after another, in the order of arrival."""
 
     def __init__(
         self,
-        state: State,
-        answers: dict[str, Stored],
+        state: WorkingSet,
+        answers: dict[str, IdempotencyRecord],
         config: Config,
         now: int,
         erased: dict[Identifier, int],
@@ -300,8 +302,8 @@ class _Judged:
         self._state = state
         self._answers = answers
         self._config = config
-        self._entries: list[Entry] = []
-        self._new_answers: list[Stored] = []
+        self._entries: list[NewEntry] = []
+        self._new_answers: list[IdempotencyRecord] = []
         # A hybrid logical clock: the instant, but later than everything that is touched.
         seqs = [p.seq for p in state.profiles.values()]
         self._seq = max(now, config.seq + 1, max(seqs, default=0) + 1)
@@ -319,46 +321,50 @@ class _Judged:
         return [entry.plan for entry in self._entries]
 
     @property
-    def first_entry(self) -> Entry | None:
+    def first_entry(self) -> NewEntry | None:
         """What the batch puts into the log first; None if it only repeats answers or rejects."""
         return self._entries[0] if self._entries else None
 
     async def save(self, connection: Connection, dataset_id: int) -> None:
         await working_set.save(connection, dataset_id, self._state, self._entries, self._new_answers)
 
-    def _repeat(self, submission: Submission, stored: Stored) -> Outcome:
+    def _repeat(self, submission: Submission, stored: IdempotencyRecord) -> Outcome:
         survivor = self._state.survivor(stored.profile_id)
         is_same = stored.fingerprint == submission.fingerprint
         # An erasure leaves no fingerprint of the person's requests, only its own.
         if survivor is None and (is_same or not stored.fingerprint):
-            return Rejected(Rejection("profile_not_found", f"Profile {stored.profile_id} not found"))
+            return ObservationRejected(
+                Rejection("profile_not_found", f"Profile {stored.profile_id} not found")
+            )
         if survivor is None or not is_same:
-            return KeyReused(KEY_REUSED)
+            return IdempotencyKeyReused(KEY_REUSED)
         answer = None
         if stored.status is not None and stored.body is not None:
-            answer = Answer(stored.status, stored.headers, stored.body)
+            answer = StoredResponse(stored.status, stored.headers, stored.body)
         return self._resolution(stored.seq, stored.profile_id, survivor, answer=answer, repeated=True)
 
     def _first(self, submission: Submission, evidence: Evidence) -> Outcome:
         observation = submission.observation
         if submission.read_by not in (None, self._config.version):
-            return ConfigurationMoved("The configuration has changed.")
+            return ConfigurationChanged("The configuration has changed.")
         if self._is_stale(submission):
-            return Rejected(Rejection("stale", "The profile was changed in the meantime."))
+            return ObservationRejected(Rejection("stale", "The profile was changed in the meantime."))
         if self._erased and self._was_erased(observation, evidence):
-            return Rejected(Rejection("erased", "This is about a person who was erased since it happened."))
+            return ObservationRejected(
+                Rejection("erased", "This is about a person who was erased since it happened.")
+            )
         seq = self._seq
-        recalled = recall(self._state, observation, evidence.persons, self._config)
+        recalled = read_token(self._state, observation, evidence.persons, self._config)
         if observation.remembered is not None:
             evidence = msgspec.structs.replace(evidence, recalled=recalled)
         plan = fold(self._state, observation, self._config, seq, evidence)
         if isinstance(plan, Rejection):
-            return Rejected(plan)
+            return ObservationRejected(plan)
         self._seq += 1
         if observation.remembered is not None and not (recalled is not None and recalled.leads):
             # A token that leads to nobody is somebody else's, perhaps, and decided nothing.
             observation = msgspec.structs.replace(observation, remembered=None)
-        self._entries.append(Entry(seq, observation, plan, self._config.version))
+        self._entries.append(NewEntry(seq, observation, plan, self._config.version))
         survivor = self._state.profiles[plan.survivor_id]
         resolution = self._resolution(seq, observation.profile_id or plan.profile_id, survivor, plan=plan)
         if observation.kind == "event":
@@ -397,7 +403,7 @@ class _Judged:
         if submission.key is None:
             return resolution
         answer = submission.render(resolution) if submission.render else None
-        stored = Stored(
+        stored = IdempotencyRecord(
             key=submission.key,
             seq=resolution.seq,
             profile_id=resolution.profile.profile_id,
@@ -417,7 +423,7 @@ class _Judged:
         survivor: Profile,
         *,
         plan: Plan | None = None,
-        answer: Answer | None = None,
+        answer: StoredResponse | None = None,
         repeated: bool = False,
     ) -> Resolution:
         return Resolution(

@@ -13,13 +13,13 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.store.database import Database, Queries
 
 _sql = Queries("audit.sql")
 
 
-class Deed(msgspec.Struct, frozen=True):
+class AuditEntry(msgspec.Struct, frozen=True):
     """Something that was done. `at`: µs since 1970. `changes`: the kinds of change of a configuration;
     `profiles`: how many were erased."""
 
@@ -41,16 +41,16 @@ class Audit:
         self._database = database
 
     async def list_deeds(
-        self, tenant: Tenant, since: int, until: int, *, limit: int, offset: int
-    ) -> list[Deed]:
+        self, tenant: DatasetRef, since: int, until: int, *, limit: int, offset: int
+    ) -> list[AuditEntry]:
         """What was done between two instants in µs, the last first."""
         found = await self._database.fetch(_sql.list_entries, tenant.org_id, since, until, limit, offset)
-        return [_deed(row) for row in found]
+        return [_entry(row) for row in found]
 
 
-def _deed(row: Any) -> Deed:
+def _entry(row: Any) -> AuditEntry:
     content = msgspec.json.decode(row["content"], type=dict[str, Any])
-    return Deed(
+    return AuditEntry(
         deed_id=row["observation_id"],
         at=row["seq"],
         dataset=row["dataset"],

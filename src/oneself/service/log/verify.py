@@ -12,8 +12,8 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config
-from oneself.core.fold.replay import Diverged, LogEntry, replay, touches
-from oneself.core.resolution.footprint import wanted_of
+from oneself.core.fold.replay import LogEntry, replay, touches
+from oneself.core.resolution.footprint import footprint_of
 from oneself.service import configuration
 from oneself.store import working_set
 from oneself.store.database import Queries, connect
@@ -47,7 +47,7 @@ class Difference(msgspec.Struct, frozen=True):
         return f"{self.table} ({place}) is only in the {self.side} state."
 
 
-class Report(msgspec.Struct, frozen=True):
+class VerifyReport(msgspec.Struct, frozen=True):
     """What a verification found. `entries`: of the log that were folded."""
 
     entries: int
@@ -55,7 +55,7 @@ class Report(msgspec.Struct, frozen=True):
     difference: Difference | None
 
 
-async def verify(database: "Database", progress: Progress) -> Report:
+async def verify(database: "Database", progress: Progress) -> VerifyReport:
     """Fold every dataset's log in scratch tables and compare. Calls `progress(done, total)` as it goes.
 
     Raises replay.Diverged if an entry that was once accepted is refused now.
@@ -71,7 +71,7 @@ async def verify(database: "Database", progress: Progress) -> Report:
         await connection.close()
 
 
-async def _verify(connection: "Connection", progress: Progress) -> Report:
+async def _verify(connection: "Connection", progress: Progress) -> VerifyReport:
     sizes = await connection.fetch(_sql.find_sizes)
     total = sum(size["entries"] for size in sizes)
     done = 0
@@ -79,7 +79,7 @@ async def _verify(connection: "Connection", progress: Progress) -> Report:
         done = await fold_dataset(connection, size["dataset_id"], lambda n: progress(n, total), done)
     await connection.execute(_sql.begin_comparison)
     profiles = await connection.fetchval("SELECT count(*) FROM profile")
-    return Report(done, profiles, await _first_difference(connection))
+    return VerifyReport(done, profiles, await _first_difference(connection))
 
 
 async def fold_dataset(
@@ -114,7 +114,7 @@ async def _fold_run(
     connection: "Connection", dataset_id: int, entries: list[LogEntry], config: Config
 ) -> Config:
     touched = [touches(entry, config) for entry in entries]
-    wanted = wanted_of(
+    wanted = footprint_of(
         [
             (t.observation, t.evidence)
             for t in touched
@@ -159,6 +159,3 @@ async def _difference(connection: "Connection", table: str) -> Difference | None
         return Difference(table, key, (), rows[0]["side"])
     one, other = rows[0]["row"], rows[1]["row"]
     return Difference(table, key, tuple(name for name in one if one[name] != other[name]), "both")
-
-
-__all__ = ["Difference", "Diverged", "Report", "fold_dataset", "verify"]

@@ -14,23 +14,29 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.core.fold.apply import repeat
+from oneself.core.fold.apply import apply_recorded
 from oneself.core.fold.replay import Erased, LogEntry, erase, inherit, recorded_plan, redact
 from oneself.core.identity.identifier import Identifier
 from oneself.core.profiles.profile import Profile
-from oneself.core.resolution.footprint import Wanted
+from oneself.core.resolution.footprint import Footprint
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Rejection
-from oneself.core.resolution.working_set import State
+from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import Contended
 from oneself.service.context import Actor
-from oneself.service.directory.organisations import Tenant
-from oneself.service.ingest.ingest import ATTEMPTS_MAX, KEY_REUSED, RETRY_DELAY_MS, KeyReused, Rejected
+from oneself.service.directory.organisations import DatasetRef
+from oneself.service.ingest.ingest import (
+    ATTEMPTS_MAX,
+    KEY_REUSED,
+    RETRY_DELAY_MS,
+    IdempotencyKeyReused,
+    ObservationRejected,
+)
 from oneself.store import rows, working_set
 from oneself.store.database import Queries
 from oneself.store.log_reader import find_configurations, find_person_entries
 from oneself.store.tombstones import Tombstones
-from oneself.store.working_set import Stored
+from oneself.store.working_set import IdempotencyRecord
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection, Database
@@ -54,7 +60,7 @@ class Receipt(msgspec.Struct, frozen=True):
     identifiers: int
 
 
-class Once(msgspec.Struct, frozen=True):
+class ErasureOptions(msgspec.Struct, frozen=True):
     """A request that may be repeated: under which key that is remembered, and what tells it from others."""
 
     key: str
@@ -70,13 +76,13 @@ class Erasure:
 
     async def erase(
         self,
-        tenant: Tenant,
+        tenant: DatasetRef,
         actor: Actor,
         profile_id: UUID,
         *,
         whole: bool = False,
         expected_version: int | None = None,
-        once: Once | None = None,
+        once: ErasureOptions | None = None,
     ) -> Receipt | None:
         """Erase the person whose survivor this is, or the part that an absorbed profile brought. `whole`: the
         person in any case, because a survivor can be absorbed before it is locked.
@@ -94,12 +100,12 @@ class Erasure:
                 await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)
         raise Contended("Too many others write about the same person.")
 
-    async def find_receipt(self, tenant: Tenant, receipt_id: UUID) -> Receipt | None:
+    async def find_receipt(self, tenant: DatasetRef, receipt_id: UUID) -> Receipt | None:
         """The receipt of an erasure."""
         row = await self._database.fetchrow(_privacy.find_receipt, tenant.dataset_id, receipt_id)
         return _receipt(row) if row else None
 
-    async def list_receipts(self, tenant: Tenant, before_seq: int, limit: int) -> list[Receipt]:
+    async def list_receipts(self, tenant: DatasetRef, before_seq: int, limit: int) -> list[Receipt]:
         """The erasures before a seq, the last one first."""
         found = await self._database.fetch(_privacy.find_receipts, tenant.dataset_id, before_seq, limit)
         return [_receipt(row) for row in found]
@@ -112,15 +118,15 @@ class Erasure:
         profile_id: UUID,
         whole: bool,
         expected_version: int | None,
-        once: Once | None,
+        once: ErasureOptions | None,
     ) -> Receipt | None:
         # The browsers are locked with the person: whose they were before and after is written anew.
         browsers = await _browsers(connection, dataset_id, profile_id)
         keys = frozenset({once.key}) if once else frozenset[str]()
-        wanted = Wanted(browsers, frozenset({profile_id}), keys, members=True)
-        await working_set.take(connection, dataset_id, wanted)
+        wanted = Footprint(browsers, frozenset({profile_id}), keys, members=True)
+        await working_set.lock_identifiers(connection, dataset_id, wanted)
         state, answers = await working_set.gather(connection, dataset_id, wanted)
-        header = await working_set.find_header(connection, dataset_id)
+        header = await working_set.read_clock(connection, dataset_id)
         if once is not None and (stored := answers.get(once.key)) is not None:
             _check_repeated(once, stored)
             return None
@@ -128,7 +134,7 @@ class Erasure:
         if profile is None or profile.erased or survivor is None:
             return None
         if expected_version is not None and expected_version != survivor.updated_at:
-            raise Rejected(Rejection("stale", "The profile was changed in the meantime."))
+            raise ObservationRejected(Rejection("stale", "The profile was changed in the meantime."))
         seq = max(header.now, survivor.seq + 1)
         members = tuple(member.profile_id for member in state.members.get(survivor.profile_id, ()))
         everybody = (survivor.profile_id, *members)
@@ -148,15 +154,15 @@ class Erasure:
         await _record(connection, dataset_id, actor, header.config_version, receipt)
         if once is not None:
             # The bare id and a digest of the request: nothing of the person.
-            answer = Stored(once.key, seq, profile_id, once.fingerprint, NO_CONTENT)
-            await working_set.save(connection, dataset_id, State(), answers=[answer])
+            answer = IdempotencyRecord(once.key, seq, profile_id, once.fingerprint, NO_CONTENT)
+            await working_set.save(connection, dataset_id, WorkingSet(), answers=[answer])
         return receipt
 
 
-def _check_repeated(once: Once, stored: Stored) -> None:
+def _check_repeated(once: ErasureOptions, stored: IdempotencyRecord) -> None:
     """Raise KeyReused where the key was given to another request."""
     if stored.fingerprint != once.fingerprint:
-        raise KeyReused(KEY_REUSED)
+        raise IdempotencyKeyReused(KEY_REUSED)
 
 
 async def _browsers(connection: "Connection", dataset_id: int, profile_id: UUID) -> frozenset[Identifier]:
@@ -233,7 +239,7 @@ async def _erase_whole(
     deleted = await connection.execute(_sql.delete_entries, dataset_id, ids)
     for sql in (_sql.delete_claims, _sql.delete_merges, _sql.delete_refusals, _sql.blank_answers):
         await connection.execute(sql, dataset_id, ids)
-    state = State()
+    state = WorkingSet()
     erase(state, everybody, seq)
     await working_set.save(connection, dataset_id, state)
     return int(deleted.rpartition(" ")[2])
@@ -261,11 +267,11 @@ async def _erase_part(
     redacted = [entry for entry, before in zip(left, entries, strict=True) if entry is not before]
     await _put_redactions(connection, dataset_id, redacted)
     await connection.execute(_sql.pin_refusals, dataset_id, ids)
-    state = State()
+    state = WorkingSet()
     for entry in left:
         observation = msgspec.convert(entry.content, Observation)
         config = configs[entry.config_version]
-        repeat(state, observation, recorded_plan(entry), config, entry.seq)
+        apply_recorded(state, observation, recorded_plan(entry), config, entry.seq)
     await _replace(connection, dataset_id, ids, part.profile_id, state, claims, seq)
     return len(redacted)
 
@@ -293,7 +299,7 @@ async def _replace(
     dataset_id: int,
     ids: list[UUID],
     part: UUID,
-    state: State,
+    state: WorkingSet,
     claims: list[Any],
     seq: int,
 ) -> None:
@@ -308,7 +314,7 @@ async def _replace(
     await working_set.save(connection, dataset_id, state)
 
 
-def _end_as_before(state: State, claims: list[Any]) -> None:
+def _end_as_before(state: WorkingSet, claims: list[Any]) -> None:
     """A browser that moved on to somebody else did so when it did: their entries are not among these."""
     ended = {
         (_identifier(row), row["profile_id"], row["seq"]): row["until_seq"]

@@ -10,7 +10,7 @@ from uuid import UUID
 from oneself.core.config.configuration import Config
 from oneself.core.profiles.profile import Profile
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.store import rows
 from oneself.store.database import Database, Queries
 from oneself.store.log_reader import find_person_entries
@@ -31,7 +31,7 @@ class Exports:
         self._database = database
         self._configurations = configurations
 
-    async def export(self, tenant: Tenant, profile_id: UUID) -> dict[str, Any] | None:
+    async def export(self, tenant: DatasetRef, profile_id: UUID) -> dict[str, Any] | None:
         """The document, instants in µs since 1970; None if the profile is unknown or erased."""
         config = await self._configurations.current(tenant.dataset_id)
         async with (
@@ -42,7 +42,7 @@ class Exports:
 
 
 async def _export(
-    connection: "Connection", tenant: Tenant, profile_id: UUID, config: Config
+    connection: "Connection", tenant: DatasetRef, profile_id: UUID, config: Config
 ) -> dict[str, Any] | None:
     found = await connection.fetch(_ingest.find_view, tenant.dataset_id, profile_id)
     profiles = {profile.profile_id: profile for profile in (rows.read_profile(row) for row in found)}
@@ -92,7 +92,9 @@ def _consent(config: Config, category: str, choice: Any) -> dict[str, Any]:
     }
 
 
-async def _rows(connection: "Connection", sql: str, tenant: Tenant, ids: list[UUID]) -> list[dict[str, Any]]:
+async def _rows(
+    connection: "Connection", sql: str, tenant: DatasetRef, ids: list[UUID]
+) -> list[dict[str, Any]]:
     return [dict(row) for row in await connection.fetch(sql, tenant.dataset_id, ids)]
 
 

@@ -18,7 +18,7 @@ from oneself.core.values.schema import Schema
 from oneself.errors import OneselfError
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.ingest.ingest import Resolution
 from oneself.service.profiles.profiles import Profiles
 
@@ -46,7 +46,7 @@ class Consents:
         self._configurations = configurations
         self._profiles = profiles
 
-    async def create(self, tenant: Tenant, draft: Category) -> Category:
+    async def create(self, tenant: DatasetRef, draft: Category) -> Category:
         """Add a category, with an id of ours. Raises InvalidCategory, CategoryTaken."""
         category = msgspec.structs.replace(draft, category_identifier=str(uuid.uuid4()))
 
@@ -57,7 +57,7 @@ class Consents:
         await self._configurations.change(tenant.dataset_id, put)
         return category
 
-    async def replace(self, tenant: Tenant, category: Category) -> Category:
+    async def replace(self, tenant: DatasetRef, category: Category) -> Category:
         """Put a category in the place of the one with its id.
 
         Raises UnknownCategory, MandatoryCategory, InvalidCategory, CategoryTaken.
@@ -71,7 +71,7 @@ class Consents:
         await self._configurations.change(tenant.dataset_id, put)
         return category
 
-    async def delete(self, tenant: Tenant, category_identifier: str) -> None:
+    async def delete(self, tenant: DatasetRef, category_identifier: str) -> None:
         """Remove a category, if it is there. Raises MandatoryCategory."""
 
         def drop(config: Config) -> ConfigChange | None:
@@ -83,7 +83,7 @@ class Consents:
         await self._configurations.change(tenant.dataset_id, drop)
 
     async def choose(
-        self, tenant: Tenant, actor: Actor, profile_id: UUID, choices: dict[str, tuple[bool, int]]
+        self, tenant: DatasetRef, actor: Actor, profile_id: UUID, choices: dict[str, tuple[bool, int]]
     ) -> Resolution:
         """Put these choices, category → (consented, when in µs), in the place of all that the person made.
 

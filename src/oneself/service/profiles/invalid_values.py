@@ -8,9 +8,9 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.core.values.visibility import unfit
+from oneself.core.values.visibility import invalid_values
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.store.database import Database, Queries
 
 _sql = Queries("privacy.sql")
@@ -19,7 +19,7 @@ START = UUID(int=0)
 PROFILES_PER_PAGE = 5_000
 
 
-class Unfit(msgspec.Struct, frozen=True):
+class ProfileInvalidValues(msgspec.Struct, frozen=True):
     """Values at one path that do not fit, for one reason: how many profiles hold one, and one of these."""
 
     path: str
@@ -28,31 +28,34 @@ class Unfit(msgspec.Struct, frozen=True):
     example: UUID
 
 
-class Page(msgspec.Struct, frozen=True):
+class InvalidValuesPage(msgspec.Struct, frozen=True):
     """What was found among `seen` profiles; `last`: the id to go on from, None at the end."""
 
-    found: tuple[Unfit, ...]
+    found: tuple[ProfileInvalidValues, ...]
     seen: int
     last: UUID | None
 
 
-class UnfitValues:
+class InvalidValues:
     """Finds values that do not fit."""
 
     def __init__(self, database: Database, configurations: Configurations) -> None:
         self._database = database
         self._configurations = configurations
 
-    async def page(self, tenant: Tenant, after: UUID) -> Page:
+    async def page(self, tenant: DatasetRef, after: UUID) -> InvalidValuesPage:
         """The unfit values of the next profiles after an id."""
         config = await self._configurations.current(tenant.dataset_id)
         rows = await self._database.fetch(_sql.find_values_after, tenant.dataset_id, after, PROFILES_PER_PAGE)
         found: dict[tuple[str, str], list[UUID]] = {}
         for row in rows:
-            for place in unfit(config.schema, msgspec.json.decode(row["record_values"])):
+            for place in invalid_values(config.schema, msgspec.json.decode(row["record_values"])):
                 found.setdefault(place, []).append(row["profile_id"])
-        return Page(
-            tuple(Unfit(path, problem, len(ids), ids[0]) for (path, problem), ids in sorted(found.items())),
+        return InvalidValuesPage(
+            tuple(
+                ProfileInvalidValues(path, problem, len(ids), ids[0])
+                for (path, problem), ids in sorted(found.items())
+            ),
             len(rows),
             rows[-1]["profile_id"] if len(rows) == PROFILES_PER_PAGE else None,
         )

@@ -16,10 +16,16 @@ import msgspec
 
 from oneself.core.values.attribute import SCOPES, Attribute
 from oneself.core.values.schema import Schema
-from oneself.store.profile_listing import CoreMatch, Edge, Listed, Match, Operator, Target, ValueMatch
-from oneself.store.profile_listing import Listing as ListingStore
-
-__all__ = ["OPERATORS", "PAGE_SIZE_MAX", "Condition", "Edge", "Listed", "Listing", "Page", "matching"]
+from oneself.store.profile_listing import (
+    CoreMatch,
+    ListedProfile,
+    Match,
+    Operator,
+    PagePosition,
+    Target,
+    ValueMatch,
+)
+from oneself.store.profile_listing import ProfileListingStore as ListingStore
 
 OPERATORS: tuple[Operator, ...] = ("eq", "co", "sw")
 PAGE_SIZE_MAX = 200
@@ -43,14 +49,14 @@ class Condition(msgspec.Struct, frozen=True):
     text: str
 
 
-class Page(msgspec.Struct, frozen=True):
+class ProfilePage(msgspec.Struct, frozen=True):
     """A page in the order of the list. `has_more`: further on in the direction that was asked for."""
 
-    items: tuple[Listed, ...]
+    items: tuple[ListedProfile, ...]
     has_more: bool
 
 
-class Listing:
+class ProfileListing:
     """Finds pages of profiles."""
 
     def __init__(self, store: ListingStore) -> None:
@@ -62,21 +68,21 @@ class Listing:
         schema: Schema,
         conditions: Sequence[Condition],
         *,
-        edge: Edge | None = None,
+        edge: PagePosition | None = None,
         size: int,
         with_values: bool = True,
-    ) -> Page:
+    ) -> ProfilePage:
         """Up to `size` survivors that meet all conditions, beyond `edge`."""
         matches = [matching(schema, condition) for condition in conditions]
         if size == 0 or any(isinstance(match, ValueMatch) and not match.targets for match in matches):
-            return Page((), False)
+            return ProfilePage((), False)
         found = await self._store.list_profiles(
             dataset_id, matches, edge=edge, limit=size + 1, with_values=with_values
         )
         page = found[:size]
         if edge is not None and edge.backwards:
             page.reverse()
-        return Page(tuple(page), len(found) > size)
+        return ProfilePage(tuple(page), len(found) > size)
 
 
 def matching(schema: Schema, condition: Condition) -> Match:

@@ -26,18 +26,18 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier, as_shown, normalise
+from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier, display_value, normalise
 from oneself.core.identity.identity_type import LEGACY_ID
 from oneself.core.profiles.profile import ANONYMOUS_PRIMARY_CHARS, PRIMARY_CHARS, Profile
 from oneself.core.resolution.candidates import rank
-from oneself.core.resolution.evidence import Evidence, weigh
+from oneself.core.resolution.evidence import Evidence, extract_evidence
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Rejection
 from oneself.core.resolution.resolve import resolve
-from oneself.core.resolution.working_set import State
+from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import InvalidInput
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.profiles.profiles import Profiles, ProfileView
 from oneself.store import rows
 from oneself.store.database import Database, Queries
@@ -65,7 +65,7 @@ class Alias(msgspec.Struct, frozen=True):
     by: Literal["promotion", "merge"]
 
 
-class Person(msgspec.Struct, frozen=True):
+class FoundProfile(msgspec.Struct, frozen=True):
     """A survivor with every id that it, or whom it stands for, was called by before, the oldest first."""
 
     survivor: Profile
@@ -99,7 +99,7 @@ class Lookup:
         self._configurations = configurations
         self._profiles = profiles
 
-    async def find(self, tenant: Tenant, text: str) -> ProfileView | None:
+    async def find(self, tenant: DatasetRef, text: str) -> ProfileView | None:
         """The person that an id means; None if it means nobody. Only a profile id addresses an absorbed
         profile itself, every other id leads to the survivor."""
         if (profile_id := _profile_id(text)) is not None:
@@ -110,7 +110,7 @@ class Lookup:
         view = None if profile_id is None else await self._profiles.find(tenant, profile_id)
         return None if view is None else msgspec.structs.replace(view, profile=view.survivor)
 
-    async def resolve(self, tenant: Tenant, identities: Mapping[str, str]) -> Resolved | None:
+    async def resolve(self, tenant: DatasetRef, identities: Mapping[str, str]) -> Resolved | None:
         """Whom the next event with these identities, name → value, would be attached to; None: to somebody
         new. Raises InvalidInput for a name that is no identity attribute of the dataset."""
         config = await self._configurations.current(tenant.dataset_id)
@@ -124,7 +124,7 @@ class Lookup:
             face="lookup",
             identifiers=named,
         )
-        evidence = weigh(observation, config)
+        evidence = extract_evidence(observation, config)
         async with (
             self._database.connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
@@ -132,17 +132,17 @@ class Lookup:
             state = await _gather(connection, tenant.dataset_id, evidence)
         return _resolved(state, observation, config, evidence)
 
-    async def person(self, tenant: Tenant, survivor: Profile) -> Person:
+    async def person(self, tenant: DatasetRef, survivor: Profile) -> FoundProfile:
         """A survivor with its aliases."""
         (person,) = await self._people(tenant, [survivor])
         return person
 
-    async def page(self, tenant: Tenant, limit: int, offset: int) -> list[Person]:
+    async def page(self, tenant: DatasetRef, limit: int, offset: int) -> list[FoundProfile]:
         """People, the newest first; the cost grows with the offset."""
         found = await self._database.fetch(_sql.list_people, tenant.dataset_id, limit, offset)
         return await self._people(tenant, [rows.read_profile(row) for row in found])
 
-    async def devices(self, tenant: Tenant, view: ProfileView) -> tuple[Identifier, ...]:
+    async def devices(self, tenant: DatasetRef, view: ProfileView) -> tuple[Identifier, ...]:
         """The browsers that point at a person now, anonymous ids and trackers, the oldest first."""
         everybody = [view.survivor.profile_id, *(each.profile_id for each in view.absorbed)]
         found = await self._database.fetch(
@@ -150,8 +150,8 @@ class Lookup:
         )
         return tuple(dict.fromkeys(Identifier(row["namespace"], row["value"]) for row in found))
 
-    async def _find_called(self, tenant: Tenant, text: str) -> UUID | None:
-        called = as_shown(text)
+    async def _find_called(self, tenant: DatasetRef, text: str) -> UUID | None:
+        called = display_value(text)
         if not called or len(called) > ID_CHARS_MAX or "\x00" in called:
             return None
         first, last = _range(called)
@@ -160,7 +160,7 @@ class Lookup:
         )
         return found
 
-    async def _find_holder(self, tenant: Tenant, text: str) -> UUID | None:
+    async def _find_holder(self, tenant: DatasetRef, text: str) -> UUID | None:
         config = await self._configurations.current(tenant.dataset_id)
         identifier = _identifier(text, config)
         if identifier is None:
@@ -171,7 +171,7 @@ class Lookup:
         )
         return found
 
-    async def _people(self, tenant: Tenant, survivors: list[Profile]) -> list[Person]:
+    async def _people(self, tenant: DatasetRef, survivors: list[Profile]) -> list[FoundProfile]:
         ids = [survivor.profile_id for survivor in survivors]
         absorbed: dict[UUID, list[Alias]] = {}
         for row in await self._database.fetch(_sql.find_absorbed, tenant.dataset_id, ids):
@@ -211,9 +211,9 @@ def _aliases_of_row(row: Any) -> list[Alias]:
     return [*own, Alias(row["primary_id"], row["seq"], profile_id, "merge")]
 
 
-def _person(survivor: Profile, absorbed: Iterable[Alias]) -> Person:
+def _person(survivor: Profile, absorbed: Iterable[Alias]) -> FoundProfile:
     own = [Alias(each, at, survivor.profile_id, "promotion") for each, at in survivor.aliases]
-    return Person(survivor, tuple(sorted((*own, *absorbed), key=lambda alias: alias.at)))
+    return FoundProfile(survivor, tuple(sorted((*own, *absorbed), key=lambda alias: alias.at)))
 
 
 def _type_of(name: str, config: Config) -> str:
@@ -235,7 +235,7 @@ def _invalid(sentence: str) -> InvalidInput:
     return InvalidInput("identities", "Invalid request.", sentence)
 
 
-async def _gather(connection: Connection, dataset_id: int, evidence: Evidence) -> State:
+async def _gather(connection: Connection, dataset_id: int, evidence: Evidence) -> WorkingSet:
     """Who holds what the evidence names, without keeping anybody from changing it."""
     names = [identifier.namespace for identifier in evidence.persons]
     values = [identifier.value for identifier in evidence.persons]
@@ -243,10 +243,12 @@ async def _gather(connection: Connection, dataset_id: int, evidence: Evidence) -
     claims = await connection.fetch(_ingest.find_claims, dataset_id, names, values, no_spans, no_spans)
     wanted = {row["profile_id"] for row in claims} | {row["survivor_id"] for row in claims}
     found = await connection.fetch(_ingest.find_profiles, dataset_id, list(wanted))
-    return State((rows.read_profile(row) for row in found), (rows.read_claim(row) for row in claims))
+    return WorkingSet((rows.read_profile(row) for row in found), (rows.read_claim(row) for row in claims))
 
 
-def _resolved(state: State, observation: Observation, config: Config, evidence: Evidence) -> Resolved | None:
+def _resolved(
+    state: WorkingSet, observation: Observation, config: Config, evidence: Evidence
+) -> Resolved | None:
     plan = resolve(state, observation, config, evidence)
     if isinstance(plan, Rejection) or plan.creates:
         return None

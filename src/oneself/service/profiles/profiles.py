@@ -17,20 +17,18 @@ from oneself.core.profiles.profile import Absorbed, Profile
 from oneself.core.resolution.observation import Observation
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor
-from oneself.service.directory.organisations import Tenant
-from oneself.service.ingest.ingest import Answer, Ingest, Resolution, Submission, request_key
+from oneself.service.directory.organisations import DatasetRef
+from oneself.service.ingest.ingest import Ingest, Resolution, StoredResponse, Submission, request_key
 from oneself.service.privacy.erasure import Erasure, Receipt
 from oneself.store import rows
 from oneself.store.database import Database, Queries
 
 _sql = Queries("ingest.sql")
 
-__all__ = ["Actor", "ProfileView", "Profiles", "Render", "Request", "new_tracker"]
-
-Render = Callable[[Resolution], Answer]
+Render = Callable[[Resolution], StoredResponse]
 
 
-class Request(msgspec.Struct, frozen=True):
+class RequestOptions(msgspec.Struct, frozen=True):
     """What concerns the request, not the person; see `ingest.Submission`."""
 
     idempotency_key: str | None = None
@@ -39,7 +37,7 @@ class Request(msgspec.Struct, frozen=True):
     render: Render | None = None
 
 
-_PLAIN = Request()
+_PLAIN = RequestOptions()
 
 
 class ProfileView(msgspec.Struct, frozen=True):
@@ -62,13 +60,13 @@ class Profiles:
 
     async def create(
         self,
-        tenant: Tenant,
+        tenant: DatasetRef,
         actor: Actor,
         values: Mapping[str, Any],
         *,
         tracker: str,
         user_id: str | None = None,
-        request: Request = _PLAIN,
+        request: RequestOptions = _PLAIN,
     ) -> Resolution:
         """A new profile with its tracker, unified at once (wire/cds §5.1).
 
@@ -84,13 +82,13 @@ class Profiles:
 
     async def patch(
         self,
-        tenant: Tenant,
+        tenant: DatasetRef,
         actor: Actor,
         profile_id: UUID,
         values: Mapping[str, Any],
         *,
         user_id: str | None = None,
-        request: Request = _PLAIN,
+        request: RequestOptions = _PLAIN,
     ) -> Resolution:
         """Write to the profile that stands for `profile_id`; None unsets (wire/cds §5.4).
 
@@ -103,7 +101,12 @@ class Profiles:
         return await self._submit(tenant, observation, request)
 
     async def link(
-        self, tenant: Tenant, actor: Actor, profile_id: UUID, user_id: str, request: Request = _PLAIN
+        self,
+        tenant: DatasetRef,
+        actor: Actor,
+        profile_id: UUID,
+        user_id: str,
+        request: RequestOptions = _PLAIN,
     ) -> Resolution | None:
         """Give the profile that stands for `profile_id` its user and join it with theirs (wire/cds §5.5).
 
@@ -119,7 +122,7 @@ class Profiles:
 
     async def choose(
         self,
-        tenant: Tenant,
+        tenant: DatasetRef,
         actor: Actor,
         profile_id: UUID,
         choices: Mapping[str, tuple[bool, int]],
@@ -131,13 +134,13 @@ class Profiles:
         observation = self._observe(actor, "consent", profile_id=profile_id, consents=dict(choices))
         return await self._submit(tenant, observation, _PLAIN)
 
-    async def was_answered(self, tenant: Tenant, actor: Actor, idempotency_key: str) -> bool:
+    async def was_answered(self, tenant: DatasetRef, actor: Actor, idempotency_key: str) -> bool:
         """Whether this application's request with this key was answered before."""
         key = request_key(actor.application, idempotency_key)
         return bool(await self._database.fetch(_sql.find_answers, tenant.dataset_id, [key]))
 
     async def mirror(
-        self, tenant: Tenant, actor: Actor, user_id: str, values: Mapping[str, Any]
+        self, tenant: DatasetRef, actor: Actor, user_id: str, values: Mapping[str, Any]
     ) -> Resolution:
         """What the directory says of a user, by the identity server's right; None unsets (wire/cds §12)."""
         observation = self._observe(
@@ -151,7 +154,7 @@ class Profiles:
 
     async def sign_in(
         self,
-        tenant: Tenant,
+        tenant: DatasetRef,
         actor: Actor,
         user_id: str,
         *,
@@ -175,20 +178,20 @@ class Profiles:
         )
         return await self._submit(tenant, observation, _PLAIN)
 
-    async def sign_out(self, tenant: Tenant, actor: Actor, user_id: str, tracker: str) -> Resolution:
+    async def sign_out(self, tenant: DatasetRef, actor: Actor, user_id: str, tracker: str) -> Resolution:
         """A user signed out on a browser. Raises ingest.Rejected `not_signed_in` if it is not theirs."""
         identifiers = (Identifier(USER_ID, user_id), Identifier(TRACKER, tracker))
         observation = self._observe(actor, "sign_out", identifiers=identifiers)
         return await self._submit(tenant, observation, _PLAIN)
 
     async def erase(
-        self, tenant: Tenant, actor: Actor, profile_id: UUID, *, expected_version: int | None = None
+        self, tenant: DatasetRef, actor: Actor, profile_id: UUID, *, expected_version: int | None = None
     ) -> Receipt | None:
         """Forget a person, or what one absorbed profile brought (see `erase`)."""
         return await self._erasure.erase(tenant, actor, profile_id, expected_version=expected_version)
 
     async def find(
-        self, tenant: Tenant, profile_id: UUID, *, config: Config | None = None
+        self, tenant: DatasetRef, profile_id: UUID, *, config: Config | None = None
     ) -> ProfileView | None:
         """A profile by any id that it ever had; None if unknown or erased.
 
@@ -207,20 +210,20 @@ class Profiles:
         known = config or await self._configurations.current(tenant.dataset_id)
         return ProfileView(profiles[profile_id], survivor, absorbed, known)
 
-    async def find_by_tracker(self, tenant: Tenant, tracker: str) -> ProfileView | None:
+    async def find_by_tracker(self, tenant: DatasetRef, tracker: str) -> ProfileView | None:
         """The profile that a browser's tracker points at; None if the tracker is not active."""
         return await self._find_by(tenant, Identifier(TRACKER, tracker))
 
-    async def find_by_user(self, tenant: Tenant, user_id: str) -> ProfileView | None:
+    async def find_by_user(self, tenant: DatasetRef, user_id: str) -> ProfileView | None:
         """The survivor that has this `user_id`."""
         view = await self._find_by(tenant, Identifier(USER_ID, user_id))
         return msgspec.structs.replace(view, profile=view.survivor) if view else None
 
-    async def _find_by(self, tenant: Tenant, identifier: Identifier) -> ProfileView | None:
+    async def _find_by(self, tenant: DatasetRef, identifier: Identifier) -> ProfileView | None:
         profile_id = await self._holder(tenant, identifier)
         return None if profile_id is None else await self.find(tenant, profile_id)
 
-    async def _holder(self, tenant: Tenant, identifier: Identifier) -> UUID | None:
+    async def _holder(self, tenant: DatasetRef, identifier: Identifier) -> UUID | None:
         value = identifier.value.strip()
         if "\x00" in value:
             return None
@@ -229,7 +232,9 @@ class Profiles:
         )
         return found
 
-    async def _submit(self, tenant: Tenant, observation: Observation, request: Request) -> Resolution:
+    async def _submit(
+        self, tenant: DatasetRef, observation: Observation, request: RequestOptions
+    ) -> Resolution:
         submission = Submission(
             observation,
             idempotency_key=request.idempotency_key,

@@ -8,10 +8,10 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.core.config.changes import Blocked, ConfigChange, Limits, PutBlocked, PutLimits, Several
+from oneself.core.config.changes import BlockList, ConfigChange, Limits, PutBlocked, PutLimits, Several
 from oneself.core.config.configuration import Config
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.store.database import Database, Queries
 
 _sql = Queries("rules.sql")
@@ -23,7 +23,7 @@ _LAST_KIND = 2**63 - 1
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
-class Place(msgspec.Struct, frozen=True):
+class RefusalPosition(msgspec.Struct, frozen=True):
     """Where in the list, the latest first, a page ends. `kind`: a number for code and namespace, which tells
     apart what two profiles were refused at one moment."""
 
@@ -34,10 +34,10 @@ class Place(msgspec.Struct, frozen=True):
 
 
 #: Before everything in the list.
-FIRST = Place(_LAST_SEQ, _LAST_ID, _LAST_ID, _LAST_KIND)
+FIRST = RefusalPosition(_LAST_SEQ, _LAST_ID, _LAST_ID, _LAST_KIND)
 
 
-class Refused(msgspec.Struct, frozen=True):
+class ListedRefusal(msgspec.Struct, frozen=True):
     """One kind of refusal between two profiles (twice the same where no other one is concerned): when it was
     met first and last (µs), and how often. `namespace`: of the identifier concerned, else empty."""
 
@@ -51,9 +51,9 @@ class Refused(msgspec.Struct, frozen=True):
     kind: int
 
     @property
-    def place(self) -> Place:
+    def place(self) -> RefusalPosition:
         """Where it stands in the list."""
-        return Place(self.last_seq, self.profile_id, self.other_id, self.kind)
+        return RefusalPosition(self.last_seq, self.profile_id, self.other_id, self.kind)
 
 
 class Protection(msgspec.Struct, frozen=True):
@@ -73,8 +73,8 @@ class Refusals:
         self._configurations = configurations
 
     async def list_refusals(
-        self, tenant: Tenant, limit: int, *, before: Place = FIRST, code: str | None = None
-    ) -> list[Refused]:
+        self, tenant: DatasetRef, limit: int, *, before: RefusalPosition = FIRST, code: str | None = None
+    ) -> list[ListedRefusal]:
         """The refusals before a place, the latest first."""
         found = await self._database.fetch(
             _sql.find_refusals,
@@ -86,23 +86,23 @@ class Refusals:
             limit,
             code,
         )
-        return [Refused(**dict(row)) for row in found]
+        return [ListedRefusal(**dict(row)) for row in found]
 
-    async def count(self, tenant: Tenant) -> dict[str, int]:
+    async def count(self, tenant: DatasetRef) -> dict[str, int]:
         """How often each kind was met."""
         found = await self._database.fetch(_sql.count_refusals, tenant.dataset_id)
         return {row["code"]: row["times"] for row in found}
 
-    async def protection(self, tenant: Tenant) -> Protection:
+    async def protection(self, tenant: DatasetRef) -> Protection:
         """What keeps strangers apart now."""
         return _protection(await self._configurations.current(tenant.dataset_id))
 
-    async def protect(self, tenant: Tenant, **changes: object) -> Protection:
+    async def protect(self, tenant: DatasetRef, **changes: object) -> Protection:
         """Change fields of the protection; acts on the next observation."""
 
         def put(config: Config) -> ConfigChange:
             wanted = msgspec.structs.replace(_protection(config), **changes)
-            blocked = Blocked(
+            blocked = BlockList(
                 frozenset(value.casefold() for value in wanted.blocked_values), wanted.blocked_patterns
             )
             limits = Limits(wanted.profiles_per_merge_max, wanted.values_per_namespace_max)

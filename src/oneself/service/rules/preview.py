@@ -18,14 +18,14 @@ from oneself.core.config.rule_checks import check_rule
 from oneself.core.fold.apply import fold
 from oneself.core.fold.replay import Diverged, LogEntry, replay
 from oneself.core.identity.identifier import Identifier, normalise
-from oneself.core.identity.identifier_source import Matcher, Rule
-from oneself.core.identity.identity_type import LEGACY_ID, LEGACY_WORK
+from oneself.core.identity.identifier_source import IdentifierSource, UnificationRule
+from oneself.core.identity.identity_type import LEGACY_ID, LEGACY_ID_JOB
 from oneself.core.profiles.profile import Profile
-from oneself.core.resolution.evidence import identities_of, unindexed
-from oneself.core.resolution.footprint import Wanted
-from oneself.core.resolution.working_set import State
+from oneself.core.resolution.evidence import identities_of, unindexed_identifiers
+from oneself.core.resolution.footprint import Footprint
+from oneself.core.resolution.working_set import WorkingSet
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.rules.rules import former_id, former_match, match_of
 from oneself.store import rows, working_set
 from oneself.store.database import Database, Queries, connect
@@ -44,7 +44,7 @@ SHOWN_MAX = 100
 ROWS_PER_FETCH = 5000
 
 
-class Joined(msgspec.Struct, frozen=True):
+class PreviewedMerge(msgspec.Struct, frozen=True):
     """Profiles that would be absorbed into one, and the identifier that joins them."""
 
     survivor: UUID
@@ -52,14 +52,14 @@ class Joined(msgspec.Struct, frozen=True):
     identifier: Identifier | None
 
 
-class Apart(msgspec.Struct, frozen=True):
+class PreviewedRefusal(msgspec.Struct, frozen=True):
     """Profiles that would not have been joined: the groups that one person would come apart into."""
 
     survivor: UUID
     groups: tuple[tuple[UUID, ...], ...]
 
 
-class ValueChange(msgspec.Struct, frozen=True):
+class PreviewedValueChange(msgspec.Struct, frozen=True):
     """A value of a survivor that would change."""
 
     profile: UUID
@@ -73,13 +73,13 @@ class Preview(msgspec.Struct, frozen=True):
     profiles_absorbed: int
     groups: int
     largest_group: int
-    merges: tuple[Joined, ...]
+    merges: tuple[PreviewedMerge, ...]
     values_changed_count: int
-    values_changed: tuple[ValueChange, ...]
+    values_changed: tuple[PreviewedValueChange, ...]
     refusals_count: int
     refusals: tuple[tuple[str, UUID, UUID], ...]
     separated_count: int
-    separated: tuple[Apart, ...]
+    separated: tuple[PreviewedRefusal, ...]
 
 
 _NOTHING = Preview(0, 0, 0, 1, (), 0, (), 0, (), 0, ())
@@ -92,7 +92,7 @@ class Previews:
         self._database = database
         self._configurations = configurations
 
-    async def preview(self, tenant: Tenant, rule: Rule) -> Preview:
+    async def preview(self, tenant: DatasetRef, rule: UnificationRule) -> Preview:
         """What adding the rule, or putting it in the place of the one with its id, would do to everybody.
 
         Raises rule_definition.InvalidRule.
@@ -108,7 +108,7 @@ class Previews:
         return _NOTHING
 
     async def preview_change(
-        self, tenant: Tenant, change: ConfigChange, source_ids: Collection[str]
+        self, tenant: DatasetRef, change: ConfigChange, source_ids: Collection[str]
     ) -> Preview:
         """What the rules and bindings with these ids would do to everybody once a change is made."""
         config = await self._configurations.current(tenant.dataset_id)
@@ -120,7 +120,7 @@ class Previews:
         now = await self._database.fetchval(_config.find_change_seq, dataset_id)
         changed = configure(config, change, now)
         matches = [match for match in changed.matchers if match.source_id in source_ids]
-        former = former_match(changed) if LEGACY_WORK in source_ids else None
+        former = former_match(changed) if LEGACY_ID_JOB in source_ids else None
         if not matches and former is None:
             return _NOTHING
         async with self._standing_still() as connection:
@@ -142,8 +142,8 @@ async def _joining(
     connection: "Connection",
     dataset_id: int,
     config: Config,
-    matches: Sequence[Matcher],
-    former: Matcher | None = None,
+    matches: Sequence[IdentifierSource],
+    former: IdentifierSource | None = None,
 ) -> Preview:
     """`former`: where the former ids of named users become identities, first of all."""
     indexed = [await _find_values(connection, dataset_id, match, config) for match in matches]
@@ -159,14 +159,16 @@ async def _joining(
         # The work of one is done when the next one's begins: it finds whoever is left, as they are by then.
         standing = {each: state.profiles[each] for each in sharing if not state.profiles[each].is_absorbed}
         for profile_id, profile in standing.items():
-            found = unindexed(profile.record, profile.identities, profile.created_at, match, config)
+            found = unindexed_identifiers(
+                profile.record, profile.identities, profile.created_at, match, config
+            )
             if found is not None:
                 seq += 1
                 fold(state, match_of(profile_id, found), config, seq)
     return _diff(state, before, sum(indexed))
 
 
-def _move_former(state: State, former: Matcher, config: Config, seq: int) -> int:
+def _move_former(state: WorkingSet, former: IdentifierSource, config: Config, seq: int) -> int:
     """Let former ids become identities; the seq of the last one."""
     for profile in list(state.profiles.values()):
         for named_id in profile.identities.get(LEGACY_ID, ())[:1]:
@@ -175,7 +177,9 @@ def _move_former(state: State, former: Matcher, config: Config, seq: int) -> int
     return seq
 
 
-async def _find_values(connection: "Connection", dataset_id: int, match: Matcher, config: Config) -> int:
+async def _find_values(
+    connection: "Connection", dataset_id: int, match: IdentifierSource, config: Config
+) -> int:
     """Note who holds which value; how many profiles hold any."""
     cursor = await connection.cursor(_sql.find_holders, dataset_id, match.scope, match.keys[0])
     indexed = 0
@@ -190,7 +194,7 @@ async def _find_values(connection: "Connection", dataset_id: int, match: Matcher
     return indexed
 
 
-async def _find_former(connection: "Connection", dataset_id: int, former: Matcher) -> int:
+async def _find_former(connection: "Connection", dataset_id: int, former: IdentifierSource) -> int:
     """Note who was named how where identities were not resolved; how many that are."""
     named = await connection.fetch(_sql.find_former, dataset_id, LEGACY_ID)
     held = [
@@ -206,11 +210,11 @@ async def _load(
     connection: "Connection",
     dataset_id: int,
     sharing: list[UUID],
-    matches: Sequence[Matcher],
+    matches: Sequence[IdentifierSource],
     config: Config,
-) -> State:
+) -> WorkingSet:
     """The profiles that share a value, and who holds these values by now."""
-    wanted = Wanted(frozenset(), frozenset(sharing), lock=False)
+    wanted = Footprint(frozenset(), frozenset(sharing), lock=False)
     state, _ = await working_set.gather(connection, dataset_id, wanted)
     values = {
         Identifier(match.name, value)
@@ -218,26 +222,26 @@ async def _load(
         for match in matches
         for value in identities_of(profile.record, config)[match.name]
     }
-    wanted = Wanted(
+    wanted = Footprint(
         frozenset(values), frozenset(sharing), members=True, namespaces=config.value_namespaces, lock=False
     )
     state, _ = await working_set.gather(connection, dataset_id, wanted)
     return state
 
 
-def _diff(state: State, before: dict[UUID, Profile], indexed: int) -> Preview:
+def _diff(state: WorkingSet, before: dict[UUID, Profile], indexed: int) -> Preview:
     groups: dict[UUID, list[Any]] = {}
     for merged in state.changes.merged:
         survivor = state.survivor(merged.survivor_id)
         assert survivor is not None
         groups.setdefault(survivor.profile_id, []).append(merged.merge)
     merges = [
-        Joined(survivor, tuple(merge.absorbed_id for merge in joined), joined[0].identifier)
+        PreviewedMerge(survivor, tuple(merge.absorbed_id for merge in joined), joined[0].identifier)
         for survivor, joined in sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
     ]
     sizes = [1 + len(state.members.get(survivor, ())) for survivor in groups]
     changes = [
-        ValueChange(survivor, path)
+        PreviewedValueChange(survivor, path)
         for survivor in groups
         for path in _changed_paths(before[survivor].record.values, state.profiles[survivor].record.values)
     ]
@@ -272,19 +276,19 @@ def _changed_paths(before: dict[str, Any], after: dict[str, Any], place: str = "
     return paths
 
 
-async def _separating(connection: "Connection", dataset_id: int, rule: Rule) -> Preview:
+async def _separating(connection: "Connection", dataset_id: int, rule: UnificationRule) -> Preview:
     """Whom the rule holds together: everybody it joined, folded again as if it had never been active."""
     configs = await find_configurations(connection, dataset_id)
     without = {
         version: configure(config, DropRule(rule.rule_id), config.seq) for version, config in configs.items()
     }
-    separated: list[Apart] = []
+    separated: list[PreviewedRefusal] = []
     for row in await connection.fetch(_sql.find_joined, dataset_id, rule.property_name):
         people = await connection.fetch(_sql.find_person, dataset_id, row["survivor_id"])
         entries = await find_person_entries(connection, dataset_id, [each["profile_id"] for each in people])
         groups = _groups(entries, without)
         if len(groups) > 1:
-            separated.append(Apart(row["survivor_id"], groups))
+            separated.append(PreviewedRefusal(row["survivor_id"], groups))
     return msgspec.structs.replace(
         _NOTHING, separated_count=len(separated), separated=tuple(separated[:SHOWN_MAX])
     )
@@ -292,7 +296,7 @@ async def _separating(connection: "Connection", dataset_id: int, rule: Rule) -> 
 
 def _groups(entries: list[LogEntry], configs: dict[int, Config]) -> tuple[tuple[UUID, ...], ...]:
     """The people that a person's entries fold to."""
-    state = State()
+    state = WorkingSet()
     for entry in entries:
         # A sign-out, say, may be nobody's in a world where the two were never joined.
         with suppress(Diverged):

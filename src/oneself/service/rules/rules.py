@@ -20,15 +20,15 @@ from oneself.core.config.changes import ConfigChange, DropRule, PutRule
 from oneself.core.config.configuration import Config
 from oneself.core.config.rule_checks import check_rule
 from oneself.core.identity.identifier import Identifier
-from oneself.core.identity.identifier_source import Matcher, Rule
-from oneself.core.identity.identity_type import LEGACY_ID, LEGACY_WORK
-from oneself.core.resolution.evidence import unindexed
+from oneself.core.identity.identifier_source import IdentifierSource, UnificationRule
+from oneself.core.identity.identity_type import LEGACY_ID, LEGACY_ID_JOB
+from oneself.core.resolution.evidence import unindexed_identifiers
 from oneself.core.resolution.observation import Observation
 from oneself.core.values.record import read
 from oneself.errors import OneselfError
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import Tenant
-from oneself.service.ingest.ingest import Ingest, Rejected, Submission
+from oneself.service.directory.organisations import DatasetRef
+from oneself.service.ingest.ingest import Ingest, ObservationRejected, Submission
 from oneself.store import rows
 from oneself.store.database import Database, Queries
 
@@ -52,7 +52,7 @@ class UnknownRule(OneselfError):
     """There is no rule with this id in the organisation."""
 
 
-class Indexing(msgspec.Struct, frozen=True):
+class ReindexProgress(msgspec.Struct, frozen=True):
     """How far a rule has been applied to the profiles that existed. Instants in µs since 1970.
 
     `state`: running, done or cancelled; `seen` of about `total` profiles were looked at, `indexed` held a
@@ -80,31 +80,31 @@ class Rules:
         self._database = database
         self._configurations = configurations
 
-    async def list_rules(self, tenant: Tenant) -> list[Rule]:
+    async def list_rules(self, tenant: DatasetRef) -> list[UnificationRule]:
         """Every rule, the one that goes first in front."""
         config = await self._configurations.current(tenant.dataset_id)
         return sorted(config.rules.values(), key=lambda rule: (rule.priority, rule.rule_id))
 
-    async def find(self, tenant: Tenant, rule_id: str) -> Rule:
+    async def find(self, tenant: DatasetRef, rule_id: str) -> UnificationRule:
         """One rule; raises UnknownRule."""
         config = await self._configurations.current(tenant.dataset_id)
         return _known(config, rule_id)
 
-    async def create(self, tenant: Tenant, draft: Rule) -> Rule:
+    async def create(self, tenant: DatasetRef, draft: UnificationRule) -> UnificationRule:
         """Add a rule, with an id of ours. Raises rule_definition.InvalidRule."""
         rule = msgspec.structs.replace(draft, rule_id=str(uuid.uuid4()))
         await self._put(tenant, lambda config: rule)
         return rule
 
-    async def change(self, tenant: Tenant, rule_id: str, **changes: Any) -> Rule:
+    async def change(self, tenant: DatasetRef, rule_id: str, **changes: Any) -> UnificationRule:
         """Change name, priority or activity. Raises UnknownRule, rule_definition.InvalidRule."""
 
-        def changed(config: Config) -> Rule:
+        def changed(config: Config) -> UnificationRule:
             return msgspec.structs.replace(_known(config, rule_id), **changes)
 
         return await self._put(tenant, changed)
 
-    async def delete(self, tenant: Tenant, rule_id: str) -> None:
+    async def delete(self, tenant: DatasetRef, rule_id: str) -> None:
         """Remove a rule, if it is there; what it joined stays joined."""
 
         def drop(config: Config) -> ConfigChange | None:
@@ -115,16 +115,16 @@ class Rules:
 
         await self._configurations.change(tenant.dataset_id, drop, also=cancel)
 
-    async def progress(self, tenant: Tenant) -> list[Indexing]:
+    async def progress(self, tenant: DatasetRef) -> list[ReindexProgress]:
         """How far each rule has been applied to the profiles that existed."""
         found = await self._database.fetch(_sql.find_indexing, tenant.dataset_id)
-        return [Indexing(**{**dict(row), "total": max(row["total"], row["seen"])}) for row in found]
+        return [ReindexProgress(**{**dict(row), "total": max(row["total"], row["seen"])}) for row in found]
 
-    async def _put(self, tenant: Tenant, make: Any) -> Rule:
-        made: list[Rule] = []
+    async def _put(self, tenant: DatasetRef, make: Any) -> UnificationRule:
+        made: list[UnificationRule] = []
 
         def put(config: Config) -> ConfigChange | None:
-            rule: Rule = make(config)
+            rule: UnificationRule = make(config)
             check_rule(config, rule)
             made.append(rule)
             return PutRule(rule) if rule != config.rules.get(rule.rule_id) else None
@@ -137,14 +137,14 @@ class Rules:
         return made[-1]
 
 
-def _known(config: Config, rule_id: str) -> Rule:
+def _known(config: Config, rule_id: str) -> UnificationRule:
     rule = config.rules.get(rule_id)
     if rule is None:
         raise UnknownRule("No unification rule found.")
     return rule
 
 
-class Indexer:
+class Reindexer:
     """Applies rules to the profiles that exist, in the background; any number of processes may."""
 
     def __init__(self, database: Database, configurations: Configurations, ingest: Ingest) -> None:
@@ -171,7 +171,7 @@ class Indexer:
         await self._index(job["dataset_id"], job["rule_id"], job)
         return True
 
-    async def finish(self, tenant: Tenant, progress: Callable[[int, int], None]) -> None:
+    async def finish(self, tenant: DatasetRef, progress: Callable[[int, int], None]) -> None:
         """Do or await all the work on a dataset; `progress` hears of profiles (seen, all)."""
         while True:
             found = await self._database.fetch(_sql.find_indexing, tenant.dataset_id)
@@ -187,7 +187,7 @@ class Indexer:
         after_id, since, lease = job["after_id"] or _START, job["started_at"], job["lease_until"]
         while True:
             config = await self._configurations.current(dataset_id)
-            work = _work(config, work_id)
+            work = _reindex_job(config, work_id)
             page = await self._page(dataset_id, work, after_id, since) if work is not None else []
             if work is None or not page:
                 break
@@ -201,7 +201,7 @@ class Indexer:
                 return
         await self._database.execute(_sql.end_indexing, dataset_id, work_id, lease)
 
-    async def _page(self, dataset_id: int, work: _Work, after_id: UUID, since: int) -> list[Any]:
+    async def _page(self, dataset_id: int, work: ReindexJob, after_id: UUID, since: int) -> list[Any]:
         match, namespace = work.match, work.namespace
         return await self._database.fetch(
             _sql.find_unindexed,
@@ -214,7 +214,7 @@ class Indexer:
             since,
         )
 
-    def _submit(self, dataset_id: int, page: list[Any], work: _Work) -> list[asyncio.Task[int]]:
+    def _submit(self, dataset_id: int, page: list[Any], work: ReindexJob) -> list[asyncio.Task[int]]:
         """Hand every profile that the work concerns to the write path, all at once."""
         people = {row["survivor_id"]: row for row in page}
         return [
@@ -227,24 +227,24 @@ class Indexer:
         """How many profiles were absorbed; none if the profile is gone by now."""
         try:
             resolution = await self._ingest.submit(dataset_id, Submission(observation))
-        except Rejected:
+        except ObservationRejected:
             return 0
         return len(resolution.plan.merges) if resolution.plan else 0
 
 
-class _Work(msgspec.Struct, frozen=True):
+class ReindexJob(msgspec.Struct, frozen=True):
     """What is to be done to the profiles that hold a value where `match` says, or in the `namespace`.
     `observe`: what a profile's row then says of it, None if that is known."""
 
-    match: Matcher
+    match: IdentifierSource
     namespace: str
     observe: Callable[[Any], Observation | None]
 
 
-def _work(config: Config, work_id: str) -> _Work | None:
+def _reindex_job(config: Config, work_id: str) -> ReindexJob | None:
     """The work of this id as the configuration has it; None if there is none any more."""
-    if work_id == LEGACY_WORK:
-        return _legacy_work(config)
+    if work_id == LEGACY_ID_JOB:
+        return _legacy_job(config)
     match = next((m for m in config.matchers if m.source_id == work_id), None)
     if match is None:
         return None
@@ -253,10 +253,10 @@ def _work(config: Config, work_id: str) -> _Work | None:
         found = _unindexed(row, match, config)
         return None if found is None else match_of(row["survivor_id"], found)
 
-    return _Work(match, match.name, observe)
+    return ReindexJob(match, match.name, observe)
 
 
-def _legacy_work(config: Config) -> _Work | None:
+def _legacy_job(config: Config) -> ReindexJob | None:
     """Named users of a dataset that did not resolve identities get their former id as the identity that
     `user.id` stands for (wire/interactions §11)."""
     match = former_match(config)
@@ -270,16 +270,16 @@ def _legacy_work(config: Config) -> _Work | None:
             return None
         return former_id(row["survivor_id"], match, former[0])
 
-    return _Work(match, LEGACY_ID, observe)
+    return ReindexJob(match, LEGACY_ID, observe)
 
 
-def former_match(config: Config) -> Matcher | None:
+def former_match(config: Config) -> IdentifierSource | None:
     """The identity attribute that takes the ids by which users were named."""
     default = config.channel_identity("Web")
     return config.bound.get(default.type_id) if default is not None else None
 
 
-def former_id(profile_id: UUID, match: Matcher, named_id: str) -> Observation:
+def former_id(profile_id: UUID, match: IdentifierSource, named_id: str) -> Observation:
     """The observation that a named user's former id is the value of an identity attribute."""
     scope, key = match.path
     return Observation(
@@ -293,9 +293,9 @@ def former_id(profile_id: UUID, match: Matcher, named_id: str) -> Observation:
     )
 
 
-def _unindexed(row: Any, match: Matcher, config: Config) -> tuple[Identifier, ...] | None:
+def _unindexed(row: Any, match: IdentifierSource, config: Config) -> tuple[Identifier, ...] | None:
     identities = msgspec.json.decode(row["identities"])
-    return unindexed(rows.read_record(row), identities, row["created_at"], match, config)
+    return unindexed_identifiers(rows.read_record(row), identities, row["created_at"], match, config)
 
 
 def match_of(profile_id: UUID, found: tuple[Identifier, ...]) -> Observation:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from oneself.core.config.configuration import Config
-from oneself.core.config.mirrored_attributes import Wanted, as_wanted, with_parents
-from oneself.core.identity.identity_type import IdentityAttribute, attribute_fits
+from oneself.core.config.mirrored_attributes import RequiredAttribute, as_wanted, with_parents
+from oneself.core.identity.identity_type import IdentityBinding, can_bind
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.schema import Schema
 from oneself.errors import Conflict
 
 
-def with_bound(config: Config, wanted: Sequence[Wanted]) -> Sequence[Wanted]:
+def with_bound(config: Config, wanted: Sequence[RequiredAttribute]) -> Sequence[RequiredAttribute]:
     """What claims ask for, and the bound identity attributes that no claim asks for."""
     names = {each.name for each in wanted}
     bound = {binding.attribute for binding in config.identity_attributes.values()}
@@ -28,7 +28,7 @@ def with_bound(config: Config, wanted: Sequence[Wanted]) -> Sequence[Wanted]:
     return with_parents([*wanted, *kept]) if kept else wanted
 
 
-def check_wanted(config: Config, wanted: Sequence[Wanted]) -> None:
+def check_wanted(config: Config, wanted: Sequence[RequiredAttribute]) -> None:
     """Raise Conflict if a bound identity attribute would go, or hold no identities any more."""
     by_name = {each.name: each for each in wanted}
     for binding in _holding(config):
@@ -38,12 +38,12 @@ def check_wanted(config: Config, wanted: Sequence[Wanted]) -> None:
                 raise Conflict(bound_sentence(binding), code="bound")
 
 
-def broken(config: Config, schema: Schema) -> IdentityAttribute | None:
+def broken(config: Config, schema: Schema) -> IdentityBinding | None:
     """A binding that another schema would leave without an attribute that holds identities."""
-    return next((each for each in _holding(config) if not attribute_fits(schema, each.attribute)), None)
+    return next((each for each in _holding(config) if not can_bind(schema, each.attribute)), None)
 
 
-def bound_sentence(binding: IdentityAttribute) -> str:
+def bound_sentence(binding: IdentityBinding) -> str:
     """Why a bound attribute stays as it is."""
     return (
         f"'{binding.attribute}' holds the identity attribute '{binding.name}' ({binding.type_id}) and stays "
@@ -51,12 +51,10 @@ def bound_sentence(binding: IdentityAttribute) -> str:
     )
 
 
-def _holding(config: Config) -> list[IdentityAttribute]:
-    return [
-        each for each in config.identity_attributes.values() if attribute_fits(config.schema, each.attribute)
-    ]
+def _holding(config: Config) -> list[IdentityBinding]:
+    return [each for each in config.identity_attributes.values() if can_bind(config.schema, each.attribute)]
 
 
-def _holds_identities(wanted: Wanted) -> bool:
+def _holds_identities(wanted: RequiredAttribute) -> bool:
     is_one_string = wanted.value_type == "string" and not wanted.multi_valued
     return is_one_string and not wanted.read_only and not wanted.canonical_values

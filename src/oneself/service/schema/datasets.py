@@ -25,7 +25,7 @@ from oneself.core.config.configuration import Config
 from oneself.core.identity.identity_type import DatasetSettings
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.configuration import Configurations, read
-from oneself.service.directory.organisations import DEFAULT_DATASET, Tenant
+from oneself.service.directory.organisations import DEFAULT_DATASET, DatasetRef
 from oneself.service.schema.dataset_settings import checked
 from oneself.service.schema.user_attributes import (
     Changes,
@@ -66,9 +66,9 @@ class Datasets:
         self._directory = directory
         self._database = directory.database
         self._configurations = configurations
-        self._known: dict[tuple[int, str], tuple[Tenant, float]] = {}
+        self._known: dict[tuple[int, str], tuple[DatasetRef, float]] = {}
 
-    async def find(self, tenant: Tenant, name: str) -> Tenant | None:
+    async def find(self, tenant: DatasetRef, name: str) -> DatasetRef | None:
         """The tenant at one of its datasets; None if it has none of this name."""
         if name == DEFAULT_DATASET and tenant.dataset == DEFAULT_DATASET:
             return tenant
@@ -84,20 +84,20 @@ class Datasets:
         self._known[tenant.org_id, name] = found, time.monotonic() + REMEMBERED_S
         return found
 
-    async def get(self, tenant: Tenant, name: str) -> Tenant:
+    async def get(self, tenant: DatasetRef, name: str) -> DatasetRef:
         """As `find`; raises NotFound."""
         found = await self.find(tenant, name)
         if found is None:
             raise NotFound(f"{tenant.handle} has no dataset {name[:100]!r}.")
         return found
 
-    async def list(self, tenant: Tenant) -> list[Dataset]:
+    async def list(self, tenant: DatasetRef) -> list[Dataset]:
         """Every dataset, by name."""
         rows = await self._database.fetch(_sql.list_configured, tenant.org_id)
         found = [_dataset(row["name"], row["created_at"], read(row["document"])) for row in rows]
         return sorted(found, key=lambda dataset: dataset.name)
 
-    async def show(self, tenant: Tenant, name: str) -> Dataset:
+    async def show(self, tenant: DatasetRef, name: str) -> Dataset:
         """One dataset; raises NotFound."""
         found = next((each for each in await self.list(tenant) if each.name == name), None)
         if found is None:
@@ -105,7 +105,7 @@ class Datasets:
         return found
 
     async def create(
-        self, tenant: Tenant, name: str, settings: Mapping[str, Any], attributes: Changes | None = None
+        self, tenant: DatasetRef, name: str, settings: Mapping[str, Any], attributes: Changes | None = None
     ) -> Dataset:
         """Make a dataset with the organisation's identity types. `settings`: by the names of DatasetSettings.
 
@@ -132,7 +132,7 @@ class Datasets:
         return _dataset(name, now, config)
 
     async def change(
-        self, tenant: Tenant, name: str, settings: Mapping[str, Any], attributes: Changes | None = None
+        self, tenant: DatasetRef, name: str, settings: Mapping[str, Any], attributes: Changes | None = None
     ) -> Dataset:
         """Change settings and user attributes; what is absent stays.
 
@@ -149,7 +149,7 @@ class Datasets:
         await self._configurations.change(at.dataset_id, decide, face=FACE)
         return await self.show(tenant, name)
 
-    async def delete(self, tenant: Tenant, name: str) -> None:
+    async def delete(self, tenant: DatasetRef, name: str) -> None:
         """Remove a dataset that was never used; within REMEMBERED_S no process knows it any more.
 
         Raises NotFound, Conflict.

@@ -23,9 +23,9 @@ from oneself.core.identity.identity_type import (
     CHANNELS,
     DEFAULT_CHANNELS,
     PROFILE_ID,
-    IdentityAttribute,
+    IdentityBinding,
     IdentityType,
-    attribute_fits,
+    can_bind,
 )
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES, TRAITS, Attribute
 from oneself.core.values.definition import InvalidAttribute, check_attribute
@@ -78,13 +78,13 @@ def effective_channels(config: Config) -> dict[str, str]:
     }
 
 
-def _bound(config: Config, wanted: Sequence[Binding]) -> dict[str, IdentityAttribute]:
-    found: dict[str, IdentityAttribute] = {}
+def _bound(config: Config, wanted: Sequence[Binding]) -> dict[str, IdentityBinding]:
+    found: dict[str, IdentityBinding] = {}
     for each in wanted:
         attribute = each.attribute or f"{IDENTITY_ATTRIBUTES}.{each.name}"
         _check_name(each.name)
         _check_type(config, each)
-        found[each.name] = IdentityAttribute(each.name, each.identity_type, attribute)
+        found[each.name] = IdentityBinding(each.name, each.identity_type, attribute)
     _check_once("name", [each.name.casefold() for each in wanted])
     _check_once("identity_type", [each.identity_type for each in wanted])
     _check_once("attribute", [each.attribute for each in found.values()])
@@ -116,7 +116,7 @@ def _check_once(field: str, values: Sequence[str]) -> None:
 
 def _check_attribute(schema: Schema, name: str) -> None:
     if schema.find(name) is not None:
-        if not attribute_fits(schema, name):
+        if not can_bind(schema, name):
             sentence = (
                 f"{name!r} cannot hold identities: they need one string, readWrite, without canonical values."
             )
@@ -134,14 +134,14 @@ def _check_attribute(schema: Schema, name: str) -> None:
 
 
 def _missing(
-    config: Config, bound: Mapping[str, IdentityAttribute], new_id: Callable[[], str]
+    config: Config, bound: Mapping[str, IdentityBinding], new_id: Callable[[], str]
 ) -> tuple[Attribute, ...]:
     return tuple(
         _made(config, each, new_id()) for each in bound.values() if config.schema.find(each.attribute) is None
     )
 
 
-def _made(config: Config, binding: IdentityAttribute, attribute_id: str) -> Attribute:
+def _made(config: Config, binding: IdentityBinding, attribute_id: str) -> Attribute:
     identity_type: IdentityType = config.types[binding.type_id]
     plain = Attribute(
         attribute_id=attribute_id,
@@ -170,7 +170,7 @@ def _check_definition(schema: Schema, attribute: Attribute) -> None:
 
 
 def _channels(
-    config: Config, bound: Mapping[str, IdentityAttribute], wanted: Mapping[str, Any]
+    config: Config, bound: Mapping[str, IdentityBinding], wanted: Mapping[str, Any]
 ) -> dict[str, str]:
     """Without what says no more than the default."""
     for channel, name in wanted.items():
@@ -184,7 +184,7 @@ def _channels(
     }
 
 
-def _check_channels_kept(config: Config, bound: Mapping[str, IdentityAttribute]) -> None:
+def _check_channels_kept(config: Config, bound: Mapping[str, IdentityBinding]) -> None:
     for channel, name in config.channels.items():
         if not _can_be_channel(config, bound, name):
             sentence = (
@@ -193,7 +193,7 @@ def _check_channels_kept(config: Config, bound: Mapping[str, IdentityAttribute])
             raise Conflict(sentence, code="channel_identity")
 
 
-def _can_be_channel(config: Config, bound: Mapping[str, IdentityAttribute], name: str) -> bool:
+def _can_be_channel(config: Config, bound: Mapping[str, IdentityBinding], name: str) -> bool:
     binding = bound.get(name)
     return binding is not None and config.types[binding.type_id].can_match
 

@@ -20,7 +20,7 @@ from oneself.core.identity.identifier import TRACKER
 from oneself.core.identity.identity_type import BUILT_IN_TYPES, PROFILE_ID, IdentityType
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.store.database import Database, Queries
 
 if TYPE_CHECKING:
@@ -48,16 +48,16 @@ class IdentityTypes:
         self._database = database
         self._configurations = configurations
 
-    async def list(self, tenant: Tenant) -> list[IdentityType]:
+    async def list(self, tenant: DatasetRef) -> list[IdentityType]:
         """Every type, the built-in ones first, each kind by id."""
         config = await self._configurations.current(tenant.dataset_id)
         return sorted(config.types.values(), key=lambda each: (not each.built_in, each.type_id))
 
-    async def find(self, tenant: Tenant, type_id: str) -> IdentityType:
+    async def find(self, tenant: DatasetRef, type_id: str) -> IdentityType:
         """One type; raises NotFound."""
         return _known(await self._configurations.current(tenant.dataset_id), type_id)
 
-    async def create(self, tenant: Tenant, identity_type: IdentityType) -> IdentityType:
+    async def create(self, tenant: DatasetRef, identity_type: IdentityType) -> IdentityType:
         """Add a type to every dataset. Raises InvalidInput, Conflict when the id is taken."""
         made = _checked(msgspec.structs.replace(identity_type, built_in=False))
 
@@ -72,7 +72,7 @@ class IdentityTypes:
         await self._everywhere(tenant, put)
         return made
 
-    async def change(self, tenant: Tenant, type_id: str, changes: Mapping[str, Any]) -> IdentityType:
+    async def change(self, tenant: DatasetRef, type_id: str, changes: Mapping[str, Any]) -> IdentityType:
         """Change a type in every dataset, by the names of IdentityType's fields.
 
         Values that are blocked no longer are indexed again in the background. Raises NotFound, InvalidInput,
@@ -96,7 +96,7 @@ class IdentityTypes:
         await self._everywhere(tenant, put)
         return changed[0]
 
-    async def delete(self, tenant: Tenant, type_id: str) -> None:
+    async def delete(self, tenant: DatasetRef, type_id: str) -> None:
         """Remove a type that no dataset binds and nobody holds a value of.
 
         Raises NotFound, Conflict.
@@ -116,14 +116,14 @@ class IdentityTypes:
 
         await self._everywhere(tenant, drop, check)
 
-    async def check_unused(self, tenant: Tenant, type_id: str) -> None:
+    async def check_unused(self, tenant: DatasetRef, type_id: str) -> None:
         """Raise Conflict if somebody holds a value of the type."""
         found = await self._database.fetch(_sql.list_datasets, tenant.org_id)
         await _check_unused(self._database, [row["dataset_id"] for row in found], type_id)
 
     async def _everywhere(
         self,
-        tenant: Tenant,
+        tenant: DatasetRef,
         decide: Callable[[Config], PutIdentityType | DropIdentityType | None],
         check: Callable[[Connection, Sequence[int]], Any] | None = None,
     ) -> None:

@@ -24,14 +24,14 @@ from oneself.core.values.definition import (
 from oneself.core.values.redefinition import redefine
 from oneself.core.values.schema import Schema
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.schema.bound_attributes import bound_sentence, broken
 
 
 class ApplicationDirectory(Protocol):
     """Knows which applications an organisation has."""
 
-    async def find(self, tenant: Tenant, client_id: str) -> object | None: ...
+    async def find(self, tenant: DatasetRef, client_id: str) -> object | None: ...
 
 
 class Schemas:
@@ -43,7 +43,7 @@ class Schemas:
 
     async def define(
         self,
-        tenant: Tenant,
+        tenant: DatasetRef,
         scope: str,
         drafts: Sequence[Attribute],
         child_names: Sequence[Mapping[str, str]] = (),
@@ -62,7 +62,7 @@ class Schemas:
         return defined
 
     async def redefine(
-        self, tenant: Tenant, scope: str, attribute_id: str, changes: Mapping[str, Any]
+        self, tenant: DatasetRef, scope: str, attribute_id: str, changes: Mapping[str, Any]
     ) -> Attribute:
         """Change one attribute by the decoded JSON `changes`; see `core.definition.redefine`."""
         unknown = await self._unknown(tenant, [changes.get("application_identifier")])
@@ -79,7 +79,7 @@ class Schemas:
         return redefined[0]
 
     async def undefine(
-        self, tenant: Tenant, scope: str | None = None, attribute_id: str | None = None
+        self, tenant: DatasetRef, scope: str | None = None, attribute_id: str | None = None
     ) -> None:
         """Remove one attribute, a scope, or all but the identity attributes; values on profiles stay."""
 
@@ -90,11 +90,11 @@ class Schemas:
 
         await self._configurations.change(tenant.dataset_id, decide)
 
-    async def _unknown_applications(self, tenant: Tenant, drafts: Iterable[Attribute]) -> frozenset[str]:
+    async def _unknown_applications(self, tenant: DatasetRef, drafts: Iterable[Attribute]) -> frozenset[str]:
         in_data = (draft.application_identifier for draft in drafts if draft.scope == APPLICATION_DATA)
         return await self._unknown(tenant, in_data)
 
-    async def _unknown(self, tenant: Tenant, identifiers: Iterable[object]) -> frozenset[str]:
+    async def _unknown(self, tenant: DatasetRef, identifiers: Iterable[object]) -> frozenset[str]:
         named = {identifier for identifier in identifiers if isinstance(identifier, str) and identifier}
         return frozenset([name for name in named if await self._applications.find(tenant, name) is None])
 

@@ -16,12 +16,12 @@ from oneself.core.config.mirrored_attributes import reconcile
 from oneself.core.profiles.consent import MANDATORY_NAME, MANDATORY_PURPOSE, Category
 from oneself.errors import InvalidInput
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import Tenant
+from oneself.service.directory.organisations import DatasetRef
 from oneself.service.identity_provider.claim_sync import ClaimSync
 from oneself.service.schema.bound_attributes import with_bound
 
 
-def with_mandatory(config: Config, change: PutSettings) -> ConfigChange:
+def with_mandatory_category(config: Config, change: PutSettings) -> ConfigChange:
     """A change of settings; the first enabling makes the mandatory consent category together with it."""
     if not change.cds_enabled or any(category.is_mandatory for category in config.categories.values()):
         return change
@@ -29,23 +29,23 @@ def with_mandatory(config: Config, change: PutSettings) -> ConfigChange:
     return Several((change, PutCategory(mandatory)))
 
 
-class KnownApplications(Protocol):
+class ApplicationChecker(Protocol):
     """Knows which of some system applications the identity server does not have."""
 
-    async def unknown(self, tenant: Tenant, named: Collection[str]) -> frozenset[str]: ...
+    async def unknown(self, tenant: DatasetRef, named: Collection[str]) -> frozenset[str]: ...
 
 
-class Enabling:
+class ServiceActivation:
     """Changes the settings of organisations."""
 
     def __init__(
-        self, configurations: Configurations, claim_sync: ClaimSync, applications: KnownApplications
+        self, configurations: Configurations, claim_sync: ClaimSync, applications: ApplicationChecker
     ) -> None:
         self._configurations = configurations
         self._claim_sync = claim_sync
         self._applications = applications
 
-    async def change(self, tenant: Tenant, change: PutSettings) -> Config:
+    async def change(self, tenant: DatasetRef, change: PutSettings) -> Config:
         """Change settings; enabling fetches the identity attributes first.
 
         Raises IdentityServerFailed, InvalidInput for a system application that does not exist; nothing is
@@ -60,7 +60,7 @@ class Enabling:
         new_id = await self._claim_sync.attribute_ids(tenant, wanted or ())
 
         def decide(config: Config) -> ConfigChange:
-            settings = with_mandatory(config, change)
+            settings = with_mandatory_category(config, change)
             if wanted is None:
                 return settings
             attributes, _ = reconcile(config.schema, with_bound(config, wanted), new_id)

@@ -19,24 +19,24 @@ from oneself.errors import Conflict
 from oneself.service.configuration import Configurations
 from oneself.service.directory.accounts import CLAIMS, Administrators
 from oneself.service.directory.applications import Application, Applications, NewApplication
-from oneself.service.directory.organisations import Organisations, Tenant
+from oneself.service.directory.organisations import DatasetRef, Organisations
 from oneself.service.directory.signing_keys import SigningKeys
-from oneself.service.setup.activation import with_mandatory
+from oneself.service.setup.activation import with_mandatory_category
 from oneself.settings import Settings
 
 ADMIN = "admin"
 
 
-class Founded(msgspec.Struct, frozen=True):
+class ProvisionedOrganisation(msgspec.Struct, frozen=True):
     """What founding made. `client_secret` is set only if it was made or given in this call."""
 
-    tenant: Tenant
+    tenant: DatasetRef
     created: bool
     client_id: str | None = None
     client_secret: str | None = None
 
 
-class Founding:
+class OrganisationSetup:
     """Makes organisations that work at once, by hand and at an unattended first start."""
 
     def __init__(
@@ -60,15 +60,15 @@ class Founding:
         name: str | None = None,
         client_id: str | None = None,
         client_secret: str | None = None,
-    ) -> Founded:
+    ) -> ProvisionedOrganisation:
         """A new organisation with its system application. Raises InvalidInput, Conflict when it exists."""
         if not await self._organisations.put(handle, name or handle):
             raise Conflict(f"There is an organisation {handle!r} already.", code="taken")
         tenant = await self._organisations.get(handle)
         application, secret = await self._furnish(tenant, client_id or uuid.uuid4().hex, client_secret)
-        return Founded(tenant, True, application.client_id, secret)
+        return ProvisionedOrganisation(tenant, True, application.client_id, secret)
 
-    async def bootstrap(self, settings: Settings) -> Tenant | None:
+    async def bootstrap(self, settings: Settings) -> DatasetRef | None:
         """Do what the bootstrap settings ask for and is not done yet; a second time changes nothing.
 
         None when no bootstrap organisation is set.
@@ -87,7 +87,7 @@ class Founding:
             await self._administrators.ensure(tenant, ADMIN, settings.bootstrap_admin_password)
         return tenant
 
-    async def _ensure_application(self, tenant: Tenant, client_id: str, secret: str | None) -> None:
+    async def _ensure_application(self, tenant: DatasetRef, client_id: str, secret: str | None) -> None:
         if await self._applications.find(tenant, client_id) is not None:
             return
         try:
@@ -97,7 +97,7 @@ class Founding:
             return
 
     async def _furnish(
-        self, tenant: Tenant, client_id: str, secret: str | None
+        self, tenant: DatasetRef, client_id: str, secret: str | None
     ) -> tuple[Application, str | None]:
         # The application last: while it is missing, a start that broke off here is taken up again.
         await self._prepare(tenant, (client_id,))
@@ -109,7 +109,7 @@ class Founding:
         )
         return await self._applications.create(tenant, new)
 
-    async def make_system_application(self, tenant: Tenant, client_id: str) -> None:
+    async def make_system_application(self, tenant: DatasetRef, client_id: str) -> None:
         """Put an application on the organisation's list of system applications (wire/cds §11)."""
 
         def decide(config: Config) -> PutSettings | None:
@@ -118,11 +118,13 @@ class Founding:
 
         await self._configurations.change(tenant.dataset_id, decide)
 
-    async def _prepare(self, tenant: Tenant, system_applications: tuple[str, ...]) -> None:
+    async def _prepare(self, tenant: DatasetRef, system_applications: tuple[str, ...]) -> None:
         await self._signing_keys.signing_key(tenant)
         await self._configurations.change(tenant.dataset_id, _missing_attributes)
         enable = PutSettings(cds_enabled=True)
-        await self._configurations.change(tenant.dataset_id, lambda config: with_mandatory(config, enable))
+        await self._configurations.change(
+            tenant.dataset_id, lambda config: with_mandatory_category(config, enable)
+        )
         for client_id in system_applications:
             await self.make_system_application(tenant, client_id)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from oneself.errors import SettingsError
-from oneself.service.crypto import Vault
+from oneself.service.crypto import SecretBox
 from oneself.service.directory import signing_keys
 from oneself.service.events import token_keys
 from oneself.service.identity_provider import settings as identity_servers
@@ -42,7 +42,7 @@ class SealedValue(msgspec.Struct, frozen=True):
     sealed: bytes
     purpose: str
 
-    def opens_with(self, vault: Vault) -> bool:
+    def opens_with(self, vault: SecretBox) -> bool:
         try:
             vault.unseal(self.sealed, self.purpose)
         except SettingsError:
@@ -59,7 +59,7 @@ async def confirmed_secret_key(database: Database, settings: Settings) -> str:
     if recorded is None:
         recorded = await _record(database, settings)
     secret_key = _found(settings)
-    if not hmac.compare_digest(recorded, Vault(secret_key).check_value):
+    if not hmac.compare_digest(recorded, SecretBox(secret_key).check_value):
         raise _mismatch(settings)
     return secret_key
 
@@ -88,7 +88,7 @@ async def _record(database: Database, settings: Settings) -> bytes:
         recorded = await transaction.fetchval(_sql.find_secret_key_check)
         if recorded is None:
             secret_key = await _first_secret_key(transaction, settings)
-            await transaction.execute(_sql.put_secret_key_check, Vault(secret_key).check_value)
+            await transaction.execute(_sql.put_secret_key_check, SecretBox(secret_key).check_value)
             recorded = await transaction.fetchval(_sql.find_secret_key_check)
     assert isinstance(recorded, bytes)
     return recorded
@@ -100,7 +100,7 @@ async def _first_secret_key(transaction: Connection, settings: Settings) -> str:
     secret_key, sealed = _found(settings), await list_sealed_values(transaction)
     # The oldest was sealed when the organisation was made. A newer one may come from a command that ran with
     # another key, which was possible before the database kept a check value.
-    if sealed and not sealed[0].opens_with(Vault(secret_key)):
+    if sealed and not sealed[0].opens_with(SecretBox(secret_key)):
         raise _mismatch(settings)
     return secret_key
 

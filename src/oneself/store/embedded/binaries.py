@@ -60,7 +60,7 @@ def server_user(cluster: Path) -> ServerUser:
     return ServerUser(entry.pw_uid, entry.pw_gid, other=True)
 
 
-def open_the_way(folder: Path, user: ServerUser) -> None:
+def grant_traversal(folder: Path, user: ServerUser) -> None:
     """Close the data folder to others; under root, let `user` pass through to it and to the binaries."""
     if not user.other:
         folder.chmod(0o700)
@@ -68,10 +68,10 @@ def open_the_way(folder: Path, user: ServerUser) -> None:
     folder.chmod(0o711)
     home = binaries().parent
     for path in (*folder.resolve().parents, *home.resolve().parents):
-        _let_pass(path)
+        _grant_execute(path)
     if not _can_run(user):
         for path in (home, home.parent / f"{PACKAGE}.libs", home.parent.parent / f"{PACKAGE}.libs"):
-            _let_read(path)
+            _grant_read(path)
 
 
 def run(user: ServerUser, program: str, *arguments: str) -> None:
@@ -183,13 +183,13 @@ def _can_run(user: ServerUser) -> bool:
         return False
 
 
-def _let_pass(folder: Path) -> None:
+def _grant_execute(folder: Path) -> None:
     mode = folder.stat().st_mode
     if not mode & stat.S_IXOTH:
         folder.chmod(mode | stat.S_IXOTH)
 
 
-def _let_read(folder: Path) -> None:
+def _grant_read(folder: Path) -> None:
     """What `chmod -R o+rX` does."""
     if not folder.exists():
         return

@@ -181,7 +181,7 @@ class Embedded:
         self._wait_until_ready()
 
     def _ensure_cluster(self, user: ServerUser) -> None:
-        wheel.open_the_way(self.folder, user)
+        wheel.grant_traversal(self.folder, user)
         write_secret_once(self._password_file, secrets.token_urlsafe(32))
         if not self.cluster.exists():
             self._make_cluster(user)

@@ -25,10 +25,10 @@ from oneself.core.identity.identity_type import (
     LEGACY_ID,
     PROFILE_ID,
     SOLE_IDENTITY_CHANNELS,
-    IdentityAttribute,
+    IdentityBinding,
 )
 from oneself.core.values.attribute import TRAITS, Field
-from oneself.core.values.value_types import EPOCH_MS_MAX, EPOCH_MS_MIN, Misfit, read_text
+from oneself.core.values.value_types import EPOCH_MS_MAX, EPOCH_MS_MIN, TypeMismatch, parse_text
 
 #: Of the one identity of an opened e-mail (wire/interactions §14).
 OPEN_TIME_EMAIL_CHARS_MIN = 4
@@ -127,7 +127,7 @@ class _Extraction:
             self._put(binding.type_id, self._text(value))
         return True
 
-    def _read_default(self, default: IdentityAttribute | None, value: Any) -> None:
+    def _read_default(self, default: IdentityBinding | None, value: Any) -> None:
         text = self._text(value)
         if default is not None and default.type_id in self._config.bound and self._is_long_enough(text):
             self._put(default.type_id, text)
@@ -138,7 +138,7 @@ class _Extraction:
     def _is_long_enough(self, text: str) -> bool:
         return self._event.channel != "OpenTimeEmail" or len(text.strip()) >= OPEN_TIME_EMAIL_CHARS_MIN
 
-    def _keep_only(self, default: IdentityAttribute | None) -> None:
+    def _keep_only(self, default: IdentityBinding | None) -> None:
         type_id = default.type_id if default is not None else None
         self._found = {each: found for each, found in self._found.items() if each == type_id}
         self._void = {}
@@ -191,12 +191,12 @@ class _Extraction:
         else:
             self._values.setdefault(scope, {})[key] = fitted
 
-    def _set_bound(self, binding: IdentityAttribute, value: Any) -> None:
+    def _set_bound(self, binding: IdentityBinding, value: Any) -> None:
         """An identity attribute that does not match here is a plain one."""
         scope, _, key = binding.attribute.partition(".")
         self._set(scope, key, value)
 
-    def _lookup_binding(self, name: str) -> IdentityAttribute | None:
+    def _lookup_binding(self, name: str) -> IdentityBinding | None:
         return self._lookup(name, self._config.identity_attributes, self._config.folded_names["identity"])
 
     def _lookup(self, name: str, named: Mapping[str, Found], folded: Mapping[str, list[str]]) -> Found | None:
@@ -224,12 +224,12 @@ def _fitted(field: Field, value: Any) -> Any:
     elif value_type == "string" and type(value) is not str:
         value = msgspec.json.encode(value).decode()
     elif type(value) is str and value_type != "string":
-        value = read_text(value_type, value)
+        value = parse_text(value_type, value)
     if type(value) is str and len(value) > VALUE_BYTES_MAX // 4 and len(value.encode()) > VALUE_BYTES_MAX:
         return None
     try:
         fitted = field.fit(value)
-    except Misfit:
+    except TypeMismatch:
         return None
     return [fitted] if field.attribute.multi_valued else fitted
 

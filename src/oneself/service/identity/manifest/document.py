@@ -20,8 +20,8 @@ from oneself.core.config.changes import PutIdentityType
 from oneself.core.identity.identity_type import BUILT_IN_TYPES, DatasetSettings, IdentityType
 from oneself.errors import Conflict, InvalidInput
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import Tenant
-from oneself.service.identity.attributes import TOLERANCE, IdentityAttributes, Unconfirmed
+from oneself.service.directory.organisations import DatasetRef
+from oneself.service.identity.attributes import TOLERANCE, ConfirmationRequired, IdentityBindings
 from oneself.service.identity.manifest.lines import lines
 from oneself.service.rules.preview import Preview
 from oneself.service.schema.dataset_settings import FIELDS, checked
@@ -95,14 +95,14 @@ class IdentityDocuments:
         configurations: Configurations,
         datasets: Datasets,
         types: IdentityTypes,
-        attributes: IdentityAttributes,
+        attributes: IdentityBindings,
     ) -> None:
         self._configurations = configurations
         self._datasets = datasets
         self._types = types
         self._attributes = attributes
 
-    async def export(self, tenant: Tenant) -> dict[str, Any]:
+    async def export(self, tenant: DatasetRef) -> dict[str, Any]:
         """The organisation's document, as plain values."""
         types = {each.type_id: _type_entry(each) for each in await self._own_types(tenant)}
         names = [each.name for each in await self._datasets.list(tenant)]
@@ -110,7 +110,7 @@ class IdentityDocuments:
         exported: dict[str, Any] = msgspec.to_builtins(Document(types, datasets))
         return exported
 
-    async def diff(self, tenant: Tenant, wanted: Document) -> list[str]:
+    async def diff(self, tenant: DatasetRef, wanted: Document) -> list[str]:
         """What applying the document would change, a line each."""
         known = {each.type_id: _type_entry(each) for each in await self._types.list(tenant)}
         gone = [each.type_id for each in await self._left_out(tenant, wanted)]
@@ -121,7 +121,7 @@ class IdentityDocuments:
         }
         return lines(wanted, known, gone, datasets)
 
-    async def previews(self, tenant: Tenant, wanted: Document) -> dict[str, Preview]:
+    async def previews(self, tenant: DatasetRef, wanted: Document) -> dict[str, Preview]:
         """Dataset → what its bindings would do; only those that would move people.
 
         Raises InvalidInput, Conflict for most of what `apply` would refuse.
@@ -140,7 +140,7 @@ class IdentityDocuments:
                 found |= {name: preview} if preview is not None else {}
         return found
 
-    async def apply(self, tenant: Tenant, wanted: Document, shown: Mapping[str, Preview]) -> None:
+    async def apply(self, tenant: DatasetRef, wanted: Document, shown: Mapping[str, Preview]) -> None:
         """Make it so. `shown`: the previews that were agreed to; Conflict where there is more to it by now.
 
         Raises InvalidInput, Conflict, Contended; what was done until then is found done by a repeat.
@@ -161,7 +161,7 @@ class IdentityDocuments:
                 await self._types.delete(tenant, each.type_id)
 
     async def _apply_dataset(
-        self, tenant: Tenant, name: str, entry: DatasetEntry, shown: Preview | None
+        self, tenant: DatasetRef, name: str, entry: DatasetEntry, shown: Preview | None
     ) -> None:
         settings, attributes = _settings(entry)
         if await self._datasets.find(tenant, name) is None:
@@ -172,7 +172,7 @@ class IdentityDocuments:
         bindings, channels = _bindings(entry), _channels(entry)
         try:
             await self._attributes.change(at, bindings, channels)
-        except Unconfirmed as unconfirmed:
+        except ConfirmationRequired as unconfirmed:
             absorbed = shown.profiles_absorbed if shown is not None else 0
             if unconfirmed.preview.profiles_absorbed > absorbed * (1 + TOLERANCE):
                 sentence = (
@@ -181,18 +181,18 @@ class IdentityDocuments:
                 raise Conflict(sentence, code="unconfirmed") from None
             await self._attributes.change(at, bindings, channels, unconfirmed.confirmation)
 
-    async def _own_types(self, tenant: Tenant) -> list[IdentityType]:
+    async def _own_types(self, tenant: DatasetRef) -> list[IdentityType]:
         """The types that are not as built in."""
         found = await self._types.list(tenant)
         return [each for each in found if each != BUILT_IN_TYPES.get(each.type_id)]
 
-    async def _left_out(self, tenant: Tenant, wanted: Document) -> list[IdentityType]:
+    async def _left_out(self, tenant: DatasetRef, wanted: Document) -> list[IdentityType]:
         if isinstance(wanted.identity_types, UnsetType):
             return []
         own = await self._own_types(tenant)
         return [each for each in own if each.type_id not in wanted.identity_types]
 
-    async def _wanted_types(self, tenant: Tenant, wanted: Document) -> dict[str, IdentityType]:
+    async def _wanted_types(self, tenant: DatasetRef, wanted: Document) -> dict[str, IdentityType]:
         known = {each.type_id: each for each in await self._types.list(tenant)}
         entries = {} if isinstance(wanted.identity_types, UnsetType) else wanted.identity_types
         return {
@@ -200,7 +200,7 @@ class IdentityDocuments:
             for type_id, entry in entries.items()
         }
 
-    async def _dataset_entry(self, tenant: Tenant, name: str) -> DatasetEntry:
+    async def _dataset_entry(self, tenant: DatasetRef, name: str) -> DatasetEntry:
         at = await self._datasets.get(tenant, name)
         config = await self._configurations.current(at.dataset_id)
         bound = sorted(config.identity_attributes.values(), key=lambda each: each.name)
