@@ -72,11 +72,11 @@ class Stage(msgspec.Struct, frozen=True):
         async with self.database() as url, await Database.open(url, max_size=10) as database:
             services = build_services(Settings(data_dir=self.folder, secret_key=SECRET_KEY), database)
             await services.identity.founding.create(ORG, client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
-            tenant = await services.organisations.get(ORG)
-            config = await services.configurations.current(tenant.dataset_id)
-            config = await _with_trait(services.configurations, tenant.dataset_id, config)
+            dataset_ref = await services.organisations.get(ORG)
+            config = await services.configurations.current(dataset_ref.dataset_id)
+            config = await _with_trait(services.configurations, dataset_ref.dataset_id, config)
             calm_collector()
-            yield Bench(url, services, tenant.dataset_id, config)
+            yield Bench(url, services, dataset_ref.dataset_id, config)
 
     @contextmanager
     def service(self, database_url: str, workers: int = 1) -> Iterator["Service"]:

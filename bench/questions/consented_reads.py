@@ -40,12 +40,12 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
     people = stage.size(2_000, 100_000)
     async with stage.bench() as bench:
         await population.fill(bench.url, bench.dataset_id, bench.config, range(people), stage.progress)
-        tenant = await bench.services.organisations.get(ORG)
-        categories = await _define(bench, tenant)
+        dataset_ref = await bench.services.organisations.get(ORG)
+        categories = await _define(bench, dataset_ref)
         chosen = [population.profile_id(number * 49) for number in range(stage.size(40, 2_000))]
         for first in range(0, len(chosen), 200):
             await asyncio.gather(
-                *(_choose(bench, tenant, i, categories) for i in chosen[first : first + 200])
+                *(_choose(bench, dataset_ref, i, categories) for i in chosen[first : first + 200])
             )
         with stage.service(bench.url) as service:
             place = urlsplit(service.url)
@@ -88,28 +88,28 @@ async def _ask(plan: load.Plan) -> tuple[load.Report, load.Report]:
     return steady, most
 
 
-async def _define(bench: Bench, tenant: DatasetRef) -> list[str]:
+async def _define(bench: Bench, dataset_ref: DatasetRef) -> list[str]:
     """Traits, categories of two traits each, and an application that is no system application."""
     attributes = tuple(
         Attribute(f"id-{name}", f"traits.{name}", value_type="string", merge_strategy="overwrite")
         for name in TRAITS
     )
-    await bench.services.configurations.change(tenant.dataset_id, lambda _: PutAttributes(attributes))
+    await bench.services.configurations.change(dataset_ref.dataset_id, lambda _: PutAttributes(attributes))
     application = NewApplication(
         "reader", permissions=PERMISSIONS, client_id=READER[0], client_secret=READER[1]
     )
-    await bench.services.identity.applications.create(tenant, application)
+    await bench.services.identity.applications.create(dataset_ref, application)
     made = []
     for number in range(CATEGORIES):
         entries = tuple(CategoryAttribute(f"traits.{name}") for name in TRAITS[number::CATEGORIES])
         draft = Category("", f"Purpose {number}", "personalization", attributes=entries)
-        made.append((await bench.services.consents.create(tenant, draft)).category_identifier)
+        made.append((await bench.services.consents.create(dataset_ref, draft)).category_identifier)
     return made
 
 
-async def _choose(bench: Bench, tenant: DatasetRef, profile_id: UUID, categories: list[str]) -> None:
+async def _choose(bench: Bench, dataset_ref: DatasetRef, profile_id: UUID, categories: list[str]) -> None:
     values = {"traits": {name: f"something about {name}" for name in TRAITS}}
-    await bench.services.profiles.patch(tenant, ACTOR, profile_id, values)
+    await bench.services.profiles.patch(dataset_ref, ACTOR, profile_id, values)
     now = time.time_ns() // 1000
     choices = {category: (number % 2 == 0, now) for number, category in enumerate(categories)}
-    await bench.services.consents.choose(tenant, ACTOR, profile_id, choices)
+    await bench.services.consents.choose(dataset_ref, ACTOR, profile_id, choices)

@@ -48,9 +48,9 @@ async def ask(stage: Stage, people: int) -> list[Figure]:
 
 
 async def _tokens(bench: Bench) -> visitors.Tokens:
-    tenant = await bench.services.organisations.get(ORG)
-    ring = await bench.services.token_keys.ring(tenant)
-    return visitors.tokens(ring, tenant.handle, tenant.dataset, time.time_ns() // 1_000_000)
+    dataset_ref = await bench.services.organisations.get(ORG)
+    ring = await bench.services.token_keys.ring(dataset_ref)
+    return visitors.tokens(ring, dataset_ref.handle, dataset_ref.dataset, time.time_ns() // 1_000_000)
 
 
 async def _ask(

@@ -48,16 +48,18 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
     costs: dict[int, tuple[pressure.Report, float]] = {}
     filled = 0
     async with stage.bench() as bench:
-        tenant = await bench.services.organisations.get(ORG)
+        dataset_ref = await bench.services.organisations.get(ORG)
         await _define(bench)
-        await bench.services.rules.create(tenant, UnificationRule("", "loyalty", LOYALTY, 1, is_active=True))
+        await bench.services.rules.create(
+            dataset_ref, UnificationRule("", "loyalty", LOYALTY, 1, is_active=True)
+        )
         await _index(bench)
         config = await bench.services.configurations.current(bench.dataset_id)
         for people in sizes:
             await population.fill(bench.url, bench.dataset_id, config, range(filled, people), stage.progress)
             filled = people
             costs[people] = await _match(bench, people), await look_up(bench, people)
-        activation = await _activate(bench, tenant)
+        activation = await _activate(bench, dataset_ref)
     first, last = costs[sizes[0]], costs[sizes[-1]]
     ratio, bare = last[0].p50_ms / first[0].p50_ms, last[1] / first[1]
     sized = [
@@ -97,7 +99,7 @@ async def _match(bench: Bench, people: int) -> pressure.Report:
     return await pressure.at_will(ingest, bench.dataset_id, joins, concurrency=1, burst=1, count=WRITES)
 
 
-async def _activate(bench: Bench, tenant: DatasetRef) -> tuple[Figure, ...]:
+async def _activate(bench: Bench, dataset_ref: DatasetRef) -> tuple[Figure, ...]:
     database = bench.services.database
     await database.execute(PUT_MEMBERS, bench.dataset_id)
     await database.execute("ANALYZE profile")
@@ -106,14 +108,14 @@ async def _activate(bench: Bench, tenant: DatasetRef) -> tuple[Figure, ...]:
     bare_s = time.perf_counter() - started
     rule = UnificationRule("", "member", MEMBER, 2, is_active=True)
     started = time.perf_counter()
-    preview = await bench.services.previews.preview(tenant, rule)
+    preview = await bench.services.previews.preview(dataset_ref, rule)
     preview_s = time.perf_counter() - started
-    await bench.services.rules.create(tenant, msgspec.structs.replace(rule))
+    await bench.services.rules.create(dataset_ref, msgspec.structs.replace(rule))
     before = _peak_mib()
     started = time.perf_counter()
     await _index(bench)
     activation_s = time.perf_counter() - started
-    merged = sum(work.merged for work in await bench.services.rules.progress(tenant))
+    merged = sum(work.merged for work in await bench.services.rules.progress(dataset_ref))
     if merged < preview.profiles_absorbed:
         raise RuntimeError(f"{merged} profiles were absorbed, the preview said {preview.profiles_absorbed}.")
     means = "one SELECT of the values"

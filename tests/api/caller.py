@@ -18,16 +18,18 @@ class Cds:
     """One application that calls one organisation."""
 
     def __init__(
-        self, http: httpx.AsyncClient, services: Services, tenant: DatasetRef, client_id: str
+        self, http: httpx.AsyncClient, services: Services, dataset_ref: DatasetRef, client_id: str
     ) -> None:
-        self.http, self.services, self.tenant, self.client_id = http, services, tenant, client_id
+        self.http, self.services, self.dataset_ref, self.client_id = http, services, dataset_ref, client_id
 
     async def token(self, *permissions: str, subject: str | None = None) -> str:
         tokens, keys = self.services.identity.tokens, self.services.identity.signing_keys
         scope = " ".join(f"internal_cds_{name}" for name in permissions) or " ".join(PERMISSIONS)
-        issuer = tokens.issuer(self.tenant)
-        claims = access_claims(issuer, self.tenant, self.client_id, subject or self.client_id, scope, None)
-        return sign_access_token(await keys.signing_key(self.tenant), claims)
+        issuer = tokens.issuer(self.dataset_ref)
+        claims = access_claims(
+            issuer, self.dataset_ref, self.client_id, subject or self.client_id, scope, None
+        )
+        return sign_access_token(await keys.signing_key(self.dataset_ref), claims)
 
     async def __call__(
         self,
@@ -40,7 +42,7 @@ class Cds:
     ) -> httpx.Response:
         sent = {"Authorization": f"Bearer {token or await self.token()}", **(headers or {})}
         return await self.http.request(
-            method, f"/t/{self.tenant.handle}/cds/api/v1{path}", headers=sent, **kwargs
+            method, f"/t/{self.dataset_ref.handle}/cds/api/v1{path}", headers=sent, **kwargs
         )
 
     async def define(self, scope: str, *drafts: dict[str, Any]) -> list[dict[str, Any]]:

@@ -56,15 +56,15 @@ async def cds(http: httpx.AsyncClient, services: Services) -> Cds:
     founded = await services.identity.founding.create(
         ORG, client_id=SYSTEM, client_secret="a secret of the tests"
     )
-    return Cds(http, services, founded.tenant, SYSTEM)
+    return Cds(http, services, founded.dataset_ref, SYSTEM)
 
 
 @pytest_asyncio.fixture
 async def regular(cds: Cds) -> Cds:
     """An application of `acme` with every permission that is no system application."""
     new = NewApplication("shop", permissions=PERMISSIONS, client_id="shop")
-    await cds.services.identity.applications.create(cds.tenant, new)
-    return Cds(cds.http, cds.services, cds.tenant, "shop")
+    await cds.services.identity.applications.create(cds.dataset_ref, new)
+    return Cds(cds.http, cds.services, cds.dataset_ref, "shop")
 
 
 @pytest_asyncio.fixture
@@ -74,4 +74,4 @@ async def stranger(cds: Cds) -> Cds:
     founded = await cds.services.identity.founding.create(
         handle, client_id="theirs", client_secret="another secret"
     )
-    return Cds(cds.http, cds.services, founded.tenant, "theirs")
+    return Cds(cds.http, cds.services, founded.dataset_ref, "theirs")

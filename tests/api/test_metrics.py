@@ -38,7 +38,7 @@ async def test_a_batch_that_is_repeated_is_counted_by_cause(services: Services) 
     await site.event(device=X)
     elsewhere = build_services(services.settings, services.database)
     change = PutIdentityType(IdentityType("another", "Another"))
-    await elsewhere.configurations.change(site.tenant.dataset_id, lambda _: change)
+    await elsewhere.configurations.change(site.dataset_ref.dataset_id, lambda _: change)
     await site.event(device=X)
     assert lines(figures)['oneself_batch_retries_total{cause="configuration_moved"}'] == 1
 

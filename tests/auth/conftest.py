@@ -48,9 +48,9 @@ def identity(services: Services) -> Identity:
 
 
 @pytest_asyncio.fixture
-async def tenant(identity: Identity) -> DatasetRef:
+async def dataset_ref(identity: Identity) -> DatasetRef:
     founded = await identity.founding.create("acme", client_id=SYSTEM, client_secret=SECRET)
-    return founded.tenant
+    return founded.dataset_ref
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def app(services: Services) -> Any:
 
 
 @pytest_asyncio.fixture
-async def new_visitor(app: Any, tenant: DatasetRef) -> AsyncIterator[Callable[..., Visitor]]:
+async def new_visitor(app: Any, dataset_ref: DatasetRef) -> AsyncIterator[Callable[..., Visitor]]:
     """A maker of browsers that know nothing yet."""
     made: list[Visitor] = []
 
@@ -84,13 +84,13 @@ def system(visitor: Visitor) -> Application:
 
 
 @pytest.fixture
-def new_client(identity: Identity, tenant: DatasetRef, visitor: Visitor) -> NewClient:
+def new_client(identity: Identity, dataset_ref: DatasetRef, visitor: Visitor) -> NewClient:
     """A maker of applications: `kind`, and what `NewApplication` takes."""
 
     async def make(kind: str = "web", **fields: Any) -> Application:
         redirect = () if kind == "machine" else (CALLBACK,)
         asked = {"redirect_uris": redirect, "permissions": PERMISSIONS, "name": "Shop", **fields}
-        made, secret = await identity.applications.create(tenant, NewApplication(kind=kind, **asked))
+        made, secret = await identity.applications.create(dataset_ref, NewApplication(kind=kind, **asked))
         return Application(visitor, made.client_id, secret)
 
     return make

@@ -47,9 +47,9 @@ async def _everything(services: Services) -> list[tuple[str, list[tuple[object, 
 async def test_an_unattended_first_start_gives_a_usable_organisation(
     services: Services, identity: Identity
 ) -> None:
-    tenant = await identity.founding.bootstrap(_settings(services))
-    assert tenant is not None
-    config = await services.configurations.current(tenant.dataset_id)
+    dataset_ref = await identity.founding.bootstrap(_settings(services))
+    assert dataset_ref is not None
+    config = await services.configurations.current(dataset_ref.dataset_id)
     assert config.settings.cds_enabled
     assert config.settings.system_applications == (SYSTEM,)
     attributes = {attribute.attribute_name: attribute for attribute in config.schema.attributes}
@@ -57,11 +57,11 @@ async def test_an_unattended_first_start_gives_a_usable_organisation(
     assert {(a.value_type, a.merge_strategy) for a in attributes.values()} == {("string", "overwrite")}
     read_only = {name for name, attribute in attributes.items() if attribute.mutability == "readOnly"}
     assert read_only == {"identity_attributes.userid"}
-    application = await identity.applications.get(tenant, SYSTEM)
+    application = await identity.applications.get(dataset_ref, SYSTEM)
     assert (application.kind, set(application.permissions)) == ("machine", set(PERMISSIONS))
-    assert await identity.administrators.authenticate(tenant, "admin", "correct horse")
-    assert not await identity.administrators.authenticate(tenant, "admin", "wrong")
-    assert not await identity.administrators.authenticate(tenant, "root", "correct horse")
+    assert await identity.administrators.authenticate(dataset_ref, "admin", "correct horse")
+    assert not await identity.administrators.authenticate(dataset_ref, "admin", "wrong")
+    assert not await identity.administrators.authenticate(dataset_ref, "root", "correct horse")
 
 
 async def test_bootstrapping_twice_changes_nothing(services: Services, identity: Identity) -> None:
@@ -77,12 +77,12 @@ async def test_bootstrapping_twice_changes_nothing(services: Services, identity:
 async def test_bootstrapping_again_does_not_undo_what_people_changed(
     services: Services, identity: Identity
 ) -> None:
-    tenant = await identity.founding.bootstrap(_settings(services))
-    assert tenant is not None
+    dataset_ref = await identity.founding.bootstrap(_settings(services))
+    assert dataset_ref is not None
     off = PutSettings(cds_enabled=False, system_applications=())
-    await services.configurations.change(tenant.dataset_id, lambda _: off)
+    await services.configurations.change(dataset_ref.dataset_id, lambda _: off)
     await identity.founding.bootstrap(_settings(services))
-    config = await services.configurations.current(tenant.dataset_id)
+    config = await services.configurations.current(dataset_ref.dataset_id)
     assert not config.settings.cds_enabled
     assert config.settings.system_applications == ()
 
@@ -96,9 +96,9 @@ async def test_a_start_that_broke_off_is_taken_up_again(
     with monkeypatch.context() as patch, pytest.raises(ConnectionError):
         patch.setattr(identity.applications, "create", breaks_off)
         await identity.founding.bootstrap(_settings(services))
-    tenant = await identity.founding.bootstrap(_settings(services))
-    assert tenant is not None
-    assert await identity.applications.find(tenant, SYSTEM)
+    dataset_ref = await identity.founding.bootstrap(_settings(services))
+    assert dataset_ref is not None
+    assert await identity.applications.find(dataset_ref, SYSTEM)
 
 
 async def test_several_processes_may_bootstrap_at_once(services: Services) -> None:
@@ -125,7 +125,7 @@ async def test_a_founded_organisation_gets_credentials_that_work(
     assert answer.status_code == 200
 
 
-async def test_a_handle_is_taken_once(identity: Identity, tenant: DatasetRef) -> None:
+async def test_a_handle_is_taken_once(identity: Identity, dataset_ref: DatasetRef) -> None:
     with pytest.raises(Conflict):
         await identity.founding.create("acme")
 
@@ -138,49 +138,49 @@ async def test_a_handle_must_fit_a_path(identity: Identity, handle: str) -> None
 
 
 async def test_rotating_keys_leaves_old_tokens_good_and_signs_with_the_new_key(
-    identity: Identity, tenant: DatasetRef, system: Application, visitor: Visitor
+    identity: Identity, dataset_ref: DatasetRef, system: Application, visitor: Visitor
 ) -> None:
     ask = {"grant_type": "client_credentials", "scope": "internal_cds_profile_view"}
     old = (await system.token(**ask)).json()["access_token"]
-    key_id = await identity.signing_keys.rotate(tenant)
+    key_id = await identity.signing_keys.rotate(dataset_ref)
     new = (await system.token(**ask)).json()["access_token"]
     for token in (old, new):
-        await identity.guard.authenticate(f"Bearer {token}", tenant)
+        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
     keys = (await visitor.open("oauth2/jwks")).json()["keys"]
     assert next(key["kid"] for key in keys) == key_id
     assert len(keys) == 2
 
 
 async def test_a_key_rotated_by_another_process_verifies_here(
-    services: Services, identity: Identity, tenant: DatasetRef, monkeypatch: pytest.MonkeyPatch
+    services: Services, identity: Identity, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await identity.signing_keys.ring(tenant)
+    await identity.signing_keys.ring(dataset_ref)
     elsewhere = build_services(services.settings, services.database).identity
-    key_id = await elsewhere.signing_keys.rotate(tenant)
+    key_id = await elsewhere.signing_keys.rotate(dataset_ref)
     monkeypatch.setattr("oneself.service.directory.signing_keys.UNKNOWN_KEY_REREAD_S", 0.0)
-    assert key_id in (await identity.signing_keys.ring_with(tenant, key_id)).public
+    assert key_id in (await identity.signing_keys.ring_with(dataset_ref, key_id)).public
 
 
 async def test_private_keys_open_only_with_the_deployments_secret_key(
-    services: Services, identity: Identity, tenant: DatasetRef
+    services: Services, identity: Identity, dataset_ref: DatasetRef
 ) -> None:
-    await identity.signing_keys.ring(tenant)
+    await identity.signing_keys.ring(dataset_ref)
     sealed = await services.database.fetchval("select private_sealed from signing_key")
     assert b"kty" not in sealed
     stolen = msgspec.structs.replace(services.settings, secret_key="another secret key, long enough")
     with pytest.raises(SettingsError, match="ONESELF_SECRET_KEY"):
-        await build_services(stolen, services.database).identity.signing_keys.signing_key(tenant)
+        await build_services(stolen, services.database).identity.signing_keys.signing_key(dataset_ref)
 
 
 async def test_a_signing_key_that_cannot_be_opened_leaves_the_others_at_work(
-    services: Services, identity: Identity, tenant: DatasetRef
+    services: Services, identity: Identity, dataset_ref: DatasetRef
 ) -> None:
-    before = await identity.signing_keys.signing_key(tenant)
+    before = await identity.signing_keys.signing_key(dataset_ref)
     other = msgspec.structs.replace(services.settings, secret_key="another secret key, long enough")
-    await build_services(other, services.database).identity.signing_keys.rotate(tenant)
+    await build_services(other, services.database).identity.signing_keys.rotate(dataset_ref)
     keys = build_services(services.settings, services.database).identity.signing_keys
-    assert (await keys.signing_key(tenant)).kid == before.kid
-    assert len((await keys.ring(tenant)).public) == 2
+    assert (await keys.signing_key(dataset_ref)).kid == before.kid
+    assert len((await keys.ring(dataset_ref)).public) == 2
 
 
 async def test_no_secret_is_readable_in_the_database(

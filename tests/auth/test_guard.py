@@ -22,12 +22,12 @@ NO_SCOPE = "You do not have enough permission to access this resource."
 NOT_IN_SCOPE = "Do not have permission to perform this operation"
 
 
-async def _token(identity: Identity, tenant: DatasetRef, key: Any = None, **changes: Any) -> str:
+async def _token(identity: Identity, dataset_ref: DatasetRef, key: Any = None, **changes: Any) -> str:
     """A token signed with the organisation's key, or another; None takes a claim away."""
-    own = await identity.signing_keys.signing_key(tenant)
+    own = await identity.signing_keys.signing_key(dataset_ref)
     claims = {
         "aud": "iam-cds",
-        "org_handle": tenant.handle,
+        "org_handle": dataset_ref.handle,
         "scope": "internal_cds_profile_view",
         "exp": time.time() + 60,
         "azp": "shop",
@@ -40,11 +40,11 @@ async def _token(identity: Identity, tenant: DatasetRef, key: Any = None, **chan
     return jwt.encode(header, kept, key or own)
 
 
-async def test_a_good_token_names_the_caller(identity: Identity, tenant: DatasetRef) -> None:
-    token = await _token(identity, tenant)
+async def test_a_good_token_names_the_caller(identity: Identity, dataset_ref: DatasetRef) -> None:
+    token = await _token(identity, dataset_ref)
     expected = Principal("shop", "ann", frozenset({"internal_cds_profile_view"}), "acme")
     for header in (f"Bearer {token}", f"bearer {token}", f"Bearer  {token} "):
-        assert await identity.guard.authenticate(header, tenant) == expected
+        assert await identity.guard.authenticate(header, dataset_ref) == expected
 
 
 @pytest.mark.parametrize(
@@ -52,10 +52,10 @@ async def test_a_good_token_names_the_caller(identity: Identity, tenant: Dataset
     [({"azp": None}, "other"), ({"aud": ["x", "iam-cds"]}, "shop"), ({"azp": None, "client_id": None}, None)],
 )
 async def test_a_token_may_say_it_in_several_ways(
-    identity: Identity, tenant: DatasetRef, changes: dict[str, Any], application: str | None
+    identity: Identity, dataset_ref: DatasetRef, changes: dict[str, Any], application: str | None
 ) -> None:
-    token = await _token(identity, tenant, **changes)
-    caller = await identity.guard.authenticate(f"Bearer {token}", tenant)
+    token = await _token(identity, dataset_ref, **changes)
+    caller = await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
     assert caller.application == application
 
 
@@ -77,19 +77,19 @@ async def test_a_token_may_say_it_in_several_ways(
     ids=str,
 )
 async def test_a_token_that_is_not_for_here_and_now_is_refused(
-    identity: Identity, tenant: DatasetRef, changes: dict[str, Any]
+    identity: Identity, dataset_ref: DatasetRef, changes: dict[str, Any]
 ) -> None:
-    token = await _token(identity, tenant, **changes)
+    token = await _token(identity, dataset_ref, **changes)
     with pytest.raises(Unauthenticated) as refused:
-        await identity.guard.authenticate(f"Bearer {token}", tenant)
+        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
     assert (refused.value.code, refused.value.description) == ("CDS-10002", MISSING)
 
 
-async def test_a_token_of_another_key_is_refused(identity: Identity, tenant: DatasetRef) -> None:
+async def test_a_token_of_another_key_is_refused(identity: Identity, dataset_ref: DatasetRef) -> None:
     stranger = RSAKey.import_key((await _stranger()).as_dict(private=True))
-    token = await _token(identity, tenant, key=stranger)
+    token = await _token(identity, dataset_ref, key=stranger)
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(f"Bearer {token}", tenant)
+        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
 
 
 async def _stranger() -> RSAKey:
@@ -102,19 +102,19 @@ async def _stranger() -> RSAKey:
     "header", [None, "", "Bearer", "Bearer ", "Basic YTpi", "Bearer a b", "Bearer \u20ac"]
 )
 async def test_a_header_that_is_no_bearer_token_is_refused(
-    identity: Identity, tenant: DatasetRef, header: str | None
+    identity: Identity, dataset_ref: DatasetRef, header: str | None
 ) -> None:
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(header, tenant)
+        await identity.guard.authenticate(header, dataset_ref)
 
 
 @pytest.mark.parametrize("scope", [None, 7, ["internal_cds_profile_view"]])
 async def test_a_token_without_a_scope_is_forbidden(
-    identity: Identity, tenant: DatasetRef, scope: object
+    identity: Identity, dataset_ref: DatasetRef, scope: object
 ) -> None:
-    token = await _token(identity, tenant, scope=scope)
+    token = await _token(identity, dataset_ref, scope=scope)
     with pytest.raises(Forbidden) as refused:
-        await identity.guard.authenticate(f"Bearer {token}", tenant)
+        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
     assert (refused.value.code, refused.value.description) == ("CDS-10003", NO_SCOPE)
 
 
@@ -127,33 +127,33 @@ def test_a_permission_outside_the_scope_is_forbidden() -> None:
 
 
 async def test_a_remembered_token_still_runs_out(
-    identity: Identity, tenant: DatasetRef, monkeypatch: pytest.MonkeyPatch
+    identity: Identity, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token = await _token(identity, tenant, exp=time.time() + 5)
-    await identity.guard.authenticate(f"Bearer {token}", tenant)
+    token = await _token(identity, dataset_ref, exp=time.time() + 5)
+    await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
     later = time.time() + 6
     monkeypatch.setattr(time, "time", lambda: later)
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(f"Bearer {token}", tenant)
+        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
 
 
 async def test_remembering_tokens_has_a_limit(
-    identity: Identity, tenant: DatasetRef, monkeypatch: pytest.MonkeyPatch
+    identity: Identity, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("oneself.auth.callers.guard.CACHED_MAX", 3)
     for number in range(5):
-        token = await _token(identity, tenant, sub=str(number))
-        await identity.guard.authenticate(f"Bearer {token}", tenant)
+        token = await _token(identity, dataset_ref, sub=str(number))
+        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
     assert len(identity.guard._cache) == 3
 
 
 async def test_an_id_token_is_no_access_token(
-    shop: Application, identity: Identity, tenant: DatasetRef
+    shop: Application, identity: Identity, dataset_ref: DatasetRef
 ) -> None:
     sent_back = await shop.visitor.register("ann@acme.example", await shop.registration())
     tokens = await shop.tokens(sent_back)
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(f"Bearer {tokens['id_token']}", tenant)
+        await identity.guard.authenticate(f"Bearer {tokens['id_token']}", dataset_ref)
 
 
 def _basic(pair: str) -> str:

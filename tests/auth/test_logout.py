@@ -109,12 +109,14 @@ async def test_the_account_page_signs_out(shop: Application, visitor: Visitor) -
 
 @pytest.mark.parametrize("detach", [False, True])
 async def test_the_browser_keeps_its_profile_unless_the_organisation_detaches_it(
-    services: Services, tenant: DatasetRef, shop: Application, visitor: Visitor, detach: bool
+    services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor, detach: bool
 ) -> None:
-    await services.configurations.change(tenant.dataset_id, lambda _: PutSettings(detach_on_sign_out=detach))
+    await services.configurations.change(
+        dataset_ref.dataset_id, lambda _: PutSettings(detach_on_sign_out=detach)
+    )
     tracker = new_tracker()
-    await services.profiles.create(tenant, Actor("cds"), {}, tracker=tracker)
+    await services.profiles.create(dataset_ref, Actor("cds"), {}, tracker=tracker)
     visitor.http.cookies.set("cds_profile", tracker)
     hint = await _signed_in(shop)
     await visitor.open("oauth2/logout", id_token_hint=hint)
-    assert (await services.profiles.find_by_tracker(tenant, tracker) is None) is detach
+    assert (await services.profiles.find_by_tracker(dataset_ref, tracker) is None) is detach

@@ -16,7 +16,7 @@ PAGES = ["accounts/login", "accounts/register"]
 
 @pytest.mark.parametrize("path", PAGES)
 async def test_every_field_has_a_label_and_says_what_browsers_may_fill_in(
-    visitor: Visitor, tenant: DatasetRef, path: str
+    visitor: Visitor, dataset_ref: DatasetRef, path: str
 ) -> None:
     page = Page((await visitor.open(path)).text)
     seen = {name: field for name, field in page.fields.items() if field["type"] != "hidden"}
@@ -27,7 +27,9 @@ async def test_every_field_has_a_label_and_says_what_browsers_may_fill_in(
     }
 
 
-async def test_what_is_wrong_is_said_at_the_field_and_on_top(visitor: Visitor, tenant: DatasetRef) -> None:
+async def test_what_is_wrong_is_said_at_the_field_and_on_top(
+    visitor: Visitor, dataset_ref: DatasetRef
+) -> None:
     answer = await visitor.register("ann", given_name="", password="short", mobile="call me")
     page = Page(answer.text)
     assert answer.status_code == 400
@@ -43,7 +45,7 @@ async def test_what_is_wrong_is_said_at_the_field_and_on_top(visitor: Visitor, t
 
 @pytest.mark.parametrize("path", [*PAGES, "accounts", "oauth2/logout", "oauth2/authorize"])
 async def test_pages_have_no_script_and_may_not_be_framed_or_kept(
-    visitor: Visitor, tenant: DatasetRef, path: str
+    visitor: Visitor, dataset_ref: DatasetRef, path: str
 ) -> None:
     answer = await visitor.follow(await visitor.open(path))
     page = Page(answer.text)
@@ -63,21 +65,21 @@ async def test_a_form_may_lead_to_the_applications_address_and_no_other(shop: Ap
     assert policy.endswith("form-action 'self' https://shop.example")
 
 
-async def test_the_stylesheet_is_ours(visitor: Visitor, tenant: DatasetRef) -> None:
+async def test_the_stylesheet_is_ours(visitor: Visitor, dataset_ref: DatasetRef) -> None:
     answer = await visitor.open("accounts/pages.css")
     assert answer.headers["content-type"].startswith("text/css")
     assert "immutable" in answer.headers["cache-control"]
     assert "http" not in answer.text
 
 
-async def test_what_people_type_is_shown_as_text(visitor: Visitor, tenant: DatasetRef) -> None:
+async def test_what_people_type_is_shown_as_text(visitor: Visitor, dataset_ref: DatasetRef) -> None:
     answer = await visitor.register('"><script>alert(1)</script>')
     assert "<script" not in answer.text
 
 
 @pytest.mark.parametrize("path", PAGES)
 async def test_a_form_that_was_not_shown_to_this_browser_is_not_looked_at(
-    visitor: Visitor, new_visitor: Callable[..., Visitor], tenant: DatasetRef, path: str
+    visitor: Visitor, new_visitor: Callable[..., Visitor], dataset_ref: DatasetRef, path: str
 ) -> None:
     shown = Page((await new_visitor().open(path)).text)
     person = {"email": EMAIL, "given_name": "Ann", "last_name": "Archer", "password": PASSWORD}
@@ -88,7 +90,7 @@ async def test_a_form_that_was_not_shown_to_this_browser_is_not_looked_at(
 
 
 async def test_the_session_cookie_is_kept_from_scripts_and_other_sites(
-    visitor: Visitor, tenant: DatasetRef
+    visitor: Visitor, dataset_ref: DatasetRef
 ) -> None:
     answer = await visitor.register(EMAIL)
     cookie = next(c for c in answer.headers.get_list("set-cookie") if c.startswith("oneself_session="))
@@ -98,14 +100,14 @@ async def test_the_session_cookie_is_kept_from_scripts_and_other_sites(
 
 @pytest.mark.parametrize("host", ["acme.example", "localhost.evil.example"])
 async def test_away_from_localhost_cookies_are_secure(
-    visitor: Visitor, tenant: DatasetRef, host: str
+    visitor: Visitor, dataset_ref: DatasetRef, host: str
 ) -> None:
     answer = await visitor.http.get(visitor.at("accounts/login"), headers={"Host": host})
     assert "secure" in answer.headers["set-cookie"].lower()
 
 
 async def test_unknown_people_and_wrong_passwords_get_one_answer(
-    visitor: Visitor, tenant: DatasetRef
+    visitor: Visitor, dataset_ref: DatasetRef
 ) -> None:
     await visitor.register(EMAIL)
     wrong = await visitor.sign_in(EMAIL, "not the password")
@@ -114,7 +116,9 @@ async def test_unknown_people_and_wrong_passwords_get_one_answer(
     assert wrong.text.replace(EMAIL, "") == unknown.text.replace("nobody@acme.example", "")
 
 
-async def test_a_taken_address_is_refused_whatever_its_case(visitor: Visitor, tenant: DatasetRef) -> None:
+async def test_a_taken_address_is_refused_whatever_its_case(
+    visitor: Visitor, dataset_ref: DatasetRef
+) -> None:
     await visitor.register(EMAIL)
     answer = await visitor.register("Ann@ACME.example")
     assert answer.status_code == 409
@@ -124,7 +128,7 @@ async def test_a_taken_address_is_refused_whatever_its_case(visitor: Visitor, te
 
 @pytest.mark.parametrize("password", ["1234567", "12345678", "PassWord1", EMAIL, "x" * 1025, "\u20ac" * 342])
 async def test_a_weak_or_endless_password_is_refused(
-    visitor: Visitor, tenant: DatasetRef, password: str
+    visitor: Visitor, dataset_ref: DatasetRef, password: str
 ) -> None:
     answer = await visitor.register(EMAIL, password=password)
     assert answer.status_code == 400
@@ -133,7 +137,7 @@ async def test_a_weak_or_endless_password_is_refused(
 
 @pytest.mark.parametrize("password", ["exactly8", " spaces at both ends ", "пароль длинный", "x" * 1024])
 async def test_any_other_password_is_taken_as_it_is(
-    visitor: Visitor, tenant: DatasetRef, password: str
+    visitor: Visitor, dataset_ref: DatasetRef, password: str
 ) -> None:
     assert (await visitor.register(EMAIL, password=password)).status_code == 303
     assert (await visitor.sign_in(EMAIL, password)).status_code == 303
@@ -141,7 +145,7 @@ async def test_any_other_password_is_taken_as_it_is(
 
 
 async def test_guessing_one_persons_password_is_stopped(
-    visitor: Visitor, tenant: DatasetRef, monkeypatch: pytest.MonkeyPatch
+    visitor: Visitor, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await visitor.register(EMAIL)
     await visitor.register("bob@acme.example")
@@ -154,7 +158,7 @@ async def test_guessing_one_persons_password_is_stopped(
 
 
 async def test_an_address_that_tries_many_people_is_stopped(
-    visitor: Visitor, tenant: DatasetRef, monkeypatch: pytest.MonkeyPatch
+    visitor: Visitor, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "oneself.service.directory.login_throttle.FAILURES_MAX", {"account": 10, "address": 3, "client": 9}
@@ -166,7 +170,7 @@ async def test_an_address_that_tries_many_people_is_stopped(
 
 
 async def test_failures_are_forgotten_after_a_success_and_after_a_while(
-    visitor: Visitor, tenant: DatasetRef, identity: Identity, monkeypatch: pytest.MonkeyPatch
+    visitor: Visitor, dataset_ref: DatasetRef, identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await visitor.register(EMAIL)
     for _ in range(2):
@@ -183,7 +187,7 @@ async def test_failures_are_forgotten_after_a_success_and_after_a_while(
     "query", ["client_id=%00", "a=%00", "%00=a", "&".join(f"a{n}=1" for n in range(200)), "%ff=%fe"]
 )
 async def test_a_url_that_cannot_be_read_is_no_crash(
-    visitor: Visitor, tenant: DatasetRef, path: str, query: str
+    visitor: Visitor, dataset_ref: DatasetRef, path: str, query: str
 ) -> None:
     answer = await visitor.http.get(f"{visitor.at(path)}?{query}")
     assert answer.status_code < 500
@@ -191,7 +195,7 @@ async def test_a_url_that_cannot_be_read_is_no_crash(
 
 @pytest.mark.parametrize("body", [b"\xff\xfe", b"email=%00&csrf=x", b"=" * 70_000, b"email=" + b"x" * 60_000])
 async def test_a_form_that_cannot_be_read_is_no_crash(
-    visitor: Visitor, tenant: DatasetRef, body: bytes
+    visitor: Visitor, dataset_ref: DatasetRef, body: bytes
 ) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     for path in (*PAGES, "oauth2/authorize", "oauth2/logout"):
@@ -206,7 +210,7 @@ async def test_a_form_that_cannot_be_read_is_no_crash(
     ids=["endless", "vertical tab", "direction mark", "line break at its end"],
 )
 async def test_an_odd_address_signs_nobody_in(
-    visitor: Visitor, tenant: DatasetRef, email: str, registered: int
+    visitor: Visitor, dataset_ref: DatasetRef, email: str, registered: int
 ) -> None:
     assert (await visitor.sign_in(email, "a guess")).status_code == 401
     assert (await visitor.register(email)).status_code == registered
@@ -219,7 +223,7 @@ async def test_pages_of_an_unknown_organisation_do_not_exist(new_visitor: Callab
 
 
 async def test_the_organisations_own_login_page_leads_to_the_account_page(
-    visitor: Visitor, tenant: DatasetRef
+    visitor: Visitor, dataset_ref: DatasetRef
 ) -> None:
     await visitor.register(EMAIL)
     visitor.http.cookies.clear()

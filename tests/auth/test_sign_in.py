@@ -220,16 +220,16 @@ async def test_a_code_belongs_to_its_application(
 
 
 async def test_a_code_used_twice_voids_what_it_gave(
-    shop: Application, visitor: Visitor, identity: Identity, tenant: DatasetRef
+    shop: Application, visitor: Visitor, identity: Identity, dataset_ref: DatasetRef
 ) -> None:
     page = await shop.registration(scope="openid offline_access internal_cds_profile_view")
     sent_back = await visitor.register(EMAIL, page)
     tokens = await shop.tokens(sent_back)
     header = f"Bearer {tokens['access_token']}"
-    await identity.guard.authenticate(header, tenant)
+    await identity.guard.authenticate(header, dataset_ref)
     assert (await shop.exchange(sent_back)).json()["error"] == "invalid_grant"
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(header, tenant)
+        await identity.guard.authenticate(header, dataset_ref)
     assert (await shop.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
 
 
@@ -255,14 +255,14 @@ async def test_a_refresh_token_is_replaced_at_every_use(shop: Application) -> No
 
 
 async def test_a_refresh_token_used_twice_ends_the_grant(
-    shop: Application, identity: Identity, tenant: DatasetRef
+    shop: Application, identity: Identity, dataset_ref: DatasetRef
 ) -> None:
     first = await _offline(shop)
     second = (await shop.refresh(first["refresh_token"])).json()
     assert (await shop.refresh(first["refresh_token"])).json()["error"] == "invalid_grant"
     assert (await shop.refresh(second["refresh_token"])).json()["error"] == "invalid_grant"
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(f"Bearer {second['access_token']}", tenant)
+        await identity.guard.authenticate(f"Bearer {second['access_token']}", dataset_ref)
 
 
 async def test_a_refreshed_token_may_ask_for_less_and_not_for_more(shop: Application) -> None:
@@ -276,7 +276,7 @@ async def test_a_refreshed_token_may_ask_for_less_and_not_for_more(shop: Applica
 
 
 async def test_revoking_a_refresh_token_ends_everything_that_came_of_it(
-    shop: Application, visitor: Visitor, identity: Identity, tenant: DatasetRef
+    shop: Application, visitor: Visitor, identity: Identity, dataset_ref: DatasetRef
 ) -> None:
     tokens = await _offline(shop)
     form = {"token": tokens["refresh_token"]}
@@ -286,7 +286,7 @@ async def test_revoking_a_refresh_token_ends_everything_that_came_of_it(
     assert (await visitor.http.post(visitor.at("oauth2/revoke"), data=form, auth=auth)).status_code == 200
     assert (await shop.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(f"Bearer {tokens['access_token']}", tenant)
+        await identity.guard.authenticate(f"Bearer {tokens['access_token']}", dataset_ref)
 
 
 async def test_userinfo_tells_what_the_scopes_open(shop: Application, visitor: Visitor) -> None:
@@ -310,14 +310,14 @@ async def test_userinfo_needs_a_token_with_openid(
 
 
 async def test_a_new_password_signs_out_everywhere(
-    shop: Application, visitor: Visitor, identity: Identity, tenant: DatasetRef
+    shop: Application, visitor: Visitor, identity: Identity, dataset_ref: DatasetRef
 ) -> None:
     tokens = await _offline(shop)
     user_id = UUID(claims_of(tokens["access_token"])["sub"])
-    await identity.accounts.set_password(tenant, user_id, "another long password")
+    await identity.accounts.set_password(dataset_ref, user_id, "another long password")
     assert (await shop.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(f"Bearer {tokens['access_token']}", tenant)
+        await identity.guard.authenticate(f"Bearer {tokens['access_token']}", dataset_ref)
     page = await shop.authorize()
     assert heading(page) == "Sign in"
     assert (await visitor.sign_in(EMAIL, PASSWORD, page)).status_code == 401
@@ -325,10 +325,10 @@ async def test_a_new_password_signs_out_everywhere(
 
 
 async def test_tokens_and_sessions_of_one_organisation_are_nothing_to_another(
-    shop: Application, visitor: Visitor, identity: Identity, tenant: DatasetRef
+    shop: Application, visitor: Visitor, identity: Identity, dataset_ref: DatasetRef
 ) -> None:
     tokens = await _offline(shop)
-    other = (await identity.founding.create("other")).tenant
+    other = (await identity.founding.create("other")).dataset_ref
     with pytest.raises(Unauthenticated):
         await identity.guard.authenticate(f"Bearer {tokens['access_token']}", other)
     answer = await visitor.http.get(
@@ -378,7 +378,7 @@ async def test_two_exchanges_at_the_same_moment_give_tokens_once(shop: Applicati
 
 
 async def test_a_name_that_is_too_long_is_not_normalised(
-    visitor: Visitor, tenant: DatasetRef, identity: Identity, monkeypatch: pytest.MonkeyPatch
+    visitor: Visitor, dataset_ref: DatasetRef, identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The time that this takes grows with the square of the length, and it stops the whole process."""
     normalize = unicodedata.normalize
@@ -395,4 +395,4 @@ async def test_a_name_that_is_too_long_is_not_normalised(
         assert refused.status_code == 400
         assert "Use at most 254 characters." in refused.text
     assert (await visitor.register(EMAIL, password="\u0300" * 500)).status_code == 303
-    assert await identity.accounts.list(tenant, after=name) == []
+    assert await identity.accounts.list(dataset_ref, after=name) == []

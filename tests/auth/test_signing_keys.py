@@ -34,7 +34,7 @@ class Imports:
 
 
 @pytest.fixture
-def imports(identity: Identity, tenant: DatasetRef, monkeypatch: pytest.MonkeyPatch) -> Imports:
+def imports(identity: Identity, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch) -> Imports:
     """Counted from here on; the organisation and its first key are there."""
     found, import_key, read = Imports(), RSAKey.import_key, Directory.list_signing_keys
 
@@ -57,52 +57,52 @@ def process(services: Services, **options: Any) -> SigningKeys:
     return SigningKeys(services.identity.tokens._directory, services.identity.vault, **options)
 
 
-async def token_of(identity: Identity, tenant: DatasetRef) -> str:
-    claims = access_claims("issuer", tenant, "shop", "ann", "internal_cds_profile_view", None)
-    return sign_access_token(await identity.signing_keys.signing_key(tenant), claims)
+async def token_of(identity: Identity, dataset_ref: DatasetRef) -> str:
+    claims = access_claims("issuer", dataset_ref, "shop", "ann", "internal_cds_profile_view", None)
+    return sign_access_token(await identity.signing_keys.signing_key(dataset_ref), claims)
 
 
-async def verify_often(tokens: AccessTokens, tenant: DatasetRef, token: str) -> None:
-    assert all(await asyncio.gather(*(tokens.verify(tenant, token) for _ in range(N))))
+async def verify_often(tokens: AccessTokens, dataset_ref: DatasetRef, token: str) -> None:
+    assert all(await asyncio.gather(*(tokens.verify(dataset_ref, token) for _ in range(N))))
 
 
 async def test_many_verifications_at_once_cause_one_read_and_no_private_import(
-    services: Services, identity: Identity, tenant: DatasetRef, imports: Imports
+    services: Services, identity: Identity, dataset_ref: DatasetRef, imports: Imports
 ) -> None:
-    token = await token_of(identity, tenant)
+    token = await token_of(identity, dataset_ref)
     before = imports.counts
     tokens = AccessTokens(services.identity.tokens._directory, process(services, reread_s=0.0), "")
-    await verify_often(tokens, tenant, token)
+    await verify_often(tokens, dataset_ref, token)
     assert imports.counts == (before[0] + 1, before[1] + 1, before[2])
-    await verify_often(tokens, tenant, token)
+    await verify_often(tokens, dataset_ref, token)
     assert imports.counts == (before[0] + 2, before[1] + 1, before[2]), "read again, imported once"
     assert threading.get_ident() not in imports.threads
 
 
 async def test_a_private_key_is_imported_once_and_in_a_thread(
-    services: Services, tenant: DatasetRef, imports: Imports
+    services: Services, dataset_ref: DatasetRef, imports: Imports
 ) -> None:
     keys = process(services, reread_s=0.0)
-    signing = await asyncio.gather(*(keys.signing_key(tenant) for _ in range(N)))
+    signing = await asyncio.gather(*(keys.signing_key(dataset_ref) for _ in range(N)))
     assert all(key is signing[0] for key in signing)
-    assert await keys.signing_key(tenant) is signing[0]
+    assert await keys.signing_key(dataset_ref) is signing[0]
     assert imports.private == [signing[0].kid]
-    rotated = await keys.rotate(tenant)
-    assert (await keys.signing_key(tenant)).kid == rotated
+    rotated = await keys.rotate(dataset_ref)
+    assert (await keys.signing_key(dataset_ref)).kid == rotated
     assert imports.private.count(rotated) == 2, "made, then opened"
     assert len(imports.private) == 3
     assert threading.get_ident() not in imports.threads
 
 
 async def test_a_retired_key_verifies_no_longer_than_it_is_kept(
-    services: Services, identity: Identity, tenant: DatasetRef
+    services: Services, identity: Identity, dataset_ref: DatasetRef
 ) -> None:
-    token = await token_of(identity, tenant)
+    token = await token_of(identity, dataset_ref)
     keys = process(services, reread_s=0.0)
     tokens = AccessTokens(services.identity.tokens._directory, keys, "")
-    await keys.rotate(tenant)
-    await verify_often(tokens, tenant, token)
+    await keys.rotate(dataset_ref)
+    await verify_often(tokens, dataset_ref, token)
     await services.database.execute(
         "UPDATE signing_key SET retired_at = retired_at - interval '25 hours' WHERE retired_at IS NOT NULL"
     )
-    assert await tokens.verify(tenant, token) is None
+    assert await tokens.verify(dataset_ref, token) is None

@@ -85,7 +85,7 @@ async def test_a_token_without_any_permission_has_no_scope(new_client: NewClient
     assert "scope" not in claims_of(answer.json()["access_token"])
 
 
-async def test_a_wrong_secret_is_refused_with_a_challenge(visitor: Visitor, tenant: DatasetRef) -> None:
+async def test_a_wrong_secret_is_refused_with_a_challenge(visitor: Visitor, dataset_ref: DatasetRef) -> None:
     answer = await Application(visitor, SYSTEM, "wrong").token(grant_type="client_credentials")
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
     assert answer.headers["www-authenticate"].startswith("Basic")
@@ -96,7 +96,7 @@ async def test_a_wrong_secret_is_refused_with_a_challenge(visitor: Visitor, tena
     ["", "Basic", "Basic !!!", "Basic /////w==", "Basic YQ==", "Bearer abc", "Basic bm9ib2R5OnNlY3JldA=="],
 )
 async def test_an_odd_authorization_header_is_refused(
-    visitor: Visitor, tenant: DatasetRef, authorization: str
+    visitor: Visitor, dataset_ref: DatasetRef, authorization: str
 ) -> None:
     answer = await visitor.http.post(
         visitor.at("oauth2/token"),
@@ -125,7 +125,7 @@ async def test_a_request_that_cannot_be_granted_says_why(
     assert answer.json()["error_description"] or error == "unauthorized_client"
 
 
-async def test_a_body_of_another_type_is_refused(visitor: Visitor, tenant: DatasetRef) -> None:
+async def test_a_body_of_another_type_is_refused(visitor: Visitor, dataset_ref: DatasetRef) -> None:
     answer = await visitor.http.post(
         visitor.at("oauth2/token"), json={"grant_type": "client_credentials"}, auth=(SYSTEM, SECRET)
     )
@@ -146,7 +146,7 @@ async def test_an_unknown_organisation_has_no_token_endpoint(new_visitor: Callab
 
 
 async def test_guessing_a_secret_is_stopped_and_its_owner_is_not(
-    visitor: Visitor, tenant: DatasetRef, monkeypatch: pytest.MonkeyPatch
+    visitor: Visitor, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "oneself.service.directory.login_throttle.FAILURES_MAX", {"account": 2, "address": 9, "client": 2}
@@ -172,7 +172,7 @@ async def test_introspection_tells_what_a_token_says(system: Application, visito
 
 @pytest.mark.parametrize("token", ["nothing", "a.b.c", "e30.e30.x", "x" * 20_000, "\u20ac"])
 async def test_introspection_of_anything_else_says_inactive(
-    visitor: Visitor, tenant: DatasetRef, token: str
+    visitor: Visitor, dataset_ref: DatasetRef, token: str
 ) -> None:
     answer = await visitor.http.post(
         visitor.at("oauth2/introspect"), data={"token": token}, auth=(SYSTEM, SECRET)
@@ -180,16 +180,16 @@ async def test_introspection_of_anything_else_says_inactive(
     assert (answer.status_code, answer.json()) == (200, {"active": False})
 
 
-async def test_introspection_needs_an_application(visitor: Visitor, tenant: DatasetRef) -> None:
+async def test_introspection_needs_an_application(visitor: Visitor, dataset_ref: DatasetRef) -> None:
     answer = await visitor.http.post(visitor.at("oauth2/introspect"), data={"token": "x"})
     assert answer.json()["error"] == "invalid_client"
 
 
 async def test_a_revoked_token_is_dead_everywhere_at_once(
-    system: Application, visitor: Visitor, identity: Identity, tenant: DatasetRef
+    system: Application, visitor: Visitor, identity: Identity, dataset_ref: DatasetRef
 ) -> None:
     token = (await system.token(grant_type="client_credentials", scope=SEED_SCOPE)).json()["access_token"]
-    assert (await identity.guard.authenticate(f"Bearer {token}", tenant)).application == SYSTEM
+    assert (await identity.guard.authenticate(f"Bearer {token}", dataset_ref)).application == SYSTEM
     answer = await visitor.http.post(
         visitor.at("oauth2/revoke"),
         data={"token": token, "token_type_hint": "nonsense"},
@@ -197,7 +197,7 @@ async def test_a_revoked_token_is_dead_everywhere_at_once(
     )
     assert answer.status_code == 200
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(f"Bearer {token}", tenant)
+        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
     told = await visitor.http.post(
         visitor.at("oauth2/introspect"), data={"token": token}, auth=(SYSTEM, SECRET)
     )
@@ -207,7 +207,7 @@ async def test_a_revoked_token_is_dead_everywhere_at_once(
 async def test_a_token_revoked_by_another_process_dies_within_a_second(
     system: Application,
     identity: Identity,
-    tenant: DatasetRef,
+    dataset_ref: DatasetRef,
     services: object,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -216,15 +216,15 @@ async def test_a_token_revoked_by_another_process_dies_within_a_second(
     assert isinstance(services, Services)
     monkeypatch.setattr("oneself.service.directory.tokens.REVOCATIONS_REREAD_S", 0.0)
     token = (await system.token(grant_type="client_credentials", scope=SEED_SCOPE)).json()["access_token"]
-    await identity.guard.authenticate(f"Bearer {token}", tenant)
+    await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
     elsewhere = build_services(services.settings, services.database).identity
-    await elsewhere.tokens.revoke(tenant, claims_of(token)["jti"])
+    await elsewhere.tokens.revoke(dataset_ref, claims_of(token)["jti"])
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(f"Bearer {token}", tenant)
+        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
 
 
 async def test_an_application_cannot_revoke_the_token_of_another(
-    system: Application, new_client: NewClient, visitor: Visitor, identity: Identity, tenant: DatasetRef
+    system: Application, new_client: NewClient, visitor: Visitor, identity: Identity, dataset_ref: DatasetRef
 ) -> None:
     token = (await system.token(grant_type="client_credentials", scope=SEED_SCOPE)).json()["access_token"]
     other = await new_client("machine")
@@ -232,10 +232,10 @@ async def test_an_application_cannot_revoke_the_token_of_another(
         visitor.at("oauth2/revoke"), data={"token": token}, auth=(other.client_id, other.secret or "")
     )
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
-    await identity.guard.authenticate(f"Bearer {token}", tenant)
+    await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
 
 
-async def test_revoking_nonsense_is_no_error(visitor: Visitor, tenant: DatasetRef) -> None:
+async def test_revoking_nonsense_is_no_error(visitor: Visitor, dataset_ref: DatasetRef) -> None:
     answer = await visitor.http.post(
         visitor.at("oauth2/revoke"), data={"token": "nonsense"}, auth=(SYSTEM, SECRET)
     )
@@ -243,32 +243,32 @@ async def test_revoking_nonsense_is_no_error(visitor: Visitor, tenant: DatasetRe
 
 
 async def test_a_removed_application_has_no_tokens_any_more(
-    new_client: NewClient, identity: Identity, tenant: DatasetRef
+    new_client: NewClient, identity: Identity, dataset_ref: DatasetRef
 ) -> None:
     client = await new_client("machine")
     answer = await client.token(grant_type="client_credentials", scope="internal_cds_profile_view")
     header = f"Bearer {answer.json()['access_token']}"
-    await identity.guard.authenticate(header, tenant)
-    await identity.applications.delete(tenant, client.client_id)
+    await identity.guard.authenticate(header, dataset_ref)
+    await identity.applications.delete(dataset_ref, client.client_id)
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(header, tenant)
+        await identity.guard.authenticate(header, dataset_ref)
     assert (await client.token(grant_type="client_credentials")).json()["error"] == "invalid_client"
 
 
 async def test_a_rotated_secret_replaces_the_old_one(
-    new_client: NewClient, identity: Identity, tenant: DatasetRef
+    new_client: NewClient, identity: Identity, dataset_ref: DatasetRef
 ) -> None:
     client = await new_client("machine")
     assert (await client.token(grant_type="client_credentials")).status_code == 200
-    secret = await identity.applications.rotate_secret(tenant, client.client_id)
+    secret = await identity.applications.rotate_secret(dataset_ref, client.client_id)
     assert (await client.token(grant_type="client_credentials")).status_code == 401
     client.secret = secret
     assert (await client.token(grant_type="client_credentials")).status_code == 200
 
 
 async def test_a_token_without_scope_is_forbidden(
-    system: Application, identity: Identity, tenant: DatasetRef
+    system: Application, identity: Identity, dataset_ref: DatasetRef
 ) -> None:
     token = (await system.token(grant_type="client_credentials")).json()["access_token"]
     with pytest.raises(Forbidden, match="You do not have enough permission"):
-        await identity.guard.authenticate(f"Bearer {token}", tenant)
+        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)

@@ -18,7 +18,9 @@ SERVER = {"url": "https://is.example/", "client_id": "oneself", "client_secret":
 
 async def admin(cds: Cds, method: str, path: str, token: str | None = None, **options: Any) -> httpx.Response:
     headers = {"Authorization": f"Bearer {token or await cds.token()}"}
-    return await cds.http.request(method, f"/t/{cds.tenant.handle}/api/v1{path}", headers=headers, **options)
+    return await cds.http.request(
+        method, f"/t/{cds.dataset_ref.handle}/api/v1{path}", headers=headers, **options
+    )
 
 
 async def made(cds: Cds, path: str, **body: Any) -> dict[str, Any]:
@@ -30,7 +32,7 @@ async def made(cds: Cds, path: str, **body: Any) -> dict[str, Any]:
 async def token_of(cds: Cds, application: dict[str, Any]) -> httpx.Response:
     form = {"grant_type": "client_credentials", "scope": " ".join(application["permissions"])}
     auth = (application["client_id"], application["client_secret"])
-    return await cds.http.post(f"/t/{cds.tenant.handle}/oauth2/token", data=form, auth=auth)
+    return await cds.http.post(f"/t/{cds.dataset_ref.handle}/oauth2/token", data=form, auth=auth)
 
 
 async def user(cds: Cds, name: str = "ann") -> dict[str, Any]:
@@ -139,8 +141,8 @@ class TestUsers:
         ann, accounts = await user(cds), cds.services.identity.accounts
         path, other = f"/users/{ann['user_id']}", "another one of hers"
         assert (await admin(cds, "PATCH", path, json={"password": other})).status_code == 200
-        assert await accounts.authenticate(cds.tenant, ann["username"], PASSWORD) is None
-        assert await accounts.authenticate(cds.tenant, ann["username"], other) is not None
+        assert await accounts.authenticate(cds.dataset_ref, ann["username"], PASSWORD) is None
+        assert await accounts.authenticate(cds.dataset_ref, ann["username"], other) is not None
 
     async def test_a_deleted_user_is_erased(self, cds: Cds) -> None:
         ann = await user(cds)
@@ -210,7 +212,7 @@ class TestIdentityProvider:
         changes = {"sync_username": "is", "sync_password": "sync secret", "grant": "system_app_grant"}
         changed = await admin(cds, "PATCH", "/identity-provider", json=changes)
         assert (changed.json()["sync_username"], changed.json()["grant"]) == ("is", "system_app_grant")
-        own = await cds.services.identity_servers.get(cds.tenant)
+        own = await cds.services.identity_servers.get(cds.dataset_ref)
         assert own is not None
         assert (own.connection.client_secret, own.sync_password) == (CLIENT_SECRET, "sync secret")
         read = await admin(cds, "GET", "/identity-provider")

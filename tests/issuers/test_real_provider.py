@@ -120,7 +120,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def trust(cds: Cds, provider: Provider, **fields: Any) -> None:
-    await cds.services.identity.issuers.add(cds.tenant, issuer=provider.issuer, **fields)
+    await cds.services.identity.issuers.add(cds.dataset_ref, issuer=provider.issuer, **fields)
 
 
 def email() -> str:
@@ -209,7 +209,7 @@ async def test_another_issuer_with_the_same_keys(cds: Cds, provider: Provider) -
     """Whose address is another, though its keys are the provider's."""
     keys = f"{provider.issuer}/jwks"
     issuers = cds.services.identity.issuers
-    await issuers.add(cds.tenant, issuer="https://login.example", jwks_uri=keys)
+    await issuers.add(cds.dataset_ref, issuer="https://login.example", jwks_uri=keys)
     assert await read(cds, provider.sign_in(email(), register=True)) == 401
 
 

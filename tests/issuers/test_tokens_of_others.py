@@ -36,7 +36,7 @@ def issuer(cds: Cds, monkeypatch: pytest.MonkeyPatch) -> Issuer:
 @pytest.fixture
 def trusted(issuer: Issuer, cds: Cds) -> Any:
     async def trust(of: Cds = cds, **fields: Any) -> Any:
-        return await of.services.identity.issuers.add(of.tenant, **{"issuer": URL, **fields})
+        return await of.services.identity.issuers.add(of.dataset_ref, **{"issuer": URL, **fields})
 
     return trust
 
@@ -123,9 +123,9 @@ async def test_permissions_that_the_issuers_tokens_bring(cds: Cds, issuer: Issue
     found = await trusted(permissions=("internal_cds_profile_view",))
     plain, other = issuer.token(scope=None), issuer.token(scope="openid")
     assert await status(cds, plain) == await status(cds, other) == 200
-    await cds.services.identity.issuers.change(cds.tenant, found.issuer_id, permissions=())
+    await cds.services.identity.issuers.change(cds.dataset_ref, found.issuer_id, permissions=())
     assert await status(cds, plain) == await status(cds, other) == 403
-    await cds.services.identity.issuers.remove(cds.tenant, found.issuer_id)
+    await cds.services.identity.issuers.remove(cds.dataset_ref, found.issuer_id)
     assert await status(cds, plain) == 401
 
 

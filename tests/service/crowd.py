@@ -28,7 +28,7 @@ class Crowd:
         dataset_id = next(_datasets)
         self.services = services
         self.database = services.database
-        self.tenant = DatasetRef(dataset_id, f"crowd-{dataset_id}", dataset_id)
+        self.dataset_ref = DatasetRef(dataset_id, f"crowd-{dataset_id}", dataset_id)
 
     async def begin(self) -> Crowd:
         attributes = tuple(
@@ -41,24 +41,26 @@ class Crowd:
             )
             for key in KEYS
         )
-        await self.services.configurations.change(self.tenant.dataset_id, lambda _: PutAttributes(attributes))
+        await self.services.configurations.change(
+            self.dataset_ref.dataset_id, lambda _: PutAttributes(attributes)
+        )
         return self
 
     async def person(self, user_id: str | None = None, tracker: str | None = None, **traits: Any) -> UUID:
         """A new profile; its own id, absorbed or not."""
         made = await self.services.profiles.create(
-            self.tenant, ACTOR, {"traits": traits}, tracker=tracker or new_tracker(), user_id=user_id
+            self.dataset_ref, ACTOR, {"traits": traits}, tracker=tracker or new_tracker(), user_id=user_id
         )
         return made.profile.profile_id
 
     async def write(self, profile_id: UUID, user_id: str | None = None, **traits: Any) -> None:
         await self.services.profiles.patch(
-            self.tenant, ACTOR, profile_id, {"traits": traits}, user_id=user_id
+            self.dataset_ref, ACTOR, profile_id, {"traits": traits}, user_id=user_id
         )
 
     async def rule(self, key: str, priority: int = 1, *, is_active: bool = True) -> UnificationRule:
         draft = UnificationRule("", f"by {key}", f"traits.{key}", priority, is_active)
-        return await self.services.rules.create(self.tenant, draft)
+        return await self.services.rules.create(self.dataset_ref, draft)
 
     async def index(self) -> None:
         """Let the background work come to its end."""
@@ -66,18 +68,18 @@ class Crowd:
             pass
 
     async def erase(self, profile_id: UUID) -> Any:
-        return await self.services.erasure.erase(self.tenant, ACTOR, profile_id)
+        return await self.services.erasure.erase(self.dataset_ref, ACTOR, profile_id)
 
     async def survivors(self, *profile_ids: UUID) -> list[UUID | None]:
         """Who stands for each now; None for those who are gone."""
-        views = [await self.services.profiles.find(self.tenant, each) for each in profile_ids]
+        views = [await self.services.profiles.find(self.dataset_ref, each) for each in profile_ids]
         return [view.survivor.profile_id if view else None for view in views]
 
     async def groups(self) -> dict[UUID, frozenset[UUID]]:
         """Survivor → everybody it stands for."""
         found = await self.database.fetch(
             "SELECT survivor_id, profile_id FROM profile WHERE dataset_id = $1 AND survivor_id IS NOT NULL",
-            self.tenant.dataset_id,
+            self.dataset_ref.dataset_id,
         )
         groups: dict[UUID, set[UUID]] = {}
         for row in found:
@@ -88,13 +90,14 @@ class Crowd:
         """Traits of every profile as they are stored."""
         found = await self.database.fetch(
             "SELECT profile_id, record_values -> 'traits' AS traits FROM profile WHERE dataset_id = $1",
-            self.tenant.dataset_id,
+            self.dataset_ref.dataset_id,
         )
         return {row["profile_id"]: row["traits"] or {} for row in found}
 
     async def refusals(self) -> set[tuple[str, UUID, UUID]]:
         found = await self.database.fetch(
-            "SELECT code, profile_id, other_id FROM refusal WHERE dataset_id = $1", self.tenant.dataset_id
+            "SELECT code, profile_id, other_id FROM refusal WHERE dataset_id = $1",
+            self.dataset_ref.dataset_id,
         )
         return {(row["code"], row["profile_id"], row["other_id"]) for row in found}
 

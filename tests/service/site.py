@@ -53,13 +53,15 @@ def configuration(**settings: Any) -> ConfigChange:
 class Site:
     """A dataset of its own, or the one of `tenant`."""
 
-    def __init__(self, services: Services, tenant: DatasetRef | None = None) -> None:
+    def __init__(self, services: Services, dataset_ref: DatasetRef | None = None) -> None:
         dataset_id = next(_datasets)
         self.services = services
-        self.tenant = tenant or DatasetRef(dataset_id, f"site-{dataset_id}", dataset_id)
+        self.dataset_ref = dataset_ref or DatasetRef(dataset_id, f"site-{dataset_id}", dataset_id)
 
     async def begin(self, **settings: Any) -> Site:
-        await self.services.configurations.change(self.tenant.dataset_id, lambda _: configuration(**settings))
+        await self.services.configurations.change(
+            self.dataset_ref.dataset_id, lambda _: configuration(**settings)
+        )
         return self
 
     async def event(
@@ -83,15 +85,15 @@ class Site:
             name=name,
             **{"trust": "browser", "body": {"interaction": {"name": name}}, **fields},
         )
-        return await self.services.ingest.submit(self.tenant.dataset_id, Submission(observation))
+        return await self.services.ingest.submit(self.dataset_ref.dataset_id, Submission(observation))
 
     async def found(self, text: str) -> UUID | None:
         """The survivor that an id means."""
-        view = await self.services.lookup.find(self.tenant, text)
+        view = await self.services.lookup.find(self.dataset_ref, text)
         return None if view is None else view.survivor.profile_id
 
     async def erase(self, profile_id: UUID) -> None:
-        assert await self.services.erasure.erase(self.tenant, ACTOR, profile_id) is not None
+        assert await self.services.erasure.erase(self.dataset_ref, ACTOR, profile_id) is not None
 
 
 def mail(value: str) -> tuple[str, str]:

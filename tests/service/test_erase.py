@@ -42,7 +42,7 @@ async def _observe(crowd: Crowd, at: int | None, *identifiers: Identifier, **val
         identifiers=identifiers,
         values={"traits": values} if values else {},
     )
-    resolution = await crowd.services.ingest.submit(crowd.tenant.dataset_id, Submission(observation))
+    resolution = await crowd.services.ingest.submit(crowd.dataset_ref.dataset_id, Submission(observation))
     return resolution.survivor.profile_id
 
 
@@ -62,12 +62,12 @@ async def test_after_an_erasure_nothing_of_the_person_is_left(crowd: Crowd) -> N
         "key-1", "print " + MAIL, None, lambda _: StoredResponse(201, (("X", MAIL),), MAIL.encode())
     )
     made = await profiles.create(
-        crowd.tenant, ACTOR, {"traits": {"mail": MAIL}}, tracker=trackers[0], user_id=USER, request=keyed
+        crowd.dataset_ref, ACTOR, {"traits": {"mail": MAIL}}, tracker=trackers[0], user_id=USER, request=keyed
     )
     ann = made.profile.profile_id
     absorbed = await crowd.person(None, trackers[1], mail=MAIL, plan="ann's own plan")
-    await profiles.sign_in(crowd.tenant, ACTOR, USER, tracker=trackers[2])
-    await profiles.choose(crowd.tenant, ACTOR, ann, {"9d41": (True, _now())})
+    await profiles.sign_in(crowd.dataset_ref, ACTOR, USER, tracker=trackers[2])
+    await profiles.choose(crowd.dataset_ref, ACTOR, ann, {"9d41": (True, _now())})
     bob = await crowd.person("bob", mail=MAIL, plan="bob's")
     receipt: Receipt = await crowd.erase(ann)
     assert set(receipt.profile_ids) == {ann, absorbed}
@@ -98,7 +98,7 @@ async def test_ids_of_the_erased_stay_taken_and_say_nothing(crowd: Crowd) -> Non
 
 async def test_an_unknown_profile_is_not_erased(crowd: Crowd) -> None:
     assert await crowd.erase(unknown()) is None
-    assert await crowd.services.erasure.list_receipts(crowd.tenant, 2**62, 10) == []
+    assert await crowd.services.erasure.list_receipts(crowd.dataset_ref, 2**62, 10) == []
 
 
 async def test_another_datasets_profile_is_unknown(crowd: Crowd, services: Services) -> None:
@@ -179,7 +179,7 @@ async def test_what_an_absorbed_profile_brought_goes_and_the_rest_stays(crowd: C
     part = await crowd.person(mail=MAIL, tags=["c"], plan="gold")
     await crowd.write(survivor, card="c1")
     await crowd.erase(part)
-    view = await crowd.services.profiles.find(crowd.tenant, survivor)
+    view = await crowd.services.profiles.find(crowd.dataset_ref, survivor)
     assert view is not None
     assert view.absorbed == ()
     traits = view.survivor.record.values["traits"]
@@ -243,20 +243,20 @@ async def test_receipts_are_kept_in_order(crowd: Crowd, services: Services) -> N
     other = await Crowd(services).begin()
     made = [await crowd.erase(await crowd.person(f"u{n}")) for n in range(3)]
     erasure = crowd.services.erasure
-    assert await erasure.list_receipts(crowd.tenant, 2**62, 10) == made[::-1]
-    assert await erasure.list_receipts(crowd.tenant, made[1].erased_at, 10) == made[:1]
-    assert await erasure.find_receipt(crowd.tenant, made[1].receipt_id) == made[1]
-    assert await erasure.find_receipt(crowd.tenant, unknown()) is None
-    assert await erasure.find_receipt(other.tenant, made[1].receipt_id) is None
-    assert await erasure.list_receipts(other.tenant, 2**62, 10) == []
+    assert await erasure.list_receipts(crowd.dataset_ref, 2**62, 10) == made[::-1]
+    assert await erasure.list_receipts(crowd.dataset_ref, made[1].erased_at, 10) == made[:1]
+    assert await erasure.find_receipt(crowd.dataset_ref, made[1].receipt_id) == made[1]
+    assert await erasure.find_receipt(crowd.dataset_ref, unknown()) is None
+    assert await erasure.find_receipt(other.dataset_ref, made[1].receipt_id) is None
+    assert await erasure.list_receipts(other.dataset_ref, 2**62, 10) == []
 
 
 async def test_the_key_of_an_erasure_keeps_nothing_of_the_person(crowd: Crowd) -> None:
     ann = await crowd.person(USER, mail=MAIL)
     once = ErasureOptions(request_key("shop", "k"), "a digest")
-    receipt = await crowd.services.erasure.erase(crowd.tenant, ACTOR, ann, once=once)
+    receipt = await crowd.services.erasure.erase(crowd.dataset_ref, ACTOR, ann, once=once)
     assert receipt is not None
-    assert await crowd.services.erasure.erase(crowd.tenant, ACTOR, ann, once=once) is None
+    assert await crowd.services.erasure.erase(crowd.dataset_ref, ACTOR, ann, once=once) is None
     (kept,) = await crowd.database.fetch("SELECT * FROM answer WHERE key = $1", once.key)
     assert (kept["profile_id"], kept["fingerprint"], kept["status"]) == (ann, "a digest", 204)
     assert not kept["body"]

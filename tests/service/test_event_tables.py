@@ -38,9 +38,9 @@ PLAYED = [
 class Pages:
     """The pages of one site, and what they know each other's users by."""
 
-    def __init__(self, services: Services, tenant: DatasetRef) -> None:
+    def __init__(self, services: Services, dataset_ref: DatasetRef) -> None:
         self._services = services
-        self._tenant = tenant
+        self._tenant = dataset_ref
         self._users: dict[str, str] = {}
         self._anonymous: list[str] = []
 
@@ -117,7 +117,7 @@ async def test_an_event_comes_out_as_the_table_says(
     services: Services, table: Table, case: Case, spelling: dict[str, Any]
 ) -> None:
     founded = await services.identity.founding.create(f"table-{next(_names)}")
-    pages = await Pages(services, founded.tenant).configure()
+    pages = await Pages(services, founded.dataset_ref).configure()
     for step in case.steps:
         try:
             if isinstance(step, Send):

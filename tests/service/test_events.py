@@ -23,7 +23,7 @@ async def site(services: Services) -> Site:
 
 
 async def view_of(site: Site, text: str) -> ProfileView:
-    view = await site.services.lookup.find(site.tenant, text)
+    view = await site.services.lookup.find(site.dataset_ref, text)
     assert view is not None
     return view
 
@@ -32,7 +32,7 @@ async def page(
     site: Site, text: str, wanted: EventFilter = EventFilter(), size: int = 200, **more: object
 ) -> EventPage:
     view = await view_of(site, text)
-    return await site.services.events.page(site.tenant, view, wanted, size=size, **more)  # type: ignore[arg-type]
+    return await site.services.events.page(site.dataset_ref, view, wanted, size=size, **more)  # type: ignore[arg-type]
 
 
 async def everything(
@@ -71,7 +71,7 @@ async def test_events_of_everybody_who_is_one_person_newest_first(site: Site) ->
 
 async def _observation_id(site: Site, seq: int) -> str:
     found = await site.services.database.fetchval(
-        "SELECT observation_id FROM log WHERE dataset_id = $1 AND seq = $2", site.tenant.dataset_id, seq
+        "SELECT observation_id FROM log WHERE dataset_id = $1 AND seq = $2", site.dataset_ref.dataset_id, seq
     )
     return str(found.hex)
 
@@ -99,7 +99,7 @@ async def test_what_came_late_is_filtered_by_when_it_happened(site: Site) -> Non
 async def test_only_events_are_events(site: Site) -> None:
     made = await site.event(device=X, name="View")
     await site.services.profiles.patch(
-        site.tenant, ACTOR, made.profile.profile_id, {"traits": {"plan": "gold"}}
+        site.dataset_ref, ACTOR, made.profile.profile_id, {"traits": {"plan": "gold"}}
     )
     assert names(await everything(site, X)) == ["View"]
 
@@ -130,7 +130,7 @@ async def test_a_page_is_read_by_the_index(site: Site) -> None:
         for name, last in (("find_events", (None, 0, 1, 10, 10)), ("find_horizon", (10,))):
             found = await connection.fetch(
                 "EXPLAIN " + getattr(module._sql, name),
-                site.tenant.dataset_id,
+                site.dataset_ref.dataset_id,
                 [made.profile.profile_id],
                 NOW.seq,
                 NOW.observation_id,
@@ -147,16 +147,16 @@ async def test_identifiers_are_never_forgotten(site: Site) -> None:
     first = await site.event(customer("c-1"), mail("old@acme.example"), device=X)
     second = await site.event(customer("c-1"), mail("new@acme.example"), device=X, trust="server")
     view = await view_of(site, X)
-    found = await site.services.past.identifiers(site.tenant, view, limit=10)
+    found = await site.services.past.identifiers(site.dataset_ref, view, limit=10)
     assert [(h.identifier.namespace, h.identifier.value, h.since, h.until, h.trust) for h in found] == [
         ("anonymous_id", X, made.seq, None, "browser"),
         ("customerId", "c-1", first.seq, None, "browser"),
         ("emailAddress", "old@acme.example", first.seq, second.seq, "browser"),
         ("emailAddress", "new@acme.example", second.seq, None, "server"),
     ]
-    rest = await site.services.past.identifiers(site.tenant, view, after=found[1].place, limit=1)
+    rest = await site.services.past.identifiers(site.dataset_ref, view, after=found[1].place, limit=1)
     assert rest == [found[2]]
-    assert await site.services.past.identifiers(site.tenant, view, after=BEGINNING, limit=1) == found[:1]
+    assert await site.services.past.identifiers(site.dataset_ref, view, after=BEGINNING, limit=1) == found[:1]
 
 
 async def test_history_tells_promotions_merges_and_refusals_in_order(site: Site) -> None:
@@ -166,8 +166,8 @@ async def test_history_tells_promotions_merges_and_refusals_in_order(site: Site)
     joined = await site.event(mail("ann@acme.example"), device=Y)
     await site.event(customer("null"), device=X)
     view = await view_of(site, X)
-    person = await site.services.lookup.person(site.tenant, view.survivor)
-    promotion, merge, refusal = await site.services.past.history(site.tenant, view, person)
+    person = await site.services.lookup.person(site.dataset_ref, view.survivor)
+    promotion, merge, refusal = await site.services.past.history(site.dataset_ref, view, person)
     assert promotion == Promotion(ann.seq, ann.survivor.profile_id, X)
     assert isinstance(merge, HistoryMerge)
     assert (merge.at, merge.survivor_id, merge.alias) == (joined.seq, ann.survivor.profile_id, Y)

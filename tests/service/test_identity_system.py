@@ -35,16 +35,16 @@ BY_CARD = Binding("loyaltyId", "loyaltyId", "traits.card")
 class Organisation(Crowd):
     """A crowd in the dataset `default` of a real organisation."""
 
-    def __init__(self, services: Services, tenant: DatasetRef) -> None:
+    def __init__(self, services: Services, dataset_ref: DatasetRef) -> None:
         super().__init__(services)
-        self.tenant = tenant
+        self.dataset_ref = dataset_ref
         self.datasets = services.identity.datasets
         self.types = services.identity.identity_types
         self.attributes = services.identity.identity_attributes
         self.documents = services.identity.identity_documents
 
     async def at(self, name: str) -> DatasetRef:
-        return await self.datasets.get(self.tenant, name)
+        return await self.datasets.get(self.dataset_ref, name)
 
     async def types_of(self, name: str) -> set[str]:
         config = await self.services.configurations.current((await self.at(name)).dataset_id)
@@ -56,15 +56,15 @@ class Organisation(Crowd):
     async def bound(self, *bindings: Binding) -> Preview | None:
         """Bind these, confirming what has to be; the preview if there was one."""
         try:
-            await self.attributes.put(self.tenant, bindings)
+            await self.attributes.put(self.dataset_ref, bindings)
         except ConfirmationRequired as unconfirmed:
-            await self.attributes.put(self.tenant, bindings, unconfirmed.confirmation)
+            await self.attributes.put(self.dataset_ref, bindings, unconfirmed.confirmation)
             return unconfirmed.preview
         return None
 
     async def unconfirmed(self, *bindings: Binding) -> ConfirmationRequired:
         with pytest.raises(ConfirmationRequired) as raised:
-            await self.attributes.put(self.tenant, bindings)
+            await self.attributes.put(self.dataset_ref, bindings)
         return raised.value
 
 
@@ -74,7 +74,7 @@ async def org(services: Services) -> Organisation:
     await services.organisations.put(handle, handle)
     made = Organisation(services, await services.organisations.get(handle))
     await made.begin()
-    await made.types.create(made.tenant, LOYALTY)
+    await made.types.create(made.dataset_ref, LOYALTY)
     return made
 
 
@@ -82,13 +82,13 @@ async def org(services: Services) -> Organisation:
 
 
 async def test_a_type_is_the_same_in_every_dataset(org: Organisation) -> None:
-    await org.datasets.create(org.tenant, "web", {})
-    await org.types.create(org.tenant, IdentityType("cardNumber", "Card"))
-    await org.datasets.create(org.tenant, "app", {})
+    await org.datasets.create(org.dataset_ref, "web", {})
+    await org.types.create(org.dataset_ref, IdentityType("cardNumber", "Card"))
+    await org.datasets.create(org.dataset_ref, "app", {})
     for name in ("default", "web", "app"):
         assert await org.types_of(name) == {"loyaltyId", "cardNumber"}
-    await org.types.change(org.tenant, "loyaltyId", {"trusted_only": True})
-    await org.types.delete(org.tenant, "cardNumber")
+    await org.types.change(org.dataset_ref, "loyaltyId", {"trusted_only": True})
+    await org.types.delete(org.dataset_ref, "cardNumber")
     for name in ("default", "web", "app"):
         config = await org.services.configurations.current((await org.at(name)).dataset_id)
         assert config.identity_types == {"loyaltyId": structs.replace(LOYALTY, trusted_only=True)}
@@ -96,8 +96,8 @@ async def test_a_type_is_the_same_in_every_dataset(org: Organisation) -> None:
 
 async def test_types_and_datasets_that_come_at_once_miss_each_other_nowhere(org: Organisation) -> None:
     await asyncio.gather(
-        *(org.datasets.create(org.tenant, f"d{n}", {}) for n in range(6)),
-        *(org.types.create(org.tenant, IdentityType(f"type{n}", "T")) for n in range(6)),
+        *(org.datasets.create(org.dataset_ref, f"d{n}", {}) for n in range(6)),
+        *(org.types.create(org.dataset_ref, IdentityType(f"type{n}", "T")) for n in range(6)),
     )
     wanted = {"loyaltyId", *(f"type{n}" for n in range(6))}
     assert [await org.types_of(f"d{n}") for n in range(6)] == [wanted] * 6
@@ -122,48 +122,48 @@ async def test_types_and_datasets_that_come_at_once_miss_each_other_nowhere(org:
 )
 async def test_what_is_no_type(org: Organisation, draft: IdentityType) -> None:
     with pytest.raises(InvalidInput):
-        await org.types.create(org.tenant, draft)
+        await org.types.create(org.dataset_ref, draft)
     assert await org.types_of("default") == {"loyaltyId"}
 
 
 @pytest.mark.parametrize("type_id", ["loyaltyId", "LOYALTYID", "emailAddress", "emailaddress"])
 async def test_an_id_is_taken_once_whatever_its_case(org: Organisation, type_id: str) -> None:
     with pytest.raises(Conflict):
-        await org.types.create(org.tenant, IdentityType(type_id, "x"))
+        await org.types.create(org.dataset_ref, IdentityType(type_id, "x"))
 
 
 async def test_an_organisation_has_so_many_types_of_its_own(
     org: Organisation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("oneself.service.schema.identity_types.CUSTOM_TYPES_MAX", 2)
-    await org.types.change(org.tenant, "emailAddress", {"trusted_only": True})
-    await org.types.create(org.tenant, IdentityType("second", "x"))
+    await org.types.change(org.dataset_ref, "emailAddress", {"trusted_only": True})
+    await org.types.create(org.dataset_ref, IdentityType("second", "x"))
     with pytest.raises(Conflict):
-        await org.types.create(org.tenant, IdentityType("third", "x"))
+        await org.types.create(org.dataset_ref, IdentityType("third", "x"))
 
 
 async def test_what_matched_once_never_changes(org: Organisation) -> None:
     for changes in ({"is_unique": False}, {"case_sensitive": True}):
         with pytest.raises(InvalidInput):
-            await org.types.change(org.tenant, "loyaltyId", changes)
+            await org.types.change(org.dataset_ref, "loyaltyId", changes)
     with pytest.raises(Conflict):
-        await org.types.change(org.tenant, "profileId", {"label": "Mine"})
+        await org.types.change(org.dataset_ref, "profileId", {"label": "Mine"})
     with pytest.raises(Conflict):
-        await org.types.delete(org.tenant, "emailAddress")
+        await org.types.delete(org.dataset_ref, "emailAddress")
     with pytest.raises(NotFound):
-        await org.types.delete(org.tenant, "nothing")
+        await org.types.delete(org.dataset_ref, "nothing")
     with pytest.raises(NotFound):
-        await org.types.change(org.tenant, "nothing", {})
+        await org.types.change(org.dataset_ref, "nothing", {})
 
 
 async def test_a_built_in_type_that_is_as_at_first_again_is_no_change_of_the_organisation(
     org: Organisation,
 ) -> None:
-    await org.types.change(org.tenant, "emailAddress", {"blocked_values": ("desk@acme.example",)})
+    await org.types.change(org.dataset_ref, "emailAddress", {"blocked_values": ("desk@acme.example",)})
     assert "emailAddress" in await org.types_of("default")
-    await org.types.change(org.tenant, "emailAddress", {"blocked_values": ()})
+    await org.types.change(org.dataset_ref, "emailAddress", {"blocked_values": ()})
     assert await org.types_of("default") == {"loyaltyId"}
-    assert await org.types.find(org.tenant, "emailAddress") == BUILT_IN_TYPES["emailAddress"]
+    assert await org.types.find(org.dataset_ref, "emailAddress") == BUILT_IN_TYPES["emailAddress"]
 
 
 async def test_a_type_goes_when_nothing_needs_it(org: Organisation) -> None:
@@ -171,18 +171,18 @@ async def test_a_type_goes_when_nothing_needs_it(org: Organisation) -> None:
     await org.bound(BY_CARD)
     await org.index()
     with pytest.raises(Conflict, match="bound"):
-        await org.types.delete(org.tenant, "loyaltyId")
+        await org.types.delete(org.dataset_ref, "loyaltyId")
     await org.bound()
     with pytest.raises(Conflict, match="values"):
-        await org.types.delete(org.tenant, "loyaltyId")
+        await org.types.delete(org.dataset_ref, "loyaltyId")
 
 
 async def test_blocked_values_identify_nobody_however_they_are_written(org: Organisation) -> None:
-    await org.types.change(org.tenant, "emailAddress", {"blocked_values": ("Desk@ACME.example",)})
+    await org.types.change(org.dataset_ref, "emailAddress", {"blocked_values": ("Desk@ACME.example",)})
     await org.bound(BY_MAIL)
     people = [await org.person(mail="desk@acme.example") for _ in range(2)]
     assert len(set(await org.survivors(*people))) == 2
-    await org.types.change(org.tenant, "emailAddress", {"blocked_values": ()})
+    await org.types.change(org.dataset_ref, "emailAddress", {"blocked_values": ()})
     await org.index()
     assert len(set(await org.survivors(*people))) == 1
 
@@ -192,10 +192,10 @@ async def test_blocked_values_identify_nobody_however_they_are_written(org: Orga
 
 async def test_a_dataset_is_made_changed_and_removed(org: Organisation) -> None:
     attributes = read_changes({"colour": {"label": "Colour"}, "visits": {"type": "Number"}})
-    made = await org.datasets.create(org.tenant, "web", {"label": "Shop"}, attributes)
+    made = await org.datasets.create(org.dataset_ref, "web", {"label": "Shop"}, attributes)
     assert (made.settings.label, set(made.user_attributes)) == ("Shop", {"colour", "visits"})
     changed = await org.datasets.change(
-        org.tenant,
+        org.dataset_ref,
         "web",
         {"merged_anonymous": "fresh", "allowed_origins": ("https://shop.acme.example",)},
         read_changes({"visits": None, "colour": {"classification_override": "Sensitive"}}),
@@ -203,33 +203,33 @@ async def test_a_dataset_is_made_changed_and_removed(org: Organisation) -> None:
     assert changed.settings.merged_anonymous == "fresh"
     assert changed.user_attributes["colour"].classification_override == "Sensitive"
     assert set(changed.user_attributes) == {"colour"}
-    assert await org.datasets.show(org.tenant, "web") == changed
-    assert [each.name for each in await org.datasets.list(org.tenant)] == ["default", "web"]
-    await org.datasets.delete(org.tenant, "web")
-    assert await org.datasets.find(org.tenant, "web") is None
-    again = await org.datasets.create(org.tenant, "web", {})
+    assert await org.datasets.show(org.dataset_ref, "web") == changed
+    assert [each.name for each in await org.datasets.list(org.dataset_ref)] == ["default", "web"]
+    await org.datasets.delete(org.dataset_ref, "web")
+    assert await org.datasets.find(org.dataset_ref, "web") is None
+    again = await org.datasets.create(org.dataset_ref, "web", {})
     assert (again.settings, again.user_attributes) == (DatasetSettings(), {})
 
 
 async def test_a_choice_said_as_it_is_at_first_folds(org: Organisation) -> None:
     # As a request brings it: the word is another object than the default that it is equal to.
     said = json.loads('{"identity_trust": "timestamp", "merged_anonymous": "follow", "label": ""}')
-    await org.datasets.create(org.tenant, "web", {"identity_trust": said["identity_trust"]})
-    await org.datasets.change(org.tenant, "web", {"merged_anonymous": "fresh"})
-    await org.datasets.change(org.tenant, "web", {"merged_anonymous": said["merged_anonymous"]})
-    await org.datasets.change(org.tenant, "default", said)
-    assert (await org.datasets.show(org.tenant, "web")).settings == DatasetSettings()
+    await org.datasets.create(org.dataset_ref, "web", {"identity_trust": said["identity_trust"]})
+    await org.datasets.change(org.dataset_ref, "web", {"merged_anonymous": "fresh"})
+    await org.datasets.change(org.dataset_ref, "web", {"merged_anonymous": said["merged_anonymous"]})
+    await org.datasets.change(org.dataset_ref, "default", said)
+    assert (await org.datasets.show(org.dataset_ref, "web")).settings == DatasetSettings()
     await org.verified()
 
 
 async def test_a_change_of_nothing_is_no_version(org: Organisation) -> None:
     version = await org.version("default")
     await org.datasets.change(
-        org.tenant, "default", {"label": ""}, read_changes({"plan": {"type": "String"}})
+        org.dataset_ref, "default", {"label": ""}, read_changes({"plan": {"type": "String"}})
     )
-    await org.types.change(org.tenant, "loyaltyId", {"label": LOYALTY.label})
-    await org.attributes.put(org.tenant, [])
-    await org.attributes.put_channels(org.tenant, {"Web": None})
+    await org.types.change(org.dataset_ref, "loyaltyId", {"label": LOYALTY.label})
+    await org.attributes.put(org.dataset_ref, [])
+    await org.attributes.put_channels(org.dataset_ref, {"Web": None})
     assert await org.version("default") == version
 
 
@@ -251,10 +251,10 @@ async def test_a_change_of_nothing_is_no_version(org: Organisation) -> None:
 )
 async def test_choices_that_make_no_sense(org: Organisation, settings: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
-        await org.datasets.create(org.tenant, "web", settings)
+        await org.datasets.create(org.dataset_ref, "web", settings)
     with pytest.raises(InvalidInput):
-        await org.datasets.change(org.tenant, "default", settings)
-    assert await org.datasets.find(org.tenant, "web") is None
+        await org.datasets.change(org.dataset_ref, "default", settings)
+    assert await org.datasets.find(org.dataset_ref, "web") is None
 
 
 def test_an_origin_is_what_a_browser_sends() -> None:
@@ -271,39 +271,39 @@ def test_an_origin_is_what_a_browser_sends() -> None:
 @pytest.mark.parametrize("name", ["", ".web", "w b", "w/b", "a" * 64, "ü"])
 async def test_what_is_no_name(org: Organisation, name: str) -> None:
     with pytest.raises(InvalidInput):
-        await org.datasets.create(org.tenant, name, {})
+        await org.datasets.create(org.dataset_ref, name, {})
 
 
 async def test_which_datasets_stay(org: Organisation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("oneself.service.schema.datasets.DATASETS_MAX", 2)
-    await org.datasets.create(org.tenant, "web", {})
+    await org.datasets.create(org.dataset_ref, "web", {})
     for name in ("web", "default", "third"):
         with pytest.raises(Conflict):
-            await org.datasets.create(org.tenant, name, {})
+            await org.datasets.create(org.dataset_ref, name, {})
     with pytest.raises(Conflict):
-        await org.datasets.delete(org.tenant, "default")
+        await org.datasets.delete(org.dataset_ref, "default")
     with pytest.raises(NotFound):
-        await org.datasets.delete(org.tenant, "third")
+        await org.datasets.delete(org.dataset_ref, "third")
     web = Crowd(org.services)
-    web.tenant = await org.at("web")
+    web.dataset_ref = await org.at("web")
     await web.person()
     with pytest.raises(Conflict, match="holds"):
-        await org.datasets.delete(org.tenant, "web")
+        await org.datasets.delete(org.dataset_ref, "web")
 
 
 async def test_resolution_is_no_switch(org: Organisation) -> None:
-    await org.datasets.create(org.tenant, "old", {"pipeline_identity_resolution": False})
+    await org.datasets.create(org.dataset_ref, "old", {"pipeline_identity_resolution": False})
     with pytest.raises(Conflict, match="oneself dataset enable-identity old"):
-        await org.datasets.change(org.tenant, "old", {"pipeline_identity_resolution": True})
+        await org.datasets.change(org.dataset_ref, "old", {"pipeline_identity_resolution": True})
     with pytest.raises(Conflict, match="turned off"):
-        await org.datasets.change(org.tenant, "default", {"pipeline_identity_resolution": False})
+        await org.datasets.change(org.dataset_ref, "default", {"pipeline_identity_resolution": False})
 
 
 async def test_default_shows_the_traits_that_events_may_write(org: Organisation) -> None:
-    shown = (await org.datasets.show(org.tenant, "default")).user_attributes
+    shown = (await org.datasets.show(org.dataset_ref, "default")).user_attributes
     assert set(shown) == {"mail", "card", "plan"}, "a list is none"
     changed = await org.datasets.change(
-        org.tenant, "default", {}, read_changes({"plan": {"label": "Plan"}, "card": None})
+        org.dataset_ref, "default", {}, read_changes({"plan": {"label": "Plan"}, "card": None})
     )
     assert {name: each.label for name, each in changed.user_attributes.items()} == {
         "mail": "mail",
@@ -328,21 +328,21 @@ async def test_default_shows_the_traits_that_events_may_write(org: Organisation)
 )
 async def test_what_is_no_user_attribute(org: Organisation, change: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
-        await org.datasets.change(org.tenant, "default", {}, read_changes(change))
+        await org.datasets.change(org.dataset_ref, "default", {}, read_changes(change))
 
 
 async def test_user_attributes_that_stay_as_they_are(
     org: Organisation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(Conflict, match="profile schema"):
-        await org.datasets.change(org.tenant, "default", {}, read_changes({"tags": {}}))
+        await org.datasets.change(org.dataset_ref, "default", {}, read_changes({"tags": {}}))
     await org.bound(BY_CARD)
     with pytest.raises(Conflict, match="bound"):
-        await org.datasets.change(org.tenant, "default", {}, read_changes({"card": None}))
+        await org.datasets.change(org.dataset_ref, "default", {}, read_changes({"card": None}))
     monkeypatch.setattr("oneself.service.schema.user_attributes.USER_ATTRIBUTES_MAX", 3)
     with pytest.raises(InvalidInput, match="at most 3"):
-        await org.datasets.change(org.tenant, "default", {}, read_changes({"more": {}}))
-    await org.datasets.change(org.tenant, "default", {}, read_changes({"more": {}, "plan": None}))
+        await org.datasets.change(org.dataset_ref, "default", {}, read_changes({"more": {}}))
+    await org.datasets.change(org.dataset_ref, "default", {}, read_changes({"more": {}, "plan": None}))
 
 
 # -- bindings -----------------------------------------------------------------------------------------------
@@ -372,13 +372,13 @@ async def test_user_attributes_that_stay_as_they_are(
 )
 async def test_what_cannot_be_bound(org: Organisation, bindings: list[Binding]) -> None:
     with pytest.raises(InvalidInput):
-        await org.attributes.put(org.tenant, bindings)
-    assert await org.attributes.list(org.tenant) == []
+        await org.attributes.put(org.dataset_ref, bindings)
+    assert await org.attributes.list(org.dataset_ref) == []
 
 
 async def test_a_missing_attribute_is_made_with_its_binding(org: Organisation) -> None:
     await org.bound(Binding("loyaltyId", "loyaltyId"), Binding("card2", "customerId", "traits.card2"))
-    config = await org.services.configurations.current(org.tenant.dataset_id)
+    config = await org.services.configurations.current(org.dataset_ref.dataset_id)
     made = config.schema.find("identity_attributes.loyaltyId")
     assert made is not None
     assert (made.value_type, made.merge_strategy, made.display_name) == ("string", "latest", "Loyalty number")
@@ -387,7 +387,7 @@ async def test_a_missing_attribute_is_made_with_its_binding(org: Organisation) -
 
 
 async def test_a_type_that_is_not_unique_is_bound_and_never_matches(org: Organisation) -> None:
-    await org.types.create(org.tenant, IdentityType("household", "Household", is_unique=False))
+    await org.types.create(org.dataset_ref, IdentityType("household", "Household", is_unique=False))
     people = [await org.person(card="c1") for _ in range(2)]
     assert await org.bound(Binding("household", "household", "traits.card")) is None
     people += [await org.person(card="c1")]
@@ -411,11 +411,11 @@ async def test_what_is_shown_is_what_happens(org: Organisation) -> None:
     other = await org.person(mail="other")
     found = await org.unconfirmed(BY_MAIL, BY_CARD)
     assert len(set(await org.survivors(*ann, *bob, other))) == 6, "nothing was done"
-    assert await org.attributes.list(org.tenant) == []
+    assert await org.attributes.list(org.dataset_ref) == []
     preview = found.preview
     assert (preview.profiles_absorbed, preview.groups, preview.largest_group) == (2, 1, 3)
     assert [code for code, *_ in preview.refusals] == ["different_user"]
-    await org.attributes.put(org.tenant, [BY_MAIL, BY_CARD], found.confirmation)
+    await org.attributes.put(org.dataset_ref, [BY_MAIL, BY_CARD], found.confirmation)
     await org.index()
     (joined,) = preview.merges
     assert {joined.survivor, *joined.absorbed} == set(ann)
@@ -430,14 +430,14 @@ async def test_a_confirmation_is_for_one_change_of_about_that_size(org: Organisa
     mail, card = await org.unconfirmed(BY_MAIL), await org.unconfirmed(BY_CARD)
     for wrong in (card.confirmation, "", "2", "2-0", "-", "9" * 30, f"0{mail.confirmation}", "²-x"):
         with pytest.raises(ConfirmationRequired):
-            await org.attributes.put(org.tenant, [BY_MAIL], wrong)
+            await org.attributes.put(org.dataset_ref, [BY_MAIL], wrong)
     await org.person(mail="a1")
     with pytest.raises(ConfirmationRequired) as raised:
-        await org.attributes.put(org.tenant, [BY_MAIL], mail.confirmation)
-    await org.types.create(org.tenant, IdentityType("more", "More"))
+        await org.attributes.put(org.dataset_ref, [BY_MAIL], mail.confirmation)
+    await org.types.create(org.dataset_ref, IdentityType("more", "More"))
     with pytest.raises(ConfirmationRequired):
-        await org.attributes.put(org.tenant, [BY_MAIL], raised.value.confirmation)
-    assert await org.attributes.list(org.tenant) == []
+        await org.attributes.put(org.dataset_ref, [BY_MAIL], raised.value.confirmation)
+    assert await org.attributes.list(org.dataset_ref) == []
 
 
 async def test_a_link_that_moves_is_shown_first(org: Organisation) -> None:
@@ -477,16 +477,16 @@ async def test_unbinding_and_another_name_ask_nothing(org: Organisation) -> None
 
 
 async def test_channels_stand_for_what_is_bound(org: Organisation) -> None:
-    assert await org.attributes.channels(org.tenant) == {}
+    assert await org.attributes.channels(org.dataset_ref) == {}
     await org.bound(Binding("customerId", "customerId"), Binding("loyaltyId", "loyaltyId"))
-    assert await org.attributes.channels(org.tenant) == dict.fromkeys(
+    assert await org.attributes.channels(org.dataset_ref) == dict.fromkeys(
         ("Web", "Server", "Mobile"), "customerId"
     )
-    found = await org.attributes.put_channels(org.tenant, {"Web": "loyaltyId", "Server": "customerId"})
+    found = await org.attributes.put_channels(org.dataset_ref, {"Web": "loyaltyId", "Server": "customerId"})
     assert found == {"Web": "loyaltyId", "Server": "customerId", "Mobile": "customerId"}
     with pytest.raises(Conflict, match="Web"):
         await org.bound(Binding("customerId", "customerId"))
-    assert (await org.attributes.put_channels(org.tenant, {"Web": None}))["Web"] == "customerId"
+    assert (await org.attributes.put_channels(org.dataset_ref, {"Web": None}))["Web"] == "customerId"
     await org.bound(Binding("customerId", "customerId"))
 
 
@@ -496,21 +496,21 @@ async def test_channels_stand_for_what_is_bound(org: Organisation) -> None:
     ids=str,
 )
 async def test_what_no_channel_stands_for(org: Organisation, channels: dict[str, str]) -> None:
-    await org.types.create(org.tenant, IdentityType("household", "Household", is_unique=False))
+    await org.types.create(org.dataset_ref, IdentityType("household", "Household", is_unique=False))
     await org.bound(Binding("household", "household"), Binding("loyaltyId", "loyaltyId"))
     with pytest.raises(InvalidInput):
-        await org.attributes.put_channels(org.tenant, channels)
+        await org.attributes.put_channels(org.dataset_ref, channels)
 
 
 async def test_a_channel_changes_under_people_when_that_was_confirmed(org: Organisation) -> None:
     await org.bound(Binding("loyaltyId", "loyaltyId"))
     await org.person()
     with pytest.raises(ConfirmationRequired) as raised:
-        await org.attributes.put_channels(org.tenant, {"Web": "loyaltyId"})
+        await org.attributes.put_channels(org.dataset_ref, {"Web": "loyaltyId"})
     confirmation = raised.value.confirmation
     with pytest.raises(ConfirmationRequired):
-        await org.attributes.put_channels(org.tenant, {"Mobile": "loyaltyId"}, confirmation)
-    found = await org.attributes.put_channels(org.tenant, {"Web": "loyaltyId"}, confirmation)
+        await org.attributes.put_channels(org.dataset_ref, {"Mobile": "loyaltyId"}, confirmation)
+    found = await org.attributes.put_channels(org.dataset_ref, {"Web": "loyaltyId"}, confirmation)
     assert found == {"Web": "loyaltyId"}
 
 
@@ -529,19 +529,19 @@ async def test_a_bound_attribute_stays_what_it_is(org: Organisation) -> None:
     renamed = {**retyped, "value_type": "string", "attribute_name": "traits.other"}
     for changes in (retyped, renamed):
         with pytest.raises(InvalidAttribute, match="identity attribute 'loyaltyId'"):
-            await schemas.redefine(org.tenant, "traits", "card", changes)
+            await schemas.redefine(org.dataset_ref, "traits", "card", changes)
     for arguments in (("traits", "card"), ("traits",), ()):
         with pytest.raises(InvalidAttribute, match="take it out"):
-            await schemas.undefine(org.tenant, *arguments)
-    await schemas.undefine(org.tenant, "traits", "plan")
+            await schemas.undefine(org.dataset_ref, *arguments)
+    await schemas.undefine(org.dataset_ref, "traits", "plan")
     with pytest.raises(Conflict, match="emailAddress"):
-        await claims.delete(org.tenant, "emailAddress")
+        await claims.delete(org.dataset_ref, "emailAddress")
     with pytest.raises(Conflict, match="emailAddress"):
-        await claims.change(org.tenant, "emailAddress", {"value_type": "integer"})
-    await claims.add(org.tenant, DirectoryClaim("nickname"))
+        await claims.change(org.dataset_ref, "emailAddress", {"value_type": "integer"})
+    await claims.add(org.dataset_ref, DirectoryClaim("nickname"))
     await org.bound()
-    assert await claims.delete(org.tenant, "emailAddress")
-    await schemas.undefine(org.tenant, "traits", "card")
+    assert await claims.delete(org.dataset_ref, "emailAddress")
+    await schemas.undefine(org.dataset_ref, "traits", "card")
 
 
 # -- the document -------------------------------------------------------------------------------------------
@@ -569,15 +569,15 @@ DOCUMENT: dict[str, Any] = {
 
 async def _applied(org: Organisation, document: dict[str, Any]) -> dict[str, Preview]:
     wanted = read_document(document)
-    previews = await org.documents.previews(org.tenant, wanted)
-    await org.documents.apply(org.tenant, wanted, previews)
+    previews = await org.documents.previews(org.dataset_ref, wanted)
+    await org.documents.apply(org.dataset_ref, wanted, previews)
     return previews
 
 
 async def test_a_document_is_compared_applied_and_nothing_is_left(org: Organisation) -> None:
     pair = [await org.person(mail=word) for word in ("ann", "ANN")]
     wanted = read_document(DOCUMENT)
-    lines = await org.documents.diff(org.tenant, wanted)
+    lines = await org.documents.diff(org.dataset_ref, wanted)
     assert "~ identity type loyaltyId: trusted_only false → true" in lines
     assert "+ identity type household: uniqueness Not Unique" in lines
     assert '~ identity type emailAddress: blocked_values [] → ["desk@acme.example"]' in lines
@@ -588,7 +588,7 @@ async def test_a_document_is_compared_applied_and_nothing_is_left(org: Organisat
     assert {name: each.profiles_absorbed for name, each in previews.items()} == {"default": 1}
     await org.index()
     assert len(set(await org.survivors(*pair))) == 1
-    assert await org.documents.diff(org.tenant, wanted) == []
+    assert await org.documents.diff(org.dataset_ref, wanted) == []
     versions = [await org.version(name) for name in ("default", "web")]
     await _applied(org, DOCUMENT)
     assert [await org.version(name) for name in ("default", "web")] == versions
@@ -610,13 +610,13 @@ async def test_a_document_without_a_type_that_has_values_is_refused_before_anyth
 
 async def test_what_is_exported_is_what_is_there(org: Organisation, services: Services) -> None:
     await _applied(org, DOCUMENT)
-    exported = await org.documents.export(org.tenant)
-    assert await org.documents.diff(org.tenant, read_document(exported)) == []
+    exported = await org.documents.export(org.dataset_ref)
+    assert await org.documents.diff(org.dataset_ref, read_document(exported)) == []
     await services.organisations.put("copy", "copy")
     copy = Organisation(services, await services.organisations.get("copy"))
     await copy.begin()
     await _applied(copy, exported)
-    assert await copy.documents.export(copy.tenant) == exported
+    assert await copy.documents.export(copy.dataset_ref) == exported
 
 
 async def test_a_document_takes_away_types_and_bindings_that_it_leaves_out(org: Organisation) -> None:
@@ -625,14 +625,14 @@ async def test_a_document_takes_away_types_and_bindings_that_it_leaves_out(org: 
         "identity_types": {"loyaltyId": {}},
         "datasets": {"default": {"identity_attributes": {}, "channel_identities": {}}},
     }
-    lines = await org.documents.diff(org.tenant, read_document(smaller))
+    lines = await org.documents.diff(org.dataset_ref, read_document(smaller))
     assert "- identity type household" in lines
     assert "- dataset default identity attribute loyaltyId" in lines
     await _applied(org, smaller)
     assert await org.types_of("default") == {"loyaltyId"}
-    assert await org.documents.diff(org.tenant, read_document(smaller)) == []
-    assert await org.datasets.find(org.tenant, "web") is not None
-    assert await org.documents.diff(org.tenant, read_document(None)) == []
+    assert await org.documents.diff(org.dataset_ref, read_document(smaller)) == []
+    assert await org.datasets.find(org.dataset_ref, "web") is not None
+    assert await org.documents.diff(org.dataset_ref, read_document(None)) == []
 
 
 async def test_more_than_was_shown_is_not_done(org: Organisation) -> None:
@@ -641,10 +641,10 @@ async def test_more_than_was_shown_is_not_done(org: Organisation) -> None:
     }
     wanted = read_document(document)
     await org.person(mail="ann")
-    previews = await org.documents.previews(org.tenant, wanted)
+    previews = await org.documents.previews(org.dataset_ref, wanted)
     await org.person(mail="ann")
     with pytest.raises(Conflict, match="look again"):
-        await org.documents.apply(org.tenant, wanted, previews)
+        await org.documents.apply(org.dataset_ref, wanted, previews)
 
 
 @pytest.mark.parametrize(
@@ -686,7 +686,7 @@ async def test_a_document_that_cannot_be_applied(org: Organisation, document: di
 
 
 async def test_another_organisations_dataset_is_unknown(org: Organisation, services: Services) -> None:
-    await org.datasets.create(org.tenant, "web", {})
+    await org.datasets.create(org.dataset_ref, "web", {})
     await services.organisations.put("stranger", "stranger")
     stranger = await services.organisations.get("stranger")
     with pytest.raises(NotFound):

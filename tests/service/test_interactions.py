@@ -37,9 +37,9 @@ _names = count(1)
 class Shop:
     """An organisation whose dataset `default` is configured; visitors send raw events."""
 
-    def __init__(self, services: Services, tenant: DatasetRef) -> None:
+    def __init__(self, services: Services, dataset_ref: DatasetRef) -> None:
         self.services = services
-        self.tenant = tenant
+        self.dataset_ref = dataset_ref
 
     async def send(self, user: dict[str, Any], **event: Any) -> EventResult:
         decoded = decode_event({"user": user, **event})
@@ -47,28 +47,35 @@ class Shop:
         def read(config: Config) -> IncomingEvent:
             return read_event(decoded, config)[0]
 
-        return await self.services.interactions.take(self.tenant, EventSource(), read)
+        return await self.services.interactions.take(self.dataset_ref, EventSource(), read)
 
     async def configure(self, *changes: Any) -> None:
         for change in changes:
-            await self.services.configurations.change(self.tenant.dataset_id, lambda _, made=change: made)
+            await self.services.configurations.change(
+                self.dataset_ref.dataset_id, lambda _, made=change: made
+            )
 
     async def bind(self, *names: str) -> None:
         wanted = [Binding(name, name) for name in names]
-        await self.services.identity.identity_attributes.put(self.tenant, wanted)
+        await self.services.identity.identity_attributes.put(self.dataset_ref, wanted)
 
     async def sealed_at(self, token: str | None, at_ms: int) -> str:
         """The token as it would be if it had been sealed at another time."""
         assert token is not None
-        ring = await self.services.token_keys.ring(self.tenant)
-        opened = decrypt_token(ring, self.tenant.handle, self.tenant.dataset, token)
+        ring = await self.services.token_keys.ring(self.dataset_ref)
+        opened = decrypt_token(ring, self.dataset_ref.handle, self.dataset_ref.dataset, token)
         assert opened is not None
         return encrypt_token(
-            ring, self.tenant.handle, self.tenant.dataset, opened.primary_id, opened.identities, at_ms
+            ring,
+            self.dataset_ref.handle,
+            self.dataset_ref.dataset,
+            opened.primary_id,
+            opened.identities,
+            at_ms,
         )
 
     async def id_of(self, text: str) -> str | None:
-        view = await self.services.lookup.find(self.tenant, text)
+        view = await self.services.lookup.find(self.dataset_ref, text)
         return None if view is None else view.survivor.primary_id
 
     async def index(self) -> None:
@@ -81,13 +88,13 @@ class Shop:
 
 async def opened(services: Services, **settings: Any) -> Shop:
     founded = await services.identity.founding.create(f"shop-{next(_names)}")
-    shop = Shop(services, founded.tenant)
+    shop = Shop(services, founded.dataset_ref)
     await shop.configure(
         PutIdentityType(IdentityType("webId", "Web ID", case_sensitive=True)),
         PutDatasetSettings(DatasetSettings(**settings)),
     )
     await shop.bind("webId", "emailAddress", "customerId")
-    await services.identity.identity_attributes.put_channels(shop.tenant, {"Web": "webId"})
+    await services.identity.identity_attributes.put_channels(shop.dataset_ref, {"Web": "webId"})
     return shop
 
 
@@ -235,9 +242,11 @@ async def test_the_token_of_who_was_erased_is_not_kept_with_somebody_else(
     bob = {"anonymousId": Y, "id": "def456"}
     tracker = (await shop.send({**bob, "anonymousProfileTracker": ""})).tracker
     out = [{"purpose": purpose, "provider": "cmp", "status": "Opt Out"}] if purpose else []
-    gone = await shop.services.lookup.find(shop.tenant, ann.resolved_id or "")
+    gone = await shop.services.lookup.find(shop.dataset_ref, ann.resolved_id or "")
     assert gone is not None
-    assert await shop.services.erasure.erase(shop.tenant, Actor("test", "shop"), gone.survivor.profile_id)
+    assert await shop.services.erasure.erase(
+        shop.dataset_ref, Actor("test", "shop"), gone.survivor.profile_id
+    )
     await shop.send({**bob, "encryptedId": ann.token, "anonymousProfileTracker": tracker}, consents=out)
     sent = "SELECT content::text FROM log WHERE kind IN ('event', 'consent')"
     kept = [row["content"] for row in await shop.services.database.fetch(sent)]
@@ -353,10 +362,10 @@ async def test_a_legacy_dataset_is_moved_over(old_shop: Shop) -> None:
     await old_shop.send({"anonymousId": Y, "id": "annette", "attributes": {"emailAddress": ANN}})
     await old_shop.send({"id": "bob"})
     moving = old_shop.services.identity.identity_resolution
-    preview = await moving.preview(old_shop.tenant, "webId")
+    preview = await moving.preview(old_shop.dataset_ref, "webId")
     assert (preview.profiles_absorbed, preview.groups) == (1, 1)
     assert await old_shop.id_of("ann") == "ann", "a preview moves nobody"
-    await moving.enable(old_shop.tenant, "webId")
+    await moving.enable(old_shop.dataset_ref, "webId")
     between = await old_shop.send({"anonymousId": "2222222222222222", "id": "bob"})
     await old_shop.index()
     ids = [await old_shop.id_of(each) for each in ("ann", "annette", "bob", X, Y)]
@@ -371,13 +380,13 @@ async def test_a_legacy_dataset_is_moved_over(old_shop: Shop) -> None:
     late = await old_shop.send({"anonymousId": "1111111111111111", "encryptedId": ann.token})
     assert late.token is None, "tokens from before are void"
     with pytest.raises(Conflict):
-        await moving.enable(old_shop.tenant, "webId")
+        await moving.enable(old_shop.dataset_ref, "webId")
     assert await old_shop.folds()
 
 
 async def test_what_would_move_over_has_to_lead_somewhere(old_shop: Shop) -> None:
     with pytest.raises(InvalidInput, match="nothing"):
-        await old_shop.services.identity.identity_resolution.preview(old_shop.tenant, "nothing")
+        await old_shop.services.identity.identity_resolution.preview(old_shop.dataset_ref, "nothing")
 
 
 async def test_nobody_is_moved_over_by_the_word_of_browsers_where_servers_alone_are_believed(
@@ -389,8 +398,8 @@ async def test_nobody_is_moved_over_by_the_word_of_browsers_where_servers_alone_
     )
     moving = old_shop.services.identity.identity_resolution
     with pytest.raises(Conflict, match="trusted_only"):
-        await moving.preview(old_shop.tenant, "webId")
+        await moving.preview(old_shop.dataset_ref, "webId")
     with pytest.raises(Conflict, match="trusted_only"):
-        await moving.enable(old_shop.tenant, "webId")
-    await moving.enable(old_shop.tenant, "customerId")
+        await moving.enable(old_shop.dataset_ref, "webId")
+    await moving.enable(old_shop.dataset_ref, "customerId")
     assert await old_shop.folds()

@@ -34,26 +34,28 @@ DAMAGE = {
 
 
 @pytest.fixture
-async def tenant(services: Services) -> DatasetRef:
+async def dataset_ref(services: Services) -> DatasetRef:
     """An organisation with a trait, one person on two browsers and a stranger."""
     founded = await services.identity.founding.create("acme")
-    tenant = founded.tenant
+    dataset_ref = founded.dataset_ref
     plan = Attribute(
         attribute_id="plan", attribute_name="traits.plan", value_type="string", merge_strategy="overwrite"
     )
-    await services.configurations.change(tenant.dataset_id, lambda _: PutAttributes((plan,)))
+    await services.configurations.change(dataset_ref.dataset_id, lambda _: PutAttributes((plan,)))
     for user, value in (("7", "trial"), ("7", "gold"), ("8", "none")):
         tracker = new_tracker()
-        await services.profiles.create(tenant, ACTOR, {"traits": {"plan": value}}, tracker=tracker)
-        await services.profiles.sign_in(tenant, ACTOR, user, tracker=tracker)
-    return tenant
+        await services.profiles.create(dataset_ref, ACTOR, {"traits": {"plan": value}}, tracker=tracker)
+        await services.profiles.sign_in(dataset_ref, ACTOR, user, tracker=tracker)
+    return dataset_ref
 
 
 def silent(done: int, total: int) -> None:
     """Nobody watches."""
 
 
-async def test_an_untouched_state_is_what_the_log_folds_to(tenant: DatasetRef, database: Database) -> None:
+async def test_an_untouched_state_is_what_the_log_folds_to(
+    dataset_ref: DatasetRef, database: Database
+) -> None:
     report = await verify(database, silent)
     assert report.difference is None
     assert report.profiles == 3
@@ -63,7 +65,9 @@ async def test_an_untouched_state_is_what_the_log_folds_to(tenant: DatasetRef, d
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-async def test_any_damage_is_found_and_repaired(tenant: DatasetRef, database: Database, damage: str) -> None:
+async def test_any_damage_is_found_and_repaired(
+    dataset_ref: DatasetRef, database: Database, damage: str
+) -> None:
     before = await _state(database)
     await database.execute(damage)
     assert (await verify(database, silent)).difference is not None
@@ -73,7 +77,7 @@ async def test_any_damage_is_found_and_repaired(tenant: DatasetRef, database: Da
     assert await _state(database) == before
 
 
-async def test_a_difference_names_its_place_and_no_value(tenant: DatasetRef, database: Database) -> None:
+async def test_a_difference_names_its_place_and_no_value(dataset_ref: DatasetRef, database: Database) -> None:
     await database.execute(DAMAGE["a changed value"])
     told = str((await verify(database, silent)).difference)
     assert told.startswith("profile (dataset_id=")
@@ -88,11 +92,11 @@ async def test_an_empty_database_is_in_order(database: Database) -> None:
 
 
 async def test_a_rebuild_beside_writers_loses_nothing(
-    services: Services, tenant: DatasetRef, database: Database
+    services: Services, dataset_ref: DatasetRef, database: Database
 ) -> None:
     async def write(number: int) -> Any:
         values = {"traits": {"plan": str(number)}}
-        return await services.profiles.create(tenant, ACTOR, values, tracker=new_tracker(), user_id="7")
+        return await services.profiles.create(dataset_ref, ACTOR, values, tracker=new_tracker(), user_id="7")
 
     _, *made = await asyncio.gather(rebuild(database, silent), *(write(n) for n in range(40)))
     report = await verify(database, silent)

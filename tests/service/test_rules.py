@@ -40,7 +40,9 @@ async def _joined(crowd: Crowd, pairs: list[tuple[UUID, UUID]]) -> int:
 
 
 async def _progress(crowd: Crowd, rule: UnificationRule) -> tuple[str, int, int, int, int]:
-    work = next(w for w in await crowd.services.rules.progress(crowd.tenant) if w.rule_id == rule.rule_id)
+    work = next(
+        w for w in await crowd.services.rules.progress(crowd.dataset_ref) if w.rule_id == rule.rule_id
+    )
     return work.state, work.seen, work.indexed, work.merged, work.total
 
 
@@ -70,14 +72,14 @@ async def test_an_inactive_rule_is_not_applied(crowd: Crowd) -> None:
     pairs = await _pairs(crowd, 2)
     await crowd.rule("mail", is_active=False)
     assert await crowd.services.indexer.step() is False
-    assert await crowd.services.rules.progress(crowd.tenant) == []
+    assert await crowd.services.rules.progress(crowd.dataset_ref) == []
     assert await _joined(crowd, pairs) == 0
 
 
 async def test_a_rule_that_is_switched_on_later_is_applied_then(crowd: Crowd) -> None:
     pairs = await _pairs(crowd, 2)
     rule = await crowd.rule("mail", is_active=False)
-    await crowd.services.rules.change(crowd.tenant, rule.rule_id, is_active=True)
+    await crowd.services.rules.change(crowd.dataset_ref, rule.rule_id, is_active=True)
     await crowd.index()
     assert await _joined(crowd, pairs) == 2
     await crowd.verified()
@@ -87,12 +89,12 @@ async def test_reactivation_finds_what_was_written_in_between(crowd: Crowd) -> N
     before = await _pairs(crowd, 1)
     rule = await crowd.rule("mail")
     await crowd.index()
-    await crowd.services.rules.change(crowd.tenant, rule.rule_id, is_active=False)
+    await crowd.services.rules.change(crowd.dataset_ref, rule.rule_id, is_active=False)
     between = (await crowd.person(mail="x1"), await crowd.person(mail="x1"))
     await crowd.write(before[0][0], mail="y1")
     late = await crowd.person(mail="y1")
     assert len(set(await crowd.survivors(*between))) == 2
-    await crowd.services.rules.change(crowd.tenant, rule.rule_id, is_active=True)
+    await crowd.services.rules.change(crowd.dataset_ref, rule.rule_id, is_active=True)
     await crowd.index()
     assert (
         await _joined(
@@ -157,9 +159,9 @@ async def test_a_rule_that_is_switched_off_in_the_middle_stops(
         nonlocal calls
         calls += 1
         if calls == 3 and by == "change":
-            await rules.change(crowd.tenant, rule.rule_id, is_active=False)
+            await rules.change(crowd.dataset_ref, rule.rule_id, is_active=False)
         elif calls == 3:
-            await rules.delete(crowd.tenant, rule.rule_id)
+            await rules.delete(crowd.dataset_ref, rule.rule_id)
         return await submit(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(crowd.services.ingest, "submit", off_at_the_third)
@@ -185,11 +187,11 @@ async def test_a_rule_that_is_switched_off_and_on_in_the_middle_begins_anew(
         nonlocal calls
         calls += 1
         if calls == call:
-            await rules.change(crowd.tenant, rule.rule_id, is_active=False)
+            await rules.change(crowd.dataset_ref, rule.rule_id, is_active=False)
             between.extend(
                 [(await crowd.person(mail=f"b{n}"), await crowd.person(mail=f"b{n}")) for n in range(6)]
             )
-            await rules.change(crowd.tenant, rule.rule_id, is_active=True)
+            await rules.change(crowd.dataset_ref, rule.rule_id, is_active=True)
         return await submit(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(crowd.services.ingest, "submit", off_and_on)
@@ -279,7 +281,7 @@ async def test_unset_and_erased_values_are_nobodys(crowd: Crowd) -> None:
 
 async def test_blocked_values_and_limits_hold_in_the_background(crowd: Crowd) -> None:
     await crowd.services.refusals.protect(
-        crowd.tenant, blocked_values=("Shop@Acme.example",), blocked_patterns=("*@test.example",)
+        crowd.dataset_ref, blocked_values=("Shop@Acme.example",), blocked_patterns=("*@test.example",)
     )
     for mail in ("shop@acme.example", "x@test.example", "null"):
         pair = [await crowd.person(mail=mail) for _ in range(2)]
@@ -293,15 +295,15 @@ async def test_blocked_values_and_limits_hold_in_the_background(crowd: Crowd) ->
 
 async def test_rules_are_listed_by_priority_and_found_by_id(crowd: Crowd) -> None:
     second, first = await crowd.rule("mail", 7), await crowd.rule("card", -1)
-    assert await crowd.services.rules.list_rules(crowd.tenant) == [first, second]
-    assert await crowd.services.rules.find(crowd.tenant, first.rule_id) == first
+    assert await crowd.services.rules.list_rules(crowd.dataset_ref) == [first, second]
+    assert await crowd.services.rules.find(crowd.dataset_ref, first.rule_id) == first
     for call in (
-        crowd.services.rules.find(crowd.tenant, str(unknown())),
-        crowd.services.rules.change(crowd.tenant, str(unknown()), is_active=True),
+        crowd.services.rules.find(crowd.dataset_ref, str(unknown())),
+        crowd.services.rules.change(crowd.dataset_ref, str(unknown()), is_active=True),
     ):
         with pytest.raises(UnknownRule):
             await call
-    await crowd.services.rules.delete(crowd.tenant, str(unknown()))
+    await crowd.services.rules.delete(crowd.dataset_ref, str(unknown()))
 
 
 async def test_rules_made_at_once_never_share_a_property_or_a_priority(crowd: Crowd) -> None:
@@ -329,7 +331,7 @@ def _mail(value_type: Any) -> PutAttributes:
 
 async def test_a_changed_type_hides_values_from_matching_until_it_is_back(crowd: Crowd) -> None:
     """wire/cds §8: what does not fit its attribute is hidden from matching."""
-    change, dataset_id = crowd.services.configurations.change, crowd.tenant.dataset_id
+    change, dataset_id = crowd.services.configurations.change, crowd.dataset_ref.dataset_id
     await crowd.rule("mail")
     word = await crowd.person(mail="417")
     await change(dataset_id, lambda _: _mail("integer"))
@@ -348,7 +350,7 @@ async def test_a_changed_type_hides_values_from_matching_until_it_is_back(crowd:
 async def test_a_value_held_before_the_type_changed_back_joins_nobody_until_it_is_indexed(
     crowd: Crowd,
 ) -> None:
-    change, dataset_id = crowd.services.configurations.change, crowd.tenant.dataset_id
+    change, dataset_id = crowd.services.configurations.change, crowd.dataset_ref.dataset_id
     await crowd.rule("mail")
     await change(dataset_id, lambda _: _mail("integer"))
     number = await crowd.person(mail=417)
@@ -365,9 +367,9 @@ async def test_a_value_left_while_the_rule_was_inactive_joins_nobody_when_it_is_
 ) -> None:
     rule = await crowd.rule("mail")
     moved, stayed = await crowd.person(mail="old@x.example"), await crowd.person(mail="stays@x.example")
-    await crowd.services.rules.change(crowd.tenant, rule.rule_id, is_active=False)
+    await crowd.services.rules.change(crowd.dataset_ref, rule.rule_id, is_active=False)
     await crowd.write(moved, mail="new@x.example")
-    await crowd.services.rules.change(crowd.tenant, rule.rule_id, is_active=True)
+    await crowd.services.rules.change(crowd.dataset_ref, rule.rule_id, is_active=True)
     heir = await crowd.person(mail="old@x.example")
     await crowd.index()
     assert await crowd.survivors(moved, stayed, heir) == [moved, stayed, heir]
@@ -381,11 +383,11 @@ async def test_a_value_left_while_the_rule_was_inactive_joins_nobody_when_it_is_
 async def test_a_value_that_is_no_longer_blocked_joins_those_who_hold_it(crowd: Crowd) -> None:
     await crowd.rule("mail")
     protect = crowd.services.refusals.protect
-    await protect(crowd.tenant, blocked_values=("office@x.example",))
+    await protect(crowd.dataset_ref, blocked_values=("office@x.example",))
     one, two = [await crowd.person(mail="office@x.example") for _ in range(2)]
     await crowd.index()
     assert await crowd.survivors(one, two) == [one, two]
-    await protect(crowd.tenant, blocked_values=())
+    await protect(crowd.dataset_ref, blocked_values=())
     await crowd.index()
     assert len(set(await crowd.survivors(one, two))) == 1
     await crowd.verified()
@@ -396,7 +398,7 @@ async def test_a_changed_type_reads_stored_values_anew(crowd: Crowd) -> None:
     one = await crowd.person(mail="2026-06-05T03:38:04Z")
     two = await crowd.person(mail="2026-06-05T05:38:04+02:00")
     assert await crowd.survivors(one, two) == [one, two]
-    await crowd.services.configurations.change(crowd.tenant.dataset_id, lambda _: _mail("date_time"))
+    await crowd.services.configurations.change(crowd.dataset_ref.dataset_id, lambda _: _mail("date_time"))
     await crowd.index()
     assert len(set(await crowd.survivors(one, two))) == 1
     await crowd.verified()
@@ -411,7 +413,7 @@ async def test_another_attribute_or_a_new_name_indexes_nothing_again(crowd: Crow
     shown = structs.replace(_mail("string").attributes[0], display_name="Mail")
     for attribute in (other, shown):
         await crowd.services.configurations.change(
-            crowd.tenant.dataset_id, lambda _, added=attribute: PutAttributes((added,))
+            crowd.dataset_ref.dataset_id, lambda _, added=attribute: PutAttributes((added,))
         )
-    await crowd.services.rules.change(crowd.tenant, rule.rule_id, rule_name="renamed")
+    await crowd.services.rules.change(crowd.dataset_ref, rule.rule_id, rule_name="renamed")
     assert (await _progress(crowd, rule))[0] == "done"

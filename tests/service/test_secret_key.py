@@ -24,8 +24,8 @@ OTHER_KEY = "another secret key that is long enough"
 async def acme(services: Services) -> DatasetRef:
     """An organisation with a signing key and a token key, as from before the check value."""
     founded = await services.identity.founding.create("acme")
-    await services.token_keys.ring(founded.tenant)
-    return founded.tenant
+    await services.token_keys.ring(founded.dataset_ref)
+    return founded.dataset_ref
 
 
 def _with_key(services: Services, secret_key: str | None) -> Settings:

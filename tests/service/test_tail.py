@@ -35,7 +35,7 @@ async def everything(site: Site, wanted: EventFilter = EventFilter(), size: int 
     """All pages, one after another."""
     events, before = list[StreamedEvent](), NOW
     while True:
-        got = await site.services.tail.page(site.tenant, wanted, before=before, size=size)
+        got = await site.services.tail.page(site.dataset_ref, wanted, before=before, size=size)
         assert len(got.events) <= size
         events += got.events
         if got.following is None:
@@ -44,7 +44,7 @@ async def everything(site: Site, wanted: EventFilter = EventFilter(), size: int 
 
 
 async def news(site: Site, after: EventPosition, wanted: EventFilter = EventFilter()) -> EventBatch:
-    return await site.services.tail.news(site.tenant, wanted, after=after)
+    return await site.services.tail.news(site.dataset_ref, wanted, after=after)
 
 
 async def settled(
@@ -98,7 +98,7 @@ async def test_a_merge_is_counted(site: Site) -> None:
 
 async def test_what_was_sent_is_told_on_request(site: Site) -> None:
     await site.event(device=X, name="View")
-    page = await site.services.tail.page(site.tenant, EventFilter(), size=1, with_body=True)
+    page = await site.services.tail.page(site.dataset_ref, EventFilter(), size=1, with_body=True)
     assert page.events[0].body == {"interaction": {"name": "View"}}
 
 
@@ -115,7 +115,9 @@ async def test_only_events_of_this_dataset_are_told(site: Site, services: Servic
     elsewhere = await Site(services).begin()
     await elsewhere.event(device=X, name="elsewhere")
     made = await site.event(device=X, name="View")
-    await services.profiles.patch(site.tenant, ACTOR, made.profile.profile_id, {"traits": {"plan": "gold"}})
+    await services.profiles.patch(
+        site.dataset_ref, ACTOR, made.profile.profile_id, {"traits": {"plan": "gold"}}
+    )
     assert names(await everything(site)) == ["View"]
     assert names(await settled(site, BEGINNING, 1)) == ["View"]
 
@@ -143,22 +145,25 @@ async def test_a_bounded_walk_comes_to_the_end_as_well(
 
 async def test_the_list_ends_where_following_begins(site: Site) -> None:
     await site.event(device=X, name="before")
-    horizon = await site.services.tail.horizon(site.tenant)
+    horizon = await site.services.tail.horizon(site.dataset_ref)
     await site.event(device=X, name="after")
-    page = await site.services.tail.page(site.tenant, EventFilter(), before=horizon, size=10)
+    page = await site.services.tail.page(site.dataset_ref, EventFilter(), before=horizon, size=10)
     assert names(page.events) == ["before"]
     assert names(await settled(site, horizon, 1)) == ["after"]
 
 
 async def test_who_looked_at_the_clock_earlier_and_commits_later_is_not_passed_over(site: Site) -> None:
     """The event of a slow batch has an earlier seq than those that are durable before it."""
-    tenant, config = site.tenant, await site.services.configurations.current(site.tenant.dataset_id)
+    dataset_ref, config = (
+        site.dataset_ref,
+        await site.services.configurations.current(site.dataset_ref.dataset_id),
+    )
     slow = await connect(site.services.database.url)
     transaction = slow.transaction()
     await transaction.start()
     try:
-        await lock_identifiers(slow, tenant.dataset_id, footprint_of([], config, keys=frozenset()))
-        early = (await read_clock(slow, tenant.dataset_id)).now
+        await lock_identifiers(slow, dataset_ref.dataset_id, footprint_of([], config, keys=frozenset()))
+        early = (await read_clock(slow, dataset_ref.dataset_id)).now
         fast = await site.event(device=X, name="fast")
         assert fast.seq > early
         held_back = await news(site, BEGINNING)
@@ -170,7 +175,7 @@ async def test_who_looked_at_the_clock_earlier_and_commits_later_is_not_passed_o
         await slow.execute(
             "INSERT INTO log (dataset_id, seq, observation_id, kind, name, config_version, content) "
             "VALUES ($1, $2, $3, 'event', 'slow', 0, $4)",
-            tenant.dataset_id, early, content.observation_id, content,
+            dataset_ref.dataset_id, early, content.observation_id, content,
         )  # fmt: skip
         await transaction.commit()
     finally:
@@ -180,9 +185,11 @@ async def test_who_looked_at_the_clock_earlier_and_commits_later_is_not_passed_o
 
 async def test_a_slow_batch_of_another_dataset_holds_nobody_back(site: Site, services: Services) -> None:
     elsewhere = await Site(services).begin()
-    config = await services.configurations.current(elsewhere.tenant.dataset_id)
+    config = await services.configurations.current(elsewhere.dataset_ref.dataset_id)
     async with services.database.transaction() as slow:
-        await lock_identifiers(slow, elsewhere.tenant.dataset_id, footprint_of([], config, keys=frozenset()))
+        await lock_identifiers(
+            slow, elsewhere.dataset_ref.dataset_id, footprint_of([], config, keys=frozenset())
+        )
         await site.event(device=X, name="View")
         assert names(await settled(site, BEGINNING, 1)) == ["View"]
 
@@ -190,7 +197,7 @@ async def test_a_slow_batch_of_another_dataset_holds_nobody_back(site: Site, ser
 async def test_followers_of_a_crowd_are_told_everything_once(site: Site) -> None:
     """Writers race on shared people while one follower stays and others come back from random places."""
     count, told = 400, list[StreamedEvent]()
-    start = await site.services.tail.horizon(site.tenant)
+    start = await site.services.tail.horizon(site.dataset_ref)
     chance = random.Random(7)
 
     async def write(number: int) -> None:
@@ -201,7 +208,7 @@ async def test_followers_of_a_crowd_are_told_everything_once(site: Site) -> None
     async def follow() -> None:
         after = start
         while len(told) < count:
-            follower = site.services.tail.follow(site.tenant, EventFilter(), after=after)
+            follower = site.services.tail.follow(site.dataset_ref, EventFilter(), after=after)
             async with aclosing(follower) as following:
                 async for each in following:
                     told.extend(each.events)
@@ -229,7 +236,7 @@ async def test_following_ends_when_the_service_stops(site: Site) -> None:
     seen, tail = asyncio.Event(), site.services.tail
 
     async def follow() -> None:
-        async for _ in tail.follow(site.tenant, EventFilter(), after=BEGINNING):
+        async for _ in tail.follow(site.dataset_ref, EventFilter(), after=BEGINNING):
             seen.set()
 
     async with asyncio.timeout(DEADLINE_S):
@@ -245,7 +252,7 @@ async def test_a_process_serves_a_bounded_number_of_followers(
     monkeypatch.setattr(module, "FOLLOWERS_MAX", 1)
     tail = site.services.tail
     assert not tail.is_full
-    async with aclosing(tail.follow(site.tenant, EventFilter(), after=BEGINNING)) as following:
+    async with aclosing(tail.follow(site.dataset_ref, EventFilter(), after=BEGINNING)) as following:
         await anext(following)
         assert tail.is_full
     assert not tail.is_full
@@ -259,7 +266,7 @@ async def test_both_walks_are_read_by_the_index(site: Site) -> None:
             await connection.execute("SET LOCAL enable_bitmapscan = off")
             found = await connection.fetch(
                 f"EXPLAIN {statement}",
-                site.tenant.dataset_id, 0, UUID(int=0), 10, None, 0, 1, False, 10,
+                site.dataset_ref.dataset_id, 0, UUID(int=0), 10, None, 0, 1, False, 10,
             )  # fmt: skip
         plan = "\n".join(row[0] for row in found)
         assert "log_key" in plan, plan

@@ -59,8 +59,8 @@ def opened_with(ring: TokenKeyRing, token: str) -> TokenPayload | None:
     return decrypt_token(ring, "acme", "web", token)
 
 
-async def states(keys: TokenKeys, tenant: DatasetRef) -> dict[int, str]:
-    return {key.key_id: key.state for key in await keys.list(tenant)}
+async def states(keys: TokenKeys, dataset_ref: DatasetRef) -> dict[int, str]:
+    return {key.key_id: key.state for key in await keys.list(dataset_ref)}
 
 
 async def test_the_first_key_is_made_once_whoever_asks(database: Database, acme: DatasetRef) -> None:

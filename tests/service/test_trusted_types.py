@@ -27,7 +27,9 @@ class Shop(Site):
 
     async def believe_servers_alone(self, only: bool = True) -> None:
         changed = msgspec.structs.replace(BUILT_IN_TYPES["customerId"], trusted_only=only)
-        await self.services.configurations.change(self.tenant.dataset_id, lambda _: PutIdentityType(changed))
+        await self.services.configurations.change(
+            self.dataset_ref.dataset_id, lambda _: PutIdentityType(changed)
+        )
         while await self.services.indexer.step():
             pass
 
@@ -38,7 +40,7 @@ class Shop(Site):
         return (await self.event(*identifiers, **fields)).survivor.profile_id
 
     async def holder(self, number: tuple[str, str]) -> UUID | None:
-        found = await self.services.lookup.resolve(self.tenant, dict([number]))
+        found = await self.services.lookup.resolve(self.dataset_ref, dict([number]))
         return None if found is None else found.profile_id
 
     async def folds(self) -> bool:
@@ -54,7 +56,7 @@ async def shop(services: Services) -> Shop:
 
 async def test_a_rule_on_the_attribute_takes_no_word_of_a_browser_for_it(shop: Shop) -> None:
     rule = UnificationRule("by-number", "by number", "identity_attributes.customerId", 2, is_active=True)
-    await shop.services.configurations.change(shop.tenant.dataset_id, lambda _: PutRule(rule))
+    await shop.services.configurations.change(shop.dataset_ref.dataset_id, lambda _: PutRule(rule))
     await shop.believe_servers_alone()
     ann = await shop.server(A1, ANN)
     assert await shop.browser(BOB, A1) != ann

@@ -81,7 +81,7 @@ async def cds(http: httpx.AsyncClient, services: Services) -> Cds:
     founded = await services.identity.founding.create(
         "acme", client_id="crm", client_secret="a secret of ours"
     )
-    return Cds(http, services, founded.tenant, "crm")
+    return Cds(http, services, founded.dataset_ref, "crm")
 
 
 @pytest_asyncio.fixture
@@ -91,7 +91,7 @@ async def other(cds: Cds) -> Cds:
     founded = await cds.services.identity.founding.create(
         handle, client_id="theirs", client_secret="another one"
     )
-    return Cds(cds.http, cds.services, founded.tenant, "theirs")
+    return Cds(cds.http, cds.services, founded.dataset_ref, "theirs")
 
 
 @pytest.fixture

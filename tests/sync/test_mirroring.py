@@ -74,7 +74,7 @@ async def until_read(cds: Cds, requested: int = 0) -> None:
     """Until everything that was asked for is done."""
 
     async def is_read() -> bool:
-        progress = await cds.services.claim_sync.progress(cds.tenant)
+        progress = await cds.services.claim_sync.progress(cds.dataset_ref)
         return bool(
             progress and progress.succeeded_at and progress.done >= max(progress.requested, requested)
         )
@@ -86,7 +86,7 @@ async def until_failed(cds: Cds) -> Progress:
     """Until a reading has failed; how far it came."""
 
     async def failed() -> Progress | None:
-        progress = await cds.services.claim_sync.progress(cds.tenant)
+        progress = await cds.services.claim_sync.progress(cds.dataset_ref)
         return progress if progress and progress.failures else None
 
     return await until_async(failed, "no reading fails", DEADLINE_S)
@@ -222,7 +222,7 @@ async def test_a_server_that_shows_nothing_takes_nothing_away(
     await until_read(cds)
     identity_server.local.clear()
     with pytest.raises(IdentityServerFailed):
-        await cds.services.claim_sync.run_now(cds.tenant)
+        await cds.services.claim_sync.run_now(cds.dataset_ref)
     assert set(await attributes(cds)) == MIRRORED
 
 
@@ -284,7 +284,7 @@ async def test_one_at_a_time(cds: Cds, identity_server: IdentityServer, services
             inside -= 1
 
     identity_server.answer = counted  # type: ignore[method-assign]
-    await asyncio.gather(*(services.claim_sync.run_now(cds.tenant) for _ in range(4)))
+    await asyncio.gather(*(services.claim_sync.run_now(cds.dataset_ref) for _ in range(4)))
     assert most == 1
 
 
@@ -372,12 +372,12 @@ class TestApplicationIds:
 
 class TestAnOrganisationsOwnServer:
     async def test_it_wins_and_its_secrets_are_sealed(self, cds: Cds, other: Cds, services: Services) -> None:
-        own = IdentityServer(other.tenant.handle).start()
+        own = IdentityServer(other.dataset_ref.handle).start()
         own.add("shoe")
         try:
             connection = Connection(own.base_url, *CLIENT, "system_app_grant")
             await services.identity_servers.put(
-                other.tenant, OwnIdentityServer(connection, "them", "their password")
+                other.dataset_ref, OwnIdentityServer(connection, "them", "their password")
             )
             await until_names(other, {"shoe"})
             await until_names(cds, MIRRORED)
@@ -392,13 +392,13 @@ class TestAnOrganisationsOwnServer:
     ) -> None:
         connection = Connection(identity_server.base_url, *CLIENT)
         await services.identity_servers.put(
-            other.tenant, OwnIdentityServer(connection, "them", "their password")
+            other.dataset_ref, OwnIdentityServer(connection, "them", "their password")
         )
-        theirs, ours = Reporter(cds, other.tenant.handle), Reporter(cds)
+        theirs, ours = Reporter(cds, other.dataset_ref.handle), Reporter(cds)
         theirs.auth = ours.auth = ("them", "their password")
         assert (await theirs("POST_ADD_USER", userId="u")).status_code == 200
         assert (await ours("POST_ADD_USER", userId="u")).status_code == 401
         answer = await cds.http.post("/t/acme/cds/api/v1/profiles/sync", content=b"{", auth=theirs.auth)
         assert answer.status_code == 401
-        await services.identity_servers.delete(other.tenant)
+        await services.identity_servers.delete(other.dataset_ref)
         assert (await theirs("POST_ADD_USER", userId="u")).status_code == 401

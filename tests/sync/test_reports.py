@@ -80,7 +80,7 @@ class TestWhoMayReport:
 
     async def test_the_body_decides_whose_it_is(self, cds: Cds, other: Cds, report: Reporter) -> None:
         sent = {"event": ADD, "orgHandle": "acme", "userId": ANN}
-        path = f"/t/{other.tenant.handle}/cds/api/v1/profiles/sync"
+        path = f"/t/{other.dataset_ref.handle}/cds/api/v1/profiles/sync"
         assert is_empty(await cds.http.post(path, json=sent, auth=report.auth))
         assert await user(cds, ANN)
         assert await user(other, ANN) is None
@@ -201,7 +201,7 @@ class TestClaims:
 
     async def test_keys_types_and_nesting(self, cds: Cds, report: Reporter) -> None:
         """The key is the last part of the URI, dots nest, text is converted, one value becomes a list."""
-        services, tenant = cds.services, cds.tenant
+        services, dataset_ref = cds.services, cds.dataset_ref
         from oneself.service.identity_provider.directory_claims import DirectoryClaim
 
         for claim in (
@@ -211,7 +211,7 @@ class TestClaims:
             DirectoryClaim("emailVerified", value_type="boolean"),
             DirectoryClaim("modified", value_type="date_time", read_only=True),
         ):
-            await services.claims.add(tenant, claim)
+            await services.claims.add(dataset_ref, claim)
         await report(
             SET_MANY,
             userId=ANN,
@@ -236,7 +236,7 @@ class TestClaims:
     async def test_what_does_not_fit_is_skipped_and_counted(self, cds: Cds, report: Reporter) -> None:
         from oneself.service.identity_provider.directory_claims import DirectoryClaim
 
-        await cds.services.claims.add(cds.tenant, DirectoryClaim("age", value_type="integer"))
+        await cds.services.claims.add(cds.dataset_ref, DirectoryClaim("age", value_type="integer"))
         claims = {
             GIVEN: "Ann",
             "http://wso2.org/claims/age": "old",
@@ -249,7 +249,7 @@ class TestClaims:
         assert ann
         assert ann["identity_attributes"] == {"givenname": "Ann"}
         await cds.services.skipped_claims.flush()
-        skipped = await cds.services.skipped_claims.list(cds.tenant)
+        skipped = await cds.services.skipped_claims.list(cds.dataset_ref)
         assert {(each.path, each.times) for each in skipped} == {
             ("identity_attributes.age", 2),
             ("identity_attributes.shoe", 2),

@@ -69,7 +69,7 @@ def create(
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.directory.applications import NewApplication
 
-        tenant, applications = await dataset_ref_of(services, org), services.identity.applications
+        dataset_ref, applications = await dataset_ref_of(services, org), services.identity.applications
         new = NewApplication(
             name=name,
             kind=kind,
@@ -79,10 +79,10 @@ def create(
             client_id=client_id,
             client_secret=client_secret,
         )
-        made, secret = await applications.create(tenant, new)
+        made, secret = await applications.create(dataset_ref, new)
         if system:
-            await services.identity.founding.make_system_application(tenant, made.client_id)
-        return {**_facts(tenant, made), "client_secret": secret}
+            await services.identity.founding.make_system_application(dataset_ref, made.client_id)
+        return {**_facts(dataset_ref, made), "client_secret": secret}
 
     facts = run(act)
     show(facts, as_json=as_json, note=SHOWN_ONCE if facts["client_secret"] else "")
@@ -93,7 +93,7 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
     """List the applications of an organisation."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        tenant = await dataset_ref_of(services, org)
+        dataset_ref = await dataset_ref_of(services, org)
         return [
             {
                 "client_id": found.client_id,
@@ -102,7 +102,7 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
                 "permissions": len(found.permissions),
                 "created_at": instant(found.created_at),
             }
-            for found in await services.identity.applications.list(tenant)
+            for found in await services.identity.applications.list(dataset_ref)
         ]
 
     empty = "There is no application yet. Make one: oneself app create NAME"
@@ -114,8 +114,8 @@ def show_(client_id: ClientId, org: Org = None, as_json: AsJson = False) -> None
     """Show one application: its kind, redirect URIs and permissions."""
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await dataset_ref_of(services, org)
-        return _facts(tenant, await services.identity.applications.get(tenant, client_id))
+        dataset_ref = await dataset_ref_of(services, org)
+        return _facts(dataset_ref, await services.identity.applications.get(dataset_ref, client_id))
 
     show(run(act), as_json=as_json)
 
@@ -137,8 +137,8 @@ def rotate_secret(client_id: ClientId, org: Org = None, as_json: AsJson = False)
     """Give an application a new secret, shown this once; the old one stops at once."""
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await dataset_ref_of(services, org)
-        secret = await services.identity.applications.rotate_secret(tenant, client_id)
+        dataset_ref = await dataset_ref_of(services, org)
+        secret = await services.identity.applications.rotate_secret(dataset_ref, client_id)
         return {"client_id": client_id, "client_secret": secret}
 
     show(run(act), as_json=as_json, note=SHOWN_ONCE)
@@ -152,9 +152,9 @@ def permissions(as_json: AsJson = False) -> None:
     show_list("permissions", [{"permission": name} for name in PERMISSIONS], as_json=as_json, empty="")
 
 
-def _facts(tenant: DatasetRef, found: Application) -> dict[str, Any]:
+def _facts(dataset_ref: DatasetRef, found: Application) -> dict[str, Any]:
     return {
-        "organisation": tenant.handle,
+        "organisation": dataset_ref.handle,
         "name": found.name,
         "kind": found.kind,
         "permissions": found.permissions,

@@ -93,8 +93,8 @@ def change(
     given = _given(value_type, display_name, multi_valued, read_only, value)
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await dataset_ref_of(services, org)
-        return _facts(await services.claims.change(tenant, name, _changes(given)))
+        dataset_ref = await dataset_ref_of(services, org)
+        return _facts(await services.claims.change(dataset_ref, name, _changes(given)))
 
     show(run(act), as_json=as_json)
 
@@ -119,11 +119,11 @@ def sync(org: Org = None, as_json: AsJson = False) -> None:
     """
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await dataset_ref_of(services, org)
-        connection = await services.identity_servers.find(tenant)
-        mirrored = await services.claim_sync.run_now(tenant) if connection else None
+        dataset_ref = await dataset_ref_of(services, org)
+        connection = await services.identity_servers.find(dataset_ref)
+        mirrored = await services.claim_sync.run_now(dataset_ref) if connection else None
         return {
-            "organisation": tenant.handle,
+            "organisation": dataset_ref.handle,
             "identity_server": connection.url if connection else None,
             "added": _names(mirrored.added if mirrored else ()),
             "changed": _names(mirrored.changed if mirrored else ()),

@@ -119,9 +119,9 @@ def create(
             allowed_origin,
         )  # fmt: skip
         settings |= {"pipeline_identity_resolution": False} if legacy else {}
-        tenant = await dataset_ref_of(services, org)
+        dataset_ref = await dataset_ref_of(services, org)
         return _facts(
-            await services.identity.datasets.create(tenant, name, settings, _attributes(user_attribute))
+            await services.identity.datasets.create(dataset_ref, name, settings, _attributes(user_attribute))
         )
 
     show(run(act), as_json=as_json)
@@ -166,8 +166,8 @@ def change(
             allowed_origin,
         )  # fmt: skip
         attributes = _attributes(user_attribute, drop_user_attribute)
-        tenant = await dataset_ref_of(services, org)
-        return _facts(await services.identity.datasets.change(tenant, name, settings, attributes))
+        dataset_ref = await dataset_ref_of(services, org)
+        return _facts(await services.identity.datasets.change(dataset_ref, name, settings, attributes))
 
     show(run(act), as_json=as_json)
 

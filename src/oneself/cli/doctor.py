@@ -161,12 +161,12 @@ async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]
         ]
         for finding in _stored_keys(services, await list_sealed_values(services.database)):
             yield finding
-        for tenant in tenants:
-            async for finding in _unfit_values(services, tenant):
+        for dataset_ref in tenants:
+            async for finding in _unfit_values(services, dataset_ref):
                 yield finding
-            async for finding in _mirrored(services, tenant):
+            async for finding in _mirrored(services, dataset_ref):
                 yield finding
-            async for finding in _token_keys(services, tenant):
+            async for finding in _token_keys(services, dataset_ref):
                 yield finding
 
 
@@ -196,7 +196,7 @@ def _closed(value: SealedValue) -> Finding:
     return Finding("stored keys", "bad", sentence, advice)
 
 
-async def _unfit_values(services: Services, tenant: DatasetRef) -> AsyncIterator[Finding]:
+async def _unfit_values(services: Services, dataset_ref: DatasetRef) -> AsyncIterator[Finding]:
     """What is kept although its attribute changed or is gone, by attribute."""
     from oneself.service.profiles.invalid_values import START
 
@@ -205,56 +205,58 @@ async def _unfit_values(services: Services, tenant: DatasetRef) -> AsyncIterator
     for _ in range(UNFIT_PAGES_MAX):
         if after is None:
             break
-        page = await services.unfit_values.page(tenant, after)
+        page = await services.unfit_values.page(dataset_ref, after)
         for unfit in page.found:
             counted[unfit.path, unfit.problem] = counted.get((unfit.path, unfit.problem), 0) + unfit.profiles
         after = page.last
     for (path, problem), profiles in sorted(counted.items()):
-        sentence = f"{tenant.handle}: {path} of {profiles} profiles is kept and hidden: {problem}."
+        sentence = f"{dataset_ref.handle}: {path} of {profiles} profiles is kept and hidden: {problem}."
         advice = "Give the attribute back the type that fits, or let the values be."
         yield Finding("values", "warning", sentence, advice)
 
 
-async def _token_keys(services: Services, tenant: DatasetRef) -> AsyncIterator[Finding]:
+async def _token_keys(services: Services, dataset_ref: DatasetRef) -> AsyncIterator[Finding]:
     """Whether it is time for another token key; says nothing where it is not."""
     from oneself.service.events.token_keys import ROTATE_AFTER_DAYS
 
-    for key in await services.token_keys.list(tenant):
+    for key in await services.token_keys.list(dataset_ref):
         days = (time.time() - key.active_from / 1_000_000) / 86_400
         if key.state == "active" and days > ROTATE_AFTER_DAYS:
-            sentence = f"{tenant.handle}: key {key.key_id} has been sealing tokens for {days:.0f} days."
-            advice = f"Take another: oneself token-key rotate --org {tenant.handle}."
+            sentence = f"{dataset_ref.handle}: key {key.key_id} has been sealing tokens for {days:.0f} days."
+            advice = f"Take another: oneself token-key rotate --org {dataset_ref.handle}."
             yield Finding("token keys", "warning", sentence, advice)
 
 
-async def _mirrored(services: Services, tenant: DatasetRef) -> AsyncIterator[Finding]:
+async def _mirrored(services: Services, dataset_ref: DatasetRef) -> AsyncIterator[Finding]:
     """Whether the claims of an identity server outside are read, and what of its reports nobody took."""
     try:
-        server = await services.identity_servers.find(tenant)
+        server = await services.identity_servers.find(dataset_ref)
     except SettingsError:
-        sentence = f"{tenant.handle}: not read: the secrets of its identity server cannot be opened."
+        sentence = f"{dataset_ref.handle}: not read: the secrets of its identity server cannot be opened."
         yield Finding("claims", "bad", sentence, "See stored keys.")
         return
     if server is None:
         return
-    yield _claims(tenant, server.url, await services.claim_sync.progress(tenant))
-    if skipped := await services.skipped_claims.list(tenant):
+    yield _claims(dataset_ref, server.url, await services.claim_sync.progress(dataset_ref))
+    if skipped := await services.skipped_claims.list(dataset_ref):
         times, last = sum(each.times for each in skipped), skipped[0]
-        sentence = f"{tenant.handle}: reports not taken: {times}; the last, {last.path}: {last.problem}."
+        sentence = f"{dataset_ref.handle}: reports not taken: {times}; the last, {last.path}: {last.problem}."
         yield Finding("claims", "warning", sentence, "See all: oneself claims skipped.")
 
 
-def _claims(tenant: DatasetRef, url: str, progress: Progress | None) -> Finding:
+def _claims(dataset_ref: DatasetRef, url: str, progress: Progress | None) -> Finding:
     """When they were read, and in words why they are not."""
     if progress is None or (progress.succeeded_at is None and not progress.failures):
-        sentence = f"{tenant.handle}: the claims of {url} were not read yet."
+        sentence = f"{dataset_ref.handle}: the claims of {url} were not read yet."
         return Finding(
             "claims", "warning", sentence, "A running service reads them; now: oneself claims sync."
         )
     read = "never" if progress.succeeded_at is None else f"at {instant(progress.succeeded_at)}"
     if not progress.failures:
-        return Finding("claims", "good", f"{tenant.handle}: those of {url} read {read}")
-    sentence = f"{tenant.handle}: last read {read}; failures since: {progress.failures}; {progress.failure}"
+        return Finding("claims", "good", f"{dataset_ref.handle}: those of {url} read {read}")
+    sentence = (
+        f"{dataset_ref.handle}: last read {read}; failures since: {progress.failures}; {progress.failure}"
+    )
     advice = f"Is {url} up, and may the client read claims? Try it: oneself claims sync."
     return Finding("claims", "warning", sentence, advice)
 

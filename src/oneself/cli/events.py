@@ -52,13 +52,13 @@ def events(
         from oneself.service.history.person_events import EventFilter
 
         tail, wanted = services.tail, EventFilter(name=name)
-        tenant = await dataset_of(services, org, dataset)
-        now = await tail.horizon(tenant)
-        page = await tail.page(tenant, wanted, before=now, size=lines, with_body=body) if lines else None
+        dataset_ref = await dataset_of(services, org, dataset)
+        now = await tail.horizon(dataset_ref)
+        page = await tail.page(dataset_ref, wanted, before=now, size=lines, with_body=body) if lines else None
         for told in reversed(page.events if page else ()):
             _print(told, as_json=as_json)
         if follow:
-            async for news in tail.follow(tenant, wanted, after=now, with_body=body):
+            async for news in tail.follow(dataset_ref, wanted, after=now, with_body=body):
                 for told in news.events:
                     _print(told, as_json=as_json)
 

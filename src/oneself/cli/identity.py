@@ -75,8 +75,8 @@ def apply(file: File, org: Org = None, yes: Yes = False) -> None:
     document = _read(file)
 
     async def look(services: Services) -> tuple[list[str], dict[str, Preview]]:
-        tenant, documents = await dataset_ref_of(services, org), services.identity.identity_documents
-        return await documents.diff(tenant, document), await documents.previews(tenant, document)
+        dataset_ref, documents = await dataset_ref_of(services, org), services.identity.identity_documents
+        return await documents.diff(dataset_ref, document), await documents.previews(dataset_ref, document)
 
     found, previews = run(look)
     _print(found)
@@ -87,8 +87,8 @@ def apply(file: File, org: Org = None, yes: Yes = False) -> None:
     confirm("Apply it?", yes=yes)
 
     async def act(services: Services) -> None:
-        tenant = await dataset_ref_of(services, org)
-        await services.identity.identity_documents.apply(tenant, document, previews)
+        dataset_ref = await dataset_ref_of(services, org)
+        await services.identity.identity_documents.apply(dataset_ref, document, previews)
 
     run(act)
     err.print("Applied. Who is there already is indexed in the background by a running service.")

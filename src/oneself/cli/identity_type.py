@@ -49,8 +49,8 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
     """List every type, the built-in ones first."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        tenant = await dataset_ref_of(services, org)
-        return [_facts(each) for each in await services.identity.identity_types.list(tenant)]
+        dataset_ref = await dataset_ref_of(services, org)
+        return [_facts(each) for each in await services.identity.identity_types.list(dataset_ref)]
 
     show_list("identity_types", run(act), as_json=as_json, empty="There is no identity type.")
 
@@ -80,10 +80,10 @@ def create(
     async def act(services: Services) -> dict[str, Any]:
         from oneself.core.identity.identity_type import IdentityType
 
-        tenant = await dataset_ref_of(services, org)
+        dataset_ref = await dataset_ref_of(services, org)
         given = _given(None, trusted_only, conflict_blocks_merge, block, block_defaults)
         new = IdentityType(type_id, label or type_id, not not_unique, case_sensitive, **given)
-        return _facts(await services.identity.identity_types.create(tenant, new))
+        return _facts(await services.identity.identity_types.create(dataset_ref, new))
 
     show(run(act), as_json=as_json)
 
@@ -105,9 +105,9 @@ def change(
     """
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await dataset_ref_of(services, org)
+        dataset_ref = await dataset_ref_of(services, org)
         given = _given(label, trusted_only, conflict_blocks_merge, block, block_defaults)
-        return _facts(await services.identity.identity_types.change(tenant, type_id, given))
+        return _facts(await services.identity.identity_types.change(dataset_ref, type_id, given))
 
     show(run(act), as_json=as_json)
 

@@ -29,8 +29,8 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
     """List the issuers that an organisation trusts."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        tenant = await dataset_ref_of(services, org)
-        return [_facts(issuer) for issuer in await services.identity.issuers.list(tenant)]
+        dataset_ref = await dataset_ref_of(services, org)
+        return [_facts(issuer) for issuer in await services.identity.issuers.list(dataset_ref)]
 
     empty = "No issuer is trusted. Trust one: oneself issuer add URL"
     show_list("trusted_issuers", run(act), as_json=as_json, empty=empty)
@@ -67,8 +67,8 @@ def add(
     fields = {name: value for name, value in given.items() if value}
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await dataset_ref_of(services, org)
-        return _facts(await services.identity.issuers.add(tenant, issuer=issuer.strip(), **fields))
+        dataset_ref = await dataset_ref_of(services, org)
+        return _facts(await services.identity.issuers.add(dataset_ref, issuer=issuer.strip(), **fields))
 
     show(run(act), as_json=as_json)
 

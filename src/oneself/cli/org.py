@@ -49,10 +49,10 @@ def create(
             handle, name=name, client_id=client_id, client_secret=client_secret
         )
         if admin_password:
-            await services.identity.administrators.set_password(founded.tenant, "admin", admin_password)
+            await services.identity.administrators.set_password(founded.dataset_ref, "admin", admin_password)
         return {
             "organisation": handle,
-            "address": services.identity.tokens.issuer(founded.tenant),
+            "address": services.identity.tokens.issuer(founded.dataset_ref),
             "client_id": founded.client_id,
             "client_secret": founded.client_secret,
             "console_user": "admin" if admin_password else None,
@@ -86,12 +86,12 @@ def show_(handle: Handle, as_json: AsJson = False) -> None:
     """Show one organisation: its addresses, settings, keys and console users."""
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await services.organisations.get(handle)
-        config = await services.configurations.current(tenant.dataset_id)
-        ring = await services.identity.signing_keys.ring(tenant)
-        issuer = services.identity.tokens.issuer(tenant)
+        dataset_ref = await services.organisations.get(handle)
+        config = await services.configurations.current(dataset_ref.dataset_id)
+        ring = await services.identity.signing_keys.ring(dataset_ref)
+        issuer = services.identity.tokens.issuer(dataset_ref)
         return {
-            "organisation": tenant.handle,
+            "organisation": dataset_ref.handle,
             "address": issuer,
             "discovery": f"{issuer}/.well-known/openid-configuration",
             "cds_enabled": config.settings.cds_enabled,
@@ -100,7 +100,7 @@ def show_(handle: Handle, as_json: AsJson = False) -> None:
             "attributes": len(config.schema.attributes),
             "signing_key": ring.current_id,
             "keys_that_verify": len(ring.public),
-            "console_users": await services.identity.administrators.list(tenant),
+            "console_users": await services.identity.administrators.list(dataset_ref),
         }
 
     show(run(act), as_json=as_json)
@@ -115,8 +115,11 @@ def rotate_keys(handle: Handle, as_json: AsJson = False) -> None:
     """
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await services.organisations.get(handle)
-        return {"organisation": handle, "signing_key": await services.identity.signing_keys.rotate(tenant)}
+        dataset_ref = await services.organisations.get(handle)
+        return {
+            "organisation": handle,
+            "signing_key": await services.identity.signing_keys.rotate(dataset_ref),
+        }
 
     show(run(act), as_json=as_json)
 
@@ -133,8 +136,8 @@ def set_admin(
     """Make a console user, or give one a new password."""
 
     async def act(services: Services) -> None:
-        tenant = await services.organisations.get(handle)
-        await services.identity.administrators.set_password(tenant, username, password)
+        dataset_ref = await services.organisations.get(handle)
+        await services.identity.administrators.set_password(dataset_ref, username, password)
 
     run(act)
     show({"organisation": handle, "console_user": username}, as_json=False)

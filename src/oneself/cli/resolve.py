@@ -35,8 +35,8 @@ def resolve(
     wanted = _read(identities)
 
     async def act(services: Services) -> Resolved | None:
-        tenant = await dataset_of(services, org, dataset)
-        return await services.lookup.resolve(tenant, wanted)
+        dataset_ref = await dataset_of(services, org, dataset)
+        return await services.lookup.resolve(dataset_ref, wanted)
 
     found = run(act)
     if found is None:

@@ -36,8 +36,8 @@ def list_rules(org: Org = None, as_json: AsJson = False) -> None:
     """Show every rule, the one that goes first in front."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        tenant = await dataset_ref_of(services, org)
-        return [_facts(rule) for rule in await services.rules.list_rules(tenant)]
+        dataset_ref = await dataset_ref_of(services, org)
+        return [_facts(rule) for rule in await services.rules.list_rules(dataset_ref)]
 
     show_list("rules", run(act), as_json=as_json, empty="There is no rule.")
 
@@ -54,10 +54,12 @@ def create(
     """Add a rule. A running service applies it to the profiles that exist; see `oneself rule progress`."""
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await dataset_ref_of(services, org)
-        rule = await _new_rule(services, tenant, property_name, priority, name=name, is_active=not inactive)
+        dataset_ref = await dataset_ref_of(services, org)
+        rule = await _new_rule(
+            services, dataset_ref, property_name, priority, name=name, is_active=not inactive
+        )
         with _described():
-            return _facts(await services.rules.create(tenant, rule))
+            return _facts(await services.rules.create(dataset_ref, rule))
 
     show(run(act), as_json=as_json)
 
@@ -69,10 +71,10 @@ def preview(
     """Say what a rule on this attribute would do to the profiles that exist; nothing is done."""
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await dataset_ref_of(services, org)
-        rule = await _new_rule(services, tenant, property_name, priority)
+        dataset_ref = await dataset_ref_of(services, org)
+        rule = await _new_rule(services, dataset_ref, property_name, priority)
         with _described():
-            found = await services.previews.preview(tenant, rule)
+            found = await services.previews.preview(dataset_ref, rule)
         return {
             "profiles_with_a_value": found.profiles_indexed,
             "profiles_absorbed": found.profiles_absorbed,
@@ -102,10 +104,10 @@ def delete(rule_id: RuleId, org: Org = None, yes: Yes = False) -> None:
     confirm(f"Remove the rule {rule_id}?", yes=yes)
 
     async def act(services: Services) -> None:
-        tenant = await dataset_ref_of(services, org)
-        if all(rule.rule_id != rule_id for rule in await services.rules.list_rules(tenant)):
+        dataset_ref = await dataset_ref_of(services, org)
+        if all(rule.rule_id != rule_id for rule in await services.rules.list_rules(dataset_ref)):
             raise _unknown()
-        await services.rules.delete(tenant, rule_id)
+        await services.rules.delete(dataset_ref, rule_id)
 
     run(act)
     show({"deleted": rule_id}, as_json=False)
@@ -150,7 +152,7 @@ def _described() -> Iterator[None]:
 
 async def _new_rule(
     services: Services,
-    tenant: DatasetRef,
+    dataset_ref: DatasetRef,
     property_name: str,
     priority: int | None,
     *,
@@ -160,7 +162,7 @@ async def _new_rule(
     from oneself.core.identity.identifier_source import UnificationRule
 
     if priority is None:
-        taken = [rule.priority for rule in await services.rules.list_rules(tenant)]
+        taken = [rule.priority for rule in await services.rules.list_rules(dataset_ref)]
         priority = max(taken, default=0) + 1
     return UnificationRule("", name or property_name, property_name, priority, is_active)
 
@@ -174,8 +176,8 @@ def _switch(rule_id: str, org: str | None, *, is_active: bool, as_json: bool) ->
         from oneself.service.rules.rules import UnknownRule
 
         try:
-            tenant = await dataset_ref_of(services, org)
-            return _facts(await services.rules.change(tenant, rule_id, is_active=is_active))
+            dataset_ref = await dataset_ref_of(services, org)
+            return _facts(await services.rules.change(dataset_ref, rule_id, is_active=is_active))
         except UnknownRule:
             raise _unknown() from None
 

@@ -30,8 +30,8 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
     """List the keys that open tokens; the active one seals them."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        tenant = await dataset_ref_of(services, org)
-        return [_facts(key) for key in await services.token_keys.list(tenant)]
+        dataset_ref = await dataset_ref_of(services, org)
+        return [_facts(key) for key in await services.token_keys.list(dataset_ref)]
 
     empty = "There is no token key yet; the first is made when it is needed."
     show_list("token_keys", run(act), as_json=as_json, empty=empty)

@@ -48,10 +48,10 @@ def create(
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.directory.accounts import Registration
 
-        tenant = await dataset_ref_of(services, org)
+        dataset_ref = await dataset_ref_of(services, org)
         registration = Registration(email, chosen, given_name, last_name, mobile)
-        made = await services.identity.accounts.register(tenant, registration)
-        return _facts(tenant, made)
+        made = await services.identity.accounts.register(dataset_ref, registration)
+        return _facts(dataset_ref, made)
 
     facts = run(act)
     show({**facts, "password": drawn}, as_json=as_json, note=_note(drawn))
@@ -66,7 +66,7 @@ def list_(
     """List the users of an organisation, 500 at a time, by e-mail address."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        tenant = await dataset_ref_of(services, org)
+        dataset_ref = await dataset_ref_of(services, org)
         return [
             {
                 "username": found.username,
@@ -74,7 +74,7 @@ def list_(
                 "name": _name(found),
                 "created_at": instant(found.created_at),
             }
-            for found in await services.identity.accounts.list(tenant, after, PAGE)
+            for found in await services.identity.accounts.list(dataset_ref, after, PAGE)
         ]
 
     empty = "There is no user. People register at /t/HANDLE/accounts/register; or: oneself user create EMAIL"
@@ -86,8 +86,8 @@ def show_(user: Who, org: Org = None, as_json: AsJson = False) -> None:
     """Show one user and the claims that their profile mirrors."""
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant = await dataset_ref_of(services, org)
-        return _facts(tenant, await services.identity.accounts.find_by_name(tenant, user))
+        dataset_ref = await dataset_ref_of(services, org)
+        return _facts(dataset_ref, await services.identity.accounts.find_by_name(dataset_ref, user))
 
     show(run(act), as_json=as_json)
 
@@ -100,9 +100,9 @@ def delete(user: Who, org: Org = None, yes: Yes = False, as_json: AsJson = False
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.context import Actor
 
-        tenant = await dataset_ref_of(services, org)
-        found = await services.identity.accounts.find_by_name(tenant, user)
-        erased = await services.users.delete(tenant, Actor("cli"), found.user_id)
+        dataset_ref = await dataset_ref_of(services, org)
+        found = await services.identity.accounts.find_by_name(dataset_ref, user)
+        erased = await services.users.delete(dataset_ref, Actor("cli"), found.user_id)
         return {"removed": found.username, **_erased(erased)}
 
     show(run(act), as_json=as_json)
@@ -114,9 +114,9 @@ def set_password(user: Who, password: Password = None, org: Org = None, as_json:
     chosen, drawn = _password(password)
 
     async def act(services: Services) -> dict[str, Any]:
-        tenant, accounts = await dataset_ref_of(services, org), services.identity.accounts
-        found = await accounts.find_by_name(tenant, user)
-        await accounts.set_password(tenant, found.user_id, chosen)
+        dataset_ref, accounts = await dataset_ref_of(services, org), services.identity.accounts
+        found = await accounts.find_by_name(dataset_ref, user)
+        await accounts.set_password(dataset_ref, found.user_id, chosen)
         return {"username": found.username, "password": drawn}
 
     show(run(act), as_json=as_json, note=_note(drawn))
@@ -152,9 +152,9 @@ def _erased(receipts: tuple[Receipt, ...]) -> dict[str, Any]:
     }
 
 
-def _facts(tenant: DatasetRef, account: Account) -> dict[str, Any]:
+def _facts(dataset_ref: DatasetRef, account: Account) -> dict[str, Any]:
     return {
-        "organisation": tenant.handle,
+        "organisation": dataset_ref.handle,
         "username": account.username,
         "user_id": str(account.user_id),
         "created_at": instant(account.created_at),

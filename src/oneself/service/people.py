@@ -33,20 +33,22 @@ class People:
         self._exports = exports
         self._erasure = erasure
 
-    async def export(self, tenant: DatasetRef, text: str) -> Export | None:
+    async def export(self, dataset_ref: DatasetRef, text: str) -> Export | None:
         """The export of the person that an id means; None if it means nobody."""
-        view = await self._lookup.find(tenant, text)
+        view = await self._lookup.find(dataset_ref, text)
         if view is None:
             return None
         profile_id = view.profile.profile_id
-        document = await self._exports.export(tenant, profile_id)
+        document = await self._exports.export(dataset_ref, profile_id)
         return None if document is None else Export(profile_id, document)
 
-    async def erase(self, tenant: DatasetRef, actor: Actor, text: str) -> Receipt | None:
+    async def erase(self, dataset_ref: DatasetRef, actor: Actor, text: str) -> Receipt | None:
         """Erase the person that an id means, or the part that an absorbed profile brought; None if it means
         nobody. Raises Contended."""
-        view = await self._lookup.find(tenant, text)
+        view = await self._lookup.find(dataset_ref, text)
         if view is None:
             return None
         profile = view.profile
-        return await self._erasure.erase(tenant, actor, profile.profile_id, whole=not profile.is_absorbed)
+        return await self._erasure.erase(
+            dataset_ref, actor, profile.profile_id, whole=not profile.is_absorbed
+        )

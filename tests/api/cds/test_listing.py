@@ -228,7 +228,7 @@ async def test_names_of_applications_are_never_part_of_a_path(cds: Cds, applicat
     )
     found = [
         await cds.services.listing.page(
-            cds.tenant.dataset_id,
+            cds.dataset_ref.dataset_id,
             Schema((attribute,)),
             [Condition("application_data.score", "eq", text)],
             size=5,

@@ -58,7 +58,7 @@ async def tables(cds: Cds) -> Any:
     """All that is kept of an organisation's profiles and configuration."""
     statement = "SELECT jsonb_agg(to_jsonb(t) ORDER BY t::text) FROM {} AS t WHERE dataset_id = $1"
     kept = [statement.format(table) for table in ("log", "profile", "claim", "answer", "config")]
-    return [await cds.services.database.fetchval(sql, cds.tenant.dataset_id) for sql in kept]
+    return [await cds.services.database.fetchval(sql, cds.dataset_ref.dataset_id) for sql in kept]
 
 
 async def test_a_foreign_token_is_nobodys(
@@ -106,6 +106,6 @@ async def test_an_unknown_organisation_is_not_told_from_a_foreign_one(cds: Cds, 
     headers = {"Authorization": f"Bearer {await cds.token()}"}
     answers = [
         await cds.http.get(f"/t/{handle}/cds/api/v1/profiles", headers=headers)
-        for handle in (stranger.tenant.handle, "nobody", "NOBODY", "%00", "a" * 300)
+        for handle in (stranger.dataset_ref.handle, "nobody", "NOBODY", "%00", "a" * 300)
     ]
     assert {(answer.status_code, answer.content) for answer in answers} == {(401, answers[0].content)}

@@ -70,7 +70,7 @@ async def test_an_event_too_many_is_told_when_to_come_back_and_is_not_stored(ser
     metrics = Metrics()
     door = EventEndpoint(services, _elsewhere, metrics, per_address_s=1)
     transport = httpx.ASGITransport(app=door, client=(HOME, 1))  # type: ignore[arg-type]
-    path = f"/t/limits/api2/event/{founded.tenant.dataset}"
+    path = f"/t/limits/api2/event/{founded.dataset_ref.dataset}"
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as page:
         # Two windows at the most may begin meanwhile.
         answers = [await page.post(path, json={"user": {}}) for _ in range(3 * WINDOW_S + 1)]
@@ -79,7 +79,7 @@ async def test_an_event_too_many_is_told_when_to_come_back_and_is_not_stored(ser
     assert json.loads(refused[0].content)["errorCode"] == 3
     assert 0 < int(refused[0].headers["Retry-After"]) <= WINDOW_S
     stored = await services.database.fetchval(
-        "SELECT count(*) FROM log WHERE dataset_id = $1 AND kind = 'event'", founded.tenant.dataset_id
+        "SELECT count(*) FROM log WHERE dataset_id = $1 AND kind = 'event'", founded.dataset_ref.dataset_id
     )
     assert stored == len(answers) - len(refused)
     assert f'oneself_events_total{{outcome="limited"}} {len(refused)}.0' in metrics.render().decode()

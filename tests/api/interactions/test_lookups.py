@@ -51,15 +51,15 @@ class Vendor:
     async def application(self, name: str, *permissions: str) -> dict[str, str]:
         """Credentials of a further application."""
         new = NewApplication(name, permissions=permissions, client_id=name, client_secret=SECRET)
-        await self.cds.services.identity.applications.create(self.cds.tenant, new)
+        await self.cds.services.identity.applications.create(self.cds.dataset_ref, new)
         return basic(name)
 
 
 @pytest.fixture
 async def vendor(cds: Cds) -> Vendor:
     datasets = cds.services.identity.datasets
-    await datasets.create(cds.tenant, "web", {})
-    at = await datasets.get(cds.tenant, "web")
+    await datasets.create(cds.dataset_ref, "web", {})
+    at = await datasets.get(cds.dataset_ref, "web")
     return Vendor(cds, await Site(cds.services, at).begin(classifications={"plan": "Sensitive"}))
 
 
@@ -223,7 +223,7 @@ async def test_a_request_without_a_file(vendor: Vendor) -> None:
 
 
 async def test_the_audit_log_tells_what_was_done_and_no_values(vendor: Vendor) -> None:
-    await vendor.cds.services.refusals.protect(vendor.site.tenant, blocked_values=("a secret word",))
+    await vendor.cds.services.refusals.protect(vendor.site.dataset_ref, blocked_values=("a secret word",))
     answer = await vendor.get("/api/audit/list", pageSize=2000)
     body = answer.json()
     newest = body["audits"][0]
@@ -296,11 +296,11 @@ async def test_deletion_needs_the_same(vendor: Vendor) -> None:
 async def test_other_organisations_and_datasets_see_nothing(vendor: Vendor, stranger: Cds) -> None:
     await vendor.site.event(device=X)
     theirs = basic("theirs", "another secret")
-    said(await vendor.get(f"/api/dataset/web/user/{X}", org=stranger.tenant.handle, headers=theirs), 404)
+    said(await vendor.get(f"/api/dataset/web/user/{X}", org=stranger.dataset_ref.handle, headers=theirs), 404)
     said(await vendor.get(f"/api/dataset/default/user/{X}"), 404)
     said(await vendor.get(f"/api/dataset/nothing/user/{X}"), 404)
     said(await vendor.get(f"/api/dataset/web/user/{X}", org="nobody"), 401)
-    audits = await vendor.get("/api/audit/list", org=stranger.tenant.handle, headers=theirs)
+    audits = await vendor.get("/api/audit/list", org=stranger.dataset_ref.handle, headers=theirs)
     assert "web" not in {each["dataset"] for each in audits.json()["audits"]}
 
 

@@ -101,7 +101,7 @@ async def read_person(
     person = await call.services.lookup.person(at, view.survivor)
     devices = await call.services.lookup.devices(at, view)
     document = render_person(
-        call.tenant.handle, shown, person, devices, with_provenance=query_flag(provenance)
+        call.dataset_ref.handle, shown, person, devices, with_provenance=query_flag(provenance)
     )
     body: Any = msgspec.json.encode(document)
     return Response(body, media_type=MediaType.JSON, headers={"ETag": version_tag(view.survivor)})
@@ -112,7 +112,7 @@ ROUTES = [resolve_identities, read_person]
 
 async def dataset_of(call: RequestContext, name: str) -> DatasetRef:
     """The dataset in the path; raises NotFound."""
-    return await call.services.identity.datasets.get(call.tenant, name)
+    return await call.services.identity.datasets.get(call.dataset_ref, name)
 
 
 async def resolve_profile(call: RequestContext, dataset: str, text: str) -> tuple[DatasetRef, ProfileView]:

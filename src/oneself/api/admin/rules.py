@@ -180,8 +180,8 @@ async def preview_rule(request: AnyRequest) -> PreviewDocument:
     call = context_of(request)
     document = await decode_object(request, PREVIEW)
     try:
-        before = await _before(call.services.rules, call.tenant, document)
-        preview = await call.services.previews.preview(call.tenant, _asked(document, before))
+        before = await _before(call.services.rules, call.dataset_ref, document)
+        preview = await call.services.previews.preview(call.dataset_ref, _asked(document, before))
     except UnknownRule as error:
         raise wire_error("12001", error.message, 404) from None
     except InvalidRule as error:
@@ -203,7 +203,7 @@ async def read_progress(
     """How far each rule, and each identity attribute (`identity:<name>`), has been applied to the profiles
     that existed when it became active."""
     call = context_of(request)
-    at = await dataset_of(call, dataset or call.tenant.dataset)
+    at = await dataset_of(call, dataset or call.dataset_ref.dataset)
     return ProgressList(
         [
             ProgressDocument(
@@ -239,7 +239,7 @@ async def list_refusals(
     if code is not None and code not in CODES:
         raise wire_error("10001", f"code must be one of: {', '.join(CODES)}.")
     limit, before = page_size(size), requested_position(cursor, FIRST)
-    at = await dataset_of(call, dataset or call.tenant.dataset)
+    at = await dataset_of(call, dataset or call.dataset_ref.dataset)
     found = await call.services.refusals.list_refusals(at, limit + 1, before=before, code=code)
     page, pagination = cut_page(found, limit, lambda last: last.place)
     counts = await call.services.refusals.count(at)
@@ -255,7 +255,7 @@ async def list_refusals(
 async def read_protection(request: AnyRequest) -> ProtectionDocument:
     """What keeps strangers apart: blocked values and limits."""
     call = context_of(request)
-    return _render_protection(await call.services.refusals.protection(call.tenant))
+    return _render_protection(await call.services.refusals.protection(call.dataset_ref))
 
 
 @patch(
@@ -271,12 +271,12 @@ async def change_protection(request: AnyRequest) -> ProtectionDocument:
     changes = non_null(document)
     _check_protection(changes)
     changed = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
-    return _render_protection(await call.services.refusals.protect(call.tenant, **changed))
+    return _render_protection(await call.services.refusals.protect(call.dataset_ref, **changed))
 
 
-async def _before(rules: Any, tenant: Any, document: Object) -> UnificationRule | None:
+async def _before(rules: Any, dataset_ref: Any, document: Object) -> UnificationRule | None:
     rule_id = document.get("rule_id")
-    return await rules.find(tenant, rule_id) if rule_id else None
+    return await rules.find(dataset_ref, rule_id) if rule_id else None
 
 
 def _asked(document: Object, before: UnificationRule | None) -> UnificationRule:

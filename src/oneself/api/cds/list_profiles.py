@@ -57,7 +57,7 @@ async def list_profiles(
     selection = decode_attributes(request.query_params.getall("attributes", []))
     schema = call.config.schema
     page = await call.services.listing.page(
-        call.tenant.dataset_id,
+        call.dataset_ref.dataset_id,
         schema,
         conditions,
         edge=edge,
@@ -67,7 +67,7 @@ async def list_profiles(
     values = [
         selection.of(visible_values(schema, item.values)) if selection.keys else {} for item in page.items
     ]
-    pagination, profiles = render_page(call.tenant.handle, page, values, size=size, edge=edge)
+    pagination, profiles = render_page(call.dataset_ref.handle, page, values, size=size, edge=edge)
     return wire.ProfileList(pagination, profiles)
 
 

@@ -89,7 +89,7 @@ def _answer(
     with_provenance: bool = False,
 ) -> StoredResponse:
     document = render_profile(
-        call.tenant.handle,
+        call.dataset_ref.handle,
         found.profile,
         found.survivor,
         found.absorbed,

@@ -131,7 +131,7 @@ async def delete_profile(request: AnyRequest, profile_id: FromPath[str]) -> None
         once = ErasureOptions(request_key(call.actor.application, key), terms.fingerprint)
     try:
         await call.services.erasure.erase(
-            call.tenant, call.actor, known_id, expected_version=terms.expected_version, once=once
+            call.dataset_ref, call.actor, known_id, expected_version=terms.expected_version, once=once
         )
     except ObservationRejected as error:
         if error.rejection.code != "profile_not_found":
@@ -177,9 +177,9 @@ async def patch_me(request: AnyRequest) -> Profile:
 async def _known_browser(call: RequestContext, request: AnyRequest) -> StoredResponse | None:
     """The answer for a browser that was here before; a repeated request gets its first answer instead."""
     tracker, key = tracker_in(request), idempotency_key(request)
-    if tracker and key and await call.services.profiles.was_answered(call.tenant, call.actor, key):
+    if tracker and key and await call.services.profiles.was_answered(call.dataset_ref, call.actor, key):
         return None
-    view = await call.services.profiles.find_by_tracker(call.tenant, tracker) if tracker else None
+    view = await call.services.profiles.find_by_tracker(call.dataset_ref, tracker) if tracker else None
     if tracker is None or view is None:
         return None
     return full_profile(call, view, tracker=tracker, headers=(_cookie(call, request, tracker),))
@@ -191,14 +191,14 @@ async def _create(
     tracker = new_tracker()
 
     def render(made: Resolution) -> StoredResponse:
-        place = f"{call.server_url(request)}/t/{location(call.tenant.handle, made.profile.profile_id)}"
+        place = f"{call.server_url(request)}/t/{location(call.dataset_ref.handle, made.profile.profile_id)}"
         headers = (("Location", place), _cookie(call, request, tracker))
         return full_profile(call, made, status=201, tracker=tracker, headers=headers)
 
     terms = await decode_request_options(request, render)
     try:
         made = await call.services.profiles.create(
-            call.tenant, call.actor, values, tracker=tracker, user_id=user_id, request=terms
+            call.dataset_ref, call.actor, values, tracker=tracker, user_id=user_id, request=terms
         )
     except ObservationRejected as error:
         raise render_rejected(error, "11011") from None
@@ -216,7 +216,7 @@ async def _patch(
     user_id = await _patched_user_id(call, known_id, document)
     try:
         patched = await call.services.profiles.patch(
-            call.tenant, call.actor, known_id, _patch_values(document), user_id=user_id, request=terms
+            call.dataset_ref, call.actor, known_id, _patch_values(document), user_id=user_id, request=terms
         )
     except ObservationRejected as error:
         raise render_rejected(error, "11011") from None
@@ -231,7 +231,7 @@ async def _patched_user_id(call: RequestContext, profile_id: UUID, document: Obj
     if (user_id := _user_id(document)) is not None:
         return user_id
     if "user_id" in document:
-        view = await call.services.profiles.find(call.tenant, profile_id)
+        view = await call.services.profiles.find(call.dataset_ref, profile_id)
         if view is not None and view.survivor.user_id is not None:
             raise wire_error("11011", USER_ID_WRITE_ONCE)
     return None
@@ -241,16 +241,16 @@ async def _find(call: RequestContext, profile_id: str) -> ProfileView | None:
     known_id = decode_profile_id(profile_id)
     if known_id is None:
         return None
-    return await call.services.profiles.find(call.tenant, known_id, config=call.config)
+    return await call.services.profiles.find(call.dataset_ref, known_id, config=call.config)
 
 
 async def _find_me(call: RequestContext, request: AnyRequest) -> ProfileView | None:
     """The cookie's profile, unless it is another user's than the token's: then the token decides."""
     profiles, tracker = call.services.profiles, tracker_in(request)
-    view = await profiles.find_by_tracker(call.tenant, tracker) if tracker else None
+    view = await profiles.find_by_tracker(call.dataset_ref, tracker) if tracker else None
     if view is not None and (call.user_id is None or view.survivor.user_id in (None, call.user_id)):
         return view
-    return await profiles.find_by_user(call.tenant, call.user_id) if call.user_id else None
+    return await profiles.find_by_user(call.dataset_ref, call.user_id) if call.user_id else None
 
 
 def _user_id(document: Object) -> str | None:

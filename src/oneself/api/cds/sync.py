@@ -79,10 +79,10 @@ SCHEMA_REPORT = Body("profile schema", "11011", SchemaReport, strict=False, plai
 )
 async def receive_profile_report(request: AnyRequest) -> Response[Any]:
     """The identity server reports a user, their claims, a sign-in or a sign-out."""
-    tenant, document = await _authenticate_sync(request, PROFILE_REPORT, NOT_ENABLED)
+    dataset_ref, document = await _authenticate_sync(request, PROFILE_REPORT, NOT_ENABLED)
     services: Services = request.app.state.services
     try:
-        heard = await services.profile_sync.hear(tenant, _decode_report(document))
+        heard = await services.profile_sync.hear(dataset_ref, _decode_report(document))
     except UnknownUser:
         raise profile_unknown("No profile found for the given user_id") from None
     except UserIdNeeded as error:
@@ -98,11 +98,11 @@ async def receive_profile_report(request: AnyRequest) -> Response[Any]:
 )
 async def receive_schema_report(request: AnyRequest) -> Response[MessageDocument]:
     """The identity server's claims have changed; all of them are read again, after the answer."""
-    tenant, document = await _authenticate_sync(request, SCHEMA_REPORT, SCHEMA_NOT_ENABLED)
+    dataset_ref, document = await _authenticate_sync(request, SCHEMA_REPORT, SCHEMA_NOT_ENABLED)
     if document.get("event") not in CLAIM_EVENTS:
         return Response(MessageDocument("Unknown sync event."), status_code=404)
     services: Services = request.app.state.services
-    await services.claim_sync.request(tenant)
+    await services.claim_sync.request(dataset_ref)
     return Response(MessageDocument("Profile schema sync request accepted for processing."))
 
 
@@ -132,20 +132,20 @@ async def _authenticate_sync(request: AnyRequest, body: Body, gate: str) -> tupl
             raise
         raise _unauthenticated() from None
     handle = (document.get("orgHandle") or "").strip()
-    tenant = await services.organisations.find(handle)
+    dataset_ref = await services.organisations.find(handle)
     if not trusted and (
-        tenant is None or not await services.identity_servers.is_own_sync_caller(tenant, *given)
+        dataset_ref is None or not await services.identity_servers.is_own_sync_caller(dataset_ref, *given)
     ):
         raise _unauthenticated()
     if not handle:
         raise wire_error("11011", "orgHandle is required.")
-    if tenant is None or not await _is_enabled(services, tenant):
+    if dataset_ref is None or not await _is_enabled(services, dataset_ref):
         raise wire_error("16001", gate.format(org=handle))
-    return tenant, document
+    return dataset_ref, document
 
 
-async def _is_enabled(services: Services, tenant: DatasetRef) -> bool:
-    return (await services.configurations.current(tenant.dataset_id)).settings.cds_enabled
+async def _is_enabled(services: Services, dataset_ref: DatasetRef) -> bool:
+    return (await services.configurations.current(dataset_ref.dataset_id)).settings.cds_enabled
 
 
 def _decode_report(document: Object) -> IdentityReport:

@@ -34,7 +34,7 @@ class RequestContext(msgspec.Struct, frozen=True):
     """A request that was let in: by whom, on which organisation, judged by which configuration."""
 
     services: Services
-    tenant: DatasetRef
+    dataset_ref: DatasetRef
     caller: Principal
     config: Config
     face: str
@@ -80,7 +80,7 @@ async def require_permission(
     if not call.caller.holds(PREFIX + permission):
         raise forbidden()
     if (gate := handler.opt.get("gate")) and not call.config.settings.cds_enabled:
-        raise wire_error("16001", gate.format(org=call.tenant.handle))
+        raise wire_error("16001", gate.format(org=call.dataset_ref.handle))
     connection.scope["state"]["call"] = call
 
 
@@ -98,14 +98,14 @@ def requires(permission: str, *, gate: str | None = NOT_ENABLED, face: str = "cd
 
 async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any], face: str) -> RequestContext:
     services: Services = connection.app.state.services
-    tenant = await services.organisations.find(connection.path_params["org"])
-    if tenant is None:
+    dataset_ref = await services.organisations.find(connection.path_params["org"])
+    if dataset_ref is None:
         raise unauthenticated()
     try:
-        caller = await services.guard.authenticate(connection.headers.get("authorization"), tenant)
+        caller = await services.guard.authenticate(connection.headers.get("authorization"), dataset_ref)
     except Unauthenticated:
         raise unauthenticated() from None
     except Forbidden as error:
         raise forbidden(error.description) from None
-    config = await services.configurations.current(tenant.dataset_id)
-    return RequestContext(services, tenant, caller, config, face)
+    config = await services.configurations.current(dataset_ref.dataset_id)
+    return RequestContext(services, dataset_ref, caller, config, face)

@@ -140,14 +140,14 @@ class EventEndpoint:
         try:
             if face == "nothing":
                 raise EventRejected(404, "There is nothing here. Send events to /api2/event/{dataset}.")
-            tenant = await self._tenant(org, dataset)
-            source = await self._source(tenant, face, scope, headers)
+            dataset_ref = await self._tenant(org, dataset)
+            source = await self._source(dataset_ref, face, scope, headers)
             document = await _document(scope, receive, headers, face)
             event = decode_event(document)
             if event.do_not_track:
                 return EventResponse(200, _untracked(), "do_not_track")
             origin = headers.get(b"origin") if face == "event" else None
-            return await self._process(tenant, source, event, origin)
+            return await self._process(dataset_ref, source, event, origin)
         except InvalidEvent as invalid:
             return EventResponse(400, render_failure(INVALID, invalid.sentence), "invalid")
         except EventRejected as refused:
@@ -163,7 +163,7 @@ class EventEndpoint:
             )
 
     async def _process(
-        self, tenant: DatasetRef, source: EventSource, event: Event, origin: bytes | None
+        self, dataset_ref: DatasetRef, source: EventSource, event: Event, origin: bytes | None
     ) -> EventResponse:
         warnings: list[str] = []
 
@@ -178,7 +178,7 @@ class EventEndpoint:
         # Only `/authevent` on the channel `Server` is trusted (wire/interactions §4).
         is_server = event.channel == SERVER_CHANNEL and source.application is not None
         evidence = source if is_server else EventSource()
-        taken = await self._services.interactions.take(tenant, evidence, read)
+        taken = await self._services.interactions.take(dataset_ref, evidence, read)
         for warning in (*warnings, *taken.warnings):
             self._metrics.observe_warning(warning)
         explains = event.explains and source.application is not None
@@ -187,8 +187,10 @@ class EventEndpoint:
 
     async def _tenant(self, org: str, dataset: str) -> DatasetRef:
         handle = org or self._services.settings.organisation or ""
-        tenant = await self._services.organisations.find(handle)
-        found = None if tenant is None else await self._services.identity.datasets.find(tenant, dataset)
+        dataset_ref = await self._services.organisations.find(handle)
+        found = (
+            None if dataset_ref is None else await self._services.identity.datasets.find(dataset_ref, dataset)
+        )
         if found is None:
             raise EventRejected(
                 404, "There is no such dataset here. Check the names of organisation and dataset."
@@ -196,12 +198,12 @@ class EventEndpoint:
         return found
 
     async def _source(
-        self, tenant: DatasetRef, face: str, scope: Scope, headers: dict[bytes, bytes]
+        self, dataset_ref: DatasetRef, face: str, scope: Scope, headers: dict[bytes, bytes]
     ) -> EventSource:
         """Who sends; raises Refused."""
         if face == "event":
             self._check_address(_address(scope))
-            await self._check_origin(tenant, headers.get(b"origin"))
+            await self._check_origin(dataset_ref, headers.get(b"origin"))
             if scope["method"] not in ("GET", "POST"):
                 raise EventRejected(405, "Send an event by GET or POST.")
             return EventSource()
@@ -209,7 +211,9 @@ class EventEndpoint:
             raise EventRejected(405, "Send a trusted event by POST.")
         authorization = headers.get(b"authorization", b"").decode("latin-1")
         try:
-            caller = await authenticate_basic(self._services.identity, tenant, authorization, _address(scope))
+            caller = await authenticate_basic(
+                self._services.identity, dataset_ref, authorization, _address(scope)
+            )
         except Unauthenticated:
             raise EventRejected(
                 401, "Send Basic credentials of an application of this organisation."
@@ -223,13 +227,13 @@ class EventEndpoint:
         if wait_s:
             raise RateLimited(wait_s)
 
-    async def _check_origin(self, tenant: DatasetRef, origin: bytes | None) -> None:
+    async def _check_origin(self, dataset_ref: DatasetRef, origin: bytes | None) -> None:
         """Pages of other sites are kept out where the dataset says which are its own. Nobody is kept out by a
         configuration that may be of yesterday."""
         configurations = self._services.configurations
-        config = configurations.known(tenant.dataset_id)
+        config = configurations.known(dataset_ref.dataset_id)
         if config is None or not _is_welcome(origin, config):
-            config = await configurations.current(tenant.dataset_id)
+            config = await configurations.current(dataset_ref.dataset_id)
         _demand_welcome(origin, config)
 
 

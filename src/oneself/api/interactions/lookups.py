@@ -157,7 +157,7 @@ async def list_audit(request: AnyRequest) -> Response[bytes]:
         raise LookupRejected(400, f"From start to end are at most {AUDIT_DAYS_MAX} days, in milliseconds.")
     number, size = _page(request, AUDIT_PAGE_SIZE_MAX)
     found = await call.services.audit.list_deeds(
-        call.tenant,
+        call.dataset_ref,
         since * MILLISECOND_US,
         (until + 1) * MILLISECOND_US,
         limit=size + 1,
@@ -176,7 +176,7 @@ def _last_step(request: AnyRequest) -> str:
 async def _enter(request: AnyRequest) -> tuple[RequestContext, DatasetRef]:
     """Who calls, and the dataset that is meant."""
     call = await _call(request)
-    at = await call.services.identity.datasets.find(call.tenant, request.path_params["dataset"])
+    at = await call.services.identity.datasets.find(call.dataset_ref, request.path_params["dataset"])
     if at is None:
         raise LookupRejected(404, "There is no such dataset here. Check the names in the path.")
     return call, at
@@ -185,20 +185,20 @@ async def _enter(request: AnyRequest) -> tuple[RequestContext, DatasetRef]:
 async def _call(request: AnyRequest) -> RequestContext:
     services: Services = request.app.state.services
     handle = request.path_params.get("org") or services.settings.organisation or ""
-    tenant = await services.organisations.find(handle)
+    dataset_ref = await services.organisations.find(handle)
     sentence = "Send Basic credentials of an application of this organisation."
-    if tenant is None:
+    if dataset_ref is None:
         raise LookupRejected(401, sentence)
     address = request.client.host if request.client else ""
     try:
         authorization = request.headers.get("authorization")
-        caller = await authenticate_basic(services.identity, tenant, authorization, address)
+        caller = await authenticate_basic(services.identity, dataset_ref, authorization, address)
     except Unauthenticated:
         raise LookupRejected(401, sentence) from None
     if not caller.holds(EVENT_CREATE):
         raise LookupRejected(403, f"The application lacks the permission {EVENT_CREATE}.")
-    config = await services.configurations.current(tenant.dataset_id)
-    return RequestContext(services, tenant, caller, config, FACE)
+    config = await services.configurations.current(dataset_ref.dataset_id)
+    return RequestContext(services, dataset_ref, caller, config, FACE)
 
 
 async def _config(call: RequestContext, at: DatasetRef) -> Config:

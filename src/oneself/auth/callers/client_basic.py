@@ -21,33 +21,33 @@ if TYPE_CHECKING:
 
 
 async def authenticate_basic(
-    identity: Identity, tenant: DatasetRef, authorization: str | None, address: str = ""
+    identity: Identity, dataset_ref: DatasetRef, authorization: str | None, address: str = ""
 ) -> Principal:
     """The application behind the header; `address`: where it calls from. Raises Unauthenticated."""
     given = basic_credentials(authorization)
     if given is None:
         raise unauthenticated()
-    application = await identity.applications.find(tenant, unquote(given[0]))
-    if application is None or not await _is_right(identity, tenant, application, given[1], address):
+    application = await identity.applications.find(dataset_ref, unquote(given[0]))
+    if application is None or not await _is_right(identity, dataset_ref, application, given[1], address):
         raise unauthenticated()
     return Principal(
         application=application.client_id,
         subject=application.client_id,
         permissions=frozenset(application.permissions),
-        org=tenant.handle,
+        org=dataset_ref.handle,
     )
 
 
 async def _is_right(
-    identity: Identity, tenant: DatasetRef, application: Application, secret: str, address: str
+    identity: Identity, dataset_ref: DatasetRef, application: Application, secret: str, address: str
 ) -> bool:
     if identity.applications.remembers_secret(application, secret):
         return True
     subject: Subject = ("client", f"{application.client_id} {address}")
-    if await identity.attempts.wait_s(tenant, subject):
+    if await identity.attempts.wait_s(dataset_ref, subject):
         return False
     for written in dict.fromkeys((secret, unquote(secret))):
         if await identity.applications.secret_matches(application, written):
             return True
-    await identity.attempts.failed(tenant, subject)
+    await identity.attempts.failed(dataset_ref, subject)
     return False

@@ -61,23 +61,23 @@ class ExternalTokens:
         self._keys = keys
         self._trusts: dict[int, tuple[float, tuple[TokenTrust, ...]]] = {}
 
-    async def claims_of(self, tenant: DatasetRef, token: str) -> Claims | None:
+    async def claims_of(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
         """The claims of a good token in our own words, else None."""
         header, said = _unverified(token)
         algorithm = header.get("alg")
         if not isinstance(algorithm, str) or algorithm not in KIND_OF_ALGORITHM:
             return None
-        for trust in await self._trusts_of(tenant):
+        for trust in await self._trusts_of(dataset_ref):
             if trust.issuers is not None and said.get("iss") not in trust.issuers:
                 continue
             claims = await self._verified(trust, token, header.get("kid"), algorithm)
-            if claims is not None and _holds(claims, trust, tenant):
-                return _translated(claims, trust, tenant)
+            if claims is not None and _holds(claims, trust, dataset_ref):
+                return _translated(claims, trust, dataset_ref)
         return None
 
-    async def is_revoked(self, tenant: DatasetRef, claims: Claims) -> bool:
+    async def is_revoked(self, dataset_ref: DatasetRef, claims: Claims) -> bool:
         """Whether what let the token in is gone or has changed."""
-        return claims[TRUST] not in {trust.name for trust in await self._trusts_of(tenant)}
+        return claims[TRUST] not in {trust.name for trust in await self._trusts_of(dataset_ref)}
 
     async def _verified(self, trust: TokenTrust, token: str, key_id: object, algorithm: str) -> Claims | None:
         named = key_id if isinstance(key_id, str) else None
@@ -88,26 +88,29 @@ class ExternalTokens:
                 continue
         return None
 
-    async def _trusts_of(self, tenant: DatasetRef) -> tuple[TokenTrust, ...]:
-        until, trusts = self._trusts.get(tenant.org_id, (0.0, ()))
+    async def _trusts_of(self, dataset_ref: DatasetRef) -> tuple[TokenTrust, ...]:
+        until, trusts = self._trusts.get(dataset_ref.org_id, (0.0, ()))
         if until < time.monotonic():
-            trusts = await self._read_trusts(tenant)
-            self._trusts[tenant.org_id] = (time.monotonic() + REREAD_S, trusts)
+            trusts = await self._read_trusts(dataset_ref)
+            self._trusts[dataset_ref.org_id] = (time.monotonic() + REREAD_S, trusts)
         return trusts
 
-    async def _read_trusts(self, tenant: DatasetRef) -> tuple[TokenTrust, ...]:
-        connection = await self._servers.find(tenant)
-        server = () if connection is None else (_server_trust(connection.url, tenant),)
-        return (*server, *(_issuer_trust(each, tenant) for each in await self._issuers.list(tenant)))
+    async def _read_trusts(self, dataset_ref: DatasetRef) -> tuple[TokenTrust, ...]:
+        connection = await self._servers.find(dataset_ref)
+        server = () if connection is None else (_server_trust(connection.url, dataset_ref),)
+        return (
+            *server,
+            *(_issuer_trust(each, dataset_ref) for each in await self._issuers.list(dataset_ref)),
+        )
 
 
-def _server_trust(url: str, tenant: DatasetRef) -> TokenTrust:
-    jwks_uri = f"{url}/t/{tenant.handle}/oauth2/jwks"
+def _server_trust(url: str, dataset_ref: DatasetRef) -> TokenTrust:
+    jwks_uri = f"{url}/t/{dataset_ref.handle}/oauth2/jwks"
     return TokenTrust(f"server {url}", KeySource(issuer=url, jwks_uri=jwks_uri))
 
 
-def _issuer_trust(issuer: TrustedIssuer, tenant: DatasetRef) -> TokenTrust:
-    stem = f"{issuer.issuer.rstrip('/')}/t/{tenant.handle}/oauth2"
+def _issuer_trust(issuer: TrustedIssuer, dataset_ref: DatasetRef) -> TokenTrust:
+    stem = f"{issuer.issuer.rstrip('/')}/t/{dataset_ref.handle}/oauth2"
     return TokenTrust(
         f"issuer {issuer.issuer_id} {issuer.updated_at}",
         KeySource(issuer.issuer, issuer.jwks_uri, otherwise=f"{stem}/jwks"),
@@ -118,13 +121,13 @@ def _issuer_trust(issuer: TrustedIssuer, tenant: DatasetRef) -> TokenTrust:
     )
 
 
-def _holds(claims: Claims, trust: TokenTrust, tenant: DatasetRef) -> bool:
+def _holds(claims: Claims, trust: TokenTrust, dataset_ref: DatasetRef) -> bool:
     """The checks of wire/cds §2 but the scope's."""
     issuer, organisation = claims.get("iss"), claims.get("org_handle")
     if trust.issuers is not None and issuer not in trust.issuers:
         return False
     is_needed = trust.organisation_needed or bool(_WSO2_ISSUER.search(str(issuer)))
-    if organisation != tenant.handle and (is_needed or organisation is not None):
+    if organisation != dataset_ref.handle and (is_needed or organisation is not None):
         return False
     audience = claims.get("aud")
     audiences = [audience] if isinstance(audience, str) else audience
@@ -146,9 +149,9 @@ def _number(value: object) -> float | None:
     return float(value) if abs(value) < 2**53 and math.isfinite(value) else None
 
 
-def _translated(claims: Claims, trust: TokenTrust, tenant: DatasetRef) -> Claims:
+def _translated(claims: Claims, trust: TokenTrust, dataset_ref: DatasetRef) -> Claims:
     """As our own server would have written it."""
-    translated = {**claims, "aud": AUDIENCE, "org_handle": tenant.handle, TRUST: trust.name}
+    translated = {**claims, "aud": AUDIENCE, "org_handle": dataset_ref.handle, TRUST: trust.name}
     if trust.permissions:
         scope = claims.get("scope")
         said = scope.split() if isinstance(scope, str) else []

@@ -33,10 +33,10 @@ CACHED_MAX = 4_096
 class Verifier(Protocol):
     """Knows the tokens of one kind of issuer."""
 
-    async def claims_of(self, tenant: DatasetRef, token: str) -> Claims | None:
+    async def claims_of(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
         """The claims of a token whose signature holds and which is not past, else None."""
 
-    async def is_revoked(self, tenant: DatasetRef, claims: Claims) -> bool:
+    async def is_revoked(self, dataset_ref: DatasetRef, claims: Claims) -> bool:
         """Whether a token that was good a moment ago must not be honoured any more; cheap."""
 
 
@@ -46,11 +46,11 @@ class OwnKeys:
     def __init__(self, tokens: AccessTokens) -> None:
         self._tokens = tokens
 
-    async def claims_of(self, tenant: DatasetRef, token: str) -> Claims | None:
-        return await self._tokens.verify(tenant, token)
+    async def claims_of(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
+        return await self._tokens.verify(dataset_ref, token)
 
-    async def is_revoked(self, tenant: DatasetRef, claims: Claims) -> bool:
-        return await self._tokens.is_revoked(tenant, claims)
+    async def is_revoked(self, dataset_ref: DatasetRef, claims: Claims) -> bool:
+        return await self._tokens.is_revoked(dataset_ref, claims)
 
 
 class _Cached(msgspec.Struct, frozen=True):
@@ -67,27 +67,27 @@ class Guard:
         self._verifiers = tuple(verifiers)
         self._cache: dict[tuple[int, str], _Cached] = {}
 
-    async def authenticate(self, authorization: str | None, tenant: DatasetRef) -> Principal:
+    async def authenticate(self, authorization: str | None, dataset_ref: DatasetRef) -> Principal:
         """The caller behind a bearer token. Raises Unauthenticated, or Forbidden for one without scope."""
         token = bearer_token(authorization)
         if token is None:
             raise unauthenticated()
-        cached = self._cache.get((tenant.org_id, token))
+        cached = self._cache.get((dataset_ref.org_id, token))
         if cached is None or cached.until < time.time():
-            cached = await self._verify(tenant, token)
-        elif await cached.verifier.is_revoked(tenant, cached.claims):
-            self._cache.pop((tenant.org_id, token), None)
+            cached = await self._verify(dataset_ref, token)
+        elif await cached.verifier.is_revoked(dataset_ref, cached.claims):
+            self._cache.pop((dataset_ref.org_id, token), None)
             # What an issuer's tokens are good for may only have changed.
-            cached = await self._verify(tenant, token)
+            cached = await self._verify(dataset_ref, token)
         return cached.caller
 
-    async def _verify(self, tenant: DatasetRef, token: str) -> _Cached:
+    async def _verify(self, dataset_ref: DatasetRef, token: str) -> _Cached:
         for verifier in self._verifiers:
-            claims = await verifier.claims_of(tenant, token)
+            claims = await verifier.claims_of(dataset_ref, token)
             if claims is not None:
-                caller = caller_of(claims, tenant)
+                caller = caller_of(claims, dataset_ref)
                 cached = _Cached(caller, claims, verifier, min(time.time() + CACHE_S, claims["exp"]))
-                self._remember((tenant.org_id, token), cached)
+                self._remember((dataset_ref.org_id, token), cached)
                 return cached
         raise unauthenticated()
 
@@ -138,13 +138,13 @@ def basic_credentials(authorization: str | None) -> tuple[str, str] | None:
     return (name, password) if colon else None
 
 
-def caller_of(claims: Claims, tenant: DatasetRef) -> Principal:
+def caller_of(claims: Claims, dataset_ref: DatasetRef) -> Principal:
     """The caller in verified claims; raises what wire/cds §2 says when they are not for us."""
     audience = claims.get("aud")
     audiences = [audience] if isinstance(audience, str) else audience
     if not isinstance(audiences, list) or AUDIENCE not in audiences:
         raise unauthenticated()
-    if claims.get("org_handle") != tenant.handle:
+    if claims.get("org_handle") != dataset_ref.handle:
         raise unauthenticated()
     scope = claims.get("scope")
     if not isinstance(scope, str):
@@ -153,7 +153,7 @@ def caller_of(claims: Claims, tenant: DatasetRef) -> Principal:
         application=_text(claims.get("azp")) or _text(claims.get("client_id")),
         subject=_text(claims.get("sub")),
         permissions=frozenset(scope.split()),
-        org=tenant.handle,
+        org=dataset_ref.handle,
     )
 
 

@@ -57,33 +57,35 @@ class TokenIntrospection:
         if "_http" in self.__dict__:
             await self._http.aclose()
 
-    async def claims_of(self, tenant: DatasetRef, token: str) -> Claims | None:
+    async def claims_of(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
         """What the organisation's identity server says of an opaque token, in our own words."""
         if self._path is None or token.count(".") == 2 or len(token) > TOKEN_CHARACTERS_MAX:
             return None
-        key = (tenant.org_id, digest(token))
+        key = (dataset_ref.org_id, digest(token))
         if self._refused.get(key, 0.0) > time.monotonic():
             return None
-        connection = await self._servers.find(tenant)
-        answer = await self._ask(connection, tenant, token) if connection else None
-        claims = _claims(answer, connection, tenant) if answer and connection else None
+        connection = await self._servers.find(dataset_ref)
+        answer = await self._ask(connection, dataset_ref, token) if connection else None
+        claims = _claims(answer, connection, dataset_ref) if answer and connection else None
         if claims is None:
             self._remember_refusal(key)
         return claims
 
-    async def is_revoked(self, tenant: DatasetRef, claims: Claims) -> bool:
+    async def is_revoked(self, dataset_ref: DatasetRef, claims: Claims) -> bool:
         """Nobody tells us; the guard asks again soon."""
         return False
 
-    async def _ask(self, connection: Connection, tenant: DatasetRef, token: str) -> dict[str, Any] | None:
+    async def _ask(
+        self, connection: Connection, dataset_ref: DatasetRef, token: str
+    ) -> dict[str, Any] | None:
         is_own = connection.grant == "system_app_grant"
-        address = connection.address(tenant.handle if is_own else SUPER_TENANT, self._path or "")
+        address = connection.address(dataset_ref.handle if is_own else SUPER_TENANT, self._path or "")
         form = {"token": token, **({"appTenant": SUPER_TENANT} if is_own else {})}
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 return await self._post(address, form)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
-            _logger.warning("introspection_failed", org=tenant.handle, cause=type(error).__name__)
+            _logger.warning("introspection_failed", org=dataset_ref.handle, cause=type(error).__name__)
             return None
 
     async def _post(self, address: str, form: dict[str, str]) -> dict[str, Any] | None:
@@ -107,13 +109,13 @@ class TokenIntrospection:
         return httpx.AsyncClient(timeout=TIMEOUT_S, transport=self._transport, follow_redirects=False)
 
 
-def _claims(answer: dict[str, Any], connection: Connection, tenant: DatasetRef) -> Claims | None:
+def _claims(answer: dict[str, Any], connection: Connection, dataset_ref: DatasetRef) -> Claims | None:
     if answer.get("active") is not True or answer.get("client_id") != CLIENT:
         return None
     organisation = answer.get("org_handle")
     if organisation is None and connection.grant != "system_app_grant":
         return None
-    if organisation not in (None, tenant.handle):
+    if organisation not in (None, dataset_ref.handle):
         return None
     until, expires_at = time.time() + ANSWER_LIFE_S, answer.get("exp")
     if isinstance(expires_at, int | float) and not isinstance(expires_at, bool):
@@ -121,4 +123,4 @@ def _claims(answer: dict[str, Any], connection: Connection, tenant: DatasetRef) 
         if until <= time.time():
             return None
     kept: Claims = {name: answer[name] for name in ("sub", "scope") if name in answer}
-    return {**kept, "client_id": CLIENT, "aud": AUDIENCE, "org_handle": tenant.handle, "exp": until}
+    return {**kept, "client_id": CLIENT, "aud": AUDIENCE, "org_handle": dataset_ref.handle, "exp": until}

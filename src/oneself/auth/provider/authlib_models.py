@@ -63,7 +63,7 @@ class FoundToken(msgspec.Struct, frozen=True):
 class OAuthContext(msgspec.Struct, frozen=True):
     """Everything that was read before Authlib is asked."""
 
-    tenant: DatasetRef
+    dataset_ref: DatasetRef
     issuer: str
     ring: SigningKeyRing
     signing_key: RSAKey

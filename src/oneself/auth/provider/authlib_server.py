@@ -99,7 +99,9 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
         credential = self.gathered.credential
         grant_id = credential.grant_id if credential else None
         gathered = self.gathered
-        claims = access_claims(gathered.issuer, gathered.tenant, client.client_id, subject, scope, grant_id)
+        claims = access_claims(
+            gathered.issuer, gathered.dataset_ref, client.client_id, subject, scope, grant_id
+        )
         return sign_access_token(gathered.signing_key, claims)
 
 
@@ -208,7 +210,7 @@ class IdTokens(OpenIDCode):  # type: ignore[misc]
             "iss": self._gathered.issuer,
             "aud": client.client_id,
             "azp": client.client_id,
-            "org_handle": self._gathered.tenant.handle,
+            "org_handle": self._gathered.dataset_ref.handle,
         }
         if credential := self._gathered.credential:
             claims["auth_time"] = credential.auth_time // 1_000_000

@@ -36,7 +36,7 @@ Parameters = Mapping[str, list[str]]
 class AuthorizeRequest(msgspec.Struct, frozen=True):
     """A browser at one of our doors: the request's parameters, who is signed in, its profile cookie."""
 
-    tenant: DatasetRef
+    dataset_ref: DatasetRef
     parameters: Parameters
     session: BrowserSession | None = None
     cookie_tracker: str | None = None
@@ -140,7 +140,9 @@ class Authorizations:
     ) -> SendBack:
         application = _application(provider)
         identity = self._identity
-        await identity.sign_ins.arrive(visit.tenant, application.client_id, session.account, visit.trackers)
+        await identity.sign_ins.arrive(
+            visit.dataset_ref, application.client_id, session.account, visit.trackers
+        )
         asked = GrantRequest(
             client_id=application.client_id,
             scope=request.scope,
@@ -151,14 +153,14 @@ class Authorizations:
             code_challenge=visit.first("code_challenge"),
             code_challenge_method=visit.first("code_challenge_method"),
         )
-        grant.code = await identity.grants.open(visit.tenant, session.account, asked)
+        grant.code = await identity.grants.open(visit.dataset_ref, session.account, asked)
         answer = provider.create_authorization_response(request, request.user, grant)
         return _back(provider, answer.location or "")
 
     async def _gather(self, visit: AuthorizeRequest) -> OAuthContext:
         client_id = visit.first("client_id") or ""
-        application = await self._identity.applications.find(visit.tenant, client_id)
-        return await self._oauth.gather(visit.tenant, application)
+        application = await self._identity.applications.find(visit.dataset_ref, client_id)
+        return await self._oauth.gather(visit.dataset_ref, application)
 
 
 def _request(visit: AuthorizeRequest, *, without_prompt: bool = False) -> OAuthRequest:

@@ -59,12 +59,12 @@ def address_of(request: AnyRequest) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def session_cookie(request: AnyRequest, tenant: DatasetRef, token: str | None) -> Cookie:
+def session_cookie(request: AnyRequest, dataset_ref: DatasetRef, token: str | None) -> Cookie:
     """The cookie of a session; None takes it away."""
     return Cookie(
         key=SESSION_COOKIE,
         value=token or "",
-        path=f"/t/{tenant.handle}",
+        path=f"/t/{dataset_ref.handle}",
         httponly=True,
         samesite="lax",
         secure=not _is_local(request),
@@ -78,27 +78,29 @@ class Forms:
     def __init__(self, vault: SecretBox) -> None:
         self._vault = vault
 
-    def prepare(self, request: AnyRequest, tenant: DatasetRef) -> tuple[str, Cookie]:
+    def prepare(self, request: AnyRequest, dataset_ref: DatasetRef) -> tuple[str, Cookie]:
         """The value a form carries and the cookie that it is checked against."""
         kept = request.cookies.get(CSRF_COOKIE, "")
         value = kept if _CSRF.fullmatch(kept) else new_token()
         cookie = Cookie(
             key=CSRF_COOKIE,
             value=value,
-            path=f"/t/{tenant.handle}",
+            path=f"/t/{dataset_ref.handle}",
             httponly=True,
             samesite="lax",
             secure=not _is_local(request),
         )
-        return self._proof(tenant, value), cookie
+        return self._proof(dataset_ref, value), cookie
 
-    def is_ours(self, request: AnyRequest, tenant: DatasetRef, form: Mapping[str, list[str]]) -> bool:
+    def is_ours(self, request: AnyRequest, dataset_ref: DatasetRef, form: Mapping[str, list[str]]) -> bool:
         """Whether this browser was shown the form that it sends."""
         kept, sent = request.cookies.get(CSRF_COOKIE, ""), form.get("csrf", [""])[0]
-        return bool(kept) and hmac.compare_digest(self._proof(tenant, kept).encode(), sent.encode("utf-8"))
+        return bool(kept) and hmac.compare_digest(
+            self._proof(dataset_ref, kept).encode(), sent.encode("utf-8")
+        )
 
-    def _proof(self, tenant: DatasetRef, value: str) -> str:
-        return self._vault.keyed_digest("csrf", tenant.handle, value).hex()
+    def _proof(self, dataset_ref: DatasetRef, value: str) -> str:
+        return self._vault.keyed_digest("csrf", dataset_ref.handle, value).hex()
 
 
 def with_cookies(response: Response[Any], *cookies: Cookie) -> Response[Any]:

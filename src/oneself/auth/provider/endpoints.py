@@ -61,16 +61,16 @@ async def revoke(request: AnyRequest) -> Response[bytes]:
 )
 async def userinfo(request: AnyRequest) -> Response[bytes]:
     """OpenID Connect Core §5.3."""
-    tenant = await tenant_of(request)
+    dataset_ref = await tenant_of(request)
     authorization = request.headers.get("authorization")
-    return _render(await OAuth(identity_of(request)).userinfo(tenant, authorization))
+    return _render(await OAuth(identity_of(request)).userinfo(dataset_ref, authorization))
 
 
 @get("/t/{org:str}/oauth2/jwks", include_in_schema=False)
 async def jwks(request: AnyRequest) -> Response[bytes]:
     """RFC 7517."""
-    tenant = await tenant_of(request)
-    return _public(request, await OAuth(identity_of(request)).jwks(tenant))
+    dataset_ref = await tenant_of(request)
+    return _public(request, await OAuth(identity_of(request)).jwks(dataset_ref))
 
 
 # The second address is WSO2's, whose issuer ends in /oauth2/token.
@@ -84,8 +84,8 @@ async def jwks(request: AnyRequest) -> Response[bytes]:
 )
 async def discovery(request: AnyRequest) -> Response[bytes]:
     """OpenID Connect Discovery 1.0."""
-    tenant = await tenant_of(request)
-    return _public(request, OAuth(identity_of(request)).discovery(tenant))
+    dataset_ref = await tenant_of(request)
+    return _public(request, OAuth(identity_of(request)).discovery(dataset_ref))
 
 
 def identity_of(request: AnyRequest) -> Identity:
@@ -96,10 +96,10 @@ def identity_of(request: AnyRequest) -> Identity:
 
 async def tenant_of(request: AnyRequest) -> DatasetRef:
     """The organisation in the path; an unknown one has no pages and no endpoints."""
-    tenant = await identity_of(request).organisations.find(request.path_params["org"])
-    if tenant is None:
+    dataset_ref = await identity_of(request).organisations.find(request.path_params["org"])
+    if dataset_ref is None:
         raise NotFoundException
-    return tenant
+    return dataset_ref
 
 
 def allows_everywhere(request: AnyRequest) -> bool:
@@ -107,9 +107,9 @@ def allows_everywhere(request: AnyRequest) -> bool:
     return request.headers.get("origin") in request.app.state.services.settings.cors_origins
 
 
-async def _call(request: AnyRequest, tenant: DatasetRef) -> OAuthCall:
+async def _call(request: AnyRequest, dataset_ref: DatasetRef) -> OAuthCall:
     return OAuthCall(
-        tenant=tenant,
+        dataset_ref=dataset_ref,
         parameters=await form_of(request),
         authorization=request.headers.get("authorization"),
         address=address_of(request),

@@ -46,7 +46,7 @@ class Logouts:
     ) -> Confirm | SignedOut | AuthorizationDenied:
         """What a logout request comes to; `confirmed` when the person pressed the button."""
         hint = visit.first("id_token_hint")
-        claims = await self._identity.tokens.decode(visit.tenant, hint) if hint else None
+        claims = await self._identity.tokens.decode(visit.dataset_ref, hint) if hint else None
         try:
             asked = await self._judge(visit, _client_id(visit, claims), confirmed)
         except OAuth2Error as error:
@@ -60,8 +60,8 @@ class Logouts:
 
     async def _judge(self, visit: AuthorizeRequest, client_id: str | None, confirmed: bool) -> Any:
         find = self._identity.applications.find
-        application = await find(visit.tenant, client_id) if client_id else None
-        provider = Provider(await self._oauth.gather(visit.tenant, application))
+        application = await find(visit.dataset_ref, client_id) if client_id else None
+        provider = Provider(await self._oauth.gather(visit.dataset_ref, application))
         endpoint: EndSession = provider._endpoints["end_session"][0]
         endpoint.confirmed = confirmed
         return endpoint.validate_request(OAuthRequest("GET", visit.parameters))
@@ -73,12 +73,12 @@ class Logouts:
             if session is None:
                 return False
             user_id, session_id = session.account.user_id, session.session_id
-            await sign_ins.leave(visit.tenant, application, user_id, session_id, visit.trackers)
+            await sign_ins.leave(visit.dataset_ref, application, user_id, session_id, visit.trackers)
             return True
         # Another browser's session, or one that this browser does not show: the hint is enough to end it.
         hinted, subject = _uuid(claims.get("sid")), _uuid(claims.get("sub"))
         if hinted and subject:
-            await sign_ins.leave(visit.tenant, application, subject, hinted, visit.trackers)
+            await sign_ins.leave(visit.dataset_ref, application, subject, hinted, visit.trackers)
         return False
 
 

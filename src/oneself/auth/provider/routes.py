@@ -59,13 +59,13 @@ class PageContext(msgspec.Struct, frozen=True):
     visit: AuthorizeRequest
 
     @property
-    def tenant(self) -> DatasetRef:
-        return self.visit.tenant
+    def dataset_ref(self) -> DatasetRef:
+        return self.visit.dataset_ref
 
     def at(self, path: str) -> str:
         """A page of ours with the same parameters."""
         query = urlencode(self.visit.parameters, doseq=True)
-        return f"/t/{self.tenant.handle}/{path}" + (f"?{query}" if query else "")
+        return f"/t/{self.dataset_ref.handle}/{path}" + (f"?{query}" if query else "")
 
     @property
     def has_request(self) -> bool:
@@ -85,12 +85,14 @@ async def authorize(request: AnyRequest) -> AnyResponse:
 @post("/t/{org:str}/oauth2/authorize", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
 async def authorize_by_post(request: AnyRequest) -> AnyResponse:
     """The same by POST, which browsers send without our cookies: sent on as GET."""
-    tenant = await tenant_of(request)
+    dataset_ref = await tenant_of(request)
     try:
         form = await form_of(request)
     except BadForm as problem:
-        return _unreadable(tenant, problem)
-    return Redirect(f"/t/{tenant.handle}/oauth2/authorize?{urlencode(form, doseq=True)}", status_code=303)
+        return _unreadable(dataset_ref, problem)
+    return Redirect(
+        f"/t/{dataset_ref.handle}/oauth2/authorize?{urlencode(form, doseq=True)}", status_code=303
+    )
 
 
 @get("/t/{org:str}/accounts/login", include_in_schema=False)
@@ -109,17 +111,17 @@ async def login(request: AnyRequest) -> AnyResponse:
     values = {"email": _field(form, "email", "username")}
     if form is None:
         return await _ask(door, "login", {"form": EXPIRED}, status=403)
-    identity, tenant = identity_of(request), door.tenant
+    identity, dataset_ref = identity_of(request), door.dataset_ref
     # Names that are too long for an account share one count.
     who: Subject = ("account", username_key(values["email"]) or "")
     where: Subject = ("address", address_of(request))
-    if wait_s := await identity.attempts.wait_s(tenant, who, where):
+    if wait_s := await identity.attempts.wait_s(dataset_ref, who, where):
         return await _ask(door, "login", {"form": _later(wait_s)}, values, status=429, wait_s=wait_s)
-    account = await identity.accounts.authenticate(tenant, values["email"], _field(form, "password"))
+    account = await identity.accounts.authenticate(dataset_ref, values["email"], _field(form, "password"))
     if account is None:
-        await identity.attempts.failed(tenant, who, where)
+        await identity.attempts.failed(dataset_ref, who, where)
         return await _ask(door, "login", {"form": WRONG}, values, status=401)
-    await identity.attempts.succeeded(tenant, who)
+    await identity.attempts.succeeded(dataset_ref, who)
     return await _enter(door, account)
 
 
@@ -142,16 +144,16 @@ async def register(request: AnyRequest) -> AnyResponse:
         return await _ask(door, "register", {"form": EXPIRED}, status=403)
     identity = identity_of(request)
     where: Subject = ("address", address_of(request))
-    if wait_s := await identity.attempts.wait_s(door.tenant, where):
+    if wait_s := await identity.attempts.wait_s(door.dataset_ref, where):
         return await _ask(door, "register", {"form": _later(wait_s)}, values, status=429, wait_s=wait_s)
     try:
-        account = await identity.accounts.register(door.tenant, _registration(form, values))
+        account = await identity.accounts.register(door.dataset_ref, _registration(form, values))
     except InvalidRegistration as refusal:
         problems = {_RENAMED.get(field, field): told for field, told in refusal.problems.items()}
         return await _ask(door, "register", problems, values, status=400)
     except Conflict:
         # Whoever tries addresses to see which are taken is counted like whoever tries passwords.
-        await identity.attempts.failed(door.tenant, where)
+        await identity.attempts.failed(door.dataset_ref, where)
         return await _ask(door, "register", {"email": TAKEN}, values, status=409)
     return await _enter(door, account)
 
@@ -186,7 +188,7 @@ async def logout(request: AnyRequest) -> AnyResponse:
         try:
             door = _with_parameters(door, await form_of(request))
         except BadForm as problem:
-            return _unreadable(door.tenant, problem)
+            return _unreadable(door.dataset_ref, problem)
     logouts = Logouts(identity_of(request), OAuth(identity_of(request)))
     return _signed_out(door, await logouts.answer(door.visit, confirmed=form is not None))
 
@@ -198,14 +200,14 @@ async def style() -> AnyResponse:
 
 async def _door(request: AnyRequest) -> PageContext | AnyResponse:
     """The browser at a page, or the page that says why its URL cannot be read."""
-    tenant = await tenant_of(request)
+    dataset_ref = await tenant_of(request)
     try:
         parameters = query_of(request)
     except BadForm as problem:
-        return _unreadable(tenant, problem)
-    session = await identity_of(request).sign_ins.find(tenant, request.cookies.get(SESSION_COOKIE))
+        return _unreadable(dataset_ref, problem)
+    session = await identity_of(request).sign_ins.find(dataset_ref, request.cookies.get(SESSION_COOKIE))
     return PageContext(
-        request, AuthorizeRequest(tenant, parameters, session, request.cookies.get(PROFILE_COOKIE))
+        request, AuthorizeRequest(dataset_ref, parameters, session, request.cookies.get(PROFILE_COOKIE))
     )
 
 
@@ -221,7 +223,7 @@ async def _own_form(door: PageContext) -> dict[str, list[str]] | None:
     except BadForm:
         return None
     forms = Forms(identity_of(door.request).vault)
-    return form if forms.is_ours(door.request, door.tenant, form) else None
+    return form if forms.is_ours(door.request, door.dataset_ref, form) else None
 
 
 async def _ask(
@@ -254,17 +256,17 @@ async def _ask(
 
 async def _enter(door: PageContext, account: Account) -> AnyResponse:
     """The person proved who they are: open a session and go where they were going."""
-    identity, tenant = identity_of(door.request), door.tenant
+    identity, dataset_ref = identity_of(door.request), door.dataset_ref
     before = door.visit.session
-    session, token = await identity.sign_ins.open(tenant, account)
+    session, token = await identity.sign_ins.open(dataset_ref, account)
     if door.has_request:
         response = _outcome(door, await _authorizations(door.request).complete(door.visit, session))
     else:
-        await identity.sign_ins.arrive(tenant, None, account, door.visit.trackers)
-        response = Redirect(f"/t/{tenant.handle}/accounts", status_code=303)
+        await identity.sign_ins.arrive(dataset_ref, None, account, door.visit.trackers)
+        response = Redirect(f"/t/{dataset_ref.handle}/accounts", status_code=303)
     if before is not None:
-        await identity.sign_ins.end(tenant, before.session_id)
-    return with_cookies(response, session_cookie(door.request, tenant, token))
+        await identity.sign_ins.end(dataset_ref, before.session_id)
+    return with_cookies(response, session_cookie(door.request, dataset_ref, token))
 
 
 def _outcome(door: PageContext, outcome: SendBack | SignInNeeded | AuthorizationDenied) -> AnyResponse:
@@ -275,7 +277,7 @@ def _outcome(door: PageContext, outcome: SendBack | SignInNeeded | Authorization
             return Redirect(door.at(f"accounts/{template}"), status_code=302)
         case AuthorizationDenied(error, description):
             return message(
-                door.tenant.handle,
+                door.dataset_ref.handle,
                 "This link does not work",
                 "The application that sent you here asked in a way we cannot answer. "
                 "Go back to it and try again; if that does not help, tell its owner.",
@@ -297,9 +299,9 @@ def _signed_out(door: PageContext, outcome: Confirm | SignedOut | AuthorizationD
             response: AnyResponse = (
                 _send(door, location)
                 if location
-                else message(door.tenant.handle, "You are signed out", "You can close this page.")
+                else message(door.dataset_ref.handle, "You are signed out", "You can close this page.")
             )
-            cookies = [session_cookie(door.request, door.tenant, None)] if ended else []
+            cookies = [session_cookie(door.request, door.dataset_ref, None)] if ended else []
             return with_cookies(response, *cookies)
         case AuthorizationDenied():
             return _outcome(door, outcome)
@@ -312,8 +314,8 @@ def _send(door: PageContext, location: str) -> AnyResponse:
 
 
 def _form_page(door: PageContext, template: str, **values: Any) -> AnyResponse:
-    csrf, cookie = Forms(identity_of(door.request).vault).prepare(door.request, door.tenant)
-    return with_cookies(page(template, door.tenant.handle, csrf=csrf, **values), cookie)
+    csrf, cookie = Forms(identity_of(door.request).vault).prepare(door.request, door.dataset_ref)
+    return with_cookies(page(template, door.dataset_ref.handle, csrf=csrf, **values), cookie)
 
 
 def _authorizations(request: AnyRequest) -> Authorizations:
@@ -344,8 +346,8 @@ def _later(wait_s: int) -> str:
     return f"Too many failed attempts. Try again in {minutes} minute{'s' if minutes > 1 else ''}."
 
 
-def _unreadable(tenant: DatasetRef, problem: BadForm) -> AnyResponse:
-    return message(tenant.handle, "This link does not work", str(problem), status=400)
+def _unreadable(dataset_ref: DatasetRef, problem: BadForm) -> AnyResponse:
+    return message(dataset_ref.handle, "This link does not work", str(problem), status=400)
 
 
 def _unavailable(request: AnyRequest, error: ServiceError) -> AnyResponse:

@@ -45,7 +45,7 @@ CREDENTIAL_OF_GRANT: Mapping[str, tuple[CredentialKind, str]] = {
 class OAuthCall(msgspec.Struct, frozen=True):
     """A form sent to an endpoint: its parameters, the `Authorization` header, the caller's address."""
 
-    tenant: DatasetRef
+    dataset_ref: DatasetRef
     parameters: Mapping[str, list[str]]
     authorization: str | None
     address: str
@@ -81,7 +81,7 @@ class OAuth:
         client = await self._client(call)
         if client.wait_s:
             return too_many(client.wait_s)
-        gathered = await self.gather(call.tenant, client.application, client.secret_matches)
+        gathered = await self.gather(call.dataset_ref, client.application, client.secret_matches)
         request = OAuthRequest("POST", call.parameters, client.authorization)
         kind, parameter = CREDENTIAL_OF_GRANT.get(call.first("grant_type") or "", (None, ""))
         secret = call.first(parameter)
@@ -107,38 +107,38 @@ class OAuth:
             await self._revoke(call, revoked)
         return _for_browser(answer, provider.gathered.application, call.origin)
 
-    async def userinfo(self, tenant: DatasetRef, authorization: str | None) -> OAuthResponse:
+    async def userinfo(self, dataset_ref: DatasetRef, authorization: str | None) -> OAuthResponse:
         """OpenID Connect Core §5.3: the claims of the person behind an access token with scope `openid`."""
         token = bearer_token(authorization)
-        claims = await self._identity.tokens.verify(tenant, token) if token else None
+        claims = await self._identity.tokens.verify(dataset_ref, token) if token else None
         if claims is None or claims.get("aud") != AUDIENCE:
             return _bearer_error(401, "invalid_token", "The access token is missing, expired or revoked.")
         scope = str(claims.get("scope", ""))
         if OPENID not in scope.split():
             return _bearer_error(403, "insufficient_scope", "The access token has no scope openid.")
-        account = await self._identity.accounts.find(tenant, UUID(claims["sub"]))
+        account = await self._identity.accounts.find(dataset_ref, UUID(claims["sub"]))
         if account is None:
             return _bearer_error(401, "invalid_token", "The user is gone.")
         return OAuthResponse(200, user_info(account, scope), JSON_HEADERS)
 
-    async def jwks(self, tenant: DatasetRef) -> dict[str, Any]:
+    async def jwks(self, dataset_ref: DatasetRef) -> dict[str, Any]:
         """RFC 7517: the public keys that tokens of this organisation are verified with."""
-        return (await self._identity.signing_keys.ring(tenant)).jwks()
+        return (await self._identity.signing_keys.ring(dataset_ref)).jwks()
 
-    def discovery(self, tenant: DatasetRef) -> dict[str, Any]:
+    def discovery(self, dataset_ref: DatasetRef) -> dict[str, Any]:
         """OpenID Connect Discovery 1.0 and RFC 8414."""
-        issuer = self._identity.tokens.issuer(tenant)
+        issuer = self._identity.tokens.issuer(dataset_ref)
         return discovery_document(issuer)
 
     async def gather(
-        self, tenant: DatasetRef, application: Application | None, secret_matches: bool = False
+        self, dataset_ref: DatasetRef, application: Application | None, secret_matches: bool = False
     ) -> OAuthContext:
         """What every judgement needs."""
         return OAuthContext(
-            tenant=tenant,
-            issuer=self._identity.tokens.issuer(tenant),
-            ring=await self._identity.signing_keys.ring(tenant),
-            signing_key=await self._identity.signing_keys.signing_key(tenant),
+            dataset_ref=dataset_ref,
+            issuer=self._identity.tokens.issuer(dataset_ref),
+            ring=await self._identity.signing_keys.ring(dataset_ref),
+            signing_key=await self._identity.signing_keys.signing_key(dataset_ref),
             application=application,
             secret_matches=secret_matches,
         )
@@ -154,7 +154,7 @@ class OAuth:
             answers.append(answer)
             return redemption
 
-        await self._identity.grants.redeem(gathered.tenant, kind, secret, decide)
+        await self._identity.grants.redeem(gathered.dataset_ref, kind, secret, decide)
         return answers[0]
 
     async def _client(self, call: OAuthCall) -> _Client:
@@ -162,7 +162,9 @@ class OAuth:
         basic = basic_credentials(call.authorization)
         client_id = unquote(basic[0]) if basic else call.first("client_id")
         secret = basic[1] if basic else call.first("client_secret")
-        application = await self._identity.applications.find(call.tenant, client_id) if client_id else None
+        application = (
+            await self._identity.applications.find(call.dataset_ref, client_id) if client_id else None
+        )
         authorization = canonical_basic(client_id, "sent") if basic and client_id and secret else None
         if application is None or not secret:
             return _Client(application, False, authorization)
@@ -177,34 +179,36 @@ class OAuth:
         if applications.remembers_secret(application, secret):
             return True, 0
         subject: Subject = ("client", f"{application.client_id} {call.address}")
-        if wait_s := await self._identity.attempts.wait_s(call.tenant, subject):
+        if wait_s := await self._identity.attempts.wait_s(call.dataset_ref, subject):
             return False, wait_s
         for written in dict.fromkeys((secret, unquote(secret), unquote_plus(secret))):
             if await applications.secret_matches(application, written):
                 return True, 0
-        await self._identity.attempts.failed(call.tenant, subject)
+        await self._identity.attempts.failed(call.dataset_ref, subject)
         return False, 0
 
     async def _about_a_token(self, call: OAuthCall) -> tuple[Provider, OAuthRequest, int]:
         client = await self._client(call)
         token = call.first("token")
-        gathered = await self.gather(call.tenant, client.application, client.secret_matches)
+        gathered = await self.gather(call.dataset_ref, client.application, client.secret_matches)
         if token and client.is_authentic:
-            gathered = msgspec.structs.replace(gathered, token=await self._find_token(call.tenant, token))
+            gathered = msgspec.structs.replace(
+                gathered, token=await self._find_token(call.dataset_ref, token)
+            )
         return Provider(gathered), OAuthRequest("POST", call.parameters, client.authorization), client.wait_s
 
-    async def _find_token(self, tenant: DatasetRef, token: str) -> FoundToken | None:
-        claims = await self._identity.tokens.verify(tenant, token)
+    async def _find_token(self, dataset_ref: DatasetRef, token: str) -> FoundToken | None:
+        claims = await self._identity.tokens.verify(dataset_ref, token)
         if claims is not None:
             return describe_access_token(claims) if claims.get("aud") == AUDIENCE else None
-        credential = await self._identity.grants.find_refresh_token(tenant, token)
+        credential = await self._identity.grants.find_refresh_token(dataset_ref, token)
         return describe_refresh_token(credential) if credential else None
 
     async def _revoke(self, call: OAuthCall, token: FoundToken) -> None:
         if token.kind == ACCESS_TOKEN:
-            await self._identity.tokens.revoke(call.tenant, token.description["jti"])
+            await self._identity.tokens.revoke(call.dataset_ref, token.description["jti"])
         else:
-            await self._identity.grants.revoke(call.tenant, call.first("token") or "", token.client_id)
+            await self._identity.grants.revoke(call.dataset_ref, call.first("token") or "", token.client_id)
 
 
 def discovery_document(issuer: str) -> dict[str, Any]:

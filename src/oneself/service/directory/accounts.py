@@ -87,7 +87,7 @@ class Accounts:
         self._hasher = hasher
         self._tokens = tokens
 
-    async def register(self, tenant: DatasetRef, registration: Registration) -> Account:
+    async def register(self, dataset_ref: DatasetRef, registration: Registration) -> Account:
         """Make an account. Raises InvalidRegistration, or Conflict when the username is taken."""
         if problems := problems_of(registration):
             raise InvalidRegistration(problems)
@@ -97,42 +97,44 @@ class Accounts:
         now = time.time_ns() // 1000
         key = username_key(username)
         assert key is not None  # `problems_of` checked its length
-        if not await self._directory.put_account(tenant.org_id, user_id, username, key, hashed, claims, now):
+        if not await self._directory.put_account(
+            dataset_ref.org_id, user_id, username, key, hashed, claims, now
+        ):
             raise Conflict("This e-mail address cannot be registered.", code="username")
         return Account(user_id, username, claims, now)
 
-    async def authenticate(self, tenant: DatasetRef, username: str, password: str) -> Account | None:
+    async def authenticate(self, dataset_ref: DatasetRef, username: str, password: str) -> Account | None:
         """The account whose username and password these are."""
         row = None
         if len(_utf8(password)) <= PASSWORD_BYTES_MAX:
-            row = await self._find_by_username(tenant, username)
+            row = await self._find_by_username(dataset_ref, username)
         if row is None:
             await self._hasher.matches_nobody(password[:PASSWORD_BYTES_MAX])
             return None
         return account_of(row) if await self._hasher.matches(row["password_hash"], password) else None
 
-    async def find(self, tenant: DatasetRef, user_id: UUID) -> Account | None:
-        row = await self._directory.find_account(tenant.org_id, user_id)
+    async def find(self, dataset_ref: DatasetRef, user_id: UUID) -> Account | None:
+        row = await self._directory.find_account(dataset_ref.org_id, user_id)
         return account_of(row) if row else None
 
-    async def find_by_name(self, tenant: DatasetRef, name: str) -> Account:
+    async def find_by_name(self, dataset_ref: DatasetRef, name: str) -> Account:
         """The account with this username or user id; raises NotFound."""
-        row = await self._find_by_username(tenant, name)
+        row = await self._find_by_username(dataset_ref, name)
         if row is None and (user_id := _uuid(name)):
-            row = await self._directory.find_account(tenant.org_id, user_id)
+            row = await self._directory.find_account(dataset_ref.org_id, user_id)
         if row is None:
-            raise NotFound(f"There is no user {name!r} in {tenant.handle}.")
+            raise NotFound(f"There is no user {name!r} in {dataset_ref.handle}.")
         return account_of(row)
 
-    async def list(self, tenant: DatasetRef, after: str = "", count: int = 100) -> list[Account]:
+    async def list(self, dataset_ref: DatasetRef, after: str = "", count: int = 100) -> list[Account]:
         """The next `count` accounts after the username `after`, in the order of usernames."""
         key = username_key(after)
         if key is None:
             return []
-        rows = await self._directory.list_accounts(tenant.org_id, key, count)
+        rows = await self._directory.list_accounts(dataset_ref.org_id, key, count)
         return [account_of(row) for row in rows]
 
-    async def change(self, tenant: DatasetRef, account: Account, changes: Mapping[str, str]) -> Account:
+    async def change(self, dataset_ref: DatasetRef, account: Account, changes: Mapping[str, str]) -> Account:
         """Names, mobile number, password, as in `Registration`. Raises InvalidRegistration, NotFound."""
         claims = {
             **account.claims,
@@ -142,36 +144,36 @@ class Accounts:
             raise InvalidRegistration(problems)
         kept = {claim: value for claim, value in claims.items() if value}
         now = time.time_ns() // 1000
-        if not await self._directory.put_account_claims(tenant.org_id, account.user_id, kept, now):
-            raise NotFound(f"There is no user {account.user_id} in {tenant.handle}.")
+        if not await self._directory.put_account_claims(dataset_ref.org_id, account.user_id, kept, now):
+            raise NotFound(f"There is no user {account.user_id} in {dataset_ref.handle}.")
         if "password" in changes:
-            await self.set_password(tenant, account.user_id, changes["password"])
+            await self.set_password(dataset_ref, account.user_id, changes["password"])
         return Account(account.user_id, account.username, kept, account.created_at)
 
-    async def set_password(self, tenant: DatasetRef, user_id: UUID, password: str) -> None:
+    async def set_password(self, dataset_ref: DatasetRef, user_id: UUID, password: str) -> None:
         """Replace a password; every session and token of the person ends. Raises InvalidInput, NotFound."""
         if problem := _password_problem(password):
             raise InvalidInput("password", "Invalid request.", problem)
         hashed = await self._hasher.hash(password)
         async with self._directory.database.transaction() as connection:
             if not await self._directory.put_account_password(
-                connection, tenant.org_id, user_id, hashed, time.time_ns() // 1000
+                connection, dataset_ref.org_id, user_id, hashed, time.time_ns() // 1000
             ):
-                raise NotFound(f"There is no user {user_id} in {tenant.handle}.")
-            await self._tokens.revoke_user(connection, tenant, user_id)
+                raise NotFound(f"There is no user {user_id} in {dataset_ref.handle}.")
+            await self._tokens.revoke_user(connection, dataset_ref, user_id)
 
-    async def delete(self, tenant: DatasetRef, user_id: UUID) -> None:
+    async def delete(self, dataset_ref: DatasetRef, user_id: UUID) -> None:
         """Remove an account with its sessions and tokens; the profile stays. Raises NotFound."""
         async with self._directory.database.transaction() as connection:
-            if not await self._directory.delete_account(connection, tenant.org_id, user_id):
-                raise NotFound(f"There is no user {user_id} in {tenant.handle}.")
-            await self._tokens.revoke_user(connection, tenant, user_id)
+            if not await self._directory.delete_account(connection, dataset_ref.org_id, user_id):
+                raise NotFound(f"There is no user {user_id} in {dataset_ref.handle}.")
+            await self._tokens.revoke_user(connection, dataset_ref, user_id)
 
-    async def _find_by_username(self, tenant: DatasetRef, username: str) -> Row | None:
+    async def _find_by_username(self, dataset_ref: DatasetRef, username: str) -> Row | None:
         key = username_key(username)
         if key is None or not _is_storable(username):
             return None
-        return await self._directory.find_account_by_username(tenant.org_id, key)
+        return await self._directory.find_account_by_username(dataset_ref.org_id, key)
 
 
 class Administrators:
@@ -181,26 +183,26 @@ class Administrators:
         self._directory = directory
         self._hasher = hasher
 
-    async def ensure(self, tenant: DatasetRef, username: str, password: str) -> bool:
+    async def ensure(self, dataset_ref: DatasetRef, username: str, password: str) -> bool:
         """Make a console user unless there is one of that name, whose password then stays."""
-        if await self._directory.find_administrator(tenant.org_id, username):
+        if await self._directory.find_administrator(dataset_ref.org_id, username):
             return False
         hashed = await self._hasher.hash(password)
         now = time.time_ns() // 1000
-        return await self._directory.put_administrator(tenant.org_id, username, hashed, now)
+        return await self._directory.put_administrator(dataset_ref.org_id, username, hashed, now)
 
-    async def set_password(self, tenant: DatasetRef, username: str, password: str) -> None:
+    async def set_password(self, dataset_ref: DatasetRef, username: str, password: str) -> None:
         """Make a console user or replace their password. Raises InvalidInput."""
         if problem := _password_problem(password):
             raise InvalidInput("password", "Invalid request.", problem)
         hashed = await self._hasher.hash(password)
         now = time.time_ns() // 1000
-        await self._directory.put_administrator_password(tenant.org_id, username, hashed, now)
+        await self._directory.put_administrator_password(dataset_ref.org_id, username, hashed, now)
 
-    async def authenticate(self, tenant: DatasetRef, username: str, password: str) -> bool:
+    async def authenticate(self, dataset_ref: DatasetRef, username: str, password: str) -> bool:
         """Whether this is a console user of the organisation with this password."""
         row = (
-            await self._directory.find_administrator(tenant.org_id, username)
+            await self._directory.find_administrator(dataset_ref.org_id, username)
             if _is_storable(username)
             else None
         )
@@ -208,9 +210,9 @@ class Administrators:
             return await self._hasher.matches_nobody(password[:PASSWORD_BYTES_MAX])
         return await self._hasher.matches(row["password_hash"], password)
 
-    async def list(self, tenant: DatasetRef) -> list[str]:
+    async def list(self, dataset_ref: DatasetRef) -> list[str]:
         """The names of the console users."""
-        return [row["username"] for row in await self._directory.list_administrators(tenant.org_id)]
+        return [row["username"] for row in await self._directory.list_administrators(dataset_ref.org_id)]
 
 
 def username_key(username: str) -> str | None:

@@ -75,7 +75,7 @@ class Applications:
         self._tokens = tokens
         self.known = tuple(known)
 
-    async def create(self, tenant: DatasetRef, new: NewApplication) -> tuple[Application, str | None]:
+    async def create(self, dataset_ref: DatasetRef, new: NewApplication) -> tuple[Application, str | None]:
         """The application and, this once, its secret (None for a browser application).
 
         Raises InvalidInput with the field's name as code, Conflict when the client id is taken.
@@ -84,25 +84,27 @@ class Applications:
         client_id = new.client_id or uuid.uuid4().hex
         secret = None if new.kind == "browser" else new.client_secret or new_secret()
         columns = (client_id, *await self._columns(new, secret))
-        if not await self._directory.put_application(tenant.org_id, *columns):
+        if not await self._directory.put_application(dataset_ref.org_id, *columns):
             raise Conflict(f"There is an application with the client id {client_id!r} already.", code="taken")
-        return await self.get(tenant, client_id), secret
+        return await self.get(dataset_ref, client_id), secret
 
-    async def find(self, tenant: DatasetRef, client_id: str) -> Application | None:
+    async def find(self, dataset_ref: DatasetRef, client_id: str) -> Application | None:
         if not _CLIENT_ID.fullmatch(client_id):
             return None
-        row = await self._directory.find_application(tenant.org_id, client_id)
+        row = await self._directory.find_application(dataset_ref.org_id, client_id)
         return _application(row) if row else None
 
-    async def get(self, tenant: DatasetRef, client_id: str) -> Application:
+    async def get(self, dataset_ref: DatasetRef, client_id: str) -> Application:
         """As `find`; raises NotFound."""
-        application = await self.find(tenant, client_id)
+        application = await self.find(dataset_ref, client_id)
         if application is None:
-            raise NotFound(f"There is no application with the client id {client_id!r} in {tenant.handle}.")
+            raise NotFound(
+                f"There is no application with the client id {client_id!r} in {dataset_ref.handle}."
+            )
         return application
 
-    async def list(self, tenant: DatasetRef) -> list[Application]:
-        return [_application(row) for row in await self._directory.list_applications(tenant.org_id)]
+    async def list(self, dataset_ref: DatasetRef) -> list[Application]:
+        return [_application(row) for row in await self._directory.list_applications(dataset_ref.org_id)]
 
     def remembers_secret(self, application: Application, secret: str) -> bool:
         """Whether this secret was found right a short while ago; costs nothing to ask."""
@@ -114,23 +116,23 @@ class Applications:
             return False
         return await self._hasher.matches_often(application.secret_hash, secret)
 
-    async def rotate_secret(self, tenant: DatasetRef, client_id: str) -> str:
+    async def rotate_secret(self, dataset_ref: DatasetRef, client_id: str) -> str:
         """Make a new secret and show it once; the old one stops at once."""
-        application = await self.get(tenant, client_id)
+        application = await self.get(dataset_ref, client_id)
         secret = new_secret()
         hashed = await self._hasher.hash(secret)
         if not await self._directory.put_application_secret(
-            tenant.org_id, application.client_id, hashed, time.time_ns() // 1000
+            dataset_ref.org_id, application.client_id, hashed, time.time_ns() // 1000
         ):
             raise InvalidInput("kind", "Invalid request.", "A browser application has no secret.")
         return secret
 
-    async def change(self, tenant: DatasetRef, client_id: str, **fields: Any) -> Application:
+    async def change(self, dataset_ref: DatasetRef, client_id: str, **fields: Any) -> Application:
         """Change name, redirects or permissions; whoever may do less than before asks for new tokens.
 
         Raises InvalidInput with the field's name as code, NotFound.
         """
-        before = await self.get(tenant, client_id)
+        before = await self.get(dataset_ref, client_id)
         named = ("name", "redirect_uris", "post_logout_redirect_uris", "permissions")
         kept = {name: fields.get(name, getattr(before, name)) for name in named}
         check(NewApplication(kind=before.kind, **kept), self.known)
@@ -138,16 +140,16 @@ class Applications:
         redirects, after_logout = list(kept["redirect_uris"]), list(kept["post_logout_redirect_uris"])
         columns = (client_id, kept["name"], redirects, after_logout, permissions, time.time_ns() // 1000)
         async with self._directory.database.transaction() as connection:
-            if not await self._directory.put_application_changes(connection, tenant.org_id, *columns):
+            if not await self._directory.put_application_changes(connection, dataset_ref.org_id, *columns):
                 raise NotFound(f"There is no application with the client id {client_id!r}.")
             if set(before.permissions) - set(permissions):
-                await self._tokens.put_revoked(connection, tenant, f"client:{client_id}")
-        return await self.get(tenant, client_id)
+                await self._tokens.put_revoked(connection, dataset_ref, f"client:{client_id}")
+        return await self.get(dataset_ref, client_id)
 
-    async def delete(self, tenant: DatasetRef, client_id: str) -> None:
+    async def delete(self, dataset_ref: DatasetRef, client_id: str) -> None:
         """Remove an application; every token of its people stops. Raises NotFound."""
-        await self.get(tenant, client_id)
-        await self._tokens.revoke_application(tenant, client_id)
+        await self.get(dataset_ref, client_id)
+        await self._tokens.revoke_application(dataset_ref, client_id)
 
     async def _columns(self, new: NewApplication, secret: str | None) -> tuple[Any, ...]:
         hashed = await self._hasher.hash(secret) if secret else None

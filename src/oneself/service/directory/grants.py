@@ -77,7 +77,7 @@ class Grants:
         self._directory = directory
         self._tokens = tokens
 
-    async def open(self, tenant: DatasetRef, account: Account, request: GrantRequest) -> str:
+    async def open(self, dataset_ref: DatasetRef, account: Account, request: GrantRequest) -> str:
         """Record a grant and return its authorization code, good once within CODE_LIFE_US."""
         code, grant_id, now = new_token(), uuid.uuid4(), time.time_ns() // 1000
         grant = (
@@ -86,15 +86,15 @@ class Grants:
         )  # fmt: skip
         proof = (request.redirect_uri, request.code_challenge, request.code_challenge_method)
         async with self._directory.database.transaction() as connection:
-            await self._directory.put_grant(connection, tenant.org_id, *grant)
+            await self._directory.put_grant(connection, dataset_ref.org_id, *grant)
             await self._directory.put_code(
-                connection, tenant.org_id, digest(code), grant_id, *proof, now, now + CODE_LIFE_US
+                connection, dataset_ref.org_id, digest(code), grant_id, *proof, now, now + CODE_LIFE_US
             )
         return code
 
     async def redeem(
         self,
-        tenant: DatasetRef,
+        dataset_ref: DatasetRef,
         kind: CredentialKind,
         secret: str,
         decide: Callable[[Credential | None], Redemption],
@@ -105,39 +105,39 @@ class Grants:
         credential ends its grant whatever is decided.
         """
         async with self._directory.database.transaction() as connection:
-            row = await self._lock(connection, tenant, kind, secret)
+            row = await self._lock(connection, dataset_ref, kind, secret)
             credential = _credential(kind, row) if row else None
             redemption = decide(credential)
             if credential is None:
                 return
             if credential.is_spent:
-                await self._end(connection, tenant, credential.grant_id)
+                await self._end(connection, dataset_ref, credential.grant_id)
             elif redemption.accepted:
-                await self._spend(connection, tenant, kind, secret, credential.grant_id, redemption)
+                await self._spend(connection, dataset_ref, kind, secret, credential.grant_id, redemption)
 
-    async def find_refresh_token(self, tenant: DatasetRef, refresh_token: str) -> Credential | None:
+    async def find_refresh_token(self, dataset_ref: DatasetRef, refresh_token: str) -> Credential | None:
         """A refresh token as it stands, for introspection."""
         async with self._directory.database.transaction() as connection:
-            row = await self._lock(connection, tenant, "refresh_token", refresh_token)
+            row = await self._lock(connection, dataset_ref, "refresh_token", refresh_token)
         return _credential("refresh_token", row) if row else None
 
-    async def revoke(self, tenant: DatasetRef, refresh_token: str, client_id: str) -> bool:
+    async def revoke(self, dataset_ref: DatasetRef, refresh_token: str, client_id: str) -> bool:
         """End the grant of a refresh token of this application, and void its access tokens."""
         async with self._directory.database.transaction() as connection:
-            row = await self._lock(connection, tenant, "refresh_token", refresh_token)
+            row = await self._lock(connection, dataset_ref, "refresh_token", refresh_token)
             if row is None or row["client_id"] != client_id:
                 return False
-            await self._end(connection, tenant, row["grant_id"])
+            await self._end(connection, dataset_ref, row["grant_id"])
             return True
 
-    async def _lock(self, connection: Any, tenant: DatasetRef, kind: CredentialKind, secret: str) -> Any:
+    async def _lock(self, connection: Any, dataset_ref: DatasetRef, kind: CredentialKind, secret: str) -> Any:
         lock = self._directory.lock_code if kind == "code" else self._directory.lock_refresh_token
-        return await lock(connection, tenant.org_id, digest(secret))
+        return await lock(connection, dataset_ref.org_id, digest(secret))
 
     async def _spend(
         self,
         connection: Any,
-        tenant: DatasetRef,
+        dataset_ref: DatasetRef,
         kind: CredentialKind,
         secret: str,
         grant_id: UUID,
@@ -145,18 +145,20 @@ class Grants:
     ) -> None:
         now = time.time_ns() // 1000
         if kind == "code":
-            await self._directory.put_code_used(connection, tenant.org_id, digest(secret), now)
+            await self._directory.put_code_used(connection, dataset_ref.org_id, digest(secret), now)
         else:
-            await self._directory.put_refresh_token_used(connection, tenant.org_id, digest(secret), now)
+            await self._directory.put_refresh_token_used(connection, dataset_ref.org_id, digest(secret), now)
         if redemption.refresh_token:
             token = (digest(redemption.refresh_token), grant_id, redemption.refresh_scope)
             await self._directory.put_refresh_token(
-                connection, tenant.org_id, *token, now, now + REFRESH_LIFE_US
+                connection, dataset_ref.org_id, *token, now, now + REFRESH_LIFE_US
             )
 
-    async def _end(self, connection: Any, tenant: DatasetRef, grant_id: UUID) -> None:
-        await self._directory.put_grant_revoked(connection, tenant.org_id, grant_id, time.time_ns() // 1000)
-        await self._tokens.put_revoked(connection, tenant, f"grant:{grant_id}")
+    async def _end(self, connection: Any, dataset_ref: DatasetRef, grant_id: UUID) -> None:
+        await self._directory.put_grant_revoked(
+            connection, dataset_ref.org_id, grant_id, time.time_ns() // 1000
+        )
+        await self._tokens.put_revoked(connection, dataset_ref, f"grant:{grant_id}")
 
 
 def _credential(kind: CredentialKind, row: Any) -> Credential:

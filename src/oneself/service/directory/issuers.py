@@ -51,46 +51,48 @@ class Issuers:
         self._database = database
         self._known = tuple(known)
 
-    async def list(self, tenant: DatasetRef) -> list[TrustedIssuer]:
+    async def list(self, dataset_ref: DatasetRef) -> list[TrustedIssuer]:
         """Every trusted issuer, by address."""
-        return [_issuer(row) for row in await self._database.fetch(_sql.list_issuers, tenant.org_id)]
+        return [_issuer(row) for row in await self._database.fetch(_sql.list_issuers, dataset_ref.org_id)]
 
-    async def get(self, tenant: DatasetRef, issuer_id: UUID) -> TrustedIssuer:
+    async def get(self, dataset_ref: DatasetRef, issuer_id: UUID) -> TrustedIssuer:
         """One of them; raises NotFound."""
-        for issuer in await self.list(tenant):
+        for issuer in await self.list(dataset_ref):
             if issuer.issuer_id == issuer_id:
                 return issuer
         raise NotFound("No trusted issuer has this id.")
 
-    async def add(self, tenant: DatasetRef, **fields: Any) -> TrustedIssuer:
+    async def add(self, dataset_ref: DatasetRef, **fields: Any) -> TrustedIssuer:
         """Trust another issuer. Raises InvalidInput naming the field, Conflict when it is trusted already."""
-        if len(await self.list(tenant)) >= ISSUERS_MAX:
+        if len(await self.list(dataset_ref)) >= ISSUERS_MAX:
             raise Conflict(f"An organisation trusts at most {ISSUERS_MAX} issuers.", code="too_many")
-        return await self._put(tenant, TrustedIssuer(issuer_id=uuid.uuid4(), **fields))
+        return await self._put(dataset_ref, TrustedIssuer(issuer_id=uuid.uuid4(), **fields))
 
-    async def change(self, tenant: DatasetRef, issuer_id: UUID, **fields: Any) -> TrustedIssuer:
+    async def change(self, dataset_ref: DatasetRef, issuer_id: UUID, **fields: Any) -> TrustedIssuer:
         """Change what is named; as `add`, and raises NotFound."""
-        return await self._put(tenant, msgspec.structs.replace(await self.get(tenant, issuer_id), **fields))
+        return await self._put(
+            dataset_ref, msgspec.structs.replace(await self.get(dataset_ref, issuer_id), **fields)
+        )
 
-    async def remove(self, tenant: DatasetRef, issuer_id: UUID) -> bool:
+    async def remove(self, dataset_ref: DatasetRef, issuer_id: UUID) -> bool:
         """Trust it no more; False if it was not trusted."""
-        found = await self._database.fetchval(_sql.delete_issuer, tenant.org_id, issuer_id)
+        found = await self._database.fetchval(_sql.delete_issuer, dataset_ref.org_id, issuer_id)
         return found is not None
 
-    async def _put(self, tenant: DatasetRef, issuer: TrustedIssuer) -> TrustedIssuer:
+    async def _put(self, dataset_ref: DatasetRef, issuer: TrustedIssuer) -> TrustedIssuer:
         check(issuer, self._known)
         now = time.time_ns() // 1000
         try:
             await self._database.execute(
                 _sql.put_issuer,
-                tenant.org_id, issuer.issuer_id, issuer.issuer, issuer.audience, issuer.jwks_uri,
+                dataset_ref.org_id, issuer.issuer_id, issuer.issuer, issuer.audience, issuer.jwks_uri,
                 list(issuer.permissions), now,
             )  # fmt: skip
         except Exception as error:
             if constraint_of(error) == "trusted_issuer_once":
                 raise Conflict("This issuer is trusted already.", code="issuer") from None
             raise
-        return await self.get(tenant, issuer.issuer_id)
+        return await self.get(dataset_ref, issuer.issuer_id)
 
 
 def check(issuer: TrustedIssuer, known: Collection[str]) -> None:

@@ -31,24 +31,24 @@ class LoginThrottle:
         self._directory = directory
         self._vault = vault
 
-    async def wait_s(self, tenant: DatasetRef, *subjects: Subject) -> int:
+    async def wait_s(self, dataset_ref: DatasetRef, *subjects: Subject) -> int:
         """Seconds until another attempt may be made on all of these, 0 for at once."""
         now = time.time_ns() // 1000
         limits = {self._key(subject): FAILURES_MAX[subject[0]] for subject in subjects}
-        rows = await self._directory.list_failures(tenant.org_id, list(limits), now)
+        rows = await self._directory.list_failures(dataset_ref.org_id, list(limits), now)
         waits = [row["expires_at"] - now for row in rows if row["failures"] >= limits[row["subject"]]]
         return -(-max(waits) // 1_000_000) if waits else 0
 
-    async def failed(self, tenant: DatasetRef, *subjects: Subject) -> None:
+    async def failed(self, dataset_ref: DatasetRef, *subjects: Subject) -> None:
         """Count a failure against each of these."""
         now = time.time_ns() // 1000
         for window_s in sorted({WINDOW_S[kind] for kind, _ in subjects}):
             keys = [self._key(subject) for subject in subjects if WINDOW_S[subject[0]] == window_s]
-            await self._directory.put_failures(tenant.org_id, keys, now, now + window_s * 1_000_000)
+            await self._directory.put_failures(dataset_ref.org_id, keys, now, now + window_s * 1_000_000)
 
-    async def succeeded(self, tenant: DatasetRef, subject: Subject) -> None:
+    async def succeeded(self, dataset_ref: DatasetRef, subject: Subject) -> None:
         """Forget the failures of one account; an address keeps its own."""
-        await self._directory.delete_failures(tenant.org_id, self._key(subject))
+        await self._directory.delete_failures(dataset_ref.org_id, self._key(subject))
 
     def _key(self, subject: Subject) -> bytes:
         return self._vault.keyed_digest("attempt", *subject)

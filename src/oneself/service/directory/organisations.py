@@ -51,24 +51,24 @@ class Organisations:
         self._known: dict[str, DatasetRef] = {}
 
     async def find(self, handle: str) -> DatasetRef | None:
-        """The tenant with exactly this handle. Unknown handles are asked for again each time."""
-        if tenant := self._known.get(handle):
-            return tenant
+        """The default dataset of the organisation with this handle. Unknown handles are asked for again."""
+        if dataset_ref := self._known.get(handle):
+            return dataset_ref
         if not _HANDLE.fullmatch(handle):
             return None
         row = await self._directory.find_tenant(handle, DEFAULT_DATASET)
         if row is None:
             return None
-        tenant = DatasetRef(row["org_id"], row["handle"], row["dataset_id"])
-        self._known[handle] = tenant
-        return tenant
+        dataset_ref = DatasetRef(row["org_id"], row["handle"], row["dataset_id"])
+        self._known[handle] = dataset_ref
+        return dataset_ref
 
     async def get(self, handle: str) -> DatasetRef:
         """As `find`; raises NotFound."""
-        tenant = await self.find(handle)
-        if tenant is None:
+        dataset_ref = await self.find(handle)
+        if dataset_ref is None:
             raise NotFound(f"There is no organisation {handle!r}.")
-        return tenant
+        return dataset_ref
 
     async def list(self) -> list[OrganisationOverview]:
         """Every organisation, by handle."""

@@ -49,25 +49,25 @@ class SignIns:
         self._configurations = configurations
         self._swept_at = time.monotonic()
 
-    async def open(self, tenant: DatasetRef, account: Account) -> tuple[BrowserSession, str]:
+    async def open(self, dataset_ref: DatasetRef, account: Account) -> tuple[BrowserSession, str]:
         """A new browser session and the token that its cookie carries."""
         await self._sweep()
         token, now = new_token(), time.time_ns() // 1000
         session = BrowserSession(uuid.uuid4(), account, now)
         await self._directory.put_session(
-            tenant.org_id, digest(token), session.session_id, account.user_id, now, now + SESSION_LIFE_US
+            dataset_ref.org_id, digest(token), session.session_id, account.user_id, now, now + SESSION_LIFE_US
         )
         return session, token
 
-    async def find(self, tenant: DatasetRef, token: str | None) -> BrowserSession | None:
+    async def find(self, dataset_ref: DatasetRef, token: str | None) -> BrowserSession | None:
         """The running session behind a cookie."""
         if not token:
             return None
-        row = await self._directory.find_session(tenant.org_id, digest(token), time.time_ns() // 1000)
+        row = await self._directory.find_session(dataset_ref.org_id, digest(token), time.time_ns() // 1000)
         return BrowserSession(row["session_id"], account_of(row), row["auth_time"]) if row else None
 
     async def arrive(
-        self, tenant: DatasetRef, application: str | None, account: Account, trackers: Sequence[str]
+        self, dataset_ref: DatasetRef, application: str | None, account: Account, trackers: Sequence[str]
     ) -> None:
         """Stamp the person on the profile of their browser, or find or make their own.
 
@@ -75,36 +75,38 @@ class SignIns:
         (wire/cds §14). The first that is active in this organisation counts. While the service is not
         enabled for the organisation people sign in all the same, and no profile hears of it (wire/cds §12).
         """
-        if not await self._is_enabled(tenant):
+        if not await self._is_enabled(dataset_ref):
             return
-        tracker = await self._first_active(tenant, trackers)
+        tracker = await self._first_active(dataset_ref, trackers)
         actor = Actor(FACE, application)
         await self._profiles.sign_in(
-            tenant, actor, str(account.user_id), tracker=tracker, claims=dict(account.claims)
+            dataset_ref, actor, str(account.user_id), tracker=tracker, claims=dict(account.claims)
         )
 
     async def leave(
         self,
-        tenant: DatasetRef,
+        dataset_ref: DatasetRef,
         application: str | None,
         user_id: UUID,
         session_id: UUID,
         trackers: Sequence[str],
     ) -> None:
         """End a session. The browser keeps its profile unless the organisation detaches it (DESIGN §4.8)."""
-        await self.end(tenant, session_id)
-        tracker = await self._first_active(tenant, trackers) if await self._is_enabled(tenant) else None
+        await self.end(dataset_ref, session_id)
+        tracker = (
+            await self._first_active(dataset_ref, trackers) if await self._is_enabled(dataset_ref) else None
+        )
         if tracker is None:
             return
         try:
-            await self._profiles.sign_out(tenant, Actor(FACE, application), str(user_id), tracker)
+            await self._profiles.sign_out(dataset_ref, Actor(FACE, application), str(user_id), tracker)
         except ObservationRejected:
             # The browser belongs to somebody else by now: nothing to detach (wire/cds §12).
             return
 
-    async def end(self, tenant: DatasetRef, session_id: UUID) -> None:
+    async def end(self, dataset_ref: DatasetRef, session_id: UUID) -> None:
         """End a session, and nothing else."""
-        await self._directory.delete_session_by_id(tenant.org_id, session_id)
+        await self._directory.delete_session_by_id(dataset_ref.org_id, session_id)
 
     async def _sweep(self) -> None:
         if self._swept_at + SWEEP_S > time.monotonic():
@@ -113,12 +115,12 @@ class SignIns:
         now = time.time_ns() // 1000
         await self._directory.delete_expired(now, now - GRANT_LIFE_MIN_US)
 
-    async def _is_enabled(self, tenant: DatasetRef) -> bool:
-        return (await self._configurations.current(tenant.dataset_id)).settings.cds_enabled
+    async def _is_enabled(self, dataset_ref: DatasetRef) -> bool:
+        return (await self._configurations.current(dataset_ref.dataset_id)).settings.cds_enabled
 
-    async def _first_active(self, tenant: DatasetRef, trackers: Sequence[str]) -> str | None:
+    async def _first_active(self, dataset_ref: DatasetRef, trackers: Sequence[str]) -> str | None:
         for tracker in trackers:
             known = tracker.isprintable() and 0 < len(tracker) <= TRACKER_CHARACTERS_MAX
-            if known and await self._profiles.find_by_tracker(tenant, tracker):
+            if known and await self._profiles.find_by_tracker(dataset_ref, tracker):
                 return tracker
         return None

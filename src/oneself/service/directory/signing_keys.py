@@ -75,76 +75,76 @@ class SigningKeys:
         self._reread_s = reread_s
         self._kept: dict[int, _Kept] = {}
 
-    async def ring(self, tenant: DatasetRef) -> SigningKeyRing:
+    async def ring(self, dataset_ref: DatasetRef) -> SigningKeyRing:
         """The organisation's public keys, at most REREAD_S old; a first key is made if there is none."""
-        return await self._at(tenant).ring()
+        return await self._at(dataset_ref).ring()
 
-    async def ring_with(self, tenant: DatasetRef, key_id: str) -> SigningKeyRing:
+    async def ring_with(self, dataset_ref: DatasetRef, key_id: str) -> SigningKeyRing:
         """The organisation's public keys, read again if `key_id` is not among them (another process rotated),
         at most every UNKNOWN_KEY_REREAD_S."""
-        kept = self._at(tenant)
+        kept = self._at(dataset_ref)
         ring = await kept.ring()
         if key_id not in ring.public and kept.ring.age_s > UNKNOWN_KEY_REREAD_S:
             ring = await kept.ring.newest()
         return ring
 
-    async def signing_key(self, tenant: DatasetRef) -> RSAKey:
+    async def signing_key(self, dataset_ref: DatasetRef) -> RSAKey:
         """The private key that signs now: the current one; if it cannot be opened, the newest that can.
 
         Raises SettingsError when none can be opened.
         """
-        kept = self._at(tenant)
+        kept = self._at(dataset_ref)
         ring = await kept.ring()
         async with kept.importing:
             if kept.signing is None or kept.signing.kid != ring.current_id:
-                key_id, private = self._opened(tenant, ring)
+                key_id, private = self._opened(dataset_ref, ring)
                 if kept.signing is None or kept.signing.kid != key_id:
                     kept.signing = await asyncio.to_thread(_import_private, private)
             return kept.signing
 
-    async def rotate(self, tenant: DatasetRef) -> str:
+    async def rotate(self, dataset_ref: DatasetRef) -> str:
         """Make a new current key; its id. Tokens signed before stay good until they run out."""
         now = time.time_ns() // 1000
-        row = await self._new_key(tenant, now)
-        await self._directory.replace_signing_key(tenant.org_id, now, *row)
-        await self._at(tenant).ring.newest()
+        row = await self._new_key(dataset_ref, now)
+        await self._directory.replace_signing_key(dataset_ref.org_id, now, *row)
+        await self._at(dataset_ref).ring.newest()
         return str(row[0])
 
-    def _at(self, tenant: DatasetRef) -> _Kept:
-        kept = self._kept.get(tenant.org_id)
+    def _at(self, dataset_ref: DatasetRef) -> _Kept:
+        kept = self._kept.get(dataset_ref.org_id)
         if kept is None:
-            ring = Refreshed(partial(self._read, tenant), self._reread_s)
-            kept = self._kept[tenant.org_id] = _Kept(ring)
+            ring = Refreshed(partial(self._read, dataset_ref), self._reread_s)
+            kept = self._kept[dataset_ref.org_id] = _Kept(ring)
         return kept
 
-    async def _read(self, tenant: DatasetRef) -> SigningKeyRing:
+    async def _read(self, dataset_ref: DatasetRef) -> SigningKeyRing:
         now = time.time_ns() // 1000
-        rows = await self._directory.list_signing_keys(tenant.org_id, now - RETIRED_KEY_LIFE_US)
+        rows = await self._directory.list_signing_keys(dataset_ref.org_id, now - RETIRED_KEY_LIFE_US)
         if not rows or rows[0]["retired_at"] is not None:
-            await self._directory.put_signing_key(tenant.org_id, *await self._new_key(tenant, now))
-            rows = await self._directory.list_signing_keys(tenant.org_id, now - RETIRED_KEY_LIFE_US)
-        kept = self._at(tenant)
+            await self._directory.put_signing_key(dataset_ref.org_id, *await self._new_key(dataset_ref, now))
+            rows = await self._directory.list_signing_keys(dataset_ref.org_id, now - RETIRED_KEY_LIFE_US)
+        kept = self._at(dataset_ref)
         kept.public = await _public_keys(rows, kept.public)
         return SigningKeyRing({row["key_id"]: row["private_sealed"] for row in rows}, kept.public)
 
-    def _opened(self, tenant: DatasetRef, ring: SigningKeyRing) -> tuple[str, bytes]:
+    def _opened(self, dataset_ref: DatasetRef, ring: SigningKeyRing) -> tuple[str, bytes]:
         """Id and private part of the newest key that can be opened. Raises SettingsError if none can."""
         for key_id, sealed in ring.sealed.items():
-            name = f"signing key {key_id} of {tenant.handle}"
-            private = self._vault.unseal_or_warn(sealed, purpose(tenant.org_id), name)
+            name = f"signing key {key_id} of {dataset_ref.handle}"
+            private = self._vault.unseal_or_warn(sealed, purpose(dataset_ref.org_id), name)
             if private is not None:
                 return key_id, private
         raise SettingsError(
-            f"No signing key of {tenant.handle} can be opened with this ONESELF_SECRET_KEY; "
+            f"No signing key of {dataset_ref.handle} can be opened with this ONESELF_SECRET_KEY; "
             "see `oneself doctor`."
         )
 
-    async def _new_key(self, tenant: DatasetRef, now: int) -> tuple[Any, ...]:
+    async def _new_key(self, dataset_ref: DatasetRef, now: int) -> tuple[Any, ...]:
         key_id = uuid.uuid4().hex
         parameters: Any = {"kid": key_id, "use": "sig", "alg": ALGORITHM}
         key = await asyncio.to_thread(RSAKey.generate_key, KEY_BITS, parameters)
         private = msgspec.json.encode(key.as_dict(private=True))
-        sealed = self._vault.seal(private, purpose(tenant.org_id))
+        sealed = self._vault.seal(private, purpose(dataset_ref.org_id))
         return key_id, ALGORITHM, key.as_dict(private=False), sealed, now
 
 

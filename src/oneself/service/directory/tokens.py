@@ -56,26 +56,26 @@ class AccessTokens:
         """Where browsers and clients reach this service, without a slash at the end."""
         return self._public_url
 
-    def issuer(self, tenant: DatasetRef) -> str:
+    def issuer(self, dataset_ref: DatasetRef) -> str:
         """The `iss` of an organisation; `/.well-known/openid-configuration` follows it."""
-        return f"{self._public_url}/t/{tenant.handle}"
+        return f"{self._public_url}/t/{dataset_ref.handle}"
 
-    async def verify(self, tenant: DatasetRef, token: str) -> Claims | None:
+    async def verify(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
         """The claims of a good token of this organisation, else None."""
-        claims = await self.decode(tenant, token)
+        claims = await self.decode(dataset_ref, token)
         if claims is None or not _is_current(claims, time.time()):
             return None
-        return None if await self.is_revoked(tenant, claims) else claims
+        return None if await self.is_revoked(dataset_ref, claims) else claims
 
-    async def decode(self, tenant: DatasetRef, token: str) -> Claims | None:
+    async def decode(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
         """The claims of whatever this organisation signed, current or not."""
         if len(token) > TOKEN_CHARACTERS_MAX:
             return None
         key_id = _key_id(token)
-        key = (await self._keys.ring_with(tenant, key_id)).public.get(key_id) if key_id else None
+        key = (await self._keys.ring_with(dataset_ref, key_id)).public.get(key_id) if key_id else None
         return _decode(token, key) if key else None
 
-    async def is_revoked(self, tenant: DatasetRef, claims: Claims) -> bool:
+    async def is_revoked(self, dataset_ref: DatasetRef, claims: Claims) -> bool:
         """Whether the token, its grant, its application or its user was revoked after it was issued."""
         if self._reread_at < time.monotonic():
             await self._reread()
@@ -83,35 +83,36 @@ class AccessTokens:
             return False
         issued_at = int(claims.get("iat", 0)) * 1_000_000
         return any(
-            (revoked := self._revoked.get((tenant.org_id, token_id))) is not None and issued_at <= revoked.at
+            (revoked := self._revoked.get((dataset_ref.org_id, token_id))) is not None
+            and issued_at <= revoked.at
             for token_id in _origins(claims)
         )
 
-    async def revoke(self, tenant: DatasetRef, token_id: str) -> None:
+    async def revoke(self, dataset_ref: DatasetRef, token_id: str) -> None:
         """Void one token by its `jti`."""
         async with self._directory.database.transaction() as connection:
-            await self.put_revoked(connection, tenant, f"jti:{token_id}")
+            await self.put_revoked(connection, dataset_ref, f"jti:{token_id}")
 
-    async def put_revoked(self, connection: Any, tenant: DatasetRef, origin: str) -> None:
+    async def put_revoked(self, connection: Any, dataset_ref: DatasetRef, origin: str) -> None:
         """Void everything that stems from `origin` (`jti:…`, `grant:…`, `client:…`, `user:…`) till now."""
         now = time.time_ns() // 1000
         expires_at = now + TOKEN_LIFE_S * 1_000_000
-        await self._directory.put_revoked_token(connection, tenant.org_id, origin, now, expires_at)
+        await self._directory.put_revoked_token(connection, dataset_ref.org_id, origin, now, expires_at)
         # Ours obey at once; if the transaction rolls back after all, a few tokens are asked for again.
-        self._revoked[tenant.org_id, origin] = Revoked(now, expires_at)
+        self._revoked[dataset_ref.org_id, origin] = Revoked(now, expires_at)
 
-    async def revoke_application(self, tenant: DatasetRef, client_id: str) -> None:
+    async def revoke_application(self, dataset_ref: DatasetRef, client_id: str) -> None:
         """Remove an application with its grants and void its tokens."""
         async with self._directory.database.transaction() as connection:
-            await self._directory.delete_application(connection, tenant.org_id, client_id)
-            await self.put_revoked(connection, tenant, f"client:{client_id}")
+            await self._directory.delete_application(connection, dataset_ref.org_id, client_id)
+            await self.put_revoked(connection, dataset_ref, f"client:{client_id}")
 
-    async def revoke_user(self, connection: Any, tenant: DatasetRef, user_id: UUID) -> None:
+    async def revoke_user(self, connection: Any, dataset_ref: DatasetRef, user_id: UUID) -> None:
         """End a person's sessions and grants and void their tokens."""
         now = time.time_ns() // 1000
-        await self._directory.delete_sessions_of_account(connection, tenant.org_id, user_id)
-        await self._directory.put_grants_of_account_revoked(connection, tenant.org_id, user_id, now)
-        await self.put_revoked(connection, tenant, f"user:{user_id}")
+        await self._directory.delete_sessions_of_account(connection, dataset_ref.org_id, user_id)
+        await self._directory.put_grants_of_account_revoked(connection, dataset_ref.org_id, user_id, now)
+        await self.put_revoked(connection, dataset_ref, f"user:{user_id}")
 
     async def _reread(self) -> None:
         now = time.time_ns() // 1000
@@ -125,7 +126,7 @@ class AccessTokens:
 
 
 def access_claims(
-    issuer: str, tenant: DatasetRef, client_id: str, subject: str, scope: str, grant_id: UUID | None
+    issuer: str, dataset_ref: DatasetRef, client_id: str, subject: str, scope: str, grant_id: UUID | None
 ) -> Claims:
     """What an access token says (wire/cds §2, RFC 9068). Without a scope the claim is left out."""
     now = int(time.time())
@@ -135,7 +136,7 @@ def access_claims(
         "aud": AUDIENCE,
         "azp": client_id,
         "client_id": client_id,
-        "org_handle": tenant.handle,
+        "org_handle": dataset_ref.handle,
         "scope": scope,
         "iat": now,
         "exp": now + TOKEN_LIFE_S,

@@ -27,46 +27,46 @@ class Users:
         self._profiles = profiles
         self._configurations = configurations
 
-    async def get(self, tenant: DatasetRef, user_id: UUID) -> Account:
+    async def get(self, dataset_ref: DatasetRef, user_id: UUID) -> Account:
         """One person; raises NotFound."""
-        account = await self._accounts.find(tenant, user_id)
+        account = await self._accounts.find(dataset_ref, user_id)
         if account is None:
             raise NotFound("There is no user of this id.")
         return account
 
     async def change(
-        self, tenant: DatasetRef, actor: Actor, user_id: UUID, changes: Mapping[str, str]
+        self, dataset_ref: DatasetRef, actor: Actor, user_id: UUID, changes: Mapping[str, str]
     ) -> Account:
         """`changes`: password, given_name, last_name, mobile. Raises InvalidInput, NotFound."""
-        before = await self.get(tenant, user_id)
-        after = await self._accounts.change(tenant, before, changes)
+        before = await self.get(dataset_ref, user_id)
+        after = await self._accounts.change(dataset_ref, before, changes)
         # What is gone from the account is unset in the profile.
         claims = {name: after.claims.get(name) for name in {**before.claims, **after.claims}}
         moved = {name: value for name, value in claims.items() if value != before.claims.get(name)}
-        config = await self._configurations.current(tenant.dataset_id)
+        config = await self._configurations.current(dataset_ref.dataset_id)
         if moved and config.settings.cds_enabled:
             values = {IDENTITY_ATTRIBUTES: moved}
-            await self._profiles.mirror(tenant, actor, str(user_id), values)
+            await self._profiles.mirror(dataset_ref, actor, str(user_id), values)
         return after
 
-    async def delete(self, tenant: DatasetRef, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:
+    async def delete(self, dataset_ref: DatasetRef, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:
         """Erase the person's profile and remove the account; nothing happens where there is no account.
 
         The receipts of what was erased; none where the person never had a profile.
         """
-        if await self._accounts.find(tenant, user_id) is None:
+        if await self._accounts.find(dataset_ref, user_id) is None:
             return ()
-        erased = await self._erase(tenant, actor, user_id)
+        erased = await self._erase(dataset_ref, actor, user_id)
         try:
-            await self._accounts.delete(tenant, user_id)
+            await self._accounts.delete(dataset_ref, user_id)
         except NotFound:
             return erased
         # Somebody may have signed in between the two.
-        return (*erased, *await self._erase(tenant, actor, user_id))
+        return (*erased, *await self._erase(dataset_ref, actor, user_id))
 
-    async def _erase(self, tenant: DatasetRef, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:
-        view = await self._profiles.find_by_user(tenant, str(user_id))
+    async def _erase(self, dataset_ref: DatasetRef, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:
+        view = await self._profiles.find_by_user(dataset_ref, str(user_id))
         if view is None:
             return ()
-        receipt = await self._profiles.erase(tenant, actor, view.survivor.profile_id)
+        receipt = await self._profiles.erase(dataset_ref, actor, view.survivor.profile_id)
         return (receipt,) if receipt else ()

@@ -117,37 +117,37 @@ class Interactions:
         self._keys = keys
 
     async def take(
-        self, tenant: DatasetRef, source: EventSource, read: Callable[[Config], IncomingEvent]
+        self, dataset_ref: DatasetRef, source: EventSource, read: Callable[[Config], IncomingEvent]
     ) -> EventResult:
         """Put an event where it belongs; answered when that is durable. `read`: by a configuration.
 
         Raises Contended, Unavailable.
         """
-        config = self._configurations.known(tenant.dataset_id)
+        config = self._configurations.known(dataset_ref.dataset_id)
         for _ in range(READINGS_MAX):
-            config = config or await self._configurations.current(tenant.dataset_id)
+            config = config or await self._configurations.current(dataset_ref.dataset_id)
             try:
-                return await self._take(tenant, source, read(config), config)
+                return await self._take(dataset_ref, source, read(config), config)
             except ConfigurationChanged:
                 config = None
         raise Contended("The configuration changes too fast.")
 
     async def _take(
-        self, tenant: DatasetRef, source: EventSource, incoming: IncomingEvent, config: Config
+        self, dataset_ref: DatasetRef, source: EventSource, incoming: IncomingEvent, config: Config
     ) -> EventResult:
-        ring = await self._keys.ring(tenant)
-        opened = _opened(ring, tenant, incoming)
+        ring = await self._keys.ring(dataset_ref)
+        opened = _opened(ring, dataset_ref, incoming)
         remembered = _remembered(opened, config)
-        observation = _observation(source, incoming, remembered, partial(self._tracker_of, tenant))
+        observation = _observation(source, incoming, remembered, partial(self._tracker_of, dataset_ref))
         event_id = observation.observation_id.hex[:EVENT_ID_CHARS]
         try:
-            resolution = await self._submit(tenant, observation, config.version)
+            resolution = await self._submit(dataset_ref, observation, config.version)
         except ObservationRejected as rejected:
             if rejected.rejection.code == "opted_out":
-                await self._keep_choices(tenant, observation, config.version)
+                await self._keep_choices(dataset_ref, observation, config.version)
             named = observation.new_anonymous_id if incoming.must_name_browser else None
             return EventResult(event_id=event_id, anonymous_id=named, warnings=(rejected.rejection.code,))
-        token, is_full = _sealed(ring, tenant, incoming, opened, resolution)
+        token, is_full = _sealed(ring, dataset_ref, incoming, opened, resolution)
         return EventResult(
             event_id=event_id,
             resolved_id=_wire_id(observation, resolution.survivor),
@@ -162,15 +162,15 @@ class Interactions:
             warnings=("token_full",) if is_full else (),
         )
 
-    def _tracker_of(self, tenant: DatasetRef, browser: str) -> str:
+    def _tracker_of(self, dataset_ref: DatasetRef, browser: str) -> str:
         """The tracker of a browser: always the same, and nobody else can make it."""
-        digest = self._vault.keyed_digest("tracker", tenant.handle, tenant.dataset, browser)
+        digest = self._vault.keyed_digest("tracker", dataset_ref.handle, dataset_ref.dataset, browser)
         return str(uuid.UUID(bytes=digest[:16], version=4))
 
-    async def _submit(self, tenant: DatasetRef, observation: Observation, version: int) -> Resolution:
-        return await self._ingest.submit(tenant.dataset_id, Submission(observation, read_by=version))
+    async def _submit(self, dataset_ref: DatasetRef, observation: Observation, version: int) -> Resolution:
+        return await self._ingest.submit(dataset_ref.dataset_id, Submission(observation, read_by=version))
 
-    async def _keep_choices(self, tenant: DatasetRef, event: Observation, version: int) -> None:
+    async def _keep_choices(self, dataset_ref: DatasetRef, event: Observation, version: int) -> None:
         """Of somebody who does not want to be tracked, only the consent is stored (wire/interactions
         §9.5)."""
         if not event.choices:
@@ -187,7 +187,7 @@ class Interactions:
             name=None,
             body=None,
         )
-        await self._submit(tenant, bare, version)
+        await self._submit(dataset_ref, bare, version)
 
 
 def new_event_id() -> str:
@@ -195,10 +195,10 @@ def new_event_id() -> str:
     return uuid.uuid4().hex[:EVENT_ID_CHARS]
 
 
-def _opened(ring: TokenKeyRing, tenant: DatasetRef, incoming: IncomingEvent) -> TokenPayload | None:
+def _opened(ring: TokenKeyRing, dataset_ref: DatasetRef, incoming: IncomingEvent) -> TokenPayload | None:
     if incoming.token is None:
         return None
-    return decrypt_token(ring, tenant.handle, tenant.dataset, incoming.token)
+    return decrypt_token(ring, dataset_ref.handle, dataset_ref.dataset, incoming.token)
 
 
 def _observation(
@@ -286,7 +286,7 @@ def _new_anonymous_id(
 
 def _sealed(
     ring: TokenKeyRing,
-    tenant: DatasetRef,
+    dataset_ref: DatasetRef,
     incoming: IncomingEvent,
     opened: TokenPayload | None,
     resolution: Resolution,
@@ -297,7 +297,7 @@ def _sealed(
     if not resolution.identities:
         return None, False
     if not config.dataset.pipeline_identity_resolution:
-        return _sealed_legacy(ring, tenant, incoming, opened, resolution), False
+        return _sealed_legacy(ring, dataset_ref, incoming, opened, resolution), False
     default = config.channel_identity(incoming.channel)
     identities, is_full = truncate_to_limit(
         resolution.identities, default.type_id if default is not None else ""
@@ -310,7 +310,9 @@ def _sealed(
         )
         if is_same and not _is_of_an_earlier_visit(opened, resolution):
             return incoming.token, is_full
-    return encrypt_token(ring, tenant.handle, tenant.dataset, primary_id, identities, _now_ms()), is_full
+    return encrypt_token(
+        ring, dataset_ref.handle, dataset_ref.dataset, primary_id, identities, _now_ms()
+    ), is_full
 
 
 def _is_of_an_earlier_visit(opened: TokenPayload, resolution: Resolution) -> bool:
@@ -322,7 +324,7 @@ def _is_of_an_earlier_visit(opened: TokenPayload, resolution: Resolution) -> boo
 
 def _sealed_legacy(
     ring: TokenKeyRing,
-    tenant: DatasetRef,
+    dataset_ref: DatasetRef,
     incoming: IncomingEvent,
     opened: TokenPayload | None,
     resolution: Resolution,
@@ -333,7 +335,7 @@ def _sealed_legacy(
     is_known = opened is not None and opened.primary_id == primary_id and resolution.remembers
     if not incoming.names_default or is_known or not _is_first_of_visit(incoming, resolution):
         return None
-    return encrypt_token(ring, tenant.handle, tenant.dataset, primary_id, None, _now_ms())
+    return encrypt_token(ring, dataset_ref.handle, dataset_ref.dataset, primary_id, None, _now_ms())
 
 
 def _is_first_of_visit(incoming: IncomingEvent, resolution: Resolution) -> bool:

@@ -61,76 +61,78 @@ class TokenKeys:
         self._reread_s = reread_s
         self._rings: dict[int, Refreshed[TokenKeyRing]] = {}
 
-    async def ring(self, tenant: DatasetRef) -> TokenKeyRing:
+    async def ring(self, dataset_ref: DatasetRef) -> TokenKeyRing:
         """The organisation's ring, at most REREAD_S old; a first key is made if there is none.
 
         Keys that cannot be opened are left out. Raises SettingsError when none can be opened.
         """
-        ring = self._rings.get(tenant.org_id)
+        ring = self._rings.get(dataset_ref.org_id)
         if ring is None:
-            ring = self._rings[tenant.org_id] = Refreshed(partial(self._read, tenant), self._reread_s)
+            ring = self._rings[dataset_ref.org_id] = Refreshed(
+                partial(self._read, dataset_ref), self._reread_s
+            )
         return await ring()
 
-    async def list(self, tenant: DatasetRef) -> list[KeptKey]:
+    async def list(self, dataset_ref: DatasetRef) -> list[KeptKey]:
         """Every key, the one that becomes or became active last first. Makes none."""
-        return [_kept(row) for row in await self._rows(tenant)]
+        return [_kept(row) for row in await self._rows(dataset_ref)]
 
-    async def rotate(self, tenant: DatasetRef) -> KeptKey:
+    async def rotate(self, dataset_ref: DatasetRef) -> KeptKey:
         """Make a new key, which opens at once and seals from SPREAD_S on; until then the active one does.
 
         Raises Conflict when there are KEYS_MAX keys, Contended after ATTEMPTS_MAX races for an id.
         """
-        await self._put_first(tenant)
+        await self._put_first(dataset_ref)
         for _ in range(ATTEMPTS_MAX):
-            key_id = free_id(await self.list(tenant))
-            values = (tenant.org_id, key_id, self._new_secret(tenant, key_id), SPREAD_S)
+            key_id = free_id(await self.list(dataset_ref))
+            values = (dataset_ref.org_id, key_id, self._new_secret(dataset_ref, key_id), SPREAD_S)
             if row := await self._database.fetchrow(_sql.put_token_key, *values):
-                self._forget(tenant)
+                self._forget(dataset_ref)
                 return KeptKey(key_id, "waiting", row["created_at"], row["active_from"])
         raise Contended("Too many keys are being made at once.")
 
-    async def destroy(self, tenant: DatasetRef, key_id: int) -> bool:
+    async def destroy(self, dataset_ref: DatasetRef, key_id: int) -> bool:
         """Destroy a key: what it sealed opens nowhere after REREAD_S. False if there was no such key.
 
         Raises Conflict for the active one.
         """
         if not 0 < key_id <= KEY_ID_MAX:
             return False
-        if await self._database.fetchval(_sql.delete_token_key, tenant.org_id, key_id) is not None:
-            self._forget(tenant)
+        if await self._database.fetchval(_sql.delete_token_key, dataset_ref.org_id, key_id) is not None:
+            self._forget(dataset_ref)
             return True
-        if any(key.key_id == key_id for key in await self.list(tenant)):
+        if any(key.key_id == key_id for key in await self.list(dataset_ref)):
             raise Conflict("The active key cannot be destroyed: rotate first.", code="active")
         return False
 
-    async def _read(self, tenant: DatasetRef) -> TokenKeyRing:
-        rows = await self._rows(tenant)
+    async def _read(self, dataset_ref: DatasetRef) -> TokenKeyRing:
+        rows = await self._rows(dataset_ref)
         if not rows:
-            await self._put_first(tenant)
-            rows = await self._rows(tenant)
-        return self._opened(tenant, rows)
+            await self._put_first(dataset_ref)
+            rows = await self._rows(dataset_ref)
+        return self._opened(dataset_ref, rows)
 
-    def _forget(self, tenant: DatasetRef) -> None:
+    def _forget(self, dataset_ref: DatasetRef) -> None:
         """What this process changed, it knows at once."""
-        self._rings.pop(tenant.org_id, None)
+        self._rings.pop(dataset_ref.org_id, None)
 
-    async def _rows(self, tenant: DatasetRef) -> Sequence[Any]:
-        return await self._database.fetch(_sql.list_token_keys, tenant.org_id)
+    async def _rows(self, dataset_ref: DatasetRef) -> Sequence[Any]:
+        return await self._database.fetch(_sql.list_token_keys, dataset_ref.org_id)
 
-    async def _put_first(self, tenant: DatasetRef) -> None:
-        secret = self._new_secret(tenant, FIRST_KEY_ID)
-        await self._database.execute(_sql.put_first_token_key, tenant.org_id, FIRST_KEY_ID, secret)
+    async def _put_first(self, dataset_ref: DatasetRef) -> None:
+        secret = self._new_secret(dataset_ref, FIRST_KEY_ID)
+        await self._database.execute(_sql.put_first_token_key, dataset_ref.org_id, FIRST_KEY_ID, secret)
 
-    def _new_secret(self, tenant: DatasetRef, key_id: int) -> bytes:
-        return self._vault.seal(os.urandom(SECRET_BYTES), purpose(tenant.org_id, key_id))
+    def _new_secret(self, dataset_ref: DatasetRef, key_id: int) -> bytes:
+        return self._vault.seal(os.urandom(SECRET_BYTES), purpose(dataset_ref.org_id, key_id))
 
-    def _opened(self, tenant: DatasetRef, rows: Sequence[Any]) -> TokenKeyRing:
+    def _opened(self, dataset_ref: DatasetRef, rows: Sequence[Any]) -> TokenKeyRing:
         secrets = {
-            row["key_id"]: secret for row in rows if (secret := self._unsealed(tenant, row)) is not None
+            row["key_id"]: secret for row in rows if (secret := self._unsealed(dataset_ref, row)) is not None
         }
         if not secrets:
             raise SettingsError(
-                f"No token key of {tenant.handle} can be opened with this ONESELF_SECRET_KEY; "
+                f"No token key of {dataset_ref.handle} can be opened with this ONESELF_SECRET_KEY; "
                 "see `oneself doctor`."
             )
         # The active key seals; if it cannot be opened, the newest that every process has read.
@@ -138,10 +140,10 @@ class TokenKeys:
         sealing = min(opened, key=lambda row: SEALS_FIRST.index(row["state"]))["key_id"]
         return TokenKeyRing(TokenKey(key_id, secret, key_id == sealing) for key_id, secret in secrets.items())
 
-    def _unsealed(self, tenant: DatasetRef, row: Any) -> bytes | None:
+    def _unsealed(self, dataset_ref: DatasetRef, row: Any) -> bytes | None:
         key_id = row["key_id"]
-        name = f"token key {key_id} of {tenant.handle}"
-        return self._vault.unseal_or_warn(row["secret_sealed"], purpose(tenant.org_id, key_id), name)
+        name = f"token key {key_id} of {dataset_ref.handle}"
+        return self._vault.unseal_or_warn(row["secret_sealed"], purpose(dataset_ref.org_id, key_id), name)
 
 
 def free_id(keys: Sequence[KeptKey]) -> int:

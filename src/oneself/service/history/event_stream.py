@@ -117,14 +117,14 @@ class EventStream:
         """End everything that follows: the service stops."""
         self._closed.set()
 
-    async def horizon(self, tenant: DatasetRef) -> EventPosition:
+    async def horizon(self, dataset_ref: DatasetRef) -> EventPosition:
         """The place before which nothing can be added to the log of the dataset any more."""
-        lock = rows.config_hash(tenant.dataset_id)
+        lock = rows.config_hash(dataset_ref.dataset_id)
         return EventPosition(await self._database.fetchval(_sql.find_horizon, lock), NO_ONE)
 
     async def page(
         self,
-        tenant: DatasetRef,
+        dataset_ref: DatasetRef,
         wanted: EventFilter,
         *,
         before: EventPosition = NOW,
@@ -137,7 +137,7 @@ class EventStream:
         earliest = 0 if wanted.since is None else max(0, wanted.since - CLOCKS_APART_US)
         at_once = limit + 1 if wanted == EventFilter() else WALKED_AT_ONCE
         for _ in range(ENTRIES_WALKED_MAX // WALKED_AT_ONCE):
-            walked = await self._walk(WALK_BACK, tenant, before, earliest, wanted, with_body, at_once)
+            walked = await self._walk(WALK_BACK, dataset_ref, before, earliest, wanted, with_body, at_once)
             found += _events(walked)
             if len(found) > limit:
                 return StreamPage(tuple(found[:limit]), found[limit - 1].place)
@@ -147,25 +147,25 @@ class EventStream:
         return StreamPage(tuple(found), before)
 
     async def news(
-        self, tenant: DatasetRef, wanted: EventFilter, *, after: EventPosition, with_body: bool = False
+        self, dataset_ref: DatasetRef, wanted: EventFilter, *, after: EventPosition, with_body: bool = False
     ) -> EventBatch:
         """What is settled after a place, as far as one statement comes."""
-        horizon = await self.horizon(tenant)
+        horizon = await self.horizon(dataset_ref)
         if horizon.seq <= after.seq:
             return EventBatch((), after, more=False)
-        walked = await self._walk(WALK_ON, tenant, after, horizon.seq, wanted, with_body, WALKED_AT_ONCE)
+        walked = await self._walk(WALK_ON, dataset_ref, after, horizon.seq, wanted, with_body, WALKED_AT_ONCE)
         more = len(walked) == WALKED_AT_ONCE
         return EventBatch(tuple(_events(walked)), _place(walked[-1]) if more else horizon, more)
 
     async def follow(
-        self, tenant: DatasetRef, wanted: EventFilter, *, after: EventPosition, with_body: bool = False
+        self, dataset_ref: DatasetRef, wanted: EventFilter, *, after: EventPosition, with_body: bool = False
     ) -> AsyncGenerator[EventBatch, None]:
         """The news after a place, every POLL_S until `close`. Raises Unavailable when the database is away;
         whoever follows on from the last place misses nothing."""
         self._followers += 1
         try:
             while not self._closed.is_set():
-                news = await self.news(tenant, wanted, after=after, with_body=with_body)
+                news = await self.news(dataset_ref, wanted, after=after, with_body=with_body)
                 after = news.place
                 yield news
                 if not news.more:
@@ -183,7 +183,7 @@ class EventStream:
     async def _walk(
         self,
         sql: str,
-        tenant: DatasetRef,
+        dataset_ref: DatasetRef,
         place: EventPosition,
         limit_seq: int,
         wanted: EventFilter,
@@ -192,7 +192,7 @@ class EventStream:
     ) -> list[Any]:
         return await self._database.fetch(
             sql,
-            tenant.dataset_id,
+            dataset_ref.dataset_id,
             place.seq,
             place.observation_id,
             limit_seq,

@@ -78,7 +78,7 @@ class PersonEvents:
 
     async def page(
         self,
-        tenant: DatasetRef,
+        dataset_ref: DatasetRef,
         view: ProfileView,
         wanted: EventFilter,
         *,
@@ -88,7 +88,7 @@ class PersonEvents:
         """Up to `size` events of the person, at most PAGE_SIZE_MAX, before a place."""
         everybody = [view.survivor.profile_id, *(each.profile_id for each in view.absorbed)]
         earliest = 0 if wanted.since is None else wanted.since - CLOCKS_APART_US
-        walk = (tenant.dataset_id, everybody, before.seq, before.observation_id, earliest)
+        walk = (dataset_ref.dataset_id, everybody, before.seq, before.observation_id, earliest)
         limit = min(size, PAGE_SIZE_MAX)
         walked = max(ENTRIES_WALKED_MAX // len(everybody), limit + 1)
         found = [

@@ -93,21 +93,23 @@ class ProfileHistory:
         self._database = database
 
     async def identifiers(
-        self, tenant: DatasetRef, view: ProfileView, *, after: ClaimPosition = BEGINNING, limit: int
+        self, dataset_ref: DatasetRef, view: ProfileView, *, after: ClaimPosition = BEGINNING, limit: int
     ) -> list[ClaimRecord]:
         """The identifiers after a place, the oldest first."""
         found = await self._database.fetch(
-            _sql.list_claims, tenant.dataset_id, _everybody(view), *msgspec.structs.astuple(after), limit
+            _sql.list_claims, dataset_ref.dataset_id, _everybody(view), *msgspec.structs.astuple(after), limit
         )
         return [_held(row) for row in found]
 
     async def history(
-        self, tenant: DatasetRef, view: ProfileView, person: FoundProfile
+        self, dataset_ref: DatasetRef, view: ProfileView, person: FoundProfile
     ) -> list[HistoryEntry]:
         """Merges, promotions and refusals in the order of time."""
         everybody = _everybody(view)
-        merges = await self._database.fetch(_privacy.find_person_merges, tenant.dataset_id, everybody)
-        refusals = await self._database.fetch(_privacy.find_person_refusals, tenant.dataset_id, everybody)
+        merges = await self._database.fetch(_privacy.find_person_merges, dataset_ref.dataset_id, everybody)
+        refusals = await self._database.fetch(
+            _privacy.find_person_refusals, dataset_ref.dataset_id, everybody
+        )
         promotions = (
             Promotion(alias.at, alias.profile_id, alias.id)
             for alias in person.named

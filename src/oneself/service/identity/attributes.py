@@ -56,7 +56,7 @@ class ConfirmationRequired(Conflict):
 
 
 class IdentityBindings:
-    """The use-cases of identity attributes and channels. `tenant`: at the dataset that is meant."""
+    """The use-cases of identity attributes and channels."""
 
     def __init__(self, database: Database, configurations: Configurations, previews: Previews) -> None:
         self._database = database
@@ -64,42 +64,42 @@ class IdentityBindings:
         self._previews = previews
 
     async def put(
-        self, tenant: DatasetRef, wanted: Sequence[Binding], confirmation: str | None = None
+        self, dataset_ref: DatasetRef, wanted: Sequence[Binding], confirmation: str | None = None
     ) -> list[IdentityBinding]:
         """Bind exactly these. Raises InvalidInput, Conflict, Unconfirmed."""
-        return _listed(await self.change(tenant, wanted, None, confirmation))
+        return _listed(await self.change(dataset_ref, wanted, None, confirmation))
 
-    async def list(self, tenant: DatasetRef) -> list[IdentityBinding]:
+    async def list(self, dataset_ref: DatasetRef) -> list[IdentityBinding]:
         """Every binding, by name."""
-        return _listed(await self._configurations.current(tenant.dataset_id))
+        return _listed(await self._configurations.current(dataset_ref.dataset_id))
 
-    async def channels(self, tenant: DatasetRef) -> dict[str, str]:
+    async def channels(self, dataset_ref: DatasetRef) -> dict[str, str]:
         """Channel → name of the identity attribute that `user.id` stands for."""
-        return effective_channels(await self._configurations.current(tenant.dataset_id))
+        return effective_channels(await self._configurations.current(dataset_ref.dataset_id))
 
     async def put_channels(
-        self, tenant: DatasetRef, channels: Mapping[str, str | None], confirmation: str | None = None
+        self, dataset_ref: DatasetRef, channels: Mapping[str, str | None], confirmation: str | None = None
     ) -> dict[str, str]:
         """Make the channels exactly these; what is absent or None is as it was at first.
 
         Raises InvalidInput, Conflict, Unconfirmed.
         """
-        return effective_channels(await self.change(tenant, None, channels, confirmation))
+        return effective_channels(await self.change(dataset_ref, None, channels, confirmation))
 
     async def change(
         self,
-        tenant: DatasetRef,
+        dataset_ref: DatasetRef,
         wanted: Sequence[Binding] | None,
         channels: Mapping[str, str | None] | None,
         confirmation: str | None = None,
     ) -> Config:
         """Both in one change; None leaves one as it is. Raises as `put`, and Contended if somebody else
         changed the configuration in between."""
-        config = await self._configurations.current(tenant.dataset_id)
+        config = await self._configurations.current(dataset_ref.dataset_id)
         change = rebind(config, wanted, channels, lambda: str(uuid.uuid4()))
         if change is None:
             return config
-        await self._confirm(tenant, config, change, confirmation)
+        await self._confirm(dataset_ref, config, change, confirmation)
 
         def decide(now: Config) -> ConfigChange:
             if now.version != config.version:
@@ -107,13 +107,13 @@ class IdentityBindings:
             return change
 
         async def index(connection: Connection, after: Config) -> None:
-            await _move_work(connection, tenant.dataset_id, config, after)
+            await _move_work(connection, dataset_ref.dataset_id, config, after)
 
-        return await self._configurations.change(tenant.dataset_id, decide, face=FACE, also=index)
+        return await self._configurations.change(dataset_ref.dataset_id, decide, face=FACE, also=index)
 
     async def preview(
         self,
-        tenant: DatasetRef,
+        dataset_ref: DatasetRef,
         wanted: Sequence[Binding] | None,
         channels: Mapping[str, str | None] | None,
         types: tuple[PutIdentityType, ...] = (),
@@ -122,30 +122,32 @@ class IdentityBindings:
 
         Raises InvalidInput, Conflict.
         """
-        config = await self._configurations.current(tenant.dataset_id)
+        config = await self._configurations.current(dataset_ref.dataset_id)
         typed = configure(config, Several(types), config.seq)
         change = rebind(typed, wanted, channels, lambda: str(uuid.uuid4()))
         if change is None:
             return None
         after = configure(typed, change, config.seq + 1)
         linked = _linked(config, after)
-        if not await self._concerns(tenant.dataset_id, config, after, linked):
+        if not await self._concerns(dataset_ref.dataset_id, config, after, linked):
             return None
         whole = Several((*types, *change.changes))
-        return await self._previews.preview_change(tenant, whole, {each.source_id for each in linked})
+        return await self._previews.preview_change(dataset_ref, whole, {each.source_id for each in linked})
 
     async def _confirm(
-        self, tenant: DatasetRef, config: Config, change: ConfigChange, confirmation: str | None
+        self, dataset_ref: DatasetRef, config: Config, change: ConfigChange, confirmation: str | None
     ) -> None:
         """Return if the change moves nobody or is confirmed; else raise Unconfirmed."""
         after = configure(config, change, config.seq + 1)
         linked = _linked(config, after)
-        if not await self._concerns(tenant.dataset_id, config, after, linked):
+        if not await self._concerns(dataset_ref.dataset_id, config, after, linked):
             return
-        preview = await self._previews.preview_change(tenant, change, {each.source_id for each in linked})
-        if confirmation is None or not _confirms(confirmation, tenant, config, after, preview):
+        preview = await self._previews.preview_change(
+            dataset_ref, change, {each.source_id for each in linked}
+        )
+        if confirmation is None or not _confirms(confirmation, dataset_ref, config, after, preview):
             raise ConfirmationRequired(
-                preview, _confirmation(tenant, config, after, preview.profiles_absorbed)
+                preview, _confirmation(dataset_ref, config, after, preview.profiles_absorbed)
             )
 
     async def _concerns(
@@ -186,9 +188,9 @@ async def _move_work(connection: Connection, dataset_id: int, before: Config, af
         await connection.execute(_rules.begin_indexing, dataset_id, work_id)
 
 
-def _confirmation(tenant: DatasetRef, before: Config, after: Config, absorbed: int) -> str:
+def _confirmation(dataset_ref: DatasetRef, before: Config, after: Config, absorbed: int) -> str:
     what = (
-        tenant.dataset_id,
+        dataset_ref.dataset_id,
         before.version,
         sorted(map(msgspec.structs.astuple, after.identity_attributes.values())),
         sorted(after.channels.items()),
@@ -198,11 +200,13 @@ def _confirmation(tenant: DatasetRef, before: Config, after: Config, absorbed: i
     return f"{absorbed}-{digest}"
 
 
-def _confirms(confirmation: str, tenant: DatasetRef, before: Config, after: Config, preview: Preview) -> bool:
+def _confirms(
+    confirmation: str, dataset_ref: DatasetRef, before: Config, after: Config, preview: Preview
+) -> bool:
     """Whether it is for this change, and the change is about as large as it was."""
     number = confirmation.partition("-")[0]
     if not (number.isascii() and number.isdigit() and len(number) <= 18):
         return False
     absorbed = int(number)
     close = abs(preview.profiles_absorbed - absorbed) <= absorbed * TOLERANCE
-    return close and confirmation == _confirmation(tenant, before, after, absorbed)
+    return close and confirmation == _confirmation(dataset_ref, before, after, absorbed)

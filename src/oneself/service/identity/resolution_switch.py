@@ -27,22 +27,22 @@ class ResolutionSwitch:
         self._configurations = configurations
         self._previews = previews
 
-    async def preview(self, tenant: DatasetRef, name: str | None) -> Preview:
+    async def preview(self, dataset_ref: DatasetRef, name: str | None) -> Preview:
         """What turning it on would do. `name`: the identity attribute that takes the former ids; None: the
         one that `user.id` stands for on the web already.
 
         Raises InvalidInput if there is none such, Conflict if it is on.
         """
-        config = await self._configurations.current(tenant.dataset_id)
+        config = await self._configurations.current(dataset_ref.dataset_id)
         change = _turned_on(config, name)
         return await self._previews.preview_change(
-            tenant, change, required_reindexing(config, configure(config, change, config.seq + 1))
+            dataset_ref, change, required_reindexing(config, configure(config, change, config.seq + 1))
         )
 
-    async def enable(self, tenant: DatasetRef, name: str | None) -> None:
+    async def enable(self, dataset_ref: DatasetRef, name: str | None) -> None:
         """Turn it on. Raises as `preview`."""
         await self._configurations.change(
-            tenant.dataset_id, lambda config: _turned_on(config, name), face=FACE
+            dataset_ref.dataset_id, lambda config: _turned_on(config, name), face=FACE
         )
 
 

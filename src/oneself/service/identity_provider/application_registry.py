@@ -36,10 +36,10 @@ class ApplicationRegistry:
         self._own = own
         self._keys = keys
 
-    async def find(self, tenant: DatasetRef, name: str) -> object | None:
+    async def find(self, dataset_ref: DatasetRef, name: str) -> object | None:
         """Something if there is such an application, our own ones included; raises IdentityServerFailed."""
-        own = await self._own.find(tenant, name)
-        connection = await self._servers.find(tenant)
+        own = await self._own.find(dataset_ref, name)
+        connection = await self._servers.find(dataset_ref)
         if own is not None or connection is None:
             return own
         if len(name) > NAME_CHARS_MAX or not name.isprintable() or name.split() != [name]:
@@ -50,10 +50,10 @@ class ApplicationRegistry:
             if self._keys == "application_id"
             else self._source.has_application
         )
-        return name if await asks(connection, tenant.handle, name) else None
+        return name if await asks(connection, dataset_ref.handle, name) else None
 
-    async def unknown(self, tenant: DatasetRef, named: Collection[str]) -> frozenset[str]:
+    async def unknown(self, dataset_ref: DatasetRef, named: Collection[str]) -> frozenset[str]:
         """Which of them do not exist; asked only where application ids are keys (wire/cds §11)."""
         if self._keys == "client_id":
             return frozenset()
-        return frozenset([name for name in named if await self.find(tenant, name) is None])
+        return frozenset([name for name in named if await self.find(dataset_ref, name) is None])

@@ -98,28 +98,28 @@ class ClaimSync:
         self._asked = asyncio.Event()
         self._scheduled_at = float("-inf")
 
-    async def request(self, tenant: DatasetRef) -> None:
+    async def request(self, dataset_ref: DatasetRef) -> None:
         """Have the claims read again, soon; durable when it returns."""
-        await self._database.execute(_sql.request_claim_sync, tenant.org_id)
+        await self._database.execute(_sql.request_claim_sync, dataset_ref.org_id)
         self._asked.set()
 
-    async def fetch(self, tenant: DatasetRef) -> tuple[RequiredAttribute, ...] | None:
+    async def fetch(self, dataset_ref: DatasetRef) -> tuple[RequiredAttribute, ...] | None:
         """The attributes that the claims of the identity server ask for; None without such a server.
 
         Raises IdentityServerFailed.
         """
-        connection = await self._servers.find(tenant)
+        connection = await self._servers.find(dataset_ref)
         if connection is None:
             return None
-        claims = await self._source.read_claims(connection, tenant.handle)
+        claims = await self._source.read_claims(connection, dataset_ref.handle)
         if not claims.local or not claims.dialects:
             # Every server has them; one that shows none would take everybody's attributes away.
             raise IdentityServerFailed("The identity server shows no claims.")
         return required_attributes(claims.local, claims.dialects)
 
-    async def apply(self, tenant: DatasetRef, wanted: Sequence[RequiredAttribute]) -> MirroredAttributes:
+    async def apply(self, dataset_ref: DatasetRef, wanted: Sequence[RequiredAttribute]) -> MirroredAttributes:
         """Make the identity attributes the wanted ones and those that are bound, in one change or none."""
-        new_id = await self.attribute_ids(tenant, wanted)
+        new_id = await self.attribute_ids(dataset_ref, wanted)
         outcome: list[MirroredAttributes] = []
 
         def decide(config: Config) -> ConfigChange | None:
@@ -127,35 +127,39 @@ class ClaimSync:
             outcome[:] = [mirrored]
             return change
 
-        await self._configurations.change(tenant.dataset_id, decide, face=FACE)
+        await self._configurations.change(dataset_ref.dataset_id, decide, face=FACE)
         return outcome[0]
 
     async def attribute_ids(
-        self, tenant: DatasetRef, wanted: Sequence[RequiredAttribute]
+        self, dataset_ref: DatasetRef, wanted: Sequence[RequiredAttribute]
     ) -> Callable[[str], str]:
         """Name → id for attributes that the schema lacks: the one that the name last had, else a new one."""
-        config = await self._configurations.current(tenant.dataset_id)
+        config = await self._configurations.current(dataset_ref.dataset_id)
         # PostgreSQL takes no NUL, and a name from a path may have one.
         names = [name for name in missing_names(config.schema, wanted) if is_name(name)]
-        found = await self._database.fetch(_sql.find_attribute_ids, tenant.dataset_id, names) if names else []
+        found = (
+            await self._database.fetch(_sql.find_attribute_ids, dataset_ref.dataset_id, names)
+            if names
+            else []
+        )
         ids = {row["name"]: row["attribute_id"] for row in found}
         return lambda name: ids.setdefault(name, str(uuid.uuid4()))
 
-    async def run_now(self, tenant: DatasetRef) -> MirroredAttributes:
+    async def run_now(self, dataset_ref: DatasetRef) -> MirroredAttributes:
         """Read and mirror the claims of one organisation at once.
 
         Raises IdentityServerFailed, or Contended when another process does not come to an end with them.
         """
         deadline = time.monotonic() + PATIENCE_S
-        while (requested := await self._lease(tenant)) is None:
+        while (requested := await self._lease(dataset_ref)) is None:
             if time.monotonic() > deadline:
                 raise Contended("Another process is reading these claims.")
             await asyncio.sleep(POLL_S / 4)
-        return await self._answer(tenant, requested)
+        return await self._answer(dataset_ref, requested)
 
-    async def progress(self, tenant: DatasetRef) -> Progress | None:
+    async def progress(self, dataset_ref: DatasetRef) -> Progress | None:
         """How far an organisation's claims are mirrored; None if nobody ever asked."""
-        row = await self._database.fetchrow(_sql.find_claim_sync, tenant.org_id)
+        row = await self._database.fetchrow(_sql.find_claim_sync, dataset_ref.org_id)
         return None if row is None else Progress(**dict(row))
 
     async def run(self) -> None:
@@ -179,11 +183,11 @@ class ClaimSync:
         row = await self._database.fetchrow(_sql.lease_claim_sync, LEASE_S)
         if row is None:
             return False
-        tenant = await self._organisations.get(row["handle"])
+        dataset_ref = await self._organisations.get(row["handle"])
         try:
-            _tell(tenant, await self._answer(tenant, row["requested"]))
+            _tell(dataset_ref, await self._answer(dataset_ref, row["requested"]))
         except IdentityServerFailed as error:
-            _logger.warning("claims_not_read", organisation=tenant.handle, cause=error.message)
+            _logger.warning("claims_not_read", organisation=dataset_ref.handle, cause=error.message)
         return True
 
     async def _schedule(self) -> None:
@@ -192,60 +196,62 @@ class ClaimSync:
         await self._database.execute(_sql.schedule_claim_sync, self._servers.default is not None)
         self._scheduled_at = time.monotonic()
 
-    async def _lease(self, tenant: DatasetRef) -> int | None:
+    async def _lease(self, dataset_ref: DatasetRef) -> int | None:
         requested: int | None = await self._database.fetchval(
-            _sql.lease_claim_sync_of, tenant.org_id, LEASE_S
+            _sql.lease_claim_sync_of, dataset_ref.org_id, LEASE_S
         )
         return requested
 
-    async def _answer(self, tenant: DatasetRef, requested: int) -> MirroredAttributes:
+    async def _answer(self, dataset_ref: DatasetRef, requested: int) -> MirroredAttributes:
         """Mirror, and record what came of it; the lease is ours."""
-        async with self._kept(tenant):
+        async with self._kept(dataset_ref):
             try:
-                enabled, mirrored = await self._mirror(tenant)
+                enabled, mirrored = await self._mirror(dataset_ref)
             except IdentityServerFailed as error:
                 failure = error.message[:FAILURE_CHARS_MAX]
-                await self._database.execute(_sql.fail_claim_sync, tenant.org_id, failure, self._interval_s)
+                await self._database.execute(
+                    _sql.fail_claim_sync, dataset_ref.org_id, failure, self._interval_s
+                )
                 raise
             # One that is not enabled may be just being founded.
             rest_s = self._interval_s if enabled else min(self._interval_s, SCHEDULE_S)
-            await self._database.execute(_sql.end_claim_sync, tenant.org_id, requested, rest_s)
+            await self._database.execute(_sql.end_claim_sync, dataset_ref.org_id, requested, rest_s)
         return mirrored
 
-    async def _mirror(self, tenant: DatasetRef) -> tuple[bool, MirroredAttributes]:
+    async def _mirror(self, dataset_ref: DatasetRef) -> tuple[bool, MirroredAttributes]:
         """Whether the service is enabled, and what was changed."""
-        config = await self._configurations.current(tenant.dataset_id)
+        config = await self._configurations.current(dataset_ref.dataset_id)
         if not config.settings.cds_enabled:
             # Nothing is read: enabling it reads everything (wire/cds §11).
             return False, MirroredAttributes()
-        wanted = await self.fetch(tenant)
-        mirrored = MirroredAttributes() if wanted is None else await self.apply(tenant, wanted)
+        wanted = await self.fetch(dataset_ref)
+        mirrored = MirroredAttributes() if wanted is None else await self.apply(dataset_ref, wanted)
         return True, mirrored
 
     @asynccontextmanager
-    async def _kept(self, tenant: DatasetRef) -> AsyncIterator[None]:
+    async def _kept(self, dataset_ref: DatasetRef) -> AsyncIterator[None]:
         """Keep the lease while somebody works on it; give it back if that is broken off."""
-        keeper = asyncio.create_task(self._keep(tenant))
+        keeper = asyncio.create_task(self._keep(dataset_ref))
         try:
             yield
         except IdentityServerFailed:
             raise
         except BaseException:
-            await asyncio.shield(self._database.execute(_sql.release_claim_sync, tenant.org_id))
+            await asyncio.shield(self._database.execute(_sql.release_claim_sync, dataset_ref.org_id))
             raise
         finally:
             keeper.cancel()
 
-    async def _keep(self, tenant: DatasetRef) -> None:
+    async def _keep(self, dataset_ref: DatasetRef) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
             try:
-                await self._database.execute(_sql.keep_claim_sync, tenant.org_id, LEASE_S)
+                await self._database.execute(_sql.keep_claim_sync, dataset_ref.org_id, LEASE_S)
             except OneselfError:
                 continue
 
 
-def _tell(tenant: DatasetRef, mirrored: MirroredAttributes) -> None:
+def _tell(dataset_ref: DatasetRef, mirrored: MirroredAttributes) -> None:
     if mirrored != MirroredAttributes():
         counts = {name: len(getattr(mirrored, name)) for name in MirroredAttributes.__struct_fields__}
-        _logger.info("claims_mirrored", organisation=tenant.handle, **counts)
+        _logger.info("claims_mirrored", organisation=dataset_ref.handle, **counts)

@@ -64,18 +64,18 @@ class DirectoryClaims:
         self._servers = servers
         self._claim_sync = claim_sync
 
-    async def list(self, tenant: DatasetRef) -> list[DirectoryClaim]:
+    async def list(self, dataset_ref: DatasetRef) -> list[DirectoryClaim]:
         """Every claim that is mirrored, wherever it comes from, by name."""
-        config = await self._configurations.current(tenant.dataset_id)
+        config = await self._configurations.current(dataset_ref.dataset_id)
         found = map(_claim, config.schema.in_scope(IDENTITY_ATTRIBUTES))
         return sorted(found, key=lambda claim: claim.name)
 
-    async def find(self, tenant: DatasetRef, name: str) -> DirectoryClaim:
+    async def find(self, dataset_ref: DatasetRef, name: str) -> DirectoryClaim:
         """One claim; raises NotFound."""
-        config = await self._configurations.current(tenant.dataset_id)
+        config = await self._configurations.current(dataset_ref.dataset_id)
         return _claim(_known(config.schema, name))
 
-    async def add(self, tenant: DatasetRef, claim: DirectoryClaim) -> DirectoryClaim:
+    async def add(self, dataset_ref: DatasetRef, claim: DirectoryClaim) -> DirectoryClaim:
         """Add a claim; one of a name that there was before gets its attribute again.
 
         Raises InvalidInput, Conflict.
@@ -89,9 +89,9 @@ class DirectoryClaims:
                 raise InvalidInput("name", "Invalid request.", f"At most {CLAIMS_MAX} claims are kept.")
             return _with(schema, _wanted(claim))
 
-        return await self._change(tenant, claim.name, add)
+        return await self._change(dataset_ref, claim.name, add)
 
-    async def change(self, tenant: DatasetRef, name: str, changes: Mapping[str, Any]) -> DirectoryClaim:
+    async def change(self, dataset_ref: DatasetRef, name: str, changes: Mapping[str, Any]) -> DirectoryClaim:
         """Change what a claim is, by the names of `Claim`'s fields; its name stays.
 
         Raises NotFound, InvalidInput, Conflict.
@@ -107,9 +107,9 @@ class DirectoryClaims:
                 raise Conflict(f"{name!r} has members; delete them first.", code="has_members")
             return _with(schema, _wanted(claim))
 
-        return await self._change(tenant, name, change)
+        return await self._change(dataset_ref, name, change)
 
-    async def delete(self, tenant: DatasetRef, name: str) -> bool:
+    async def delete(self, dataset_ref: DatasetRef, name: str) -> bool:
         """Delete a claim with its members; values stay on profiles, hidden. False if there was none.
 
         Raises Conflict where an identity server has the claims.
@@ -121,25 +121,25 @@ class DirectoryClaims:
             gone = {_full(name), *_members(schema, name)}
             return _pruned([each for each in required_attribute(schema) if each.name not in gone])
 
-        await self._apply(tenant, (), without)
+        await self._apply(dataset_ref, (), without)
         return present[0] is not None
 
     async def _change(
-        self, tenant: DatasetRef, name: str, decide: Callable[[Schema], Sequence[RequiredAttribute]]
+        self, dataset_ref: DatasetRef, name: str, decide: Callable[[Schema], Sequence[RequiredAttribute]]
     ) -> DirectoryClaim:
-        config = await self._apply(tenant, (name,), decide)
+        config = await self._apply(dataset_ref, (name,), decide)
         return _claim(_known(config.schema, name))
 
     async def _apply(
         self,
-        tenant: DatasetRef,
+        dataset_ref: DatasetRef,
         names: Sequence[str],
         decide: Callable[[Schema], Sequence[RequiredAttribute]],
     ) -> Config:
-        if await self._servers.find(tenant) is not None:
+        if await self._servers.find(dataset_ref) is not None:
             raise Conflict("The claims are the identity server's; change them there.", code="mirrored")
         new_id = await self._claim_sync.attribute_ids(
-            tenant, with_parents(RequiredAttribute(_full(n)) for n in names)
+            dataset_ref, with_parents(RequiredAttribute(_full(n)) for n in names)
         )
 
         def change(config: Config) -> ConfigChange | None:
@@ -147,7 +147,7 @@ class DirectoryClaims:
             check_wanted(config, wanted)
             return reconcile(config.schema, wanted, new_id)[0]
 
-        return await self._configurations.change(tenant.dataset_id, change, face=FACE)
+        return await self._configurations.change(dataset_ref.dataset_id, change, face=FACE)
 
 
 def _full(name: str) -> str:

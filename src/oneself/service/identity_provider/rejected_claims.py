@@ -42,15 +42,15 @@ class RejectedClaims:
         self._waiting: Counter[tuple[int, str, str]] = Counter()
         self._told: set[tuple[int, str, str]] = set()
 
-    def count(self, tenant: DatasetRef, skipped: Iterable[RejectedClaimValue]) -> None:
+    def count(self, dataset_ref: DatasetRef, skipped: Iterable[RejectedClaimValue]) -> None:
         """Remember what one report brought and nobody could take."""
         for each in skipped:
             path = each.path[:PATH_CHARS_MAX].encode("utf-8", "replace").decode().replace("\x00", "?")
-            key = (tenant.dataset_id, path, each.problem)
+            key = (dataset_ref.dataset_id, path, each.problem)
             if key not in self._told and len(self._told) < KINDS_MAX:
                 # Once per process: most servers report claims with every user that nobody mapped.
                 self._told.add(key)
-                _logger.info("claim_skipped", organisation=tenant.handle, attribute=path, problem=key[2])
+                _logger.info("claim_skipped", organisation=dataset_ref.handle, attribute=path, problem=key[2])
             if key in self._waiting or len(self._waiting) < KINDS_MAX:
                 self._waiting[key] += 1
 
@@ -70,7 +70,7 @@ class RejectedClaims:
             for key in kinds:
                 del taken[key]
 
-    async def list(self, tenant: DatasetRef) -> list[RejectedClaim]:
+    async def list(self, dataset_ref: DatasetRef) -> list[RejectedClaim]:
         """What was skipped, the latest first."""
-        found = await self._database.fetch(_sql.find_skipped_claims, tenant.dataset_id)
+        found = await self._database.fetch(_sql.find_skipped_claims, dataset_ref.dataset_id)
         return [RejectedClaim(**dict(row)) for row in found]

@@ -64,85 +64,85 @@ class IdentityReports:
         self._ingest = ingest
         self._skipped = skipped
 
-    async def hear(self, tenant: DatasetRef, report: IdentityReport) -> SyncOutcome:
+    async def hear(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:
         """Do what a report asks for. Raises UnknownUser, UserIdNeeded, Contended, Unavailable."""
         if report.event == ADDED:
-            return await self._add(tenant, report)
+            return await self._add(dataset_ref, report)
         if report.event in CLAIMS_SET:
-            return await self._set_claims(tenant, report)
+            return await self._set_claims(dataset_ref, report)
         if report.event == DELETED:
-            return await self._delete(tenant, report)
+            return await self._delete(dataset_ref, report)
         if report.event == SIGNED_IN:
-            return await self._sign_in(tenant, report)
+            return await self._sign_in(dataset_ref, report)
         if report.event == SIGNED_OUT:
-            return await self._sign_out(tenant, report)
+            return await self._sign_out(dataset_ref, report)
         return "updated"
 
-    async def _add(self, tenant: DatasetRef, report: IdentityReport) -> SyncOutcome:
+    async def _add(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:
         """A new user: on the browser that we know, else on the profile that is named, else on their own."""
         if not report.user_id:
             return "taken"
         user = _user(report)
-        if report.tracker and await self._at(tenant, report) is not None:
-            await self._observe(tenant, report, "sign_in", (user, Identifier(TRACKER, report.tracker)))
-        elif not report.tracker or not await self._add_to_named(tenant, report, user):
-            await self._observe(tenant, report, "claims", (user,))
+        if report.tracker and await self._at(dataset_ref, report) is not None:
+            await self._observe(dataset_ref, report, "sign_in", (user, Identifier(TRACKER, report.tracker)))
+        elif not report.tracker or not await self._add_to_named(dataset_ref, report, user):
+            await self._observe(dataset_ref, report, "claims", (user,))
         return "taken"
 
-    async def _add_to_named(self, tenant: DatasetRef, report: IdentityReport, user: Identifier) -> bool:
+    async def _add_to_named(self, dataset_ref: DatasetRef, report: IdentityReport, user: Identifier) -> bool:
         """Whether the profile that the report names took the user; another user's is left alone."""
         if report.profile_id is None:
             return False
         try:
-            await self._observe(tenant, report, "sign_in", (user,), report.profile_id)
+            await self._observe(dataset_ref, report, "sign_in", (user,), report.profile_id)
         except ObservationRejected:
             return False
         return True
 
-    async def _set_claims(self, tenant: DatasetRef, report: IdentityReport) -> SyncOutcome:
+    async def _set_claims(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:
         if report.user_id:
-            await self._observe(tenant, report, "claims", (_user(report),))
+            await self._observe(dataset_ref, report, "claims", (_user(report),))
         return "taken"
 
-    async def _delete(self, tenant: DatasetRef, report: IdentityReport) -> SyncOutcome:
-        view = await self._known(tenant, report)
-        receipt = await self._profiles.erase(tenant, ACTOR, view.survivor.profile_id)
+    async def _delete(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:
+        view = await self._known(dataset_ref, report)
+        receipt = await self._profiles.erase(dataset_ref, ACTOR, view.survivor.profile_id)
         if receipt is None or not receipt.profile_ids:
             raise UnknownUser("The user's profile is gone already.")
         return "taken"
 
-    async def _sign_in(self, tenant: DatasetRef, report: IdentityReport) -> SyncOutcome:
+    async def _sign_in(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:
         """The browser's profile is the user's from now on, unless it is somebody else's (DESIGN §4.8)."""
         user = _user(report)
-        if await self._at(tenant, report) is not None:
-            await self._observe(tenant, report, "sign_in", (user, Identifier(TRACKER, report.tracker)))
+        if await self._at(dataset_ref, report) is not None:
+            await self._observe(dataset_ref, report, "sign_in", (user, Identifier(TRACKER, report.tracker)))
         return "updated"
 
-    async def _sign_out(self, tenant: DatasetRef, report: IdentityReport) -> SyncOutcome:
-        if await self._at(tenant, report) is None:
+    async def _sign_out(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:
+        if await self._at(dataset_ref, report) is None:
             return "taken"
-        await self._known(tenant, report)
+        await self._known(dataset_ref, report)
         identifiers = (_user(report), Identifier(TRACKER, report.tracker))
         try:
-            await self._observe(tenant, report, "sign_out", identifiers)
+            await self._observe(dataset_ref, report, "sign_out", identifiers)
         except ObservationRejected:
             # The browser is not the user's, or is not any more: nothing to end.
             return "taken"
         return "updated"
 
-    async def _at(self, tenant: DatasetRef, report: IdentityReport) -> ProfileView | None:
+    async def _at(self, dataset_ref: DatasetRef, report: IdentityReport) -> ProfileView | None:
         """Whose the browser is; None if nothing active says so."""
-        return await self._profiles.find_by_tracker(tenant, report.tracker) if report.tracker else None
+        return await self._profiles.find_by_tracker(dataset_ref, report.tracker) if report.tracker else None
 
-    async def _known(self, tenant: DatasetRef, report: IdentityReport) -> ProfileView:
-        view = await self._profiles.find_by_user(tenant, report.user_id) if report.user_id else None
+    async def _known(self, dataset_ref: DatasetRef, report: IdentityReport) -> ProfileView:
+        view = await self._profiles.find_by_user(dataset_ref, report.user_id) if report.user_id else None
         if view is None:
             raise UnknownUser("No profile has this user id.")
         return view
 
     async def _observe(
         self,
-        tenant: DatasetRef,
+        dataset_ref: DatasetRef,
         report: IdentityReport,
         kind: Kind,
         identifiers: tuple[Identifier, ...],
@@ -161,11 +161,11 @@ class IdentityReports:
             authority="identity_server",
             name=report.event,
         )
-        resolution = await self._ingest.submit(tenant.dataset_id, Submission(observation))
+        resolution = await self._ingest.submit(dataset_ref.dataset_id, Submission(observation))
         if values:
             # What does not fit now did not fit then: the claims that were taken are stored and fit.
             schema, record = resolution.config.schema, resolution.survivor.record
-            self._skipped.count(tenant, accept_valid(schema, record, values)[1])
+            self._skipped.count(dataset_ref, accept_valid(schema, record, values)[1])
         return resolution
 
 

@@ -53,44 +53,44 @@ class IdentityServers:
         """The deployment's identity server."""
         return self._default
 
-    async def find(self, tenant: DatasetRef) -> Connection | None:
+    async def find(self, dataset_ref: DatasetRef) -> Connection | None:
         """How to reach its identity server; None where the embedded directory is all there is."""
-        own = await self.get(tenant)
+        own = await self.get(dataset_ref)
         return own.connection if own else self._default
 
-    async def get(self, tenant: DatasetRef) -> OwnIdentityServer | None:
+    async def get(self, dataset_ref: DatasetRef) -> OwnIdentityServer | None:
         """The organisation's own settings, if it has some."""
-        row = await self._database.fetchrow(_sql.find_identity_server, tenant.org_id)
-        return None if row is None else self._own(tenant, row)
+        row = await self._database.fetchrow(_sql.find_identity_server, dataset_ref.org_id)
+        return None if row is None else self._own(dataset_ref, row)
 
-    async def put(self, tenant: DatasetRef, own: OwnIdentityServer) -> None:
+    async def put(self, dataset_ref: DatasetRef, own: OwnIdentityServer) -> None:
         """Give the organisation settings of its own, or other ones; its claims are read at once."""
         connection = own.connection
         secrets = msgspec.json.encode(Secrets(connection.client_secret, own.sync_password))
-        sealed = self._vault.seal(secrets, purpose(tenant.org_id))
+        sealed = self._vault.seal(secrets, purpose(dataset_ref.org_id))
         url, grant = connection.url.rstrip("/"), connection.grant
         async with self._database.transaction() as transaction:
             await transaction.execute(
                 _sql.put_identity_server,
-                tenant.org_id, url, connection.client_id, grant, own.sync_username, sealed,
+                dataset_ref.org_id, url, connection.client_id, grant, own.sync_username, sealed,
             )  # fmt: skip
-            await transaction.execute(_sql.request_claim_sync, tenant.org_id)
+            await transaction.execute(_sql.request_claim_sync, dataset_ref.org_id)
 
-    async def delete(self, tenant: DatasetRef) -> bool:
+    async def delete(self, dataset_ref: DatasetRef) -> bool:
         """Let the deployment's settings count again; False if there were none of its own."""
-        return await self._database.fetchval(_sql.delete_identity_server, tenant.org_id) is not None
+        return await self._database.fetchval(_sql.delete_identity_server, dataset_ref.org_id) is not None
 
     def is_sync_caller(self, name: str, password: str) -> bool:
         """Whether these are the deployment's credentials for the sync operations."""
         return _both_same((name, password), self._sync)
 
-    async def is_own_sync_caller(self, tenant: DatasetRef, name: str, password: str) -> bool:
+    async def is_own_sync_caller(self, dataset_ref: DatasetRef, name: str, password: str) -> bool:
         """Whether these are the organisation's own ones."""
-        own = await self.get(tenant)
+        own = await self.get(dataset_ref)
         return own is not None and _both_same((name, password), (own.sync_username, own.sync_password))
 
-    def _own(self, tenant: DatasetRef, row: Any) -> OwnIdentityServer:
-        plain = self._vault.unseal(row["secrets_sealed"], purpose(tenant.org_id))
+    def _own(self, dataset_ref: DatasetRef, row: Any) -> OwnIdentityServer:
+        plain = self._vault.unseal(row["secrets_sealed"], purpose(dataset_ref.org_id))
         secrets = msgspec.json.decode(plain, type=Secrets)
         grant: Grant = row["grant_type"]
         return OwnIdentityServer(

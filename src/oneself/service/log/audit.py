@@ -41,10 +41,10 @@ class Audit:
         self._database = database
 
     async def list_deeds(
-        self, tenant: DatasetRef, since: int, until: int, *, limit: int, offset: int
+        self, dataset_ref: DatasetRef, since: int, until: int, *, limit: int, offset: int
     ) -> list[AuditEntry]:
         """What was done between two instants in µs, the last first."""
-        found = await self._database.fetch(_sql.list_entries, tenant.org_id, since, until, limit, offset)
+        found = await self._database.fetch(_sql.list_entries, dataset_ref.org_id, since, until, limit, offset)
         return [_entry(row) for row in found]
 
 

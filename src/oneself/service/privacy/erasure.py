@@ -76,7 +76,7 @@ class Erasure:
 
     async def erase(
         self,
-        tenant: DatasetRef,
+        dataset_ref: DatasetRef,
         actor: Actor,
         profile_id: UUID,
         *,
@@ -94,20 +94,20 @@ class Erasure:
             try:
                 async with self._database.transaction() as connection:
                     return await self._erase(
-                        connection, tenant.dataset_id, actor, profile_id, whole, expected_version, once
+                        connection, dataset_ref.dataset_id, actor, profile_id, whole, expected_version, once
                     )
             except Contended:
                 await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)
         raise Contended("Too many others write about the same person.")
 
-    async def find_receipt(self, tenant: DatasetRef, receipt_id: UUID) -> Receipt | None:
+    async def find_receipt(self, dataset_ref: DatasetRef, receipt_id: UUID) -> Receipt | None:
         """The receipt of an erasure."""
-        row = await self._database.fetchrow(_privacy.find_receipt, tenant.dataset_id, receipt_id)
+        row = await self._database.fetchrow(_privacy.find_receipt, dataset_ref.dataset_id, receipt_id)
         return _receipt(row) if row else None
 
-    async def list_receipts(self, tenant: DatasetRef, before_seq: int, limit: int) -> list[Receipt]:
+    async def list_receipts(self, dataset_ref: DatasetRef, before_seq: int, limit: int) -> list[Receipt]:
         """The erasures before a seq, the last one first."""
-        found = await self._database.fetch(_privacy.find_receipts, tenant.dataset_id, before_seq, limit)
+        found = await self._database.fetch(_privacy.find_receipts, dataset_ref.dataset_id, before_seq, limit)
         return [_receipt(row) for row in found]
 
     async def _erase(

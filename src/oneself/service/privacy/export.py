@@ -31,37 +31,37 @@ class Exports:
         self._database = database
         self._configurations = configurations
 
-    async def export(self, tenant: DatasetRef, profile_id: UUID) -> dict[str, Any] | None:
+    async def export(self, dataset_ref: DatasetRef, profile_id: UUID) -> dict[str, Any] | None:
         """The document, instants in µs since 1970; None if the profile is unknown or erased."""
-        config = await self._configurations.current(tenant.dataset_id)
+        config = await self._configurations.current(dataset_ref.dataset_id)
         async with (
             self._database.connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            return await _export(connection, tenant, profile_id, config)
+            return await _export(connection, dataset_ref, profile_id, config)
 
 
 async def _export(
-    connection: "Connection", tenant: DatasetRef, profile_id: UUID, config: Config
+    connection: "Connection", dataset_ref: DatasetRef, profile_id: UUID, config: Config
 ) -> dict[str, Any] | None:
-    found = await connection.fetch(_ingest.find_view, tenant.dataset_id, profile_id)
+    found = await connection.fetch(_ingest.find_view, dataset_ref.dataset_id, profile_id)
     profiles = {profile.profile_id: profile for profile in (rows.read_profile(row) for row in found)}
     if profile_id not in profiles:
         return None
     survivor = next(profile for profile in profiles.values() if not profile.is_absorbed)
     ids = sorted(profiles)
-    entries = await find_person_entries(connection, tenant.dataset_id, ids)
+    entries = await find_person_entries(connection, dataset_ref.dataset_id, ids)
     return {
         "format": FORMAT,
-        "organisation": tenant.handle,
+        "organisation": dataset_ref.handle,
         "profile": _profile(survivor),
         "absorbed_profiles": [_absorbed(p) for p in profiles.values() if p.is_absorbed],
         "values": survivor.record.values,
         "provenance": survivor.record.provenance,
         "consents": [_consent(config, category, choice) for category, choice in survivor.consents.items()],
-        "identifiers": await _rows(connection, _privacy.find_person_claims, tenant, ids),
-        "merges": await _rows(connection, _privacy.find_person_merges, tenant, ids),
-        "refusals": await _rows(connection, _privacy.find_person_refusals, tenant, ids),
+        "identifiers": await _rows(connection, _privacy.find_person_claims, dataset_ref, ids),
+        "merges": await _rows(connection, _privacy.find_person_merges, dataset_ref, ids),
+        "refusals": await _rows(connection, _privacy.find_person_refusals, dataset_ref, ids),
         "observations": [_observation(entry) for entry in entries],
     }
 
@@ -93,9 +93,9 @@ def _consent(config: Config, category: str, choice: Any) -> dict[str, Any]:
 
 
 async def _rows(
-    connection: "Connection", sql: str, tenant: DatasetRef, ids: list[UUID]
+    connection: "Connection", sql: str, dataset_ref: DatasetRef, ids: list[UUID]
 ) -> list[dict[str, Any]]:
-    return [dict(row) for row in await connection.fetch(sql, tenant.dataset_id, ids)]
+    return [dict(row) for row in await connection.fetch(sql, dataset_ref.dataset_id, ids)]
 
 
 def _observation(entry: Any) -> dict[str, Any]:

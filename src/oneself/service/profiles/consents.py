@@ -46,7 +46,7 @@ class Consents:
         self._configurations = configurations
         self._profiles = profiles
 
-    async def create(self, tenant: DatasetRef, draft: Category) -> Category:
+    async def create(self, dataset_ref: DatasetRef, draft: Category) -> Category:
         """Add a category, with an id of ours. Raises InvalidCategory, CategoryTaken."""
         category = msgspec.structs.replace(draft, category_identifier=str(uuid.uuid4()))
 
@@ -54,10 +54,10 @@ class Consents:
             _check(config, category)
             return PutCategory(category)
 
-        await self._configurations.change(tenant.dataset_id, put)
+        await self._configurations.change(dataset_ref.dataset_id, put)
         return category
 
-    async def replace(self, tenant: DatasetRef, category: Category) -> Category:
+    async def replace(self, dataset_ref: DatasetRef, category: Category) -> Category:
         """Put a category in the place of the one with its id.
 
         Raises UnknownCategory, MandatoryCategory, InvalidCategory, CategoryTaken.
@@ -68,10 +68,10 @@ class Consents:
             _check(config, category)
             return PutCategory(category) if category != before else None
 
-        await self._configurations.change(tenant.dataset_id, put)
+        await self._configurations.change(dataset_ref.dataset_id, put)
         return category
 
-    async def delete(self, tenant: DatasetRef, category_identifier: str) -> None:
+    async def delete(self, dataset_ref: DatasetRef, category_identifier: str) -> None:
         """Remove a category, if it is there. Raises MandatoryCategory."""
 
         def drop(config: Config) -> ConfigChange | None:
@@ -80,19 +80,19 @@ class Consents:
             _changeable(config, category_identifier)
             return DropCategory(category_identifier)
 
-        await self._configurations.change(tenant.dataset_id, drop)
+        await self._configurations.change(dataset_ref.dataset_id, drop)
 
     async def choose(
-        self, tenant: DatasetRef, actor: Actor, profile_id: UUID, choices: dict[str, tuple[bool, int]]
+        self, dataset_ref: DatasetRef, actor: Actor, profile_id: UUID, choices: dict[str, tuple[bool, int]]
     ) -> Resolution:
         """Put these choices, category → (consented, when in µs), in the place of all that the person made.
 
         Raises UnknownCategory, MandatoryCategory, ingest.Rejected `profile_not_found`.
         """
-        config = await self._configurations.current(tenant.dataset_id)
+        config = await self._configurations.current(dataset_ref.dataset_id)
         for category_identifier in choices:
             _changeable(config, category_identifier)
-        return await self._profiles.choose(tenant, actor, profile_id, choices)
+        return await self._profiles.choose(dataset_ref, actor, profile_id, choices)
 
 
 def known_choices(config: Config, choices: Choices) -> Choices:

@@ -43,10 +43,12 @@ class InvalidValues:
         self._database = database
         self._configurations = configurations
 
-    async def page(self, tenant: DatasetRef, after: UUID) -> InvalidValuesPage:
+    async def page(self, dataset_ref: DatasetRef, after: UUID) -> InvalidValuesPage:
         """The unfit values of the next profiles after an id."""
-        config = await self._configurations.current(tenant.dataset_id)
-        rows = await self._database.fetch(_sql.find_values_after, tenant.dataset_id, after, PROFILES_PER_PAGE)
+        config = await self._configurations.current(dataset_ref.dataset_id)
+        rows = await self._database.fetch(
+            _sql.find_values_after, dataset_ref.dataset_id, after, PROFILES_PER_PAGE
+        )
         found: dict[tuple[str, str], list[UUID]] = {}
         for row in rows:
             for place in invalid_values(config.schema, msgspec.json.decode(row["record_values"])):

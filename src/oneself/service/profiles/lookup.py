@@ -99,21 +99,21 @@ class Lookup:
         self._configurations = configurations
         self._profiles = profiles
 
-    async def find(self, tenant: DatasetRef, text: str) -> ProfileView | None:
+    async def find(self, dataset_ref: DatasetRef, text: str) -> ProfileView | None:
         """The person that an id means; None if it means nobody. Only a profile id addresses an absorbed
         profile itself, every other id leads to the survivor."""
         if (profile_id := _profile_id(text)) is not None:
-            view = await self._profiles.find(tenant, profile_id)
+            view = await self._profiles.find(dataset_ref, profile_id)
             if view is not None:
                 return view
-        profile_id = await self._find_called(tenant, text) or await self._find_holder(tenant, text)
-        view = None if profile_id is None else await self._profiles.find(tenant, profile_id)
+        profile_id = await self._find_called(dataset_ref, text) or await self._find_holder(dataset_ref, text)
+        view = None if profile_id is None else await self._profiles.find(dataset_ref, profile_id)
         return None if view is None else msgspec.structs.replace(view, profile=view.survivor)
 
-    async def resolve(self, tenant: DatasetRef, identities: Mapping[str, str]) -> Resolved | None:
+    async def resolve(self, dataset_ref: DatasetRef, identities: Mapping[str, str]) -> Resolved | None:
         """Whom the next event with these identities, name → value, would be attached to; None: to somebody
         new. Raises InvalidInput for a name that is no identity attribute of the dataset."""
-        config = await self._configurations.current(tenant.dataset_id)
+        config = await self._configurations.current(dataset_ref.dataset_id)
         if not 0 < len(identities) <= IDENTITIES_MAX:
             raise _invalid(f"Name 1 to {IDENTITIES_MAX} identities.")
         named = tuple(Identifier(_type_of(name, config), value) for name, value in identities.items())
@@ -129,52 +129,52 @@ class Lookup:
             self._database.connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            state = await _gather(connection, tenant.dataset_id, evidence)
+            state = await _gather(connection, dataset_ref.dataset_id, evidence)
         return _resolved(state, observation, config, evidence)
 
-    async def person(self, tenant: DatasetRef, survivor: Profile) -> FoundProfile:
+    async def person(self, dataset_ref: DatasetRef, survivor: Profile) -> FoundProfile:
         """A survivor with its aliases."""
-        (person,) = await self._people(tenant, [survivor])
+        (person,) = await self._people(dataset_ref, [survivor])
         return person
 
-    async def page(self, tenant: DatasetRef, limit: int, offset: int) -> list[FoundProfile]:
+    async def page(self, dataset_ref: DatasetRef, limit: int, offset: int) -> list[FoundProfile]:
         """People, the newest first; the cost grows with the offset."""
-        found = await self._database.fetch(_sql.list_people, tenant.dataset_id, limit, offset)
-        return await self._people(tenant, [rows.read_profile(row) for row in found])
+        found = await self._database.fetch(_sql.list_people, dataset_ref.dataset_id, limit, offset)
+        return await self._people(dataset_ref, [rows.read_profile(row) for row in found])
 
-    async def devices(self, tenant: DatasetRef, view: ProfileView) -> tuple[Identifier, ...]:
+    async def devices(self, dataset_ref: DatasetRef, view: ProfileView) -> tuple[Identifier, ...]:
         """The browsers that point at a person now, anonymous ids and trackers, the oldest first."""
         everybody = [view.survivor.profile_id, *(each.profile_id for each in view.absorbed)]
         found = await self._database.fetch(
-            _sql.find_devices, tenant.dataset_id, everybody, [ANONYMOUS_ID, TRACKER]
+            _sql.find_devices, dataset_ref.dataset_id, everybody, [ANONYMOUS_ID, TRACKER]
         )
         return tuple(dict.fromkeys(Identifier(row["namespace"], row["value"]) for row in found))
 
-    async def _find_called(self, tenant: DatasetRef, text: str) -> UUID | None:
+    async def _find_called(self, dataset_ref: DatasetRef, text: str) -> UUID | None:
         called = display_value(text)
         if not called or len(called) > ID_CHARS_MAX or "\x00" in called:
             return None
         first, last = _range(called)
         found: UUID | None = await self._database.fetchval(
-            _sql.find_called, tenant.dataset_id, called, first, last, ANONYMOUS_ID, LEGACY_ID
+            _sql.find_called, dataset_ref.dataset_id, called, first, last, ANONYMOUS_ID, LEGACY_ID
         )
         return found
 
-    async def _find_holder(self, tenant: DatasetRef, text: str) -> UUID | None:
-        config = await self._configurations.current(tenant.dataset_id)
+    async def _find_holder(self, dataset_ref: DatasetRef, text: str) -> UUID | None:
+        config = await self._configurations.current(dataset_ref.dataset_id)
         identifier = _identifier(text, config)
         if identifier is None:
             return None
         read_since = config.read_since.get(identifier.namespace, 0)
         found: UUID | None = await self._database.fetchval(
-            _sql.find_holder, tenant.dataset_id, identifier.namespace, identifier.value, read_since
+            _sql.find_holder, dataset_ref.dataset_id, identifier.namespace, identifier.value, read_since
         )
         return found
 
-    async def _people(self, tenant: DatasetRef, survivors: list[Profile]) -> list[FoundProfile]:
+    async def _people(self, dataset_ref: DatasetRef, survivors: list[Profile]) -> list[FoundProfile]:
         ids = [survivor.profile_id for survivor in survivors]
         absorbed: dict[UUID, list[Alias]] = {}
-        for row in await self._database.fetch(_sql.find_absorbed, tenant.dataset_id, ids):
+        for row in await self._database.fetch(_sql.find_absorbed, dataset_ref.dataset_id, ids):
             absorbed.setdefault(row["survivor_id"], []).extend(_aliases_of_row(row))
         return [_person(survivor, absorbed.get(survivor.profile_id, ())) for survivor in survivors]
 

@@ -60,7 +60,7 @@ class Profiles:
 
     async def create(
         self,
-        tenant: DatasetRef,
+        dataset_ref: DatasetRef,
         actor: Actor,
         values: Mapping[str, Any],
         *,
@@ -78,11 +78,11 @@ class Profiles:
         observation = self._observe(
             actor, "write", identifiers=tuple(identifiers), values=dict(values), creates=True
         )
-        return await self._submit(tenant, observation, request)
+        return await self._submit(dataset_ref, observation, request)
 
     async def patch(
         self,
-        tenant: DatasetRef,
+        dataset_ref: DatasetRef,
         actor: Actor,
         profile_id: UUID,
         values: Mapping[str, Any],
@@ -98,11 +98,11 @@ class Profiles:
         observation = self._observe(
             actor, "write", identifiers=identifiers, values=dict(values), profile_id=profile_id
         )
-        return await self._submit(tenant, observation, request)
+        return await self._submit(dataset_ref, observation, request)
 
     async def link(
         self,
-        tenant: DatasetRef,
+        dataset_ref: DatasetRef,
         actor: Actor,
         profile_id: UUID,
         user_id: str,
@@ -114,15 +114,15 @@ class Profiles:
         `user_id_write_once` if it is another user's.
         """
         key = request.idempotency_key
-        is_repeated = key is not None and await self.was_answered(tenant, actor, key)
-        view = None if is_repeated else await self.find(tenant, profile_id)
+        is_repeated = key is not None and await self.was_answered(dataset_ref, actor, key)
+        view = None if is_repeated else await self.find(dataset_ref, profile_id)
         if view is not None and view.survivor.user_id == user_id:
             return None
-        return await self.patch(tenant, actor, profile_id, {}, user_id=user_id, request=request)
+        return await self.patch(dataset_ref, actor, profile_id, {}, user_id=user_id, request=request)
 
     async def choose(
         self,
-        tenant: DatasetRef,
+        dataset_ref: DatasetRef,
         actor: Actor,
         profile_id: UUID,
         choices: Mapping[str, tuple[bool, int]],
@@ -132,15 +132,15 @@ class Profiles:
         Raises ingest.Rejected `profile_not_found`.
         """
         observation = self._observe(actor, "consent", profile_id=profile_id, consents=dict(choices))
-        return await self._submit(tenant, observation, _PLAIN)
+        return await self._submit(dataset_ref, observation, _PLAIN)
 
-    async def was_answered(self, tenant: DatasetRef, actor: Actor, idempotency_key: str) -> bool:
+    async def was_answered(self, dataset_ref: DatasetRef, actor: Actor, idempotency_key: str) -> bool:
         """Whether this application's request with this key was answered before."""
         key = request_key(actor.application, idempotency_key)
-        return bool(await self._database.fetch(_sql.find_answers, tenant.dataset_id, [key]))
+        return bool(await self._database.fetch(_sql.find_answers, dataset_ref.dataset_id, [key]))
 
     async def mirror(
-        self, tenant: DatasetRef, actor: Actor, user_id: str, values: Mapping[str, Any]
+        self, dataset_ref: DatasetRef, actor: Actor, user_id: str, values: Mapping[str, Any]
     ) -> Resolution:
         """What the directory says of a user, by the identity server's right; None unsets (wire/cds §12)."""
         observation = self._observe(
@@ -150,11 +150,11 @@ class Profiles:
             values=dict(values),
             authority="identity_server",
         )
-        return await self._submit(tenant, observation, _PLAIN)
+        return await self._submit(dataset_ref, observation, _PLAIN)
 
     async def sign_in(
         self,
-        tenant: DatasetRef,
+        dataset_ref: DatasetRef,
         actor: Actor,
         user_id: str,
         *,
@@ -167,7 +167,7 @@ class Profiles:
         A tracker that is not active is no evidence; it is ignored.
         """
         identifiers = [Identifier(USER_ID, user_id)]
-        if tracker is not None and await self._holder(tenant, Identifier(TRACKER, tracker)) is not None:
+        if tracker is not None and await self._holder(dataset_ref, Identifier(TRACKER, tracker)) is not None:
             identifiers.append(Identifier(TRACKER, tracker))
         observation = self._observe(
             actor,
@@ -176,28 +176,28 @@ class Profiles:
             values={"identity_attributes": dict(claims)} if claims else {},
             authority="identity_server",
         )
-        return await self._submit(tenant, observation, _PLAIN)
+        return await self._submit(dataset_ref, observation, _PLAIN)
 
-    async def sign_out(self, tenant: DatasetRef, actor: Actor, user_id: str, tracker: str) -> Resolution:
+    async def sign_out(self, dataset_ref: DatasetRef, actor: Actor, user_id: str, tracker: str) -> Resolution:
         """A user signed out on a browser. Raises ingest.Rejected `not_signed_in` if it is not theirs."""
         identifiers = (Identifier(USER_ID, user_id), Identifier(TRACKER, tracker))
         observation = self._observe(actor, "sign_out", identifiers=identifiers)
-        return await self._submit(tenant, observation, _PLAIN)
+        return await self._submit(dataset_ref, observation, _PLAIN)
 
     async def erase(
-        self, tenant: DatasetRef, actor: Actor, profile_id: UUID, *, expected_version: int | None = None
+        self, dataset_ref: DatasetRef, actor: Actor, profile_id: UUID, *, expected_version: int | None = None
     ) -> Receipt | None:
         """Forget a person, or what one absorbed profile brought (see `erase`)."""
-        return await self._erasure.erase(tenant, actor, profile_id, expected_version=expected_version)
+        return await self._erasure.erase(dataset_ref, actor, profile_id, expected_version=expected_version)
 
     async def find(
-        self, tenant: DatasetRef, profile_id: UUID, *, config: Config | None = None
+        self, dataset_ref: DatasetRef, profile_id: UUID, *, config: Config | None = None
     ) -> ProfileView | None:
         """A profile by any id that it ever had; None if unknown or erased.
 
         `config`: the configuration, where the caller has just read it.
         """
-        found = await self._database.fetch(_sql.find_view, tenant.dataset_id, profile_id)
+        found = await self._database.fetch(_sql.find_view, dataset_ref.dataset_id, profile_id)
         profiles = {profile.profile_id: profile for profile in (rows.read_profile(row) for row in found)}
         if profile_id not in profiles:
             return None
@@ -207,33 +207,33 @@ class Profiles:
             Absorbed(m.profile_id, m.reason or "", m.seq)
             for m in sorted(members, key=lambda m: (m.seq, m.profile_id))
         )
-        known = config or await self._configurations.current(tenant.dataset_id)
+        known = config or await self._configurations.current(dataset_ref.dataset_id)
         return ProfileView(profiles[profile_id], survivor, absorbed, known)
 
-    async def find_by_tracker(self, tenant: DatasetRef, tracker: str) -> ProfileView | None:
+    async def find_by_tracker(self, dataset_ref: DatasetRef, tracker: str) -> ProfileView | None:
         """The profile that a browser's tracker points at; None if the tracker is not active."""
-        return await self._find_by(tenant, Identifier(TRACKER, tracker))
+        return await self._find_by(dataset_ref, Identifier(TRACKER, tracker))
 
-    async def find_by_user(self, tenant: DatasetRef, user_id: str) -> ProfileView | None:
+    async def find_by_user(self, dataset_ref: DatasetRef, user_id: str) -> ProfileView | None:
         """The survivor that has this `user_id`."""
-        view = await self._find_by(tenant, Identifier(USER_ID, user_id))
+        view = await self._find_by(dataset_ref, Identifier(USER_ID, user_id))
         return msgspec.structs.replace(view, profile=view.survivor) if view else None
 
-    async def _find_by(self, tenant: DatasetRef, identifier: Identifier) -> ProfileView | None:
-        profile_id = await self._holder(tenant, identifier)
-        return None if profile_id is None else await self.find(tenant, profile_id)
+    async def _find_by(self, dataset_ref: DatasetRef, identifier: Identifier) -> ProfileView | None:
+        profile_id = await self._holder(dataset_ref, identifier)
+        return None if profile_id is None else await self.find(dataset_ref, profile_id)
 
-    async def _holder(self, tenant: DatasetRef, identifier: Identifier) -> UUID | None:
+    async def _holder(self, dataset_ref: DatasetRef, identifier: Identifier) -> UUID | None:
         value = identifier.value.strip()
         if "\x00" in value:
             return None
         found: UUID | None = await self._database.fetchval(
-            _sql.find_holder, tenant.dataset_id, identifier.namespace, value
+            _sql.find_holder, dataset_ref.dataset_id, identifier.namespace, value
         )
         return found
 
     async def _submit(
-        self, tenant: DatasetRef, observation: Observation, request: RequestOptions
+        self, dataset_ref: DatasetRef, observation: Observation, request: RequestOptions
     ) -> Resolution:
         submission = Submission(
             observation,
@@ -242,7 +242,7 @@ class Profiles:
             expected_version=request.expected_version,
             render=request.render,
         )
-        return await self._ingest.submit(tenant.dataset_id, submission)
+        return await self._ingest.submit(dataset_ref.dataset_id, submission)
 
     def _observe(self, actor: Actor, kind: Any, **fields: Any) -> Observation:
         return Observation(

@@ -73,12 +73,12 @@ class Refusals:
         self._configurations = configurations
 
     async def list_refusals(
-        self, tenant: DatasetRef, limit: int, *, before: RefusalPosition = FIRST, code: str | None = None
+        self, dataset_ref: DatasetRef, limit: int, *, before: RefusalPosition = FIRST, code: str | None = None
     ) -> list[ListedRefusal]:
         """The refusals before a place, the latest first."""
         found = await self._database.fetch(
             _sql.find_refusals,
-            tenant.dataset_id,
+            dataset_ref.dataset_id,
             before.seq,
             before.profile_id,
             before.other_id,
@@ -88,16 +88,16 @@ class Refusals:
         )
         return [ListedRefusal(**dict(row)) for row in found]
 
-    async def count(self, tenant: DatasetRef) -> dict[str, int]:
+    async def count(self, dataset_ref: DatasetRef) -> dict[str, int]:
         """How often each kind was met."""
-        found = await self._database.fetch(_sql.count_refusals, tenant.dataset_id)
+        found = await self._database.fetch(_sql.count_refusals, dataset_ref.dataset_id)
         return {row["code"]: row["times"] for row in found}
 
-    async def protection(self, tenant: DatasetRef) -> Protection:
+    async def protection(self, dataset_ref: DatasetRef) -> Protection:
         """What keeps strangers apart now."""
-        return _protection(await self._configurations.current(tenant.dataset_id))
+        return _protection(await self._configurations.current(dataset_ref.dataset_id))
 
-    async def protect(self, tenant: DatasetRef, **changes: object) -> Protection:
+    async def protect(self, dataset_ref: DatasetRef, **changes: object) -> Protection:
         """Change fields of the protection; acts on the next observation."""
 
         def put(config: Config) -> ConfigChange:
@@ -108,7 +108,7 @@ class Refusals:
             limits = Limits(wanted.profiles_per_merge_max, wanted.values_per_namespace_max)
             return Several((PutBlocked(blocked), PutLimits(limits)))
 
-        return _protection(await self._configurations.change(tenant.dataset_id, put))
+        return _protection(await self._configurations.change(dataset_ref.dataset_id, put))
 
 
 def _protection(config: Config) -> Protection:

@@ -92,27 +92,27 @@ class Previews:
         self._database = database
         self._configurations = configurations
 
-    async def preview(self, tenant: DatasetRef, rule: UnificationRule) -> Preview:
+    async def preview(self, dataset_ref: DatasetRef, rule: UnificationRule) -> Preview:
         """What adding the rule, or putting it in the place of the one with its id, would do to everybody.
 
         Raises rule_definition.InvalidRule.
         """
-        config = await self._configurations.current(tenant.dataset_id)
+        config = await self._configurations.current(dataset_ref.dataset_id)
         check_rule(config, rule)
         before = config.rules.get(rule.rule_id)
         if rule.is_active:
-            return await self._joining(tenant.dataset_id, config, PutRule(rule), {rule.rule_id})
+            return await self._joining(dataset_ref.dataset_id, config, PutRule(rule), {rule.rule_id})
         if before is not None and before.is_active:
             async with self._standing_still() as connection:
-                return await _separating(connection, tenant.dataset_id, rule)
+                return await _separating(connection, dataset_ref.dataset_id, rule)
         return _NOTHING
 
     async def preview_change(
-        self, tenant: DatasetRef, change: ConfigChange, source_ids: Collection[str]
+        self, dataset_ref: DatasetRef, change: ConfigChange, source_ids: Collection[str]
     ) -> Preview:
         """What the rules and bindings with these ids would do to everybody once a change is made."""
-        config = await self._configurations.current(tenant.dataset_id)
-        return await self._joining(tenant.dataset_id, config, change, source_ids)
+        config = await self._configurations.current(dataset_ref.dataset_id)
+        return await self._joining(dataset_ref.dataset_id, config, change, source_ids)
 
     async def _joining(
         self, dataset_id: int, config: Config, change: ConfigChange, source_ids: Collection[str]

@@ -80,47 +80,47 @@ class Rules:
         self._database = database
         self._configurations = configurations
 
-    async def list_rules(self, tenant: DatasetRef) -> list[UnificationRule]:
+    async def list_rules(self, dataset_ref: DatasetRef) -> list[UnificationRule]:
         """Every rule, the one that goes first in front."""
-        config = await self._configurations.current(tenant.dataset_id)
+        config = await self._configurations.current(dataset_ref.dataset_id)
         return sorted(config.rules.values(), key=lambda rule: (rule.priority, rule.rule_id))
 
-    async def find(self, tenant: DatasetRef, rule_id: str) -> UnificationRule:
+    async def find(self, dataset_ref: DatasetRef, rule_id: str) -> UnificationRule:
         """One rule; raises UnknownRule."""
-        config = await self._configurations.current(tenant.dataset_id)
+        config = await self._configurations.current(dataset_ref.dataset_id)
         return _known(config, rule_id)
 
-    async def create(self, tenant: DatasetRef, draft: UnificationRule) -> UnificationRule:
+    async def create(self, dataset_ref: DatasetRef, draft: UnificationRule) -> UnificationRule:
         """Add a rule, with an id of ours. Raises rule_definition.InvalidRule."""
         rule = msgspec.structs.replace(draft, rule_id=str(uuid.uuid4()))
-        await self._put(tenant, lambda config: rule)
+        await self._put(dataset_ref, lambda config: rule)
         return rule
 
-    async def change(self, tenant: DatasetRef, rule_id: str, **changes: Any) -> UnificationRule:
+    async def change(self, dataset_ref: DatasetRef, rule_id: str, **changes: Any) -> UnificationRule:
         """Change name, priority or activity. Raises UnknownRule, rule_definition.InvalidRule."""
 
         def changed(config: Config) -> UnificationRule:
             return msgspec.structs.replace(_known(config, rule_id), **changes)
 
-        return await self._put(tenant, changed)
+        return await self._put(dataset_ref, changed)
 
-    async def delete(self, tenant: DatasetRef, rule_id: str) -> None:
+    async def delete(self, dataset_ref: DatasetRef, rule_id: str) -> None:
         """Remove a rule, if it is there; what it joined stays joined."""
 
         def drop(config: Config) -> ConfigChange | None:
             return DropRule(rule_id) if rule_id in config.rules else None
 
         async def cancel(connection: Connection, _: Config) -> None:
-            await connection.execute(_sql.cancel_indexing, tenant.dataset_id, rule_id)
+            await connection.execute(_sql.cancel_indexing, dataset_ref.dataset_id, rule_id)
 
-        await self._configurations.change(tenant.dataset_id, drop, also=cancel)
+        await self._configurations.change(dataset_ref.dataset_id, drop, also=cancel)
 
-    async def progress(self, tenant: DatasetRef) -> list[ReindexProgress]:
+    async def progress(self, dataset_ref: DatasetRef) -> list[ReindexProgress]:
         """How far each rule has been applied to the profiles that existed."""
-        found = await self._database.fetch(_sql.find_indexing, tenant.dataset_id)
+        found = await self._database.fetch(_sql.find_indexing, dataset_ref.dataset_id)
         return [ReindexProgress(**{**dict(row), "total": max(row["total"], row["seen"])}) for row in found]
 
-    async def _put(self, tenant: DatasetRef, make: Any) -> UnificationRule:
+    async def _put(self, dataset_ref: DatasetRef, make: Any) -> UnificationRule:
         made: list[UnificationRule] = []
 
         def put(config: Config) -> ConfigChange | None:
@@ -131,9 +131,9 @@ class Rules:
 
         async def cancel(connection: Connection, _: Config) -> None:
             if not made[-1].is_active:
-                await connection.execute(_sql.cancel_indexing, tenant.dataset_id, made[-1].rule_id)
+                await connection.execute(_sql.cancel_indexing, dataset_ref.dataset_id, made[-1].rule_id)
 
-        await self._configurations.change(tenant.dataset_id, put, also=cancel)
+        await self._configurations.change(dataset_ref.dataset_id, put, also=cancel)
         return made[-1]
 
 
@@ -171,10 +171,10 @@ class Reindexer:
         await self._index(job["dataset_id"], job["rule_id"], job)
         return True
 
-    async def finish(self, tenant: DatasetRef, progress: Callable[[int, int], None]) -> None:
+    async def finish(self, dataset_ref: DatasetRef, progress: Callable[[int, int], None]) -> None:
         """Do or await all the work on a dataset; `progress` hears of profiles (seen, all)."""
         while True:
-            found = await self._database.fetch(_sql.find_indexing, tenant.dataset_id)
+            found = await self._database.fetch(_sql.find_indexing, dataset_ref.dataset_id)
             running = [row for row in found if row["state"] == "running"]
             progress(sum(row["seen"] for row in found), sum(max(row["total"], row["seen"]) for row in found))
             if not running:

@@ -68,44 +68,48 @@ class Datasets:
         self._configurations = configurations
         self._known: dict[tuple[int, str], tuple[DatasetRef, float]] = {}
 
-    async def find(self, tenant: DatasetRef, name: str) -> DatasetRef | None:
-        """The tenant at one of its datasets; None if it has none of this name."""
-        if name == DEFAULT_DATASET and tenant.dataset == DEFAULT_DATASET:
-            return tenant
-        known = self._known.get((tenant.org_id, name))
+    async def find(self, dataset_ref: DatasetRef, name: str) -> DatasetRef | None:
+        """One dataset of the organisation; None if it has none of this name."""
+        if name == DEFAULT_DATASET and dataset_ref.dataset == DEFAULT_DATASET:
+            return dataset_ref
+        known = self._known.get((dataset_ref.org_id, name))
         if known is not None and known[1] > time.monotonic():
             return known[0]
         if not NAME.fullmatch(name):
             return None
-        row = await self._directory.find_tenant(tenant.handle, name)
+        row = await self._directory.find_tenant(dataset_ref.handle, name)
         if row is None:
             return None
-        found = msgspec.structs.replace(tenant, dataset_id=row["dataset_id"], dataset=name)
-        self._known[tenant.org_id, name] = found, time.monotonic() + REMEMBERED_S
+        found = msgspec.structs.replace(dataset_ref, dataset_id=row["dataset_id"], dataset=name)
+        self._known[dataset_ref.org_id, name] = found, time.monotonic() + REMEMBERED_S
         return found
 
-    async def get(self, tenant: DatasetRef, name: str) -> DatasetRef:
+    async def get(self, dataset_ref: DatasetRef, name: str) -> DatasetRef:
         """As `find`; raises NotFound."""
-        found = await self.find(tenant, name)
+        found = await self.find(dataset_ref, name)
         if found is None:
-            raise NotFound(f"{tenant.handle} has no dataset {name[:100]!r}.")
+            raise NotFound(f"{dataset_ref.handle} has no dataset {name[:100]!r}.")
         return found
 
-    async def list(self, tenant: DatasetRef) -> list[Dataset]:
+    async def list(self, dataset_ref: DatasetRef) -> list[Dataset]:
         """Every dataset, by name."""
-        rows = await self._database.fetch(_sql.list_configured, tenant.org_id)
+        rows = await self._database.fetch(_sql.list_configured, dataset_ref.org_id)
         found = [_dataset(row["name"], row["created_at"], read(row["document"])) for row in rows]
         return sorted(found, key=lambda dataset: dataset.name)
 
-    async def show(self, tenant: DatasetRef, name: str) -> Dataset:
+    async def show(self, dataset_ref: DatasetRef, name: str) -> Dataset:
         """One dataset; raises NotFound."""
-        found = next((each for each in await self.list(tenant) if each.name == name), None)
+        found = next((each for each in await self.list(dataset_ref) if each.name == name), None)
         if found is None:
-            raise NotFound(f"{tenant.handle} has no dataset {name[:100]!r}.")
+            raise NotFound(f"{dataset_ref.handle} has no dataset {name[:100]!r}.")
         return found
 
     async def create(
-        self, tenant: DatasetRef, name: str, settings: Mapping[str, Any], attributes: Changes | None = None
+        self,
+        dataset_ref: DatasetRef,
+        name: str,
+        settings: Mapping[str, Any],
+        attributes: Changes | None = None,
     ) -> Dataset:
         """Make a dataset with the organisation's identity types. `settings`: by the names of DatasetSettings.
 
@@ -116,11 +120,11 @@ class Datasets:
         wanted = checked(DatasetSettings(**settings))
         async with self._database.transaction() as connection:
             # Locked, so that no identity type comes or goes in between.
-            home = await self._configurations.change_in(connection, tenant.dataset_id, lambda _: None)
-            if len(await connection.fetch(_sql.list_datasets, tenant.org_id)) >= DATASETS_MAX:
+            home = await self._configurations.change_in(connection, dataset_ref.dataset_id, lambda _: None)
+            if len(await connection.fetch(_sql.list_datasets, dataset_ref.org_id)) >= DATASETS_MAX:
                 raise Conflict(f"An organisation has at most {DATASETS_MAX} datasets.", code="limit")
             now = time.time_ns() // 1000
-            dataset_id = await connection.fetchval(_sql.make_dataset, tenant.org_id, name, now)
+            dataset_id = await connection.fetchval(_sql.make_dataset, dataset_ref.org_id, name, now)
             if dataset_id is None:
                 raise Conflict(f"There is a dataset {name!r} already.", code="taken")
             types = tuple(PutIdentityType(each) for each in home.identity_types.values())
@@ -132,13 +136,17 @@ class Datasets:
         return _dataset(name, now, config)
 
     async def change(
-        self, tenant: DatasetRef, name: str, settings: Mapping[str, Any], attributes: Changes | None = None
+        self,
+        dataset_ref: DatasetRef,
+        name: str,
+        settings: Mapping[str, Any],
+        attributes: Changes | None = None,
     ) -> Dataset:
         """Change settings and user attributes; what is absent stays.
 
         Raises NotFound, InvalidInput, Conflict for what is one way or done by another command.
         """
-        at = await self.get(tenant, name)
+        at = await self.get(dataset_ref, name)
 
         def decide(config: Config) -> ConfigChange | None:
             wanted = checked(msgspec.structs.replace(config.dataset, **settings))
@@ -147,23 +155,23 @@ class Datasets:
             return None if parts == (PutDatasetSettings(config.dataset),) else Several(parts)
 
         await self._configurations.change(at.dataset_id, decide, face=FACE)
-        return await self.show(tenant, name)
+        return await self.show(dataset_ref, name)
 
-    async def delete(self, tenant: DatasetRef, name: str) -> None:
+    async def delete(self, dataset_ref: DatasetRef, name: str) -> None:
         """Remove a dataset that was never used; within REMEMBERED_S no process knows it any more.
 
         Raises NotFound, Conflict.
         """
         if name == DEFAULT_DATASET:
             raise Conflict("The dataset 'default' stays: the customer data service works on it.", code="kept")
-        at = await self.get(tenant, name)
+        at = await self.get(dataset_ref, name)
         async with self._database.transaction() as connection:
             await self._configurations.change_in(connection, at.dataset_id, lambda _: None)
             if await connection.fetchval(_sql.find_use, at.dataset_id):
                 sentence = f"The dataset {name!r} holds profiles or events; only an unused one is removed."
                 raise Conflict(sentence, code="in_use")
             await connection.execute(_sql.delete_dataset, at.dataset_id)
-        self._known.pop((tenant.org_id, name), None)
+        self._known.pop((dataset_ref.org_id, name), None)
 
 
 def _parts(config: Config, wanted: DatasetSettings, changes: Changes) -> tuple[SingleChange, ...]:

@@ -48,16 +48,16 @@ class IdentityTypes:
         self._database = database
         self._configurations = configurations
 
-    async def list(self, tenant: DatasetRef) -> list[IdentityType]:
+    async def list(self, dataset_ref: DatasetRef) -> list[IdentityType]:
         """Every type, the built-in ones first, each kind by id."""
-        config = await self._configurations.current(tenant.dataset_id)
+        config = await self._configurations.current(dataset_ref.dataset_id)
         return sorted(config.types.values(), key=lambda each: (not each.built_in, each.type_id))
 
-    async def find(self, tenant: DatasetRef, type_id: str) -> IdentityType:
+    async def find(self, dataset_ref: DatasetRef, type_id: str) -> IdentityType:
         """One type; raises NotFound."""
-        return _known(await self._configurations.current(tenant.dataset_id), type_id)
+        return _known(await self._configurations.current(dataset_ref.dataset_id), type_id)
 
-    async def create(self, tenant: DatasetRef, identity_type: IdentityType) -> IdentityType:
+    async def create(self, dataset_ref: DatasetRef, identity_type: IdentityType) -> IdentityType:
         """Add a type to every dataset. Raises InvalidInput, Conflict when the id is taken."""
         made = _checked(msgspec.structs.replace(identity_type, built_in=False))
 
@@ -69,10 +69,10 @@ class IdentityTypes:
                 raise Conflict(sentence, code="limit")
             return PutIdentityType(made)
 
-        await self._everywhere(tenant, put)
+        await self._everywhere(dataset_ref, put)
         return made
 
-    async def change(self, tenant: DatasetRef, type_id: str, changes: Mapping[str, Any]) -> IdentityType:
+    async def change(self, dataset_ref: DatasetRef, type_id: str, changes: Mapping[str, Any]) -> IdentityType:
         """Change a type in every dataset, by the names of IdentityType's fields.
 
         Values that are blocked no longer are indexed again in the background. Raises NotFound, InvalidInput,
@@ -93,10 +93,10 @@ class IdentityTypes:
                 DropIdentityType(type_id) if after == BUILT_IN_TYPES.get(type_id) else PutIdentityType(after)
             )
 
-        await self._everywhere(tenant, put)
+        await self._everywhere(dataset_ref, put)
         return changed[0]
 
-    async def delete(self, tenant: DatasetRef, type_id: str) -> None:
+    async def delete(self, dataset_ref: DatasetRef, type_id: str) -> None:
         """Remove a type that no dataset binds and nobody holds a value of.
 
         Raises NotFound, Conflict.
@@ -114,29 +114,29 @@ class IdentityTypes:
         async def check(connection: Connection, dataset_ids: Sequence[int]) -> None:
             await _check_unused(connection, dataset_ids, type_id)
 
-        await self._everywhere(tenant, drop, check)
+        await self._everywhere(dataset_ref, drop, check)
 
-    async def check_unused(self, tenant: DatasetRef, type_id: str) -> None:
+    async def check_unused(self, dataset_ref: DatasetRef, type_id: str) -> None:
         """Raise Conflict if somebody holds a value of the type."""
-        found = await self._database.fetch(_sql.list_datasets, tenant.org_id)
+        found = await self._database.fetch(_sql.list_datasets, dataset_ref.org_id)
         await _check_unused(self._database, [row["dataset_id"] for row in found], type_id)
 
     async def _everywhere(
         self,
-        tenant: DatasetRef,
+        dataset_ref: DatasetRef,
         decide: Callable[[Config], PutIdentityType | DropIdentityType | None],
         check: Callable[[Connection, Sequence[int]], Any] | None = None,
     ) -> None:
         """Change every dataset or none; `check` is asked when all of them stand still."""
         async with self._database.transaction() as connection:
             # `default` is the oldest dataset. While it is locked none is made, so the list is complete.
-            await self._configurations.change_in(connection, tenant.dataset_id, decide, face=FACE)
-            rows = await connection.fetch(_sql.list_datasets, tenant.org_id)
-            others = sorted({row["dataset_id"] for row in rows} - {tenant.dataset_id})
+            await self._configurations.change_in(connection, dataset_ref.dataset_id, decide, face=FACE)
+            rows = await connection.fetch(_sql.list_datasets, dataset_ref.org_id)
+            others = sorted({row["dataset_id"] for row in rows} - {dataset_ref.dataset_id})
             for dataset_id in others:
                 await self._configurations.change_in(connection, dataset_id, decide, face=FACE)
             if check is not None:
-                await check(connection, [tenant.dataset_id, *others])
+                await check(connection, [dataset_ref.dataset_id, *others])
 
 
 def _known(config: Config, type_id: str) -> IdentityType:

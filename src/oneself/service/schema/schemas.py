@@ -31,7 +31,7 @@ from oneself.service.schema.bound_attributes import bound_sentence, broken
 class ApplicationDirectory(Protocol):
     """Knows which applications an organisation has."""
 
-    async def find(self, tenant: DatasetRef, client_id: str) -> object | None: ...
+    async def find(self, dataset_ref: DatasetRef, client_id: str) -> object | None: ...
 
 
 class Schemas:
@@ -43,13 +43,13 @@ class Schemas:
 
     async def define(
         self,
-        tenant: DatasetRef,
+        dataset_ref: DatasetRef,
         scope: str,
         drafts: Sequence[Attribute],
         child_names: Sequence[Mapping[str, str]] = (),
     ) -> list[Attribute]:
         """Add attributes, all or none. Drafts carry their ids; see `core.definition.define`."""
-        unknown = await self._unknown_applications(tenant, drafts)
+        unknown = await self._unknown_applications(dataset_ref, drafts)
         defined: list[Attribute] = []
 
         def decide(config: Config) -> ConfigChange:
@@ -58,14 +58,14 @@ class Schemas:
             _check_applications(defined, unknown)
             return PutAttributes(tuple(defined))
 
-        await self._configurations.change(tenant.dataset_id, decide)
+        await self._configurations.change(dataset_ref.dataset_id, decide)
         return defined
 
     async def redefine(
-        self, tenant: DatasetRef, scope: str, attribute_id: str, changes: Mapping[str, Any]
+        self, dataset_ref: DatasetRef, scope: str, attribute_id: str, changes: Mapping[str, Any]
     ) -> Attribute:
         """Change one attribute by the decoded JSON `changes`; see `core.definition.redefine`."""
-        unknown = await self._unknown(tenant, [changes.get("application_identifier")])
+        unknown = await self._unknown(dataset_ref, [changes.get("application_identifier")])
         redefined: list[Attribute] = []
 
         def decide(config: Config) -> ConfigChange | None:
@@ -75,11 +75,11 @@ class Schemas:
             redefined[:] = [changed]
             return None if changed == config.schema.get(attribute_id) else PutAttributes((changed,))
 
-        await self._configurations.change(tenant.dataset_id, decide)
+        await self._configurations.change(dataset_ref.dataset_id, decide)
         return redefined[0]
 
     async def undefine(
-        self, tenant: DatasetRef, scope: str | None = None, attribute_id: str | None = None
+        self, dataset_ref: DatasetRef, scope: str | None = None, attribute_id: str | None = None
     ) -> None:
         """Remove one attribute, a scope, or all but the identity attributes; values on profiles stay."""
 
@@ -88,15 +88,17 @@ class Schemas:
             _check_bindings(config, config.schema.without(ids), LISTED_BY_PARENT)
             return DropAttributes(ids) if ids else None
 
-        await self._configurations.change(tenant.dataset_id, decide)
+        await self._configurations.change(dataset_ref.dataset_id, decide)
 
-    async def _unknown_applications(self, tenant: DatasetRef, drafts: Iterable[Attribute]) -> frozenset[str]:
+    async def _unknown_applications(
+        self, dataset_ref: DatasetRef, drafts: Iterable[Attribute]
+    ) -> frozenset[str]:
         in_data = (draft.application_identifier for draft in drafts if draft.scope == APPLICATION_DATA)
-        return await self._unknown(tenant, in_data)
+        return await self._unknown(dataset_ref, in_data)
 
-    async def _unknown(self, tenant: DatasetRef, identifiers: Iterable[object]) -> frozenset[str]:
+    async def _unknown(self, dataset_ref: DatasetRef, identifiers: Iterable[object]) -> frozenset[str]:
         named = {identifier for identifier in identifiers if isinstance(identifier, str) and identifier}
-        return frozenset([name for name in named if await self._applications.find(tenant, name) is None])
+        return frozenset([name for name in named if await self._applications.find(dataset_ref, name) is None])
 
 
 def _check_ids_free(schema: Schema, drafts: Iterable[Attribute]) -> None:

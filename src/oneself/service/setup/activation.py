@@ -32,7 +32,7 @@ def with_mandatory_category(config: Config, change: PutSettings) -> ConfigChange
 class ApplicationChecker(Protocol):
     """Knows which of some system applications the identity server does not have."""
 
-    async def unknown(self, tenant: DatasetRef, named: Collection[str]) -> frozenset[str]: ...
+    async def unknown(self, dataset_ref: DatasetRef, named: Collection[str]) -> frozenset[str]: ...
 
 
 class ServiceActivation:
@@ -45,19 +45,19 @@ class ServiceActivation:
         self._claim_sync = claim_sync
         self._applications = applications
 
-    async def change(self, tenant: DatasetRef, change: PutSettings) -> Config:
+    async def change(self, dataset_ref: DatasetRef, change: PutSettings) -> Config:
         """Change settings; enabling fetches the identity attributes first.
 
         Raises IdentityServerFailed, InvalidInput for a system application that does not exist; nothing is
         changed then.
         """
-        if unknown := await self._applications.unknown(tenant, change.system_applications or ()):
+        if unknown := await self._applications.unknown(dataset_ref, change.system_applications or ()):
             sentence = f"System application '{min(unknown)}' does not exist."
             raise InvalidInput("system_applications", "Invalid request.", sentence)
-        before = await self._configurations.current(tenant.dataset_id)
+        before = await self._configurations.current(dataset_ref.dataset_id)
         enables = change.cds_enabled and not before.settings.cds_enabled
-        wanted = await self._claim_sync.fetch(tenant) if enables else None
-        new_id = await self._claim_sync.attribute_ids(tenant, wanted or ())
+        wanted = await self._claim_sync.fetch(dataset_ref) if enables else None
+        new_id = await self._claim_sync.attribute_ids(dataset_ref, wanted or ())
 
         def decide(config: Config) -> ConfigChange:
             settings = with_mandatory_category(config, change)
@@ -66,7 +66,7 @@ class ServiceActivation:
             attributes, _ = reconcile(config.schema, with_bound(config, wanted), new_id)
             return Several((*_parts(settings), *(_parts(attributes) if attributes else ())))
 
-        return await self._configurations.change(tenant.dataset_id, decide)
+        return await self._configurations.change(dataset_ref.dataset_id, decide)
 
 
 def _parts(change: ConfigChange) -> tuple[SingleChange, ...]:

@@ -30,7 +30,7 @@ ADMIN = "admin"
 class ProvisionedOrganisation(msgspec.Struct, frozen=True):
     """What founding made. `client_secret` is set only if it was made or given in this call."""
 
-    tenant: DatasetRef
+    dataset_ref: DatasetRef
     created: bool
     client_id: str | None = None
     client_secret: str | None = None
@@ -64,9 +64,9 @@ class OrganisationSetup:
         """A new organisation with its system application. Raises InvalidInput, Conflict when it exists."""
         if not await self._organisations.put(handle, name or handle):
             raise Conflict(f"There is an organisation {handle!r} already.", code="taken")
-        tenant = await self._organisations.get(handle)
-        application, secret = await self._furnish(tenant, client_id or uuid.uuid4().hex, client_secret)
-        return ProvisionedOrganisation(tenant, True, application.client_id, secret)
+        dataset_ref = await self._organisations.get(handle)
+        application, secret = await self._furnish(dataset_ref, client_id or uuid.uuid4().hex, client_secret)
+        return ProvisionedOrganisation(dataset_ref, True, application.client_id, secret)
 
     async def bootstrap(self, settings: Settings) -> DatasetRef | None:
         """Do what the bootstrap settings ask for and is not done yet; a second time changes nothing.
@@ -76,57 +76,57 @@ class OrganisationSetup:
         if settings.bootstrap_org is None:
             return None
         created = await self._organisations.put(settings.bootstrap_org, settings.bootstrap_org)
-        tenant = await self._organisations.get(settings.bootstrap_org)
+        dataset_ref = await self._organisations.get(settings.bootstrap_org)
         if settings.bootstrap_client_id:
             await self._ensure_application(
-                tenant, settings.bootstrap_client_id, settings.bootstrap_client_secret
+                dataset_ref, settings.bootstrap_client_id, settings.bootstrap_client_secret
             )
         elif created:
-            await self._prepare(tenant, ())
+            await self._prepare(dataset_ref, ())
         if settings.bootstrap_admin_password:
-            await self._administrators.ensure(tenant, ADMIN, settings.bootstrap_admin_password)
-        return tenant
+            await self._administrators.ensure(dataset_ref, ADMIN, settings.bootstrap_admin_password)
+        return dataset_ref
 
-    async def _ensure_application(self, tenant: DatasetRef, client_id: str, secret: str | None) -> None:
-        if await self._applications.find(tenant, client_id) is not None:
+    async def _ensure_application(self, dataset_ref: DatasetRef, client_id: str, secret: str | None) -> None:
+        if await self._applications.find(dataset_ref, client_id) is not None:
             return
         try:
-            await self._furnish(tenant, client_id, secret)
+            await self._furnish(dataset_ref, client_id, secret)
         except Conflict:
             # Another process that starts at this moment was first.
             return
 
     async def _furnish(
-        self, tenant: DatasetRef, client_id: str, secret: str | None
+        self, dataset_ref: DatasetRef, client_id: str, secret: str | None
     ) -> tuple[Application, str | None]:
         # The application last: while it is missing, a start that broke off here is taken up again.
-        await self._prepare(tenant, (client_id,))
+        await self._prepare(dataset_ref, (client_id,))
         new = NewApplication(
             name="System application",
             permissions=self._applications.known,
             client_id=client_id,
             client_secret=secret,
         )
-        return await self._applications.create(tenant, new)
+        return await self._applications.create(dataset_ref, new)
 
-    async def make_system_application(self, tenant: DatasetRef, client_id: str) -> None:
+    async def make_system_application(self, dataset_ref: DatasetRef, client_id: str) -> None:
         """Put an application on the organisation's list of system applications (wire/cds §11)."""
 
         def decide(config: Config) -> PutSettings | None:
             listed = config.settings.system_applications
             return None if client_id in listed else PutSettings(system_applications=(*listed, client_id))
 
-        await self._configurations.change(tenant.dataset_id, decide)
+        await self._configurations.change(dataset_ref.dataset_id, decide)
 
-    async def _prepare(self, tenant: DatasetRef, system_applications: tuple[str, ...]) -> None:
-        await self._signing_keys.signing_key(tenant)
-        await self._configurations.change(tenant.dataset_id, _missing_attributes)
+    async def _prepare(self, dataset_ref: DatasetRef, system_applications: tuple[str, ...]) -> None:
+        await self._signing_keys.signing_key(dataset_ref)
+        await self._configurations.change(dataset_ref.dataset_id, _missing_attributes)
         enable = PutSettings(cds_enabled=True)
         await self._configurations.change(
-            tenant.dataset_id, lambda config: with_mandatory_category(config, enable)
+            dataset_ref.dataset_id, lambda config: with_mandatory_category(config, enable)
         )
         for client_id in system_applications:
-            await self.make_system_application(tenant, client_id)
+            await self.make_system_application(dataset_ref, client_id)
 
 
 #: Claims that the identity provider alone decides: nobody else can say which user this is.

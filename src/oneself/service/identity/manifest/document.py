@@ -102,73 +102,73 @@ class IdentityDocuments:
         self._types = types
         self._attributes = attributes
 
-    async def export(self, tenant: DatasetRef) -> dict[str, Any]:
+    async def export(self, dataset_ref: DatasetRef) -> dict[str, Any]:
         """The organisation's document, as plain values."""
-        types = {each.type_id: _type_entry(each) for each in await self._own_types(tenant)}
-        names = [each.name for each in await self._datasets.list(tenant)]
-        datasets = {name: await self._dataset_entry(tenant, name) for name in names}
+        types = {each.type_id: _type_entry(each) for each in await self._own_types(dataset_ref)}
+        names = [each.name for each in await self._datasets.list(dataset_ref)]
+        datasets = {name: await self._dataset_entry(dataset_ref, name) for name in names}
         exported: dict[str, Any] = msgspec.to_builtins(Document(types, datasets))
         return exported
 
-    async def diff(self, tenant: DatasetRef, wanted: Document) -> list[str]:
+    async def diff(self, dataset_ref: DatasetRef, wanted: Document) -> list[str]:
         """What applying the document would change, a line each."""
-        known = {each.type_id: _type_entry(each) for each in await self._types.list(tenant)}
-        gone = [each.type_id for each in await self._left_out(tenant, wanted)]
-        found = {each.name for each in await self._datasets.list(tenant)}
+        known = {each.type_id: _type_entry(each) for each in await self._types.list(dataset_ref)}
+        gone = [each.type_id for each in await self._left_out(dataset_ref, wanted)]
+        found = {each.name for each in await self._datasets.list(dataset_ref)}
         datasets = {
-            name: await self._dataset_entry(tenant, name) if name in found else None
+            name: await self._dataset_entry(dataset_ref, name) if name in found else None
             for name in wanted.datasets
         }
         return lines(wanted, known, gone, datasets)
 
-    async def previews(self, tenant: DatasetRef, wanted: Document) -> dict[str, Preview]:
+    async def previews(self, dataset_ref: DatasetRef, wanted: Document) -> dict[str, Preview]:
         """Dataset → what its bindings would do; only those that would move people.
 
         Raises InvalidInput, Conflict for most of what `apply` would refuse.
         """
-        for left_out in await self._left_out(tenant, wanted):
+        for left_out in await self._left_out(dataset_ref, wanted):
             if not left_out.built_in:
-                await self._types.check_unused(tenant, left_out.type_id)
-        types = tuple(map(PutIdentityType, (await self._wanted_types(tenant, wanted)).values()))
+                await self._types.check_unused(dataset_ref, left_out.type_id)
+        types = tuple(map(PutIdentityType, (await self._wanted_types(dataset_ref, wanted)).values()))
         found: dict[str, Preview] = {}
         for name, entry in wanted.datasets.items():
             settings, _ = _settings(entry)
-            at = await self._datasets.find(tenant, name)
+            at = await self._datasets.find(dataset_ref, name)
             checked(DatasetSettings(**settings))
             if at is not None:
                 preview = await self._attributes.preview(at, _bindings(entry), _channels(entry), types)
                 found |= {name: preview} if preview is not None else {}
         return found
 
-    async def apply(self, tenant: DatasetRef, wanted: Document, shown: Mapping[str, Preview]) -> None:
+    async def apply(self, dataset_ref: DatasetRef, wanted: Document, shown: Mapping[str, Preview]) -> None:
         """Make it so. `shown`: the previews that were agreed to; Conflict where there is more to it by now.
 
         Raises InvalidInput, Conflict, Contended; what was done until then is found done by a repeat.
         """
-        left_out = await self._left_out(tenant, wanted)
-        known = {each.type_id: each for each in await self._types.list(tenant)}
-        for type_id, identity_type in (await self._wanted_types(tenant, wanted)).items():
+        left_out = await self._left_out(dataset_ref, wanted)
+        known = {each.type_id: each for each in await self._types.list(dataset_ref)}
+        for type_id, identity_type in (await self._wanted_types(dataset_ref, wanted)).items():
             if type_id not in known:
-                await self._types.create(tenant, identity_type)
+                await self._types.create(dataset_ref, identity_type)
             else:
-                await self._types.change(tenant, type_id, _changes(identity_type))
+                await self._types.change(dataset_ref, type_id, _changes(identity_type))
         for name, entry in wanted.datasets.items():
-            await self._apply_dataset(tenant, name, entry, shown.get(name))
+            await self._apply_dataset(dataset_ref, name, entry, shown.get(name))
         for each in left_out:
             if each.built_in:
-                await self._types.change(tenant, each.type_id, _changes(BUILT_IN_TYPES[each.type_id]))
+                await self._types.change(dataset_ref, each.type_id, _changes(BUILT_IN_TYPES[each.type_id]))
             else:
-                await self._types.delete(tenant, each.type_id)
+                await self._types.delete(dataset_ref, each.type_id)
 
     async def _apply_dataset(
-        self, tenant: DatasetRef, name: str, entry: DatasetEntry, shown: Preview | None
+        self, dataset_ref: DatasetRef, name: str, entry: DatasetEntry, shown: Preview | None
     ) -> None:
         settings, attributes = _settings(entry)
-        if await self._datasets.find(tenant, name) is None:
-            await self._datasets.create(tenant, name, settings, attributes)
+        if await self._datasets.find(dataset_ref, name) is None:
+            await self._datasets.create(dataset_ref, name, settings, attributes)
         else:
-            await self._datasets.change(tenant, name, settings, attributes)
-        at = await self._datasets.get(tenant, name)
+            await self._datasets.change(dataset_ref, name, settings, attributes)
+        at = await self._datasets.get(dataset_ref, name)
         bindings, channels = _bindings(entry), _channels(entry)
         try:
             await self._attributes.change(at, bindings, channels)
@@ -181,27 +181,27 @@ class IdentityDocuments:
                 raise Conflict(sentence, code="unconfirmed") from None
             await self._attributes.change(at, bindings, channels, unconfirmed.confirmation)
 
-    async def _own_types(self, tenant: DatasetRef) -> list[IdentityType]:
+    async def _own_types(self, dataset_ref: DatasetRef) -> list[IdentityType]:
         """The types that are not as built in."""
-        found = await self._types.list(tenant)
+        found = await self._types.list(dataset_ref)
         return [each for each in found if each != BUILT_IN_TYPES.get(each.type_id)]
 
-    async def _left_out(self, tenant: DatasetRef, wanted: Document) -> list[IdentityType]:
+    async def _left_out(self, dataset_ref: DatasetRef, wanted: Document) -> list[IdentityType]:
         if isinstance(wanted.identity_types, UnsetType):
             return []
-        own = await self._own_types(tenant)
+        own = await self._own_types(dataset_ref)
         return [each for each in own if each.type_id not in wanted.identity_types]
 
-    async def _wanted_types(self, tenant: DatasetRef, wanted: Document) -> dict[str, IdentityType]:
-        known = {each.type_id: each for each in await self._types.list(tenant)}
+    async def _wanted_types(self, dataset_ref: DatasetRef, wanted: Document) -> dict[str, IdentityType]:
+        known = {each.type_id: each for each in await self._types.list(dataset_ref)}
         entries = {} if isinstance(wanted.identity_types, UnsetType) else wanted.identity_types
         return {
             type_id: _with(known.get(type_id) or IdentityType(type_id, type_id), entry)
             for type_id, entry in entries.items()
         }
 
-    async def _dataset_entry(self, tenant: DatasetRef, name: str) -> DatasetEntry:
-        at = await self._datasets.get(tenant, name)
+    async def _dataset_entry(self, dataset_ref: DatasetRef, name: str) -> DatasetEntry:
+        at = await self._datasets.get(dataset_ref, name)
         config = await self._configurations.current(at.dataset_id)
         bound = sorted(config.identity_attributes.values(), key=lambda each: each.name)
         return DatasetEntry(
