@@ -27,36 +27,36 @@ class Stop(NamedTuple):
 
 
 STOPS = (
-    Stop("api", "worker.py", "socket", "uvicorn on uvloop; the socket was bound before any worker started"),
-    Stop("api", "api/transport.py", "transport", "CORS, OPTIONS, HEAD, trailing slash, metrics"),
-    Stop("api", "api/door.py", "door", "who calls (401), may they (403), is the service on (400)"),
+    Stop("api", "processes/worker.py", "socket", "uvicorn on uvloop; the socket was bound before any worker started"),
+    Stop("api", "api/http/transport.py", "transport", "CORS, OPTIONS, HEAD, trailing slash, metrics"),
+    Stop("api", "api/http/guard.py", "guard", "who calls (401), may they (403), is the service on (400)"),
     Stop("api", "api/cds/profiles.py", "handler", "decodes the body strictly; one use-case; renders"),
     Stop(
         "service",
-        "service/profiles.py",
+        "service/profiles/profiles.py",
         "use-case",
         "the request becomes one Observation; ids are drawn here",
     ),
     Stop(
         "service",
-        "service/lane.py",
-        "lane",
+        "service/ingest/batcher.py",
+        "batcher",
         "waits while a batch is in the database; then a batch of ≤ 500",
     ),
     Stop(
         "service",
-        "service/working_set.py",
+        "store/working_set.py",
         "lock, gather",
         "identifiers locked in one order; profiles and claims",
     ),
-    Stop("core", "core/resolve.py", "resolve", "evidence → candidates → refusals → survivor: a Plan"),
-    Stop("core", "core/fold.py", "fold", "checks the values, merges, writes them with their source"),
+    Stop("core", "core/resolution/resolve.py", "resolve", "evidence → candidates → refusals → survivor: a Plan"),
+    Stop("core", "core/fold/apply.py", "fold", "checks the values, merges, writes them with their source"),
     Stop(
-        "service", "service/working_set.py", "save", "log, profiles, claims, merges, refusals, kept answers"
+        "service", "store/working_set.py", "save", "log, profiles, claims, merges, refusals, kept answers"
     ),
     Stop(
         "store",
-        "store/pool.py",
+        "store/database.py",
         "COMMIT",
         "one transaction, on disk; now every request of the batch is answered",
     ),

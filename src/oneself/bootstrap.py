@@ -30,9 +30,9 @@ from oneself.service.identity_provider.reports import IdentityReports
 from oneself.service.identity_provider.settings import IdentityServers
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.log.audit import Audit
-from oneself.service.people import People
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.privacy.export import Exports
+from oneself.service.privacy.people import People
 from oneself.service.profiles.consents import Consents
 from oneself.service.profiles.invalid_values import InvalidValues
 from oneself.service.profiles.listing import ProfileListing

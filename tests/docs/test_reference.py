@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from oneself.api.documents.errors import MESSAGES
+from oneself.api.http.errors import MESSAGES
 from oneself.settings import listed
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -34,7 +34,7 @@ from litestar.types import ExceptionHandlersMap
 
 from oneself.api.cds.profile_responses import render_key_reused
 from oneself.api.cds.schema import render_invalid_attribute
-from oneself.api.documents.errors import UNPROCESSABLE, ErrorDocument, FailureDocument, WireError, wire_error
+from oneself.api.http.errors import UNPROCESSABLE, ErrorDocument, FailureDocument, WireError, wire_error
 from oneself.core.values.definition import InvalidAttribute
 from oneself.errors import IdentityServerFailed, RequestError, ServiceError
 from oneself.service.ingest.ingest import IdempotencyKeyReused

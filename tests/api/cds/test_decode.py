@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneself.api.documents import wire
-from oneself.api.documents.errors import ErrorDocument, SchemaErrorDocument, WireError
+from oneself.api.http.errors import ErrorDocument, SchemaErrorDocument, WireError
 from oneself.api.http.json_body import DEPTH_MAX, KEYS_MAX, Body, decode
 
 PROFILE = Body("profile", "11002", wire.ProfileDraft)

@@ -14,7 +14,6 @@ from msgspec import Meta, Struct
 
 from oneself.api.admin.lookup import PROFILE, AskedCategories, reader_for, resolve_profile
 from oneself.api.admin.requirements import requires
-from oneself.api.documents.errors import wire_error
 from oneself.api.documents.paging import (
     CursorWord,
     PageSize,
@@ -25,6 +24,7 @@ from oneself.api.documents.paging import (
     requested_position,
 )
 from oneself.api.documents.person import Disclosure
+from oneself.api.http.errors import wire_error
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, error_responses

@@ -18,8 +18,8 @@ from msgspec import Struct
 from oneself.api.admin.lookup import dataset_of
 from oneself.api.admin.requirements import requires
 from oneself.api.admin.rules import PreviewDocument, render_preview
-from oneself.api.documents.errors import ErrorDocument
 from oneself.api.documents.paging import PAGE_SIZE_MAX, CursorWord, PageSize, Pagination, named_page
+from oneself.api.http.errors import ErrorDocument
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_array, decode_object
 from oneself.api.http.openapi import Described, described, error_responses

@@ -9,8 +9,8 @@ from litestar.params import FromPath
 from msgspec import Meta, Struct
 
 from oneself.api.admin.requirements import requires
-from oneself.api.documents.errors import wire_error
 from oneself.api.documents.paging import CursorWord, PageSize, Pagination, named_page
+from oneself.api.http.errors import wire_error
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
 from oneself.api.http.openapi import Described, described, error_responses

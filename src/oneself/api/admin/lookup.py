@@ -13,13 +13,13 @@ from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
 from oneself.api.admin.requirements import requires
-from oneself.api.cds.profiles import query_flag, query_list
-from oneself.api.documents.errors import profile_unknown, wire_error
 from oneself.api.documents.person import Disclosure, PersonDocument, render_person
 from oneself.api.documents.profile import version_tag
+from oneself.api.http.errors import profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext, context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import Described, described, error_responses
+from oneself.api.http.query import query_flag, query_list
 from oneself.errors import InvalidInput
 from oneself.service.directory.organisations import DatasetRef
 from oneself.service.profiles.profiles import ProfileView
@@ -27,7 +27,6 @@ from oneself.service.profiles.profiles import ProfileView
 VIEW = requires("profile_view")
 PROFILE = "/datasets/{dataset:str}/profiles/{profile_id:str}"
 NOBODY = "No profile of this dataset has any of these identities."
-ONLY_TRUE = "`true`, or it is as if it were not there."
 
 
 class ResolveRequest(Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,7 +12,6 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from oneself.api.admin.requirements import requires_enabled
-from oneself.api.documents.errors import profile_unknown, wire_error
 from oneself.api.documents.paging import (
     CursorWord,
     PageSize,
@@ -22,6 +21,7 @@ from oneself.api.documents.paging import (
     paginate,
     requested_position,
 )
+from oneself.api.http.errors import profile_unknown, wire_error
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, described, error_responses

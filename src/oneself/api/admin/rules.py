@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from oneself.api.admin.lookup import dataset_of
 from oneself.api.admin.requirements import requires_enabled
-from oneself.api.documents.errors import wire_error
 from oneself.api.documents.paging import (
     CursorWord,
     PageSize,
@@ -21,6 +20,7 @@ from oneself.api.documents.paging import (
     page_size,
     requested_position,
 )
+from oneself.api.http.errors import wire_error
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
 from oneself.api.http.openapi import Described, described, error_responses

@@ -26,7 +26,6 @@ from msgspec import Struct
 from oneself.api.admin.events import Instant, Name, event_filter
 from oneself.api.admin.lookup import dataset_of
 from oneself.api.admin.requirements import requires
-from oneself.api.cds.profiles import query_flag
 from oneself.api.documents.paging import (
     CursorWord,
     PageSize,
@@ -41,6 +40,7 @@ from oneself.api.documents.person import disclosed_body
 from oneself.api.http.guard import RequestContext, context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import TEXT, Described, error_responses
+from oneself.api.http.query import query_flag
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.core.config.configuration import Config
 from oneself.core.disclosure import Reader

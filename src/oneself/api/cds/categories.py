@@ -9,7 +9,7 @@ from litestar import delete, get, post, put
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
-from oneself.api.documents.errors import WireError, wire_error
+from oneself.api.http.errors import WireError, wire_error
 from oneself.api.http.guard import RequestContext, context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import Described, described, error_responses

@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar import get, patch
 
 from oneself.api.documents import wire
-from oneself.api.documents.errors import wire_error
+from oneself.api.http.errors import wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, decode_object
 from oneself.api.http.openapi import Described, described, error_responses

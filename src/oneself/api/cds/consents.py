@@ -10,7 +10,7 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from oneself.api.documents import wire
-from oneself.api.documents.errors import WireError, line, profile_unknown, wire_error
+from oneself.api.http.errors import WireError, line, profile_unknown, wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_array
 from oneself.api.http.openapi import Described, described, error_responses

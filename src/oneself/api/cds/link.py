@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from oneself.api.cds.profile_responses import render_rejected, respond
 from oneself.api.documents import wire
-from oneself.api.documents.errors import profile_unknown, wire_error
+from oneself.api.http.errors import profile_unknown, wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import described, error_responses

@@ -11,8 +11,8 @@ from litestar.params import QueryParameter
 from oneself.api.cds.filters import InvalidFilter, decode_attributes, decode_filters
 from oneself.api.documents import wire
 from oneself.api.documents.cursor import InvalidCursor, decode_cursor
-from oneself.api.documents.errors import wire_error
 from oneself.api.documents.profile import render_page
+from oneself.api.http.errors import wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, error_responses

@@ -8,14 +8,8 @@ import msgspec
 from litestar import Response
 from litestar.enums import MediaType
 
-from oneself.api.documents.errors import (
-    UNPROCESSABLE,
-    USER_ID_WRITE_ONCE,
-    WireError,
-    profile_unknown,
-    wire_error,
-)
 from oneself.api.documents.profile import render_profile, version_tag
+from oneself.api.http.errors import UNPROCESSABLE, USER_ID_WRITE_ONCE, WireError, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext
 from oneself.core.disclosure import Reader, disclose
 from oneself.core.values.visibility import visible_values

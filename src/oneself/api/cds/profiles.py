@@ -12,11 +12,12 @@ from litestar.params import FromPath, QueryParameter
 from oneself.api.cds.cookie import render_cookie, tracker_in
 from oneself.api.cds.profile_responses import disclosed_profile, full_profile, render_rejected, respond
 from oneself.api.documents import wire
-from oneself.api.documents.errors import USER_ID_WRITE_ONCE, forbidden, line, profile_unknown, wire_error
 from oneself.api.documents.profile import location
+from oneself.api.http.errors import USER_ID_WRITE_ONCE, forbidden, line, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext, context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import described, error_responses
+from oneself.api.http.query import ONLY_TRUE, query_flag, query_list
 from oneself.api.http.request_options import decode_profile_id, decode_request_options, idempotency_key
 from oneself.core.disclosure import grants_of
 from oneself.core.identity.identifier import IDENTIFIER_CHARS_MAX
@@ -29,7 +30,6 @@ NEW_PROFILE = Body("profile", "11002", wire.ProfileDraft)
 PROFILE_PATCH = Body("profile", "11011")
 NOT_ENABLED_FOR = "CDS is not enabled for organization: {org}"
 
-ONLY_TRUE = "`true`, or it is as if it were not there."
 
 Profile = Response[wire.ProfileDocument]
 
@@ -281,14 +281,3 @@ def _patch_values(document: Object) -> Object:
 def _cookie(call: RequestContext, request: AnyRequest, tracker: str) -> tuple[str, str]:
     host = request.headers.get("host", "")
     return "Set-Cookie", render_cookie(tracker, host, call.settings.cookie_domain)
-
-
-def query_flag(text: str | None) -> bool:
-    """Whether a word of the query says yes."""
-    return text is not None and text.lower() == "true"
-
-
-def query_list(text: str | None) -> frozenset[str] | None:
-    """The applications in a comma list; None for all of them."""
-    names = frozenset(name.strip() for name in (text or "").split(",") if name.strip())
-    return None if not names or "*" in names else names

@@ -6,7 +6,7 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Struct
 
-from oneself.api.documents.errors import NOT_ENABLED, WireError, wire_error
+from oneself.api.http.errors import NOT_ENABLED, WireError, wire_error
 from oneself.api.http.guard import RequestContext, context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
 from oneself.api.http.openapi import Described, described, error_responses

@@ -11,7 +11,7 @@ from litestar.params import FromPath, PathParameter, QueryParameter
 
 from oneself.api.cds.filters import InvalidFilter, decode_schema_filter
 from oneself.api.documents import wire
-from oneself.api.documents.errors import WireError, wire_error
+from oneself.api.http.errors import WireError, wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_array, decode_object
 from oneself.api.http.openapi import Described, described, error_responses

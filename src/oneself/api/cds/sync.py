@@ -13,7 +13,7 @@ from litestar import Response, Router, post
 from litestar.enums import MediaType
 from msgspec import Struct
 
-from oneself.api.documents.errors import NOT_ENABLED, UNAUTHENTICATED, WireError, profile_unknown, wire_error
+from oneself.api.http.errors import NOT_ENABLED, UNAUTHENTICATED, WireError, profile_unknown, wire_error
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import described, error_responses
 from oneself.api.http.request_options import decode_profile_id

@@ -19,7 +19,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from litestar.params import QueryParameter
 
-from oneself.api.documents.errors import wire_error
+from oneself.api.http.errors import wire_error
 
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 200

@@ -14,9 +14,9 @@ import msgspec
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from oneself.api.documents.errors import NOT_ENABLED, forbidden, unauthenticated, wire_error
+from oneself.api.http.errors import NOT_ENABLED, forbidden, unauthenticated, wire_error
 from oneself.api.http.json_body import AnyRequest
-from oneself.api.paths import parameters
+from oneself.api.http.paths import parameters
 from oneself.auth.callers.permissions import PREFIX
 from oneself.auth.callers.principal import Principal
 from oneself.core.config.configuration import Config

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 import msgspec
 from litestar import Request
 
-from oneself.api.documents.errors import UNPROCESSABLE, WireError, line, wire_error
+from oneself.api.http.errors import UNPROCESSABLE, WireError, line, wire_error
 
 #: A profile of the largest organisations we know of is some tens of kilobytes.
 BODY_BYTES_MAX = 1024 * 1024

@@ -24,7 +24,7 @@ from litestar.openapi.spec import (
 )
 from litestar.openapi.spec.enums import OpenAPIType
 
-from oneself.api.documents.errors import ErrorDocument, FailureDocument, SchemaErrorDocument
+from oneself.api.http.errors import ErrorDocument, FailureDocument, SchemaErrorDocument
 from oneself.api.http.request_options import ENTITY_TAGS
 
 #: What any route may answer; the more special ones are named by the route.

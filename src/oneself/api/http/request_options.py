@@ -8,7 +8,7 @@ from hashlib import blake2b
 from urllib.parse import unquote
 from uuid import UUID
 
-from oneself.api.documents.errors import UNPROCESSABLE, wire_error
+from oneself.api.http.errors import UNPROCESSABLE, wire_error
 from oneself.api.http.json_body import AnyRequest
 from oneself.service.ingest.ingest import Resolution, StoredResponse
 from oneself.service.profiles.profiles import RequestOptions as Terms

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any, TypeAlias
 
 from oneself.api.http.metrics import Metrics
-from oneself.api.paths import routed_path
+from oneself.api.http.paths import routed_path
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]

@@ -1,0 +1,15 @@
+"""Query parameters that several wires read in the same way."""
+
+#: The description of a switch in the query.
+ONLY_TRUE = "Only `true` has an effect."
+
+
+def query_flag(text: str | None) -> bool:
+    """True for `true` in any case."""
+    return text is not None and text.lower() == "true"
+
+
+def query_list(text: str | None) -> frozenset[str] | None:
+    """The names in a comma-separated list; None for all of them."""
+    names = frozenset(name.strip() for name in (text or "").split(",") if name.strip())
+    return None if not names or "*" in names else names
