@@ -35,7 +35,7 @@ from oneself.service.lane import Lane
 from oneself.service.tombstones import Tombstones
 from oneself.service.wanted import wanted_of
 from oneself.service.working_set import Entry, Stored, TokensPast
-from oneself.store.errors import constraint_of
+from oneself.store.errors import is_lost_race
 from oneself.store.pool import Database, Queries
 
 if TYPE_CHECKING:
@@ -210,8 +210,7 @@ class _Writer:
             except Contended as error:
                 lost: Exception = error
             except asyncpg.UniqueViolationError as error:
-                # A race that no lock could see, e.g. two first sights of one user: the constraint saw it.
-                if constraint_of(error) is None:
+                if not is_lost_race(error):
                     raise
                 lost = error
             self._figures.batch_retried(type(lost).__name__)
