@@ -3,7 +3,7 @@
 kind          SQLSTATE / class                              what the caller does
 contended     40001 40P01 55P03                             roll back, repeat, bounded
 unavailable   08… 53… 57P0…, broken or closed connection    answer 503
-constraint    23…                                           look at `constraint_of(error)`
+constraint    23…                                           in RACES: as contended; else look at the name
 bug           everything else                               let it fly
 """
 
@@ -23,6 +23,12 @@ Kind = Literal["contended", "unavailable", "constraint", "bug"]
 CONTENDED = frozenset({"40001", "40P01", "55P03"})
 # connection_exception, insufficient_resources, admin_shutdown / crash_shutdown / cannot_connect_now …
 UNAVAILABLE = ("08", "53", "57P0")
+#: Unique constraints that concurrent batches can violate although each is right by itself. The index has
+#: the last word on users (DESIGN §4.6): those who name a user lock the user's identifier, those who reach
+#: the profile in another way do not. No other constraint of the write path can race. Request keys are
+#: locked before answers are read. Claims, merges and log entries have a seq that is taken under the
+#: profile's lock, or an id of their own. Profiles and refusals are written with ON CONFLICT.
+RACES = frozenset({"profile_user_once"})
 
 
 def classify(error: BaseException) -> Kind:
@@ -45,6 +51,11 @@ def constraint_of(error: BaseException) -> str | None:
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
         return error.constraint_name
     return None
+
+
+def is_lost_race(error: BaseException) -> bool:
+    """True if the error is the violation of a constraint in RACES."""
+    return constraint_of(error) in RACES
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from oneself.service.configuration import Configurations
 from oneself.service.ingest.batcher import Batcher
 from oneself.store import working_set
 from oneself.store.database import Database, Queries
-from oneself.store.errors import constraint_of
+from oneself.store.errors import is_lost_race
 from oneself.store.tombstones import Tombstones
 from oneself.store.working_set import IdempotencyRecord, NewEntry, StaleToken
 from oneself.telemetry import NullTelemetry, Telemetry
@@ -212,8 +212,7 @@ class _BatchWriter:
             except Contended as error:
                 lost: Exception = error
             except asyncpg.UniqueViolationError as error:
-                # A race that no lock could see, e.g. two first sights of one user: the constraint saw it.
-                if constraint_of(error) is None:
+                if not is_lost_race(error):
                     raise
                 lost = error
             self._figures.batch_retried(type(lost).__name__)

@@ -1,0 +1,63 @@
+"""A violated constraint is a lost race, and the batch is repeated, only where batches can race for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import pytest
+
+from oneself.bootstrap import Services
+from oneself.store import working_set
+from oneself.store.database import Database
+from oneself.store.errors import RACES, constraint_of
+from service.site import Site, mail
+
+VIOLATE = "DO $$ BEGIN RAISE unique_violation USING CONSTRAINT = '{}'; END $$"
+UNIQUE_INDEXES = """
+SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+WHERE indisunique AND relnamespace = current_schema()::regnamespace
+"""
+
+
+class Saves:
+    """Counts what is saved; the first time a constraint is violated."""
+
+    def __init__(self, constraint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.times = 0
+        self._constraint = constraint
+        self._save = working_set.save
+        monkeypatch.setattr(working_set, "save", self)
+
+    async def __call__(self, connection: Any, *arguments: Any) -> None:
+        self.times += 1
+        if self.times == 1:
+            await connection.execute(VIOLATE.format(self._constraint))
+        await self._save(connection, *arguments)
+
+
+@pytest.mark.parametrize("constraint", sorted(RACES))
+async def test_a_lost_race_for_a_constraint_is_repeated(
+    services: Services, monkeypatch: pytest.MonkeyPatch, constraint: str
+) -> None:
+    site = await Site(services).begin()
+    saves = Saves(constraint, monkeypatch)
+    made = await site.event(mail("ann@acme.example"))
+    assert saves.times == 2
+    assert await site.found(made.survivor.primary_id) == made.survivor.profile_id
+
+
+@pytest.mark.parametrize("constraint", ["log_key", "merge_key", "claim_key", "answer_key", "profile_key"])
+async def test_the_violation_of_another_constraint_is_a_bug(
+    services: Services, monkeypatch: pytest.MonkeyPatch, constraint: str
+) -> None:
+    site = await Site(services).begin()
+    saves = Saves(constraint, monkeypatch)
+    with pytest.raises(asyncpg.UniqueViolationError) as caught:
+        await site.event(mail("ann@acme.example"))
+    assert constraint_of(caught.value) == constraint
+    assert saves.times == 1
+
+
+async def test_the_constraints_that_can_race_are_in_the_schema(database: Database) -> None:
+    assert {row["relname"] for row in await database.fetch(UNIQUE_INDEXES)} >= RACES
