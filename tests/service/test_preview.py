@@ -165,7 +165,7 @@ async def test_deactivation_of_a_rule_that_was_applied_in_the_background(crowd: 
 async def test_long_lists_are_cut_and_counts_are_complete(
     crowd: Crowd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oneself.service.rules.rules.preview.SHOWN_MAX", 2)
+    monkeypatch.setattr("oneself.service.rules.preview.SHOWN_MAX", 2)
     for number in range(5):
         for _ in range(2):
             await crowd.person(mail=f"m{number}")

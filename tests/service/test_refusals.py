@@ -73,7 +73,7 @@ async def test_the_log_has_the_order_in_which_people_were_kept(
 ) -> None:
     """Who waits for somebody that another write only looks at is recorded after that write, not before."""
     one, two = await crowd.person("u1", mail="a1"), await crowd.person("u2")
-    monkeypatch.setattr("oneself.service.ingest.ingest.batcher.ITEMS_PER_SECOND_BATCH_MIN", 1)
+    monkeypatch.setattr("oneself.service.ingest.batcher.ITEMS_PER_SECOND_BATCH_MIN", 1)
     gather = working_set.gather
     met = False
 

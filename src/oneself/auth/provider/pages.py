@@ -20,7 +20,7 @@ from oneself.service.directory.accounts import Account
 
 STYLESHEET = "pages.css"
 _environment = Environment(
-    loader=PackageLoader("oneself.auth.provider.authlib_server", "templates"),
+    loader=PackageLoader("oneself.auth.provider", "templates"),
     autoescape=True,
     trim_blocks=True,
     lstrip_blocks=True,
