@@ -11,11 +11,12 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from auth.visitor import Application
-from oneself.auth.callers.guard import basic_matches, require
+from oneself.auth.callers.guard import Guard, OwnKeys, basic_matches, require
 from oneself.auth.callers.principal import Principal
 from oneself.bootstrap_identity import Identity
 from oneself.errors import Forbidden, Unauthenticated
 from oneself.service.directory.organisations import DatasetRef
+from oneself.service.directory.tokens import Claims
 
 MISSING = "Missing or invalid Authorization header"
 NO_SCOPE = "You do not have enough permission to access this resource."
@@ -137,14 +138,25 @@ async def test_a_remembered_token_still_runs_out(
         await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
 
 
-async def test_remembering_tokens_has_a_limit(
-    identity: Identity, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("oneself.auth.callers.guard.CACHED_MAX", 3)
-    for number in range(5):
-        token = await _token(identity, dataset_ref, sub=str(number))
-        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
-    assert len(identity.guard._cache) == 3
+class Counting(OwnKeys):
+    """The organisation's own keys, which note every token that they verify."""
+
+    def __init__(self, identity: Identity) -> None:
+        super().__init__(identity.tokens)
+        self.verified: list[str] = []
+
+    async def claims_of(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
+        self.verified.append(token)
+        return await super().claims_of(dataset_ref, token)
+
+
+async def test_remembering_tokens_has_a_limit(identity: Identity, dataset_ref: DatasetRef) -> None:
+    keys = Counting(identity)
+    guard = Guard((keys,), cached_max=3)
+    tokens = [await _token(identity, dataset_ref, sub=str(number)) for number in range(5)]
+    for token in (*tokens, *tokens[2:], tokens[0]):
+        await guard.authenticate(f"Bearer {token}", dataset_ref)
+    assert keys.verified == [*tokens, tokens[0]], "the last three are remembered, the first is not"
 
 
 async def test_an_id_token_is_no_access_token(

@@ -7,6 +7,8 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from oneself.bootstrap import Services
 from oneself.core.config.changes import PutAttributes
 from oneself.core.identity.identifier_source import UnificationRule
@@ -15,6 +17,7 @@ from oneself.service.context import Actor
 from oneself.service.directory.organisations import DatasetRef
 from oneself.service.log.verify import verify
 from oneself.service.profiles.profiles import new_tracker
+from oneself.service.rules.rules import Reindexer
 
 ACTOR = Actor("test", "shop")
 KEYS = ("mail", "card", "plan", "tags")
@@ -61,6 +64,12 @@ class Crowd:
     async def rule(self, key: str, priority: int = 1, *, is_active: bool = True) -> UnificationRule:
         draft = UnificationRule("", f"by {key}", f"traits.{key}", priority, is_active)
         return await self.services.rules.create(self.dataset_ref, draft)
+
+    def index_by(self, *, profiles_per_page: int) -> None:
+        """Let the background work read so many profiles at once from now on."""
+        of = self.services
+        indexer = Reindexer(of.database, of.configurations, of.ingest, profiles_per_page=profiles_per_page)
+        self.services = msgspec.structs.replace(of, indexer=indexer)
 
     async def index(self) -> None:
         """Let the background work come to its end."""

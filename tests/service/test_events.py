@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from oneself.bootstrap import Services
-from oneself.service.history import person_events as module
-from oneself.service.history.person_events import NOW, EventFilter, EventPage, ListedEvent
+from oneself.service.history.person_events import NOW, EventFilter, EventPage, ListedEvent, PersonEvents
 from oneself.service.history.timeline import BEGINNING, HistoryMerge, HistoryRefusal, Promotion
 from oneself.service.profiles.profiles import ProfileView
+from oneself.store.database import Queries
 from service.site import ACTOR, Site, customer, mail
 
 X, Y = "0123456789abcdef", "fedcba9876543210"
@@ -105,9 +106,7 @@ async def test_only_events_are_events(site: Site) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 50])
-async def test_a_short_walk_comes_to_the_end_as_well(
-    site: Site, monkeypatch: pytest.MonkeyPatch, size: int
-) -> None:
+async def test_a_short_walk_comes_to_the_end_as_well(site: Site, size: int) -> None:
     """However few entries a call may look at, and however many profiles the person has."""
     expected: list[str] = []
     for number in range(12):
@@ -116,7 +115,8 @@ async def test_a_short_walk_comes_to_the_end_as_well(
         expected.insert(0, f"{number}")
     await site.event(mail("ann@acme.example"), device=X, name="Sign in")
     await site.event(mail("ann@acme.example"), device=Y, name="Sign in")
-    monkeypatch.setattr(module, "ENTRIES_WALKED_MAX", 3)
+    events = PersonEvents(site.services.database, entries_walked_max=3)
+    site.services = msgspec.structs.replace(site.services, events=events)
     assert names(await everything(site, X, size=size)) == ["Sign in", "Sign in", *expected]
     assert names(await everything(site, X, EventFilter(name="0"), size)) == ["0"]
     short = await page(site, X, EventFilter(name="0"), size=1)
@@ -125,11 +125,11 @@ async def test_a_short_walk_comes_to_the_end_as_well(
 
 
 async def test_a_page_is_read_by_the_index(site: Site) -> None:
-    made = await site.event(device=X)
+    made, statements = await site.event(device=X), Queries("events.sql")
     async with site.services.database.transaction() as connection:
         for name, last in (("find_events", (None, 0, 1, 10, 10)), ("find_horizon", (10,))):
             found = await connection.fetch(
-                "EXPLAIN " + getattr(module._sql, name),
+                "EXPLAIN " + getattr(statements, name),
                 site.dataset_ref.dataset_id,
                 [made.profile.profile_id],
                 NOW.seq,

@@ -20,8 +20,11 @@ from oneself.service.identity.manifest.document import read_document
 from oneself.service.identity_provider.directory_claims import DirectoryClaim
 from oneself.service.rules.preview import Preview
 from oneself.service.schema.dataset_settings import DAY_MILLIS, is_origin
+from oneself.service.schema.datasets import Datasets
 from oneself.service.schema.identity_bindings import Binding
+from oneself.service.schema.identity_types import IdentityTypes
 from oneself.service.schema.user_attributes import read_changes
+from oneself.store.directory import Directory
 from service.crowd import Crowd
 
 pytestmark = pytest.mark.postgres
@@ -132,14 +135,12 @@ async def test_an_id_is_taken_once_whatever_its_case(org: Organisation, type_id:
         await org.types.create(org.dataset_ref, IdentityType(type_id, "x"))
 
 
-async def test_an_organisation_has_so_many_types_of_its_own(
-    org: Organisation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("oneself.service.schema.identity_types.CUSTOM_TYPES_MAX", 2)
-    await org.types.change(org.dataset_ref, "emailAddress", {"trusted_only": True})
-    await org.types.create(org.dataset_ref, IdentityType("second", "x"))
-    with pytest.raises(Conflict):
-        await org.types.create(org.dataset_ref, IdentityType("third", "x"))
+async def test_an_organisation_has_so_many_types_of_its_own(org: Organisation) -> None:
+    types = IdentityTypes(org.database, org.services.configurations, custom_types_max=2)
+    await types.change(org.dataset_ref, "emailAddress", {"trusted_only": True})
+    await types.create(org.dataset_ref, IdentityType("second", "x"))
+    with pytest.raises(Conflict, match="at most 2"):
+        await types.create(org.dataset_ref, IdentityType("third", "x"))
 
 
 async def test_what_matched_once_never_changes(org: Organisation) -> None:
@@ -274,8 +275,8 @@ async def test_what_is_no_name(org: Organisation, name: str) -> None:
         await org.datasets.create(org.dataset_ref, name, {})
 
 
-async def test_which_datasets_stay(org: Organisation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oneself.service.schema.datasets.DATASETS_MAX", 2)
+async def test_which_datasets_stay(org: Organisation) -> None:
+    org.datasets = Datasets(Directory(org.database), org.services.configurations, datasets_max=2)
     await org.datasets.create(org.dataset_ref, "web", {})
     for name in ("web", "default", "third"):
         with pytest.raises(Conflict):

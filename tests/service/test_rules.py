@@ -59,8 +59,8 @@ async def test_a_new_rule_joins_the_profiles_that_exist(crowd: Crowd) -> None:
     await crowd.verified()
 
 
-async def test_chains_across_pages_become_one(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oneself.service.rules.rules.PROFILES_PER_PAGE", 2)
+async def test_chains_across_pages_become_one(crowd: Crowd) -> None:
+    crowd.index_by(profiles_per_page=2)
     people = [await crowd.person(tags=[f"t{n}", f"t{n + 1}"]) for n in range(9)]
     await crowd.rule("tags")
     await crowd.index()
@@ -113,7 +113,7 @@ async def test_reactivation_finds_what_was_written_in_between(crowd: Crowd) -> N
 async def test_work_that_was_cancelled_in_the_middle_is_taken_up(
     crowd: Crowd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oneself.service.rules.rules.PROFILES_PER_PAGE", 4)
+    crowd.index_by(profiles_per_page=4)
     pairs = await _pairs(crowd, 20)
     rule = await crowd.rule("mail")
     stopped = asyncio.Event()
@@ -149,7 +149,7 @@ async def test_work_that_was_cancelled_in_the_middle_is_taken_up(
 async def test_a_rule_that_is_switched_off_in_the_middle_stops(
     crowd: Crowd, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
-    monkeypatch.setattr("oneself.service.rules.rules.PROFILES_PER_PAGE", 2)
+    crowd.index_by(profiles_per_page=2)
     pairs = await _pairs(crowd, 10)
     rule = await crowd.rule("mail")
     rules, submit = crowd.services.rules, crowd.services.ingest.submit
@@ -176,7 +176,7 @@ async def test_a_rule_that_is_switched_off_and_on_in_the_middle_begins_anew(
     crowd: Crowd, monkeypatch: pytest.MonkeyPatch, call: int
 ) -> None:
     """The worker of before, in the middle or on its last page, moves the new work on by nothing."""
-    monkeypatch.setattr("oneself.service.rules.rules.PROFILES_PER_PAGE", 2)
+    crowd.index_by(profiles_per_page=2)
     pairs = await _pairs(crowd, 10)
     rule = await crowd.rule("mail")
     rules, submit = crowd.services.rules, crowd.services.ingest.submit
@@ -207,7 +207,7 @@ async def test_who_is_absorbed_before_the_work_has_come_to_them_is_not_left_out(
 ) -> None:
     """Half of the work is done when people are joined by another rule: some of those who are absorbed were
     not indexed yet, and stand behind one whom the work has passed."""
-    monkeypatch.setattr("oneself.service.rules.rules.PROFILES_PER_PAGE", 2)
+    crowd.index_by(profiles_per_page=2)
     await crowd.rule("card", 1)
     people = [await crowd.person(tags=[f"t{n}"], card=f"c{n}") for n in range(20)]
     twins = [await crowd.person(tags=[f"t{n}"]) for n in range(20)]
@@ -230,8 +230,8 @@ async def test_who_is_absorbed_before_the_work_has_come_to_them_is_not_left_out(
     await crowd.verified()
 
 
-async def test_writers_beside_the_work_lose_nothing(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oneself.service.rules.rules.PROFILES_PER_PAGE", 3)
+async def test_writers_beside_the_work_lose_nothing(crowd: Crowd) -> None:
+    crowd.index_by(profiles_per_page=3)
     pairs = await _pairs(crowd, 12)
     chance = random.Random(7)
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import aclosing
+from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from oneself.bootstrap import Services
 from oneself.core.resolution.footprint import footprint_of
 from oneself.core.resolution.observation import Observation
-from oneself.service.history import event_stream as module
-from oneself.service.history.event_stream import Decision, EventBatch, StreamedEvent
+from oneself.service.history.event_stream import (
+    WALK_BACK,
+    WALK_ON,
+    Decision,
+    EventBatch,
+    EventStream,
+    StreamedEvent,
+)
 from oneself.service.history.person_events import NOW, EventFilter, EventPosition
 from oneself.store.database import connect
 from oneself.store.working_set import lock_identifiers, read_clock
@@ -29,6 +37,11 @@ BEGINNING_US = 1_767_225_600_000_000
 @pytest.fixture
 async def site(services: Services) -> Site:
     return await Site(services).begin()
+
+
+def limit_tail(site: Site, **limits: Any) -> None:
+    """Let the site have a tail with these limits from now on."""
+    site.services = msgspec.structs.replace(site.services, tail=EventStream(site.services.database, **limits))
 
 
 async def everything(site: Site, wanted: EventFilter = EventFilter(), size: int = 2) -> list[StreamedEvent]:
@@ -131,13 +144,10 @@ async def test_whoever_is_erased_is_told_no_more(site: Site) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 3, 50])
-async def test_a_bounded_walk_comes_to_the_end_as_well(
-    site: Site, monkeypatch: pytest.MonkeyPatch, size: int
-) -> None:
+async def test_a_bounded_walk_comes_to_the_end_as_well(site: Site, size: int) -> None:
     for number in range(9):
         await site.event(device=X, name=f"{number}")
-    monkeypatch.setattr(module, "ENTRIES_WALKED_MAX", 4)
-    monkeypatch.setattr(module, "WALKED_AT_ONCE", 2)
+    limit_tail(site, entries_walked_max=4, walked_at_once=2)
     assert names(await everything(site, size=size)) == [f"{number}" for number in range(9)][::-1]
     assert names(await everything(site, EventFilter(name="0"), size)) == ["0"]
     assert names(await settled(site, BEGINNING, 9)) == [f"{number}" for number in range(9)]
@@ -196,6 +206,7 @@ async def test_a_slow_batch_of_another_dataset_holds_nobody_back(site: Site, ser
 
 async def test_followers_of_a_crowd_are_told_everything_once(site: Site) -> None:
     """Writers race on shared people while one follower stays and others come back from random places."""
+    limit_tail(site, poll_s=0.005)
     count, told = 400, list[StreamedEvent]()
     start = await site.services.tail.horizon(site.dataset_ref)
     chance = random.Random(7)
@@ -216,14 +227,10 @@ async def test_followers_of_a_crowd_are_told_everything_once(site: Site) -> None
                     if len(told) >= count or chance.random() < 0.3:
                         break
 
-    module_poll, module.POLL_S = module.POLL_S, 0.005
-    try:
-        async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
-            group.create_task(follow())
-            for number in range(count):
-                group.create_task(write(number))
-    finally:
-        module.POLL_S = module_poll
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        group.create_task(follow())
+        for number in range(count):
+            group.create_task(write(number))
     assert sorted(int(each.name or "") for each in told) == list(range(count))
     assert [each.place for each in told] == sorted((each.place for each in told), key=_order)
 
@@ -246,10 +253,8 @@ async def test_following_ends_when_the_service_stops(site: Site) -> None:
         await task
 
 
-async def test_a_process_serves_a_bounded_number_of_followers(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "FOLLOWERS_MAX", 1)
+async def test_a_process_serves_a_bounded_number_of_followers(site: Site) -> None:
+    limit_tail(site, followers_max=1)
     tail = site.services.tail
     assert not tail.is_full
     async with aclosing(tail.follow(site.dataset_ref, EventFilter(), after=BEGINNING)) as following:
@@ -261,7 +266,7 @@ async def test_a_process_serves_a_bounded_number_of_followers(
 async def test_both_walks_are_read_by_the_index(site: Site) -> None:
     """In its order, too: a small table may be sorted for less, a large one must not be."""
     await site.event(device=X)
-    for statement in (module.WALK_ON, module.WALK_BACK):
+    for statement in (WALK_ON, WALK_BACK):
         async with site.services.database.transaction() as connection:
             await connection.execute("SET LOCAL enable_bitmapscan = off")
             found = await connection.fetch(

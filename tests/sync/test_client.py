@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from oneself.adapters.identity_server import client as client_module
 from oneself.adapters.identity_server.client import IdentityServerClient
 from oneself.adapters.identity_server.connection import Connection, Grant
 from oneself.errors import IdentityServerFailed
@@ -121,13 +120,14 @@ async def test_away(client: IdentityServerClient, identity_server: IdentityServe
         await client.read_claims(to(identity_server), "acme")
 
 
-async def test_too_slow(
-    client: IdentityServerClient, identity_server: IdentityServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client_module, "READING_TIMEOUT_S", 0.2)
+async def test_too_slow(identity_server: IdentityServer) -> None:
     identity_server.delays[f"{DIALECTS}/{identifier(USER)}"] = 1.0
-    with pytest.raises(IdentityServerFailed, match="too long"):
-        await client.read_claims(to(identity_server), "acme")
+    impatient = IdentityServerClient(reading_timeout_s=0.2)
+    try:
+        with pytest.raises(IdentityServerFailed, match="too long"):
+            await impatient.read_claims(to(identity_server), "acme")
+    finally:
+        await impatient.close()
 
 
 @pytest.mark.parametrize("answer", [b"<html>", b"", b'{"a": 1}', b"[5]", b"null", b"[" * 100_000])

@@ -7,9 +7,12 @@ import uuid
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from api.caller import Cds
+from oneself.api.app import create_app
+from oneself.bootstrap import build_services
 from sync.conftest import Reporter
 
 pytestmark = pytest.mark.asyncio
@@ -63,10 +66,14 @@ class TestWhoMayReport:
         assert answer.status_code == 401
 
     @pytest.mark.parametrize("path", ["/profiles/sync", "/profile-schema/sync"])
-    async def test_unset_credentials_let_nobody_in(self, cds: Cds, report: Reporter, path: str) -> None:
-        cds.services.identity_servers._sync = (None, None)
-        report.auth = ("", "")
-        assert (await report(ADD, path=path)).status_code == 401
+    async def test_unset_credentials_let_nobody_in(self, cds: Cds, path: str) -> None:
+        settings = msgspec.structs.replace(cds.services.settings, sync_username=None, sync_password=None)
+        services = build_services(settings, cds.services.database)
+        transport = httpx.ASGITransport(app=create_app(services, settings))
+        async with httpx.AsyncClient(transport=transport, base_url=str(cds.http.base_url)) as http:
+            report = Reporter(Cds(http, services, cds.dataset_ref, "crm"))
+            report.auth = ("", "")
+            assert (await report(ADD, path=path)).status_code == 401
 
     @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"orgHandle": 5}', b"{}", b'{"orgHandle": ""}'])
     async def test_a_bad_body_is_400(self, cds: Cds, report: Reporter, body: bytes) -> None:

@@ -55,8 +55,14 @@ class ClaimSet(msgspec.Struct, frozen=True):
 class IdentityServerClient:
     """One HTTP client for all identity servers of a process; closing it closes their connections."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        reading_timeout_s: float = READING_TIMEOUT_S,
+    ) -> None:
         self._transport = transport
+        self._reading_timeout_s = reading_timeout_s
         self._tokens: dict[tuple[Connection, str], tuple[str, float]] = {}
         self._whole_lists: set[str] = set()
 
@@ -73,7 +79,7 @@ class IdentityServerClient:
     async def read_claims(self, connection: Connection, org: str) -> ClaimSet:
         """All claims of an organisation. Raises IdentityServerFailed."""
         try:
-            async with asyncio.timeout(READING_TIMEOUT_S):
+            async with asyncio.timeout(self._reading_timeout_s):
                 return await self._read_claims(connection, org)
         except TimeoutError:
             raise IdentityServerFailed("The identity server takes too long.") from None

@@ -63,7 +63,8 @@ class _Cached(msgspec.Struct, frozen=True):
 class Guard:
     """Authenticates requests by their `Authorization` header."""
 
-    def __init__(self, verifiers: Sequence[Verifier]) -> None:
+    def __init__(self, verifiers: Sequence[Verifier], *, cached_max: int = CACHED_MAX) -> None:
+        self._cached_max = cached_max
         self._verifiers = tuple(verifiers)
         self._cache: dict[tuple[int, str], _Cached] = {}
 
@@ -93,7 +94,7 @@ class Guard:
 
     def _remember(self, key: tuple[int, str], cached: _Cached) -> None:
         self._cache.pop(key, None)
-        if len(self._cache) >= CACHED_MAX:
+        if len(self._cache) >= self._cached_max:
             self._cache.pop(next(iter(self._cache)))
         self._cache[key] = cached
 

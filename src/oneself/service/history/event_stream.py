@@ -103,15 +103,27 @@ class EventBatch(msgspec.Struct, frozen=True):
 class EventStream:
     """Reads what happens in a dataset."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        poll_s: float = POLL_S,
+        followers_max: int = FOLLOWERS_MAX,
+        entries_walked_max: int = ENTRIES_WALKED_MAX,
+        walked_at_once: int = WALKED_AT_ONCE,
+    ) -> None:
         self._database = database
+        self._poll_s = poll_s
+        self._followers_max = followers_max
+        self._entries_walked_max = entries_walked_max
+        self._walked_at_once = walked_at_once
         self._closed = asyncio.Event()
         self._followers = 0
 
     @property
     def is_full(self) -> bool:
         """Whether as many follow as one process serves."""
-        return self._followers >= FOLLOWERS_MAX
+        return self._followers >= self._followers_max
 
     def close(self) -> None:
         """End everything that follows: the service stops."""
@@ -135,8 +147,8 @@ class EventStream:
         a next one."""
         limit, found = min(size, PAGE_SIZE_MAX), list[StreamedEvent]()
         earliest = 0 if wanted.since is None else max(0, wanted.since - CLOCKS_APART_US)
-        at_once = limit + 1 if wanted == EventFilter() else WALKED_AT_ONCE
-        for _ in range(ENTRIES_WALKED_MAX // WALKED_AT_ONCE):
+        at_once = limit + 1 if wanted == EventFilter() else self._walked_at_once
+        for _ in range(self._entries_walked_max // self._walked_at_once):
             walked = await self._walk(WALK_BACK, dataset_ref, before, earliest, wanted, with_body, at_once)
             found += _events(walked)
             if len(found) > limit:
@@ -153,8 +165,9 @@ class EventStream:
         horizon = await self.horizon(dataset_ref)
         if horizon.seq <= after.seq:
             return EventBatch((), after, more=False)
-        walked = await self._walk(WALK_ON, dataset_ref, after, horizon.seq, wanted, with_body, WALKED_AT_ONCE)
-        more = len(walked) == WALKED_AT_ONCE
+        at_once = self._walked_at_once
+        walked = await self._walk(WALK_ON, dataset_ref, after, horizon.seq, wanted, with_body, at_once)
+        more = len(walked) == at_once
         return EventBatch(tuple(_events(walked)), _place(walked[-1]) if more else horizon, more)
 
     async def follow(
@@ -175,7 +188,7 @@ class EventStream:
 
     async def _pause(self) -> None:
         try:
-            async with asyncio.timeout(POLL_S):
+            async with asyncio.timeout(self._poll_s):
                 await self._closed.wait()
         except TimeoutError:
             return

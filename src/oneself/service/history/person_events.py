@@ -73,8 +73,9 @@ class _Found(msgspec.Struct, frozen=True):
 class PersonEvents:
     """Reads what a person did."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, entries_walked_max: int = ENTRIES_WALKED_MAX) -> None:
         self._database = database
+        self._entries_walked_max = entries_walked_max
 
     async def page(
         self,
@@ -90,7 +91,7 @@ class PersonEvents:
         earliest = 0 if wanted.since is None else wanted.since - CLOCKS_APART_US
         walk = (dataset_ref.dataset_id, everybody, before.seq, before.observation_id, earliest)
         limit = min(size, PAGE_SIZE_MAX)
-        walked = max(ENTRIES_WALKED_MAX // len(everybody), limit + 1)
+        walked = max(self._entries_walked_max // len(everybody), limit + 1)
         found = [
             _read(row)
             for row in await self._database.fetch(

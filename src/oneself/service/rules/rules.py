@@ -147,10 +147,18 @@ def _known(config: Config, rule_id: str) -> UnificationRule:
 class Reindexer:
     """Applies rules to the profiles that exist, in the background; any number of processes may."""
 
-    def __init__(self, database: Database, configurations: Configurations, ingest: Ingest) -> None:
+    def __init__(
+        self,
+        database: Database,
+        configurations: Configurations,
+        ingest: Ingest,
+        *,
+        profiles_per_page: int = PROFILES_PER_PAGE,
+    ) -> None:
         self._database = database
         self._configurations = configurations
         self._ingest = ingest
+        self._profiles_per_page = profiles_per_page
 
     async def run(self) -> None:
         """Look for work, for ever; cancel to stop. What was begun is taken up by whoever comes next."""
@@ -207,7 +215,7 @@ class Reindexer:
             _sql.find_unindexed,
             dataset_id,
             after_id,
-            PROFILES_PER_PAGE,
+            self._profiles_per_page,
             match.scope,
             match.keys[0],
             namespace,

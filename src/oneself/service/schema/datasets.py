@@ -62,7 +62,10 @@ class Dataset(msgspec.Struct, frozen=True):
 class Datasets:
     """Finds datasets by name, remembering those found for a while; makes, changes and removes them."""
 
-    def __init__(self, directory: Directory, configurations: Configurations) -> None:
+    def __init__(
+        self, directory: Directory, configurations: Configurations, *, datasets_max: int = DATASETS_MAX
+    ) -> None:
+        self._datasets_max = datasets_max
         self._directory = directory
         self._database = directory.database
         self._configurations = configurations
@@ -121,8 +124,8 @@ class Datasets:
         async with self._database.transaction() as connection:
             # Locked, so that no identity type comes or goes in between.
             home = await self._configurations.change_in(connection, dataset_ref.dataset_id, lambda _: None)
-            if len(await connection.fetch(_sql.list_datasets, dataset_ref.org_id)) >= DATASETS_MAX:
-                raise Conflict(f"An organisation has at most {DATASETS_MAX} datasets.", code="limit")
+            if len(await connection.fetch(_sql.list_datasets, dataset_ref.org_id)) >= self._datasets_max:
+                raise Conflict(f"An organisation has at most {self._datasets_max} datasets.", code="limit")
             now = time.time_ns() // 1000
             dataset_id = await connection.fetchval(_sql.make_dataset, dataset_ref.org_id, name, now)
             if dataset_id is None:

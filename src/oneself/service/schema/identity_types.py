@@ -44,9 +44,12 @@ FIXED = ("is_unique", "case_sensitive")
 class IdentityTypes:
     """The use-cases of identity types."""
 
-    def __init__(self, database: Database, configurations: Configurations) -> None:
+    def __init__(
+        self, database: Database, configurations: Configurations, *, custom_types_max: int = CUSTOM_TYPES_MAX
+    ) -> None:
         self._database = database
         self._configurations = configurations
+        self._custom_types_max = custom_types_max
 
     async def list(self, dataset_ref: DatasetRef) -> list[IdentityType]:
         """Every type, the built-in ones first, each kind by id."""
@@ -64,8 +67,8 @@ class IdentityTypes:
         def put(config: Config) -> PutIdentityType:
             if any(made.type_id.casefold() == known.casefold() for known in config.types):
                 raise Conflict(f"There is an identity type {made.type_id!r} already.", code="taken")
-            if len(config.types) - len(BUILT_IN_TYPES) >= CUSTOM_TYPES_MAX:
-                sentence = f"An organisation has at most {CUSTOM_TYPES_MAX} identity types of its own."
+            if len(config.types) - len(BUILT_IN_TYPES) >= self._custom_types_max:
+                sentence = f"An organisation has at most {self._custom_types_max} identity types of its own."
                 raise Conflict(sentence, code="limit")
             return PutIdentityType(made)
 
