@@ -27,7 +27,7 @@ class Stop(NamedTuple):
 
 
 STOPS = (
-    Stop("api", "processes/worker.py", "socket", "uvicorn on uvloop; the socket was bound before any worker started"),
+    Stop("api", "processes/worker.py", "socket", "uvicorn on uvloop, on a socket that the supervisor bound"),
     Stop("api", "api/http/transport.py", "transport", "CORS, OPTIONS, HEAD, trailing slash, metrics"),
     Stop("api", "api/http/guard.py", "guard", "who calls (401), may they (403), is the service on (400)"),
     Stop("api", "api/cds/profiles.py", "handler", "decodes the body strictly; one use-case; renders"),
@@ -49,11 +49,11 @@ STOPS = (
         "lock, gather",
         "identifiers locked in one order; profiles and claims",
     ),
-    Stop("core", "core/resolution/resolve.py", "resolve", "evidence → candidates → refusals → survivor: a Plan"),
-    Stop("core", "core/fold/apply.py", "fold", "checks the values, merges, writes them with their source"),
     Stop(
-        "service", "store/working_set.py", "save", "log, profiles, claims, merges, refusals, kept answers"
+        "core", "core/resolution/resolve.py", "resolve", "evidence → candidates → refusals → survivor: a Plan"
     ),
+    Stop("core", "core/fold/apply.py", "fold", "checks the values, merges, writes them with their source"),
+    Stop("service", "store/working_set.py", "save", "log, profiles, claims, merges, refusals, kept answers"),
     Stop(
         "store",
         "store/database.py",
