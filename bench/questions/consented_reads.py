@@ -25,9 +25,8 @@ from oneself.auth.callers.permissions import PERMISSIONS
 from oneself.core.config.changes import PutAttributes
 from oneself.core.profiles.consent import Category, CategoryAttribute
 from oneself.core.values.attribute import Attribute
-from oneself.service.context import Actor
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.directory.applications import NewApplication
-from oneself.service.directory.organisations import DatasetRef
 
 READER = ("reader", "the secret of an application that is no system application")
 TRAITS = tuple(f"taste_{number}" for number in range(20))

@@ -25,7 +25,7 @@ from oneself.core.config.changes import PutAttributes
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.resolution.observation import Observation
 from oneself.core.values.attribute import Attribute
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 
 LOYALTY, MEMBER = "traits.loyalty_id", "traits.member_id"
 WRITES = 2_000

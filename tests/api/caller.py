@@ -8,7 +8,7 @@ import httpx
 
 from oneself.auth.callers.permissions import PERMISSIONS
 from oneself.bootstrap import Services
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.directory.tokens import access_claims, sign_access_token
 
 ORG, SYSTEM = "acme", "crm"

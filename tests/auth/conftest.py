@@ -15,8 +15,8 @@ from auth.visitor import CALLBACK, PERMISSIONS, Application, Visitor
 from oneself.api.app import create_app
 from oneself.bootstrap import Services
 from oneself.bootstrap_identity import Identity
+from oneself.service.context import DatasetRef
 from oneself.service.directory.applications import NewApplication
-from oneself.service.directory.organisations import DatasetRef
 
 SYSTEM = "acme-backend"
 SECRET = "acme-backend-secret"

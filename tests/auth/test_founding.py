@@ -14,7 +14,7 @@ from oneself.bootstrap import Services, build_services
 from oneself.bootstrap_identity import Identity
 from oneself.core.config.changes import PutSettings
 from oneself.errors import Conflict, InvalidInput, SettingsError
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.settings import Settings
 
 pytestmark = pytest.mark.postgres

@@ -15,7 +15,7 @@ from oneself.auth.callers.guard import Guard, OwnKeys, basic_matches, require
 from oneself.auth.callers.principal import Principal
 from oneself.bootstrap_identity import Identity
 from oneself.errors import Forbidden, Unauthenticated
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.directory.tokens import Claims
 
 MISSING = "Missing or invalid Authorization header"

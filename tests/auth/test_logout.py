@@ -7,8 +7,7 @@ import pytest
 from auth.visitor import CALLBACK, Application, Page, Visitor, arrived, heading
 from oneself.bootstrap import Services
 from oneself.core.config.changes import PutSettings
-from oneself.service.context import Actor
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.profiles.profiles import new_tracker
 
 EMAIL = "ann@acme.example"

@@ -8,7 +8,7 @@ import pytest
 
 from auth.visitor import PASSWORD, Application, Page, Visitor, heading
 from oneself.bootstrap_identity import Identity
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 
 EMAIL = "ann@acme.example"
 PAGES = ["accounts/login", "accounts/register"]

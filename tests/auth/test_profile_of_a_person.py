@@ -11,8 +11,7 @@ from auth.visitor import Application, Visitor, arrived, claims_of
 from oneself.bootstrap import Services
 from oneself.bootstrap_identity import Identity
 from oneself.core.config.changes import PutSettings
-from oneself.service.context import Actor
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.profiles.profiles import ProfileView, new_tracker
 
 pytestmark = pytest.mark.postgres

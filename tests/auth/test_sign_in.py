@@ -16,7 +16,7 @@ from auth.visitor import CALLBACK, PASSWORD, Application, Page, Visitor, arrived
 from oneself.bootstrap import Services
 from oneself.bootstrap_identity import Identity
 from oneself.errors import Unauthenticated, Unavailable
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.store.directory import Directory
 
 pytestmark = pytest.mark.postgres

@@ -11,7 +11,7 @@ from joserfc.jwk import RSAKey
 
 from oneself.bootstrap import Services
 from oneself.bootstrap_identity import Identity
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.directory.signing_keys import SigningKeys
 from oneself.service.directory.tokens import AccessTokens, access_claims, sign_access_token
 from oneself.store.directory import Directory

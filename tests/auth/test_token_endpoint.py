@@ -13,7 +13,7 @@ from auth.conftest import SECRET, SYSTEM, NewClient
 from auth.visitor import Application, Visitor, claims_of
 from oneself.bootstrap_identity import Identity
 from oneself.errors import Forbidden, Unauthenticated
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 
 SEED_SCOPE = "internal_cds_profile_create internal_cds_profile_update internal_cds_profile_view"
 

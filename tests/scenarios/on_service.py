@@ -15,8 +15,7 @@ from oneself.core.config.rule_checks import InvalidRule
 from oneself.core.identity.identifier import ANONYMOUS_ID
 from oneself.core.resolution.observation import Observation
 from oneself.service.configuration import Configurations
-from oneself.service.context import Actor
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import Ingest, ObservationRejected, Resolution, Submission
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.rules.rules import Reindexer, Rules, UnknownRule

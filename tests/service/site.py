@@ -20,8 +20,7 @@ from oneself.core.identity.identifier import Identifier
 from oneself.core.identity.identity_type import DatasetSettings, IdentityBinding, IdentityType
 from oneself.core.resolution.observation import Observation
 from oneself.core.values.attribute import Attribute
-from oneself.service.context import Actor
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import Resolution, Submission
 
 ACTOR = Actor("test", "shop")

@@ -16,7 +16,7 @@ from oneself.core.config.changes import PutIdentityType
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identity_type import IdentityType
 from oneself.core.values.record import read
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.events.interactions import EventResult, EventSource, IncomingEvent
 from oneself.service.history.person_events import EventFilter
 from oneself.service.profiles.profiles import ProfileView

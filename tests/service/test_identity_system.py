@@ -14,7 +14,7 @@ from oneself.bootstrap import Services
 from oneself.core.identity.identity_type import BUILT_IN_TYPES, DatasetSettings, IdentityType
 from oneself.core.values.definition import InvalidAttribute
 from oneself.errors import Conflict, InvalidInput, NotFound, RequestError
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.identity.attributes import ConfirmationRequired
 from oneself.service.identity.manifest.document import read_document
 from oneself.service.identity_provider.directory_claims import DirectoryClaim

@@ -20,8 +20,7 @@ from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.identity.identity_type import DatasetSettings, IdentityType
 from oneself.errors import Conflict, InvalidInput
-from oneself.service.context import Actor
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.events.interactions import EventResult, EventSource, IncomingEvent
 from oneself.service.events.persisted_token import decrypt_token, encrypt_token
 from oneself.service.log.verify import verify

@@ -10,8 +10,7 @@ import pytest
 from oneself.bootstrap import Services
 from oneself.core.config.changes import PutAttributes
 from oneself.core.values.attribute import Attribute
-from oneself.service.context import Actor
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.log.rebuild import rebuild
 from oneself.service.log.verify import verify
 from oneself.service.profiles.profiles import new_tracker

@@ -11,7 +11,7 @@ import pytest
 from conftest import NewDatabase
 from oneself.bootstrap import Services, build_services, open_services
 from oneself.errors import SettingsError
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.setup.secret_key import confirmed_secret_key
 from oneself.settings import Settings
 from oneself.store.database import Database

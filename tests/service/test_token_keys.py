@@ -9,8 +9,8 @@ import structlog
 
 from oneself.bootstrap import Services
 from oneself.errors import Conflict, SettingsError
+from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox
-from oneself.service.directory.organisations import DatasetRef
 from oneself.service.events.persisted_token import (
     KEY_ID_MAX,
     TokenKeyRing,

@@ -11,8 +11,8 @@ from oneself.cli.output import SHOWN_ONCE, AsJson, Org, Yes, confirm, dataset_re
 
 if TYPE_CHECKING:
     from oneself.bootstrap import Services
+    from oneself.service.context import DatasetRef
     from oneself.service.directory.applications import Application
-    from oneself.service.directory.organisations import DatasetRef
 
 app = typer.Typer(
     help="Applications: who may call an organisation, and what each may do.",

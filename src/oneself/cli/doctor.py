@@ -23,7 +23,7 @@ from oneself.settings import SECRET_KEY_FILE, SECRET_KEY_LENGTH_ADVISED, Loaded,
 
 if TYPE_CHECKING:
     from oneself.bootstrap import Services
-    from oneself.service.directory.organisations import DatasetRef
+    from oneself.service.context import DatasetRef
     from oneself.service.identity_provider.claim_sync import Progress
     from oneself.service.setup.secret_key import SealedValue
 

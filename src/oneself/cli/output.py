@@ -20,7 +20,7 @@ from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
     from oneself.bootstrap import Services
-    from oneself.service.directory.organisations import DatasetRef
+    from oneself.service.context import DatasetRef
 
 Org = Annotated[
     str | None,

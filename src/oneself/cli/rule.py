@@ -15,7 +15,7 @@ from oneself.errors import InvalidInput, NotFound
 if TYPE_CHECKING:
     from oneself.bootstrap import Services
     from oneself.core.identity.identifier_source import UnificationRule
-    from oneself.service.directory.organisations import DatasetRef
+    from oneself.service.context import DatasetRef
 
 app = typer.Typer(
     help="Unification rules: same value of an attribute, same person.",

@@ -12,8 +12,8 @@ from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, instan
 
 if TYPE_CHECKING:
     from oneself.bootstrap import Services
+    from oneself.service.context import DatasetRef
     from oneself.service.directory.accounts import Account
-    from oneself.service.directory.organisations import DatasetRef
     from oneself.service.privacy.erasure import Receipt
 
 app = typer.Typer(

@@ -1,13 +1,35 @@
-"""Who acts: through which face, for which application, and how far we trust it (DESIGN §8)."""
+"""What a use-case is called with: who acts, and on which dataset.
+
+Lives here: values that every service package shares. Must not know: any use-case, the database, any wire.
+"""
 
 import msgspec
 
 from oneself.core.resolution.observation import SenderTrust
 
+#: The dataset that every organisation has; the customer data service works on it.
+DEFAULT_DATASET = "default"
+
 
 class Actor(msgspec.Struct, frozen=True):
-    """`face`: cds, sign_in, cli…; `application`: the client id that the caller's token names."""
+    """Who acts. Source: docs/concepts/trust.md."""
 
+    #: The interface the request came through: cds, interactions, sign-in, cli, …
     face: str
+    #: The client id in the caller's token; None without a token.
     application: str | None = None
+    #: How far the sender is trusted.
     trust: SenderTrust = "server"
+
+
+class DatasetRef(msgspec.Struct, frozen=True):
+    """An organisation and one of its datasets: the default one unless the request names another."""
+
+    #: The organisation's key in the database.
+    org_id: int
+    #: The organisation's name in paths.
+    handle: str
+    #: The dataset's key in the database.
+    dataset_id: int
+    #: The dataset's name within the organisation.
+    dataset: str = DEFAULT_DATASET

@@ -12,7 +12,7 @@ from oneself.api.interactions.endpoint import EventEndpoint
 from oneself.bootstrap import Services, build_services
 from oneself.core.config.changes import PutDatasetSettings
 from oneself.core.identity.identity_type import DatasetSettings
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.settings import Settings
 from oneself.store.database import Database
 from support.service import SECRET_KEY

@@ -21,7 +21,7 @@ from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import Described, described, error_responses
 from oneself.api.http.query import ONLY_TRUE, query_flag, query_list
 from oneself.errors import InvalidInput
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.profiles.profiles import ProfileView
 
 VIEW = requires("profile_view")

@@ -45,7 +45,7 @@ from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.core.config.configuration import Config
 from oneself.core.disclosure import Reader
 from oneself.errors import Contended, ServiceError
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.history.event_stream import EventBatch, StreamedEvent
 from oneself.service.history.person_events import NOW, EventFilter, EventPosition
 

@@ -18,7 +18,7 @@ from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import described, error_responses
 from oneself.api.http.request_options import decode_profile_id
 from oneself.auth.callers.guard import basic_credentials
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.identity_provider.reports import IdentityReport, UnknownUser, UserIdNeeded
 
 if TYPE_CHECKING:

@@ -22,8 +22,7 @@ from oneself.auth.callers.principal import Principal
 from oneself.core.config.configuration import Config
 from oneself.core.disclosure import Reader
 from oneself.errors import Forbidden, Unauthenticated
-from oneself.service.context import Actor
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import Actor, DatasetRef
 from oneself.settings import Settings
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ from oneself.auth.callers.client_basic import authenticate_basic
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import DEVICE_NAMESPACE, is_blocked
 from oneself.errors import ServiceError, Unauthenticated
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.events.interactions import EventResult, EventSource, IncomingEvent, new_event_id
 
 if TYPE_CHECKING:

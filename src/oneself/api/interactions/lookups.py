@@ -30,7 +30,7 @@ from oneself.auth.callers.client_basic import authenticate_basic
 from oneself.core.config.configuration import Config
 from oneself.core.units import MILLISECOND_US
 from oneself.errors import ServiceError, Unauthenticated
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.log.audit import AuditEntry
 from oneself.service.profiles.lookup import FoundProfile
 

@@ -12,9 +12,9 @@ from urllib.parse import unquote
 
 from oneself.auth.callers.guard import basic_credentials, unauthenticated
 from oneself.auth.callers.principal import Principal
+from oneself.service.context import DatasetRef
 from oneself.service.directory.applications import Application
 from oneself.service.directory.login_throttle import Subject
-from oneself.service.directory.organisations import DatasetRef
 
 if TYPE_CHECKING:
     from oneself.bootstrap_identity import Identity

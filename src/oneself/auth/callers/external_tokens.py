@@ -24,8 +24,8 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 
 from oneself.adapters.identity_server.issuer_keys import KIND_OF_ALGORITHM, IssuerKeys, KeySource
+from oneself.service.context import DatasetRef
 from oneself.service.directory.issuers import Issuers, TrustedIssuer
-from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.tokens import AUDIENCE, Claims
 from oneself.service.identity_provider.settings import IdentityServers
 

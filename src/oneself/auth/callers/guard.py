@@ -17,8 +17,8 @@ import msgspec
 
 from oneself.auth.callers.principal import Principal
 from oneself.errors import Forbidden, Unauthenticated
+from oneself.service.context import DatasetRef
 from oneself.service.crypto import same
-from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.tokens import AUDIENCE, AccessTokens, Claims
 
 UNAUTHENTICATED = "Missing or invalid Authorization header"

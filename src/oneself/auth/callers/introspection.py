@@ -20,8 +20,8 @@ import msgspec
 import structlog
 
 from oneself.adapters.identity_server.connection import SUPER_TENANT, Connection
+from oneself.service.context import DatasetRef
 from oneself.service.crypto import digest
-from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.tokens import AUDIENCE, Claims
 from oneself.service.identity_provider.settings import IdentityServers
 from oneself.settings import Settings

@@ -19,10 +19,10 @@ from authlib.oidc.core.grants.util import is_openid_scope
 from joserfc.jwk import RSAKey
 
 from oneself.auth.callers.permissions import OIDC_SCOPES
+from oneself.service.context import DatasetRef
 from oneself.service.directory.accounts import Account
 from oneself.service.directory.applications import Application
 from oneself.service.directory.grants import Credential
-from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.signing_keys import SigningKeyRing
 from oneself.service.directory.tokens import Claims
 

@@ -24,9 +24,9 @@ from oneself.auth.provider.authlib_models import OAuthContext, OAuthRequest, wit
 from oneself.auth.provider.authlib_server import CodeGrant, Provider, judge_authorize_request
 from oneself.auth.provider.token_endpoint import OAuth
 from oneself.bootstrap_identity import Identity
+from oneself.service.context import DatasetRef
 from oneself.service.directory.applications import Application
 from oneself.service.directory.grants import GrantRequest
-from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.sign_in import BrowserSession
 
 TRACKER_PARAMETER = "anonymous_profile_tracker"

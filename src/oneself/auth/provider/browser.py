@@ -19,8 +19,8 @@ from urllib.parse import parse_qs
 from litestar import Request, Response
 from litestar.datastructures import Cookie
 
+from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox, new_token
-from oneself.service.directory.organisations import DatasetRef
 
 SESSION_COOKIE, CSRF_COOKIE, PROFILE_COOKIE = "oneself_session", "oneself_csrf", "cds_profile"
 FORM_TYPE = "application/x-www-form-urlencoded"

@@ -15,7 +15,7 @@ from oneself.auth.provider.authlib_models import OAuthResponse
 from oneself.auth.provider.browser import FORM_BYTES_MAX, AnyRequest, BadForm, address_of, form_of
 from oneself.auth.provider.token_endpoint import JSON_HEADERS, OAuth, OAuthCall
 from oneself.bootstrap_identity import Identity
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 
 JSON = "application/json"
 # Keys and addresses change rarely, and may be read by any page.

@@ -41,9 +41,9 @@ from oneself.auth.provider.logout import Confirm, Logouts, SignedOut
 from oneself.auth.provider.pages import STYLESHEET, facts, message, name_of, page, stylesheet
 from oneself.auth.provider.token_endpoint import OAuth
 from oneself.errors import Conflict, ServiceError
+from oneself.service.context import DatasetRef
 from oneself.service.directory.accounts import Account, InvalidRegistration, Registration, username_key
 from oneself.service.directory.login_throttle import Subject
-from oneself.service.directory.organisations import DatasetRef
 
 AnyResponse = Response[Any]
 REGISTRATION_FIELDS = ("email", "given_name", "last_name", "mobile")

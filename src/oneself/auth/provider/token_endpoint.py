@@ -28,10 +28,10 @@ from oneself.auth.provider.authlib_models import (
 )
 from oneself.auth.provider.authlib_server import GRANT_TYPES, Provider, judge_token_request
 from oneself.bootstrap_identity import Identity
+from oneself.service.context import DatasetRef
 from oneself.service.directory.applications import Application
 from oneself.service.directory.grants import Credential, CredentialKind, Redemption
 from oneself.service.directory.login_throttle import Subject
-from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.signing_keys import ALGORITHM
 from oneself.service.directory.tokens import AUDIENCE
 

@@ -19,8 +19,8 @@ from email_validator import EmailNotValidError, validate_email
 
 from oneself.core.text import nfc
 from oneself.errors import Conflict, InvalidInput, NotFound
+from oneself.service.context import DatasetRef
 from oneself.service.crypto import Hasher
-from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.tokens import AccessTokens
 from oneself.store.directory import Directory
 

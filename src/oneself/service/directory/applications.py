@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from oneself.errors import Conflict, InvalidInput, NotFound
+from oneself.service.context import DatasetRef
 from oneself.service.crypto import Hasher, new_secret
-from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.tokens import AccessTokens
 from oneself.store.directory import Directory
 

@@ -15,9 +15,9 @@ from uuid import UUID
 
 import msgspec
 
+from oneself.service.context import DatasetRef
 from oneself.service.crypto import digest, new_token
 from oneself.service.directory.accounts import Account
-from oneself.service.directory.organisations import DatasetRef
 from oneself.service.directory.tokens import AccessTokens
 from oneself.store.directory import Directory
 

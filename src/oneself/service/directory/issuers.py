@@ -16,7 +16,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.errors import Conflict, InvalidInput, NotFound
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.directory.tokens import AUDIENCE
 from oneself.store.database import Database, Queries
 from oneself.store.errors import constraint_of

@@ -12,8 +12,8 @@ import time
 from collections.abc import Mapping
 from typing import Literal
 
+from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox
-from oneself.service.directory.organisations import DatasetRef
 from oneself.store.directory import Directory
 
 Kind = Literal["account", "address", "client"]

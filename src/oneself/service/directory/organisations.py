@@ -14,23 +14,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from oneself.errors import InvalidInput, NotFound
+from oneself.service.context import DEFAULT_DATASET, DatasetRef
 
 if TYPE_CHECKING:
     from oneself.store.directory import Directory
 
-DEFAULT_DATASET = "default"
 # The same form as the constraint organisation_handle_form: what fits a path, a token and a log line.
 _HANDLE = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-
-
-class DatasetRef(msgspec.Struct, frozen=True):
-    """An organisation as a request meets it: its key, its handle and one of its datasets, the default one
-    unless the request names another (`service.datasets`)."""
-
-    org_id: int
-    handle: str
-    dataset_id: int
-    dataset: str = DEFAULT_DATASET
 
 
 class OrganisationOverview(msgspec.Struct, frozen=True):

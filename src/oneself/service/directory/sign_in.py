@@ -15,10 +15,9 @@ from uuid import UUID
 import msgspec
 
 from oneself.service.configuration import Configurations
-from oneself.service.context import Actor
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.crypto import digest, new_token
 from oneself.service.directory.accounts import Account, account_of
-from oneself.service.directory.organisations import DatasetRef
 from oneself.service.ingest.ingest import ObservationRejected
 from oneself.service.profiles.profiles import Profiles
 from oneself.store.directory import Directory

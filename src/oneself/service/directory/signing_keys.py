@@ -23,8 +23,8 @@ import msgspec
 from joserfc.jwk import RSAKey
 
 from oneself.errors import SettingsError
+from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox
-from oneself.service.directory.organisations import DatasetRef
 from oneself.service.refreshed import Refreshed
 from oneself.store.directory import Directory
 

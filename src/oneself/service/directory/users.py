@@ -12,9 +12,8 @@ from uuid import UUID
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.errors import NotFound
 from oneself.service.configuration import Configurations
-from oneself.service.context import Actor
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.directory.accounts import Account, Accounts
-from oneself.service.directory.organisations import DatasetRef
 from oneself.service.privacy.erasure import Receipt
 from oneself.service.profiles.profiles import Profiles
 

@@ -27,8 +27,8 @@ from oneself.core.resolution.plan import Plan
 from oneself.core.units import MILLISECOND_US
 from oneself.errors import Contended
 from oneself.service.configuration import Configurations
+from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox
-from oneself.service.directory.organisations import DatasetRef
 from oneself.service.events.persisted_token import (
     TokenKeyRing,
     TokenPayload,

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from oneself.errors import Conflict, Contended, SettingsError
+from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox
-from oneself.service.directory.organisations import DatasetRef
 from oneself.service.events.persisted_token import KEY_ID_MAX, SECRET_BYTES, TokenKey, TokenKeyRing
 from oneself.service.refreshed import Refreshed
 from oneself.store.database import Queries

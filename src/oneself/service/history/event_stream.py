@@ -28,7 +28,7 @@ import msgspec
 
 from oneself.core.resolution.observation import Observation, SenderTrust
 from oneself.core.resolution.plan import Plan
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.history.person_events import (
     CLOCKS_APART_US,
     ENTRIES_WALKED_MAX,

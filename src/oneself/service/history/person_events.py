@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.resolution.observation import Observation
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.profiles.profiles import ProfileView
 from oneself.store.database import Database, Queries
 

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.identity.identifier import Identifier
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.profiles.lookup import FoundProfile
 from oneself.service.profiles.profiles import ProfileView
 from oneself.store.database import Database, Queries

@@ -26,7 +26,7 @@ from oneself.core.identity.identifier_source import IdentifierSource
 from oneself.core.identity.identity_type import IdentityBinding
 from oneself.errors import Conflict, Contended
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.rules.preview import Preview, Previews
 from oneself.service.schema.identity_bindings import Binding, effective_channels, rebind
 from oneself.store.database import Database, Queries

@@ -13,7 +13,7 @@ from oneself.core.config.changes import ConfigChange, PutChannels, PutDatasetSet
 from oneself.core.config.configuration import Config, configure, required_reindexing
 from oneself.errors import Conflict, InvalidInput
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.rules.preview import Preview, Previews
 
 FACE = "admin"

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Literal, Protocol
 
 from oneself.adapters.identity_server.connection import Connection
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.identity_provider.settings import IdentityServers
 from oneself.service.schema.schemas import ApplicationDirectory
 

@@ -33,7 +33,8 @@ from oneself.core.config.mirrored_attributes import (
 )
 from oneself.errors import Contended, IdentityServerFailed, OneselfError
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import DatasetRef, Organisations
+from oneself.service.context import DatasetRef
+from oneself.service.directory.organisations import Organisations
 from oneself.service.identity_provider.rejected_claims import RejectedClaims
 from oneself.service.identity_provider.settings import IdentityServers
 from oneself.service.schema.bound_attributes import with_bound

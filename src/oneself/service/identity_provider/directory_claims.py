@@ -33,7 +33,7 @@ from oneself.core.values.definition import CANONICAL_VALUES_MAX, DISPLAY_NAME_BY
 from oneself.core.values.schema import Schema
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.identity_provider.claim_sync import FACE, ClaimSync
 from oneself.service.identity_provider.settings import IdentityServers
 from oneself.service.schema.bound_attributes import check_wanted

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from oneself.core.values.reported_claims import RejectedClaimValue
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.store.database import Database, Queries
 
 _sql = Queries("identity_server.sql")

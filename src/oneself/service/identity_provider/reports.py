@@ -19,8 +19,7 @@ from oneself.core.resolution.observation import Kind, Observation
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.reported_claims import accept_valid
 from oneself.errors import OneselfError
-from oneself.service.context import Actor
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.identity_provider.rejected_claims import RejectedClaims
 from oneself.service.ingest.ingest import Ingest, ObservationRejected, Resolution, Submission
 from oneself.service.profiles.profiles import Profiles, ProfileView

@@ -13,8 +13,8 @@ import msgspec
 
 from oneself.adapters.identity_server.connection import Connection, Grant
 from oneself.errors import InvalidInput
+from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox, same
-from oneself.service.directory.organisations import DatasetRef
 from oneself.settings import Settings
 from oneself.store.database import Database, Queries
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.store.database import Database, Queries
 
 _sql = Queries("audit.sql")

@@ -23,8 +23,7 @@ from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Rejection
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import Contended
-from oneself.service.context import Actor
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import (
     ATTEMPTS_MAX,
     KEY_REUSED,

@@ -10,7 +10,7 @@ from uuid import UUID
 from oneself.core.config.configuration import Config
 from oneself.core.profiles.profile import Profile
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.store import rows
 from oneself.store.database import Database, Queries
 from oneself.store.log_reader import find_person_entries

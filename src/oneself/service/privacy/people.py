@@ -11,8 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.service.context import Actor
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.privacy.erasure import Erasure, Receipt
 from oneself.service.privacy.export import Exports
 from oneself.service.profiles.lookup import Lookup

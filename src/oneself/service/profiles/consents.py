@@ -17,8 +17,7 @@ from oneself.core.profiles.consent import Category, Choices
 from oneself.core.values.schema import Schema
 from oneself.errors import OneselfError
 from oneself.service.configuration import Configurations
-from oneself.service.context import Actor
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import Resolution
 from oneself.service.profiles.profiles import Profiles
 

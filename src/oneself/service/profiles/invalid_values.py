@@ -10,7 +10,7 @@ import msgspec
 
 from oneself.core.values.visibility import invalid_values
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.store.database import Database, Queries
 
 _sql = Queries("privacy.sql")

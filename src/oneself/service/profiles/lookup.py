@@ -37,7 +37,7 @@ from oneself.core.resolution.resolve import resolve
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import InvalidInput
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.profiles.profiles import Profiles, ProfileView
 from oneself.store import rows
 from oneself.store.database import Database, Queries

@@ -16,8 +16,7 @@ from oneself.core.identity.identifier import TRACKER, USER_ID, Identifier
 from oneself.core.profiles.profile import Absorbed, Profile
 from oneself.core.resolution.observation import Observation
 from oneself.service.configuration import Configurations
-from oneself.service.context import Actor
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import Ingest, Resolution, StoredResponse, Submission, request_key
 from oneself.service.privacy.erasure import Erasure, Receipt
 from oneself.store import rows

@@ -11,7 +11,7 @@ import msgspec
 from oneself.core.config.changes import BlockList, ConfigChange, Limits, PutBlocked, PutLimits, Several
 from oneself.core.config.configuration import Config
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.store.database import Database, Queries
 
 _sql = Queries("rules.sql")

@@ -25,7 +25,7 @@ from oneself.core.resolution.evidence import identities_of, unindexed_identifier
 from oneself.core.resolution.footprint import Footprint
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.rules.rules import former_id, former_match, match_of
 from oneself.store import rows, working_set
 from oneself.store.database import Database, Queries, connect

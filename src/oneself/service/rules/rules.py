@@ -27,7 +27,7 @@ from oneself.core.resolution.observation import Observation
 from oneself.core.values.record import read
 from oneself.errors import OneselfError
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.ingest.ingest import Ingest, ObservationRejected, Submission
 from oneself.store import rows
 from oneself.store.database import Database, Queries

@@ -25,7 +25,7 @@ from oneself.core.config.configuration import Config
 from oneself.core.identity.identity_type import DatasetSettings
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.configuration import Configurations, read
-from oneself.service.directory.organisations import DEFAULT_DATASET, DatasetRef
+from oneself.service.context import DEFAULT_DATASET, DatasetRef
 from oneself.service.schema.dataset_settings import checked
 from oneself.service.schema.user_attributes import (
     Changes,

@@ -20,7 +20,7 @@ from oneself.core.identity.identifier import TRACKER
 from oneself.core.identity.identity_type import BUILT_IN_TYPES, PROFILE_ID, IdentityType
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.store.database import Database, Queries
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from oneself.core.values.definition import (
 from oneself.core.values.redefinition import redefine
 from oneself.core.values.schema import Schema
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.schema.bound_attributes import bound_sentence, broken
 
 

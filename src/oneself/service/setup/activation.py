@@ -16,7 +16,7 @@ from oneself.core.config.mirrored_attributes import reconcile
 from oneself.core.profiles.consent import MANDATORY_NAME, MANDATORY_PURPOSE, Category
 from oneself.errors import InvalidInput
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.identity_provider.claim_sync import ClaimSync
 from oneself.service.schema.bound_attributes import with_bound
 

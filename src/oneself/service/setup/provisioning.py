@@ -17,9 +17,10 @@ from oneself.core.config.configuration import Config
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES, READ_ONLY, READ_WRITE, Attribute
 from oneself.errors import Conflict
 from oneself.service.configuration import Configurations
+from oneself.service.context import DatasetRef
 from oneself.service.directory.accounts import CLAIMS, Administrators
 from oneself.service.directory.applications import Application, Applications, NewApplication
-from oneself.service.directory.organisations import DatasetRef, Organisations
+from oneself.service.directory.organisations import Organisations
 from oneself.service.directory.signing_keys import SigningKeys
 from oneself.service.setup.activation import with_mandatory_category
 from oneself.settings import Settings

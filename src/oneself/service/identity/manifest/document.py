@@ -20,7 +20,7 @@ from oneself.core.config.changes import PutIdentityType
 from oneself.core.identity.identity_type import BUILT_IN_TYPES, DatasetSettings, IdentityType
 from oneself.errors import Conflict, InvalidInput
 from oneself.service.configuration import Configurations
-from oneself.service.directory.organisations import DatasetRef
+from oneself.service.context import DatasetRef
 from oneself.service.identity.attributes import TOLERANCE, ConfirmationRequired, IdentityBindings
 from oneself.service.identity.manifest.lines import lines
 from oneself.service.rules.preview import Preview
