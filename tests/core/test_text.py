@@ -7,14 +7,8 @@ from typing import Any
 
 import pytest
 
-from oneself.core.identity.identifier import (
-    IDENTIFIER_CHARS_MAX,
-    Dropped,
-    Identifier,
-    Namespace,
-    display_value,
-    normalise,
-)
+from oneself.core.identity.identifier import IDENTIFIER_CHARS_MAX, Dropped, Identifier, Namespace
+from oneself.core.identity.normalise import display_value, normalise
 from oneself.core.text import nfc
 
 TEXT = Namespace(reason="test")

@@ -16,8 +16,9 @@ from oneself.core.config.changes import (
     PutIdentityType,
     Several,
 )
+from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.core.identity.identifier import Identifier
-from oneself.core.identity.identity_type import DatasetSettings, IdentityBinding, IdentityType
+from oneself.core.identity.identity_type import IdentityBinding, IdentityType
 from oneself.core.resolution.observation import Observation
 from oneself.core.values.attribute import Attribute
 from oneself.service.context import Actor, DatasetRef

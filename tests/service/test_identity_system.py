@@ -11,7 +11,8 @@ import pytest
 from msgspec import structs
 
 from oneself.bootstrap import Services
-from oneself.core.identity.identity_type import BUILT_IN_TYPES, DatasetSettings, IdentityType
+from oneself.core.identity.dataset_settings import DatasetSettings
+from oneself.core.identity.identity_type import BUILT_IN_TYPES, IdentityType
 from oneself.core.values.definition import InvalidAttribute
 from oneself.errors import Conflict, InvalidInput, NotFound, RequestError
 from oneself.service.context import DatasetRef

@@ -17,8 +17,9 @@ from oneself.api.interactions.endpoint import read_event
 from oneself.bootstrap import Services
 from oneself.core.config.changes import BlockList, PutBlocked, PutDatasetSettings, PutIdentityType, PutRule
 from oneself.core.config.configuration import Config
+from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.core.identity.identifier_source import UnificationRule
-from oneself.core.identity.identity_type import DatasetSettings, IdentityType
+from oneself.core.identity.identity_type import IdentityType
 from oneself.errors import Conflict, InvalidInput
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.events.interactions import EventResult, EventSource, IncomingEvent

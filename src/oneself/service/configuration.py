@@ -14,14 +14,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from oneself.core.config.changes import ConfigChange
-from oneself.core.config.configuration import (
-    Config,
-    ConfigDocument,
-    configure,
-    from_document,
-    required_reindexing,
-    to_document,
-)
+from oneself.core.config.configuration import Config, configure, required_reindexing
+from oneself.core.config.stored import ConfigDocument, from_document, to_document
 from oneself.service.coalesce import Coalesced
 from oneself.store import rows
 from oneself.store.database import Database, Queries

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config, configure
-from oneself.core.fold.replay import LogEntry, Reconfigured
+from oneself.core.fold.log_entry import LogEntry, Reconfigured
 from oneself.core.resolution.plan import Plan
 from oneself.store.database import Queries
 

@@ -11,9 +11,10 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.identity.identifier import Identifier
+from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.consent import Choices
 from oneself.core.profiles.owned_objects import Objects
-from oneself.core.profiles.profile import Absorbed, Claim, Profile, Visit
+from oneself.core.profiles.profile import Absorbed, Profile, Visit
 from oneself.core.resolution.working_set import MergeRecord, RefusalRecord
 from oneself.core.values.record import Record, ValueSource
 

@@ -13,8 +13,10 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.identity.identifier import DEVICE_NAMESPACES, Identifier
-from oneself.core.profiles.profile import PRIMARY_CHARS, Claim, Profile, primary_id
-from oneself.core.resolution.footprint import Footprint, ObservationFootprint, connected_components
+from oneself.core.profiles.claim import Claim
+from oneself.core.profiles.profile import PRIMARY_CHARS, Profile, primary_id
+from oneself.core.resolution.components import connected_components
+from oneself.core.resolution.footprint import Footprint, ObservationFootprint
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan
 from oneself.core.resolution.working_set import WorkingSet

@@ -11,7 +11,7 @@ from oneself.api.http.metrics import Metrics
 from oneself.api.interactions.endpoint import EventEndpoint
 from oneself.bootstrap import Services, build_services
 from oneself.core.config.changes import PutDatasetSettings
-from oneself.core.identity.identity_type import DatasetSettings
+from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.service.context import DatasetRef
 from oneself.settings import Settings
 from oneself.store.database import Database

@@ -38,7 +38,8 @@ from oneself.api.interactions.render import (
 )
 from oneself.auth.callers.client_basic import authenticate_basic
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identifier import DEVICE_NAMESPACE, is_blocked
+from oneself.core.identity.blocklist import is_blocked
+from oneself.core.identity.identifier import DEVICE_NAMESPACE
 from oneself.errors import ServiceError, Unauthenticated
 from oneself.service.context import DatasetRef
 from oneself.service.events.interactions import EventResult, EventSource, IncomingEvent, new_event_id

@@ -5,8 +5,9 @@ Here: what can be said. What follows from it is in `config`.
 
 import msgspec
 
+from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.core.identity.identifier_source import VALUES_PER_NAMESPACE_MAX, UnificationRule
-from oneself.core.identity.identity_type import DatasetSettings, IdentityBinding, IdentityType
+from oneself.core.identity.identity_type import IdentityBinding, IdentityType
 from oneself.core.profiles.consent import Category
 from oneself.core.values.attribute import Attribute
 

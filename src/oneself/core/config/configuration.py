@@ -31,6 +31,7 @@ from oneself.core.config.changes import (
     PutSettings,
     Several,
 )
+from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.core.identity.identifier import (
     ANONYMOUS_ID,
     DEVICE_NAMESPACE,
@@ -53,14 +54,13 @@ from oneself.core.identity.identity_type import (
     LEGACY_ID,
     LEGACY_ID_JOB,
     LEGACY_NAMESPACE,
-    DatasetSettings,
     IdentityBinding,
     IdentityType,
     namespace_of,
 )
+from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.consent import Category
-from oneself.core.profiles.profile import Claim
-from oneself.core.values.attribute import TRAITS, Attribute
+from oneself.core.values.attribute import TRAITS
 from oneself.core.values.merge import Strategy, by_time, latest
 from oneself.core.values.schema import Schema
 
@@ -310,37 +310,3 @@ _PARTS: dict[type, Callable[[Config, Any], dict[str, Any]]] = {
 
 def _but(entries: dict[str, Any], key: str) -> dict[str, Any]:
     return {each: entry for each, entry in entries.items() if each != key}
-
-
-class ConfigDocument(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A configuration as it is stored: the schema as its attributes."""
-
-    version: int
-    seq: int
-    attributes: tuple[Attribute, ...] = ()
-    settings: OrganisationSettings = OrganisationSettings()
-    limits: Limits = Limits()
-    rules: dict[str, UnificationRule] = {}
-    blocked: BlockList = BlockList()
-    categories: dict[str, Category] = {}
-    dataset: DatasetSettings = DatasetSettings()
-    identity_types: dict[str, IdentityType] = {}
-    identity_attributes: dict[str, IdentityBinding] = {}
-    channels: dict[str, str] = {}
-    read_since: dict[str, int] = {}
-
-
-#: What both forms hold under the same name.
-_SHARED = tuple(name for name in Config.__struct_fields__ if name != "schema")
-
-
-def to_document(config: Config) -> ConfigDocument:
-    """The stored form of a configuration."""
-    shared = {name: getattr(config, name) for name in _SHARED}
-    return ConfigDocument(attributes=config.schema.attributes, **shared)
-
-
-def from_document(document: ConfigDocument) -> Config:
-    """The configuration that a stored form holds."""
-    shared = {name: getattr(document, name) for name in _SHARED}
-    return Config(schema=Schema(document.attributes), **shared)

@@ -13,9 +13,10 @@ from oneself.core.fold.event_values import event_changes
 from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
 from oneself.core.identity.identifier_source import touches
 from oneself.core.identity.identity_type import LEGACY_ID
+from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.consent import Choice, is_event_category, merge_choices, with_choice
 from oneself.core.profiles.owned_objects import merge_objects, upsert
-from oneself.core.profiles.profile import Claim, Profile, primary_id
+from oneself.core.profiles.profile import Profile, primary_id
 from oneself.core.profiles.visits import NO_ACTIVITY, add_visits, record_activity
 from oneself.core.resolution.evidence import Evidence, identities_of
 from oneself.core.resolution.observation import ACTIVITY, Observation

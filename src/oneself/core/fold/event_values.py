@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identifier import Dropped, display_value
+from oneself.core.identity.identifier import Dropped
 from oneself.core.identity.identifier_source import IdentifierSource
+from oneself.core.identity.normalise import display_value
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.evidence import admit
 from oneself.core.resolution.observation import Observation

@@ -4,52 +4,20 @@ An entry is judged again, except one that was redacted by an erasure: of that on
 plan is carried out. Source: DESIGN §6, §8.
 """
 
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from oneself.core.config.changes import ConfigChange
 from oneself.core.config.configuration import Config, configure
 from oneself.core.fold.apply import apply, apply_recorded
-from oneself.core.identity.identifier import Identifier
-from oneself.core.profiles.profile import Claim, Profile
-from oneself.core.resolution.evidence import Evidence, extract_evidence, identities_of
-from oneself.core.resolution.observation import Observation, TokenClaims
-from oneself.core.resolution.plan import Plan, Rejection
+from oneself.core.fold.log_entry import Erased, LogEntry, Reconfigured, recorded_plan
+from oneself.core.profiles.profile import Profile
+from oneself.core.resolution.evidence import Evidence, extract_evidence
+from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.plan import Rejection
 from oneself.core.resolution.resolve import resolve
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.core.values.record import EMPTY
-
-
-class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the log. `content`: an Observation, a Reconfigured or an Erased, as builtins."""
-
-    seq: int
-    observation_id: UUID
-    profile_id: UUID | None
-    kind: str
-    config_version: int
-    content: dict[str, Any]
-    plan: Plan | None = None
-    redacted: bool = False
-
-
-class Reconfigured(msgspec.Struct, frozen=True):
-    """What the log keeps of a change of configuration."""
-
-    face: str
-    change: ConfigChange
-
-
-class Erased(msgspec.Struct, frozen=True):
-    """What the log keeps of an erasure: ids, which say nothing about the person, and how much it was."""
-
-    face: str
-    profile_ids: tuple[UUID, ...]
-    application: str | None = None
-    entries: int = 0
-    identifiers: int = 0
 
 
 class Diverged(Exception):
@@ -112,12 +80,6 @@ def _stands(entry: LogEntry) -> bool:
     return entry.redacted or (entry.plan is not None and entry.plan.pinned)
 
 
-def recorded_plan(entry: LogEntry) -> Plan:
-    """The plan as it was carried out; an entry without one was only attached."""
-    assert entry.profile_id is not None
-    return entry.plan or Plan(profile_id=entry.profile_id, survivor_id=entry.profile_id)
-
-
 def erase(state: WorkingSet, profile_ids: tuple[UUID, ...], seq: int) -> None:
     """Leave nothing of profiles but their ids, which are never issued again.
 
@@ -143,134 +105,4 @@ def tombstone(profile_id: UUID, seq: int) -> Profile:
         primary_id="",
         record=EMPTY,
         erased=True,
-    )
-
-
-def redact(
-    entry: LogEntry,
-    profile_id: UUID,
-    identifiers: frozenset[Identifier],
-    survivor_id: UUID,
-    config: Config,
-) -> LogEntry:
-    """The entry without what it says about one profile of a person that stays (wire/cds §5.5, DELETE).
-
-    `identifiers`: those of the erased profile. An entry that was attached to it, addressed it or named
-    nothing else loses everything, and what is left belongs to the survivor: whoever erases that one erases it
-    too. Any other entry loses only its mention of those identifiers; one without is returned as it is.
-    """
-    observation = msgspec.convert(entry.content, Observation)
-    evidence = extract_evidence(observation, config)
-    named = (*evidence.persons, *evidence.devices)
-    kept = tuple(identifier for identifier in named if identifier not in identifiers)
-    nothing_else = observation.profile_id is None and bool(named) and not kept
-    own = profile_id in (entry.profile_id, observation.profile_id) or nothing_else
-    if not own and len(kept) == len(named) and identifiers.isdisjoint(_mentioned(recorded_plan(entry))):
-        return entry
-    bare = msgspec.structs.replace(
-        observation,
-        identifiers=() if own else kept,
-        remembered=_forgetting(observation.remembered, identifiers),
-        body=_without_user(observation.body),
-    )
-    if own:
-        bare = msgspec.structs.replace(
-            bare,
-            values={},
-            consents=None,
-            choices={},
-            remembered=None,
-            objects={},
-            body=None,
-            name=None,
-            event_id=None,
-            application=None,
-        )
-    return msgspec.structs.replace(
-        entry,
-        profile_id=survivor_id if own else entry.profile_id,
-        content=msgspec.to_builtins(bare),
-        plan=_redacted_plan(recorded_plan(entry), frozenset(named) if own else identifiers, own=own),
-        redacted=True,
-    )
-
-
-def _forgetting(token: TokenClaims | None, identifiers: frozenset[Identifier]) -> TokenClaims | None:
-    """What a token says, without identities that were erased."""
-    if token is None:
-        return None
-    left = {name: key for name, key in token.identities.items() if Identifier(name, key) not in identifiers}
-    return msgspec.structs.replace(token, identities=left)
-
-
-def _without_user(body: Any) -> Any:
-    """An event without its words about the person, among which an erased identifier was."""
-    return {key: value for key, value in body.items() if key != "user"} if isinstance(body, dict) else body
-
-
-def _mentioned(plan: Plan) -> set[Identifier]:
-    """The identifiers that a plan names."""
-    joined = {merge.identifier for merge in plan.merges if merge.identifier is not None}
-    return {*plan.claims, *plan.devices, *plan.releases, *joined}
-
-
-def inherit(entries: list[LogEntry], configs: dict[int, Config]) -> list[LogEntry]:
-    """A person's entries where some were redacted: a value that one of these brought first, and others bring
-    as well, is held from the first of the others on, until it is let go."""
-    state = WorkingSet()
-    inherited: set[Identifier] = set()
-    left: list[LogEntry] = []
-    for entry in entries:
-        observation, config = msgspec.convert(entry.content, Observation), configs[entry.config_version]
-        plan = recorded_plan(entry)
-        apply_recorded(state, observation, plan, config, entry.seq)
-        claims, releases = _settled_anew(state, observation, plan, config, inherited)
-        for identifier in claims:
-            at = observation.happened(entry.seq)
-            state.claim(Claim(identifier, plan.profile_id, entry.seq, observation.trust, at))
-        for identifier in releases:
-            for claim, _ in state.held(identifier):
-                state.release(claim, entry.seq)
-        inherited = (inherited | set(claims)) - set(releases)
-        if claims or releases:
-            plan = msgspec.structs.replace(
-                plan, claims=(*plan.claims, *claims), releases=(*plan.releases, *releases)
-            )
-            entry = msgspec.structs.replace(entry, plan=plan, redacted=True)
-        left.append(entry)
-    return left
-
-
-def _settled_anew(
-    state: WorkingSet, observation: Observation, plan: Plan, config: Config, inherited: set[Identifier]
-) -> tuple[list[Identifier], list[Identifier]]:
-    """What an entry's values hold by rules and nobody holds, and what was inherited and is held no more."""
-    survivor = state.survivor(plan.profile_id)
-    assert survivor is not None
-    now = {
-        Identifier(name, value)
-        for name, values in identities_of(survivor.record, config).items()
-        for value in values
-    }
-    limited = {refusal.namespace for refusal in plan.refusals if refusal.code == "limit_exceeded"}
-    named = [
-        i for i in extract_evidence(observation, config).persons if i in now and i.namespace not in limited
-    ]
-    claims = [i for i in named if not state.held(i)]
-    releases = [i for i in sorted(inherited - now) if i.namespace in config.value_namespaces]
-    return claims, releases
-
-
-def _redacted_plan(plan: Plan, gone: frozenset[Identifier], *, own: bool) -> Plan:
-    return msgspec.structs.replace(
-        plan,
-        user_id=None if own else plan.user_id,
-        claims=() if own else tuple(i for i in plan.claims if i not in gone),
-        devices=() if own else tuple(i for i in plan.devices if i not in gone),
-        releases=tuple(i for i in plan.releases if i not in gone),
-        merges=tuple(
-            msgspec.structs.replace(m, identifier=None) if m.identifier in gone else m for m in plan.merges
-        ),
-        refusals=() if own else plan.refusals,
-        dropped=(),
     )

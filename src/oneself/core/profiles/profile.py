@@ -8,7 +8,6 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.core.identity.identifier import Identifier
 from oneself.core.profiles.consent import Choices
 from oneself.core.profiles.owned_objects import Objects
 from oneself.core.values.record import Record
@@ -75,17 +74,6 @@ class Absorbed(msgspec.Struct, frozen=True):
     profile_id: UUID
     reason: str
     seq: int
-
-
-class Claim(msgspec.Struct, frozen=True):
-    """The record that a profile holds an identifier, since `seq`, on evidence of this `trust`. `at`: when
-    that happened, in µs, for what came late."""
-
-    identifier: Identifier
-    profile_id: UUID
-    seq: int
-    trust: str
-    at: int
 
 
 def is_primary_id(text: str) -> bool:

@@ -1,18 +1,25 @@
-"""Which candidates are one person: refusals first, each in the order of survivors (DESIGN §4.4, §4.6).
+"""Candidates: the profiles that one observation may be about, and their order as survivors.
 
-Pure. Where candidates come from and what follows from the verdict is the business of `resolve`.
+Here: where a candidate comes from and how it ranks. Not here: which candidates must not be merged
+(`guards`) and what follows (`resolve`).
+
+Source: docs/concepts/resolution.md (candidates, survivor).
 """
 
+from collections.abc import Iterator
 from uuid import UUID
 
 import msgspec
 
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identifier import USER_ID_PRIORITY, Identifier
+from oneself.core.identity.identifier import USER_ID, USER_ID_PRIORITY, Identifier
+from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.evidence import Evidence
-from oneself.core.resolution.plan import Refusal
+from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.token_evidence import TokenEvidence
+from oneself.core.resolution.working_set import WorkingSet
+from oneself.core.values.record import EMPTY
 
 #: Where a candidate stands in the order of reasons when no identifier led to it: before every rule.
 ADDRESSED_PRIORITY = USER_ID_PRIORITY - 1
@@ -29,13 +36,6 @@ class Candidate(msgspec.Struct, frozen=True):
     required: bool = False
 
 
-class Screening(msgspec.Struct, frozen=True):
-    """Which candidates are one person, best first, and which must not be."""
-
-    accepted: tuple[Candidate, ...]
-    refused: tuple[tuple[Candidate, Refusal], ...]
-
-
 def rank(profile: Profile) -> tuple[int, int, int, UUID]:
     """The order of survivors, best first (DESIGN §4.4): identified, named, anonymous; then the most recently
     active; then the older; then the smaller id."""
@@ -43,69 +43,113 @@ def rank(profile: Profile) -> tuple[int, int, int, UUID]:
     return known, -profile.active_at, profile.created_at, profile.profile_id
 
 
-def screen_candidates(
-    candidates: dict[UUID, Candidate], evidence: Evidence, recalled: TokenEvidence | None, config: Config
-) -> Screening:
-    """Which candidates (by profile id) are one person, and why others are not (DESIGN §4.6). `recalled`: what
-    the token adds, if it leads to anybody."""
-    ordered = sorted(candidates.values(), key=lambda c: (not c.required, *rank(c.profile)))
-    user_id = _whose(ordered, evidence)
-    accepted: list[Candidate] = []
-    refused: list[tuple[Candidate, Refusal]] = []
-    known = () if recalled is None else recalled.identities
-    identities = _own_identities((*evidence.persons, *known))
-    for candidate in ordered:
-        code = None if candidate.required else _refusal(candidate, user_id, accepted, identities, config)
-        if code is not None:
-            refused.append((candidate, code))
-            continue
-        accepted.append(candidate)
-        _unite(identities, candidate.profile.identities)
-    return Screening(tuple(sorted(accepted, key=lambda c: rank(c.profile))), tuple(refused))
+#: Where the user of a persisted token stands: with the identities that the token knows.
+IDENTITY_PRIORITY = 1000
 
 
-def _whose(ordered: list[Candidate], evidence: Evidence) -> str | None:
-    """The user that this person is: the one named, else the one whose identifier goes first, within one rule
-    the holder of the older claim (wire/cds §9), else the one whose profile ranks first."""
-    if evidence.user_id is not None:
-        return evidence.user_id
-    identified = [c for c in ordered if c.profile.is_identified]
-    best = min(identified, key=lambda c: (c.priority, c.since, *rank(c.profile)), default=None)
-    return best.profile.user_id if best else None
+_NEVER_OLDER = 2**62
 
 
-def _refusal(
-    candidate: Candidate,
-    user_id: str | None,
-    accepted: list[Candidate],
-    identities: dict[str, set[str]],
+def is_followed(profile: Profile, observation: Observation, config: Config) -> bool:
+    """Whether a browser alone leads to a profile: always to an anonymous one, and to the person seen there
+    last unless each visitor is to begin anew (wire/interactions §9.4)."""
+    is_fresh = observation.kind == "event" and config.dataset.merged_anonymous == "fresh"
+    return profile.is_anonymous or not is_fresh
+
+
+def current_claims(state: WorkingSet, identifier: Identifier, config: Config) -> list[tuple[Claim, Profile]]:
+    """The claims of an identifier that count, oldest first, each with the profile that stands behind it."""
+    return [held for held in state.held(identifier) if config.counts(held[0])]
+
+
+def find_candidates(
+    state: WorkingSet,
+    observation: Observation,
+    evidence: Evidence,
+    addressed: Profile | None,
+    recalled: TokenEvidence | None,
     config: Config,
-) -> Refusal | None:
-    """Why a candidate must not be joined to those accepted so far; None if it may."""
-    profile = candidate.profile
-    if profile.user_id is not None and profile.user_id != user_id:
-        return Refusal("different_user", profile.profile_id)
-    if len(accepted) > config.limits.profiles_per_merge_max:
-        return Refusal("limit_exceeded", profile.profile_id)
-    for name, values in sorted(profile.identities.items()):
-        namespace = config.namespace(name)
-        held = identities.get(name)
-        if namespace is None or not held:
-            continue
-        if namespace.conflict_blocks_merge and held.isdisjoint(values):
-            return Refusal("conflicting_identity", profile.profile_id, name)
-        if accepted and len(held.union(values)) > namespace.values_max:
-            return Refusal("limit_exceeded", profile.profile_id, name)
-    return None
+) -> dict[UUID, Candidate]:
+    """Every profile that may be this person (DESIGN §4.3), each under the reason that goes first, and within
+    one rule under the oldest claim."""
+    found: dict[UUID, Candidate] = {}
+
+    def add(candidate: Candidate) -> None:
+        candidate = _as_of(candidate, observation, state)
+        present = found.get(candidate.profile.profile_id)
+        if present is None or (candidate.priority, candidate.since) < (present.priority, present.since):
+            found[candidate.profile.profile_id] = candidate
+
+    if addressed is not None:
+        add(Candidate(addressed, required=True))
+    if observation.creates:
+        add(Candidate(as_created(observation, evidence), required=True))
+    for identifier in evidence.persons:
+        for claim, profile in current_claims(state, identifier, config)[:1]:
+            since = claim.seq if identifier.namespace in config.rule_namespaces else 0
+            # The user's own profile is never refused: one user never has two.
+            required = identifier.namespace == USER_ID
+            add(Candidate(profile, identifier, _priority(identifier, config), since, required))
+    if recalled is not None:
+        add(Candidate(recalled.holder, None, IDENTITY_PRIORITY))
+    for candidate in _by_device(state, observation, evidence, recalled, config):
+        add(candidate)
+    return found
 
 
-def _own_identities(persons: tuple[Identifier, ...]) -> dict[str, set[str]]:
-    identities: dict[str, set[str]] = {}
-    for identifier in persons:
-        identities.setdefault(identifier.namespace, set()).add(identifier.value)
-    return identities
+def _as_of(candidate: Candidate, observation: Observation, state: WorkingSet) -> Candidate:
+    """The candidate as it was when the observation happened: what it did later does not count when the
+    survivor is chosen (wire/interactions §9.2)."""
+    profile, happened = candidate.profile, observation.occurred_at
+    if observation.kind != "event" or happened is None or profile.active_at <= happened:
+        return candidate
+    then = msgspec.structs.replace(profile, active_at=state.active_by(profile, happened))
+    return msgspec.structs.replace(candidate, profile=then)
 
 
-def _unite(identities: dict[str, set[str]], more: dict[str, tuple[str, ...]]) -> None:
-    for name, values in more.items():
-        identities.setdefault(name, set()).update(values)
+def _by_device(
+    state: WorkingSet,
+    observation: Observation,
+    evidence: Evidence,
+    recalled: TokenEvidence | None,
+    config: Config,
+) -> Iterator[Candidate]:
+    """A browser's profile is this person if it is still anonymous, or if a trusted sign-in names a user and
+    it has none (wire/cds §12: a temporary profile takes the `user_id`). Where nothing else says who it is, it
+    is the one that ranks first: a browser points, it never joins two known people (DESIGN §4.2)."""
+    pointed = [
+        Candidate(profile, device, _priority(device, config))
+        for device in evidence.devices
+        for _, profile in state.held(device)
+    ]
+    for candidate in pointed:
+        profile = candidate.profile
+        if profile.is_anonymous or (evidence.user_id is not None and not profile.is_identified):
+            yield candidate
+    is_named = bool(evidence.persons) or observation.profile_id is not None or observation.creates
+    if is_named or recalled is not None:
+        return
+    followed = [each for each in pointed if is_followed(each.profile, observation, config)]
+    if followed:
+        yield min(followed, key=lambda candidate: rank(candidate.profile))
+
+
+def as_created(observation: Observation, evidence: Evidence) -> Profile:
+    """The profile that an observation makes, as it ranks: as what it is created as, never active before."""
+    return Profile(
+        profile_id=observation.new_profile_id,
+        created_at=_NEVER_OLDER,
+        updated_at=0,
+        active_at=0,
+        seq=0,
+        primary_id="",
+        record=EMPTY,
+        user_id=evidence.user_id,
+        identities={i.namespace: (i.value,) for i in evidence.persons if i.namespace != USER_ID},
+    )
+
+
+def _priority(identifier: Identifier, config: Config) -> int:
+    namespace = config.namespace(identifier.namespace)
+    assert namespace is not None
+    return namespace.priority

@@ -8,12 +8,13 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identifier import TRACKER, USER_ID, Dropped, Identifier, normalise
+from oneself.core.identity.identifier import TRACKER, USER_ID, Dropped, Identifier
 from oneself.core.identity.identifier_source import (
     IdentifierSource,
     identifiers_in_patch,
     identifiers_in_values,
 )
+from oneself.core.identity.normalise import normalise
 from oneself.core.resolution.observation import Observation, SenderTrust
 from oneself.core.resolution.token_evidence import TokenEvidence, token_identifier
 from oneself.core.values.record import Record

@@ -5,7 +5,7 @@ Law of this module: pure; it knows observations and the configuration, and no da
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from uuid import UUID
 
 import msgspec
@@ -58,26 +58,6 @@ class Footprint(msgspec.Struct, frozen=True):
     before_seq: int = SEQ_MAX
     is_remembered: bool = False
     counting_since: int = 0
-
-
-def connected_components(named: Iterable[tuple[Hashable, ...]]) -> dict[Hashable, list[Hashable]]:
-    """The names that hang together because somebody names both, each group under one of them."""
-    parent: dict[Hashable, Hashable] = {}
-
-    def root(name: Hashable) -> Hashable:
-        while parent[name] != name:
-            parent[name] = parent[parent[name]]
-            name = parent[name]
-        return name
-
-    for names in named:
-        for name in names:
-            parent.setdefault(name, name)
-            parent[root(name)] = root(names[0])
-    groups: dict[Hashable, list[Hashable]] = {}
-    for name in parent:
-        groups.setdefault(root(name), []).append(name)
-    return groups
 
 
 def footprint_of(

@@ -4,28 +4,29 @@ Pure and total: it reads, it decides, it changes nothing. The order of the quest
 evidence, candidates, whose user, refusals, survivor, what follows.
 """
 
-from collections.abc import Iterator
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, USER_ID, Identifier
+from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
+from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.consent import PERSONALIZATION, TRACKING
-from oneself.core.profiles.profile import Claim, Profile
-from oneself.core.resolution.candidates import Candidate, Screening, rank, screen_candidates
+from oneself.core.profiles.profile import Profile
+from oneself.core.resolution.candidates import (
+    Candidate,
+    as_created,
+    current_claims,
+    find_candidates,
+    is_followed,
+)
 from oneself.core.resolution.evidence import Evidence, extract_evidence, identities_of
+from oneself.core.resolution.guards import Screening, screen_candidates
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Merge, Plan, Refusal, Rejection
 from oneself.core.resolution.token_evidence import TokenEvidence, has_opted_out, read_token
 from oneself.core.resolution.working_set import WorkingSet
-from oneself.core.values.record import EMPTY
-
-#: Where the user of a persisted token stands: with the identities that the token knows.
-IDENTITY_PRIORITY = 1000
-
-_NEVER_OLDER = 2**62
 
 
 def resolve(
@@ -48,7 +49,7 @@ def resolve(
         return Rejection("user_id_write_once", "user_id cannot be changed once it is set.")
     if observation.kind == "match" and addressed is not None:
         evidence = _still_held(evidence, addressed, config)
-    candidates = _candidates(state, observation, evidence, addressed, recalled, config)
+    candidates = find_candidates(state, observation, evidence, addressed, recalled, config)
     verdict = screen_candidates(candidates, evidence, recalled, config)
     if observation.kind == "event":
         people = [candidate.profile for candidate in verdict.accepted]
@@ -142,19 +143,7 @@ def _only_holder(
     if holder is None or holder.consents or observation.choices:
         return None
     is_person_named = bool(evidence.persons) or recalled is not None
-    return holder if is_person_named or _is_followed(holder, observation, config) else None
-
-
-def _is_followed(profile: Profile, observation: Observation, config: Config) -> bool:
-    """Whether a browser alone leads to a profile: always to an anonymous one, and to the person seen there
-    last unless each visitor is to begin anew (wire/interactions §9.4)."""
-    is_fresh = observation.kind == "event" and config.dataset.merged_anonymous == "fresh"
-    return profile.is_anonymous or not is_fresh
-
-
-def _held(state: WorkingSet, identifier: Identifier, config: Config) -> list[tuple[Claim, Profile]]:
-    """The claims of an identifier that count, oldest first, each with the profile that stands behind it."""
-    return [held for held in state.held(identifier) if config.counts(held[0])]
+    return holder if is_person_named or is_followed(holder, observation, config) else None
 
 
 def _sign_out(state: WorkingSet, evidence: Evidence, config: Config) -> Plan | Rejection:
@@ -177,104 +166,11 @@ def _addressed(state: WorkingSet, observation: Observation) -> Profile | Rejecti
     return profile
 
 
-def _candidates(
-    state: WorkingSet,
-    observation: Observation,
-    evidence: Evidence,
-    addressed: Profile | None,
-    recalled: TokenEvidence | None,
-    config: Config,
-) -> dict[UUID, Candidate]:
-    """Every profile that may be this person (DESIGN §4.3), each under the reason that goes first, and within
-    one rule under the oldest claim."""
-    found: dict[UUID, Candidate] = {}
-
-    def add(candidate: Candidate) -> None:
-        candidate = _as_of(candidate, observation, state)
-        present = found.get(candidate.profile.profile_id)
-        if present is None or (candidate.priority, candidate.since) < (present.priority, present.since):
-            found[candidate.profile.profile_id] = candidate
-
-    if addressed is not None:
-        add(Candidate(addressed, required=True))
-    if observation.creates:
-        add(Candidate(_as_created(observation, evidence), required=True))
-    for identifier in evidence.persons:
-        for claim, profile in _held(state, identifier, config)[:1]:
-            since = claim.seq if identifier.namespace in config.rule_namespaces else 0
-            # The user's own profile is never refused: one user never has two.
-            required = identifier.namespace == USER_ID
-            add(Candidate(profile, identifier, _priority(identifier, config), since, required))
-    if recalled is not None:
-        add(Candidate(recalled.holder, None, IDENTITY_PRIORITY))
-    for candidate in _by_device(state, observation, evidence, recalled, config):
-        add(candidate)
-    return found
-
-
-def _as_of(candidate: Candidate, observation: Observation, state: WorkingSet) -> Candidate:
-    """The candidate as it was when the observation happened: what it did later does not count when the
-    survivor is chosen (wire/interactions §9.2)."""
-    profile, happened = candidate.profile, observation.occurred_at
-    if observation.kind != "event" or happened is None or profile.active_at <= happened:
-        return candidate
-    then = msgspec.structs.replace(profile, active_at=state.active_by(profile, happened))
-    return msgspec.structs.replace(candidate, profile=then)
-
-
-def _by_device(
-    state: WorkingSet,
-    observation: Observation,
-    evidence: Evidence,
-    recalled: TokenEvidence | None,
-    config: Config,
-) -> Iterator[Candidate]:
-    """A browser's profile is this person if it is still anonymous, or if a trusted sign-in names a user and
-    it has none (wire/cds §12: a temporary profile takes the `user_id`). Where nothing else says who it is, it
-    is the one that ranks first: a browser points, it never joins two known people (DESIGN §4.2)."""
-    pointed = [
-        Candidate(profile, device, _priority(device, config))
-        for device in evidence.devices
-        for _, profile in state.held(device)
-    ]
-    for candidate in pointed:
-        profile = candidate.profile
-        if profile.is_anonymous or (evidence.user_id is not None and not profile.is_identified):
-            yield candidate
-    is_named = bool(evidence.persons) or observation.profile_id is not None or observation.creates
-    if is_named or recalled is not None:
-        return
-    followed = [each for each in pointed if _is_followed(each.profile, observation, config)]
-    if followed:
-        yield min(followed, key=lambda candidate: rank(candidate.profile))
-
-
-def _as_created(observation: Observation, evidence: Evidence) -> Profile:
-    """The profile that an observation makes, as it ranks: as what it is created as, never active before."""
-    return Profile(
-        profile_id=observation.new_profile_id,
-        created_at=_NEVER_OLDER,
-        updated_at=0,
-        active_at=0,
-        seq=0,
-        primary_id="",
-        record=EMPTY,
-        user_id=evidence.user_id,
-        identities={i.namespace: (i.value,) for i in evidence.persons if i.namespace != USER_ID},
-    )
-
-
-def _priority(identifier: Identifier, config: Config) -> int:
-    namespace = config.namespace(identifier.namespace)
-    assert namespace is not None
-    return namespace.priority
-
-
 def _plan(
     state: WorkingSet, observation: Observation, evidence: Evidence, verdict: Screening, config: Config
 ) -> Plan:
     created = observation.creates or not verdict.accepted
-    survivor = verdict.accepted[0] if verdict.accepted else Candidate(_as_created(observation, evidence))
+    survivor = verdict.accepted[0] if verdict.accepted else Candidate(as_created(observation, evidence))
     survivor_id = survivor.profile.profile_id
     profile_id = observation.new_profile_id if created else survivor_id
     # From the last to the first: where they differ, the word of the better ranked stands.
@@ -337,7 +233,7 @@ def _claims(
     claims: list[Identifier] = []
     refusals: list[Refusal] = []
     for identifier in evidence.persons:
-        held = _held(state, identifier, config)
+        held = current_claims(state, identifier, config)
         if any(profile.profile_id in one for _, profile in held):
             continue
         namespace = config.namespace(identifier.namespace)

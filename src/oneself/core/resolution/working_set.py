@@ -10,7 +10,8 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.identity.identifier import Identifier
-from oneself.core.profiles.profile import Absorbed, Claim, Profile, primary_id
+from oneself.core.profiles.claim import Claim
+from oneself.core.profiles.profile import Absorbed, Profile, primary_id
 from oneself.core.resolution.plan import Merge, Refusal
 
 

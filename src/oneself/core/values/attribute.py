@@ -91,3 +91,8 @@ class Field(Struct, frozen=True, eq=False):
     def holds_objects(self) -> bool:
         """A list of objects."""
         return self.attribute.value_type == "complex" and self.attribute.multi_valued
+
+
+def is_one_level_below(name: str, parent: str) -> bool:
+    """Whether a full name may be that of a sub-attribute of another."""
+    return name.startswith(parent + ".") and "." not in name.removeprefix(parent + ".")

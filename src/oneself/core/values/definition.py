@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -24,11 +23,10 @@ from oneself.core.values.attribute import (
     SCOPES,
     VALUE_TYPES,
     Attribute,
+    is_one_level_below,
 )
+from oneself.core.values.schema import Schema
 from oneself.core.values.value_types import TypeMismatch, validate_string
-
-if TYPE_CHECKING:
-    from oneself.core.values.schema import Schema
 
 NAME_LENGTH_MAX = 255
 ID_LENGTH_MAX = 255
@@ -241,11 +239,6 @@ def _droppable(schema: Schema, attribute: Attribute) -> tuple[str, ...]:
         message = f"'{attribute.attribute_name}' is a sub-attribute of '{parents[0].attribute_name}'."
         raise InvalidAttribute(LISTED_BY_PARENT, message)
     return (attribute.attribute_id,)
-
-
-def is_one_level_below(name: str, parent: str) -> bool:
-    """Whether a full name may be that of a sub-attribute of another."""
-    return name.startswith(parent + ".") and "." not in name.removeprefix(parent + ".")
 
 
 def invalid(description: str) -> InvalidAttribute:

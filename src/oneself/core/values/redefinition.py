@@ -9,12 +9,12 @@ Source: wire/cds §7 (PUT by id), §15 (known keys only, 409 for a taken name).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from oneself.core.values.attribute import APPLICATION_DATA, Attribute, CanonicalValue
+from oneself.core.values.attribute import APPLICATION_DATA, Attribute, CanonicalValue, is_one_level_below
 from oneself.core.values.definition import (
     INVALID_ATTRIBUTE,
     INVALID_PAYLOAD,
@@ -24,13 +24,10 @@ from oneself.core.values.definition import (
     check_name_free,
     check_scope_writable,
     invalid,
-    is_one_level_below,
     shown,
     with_defaults,
 )
-
-if TYPE_CHECKING:
-    from oneself.core.values.schema import Schema
+from oneself.core.values.schema import Schema
 
 REQUIRED_FIELDS = ("attribute_name", "value_type", "merge_strategy", "mutability")
 

@@ -24,8 +24,8 @@ from oneself.core.values.attribute import (
     WRITE_ONCE,
     Attribute,
     Field,
+    is_one_level_below,
 )
-from oneself.core.values.definition import is_one_level_below
 from oneself.core.values.value_types import VALIDATORS, enum_of
 
 _NOTHING: Mapping[str, Field] = {}

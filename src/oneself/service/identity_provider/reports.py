@@ -14,7 +14,8 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.mirrored_attributes import claim_key
-from oneself.core.identity.identifier import TRACKER, USER_ID, USER_ID_NAMESPACE, Identifier, normalise
+from oneself.core.identity.identifier import TRACKER, USER_ID, USER_ID_NAMESPACE, Identifier
+from oneself.core.identity.normalise import normalise
 from oneself.core.resolution.observation import Kind, Observation
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.reported_claims import accept_valid

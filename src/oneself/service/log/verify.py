@@ -12,7 +12,8 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config
-from oneself.core.fold.replay import LogEntry, replay, touches
+from oneself.core.fold.log_entry import LogEntry
+from oneself.core.fold.replay import replay, touches
 from oneself.core.resolution.footprint import footprint_of
 from oneself.service import configuration
 from oneself.store import working_set

@@ -15,7 +15,9 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.fold.apply import apply_recorded
-from oneself.core.fold.replay import Erased, LogEntry, erase, inherit, recorded_plan, redact
+from oneself.core.fold.log_entry import Erased, LogEntry, recorded_plan
+from oneself.core.fold.redaction import inherit, redact
+from oneself.core.fold.replay import erase
 from oneself.core.identity.identifier import Identifier
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.footprint import Footprint

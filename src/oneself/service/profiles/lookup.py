@@ -26,8 +26,9 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier, display_value, normalise
+from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.identity.identity_type import LEGACY_ID
+from oneself.core.identity.normalise import display_value, normalise
 from oneself.core.profiles.profile import ANONYMOUS_PRIMARY_CHARS, PRIMARY_CHARS, Profile
 from oneself.core.resolution.candidates import rank
 from oneself.core.resolution.evidence import Evidence, extract_evidence

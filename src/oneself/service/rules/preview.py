@@ -16,10 +16,12 @@ from oneself.core.config.changes import ConfigChange, DropRule, PutRule
 from oneself.core.config.configuration import Config, configure
 from oneself.core.config.rule_checks import check_rule
 from oneself.core.fold.apply import fold
-from oneself.core.fold.replay import Diverged, LogEntry, replay
-from oneself.core.identity.identifier import Identifier, normalise
+from oneself.core.fold.log_entry import LogEntry
+from oneself.core.fold.replay import Diverged, replay
+from oneself.core.identity.identifier import Identifier
 from oneself.core.identity.identifier_source import IdentifierSource, UnificationRule
 from oneself.core.identity.identity_type import LEGACY_ID, LEGACY_ID_JOB
+from oneself.core.identity.normalise import normalise
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.evidence import identities_of, unindexed_identifiers
 from oneself.core.resolution.footprint import Footprint

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import get_args, get_type_hints
 
-from oneself.core.identity.identity_type import DatasetSettings
+from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.errors import InvalidInput
 
 #: The choices that people make, in the order in which they are shown.

@@ -22,7 +22,7 @@ from oneself.core.config.changes import (
     SingleChange,
 )
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identity_type import DatasetSettings
+from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.configuration import Configurations, read
 from oneself.service.context import DEFAULT_DATASET, DatasetRef

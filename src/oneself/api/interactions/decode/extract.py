@@ -19,7 +19,7 @@ import msgspec
 
 from oneself.api.interactions.decode.event import Event
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identifier import Dropped, Identifier, normalise
+from oneself.core.identity.identifier import Dropped, Identifier
 from oneself.core.identity.identity_type import (
     CHANNELS,
     LEGACY_ID,
@@ -27,6 +27,7 @@ from oneself.core.identity.identity_type import (
     SOLE_IDENTITY_CHANNELS,
     IdentityBinding,
 )
+from oneself.core.identity.normalise import normalise
 from oneself.core.values.attribute import TRAITS, Field
 from oneself.core.values.value_types import EPOCH_MS_MAX, EPOCH_MS_MIN, TypeMismatch, parse_text
 

@@ -17,7 +17,8 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from oneself.core.config.changes import PutIdentityType
-from oneself.core.identity.identity_type import BUILT_IN_TYPES, DatasetSettings, IdentityType
+from oneself.core.identity.dataset_settings import DatasetSettings
+from oneself.core.identity.identity_type import BUILT_IN_TYPES, IdentityType
 from oneself.errors import Conflict, InvalidInput
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef

@@ -1,0 +1,45 @@
+"""The rows of the log."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.config.changes import ConfigChange
+from oneself.core.resolution.plan import Plan
+
+
+class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the log. `content`: an Observation, a Reconfigured or an Erased, as builtins."""
+
+    seq: int
+    observation_id: UUID
+    profile_id: UUID | None
+    kind: str
+    config_version: int
+    content: dict[str, Any]
+    plan: Plan | None = None
+    redacted: bool = False
+
+
+class Reconfigured(msgspec.Struct, frozen=True):
+    """What the log keeps of a change of configuration."""
+
+    face: str
+    change: ConfigChange
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """What the log keeps of an erasure: ids, which say nothing about the person, and how much it was."""
+
+    face: str
+    profile_ids: tuple[UUID, ...]
+    application: str | None = None
+    entries: int = 0
+    identifiers: int = 0
+
+
+def recorded_plan(entry: LogEntry) -> Plan:
+    """The plan as it was carried out; an entry without one was only attached."""
+    assert entry.profile_id is not None
+    return entry.plan or Plan(profile_id=entry.profile_id, survivor_id=entry.profile_id)

@@ -1,0 +1,146 @@
+"""What an erasure leaves of the log."""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.config.configuration import Config
+from oneself.core.fold.apply import apply_recorded
+from oneself.core.fold.log_entry import LogEntry, recorded_plan
+from oneself.core.identity.identifier import Identifier
+from oneself.core.profiles.claim import Claim
+from oneself.core.resolution.evidence import extract_evidence, identities_of
+from oneself.core.resolution.observation import Observation, TokenClaims
+from oneself.core.resolution.plan import Plan
+from oneself.core.resolution.working_set import WorkingSet
+
+
+def redact(
+    entry: LogEntry,
+    profile_id: UUID,
+    identifiers: frozenset[Identifier],
+    survivor_id: UUID,
+    config: Config,
+) -> LogEntry:
+    """The entry without what it says about one profile of a person that stays (wire/cds §5.5, DELETE).
+
+    `identifiers`: those of the erased profile. An entry that was attached to it, addressed it or named
+    nothing else loses everything, and what is left belongs to the survivor: whoever erases that one erases it
+    too. Any other entry loses only its mention of those identifiers; one without is returned as it is.
+    """
+    observation = msgspec.convert(entry.content, Observation)
+    evidence = extract_evidence(observation, config)
+    named = (*evidence.persons, *evidence.devices)
+    kept = tuple(identifier for identifier in named if identifier not in identifiers)
+    nothing_else = observation.profile_id is None and bool(named) and not kept
+    own = profile_id in (entry.profile_id, observation.profile_id) or nothing_else
+    if not own and len(kept) == len(named) and identifiers.isdisjoint(_mentioned(recorded_plan(entry))):
+        return entry
+    bare = msgspec.structs.replace(
+        observation,
+        identifiers=() if own else kept,
+        remembered=_forgetting(observation.remembered, identifiers),
+        body=_without_user(observation.body),
+    )
+    if own:
+        bare = msgspec.structs.replace(
+            bare,
+            values={},
+            consents=None,
+            choices={},
+            remembered=None,
+            objects={},
+            body=None,
+            name=None,
+            event_id=None,
+            application=None,
+        )
+    return msgspec.structs.replace(
+        entry,
+        profile_id=survivor_id if own else entry.profile_id,
+        content=msgspec.to_builtins(bare),
+        plan=_redacted_plan(recorded_plan(entry), frozenset(named) if own else identifiers, own=own),
+        redacted=True,
+    )
+
+
+def _forgetting(token: TokenClaims | None, identifiers: frozenset[Identifier]) -> TokenClaims | None:
+    """What a token says, without identities that were erased."""
+    if token is None:
+        return None
+    left = {name: key for name, key in token.identities.items() if Identifier(name, key) not in identifiers}
+    return msgspec.structs.replace(token, identities=left)
+
+
+def _without_user(body: Any) -> Any:
+    """An event without its words about the person, among which an erased identifier was."""
+    return {key: value for key, value in body.items() if key != "user"} if isinstance(body, dict) else body
+
+
+def _mentioned(plan: Plan) -> set[Identifier]:
+    """The identifiers that a plan names."""
+    joined = {merge.identifier for merge in plan.merges if merge.identifier is not None}
+    return {*plan.claims, *plan.devices, *plan.releases, *joined}
+
+
+def inherit(entries: list[LogEntry], configs: dict[int, Config]) -> list[LogEntry]:
+    """A person's entries where some were redacted: a value that one of these brought first, and others bring
+    as well, is held from the first of the others on, until it is let go."""
+    state = WorkingSet()
+    inherited: set[Identifier] = set()
+    left: list[LogEntry] = []
+    for entry in entries:
+        observation, config = msgspec.convert(entry.content, Observation), configs[entry.config_version]
+        plan = recorded_plan(entry)
+        apply_recorded(state, observation, plan, config, entry.seq)
+        claims, releases = _settled_anew(state, observation, plan, config, inherited)
+        for identifier in claims:
+            at = observation.happened(entry.seq)
+            state.claim(Claim(identifier, plan.profile_id, entry.seq, observation.trust, at))
+        for identifier in releases:
+            for claim, _ in state.held(identifier):
+                state.release(claim, entry.seq)
+        inherited = (inherited | set(claims)) - set(releases)
+        if claims or releases:
+            plan = msgspec.structs.replace(
+                plan, claims=(*plan.claims, *claims), releases=(*plan.releases, *releases)
+            )
+            entry = msgspec.structs.replace(entry, plan=plan, redacted=True)
+        left.append(entry)
+    return left
+
+
+def _settled_anew(
+    state: WorkingSet, observation: Observation, plan: Plan, config: Config, inherited: set[Identifier]
+) -> tuple[list[Identifier], list[Identifier]]:
+    """What an entry's values hold by rules and nobody holds, and what was inherited and is held no more."""
+    survivor = state.survivor(plan.profile_id)
+    assert survivor is not None
+    now = {
+        Identifier(name, value)
+        for name, values in identities_of(survivor.record, config).items()
+        for value in values
+    }
+    limited = {refusal.namespace for refusal in plan.refusals if refusal.code == "limit_exceeded"}
+    named = [
+        i for i in extract_evidence(observation, config).persons if i in now and i.namespace not in limited
+    ]
+    claims = [i for i in named if not state.held(i)]
+    releases = [i for i in sorted(inherited - now) if i.namespace in config.value_namespaces]
+    return claims, releases
+
+
+def _redacted_plan(plan: Plan, gone: frozenset[Identifier], *, own: bool) -> Plan:
+    return msgspec.structs.replace(
+        plan,
+        user_id=None if own else plan.user_id,
+        claims=() if own else tuple(i for i in plan.claims if i not in gone),
+        devices=() if own else tuple(i for i in plan.devices if i not in gone),
+        releases=tuple(i for i in plan.releases if i not in gone),
+        merges=tuple(
+            msgspec.structs.replace(m, identifier=None) if m.identifier in gone else m for m in plan.merges
+        ),
+        refusals=() if own else plan.refusals,
+        dropped=(),
+    )

@@ -1,0 +1,93 @@
+"""Guards: which candidates are the same person, and which must not be merged.
+
+Here: the refusals, checked in the order of survivors before anything is merged. Not here: where candidates
+come from (`candidates`).
+
+Source: docs/concepts/resolution.md (refusals).
+"""
+
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.config.configuration import Config
+from oneself.core.identity.identifier import Identifier
+from oneself.core.resolution.candidates import Candidate, rank
+from oneself.core.resolution.evidence import Evidence
+from oneself.core.resolution.plan import Refusal
+from oneself.core.resolution.token_evidence import TokenEvidence
+
+
+class Screening(msgspec.Struct, frozen=True):
+    """Which candidates are one person, best first, and which must not be."""
+
+    accepted: tuple[Candidate, ...]
+    refused: tuple[tuple[Candidate, Refusal], ...]
+
+
+def screen_candidates(
+    candidates: dict[UUID, Candidate], evidence: Evidence, recalled: TokenEvidence | None, config: Config
+) -> Screening:
+    """Which candidates (by profile id) are one person, and why others are not (DESIGN §4.6). `recalled`: what
+    the token adds, if it leads to anybody."""
+    ordered = sorted(candidates.values(), key=lambda c: (not c.required, *rank(c.profile)))
+    user_id = _whose(ordered, evidence)
+    accepted: list[Candidate] = []
+    refused: list[tuple[Candidate, Refusal]] = []
+    known = () if recalled is None else recalled.identities
+    identities = _own_identities((*evidence.persons, *known))
+    for candidate in ordered:
+        code = None if candidate.required else _refusal(candidate, user_id, accepted, identities, config)
+        if code is not None:
+            refused.append((candidate, code))
+            continue
+        accepted.append(candidate)
+        _unite(identities, candidate.profile.identities)
+    return Screening(tuple(sorted(accepted, key=lambda c: rank(c.profile))), tuple(refused))
+
+
+def _whose(ordered: list[Candidate], evidence: Evidence) -> str | None:
+    """The user that this person is: the one named, else the one whose identifier goes first, within one rule
+    the holder of the older claim (wire/cds §9), else the one whose profile ranks first."""
+    if evidence.user_id is not None:
+        return evidence.user_id
+    identified = [c for c in ordered if c.profile.is_identified]
+    best = min(identified, key=lambda c: (c.priority, c.since, *rank(c.profile)), default=None)
+    return best.profile.user_id if best else None
+
+
+def _refusal(
+    candidate: Candidate,
+    user_id: str | None,
+    accepted: list[Candidate],
+    identities: dict[str, set[str]],
+    config: Config,
+) -> Refusal | None:
+    """Why a candidate must not be joined to those accepted so far; None if it may."""
+    profile = candidate.profile
+    if profile.user_id is not None and profile.user_id != user_id:
+        return Refusal("different_user", profile.profile_id)
+    if len(accepted) > config.limits.profiles_per_merge_max:
+        return Refusal("limit_exceeded", profile.profile_id)
+    for name, values in sorted(profile.identities.items()):
+        namespace = config.namespace(name)
+        held = identities.get(name)
+        if namespace is None or not held:
+            continue
+        if namespace.conflict_blocks_merge and held.isdisjoint(values):
+            return Refusal("conflicting_identity", profile.profile_id, name)
+        if accepted and len(held.union(values)) > namespace.values_max:
+            return Refusal("limit_exceeded", profile.profile_id, name)
+    return None
+
+
+def _own_identities(persons: tuple[Identifier, ...]) -> dict[str, set[str]]:
+    identities: dict[str, set[str]] = {}
+    for identifier in persons:
+        identities.setdefault(identifier.namespace, set()).add(identifier.value)
+    return identities
+
+
+def _unite(identities: dict[str, set[str]], more: dict[str, tuple[str, ...]]) -> None:
+    for name, values in more.items():
+        identities.setdefault(name, set()).update(values)
