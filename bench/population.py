@@ -27,7 +27,8 @@ from oneself.core.resolution.observation import Kind, Observation
 from oneself.core.resolution.plan import Plan
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.store import rows, working_set
-from oneself.store.database import JSONB_VERSION, Queries, connect
+from oneself.store.database import JSONB_VERSION, connect
+from oneself.store.queries import Queries
 from oneself.store.working_set import NewEntry
 
 from .stage import Progress

@@ -18,7 +18,7 @@ from bench import load, population
 from bench.questions.http_writes import PROFILES
 from bench.results import Figure, percentile
 from bench.stage import Bench, Stage
-from oneself.store.database import Queries
+from oneself.store.queries import Queries
 
 RATE_S = 1_000
 _sql = Queries("ingest.sql")

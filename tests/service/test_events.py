@@ -9,7 +9,7 @@ from oneself.bootstrap import Services
 from oneself.service.history.person_events import NOW, EventFilter, EventPage, ListedEvent, PersonEvents
 from oneself.service.history.timeline import BEGINNING, HistoryMerge, HistoryRefusal, Promotion
 from oneself.service.profiles.profiles import ProfileView
-from oneself.store.database import Queries
+from oneself.store.queries import Queries
 from service.site import ACTOR, Site, customer, mail
 
 X, Y = "0123456789abcdef", "fedcba9876543210"

@@ -9,7 +9,7 @@ import pytest
 from oneself.bootstrap import Services
 from oneself.errors import InvalidInput
 from oneself.service.profiles.profiles import new_tracker
-from oneself.store.database import Queries
+from oneself.store.queries import Queries
 from service.site import ACTOR, Site, customer, mail
 
 X, Y, Z = "0123456789abcdef", "fedcba9876543210", "00000000000000aa"

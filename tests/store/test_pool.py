@@ -8,8 +8,9 @@ import asyncpg
 import pytest
 
 from oneself.errors import Contended, DatabaseRefused, Unavailable
-from oneself.store.database import Database, Queries, wait_until_ready
+from oneself.store.database import Database, wait_until_ready
 from oneself.store.errors import classify, constraint_of
+from oneself.store.queries import Queries
 from support.databases import Databases
 
 NOBODY = "postgresql://nobody@127.0.0.1:1/none"

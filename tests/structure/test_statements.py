@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from .tree import SOURCE, SQL
+from oneself.store.queries import Queries
 
-FILES = sorted(SQL.glob("*.sql"))
+from .tree import SOURCE, SQL, TABLES
+
+OF_TABLES = sorted(TABLES.glob("*.sql"))
+FILES = [*sorted(SQL.glob("*.sql")), *OF_TABLES]
+LINE_MAX = 110
 STATEMENT = re.compile(r"^-- name: (?P<name>.*)\n(?P<next>.*)$", re.MULTILINE)
 
 
@@ -35,3 +39,16 @@ def test_every_statement_is_named_once_and_used(file: Path) -> None:
     used = rf"\b({'|'.join(built)})\b" if built else r"(?!)"
     unused = [name for name in names if not re.search(rf"\.{name}\b|[\"']{name}[\"']", code)]
     assert [name for name in unused if not re.fullmatch(used, name)] == []
+
+
+@pytest.mark.parametrize("file", OF_TABLES, ids=lambda file: file.name)
+def test_no_line_is_too_long(file: Path) -> None:
+    lines = enumerate(file.read_text("utf-8").splitlines(), 1)
+    assert [number for number, line in lines if len(line) > LINE_MAX] == []
+
+
+@pytest.mark.parametrize("file", OF_TABLES, ids=lambda file: file.name)
+def test_every_table_has_a_repository_that_loads_it(file: Path) -> None:
+    """Loading checks the fragments and the declared parameters."""
+    assert file.with_suffix(".py").exists()
+    assert Queries(file.stem).names()

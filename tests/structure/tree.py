@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "oneself"
 SQL = SOURCE / "store" / "sql"
+TABLES = SOURCE / "store" / "tables"
 
 
 @cache

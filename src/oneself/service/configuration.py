@@ -18,7 +18,8 @@ from oneself.core.config.configuration import Config, configure, required_reinde
 from oneself.core.config.stored import ConfigDocument, from_document, to_document
 from oneself.service.coalesce import Coalesced
 from oneself.store import rows
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
+from oneself.store.queries import Queries
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection

@@ -1,4 +1,4 @@
-"""Connections and named SQL. Knows PostgreSQL, nothing of the domain.
+"""Connections. Knows PostgreSQL, nothing of the domain.
 
 Every connection reads and writes
 * `timestamptz` as an int of microseconds since 1970 UTC,
@@ -12,11 +12,9 @@ database errors, constraint violations among them, pass unchanged (`store.errors
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -175,34 +173,3 @@ async def _prepare(connection: Any) -> None:
         encoder=lambda value: msgspec.json.encode(value).decode(),
         decoder=msgspec.json.decode,
     )
-
-
-_STATEMENT = re.compile(r"^-- name: (?P<name>[a-z][a-z0-9_]*)\n(?P<sentence>-- .+\n)", re.MULTILINE)
-
-
-class Queries:
-    """The statements of one file under `store/sql`, one attribute per `-- name:`.
-
-    A statement runs from its name to the next; the line below the name says in one sentence what it does.
-    """
-
-    def __init__(self, package_file: str) -> None:
-        text = resources.files("oneself.store").joinpath("sql", package_file).read_text("utf-8")
-        self._file = package_file
-        self._statements = dict(_split(text))
-
-    def __getattr__(self, name: str) -> str:
-        try:
-            return self._statements[name]
-        except KeyError:
-            raise AttributeError(f"{self._file} has no statement named {name}") from None
-
-    def names(self) -> list[str]:
-        return list(self._statements)
-
-
-def _split(text: str) -> Iterable[tuple[str, str]]:
-    found = list(_STATEMENT.finditer(text))
-    ends = [match.start() for match in found[1:]] + [len(text)]
-    for match, end in zip(found, ends, strict=True):
-        yield match["name"], text[match.end() : end].strip().removesuffix(";")

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
 from oneself.store.errors import constraint_of
+from oneself.store.queries import Queries
 
 if TYPE_CHECKING:
     import asyncpg

@@ -8,7 +8,7 @@ import msgspec
 from oneself.core.config.configuration import Config, configure
 from oneself.core.fold.log_entry import LogEntry, Reconfigured
 from oneself.core.resolution.plan import Plan
-from oneself.store.database import Queries
+from oneself.store.queries import Queries
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection

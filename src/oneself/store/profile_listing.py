@@ -14,7 +14,8 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
+from oneself.store.queries import Queries
 
 SQL = Queries("listing.sql")
 Operator = Literal["eq", "co", "sw"]

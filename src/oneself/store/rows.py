@@ -107,8 +107,8 @@ def _profile_row(p: Profile) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def touch_columns(profiles: Iterable[Profile]) -> Columns:
-    """Columns for `put_touches`, in the order of the ids, as `lock_profiles` took them."""
+def activity_columns(profiles: Iterable[Profile]) -> Columns:
+    """Columns for `put_activity`, in the order of the ids, as `lock` took them."""
     ordered = sorted(profiles, key=lambda p: p.profile_id)
     return columns(4, ((p.profile_id, p.active_at, p.seq, p.visit_at) for p in ordered))
 

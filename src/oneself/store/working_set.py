@@ -22,7 +22,7 @@ from oneself.core.resolution.plan import Plan
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import Contended
 from oneself.store import rows
-from oneself.store.database import Queries
+from oneself.store.queries import Queries
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection
@@ -355,7 +355,7 @@ async def save(
     for sql, columns in (
         (_sql.put_survivors, rows.columns(2, moved)),
         (_sql.put_profiles, rows.profile_columns(profiles)),
-        (_sql.put_touches, rows.touch_columns(state.profiles[i] for i in touched)),
+        (_sql.put_touches, rows.activity_columns(state.profiles[i] for i in touched)),
         (_sql.put_claims, rows.claim_columns(changes.claimed)),
         (_sql.put_releases, rows.release_columns(changes.released)),
         (_sql.put_merges, rows.merge_columns(merged)),

@@ -18,8 +18,9 @@ import msgspec
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.context import DatasetRef
 from oneself.service.directory.tokens import AUDIENCE
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
 from oneself.store.errors import constraint_of
+from oneself.store.queries import Queries
 
 _sql = Queries("issuers.sql")
 

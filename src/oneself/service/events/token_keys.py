@@ -22,7 +22,7 @@ from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox
 from oneself.service.events.persisted_token import KEY_ID_MAX, SECRET_BYTES, TokenKey, TokenKeyRing
 from oneself.service.refreshed import Refreshed
-from oneself.store.database import Queries
+from oneself.store.queries import Queries
 
 if TYPE_CHECKING:
     from oneself.store.database import Database

@@ -40,7 +40,8 @@ from oneself.service.history.person_events import (
     EventPosition,
 )
 from oneself.store import rows
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
+from oneself.store.queries import Queries
 
 _sql = Queries("tail.sql")
 WALK_ON = _sql.walk.replace("/* beyond */", _sql.beyond_on).replace("/* order */", _sql.order_on)

@@ -15,7 +15,8 @@ import msgspec
 from oneself.core.resolution.observation import Observation
 from oneself.service.context import DatasetRef
 from oneself.service.profiles.profiles import ProfileView
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
+from oneself.store.queries import Queries
 
 _sql = Queries("events.sql")
 

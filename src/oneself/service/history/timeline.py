@@ -16,7 +16,8 @@ from oneself.core.identity.identifier import Identifier
 from oneself.service.context import DatasetRef
 from oneself.service.profiles.lookup import FoundProfile
 from oneself.service.profiles.profiles import ProfileView
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
+from oneself.store.queries import Queries
 
 _sql = Queries("past.sql")
 _privacy = Queries("privacy.sql")

@@ -29,7 +29,8 @@ from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
 from oneself.service.rules.preview import Preview, Previews
 from oneself.service.schema.identity_bindings import Binding, effective_channels, rebind
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
+from oneself.store.queries import Queries
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection

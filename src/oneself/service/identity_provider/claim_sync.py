@@ -38,7 +38,8 @@ from oneself.service.directory.organisations import Organisations
 from oneself.service.identity_provider.rejected_claims import RejectedClaims
 from oneself.service.identity_provider.settings import IdentityServers
 from oneself.service.schema.bound_attributes import with_bound
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
+from oneself.store.queries import Queries
 
 _sql = Queries("identity_server.sql")
 _logger = structlog.get_logger("oneself.claims")

@@ -14,7 +14,8 @@ import structlog
 
 from oneself.core.values.reported_claims import RejectedClaimValue
 from oneself.service.context import DatasetRef
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
+from oneself.store.queries import Queries
 
 _sql = Queries("identity_server.sql")
 _logger = structlog.get_logger("oneself.claims")

@@ -16,7 +16,8 @@ from oneself.errors import InvalidInput
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox, same
 from oneself.settings import Settings
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
+from oneself.store.queries import Queries
 
 _sql = Queries("identity_server.sql")
 

@@ -32,8 +32,9 @@ from oneself.errors import Contended, OneselfError, Unavailable
 from oneself.service.configuration import Configurations
 from oneself.service.ingest.batcher import Batcher
 from oneself.store import working_set
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
 from oneself.store.errors import is_lost_race
+from oneself.store.queries import Queries
 from oneself.store.tombstones import Tombstones
 from oneself.store.working_set import IdempotencyRecord, NewEntry, StaleToken
 from oneself.telemetry import NullTelemetry, Telemetry

@@ -14,7 +14,8 @@ from uuid import UUID
 import msgspec
 
 from oneself.service.context import DatasetRef
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
+from oneself.store.queries import Queries
 
 _sql = Queries("audit.sql")
 

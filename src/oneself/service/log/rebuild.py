@@ -11,7 +11,8 @@ import msgspec
 
 from oneself.service.log.verify import TABLES, Progress, fold_dataset
 from oneself.store import rows
-from oneself.store.database import Queries, connect
+from oneself.store.database import connect
+from oneself.store.queries import Queries
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection, Database

@@ -17,8 +17,9 @@ from oneself.core.fold.replay import replay, touches
 from oneself.core.resolution.footprint import footprint_of
 from oneself.service import configuration
 from oneself.store import working_set
-from oneself.store.database import Queries, connect
+from oneself.store.database import connect
 from oneself.store.log_reader import read_log
+from oneself.store.queries import Queries
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection, Database

@@ -34,8 +34,8 @@ from oneself.service.ingest.ingest import (
     ObservationRejected,
 )
 from oneself.store import rows, working_set
-from oneself.store.database import Queries
 from oneself.store.log_reader import find_configurations, find_person_entries
+from oneself.store.queries import Queries
 from oneself.store.tombstones import Tombstones
 from oneself.store.working_set import IdempotencyRecord
 

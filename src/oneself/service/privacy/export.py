@@ -12,8 +12,9 @@ from oneself.core.profiles.profile import Profile
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
 from oneself.store import rows
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
 from oneself.store.log_reader import find_person_entries
+from oneself.store.queries import Queries
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection

@@ -11,7 +11,8 @@ import msgspec
 from oneself.core.values.visibility import invalid_values
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
+from oneself.store.queries import Queries
 
 _sql = Queries("privacy.sql")
 

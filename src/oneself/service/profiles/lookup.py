@@ -41,7 +41,8 @@ from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
 from oneself.service.profiles.profiles import Profiles, ProfileView
 from oneself.store import rows
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
+from oneself.store.queries import Queries
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection

@@ -20,7 +20,8 @@ from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import Ingest, Resolution, StoredResponse, Submission, request_key
 from oneself.service.privacy.erasure import Erasure, Receipt
 from oneself.store import rows
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
+from oneself.store.queries import Queries
 
 _sql = Queries("ingest.sql")
 

@@ -12,7 +12,8 @@ from oneself.core.config.changes import BlockList, ConfigChange, Limits, PutBloc
 from oneself.core.config.configuration import Config
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
+from oneself.store.queries import Queries
 
 _sql = Queries("rules.sql")
 

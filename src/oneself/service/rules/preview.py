@@ -30,8 +30,9 @@ from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
 from oneself.service.rules.rules import former_id, former_match, match_of
 from oneself.store import rows, working_set
-from oneself.store.database import Database, Queries, connect
+from oneself.store.database import Database, connect
 from oneself.store.log_reader import find_configurations, find_person_entries
+from oneself.store.queries import Queries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -30,7 +30,8 @@ from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
 from oneself.service.ingest.ingest import Ingest, ObservationRejected, Submission
 from oneself.store import rows
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
+from oneself.store.queries import Queries
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection

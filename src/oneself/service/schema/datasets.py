@@ -33,7 +33,7 @@ from oneself.service.schema.user_attributes import (
     change_user_attributes,
     user_attributes,
 )
-from oneself.store.database import Queries
+from oneself.store.queries import Queries
 
 if TYPE_CHECKING:
     from oneself.store.directory import Directory

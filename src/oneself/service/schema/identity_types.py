@@ -21,7 +21,8 @@ from oneself.core.identity.identity_type import BUILT_IN_TYPES, PROFILE_ID, Iden
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
+from oneself.store.queries import Queries
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection

@@ -23,7 +23,8 @@ from oneself.service.directory import signing_keys
 from oneself.service.events import token_keys
 from oneself.service.identity_provider import settings as identity_servers
 from oneself.settings import Settings, find_secret_key, make_secret_key, secret_key_file
-from oneself.store.database import Database, Queries
+from oneself.store.database import Database
+from oneself.store.queries import Queries
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection

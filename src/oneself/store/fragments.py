@@ -1,0 +1,59 @@
+"""Parts of SQL that several statements share. The columns of `profile` are listed here and nowhere else in
+SQL.
+
+Invariants: text only; no value from outside ever reaches a fragment.
+"""
+
+#: Every column of `profile` but the dataset, in the order of `rows.profile_columns`: name and type.
+PROFILE_COLUMNS = (
+    ("profile_id", "uuid"),
+    ("survivor_id", "uuid"),
+    ("reason", "text"),
+    ("primary_id", "text"),
+    ("user_id", "text"),
+    ("created_at", "timestamptz"),
+    ("updated_at", "timestamptz"),
+    ("active_at", "timestamptz"),
+    ("seq", "bigint"),
+    ("erased", "boolean"),
+    ("record_values", "jsonb"),
+    ("provenance", "jsonb"),
+    ("identities", "jsonb"),
+    ("consents", "jsonb"),
+    ("visit_at", "timestamptz"),
+    ("aliases", "jsonb"),
+    ("visits", "jsonb"),
+    ("first_active_at", "timestamptz"),
+    ("objects", "jsonb"),
+)
+#: What an absorbed profile has brought into its survivor already.
+_MERGED_INTO_SURVIVOR = frozenset({"record_values", "provenance", "identities", "consents"})
+
+
+def _selected(name: str, kind: str) -> str:
+    return f"{name}::text" if kind == "jsonb" else name
+
+
+def _inserted(name: str, kind: str) -> str:
+    return f"row.{name}::jsonb" if kind == "jsonb" else f"row.{name}"
+
+
+def _array(number: int, kind: str) -> str:
+    return f"${number}::{'text' if kind == 'jsonb' else kind}[]"
+
+
+FRAGMENTS = {
+    # To read a profile: see rows.read_profile.
+    "profile_columns": ", ".join(_selected(*column) for column in PROFILE_COLUMNS),
+    # The same, without what an absorbed profile has given to its survivor.
+    "absorbed_profile_columns": ", ".join(
+        f"'{{}}' AS {name}" if name in _MERGED_INTO_SURVIVOR else _selected(name, kind)
+        for name, kind in PROFILE_COLUMNS
+    ),
+    # To write profiles: names, the values of `row`, one array per column from $2 on, and the assignments of
+    # a conflict.
+    "profile_names": ", ".join(name for name, _ in PROFILE_COLUMNS),
+    "profile_values": ", ".join(_inserted(*column) for column in PROFILE_COLUMNS),
+    "profile_arrays": ", ".join(_array(number, kind) for number, (_, kind) in enumerate(PROFILE_COLUMNS, 2)),
+    "profile_assignments": ", ".join(f"{name} = excluded.{name}" for name, _ in PROFILE_COLUMNS[1:]),
+}

@@ -1,0 +1,61 @@
+"""The table `profile`: one row per profile ever made. An absorbed profile points straight at its survivor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from oneself.core.profiles.profile import Absorbed, Profile
+from oneself.store import rows
+from oneself.store.queries import Queries
+from oneself.store.tables.table import Table
+
+_sql = Queries("profile")
+
+
+class ProfileTable(Table):
+    """The profiles of a dataset."""
+
+    __slots__ = ()
+
+    async def find(self, profile_ids: Iterable[UUID]) -> list[Profile]:
+        """Profiles by id, erased and absorbed ones included."""
+        wanted = sorted(profile_ids)
+        found = await self._executor.fetch(_sql.find, self._dataset_id, wanted) if wanted else []
+        return [rows.read_profile(row) for row in found]
+
+    async def lock(self, profile_ids: Iterable[UUID]) -> list[Profile]:
+        """The same, locked in the order of their ids until the end of the transaction."""
+        wanted = sorted(profile_ids)
+        found = await self._executor.fetch(_sql.lock, self._dataset_id, wanted) if wanted else []
+        return [rows.read_profile(row) for row in found]
+
+    async def find_members(self, survivor_ids: Iterable[UUID]) -> dict[UUID, tuple[Absorbed, ...]]:
+        """Survivor → the profiles that it absorbed, in the order of the merges."""
+        found = await self._executor.fetch(_sql.find_members, self._dataset_id, sorted(survivor_ids))
+        return rows.read_members(found)
+
+    async def find_unified(self, profile_id: UUID) -> list[Profile]:
+        """The survivor of a profile and every profile that it absorbed; empty if it is unknown or erased.
+
+        The absorbed ones come without values, identities and consents: these are in the survivor.
+        """
+        found = await self._executor.fetch(_sql.find_unified, self._dataset_id, profile_id)
+        return [rows.read_profile(row) for row in found]
+
+    async def put(self, profiles: Sequence[Profile]) -> None:
+        """Insert or replace profiles."""
+        if profiles:
+            await self._executor.execute(_sql.put, self._dataset_id, *rows.profile_columns(profiles))
+
+    async def put_activity(self, profiles: Sequence[Profile]) -> None:
+        """Update profiles of which nothing but the activity has changed."""
+        if profiles:
+            await self._executor.execute(
+                _sql.put_activity, self._dataset_id, *rows.activity_columns(profiles)
+            )
+
+    async def put_survivors(self, moved: Sequence[tuple[UUID, UUID]]) -> None:
+        """Absorbed profile → survivor: whoever the absorbed one stood for points straight at its survivor."""
+        if moved:
+            await self._executor.execute(_sql.put_survivors, self._dataset_id, *rows.columns(2, moved))

@@ -1,0 +1,70 @@
+-- The table `profile`: one row per profile ever made; an absorbed one points at its survivor.
+
+-- name: find
+-- Profiles by id, erased and absorbed ones included.
+-- $2: profile ids
+SELECT {profile_columns}
+FROM profile
+WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
+
+-- name: lock
+-- Profiles by id, locked in the order of their ids until the end of the transaction.
+-- $2: profile ids
+SELECT {profile_columns}
+FROM profile
+WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[])
+ORDER BY profile_id
+FOR UPDATE;
+
+-- name: find_members
+-- The profiles that survivors have absorbed, in the order of the merges.
+-- $2: survivors
+SELECT survivor_id, profile_id, reason, seq
+FROM profile
+WHERE dataset_id = $1 AND survivor_id = ANY ($2::uuid[]) AND NOT erased
+ORDER BY survivor_id, seq, profile_id;
+
+-- name: find_unified
+-- The survivor of a profile and every profile that it absorbed, in one read.
+-- $2: profile id
+-- Two look-ups instead of one with OR: without statistics, that one would scan the whole dataset.
+WITH asked AS (
+    SELECT coalesce(survivor_id, profile_id) AS survivor_id
+    FROM profile WHERE dataset_id = $1 AND profile_id = $2 AND NOT erased
+)
+SELECT {profile_columns}
+FROM profile
+WHERE dataset_id = $1 AND profile_id = (SELECT survivor_id FROM asked) AND NOT erased
+UNION ALL
+SELECT {absorbed_profile_columns}
+FROM profile
+WHERE dataset_id = $1 AND survivor_id = (SELECT survivor_id FROM asked) AND NOT erased;
+
+-- name: put
+-- Insert or replace profiles; all columns as arrays.
+-- $2 to $20: one array per column of store/fragments.py
+INSERT INTO profile (dataset_id, {profile_names})
+SELECT $1, {profile_values}
+FROM unnest({profile_arrays}) AS row ({profile_names})
+ON CONFLICT (dataset_id, profile_id) DO UPDATE SET {profile_assignments};
+
+-- name: put_activity
+-- Update profiles of which nothing but the activity has changed.
+-- $2: profile ids, sorted
+-- $3: last activity
+-- $4: seqs
+-- $5: begin of the current visit
+-- Avoids a join that the planner might get wrong: width_bucket gives the array index of an id.
+UPDATE profile
+SET active_at = ($3::timestamptz[])[width_bucket(profile_id, $2::uuid[])],
+    seq = ($4::bigint[])[width_bucket(profile_id, $2::uuid[])],
+    visit_at = ($5::timestamptz[])[width_bucket(profile_id, $2::uuid[])]
+WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
+
+-- name: put_survivors
+-- Point the profiles that an absorbed one had absorbed before straight at its survivor.
+-- $2: absorbed profiles
+-- $3: their survivors, in the same order
+UPDATE profile
+SET survivor_id = ($3::uuid[])[array_position($2::uuid[], survivor_id)]
+WHERE dataset_id = $1 AND survivor_id = ANY ($2::uuid[]);
