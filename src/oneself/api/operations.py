@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
 from litestar import Request, Response, get
 from litestar.enums import MediaType
+from msgspec import Struct
 
-from oneself.api.documents.wire import HealthDocument, ReadyDocument
 from oneself.api.http.metrics import CONTENT_TYPE
 from oneself.errors import ServiceError
 
 AnyRequest = Request[Any, Any, Any]
 #: A load balancer asks every few seconds and must hear of a stuck database before it asks again.
 READY_TIMEOUT_S = 2.0
+
+
+class HealthDocument(Struct, frozen=True):
+    """The process is up."""
+
+    status: Literal["healthy"] = "healthy"
+
+
+class ReadyDocument(Struct, frozen=True, omit_defaults=True):
+    """Whether requests can be served: the database answers."""
+
+    status: Literal["ready", "not ready"]
+    error: str = ""
 
 
 @get(["/cds/api/v1/health", "/health"], tags=["Operations"], operation_id=None)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneself.api.documents import wire
+from oneself.api.cds import documents as wire
 from oneself.api.http.errors import ErrorDocument, SchemaErrorDocument, WireError
 from oneself.api.http.json_body import DEPTH_MAX, KEYS_MAX, Body, decode
 

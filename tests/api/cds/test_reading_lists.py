@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oneself.api.cds.cursor import DIRECTIONS, Cursor, InvalidCursor, decode_cursor, encode_cursor
 from oneself.api.cds.filters import (
     InvalidFilter,
     decode_attributes,
     decode_filters,
     decode_schema_filter,
 )
-from oneself.api.documents.cursor import DIRECTIONS, Cursor, InvalidCursor, decode_cursor, encode_cursor
 from oneself.api.http.timestamps import instant_of, rfc3339
 from oneself.core.values.attribute import Attribute
 from oneself.service.profiles.listing import Condition

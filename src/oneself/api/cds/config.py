@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import get, patch
 
-from oneself.api.documents import wire
+from oneself.api.cds.documents import ConfigurationDocument, ConfigurationPatch
 from oneself.api.http.errors import wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, decode_object
@@ -12,7 +12,7 @@ from oneself.api.http.openapi import Described, described, error_responses
 from oneself.core.config.changes import OrganisationSettings, PutSettings
 from oneself.errors import InvalidInput
 
-PATCH_BODY = Body("admin configuration", "16002", wire.ConfigurationPatch)
+PATCH_BODY = Body("admin configuration", "16002", ConfigurationPatch)
 SYSTEM_APPLICATIONS_MAX = 1_000
 
 
@@ -22,7 +22,7 @@ SYSTEM_APPLICATIONS_MAX = 1_000
     operation_class=Described,
     responses=error_responses(400, 401, 403),
 )
-async def read_config(request: AnyRequest) -> wire.ConfigurationDocument:
+async def read_config(request: AnyRequest) -> ConfigurationDocument:
     """The settings as they are."""
     return _render(context_of(request).config.settings)
 
@@ -30,10 +30,10 @@ async def read_config(request: AnyRequest) -> wire.ConfigurationDocument:
 @patch(
     "/config",
     opt=requires("admin_config_update", gate=None),
-    operation_class=described(takes=wire.ConfigurationPatch),
+    operation_class=described(takes=ConfigurationPatch),
     responses=error_responses(400, 401, 403, 413, 415),
 )
-async def change_config(request: AnyRequest) -> wire.ConfigurationDocument:
+async def change_config(request: AnyRequest) -> ConfigurationDocument:
     """Change settings; an absent field stays, `[]` clears."""
     call = context_of(request)
     document = await decode_object(request, PATCH_BODY)
@@ -54,8 +54,8 @@ async def change_config(request: AnyRequest) -> wire.ConfigurationDocument:
     return _render(changed.settings)
 
 
-def _render(settings: OrganisationSettings) -> wire.ConfigurationDocument:
-    return wire.ConfigurationDocument(
+def _render(settings: OrganisationSettings) -> ConfigurationDocument:
+    return ConfigurationDocument(
         cds_enabled=settings.cds_enabled,
         system_applications=list(settings.system_applications),
         detach_on_sign_out=settings.detach_on_sign_out,

@@ -9,13 +9,12 @@ from litestar import get, put
 from litestar.params import FromPath
 from msgspec import Struct
 
-from oneself.api.documents import wire
 from oneself.api.http.errors import WireError, line, profile_unknown, wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_array
 from oneself.api.http.openapi import Described, described, error_responses
 from oneself.api.http.request_options import decode_profile_id
-from oneself.api.http.timestamps import instant_of, rfc3339
+from oneself.api.http.timestamps import Timestamp, instant_of, rfc3339
 from oneself.core.config.configuration import Config
 from oneself.core.profiles.consent import Choices
 from oneself.service.ingest.ingest import ObservationRejected
@@ -30,7 +29,7 @@ class ConsentDocument(Struct, frozen=True):
 
     category_identifier: str
     is_consented: bool
-    consented_at: wire.Timestamp
+    consented_at: Timestamp
 
 
 class ConsentDraft(Struct, frozen=True):
@@ -38,7 +37,7 @@ class ConsentDraft(Struct, frozen=True):
 
     category_identifier: str
     is_consented: bool
-    consented_at: wire.Timestamp | None = None
+    consented_at: Timestamp | None = None
 
 
 CHOICES = Body("profile consents", "11004", outermost="array", plain_line=PAYLOAD_LINE)

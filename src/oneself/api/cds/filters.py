@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from oneself.api.documents.wire import APPLICATION
+from oneself.api.documents.profile import APPLICATION
 from oneself.core.values.attribute import SCOPES, Attribute
 from oneself.service.profiles.listing import OPERATORS, Condition
 

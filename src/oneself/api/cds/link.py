@@ -7,7 +7,7 @@ from litestar import Response, post
 from msgspec import Struct
 
 from oneself.api.cds.profile_responses import render_rejected, respond
-from oneself.api.documents import wire
+from oneself.api.documents.profile import ProfileId
 from oneself.api.http.errors import profile_unknown, wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
@@ -29,7 +29,7 @@ class LinkRequest(Struct, frozen=True):
 class LinkDocument(Struct, frozen=True):
     """The profile as it was named, and its user."""
 
-    profile_id: wire.ProfileId
+    profile_id: ProfileId
     user_id: str
 
 

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+from uuid import UUID
 
 from litestar import get
 from litestar.params import QueryParameter
 
+from oneself.api.cds.cursor import Cursor, Direction, InvalidCursor, decode_cursor, encode_cursor
+from oneself.api.cds.documents import CursorPagination, ProfileList
 from oneself.api.cds.filters import InvalidFilter, decode_attributes, decode_filters
-from oneself.api.documents import wire
-from oneself.api.documents.cursor import InvalidCursor, decode_cursor
-from oneself.api.documents.profile import render_page
+from oneself.api.documents.profile import (
+    APPLICATION,
+    IDENTITY,
+    TRAITS,
+    MergedProfileDocument,
+    ProfileDocument,
+    profile_meta,
+)
 from oneself.api.http.errors import wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, error_responses
 from oneself.core.values.visibility import visible_values
-from oneself.service.profiles.listing import PAGE_SIZE_MAX, Condition
-from oneself.store.profile_listing import PagePosition
+from oneself.service.profiles.listing import PAGE_SIZE_MAX, Condition, ProfilePage
+from oneself.store.profile_listing import ListedProfile, PagePosition
 
 PAGE_SIZE = 5
 FILTER = (
     r"^(user_id|profile_id|(identity_attributes|traits|application_data)(\.[A-Za-z0-9_-]+)+)"
     r" (eq|co|sw) [!-~]([ -~]*[!-~])?$"
 )
+_LAST_ID = 2**128 - 1
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
@@ -49,7 +59,7 @@ async def list_profiles(
             schema_extra={"items": {"type": "string", "pattern": FILTER}},
         ),
     ] = None,
-) -> wire.ProfileList:
+) -> ProfileList:
     """Profiles that nobody absorbed, newest first."""
     call = context_of(request)
     size, edge = _page_size(page_size), _edge(cursor)
@@ -67,8 +77,8 @@ async def list_profiles(
     values = [
         selection.of(visible_values(schema, item.values)) if selection.keys else {} for item in page.items
     ]
-    pagination, profiles = render_page(call.dataset_ref.handle, page, values, size=size, edge=edge)
-    return wire.ProfileList(pagination, profiles)
+    pagination, profiles = _render_page(call.dataset_ref.handle, page, values, size=size, edge=edge)
+    return ProfileList(pagination, profiles)
 
 
 def _page_size(text: str | None) -> int:
@@ -94,3 +104,46 @@ def _conditions(texts: list[str]) -> tuple[Condition, ...]:
         return decode_filters(texts)
     except InvalidFilter as error:
         raise wire_error("11010", str(error)) from None
+
+
+def _render_page(
+    org: str, page: ProfilePage, values: Sequence[Mapping[str, Any]], *, size: int, edge: PagePosition | None
+) -> tuple[CursorPagination, list[ProfileDocument]]:
+    """A page of the list; `values` are, item by item, the selected ones."""
+    profiles = [_render_listed(org, item, shown) for item, shown in zip(page.items, values, strict=True)]
+    return _pagination(page, size, edge), profiles
+
+
+def _render_listed(org: str, item: ListedProfile, values: Mapping[str, Any]) -> ProfileDocument:
+    return ProfileDocument(
+        profile_id=str(item.profile_id),
+        user_id=item.user_id or "",
+        meta=profile_meta(org, item.profile_id, item.created_at, item.updated_at),
+        identity_attributes=values.get(IDENTITY, {}),
+        traits=values.get(TRAITS, {}),
+        application_data=values.get(APPLICATION, {}),
+        merged_from=[MergedProfileDocument(profile_id, reason) for profile_id, reason in item.absorbed],
+    )
+
+
+def _pagination(page: ProfilePage, size: int, edge: PagePosition | None) -> CursorPagination:
+    """Going on, something precedes because the page was reached from there; going back, something follows."""
+    backwards = edge is not None and edge.backwards
+    follows = page.has_more or backwards
+    precedes = page.has_more if backwards else edge is not None
+    return CursorPagination(
+        count=len(page.items),
+        page_size=size,
+        next_cursor=_cursor(page.items[-1:], edge, "next") if follows else "",
+        previous_cursor=_cursor(page.items[:1], edge, "previous") if precedes else "",
+    )
+
+
+def _cursor(outermost: Sequence[ListedProfile], edge: PagePosition | None, direction: Direction) -> str:
+    """A cursor that begins beyond the outermost item; on an empty page it turns round at its edge."""
+    for item in outermost:
+        return encode_cursor(Cursor(item.created_at, item.profile_id, direction))
+    if edge is None:
+        return ""
+    aside = edge.profile_id.int + (1 if direction == "next" else -1)
+    return encode_cursor(Cursor(edge.created_at, UUID(int=min(max(aside, 0), _LAST_ID)), direction))

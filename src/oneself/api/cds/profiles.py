@@ -10,9 +10,9 @@ from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, QueryParameter
 
 from oneself.api.cds.cookie import render_cookie, tracker_in
+from oneself.api.cds.documents import ProfileDraft, ProfilePatch
 from oneself.api.cds.profile_responses import disclosed_profile, full_profile, render_rejected, respond
-from oneself.api.documents import wire
-from oneself.api.documents.profile import location
+from oneself.api.documents.profile import APPLICATION, ProfileDocument, location
 from oneself.api.http.errors import USER_ID_WRITE_ONCE, forbidden, line, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext, context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
@@ -26,19 +26,19 @@ from oneself.service.ingest.ingest import ObservationRejected, Resolution, Store
 from oneself.service.privacy.erasure import ErasureOptions
 from oneself.service.profiles.profiles import ProfileView, new_tracker
 
-NEW_PROFILE = Body("profile", "11002", wire.ProfileDraft)
+NEW_PROFILE = Body("profile", "11002", ProfileDraft)
 PROFILE_PATCH = Body("profile", "11011")
 NOT_ENABLED_FOR = "CDS is not enabled for organization: {org}"
 
 
-Profile = Response[wire.ProfileDocument]
+Profile = Response[ProfileDocument]
 
 
 @post(
     "/profiles",
     opt=requires("profile_create", gate=NOT_ENABLED_FOR),
     operation_class=described(
-        takes=wire.ProfileDraft,
+        takes=ProfileDraft,
         headers=("Idempotency-Key",),
         versioned=True,
         also_found="The profile of the browser's active tracker.",
@@ -102,9 +102,7 @@ async def read_profile(
 @patch(
     "/profiles/{profile_id:str}",
     opt=requires("profile_update"),
-    operation_class=described(
-        takes=wire.ProfilePatch, headers=("If-Match", "Idempotency-Key"), versioned=True
-    ),
+    operation_class=described(takes=ProfilePatch, headers=("If-Match", "Idempotency-Key"), versioned=True),
     responses=error_responses(400, 401, 403, 404, 412, 413, 415, 422),
 )
 async def patch_profile(request: AnyRequest, profile_id: FromPath[str]) -> Profile:
@@ -159,7 +157,7 @@ async def read_me(request: AnyRequest) -> Profile:
     "/profiles/Me",
     opt=requires("profile_update"),
     operation_class=described(
-        takes=wire.ProfilePatch, headers=("If-Match", "Idempotency-Key"), versioned=True, plain=(401,)
+        takes=ProfilePatch, headers=("If-Match", "Idempotency-Key"), versioned=True, plain=(401,)
     ),
     responses=error_responses(400, 401, 403, 404, 412, 413, 415, 422),
 )
@@ -263,7 +261,7 @@ def _user_id(document: Object) -> str | None:
 
 def _draft_values(document: Object) -> Object:
     """The values in the body of POST; each application's must be an object."""
-    for application, bucket in (document.get(wire.APPLICATION) or {}).items():
+    for application, bucket in (document.get(APPLICATION) or {}).items():
         if not isinstance(bucket, dict):
             raise wire_error("11011", f"application_data entry '{application}' must be of object type")
     return {scope: document[scope] for scope in SCOPES if document.get(scope)}
@@ -272,9 +270,9 @@ def _draft_values(document: Object) -> Object:
 def _patch_values(document: Object) -> Object:
     """The values in the body of PATCH; a section or application that is no object is ignored."""
     values = {scope: part for scope in SCOPES if isinstance(part := document.get(scope), dict)}
-    if wire.APPLICATION in values:
-        buckets = values[wire.APPLICATION].items()
-        values[wire.APPLICATION] = {name: bucket for name, bucket in buckets if isinstance(bucket, dict)}
+    if APPLICATION in values:
+        buckets = values[APPLICATION].items()
+        values[APPLICATION] = {name: bucket for name, bucket in buckets if isinstance(bucket, dict)}
     return values
 
 

@@ -9,8 +9,17 @@ from typing import Annotated, TypeAlias
 from litestar import delete, get, post, put
 from litestar.params import FromPath, PathParameter, QueryParameter
 
+from oneself.api.cds.documents import (
+    AttributeCanonicalValueDocument,
+    AttributeDocument,
+    AttributeDraft,
+    CoreAttributeDocument,
+    CoreMeta,
+    SchemaDocument,
+    SubAttributeDocument,
+)
 from oneself.api.cds.filters import InvalidFilter, decode_schema_filter
-from oneself.api.documents import wire
+from oneself.api.documents.profile import IDENTITY, TRAITS
 from oneself.api.http.errors import WireError, wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_array, decode_object
@@ -20,11 +29,11 @@ from oneself.core.values.definition import InvalidAttribute
 from oneself.core.values.redefinition import REQUIRED_FIELDS
 from oneself.core.values.schema import Schema
 
-DEFINITIONS = Body("profile schema attributes", "13001", wire.AttributeDraft, outermost="array", shape="B")
+DEFINITIONS = Body("profile schema attributes", "13001", AttributeDraft, outermost="array", shape="B")
 REDEFINITION = Body("profile schema attributes", "13002", plain_line="Invalid request payload")
 
-Rendered: TypeAlias = wire.AttributeDocument
-ByApplication: TypeAlias = dict[str, list[wire.AttributeDocument]]
+Rendered: TypeAlias = AttributeDocument
+ByApplication: TypeAlias = dict[str, list[AttributeDocument]]
 Section = Annotated[str, PathParameter(schema_extra={"enum": list(SCOPES)})]
 Filter = Annotated[
     str | None,
@@ -40,18 +49,16 @@ Filter = Annotated[
     operation_class=Described,
     responses=error_responses(400, 401, 403),
 )
-async def read_schema(request: AnyRequest) -> wire.SchemaDocument:
+async def read_schema(request: AnyRequest) -> SchemaDocument:
     """The whole profile schema, built-in attributes included."""
     schema = context_of(request).config.schema
-    core = {
-        name: wire.CoreAttributeDocument(it.value_type, it.mutability) for name, it in CORE_ATTRIBUTES.items()
-    }
-    return wire.SchemaDocument(
+    core = {name: CoreAttributeDocument(it.value_type, it.mutability) for name, it in CORE_ATTRIBUTES.items()}
+    return SchemaDocument(
         profile_id=core["profile_id"],
         user_id=core["user_id"],
-        meta=wire.CoreMeta(core["meta.created_at"], core["meta.updated_at"], core["meta.location"]),
-        identity_attributes=_rendered(schema, schema.in_scope(wire.IDENTITY)),
-        traits=_rendered(schema, schema.in_scope(wire.TRAITS)),
+        meta=CoreMeta(core["meta.created_at"], core["meta.updated_at"], core["meta.location"]),
+        identity_attributes=_rendered(schema, schema.in_scope(IDENTITY)),
+        traits=_rendered(schema, schema.in_scope(TRAITS)),
         application_data=_by_application(schema, schema.in_scope(APPLICATION_DATA)),
     )
 
@@ -76,7 +83,7 @@ async def delete_schema(request: AnyRequest) -> None:
 )
 async def read_scope(
     request: AnyRequest, section: Section, schema_filter: Filter = None
-) -> list[wire.AttributeDocument] | ByApplication:
+) -> list[AttributeDocument] | ByApplication:
     """The attributes of a scope: an array, for application data application → array."""
     _check_scope(section)
     schema = context_of(request).config.schema
@@ -88,10 +95,10 @@ async def read_scope(
 @post(
     "/profile-schema/{section:str}",
     opt=requires("profile_schema_create"),
-    operation_class=described(takes=list[wire.AttributeDraft], required=REQUIRED_FIELDS[:3]),
+    operation_class=described(takes=list[AttributeDraft], required=REQUIRED_FIELDS[:3]),
     responses=error_responses(400, 401, 403, 409, 413, 415, shape="B"),
 )
-async def define_attributes(request: AnyRequest, section: Section) -> list[wire.AttributeDocument]:
+async def define_attributes(request: AnyRequest, section: Section) -> list[AttributeDocument]:
     """Add attributes to a scope, all or none."""
     call = context_of(request)
     documents = await decode_array(request, DEFINITIONS)
@@ -122,7 +129,7 @@ async def delete_scope(request: AnyRequest, section: Section) -> None:
 )
 async def read_attribute(
     request: AnyRequest, section: Section, attribute_id: FromPath[str]
-) -> wire.AttributeDocument:
+) -> AttributeDocument:
     """One attribute by id; any valid scope will do."""
     _check_scope(section)
     schema = context_of(request).config.schema
@@ -135,12 +142,12 @@ async def read_attribute(
 @put(
     "/profile-schema/{section:str}/{attribute_id:str}",
     opt=requires("profile_schema_update"),
-    operation_class=described(takes=wire.AttributeDraft, required=REQUIRED_FIELDS, plain=(400,)),
+    operation_class=described(takes=AttributeDraft, required=REQUIRED_FIELDS, plain=(400,)),
     responses=error_responses(400, 401, 403, 404, 409, 413, 415, shape="B"),
 )
 async def redefine_attribute(
     request: AnyRequest, section: Section, attribute_id: FromPath[str]
-) -> wire.AttributeDocument:
+) -> AttributeDocument:
     """Change one attribute; fields that are absent keep their value."""
     call = context_of(request)
     changes = await decode_object(request, REDEFINITION)
@@ -226,7 +233,7 @@ def _by_application(schema: Schema, attributes: Iterable[Attribute]) -> ByApplic
 
 def _render(schema: Schema, attribute: Attribute, *, scope: str = "") -> Rendered:
     children = (schema.get(child_id) for child_id in attribute.sub_attributes)
-    return wire.AttributeDocument(
+    return AttributeDocument(
         attribute_id=attribute.attribute_id,
         attribute_name=attribute.attribute_name,
         display_name=attribute.display_name,
@@ -236,11 +243,11 @@ def _render(schema: Schema, attribute: Attribute, *, scope: str = "") -> Rendere
         multi_valued=attribute.multi_valued,
         application_identifier=attribute.application_identifier or "",
         canonical_values=[
-            wire.AttributeCanonicalValueDocument(canonical.value, canonical.label or "")
+            AttributeCanonicalValueDocument(canonical.value, canonical.label or "")
             for canonical in attribute.canonical_values
         ],
         sub_attributes=[
-            wire.SubAttributeDocument(child.attribute_id, child.attribute_name)
+            SubAttributeDocument(child.attribute_id, child.attribute_name)
             for child in children
             if child is not None
         ],

@@ -13,8 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from oneself.api.documents.profile import render_profile
-from oneself.api.documents.wire import ProfileDocument
+from oneself.api.documents.profile import ProfileDocument, render_profile
 from oneself.api.http.guard import RequestContext
 from oneself.core.config.configuration import Config
 from oneself.core.disclosure import ANY, Grant, Reader, disclose, grants_of

@@ -7,8 +7,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
-#: An instant as the description of the wire knows it.
-Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+#: An instant in the published API description.
+Timestamp = Annotated[
+    str, Meta(extra_json_schema={"format": "date-time"}, examples=["2026-06-05T03:38:04.834627Z"])
+]
 _EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
 

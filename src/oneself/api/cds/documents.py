@@ -1,31 +1,23 @@
-"""The documents of the CDS wire, field by field (wire/cds §5, §7, §11).
+"""The documents of the CDS wire alone, field by field. Profiles themselves are in `api.documents.profile`.
 
-These structs name what travels: strict decoding reads the allowed fields from the request documents,
-answers are built from the others, and the published API description is generated from both.
+These structs name what travels: strict decoding reads the allowed fields from the request documents, and
+responses and the published API description are built from them.
+Source: docs/wire/cds.md §5, §7, §11.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from oneself.core.values.attribute import MUTABILITIES, SCOPES, VALUE_TYPES
+from oneself.api.documents.profile import ApplicationValues, ProfileDocument, Values
+from oneself.core.values.attribute import MUTABILITIES, VALUE_TYPES
 from oneself.core.values.definition import DEFINABLE_STRATEGIES
-
-IDENTITY, TRAITS, APPLICATION = SCOPES
 
 ValueType = Annotated[str, Meta(extra_json_schema={"enum": list(VALUE_TYPES)})]
 MergeStrategy = Annotated[str, Meta(extra_json_schema={"enum": list(DEFINABLE_STRATEGIES)})]
 Mutability = Annotated[str, Meta(extra_json_schema={"enum": list(MUTABILITIES)})]
-Timestamp = Annotated[
-    str, Meta(extra_json_schema={"format": "date-time"}, examples=["2026-06-05T03:38:04.834627Z"])
-]
-ProfileId = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
-Values = Annotated[dict[str, Any], Meta(description="Attribute → value, as the profile schema declares it.")]
-ApplicationValues = Annotated[
-    dict[str, dict[str, Any]], Meta(description="Application (client id) → attribute → value.")
-]
 
 
 class ProfileDraft(Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,47 +36,6 @@ class ProfilePatch(Struct, frozen=True):
     identity_attributes: Values | None = None
     traits: Values | None = None
     application_data: ApplicationValues | None = None
-
-
-class ProfileMeta(Struct, frozen=True):
-    """When the profile was made and last changed, and where it is (no leading slash, no `/t/`)."""
-
-    created_at: Timestamp
-    updated_at: Timestamp
-    location: str
-
-
-class MergedProfileDocument(Struct, frozen=True):
-    """The other end of a merge, and why: a rule's name or `system:user_id_match`."""
-
-    profile_id: ProfileId
-    reason: str
-
-
-class SourceDocument(Struct, frozen=True, omit_defaults=True):
-    """Where a value came from."""
-
-    time: Timestamp
-    face: str
-    application: str | None = None
-
-
-class ProfileDocument(Struct, frozen=True, omit_defaults=True):
-    """A profile as asked for: an absorbed one keeps its id and shows its survivor's data."""
-
-    profile_id: ProfileId
-    meta: ProfileMeta
-    user_id: str = ""
-    anonymous_profile_tracker: str = ""
-    identity_attributes: Values = {}
-    traits: Values = {}
-    application_data: ApplicationValues = {}
-    merged_to: MergedProfileDocument | None = None
-    merged_from: list[MergedProfileDocument] = []
-    provenance: Annotated[
-        dict[str, list[SourceDocument]],
-        Meta(description="Only with `provenance=true`: attribute path → the sources of its value."),
-    ] = {}
 
 
 class CursorPagination(Struct, frozen=True, omit_defaults=True):
@@ -205,16 +156,3 @@ class ConfigurationPatch(Struct, frozen=True, forbid_unknown_fields=True):
     cds_enabled: bool | None = None
     system_applications: list[str] | None = None
     detach_on_sign_out: bool | None = None
-
-
-class HealthDocument(Struct, frozen=True):
-    """The process is up."""
-
-    status: Literal["healthy"] = "healthy"
-
-
-class ReadyDocument(Struct, frozen=True, omit_defaults=True):
-    """Whether requests can be served: the database answers."""
-
-    status: Literal["ready", "not ready"]
-    error: str = ""
