@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,7 +15,9 @@ from oneself.bootstrap import Services
 from oneself.bootstrap_identity import Identity
 from oneself.core.config.changes import PutSettings
 from oneself.service.context import Actor, DatasetRef
+from oneself.service.directory.accounts import Account
 from oneself.service.profiles.profiles import ProfileView, new_tracker
+from oneself.store.database import Database
 
 pytestmark = pytest.mark.postgres
 
@@ -74,6 +79,26 @@ async def test_a_returning_persons_temporary_profile_is_absorbed(
     view = await _profile(services, dataset_ref, temporary)
     assert str(view.survivor.profile_id) == permanent
     assert [(str(a.profile_id), a.reason) for a in view.absorbed] == [(temporary, "system:user_id_match")]
+
+
+async def test_a_sign_in_reads_the_configuration_and_the_tracker_once_before_its_write(
+    services: Services, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile_id, tracker = await _temporary(services, dataset_ref)
+    connection, opened = Database.connection, 0
+
+    @asynccontextmanager
+    async def counted(self: Database) -> AsyncIterator[Any]:
+        nonlocal opened
+        opened += 1
+        async with connection(self) as open_connection:
+            yield open_connection
+
+    monkeypatch.setattr(Database, "connection", counted)
+    account = Account(uuid.uuid4(), EMAIL, {"username": EMAIL})
+    await services.identity.sign_ins.record_sign_in(dataset_ref, None, account, [tracker])
+    assert opened == 2
+    assert (await _profile(services, dataset_ref, profile_id)).survivor.user_id == str(account.user_id)
 
 
 async def test_single_sign_on_counts_as_a_sign_in(

@@ -44,7 +44,8 @@ async def dataset_ref(services: Services) -> DatasetRef:
     for user, value in (("7", "trial"), ("7", "gold"), ("8", "none")):
         tracker = new_tracker()
         await services.profiles.create(dataset_ref, ACTOR, {"traits": {"plan": value}}, tracker=tracker)
-        await services.profiles.sign_in(dataset_ref, ACTOR, user, tracker=tracker)
+        active = await services.profiles.first_active_tracker(dataset_ref, [tracker])
+        await services.profiles.sign_in(dataset_ref, ACTOR, user, tracker=active)
     return dataset_ref
 
 

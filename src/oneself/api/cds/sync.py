@@ -1,8 +1,8 @@
-"""What the identity server tells us: `/profiles/sync` and `/profile-schema/sync` (wire/cds §12, §13).
+"""What an identity server reports: `/profiles/sync` and `/profile-schema/sync`.
 
-Law of this module: HTTP Basic instead of a token; the organisation is the one in the body, whatever the path
-says. The identity server calls inside its user's request and never repeats, so an answer waits for nothing
-but what it reports.
+Invariants: callers use HTTP Basic instead of a token; the organisation is the one in the body, whatever the
+path says. The identity server calls inside its user's request and never repeats, so an answer waits for
+nothing but what it reports. Source: docs/wire/cds.md §12, §13.
 """
 
 from __future__ import annotations
@@ -19,13 +19,22 @@ from oneself.api.http.openapi import described, error_responses
 from oneself.api.http.request_options import decode_profile_id
 from oneself.auth.callers.guard import basic_credentials
 from oneself.service.context import DatasetRef
-from oneself.service.identity_provider.reports import IdentityReport, UnknownUser, UserIdNeeded
+from oneself.service.identity_provider.reports import IdentityReport, ReportKind, UnknownUser, UserIdRequired
 
 if TYPE_CHECKING:
     from oneself.bootstrap import Services
 
 SECURITY_SCHEME = "basic"
 SCHEMA_NOT_ENABLED = "Unable to process profile sync event as CDS is not enabled for organization: {org}"
+#: The server's names of its events about users; it reports others too.
+USER_EVENTS: dict[str, ReportKind] = {
+    "POST_ADD_USER": "user_added",
+    "POST_SET_USER_CLAIM_VALUE_WITH_ID": "claims_set",
+    "POST_SET_USER_CLAIM_VALUES_WITH_ID": "claims_set",
+    "POST_DELETE_USER_WITH_ID": "user_deleted",
+    "AUTHENTICATION_SUCCESS": "signed_in",
+    "SESSION_TERMINATE": "signed_out",
+}
 CLAIM_EVENTS = frozenset(
     {
         "POST_ADD_EXTERNAL_CLAIM",
@@ -82,12 +91,12 @@ async def receive_profile_report(request: AnyRequest) -> Response[Any]:
     dataset_ref, document = await _authenticate_sync(request, PROFILE_REPORT, NOT_ENABLED)
     services: Services = request.app.state.services
     try:
-        heard = await services.profile_sync.hear(dataset_ref, _decode_report(document))
+        outcome = await services.profile_sync.handle_report(dataset_ref, _decode_report(document))
     except UnknownUser:
         raise profile_unknown("No profile found for the given user_id") from None
-    except UserIdNeeded as error:
-        raise wire_error("11011", error.message) from None
-    return Response(StatusDocument() if heard == "updated" else b"", media_type=MediaType.JSON)
+    except UserIdRequired:
+        raise wire_error("11011", "userId is missing, or cannot identify a user.") from None
+    return Response(StatusDocument() if outcome == "updated" else b"", media_type=MediaType.JSON)
 
 
 @post(
@@ -149,8 +158,10 @@ async def _is_enabled(services: Services, dataset_ref: DatasetRef) -> bool:
 
 
 def _decode_report(document: Object) -> IdentityReport:
+    event = document.get("event") or ""
     return IdentityReport(
-        event=document.get("event") or "",
+        kind=USER_EVENTS.get(event, "other"),
+        name=event,
         user_id=(document.get("userId") or "").strip(),
         tracker=(document.get("profileCookie") or "").strip(),
         profile_id=decode_profile_id(document.get("profileId") or ""),

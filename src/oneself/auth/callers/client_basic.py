@@ -44,7 +44,7 @@ async def _is_right(
     if identity.applications.remembers_secret(application, secret):
         return True
     subject: Subject = ("client", f"{application.client_id} {address}")
-    if await identity.attempts.wait_s(dataset_ref, subject):
+    if await identity.attempts.retry_after_s(dataset_ref, subject):
         return False
     for written in dict.fromkeys((secret, unquote(secret))):
         if await identity.applications.secret_matches(application, written):

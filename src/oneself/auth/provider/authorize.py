@@ -140,7 +140,7 @@ class Authorizations:
     ) -> SendBack:
         application = _application(provider)
         identity = self._identity
-        await identity.sign_ins.arrive(
+        await identity.sign_ins.record_sign_in(
             visit.dataset_ref, application.client_id, session.account, visit.trackers
         )
         asked = GrantRequest(

@@ -73,12 +73,14 @@ class Logouts:
             if session is None:
                 return False
             user_id, session_id = session.account.user_id, session.session_id
-            await sign_ins.leave(visit.dataset_ref, application, user_id, session_id, visit.trackers)
+            await sign_ins.record_sign_out(
+                visit.dataset_ref, application, user_id, session_id, visit.trackers
+            )
             return True
         # Another browser's session, or one that this browser does not show: the hint is enough to end it.
         hinted, subject = _uuid(claims.get("sid")), _uuid(claims.get("sub"))
         if hinted and subject:
-            await sign_ins.leave(visit.dataset_ref, application, subject, hinted, visit.trackers)
+            await sign_ins.record_sign_out(visit.dataset_ref, application, subject, hinted, visit.trackers)
         return False
 
 

@@ -115,7 +115,7 @@ async def login(request: AnyRequest) -> AnyResponse:
     # Names that are too long for an account share one count.
     who: Subject = ("account", username_key(values["email"]) or "")
     where: Subject = ("address", address_of(request))
-    if wait_s := await identity.attempts.wait_s(dataset_ref, who, where):
+    if wait_s := await identity.attempts.retry_after_s(dataset_ref, who, where):
         return await _ask(door, "login", {"form": _later(wait_s)}, values, status=429, wait_s=wait_s)
     account = await identity.accounts.authenticate(dataset_ref, values["email"], _field(form, "password"))
     if account is None:
@@ -144,7 +144,7 @@ async def register(request: AnyRequest) -> AnyResponse:
         return await _ask(door, "register", {"form": EXPIRED}, status=403)
     identity = identity_of(request)
     where: Subject = ("address", address_of(request))
-    if wait_s := await identity.attempts.wait_s(door.dataset_ref, where):
+    if wait_s := await identity.attempts.retry_after_s(door.dataset_ref, where):
         return await _ask(door, "register", {"form": _later(wait_s)}, values, status=429, wait_s=wait_s)
     try:
         account = await identity.accounts.register(door.dataset_ref, _registration(form, values))
@@ -258,14 +258,14 @@ async def _enter(door: PageContext, account: Account) -> AnyResponse:
     """The person proved who they are: open a session and go where they were going."""
     identity, dataset_ref = identity_of(door.request), door.dataset_ref
     before = door.visit.session
-    session, token = await identity.sign_ins.open(dataset_ref, account)
+    session, token = await identity.sign_ins.create_session(dataset_ref, account)
     if door.has_request:
         response = _outcome(door, await _authorizations(door.request).complete(door.visit, session))
     else:
-        await identity.sign_ins.arrive(dataset_ref, None, account, door.visit.trackers)
+        await identity.sign_ins.record_sign_in(dataset_ref, None, account, door.visit.trackers)
         response = Redirect(f"/t/{dataset_ref.handle}/accounts", status_code=303)
     if before is not None:
-        await identity.sign_ins.end(dataset_ref, before.session_id)
+        await identity.sign_ins.end_session(dataset_ref, before.session_id)
     return with_cookies(response, session_cookie(door.request, dataset_ref, token))
 
 

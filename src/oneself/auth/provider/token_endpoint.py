@@ -179,7 +179,7 @@ class OAuth:
         if applications.remembers_secret(application, secret):
             return True, 0
         subject: Subject = ("client", f"{application.client_id} {call.address}")
-        if wait_s := await self._identity.attempts.wait_s(call.dataset_ref, subject):
+        if wait_s := await self._identity.attempts.retry_after_s(call.dataset_ref, subject):
             return False, wait_s
         for written in dict.fromkeys((secret, unquote(secret), unquote_plus(secret))):
             if await applications.secret_matches(application, written):

@@ -31,7 +31,7 @@ class LoginThrottle:
         self._directory = directory
         self._vault = vault
 
-    async def wait_s(self, dataset_ref: DatasetRef, *subjects: Subject) -> int:
+    async def retry_after_s(self, dataset_ref: DatasetRef, *subjects: Subject) -> int:
         """Seconds until another attempt may be made on all of these, 0 for at once."""
         now = time.time_ns() // 1000
         limits = {self._key(subject): FAILURES_MAX[subject[0]] for subject in subjects}

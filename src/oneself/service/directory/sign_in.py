@@ -1,8 +1,11 @@
-"""Signing in and out: where an account, a browser and a profile meet (DESIGN §10, wire/cds §14).
+"""Signing in and out: where an account, a browser and a profile meet.
 
-Law of this module: before the browser is sent back to the application, the profile of its tracker carries
-the person's `user_id` and everything that follows from it is done, so that nobody ever waits for it. Every
-granted authorize request counts, also one that an earlier sign-in answers (single sign-on).
+Lives here: browser sessions, and what a sign-in or sign-out means for profiles. Must not know: pages and
+protocols.
+
+Invariants: before the interface sends the browser back to the application, the profile of its tracker carries
+the `user_id` and everything that follows from that is committed. Every granted authorization counts as a
+sign-in, also one that an earlier sign-in answers (single sign-on). Source: docs/wire/cds.md §12, §14.
 """
 
 from __future__ import annotations
@@ -19,28 +22,29 @@ from oneself.service.context import Actor, DatasetRef
 from oneself.service.crypto import digest, new_token
 from oneself.service.directory.accounts import Account, account_of
 from oneself.service.ingest.ingest import ObservationRejected
-from oneself.service.profiles.profiles import Profiles
+from oneself.service.profiles.profiles import ActiveTracker, Profiles
 from oneself.store.directory import Directory
 
 FACE = "sign-in"
 SESSION_LIFE_US = 12 * 3600 * 1_000_000
 TRACKER_CHARACTERS_MAX = 100
-# How often a process that signs people in forgets what has run out, of every organisation.
+#: How often a process that signs users in deletes what has expired, in every organisation.
 SWEEP_S = 600.0
-# Longer than the life of any code or access token of a grant.
+#: Longer than the life of any code or access token of a grant.
 GRANT_LIFE_MIN_US = 24 * 3600 * 1_000_000
 
 
 class BrowserSession(msgspec.Struct, frozen=True):
-    """A browser in which somebody is signed in. `auth_time`: when they proved it, in microseconds."""
+    """A browser in which a user is signed in."""
 
     session_id: UUID
     account: Account
+    #: When the user proved who they are, in µs since 1970.
     auth_time: int
 
 
 class SignIns:
-    """Opens and ends browser sessions and tells the profiles."""
+    """Creates and ends browser sessions, and records sign-ins and sign-outs on profiles."""
 
     def __init__(self, directory: Directory, profiles: Profiles, configurations: Configurations) -> None:
         self._directory = directory
@@ -48,7 +52,7 @@ class SignIns:
         self._configurations = configurations
         self._swept_at = time.monotonic()
 
-    async def open(self, dataset_ref: DatasetRef, account: Account) -> tuple[BrowserSession, str]:
+    async def create_session(self, dataset_ref: DatasetRef, account: Account) -> tuple[BrowserSession, str]:
         """A new browser session and the token that its cookie carries."""
         await self._sweep()
         token, now = new_token(), time.time_ns() // 1000
@@ -59,20 +63,19 @@ class SignIns:
         return session, token
 
     async def find(self, dataset_ref: DatasetRef, token: str | None) -> BrowserSession | None:
-        """The running session behind a cookie."""
+        """The unexpired session of a cookie's token."""
         if not token:
             return None
         row = await self._directory.find_session(dataset_ref.org_id, digest(token), time.time_ns() // 1000)
         return BrowserSession(row["session_id"], account_of(row), row["auth_time"]) if row else None
 
-    async def arrive(
+    async def record_sign_in(
         self, dataset_ref: DatasetRef, application: str | None, account: Account, trackers: Sequence[str]
     ) -> None:
-        """Stamp the person on the profile of their browser, or find or make their own.
+        """Give the browser's profile its user, or find or create the user's own profile.
 
-        `trackers` in the order of their right: the browser's cookie, then what the application passed on
-        (wire/cds §14). The first that is active in this organisation counts. While the service is not
-        enabled for the organisation people sign in all the same, and no profile hears of it (wire/cds §12).
+        `trackers`, the strongest first: the browser's cookie, then what the application passed on. The first
+        active one counts. While the service is not enabled for the organisation, nothing is recorded.
         """
         if not await self._is_enabled(dataset_ref):
             return
@@ -82,7 +85,7 @@ class SignIns:
             dataset_ref, actor, str(account.user_id), tracker=tracker, claims=dict(account.claims)
         )
 
-    async def leave(
+    async def record_sign_out(
         self,
         dataset_ref: DatasetRef,
         application: str | None,
@@ -90,8 +93,8 @@ class SignIns:
         session_id: UUID,
         trackers: Sequence[str],
     ) -> None:
-        """End a session. The browser keeps its profile unless the organisation detaches it (DESIGN §4.8)."""
-        await self.end(dataset_ref, session_id)
+        """End a session. The browser keeps its profile unless the organisation detaches it."""
+        await self.end_session(dataset_ref, session_id)
         tracker = (
             await self._first_active(dataset_ref, trackers) if await self._is_enabled(dataset_ref) else None
         )
@@ -100,11 +103,11 @@ class SignIns:
         try:
             await self._profiles.sign_out(dataset_ref, Actor(FACE, application), str(user_id), tracker)
         except ObservationRejected:
-            # The browser belongs to somebody else by now: nothing to detach (wire/cds §12).
+            # The browser belongs to another user now: there is nothing to detach.
             return
 
-    async def end(self, dataset_ref: DatasetRef, session_id: UUID) -> None:
-        """End a session, and nothing else."""
+    async def end_session(self, dataset_ref: DatasetRef, session_id: UUID) -> None:
+        """End a session, and record nothing."""
         await self._directory.delete_session_by_id(dataset_ref.org_id, session_id)
 
     async def _sweep(self) -> None:
@@ -117,9 +120,10 @@ class SignIns:
     async def _is_enabled(self, dataset_ref: DatasetRef) -> bool:
         return (await self._configurations.current(dataset_ref.dataset_id)).settings.cds_enabled
 
-    async def _first_active(self, dataset_ref: DatasetRef, trackers: Sequence[str]) -> str | None:
-        for tracker in trackers:
-            known = tracker.isprintable() and 0 < len(tracker) <= TRACKER_CHARACTERS_MAX
-            if known and await self._profiles.find_by_tracker(dataset_ref, tracker):
-                return tracker
-        return None
+    async def _first_active(self, dataset_ref: DatasetRef, trackers: Sequence[str]) -> ActiveTracker | None:
+        well_formed = [
+            tracker
+            for tracker in trackers
+            if tracker.isprintable() and 0 < len(tracker) <= TRACKER_CHARACTERS_MAX
+        ]
+        return await self._profiles.first_active_tracker(dataset_ref, well_formed)

@@ -14,16 +14,19 @@ from oneself.errors import NotFound
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.directory.accounts import Account, Accounts
-from oneself.service.privacy.erasure import Receipt
+from oneself.service.privacy.erasure import Erasure, Receipt
 from oneself.service.profiles.profiles import Profiles
 
 
 class Users:
     """Reads, changes and deletes people."""
 
-    def __init__(self, accounts: Accounts, profiles: Profiles, configurations: Configurations) -> None:
+    def __init__(
+        self, accounts: Accounts, profiles: Profiles, erasure: Erasure, configurations: Configurations
+    ) -> None:
         self._accounts = accounts
         self._profiles = profiles
+        self._erasure = erasure
         self._configurations = configurations
 
     async def get(self, dataset_ref: DatasetRef, user_id: UUID) -> Account:
@@ -67,5 +70,5 @@ class Users:
         view = await self._profiles.find_by_user(dataset_ref, str(user_id))
         if view is None:
             return ()
-        receipt = await self._profiles.erase(dataset_ref, actor, view.survivor.profile_id)
+        receipt = await self._erasure.erase(dataset_ref, actor, view.survivor.profile_id)
         return (receipt,) if receipt else ()

@@ -1,8 +1,11 @@
-"""What the identity server reports about people and sessions, as observations (wire/cds §12).
+"""What an identity server reports about users and sessions, as observations.
 
-Law of this module: each report is one observation on the one write path, so that everything that follows
-from it is done before it is answered. An identity server never repeats a report: what can be taken is taken,
-what cannot is skipped and counted.
+Lives here: what each kind of report does to profiles. Must not know: what the server calls its events, and
+how the interface answers.
+
+Invariants: a report is one observation on the one write path, so everything that follows from it is done
+before the interface answers. An identity server never repeats a report: values that fit are stored, the
+others are counted. Source: docs/wire/cds.md §12.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.mirrored_attributes import claim_key
-from oneself.core.identity.identifier import TRACKER, USER_ID, USER_ID_NAMESPACE, Identifier
+from oneself.core.identity.identifier import USER_ID, USER_ID_NAMESPACE, Identifier
 from oneself.core.identity.normalise import normalise
 from oneself.core.resolution.observation import Kind, Observation
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
@@ -23,28 +26,31 @@ from oneself.errors import OneselfError
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.identity_provider.rejected_claims import RejectedClaims
 from oneself.service.ingest.ingest import Ingest, ObservationRejected, Resolution, Submission
-from oneself.service.profiles.profiles import Profiles, ProfileView
+from oneself.service.privacy.erasure import Erasure
+from oneself.service.profiles.profiles import ActiveTracker, Profiles, ProfileView
 
 FACE = "sync"
 ACTOR = Actor(FACE)
 
-ADDED = "POST_ADD_USER"
-CLAIMS_SET = frozenset({"POST_SET_USER_CLAIM_VALUE_WITH_ID", "POST_SET_USER_CLAIM_VALUES_WITH_ID"})
-DELETED = "POST_DELETE_USER_WITH_ID"
-SIGNED_IN = "AUTHENTICATION_SUCCESS"
-SIGNED_OUT = "SESSION_TERMINATE"
+ReportKind = Literal["user_added", "claims_set", "user_deleted", "signed_in", "signed_out", "other"]
 
-#: "updated" is said to the caller; "taken" is answered with nothing (wire/cds §12).
-SyncOutcome = Literal["taken", "updated"]
+#: `updated`: a profile may have changed and the caller is told so. `accepted`: the report is done without a
+#: word.
+SyncOutcome = Literal["accepted", "updated"]
 
 
 class IdentityReport(msgspec.Struct, frozen=True):
-    """One event. `tracker`: of the browser; `claims`: claim URI → value."""
+    """One event of an identity server."""
 
-    event: str
+    kind: ReportKind
+    #: The server's own name of the event; stored with the observation.
+    name: str = ""
     user_id: str = ""
+    #: The tracker of the browser that the user is on.
     tracker: str = ""
+    #: The profile that the server names for a new user.
     profile_id: UUID | None = None
+    #: Claim URI → value.
     claims: dict[str, Any] = {}
 
 
@@ -52,45 +58,56 @@ class UnknownUser(OneselfError):
     """No profile has this user id."""
 
 
-class UserIdNeeded(OneselfError):
-    """The event makes no sense without a user id, or with one that identifies nobody."""
+class UserIdRequired(OneselfError):
+    """The report has no user id, or one that cannot identify a user."""
 
 
 class IdentityReports:
-    """Hears what an identity server reports."""
+    """Handles the reports of identity servers."""
 
-    def __init__(self, profiles: Profiles, ingest: Ingest, skipped: RejectedClaims) -> None:
+    def __init__(
+        self, profiles: Profiles, ingest: Ingest, erasure: Erasure, rejected: RejectedClaims
+    ) -> None:
         self._profiles = profiles
         self._ingest = ingest
-        self._skipped = skipped
+        self._erasure = erasure
+        self._rejected = rejected
 
-    async def hear(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:
-        """Do what a report asks for. Raises UnknownUser, UserIdNeeded, Contended, Unavailable."""
-        if report.event == ADDED:
-            return await self._add(dataset_ref, report)
-        if report.event in CLAIMS_SET:
-            return await self._set_claims(dataset_ref, report)
-        if report.event == DELETED:
-            return await self._delete(dataset_ref, report)
-        if report.event == SIGNED_IN:
-            return await self._sign_in(dataset_ref, report)
-        if report.event == SIGNED_OUT:
-            return await self._sign_out(dataset_ref, report)
-        return "updated"
+    async def handle_report(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:
+        """Do what a report asks for. Raises UnknownUser, UserIdRequired, Contended, Unavailable."""
+        match report.kind:
+            case "user_added":
+                return await self._add_user(dataset_ref, report)
+            case "claims_set":
+                return await self._set_claims(dataset_ref, report)
+            case "user_deleted":
+                return await self._delete_user(dataset_ref, report)
+            case "signed_in":
+                return await self._sign_in(dataset_ref, report)
+            case "signed_out":
+                return await self._sign_out(dataset_ref, report)
+            case "other":
+                return "updated"
 
-    async def _add(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:
-        """A new user: on the browser that we know, else on the profile that is named, else on their own."""
+    async def _add_user(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:
+        """Add a user to the profile of their browser, else to the profile that is named, else to one of their
+        own.
+
+        A named profile is the browser's: without a tracker it is not looked at.
+        """
         if not report.user_id:
-            return "taken"
-        user = _user(report)
-        if report.tracker and await self._at(dataset_ref, report) is not None:
-            await self._observe(dataset_ref, report, "sign_in", (user, Identifier(TRACKER, report.tracker)))
-        elif not report.tracker or not await self._add_to_named(dataset_ref, report, user):
+            return "accepted"
+        user, tracker = _user(report), await self._active_tracker(dataset_ref, report)
+        if tracker is not None:
+            await self._observe(dataset_ref, report, "sign_in", (user, tracker.identifier))
+        elif not report.tracker or not await self._add_to_named_profile(dataset_ref, report, user):
             await self._observe(dataset_ref, report, "claims", (user,))
-        return "taken"
+        return "accepted"
 
-    async def _add_to_named(self, dataset_ref: DatasetRef, report: IdentityReport, user: Identifier) -> bool:
-        """Whether the profile that the report names took the user; another user's is left alone."""
+    async def _add_to_named_profile(
+        self, dataset_ref: DatasetRef, report: IdentityReport, user: Identifier
+    ) -> bool:
+        """Whether the profile that the report names accepted the user; one of another user stays as it is."""
         if report.profile_id is None:
             return False
         try:
@@ -102,39 +119,42 @@ class IdentityReports:
     async def _set_claims(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:
         if report.user_id:
             await self._observe(dataset_ref, report, "claims", (_user(report),))
-        return "taken"
+        return "accepted"
 
-    async def _delete(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:
-        view = await self._known(dataset_ref, report)
-        receipt = await self._profiles.erase(dataset_ref, ACTOR, view.survivor.profile_id)
+    async def _delete_user(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:
+        view = await self._find_user(dataset_ref, report)
+        receipt = await self._erasure.erase(dataset_ref, ACTOR, view.survivor.profile_id)
         if receipt is None or not receipt.profile_ids:
-            raise UnknownUser("The user's profile is gone already.")
-        return "taken"
+            raise UnknownUser("The user's profile is already erased.")
+        return "accepted"
 
     async def _sign_in(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:
-        """The browser's profile is the user's from now on, unless it is somebody else's (DESIGN §4.8)."""
-        user = _user(report)
-        if await self._at(dataset_ref, report) is not None:
-            await self._observe(dataset_ref, report, "sign_in", (user, Identifier(TRACKER, report.tracker)))
+        """The browser's profile becomes the user's, unless it is another user's
+        (docs/concepts/resolution.md).
+        """
+        user, tracker = _user(report), await self._active_tracker(dataset_ref, report)
+        if tracker is not None:
+            await self._observe(dataset_ref, report, "sign_in", (user, tracker.identifier))
         return "updated"
 
     async def _sign_out(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:
-        if await self._at(dataset_ref, report) is None:
-            return "taken"
-        await self._known(dataset_ref, report)
-        identifiers = (_user(report), Identifier(TRACKER, report.tracker))
+        tracker = await self._active_tracker(dataset_ref, report)
+        if tracker is None:
+            return "accepted"
+        await self._find_user(dataset_ref, report)
         try:
-            await self._observe(dataset_ref, report, "sign_out", identifiers)
+            await self._observe(dataset_ref, report, "sign_out", (_user(report), tracker.identifier))
         except ObservationRejected:
-            # The browser is not the user's, or is not any more: nothing to end.
-            return "taken"
+            # The browser is not the user's, or no longer is: there is no session to end.
+            return "accepted"
         return "updated"
 
-    async def _at(self, dataset_ref: DatasetRef, report: IdentityReport) -> ProfileView | None:
-        """Whose the browser is; None if nothing active says so."""
-        return await self._profiles.find_by_tracker(dataset_ref, report.tracker) if report.tracker else None
+    async def _active_tracker(self, dataset_ref: DatasetRef, report: IdentityReport) -> ActiveTracker | None:
+        return await self._profiles.first_active_tracker(
+            dataset_ref, [report.tracker] if report.tracker else ()
+        )
 
-    async def _known(self, dataset_ref: DatasetRef, report: IdentityReport) -> ProfileView:
+    async def _find_user(self, dataset_ref: DatasetRef, report: IdentityReport) -> ProfileView:
         view = await self._profiles.find_by_user(dataset_ref, report.user_id) if report.user_id else None
         if view is None:
             raise UnknownUser("No profile has this user id.")
@@ -148,7 +168,10 @@ class IdentityReports:
         identifiers: tuple[Identifier, ...],
         profile_id: UUID | None = None,
     ) -> Resolution:
-        """Hand the report to the write path; raises Rejected where it names or ends something."""
+        """Write the report as one observation;
+
+        raises ObservationRejected if it names or ends what it may not.
+        """
         values = claim_values(report.claims) if kind != "sign_out" else {}
         observation = Observation(
             observation_id=uuid.uuid4(),
@@ -159,24 +182,24 @@ class IdentityReports:
             profile_id=profile_id,
             values=values,
             authority="identity_server",
-            name=report.event,
+            name=report.name,
         )
         resolution = await self._ingest.submit(dataset_ref.dataset_id, Submission(observation))
         if values:
-            # What does not fit now did not fit then: the claims that were taken are stored and fit.
+            # Values that are invalid now were rejected by the write: those that it stored are valid.
             schema, record = resolution.config.schema, resolution.survivor.record
-            self._skipped.count(dataset_ref, accept_valid(schema, record, values)[1])
+            self._rejected.count(dataset_ref, accept_valid(schema, record, values)[1])
         return resolution
 
 
 def claim_values(claims: dict[str, Any]) -> dict[str, Any]:
-    """Claims by URI as a patch: the key of each is the last part of its URI (wire/cds §12)."""
-    named = {claim_key(uri): value for uri, value in claims.items()}
-    return {IDENTITY_ATTRIBUTES: named} if named else {}
+    """Claims by URI as a patch: the last part of a URI is the key. Source: docs/wire/cds.md §12."""
+    by_key = {claim_key(uri): value for uri, value in claims.items()}
+    return {IDENTITY_ATTRIBUTES: by_key} if by_key else {}
 
 
 def _user(report: IdentityReport) -> Identifier:
     user = Identifier(USER_ID, report.user_id)
     if not isinstance(normalise(user, USER_ID_NAMESPACE), Identifier):
-        raise UserIdNeeded("userId is missing or identifies nobody.")
+        raise UserIdRequired("The report has no user id, or one that cannot identify a user.")
     return user

@@ -5,7 +5,7 @@ Ids are drawn here, once, so that the fold can be repeated from the log.
 """
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,6 @@ from oneself.core.resolution.observation import Observation
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import Ingest, Resolution, StoredResponse, Submission, request_key
-from oneself.service.privacy.erasure import Erasure, Receipt
 from oneself.store import rows
 from oneself.store.database import Database
 from oneself.store.queries import Queries
@@ -49,6 +48,14 @@ class ProfileView(msgspec.Struct, frozen=True):
     config: Config
 
 
+class ActiveTracker(msgspec.Struct, frozen=True):
+    """A browser's tracker that points at a profile."""
+
+    identifier: Identifier
+    #: The profile that holds the tracker's claim.
+    profile_id: UUID
+
+
 class Profiles:
     """The use-cases of profiles."""
 
@@ -56,7 +63,6 @@ class Profiles:
         self._database = database
         self._configurations = configurations
         self._ingest = ingest
-        self._erasure = Erasure(database, ingest.tombstones)
 
     async def create(
         self,
@@ -158,17 +164,17 @@ class Profiles:
         actor: Actor,
         user_id: str,
         *,
-        tracker: str | None = None,
+        tracker: ActiveTracker | None = None,
         claims: Mapping[str, Any] | None = None,
     ) -> Resolution:
-        """A user signed in, perhaps on a browser that we know (DESIGN §10).
+        """Record that a user signed in.
 
-        `claims`: attribute → value, written as identity attributes by the identity server's right.
-        A tracker that is not active is no evidence; it is ignored.
+        `tracker`: of the browser, as `first_active_tracker` found it; an inactive one is no evidence.
+        `claims`: attribute → value, written as identity attributes with the identity server's authority.
         """
         identifiers = [Identifier(USER_ID, user_id)]
-        if tracker is not None and await self._holder(dataset_ref, Identifier(TRACKER, tracker)) is not None:
-            identifiers.append(Identifier(TRACKER, tracker))
+        if tracker is not None:
+            identifiers.append(tracker.identifier)
         observation = self._observe(
             actor,
             "sign_in",
@@ -178,17 +184,16 @@ class Profiles:
         )
         return await self._submit(dataset_ref, observation, _PLAIN)
 
-    async def sign_out(self, dataset_ref: DatasetRef, actor: Actor, user_id: str, tracker: str) -> Resolution:
-        """A user signed out on a browser. Raises ingest.Rejected `not_signed_in` if it is not theirs."""
-        identifiers = (Identifier(USER_ID, user_id), Identifier(TRACKER, tracker))
+    async def sign_out(
+        self, dataset_ref: DatasetRef, actor: Actor, user_id: str, tracker: ActiveTracker
+    ) -> Resolution:
+        """Record that a user signed out on a browser.
+
+        Raises ObservationRejected `not_signed_in` if the browser is not theirs.
+        """
+        identifiers = (Identifier(USER_ID, user_id), tracker.identifier)
         observation = self._observe(actor, "sign_out", identifiers=identifiers)
         return await self._submit(dataset_ref, observation, _PLAIN)
-
-    async def erase(
-        self, dataset_ref: DatasetRef, actor: Actor, profile_id: UUID, *, expected_version: int | None = None
-    ) -> Receipt | None:
-        """Forget a person, or what one absorbed profile brought (see `erase`)."""
-        return await self._erasure.erase(dataset_ref, actor, profile_id, expected_version=expected_version)
 
     async def find(
         self, dataset_ref: DatasetRef, profile_id: UUID, *, config: Config | None = None
@@ -209,6 +214,17 @@ class Profiles:
         )
         known = config or await self._configurations.current(dataset_ref.dataset_id)
         return ProfileView(profiles[profile_id], survivor, absorbed, known)
+
+    async def first_active_tracker(
+        self, dataset_ref: DatasetRef, trackers: Sequence[str]
+    ) -> ActiveTracker | None:
+        """The first of these trackers that points at a profile; None if none does."""
+        for tracker in trackers:
+            identifier = Identifier(TRACKER, tracker)
+            profile_id = await self._holder(dataset_ref, identifier)
+            if profile_id is not None:
+                return ActiveTracker(identifier, profile_id)
+        return None
 
     async def find_by_tracker(self, dataset_ref: DatasetRef, tracker: str) -> ProfileView | None:
         """The profile that a browser's tracker points at; None if the tracker is not active."""
