@@ -32,6 +32,7 @@ from support.verifying import assert_log_folds, assert_log_of_service_folds
 NewDatabase = Callable[[], Awaitable[str]]
 StartService = Callable[..., RunningService]
 RUN_ID = "ONESELF_TEST_RUN_ID"
+TESTS = Path(__file__).parent
 
 # No test fails because a machine is slow.
 settings.register_profile(
@@ -51,14 +52,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         databases.remove_run_folder(os.environ[RUN_ID])
 
 
-# Where a difference between servers would show: SQL, the write path, and what the wire says about them.
+# Where servers could differ: SQL, the write path, and the answers of a running service.
 ON_EVERY_POSTGRESQL = {"store", "service", "wire"}
+IN_PROCESS = "in_process"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        stands_on_database = "made_databases" in getattr(item, "fixturenames", ())
-        if stands_on_database and ON_EVERY_POSTGRESQL & set(item.path.parts):
+        folders = item.path.relative_to(TESTS).parts[:-1]
+        uses_database = "made_databases" in getattr(item, "fixturenames", ())
+        if uses_database and folders and folders[0] in ON_EVERY_POSTGRESQL and IN_PROCESS not in folders:
             item.add_marker("postgres")
 
 

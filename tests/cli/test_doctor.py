@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from adapters.identity_server.stand_in import CLIENT, IdentityServer
 from conftest import NewDatabase
 from oneself.adapters.identity_server.connection import Connection
 from oneself.bootstrap import build_services
@@ -14,7 +15,6 @@ from oneself.settings import Settings
 from oneself.store.database import Database
 from support.databases import Databases
 from support.service import SECRET_KEY, RunningService, clean_environment, run_command
-from sync.identity_server import CLIENT, IdentityServer
 
 
 async def test_a_good_installation_is_called_good(new_database: NewDatabase, data_dir: Path) -> None:

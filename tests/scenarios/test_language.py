@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.oracle import Oracle
 from scenarios.flow import parse_flow, render_flow
 from scenarios.histories import History, histories
 from scenarios.language import ScenarioError, parse
 from scenarios.play import Difference, play
 from scenarios.rendering import render_history
 from scenarios.words import Create, Line, Merge, Move, Refuse
+from unit.core.oracle import Oracle
 
 SETUP = "identity email\nattribute traits.plan string overwrite\n"
 

@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 from oneself.core.fold.replay import Diverged
 from oneself.service.log import verify
 from oneself.store.database import Database
-
-from .service import RunningService
+from support.service import RunningService
 
 
 async def assert_log_folds(url: str) -> None:

@@ -1,0 +1,427 @@
+"""wire §2 for tokens that others issued: what is checked, where keys come from, what a bad issuer can do."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from typing import Any, ClassVar
+
+import httpx
+import msgspec
+import pytest
+from joserfc.jwk import ECKey, OctKey
+
+from adapters.external_issuers.issuer import JWKS, URL, Issuer, new_rsa_key
+from oneself.adapters.identity_server import issuer_keys
+from oneself.auth.callers import external_tokens as issued_outside
+from oneself.bootstrap import Services, build_services
+from support.caller import Cds
+
+SERVER = "https://login.example"
+DISCOVERY = "/.well-known/openid-configuration"
+
+
+@pytest.fixture
+def issuer(cds: Cds, monkeypatch: pytest.MonkeyPatch) -> Issuer:
+    """In the place of the network. Trust and keys are read again at every request."""
+    issuer = Issuer()
+    monkeypatch.setattr(cds.services.identity.issuer_keys, "_transport", issuer.transport())
+    monkeypatch.setattr(issued_outside, "REREAD_S", 0.0)
+    monkeypatch.setattr(issuer_keys, "RETRY_S", 0.0)
+    return issuer
+
+
+@pytest.fixture
+def trusted(issuer: Issuer, cds: Cds) -> Any:
+    async def trust(of: Cds = cds, **fields: Any) -> Any:
+        return await of.services.identity.issuers.add(of.dataset_ref, **{"issuer": URL, **fields})
+
+    return trust
+
+
+async def status(cds: Cds, token: str) -> int:
+    answer = await cds("GET", "/profiles", token=token)
+    if answer.status_code in (401, 403):
+        assert answer.json()["code"] == {401: "CDS-10002", 403: "CDS-10003"}[answer.status_code]
+    return answer.status_code
+
+
+async def test_nobody_is_trusted_by_default(cds: Cds, issuer: Issuer) -> None:
+    assert await status(cds, issuer.token()) == 401
+    assert issuer.asked == []
+
+
+async def test_a_trusted_issuers_token_is_let_in(cds: Cds, issuer: Issuer, trusted: Any) -> None:
+    await trusted()
+    assert await status(cds, issuer.token()) == 200
+    assert issuer.asked == [URL + DISCOVERY, JWKS]
+    assert await status(cds, issuer.token(sub="another")) == 200
+    assert len(issuer.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aud": "iam-cds"},
+        {"org_handle": "acme"},
+        {"client_id": None, "azp": "shop"},
+        {"sub": None},
+        {"exp": 4102444800.5},
+        {"exp": "now-30"},
+        {"nbf": "now+30"},
+    ],
+    ids=str,
+)
+async def test_good_tokens(cds: Cds, issuer: Issuer, trusted: Any, changes: dict[str, Any]) -> None:
+    await trusted()
+    assert await status(cds, issuer.token(**changes)) == 200
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iss": None},
+        {"iss": "https://evil.example"},
+        {"iss": URL + "/"},
+        {"iss": [URL]},
+        {"aud": None},
+        {"aud": "some-client"},
+        {"aud": "iam-cds-not"},
+        {"aud": []},
+        {"aud": {"iam-cds": True}},
+        {"org_handle": "other"},
+        {"org_handle": "ACME"},
+        {"org_handle": ["acme"]},
+        {"org_handle": ""},
+        {"exp": None},
+        {"exp": "tomorrow"},
+        {"exp": True},
+        {"exp": 0},
+        {"exp": 10**400},
+        {"exp": "now-90"},
+        {"nbf": "now+300"},
+    ],
+    ids=lambda changes: str(changes)[:40],
+)
+async def test_a_token_that_fails_one_check(
+    cds: Cds, issuer: Issuer, trusted: Any, changes: dict[str, Any]
+) -> None:
+    await trusted()
+    assert await status(cds, issuer.token(**changes)) == 401
+
+
+async def test_a_token_without_the_permission(cds: Cds, issuer: Issuer, trusted: Any) -> None:
+    await trusted()
+    assert await status(cds, issuer.token(scope=None)) == 403
+    assert await status(cds, issuer.token(scope=["internal_cds_profile_view"])) == 403
+    assert await status(cds, issuer.token(scope="openid profile")) == 403
+
+
+async def test_permissions_that_the_issuers_tokens_bring(cds: Cds, issuer: Issuer, trusted: Any) -> None:
+    found = await trusted(permissions=("internal_cds_profile_view",))
+    plain, other = issuer.token(scope=None), issuer.token(scope="openid")
+    assert await status(cds, plain) == await status(cds, other) == 200
+    await cds.services.identity.issuers.change(cds.dataset_ref, found.issuer_id, permissions=())
+    assert await status(cds, plain) == await status(cds, other) == 403
+    await cds.services.identity.issuers.remove(cds.dataset_ref, found.issuer_id)
+    assert await status(cds, plain) == 401
+
+
+async def test_an_audience_of_its_own(cds: Cds, issuer: Issuer, trusted: Any) -> None:
+    await trusted(audience="https://api.acme.example")
+    assert await status(cds, issuer.token(aud="https://api.acme.example")) == 200
+    assert await status(cds, issuer.token()) == 401
+
+
+async def test_trust_is_the_organisations_own(cds: Cds, stranger: Cds, issuer: Issuer, trusted: Any) -> None:
+    await trusted()
+    assert await status(stranger, issuer.token()) == 401
+    await trusted(stranger)
+    assert await status(stranger, issuer.token()) == 200
+    assert await status(stranger, issuer.token(org_handle="acme")) == 401
+
+
+async def test_an_issuer_of_the_wso2_kind_names_the_organisation(
+    cds: Cds, issuer: Issuer, trusted: Any
+) -> None:
+    wso2 = f"{URL}/t/acme/oauth2/token"
+    await trusted()
+    issuer.answers[DISCOVERY] = httpx.Response(404)
+    assert await status(cds, issuer.token(iss=wso2, org_handle="acme")) == 200
+    assert issuer.asked == [URL + DISCOVERY, f"{URL}/t/acme/oauth2/jwks"]
+    assert await status(cds, issuer.token(iss=wso2)) == 401
+    assert await status(cds, issuer.token(iss=f"{URL}/t/other/oauth2/token", org_handle="acme")) == 401
+
+
+async def test_rotated_keys_are_found_and_withdrawn_ones_forgotten(
+    cds: Cds, issuer: Issuer, trusted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await trusted()
+    assert await status(cds, issuer.token()) == 200
+    old = issuer.keys[0]
+    issuer.keys = [ECKey.generate_key("P-256", parameters={"kid": "two"})]
+    assert await status(cds, issuer.token()) == 200
+    assert await status(cds, issuer.token(key=old, sub="x")) == 401
+    issuer.answers["/keys"] = httpx.ConnectError("down")
+    monkeypatch.setattr(issuer_keys, "KEYS_LIFE_S", -1.0)
+    assert await status(cds, issuer.token(sub="y")) == 200
+    monkeypatch.setattr(issuer_keys, "KEYS_KEPT_S", -1.0)
+    assert await status(cds, issuer.token(sub="z")) == 401
+
+
+async def test_unknown_keys_do_not_make_us_ask_again_and_again(
+    cds: Cds, issuer: Issuer, trusted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await trusted()
+    monkeypatch.setattr(issuer_keys, "RETRY_S", 60.0)
+    for number in range(5):
+        assert await status(cds, issuer.token(header={"kid": f"unknown-{number}"})) == 401
+    assert len(issuer.asked) == 2
+    issuer.answers[DISCOVERY] = httpx.ConnectError("down")
+    assert await status(cds, issuer.token()) == 200
+
+
+async def test_an_issuer_that_is_away_is_not_asked_by_every_request(
+    cds: Cds, issuer: Issuer, trusted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await trusted(jwks_uri=JWKS)
+    issuer.answers["/keys"] = httpx.ConnectError("down")
+    monkeypatch.setattr(issuer_keys, "RETRY_S", 60.0)
+    assert [await status(cds, issuer.token(sub=str(n))) for n in range(4)] == [401] * 4
+    assert issuer.asked == [JWKS]
+
+
+def keys_of(*keys: Any, **members: Any) -> httpx.Response:
+    return httpx.Response(200, json={"keys": [{**key.as_dict(private=False), **members} for key in keys]})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(500),
+        httpx.Response(200, content=b"{"),
+        httpx.Response(200, json=[]),
+        httpx.Response(200, json={"keys": "none"}),
+        httpx.Response(200, json={"keys": [7, None, {"kty": "RSA"}, {"kty": "what"}]}),
+        httpx.Response(200, content=b" " * (issuer_keys.ANSWER_BYTES_MAX + 1)),
+        httpx.Response(302, headers={"location": "https://evil.example/keys"}),
+        httpx.Response(302, headers={"location": "/keys"}),
+        httpx.ReadTimeout("slow"),
+    ],
+    ids=str,
+)
+async def test_an_issuer_whose_keys_make_no_sense(
+    cds: Cds, issuer: Issuer, trusted: Any, answer: Any
+) -> None:
+    await trusted()
+    issuer.answers["/keys"] = answer
+    assert await status(cds, issuer.token()) == 401
+    assert not any("evil" in url for url in issuer.asked)
+
+
+async def test_a_redirect_on_the_same_host_is_followed(cds: Cds, issuer: Issuer, trusted: Any) -> None:
+    await trusted(jwks_uri=f"{URL}/old")
+    issuer.answers["/old"] = httpx.Response(307, headers={"location": "/keys"})
+    assert await status(cds, issuer.token()) == 200
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"issuer": "https://evil.example", "jwks_uri": JWKS},
+        {"jwks_uri": JWKS},
+        {"issuer": URL},
+        {"issuer": URL, "jwks_uri": 7},
+        {"issuer": URL, "jwks_uri": "http://login.example/keys"},
+    ],
+    ids=str,
+)
+async def test_a_discovery_document_of_somebody_else(
+    cds: Cds, issuer: Issuer, trusted: Any, metadata: dict[str, Any]
+) -> None:
+    await trusted()
+    issuer.metadata = metadata
+    assert await status(cds, issuer.token()) == 401
+
+
+async def test_algorithms_that_prove_nothing(cds: Cds, issuer: Issuer, trusted: Any) -> None:
+    await trusted()
+    good = issuer.token()
+    header, payload, _ = good.split(".")
+    none = issuer_header({"alg": "none", "kid": "one"})
+    assert await status(cds, f"{none}.{payload}.") == 401
+    assert await status(cds, f"{header}.{payload}.") == 401
+    assert await status(cds, f"{header}.{payload}.AAAA") == 401
+    for secret in (issuer.keys[0].as_pem(private=False), json.dumps(issuer.keys[0].as_dict(False)).encode()):
+        signed = f"{issuer_header({'alg': 'HS256', 'kid': 'one'})}.{payload}"
+        assert (
+            await status(cds, f"{signed}.{unpadded(hmac.digest(secret, signed.encode(), 'sha256'))}") == 401
+        )
+    shared = OctKey.generate_key(256, parameters={"kid": "shared"})
+    issuer.answers["/keys"] = httpx.Response(200, json={"keys": [shared.as_dict(private=True)]})
+    assert await status(cds, issuer.token(key=shared)) == 401
+
+
+async def test_keys_that_may_not_sign(cds: Cds, issuer: Issuer, trusted: Any) -> None:
+    await trusted()
+    issuer.answers["/keys"] = keys_of(*issuer.keys, use="enc")
+    assert await status(cds, issuer.token()) == 401
+    issuer.answers["/keys"] = keys_of(*issuer.keys, alg="RS512")
+    assert await status(cds, issuer.token()) == 401
+    issuer.keys = [new_rsa_key(1024, parameters={"kid": "short"})]
+    del issuer.answers["/keys"]
+    assert await status(cds, issuer.token()) == 401
+
+
+async def test_a_token_without_key_id(cds: Cds, issuer: Issuer, trusted: Any) -> None:
+    await trusted()
+    issuer.keys.append(new_rsa_key(2048, parameters={"kid": "two"}))
+    assert await status(cds, issuer.token(header={"kid": None})) == 200
+    assert await status(cds, issuer.token(key=new_rsa_key(2048), header={"kid": None})) == 401
+
+
+@pytest.mark.parametrize("token", ["a.b.c", "..", "e30.e30.e30", "W10.W10.", "a" * 20_000])
+async def test_what_is_no_token(cds: Cds, trusted: Any, token: str) -> None:
+    await trusted()
+    assert await status(cds, token) == 401
+
+
+async def test_the_application_and_the_user_are_the_tokens(cds: Cds, issuer: Issuer, trusted: Any) -> None:
+    await trusted(permissions=("internal_cds_profile_view",))
+    await cds.create(user_id="u-outside")
+    me = await cds("GET", "/profiles/Me", token=issuer.token())
+    assert me.json()["user_id"] == "u-outside"
+
+
+class TestIdentityServer:
+    """The organisation's own identity server: its keys, and every sentence of wire §2."""
+
+    @pytest.fixture
+    def services(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> Services:
+        settings = msgspec.structs.replace(
+            services.settings,
+            identity_server_url=SERVER,
+            identity_server_client_id="oneself",
+            identity_server_client_secret="secret",
+            introspection_path="/oauth2/introspect",
+            introspection_username="judge",
+            introspection_password="word",
+        )
+        return build_services(settings, services.database)
+
+    def token(self, issuer: Issuer, **changes: Any) -> str:
+        return issuer.token(**{"iss": None, "org_handle": "acme", **changes})
+
+    @pytest.mark.parametrize("iss", [None, "anybody", f"{URL}/t/acme/oauth2/token"])
+    async def test_its_tokens_are_let_in_whatever_iss_says(
+        self, cds: Cds, issuer: Issuer, iss: str | None
+    ) -> None:
+        assert await status(cds, self.token(issuer, iss=iss)) == 200
+        assert issuer.asked == [f"{SERVER}/t/acme/oauth2/jwks"]
+
+    @pytest.mark.parametrize(
+        "changes",
+        [{"org_handle": None}, {"org_handle": "other"}, {"aud": "x"}, {"exp": 1}, {"exp": None}],
+        ids=str,
+    )
+    async def test_its_tokens_for_others(self, cds: Cds, issuer: Issuer, changes: dict[str, Any]) -> None:
+        assert await status(cds, self.token(issuer, **changes)) == 401
+
+    @pytest.fixture
+    def judged(self, cds: Cds, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+        """What the identity server answers to introspection; `asked` gathers the requests."""
+        judged: dict[str, Any] = {"answer": {}, "asked": []}
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            judged["asked"].append(request)
+            return httpx.Response(200, json=judged["answer"])
+
+        monkeypatch.setattr(cds.services.identity.introspection, "_transport", httpx.MockTransport(answer))
+        return judged
+
+    GOOD: ClassVar[dict[str, Any]] = {
+        "active": True,
+        "client_id": "CONSOLE",
+        "org_handle": "acme",
+        "scope": "internal_cds_profile_view",
+    }
+
+    async def test_an_opaque_token_is_judged_by_the_identity_server(
+        self, cds: Cds, judged: dict[str, Any]
+    ) -> None:
+        judged["answer"] = self.GOOD
+        assert await status(cds, "opaque") == await status(cds, "opaque") == 200
+        (request,) = judged["asked"]
+        assert str(request.url) == f"{SERVER}/t/carbon.super/oauth2/introspect"
+        assert request.content == b"token=opaque"
+        assert request.headers["authorization"].startswith("Basic ")
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"active": False},
+            {"active": "true"},
+            {"client_id": "console"},
+            {"client_id": None},
+            {"org_handle": "other"},
+            {"org_handle": None},
+            {"exp": 1},
+        ],
+        ids=str,
+    )
+    async def test_an_opaque_token_that_does_not_count(
+        self, cds: Cds, judged: dict[str, Any], changes: dict[str, Any]
+    ) -> None:
+        answer = {**self.GOOD, **changes}
+        judged["answer"] = {name: value for name, value in answer.items() if value is not None}
+        assert await status(cds, "opaque") == await status(cds, "opaque") == 401
+        assert len(judged["asked"]) == 1
+
+    async def test_the_scope_of_an_opaque_token(self, cds: Cds, judged: dict[str, Any]) -> None:
+        judged["answer"] = {**self.GOOD, "scope": "openid"}
+        assert await status(cds, "opaque") == 403
+
+
+class TestSystemApplication(TestIdentityServer):
+    """The variant in which the address names the organisation."""
+
+    @pytest.fixture
+    def services(self, services: Services) -> Services:
+        settings = msgspec.structs.replace(
+            services.settings,
+            identity_server_url=SERVER,
+            identity_server_client_id="oneself",
+            identity_server_client_secret="secret",
+            identity_server_grant="system_app_grant",
+            introspection_path="/oauth2/introspect",
+            introspection_username="judge",
+            introspection_password="word",
+        )
+        return build_services(settings, services.database)
+
+    async def test_an_opaque_token_is_judged_by_the_identity_server(
+        self, cds: Cds, judged: dict[str, Any]
+    ) -> None:
+        judged["answer"] = {name: value for name, value in self.GOOD.items() if name != "org_handle"}
+        assert await status(cds, "opaque") == 200
+        (request,) = judged["asked"]
+        assert str(request.url) == f"{SERVER}/t/acme/oauth2/introspect"
+        assert request.content == b"token=opaque&appTenant=carbon.super"
+
+    @pytest.mark.parametrize(
+        "changes", [{"active": False}, {"client_id": "x"}, {"org_handle": "other"}], ids=str
+    )
+    async def test_an_opaque_token_that_does_not_count(
+        self, cds: Cds, judged: dict[str, Any], changes: dict[str, Any]
+    ) -> None:
+        judged["answer"] = {**self.GOOD, **changes}
+        assert await status(cds, "opaque") == 401
+
+
+def issuer_header(header: dict[str, Any]) -> str:
+    return unpadded(json.dumps(header).encode())
+
+
+def unpadded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")

@@ -1,0 +1,234 @@
+"""A real OpenID provider beside us: register there, sign in, link, read with its token (DESIGN §10)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from oneself.adapters.identity_server import issuer_keys
+from oneself.auth.callers import external_tokens as issued_outside
+from support.caller import Cds
+
+ROOT = Path(__file__).parents[3]
+REDIRECT_URI = "http://127.0.0.1:1/callback"
+SCOPE = "openid internal_cds_profile_view internal_cds_profile_link"
+
+
+class Provider:
+    """The running provider, and a browser with which people register and sign in there."""
+
+    def __init__(self, folder: str) -> None:
+        self._process = subprocess.Popen(
+            ["node", "server.mjs"],
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        self.issuer: str = json.loads(self._process.stdout.readline())["issuer"]
+
+    def stop(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(10)
+
+    def sign_in(self, email: str, *, register: bool = False, resource: str = "urn:iam-cds") -> str:
+        """The access token of a person who went through authorize and interaction pages."""
+        verifier = secrets.token_urlsafe(32)
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
+        with httpx.Client(base_url=self.issuer, timeout=30.0) as browser:
+            answer = browser.get(
+                "/auth",
+                params={
+                    "client_id": "shop",
+                    "response_type": "code",
+                    "redirect_uri": REDIRECT_URI,
+                    "scope": SCOPE,
+                    "resource": resource,
+                    "code_challenge": challenge,
+                    "code_challenge_method": "S256",
+                },
+            )
+            code = self._through_pages(browser, answer, email, register)
+            form = {
+                "grant_type": "authorization_code",
+                "code": code,
+                "redirect_uri": REDIRECT_URI,
+                "client_id": "shop",
+                "code_verifier": verifier,
+                "resource": resource,
+            }
+            granted = browser.post("/token", data=form)
+        assert granted.status_code == 200, granted.text
+        return str(granted.json()["access_token"])
+
+    def _through_pages(
+        self, browser: httpx.Client, answer: httpx.Response, email: str, register: bool
+    ) -> str:
+        way: list[str] = []
+        for _ in range(10):
+            if answer.status_code == 200 and "<form" in answer.text:
+                form = {
+                    "email": email,
+                    "password": "a long password",
+                    **({"register": "1"} if register else {}),
+                }
+                answer = browser.post(answer.url, data=form)
+                continue
+            assert answer.is_redirect, answer.text
+            place = answer.headers["location"]
+            if place.startswith(REDIRECT_URI):
+                return str(parse_qs(urlsplit(place).query)["code"][0])
+            way.append(place)
+            answer = browser.get(answer.url.join(place))
+        raise AssertionError(f"the provider never came to an end: {way}")
+
+    def tell(self, path: str) -> None:
+        assert httpx.post(self.issuer + path, timeout=30.0).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    if shutil.which("npm") is None:
+        pytest.skip("needs Node.js with npm")
+    command = [str(ROOT / "tools" / "ensure-test-provider")]
+    folder = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    provider = Provider(folder)
+    yield provider
+    provider.stop()
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(issued_outside, "REREAD_S", 0.0)
+    monkeypatch.setattr(issuer_keys, "RETRY_S", 0.0)
+
+
+async def trust(cds: Cds, provider: Provider, **fields: Any) -> None:
+    await cds.services.identity.issuers.add(cds.dataset_ref, issuer=provider.issuer, **fields)
+
+
+def email() -> str:
+    return f"ann-{uuid.uuid4().hex}@acme.example"
+
+
+def subject_of(token: str) -> str:
+    payload = token.split(".")[1]
+    return str(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"])
+
+
+async def read(cds: Cds, token: str) -> int:
+    return (await cds("GET", "/profiles", token=token)).status_code
+
+
+async def test_register_there_link_and_read_the_unified_profile_with_its_token(
+    cds: Cds, provider: Provider
+) -> None:
+    await trust(cds, provider)
+    await cds.define("traits", {"attribute_name": "traits.plan"}, {"attribute_name": "traits.colour"})
+    visitor = await cds.create(traits={"plan": "trial"})
+    who = email()
+    token = provider.sign_in(who, register=True)
+    user_id = subject_of(token)
+    body = {"profile_id": visitor["profile_id"], "user_id": user_id}
+    linked = await cds("POST", "/profiles/link", json=body, token=token)
+    assert (linked.status_code, linked.json()) == (200, body)
+
+    tracker = {"Cookie": f"cds_profile={visitor['anonymous_profile_tracker']}"}
+    me = await cds("GET", "/profiles/Me", token=token, headers=tracker)
+    assert me.json()["profile_id"] == visitor["profile_id"]
+    assert (me.json()["user_id"], me.json()["traits"]) == (user_id, {"plan": "trial"})
+
+    second = await cds.create(traits={"colour": "red"})
+    again = provider.sign_in(who)
+    assert subject_of(again) == user_id
+    body = {"profile_id": second["profile_id"], "user_id": user_id}
+    assert (await cds("POST", "/profiles/link", json=body, token=again)).status_code == 200
+    whole = (await cds("GET", f"/profiles/{second['profile_id']}", token=again)).json()
+    assert whole["merged_to"] == {"profile_id": visitor["profile_id"], "reason": "system:user_id_match"}
+    mine = (await cds("GET", "/profiles/Me", token=again)).json()
+    assert (mine["user_id"], mine["traits"]) == (user_id, {"plan": "trial", "colour": "red"})
+
+
+async def test_somebody_else_cannot_take_the_profile(cds: Cds, provider: Provider) -> None:
+    await trust(cds, provider)
+    ann, ben = (provider.sign_in(email(), register=True) for _ in range(2))
+    visitor = await cds.create()
+    for token, expected in ((ann, 200), (ben, 409)):
+        body = {"profile_id": visitor["profile_id"], "user_id": subject_of(token)}
+        assert (await cds("POST", "/profiles/link", json=body, token=token)).status_code == expected
+
+
+async def test_keys_are_rotated(cds: Cds, provider: Provider) -> None:
+    await trust(cds, provider)
+    old = provider.sign_in(email(), register=True)
+    assert await read(cds, old) == 200
+    provider.tell("/test/rotate")
+    assert await read(cds, provider.sign_in(email(), register=True)) == 200
+    cds.services.guard._cache.clear()
+    assert await read(cds, old) == 401
+
+
+async def test_expired_within_the_skew_and_beyond_it(
+    cds: Cds, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await trust(cds, provider)
+    provider.tell("/test/lifetime?seconds=1")
+    token = provider.sign_in(email(), register=True)
+    provider.tell("/test/lifetime?seconds=600")
+    payload = token.split(".")[1]
+    expires_at = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
+    now = time.time
+    monkeypatch.setattr(issued_outside.time, "time", lambda: max(now(), expires_at + 59))
+    assert await read(cds, token) == 200
+    monkeypatch.setattr(issued_outside.time, "time", lambda: expires_at + 61)
+    assert await read(cds, token) == 401
+
+
+async def test_a_token_for_another_audience(cds: Cds, provider: Provider) -> None:
+    await trust(cds, provider)
+    assert await read(cds, provider.sign_in(email(), register=True, resource="urn:another-api")) == 401
+
+
+async def test_another_issuer_with_the_same_keys(cds: Cds, provider: Provider) -> None:
+    """Whose address is another, though its keys are the provider's."""
+    keys = f"{provider.issuer}/jwks"
+    issuers = cds.services.identity.issuers
+    await issuers.add(cds.dataset_ref, issuer="https://login.example", jwks_uri=keys)
+    assert await read(cds, provider.sign_in(email(), register=True)) == 401
+
+
+async def test_an_organisation_that_does_not_trust_it(cds: Cds, stranger: Cds, provider: Provider) -> None:
+    await trust(cds, provider)
+    token = provider.sign_in(email(), register=True)
+    assert await read(cds, token) == 200
+    assert await read(stranger, token) == 401
+
+
+async def test_the_permissions_are_those_that_were_granted(cds: Cds, provider: Provider) -> None:
+    await trust(cds, provider)
+    token = provider.sign_in(email(), register=True)
+    answer = await cds("POST", "/profiles", json={}, token=token)
+    assert (answer.status_code, answer.json()["code"]) == (403, "CDS-10003")
+
+
+def test_the_lock_file_names_no_registry() -> None:
+    lock = (ROOT / "tests" / "adapters" / "external_issuers" / "provider" / "package-lock.json").read_text(
+        "utf-8"
+    )
+    assert '"resolved"' not in lock

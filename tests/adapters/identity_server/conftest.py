@@ -1,0 +1,123 @@
+"""The whole application in the same process beside a stand-in for the identity server."""
+
+from __future__ import annotations
+
+import functools
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import Any
+
+import argon2
+import httpx
+import pytest
+import pytest_asyncio
+from joserfc.jwk import RSAKey
+
+from adapters.identity_server.stand_in import CLIENT, IdentityServer
+from oneself.api.app import create_app
+from oneself.bootstrap import Services, build_services
+from oneself.settings import Settings
+from oneself.store.database import Database
+from support.caller import Cds
+from support.service import SECRET_KEY, SYNC
+
+
+class Reporter:
+    """The identity server's extension: it calls with Basic, and knows one organisation."""
+
+    def __init__(self, cds: Cds, org: str = "acme") -> None:
+        self.cds, self.org, self.auth = cds, org, SYNC
+
+    async def __call__(self, event: str, *, path: str = "/profiles/sync", **body: Any) -> httpx.Response:
+        sent = {"event": event, "orgHandle": self.org, **body}
+        return await self.cds.http.post(f"/t/{self.org}/cds/api/v1{path}", json=sent, auth=self.auth)
+
+    async def claims_changed(self, event: str = "POST_UPDATE_LOCAL_CLAIM") -> None:
+        answer = await self(event, path="/profile-schema/sync")
+        assert answer.status_code == 200, answer.text
+
+
+@pytest.fixture(scope="session")
+def one_key() -> Any:
+    return RSAKey.generate_key(2048).as_dict(private=True)
+
+
+@pytest.fixture(autouse=True)
+def fast_crypto(one_key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weak hashes and one private key for all, so that tests take milliseconds."""
+
+    def import_key(bits: int, parameters: Any) -> Any:
+        return RSAKey.import_key({**one_key, **parameters})
+
+    monkeypatch.setattr("oneself.service.directory.signing_keys.RSAKey.generate_key", import_key)
+    weak = functools.partial(argon2.PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr("oneself.service.crypto.PasswordHasher", weak)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings without an identity server."""
+    return Settings(data_dir=tmp_path, secret_key=SECRET_KEY, sync_username=SYNC[0], sync_password=SYNC[1])
+
+
+@pytest.fixture
+def services(database: Database, settings: Settings) -> Services:
+    return build_services(settings, database)
+
+
+@pytest_asyncio.fixture
+async def http(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=create_app(services, services.settings))
+    async with httpx.AsyncClient(transport=transport, base_url="https://cds.acme.example") as client:
+        client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        yield client
+
+
+@pytest_asyncio.fixture
+async def cds(http: httpx.AsyncClient, services: Services) -> Cds:
+    """The system application of `acme`, with every permission."""
+    founded = await services.identity.founding.create(
+        "acme", client_id="crm", client_secret="a secret of ours"
+    )
+    return Cds(http, services, founded.dataset_ref, "crm")
+
+
+@pytest_asyncio.fixture
+async def other(cds: Cds) -> Cds:
+    """Another organisation."""
+    handle = f"other-{uuid.uuid4().hex[:6]}"
+    founded = await cds.services.identity.founding.create(
+        handle, client_id="theirs", client_secret="another one"
+    )
+    return Cds(cds.http, cds.services, founded.dataset_ref, "theirs")
+
+
+@pytest.fixture
+def report(cds: Cds) -> Reporter:
+    return Reporter(cds)
+
+
+@pytest.fixture
+def identity_server() -> Iterator[IdentityServer]:
+    """With the claims that every tenant has."""
+    server = IdentityServer().start()
+    server.add("emailaddress", scim="emails")
+    server.add("givenname", scim="name.givenName")
+    server.add("created", readOnly=True, dataType="date_time", dialect="urn:scim:wso2:schema")
+    yield server
+    server.stop()
+
+
+def beside(settings: Settings, server: IdentityServer, **given: Any) -> Settings:
+    """Settings with an identity server."""
+    import msgspec
+
+    return msgspec.structs.replace(
+        settings,
+        identity_server_url=server.base_url,
+        identity_server_client_id=CLIENT[0],
+        identity_server_client_secret=CLIENT[1],
+        **given,
+    )

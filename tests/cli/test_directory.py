@@ -1,0 +1,118 @@
+"""`oneself org`, `app` and `user`, beside a running service."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from support.service import RunningService
+from support.visitor import CALLBACK
+
+GROUPS = {
+    "org": ["create", "list", "show", "rotate-keys", "set-admin"],
+    "app": ["create", "list", "show", "delete", "rotate-secret", "permissions"],
+    "user": ["create", "list", "show", "delete", "set-password"],
+}
+
+
+def _token(service: RunningService, org: str, client_id: str, secret: str) -> int:
+    return httpx.post(
+        f"{service.base_url}/t/{org}/oauth2/token",
+        data={"grant_type": "client_credentials"},
+        auth=(client_id, secret),
+        timeout=30,
+    ).status_code
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_help_names_every_command_with_a_sentence(service: RunningService, group: str) -> None:
+    said = service.command(group, "--help").stdout
+    for command in GROUPS[group]:
+        assert command in said
+
+
+def test_an_organisation_from_birth_to_new_keys(service: RunningService) -> None:
+    made = service.command("org", "create", "books", "--name", "The Book Shop", "--json")
+    facts = json.loads(made.stdout)
+    assert _token(service, "books", facts["client_id"], facts["client_secret"]) == 200
+    assert "books" in service.command("org", "list").stdout
+    shown = json.loads(service.command("org", "show", "books", "--json").stdout)
+    assert shown["cds_enabled"] is True
+    assert shown["system_applications"] == [facts["client_id"]]
+    assert shown["address"].endswith("/t/books")
+    rotated = json.loads(service.command("org", "rotate-keys", "books", "--json").stdout)
+    assert rotated["signing_key"] != shown["signing_key"]
+    admin = service.command("org", "set-admin", "books", "--password", "a good password")
+    assert admin.returncode == 0, admin.stderr
+    assert "admin" in service.command("org", "show", "books").stdout
+    again = service.command("org", "create", "books")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "already" in again.stderr
+
+
+def test_an_application_from_birth_to_death(service: RunningService) -> None:
+    made = service.command(
+        *("app", "create", "CRM", "--org", service.org, "-p", "internal_cds_profile_view", "--json")
+    )
+    facts = json.loads(made.stdout)
+    client_id, secret = facts["client_id"], facts["client_secret"]
+    assert _token(service, service.org, client_id, secret) == 200
+    shown = service.command("app", "show", client_id, "--org", service.org).stdout
+    assert secret not in shown
+    assert "internal_cds_profile_view" in shown
+    assert client_id in service.command("app", "list", "--org", service.org).stdout
+    rotated = service.command("app", "rotate-secret", client_id, "--org", service.org, "--json")
+    new_secret = json.loads(rotated.stdout)["client_secret"]
+    assert _token(service, service.org, client_id, secret) == 401
+    assert _token(service, service.org, client_id, new_secret) == 200
+    gone = service.command("app", "delete", client_id, "--org", service.org, "--yes")
+    assert gone.returncode == 0
+    assert _token(service, service.org, client_id, new_secret) == 401
+
+
+def test_a_user_from_birth_to_death(service: RunningService) -> None:
+    made = service.command(
+        *("user", "create", "Bea@acme.example", "--given-name", "Bea", "--last-name", "Bright"),
+        *("--org", service.org, "--json"),
+    )
+    facts = json.loads(made.stdout)
+    assert len(facts["password"]) > 20
+    assert facts["claims"]["givenname"] == "Bea"
+    shown = service.command("user", "show", "bea@ACME.example", "--org", service.org)
+    assert facts["user_id"] in shown.stdout
+    assert "Bea Bright" in service.command("user", "list", "--org", service.org).stdout
+    short = service.command(
+        "user", "set-password", facts["user_id"], "--password", "short", "--org", service.org
+    )
+    assert short.returncode == 1
+    assert "8 characters" in short.stderr
+    gone = service.command("user", "delete", facts["user_id"], "--org", service.org, "--yes")
+    assert gone.returncode == 0
+    assert service.command("user", "show", facts["user_id"], "--org", service.org).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["org", "show", "nobody"], "There is no organisation 'nobody'"),
+        (["org", "create", "Not A Handle"], "A handle has"),
+        (["app", "create", "x", "-p", "internal_cds_nonsense"], "no permission"),
+        (["app", "create", "x", "--kind", "web"], "at least one redirect URI"),
+        (["app", "create", "x", "--kind", "web", "-r", "javascript:alert(1)"], "no scheme"),
+        (["app", "create", "x", "--kind", "web", "-r", CALLBACK + "#x"], "fragment"),
+        (["app", "create", "x", "-r", CALLBACK], "signs nobody in"),
+        (["app", "show", "nobody"], "no application"),
+        (["user", "show", "nobody"], "no user"),
+        (["user", "create", "nonsense", "--given-name", "A", "--last-name", "B"], "e-mail address"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(
+    service: RunningService, arguments: list[str], sentence: str
+) -> None:
+    org = [] if arguments[0] == "org" else ["--org", service.org]
+    said = service.command(*arguments, *org)
+    assert said.returncode == 1
+    assert sentence in said.stderr
+    assert "Traceback" not in said.stderr

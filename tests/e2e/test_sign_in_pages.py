@@ -1,0 +1,150 @@
+"""The pages in a real browser, without JavaScript: cookies are kept, the form may lead to the application."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import threading
+from collections.abc import AsyncIterator, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import httpx
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright
+
+from support.service import RunningService
+from support.visitor import PASSWORD, challenge_of
+
+pytestmark = pytest.mark.e2e
+
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+SIZES = {"phone": (360, 740), "desktop": (1280, 900)}
+
+
+@pytest_asyncio.fixture(scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    path = os.environ.get("ONESELF_TEST_CHROMIUM") or shutil.which("chromium")
+    assert path, "there is no Chromium; tools/ensure-chromium installs it"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+class _Shop(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<h1>Welcome back</h1>")
+
+    def log_message(self, *_: object) -> None:
+        return None
+
+
+@pytest.fixture(scope="module")
+def callback() -> Iterator[str]:
+    """The application's address, on another origin than ours."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Shop)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/callback"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def client_id(service: RunningService, callback: str) -> str:
+    made = service.command("app", "create", "Book shop", "--kind", "browser", "--redirect-uri", callback)
+    found = re.search(r"client id +(\S+)", made.stdout)
+    assert found, made.stderr
+    return found[1]
+
+
+def _authorize(service: RunningService, client_id: str, **more: str) -> str:
+    query = {
+        "response_type": "code",
+        "client_id": client_id,
+        "scope": "openid",
+        "state": "s",
+        "code_challenge": challenge_of("v" * 43),
+        "code_challenge_method": "S256",
+        **more,
+    }
+    return f"{service.base_url}/t/{service.org}/oauth2/authorize?{urlencode(query)}"
+
+
+async def _page(chromium: Browser, size: str) -> Page:
+    width, height = SIZES[size]
+    context = await chromium.new_context(
+        java_script_enabled=False, viewport={"width": width, "height": height}
+    )
+    return await context.new_page()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_person_registers_and_is_known_the_next_time(
+    service: RunningService, client_id: str, callback: str, chromium: Browser, size: str
+) -> None:
+    page = await _page(chromium, size)
+    await page.goto(_authorize(service, client_id))
+    await page.get_by_role("link", name="Create an account").click()
+    await page.get_by_label("E-mail address").fill(f"{size}@acme.example")
+    await page.get_by_label("First name").fill("Ann")
+    await page.get_by_label("Last name").fill("Archer")
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_role("button", name="Create account").click()
+    await page.wait_for_url(callback + "?*")
+    assert "code" in parse_qs(urlsplit(page.url).query)
+
+    await page.goto(_authorize(service, client_id, prompt="none"))
+    assert "code" in parse_qs(urlsplit(page.url).query)
+
+    await page.goto(f"{service.base_url}/t/{service.org}/accounts")
+    await page.get_by_role("button", name="Sign out").click()
+    assert await page.get_by_role("heading").inner_text() == "You are signed out"
+    await page.goto(_authorize(service, client_id, prompt="none"))
+    assert parse_qs(urlsplit(page.url).query)["error"] == ["login_required"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("path", ["login", "register"])
+async def test_pages_fit_the_screen_and_load_nothing_from_elsewhere(
+    service: RunningService, client_id: str, chromium: Browser, path: str, size: str
+) -> None:
+    page = await _page(chromium, size)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    await page.goto(_authorize(service, client_id, prompt="create" if path == "register" else "login"))
+    box = await page.locator("main").bounding_box()
+    assert box is not None
+    assert box["width"] <= SIZES[size][0]
+    for target in await page.locator("input:visible, button").all():
+        shape = await target.bounding_box()
+        assert shape is not None
+        assert shape["height"] >= 44
+    hosts = {httpx.URL(url).host for url in asked if not url.startswith("data:")}
+    assert hosts == {httpx.URL(service.base_url).host}
+    assert complaints == []
+
+
+async def test_the_keyboard_goes_through_the_fields_in_order(
+    service: RunningService, client_id: str, chromium: Browser
+) -> None:
+    page = await _page(chromium, "desktop")
+    await page.goto(_authorize(service, client_id, prompt="create"))
+    reached = []
+    for _ in range(6):
+        await page.keyboard.press("Tab")
+        focused = page.locator(":focus")
+        outline = await focused.evaluate("element => getComputedStyle(element).outlineStyle")
+        assert outline == "solid"
+        reached.append(await focused.get_attribute("name") or await focused.inner_text())
+    assert reached == ["email", "given_name", "last_name", "mobile", "password", "Create account"]

@@ -1,0 +1,290 @@
+"""Which definitions are taken and which are refused, with the wire's codes and words (wire/cds §7)."""
+
+# One case a line reads as the table that it is.
+# ruff: noqa: E501
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oneself.core.values.attribute import Attribute
+from oneself.core.values.definition import InvalidAttribute, define, undefine
+from oneself.core.values.redefinition import redefine
+from unit.core.samples import APP, attribute, complex_attribute, schema
+
+EXISTING = schema(
+    attribute("identity_attributes.emailaddress"),
+    attribute("traits.plan", canonical=("trial", "gold")),
+    attribute("traits.address.city"),
+    complex_attribute("traits.address", "city"),
+    attribute("application_data.score", "integer"),
+    attribute("application_data.cart.items"),
+)
+
+
+def draft(name: str, value_type: str = "string", **fields: Any) -> Attribute:
+    given_id = fields.pop("attribute_id", "new")
+    made = attribute(name, value_type, **fields)
+    return Attribute(
+        **{each: getattr(made, each) for each in made.__struct_fields__} | {"attribute_id": given_id}
+    )
+
+
+def refusal(scope: str, *drafts: Attribute, **how: Any) -> tuple[str, str, str]:
+    with pytest.raises(InvalidAttribute) as caught:
+        define(EXISTING, scope, drafts, **how)
+    return caught.value.code.removeprefix("CDS-"), caught.value.shape, caught.value.description
+
+
+REFUSED: list[tuple[str, list[Attribute], tuple[str, str, str]]] = [
+    ("identity_attributes", [draft("identity_attributes.x")], ("13006", "B", "identity server")),
+    ("identity_attributes", [], ("13006", "B", "")),
+    ("habits", [draft("habits.x")], ("13001", "B", "Invalid scope")),
+    ("traits", [draft("traits.x", app=APP)], ("13001", "B", "application_identifier")),
+    ("traits", [draft("x"), draft("traits.x", app=APP)], ("13001", "B", "application_identifier")),
+    ("traits", [], ("13001", "B", "At least one")),
+    ("traits", [draft("plan")], ("13002", "A", "<scope>.<name>")),
+    ("traits", [draft("")], ("13002", "A", "<scope>.<name>")),
+    ("traits", [draft("traits.")], ("13002", "A", "<scope>.<name>")),
+    ("traits", [draft("traits..x")], ("13002", "A", "<scope>.<name>")),
+    ("traits", [draft("traits. .x")], ("13002", "A", "<scope>.<name>")),
+    ("traits", [draft("traits.a.b.c.d.e")], ("13002", "A", "Attribute exceeds the maximum depth of 4.")),
+    ("traits", [draft("habits.a")], ("13002", "A", "Invalid scope")),
+    ("traits", [draft("profile_id.x")], ("13002", "A", "Invalid scope")),
+    ("traits", [draft("meta.created_at")], ("13002", "A", "Invalid scope")),
+    ("traits", [draft("application_data.x", app=None)], ("13002", "A", "does not match the scope")),
+    ("traits", [draft("identity_attributes.x")], ("13002", "A", "does not match the scope")),
+    ("traits", [draft("traits." + "x" * 250)], ("13002", "A", "at most 255")),
+    ("traits", [draft("traits.a\x00")], ("13002", "A", "printable")),
+    ("traits", [draft("traits.\ud800")], ("13002", "A", "printable")),
+    ("application_data", [draft("application_data.x", app=None)], ("13005", "A", "Application identifier is required")),
+    ("application_data", [draft("application_data.x", app="")], ("13005", "A", "Application identifier is required")),
+    ("traits", [draft("traits.x", "text")], ("13002", "A", "value_type: 'text'")),
+    ("traits", [draft("traits.x", "")], ("13002", "A", "value_type")),
+    ("traits", [draft("traits.x", sub_attributes=("traits.x.y",))], ("13002", "A", "complex")),
+    ("traits", [draft("traits.x", "complex")], ("13001", "A", "required")),
+    ("traits", [draft("traits.x", "complex", sub_attributes=("none",))], ("13002", "A", "does not exist")),
+    ("traits", [draft("traits.x", "complex", sub_attributes=("traits.plan",))], ("13002", "A", "exactly one level deeper")),
+    ("traits", [draft("traits", "complex", sub_attributes=("traits.plan",))], ("13002", "A", "<scope>.<name>")),
+    ("application_data", [draft("application_data.cart", "complex", app="crm", sub_attributes=("shop:application_data.cart.items",))], ("13002", "A", "application identifier")),
+    ("traits", [draft("traits.x", mutability="sometimes")], ("13002", "A", "mutability")),
+    ("traits", [draft("traits.x", merge="latest")], ("13002", "A", "merge_strategy")),
+    ("traits", [draft("traits.x", merge="")], ("13002", "A", "merge_strategy")),
+    ("traits", [draft("traits.x", merge="combine")], ("13002", "A", "multi_valued: true")),
+    ("traits", [draft("traits.x", display_name="x" * 51)], ("13002", "A", "display_name")),
+    ("traits", [draft("traits.x", display_name="größe")], ("13002", "A", "display_name")),
+    ("traits", [draft("traits.x", display_name="line\n")], ("13002", "A", "display_name")),
+    ("traits", [draft("traits.x", "integer", canonical=("a",))], ("13002", "A", "value_type string")),
+    ("traits", [draft("traits.x", canonical=("a\x00",))], ("13002", "A", "canonical_values")),
+    ("traits", [draft("traits.x", canonical=tuple(map(str, range(1001))))], ("13002", "A", "1000")),
+    ("traits", [draft("traits.plan")], ("13003", "A", "already exists")),
+    ("traits", [draft("traits.x", attribute_id="a"), draft("traits.x", attribute_id="b")], ("13003", "A", "already exists")),
+    ("traits", [draft("traits.x", attribute_id="a"), draft("traits.y", attribute_id="a")], ("13003", "A", "already exists")),
+    ("traits", [draft("traits.x", attribute_id="traits.plan")], ("13003", "A", "already exists")),
+    ("traits", [draft("traits.x", attribute_id="i" * 256)], ("13002", "A", "attribute_id")),
+    ("application_data", [draft("application_data.score")], ("13003", "A", "already exists for application")),
+    # The order of the checks.
+    ("traits", [draft("traits.x", "text", mutability="x")], ("13002", "A", "value_type")),
+    ("traits", [draft("traits.plan", mutability="x", merge="x")], ("13002", "A", "mutability")),
+    ("traits", [draft("traits.a.b.c.d.e", "text")], ("13002", "A", "depth")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("scope", "drafts", "answer"), REFUSED)
+def test_a_refused_definition(scope: str, drafts: list[Attribute], answer: tuple[str, str, str]) -> None:
+    code, shape, description = refusal(scope, *drafts)
+    assert (code, shape) == answer[:2]
+    assert answer[2] in description
+    assert description.encode()
+
+
+def test_the_name_under_which_a_sub_attribute_is_listed_counts() -> None:
+    given_draft = draft("traits.address", "complex", sub_attributes=("traits.address.city",))
+    for listed, words in (
+        ("traits.address.zip", "is not named"),
+        ("traits.city", "exactly one level deeper"),
+    ):
+        code, _, description = refusal("traits", given_draft, child_names=[{"traits.address.city": listed}])
+        assert code == "13002"
+        assert words in description
+
+
+TAKEN: list[tuple[str, list[Attribute]]] = [
+    ("traits", [draft("traits.a.b.c.d")]),
+    ("traits", [draft("traits.x", display_name="A-Z a_z 0.9+")]),
+    ("traits", [draft("traits.größe")]),
+    ("traits", [draft("traits.x", canonical=("a", "b"), multi=True, merge="combine")]),
+    ("application_data", [draft("application_data.score", app="crm")]),
+    ("application_data", [draft("application_data.cart", "complex", sub_attributes=("shop:application_data.cart.items",))]),
+    ("traits", [draft("traits.a", "complex", sub_attributes=("child",)), draft("traits.a.b", attribute_id="child")]),
+    *[("traits", [draft("traits.x", value_type)]) for value_type in ("string", "integer", "decimal", "boolean", "date", "date_time", "epoch")],
+    *[("traits", [draft("traits.x", mutability=word)]) for word in ("readWrite", "readOnly", "writeOnly", "immutable", "writeOnce")],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("scope", "drafts"), TAKEN)
+def test_a_taken_definition(scope: str, drafts: list[Attribute]) -> None:
+    assert [each.attribute_name for each in define(EXISTING, scope, drafts)] == [
+        each.attribute_name for each in drafts
+    ]
+
+
+def test_defaults() -> None:
+    (defined,) = define(EXISTING, "traits", [draft("traits.a.b", mutability="", display_name="")])
+    assert (defined.mutability, defined.display_name) == ("readWrite", "b")
+
+
+# PUT
+
+
+FULL = {"attribute_name": "traits.plan", "value_type": "string", "merge_strategy": "overwrite", "mutability": "readWrite"}  # fmt: skip
+
+
+def put(attribute_id: str = "traits.plan", scope: str = "traits", **changes: Any) -> Attribute:
+    return redefine(EXISTING, scope, attribute_id, FULL | changes)
+
+
+REFUSED_PUTS: list[tuple[dict[str, Any], tuple[str, str, str]]] = [
+    ({"scope": "identity_attributes"}, ("13006", "B", "")),
+    ({"scope": "habits"}, ("13001", "B", "")),
+    ({"attribute_id": "none"}, ("13004", "A", "does not exist")),
+    ({"attribute_id": "identity_attributes.emailaddress"}, ("13006", "B", "")),
+    ({"attribute_name": ""}, ("13002", "A", "Required field 'attribute_name' is missing or empty")),
+    ({"value_type": None}, ("13002", "A", "Required field 'value_type' is missing or empty")),
+    ({"mutability": 5}, ("13002", "A", "'mutability' must be a string")),
+    ({"multi_valued": "true"}, ("13002", "A", "'multi_valued' must be a boolean")),
+    ({"colour": "red"}, ("13002", "A", "Unknown field 'colour'")),
+    ({"canonical_values": ["a"]}, ("13002", "A", "canonical_values")),
+    ({"canonical_values": [{"label": "a"}]}, ("13002", "A", "canonical_values")),
+    ({"sub_attributes": [{"attribute_name": "x"}]}, ("13002", "A", "sub_attributes")),
+    ({"sub_attributes": "x"}, ("13002", "A", "sub_attributes")),
+    ({"application_identifier": "crm"}, ("13001", "B", "application_identifier")),
+    ({"merge_strategy": "combine"}, ("13002", "A", "multi_valued")),
+    ({"value_type": "complex"}, ("13001", "A", "required")),
+    ({"attribute_name": "traits.address.city"}, ("13003", "A", "already exists")),
+    ({"attribute_name": "application_data.plan"}, ("13002", "A", "does not match the scope")),
+    ({"display_name": "größe"}, ("13002", "A", "display_name")),
+    ({"attribute_id": "shop:application_data.score"}, ("13002", "A", "does not match the scope")),
+    ({"attribute_id": "traits.address.city", "attribute_name": "traits.town"}, ("13002", "A", "exactly one level deeper")),
+    ({"attribute_id": "traits.address", "attribute_name": "traits.home", "value_type": "complex"}, ("13002", "A", "exactly one level deeper")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "answer"), REFUSED_PUTS)
+def test_a_refused_put(changes: dict[str, Any], answer: tuple[str, str, str]) -> None:
+    changes = dict(changes)
+    attribute_id, scope = changes.pop("attribute_id", "traits.plan"), changes.pop("scope", "traits")
+    with pytest.raises(InvalidAttribute) as caught:
+        put(attribute_id, scope, **changes)
+    assert (caught.value.code.removeprefix("CDS-"), caught.value.shape) == answer[:2]
+    assert answer[2] in caught.value.description
+
+
+def test_put_refuses_nothing_at_all_and_another_id_or_scope() -> None:
+    for changes in ({}, FULL | {"attribute_id": "other"}, FULL | {"scope": "application_data"}):
+        with pytest.raises(InvalidAttribute) as caught:
+            redefine(EXISTING, "traits", "traits.plan", changes)
+        assert caught.value.code == "CDS-13002"
+
+
+def test_put_keeps_what_it_does_not_name() -> None:
+    assert put() == EXISTING.with_([put()]).get("traits.plan")
+    assert (
+        put(mutability="writeOnce", canonical_values=None).canonical_values
+        == EXISTING.attributes[1].canonical_values
+    )
+    assert (
+        put(attribute_id="traits.plan", scope="traits", org_id="x", scim_dialect="y").attribute_name
+        == "traits.plan"
+    )
+
+
+def test_put_changes_what_it_names() -> None:
+    changed = put(
+        attribute_name="traits.tier", display_name="Tier", multi_valued=True, merge_strategy="combine",
+        canonical_values=[{"value": "a", "label": "A"}], mutability="writeOnly",
+    )  # fmt: skip
+    assert (changed.attribute_name, changed.display_name, changed.multi_valued) == (
+        "traits.tier",
+        "Tier",
+        True,
+    )
+    assert [(each.value, each.label) for each in changed.canonical_values] == [("a", "A")]
+    assert put(canonical_values=[]).canonical_values == ()
+
+
+def test_a_new_type_takes_with_it_what_it_leaves_without_meaning() -> None:
+    assert put(value_type="integer").canonical_values == ()
+    plain = put("traits.address", attribute_name="traits.address")
+    assert plain.sub_attributes == ()
+
+
+def test_put_of_application_data_keeps_its_application() -> None:
+    for given_application in ({}, {"application_identifier": ""}, {"application_identifier": APP}):
+        changed = put(
+            "shop:application_data.score",
+            "application_data",
+            attribute_name="application_data.score",
+            **given_application,
+        )
+        assert changed.application_identifier == APP  # fmt: skip
+
+
+# DELETE
+
+
+def test_deletions() -> None:
+    assert undefine(EXISTING, "traits", "traits.plan") == ("traits.plan",)
+    assert undefine(EXISTING, "traits", "none") == ()
+    assert undefine(EXISTING, "application_data") == (
+        "shop:application_data.score",
+        "shop:application_data.cart.items",
+    )
+    everything = undefine(EXISTING)
+    assert [each.attribute_name for each in EXISTING.without(everything).attributes] == [
+        "identity_attributes.emailaddress"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scope", "attribute_id", "code", "not_allowed"),
+    [
+        ("identity_attributes", None, "CDS-13002", True),
+        ("identity_attributes", "none", "CDS-13002", True),
+        ("traits", "identity_attributes.emailaddress", "CDS-13002", True),
+        ("traits", "traits.address.city", "CDS-15104", False),
+        ("habits", None, "CDS-13001", False),
+    ],
+)
+def test_refused_deletions(scope: str, attribute_id: str | None, code: str, not_allowed: bool) -> None:
+    with pytest.raises(InvalidAttribute) as caught:
+        undefine(EXISTING, scope, attribute_id)
+    assert (caught.value.code, caught.value.not_allowed) == (code, not_allowed)
+    assert caught.value.shape == ("A" if code == "CDS-15104" else "B")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["attribute_id", "value", "x"]), inner)
+    ),
+    max_leaves=6,
+)
+FIELDS = st.sampled_from([*FULL, "display_name", "multi_valued", "application_identifier", "canonical_values",
+                          "sub_attributes", "attribute_id", "scope", "colour"])  # fmt: skip
+
+
+@given(st.dictionaries(FIELDS, JSON, max_size=4))
+def test_any_put_is_taken_or_refused(changes: dict[str, Any]) -> None:
+    try:
+        changed = put(
+            **{f"{name}": value for name, value in changes.items() if name not in ("attribute_id", "scope")}
+        )
+    except InvalidAttribute as refused:
+        refused.description.encode()
+    else:
+        assert EXISTING.with_([changed]).fields("traits") is not None

@@ -1,0 +1,158 @@
+"""What cannot be granted leaves nothing behind, neither in the database nor in the log of the process."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+from structlog.testing import LogCapture
+
+from support.caller import Cds
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def logged() -> Any:
+    capture = LogCapture()
+    structlog.configure(processors=[capture])
+    yield capture
+    structlog.reset_defaults()
+
+
+async def send(cds: Cds, content: Any, **headers: str) -> httpx.Response:
+    return await cds("POST", "/profiles", content=content, headers={**JSON, **headers})
+
+
+def bodies() -> dict[str, tuple[int, Any, dict[str, str]]]:
+    many = json.dumps({"traits": {f"k{n}": n for n in range(100_000)}}).encode()
+    return {
+        "larger than 1 MiB": (413, b'{"user_id": "' + b"x" * 1024 * 1024 + b'"}', {}),
+        "100 000 keys": (413 if len(many) > 1024 * 1024 else 400, many, {}),
+        "too deep": (400, b'{"traits":' + b'{"a":' * 100 + b"1" + b"}" * 101, {}),
+        "far too deep": (400, b"[" * 500_000, {}),
+        "broken": (400, b"{", {}),
+        "other type": (415, b"{}", {"Content-Type": "text/plain"}),
+        "a form": (415, b"a=b", {"Content-Type": "application/x-www-form-urlencoded"}),
+        "other alphabet": (415, b"{}", {"Content-Type": "application/json; charset=utf-16"}),
+        "compressed": (415, gzip.compress(b"{}"), {"Content-Encoding": "gzip"}),
+        "broken UTF-8": (400, b'{"user_id": "\xff"}', {}),
+        "NUL": (400, b'{"user_id": "a\\u0000"}', {}),
+        "surrogate": (400, b'{"user_id": "\\ud800"}', {}),
+        "absurd number": (400, b'{"traits": {"n": 1e400}}', {}),
+        "twice": (400, b'{"user_id": "a", "user_id": "b"}', {}),
+        "endless user id": (400, b'{"user_id": "' + b"x" * 513 + b'"}', {}),
+        "lying length": (400, b"", {"Content-Length": "7"}),
+    }
+
+
+@pytest.mark.parametrize("name", [*bodies()])
+async def test_a_bad_body_is_told_so_and_leaves_nothing(cds: Cds, logged: LogCapture, name: str) -> None:
+    status, content, headers = bodies()[name]
+    answer = await send(cds, content, **headers)
+    assert answer.status_code == status, answer.text
+    assert set(answer.json()) == {"code", "message", "description"}
+    assert answer.json()["description"]
+    assert await cds.services.database.fetchval("SELECT count(*) FROM profile") == 0
+    assert logged.entries == []
+    assert (await send(cds, b"{}")).status_code == 201
+
+
+async def test_a_body_that_never_ends_is_cut_off(cds: Cds) -> None:
+    taken = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal taken
+        while taken < 100 * 1024 * 1024:
+            taken += 65_536
+            yield b" " * 65_536
+
+    assert (await send(cds, endless())).status_code == 413
+    assert taken < 100 * 1024 * 1024
+
+
+async def test_a_body_without_a_content_type_is_taken_for_json(cds: Cds) -> None:
+    token = await cds.token()
+    request = cds.http.build_request("POST", "/t/acme/cds/api/v1/profiles", content=b"{}")
+    request.headers["Authorization"] = f"Bearer {token}"
+    request.headers.pop("content-type", None)
+    assert (await cds.http.send(request)).status_code == 201
+
+
+@pytest.mark.parametrize("kind", ["Application/JSON", "application/json; charset=UTF-8"])
+async def test_json_is_known_however_it_is_spelled(cds: Cds, kind: str) -> None:
+    assert (await send(cds, b"{}", **{"Content-Type": kind})).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "page_size=-1", "page_size=x", "page_size=1e3", "page_size=%00", "page_size=%D9%A1", "cursor=x",
+        "cursor=%ff", "filter=x", "filter=%00%20eq%20x",
+    ],
+)  # fmt: skip
+async def test_a_bad_query_is_told_so(cds: Cds, logged: LogCapture, query: str) -> None:
+    await cds.define("traits", {"attribute_name": "traits.a"})
+    answer = await cds("GET", f"/profiles?{query}")
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["code"] in ("CDS-11003", "CDS-11010")
+    assert logged.entries == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "page_size=999999999",
+        "page_size=",
+        "page_size=%2B3",
+        "attributes=%ff",
+        "x=%zz&&=",
+        "cursor=",
+        "filter=traits.a%20eq%20%00",
+        "filter=user_id%20eq%20%00",
+        "filter=profile_id%20sw%20%00",
+        "filter=user_id%20eq%20%ED%A0%80",
+    ],
+)
+async def test_an_odd_query_is_taken(cds: Cds, query: str) -> None:
+    assert (await cds("GET", f"/profiles?{query}")).status_code == 200
+
+
+async def test_a_failure_of_ours_says_nothing_and_is_logged_once(
+    cds: Cds, logged: LogCapture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("the secret of Ann")
+
+    monkeypatch.setattr(type(cds.services.profiles), "create", fail)
+    answer = await send(cds, b"{}")
+    assert (answer.status_code, answer.json()) == (500, {"error": "Internal server error"})
+    (entry,) = logged.entries
+    assert entry["log_level"] == "error"
+    assert entry["route"] == "/t/{org}/cds/api/v1/profiles"
+
+
+async def test_a_database_that_is_away_is_503_with_a_time_to_come_back(
+    cds: Cds, logged: LogCapture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from oneself.errors import Contended, Unavailable
+
+    for error in (Contended("lost"), Unavailable("away")):
+
+        async def fail(*_: Any, error: Exception = error, **__: Any) -> Any:
+            raise error
+
+        monkeypatch.setattr(type(cds.services.profiles), "create", fail)
+        answer = await send(cds, b"{}")
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) >= 1
+        assert set(answer.json()) == {"error"}
+    monkeypatch.setattr(type(cds.services.database), "fetchval", fail)
+    ready = await cds.http.get("/cds/api/v1/ready")
+    assert (ready.status_code, ready.json()["status"]) == (503, "not ready")
+    assert ready.json()["error"]

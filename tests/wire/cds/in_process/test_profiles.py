@@ -1,0 +1,243 @@
+"""wire §5: what a caller may see, repeat and rely on, beyond what the black-box tests ask."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from support.caller import Cds
+
+PLAN = {"attribute_name": "traits.plan"}
+
+
+async def whole(cds: Cds, profile_id: str, **params: str) -> dict[str, Any]:
+    answer = await cds("GET", f"/profiles/{profile_id}", params=params)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def test_a_repeated_request_gets_the_first_answer(cds: Cds) -> None:
+    await cds.define("traits", PLAN)
+    headers = {"Idempotency-Key": "order 4711"}
+    first = await cds("POST", "/profiles", json={"traits": {"plan": "gold"}}, headers=headers)
+    again = await cds("POST", "/profiles", json={"traits": {"plan": "gold"}}, headers=headers)
+    assert first.status_code == again.status_code == 201
+    assert again.content == first.content
+    for name in ("location", "etag", "set-cookie"):
+        assert again.headers[name] == first.headers[name]
+    assert (await cds.listed())["pagination"]["count"] == 1
+
+
+async def test_a_repeat_with_the_cookie_of_the_first_answer_gets_the_first_answer(cds: Cds) -> None:
+    headers = {"Idempotency-Key": "k"}
+    first = await cds("POST", "/profiles", json={}, headers=headers)
+    cookie = {"Cookie": f"cds_profile={first.json()['anonymous_profile_tracker']}"}
+    again = await cds("POST", "/profiles", json={}, headers={**headers, **cookie})
+    assert (again.status_code, again.content) == (201, first.content)
+    other = await cds("POST", "/profiles", json={}, headers={"Idempotency-Key": "another", **cookie})
+    assert other.status_code == 200
+
+
+async def test_simultaneous_repeats_make_one_profile(cds: Cds) -> None:
+    headers = {"Idempotency-Key": "k"}
+    answers = await asyncio.gather(*(cds("POST", "/profiles", json={}, headers=headers) for _ in range(10)))
+    assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
+    assert (await cds.listed())["pagination"]["count"] == 1
+
+
+async def test_a_repeated_patch_is_applied_once(cds: Cds) -> None:
+    await cds.define("traits", PLAN)
+    profile_id = (await cds.create())["profile_id"]
+    headers = {"Idempotency-Key": "k"}
+    first = await cds("PATCH", f"/profiles/{profile_id}", json={"traits": {"plan": "a"}}, headers=headers)
+    await cds("PATCH", f"/profiles/{profile_id}", json={"traits": {"plan": "b"}})
+    again = await cds("PATCH", f"/profiles/{profile_id}", json={"traits": {"plan": "a"}}, headers=headers)
+    assert again.status_code == 200
+    assert again.content == first.content
+    assert (await whole(cds, profile_id))["traits"] == {"plan": "b"}
+
+
+async def test_a_key_is_not_used_for_two_requests(cds: Cds) -> None:
+    headers = {"Idempotency-Key": "k"}
+    profile_id = (await cds("POST", "/profiles", json={}, headers=headers)).json()["profile_id"]
+    for method, path, body in (
+        ("POST", "/profiles", {"user_id": "u-1"}),
+        ("PATCH", f"/profiles/{profile_id}", {}),
+    ):
+        answer = await cds(method, path, json=body, headers=headers)
+        assert answer.status_code == 422
+        assert answer.json()["code"] == "CDS-10001"
+    assert "user_id" not in await whole(cds, profile_id)
+
+
+async def test_a_repeated_delete_gets_the_first_answer(cds: Cds) -> None:
+    made = await cds("POST", "/profiles", json={})
+    path = f"/profiles/{made.json()['profile_id']}"
+    headers = {"Idempotency-Key": "k", "If-Match": made.headers["etag"]}
+    answers = [await cds("DELETE", path, headers=headers) for _ in range(2)]
+    assert [(answer.status_code, answer.content) for answer in answers] == [(204, b"")] * 2
+    assert (await cds("GET", path)).status_code == 404
+
+
+async def test_the_key_of_a_delete_is_not_used_for_another_request(cds: Cds) -> None:
+    headers = {"Idempotency-Key": "k"}
+    gone, left = [(await cds.create())["profile_id"] for _ in range(2)]
+    assert (await cds("DELETE", f"/profiles/{gone}", headers=headers)).status_code == 204
+    for method, path, body in (
+        ("DELETE", f"/profiles/{left}", None),
+        ("PATCH", f"/profiles/{left}", {}),
+        ("POST", "/profiles", {}),
+    ):
+        answer = await cds(method, path, json=body, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (422, "CDS-10001"), method
+    assert [each["profile_id"] for each in (await cds.listed())["profiles"]] == [left]
+
+
+async def test_a_delete_has_a_key_of_its_own(cds: Cds) -> None:
+    """Also when the person of the first request was erased since, and with them what it said."""
+    headers = {"Idempotency-Key": "k"}
+    made, left = [(await cds("POST", "/profiles", json={}, headers=h)).json() for h in (headers, {})]
+    one, other = made["profile_id"], left["profile_id"]
+    assert (await cds("DELETE", f"/profiles/{one}", headers=headers)).status_code == 422
+    assert (await cds("DELETE", f"/profiles/{one}")).status_code == 204
+    assert (await cds("DELETE", f"/profiles/{other}", headers=headers)).status_code == 422
+    assert (await cds("GET", f"/profiles/{other}")).status_code == 200
+
+
+async def test_simultaneous_deletes_of_one_key_are_one(cds: Cds) -> None:
+    path, headers = f"/profiles/{(await cds.create())['profile_id']}", {"Idempotency-Key": "k"}
+    answers = await asyncio.gather(*(cds("DELETE", path, headers=headers) for _ in range(6)))
+    assert {answer.status_code for answer in answers} == {204}
+
+
+async def test_a_key_belongs_to_its_application(cds: Cds, regular: Cds) -> None:
+    headers = {"Idempotency-Key": "k"}
+    mine = await cds("POST", "/profiles", json={}, headers=headers)
+    theirs = await regular("POST", "/profiles", json={}, headers=headers)
+    assert mine.json()["profile_id"] != theirs.json()["profile_id"]
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\tb", "ž"])
+async def test_a_key_has_at_most_255_printable_characters(cds: Cds, key: str) -> None:
+    answer = await cds("POST", "/profiles", json={}, headers={"Idempotency-Key": key.encode()})
+    assert answer.status_code == 400
+    assert (await cds.listed())["profiles"] == []
+
+
+@pytest.mark.parametrize("tag", ["12", "*x", '"12', 'W"12"', '"12";', ",", "", '"1" "2"', '"a b"', '*, "1"'])
+async def test_if_match_must_be_an_entity_tag(cds: Cds, tag: str) -> None:
+    profile_id = (await cds.create())["profile_id"]
+    for method in ("PATCH", "DELETE"):
+        body = {"json": {}} if method == "PATCH" else {}
+        answer = await cds(method, f"/profiles/{profile_id}", headers={"If-Match": tag}, **body)
+        assert (answer.status_code, answer.json()["code"]) == (400, "CDS-10001")
+
+
+@pytest.mark.parametrize(
+    "tag",
+    ['W/"1"', '"1", "2"', '""', '"33a64df5"', '"é"', '"1",', ', "1" ,, "2"', '"1"\t,\t"2"', f'"{"9" * 30}"'],
+)
+async def test_an_entity_tag_of_another_version_or_another_service_is_stale(cds: Cds, tag: str) -> None:
+    profile_id = (await cds.create())["profile_id"]
+    for method, body in (("PATCH", {"json": {}}), ("DELETE", {})):
+        headers: Any = {"If-Match": tag.encode("latin-1")}
+        answer = await cds(method, f"/profiles/{profile_id}", headers=headers, **body)
+        assert answer.status_code == 412, answer.text
+
+
+@pytest.mark.parametrize("tag", ["*", "{}", '"1", {}', "{},"])
+async def test_if_match_names_the_version(cds: Cds, tag: str) -> None:
+    made = await cds("POST", "/profiles", json={})
+    headers = {"If-Match": tag.format(made.headers["etag"])}
+    path = f"/profiles/{made.json()['profile_id']}"
+    assert (await cds("PATCH", path, json={}, headers=headers)).status_code == 200
+
+
+async def test_provenance_names_time_face_and_application_of_what_is_shown(cds: Cds, regular: Cds) -> None:
+    draft = {"attribute_name": "application_data.score", "application_identifier": cds.client_id}
+    await cds.define("traits", PLAN, {"attribute_name": "traits.secret", "mutability": "writeOnly"})
+    await cds.define("application_data", {**draft, "value_type": "integer"})
+    body = {"traits": {"plan": "gold", "secret": "x"}, "application_data": {cds.client_id: {"score": 1}}}
+    made = await cds.create(**body, identity_attributes={"givenname": "Ann"})
+    await regular("PATCH", f"/profiles/{made['profile_id']}", json={"traits": {"plan": "silver"}})
+
+    seen = await whole(cds, made["profile_id"], provenance="true")
+    assert set(seen["provenance"]) == {"traits.plan", "identity_attributes.givenname"}
+    (source,) = seen["provenance"]["traits.plan"]
+    assert (source["face"], source["application"], source["time"][-1]) == ("cds", "shop", "Z")
+    seen = await whole(cds, made["profile_id"], provenance="true", includeApplicationData="true")
+    assert f"application_data.{cds.client_id}.score" in seen["provenance"]
+    seen = await whole(regular, made["profile_id"], provenance="true", includeApplicationData="true")
+    assert set(seen["provenance"]) == {"identity_attributes.givenname"}
+    assert "provenance" not in await whole(cds, made["profile_id"])
+
+
+async def test_a_regular_application_sees_identity_attributes_only(cds: Cds, regular: Cds) -> None:
+    await cds.define("traits", PLAN)
+    draft = {"attribute_name": "application_data.score", "application_identifier": "shop"}
+    await cds.define("application_data", {**draft, "value_type": "integer"})
+    body = {"traits": {"plan": "gold"}, "application_data": {"shop": {"score": 1}}}
+    made = await cds.create(**body, identity_attributes={"givenname": "Ann"}, user_id="u-1")
+    everything = await whole(cds, made["profile_id"], includeApplicationData="true")
+    assert everything["application_data"] == {"shop": {"score": 1}}
+    assert everything["traits"] == {"plan": "gold"}
+    for params in ({}, {"includeApplicationData": "true", "application_identifier": "*"}):
+        seen = await whole(regular, made["profile_id"], **params)
+        assert set(seen) == {"profile_id", "user_id", "meta", "identity_attributes"}
+
+
+@pytest.mark.parametrize("value", ["True", "TRUE"])
+@pytest.mark.parametrize("narrowing", ["nobody", "nobody,,", "crm,nobody", "*,nobody", ""])
+async def test_a_system_application_narrows_application_data(cds: Cds, value: str, narrowing: str) -> None:
+    draft = {"attribute_name": "application_data.score", "application_identifier": cds.client_id}
+    await cds.define("application_data", draft)
+    made = await cds.create(application_data={cds.client_id: {"score": "1"}})
+    params = {"includeApplicationData": value, "application_identifier": narrowing}
+    shown = "application_data" in await whole(cds, made["profile_id"], **params)
+    assert shown is not narrowing.startswith("nobody")
+
+
+async def test_an_application_that_becomes_a_system_application_sees_at_once(cds: Cds, regular: Cds) -> None:
+    await cds.define("traits", PLAN)
+    made = await cds.create(traits={"plan": "gold"})
+    assert "traits" not in await whole(regular, made["profile_id"])
+    await cds("PATCH", "/config", json={"system_applications": ["crm", "shop"]})
+    assert "traits" in await whole(regular, made["profile_id"])
+
+
+async def test_me_of_an_application_without_a_user_is_the_browsers(cds: Cds) -> None:
+    made = await cds.create(user_id="u-1")
+    cookie = {"Cookie": f"cds_profile={made['anonymous_profile_tracker']}"}
+    answer = await cds("GET", "/profiles/Me", headers=cookie)
+    assert answer.json()["profile_id"] == made["profile_id"]
+    ann = await cds.token(subject="u-2")
+    assert (await cds("GET", "/profiles/Me", token=ann, headers=cookie)).status_code == 404
+    answer = await cds("PATCH", "/profiles/Me", token=ann, headers=cookie, json={})
+    assert (answer.status_code, answer.text) == (401, "Profile not found for token subject")
+    assert (await cds("PATCH", "/profiles/Me", json={})).text == "Missing 'sub' in token"
+
+
+async def test_a_user_id_that_is_cleared_or_changed_is_refused(cds: Cds) -> None:
+    made = await cds.create(user_id="u-1")
+    for user_id in (None, "", " ", "u-2"):
+        answer = await cds("PATCH", f"/profiles/{made['profile_id']}", json={"user_id": user_id})
+        assert (answer.status_code, answer.json()["code"]) == (400, "CDS-11011"), user_id
+    anonymous = await cds.create()
+    for user_id in (None, "", " "):
+        path = f"/profiles/{anonymous['profile_id']}"
+        assert (await cds("PATCH", path, json={"user_id": user_id})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "profile_id", ["nonsense", "{}", "0b6e5a4e3b1d4c8e9a550d7e1f2b3c4d", "%00", "a%2Fb", "ž"]
+)
+async def test_what_is_no_profile_id_is_unknown(cds: Cds, profile_id: str) -> None:
+    assert (await cds("GET", f"/profiles/{profile_id}")).status_code == 404
+    assert (await cds("PATCH", f"/profiles/{profile_id}", json={})).status_code == 404
+
+
+async def test_a_profile_id_in_capitals_is_the_same(cds: Cds) -> None:
+    made = await cds.create()
+    assert (await whole(cds, made["profile_id"].upper()))["profile_id"] == made["profile_id"]

@@ -1,0 +1,102 @@
+"""Datasets for the tests of the event wire, configured by REST (DESIGN §9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from wire.client import PERMISSIONS, Cds, fresh
+from wire.interactions.client import Dataset
+
+IDENTITY = frozenset({"internal_cds_identity_view", "internal_cds_identity_update"})
+
+TYPES: dict[str, dict[str, Any]] = {
+    "webId": {},
+    "loyaltyId": {"case_sensitive": True},
+    "phone": {"uniqueness": "Not Unique"},
+    "crmKey": {"trusted_only": True},
+    "accountNumber": {"conflict_blocks_merge": True},
+    "memberNumber": {"blocked_values": ["12345", "Guest"]},
+}
+NAMES = (*TYPES, "emailAddress", "SecondaryEmail", "sfmcContactKey", "sfcrmContactId", "customerId")
+CHANNELS = {"Web": "webId", "Server": "customerId", "Mobile": "customerId", "OpenTimeEmail": "emailAddress"}
+PLAIN = {"favColour": "string", "visits": "integer", "score": "decimal", "vip": "boolean"}
+
+NewDataset = Callable[..., Dataset]
+
+
+@pytest.fixture(scope="session")
+def tenant(new_org: Callable[[], Cds]) -> Callable[[], Cds]:
+    """A maker of organisations that have the identity types of these tests."""
+
+    def make() -> Cds:
+        org = new_org()
+        org.permissions = PERMISSIONS | IDENTITY
+        for type_id, options in TYPES.items():
+            body = {"id": type_id, "label": type_id, "uniqueness": "Identity Namespace", **options}
+            answer = org.admin("POST", "/identity-types", body)
+            assert answer.status_code == 201, f"{answer.status_code} {answer.text}"
+        return org
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shop(tenant: Callable[[], Cds]) -> Cds:
+    """The organisation whose datasets these tests use."""
+    return tenant()
+
+
+def configure(
+    org: Cds, name: str, names: tuple[str, ...] = NAMES, channels: dict[str, str] = CHANNELS
+) -> Dataset:
+    """Bind identity attributes of the same name as their types, and say what `user.id` is."""
+    bound = [{"name": each, "identity_type": each} for each in names]
+    for path, body in (("identity-attributes", bound), ("channel-identities", channels)):
+        answer = org.admin("PUT", f"/datasets/{name}/{path}", body)
+        assert answer.status_code == 200, f"{answer.status_code} {answer.text}"
+    return Dataset(org, name)
+
+
+@pytest.fixture(scope="session")
+def new_dataset(shop: Cds) -> NewDataset:
+    """`new_dataset(org=shop, channels={…}, names=(…), **settings)`: an empty dataset, ready for events."""
+
+    def make(
+        org: Cds | None = None,
+        channels: dict[str, str] = CHANNELS,
+        names: tuple[str, ...] = NAMES,
+        **settings: Any,
+    ) -> Dataset:
+        org, name = org or shop, fresh("web").replace("_", "")
+        answer = org.admin("POST", "/datasets", {"name": name, "label": "Web", **settings})
+        assert answer.status_code == 201, f"{answer.status_code} {answer.text}"
+        return configure(org, name, names, channels)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def web(new_dataset: NewDataset) -> Dataset:
+    """A dataset that the tests share; each uses values of its own."""
+    return new_dataset()
+
+
+@pytest.fixture(scope="session")
+def default(shop: Cds) -> Dataset:
+    """The dataset that the CDS wire works on, with plain attributes beside the identities."""
+    made = configure(shop, "default")
+    for name, value_type in PLAIN.items():
+        shop.trait(value_type, key=name)
+    return made
+
+
+@pytest.fixture(scope="session")
+def other_tenant(tenant: Callable[[], Cds], new_dataset: NewDataset, web: Dataset) -> Dataset:
+    """Another organisation's dataset of the same name as `web`."""
+    org = tenant()
+    answer = org.admin("POST", "/datasets", {"name": web.name, "label": "Web"})
+    assert answer.status_code == 201, answer.text
+    return configure(org, web.name)

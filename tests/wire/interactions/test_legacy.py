@@ -1,0 +1,342 @@
+"""§11: a dataset without identity resolution."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.service import RunningService
+from support.waiting import until
+from wire.client import fresh
+from wire.interactions.client import (
+    MINUTE_MS,
+    PRIMARY,
+    Dataset,
+    Page,
+    altered,
+    new_device,
+    now_ms,
+    token_of,
+    warnings_of,
+)
+from wire.interactions.conftest import NewDataset
+
+
+@pytest.fixture(scope="module")
+def legacy(new_dataset: NewDataset) -> Dataset:
+    return new_dataset(pipeline_identity_resolution=False)
+
+
+def test_user_id_is_the_primary_id(legacy: Dataset) -> None:
+    name = fresh("Ann Archer")
+    page = legacy.page()
+    assert page.send(id=f"  {name} ") == name
+    assert legacy.record(name)["id"] == name
+    assert legacy.record(name)["isAnonymous"] is False
+    assert page.send(id=name) == name
+
+
+def test_case_is_kept(legacy: Dataset) -> None:
+    name = fresh("Ann")
+    assert legacy.page().send(id=name) == name
+    assert legacy.page().send(id=name.lower()) == name.lower()
+    assert legacy.survivor(name) == name
+    assert legacy.survivor(name.lower()) == name.lower()
+
+
+def test_the_anonymous_id_is_a_temporary_primary_id(legacy: Dataset) -> None:
+    page = legacy.page()
+    assert page.send() == page.device
+    assert "persistedUserId" not in page.answer
+    assert legacy.record(page.device)["isAnonymous"] is True
+
+
+def test_the_anonymous_profile_is_merged_into_the_named_one(legacy: Dataset) -> None:
+    page, name = legacy.page(), fresh("n")
+    page.send()
+    assert page.send(id=name) == name
+    assert legacy.survivor(page.device) == name
+    assert legacy.record(name)["anonAliases"] == [page.device]
+    assert len(legacy.events(name)) == 2
+
+
+def test_the_token_is_only_in_the_first_response_of_the_visit_with_user_id(legacy: Dataset) -> None:
+    page, name = legacy.page(), fresh("n")
+    page.send(id=name)
+    assert token_of(page.answer)
+    for said in ({"id": name}, {}, {"id": name}):
+        assert page.send(**said) == name
+        assert "persistedUserId" not in page.answer
+
+
+def test_the_token_holds_the_user_through_the_visit(legacy: Dataset) -> None:
+    page, name = legacy.page(), fresh("n")
+    page.send(id=name)
+    assert (
+        legacy.send({"user": {"anonymousId": new_device(), "encryptedId": page.token}})["resolvedUserId"]
+        == name
+    )
+
+
+def test_another_user_id_counts_as_a_first(legacy: Dataset) -> None:
+    page, one, two = legacy.page(), fresh("n"), fresh("n")
+    page.send(id=one)
+    first = page.token
+    assert page.send(id=two) == two
+    assert token_of(page.answer) != first
+    assert page.send() == two
+
+
+def test_a_page_that_sends_no_token_back_gets_it_once_a_visit(legacy: Dataset) -> None:
+    user, now = {"anonymousId": new_device(), "id": fresh("n")}, now_ms()
+    visits = (90, 80, 70, 20, 10)
+    answers = [legacy.send({"user": user, "source": {"time": now - at * MINUTE_MS}}) for at in visits]
+    assert {each["resolvedUserId"] for each in answers} == {user["id"]}
+    assert ["persistedUserId" in each for each in answers] == [True, False, False, True, False]
+
+
+def test_events_of_now_get_it_once_too(legacy: Dataset) -> None:
+    user = {"anonymousId": new_device(), "id": fresh("n")}
+    answers = [legacy.send({"user": user}) for _ in range(3)]
+    assert ["persistedUserId" in each for each in answers] == [True, False, False]
+
+
+def test_each_browser_of_a_user_gets_a_token(legacy: Dataset) -> None:
+    name = fresh("n")
+    for device in (new_device(), new_device()):
+        user = {"anonymousId": device, "id": name}
+        answers = [legacy.send({"user": user}) for _ in range(3)]
+        assert ["persistedUserId" in each for each in answers] == [True, False, False]
+
+
+def test_another_user_id_on_the_browser_gets_a_token_without_one_sent(legacy: Dataset) -> None:
+    device, names = new_device(), [fresh("n"), fresh("n")]
+    for name in (*names, names[0]):
+        user = {"anonymousId": device, "id": name}
+        answers = [legacy.send({"user": user}) for _ in range(2)]
+        assert [each["resolvedUserId"] for each in answers] == [name, name]
+        assert ["persistedUserId" in each for each in answers] == [True, False]
+
+
+@pytest.mark.parametrize("channel", ["Mobile App", "web"])
+@pytest.mark.parametrize("endpoint", ["event", "authevent"])
+def test_on_a_channel_that_is_none_user_id_means_nothing(
+    legacy: Dataset, endpoint: str, channel: str
+) -> None:
+    device, name = new_device(), fresh("n")
+    event = {"user": {"anonymousId": device, "id": name}, "source": {"channel": channel}, "explain": True}
+    answer = legacy.send(event, endpoint=endpoint)
+    assert answer["resolvedUserId"] == device
+    assert "persistedUserId" not in answer
+    assert legacy.user(name) is None
+    assert legacy.record(device)["isAnonymous"] is True
+    if endpoint == "authevent":
+        assert "channel_unknown" in warnings_of(answer)
+
+
+def test_identity_types_play_no_part(legacy: Dataset) -> None:
+    email = f"{fresh('ann')}@acme.example"
+    one, two, three = fresh("n"), fresh("n"), legacy.page()
+    assert legacy.page().send(id=one, attributes={"emailAddress": email}) == one
+    assert legacy.page().send(id=two, attributes={"emailAddress": email}) == two
+    assert three.send(identities={"emailAddress": email}) == three.device
+    assert three.send(attributes={"emailAddress": email, "webId": one}) == three.device
+
+
+def test_named_users_are_never_merged_with_each_other(legacy: Dataset) -> None:
+    page, one, two = legacy.page(), fresh("n"), fresh("n")
+    page.send()
+    page.send(id=one)
+    page.send(id=two)
+    page.send(id=one)
+    assert legacy.survivor(one) == one
+    assert legacy.survivor(two) == two
+
+
+def test_merged_anonymous_follows(legacy: Dataset) -> None:
+    page, name = legacy.page(), fresh("n")
+    page.send()
+    page.send(id=name)
+    assert legacy.send({"user": {"anonymousId": page.device}})["resolvedUserId"] == name
+
+
+def test_merged_anonymous_is_fresh(new_dataset: NewDataset) -> None:
+    legacy = new_dataset(pipeline_identity_resolution=False, merged_anonymous="fresh")
+    page, name = legacy.page(), fresh("n")
+    page.send()
+    page.send(id=name)
+    assert legacy.send({"user": {"anonymousId": page.device}})["resolvedUserId"] == page.device
+    assert len(legacy.events(name)) == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x",
+        "a b/c?d#e",
+        "☕",
+        "0123456789abcdef01234567",
+        "0123456789abcdef",
+        "null",
+        "0",
+        "-1",
+        "undefined",
+        "x" * 200,
+    ],
+    ids=lambda name: name[:24],
+)
+def test_a_named_id_has_any_shape(legacy: Dataset, name: str) -> None:
+    page = legacy.page()
+    page.send()
+    assert page.send(id=name) == name
+    assert page.answer["errorCode"] == 0
+    assert page.send() == name
+
+
+@pytest.mark.parametrize(
+    ("name", "escaped"),
+    [
+        ("a/b c", "a%2Fb%20c"),
+        ("a/b/c", "a%2Fb%2Fc"),
+        ("a/../b", "a%2F..%2Fb"),
+        ("a%2Fb", "a%252Fb"),
+        ("a?b#c", "a%3Fb%23c"),
+        ("a/", "a%2F"),
+        ("é/ü/", "%C3%A9%2F%C3%BC%2F"),
+    ],
+)
+def test_a_named_id_with_a_slash_is_looked_up(legacy: Dataset, name: str, escaped: str) -> None:
+    assert legacy.page().send(id=name.rstrip("/")) == name.rstrip("/"), "somebody else"
+    assert legacy.page().send(id=name) == name
+    assert legacy.record(escaped)["id"] == name
+
+
+def test_a_named_id_of_more_than_200_bytes_is_none(legacy: Dataset) -> None:
+    for name in ("x" * 201, "é" * 101):
+        page = legacy.page()
+        assert page.send(id=name) == page.device
+
+
+def test_a_named_id_equal_to_an_anonymous_id_is_somebody_else(legacy: Dataset) -> None:
+    anonymous, named = legacy.page(), legacy.page()
+    assert anonymous.send() == anonymous.device
+    assert named.send(id=anonymous.device) == anonymous.device
+    assert anonymous.send() == anonymous.device
+    assert "persistedUserId" not in anonymous.answer
+    third = legacy.page()
+    assert third.send() == third.device
+
+
+@pytest.mark.parametrize("blank", [None, "", "  "], ids=repr)
+def test_a_blank_user_id_is_none(legacy: Dataset, blank: str | None) -> None:
+    page, name = legacy.page(), fresh("n")
+    assert page.send(id=blank) == page.device
+    page.send(id=name)
+    assert page.send(id=blank) == name
+
+
+def test_a_broken_token_is_error_2(legacy: Dataset) -> None:
+    page = legacy.page()
+    page.send(id=fresh("n"))
+    device = new_device()
+    answer = legacy.send({"user": {"anonymousId": device, "encryptedId": altered(page.token, 40)}})
+    assert (answer["errorCode"], answer["resolvedUserId"]) == (2, device)
+
+
+def test_a_token_of_a_dataset_with_resolution_does_not_open_here(legacy: Dataset, web: Dataset) -> None:
+    page = web.page()
+    page.send(id=fresh("w"))
+    device = new_device()
+    answer = legacy.send({"user": {"anonymousId": device, "encryptedId": page.token}})
+    assert (answer["errorCode"], answer["resolvedUserId"]) == (2, device)
+
+
+def test_an_unacceptable_anonymous_id_is_error_4_here_too(legacy: Dataset) -> None:
+    answer = legacy.send({"user": {"anonymousId": "a b"}})
+    assert answer["errorCode"] == 4
+    assert answer["resolvedUserId"] == answer["anonymousId"]
+
+
+def test_the_authenticated_endpoint(legacy: Dataset) -> None:
+    name = fresh("n")
+    assert legacy.server(id=name)["resolvedUserId"] == name
+
+
+def test_datasets_have_their_own_users(legacy: Dataset, new_dataset: NewDataset) -> None:
+    name, elsewhere = fresh("n"), new_dataset(pipeline_identity_resolution=False)
+    legacy.page().send(id=name)
+    assert elsewhere.user(name) is None
+
+
+# -- moved over to identity resolution ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def moved(new_dataset: NewDataset, service: RunningService) -> tuple[Dataset, Page, Page]:
+    """A dataset that was legacy until now, with a page of a named user and one of a stranger."""
+    web = new_dataset(pipeline_identity_resolution=False)
+    named, stranger = web.page(), web.page()
+    named.send()
+    named.send(id="ann 1")
+    stranger.send()
+    command = ("dataset", "enable-identity", "--org", web.org.org, web.name)
+    said = service.command(*command)
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert web.survivor("ann 1") == "ann 1"  # a preview changes nothing
+    said = service.command(*command, "--apply")
+    assert said.returncode == 0, said.stdout + said.stderr
+    # Users are moved over in the background.
+    until(lambda: PRIMARY.fullmatch(web.survivor("ann 1")), "nobody was moved over")
+    return web, named, stranger
+
+
+def test_a_dataset_is_moved_over_and_nothing_is_lost(moved: tuple[Dataset, Page, Page]) -> None:
+    web, named, stranger = moved
+    user = web.survivor("ann 1")
+    assert PRIMARY.fullmatch(user)
+    record = web.record(user)
+    assert {"ann 1", named.device} <= set(record["anonAliases"])
+    assert web.values(user) == {"webId": "ann 1"}
+    assert web.resolve(webId="ANN 1") == user
+    assert web.survivor(named.device) == user
+    assert len(web.events(user)) == 2
+    assert web.survivor(stranger.device) == stranger.device
+
+
+def test_tokens_become_void_when_a_dataset_is_moved_over(moved: tuple[Dataset, Page, Page]) -> None:
+    web, named, _ = moved
+    device = new_device()
+    answer = web.send({"user": {"anonymousId": device, "encryptedId": named.token}})
+    assert answer["resolvedUserId"] == device
+    assert "persistedUserId" not in answer
+    assert web.page().send(id="Ann 1", identities={"emailAddress": "ann@acme.example"}) == web.survivor(
+        "ann 1"
+    )
+
+
+def test_events_are_taken_while_a_dataset_is_moved_over(
+    new_dataset: NewDataset, service: RunningService
+) -> None:
+    web = new_dataset(pipeline_identity_resolution=False)
+    pages = [web.page() for _ in range(20)]
+    for number, page in enumerate(pages):
+        page.send(id=f"user {number}")
+    said = service.command("dataset", "enable-identity", "--org", web.org.org, web.name, "--apply")
+    assert said.returncode == 0, said.stdout + said.stderr
+    for number, page in enumerate(pages):
+        page.send(id=f"User {number}", identities={"emailAddress": f"u{number}@acme.example"})
+    names = [f"user {number}" for number in range(len(pages))]
+    until(
+        lambda: all(web.survivor(name) == web.resolve(webId=name) for name in names),
+        "not everybody was moved over",
+    )
+    for number in range(len(pages)):
+        user = web.survivor(f"user {number}")
+        assert web.resolve(emailAddress=f"u{number}@acme.example") == user
+        assert len(web.events(user)) == 2
+
+
+def test_there_is_no_way_back_to_legacy(web: Dataset) -> None:
+    answer = web.org.admin("PATCH", f"/datasets/{web.name}", {"pipeline_identity_resolution": False})
+    assert answer.status_code == 409
+    found = web.org.admin("GET", f"/datasets/{web.name}").json()
+    assert found["pipeline_identity_resolution"] is True

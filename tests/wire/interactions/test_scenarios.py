@@ -1,0 +1,177 @@
+"""§8: the three scenarios of the source document, in every spelling, with its own values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from wire.interactions.client import ENCODINGS, MINUTE_MS, PRIMARY, Dataset, new_device, now_ms, token_of
+from wire.interactions.conftest import NewDataset
+
+DEVICE = "0123456789abcdef"
+WEB_ID = {"webId": "abc123"}
+EMAIL = {"emailAddress": "ann@acme.example"}
+
+ONE: list[dict[str, Any]] = [
+    {"anonymousId": DEVICE, "id": "abc123"},
+    {"anonymousId": DEVICE, "identities": WEB_ID},
+    {"anonymousId": DEVICE, "attributes": WEB_ID},
+    {"anonId": DEVICE, "id": "abc123"},
+    {"anonId": DEVICE, "attributes": WEB_ID},
+]
+TWO: list[dict[str, Any]] = [
+    {"anonymousId": DEVICE, "identities": EMAIL},
+    {"anonymousId": DEVICE, "attributes": EMAIL},
+    {"anonId": DEVICE, "attributes": EMAIL},
+]
+THREE: list[dict[str, Any]] = [
+    {"anonymousId": DEVICE, "identities": {**WEB_ID, **EMAIL}},
+    {"anonymousId": DEVICE, "id": "abc123", "attributes": EMAIL},
+    {"anonId": DEVICE, "id": "abc123", "attributes": EMAIL},
+]
+
+
+def _spelling(user: dict[str, Any]) -> str:
+    return " ".join(f"{key}={value}" for key, value in user.items())
+
+
+def _answer_is_whole(answer: dict[str, Any]) -> None:
+    assert set(answer) == {
+        "id", "campaignResponses", "compiledCampaignTemplates", "errorCode",
+        "resolvedUserId", "persistedUserId",
+    }  # fmt: skip
+    assert (answer["campaignResponses"], answer["compiledCampaignTemplates"], answer["errorCode"]) == (
+        [],
+        [],
+        0,
+    )
+    assert PRIMARY.fullmatch(answer["id"])
+    assert PRIMARY.fullmatch(answer["resolvedUserId"])
+    assert token_of(answer)
+
+
+@pytest.mark.parametrize("user", ONE + TWO, ids=_spelling)
+def test_scenarios_1_and_2_nobody_has_it_so_a_user_is_made(
+    new_dataset: NewDataset, user: dict[str, Any]
+) -> None:
+    web = new_dataset()
+    answer = web.send({"action": "View", "user": user})
+    _answer_is_whole(answer)
+    identities = WEB_ID if user in ONE else EMAIL
+    record = web.record(answer["resolvedUserId"])
+    assert record["id"] == answer["resolvedUserId"]
+    assert record["isAnonymous"] is False
+    assert web.values(record["id"]) == identities
+    assert web.resolve(**identities) == record["id"]
+
+
+@pytest.mark.parametrize("user", ONE + TWO, ids=_spelling)
+def test_scenarios_1_and_2_the_activity_is_tracked_against_who_has_it(
+    new_dataset: NewDataset, user: dict[str, Any]
+) -> None:
+    web = new_dataset()
+    identities = WEB_ID if user in ONE else EMAIL
+    known = web.named(**identities)
+    answer = web.send({"action": "View", "user": user})
+    _answer_is_whole(answer)
+    assert answer["resolvedUserId"] == known
+    assert web.events(known)[0]["event_id"] == answer["id"]
+    assert web.values(known) == identities
+
+
+@pytest.mark.parametrize("user", ONE + TWO, ids=_spelling)
+@pytest.mark.parametrize("exists", [True, False])
+def test_scenarios_1_and_2_earlier_activity_of_the_anonymous_user_is_merged(
+    new_dataset: NewDataset, user: dict[str, Any], exists: bool
+) -> None:
+    web = new_dataset()
+    known = web.named(**(WEB_ID if user in ONE else EMAIL)) if exists else None
+    before = [web.send({"user": {"anonymousId": DEVICE}}) for _ in range(2)]
+    assert [each["resolvedUserId"] for each in before] == [DEVICE, DEVICE]
+    assert web.record(DEVICE)["isAnonymous"] is True
+    answer = web.send({"action": "View", "user": user})
+    survivor = answer["resolvedUserId"]
+    assert survivor == (known or survivor)
+    record = web.record(DEVICE)
+    assert record["id"] == survivor
+    assert record["anonAliases"] == [DEVICE]
+    assert len(record["anonMergeTimes"]) == 1
+    recorded = {each["event_id"] for each in web.events(survivor)}
+    assert {each["id"] for each in [*before, answer]} <= recorded
+
+
+@pytest.mark.parametrize("user", THREE, ids=_spelling)
+@pytest.mark.parametrize("later", ["webId", "emailAddress"])
+def test_scenario_3_the_most_recently_active_is_kept(
+    new_dataset: NewDataset, user: dict[str, Any], later: str
+) -> None:
+    web, now = new_dataset(), now_ms()
+    known = {
+        "webId": web.named(at=now - (5 if later == "webId" else 9) * MINUTE_MS, **WEB_ID),
+        "emailAddress": web.named(at=now - (5 if later != "webId" else 9) * MINUTE_MS, **EMAIL),
+    }
+    answer = web.send({"action": "View", "user": user})
+    _answer_is_whole(answer)
+    survivor = known[later]
+    assert answer["resolvedUserId"] == survivor
+    (absorbed,) = set(known.values()) - {survivor}
+    assert web.values(survivor) == {**WEB_ID, **EMAIL}
+    assert web.survivor(absorbed) == survivor
+    assert absorbed in web.record(survivor)["anonAliases"]
+    assert len(web.events(survivor)) == 3
+    assert web.resolve(**WEB_ID) == web.resolve(**EMAIL) == survivor
+
+
+@pytest.mark.parametrize("user", THREE, ids=_spelling)
+def test_scenario_3_on_a_repeat_visit_both_match_one_user(
+    new_dataset: NewDataset, user: dict[str, Any]
+) -> None:
+    web = new_dataset()
+    known = web.named(**WEB_ID, **EMAIL)
+    assert web.send({"user": user})["resolvedUserId"] == known
+    assert web.values(known) == {**WEB_ID, **EMAIL}
+
+
+@pytest.mark.parametrize("user", THREE, ids=_spelling)
+def test_scenario_3_a_known_one_and_an_unknown_one_make_one_user(
+    new_dataset: NewDataset, user: dict[str, Any]
+) -> None:
+    for identities in ({}, WEB_ID, EMAIL):
+        web = new_dataset()
+        known = web.named(**identities) if identities else None
+        answer = web.send({"user": user})
+        assert answer["resolvedUserId"] == (known or answer["resolvedUserId"])
+        assert web.values(answer["resolvedUserId"]) == {**WEB_ID, **EMAIL}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_the_spellings_of_a_scenario_are_equal_in_every_encoding(
+    new_dataset: NewDataset, encoding: str
+) -> None:
+    web = new_dataset()
+    for spellings in (ONE, TWO, THREE):
+        assert len({web.send({"user": user}, encoding)["resolvedUserId"] for user in spellings}) == 1
+
+
+def test_a_token_of_one_spelling_covers_the_others(new_dataset: NewDataset) -> None:
+    web = new_dataset()
+    for spellings in (ONE, TWO, THREE):
+        first = web.send({"user": spellings[0]})
+        for user in spellings:
+            again = web.send({"user": {**user, "encryptedId": token_of(first)}})
+            assert again["resolvedUserId"] == first["resolvedUserId"]
+            assert token_of(again) == token_of(first)
+
+
+def test_the_source_s_story_of_an_e_mail_click_and_a_sign_in(web: Dataset, new_dataset: NewDataset) -> None:
+    """An ESP id in the landing page's address, the e-mail typed later, then the account."""
+    web = new_dataset()
+    page = web.page(new_device())
+    assert page.send() == page.device
+    by_click = page.send(identities={"sfmcContactKey": "003A"})
+    assert page.send(attributes={"emailAddress": "ann@acme.example"}) == by_click
+    assert page.send(id="abc123") == by_click
+    assert web.values(by_click) == {"sfmcContactKey": "003A", **EMAIL, **WEB_ID}
+    assert web.survivor(page.device) == by_click
+    assert len(web.events(by_click)) == 4

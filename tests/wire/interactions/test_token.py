@@ -1,0 +1,418 @@
+"""§7: the persisted token.
+
+How long it lives is tested where a token can be sealed in the past: `tests/service/test_interactions.py`.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from wire.client import Cds, fresh
+from wire.interactions.client import MINUTE_MS, PRIMARY, Dataset, altered, new_device, now_ms, token_of
+from wire.interactions.conftest import NewDataset
+
+
+def _email() -> str:
+    return f"{fresh('ann')}@acme.example"
+
+
+# -- while nothing changes ----------------------------------------------------------------------------------
+
+
+def test_it_is_returned_byte_for_byte_while_nothing_changes(web: Dataset) -> None:
+    page, email, web_id = web.page(), _email(), fresh("w")
+    user = page.send(id=web_id, identities={"emailAddress": email})
+    token = page.token
+    for said in (
+        {},
+        {"id": web_id},
+        {"id": f" {web_id.upper()} "},
+        {"identities": {"webId": web_id}},
+        {"attributes": {"emailAddress": email.upper()}},
+        {"attributes": {"emailAddress": email}, "id": web_id},
+        {"id": None, "identities": {"emailAddress": ""}},
+    ):
+        assert page.send(**said) == user
+        assert token_of(page.answer) == token, said
+
+
+def test_it_is_in_every_response_once_identified_and_absent_before(web: Dataset) -> None:
+    page = web.page()
+    page.send()
+    assert "persistedUserId" not in page.answer
+    page.send(id=fresh("w"))
+    token_of(page.answer)
+    for _ in range(2):
+        page.send()
+        token_of(page.answer)
+
+
+def test_it_looks_as_the_contract_says(web: Dataset) -> None:
+    page, web_id = web.page(), fresh("web")
+    user = page.send(id=web_id)
+    assert len(page.token) <= 2048
+    assert "=" not in page.token
+    raw = base64.urlsafe_b64decode(page.token + "=" * (-len(page.token) % 4))
+    assert raw[0] == 1
+    assert (len(raw) - 3 - 12 - 16) % 32 == 0
+    assert user.encode() not in raw
+    assert web_id.encode() not in raw
+
+
+def test_a_token_alone_is_a_named_event(web: Dataset) -> None:
+    page = web.page()
+    user = page.send(id=fresh("w"))
+    answer = web.send({"user": {"encryptedId": page.token}})
+    assert answer["resolvedUserId"] == user
+    assert token_of(answer) == page.token
+
+
+def test_a_token_alone_needs_no_anonymous_id(web: Dataset) -> None:
+    page = web.page()
+    page.send(id=fresh("w"))
+    assert "anonymousId" not in web.send({"user": {"encryptedId": page.token}})
+
+
+def test_a_token_under_another_anonymous_id_folds_its_profile_in(web: Dataset) -> None:
+    page, second = web.page(), web.page()
+    user = page.send(id=fresh("w"))
+    second.send()
+    assert (
+        web.send({"user": {"anonymousId": second.device, "encryptedId": page.token}})["resolvedUserId"]
+        == user
+    )
+    assert web.survivor(second.device) == user
+
+
+# -- the set grows through a visit --------------------------------------------------------------------------
+
+
+def test_identities_add_up_through_a_visit(web: Dataset) -> None:
+    page, email, loyalty = web.page(), _email(), fresh("L")
+    user = page.send(attributes={"emailAddress": email})
+    first = page.token
+    assert page.send(attributes={"loyaltyId": loyalty}) == user
+    assert page.token != first
+    assert web.values(user) == {"emailAddress": email, "loyaltyId": loyalty}
+
+
+def test_the_second_page_s_identity_joins_its_holder(web: Dataset) -> None:
+    email, loyalty = _email(), fresh("L")
+    holder = web.named(loyaltyId=loyalty)
+    page = web.page()
+    user = page.send(identities={"emailAddress": email})
+    assert user != holder
+    assert page.send(identities={"loyaltyId": loyalty}) in (user, holder)
+    assert web.survivor(user) == web.survivor(holder) == web.resolve(emailAddress=email)
+
+
+def test_a_new_value_of_another_type_than_the_default_replaces_the_one_in_the_set(web: Dataset) -> None:
+    page, old, new = web.page(), _email(), _email()
+    user = page.send(id=fresh("w"), identities={"emailAddress": old})
+    assert page.send(identities={"emailAddress": new}) == user
+    assert web.values(user)["emailAddress"] == new
+    assert web.resolve(emailAddress=old) is None
+
+
+def test_a_token_with_one_email_and_an_event_with_another_make_a_new_user(web: Dataset) -> None:
+    page, old, new = web.page(), _email(), _email()
+    first = page.send(identities={"emailAddress": old})
+    second = page.send(identities={"emailAddress": new})
+    assert second != first
+    assert web.resolve(emailAddress=old) == first
+    assert web.values(first) == {"emailAddress": old}
+
+
+# -- a changed default identity -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spelling", ["id", "identities", "attributes"])
+def test_a_changed_default_identity_clears_the_set_however_it_is_spelt(web: Dataset, spelling: str) -> None:
+    page, email, one, two = web.page(), _email(), fresh("w"), fresh("w")
+    first = page.send(id=one, identities={"emailAddress": email})
+    said = {"id": two} if spelling == "id" else {spelling: {"webId": two}}
+    second = page.send(**said)
+    assert second != first
+    assert web.values(second) == {"webId": two}
+    assert web.values(first) == {"webId": one, "emailAddress": email}
+    loyalty = fresh("L")
+    assert page.send(identities={"loyaltyId": loyalty}) == second
+    assert web.resolve(loyaltyId=loyalty) == second
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"id": None},
+        {"id": ""},
+        {"id": "  \t\n "},
+        {"identities": {"webId": ""}},
+        {"attributes": {"webId": None}},
+        {"id": "undefined"},
+        {"id": "000-000"},
+    ],
+    ids=str,
+)
+def test_absence_null_or_blank_is_no_change(web: Dataset, said: dict[str, Any]) -> None:
+    page, email = web.page(), _email()
+    user = page.send(id=fresh("w"), identities={"emailAddress": email})
+    token = page.token
+    assert page.send(**said) == user
+    assert page.token == token
+    loyalty = fresh("L")
+    assert (
+        page.send(**said, **({} if "identities" in said else {"identities": {"loyaltyId": loyalty}})) == user
+    )
+
+
+def test_a_default_identity_that_the_token_lacks_is_no_change(web: Dataset) -> None:
+    page, email, web_id = web.page(), _email(), fresh("w")
+    user = page.send(identities={"emailAddress": email})
+    assert page.send(id=web_id) == user
+    assert web.values(user) == {"emailAddress": email, "webId": web_id}
+
+
+def test_default_identities_are_compared_on_normalised_keys(web: Dataset) -> None:
+    page, web_id = web.page(), fresh("WeB")
+    user = page.send(id=web_id, identities={"emailAddress": _email()})
+    assert page.send(id=web_id.lower()) == user
+    assert page.send(id=f"  {web_id.upper()}\n") == user
+
+
+def test_a_change_back_brings_the_first_user_back(web: Dataset) -> None:
+    page, one, two = web.page(), fresh("w"), fresh("w")
+    first = page.send(id=one)
+    assert page.send(id=two) != first
+    assert page.send(id=one) == first
+
+
+# -- tokens that do not open --------------------------------------------------------------------------------
+
+
+def _broken(web: Dataset, new_dataset: NewDataset, other_tenant: Dataset) -> dict[str, str]:
+    token = token_of(web.send({"user": {"anonymousId": new_device(), "id": fresh("w")}}))
+    elsewhere = new_dataset().page()
+    elsewhere.send(id=fresh("w"))
+    foreign = other_tenant.page()
+    foreign.send(id=fresh("w"))
+    return {
+        "dataset": elsewhere.token,
+        "organisation": foreign.token,
+        "version": altered(token, 0),
+        "key id": altered(token, 3),
+        "nonce": altered(token, 8),
+        "ciphertext": altered(token, 60),
+        "tag": altered(token, len(token) - 5),
+        "truncated": token[:-3],
+        "short": token[:20],
+        "one": "A",
+        "padded": token + "====",
+        "no base64": "not a token!",
+        "unicode": "☕" * 20,
+        "long": "A" * 5000,
+        "contract": "AQAHAAECAwQFBgcICQoLPCCjOf_H-i26dKS7iIgaDOC35QHFTm5OCVWE5nkKIp4jeYzG1ONl_RbtG8-"
+        "ypUlajWhSvnirj_hLtRAoL9XF3sAM9krj4RZRYXSKTs-vLsgYqulCVkNzSN3dvuxY0Jmt9GdnDb5XzgKyr8df8hx25w",
+    }
+
+
+BROKEN = (
+    "dataset", "organisation", "version", "key id", "nonce", "ciphertext", "tag", "truncated", "short", "one",
+    "no base64", "unicode", "long", "contract",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def broken(web: Dataset, new_dataset: NewDataset, other_tenant: Dataset) -> dict[str, str]:
+    return _broken(web, new_dataset, other_tenant)
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_token_that_cannot_be_opened_leaves_the_event_anonymous_with_error_2(
+    web: Dataset, broken: dict[str, str], kind: str
+) -> None:
+    device = new_device()
+    answer = web.send({"user": {"anonymousId": device, "encryptedId": broken[kind]}})
+    assert answer["errorCode"] == 2
+    assert answer["resolvedUserId"] == device
+    assert "persistedUserId" not in answer
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_token_that_cannot_be_opened_beside_an_identity_is_no_error(
+    web: Dataset, broken: dict[str, str], kind: str
+) -> None:
+    web_id = fresh("w")
+    known = web.named(webId=web_id)
+    answer = web.send({"user": {"anonymousId": new_device(), "encryptedId": broken[kind], "id": web_id}})
+    assert (answer["errorCode"], answer["resolvedUserId"]) == (0, known)
+    assert token_of(answer) != broken[kind]
+    assert web.values(known) == {"webId": web_id}
+
+
+def test_error_2_on_the_authenticated_endpoint_too(web: Dataset) -> None:
+    answer = web.send({"user": {"anonymousId": new_device(), "encryptedId": "x"}}, endpoint="authevent")
+    assert answer["errorCode"] == 2
+
+
+def test_error_4_goes_before_error_2(web: Dataset) -> None:
+    answer = web.send({"user": {"anonymousId": "bad id", "encryptedId": "x"}})
+    assert answer["errorCode"] == 4
+    assert answer["resolvedUserId"] == answer["anonymousId"]
+
+
+@pytest.mark.parametrize("absent", [None, ""], ids=repr)
+def test_an_absent_token_is_no_error(web: Dataset, absent: str | None) -> None:
+    device = new_device()
+    answer = web.send({"user": {"anonymousId": device, "encryptedId": absent}})
+    assert (answer["errorCode"], answer["resolvedUserId"]) == (0, device)
+
+
+def test_a_token_of_the_account_field_says_nothing(web: Dataset) -> None:
+    page = web.page()
+    page.send(id=fresh("w"))
+    device = new_device()
+    answer = web.send({"user": {"anonymousId": device}, "account": {"encryptedId": page.token}})
+    assert (answer["errorCode"], answer["resolvedUserId"]) == (0, device)
+
+
+# -- merges, visits, erasure --------------------------------------------------------------------------------
+
+
+def test_a_token_whose_user_was_absorbed_follows_and_is_sealed_anew(web: Dataset) -> None:
+    now, one, email = now_ms(), fresh("w"), _email()
+    page = web.page()
+    absorbed = page.send(at=now - 9 * MINUTE_MS, id=one)
+    survivor = web.named(at=now - 5 * MINUTE_MS, emailAddress=email)
+    assert web.named(webId=one, emailAddress=email) == survivor
+    old = page.token
+    assert page.send() == survivor != absorbed
+    assert page.token != old
+    newer = page.token
+    assert page.send() == survivor
+    assert page.token == newer
+
+
+def test_a_token_that_follows_still_adds_up(web: Dataset) -> None:
+    now, one, email, loyalty = now_ms(), fresh("w"), _email(), fresh("L")
+    page = web.page()
+    page.send(at=now - 9 * MINUTE_MS, id=one)
+    survivor = web.named(at=now - 5 * MINUTE_MS, emailAddress=email)
+    web.named(webId=one, emailAddress=email)
+    assert page.send(identities={"loyaltyId": loyalty}) == survivor
+    assert web.values(survivor) == {"webId": one, "emailAddress": email, "loyaltyId": loyalty}
+
+
+def test_a_remembered_value_that_moved_to_somebody_else_is_dropped(web: Dataset) -> None:
+    page, email = web.page(), _email()
+    user = page.send(id=fresh("w"), identities={"emailAddress": email})
+    web.page().send(id=fresh("w"))
+    replaced = _email()
+    assert page.send(identities={"emailAddress": replaced}) == user
+    other = web.named(emailAddress=email)
+    assert other != user
+    stale = web.page()
+    stale.send(id=fresh("w"))
+    assert page.send(identities={"loyaltyId": fresh("L")}) == user
+    assert web.survivor(other) == other
+
+
+def test_a_token_that_lost_its_value_does_not_steal_it_back(web: Dataset) -> None:
+    first, email, web_id = web.page(), _email(), fresh("w")
+    user = first.send(id=web_id, identities={"emailAddress": email})
+    old = first.token
+    web.named(webId=web_id, emailAddress=_email())
+    holder = web.named(emailAddress=email)
+    assert holder != user
+    answer = web.send(
+        {"user": {"anonymousId": first.device, "encryptedId": old, "identities": {"loyaltyId": fresh("L")}}}
+    )
+    assert answer["resolvedUserId"] == user
+    assert web.survivor(holder) == holder
+    assert web.values(holder) == {"emailAddress": email}
+
+
+def test_an_event_identified_by_its_token_alone_is_answered_with_one(web: Dataset) -> None:
+    """Another browser has replaced the only value the token knows; the user is still the token's."""
+    page, old, web_id = web.page(), _email(), fresh("w")
+    user = page.send(identities={"emailAddress": old})
+    assert web.named(webId=web_id, emailAddress=old) == user
+    assert web.named(webId=web_id, emailAddress=_email()) == user
+    assert page.send() == user
+    assert "persistedUserId" in page.answer
+
+
+def test_a_value_that_the_user_lost_does_not_keep_the_token_from_naming_the_user(web: Dataset) -> None:
+    page, old, web_id = web.page(), _email(), fresh("w")
+    user = page.send(id=web_id, identities={"emailAddress": old})
+    assert web.named(webId=web_id, emailAddress=_email()) == user
+    assert page.send() == user
+    assert page.send(identities={"loyaltyId": fresh("L")}) == user
+    assert web.resolve(emailAddress=old) is None
+
+
+def test_a_token_of_a_deleted_user_brings_nobody_back(web: Dataset) -> None:
+    page, web_id = web.page(), fresh("w")
+    user = page.send(id=web_id)
+    answer = web.request(
+        "POST",
+        f"/t/{web.org.org}/api/dataset/{web.name}/users/delete",
+        files={"file": ("users.csv", f"name\n{user}\n", "text/csv")},
+        auth=web.basic,
+    )
+    assert (answer.status_code, answer.text) == (200, "Deleted 1 users (1 requested)")
+    assert web.user(user) is None
+    again = page.send()
+    assert again == page.device
+    assert page.answer["errorCode"] == 0
+    assert "persistedUserId" not in page.answer
+    back = page.send(id=web_id)
+    assert PRIMARY.fullmatch(back)
+    assert back != user
+
+
+def test_a_token_of_a_key_that_retired_is_sealed_anew(tenant_of_its_own: Dataset) -> None:
+    web = tenant_of_its_own
+    page = web.page()
+    user = page.send(id=fresh("w"))
+    old = page.token
+    answer = web.org.admin("POST", "/token-keys")
+    assert answer.status_code == 201, answer.text
+    assert page.send() == user
+    assert page.token == old  # a new key only opens at first
+
+
+def test_a_token_is_short_and_keeps_the_default_identity(many_types: Dataset) -> None:
+    web = many_types
+    page, web_id = web.page(), "w" * 200
+    user = page.send(id=web_id)
+    names = [f"type{number}" for number in range(20)]
+    for name in names:
+        assert page.send(identities={name: name + "é" * 110}) == user
+        assert len(page.token) <= 2048
+    assert page.send() == user
+    assert page.send(id="another") != user
+
+
+def test_the_oldest_pairs_are_left_out_with_a_warning(many_types: Dataset) -> None:
+    identities = {f"type{number}": f"other {number} " + "é" * 110 for number in range(20)}
+    user = {"anonymousId": new_device(), "id": "somebody", "identities": identities}
+    assert "token_full" in many_types.warnings(user)
+
+
+@pytest.fixture(scope="module")
+def many_types(new_org: Any, tenant: Any, new_dataset: NewDataset) -> Dataset:
+    org: Cds = tenant()
+    names = [f"type{number}" for number in range(20)]
+    for name in names:
+        body = {"id": name, "label": name, "uniqueness": "Identity Namespace"}
+        assert org.admin("POST", "/identity-types", body).status_code == 201
+    return new_dataset(org, names=("webId", *names), channels={"Web": "webId"})
+
+
+@pytest.fixture(scope="module")
+def tenant_of_its_own(tenant: Any, new_dataset: NewDataset) -> Dataset:
+    return new_dataset(tenant())

@@ -1,0 +1,102 @@
+"""An organisation `acme` with its system application and a web, a browser and a machine application."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import argon2
+import pytest
+import pytest_asyncio
+from joserfc.jwk import RSAKey
+
+from oneself.api.app import create_app
+from oneself.bootstrap import Services
+from oneself.bootstrap_identity import Identity
+from oneself.service.context import DatasetRef
+from oneself.service.directory.applications import NewApplication
+from support.visitor import CALLBACK, PERMISSIONS, Application, Visitor
+
+SYSTEM = "acme-backend"
+SECRET = "acme-backend-secret"
+
+NewClient = Callable[..., Awaitable[Application]]
+
+
+@pytest.fixture(scope="session")
+def one_key() -> Any:
+    """Making an RSA key takes most of the time of founding an organisation; every test uses this one."""
+    return RSAKey.generate_key(2048).as_dict(private=True)
+
+
+@pytest.fixture(autouse=True)
+def fast_crypto(one_key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weak hashes and one private key for all, so that tests take milliseconds."""
+
+    def import_key(bits: int, parameters: Any) -> Any:
+        return RSAKey.import_key({**one_key, **parameters})
+
+    monkeypatch.setattr("oneself.service.directory.signing_keys.RSAKey.generate_key", import_key)
+    weak = functools.partial(argon2.PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr("oneself.service.crypto.PasswordHasher", weak)
+
+
+@pytest.fixture
+def identity(services: Services) -> Identity:
+    return services.identity
+
+
+@pytest_asyncio.fixture
+async def dataset_ref(identity: Identity) -> DatasetRef:
+    founded = await identity.founding.create("acme", client_id=SYSTEM, client_secret=SECRET)
+    return founded.dataset_ref
+
+
+@pytest.fixture
+def app(services: Services) -> Any:
+    return create_app(services, services.settings)
+
+
+@pytest_asyncio.fixture
+async def new_visitor(app: Any, dataset_ref: DatasetRef) -> AsyncIterator[Callable[..., Visitor]]:
+    """A maker of browsers that know nothing yet."""
+    made: list[Visitor] = []
+
+    def make(handle: str = "acme") -> Visitor:
+        made.append(Visitor(app, handle))
+        return made[-1]
+
+    yield make
+    for visitor in made:
+        await visitor.http.aclose()
+
+
+@pytest.fixture
+def visitor(new_visitor: Callable[..., Visitor]) -> Visitor:
+    return new_visitor()
+
+
+@pytest.fixture
+def system(visitor: Visitor) -> Application:
+    """The system application, which holds every permission."""
+    return Application(visitor, SYSTEM, SECRET)
+
+
+@pytest.fixture
+def new_client(identity: Identity, dataset_ref: DatasetRef, visitor: Visitor) -> NewClient:
+    """A maker of applications: `kind`, and what `NewApplication` takes."""
+
+    async def make(kind: str = "web", **fields: Any) -> Application:
+        redirect = () if kind == "machine" else (CALLBACK,)
+        asked = {"redirect_uris": redirect, "permissions": PERMISSIONS, "name": "Shop", **fields}
+        made, secret = await identity.applications.create(dataset_ref, NewApplication(kind=kind, **asked))
+        return Application(visitor, made.client_id, secret)
+
+    return make
+
+
+@pytest_asyncio.fixture
+async def shop(new_client: NewClient) -> Application:
+    """A web application in which people sign in."""
+    return await new_client("web")

@@ -1,0 +1,193 @@
+"""Who is calling: every token that is not exactly right is refused, with the wire's two sentences."""
+
+from __future__ import annotations
+
+import base64
+import time
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+from oneself.auth.callers.guard import Guard, OwnKeys, basic_matches, require
+from oneself.auth.callers.principal import Principal
+from oneself.bootstrap_identity import Identity
+from oneself.errors import Forbidden, Unauthenticated
+from oneself.service.context import DatasetRef
+from oneself.service.directory.tokens import Claims
+from support.visitor import Application
+
+MISSING = "Missing or invalid Authorization header"
+NO_SCOPE = "You do not have enough permission to access this resource."
+NOT_IN_SCOPE = "Do not have permission to perform this operation"
+
+
+async def _token(identity: Identity, dataset_ref: DatasetRef, key: Any = None, **changes: Any) -> str:
+    """A token signed with the organisation's key, or another; None takes a claim away."""
+    own = await identity.signing_keys.signing_key(dataset_ref)
+    claims = {
+        "aud": "iam-cds",
+        "org_handle": dataset_ref.handle,
+        "scope": "internal_cds_profile_view",
+        "exp": time.time() + 60,
+        "azp": "shop",
+        "client_id": "other",
+        "sub": "ann",
+        **changes,
+    }
+    header = {"alg": "RS256", "kid": own.kid}
+    kept = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(header, kept, key or own)
+
+
+async def test_a_good_token_names_the_caller(identity: Identity, dataset_ref: DatasetRef) -> None:
+    token = await _token(identity, dataset_ref)
+    expected = Principal("shop", "ann", frozenset({"internal_cds_profile_view"}), "acme")
+    for header in (f"Bearer {token}", f"bearer {token}", f"Bearer  {token} "):
+        assert await identity.guard.authenticate(header, dataset_ref) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "application"),
+    [({"azp": None}, "other"), ({"aud": ["x", "iam-cds"]}, "shop"), ({"azp": None, "client_id": None}, None)],
+)
+async def test_a_token_may_say_it_in_several_ways(
+    identity: Identity, dataset_ref: DatasetRef, changes: dict[str, Any], application: str | None
+) -> None:
+    token = await _token(identity, dataset_ref, **changes)
+    caller = await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+    assert caller.application == application
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aud": None},
+        {"aud": "iam"},
+        {"aud": ["iam", "cds"]},
+        {"aud": {"iam-cds": 1}},
+        {"org_handle": None},
+        {"org_handle": "other"},
+        {"org_handle": ["acme"]},
+        {"exp": None},
+        {"exp": 0},
+        {"exp": "9999999999"},
+        {"exp": True},
+    ],
+    ids=str,
+)
+async def test_a_token_that_is_not_for_here_and_now_is_refused(
+    identity: Identity, dataset_ref: DatasetRef, changes: dict[str, Any]
+) -> None:
+    token = await _token(identity, dataset_ref, **changes)
+    with pytest.raises(Unauthenticated) as refused:
+        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+    assert (refused.value.code, refused.value.description) == ("CDS-10002", MISSING)
+
+
+async def test_a_token_of_another_key_is_refused(identity: Identity, dataset_ref: DatasetRef) -> None:
+    stranger = RSAKey.import_key((await _stranger()).as_dict(private=True))
+    token = await _token(identity, dataset_ref, key=stranger)
+    with pytest.raises(Unauthenticated):
+        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+
+
+async def _stranger() -> RSAKey:
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    return RSAKey.import_key(rsa.generate_private_key(65537, 2048))
+
+
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Bearer ", "Basic YTpi", "Bearer a b", "Bearer \u20ac"]
+)
+async def test_a_header_that_is_no_bearer_token_is_refused(
+    identity: Identity, dataset_ref: DatasetRef, header: str | None
+) -> None:
+    with pytest.raises(Unauthenticated):
+        await identity.guard.authenticate(header, dataset_ref)
+
+
+@pytest.mark.parametrize("scope", [None, 7, ["internal_cds_profile_view"]])
+async def test_a_token_without_a_scope_is_forbidden(
+    identity: Identity, dataset_ref: DatasetRef, scope: object
+) -> None:
+    token = await _token(identity, dataset_ref, scope=scope)
+    with pytest.raises(Forbidden) as refused:
+        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+    assert (refused.value.code, refused.value.description) == ("CDS-10003", NO_SCOPE)
+
+
+def test_a_permission_outside_the_scope_is_forbidden() -> None:
+    caller = Principal("shop", None, frozenset({"internal_cds_profile_view"}), "acme")
+    require(caller, "internal_cds_profile_view")
+    with pytest.raises(Forbidden) as refused:
+        require(caller, "internal_cds_profile")
+    assert (refused.value.code, refused.value.description) == ("CDS-10003", NOT_IN_SCOPE)
+
+
+async def test_a_remembered_token_still_runs_out(
+    identity: Identity, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await _token(identity, dataset_ref, exp=time.time() + 5)
+    await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+    later = time.time() + 6
+    monkeypatch.setattr(time, "time", lambda: later)
+    with pytest.raises(Unauthenticated):
+        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+
+
+class Counting(OwnKeys):
+    """The organisation's own keys, which note every token that they verify."""
+
+    def __init__(self, identity: Identity) -> None:
+        super().__init__(identity.tokens)
+        self.verified: list[str] = []
+
+    async def claims_of(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
+        self.verified.append(token)
+        return await super().claims_of(dataset_ref, token)
+
+
+async def test_remembering_tokens_has_a_limit(identity: Identity, dataset_ref: DatasetRef) -> None:
+    keys = Counting(identity)
+    guard = Guard((keys,), cached_max=3)
+    tokens = [await _token(identity, dataset_ref, sub=str(number)) for number in range(5)]
+    for token in (*tokens, *tokens[2:], tokens[0]):
+        await guard.authenticate(f"Bearer {token}", dataset_ref)
+    assert keys.verified == [*tokens, tokens[0]], "the last three are remembered, the first is not"
+
+
+async def test_an_id_token_is_no_access_token(
+    shop: Application, identity: Identity, dataset_ref: DatasetRef
+) -> None:
+    sent_back = await shop.visitor.register("ann@acme.example", await shop.registration())
+    tokens = await shop.tokens(sent_back)
+    with pytest.raises(Unauthenticated):
+        await identity.guard.authenticate(f"Bearer {tokens['id_token']}", dataset_ref)
+
+
+def _basic(pair: str) -> str:
+    return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (_basic("sync:secret"), True),
+        (_basic("sync:secret").replace("Basic", "basic"), True),
+        (_basic("sync:other"), False),
+        (_basic("other:secret"), False),
+        (_basic("sync"), False),
+        (_basic("sync:secret:"), False),
+        ("Basic !", False),
+        ("Basic /w==", False),
+        ("Bearer x", False),
+        (None, False),
+    ],
+)
+def test_basic_credentials_of_the_sync_operations(header: str | None, expected: bool) -> None:
+    assert basic_matches(header, "sync", "secret") is expected
+    assert basic_matches(header, None, None) is False
+    assert basic_matches(_basic(":"), "", "") is False

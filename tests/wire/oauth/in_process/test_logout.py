@@ -1,0 +1,121 @@
+"""Signing out."""
+
+from __future__ import annotations
+
+import pytest
+
+from oneself.bootstrap import Services
+from oneself.core.config.changes import PutSettings
+from oneself.service.context import Actor, DatasetRef
+from oneself.service.profiles.profiles import new_tracker
+from support.visitor import CALLBACK, Application, Page, Visitor, arrived, heading
+
+EMAIL = "ann@acme.example"
+
+
+async def _signed_in(shop: Application, **changes: str) -> str:
+    """Register somebody; the ID token."""
+    answer = await shop.visitor.register(EMAIL, await shop.registration(**changes))
+    return str((await shop.tokens(answer))["id_token"])
+
+
+async def _is_signed_in(shop: Application) -> bool:
+    answer = await shop.visitor.open("oauth2/authorize", **shop.query(prompt="none"))
+    return "code" in arrived(answer)
+
+
+async def test_an_id_token_signs_its_owner_out_and_leads_back(shop: Application, visitor: Visitor) -> None:
+    hint = await _signed_in(shop)
+    answer = await visitor.open(
+        "oauth2/logout", id_token_hint=hint, post_logout_redirect_uri=CALLBACK, state="bye"
+    )
+    assert answer.status_code == 302
+    assert answer.headers["location"] == f"{CALLBACK}?state=bye"
+    assert not await _is_signed_in(shop)
+
+
+async def test_logout_by_post_works_too(shop: Application, visitor: Visitor) -> None:
+    hint = await _signed_in(shop)
+    answer = await visitor.http.post(
+        visitor.at("oauth2/logout"), data={"id_token_hint": hint, "post_logout_redirect_uri": CALLBACK}
+    )
+    assert answer.headers["location"] == CALLBACK
+    assert not await _is_signed_in(shop)
+
+
+async def test_without_an_id_token_the_person_is_asked(shop: Application, visitor: Visitor) -> None:
+    await _signed_in(shop)
+    asked = await visitor.open("oauth2/logout")
+    assert heading(asked) == "Sign out?"
+    assert await _is_signed_in(shop)
+    done = await visitor.submit(asked)
+    assert heading(done) == "You are signed out"
+    assert not await _is_signed_in(shop)
+
+
+async def test_a_confirmed_logout_leads_back_to_the_named_application(
+    shop: Application, visitor: Visitor
+) -> None:
+    await _signed_in(shop)
+    asked = await visitor.open("oauth2/logout", client_id=shop.client_id, post_logout_redirect_uri=CALLBACK)
+    assert heading(asked) == "Sign out?"
+    assert (await visitor.submit(asked)).headers["location"] == CALLBACK
+
+
+async def test_nobody_is_sent_to_an_address_that_was_not_registered(
+    shop: Application, visitor: Visitor
+) -> None:
+    hint = await _signed_in(shop)
+    answer = await visitor.open(
+        "oauth2/logout", id_token_hint=hint, post_logout_redirect_uri="https://evil.example/"
+    )
+    assert heading(answer) == "You are signed out"
+
+
+@pytest.mark.parametrize("hint", ["nonsense", "e30.e30.e30", "\u20ac"])
+async def test_a_hint_that_is_not_ours_is_refused(shop: Application, visitor: Visitor, hint: str) -> None:
+    await _signed_in(shop)
+    answer = await visitor.open("oauth2/logout", id_token_hint=hint)
+    assert answer.status_code == 400
+    assert await _is_signed_in(shop)
+
+
+async def test_a_form_from_elsewhere_signs_nobody_out(shop: Application, visitor: Visitor) -> None:
+    await _signed_in(shop)
+    answer = await visitor.http.post(visitor.at("oauth2/logout"), data={"csrf": "0" * 64})
+    assert heading(answer) == "Sign out?"
+    assert await _is_signed_in(shop)
+
+
+async def test_an_id_token_of_somebody_else_leaves_this_browser_alone(
+    shop: Application, visitor: Visitor
+) -> None:
+    hint = await _signed_in(shop)
+    page = await shop.authorize(prompt="create")
+    arrived(await visitor.register("bob@acme.example", page))
+    await visitor.open("oauth2/logout", id_token_hint=hint)
+    assert await _is_signed_in(shop)
+
+
+async def test_the_account_page_signs_out(shop: Application, visitor: Visitor) -> None:
+    await _signed_in(shop)
+    page = await visitor.open("accounts")
+    assert "Ann Archer" in page.text
+    assert Page(page.text).actions == ["/t/acme/oauth2/logout"]
+    await visitor.submit(page)
+    assert (await visitor.open("accounts")).status_code == 303
+
+
+@pytest.mark.parametrize("detach", [False, True])
+async def test_the_browser_keeps_its_profile_unless_the_organisation_detaches_it(
+    services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor, detach: bool
+) -> None:
+    await services.configurations.change(
+        dataset_ref.dataset_id, lambda _: PutSettings(detach_on_sign_out=detach)
+    )
+    tracker = new_tracker()
+    await services.profiles.create(dataset_ref, Actor("cds"), {}, tracker=tracker)
+    visitor.http.cookies.set("cds_profile", tracker)
+    hint = await _signed_in(shop)
+    await visitor.open("oauth2/logout", id_token_hint=hint)
+    assert (await services.profiles.find_by_tracker(dataset_ref, tracker) is None) is detach

@@ -1,0 +1,231 @@
+"""The pages people meet: usable without script, by keyboard and by screen reader, and closed to strangers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from oneself.bootstrap_identity import Identity
+from oneself.service.context import DatasetRef
+from support.visitor import PASSWORD, Application, Page, Visitor, heading
+
+EMAIL = "ann@acme.example"
+PAGES = ["accounts/login", "accounts/register"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_field_has_a_label_and_says_what_browsers_may_fill_in(
+    visitor: Visitor, dataset_ref: DatasetRef, path: str
+) -> None:
+    page = Page((await visitor.open(path)).text)
+    seen = {name: field for name, field in page.fields.items() if field["type"] != "hidden"}
+    assert set(seen) == page.labels
+    assert all(field["autocomplete"] for field in seen.values())
+    assert {field["autocomplete"] for field in seen.values()} <= {
+        *("username", "current-password", "new-password", "given-name", "family-name", "tel"),
+    }
+
+
+async def test_what_is_wrong_is_said_at_the_field_and_on_top(
+    visitor: Visitor, dataset_ref: DatasetRef
+) -> None:
+    answer = await visitor.register("ann", given_name="", password="short", mobile="call me")
+    page = Page(answer.text)
+    assert answer.status_code == 400
+    assert "<title>Error: Create an account</title>" in answer.text
+    assert 'role="alert"' in answer.text
+    for name in ("email", "given_name", "mobile", "password"):
+        assert page.fields[name]["aria-invalid"] == "true"
+        assert set(page.fields[name]["aria-describedby"].split()) <= page.ids
+        assert f"#{name}" in page.links
+    assert page.fields["email"]["value"] == "ann"
+    assert page.fields["password"]["value"] == ""
+
+
+@pytest.mark.parametrize("path", [*PAGES, "accounts", "oauth2/logout", "oauth2/authorize"])
+async def test_pages_have_no_script_and_may_not_be_framed_or_kept(
+    visitor: Visitor, dataset_ref: DatasetRef, path: str
+) -> None:
+    answer = await visitor.follow(await visitor.open(path))
+    page = Page(answer.text)
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert answer.headers["cache-control"] == "no-store"
+    assert not {"script", "style", "iframe"} & set(page.tags)
+    assert not page.inline
+
+
+async def test_a_form_may_lead_to_the_applications_address_and_no_other(shop: Application) -> None:
+    login = await shop.authorize()
+    policy = login.headers["content-security-policy"]
+    assert policy.endswith("form-action 'self' https://shop.example")
+
+
+async def test_the_stylesheet_is_ours(visitor: Visitor, dataset_ref: DatasetRef) -> None:
+    answer = await visitor.open("accounts/pages.css")
+    assert answer.headers["content-type"].startswith("text/css")
+    assert "immutable" in answer.headers["cache-control"]
+    assert "http" not in answer.text
+
+
+async def test_what_people_type_is_shown_as_text(visitor: Visitor, dataset_ref: DatasetRef) -> None:
+    answer = await visitor.register('"><script>alert(1)</script>')
+    assert "<script" not in answer.text
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_form_that_was_not_shown_to_this_browser_is_not_looked_at(
+    visitor: Visitor, new_visitor: Callable[..., Visitor], dataset_ref: DatasetRef, path: str
+) -> None:
+    shown = Page((await new_visitor().open(path)).text)
+    person = {"email": EMAIL, "given_name": "Ann", "last_name": "Archer", "password": PASSWORD}
+    for form in (person, {**person, "csrf": shown.csrf}, {**person, "csrf": "\u20ac"}):
+        answer = await visitor.http.post(visitor.at(path), data=form)
+        assert answer.status_code == 403
+        assert "set-cookie" not in answer.headers or "oneself_session" not in answer.headers["set-cookie"]
+
+
+async def test_the_session_cookie_is_kept_from_scripts_and_other_sites(
+    visitor: Visitor, dataset_ref: DatasetRef
+) -> None:
+    answer = await visitor.register(EMAIL)
+    cookie = next(c for c in answer.headers.get_list("set-cookie") if c.startswith("oneself_session="))
+    parts = {part.strip().lower() for part in cookie.split(";")[1:]}
+    assert parts == {"httponly", "path=/t/acme", "samesite=lax"}
+
+
+@pytest.mark.parametrize("host", ["acme.example", "localhost.evil.example"])
+async def test_away_from_localhost_cookies_are_secure(
+    visitor: Visitor, dataset_ref: DatasetRef, host: str
+) -> None:
+    answer = await visitor.http.get(visitor.at("accounts/login"), headers={"Host": host})
+    assert "secure" in answer.headers["set-cookie"].lower()
+
+
+async def test_unknown_people_and_wrong_passwords_get_one_answer(
+    visitor: Visitor, dataset_ref: DatasetRef
+) -> None:
+    await visitor.register(EMAIL)
+    wrong = await visitor.sign_in(EMAIL, "not the password")
+    unknown = await visitor.sign_in("nobody@acme.example", "not the password")
+    assert wrong.status_code == unknown.status_code == 401
+    assert wrong.text.replace(EMAIL, "") == unknown.text.replace("nobody@acme.example", "")
+
+
+async def test_a_taken_address_is_refused_whatever_its_case(
+    visitor: Visitor, dataset_ref: DatasetRef
+) -> None:
+    await visitor.register(EMAIL)
+    answer = await visitor.register("Ann@ACME.example")
+    assert answer.status_code == 409
+    assert "cannot be used" in answer.text
+    assert "already exists" not in answer.text
+
+
+@pytest.mark.parametrize("password", ["1234567", "12345678", "PassWord1", EMAIL, "x" * 1025, "\u20ac" * 342])
+async def test_a_weak_or_endless_password_is_refused(
+    visitor: Visitor, dataset_ref: DatasetRef, password: str
+) -> None:
+    answer = await visitor.register(EMAIL, password=password)
+    assert answer.status_code == 400
+    assert "password" in answer.text
+
+
+@pytest.mark.parametrize("password", ["exactly8", " spaces at both ends ", "пароль длинный", "x" * 1024])
+async def test_any_other_password_is_taken_as_it_is(
+    visitor: Visitor, dataset_ref: DatasetRef, password: str
+) -> None:
+    assert (await visitor.register(EMAIL, password=password)).status_code == 303
+    assert (await visitor.sign_in(EMAIL, password)).status_code == 303
+    assert (await visitor.sign_in(EMAIL, password + " ")).status_code == 401
+
+
+async def test_guessing_one_persons_password_is_stopped(
+    visitor: Visitor, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await visitor.register(EMAIL)
+    await visitor.register("bob@acme.example")
+    statuses = [(await visitor.sign_in(EMAIL, f"guess number {n}")).status_code for n in range(11)]
+    assert statuses == [401] * 10 + [429]
+    stopped = await visitor.sign_in(EMAIL)
+    assert stopped.status_code == 429
+    assert 0 < int(stopped.headers["retry-after"]) <= 900
+    assert (await visitor.sign_in("bob@acme.example")).status_code == 303
+
+
+async def test_an_address_that_tries_many_people_is_stopped(
+    visitor: Visitor, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "oneself.service.directory.login_throttle.FAILURES_MAX", {"account": 10, "address": 3, "client": 9}
+    )
+    for n in range(3):
+        assert (await visitor.sign_in(f"person{n}@acme.example", "a guess")).status_code == 401
+    assert (await visitor.sign_in("person9@acme.example", "a guess")).status_code == 429
+    assert (await visitor.register("new@acme.example")).status_code == 429
+
+
+async def test_failures_are_forgotten_after_a_success_and_after_a_while(
+    visitor: Visitor, dataset_ref: DatasetRef, identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await visitor.register(EMAIL)
+    for _ in range(2):
+        for n in range(9):
+            await visitor.sign_in(EMAIL, f"guess number {n}")
+        assert (await visitor.sign_in(EMAIL)).status_code == 303
+    monkeypatch.setattr("oneself.service.directory.login_throttle.WINDOW_S", {"account": -1, "address": -1})
+    for n in range(12):
+        assert (await visitor.sign_in("late@acme.example", f"guess {n}")).status_code == 401
+
+
+@pytest.mark.parametrize("path", [*PAGES, "oauth2/authorize", "oauth2/logout", "accounts"])
+@pytest.mark.parametrize(
+    "query", ["client_id=%00", "a=%00", "%00=a", "&".join(f"a{n}=1" for n in range(200)), "%ff=%fe"]
+)
+async def test_a_url_that_cannot_be_read_is_no_crash(
+    visitor: Visitor, dataset_ref: DatasetRef, path: str, query: str
+) -> None:
+    answer = await visitor.http.get(f"{visitor.at(path)}?{query}")
+    assert answer.status_code < 500
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe", b"email=%00&csrf=x", b"=" * 70_000, b"email=" + b"x" * 60_000])
+async def test_a_form_that_cannot_be_read_is_no_crash(
+    visitor: Visitor, dataset_ref: DatasetRef, body: bytes
+) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    for path in (*PAGES, "oauth2/authorize", "oauth2/logout"):
+        answer = await visitor.http.post(visitor.at(path), content=body, headers=headers)
+        assert answer.status_code < 500
+    assert (await visitor.open("accounts/login")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("email", "registered"),
+    [("a" * 60_000, 400), ("a\x0b@b.example", 400), ("\u202e@\u202e", 400), ("ann@acme.example\n", 303)],
+    ids=["endless", "vertical tab", "direction mark", "line break at its end"],
+)
+async def test_an_odd_address_signs_nobody_in(
+    visitor: Visitor, dataset_ref: DatasetRef, email: str, registered: int
+) -> None:
+    assert (await visitor.sign_in(email, "a guess")).status_code == 401
+    assert (await visitor.register(email)).status_code == registered
+
+
+async def test_pages_of_an_unknown_organisation_do_not_exist(new_visitor: Callable[..., Visitor]) -> None:
+    stranger = new_visitor("nobody")
+    for path in (*PAGES, "oauth2/authorize", "oauth2/jwks", ".well-known/openid-configuration"):
+        assert (await stranger.open(path)).status_code == 404
+
+
+async def test_the_organisations_own_login_page_leads_to_the_account_page(
+    visitor: Visitor, dataset_ref: DatasetRef
+) -> None:
+    await visitor.register(EMAIL)
+    visitor.http.cookies.clear()
+    answer = await visitor.follow(await visitor.sign_in(EMAIL))
+    assert heading(answer) == "You are signed in"

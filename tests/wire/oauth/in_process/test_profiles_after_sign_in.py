@@ -1,0 +1,183 @@
+"""What signing in does to profiles: the story of the seed, at the authorization server's door."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from oneself.bootstrap import Services
+from oneself.bootstrap_identity import Identity
+from oneself.core.config.changes import PutSettings
+from oneself.service.context import Actor, DatasetRef
+from oneself.service.directory.accounts import Account
+from oneself.service.profiles.profiles import ProfileView, new_tracker
+from oneself.store.database import Database
+from support.visitor import Application, Visitor, arrived, claims_of
+
+pytestmark = pytest.mark.postgres
+
+EMAIL = "ann@acme.example"
+NewVisitor = Callable[..., Visitor]
+
+
+async def _temporary(services: Services, dataset_ref: DatasetRef) -> tuple[str, str]:
+    """A temporary profile as POST /profiles makes it: its id and its tracker."""
+    tracker = new_tracker()
+    made = await services.profiles.create(dataset_ref, Actor("cds", "acme-backend"), {}, tracker=tracker)
+    return str(made.profile.profile_id), tracker
+
+
+async def _profile(services: Services, dataset_ref: DatasetRef, profile_id: str) -> ProfileView:
+    view = await services.profiles.find(dataset_ref, UUID(profile_id))
+    assert view is not None
+    return view
+
+
+async def _user_id(shop: Application, answer: object) -> str:
+    tokens = await shop.tokens(answer)  # type: ignore[arg-type]
+    return str(claims_of(tokens["access_token"])["sub"])
+
+
+@pytest.mark.parametrize("way", ["parameter", "cookie"])
+async def test_the_temporary_profile_of_a_new_person_becomes_theirs(
+    services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor, way: str
+) -> None:
+    profile_id, tracker = await _temporary(services, dataset_ref)
+    if way == "cookie":
+        visitor.http.cookies.set("cds_profile", tracker)
+    passed = {"anonymous_profile_tracker": tracker} if way == "parameter" else {}
+    sent_back = await visitor.register(EMAIL, await shop.registration(**passed), mobile="+44 20 7946 0958")
+    # Everything is there before the answer is: nobody has to wait.
+    view = await _profile(services, dataset_ref, profile_id)
+    assert view.survivor.user_id == await _user_id(shop, sent_back)
+    assert view.profile == view.survivor
+    assert view.survivor.record.values["identity_attributes"] == {
+        "userid": view.survivor.user_id,
+        "username": EMAIL,
+        "emailaddress": EMAIL,
+        "givenname": "Ann",
+        "lastname": "Archer",
+        "mobile": "+44 20 7946 0958",
+    }
+
+
+async def test_a_returning_persons_temporary_profile_is_absorbed(
+    services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor, new_visitor: NewVisitor
+) -> None:
+    permanent, tracker = await _temporary(services, dataset_ref)
+    page = await shop.registration(anonymous_profile_tracker=tracker)
+    await visitor.register(EMAIL, page)
+    temporary, second = await _temporary(services, dataset_ref)
+    shop.visitor = new_visitor()
+    login = await shop.authorize(anonymous_profile_tracker=second)
+    arrived(await shop.visitor.sign_in(EMAIL, page=login))
+    view = await _profile(services, dataset_ref, temporary)
+    assert str(view.survivor.profile_id) == permanent
+    assert [(str(a.profile_id), a.reason) for a in view.absorbed] == [(temporary, "system:user_id_match")]
+
+
+async def test_a_sign_in_reads_the_configuration_and_the_tracker_once_before_its_write(
+    services: Services, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile_id, tracker = await _temporary(services, dataset_ref)
+    connection, opened = Database.connection, 0
+
+    @asynccontextmanager
+    async def counted(self: Database) -> AsyncIterator[Any]:
+        nonlocal opened
+        opened += 1
+        async with connection(self) as open_connection:
+            yield open_connection
+
+    monkeypatch.setattr(Database, "connection", counted)
+    account = Account(uuid.uuid4(), EMAIL, {"username": EMAIL})
+    await services.identity.sign_ins.record_sign_in(dataset_ref, None, account, [tracker])
+    assert opened == 2
+    assert (await _profile(services, dataset_ref, profile_id)).survivor.user_id == str(account.user_id)
+
+
+async def test_single_sign_on_counts_as_a_sign_in(
+    services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor
+) -> None:
+    permanent, tracker = await _temporary(services, dataset_ref)
+    await visitor.register(EMAIL, await shop.registration(anonymous_profile_tracker=tracker))
+    temporary, second = await _temporary(services, dataset_ref)
+    answer = await visitor.open("oauth2/authorize", **shop.query(anonymous_profile_tracker=second))
+    assert arrived(answer)["code"]
+    assert str((await _profile(services, dataset_ref, temporary)).survivor.profile_id) == permanent
+
+
+async def test_the_cookie_goes_before_the_parameter(
+    services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor
+) -> None:
+    by_cookie, cookie = await _temporary(services, dataset_ref)
+    by_parameter, parameter = await _temporary(services, dataset_ref)
+    visitor.http.cookies.set("cds_profile", cookie)
+    await visitor.register(EMAIL, await shop.registration(anonymous_profile_tracker=parameter))
+    assert (await _profile(services, dataset_ref, by_cookie)).survivor.user_id
+    assert (await _profile(services, dataset_ref, by_parameter)).survivor.user_id is None
+
+
+@pytest.mark.parametrize("cookie", ["unknown", "x" * 5000, "%00", "-"])
+async def test_a_cookie_that_names_nobody_does_not_hide_the_parameter(
+    services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor, cookie: str
+) -> None:
+    profile_id, tracker = await _temporary(services, dataset_ref)
+    page = await shop.registration(anonymous_profile_tracker=tracker)
+    visitor.http.cookies.set("cds_profile", cookie)
+    assert (await visitor.register(EMAIL, page)).status_code == 303
+    assert (await _profile(services, dataset_ref, profile_id)).survivor.user_id
+
+
+async def test_a_second_person_on_the_same_browser_leaves_the_first_one_alone(
+    services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor
+) -> None:
+    first, tracker = await _temporary(services, dataset_ref)
+    ann = await visitor.register(EMAIL, await shop.registration(anonymous_profile_tracker=tracker))
+    before = await _profile(services, dataset_ref, first)
+    page = await shop.authorize(prompt="create", anonymous_profile_tracker=tracker)
+    bob = await visitor.register("bob@acme.example", page, given_name="Bob")
+    after = await _profile(services, dataset_ref, first)
+    assert after.survivor.user_id == await _user_id(shop, ann)
+    assert after.survivor.record == before.survivor.record
+    theirs = await services.profiles.find_by_tracker(dataset_ref, tracker)
+    assert theirs is not None
+    assert theirs.survivor.user_id == await _user_id(shop, bob)
+
+
+async def test_a_tracker_of_another_organisation_is_nobodys(
+    services: Services, identity: Identity, dataset_ref: DatasetRef, shop: Application, visitor: Visitor
+) -> None:
+    other = (await identity.founding.create("other")).dataset_ref
+    foreign, tracker = await _temporary(services, other)
+    await visitor.register(EMAIL, await shop.registration(anonymous_profile_tracker=tracker))
+    view = await services.profiles.find_by_tracker(other, tracker)
+    assert view is not None
+    assert str(view.profile.profile_id) == foreign
+    assert view.survivor.user_id is None
+
+
+async def test_who_registers_without_an_application_is_known_too(
+    services: Services, dataset_ref: DatasetRef, visitor: Visitor
+) -> None:
+    profile_id, tracker = await _temporary(services, dataset_ref)
+    page = await visitor.open("accounts/register", anonymous_profile_tracker=tracker)
+    answer = await visitor.follow(await visitor.register(EMAIL, page))
+    assert "You are signed in" in answer.text
+    assert EMAIL in answer.text
+    assert (await _profile(services, dataset_ref, profile_id)).survivor.user_id
+
+
+async def test_people_sign_in_while_the_service_is_not_enabled_and_no_profile_hears_of_it(
+    services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor
+) -> None:
+    profile_id, tracker = await _temporary(services, dataset_ref)
+    await services.configurations.change(dataset_ref.dataset_id, lambda _: PutSettings(cds_enabled=False))
+    page = await shop.registration(anonymous_profile_tracker=tracker)
+    assert arrived(await visitor.register(EMAIL, page))["code"]
+    assert (await _profile(services, dataset_ref, profile_id)).survivor.user_id is None

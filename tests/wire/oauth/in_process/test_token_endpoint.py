@@ -1,0 +1,274 @@
+"""The token endpoint for applications in their own name, and what becomes of their tokens."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import KeySet
+
+from oneself.bootstrap_identity import Identity
+from oneself.errors import Forbidden, Unauthenticated
+from oneself.service.context import DatasetRef
+from support.visitor import Application, Visitor, claims_of
+from wire.oauth.in_process.conftest import SECRET, SYSTEM, NewClient
+
+SEED_SCOPE = "internal_cds_profile_create internal_cds_profile_update internal_cds_profile_view"
+
+
+async def test_the_seeds_request_gets_a_token_with_its_three_permissions(system: Application) -> None:
+    answer = await system.token(grant_type="client_credentials", scope=SEED_SCOPE)
+    body = answer.json()
+    claims = claims_of(body["access_token"])
+    assert answer.status_code == 200
+    assert answer.headers["cache-control"] == "no-store"
+    assert (body["token_type"], body["expires_in"], body["scope"]) == ("Bearer", 3600, SEED_SCOPE)
+    assert (claims["aud"], claims["org_handle"], claims["scope"]) == ("iam-cds", "acme", SEED_SCOPE)
+    assert claims["azp"] == claims["client_id"] == claims["sub"] == SYSTEM
+    assert claims["exp"] - claims["iat"] == 3600
+    assert claims["jti"]
+    assert "refresh_token" not in body
+
+
+async def test_anybody_can_verify_a_token_with_the_published_keys(
+    system: Application, visitor: Visitor
+) -> None:
+    token = (await system.token(grant_type="client_credentials", scope=SEED_SCOPE)).json()["access_token"]
+    keys = KeySet.import_key_set((await visitor.open("oauth2/jwks")).json())
+    decoded = jwt.decode(token, keys, algorithms=["RS256"])
+    assert decoded.header["typ"] == "at+jwt"
+    assert decoded.claims["sub"] == SYSTEM
+
+
+async def test_published_keys_have_no_private_part(visitor: Visitor) -> None:
+    for key in (await visitor.open("oauth2/jwks")).json()["keys"]:
+        assert set(key) == {"kty", "n", "e", "kid", "use", "alg"}
+
+
+async def test_the_secret_may_be_sent_in_the_form(visitor: Visitor) -> None:
+    form = {"grant_type": "client_credentials", "client_id": SYSTEM, "client_secret": SECRET}
+    answer = await visitor.http.post(visitor.at("oauth2/token"), data=form)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("written", ["p%3Aa%20ss%2B%25word", "p:a ss+%word", "p%3Aa+ss%2B%25word"])
+async def test_a_secret_is_understood_encoded_and_as_it_is(
+    new_client: NewClient, visitor: Visitor, written: str
+) -> None:
+    client = await new_client("machine", client_secret="p:a ss+%word")
+    pair = base64.b64encode(f"{client.client_id}:{written}".encode()).decode()
+    answer = await visitor.http.post(
+        visitor.at("oauth2/token"),
+        data={"grant_type": "client_credentials"},
+        headers={"Authorization": f"Basic {pair}"},
+    )
+    assert answer.status_code == 200, answer.text
+
+
+async def test_permissions_that_the_application_does_not_hold_are_left_out(new_client: NewClient) -> None:
+    client = await new_client("machine", permissions=("internal_cds_profile_view",))
+    answer = await client.token(
+        grant_type="client_credentials", scope="internal_cds_profile_view internal_cds_profile_delete openid"
+    )
+    assert answer.json()["scope"] == "internal_cds_profile_view"
+
+
+@pytest.mark.parametrize("scope", [None, "", "internal_cds_profile_delete"])
+async def test_a_token_without_any_permission_has_no_scope(new_client: NewClient, scope: str | None) -> None:
+    client = await new_client("machine", permissions=("internal_cds_profile_view",))
+    form = {"grant_type": "client_credentials", **({} if scope is None else {"scope": scope})}
+    answer = await client.token(**form)
+    assert answer.status_code == 200
+    assert "scope" not in answer.json()
+    assert "scope" not in claims_of(answer.json()["access_token"])
+
+
+async def test_a_wrong_secret_is_refused_with_a_challenge(visitor: Visitor, dataset_ref: DatasetRef) -> None:
+    answer = await Application(visitor, SYSTEM, "wrong").token(grant_type="client_credentials")
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+    assert answer.headers["www-authenticate"].startswith("Basic")
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    ["", "Basic", "Basic !!!", "Basic /////w==", "Basic YQ==", "Bearer abc", "Basic bm9ib2R5OnNlY3JldA=="],
+)
+async def test_an_odd_authorization_header_is_refused(
+    visitor: Visitor, dataset_ref: DatasetRef, authorization: str
+) -> None:
+    answer = await visitor.http.post(
+        visitor.at("oauth2/token"),
+        data={"grant_type": "client_credentials"},
+        headers={"Authorization": authorization},
+    )
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize(
+    ("form", "error"),
+    [
+        ({}, "invalid_request"),
+        ({"grant_type": ""}, "invalid_request"),
+        ({"grant_type": "password"}, "unsupported_grant_type"),
+        ({"grant_type": "authorization_code"}, "unauthorized_client"),
+        ({"grant_type": 'quote" \u20ac'}, "unsupported_grant_type"),
+        ({"grant_type": "client_credentials", "scope": "a\0b"}, "invalid_request"),
+    ],
+)
+async def test_a_request_that_cannot_be_granted_says_why(
+    system: Application, form: dict[str, str], error: str
+) -> None:
+    answer = await system.token(**form)
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+    assert answer.json()["error_description"] or error == "unauthorized_client"
+
+
+async def test_a_body_of_another_type_is_refused(visitor: Visitor, dataset_ref: DatasetRef) -> None:
+    answer = await visitor.http.post(
+        visitor.at("oauth2/token"), json={"grant_type": "client_credentials"}, auth=(SYSTEM, SECRET)
+    )
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+async def test_a_browser_application_has_no_token_of_its_own(new_client: NewClient) -> None:
+    client = await new_client("browser")
+    answer = await client.token(grant_type="client_credentials")
+    assert answer.json()["error"] == "invalid_client"
+
+
+async def test_an_unknown_organisation_has_no_token_endpoint(new_visitor: Callable[..., Visitor]) -> None:
+    for handle in ("nobody", "ACME", "a" * 200, "%00", "acme%20"):
+        stranger = new_visitor(handle)
+        answer = await stranger.http.post(stranger.at("oauth2/token"), data={"grant_type": "x"})
+        assert answer.status_code == 404
+
+
+async def test_guessing_a_secret_is_stopped_and_its_owner_is_not(
+    visitor: Visitor, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "oneself.service.directory.login_throttle.FAILURES_MAX", {"account": 2, "address": 9, "client": 2}
+    )
+    owner, guesser = Application(visitor, SYSTEM, SECRET), Application(visitor, SYSTEM, "wrong")
+    assert (await owner.token(grant_type="client_credentials")).status_code == 200
+    codes = [(await guesser.token(grant_type="client_credentials")).status_code for _ in range(3)]
+    assert codes == [401, 401, 429]
+    assert (await owner.token(grant_type="client_credentials")).status_code == 200
+    stopped = await guesser.token(grant_type="client_credentials")
+    assert 0 < int(stopped.headers["retry-after"]) <= 900
+
+
+async def test_introspection_tells_what_a_token_says(system: Application, visitor: Visitor) -> None:
+    token = (await system.token(grant_type="client_credentials", scope=SEED_SCOPE)).json()["access_token"]
+    answer = await visitor.http.post(
+        visitor.at("oauth2/introspect"), data={"token": token}, auth=(SYSTEM, SECRET)
+    )
+    said = answer.json()
+    assert (said["active"], said["scope"], said["client_id"]) == (True, SEED_SCOPE, SYSTEM)
+    assert said["exp"] == claims_of(token)["exp"]
+
+
+@pytest.mark.parametrize("token", ["nothing", "a.b.c", "e30.e30.x", "x" * 20_000, "\u20ac"])
+async def test_introspection_of_anything_else_says_inactive(
+    visitor: Visitor, dataset_ref: DatasetRef, token: str
+) -> None:
+    answer = await visitor.http.post(
+        visitor.at("oauth2/introspect"), data={"token": token}, auth=(SYSTEM, SECRET)
+    )
+    assert (answer.status_code, answer.json()) == (200, {"active": False})
+
+
+async def test_introspection_needs_an_application(visitor: Visitor, dataset_ref: DatasetRef) -> None:
+    answer = await visitor.http.post(visitor.at("oauth2/introspect"), data={"token": "x"})
+    assert answer.json()["error"] == "invalid_client"
+
+
+async def test_a_revoked_token_is_dead_everywhere_at_once(
+    system: Application, visitor: Visitor, identity: Identity, dataset_ref: DatasetRef
+) -> None:
+    token = (await system.token(grant_type="client_credentials", scope=SEED_SCOPE)).json()["access_token"]
+    assert (await identity.guard.authenticate(f"Bearer {token}", dataset_ref)).application == SYSTEM
+    answer = await visitor.http.post(
+        visitor.at("oauth2/revoke"),
+        data={"token": token, "token_type_hint": "nonsense"},
+        auth=(SYSTEM, SECRET),
+    )
+    assert answer.status_code == 200
+    with pytest.raises(Unauthenticated):
+        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+    told = await visitor.http.post(
+        visitor.at("oauth2/introspect"), data={"token": token}, auth=(SYSTEM, SECRET)
+    )
+    assert told.json() == {"active": False}
+
+
+async def test_a_token_revoked_by_another_process_dies_within_a_second(
+    system: Application,
+    identity: Identity,
+    dataset_ref: DatasetRef,
+    services: object,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from oneself.bootstrap import Services, build_services
+
+    assert isinstance(services, Services)
+    monkeypatch.setattr("oneself.service.directory.tokens.REVOCATIONS_REREAD_S", 0.0)
+    token = (await system.token(grant_type="client_credentials", scope=SEED_SCOPE)).json()["access_token"]
+    await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+    elsewhere = build_services(services.settings, services.database).identity
+    await elsewhere.tokens.revoke(dataset_ref, claims_of(token)["jti"])
+    with pytest.raises(Unauthenticated):
+        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+
+
+async def test_an_application_cannot_revoke_the_token_of_another(
+    system: Application, new_client: NewClient, visitor: Visitor, identity: Identity, dataset_ref: DatasetRef
+) -> None:
+    token = (await system.token(grant_type="client_credentials", scope=SEED_SCOPE)).json()["access_token"]
+    other = await new_client("machine")
+    answer = await visitor.http.post(
+        visitor.at("oauth2/revoke"), data={"token": token}, auth=(other.client_id, other.secret or "")
+    )
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+    await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+
+
+async def test_revoking_nonsense_is_no_error(visitor: Visitor, dataset_ref: DatasetRef) -> None:
+    answer = await visitor.http.post(
+        visitor.at("oauth2/revoke"), data={"token": "nonsense"}, auth=(SYSTEM, SECRET)
+    )
+    assert answer.status_code == 200
+
+
+async def test_a_removed_application_has_no_tokens_any_more(
+    new_client: NewClient, identity: Identity, dataset_ref: DatasetRef
+) -> None:
+    client = await new_client("machine")
+    answer = await client.token(grant_type="client_credentials", scope="internal_cds_profile_view")
+    header = f"Bearer {answer.json()['access_token']}"
+    await identity.guard.authenticate(header, dataset_ref)
+    await identity.applications.delete(dataset_ref, client.client_id)
+    with pytest.raises(Unauthenticated):
+        await identity.guard.authenticate(header, dataset_ref)
+    assert (await client.token(grant_type="client_credentials")).json()["error"] == "invalid_client"
+
+
+async def test_a_rotated_secret_replaces_the_old_one(
+    new_client: NewClient, identity: Identity, dataset_ref: DatasetRef
+) -> None:
+    client = await new_client("machine")
+    assert (await client.token(grant_type="client_credentials")).status_code == 200
+    secret = await identity.applications.rotate_secret(dataset_ref, client.client_id)
+    assert (await client.token(grant_type="client_credentials")).status_code == 401
+    client.secret = secret
+    assert (await client.token(grant_type="client_credentials")).status_code == 200
+
+
+async def test_a_token_without_scope_is_forbidden(
+    system: Application, identity: Identity, dataset_ref: DatasetRef
+) -> None:
+    token = (await system.token(grant_type="client_credentials")).json()["access_token"]
+    with pytest.raises(Forbidden, match="You do not have enough permission"):
+        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
