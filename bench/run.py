@@ -27,6 +27,7 @@ QUESTIONS = (
     "http_events",
     "http_events_million",
     "http_writes",
+    "late_event",
     "profile_reads",
     "consented_reads",
     "longest_answer",

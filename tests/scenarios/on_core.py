@@ -11,7 +11,7 @@ from oneself.core.fold.replay import erase
 from oneself.core.identity.identifier import ANONYMOUS_ID
 from oneself.core.identity.identifier_source import IdentifierSource
 from oneself.core.profiles.profile import Profile
-from oneself.core.resolution.evidence import unindexed_identifiers
+from oneself.core.resolution.evidence import first_recorded, unindexed_identifiers
 from oneself.core.resolution.plan import Rejection
 from oneself.core.resolution.working_set import WorkingSet
 from scenarios.engine import Outcome, World
@@ -107,7 +107,7 @@ class Core:
         """All profiles are looked at before the first is indexed, as one page of the service is."""
         found = [
             (person.profile_id, held)
-            for person in self._to_be_indexed(self.config.read_since[matcher.name])
+            for person in self._to_be_indexed(matcher)
             if (
                 held := unindexed_identifiers(
                     person.record, person.identities, person.created_at, matcher, self.config
@@ -123,9 +123,16 @@ class Core:
             outcomes.append(outcome(plan))
         return outcomes
 
-    def _to_be_indexed(self, since: int) -> list[Profile]:
-        """Whoever stands for each profile, in the order of their ids; also for those absorbed since then."""
-        profiles = sorted(self.state.profiles.values(), key=lambda each: each.profile_id)
+    def _to_be_indexed(self, matcher: IdentifierSource) -> list[Profile]:
+        """Whoever stands for each profile, in the order in which their values came; also for those absorbed
+        since the rule was switched on."""
+        since = self.config.read_since[matcher.name]
+
+        def place(each: Profile) -> tuple[int, UUID]:
+            first = first_recorded(each.record, matcher)
+            return (each.created_at if first is None else first), each.profile_id
+
+        profiles = sorted(self.state.profiles.values(), key=place)
         asked = [each for each in profiles if not each.is_absorbed or each.seq >= since]
         people = (self.state.survivor(each.profile_id) for each in asked if not each.erased)
         return list({person.profile_id: person for person in people if person is not None}.values())

@@ -78,9 +78,8 @@ def read_record(row: Row) -> Record:
 
 def read_claim(row: Row) -> Claim:
     """A claim from a row of `find_claims`."""
-    return Claim(
-        Identifier(row["namespace"], row["value"]), row["profile_id"], row["seq"], row["trust"], row["at"]
-    )
+    identifier = Identifier(row["namespace"], row["value"])
+    return Claim(identifier, row["profile_id"], row["seq"], row["trust"], row["at"], row["since"])
 
 
 def read_members(rows: Iterable[Row]) -> dict[UUID, tuple[Absorbed, ...]]:
@@ -115,16 +114,16 @@ def activity_columns(profiles: Iterable[Profile]) -> Columns:
 
 def claim_columns(claims: Iterable[Claim]) -> Columns:
     """Columns for `put_claims`."""
-    return columns(6, (_claim_row(claim) for claim in claims))
+    return columns(7, (_claim_row(claim) for claim in claims))
 
 
 def release_columns(released: Iterable[tuple[Claim, int]]) -> Columns:
     """Columns for `put_releases`."""
-    return columns(7, ((*_claim_row(claim), until) for claim, until in released))
+    return columns(8, ((*_claim_row(claim), until) for claim, until in released))
 
 
 def _claim_row(c: Claim) -> tuple[object, ...]:
-    return c.identifier.namespace, c.identifier.value, c.profile_id, c.seq, c.trust, c.at
+    return c.identifier.namespace, c.identifier.value, c.profile_id, c.seq, c.trust, c.at, c.since
 
 
 def merge_columns(merged: Iterable[MergeRecord]) -> Columns:

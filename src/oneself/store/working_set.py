@@ -6,6 +6,7 @@ connection it is given; which tables that means is the connection's business (`v
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Set
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -231,17 +232,32 @@ async def _note_activity(
 ) -> None:
     """Let the working set know when people were active, as far as what happened long ago may have to choose
     between them."""
-    asked = {
-        profile_id
-        for meeting, people in met
-        if meeting.happened is not None and len(meeting.names) > 1
-        for profile_id in people
-        if state.profiles[profile_id].active_at > meeting.happened
-    }
+    asked = sorted(
+        {
+            (profile_id, meeting.happened)
+            for meeting, people in _choosing(met)
+            if meeting.happened is not None
+            for profile_id in people
+            if state.profiles[profile_id].active_at > meeting.happened
+        }
+    )
     if not asked:
         return
-    for row in await connection.fetch(_sql.find_activity, dataset_id, sorted(asked), before_seq):
+    found = await connection.fetch(_sql.find_activity, dataset_id, *rows.columns(2, asked), before_seq)
+    for row in found:
         state.note_activity(row["profile_id"], row["at"])
+
+
+def _choosing(
+    met: list[tuple[ObservationFootprint, frozenset[UUID]]],
+) -> list[tuple[ObservationFootprint, frozenset[UUID]]]:
+    """The meetings that may lead to several people: two who are there, or one whom the batch makes."""
+    shared = Counter(name for meeting, _ in met for name in set(meeting.names))
+    return [
+        (meeting, people)
+        for meeting, people in met
+        if len(meeting.names) > 1 and (len(people) > 1 or any(shared[name] > 1 for name in meeting.names))
+    ]
 
 
 async def _answers(

@@ -58,6 +58,7 @@ class Person:
     values: dict[Path, Any] = field(default_factory=dict)
     written_at: dict[Path, Instant] = field(default_factory=dict)
     trusted: set[Path] = field(default_factory=set)
+    brought: dict[Path, int] = field(default_factory=dict)
     into: Person | None = None
     reason: str | None = None
     absorbed: int = 0
@@ -69,9 +70,12 @@ class Person:
 
 @dataclass(eq=False)
 class Claim:
+    """`since`: when the value was first told of anybody who is this person; it makes the claim as old."""
+
     person: Person
     pair: Pair
     made: int
+    since: int
 
 
 @dataclass
@@ -200,11 +204,12 @@ class Oracle:
     def _live_claims(self, pair: Pair) -> list[Claim]:
         """The claims that count, the oldest first."""
         since = next((rule.since for rule in self._active() if rule.attribute == pair[0]), 0)
-        return [
+        counting = [
             claim
             for claim in self.claims
             if claim.pair == pair and claim.made >= since and not claim.person.root().erased
         ]
+        return sorted(counting, key=lambda claim: (claim.since, claim.person.id))
 
     def _held(self, person: Person) -> set[Pair]:
         return {claim.pair for claim in self.claims if claim.person.root() is person}
@@ -262,6 +267,7 @@ class Oracle:
         self.happened = step.at if step.act == "event" else None
         created = Person(new_id, now, NEVER) if step.act == "create" else None
         candidates = self._candidates(step, target, evidence, created)
+        ages = self._ages(candidates, evidence.pairs)
         refused: list[tuple[str, Person]] = []
         user = evidence.user or self._kept_user(candidates, target, evidence)
         strangers = [person for person in candidates if person.user not in (None, user)]
@@ -295,7 +301,7 @@ class Oracle:
             if pair[0] in self._bound() and self._holder(pair) not in (None, *group)
         }
         evidence.pairs = [pair for pair in evidence.pairs if pair not in withheld]
-        self._claim(created or survivor, group, evidence)
+        self._claim(created or survivor, group, evidence, ages)
         for person in reversed(absorbed):
             found = (survivor, person) if person is target else (person, survivor)
             person.reason = self._reason(found, hits)
@@ -347,7 +353,7 @@ class Oracle:
         for pair in evidence.pairs:
             if self._holder(pair) is person:
                 by_rule = any(rule.attribute == pair[0] for rule in self._active())
-                led.append((self._priority(pair), self._live_claims(pair)[0].made if by_rule else 0))
+                led.append((self._priority(pair), self._live_claims(pair)[0].since if by_rule else 0))
         return min(led, default=(DEVICE_PRIORITY, 0))
 
     def _priority(self, pair: Pair) -> int:
@@ -433,16 +439,37 @@ class Oracle:
 
     # consequences
 
-    def _claim(self, person: Person, group: list[Person], evidence: Evidence) -> None:
+    def _claim(
+        self,
+        person: Person,
+        group: list[Person],
+        evidence: Evidence,
+        ages: list[tuple[Person, Pair, int]],
+    ) -> None:
         """Let the person hold what nobody of the group holds; a claim that does not count is made anew."""
         for pair in evidence.pairs:
             if any(claim.person.root() in group for claim in self._live_claims(pair)):
                 continue
             if self._has_room([*group, person], pair):
                 self._let_go([claim for claim in self._claims_of(group) if claim.pair == pair])
-                self.claims.append(Claim(person, pair, len(self.observed)))
+                now = len(self.observed)
+                since = min((age for one, held, age in ages if one in group and held == pair), default=now)
+                self.claims.append(Claim(person, pair, now, since))
             else:
                 evidence.drops.add((pair[0], "limit_exceeded"))
+
+    def _ages(self, people: list[Person], pairs: list[Pair]) -> list[tuple[Person, Pair, int]]:
+        """Who has which value where a rule or binding reads, and when it was first told."""
+        paths = {rule.attribute: rule.path for rule in self._active()}
+        paths |= {name: ("identity_attributes", name) for name in self._bound()}
+        return [
+            (person, pair, person.brought[path])
+            for person in people
+            for pair in pairs
+            if (path := paths.get(pair[0])) is not None
+            for text in texts(person.values.get(path))
+            if self._read(pair[0], text, "server") == (None, pair[1])
+        ]
 
     def _claims_of(self, group: list[Person]) -> list[Claim]:
         return [claim for claim in self.claims if claim.person.root() in group]
@@ -514,9 +541,12 @@ class Oracle:
         return Outcome(indexed=tuple(indexed))
 
     def _asked_for(self, rule: Rule) -> list[Person]:
-        """Who stands for each profile, in the order of their ids; an absorbed one counts if it was still
-        there when the rule was switched on."""
-        known = sorted((person for person in self.people if not person.erased), key=lambda person: person.id)
+        """Who stands for each profile, in the order in which their values were told; an absorbed one counts
+        if it was still there when the rule was switched on."""
+        known = sorted(
+            (person for person in self.people if not person.erased),
+            key=lambda person: (person.brought.get(rule.path, person.born), person.id),
+        )
         asked = [person for person in known if person.into is None or person.absorbed >= rule.since]
         return list(dict.fromkeys(person.root() for person in asked))
 
@@ -583,8 +613,10 @@ class Oracle:
             strategy = "keep"
         ours, ours_at = survivor.values.get(path), survivor.written_at.get(path, (NEVER, 0))
         theirs_at = absorbed.written_at[path]
+        mine, theirs = survivor.brought.get(path, absorbed.brought[path]), absorbed.brought[path]
         if ours is None or ours in ("", []):
             survivor.values[path], survivor.written_at[path] = value, theirs_at
+            survivor.brought[path] = mine if value in ("", []) else theirs
             survivor.trusted = (survivor.trusted - {path}) | ({path} & absorbed.trusted)
         elif value not in ("", []):
             if strategy == "latest" and path in survivor.trusted ^ absorbed.trusted:
@@ -593,6 +625,10 @@ class Oracle:
                 survivor.trusted = (survivor.trusted - {path}) | ({path} & absorbed.trusted)
             survivor.values[path] = _STRATEGIES[strategy]((ours, ours_at), (value, theirs_at))
             survivor.written_at[path] = _stamp(strategy, ours_at, theirs_at)
+            if ours == value or strategy in ("combine", "sum"):
+                survivor.brought[path] = min(mine, theirs)
+            elif survivor.values[path] == value:
+                survivor.brought[path] = theirs
 
     def _write(self, person: Person, step: Step, now: int, only: str | None = None) -> None:
         for path, value in flatten(step.values, self._names()):
@@ -600,10 +636,11 @@ class Oracle:
                 continue
             if value is None:
                 for known in [known for known in person.values if known[: len(path)] == path]:
-                    del person.values[known], person.written_at[known]
+                    del person.values[known], person.written_at[known], person.brought[known]
                     person.trusted.discard(known)
             elif person.values.get(path) != value:
                 person.values[path], person.written_at[path] = value, (step.at, now)
+                person.brought[path] = now
                 (person.trusted.add if step.trust == "server" else person.trusted.discard)(path)
 
     def _write_bound(self, person: Person, step: Step, now: int, withheld: set[Pair]) -> None:
@@ -615,6 +652,8 @@ class Oracle:
             is_owned = person.user is not None and path in person.trusted and step.trust == "browser"
             code, _ = self._read(name, text, step.trust)
             if code is None and not is_owned and step.at >= person.written_at.get(path, (NEVER, 0))[0]:
+                if person.values.get(path) != text.strip():
+                    person.brought[path] = now
                 person.values[path], person.written_at[path] = text.strip(), said
                 (person.trusted.add if step.trust == "server" else person.trusted.discard)(path)
         for name in self._bound():

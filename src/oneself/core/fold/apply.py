@@ -18,7 +18,7 @@ from oneself.core.profiles.consent import Choice, is_event_category, merge_choic
 from oneself.core.profiles.owned_objects import merge_objects, upsert
 from oneself.core.profiles.profile import Profile, primary_id
 from oneself.core.profiles.visits import NO_ACTIVITY, add_visits, record_activity
-from oneself.core.resolution.evidence import Evidence, identities_of
+from oneself.core.resolution.evidence import Evidence, held_since, identities_of
 from oneself.core.resolution.observation import ACTIVITY, Observation
 from oneself.core.resolution.plan import Plan, Rejection
 from oneself.core.resolution.resolve import resolve
@@ -367,6 +367,7 @@ def _commit(act: _Application, plan: Plan, unified: Profile, absorbed: list[Prof
     """Everything is decided and checked: change the working set."""
     state, observation, seq = act.state, act.observation, act.seq
     at = observation.happened(seq)
+    ages = _ages(act, plan)
     for part in absorbed:
         merge = next(m for m in plan.merges if m.absorbed_id == part.profile_id)
         state.put(msgspec.structs.replace(part, survivor_id=plan.survivor_id, reason=merge.reason, seq=seq))
@@ -379,14 +380,21 @@ def _commit(act: _Application, plan: Plan, unified: Profile, absorbed: list[Prof
             if holder.profile_id == plan.survivor_id:
                 state.release(claim, seq)
     for identifier in plan.claims:
-        state.claim(Claim(identifier, plan.profile_id, seq, observation.trust, at))
+        state.claim(Claim(identifier, plan.profile_id, seq, observation.trust, at, ages[identifier]))
     for device in plan.devices:
         for claim, _ in state.held(device):
             state.release(claim, seq)
     for device in plan.devices:
-        state.claim(Claim(device, plan.profile_id, seq, observation.trust, at))
+        state.claim(Claim(device, plan.profile_id, seq, observation.trust, at, seq))
     for refusal in plan.refusals:
         state.refuse(RefusalRecord(refusal, plan.survivor_id, seq, observation.observation_id))
+
+
+def _ages(act: _Application, plan: Plan) -> dict[Identifier, int]:
+    """How old each claim is: a value may be there for longer than anybody asks who holds it."""
+    people = (act.state.profiles.get(profile_id) for profile_id in plan.people)
+    records = [profile.record for profile in people if profile is not None]
+    return {each: held_since(records, each, act.seq, act.config) for each in plan.claims}
 
 
 def _touched(act: _Application, profile: Profile, plan: Plan) -> Profile:

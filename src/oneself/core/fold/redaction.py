@@ -97,7 +97,7 @@ def inherit(entries: list[LogEntry], configs: dict[int, Config]) -> list[LogEntr
         claims, releases = _settled_anew(state, observation, plan, config, inherited)
         for identifier in claims:
             at = observation.happened(entry.seq)
-            state.claim(Claim(identifier, plan.profile_id, entry.seq, observation.trust, at))
+            state.claim(Claim(identifier, plan.profile_id, entry.seq, observation.trust, at, entry.seq))
         for identifier in releases:
             for claim, _ in state.held(identifier):
                 state.release(claim, entry.seq)

@@ -8,11 +8,15 @@ from oneself.core.identity.identifier import Identifier
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """The record that a profile holds an identifier, since `seq`, on evidence of this `trust`. `at`: when
-    that happened, in µs, for what came late."""
+    """The record that a profile holds an identifier. Source: docs/concepts/resolution.md, rule 7."""
 
     identifier: Identifier
     profile_id: UUID
+    #: The observation that made the claim, by its place in the log.
     seq: int
+    #: The trust of its evidence.
     trust: str
+    #: When that happened, in µs since 1970, for observations that came late.
     at: int
+    #: Its age: the seq of the observation that first brought the value.
+    since: int

@@ -27,7 +27,7 @@ ADDRESSED_PRIORITY = USER_ID_PRIORITY - 1
 
 class Candidate(msgspec.Struct, frozen=True):
     """A profile that may be the person. `via`: the identifier that led to it first, by `priority`; `since`:
-    the seq of the claim, where a rule led to it. `required`: no refusal keeps it out."""
+    how old the claim is, where a rule led to it. `required`: no refusal keeps it out."""
 
     profile: Profile
     via: Identifier | None = None
@@ -86,7 +86,7 @@ def find_candidates(
         add(Candidate(as_created(observation, evidence), required=True))
     for identifier in evidence.persons:
         for claim, profile in current_claims(state, identifier, config)[:1]:
-            since = claim.seq if identifier.namespace in config.rule_namespaces else 0
+            since = claim.since if identifier.namespace in config.rule_namespaces else 0
             # The user's own profile is never refused: one user never has two.
             required = identifier.namespace == USER_ID
             add(Candidate(profile, identifier, _priority(identifier, config), since, required))

@@ -4,6 +4,8 @@ what the stored values of a profile say, in the namespaces of attributes.
 Pure; whom all this leads to is the business of `resolve`. Source: DESIGN §4.1, §8.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -103,14 +105,34 @@ def lookup_identifiers(
 def identities_of(record: Record, config: Config) -> dict[str, tuple[str, ...]]:
     """What stored values hold, namespace → normalised values in order: in the namespace of every active rule
     and of every identity type that an attribute is bound to, each named even where nothing is held."""
-    identities: dict[str, tuple[str, ...]] = {}
-    for match in config.matchers:
-        trust = _trust(record, match)
-        found = (
-            admit(identifier, trust, config) for identifier in identifiers_in_values(record.values, match)
-        )
-        identities[match.name] = tuple({i.value: None for i in found if isinstance(i, Identifier)})
-    return identities
+    return {match.name: _values_of(record, match, config) for match in config.matchers}
+
+
+def _values_of(record: Record, match: IdentifierSource, config: Config) -> tuple[str, ...]:
+    trust = _trust(record, match)
+    found = (admit(identifier, trust, config) for identifier in identifiers_in_values(record.values, match))
+    return tuple({i.value: None for i in found if isinstance(i, Identifier)})
+
+
+def first_recorded(record: Record, match: IdentifierSource) -> int | None:
+    """The seq of the observation that first brought what a record holds where a rule or binding reads; None
+    if it holds nothing there. A list is as old as its last change."""
+    leaves = (".".join(match.path[:depth]) for depth in range(1, len(match.path) + 1))
+    sources = (source for leaf in leaves for source in record.provenance.get(leaf, ()))
+    return min((source.first_seq for source in sources), default=None)
+
+
+def held_since(records: Iterable[Record], identifier: Identifier, seq: int, config: Config) -> int:
+    """How old a claim is that is recorded at `seq`: as old as the value in these records (DESIGN §4.7)."""
+    match = next((each for each in config.matchers if each.name == identifier.namespace), None)
+    if match is None:
+        return seq
+    known = (
+        first_recorded(record, match)
+        for record in records
+        if record.provenance and identifier.value in _values_of(record, match, config)
+    )
+    return min((since for since in known if since is not None), default=seq)
 
 
 def _trust(record: Record, match: IdentifierSource) -> SenderTrust:

@@ -147,4 +147,4 @@ def _stem(profile_id: UUID) -> str:
 
 
 def _age(claim: Claim) -> tuple[int, UUID]:
-    return claim.seq, claim.profile_id
+    return claim.since, claim.profile_id

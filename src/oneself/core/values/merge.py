@@ -16,7 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from oneself.core.values.attribute import APPLICATION_DATA, IDENTITY_ATTRIBUTES, SCOPES, Field
-from oneself.core.values.record import Path, Provenance, Record, Values, ValueSource, leaves
+from oneself.core.values.record import Path, Provenance, Record, Values, ValueSource, as_old_as, leaves
 from oneself.core.values.schema import Schema
 from oneself.core.values.value_types import INTEGER_MAX, INTEGER_MIN, canonical_key, instant, is_empty
 
@@ -176,6 +176,8 @@ def _value(
     existing = _HeldValue(mine, _sources(join.mine, mine, path))
     incoming = _HeldValue(theirs, _sources(join.theirs, theirs, path))
     won = strategy(existing, incoming, field.attribute.value_type if field is not None else "string")
+    if canonical_key(mine) == canonical_key(theirs):
+        return _same_on_both(join, path, won, existing, incoming)
     if won is existing:
         return mine
     return _settle(join, path, mine, won.value, None if won is incoming else won.sources)
@@ -191,6 +193,18 @@ def _settle(
     for leaf in leaves(value, path):
         join.provenance[leaf] = join.theirs.get(leaf, ()) if sources is None else sources
     return value
+
+
+def _same_on_both(
+    join: _ValueMerge, path: str, won: _HeldValue, existing: _HeldValue, incoming: _HeldValue
+) -> Any:
+    """What both sides have is as old as the side that had it first."""
+    if won is not existing:
+        _settle(join, path, existing.value, won.value, None if won is incoming else won.sources)
+    if path in join.provenance:
+        both = (*existing.sources, *incoming.sources)
+        join.provenance[path] = as_old_as(both, join.provenance[path])
+    return won.value
 
 
 def strategy_at(schema: Schema, path: Path) -> Strategy:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 Values = dict[str, Any]
 Path = tuple[str, ...]
@@ -20,7 +21,8 @@ Path = tuple[str, ...]
 
 class ValueSource(Struct, frozen=True, omit_defaults=True):
     """An observation that said a value: committed at `seq`, happened `at` (both µs since 1970). `trust`: of
-    its evidence, "server" or "browser" (DESIGN §8)."""
+    its evidence, "server" or "browser" (DESIGN §8). `since`: the seq of the observation that first brought
+    the value, if this one repeated it."""
 
     seq: int
     observation_id: str
@@ -28,6 +30,12 @@ class ValueSource(Struct, frozen=True, omit_defaults=True):
     face: str
     application: str | None = None
     trust: str = "server"
+    since: int | None = None
+
+    @property
+    def first_seq(self) -> int:
+        """When the value was first recorded."""
+        return self.seq if self.since is None else self.since
 
 
 Provenance = dict[str, tuple[ValueSource, ...]]
@@ -63,18 +71,30 @@ class ValueChanges(Struct, frozen=True):
 
 
 def write(record: Record, changes: ValueChanges, source: ValueSource) -> Record:
-    """The record with the changes in it, each new value with `source` as its only source."""
+    """The record with the changes in it, each value with `source` as its only source. A value that stands
+    there already stays as old as it is."""
     if not changes.items:
         return record
-    values, provenance, sources = record.values, dict(record.provenance), (source,)
+    values, provenance = record.values, dict(record.provenance)
     for change in changes.items:
+        leaf = ".".join(change.path)
+        is_repeated = leaf in provenance and read(values, change.path) == change.value
+        sources = as_old_as(provenance[leaf], (source,)) if is_repeated else (source,)
         _forget(values, provenance, change.path)
         if change.value is None:
             values = without(values, change.path)
         else:
             values = put(values, change.path, change.value)
-            provenance[".".join(change.path)] = sources
+            provenance[leaf] = sources
     return Record(values, provenance)
+
+
+def as_old_as(first: tuple[ValueSource, ...], sources: tuple[ValueSource, ...]) -> tuple[ValueSource, ...]:
+    """The sources of a value that others brought `first`."""
+    since = min((source.first_seq for source in first), default=None)
+    if since is None:
+        return sources
+    return tuple(replace(each, since=since) if since < each.first_seq else each for each in sources)
 
 
 def read(values: Values, path: Path) -> Any:

@@ -177,7 +177,9 @@ class Ingest:
 def _conflict_keys(submission: Submission) -> frozenset[Hashable]:
     """What a submission is about, as it was sent: enough to keep batches out of each other's way."""
     observation = submission.observation
-    return frozenset((*observation.identifiers, observation.profile_id, submission.key)) - {None}
+    # What a reindex job finds stays in its order: by it, claims decide who is joined.
+    job = "match" if observation.kind == "match" else None
+    return frozenset((*observation.identifiers, observation.profile_id, submission.key, job)) - {None}
 
 
 class _BatchWriter:

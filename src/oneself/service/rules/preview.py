@@ -23,7 +23,7 @@ from oneself.core.identity.identifier_source import IdentifierSource, Unificatio
 from oneself.core.identity.identity_type import LEGACY_ID, LEGACY_ID_JOB
 from oneself.core.identity.normalise import normalise
 from oneself.core.profiles.profile import Profile
-from oneself.core.resolution.evidence import identities_of, unindexed_identifiers
+from oneself.core.resolution.evidence import first_recorded, identities_of, unindexed_identifiers
 from oneself.core.resolution.footprint import Footprint
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.service.configuration import Configurations
@@ -161,7 +161,7 @@ async def _joining(
     for match in matches:
         # The work of one is done when the next one's begins: it finds whoever is left, as they are by then.
         standing = {each: state.profiles[each] for each in sharing if not state.profiles[each].is_absorbed}
-        for profile_id, profile in standing.items():
+        for profile_id, profile in sorted(standing.items(), key=lambda each: _place(each[1], match)):
             found = unindexed_identifiers(
                 profile.record, profile.identities, profile.created_at, match, config
             )
@@ -169,6 +169,12 @@ async def _joining(
                 seq += 1
                 fold(state, match_of(profile_id, found), config, seq)
     return _diff(state, before, sum(indexed))
+
+
+def _place(profile: Profile, match: IdentifierSource) -> tuple[int, UUID]:
+    """Where a reindex job comes to a profile."""
+    since = first_recorded(profile.record, match)
+    return (profile.created_at if since is None else since), profile.profile_id
 
 
 def _move_former(state: WorkingSet, former: IdentifierSource, config: Config, seq: int) -> int:

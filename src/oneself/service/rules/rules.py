@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -30,7 +31,7 @@ from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
 from oneself.service.ingest.ingest import Ingest, ObservationRejected, Submission
 from oneself.store import rows
-from oneself.store.database import Database
+from oneself.store.database import Database, connect
 from oneself.store.queries import Queries
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ _logger = structlog.get_logger("oneself.rules")
 PROFILES_PER_PAGE = 500
 #: A worker that says nothing for so long is taken for dead.
 LEASE_S = 30
+#: Putting ten million profiles in order takes minutes.
+ORDERING_LEASE_S = 600
 #: How often a process looks for work that another one left, or that another one's request made.
 POLL_S = 2.0
 
@@ -193,38 +196,71 @@ class Reindexer:
 
     async def _index(self, dataset_id: int, work_id: str, job: Any) -> None:
         """Go on from where somebody stopped until all is done, or the lease is gone: then others go on."""
-        after_id, since, lease = job["after_id"] or _START, job["started_at"], job["lease_until"]
-        while True:
-            config = await self._configurations.current(dataset_id)
-            work = _reindex_job(config, work_id)
-            page = await self._page(dataset_id, work, after_id, since) if work is not None else []
+        place = job["after_since"] or 0, job["after_id"] or _START
+        lease = job["lease_until"]
+        work = _reindex_job(await self._configurations.current(dataset_id), work_id)
+        if work is not None:
+            lease = await self._keep(dataset_id, work_id, place, lease)
+        if work is not None and lease is not None:
+            async with self._walk(dataset_id, work, place, job["started_at"]) as connection:
+                lease = await self._pages(connection, dataset_id, work_id, place, lease)
+        if lease is not None:
+            await self._database.execute(_sql.end_indexing, dataset_id, work_id, lease)
+
+    async def _keep(self, dataset_id: int, work_id: str, place: tuple[int, UUID], lease: Any) -> Any:
+        """The lease, long enough to put the profiles in order; None if it is gone."""
+        return await self._database.fetchval(
+            _sql.put_progress, dataset_id, work_id, *place, 0, 0, 0, ORDERING_LEASE_S, lease
+        )
+
+    @asynccontextmanager
+    async def _walk(
+        self, dataset_id: int, work: ReindexJob, place: tuple[int, UUID], since: int
+    ) -> AsyncIterator[Connection]:
+        """A connection that knows the profiles to look at, in the order in which their values came:
+        a rule that is made later then joins the same profiles, and the same one holds a contested value."""
+        connection = await connect(self._database.url)
+        try:
+            await connection.execute(_sql.begin_walk)
+            leaves = [".".join(work.match.path[:depth]) for depth in range(1, len(work.match.path) + 1)]
+            await connection.execute(_sql.put_unindexed, dataset_id, *place, leaves, since)
+            yield connection
+        finally:
+            await connection.close()
+
+    async def _pages(
+        self, connection: Connection, dataset_id: int, work_id: str, place: tuple[int, UUID], lease: Any
+    ) -> Any:
+        """Page after page; the lease at the end, None if it is gone."""
+        while lease is not None:
+            work = _reindex_job(await self._configurations.current(dataset_id), work_id)
+            page = await self._page(connection, dataset_id, work, place) if work is not None else []
             if work is None or not page:
                 break
             merged = [await outcome for outcome in self._submit(dataset_id, page, work)]
-            after_id = page[-1]["profile_id"]
+            place = page[-1]["since"], page[-1]["profile_id"]
             counts = len(page), len(merged), sum(merged)
             lease = await self._database.fetchval(
-                _sql.put_progress, dataset_id, work_id, after_id, *counts, LEASE_S, lease
+                _sql.put_progress, dataset_id, work_id, *place, *counts, LEASE_S, lease
             )
-            if lease is None:
-                return
-        await self._database.execute(_sql.end_indexing, dataset_id, work_id, lease)
+        return lease
 
-    async def _page(self, dataset_id: int, work: ReindexJob, after_id: UUID, since: int) -> list[Any]:
-        match, namespace = work.match, work.namespace
-        return await self._database.fetch(
+    async def _page(
+        self, connection: Connection, dataset_id: int, work: ReindexJob, place: tuple[int, UUID]
+    ) -> list[Any]:
+        match = work.match
+        return await connection.fetch(
             _sql.find_unindexed,
             dataset_id,
-            after_id,
+            *place,
             self._profiles_per_page,
             match.scope,
             match.keys[0],
-            namespace,
-            since,
+            work.namespace,
         )
 
     def _submit(self, dataset_id: int, page: list[Any], work: ReindexJob) -> list[asyncio.Task[int]]:
-        """Hand every profile that the work concerns to the write path, all at once."""
+        """Hand every profile that the work concerns to the write path, all at once, in order."""
         people = {row["survivor_id"]: row for row in page}
         return [
             asyncio.create_task(self._tell(dataset_id, observation))

@@ -14,7 +14,7 @@ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now,
 -- The live claims of identifiers ($2 namespaces, $3 values) and what their profiles point at; then, without a claim,
 -- the profiles whose ids begin as those that tokens name (from $4 to $5 each).
 -- OFFSET 0 keeps the order of the joins: one look into the index per identifier, whatever the statistics say.
-SELECT claim.namespace, claim.value, claim.profile_id, claim.seq, claim.trust, claim.at,
+SELECT claim.namespace, claim.value, claim.profile_id, claim.seq, claim.trust, claim.at, claim.since,
        survivor.profile_id AS survivor_id, survivor.seq AS survivor_seq
 FROM unnest($2::text[], $3::text[]) AS wanted (namespace, value)
 CROSS JOIN LATERAL (
@@ -33,7 +33,7 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS survivor
 UNION ALL
-SELECT NULL, NULL, known.profile_id, NULL, NULL, NULL, survivor.profile_id, survivor.seq
+SELECT NULL, NULL, known.profile_id, NULL, NULL, NULL, NULL, survivor.profile_id, survivor.seq
 FROM unnest($4::uuid[], $5::uuid[]) AS wanted (first_id, last_id)
 CROSS JOIN LATERAL (
     SELECT profile_id, survivor_id FROM profile
@@ -65,13 +65,13 @@ WITH remembered AS MATERIALIZED (
 )
 SELECT profile_id, survivor_id, reason, primary_id, user_id, created_at, updated_at, active_at, seq, erased,
        record_values::text, provenance::text, identities::text, consents::text,
-       visit_at, aliases::text, visits::text, first_active_at, objects::text, NULL AS namespace, NULL AS value, NULL AS trust, NULL::bigint AS at,
+       visit_at, aliases::text, visits::text, first_active_at, objects::text, NULL AS namespace, NULL AS value, NULL AS trust, NULL::bigint AS at, NULL::bigint AS since,
        (SELECT seq FROM remembered WHERE remembered.profile_id = locked.profile_id) AS seen_seq
 FROM locked
 UNION ALL
 SELECT claim.profile_id, pointer.survivor_id, NULL, NULL, NULL, NULL, NULL, NULL, claim.seq, NULL,
        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, claim.namespace, claim.value, claim.trust, claim.at,
-       NULL
+       claim.since, NULL
 FROM unnest($4::text[], $5::text[]) AS wanted (namespace, value)
 CROSS JOIN LATERAL (
     SELECT * FROM claim
@@ -85,9 +85,11 @@ CROSS JOIN LATERAL (
 ) AS pointer;
 
 -- name: find_activity
--- When people ($2) were active, by the newest ten thousand entries of each of their profiles in the log up to a seq ($3).
-SELECT wanted.profile_id, entry.at
-FROM unnest($2::uuid[]) AS wanted (profile_id)
+-- When people ($2) were last active by an instant ($3, in the same places), as the log up to a seq ($4) has it.
+-- Of each of their profiles: the last hundred entries recorded by the instant, and the first thousand after it, which may
+-- have happened before. Both are the same whenever this is asked. The index holds only entries of profiles.
+SELECT wanted.profile_id, max(entry.at) AS at
+FROM unnest($2::uuid[], $3::bigint[]) AS wanted (profile_id, instant)
 CROSS JOIN LATERAL (
     SELECT profile_id FROM profile WHERE dataset_id = $1 AND profile_id = wanted.profile_id
     UNION ALL
@@ -97,12 +99,28 @@ CROSS JOIN LATERAL (
     SELECT CASE WHEN kind IN ('event', 'write', 'sign_in', 'sign_out', 'consent')
                  AND coalesce((content ->> 'is_interactive')::boolean, true)
                 THEN coalesce((content ->> 'occurred_at')::bigint, seq) END AS at
-    FROM log
-    WHERE dataset_id = $1 AND (profile_id, seq) >= (part.profile_id, 0) AND (profile_id, seq) < (part.profile_id, $3)
-    ORDER BY profile_id DESC, seq DESC
-    LIMIT 10000
+    FROM (
+        (
+            SELECT seq, kind, content FROM log
+            WHERE dataset_id = $1 AND profile_id IS NOT NULL
+              AND (profile_id, seq) >= (part.profile_id, 0)
+              AND (profile_id, seq) < (part.profile_id, least(wanted.instant + 1, $4))
+            ORDER BY profile_id DESC, seq DESC
+            LIMIT 100
+        )
+        UNION ALL
+        (
+            SELECT seq, kind, content FROM log
+            WHERE dataset_id = $1 AND profile_id IS NOT NULL
+              AND (profile_id, seq) > (part.profile_id, wanted.instant)
+              AND (profile_id, seq) < (part.profile_id, $4)
+            ORDER BY profile_id, seq
+            LIMIT 1000
+        )
+    ) AS recorded
 ) AS entry
-WHERE entry.at IS NOT NULL;
+WHERE entry.at <= wanted.instant
+GROUP BY wanted.profile_id, wanted.instant;
 
 -- name: find_profiles
 -- Profiles by id ($2), as they are.
@@ -174,15 +192,16 @@ SET survivor_id = ($3::uuid[])[array_position($2::uuid[], survivor_id)]
 WHERE dataset_id = $1 AND survivor_id = ANY ($2::uuid[]);
 
 -- name: put_claims
--- Record new claims ($2 namespaces, $3 values, $4 profiles, $5 seqs, $6 trust, $7 when).
-INSERT INTO claim (dataset_id, namespace, value, profile_id, seq, trust, at)
-SELECT $1, row.* FROM unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::text[], $7::bigint[]) AS row;
+-- Record new claims ($2 namespaces, $3 values, $4 profiles, $5 seqs, $6 trust, $7 when, $8 since).
+INSERT INTO claim (dataset_id, namespace, value, profile_id, seq, trust, at, since)
+SELECT $1, row.*
+FROM unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::text[], $7::bigint[], $8::bigint[]) AS row;
 
 -- name: put_releases
--- End claims ($2 namespaces, $3 values, $4 profiles, $5 seqs, $6 trust, $7 when) at $8; all of them are there.
-INSERT INTO claim (dataset_id, namespace, value, profile_id, seq, trust, at, until_seq)
+-- End claims ($2 namespaces, $3 values, $4 profiles, $5 seqs, $6 trust, $7 when, $8 since) at $9; all of them are there.
+INSERT INTO claim (dataset_id, namespace, value, profile_id, seq, trust, at, since, until_seq)
 SELECT $1, row.*
-FROM unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::text[], $7::bigint[], $8::bigint[]) AS row
+FROM unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[]) AS row
 ON CONFLICT (dataset_id, namespace, value, seq, profile_id) DO UPDATE SET until_seq = excluded.until_seq;
 
 -- name: put_merges
@@ -237,5 +256,5 @@ SELECT claim.profile_id
 FROM claim
 JOIN profile ON profile.dataset_id = $1 AND profile.profile_id = claim.profile_id AND NOT profile.erased
 WHERE claim.dataset_id = $1 AND claim.namespace = $2 AND claim.value = $3 AND claim.until_seq IS NULL
-ORDER BY claim.seq, claim.profile_id
+ORDER BY claim.since, claim.profile_id
 LIMIT 1;
