@@ -22,10 +22,11 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import msgspec
 
-from oneself.bootstrap import Services, build_services
+from oneself.bootstrap import build_services
 from oneself.core.config.configuration import Config
 from oneself.processes.worker import calm_collector
 from oneself.service.configuration import Configurations
+from oneself.services import Services
 from oneself.settings import Settings
 from oneself.store.database import Database
 from oneself.store.migrate import migrate
@@ -71,8 +72,8 @@ class Stage(msgspec.Struct, frozen=True):
         """The use-cases of one process on a database with one organisation."""
         async with self.database() as url, await Database.open(url, max_size=10) as database:
             services = build_services(Settings(data_dir=self.folder, secret_key=SECRET_KEY), database)
-            await services.identity.founding.create(ORG, client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
-            dataset_ref = await services.organisations.get(ORG)
+            await services.setup.provisioning.create(ORG, client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
+            dataset_ref = await services.directory.organisations.get(ORG)
             config = await services.configurations.current(dataset_ref.dataset_id)
             config = await _with_trait(services.configurations, dataset_ref.dataset_id, config)
             calm_collector()

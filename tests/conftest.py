@@ -21,7 +21,8 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
-from oneself.bootstrap import Services, build_services
+from oneself.bootstrap import build_services
+from oneself.services import Services
 from oneself.settings import Settings
 from oneself.store.database import Database
 from support import databases

@@ -39,7 +39,7 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
     people = stage.size(2_000, 100_000)
     async with stage.bench() as bench:
         await population.fill(bench.url, bench.dataset_id, bench.config, range(people), stage.progress)
-        dataset_ref = await bench.services.organisations.get(ORG)
+        dataset_ref = await bench.services.directory.organisations.get(ORG)
         categories = await _define(bench, dataset_ref)
         chosen = [population.profile_id(number * 49) for number in range(stage.size(40, 2_000))]
         for first in range(0, len(chosen), 200):
@@ -97,18 +97,18 @@ async def _define(bench: Bench, dataset_ref: DatasetRef) -> list[str]:
     application = NewApplication(
         "reader", permissions=PERMISSIONS, client_id=READER[0], client_secret=READER[1]
     )
-    await bench.services.identity.applications.create(dataset_ref, application)
+    await bench.services.directory.applications.create(dataset_ref, application)
     made = []
     for number in range(CATEGORIES):
         entries = tuple(CategoryAttribute(f"traits.{name}") for name in TRAITS[number::CATEGORIES])
         draft = Category("", f"Purpose {number}", "personalization", attributes=entries)
-        made.append((await bench.services.consents.create(dataset_ref, draft)).category_identifier)
+        made.append((await bench.services.profiles.consents.create(dataset_ref, draft)).category_identifier)
     return made
 
 
 async def _choose(bench: Bench, dataset_ref: DatasetRef, profile_id: UUID, categories: list[str]) -> None:
     values = {"traits": {name: f"something about {name}" for name in TRAITS}}
-    await bench.services.profiles.patch(dataset_ref, ACTOR, profile_id, values)
+    await bench.services.profiles.profiles.patch(dataset_ref, ACTOR, profile_id, values)
     now = time.time_ns() // 1000
     choices = {category: (number % 2 == 0, now) for number, category in enumerate(categories)}
-    await bench.services.consents.choose(dataset_ref, ACTOR, profile_id, choices)
+    await bench.services.profiles.consents.choose(dataset_ref, ACTOR, profile_id, choices)

@@ -43,11 +43,11 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
 async def _found(bench: Bench, handle: str) -> bytes:
     """Make an organisation; the request that reads its only profile."""
     services = bench.services
-    dataset_ref = (await services.identity.founding.create(handle, client_id=handle)).dataset_ref
-    made = await services.profiles.create(dataset_ref, ACTOR, {}, tracker=new_tracker())
-    issuer = services.identity.tokens.issuer(dataset_ref)
+    dataset_ref = (await services.setup.provisioning.create(handle, client_id=handle)).dataset_ref
+    made = await services.profiles.profiles.create(dataset_ref, ACTOR, {}, tracker=new_tracker())
+    issuer = services.directory.tokens.issuer(dataset_ref)
     claims = access_claims(issuer, dataset_ref, handle, handle, SCOPE, None)
-    token = sign_access_token(await services.identity.signing_keys.signing_key(dataset_ref), claims)
+    token = sign_access_token(await services.directory.signing_keys.signing_key(dataset_ref), claims)
     return load.request("GET", f"/t/{handle}/cds/api/v1/profiles/{made.profile.profile_id}", token)
 
 

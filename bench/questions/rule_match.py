@@ -48,9 +48,9 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
     costs: dict[int, tuple[pressure.Report, float]] = {}
     filled = 0
     async with stage.bench() as bench:
-        dataset_ref = await bench.services.organisations.get(ORG)
+        dataset_ref = await bench.services.directory.organisations.get(ORG)
         await _define(bench)
-        await bench.services.rules.create(
+        await bench.services.rules.rules.create(
             dataset_ref, UnificationRule("", "loyalty", LOYALTY, 1, is_active=True)
         )
         await _index(bench)
@@ -108,14 +108,14 @@ async def _activate(bench: Bench, dataset_ref: DatasetRef) -> tuple[Figure, ...]
     bare_s = time.perf_counter() - started
     rule = UnificationRule("", "member", MEMBER, 2, is_active=True)
     started = time.perf_counter()
-    preview = await bench.services.previews.preview(dataset_ref, rule)
+    preview = await bench.services.rules.previews.preview(dataset_ref, rule)
     preview_s = time.perf_counter() - started
-    await bench.services.rules.create(dataset_ref, msgspec.structs.replace(rule))
+    await bench.services.rules.rules.create(dataset_ref, msgspec.structs.replace(rule))
     before = _peak_mib()
     started = time.perf_counter()
     await _index(bench)
     activation_s = time.perf_counter() - started
-    merged = sum(work.merged for work in await bench.services.rules.progress(dataset_ref))
+    merged = sum(work.merged for work in await bench.services.rules.rules.progress(dataset_ref))
     if merged < preview.profiles_absorbed:
         raise RuntimeError(f"{merged} profiles were absorbed, the preview said {preview.profiles_absorbed}.")
     means = "one SELECT of the values"
@@ -131,7 +131,7 @@ async def _activate(bench: Bench, dataset_ref: DatasetRef) -> tuple[Figure, ...]
 
 
 async def _index(bench: Bench) -> None:
-    while await bench.services.indexer.step():
+    while await bench.services.rules.reindexer.step():
         pass
 
 

@@ -1,7 +1,7 @@
-"""The composition root: the only place that sees every part and puts them together (DESIGN §12).
+"""The composition root: the only module that sees every part and puts the parts together.
 
-`open_services` builds the use-cases on a database; `api.app.create_app` puts the faces in front of them.
-Processes, sockets and signals are in `server`.
+`open_services` builds the services on a database; `api.app.create_app` puts the wires in front of them.
+Processes, sockets and signals are in `processes`. Each service is built once.
 """
 
 from __future__ import annotations
@@ -12,16 +12,32 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from oneself.adapters.identity_server.client import IdentityServerClient
-from oneself.auth.callers.guard import Guard
-from oneself.bootstrap_identity import Identity, assemble
+from oneself.adapters.identity_server.issuer_keys import IssuerKeys
+from oneself.auth.callers.client_basic import ClientBasic
+from oneself.auth.callers.external_tokens import ExternalTokens
+from oneself.auth.callers.guard import Guard, OwnKeys
+from oneself.auth.callers.introspection import TokenIntrospection
+from oneself.auth.callers.permissions import PERMISSIONS
 from oneself.service.configuration import Configurations
+from oneself.service.crypto import Hasher, SecretBox
+from oneself.service.directory.accounts import Accounts, Administrators
+from oneself.service.directory.applications import Applications
+from oneself.service.directory.grants import Grants
+from oneself.service.directory.issuers import Issuers
+from oneself.service.directory.login_throttle import LoginThrottle
 from oneself.service.directory.organisations import Organisations
+from oneself.service.directory.sign_in import SignIns
+from oneself.service.directory.signing_keys import SigningKeys
+from oneself.service.directory.tokens import AccessTokens
 from oneself.service.directory.users import Users
 from oneself.service.events.interactions import Interactions
 from oneself.service.events.token_keys import TokenKeys
 from oneself.service.history.event_stream import EventStream
 from oneself.service.history.person_events import PersonEvents
 from oneself.service.history.timeline import ProfileHistory
+from oneself.service.identity.attributes import IdentityBindings
+from oneself.service.identity.manifest.document import IdentityDocuments
+from oneself.service.identity.resolution_switch import ResolutionSwitch
 from oneself.service.identity_provider.application_registry import ApplicationRegistry
 from oneself.service.identity_provider.claim_sync import ClaimSync
 from oneself.service.identity_provider.directory_claims import DirectoryClaims
@@ -41,127 +57,240 @@ from oneself.service.profiles.profiles import Profiles
 from oneself.service.profiles.refusals import Refusals
 from oneself.service.rules.preview import Previews
 from oneself.service.rules.rules import Reindexer, Rules
+from oneself.service.schema.datasets import Datasets
+from oneself.service.schema.identity_types import IdentityTypes
 from oneself.service.schema.schemas import Schemas
 from oneself.service.setup.activation import ServiceActivation
+from oneself.service.setup.provisioning import OrganisationSetup
 from oneself.service.setup.secret_key import confirmed_secret_key
+from oneself.services import (
+    CallerServices,
+    DirectoryServices,
+    EventServices,
+    HistoryServices,
+    IdentityProviderServices,
+    IdentityServices,
+    LogServices,
+    PrivacyServices,
+    ProfileServices,
+    RuleServices,
+    SchemaServices,
+    Services,
+    SetupServices,
+)
 from oneself.settings import Settings
 from oneself.store.database import Database
-from oneself.store.profile_listing import ProfileListingStore as ListingStore
+from oneself.store.directory import Directory
+from oneself.store.profile_listing import ProfileListingStore
 from oneself.store.tombstones import Tombstones
+from oneself.telemetry import NullTelemetry, Telemetry
 
 
-class Services(msgspec.Struct, frozen=True):
-    """Every use-case of one process, on one pool of connections. `identity`: see `auth.assembly`."""
+@asynccontextmanager
+async def open_services(
+    settings: Settings, database_url: str, telemetry: Telemetry | None = None
+) -> AsyncIterator[Services]:
+    """The services of this process, on a database whose migrations are applied.
+
+    Raises Unavailable when the database does not answer, SettingsError when the database was set up with
+    another secret key. Nothing is encrypted or written before the keys are compared.
+    """
+    async with await Database.open(database_url, max_size=settings.database_connections) as database:
+        secret_key = await confirmed_secret_key(database, settings)
+        confirmed = msgspec.structs.replace(settings, secret_key=secret_key)
+        services = build_services(confirmed, database, telemetry)
+        try:
+            yield services
+        finally:
+            await close_clients(services)
+
+
+async def close_clients(services: Services) -> None:
+    """Close the connections to identity servers and token issuers."""
+    await services.identity_provider.client.close()
+    await services.callers.issuer_keys.close()
+    await services.callers.introspection.close()
+
+
+class _Foundation(msgspec.Struct, frozen=True):
+    """What several groups are built on."""
 
     settings: Settings
     database: Database
     configurations: Configurations
+    directory: Directory
+    secret_box: SecretBox
     ingest: Ingest
-    profiles: Profiles
-    listing: ProfileListing
-    schemas: Schemas
     erasure: Erasure
-    consents: Consents
-    rules: Rules
     previews: Previews
-    indexer: Reindexer
-    interactions: Interactions
-    refusals: Refusals
-    exports: Exports
-    people: People
-    unfit_values: InvalidValues
-    identity: Identity
-    organisations: Organisations
-    guard: Guard
-    identity_servers: IdentityServers
-    identity_server_client: IdentityServerClient
-    enabling: ServiceActivation
-    claims: DirectoryClaims
-    claim_sync: ClaimSync
-    profile_sync: IdentityReports
-    skipped_claims: RejectedClaims
-    users: Users
-    token_keys: TokenKeys
-    lookup: Lookup
-    events: PersonEvents
-    past: ProfileHistory
-    tail: EventStream
-    audit: Audit
 
 
-@asynccontextmanager
-async def open_services(settings: Settings, database_url: str) -> AsyncIterator[Services]:
-    """The services of this process, on a database whose migrations are applied.
-
-    Raises Unavailable when the database does not answer, SettingsError when it was set up with another secret
-    key. Nothing is sealed or written before the keys are compared.
-    """
-    async with await Database.open(database_url, max_size=settings.database_connections) as database:
-        secret_key = await confirmed_secret_key(database, settings)
-        services = build_services(msgspec.structs.replace(settings, secret_key=secret_key), database)
-        try:
-            yield services
-        finally:
-            await services.identity_server_client.close()
-            await services.identity.close()
-
-
-def build_services(settings: Settings, database: Database) -> Services:
-    """Put the use-cases together; opens nothing. Expects a confirmed secret key (`open_services`)."""
-    secret_key = settings.secret_key
-    assert secret_key, "open_services sets it"
-    configurations = Configurations(database)
-    ingest = Ingest(database, configurations, Tombstones(secret_key))
-    profiles = Profiles(database, configurations, ingest)
-    identity = assemble(database, configurations, profiles, secret_key=secret_key, settings=settings)
-    servers, client = identity.identity_servers, IdentityServerClient()
-    skipped = RejectedClaims(database)
-    claim_sync = ClaimSync(
-        database,
-        configurations,
-        identity.organisations,
-        servers,
-        client,
-        skipped,
-        interval_s=settings.claim_sync_interval_s,
+def build_services(settings: Settings, database: Database, telemetry: Telemetry | None = None) -> Services:
+    """Put the services together; opens nothing. Expects a confirmed secret key (`open_services`)."""
+    base = _foundation(settings, database, telemetry or NullTelemetry())
+    profiles = _profiles(base)
+    directory = _directory(base, profiles.profiles)
+    identity_provider = _identity_provider(base, profiles.profiles, directory.organisations)
+    applications = ApplicationRegistry(
+        identity_provider.servers, identity_provider.client, directory.applications, settings.application_keys
     )
-    erasure, exports = Erasure(database, ingest.tombstones), Exports(database, configurations)
-    lookup = Lookup(database, configurations, profiles)
-    token_keys = TokenKeys(database, identity.vault)
-    applications = ApplicationRegistry(servers, client, identity.applications, settings.application_keys)
+    schema = _schema(base, applications)
+    activation = ServiceActivation(base.configurations, identity_provider.claim_sync, applications)
     return Services(
         settings=settings,
         database=database,
-        configurations=configurations,
-        ingest=ingest,
+        configurations=base.configurations,
+        secret_box=base.secret_box,
+        ingest=base.ingest,
+        callers=_callers(base, directory, identity_provider.servers),
+        directory=directory,
+        schema=schema,
+        identity=_identity(base, schema),
+        rules=_rules(base),
         profiles=profiles,
-        listing=ProfileListing(ListingStore(database)),
-        schemas=Schemas(configurations, applications),
-        erasure=erasure,
-        consents=Consents(configurations, profiles),
-        rules=Rules(database, configurations),
+        events=_events(base),
+        history=_history(database),
+        log=LogServices(audit=Audit(database)),
+        privacy=_privacy(base, profiles.lookup),
+        identity_provider=identity_provider,
+        setup=SetupServices(provisioning=_provisioning(base, directory), activation=activation),
+    )
+
+
+def _foundation(settings: Settings, database: Database, telemetry: Telemetry) -> _Foundation:
+    assert settings.secret_key, "open_services sets it"
+    configurations, tombstones = Configurations(database), Tombstones(settings.secret_key)
+    return _Foundation(
+        settings=settings,
+        database=database,
+        configurations=configurations,
+        directory=Directory(database),
+        secret_box=SecretBox(settings.secret_key),
+        ingest=Ingest(database, configurations, tombstones, telemetry),
+        erasure=Erasure(database, tombstones),
         previews=Previews(database, configurations),
+    )
+
+
+def _profiles(base: _Foundation) -> ProfileServices:
+    database, configurations = base.database, base.configurations
+    profiles = Profiles(database, configurations, base.ingest)
+    return ProfileServices(
+        profiles=profiles,
+        listing=ProfileListing(ProfileListingStore(database)),
+        lookup=Lookup(database, configurations, profiles),
+        consents=Consents(configurations, profiles),
         refusals=Refusals(database, configurations),
-        exports=exports,
-        people=People(lookup, exports, erasure),
-        unfit_values=InvalidValues(database, configurations),
-        interactions=Interactions(ingest, configurations, token_keys, identity.vault),
-        indexer=Reindexer(database, configurations, ingest),
-        identity=identity,
-        organisations=identity.organisations,
-        guard=identity.guard,
-        identity_servers=servers,
-        identity_server_client=client,
-        enabling=ServiceActivation(configurations, claim_sync, applications),
-        claims=DirectoryClaims(configurations, servers, claim_sync),
+        invalid_values=InvalidValues(database, configurations),
+    )
+
+
+def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
+    directory, hasher = base.directory, Hasher()
+    signing_keys = SigningKeys(directory, base.secret_box)
+    tokens = AccessTokens(directory, signing_keys, base.settings.url)
+    accounts = Accounts(directory, hasher, tokens)
+    return DirectoryServices(
+        organisations=Organisations(directory),
+        applications=Applications(directory, hasher, tokens, PERMISSIONS),
+        accounts=accounts,
+        administrators=Administrators(directory, hasher),
+        users=Users(accounts, profiles, base.erasure, base.configurations),
+        issuers=Issuers(base.database, PERMISSIONS),
+        tokens=tokens,
+        signing_keys=signing_keys,
+        grants=Grants(directory, tokens),
+        sign_ins=SignIns(directory, profiles, base.configurations),
+        login_throttle=LoginThrottle(directory, base.secret_box),
+    )
+
+
+def _identity_provider(
+    base: _Foundation, profiles: Profiles, organisations: Organisations
+) -> IdentityProviderServices:
+    servers, client = IdentityServers(base.database, base.secret_box, base.settings), IdentityServerClient()
+    rejected_claims = RejectedClaims(base.database)
+    claim_sync = ClaimSync(
+        base.database,
+        base.configurations,
+        organisations,
+        servers,
+        client,
+        rejected_claims,
+        interval_s=base.settings.claim_sync_interval_s,
+    )
+    return IdentityProviderServices(
+        servers=servers,
+        client=client,
+        directory_claims=DirectoryClaims(base.configurations, servers, claim_sync),
         claim_sync=claim_sync,
-        profile_sync=IdentityReports(profiles, ingest, erasure, skipped),
-        skipped_claims=skipped,
-        users=Users(identity.accounts, profiles, erasure, configurations),
-        token_keys=token_keys,
-        lookup=lookup,
-        events=PersonEvents(database),
-        past=ProfileHistory(database),
-        tail=EventStream(database),
-        audit=Audit(database),
+        reports=IdentityReports(profiles, base.ingest, base.erasure, rejected_claims),
+        rejected_claims=rejected_claims,
+    )
+
+
+def _callers(base: _Foundation, directory: DirectoryServices, servers: IdentityServers) -> CallerServices:
+    issuer_keys, introspection = IssuerKeys(), TokenIntrospection(servers, base.settings)
+    external = ExternalTokens(servers, directory.issuers, issuer_keys)
+    return CallerServices(
+        guard=Guard((OwnKeys(directory.tokens), external, introspection)),
+        client_basic=ClientBasic(directory.applications, directory.login_throttle),
+        issuer_keys=issuer_keys,
+        introspection=introspection,
+    )
+
+
+def _schema(base: _Foundation, applications: ApplicationRegistry) -> SchemaServices:
+    return SchemaServices(
+        schemas=Schemas(base.configurations, applications),
+        datasets=Datasets(base.directory, base.configurations),
+        identity_types=IdentityTypes(base.database, base.configurations),
+    )
+
+
+def _identity(base: _Foundation, schema: SchemaServices) -> IdentityServices:
+    attributes = IdentityBindings(base.database, base.configurations, base.previews)
+    return IdentityServices(
+        attributes=attributes,
+        documents=IdentityDocuments(base.configurations, schema.datasets, schema.identity_types, attributes),
+        resolution_switch=ResolutionSwitch(base.configurations, base.previews),
+    )
+
+
+def _rules(base: _Foundation) -> RuleServices:
+    return RuleServices(
+        rules=Rules(base.database, base.configurations),
+        previews=base.previews,
+        reindexer=Reindexer(base.database, base.configurations, base.ingest),
+    )
+
+
+def _events(base: _Foundation) -> EventServices:
+    token_keys = TokenKeys(base.database, base.secret_box)
+    interactions = Interactions(base.ingest, base.configurations, token_keys, base.secret_box)
+    return EventServices(interactions=interactions, token_keys=token_keys)
+
+
+def _history(database: Database) -> HistoryServices:
+    return HistoryServices(
+        person_events=PersonEvents(database),
+        timeline=ProfileHistory(database),
+        event_stream=EventStream(database),
+    )
+
+
+def _privacy(base: _Foundation, lookup: Lookup) -> PrivacyServices:
+    exports = Exports(base.database, base.configurations)
+    return PrivacyServices(
+        erasure=base.erasure, exports=exports, people=People(lookup, exports, base.erasure)
+    )
+
+
+def _provisioning(base: _Foundation, directory: DirectoryServices) -> OrganisationSetup:
+    return OrganisationSetup(
+        directory.organisations,
+        directory.applications,
+        directory.administrators,
+        directory.signing_keys,
+        base.configurations,
     )

@@ -1,4 +1,9 @@
-"""What the write path tells whoever counts (`api.metrics`): figures only, nothing about anybody."""
+"""What the write path reports to metrics: numbers only, nothing about persons.
+
+What lives here: the protocol, and the implementation for processes without metrics. The Prometheus
+implementation is `api.http.metrics.Metrics`.
+Invariants: telemetry is passed to a constructor and never assigned afterwards.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +14,23 @@ from oneself.core.resolution.plan import Plan
 
 
 class Telemetry(Protocol):
-    """Counts what the write path did."""
+    """Counts what the write path does."""
 
     def batch_committed(self, size: int, duration_s: float) -> None:
-        """So many observations became durable together; `duration_s` from the first lock to the commit."""
+        """A batch of `size` observations was committed. `duration_s`: from the first lock to the commit."""
 
     def batch_retried(self, cause: str) -> None:
-        """A batch lost a race, or its configuration had moved, and was repeated."""
+        """A batch was rolled back and repeated. `cause`: a lost race, or `configuration_moved`."""
 
-    def plans_carried_out(self, plans: Iterable[Plan]) -> None:
-        """Merges and refusals are among these."""
+    def plans_applied(self, plans: Iterable[Plan]) -> None:
+        """Plans were committed; their merges and refusals are counted."""
 
 
 class NullTelemetry:
-    """Nobody counts: commands, and tests that do not ask."""
+    """Counts nothing: for commands."""
 
     def batch_committed(self, size: int, duration_s: float) -> None: ...
 
     def batch_retried(self, cause: str) -> None: ...
 
-    def plans_carried_out(self, plans: Iterable[Plan]) -> None: ...
+    def plans_applied(self, plans: Iterable[Plan]) -> None: ...

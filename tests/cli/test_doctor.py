@@ -56,11 +56,11 @@ async def test_every_stored_key_that_cannot_be_opened_is_told(
     assert "✓ stored keys  all 3 can be opened" in _doctor(data_dir, **given).stdout
     async with await Database.open(given["ONESELF_DATABASE_URL"]) as database:
         other = build_services(Settings(data_dir=data_dir, secret_key="x" * 40), database)
-        dataset_ref = await other.organisations.get("acme")
-        await other.token_keys.rotate(dataset_ref)
-        key_id = await other.identity.signing_keys.rotate(dataset_ref)
+        dataset_ref = await other.directory.organisations.get("acme")
+        await other.events.token_keys.rotate(dataset_ref)
+        key_id = await other.directory.signing_keys.rotate(dataset_ref)
         connection = Connection("https://id.example", "client", "secret")
-        await other.identity_servers.put(dataset_ref, OwnIdentityServer(connection))
+        await other.identity_provider.servers.put(dataset_ref, OwnIdentityServer(connection))
     found = _doctor(data_dir, **given)
     assert found.returncode == 1
     told = [line for line in found.stdout.splitlines() if line.startswith("✗ stored keys")]
@@ -119,9 +119,11 @@ async def test_claims_that_nobody_takes_are_told(new_database: NewDatabase, data
     settings = Settings(data_dir=data_dir, secret_key=SECRET_KEY)
     async with await Database.open(given["ONESELF_DATABASE_URL"]) as database:
         services = build_services(settings, database)
-        dataset_ref = await services.organisations.get("acme")
-        services.skipped_claims.count(dataset_ref, [RejectedClaimValue("identity_attributes.odd", "unknown")])
-        await services.skipped_claims.flush()
+        dataset_ref = await services.directory.organisations.get("acme")
+        services.identity_provider.rejected_claims.count(
+            dataset_ref, [RejectedClaimValue("identity_attributes.odd", "unknown")]
+        )
+        await services.identity_provider.rejected_claims.flush()
     away = {
         **given,
         "ONESELF_IDENTITY_SERVER_URL": "http://127.0.0.1:1",

@@ -9,7 +9,6 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.bootstrap import Services
 from oneself.core.config.changes import PutAttributes
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.values.attribute import Attribute
@@ -17,6 +16,7 @@ from oneself.service.context import Actor, DatasetRef
 from oneself.service.log.verify import verify
 from oneself.service.profiles.profiles import new_tracker
 from oneself.service.rules.rules import Reindexer
+from oneself.services import Services
 
 ACTOR = Actor("test", "shop")
 KEYS = ("mail", "card", "plan", "tags")
@@ -50,19 +50,19 @@ class Crowd:
 
     async def person(self, user_id: str | None = None, tracker: str | None = None, **traits: Any) -> UUID:
         """A new profile; its own id, absorbed or not."""
-        made = await self.services.profiles.create(
+        made = await self.services.profiles.profiles.create(
             self.dataset_ref, ACTOR, {"traits": traits}, tracker=tracker or new_tracker(), user_id=user_id
         )
         return made.profile.profile_id
 
     async def write(self, profile_id: UUID, user_id: str | None = None, **traits: Any) -> None:
-        await self.services.profiles.patch(
+        await self.services.profiles.profiles.patch(
             self.dataset_ref, ACTOR, profile_id, {"traits": traits}, user_id=user_id
         )
 
     async def rule(self, key: str, priority: int = 1, *, is_active: bool = True) -> UnificationRule:
         draft = UnificationRule("", f"by {key}", f"traits.{key}", priority, is_active)
-        return await self.services.rules.create(self.dataset_ref, draft)
+        return await self.services.rules.rules.create(self.dataset_ref, draft)
 
     def index_by(self, *, profiles_per_page: int) -> None:
         """Let the background work read so many profiles at once from now on."""
@@ -72,15 +72,15 @@ class Crowd:
 
     async def index(self) -> None:
         """Let the background work come to its end."""
-        while await self.services.indexer.step():
+        while await self.services.rules.reindexer.step():
             pass
 
     async def erase(self, profile_id: UUID) -> Any:
-        return await self.services.erasure.erase(self.dataset_ref, ACTOR, profile_id)
+        return await self.services.privacy.erasure.erase(self.dataset_ref, ACTOR, profile_id)
 
     async def survivors(self, *profile_ids: UUID) -> list[UUID | None]:
         """Who stands for each now; None for those who are gone."""
-        views = [await self.services.profiles.find(self.dataset_ref, each) for each in profile_ids]
+        views = [await self.services.profiles.profiles.find(self.dataset_ref, each) for each in profile_ids]
         return [view.survivor.profile_id if view else None for view in views]
 
     async def groups(self) -> dict[UUID, frozenset[UUID]]:

@@ -7,7 +7,6 @@ from itertools import count
 from typing import Any
 from uuid import UUID
 
-from oneself.bootstrap import Services
 from oneself.core.config.changes import (
     ConfigChange,
     PutAttributes,
@@ -23,6 +22,7 @@ from oneself.core.resolution.observation import Observation
 from oneself.core.values.attribute import Attribute
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import Resolution, Submission
+from oneself.services import Services
 
 ACTOR = Actor("test", "shop")
 #: Name on the wire, which is the key of the attribute as well → identity type.
@@ -89,11 +89,11 @@ class Site:
 
     async def found(self, text: str) -> UUID | None:
         """The survivor that an id means."""
-        view = await self.services.lookup.find(self.dataset_ref, text)
+        view = await self.services.profiles.lookup.find(self.dataset_ref, text)
         return None if view is None else view.survivor.profile_id
 
     async def erase(self, profile_id: UUID) -> None:
-        assert await self.services.erasure.erase(self.dataset_ref, ACTOR, profile_id) is not None
+        assert await self.services.privacy.erasure.erase(self.dataset_ref, ACTOR, profile_id) is not None
 
 
 def mail(value: str) -> tuple[str, str]:

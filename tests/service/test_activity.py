@@ -8,9 +8,9 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from oneself.bootstrap import Services
 from oneself.core.resolution.observation import ACTIVITY
 from oneself.service.ingest.ingest import Resolution
+from oneself.services import Services
 from oneself.store import working_set
 from service.site import Site, customer, mail
 

@@ -9,12 +9,12 @@ from uuid import UUID
 
 import pytest
 
-from oneself.bootstrap import Services
 from oneself.core.identity.identifier import TRACKER, USER_ID, Identifier
 from oneself.core.resolution.observation import Observation
 from oneself.service.ingest.ingest import ObservationRejected, StoredResponse, Submission, request_key
 from oneself.service.privacy.erasure import ErasureOptions, Receipt
 from oneself.service.profiles.profiles import RequestOptions, new_tracker
+from oneself.services import Services
 from service.crowd import ACTOR, Crowd, unknown
 
 pytestmark = pytest.mark.postgres
@@ -57,7 +57,7 @@ async def _traces(crowd: Crowd, *words: str) -> list[str]:
 
 async def test_after_an_erasure_nothing_of_the_person_is_left(crowd: Crowd) -> None:
     trackers = [new_tracker() for _ in range(3)]
-    profiles = crowd.services.profiles
+    profiles = crowd.services.profiles.profiles
     keyed = RequestOptions(
         "key-1", "print " + MAIL, None, lambda _: StoredResponse(201, (("X", MAIL),), MAIL.encode())
     )
@@ -99,7 +99,7 @@ async def test_ids_of_the_erased_stay_taken_and_say_nothing(crowd: Crowd) -> Non
 
 async def test_an_unknown_profile_is_not_erased(crowd: Crowd) -> None:
     assert await crowd.erase(unknown()) is None
-    assert await crowd.services.erasure.list_receipts(crowd.dataset_ref, 2**62, 10) == []
+    assert await crowd.services.privacy.erasure.list_receipts(crowd.dataset_ref, 2**62, 10) == []
 
 
 async def test_another_datasets_profile_is_unknown(crowd: Crowd, services: Services) -> None:
@@ -180,7 +180,7 @@ async def test_what_an_absorbed_profile_brought_goes_and_the_rest_stays(crowd: C
     part = await crowd.person(mail=MAIL, tags=["c"], plan="gold")
     await crowd.write(survivor, card="c1")
     await crowd.erase(part)
-    view = await crowd.services.profiles.find(crowd.dataset_ref, survivor)
+    view = await crowd.services.profiles.profiles.find(crowd.dataset_ref, survivor)
     assert view is not None
     assert view.absorbed == ()
     traits = view.survivor.record.values["traits"]
@@ -243,7 +243,7 @@ async def test_the_loser_of_a_contested_value_takes_over_when_the_holder_is_eras
 async def test_receipts_are_kept_in_order(crowd: Crowd, services: Services) -> None:
     other = await Crowd(services).begin()
     made = [await crowd.erase(await crowd.person(f"u{n}")) for n in range(3)]
-    erasure = crowd.services.erasure
+    erasure = crowd.services.privacy.erasure
     assert await erasure.list_receipts(crowd.dataset_ref, 2**62, 10) == made[::-1]
     assert await erasure.list_receipts(crowd.dataset_ref, made[1].erased_at, 10) == made[:1]
     assert await erasure.find_receipt(crowd.dataset_ref, made[1].receipt_id) == made[1]
@@ -255,9 +255,9 @@ async def test_receipts_are_kept_in_order(crowd: Crowd, services: Services) -> N
 async def test_the_key_of_an_erasure_keeps_nothing_of_the_person(crowd: Crowd) -> None:
     ann = await crowd.person(USER, mail=MAIL)
     once = ErasureOptions(request_key("shop", "k"), "a digest")
-    receipt = await crowd.services.erasure.erase(crowd.dataset_ref, ACTOR, ann, once=once)
+    receipt = await crowd.services.privacy.erasure.erase(crowd.dataset_ref, ACTOR, ann, once=once)
     assert receipt is not None
-    assert await crowd.services.erasure.erase(crowd.dataset_ref, ACTOR, ann, once=once) is None
+    assert await crowd.services.privacy.erasure.erase(crowd.dataset_ref, ACTOR, ann, once=once) is None
     (kept,) = await crowd.database.fetch("SELECT * FROM answer WHERE key = $1", once.key)
     assert (kept["profile_id"], kept["fingerprint"], kept["status"]) == (ann, "a digest", 204)
     assert not kept["body"]

@@ -11,7 +11,6 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from oneself.bootstrap import Services
 from oneself.core.resolution.footprint import footprint_of
 from oneself.core.resolution.observation import Observation
 from oneself.service.history.event_stream import (
@@ -23,6 +22,7 @@ from oneself.service.history.event_stream import (
     StreamedEvent,
 )
 from oneself.service.history.person_events import NOW, EventFilter, EventPosition
+from oneself.services import Services
 from oneself.store.database import connect
 from oneself.store.working_set import lock_identifiers, read_clock
 from service.site import ACTOR, Site, customer, mail
@@ -48,7 +48,9 @@ async def everything(site: Site, wanted: EventFilter = EventFilter(), size: int 
     """All pages, one after another."""
     events, before = list[StreamedEvent](), NOW
     while True:
-        got = await site.services.tail.page(site.dataset_ref, wanted, before=before, size=size)
+        got = await site.services.history.event_stream.page(
+            site.dataset_ref, wanted, before=before, size=size
+        )
         assert len(got.events) <= size
         events += got.events
         if got.following is None:
@@ -57,7 +59,7 @@ async def everything(site: Site, wanted: EventFilter = EventFilter(), size: int 
 
 
 async def news(site: Site, after: EventPosition, wanted: EventFilter = EventFilter()) -> EventBatch:
-    return await site.services.tail.news(site.dataset_ref, wanted, after=after)
+    return await site.services.history.event_stream.news(site.dataset_ref, wanted, after=after)
 
 
 async def settled(
@@ -111,7 +113,9 @@ async def test_a_merge_is_counted(site: Site) -> None:
 
 async def test_what_was_sent_is_told_on_request(site: Site) -> None:
     await site.event(device=X, name="View")
-    page = await site.services.tail.page(site.dataset_ref, EventFilter(), size=1, with_body=True)
+    page = await site.services.history.event_stream.page(
+        site.dataset_ref, EventFilter(), size=1, with_body=True
+    )
     assert page.events[0].body == {"interaction": {"name": "View"}}
 
 
@@ -128,7 +132,7 @@ async def test_only_events_of_this_dataset_are_told(site: Site, services: Servic
     elsewhere = await Site(services).begin()
     await elsewhere.event(device=X, name="elsewhere")
     made = await site.event(device=X, name="View")
-    await services.profiles.patch(
+    await services.profiles.profiles.patch(
         site.dataset_ref, ACTOR, made.profile.profile_id, {"traits": {"plan": "gold"}}
     )
     assert names(await everything(site)) == ["View"]
@@ -155,9 +159,11 @@ async def test_a_bounded_walk_comes_to_the_end_as_well(site: Site, size: int) ->
 
 async def test_the_list_ends_where_following_begins(site: Site) -> None:
     await site.event(device=X, name="before")
-    horizon = await site.services.tail.horizon(site.dataset_ref)
+    horizon = await site.services.history.event_stream.horizon(site.dataset_ref)
     await site.event(device=X, name="after")
-    page = await site.services.tail.page(site.dataset_ref, EventFilter(), before=horizon, size=10)
+    page = await site.services.history.event_stream.page(
+        site.dataset_ref, EventFilter(), before=horizon, size=10
+    )
     assert names(page.events) == ["before"]
     assert names(await settled(site, horizon, 1)) == ["after"]
 
@@ -208,7 +214,7 @@ async def test_followers_of_a_crowd_are_told_everything_once(site: Site) -> None
     """Writers race on shared people while one follower stays and others come back from random places."""
     limit_tail(site, poll_s=0.005)
     count, told = 400, list[StreamedEvent]()
-    start = await site.services.tail.horizon(site.dataset_ref)
+    start = await site.services.history.event_stream.horizon(site.dataset_ref)
     chance = random.Random(7)
 
     async def write(number: int) -> None:
@@ -219,7 +225,7 @@ async def test_followers_of_a_crowd_are_told_everything_once(site: Site) -> None
     async def follow() -> None:
         after = start
         while len(told) < count:
-            follower = site.services.tail.follow(site.dataset_ref, EventFilter(), after=after)
+            follower = site.services.history.event_stream.follow(site.dataset_ref, EventFilter(), after=after)
             async with aclosing(follower) as following:
                 async for each in following:
                     told.extend(each.events)
@@ -240,7 +246,7 @@ def _order(place: EventPosition) -> tuple[int, UUID]:
 
 
 async def test_following_ends_when_the_service_stops(site: Site) -> None:
-    seen, tail = asyncio.Event(), site.services.tail
+    seen, tail = asyncio.Event(), site.services.history.event_stream
 
     async def follow() -> None:
         async for _ in tail.follow(site.dataset_ref, EventFilter(), after=BEGINNING):
@@ -255,7 +261,7 @@ async def test_following_ends_when_the_service_stops(site: Site) -> None:
 
 async def test_a_process_serves_a_bounded_number_of_followers(site: Site) -> None:
     limit_tail(site, followers_max=1)
-    tail = site.services.tail
+    tail = site.services.history.event_stream
     assert not tail.is_full
     async with aclosing(tail.follow(site.dataset_ref, EventFilter(), after=BEGINNING)) as following:
         await anext(following)

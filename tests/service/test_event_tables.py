@@ -11,7 +11,6 @@ import pytest
 
 from oneself.api.interactions.decode.event import decode_event
 from oneself.api.interactions.endpoint import read_event
-from oneself.bootstrap import Services
 from oneself.core.config.changes import PutIdentityType
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identity_type import IdentityType
@@ -21,6 +20,7 @@ from oneself.service.events.interactions import EventResult, EventSource, Incomi
 from oneself.service.history.person_events import EventFilter
 from oneself.service.profiles.profiles import ProfileView
 from oneself.service.schema.identity_bindings import Binding
+from oneself.services import Services
 from scenarios.tables import FILES, Case, Clause, Record, Send, Table, TableError, load, parse
 
 PRIMARY = re.compile(r"[0-9a-f]{24}")
@@ -48,8 +48,8 @@ class Pages:
         web_id = PutIdentityType(IdentityType("webId", "Web ID", case_sensitive=True))
         await self._services.configurations.change(self._tenant.dataset_id, lambda _: web_id)
         bindings = [Binding(name, name) for name in ("webId", "emailAddress")]
-        await self._services.identity.identity_attributes.put(self._tenant, bindings)
-        await self._services.identity.identity_attributes.put_channels(self._tenant, {"Web": "webId"})
+        await self._services.identity.attributes.put(self._tenant, bindings)
+        await self._services.identity.attributes.put_channels(self._tenant, {"Web": "webId"})
         return self
 
     async def play(self, send: Send, spelling: dict[str, Any]) -> None:
@@ -61,7 +61,7 @@ class Pages:
         def read_by(config: Config) -> IncomingEvent:
             return read_event(decoded, config)[0]
 
-        taken = await self._services.interactions.take(self._tenant, EventSource(), read_by)
+        taken = await self._services.events.interactions.take(self._tenant, EventSource(), read_by)
         said = [clause.what for clause in send.clauses]
         # A visitor that becomes a user is promoted: nobody is absorbed.
         absorbed = said.count("deletes") + ("anonymous activity merged" in said and "creates" not in said)
@@ -98,11 +98,13 @@ class Pages:
                 assert device is not None
                 view = await self._view(device)
                 assert view.survivor.primary_id == taken.resolved_id
-                page = await self._services.events.page(self._tenant, view, EventFilter(), size=100)
+                page = await self._services.history.person_events.page(
+                    self._tenant, view, EventFilter(), size=100
+                )
                 assert {taken.event_id, *self._anonymous} <= {each.event_id for each in page.events}
 
     async def _view(self, called: str) -> ProfileView:
-        view = await self._services.lookup.find(self._tenant, called)
+        view = await self._services.profiles.lookup.find(self._tenant, called)
         assert view is not None, called
         return view
 
@@ -116,7 +118,7 @@ def names_somebody(event: dict[str, Any]) -> bool:
 async def test_an_event_comes_out_as_the_table_says(
     services: Services, table: Table, case: Case, spelling: dict[str, Any]
 ) -> None:
-    founded = await services.identity.founding.create(f"table-{next(_names)}")
+    founded = await services.setup.provisioning.create(f"table-{next(_names)}")
     pages = await Pages(services, founded.dataset_ref).configure()
     for step in case.steps:
         try:

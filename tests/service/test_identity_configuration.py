@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from oneself.bootstrap import Services
 from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.core.identity.identity_type import BUILT_IN_TYPES, IdentityType
 from oneself.core.values.definition import InvalidAttribute
@@ -25,6 +24,7 @@ from oneself.service.schema.datasets import Datasets
 from oneself.service.schema.identity_bindings import Binding
 from oneself.service.schema.identity_types import IdentityTypes
 from oneself.service.schema.user_attributes import read_changes
+from oneself.services import Services
 from oneself.store.directory import Directory
 from service.crowd import Crowd
 
@@ -42,10 +42,10 @@ class Organisation(Crowd):
     def __init__(self, services: Services, dataset_ref: DatasetRef) -> None:
         super().__init__(services)
         self.dataset_ref = dataset_ref
-        self.datasets = services.identity.datasets
-        self.types = services.identity.identity_types
-        self.attributes = services.identity.identity_attributes
-        self.documents = services.identity.identity_documents
+        self.datasets = services.schema.datasets
+        self.types = services.schema.identity_types
+        self.attributes = services.identity.attributes
+        self.documents = services.identity.documents
 
     async def at(self, name: str) -> DatasetRef:
         return await self.datasets.get(self.dataset_ref, name)
@@ -75,8 +75,8 @@ class Organisation(Crowd):
 @pytest.fixture
 async def org(services: Services) -> Organisation:
     handle = f"identity-{next(_numbers)}"
-    await services.organisations.put(handle, handle)
-    made = Organisation(services, await services.organisations.get(handle))
+    await services.directory.organisations.put(handle, handle)
+    made = Organisation(services, await services.directory.organisations.get(handle))
     await made.begin()
     await made.types.create(made.dataset_ref, LOYALTY)
     return made
@@ -521,7 +521,7 @@ async def test_a_channel_changes_under_people_when_that_was_confirmed(org: Organ
 
 async def test_a_bound_attribute_stays_what_it_is(org: Organisation) -> None:
     await org.bound(BY_CARD, Binding("emailAddress", "emailAddress"))
-    schemas, claims = org.services.schemas, org.services.claims
+    schemas, claims = org.services.schema.schemas, org.services.identity_provider.directory_claims
     retyped = {
         "attribute_name": "traits.card",
         "value_type": "integer",
@@ -614,8 +614,8 @@ async def test_what_is_exported_is_what_is_there(org: Organisation, services: Se
     await _applied(org, DOCUMENT)
     exported = await org.documents.export(org.dataset_ref)
     assert await org.documents.diff(org.dataset_ref, read_document(exported)) == []
-    await services.organisations.put("copy", "copy")
-    copy = Organisation(services, await services.organisations.get("copy"))
+    await services.directory.organisations.put("copy", "copy")
+    copy = Organisation(services, await services.directory.organisations.get("copy"))
     await copy.begin()
     await _applied(copy, exported)
     assert await copy.documents.export(copy.dataset_ref) == exported
@@ -689,8 +689,8 @@ async def test_a_document_that_cannot_be_applied(org: Organisation, document: di
 
 async def test_another_organisations_dataset_is_unknown(org: Organisation, services: Services) -> None:
     await org.datasets.create(org.dataset_ref, "web", {})
-    await services.organisations.put("stranger", "stranger")
-    stranger = await services.organisations.get("stranger")
+    await services.directory.organisations.put("stranger", "stranger")
+    stranger = await services.directory.organisations.get("stranger")
     with pytest.raises(NotFound):
         await org.datasets.show(stranger, "web")
     with pytest.raises(NotFound):

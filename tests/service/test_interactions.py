@@ -14,7 +14,6 @@ import pytest
 
 from oneself.api.interactions.decode.event import decode_event
 from oneself.api.interactions.endpoint import read_event
-from oneself.bootstrap import Services
 from oneself.core.config.changes import BlockList, PutBlocked, PutDatasetSettings, PutIdentityType, PutRule
 from oneself.core.config.configuration import Config
 from oneself.core.identity.dataset_settings import DatasetSettings
@@ -26,6 +25,7 @@ from oneself.service.events.interactions import EventResult, EventSource, Incomi
 from oneself.service.events.persisted_token import decrypt_token, encrypt_token
 from oneself.service.log.verify import verify
 from oneself.service.schema.identity_bindings import Binding
+from oneself.services import Services
 from oneself.store.database import Database
 
 X, Y = "0123456789abcdef", "fedcba9876543210"
@@ -47,7 +47,7 @@ class Shop:
         def read(config: Config) -> IncomingEvent:
             return read_event(decoded, config)[0]
 
-        return await self.services.interactions.take(self.dataset_ref, EventSource(), read)
+        return await self.services.events.interactions.take(self.dataset_ref, EventSource(), read)
 
     async def configure(self, *changes: Any) -> None:
         for change in changes:
@@ -57,12 +57,12 @@ class Shop:
 
     async def bind(self, *names: str) -> None:
         wanted = [Binding(name, name) for name in names]
-        await self.services.identity.identity_attributes.put(self.dataset_ref, wanted)
+        await self.services.identity.attributes.put(self.dataset_ref, wanted)
 
     async def sealed_at(self, token: str | None, at_ms: int) -> str:
         """The token as it would be if it had been sealed at another time."""
         assert token is not None
-        ring = await self.services.token_keys.ring(self.dataset_ref)
+        ring = await self.services.events.token_keys.ring(self.dataset_ref)
         opened = decrypt_token(ring, self.dataset_ref.handle, self.dataset_ref.dataset, token)
         assert opened is not None
         return encrypt_token(
@@ -75,11 +75,11 @@ class Shop:
         )
 
     async def id_of(self, text: str) -> str | None:
-        view = await self.services.lookup.find(self.dataset_ref, text)
+        view = await self.services.profiles.lookup.find(self.dataset_ref, text)
         return None if view is None else view.survivor.primary_id
 
     async def index(self) -> None:
-        while await self.services.indexer.step():
+        while await self.services.rules.reindexer.step():
             pass
 
     async def folds(self) -> bool:
@@ -87,14 +87,14 @@ class Shop:
 
 
 async def opened(services: Services, **settings: Any) -> Shop:
-    founded = await services.identity.founding.create(f"shop-{next(_names)}")
+    founded = await services.setup.provisioning.create(f"shop-{next(_names)}")
     shop = Shop(services, founded.dataset_ref)
     await shop.configure(
         PutIdentityType(IdentityType("webId", "Web ID", case_sensitive=True)),
         PutDatasetSettings(DatasetSettings(**settings)),
     )
     await shop.bind("webId", "emailAddress", "customerId")
-    await services.identity.identity_attributes.put_channels(shop.dataset_ref, {"Web": "webId"})
+    await services.identity.attributes.put_channels(shop.dataset_ref, {"Web": "webId"})
     return shop
 
 
@@ -242,9 +242,9 @@ async def test_the_token_of_who_was_erased_is_not_kept_with_somebody_else(
     bob = {"anonymousId": Y, "id": "def456"}
     tracker = (await shop.send({**bob, "anonymousProfileTracker": ""})).tracker
     out = [{"purpose": purpose, "provider": "cmp", "status": "Opt Out"}] if purpose else []
-    gone = await shop.services.lookup.find(shop.dataset_ref, ann.resolved_id or "")
+    gone = await shop.services.profiles.lookup.find(shop.dataset_ref, ann.resolved_id or "")
     assert gone is not None
-    assert await shop.services.erasure.erase(
+    assert await shop.services.privacy.erasure.erase(
         shop.dataset_ref, Actor("test", "shop"), gone.survivor.profile_id
     )
     await shop.send({**bob, "encryptedId": ann.token, "anonymousProfileTracker": tracker}, consents=out)
@@ -361,7 +361,7 @@ async def test_a_legacy_dataset_is_moved_over(old_shop: Shop) -> None:
     ann = await old_shop.send({"anonymousId": X, "id": "ann", "attributes": {"emailAddress": ANN}})
     await old_shop.send({"anonymousId": Y, "id": "annette", "attributes": {"emailAddress": ANN}})
     await old_shop.send({"id": "bob"})
-    moving = old_shop.services.identity.identity_resolution
+    moving = old_shop.services.identity.resolution_switch
     preview = await moving.preview(old_shop.dataset_ref, "webId")
     assert (preview.profiles_absorbed, preview.groups) == (1, 1)
     assert await old_shop.id_of("ann") == "ann", "a preview moves nobody"
@@ -386,7 +386,7 @@ async def test_a_legacy_dataset_is_moved_over(old_shop: Shop) -> None:
 
 async def test_what_would_move_over_has_to_lead_somewhere(old_shop: Shop) -> None:
     with pytest.raises(InvalidInput, match="nothing"):
-        await old_shop.services.identity.identity_resolution.preview(old_shop.dataset_ref, "nothing")
+        await old_shop.services.identity.resolution_switch.preview(old_shop.dataset_ref, "nothing")
 
 
 async def test_nobody_is_moved_over_by_the_word_of_browsers_where_servers_alone_are_believed(
@@ -396,7 +396,7 @@ async def test_nobody_is_moved_over_by_the_word_of_browsers_where_servers_alone_
     await old_shop.configure(
         PutIdentityType(IdentityType("webId", "Web ID", case_sensitive=True, trusted_only=True))
     )
-    moving = old_shop.services.identity.identity_resolution
+    moving = old_shop.services.identity.resolution_switch
     with pytest.raises(Conflict, match="trusted_only"):
         await moving.preview(old_shop.dataset_ref, "webId")
     with pytest.raises(Conflict, match="trusted_only"):

@@ -14,8 +14,8 @@ import pytest
 import structlog
 
 from oneself import logs
-from oneself.bootstrap import Services
 from oneself.errors import Contended
+from oneself.services import Services
 from oneself.settings import Settings
 from oneself.store import working_set
 from service.site import Site, mail

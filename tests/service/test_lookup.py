@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from oneself.bootstrap import Services
 from oneself.errors import InvalidInput
 from oneself.service.profiles.profiles import new_tracker
+from oneself.services import Services
 from oneself.store.queries import Queries
 from service.site import ACTOR, Site, customer, mail
 
@@ -41,7 +41,7 @@ async def test_an_alias_after_promotion(site: Site) -> None:
     assert known.survivor.primary_id == made.profile.profile_id.hex[:24]
     for text in (X, known.survivor.primary_id):
         assert await site.found(text) == made.profile.profile_id
-    person = await site.services.lookup.person(site.dataset_ref, known.survivor)
+    person = await site.services.profiles.lookup.person(site.dataset_ref, known.survivor)
     assert person.aliases == {X: known.seq}
 
 
@@ -56,15 +56,15 @@ async def test_ids_of_absorbed_profiles_lead_to_the_survivor(site: Site) -> None
     for text in (Y, *first, survivor.primary_id):
         assert await site.found(text) == survivor.profile_id
     assert await site.found(X) == survivor.profile_id, "no alias; the browser points there"
-    view = await site.services.lookup.find(site.dataset_ref, Y)
+    view = await site.services.profiles.lookup.find(site.dataset_ref, Y)
     assert view is not None
     assert view.profile.profile_id == survivor.profile_id
     absorbed = view.absorbed[0].profile_id
-    by_profile_id = await site.services.lookup.find(site.dataset_ref, str(absorbed))
+    by_profile_id = await site.services.profiles.lookup.find(site.dataset_ref, str(absorbed))
     assert by_profile_id is not None
     assert by_profile_id.profile.profile_id == absorbed
     assert by_profile_id.survivor.profile_id == survivor.profile_id
-    person = await site.services.lookup.person(site.dataset_ref, survivor)
+    person = await site.services.profiles.lookup.person(site.dataset_ref, survivor)
     assert Y in person.aliases
 
 
@@ -75,9 +75,11 @@ async def test_the_alias_stays_when_the_browser_moves_to_a_second_user(site: Sit
     assert bob.survivor.profile_id != ann.survivor.profile_id
     assert await site.found(X) == ann.survivor.profile_id
     for resolution, devices in ((ann, []), (bob, [X])):
-        view = await site.services.lookup.find(site.dataset_ref, resolution.survivor.primary_id)
+        view = await site.services.profiles.lookup.find(site.dataset_ref, resolution.survivor.primary_id)
         assert view is not None
-        assert [each.value for each in await site.services.lookup.devices(site.dataset_ref, view)] == devices
+        assert [
+            each.value for each in await site.services.profiles.lookup.devices(site.dataset_ref, view)
+        ] == devices
 
 
 async def test_where_browsers_begin_anew_the_live_visitor_comes_first(services: Services) -> None:
@@ -94,7 +96,7 @@ async def test_where_browsers_begin_anew_the_live_visitor_comes_first(services: 
     await site.event(customer("ann"), device=X)
     assert await site.found(X) == ann.survivor.profile_id, "the visitor of the third time is Ann"
     assert again.profile.profile_id not in (first.profile.profile_id, anew.profile.profile_id)
-    person = await services.lookup.person(site.dataset_ref, ann.survivor)
+    person = await services.profiles.lookup.person(site.dataset_ref, ann.survivor)
     assert list(person.aliases) == [X]
 
 
@@ -135,7 +137,7 @@ async def test_a_profile_id_is_tried_first(site: Site) -> None:
 async def test_an_identity_leads_to_the_person_who_holds_it(site: Site) -> None:
     ann = await site.event(mail("Ann@acme.example"), customer("https://acme.example/c/7:a"), device=X)
     for text in ("emailAddress:ANN@acme.example ", "customerId:https://acme.example/c/7:a"):
-        view = await site.services.lookup.find(site.dataset_ref, text)
+        view = await site.services.profiles.lookup.find(site.dataset_ref, text)
         assert view is not None
         assert view.profile.profile_id == ann.survivor.profile_id
     for text in ("ann@acme.example", "mail:ann@acme.example", "emailAddress:", ":", "emailAddress:null"):
@@ -147,13 +149,13 @@ async def test_an_identity_of_an_absorbed_profile_leads_to_the_survivor(site: Si
     await site.event(mail("ann@acme.example"), device=X)
     await site.event(customer("c-7"), device=Y)
     both = await site.event(mail("ann@acme.example"), customer("c-7"), device=Z)
-    assert len((await site.services.lookup.person(site.dataset_ref, both.survivor)).aliases) == 1
+    assert len((await site.services.profiles.lookup.person(site.dataset_ref, both.survivor)).aliases) == 1
     for text in (
         "emailAddress:ann@acme.example",
         "customerId:c-7",
         *(f"anonymous_id:{d}" for d in (X, Y, Z)),
     ):
-        view = await site.services.lookup.find(site.dataset_ref, text)
+        view = await site.services.profiles.lookup.find(site.dataset_ref, text)
         assert view is not None
         assert view.profile.profile_id == view.survivor.profile_id == both.survivor.profile_id
 
@@ -176,7 +178,7 @@ async def test_a_browser_by_its_namespace_is_whoever_uses_it_now(site: Site) -> 
 
 async def test_an_id_that_the_service_made_is_nobody_elses(site: Site) -> None:
     """A browser that calls itself as somebody's profile takes nothing from them."""
-    made = await site.services.profiles.create(site.dataset_ref, ACTOR, {}, tracker=new_tracker())
+    made = await site.services.profiles.profiles.create(site.dataset_ref, ACTOR, {}, tracker=new_tracker())
     head = made.profile.primary_id
     assert head == made.profile.profile_id.hex[:16]
     assert await site.found(head) == made.profile.profile_id
@@ -195,8 +197,11 @@ async def test_who_was_erased_is_gone_under_every_id(site: Site) -> None:
     assert all([await site.found(text) for text in ids])
     await site.erase(ann.survivor.profile_id)
     assert [await site.found(text) for text in ids] == [None] * len(ids)
-    assert await site.services.lookup.resolve(site.dataset_ref, {"emailAddress": "ann@acme.example"}) is None
-    assert await site.services.lookup.page(site.dataset_ref, 10, 0) == []
+    assert (
+        await site.services.profiles.lookup.resolve(site.dataset_ref, {"emailAddress": "ann@acme.example"})
+        is None
+    )
+    assert await site.services.profiles.lookup.page(site.dataset_ref, 10, 0) == []
 
 
 async def test_another_dataset_sees_nothing(site: Site, services: Services) -> None:
@@ -206,7 +211,10 @@ async def test_another_dataset_sees_nothing(site: Site, services: Services) -> N
     ids = (X, ann.survivor.primary_id, str(ann.survivor.profile_id), "emailAddress:ann@acme.example")
     for text in ids:
         assert await other.found(text) is None
-    assert await services.lookup.resolve(other.dataset_ref, {"emailAddress": "ann@acme.example"}) is None
+    assert (
+        await services.profiles.lookup.resolve(other.dataset_ref, {"emailAddress": "ann@acme.example"})
+        is None
+    )
 
 
 @pytest.mark.parametrize("text", ["", " ", "\x00", "a" * 201, "g" * 24, X, "0" * 24, UNKNOWN, "%"])
@@ -256,29 +264,29 @@ IDS_OF_ANN = (LIKE_A_UUID, Y, "emailAddress:ann@acme.example", f"anonymous_id:{Y
 @pytest.mark.parametrize("text", IDS_OF_ANN)
 async def test_a_person_is_exported_and_erased_by_any_id(site: Site, text: str) -> None:
     survivor, absorbed = await _joined(site)
-    export = await site.services.people.export(site.dataset_ref, text)
+    export = await site.services.privacy.people.export(site.dataset_ref, text)
     assert export is not None
     assert (export.profile_id, export.document["profile"]["profile_id"]) == (survivor, survivor)
-    receipt = await site.services.people.erase(site.dataset_ref, ACTOR, text)
+    receipt = await site.services.privacy.people.erase(site.dataset_ref, ACTOR, text)
     assert receipt is not None
     assert set(receipt.profile_ids) == {survivor, absorbed}
-    assert await site.services.people.export(site.dataset_ref, text) is None
-    assert await site.services.people.erase(site.dataset_ref, ACTOR, text) is None
+    assert await site.services.privacy.people.export(site.dataset_ref, text) is None
+    assert await site.services.privacy.people.erase(site.dataset_ref, ACTOR, text) is None
 
 
 async def test_a_primary_id_erases_the_person_and_an_absorbed_profile_id_its_part(site: Site) -> None:
     survivor, absorbed = await _joined(site)
-    part = await site.services.people.erase(site.dataset_ref, ACTOR, str(absorbed))
+    part = await site.services.privacy.people.erase(site.dataset_ref, ACTOR, str(absorbed))
     assert part is not None
     assert part.profile_ids == (absorbed,)
-    whole = await site.services.people.erase(site.dataset_ref, ACTOR, survivor.hex[:24])
+    whole = await site.services.privacy.people.erase(site.dataset_ref, ACTOR, survivor.hex[:24])
     assert whole is not None
     assert whole.profile_ids == (survivor,)
 
 
 async def test_a_person_absorbed_while_being_erased_is_erased_whole(site: Site) -> None:
     survivor, absorbed = await _joined(site)
-    receipt = await site.services.erasure.erase(site.dataset_ref, ACTOR, absorbed, whole=True)
+    receipt = await site.services.privacy.erasure.erase(site.dataset_ref, ACTOR, absorbed, whole=True)
     assert receipt is not None
     assert set(receipt.profile_ids) == {survivor, absorbed}
     assert await site.found(str(survivor)) is None
@@ -288,7 +296,7 @@ async def test_a_person_absorbed_while_being_erased_is_erased_whole(site: Site) 
 
 
 async def test_identities_resolve_to_whom_the_next_event_goes(site: Site) -> None:
-    resolve = site.services.lookup.resolve
+    resolve = site.services.profiles.lookup.resolve
     assert await resolve(site.dataset_ref, {"emailAddress": "ann@acme.example"}) is None
     ann = await site.event(mail("Ann@acme.example"), device=X)
     bob = await site.event(customer("bob"), device=Y)
@@ -308,24 +316,24 @@ async def test_identities_resolve_to_whom_the_next_event_goes(site: Site) -> Non
 
 async def test_case_counts_where_the_type_says_so(site: Site) -> None:
     await site.event(("sfcrmLeadId", "00Q5e"), device=X)
-    assert await site.services.lookup.resolve(site.dataset_ref, {"sfcrmLeadId": "00Q5e"}) is not None
-    assert await site.services.lookup.resolve(site.dataset_ref, {"sfcrmLeadId": "00q5E"}) is None
+    assert await site.services.profiles.lookup.resolve(site.dataset_ref, {"sfcrmLeadId": "00Q5e"}) is not None
+    assert await site.services.profiles.lookup.resolve(site.dataset_ref, {"sfcrmLeadId": "00q5E"}) is None
 
 
 async def test_an_unknown_name_is_told_the_known_ones(site: Site) -> None:
     for identities in ({"mail": "x"}, {"loyaltyId": "x"}, {"profileId": "x"}):
         with pytest.raises(InvalidInput) as caught:
-            await site.services.lookup.resolve(site.dataset_ref, identities)
+            await site.services.profiles.lookup.resolve(site.dataset_ref, identities)
         assert "customerId, emailAddress, sfcrmLeadId" in caught.value.description
     unknown = {f"name-{number}": "x" for number in range(101)}
     with pytest.raises(InvalidInput, match="1 to 100"):
-        await site.services.lookup.resolve(site.dataset_ref, unknown)
+        await site.services.profiles.lookup.resolve(site.dataset_ref, unknown)
     with pytest.raises(InvalidInput, match="1 to 100"):
-        await site.services.lookup.resolve(site.dataset_ref, {})
+        await site.services.profiles.lookup.resolve(site.dataset_ref, {})
 
 
 async def test_blocked_values_and_released_ones_mean_nobody(site: Site) -> None:
-    resolve = site.services.lookup.resolve
+    resolve = site.services.profiles.lookup.resolve
     ann = await site.event(customer("c-1"), mail("old@acme.example"), device=X)
     await site.event(customer("c-1"), mail("new@acme.example"), device=X)
     assert await resolve(site.dataset_ref, {"emailAddress": "old@acme.example"}) is None
@@ -338,7 +346,7 @@ async def test_blocked_values_and_released_ones_mean_nobody(site: Site) -> None:
 async def test_identities_of_a_legacy_dataset_are_no_key(services: Services) -> None:
     site = await Site(services).begin(pipeline_identity_resolution=False)
     with pytest.raises(InvalidInput, match="Identity resolution is off"):
-        await services.lookup.resolve(site.dataset_ref, {"emailAddress": "ann@acme.example"})
+        await services.profiles.lookup.resolve(site.dataset_ref, {"emailAddress": "ann@acme.example"})
 
 
 async def test_resolving_leaves_no_trace(site: Site) -> None:
@@ -353,7 +361,7 @@ async def test_resolving_leaves_no_trace(site: Site) -> None:
         ]
 
     before = await state()
-    await site.services.lookup.resolve(
+    await site.services.profiles.lookup.resolve(
         site.dataset_ref, {"emailAddress": "ann@acme.example", "customerId": "c"}
     )
     assert await state() == before

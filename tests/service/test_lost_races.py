@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from oneself.bootstrap import Services
+from oneself.services import Services
 from oneself.store import working_set
 from oneself.store.database import Database
 from oneself.store.errors import RACES, constraint_of

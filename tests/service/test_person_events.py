@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from oneself.bootstrap import Services
 from oneself.service.history.person_events import NOW, EventFilter, EventPage, ListedEvent, PersonEvents
 from oneself.service.history.timeline import BEGINNING, HistoryMerge, HistoryRefusal, Promotion
 from oneself.service.profiles.profiles import ProfileView
+from oneself.services import Services
 from oneself.store.queries import Queries
 from service.site import ACTOR, Site, customer, mail
 
@@ -24,7 +24,7 @@ async def site(services: Services) -> Site:
 
 
 async def view_of(site: Site, text: str) -> ProfileView:
-    view = await site.services.lookup.find(site.dataset_ref, text)
+    view = await site.services.profiles.lookup.find(site.dataset_ref, text)
     assert view is not None
     return view
 
@@ -33,7 +33,7 @@ async def page(
     site: Site, text: str, wanted: EventFilter = EventFilter(), size: int = 200, **more: object
 ) -> EventPage:
     view = await view_of(site, text)
-    return await site.services.events.page(site.dataset_ref, view, wanted, size=size, **more)  # type: ignore[arg-type]
+    return await site.services.history.person_events.page(site.dataset_ref, view, wanted, size=size, **more)  # type: ignore[arg-type]
 
 
 async def everything(
@@ -99,7 +99,7 @@ async def test_what_came_late_is_filtered_by_when_it_happened(site: Site) -> Non
 
 async def test_only_events_are_events(site: Site) -> None:
     made = await site.event(device=X, name="View")
-    await site.services.profiles.patch(
+    await site.services.profiles.profiles.patch(
         site.dataset_ref, ACTOR, made.profile.profile_id, {"traits": {"plan": "gold"}}
     )
     assert names(await everything(site, X)) == ["View"]
@@ -147,16 +147,21 @@ async def test_identifiers_are_never_forgotten(site: Site) -> None:
     first = await site.event(customer("c-1"), mail("old@acme.example"), device=X)
     second = await site.event(customer("c-1"), mail("new@acme.example"), device=X, trust="server")
     view = await view_of(site, X)
-    found = await site.services.past.identifiers(site.dataset_ref, view, limit=10)
+    found = await site.services.history.timeline.identifiers(site.dataset_ref, view, limit=10)
     assert [(h.identifier.namespace, h.identifier.value, h.since, h.until, h.trust) for h in found] == [
         ("anonymous_id", X, made.seq, None, "browser"),
         ("customerId", "c-1", first.seq, None, "browser"),
         ("emailAddress", "old@acme.example", first.seq, second.seq, "browser"),
         ("emailAddress", "new@acme.example", second.seq, None, "server"),
     ]
-    rest = await site.services.past.identifiers(site.dataset_ref, view, after=found[1].place, limit=1)
+    rest = await site.services.history.timeline.identifiers(
+        site.dataset_ref, view, after=found[1].place, limit=1
+    )
     assert rest == [found[2]]
-    assert await site.services.past.identifiers(site.dataset_ref, view, after=BEGINNING, limit=1) == found[:1]
+    assert (
+        await site.services.history.timeline.identifiers(site.dataset_ref, view, after=BEGINNING, limit=1)
+        == found[:1]
+    )
 
 
 async def test_history_tells_promotions_merges_and_refusals_in_order(site: Site) -> None:
@@ -166,8 +171,8 @@ async def test_history_tells_promotions_merges_and_refusals_in_order(site: Site)
     joined = await site.event(mail("ann@acme.example"), device=Y)
     await site.event(customer("null"), device=X)
     view = await view_of(site, X)
-    person = await site.services.lookup.person(site.dataset_ref, view.survivor)
-    promotion, merge, refusal = await site.services.past.history(site.dataset_ref, view, person)
+    person = await site.services.profiles.lookup.person(site.dataset_ref, view.survivor)
+    promotion, merge, refusal = await site.services.history.timeline.history(site.dataset_ref, view, person)
     assert promotion == Promotion(ann.seq, ann.survivor.profile_id, X)
     assert isinstance(merge, HistoryMerge)
     assert (merge.at, merge.survivor_id, merge.alias) == (joined.seq, ann.survivor.profile_id, Y)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oneself.bootstrap import Services
 from oneself.core.config.rule_checks import InvalidRule
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.service.rules.preview import Preview
+from oneself.services import Services
 from service.crowd import Crowd
 
 pytestmark = pytest.mark.postgres
@@ -71,9 +71,9 @@ async def test_a_preview_is_what_activation_does(
         await crowd.person(**person)
     rule = UnificationRule("", "by tags", "traits.tags", 2, True) if tags else MAIL
     groups, values, refusals = await _seen(crowd)
-    preview = await services.previews.preview(crowd.dataset_ref, rule)
+    preview = await services.rules.previews.preview(crowd.dataset_ref, rule)
     assert await _seen(crowd) == (groups, values, refusals)
-    await services.rules.create(crowd.dataset_ref, rule)
+    await services.rules.rules.create(crowd.dataset_ref, rule)
     await crowd.index()
     groups_after, values_after, refusals_after = await _seen(crowd)
     assert _merges(preview) == _new(groups, groups_after)
@@ -98,7 +98,7 @@ async def test_a_preview_names_survivor_absorbed_and_identifier(crowd: Crowd) ->
     known = await crowd.person("u1", mail="Ann@acme.example", plan="trial")
     other = await crowd.person(mail="ann@acme.example ", plan="gold")
     await crowd.person(mail="bob@acme.example")
-    preview = await crowd.services.previews.preview(crowd.dataset_ref, MAIL)
+    preview = await crowd.services.rules.previews.preview(crowd.dataset_ref, MAIL)
     (joined,) = preview.merges
     assert (joined.survivor, joined.absorbed) == (known, (other,))
     assert joined.identifier is not None
@@ -110,7 +110,7 @@ async def test_a_preview_names_survivor_absorbed_and_identifier(crowd: Crowd) ->
 
 async def test_two_users_are_a_refusal_of_the_preview(crowd: Crowd) -> None:
     pair = {await crowd.person(user, mail="a1") for user in ("u1", "u2")}
-    preview = await crowd.services.previews.preview(crowd.dataset_ref, MAIL)
+    preview = await crowd.services.rules.previews.preview(crowd.dataset_ref, MAIL)
     assert preview.merges == ()
     ((code, one, other),) = preview.refusals
     assert (code, {one, other}) == ("different_user", pair)
@@ -120,14 +120,14 @@ async def test_an_inactive_rule_would_do_nothing(crowd: Crowd) -> None:
     for _ in range(2):
         await crowd.person(mail="a1")
     inactive = msgspec.structs.replace(MAIL, is_active=False)
-    preview = await crowd.services.previews.preview(crowd.dataset_ref, inactive)
+    preview = await crowd.services.rules.previews.preview(crowd.dataset_ref, inactive)
     assert (preview.merges, preview.separated, preview.largest_group) == ((), (), 1)
 
 
 async def test_a_rule_that_is_refused_is_refused_in_a_preview(crowd: Crowd) -> None:
     await crowd.rule("mail")
     with pytest.raises(InvalidRule):
-        await crowd.services.previews.preview(crowd.dataset_ref, MAIL)
+        await crowd.services.rules.previews.preview(crowd.dataset_ref, MAIL)
 
 
 async def test_deactivation_lists_whom_a_rebuild_would_separate(crowd: Crowd) -> None:
@@ -135,7 +135,7 @@ async def test_deactivation_lists_whom_a_rebuild_would_separate(crowd: Crowd) ->
     both = [await crowd.person(mail="a1") for _ in range(2)]
     by_user = [await crowd.person("u9") for _ in range(2)]
     off = msgspec.structs.replace(rule, is_active=False)
-    preview = await crowd.services.previews.preview(crowd.dataset_ref, off)
+    preview = await crowd.services.rules.previews.preview(crowd.dataset_ref, off)
     assert (preview.separated_count, preview.merges) == (1, ())
     (apart,) = preview.separated
     assert apart.survivor == both[0]
@@ -149,7 +149,7 @@ async def test_deactivation_keeps_what_another_rule_joins_as_well(crowd: Crowd) 
     for _ in range(2):
         await crowd.person(mail="a1", card="c1")
     off = msgspec.structs.replace(rule, is_active=False)
-    assert (await crowd.services.previews.preview(crowd.dataset_ref, off)).separated == ()
+    assert (await crowd.services.rules.previews.preview(crowd.dataset_ref, off)).separated == ()
 
 
 async def test_deactivation_of_a_rule_that_was_applied_in_the_background(crowd: Crowd) -> None:
@@ -158,7 +158,7 @@ async def test_deactivation_of_a_rule_that_was_applied_in_the_background(crowd: 
     await crowd.index()
     assert len(set(await crowd.survivors(*people))) == 1
     off = msgspec.structs.replace(rule, is_active=False)
-    (apart,) = (await crowd.services.previews.preview(crowd.dataset_ref, off)).separated
+    (apart,) = (await crowd.services.rules.previews.preview(crowd.dataset_ref, off)).separated
     assert sorted(apart.groups) == sorted((each,) for each in people)
 
 
@@ -169,5 +169,5 @@ async def test_long_lists_are_cut_and_counts_are_complete(
     for number in range(5):
         for _ in range(2):
             await crowd.person(mail=f"m{number}")
-    preview = await crowd.services.previews.preview(crowd.dataset_ref, MAIL)
+    preview = await crowd.services.rules.previews.preview(crowd.dataset_ref, MAIL)
     assert (len(preview.merges), preview.groups, preview.profiles_absorbed) == (2, 5, 5)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from oneself.bootstrap import Services
 from oneself.core.config.changes import PutAttributes
 from oneself.core.values.attribute import Attribute
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.log.rebuild import rebuild
 from oneself.service.log.verify import verify
 from oneself.service.profiles.profiles import new_tracker
+from oneself.services import Services
 from oneself.store.database import Database
 
 pytestmark = pytest.mark.postgres
@@ -35,7 +35,7 @@ DAMAGE = {
 @pytest.fixture
 async def dataset_ref(services: Services) -> DatasetRef:
     """An organisation with a trait, one person on two browsers and a stranger."""
-    founded = await services.identity.founding.create("acme")
+    founded = await services.setup.provisioning.create("acme")
     dataset_ref = founded.dataset_ref
     plan = Attribute(
         attribute_id="plan", attribute_name="traits.plan", value_type="string", merge_strategy="overwrite"
@@ -43,9 +43,11 @@ async def dataset_ref(services: Services) -> DatasetRef:
     await services.configurations.change(dataset_ref.dataset_id, lambda _: PutAttributes((plan,)))
     for user, value in (("7", "trial"), ("7", "gold"), ("8", "none")):
         tracker = new_tracker()
-        await services.profiles.create(dataset_ref, ACTOR, {"traits": {"plan": value}}, tracker=tracker)
-        active = await services.profiles.first_active_tracker(dataset_ref, [tracker])
-        await services.profiles.sign_in(dataset_ref, ACTOR, user, tracker=active)
+        await services.profiles.profiles.create(
+            dataset_ref, ACTOR, {"traits": {"plan": value}}, tracker=tracker
+        )
+        active = await services.profiles.profiles.first_active_tracker(dataset_ref, [tracker])
+        await services.profiles.profiles.sign_in(dataset_ref, ACTOR, user, tracker=active)
     return dataset_ref
 
 
@@ -96,7 +98,9 @@ async def test_a_rebuild_beside_writers_loses_nothing(
 ) -> None:
     async def write(number: int) -> Any:
         values = {"traits": {"plan": str(number)}}
-        return await services.profiles.create(dataset_ref, ACTOR, values, tracker=new_tracker(), user_id="7")
+        return await services.profiles.profiles.create(
+            dataset_ref, ACTOR, values, tracker=new_tracker(), user_id="7"
+        )
 
     _, *made = await asyncio.gather(rebuild(database, silent), *(write(n) for n in range(40)))
     report = await verify(database, silent)

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from oneself.bootstrap import Services
 from oneself.core.resolution.footprint import Footprint
 from oneself.service.profiles.refusals import FIRST, ListedRefusal
+from oneself.services import Services
 from oneself.store import working_set
 from service.crowd import Crowd
 
@@ -27,7 +27,7 @@ async def _all(crowd: Crowd, size: int, code: str | None = None) -> list[ListedR
     """Every refusal, read page by page."""
     found: list[ListedRefusal] = []
     before = FIRST
-    while page := await crowd.services.refusals.list_refusals(
+    while page := await crowd.services.profiles.refusals.list_refusals(
         crowd.dataset_ref, size, before=before, code=code
     ):
         found += page
@@ -44,7 +44,9 @@ async def test_a_refusal_names_the_two_and_counts(crowd: Crowd) -> None:
     assert (refused.code, {refused.profile_id, refused.other_id}) == ("different_user", {one, two})
     assert refused.times >= 2
     assert refused.first_seq < refused.last_seq
-    assert await crowd.services.refusals.count(crowd.dataset_ref) == {"different_user": refused.times}
+    assert await crowd.services.profiles.refusals.count(crowd.dataset_ref) == {
+        "different_user": refused.times
+    }
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 50])
@@ -107,11 +109,11 @@ async def test_a_dataset_sees_its_own(crowd: Crowd, services: Services) -> None:
     for user in ("u1", "u2"):
         await crowd.person(user, mail="a1")
     assert await _all(other, 10) == []
-    assert await services.refusals.count(other.dataset_ref) == {}
+    assert await services.profiles.refusals.count(other.dataset_ref) == {}
 
 
 async def test_protection_changes_field_by_field(crowd: Crowd) -> None:
-    refusals = crowd.services.refusals
+    refusals = crowd.services.profiles.refusals
     await refusals.protect(crowd.dataset_ref, blocked_values=("B", "a", "A"), profiles_per_merge_max=3)
     changed = await refusals.protect(crowd.dataset_ref, blocked_patterns=("*@x.example",))
     assert changed == await refusals.protection(crowd.dataset_ref)
@@ -122,20 +124,20 @@ async def test_protection_changes_field_by_field(crowd: Crowd) -> None:
 
 
 async def test_a_blocked_value_joins_nobody_and_is_counted(crowd: Crowd) -> None:
-    await crowd.services.refusals.protect(
+    await crowd.services.profiles.refusals.protect(
         crowd.dataset_ref, blocked_values=("Shop@Acme.example",), blocked_patterns=("*@TEST.example",)
     )
     for mail in ("shop@acme.example ", "SHOP@ACME.EXAMPLE", "a@test.example", "A@test.example"):
         await crowd.person(mail=mail)
     assert await crowd.groups() == {}
-    assert await crowd.services.refusals.count(crowd.dataset_ref) == {"blocked_value": 4}
+    assert await crowd.services.profiles.refusals.count(crowd.dataset_ref) == {"blocked_value": 4}
     await crowd.verified()
 
 
 async def test_a_value_that_is_no_longer_blocked_matches_again(crowd: Crowd) -> None:
-    await crowd.services.refusals.protect(crowd.dataset_ref, blocked_values=("a1",))
+    await crowd.services.profiles.refusals.protect(crowd.dataset_ref, blocked_values=("a1",))
     await crowd.person(mail="a1")
-    await crowd.services.refusals.protect(crowd.dataset_ref, blocked_values=())
+    await crowd.services.profiles.refusals.protect(crowd.dataset_ref, blocked_values=())
     pair = [await crowd.person(mail="a1") for _ in range(2)]
     assert len(set(await crowd.survivors(*pair))) == 1
     await crowd.verified()
@@ -145,22 +147,22 @@ async def test_a_merge_joins_no_more_than_the_limit(crowd: Crowd) -> None:
     await crowd.rule("tags", 5)
     for number in range(5):
         await crowd.person(tags=[f"t{number}"])
-    await crowd.services.refusals.protect(crowd.dataset_ref, profiles_per_merge_max=2)
+    await crowd.services.profiles.refusals.protect(crowd.dataset_ref, profiles_per_merge_max=2)
     bridge = await crowd.person(tags=[f"t{number}" for number in range(5)])
     ((survivor, absorbed),) = (await crowd.groups()).items()
     assert bridge in {survivor, *absorbed}
     assert len(absorbed) == 2
-    assert (await crowd.services.refusals.count(crowd.dataset_ref))["limit_exceeded"] == 3
+    assert (await crowd.services.profiles.refusals.count(crowd.dataset_ref))["limit_exceeded"] == 3
     await crowd.verified()
 
 
 async def test_a_profile_holds_no_more_values_than_the_limit(crowd: Crowd) -> None:
-    await crowd.services.refusals.protect(crowd.dataset_ref, values_per_namespace_max=2)
+    await crowd.services.profiles.refusals.protect(crowd.dataset_ref, values_per_namespace_max=2)
     await crowd.rule("tags", 5)
     await crowd.person(tags=["t1", "t2", "t3"])
     found = [await crowd.person(tags=[f"t{number}"]) for number in (1, 2, 3)]
     assert (
         sum(survivor != own for survivor, own in zip(await crowd.survivors(*found), found, strict=True)) == 2
     )
-    assert (await crowd.services.refusals.count(crowd.dataset_ref))["limit_exceeded"] >= 1
+    assert (await crowd.services.profiles.refusals.count(crowd.dataset_ref))["limit_exceeded"] >= 1
     await crowd.verified()

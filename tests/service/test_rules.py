@@ -10,12 +10,12 @@ from uuid import UUID
 import pytest
 from msgspec import structs
 
-from oneself.bootstrap import Services
 from oneself.core.config.changes import PutAttributes
 from oneself.core.config.rule_checks import InvalidRule
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.values.attribute import Attribute
 from oneself.service.rules.rules import UnknownRule
+from oneself.services import Services
 from service.crowd import Crowd, unknown
 
 pytestmark = pytest.mark.postgres
@@ -41,7 +41,7 @@ async def _joined(crowd: Crowd, pairs: list[tuple[UUID, UUID]]) -> int:
 
 async def _progress(crowd: Crowd, rule: UnificationRule) -> tuple[str, int, int, int, int]:
     work = next(
-        w for w in await crowd.services.rules.progress(crowd.dataset_ref) if w.rule_id == rule.rule_id
+        w for w in await crowd.services.rules.rules.progress(crowd.dataset_ref) if w.rule_id == rule.rule_id
     )
     return work.state, work.seen, work.indexed, work.merged, work.total
 
@@ -71,15 +71,15 @@ async def test_chains_across_pages_become_one(crowd: Crowd) -> None:
 async def test_an_inactive_rule_is_not_applied(crowd: Crowd) -> None:
     pairs = await _pairs(crowd, 2)
     await crowd.rule("mail", is_active=False)
-    assert await crowd.services.indexer.step() is False
-    assert await crowd.services.rules.progress(crowd.dataset_ref) == []
+    assert await crowd.services.rules.reindexer.step() is False
+    assert await crowd.services.rules.rules.progress(crowd.dataset_ref) == []
     assert await _joined(crowd, pairs) == 0
 
 
 async def test_a_rule_that_is_switched_on_later_is_applied_then(crowd: Crowd) -> None:
     pairs = await _pairs(crowd, 2)
     rule = await crowd.rule("mail", is_active=False)
-    await crowd.services.rules.change(crowd.dataset_ref, rule.rule_id, is_active=True)
+    await crowd.services.rules.rules.change(crowd.dataset_ref, rule.rule_id, is_active=True)
     await crowd.index()
     assert await _joined(crowd, pairs) == 2
     await crowd.verified()
@@ -89,12 +89,12 @@ async def test_reactivation_finds_what_was_written_in_between(crowd: Crowd) -> N
     before = await _pairs(crowd, 1)
     rule = await crowd.rule("mail")
     await crowd.index()
-    await crowd.services.rules.change(crowd.dataset_ref, rule.rule_id, is_active=False)
+    await crowd.services.rules.rules.change(crowd.dataset_ref, rule.rule_id, is_active=False)
     between = (await crowd.person(mail="x1"), await crowd.person(mail="x1"))
     await crowd.write(before[0][0], mail="y1")
     late = await crowd.person(mail="y1")
     assert len(set(await crowd.survivors(*between))) == 2
-    await crowd.services.rules.change(crowd.dataset_ref, rule.rule_id, is_active=True)
+    await crowd.services.rules.rules.change(crowd.dataset_ref, rule.rule_id, is_active=True)
     await crowd.index()
     assert (
         await _joined(
@@ -117,7 +117,7 @@ async def test_work_that_was_cancelled_in_the_middle_is_taken_up(
     pairs = await _pairs(crowd, 20)
     rule = await crowd.rule("mail")
     stopped = asyncio.Event()
-    submit, indexer = crowd.services.ingest.submit, crowd.services.indexer
+    submit, indexer = crowd.services.ingest.submit, crowd.services.rules.reindexer
     calls = 0
 
     async def third_page_never_comes(*arguments: object) -> object:
@@ -152,7 +152,7 @@ async def test_a_rule_that_is_switched_off_in_the_middle_stops(
     crowd.index_by(profiles_per_page=2)
     pairs = await _pairs(crowd, 10)
     rule = await crowd.rule("mail")
-    rules, submit = crowd.services.rules, crowd.services.ingest.submit
+    rules, submit = crowd.services.rules.rules, crowd.services.ingest.submit
     calls = 0
 
     async def off_at_the_third(*arguments: object) -> object:
@@ -179,7 +179,7 @@ async def test_a_rule_that_is_switched_off_and_on_in_the_middle_begins_anew(
     crowd.index_by(profiles_per_page=2)
     pairs = await _pairs(crowd, 10)
     rule = await crowd.rule("mail")
-    rules, submit = crowd.services.rules, crowd.services.ingest.submit
+    rules, submit = crowd.services.rules.rules, crowd.services.ingest.submit
     between: list[tuple[UUID, UUID]] = []
     calls = 0
 
@@ -280,7 +280,7 @@ async def test_unset_and_erased_values_are_nobodys(crowd: Crowd) -> None:
 
 
 async def test_blocked_values_and_limits_hold_in_the_background(crowd: Crowd) -> None:
-    await crowd.services.refusals.protect(
+    await crowd.services.profiles.refusals.protect(
         crowd.dataset_ref, blocked_values=("Shop@Acme.example",), blocked_patterns=("*@test.example",)
     )
     for mail in ("shop@acme.example", "x@test.example", "null"):
@@ -295,15 +295,15 @@ async def test_blocked_values_and_limits_hold_in_the_background(crowd: Crowd) ->
 
 async def test_rules_are_listed_by_priority_and_found_by_id(crowd: Crowd) -> None:
     second, first = await crowd.rule("mail", 7), await crowd.rule("card", -1)
-    assert await crowd.services.rules.list_rules(crowd.dataset_ref) == [first, second]
-    assert await crowd.services.rules.find(crowd.dataset_ref, first.rule_id) == first
+    assert await crowd.services.rules.rules.list_rules(crowd.dataset_ref) == [first, second]
+    assert await crowd.services.rules.rules.find(crowd.dataset_ref, first.rule_id) == first
     for call in (
-        crowd.services.rules.find(crowd.dataset_ref, str(unknown())),
-        crowd.services.rules.change(crowd.dataset_ref, str(unknown()), is_active=True),
+        crowd.services.rules.rules.find(crowd.dataset_ref, str(unknown())),
+        crowd.services.rules.rules.change(crowd.dataset_ref, str(unknown()), is_active=True),
     ):
         with pytest.raises(UnknownRule):
             await call
-    await crowd.services.rules.delete(crowd.dataset_ref, str(unknown()))
+    await crowd.services.rules.rules.delete(crowd.dataset_ref, str(unknown()))
 
 
 async def test_rules_made_at_once_never_share_a_property_or_a_priority(crowd: Crowd) -> None:
@@ -367,9 +367,9 @@ async def test_a_value_left_while_the_rule_was_inactive_joins_nobody_when_it_is_
 ) -> None:
     rule = await crowd.rule("mail")
     moved, stayed = await crowd.person(mail="old@x.example"), await crowd.person(mail="stays@x.example")
-    await crowd.services.rules.change(crowd.dataset_ref, rule.rule_id, is_active=False)
+    await crowd.services.rules.rules.change(crowd.dataset_ref, rule.rule_id, is_active=False)
     await crowd.write(moved, mail="new@x.example")
-    await crowd.services.rules.change(crowd.dataset_ref, rule.rule_id, is_active=True)
+    await crowd.services.rules.rules.change(crowd.dataset_ref, rule.rule_id, is_active=True)
     heir = await crowd.person(mail="old@x.example")
     await crowd.index()
     assert await crowd.survivors(moved, stayed, heir) == [moved, stayed, heir]
@@ -382,7 +382,7 @@ async def test_a_value_left_while_the_rule_was_inactive_joins_nobody_when_it_is_
 
 async def test_a_value_that_is_no_longer_blocked_joins_those_who_hold_it(crowd: Crowd) -> None:
     await crowd.rule("mail")
-    protect = crowd.services.refusals.protect
+    protect = crowd.services.profiles.refusals.protect
     await protect(crowd.dataset_ref, blocked_values=("office@x.example",))
     one, two = [await crowd.person(mail="office@x.example") for _ in range(2)]
     await crowd.index()
@@ -415,5 +415,5 @@ async def test_another_attribute_or_a_new_name_indexes_nothing_again(crowd: Crow
         await crowd.services.configurations.change(
             crowd.dataset_ref.dataset_id, lambda _, added=attribute: PutAttributes((added,))
         )
-    await crowd.services.rules.change(crowd.dataset_ref, rule.rule_id, rule_name="renamed")
+    await crowd.services.rules.rules.change(crowd.dataset_ref, rule.rule_id, rule_name="renamed")
     assert (await _progress(crowd, rule))[0] == "done"

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from oneself.bootstrap import Services
 from oneself.core.config.changes import PutIdentityAttributes, Several
 from oneself.core.identity.identity_type import IdentityBinding
 from oneself.service.profiles.profiles import new_tracker
+from oneself.services import Services
 from oneself.store.queries import Queries
 from service.crowd import ACTOR, Crowd
 from service.site import configuration

@@ -9,10 +9,11 @@ import msgspec
 import pytest
 
 from conftest import NewDatabase
-from oneself.bootstrap import Services, build_services, open_services
+from oneself.bootstrap import build_services, open_services
 from oneself.errors import SettingsError
 from oneself.service.context import DatasetRef
 from oneself.service.setup.secret_key import confirmed_secret_key
+from oneself.services import Services
 from oneself.settings import Settings
 from oneself.store.database import Database
 from support.service import SECRET_KEY
@@ -23,8 +24,8 @@ OTHER_KEY = "another secret key that is long enough"
 @pytest.fixture
 async def acme(services: Services) -> DatasetRef:
     """An organisation with a signing key and a token key, as from before the check value."""
-    founded = await services.identity.founding.create("acme")
-    await services.token_keys.ring(founded.dataset_ref)
+    founded = await services.setup.provisioning.create("acme")
+    await services.events.token_keys.ring(founded.dataset_ref)
     return founded.dataset_ref
 
 
@@ -108,8 +109,8 @@ async def test_a_database_from_before_takes_only_the_key_that_opens_it(services:
 async def test_a_newer_key_sealed_by_mistake_does_not_decide(services: Services, acme: DatasetRef) -> None:
     await _make_older(services.database)
     mistaken = build_services(_with_key(services, OTHER_KEY), services.database)
-    await mistaken.token_keys.rotate(acme)
-    await mistaken.identity.signing_keys.rotate(acme)
+    await mistaken.events.token_keys.rotate(acme)
+    await mistaken.directory.signing_keys.rotate(acme)
     with pytest.raises(SettingsError, match="is not the secret key"):
         await confirmed_secret_key(services.database, _with_key(services, OTHER_KEY))
     assert await confirmed_secret_key(services.database, services.settings) == SECRET_KEY

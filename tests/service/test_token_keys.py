@@ -7,7 +7,6 @@ import asyncio
 import pytest
 import structlog
 
-from oneself.bootstrap import Services
 from oneself.errors import Conflict, SettingsError
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox
@@ -19,6 +18,7 @@ from oneself.service.events.persisted_token import (
     encrypt_token,
 )
 from oneself.service.events.token_keys import KEYS_MAX, SPREAD_S, KeptKey, TokenKeys, free_id
+from oneself.services import Services
 from oneself.store.database import Database
 from support.service import SECRET_KEY
 
@@ -38,8 +38,8 @@ def process(database: Database, secret_key: str = SECRET_KEY) -> TokenKeys:
 
 
 async def _organisation(services: Services, handle: str) -> DatasetRef:
-    await services.organisations.put(handle, handle)
-    return await services.organisations.get(handle)
+    await services.directory.organisations.put(handle, handle)
+    return await services.directory.organisations.get(handle)
 
 
 async def pass_time(database: Database, seconds: int) -> None:

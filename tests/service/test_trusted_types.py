@@ -9,11 +9,11 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from oneself.bootstrap import Services
 from oneself.core.config.changes import PutIdentityType, PutRule
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.identity.identity_type import BUILT_IN_TYPES
 from oneself.service.log.verify import verify
+from oneself.services import Services
 
 from .site import Site, customer, mail
 
@@ -30,7 +30,7 @@ class Shop(Site):
         await self.services.configurations.change(
             self.dataset_ref.dataset_id, lambda _: PutIdentityType(changed)
         )
-        while await self.services.indexer.step():
+        while await self.services.rules.reindexer.step():
             pass
 
     async def server(self, *identifiers: tuple[str, str], **fields: Any) -> UUID:
@@ -40,7 +40,7 @@ class Shop(Site):
         return (await self.event(*identifiers, **fields)).survivor.profile_id
 
     async def holder(self, number: tuple[str, str]) -> UUID | None:
-        found = await self.services.lookup.resolve(self.dataset_ref, dict([number]))
+        found = await self.services.profiles.lookup.resolve(self.dataset_ref, dict([number]))
         return None if found is None else found.profile_id
 
     async def folds(self) -> bool:

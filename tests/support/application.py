@@ -16,8 +16,8 @@ from joserfc.jwk import RSAKey
 
 from oneself.api.app import create_app
 from oneself.auth.callers.permissions import PERMISSIONS
-from oneself.bootstrap import Services
 from oneself.service.directory.applications import NewApplication
+from oneself.services import Services
 from support.caller import Cds
 
 ORG, SYSTEM, SECRET = "acme", "crm", "a secret of the tests"
@@ -53,7 +53,7 @@ async def http(services: Services) -> AsyncIterator[httpx.AsyncClient]:
 @pytest_asyncio.fixture
 async def cds(http: httpx.AsyncClient, services: Services) -> Cds:
     """The system application of `acme`, with every permission."""
-    founded = await services.identity.founding.create(
+    founded = await services.setup.provisioning.create(
         ORG, client_id=SYSTEM, client_secret="a secret of the tests"
     )
     return Cds(http, services, founded.dataset_ref, SYSTEM)
@@ -63,7 +63,7 @@ async def cds(http: httpx.AsyncClient, services: Services) -> Cds:
 async def regular(cds: Cds) -> Cds:
     """An application of `acme` with every permission that is no system application."""
     new = NewApplication("shop", permissions=PERMISSIONS, client_id="shop")
-    await cds.services.identity.applications.create(cds.dataset_ref, new)
+    await cds.services.directory.applications.create(cds.dataset_ref, new)
     return Cds(cds.http, cds.services, cds.dataset_ref, "shop")
 
 
@@ -71,7 +71,7 @@ async def regular(cds: Cds) -> Cds:
 async def stranger(cds: Cds) -> Cds:
     """The system application of another organisation."""
     handle = f"other-{uuid.uuid4().hex[:6]}"
-    founded = await cds.services.identity.founding.create(
+    founded = await cds.services.setup.provisioning.create(
         handle, client_id="theirs", client_secret="another secret"
     )
     return Cds(cds.http, cds.services, founded.dataset_ref, "theirs")

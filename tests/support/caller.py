@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 
 from oneself.auth.callers.permissions import PERMISSIONS
-from oneself.bootstrap import Services
 from oneself.service.context import DatasetRef
 from oneself.service.directory.tokens import access_claims, sign_access_token
+from oneself.services import Services
 
 ORG, SYSTEM = "acme", "crm"
 
@@ -23,7 +23,7 @@ class Cds:
         self.http, self.services, self.dataset_ref, self.client_id = http, services, dataset_ref, client_id
 
     async def token(self, *permissions: str, subject: str | None = None) -> str:
-        tokens, keys = self.services.identity.tokens, self.services.identity.signing_keys
+        tokens, keys = self.services.directory.tokens, self.services.directory.signing_keys
         scope = " ".join(f"internal_cds_{name}" for name in permissions) or " ".join(PERMISSIONS)
         issuer = tokens.issuer(self.dataset_ref)
         claims = access_claims(

@@ -23,22 +23,21 @@ from oneself.api.http.metrics import Metrics
 from oneself.api.http.transport import Transport
 from oneself.api.interactions.endpoint import EventEndpoint
 from oneself.api.interactions.lookups import lookup_routes
-from oneself.api.operations import health, metrics, ready
+from oneself.api.operations import health, ready
+from oneself.api.operations import metrics as metrics_route
 from oneself.api.reference import openapi_config, reference_routes
 from oneself.auth.provider.routes import ROUTES as SIGN_IN
 from oneself.settings import Settings
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
+    from oneself.services import Services
 
-OPERATIONS = (health, ready, metrics)
+OPERATIONS = (health, ready, metrics_route)
 
 
-def create_app(services: Services, settings: Settings) -> Litestar:
+def create_app(services: Services, settings: Settings, metrics: Metrics | None = None) -> Litestar:
     """The ASGI application of one process; routes find `services` in its state."""
-    figures = Metrics()
-    if services is not None:
-        services.ingest.figures = figures
+    metrics = metrics or Metrics()
     app = Litestar(
         route_handlers=[
             *OPERATIONS,
@@ -52,12 +51,12 @@ def create_app(services: Services, settings: Settings) -> Litestar:
         exception_handlers=TABLE,
         openapi_config=openapi_config(settings),
         request_max_body_size=BODY_BYTES_MAX,
-        state=State({"services": services, "settings": settings, "metrics": figures}),
+        state=State({"services": services, "settings": settings, "metrics": metrics}),
         logging_config=None,
         debug=False,
     )
-    transport = Transport(app.asgi_handler, origins=settings.cors_origins, metrics=figures)
+    transport = Transport(app.asgi_handler, origins=settings.cors_origins, metrics=metrics)
     app.asgi_handler = cast(
-        "ASGIApp", EventEndpoint(services, transport, figures, settings.events_per_address_s)
+        "ASGIApp", EventEndpoint(services, transport, metrics, settings.events_per_address_s)
     )
     return app

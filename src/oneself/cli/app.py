@@ -10,9 +10,9 @@ from oneself.cli.context import run
 from oneself.cli.output import SHOWN_ONCE, AsJson, Org, Yes, confirm, dataset_ref_of, instant, show, show_list
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
     from oneself.service.context import DatasetRef
     from oneself.service.directory.applications import Application
+    from oneself.services import Services
 
 app = typer.Typer(
     help="Applications: who may call an organisation, and what each may do.",
@@ -69,7 +69,7 @@ def create(
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.directory.applications import NewApplication
 
-        dataset_ref, applications = await dataset_ref_of(services, org), services.identity.applications
+        dataset_ref, applications = await dataset_ref_of(services, org), services.directory.applications
         new = NewApplication(
             name=name,
             kind=kind,
@@ -81,7 +81,7 @@ def create(
         )
         made, secret = await applications.create(dataset_ref, new)
         if system:
-            await services.identity.founding.make_system_application(dataset_ref, made.client_id)
+            await services.setup.provisioning.make_system_application(dataset_ref, made.client_id)
         return {**_facts(dataset_ref, made), "client_secret": secret}
 
     facts = run(act)
@@ -102,7 +102,7 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
                 "permissions": len(found.permissions),
                 "created_at": instant(found.created_at),
             }
-            for found in await services.identity.applications.list(dataset_ref)
+            for found in await services.directory.applications.list(dataset_ref)
         ]
 
     empty = "There is no application yet. Make one: oneself app create NAME"
@@ -115,7 +115,7 @@ def show_(client_id: ClientId, org: Org = None, as_json: AsJson = False) -> None
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
-        return _facts(dataset_ref, await services.identity.applications.get(dataset_ref, client_id))
+        return _facts(dataset_ref, await services.directory.applications.get(dataset_ref, client_id))
 
     show(run(act), as_json=as_json)
 
@@ -126,7 +126,7 @@ def delete(client_id: ClientId, org: Org = None, yes: Yes = False) -> None:
     confirm(f"Remove the application {client_id}?", yes=yes)
 
     async def act(services: Services) -> None:
-        await services.identity.applications.delete(await dataset_ref_of(services, org), client_id)
+        await services.directory.applications.delete(await dataset_ref_of(services, org), client_id)
 
     run(act)
     show({"removed": client_id}, as_json=False)
@@ -138,7 +138,7 @@ def rotate_secret(client_id: ClientId, org: Org = None, as_json: AsJson = False)
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
-        secret = await services.identity.applications.rotate_secret(dataset_ref, client_id)
+        secret = await services.directory.applications.rotate_secret(dataset_ref, client_id)
         return {"client_id": client_id, "client_secret": secret}
 
     show(run(act), as_json=as_json, note=SHOWN_ONCE)

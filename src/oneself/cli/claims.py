@@ -10,8 +10,8 @@ from oneself.cli.context import run
 from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, instant, show, show_list
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
     from oneself.service.identity_provider.directory_claims import DirectoryClaim
+    from oneself.services import Services
 
 app = typer.Typer(
     help="Claims: what a directory knows about people. Each is an identity attribute of the same name.",
@@ -45,7 +45,12 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
     """List the claims of an organisation, wherever they come from."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        return [_facts(claim) for claim in await services.claims.list(await dataset_ref_of(services, org))]
+        return [
+            _facts(claim)
+            for claim in await services.identity_provider.directory_claims.list(
+                await dataset_ref_of(services, org)
+            )
+        ]
 
     show_list(
         "claims", run(act), as_json=as_json, empty="There is no claim. Add one: oneself claims add NAME"
@@ -70,7 +75,7 @@ def add(
         from oneself.service.identity_provider.directory_claims import DirectoryClaim
 
         return _facts(
-            await services.claims.add(
+            await services.identity_provider.directory_claims.add(
                 await dataset_ref_of(services, org), DirectoryClaim(name, **_changes(given))
             )
         )
@@ -94,7 +99,9 @@ def change(
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
-        return _facts(await services.claims.change(dataset_ref, name, _changes(given)))
+        return _facts(
+            await services.identity_provider.directory_claims.change(dataset_ref, name, _changes(given))
+        )
 
     show(run(act), as_json=as_json)
 
@@ -105,7 +112,9 @@ def delete(name: Name, org: Org = None, yes: Yes = False) -> None:
     confirm(f"Delete the claim {name}? Rules and consents on it go with it.", yes=yes)
 
     async def act(services: Services) -> bool:
-        return await services.claims.delete(await dataset_ref_of(services, org), name)
+        return await services.identity_provider.directory_claims.delete(
+            await dataset_ref_of(services, org), name
+        )
 
     show({"deleted" if run(act) else "was not there": name}, as_json=False)
 
@@ -120,8 +129,8 @@ def sync(org: Org = None, as_json: AsJson = False) -> None:
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
-        connection = await services.identity_servers.find(dataset_ref)
-        mirrored = await services.claim_sync.run_now(dataset_ref) if connection else None
+        connection = await services.identity_provider.servers.find(dataset_ref)
+        mirrored = await services.identity_provider.claim_sync.run_now(dataset_ref) if connection else None
         return {
             "organisation": dataset_ref.handle,
             "identity_server": connection.url if connection else None,
@@ -146,7 +155,9 @@ def skipped(org: Org = None, as_json: AsJson = False) -> None:
                 "first_at": instant(each.first_at),
                 "last_at": instant(each.last_at),
             }
-            for each in await services.skipped_claims.list(await dataset_ref_of(services, org))
+            for each in await services.identity_provider.rejected_claims.list(
+                await dataset_ref_of(services, org)
+            )
         ]
 
     show_list("skipped", run(act), as_json=as_json, empty="Every claim that was reported was taken.")

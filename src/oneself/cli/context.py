@@ -4,7 +4,7 @@ A command that needs the service's use-cases is written as
 
     @app.command()
     def create(handle: str) -> None:
-        run(lambda services: services.organisations.create(handle))
+        run(lambda services: services.directory.organisations.create(handle))
 
 `run` works beside a running service, embedded database included, and without one.
 """
@@ -25,7 +25,7 @@ from rich.console import Console
 from oneself.settings import Loaded, Setting, Settings, listed, load
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
+    from oneself.services import Services
 
 T = TypeVar("T")
 PANEL = "Settings"

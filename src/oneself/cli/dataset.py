@@ -13,9 +13,9 @@ from oneself.cli.progress_bar import folding as counting
 from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
     from oneself.service.rules.preview import Preview
     from oneself.service.schema.datasets import Dataset
+    from oneself.services import Services
 
 app = typer.Typer(
     help="Datasets: people, attributes and events of one never meet those of another.",
@@ -82,7 +82,7 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
     """List the datasets of the organisation."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        found = await services.identity.datasets.list(await dataset_ref_of(services, org))
+        found = await services.schema.datasets.list(await dataset_ref_of(services, org))
         return [_facts(each) for each in found]
 
     found = run(act)
@@ -121,7 +121,7 @@ def create(
         settings |= {"pipeline_identity_resolution": False} if legacy else {}
         dataset_ref = await dataset_ref_of(services, org)
         return _facts(
-            await services.identity.datasets.create(dataset_ref, name, settings, _attributes(user_attribute))
+            await services.schema.datasets.create(dataset_ref, name, settings, _attributes(user_attribute))
         )
 
     show(run(act), as_json=as_json)
@@ -132,7 +132,7 @@ def show_(name: Name, org: Org = None, as_json: AsJson = False) -> None:
     """Show one dataset: its settings and user attributes."""
 
     async def act(services: Services) -> dict[str, Any]:
-        return _facts(await services.identity.datasets.show(await dataset_ref_of(services, org), name))
+        return _facts(await services.schema.datasets.show(await dataset_ref_of(services, org), name))
 
     show(run(act), as_json=as_json)
 
@@ -167,7 +167,7 @@ def change(
         )  # fmt: skip
         attributes = _attributes(user_attribute, drop_user_attribute)
         dataset_ref = await dataset_ref_of(services, org)
-        return _facts(await services.identity.datasets.change(dataset_ref, name, settings, attributes))
+        return _facts(await services.schema.datasets.change(dataset_ref, name, settings, attributes))
 
     show(run(act), as_json=as_json)
 
@@ -178,7 +178,7 @@ def delete(name: Name, org: Org = None, yes: Yes = False) -> None:
     confirm(f"Remove the dataset {name}?", yes=yes)
 
     async def act(services: Services) -> None:
-        await services.identity.datasets.delete(await dataset_ref_of(services, org), name)
+        await services.schema.datasets.delete(await dataset_ref_of(services, org), name)
 
     run(act)
     show({"deleted": name}, as_json=False)
@@ -264,11 +264,11 @@ def enable_identity(
 
     async def act(services: Services) -> Preview:
         at = await dataset_of(services, org, name)
-        preview = await services.identity.identity_resolution.preview(at, attribute)
+        preview = await services.identity.resolution_switch.preview(at, attribute)
         if apply:
-            await services.identity.identity_resolution.enable(at, attribute)
+            await services.identity.resolution_switch.enable(at, attribute)
             with counting("Moving users over") as progress:
-                await services.indexer.finish(at, progress)
+                await services.rules.reindexer.finish(at, progress)
         return preview
 
     tell(run(act), "Done" if apply else "Preview")

@@ -22,10 +22,10 @@ from oneself.errors import Fatal, OneselfError, SettingsError
 from oneself.settings import SECRET_KEY_FILE, SECRET_KEY_LENGTH_ADVISED, Loaded, Settings
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
     from oneself.service.context import DatasetRef
     from oneself.service.identity_provider.claim_sync import Progress
     from oneself.service.setup.secret_key import SealedValue
+    from oneself.services import Services
 
 app = typer.Typer()
 
@@ -154,9 +154,9 @@ async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]
     from oneself.service.setup.secret_key import list_sealed_values
 
     async with open_services(settings, url) as services:
-        overviews = await services.organisations.list()
+        overviews = await services.directory.organisations.list()
         tenants = [
-            await services.organisations.get(overview.handle)
+            await services.directory.organisations.get(overview.handle)
             for overview in overviews[:ORGANISATIONS_LOOKED_AT_MAX]
         ]
         for finding in _stored_keys(services, await list_sealed_values(services.database)):
@@ -172,7 +172,7 @@ async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]
 
 def _stored_keys(services: Services, values: list[SealedValue]) -> list[Finding]:
     """Which of the values sealed in this database cannot be opened; the service works without them."""
-    closed = [value for value in values if not value.opens_with(services.identity.vault)]
+    closed = [value for value in values if not value.opens_with(services.secret_box)]
     if not closed:
         return [Finding("stored keys", "good", f"all {len(values)} can be opened")]
     return [_closed(value) for value in closed]
@@ -205,7 +205,7 @@ async def _unfit_values(services: Services, dataset_ref: DatasetRef) -> AsyncIte
     for _ in range(UNFIT_PAGES_MAX):
         if after is None:
             break
-        page = await services.unfit_values.page(dataset_ref, after)
+        page = await services.profiles.invalid_values.page(dataset_ref, after)
         for unfit in page.found:
             counted[unfit.path, unfit.problem] = counted.get((unfit.path, unfit.problem), 0) + unfit.profiles
         after = page.last
@@ -219,7 +219,7 @@ async def _token_keys(services: Services, dataset_ref: DatasetRef) -> AsyncItera
     """Whether it is time for another token key; says nothing where it is not."""
     from oneself.service.events.token_keys import ROTATE_AFTER_DAYS
 
-    for key in await services.token_keys.list(dataset_ref):
+    for key in await services.events.token_keys.list(dataset_ref):
         days = (time.time() - key.active_from / 1_000_000) / 86_400
         if key.state == "active" and days > ROTATE_AFTER_DAYS:
             sentence = f"{dataset_ref.handle}: key {key.key_id} has been sealing tokens for {days:.0f} days."
@@ -230,15 +230,15 @@ async def _token_keys(services: Services, dataset_ref: DatasetRef) -> AsyncItera
 async def _mirrored(services: Services, dataset_ref: DatasetRef) -> AsyncIterator[Finding]:
     """Whether the claims of an identity server outside are read, and what of its reports nobody took."""
     try:
-        server = await services.identity_servers.find(dataset_ref)
+        server = await services.identity_provider.servers.find(dataset_ref)
     except SettingsError:
         sentence = f"{dataset_ref.handle}: not read: the secrets of its identity server cannot be opened."
         yield Finding("claims", "bad", sentence, "See stored keys.")
         return
     if server is None:
         return
-    yield _claims(dataset_ref, server.url, await services.claim_sync.progress(dataset_ref))
-    if skipped := await services.skipped_claims.list(dataset_ref):
+    yield _claims(dataset_ref, server.url, await services.identity_provider.claim_sync.progress(dataset_ref))
+    if skipped := await services.identity_provider.rejected_claims.list(dataset_ref):
         times, last = sum(each.times for each in skipped), skipped[0]
         sentence = f"{dataset_ref.handle}: reports not taken: {times}; the last, {last.path}: {last.problem}."
         yield Finding("claims", "warning", sentence, "See all: oneself claims skipped.")

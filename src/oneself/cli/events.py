@@ -16,8 +16,8 @@ from oneself.cli.context import out, run
 from oneself.cli.output import AsJson, Dataset, Org, dataset_of, instant
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
     from oneself.service.history.event_stream import StreamedEvent
+    from oneself.services import Services
 
 app = typer.Typer()
 
@@ -51,7 +51,7 @@ def events(
     async def act(services: Services) -> None:
         from oneself.service.history.person_events import EventFilter
 
-        tail, wanted = services.tail, EventFilter(name=name)
+        tail, wanted = services.history.event_stream, EventFilter(name=name)
         dataset_ref = await dataset_of(services, org, dataset)
         now = await tail.horizon(dataset_ref)
         page = await tail.page(dataset_ref, wanted, before=now, size=lines, with_body=body) if lines else None

@@ -14,9 +14,9 @@ from oneself.cli.output import Org, Yes, confirm, dataset_ref_of
 from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
     from oneself.service.identity.manifest.document import Document
     from oneself.service.rules.preview import Preview
+    from oneself.services import Services
 
 app = typer.Typer(
     help="Identity: types, datasets and what identifies people there, as one YAML file.",
@@ -40,7 +40,7 @@ def export(
     import yaml
 
     async def act(services: Services) -> dict[str, Any]:
-        return await services.identity.identity_documents.export(await dataset_ref_of(services, org))
+        return await services.identity.documents.export(await dataset_ref_of(services, org))
 
     text = yaml.safe_dump(run(act), sort_keys=False, allow_unicode=True)
     if file == "-":
@@ -58,7 +58,7 @@ def diff(file: File, org: Org = None) -> None:
     document = _read(file)
 
     async def act(services: Services) -> list[str]:
-        return await services.identity.identity_documents.diff(await dataset_ref_of(services, org), document)
+        return await services.identity.documents.diff(await dataset_ref_of(services, org), document)
 
     found = run(act)
     _print(found)
@@ -75,7 +75,7 @@ def apply(file: File, org: Org = None, yes: Yes = False) -> None:
     document = _read(file)
 
     async def look(services: Services) -> tuple[list[str], dict[str, Preview]]:
-        dataset_ref, documents = await dataset_ref_of(services, org), services.identity.identity_documents
+        dataset_ref, documents = await dataset_ref_of(services, org), services.identity.documents
         return await documents.diff(dataset_ref, document), await documents.previews(dataset_ref, document)
 
     found, previews = run(look)
@@ -88,7 +88,7 @@ def apply(file: File, org: Org = None, yes: Yes = False) -> None:
 
     async def act(services: Services) -> None:
         dataset_ref = await dataset_ref_of(services, org)
-        await services.identity.identity_documents.apply(dataset_ref, document, previews)
+        await services.identity.documents.apply(dataset_ref, document, previews)
 
     run(act)
     err.print("Applied. Who is there already is indexed in the background by a running service.")

@@ -10,10 +10,10 @@ from oneself.cli.output import confirm, dataset_of
 from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
     from oneself.core.identity.identity_type import IdentityBinding
     from oneself.service.rules.preview import Preview
     from oneself.service.schema.identity_bindings import Binding
+    from oneself.services import Services
 
 Change = Callable[["Services", str | None], Awaitable[Any]]
 
@@ -25,11 +25,11 @@ def bind_attributes(
 
     async def change(services: Services, confirmation: str | None) -> list[IdentityBinding]:
         at = await dataset_of(services, org, dataset)
-        held = await services.identity.identity_attributes.list(at)
+        held = await services.identity.attributes.list(at)
         if not bind and not unbind:
             return held
         wanted = _wanted(held, bind, unbind)
-        return await services.identity.identity_attributes.put(at, wanted, confirmation)
+        return await services.identity.attributes.put(at, wanted, confirmation)
 
     return [
         {"name": each.name, "identity_type": each.type_id, "attribute": each.attribute}
@@ -45,9 +45,9 @@ def set_channels(dataset: str, given: list[str], *, org: str | None, yes: bool) 
         at = await dataset_of(services, org, dataset)
         config = await services.configurations.current(at.dataset_id)
         if not changes:
-            return await services.identity.identity_attributes.channels(at)
+            return await services.identity.attributes.channels(at)
         wanted = {**config.channels, **{channel: name or None for channel, name in changes.items()}}
-        return await services.identity.identity_attributes.put_channels(at, wanted, confirmation)
+        return await services.identity.attributes.put_channels(at, wanted, confirmation)
 
     found: dict[str, str] = _confirmed(change, yes=yes)
     return found

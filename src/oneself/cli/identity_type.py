@@ -10,8 +10,8 @@ from oneself.cli.context import run
 from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, show, show_list
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
     from oneself.core.identity.identity_type import IdentityType
+    from oneself.services import Services
 
 app = typer.Typer(
     help="Identity types: what may identify a person, such as emailAddress, where a dataset binds it.",
@@ -50,7 +50,7 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
 
     async def act(services: Services) -> list[dict[str, Any]]:
         dataset_ref = await dataset_ref_of(services, org)
-        return [_facts(each) for each in await services.identity.identity_types.list(dataset_ref)]
+        return [_facts(each) for each in await services.schema.identity_types.list(dataset_ref)]
 
     show_list("identity_types", run(act), as_json=as_json, empty="There is no identity type.")
 
@@ -83,7 +83,7 @@ def create(
         dataset_ref = await dataset_ref_of(services, org)
         given = _given(None, trusted_only, conflict_blocks_merge, block, block_defaults)
         new = IdentityType(type_id, label or type_id, not not_unique, case_sensitive, **given)
-        return _facts(await services.identity.identity_types.create(dataset_ref, new))
+        return _facts(await services.schema.identity_types.create(dataset_ref, new))
 
     show(run(act), as_json=as_json)
 
@@ -107,7 +107,7 @@ def change(
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
         given = _given(label, trusted_only, conflict_blocks_merge, block, block_defaults)
-        return _facts(await services.identity.identity_types.change(dataset_ref, type_id, given))
+        return _facts(await services.schema.identity_types.change(dataset_ref, type_id, given))
 
     show(run(act), as_json=as_json)
 
@@ -118,7 +118,7 @@ def delete(type_id: TypeId, org: Org = None, yes: Yes = False) -> None:
     confirm(f"Remove the identity type {type_id}?", yes=yes)
 
     async def act(services: Services) -> None:
-        await services.identity.identity_types.delete(await dataset_ref_of(services, org), type_id)
+        await services.schema.identity_types.delete(await dataset_ref_of(services, org), type_id)
 
     run(act)
     show({"deleted": type_id}, as_json=False)

@@ -12,8 +12,8 @@ from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, instan
 from oneself.errors import NotFound
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
     from oneself.service.directory.issuers import TrustedIssuer
+    from oneself.services import Services
 
 app = typer.Typer(
     help="Trusted issuers: whose access tokens an organisation honours besides its own.",
@@ -30,7 +30,7 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
 
     async def act(services: Services) -> list[dict[str, Any]]:
         dataset_ref = await dataset_ref_of(services, org)
-        return [_facts(issuer) for issuer in await services.identity.issuers.list(dataset_ref)]
+        return [_facts(issuer) for issuer in await services.directory.issuers.list(dataset_ref)]
 
     empty = "No issuer is trusted. Trust one: oneself issuer add URL"
     show_list("trusted_issuers", run(act), as_json=as_json, empty=empty)
@@ -68,7 +68,7 @@ def add(
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
-        return _facts(await services.identity.issuers.add(dataset_ref, issuer=issuer.strip(), **fields))
+        return _facts(await services.directory.issuers.add(dataset_ref, issuer=issuer.strip(), **fields))
 
     show(run(act), as_json=as_json)
 
@@ -79,7 +79,7 @@ def remove(issuer_id: IssuerId, org: Org = None, yes: Yes = False) -> None:
     confirm(f"Refuse every token of the issuer {issuer_id}?", yes=yes)
 
     async def act(services: Services) -> None:
-        if not await services.identity.issuers.remove(await dataset_ref_of(services, org), issuer_id):
+        if not await services.directory.issuers.remove(await dataset_ref_of(services, org), issuer_id):
             raise NotFound("No trusted issuer has this id; see: oneself issuer list")
 
     run(act)

@@ -10,7 +10,7 @@ from oneself.cli.context import run
 from oneself.cli.output import SHOWN_ONCE, AsJson, instant, show, show_list
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
+    from oneself.services import Services
 
 app = typer.Typer(
     help="Organisations: the tenants, each with its own people, applications and profiles.",
@@ -45,14 +45,14 @@ def create(
     """
 
     async def act(services: Services) -> dict[str, Any]:
-        founded = await services.identity.founding.create(
+        founded = await services.setup.provisioning.create(
             handle, name=name, client_id=client_id, client_secret=client_secret
         )
         if admin_password:
-            await services.identity.administrators.set_password(founded.dataset_ref, "admin", admin_password)
+            await services.directory.administrators.set_password(founded.dataset_ref, "admin", admin_password)
         return {
             "organisation": handle,
-            "address": services.identity.tokens.issuer(founded.dataset_ref),
+            "address": services.directory.tokens.issuer(founded.dataset_ref),
             "client_id": founded.client_id,
             "client_secret": founded.client_secret,
             "console_user": "admin" if admin_password else None,
@@ -74,7 +74,7 @@ def list_(as_json: AsJson = False) -> None:
                 "users": found.accounts,
                 "created_at": instant(found.created_at),
             }
-            for found in await services.organisations.list()
+            for found in await services.directory.organisations.list()
         ]
 
     empty = "There is no organisation yet. Make one: oneself org create HANDLE"
@@ -86,10 +86,10 @@ def show_(handle: Handle, as_json: AsJson = False) -> None:
     """Show one organisation: its addresses, settings, keys and console users."""
 
     async def act(services: Services) -> dict[str, Any]:
-        dataset_ref = await services.organisations.get(handle)
+        dataset_ref = await services.directory.organisations.get(handle)
         config = await services.configurations.current(dataset_ref.dataset_id)
-        ring = await services.identity.signing_keys.ring(dataset_ref)
-        issuer = services.identity.tokens.issuer(dataset_ref)
+        ring = await services.directory.signing_keys.ring(dataset_ref)
+        issuer = services.directory.tokens.issuer(dataset_ref)
         return {
             "organisation": dataset_ref.handle,
             "address": issuer,
@@ -100,7 +100,7 @@ def show_(handle: Handle, as_json: AsJson = False) -> None:
             "attributes": len(config.schema.attributes),
             "signing_key": ring.current_id,
             "keys_that_verify": len(ring.public),
-            "console_users": await services.identity.administrators.list(dataset_ref),
+            "console_users": await services.directory.administrators.list(dataset_ref),
         }
 
     show(run(act), as_json=as_json)
@@ -115,10 +115,10 @@ def rotate_keys(handle: Handle, as_json: AsJson = False) -> None:
     """
 
     async def act(services: Services) -> dict[str, Any]:
-        dataset_ref = await services.organisations.get(handle)
+        dataset_ref = await services.directory.organisations.get(handle)
         return {
             "organisation": handle,
-            "signing_key": await services.identity.signing_keys.rotate(dataset_ref),
+            "signing_key": await services.directory.signing_keys.rotate(dataset_ref),
         }
 
     show(run(act), as_json=as_json)
@@ -136,8 +136,8 @@ def set_admin(
     """Make a console user, or give one a new password."""
 
     async def act(services: Services) -> None:
-        dataset_ref = await services.organisations.get(handle)
-        await services.identity.administrators.set_password(dataset_ref, username, password)
+        dataset_ref = await services.directory.organisations.get(handle)
+        await services.directory.administrators.set_password(dataset_ref, username, password)
 
     run(act)
     show({"organisation": handle, "console_user": username}, as_json=False)

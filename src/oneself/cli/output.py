@@ -19,8 +19,8 @@ from oneself.cli.context import err, out
 from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
     from oneself.service.context import DatasetRef
+    from oneself.services import Services
 
 Org = Annotated[
     str | None,
@@ -43,10 +43,10 @@ async def dataset_ref_of(services: Services, handle: str | None) -> DatasetRef:
     Raises NotFound for an unknown one, InvalidInput when it cannot be told.
     """
     if named := handle or services.settings.organisation:
-        return await services.organisations.get(named)
-    known = await services.organisations.list()
+        return await services.directory.organisations.get(named)
+    known = await services.directory.organisations.list()
     if len(known) == 1:
-        return await services.organisations.get(known[0].handle)
+        return await services.directory.organisations.get(known[0].handle)
     if not known:
         sentence = "There is no organisation yet. Make one: oneself org create HANDLE"
     else:
@@ -56,7 +56,7 @@ async def dataset_ref_of(services: Services, handle: str | None) -> DatasetRef:
 
 async def dataset_of(services: Services, handle: str | None, name: str) -> DatasetRef:
     """A dataset of the organisation that is meant; raises as `tenant_of`, NotFound for an unknown one."""
-    return await services.identity.datasets.get(await dataset_ref_of(services, handle), name)
+    return await services.schema.datasets.get(await dataset_ref_of(services, handle), name)
 
 
 def show(facts: Mapping[str, Any], *, as_json: bool, note: str = "") -> None:

@@ -14,8 +14,8 @@ from oneself.cli.output import AsJson, Dataset, Org, Yes, confirm, dataset_of, i
 from oneself.errors import NotFound
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
     from oneself.service.privacy.erasure import Receipt
+    from oneself.services import Services
 
 app = typer.Typer(
     help="People: export what is kept about one, erase it, show the receipts.",
@@ -43,7 +43,7 @@ def export(
     """Write everything that is kept about a person as one JSON document."""
 
     async def act(services: Services) -> dict[str, Any]:
-        export = await services.people.export(await dataset_of(services, org, dataset), person_id)
+        export = await services.privacy.people.export(await dataset_of(services, org, dataset), person_id)
         if export is None:
             raise _unknown(person_id, dataset)
         return export.document
@@ -73,7 +73,7 @@ def erase(
         from oneself.service.context import Actor
 
         at = await dataset_of(services, org, dataset)
-        receipt = await services.people.erase(at, Actor("cli"), person_id)
+        receipt = await services.privacy.people.erase(at, Actor("cli"), person_id)
         if receipt is None:
             raise _unknown(person_id, dataset)
         return _facts(receipt)
@@ -87,7 +87,10 @@ def receipts(org: Org = None, dataset: Dataset = "default", as_json: AsJson = Fa
 
     async def act(services: Services) -> list[dict[str, Any]]:
         at = await dataset_of(services, org, dataset)
-        return [_facts(each) for each in await services.erasure.list_receipts(at, _LAST_SEQ, RECEIPTS_SHOWN)]
+        return [
+            _facts(each)
+            for each in await services.privacy.erasure.list_receipts(at, _LAST_SEQ, RECEIPTS_SHOWN)
+        ]
 
     show_list("erasures", run(act), as_json=as_json, empty="Nobody was erased.")
 

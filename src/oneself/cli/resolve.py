@@ -11,8 +11,8 @@ from oneself.cli.output import AsJson, Dataset, Org, dataset_of, show
 from oneself.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
     from oneself.service.profiles.lookup import Resolved
+    from oneself.services import Services
 
 app = typer.Typer()
 
@@ -36,7 +36,7 @@ def resolve(
 
     async def act(services: Services) -> Resolved | None:
         dataset_ref = await dataset_of(services, org, dataset)
-        return await services.lookup.resolve(dataset_ref, wanted)
+        return await services.profiles.lookup.resolve(dataset_ref, wanted)
 
     found = run(act)
     if found is None:

@@ -13,9 +13,9 @@ from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_of, dataset_re
 from oneself.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
     from oneself.core.identity.identifier_source import UnificationRule
     from oneself.service.context import DatasetRef
+    from oneself.services import Services
 
 app = typer.Typer(
     help="Unification rules: same value of an attribute, same person.",
@@ -37,7 +37,7 @@ def list_rules(org: Org = None, as_json: AsJson = False) -> None:
 
     async def act(services: Services) -> list[dict[str, Any]]:
         dataset_ref = await dataset_ref_of(services, org)
-        return [_facts(rule) for rule in await services.rules.list_rules(dataset_ref)]
+        return [_facts(rule) for rule in await services.rules.rules.list_rules(dataset_ref)]
 
     show_list("rules", run(act), as_json=as_json, empty="There is no rule.")
 
@@ -59,7 +59,7 @@ def create(
             services, dataset_ref, property_name, priority, name=name, is_active=not inactive
         )
         with _described():
-            return _facts(await services.rules.create(dataset_ref, rule))
+            return _facts(await services.rules.rules.create(dataset_ref, rule))
 
     show(run(act), as_json=as_json)
 
@@ -74,7 +74,7 @@ def preview(
         dataset_ref = await dataset_ref_of(services, org)
         rule = await _new_rule(services, dataset_ref, property_name, priority)
         with _described():
-            found = await services.previews.preview(dataset_ref, rule)
+            found = await services.rules.previews.preview(dataset_ref, rule)
         return {
             "profiles_with_a_value": found.profiles_indexed,
             "profiles_absorbed": found.profiles_absorbed,
@@ -105,9 +105,9 @@ def delete(rule_id: RuleId, org: Org = None, yes: Yes = False) -> None:
 
     async def act(services: Services) -> None:
         dataset_ref = await dataset_ref_of(services, org)
-        if all(rule.rule_id != rule_id for rule in await services.rules.list_rules(dataset_ref)):
+        if all(rule.rule_id != rule_id for rule in await services.rules.rules.list_rules(dataset_ref)):
             raise _unknown()
-        await services.rules.delete(dataset_ref, rule_id)
+        await services.rules.rules.delete(dataset_ref, rule_id)
 
     run(act)
     show({"deleted": rule_id}, as_json=False)
@@ -133,7 +133,7 @@ def progress(
                 "merged": work.merged,
                 "started_at": instant(work.started_at),
             }
-            for work in await services.rules.progress(at)
+            for work in await services.rules.rules.progress(at)
         ]
 
     show_list("progress", run(act), as_json=as_json, empty="No rule was ever applied.")
@@ -162,7 +162,7 @@ async def _new_rule(
     from oneself.core.identity.identifier_source import UnificationRule
 
     if priority is None:
-        taken = [rule.priority for rule in await services.rules.list_rules(dataset_ref)]
+        taken = [rule.priority for rule in await services.rules.rules.list_rules(dataset_ref)]
         priority = max(taken, default=0) + 1
     return UnificationRule("", name or property_name, property_name, priority, is_active)
 
@@ -177,7 +177,7 @@ def _switch(rule_id: str, org: str | None, *, is_active: bool, as_json: bool) ->
 
         try:
             dataset_ref = await dataset_ref_of(services, org)
-            return _facts(await services.rules.change(dataset_ref, rule_id, is_active=is_active))
+            return _facts(await services.rules.rules.change(dataset_ref, rule_id, is_active=is_active))
         except UnknownRule:
             raise _unknown() from None
 

@@ -11,8 +11,8 @@ from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, instan
 from oneself.errors import NotFound
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
     from oneself.service.events.token_keys import KeptKey
+    from oneself.services import Services
 
 app = typer.Typer(
     help="Token keys: what seals the tokens by which browsers remember who they were.",
@@ -31,7 +31,7 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
 
     async def act(services: Services) -> list[dict[str, Any]]:
         dataset_ref = await dataset_ref_of(services, org)
-        return [_facts(key) for key in await services.token_keys.list(dataset_ref)]
+        return [_facts(key) for key in await services.events.token_keys.list(dataset_ref)]
 
     empty = "There is no token key yet; the first is made when it is needed."
     show_list("token_keys", run(act), as_json=as_json, empty=empty)
@@ -42,7 +42,7 @@ def rotate(org: Org = None, as_json: AsJson = False) -> None:
     """Make a new key, which seals from a minute on; tokens sealed before go on opening."""
 
     async def act(services: Services) -> dict[str, Any]:
-        return _facts(await services.token_keys.rotate(await dataset_ref_of(services, org)))
+        return _facts(await services.events.token_keys.rotate(await dataset_ref_of(services, org)))
 
     show(run(act), as_json=as_json)
 
@@ -53,7 +53,7 @@ def destroy(key_id: KeyId, org: Org = None, yes: Yes = False) -> None:
     confirm(f"Let no token that the key {key_id} sealed open any more?", yes=yes)
 
     async def act(services: Services) -> None:
-        if not await services.token_keys.destroy(await dataset_ref_of(services, org), key_id):
+        if not await services.events.token_keys.destroy(await dataset_ref_of(services, org), key_id):
             raise NotFound("There is no such token key; see: oneself token-key list")
 
     run(act)

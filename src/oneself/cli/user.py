@@ -11,10 +11,10 @@ from oneself.cli.context import run
 from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, instant, show, show_list
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
     from oneself.service.context import DatasetRef
     from oneself.service.directory.accounts import Account
     from oneself.service.privacy.erasure import Receipt
+    from oneself.services import Services
 
 app = typer.Typer(
     help="Users: the people who sign in, in the directory that comes with Oneself.",
@@ -50,7 +50,7 @@ def create(
 
         dataset_ref = await dataset_ref_of(services, org)
         registration = Registration(email, chosen, given_name, last_name, mobile)
-        made = await services.identity.accounts.register(dataset_ref, registration)
+        made = await services.directory.accounts.register(dataset_ref, registration)
         return _facts(dataset_ref, made)
 
     facts = run(act)
@@ -74,7 +74,7 @@ def list_(
                 "name": _name(found),
                 "created_at": instant(found.created_at),
             }
-            for found in await services.identity.accounts.list(dataset_ref, after, PAGE)
+            for found in await services.directory.accounts.list(dataset_ref, after, PAGE)
         ]
 
     empty = "There is no user. People register at /t/HANDLE/accounts/register; or: oneself user create EMAIL"
@@ -87,7 +87,7 @@ def show_(user: Who, org: Org = None, as_json: AsJson = False) -> None:
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
-        return _facts(dataset_ref, await services.identity.accounts.find_by_name(dataset_ref, user))
+        return _facts(dataset_ref, await services.directory.accounts.find_by_name(dataset_ref, user))
 
     show(run(act), as_json=as_json)
 
@@ -101,8 +101,8 @@ def delete(user: Who, org: Org = None, yes: Yes = False, as_json: AsJson = False
         from oneself.service.context import Actor
 
         dataset_ref = await dataset_ref_of(services, org)
-        found = await services.identity.accounts.find_by_name(dataset_ref, user)
-        erased = await services.users.delete(dataset_ref, Actor("cli"), found.user_id)
+        found = await services.directory.accounts.find_by_name(dataset_ref, user)
+        erased = await services.directory.users.delete(dataset_ref, Actor("cli"), found.user_id)
         return {"removed": found.username, **_erased(erased)}
 
     show(run(act), as_json=as_json)
@@ -114,7 +114,7 @@ def set_password(user: Who, password: Password = None, org: Org = None, as_json:
     chosen, drawn = _password(password)
 
     async def act(services: Services) -> dict[str, Any]:
-        dataset_ref, accounts = await dataset_ref_of(services, org), services.identity.accounts
+        dataset_ref, accounts = await dataset_ref_of(services, org), services.directory.accounts
         found = await accounts.find_by_name(dataset_ref, user)
         await accounts.set_password(dataset_ref, found.user_id, chosen)
         return {"username": found.username, "password": drawn}

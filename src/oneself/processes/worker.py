@@ -52,16 +52,19 @@ async def answer_requests(
 ) -> None:
     """Serve on `listener` until `stop` is set; calls `ready` once requests are answered."""
     from oneself.api.app import create_app
+    from oneself.api.http.metrics import Metrics
     from oneself.bootstrap import open_services
 
     await wait_until_ready(database_url, DATABASE_PATIENCE_S)
-    async with open_services(settings, database_url) as services:
-        server = Server(_configuration(create_app(services, services.settings), settings), ready)
+    metrics = Metrics()
+    async with open_services(settings, database_url, metrics) as services:
+        app = create_app(services, services.settings, metrics)
+        server = Server(_configuration(app, settings), ready)
         calm_collector()
-        watcher = asyncio.create_task(server.exit_on(stop, services.tail.close))
+        watcher = asyncio.create_task(server.exit_on(stop, services.history.event_stream.close))
         background = [
-            asyncio.create_task(services.indexer.run()),
-            asyncio.create_task(services.claim_sync.run()),
+            asyncio.create_task(services.rules.reindexer.run()),
+            asyncio.create_task(services.identity_provider.claim_sync.run()),
         ]
         try:
             await server.serve([listener])
@@ -72,7 +75,7 @@ async def answer_requests(
             await asyncio.gather(*background, return_exceptions=True)
             await services.ingest.close()
             with contextlib.suppress(OneselfError):
-                await services.skipped_claims.flush()
+                await services.identity_provider.rejected_claims.flush()
 
 
 def calm_collector() -> None:

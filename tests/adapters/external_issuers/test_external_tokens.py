@@ -15,7 +15,8 @@ from joserfc.jwk import ECKey, OctKey
 from adapters.external_issuers.issuer import JWKS, URL, Issuer, new_rsa_key
 from oneself.adapters.identity_server import issuer_keys
 from oneself.auth.callers import external_tokens as issued_outside
-from oneself.bootstrap import Services, build_services
+from oneself.bootstrap import build_services
+from oneself.services import Services
 from support.caller import Cds
 
 SERVER = "https://login.example"
@@ -26,7 +27,7 @@ DISCOVERY = "/.well-known/openid-configuration"
 def issuer(cds: Cds, monkeypatch: pytest.MonkeyPatch) -> Issuer:
     """In the place of the network. Trust and keys are read again at every request."""
     issuer = Issuer()
-    monkeypatch.setattr(cds.services.identity.issuer_keys, "_transport", issuer.transport())
+    monkeypatch.setattr(cds.services.callers.issuer_keys, "_transport", issuer.transport())
     monkeypatch.setattr(issued_outside, "REREAD_S", 0.0)
     monkeypatch.setattr(issuer_keys, "RETRY_S", 0.0)
     return issuer
@@ -35,7 +36,7 @@ def issuer(cds: Cds, monkeypatch: pytest.MonkeyPatch) -> Issuer:
 @pytest.fixture
 def trusted(issuer: Issuer, cds: Cds) -> Any:
     async def trust(of: Cds = cds, **fields: Any) -> Any:
-        return await of.services.identity.issuers.add(of.dataset_ref, **{"issuer": URL, **fields})
+        return await of.services.directory.issuers.add(of.dataset_ref, **{"issuer": URL, **fields})
 
     return trust
 
@@ -122,9 +123,9 @@ async def test_permissions_that_the_issuers_tokens_bring(cds: Cds, issuer: Issue
     found = await trusted(permissions=("internal_cds_profile_view",))
     plain, other = issuer.token(scope=None), issuer.token(scope="openid")
     assert await status(cds, plain) == await status(cds, other) == 200
-    await cds.services.identity.issuers.change(cds.dataset_ref, found.issuer_id, permissions=())
+    await cds.services.directory.issuers.change(cds.dataset_ref, found.issuer_id, permissions=())
     assert await status(cds, plain) == await status(cds, other) == 403
-    await cds.services.identity.issuers.remove(cds.dataset_ref, found.issuer_id)
+    await cds.services.directory.issuers.remove(cds.dataset_ref, found.issuer_id)
     assert await status(cds, plain) == 401
 
 
@@ -337,7 +338,7 @@ class TestIdentityServer:
             judged["asked"].append(request)
             return httpx.Response(200, json=judged["answer"])
 
-        monkeypatch.setattr(cds.services.identity.introspection, "_transport", httpx.MockTransport(answer))
+        monkeypatch.setattr(cds.services.callers.introspection, "_transport", httpx.MockTransport(answer))
         return judged
 
     GOOD: ClassVar[dict[str, Any]] = {

@@ -120,7 +120,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def trust(cds: Cds, provider: Provider, **fields: Any) -> None:
-    await cds.services.identity.issuers.add(cds.dataset_ref, issuer=provider.issuer, **fields)
+    await cds.services.directory.issuers.add(cds.dataset_ref, issuer=provider.issuer, **fields)
 
 
 def email() -> str:
@@ -180,7 +180,7 @@ async def test_keys_are_rotated(cds: Cds, provider: Provider) -> None:
     assert await read(cds, old) == 200
     provider.tell("/test/rotate")
     assert await read(cds, provider.sign_in(email(), register=True)) == 200
-    cds.services.guard._cache.clear()
+    cds.services.callers.guard._cache.clear()
     assert await read(cds, old) == 401
 
 
@@ -208,7 +208,7 @@ async def test_a_token_for_another_audience(cds: Cds, provider: Provider) -> Non
 async def test_another_issuer_with_the_same_keys(cds: Cds, provider: Provider) -> None:
     """Whose address is another, though its keys are the provider's."""
     keys = f"{provider.issuer}/jwks"
-    issuers = cds.services.identity.issuers
+    issuers = cds.services.directory.issuers
     await issuers.add(cds.dataset_ref, issuer="https://login.example", jwks_uri=keys)
     assert await read(cds, provider.sign_in(email(), register=True)) == 401
 

@@ -17,7 +17,8 @@ from joserfc.jwk import RSAKey
 
 from adapters.identity_server.stand_in import CLIENT, IdentityServer
 from oneself.api.app import create_app
-from oneself.bootstrap import Services, build_services
+from oneself.bootstrap import build_services
+from oneself.services import Services
 from oneself.settings import Settings
 from oneself.store.database import Database
 from support.caller import Cds
@@ -78,7 +79,7 @@ async def http(services: Services) -> AsyncIterator[httpx.AsyncClient]:
 @pytest_asyncio.fixture
 async def cds(http: httpx.AsyncClient, services: Services) -> Cds:
     """The system application of `acme`, with every permission."""
-    founded = await services.identity.founding.create(
+    founded = await services.setup.provisioning.create(
         "acme", client_id="crm", client_secret="a secret of ours"
     )
     return Cds(http, services, founded.dataset_ref, "crm")
@@ -88,7 +89,7 @@ async def cds(http: httpx.AsyncClient, services: Services) -> Cds:
 async def other(cds: Cds) -> Cds:
     """Another organisation."""
     handle = f"other-{uuid.uuid4().hex[:6]}"
-    founded = await cds.services.identity.founding.create(
+    founded = await cds.services.setup.provisioning.create(
         handle, client_id="theirs", client_secret="another one"
     )
     return Cds(cds.http, cds.services, founded.dataset_ref, "theirs")

@@ -27,17 +27,17 @@ async def _attributes(cds: Cds) -> dict[str, dict[str, Any]]:
 
 async def _bind(cds: Cds, *names: str) -> None:
     bindings = [Binding(name, kind) for name, _, kind in (name.partition("=") for name in names)]
-    await cds.services.identity.identity_attributes.put(cds.dataset_ref, bindings)
+    await cds.services.identity.attributes.put(cds.dataset_ref, bindings)
 
 
 async def test_mirroring_keeps_what_is_bound(cds: Cds, identity_server: IdentityServer) -> None:
-    await cds.services.claim_sync.run_now(cds.dataset_ref)
+    await cds.services.identity_provider.claim_sync.run_now(cds.dataset_ref)
     await _bind(cds, "customerId=customerId", "emailaddress=emailAddress")
     before = await _attributes(cds)
     assert {"customerId", "emailaddress", "givenname"} <= before.keys()
     identity_server.remove("emailaddress")
     identity_server.remove("givenname")
-    mirrored = await cds.services.claim_sync.run_now(cds.dataset_ref)
+    mirrored = await cds.services.identity_provider.claim_sync.run_now(cds.dataset_ref)
     after = await _attributes(cds)
     assert {name: after[name] for name in ("customerId", "emailaddress")} == {
         name: before[name] for name in ("customerId", "emailaddress")
@@ -57,7 +57,7 @@ async def test_enabling_keeps_what_is_bound(cds: Cds) -> None:
 
 async def test_what_is_bound_no_more_goes_with_the_next_look(cds: Cds) -> None:
     await _bind(cds, "customerId=customerId")
-    await cds.services.claim_sync.run_now(cds.dataset_ref)
+    await cds.services.identity_provider.claim_sync.run_now(cds.dataset_ref)
     await _bind(cds)
-    await cds.services.claim_sync.run_now(cds.dataset_ref)
+    await cds.services.identity_provider.claim_sync.run_now(cds.dataset_ref)
     assert "customerId" not in await _attributes(cds)

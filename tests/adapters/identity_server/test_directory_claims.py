@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from oneself.adapters.identity_server.connection import Connection
-from oneself.bootstrap import Services
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.identity_provider.directory_claims import DirectoryClaim
 from oneself.service.identity_provider.settings import OwnIdentityServer
+from oneself.services import Services
 from support.caller import Cds
 
 pytestmark = pytest.mark.asyncio
@@ -36,44 +36,54 @@ async def names(cds: Cds) -> set[str]:
 
 async def test_what_is_founded_is_listed(cds: Cds, services: Services) -> None:
     assert (
-        {claim.name for claim in await services.claims.list(cds.dataset_ref)} == FOUNDED == await names(cds)
+        {claim.name for claim in await services.identity_provider.directory_claims.list(cds.dataset_ref)}
+        == FOUNDED
+        == await names(cds)
     )
 
 
 async def test_adding_changing_deleting_reconciles_at_once(cds: Cds, services: Services) -> None:
-    made = await services.claims.add(cds.dataset_ref, DirectoryClaim("age", display_name="Age"))
+    made = await services.identity_provider.directory_claims.add(
+        cds.dataset_ref, DirectoryClaim("age", display_name="Age")
+    )
     assert await names(cds) == FOUNDED | {"age"}
     profile = await cds.create(identity_attributes={"age": "old", "givenname": "Ann"})
     path = f"/profiles/{profile['profile_id']}"
-    changed = await services.claims.change(cds.dataset_ref, "age", {"value_type": "integer"})
+    changed = await services.identity_provider.directory_claims.change(
+        cds.dataset_ref, "age", {"value_type": "integer"}
+    )
     assert (changed.attribute_id, changed.display_name) == (made.attribute_id, "Age")
     # What no longer fits is kept and hidden, and blocks nothing.
     assert (await cds("GET", path)).json()["identity_attributes"] == {"givenname": "Ann"}
     assert (await cds("PATCH", path, json={"identity_attributes": {"age": 42}})).status_code == 200
-    assert await services.claims.delete(cds.dataset_ref, "age")
-    assert not await services.claims.delete(cds.dataset_ref, "age")
+    assert await services.identity_provider.directory_claims.delete(cds.dataset_ref, "age")
+    assert not await services.identity_provider.directory_claims.delete(cds.dataset_ref, "age")
     assert await names(cds) == FOUNDED
     assert (await cds("GET", path)).json()["identity_attributes"] == {"givenname": "Ann"}
     assert (await cds("PATCH", path, json={"identity_attributes": {"givenname": "A"}})).status_code == 200
-    again = await services.claims.add(cds.dataset_ref, DirectoryClaim("age", value_type="integer"))
+    again = await services.identity_provider.directory_claims.add(
+        cds.dataset_ref, DirectoryClaim("age", value_type="integer")
+    )
     assert again.attribute_id == made.attribute_id
     assert (await cds("GET", path)).json()["identity_attributes"] == {"givenname": "A", "age": 42}
 
 
 async def test_members_of_a_complex_claim(cds: Cds, services: Services) -> None:
-    await services.claims.add(cds.dataset_ref, DirectoryClaim("address.city"))
-    await services.claims.add(cds.dataset_ref, DirectoryClaim("address.zip"))
+    await services.identity_provider.directory_claims.add(cds.dataset_ref, DirectoryClaim("address.city"))
+    await services.identity_provider.directory_claims.add(cds.dataset_ref, DirectoryClaim("address.zip"))
     profile = await cds.create(identity_attributes={"address": {"city": "Bern"}})
     assert profile["identity_attributes"] == {"address": {"city": "Bern"}}
-    await services.claims.delete(cds.dataset_ref, "address.zip")
+    await services.identity_provider.directory_claims.delete(cds.dataset_ref, "address.zip")
     assert await names(cds) == FOUNDED | {"address", "address.city"}
-    await services.claims.delete(cds.dataset_ref, "address.city")
+    await services.identity_provider.directory_claims.delete(cds.dataset_ref, "address.city")
     assert await names(cds) == FOUNDED
-    await services.claims.add(cds.dataset_ref, DirectoryClaim("address.city"))
-    await services.claims.delete(cds.dataset_ref, "address")
+    await services.identity_provider.directory_claims.add(cds.dataset_ref, DirectoryClaim("address.city"))
+    await services.identity_provider.directory_claims.delete(cds.dataset_ref, "address")
     assert await names(cds) == FOUNDED
     with pytest.raises(Conflict):
-        await services.claims.add(cds.dataset_ref, DirectoryClaim("givenname.first"))
+        await services.identity_provider.directory_claims.add(
+            cds.dataset_ref, DirectoryClaim("givenname.first")
+        )
 
 
 @pytest.mark.parametrize(
@@ -91,23 +101,25 @@ async def test_what_cannot_be_is_refused(
     cds: Cds, services: Services, claim: DirectoryClaim, field: str
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
-        await services.claims.add(cds.dataset_ref, claim)
+        await services.identity_provider.directory_claims.add(cds.dataset_ref, claim)
     assert refused.value.code == field
     assert await names(cds) == FOUNDED
 
 
 async def test_taken_and_unknown_names(cds: Cds, services: Services) -> None:
     with pytest.raises(Conflict):
-        await services.claims.add(cds.dataset_ref, DirectoryClaim("givenname"))
+        await services.identity_provider.directory_claims.add(cds.dataset_ref, DirectoryClaim("givenname"))
     with pytest.raises(NotFound):
-        await services.claims.change(cds.dataset_ref, "nothing", {"display_name": "x"})
+        await services.identity_provider.directory_claims.change(
+            cds.dataset_ref, "nothing", {"display_name": "x"}
+        )
 
 
 async def test_an_identity_servers_claims_are_changed_there(cds: Cds, services: Services) -> None:
     connection = Connection("http://127.0.0.1:9", "a", "b")
-    await services.identity_servers.put(cds.dataset_ref, OwnIdentityServer(connection))
+    await services.identity_provider.servers.put(cds.dataset_ref, OwnIdentityServer(connection))
     with pytest.raises(Conflict, match="mirrored"):
-        await services.claims.add(cds.dataset_ref, DirectoryClaim("age"))
+        await services.identity_provider.directory_claims.add(cds.dataset_ref, DirectoryClaim("age"))
 
 
 class TestOverRest:

@@ -14,10 +14,10 @@ import pytest_asyncio
 from adapters.identity_server.conftest import Reporter, beside
 from adapters.identity_server.stand_in import CLIENT, USER, IdentityServer, identifier
 from oneself.adapters.identity_server.connection import Connection
-from oneself.bootstrap import Services
 from oneself.errors import IdentityServerFailed
 from oneself.service.identity_provider.claim_sync import Progress
 from oneself.service.identity_provider.settings import OwnIdentityServer
+from oneself.services import Services
 from oneself.settings import Settings
 from support.caller import Cds
 from support.service import SYNC
@@ -46,11 +46,11 @@ async def background(services: Services, monkeypatch: pytest.MonkeyPatch) -> Asy
     """The task that runs in every process, looking more often than it should."""
     monkeypatch.setattr("oneself.service.identity_provider.claim_sync.POLL_S", 0.05)
     monkeypatch.setattr("oneself.service.identity_provider.claim_sync.SCHEDULE_S", 0.05)
-    task = asyncio.create_task(services.claim_sync.run())
+    task = asyncio.create_task(services.identity_provider.claim_sync.run())
     yield
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    await services.identity_server_client.close()
+    await services.identity_provider.client.close()
 
 
 async def attributes(cds: Cds) -> dict[str, dict[str, Any]]:
@@ -74,7 +74,7 @@ async def until_read(cds: Cds, requested: int = 0) -> None:
     """Until everything that was asked for is done."""
 
     async def is_read() -> bool:
-        progress = await cds.services.claim_sync.progress(cds.dataset_ref)
+        progress = await cds.services.identity_provider.claim_sync.progress(cds.dataset_ref)
         return bool(
             progress and progress.succeeded_at and progress.done >= max(progress.requested, requested)
         )
@@ -86,7 +86,7 @@ async def until_failed(cds: Cds) -> Progress:
     """Until a reading has failed; how far it came."""
 
     async def failed() -> Progress | None:
-        progress = await cds.services.claim_sync.progress(cds.dataset_ref)
+        progress = await cds.services.identity_provider.claim_sync.progress(cds.dataset_ref)
         return progress if progress and progress.failures else None
 
     return await until_async(failed, "no reading fails", DEADLINE_S)
@@ -222,7 +222,7 @@ async def test_a_server_that_shows_nothing_takes_nothing_away(
     await until_read(cds)
     identity_server.local.clear()
     with pytest.raises(IdentityServerFailed):
-        await cds.services.claim_sync.run_now(cds.dataset_ref)
+        await cds.services.identity_provider.claim_sync.run_now(cds.dataset_ref)
     assert set(await attributes(cds)) == MIRRORED
 
 
@@ -284,7 +284,7 @@ async def test_one_at_a_time(cds: Cds, identity_server: IdentityServer, services
             inside -= 1
 
     identity_server.answer = counted  # type: ignore[method-assign]
-    await asyncio.gather(*(services.claim_sync.run_now(cds.dataset_ref) for _ in range(4)))
+    await asyncio.gather(*(services.identity_provider.claim_sync.run_now(cds.dataset_ref) for _ in range(4)))
     assert most == 1
 
 
@@ -376,7 +376,7 @@ class TestAnOrganisationsOwnServer:
         own.add("shoe")
         try:
             connection = Connection(own.base_url, *CLIENT, "system_app_grant")
-            await services.identity_servers.put(
+            await services.identity_provider.servers.put(
                 other.dataset_ref, OwnIdentityServer(connection, "them", "their password")
             )
             await until_names(other, {"shoe"})
@@ -391,7 +391,7 @@ class TestAnOrganisationsOwnServer:
         self, cds: Cds, other: Cds, services: Services, identity_server: IdentityServer
     ) -> None:
         connection = Connection(identity_server.base_url, *CLIENT)
-        await services.identity_servers.put(
+        await services.identity_provider.servers.put(
             other.dataset_ref, OwnIdentityServer(connection, "them", "their password")
         )
         theirs, ours = Reporter(cds, other.dataset_ref.handle), Reporter(cds)
@@ -400,5 +400,5 @@ class TestAnOrganisationsOwnServer:
         assert (await ours("POST_ADD_USER", userId="u")).status_code == 401
         answer = await cds.http.post("/t/acme/cds/api/v1/profiles/sync", content=b"{", auth=theirs.auth)
         assert answer.status_code == 401
-        await services.identity_servers.delete(other.dataset_ref)
+        await services.identity_provider.servers.delete(other.dataset_ref)
         assert (await theirs("POST_ADD_USER", userId="u")).status_code == 401

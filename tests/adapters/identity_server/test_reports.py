@@ -218,7 +218,7 @@ class TestClaims:
             DirectoryClaim("emailVerified", value_type="boolean"),
             DirectoryClaim("modified", value_type="date_time", read_only=True),
         ):
-            await services.claims.add(dataset_ref, claim)
+            await services.identity_provider.directory_claims.add(dataset_ref, claim)
         await report(
             SET_MANY,
             userId=ANN,
@@ -243,7 +243,9 @@ class TestClaims:
     async def test_what_does_not_fit_is_skipped_and_counted(self, cds: Cds, report: Reporter) -> None:
         from oneself.service.identity_provider.directory_claims import DirectoryClaim
 
-        await cds.services.claims.add(cds.dataset_ref, DirectoryClaim("age", value_type="integer"))
+        await cds.services.identity_provider.directory_claims.add(
+            cds.dataset_ref, DirectoryClaim("age", value_type="integer")
+        )
         claims = {
             GIVEN: "Ann",
             "http://wso2.org/claims/age": "old",
@@ -255,8 +257,8 @@ class TestClaims:
         ann = await user(cds, ANN)
         assert ann
         assert ann["identity_attributes"] == {"givenname": "Ann"}
-        await cds.services.skipped_claims.flush()
-        skipped = await cds.services.skipped_claims.list(cds.dataset_ref)
+        await cds.services.identity_provider.rejected_claims.flush()
+        skipped = await cds.services.identity_provider.rejected_claims.list(cds.dataset_ref)
         assert {(each.path, each.times) for each in skipped} == {
             ("identity_attributes.age", 2),
             ("identity_attributes.shoe", 2),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from oneself.api.http.metrics import Metrics
-from oneself.bootstrap import Services, build_services
+from oneself.bootstrap import build_services
 from oneself.core.config.changes import PutIdentityType
 from oneself.core.identity.identity_type import IdentityType
+from oneself.services import Services
 from service.site import Site, customer, mail
 
 X, Y = "0123456789abcdef", "fedcba9876543210"
@@ -18,8 +19,8 @@ def lines(metrics: Metrics) -> dict[str, float]:
 
 
 async def test_what_the_write_path_did(services: Services) -> None:
-    figures = services.ingest.figures = Metrics()
-    site = await Site(services).begin()
+    figures = Metrics()
+    site = await Site(build_services(services.settings, services.database, figures)).begin()
     for device, who in ((X, mail("ann@acme.example")), (Y, customer("c-1"))):
         await site.event(who, device=device)
     await site.event(mail("ann@acme.example"), customer("c-1"))
@@ -33,8 +34,8 @@ async def test_what_the_write_path_did(services: Services) -> None:
 
 
 async def test_a_batch_that_is_repeated_is_counted_by_cause(services: Services) -> None:
-    figures = services.ingest.figures = Metrics()
-    site = await Site(services).begin()
+    figures = Metrics()
+    site = await Site(build_services(services.settings, services.database, figures)).begin()
     await site.event(device=X)
     elsewhere = build_services(services.settings, services.database)
     change = PutIdentityType(IdentityType("another", "Another"))

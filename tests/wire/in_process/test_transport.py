@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from oneself.api.app import create_app
-from oneself.bootstrap import Services
+from oneself.services import Services
 
 SHOP = "https://shop.example"
 

@@ -71,7 +71,7 @@ async def list_applications(
 ) -> ApplicationList:
     """Every application of the organisation."""
     call = context_of(request)
-    found = await call.services.identity.applications.list(call.dataset_ref)
+    found = await call.services.directory.applications.list(call.dataset_ref)
     page, pagination = named_page(found, lambda each: each.client_id, size, cursor)
     return ApplicationList([_render(each) for each in page], pagination)
 
@@ -88,7 +88,7 @@ async def create_application(request: AnyRequest) -> ApplicationDocument:
     document = await decode_object(request, DRAFT)
     given = non_null(document)
     new = NewApplication(**{"name": "", **given})
-    application, secret = await call.services.identity.applications.create(call.dataset_ref, new)
+    application, secret = await call.services.directory.applications.create(call.dataset_ref, new)
     return _render(application, secret)
 
 
@@ -96,7 +96,7 @@ async def create_application(request: AnyRequest) -> ApplicationDocument:
 async def read_application(request: AnyRequest, client_id: FromPath[str]) -> ApplicationDocument:
     """One application."""
     call = context_of(request)
-    return _render(await call.services.identity.applications.get(call.dataset_ref, client_id))
+    return _render(await call.services.directory.applications.get(call.dataset_ref, client_id))
 
 
 @patch(
@@ -110,7 +110,7 @@ async def change_application(request: AnyRequest, client_id: FromPath[str]) -> A
     call = context_of(request)
     document = await decode_object(request, PATCH)
     given = non_null(document)
-    return _render(await call.services.identity.applications.change(call.dataset_ref, client_id, **given))
+    return _render(await call.services.directory.applications.change(call.dataset_ref, client_id, **given))
 
 
 @delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(401, 403))
@@ -118,7 +118,7 @@ async def delete_application(request: AnyRequest, client_id: FromPath[str]) -> N
     """Remove an application; every token of it stops. An unknown one is gone already."""
     call = context_of(request)
     try:
-        await call.services.identity.applications.delete(call.dataset_ref, client_id)
+        await call.services.directory.applications.delete(call.dataset_ref, client_id)
     except NotFound:
         return
 

@@ -108,7 +108,7 @@ async def list_claims(
 ) -> ClaimList:
     """Every claim, wherever it comes from, by name."""
     call = context_of(request)
-    found = await call.services.claims.list(call.dataset_ref)
+    found = await call.services.identity_provider.directory_claims.list(call.dataset_ref)
     page, pagination = named_page(found, lambda each: each.name, size, cursor)
     return ClaimList([_render(each) for each in page], pagination)
 
@@ -124,7 +124,7 @@ async def add_claim(request: AnyRequest) -> ClaimDocument:
     call = context_of(request)
     changes = _decode(await decode_object(request, DRAFT))
     claim = DirectoryClaim(changes.pop("name", ""), **changes)
-    return _render(await call.services.claims.add(call.dataset_ref, claim))
+    return _render(await call.services.identity_provider.directory_claims.add(call.dataset_ref, claim))
 
 
 @get(
@@ -136,7 +136,7 @@ async def add_claim(request: AnyRequest) -> ClaimDocument:
 async def read_claim(request: AnyRequest, name: FromPath[str]) -> ClaimDocument:
     """One claim."""
     call = context_of(request)
-    return _render(await call.services.claims.find(call.dataset_ref, name))
+    return _render(await call.services.identity_provider.directory_claims.find(call.dataset_ref, name))
 
 
 @patch(
@@ -149,7 +149,9 @@ async def change_claim(request: AnyRequest, name: FromPath[str]) -> ClaimDocumen
     """Change a claim; its attribute keeps its id, and values that no longer fit are hidden, not lost."""
     call = context_of(request)
     changes = _decode(await decode_object(request, PATCH))
-    return _render(await call.services.claims.change(call.dataset_ref, name, changes))
+    return _render(
+        await call.services.identity_provider.directory_claims.change(call.dataset_ref, name, changes)
+    )
 
 
 @delete(
@@ -161,7 +163,7 @@ async def change_claim(request: AnyRequest, name: FromPath[str]) -> ClaimDocumen
 async def delete_claim(request: AnyRequest, name: FromPath[str]) -> None:
     """Delete a claim with its members; values stay, hidden, and come back with it."""
     call = context_of(request)
-    await call.services.claims.delete(call.dataset_ref, name)
+    await call.services.identity_provider.directory_claims.delete(call.dataset_ref, name)
 
 
 @get(
@@ -173,7 +175,7 @@ async def delete_claim(request: AnyRequest, name: FromPath[str]) -> None:
 async def read_claim_sync(request: AnyRequest) -> SyncDocument:
     """How far the identity server's claims are mirrored, and what it reported that could not be taken."""
     call = context_of(request)
-    progress = await call.services.claim_sync.progress(call.dataset_ref) or Progress()
+    progress = await call.services.identity_provider.claim_sync.progress(call.dataset_ref) or Progress()
     return SyncDocument(
         requested=progress.requested,
         done=progress.done,
@@ -185,7 +187,7 @@ async def read_claim_sync(request: AnyRequest) -> SyncDocument:
             RejectedClaimDocument(
                 each.path, each.problem, each.times, rfc3339(each.first_at), rfc3339(each.last_at)
             )
-            for each in await call.services.skipped_claims.list(call.dataset_ref)
+            for each in await call.services.identity_provider.rejected_claims.list(call.dataset_ref)
         ],
     )
 

@@ -87,7 +87,7 @@ ONE = "/datasets/{dataset:str}"
 async def list_datasets(request: AnyRequest, size: PageSize = None, cursor: CursorWord = None) -> DatasetList:
     """Every dataset of the organisation."""
     call = context_of(request)
-    found = await call.services.identity.datasets.list(call.dataset_ref)
+    found = await call.services.schema.datasets.list(call.dataset_ref)
     page, pagination = named_page(found, lambda each: each.name, size, cursor)
     return DatasetList([_render(each) for each in page], pagination)
 
@@ -104,14 +104,14 @@ async def create_dataset(request: AnyRequest) -> DatasetDocument:
     document = await decode_object(request, DRAFT)
     settings, changes = _read(document)
     name = document.get("name") or ""
-    return _render(await call.services.identity.datasets.create(call.dataset_ref, name, settings, changes))
+    return _render(await call.services.schema.datasets.create(call.dataset_ref, name, settings, changes))
 
 
 @get(ONE, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))
 async def read_dataset(request: AnyRequest, dataset: FromPath[str]) -> DatasetDocument:
     """One dataset."""
     call = context_of(request)
-    return _render(await call.services.identity.datasets.show(call.dataset_ref, dataset))
+    return _render(await call.services.schema.datasets.show(call.dataset_ref, dataset))
 
 
 @patch(
@@ -124,14 +124,14 @@ async def change_dataset(request: AnyRequest, dataset: FromPath[str]) -> Dataset
     """Change a dataset; turning identity resolution on moves every profile and is a command of its own."""
     call = context_of(request)
     settings, changes = _read(await decode_object(request, PATCH))
-    return _render(await call.services.identity.datasets.change(call.dataset_ref, dataset, settings, changes))
+    return _render(await call.services.schema.datasets.change(call.dataset_ref, dataset, settings, changes))
 
 
 @delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(401, 403, 404, 409))
 async def delete_dataset(request: AnyRequest, dataset: FromPath[str]) -> None:
     """Remove a dataset that was never used."""
     call = context_of(request)
-    await call.services.identity.datasets.delete(call.dataset_ref, dataset)
+    await call.services.schema.datasets.delete(call.dataset_ref, dataset)
 
 
 ROUTES = (list_datasets, create_dataset, read_dataset, change_dataset, delete_dataset)

@@ -146,7 +146,7 @@ async def list_events(
     wanted = event_filter(name, since, until)
     before = requested_position(cursor, NOW)
     at, view = await resolve_profile(call, dataset, profile_id)
-    page = await call.services.events.page(at, view, wanted, before=before, size=limit)
+    page = await call.services.history.person_events.page(at, view, wanted, before=before, size=limit)
     shown = reader_for(call, view, None)
     events = [_render_event(each, shown) for each in page.events]
     return EventList(events, paginate(events, limit, page.following))
@@ -170,7 +170,7 @@ async def list_identifiers(
     call, limit = context_of(request), page_size(size)
     after = requested_position(cursor, BEGINNING)
     at, view = await resolve_profile(call, dataset, profile_id)
-    found = await call.services.past.identifiers(at, view, after=after, limit=limit + 1)
+    found = await call.services.history.timeline.identifiers(at, view, after=after, limit=limit + 1)
     page, pagination = cut_page(found, limit, lambda last: last.place)
     shown = reader_for(call, view, consent_category_id)
     return ClaimRecordList([_render_held(each, shown) for each in page], pagination)
@@ -189,8 +189,8 @@ async def read_history(
     call, limit = context_of(request), page_size(size)
     offset = requested_position(cursor, _Offset(0)).offset
     at, view = await resolve_profile(call, dataset, profile_id)
-    person = await call.services.lookup.person(at, view.survivor)
-    steps = await call.services.past.history(at, view, person)
+    person = await call.services.profiles.lookup.person(at, view.survivor)
+    steps = await call.services.history.timeline.history(at, view, person)
     page, pagination = cut_page(steps[offset:], limit, lambda _: _Offset(offset + limit))
     shown = reader_for(call, view, consent_category_id)
     return History([_render_step(each, shown) for each in page], pagination)

@@ -114,7 +114,7 @@ async def list_identity_attributes(
 ) -> BindingList:
     """What identifies people in a dataset."""
     call = context_of(request)
-    found = await call.services.identity.identity_attributes.list(await dataset_of(call, dataset))
+    found = await call.services.identity.attributes.list(await dataset_of(call, dataset))
     page, pagination = named_page(found, lambda each: each.name, size, cursor)
     return BindingList([_render(each) for each in page], pagination)
 
@@ -133,7 +133,7 @@ async def put_identity_attributes(
     at = await dataset_of(call, dataset)
     wanted = [_read(each) for each in await _entries(request)]
     try:
-        found = await call.services.identity.identity_attributes.put(at, wanted, confirmation)
+        found = await call.services.identity.attributes.put(at, wanted, confirmation)
     except ConfirmationRequired as unconfirmed:
         return _unconfirmed(unconfirmed)
     page, pagination = named_page(found, lambda each: each.name, str(PAGE_SIZE_MAX), None)
@@ -145,7 +145,7 @@ async def read_channel_identities(request: AnyRequest, dataset: FromPath[str]) -
     """What `user.id` stands for on each channel."""
     call = context_of(request)
     at = await dataset_of(call, dataset)
-    return ChannelsDocument(**await call.services.identity.identity_attributes.channels(at))
+    return ChannelsDocument(**await call.services.identity.attributes.channels(at))
 
 
 @put(CHANNELS_OF, opt=UPDATE, operation_class=described(takes=ChannelsPut), responses=WRITTEN)
@@ -157,7 +157,7 @@ async def put_channel_identities(
     at = await dataset_of(call, dataset)
     document = await decode_object(request, CHANNELS)
     try:
-        found = await call.services.identity.identity_attributes.put_channels(at, document, confirmation)
+        found = await call.services.identity.attributes.put_channels(at, document, confirmation)
     except ConfirmationRequired as unconfirmed:
         return _unconfirmed(unconfirmed)
     return _answer(200, ChannelsDocument(**found))

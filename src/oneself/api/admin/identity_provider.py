@@ -95,7 +95,7 @@ ISSUERS_PATH = "/identity-provider/trusted-issuers"
 async def read_provider(request: AnyRequest) -> ProviderDocument:
     """The identity server that counts for this organisation, and the issuers that it trusts."""
     call = context_of(request)
-    issuers = await call.services.identity.issuers.list(call.dataset_ref)
+    issuers = await call.services.directory.issuers.list(call.dataset_ref)
     return ProviderDocument(await _server(call), [_render(issuer) for issuer in issuers])
 
 
@@ -109,7 +109,7 @@ async def add_server(request: AnyRequest) -> ServerDocument:
     """Give the organisation an identity server of its own; its claims are read soon after."""
     call = context_of(request)
     given = _given(await decode_object(request, SERVER))
-    if await call.services.identity_servers.get(call.dataset_ref) is not None:
+    if await call.services.identity_provider.servers.get(call.dataset_ref) is not None:
         raise Conflict("This organisation has an identity server of its own already.")
     return await _put(call, given, None)
 
@@ -124,7 +124,7 @@ async def change_server(request: AnyRequest) -> ServerDocument:
     """Change how the organisation's own identity server is reached."""
     call = context_of(request)
     given = _given(await decode_object(request, SERVER))
-    before = await call.services.identity_servers.get(call.dataset_ref)
+    before = await call.services.identity_provider.servers.get(call.dataset_ref)
     if before is None:
         raise NotFound("This organisation has no identity server of its own.")
     return await _put(call, given, before)
@@ -134,7 +134,7 @@ async def change_server(request: AnyRequest) -> ServerDocument:
 async def delete_server(request: AnyRequest) -> None:
     """Let the deployment's identity server count again, if there is one."""
     call = context_of(request)
-    await call.services.identity_servers.delete(call.dataset_ref)
+    await call.services.identity_provider.servers.delete(call.dataset_ref)
 
 
 @get(ISSUERS_PATH, opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403))
@@ -145,7 +145,7 @@ async def list_issuers(
 ) -> IssuerList:
     """Every trusted issuer."""
     call = context_of(request)
-    found = await call.services.identity.issuers.list(call.dataset_ref)
+    found = await call.services.directory.issuers.list(call.dataset_ref)
     page, pagination = named_page(found, lambda each: each.issuer, size, cursor)
     return IssuerList([_render(each) for each in page], pagination)
 
@@ -160,7 +160,7 @@ async def add_issuer(request: AnyRequest) -> IssuerDocument:
     """Trust an issuer: its tokens for us are honoured from now on."""
     call = context_of(request)
     fields = _issuer_fields(await decode_object(request, ISSUER))
-    return _render(await call.services.identity.issuers.add(call.dataset_ref, **{"issuer": "", **fields}))
+    return _render(await call.services.directory.issuers.add(call.dataset_ref, **{"issuer": "", **fields}))
 
 
 @get(
@@ -172,7 +172,7 @@ async def add_issuer(request: AnyRequest) -> IssuerDocument:
 async def read_issuer(request: AnyRequest, issuer_id: FromPath[str]) -> IssuerDocument:
     """One trusted issuer."""
     call = context_of(request)
-    return _render(await call.services.identity.issuers.get(call.dataset_ref, _id(issuer_id)))
+    return _render(await call.services.directory.issuers.get(call.dataset_ref, _id(issuer_id)))
 
 
 @patch(
@@ -185,7 +185,7 @@ async def change_issuer(request: AnyRequest, issuer_id: FromPath[str]) -> Issuer
     """Change what an issuer's tokens are good for; it acts within a second."""
     call = context_of(request)
     fields = _issuer_fields(await decode_object(request, ISSUER))
-    return _render(await call.services.identity.issuers.change(call.dataset_ref, _id(issuer_id), **fields))
+    return _render(await call.services.directory.issuers.change(call.dataset_ref, _id(issuer_id), **fields))
 
 
 @delete(
@@ -198,7 +198,7 @@ async def delete_issuer(request: AnyRequest, issuer_id: FromPath[str]) -> None:
     """Trust an issuer no more; its tokens are refused within a second."""
     call = context_of(request)
     if (known_id := decode_profile_id(issuer_id)) is not None:
-        await call.services.identity.issuers.remove(call.dataset_ref, known_id)
+        await call.services.directory.issuers.remove(call.dataset_ref, known_id)
 
 
 ROUTES = (
@@ -215,7 +215,7 @@ ROUTES = (
 
 
 async def _server(call: Any) -> ServerDocument | None:
-    servers = call.services.identity_servers
+    servers = call.services.identity_provider.servers
     own = await servers.get(call.dataset_ref)
     connection = own.connection if own else servers.default
     if connection is None:
@@ -233,7 +233,7 @@ async def _put(call: Any, given: Object, before: OwnIdentityServer | None) -> Se
     connection = msgspec.structs.replace(start.connection, **reached)
     own = msgspec.structs.replace(start, connection=connection, **called)
     check(own)
-    await call.services.identity_servers.put(call.dataset_ref, own)
+    await call.services.identity_provider.servers.put(call.dataset_ref, own)
     document = await _server(call)
     assert document is not None
     return document

@@ -75,7 +75,7 @@ async def list_identity_types(
 ) -> IdentityTypeList:
     """Every identity type of the organisation."""
     call = context_of(request)
-    found = await call.services.identity.identity_types.list(call.dataset_ref)
+    found = await call.services.schema.identity_types.list(call.dataset_ref)
     page, pagination = named_page(found, _order, size, cursor)
     return IdentityTypeList([_render(each) for each in page], pagination)
 
@@ -93,14 +93,14 @@ async def create_identity_type(request: AnyRequest) -> IdentityTypeDocument:
     given = _read(document)
     type_id = given.pop("type_id", "")
     new = IdentityType(type_id, given.pop("label", type_id), **given)
-    return _render(await call.services.identity.identity_types.create(call.dataset_ref, new))
+    return _render(await call.services.schema.identity_types.create(call.dataset_ref, new))
 
 
 @get(ONE, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))
 async def read_identity_type(request: AnyRequest, type_id: FromPath[str]) -> IdentityTypeDocument:
     """One identity type."""
     call = context_of(request)
-    return _render(await call.services.identity.identity_types.find(call.dataset_ref, type_id))
+    return _render(await call.services.schema.identity_types.find(call.dataset_ref, type_id))
 
 
 @patch(
@@ -115,14 +115,14 @@ async def change_identity_type(request: AnyRequest, type_id: FromPath[str]) -> I
     given = _read(await decode_object(request, PATCH))
     if given.pop("type_id", type_id) != type_id:
         raise wire_error("10001", "The id of an identity type never changes; make another type.")
-    return _render(await call.services.identity.identity_types.change(call.dataset_ref, type_id, given))
+    return _render(await call.services.schema.identity_types.change(call.dataset_ref, type_id, given))
 
 
 @delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(401, 403, 404, 409))
 async def delete_identity_type(request: AnyRequest, type_id: FromPath[str]) -> None:
     """Remove a type that no dataset binds and nobody holds a value of."""
     call = context_of(request)
-    await call.services.identity.identity_types.delete(call.dataset_ref, type_id)
+    await call.services.schema.identity_types.delete(call.dataset_ref, type_id)
 
 
 ROUTES = (

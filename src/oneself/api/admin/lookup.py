@@ -67,7 +67,7 @@ async def resolve_identities(request: AnyRequest, dataset: FromPath[str]) -> Res
     document = await decode_object(request, RESOLVE)
     at = await dataset_of(call, dataset)
     try:
-        found = await call.services.lookup.resolve(at, _identities(document))
+        found = await call.services.profiles.lookup.resolve(at, _identities(document))
     except InvalidInput as error:
         raise wire_error("10001", error.description) from None
     if found is None:
@@ -97,8 +97,8 @@ async def read_person(
         applications=query_list(application_identifier),
     )
     shown = Disclosure.of(call, view, reader, asked_in(consent_category_id))
-    person = await call.services.lookup.person(at, view.survivor)
-    devices = await call.services.lookup.devices(at, view)
+    person = await call.services.profiles.lookup.person(at, view.survivor)
+    devices = await call.services.profiles.lookup.devices(at, view)
     document = render_person(
         call.dataset_ref.handle, shown, person, devices, with_provenance=query_flag(provenance)
     )
@@ -111,13 +111,13 @@ ROUTES = [resolve_identities, read_person]
 
 async def dataset_of(call: RequestContext, name: str) -> DatasetRef:
     """The dataset in the path; raises NotFound."""
-    return await call.services.identity.datasets.get(call.dataset_ref, name)
+    return await call.services.schema.datasets.get(call.dataset_ref, name)
 
 
 async def resolve_profile(call: RequestContext, dataset: str, text: str) -> tuple[DatasetRef, ProfileView]:
     """The dataset in the path and the person that an id there means; raises NotFound, WireError 404."""
     at = await dataset_of(call, dataset)
-    view = await call.services.lookup.find(at, text)
+    view = await call.services.profiles.lookup.find(at, text)
     if view is None:
         raise profile_unknown()
     return at, view

@@ -86,7 +86,7 @@ async def export_person(request: AnyRequest, profile_id: FromPath[str]) -> Respo
     """Everything that is kept about one person, named by any id that they ever had, as one document; instants
     are microseconds since 1970."""
     call = context_of(request)
-    export = await call.services.people.export(call.dataset_ref, profile_id)
+    export = await call.services.privacy.people.export(call.dataset_ref, profile_id)
     if export is None:
         raise profile_unknown()
     headers = {"Content-Disposition": f'attachment; filename="person-{export.profile_id}.json"'}
@@ -105,7 +105,7 @@ async def erase_person(request: AnyRequest, profile_id: FromPath[str]) -> Receip
     """Erase a person, named by any id that they ever had, and answer with the receipt. The profile id of an
     absorbed profile erases only what that profile brought."""
     call = context_of(request)
-    receipt = await call.services.people.erase(call.dataset_ref, call.actor, profile_id)
+    receipt = await call.services.privacy.people.erase(call.dataset_ref, call.actor, profile_id)
     if receipt is None:
         raise profile_unknown()
     return _render_receipt(receipt)
@@ -125,7 +125,7 @@ async def list_erasures(
     """The receipts of all erasures."""
     call = context_of(request)
     limit, before = page_size(size), requested_position(cursor, _Seq(_LAST_SEQ)).seq
-    found = await call.services.erasure.list_receipts(call.dataset_ref, before, limit + 1)
+    found = await call.services.privacy.erasure.list_receipts(call.dataset_ref, before, limit + 1)
     page, pagination = cut_page(found, limit, lambda last: _Seq(last.erased_at))
     return ErasureList([_render_receipt(each) for each in page], pagination)
 
@@ -140,7 +140,9 @@ async def read_erasure(request: AnyRequest, receipt_id: FromPath[str]) -> Receip
     """One receipt."""
     call = context_of(request)
     known_id = decode_profile_id(receipt_id)
-    receipt = await call.services.erasure.find_receipt(call.dataset_ref, known_id) if known_id else None
+    receipt = (
+        await call.services.privacy.erasure.find_receipt(call.dataset_ref, known_id) if known_id else None
+    )
     if receipt is None:
         raise wire_error("10001", "No erasure has this receipt.", 404)
     return _render_receipt(receipt)
@@ -156,7 +158,7 @@ async def list_unfit_values(request: AnyRequest, cursor: CursorWord = None) -> I
     """Stored values that do not fit their attribute any more: kept, hidden, and back if the attribute is."""
     call = context_of(request)
     after = requested_position(cursor, _After(START)).profile_id
-    page = await call.services.unfit_values.page(call.dataset_ref, after)
+    page = await call.services.profiles.invalid_values.page(call.dataset_ref, after)
     following = _After(page.last) if page.last is not None else None
     pagination = paginate(page.found, PROFILES_PER_PAGE, following)
     return InvalidValuesList([_render_unfit(each) for each in page.found], page.seen, pagination)

@@ -180,8 +180,8 @@ async def preview_rule(request: AnyRequest) -> PreviewDocument:
     call = context_of(request)
     document = await decode_object(request, PREVIEW)
     try:
-        before = await _before(call.services.rules, call.dataset_ref, document)
-        preview = await call.services.previews.preview(call.dataset_ref, _asked(document, before))
+        before = await _before(call.services.rules.rules, call.dataset_ref, document)
+        preview = await call.services.rules.previews.preview(call.dataset_ref, _asked(document, before))
     except UnknownRule as error:
         raise wire_error("12001", error.message, 404) from None
     except InvalidRule as error:
@@ -216,7 +216,7 @@ async def read_progress(
                 started_at=rfc3339(work.started_at),
                 updated_at=rfc3339(work.updated_at),
             )
-            for work in await call.services.rules.progress(at)
+            for work in await call.services.rules.rules.progress(at)
         ]
     )
 
@@ -240,9 +240,9 @@ async def list_refusals(
         raise wire_error("10001", f"code must be one of: {', '.join(CODES)}.")
     limit, before = page_size(size), requested_position(cursor, FIRST)
     at = await dataset_of(call, dataset or call.dataset_ref.dataset)
-    found = await call.services.refusals.list_refusals(at, limit + 1, before=before, code=code)
+    found = await call.services.profiles.refusals.list_refusals(at, limit + 1, before=before, code=code)
     page, pagination = cut_page(found, limit, lambda last: last.place)
-    counts = await call.services.refusals.count(at)
+    counts = await call.services.profiles.refusals.count(at)
     return RefusalList([_render_refusal(each) for each in page], counts, pagination)
 
 
@@ -255,7 +255,7 @@ async def list_refusals(
 async def read_protection(request: AnyRequest) -> ProtectionDocument:
     """What keeps strangers apart: blocked values and limits."""
     call = context_of(request)
-    return _render_protection(await call.services.refusals.protection(call.dataset_ref))
+    return _render_protection(await call.services.profiles.refusals.protection(call.dataset_ref))
 
 
 @patch(
@@ -271,7 +271,7 @@ async def change_protection(request: AnyRequest) -> ProtectionDocument:
     changes = non_null(document)
     _check_protection(changes)
     changed = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
-    return _render_protection(await call.services.refusals.protect(call.dataset_ref, **changed))
+    return _render_protection(await call.services.profiles.refusals.protect(call.dataset_ref, **changed))
 
 
 async def _before(rules: Any, dataset_ref: Any, document: Object) -> UnificationRule | None:

@@ -152,7 +152,7 @@ ROUTES = [list_dataset_events]
 
 
 async def _list(call: RequestContext, asked: _Asked, before: EventPosition, limit: int) -> Response[Any]:
-    page = await call.services.tail.page(
+    page = await call.services.history.event_stream.page(
         asked.at, asked.wanted, before=before, size=limit, with_body=asked.with_body
     )
     config = await call.services.configurations.current(asked.at.dataset_id)
@@ -162,9 +162,9 @@ async def _list(call: RequestContext, asked: _Asked, before: EventPosition, limi
 
 
 async def _stream(call: RequestContext, asked: _Asked, after: EventPosition | None) -> Response[Any]:
-    if call.services.tail.is_full:
+    if call.services.history.event_stream.is_full:
         raise Contended("Too many follow already.")
-    start = after or await call.services.tail.horizon(asked.at)
+    start = after or await call.services.history.event_stream.horizon(asked.at)
     # nginx would keep small chunks back.
     return Stream(_chunks(call, asked, start), media_type=EVENT_STREAM, headers={"X-Accel-Buffering": "no"})
 
@@ -174,7 +174,9 @@ async def _chunks(call: RequestContext, asked: _Asked, start: EventPosition) -> 
     reader comes back."""
     yield _come_to(start)
     opened_s = told_s = time.monotonic()
-    follow = call.services.tail.follow(asked.at, asked.wanted, after=start, with_body=asked.with_body)
+    follow = call.services.history.event_stream.follow(
+        asked.at, asked.wanted, after=start, with_body=asked.with_body
+    )
     try:
         async with aclosing(follow) as following:
             async for news in following:

@@ -63,7 +63,7 @@ async def list_token_keys(
     """Every key that opens persisted tokens; none before the first token is sealed."""
     call = context_of(request)
     limit, after = page_size(size), astuple(requested_position(cursor, _START))
-    found = await call.services.token_keys.list(call.dataset_ref)
+    found = await call.services.events.token_keys.list(call.dataset_ref)
     older = [key for key in found if astuple(_place(key)) < after]
     page, pagination = cut_page(older, limit, _place)
     return TokenKeyList([_render(key) for key in page], pagination)
@@ -73,7 +73,7 @@ async def list_token_keys(
 async def rotate_token_key(request: AnyRequest) -> TokenKeyDocument:
     """Rotate: make a key that seals in a minute; the one before goes on opening."""
     call = context_of(request)
-    return _render(await call.services.token_keys.rotate(call.dataset_ref))
+    return _render(await call.services.events.token_keys.rotate(call.dataset_ref))
 
 
 @delete(
@@ -86,7 +86,7 @@ async def destroy_token_key(request: AnyRequest, key_id: FromPath[str]) -> None:
     """Destroy a key that is not active: within ten seconds its tokens open no more."""
     call = context_of(request)
     if _KEY_ID.fullmatch(key_id):
-        await call.services.token_keys.destroy(call.dataset_ref, int(key_id))
+        await call.services.events.token_keys.destroy(call.dataset_ref, int(key_id))
 
 
 ROUTES = (list_token_keys, rotate_token_key, destroy_token_key)

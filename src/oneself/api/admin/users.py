@@ -76,7 +76,7 @@ async def list_users(
     """The people of the embedded directory."""
     call = context_of(request)
     limit, after = page_size(size), requested_position(cursor, NameCursor("")).name
-    found = await call.services.identity.accounts.list(call.dataset_ref, after, limit + 1)
+    found = await call.services.directory.accounts.list(call.dataset_ref, after, limit + 1)
     page, pagination = cut_page(found, limit, lambda last: NameCursor(last.username))
     return UserList([_render(account) for account in page], pagination)
 
@@ -92,14 +92,14 @@ async def create_user(request: AnyRequest) -> UserDocument:
     call = context_of(request)
     document = await decode_object(request, DRAFT)
     given = {name: document.get(name) or "" for name in Registration.__struct_fields__}
-    return _render(await call.services.identity.accounts.register(call.dataset_ref, Registration(**given)))
+    return _render(await call.services.directory.accounts.register(call.dataset_ref, Registration(**given)))
 
 
 @get(ONE, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))
 async def read_user(request: AnyRequest, user_id: FromPath[str]) -> UserDocument:
     """One person."""
     call = context_of(request)
-    return _render(await call.services.users.get(call.dataset_ref, _id(user_id)))
+    return _render(await call.services.directory.users.get(call.dataset_ref, _id(user_id)))
 
 
 @patch(
@@ -113,7 +113,9 @@ async def change_user(request: AnyRequest, user_id: FromPath[str]) -> UserDocume
     call = context_of(request)
     document = await decode_object(request, PATCH)
     given = non_null(document)
-    return _render(await call.services.users.change(call.dataset_ref, call.actor, _id(user_id), given))
+    return _render(
+        await call.services.directory.users.change(call.dataset_ref, call.actor, _id(user_id), given)
+    )
 
 
 @delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(401, 403))
@@ -121,7 +123,7 @@ async def delete_user(request: AnyRequest, user_id: FromPath[str]) -> None:
     """Remove a person: account, sessions, tokens, and the whole profile. An unknown one is gone already."""
     call = context_of(request)
     if (known_id := decode_profile_id(user_id)) is not None:
-        await call.services.users.delete(call.dataset_ref, call.actor, known_id)
+        await call.services.directory.users.delete(call.dataset_ref, call.actor, known_id)
 
 
 ROUTES = (list_users, create_user, read_user, change_user, delete_user)

@@ -96,7 +96,7 @@ async def create_category(request: AnyRequest) -> CategoryDocument:
     call = context_of(request)
     draft = _decode(await decode_object(request, DRAFT))
     try:
-        category = await call.services.consents.create(call.dataset_ref, draft)
+        category = await call.services.profiles.consents.create(call.dataset_ref, draft)
     except (InvalidCategory, CategoryTaken) as error:
         raise _refusal(error) from None
     return _render(category, call.config.schema)
@@ -130,7 +130,7 @@ async def replace_category(request: AnyRequest, category_id: FromPath[str]) -> C
     _check_changeable(call, category_id)
     draft = _decode(document, category_id)
     try:
-        category = await call.services.consents.replace(call.dataset_ref, draft)
+        category = await call.services.profiles.consents.replace(call.dataset_ref, draft)
     except (InvalidCategory, CategoryTaken, UnknownCategory, MandatoryCategory) as error:
         raise _refusal(error) from None
     return _render(category, call.config.schema)
@@ -146,7 +146,7 @@ async def delete_category(request: AnyRequest, category_id: FromPath[str]) -> No
     """Remove a category; choices made in it open nothing any more. An unknown one is gone already."""
     call = context_of(request)
     try:
-        await call.services.consents.delete(call.dataset_ref, category_id)
+        await call.services.profiles.consents.delete(call.dataset_ref, category_id)
     except MandatoryCategory as error:
         raise _refusal(error) from None
 

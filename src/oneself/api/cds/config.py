@@ -48,7 +48,7 @@ async def change_config(request: AnyRequest) -> ConfigurationDocument:
         detach_on_sign_out=document.get("detach_on_sign_out"),
     )
     try:
-        changed = await call.services.enabling.change(call.dataset_ref, change)
+        changed = await call.services.setup.activation.change(call.dataset_ref, change)
     except InvalidInput as error:
         raise wire_error("16002", error.description) from None
     return _render(changed.settings)

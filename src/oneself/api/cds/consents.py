@@ -53,7 +53,7 @@ async def read_consents(request: AnyRequest, profile_id: FromPath[str]) -> list[
     """The choices of the person, by whichever id."""
     call = context_of(request)
     known_id = decode_profile_id(profile_id)
-    view = await call.services.profiles.find(call.dataset_ref, known_id) if known_id else None
+    view = await call.services.profiles.profiles.find(call.dataset_ref, known_id) if known_id else None
     if view is None:
         raise profile_unknown()
     return _render(view.config, view.survivor.consents)
@@ -73,7 +73,7 @@ async def replace_consents(request: AnyRequest, profile_id: FromPath[str]) -> li
     if known_id is None:
         raise profile_unknown()
     try:
-        made = await call.services.consents.choose(call.dataset_ref, call.actor, known_id, choices)
+        made = await call.services.profiles.consents.choose(call.dataset_ref, call.actor, known_id, choices)
     except ObservationRejected:
         raise profile_unknown() from None
     except UnknownCategory as error:

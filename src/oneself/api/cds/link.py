@@ -59,7 +59,9 @@ async def link_profile(request: AnyRequest) -> Response[LinkDocument]:
 
     terms = await decode_request_options(request, render)
     try:
-        linked = await call.services.profiles.link(call.dataset_ref, call.actor, profile_id, user_id, terms)
+        linked = await call.services.profiles.profiles.link(
+            call.dataset_ref, call.actor, profile_id, user_id, terms
+        )
     except ObservationRejected as error:
         if error.rejection.code == "user_id_write_once":
             raise wire_error("11017", LINKED_ALREADY, 409) from None

@@ -66,7 +66,7 @@ async def list_profiles(
     conditions = _conditions(filters or [])
     selection = decode_attributes(request.query_params.getall("attributes", []))
     schema = call.config.schema
-    page = await call.services.listing.page(
+    page = await call.services.profiles.listing.page(
         call.dataset_ref.dataset_id,
         schema,
         conditions,

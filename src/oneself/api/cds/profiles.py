@@ -128,7 +128,7 @@ async def delete_profile(request: AnyRequest, profile_id: FromPath[str]) -> None
     if key is not None:
         once = ErasureOptions(request_key(call.actor.application, key), terms.fingerprint)
     try:
-        await call.services.erasure.erase(
+        await call.services.privacy.erasure.erase(
             call.dataset_ref, call.actor, known_id, expected_version=terms.expected_version, once=once
         )
     except ObservationRejected as error:
@@ -175,9 +175,15 @@ async def patch_me(request: AnyRequest) -> Profile:
 async def _known_browser(call: RequestContext, request: AnyRequest) -> StoredResponse | None:
     """The answer for a browser that was here before; a repeated request gets its first answer instead."""
     tracker, key = tracker_in(request), idempotency_key(request)
-    if tracker and key and await call.services.profiles.was_answered(call.dataset_ref, call.actor, key):
+    if (
+        tracker
+        and key
+        and await call.services.profiles.profiles.was_answered(call.dataset_ref, call.actor, key)
+    ):
         return None
-    view = await call.services.profiles.find_by_tracker(call.dataset_ref, tracker) if tracker else None
+    view = (
+        await call.services.profiles.profiles.find_by_tracker(call.dataset_ref, tracker) if tracker else None
+    )
     if tracker is None or view is None:
         return None
     return full_profile(call, view, tracker=tracker, headers=(_cookie(call, request, tracker),))
@@ -195,7 +201,7 @@ async def _create(
 
     terms = await decode_request_options(request, render)
     try:
-        made = await call.services.profiles.create(
+        made = await call.services.profiles.profiles.create(
             call.dataset_ref, call.actor, values, tracker=tracker, user_id=user_id, request=terms
         )
     except ObservationRejected as error:
@@ -213,7 +219,7 @@ async def _patch(
         raise profile_unknown(f"Profile {profile_id[:100]} not found")
     user_id = await _patched_user_id(call, known_id, document)
     try:
-        patched = await call.services.profiles.patch(
+        patched = await call.services.profiles.profiles.patch(
             call.dataset_ref, call.actor, known_id, _patch_values(document), user_id=user_id, request=terms
         )
     except ObservationRejected as error:
@@ -229,7 +235,7 @@ async def _patched_user_id(call: RequestContext, profile_id: UUID, document: Obj
     if (user_id := _user_id(document)) is not None:
         return user_id
     if "user_id" in document:
-        view = await call.services.profiles.find(call.dataset_ref, profile_id)
+        view = await call.services.profiles.profiles.find(call.dataset_ref, profile_id)
         if view is not None and view.survivor.user_id is not None:
             raise wire_error("11011", USER_ID_WRITE_ONCE)
     return None
@@ -239,12 +245,12 @@ async def _find(call: RequestContext, profile_id: str) -> ProfileView | None:
     known_id = decode_profile_id(profile_id)
     if known_id is None:
         return None
-    return await call.services.profiles.find(call.dataset_ref, known_id, config=call.config)
+    return await call.services.profiles.profiles.find(call.dataset_ref, known_id, config=call.config)
 
 
 async def _find_me(call: RequestContext, request: AnyRequest) -> ProfileView | None:
     """The cookie's profile, unless it is another user's than the token's: then the token decides."""
-    profiles, tracker = call.services.profiles, tracker_in(request)
+    profiles, tracker = call.services.profiles.profiles, tracker_in(request)
     view = await profiles.find_by_tracker(call.dataset_ref, tracker) if tracker else None
     if view is not None and (call.user_id is None or view.survivor.user_id in (None, call.user_id)):
         return view

@@ -63,7 +63,7 @@ PATCH = Body("unification rule", "10001", RulePatch, shape="B")
 async def list_rules(request: AnyRequest) -> list[RuleDocument]:
     """Every rule of the organisation."""
     call = context_of(request)
-    return [_render(rule) for rule in await call.services.rules.list_rules(call.dataset_ref)]
+    return [_render(rule) for rule in await call.services.rules.rules.list_rules(call.dataset_ref)]
 
 
 @post(
@@ -79,7 +79,7 @@ async def create_rule(request: AnyRequest) -> RuleDocument:
     # The body is decoded before the gate here, and only here (wire/cds §3).
     _check_gate(call)
     try:
-        return _render(await call.services.rules.create(call.dataset_ref, draft))
+        return _render(await call.services.rules.rules.create(call.dataset_ref, draft))
     except InvalidRule as error:
         raise render_invalid_rule(error) from None
 
@@ -94,7 +94,7 @@ async def read_rule(request: AnyRequest, rule_id: FromPath[str]) -> RuleDocument
     """One rule."""
     call = context_of(request)
     try:
-        return _render(await call.services.rules.find(call.dataset_ref, rule_id))
+        return _render(await call.services.rules.rules.find(call.dataset_ref, rule_id))
     except UnknownRule:
         raise rule_unknown() from None
 
@@ -112,7 +112,7 @@ async def change_rule(request: AnyRequest, rule_id: FromPath[str]) -> RuleDocume
     _check_sizes(document)
     changes = non_null(document)
     try:
-        return _render(await call.services.rules.change(call.dataset_ref, rule_id, **changes))
+        return _render(await call.services.rules.rules.change(call.dataset_ref, rule_id, **changes))
     except UnknownRule:
         raise rule_unknown() from None
     except InvalidRule as error:
@@ -128,7 +128,7 @@ async def change_rule(request: AnyRequest, rule_id: FromPath[str]) -> RuleDocume
 async def delete_rule(request: AnyRequest, rule_id: FromPath[str]) -> None:
     """Remove a rule; what it joined stays joined. An unknown one is gone already."""
     call = context_of(request)
-    await call.services.rules.delete(call.dataset_ref, rule_id)
+    await call.services.rules.rules.delete(call.dataset_ref, rule_id)
 
 
 def decode_rule(document: Object, rule_id: str = "") -> UnificationRule:

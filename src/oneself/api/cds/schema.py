@@ -72,7 +72,7 @@ async def read_schema(request: AnyRequest) -> SchemaDocument:
 async def delete_schema(request: AnyRequest) -> None:
     """Remove every attribute but the identity attributes; values on profiles stay, hidden."""
     call = context_of(request)
-    await call.services.schemas.undefine(call.dataset_ref)
+    await call.services.schema.schemas.undefine(call.dataset_ref)
 
 
 @get(
@@ -104,7 +104,7 @@ async def define_attributes(request: AnyRequest, section: Section) -> list[Attri
     documents = await decode_array(request, DEFINITIONS)
     drafts = [_draft(document) for document in documents]
     names = [_child_names(document) for document in documents]
-    defined = await call.services.schemas.define(call.dataset_ref, section, drafts, names)
+    defined = await call.services.schema.schemas.define(call.dataset_ref, section, drafts, names)
     schema = call.config.schema.with_(defined)
     return _rendered(schema, defined)
 
@@ -118,7 +118,7 @@ async def define_attributes(request: AnyRequest, section: Section) -> list[Attri
 async def delete_scope(request: AnyRequest, section: Section) -> None:
     """Remove the attributes of a scope; identity attributes follow the identity server and stay."""
     call = context_of(request)
-    await call.services.schemas.undefine(call.dataset_ref, section)
+    await call.services.schema.schemas.undefine(call.dataset_ref, section)
 
 
 @get(
@@ -153,7 +153,7 @@ async def redefine_attribute(
     changes = await decode_object(request, REDEFINITION)
     if "multi_valued" in changes and not isinstance(changes["multi_valued"], bool):
         raise wire_error("13002", "Field 'multi_valued' must be a boolean.")
-    changed = await call.services.schemas.redefine(call.dataset_ref, section, attribute_id, changes)
+    changed = await call.services.schema.schemas.redefine(call.dataset_ref, section, attribute_id, changes)
     return _render(call.config.schema.with_([changed]), changed, scope=changed.scope)
 
 
@@ -166,7 +166,7 @@ async def redefine_attribute(
 async def delete_attribute(request: AnyRequest, section: Section, attribute_id: FromPath[str]) -> None:
     """Remove one attribute; an unknown one is gone already."""
     call = context_of(request)
-    await call.services.schemas.undefine(call.dataset_ref, section, attribute_id)
+    await call.services.schema.schemas.undefine(call.dataset_ref, section, attribute_id)
 
 
 def render_invalid_attribute(error: InvalidAttribute) -> WireError:

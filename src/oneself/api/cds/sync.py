@@ -22,7 +22,7 @@ from oneself.service.context import DatasetRef
 from oneself.service.identity_provider.reports import IdentityReport, ReportKind, UnknownUser, UserIdRequired
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
+    from oneself.services import Services
 
 SECURITY_SCHEME = "basic"
 SCHEMA_NOT_ENABLED = "Unable to process profile sync event as CDS is not enabled for organization: {org}"
@@ -91,7 +91,9 @@ async def receive_profile_report(request: AnyRequest) -> Response[Any]:
     dataset_ref, document = await _authenticate_sync(request, PROFILE_REPORT, NOT_ENABLED)
     services: Services = request.app.state.services
     try:
-        outcome = await services.profile_sync.handle_report(dataset_ref, _decode_report(document))
+        outcome = await services.identity_provider.reports.handle_report(
+            dataset_ref, _decode_report(document)
+        )
     except UnknownUser:
         raise profile_unknown("No profile found for the given user_id") from None
     except UserIdRequired:
@@ -111,7 +113,7 @@ async def receive_schema_report(request: AnyRequest) -> Response[MessageDocument
     if document.get("event") not in CLAIM_EVENTS:
         return Response(MessageDocument("Unknown sync event."), status_code=404)
     services: Services = request.app.state.services
-    await services.claim_sync.request(dataset_ref)
+    await services.identity_provider.claim_sync.request(dataset_ref)
     return Response(MessageDocument("Profile schema sync request accepted for processing."))
 
 
@@ -133,7 +135,7 @@ async def _authenticate_sync(request: AnyRequest, body: Body, gate: str) -> tupl
     given = basic_credentials(request.headers.get("authorization"))
     if given is None:
         raise _unauthenticated()
-    trusted = services.identity_servers.is_sync_caller(*given)
+    trusted = services.identity_provider.servers.is_sync_caller(*given)
     try:
         document = await decode_object(request, body)
     except WireError:
@@ -141,9 +143,10 @@ async def _authenticate_sync(request: AnyRequest, body: Body, gate: str) -> tupl
             raise
         raise _unauthenticated() from None
     handle = (document.get("orgHandle") or "").strip()
-    dataset_ref = await services.organisations.find(handle)
+    dataset_ref = await services.directory.organisations.find(handle)
     if not trusted and (
-        dataset_ref is None or not await services.identity_servers.is_own_sync_caller(dataset_ref, *given)
+        dataset_ref is None
+        or not await services.identity_provider.servers.is_own_sync_caller(dataset_ref, *given)
     ):
         raise _unauthenticated()
     if not handle:

@@ -26,7 +26,7 @@ from oneself.service.context import Actor, DatasetRef
 from oneself.settings import Settings
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
+    from oneself.services import Services
 
 
 class RequestContext(msgspec.Struct, frozen=True):
@@ -97,11 +97,13 @@ def requires(permission: str, *, gate: str | None = NOT_ENABLED, face: str = "cd
 
 async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any], face: str) -> RequestContext:
     services: Services = connection.app.state.services
-    dataset_ref = await services.organisations.find(connection.path_params["org"])
+    dataset_ref = await services.directory.organisations.find(connection.path_params["org"])
     if dataset_ref is None:
         raise unauthenticated()
     try:
-        caller = await services.guard.authenticate(connection.headers.get("authorization"), dataset_ref)
+        caller = await services.callers.guard.authenticate(
+            connection.headers.get("authorization"), dataset_ref
+        )
     except Unauthenticated:
         raise unauthenticated() from None
     except Forbidden as error:

@@ -44,7 +44,7 @@ class _Children(dict[Any, Any]):
 
 class Metrics:
     """What was asked and how long it took; what became of events; what the write path did
-    (`service.figures`)."""
+    (`telemetry.Telemetry`)."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -86,7 +86,7 @@ class Metrics:
     def batch_retried(self, cause: str) -> None:
         self._retries[cause].inc()
 
-    def plans_carried_out(self, plans: Iterable[Plan]) -> None:
+    def plans_applied(self, plans: Iterable[Plan]) -> None:
         for plan in plans:
             for merge in plan.merges:
                 self._merges[merge.reason].inc()

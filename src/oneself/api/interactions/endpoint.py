@@ -36,7 +36,6 @@ from oneself.api.interactions.render import (
     render_failure,
     render_result,
 )
-from oneself.auth.callers.client_basic import authenticate_basic
 from oneself.core.config.configuration import Config
 from oneself.core.identity.blocklist import is_blocked
 from oneself.core.identity.identifier import DEVICE_NAMESPACE
@@ -45,7 +44,7 @@ from oneself.service.context import DatasetRef
 from oneself.service.events.interactions import EventResult, EventSource, IncomingEvent, new_event_id
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
+    from oneself.services import Services
 
 BODY_BYTES_MAX = 256 * 1024
 URL_CHARS_MAX = 16_384
@@ -179,7 +178,7 @@ class EventEndpoint:
         # Only `/authevent` on the channel `Server` is trusted (wire/interactions §4).
         is_server = event.channel == SERVER_CHANNEL and source.application is not None
         evidence = source if is_server else EventSource()
-        taken = await self._services.interactions.take(dataset_ref, evidence, read)
+        taken = await self._services.events.interactions.take(dataset_ref, evidence, read)
         for warning in (*warnings, *taken.warnings):
             self._metrics.observe_warning(warning)
         explains = event.explains and source.application is not None
@@ -188,9 +187,9 @@ class EventEndpoint:
 
     async def _tenant(self, org: str, dataset: str) -> DatasetRef:
         handle = org or self._services.settings.organisation or ""
-        dataset_ref = await self._services.organisations.find(handle)
+        dataset_ref = await self._services.directory.organisations.find(handle)
         found = (
-            None if dataset_ref is None else await self._services.identity.datasets.find(dataset_ref, dataset)
+            None if dataset_ref is None else await self._services.schema.datasets.find(dataset_ref, dataset)
         )
         if found is None:
             raise EventRejected(
@@ -212,8 +211,8 @@ class EventEndpoint:
             raise EventRejected(405, "Send a trusted event by POST.")
         authorization = headers.get(b"authorization", b"").decode("latin-1")
         try:
-            caller = await authenticate_basic(
-                self._services.identity, dataset_ref, authorization, _address(scope)
+            caller = await self._services.callers.client_basic.authenticate(
+                dataset_ref, authorization, _address(scope)
             )
         except Unauthenticated:
             raise EventRejected(

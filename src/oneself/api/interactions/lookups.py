@@ -26,7 +26,6 @@ from oneself.api.http.guard import RequestContext
 from oneself.api.interactions.endpoint import EVENT_CREATE
 from oneself.api.interactions.render import BUSY, INVALID, render_failure
 from oneself.api.interactions.user_record import UserRecord, render_csv, render_user
-from oneself.auth.callers.client_basic import authenticate_basic
 from oneself.core.config.configuration import Config
 from oneself.core.units import MILLISECOND_US
 from oneself.errors import ServiceError, Unauthenticated
@@ -35,7 +34,7 @@ from oneself.service.log.audit import AuditEntry
 from oneself.service.profiles.lookup import FoundProfile
 
 if TYPE_CHECKING:
-    from oneself.bootstrap import Services
+    from oneself.services import Services
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -107,10 +106,10 @@ def _paths(path: str) -> list[str]:
 async def read_user(request: AnyRequest) -> Response[bytes]:
     """One user, by primary id, anonymous id or alias."""
     call, at = await _enter(request)
-    view = await call.services.lookup.find(at, _last_step(request))
+    view = await call.services.profiles.lookup.find(at, _last_step(request))
     if view is None:
         raise LookupRejected(404, "There is no such user in this dataset.")
-    person = await call.services.lookup.person(at, view.survivor)
+    person = await call.services.profiles.lookup.person(at, view.survivor)
     return _json(render_user(call, person, view.config))
 
 
@@ -156,7 +155,7 @@ async def list_audit(request: AnyRequest) -> Response[bytes]:
     if until - since > AUDIT_DAYS_MAX * DAY_MS:
         raise LookupRejected(400, f"From start to end are at most {AUDIT_DAYS_MAX} days, in milliseconds.")
     number, size = _page(request, AUDIT_PAGE_SIZE_MAX)
-    found = await call.services.audit.list_deeds(
+    found = await call.services.log.audit.list_deeds(
         call.dataset_ref,
         since * MILLISECOND_US,
         (until + 1) * MILLISECOND_US,
@@ -176,7 +175,7 @@ def _last_step(request: AnyRequest) -> str:
 async def _enter(request: AnyRequest) -> tuple[RequestContext, DatasetRef]:
     """Who calls, and the dataset that is meant."""
     call = await _call(request)
-    at = await call.services.identity.datasets.find(call.dataset_ref, request.path_params["dataset"])
+    at = await call.services.schema.datasets.find(call.dataset_ref, request.path_params["dataset"])
     if at is None:
         raise LookupRejected(404, "There is no such dataset here. Check the names in the path.")
     return call, at
@@ -185,14 +184,14 @@ async def _enter(request: AnyRequest) -> tuple[RequestContext, DatasetRef]:
 async def _call(request: AnyRequest) -> RequestContext:
     services: Services = request.app.state.services
     handle = request.path_params.get("org") or services.settings.organisation or ""
-    dataset_ref = await services.organisations.find(handle)
+    dataset_ref = await services.directory.organisations.find(handle)
     sentence = "Send Basic credentials of an application of this organisation."
     if dataset_ref is None:
         raise LookupRejected(401, sentence)
     address = request.client.host if request.client else ""
     try:
         authorization = request.headers.get("authorization")
-        caller = await authenticate_basic(services.identity, dataset_ref, authorization, address)
+        caller = await services.callers.client_basic.authenticate(dataset_ref, authorization, address)
     except Unauthenticated:
         raise LookupRejected(401, sentence) from None
     if not caller.holds(EVENT_CREATE):
@@ -215,7 +214,7 @@ async def _people(
     if number * size > USERS_LISTED_MAX:
         sentence = f"Pages reach the newest {USERS_LISTED_MAX} users; GET /profiles has cursors beyond that."
         raise LookupRejected(400, sentence)
-    found = await call.services.lookup.page(at, size + 1, (number - 1) * size)
+    found = await call.services.profiles.lookup.page(at, size + 1, (number - 1) * size)
     return number, size, found[:size], len(found) > size
 
 
@@ -258,10 +257,12 @@ async def _rows(request: AnyRequest) -> list[str]:
 async def _erase(call: RequestContext, at: DatasetRef, text: str, turns: asyncio.Semaphore) -> bool:
     """Whether somebody was there to erase."""
     async with turns:
-        view = await call.services.lookup.find(at, text)
+        view = await call.services.profiles.lookup.find(at, text)
         if view is None:
             return False
-        receipt = await call.services.erasure.erase(at, call.actor, view.survivor.profile_id, whole=True)
+        receipt = await call.services.privacy.erasure.erase(
+            at, call.actor, view.survivor.profile_id, whole=True
+        )
         return receipt is not None
 
 

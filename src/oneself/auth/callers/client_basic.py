@@ -7,47 +7,50 @@ token endpoint: whoever has the right one is not held up by others who guess.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from oneself.auth.callers.guard import basic_credentials, unauthenticated
 from oneself.auth.callers.principal import Principal
 from oneself.service.context import DatasetRef
-from oneself.service.directory.applications import Application
-from oneself.service.directory.login_throttle import Subject
-
-if TYPE_CHECKING:
-    from oneself.bootstrap_identity import Identity
+from oneself.service.directory.applications import Application, Applications
+from oneself.service.directory.login_throttle import LoginThrottle, Subject
 
 
-async def authenticate_basic(
-    identity: Identity, dataset_ref: DatasetRef, authorization: str | None, address: str = ""
-) -> Principal:
-    """The application behind the header; `address`: where it calls from. Raises Unauthenticated."""
-    given = basic_credentials(authorization)
-    if given is None:
-        raise unauthenticated()
-    application = await identity.applications.find(dataset_ref, unquote(given[0]))
-    if application is None or not await _is_right(identity, dataset_ref, application, given[1], address):
-        raise unauthenticated()
-    return Principal(
-        application=application.client_id,
-        subject=application.client_id,
-        permissions=frozenset(application.permissions),
-        org=dataset_ref.handle,
-    )
+class ClientBasic:
+    """Authenticates applications by HTTP Basic."""
 
+    def __init__(self, applications: Applications, throttle: LoginThrottle) -> None:
+        self._applications = applications
+        self._throttle = throttle
 
-async def _is_right(
-    identity: Identity, dataset_ref: DatasetRef, application: Application, secret: str, address: str
-) -> bool:
-    if identity.applications.remembers_secret(application, secret):
-        return True
-    subject: Subject = ("client", f"{application.client_id} {address}")
-    if await identity.attempts.retry_after_s(dataset_ref, subject):
-        return False
-    for written in dict.fromkeys((secret, unquote(secret))):
-        if await identity.applications.secret_matches(application, written):
+    async def authenticate(
+        self, dataset_ref: DatasetRef, authorization: str | None, address: str = ""
+    ) -> Principal:
+        """The application behind the header. `address`: the caller's IP address. Raises Unauthenticated."""
+        credentials = basic_credentials(authorization)
+        if credentials is None:
+            raise unauthenticated()
+        client_id, secret = credentials
+        application = await self._applications.find(dataset_ref, unquote(client_id))
+        if application is None or not await self._is_right(dataset_ref, application, secret, address):
+            raise unauthenticated()
+        return Principal(
+            application=application.client_id,
+            subject=application.client_id,
+            permissions=frozenset(application.permissions),
+            org=dataset_ref.handle,
+        )
+
+    async def _is_right(
+        self, dataset_ref: DatasetRef, application: Application, secret: str, address: str
+    ) -> bool:
+        if self._applications.remembers_secret(application, secret):
             return True
-    await identity.attempts.failed(dataset_ref, subject)
-    return False
+        subject: Subject = ("client", f"{application.client_id} {address}")
+        if await self._throttle.retry_after_s(dataset_ref, subject):
+            return False
+        for written in dict.fromkeys((secret, unquote(secret))):
+            if await self._applications.secret_matches(application, written):
+                return True
+        await self._throttle.failed(dataset_ref, subject)
+        return False

@@ -23,11 +23,11 @@ from authlib.oidc.core.grants.util import is_openid_scope, validate_request_prom
 from oneself.auth.provider.authlib_models import OAuthContext, OAuthRequest, with_parameters
 from oneself.auth.provider.authlib_server import CodeGrant, Provider, judge_authorize_request
 from oneself.auth.provider.token_endpoint import OAuth
-from oneself.bootstrap_identity import Identity
 from oneself.service.context import DatasetRef
 from oneself.service.directory.applications import Application
 from oneself.service.directory.grants import GrantRequest
 from oneself.service.directory.sign_in import BrowserSession
+from oneself.services import DirectoryServices
 
 TRACKER_PARAMETER = "anonymous_profile_tracker"
 Parameters = Mapping[str, list[str]]
@@ -79,8 +79,8 @@ Outcome = SendBack | SignInNeeded | AuthorizationDenied
 class Authorizations:
     """Answers authorize requests of every organisation."""
 
-    def __init__(self, identity: Identity, oauth: OAuth) -> None:
-        self._identity = identity
+    def __init__(self, directory: DirectoryServices, oauth: OAuth) -> None:
+        self._directory = directory
         self._oauth = oauth
 
     async def answer(self, visit: AuthorizeRequest) -> Outcome:
@@ -139,8 +139,8 @@ class Authorizations:
         session: BrowserSession,
     ) -> SendBack:
         application = _application(provider)
-        identity = self._identity
-        await identity.sign_ins.record_sign_in(
+        directory = self._directory
+        await directory.sign_ins.record_sign_in(
             visit.dataset_ref, application.client_id, session.account, visit.trackers
         )
         asked = GrantRequest(
@@ -153,13 +153,13 @@ class Authorizations:
             code_challenge=visit.first("code_challenge"),
             code_challenge_method=visit.first("code_challenge_method"),
         )
-        grant.code = await identity.grants.open(visit.dataset_ref, session.account, asked)
+        grant.code = await directory.grants.open(visit.dataset_ref, session.account, asked)
         answer = provider.create_authorization_response(request, request.user, grant)
         return _back(provider, answer.location or "")
 
     async def _gather(self, visit: AuthorizeRequest) -> OAuthContext:
         client_id = visit.first("client_id") or ""
-        application = await self._identity.applications.find(visit.dataset_ref, client_id)
+        application = await self._directory.applications.find(visit.dataset_ref, client_id)
         return await self._oauth.gather(visit.dataset_ref, application)
 
 

@@ -14,8 +14,8 @@ from litestar.exceptions import NotFoundException
 from oneself.auth.provider.authlib_models import OAuthResponse
 from oneself.auth.provider.browser import FORM_BYTES_MAX, AnyRequest, BadForm, address_of, form_of
 from oneself.auth.provider.token_endpoint import JSON_HEADERS, OAuth, OAuthCall
-from oneself.bootstrap_identity import Identity
 from oneself.service.context import DatasetRef
+from oneself.services import DirectoryServices
 
 JSON = "application/json"
 # Keys and addresses change rarely, and may be read by any page.
@@ -25,12 +25,12 @@ PUBLIC_HEADERS = {"Cache-Control": "public, max-age=60"}
 @post("/t/{org:str}/oauth2/token", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
 async def token(request: AnyRequest) -> Response[bytes]:
     """RFC 6749 §3.2."""
-    identity = identity_of(request)
+    directory = directory_of(request)
     try:
         call = await _call(request, await tenant_of(request))
     except BadForm as problem:
         return _invalid_request(problem)
-    return _render(await OAuth(identity).token(call))
+    return _render(await OAuth(directory).token(call))
 
 
 @post("/t/{org:str}/oauth2/introspect", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
@@ -40,7 +40,7 @@ async def introspect(request: AnyRequest) -> Response[bytes]:
         call = await _call(request, await tenant_of(request))
     except BadForm as problem:
         return _invalid_request(problem)
-    return _render(await OAuth(identity_of(request)).introspect(call))
+    return _render(await OAuth(directory_of(request)).introspect(call))
 
 
 @post("/t/{org:str}/oauth2/revoke", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
@@ -50,7 +50,7 @@ async def revoke(request: AnyRequest) -> Response[bytes]:
         call = await _call(request, await tenant_of(request))
     except BadForm as problem:
         return _invalid_request(problem)
-    return _render(await OAuth(identity_of(request)).revoke(call))
+    return _render(await OAuth(directory_of(request)).revoke(call))
 
 
 @route(
@@ -63,14 +63,14 @@ async def userinfo(request: AnyRequest) -> Response[bytes]:
     """OpenID Connect Core §5.3."""
     dataset_ref = await tenant_of(request)
     authorization = request.headers.get("authorization")
-    return _render(await OAuth(identity_of(request)).userinfo(dataset_ref, authorization))
+    return _render(await OAuth(directory_of(request)).userinfo(dataset_ref, authorization))
 
 
 @get("/t/{org:str}/oauth2/jwks", include_in_schema=False)
 async def jwks(request: AnyRequest) -> Response[bytes]:
     """RFC 7517."""
     dataset_ref = await tenant_of(request)
-    return _public(request, await OAuth(identity_of(request)).jwks(dataset_ref))
+    return _public(request, await OAuth(directory_of(request)).jwks(dataset_ref))
 
 
 # The second address is WSO2's, whose issuer ends in /oauth2/token.
@@ -85,18 +85,18 @@ async def jwks(request: AnyRequest) -> Response[bytes]:
 async def discovery(request: AnyRequest) -> Response[bytes]:
     """OpenID Connect Discovery 1.0."""
     dataset_ref = await tenant_of(request)
-    return _public(request, OAuth(identity_of(request)).discovery(dataset_ref))
+    return _public(request, OAuth(directory_of(request)).discovery(dataset_ref))
 
 
-def identity_of(request: AnyRequest) -> Identity:
+def directory_of(request: AnyRequest) -> DirectoryServices:
     """The directory's services of this process."""
-    identity: Identity = request.app.state.services.identity
-    return identity
+    directory: DirectoryServices = request.app.state.services.directory
+    return directory
 
 
 async def tenant_of(request: AnyRequest) -> DatasetRef:
     """The organisation in the path; an unknown one has no pages and no endpoints."""
-    dataset_ref = await identity_of(request).organisations.find(request.path_params["org"])
+    dataset_ref = await directory_of(request).organisations.find(request.path_params["org"])
     if dataset_ref is None:
         raise NotFoundException
     return dataset_ref

@@ -17,8 +17,8 @@ from oneself.auth.provider.authlib_models import OAuthRequest
 from oneself.auth.provider.authlib_server import EndSession, Provider
 from oneself.auth.provider.authorize import AuthorizationDenied, AuthorizeRequest
 from oneself.auth.provider.token_endpoint import OAuth
-from oneself.bootstrap_identity import Identity
 from oneself.service.directory.tokens import Claims
+from oneself.services import DirectoryServices
 
 
 class Confirm(msgspec.Struct, frozen=True):
@@ -37,8 +37,8 @@ class SignedOut(msgspec.Struct, frozen=True):
 class Logouts:
     """Answers logout requests of every organisation."""
 
-    def __init__(self, identity: Identity, oauth: OAuth) -> None:
-        self._identity = identity
+    def __init__(self, directory: DirectoryServices, oauth: OAuth) -> None:
+        self._directory = directory
         self._oauth = oauth
 
     async def answer(
@@ -46,7 +46,7 @@ class Logouts:
     ) -> Confirm | SignedOut | AuthorizationDenied:
         """What a logout request comes to; `confirmed` when the person pressed the button."""
         hint = visit.first("id_token_hint")
-        claims = await self._identity.tokens.decode(visit.dataset_ref, hint) if hint else None
+        claims = await self._directory.tokens.decode(visit.dataset_ref, hint) if hint else None
         try:
             asked = await self._judge(visit, _client_id(visit, claims), confirmed)
         except OAuth2Error as error:
@@ -59,7 +59,7 @@ class Logouts:
         return SignedOut(asked.redirect_uri, ended)
 
     async def _judge(self, visit: AuthorizeRequest, client_id: str | None, confirmed: bool) -> Any:
-        find = self._identity.applications.find
+        find = self._directory.applications.find
         application = await find(visit.dataset_ref, client_id) if client_id else None
         provider = Provider(await self._oauth.gather(visit.dataset_ref, application))
         endpoint: EndSession = provider._endpoints["end_session"][0]
@@ -67,7 +67,7 @@ class Logouts:
         return endpoint.validate_request(OAuthRequest("GET", visit.parameters))
 
     async def _leave(self, visit: AuthorizeRequest, claims: Claims | None, client: Any) -> bool:
-        session, sign_ins = visit.session, self._identity.sign_ins
+        session, sign_ins = visit.session, self._directory.sign_ins
         application = client.client_id if client else None
         if claims is None or (session and claims.get("sub") == str(session.account.user_id)):
             if session is None:

@@ -36,7 +36,7 @@ from oneself.auth.provider.browser import (
     session_cookie,
     with_cookies,
 )
-from oneself.auth.provider.endpoints import identity_of, tenant_of
+from oneself.auth.provider.endpoints import directory_of, tenant_of
 from oneself.auth.provider.logout import Confirm, Logouts, SignedOut
 from oneself.auth.provider.pages import STYLESHEET, facts, message, name_of, page, stylesheet
 from oneself.auth.provider.token_endpoint import OAuth
@@ -111,17 +111,17 @@ async def login(request: AnyRequest) -> AnyResponse:
     values = {"email": _field(form, "email", "username")}
     if form is None:
         return await _ask(door, "login", {"form": EXPIRED}, status=403)
-    identity, dataset_ref = identity_of(request), door.dataset_ref
+    directory, dataset_ref = directory_of(request), door.dataset_ref
     # Names that are too long for an account share one count.
     who: Subject = ("account", username_key(values["email"]) or "")
     where: Subject = ("address", address_of(request))
-    if wait_s := await identity.attempts.retry_after_s(dataset_ref, who, where):
+    if wait_s := await directory.login_throttle.retry_after_s(dataset_ref, who, where):
         return await _ask(door, "login", {"form": _later(wait_s)}, values, status=429, wait_s=wait_s)
-    account = await identity.accounts.authenticate(dataset_ref, values["email"], _field(form, "password"))
+    account = await directory.accounts.authenticate(dataset_ref, values["email"], _field(form, "password"))
     if account is None:
-        await identity.attempts.failed(dataset_ref, who, where)
+        await directory.login_throttle.failed(dataset_ref, who, where)
         return await _ask(door, "login", {"form": WRONG}, values, status=401)
-    await identity.attempts.succeeded(dataset_ref, who)
+    await directory.login_throttle.succeeded(dataset_ref, who)
     return await _enter(door, account)
 
 
@@ -142,18 +142,18 @@ async def register(request: AnyRequest) -> AnyResponse:
     values["email"] = _field(form, "email", "username")
     if form is None:
         return await _ask(door, "register", {"form": EXPIRED}, status=403)
-    identity = identity_of(request)
+    directory = directory_of(request)
     where: Subject = ("address", address_of(request))
-    if wait_s := await identity.attempts.retry_after_s(door.dataset_ref, where):
+    if wait_s := await directory.login_throttle.retry_after_s(door.dataset_ref, where):
         return await _ask(door, "register", {"form": _later(wait_s)}, values, status=429, wait_s=wait_s)
     try:
-        account = await identity.accounts.register(door.dataset_ref, _registration(form, values))
+        account = await directory.accounts.register(door.dataset_ref, _registration(form, values))
     except InvalidRegistration as refusal:
         problems = {_RENAMED.get(field, field): told for field, told in refusal.problems.items()}
         return await _ask(door, "register", problems, values, status=400)
     except Conflict:
         # Whoever tries addresses to see which are taken is counted like whoever tries passwords.
-        await identity.attempts.failed(door.dataset_ref, where)
+        await directory.login_throttle.failed(door.dataset_ref, where)
         return await _ask(door, "register", {"email": TAKEN}, values, status=409)
     return await _enter(door, account)
 
@@ -189,7 +189,7 @@ async def logout(request: AnyRequest) -> AnyResponse:
             door = _with_parameters(door, await form_of(request))
         except BadForm as problem:
             return _unreadable(door.dataset_ref, problem)
-    logouts = Logouts(identity_of(request), OAuth(identity_of(request)))
+    logouts = Logouts(directory_of(request), OAuth(directory_of(request)))
     return _signed_out(door, await logouts.answer(door.visit, confirmed=form is not None))
 
 
@@ -205,7 +205,7 @@ async def _door(request: AnyRequest) -> PageContext | AnyResponse:
         parameters = query_of(request)
     except BadForm as problem:
         return _unreadable(dataset_ref, problem)
-    session = await identity_of(request).sign_ins.find(dataset_ref, request.cookies.get(SESSION_COOKIE))
+    session = await directory_of(request).sign_ins.find(dataset_ref, request.cookies.get(SESSION_COOKIE))
     return PageContext(
         request, AuthorizeRequest(dataset_ref, parameters, session, request.cookies.get(PROFILE_COOKIE))
     )
@@ -222,7 +222,7 @@ async def _own_form(door: PageContext) -> dict[str, list[str]] | None:
         form = await form_of(door.request)
     except BadForm:
         return None
-    forms = Forms(identity_of(door.request).vault)
+    forms = Forms(door.request.app.state.services.secret_box)
     return form if forms.is_ours(door.request, door.dataset_ref, form) else None
 
 
@@ -256,16 +256,16 @@ async def _ask(
 
 async def _enter(door: PageContext, account: Account) -> AnyResponse:
     """The person proved who they are: open a session and go where they were going."""
-    identity, dataset_ref = identity_of(door.request), door.dataset_ref
+    directory, dataset_ref = directory_of(door.request), door.dataset_ref
     before = door.visit.session
-    session, token = await identity.sign_ins.create_session(dataset_ref, account)
+    session, token = await directory.sign_ins.create_session(dataset_ref, account)
     if door.has_request:
         response = _outcome(door, await _authorizations(door.request).complete(door.visit, session))
     else:
-        await identity.sign_ins.record_sign_in(dataset_ref, None, account, door.visit.trackers)
+        await directory.sign_ins.record_sign_in(dataset_ref, None, account, door.visit.trackers)
         response = Redirect(f"/t/{dataset_ref.handle}/accounts", status_code=303)
     if before is not None:
-        await identity.sign_ins.end_session(dataset_ref, before.session_id)
+        await directory.sign_ins.end_session(dataset_ref, before.session_id)
     return with_cookies(response, session_cookie(door.request, dataset_ref, token))
 
 
@@ -314,13 +314,13 @@ def _send(door: PageContext, location: str) -> AnyResponse:
 
 
 def _form_page(door: PageContext, template: str, **values: Any) -> AnyResponse:
-    csrf, cookie = Forms(identity_of(door.request).vault).prepare(door.request, door.dataset_ref)
+    csrf, cookie = Forms(door.request.app.state.services.secret_box).prepare(door.request, door.dataset_ref)
     return with_cookies(page(template, door.dataset_ref.handle, csrf=csrf, **values), cookie)
 
 
 def _authorizations(request: AnyRequest) -> Authorizations:
-    identity = identity_of(request)
-    return Authorizations(identity, OAuth(identity))
+    directory = directory_of(request)
+    return Authorizations(directory, OAuth(directory))
 
 
 _RENAMED = {"username": "email"}

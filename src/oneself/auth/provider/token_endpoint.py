@@ -27,13 +27,13 @@ from oneself.auth.provider.authlib_models import (
     user_info,
 )
 from oneself.auth.provider.authlib_server import GRANT_TYPES, Provider, judge_token_request
-from oneself.bootstrap_identity import Identity
 from oneself.service.context import DatasetRef
 from oneself.service.directory.applications import Application
 from oneself.service.directory.grants import Credential, CredentialKind, Redemption
 from oneself.service.directory.login_throttle import Subject
 from oneself.service.directory.signing_keys import ALGORITHM
 from oneself.service.directory.tokens import AUDIENCE
+from oneself.services import DirectoryServices
 
 JSON_HEADERS = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
 CREDENTIAL_OF_GRANT: Mapping[str, tuple[CredentialKind, str]] = {
@@ -73,8 +73,8 @@ class _Client(msgspec.Struct, frozen=True):
 class OAuth:
     """The endpoints of one process, for every organisation."""
 
-    def __init__(self, identity: Identity) -> None:
-        self._identity = identity
+    def __init__(self, directory: DirectoryServices) -> None:
+        self._directory = directory
 
     async def token(self, call: OAuthCall) -> OAuthResponse:
         """RFC 6749 §3.2: client credentials, authorization code, refresh token."""
@@ -110,24 +110,24 @@ class OAuth:
     async def userinfo(self, dataset_ref: DatasetRef, authorization: str | None) -> OAuthResponse:
         """OpenID Connect Core §5.3: the claims of the person behind an access token with scope `openid`."""
         token = bearer_token(authorization)
-        claims = await self._identity.tokens.verify(dataset_ref, token) if token else None
+        claims = await self._directory.tokens.verify(dataset_ref, token) if token else None
         if claims is None or claims.get("aud") != AUDIENCE:
             return _bearer_error(401, "invalid_token", "The access token is missing, expired or revoked.")
         scope = str(claims.get("scope", ""))
         if OPENID not in scope.split():
             return _bearer_error(403, "insufficient_scope", "The access token has no scope openid.")
-        account = await self._identity.accounts.find(dataset_ref, UUID(claims["sub"]))
+        account = await self._directory.accounts.find(dataset_ref, UUID(claims["sub"]))
         if account is None:
             return _bearer_error(401, "invalid_token", "The user is gone.")
         return OAuthResponse(200, user_info(account, scope), JSON_HEADERS)
 
     async def jwks(self, dataset_ref: DatasetRef) -> dict[str, Any]:
         """RFC 7517: the public keys that tokens of this organisation are verified with."""
-        return (await self._identity.signing_keys.ring(dataset_ref)).jwks()
+        return (await self._directory.signing_keys.ring(dataset_ref)).jwks()
 
     def discovery(self, dataset_ref: DatasetRef) -> dict[str, Any]:
         """OpenID Connect Discovery 1.0 and RFC 8414."""
-        issuer = self._identity.tokens.issuer(dataset_ref)
+        issuer = self._directory.tokens.issuer(dataset_ref)
         return discovery_document(issuer)
 
     async def gather(
@@ -136,9 +136,9 @@ class OAuth:
         """What every judgement needs."""
         return OAuthContext(
             dataset_ref=dataset_ref,
-            issuer=self._identity.tokens.issuer(dataset_ref),
-            ring=await self._identity.signing_keys.ring(dataset_ref),
-            signing_key=await self._identity.signing_keys.signing_key(dataset_ref),
+            issuer=self._directory.tokens.issuer(dataset_ref),
+            ring=await self._directory.signing_keys.ring(dataset_ref),
+            signing_key=await self._directory.signing_keys.signing_key(dataset_ref),
             application=application,
             secret_matches=secret_matches,
         )
@@ -154,7 +154,7 @@ class OAuth:
             answers.append(answer)
             return redemption
 
-        await self._identity.grants.redeem(gathered.dataset_ref, kind, secret, decide)
+        await self._directory.grants.redeem(gathered.dataset_ref, kind, secret, decide)
         return answers[0]
 
     async def _client(self, call: OAuthCall) -> _Client:
@@ -163,7 +163,7 @@ class OAuth:
         client_id = unquote(basic[0]) if basic else call.first("client_id")
         secret = basic[1] if basic else call.first("client_secret")
         application = (
-            await self._identity.applications.find(call.dataset_ref, client_id) if client_id else None
+            await self._directory.applications.find(call.dataset_ref, client_id) if client_id else None
         )
         authorization = canonical_basic(client_id, "sent") if basic and client_id and secret else None
         if application is None or not secret:
@@ -175,16 +175,16 @@ class OAuth:
         self, call: OAuthCall, application: Application, secret: str
     ) -> tuple[bool, int]:
         """Whether the secret is right, or how long to wait before it is looked at."""
-        applications = self._identity.applications
+        applications = self._directory.applications
         if applications.remembers_secret(application, secret):
             return True, 0
         subject: Subject = ("client", f"{application.client_id} {call.address}")
-        if wait_s := await self._identity.attempts.retry_after_s(call.dataset_ref, subject):
+        if wait_s := await self._directory.login_throttle.retry_after_s(call.dataset_ref, subject):
             return False, wait_s
         for written in dict.fromkeys((secret, unquote(secret), unquote_plus(secret))):
             if await applications.secret_matches(application, written):
                 return True, 0
-        await self._identity.attempts.failed(call.dataset_ref, subject)
+        await self._directory.login_throttle.failed(call.dataset_ref, subject)
         return False, 0
 
     async def _about_a_token(self, call: OAuthCall) -> tuple[Provider, OAuthRequest, int]:
@@ -198,17 +198,17 @@ class OAuth:
         return Provider(gathered), OAuthRequest("POST", call.parameters, client.authorization), client.wait_s
 
     async def _find_token(self, dataset_ref: DatasetRef, token: str) -> FoundToken | None:
-        claims = await self._identity.tokens.verify(dataset_ref, token)
+        claims = await self._directory.tokens.verify(dataset_ref, token)
         if claims is not None:
             return describe_access_token(claims) if claims.get("aud") == AUDIENCE else None
-        credential = await self._identity.grants.find_refresh_token(dataset_ref, token)
+        credential = await self._directory.grants.find_refresh_token(dataset_ref, token)
         return describe_refresh_token(credential) if credential else None
 
     async def _revoke(self, call: OAuthCall, token: FoundToken) -> None:
         if token.kind == ACCESS_TOKEN:
-            await self._identity.tokens.revoke(call.dataset_ref, token.description["jti"])
+            await self._directory.tokens.revoke(call.dataset_ref, token.description["jti"])
         else:
-            await self._identity.grants.revoke(call.dataset_ref, call.first("token") or "", token.client_id)
+            await self._directory.grants.revoke(call.dataset_ref, call.first("token") or "", token.client_id)
 
 
 def discovery_document(issuer: str) -> dict[str, Any]:

@@ -147,13 +147,16 @@ class Ingest:
     """Takes observations of any dataset; one lane per dataset commits them together."""
 
     def __init__(
-        self, database: Database, configurations: Configurations, tombstones: Tombstones | None = None
+        self,
+        database: Database,
+        configurations: Configurations,
+        tombstones: Tombstones | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
-        self.tombstones = tombstones or Tombstones("")
-        #: Set by whoever counts, before the first observation.
-        self.figures: Telemetry = NullTelemetry()
         self._database = database
         self._configurations = configurations
+        self._tombstones = tombstones or Tombstones("")
+        self._telemetry = telemetry or NullTelemetry()
         self._lanes: dict[int, Batcher[Submission, Resolution]] = {}
 
     async def submit(self, dataset_id: int, submission: Submission) -> Resolution:
@@ -164,7 +167,7 @@ class Ingest:
         lane = self._lanes.get(dataset_id)
         if lane is None:
             writer = _BatchWriter(
-                dataset_id, self._database, self._configurations, self.tombstones, self.figures
+                dataset_id, self._database, self._configurations, self._tombstones, self._telemetry
             )
             lane = self._lanes[dataset_id] = Batcher(writer.commit, _conflict_keys)
         return await lane.submit(submission)
@@ -191,9 +194,9 @@ class _BatchWriter:
         database: Database,
         configurations: Configurations,
         tombstones: Tombstones,
-        figures: Telemetry,
+        telemetry: Telemetry,
     ) -> None:
-        self._figures = figures
+        self._telemetry = telemetry
         self._tombstones = tombstones
         self._dataset_id = dataset_id
         self._database = database
@@ -206,10 +209,10 @@ class _BatchWriter:
             try:
                 return await self._attempt(submissions, trusts_tokens=trusts_tokens)
             except _BatchOutdated:
-                self._figures.batch_retried("configuration_moved")
+                self._telemetry.batch_retried("configuration_moved")
                 continue
             except StaleToken:
-                self._figures.batch_retried("tokens_past")
+                self._telemetry.batch_retried("tokens_past")
                 trusts_tokens = False
                 continue
             except Contended as error:
@@ -218,7 +221,7 @@ class _BatchWriter:
                 if not is_lost_race(error):
                     raise
                 lost = error
-            self._figures.batch_retried(type(lost).__name__)
+            self._telemetry.batch_retried(type(lost).__name__)
             _logger.info("lost_race", dataset_id=self._dataset_id, attempt=attempt, cause=type(lost).__name__)
             await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)
         raise Contended("Too many others write about the same people.")
@@ -259,8 +262,8 @@ class _BatchWriter:
         except Unavailable:
             if judged is None or not await self._was_committed(transaction, judged):
                 raise
-        self._figures.batch_committed(len(submissions), time.perf_counter() - started_s)
-        self._figures.plans_carried_out(judged.plans)
+        self._telemetry.batch_committed(len(submissions), time.perf_counter() - started_s)
+        self._telemetry.plans_applied(judged.plans)
         return judged.outcomes
 
     async def _find_erased(

@@ -138,7 +138,7 @@ class TestUsers:
         assert "mobile" not in found
 
     async def test_a_new_password_counts_and_the_old_one_does_not(self, cds: Cds) -> None:
-        ann, accounts = await user(cds), cds.services.identity.accounts
+        ann, accounts = await user(cds), cds.services.directory.accounts
         path, other = f"/users/{ann['user_id']}", "another one of hers"
         assert (await admin(cds, "PATCH", path, json={"password": other})).status_code == 200
         assert await accounts.authenticate(cds.dataset_ref, ann["username"], PASSWORD) is None
@@ -212,7 +212,7 @@ class TestIdentityProvider:
         changes = {"sync_username": "is", "sync_password": "sync secret", "grant": "system_app_grant"}
         changed = await admin(cds, "PATCH", "/identity-provider", json=changes)
         assert (changed.json()["sync_username"], changed.json()["grant"]) == ("is", "system_app_grant")
-        own = await cds.services.identity_servers.get(cds.dataset_ref)
+        own = await cds.services.identity_provider.servers.get(cds.dataset_ref)
         assert own is not None
         assert (own.connection.client_secret, own.sync_password) == (CLIENT_SECRET, "sync secret")
         read = await admin(cds, "GET", "/identity-provider")

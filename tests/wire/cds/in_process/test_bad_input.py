@@ -129,7 +129,7 @@ async def test_a_failure_of_ours_says_nothing_and_is_logged_once(
     async def fail(*_: Any, **__: Any) -> Any:
         raise RuntimeError("the secret of Ann")
 
-    monkeypatch.setattr(type(cds.services.profiles), "create", fail)
+    monkeypatch.setattr(type(cds.services.profiles.profiles), "create", fail)
     answer = await send(cds, b"{}")
     assert (answer.status_code, answer.json()) == (500, {"error": "Internal server error"})
     (entry,) = logged.entries
@@ -147,7 +147,7 @@ async def test_a_database_that_is_away_is_503_with_a_time_to_come_back(
         async def fail(*_: Any, error: Exception = error, **__: Any) -> Any:
             raise error
 
-        monkeypatch.setattr(type(cds.services.profiles), "create", fail)
+        monkeypatch.setattr(type(cds.services.profiles.profiles), "create", fail)
         answer = await send(cds, b"{}")
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) >= 1

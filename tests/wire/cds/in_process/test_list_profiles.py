@@ -227,7 +227,7 @@ async def test_names_of_applications_are_never_part_of_a_path(cds: Cds, applicat
         {"application_data": {application: {"score": 1}, "other": {"score": 2}}},
     )
     found = [
-        await cds.services.listing.page(
+        await cds.services.profiles.listing.page(
             cds.dataset_ref.dataset_id,
             Schema((attribute,)),
             [Condition("application_data.score", "eq", text)],

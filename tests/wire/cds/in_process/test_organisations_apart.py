@@ -9,7 +9,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from oneself.api.app import create_app
-from oneself.bootstrap import Services
+from oneself.services import Services
 from support.caller import Cds
 
 BODIES: dict[tuple[str, str], Any] = {

@@ -51,13 +51,13 @@ class Vendor:
     async def application(self, name: str, *permissions: str) -> dict[str, str]:
         """Credentials of a further application."""
         new = NewApplication(name, permissions=permissions, client_id=name, client_secret=SECRET)
-        await self.cds.services.identity.applications.create(self.cds.dataset_ref, new)
+        await self.cds.services.directory.applications.create(self.cds.dataset_ref, new)
         return basic(name)
 
 
 @pytest.fixture
 async def vendor(cds: Cds) -> Vendor:
-    datasets = cds.services.identity.datasets
+    datasets = cds.services.schema.datasets
     await datasets.create(cds.dataset_ref, "web", {})
     at = await datasets.get(cds.dataset_ref, "web")
     return Vendor(cds, await Site(cds.services, at).begin(classifications={"plan": "Sensitive"}))
@@ -223,7 +223,9 @@ async def test_a_request_without_a_file(vendor: Vendor) -> None:
 
 
 async def test_the_audit_log_tells_what_was_done_and_no_values(vendor: Vendor) -> None:
-    await vendor.cds.services.refusals.protect(vendor.site.dataset_ref, blocked_values=("a secret word",))
+    await vendor.cds.services.profiles.refusals.protect(
+        vendor.site.dataset_ref, blocked_values=("a secret word",)
+    )
     answer = await vendor.get("/api/audit/list", pageSize=2000)
     body = answer.json()
     newest = body["audits"][0]

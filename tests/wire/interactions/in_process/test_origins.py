@@ -9,10 +9,11 @@ import pytest
 
 from oneself.api.http.metrics import Metrics
 from oneself.api.interactions.endpoint import EventEndpoint
-from oneself.bootstrap import Services, build_services
+from oneself.bootstrap import build_services
 from oneself.core.config.changes import PutDatasetSettings
 from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.service.context import DatasetRef
+from oneself.services import Services
 from oneself.settings import Settings
 from oneself.store.database import Database
 from support.service import SECRET_KEY
@@ -26,7 +27,7 @@ async def nothing(*_: object) -> None:
 
 @pytest.fixture
 async def dataset_ref(services: Services) -> DatasetRef:
-    return (await services.identity.founding.create("origins")).dataset_ref
+    return (await services.setup.provisioning.create("origins")).dataset_ref
 
 
 async def test_a_change_of_another_process_counts_for_the_very_next_event(

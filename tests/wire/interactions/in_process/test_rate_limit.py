@@ -10,7 +10,7 @@ import pytest
 from oneself.api.http.metrics import Metrics
 from oneself.api.http.rate_limit import IPV6_PREFIX_BITS, WINDOW_S, RateLimiter
 from oneself.api.interactions.endpoint import EventEndpoint
-from oneself.bootstrap import Services
+from oneself.services import Services
 
 HOME, OFFICE = "192.0.2.1", "192.0.2.2"
 
@@ -66,7 +66,7 @@ def test_zero_is_no_limit() -> None:
 
 
 async def test_an_event_too_many_is_told_when_to_come_back_and_is_not_stored(services: Services) -> None:
-    founded = await services.identity.founding.create("limits")
+    founded = await services.setup.provisioning.create("limits")
     metrics = Metrics()
     door = EventEndpoint(services, _elsewhere, metrics, per_address_s=1)
     transport = httpx.ASGITransport(app=door, client=(HOME, 1))  # type: ignore[arg-type]

@@ -12,10 +12,9 @@ import pytest_asyncio
 from joserfc.jwk import RSAKey
 
 from oneself.api.app import create_app
-from oneself.bootstrap import Services
-from oneself.bootstrap_identity import Identity
 from oneself.service.context import DatasetRef
 from oneself.service.directory.applications import NewApplication
+from oneself.services import Services
 from support.visitor import CALLBACK, PERMISSIONS, Application, Visitor
 
 SYSTEM = "acme-backend"
@@ -42,14 +41,9 @@ def fast_crypto(one_key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("oneself.service.crypto.PasswordHasher", weak)
 
 
-@pytest.fixture
-def identity(services: Services) -> Identity:
-    return services.identity
-
-
 @pytest_asyncio.fixture
-async def dataset_ref(identity: Identity) -> DatasetRef:
-    founded = await identity.founding.create("acme", client_id=SYSTEM, client_secret=SECRET)
+async def dataset_ref(services: Services) -> DatasetRef:
+    founded = await services.setup.provisioning.create("acme", client_id=SYSTEM, client_secret=SECRET)
     return founded.dataset_ref
 
 
@@ -84,13 +78,15 @@ def system(visitor: Visitor) -> Application:
 
 
 @pytest.fixture
-def new_client(identity: Identity, dataset_ref: DatasetRef, visitor: Visitor) -> NewClient:
+def new_client(services: Services, dataset_ref: DatasetRef, visitor: Visitor) -> NewClient:
     """A maker of applications: `kind`, and what `NewApplication` takes."""
 
     async def make(kind: str = "web", **fields: Any) -> Application:
         redirect = () if kind == "machine" else (CALLBACK,)
         asked = {"redirect_uris": redirect, "permissions": PERMISSIONS, "name": "Shop", **fields}
-        made, secret = await identity.applications.create(dataset_ref, NewApplication(kind=kind, **asked))
+        made, secret = await services.directory.applications.create(
+            dataset_ref, NewApplication(kind=kind, **asked)
+        )
         return Application(visitor, made.client_id, secret)
 
     return make

@@ -12,10 +12,10 @@ from joserfc.jwk import RSAKey
 
 from oneself.auth.callers.guard import Guard, OwnKeys, basic_matches, require
 from oneself.auth.callers.principal import Principal
-from oneself.bootstrap_identity import Identity
 from oneself.errors import Forbidden, Unauthenticated
 from oneself.service.context import DatasetRef
 from oneself.service.directory.tokens import Claims
+from oneself.services import Services
 from support.visitor import Application
 
 MISSING = "Missing or invalid Authorization header"
@@ -23,9 +23,9 @@ NO_SCOPE = "You do not have enough permission to access this resource."
 NOT_IN_SCOPE = "Do not have permission to perform this operation"
 
 
-async def _token(identity: Identity, dataset_ref: DatasetRef, key: Any = None, **changes: Any) -> str:
+async def _token(services: Services, dataset_ref: DatasetRef, key: Any = None, **changes: Any) -> str:
     """A token signed with the organisation's key, or another; None takes a claim away."""
-    own = await identity.signing_keys.signing_key(dataset_ref)
+    own = await services.directory.signing_keys.signing_key(dataset_ref)
     claims = {
         "aud": "iam-cds",
         "org_handle": dataset_ref.handle,
@@ -41,11 +41,11 @@ async def _token(identity: Identity, dataset_ref: DatasetRef, key: Any = None, *
     return jwt.encode(header, kept, key or own)
 
 
-async def test_a_good_token_names_the_caller(identity: Identity, dataset_ref: DatasetRef) -> None:
-    token = await _token(identity, dataset_ref)
+async def test_a_good_token_names_the_caller(services: Services, dataset_ref: DatasetRef) -> None:
+    token = await _token(services, dataset_ref)
     expected = Principal("shop", "ann", frozenset({"internal_cds_profile_view"}), "acme")
     for header in (f"Bearer {token}", f"bearer {token}", f"Bearer  {token} "):
-        assert await identity.guard.authenticate(header, dataset_ref) == expected
+        assert await services.callers.guard.authenticate(header, dataset_ref) == expected
 
 
 @pytest.mark.parametrize(
@@ -53,10 +53,10 @@ async def test_a_good_token_names_the_caller(identity: Identity, dataset_ref: Da
     [({"azp": None}, "other"), ({"aud": ["x", "iam-cds"]}, "shop"), ({"azp": None, "client_id": None}, None)],
 )
 async def test_a_token_may_say_it_in_several_ways(
-    identity: Identity, dataset_ref: DatasetRef, changes: dict[str, Any], application: str | None
+    services: Services, dataset_ref: DatasetRef, changes: dict[str, Any], application: str | None
 ) -> None:
-    token = await _token(identity, dataset_ref, **changes)
-    caller = await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+    token = await _token(services, dataset_ref, **changes)
+    caller = await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
     assert caller.application == application
 
 
@@ -78,19 +78,19 @@ async def test_a_token_may_say_it_in_several_ways(
     ids=str,
 )
 async def test_a_token_that_is_not_for_here_and_now_is_refused(
-    identity: Identity, dataset_ref: DatasetRef, changes: dict[str, Any]
+    services: Services, dataset_ref: DatasetRef, changes: dict[str, Any]
 ) -> None:
-    token = await _token(identity, dataset_ref, **changes)
+    token = await _token(services, dataset_ref, **changes)
     with pytest.raises(Unauthenticated) as refused:
-        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+        await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
     assert (refused.value.code, refused.value.description) == ("CDS-10002", MISSING)
 
 
-async def test_a_token_of_another_key_is_refused(identity: Identity, dataset_ref: DatasetRef) -> None:
+async def test_a_token_of_another_key_is_refused(services: Services, dataset_ref: DatasetRef) -> None:
     stranger = RSAKey.import_key((await _stranger()).as_dict(private=True))
-    token = await _token(identity, dataset_ref, key=stranger)
+    token = await _token(services, dataset_ref, key=stranger)
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+        await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
 
 
 async def _stranger() -> RSAKey:
@@ -103,19 +103,19 @@ async def _stranger() -> RSAKey:
     "header", [None, "", "Bearer", "Bearer ", "Basic YTpi", "Bearer a b", "Bearer \u20ac"]
 )
 async def test_a_header_that_is_no_bearer_token_is_refused(
-    identity: Identity, dataset_ref: DatasetRef, header: str | None
+    services: Services, dataset_ref: DatasetRef, header: str | None
 ) -> None:
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(header, dataset_ref)
+        await services.callers.guard.authenticate(header, dataset_ref)
 
 
 @pytest.mark.parametrize("scope", [None, 7, ["internal_cds_profile_view"]])
 async def test_a_token_without_a_scope_is_forbidden(
-    identity: Identity, dataset_ref: DatasetRef, scope: object
+    services: Services, dataset_ref: DatasetRef, scope: object
 ) -> None:
-    token = await _token(identity, dataset_ref, scope=scope)
+    token = await _token(services, dataset_ref, scope=scope)
     with pytest.raises(Forbidden) as refused:
-        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+        await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
     assert (refused.value.code, refused.value.description) == ("CDS-10003", NO_SCOPE)
 
 
@@ -128,21 +128,21 @@ def test_a_permission_outside_the_scope_is_forbidden() -> None:
 
 
 async def test_a_remembered_token_still_runs_out(
-    identity: Identity, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
+    services: Services, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token = await _token(identity, dataset_ref, exp=time.time() + 5)
-    await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+    token = await _token(services, dataset_ref, exp=time.time() + 5)
+    await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
     later = time.time() + 6
     monkeypatch.setattr(time, "time", lambda: later)
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+        await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
 
 
 class Counting(OwnKeys):
     """The organisation's own keys, which note every token that they verify."""
 
-    def __init__(self, identity: Identity) -> None:
-        super().__init__(identity.tokens)
+    def __init__(self, services: Services) -> None:
+        super().__init__(services.directory.tokens)
         self.verified: list[str] = []
 
     async def claims_of(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
@@ -150,22 +150,22 @@ class Counting(OwnKeys):
         return await super().claims_of(dataset_ref, token)
 
 
-async def test_remembering_tokens_has_a_limit(identity: Identity, dataset_ref: DatasetRef) -> None:
-    keys = Counting(identity)
+async def test_remembering_tokens_has_a_limit(services: Services, dataset_ref: DatasetRef) -> None:
+    keys = Counting(services)
     guard = Guard((keys,), cached_max=3)
-    tokens = [await _token(identity, dataset_ref, sub=str(number)) for number in range(5)]
+    tokens = [await _token(services, dataset_ref, sub=str(number)) for number in range(5)]
     for token in (*tokens, *tokens[2:], tokens[0]):
         await guard.authenticate(f"Bearer {token}", dataset_ref)
     assert keys.verified == [*tokens, tokens[0]], "the last three are remembered, the first is not"
 
 
 async def test_an_id_token_is_no_access_token(
-    shop: Application, identity: Identity, dataset_ref: DatasetRef
+    shop: Application, services: Services, dataset_ref: DatasetRef
 ) -> None:
     sent_back = await shop.visitor.register("ann@acme.example", await shop.registration())
     tokens = await shop.tokens(sent_back)
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(f"Bearer {tokens['id_token']}", dataset_ref)
+        await services.callers.guard.authenticate(f"Bearer {tokens['id_token']}", dataset_ref)
 
 
 def _basic(pair: str) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from oneself.bootstrap import Services
 from oneself.core.config.changes import PutSettings
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.profiles.profiles import new_tracker
+from oneself.services import Services
 from support.visitor import CALLBACK, Application, Page, Visitor, arrived, heading
 
 EMAIL = "ann@acme.example"
@@ -114,8 +114,8 @@ async def test_the_browser_keeps_its_profile_unless_the_organisation_detaches_it
         dataset_ref.dataset_id, lambda _: PutSettings(detach_on_sign_out=detach)
     )
     tracker = new_tracker()
-    await services.profiles.create(dataset_ref, Actor("cds"), {}, tracker=tracker)
+    await services.profiles.profiles.create(dataset_ref, Actor("cds"), {}, tracker=tracker)
     visitor.http.cookies.set("cds_profile", tracker)
     hint = await _signed_in(shop)
     await visitor.open("oauth2/logout", id_token_hint=hint)
-    assert (await services.profiles.find_by_tracker(dataset_ref, tracker) is None) is detach
+    assert (await services.profiles.profiles.find_by_tracker(dataset_ref, tracker) is None) is detach

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from oneself.bootstrap_identity import Identity
 from oneself.service.context import DatasetRef
+from oneself.services import Services
 from support.visitor import PASSWORD, Application, Page, Visitor, heading
 
 EMAIL = "ann@acme.example"
@@ -170,7 +170,7 @@ async def test_an_address_that_tries_many_people_is_stopped(
 
 
 async def test_failures_are_forgotten_after_a_success_and_after_a_while(
-    visitor: Visitor, dataset_ref: DatasetRef, identity: Identity, monkeypatch: pytest.MonkeyPatch
+    visitor: Visitor, dataset_ref: DatasetRef, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await visitor.register(EMAIL)
     for _ in range(2):

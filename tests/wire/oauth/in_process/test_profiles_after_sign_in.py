@@ -10,12 +10,11 @@ from uuid import UUID
 
 import pytest
 
-from oneself.bootstrap import Services
-from oneself.bootstrap_identity import Identity
 from oneself.core.config.changes import PutSettings
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.directory.accounts import Account
 from oneself.service.profiles.profiles import ProfileView, new_tracker
+from oneself.services import Services
 from oneself.store.database import Database
 from support.visitor import Application, Visitor, arrived, claims_of
 
@@ -28,12 +27,14 @@ NewVisitor = Callable[..., Visitor]
 async def _temporary(services: Services, dataset_ref: DatasetRef) -> tuple[str, str]:
     """A temporary profile as POST /profiles makes it: its id and its tracker."""
     tracker = new_tracker()
-    made = await services.profiles.create(dataset_ref, Actor("cds", "acme-backend"), {}, tracker=tracker)
+    made = await services.profiles.profiles.create(
+        dataset_ref, Actor("cds", "acme-backend"), {}, tracker=tracker
+    )
     return str(made.profile.profile_id), tracker
 
 
 async def _profile(services: Services, dataset_ref: DatasetRef, profile_id: str) -> ProfileView:
-    view = await services.profiles.find(dataset_ref, UUID(profile_id))
+    view = await services.profiles.profiles.find(dataset_ref, UUID(profile_id))
     assert view is not None
     return view
 
@@ -96,7 +97,7 @@ async def test_a_sign_in_reads_the_configuration_and_the_tracker_once_before_its
 
     monkeypatch.setattr(Database, "connection", counted)
     account = Account(uuid.uuid4(), EMAIL, {"username": EMAIL})
-    await services.identity.sign_ins.record_sign_in(dataset_ref, None, account, [tracker])
+    await services.directory.sign_ins.record_sign_in(dataset_ref, None, account, [tracker])
     assert opened == 2
     assert (await _profile(services, dataset_ref, profile_id)).survivor.user_id == str(account.user_id)
 
@@ -145,18 +146,18 @@ async def test_a_second_person_on_the_same_browser_leaves_the_first_one_alone(
     after = await _profile(services, dataset_ref, first)
     assert after.survivor.user_id == await _user_id(shop, ann)
     assert after.survivor.record == before.survivor.record
-    theirs = await services.profiles.find_by_tracker(dataset_ref, tracker)
+    theirs = await services.profiles.profiles.find_by_tracker(dataset_ref, tracker)
     assert theirs is not None
     assert theirs.survivor.user_id == await _user_id(shop, bob)
 
 
 async def test_a_tracker_of_another_organisation_is_nobodys(
-    services: Services, identity: Identity, dataset_ref: DatasetRef, shop: Application, visitor: Visitor
+    services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor
 ) -> None:
-    other = (await identity.founding.create("other")).dataset_ref
+    other = (await services.setup.provisioning.create("other")).dataset_ref
     foreign, tracker = await _temporary(services, other)
     await visitor.register(EMAIL, await shop.registration(anonymous_profile_tracker=tracker))
-    view = await services.profiles.find_by_tracker(other, tracker)
+    view = await services.profiles.profiles.find_by_tracker(other, tracker)
     assert view is not None
     assert str(view.profile.profile_id) == foreign
     assert view.survivor.user_id is None

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from oneself.auth.callers.permissions import PERMISSIONS
-from oneself.bootstrap import Services, build_services
-from oneself.bootstrap_identity import Identity
+from oneself.bootstrap import build_services
 from oneself.core.config.changes import PutSettings
 from oneself.errors import Conflict, InvalidInput, SettingsError
 from oneself.service.context import DatasetRef
+from oneself.services import Services
 from oneself.settings import Settings
 from support.visitor import Application, Visitor
 from wire.oauth.in_process.conftest import SECRET, SYSTEM
@@ -44,10 +44,8 @@ async def _everything(services: Services) -> list[tuple[str, list[tuple[object, 
     return found
 
 
-async def test_an_unattended_first_start_gives_a_usable_organisation(
-    services: Services, identity: Identity
-) -> None:
-    dataset_ref = await identity.founding.bootstrap(_settings(services))
+async def test_an_unattended_first_start_gives_a_usable_organisation(services: Services) -> None:
+    dataset_ref = await services.setup.provisioning.bootstrap(_settings(services))
     assert dataset_ref is not None
     config = await services.configurations.current(dataset_ref.dataset_id)
     assert config.settings.cds_enabled
@@ -57,128 +55,126 @@ async def test_an_unattended_first_start_gives_a_usable_organisation(
     assert {(a.value_type, a.merge_strategy) for a in attributes.values()} == {("string", "overwrite")}
     read_only = {name for name, attribute in attributes.items() if attribute.mutability == "readOnly"}
     assert read_only == {"identity_attributes.userid"}
-    application = await identity.applications.get(dataset_ref, SYSTEM)
+    application = await services.directory.applications.get(dataset_ref, SYSTEM)
     assert (application.kind, set(application.permissions)) == ("machine", set(PERMISSIONS))
-    assert await identity.administrators.authenticate(dataset_ref, "admin", "correct horse")
-    assert not await identity.administrators.authenticate(dataset_ref, "admin", "wrong")
-    assert not await identity.administrators.authenticate(dataset_ref, "root", "correct horse")
+    assert await services.directory.administrators.authenticate(dataset_ref, "admin", "correct horse")
+    assert not await services.directory.administrators.authenticate(dataset_ref, "admin", "wrong")
+    assert not await services.directory.administrators.authenticate(dataset_ref, "root", "correct horse")
 
 
-async def test_bootstrapping_twice_changes_nothing(services: Services, identity: Identity) -> None:
-    await identity.founding.bootstrap(_settings(services))
+async def test_bootstrapping_twice_changes_nothing(services: Services) -> None:
+    await services.setup.provisioning.bootstrap(_settings(services))
     before = await _everything(services)
     again = build_services(services.settings, services.database)
-    await again.identity.founding.bootstrap(_settings(services))
+    await again.setup.provisioning.bootstrap(_settings(services))
     changed = {"bootstrap_client_secret": "another secret", "bootstrap_admin_password": "another password"}
-    await again.identity.founding.bootstrap(_settings(services, **changed))
+    await again.setup.provisioning.bootstrap(_settings(services, **changed))
     assert await _everything(services) == before
 
 
-async def test_bootstrapping_again_does_not_undo_what_people_changed(
-    services: Services, identity: Identity
-) -> None:
-    dataset_ref = await identity.founding.bootstrap(_settings(services))
+async def test_bootstrapping_again_does_not_undo_what_people_changed(services: Services) -> None:
+    dataset_ref = await services.setup.provisioning.bootstrap(_settings(services))
     assert dataset_ref is not None
     off = PutSettings(cds_enabled=False, system_applications=())
     await services.configurations.change(dataset_ref.dataset_id, lambda _: off)
-    await identity.founding.bootstrap(_settings(services))
+    await services.setup.provisioning.bootstrap(_settings(services))
     config = await services.configurations.current(dataset_ref.dataset_id)
     assert not config.settings.cds_enabled
     assert config.settings.system_applications == ()
 
 
 async def test_a_start_that_broke_off_is_taken_up_again(
-    services: Services, identity: Identity, monkeypatch: pytest.MonkeyPatch
+    services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def breaks_off(*_: object) -> None:
         raise ConnectionError
 
     with monkeypatch.context() as patch, pytest.raises(ConnectionError):
-        patch.setattr(identity.applications, "create", breaks_off)
-        await identity.founding.bootstrap(_settings(services))
-    dataset_ref = await identity.founding.bootstrap(_settings(services))
+        patch.setattr(services.directory.applications, "create", breaks_off)
+        await services.setup.provisioning.bootstrap(_settings(services))
+    dataset_ref = await services.setup.provisioning.bootstrap(_settings(services))
     assert dataset_ref is not None
-    assert await identity.applications.find(dataset_ref, SYSTEM)
+    assert await services.directory.applications.find(dataset_ref, SYSTEM)
 
 
 async def test_several_processes_may_bootstrap_at_once(services: Services) -> None:
     import asyncio
 
-    several = [build_services(services.settings, services.database).identity for _ in range(4)]
-    await asyncio.gather(*(one.founding.bootstrap(_settings(services)) for one in several))
-    (found,) = await several[0].organisations.list()
+    several = [build_services(services.settings, services.database) for _ in range(4)]
+    await asyncio.gather(*(one.setup.provisioning.bootstrap(_settings(services)) for one in several))
+    (found,) = await several[0].directory.organisations.list()
     assert (found.handle, found.applications) == ("acme", 1)
 
 
-async def test_without_bootstrap_settings_nothing_is_made(services: Services, identity: Identity) -> None:
-    assert await identity.founding.bootstrap(services.settings) is None
-    assert await identity.organisations.list() == []
+async def test_without_bootstrap_settings_nothing_is_made(services: Services) -> None:
+    assert await services.setup.provisioning.bootstrap(services.settings) is None
+    assert await services.directory.organisations.list() == []
 
 
 async def test_a_founded_organisation_gets_credentials_that_work(
-    identity: Identity, visitor: Visitor
+    services: Services, visitor: Visitor
 ) -> None:
-    founded = await identity.founding.create("other", name="The Other Shop")
+    founded = await services.setup.provisioning.create("other", name="The Other Shop")
     visitor.handle = "other"
     application = Application(visitor, str(founded.client_id), founded.client_secret)
     answer = await application.token(grant_type="client_credentials", scope="internal_cds_profile_view")
     assert answer.status_code == 200
 
 
-async def test_a_handle_is_taken_once(identity: Identity, dataset_ref: DatasetRef) -> None:
+async def test_a_handle_is_taken_once(services: Services, dataset_ref: DatasetRef) -> None:
     with pytest.raises(Conflict):
-        await identity.founding.create("acme")
+        await services.setup.provisioning.create("acme")
 
 
 @pytest.mark.parametrize("handle", ["", "Acme", "a b", "-a", ".a", "a" * 64, "a/b", "a\0b", "\u00e9"])
-async def test_a_handle_must_fit_a_path(identity: Identity, handle: str) -> None:
+async def test_a_handle_must_fit_a_path(services: Services, handle: str) -> None:
     with pytest.raises(InvalidInput):
-        await identity.founding.create(handle)
-    assert await identity.organisations.find(handle) is None
+        await services.setup.provisioning.create(handle)
+    assert await services.directory.organisations.find(handle) is None
 
 
 async def test_rotating_keys_leaves_old_tokens_good_and_signs_with_the_new_key(
-    identity: Identity, dataset_ref: DatasetRef, system: Application, visitor: Visitor
+    services: Services, dataset_ref: DatasetRef, system: Application, visitor: Visitor
 ) -> None:
     ask = {"grant_type": "client_credentials", "scope": "internal_cds_profile_view"}
     old = (await system.token(**ask)).json()["access_token"]
-    key_id = await identity.signing_keys.rotate(dataset_ref)
+    key_id = await services.directory.signing_keys.rotate(dataset_ref)
     new = (await system.token(**ask)).json()["access_token"]
     for token in (old, new):
-        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+        await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
     keys = (await visitor.open("oauth2/jwks")).json()["keys"]
     assert next(key["kid"] for key in keys) == key_id
     assert len(keys) == 2
 
 
 async def test_a_key_rotated_by_another_process_verifies_here(
-    services: Services, identity: Identity, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
+    services: Services, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await identity.signing_keys.ring(dataset_ref)
-    elsewhere = build_services(services.settings, services.database).identity
+    await services.directory.signing_keys.ring(dataset_ref)
+    elsewhere = build_services(services.settings, services.database).directory
     key_id = await elsewhere.signing_keys.rotate(dataset_ref)
     monkeypatch.setattr("oneself.service.directory.signing_keys.UNKNOWN_KEY_REREAD_S", 0.0)
-    assert key_id in (await identity.signing_keys.ring_with(dataset_ref, key_id)).public
+    assert key_id in (await services.directory.signing_keys.ring_with(dataset_ref, key_id)).public
 
 
 async def test_private_keys_open_only_with_the_deployments_secret_key(
-    services: Services, identity: Identity, dataset_ref: DatasetRef
+    services: Services, dataset_ref: DatasetRef
 ) -> None:
-    await identity.signing_keys.ring(dataset_ref)
+    await services.directory.signing_keys.ring(dataset_ref)
     sealed = await services.database.fetchval("select private_sealed from signing_key")
     assert b"kty" not in sealed
     stolen = msgspec.structs.replace(services.settings, secret_key="another secret key, long enough")
     with pytest.raises(SettingsError, match="ONESELF_SECRET_KEY"):
-        await build_services(stolen, services.database).identity.signing_keys.signing_key(dataset_ref)
+        await build_services(stolen, services.database).directory.signing_keys.signing_key(dataset_ref)
 
 
 async def test_a_signing_key_that_cannot_be_opened_leaves_the_others_at_work(
-    services: Services, identity: Identity, dataset_ref: DatasetRef
+    services: Services, dataset_ref: DatasetRef
 ) -> None:
-    before = await identity.signing_keys.signing_key(dataset_ref)
+    before = await services.directory.signing_keys.signing_key(dataset_ref)
     other = msgspec.structs.replace(services.settings, secret_key="another secret key, long enough")
-    await build_services(other, services.database).identity.signing_keys.rotate(dataset_ref)
-    keys = build_services(services.settings, services.database).identity.signing_keys
+    await build_services(other, services.database).directory.signing_keys.rotate(dataset_ref)
+    keys = build_services(services.settings, services.database).directory.signing_keys
     assert (await keys.signing_key(dataset_ref)).kid == before.kid
     assert len((await keys.ring(dataset_ref)).public) == 2
 

@@ -11,10 +11,9 @@ from uuid import UUID
 
 import pytest
 
-from oneself.bootstrap import Services
-from oneself.bootstrap_identity import Identity
 from oneself.errors import Unauthenticated, Unavailable
 from oneself.service.context import DatasetRef
+from oneself.services import Services
 from oneself.store.directory import Directory
 from support.visitor import CALLBACK, PASSWORD, Application, Page, Visitor, arrived, claims_of, heading
 from wire.oauth.in_process.conftest import NewClient
@@ -221,16 +220,16 @@ async def test_a_code_belongs_to_its_application(
 
 
 async def test_a_code_used_twice_voids_what_it_gave(
-    shop: Application, visitor: Visitor, identity: Identity, dataset_ref: DatasetRef
+    shop: Application, visitor: Visitor, services: Services, dataset_ref: DatasetRef
 ) -> None:
     page = await shop.registration(scope="openid offline_access internal_cds_profile_view")
     sent_back = await visitor.register(EMAIL, page)
     tokens = await shop.tokens(sent_back)
     header = f"Bearer {tokens['access_token']}"
-    await identity.guard.authenticate(header, dataset_ref)
+    await services.callers.guard.authenticate(header, dataset_ref)
     assert (await shop.exchange(sent_back)).json()["error"] == "invalid_grant"
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(header, dataset_ref)
+        await services.callers.guard.authenticate(header, dataset_ref)
     assert (await shop.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
 
 
@@ -256,14 +255,14 @@ async def test_a_refresh_token_is_replaced_at_every_use(shop: Application) -> No
 
 
 async def test_a_refresh_token_used_twice_ends_the_grant(
-    shop: Application, identity: Identity, dataset_ref: DatasetRef
+    shop: Application, services: Services, dataset_ref: DatasetRef
 ) -> None:
     first = await _offline(shop)
     second = (await shop.refresh(first["refresh_token"])).json()
     assert (await shop.refresh(first["refresh_token"])).json()["error"] == "invalid_grant"
     assert (await shop.refresh(second["refresh_token"])).json()["error"] == "invalid_grant"
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(f"Bearer {second['access_token']}", dataset_ref)
+        await services.callers.guard.authenticate(f"Bearer {second['access_token']}", dataset_ref)
 
 
 async def test_a_refreshed_token_may_ask_for_less_and_not_for_more(shop: Application) -> None:
@@ -277,7 +276,7 @@ async def test_a_refreshed_token_may_ask_for_less_and_not_for_more(shop: Applica
 
 
 async def test_revoking_a_refresh_token_ends_everything_that_came_of_it(
-    shop: Application, visitor: Visitor, identity: Identity, dataset_ref: DatasetRef
+    shop: Application, visitor: Visitor, services: Services, dataset_ref: DatasetRef
 ) -> None:
     tokens = await _offline(shop)
     form = {"token": tokens["refresh_token"]}
@@ -287,7 +286,7 @@ async def test_revoking_a_refresh_token_ends_everything_that_came_of_it(
     assert (await visitor.http.post(visitor.at("oauth2/revoke"), data=form, auth=auth)).status_code == 200
     assert (await shop.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(f"Bearer {tokens['access_token']}", dataset_ref)
+        await services.callers.guard.authenticate(f"Bearer {tokens['access_token']}", dataset_ref)
 
 
 async def test_userinfo_tells_what_the_scopes_open(shop: Application, visitor: Visitor) -> None:
@@ -311,14 +310,14 @@ async def test_userinfo_needs_a_token_with_openid(
 
 
 async def test_a_new_password_signs_out_everywhere(
-    shop: Application, visitor: Visitor, identity: Identity, dataset_ref: DatasetRef
+    shop: Application, visitor: Visitor, services: Services, dataset_ref: DatasetRef
 ) -> None:
     tokens = await _offline(shop)
     user_id = UUID(claims_of(tokens["access_token"])["sub"])
-    await identity.accounts.set_password(dataset_ref, user_id, "another long password")
+    await services.directory.accounts.set_password(dataset_ref, user_id, "another long password")
     assert (await shop.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(f"Bearer {tokens['access_token']}", dataset_ref)
+        await services.callers.guard.authenticate(f"Bearer {tokens['access_token']}", dataset_ref)
     page = await shop.authorize()
     assert heading(page) == "Sign in"
     assert (await visitor.sign_in(EMAIL, PASSWORD, page)).status_code == 401
@@ -326,12 +325,12 @@ async def test_a_new_password_signs_out_everywhere(
 
 
 async def test_tokens_and_sessions_of_one_organisation_are_nothing_to_another(
-    shop: Application, visitor: Visitor, identity: Identity, dataset_ref: DatasetRef
+    shop: Application, visitor: Visitor, services: Services, dataset_ref: DatasetRef
 ) -> None:
     tokens = await _offline(shop)
-    other = (await identity.founding.create("other")).dataset_ref
+    other = (await services.setup.provisioning.create("other")).dataset_ref
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(f"Bearer {tokens['access_token']}", other)
+        await services.callers.guard.authenticate(f"Bearer {tokens['access_token']}", other)
     answer = await visitor.http.get(
         "/t/other/oauth2/userinfo", headers={"Authorization": f"Bearer {tokens['access_token']}"}
     )
@@ -344,7 +343,7 @@ async def test_tokens_and_sessions_of_one_organisation_are_nothing_to_another(
 
 
 async def test_what_has_run_out_is_forgotten_and_what_has_not_stays(
-    shop: Application, visitor: Visitor, identity: Identity, services: Services
+    shop: Application, visitor: Visitor, services: Services
 ) -> None:
     kept = await _offline(shop)
     count = "select count(*) from oauth_grant"
@@ -358,14 +357,14 @@ async def test_what_has_run_out_is_forgotten_and_what_has_not_stays(
 
 
 async def test_a_sign_in_that_the_database_cannot_record_is_a_page_that_says_so(
-    shop: Application, visitor: Visitor, identity: Identity, monkeypatch: pytest.MonkeyPatch
+    shop: Application, visitor: Visitor, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: object) -> None:
         raise Unavailable("The database cannot be reached.")
 
     page = await shop.registration()
     with monkeypatch.context() as patch:
-        patch.setattr(identity.sign_ins, "arrive", away)
+        patch.setattr(services.directory.sign_ins, "arrive", away)
         answer = await visitor.register(EMAIL, page)
     assert (answer.status_code, heading(answer)) == (503, "One moment, please")
     assert answer.headers["retry-after"] == "2"
@@ -379,7 +378,7 @@ async def test_two_exchanges_at_the_same_moment_give_tokens_once(shop: Applicati
 
 
 async def test_a_name_that_is_too_long_is_not_normalised(
-    visitor: Visitor, dataset_ref: DatasetRef, identity: Identity, monkeypatch: pytest.MonkeyPatch
+    visitor: Visitor, dataset_ref: DatasetRef, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The time that this takes grows with the square of the length, and it stops the whole process."""
     normalize = unicodedata.normalize
@@ -396,4 +395,4 @@ async def test_a_name_that_is_too_long_is_not_normalised(
         assert refused.status_code == 400
         assert "Use at most 254 characters." in refused.text
     assert (await visitor.register(EMAIL, password="\u0300" * 500)).status_code == 303
-    assert await identity.accounts.list(dataset_ref, after=name) == []
+    assert await services.directory.accounts.list(dataset_ref, after=name) == []

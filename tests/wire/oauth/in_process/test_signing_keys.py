@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from joserfc.jwk import RSAKey
 
-from oneself.bootstrap import Services
-from oneself.bootstrap_identity import Identity
 from oneself.service.context import DatasetRef
 from oneself.service.directory.signing_keys import SigningKeys
 from oneself.service.directory.tokens import AccessTokens, access_claims, sign_access_token
+from oneself.services import Services
 from oneself.store.directory import Directory
 
 N = 50
@@ -34,7 +33,7 @@ class Imports:
 
 
 @pytest.fixture
-def imports(identity: Identity, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch) -> Imports:
+def imports(services: Services, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch) -> Imports:
     """Counted from here on; the organisation and its first key are there."""
     found, import_key, read = Imports(), RSAKey.import_key, Directory.list_signing_keys
 
@@ -54,12 +53,12 @@ def imports(identity: Identity, dataset_ref: DatasetRef, monkeypatch: pytest.Mon
 
 def process(services: Services, **options: Any) -> SigningKeys:
     """The keys as a process sees them that has just started."""
-    return SigningKeys(services.identity.tokens._directory, services.identity.vault, **options)
+    return SigningKeys(services.directory.tokens._directory, services.secret_box, **options)
 
 
-async def token_of(identity: Identity, dataset_ref: DatasetRef) -> str:
+async def token_of(services: Services, dataset_ref: DatasetRef) -> str:
     claims = access_claims("issuer", dataset_ref, "shop", "ann", "internal_cds_profile_view", None)
-    return sign_access_token(await identity.signing_keys.signing_key(dataset_ref), claims)
+    return sign_access_token(await services.directory.signing_keys.signing_key(dataset_ref), claims)
 
 
 async def verify_often(tokens: AccessTokens, dataset_ref: DatasetRef, token: str) -> None:
@@ -67,11 +66,11 @@ async def verify_often(tokens: AccessTokens, dataset_ref: DatasetRef, token: str
 
 
 async def test_many_verifications_at_once_cause_one_read_and_no_private_import(
-    services: Services, identity: Identity, dataset_ref: DatasetRef, imports: Imports
+    services: Services, dataset_ref: DatasetRef, imports: Imports
 ) -> None:
-    token = await token_of(identity, dataset_ref)
+    token = await token_of(services, dataset_ref)
     before = imports.counts
-    tokens = AccessTokens(services.identity.tokens._directory, process(services, reread_s=0.0), "")
+    tokens = AccessTokens(services.directory.tokens._directory, process(services, reread_s=0.0), "")
     await verify_often(tokens, dataset_ref, token)
     assert imports.counts == (before[0] + 1, before[1] + 1, before[2])
     await verify_often(tokens, dataset_ref, token)
@@ -95,11 +94,11 @@ async def test_a_private_key_is_imported_once_and_in_a_thread(
 
 
 async def test_a_retired_key_verifies_no_longer_than_it_is_kept(
-    services: Services, identity: Identity, dataset_ref: DatasetRef
+    services: Services, dataset_ref: DatasetRef
 ) -> None:
-    token = await token_of(identity, dataset_ref)
+    token = await token_of(services, dataset_ref)
     keys = process(services, reread_s=0.0)
-    tokens = AccessTokens(services.identity.tokens._directory, keys, "")
+    tokens = AccessTokens(services.directory.tokens._directory, keys, "")
     await keys.rotate(dataset_ref)
     await verify_often(tokens, dataset_ref, token)
     await services.database.execute(

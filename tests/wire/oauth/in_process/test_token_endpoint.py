@@ -9,9 +9,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from oneself.bootstrap_identity import Identity
+from oneself.bootstrap import build_services
 from oneself.errors import Forbidden, Unauthenticated
 from oneself.service.context import DatasetRef
+from oneself.services import Services
 from support.visitor import Application, Visitor, claims_of
 from wire.oauth.in_process.conftest import SECRET, SYSTEM, NewClient
 
@@ -186,10 +187,10 @@ async def test_introspection_needs_an_application(visitor: Visitor, dataset_ref:
 
 
 async def test_a_revoked_token_is_dead_everywhere_at_once(
-    system: Application, visitor: Visitor, identity: Identity, dataset_ref: DatasetRef
+    system: Application, visitor: Visitor, services: Services, dataset_ref: DatasetRef
 ) -> None:
     token = (await system.token(grant_type="client_credentials", scope=SEED_SCOPE)).json()["access_token"]
-    assert (await identity.guard.authenticate(f"Bearer {token}", dataset_ref)).application == SYSTEM
+    assert (await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)).application == SYSTEM
     answer = await visitor.http.post(
         visitor.at("oauth2/revoke"),
         data={"token": token, "token_type_hint": "nonsense"},
@@ -197,7 +198,7 @@ async def test_a_revoked_token_is_dead_everywhere_at_once(
     )
     assert answer.status_code == 200
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+        await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
     told = await visitor.http.post(
         visitor.at("oauth2/introspect"), data={"token": token}, auth=(SYSTEM, SECRET)
     )
@@ -206,25 +207,21 @@ async def test_a_revoked_token_is_dead_everywhere_at_once(
 
 async def test_a_token_revoked_by_another_process_dies_within_a_second(
     system: Application,
-    identity: Identity,
+    services: Services,
     dataset_ref: DatasetRef,
-    services: object,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from oneself.bootstrap import Services, build_services
-
-    assert isinstance(services, Services)
     monkeypatch.setattr("oneself.service.directory.tokens.REVOCATIONS_REREAD_S", 0.0)
     token = (await system.token(grant_type="client_credentials", scope=SEED_SCOPE)).json()["access_token"]
-    await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
-    elsewhere = build_services(services.settings, services.database).identity
+    await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
+    elsewhere = build_services(services.settings, services.database).directory
     await elsewhere.tokens.revoke(dataset_ref, claims_of(token)["jti"])
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+        await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
 
 
 async def test_an_application_cannot_revoke_the_token_of_another(
-    system: Application, new_client: NewClient, visitor: Visitor, identity: Identity, dataset_ref: DatasetRef
+    system: Application, new_client: NewClient, visitor: Visitor, services: Services, dataset_ref: DatasetRef
 ) -> None:
     token = (await system.token(grant_type="client_credentials", scope=SEED_SCOPE)).json()["access_token"]
     other = await new_client("machine")
@@ -232,7 +229,7 @@ async def test_an_application_cannot_revoke_the_token_of_another(
         visitor.at("oauth2/revoke"), data={"token": token}, auth=(other.client_id, other.secret or "")
     )
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
-    await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+    await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
 
 
 async def test_revoking_nonsense_is_no_error(visitor: Visitor, dataset_ref: DatasetRef) -> None:
@@ -243,32 +240,32 @@ async def test_revoking_nonsense_is_no_error(visitor: Visitor, dataset_ref: Data
 
 
 async def test_a_removed_application_has_no_tokens_any_more(
-    new_client: NewClient, identity: Identity, dataset_ref: DatasetRef
+    new_client: NewClient, services: Services, dataset_ref: DatasetRef
 ) -> None:
     client = await new_client("machine")
     answer = await client.token(grant_type="client_credentials", scope="internal_cds_profile_view")
     header = f"Bearer {answer.json()['access_token']}"
-    await identity.guard.authenticate(header, dataset_ref)
-    await identity.applications.delete(dataset_ref, client.client_id)
+    await services.callers.guard.authenticate(header, dataset_ref)
+    await services.directory.applications.delete(dataset_ref, client.client_id)
     with pytest.raises(Unauthenticated):
-        await identity.guard.authenticate(header, dataset_ref)
+        await services.callers.guard.authenticate(header, dataset_ref)
     assert (await client.token(grant_type="client_credentials")).json()["error"] == "invalid_client"
 
 
 async def test_a_rotated_secret_replaces_the_old_one(
-    new_client: NewClient, identity: Identity, dataset_ref: DatasetRef
+    new_client: NewClient, services: Services, dataset_ref: DatasetRef
 ) -> None:
     client = await new_client("machine")
     assert (await client.token(grant_type="client_credentials")).status_code == 200
-    secret = await identity.applications.rotate_secret(dataset_ref, client.client_id)
+    secret = await services.directory.applications.rotate_secret(dataset_ref, client.client_id)
     assert (await client.token(grant_type="client_credentials")).status_code == 401
     client.secret = secret
     assert (await client.token(grant_type="client_credentials")).status_code == 200
 
 
 async def test_a_token_without_scope_is_forbidden(
-    system: Application, identity: Identity, dataset_ref: DatasetRef
+    system: Application, services: Services, dataset_ref: DatasetRef
 ) -> None:
     token = (await system.token(grant_type="client_credentials")).json()["access_token"]
     with pytest.raises(Forbidden, match="You do not have enough permission"):
-        await identity.guard.authenticate(f"Bearer {token}", dataset_ref)
+        await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)

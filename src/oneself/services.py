@@ -1,0 +1,189 @@
+"""The services of one process, in groups named after their packages: `services.directory.accounts`.
+
+What lives here: types only. `bootstrap` builds the services; wires, sign-in pages and commands use them.
+Invariants: this module imports use-cases and what identifies callers, never a wire, a page or a command.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from oneself.adapters.identity_server.client import IdentityServerClient
+from oneself.adapters.identity_server.issuer_keys import IssuerKeys
+from oneself.auth.callers.client_basic import ClientBasic
+from oneself.auth.callers.guard import Guard
+from oneself.auth.callers.introspection import TokenIntrospection
+from oneself.service.configuration import Configurations
+from oneself.service.crypto import SecretBox
+from oneself.service.directory.accounts import Accounts, Administrators
+from oneself.service.directory.applications import Applications
+from oneself.service.directory.grants import Grants
+from oneself.service.directory.issuers import Issuers
+from oneself.service.directory.login_throttle import LoginThrottle
+from oneself.service.directory.organisations import Organisations
+from oneself.service.directory.sign_in import SignIns
+from oneself.service.directory.signing_keys import SigningKeys
+from oneself.service.directory.tokens import AccessTokens
+from oneself.service.directory.users import Users
+from oneself.service.events.interactions import Interactions
+from oneself.service.events.token_keys import TokenKeys
+from oneself.service.history.event_stream import EventStream
+from oneself.service.history.person_events import PersonEvents
+from oneself.service.history.timeline import ProfileHistory
+from oneself.service.identity.attributes import IdentityBindings
+from oneself.service.identity.manifest.document import IdentityDocuments
+from oneself.service.identity.resolution_switch import ResolutionSwitch
+from oneself.service.identity_provider.claim_sync import ClaimSync
+from oneself.service.identity_provider.directory_claims import DirectoryClaims
+from oneself.service.identity_provider.rejected_claims import RejectedClaims
+from oneself.service.identity_provider.reports import IdentityReports
+from oneself.service.identity_provider.settings import IdentityServers
+from oneself.service.ingest.ingest import Ingest
+from oneself.service.log.audit import Audit
+from oneself.service.privacy.erasure import Erasure
+from oneself.service.privacy.export import Exports
+from oneself.service.privacy.people import People
+from oneself.service.profiles.consents import Consents
+from oneself.service.profiles.invalid_values import InvalidValues
+from oneself.service.profiles.listing import ProfileListing
+from oneself.service.profiles.lookup import Lookup
+from oneself.service.profiles.profiles import Profiles
+from oneself.service.profiles.refusals import Refusals
+from oneself.service.rules.preview import Previews
+from oneself.service.rules.rules import Reindexer, Rules
+from oneself.service.schema.datasets import Datasets
+from oneself.service.schema.identity_types import IdentityTypes
+from oneself.service.schema.schemas import Schemas
+from oneself.service.setup.activation import ServiceActivation
+from oneself.service.setup.provisioning import OrganisationSetup
+from oneself.settings import Settings
+from oneself.store.database import Database
+
+
+class CallerServices(msgspec.Struct, frozen=True):
+    """Who is calling, and with which permissions."""
+
+    guard: Guard
+    client_basic: ClientBasic
+    issuer_keys: IssuerKeys
+    introspection: TokenIntrospection
+
+
+class DirectoryServices(msgspec.Struct, frozen=True):
+    """Organisations, their applications and users, and how both sign in."""
+
+    organisations: Organisations
+    applications: Applications
+    accounts: Accounts
+    administrators: Administrators
+    users: Users
+    issuers: Issuers
+    tokens: AccessTokens
+    signing_keys: SigningKeys
+    grants: Grants
+    sign_ins: SignIns
+    login_throttle: LoginThrottle
+
+
+class SchemaServices(msgspec.Struct, frozen=True):
+    """What a dataset stores: its attributes and its identity types."""
+
+    schemas: Schemas
+    datasets: Datasets
+    identity_types: IdentityTypes
+
+
+class IdentityServices(msgspec.Struct, frozen=True):
+    """What identifies a person in a dataset."""
+
+    attributes: IdentityBindings
+    documents: IdentityDocuments
+    resolution_switch: ResolutionSwitch
+
+
+class RuleServices(msgspec.Struct, frozen=True):
+    """Unification rules, their previews and the reindex jobs that follow a change."""
+
+    rules: Rules
+    previews: Previews
+    reindexer: Reindexer
+
+
+class ProfileServices(msgspec.Struct, frozen=True):
+    """Profiles: writing, reading, searching."""
+
+    profiles: Profiles
+    listing: ProfileListing
+    lookup: Lookup
+    consents: Consents
+    refusals: Refusals
+    invalid_values: InvalidValues
+
+
+class EventServices(msgspec.Struct, frozen=True):
+    """What the event wires need."""
+
+    interactions: Interactions
+    token_keys: TokenKeys
+
+
+class HistoryServices(msgspec.Struct, frozen=True):
+    """Readers of the log: per person, per profile, per dataset."""
+
+    person_events: PersonEvents
+    timeline: ProfileHistory
+    event_stream: EventStream
+
+
+class LogServices(msgspec.Struct, frozen=True):
+    """The log as a record of what administrators did."""
+
+    audit: Audit
+
+
+class PrivacyServices(msgspec.Struct, frozen=True):
+    """Erasure and export."""
+
+    erasure: Erasure
+    exports: Exports
+    people: People
+
+
+class IdentityProviderServices(msgspec.Struct, frozen=True):
+    """The organisation's identity server: its address, its claims, its reports."""
+
+    servers: IdentityServers
+    client: IdentityServerClient
+    directory_claims: DirectoryClaims
+    claim_sync: ClaimSync
+    reports: IdentityReports
+    rejected_claims: RejectedClaims
+
+
+class SetupServices(msgspec.Struct, frozen=True):
+    """New organisations, and the switch that enables an organisation's service."""
+
+    provisioning: OrganisationSetup
+    activation: ServiceActivation
+
+
+class Services(msgspec.Struct, frozen=True):
+    """Every service of one process, on one pool of connections."""
+
+    settings: Settings
+    database: Database
+    configurations: Configurations
+    secret_box: SecretBox
+    ingest: Ingest
+    callers: CallerServices
+    directory: DirectoryServices
+    schema: SchemaServices
+    identity: IdentityServices
+    rules: RuleServices
+    profiles: ProfileServices
+    events: EventServices
+    history: HistoryServices
+    log: LogServices
+    privacy: PrivacyServices
+    identity_provider: IdentityProviderServices
+    setup: SetupServices
