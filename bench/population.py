@@ -23,7 +23,7 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.fold.apply import fold
 from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
-from oneself.core.resolution.observation import Kind, Observation
+from oneself.core.resolution.observation import Observation, PageEvent, SignIn
 from oneself.core.resolution.plan import Plan
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.store import rows, working_set
@@ -60,14 +60,15 @@ def profile_id(person: int) -> UUID:
     return UUID(int=_NAMES.int + (person * 0x9E3779B97F4A7C15 << 8) % (1 << 60))
 
 
-def observe(kind: Kind = "event", *, new_profile_id: UUID | None = None, **fields: Any) -> Observation:
+def observe(
+    kind: Callable[..., Observation] = PageEvent, *, new_profile_id: UUID | None = None, **fields: Any
+) -> Observation:
     """An observation by a server, with ids of its own."""
-    fields.setdefault("name", "Page Viewed" if kind == "event" else None)
-    return Observation(
+    fields.setdefault("name", "Page Viewed" if kind is PageEvent else None)
+    return kind(
         observation_id=uuid.uuid4(),
         new_profile_id=new_profile_id or uuid.uuid4(),
-        kind=kind,
-        face="bench",
+        interface="bench",
         application="bench-backend",
         **fields,
     )
@@ -82,7 +83,7 @@ def page_view(chance: random.Random, identifiers: tuple[Identifier, ...], **fiel
         "agent": "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0",
         "session": chance.getrandbits(48),
     }
-    return observe("event", identifiers=identifiers, body=body, **fields)
+    return observe(identifiers=identifiers, body=body, **fields)
 
 
 def arrivals(people: int, seed: int = 1) -> Iterator[Observation]:
@@ -108,11 +109,11 @@ def history(person: int) -> Iterator[Observation]:
     trait = {"values": {"traits": {"plan": "premium"}}} if person % 4 == 0 else {}
     yield page_view(chance, (device(person),), new_profile_id=profile_id(person), **trait)
     if is_known(person):
-        yield observe("sign_in", identifiers=(user(person), device(person)))
+        yield observe(SignIn, identifiers=(user(person), device(person)))
     if person % 10 == 0:
         second = device(person, 1)
         yield page_view(chance, (second,))
-        yield observe("sign_in", identifiers=(user(person), second))
+        yield observe(SignIn, identifiers=(user(person), second))
 
 
 async def fill(

@@ -24,7 +24,7 @@ from oneself.core.config.changes import (
 from oneself.core.identity.identifier import ANONYMOUS_ID, Identifier
 from oneself.core.identity.identity_type import IdentityBinding, IdentityType
 from oneself.core.profiles.profile import primary_id
-from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.observation import Observation, PageEvent
 from oneself.core.values.attribute import Attribute
 from oneself.service.events.persisted_token import TokenKeyRing, encrypt_token
 
@@ -92,13 +92,11 @@ def history(visitor: int) -> Iterator[Observation]:
 
 
 def _event(identifiers: tuple[Identifier, ...], new_profile_id: UUID) -> Observation:
-    return Observation(
+    return PageEvent(
         observation_id=uuid.uuid4(),
         new_profile_id=new_profile_id,
-        kind="event",
-        face="interactions",
+        interface="interactions",
         trust="browser",
-        authority="event",
         channel="Web",
         identifiers=identifiers,
         name="Page Viewed",

@@ -5,7 +5,8 @@ Shared by the engines that run on `oneself`; the oracle does not use it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, get_args
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -28,22 +29,27 @@ from oneself.core.identity import identity_type as core
 from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.profiles.profile import Profile
-from oneself.core.resolution.observation import Kind as ObservationKind
-from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.observation import (
+    Observation,
+    PageEvent,
+    ProfileWrite,
+    Reindex,
+    SignIn,
+    SignOut,
+)
 from oneself.core.resolution.plan import Plan
 from oneself.core.values.attribute import Attribute
 from scenarios.engine import Outcome, ProfileFacts
 from scenarios.words import Act, AttributeLine, IdentityType, Kind, RuleLine, Setup, Step
 
-_KINDS: dict[Act, ObservationKind] = {
-    "event": "event",
-    "sign-in": "sign_in",
-    "sign-out": "sign_out",
-    "write": "write",
-    "create": "write",
-    "erase": "erase",
+_KINDS: dict[Act, Callable[..., Observation]] = {
+    "event": PageEvent,
+    "sign-in": SignIn,
+    "sign-out": SignOut,
+    "write": ProfileWrite,
+    "create": partial(ProfileWrite, creates=True),
 }
-assert set(_KINDS) == set(get_args(Act)) - {"rule", "index"}
+assert set(_KINDS) == set(get_args(Act)) - {"rule", "index", "erase"}
 
 
 def changes(setup: Setup) -> list[ConfigChange]:
@@ -105,11 +111,10 @@ def rule_change(config: Config, line: RuleLine) -> ConfigChange | None:
 
 def match(profile_id: UUID, found: tuple[Identifier, ...], new_id: UUID) -> Observation:
     """The observation that a profile holds these values, as indexing finds them."""
-    return Observation(
+    return Reindex(
         observation_id=observation_id(new_id),
         new_profile_id=new_id,
-        kind="match",
-        face="rules",
+        interface="rules",
         profile_id=profile_id,
         identifiers=found,
     )
@@ -117,20 +122,19 @@ def match(profile_id: UUID, found: tuple[Identifier, ...], new_id: UUID) -> Obse
 
 def observation(step: Step, addressed: UUID | None, new_id: UUID, event_id: str | None = None) -> Observation:
     """The step as an observation; its id follows from `new_id`."""
-    return Observation(
+    # Values in these tables are written by an application's right, which an event does not have.
+    kind = ProfileWrite if step.act == "event" and step.values else _KINDS[step.act]
+    return kind(
         observation_id=observation_id(new_id),
         new_profile_id=new_id,
-        kind=_KINDS[step.act],
-        face="test",
+        interface="interactions" if step.act == "event" else "test",
         trust=step.trust,
         application=step.application,
         occurred_at=step.at,
         identifiers=tuple(_identifiers(step)),
         profile_id=addressed,
-        creates=step.act == "create",
-        values=step.values,
-        authority="event" if step.act == "event" and not step.values else "application",
         event_id=event_id,
+        **({"values": step.values} if step.values else {}),
     )
 
 

@@ -18,7 +18,7 @@ from oneself.core.config.changes import (
 from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity.identity_type import IdentityBinding, IdentityType
-from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.observation import PageEvent
 from oneself.core.values.attribute import Attribute
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import Resolution, Submission
@@ -74,12 +74,10 @@ class Site:
     ) -> Resolution:
         """An event on a browser, with identities (type, value), that happened `at` µs since 1970."""
         named = [] if device is None else [Identifier("anonymous_id", device)]
-        observation = Observation(
+        observation = PageEvent(
             observation_id=uuid.uuid4(),
             new_profile_id=uuid.uuid4(),
-            kind="event",
-            face="interactions",
-            authority="event",
+            interface="interactions",
             occurred_at=at,
             identifiers=(*named, *(Identifier(*each) for each in identifiers)),
             name=name,

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from oneself.core.identity.identifier import TRACKER, USER_ID, Identifier
-from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.observation import PageEvent
 from oneself.service.ingest.ingest import ObservationRejected, StoredResponse, Submission, request_key
 from oneself.service.privacy.erasure import ErasureOptions, Receipt
 from oneself.service.profiles.profiles import RequestOptions, new_tracker
@@ -33,11 +33,10 @@ async def crowd(services: Services) -> Crowd:
 
 
 async def _observe(crowd: Crowd, at: int | None, *identifiers: Identifier, **values: Any) -> UUID:
-    observation = Observation(
+    observation = PageEvent(
         observation_id=uuid.uuid4(),
         new_profile_id=uuid.uuid4(),
-        kind="event",
-        face="import",
+        interface="interactions",
         occurred_at=at,
         identifiers=identifiers,
         values={"traits": values} if values else {},

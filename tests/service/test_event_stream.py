@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from oneself.core.resolution.footprint import footprint_of
-from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.observation import PageEvent
 from oneself.service.history.event_stream import (
     WALK_BACK,
     WALK_ON,
@@ -185,8 +185,8 @@ async def test_who_looked_at_the_clock_earlier_and_commits_later_is_not_passed_o
         held_back = await news(site, BEGINNING)
         assert (held_back.events, held_back.place.seq <= early) == ((), True)
         assert names(await everything(site)) == ["fast"], "the list does not wait"
-        content = Observation(
-            observation_id=UUID(int=7), new_profile_id=UUID(int=8), kind="event", face="test", name="slow"
+        content = PageEvent(
+            observation_id=UUID(int=7), new_profile_id=UUID(int=8), interface="interactions", name="slow"
         )
         await slow.execute(
             "INSERT INTO log (dataset_id, seq, observation_id, kind, name, config_version, content) "

@@ -39,8 +39,10 @@ def schema(*attributes: Attribute) -> Schema:
     return Schema(attributes)
 
 
-def source(number: int, at: int | None = None, face: str = "test") -> ValueSource:
-    return ValueSource(seq=number, observation_id=f"o{number}", at=number if at is None else at, face=face)
+def source(number: int, at: int | None = None, interface: str = "test") -> ValueSource:
+    return ValueSource(
+        seq=number, observation_id=f"o{number}", at=number if at is None else at, interface=interface
+    )
 
 
 def stored(given: Schema, values: dict[str, Any], number: int = 1) -> Record:

@@ -130,4 +130,4 @@ def _paths(values: Mapping[str, Any], prefix: str) -> Iterator[str]:
 
 
 def _source(source: ValueSource) -> SourceDocument:
-    return SourceDocument(rfc3339(source.at), source.face, source.application)
+    return SourceDocument(rfc3339(source.at), source.interface, source.application)

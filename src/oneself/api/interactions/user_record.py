@@ -170,8 +170,8 @@ def _metadata(sources: Sequence[ValueSource], classification: str | None) -> dic
 
 
 def _origin(source: ValueSource) -> str:
-    if source.face != FACE:
-        return source.face
+    if source.interface != FACE:
+        return source.interface
     return "Server" if source.trust == "server" else "Web"
 
 

@@ -19,7 +19,8 @@ from oneself.core.profiles.owned_objects import merge_objects, upsert
 from oneself.core.profiles.profile import Profile, primary_id
 from oneself.core.profiles.visits import NO_ACTIVITY, add_visits, record_activity
 from oneself.core.resolution.evidence import Evidence, held_since, identities_of
-from oneself.core.resolution.observation import ACTIVITY, Observation
+from oneself.core.resolution.kinds import policy_of
+from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan, Rejection
 from oneself.core.resolution.resolve import resolve
 from oneself.core.resolution.working_set import MergeRecord, RefusalRecord, WorkingSet
@@ -131,10 +132,10 @@ def _write_and_join(act: _Application, plan: Plan) -> tuple[Plan, Profile, list[
 def _by_event(act: _Application, plan: Plan, unified: Profile) -> Profile:
     """The profile with what an event says of it."""
     observation = act.observation
-    if observation.authority != "event":
+    if policy_of(observation).values_policy != "event":
         return unified
     if observation.objects:
-        objects = upsert(unified.objects, observation.objects, observation.happened(act.seq))
+        objects = upsert(unified.objects, observation.objects, observation.effective_at(act.seq))
         unified = msgspec.structs.replace(unified, objects=objects)
     if not (observation.values or act.config.bound):
         return unified
@@ -203,8 +204,8 @@ def _released_claims(
 ) -> dict[str, tuple[str, ...]]:
     """What the profile held in the namespaces of values and holds no more, because this observation wrote
     there or indexed it. A merge lets go of nothing: what `others` brought stays their own."""
-    is_match = observation.kind == "match"
-    names = config.value_namespaces if is_match else _written_namespaces(observation, config)
+    is_stored = policy_of(observation).reads_stored_values
+    names = config.value_namespaces if is_stored else _written_namespaces(observation, config)
     if not names:
         return {}
     now = identities_of(profile.record, config)
@@ -222,7 +223,7 @@ def _written_namespaces(observation: Observation, config: Config) -> frozenset[s
 
 def _created(act: _Application, plan: Plan) -> Profile:
     seq = act.seq
-    at = act.observation.happened(seq) if act.observation.is_interactive else NO_ACTIVITY
+    at = act.observation.effective_at(seq) if act.observation.is_interactive else NO_ACTIVITY
     return Profile(
         profile_id=plan.profile_id,
         created_at=seq,
@@ -242,7 +243,7 @@ def _first_primary_id(observation: Observation, plan: Plan) -> str:
     if plan.claims or plan.user_id is not None:
         return _known_primary_id(plan.profile_id, plan)
     device = next((i.value for i in plan.devices if i.namespace == ANONYMOUS_ID), None)
-    if observation.kind == "event" and device is not None:
+    if device is not None and policy_of(observation).primary_id_policy == "device":
         return device
     return primary_id(plan.profile_id, anonymous=True)
 
@@ -256,14 +257,14 @@ def _known_primary_id(profile_id: UUID, plan: Plan) -> str:
 def _activity(observation: Observation, seq: int) -> int:
     """When the person was active by this observation, else NEVER; upkeep is no activity, and what happens
     without the person neither (wire/interactions §9.3)."""
-    is_activity = observation.kind in ACTIVITY and observation.is_interactive
-    return observation.happened(seq) if is_activity else NO_ACTIVITY
+    is_activity = observation.is_interactive and policy_of(observation).makes_active
+    return observation.effective_at(seq) if is_activity else NO_ACTIVITY
 
 
 def _written(act: _Application, profile: Profile, *, again: bool = False) -> Profile:
     """The profile with the observation's own values. `again`, after a join: they are newer than anything that
     replaced them; what another strategy made of them stands."""
-    if not act.observation.values or act.observation.authority == "event":
+    if not act.observation.values or policy_of(act.observation).values_policy == "event":
         return profile
     schema = act.config.schema
     changes = _check(profile, act.observation, schema, accepted=act.accepted)
@@ -295,7 +296,7 @@ def _consented(profile: Profile, observation: Observation, seq: int) -> Profile:
 def _check(profile: Profile, observation: Observation, schema: Schema, *, accepted: bool) -> ValueChanges:
     """What the patch changes. An identity server's claim that does not fit is skipped (wire/cds §12)."""
     creating = observation.new_profile_id == profile.profile_id
-    if observation.authority == "identity_server":
+    if policy_of(observation).values_policy == "identity_provider":
         return accept_valid(schema, profile.record, observation.values, creating=creating)[0]
     authority: Authority = "log" if accepted else "application"
     return apply_patch(schema, profile.record, observation.values, creating=creating, authority=authority)
@@ -306,8 +307,8 @@ def source_of(observation: Observation, seq: int) -> ValueSource:
     return ValueSource(
         seq=seq,
         observation_id=str(observation.observation_id),
-        at=observation.happened(seq),
-        face=observation.face,
+        at=observation.effective_at(seq),
+        interface=observation.interface,
         application=observation.application,
         trust=observation.trust,
     )
@@ -366,7 +367,7 @@ def _without(
 def _commit(act: _Application, plan: Plan, unified: Profile, absorbed: list[Profile]) -> None:
     """Everything is decided and checked: change the working set."""
     state, observation, seq = act.state, act.observation, act.seq
-    at = observation.happened(seq)
+    at = observation.effective_at(seq)
     ages = _ages(act, plan)
     for part in absorbed:
         merge = next(m for m in plan.merges if m.absorbed_id == part.profile_id)

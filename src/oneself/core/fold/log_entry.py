@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.changes import ConfigChange
+from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan
 
 
@@ -25,14 +26,14 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
 class Reconfigured(msgspec.Struct, frozen=True):
     """What the log keeps of a change of configuration."""
 
-    face: str
+    interface: str = msgspec.field(name="face")
     change: ConfigChange
 
 
 class Erased(msgspec.Struct, frozen=True):
     """What the log keeps of an erasure: ids, which say nothing about the person, and how much it was."""
 
-    face: str
+    interface: str = msgspec.field(name="face")
     profile_ids: tuple[UUID, ...]
     application: str | None = None
     entries: int = 0
@@ -43,3 +44,9 @@ def recorded_plan(entry: LogEntry) -> Plan:
     """The plan as it was carried out; an entry without one was only attached."""
     assert entry.profile_id is not None
     return entry.plan or Plan(profile_id=entry.profile_id, survivor_id=entry.profile_id)
+
+
+def observation_of(entry: LogEntry) -> Observation:
+    """The observation that an entry holds; of an entry that is no change of configuration and no erasure."""
+    observation: Observation = msgspec.convert(entry.content, Observation)
+    return observation

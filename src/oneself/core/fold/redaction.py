@@ -7,11 +7,11 @@ import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.fold.apply import apply_recorded
-from oneself.core.fold.log_entry import LogEntry, recorded_plan
+from oneself.core.fold.log_entry import LogEntry, observation_of, recorded_plan
 from oneself.core.identity.identifier import Identifier
 from oneself.core.profiles.claim import Claim
 from oneself.core.resolution.evidence import extract_evidence, identities_of
-from oneself.core.resolution.observation import Observation, TokenClaims
+from oneself.core.resolution.observation import Observation, TokenClaims, without_content
 from oneself.core.resolution.plan import Plan
 from oneself.core.resolution.working_set import WorkingSet
 
@@ -29,7 +29,7 @@ def redact(
     nothing else loses everything, and what is left belongs to the survivor: whoever erases that one erases it
     too. Any other entry loses only its mention of those identifiers; one without is returned as it is.
     """
-    observation = msgspec.convert(entry.content, Observation)
+    observation = observation_of(entry)
     evidence = extract_evidence(observation, config)
     named = (*evidence.persons, *evidence.devices)
     kept = tuple(identifier for identifier in named if identifier not in identifiers)
@@ -37,25 +37,7 @@ def redact(
     own = profile_id in (entry.profile_id, observation.profile_id) or nothing_else
     if not own and len(kept) == len(named) and identifiers.isdisjoint(_mentioned(recorded_plan(entry))):
         return entry
-    bare = msgspec.structs.replace(
-        observation,
-        identifiers=() if own else kept,
-        remembered=_forgetting(observation.remembered, identifiers),
-        body=_without_user(observation.body),
-    )
-    if own:
-        bare = msgspec.structs.replace(
-            bare,
-            values={},
-            consents=None,
-            choices={},
-            remembered=None,
-            objects={},
-            body=None,
-            name=None,
-            event_id=None,
-            application=None,
-        )
+    bare = without_content(observation) if own else _without_identifiers(observation, kept, identifiers)
     return msgspec.structs.replace(
         entry,
         profile_id=survivor_id if own else entry.profile_id,
@@ -65,10 +47,20 @@ def redact(
     )
 
 
-def _forgetting(token: TokenClaims | None, identifiers: frozenset[Identifier]) -> TokenClaims | None:
+def _without_identifiers(
+    observation: Observation, kept: tuple[Identifier, ...], erased: frozenset[Identifier]
+) -> Observation:
+    """The observation with the identifiers that stay, and no mention of the erased ones."""
+    cleared: dict[str, Any] = {"identifiers": kept}
+    if observation.token is not None:
+        cleared["token"] = _token_without(observation.token, erased)
+    if observation.body is not None:
+        cleared["body"] = _without_user(observation.body)
+    return msgspec.structs.replace(observation, **cleared)
+
+
+def _token_without(token: TokenClaims, identifiers: frozenset[Identifier]) -> TokenClaims:
     """What a token says, without identities that were erased."""
-    if token is None:
-        return None
     left = {name: key for name, key in token.identities.items() if Identifier(name, key) not in identifiers}
     return msgspec.structs.replace(token, identities=left)
 
@@ -91,12 +83,12 @@ def inherit(entries: list[LogEntry], configs: dict[int, Config]) -> list[LogEntr
     inherited: set[Identifier] = set()
     left: list[LogEntry] = []
     for entry in entries:
-        observation, config = msgspec.convert(entry.content, Observation), configs[entry.config_version]
+        observation, config = observation_of(entry), configs[entry.config_version]
         plan = recorded_plan(entry)
         apply_recorded(state, observation, plan, config, entry.seq)
         claims, releases = _settled_anew(state, observation, plan, config, inherited)
         for identifier in claims:
-            at = observation.happened(entry.seq)
+            at = observation.effective_at(entry.seq)
             state.claim(Claim(identifier, plan.profile_id, entry.seq, observation.trust, at, entry.seq))
         for identifier in releases:
             for claim, _ in state.held(identifier):

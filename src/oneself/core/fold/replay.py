@@ -10,7 +10,7 @@ import msgspec
 
 from oneself.core.config.configuration import Config, configure
 from oneself.core.fold.apply import apply, apply_recorded
-from oneself.core.fold.log_entry import Erased, LogEntry, Reconfigured, recorded_plan
+from oneself.core.fold.log_entry import Erased, LogEntry, Reconfigured, observation_of, recorded_plan
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.evidence import Evidence, extract_evidence
 from oneself.core.resolution.observation import Observation
@@ -39,7 +39,7 @@ def touches(entry: LogEntry, config: Config) -> Touched:
         return Touched()
     if entry.kind == "erase":
         return Touched(profile_ids=frozenset(msgspec.convert(entry.content, Erased).profile_ids))
-    observation = msgspec.convert(entry.content, Observation)
+    observation = observation_of(entry)
     if not _stands(entry):
         return Touched(observation, extract_evidence(observation, config))
     plan = recorded_plan(entry)
@@ -65,7 +65,7 @@ def replay(state: WorkingSet, entry: LogEntry, config: Config) -> Config:
 
 
 def _replay(state: WorkingSet, entry: LogEntry, config: Config) -> None:
-    observation = msgspec.convert(entry.content, Observation)
+    observation = observation_of(entry)
     if _stands(entry):
         apply_recorded(state, observation, recorded_plan(entry), config, entry.seq)
         return

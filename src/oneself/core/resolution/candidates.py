@@ -16,6 +16,7 @@ from oneself.core.identity.identifier import USER_ID, USER_ID_PRIORITY, Identifi
 from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.evidence import Evidence
+from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.token_evidence import TokenEvidence
 from oneself.core.resolution.working_set import WorkingSet
@@ -53,7 +54,7 @@ _NEVER_OLDER = 2**62
 def is_followed(profile: Profile, observation: Observation, config: Config) -> bool:
     """Whether a browser alone leads to a profile: always to an anonymous one, and to the person seen there
     last unless each visitor is to begin anew (wire/interactions §9.4)."""
-    is_fresh = observation.kind == "event" and config.dataset.merged_anonymous == "fresh"
+    is_fresh = config.dataset.merged_anonymous == "fresh" and policy_of(observation).follows_device_setting
     return profile.is_anonymous or not is_fresh
 
 
@@ -101,7 +102,9 @@ def _as_of(candidate: Candidate, observation: Observation, state: WorkingSet) ->
     """The candidate as it was when the observation happened: what it did later does not count when the
     survivor is chosen (wire/interactions §9.2)."""
     profile, happened = candidate.profile, observation.occurred_at
-    if observation.kind != "event" or happened is None or profile.active_at <= happened:
+    if happened is None or profile.active_at <= happened:
+        return candidate
+    if policy_of(observation).judged_as_of != "occurred_at":
         return candidate
     then = msgspec.structs.replace(profile, active_at=state.active_by(profile, happened))
     return msgspec.structs.replace(candidate, profile=then)

@@ -14,6 +14,7 @@ from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import Identifier
 from oneself.core.profiles.profile import is_primary_id
 from oneself.core.resolution.evidence import Evidence, lookup_identifiers
+from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation
 
 #: A 64-bit integer that no clock reaches.
@@ -80,7 +81,7 @@ def footprint_of(
         identifiers=frozenset(identifier for _, identifiers in named for identifier in identifiers),
         profile_ids=addressed | profile_ids,
         keys=keys,
-        members=any(each.kind != "event" for each, _ in both),
+        members=any(policy_of(each).answer == "profile" for each, _ in both),
         # A plan that is carried out as it was (`profile_ids`) may reach whom nothing leads to any more.
         namespaces=frozenset[str]().union(
             *(
@@ -104,8 +105,10 @@ def footprint_of(
 def is_covered_by_token(observation: Observation, evidence: Evidence) -> bool:
     """Whether a token names the user and everything that the observation brings (wire/interactions §7), so
     that nothing is to be resolved if they still are who they were."""
-    token = observation.remembered
-    if token is None or observation.kind != "event" or observation.choices or observation.new_tracker:
+    token = observation.token
+    if token is None or observation.choices or observation.new_tracker:
+        return False
+    if not policy_of(observation).token_fast_path:
         return False
     if not is_primary_id(token.primary_id):
         return False
@@ -116,7 +119,7 @@ def is_covered_by_token(observation: Observation, evidence: Evidence) -> bool:
 
 def _remembered_ids(both: list[tuple[Observation, Evidence]], config: Config) -> frozenset[str]:
     """The generated ids that tokens name; a token from before identity resolution was on names none."""
-    named = {each.remembered.primary_id for each, _ in both if each.remembered is not None}
+    named = {each.token.primary_id for each, _ in both if each.token is not None}
     if not named or not config.dataset.pipeline_identity_resolution:
         return frozenset()
     return frozenset(filter(is_primary_id, named))
@@ -125,13 +128,14 @@ def _remembered_ids(both: list[tuple[Observation, Evidence]], config: Config) ->
 def _written(observation: Observation, evidence: Evidence, config: Config) -> frozenset[str]:
     """The namespaces where an observation may change what profiles hold. Whatever it brings, what the values
     turn out to hold in the end is settled for all of them."""
-    is_bringing = bool(evidence.persons or observation.values) or observation.kind == "match"
+    is_bringing = bool(evidence.persons or observation.values) or policy_of(observation).reads_stored_values
     return config.value_namespaces if is_bringing else frozenset()
 
 
 def _meeting(
     observation: Observation, identifiers: tuple[Identifier, ...], namespaces: frozenset[str]
 ) -> ObservationFootprint:
-    primary = observation.remembered.primary_id if observation.remembered is not None else None
-    happened = observation.occurred_at if observation.kind == "event" else None
+    primary = observation.token.primary_id if observation.token is not None else None
+    is_late = policy_of(observation).judged_as_of == "occurred_at"
+    happened = observation.occurred_at if is_late else None
     return ObservationFootprint(identifiers, primary, happened, namespaces)

@@ -23,6 +23,7 @@ from oneself.core.resolution.candidates import (
 )
 from oneself.core.resolution.evidence import Evidence, extract_evidence, identities_of
 from oneself.core.resolution.guards import Screening, screen_candidates
+from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Merge, Plan, Refusal, Rejection
 from oneself.core.resolution.token_evidence import TokenEvidence, has_opted_out, read_token
@@ -35,7 +36,8 @@ def resolve(
     """What the observation does to the working set. `evidence`: what it weighs, if that is known already."""
     if evidence is None:
         evidence = extract_evidence(observation, config)
-    if observation.kind == "sign_out":
+    policy = policy_of(observation)
+    if policy.ends_sign_in:
         return _sign_out(state, evidence, config)
     evidence = _with_live_tracker(state, observation, evidence)
     recalled = _recalled(state, observation, evidence, config)
@@ -47,17 +49,17 @@ def resolve(
         return addressed
     if addressed and addressed.user_id and evidence.user_id not in (None, addressed.user_id):
         return Rejection("user_id_write_once", "user_id cannot be changed once it is set.")
-    if observation.kind == "match" and addressed is not None:
+    if policy.reads_stored_values and addressed is not None:
         evidence = _still_held(evidence, addressed, config)
     candidates = find_candidates(state, observation, evidence, addressed, recalled, config)
     verdict = screen_candidates(candidates, evidence, recalled, config)
-    if observation.kind == "event":
+    if policy.opt_out == "respected":
         people = [candidate.profile for candidate in verdict.accepted]
         if has_opted_out(people, observation, TRACKING):
             return Rejection("opted_out", "The person does not want to be tracked.")
         if evidence.persons and has_opted_out(people, observation, PERSONALIZATION):
             return _unnamed(state, observation, evidence, config)
-    if observation.kind == "consent" and observation.authority == "event":
+    if policy.opt_out == "choice_only":
         return _choice_only(state, observation, evidence, verdict, config)
     return _plan(state, observation, evidence, verdict, config)
 
@@ -94,7 +96,7 @@ def _choice_only(
 
 def _with_live_tracker(state: WorkingSet, observation: Observation, evidence: Evidence) -> Evidence:
     """An event's tracker counts while it points at somebody, else the new one does."""
-    if observation.kind != "event":
+    if not policy_of(observation).replaces_ended_tracker:
         return evidence
     devices = tuple(each for each in evidence.devices if each.namespace != TRACKER or state.held(each))
     if observation.new_tracker is not None and all(each.namespace != TRACKER for each in devices):
@@ -195,7 +197,7 @@ def _plan(
         devices=devices,
         refusals=(*_refusals(verdict, evidence, moved), *over_limit),
         dropped=evidence.dropped,
-        pinned=observation.kind == "event" and _depends_on_others(state, observation, evidence, one),
+        pinned=policy_of(observation).pins_plan and _depends_on_others(state, observation, evidence, one),
     )
 
 
@@ -239,7 +241,7 @@ def _claims(
         namespace = config.namespace(identifier.namespace)
         assert namespace is not None
         if namespace.is_single:
-            if not (held and observation.kind == "event"):
+            if not (held and policy_of(observation).contested_value == "holder"):
                 claims.append(identifier)
             continue
         values = {value for profile in present for value in profile.identities.get(identifier.namespace, ())}
@@ -264,7 +266,7 @@ def _devices(
     for device in evidence.devices:
         held = state.held(device)
         pointed_at = [profile for _, profile in held]
-        if observation.kind == "event" and not is_new_visitor and _is_earlier(observation, held):
+        if not is_new_visitor and _is_earlier(observation, held):
             continue
         if not any(profile.profile_id in one for profile in pointed_at):
             devices.append(device)
@@ -274,7 +276,9 @@ def _devices(
 
 def _is_earlier(observation: Observation, held: list[tuple[Claim, Profile]]) -> bool:
     happened = observation.occurred_at
-    return happened is not None and any(claim.at > happened for claim, _ in held)
+    if happened is None or policy_of(observation).judged_as_of != "occurred_at":
+        return False
+    return any(claim.at > happened for claim, _ in held)
 
 
 def _refusals(verdict: Screening, evidence: Evidence, moved: tuple[Profile, ...]) -> list[Refusal]:

@@ -42,7 +42,7 @@ def read_token(
 ) -> TokenEvidence | None:
     """What the token of an observation adds to the `persons` that it names; None if there is none, or it is
     void: past, of nobody who is still there, or of another default identity."""
-    token = observation.remembered
+    token = observation.token
     if token is None:
         return None
     named = token_identifier(observation, config)
@@ -74,7 +74,7 @@ def _agree(said: dict[str, str], remembered: dict[str, str], type_id: str) -> bo
 def token_identifier(observation: Observation, config: Config) -> Identifier | None:
     """Under what the token's user is found where identity resolution is off (§11); None where it is on, and
     of what brings no token."""
-    token = observation.remembered
+    token = observation.token
     if token is None or config.dataset.pipeline_identity_resolution:
         return None
     return Identifier(LEGACY_ID, token.primary_id)
@@ -126,10 +126,10 @@ def has_opted_out(people: Iterable[Profile], observation: Observation, purpose: 
 def _is_live(token: TokenClaims, holder: Profile, observation: Observation, config: Config) -> bool:
     """A token lives as long as the visit that it was sealed in, or as long as users are remembered."""
     settings, now = config.dataset, observation.received_at or 0
-    if token.sealed_at < settings.resolves_since:
+    if token.issued_at < settings.resolves_since:
         return False
     if settings.enable_remember_me_user_ids:
-        return now - token.sealed_at <= settings.remember_me_user_ids_us
-    is_fresh = now - token.sealed_at <= settings.visit_timeout_us
-    is_same_visit = holder.visit_at <= token.sealed_at and now - holder.active_at <= settings.visit_timeout_us
+        return now - token.issued_at <= settings.remember_me_user_ids_us
+    is_fresh = now - token.issued_at <= settings.visit_timeout_us
+    is_same_visit = holder.visit_at <= token.issued_at and now - holder.active_at <= settings.visit_timeout_us
     return is_fresh or is_same_visit

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 Values = dict[str, Any]
@@ -27,7 +27,7 @@ class ValueSource(Struct, frozen=True, omit_defaults=True):
     seq: int
     observation_id: str
     at: int
-    face: str
+    interface: str = field(name="face")
     application: str | None = None
     trust: str = "server"
     since: int | None = None

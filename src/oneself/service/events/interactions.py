@@ -22,7 +22,7 @@ from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.profiles.consent import event_category
 from oneself.core.profiles.profile import Profile
-from oneself.core.resolution.observation import Kind, Observation, SenderTrust, TokenClaims
+from oneself.core.resolution.observation import Observation, PageEvent, SenderTrust, TokenClaims, consent_of
 from oneself.core.resolution.plan import Plan
 from oneself.core.units import MILLISECOND_US
 from oneself.errors import Contended
@@ -170,24 +170,14 @@ class Interactions:
     async def _submit(self, dataset_ref: DatasetRef, observation: Observation, version: int) -> Resolution:
         return await self._ingest.submit(dataset_ref.dataset_id, Submission(observation, read_by=version))
 
-    async def _keep_choices(self, dataset_ref: DatasetRef, event: Observation, version: int) -> None:
+    async def _keep_choices(self, dataset_ref: DatasetRef, event: PageEvent, version: int) -> None:
         """Of somebody who does not want to be tracked, only the consent is stored (wire/interactions
         §9.5)."""
         if not event.choices:
             return
         devices = tuple(each for each in event.identifiers if each.namespace == ANONYMOUS_ID)
-        kind: Kind = "consent"
-        bare = msgspec.structs.replace(
-            event,
-            observation_id=uuid.uuid4(),
-            kind=kind,
-            identifiers=devices or event.identifiers,
-            values={},
-            objects={},
-            name=None,
-            body=None,
-        )
-        await self._submit(dataset_ref, bare, version)
+        consent = consent_of(event, uuid.uuid4(), devices or event.identifiers)
+        await self._submit(dataset_ref, consent, version)
 
 
 def new_event_id() -> str:
@@ -206,7 +196,7 @@ def _observation(
     incoming: IncomingEvent,
     remembered: TokenClaims | None,
     tracker_of: Callable[[str], str],
-) -> Observation:
+) -> PageEvent:
     """The event as an observation. A browser without an acceptable id gets one, unless the visitor is known
     otherwise; one that asks for a tracker gets the same one each time."""
     anonymous_id, made_id = incoming.anonymous_id, None
@@ -220,14 +210,12 @@ def _observation(
         devices.append(Identifier(TRACKER, incoming.tracker))
     now = time.time_ns() // 1000
     happened = incoming.occurred_at
-    return Observation(
+    return PageEvent(
         observation_id=uuid.uuid4(),
         new_profile_id=uuid.uuid4(),
-        kind="event",
-        face=FACE,
+        interface=FACE,
         trust=source.trust,
         application=source.application,
-        authority="event",
         occurred_at=happened,
         received_at=now,
         identifiers=(*devices, *incoming.identifiers),
@@ -236,7 +224,7 @@ def _observation(
             event_category(*asked): (given, happened or now) for asked, given in incoming.choices.items()
         },
         channel=incoming.channel,
-        remembered=remembered,
+        token=remembered,
         is_interactive=incoming.is_interactive,
         new_anonymous_id=made_id,
         objects=incoming.objects,

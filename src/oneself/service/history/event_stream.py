@@ -235,7 +235,7 @@ def _told(row: Any) -> StreamedEvent:
         name=event.name,
         occurred_at=event.occurred_at or event.received_at or row["seq"],
         received_at=event.received_at or row["seq"],
-        face=event.face,
+        face=event.interface,
         trust=event.trust,
         primary_id=row["primary_id"],
         identity_types=tuple(dict.fromkeys(persons)),

@@ -136,7 +136,7 @@ def _read(row: Any) -> _Found:
         name=observation.name,
         occurred_at=row["occurred_at"],
         received_at=observation.received_at or row["seq"],
-        face=observation.face,
+        face=observation.interface,
         application=observation.application,
         body=observation.body,
     )

@@ -19,7 +19,7 @@ import msgspec
 from oneself.core.config.mirrored_attributes import claim_key
 from oneself.core.identity.identifier import USER_ID, USER_ID_NAMESPACE, Identifier
 from oneself.core.identity.normalise import normalise
-from oneself.core.resolution.observation import Kind, Observation
+from oneself.core.resolution.observation import ClaimsReport, SignIn, SignOut
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.reported_claims import accept_valid
 from oneself.errors import OneselfError
@@ -99,9 +99,9 @@ class IdentityReports:
             return "accepted"
         user, tracker = _user(report), await self._active_tracker(dataset_ref, report)
         if tracker is not None:
-            await self._observe(dataset_ref, report, "sign_in", (user, tracker.identifier))
+            await self._observe(dataset_ref, report, SignIn, (user, tracker.identifier))
         elif not report.tracker or not await self._add_to_named_profile(dataset_ref, report, user):
-            await self._observe(dataset_ref, report, "claims", (user,))
+            await self._observe(dataset_ref, report, ClaimsReport, (user,))
         return "accepted"
 
     async def _add_to_named_profile(
@@ -111,14 +111,14 @@ class IdentityReports:
         if report.profile_id is None:
             return False
         try:
-            await self._observe(dataset_ref, report, "sign_in", (user,), report.profile_id)
+            await self._observe(dataset_ref, report, SignIn, (user,), report.profile_id)
         except ObservationRejected:
             return False
         return True
 
     async def _set_claims(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:
         if report.user_id:
-            await self._observe(dataset_ref, report, "claims", (_user(report),))
+            await self._observe(dataset_ref, report, ClaimsReport, (_user(report),))
         return "accepted"
 
     async def _delete_user(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:
@@ -134,7 +134,7 @@ class IdentityReports:
         """
         user, tracker = _user(report), await self._active_tracker(dataset_ref, report)
         if tracker is not None:
-            await self._observe(dataset_ref, report, "sign_in", (user, tracker.identifier))
+            await self._observe(dataset_ref, report, SignIn, (user, tracker.identifier))
         return "updated"
 
     async def _sign_out(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:
@@ -142,8 +142,15 @@ class IdentityReports:
         if tracker is None:
             return "accepted"
         await self._find_user(dataset_ref, report)
+        observation = SignOut(
+            observation_id=uuid.uuid4(),
+            new_profile_id=uuid.uuid4(),
+            interface=FACE,
+            identifiers=(_user(report), tracker.identifier),
+            name=report.name,
+        )
         try:
-            await self._observe(dataset_ref, report, "sign_out", (_user(report), tracker.identifier))
+            await self._ingest.submit(dataset_ref.dataset_id, Submission(observation))
         except ObservationRejected:
             # The browser is not the user's, or no longer is: there is no session to end.
             return "accepted"
@@ -164,24 +171,19 @@ class IdentityReports:
         self,
         dataset_ref: DatasetRef,
         report: IdentityReport,
-        kind: Kind,
+        kind: type[SignIn] | type[ClaimsReport],
         identifiers: tuple[Identifier, ...],
         profile_id: UUID | None = None,
     ) -> Resolution:
-        """Write the report as one observation;
-
-        raises ObservationRejected if it names or ends what it may not.
-        """
-        values = claim_values(report.claims) if kind != "sign_out" else {}
-        observation = Observation(
+        """Write the report as one observation; raises ObservationRejected."""
+        values = claim_values(report.claims)
+        observation = kind(
             observation_id=uuid.uuid4(),
             new_profile_id=uuid.uuid4(),
-            kind=kind,
-            face=FACE,
+            interface=FACE,
             identifiers=identifiers,
             profile_id=profile_id,
             values=values,
-            authority="identity_server",
             name=report.name,
         )
         resolution = await self._ingest.submit(dataset_ref.dataset_id, Submission(observation))

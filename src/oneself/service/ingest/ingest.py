@@ -24,6 +24,7 @@ from oneself.core.identity.identifier import TRACKER, Identifier
 from oneself.core.profiles.profile import Absorbed, Profile
 from oneself.core.resolution.evidence import Evidence, extract_evidence
 from oneself.core.resolution.footprint import footprint_of
+from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan, Rejection
 from oneself.core.resolution.token_evidence import read_token, visit_identities
@@ -360,19 +361,19 @@ class _BatchDecision:
             )
         seq = self._seq
         recalled = read_token(self._state, observation, evidence.persons, self._config)
-        if observation.remembered is not None:
+        if observation.token is not None:
             evidence = msgspec.structs.replace(evidence, recalled=recalled)
         plan = fold(self._state, observation, self._config, seq, evidence)
         if isinstance(plan, Rejection):
             return ObservationRejected(plan)
         self._seq += 1
-        if observation.remembered is not None and not (recalled is not None and recalled.leads):
+        if observation.token is not None and not (recalled is not None and recalled.leads):
             # A token that leads to nobody is somebody else's, perhaps, and decided nothing.
-            observation = msgspec.structs.replace(observation, remembered=None)
+            observation = msgspec.structs.replace(observation, token=None)
         self._entries.append(NewEntry(seq, observation, plan, self._config.version))
         survivor = self._state.profiles[plan.survivor_id]
         resolution = self._resolution(seq, observation.profile_id or plan.profile_id, survivor, plan=plan)
-        if observation.kind == "event":
+        if policy_of(observation).answer == "visit":
             identities = visit_identities(self._state, observation, evidence.persons, recalled, survivor)
             resolution = msgspec.structs.replace(
                 resolution,

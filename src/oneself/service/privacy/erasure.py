@@ -15,13 +15,12 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.fold.apply import apply_recorded
-from oneself.core.fold.log_entry import Erased, LogEntry, recorded_plan
+from oneself.core.fold.log_entry import Erased, LogEntry, observation_of, recorded_plan
 from oneself.core.fold.redaction import inherit, redact
 from oneself.core.fold.replay import erase
 from oneself.core.identity.identifier import Identifier
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.footprint import Footprint
-from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Rejection
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import Contended
@@ -270,7 +269,7 @@ async def _erase_part(
     await connection.execute(_sql.pin_refusals, dataset_id, ids)
     state = WorkingSet()
     for entry in left:
-        observation = msgspec.convert(entry.content, Observation)
+        observation = observation_of(entry)
         config = configs[entry.config_version]
         apply_recorded(state, observation, recorded_plan(entry), config, entry.seq)
     await _replace(connection, dataset_id, ids, part.profile_id, state, claims, seq)

@@ -32,7 +32,7 @@ from oneself.core.identity.normalise import display_value, normalise
 from oneself.core.profiles.profile import ANONYMOUS_PRIMARY_CHARS, PRIMARY_CHARS, Profile
 from oneself.core.resolution.candidates import rank
 from oneself.core.resolution.evidence import Evidence, extract_evidence
-from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.observation import Observation, Reindex
 from oneself.core.resolution.plan import Rejection
 from oneself.core.resolution.resolve import resolve
 from oneself.core.resolution.working_set import WorkingSet
@@ -119,11 +119,10 @@ class Lookup:
         if not 0 < len(identities) <= IDENTITIES_MAX:
             raise _invalid(f"Name 1 to {IDENTITIES_MAX} identities.")
         named = tuple(Identifier(_type_of(name, config), value) for name, value in identities.items())
-        observation = Observation(
+        observation = Reindex(
             observation_id=uuid.uuid4(),
             new_profile_id=uuid.uuid4(),
-            kind="match",
-            face="lookup",
+            interface="lookup",
             identifiers=named,
         )
         evidence = extract_evidence(observation, config)

@@ -14,7 +14,14 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import TRACKER, USER_ID, Identifier
 from oneself.core.profiles.profile import Absorbed, Profile
-from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.observation import (
+    ClaimsReport,
+    ConsentChange,
+    Observation,
+    ProfileWrite,
+    SignIn,
+    SignOut,
+)
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import Ingest, Resolution, StoredResponse, Submission, request_key
@@ -82,7 +89,7 @@ class Profiles:
         if user_id is not None:
             identifiers.append(Identifier(USER_ID, user_id))
         observation = self._observe(
-            actor, "write", identifiers=tuple(identifiers), values=dict(values), creates=True
+            ProfileWrite, actor, identifiers=tuple(identifiers), values=dict(values), creates=True
         )
         return await self._submit(dataset_ref, observation, request)
 
@@ -102,7 +109,7 @@ class Profiles:
         """
         identifiers = () if user_id is None else (Identifier(USER_ID, user_id),)
         observation = self._observe(
-            actor, "write", identifiers=identifiers, values=dict(values), profile_id=profile_id
+            ProfileWrite, actor, identifiers=identifiers, values=dict(values), profile_id=profile_id
         )
         return await self._submit(dataset_ref, observation, request)
 
@@ -137,7 +144,7 @@ class Profiles:
 
         Raises ingest.Rejected `profile_not_found`.
         """
-        observation = self._observe(actor, "consent", profile_id=profile_id, consents=dict(choices))
+        observation = self._observe(ConsentChange, actor, profile_id=profile_id, consents=dict(choices))
         return await self._submit(dataset_ref, observation, _PLAIN)
 
     async def was_answered(self, dataset_ref: DatasetRef, actor: Actor, idempotency_key: str) -> bool:
@@ -150,11 +157,10 @@ class Profiles:
     ) -> Resolution:
         """What the directory says of a user, by the identity server's right; None unsets (wire/cds §12)."""
         observation = self._observe(
+            ClaimsReport,
             actor,
-            "claims",
             identifiers=(Identifier(USER_ID, user_id),),
             values=dict(values),
-            authority="identity_server",
         )
         return await self._submit(dataset_ref, observation, _PLAIN)
 
@@ -176,11 +182,10 @@ class Profiles:
         if tracker is not None:
             identifiers.append(tracker.identifier)
         observation = self._observe(
+            SignIn,
             actor,
-            "sign_in",
             identifiers=tuple(identifiers),
             values={"identity_attributes": dict(claims)} if claims else {},
-            authority="identity_server",
         )
         return await self._submit(dataset_ref, observation, _PLAIN)
 
@@ -192,7 +197,7 @@ class Profiles:
         Raises ObservationRejected `not_signed_in` if the browser is not theirs.
         """
         identifiers = (Identifier(USER_ID, user_id), tracker.identifier)
-        observation = self._observe(actor, "sign_out", identifiers=identifiers)
+        observation = self._observe(SignOut, actor, identifiers=identifiers)
         return await self._submit(dataset_ref, observation, _PLAIN)
 
     async def find(
@@ -260,12 +265,11 @@ class Profiles:
         )
         return await self._ingest.submit(dataset_ref.dataset_id, submission)
 
-    def _observe(self, actor: Actor, kind: Any, **fields: Any) -> Observation:
-        return Observation(
+    def _observe(self, kind: Callable[..., Observation], actor: Actor, **fields: Any) -> Observation:
+        return kind(
             observation_id=uuid.uuid4(),
             new_profile_id=uuid.uuid4(),
-            kind=kind,
-            face=actor.face,
+            interface=actor.face,
             trust=actor.trust,
             application=actor.application,
             **fields,

@@ -24,7 +24,7 @@ from oneself.core.identity.identifier import Identifier
 from oneself.core.identity.identifier_source import IdentifierSource, UnificationRule
 from oneself.core.identity.identity_type import LEGACY_ID, LEGACY_ID_JOB
 from oneself.core.resolution.evidence import unindexed_identifiers
-from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.observation import ClaimsReport, Observation, Reindex
 from oneself.core.values.record import read
 from oneself.errors import OneselfError
 from oneself.service.configuration import Configurations
@@ -327,14 +327,12 @@ def former_match(config: Config) -> IdentifierSource | None:
 def former_id(profile_id: UUID, match: IdentifierSource, named_id: str) -> Observation:
     """The observation that a named user's former id is the value of an identity attribute."""
     scope, key = match.path
-    return Observation(
+    return ClaimsReport(
         observation_id=uuid.uuid4(),
         new_profile_id=uuid.uuid4(),
-        kind="claims",
-        face="legacy",
+        interface="legacy",
         profile_id=profile_id,
         values={scope: {key: named_id}},
-        authority="identity_server",
     )
 
 
@@ -345,11 +343,10 @@ def _unindexed(row: Any, match: IdentifierSource, config: Config) -> tuple[Ident
 
 def match_of(profile_id: UUID, found: tuple[Identifier, ...]) -> Observation:
     """The observation that a profile holds these values; what follows is the business of the write path."""
-    return Observation(
+    return Reindex(
         observation_id=uuid.uuid4(),
         new_profile_id=uuid.uuid4(),
-        kind="match",
-        face="rules",
+        interface="rules",
         profile_id=profile_id,
         identifiers=found,
     )

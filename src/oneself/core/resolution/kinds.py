@@ -1,0 +1,93 @@
+"""What each kind of observation may do: one table, read by `resolve`, `fold`, `footprint` and the write path.
+
+A row is for a kind, or for a kind that came through one interface. Nothing outside this module and
+`observation` asks for a kind, a class or an interface. docs/concepts/observations.md shows the table; a test
+compares the two.
+
+Source: docs/concepts/resolution.md, docs/wire/interactions.md §9, docs/wire/cds.md §5, §12.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from oneself.core.resolution.observation import (
+    ClaimsReport,
+    ConsentChange,
+    Envelope,
+    PageEvent,
+    ProfileWrite,
+    Reindex,
+    SignIn,
+    SignOut,
+)
+
+
+class KindPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """What observations of one row may do. The defaults are those of an application's write."""
+
+    #: Whether the person is active by it (if the observation is interactive).
+    makes_active: bool = True
+    #: Whose state counts when survivors rank and devices move: that of when it happened, or of now.
+    judged_as_of: Literal["recorded_at", "occurred_at"] = "recorded_at"
+    #: How values are written. `application`: an invalid value rejects the observation. `identity_provider`:
+    #: an invalid value is skipped. `event`: that, and a newer or more trusted value stays.
+    values_policy: Literal["application", "identity_provider", "event"] = "application"
+    #: What an anonymous profile that it creates has as its primary id: a generated one, or its device's id.
+    primary_id_policy: Literal["generated", "device"] = "generated"
+    #: Who holds a value of which a profile holds one: the profile that said it last, or who holds it already.
+    contested_value: Literal["newest", "holder"] = "newest"
+    #: `respected`: it is rejected, or resolved without person identifiers, where the person opted out.
+    #: `choice_only`: it stores a choice, merges nothing and claims nothing. `ignored`: no difference.
+    opt_out: Literal["ignored", "respected", "choice_only"] = "ignored"
+    #: Whether its plan is applied as recorded where an erasure could change the decision.
+    pins_plan: bool = False
+    #: Whether a tracker that points at no profile gives way to a new one.
+    replaces_ended_tracker: bool = False
+    #: Whether the dataset decides if a device alone leads to a known person (`merged_anonymous`).
+    follows_device_setting: bool = False
+    #: Whether it ends a sign-in and resolves nothing.
+    ends_sign_in: bool = False
+    #: Whether its identifiers are what the addressed profile has stored, and no news.
+    reads_stored_values: bool = False
+    #: Whether a persisted token that names all of it may be believed without a full look-up.
+    token_fast_path: bool = False
+    #: What the sender is answered with.
+    answer: Literal["profile", "visit"] = "profile"
+
+
+_PAGE_EVENT = KindPolicy(
+    judged_as_of="occurred_at",
+    values_policy="event",
+    contested_value="holder",
+    opt_out="respected",
+    pins_plan=True,
+    replaces_ended_tracker=True,
+    follows_device_setting=True,
+    token_fast_path=True,
+    answer="visit",
+)
+_CLAIMS = KindPolicy(values_policy="identity_provider")
+
+#: Kind → interface → row; None: every other interface.
+KINDS: dict[str, dict[str | None, KindPolicy]] = {
+    PageEvent.kind: {
+        "interactions": msgspec.structs.replace(_PAGE_EVENT, primary_id_policy="device"),
+        None: _PAGE_EVENT,
+    },
+    ProfileWrite.kind: {None: KindPolicy()},
+    SignIn.kind: {None: _CLAIMS},
+    SignOut.kind: {None: KindPolicy(ends_sign_in=True)},
+    ClaimsReport.kind: {None: msgspec.structs.replace(_CLAIMS, makes_active=False)},
+    ConsentChange.kind: {
+        "interactions": KindPolicy(values_policy="event", opt_out="choice_only"),
+        None: KindPolicy(),
+    },
+    Reindex.kind: {None: KindPolicy(makes_active=False, reads_stored_values=True)},
+}
+
+
+def policy_of(observation: Envelope) -> KindPolicy:
+    """The row of an observation."""
+    rows = KINDS[observation.kind]
+    return rows.get(observation.interface) or rows[None]
