@@ -26,7 +26,7 @@ DAMAGE = {
     "WHERE survivor_id IS NULL",
     "a lost claim": "DELETE FROM claim WHERE namespace = 'user_id'",
     "a forged claim": "INSERT INTO claim SELECT dataset_id, 'user_id', 'mallory', seq, profile_id, trust, "
-    "NULL, at FROM claim LIMIT 1",
+    "NULL, at, since FROM claim LIMIT 1",
     "a forgotten merge": "DELETE FROM merge",
     "a lost configuration": "DELETE FROM config",
 }
