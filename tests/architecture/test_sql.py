@@ -1,20 +1,35 @@
-"""SQL is source code (STYLE): named, described, used."""
+"""SQL is source code: statements are in files below `store`, named, described, readable and used."""
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from oneself.store.queries import Queries
+from .tree import SOURCE, STORE, imports, modules
+from .unfinished import SQL, SQL_FOLDERS
 
-from .tree import SOURCE, SQL, TABLES
+LINE_CHARS_MAX = 110
+FILES = sorted(
+    file for file in STORE.rglob("*.sql") if "migrations" not in file.parts and file.stem != "schema"
+)
+STATEMENT = re.compile(r"^-- name: (?P<name>.*)\n(?P<header>(?:--.*\n)*)", re.MULTILINE)
+IN_PYTHON = re.compile(
+    r"\b(SELECT\s.+\sFROM|INSERT\s+INTO|UPDATE\s.+\sSET|DELETE\s+FROM)\s"
+    r"|\b(CREATE|ALTER|DROP)\s+(TEMP\s+)?(TABLE|INDEX)\s",
+    re.DOTALL,
+)
 
-OF_TABLES = sorted(TABLES.glob("*.sql"))
-FILES = [*sorted(SQL.glob("*.sql")), *OF_TABLES]
-LINE_MAX = 110
-STATEMENT = re.compile(r"^-- name: (?P<name>.*)\n(?P<next>.*)$", re.MULTILINE)
+
+def described(file: Path) -> Iterator[tuple[str, str]]:
+    """The names of the statements of a file, with the header up to the first full sentence."""
+    for match in STATEMENT.finditer(file.read_text("utf-8")):
+        lines = [line.removeprefix("--").strip() for line in match["header"].splitlines()]
+        ends = [number for number, line in enumerate(lines, 1) if line.endswith(".")]
+        yield match["name"], " ".join(lines[: ends[0]] if ends else lines)
 
 
 def test_every_file_has_statements() -> None:
@@ -23,10 +38,19 @@ def test_every_file_has_statements() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_every_statement_has_a_name_and_a_sentence(file: Path) -> None:
-    for match in STATEMENT.finditer(file.read_text("utf-8")):
-        assert re.fullmatch(r"[a-z][a-z0-9_]*", match["name"]), match["name"]
-        assert match["next"].startswith("-- "), f"{match['name']} has no sentence"
+def test_every_statement_has_a_name_and_one_sentence(file: Path) -> None:
+    for name, sentence in described(file):
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", name), name
+        assert sentence, f"{name} has no sentence"
+        if file.parent.name not in SQL_FOLDERS:
+            assert re.fullmatch(r"[A-Z][^.]*(\.\w[^.]*)*\.", sentence), f"{name}: {sentence}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_no_line_of_a_statement_is_too_long(file: Path) -> None:
+    lines = file.read_text("utf-8").splitlines()
+    long = [number for number, line in enumerate(lines, 1) if len(line) > LINE_CHARS_MAX]
+    assert not long or file.parent.name in SQL_FOLDERS, f"{file.name}: lines {long}"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -41,14 +65,21 @@ def test_every_statement_is_named_once_and_used(file: Path) -> None:
     assert [name for name in unused if not re.fullmatch(used, name)] == []
 
 
-@pytest.mark.parametrize("file", OF_TABLES, ids=lambda file: file.name)
-def test_no_line_is_too_long(file: Path) -> None:
-    lines = enumerate(file.read_text("utf-8").splitlines(), 1)
-    assert [number for number, line in lines if len(line) > LINE_MAX] == []
+def test_only_store_writes_sql() -> None:
+    outside = {name: tree for name, tree in modules().items() if not name.startswith("store/")}
+    problems = {name: found for name, tree in outside.items() if (found := _sql_in(tree))}
+    assert not {name: found for name, found in problems.items() if name not in SQL}
 
 
-@pytest.mark.parametrize("file", OF_TABLES, ids=lambda file: file.name)
-def test_every_table_has_a_repository_that_loads_it(file: Path) -> None:
-    """Loading checks the fragments and the declared parameters."""
-    assert file.with_suffix(".py").exists()
-    assert Queries(file.stem).names()
+def test_only_store_uses_the_driver() -> None:
+    using = {
+        name
+        for name, tree in modules().items()
+        if any(module.startswith("asyncpg") for module in imports(tree))
+    }
+    assert {name for name in using if not name.startswith("store/")} - SQL == set()
+
+
+def _sql_in(tree: ast.Module) -> list[str]:
+    strings = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    return [text[:60] for text in strings if isinstance(text, str) and IN_PYTHON.search(text)]

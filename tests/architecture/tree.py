@@ -10,13 +10,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "oneself"
-SQL = SOURCE / "store" / "sql"
+STORE = SOURCE / "store"
 TABLES = SOURCE / "store" / "tables"
 
 
 @cache
 def modules() -> dict[str, ast.Module]:
-    """Every module of the package by its path below `src/oneself`, such as `core/values.py`."""
+    """Every module of the package by its path below `src/oneself`, such as `core/text.py`."""
     files = sorted(SOURCE.rglob("*.py"))
     return {file.relative_to(SOURCE).as_posix(): ast.parse(file.read_text("utf-8")) for file in files}
 
@@ -40,8 +40,8 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def imports(tree: ast.Module) -> Iterator[str]:
-    """Names of the modules a module imports at run time, imports inside functions included."""
-    for node in _run_time_nodes(tree):
+    """Names of the modules that a module imports, inside functions and for type checking as well."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -54,11 +54,3 @@ def project_files() -> list[Path]:
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
     paths = (ROOT / name.decode() for name in listed.split(b"\0") if name)
     return [path for path in paths if path.is_file()]
-
-
-def _run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
-            continue
-        yield child
-        yield from _run_time_nodes(child)
