@@ -15,7 +15,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 from typer.main import get_command
 
-from oneself.api.app import create_app
+from oneself.api.app import create_framework
 from oneself.cli.context import PANEL
 from oneself.cli.main import app
 from oneself.settings import Setting, Settings, listed
@@ -217,7 +217,7 @@ def setting_row(setting: Setting) -> str:
 
 
 def rest_page() -> Iterator[str]:
-    api = create_app(None, Settings())  # type: ignore[arg-type]
+    api = create_framework(Settings(), {})
     described = api.openapi_schema.to_schema()["paths"]
     yield WRITTEN
     yield REST_INTRODUCTION

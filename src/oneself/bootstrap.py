@@ -267,7 +267,7 @@ def _rules(base: _Foundation) -> RuleServices:
 
 def _events(base: _Foundation) -> EventServices:
     token_keys = TokenKeys(base.database, base.secret_box)
-    interactions = Interactions(base.ingest, base.configurations, token_keys, base.secret_box)
+    interactions = Interactions(base.ingest, token_keys, base.secret_box)
     return EventServices(interactions=interactions, token_keys=token_keys)
 
 

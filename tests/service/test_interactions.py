@@ -12,21 +12,20 @@ from typing import Any
 
 import pytest
 
-from oneself.api.interactions.decode.event import decode_event
-from oneself.api.interactions.endpoint import read_event
 from oneself.core.config.changes import BlockList, PutBlocked, PutDatasetSettings, PutIdentityType, PutRule
-from oneself.core.config.configuration import Config
 from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.identity.identity_type import IdentityType
 from oneself.errors import Conflict, InvalidInput
 from oneself.service.context import Actor, DatasetRef
-from oneself.service.events.interactions import EventResult, EventSource, IncomingEvent
+from oneself.service.events.incoming import EventSource
 from oneself.service.events.persisted_token import decrypt_token, encrypt_token
+from oneself.service.events.result import EventResult
 from oneself.service.log.verify import verify
 from oneself.service.schema.identity_bindings import Binding
 from oneself.services import Services
 from oneself.store.database import Database
+from support.incoming import incoming_event
 
 X, Y = "0123456789abcdef", "fedcba9876543210"
 ANN = "ann@acme.example"
@@ -42,12 +41,11 @@ class Shop:
         self.dataset_ref = dataset_ref
 
     async def send(self, user: dict[str, Any], **event: Any) -> EventResult:
-        decoded = decode_event({"user": user, **event})
-
-        def read(config: Config) -> IncomingEvent:
-            return read_event(decoded, config)[0]
-
-        return await self.services.events.interactions.take(self.dataset_ref, EventSource(), read)
+        config = await self.services.configurations.current(self.dataset_ref.dataset_id)
+        incoming = incoming_event(config, user, **event)
+        return await self.services.events.interactions.ingest(
+            self.dataset_ref, EventSource(), incoming, config
+        )
 
     async def configure(self, *changes: Any) -> None:
         for change in changes:

@@ -1,27 +1,29 @@
-"""The HTTP application: every face on one router, in one transport (DESIGN §12).
+"""The HTTP application: raw endpoints beside the framework, and every REST wire on one router in it.
 
-    EventDoor ─▶ Transport ─▶ router ─▶ door (who, may they) ─▶ handler (decode, one use-case, render)
-        └─ events                └─ errors ─▶ failures.TABLE
+    Dispatch ─┬─ EventEndpoint                                            (raw: no framework)
+              └─ Transport ─▶ router ─▶ guard ─▶ handler                  (the framework)
+                                └─ errors ─▶ error_handlers.TABLE
 
-Assembly only. Every face is a list of routes or a router here.
+Assembly only. Every wire is a list of routes, a router or a raw endpoint here.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar
 from litestar.datastructures import State
-from litestar.types import ASGIApp
 
 from oneself.api.admin.routes import admin_routes
 from oneself.api.cds.routes import organisation_routes
 from oneself.api.cds.sync import sync_routes
+from oneself.api.dispatch import Dispatch
 from oneself.api.error_handlers import TABLE
 from oneself.api.http.json_body import BODY_BYTES_MAX
 from oneself.api.http.metrics import Metrics
 from oneself.api.http.transport import Transport
-from oneself.api.interactions.endpoint import EventEndpoint
+from oneself.api.interactions.endpoint import PATTERNS, EventEndpoint
 from oneself.api.interactions.lookups import lookup_routes
 from oneself.api.operations import health, ready
 from oneself.api.operations import metrics as metrics_route
@@ -32,31 +34,41 @@ from oneself.settings import Settings
 if TYPE_CHECKING:
     from oneself.services import Services
 
-OPERATIONS = (health, ready, metrics_route)
+ROUTES = (
+    health,
+    ready,
+    metrics_route,
+    *SIGN_IN,
+    organisation_routes,
+    admin_routes,
+    sync_routes,
+    reference_routes,
+    lookup_routes,
+)
 
 
-def create_app(services: Services, settings: Settings, metrics: Metrics | None = None) -> Litestar:
-    """The ASGI application of one process; routes find `services` in its state."""
+def create_app(services: Services, settings: Settings, metrics: Metrics | None = None) -> Dispatch:
+    """The ASGI application of one process."""
     metrics = metrics or Metrics()
-    app = Litestar(
-        route_handlers=[
-            *OPERATIONS,
-            *SIGN_IN,
-            organisation_routes,
-            admin_routes,
-            sync_routes,
-            reference_routes,
-            lookup_routes,
-        ],
+    framework = create_framework(settings, {"services": services, "metrics": metrics})
+    events = EventEndpoint(services, metrics, settings.events_per_address_s)
+    return Dispatch(
+        dict.fromkeys(PATTERNS, events),
+        Transport(framework, origins=settings.cors_origins, metrics=metrics),
+    )
+
+
+def create_framework(settings: Settings, state: Mapping[str, Any]) -> Litestar:
+    """Every route that the framework answers. `state`: what handlers find there: `services` and `metrics`.
+
+    An empty state describes the routes without answering any.
+    """
+    return Litestar(
+        route_handlers=ROUTES,
         exception_handlers=TABLE,
         openapi_config=openapi_config(settings),
         request_max_body_size=BODY_BYTES_MAX,
-        state=State({"services": services, "settings": settings, "metrics": metrics}),
+        state=State({"settings": settings, **state}),
         logging_config=None,
         debug=False,
     )
-    transport = Transport(app.asgi_handler, origins=settings.cors_origins, metrics=metrics)
-    app.asgi_handler = cast(
-        "ASGIApp", EventEndpoint(services, transport, metrics, settings.events_per_address_s)
-    )
-    return app

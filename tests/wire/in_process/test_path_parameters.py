@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from oneself.api.app import create_app
+from oneself.api.app import create_framework
 from support.application import SECRET, SYSTEM
 from support.caller import Cds
 
@@ -57,7 +57,7 @@ async def _status(cds: Cds, operation: Operation, text: str, body: str | None, b
 @pytest.mark.timeout(300)
 async def test_an_impossible_parameter_is_answered_as_an_unknown_one(cds: Cds) -> None:
     bearer = f"Bearer {await cds.token()}"
-    routes: Any = create_app(cds.services, cds.services.settings).routes
+    routes: Any = create_framework(cds.services.settings, {}).routes
     operations = [each for each in _operations(routes) if each.method != "OPTIONS"]
     assert ("PATCH", "claims") in {(each.method, each.path.split("/")[-2]) for each in operations}
     found = []

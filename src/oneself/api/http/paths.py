@@ -18,6 +18,14 @@ from urllib.parse import unquote
 _SLASH = re.compile(rb"%2f", re.IGNORECASE)
 
 
+def split_organisation(path: str) -> tuple[str, str]:
+    """The handle of the organisation in front of a path (empty if it has none), and the rest of the path."""
+    if not path.startswith("/t/"):
+        return "", path
+    handle, slash, rest = path[3:].partition("/")
+    return handle, slash + rest
+
+
 def has_encoded_slash(scope: Mapping[str, Any]) -> bool:
     """Whether the path, as it was sent, has a slash inside a step."""
     return _SLASH.search(scope["raw_path"]) is not None

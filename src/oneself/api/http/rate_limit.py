@@ -1,7 +1,8 @@
-"""How many events one address may send (DESIGN §8): so many in a window, counted by each process for itself.
+"""Rate limits per IP address: a number of requests in a window, counted by each process for itself.
 
-Law of this module: a count decides nothing but whether to wait, so it lives in memory and is forgotten with
-its window; a page that is slowed down loses no event that was answered.
+Invariants: counts live in memory and are dropped with their window, because they only delay requests. A
+request that is rejected here left no trace, so the client can send it again.
+Source: docs/concepts/trust.md.
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from collections import Counter
 from collections.abc import Callable
 from ipaddress import IPv6Network, ip_address
 
-#: A site's visitors behind one address come in bursts: a window is longer than those.
+#: Longer than the bursts of visitors that share one address.
 WINDOW_S = 10
-#: What one household or office gets of IPv6; the addresses in it are free to make up.
+#: The IPv6 prefix of one household or office; a client can use any address within it.
 IPV6_PREFIX_BITS = 64
 
 
 class RateLimiter:
-    """At most `per_s` events per second on the average of a window from each address; 0: any number."""
+    """At most `per_s` requests per second from each address, averaged over a window; 0 is no limit.
+
+    `clock`: seconds, monotonic.
+    """
 
     def __init__(self, per_s: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._count_max = per_s * WINDOW_S
@@ -27,8 +31,8 @@ class RateLimiter:
         self._window = 0
         self._counts: Counter[str] = Counter()
 
-    def wait_s(self, address: str) -> int:
-        """Count an event of the address: 0 if it may be taken, else in how many seconds to send it again."""
+    def acquire(self, address: str) -> int:
+        """Count a request of the address. Returns 0 if it is within the limit, else the seconds to wait."""
         if not self._count_max:
             return 0
         now_s = self._clock()

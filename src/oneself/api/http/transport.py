@@ -13,24 +13,16 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
-from typing import Any, TypeAlias
+from collections.abc import Collection
 
+from oneself.api.http.asgi import App, Headers, Message, Receive, Scope, Send
+from oneself.api.http.cors import CorsPolicy, cors_headers
 from oneself.api.http.metrics import Metrics
 from oneself.api.http.paths import routed_path
-
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-App: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
-Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 ALLOWED_METHODS = b"GET, POST, PUT, DELETE, OPTIONS, PATCH"
 ALLOWED_HEADERS = b"Content-Type, Authorization"
 EXPOSED_HEADERS = b"Content-Length, ETag"
-#: How long a browser may remember a preflight; browsers cap it at 2 h or less.
-PREFLIGHT_AGE_S = 600
 _ORGANISATION_ALONE = re.compile(r"/t(/[^/]*)?/?")
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
@@ -40,7 +32,13 @@ class Transport:
 
     def __init__(self, app: App, *, origins: Collection[str], metrics: Metrics) -> None:
         self._app = app
-        self._origins = frozenset(origin.encode("latin-1") for origin in origins)
+        self._policy = CorsPolicy(
+            methods=ALLOWED_METHODS,
+            headers=ALLOWED_HEADERS,
+            origins=frozenset(origin.encode("latin-1") for origin in origins),
+            allows_requested_headers=True,
+            exposed=EXPOSED_HEADERS,
+        )
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,26 +76,13 @@ class Transport:
             await self._app(scope, receive, send)
 
     def _cors(self, scope: Scope) -> Headers:
-        """What a page of the request's origin is allowed."""
-        if not self._origins:
+        """What a page of the request's origin may do."""
+        if not self._policy.origins:
             return []
-        headers = dict(scope["headers"])
-        vary = (b"vary", b"Origin")
-        origin = headers.get(b"origin")
-        if origin not in self._origins:
-            return [vary]
-        return [
-            vary,
-            (b"access-control-allow-origin", origin),
-            (b"access-control-allow-credentials", b"true"),
-            (b"access-control-allow-methods", ALLOWED_METHODS),
-            (b"access-control-allow-headers", headers.get(_REQUESTED_HEADERS) or ALLOWED_HEADERS),
-            (b"access-control-expose-headers", EXPOSED_HEADERS),
-            (b"access-control-max-age", str(PREFLIGHT_AGE_S).encode()),
-        ]
+        return [_VARY, *cors_headers(self._policy, dict(scope["headers"]))]
 
 
-_REQUESTED_HEADERS = b"access-control-request-headers"
+_VARY = (b"vary", b"Origin")
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
 

@@ -23,12 +23,13 @@ from litestar.enums import MediaType
 from litestar.exceptions import HTTPException
 
 from oneself.api.http.guard import RequestContext
-from oneself.api.interactions.endpoint import EVENT_CREATE
+from oneself.api.interactions.credentials import SEND_CREDENTIALS, authenticate_sender
+from oneself.api.interactions.errors import RequestRejected
 from oneself.api.interactions.render import BUSY, INVALID, render_failure
 from oneself.api.interactions.user_record import UserRecord, render_csv, render_user
 from oneself.core.config.configuration import Config
 from oneself.core.units import MILLISECOND_US
-from oneself.errors import ServiceError, Unauthenticated
+from oneself.errors import ServiceError
 from oneself.service.context import DatasetRef
 from oneself.service.log.audit import AuditEntry
 from oneself.service.profiles.lookup import FoundProfile
@@ -58,14 +59,6 @@ _UNSUPPORTED = {
     "segmentationId": "There are no segments here; leave segmentationId out.",
     "segmentId": "There are no segments here; leave segmentId out.",
 }
-
-
-class LookupRejected(Exception):
-    """A call that is not answered as it was asked. `sentence` says what to do."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status, self.sentence = status, sentence
 
 
 class UserPage(msgspec.Struct, frozen=True):
@@ -108,7 +101,7 @@ async def read_user(request: AnyRequest) -> Response[bytes]:
     call, at = await _enter(request)
     view = await call.services.profiles.lookup.find(at, _last_step(request))
     if view is None:
-        raise LookupRejected(404, "There is no such user in this dataset.")
+        raise RequestRejected(404, "There is no such user in this dataset.")
     person = await call.services.profiles.lookup.person(at, view.survivor)
     return _json(render_user(call, person, view.config))
 
@@ -153,7 +146,7 @@ async def list_audit(request: AnyRequest) -> Response[bytes]:
     until = _number(request, "end", now)
     since = _number(request, "start", until - AUDIT_DAYS_MAX * DAY_MS)
     if until - since > AUDIT_DAYS_MAX * DAY_MS:
-        raise LookupRejected(400, f"From start to end are at most {AUDIT_DAYS_MAX} days, in milliseconds.")
+        raise RequestRejected(400, f"From start to end are at most {AUDIT_DAYS_MAX} days, in milliseconds.")
     number, size = _page(request, AUDIT_PAGE_SIZE_MAX)
     found = await call.services.log.audit.list_deeds(
         call.dataset_ref,
@@ -177,7 +170,7 @@ async def _enter(request: AnyRequest) -> tuple[RequestContext, DatasetRef]:
     call = await _call(request)
     at = await call.services.schema.datasets.find(call.dataset_ref, request.path_params["dataset"])
     if at is None:
-        raise LookupRejected(404, "There is no such dataset here. Check the names in the path.")
+        raise RequestRejected(404, "There is no such dataset here. Check the names in the path.")
     return call, at
 
 
@@ -185,17 +178,11 @@ async def _call(request: AnyRequest) -> RequestContext:
     services: Services = request.app.state.services
     handle = request.path_params.get("org") or services.settings.organisation or ""
     dataset_ref = await services.directory.organisations.find(handle)
-    sentence = "Send Basic credentials of an application of this organisation."
     if dataset_ref is None:
-        raise LookupRejected(401, sentence)
+        raise RequestRejected(401, SEND_CREDENTIALS)
     address = request.client.host if request.client else ""
-    try:
-        authorization = request.headers.get("authorization")
-        caller = await services.callers.client_basic.authenticate(dataset_ref, authorization, address)
-    except Unauthenticated:
-        raise LookupRejected(401, sentence) from None
-    if not caller.holds(EVENT_CREATE):
-        raise LookupRejected(403, f"The application lacks the permission {EVENT_CREATE}.")
+    authorization = request.headers.get("authorization")
+    caller = await authenticate_sender(services, dataset_ref, authorization, address)
     config = await services.configurations.current(dataset_ref.dataset_id)
     return RequestContext(services, dataset_ref, caller, config, FACE)
 
@@ -209,11 +196,11 @@ async def _people(
 ) -> tuple[int, int, list[FoundProfile], bool]:
     for name, sentence in _UNSUPPORTED.items():
         if request.query_params.get(name):
-            raise LookupRejected(400, sentence)
+            raise RequestRejected(400, sentence)
     number, size = _page(request, PAGE_SIZE_MAX)
     if number * size > USERS_LISTED_MAX:
         sentence = f"Pages reach the newest {USERS_LISTED_MAX} users; GET /profiles has cursors beyond that."
-        raise LookupRejected(400, sentence)
+        raise RequestRejected(400, sentence)
     found = await call.services.profiles.lookup.page(at, size + 1, (number - 1) * size)
     return number, size, found[:size], len(found) > size
 
@@ -222,7 +209,7 @@ def _page(request: AnyRequest, size_max: int) -> tuple[int, int]:
     """Page and size; the first page is 1, and whoever counts from 0 loses none."""
     number, size = _number(request, "page", 1), _number(request, "pageSize", PAGE_SIZE)
     if not 0 < size <= size_max:
-        raise LookupRejected(400, f"pageSize must be between 1 and {size_max}.")
+        raise RequestRejected(400, f"pageSize must be between 1 and {size_max}.")
     return min(max(number, 1), USERS_LISTED_MAX + 1), size
 
 
@@ -231,7 +218,7 @@ def _number(request: AnyRequest, name: str, default: int) -> int:
     if text is None or text == "":
         return default
     if not _NUMBER.fullmatch(text):
-        raise LookupRejected(400, f"{name} must be a whole number.")
+        raise RequestRejected(400, f"{name} must be a whole number.")
     return int(text)
 
 
@@ -240,17 +227,17 @@ async def _rows(request: AnyRequest) -> list[str]:
     form = await request.form()
     file = form.get("file")
     if not isinstance(file, UploadFile):
-        raise LookupRejected(400, "Send the ids as the file of a multipart form: file=@users.csv.")
+        raise RequestRejected(400, "Send the ids as the file of a multipart form: file=@users.csv.")
     try:
         lines = (await file.read()).decode("utf-8-sig").splitlines()
         rows = [row for row in csv.reader(lines) if row]
     except (UnicodeDecodeError, csv.Error):
-        raise LookupRejected(400, "The file is no CSV in UTF-8.") from None
+        raise RequestRejected(400, "The file is no CSV in UTF-8.") from None
     if not rows or "name" not in rows[0]:
-        raise LookupRejected(400, "The first line of the file must be the header: name")
+        raise RequestRejected(400, "The first line of the file must be the header: name")
     place = rows[0].index("name")
     if len(rows) - 1 > ROWS_MAX:
-        raise LookupRejected(400, f"The file has more than {ROWS_MAX} rows; send several.")
+        raise RequestRejected(400, f"The file has more than {ROWS_MAX} rows; send several.")
     return [row[place].strip() for row in rows[1:] if len(row) > place and row[place].strip()]
 
 
@@ -289,7 +276,7 @@ def _failed(status: int, code: int, sentence: str, headers: dict[str, str] | Non
     return Response(body, status_code=status, media_type=MediaType.JSON, headers=headers)
 
 
-def answer_refused(_: AnyRequest, refused: LookupRejected) -> Response[bytes]:
+def answer_refused(_: AnyRequest, refused: RequestRejected) -> Response[bytes]:
     """As the event endpoints answer (wire/interactions §6)."""
     challenge = {"WWW-Authenticate": 'Basic realm="events"'} if refused.status == 401 else None
     return _failed(refused.status, INVALID, refused.sentence, challenge)
@@ -314,7 +301,7 @@ lookup_routes = Router(
     "/",
     route_handlers=_HANDLERS,
     exception_handlers={
-        LookupRejected: answer_refused,
+        RequestRejected: answer_refused,
         ServiceError: answer_busy,
         HTTPException: answer_unreadable,
     },

@@ -1,24 +1,23 @@
-"""Answers of the event wire: one JSON object whatever happened (wire/interactions §6).
+"""Responses of the event endpoints: one JSON object, whatever happened.
 
-Clients use the body of any 2xx, treat the rest as a failed event, and do not act on the code.
+Clients use the body of any 2xx, treat other statuses as a failed event, and ignore `errorCode`.
+Source: docs/wire/interactions.md §6.
 """
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import msgspec
 
-from oneself.service.events.interactions import EventResult
+from oneself.api.http.raw import RawResponse
+from oneself.service.events.interactions import new_event_id
+from oneself.service.events.result import EventResult
 
 SUCCESS, UNREADABLE_TOKEN, BUSY, ANONYMOUS_ID_CORRECTED, INVALID = 0, 2, 3, 4, 5
 
-#: A merge that folds more than this at once deserves a look (wire/interactions §9.3).
+#: Merges of one event from which on it gets a warning (docs/wire/interactions.md §9.3).
 WIDE_MERGE_MIN = 6
-#: Speed before size: these answers are a few hundred bytes.
-_GZIP_LEVEL = 1
-_GZIP_WINDOW = 31
 
 _encode = msgspec.json.Encoder().encode
 
@@ -38,18 +37,20 @@ class MergeDetail(msgspec.Struct, frozen=True):
 
 
 class EventDetails(msgspec.Struct, frozen=True):
-    """Our receipt of the decision, for authenticated callers: types of the identities used, users matched,
-    merges made, refusals met, warnings."""
+    """How the event was resolved, for authenticated callers that ask for it."""
 
+    #: Types of the identities of the visit.
     identities: list[str]
+    #: Users that the event led to.
     matched: list[str]
     merges: list[MergeDetail]
+    #: Codes of merges that were refused.
     refusals: list[str]
     warnings: list[str]
 
 
 class EventAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What every event is answered with."""
+    """The response to an event."""
 
     id: str
     campaignResponses: list[Any]
@@ -64,44 +65,66 @@ class EventAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """An event that was not taken, and what to do about it."""
+    """The response to an event that was not accepted; `message` says what to do."""
 
     errorCode: int
     message: str
 
 
-def render_result(taken: EventResult, code: int, warnings: tuple[str, ...], *, explains: bool) -> bytes:
-    """The answer to an event that was processed, or that asked not to be."""
-    answer = EventAnswer(
-        id=taken.event_id,
-        campaignResponses=[],
-        compiledCampaignTemplates=[],
-        errorCode=code,
-        resolvedUserId=taken.resolved_id,
-        persistedUserId=None if taken.token is None else PersistedUserId(taken.token),
-        anonymousId=taken.anonymous_id,
-        anonymousProfileTracker=taken.tracker,
-        campaignExplanations=[] if explains else None,
-        eventDetails=_details(taken, warnings) if explains else None,
-    )
-    return _encode(answer)
+def render_result(result: EventResult, *, explains: bool) -> RawResponse:
+    """The response to an event that was accepted. `explains`: with the details of the decision."""
+    return RawResponse(200, _encode(_document(result, explains=explains)), _outcome(result))
+
+
+def render_do_not_track() -> RawResponse:
+    """The response to an event that asks not to be processed: it says nothing of anybody."""
+    return RawResponse(200, _encode(_document(EventResult(event_id=new_event_id()))), "do_not_track")
 
 
 def render_failure(code: int, sentence: str) -> bytes:
+    """The document of an event that was not accepted."""
     return _encode(Failure(code, sentence))
 
 
-def gzipped(body: bytes) -> bytes:
-    packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
-    return packer.compress(body) + packer.flush()
+def _document(result: EventResult, *, explains: bool = False) -> EventAnswer:
+    return EventAnswer(
+        id=result.event_id,
+        campaignResponses=[],
+        compiledCampaignTemplates=[],
+        errorCode=_code(result),
+        resolvedUserId=result.resolved_id,
+        persistedUserId=None if result.token is None else PersistedUserId(result.token),
+        anonymousId=result.anonymous_id,
+        anonymousProfileTracker=result.tracker,
+        campaignExplanations=[] if explains else None,
+        eventDetails=_details(result) if explains else None,
+    )
 
 
-def _details(taken: EventResult, warnings: tuple[str, ...]) -> EventDetails:
-    wide = ("wide_merge",) if len(taken.merges) >= WIDE_MERGE_MIN else ()
+def _code(result: EventResult) -> int:
+    """An anonymous id that is not acceptable comes before a token that cannot be decrypted."""
+    if result.anonymous_id_invalid:
+        return ANONYMOUS_ID_CORRECTED
+    return UNREADABLE_TOKEN if result.token_unreadable and result.token is None else SUCCESS
+
+
+def _outcome(result: EventResult) -> str:
+    """What metrics count."""
+    if not result.is_processed:
+        return "not_processed"
+    plan = result.plan
+    if plan is not None and plan.merges:
+        return "merged"
+    kind = "anonymous" if result.token is None else "named"
+    return f"created_{kind}" if plan is not None and plan.creates else kind
+
+
+def _details(result: EventResult) -> EventDetails:
+    wide = ("wide_merge",) if len(result.merges) >= WIDE_MERGE_MIN else ()
     return EventDetails(
-        identities=list(taken.identities),
-        matched=list(taken.matched),
-        merges=[MergeDetail(user, reason) for user, reason in taken.merges],
-        refusals=[refusal.code for refusal in taken.plan.refusals] if taken.plan is not None else [],
-        warnings=list(dict.fromkeys((*warnings, *taken.warnings, *wide))),
+        identities=list(result.identities),
+        matched=list(result.matched),
+        merges=[MergeDetail(user, reason) for user, reason in result.merges],
+        refusals=[refusal.code for refusal in result.plan.refusals] if result.plan is not None else [],
+        warnings=list(dict.fromkeys((*result.warnings, *wide))),
     )

@@ -1,10 +1,10 @@
-"""Events of the interactions wire: one event in, whose it is and a token out (wire/interactions §6, §7,
-§9.2).
+"""Events of the interactions wire: one event in, one result out, with the persisted token of the visit.
 
-    open the token ─▶ one observation ─▶ ingest ─▶ seal what the visit knows by now
+    decrypt the token ─▶ one observation ─▶ ingest ─▶ renew the token
 
-Law of this module: it decides nothing about people. A token that does not open is no token; what a token is
-worth is judged with the event. Ids are drawn here.
+Invariants: nothing here decides who is who. A token that cannot be decrypted is treated as absent; what a
+valid one proves is decided with the event. All ids are generated here.
+Source: docs/wire/interactions.md §6, §7, §9.2.
 """
 
 from __future__ import annotations
@@ -12,327 +12,159 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
-from collections.abc import Callable
-from functools import partial
-from typing import Any
-
-import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.profiles.consent import event_category
-from oneself.core.profiles.profile import Profile
-from oneself.core.resolution.observation import Observation, PageEvent, SenderTrust, TokenClaims, consent_of
-from oneself.core.resolution.plan import Plan
-from oneself.core.units import MILLISECOND_US
-from oneself.errors import Contended
-from oneself.service.configuration import Configurations
+from oneself.core.resolution.observation import Observation, PageEvent, TokenClaims, consent_of
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox
-from oneself.service.events.persisted_token import (
-    TokenKeyRing,
-    TokenPayload,
-    decrypt_token,
-    encrypt_token,
-    truncate_to_limit,
-)
+from oneself.service.events.incoming import EventSource, IncomingEvent
+from oneself.service.events.result import EventResult, resolved_users
 from oneself.service.events.token_keys import TokenKeys
-from oneself.service.ingest.ingest import (
-    ConfigurationChanged,
-    Ingest,
-    ObservationRejected,
-    Resolution,
-    Submission,
-)
+from oneself.service.events.visit_token import VisitToken
+from oneself.service.ingest.ingest import Ingest, ObservationRejected, Resolution, Submission
 
 FACE = "interactions"
 ANONYMOUS_ID_BYTES = 8
 EVENT_ID_CHARS = 24
-#: A configuration that changes more often than this while one event waits will not settle.
-READINGS_MAX = 5
-
-
-class IncomingEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as a face read it.
-
-    `must_name_browser`: the anonymous id that was sent is not acceptable. `tracker`: "" asks for one.
-    `choices`: (purpose, provider) → consented. `names_default`: whether it says who is the user of its
-    channel. `occurred_at`: µs since 1970, None = now.
-    """
-
-    name: str | None
-    channel: str
-    anonymous_id: str | None
-    must_name_browser: bool
-    identifiers: tuple[Identifier, ...]
-    values: dict[str, Any]
-    body: dict[str, Any]
-    token: str | None = None
-    tracker: str | None = None
-    occurred_at: int | None = None
-    is_interactive: bool = True
-    choices: dict[tuple[str, str], bool] = {}
-    names_default: bool = False
-    objects: dict[str, list[Any]] = {}
-
-
-class EventSource(msgspec.Struct, frozen=True):
-    """Who sent an event: `trust` of its evidence, and the application behind it."""
-
-    trust: SenderTrust = "browser"
-    application: str | None = None
-
-
-class EventResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of an event.
-
-    `resolved_id`: the primary id, of an anonymous visitor the browser's; None: nothing was processed.
-    `matched`: whom the event led to, `merges`: who is one with them now and why, by their ids on this wire.
-    `token`: None while nobody is identified. `anonymous_id`, `tracker`: those of the browser from now on,
-    `anonymous_id` only if the service made one. `token_unreadable`: one was sent that does not open.
-    """
-
-    event_id: str
-    resolved_id: str | None = None
-    token: str | None = None
-    token_unreadable: bool = False
-    anonymous_id: str | None = None
-    tracker: str | None = None
-    plan: Plan | None = None
-    identities: dict[str, str] = {}
-    matched: tuple[str, ...] = ()
-    merges: tuple[tuple[str, str], ...] = ()
-    warnings: tuple[str, ...] = ()
 
 
 class Interactions:
-    """Takes events in."""
+    """Ingests events."""
 
-    def __init__(
-        self, ingest: Ingest, configurations: Configurations, keys: TokenKeys, vault: SecretBox
-    ) -> None:
-        self._vault = vault
+    def __init__(self, ingest: Ingest, keys: TokenKeys, secret_box: SecretBox) -> None:
         self._ingest = ingest
-        self._configurations = configurations
         self._keys = keys
+        self._secret_box = secret_box
 
-    async def take(
-        self, dataset_ref: DatasetRef, source: EventSource, read: Callable[[Config], IncomingEvent]
-    ) -> EventResult:
-        """Put an event where it belongs; answered when that is durable. `read`: by a configuration.
-
-        Raises Contended, Unavailable.
-        """
-        config = self._configurations.known(dataset_ref.dataset_id)
-        for _ in range(READINGS_MAX):
-            config = config or await self._configurations.current(dataset_ref.dataset_id)
-            try:
-                return await self._take(dataset_ref, source, read(config), config)
-            except ConfigurationChanged:
-                config = None
-        raise Contended("The configuration changes too fast.")
-
-    async def _take(
+    async def ingest(
         self, dataset_ref: DatasetRef, source: EventSource, incoming: IncomingEvent, config: Config
     ) -> EventResult:
-        ring = await self._keys.ring(dataset_ref)
-        opened = _opened(ring, dataset_ref, incoming)
-        remembered = _remembered(opened, config)
-        observation = _observation(source, incoming, remembered, partial(self._tracker_of, dataset_ref))
-        event_id = observation.observation_id.hex[:EVENT_ID_CHARS]
+        """Store an event and resolve whose it is; returns when that is durable.
+
+        `config`: the configuration that the event was decoded with. Raises ConfigurationChanged if it is not
+        the current one any more (decode the event again), Contended, Unavailable.
+        """
+        token = VisitToken(await self._keys.ring(dataset_ref), dataset_ref, incoming)
+        observation = self._observation(dataset_ref, source, incoming, token.claims(config))
         try:
             resolution = await self._submit(dataset_ref, observation, config.version)
-        except ObservationRejected as rejected:
-            if rejected.rejection.code == "opted_out":
-                await self._keep_choices(dataset_ref, observation, config.version)
-            named = observation.new_anonymous_id if incoming.must_name_browser else None
-            return EventResult(event_id=event_id, anonymous_id=named, warnings=(rejected.rejection.code,))
-        token, is_full = _sealed(ring, dataset_ref, incoming, opened, resolution)
-        return EventResult(
-            event_id=event_id,
-            resolved_id=_wire_id(observation, resolution.survivor),
-            token=token,
-            token_unreadable=incoming.token is not None and opened is None,
-            anonymous_id=_new_anonymous_id(observation, incoming, resolution),
-            tracker=resolution.tracker,
-            plan=resolution.plan,
-            identities=resolution.identities,
-            matched=_matched(observation, resolution),
-            merges=_merges(observation, resolution),
-            warnings=("token_full",) if is_full else (),
-        )
-
-    def _tracker_of(self, dataset_ref: DatasetRef, browser: str) -> str:
-        """The tracker of a browser: always the same, and nobody else can make it."""
-        digest = self._vault.keyed_digest("tracker", dataset_ref.handle, dataset_ref.dataset, browser)
-        return str(uuid.UUID(bytes=digest[:16], version=4))
+        except ObservationRejected as error:
+            code = error.rejection.code
+            if code == "opted_out":
+                await self._store_consents(dataset_ref, observation, config.version)
+            return _rejected(observation, incoming, code)
+        return _resolved(observation, incoming, token, resolution)
 
     async def _submit(self, dataset_ref: DatasetRef, observation: Observation, version: int) -> Resolution:
         return await self._ingest.submit(dataset_ref.dataset_id, Submission(observation, read_by=version))
 
-    async def _keep_choices(self, dataset_ref: DatasetRef, event: PageEvent, version: int) -> None:
-        """Of somebody who does not want to be tracked, only the consent is stored (wire/interactions
-        §9.5)."""
+    async def _store_consents(self, dataset_ref: DatasetRef, event: PageEvent, version: int) -> None:
+        """Store only the consent of a visitor who opted out (docs/wire/interactions.md §9.5)."""
         if not event.choices:
             return
-        devices = tuple(each for each in event.identifiers if each.namespace == ANONYMOUS_ID)
+        devices = tuple(
+            identifier for identifier in event.identifiers if identifier.namespace == ANONYMOUS_ID
+        )
         consent = consent_of(event, uuid.uuid4(), devices or event.identifiers)
         await self._submit(dataset_ref, consent, version)
 
+    def _observation(
+        self,
+        dataset_ref: DatasetRef,
+        source: EventSource,
+        incoming: IncomingEvent,
+        token: TokenClaims | None,
+    ) -> PageEvent:
+        """The event as an observation.
+
+        A browser without an acceptable id gets a new one, which counts as evidence only if the browser sent
+        an unacceptable one: otherwise it is used if nothing else identifies the visitor.
+        """
+        new_id = secrets.token_hex(ANONYMOUS_ID_BYTES) if incoming.anonymous_id is None else None
+        anonymous_id = new_id if incoming.anonymous_id_invalid else incoming.anonymous_id
+        now, occurred_at = time.time_ns() // 1000, incoming.occurred_at
+        return PageEvent(
+            observation_id=uuid.uuid4(),
+            new_profile_id=uuid.uuid4(),
+            interface=FACE,
+            trust=source.trust,
+            application=source.application,
+            occurred_at=occurred_at,
+            received_at=now,
+            identifiers=(*_devices(anonymous_id, incoming.tracker), *incoming.identifiers),
+            values=incoming.values,
+            choices={
+                event_category(*consent): (is_given, occurred_at or now)
+                for consent, is_given in incoming.consents.items()
+            },
+            channel=incoming.channel,
+            token=token,
+            is_interactive=incoming.is_interactive,
+            new_anonymous_id=new_id,
+            objects=incoming.objects,
+            new_tracker=self._new_tracker(dataset_ref, incoming, anonymous_id or new_id),
+            name=incoming.name,
+            body=incoming.body,
+        )
+
+    def _new_tracker(
+        self, dataset_ref: DatasetRef, incoming: IncomingEvent, browser: str | None
+    ) -> str | None:
+        """The tracker of a browser that requests one: always the same; only this service can compute it."""
+        if incoming.tracker is None or browser is None:
+            return None
+        digest = self._secret_box.keyed_digest("tracker", dataset_ref.handle, dataset_ref.dataset, browser)
+        return str(uuid.UUID(bytes=digest[:16], version=4))
+
 
 def new_event_id() -> str:
-    """An id for an event that is answered and not kept."""
+    """An id for an event that is answered and not stored."""
     return uuid.uuid4().hex[:EVENT_ID_CHARS]
 
 
-def _opened(ring: TokenKeyRing, dataset_ref: DatasetRef, incoming: IncomingEvent) -> TokenPayload | None:
-    if incoming.token is None:
-        return None
-    return decrypt_token(ring, dataset_ref.handle, dataset_ref.dataset, incoming.token)
+def _devices(anonymous_id: str | None, tracker: str | None) -> list[Identifier]:
+    named = ((ANONYMOUS_ID, anonymous_id), (TRACKER, tracker))
+    return [Identifier(namespace, value) for namespace, value in named if value]
 
 
-def _observation(
-    source: EventSource,
-    incoming: IncomingEvent,
-    remembered: TokenClaims | None,
-    tracker_of: Callable[[str], str],
-) -> PageEvent:
-    """The event as an observation. A browser without an acceptable id gets one, unless the visitor is known
-    otherwise; one that asks for a tracker gets the same one each time."""
-    anonymous_id, made_id = incoming.anonymous_id, None
-    if anonymous_id is None:
-        made_id = secrets.token_hex(ANONYMOUS_ID_BYTES)
-        anonymous_id = made_id if incoming.must_name_browser else None
-    browser = anonymous_id or made_id
-    new_tracker = None if incoming.tracker is None or browser is None else tracker_of(browser)
-    devices = [] if anonymous_id is None else [Identifier(ANONYMOUS_ID, anonymous_id)]
-    if incoming.tracker:
-        devices.append(Identifier(TRACKER, incoming.tracker))
-    now = time.time_ns() // 1000
-    happened = incoming.occurred_at
-    return PageEvent(
-        observation_id=uuid.uuid4(),
-        new_profile_id=uuid.uuid4(),
-        interface=FACE,
-        trust=source.trust,
-        application=source.application,
-        occurred_at=happened,
-        received_at=now,
-        identifiers=(*devices, *incoming.identifiers),
-        values=incoming.values,
-        choices={
-            event_category(*asked): (given, happened or now) for asked, given in incoming.choices.items()
-        },
-        channel=incoming.channel,
-        token=remembered,
-        is_interactive=incoming.is_interactive,
-        new_anonymous_id=made_id,
-        objects=incoming.objects,
-        new_tracker=new_tracker,
-        name=incoming.name,
-        body=incoming.body,
+def _rejected(observation: PageEvent, incoming: IncomingEvent, code: str) -> EventResult:
+    return EventResult(
+        event_id=_event_id(observation),
+        anonymous_id=observation.new_anonymous_id if incoming.anonymous_id_invalid else None,
+        anonymous_id_invalid=incoming.anonymous_id_invalid,
+        warnings=(*incoming.warnings, code),
     )
 
 
-def _remembered(opened: TokenPayload | None, config: Config) -> TokenClaims | None:
-    """What a token says; where identity resolution is off it names nobody but its user, and such a token is
-    void once it is on (wire/interactions §11)."""
-    if opened is None or (opened.identities is None) == config.dataset.pipeline_identity_resolution:
-        return None
-    return TokenClaims(opened.primary_id, opened.identities or {}, opened.sealed_at_ms * MILLISECOND_US)
-
-
-def _wire_id(observation: Observation, profile: Profile) -> str:
-    """An anonymous visitor is called as their browser (wire/interactions §6)."""
-    sent = next((each.value for each in observation.identifiers if each.namespace == ANONYMOUS_ID), None)
-    device = sent or observation.new_anonymous_id
-    return device if profile.is_anonymous and device else profile.primary_id
-
-
-def _matched(observation: Observation, resolution: Resolution) -> tuple[str, ...]:
-    plan = resolution.plan
-    is_new = plan is None or (plan.creates and plan.profile_id == plan.survivor_id)
-    people = resolution.joined if is_new else (resolution.survivor, *resolution.joined)
-    return tuple(_wire_id(observation, each) for each in people)
-
-
-def _merges(observation: Observation, resolution: Resolution) -> tuple[tuple[str, str], ...]:
-    if resolution.plan is None or not resolution.joined:
-        return ()
-    both = zip(resolution.joined, resolution.plan.merges, strict=True)
-    return tuple((_wire_id(observation, profile), merge.reason) for profile, merge in both)
-
-
-def _new_anonymous_id(
-    observation: Observation, incoming: IncomingEvent, resolution: Resolution
-) -> str | None:
-    """The id that the browser has from now on, if it had none that could be used."""
-    moved = resolution.plan.devices if resolution.plan is not None else ()
-    is_used = any(each.value == observation.new_anonymous_id for each in moved)
-    return observation.new_anonymous_id if is_used or incoming.must_name_browser else None
-
-
-def _sealed(
-    ring: TokenKeyRing,
-    dataset_ref: DatasetRef,
-    incoming: IncomingEvent,
-    opened: TokenPayload | None,
-    resolution: Resolution,
-) -> tuple[str | None, bool]:
-    """The token of the visit as it is by now, the one that came where that is the same; whether it is
-    full."""
-    config, primary_id = resolution.config, resolution.survivor.primary_id
-    if not resolution.identities:
-        return None, False
-    if not config.dataset.pipeline_identity_resolution:
-        return _sealed_legacy(ring, dataset_ref, incoming, opened, resolution), False
-    default = config.channel_identity(incoming.channel)
-    identities, is_full = truncate_to_limit(
-        resolution.identities, default.type_id if default is not None else ""
+def _resolved(
+    observation: PageEvent, incoming: IncomingEvent, token: VisitToken, resolution: Resolution
+) -> EventResult:
+    users = resolved_users(observation, resolution)
+    text, is_full = token.renew(resolution)
+    return EventResult(
+        event_id=_event_id(observation),
+        resolved_id=users.resolved,
+        token=text,
+        token_unreadable=token.is_unreadable,
+        anonymous_id=_new_anonymous_id(observation, incoming, resolution),
+        anonymous_id_invalid=incoming.anonymous_id_invalid,
+        tracker=resolution.tracker,
+        plan=resolution.plan,
+        identities=resolution.identities,
+        matched=users.matched,
+        merges=users.merges,
+        warnings=(*incoming.warnings, "token_full") if is_full else incoming.warnings,
     )
-    if opened is not None and incoming.token is not None and resolution.remembers:
-        is_same = (opened.primary_id, opened.identities, opened.key_id) == (
-            primary_id,
-            identities,
-            ring.active_id,
-        )
-        if is_same and not _is_of_an_earlier_visit(opened, resolution):
-            return incoming.token, is_full
-    return encrypt_token(
-        ring, dataset_ref.handle, dataset_ref.dataset, primary_id, identities, _now_ms()
-    ), is_full
 
 
-def _is_of_an_earlier_visit(opened: TokenPayload, resolution: Resolution) -> bool:
-    """Where users are remembered, each visit has a token of its own (wire/interactions §7)."""
-    if not resolution.config.dataset.enable_remember_me_user_ids:
-        return False
-    return opened.sealed_at_ms * MILLISECOND_US < resolution.survivor.visit_at
+def _event_id(observation: PageEvent) -> str:
+    return observation.observation_id.hex[:EVENT_ID_CHARS]
 
 
-def _sealed_legacy(
-    ring: TokenKeyRing,
-    dataset_ref: DatasetRef,
-    incoming: IncomingEvent,
-    opened: TokenPayload | None,
-    resolution: Resolution,
-) -> str | None:
-    """Only the first answer of a visit to an event that names the user has a token (wire/interactions
-    §11)."""
-    primary_id = resolution.survivor.primary_id
-    is_known = opened is not None and opened.primary_id == primary_id and resolution.remembers
-    if not incoming.names_default or is_known or not _is_first_of_visit(incoming, resolution):
-        return None
-    return encrypt_token(ring, dataset_ref.handle, dataset_ref.dataset, primary_id, None, _now_ms())
-
-
-def _is_first_of_visit(incoming: IncomingEvent, resolution: Resolution) -> bool:
-    """Whether the event began the user's visit, or is the first that brings the user to this browser."""
-    plan = resolution.plan
-    if plan is not None and (plan.creates or plan.promotes or plan.merges or plan.devices):
-        return True
-    return resolution.survivor.visit_at >= (incoming.occurred_at or resolution.seq)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+def _new_anonymous_id(observation: PageEvent, incoming: IncomingEvent, resolution: Resolution) -> str | None:
+    """The id that was generated for the browser, if the browser has it from now on."""
+    devices = resolution.plan.devices if resolution.plan is not None else ()
+    is_used = any(device.value == observation.new_anonymous_id for device in devices)
+    return observation.new_anonymous_id if is_used or incoming.anonymous_id_invalid else None

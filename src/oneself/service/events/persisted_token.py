@@ -50,7 +50,7 @@ class TokenPayload(Struct, frozen=True):
 
     primary_id: str
     identities: dict[str, str] | None
-    sealed_at_ms: int
+    issued_at_ms: int
     key_id: int
 
 
@@ -95,18 +95,18 @@ def encrypt_token(
     dataset: str,
     primary_id: str,
     identities: dict[str, str] | None,
-    sealed_at_ms: int,
+    issued_at_ms: int,
     nonce: bytes | None = None,
 ) -> str:
     """A token of `ring`'s active key, good in this account and dataset only.
 
     The identities have to be `fitted`; None: a token of legacy mode. `nonce`: 12 bytes that this key never
-    saw, drawn unless a vector gives them. `sealed_at_ms`: since 1970.
+    saw, drawn unless a vector gives them. `issued_at_ms`: since 1970.
     """
     header, key = ring.sealing
     nonce = os.urandom(NONCE_BYTES) if nonce is None else nonce
     plain = _encoder.encode(
-        _Plain(u=primary_id, i=UNSET if identities is None else identities, t=sealed_at_ms)
+        _Plain(u=primary_id, i=UNSET if identities is None else identities, t=issued_at_ms)
     )
     assert len(plain) <= PLAIN_BYTES_MAX, "fitted() was not asked"
     padded = plain.ljust(-(-len(plain) // PADDING_BYTES) * PADDING_BYTES)

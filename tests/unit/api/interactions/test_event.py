@@ -138,7 +138,7 @@ def test_the_internal_form() -> None:
         name="Purchase",
         channel="Web",
         anonymous_id=DEVICE,
-        anonymous_id_unfit=False,
+        anonymous_id_invalid=False,
         user_id="abc123",
         attributes={"favColour": "red"},
         identities={"emailAddress": "ann@acme.example"},
@@ -146,9 +146,7 @@ def test_the_internal_form() -> None:
         tracker="c2b7",
         occurred_at=TIME_MS * 1000,
         is_interactive=False,
-        is_page_view=True,
         do_not_track=False,
-        no_campaigns=True,
         explains=True,
         consents=(Consent("Tracking", "OneTrust", "Opt In"),),
         profile_objects={"Lease": [{"id": "L1", "attributes": {}, "relatedCatalogObjects": RELATED}]},
@@ -170,7 +168,7 @@ def test_an_empty_event() -> None:
         name=None,
         channel="Web",
         anonymous_id=None,
-        anonymous_id_unfit=False,
+        anonymous_id_invalid=False,
         user_id=None,
         attributes={},
         identities={},
@@ -178,9 +176,7 @@ def test_an_empty_event() -> None:
         tracker=None,
         occurred_at=None,
         is_interactive=True,
-        is_page_view=False,
         do_not_track=False,
-        no_campaigns=False,
         explains=False,
         consents=(),
         profile_objects={},
@@ -298,13 +294,13 @@ def test_channels(source: Any, channel: str) -> None:
 def test_anonymous_ids(spelling: str, value: Any, fits: bool) -> None:
     event = decode_event({"user": {spelling: value}})
     assert event.anonymous_id == (value if fits else None)
-    assert event.anonymous_id_unfit is not fits
+    assert event.anonymous_id_invalid is not fits
 
 
 @pytest.mark.parametrize("user", [{}, None, {"anonymousId": None}, {"anonymousId": ""}, {"anonId": ""}])
 def test_no_anonymous_id_is_none_that_is_unfit(user: Any) -> None:
     event = decode_event({"user": user})
-    assert (event.anonymous_id, event.anonymous_id_unfit) == (None, False)
+    assert (event.anonymous_id, event.anonymous_id_invalid) == (None, False)
 
 
 @pytest.mark.parametrize("value", ["abc", "", 7, 1.5, False, ["abc"], {"a": 1}, []])
@@ -367,11 +363,8 @@ def test_times_before_1970_are_refused(time: float) -> None:
 
 def test_flags() -> None:
     assert decode_event({"flags": {"doNotTrack": True}}).do_not_track
-    assert decode_event({"flags": {"noCampaigns": True}}).no_campaigns
     assert not decode_event({"flags": {"nonInteractive": True}}).is_interactive
     assert decode_event({"flags": {"nonInteractive": False}}).is_interactive
-    assert decode_event({"flags": {"pageView": True}}).is_page_view
-    assert decode_event({"pageView": True}).is_page_view
     assert decode_event({"explain": True}).explains
     assert decode_event({"debug": {"explanations": True}}).explains
 
@@ -384,8 +377,8 @@ ITEM = {"interaction": {"catalogObject": {"type": "Product", "id": "P1"}}}
     [
         ({"interaction": {"name": "a"}, "action": "b"}, "name", "a"),
         ({"user": {"anonymousId": "a", "anonId": "b"}}, "anonymous_id", "a"),
-        ({"user": {"anonymousId": 5, "anonId": "b"}}, "anonymous_id_unfit", True),
-        ({"pageView": False, "flags": {"pageView": True}}, "is_page_view", False),
+        ({"user": {"anonymousId": 5, "anonId": "b"}}, "anonymous_id_invalid", True),
+        ({"pageView": False, "flags": {"pageView": True}}, "name", None),
         ({"explain": False, "debug": {"explanations": True}}, "explains", False),
         ({**ITEM, "catalog": {"Product": {"_id": "P2"}}}, "name", None),
         ({**ITEM, "catalog": {"Article": {"_id": "P1"}}}, "name", None),
@@ -490,6 +483,6 @@ def test_an_object_is_an_event_or_refused(document: Any) -> None:
     with contextlib.suppress(InvalidEvent):
         event = decode_event(decode_json(msgspec.json.encode(document)))
         assert event.occurred_at is None or 0 <= event.occurred_at < (EPOCH_MS_MAX + 1) * 1000
-        assert event.anonymous_id is None or not event.anonymous_id_unfit
+        assert event.anonymous_id is None or not event.anonymous_id_invalid
         assert "encryptedId" not in (event.body.get("user") or {})
         assert msgspec.json.decode(msgspec.json.encode(event), type=Event) == event

@@ -8,7 +8,7 @@ import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from oneself.api.app import create_app
+from oneself.api.app import create_framework
 from oneself.services import Services
 from support.caller import Cds
 
@@ -49,7 +49,7 @@ def routes(app: Litestar) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def every_route(services: Services) -> list[tuple[str, str]]:
-    found = routes(create_app(services, services.settings))
+    found = routes(create_framework(services.settings, {}))
     assert len(found) >= 17
     return found
 

@@ -21,10 +21,6 @@ from support.service import SECRET_KEY
 SHOP, OTHER = "https://shop.acme.example", "https://other.example"
 
 
-async def nothing(*_: object) -> None:
-    raise AssertionError("The event was not for the event door.")
-
-
 @pytest.fixture
 async def dataset_ref(services: Services) -> DatasetRef:
     return (await services.setup.provisioning.create("origins")).dataset_ref
@@ -34,14 +30,14 @@ async def test_a_change_of_another_process_counts_for_the_very_next_event(
     services: Services, database: Database, dataset_ref: DatasetRef, tmp_path: Path
 ) -> None:
     elsewhere = build_services(Settings(data_dir=tmp_path, secret_key=SECRET_KEY), database)
-    door = EventEndpoint(services, nothing, Metrics())
+    endpoint = EventEndpoint(services, Metrics())
 
     async def allow(*origins: str) -> None:
         change = PutDatasetSettings(DatasetSettings(allowed_origins=origins))
         await elsewhere.configurations.change(dataset_ref.dataset_id, lambda _: change)
 
     async def send(origin: str) -> int:
-        transport = httpx.ASGITransport(app=door)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(app=endpoint)  # type: ignore[arg-type]
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as page:
             path = f"/t/origins/api2/event/{dataset_ref.dataset}"
             answer = await page.post(path, json={"user": {}}, headers={"Origin": origin})

@@ -29,18 +29,18 @@ def test_an_address_waits_for_the_next_window_once_it_has_sent_its_share() -> No
     clock = Clock()
     limit = RateLimiter(2, clock)
     clock.now_s += 3
-    assert [limit.wait_s(HOME) for _ in range(2 * WINDOW_S)] == [0] * 2 * WINDOW_S
-    assert limit.wait_s(HOME) == WINDOW_S - 3
+    assert [limit.acquire(HOME) for _ in range(2 * WINDOW_S)] == [0] * 2 * WINDOW_S
+    assert limit.acquire(HOME) == WINDOW_S - 3
     clock.now_s += WINDOW_S - 3
-    assert limit.wait_s(HOME) == 0
+    assert limit.acquire(HOME) == 0
 
 
 def test_others_do_not_wait_for_it() -> None:
     limit = RateLimiter(1, Clock())
     for _ in range(WINDOW_S + 1):
-        limit.wait_s(HOME)
-    assert limit.wait_s(HOME) > 0
-    assert limit.wait_s(OFFICE) == 0
+        limit.acquire(HOME)
+    assert limit.acquire(HOME) > 0
+    assert limit.acquire(OFFICE) == 0
 
 
 @pytest.mark.parametrize(
@@ -56,20 +56,20 @@ def test_others_do_not_wait_for_it() -> None:
 def test_addresses_of_one_network_of_ipv6_count_together(one: str, other: str, together: bool) -> None:
     limit = RateLimiter(1, Clock())
     for _ in range(WINDOW_S):
-        assert limit.wait_s(one) == 0
-    assert (limit.wait_s(other) > 0) is together, f"/{IPV6_PREFIX_BITS}"
+        assert limit.acquire(one) == 0
+    assert (limit.acquire(other) > 0) is together, f"/{IPV6_PREFIX_BITS}"
 
 
 def test_zero_is_no_limit() -> None:
     limit = RateLimiter(0, Clock())
-    assert not any(limit.wait_s(HOME) for _ in range(10_000))
+    assert not any(limit.acquire(HOME) for _ in range(10_000))
 
 
 async def test_an_event_too_many_is_told_when_to_come_back_and_is_not_stored(services: Services) -> None:
     founded = await services.setup.provisioning.create("limits")
     metrics = Metrics()
-    door = EventEndpoint(services, _elsewhere, metrics, per_address_s=1)
-    transport = httpx.ASGITransport(app=door, client=(HOME, 1))  # type: ignore[arg-type]
+    endpoint = EventEndpoint(services, metrics, per_address_s=1)
+    transport = httpx.ASGITransport(app=endpoint, client=(HOME, 1))  # type: ignore[arg-type]
     path = f"/t/limits/api2/event/{founded.dataset_ref.dataset}"
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as page:
         # Two windows at the most may begin meanwhile.
@@ -83,7 +83,3 @@ async def test_an_event_too_many_is_told_when_to_come_back_and_is_not_stored(ser
     )
     assert stored == len(answers) - len(refused)
     assert f'oneself_events_total{{outcome="limited"}} {len(refused)}.0' in metrics.render().decode()
-
-
-async def _elsewhere(*_: object) -> None:
-    raise AssertionError("The event was not for the event door.")

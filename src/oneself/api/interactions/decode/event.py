@@ -55,7 +55,7 @@ class Consent(msgspec.Struct, frozen=True):
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """What an event says, both namespaces made one.
 
-    `anonymous_id_unfit`: one was sent that is not acceptable, so that the answer must name another.
+    `anonymous_id_invalid`: one was sent that is not acceptable, so that the answer must name another.
     `user_id`: raw, a scalar or an array as it came. `attributes`, `identities`: raw, null values included.
     `token`: a secret, None for "". `tracker`: "" asks for one. `occurred_at`: µs since 1970, None = now.
     `body`: the event as received without tokens; it shares its parts with the other fields, so nobody changes
@@ -65,7 +65,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None
     channel: str
     anonymous_id: str | None
-    anonymous_id_unfit: bool
+    anonymous_id_invalid: bool
     user_id: Any
     attributes: Object
     identities: Object
@@ -73,9 +73,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     tracker: str | None
     occurred_at: int | None
     is_interactive: bool
-    is_page_view: bool
     do_not_track: bool
-    no_campaigns: bool
     explains: bool
     consents: tuple[Consent, ...]
     profile_objects: dict[str, list[Any]]
@@ -207,12 +205,12 @@ def decode_event(document: Object) -> Event:
     items = interaction.get("catalogObject"), document.get("catalog")
     conflict = any(map(_disagree, (names, devices, page_views, explanations))) or _items_disagree(*items)
     device = _preferred(devices)
-    fit = _is_anonymous_id(device)
+    is_valid = _is_anonymous_id(device)
     return Event(
         name=_preferred(names),
         channel=source.get("channel") or CHANNEL_DEFAULT,
-        anonymous_id=device if fit else None,
-        anonymous_id_unfit=not fit and device is not None,
+        anonymous_id=device if is_valid else None,
+        anonymous_id_invalid=not is_valid and device is not None,
         user_id=user.get("id"),
         attributes=user.get("attributes") or {},
         identities=user.get("identities") or {},
@@ -220,9 +218,7 @@ def decode_event(document: Object) -> Event:
         tracker=user.get("anonymousProfileTracker"),
         occurred_at=_occurred_at(source.get("time")),
         is_interactive=not flags.get("nonInteractive"),
-        is_page_view=bool(_preferred(page_views)),
         do_not_track=bool(flags.get("doNotTrack")),
-        no_campaigns=bool(flags.get("noCampaigns")),
         explains=bool(_preferred(explanations)),
         consents=_consents(document.get("consents")),
         profile_objects=_profile_objects(user.get("profileObjects")),

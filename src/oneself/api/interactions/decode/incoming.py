@@ -1,16 +1,19 @@
-"""From an event to what it says of a person, by the configuration of its dataset: identities and plain
-values.
+"""From an event document to the `IncomingEvent` that the service ingests, by the dataset's configuration.
 
     user.attributes, user.identities, user.id ─▶ one value per identity type ─▶ identifiers
     the other user.attributes                 ─▶ values of attributes that are defined
 
-Pure. What a value is worth beyond its form (blocked, not trusted, refused) is judged with the event itself.
-Source: wire/interactions §4 (channels), §9.1 (NORMALISE, EXTRACT), §10 (plain values), §11 (legacy).
+Pure but for the clock, which no event may be ahead of. Whether a value may identify anybody (blocked,
+trusted only, refused) is decided with the event, in `core.resolution`; identifiers are normalised here only
+to compare them.
+Source: docs/wire/interactions.md §4 (channels), §9.1 (NORMALISE, EXTRACT), §10 (plain values), §11 (legacy
+mode).
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -19,7 +22,8 @@ import msgspec
 
 from oneself.api.interactions.decode.event import Event
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identifier import Dropped, Identifier
+from oneself.core.identity.blocklist import is_blocked
+from oneself.core.identity.identifier import DEVICE_NAMESPACE, Dropped, Identifier
 from oneself.core.identity.identity_type import (
     CHANNELS,
     LEGACY_ID,
@@ -30,6 +34,7 @@ from oneself.core.identity.identity_type import (
 from oneself.core.identity.normalise import normalise
 from oneself.core.values.attribute import TRAITS, Field
 from oneself.core.values.value_types import EPOCH_MS_MAX, EPOCH_MS_MIN, TypeMismatch, parse_text
+from oneself.service.events.incoming import IncomingEvent
 
 #: Of the one identity of an opened e-mail (wire/interactions §14).
 OPEN_TIME_EMAIL_CHARS_MIN = 4
@@ -42,18 +47,8 @@ _WARNINGS = {"blocked_value": "value_blocked", "too_long": "value_too_long"}
 Found = TypeVar("Found")
 
 
-class Extracted(msgspec.Struct, frozen=True):
-    """`identifiers`: as sent, one per type. `values`: a patch in the scopes. `names_default`: whether
-    `user.id` names somebody."""
-
-    identifiers: tuple[Identifier, ...]
-    values: dict[str, Any]
-    warnings: tuple[str, ...]
-    names_default: bool
-
-
-def extract(event: Event, config: Config) -> Extracted:
-    """What the event says of a person."""
+def decode_incoming(event: Event, config: Config) -> IncomingEvent:
+    """The event as the service ingests it, by one configuration of its dataset."""
     extraction = _Extraction(event, config)
     if config.dataset.pipeline_identity_resolution:
         extraction.read()
@@ -68,11 +63,11 @@ class _Extraction:
     def __init__(self, event: Event, config: Config) -> None:
         self._event, self._config = event, config
         self._found: dict[str, Identifier] = {}
-        self._void: dict[str, Identifier] = {}
+        self._unusable: dict[str, Identifier] = {}
         self._keys: dict[str, str] = {}
         self._values: dict[str, dict[str, Any]] = {}
         self._warnings = dict.fromkeys(event.warnings)
-        self._names_default = False
+        self._names_channel_identity = False
 
     def read(self) -> None:
         event = self._event
@@ -97,7 +92,7 @@ class _Extraction:
             self._warn("channel_unknown")
         elif text := self._text(self._event.user_id):
             self._put(LEGACY_ID, text)
-            self._names_default = LEGACY_ID in self._found
+            self._names_channel_identity = LEGACY_ID in self._found
         for name, value in self._event.attributes.items():
             binding = self._lookup_binding(name)
             if binding is not None:
@@ -105,14 +100,35 @@ class _Extraction:
             else:
                 self._read_plain(name, value)
 
-    def result(self) -> Extracted:
-        void = {type_id: each for type_id, each in self._void.items() if type_id not in self._found}
-        return Extracted(
-            identifiers=(*self._found.values(), *void.values()),
+    def result(self) -> IncomingEvent:
+        event = self._event
+        is_invalid = _is_anonymous_id_invalid(event)
+        unusable = [raw for type_id, raw in self._unusable.items() if type_id not in self._found]
+        return IncomingEvent(
+            name=event.name,
+            channel=event.channel,
+            anonymous_id=None if is_invalid else event.anonymous_id,
+            anonymous_id_invalid=is_invalid,
+            identifiers=(*self._found.values(), *unusable),
             values=self._values,
+            body=event.body,
+            token=event.token,
+            tracker=event.tracker,
+            occurred_at=self._occurred_at(),
+            is_interactive=event.is_interactive,
+            consents={(c.purpose, c.provider): c.status == "Opt In" for c in event.consents},
+            names_channel_identity=self._names_channel_identity,
+            objects=event.profile_objects,
             warnings=tuple(self._warnings),
-            names_default=self._names_default,
         )
+
+    def _occurred_at(self) -> int | None:
+        """When the event occurred, in µs; a time in the future means now."""
+        occurred_at = self._event.occurred_at
+        if occurred_at is None or occurred_at <= time.time_ns() // 1000:
+            return occurred_at
+        self._warn("time_in_future")
+        return None
 
     def _read_identity(self, name: str, value: Any, is_known: bool) -> bool:
         """True if the name is an identity attribute's, whatever became of the value."""
@@ -132,8 +148,8 @@ class _Extraction:
         text = self._text(value)
         if default is not None and default.type_id in self._config.bound and self._is_long_enough(text):
             self._put(default.type_id, text)
-            self._names_default = default.type_id in self._found
-        if not self._names_default:
+            self._names_channel_identity = default.type_id in self._found
+        if not self._names_channel_identity:
             self._warn("user_id_unusable")
 
     def _is_long_enough(self, text: str) -> bool:
@@ -142,7 +158,7 @@ class _Extraction:
     def _keep_only(self, default: IdentityBinding | None) -> None:
         type_id = default.type_id if default is not None else None
         self._found = {each: found for each, found in self._found.items() if each == type_id}
-        self._void = {}
+        self._unusable = {}
 
     def _put(self, type_id: str, text: str) -> None:
         """A later value of a type takes the place of an earlier one; what names nobody takes none."""
@@ -154,7 +170,7 @@ class _Extraction:
         if isinstance(outcome, Dropped):
             if outcome.code in _WARNINGS:
                 self._warn(_WARNINGS[outcome.code])
-                self._void[type_id] = raw
+                self._unusable[type_id] = raw
             return
         if self._keys.setdefault(type_id, outcome.value) != outcome.value:
             self._warn("identity_conflict")
@@ -186,11 +202,11 @@ class _Extraction:
         field = field or self._config.schema.fields(scope).get(key)
         if value is None or field is None:
             return
-        fitted = _fitted(field, value)
-        if fitted is None:
+        converted = _converted(field, value)
+        if converted is None:
             self._warn("value_type")
         else:
-            self._values.setdefault(scope, {})[key] = fitted
+            self._values.setdefault(scope, {})[key] = converted
 
     def _set_bound(self, binding: IdentityBinding, value: Any) -> None:
         """An identity attribute that does not match here is a plain one."""
@@ -215,7 +231,13 @@ class _Extraction:
         self._warnings[code] = None
 
 
-def _fitted(field: Field, value: Any) -> Any:
+def _is_anonymous_id_invalid(event: Event) -> bool:
+    """Whether the browser is named by an id that is not acceptable, or that many browsers share."""
+    sent = event.anonymous_id
+    return event.anonymous_id_invalid or (sent is not None and is_blocked(sent, DEVICE_NAMESPACE))
+
+
+def _converted(field: Field, value: Any) -> Any:
     """The value as its attribute takes it, converted if nothing is lost; None if it does not fit."""
     value_type = field.attribute.value_type
     if type(value) not in (str, int, float, bool):
@@ -229,10 +251,10 @@ def _fitted(field: Field, value: Any) -> Any:
     if type(value) is str and len(value) > VALUE_BYTES_MAX // 4 and len(value.encode()) > VALUE_BYTES_MAX:
         return None
     try:
-        fitted = field.fit(value)
+        converted = field.fit(value)
     except TypeMismatch:
         return None
-    return [fitted] if field.attribute.multi_valued else fitted
+    return [converted] if field.attribute.multi_valued else converted
 
 
 def _instant(value: Any) -> Any:

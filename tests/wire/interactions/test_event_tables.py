@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from oneself.api.interactions.decode.event import decode_event
-from oneself.api.interactions.endpoint import read_event
+from oneself.api.interactions.decode.incoming import decode_incoming
 from oneself.core.config.changes import PutIdentityType
-from oneself.core.config.configuration import Config
 from oneself.core.identity.identity_type import IdentityType
 from oneself.core.values.record import read
 from oneself.service.context import DatasetRef
-from oneself.service.events.interactions import EventResult, EventSource, IncomingEvent
+from oneself.service.events.incoming import EventSource
+from oneself.service.events.result import EventResult
 from oneself.service.history.person_events import EventFilter
 from oneself.service.profiles.profiles import ProfileView
 from oneself.service.schema.identity_bindings import Binding
@@ -58,10 +58,9 @@ class Pages:
             event = {**event, "source": {"time": time.time_ns() // 1_000_000 - send.ago_ms}}
         decoded = decode_event(event)
 
-        def read_by(config: Config) -> IncomingEvent:
-            return read_event(decoded, config)[0]
-
-        taken = await self._services.events.interactions.take(self._tenant, EventSource(), read_by)
+        config = await self._services.configurations.current(self._tenant.dataset_id)
+        incoming = decode_incoming(decoded, config)
+        taken = await self._services.events.interactions.ingest(self._tenant, EventSource(), incoming, config)
         said = [clause.what for clause in send.clauses]
         # A visitor that becomes a user is promoted: nobody is absorbed.
         absorbed = said.count("deletes") + ("anonymous activity merged" in said and "creates" not in said)
