@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from oneself.adapters.identity_server.client import IdentityServerClient
+from oneself.adapters.identity_server.introspection import IntrospectionClient
 from oneself.adapters.identity_server.issuer_keys import IssuerKeys
 from oneself.auth.callers.client_basic import ClientBasic
 from oneself.auth.callers.external_tokens import ExternalTokens
@@ -230,14 +231,19 @@ def _identity_provider(
 
 
 def _callers(base: _Foundation, directory: DirectoryServices, servers: IdentityServers) -> CallerServices:
-    issuer_keys, introspection = IssuerKeys(), TokenIntrospection(servers, base.settings)
+    issuer_keys, introspection = IssuerKeys(), _introspection(base.settings)
     external = ExternalTokens(servers, directory.issuers, issuer_keys)
     return CallerServices(
-        guard=Guard((OwnKeys(directory.tokens), external, introspection)),
+        guard=Guard((OwnKeys(directory.tokens), external, TokenIntrospection(servers, introspection))),
         client_basic=ClientBasic(directory.applications, directory.login_throttle),
         issuer_keys=issuer_keys,
         introspection=introspection,
     )
+
+
+def _introspection(settings: Settings) -> IntrospectionClient:
+    credentials = (settings.introspection_username or "", settings.introspection_password or "")
+    return IntrospectionClient(settings.introspection_path, credentials)
 
 
 def _schema(base: _Foundation, applications: ApplicationRegistry) -> SchemaServices:

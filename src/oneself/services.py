@@ -9,10 +9,10 @@ from __future__ import annotations
 import msgspec
 
 from oneself.adapters.identity_server.client import IdentityServerClient
+from oneself.adapters.identity_server.introspection import IntrospectionClient
 from oneself.adapters.identity_server.issuer_keys import IssuerKeys
 from oneself.auth.callers.client_basic import ClientBasic
 from oneself.auth.callers.guard import Guard
-from oneself.auth.callers.introspection import TokenIntrospection
 from oneself.service.configuration import Configurations
 from oneself.service.crypto import SecretBox
 from oneself.service.directory.accounts import Accounts, Administrators
@@ -66,7 +66,7 @@ class CallerServices(msgspec.Struct, frozen=True):
     guard: Guard
     client_basic: ClientBasic
     issuer_keys: IssuerKeys
-    introspection: TokenIntrospection
+    introspection: IntrospectionClient
 
 
 class DirectoryServices(msgspec.Struct, frozen=True):

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -26,9 +25,6 @@ from oneself.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "ONESELF_"
 FILE_NAME = "oneself.toml"
-SECRET_KEY_FILE = "secret.key"  # noqa: S105 a file name
-# Shorter ones are accepted, and `oneself doctor` complains.
-SECRET_KEY_LENGTH_ADVISED = 32
 
 Source = Literal["flag", "environment", "file", "default", "generated"]
 
@@ -223,75 +219,6 @@ def load(
     raw: dict[str, object] = {**from_file, **from_environment, **given}
     settings = _checked(_convert(raw))
     return Loaded(settings, _sources(given, from_environment, from_file), path, _unknown(environment))
-
-
-def secret_key_file(settings: Settings) -> Path:
-    """Where the secret key is read from when it is not set."""
-    return settings.folder / SECRET_KEY_FILE
-
-
-def find_secret_key(settings: Settings) -> str | None:
-    """The secret key: as set, else from the data folder; None if it is in neither.
-
-    Raises SettingsError when the file cannot be read or is empty.
-    """
-    if settings.secret_key:
-        return settings.secret_key
-    path = secret_key_file(settings)
-    try:
-        secret_key = path.read_text("ascii").strip()
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not ASCII text"
-        raise SettingsError(
-            f"The secret key file {path} cannot be read: {reason}; "
-            "run as its owner, or set ONESELF_SECRET_KEY."
-        ) from error
-    if not secret_key:
-        raise SettingsError(f"The secret key file {path} is empty; restore it, or set ONESELF_SECRET_KEY.")
-    return secret_key
-
-
-def make_secret_key(settings: Settings) -> str:
-    """Generate the secret key in the data folder (mode 0600); if the file exists, the key in it.
-
-    Only for a new database (`service.secret_key`): another key opens nothing of an existing one.
-    """
-    settings.folder.mkdir(parents=True, exist_ok=True)
-    write_secret_once(secret_key_file(settings), secrets.token_urlsafe(48))
-    secret_key = find_secret_key(settings)
-    assert secret_key is not None
-    return secret_key
-
-
-def write_secret_once(path: Path, secret: str) -> None:
-    """Create `path` readable by its owner only, whole or not at all; an existing file is left as it is."""
-    if path.exists():
-        return
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secret + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        # A hard link fails if another process was first; a rename would replace its key.
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-    _flush_folder(path.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    # The file is on disk, but its name may not be: a database that outlives its key cannot be opened.
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _describe(field: msgspec.structs.FieldInfo, hint: Any) -> Setting:

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from oneself.errors import SettingsError
-from oneself.settings import Settings, find_secret_key, listed, load, make_secret_key
+from oneself.secrets_file import find_secret_key, make_secret_key
+from oneself.settings import Settings, listed, load
 from support.service import clean_environment, run_command
 
 

@@ -7,8 +7,6 @@ from and talk to this service only.
 from __future__ import annotations
 
 from functools import cache
-from hashlib import blake2b
-from importlib import resources
 from typing import Any
 
 import msgspec
@@ -26,6 +24,8 @@ from oneself import __version__
 from oneself.api.cds.routes import SECURITY_SCHEME
 from oneself.api.cds.sync import SECURITY_SCHEME as BASIC_SCHEME
 from oneself.settings import Settings
+from oneself.web.assets import revalidated, static_file
+from oneself.web.csp import content_security_policy
 
 AnyRequest = Request[Any, Any, Any]
 MEDIA_TYPES = {
@@ -34,9 +34,14 @@ MEDIA_TYPES = {
     "start.js": "text/javascript; charset=utf-8",
 }
 PAGE_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "Content-Security-Policy": content_security_policy(
+        script_src="'self'",
+        style_src="'self'",
+        img_src="'self' data:",
+        connect_src="'self'",
+        base_uri="'none'",
+        form_action="'none'",
+        frame_ancestors="'none'",
     ),
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
@@ -104,7 +109,7 @@ def _operation_id(handler: HTTPRouteHandler, _: Method, path: list[str | PathPar
 @get("/openapi.json", include_in_schema=False)
 async def description(request: AnyRequest) -> Response[bytes]:
     """The API description, OpenAPI 3.1."""
-    return _cached(request, _description(request.app), "application/json")
+    return revalidated(request, _description(request.app), "application/json")
 
 
 @get("/docs", include_in_schema=False)
@@ -118,7 +123,7 @@ async def asset(request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
     """A file of the reference page."""
     if name not in MEDIA_TYPES:
         raise NotFoundException
-    return _cached(request, _asset(name), MEDIA_TYPES[name])
+    return revalidated(request, _asset(name), MEDIA_TYPES[name])
 
 
 reference_routes = Router("/", route_handlers=[description, page, asset])
@@ -133,18 +138,4 @@ def _description(app: Any) -> bytes:
 def _asset(name: str) -> bytes:
     if name == "start.js":
         return START.encode()
-    folder = resources.files("oneself.web").joinpath("static", "swagger-ui")
-    return folder.joinpath(name).read_bytes()
-
-
-def _cached(request: AnyRequest, content: bytes, media_type: str) -> Response[bytes]:
-    """The content, or 304 when the browser has it already."""
-    headers = {"ETag": f'"{_digest(content)}"', "Cache-Control": "no-cache"}
-    if request.headers.get("if-none-match") == headers["ETag"]:
-        return Response(b"", status_code=304, headers=headers)
-    return Response(content, media_type=media_type, headers=headers)
-
-
-@cache
-def _digest(content: bytes) -> str:
-    return blake2b(content, digest_size=16).hexdigest()
+    return static_file("swagger-ui", name)

@@ -19,7 +19,8 @@ import typer
 from oneself.cli.context import database_url, loaded, out
 from oneself.cli.output import instant
 from oneself.errors import Fatal, OneselfError, SettingsError
-from oneself.settings import SECRET_KEY_FILE, SECRET_KEY_LENGTH_ADVISED, Loaded, Settings
+from oneself.secrets_file import SECRET_KEY_CHARS_ADVISED, SECRET_KEY_FILE
+from oneself.settings import Loaded, Settings
 
 if TYPE_CHECKING:
     from oneself.service.context import DatasetRef
@@ -89,8 +90,8 @@ def _folder(settings: Settings) -> list[Finding]:
 
 
 def _keys(settings: Settings) -> list[Finding]:
-    if settings.secret_key and len(settings.secret_key) < SECRET_KEY_LENGTH_ADVISED:
-        sentence = f"ONESELF_SECRET_KEY is shorter than {SECRET_KEY_LENGTH_ADVISED} characters."
+    if settings.secret_key and len(settings.secret_key) < SECRET_KEY_CHARS_ADVISED:
+        sentence = f"ONESELF_SECRET_KEY is shorter than {SECRET_KEY_CHARS_ADVISED} characters."
         return [Finding("secret key", "warning", sentence, "Take a longer one for a new installation.")]
     if settings.secret_key:
         return [Finding("secret key", "good", "given by ONESELF_SECRET_KEY")]

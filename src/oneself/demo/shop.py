@@ -32,6 +32,7 @@ from litestar.response import Redirect
 from oneself.demo.browser import PROFILE_COOKIE
 from oneself.demo.stage import BACKEND, ORG, SHOP_NAME, WEB, Stage
 from oneself.demo.story import EVERYTHING, SHOP_PERMISSIONS, authorize_path, claims_of, pkce
+from oneself.web.csp import content_security_policy
 
 AnyRequest = Request[Any, Any, Any]
 SESSION_COOKIE = "shop_session"
@@ -44,8 +45,8 @@ BOOKS = {
     "Knots": "sailing",
 }
 PAGE_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
+    "Content-Security-Policy": content_security_policy(
+        style_src="'self'", img_src="data:", base_uri="'none'", frame_ancestors="'none'"
     ),
     # With `no-referrer` a browser would not say where a form comes from.
     "Referrer-Policy": "same-origin",

@@ -1,1 +1,1 @@
-"""What pages share: static files, headers."""
+"""What HTML pages share: security headers, form tokens, session cookies, static files, a template."""

@@ -27,7 +27,7 @@ DISCOVERY = "/.well-known/openid-configuration"
 def issuer(cds: Cds, monkeypatch: pytest.MonkeyPatch) -> Issuer:
     """In the place of the network. Trust and keys are read again at every request."""
     issuer = Issuer()
-    monkeypatch.setattr(cds.services.callers.issuer_keys, "_transport", issuer.transport())
+    monkeypatch.setattr(cds.services.callers.issuer_keys._http, "_transport", issuer.transport())
     monkeypatch.setattr(issued_outside, "REREAD_S", 0.0)
     monkeypatch.setattr(issuer_keys, "RETRY_S", 0.0)
     return issuer
@@ -338,7 +338,9 @@ class TestIdentityServer:
             judged["asked"].append(request)
             return httpx.Response(200, json=judged["answer"])
 
-        monkeypatch.setattr(cds.services.callers.introspection, "_transport", httpx.MockTransport(answer))
+        monkeypatch.setattr(
+            cds.services.callers.introspection._http, "_transport", httpx.MockTransport(answer)
+        )
         return judged
 
     GOOD: ClassVar[dict[str, Any]] = {

@@ -14,13 +14,13 @@ import asyncio
 import re
 import time
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import msgspec
 
+from oneself.adapters.http import LimitedHttpClient
 from oneself.adapters.identity_server.connection import Connection
 from oneself.core.config.mirrored_attributes import is_scim
 from oneself.errors import IdentityServerFailed
@@ -61,20 +61,20 @@ class IdentityServerClient:
         *,
         reading_timeout_s: float = READING_TIMEOUT_S,
     ) -> None:
-        self._transport = transport
+        self._http = LimitedHttpClient(
+            "The identity server",
+            timeout_s=TIMEOUT_S,
+            connect_timeout_s=CONNECT_TIMEOUT_S,
+            answer_bytes_max=ANSWER_BYTES_MAX,
+            transport=transport,
+        )
         self._reading_timeout_s = reading_timeout_s
         self._tokens: dict[tuple[Connection, str], tuple[str, float]] = {}
         self._whole_lists: set[str] = set()
 
     async def close(self) -> None:
-        if "_http" in self.__dict__:
-            await self._http.aclose()
-
-    @cached_property
-    def _http(self) -> httpx.AsyncClient:
-        # Made when it is needed: most deployments have no identity server, and trust stores load slowly.
-        timeout = httpx.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
-        return httpx.AsyncClient(timeout=timeout, transport=self._transport, follow_redirects=False)
+        """Close the connections."""
+        await self._http.close()
 
     async def read_claims(self, connection: Connection, org: str) -> ClaimSet:
         """All claims of an organisation. Raises IdentityServerFailed."""
@@ -168,7 +168,7 @@ class IdentityServerClient:
         for attempt in range(2):
             token = await self._token(connection, org)
             headers = {"Authorization": f"{connection.scheme} {token}", "Accept": "application/json"}
-            answer = await self._send("GET", address, params=query, headers=headers)
+            answer = await self._http.send("GET", address, params=query, headers=headers)
             if answer.status_code != httpx.codes.UNAUTHORIZED or attempt:
                 break
             # Revoked, or the server was restarted with other keys.
@@ -183,7 +183,7 @@ class IdentityServerClient:
         token, until = self._tokens.get((connection, org), ("", 0.0))
         if until > time.monotonic():
             return token
-        answer = await self._send(
+        answer = await self._http.send(
             "POST",
             connection.token_address(org),
             data=connection.token_form(org),
@@ -193,21 +193,6 @@ class IdentityServerClient:
         token, life_s = _token_in(_decoded(answer))
         self._tokens[connection, org] = (token, time.monotonic() + life_s - TOKEN_MARGIN_S)
         return token
-
-    async def _send(self, method: str, address: str, **request: Any) -> httpx.Response:
-        try:
-            async with self._http.stream(method, address, **request) as answer:
-                body = bytearray()
-                async for chunk in answer.aiter_bytes():
-                    body += chunk
-                    if len(body) > ANSWER_BYTES_MAX:
-                        raise IdentityServerFailed("The identity server's answer is too large.")
-                return httpx.Response(answer.status_code, content=bytes(body), request=answer.request)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            # The kind of error says enough; its text may hold an address with credentials.
-            raise IdentityServerFailed(
-                f"The identity server cannot be reached: {type(error).__name__}."
-            ) from error
 
 
 def _decoded(answer: httpx.Response) -> Any:

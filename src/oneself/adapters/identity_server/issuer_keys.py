@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import cached_property
 from typing import Any
 
 import httpx
@@ -20,6 +19,7 @@ import structlog
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from oneself.adapters.http import LimitedHttpClient
 from oneself.errors import IdentityServerFailed
 
 _logger = structlog.get_logger("oneself.issuer_keys")
@@ -85,12 +85,14 @@ class IssuerKeys:
     """Finds public keys; closing it closes its connections."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        self._transport = transport
+        self._http = LimitedHttpClient(
+            "The issuer", timeout_s=TIMEOUT_S, answer_bytes_max=ANSWER_BYTES_MAX, transport=transport
+        )
         self._kept: dict[KeySource, _Kept] = {}
 
     async def close(self) -> None:
-        if "_http" in self.__dict__:
-            await self._http.aclose()
+        """Close the connections."""
+        await self._http.close()
 
     async def find(self, source: KeySource, key_id: str | None, algorithm: str) -> list[Any]:
         """The keys that may have signed a token with this header; none if the issuer does not answer."""
@@ -150,7 +152,7 @@ class IssuerKeys:
 
     async def _fetch(self, address: str) -> dict[str, Any]:
         for _ in range(REDIRECTS_MAX + 1):
-            answer = await self._get(address)
+            answer = await self._http.send("GET", address, headers={"Accept": "application/json"})
             if not answer.has_redirect_location:
                 return _object(answer)
             following = answer.url.join(answer.headers["location"])
@@ -158,27 +160,6 @@ class IssuerKeys:
                 raise IdentityServerFailed("The issuer sends us to another host.")
             address = str(following)
         raise IdentityServerFailed("The issuer sends us round in circles.")
-
-    async def _get(self, address: str) -> httpx.Response:
-        try:
-            headers = {"Accept": "application/json"}
-            async with self._http.stream("GET", address, headers=headers) as answer:
-                body = bytearray()
-                async for chunk in answer.aiter_bytes():
-                    body += chunk
-                    if len(body) > ANSWER_BYTES_MAX:
-                        raise IdentityServerFailed("The issuer's answer is too large.")
-                passed_on = {name: answer.headers[name] for name in ("location",) if name in answer.headers}
-                return httpx.Response(
-                    answer.status_code, headers=passed_on, content=bytes(body), request=answer.request
-                )
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise IdentityServerFailed(f"The issuer cannot be reached: {type(error).__name__}.") from error
-
-    @cached_property
-    def _http(self) -> httpx.AsyncClient:
-        # Made when it is needed: most deployments trust nobody outside, and trust stores load slowly.
-        return httpx.AsyncClient(timeout=TIMEOUT_S, transport=self._transport, follow_redirects=False)
 
 
 def _object(answer: httpx.Response) -> dict[str, Any]:

@@ -10,27 +10,22 @@ A server that does not answer vouches for nobody.
 
 from __future__ import annotations
 
-import asyncio
 import time
-from functools import cached_property
 from typing import Any
 
-import httpx
-import msgspec
 import structlog
 
-from oneself.adapters.identity_server.connection import SUPER_TENANT, Connection
+from oneself.adapters.identity_server.connection import Connection
+from oneself.adapters.identity_server.introspection import IntrospectionClient
+from oneself.errors import IdentityServerFailed
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import digest
 from oneself.service.directory.tokens import AUDIENCE, Claims
 from oneself.service.identity_provider.settings import IdentityServers
-from oneself.settings import Settings
 
 _logger = structlog.get_logger("oneself.introspection")
 
 CLIENT = "CONSOLE"
-TIMEOUT_S = 5.0
-ANSWER_BYTES_MAX = 64 * 1024
 TOKEN_CHARACTERS_MAX = 2_048
 #: A positive answer is kept by the guard for this long; a negative one here.
 ANSWER_LIFE_S = 30.0
@@ -41,25 +36,14 @@ REFUSALS_MAX = 4_096
 class TokenIntrospection:
     """A `guard.Verifier` of tokens that only their issuer can read; unless it is set up, nobody is asked."""
 
-    def __init__(
-        self,
-        servers: IdentityServers,
-        settings: Settings,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
+    def __init__(self, servers: IdentityServers, client: IntrospectionClient) -> None:
         self._servers = servers
-        self._path = settings.introspection_path
-        self._credentials = (settings.introspection_username or "", settings.introspection_password or "")
-        self._transport = transport
+        self._client = client
         self._refused: dict[tuple[int, bytes], float] = {}
-
-    async def close(self) -> None:
-        if "_http" in self.__dict__:
-            await self._http.aclose()
 
     async def claims_of(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
         """What the organisation's identity server says of an opaque token, in our own words."""
-        if self._path is None or token.count(".") == 2 or len(token) > TOKEN_CHARACTERS_MAX:
+        if not self._client.is_configured or token.count(".") == 2 or len(token) > TOKEN_CHARACTERS_MAX:
             return None
         key = (dataset_ref.org_id, digest(token))
         if self._refused.get(key, 0.0) > time.monotonic():
@@ -78,35 +62,17 @@ class TokenIntrospection:
     async def _ask(
         self, connection: Connection, dataset_ref: DatasetRef, token: str
     ) -> dict[str, Any] | None:
-        is_own = connection.grant == "system_app_grant"
-        address = connection.address(dataset_ref.handle if is_own else SUPER_TENANT, self._path or "")
-        form = {"token": token, **({"appTenant": SUPER_TENANT} if is_own else {})}
         try:
-            async with asyncio.timeout(TIMEOUT_S):
-                return await self._post(address, form)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
-            _logger.warning("introspection_failed", org=dataset_ref.handle, cause=type(error).__name__)
+            return await self._client.introspect(connection, dataset_ref.handle, token)
+        except IdentityServerFailed as error:
+            _logger.warning("introspection_failed", org=dataset_ref.handle, cause=error.message)
             return None
-
-    async def _post(self, address: str, form: dict[str, str]) -> dict[str, Any] | None:
-        async with self._http.stream("POST", address, data=form, auth=self._credentials) as answer:
-            body = bytearray()
-            async for chunk in answer.aiter_bytes():
-                body += chunk
-                if len(body) > ANSWER_BYTES_MAX:
-                    raise ValueError("The answer is too large.")
-        document = msgspec.json.decode(bytes(body)) if answer.status_code == httpx.codes.OK else None
-        return document if isinstance(document, dict) else None
 
     def _remember_refusal(self, key: tuple[int, bytes]) -> None:
         self._refused.pop(key, None)
         if len(self._refused) >= REFUSALS_MAX:
             del self._refused[next(iter(self._refused))]
         self._refused[key] = time.monotonic() + REFUSAL_LIFE_S
-
-    @cached_property
-    def _http(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(timeout=TIMEOUT_S, transport=self._transport, follow_redirects=False)
 
 
 def _claims(answer: dict[str, Any], connection: Connection, dataset_ref: DatasetRef) -> Claims | None:

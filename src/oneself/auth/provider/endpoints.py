@@ -12,10 +12,10 @@ from litestar import Response, get, post, route
 from litestar.exceptions import NotFoundException
 
 from oneself.auth.provider.authlib_models import OAuthResponse
-from oneself.auth.provider.browser import FORM_BYTES_MAX, AnyRequest, BadForm, address_of, form_of
 from oneself.auth.provider.token_endpoint import JSON_HEADERS, OAuth, OAuthCall
 from oneself.service.context import DatasetRef
 from oneself.services import DirectoryServices
+from oneself.web.forms import FORM_BYTES_MAX, AnyRequest, InvalidForm, address_of, form_of
 
 JSON = "application/json"
 # Keys and addresses change rarely, and may be read by any page.
@@ -28,7 +28,7 @@ async def token(request: AnyRequest) -> Response[bytes]:
     directory = directory_of(request)
     try:
         call = await _call(request, await tenant_of(request))
-    except BadForm as problem:
+    except InvalidForm as problem:
         return _invalid_request(problem)
     return _render(await OAuth(directory).token(call))
 
@@ -38,7 +38,7 @@ async def introspect(request: AnyRequest) -> Response[bytes]:
     """RFC 7662."""
     try:
         call = await _call(request, await tenant_of(request))
-    except BadForm as problem:
+    except InvalidForm as problem:
         return _invalid_request(problem)
     return _render(await OAuth(directory_of(request)).introspect(call))
 
@@ -48,7 +48,7 @@ async def revoke(request: AnyRequest) -> Response[bytes]:
     """RFC 7009."""
     try:
         call = await _call(request, await tenant_of(request))
-    except BadForm as problem:
+    except InvalidForm as problem:
         return _invalid_request(problem)
     return _render(await OAuth(directory_of(request)).revoke(call))
 
@@ -128,6 +128,6 @@ def _public(request: AnyRequest, document: dict[str, Any]) -> Response[bytes]:
     return Response(msgspec.json.encode(document), media_type=JSON, headers={**PUBLIC_HEADERS, **shared})
 
 
-def _invalid_request(problem: BadForm) -> Response[bytes]:
+def _invalid_request(problem: InvalidForm) -> Response[bytes]:
     body = {"error": "invalid_request", "error_description": str(problem)}
     return _render(OAuthResponse(400, body, JSON_HEADERS))

@@ -1,34 +1,27 @@
-"""What people see: HTML that needs no script, and the headers that keep it to itself (DESIGN §8).
+"""The HTML pages of sign-in and registration, and their security headers.
 
-Law of this module: nothing is decided here. Every page forbids scripts, frames and caching; a form may go to
-us, and after that only where the application's registered redirect URI is (browsers check `form-action` for
-the redirect that follows a form, too).
+Invariants: nothing is decided here. Every page works without scripts and forbids scripts, frames and caching.
+A form may be sent to this service only, and redirect only to the application's registered redirect URI.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
-from importlib import resources
-from urllib.parse import urlsplit
 
-from jinja2 import Environment, PackageLoader
+from jinja2 import ChoiceLoader, Environment, PackageLoader
 from litestar import Response
 
 from oneself.service.directory.accounts import Account
+from oneself.web.assets import immutable, static_file, version_of
+from oneself.web.csp import content_security_policy, form_source
 
 STYLESHEET = "pages.css"
 _environment = Environment(
-    loader=PackageLoader("oneself.auth.provider", "templates"),
+    loader=ChoiceLoader([PackageLoader("oneself.auth.provider"), PackageLoader("oneself.web")]),
     autoescape=True,
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_css = resources.files("oneself.web").joinpath("static", STYLESHEET).read_bytes()
-_css_version = hashlib.sha256(_css).hexdigest()[:12]
-_HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?")
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 
 Html = Response[str]
 
@@ -45,13 +38,13 @@ def page(
     """A page of an organisation. `redirect_uri`: where its form may lead in the end."""
     values.setdefault("application", None)
     values.setdefault("problems", {})
-    stylesheet = f"/t/{handle}/accounts/{STYLESHEET}?v={_css_version}"
+    stylesheet = f"/t/{handle}/accounts/{STYLESHEET}?v={version_of(static_file(STYLESHEET))}"
     text = _environment.get_template(template).render(organisation=handle, stylesheet=stylesheet, **values)
     return Response(
         text,
         status_code=status,
         media_type="text/html",
-        headers={**_guards(redirect_uri), **(headers or {})},
+        headers={**_security_headers(redirect_uri), **(headers or {})},
     )
 
 
@@ -74,9 +67,8 @@ def message(
 
 
 def stylesheet() -> Response[bytes]:
-    """The one stylesheet; its address changes when it does."""
-    headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
-    return Response(_css, media_type="text/css", headers=headers)
+    """The stylesheet of all pages; its address contains its version."""
+    return immutable(static_file(STYLESHEET), "text/css")
 
 
 def facts(account: Account) -> list[tuple[str, str]]:
@@ -91,11 +83,13 @@ def name_of(account: Account) -> str:
     return f"{given} {last}".strip() or account.username
 
 
-def _guards(redirect_uri: str | None) -> dict[str, str]:
-    targets = " ".join(filter(None, ("'self'", _form_target(redirect_uri))))
-    policy = (
-        "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; "
-        f"frame-ancestors 'none'; form-action {targets}"
+def _security_headers(redirect_uri: str | None) -> dict[str, str]:
+    policy = content_security_policy(
+        style_src="'self'",
+        img_src="data:",
+        base_uri="'none'",
+        frame_ancestors="'none'",
+        form_action=" ".join(filter(None, ("'self'", form_source(redirect_uri)))),
     )
     return {
         "Content-Security-Policy": policy,
@@ -105,13 +99,3 @@ def _guards(redirect_uri: str | None) -> dict[str, str]:
         "Cross-Origin-Opener-Policy": "same-origin",
         "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     }
-
-
-def _form_target(redirect_uri: str | None) -> str | None:
-    """The redirect URI as a CSP source: its origin, or its scheme where it has no host that CSP can name."""
-    if redirect_uri is None:
-        return None
-    parts = urlsplit(redirect_uri)
-    if parts.scheme in ("http", "https") and _HOST.fullmatch(parts.netloc):
-        return f"{parts.scheme}://{parts.netloc}"
-    return f"{parts.scheme}:" if _SCHEME.fullmatch(parts.scheme) else None

@@ -23,19 +23,6 @@ from oneself.auth.provider.authorize import (
     SendBack,
     SignInNeeded,
 )
-from oneself.auth.provider.browser import (
-    FORM_BYTES_MAX,
-    PROFILE_COOKIE,
-    SESSION_COOKIE,
-    AnyRequest,
-    BadForm,
-    Forms,
-    address_of,
-    form_of,
-    query_of,
-    session_cookie,
-    with_cookies,
-)
 from oneself.auth.provider.endpoints import directory_of, tenant_of
 from oneself.auth.provider.logout import Confirm, Logouts, SignedOut
 from oneself.auth.provider.pages import STYLESHEET, facts, message, name_of, page, stylesheet
@@ -44,8 +31,13 @@ from oneself.errors import Conflict, ServiceError
 from oneself.service.context import DatasetRef
 from oneself.service.directory.accounts import Account, InvalidRegistration, Registration, username_key
 from oneself.service.directory.login_throttle import Subject
+from oneself.web.csrf import CsrfTokens
+from oneself.web.forms import FORM_BYTES_MAX, AnyRequest, InvalidForm, address_of, form_of, query_of
+from oneself.web.sessions import SESSION_COOKIE, session_cookie, with_cookies
 
 AnyResponse = Response[Any]
+#: Set by the customer data service with the profile tracker; only read here. Source: docs/wire/cds.md §5.1.
+PROFILE_COOKIE = "cds_profile"
 REGISTRATION_FIELDS = ("email", "given_name", "last_name", "mobile")
 WRONG = "The e-mail address or the password is not right."
 EXPIRED = "This form had expired, or cookies are turned off. Please try again."
@@ -68,6 +60,11 @@ class PageContext(msgspec.Struct, frozen=True):
         return f"/t/{self.dataset_ref.handle}/{path}" + (f"?{query}" if query else "")
 
     @property
+    def cookie_path(self) -> str:
+        """Cookies of one organisation are not sent to another's pages."""
+        return f"/t/{self.dataset_ref.handle}"
+
+    @property
     def has_request(self) -> bool:
         """Whether an application sent the person here."""
         return self.visit.first("client_id") is not None
@@ -88,7 +85,7 @@ async def authorize_by_post(request: AnyRequest) -> AnyResponse:
     dataset_ref = await tenant_of(request)
     try:
         form = await form_of(request)
-    except BadForm as problem:
+    except InvalidForm as problem:
         return _unreadable(dataset_ref, problem)
     return Redirect(
         f"/t/{dataset_ref.handle}/oauth2/authorize?{urlencode(form, doseq=True)}", status_code=303
@@ -187,7 +184,7 @@ async def logout(request: AnyRequest) -> AnyResponse:
     if request.method == "POST" and form is None:
         try:
             door = _with_parameters(door, await form_of(request))
-        except BadForm as problem:
+        except InvalidForm as problem:
             return _unreadable(door.dataset_ref, problem)
     logouts = Logouts(directory_of(request), OAuth(directory_of(request)))
     return _signed_out(door, await logouts.answer(door.visit, confirmed=form is not None))
@@ -203,7 +200,7 @@ async def _door(request: AnyRequest) -> PageContext | AnyResponse:
     dataset_ref = await tenant_of(request)
     try:
         parameters = query_of(request)
-    except BadForm as problem:
+    except InvalidForm as problem:
         return _unreadable(dataset_ref, problem)
     session = await directory_of(request).sign_ins.find(dataset_ref, request.cookies.get(SESSION_COOKIE))
     return PageContext(
@@ -220,10 +217,10 @@ async def _own_form(door: PageContext) -> dict[str, list[str]] | None:
     """The form, if this browser was shown it by us."""
     try:
         form = await form_of(door.request)
-    except BadForm:
+    except InvalidForm:
         return None
-    forms = Forms(door.request.app.state.services.secret_box)
-    return form if forms.is_ours(door.request, door.dataset_ref, form) else None
+    is_valid = _csrf(door.request).is_valid(door.request, door.dataset_ref.handle, form)
+    return form if is_valid else None
 
 
 async def _ask(
@@ -266,7 +263,7 @@ async def _enter(door: PageContext, account: Account) -> AnyResponse:
         response = Redirect(f"/t/{dataset_ref.handle}/accounts", status_code=303)
     if before is not None:
         await directory.sign_ins.end_session(dataset_ref, before.session_id)
-    return with_cookies(response, session_cookie(door.request, dataset_ref, token))
+    return with_cookies(response, session_cookie(door.request, door.cookie_path, token))
 
 
 def _outcome(door: PageContext, outcome: SendBack | SignInNeeded | AuthorizationDenied) -> AnyResponse:
@@ -301,7 +298,7 @@ def _signed_out(door: PageContext, outcome: Confirm | SignedOut | AuthorizationD
                 if location
                 else message(door.dataset_ref.handle, "You are signed out", "You can close this page.")
             )
-            cookies = [session_cookie(door.request, door.dataset_ref, None)] if ended else []
+            cookies = [session_cookie(door.request, door.cookie_path, None)] if ended else []
             return with_cookies(response, *cookies)
         case AuthorizationDenied():
             return _outcome(door, outcome)
@@ -314,8 +311,13 @@ def _send(door: PageContext, location: str) -> AnyResponse:
 
 
 def _form_page(door: PageContext, template: str, **values: Any) -> AnyResponse:
-    csrf, cookie = Forms(door.request.app.state.services.secret_box).prepare(door.request, door.dataset_ref)
-    return with_cookies(page(template, door.dataset_ref.handle, csrf=csrf, **values), cookie)
+    handle = door.dataset_ref.handle
+    csrf, cookie = _csrf(door.request).issue(door.request, handle, door.cookie_path)
+    return with_cookies(page(template, handle, csrf=csrf, **values), cookie)
+
+
+def _csrf(request: AnyRequest) -> CsrfTokens:
+    return CsrfTokens(request.app.state.services.secret_box)
 
 
 def _authorizations(request: AnyRequest) -> Authorizations:
@@ -346,7 +348,7 @@ def _later(wait_s: int) -> str:
     return f"Too many failed attempts. Try again in {minutes} minute{'s' if minutes > 1 else ''}."
 
 
-def _unreadable(dataset_ref: DatasetRef, problem: BadForm) -> AnyResponse:
+def _unreadable(dataset_ref: DatasetRef, problem: InvalidForm) -> AnyResponse:
     return message(dataset_ref.handle, "This link does not work", str(problem), status=400)
 
 

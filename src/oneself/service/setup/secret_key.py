@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from oneself.errors import SettingsError
+from oneself.secrets_file import find_secret_key, make_secret_key, secret_key_file
 from oneself.service.crypto import SecretBox
 from oneself.service.directory import signing_keys
 from oneself.service.events import token_keys
 from oneself.service.identity_provider import settings as identity_servers
-from oneself.settings import Settings, find_secret_key, make_secret_key, secret_key_file
+from oneself.settings import Settings
 from oneself.store.database import Database
 from oneself.store.queries import Queries
 

@@ -33,7 +33,7 @@ from urllib.parse import quote
 import psutil
 
 from oneself.errors import DatabaseRefused, DataFolderBusy, Fatal
-from oneself.settings import write_secret_once
+from oneself.secrets_file import write_secret_once
 from oneself.store.embedded import binaries as wheel
 from oneself.store.embedded.binaries import ServerUser
 

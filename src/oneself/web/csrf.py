@@ -1,0 +1,42 @@
+"""Protects forms against cross-site requests: a form carries the keyed digest of a random cookie.
+
+    oneself_csrf   random, HttpOnly, SameSite=Lax; only this service can compute its digest
+
+Invariants: a form is accepted only from the browser that it was sent to.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Mapping
+
+from litestar.datastructures import Cookie
+
+from oneself.service.crypto import SecretBox, new_token
+from oneself.web.forms import AnyRequest
+from oneself.web.sessions import browser_cookie
+
+CSRF_COOKIE, CSRF_FIELD = "oneself_csrf", "csrf"
+_VALUE = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+class CsrfTokens:
+    """Issues and checks the tokens of forms. `scope`: whose pages they are, such as an organisation."""
+
+    def __init__(self, secret_box: SecretBox) -> None:
+        self._secret_box = secret_box
+
+    def issue(self, request: AnyRequest, scope: str, path: str) -> tuple[str, Cookie]:
+        """The token for a form, and the cookie that it is checked against. `path`: of the cookie."""
+        sent = request.cookies.get(CSRF_COOKIE, "")
+        value = sent if _VALUE.fullmatch(sent) else new_token()
+        return self._token(scope, value), browser_cookie(request, CSRF_COOKIE, value, path)
+
+    def is_valid(self, request: AnyRequest, scope: str, form: Mapping[str, list[str]]) -> bool:
+        """Whether the form was issued to this browser."""
+        value, token = request.cookies.get(CSRF_COOKIE, ""), form.get(CSRF_FIELD, [""])[0]
+        return bool(value) and hmac.compare_digest(self._token(scope, value).encode(), token.encode("utf-8"))
+
+    def _token(self, scope: str, value: str) -> str:
+        return self._secret_box.keyed_digest("csrf", scope, value).hex()

@@ -1,0 +1,52 @@
+"""Cookies of browser sessions.
+
+    oneself_session   of a signed-in browser; HttpOnly, SameSite=Lax, deleted when the browser closes
+
+Invariants: a cookie is `Secure` except on localhost. Browsers treat plain HTTP on localhost as secure, and
+other clients would drop the cookie there.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from litestar import Response
+from litestar.datastructures import Cookie
+
+from oneself.web.forms import AnyRequest
+
+SESSION_COOKIE = "oneself_session"
+_LOOPBACK = re.compile(r"(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?", re.IGNORECASE)
+
+
+def session_cookie(request: AnyRequest, path: str, token: str | None) -> Cookie:
+    """The cookie of a session; with no token, a cookie that deletes it."""
+    return browser_cookie(request, SESSION_COOKIE, token or "", path, max_age_s=None if token else 0)
+
+
+def browser_cookie(
+    request: AnyRequest, name: str, value: str, path: str, *, max_age_s: int | None = None
+) -> Cookie:
+    """A cookie that scripts cannot read and that other sites' forms do not send."""
+    return Cookie(
+        key=name,
+        value=value,
+        path=path,
+        httponly=True,
+        samesite="lax",
+        secure=not _is_local(request),
+        max_age=max_age_s,
+    )
+
+
+def with_cookies(response: Response[Any], *cookies: Cookie) -> Response[Any]:
+    """The response with these cookies set."""
+    for cookie in cookies:
+        response.set_cookie(cookie)
+    return response
+
+
+def _is_local(request: AnyRequest) -> bool:
+    is_plain = request.scope["scheme"] == "http"
+    return is_plain and _LOOPBACK.fullmatch(request.headers.get("host", "")) is not None
