@@ -24,9 +24,9 @@ from oneself.settings import Loaded, Settings
 
 if TYPE_CHECKING:
     from oneself.service.context import DatasetRef
-    from oneself.service.identity_provider.claim_sync import Progress
-    from oneself.service.setup.secret_key import SealedValue
+    from oneself.service.setup.secret_key import EncryptedValue
     from oneself.services import Services
+    from oneself.store.tables.claim_sync import ClaimSyncProgress
 
 app = typer.Typer()
 
@@ -152,7 +152,8 @@ async def _database(url: str, settings: Settings) -> AsyncIterator[Finding]:
 
 async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]:
     from oneself.bootstrap import open_services
-    from oneself.service.setup.secret_key import list_sealed_values
+    from oneself.service.setup.secret_key import list_encrypted_values
+    from oneself.store.directory import Directory
 
     async with open_services(settings, url) as services:
         overviews = await services.directory.organisations.list()
@@ -160,7 +161,7 @@ async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]
             await services.directory.organisations.get(overview.handle)
             for overview in overviews[:ORGANISATIONS_LOOKED_AT_MAX]
         ]
-        for finding in _stored_keys(services, await list_sealed_values(services.database)):
+        for finding in _stored_keys(services, await list_encrypted_values(Directory(services.database))):
             yield finding
         for dataset_ref in tenants:
             async for finding in _unfit_values(services, dataset_ref):
@@ -171,7 +172,7 @@ async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]
                 yield finding
 
 
-def _stored_keys(services: Services, values: list[SealedValue]) -> list[Finding]:
+def _stored_keys(services: Services, values: list[EncryptedValue]) -> list[Finding]:
     """Which of the values sealed in this database cannot be opened; the service works without them."""
     closed = [value for value in values if not value.opens_with(services.secret_box)]
     if not closed:
@@ -179,7 +180,7 @@ def _stored_keys(services: Services, values: list[SealedValue]) -> list[Finding]
     return [_closed(value) for value in closed]
 
 
-def _closed(value: SealedValue) -> Finding:
+def _closed(value: EncryptedValue) -> Finding:
     handle = value.organisation
     match value.kind:
         case "signing_key":
@@ -245,7 +246,7 @@ async def _mirrored(services: Services, dataset_ref: DatasetRef) -> AsyncIterato
         yield Finding("claims", "warning", sentence, "See all: oneself claims skipped.")
 
 
-def _claims(dataset_ref: DatasetRef, url: str, progress: Progress | None) -> Finding:
+def _claims(dataset_ref: DatasetRef, url: str, progress: ClaimSyncProgress | None) -> Finding:
     """When they were read, and in words why they are not."""
     if progress is None or (progress.succeeded_at is None and not progress.failures):
         sentence = f"{dataset_ref.handle}: the claims of {url} were not read yet."

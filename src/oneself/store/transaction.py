@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from oneself.store.tables.attribute_history import AttributeHistory
 from oneself.store.tables.profile import ProfileTable
+from oneself.store.tables.skipped_claim import RejectedClaimTable
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection, Database
@@ -25,6 +27,14 @@ class Tables:
     def __init__(self, executor: Executor, dataset_id: int) -> None:
         self._executor = executor
         self.dataset_id = dataset_id
+
+    @property
+    def attribute_history(self) -> AttributeHistory:
+        return AttributeHistory(self._executor, self.dataset_id)
+
+    @property
+    def rejected_claims(self) -> RejectedClaimTable:
+        return RejectedClaimTable(self._executor, self.dataset_id)
 
     @property
     def profiles(self) -> ProfileTable:

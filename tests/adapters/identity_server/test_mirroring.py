@@ -15,10 +15,10 @@ from adapters.identity_server.conftest import Reporter, beside
 from adapters.identity_server.stand_in import CLIENT, USER, IdentityServer, identifier
 from oneself.adapters.identity_server.connection import Connection
 from oneself.errors import IdentityServerFailed
-from oneself.service.identity_provider.claim_sync import Progress
 from oneself.service.identity_provider.settings import OwnIdentityServer
 from oneself.services import Services
 from oneself.settings import Settings
+from oneself.store.tables.claim_sync import ClaimSyncProgress
 from support.caller import Cds
 from support.service import SYNC
 from support.waiting import until_async
@@ -82,10 +82,10 @@ async def until_read(cds: Cds, requested: int = 0) -> None:
     await until_async(is_read, "the claims are not read", DEADLINE_S)
 
 
-async def until_failed(cds: Cds) -> Progress:
+async def until_failed(cds: Cds) -> ClaimSyncProgress:
     """Until a reading has failed; how far it came."""
 
-    async def failed() -> Progress | None:
+    async def failed() -> ClaimSyncProgress | None:
         progress = await cds.services.identity_provider.claim_sync.progress(cds.dataset_ref)
         return progress if progress and progress.failures else None
 

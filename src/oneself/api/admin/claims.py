@@ -15,8 +15,8 @@ from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, 
 from oneself.api.http.openapi import Described, described, error_responses
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.core.values.attribute import CanonicalValue
-from oneself.service.identity_provider.claim_sync import Progress
 from oneself.service.identity_provider.directory_claims import DirectoryClaim
+from oneself.store.tables.claim_sync import ClaimSyncProgress
 
 
 class ClaimCanonicalValueDraft(Struct, frozen=True, forbid_unknown_fields=True):
@@ -175,7 +175,9 @@ async def delete_claim(request: AnyRequest, name: FromPath[str]) -> None:
 async def read_claim_sync(request: AnyRequest) -> SyncDocument:
     """How far the identity server's claims are mirrored, and what it reported that could not be taken."""
     call = context_of(request)
-    progress = await call.services.identity_provider.claim_sync.progress(call.dataset_ref) or Progress()
+    progress = (
+        await call.services.identity_provider.claim_sync.progress(call.dataset_ref) or ClaimSyncProgress()
+    )
     return SyncDocument(
         requested=progress.requested,
         done=progress.done,

@@ -52,5 +52,5 @@ class ClientBasic:
         for written in dict.fromkeys((secret, unquote(secret))):
             if await self._applications.secret_matches(application, written):
                 return True
-        await self._throttle.failed(dataset_ref, subject)
+        await self._throttle.record_failure(dataset_ref, subject)
         return False

@@ -133,12 +133,12 @@ class OAuthClient(ClientMixin):  # type: ignore[misc]
         return (method == NONE) == (self.application.kind == "browser")
 
     def check_response_type(self, response_type: str) -> bool:
-        return response_type == "code" and self.application.signs_people_in
+        return response_type == "code" and self.application.signs_users_in
 
     def check_grant_type(self, grant_type: str) -> bool:
         if grant_type == "client_credentials":
             return self.application.kind != "browser"
-        return self.application.signs_people_in
+        return self.application.signs_users_in
 
 
 class OAuthUser:

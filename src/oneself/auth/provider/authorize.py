@@ -153,7 +153,7 @@ class Authorizations:
             code_challenge=visit.first("code_challenge"),
             code_challenge_method=visit.first("code_challenge_method"),
         )
-        grant.code = await directory.grants.open(visit.dataset_ref, session.account, asked)
+        grant.code = await directory.grants.create(visit.dataset_ref, session.account, asked)
         answer = provider.create_authorization_response(request, request.user, grant)
         return _back(provider, answer.location or "")
 

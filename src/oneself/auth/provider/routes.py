@@ -116,9 +116,9 @@ async def login(request: AnyRequest) -> AnyResponse:
         return await _ask(door, "login", {"form": _later(wait_s)}, values, status=429, wait_s=wait_s)
     account = await directory.accounts.authenticate(dataset_ref, values["email"], _field(form, "password"))
     if account is None:
-        await directory.login_throttle.failed(dataset_ref, who, where)
+        await directory.login_throttle.record_failure(dataset_ref, who, where)
         return await _ask(door, "login", {"form": WRONG}, values, status=401)
-    await directory.login_throttle.succeeded(dataset_ref, who)
+    await directory.login_throttle.record_success(dataset_ref, who)
     return await _enter(door, account)
 
 
@@ -150,7 +150,7 @@ async def register(request: AnyRequest) -> AnyResponse:
         return await _ask(door, "register", problems, values, status=400)
     except Conflict:
         # Whoever tries addresses to see which are taken is counted like whoever tries passwords.
-        await directory.login_throttle.failed(door.dataset_ref, where)
+        await directory.login_throttle.record_failure(door.dataset_ref, where)
         return await _ask(door, "register", {"email": TAKEN}, values, status=409)
     return await _enter(door, account)
 

@@ -184,7 +184,7 @@ class OAuth:
         for written in dict.fromkeys((secret, unquote(secret), unquote_plus(secret))):
             if await applications.secret_matches(application, written):
                 return True, 0
-        await self._directory.login_throttle.failed(call.dataset_ref, subject)
+        await self._directory.login_throttle.record_failure(call.dataset_ref, subject)
         return False, 0
 
     async def _about_a_token(self, call: OAuthCall) -> tuple[Provider, OAuthRequest, int]:

@@ -1,8 +1,10 @@
-"""Accounts of the embedded directory: the people who sign in, and the console's own users.
+"""Accounts of the embedded directory: the users who sign in, and the console's own users.
 
-Law of this module: a username is an e-mail address, unique in its organisation whatever its case; a
-password is known only to its owner and to argon2; unknown names take as long to refuse as wrong passwords.
-What a sign-in does to profiles is the business of `sign_in`.
+Lives here: registration, passwords, claims of an account. Must not know: what a sign-in does to profiles
+(`sign_in`), and pages.
+
+Invariants: a username is an e-mail address, unique in its organisation whatever its case. Passwords are
+stored as argon2 hashes alone. An unknown username takes as long to reject as a wrong password.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
@@ -23,11 +24,9 @@ from oneself.service.context import DatasetRef
 from oneself.service.crypto import Hasher
 from oneself.service.directory.tokens import AccessTokens
 from oneself.store.directory import Directory
+from oneself.store.tables.account import AccountRow
 
-if TYPE_CHECKING:
-    from oneself.store.directory import Row
-
-# The claims that `identity_attributes` mirror (DESIGN §9, §10).
+#: The claims that `identity_attributes` mirror.
 CLAIMS = ("userid", "username", "emailaddress", "givenname", "lastname", "mobile")
 #: The longest e-mail address that SMTP can carry (RFC 5321 §4.5.3.1.3).
 USERNAME_CHARACTERS_MAX = 254
@@ -37,8 +36,8 @@ PASSWORD_BYTES_MAX = 1_024
 _CLAIM_OF = {"given_name": "givenname", "last_name": "lastname", "mobile": "mobile"}
 _MOBILE = re.compile(r"\+?[0-9][0-9 ()./-]{3,30}")
 
-# What leads every list of leaked passwords, eight characters and more. Not a strength meter: these are
-# tried first, against every account.
+# The head of every list of leaked passwords, from eight characters on. Attackers try these first, against
+# every account; this is no measure of strength.
 COMMON_PASSWORDS = frozenset(
     """
     password password1 password12 password123 passw0rd p@ssword p@ssw0rd 12345678 123456789 1234567890
@@ -52,16 +51,18 @@ COMMON_PASSWORDS = frozenset(
 
 
 class Account(msgspec.Struct, frozen=True):
-    """A person of the embedded directory. `claims`: claim → value, the given ones only."""
+    """A user of the embedded directory."""
 
     user_id: UUID
     username: str
+    #: Claim → value; claims without a value are absent.
     claims: dict[str, str]
+    #: In µs since 1970.
     created_at: int = 0
 
 
 class Registration(msgspec.Struct, frozen=True):
-    """What a person fills in to register, as typed."""
+    """A registration form as it was filled in."""
 
     username: str
     password: str
@@ -71,7 +72,7 @@ class Registration(msgspec.Struct, frozen=True):
 
 
 class InvalidRegistration(InvalidInput):
-    """`problems`: field → sentence, every field that cannot be."""
+    """A registration with invalid fields. `problems`: field → sentence, one per invalid field."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         field, sentence = next(iter(problems.items()))
@@ -80,7 +81,7 @@ class InvalidRegistration(InvalidInput):
 
 
 class Accounts:
-    """Registers, finds and authenticates people."""
+    """Registers, finds, changes and authenticates users."""
 
     def __init__(self, directory: Directory, hasher: Hasher, tokens: AccessTokens) -> None:
         self._directory = directory
@@ -88,7 +89,7 @@ class Accounts:
         self._tokens = tokens
 
     async def register(self, dataset_ref: DatasetRef, registration: Registration) -> Account:
-        """Make an account. Raises InvalidRegistration, or Conflict when the username is taken."""
+        """Create an account. Raises InvalidRegistration, or Conflict if the username is taken."""
         if problems := problems_of(registration):
             raise InvalidRegistration(problems)
         user_id, username = uuid.uuid4(), _address(registration.username)
@@ -97,31 +98,31 @@ class Accounts:
         now = time.time_ns() // 1000
         key = username_key(username)
         assert key is not None  # `problems_of` checked its length
-        if not await self._directory.put_account(
-            dataset_ref.org_id, user_id, username, key, hashed, claims, now
-        ):
+        row = AccountRow(user_id, username, hashed, claims, now)
+        if not await self._directory.of(dataset_ref.org_id).accounts.put(row, key):
             raise Conflict("This e-mail address cannot be registered.", code="username")
         return Account(user_id, username, claims, now)
 
     async def authenticate(self, dataset_ref: DatasetRef, username: str, password: str) -> Account | None:
-        """The account whose username and password these are."""
+        """The account with this username and password; None if there is none."""
         row = None
         if len(_utf8(password)) <= PASSWORD_BYTES_MAX:
             row = await self._find_by_username(dataset_ref, username)
         if row is None:
             await self._hasher.matches_nobody(password[:PASSWORD_BYTES_MAX])
             return None
-        return account_of(row) if await self._hasher.matches(row["password_hash"], password) else None
+        return account_of(row) if await self._hasher.matches(row.password_hash, password) else None
 
     async def find(self, dataset_ref: DatasetRef, user_id: UUID) -> Account | None:
-        row = await self._directory.find_account(dataset_ref.org_id, user_id)
+        """The account of a user; None if there is none."""
+        row = await self._directory.of(dataset_ref.org_id).accounts.find(user_id)
         return account_of(row) if row else None
 
     async def find_by_name(self, dataset_ref: DatasetRef, name: str) -> Account:
         """The account with this username or user id; raises NotFound."""
         row = await self._find_by_username(dataset_ref, name)
         if row is None and (user_id := _uuid(name)):
-            row = await self._directory.find_account(dataset_ref.org_id, user_id)
+            row = await self._directory.of(dataset_ref.org_id).accounts.find(user_id)
         if row is None:
             raise NotFound(f"There is no user {name!r} in {dataset_ref.handle}.")
         return account_of(row)
@@ -131,104 +132,110 @@ class Accounts:
         key = username_key(after)
         if key is None:
             return []
-        rows = await self._directory.list_accounts(dataset_ref.org_id, key, count)
+        rows = await self._directory.of(dataset_ref.org_id).accounts.list(key, count)
         return [account_of(row) for row in rows]
 
     async def change(self, dataset_ref: DatasetRef, account: Account, changes: Mapping[str, str]) -> Account:
-        """Names, mobile number, password, as in `Registration`. Raises InvalidRegistration, NotFound."""
+        """Change names, mobile number or password, by the field names of `Registration`.
+
+        Raises InvalidRegistration, NotFound.
+        """
         claims = {
             **account.claims,
             **{_CLAIM_OF[f]: text.strip() for f, text in changes.items() if f in _CLAIM_OF},
         }
         if problems := problems_of_change(account, changes):
             raise InvalidRegistration(problems)
-        kept = {claim: value for claim, value in claims.items() if value}
+        stored = {claim: value for claim, value in claims.items() if value}
         now = time.time_ns() // 1000
-        if not await self._directory.put_account_claims(dataset_ref.org_id, account.user_id, kept, now):
+        accounts = self._directory.of(dataset_ref.org_id).accounts
+        if not await accounts.put_claims(account.user_id, stored, now):
             raise NotFound(f"There is no user {account.user_id} in {dataset_ref.handle}.")
         if "password" in changes:
             await self.set_password(dataset_ref, account.user_id, changes["password"])
-        return Account(account.user_id, account.username, kept, account.created_at)
+        return Account(account.user_id, account.username, stored, account.created_at)
 
     async def set_password(self, dataset_ref: DatasetRef, user_id: UUID, password: str) -> None:
-        """Replace a password; every session and token of the person ends. Raises InvalidInput, NotFound."""
+        """Replace a password, end the user's sessions and revoke their tokens.
+
+        Raises InvalidInput, NotFound.
+        """
         if problem := _password_problem(password):
             raise InvalidInput("password", "Invalid request.", problem)
         hashed = await self._hasher.hash(password)
-        async with self._directory.database.transaction() as connection:
-            if not await self._directory.put_account_password(
-                connection, dataset_ref.org_id, user_id, hashed, time.time_ns() // 1000
-            ):
+        async with self._directory.transaction() as tables:
+            accounts = tables.of(dataset_ref.org_id).accounts
+            if not await accounts.put_password(user_id, hashed, time.time_ns() // 1000):
                 raise NotFound(f"There is no user {user_id} in {dataset_ref.handle}.")
-            await self._tokens.revoke_user(connection, dataset_ref, user_id)
+            await self._tokens.revoke_user(tables, dataset_ref, user_id)
 
     async def delete(self, dataset_ref: DatasetRef, user_id: UUID) -> None:
-        """Remove an account with its sessions and tokens; the profile stays. Raises NotFound."""
-        async with self._directory.database.transaction() as connection:
-            if not await self._directory.delete_account(connection, dataset_ref.org_id, user_id):
+        """Delete an account with its sessions and tokens; the profile stays. Raises NotFound."""
+        async with self._directory.transaction() as tables:
+            if not await tables.of(dataset_ref.org_id).accounts.delete(user_id):
                 raise NotFound(f"There is no user {user_id} in {dataset_ref.handle}.")
-            await self._tokens.revoke_user(connection, dataset_ref, user_id)
+            await self._tokens.revoke_user(tables, dataset_ref, user_id)
 
-    async def _find_by_username(self, dataset_ref: DatasetRef, username: str) -> Row | None:
+    async def _find_by_username(self, dataset_ref: DatasetRef, username: str) -> AccountRow | None:
         key = username_key(username)
         if key is None or not _is_storable(username):
             return None
-        return await self._directory.find_account_by_username(dataset_ref.org_id, key)
+        return await self._directory.of(dataset_ref.org_id).accounts.find_by_username(key)
 
 
 class Administrators:
-    """The console's users: another table, another door (DESIGN §8)."""
+    """The console's users, who are no accounts and have no profile."""
 
     def __init__(self, directory: Directory, hasher: Hasher) -> None:
         self._directory = directory
         self._hasher = hasher
 
     async def ensure(self, dataset_ref: DatasetRef, username: str, password: str) -> bool:
-        """Make a console user unless there is one of that name, whose password then stays."""
-        if await self._directory.find_administrator(dataset_ref.org_id, username):
+        """Create a console user unless there is one of this name, whose password then stays."""
+        administrators = self._directory.of(dataset_ref.org_id).administrators
+        if await administrators.find_password(username) is not None:
             return False
         hashed = await self._hasher.hash(password)
         now = time.time_ns() // 1000
-        return await self._directory.put_administrator(dataset_ref.org_id, username, hashed, now)
+        return await administrators.put(username, hashed, now)
 
     async def set_password(self, dataset_ref: DatasetRef, username: str, password: str) -> None:
-        """Make a console user or replace their password. Raises InvalidInput."""
+        """Create a console user, or replace the password of the one of this name. Raises InvalidInput."""
         if problem := _password_problem(password):
             raise InvalidInput("password", "Invalid request.", problem)
         hashed = await self._hasher.hash(password)
         now = time.time_ns() // 1000
-        await self._directory.put_administrator_password(dataset_ref.org_id, username, hashed, now)
+        await self._directory.of(dataset_ref.org_id).administrators.put_password(username, hashed, now)
 
     async def authenticate(self, dataset_ref: DatasetRef, username: str, password: str) -> bool:
         """Whether this is a console user of the organisation with this password."""
-        row = (
-            await self._directory.find_administrator(dataset_ref.org_id, username)
-            if _is_storable(username)
-            else None
-        )
-        if row is None:
+        administrators = self._directory.of(dataset_ref.org_id).administrators
+        hashed = await administrators.find_password(username) if _is_storable(username) else None
+        if hashed is None:
             return await self._hasher.matches_nobody(password[:PASSWORD_BYTES_MAX])
-        return await self._hasher.matches(row["password_hash"], password)
+        return await self._hasher.matches(hashed, password)
 
     async def list(self, dataset_ref: DatasetRef) -> list[str]:
-        """The names of the console users."""
-        return [row["username"] for row in await self._directory.list_administrators(dataset_ref.org_id)]
+        """The names of the console users, in order."""
+        return await self._directory.of(dataset_ref.org_id).administrators.list()
 
 
 def username_key(username: str) -> str | None:
-    """What makes two usernames the same: Unicode NFC, no blanks around, no case. None if it is too long to be
-    the name of an account."""
-    shown = nfc(username.strip(), USERNAME_CHARACTERS_MAX)
-    return None if shown is None else shown.casefold()
+    """The form in which equal usernames are equal:
+
+    Unicode NFC, trimmed, case folded; None if it is too long.
+    """
+    trimmed = nfc(username.strip(), USERNAME_CHARACTERS_MAX)
+    return None if trimmed is None else trimmed.casefold()
 
 
-def account_of(row: Any) -> Account:
-    """The account in a row of table `account`."""
-    return Account(row["user_id"], row["username"], dict(row["claims"]), row["created_at"])
+def account_of(row: AccountRow) -> Account:
+    """The account of a stored row, without its password."""
+    return Account(row.user_id, row.username, dict(row.claims), row.created_at)
 
 
 def problems_of(registration: Registration) -> dict[str, str]:
-    """Field → what is wrong with it, in a sentence for the person who typed it."""
+    """Field → a sentence for the user about what is wrong with it."""
     checks = {
         "username": _address_problem(registration.username),
         "given_name": _name_problem(registration.given_name, "your first name"),
@@ -242,14 +249,14 @@ def problems_of(registration: Registration) -> dict[str, str]:
 def problems_of_change(account: Account, changes: Mapping[str, str]) -> dict[str, str]:
     """As `problems_of`, for the fields that change."""
     claims = account.claims
-    whole = Registration(
+    changed = Registration(
         username=account.username,
         password=changes.get("password", ""),
         given_name=changes.get("given_name", claims.get("givenname", "")),
         last_name=changes.get("last_name", claims.get("lastname", "")),
         mobile=changes.get("mobile", claims.get("mobile", "")),
     )
-    return {field: problem for field, problem in problems_of(whole).items() if field in changes}
+    return {field: problem for field, problem in problems_of(changed).items() if field in changes}
 
 
 def _address_problem(username: str) -> str | None:
@@ -265,7 +272,7 @@ def _address_problem(username: str) -> str | None:
 
 
 def _address(username: str) -> str:
-    # An intranet's addresses are addresses too, so nothing is asked of the domain but its form.
+    # Addresses of an intranet are valid, so only the form of the domain is checked.
     checked = validate_email(username.strip(), check_deliverability=False, globally_deliverable=False)
     return checked.normalized
 
@@ -275,7 +282,7 @@ def _name_problem(name: str, what: str) -> str | None:
         return f"Enter {what}."
     if len(name) > NAME_CHARACTERS_MAX:
         return f"Use at most {NAME_CHARACTERS_MAX} characters."
-    return None if name.strip().isprintable() else "Use letters, blanks and signs only."
+    return None if name.strip().isprintable() else "Use letters, spaces and punctuation only."
 
 
 def _mobile_problem(mobile: str) -> str | None:
@@ -310,7 +317,7 @@ def _claims(user_id: UUID, username: str, registration: Registration) -> dict[st
 
 
 def _is_storable(text: str) -> bool:
-    # PostgreSQL has no NUL in text and no lone surrogates; nobody's name has them either.
+    # PostgreSQL stores no NUL and no lone surrogates in text, and no name has them.
     return "\0" not in text and text.isprintable()
 
 

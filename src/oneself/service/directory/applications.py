@@ -1,11 +1,11 @@
-"""Applications: the clients of an organisation and what each may do (DESIGN §3).
+"""Applications: the clients of an organisation and what each may do.
 
-    kind      has a secret   signs people in   asks in its own name
+    kind      has a secret   signs users in    asks in its own name
     machine   yes            no                yes (client credentials)
     web       yes            yes               yes
     browser   no             yes, with PKCE    no
 
-A secret is shown once, when it is made. Redirect URIs are compared exactly, so they are written exactly.
+Invariants: a secret is returned once, when it is made. Redirect URIs are compared exactly and stored exactly.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 import time
 import uuid
 from collections.abc import Collection, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -24,6 +24,7 @@ from oneself.service.context import DatasetRef
 from oneself.service.crypto import Hasher, new_secret
 from oneself.service.directory.tokens import AccessTokens
 from oneself.store.directory import Directory
+from oneself.store.tables.application import ApplicationChanges, ApplicationRow
 
 Kind = Literal["machine", "web", "browser"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -31,12 +32,12 @@ NAME_CHARACTERS_MAX = 100
 REDIRECT_URIS_MAX = 50
 URI_CHARACTERS_MAX = 2_000
 _CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,100}")
-# Schemes in which a redirect would run or show something of ours or the browser's.
+#: Schemes with which a redirect would run a script or open a local resource.
 _FORBIDDEN_SCHEMES = frozenset({"javascript", "data", "vbscript", "file", "blob", "about", "view-source"})
 
 
 class Application(msgspec.Struct, frozen=True):
-    """A client as the rest of the house sees it; its secret is not part of it."""
+    """A client of an organisation."""
 
     client_id: str
     name: str
@@ -44,16 +45,19 @@ class Application(msgspec.Struct, frozen=True):
     redirect_uris: tuple[str, ...]
     post_logout_redirect_uris: tuple[str, ...]
     permissions: tuple[str, ...]
+    #: In µs since 1970.
     created_at: int
+    #: None: the application has no secret.
     secret_hash: str | None = None
 
     @property
-    def signs_people_in(self) -> bool:
+    def signs_users_in(self) -> bool:
+        """Whether users sign in to it; a machine application asks in its own name alone."""
         return self.kind != "machine"
 
 
 class NewApplication(msgspec.Struct, frozen=True):
-    """What is asked for; the client id and the secret are drawn unless given."""
+    """An application to create; the client id and the secret are generated unless given."""
 
     name: str
     kind: str = "machine"
@@ -65,7 +69,7 @@ class NewApplication(msgspec.Struct, frozen=True):
 
 
 class Applications:
-    """Makes, finds and authenticates applications. `known` are the permissions that exist."""
+    """Creates, finds, changes and authenticates applications. `known`: the permissions that exist."""
 
     def __init__(
         self, directory: Directory, hasher: Hasher, tokens: AccessTokens, known: Sequence[str]
@@ -76,22 +80,23 @@ class Applications:
         self.known = tuple(known)
 
     async def create(self, dataset_ref: DatasetRef, new: NewApplication) -> tuple[Application, str | None]:
-        """The application and, this once, its secret (None for a browser application).
+        """Create an application; returns it and, this once, its secret (None for a browser application).
 
-        Raises InvalidInput with the field's name as code, Conflict when the client id is taken.
+        Raises InvalidInput with the field's name as code, Conflict if the client id is taken.
         """
         check(new, self.known)
         client_id = new.client_id or uuid.uuid4().hex
         secret = None if new.kind == "browser" else new.client_secret or new_secret()
-        columns = (client_id, *await self._columns(new, secret))
-        if not await self._directory.put_application(dataset_ref.org_id, *columns):
+        row = await self._row(new, client_id, secret)
+        if not await self._directory.of(dataset_ref.org_id).applications.put(row):
             raise Conflict(f"There is an application with the client id {client_id!r} already.", code="taken")
         return await self.get(dataset_ref, client_id), secret
 
     async def find(self, dataset_ref: DatasetRef, client_id: str) -> Application | None:
+        """An application by its client id; None if there is none."""
         if not _CLIENT_ID.fullmatch(client_id):
             return None
-        row = await self._directory.find_application(dataset_ref.org_id, client_id)
+        row = await self._directory.of(dataset_ref.org_id).applications.find(client_id)
         return _application(row) if row else None
 
     async def get(self, dataset_ref: DatasetRef, client_id: str) -> Application:
@@ -104,69 +109,79 @@ class Applications:
         return application
 
     async def list(self, dataset_ref: DatasetRef) -> list[Application]:
-        return [_application(row) for row in await self._directory.list_applications(dataset_ref.org_id)]
+        """Every application, by name."""
+        rows = await self._directory.of(dataset_ref.org_id).applications.list()
+        return [_application(row) for row in rows]
 
     def remembers_secret(self, application: Application, secret: str) -> bool:
-        """Whether this secret was found right a short while ago; costs nothing to ask."""
+        """Whether this secret was verified a short while ago; looks into memory alone."""
         return application.secret_hash is not None and self._hasher.remembers(application.secret_hash, secret)
 
     async def secret_matches(self, application: Application, secret: str) -> bool:
-        """Whether this is the application's secret; a browser application has none that could match."""
+        """Whether this is the application's secret; no secret matches a browser application."""
         if application.secret_hash is None:
             return False
         return await self._hasher.matches_often(application.secret_hash, secret)
 
     async def rotate_secret(self, dataset_ref: DatasetRef, client_id: str) -> str:
-        """Make a new secret and show it once; the old one stops at once."""
+        """Replace the secret and return the new one, this once; the old one is invalid at once.
+
+        Raises InvalidInput for a browser application, NotFound.
+        """
         application = await self.get(dataset_ref, client_id)
         secret = new_secret()
         hashed = await self._hasher.hash(secret)
-        if not await self._directory.put_application_secret(
-            dataset_ref.org_id, application.client_id, hashed, time.time_ns() // 1000
-        ):
+        applications = self._directory.of(dataset_ref.org_id).applications
+        if not await applications.put_secret(application.client_id, hashed, time.time_ns() // 1000):
             raise InvalidInput("kind", "Invalid request.", "A browser application has no secret.")
         return secret
 
     async def change(self, dataset_ref: DatasetRef, client_id: str, **fields: Any) -> Application:
-        """Change name, redirects or permissions; whoever may do less than before asks for new tokens.
+        """Change name, redirects or permissions. Losing a permission revokes the application's tokens.
 
         Raises InvalidInput with the field's name as code, NotFound.
         """
         before = await self.get(dataset_ref, client_id)
         named = ("name", "redirect_uris", "post_logout_redirect_uris", "permissions")
-        kept = {name: fields.get(name, getattr(before, name)) for name in named}
-        check(NewApplication(kind=before.kind, **kept), self.known)
-        permissions = [name for name in self.known if name in kept["permissions"]]
-        redirects, after_logout = list(kept["redirect_uris"]), list(kept["post_logout_redirect_uris"])
-        columns = (client_id, kept["name"], redirects, after_logout, permissions, time.time_ns() // 1000)
-        async with self._directory.database.transaction() as connection:
-            if not await self._directory.put_application_changes(connection, dataset_ref.org_id, *columns):
+        changed = {name: fields.get(name, getattr(before, name)) for name in named}
+        check(NewApplication(kind=before.kind, **changed), self.known)
+        permissions = [name for name in self.known if name in changed["permissions"]]
+        changes = ApplicationChanges(**{**changed, "permissions": permissions})
+        async with self._directory.transaction() as tables:
+            applications = tables.of(dataset_ref.org_id).applications
+            if not await applications.put_changes(client_id, changes, time.time_ns() // 1000):
                 raise NotFound(f"There is no application with the client id {client_id!r}.")
             if set(before.permissions) - set(permissions):
-                await self._tokens.put_revoked(connection, dataset_ref, f"client:{client_id}")
+                await self._tokens.put_revoked(tables, dataset_ref, f"client:{client_id}")
         return await self.get(dataset_ref, client_id)
 
     async def delete(self, dataset_ref: DatasetRef, client_id: str) -> None:
-        """Remove an application; every token of its people stops. Raises NotFound."""
+        """Delete an application and revoke the tokens made for it. Raises NotFound."""
         await self.get(dataset_ref, client_id)
         await self._tokens.revoke_application(dataset_ref, client_id)
 
-    async def _columns(self, new: NewApplication, secret: str | None) -> tuple[Any, ...]:
-        hashed = await self._hasher.hash(secret) if secret else None
-        permissions = [name for name in self.known if name in new.permissions]
-        redirects, after_logout = list(new.redirect_uris), list(new.post_logout_redirect_uris)
-        return new.name, new.kind, hashed, redirects, after_logout, permissions, time.time_ns() // 1000
+    async def _row(self, new: NewApplication, client_id: str, secret: str | None) -> ApplicationRow:
+        return ApplicationRow(
+            client_id=client_id,
+            name=new.name,
+            kind=new.kind,
+            redirect_uris=new.redirect_uris,
+            post_logout_redirect_uris=new.post_logout_redirect_uris,
+            permissions=[name for name in self.known if name in new.permissions],
+            created_at=time.time_ns() // 1000,
+            secret_hash=await self._hasher.hash(secret) if secret else None,
+        )
 
 
 def check(new: NewApplication, known: Collection[str]) -> None:
-    """Raise InvalidInput naming the first field that cannot be."""
+    """Raise InvalidInput for the first invalid field."""
     if not new.name.strip() or len(new.name) > NAME_CHARACTERS_MAX or not new.name.isprintable():
         raise _invalid("name", f"a name has 1 to {NAME_CHARACTERS_MAX} printable characters")
     if new.kind not in KINDS:
         raise _invalid("kind", f"a kind is one of {', '.join(KINDS)}")
     if new.client_id is not None and not _CLIENT_ID.fullmatch(new.client_id):
         raise _invalid("client_id", "a client id has 1 to 100 letters, digits or . _ ~ -")
-    # Whoever moves here brings secrets that their clients know already; those we draw are long.
+    # An operator who moves here keeps the secrets that the clients have, whatever their length.
     if new.client_secret is not None and not new.client_secret.strip():
         raise _invalid("client_secret", "a secret is not empty")
     if unknown := sorted(set(new.permissions) - set(known)):
@@ -176,13 +191,13 @@ def check(new: NewApplication, known: Collection[str]) -> None:
 
 def _check_redirects(new: NewApplication) -> None:
     if new.kind == "machine" and new.redirect_uris:
-        raise _invalid("redirect_uris", "a machine application signs nobody in and has no redirect URI")
+        raise _invalid("redirect_uris", "a machine application signs no users in and has no redirect URI")
     if new.kind != "machine" and not new.redirect_uris:
         raise _invalid("redirect_uris", f"a {new.kind} application needs at least one redirect URI")
     for field in ("redirect_uris", "post_logout_redirect_uris"):
         uris = getattr(new, field)
         if len(uris) > REDIRECT_URIS_MAX:
-            raise _invalid(field, f"at most {REDIRECT_URIS_MAX} are kept")
+            raise _invalid(field, f"an application has at most {REDIRECT_URIS_MAX}")
         for uri in uris:
             if problem := _problem_of(uri):
                 raise _invalid(field, f"{uri!r} {problem}")
@@ -208,14 +223,14 @@ def _invalid(field: str, sentence: str) -> InvalidInput:
     return InvalidInput(field, "Invalid request.", sentence[0].upper() + sentence[1:] + ".")
 
 
-def _application(row: Any) -> Application:
+def _application(row: ApplicationRow) -> Application:
     return Application(
-        client_id=row["client_id"],
-        name=row["name"],
-        kind=row["kind"],
-        redirect_uris=tuple(row["redirect_uris"]),
-        post_logout_redirect_uris=tuple(row["post_logout_redirect_uris"]),
-        permissions=tuple(row["permissions"]),
-        created_at=row["created_at"],
-        secret_hash=row["secret_hash"],
+        client_id=row.client_id,
+        name=row.name,
+        kind=cast(Kind, row.kind),
+        redirect_uris=tuple(row.redirect_uris),
+        post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
+        permissions=tuple(row.permissions),
+        created_at=row.created_at,
+        secret_hash=row.secret_hash,
     )

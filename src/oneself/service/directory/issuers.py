@@ -1,7 +1,7 @@
-"""Issuers outside whose access tokens an organisation honours (DESIGN §10).
+"""Trusted issuers: other services whose access tokens an organisation accepts.
 
-Law of this module: trust is the organisation's own and named exactly; nobody is trusted by default. Keys are
-not kept here, and no secret is: an issuer is public.
+Invariants: an organisation names each issuer exactly and trusts none by default. Neither keys nor secrets are
+stored: an issuer is public.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -18,86 +18,87 @@ import msgspec
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.context import DatasetRef
 from oneself.service.directory.tokens import AUDIENCE
-from oneself.store.database import Database
-from oneself.store.errors import constraint_of
-from oneself.store.queries import Queries
+from oneself.store.directory import Directory
+from oneself.store.tables.trusted_issuer import TrustedIssuerRow
 
-_sql = Queries("issuers.sql")
+if TYPE_CHECKING:
+    from oneself.store.database import Database
 
 URL_CHARACTERS_MAX = 500
 AUDIENCE_CHARACTERS_MAX = 200
-#: Each may cost a fetch of keys; an organisation has one or a few.
+#: Each may cost a request for its keys; an organisation has a few at most.
 ISSUERS_MAX = 20
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class TrustedIssuer(msgspec.Struct, frozen=True):
-    """`issuer`: the `iss` of its tokens. `audience`: what their `aud` has to contain. `jwks_uri`: where its
-    keys are; None: where its discovery document says. `permissions`: what holders of its tokens may do
-    beside what the scope of the token says."""
+    """An issuer whose access tokens are accepted."""
 
     issuer_id: UUID
+    #: The `iss` of its tokens.
     issuer: str
+    #: What the `aud` of its tokens has to contain.
     audience: str = AUDIENCE
+    #: Where its keys are; None: where its discovery document says.
     jwks_uri: str | None = None
+    #: What its tokens permit beside their own scope.
     permissions: tuple[str, ...] = ()
+    #: In µs since 1970.
     created_at: int = 0
     updated_at: int = 0
 
 
 class Issuers:
-    """Keeps whom an organisation trusts. `known` are the permissions that exist."""
+    """Lists, adds, changes and removes trusted issuers. `known`: the permissions that exist."""
 
     def __init__(self, database: Database, known: Sequence[str]) -> None:
-        self._database = database
+        self._directory = Directory(database)
         self._known = tuple(known)
 
     async def list(self, dataset_ref: DatasetRef) -> list[TrustedIssuer]:
         """Every trusted issuer, by address."""
-        return [_issuer(row) for row in await self._database.fetch(_sql.list_issuers, dataset_ref.org_id)]
+        rows = await self._directory.of(dataset_ref.org_id).trusted_issuers.list()
+        return [_issuer(row) for row in rows]
 
     async def get(self, dataset_ref: DatasetRef, issuer_id: UUID) -> TrustedIssuer:
-        """One of them; raises NotFound."""
+        """One issuer; raises NotFound."""
         for issuer in await self.list(dataset_ref):
             if issuer.issuer_id == issuer_id:
                 return issuer
         raise NotFound("No trusted issuer has this id.")
 
     async def add(self, dataset_ref: DatasetRef, **fields: Any) -> TrustedIssuer:
-        """Trust another issuer. Raises InvalidInput naming the field, Conflict when it is trusted already."""
+        """Trust another issuer.
+
+        Raises InvalidInput for an invalid field, Conflict if it is already trusted.
+        """
         if len(await self.list(dataset_ref)) >= ISSUERS_MAX:
             raise Conflict(f"An organisation trusts at most {ISSUERS_MAX} issuers.", code="too_many")
         return await self._put(dataset_ref, TrustedIssuer(issuer_id=uuid.uuid4(), **fields))
 
     async def change(self, dataset_ref: DatasetRef, issuer_id: UUID, **fields: Any) -> TrustedIssuer:
-        """Change what is named; as `add`, and raises NotFound."""
+        """Change the named fields. Raises as `add`, and NotFound."""
         return await self._put(
             dataset_ref, msgspec.structs.replace(await self.get(dataset_ref, issuer_id), **fields)
         )
 
     async def remove(self, dataset_ref: DatasetRef, issuer_id: UUID) -> bool:
-        """Trust it no more; False if it was not trusted."""
-        found = await self._database.fetchval(_sql.delete_issuer, dataset_ref.org_id, issuer_id)
-        return found is not None
+        """Remove a trusted issuer; False if there was none of this id."""
+        return await self._directory.of(dataset_ref.org_id).trusted_issuers.delete(issuer_id)
 
     async def _put(self, dataset_ref: DatasetRef, issuer: TrustedIssuer) -> TrustedIssuer:
         check(issuer, self._known)
-        now = time.time_ns() // 1000
-        try:
-            await self._database.execute(
-                _sql.put_issuer,
-                dataset_ref.org_id, issuer.issuer_id, issuer.issuer, issuer.audience, issuer.jwks_uri,
-                list(issuer.permissions), now,
-            )  # fmt: skip
-        except Exception as error:
-            if constraint_of(error) == "trusted_issuer_once":
-                raise Conflict("This issuer is trusted already.", code="issuer") from None
-            raise
+        row = TrustedIssuerRow(
+            issuer.issuer_id, issuer.issuer, issuer.audience, issuer.jwks_uri, issuer.permissions
+        )
+        issuers = self._directory.of(dataset_ref.org_id).trusted_issuers
+        if not await issuers.put(row, time.time_ns() // 1000):
+            raise Conflict("This issuer is already trusted.", code="issuer")
         return await self.get(dataset_ref, issuer.issuer_id)
 
 
 def check(issuer: TrustedIssuer, known: Collection[str]) -> None:
-    """Raise InvalidInput naming the first field that cannot be."""
+    """Raise InvalidInput for the first invalid field."""
     if problem := _url_problem(issuer.issuer):
         raise _invalid("issuer", problem)
     if issuer.jwks_uri is not None and (problem := _url_problem(issuer.jwks_uri)):
@@ -110,7 +111,7 @@ def check(issuer: TrustedIssuer, known: Collection[str]) -> None:
 
 
 def _url_problem(url: str) -> str | None:
-    """Keys decide who is let in, so they travel over TLS, except from this very machine."""
+    """Keys decide which tokens are accepted, so they are fetched over TLS, except from this machine."""
     if len(url) > URL_CHARACTERS_MAX or not url.isascii() or not url.isprintable() or " " in url:
         return f"a URL of at most {URL_CHARACTERS_MAX} plain characters is needed"
     try:
@@ -122,7 +123,7 @@ def _url_problem(url: str) -> str | None:
     if parts.scheme not in ("https", "http") or not host:
         return "the URL has to begin with https://"
     if parts.scheme == "http" and host not in LOOPBACK:
-        return "the URL has to begin with https://, except on this very machine"
+        return "the URL has to begin with https://, except on this machine"
     if parts.username or parts.password or "?" in url or "#" in url:
         return "the URL has no user, query or fragment"
     return None
@@ -132,13 +133,13 @@ def _invalid(field: str, sentence: str) -> InvalidInput:
     return InvalidInput(field, "Invalid request.", f"{field}: {sentence}.")
 
 
-def _issuer(row: Any) -> TrustedIssuer:
+def _issuer(row: TrustedIssuerRow) -> TrustedIssuer:
     return TrustedIssuer(
-        issuer_id=row["issuer_id"],
-        issuer=row["issuer"],
-        audience=row["audience"],
-        jwks_uri=row["jwks_uri"],
-        permissions=tuple(row["permissions"]),
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
+        issuer_id=row.issuer_id,
+        issuer=row.issuer,
+        audience=row.audience,
+        jwks_uri=row.jwks_uri,
+        permissions=tuple(row.permissions),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
     )

@@ -1,9 +1,9 @@
-"""Failed attempts to prove who one is, counted per account and per address (DESIGN §10).
+"""Failed authentications, counted per account, address and client.
 
-Law of this module: only failures count, so a person who types well is never held up; a count lives in the
-database, so that many processes share it; an account's count is cleared by the next success. The limit on
-accounts is low because passwords are guessed one account at a time; the one on addresses is higher because
-an office or a school shares one.
+Invariants: only failures count, so a user with the right password never waits. Counts are stored in the
+database, so all processes share them. The next success clears an account's count. The limit of an account is
+low because passwords are guessed one account at a time; the limit of an address is higher because an office
+shares one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from oneself.service.crypto import SecretBox
 from oneself.store.directory import Directory
 
 Kind = Literal["account", "address", "client"]
-# `client`: an application at one address. Whoever has the secret is not held up by others who guess.
+#: Failures in a window. `client`: an application at one address, so guesses elsewhere do not delay it.
 FAILURES_MAX: Mapping[str, int] = {"account": 10, "address": 100, "client": 20}
 WINDOW_S: Mapping[Kind, int] = {"account": 900, "address": 900, "client": 600}
 
@@ -25,30 +25,31 @@ Subject = tuple[Kind, str]
 
 
 class LoginThrottle:
-    """Asks whether another attempt may be made, and counts those that failed."""
+    """Tells when the next attempt is allowed, and counts failures."""
 
-    def __init__(self, directory: Directory, vault: SecretBox) -> None:
+    def __init__(self, directory: Directory, secret_box: SecretBox) -> None:
         self._directory = directory
-        self._vault = vault
+        self._secret_box = secret_box
 
     async def retry_after_s(self, dataset_ref: DatasetRef, *subjects: Subject) -> int:
-        """Seconds until another attempt may be made on all of these, 0 for at once."""
+        """Seconds until the next attempt on all of these is allowed; 0 for now."""
         now = time.time_ns() // 1000
         limits = {self._key(subject): FAILURES_MAX[subject[0]] for subject in subjects}
-        rows = await self._directory.list_failures(dataset_ref.org_id, list(limits), now)
-        waits = [row["expires_at"] - now for row in rows if row["failures"] >= limits[row["subject"]]]
+        rows = await self._directory.of(dataset_ref.org_id).login_failures.list(list(limits), now)
+        waits = [row.expires_at - now for row in rows if row.failures >= limits[row.subject]]
         return -(-max(waits) // 1_000_000) if waits else 0
 
-    async def failed(self, dataset_ref: DatasetRef, *subjects: Subject) -> None:
-        """Count a failure against each of these."""
+    async def record_failure(self, dataset_ref: DatasetRef, *subjects: Subject) -> None:
+        """Count one more failure of each of these."""
+        failures = self._directory.of(dataset_ref.org_id).login_failures
         now = time.time_ns() // 1000
         for window_s in sorted({WINDOW_S[kind] for kind, _ in subjects}):
             keys = [self._key(subject) for subject in subjects if WINDOW_S[subject[0]] == window_s]
-            await self._directory.put_failures(dataset_ref.org_id, keys, now, now + window_s * 1_000_000)
+            await failures.put(keys, now, now + window_s * 1_000_000)
 
-    async def succeeded(self, dataset_ref: DatasetRef, subject: Subject) -> None:
-        """Forget the failures of one account; an address keeps its own."""
-        await self._directory.delete_failures(dataset_ref.org_id, self._key(subject))
+    async def record_success(self, dataset_ref: DatasetRef, subject: Subject) -> None:
+        """Clear the count of an account; that of the address stays."""
+        await self._directory.of(dataset_ref.org_id).login_failures.delete(self._key(subject))
 
     def _key(self, subject: Subject) -> bytes:
-        return self._vault.keyed_digest("attempt", *subject)
+        return self._secret_box.keyed_digest("attempt", *subject)

@@ -1,56 +1,47 @@
-"""Organisations: the tenants of a deployment. Nothing crosses them (DESIGN §3).
+"""Organisations: the tenants of a deployment. No data crosses them.
 
-Law of this module: an organisation is found by the handle in the path, never by an id a caller sends;
-organisations are never renamed, so what was once found may be remembered for the life of the process.
-Making one that can be used at once is the business of `founding`.
+Lives here: finding, listing and inserting organisations. Must not know: what a usable organisation needs
+(`setup.provisioning`).
+
+Invariants: an organisation is found by its handle, never by a key that a caller sends. Handles never change,
+so a process may cache an organisation for its whole life.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from oneself.errors import InvalidInput, NotFound
 from oneself.service.context import DEFAULT_DATASET, DatasetRef
 
 if TYPE_CHECKING:
     from oneself.store.directory import Directory
+    from oneself.store.tables.organisation import OrganisationRow
 
-# The same form as the constraint organisation_handle_form: what fits a path, a token and a log line.
+# The form of the constraint organisation_handle_form: valid in a path, a token and a log line.
 _HANDLE = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
-class OrganisationOverview(msgspec.Struct, frozen=True):
-    """An organisation in a list. `created_at`: microseconds since 1970."""
-
-    handle: str
-    name: str
-    created_at: int
-    applications: int
-    accounts: int
-
-
 class Organisations:
-    """Finds tenants by handle, remembering those found."""
+    """Finds organisations by handle, and caches them."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._known: dict[str, DatasetRef] = {}
+        self._cached: dict[str, DatasetRef] = {}
 
     async def find(self, handle: str) -> DatasetRef | None:
-        """The default dataset of the organisation with this handle. Unknown handles are asked for again."""
-        if dataset_ref := self._known.get(handle):
+        """The default dataset of an organisation; None if there is none. Unknown handles are not cached."""
+        if dataset_ref := self._cached.get(handle):
             return dataset_ref
         if not _HANDLE.fullmatch(handle):
             return None
-        row = await self._directory.find_tenant(handle, DEFAULT_DATASET)
-        if row is None:
+        keys = await self._directory.organisations.find(handle, DEFAULT_DATASET)
+        if keys is None:
             return None
-        dataset_ref = DatasetRef(row["org_id"], row["handle"], row["dataset_id"])
-        self._known[handle] = dataset_ref
+        dataset_ref = DatasetRef(keys.org_id, keys.handle, keys.dataset_id)
+        self._cached[handle] = dataset_ref
         return dataset_ref
 
     async def get(self, handle: str) -> DatasetRef:
@@ -60,23 +51,20 @@ class Organisations:
             raise NotFound(f"There is no organisation {handle!r}.")
         return dataset_ref
 
-    async def list(self) -> list[OrganisationOverview]:
+    async def list(self) -> list[OrganisationRow]:
         """Every organisation, by handle."""
-        rows = await self._directory.list_organisations(DEFAULT_DATASET)
-        return [_overview(row) for row in rows]
+        return await self._directory.organisations.list()
 
     async def put(self, handle: str, name: str) -> bool:
-        """Make the bare organisation; False when it was there. Raises InvalidInput."""
+        """Insert an organisation with its default dataset; False if it exists. Raises InvalidInput."""
         if not _HANDLE.fullmatch(handle):
             sentence = (
                 "A handle has 1 to 63 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit."
             )
             raise InvalidInput("handle", "Invalid request.", sentence)
         now = time.time_ns() // 1000
-        return await self._directory.put_organisation(handle, name, DEFAULT_DATASET, now)
-
-
-def _overview(row: Any) -> OrganisationOverview:
-    return OrganisationOverview(
-        row["handle"], row["name"], row["created_at"], row["applications"], row["accounts"]
-    )
+        async with self._directory.transaction() as tables:
+            org_id = await tables.organisations.put(handle, name, now)
+            if org_id is not None:
+                await tables.of(org_id).datasets.put(DEFAULT_DATASET, now)
+        return org_id is not None

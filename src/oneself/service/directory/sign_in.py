@@ -57,8 +57,8 @@ class SignIns:
         await self._sweep()
         token, now = new_token(), time.time_ns() // 1000
         session = BrowserSession(uuid.uuid4(), account, now)
-        await self._directory.put_session(
-            dataset_ref.org_id, digest(token), session.session_id, account.user_id, now, now + SESSION_LIFE_US
+        await self._directory.of(dataset_ref.org_id).sessions.put(
+            digest(token), session.session_id, account.user_id, now, now + SESSION_LIFE_US
         )
         return session, token
 
@@ -66,8 +66,9 @@ class SignIns:
         """The unexpired session of a cookie's token."""
         if not token:
             return None
-        row = await self._directory.find_session(dataset_ref.org_id, digest(token), time.time_ns() // 1000)
-        return BrowserSession(row["session_id"], account_of(row), row["auth_time"]) if row else None
+        sessions = self._directory.of(dataset_ref.org_id).sessions
+        row = await sessions.find(digest(token), time.time_ns() // 1000)
+        return BrowserSession(row.session_id, account_of(row.account), row.auth_time) if row else None
 
     async def record_sign_in(
         self, dataset_ref: DatasetRef, application: str | None, account: Account, trackers: Sequence[str]
@@ -108,14 +109,14 @@ class SignIns:
 
     async def end_session(self, dataset_ref: DatasetRef, session_id: UUID) -> None:
         """End a session, and record nothing."""
-        await self._directory.delete_session_by_id(dataset_ref.org_id, session_id)
+        await self._directory.of(dataset_ref.org_id).sessions.delete(session_id)
 
     async def _sweep(self) -> None:
         if self._swept_at + SWEEP_S > time.monotonic():
             return
         self._swept_at = time.monotonic()
         now = time.time_ns() // 1000
-        await self._directory.delete_expired(now, now - GRANT_LIFE_MIN_US)
+        await self._directory.expired.delete(now, now - GRANT_LIFE_MIN_US)
 
     async def _is_enabled(self, dataset_ref: DatasetRef) -> bool:
         return (await self._configurations.current(dataset_ref.dataset_id)).settings.cds_enabled

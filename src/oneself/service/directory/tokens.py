@@ -1,11 +1,12 @@
-"""Access tokens: signed claims, verified without asking anybody, revocable all the same.
+"""Access tokens: signed claims that are verified without the database and can be revoked.
 
-Law of this module: a token is good when an organisation's own key signed it, it has not run out, and
-neither it nor what it stems from (grant, application, user) was revoked. What it permits is read elsewhere.
+Lives here: making, verifying and revoking tokens. Must not know: what a token permits.
 
-Revocations are few and short-lived (a token lives TOKEN_LIFE_S), so every process holds them all in memory
-and asks for new ones at most once in REVOCATIONS_REREAD_S: a hot path without a database look-up, and a
-revoked token dies everywhere within that time.
+Invariants: a token is valid if one of its organisation's keys signed it, it has not expired, and neither it
+nor its origin (grant, application, user) was revoked. Revocations are few and short-lived (a token lives
+TOKEN_LIFE_S), so every process keeps them all in memory and reads new ones at most once in
+REVOCATIONS_REREAD_S. The hot path needs no database, and a revoked token is rejected everywhere within that
+time.
 """
 
 from __future__ import annotations
@@ -23,21 +24,17 @@ from joserfc.jwk import RSAKey
 
 from oneself.service.context import DatasetRef
 from oneself.service.directory.signing_keys import ALGORITHM, SigningKeys
-from oneself.store.directory import Directory
+from oneself.store.directory import Directory, DirectoryTables
+from oneself.store.tables.revoked_token import RevocationRow
 
 AUDIENCE = "iam-cds"
 TOKEN_LIFE_S = 3_600
 TOKEN_CHARACTERS_MAX = 8_192
 REVOCATIONS_REREAD_S = 1.0
-# A revocation becomes visible when it commits, somewhat after the instant it carries.
+# A revocation becomes visible when it commits, some time after its own instant.
 REVOCATIONS_OVERLAP_US = 60_000_000
 
 Claims = dict[str, Any]
-
-
-class Revoked(msgspec.Struct, frozen=True):
-    at: int
-    expires_at: int
 
 
 class AccessTokens:
@@ -47,28 +44,28 @@ class AccessTokens:
         self._directory = directory
         self._keys = keys
         self._public_url = public_url.rstrip("/")
-        self._revoked: dict[tuple[int, str], Revoked] = {}
+        self._revoked: dict[tuple[int, str], RevocationRow] = {}
         self._reread_at = 0.0
         self._seen_until = 0
 
     @property
     def public_url(self) -> str:
-        """Where browsers and clients reach this service, without a slash at the end."""
+        """The address of this service for browsers and clients, without a trailing slash."""
         return self._public_url
 
     def issuer(self, dataset_ref: DatasetRef) -> str:
-        """The `iss` of an organisation; `/.well-known/openid-configuration` follows it."""
+        """The issuer identifier of an organisation."""
         return f"{self._public_url}/t/{dataset_ref.handle}"
 
     async def verify(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
-        """The claims of a good token of this organisation, else None."""
+        """The claims of a valid token of this organisation, else None."""
         claims = await self.decode(dataset_ref, token)
         if claims is None or not _is_current(claims, time.time()):
             return None
         return None if await self.is_revoked(dataset_ref, claims) else claims
 
     async def decode(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
-        """The claims of whatever this organisation signed, current or not."""
+        """The claims of a token that this organisation signed, expired or not; None for any other."""
         if len(token) > TOKEN_CHARACTERS_MAX:
             return None
         key_id = _key_id(token)
@@ -84,42 +81,42 @@ class AccessTokens:
         issued_at = int(claims.get("iat", 0)) * 1_000_000
         return any(
             (revoked := self._revoked.get((dataset_ref.org_id, token_id))) is not None
-            and issued_at <= revoked.at
+            and issued_at <= revoked.revoked_at
             for token_id in _origins(claims)
         )
 
     async def revoke(self, dataset_ref: DatasetRef, token_id: str) -> None:
-        """Void one token by its `jti`."""
-        async with self._directory.database.transaction() as connection:
-            await self.put_revoked(connection, dataset_ref, f"jti:{token_id}")
+        """Revoke one token by its `jti`."""
+        await self.put_revoked(self._directory, dataset_ref, f"jti:{token_id}")
 
-    async def put_revoked(self, connection: Any, dataset_ref: DatasetRef, origin: str) -> None:
-        """Void everything that stems from `origin` (`jti:…`, `grant:…`, `client:…`, `user:…`) till now."""
+    async def put_revoked(self, tables: DirectoryTables, dataset_ref: DatasetRef, origin: str) -> None:
+        """Revoke every token of `origin` (`jti:…`, `grant:…`, `client:…`, `user:…`) made until now."""
         now = time.time_ns() // 1000
-        expires_at = now + TOKEN_LIFE_S * 1_000_000
-        await self._directory.put_revoked_token(connection, dataset_ref.org_id, origin, now, expires_at)
-        # Ours obey at once; if the transaction rolls back after all, a few tokens are asked for again.
-        self._revoked[dataset_ref.org_id, origin] = Revoked(now, expires_at)
+        revocation = RevocationRow(dataset_ref.org_id, origin, now, now + TOKEN_LIFE_S * 1_000_000)
+        await tables.revoked_tokens.put(revocation)
+        # This process rejects them at once. If the transaction rolls back, clients have to get a few tokens
+        # anew.
+        self._revoked[dataset_ref.org_id, origin] = revocation
 
     async def revoke_application(self, dataset_ref: DatasetRef, client_id: str) -> None:
-        """Remove an application with its grants and void its tokens."""
-        async with self._directory.database.transaction() as connection:
-            await self._directory.delete_application(connection, dataset_ref.org_id, client_id)
-            await self.put_revoked(connection, dataset_ref, f"client:{client_id}")
+        """Delete an application with its grants and revoke its tokens."""
+        async with self._directory.transaction() as tables:
+            await tables.of(dataset_ref.org_id).applications.delete(client_id)
+            await self.put_revoked(tables, dataset_ref, f"client:{client_id}")
 
-    async def revoke_user(self, connection: Any, dataset_ref: DatasetRef, user_id: UUID) -> None:
-        """End a person's sessions and grants and void their tokens."""
-        now = time.time_ns() // 1000
-        await self._directory.delete_sessions_of_account(connection, dataset_ref.org_id, user_id)
-        await self._directory.put_grants_of_account_revoked(connection, dataset_ref.org_id, user_id, now)
-        await self.put_revoked(connection, dataset_ref, f"user:{user_id}")
+    async def revoke_user(self, tables: DirectoryTables, dataset_ref: DatasetRef, user_id: UUID) -> None:
+        """End a user's sessions and grants and revoke their tokens."""
+        organisation = tables.of(dataset_ref.org_id)
+        await organisation.sessions.delete_of_account(user_id)
+        await organisation.grants.put_revoked_of_account(user_id, time.time_ns() // 1000)
+        await self.put_revoked(tables, dataset_ref, f"user:{user_id}")
 
     async def _reread(self) -> None:
         now = time.time_ns() // 1000
         self._reread_at = time.monotonic() + REVOCATIONS_REREAD_S
         since = max(0, self._seen_until - REVOCATIONS_OVERLAP_US)
-        for row in await self._directory.list_revoked_tokens(since, now):
-            self._revoked[row["org_id"], row["token_id"]] = Revoked(row["revoked_at"], row["expires_at"])
+        for revocation in await self._directory.revoked_tokens.list_since(since, now):
+            self._revoked[revocation.org_id, revocation.origin] = revocation
         self._seen_until = now
         for key in [key for key, revoked in self._revoked.items() if revoked.expires_at <= now]:
             del self._revoked[key]
@@ -128,7 +125,10 @@ class AccessTokens:
 def access_claims(
     issuer: str, dataset_ref: DatasetRef, client_id: str, subject: str, scope: str, grant_id: UUID | None
 ) -> Claims:
-    """What an access token says (wire/cds §2, RFC 9068). Without a scope the claim is left out."""
+    """The claims of a new access token; without a scope it has no such claim.
+
+    Source: docs/wire/cds.md §2, RFC 9068.
+    """
     now = int(time.time())
     claims: Claims = {
         "iss": issuer,

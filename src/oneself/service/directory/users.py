@@ -1,7 +1,7 @@
-"""People of the embedded directory together with their profiles: changed in both, gone from both.
+"""Users of the embedded directory together with their profiles: changed in both, deleted from both.
 
-Law of this module: the account leads. A profile hears of a change as the directory's claims (DESIGN §10);
-whoever is deleted is erased, and a deletion that was broken off can be repeated.
+Invariants: the account leads. A profile receives a change as the directory's claims. Deleting a user erases
+the profile; an interrupted deletion can be repeated.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from oneself.service.profiles.profiles import Profiles
 
 
 class Users:
-    """Reads, changes and deletes people."""
+    """Reads, changes and deletes users."""
 
     def __init__(
         self, accounts: Accounts, profiles: Profiles, erasure: Erasure, configurations: Configurations
@@ -30,10 +30,10 @@ class Users:
         self._configurations = configurations
 
     async def get(self, dataset_ref: DatasetRef, user_id: UUID) -> Account:
-        """One person; raises NotFound."""
+        """One user; raises NotFound."""
         account = await self._accounts.find(dataset_ref, user_id)
         if account is None:
-            raise NotFound("There is no user of this id.")
+            raise NotFound("There is no user with this id.")
         return account
 
     async def change(
@@ -42,7 +42,7 @@ class Users:
         """`changes`: password, given_name, last_name, mobile. Raises InvalidInput, NotFound."""
         before = await self.get(dataset_ref, user_id)
         after = await self._accounts.change(dataset_ref, before, changes)
-        # What is gone from the account is unset in the profile.
+        # A claim that the account no longer has is unset in the profile.
         claims = {name: after.claims.get(name) for name in {**before.claims, **after.claims}}
         moved = {name: value for name, value in claims.items() if value != before.claims.get(name)}
         config = await self._configurations.current(dataset_ref.dataset_id)
@@ -52,9 +52,9 @@ class Users:
         return after
 
     async def delete(self, dataset_ref: DatasetRef, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:
-        """Erase the person's profile and remove the account; nothing happens where there is no account.
+        """Erase the user's profile and delete the account; an unknown user changes nothing.
 
-        The receipts of what was erased; none where the person never had a profile.
+        Returns the receipts of the erasures; none if the user never had a profile.
         """
         if await self._accounts.find(dataset_ref, user_id) is None:
             return ()
@@ -63,7 +63,7 @@ class Users:
             await self._accounts.delete(dataset_ref, user_id)
         except NotFound:
             return erased
-        # Somebody may have signed in between the two.
+        # The user may have signed in between the two.
         return (*erased, *await self._erase(dataset_ref, actor, user_id))
 
     async def _erase(self, dataset_ref: DatasetRef, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:

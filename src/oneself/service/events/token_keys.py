@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -22,12 +22,12 @@ from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox
 from oneself.service.events.persisted_token import KEY_ID_MAX, SECRET_BYTES, TokenKey, TokenKeyRing
 from oneself.service.refreshed import Refreshed
-from oneself.store.queries import Queries
+from oneself.store.directory import Directory
 
 if TYPE_CHECKING:
     from oneself.store.database import Database
+    from oneself.store.tables.token_key import TokenKeyRow, TokenKeyTable
 
-_sql = Queries("token_keys.sql")
 
 REREAD_S = 10.0
 #: Six times REREAD_S: a process that reads late, or a slow database, still knows a key before it seals.
@@ -56,7 +56,7 @@ class TokenKeys:
     """Finds key rings; makes, rotates and destroys keys."""
 
     def __init__(self, database: Database, vault: SecretBox, *, reread_s: float = REREAD_S) -> None:
-        self._database = database
+        self._directory = Directory(database)
         self._vault = vault
         self._reread_s = reread_s
         self._rings: dict[int, Refreshed[TokenKeyRing]] = {}
@@ -75,7 +75,7 @@ class TokenKeys:
 
     async def list(self, dataset_ref: DatasetRef) -> list[KeptKey]:
         """Every key, the one that becomes or became active last first. Makes none."""
-        return [_kept(row) for row in await self._rows(dataset_ref)]
+        return [_kept(row) for row in await self._table(dataset_ref).list()]
 
     async def rotate(self, dataset_ref: DatasetRef) -> KeptKey:
         """Make a new key, which opens at once and seals from SPREAD_S on; until then the active one does.
@@ -85,10 +85,10 @@ class TokenKeys:
         await self._put_first(dataset_ref)
         for _ in range(ATTEMPTS_MAX):
             key_id = free_id(await self.list(dataset_ref))
-            values = (dataset_ref.org_id, key_id, self._new_secret(dataset_ref, key_id), SPREAD_S)
-            if row := await self._database.fetchrow(_sql.put_token_key, *values):
+            secret = self._new_secret(dataset_ref, key_id)
+            if row := await self._table(dataset_ref).put(key_id, secret, SPREAD_S):
                 self._forget(dataset_ref)
-                return KeptKey(key_id, "waiting", row["created_at"], row["active_from"])
+                return _kept(row)
         raise Contended("Too many keys are being made at once.")
 
     async def destroy(self, dataset_ref: DatasetRef, key_id: int) -> bool:
@@ -98,7 +98,7 @@ class TokenKeys:
         """
         if not 0 < key_id <= KEY_ID_MAX:
             return False
-        if await self._database.fetchval(_sql.delete_token_key, dataset_ref.org_id, key_id) is not None:
+        if await self._table(dataset_ref).delete(key_id):
             self._forget(dataset_ref)
             return True
         if any(key.key_id == key_id for key in await self.list(dataset_ref)):
@@ -106,29 +106,29 @@ class TokenKeys:
         return False
 
     async def _read(self, dataset_ref: DatasetRef) -> TokenKeyRing:
-        rows = await self._rows(dataset_ref)
+        rows = await self._table(dataset_ref).list()
         if not rows:
             await self._put_first(dataset_ref)
-            rows = await self._rows(dataset_ref)
+            rows = await self._table(dataset_ref).list()
         return self._opened(dataset_ref, rows)
 
     def _forget(self, dataset_ref: DatasetRef) -> None:
         """What this process changed, it knows at once."""
         self._rings.pop(dataset_ref.org_id, None)
 
-    async def _rows(self, dataset_ref: DatasetRef) -> Sequence[Any]:
-        return await self._database.fetch(_sql.list_token_keys, dataset_ref.org_id)
+    def _table(self, dataset_ref: DatasetRef) -> TokenKeyTable:
+        return self._directory.of(dataset_ref.org_id).token_keys
 
     async def _put_first(self, dataset_ref: DatasetRef) -> None:
         secret = self._new_secret(dataset_ref, FIRST_KEY_ID)
-        await self._database.execute(_sql.put_first_token_key, dataset_ref.org_id, FIRST_KEY_ID, secret)
+        await self._table(dataset_ref).put_first(FIRST_KEY_ID, secret)
 
     def _new_secret(self, dataset_ref: DatasetRef, key_id: int) -> bytes:
         return self._vault.seal(os.urandom(SECRET_BYTES), purpose(dataset_ref.org_id, key_id))
 
-    def _opened(self, dataset_ref: DatasetRef, rows: Sequence[Any]) -> TokenKeyRing:
+    def _opened(self, dataset_ref: DatasetRef, rows: Sequence[TokenKeyRow]) -> TokenKeyRing:
         secrets = {
-            row["key_id"]: secret for row in rows if (secret := self._unsealed(dataset_ref, row)) is not None
+            row.key_id: secret for row in rows if (secret := self._unsealed(dataset_ref, row)) is not None
         }
         if not secrets:
             raise SettingsError(
@@ -136,14 +136,13 @@ class TokenKeys:
                 "see `oneself doctor`."
             )
         # The active key seals; if it cannot be opened, the newest that every process has read.
-        opened = [row for row in rows if row["key_id"] in secrets]
-        sealing = min(opened, key=lambda row: SEALS_FIRST.index(row["state"]))["key_id"]
+        opened = [row for row in rows if row.key_id in secrets]
+        sealing = min(opened, key=lambda row: SEALS_FIRST.index(row.state)).key_id
         return TokenKeyRing(TokenKey(key_id, secret, key_id == sealing) for key_id, secret in secrets.items())
 
-    def _unsealed(self, dataset_ref: DatasetRef, row: Any) -> bytes | None:
-        key_id = row["key_id"]
-        name = f"token key {key_id} of {dataset_ref.handle}"
-        return self._vault.unseal_or_warn(row["secret_sealed"], purpose(dataset_ref.org_id, key_id), name)
+    def _unsealed(self, dataset_ref: DatasetRef, row: TokenKeyRow) -> bytes | None:
+        name = f"token key {row.key_id} of {dataset_ref.handle}"
+        return self._vault.unseal_or_warn(row.secret_encrypted, purpose(dataset_ref.org_id, row.key_id), name)
 
 
 def free_id(keys: Sequence[KeptKey]) -> int:
@@ -165,5 +164,5 @@ def purpose(org_id: int, key_id: int) -> str:
     return f"token_key:{org_id}:{key_id}"
 
 
-def _kept(row: Any) -> KeptKey:
-    return KeptKey(row["key_id"], row["state"], row["created_at"], row["active_from"])
+def _kept(row: TokenKeyRow) -> KeptKey:
+    return KeptKey(row.key_id, row.state, row.created_at, row.active_from)

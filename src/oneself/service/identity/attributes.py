@@ -31,11 +31,11 @@ from oneself.service.rules.preview import Preview, Previews
 from oneself.service.schema.identity_bindings import Binding, effective_channels, rebind
 from oneself.store.database import Database
 from oneself.store.queries import Queries
+from oneself.store.transaction import Tables
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection
 
-_sql = Queries("identity.sql")
 _rules = Queries("rules.sql")
 FACE = "admin"
 
@@ -156,14 +156,15 @@ class IdentityBindings:
     ) -> bool:
         """Whether anybody holds a value of what is linked, or of what it was linked to before; or anybody at
         all is there while a channel changes."""
-        left = [before.bound[each.name] for each in linked if each.name in before.bound]
-        for match in (*linked, *left):
-            if await self._database.fetchval(_sql.holds_value, dataset_id, match.scope, match.keys[0]):
+        profiles = Tables(self._database, dataset_id).profiles
+        moved = [before.bound[source.name] for source in linked if source.name in before.bound]
+        for source in (*linked, *moved):
+            if await profiles.holds_value(source.scope, source.keys[0]):
                 return True
         if not before.channels and not after.channels:
             return False
         is_other = before.channels != after.channels and after.dataset.pipeline_identity_resolution
-        return is_other and bool(await self._database.fetchval(_sql.holds_people, dataset_id))
+        return is_other and await profiles.exist()
 
 
 def _listed(config: Config) -> list[IdentityBinding]:

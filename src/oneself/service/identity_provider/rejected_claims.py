@@ -1,7 +1,8 @@
-"""Reported claims that no attribute could take: counted by attribute and problem (wire/cds §12).
+"""Reported claim values that were rejected, counted by attribute and problem.
 
-Law of this module: no value and no person is kept. Reports are counted in memory and written together, so
-that an event never waits for it; what a killed process had counted in its last moments is lost.
+Invariants: neither values nor persons are stored. Counts are collected in memory and written together, so
+that a report never waits for it; a killed process loses the counts of its last seconds. Source:
+docs/wire/cds.md §12.
 """
 
 from __future__ import annotations
@@ -9,69 +10,57 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-import msgspec
 import structlog
 
 from oneself.core.values.reported_claims import RejectedClaimValue
 from oneself.service.context import DatasetRef
 from oneself.store.database import Database
-from oneself.store.queries import Queries
+from oneself.store.tables.skipped_claim import RejectedClaim
+from oneself.store.transaction import Tables
 
-_sql = Queries("identity_server.sql")
 _logger = structlog.get_logger("oneself.claims")
 
 PATH_CHARS_MAX = 255
-#: Different ones that are kept in mind; an identity server would have to invent claims to get here.
+#: Pairs of path and problem in memory; only a server that invents claims reaches it.
 KINDS_MAX = 10_000
 
 
-class RejectedClaim(msgspec.Struct, frozen=True):
-    """An attribute that was reported `times` and not taken. Instants in µs since 1970."""
-
-    path: str
-    problem: str
-    times: int
-    first_at: int
-    last_at: int
-
-
 class RejectedClaims:
-    """Counts and shows what was skipped."""
+    """Counts and lists rejected claim values."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: Counter[tuple[int, str, str]] = Counter()
-        self._told: set[tuple[int, str, str]] = set()
+        self._logged: set[tuple[int, str, str]] = set()
 
-    def count(self, dataset_ref: DatasetRef, skipped: Iterable[RejectedClaimValue]) -> None:
-        """Remember what one report brought and nobody could take."""
-        for each in skipped:
-            path = each.path[:PATH_CHARS_MAX].encode("utf-8", "replace").decode().replace("\x00", "?")
-            key = (dataset_ref.dataset_id, path, each.problem)
-            if key not in self._told and len(self._told) < KINDS_MAX:
-                # Once per process: most servers report claims with every user that nobody mapped.
-                self._told.add(key)
+    def count(self, dataset_ref: DatasetRef, rejected: Iterable[RejectedClaimValue]) -> None:
+        """Count the values that one report brought and that were rejected."""
+        for value in rejected:
+            path = value.path[:PATH_CHARS_MAX].encode("utf-8", "replace").decode().replace("\x00", "?")
+            key = (dataset_ref.dataset_id, path, value.problem)
+            if key not in self._logged and len(self._logged) < KINDS_MAX:
+                # Once per process: most servers report unmapped claims with every user.
+                self._logged.add(key)
                 _logger.info("claim_skipped", organisation=dataset_ref.handle, attribute=path, problem=key[2])
             if key in self._waiting or len(self._waiting) < KINDS_MAX:
                 self._waiting[key] += 1
 
     async def flush(self) -> None:
-        """Write what was counted since the last time; raises Unavailable, and keeps it then."""
-        taken, self._waiting = self._waiting, Counter()
-        for dataset_id in sorted({key[0] for key in taken}):
-            kinds = [key for key in taken if key[0] == dataset_id]
-            times = [taken[key] for key in kinds]
+        """Write the counts since the last time.
+
+        Raises Unavailable; the counts are kept for the next time then.
+        """
+        waiting, self._waiting = self._waiting, Counter()
+        for dataset_id in sorted({key[0] for key in waiting}):
+            counts = {key[1:]: times for key, times in waiting.items() if key[0] == dataset_id}
             try:
-                await self._database.execute(
-                    _sql.put_skipped_claims, dataset_id, [k[1] for k in kinds], [k[2] for k in kinds], times
-                )
+                await Tables(self._database, dataset_id).rejected_claims.put(counts)
             except BaseException:
-                self._waiting.update(taken)
+                self._waiting.update(waiting)
                 raise
-            for key in kinds:
-                del taken[key]
+            for path, problem in counts:
+                del waiting[dataset_id, path, problem]
 
     async def list(self, dataset_ref: DatasetRef) -> list[RejectedClaim]:
-        """What was skipped, the latest first."""
-        found = await self._database.fetch(_sql.find_skipped_claims, dataset_ref.dataset_id)
-        return [RejectedClaim(**dict(row)) for row in found]
+        """Every count, the latest first."""
+        return await Tables(self._database, dataset_ref.dataset_id).rejected_claims.list()

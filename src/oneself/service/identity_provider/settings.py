@@ -1,13 +1,13 @@
-"""Which identity server an organisation has: its own, the deployment's, or none (DESIGN §10, wire/cds §13).
+"""Which identity server an organisation has: its own, the deployment's, or none.
 
-Law of this module: an organisation's own settings win as a whole; secrets are sealed for their organisation
-and leave this module only to be used.
+Invariants: an organisation's own settings replace the deployment's completely. Secrets are stored encrypted
+for their organisation and leave this module only to be used. Source: docs/wire/cds.md §13.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, get_args
+from typing import cast, get_args
 
 import msgspec
 
@@ -17,35 +17,35 @@ from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox, same
 from oneself.settings import Settings
 from oneself.store.database import Database
-from oneself.store.queries import Queries
-
-_sql = Queries("identity_server.sql")
+from oneself.store.directory import Directory
+from oneself.store.tables.identity_server import IdentityServerRow
 
 TEXT_CHARACTERS_MAX = 1_000
 
 
 class Secrets(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is sealed."""
+    """The values that are stored encrypted."""
 
     client_secret: str
     sync_password: str | None = None
 
 
 class OwnIdentityServer(msgspec.Struct, frozen=True):
-    """An organisation's own settings. `sync_username`, `sync_password`: the Basic credentials with which its
-    identity server may call the two sync operations, for this organisation alone; None: the deployment's."""
+    """An organisation's own settings."""
 
     connection: Connection
+    #: The credentials with which its identity server reports, for this organisation alone; None: the
+    #: deployment's.
     sync_username: str | None = None
     sync_password: str | None = None
 
 
 class IdentityServers:
-    """Keeps and finds the settings of identity servers."""
+    """Stores and finds the settings of identity servers."""
 
-    def __init__(self, database: Database, vault: SecretBox, settings: Settings) -> None:
-        self._database = database
-        self._vault = vault
+    def __init__(self, database: Database, secret_box: SecretBox, settings: Settings) -> None:
+        self._directory = Directory(database)
+        self._secret_box = secret_box
         self._default = _connection_of(settings)
         self._sync = (settings.sync_username, settings.sync_password)
 
@@ -55,54 +55,52 @@ class IdentityServers:
         return self._default
 
     async def find(self, dataset_ref: DatasetRef) -> Connection | None:
-        """How to reach its identity server; None where the embedded directory is all there is."""
+        """How to reach the organisation's identity server; None if it uses the embedded directory alone."""
         own = await self.get(dataset_ref)
         return own.connection if own else self._default
 
     async def get(self, dataset_ref: DatasetRef) -> OwnIdentityServer | None:
-        """The organisation's own settings, if it has some."""
-        row = await self._database.fetchrow(_sql.find_identity_server, dataset_ref.org_id)
+        """The organisation's own settings; None if it has none."""
+        row = await self._directory.of(dataset_ref.org_id).identity_server.find()
         return None if row is None else self._own(dataset_ref, row)
 
     async def put(self, dataset_ref: DatasetRef, own: OwnIdentityServer) -> None:
-        """Give the organisation settings of its own, or other ones; its claims are read at once."""
+        """Store the organisation's own settings and request that its claims are read at once."""
         connection = own.connection
         secrets = msgspec.json.encode(Secrets(connection.client_secret, own.sync_password))
-        sealed = self._vault.seal(secrets, purpose(dataset_ref.org_id))
+        encrypted = self._secret_box.seal(secrets, purpose(dataset_ref.org_id))
         url, grant = connection.url.rstrip("/"), connection.grant
-        async with self._database.transaction() as transaction:
-            await transaction.execute(
-                _sql.put_identity_server,
-                dataset_ref.org_id, url, connection.client_id, grant, own.sync_username, sealed,
-            )  # fmt: skip
-            await transaction.execute(_sql.request_claim_sync, dataset_ref.org_id)
+        async with self._directory.transaction() as transaction:
+            tables = transaction.of(dataset_ref.org_id)
+            row = IdentityServerRow(url, connection.client_id, grant, own.sync_username, encrypted)
+            await tables.identity_server.put(row)
+            await tables.claim_sync.request()
 
     async def delete(self, dataset_ref: DatasetRef) -> bool:
-        """Let the deployment's settings count again; False if there were none of its own."""
-        return await self._database.fetchval(_sql.delete_identity_server, dataset_ref.org_id) is not None
+        """Delete the organisation's own settings, so that the deployment's apply; False if it had none."""
+        return await self._directory.of(dataset_ref.org_id).identity_server.delete()
 
     def is_sync_caller(self, name: str, password: str) -> bool:
-        """Whether these are the deployment's credentials for the sync operations."""
+        """Whether these are the deployment's credentials for reports."""
         return _both_same((name, password), self._sync)
 
     async def is_own_sync_caller(self, dataset_ref: DatasetRef, name: str, password: str) -> bool:
-        """Whether these are the organisation's own ones."""
+        """Whether these are the organisation's own credentials for reports."""
         own = await self.get(dataset_ref)
         return own is not None and _both_same((name, password), (own.sync_username, own.sync_password))
 
-    def _own(self, dataset_ref: DatasetRef, row: Any) -> OwnIdentityServer:
-        plain = self._vault.unseal(row["secrets_sealed"], purpose(dataset_ref.org_id))
+    def _own(self, dataset_ref: DatasetRef, row: IdentityServerRow) -> OwnIdentityServer:
+        plain = self._secret_box.unseal(row.secrets_encrypted, purpose(dataset_ref.org_id))
         secrets = msgspec.json.decode(plain, type=Secrets)
-        grant: Grant = row["grant_type"]
         return OwnIdentityServer(
-            Connection(row["url"], row["client_id"], secrets.client_secret, grant),
-            sync_username=row["sync_username"],
+            Connection(row.url, row.client_id, secrets.client_secret, cast(Grant, row.grant_type)),
+            sync_username=row.sync_username,
             sync_password=secrets.sync_password,
         )
 
 
 def check(own: OwnIdentityServer) -> None:
-    """Raise InvalidInput naming the first field that cannot be."""
+    """Raise InvalidInput for the first invalid field."""
     connection = own.connection
     for name, text in (
         ("url", connection.url),
@@ -120,7 +118,7 @@ def check(own: OwnIdentityServer) -> None:
     if bool(own.sync_username) != bool(own.sync_password):
         raise _invalid("sync_username", "sync_username and sync_password belong together")
     if ":" in (own.sync_username or ""):
-        raise _invalid("sync_username", "HTTP Basic has no colon in a name")
+        raise _invalid("sync_username", "a username has no colon")
 
 
 def _invalid(field: str, sentence: str) -> InvalidInput:
@@ -139,7 +137,7 @@ def _connection_of(settings: Settings) -> Connection | None:
 
 
 def _both_same(given: tuple[str, str], expected: tuple[str | None, str | None]) -> bool:
-    """Compared in constant time, both whatever the first says; unset credentials match nothing."""
+    """Compares both in constant time, also if the first differ; unset credentials match nothing."""
     if not expected[0] or not expected[1]:
         return False
     names, passwords = same(given[0], expected[0]), same(given[1], expected[1])
@@ -147,5 +145,5 @@ def _both_same(given: tuple[str, str], expected: tuple[str | None, str | None]) 
 
 
 def purpose(org_id: int) -> str:
-    """What the secrets are sealed for."""
+    """The purpose the secrets are encrypted for: a row copied to another organisation cannot be decrypted."""
     return f"identity server of {org_id}"

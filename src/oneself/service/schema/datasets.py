@@ -33,12 +33,10 @@ from oneself.service.schema.user_attributes import (
     change_user_attributes,
     user_attributes,
 )
-from oneself.store.queries import Queries
 
 if TYPE_CHECKING:
     from oneself.store.directory import Directory
 
-_sql = Queries("identity.sql")
 FACE = "admin"
 
 #: What fits a path, a cookie's digest and a log line.
@@ -67,7 +65,6 @@ class Datasets:
     ) -> None:
         self._datasets_max = datasets_max
         self._directory = directory
-        self._database = directory.database
         self._configurations = configurations
         self._known: dict[tuple[int, str], tuple[DatasetRef, float]] = {}
 
@@ -80,10 +77,10 @@ class Datasets:
             return known[0]
         if not NAME.fullmatch(name):
             return None
-        row = await self._directory.find_tenant(dataset_ref.handle, name)
-        if row is None:
+        keys = await self._directory.organisations.find(dataset_ref.handle, name)
+        if keys is None:
             return None
-        found = msgspec.structs.replace(dataset_ref, dataset_id=row["dataset_id"], dataset=name)
+        found = msgspec.structs.replace(dataset_ref, dataset_id=keys.dataset_id, dataset=name)
         self._known[dataset_ref.org_id, name] = found, time.monotonic() + REMEMBERED_S
         return found
 
@@ -96,8 +93,8 @@ class Datasets:
 
     async def list(self, dataset_ref: DatasetRef) -> list[Dataset]:
         """Every dataset, by name."""
-        rows = await self._database.fetch(_sql.list_configured, dataset_ref.org_id)
-        found = [_dataset(row["name"], row["created_at"], read(row["document"])) for row in rows]
+        rows = await self._directory.of(dataset_ref.org_id).datasets.list_configured()
+        found = [_dataset(row.name, row.created_at, read(row.document)) for row in rows]
         return sorted(found, key=lambda dataset: dataset.name)
 
     async def show(self, dataset_ref: DatasetRef, name: str) -> Dataset:
@@ -121,13 +118,14 @@ class Datasets:
         if not NAME.fullmatch(name):
             raise InvalidInput("name", "Invalid request.", NAME_SENTENCE)
         wanted = checked(DatasetSettings(**settings))
-        async with self._database.transaction() as connection:
-            # Locked, so that no identity type comes or goes in between.
+        async with self._directory.transaction() as transaction:
+            connection, datasets = transaction.connection, transaction.of(dataset_ref.org_id).datasets
+            # Locks the default dataset, so that no identity type is added or removed meanwhile.
             home = await self._configurations.change_in(connection, dataset_ref.dataset_id, lambda _: None)
-            if len(await connection.fetch(_sql.list_datasets, dataset_ref.org_id)) >= self._datasets_max:
+            if len(await datasets.list_ids()) >= self._datasets_max:
                 raise Conflict(f"An organisation has at most {self._datasets_max} datasets.", code="limit")
             now = time.time_ns() // 1000
-            dataset_id = await connection.fetchval(_sql.make_dataset, dataset_ref.org_id, name, now)
+            dataset_id = await datasets.put(name, now)
             if dataset_id is None:
                 raise Conflict(f"There is a dataset {name!r} already.", code="taken")
             types = tuple(PutIdentityType(each) for each in home.identity_types.values())
@@ -168,12 +166,13 @@ class Datasets:
         if name == DEFAULT_DATASET:
             raise Conflict("The dataset 'default' stays: the customer data service works on it.", code="kept")
         at = await self.get(dataset_ref, name)
-        async with self._database.transaction() as connection:
-            await self._configurations.change_in(connection, at.dataset_id, lambda _: None)
-            if await connection.fetchval(_sql.find_use, at.dataset_id):
+        async with self._directory.transaction() as transaction:
+            await self._configurations.change_in(transaction.connection, at.dataset_id, lambda _: None)
+            datasets = transaction.of(dataset_ref.org_id).datasets
+            if await datasets.is_used(at.dataset_id):
                 sentence = f"The dataset {name!r} holds profiles or events; only an unused one is removed."
                 raise Conflict(sentence, code="in_use")
-            await connection.execute(_sql.delete_dataset, at.dataset_id)
+            await datasets.delete(at.dataset_id)
         self._known.pop((dataset_ref.org_id, name), None)
 
 

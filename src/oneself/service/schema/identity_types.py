@@ -9,7 +9,7 @@ Source: wire/interactions §3, §14.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,13 +21,12 @@ from oneself.core.identity.identity_type import BUILT_IN_TYPES, PROFILE_ID, Iden
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
-from oneself.store.database import Database
-from oneself.store.queries import Queries
+from oneself.store.directory import Directory
 
 if TYPE_CHECKING:
-    from oneself.store.database import Connection
+    from oneself.store.database import Database
+    from oneself.store.tables.dataset import DatasetTable
 
-_sql = Queries("identity.sql")
 FACE = "admin"
 
 ID = re.compile(r"[A-Za-z0-9]{1,64}")
@@ -48,7 +47,7 @@ class IdentityTypes:
     def __init__(
         self, database: Database, configurations: Configurations, *, custom_types_max: int = CUSTOM_TYPES_MAX
     ) -> None:
-        self._database = database
+        self._directory = Directory(database)
         self._configurations = configurations
         self._custom_types_max = custom_types_max
 
@@ -115,32 +114,32 @@ class IdentityTypes:
                 raise Conflict(sentence, code="bound")
             return DropIdentityType(type_id)
 
-        async def check(connection: Connection, dataset_ids: Sequence[int]) -> None:
-            await _check_unused(connection, dataset_ids, type_id)
+        async def check(datasets: DatasetTable, dataset_ids: Sequence[int]) -> None:
+            await _check_unused(datasets, dataset_ids, type_id)
 
         await self._everywhere(dataset_ref, drop, check)
 
     async def check_unused(self, dataset_ref: DatasetRef, type_id: str) -> None:
         """Raise Conflict if somebody holds a value of the type."""
-        found = await self._database.fetch(_sql.list_datasets, dataset_ref.org_id)
-        await _check_unused(self._database, [row["dataset_id"] for row in found], type_id)
+        datasets = self._directory.of(dataset_ref.org_id).datasets
+        await _check_unused(datasets, await datasets.list_ids(), type_id)
 
     async def _everywhere(
         self,
         dataset_ref: DatasetRef,
         decide: Callable[[Config], PutIdentityType | DropIdentityType | None],
-        check: Callable[[Connection, Sequence[int]], Any] | None = None,
+        check: Callable[[DatasetTable, Sequence[int]], Awaitable[None]] | None = None,
     ) -> None:
-        """Change every dataset or none; `check` is asked when all of them stand still."""
-        async with self._database.transaction() as connection:
-            # `default` is the oldest dataset. While it is locked none is made, so the list is complete.
+        """Change every dataset or none; `check` runs when all of them are locked."""
+        async with self._directory.transaction() as transaction:
+            connection, datasets = transaction.connection, transaction.of(dataset_ref.org_id).datasets
+            # `default` is the oldest dataset. While it is locked, no dataset is made: the list is complete.
             await self._configurations.change_in(connection, dataset_ref.dataset_id, decide, face=FACE)
-            rows = await connection.fetch(_sql.list_datasets, dataset_ref.org_id)
-            others = sorted({row["dataset_id"] for row in rows} - {dataset_ref.dataset_id})
+            others = sorted(set(await datasets.list_ids()) - {dataset_ref.dataset_id})
             for dataset_id in others:
                 await self._configurations.change_in(connection, dataset_id, decide, face=FACE)
             if check is not None:
-                await check(connection, [dataset_ref.dataset_id, *others])
+                await check(datasets, [dataset_ref.dataset_id, *others])
 
 
 def _known(config: Config, type_id: str) -> IdentityType:
@@ -150,8 +149,8 @@ def _known(config: Config, type_id: str) -> IdentityType:
     return found
 
 
-async def _check_unused(connection: Connection | Database, dataset_ids: Sequence[int], type_id: str) -> None:
-    if await connection.fetchval(_sql.holds_identity, dataset_ids, type_id):
+async def _check_unused(datasets: DatasetTable, dataset_ids: Sequence[int], type_id: str) -> None:
+    if await datasets.holds_identity(dataset_ids, type_id):
         sentence = f"There are values of {type_id!r}; it can go when nobody holds one any more."
         raise Conflict(sentence, code="in_use")
 

@@ -3,10 +3,10 @@
     check value in the database    organisations    secret key of this process
     yes                            any              has to match
     no                             none             becomes the key of this database, generated if missing
-    no (set up before 0009)        some             has to open the oldest sealed value
+    no (set up before 0009)        some             has to decrypt the oldest encrypted value
 
-Law of this module: nothing is sealed, hashed or erased by a process whose key does not match. A key is
-generated only together with a new database. No error shows key material.
+Invariants: a process whose key does not match encrypts, hashes and erases nothing. A key is generated only
+together with a new database. No error contains key material.
 """
 
 from __future__ import annotations
@@ -24,29 +24,31 @@ from oneself.service.directory import signing_keys
 from oneself.service.events import token_keys
 from oneself.service.identity_provider import settings as identity_servers
 from oneself.settings import Settings
-from oneself.store.database import Database
-from oneself.store.queries import Queries
+from oneself.store.directory import Directory
 
 if TYPE_CHECKING:
-    from oneself.store.database import Connection
-
-_sql = Queries("secret_key.sql")
+    from oneself.store.database import Database
+    from oneself.store.directory import DirectoryTables
 
 Kind = Literal["signing_key", "token_key", "identity_server"]
 
 
-class SealedValue(msgspec.Struct, frozen=True):
-    """A key or secret that is stored sealed. `organisation`: its handle; `key_id`: "" for a secret."""
+class EncryptedValue(msgspec.Struct, frozen=True):
+    """A key or secret that is stored encrypted."""
 
     kind: Kind
+    #: The handle of its organisation.
     organisation: str
+    #: Empty for a secret.
     key_id: str
-    sealed: bytes
+    encrypted: bytes
+    #: The purpose that it is encrypted for.
     purpose: str
 
-    def opens_with(self, vault: SecretBox) -> bool:
+    def opens_with(self, secret_box: SecretBox) -> bool:
+        """Whether this secret key decrypts it."""
         try:
-            vault.unseal(self.sealed, self.purpose)
+            secret_box.unseal(self.encrypted, self.purpose)
         except SettingsError:
             return False
         return True
@@ -55,54 +57,54 @@ class SealedValue(msgspec.Struct, frozen=True):
 async def confirmed_secret_key(database: Database, settings: Settings) -> str:
     """The secret key of this process, which is the one that the database was set up with.
 
-    Raises SettingsError when it is another one, or when there is none and the database is not new.
+    Raises SettingsError if it is another one, or if there is none and the database is not new.
     """
-    recorded = await database.fetchval(_sql.find_secret_key_check)
+    directory = Directory(database)
+    recorded = await directory.secret_key_check.find()
     if recorded is None:
-        recorded = await _record(database, settings)
+        recorded = await _record(directory, settings)
     secret_key = _found(settings)
     if not hmac.compare_digest(recorded, SecretBox(secret_key).check_value):
         raise _mismatch(settings)
     return secret_key
 
 
-async def list_sealed_values(database: Database | Connection) -> list[SealedValue]:
-    """Everything sealed that is still used, the oldest first."""
+async def list_encrypted_values(directory: DirectoryTables) -> list[EncryptedValue]:
+    """Every encrypted value that is still used, the oldest first."""
     since = time.time_ns() // 1000 - signing_keys.RETIRED_KEY_LIFE_US
-    rows = await database.fetch(_sql.list_sealed_values, since)
+    rows = await directory.secret_key_check.list_encrypted(since)
     return [
-        SealedValue(
-            row["kind"],
-            row["handle"],
-            row["key_id"],
-            row["sealed"],
-            _purpose(row["kind"], row["org_id"], row["key_id"]),
+        EncryptedValue(
+            row.kind, row.handle, row.key_id, row.encrypted, _purpose(row.kind, row.org_id, row.key_id)
         )
         for row in rows
     ]
 
 
-async def _record(database: Database, settings: Settings) -> bytes:
-    """Record the check value of this process's key; what is recorded, also if another process was first."""
-    async with database.transaction() as transaction:
+async def _record(directory: Directory, settings: Settings) -> bytes:
+    """Record the check value of this process's key;
+
+    returns the recorded one, also if another process was first.
+    """
+    async with directory.transaction() as tables:
         # Locked before a key is generated: of several first starts, only one writes a key file.
-        await transaction.execute(_sql.lock_secret_key_check)
-        recorded = await transaction.fetchval(_sql.find_secret_key_check)
+        await tables.secret_key_check.lock()
+        recorded = await tables.secret_key_check.find()
         if recorded is None:
-            secret_key = await _first_secret_key(transaction, settings)
-            await transaction.execute(_sql.put_secret_key_check, SecretBox(secret_key).check_value)
-            recorded = await transaction.fetchval(_sql.find_secret_key_check)
-    assert isinstance(recorded, bytes)
+            secret_key = await _first_secret_key(tables, settings)
+            await tables.secret_key_check.put(SecretBox(secret_key).check_value)
+            recorded = await tables.secret_key_check.find()
+    assert recorded is not None
     return recorded
 
 
-async def _first_secret_key(transaction: Connection, settings: Settings) -> str:
-    if not await transaction.fetchval(_sql.has_organisations):
+async def _first_secret_key(tables: DirectoryTables, settings: Settings) -> str:
+    if not await tables.organisations.exists():
         return find_secret_key(settings) or make_secret_key(settings)
-    secret_key, sealed = _found(settings), await list_sealed_values(transaction)
-    # The oldest was sealed when the organisation was made. A newer one may come from a command that ran with
-    # another key, which was possible before the database kept a check value.
-    if sealed and not sealed[0].opens_with(SecretBox(secret_key)):
+    secret_key, values = _found(settings), await list_encrypted_values(tables)
+    # The oldest value was encrypted when the organisation was made. A newer one may come from a command that
+    # ran with another key, which was possible before the database had a check value.
+    if values and not values[0].opens_with(SecretBox(secret_key)):
         raise _mismatch(settings)
     return secret_key
 

@@ -59,3 +59,11 @@ class ProfileTable(Table):
         """Absorbed profile → survivor: whoever the absorbed one stood for points straight at its survivor."""
         if moved:
             await self._executor.execute(_sql.put_survivors, self._dataset_id, *rows.columns(2, moved))
+
+    async def exist(self) -> bool:
+        """Whether the dataset has any profile."""
+        return bool(await self._executor.fetchval(_sql.exist, self._dataset_id))
+
+    async def holds_value(self, scope: str, key: str) -> bool:
+        """Whether any profile has a value under a key."""
+        return bool(await self._executor.fetchval(_sql.holds_value, self._dataset_id, scope, key))

@@ -68,3 +68,14 @@ WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
 UPDATE profile
 SET survivor_id = ($3::uuid[])[array_position($2::uuid[], survivor_id)]
 WHERE dataset_id = $1 AND survivor_id = ANY ($2::uuid[]);
+
+-- name: exist
+-- Whether the dataset has any profile.
+SELECT EXISTS (SELECT FROM profile WHERE dataset_id = $1 AND survivor_id IS NULL AND NOT erased);
+
+-- name: holds_value
+-- Whether any profile has a value under a key.
+-- $2: scope
+-- $3: key
+SELECT EXISTS (SELECT FROM profile
+               WHERE dataset_id = $1 AND survivor_id IS NULL AND NOT erased AND (record_values -> $2) ? $3);

@@ -350,7 +350,7 @@ async def test_what_has_run_out_is_forgotten_and_what_has_not_stays(
     await visitor.follow(await visitor.open("oauth2/authorize", **shop.query()))
     assert await services.database.fetchval(count) == 2
     late = time.time_ns() // 1000 + 2 * 24 * 3600 * 1_000_000
-    await Directory(services.database).delete_expired(late, late)
+    await Directory(services.database).expired.delete(late, late)
     assert await services.database.fetchval(count) == 1
     assert await services.database.fetchval("select count(*) from authorization_code") == 0
     assert (await shop.refresh(kept["refresh_token"])).status_code == 200

@@ -13,7 +13,7 @@ from oneself.service.context import DatasetRef
 from oneself.service.directory.signing_keys import SigningKeys
 from oneself.service.directory.tokens import AccessTokens, access_claims, sign_access_token
 from oneself.services import Services
-from oneself.store.directory import Directory
+from oneself.store.tables.signing_key import SigningKeyTable
 
 N = 50
 
@@ -35,19 +35,19 @@ class Imports:
 @pytest.fixture
 def imports(services: Services, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch) -> Imports:
     """Counted from here on; the organisation and its first key are there."""
-    found, import_key, read = Imports(), RSAKey.import_key, Directory.list_signing_keys
+    found, import_key, read = Imports(), RSAKey.import_key, SigningKeyTable.list
 
     def counted(document: Any, *others: Any) -> RSAKey:
         (found.private if "d" in document else found.public).append(document["kid"])
         found.threads.add(threading.get_ident())
         return import_key(document, *others)
 
-    async def reading(self: Directory, *values: Any) -> Any:
+    async def reading(self: SigningKeyTable, *values: Any) -> Any:
         found.reads += 1
         return await read(self, *values)
 
     monkeypatch.setattr("oneself.service.directory.signing_keys.RSAKey.import_key", counted)
-    monkeypatch.setattr(Directory, "list_signing_keys", reading)
+    monkeypatch.setattr(SigningKeyTable, "list", reading)
     return found
 
 

@@ -1,0 +1,73 @@
+"""The table `account`: users of the embedded directory."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+
+from oneself.store.errors import constraint_of
+from oneself.store.queries import Queries
+from oneself.store.tables.table import OrganisationTable, struct_of, structs_of
+
+_sql = Queries("account")
+USERNAME_TAKEN = "account_username_key"
+
+
+class AccountRow(msgspec.Struct, frozen=True):
+    """An account as it is stored."""
+
+    user_id: UUID
+    username: str
+    password_hash: str
+    #: Claim → value.
+    claims: dict[str, str]
+    #: In µs since 1970.
+    created_at: int
+
+
+class AccountTable(OrganisationTable):
+    """The accounts of an organisation."""
+
+    __slots__ = ()
+
+    async def find(self, user_id: UUID) -> AccountRow | None:
+        """The account of a user."""
+        return struct_of(AccountRow, await self._executor.fetchrow(_sql.find, self._org_id, user_id))
+
+    async def find_by_username(self, username_key: str) -> AccountRow | None:
+        """The account of a normalised username."""
+        row = await self._executor.fetchrow(_sql.find_by_username, self._org_id, username_key)
+        return struct_of(AccountRow, row)
+
+    async def list(self, after: str, limit: int) -> list[AccountRow]:
+        """The accounts after a normalised username, in the order of these."""
+        return structs_of(AccountRow, await self._executor.fetch(_sql.list, self._org_id, after, limit))
+
+    async def put(self, row: AccountRow, username_key: str) -> bool:
+        """Insert an account; False if the username is taken."""
+        try:
+            await self._executor.execute(
+                _sql.put,
+                self._org_id, row.user_id, row.username, username_key, row.password_hash, row.claims,
+                row.created_at,
+            )  # fmt: skip
+        except Exception as error:
+            if constraint_of(error) == USERNAME_TAKEN:
+                return False
+            raise
+        return True
+
+    async def put_claims(self, user_id: UUID, claims: dict[str, str], now: int) -> bool:
+        """Replace the claims of a user; False if there is no such account."""
+        found = await self._executor.fetchval(_sql.put_claims, self._org_id, user_id, claims, now)
+        return found is not None
+
+    async def put_password(self, user_id: UUID, password_hash: str, now: int) -> bool:
+        """Replace the password of a user; False if there is no such account."""
+        found = await self._executor.fetchval(_sql.put_password, self._org_id, user_id, password_hash, now)
+        return found is not None
+
+    async def delete(self, user_id: UUID) -> bool:
+        """Delete an account with its sessions and grants; False if there was none."""
+        return await self._executor.fetchval(_sql.delete, self._org_id, user_id) is not None

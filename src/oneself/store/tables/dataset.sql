@@ -1,0 +1,41 @@
+-- The table `dataset`. $1 is the organisation, or the dataset where a statement says so.
+
+-- name: list_ids
+-- The keys of the datasets of an organisation.
+SELECT dataset_id FROM dataset WHERE org_id = $1 ORDER BY dataset_id;
+
+-- name: list_configured
+-- The datasets of an organisation, each with its configuration.
+SELECT dataset.name, dataset.created_at, config.document::text AS document
+FROM dataset
+LEFT JOIN config USING (dataset_id)
+WHERE dataset.org_id = $1;
+
+-- name: put
+-- Insert a dataset; returns no row if the organisation has one of this name.
+-- $2: name
+-- $3: now
+INSERT INTO dataset (org_id, name, created_at) VALUES ($1, $2, $3)
+ON CONFLICT ON CONSTRAINT dataset_name_key DO NOTHING
+RETURNING dataset_id;
+
+-- name: is_used
+-- Whether anything but configuration ever happened in a dataset.
+-- $1: the dataset
+SELECT EXISTS (SELECT FROM profile WHERE dataset_id = $1)
+    OR EXISTS (SELECT FROM log WHERE dataset_id = $1 AND kind <> 'configure');
+
+-- name: delete
+-- Delete an unused dataset with its configuration and the history of it.
+-- $1: the dataset
+WITH configuration AS (DELETE FROM config WHERE dataset_id = $1),
+     history AS (DELETE FROM log WHERE dataset_id = $1),
+     jobs AS (DELETE FROM indexing WHERE dataset_id = $1)
+DELETE FROM dataset WHERE dataset_id = $1;
+
+-- name: holds_identity
+-- Whether any profile of these datasets holds an identifier of a namespace.
+-- $1: the datasets
+-- $2: namespace
+SELECT EXISTS (SELECT FROM claim
+               WHERE dataset_id = ANY ($1::integer[]) AND namespace = $2 AND until_seq IS NULL);

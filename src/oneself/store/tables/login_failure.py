@@ -1,0 +1,41 @@
+"""The table `login_failure`: failed attempts to sign in, counted per subject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from oneself.store.queries import Queries
+from oneself.store.tables.table import OrganisationTable, structs_of
+
+_sql = Queries("login_failure")
+
+
+class FailureRow(msgspec.Struct, frozen=True):
+    """The failures of a subject within its window."""
+
+    #: A digest.
+    subject: bytes
+    failures: int
+    #: When the window ends, in µs since 1970.
+    expires_at: int
+
+
+class LoginFailureTable(OrganisationTable):
+    """The failed sign-ins of an organisation."""
+
+    __slots__ = ()
+
+    async def put(self, subjects: Sequence[bytes], now: int, expires_at: int) -> None:
+        """Count one more failure of each subject; a window that begins now ends at `expires_at` (µs)."""
+        await self._executor.execute(_sql.put, self._org_id, list(subjects), now, expires_at)
+
+    async def list(self, subjects: Sequence[bytes], now: int) -> list[FailureRow]:
+        """The counts of these subjects whose window has not ended."""
+        found = await self._executor.fetch(_sql.list, self._org_id, list(subjects), now)
+        return structs_of(FailureRow, found)
+
+    async def delete(self, subject: bytes) -> None:
+        """Delete the count of a subject."""
+        await self._executor.execute(_sql.delete, self._org_id, subject)
