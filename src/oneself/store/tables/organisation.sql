@@ -27,5 +27,6 @@ ON CONFLICT ON CONSTRAINT organisation_handle_key DO NOTHING
 RETURNING org_id;
 
 -- name: exists
--- Whether the database has an organisation. Without one, nothing was encrypted in it.
+-- Whether the database has an organisation.
+-- Without one, nothing was encrypted in it.
 SELECT EXISTS (SELECT FROM organisation);
