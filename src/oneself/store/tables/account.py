@@ -11,7 +11,7 @@ from oneself.store.queries import Queries
 from oneself.store.tables.table import OrganisationTable, struct_of, structs_of
 
 _sql = Queries("account")
-USERNAME_TAKEN = "account_username_key"
+USERNAME_CONSTRAINT = "account_username_key"
 
 
 class AccountRow(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ class AccountTable(OrganisationTable):
                 row.created_at,
             )  # fmt: skip
         except Exception as error:
-            if constraint_of(error) == USERNAME_TAKEN:
+            if constraint_of(error) == USERNAME_CONSTRAINT:
                 return False
             raise
         return True

@@ -12,7 +12,7 @@ from oneself.store.queries import Queries
 from oneself.store.tables.table import OrganisationTable, structs_of
 
 _sql = Queries("trusted_issuer")
-TRUSTED_ALREADY = "trusted_issuer_once"
+ISSUER_CONSTRAINT = "trusted_issuer_once"
 
 
 class TrustedIssuerRow(msgspec.Struct, frozen=True):
@@ -47,7 +47,7 @@ class TrustedIssuerTable(OrganisationTable):
                 now,
             )  # fmt: skip
         except Exception as error:
-            if constraint_of(error) == TRUSTED_ALREADY:
+            if constraint_of(error) == ISSUER_CONSTRAINT:
                 return False
             raise
         return True
