@@ -49,7 +49,7 @@ async def ask(stage: Stage, people: int) -> list[Figure]:
 
 async def _tokens(bench: Bench) -> visitors.Tokens:
     dataset_ref = await bench.services.directory.organisations.get(ORG)
-    ring = await bench.services.events.token_keys.ring(dataset_ref)
+    ring = await bench.services.events.token_keys.key_ring(dataset_ref)
     return visitors.tokens(ring, dataset_ref.handle, dataset_ref.dataset, time.time_ns() // 1_000_000)
 
 

@@ -60,7 +60,7 @@ class Shop:
     async def sealed_at(self, token: str | None, at_ms: int) -> str:
         """The token as it would be if it had been sealed at another time."""
         assert token is not None
-        ring = await self.services.events.token_keys.ring(self.dataset_ref)
+        ring = await self.services.events.token_keys.key_ring(self.dataset_ref)
         opened = decrypt_token(ring, self.dataset_ref.handle, self.dataset_ref.dataset, token)
         assert opened is not None
         return encrypt_token(

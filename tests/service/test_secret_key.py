@@ -25,7 +25,7 @@ OTHER_KEY = "another secret key that is long enough"
 async def acme(services: Services) -> DatasetRef:
     """An organisation with a signing key and a token key, as from before the check value."""
     founded = await services.setup.provisioning.create("acme")
-    await services.events.token_keys.ring(founded.dataset_ref)
+    await services.events.token_keys.key_ring(founded.dataset_ref)
     return founded.dataset_ref
 
 

@@ -11,7 +11,7 @@ from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, instan
 from oneself.errors import NotFound
 
 if TYPE_CHECKING:
-    from oneself.service.events.token_keys import KeptKey
+    from oneself.service.events.token_keys import TokenKeyState
     from oneself.services import Services
 
 app = typer.Typer(
@@ -60,7 +60,7 @@ def destroy(key_id: KeyId, org: Org = None, yes: Yes = False) -> None:
     show({"destroyed": key_id}, as_json=False)
 
 
-def _facts(key: KeptKey) -> dict[str, Any]:
+def _facts(key: TokenKeyState) -> dict[str, Any]:
     return {
         "key_id": key.key_id,
         "state": key.state,

@@ -72,8 +72,8 @@ async def list_applications(
     """Every application of the organisation."""
     call = context_of(request)
     found = await call.services.directory.applications.list(call.dataset_ref)
-    page, pagination = named_page(found, lambda each: each.client_id, size, cursor)
-    return ApplicationList([_render(each) for each in page], pagination)
+    page, pagination = named_page(found, lambda application: application.client_id, size, cursor)
+    return ApplicationList([_render(application) for application in page], pagination)
 
 
 @post(

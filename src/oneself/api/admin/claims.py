@@ -109,8 +109,8 @@ async def list_claims(
     """Every claim, wherever it comes from, by name."""
     call = context_of(request)
     found = await call.services.identity_provider.directory_claims.list(call.dataset_ref)
-    page, pagination = named_page(found, lambda each: each.name, size, cursor)
-    return ClaimList([_render(each) for each in page], pagination)
+    page, pagination = named_page(found, lambda claim: claim.name, size, cursor)
+    return ClaimList([_render(claim) for claim in page], pagination)
 
 
 @post(
@@ -187,9 +187,13 @@ async def read_claim_sync(request: AnyRequest) -> SyncDocument:
         succeeded_at=_instant(progress.succeeded_at),
         skipped=[
             RejectedClaimDocument(
-                each.path, each.problem, each.times, rfc3339(each.first_at), rfc3339(each.last_at)
+                rejected.path,
+                rejected.problem,
+                rejected.times,
+                rfc3339(rejected.first_at),
+                rfc3339(rejected.last_at),
             )
-            for each in await call.services.identity_provider.rejected_claims.list(call.dataset_ref)
+            for rejected in await call.services.identity_provider.rejected_claims.list(call.dataset_ref)
         ],
     )
 
@@ -202,7 +206,8 @@ def _decode(document: Object) -> dict[str, Any]:
     changes = non_null(document)
     if "canonical_values" in changes:
         changes["canonical_values"] = tuple(
-            CanonicalValue(each.get("value") or "", each.get("label")) for each in changes["canonical_values"]
+            CanonicalValue(entry.get("value") or "", entry.get("label"))
+            for entry in changes["canonical_values"]
         )
     return changes
 

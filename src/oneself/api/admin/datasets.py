@@ -88,8 +88,8 @@ async def list_datasets(request: AnyRequest, size: PageSize = None, cursor: Curs
     """Every dataset of the organisation."""
     call = context_of(request)
     found = await call.services.schema.datasets.list(call.dataset_ref)
-    page, pagination = named_page(found, lambda each: each.name, size, cursor)
-    return DatasetList([_render(each) for each in page], pagination)
+    page, pagination = named_page(found, lambda dataset: dataset.name, size, cursor)
+    return DatasetList([_render(dataset) for dataset in page], pagination)
 
 
 @post(
@@ -152,7 +152,7 @@ def _render(dataset: Dataset) -> DatasetDocument:
     return DatasetDocument(
         name=dataset.name,
         **{**settings, "allowed_origins": list(dataset.settings.allowed_origins)},
-        user_attributes={name: _attribute(each) for name, each in dataset.user_attributes.items()},
+        user_attributes={name: _attribute(attribute) for name, attribute in dataset.user_attributes.items()},
         created_at=rfc3339(dataset.created_at),
     )
 

@@ -15,7 +15,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
-from oneself.api.admin.lookup import dataset_of
+from oneself.api.admin.profiles import dataset_of
 from oneself.api.admin.requirements import requires
 from oneself.api.admin.rules import PreviewDocument, render_preview
 from oneself.api.documents.paging import PAGE_SIZE_MAX, CursorWord, PageSize, Pagination, named_page
@@ -115,8 +115,8 @@ async def list_identity_attributes(
     """What identifies people in a dataset."""
     call = context_of(request)
     found = await call.services.identity.attributes.list(await dataset_of(call, dataset))
-    page, pagination = named_page(found, lambda each: each.name, size, cursor)
-    return BindingList([_render(each) for each in page], pagination)
+    page, pagination = named_page(found, lambda binding: binding.name, size, cursor)
+    return BindingList([_render(binding) for binding in page], pagination)
 
 
 @put(
@@ -131,13 +131,13 @@ async def put_identity_attributes(
     """Bind exactly these to identity types; what is unbound keeps its values and stops matching."""
     call = context_of(request)
     at = await dataset_of(call, dataset)
-    wanted = [_read(each) for each in await _entries(request)]
+    bindings = [_read(entry) for entry in await _entries(request)]
     try:
-        found = await call.services.identity.attributes.put(at, wanted, confirmation)
+        found = await call.services.identity.attributes.put(at, bindings, confirmation)
     except ConfirmationRequired as unconfirmed:
         return _unconfirmed(unconfirmed)
-    page, pagination = named_page(found, lambda each: each.name, str(PAGE_SIZE_MAX), None)
-    return _answer(200, BindingList([_render(each) for each in page], pagination))
+    page, pagination = named_page(found, lambda binding: binding.name, str(PAGE_SIZE_MAX), None)
+    return _answer(200, BindingList([_render(binding) for binding in page], pagination))
 
 
 @get(CHANNELS_OF, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))

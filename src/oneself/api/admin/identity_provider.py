@@ -146,8 +146,8 @@ async def list_issuers(
     """Every trusted issuer."""
     call = context_of(request)
     found = await call.services.directory.issuers.list(call.dataset_ref)
-    page, pagination = named_page(found, lambda each: each.issuer, size, cursor)
-    return IssuerList([_render(each) for each in page], pagination)
+    page, pagination = named_page(found, lambda issuer: issuer.issuer, size, cursor)
+    return IssuerList([_render(issuer) for issuer in page], pagination)
 
 
 @post(

@@ -77,7 +77,7 @@ async def list_identity_types(
     call = context_of(request)
     found = await call.services.schema.identity_types.list(call.dataset_ref)
     page, pagination = named_page(found, _order, size, cursor)
-    return IdentityTypeList([_render(each) for each in page], pagination)
+    return IdentityTypeList([_render(identity_type) for identity_type in page], pagination)
 
 
 @post(

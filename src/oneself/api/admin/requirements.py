@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from oneself.api.http import guard as door
+from oneself.api.http import guard
 
-FACE = "admin"
+INTERFACE = "admin"
 
 
 def requires(permission: str) -> dict[str, Any]:
     """The `opt` of a route that is always open to who holds the permission (without its prefix)."""
-    return door.requires(permission, gate=None, face=FACE)
+    return guard.requires(permission, gate=None, interface=INTERFACE)
 
 
 def requires_enabled(permission: str) -> dict[str, Any]:
     """The `opt` of a route that is shut while the customer data service is not enabled (wire/cds §3)."""
-    return door.requires(permission, face=FACE)
+    return guard.requires(permission, interface=INTERFACE)

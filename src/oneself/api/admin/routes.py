@@ -1,4 +1,4 @@
-"""All routes of this face."""
+"""All routes of the admin wire."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from litestar import Router
 from oneself.api.admin import (
     applications,
     claims,
+    dataset_events,
     datasets,
-    events,
     identity_attributes,
     identity_provider,
     identity_types,
-    lookup,
-    people,
+    person_events,
+    privacy,
+    profiles,
     rules,
-    tail,
     token_keys,
     users,
 )
@@ -27,7 +27,7 @@ admin_routes = Router(
     PATH,
     route_handlers=[
         *rules.ROUTES,
-        *people.ROUTES,
+        *privacy.ROUTES,
         *claims.ROUTES,
         *identity_provider.ROUTES,
         *applications.ROUTES,
@@ -36,9 +36,9 @@ admin_routes = Router(
         *datasets.ROUTES,
         *identity_types.ROUTES,
         *identity_attributes.ROUTES,
-        *lookup.ROUTES,
-        *events.ROUTES,
-        *tail.ROUTES,
+        *profiles.ROUTES,
+        *person_events.ROUTES,
+        *dataset_events.ROUTES,
     ],
     guards=[require_permission],
     security=[{"bearer": []}],

@@ -10,7 +10,7 @@ from litestar import get, patch, post
 from litestar.params import QueryParameter
 from msgspec import Struct
 
-from oneself.api.admin.lookup import dataset_of
+from oneself.api.admin.profiles import dataset_of
 from oneself.api.admin.requirements import requires_enabled
 from oneself.api.documents.paging import (
     CursorWord,
@@ -243,7 +243,7 @@ async def list_refusals(
     found = await call.services.profiles.refusals.list_refusals(at, limit + 1, before=before, code=code)
     page, pagination = cut_page(found, limit, lambda last: last.place)
     counts = await call.services.profiles.refusals.count(at)
-    return RefusalList([_render_refusal(each) for each in page], counts, pagination)
+    return RefusalList([_render_refusal(refusal) for refusal in page], counts, pagination)
 
 
 @get(
@@ -326,11 +326,13 @@ def render_preview(preview: Preview) -> PreviewDocument:
             )
             for joined in preview.merges
         ],
-        values_changed=[ValueChangeDocument(each.profile, each.path) for each in preview.values_changed],
+        values_changed=[
+            ValueChangeDocument(change.profile, change.path) for change in preview.values_changed
+        ],
         refusals=[RefusedPair(code, _pair(one, other)) for code, one, other in preview.refusals],
         separated=[
-            PreviewedRefusalDocument(each.survivor, [list(g) for g in each.groups])
-            for each in preview.separated
+            PreviewedRefusalDocument(refusal.survivor, [list(group) for group in refusal.groups])
+            for refusal in preview.separated
         ],
     )
 

@@ -23,7 +23,7 @@ from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, error_responses
 from oneself.api.http.timestamps import Timestamp, rfc3339
-from oneself.service.events.token_keys import KeptKey
+from oneself.service.events.token_keys import TokenKeyState
 
 
 class TokenKeyDocument(Struct, frozen=True):
@@ -43,12 +43,12 @@ class TokenKeyList(Struct, frozen=True):
     pagination: Pagination
 
 
-class _Place(Struct, frozen=True):
+class KeyPosition(Struct, frozen=True):
     active_from: int
     key_id: int
 
 
-_START = _Place(2**63, 0)
+_START = KeyPosition(2**63, 0)
 VIEW = requires("identity_view")
 UPDATE = requires("identity_update")
 _KEY_ID = re.compile(r"[1-9][0-9]{0,4}")
@@ -64,8 +64,8 @@ async def list_token_keys(
     call = context_of(request)
     limit, after = page_size(size), astuple(requested_position(cursor, _START))
     found = await call.services.events.token_keys.list(call.dataset_ref)
-    older = [key for key in found if astuple(_place(key)) < after]
-    page, pagination = cut_page(older, limit, _place)
+    older = [key for key in found if astuple(_position(key)) < after]
+    page, pagination = cut_page(older, limit, _position)
     return TokenKeyList([_render(key) for key in page], pagination)
 
 
@@ -92,9 +92,9 @@ async def destroy_token_key(request: AnyRequest, key_id: FromPath[str]) -> None:
 ROUTES = (list_token_keys, rotate_token_key, destroy_token_key)
 
 
-def _place(key: KeptKey) -> _Place:
-    return _Place(key.active_from, key.key_id)
+def _position(key: TokenKeyState) -> KeyPosition:
+    return KeyPosition(key.active_from, key.key_id)
 
 
-def _render(key: KeptKey) -> TokenKeyDocument:
+def _render(key: TokenKeyState) -> TokenKeyDocument:
     return TokenKeyDocument(key.key_id, key.state, rfc3339(key.created_at), rfc3339(key.active_from))

@@ -1,30 +1,29 @@
-"""Cursors of the profile list: where a page ends, as an opaque word (wire/cds §5.2).
+"""Cursors of the profile list: where a page begins, as text that clients return unread.
 
     base64url( created_at | profile_id | next or previous )
 
-`created_at` is an RFC 3339 instant with microseconds. A client hands a cursor back unread; it is
-told which part of a wrong one is wrong.
+`created_at` is an RFC 3339 instant with microseconds. The error for an invalid cursor names the invalid part.
+Source: docs/wire/cds.md §5.2.
 """
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode, urlsafe_b64encode
 from typing import Literal
 from uuid import UUID
 
 import msgspec
 
+from oneself.api.documents.paging import decode_text, encode_text
 from oneself.api.http.timestamps import instant_of, rfc3339
 
 Direction = Literal["next", "previous"]
 DIRECTIONS: tuple[Direction, ...] = ("next", "previous")
-#: A real one has 112 characters.
+#: A valid one has 112 characters.
 CURSOR_CHARS_MAX = 256
 
 
 class InvalidCursor(ValueError):
-    """The word is no cursor; `str(error)` says which part is wrong."""
+    """The text is not a cursor; `str(error)` names the invalid part."""
 
 
 class Cursor(msgspec.Struct, frozen=True):
@@ -36,13 +35,13 @@ class Cursor(msgspec.Struct, frozen=True):
 
 
 def encode_cursor(cursor: Cursor) -> str:
-    """The word for a cursor."""
+    """The text of a cursor."""
     text = f"{rfc3339(cursor.created_at)}|{cursor.profile_id}|{cursor.direction}"
-    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return encode_text(text.encode())
 
 
 def decode_cursor(word: str) -> Cursor:
-    """The cursor in a word; raises InvalidCursor."""
+    """The cursor in a text; raises InvalidCursor."""
     parts = _text(word).split("|")
     if len(parts) != len(Cursor.__struct_fields__):
         raise InvalidCursor("invalid cursor format")
@@ -52,11 +51,8 @@ def decode_cursor(word: str) -> Cursor:
 
 def _text(word: str) -> str:
     try:
-        if len(word) > CURSOR_CHARS_MAX:
-            raise ValueError(word)
-        plain = word.rstrip("=")
-        return b64decode(plain + "=" * (-len(plain) % 4), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
+        return decode_text(word, CURSOR_CHARS_MAX).decode()
+    except ValueError:
         raise InvalidCursor("invalid cursor encoding") from None
 
 

@@ -112,5 +112,5 @@ def _schema_check(text: str) -> Callable[[Attribute], bool]:
 def _holds(operator: str, text: str, value: str) -> bool:
     if operator == "eq":
         return text == value
-    folded, wanted = text.casefold(), value.casefold()
-    return wanted in folded if operator == "co" else folded.startswith(wanted)
+    folded, part = text.casefold(), value.casefold()
+    return part in folded if operator == "co" else folded.startswith(part)

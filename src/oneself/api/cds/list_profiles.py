@@ -35,7 +35,7 @@ FILTER = (
     r" (eq|co|sw) [!-~]([ -~]*[!-~])?$"
 )
 _LAST_ID = 2**128 - 1
-_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 @get(
@@ -84,7 +84,7 @@ async def list_profiles(
 def _page_size(text: str | None) -> int:
     if text is None or text == "":
         return PAGE_SIZE
-    if not _WHOLE_NUMBER.fullmatch(text) or int(text) < 0:
+    if not _INTEGER.fullmatch(text) or int(text) < 0:
         raise wire_error("11003", "invalid page size")
     return min(int(text), PAGE_SIZE_MAX)
 
@@ -110,7 +110,7 @@ def _render_page(
     org: str, page: ProfilePage, values: Sequence[Mapping[str, Any]], *, size: int, edge: PagePosition | None
 ) -> tuple[CursorPagination, list[ProfileDocument]]:
     """A page of the list; `values` are, item by item, the selected ones."""
-    profiles = [_render_listed(org, item, shown) for item, shown in zip(page.items, values, strict=True)]
+    profiles = [_render_listed(org, item, part) for item, part in zip(page.items, values, strict=True)]
     return _pagination(page, size, edge), profiles
 
 

@@ -195,8 +195,8 @@ async def _create(
     tracker = new_tracker()
 
     def render(made: Resolution) -> StoredResponse:
-        place = f"{call.server_url(request)}/t/{location(call.dataset_ref.handle, made.profile.profile_id)}"
-        headers = (("Location", place), _cookie(call, request, tracker))
+        url = f"{call.server_url(request)}/t/{location(call.dataset_ref.handle, made.profile.profile_id)}"
+        headers = (("Location", url), _cookie(call, request, tracker))
         return full_profile(call, made, status=201, tracker=tracker, headers=headers)
 
     terms = await decode_request_options(request, render)

@@ -100,16 +100,16 @@ def disclosed_values(call: RequestContext, survivor: Profile, config: Config) ->
 
 def render_person(
     org: str,
-    shown: Disclosure,
+    disclosure: Disclosure,
     person: FoundProfile,
     devices: Sequence[Identifier],
     *,
     with_provenance: bool = False,
 ) -> PersonDocument:
     """The document of the profile that was asked for."""
-    view = shown.view
+    view = disclosure.view
     document = render_profile(
-        org, view.profile, view.survivor, view.absorbed, shown.values(), with_provenance=with_provenance
+        org, view.profile, view.survivor, view.absorbed, disclosure.values(), with_provenance=with_provenance
     )
     return PersonDocument(
         **{name: getattr(document, name) for name in document.__struct_fields__},

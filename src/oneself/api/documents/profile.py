@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.core.profiles.profile import Absorbed, Profile
@@ -45,7 +45,7 @@ class SourceDocument(Struct, frozen=True, omit_defaults=True):
     """Where a value came from."""
 
     time: Timestamp
-    face: str
+    interface: str = field(name="face")
     application: str | None = None
 
 
@@ -118,8 +118,8 @@ def _provenance(
     provenance: Mapping[str, Sequence[ValueSource]], values: Mapping[str, Any]
 ) -> dict[str, list[SourceDocument]]:
     """The sources of what is shown, and of nothing else."""
-    shown = frozenset(_paths(values, ""))
-    return {path: list(map(_source, sources)) for path, sources in provenance.items() if path in shown}
+    visible = frozenset(_paths(values, ""))
+    return {path: list(map(_source, sources)) for path, sources in provenance.items() if path in visible}
 
 
 def _paths(values: Mapping[str, Any], prefix: str) -> Iterator[str]:

@@ -36,12 +36,12 @@ class RequestContext(msgspec.Struct, frozen=True):
     dataset_ref: DatasetRef
     caller: Principal
     config: Config
-    face: str
+    interface: str
 
     @property
     def actor(self) -> Actor:
         """The caller as the log names it."""
-        return Actor(face=self.face, application=self.caller.application, trust="server")
+        return Actor(face=self.interface, application=self.caller.application, trust="server")
 
     @property
     def settings(self) -> Settings:
@@ -74,7 +74,7 @@ async def require_permission(
 ) -> None:
     """Guard of every organisation route; leaves the `Call` in the request's state."""
     connection.scope["path_params"] = dict(parameters(connection.scope))
-    call = await _authenticated(connection, handler.opt["face"])
+    call = await _authenticated(connection, handler.opt["interface"])
     permission = handler.opt["permission"]
     if not call.caller.holds(PREFIX + permission):
         raise forbidden()
@@ -89,13 +89,13 @@ def context_of(request: AnyRequest) -> RequestContext:
     return call
 
 
-def requires(permission: str, *, gate: str | None = NOT_ENABLED, face: str = "cds") -> dict[str, Any]:
+def requires(permission: str, *, gate: str | None = NOT_ENABLED, interface: str = "cds") -> dict[str, Any]:
     """The `opt` of a route: its permission without the prefix, what a closed gate says (None: no gate), and
-    the face that the log names."""
-    return {"permission": permission, "gate": gate, "face": face}
+    the interface that the log names."""
+    return {"permission": permission, "gate": gate, "interface": interface}
 
 
-async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any], face: str) -> RequestContext:
+async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any], interface: str) -> RequestContext:
     services: Services = connection.app.state.services
     dataset_ref = await services.directory.organisations.find(connection.path_params["org"])
     if dataset_ref is None:
@@ -109,4 +109,4 @@ async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any], face: s
     except Forbidden as error:
         raise forbidden(error.description) from None
     config = await services.configurations.current(dataset_ref.dataset_id)
-    return RequestContext(services, dataset_ref, caller, config, face)
+    return RequestContext(services, dataset_ref, caller, config, interface)

@@ -112,9 +112,9 @@ class Metrics:
         """All figures in the Prometheus text format."""
         if SHARED_FOLDER not in os.environ:
             return generate_latest(self._registry)
-        everybody = CollectorRegistry()
-        MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
-        return generate_latest(everybody)
+        every_process = CollectorRegistry()
+        MultiProcessCollector(every_process)  # type: ignore[no-untyped-call]
+        return generate_latest(every_process)
 
     def _counter(self, name: str, sentence: str, *labels: str) -> _Children:
         return _Children(Counter(f"oneself_{name}", sentence, labels, registry=self._registry))

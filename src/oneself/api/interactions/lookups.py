@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 AnyRequest = Request[Any, Any, Any]
 
-FACE = "interactions"
+INTERFACE = "interactions"
 PAGE_SIZE, PAGE_SIZE_MAX = 100, 1000
 #: The last user that pages reach: the cost of a page grows with all that come before it.
 USERS_LISTED_MAX = 100_000
@@ -77,7 +77,7 @@ class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     time: int
     dataset: str
     action: str
-    face: str
+    interface: str = msgspec.field(name="face")
     user: str | None
     details: dict[str, Any]
 
@@ -110,18 +110,18 @@ async def read_user(request: AnyRequest) -> Response[bytes]:
 async def list_users(request: AnyRequest) -> Response[bytes]:
     """Users, the newest first."""
     call, at = await _enter(request)
-    number, size, people, has_more = await _people(request, call, at)
+    number, size, persons, has_more = await _page_of_persons(request, call, at)
     config = await _config(call, at)
-    return _json(UserPage([render_user(call, each, config) for each in people], number, size, has_more))
+    return _json(UserPage([render_user(call, person, config) for person in persons], number, size, has_more))
 
 
 @get(_paths("/api/dataset/{dataset:str}/users.csv"))
 async def list_users_csv(request: AnyRequest) -> Response[bytes]:
     """Users, the newest first, a line for each."""
     call, at = await _enter(request)
-    _, _, people, _ = await _people(request, call, at)
+    _, _, persons, _ = await _page_of_persons(request, call, at)
     config = await _config(call, at)
-    text = render_csv((render_user(call, each, config) for each in people), config)
+    text = render_csv((render_user(call, person, config) for person in persons), config)
     headers = {"Content-Disposition": 'attachment; filename="users.csv"'}
     return Response(text.encode(), media_type="text/csv", headers=headers)
 
@@ -155,7 +155,7 @@ async def list_audit(request: AnyRequest) -> Response[bytes]:
         limit=size + 1,
         offset=(number - 1) * size,
     )
-    return _json(AuditPage([_render_deed(each) for each in found[:size]], number, size, len(found) > size))
+    return _json(AuditPage([_render_entry(entry) for entry in found[:size]], number, size, len(found) > size))
 
 
 def _last_step(request: AnyRequest) -> str:
@@ -184,14 +184,14 @@ async def _call(request: AnyRequest) -> RequestContext:
     authorization = request.headers.get("authorization")
     caller = await authenticate_sender(services, dataset_ref, authorization, address)
     config = await services.configurations.current(dataset_ref.dataset_id)
-    return RequestContext(services, dataset_ref, caller, config, FACE)
+    return RequestContext(services, dataset_ref, caller, config, INTERFACE)
 
 
 async def _config(call: RequestContext, at: DatasetRef) -> Config:
     return await call.services.configurations.current(at.dataset_id)
 
 
-async def _people(
+async def _page_of_persons(
     request: AnyRequest, call: RequestContext, at: DatasetRef
 ) -> tuple[int, int, list[FoundProfile], bool]:
     for name, sentence in _UNSUPPORTED.items():
@@ -235,10 +235,10 @@ async def _rows(request: AnyRequest) -> list[str]:
         raise RequestRejected(400, "The file is no CSV in UTF-8.") from None
     if not rows or "name" not in rows[0]:
         raise RequestRejected(400, "The first line of the file must be the header: name")
-    place = rows[0].index("name")
+    column = rows[0].index("name")
     if len(rows) - 1 > ROWS_MAX:
         raise RequestRejected(400, f"The file has more than {ROWS_MAX} rows; send several.")
-    return [row[place].strip() for row in rows[1:] if len(row) > place and row[place].strip()]
+    return [row[column].strip() for row in rows[1:] if len(row) > column and row[column].strip()]
 
 
 async def _erase(call: RequestContext, at: DatasetRef, text: str, turns: asyncio.Semaphore) -> bool:
@@ -253,17 +253,17 @@ async def _erase(call: RequestContext, at: DatasetRef, text: str, turns: asyncio
         return receipt is not None
 
 
-def _render_deed(deed: AuditEntry) -> AuditRecord:
-    is_erasure = deed.kind == "erase"
-    details = {"profiles": deed.profiles} if is_erasure else {"changes": list(deed.changes)}
+def _render_entry(entry: AuditEntry) -> AuditRecord:
+    is_erasure = entry.kind == "erase"
+    details = {"profiles": entry.profiles} if is_erasure else {"changes": list(entry.changes)}
     return AuditRecord(
-        id=str(deed.deed_id),
-        time=deed.at // MILLISECOND_US,
-        dataset=deed.dataset,
-        action=deed.kind,
-        face=deed.face,
-        user=deed.application,
-        details={**details, "version": deed.version},
+        id=str(entry.deed_id),
+        time=entry.at // MILLISECOND_US,
+        dataset=entry.dataset,
+        action=entry.kind,
+        interface=entry.face,
+        user=entry.application,
+        details={**details, "version": entry.version},
     )
 
 

@@ -20,7 +20,7 @@ from oneself.core.resolution.evidence import identities_of
 from oneself.core.units import MILLISECOND_US
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES, TRAITS
 from oneself.core.values.record import ValueSource, leaves
-from oneself.service.events.interactions import FACE
+from oneself.service.events.interactions import INTERFACE
 from oneself.service.profiles.lookup import FoundProfile
 
 PERSONAL = "PersonallyIdentifiable"
@@ -81,8 +81,8 @@ def render_user(call: RequestContext, person: FoundProfile, config: Config) -> U
 def _objects(survivor: Profile) -> dict[str, Any]:
     return {
         kind: [
-            {"id": object_id, "attributes": each.attributes, "relatedCatalogObjects": each.related}
-            for object_id, each in known.items()
+            {"id": object_id, "attributes": owned.attributes, "relatedCatalogObjects": owned.related}
+            for object_id, owned in known.items()
         ]
         for kind, known in survivor.objects.items()
     }
@@ -116,11 +116,11 @@ def render_csv(records: Iterable[UserRecord], config: Config) -> str:
     return out.getvalue()
 
 
-def _attributes(survivor: Profile, shown: Mapping[str, Any], config: Config) -> dict[str, Any]:
+def _attributes(survivor: Profile, visible: Mapping[str, Any], config: Config) -> dict[str, Any]:
     """Traits and identity attributes by their name on the event wire; the latter win. What is no identity,
     because only servers are believed, does not go by an identity's name."""
     names = _names(config)
-    bound = {each.attribute for each in config.identity_attributes.values()}
+    bound = {binding.attribute for binding in config.identity_attributes.values()}
     identities = identities_of(survivor.record, config)
     disbelieved = {
         ".".join(match.path)
@@ -129,7 +129,7 @@ def _attributes(survivor: Profile, shown: Mapping[str, Any], config: Config) -> 
     }
     found: dict[str, Any] = {}
     for scope in (TRAITS, IDENTITY_ATTRIBUTES):
-        for key, value in shown.get(scope, {}).items():
+        for key, value in visible.get(scope, {}).items():
             full = f"{scope}.{key}"
             if full in disbelieved:
                 continue
@@ -143,11 +143,11 @@ def _attributes(survivor: Profile, shown: Mapping[str, Any], config: Config) -> 
 def _names(config: Config) -> dict[str, str]:
     """Attribute → its name on the event wire."""
     named = {
-        each.attribute_name: each.key
-        for each in config.schema.attributes
-        if each.scope in (TRAITS, IDENTITY_ATTRIBUTES) and each.attribute_name.count(".") == 1
+        attribute.attribute_name: attribute.key
+        for attribute in config.schema.attributes
+        if attribute.scope in (TRAITS, IDENTITY_ATTRIBUTES) and attribute.attribute_name.count(".") == 1
     }
-    return named | {each.attribute: each.name for each in config.identity_attributes.values()}
+    return named | {binding.attribute: binding.name for binding in config.identity_attributes.values()}
 
 
 def _sources(survivor: Profile, full: str, value: Any) -> Sequence[ValueSource]:
@@ -170,7 +170,7 @@ def _metadata(sources: Sequence[ValueSource], classification: str | None) -> dic
 
 
 def _origin(source: ValueSource) -> str:
-    if source.interface != FACE:
+    if source.interface != INTERFACE:
         return source.interface
     return "Server" if source.trust == "server" else "Web"
 
@@ -179,7 +179,7 @@ def _cell(value: Any) -> Any:
     """Several ids are divided by blanks; what is no text or number is JSON."""
     if value is None:
         return ""
-    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
         return " ".join(value)
     return value if isinstance(value, str | int | float) and not isinstance(value, bool) else _json(value)
 

@@ -25,7 +25,7 @@ from oneself.service.events.token_keys import TokenKeys
 from oneself.service.events.visit_token import VisitToken
 from oneself.service.ingest.ingest import Ingest, ObservationRejected, Resolution, Submission
 
-FACE = "interactions"
+INTERFACE = "interactions"
 ANONYMOUS_ID_BYTES = 8
 EVENT_ID_CHARS = 24
 
@@ -46,7 +46,7 @@ class Interactions:
         `config`: the configuration that the event was decoded with. Raises ConfigurationChanged if it is not
         the current one any more (decode the event again), Contended, Unavailable.
         """
-        token = VisitToken(await self._keys.ring(dataset_ref), dataset_ref, incoming)
+        token = VisitToken(await self._keys.key_ring(dataset_ref), dataset_ref, incoming)
         observation = self._observation(dataset_ref, source, incoming, token.claims(config))
         try:
             resolution = await self._submit(dataset_ref, observation, config.version)
@@ -88,7 +88,7 @@ class Interactions:
         return PageEvent(
             observation_id=uuid.uuid4(),
             new_profile_id=uuid.uuid4(),
-            interface=FACE,
+            interface=INTERFACE,
             trust=source.trust,
             application=source.application,
             occurred_at=occurred_at,

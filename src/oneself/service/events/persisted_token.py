@@ -68,11 +68,11 @@ class TokenKeyRing:
         self._by_header = {_header(key.key_id): AESGCM(key.secret) for key in given}
 
     @property
-    def sealing(self) -> tuple[bytes, AESGCM]:
+    def encryption(self) -> tuple[bytes, AESGCM]:
         """The header of the active key, and the key."""
         return self._header, self._by_header[self._header]
 
-    def opening(self, header: bytes) -> AESGCM | None:
+    def find(self, header: bytes) -> AESGCM | None:
         """The key that a header names; None for another version or an unknown key."""
         return self._by_header.get(header)
 
@@ -90,7 +90,7 @@ _IDENTITIES_BYTES_MAX = PLAIN_BYTES_MAX - len(_encoder.encode(_Plain(u="0" * 24,
 
 
 def encrypt_token(
-    ring: TokenKeyRing,
+    keys: TokenKeyRing,
     account: str,
     dataset: str,
     primary_id: str,
@@ -103,7 +103,7 @@ def encrypt_token(
     The identities have to be `fitted`; None: a token of legacy mode. `nonce`: 12 bytes that this key never
     saw, drawn unless a vector gives them. `issued_at_ms`: since 1970.
     """
-    header, key = ring.sealing
+    header, key = keys.encryption
     nonce = os.urandom(NONCE_BYTES) if nonce is None else nonce
     plain = _encoder.encode(
         _Plain(u=primary_id, i=UNSET if identities is None else identities, t=issued_at_ms)
@@ -114,10 +114,10 @@ def encrypt_token(
     return urlsafe_b64encode(header + nonce + body).rstrip(b"=").decode()
 
 
-def decrypt_token(ring: TokenKeyRing, account: str, dataset: str, text: str) -> TokenPayload | None:
+def decrypt_token(keys: TokenKeyRing, account: str, dataset: str, text: str) -> TokenPayload | None:
     """What was sealed for this account and dataset with a key of `ring`; None for every other text."""
     raw = _decoded(text)
-    key = ring.opening(raw[:HEADER_BYTES])
+    key = keys.find(raw[:HEADER_BYTES])
     if key is None or len(raw) < _OVERHEAD_BYTES:
         return None
     header, nonce, body = raw[:HEADER_BYTES], raw[HEADER_BYTES:_BODY_START], raw[_BODY_START:]
@@ -138,7 +138,7 @@ def truncate_to_limit(identities: dict[str, str], default_type: str) -> tuple[di
     if surplus <= 0:
         return identities, False
     kept = dict(identities)
-    for type_id in sorted(identities, key=lambda each: each == default_type):
+    for type_id in sorted(identities, key=lambda type_id: type_id == default_type):
         if surplus <= 0:
             break
         # Braces around the pair count for its comma and one more.

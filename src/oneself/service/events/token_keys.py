@@ -1,11 +1,12 @@
-"""The keys an organisation seals persisted tokens with (wire/interactions §7).
+"""The keys that encrypt the persisted tokens of an organisation.
 
-    waiting ── SPREAD_S ──> active ── a newer key becomes active ──> retired ── destroy ──> gone
+    waiting ── SPREAD_S ──> active ── a newer key becomes active ──> retired ── destroy ──> deleted
 
-Law of this module: every key opens tokens for as long as it is kept, exactly one seals. A key seals only
-after every process has read it: rings are read again every REREAD_S, and a new key waits for SPREAD_S. The
-database's clock tells who waits (view `token_key_state`). Secrets are stored sealed and leave this process
-never.
+Invariants: every stored key decrypts tokens; exactly one encrypts. A key encrypts only after every process
+has read it: processes read the keys again every REREAD_S, and a new key waits for SPREAD_S. The clock of the
+database decides which key waits (view `token_key_state`). Secrets are stored encrypted and never leave the
+process.
+Source: docs/wire/interactions.md §7.
 """
 
 from __future__ import annotations
@@ -30,55 +31,56 @@ if TYPE_CHECKING:
 
 
 REREAD_S = 10.0
-#: Six times REREAD_S: a process that reads late, or a slow database, still knows a key before it seals.
+#: Six times REREAD_S: a process that reads late still has a key before the key encrypts.
 SPREAD_S = 60
 #: With tokens that live for two years and a key every month there are 25.
 KEYS_MAX = 100
-#: After so long a key should be followed by another (wire/interactions §7).
+#: Recommended lifetime of an active key (docs/wire/interactions.md §7).
 ROTATE_AFTER_DAYS = 30
 FIRST_KEY_ID = 1
 ATTEMPTS_MAX = 5
 
 State = Literal["waiting", "active", "retired"]
-SEALS_FIRST: tuple[State, ...] = ("active", "retired", "waiting")
+ENCRYPTION_ORDER: tuple[State, ...] = ("active", "retired", "waiting")
 
 
-class KeptKey(msgspec.Struct, frozen=True):
-    """A key as it is shown. `active_from`: when it began or will begin to seal; instants in µs since 1970."""
+class TokenKeyState(msgspec.Struct, frozen=True):
+    """The state of a key, without its secret. Instants in µs since 1970."""
 
     key_id: int
     state: State
     created_at: int
+    #: When it began to encrypt, or will begin.
     active_from: int
 
 
 class TokenKeys:
-    """Finds key rings; makes, rotates and destroys keys."""
+    """Finds key rings; creates, rotates and destroys keys."""
 
-    def __init__(self, database: Database, vault: SecretBox, *, reread_s: float = REREAD_S) -> None:
+    def __init__(self, database: Database, secret_box: SecretBox, *, reread_s: float = REREAD_S) -> None:
         self._directory = Directory(database)
-        self._vault = vault
+        self._secret_box = secret_box
         self._reread_s = reread_s
-        self._rings: dict[int, Refreshed[TokenKeyRing]] = {}
+        self._key_rings: dict[int, Refreshed[TokenKeyRing]] = {}
 
-    async def ring(self, dataset_ref: DatasetRef) -> TokenKeyRing:
-        """The organisation's ring, at most REREAD_S old; a first key is made if there is none.
+    async def key_ring(self, dataset_ref: DatasetRef) -> TokenKeyRing:
+        """The keys of the organisation, at most REREAD_S old; the first call creates the first key.
 
-        Keys that cannot be opened are left out. Raises SettingsError when none can be opened.
+        Keys that cannot be decrypted are left out. Raises SettingsError when none can be decrypted.
         """
-        ring = self._rings.get(dataset_ref.org_id)
-        if ring is None:
-            ring = self._rings[dataset_ref.org_id] = Refreshed(
+        key_ring = self._key_rings.get(dataset_ref.org_id)
+        if key_ring is None:
+            key_ring = self._key_rings[dataset_ref.org_id] = Refreshed(
                 partial(self._read, dataset_ref), self._reread_s
             )
-        return await ring()
+        return await key_ring()
 
-    async def list(self, dataset_ref: DatasetRef) -> list[KeptKey]:
-        """Every key, the one that becomes or became active last first. Makes none."""
-        return [_kept(row) for row in await self._table(dataset_ref).list()]
+    async def list(self, dataset_ref: DatasetRef) -> list[TokenKeyState]:
+        """Every key, the one that became or becomes active last first. Creates none."""
+        return [_key_state(row) for row in await self._table(dataset_ref).list()]
 
-    async def rotate(self, dataset_ref: DatasetRef) -> KeptKey:
-        """Make a new key, which opens at once and seals from SPREAD_S on; until then the active one does.
+    async def rotate(self, dataset_ref: DatasetRef) -> TokenKeyState:
+        """Create a key, which decrypts at once and encrypts after SPREAD_S; until then the active one does.
 
         Raises Conflict when there are KEYS_MAX keys, Contended after ATTEMPTS_MAX races for an id.
         """
@@ -88,11 +90,11 @@ class TokenKeys:
             secret = self._new_secret(dataset_ref, key_id)
             if row := await self._table(dataset_ref).put(key_id, secret, SPREAD_S):
                 self._forget(dataset_ref)
-                return _kept(row)
-        raise Contended("Too many keys are being made at once.")
+                return _key_state(row)
+        raise Contended("Too many token keys are created at once; try again.")
 
     async def destroy(self, dataset_ref: DatasetRef, key_id: int) -> bool:
-        """Destroy a key: what it sealed opens nowhere after REREAD_S. False if there was no such key.
+        """Destroy a key. Its tokens are void within REREAD_S. False if there is no such key.
 
         Raises Conflict for the active one.
         """
@@ -110,11 +112,11 @@ class TokenKeys:
         if not rows:
             await self._put_first(dataset_ref)
             rows = await self._table(dataset_ref).list()
-        return self._opened(dataset_ref, rows)
+        return self._key_ring_of(dataset_ref, rows)
 
     def _forget(self, dataset_ref: DatasetRef) -> None:
-        """What this process changed, it knows at once."""
-        self._rings.pop(dataset_ref.org_id, None)
+        """This process sees its own change at once."""
+        self._key_rings.pop(dataset_ref.org_id, None)
 
     def _table(self, dataset_ref: DatasetRef) -> TokenKeyTable:
         return self._directory.of(dataset_ref.org_id).token_keys
@@ -124,45 +126,49 @@ class TokenKeys:
         await self._table(dataset_ref).put_first(FIRST_KEY_ID, secret)
 
     def _new_secret(self, dataset_ref: DatasetRef, key_id: int) -> bytes:
-        return self._vault.seal(os.urandom(SECRET_BYTES), purpose(dataset_ref.org_id, key_id))
+        return self._secret_box.seal(os.urandom(SECRET_BYTES), purpose(dataset_ref.org_id, key_id))
 
-    def _opened(self, dataset_ref: DatasetRef, rows: Sequence[TokenKeyRow]) -> TokenKeyRing:
+    def _key_ring_of(self, dataset_ref: DatasetRef, rows: Sequence[TokenKeyRow]) -> TokenKeyRing:
         secrets = {
-            row.key_id: secret for row in rows if (secret := self._unsealed(dataset_ref, row)) is not None
+            row.key_id: secret for row in rows if (secret := self._decrypted(dataset_ref, row)) is not None
         }
         if not secrets:
             raise SettingsError(
-                f"No token key of {dataset_ref.handle} can be opened with this ONESELF_SECRET_KEY; "
+                f"No token key of {dataset_ref.handle} can be decrypted with this ONESELF_SECRET_KEY; "
                 "see `oneself doctor`."
             )
-        # The active key seals; if it cannot be opened, the newest that every process has read.
-        opened = [row for row in rows if row.key_id in secrets]
-        sealing = min(opened, key=lambda row: SEALS_FIRST.index(row.state)).key_id
-        return TokenKeyRing(TokenKey(key_id, secret, key_id == sealing) for key_id, secret in secrets.items())
+        # The active key encrypts; if it cannot be decrypted, the newest that every process has read.
+        usable = [row for row in rows if row.key_id in secrets]
+        encrypting = min(usable, key=lambda row: ENCRYPTION_ORDER.index(row.state)).key_id
+        return TokenKeyRing(
+            TokenKey(key_id, secret, key_id == encrypting) for key_id, secret in secrets.items()
+        )
 
-    def _unsealed(self, dataset_ref: DatasetRef, row: TokenKeyRow) -> bytes | None:
+    def _decrypted(self, dataset_ref: DatasetRef, row: TokenKeyRow) -> bytes | None:
         name = f"token key {row.key_id} of {dataset_ref.handle}"
-        return self._vault.unseal_or_warn(row.secret_encrypted, purpose(dataset_ref.org_id, row.key_id), name)
+        return self._secret_box.unseal_or_warn(
+            row.secret_encrypted, purpose(dataset_ref.org_id, row.key_id), name
+        )
 
 
-def free_id(keys: Sequence[KeptKey]) -> int:
-    """The id after the newest key's that no key has; after KEY_ID_MAX comes 1. Raises Conflict when full.
+def free_id(keys: Sequence[TokenKeyState]) -> int:
+    """The next unused id after the newest key's; 1 follows KEY_ID_MAX. Raises Conflict when there is none.
 
-    Going round, an id is used again as late as can be, so that an old token names no young key.
+    Ids are reused as late as possible, so that an old token does not name a new key.
     """
     if len(keys) >= KEYS_MAX:
         raise Conflict(f"There are {KEYS_MAX} keys; destroy the oldest first.", code="too_many")
-    taken = {key.key_id for key in keys}
+    used = {key.key_id for key in keys}
     key_id = max(keys, key=lambda key: key.created_at).key_id
-    while key_id in taken:
+    while key_id in used:
         key_id = key_id % KEY_ID_MAX + 1
     return key_id
 
 
 def purpose(org_id: int, key_id: int) -> str:
-    """What a token key is sealed for. Bound to organisation and id: a row copied elsewhere does not open."""
+    """What binds an encrypted key to its organisation and id: copied elsewhere, it cannot be decrypted."""
     return f"token_key:{org_id}:{key_id}"
 
 
-def _kept(row: TokenKeyRow) -> KeptKey:
-    return KeptKey(row.key_id, row.state, row.created_at, row.active_from)
+def _key_state(row: TokenKeyRow) -> TokenKeyState:
+    return TokenKeyState(row.key_id, row.state, row.created_at, row.active_from)

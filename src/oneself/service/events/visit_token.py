@@ -28,13 +28,13 @@ from oneself.service.ingest.ingest import Resolution
 class VisitToken:
     """The token that came with one event, and the one that is returned for it."""
 
-    def __init__(self, ring: TokenKeyRing, dataset_ref: DatasetRef, incoming: IncomingEvent) -> None:
-        self._ring = ring
+    def __init__(self, keys: TokenKeyRing, dataset_ref: DatasetRef, incoming: IncomingEvent) -> None:
+        self._keys = keys
         self._dataset_ref = dataset_ref
         self._incoming = incoming
         self.payload: TokenPayload | None = None
         if incoming.token is not None:
-            self.payload = decrypt_token(ring, dataset_ref.handle, dataset_ref.dataset, incoming.token)
+            self.payload = decrypt_token(keys, dataset_ref.handle, dataset_ref.dataset, incoming.token)
 
     @property
     def is_unreadable(self) -> bool:
@@ -72,7 +72,7 @@ class VisitToken:
         payload = self.payload
         if payload is None or not resolution.remembers or _is_of_earlier_visit(payload, resolution):
             return False
-        current = (resolution.survivor.primary_id, identities, self._ring.active_id)
+        current = (resolution.survivor.primary_id, identities, self._keys.active_id)
         return (payload.primary_id, payload.identities, payload.key_id) == current
 
     def _renew_legacy(self, resolution: Resolution) -> str | None:
@@ -94,7 +94,7 @@ class VisitToken:
     def _encrypt(self, primary_id: str, identities: dict[str, str] | None) -> str:
         issued_at_ms = time.time_ns() // 1_000_000
         account, dataset = self._dataset_ref.handle, self._dataset_ref.dataset
-        return encrypt_token(self._ring, account, dataset, primary_id, identities, issued_at_ms)
+        return encrypt_token(self._keys, account, dataset, primary_id, identities, issued_at_ms)
 
 
 def _is_of_earlier_visit(payload: TokenPayload, resolution: Resolution) -> bool:

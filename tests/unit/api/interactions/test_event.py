@@ -95,15 +95,17 @@ def fields(check: Check, path: Path = ()) -> Iterator[tuple[Path, Check]]:
     yield path, check
     for name, inner in (check.fields or {}).items():
         yield from fields(inner, (*path, name))
-    if check.each is not None:
-        yield from fields(check.each, (*path, 0 if list in check.types else "Any"))
+    if check.entry is not None:
+        yield from fields(check.entry, (*path, 0 if list in check.types else "Any"))
 
 
 def named_in(value: Any, check: Check, path: Path = ()) -> Iterator[Path]:
     """The places of the table that an example has something at."""
     yield path
-    for step, inner in (enumerate(value) if isinstance(value, list) else value.items()) if check.each else ():
-        yield from named_in(inner, check.each or EVENT, (*path, 0 if isinstance(step, int) else "Any"))
+    for step, inner in (
+        (enumerate(value) if isinstance(value, list) else value.items()) if check.entry else ()
+    ):
+        yield from named_in(inner, check.entry or EVENT, (*path, 0 if isinstance(step, int) else "Any"))
     for name, known in (check.fields or {}).items():
         if name in value:
             yield from named_in(value[name], known, (*path, name))
@@ -469,10 +471,10 @@ def shaped(check: Check) -> st.SearchStrategy[Any]:
     if check.fields is not None:
         names = {name: shaped(inner) for name, inner in check.fields.items()}
         return st.fixed_dictionaries({}, optional=names) | st.none()
-    if check.each is not None and list in check.types:
-        return st.lists(shaped(check.each), max_size=2)
-    if check.each is not None:
-        return st.dictionaries(TEXT, shaped(check.each), max_size=2)
+    if check.entry is not None and list in check.types:
+        return st.lists(shaped(check.entry), max_size=2)
+    if check.entry is not None:
+        return st.dictionaries(TEXT, shaped(check.entry), max_size=2)
     fitting = LEAVES.filter(lambda value: value is None or type(value) in check.types)
     return JSON if dict in check.types else fitting
 

@@ -41,7 +41,7 @@ _ANONYMOUS_ID_MAX = 64
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 _PRIMARY_ID_DIGITS = 24
 # A sentence shows as much of a name that the client made up.
-_NAME_SHOWN_MAX = 64
+_NAME_CHARS_MAX = 64
 
 
 class Consent(msgspec.Struct, frozen=True):
@@ -84,14 +84,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 class Check(msgspec.Struct, frozen=True):
     """What a field takes: in words, as types, and what its entries take if it has any.
 
-    `fields`: by name, for an object of known fields. `each`: for any entry of a list or of another object.
+    `fields`: by name, for an object of known fields. `entry`: for any entry of a list or of another object.
     `is_leaf`: its type is all there is to check.
     """
 
     words: str
     types: frozenset[type]
     fields: dict[str, Check] | None = None
-    each: Check | None = None
+    entry: Check | None = None
     entries_max: int | None = None
     is_leaf: bool = False
 
@@ -104,12 +104,12 @@ def _object(**fields: Check) -> Check:
     return Check("an object", frozenset({dict}), fields=fields)
 
 
-def _by_name(each: Check, entries_max: int | None = None) -> Check:
-    return Check("an object", frozenset({dict}), each=each, entries_max=entries_max)
+def _by_name(entry: Check, entries_max: int | None = None) -> Check:
+    return Check("an object", frozenset({dict}), entry=entry, entries_max=entries_max)
 
 
-def _list(each: Check, entries_max: int | None = None) -> Check:
-    return Check("an array", frozenset({list}), each=each, entries_max=entries_max)
+def _list(entry: Check, entries_max: int | None = None) -> Check:
+    return Check("an array", frozenset({list}), entry=entry, entries_max=entries_max)
 
 
 ANY = _leaf("any JSON", str, int, float, bool, dict, list)
@@ -237,9 +237,9 @@ def _check(value: Any, check: Check, path: Path) -> None:
         raise InvalidEvent(f"{_dotted(path)} has more than {check.entries_max} entries; send fewer.")
     if check.fields is not None:
         _check_fields(value, check.fields, path)
-    elif check.each is not None and check.each is not ANY:
-        for place, entry in value.items() if type(value) is dict else enumerate(value):
-            _check(entry, check.each, (*path, place))
+    elif check.entry is not None and check.entry is not ANY:
+        for step, entry in value.items() if type(value) is dict else enumerate(value):
+            _check(entry, check.entry, (*path, step))
 
 
 def _check_fields(part: Object, fields: dict[str, Check], path: Path) -> None:
@@ -252,7 +252,7 @@ def _check_fields(part: Object, fields: dict[str, Check], path: Path) -> None:
 
 def _dotted(path: Path) -> str:
     """Such as `cart.complete.Product[3].price`."""
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step[:_NAME_SHOWN_MAX]}" for step in path)
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step[:_NAME_CHARS_MAX]}" for step in path)
     return "".join(steps).removeprefix(".") or "The event"
 
 
@@ -301,19 +301,19 @@ def _occurred_at(epoch_ms: int | float | None) -> int | None:
 def _consents(entries: list[Object | None] | None) -> tuple[Consent, ...]:
     if not entries:
         return ()
-    return tuple(_consent(entry, place) for place, entry in enumerate(entries) if entry is not None)
+    return tuple(_consent(entry, index) for index, entry in enumerate(entries) if entry is not None)
 
 
-def _consent(entry: Object, place: int) -> Consent:
+def _consent(entry: Object, index: int) -> Consent:
     """A consent that does not say what it is about, or what was answered, is refused rather than lost."""
     purpose, status = entry.get("purpose"), entry.get("status")
     if not purpose:
-        raise InvalidEvent(f"consents[{place}].purpose must not be empty.")
+        raise InvalidEvent(f"consents[{index}].purpose must not be empty.")
     if len(purpose) > CONSENT_CHARS_MAX or len(entry.get("provider") or "") > CONSENT_CHARS_MAX:
-        sentence = f"consents[{place}]: purpose and provider have at most {CONSENT_CHARS_MAX} characters."
+        sentence = f"consents[{index}]: purpose and provider have at most {CONSENT_CHARS_MAX} characters."
         raise InvalidEvent(sentence)
     if status not in ("Opt In", "Opt Out"):
-        raise InvalidEvent(f'consents[{place}].status must be "Opt In" or "Opt Out".')
+        raise InvalidEvent(f'consents[{index}].status must be "Opt In" or "Opt Out".')
     return Consent(purpose, entry.get("provider") or "", status)
 
 

@@ -157,7 +157,7 @@ class _Extraction:
 
     def _keep_only(self, default: IdentityBinding | None) -> None:
         type_id = default.type_id if default is not None else None
-        self._found = {each: found for each, found in self._found.items() if each == type_id}
+        self._found = {name: found for name, found in self._found.items() if name == type_id}
         self._unusable = {}
 
     def _put(self, type_id: str, text: str) -> None:

@@ -21,10 +21,10 @@ from litestar.enums import MediaType
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse
 from litestar.params import FromPath, HeaderParameter, QueryParameter
 from litestar.response import Stream
-from msgspec import Struct
+from msgspec import Struct, field
 
-from oneself.api.admin.events import Instant, Name, event_filter
-from oneself.api.admin.lookup import dataset_of
+from oneself.api.admin.person_events import Instant, Name, event_filter
+from oneself.api.admin.profiles import dataset_of
 from oneself.api.admin.requirements import requires
 from oneself.api.documents.paging import (
     CursorWord,
@@ -78,7 +78,7 @@ class StreamedEventDocument(Struct, frozen=True, omit_defaults=True):
     name: str | None
     occurred_at: Timestamp
     received_at: Timestamp
-    face: str
+    interface: str = field(name="face")
     trust: Literal["server", "browser"]
     primary_id: str | None
     identity_types: list[str]
@@ -107,7 +107,7 @@ class _Asked(Struct, frozen=True):
     """Whose events, which, and how they are shown."""
 
     at: DatasetRef
-    wanted: EventFilter
+    filters: EventFilter
     with_body: bool
     reader: Reader
 
@@ -136,13 +136,13 @@ async def list_dataset_events(
     ] = None,
 ) -> Response[StreamedEventList]:
     """The events of a dataset, the last recorded first; with `Accept: text/event-stream` those that come."""
-    call, limit, wanted = context_of(request), page_size(size), event_filter(name, since, until)
+    call, limit, filters = context_of(request), page_size(size), event_filter(name, since, until)
     is_stream = EVENT_STREAM in request.headers.get("accept", "")
     before = requested_position(cursor, NOW)
     after = decode_cursor(last_event_id, EventPosition) if last_event_id and is_stream else None
     at = await dataset_of(call, dataset)
     reader = call.reader(with_application_data=False, applications=None)
-    asked = _Asked(at, wanted, query_flag(with_body), reader)
+    asked = _Asked(at, filters, query_flag(with_body), reader)
     if is_stream:
         return await _stream(call, asked, after)
     return await _list(call, asked, before, limit)
@@ -153,10 +153,10 @@ ROUTES = [list_dataset_events]
 
 async def _list(call: RequestContext, asked: _Asked, before: EventPosition, limit: int) -> Response[Any]:
     page = await call.services.history.event_stream.page(
-        asked.at, asked.wanted, before=before, size=limit, with_body=asked.with_body
+        asked.at, asked.filters, before=before, size=limit, with_body=asked.with_body
     )
     config = await call.services.configurations.current(asked.at.dataset_id)
-    events = [_render(each, asked.reader, config) for each in page.events]
+    events = [_render(event, asked.reader, config) for event in page.events]
     document = StreamedEventList(events, paginate(events, limit, page.following))
     return Response(msgspec.json.encode(document), media_type=MediaType.JSON)
 
@@ -172,51 +172,51 @@ async def _stream(call: RequestContext, asked: _Asked, after: EventPosition | No
 async def _chunks(call: RequestContext, asked: _Asked, start: EventPosition) -> AsyncIterator[bytes]:
     """The stream; it ends when the service stops, when the database is away and after STREAM_S_MAX, and its
     reader comes back."""
-    yield _come_to(start)
-    opened_s = told_s = time.monotonic()
+    yield _resume_point(start)
+    opened_s = written_s = time.monotonic()
     follow = call.services.history.event_stream.follow(
-        asked.at, asked.wanted, after=start, with_body=asked.with_body
+        asked.at, asked.filters, after=start, with_body=asked.with_body
     )
     try:
         async with aclosing(follow) as following:
-            async for news in following:
+            async for batch in following:
                 now_s = time.monotonic()
-                if news.events or now_s - told_s >= HEARTBEAT_S:
-                    told_s = now_s
-                    yield await _chunk(call, asked, news)
+                if batch.events or now_s - written_s >= HEARTBEAT_S:
+                    written_s = now_s
+                    yield await _chunk(call, asked, batch)
                 if now_s - opened_s >= STREAM_S_MAX:
                     return
     except ServiceError as error:
         log.warning("stream_ended", cause=type(error).__name__)
 
 
-async def _chunk(call: RequestContext, asked: _Asked, news: EventBatch) -> bytes:
-    if not news.events:
-        return b": nothing new\n" + _come_to(news.place)
+async def _chunk(call: RequestContext, asked: _Asked, batch: EventBatch) -> bytes:
+    if not batch.events:
+        return b": nothing new\n" + _resume_point(batch.place)
     config = await call.services.configurations.current(asked.at.dataset_id)
-    return b"".join(_line(each, _render(each, asked.reader, config)) for each in news.events)
+    return b"".join(_line(event, _render(event, asked.reader, config)) for event in batch.events)
 
 
-def _line(told: StreamedEvent, document: StreamedEventDocument) -> bytes:
-    return b"id: %b\ndata: %b\n\n" % (encode_cursor(told.place).encode(), msgspec.json.encode(document))
+def _line(event: StreamedEvent, document: StreamedEventDocument) -> bytes:
+    return b"id: %b\ndata: %b\n\n" % (encode_cursor(event.place).encode(), msgspec.json.encode(document))
 
 
-def _come_to(place: EventPosition) -> bytes:
+def _resume_point(position: EventPosition) -> bytes:
     """Without data it is no event for anybody, but where they go on from."""
-    return b"id: %b\n\n" % encode_cursor(place).encode()
+    return b"id: %b\n\n" % encode_cursor(position).encode()
 
 
-def _render(told: StreamedEvent, reader: Reader, config: Config) -> StreamedEventDocument:
-    decision = told.decision
+def _render(event: StreamedEvent, reader: Reader, config: Config) -> StreamedEventDocument:
+    decision = event.decision
     return StreamedEventDocument(
-        told.event_id,
-        told.name,
-        rfc3339(told.occurred_at),
-        rfc3339(told.received_at),
-        told.face,
-        told.trust,
-        told.primary_id,
-        list(told.identity_types),
+        event.event_id,
+        event.name,
+        rfc3339(event.occurred_at),
+        rfc3339(event.received_at),
+        event.face,
+        event.trust,
+        event.primary_id,
+        list(event.identity_types),
         DecisionDocument(decision.effect, decision.merged, list(decision.refusals)),
-        disclosed_body(told.body, reader, config),
+        disclosed_body(event.body, reader, config),
     )

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from litestar import get
 from litestar.params import FromPath, QueryParameter
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
-from oneself.api.admin.lookup import PROFILE, AskedCategories, reader_for, resolve_profile
+from oneself.api.admin.profiles import PROFILE, AskedCategories, reader_for, resolve_profile
 from oneself.api.admin.requirements import requires
 from oneself.api.documents.paging import (
     CursorWord,
@@ -55,7 +55,7 @@ class EventDocument(Struct, frozen=True):
     name: str | None
     occurred_at: Timestamp
     received_at: Timestamp
-    face: str
+    interface: str = field(name="face")
     body: Any
 
 
@@ -67,7 +67,7 @@ class EventList(Struct, frozen=True):
 
 
 class ClaimRecordDocument(Struct, frozen=True):
-    """An identifier that a profile of the person holds (`live`) or held. `value`: null if the caller may not
+    """An identifier that a profile of the person holds (`live`) or claim. `value`: null if the caller may not
     see the attribute that it is a value of."""
 
     namespace: str
@@ -143,12 +143,12 @@ async def list_events(
 ) -> EventList:
     """What a person did, the last recorded first; `since` and `until` are about when it happened."""
     call, limit = context_of(request), page_size(size)
-    wanted = event_filter(name, since, until)
+    filters = event_filter(name, since, until)
     before = requested_position(cursor, NOW)
     at, view = await resolve_profile(call, dataset, profile_id)
-    page = await call.services.history.person_events.page(at, view, wanted, before=before, size=limit)
-    shown = reader_for(call, view, None)
-    events = [_render_event(each, shown) for each in page.events]
+    page = await call.services.history.person_events.page(at, view, filters, before=before, size=limit)
+    disclosure = reader_for(call, view, None)
+    events = [_render_event(event, disclosure) for event in page.events]
     return EventList(events, paginate(events, limit, page.following))
 
 
@@ -172,8 +172,8 @@ async def list_identifiers(
     at, view = await resolve_profile(call, dataset, profile_id)
     found = await call.services.history.timeline.identifiers(at, view, after=after, limit=limit + 1)
     page, pagination = cut_page(found, limit, lambda last: last.place)
-    shown = reader_for(call, view, consent_category_id)
-    return ClaimRecordList([_render_held(each, shown) for each in page], pagination)
+    disclosure = reader_for(call, view, consent_category_id)
+    return ClaimRecordList([_render_claim(claim, disclosure) for claim in page], pagination)
 
 
 @get(f"{PROFILE}/history", opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403, 404))
@@ -192,8 +192,8 @@ async def read_history(
     person = await call.services.profiles.lookup.person(at, view.survivor)
     steps = await call.services.history.timeline.history(at, view, person)
     page, pagination = cut_page(steps[offset:], limit, lambda _: _Offset(offset + limit))
-    shown = reader_for(call, view, consent_category_id)
-    return History([_render_step(each, shown) for each in page], pagination)
+    disclosure = reader_for(call, view, consent_category_id)
+    return History([_render_step(step, disclosure) for step in page], pagination)
 
 
 ROUTES = [list_events, list_identifiers, read_history]
@@ -222,31 +222,31 @@ def _instant(field: str, text: str | None) -> int | None:
     return found
 
 
-def _render_event(event: ListedEvent, shown: Disclosure) -> EventDocument:
+def _render_event(event: ListedEvent, disclosure: Disclosure) -> EventDocument:
     return EventDocument(
         event.event_id,
         event.name,
         rfc3339(event.occurred_at),
         rfc3339(event.received_at),
         event.face,
-        shown.body(event.body),
+        disclosure.body(event.body),
     )
 
 
-def _render_held(held: ClaimRecord, shown: Disclosure) -> ClaimRecordDocument:
-    identifier = held.identifier
+def _render_claim(claim: ClaimRecord, disclosure: Disclosure) -> ClaimRecordDocument:
+    identifier = claim.identifier
     return ClaimRecordDocument(
         namespace=identifier.namespace,
-        value=identifier.value if shown.shows(identifier) else None,
-        profile_id=held.profile_id,
-        since=rfc3339(held.since),
-        until=rfc3339(held.until) if held.until is not None else None,
-        trust=held.trust,
-        live=held.until is None,
+        value=identifier.value if disclosure.shows(identifier) else None,
+        profile_id=claim.profile_id,
+        since=rfc3339(claim.since),
+        until=rfc3339(claim.until) if claim.until is not None else None,
+        trust=claim.trust,
+        live=claim.until is None,
     )
 
 
-def _render_step(step: HistoryEntry, shown: Disclosure) -> HistoryEntryDocument:
+def _render_step(step: HistoryEntry, disclosure: Disclosure) -> HistoryEntryDocument:
     match step:
         case HistoryMerge():
             return HistoryEntryDocument(
@@ -256,7 +256,7 @@ def _render_step(step: HistoryEntry, shown: Disclosure) -> HistoryEntryDocument:
                 alias=step.alias,
                 absorbed_id=step.absorbed_id,
                 reason=step.reason,
-                identifier=_cause(step.identifier, shown),
+                identifier=_cause(step.identifier, disclosure),
             )
         case Promotion():
             return HistoryEntryDocument(rfc3339(step.at), "promotion", step.profile_id, alias=step.alias)
@@ -273,7 +273,7 @@ def _render_step(step: HistoryEntry, shown: Disclosure) -> HistoryEntryDocument:
             )
 
 
-def _cause(identifier: Identifier | None, shown: Disclosure) -> CauseDocument | None:
+def _cause(identifier: Identifier | None, disclosure: Disclosure) -> CauseDocument | None:
     if identifier is None:
         return None
-    return CauseDocument(identifier.namespace, identifier.value if shown.shows(identifier) else None)
+    return CauseDocument(identifier.namespace, identifier.value if disclosure.shows(identifier) else None)

@@ -9,7 +9,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.enums import MediaType
 from litestar.params import FromPath
-from msgspec import Struct
+from msgspec import Struct, field
 
 from oneself.api.admin.requirements import requires_enabled
 from oneself.api.documents.paging import (
@@ -63,7 +63,7 @@ class InvalidValuesDocument(Struct, frozen=True):
 class InvalidValuesList(Struct, frozen=True):
     """What was found among the `profiles_seen` profiles of this page."""
 
-    unfit_values: list[InvalidValuesDocument]
+    invalid_values: list[InvalidValuesDocument] = field(name="unfit_values")
     profiles_seen: int
     pagination: Pagination
 
@@ -127,7 +127,7 @@ async def list_erasures(
     limit, before = page_size(size), requested_position(cursor, _Seq(_LAST_SEQ)).seq
     found = await call.services.privacy.erasure.list_receipts(call.dataset_ref, before, limit + 1)
     page, pagination = cut_page(found, limit, lambda last: _Seq(last.erased_at))
-    return ErasureList([_render_receipt(each) for each in page], pagination)
+    return ErasureList([_render_receipt(receipt) for receipt in page], pagination)
 
 
 @get(
@@ -150,18 +150,19 @@ async def read_erasure(request: AnyRequest, receipt_id: FromPath[str]) -> Receip
 
 @get(
     "/unfit-values",
+    operation_id="list_unfit_values",
     opt=requires_enabled("admin_config_view"),
     operation_class=Described,
     responses=error_responses(400, 401, 403),
 )
-async def list_unfit_values(request: AnyRequest, cursor: CursorWord = None) -> InvalidValuesList:
+async def list_invalid_values(request: AnyRequest, cursor: CursorWord = None) -> InvalidValuesList:
     """Stored values that do not fit their attribute any more: kept, hidden, and back if the attribute is."""
     call = context_of(request)
     after = requested_position(cursor, _After(START)).profile_id
     page = await call.services.profiles.invalid_values.page(call.dataset_ref, after)
     following = _After(page.last) if page.last is not None else None
     pagination = paginate(page.found, PROFILES_PER_PAGE, following)
-    return InvalidValuesList([_render_unfit(each) for each in page.found], page.seen, pagination)
+    return InvalidValuesList([_render_invalid(values) for values in page.found], page.seen, pagination)
 
 
 def _render_receipt(receipt: Receipt) -> ReceiptDocument:
@@ -175,8 +176,8 @@ def _render_receipt(receipt: Receipt) -> ReceiptDocument:
     )
 
 
-def _render_unfit(unfit: ProfileInvalidValues) -> InvalidValuesDocument:
-    return InvalidValuesDocument(unfit.path, unfit.problem, unfit.profiles, unfit.example)
+def _render_invalid(values: ProfileInvalidValues) -> InvalidValuesDocument:
+    return InvalidValuesDocument(values.path, values.problem, values.profiles, values.example)
 
 
-ROUTES = [export_person, erase_person, list_erasures, read_erasure, list_unfit_values]
+ROUTES = [export_person, erase_person, list_erasures, read_erasure, list_invalid_values]

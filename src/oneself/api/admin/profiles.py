@@ -26,7 +26,7 @@ from oneself.service.profiles.profiles import ProfileView
 
 VIEW = requires("profile_view")
 PROFILE = "/datasets/{dataset:str}/profiles/{profile_id:str}"
-NOBODY = "No profile of this dataset has any of these identities."
+NO_PROFILE = "No profile of this dataset has any of these identities."
 
 
 class ResolveRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,7 +71,7 @@ async def resolve_identities(request: AnyRequest, dataset: FromPath[str]) -> Res
     except InvalidInput as error:
         raise wire_error("10001", error.description) from None
     if found is None:
-        raise profile_unknown(NOBODY)
+        raise profile_unknown(NO_PROFILE)
     return ResolvedDocument(found.primary_id, str(found.profile_id), list(found.matched))
 
 
@@ -96,11 +96,11 @@ async def read_person(
         with_application_data=query_flag(include_application_data),
         applications=query_list(application_identifier),
     )
-    shown = Disclosure.of(call, view, reader, asked_in(consent_category_id))
+    disclosure = Disclosure.of(call, view, reader, asked_in(consent_category_id))
     person = await call.services.profiles.lookup.person(at, view.survivor)
     devices = await call.services.profiles.lookup.devices(at, view)
     document = render_person(
-        call.dataset_ref.handle, shown, person, devices, with_provenance=query_flag(provenance)
+        call.dataset_ref.handle, disclosure, person, devices, with_provenance=query_flag(provenance)
     )
     body: Any = msgspec.json.encode(document)
     return Response(body, media_type=MediaType.JSON, headers={"ETag": version_tag(view.survivor)})
