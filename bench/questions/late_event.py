@@ -16,6 +16,7 @@ from bench.population import observe, page_view
 from bench.results import Figure, median
 from bench.stage import Bench, Stage
 from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
+from oneself.core.resolution.observation import SignIn
 from oneself.service.ingest.ingest import Submission
 
 SIZES_QUICK = (10_000, 100_000)
@@ -81,7 +82,7 @@ def _shown(cost: tuple[float, float]) -> tuple[float, str, float, str]:
 async def _person(bench: Bench, name: str, browsers: int) -> UUID:
     """A user with an own browser and so many absorbed ones."""
     made = await bench.services.ingest.submit(
-        bench.dataset_id, Submission(observe("sign_in", identifiers=(_user(name), _browser(name))))
+        bench.dataset_id, Submission(observe(SignIn, identifiers=(_user(name), _browser(name))))
     )
     await _add(bench, made.survivor.profile_id, browsers)
     return made.survivor.profile_id

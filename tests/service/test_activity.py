@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from oneself.core.resolution.observation import ACTIVITY
+from oneself.core.resolution.kinds import KINDS
 from oneself.service.ingest.ingest import Resolution
 from oneself.services import Services
 from oneself.store import working_set
@@ -16,6 +16,8 @@ from service.site import Site, customer, mail
 
 pytestmark = pytest.mark.postgres
 
+#: Kinds of observation that make a person active.
+ACTIVITY = {kind for kind, rows in KINDS.items() if any(row.makes_active for row in rows.values())}
 X, Y, Z = "0123456789abcdef", "fedcba9876543210", "00112233445566aa"
 MINUTE_US = 60 * 1_000_000
 FIND = working_set._sql.find_activity
