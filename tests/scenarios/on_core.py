@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from oneself.core.config.configuration import Config, configure, required_reindexing
-from oneself.core.config.rule_checks import InvalidRule
+from oneself.core.config.rule_checks import RuleRejected
 from oneself.core.fold.apply import fold
 from oneself.core.fold.replay import erase
 from oneself.core.identity.identifier import ANONYMOUS_ID
@@ -84,8 +84,8 @@ class Core:
         before = self.config
         try:
             change = rule_change(before, line)
-        except InvalidRule as invalid:
-            return Outcome(rejected=invalid.problem)
+        except RuleRejected as invalid:
+            return Outcome(rejected=invalid.reason)
         except UnknownName:
             return Outcome(rejected="unknown")
         if change is not None:

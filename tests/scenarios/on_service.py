@@ -11,7 +11,7 @@ import msgspec
 
 from oneself.core.config.changes import ConfigChange
 from oneself.core.config.configuration import Config
-from oneself.core.config.rule_checks import InvalidRule
+from oneself.core.config.rule_checks import RuleRejected
 from oneself.core.identity.identifier import ANONYMOUS_ID
 from oneself.core.resolution.observation import Observation
 from oneself.service.configuration import Configurations
@@ -105,8 +105,8 @@ class Service:
             else:
                 known = self._rule_ids.get(line.name, "")
                 await self._rules.change(self._tenant, known, **rule_fields(line))
-        except InvalidRule as invalid:
-            return Outcome(rejected=invalid.problem)
+        except RuleRejected as invalid:
+            return Outcome(rejected=invalid.reason)
         except UnknownRule:
             return Outcome(rejected="unknown")
         return Outcome()

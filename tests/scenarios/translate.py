@@ -94,7 +94,7 @@ def rule_fields(line: RuleLine) -> dict[str, Any]:
 def rule_change(config: Config, line: RuleLine) -> ConfigChange | None:
     """The change of configuration that a rule's line asks for; None if there is nothing to change.
 
-    Raises UnknownName, rule_definition.InvalidRule.
+    Raises UnknownName, rule_checks.RuleRejected.
     """
     known = next((rule for rule in config.rules.values() if rule.rule_name == line.name), None)
     if line.gone:

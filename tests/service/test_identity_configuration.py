@@ -12,7 +12,8 @@ from msgspec import structs
 
 from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.core.identity.identity_type import BUILT_IN_TYPES, IdentityType
-from oneself.core.values.definition import InvalidAttribute
+from oneself.core.values.definition import AttributeChange
+from oneself.core.values.definition_rules import AttributeRejected
 from oneself.errors import Conflict, InvalidInput, NotFound, RequestError
 from oneself.service.context import DatasetRef
 from oneself.service.identity.attributes import ConfirmationRequired
@@ -522,18 +523,15 @@ async def test_a_channel_changes_under_people_when_that_was_confirmed(org: Organ
 async def test_a_bound_attribute_stays_what_it_is(org: Organisation) -> None:
     await org.bound(BY_CARD, Binding("emailAddress", "emailAddress"))
     schemas, claims = org.services.schema.schemas, org.services.identity_provider.directory_claims
-    retyped = {
-        "attribute_name": "traits.card",
-        "value_type": "integer",
-        "merge_strategy": "overwrite",
-        "mutability": "readWrite",
-    }
-    renamed = {**retyped, "value_type": "string", "attribute_name": "traits.other"}
-    for changes in (retyped, renamed):
-        with pytest.raises(InvalidAttribute, match="identity attribute 'loyaltyId'"):
-            await schemas.redefine(org.dataset_ref, "traits", "card", changes)
+    retyped = AttributeChange(
+        attribute_name="traits.card", value_type="integer", merge_strategy="overwrite", mutability="readWrite"
+    )
+    renamed = structs.replace(retyped, value_type="string", attribute_name="traits.other")
+    for change in (retyped, renamed):
+        with pytest.raises(AttributeRejected, match="identity attribute 'loyaltyId'"):
+            await schemas.redefine(org.dataset_ref, "traits", "card", change)
     for arguments in (("traits", "card"), ("traits",), ()):
-        with pytest.raises(InvalidAttribute, match="take it out"):
+        with pytest.raises(AttributeRejected, match="take it out"):
             await schemas.undefine(org.dataset_ref, *arguments)
     await schemas.undefine(org.dataset_ref, "traits", "plan")
     with pytest.raises(Conflict, match="emailAddress"):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oneself.core.config.rule_checks import InvalidRule
+from oneself.core.config.rule_checks import RuleRejected
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.service.rules.preview import Preview
 from oneself.services import Services
@@ -126,7 +126,7 @@ async def test_an_inactive_rule_would_do_nothing(crowd: Crowd) -> None:
 
 async def test_a_rule_that_is_refused_is_refused_in_a_preview(crowd: Crowd) -> None:
     await crowd.rule("mail")
-    with pytest.raises(InvalidRule):
+    with pytest.raises(RuleRejected):
         await crowd.services.rules.previews.preview(crowd.dataset_ref, MAIL)
 
 

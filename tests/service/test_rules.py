@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from oneself.core.config.changes import PutAttributes
-from oneself.core.config.rule_checks import InvalidRule
+from oneself.core.config.rule_checks import RuleRejected
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.values.attribute import Attribute
 from oneself.service.rules.rules import UnknownRule
@@ -315,7 +315,7 @@ async def test_rules_made_at_once_never_share_a_property_or_a_priority(crowd: Cr
     ]
     assert len({rule.property_name for rule in made}) == len(made) == 2
     assert len({rule.priority for rule in made}) == 2
-    with pytest.raises(InvalidRule):
+    with pytest.raises(RuleRejected):
         await crowd.rule("plan", 1)
 
 

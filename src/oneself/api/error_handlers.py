@@ -3,7 +3,7 @@
     WireError             what it says                       an answer of the CDS wire that is no success
     Refusal               its status, shape A                use-cases that all faces share
     KeyReused             422, shape A
-    InvalidAttribute      400 / 404 / 405 / 409, shape A or B
+    AttributeRejected      400 / 404 / 405 / 409, shape A or B
     WorldError            503 with Retry-After
     IdentityServerFailed  500; nothing was changed
     no such path          404, text/plain
@@ -33,9 +33,9 @@ from litestar.exceptions import (
 from litestar.types import ExceptionHandlersMap
 
 from oneself.api.cds.profile_responses import render_key_reused
-from oneself.api.cds.schema import render_invalid_attribute
+from oneself.api.documents.rejections import attribute_error
 from oneself.api.http.errors import UNPROCESSABLE, ErrorDocument, FailureDocument, WireError, wire_error
-from oneself.core.values.definition import InvalidAttribute
+from oneself.core.values.definition_rules import AttributeRejected
 from oneself.errors import IdentityServerFailed, RequestError, ServiceError
 from oneself.service.ingest.ingest import IdempotencyKeyReused
 
@@ -62,8 +62,8 @@ def answer_refusal(_: AnyRequest, error: RequestError) -> Response[Any]:
     return _answer(error.status, ErrorDocument(error.code, error.message, error.description))
 
 
-def answer_invalid_attribute(request: AnyRequest, error: InvalidAttribute) -> Response[Any]:
-    return answer_wire_error(request, render_invalid_attribute(error))
+def answer_attribute_rejected(request: AnyRequest, error: AttributeRejected) -> Response[Any]:
+    return answer_wire_error(request, attribute_error(error))
 
 
 def answer_key_reused(request: AnyRequest, error: IdempotencyKeyReused) -> Response[Any]:
@@ -109,7 +109,7 @@ def _allowed(methods: str) -> str:
 TABLE: ExceptionHandlersMap = {
     WireError: answer_wire_error,
     RequestError: answer_refusal,
-    InvalidAttribute: answer_invalid_attribute,
+    AttributeRejected: answer_attribute_rejected,
     IdempotencyKeyReused: answer_key_reused,
     ServiceError: answer_world_error,
     IdentityServerFailed: answer_identity_server_failed,

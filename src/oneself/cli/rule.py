@@ -142,12 +142,12 @@ def progress(
 @contextmanager
 def _described() -> Iterator[None]:
     """What is wrong with a rule, as the command line tells it."""
-    from oneself.core.config.rule_checks import InvalidRule
+    from oneself.core.config.rule_checks import RuleRejected
 
     try:
         yield
-    except InvalidRule as error:
-        raise InvalidInput("rule", "Invalid rule.", error.description) from None
+    except RuleRejected as error:
+        raise InvalidInput("rule", "Invalid rule.", error.detail) from None
 
 
 async def _new_rule(

@@ -521,13 +521,15 @@ class Oracle:
 
     def _problem(self, rule: Rule, priority: int) -> str | None:
         """Why there must not be such a rule (wire/cds §9)."""
-        simple = {line.name for line in self.setup.attributes if line.value_type != "complex"}
-        if rule.attribute not in simple or rule.path[0] == "application_data":
-            return "property"
+        if rule.path[0] == "application_data":
+            return "application_data"
+        types = {line.name: line.value_type for line in self.setup.attributes}
+        if types.get(rule.attribute, "complex") == "complex":
+            return "complex_attribute" if rule.attribute in types else "unknown_attribute"
         others = [other for other in self.rules.values() if other is not rule]
         if any(other.attribute == rule.attribute for other in others):
-            return "duplicate"
-        return "priority" if any(other.priority == priority for other in others) else None
+            return "duplicate_attribute"
+        return "duplicate_priority" if any(other.priority == priority for other in others) else None
 
     def _index(self) -> Outcome:
         """Every profile's values, by every rule that waits; all are read before the first one is used."""

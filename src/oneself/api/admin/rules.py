@@ -20,12 +20,13 @@ from oneself.api.documents.paging import (
     page_size,
     requested_position,
 )
+from oneself.api.documents.rejections import rule_error
 from oneself.api.http.errors import wire_error
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
 from oneself.api.http.openapi import Described, described, error_responses
 from oneself.api.http.timestamps import Timestamp, rfc3339
-from oneself.core.config.rule_checks import InvalidRule
+from oneself.core.config.rule_checks import RuleRejected
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.resolution.plan import RefusalCode
 from oneself.service.profiles.refusals import FIRST, ListedRefusal, Protection
@@ -36,7 +37,6 @@ CODES = get_args(RefusalCode)
 BLOCKED_MAX = 10_000
 BLOCKED_CHARS_MAX = 512
 LIMIT_MAX = 1_000_000
-PROBLEMS = {"property": ("15201", 400), "duplicate": ("12003", 409), "priority": ("12004", 400)}
 AskedDataset = Annotated[str | None, QueryParameter(description="`default` if absent.")]
 
 
@@ -184,9 +184,8 @@ async def preview_rule(request: AnyRequest) -> PreviewDocument:
         preview = await call.services.rules.previews.preview(call.dataset_ref, _asked(document, before))
     except UnknownRule as error:
         raise wire_error("12001", error.message, 404) from None
-    except InvalidRule as error:
-        code, status = PROBLEMS[error.problem]
-        raise wire_error(code, error.description, status) from None
+    except RuleRejected as rejected:
+        raise rule_error(rejected) from None
     return render_preview(preview)
 
 

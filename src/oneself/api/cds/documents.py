@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from oneself.api.documents.profile import ApplicationValues, ProfileDocument, Values
 from oneself.core.values.attribute import MUTABILITIES, VALUE_TYPES
-from oneself.core.values.definition import DEFINABLE_STRATEGIES
+from oneself.core.values.definition_rules import DEFINABLE_STRATEGIES
 
 ValueType = Annotated[str, Meta(extra_json_schema={"enum": list(VALUE_TYPES)})]
 MergeStrategy = Annotated[str, Meta(extra_json_schema={"enum": list(DEFINABLE_STRATEGIES)})]

@@ -6,11 +6,12 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Struct
 
+from oneself.api.documents.rejections import rule_error
 from oneself.api.http.errors import NOT_ENABLED, WireError, wire_error
 from oneself.api.http.guard import RequestContext, context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
 from oneself.api.http.openapi import Described, described, error_responses
-from oneself.core.config.rule_checks import InvalidRule
+from oneself.core.config.rule_checks import RuleRejected
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.service.rules.rules import UnknownRule
 
@@ -18,8 +19,6 @@ from oneself.service.rules.rules import UnknownRule
 NAME_CHARS_MAX = 255
 PROPERTY_CHARS_MAX = 512
 PRIORITY_MIN, PRIORITY_MAX = -(2**63), 2**63 - 1
-
-PROBLEMS = {"property": ("15201", 400), "duplicate": ("12003", 409), "priority": ("12004", 400)}
 
 
 class RuleDraft(Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,8 +79,8 @@ async def create_rule(request: AnyRequest) -> RuleDocument:
     _check_gate(call)
     try:
         return _render(await call.services.rules.rules.create(call.dataset_ref, draft))
-    except InvalidRule as error:
-        raise render_invalid_rule(error) from None
+    except RuleRejected as rejected:
+        raise rule_error(rejected) from None
 
 
 @get(
@@ -115,8 +114,8 @@ async def change_rule(request: AnyRequest, rule_id: FromPath[str]) -> RuleDocume
         return _render(await call.services.rules.rules.change(call.dataset_ref, rule_id, **changes))
     except UnknownRule:
         raise rule_unknown() from None
-    except InvalidRule as error:
-        raise render_invalid_rule(error) from None
+    except RuleRejected as rejected:
+        raise rule_error(rejected) from None
 
 
 @delete(
@@ -141,12 +140,6 @@ def decode_rule(document: Object, rule_id: str = "") -> UnificationRule:
         priority=document.get("priority") or 0,
         is_active=bool(document.get("is_active")),
     )
-
-
-def render_invalid_rule(error: InvalidRule) -> WireError:
-    """The refusal of a rule, on the wire."""
-    code, status = PROBLEMS[error.problem]
-    return wire_error(code, error.description, status)
 
 
 def rule_unknown() -> WireError:

@@ -9,6 +9,7 @@ from typing import Annotated, TypeAlias
 from litestar import delete, get, post, put
 from litestar.params import FromPath, PathParameter, QueryParameter
 
+from oneself.api.cds.attribute_change import REQUIRED_FIELDS, decode_change
 from oneself.api.cds.documents import (
     AttributeCanonicalValueDocument,
     AttributeDocument,
@@ -20,13 +21,11 @@ from oneself.api.cds.documents import (
 )
 from oneself.api.cds.filters import InvalidFilter, decode_schema_filter
 from oneself.api.documents.profile import IDENTITY, TRAITS
-from oneself.api.http.errors import WireError, wire_error
+from oneself.api.http.errors import wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_array, decode_object
 from oneself.api.http.openapi import Described, described, error_responses
 from oneself.core.values.attribute import APPLICATION_DATA, CORE_ATTRIBUTES, SCOPES, Attribute, CanonicalValue
-from oneself.core.values.definition import InvalidAttribute
-from oneself.core.values.redefinition import REQUIRED_FIELDS
 from oneself.core.values.schema import Schema
 
 DEFINITIONS = Body("profile schema attributes", "13001", AttributeDraft, outermost="array", shape="B")
@@ -150,10 +149,13 @@ async def redefine_attribute(
 ) -> AttributeDocument:
     """Change one attribute; fields that are absent keep their value."""
     call = context_of(request)
-    changes = await decode_object(request, REDEFINITION)
-    if "multi_valued" in changes and not isinstance(changes["multi_valued"], bool):
+    document = await decode_object(request, REDEFINITION)
+    if "multi_valued" in document and not isinstance(document["multi_valued"], bool):
         raise wire_error("13002", "Field 'multi_valued' must be a boolean.")
-    changed = await call.services.schema.schemas.redefine(call.dataset_ref, section, attribute_id, changes)
+    change, child_names = decode_change(call.config.schema, section, attribute_id, document)
+    changed = await call.services.schema.schemas.redefine(
+        call.dataset_ref, section, attribute_id, change, child_names
+    )
     return _render(call.config.schema.with_([changed]), changed, scope=changed.scope)
 
 
@@ -167,15 +169,6 @@ async def delete_attribute(request: AnyRequest, section: Section, attribute_id: 
     """Remove one attribute; an unknown one is gone already."""
     call = context_of(request)
     await call.services.schema.schemas.undefine(call.dataset_ref, section, attribute_id)
-
-
-def render_invalid_attribute(error: InvalidAttribute) -> WireError:
-    """The wire's answer to a definition that is refused."""
-    statuses = {"CDS-13003": 409, "CDS-13004": 404}
-    status = 405 if error.not_allowed else statuses.get(error.code, 400)
-    allow = {"Allow": "GET, HEAD"} if error.not_allowed else None
-    code = error.code.removeprefix("CDS-")
-    return wire_error(code, error.description, status, shape=error.shape, headers=allow)
 
 
 def _schema_filter(request: AnyRequest) -> Callable[[Attribute], bool]:

@@ -27,7 +27,7 @@ from oneself.core.values.attribute import (
     Attribute,
     CanonicalValue,
 )
-from oneself.core.values.definition import CANONICAL_VALUES_MAX, NAME_LENGTH_MAX
+from oneself.core.values.definition_rules import CANONICAL_VALUES_MAX, NAME_LENGTH_MAX
 from oneself.core.values.schema import Schema
 
 COMPLEX = "complex"

@@ -1,45 +1,54 @@
-"""What a unification rule must be to be accepted (wire/cds §9)."""
+"""What a unification rule must be to be accepted. Source: docs/wire/cds.md §9."""
 
 from typing import Literal
 
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier_source import UnificationRule
 
+#: A user id always identifies; a rule on it would only change its place in the order.
 USER_ID_PROPERTIES = frozenset({"user_id", "identity_attributes.user_id"})
 
+RuleReason = Literal[
+    "user_id",
+    "application_data",
+    "unknown_attribute",
+    "complex_attribute",
+    "duplicate_attribute",
+    "duplicate_priority",
+]
 
-class InvalidRule(Exception):
-    """A rule that is refused. `problem`: `property` (wire code 15201), `duplicate` (12003) or `priority`
-    (12004)."""
 
-    def __init__(self, problem: Literal["property", "duplicate", "priority"], description: str) -> None:
-        super().__init__(description)
-        self.problem = problem
-        self.description = description
+class RuleRejected(Exception):
+    """A rule is rejected. `subject`: the attribute or priority; `detail`: one sentence for the sender."""
+
+    def __init__(self, reason: RuleReason, subject: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.subject = subject
+        self.detail = detail
 
 
 def check_rule(config: Config, rule: UnificationRule) -> None:
-    """Raises InvalidRule unless the rule may be added, or may replace the one with its id."""
-    others = [each for each in config.rules.values() if each.rule_id != rule.rule_id]
+    """Raises RuleRejected unless the rule may be added, or may replace the one with its id."""
+    others = [other for other in config.rules.values() if other.rule_id != rule.rule_id]
+    name, priority = rule.property_name, rule.priority
     if rule.rule_id not in config.rules:
-        _check_property(config, rule.property_name)
-    if any(each.property_name == rule.property_name for each in others):
-        raise InvalidRule("duplicate", f"A unification rule for '{rule.property_name}' already exists.")
-    if any(each.priority == rule.priority for each in others):
-        raise InvalidRule("priority", f"Priority {rule.priority} is already used by another rule.")
+        _check_attribute(config, name)
+    if any(other.property_name == name for other in others):
+        raise RuleRejected("duplicate_attribute", name, f"A unification rule for '{name}' already exists.")
+    if any(other.priority == priority for other in others):
+        detail = f"Priority {priority} is already used by another rule."
+        raise RuleRejected("duplicate_priority", str(priority), detail)
 
 
-def _check_property(config: Config, name: str) -> None:
+def _check_attribute(config: Config, name: str) -> None:
     if name in USER_ID_PROPERTIES:
-        raise InvalidRule("property", "user_id based unification rule can not be created.")
+        raise RuleRejected("user_id", name, "The user id identifies without a rule.")
     if name.startswith("application_data."):
-        raise InvalidRule("property", "Unification rules on application data are not allowed.")
+        raise RuleRejected("application_data", name, "Unification rules on application data are not allowed.")
     attribute = config.schema.find(name)
     if attribute is None:
-        raise InvalidRule("property", f"PropertyName  '{name}' is not found in schema")
+        raise RuleRejected("unknown_attribute", name, f"The schema has no attribute '{name}'.")
     if attribute.value_type == "complex":
-        raise InvalidRule(
-            "property",
-            f"PropertyName '{name}' is not allowed as it is a complex data type. "
-            "Choose the sub-attribute instead.",
-        )
+        detail = f"Attribute '{name}' is complex. Choose one of its sub-attributes."
+        raise RuleRejected("complex_attribute", name, detail)

@@ -29,7 +29,7 @@ from oneself.core.values.attribute import (
     Attribute,
     CanonicalValue,
 )
-from oneself.core.values.definition import CANONICAL_VALUES_MAX, DISPLAY_NAME_BYTES_MAX
+from oneself.core.values.definition_rules import CANONICAL_VALUES_MAX, DISPLAY_NAME_BYTES_MAX
 from oneself.core.values.schema import Schema
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.configuration import Configurations

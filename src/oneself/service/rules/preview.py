@@ -98,7 +98,7 @@ class Previews:
     async def preview(self, dataset_ref: DatasetRef, rule: UnificationRule) -> Preview:
         """What adding the rule, or putting it in the place of the one with its id, would do to everybody.
 
-        Raises rule_definition.InvalidRule.
+        Raises rule_checks.RuleRejected.
         """
         config = await self._configurations.current(dataset_ref.dataset_id)
         check_rule(config, rule)

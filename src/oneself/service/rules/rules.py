@@ -95,13 +95,13 @@ class Rules:
         return _known(config, rule_id)
 
     async def create(self, dataset_ref: DatasetRef, draft: UnificationRule) -> UnificationRule:
-        """Add a rule, with an id of ours. Raises rule_definition.InvalidRule."""
+        """Add a rule, with an id of ours. Raises rule_checks.RuleRejected."""
         rule = msgspec.structs.replace(draft, rule_id=str(uuid.uuid4()))
         await self._put(dataset_ref, lambda config: rule)
         return rule
 
     async def change(self, dataset_ref: DatasetRef, rule_id: str, **changes: Any) -> UnificationRule:
-        """Change name, priority or activity. Raises UnknownRule, rule_definition.InvalidRule."""
+        """Change name, priority or activity. Raises UnknownRule, rule_checks.RuleRejected."""
 
         def changed(config: Config) -> UnificationRule:
             return msgspec.structs.replace(_known(config, rule_id), **changes)

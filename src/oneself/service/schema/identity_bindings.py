@@ -28,7 +28,7 @@ from oneself.core.identity.identity_type import (
     can_bind,
 )
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES, TRAITS, Attribute
-from oneself.core.values.definition import InvalidAttribute, check_attribute
+from oneself.core.values.definition_rules import AttributeRejected, check_attribute
 from oneself.core.values.schema import Schema
 from oneself.errors import Conflict, InvalidInput
 from oneself.service.schema.user_attributes import NAME, NAME_SENTENCE
@@ -153,11 +153,11 @@ def _made(config: Config, binding: IdentityBinding, attribute_id: str) -> Attrib
     labelled = msgspec.structs.replace(plain, display_name=identity_type.label)
     try:
         _check_definition(config.schema, plain)
-    except InvalidAttribute as error:
-        raise _invalid("attribute", error.description) from None
+    except AttributeRejected as error:
+        raise _invalid("attribute", error.detail) from None
     try:
         _check_definition(config.schema, labelled)
-    except InvalidAttribute:
+    except AttributeRejected:
         return plain
     return labelled
 

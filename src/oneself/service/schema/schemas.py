@@ -2,26 +2,19 @@
 
 Law of this module: a change is decided on the current configuration and becomes its next version in one
 transaction; the rules are `core.definition`'s. What is asked of the world first is only whether the
-applications exist, so that a definition for nobody's application is refused (CDS-13005).
+applications exist, so that a definition for nobody's application is rejected.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from oneself.core.config.changes import ConfigChange, DropAttributes, PutAttributes
 from oneself.core.config.configuration import Config
 from oneself.core.values.attribute import APPLICATION_DATA, Attribute
-from oneself.core.values.definition import (
-    INVALID_APPLICATION,
-    INVALID_ATTRIBUTE,
-    LISTED_BY_PARENT,
-    InvalidAttribute,
-    define,
-    undefine,
-)
-from oneself.core.values.redefinition import redefine
+from oneself.core.values.definition import AttributeChange, define, redefine, undefine
+from oneself.core.values.definition_rules import AttributeReason, AttributeRejected
 from oneself.core.values.schema import Schema
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
@@ -35,7 +28,7 @@ class ApplicationDirectory(Protocol):
 
 
 class Schemas:
-    """Changes profile schemas. Every refusal is an `InvalidAttribute`."""
+    """Changes profile schemas. Every rejection is an `AttributeRejected`."""
 
     def __init__(self, configurations: Configurations, applications: ApplicationDirectory) -> None:
         self._configurations = configurations
@@ -62,16 +55,21 @@ class Schemas:
         return defined
 
     async def redefine(
-        self, dataset_ref: DatasetRef, scope: str, attribute_id: str, changes: Mapping[str, Any]
+        self,
+        dataset_ref: DatasetRef,
+        scope: str,
+        attribute_id: str,
+        change: AttributeChange,
+        child_names: Mapping[str, str] | None = None,
     ) -> Attribute:
-        """Change one attribute by the decoded JSON `changes`; see `core.definition.redefine`."""
-        unknown = await self._unknown(dataset_ref, [changes.get("application_identifier")])
+        """Change one attribute; see `core.values.definition.redefine`. Raises AttributeRejected."""
+        unknown = await self._unknown(dataset_ref, [change.application_identifier])
         redefined: list[Attribute] = []
 
         def decide(config: Config) -> ConfigChange | None:
-            changed = redefine(config.schema, scope, attribute_id, changes)
+            changed = redefine(config.schema, scope, attribute_id, change, child_names=child_names)
             _check_applications([changed], unknown)
-            _check_bindings(config, config.schema.with_([changed]), INVALID_ATTRIBUTE)
+            _check_bindings(config, config.schema.with_([changed]), "bound_to_identity_type")
             redefined[:] = [changed]
             return None if changed == config.schema.get(attribute_id) else PutAttributes((changed,))
 
@@ -85,7 +83,7 @@ class Schemas:
 
         def decide(config: Config) -> ConfigChange | None:
             ids = undefine(config.schema, scope, attribute_id)
-            _check_bindings(config, config.schema.without(ids), LISTED_BY_PARENT)
+            _check_bindings(config, config.schema.without(ids), "needed_by_identity_type")
             return DropAttributes(ids) if ids else None
 
         await self._configurations.change(dataset_ref.dataset_id, decide)
@@ -105,18 +103,18 @@ def _check_ids_free(schema: Schema, drafts: Iterable[Attribute]) -> None:
     """An id that somebody gave must not take the place of another attribute."""
     for draft in drafts:
         if schema.get(draft.attribute_id) is not None:
-            raise InvalidAttribute("CDS-13003", f"Attribute id '{draft.attribute_id}' already exists.")
+            raise AttributeRejected("duplicate_id", f"Attribute id '{draft.attribute_id}' already exists.")
 
 
-def _check_bindings(config: Config, schema: Schema, code: str) -> None:
+def _check_bindings(config: Config, schema: Schema, reason: AttributeReason) -> None:
     """What identity types are bound to cannot be taken from under them (wire/interactions §3)."""
     binding = broken(config, schema)
     if binding is not None:
-        raise InvalidAttribute(code, bound_sentence(binding))
+        raise AttributeRejected(reason, bound_sentence(binding))
 
 
 def _check_applications(attributes: Iterable[Attribute], unknown: Collection[str]) -> None:
     for attribute in attributes:
         if attribute.application_identifier in unknown:
             sentence = f"Application '{attribute.application_identifier}' does not exist."
-            raise InvalidAttribute(INVALID_APPLICATION, sentence)
+            raise AttributeRejected("unknown_application", sentence)

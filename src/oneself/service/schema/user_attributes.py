@@ -18,7 +18,7 @@ from msgspec import UNSET, UnsetType
 from oneself.core.config.changes import DropAttributes, PutAttributes, SingleChange
 from oneself.core.config.configuration import Config
 from oneself.core.values.attribute import TRAITS, Attribute
-from oneself.core.values.definition import InvalidAttribute, check_attribute
+from oneself.core.values.definition_rules import AttributeRejected, check_attribute
 from oneself.core.values.schema import Schema
 from oneself.errors import Conflict, InvalidInput
 
@@ -138,8 +138,8 @@ def _checked(schema: Schema, name: str, attribute: Attribute) -> Attribute:
     """By the rules of every definition; `latest` is for what arrives as events, so no wire defines it."""
     try:
         check_attribute(schema, TRAITS, msgspec.structs.replace(attribute, merge_strategy="overwrite"), {})
-    except InvalidAttribute as error:
-        raise _invalid(f"{name!r}: {error.description}") from None
+    except AttributeRejected as error:
+        raise _invalid(f"{name!r}: {error.detail}") from None
     return attribute
 
 

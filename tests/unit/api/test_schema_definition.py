@@ -1,19 +1,22 @@
-"""Which definitions are taken and which are refused, with the wire's codes and words (wire/cds §7)."""
+"""Which definitions are accepted and which are rejected, with the codes of the wire (docs/wire/cds.md §7)."""
 
 # One case a line reads as the table that it is.
 # ruff: noqa: E501
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oneself.api.cds.attribute_change import decode_change
+from oneself.api.documents.rejections import ATTRIBUTE_ERRORS, RULE_ERRORS, attribute_error
+from oneself.core.config.rule_checks import RuleReason
 from oneself.core.values.attribute import Attribute
-from oneself.core.values.definition import InvalidAttribute, define, undefine
-from oneself.core.values.redefinition import redefine
+from oneself.core.values.definition import define, redefine, undefine
+from oneself.core.values.definition_rules import AttributeReason, AttributeRejected
 from unit.core.samples import APP, attribute, complex_attribute, schema
 
 EXISTING = schema(
@@ -35,9 +38,10 @@ def draft(name: str, value_type: str = "string", **fields: Any) -> Attribute:
 
 
 def refusal(scope: str, *drafts: Attribute, **how: Any) -> tuple[str, str, str]:
-    with pytest.raises(InvalidAttribute) as caught:
+    with pytest.raises(AttributeRejected) as caught:
         define(EXISTING, scope, drafts, **how)
-    return caught.value.code.removeprefix("CDS-"), caught.value.shape, caught.value.description
+    row = ATTRIBUTE_ERRORS[caught.value.reason]
+    return row.code, row.shape, caught.value.detail
 
 
 REFUSED: list[tuple[str, list[Attribute], tuple[str, str, str]]] = [
@@ -145,7 +149,12 @@ FULL = {"attribute_name": "traits.plan", "value_type": "string", "merge_strategy
 
 
 def put(attribute_id: str = "traits.plan", scope: str = "traits", **changes: Any) -> Attribute:
-    return redefine(EXISTING, scope, attribute_id, FULL | changes)
+    return change(attribute_id, scope, FULL | changes)
+
+
+def change(attribute_id: str, scope: str, document: dict[str, Any]) -> Attribute:
+    decoded, child_names = decode_change(EXISTING, scope, attribute_id, document)
+    return redefine(EXISTING, scope, attribute_id, decoded, child_names=child_names)
 
 
 REFUSED_PUTS: list[tuple[dict[str, Any], tuple[str, str, str]]] = [
@@ -178,17 +187,18 @@ REFUSED_PUTS: list[tuple[dict[str, Any], tuple[str, str, str]]] = [
 def test_a_refused_put(changes: dict[str, Any], answer: tuple[str, str, str]) -> None:
     changes = dict(changes)
     attribute_id, scope = changes.pop("attribute_id", "traits.plan"), changes.pop("scope", "traits")
-    with pytest.raises(InvalidAttribute) as caught:
+    with pytest.raises(AttributeRejected) as caught:
         put(attribute_id, scope, **changes)
-    assert (caught.value.code.removeprefix("CDS-"), caught.value.shape) == answer[:2]
-    assert answer[2] in caught.value.description
+    row = ATTRIBUTE_ERRORS[caught.value.reason]
+    assert (row.code, row.shape) == answer[:2]
+    assert answer[2] in caught.value.detail
 
 
 def test_put_refuses_nothing_at_all_and_another_id_or_scope() -> None:
     for changes in ({}, FULL | {"attribute_id": "other"}, FULL | {"scope": "application_data"}):
-        with pytest.raises(InvalidAttribute) as caught:
-            redefine(EXISTING, "traits", "traits.plan", changes)
-        assert caught.value.code == "CDS-13002"
+        with pytest.raises(AttributeRejected) as caught:
+            change("traits.plan", "traits", changes)
+        assert ATTRIBUTE_ERRORS[caught.value.reason].code == "13002"
 
 
 def test_put_keeps_what_it_does_not_name() -> None:
@@ -253,18 +263,25 @@ def test_deletions() -> None:
 @pytest.mark.parametrize(
     ("scope", "attribute_id", "code", "not_allowed"),
     [
-        ("identity_attributes", None, "CDS-13002", True),
-        ("identity_attributes", "none", "CDS-13002", True),
-        ("traits", "identity_attributes.emailaddress", "CDS-13002", True),
-        ("traits", "traits.address.city", "CDS-15104", False),
-        ("habits", None, "CDS-13001", False),
+        ("identity_attributes", None, "13002", True),
+        ("identity_attributes", "none", "13002", True),
+        ("traits", "identity_attributes.emailaddress", "13002", True),
+        ("traits", "traits.address.city", "15104", False),
+        ("habits", None, "13001", False),
     ],
 )
 def test_refused_deletions(scope: str, attribute_id: str | None, code: str, not_allowed: bool) -> None:
-    with pytest.raises(InvalidAttribute) as caught:
+    with pytest.raises(AttributeRejected) as caught:
         undefine(EXISTING, scope, attribute_id)
-    assert (caught.value.code, caught.value.not_allowed) == (code, not_allowed)
-    assert caught.value.shape == ("A" if code == "CDS-15104" else "B")
+    row = ATTRIBUTE_ERRORS[caught.value.reason]
+    assert (row.code, row.status == 405) == (code, not_allowed)
+    assert row.shape == ("A" if code == "15104" else "B")
+    assert attribute_error(caught.value).headers == ({"Allow": "GET, HEAD"} if not_allowed else {})
+
+
+def test_every_reason_has_a_row() -> None:
+    assert set(ATTRIBUTE_ERRORS) == set(get_args(AttributeReason))
+    assert set(RULE_ERRORS) == set(get_args(RuleReason))
 
 
 JSON = st.recursive(
@@ -284,7 +301,7 @@ def test_any_put_is_taken_or_refused(changes: dict[str, Any]) -> None:
         changed = put(
             **{f"{name}": value for name, value in changes.items() if name not in ("attribute_id", "scope")}
         )
-    except InvalidAttribute as refused:
-        refused.description.encode()
+    except AttributeRejected as refused:
+        refused.detail.encode()
     else:
         assert EXISTING.with_([changed]).fields("traits") is not None
