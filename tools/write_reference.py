@@ -18,7 +18,7 @@ from typer.main import get_command
 from oneself.api.app import create_framework
 from oneself.cli.context import PANEL
 from oneself.cli.main import app
-from oneself.settings import Setting, Settings, listed
+from oneself.settings import Setting, Settings, list_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -205,7 +205,7 @@ def below(prefix: str, group: Any) -> Iterator[tuple[str, Any]]:
 def settings_page() -> Iterator[str]:
     yield WRITTEN
     yield SETTINGS_INTRODUCTION
-    yield from map(setting_row, listed())
+    yield from map(setting_row, list_settings())
     yield SETTINGS_END
 
 

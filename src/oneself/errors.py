@@ -1,24 +1,24 @@
-"""Everything that Oneself raises on purpose, one tree.
+"""Every exception that Oneself raises on purpose, as one tree.
 
     OneselfError
-    ├── Refusal                a normal answer to a request that cannot be granted; safe to show
-    │   ├── InvalidInput       what was sent is wrong (400)
-    │   ├── Unauthenticated    nobody we know (401)
-    │   ├── Forbidden          somebody we know, without the permission (403)
-    │   ├── NotFound           no such thing in this organisation (404)
-    │   ├── Conflict           it exists already, or is taken (409)
-    │   └── Stale              If-Match names another version (412)
-    ├── WorldError             the world failed, nothing was changed; the same request may succeed later
-    │   ├── Contended          lost too many races for the same rows (503 + Retry-After)
-    │   └── Unavailable        the database is away (503 + Retry-After)
-    ├── IdentityServerFailed   the identity server beside us did not answer as it should (500)
-    └── Fatal                  the process cannot start; its sentence is printed, it exits with `exit_code`
-        ├── SettingsError      a setting is missing or makes no sense
-        ├── DataFolderBusy     another service works on this data folder
-        └── DatabaseRefused    the database is too old, or its migrations are not ours
+    ├── RequestError            a request that cannot be granted; its sentence may be shown to the caller
+    │   ├── InvalidInput        the request is invalid
+    │   ├── Unauthenticated     the caller is unknown
+    │   ├── Forbidden           the caller is known and lacks the permission
+    │   ├── NotFound            the organisation has no such thing
+    │   ├── Conflict            the thing exists, or the name is in use
+    │   └── PreconditionFailed  If-Match names another version
+    ├── ServiceError            nothing was changed; the same request may succeed later
+    │   ├── Contended           the request lost too many races for the same rows
+    │   └── Unavailable         the database does not answer
+    ├── IdentityServerFailed    an identity server or token issuer did not answer as it should
+    └── Fatal                   the process cannot start; it prints the sentence and exits with `exit_code`
+        ├── SettingsError       a setting is missing or invalid
+        ├── DataFolderInUse     another service uses the data folder
+        └── UnsupportedDatabase the database is too old, refuses the role, or has unknown migrations
 
-The one table from error to HTTP is in `api/`; the one from Fatal to exit code is here.
-Anything else that is raised is a bug.
+The table from error to HTTP status is in `api.http.errors`. The table from Fatal to exit code is here.
+Any other exception is a bug.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class OneselfError(Exception):
 
 
 class RequestError(OneselfError):
-    """A request that cannot be granted, with what the wires say about it.
+    """A request that cannot be granted.
 
-    `code` is a word or a wire code, `message` its short title, `description` the sentence that helps.
+    `code`: a word, or the code of an interface. `message`: a short title. `description`: what is wrong and
+    what to do.
     """
 
-    status: ClassVar[int] = 400
     default_code: ClassVar[str] = "invalid_request"
     default_message: ClassVar[str] = "Invalid request."
 
@@ -54,77 +54,86 @@ class RequestError(OneselfError):
 
 
 class InvalidInput(RequestError):
-    """What was sent is wrong: `InvalidInput(code, message, description)`."""
+    """The request is invalid: `InvalidInput(code, message, description)`."""
 
     def __init__(self, code: str, message: str, description: str = "") -> None:
         super().__init__(description, code=code, message=message)
 
 
 class Unauthenticated(RequestError):
-    status = 401
+    """The caller is unknown."""
+
     default_code = "unauthenticated"
     default_message = "Unauthorized"
 
 
 class Forbidden(RequestError):
-    status = 403
+    """The caller is known and lacks the permission."""
+
     default_code = "forbidden"
     default_message = "Forbidden"
 
 
 class NotFound(RequestError):
-    status = 404
+    """The organisation has no such thing."""
+
     default_code = "not_found"
     default_message = "Not found."
 
 
 class Conflict(RequestError):
-    status = 409
+    """The thing exists, or the name is in use."""
+
     default_code = "conflict"
     default_message = "Conflict."
 
 
-class Stale(RequestError):
-    """The caller's version of a thing is not the current one any more."""
+class PreconditionFailed(RequestError):
+    """The version that the caller names is not the current one."""
 
-    status = 412
     default_code = "stale"
     default_message = "The resource was changed in the meantime."
 
 
 class ServiceError(OneselfError):
-    """The world failed and nothing was changed. `retry_after_s` is when trying again makes sense."""
+    """Nothing was changed; the same request may succeed later. `retry_after_s`: when to retry, in seconds."""
 
     retry_after_s: ClassVar[int] = 1
 
 
 class Contended(ServiceError):
-    """Bounded retries lost every race for the same rows (DESIGN §7)."""
+    """The request lost every race for the same rows; the number of retries is bounded."""
 
 
 class Unavailable(ServiceError):
-    """The database cannot be reached, or broke off in the middle."""
+    """The database does not answer, or the connection broke."""
 
     retry_after_s = 2
 
 
 class IdentityServerFailed(OneselfError):
-    """The organisation's identity server is away, refused us, or made no sense (wire/cds §11, §13)."""
+    """An identity server or token issuer does not answer, or its answer is invalid."""
 
 
 class Fatal(OneselfError):
-    """The process cannot go on. `exit_code` follows sysexits(3)."""
+    """The process cannot continue. `exit_code` follows sysexits(3)."""
 
     exit_code: ClassVar[int] = 70
 
 
 class SettingsError(Fatal):
+    """A setting is missing or invalid."""
+
     exit_code = 78
 
 
-class DataFolderBusy(Fatal):
+class DataFolderInUse(Fatal):
+    """Another service uses the data folder."""
+
     exit_code = 75
 
 
-class DatabaseRefused(Fatal):
+class UnsupportedDatabase(Fatal):
+    """The database is too old, refuses the role, or has unknown migrations."""
+
     exit_code = 76

@@ -71,13 +71,13 @@ def _trace(error: BaseException | None) -> str:
     return "\n".join(_traces(error, set()))
 
 
-def _traces(error: BaseException | None, told: set[int]) -> Iterator[str]:
-    if error is None or id(error) in told:
+def _traces(error: BaseException | None, seen: set[int]) -> Iterator[str]:
+    if error is None or id(error) in seen:
         return
-    told.add(id(error))
-    yield from _traces(error.__cause__ or (None if error.__suppress_context__ else error.__context__), told)
-    for each in getattr(error, "exceptions", ()):
-        yield from _traces(each, told)
+    seen.add(id(error))
+    yield from _traces(error.__cause__ or (None if error.__suppress_context__ else error.__context__), seen)
+    for cause in getattr(error, "exceptions", ()):
+        yield from _traces(cause, seen)
     way = "".join(traceback.format_tb(error.__traceback__))
     yield f"Traceback (most recent call last):\n{way}{_kind(error)}"
 

@@ -29,76 +29,86 @@ FILE_NAME = "oneself.toml"
 Source = Literal["flag", "environment", "file", "default", "generated"]
 
 
-def _says(sentence: str, *, unit: str = "", secret: bool = False, **limits: Any) -> msgspec.Meta:
+def _describe_as(sentence: str, *, unit: str = "", secret: bool = False, **limits: Any) -> msgspec.Meta:
     return msgspec.Meta(description=sentence, extra={"unit": unit, "secret": secret}, **limits)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The effective settings of one process."""
 
-    host: Annotated[str, _says("Address to listen on; 0.0.0.0 for every network.")] = "127.0.0.1"
-    port: Annotated[int, _says("Port to listen on; 0 takes a free one.", ge=0, le=65535)] = 8700
+    host: Annotated[str, _describe_as("Address to listen on; 0.0.0.0 for every network.")] = "127.0.0.1"
+    port: Annotated[int, _describe_as("Port to listen on; 0 takes a free one.", ge=0, le=65535)] = 8700
     public_url: Annotated[
-        str | None, _says("Where people reach the service, when a proxy stands in front of it.", unit="URL")
+        str | None,
+        _describe_as("Where people reach the service, when a proxy stands in front of it.", unit="URL"),
     ] = None
     data_dir: Annotated[
-        Path | None, _says("Folder of the embedded database and of generated keys.", unit="folder")
+        Path | None, _describe_as("Folder of the embedded database and of generated keys.", unit="folder")
     ] = None
     database_url: Annotated[
         str | None,
-        _says("PostgreSQL 15 or newer to use; unset starts an embedded one.", unit="URL", secret=True),
+        _describe_as("PostgreSQL 15 or newer to use; unset starts an embedded one.", unit="URL", secret=True),
     ] = None
     database_connections: Annotated[
         int,
-        _says("Connections to the database that one process may open.", unit="connections", ge=2, le=1000),
+        _describe_as(
+            "Connections to the database that one process may open.", unit="connections", ge=2, le=1000
+        ),
     ] = 10
-    workers: Annotated[int, _says("Processes that answer requests.", unit="processes", ge=1, le=256)] = 1
+    workers: Annotated[
+        int, _describe_as("Processes that answer requests.", unit="processes", ge=1, le=256)
+    ] = 1
     shutdown_timeout_s: Annotated[
-        int, _says("How long a stopping service waits for requests in flight.", unit="seconds", ge=0, le=3600)
+        int,
+        _describe_as(
+            "How long a stopping service waits for requests in flight.", unit="seconds", ge=0, le=3600
+        ),
     ] = 20
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], _says("The least important log line that is written.")
+        Literal["debug", "info", "warning", "error"],
+        _describe_as("The least important log line that is written."),
     ] = "info"
     log_format: Annotated[
-        Literal["text", "json"], _says("How log lines look: for people, or one JSON object each.")
+        Literal["text", "json"], _describe_as("How log lines look: for people, or one JSON object each.")
     ] = "text"
     secret_key: Annotated[
         str | None,
-        _says(
+        _describe_as(
             "Protects keys and tokens at rest; the same on every machine. Unset: in the data folder, "
             "generated together with a new database.",
             secret=True,
         ),
     ] = None
     default_org: Annotated[
-        str | None, _says("Organisation meant by paths without /t/{org}; unset: the bootstrap organisation.")
+        str | None,
+        _describe_as("Organisation meant by paths without /t/{org}; unset: the bootstrap organisation."),
     ] = None
     bootstrap_org: Annotated[
-        str | None, _says("Organisation to create at the first start.", unit="handle")
+        str | None, _describe_as("Organisation to create at the first start.", unit="handle")
     ] = None
     bootstrap_client_id: Annotated[
-        str | None, _says("Client id of its system application, which holds every permission.")
+        str | None, _describe_as("Client id of its system application, which holds every permission.")
     ] = None
     bootstrap_client_secret: Annotated[
-        str | None, _says("Client secret of its system application.", secret=True)
+        str | None, _describe_as("Client secret of its system application.", secret=True)
     ] = None
     bootstrap_admin_password: Annotated[
-        str | None, _says("Password of its console user `admin`.", secret=True)
+        str | None, _describe_as("Password of its console user `admin`.", secret=True)
     ] = None
-    sync_username: Annotated[str | None, _says("Basic user name of the two sync operations.")] = None
-    sync_password: Annotated[str | None, _says("Basic password of the two sync operations.", secret=True)] = (
-        None
-    )
+    sync_username: Annotated[str | None, _describe_as("Basic user name of the two sync operations.")] = None
+    sync_password: Annotated[
+        str | None, _describe_as("Basic password of the two sync operations.", secret=True)
+    ] = None
     cors_origins: Annotated[
-        tuple[str, ...], _says("Origins whose pages may call the REST wires.", unit="comma list")
+        tuple[str, ...], _describe_as("Origins whose pages may call the REST wires.", unit="comma list")
     ] = ()
     trusted_proxies: Annotated[
         tuple[str, ...],
-        _says("Proxies that are believed about who calls: addresses or networks.", unit="comma list"),
+        _describe_as("Proxies that are believed about who calls: addresses or networks.", unit="comma list"),
     ] = ("127.0.0.1", "::1")
     events_per_address_s: Annotated[
         int,
-        _says(
+        _describe_as(
             "Events that one address may send without credentials, on average; 0 for any number.",
             unit="events per second",
             ge=0,
@@ -106,34 +116,38 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 500
     cookie_domain: Annotated[
-        str | None, _says("Domain of the cookie `cds_profile`; unset: the host that was asked.")
+        str | None, _describe_as("Domain of the cookie `cds_profile`; unset: the host that was asked.")
     ] = None
     identity_server_url: Annotated[
-        str | None, _says("External identity server whose claims are mirrored.", unit="URL")
+        str | None, _describe_as("External identity server whose claims are mirrored.", unit="URL")
     ] = None
-    identity_server_client_id: Annotated[str | None, _says("Client id at that server.")] = None
+    identity_server_client_id: Annotated[str | None, _describe_as("Client id at that server.")] = None
     identity_server_client_secret: Annotated[
-        str | None, _says("Client secret at that server.", secret=True)
+        str | None, _describe_as("Client secret at that server.", secret=True)
     ] = None
     identity_server_grant: Annotated[
         Literal["client_credentials", "system_app_grant"],
-        _says("How a token is asked of that server: one client per organisation, or one system application."),
+        _describe_as(
+            "How a token is asked of that server: one client per organisation, or one system application."
+        ),
     ] = "client_credentials"
     introspection_path: Annotated[
         str | None,
-        _says("Where that server judges opaque tokens, as /oauth2/introspect; unset: they are refused."),
+        _describe_as(
+            "Where that server judges opaque tokens, as /oauth2/introspect; unset: they are refused."
+        ),
     ] = None
-    introspection_username: Annotated[str | None, _says("Basic user name of introspection.")] = None
-    introspection_password: Annotated[str | None, _says("Basic password of introspection.", secret=True)] = (
-        None
-    )
+    introspection_username: Annotated[str | None, _describe_as("Basic user name of introspection.")] = None
+    introspection_password: Annotated[
+        str | None, _describe_as("Basic password of introspection.", secret=True)
+    ] = None
     claim_sync_interval_s: Annotated[
         int,
-        _says("How often its claims are read without being asked.", unit="seconds", ge=10, le=604800),
+        _describe_as("How often its claims are read without being asked.", unit="seconds", ge=10, le=604800),
     ] = 900
     application_keys: Annotated[
         Literal["client_id", "application_id"],
-        _says("What names an application in application data, and is looked up at that server."),
+        _describe_as("What names an application in application data, and is looked up at that server."),
     ] = "client_id"
 
     @property
@@ -192,7 +206,7 @@ def default_data_dir() -> Path:
     return platformdirs.user_data_path("oneself", appauthor=False)
 
 
-def listed() -> tuple[Setting, ...]:
+def list_settings() -> tuple[Setting, ...]:
     """All settings in the order of `Settings`."""
     hints = get_type_hints(Settings, include_extras=True)
     return tuple(_describe(field, hints[field.name]) for field in msgspec.structs.fields(Settings))
@@ -211,13 +225,13 @@ def load(
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     from_environment = {
         setting.name: environment[setting.variable]
-        for setting in listed()
+        for setting in list_settings()
         if environment.get(setting.variable)
     }
     path = _find_file(file, given, from_environment, environment)
     from_file = _read_file(path) if path else {}
     raw: dict[str, object] = {**from_file, **from_environment, **given}
-    settings = _checked(_convert(raw))
+    settings = _validated(_convert(raw))
     return Loaded(settings, _sources(given, from_environment, from_file), path, _unknown(environment))
 
 
@@ -258,7 +272,7 @@ def _read_file(path: Path) -> dict[str, object]:
         content = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"The settings file {path} is not TOML: {error}.") from error
-    known = {setting.name for setting in listed()}
+    known = {setting.name for setting in list_settings()}
     for name in content:
         if name not in known:
             raise SettingsError(f"The settings file {path} names {name!r}, which is no setting.")
@@ -287,20 +301,20 @@ def _decode(kind: type, value: object) -> object:
 
 
 def _sentence(error: msgspec.ValidationError) -> str:
-    problem, _, place = str(error).partition(" - at `$.")
+    problem, _, path = str(error).partition(" - at `$.")
     problem = problem.replace("Expected `int`, got `str`", "a whole number is needed").replace(
         "`int`", "a number"
     )
-    name = re.split(r"[\[.`]", place)[0]
+    name = re.split(r"[\[.`]", path)[0]
     return f"{ENVIRONMENT_PREFIX}{name.upper()} (--{name.replace('_', '-')}): {problem}."
 
 
-def _checked(settings: Settings) -> Settings:
+def _validated(settings: Settings) -> Settings:
     """Settings that only make sense together."""
-    _together(settings, "sync_username", "sync_password")
-    _together(settings, "introspection_username", "introspection_password")
-    _together(settings, "bootstrap_client_id", "bootstrap_client_secret")
-    _together(settings, "identity_server_client_id", "identity_server_client_secret")
+    _require_both(settings, "sync_username", "sync_password")
+    _require_both(settings, "introspection_username", "introspection_password")
+    _require_both(settings, "bootstrap_client_id", "bootstrap_client_secret")
+    _require_both(settings, "identity_server_client_id", "identity_server_client_secret")
     if settings.identity_server_url and not settings.identity_server_client_id:
         raise SettingsError("ONESELF_IDENTITY_SERVER_URL needs ONESELF_IDENTITY_SERVER_CLIENT_ID.")
     if settings.introspection_path and not settings.introspection_path.startswith("/"):
@@ -319,14 +333,14 @@ def _checked(settings: Settings) -> Settings:
     return settings
 
 
-def _together(settings: Settings, first: str, second: str) -> None:
+def _require_both(settings: Settings, first: str, second: str) -> None:
     if bool(getattr(settings, first)) != bool(getattr(settings, second)):
         a, b = (ENVIRONMENT_PREFIX + name.upper() for name in (first, second))
         raise SettingsError(f"{a} and {b} belong together: set both or none.")
 
 
 def _sources(flags: Iterable[str], environment: Iterable[str], file: Iterable[str]) -> dict[str, Source]:
-    sources: dict[str, Source] = {setting.name: "default" for setting in listed()}
+    sources: dict[str, Source] = {setting.name: "default" for setting in list_settings()}
     sources.update(dict.fromkeys(file, "file"))
     sources.update(dict.fromkeys(environment, "environment"))
     sources.update(dict.fromkeys(flags, "flag"))
@@ -334,7 +348,7 @@ def _sources(flags: Iterable[str], environment: Iterable[str], file: Iterable[st
 
 
 def _unknown(environment: Mapping[str, str]) -> tuple[str, ...]:
-    known = {setting.variable for setting in listed()} | {"ONESELF_SETTINGS"}
+    known = {setting.variable for setting in list_settings()} | {"ONESELF_SETTINGS"}
     return tuple(
         sorted(
             name

@@ -11,12 +11,12 @@ import pytest
 
 from oneself.errors import SettingsError
 from oneself.secrets_file import find_secret_key, make_secret_key
-from oneself.settings import Settings, listed, load
+from oneself.settings import Settings, list_settings, load
 from support.service import clean_environment, run_command
 
 
 def test_every_setting_has_a_sentence_a_variable_and_a_flag() -> None:
-    for setting in listed():
+    for setting in list_settings():
         assert setting.sentence.endswith(".")
         assert setting.variable == f"ONESELF_{setting.name.upper()}"
         assert setting.flag == "--" + setting.name.replace("_", "-")
@@ -136,5 +136,5 @@ def test_the_command_prints_values_and_sources_and_no_secret() -> None:
 def test_the_command_prints_json_for_programs() -> None:
     result = run_command("settings", "--json")
     printed = msgspec.json.decode(result.stdout)
-    assert list(printed) == [setting.name for setting in listed()]
+    assert list(printed) == [setting.name for setting in list_settings()]
     assert printed["port"]["value"] == "8700"

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from oneself.api.http.errors import MESSAGES
-from oneself.settings import listed
+from oneself.settings import list_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -56,7 +56,7 @@ def test_commands_in_the_manual_exist() -> None:
 
 
 def test_settings_in_the_manual_exist() -> None:
-    known = {setting.variable for setting in listed()} | BESIDE
+    known = {setting.variable for setting in list_settings()} | BESIDE
     for page in PAGES:
         unknown = set(VARIABLE.findall(page.read_text("utf-8"))) - known
         # `ONESELF_BOOTSTRAP_…` names a family.

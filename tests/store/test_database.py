@@ -7,7 +7,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from oneself.errors import Contended, DatabaseRefused, Unavailable
+from oneself.errors import Contended, Unavailable, UnsupportedDatabase
 from oneself.store.database import Database, wait_until_ready
 from oneself.store.errors import classify, constraint_of
 from oneself.store.queries import Queries
@@ -96,7 +96,7 @@ async def test_a_server_that_refuses_us_says_why(made_databases: Databases, serv
     wrong = server_url.replace("/postgres?", "/no_such_database?")
     if wrong == server_url:
         pytest.skip("the given server's address has another form")
-    with pytest.raises(DatabaseRefused, match="no_such_database"):
+    with pytest.raises(UnsupportedDatabase, match="no_such_database"):
         await wait_until_ready(wrong)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from oneself.errors import DatabaseRefused, DataFolderBusy, Fatal
+from oneself.errors import DataFolderInUse, Fatal, UnsupportedDatabase
 from oneself.store.database import wait_until_ready
 from oneself.store.embedded.server import Embedded, data_folder_is_held, hold_data_folder
 
@@ -68,7 +68,7 @@ def test_an_interrupted_first_start_leaves_nothing_half_made(data_dir: Path) -> 
 def test_a_cluster_of_another_version_is_refused(data_dir: Path) -> None:
     (data_dir / "postgres").mkdir(parents=True)
     (data_dir / "postgres" / "PG_VERSION").write_text("16\n")
-    with pytest.raises(DatabaseRefused, match="made by PostgreSQL 16"):
+    with pytest.raises(UnsupportedDatabase, match="made by PostgreSQL 16"):
         Embedded.attach(data_dir)
 
 
@@ -84,7 +84,7 @@ def test_only_one_service_holds_a_data_folder(data_dir: Path) -> None:
     assert not data_folder_is_held(data_dir)
     with hold_data_folder(data_dir):
         assert data_folder_is_held(data_dir)
-        with pytest.raises(DataFolderBusy, match=str(os.getpid())), hold_data_folder(data_dir):
+        with pytest.raises(DataFolderInUse, match=str(os.getpid())), hold_data_folder(data_dir):
             pass
     assert not data_folder_is_held(data_dir)
 

@@ -7,7 +7,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from oneself.errors import DatabaseRefused
+from oneself.errors import UnsupportedDatabase
 from oneself.store.migrate import known, migrate, pending
 from support.databases import Databases
 
@@ -41,5 +41,5 @@ async def test_a_database_with_other_migrations_is_refused(
     connection = await asyncpg.connect(url)
     await connection.execute(change, known()[0].name)
     await connection.close()
-    with pytest.raises(DatabaseRefused, match=words):
+    with pytest.raises(UnsupportedDatabase, match=words):
         await migrate(url)

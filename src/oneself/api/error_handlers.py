@@ -35,6 +35,7 @@ from litestar.types import ExceptionHandlersMap
 from oneself.api.cds.profile_responses import render_key_reused
 from oneself.api.documents.rejections import attribute_error
 from oneself.api.http.errors import UNPROCESSABLE, ErrorDocument, FailureDocument, WireError, wire_error
+from oneself.api.http.status import status_of
 from oneself.core.values.definition_rules import AttributeRejected
 from oneself.errors import IdentityServerFailed, RequestError, ServiceError
 from oneself.service.ingest.ingest import IdempotencyKeyReused
@@ -59,7 +60,7 @@ def answer_wire_error(_: AnyRequest, error: WireError) -> Response[Any]:
 
 
 def answer_refusal(_: AnyRequest, error: RequestError) -> Response[Any]:
-    return _answer(error.status, ErrorDocument(error.code, error.message, error.description))
+    return _answer(status_of(error), ErrorDocument(error.code, error.message, error.description))
 
 
 def answer_attribute_rejected(request: AnyRequest, error: AttributeRejected) -> Response[Any]:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.output import SHOWN_ONCE, AsJson, Org, Yes, confirm, dataset_ref_of, instant, show, show_list
+from oneself.cli.output import (
+    SHOWN_ONCE_NOTE,
+    AsJson,
+    Org,
+    Yes,
+    confirm,
+    dataset_ref_of,
+    show,
+    show_list,
+    timestamp,
+)
 
 if TYPE_CHECKING:
     from oneself.service.context import DatasetRef
@@ -85,7 +95,7 @@ def create(
         return {**_facts(dataset_ref, made), "client_secret": secret}
 
     facts = run(act)
-    show(facts, as_json=as_json, note=SHOWN_ONCE if facts["client_secret"] else "")
+    show(facts, as_json=as_json, note=SHOWN_ONCE_NOTE if facts["client_secret"] else "")
 
 
 @app.command("list")
@@ -100,7 +110,7 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
                 "name": found.name,
                 "kind": found.kind,
                 "permissions": len(found.permissions),
-                "created_at": instant(found.created_at),
+                "created_at": timestamp(found.created_at),
             }
             for found in await services.directory.applications.list(dataset_ref)
         ]
@@ -141,7 +151,7 @@ def rotate_secret(client_id: ClientId, org: Org = None, as_json: AsJson = False)
         secret = await services.directory.applications.rotate_secret(dataset_ref, client_id)
         return {"client_id": client_id, "client_secret": secret}
 
-    show(run(act), as_json=as_json, note=SHOWN_ONCE)
+    show(run(act), as_json=as_json, note=SHOWN_ONCE_NOTE)
 
 
 @app.command()
@@ -160,6 +170,6 @@ def _facts(dataset_ref: DatasetRef, found: Application) -> dict[str, Any]:
         "permissions": found.permissions,
         "redirect_uris": found.redirect_uris or None,
         "post_logout_redirect_uris": found.post_logout_redirect_uris or None,
-        "created_at": instant(found.created_at),
+        "created_at": timestamp(found.created_at),
         "client_id": found.client_id,
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, instant, show, show_list
+from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, show, show_list, timestamp
 
 if TYPE_CHECKING:
     from oneself.service.identity_provider.directory_claims import DirectoryClaim
@@ -152,8 +152,8 @@ def skipped(org: Org = None, as_json: AsJson = False) -> None:
                 "attribute": each.path,
                 "problem": each.problem,
                 "times": each.times,
-                "first_at": instant(each.first_at),
-                "last_at": instant(each.last_at),
+                "first_at": timestamp(each.first_at),
+                "last_at": timestamp(each.last_at),
             }
             for each in await services.identity_provider.rejected_claims.list(
                 await dataset_ref_of(services, org)

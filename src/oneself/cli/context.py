@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
-from oneself.settings import Loaded, Setting, Settings, listed, load
+from oneself.settings import Loaded, Setting, Settings, list_settings, load
 
 if TYPE_CHECKING:
     from oneself.services import Services
@@ -39,7 +39,7 @@ err = Console(highlight=False, soft_wrap=True, stderr=True)
 _flags: dict[str, object] = {}
 
 
-def loaded() -> Loaded:
+def load_settings() -> Loaded:
     """The settings of this command: its flags, the environment, the settings file."""
     flags = dict(_flags)
     file = flags.pop("settings_file", None)
@@ -52,12 +52,12 @@ def run(action: Callable[[Services], Awaitable[T]]) -> T:
 
 
 async def _run(action: Callable[[Services], Awaitable[T]]) -> T:
-    async with opened(loaded().settings) as services:
+    async with open_services_of(load_settings().settings) as services:
         return await action(services)
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Services]:
+async def open_services_of(settings: Settings) -> AsyncIterator[Services]:
     """The services on an up-to-date database, which is started for the occasion if nobody runs it."""
     from oneself.bootstrap import open_services
     from oneself.store.migrate import migrate
@@ -89,7 +89,7 @@ def accept_settings(callback: Callable[..., Any], names: Iterable[str] | None = 
     A setting whose name the command already uses for a parameter of its own is left out.
     """
     signature = inspect.signature(callback, eval_str=True)
-    wanted = [s for s in listed() if names is None or s.name in names]
+    wanted = [s for s in list_settings() if names is None or s.name in names]
     flags = [_flag(s) for s in wanted if s.name not in signature.parameters] + [_settings_file()]
 
     @functools.wraps(callback)

@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import out, run
-from oneself.cli.identity_bindings import bind_attributes, set_channels, tell
-from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_of, dataset_ref_of, instant, show, show_list
-from oneself.cli.progress_bar import folding as counting
+from oneself.cli.identity_bindings import bind_attributes, print_preview, set_channels
+from oneself.cli.output import (
+    AsJson,
+    Org,
+    Yes,
+    confirm,
+    dataset_of,
+    dataset_ref_of,
+    show,
+    show_list,
+    timestamp,
+)
+from oneself.cli.progress_bar import progress_bar as counting
 from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -271,7 +281,7 @@ def enable_identity(
                 await services.rules.reindexer.finish(at, progress)
         return preview
 
-    tell(run(act), "Done" if apply else "Preview")
+    print_preview(run(act), "Done" if apply else "Preview")
     out.print(
         f"Identity resolution is on in {name}."
         if apply
@@ -324,5 +334,5 @@ def _facts(dataset: Dataset) -> dict[str, Any]:
         "name": dataset.name,
         **settings,
         "user_attributes": types,
-        "created_at": instant(dataset.created_at),
+        "created_at": timestamp(dataset.created_at),
     }

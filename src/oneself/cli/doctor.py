@@ -16,8 +16,8 @@ from uuid import UUID
 import msgspec
 import typer
 
-from oneself.cli.context import database_url, loaded, out
-from oneself.cli.output import instant
+from oneself.cli.context import database_url, load_settings, out
+from oneself.cli.output import timestamp
 from oneself.errors import Fatal, OneselfError, SettingsError
 from oneself.secrets_file import SECRET_KEY_CHARS_ADVISED, SECRET_KEY_FILE
 from oneself.settings import Loaded, Settings
@@ -54,7 +54,7 @@ def doctor() -> None:
 
     Works beside a running service; without one it starts the embedded database for the occasion.
     """
-    found = loaded()
+    found = load_settings()
     findings = [*_settings(found), *_folder(found.settings), *_keys(found.settings)]
     try:
         with database_url(found.settings) as url:
@@ -253,7 +253,7 @@ def _claims(dataset_ref: DatasetRef, url: str, progress: ClaimSyncProgress | Non
         return Finding(
             "claims", "warning", sentence, "A running service reads them; now: oneself claims sync."
         )
-    read = "never" if progress.succeeded_at is None else f"at {instant(progress.succeeded_at)}"
+    read = "never" if progress.succeeded_at is None else f"at {timestamp(progress.succeeded_at)}"
     if not progress.failures:
         return Finding("claims", "good", f"{dataset_ref.handle}: those of {url} read {read}")
     sentence = (

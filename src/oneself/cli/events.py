@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from oneself.cli.context import out, run
-from oneself.cli.output import AsJson, Dataset, Org, dataset_of, instant
+from oneself.cli.output import AsJson, Dataset, Org, dataset_of, timestamp
 
 if TYPE_CHECKING:
     from oneself.service.history.event_stream import StreamedEvent
@@ -77,8 +77,8 @@ def _facts(told: StreamedEvent) -> dict[str, Any]:
     facts = {
         "event_id": told.event_id,
         "name": told.name,
-        "occurred_at": instant(told.occurred_at),
-        "received_at": instant(told.received_at),
+        "occurred_at": timestamp(told.occurred_at),
+        "received_at": timestamp(told.received_at),
         "face": told.face,
         "trust": told.trust,
         "primary_id": told.primary_id,
@@ -91,7 +91,7 @@ def _facts(told: StreamedEvent) -> dict[str, Any]:
 def _words(told: StreamedEvent) -> str:
     """When, name, who, decision; below them the body if it was asked for."""
     line = (
-        f"{instant(told.received_at)}  {_harmless(told.name or '-'):<{NAME_COLUMNS}}  "
+        f"{timestamp(told.received_at)}  {_harmless(told.name or '-'):<{NAME_COLUMNS}}  "
         f"{_harmless(told.primary_id or '-'):<24}  {_decision(told)}"
     )
     if told.body is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import err, out, run
-from oneself.cli.identity_bindings import tell
+from oneself.cli.identity_bindings import print_preview
 from oneself.cli.output import Org, Yes, confirm, dataset_ref_of
 from oneself.errors import InvalidInput
 
@@ -83,7 +83,7 @@ def apply(file: File, org: Org = None, yes: Yes = False) -> None:
     if not found:
         return
     for name, preview in previews.items():
-        tell(preview, f"dataset {name}")
+        print_preview(preview, f"dataset {name}")
     confirm("Apply it?", yes=yes)
 
     async def act(services: Services) -> None:

@@ -53,7 +53,7 @@ def set_channels(dataset: str, given: list[str], *, org: str | None, yes: bool) 
     return found
 
 
-def tell(preview: Preview, place: str) -> None:
+def print_preview(preview: Preview, place: str) -> None:
     """What a change would do, in a few lines."""
     err.print(
         f"{place}: {preview.profiles_indexed} profiles hold a value, {preview.profiles_absorbed} of them "
@@ -68,7 +68,7 @@ def _confirmed(change: Change, *, yes: bool) -> Any:
     try:
         return run(lambda services: change(services, None))
     except ConfirmationRequired as unconfirmed:
-        tell(unconfirmed.preview, "Preview")
+        print_preview(unconfirmed.preview, "Preview")
         confirm("Apply it?", yes=yes)
         confirmation = unconfirmed.confirmation
         return run(lambda services: change(services, confirmation))

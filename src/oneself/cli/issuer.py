@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, instant, show, show_list
+from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, show, show_list, timestamp
 from oneself.errors import NotFound
 
 if TYPE_CHECKING:
@@ -93,5 +93,5 @@ def _facts(issuer: TrustedIssuer) -> dict[str, Any]:
         "audience": issuer.audience,
         "jwks_uri": issuer.jwks_uri,
         "permissions": issuer.permissions,
-        "created_at": instant(issuer.created_at),
+        "created_at": timestamp(issuer.created_at),
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.output import SHOWN_ONCE, AsJson, instant, show, show_list
+from oneself.cli.output import SHOWN_ONCE_NOTE, AsJson, show, show_list, timestamp
 
 if TYPE_CHECKING:
     from oneself.services import Services
@@ -58,7 +58,7 @@ def create(
             "console_user": "admin" if admin_password else None,
         }
 
-    show(run(act), as_json=as_json, note=SHOWN_ONCE)
+    show(run(act), as_json=as_json, note=SHOWN_ONCE_NOTE)
 
 
 @app.command("list")
@@ -72,7 +72,7 @@ def list_(as_json: AsJson = False) -> None:
                 "name": found.name,
                 "applications": found.applications,
                 "users": found.accounts,
-                "created_at": instant(found.created_at),
+                "created_at": timestamp(found.created_at),
             }
             for found in await services.directory.organisations.list()
         ]

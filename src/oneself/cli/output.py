@@ -34,7 +34,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 # A pipe has no width: lines are as long as what they say.
 PIPE_WIDTH = 4_000
-SHOWN_ONCE = "The secret is shown this once; it is stored as a hash only."
+SHOWN_ONCE_NOTE = "The secret is shown this once; it is stored as a hash only."
 
 
 async def dataset_ref_of(services: Services, handle: str | None) -> DatasetRef:
@@ -99,7 +99,7 @@ def confirm(question: str, *, yes: bool) -> None:
         raise typer.Abort
 
 
-def instant(microseconds: int) -> str:
+def timestamp(microseconds: int) -> str:
     """An instant as RFC 3339, UTC, to the second."""
     return datetime.fromtimestamp(microseconds / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.output import AsJson, Dataset, Org, Yes, confirm, dataset_of, instant, show, show_list
+from oneself.cli.output import AsJson, Dataset, Org, Yes, confirm, dataset_of, show, show_list, timestamp
 from oneself.errors import NotFound
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _unknown(person_id: str, dataset: str) -> NotFound:
 def _facts(receipt: Receipt) -> dict[str, Any]:
     return {
         "receipt_id": str(receipt.receipt_id),
-        "erased_at": instant(receipt.erased_at),
+        "erased_at": timestamp(receipt.erased_at),
         "profiles": len(receipt.profile_ids),
         "log_entries": receipt.entries,
         "identifiers": receipt.identifiers,

@@ -11,7 +11,7 @@ from oneself.cli.context import err
 
 
 @contextmanager
-def folding(title: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     """A bar while a log is folded; yields what takes `(done, total)`. Nothing is drawn without a terminal."""
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:

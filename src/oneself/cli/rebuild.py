@@ -6,7 +6,7 @@ import typer
 
 from oneself.cli.context import err, out, run
 from oneself.cli.output import Yes, confirm
-from oneself.cli.progress_bar import folding
+from oneself.cli.progress_bar import progress_bar
 
 app = typer.Typer()
 
@@ -25,7 +25,7 @@ def rebuild(yes: Yes = False) -> None:
 
     confirm(QUESTION, yes=yes)
     try:
-        with folding("Folding the log") as progress:
+        with progress_bar("Folding the log") as progress:
             rebuilt = run(lambda services: fold_and_replace(services.database, progress))
     except Diverged as problem:
         err.print(str(problem))

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_of, dataset_ref_of, instant, show, show_list
+from oneself.cli.output import (
+    AsJson,
+    Org,
+    Yes,
+    confirm,
+    dataset_of,
+    dataset_ref_of,
+    show,
+    show_list,
+    timestamp,
+)
 from oneself.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -131,7 +141,7 @@ def progress(
                 "total": work.total,
                 "indexed": work.indexed,
                 "merged": work.merged,
-                "started_at": instant(work.started_at),
+                "started_at": timestamp(work.started_at),
             }
             for work in await services.rules.rules.progress(at)
         ]

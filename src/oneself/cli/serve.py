@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from oneself.cli.context import loaded
+from oneself.cli.context import load_settings
 
 app = typer.Typer()
 
@@ -18,4 +18,4 @@ def serve() -> None:
     """
     from oneself.processes.supervisor import serve as run_service
 
-    run_service(loaded())
+    run_service(load_settings())

@@ -8,8 +8,8 @@ import msgspec
 import typer
 from rich.padding import Padding
 
-from oneself.cli.context import err, loaded, out
-from oneself.settings import Loaded, Setting, Settings, listed
+from oneself.cli.context import err, load_settings, out
+from oneself.settings import Loaded, Setting, Settings, list_settings
 
 app = typer.Typer()
 MASK = "••••••"
@@ -26,7 +26,7 @@ def settings(
     A flag wins over the environment, the environment over the settings file, the file over the default.
     The flag of ONESELF_PORT is --port, its line in the settings file is: port = 8700
     """
-    found = loaded()
+    found = load_settings()
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(_rows(found)), indent=2))
         return
@@ -58,7 +58,7 @@ def _rows(found: Loaded) -> dict[str, dict[str, str]]:
             "default": shown(setting, setting.default),
             "sentence": setting.sentence,
         }
-        for setting in listed()
+        for setting in list_settings()
     }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, instant, show, show_list
+from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, show, show_list, timestamp
 from oneself.errors import NotFound
 
 if TYPE_CHECKING:
@@ -64,6 +64,6 @@ def _facts(key: TokenKeyState) -> dict[str, Any]:
     return {
         "key_id": key.key_id,
         "state": key.state,
-        "created_at": instant(key.created_at),
-        "active_from": instant(key.active_from),
+        "created_at": timestamp(key.created_at),
+        "active_from": timestamp(key.active_from),
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, instant, show, show_list
+from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, show, show_list, timestamp
 
 if TYPE_CHECKING:
     from oneself.service.context import DatasetRef
@@ -72,7 +72,7 @@ def list_(
                 "username": found.username,
                 "user_id": str(found.user_id),
                 "name": _name(found),
-                "created_at": instant(found.created_at),
+                "created_at": timestamp(found.created_at),
             }
             for found in await services.directory.accounts.list(dataset_ref, after, PAGE)
         ]
@@ -157,6 +157,6 @@ def _facts(dataset_ref: DatasetRef, account: Account) -> dict[str, Any]:
         "organisation": dataset_ref.handle,
         "username": account.username,
         "user_id": str(account.user_id),
-        "created_at": instant(account.created_at),
+        "created_at": timestamp(account.created_at),
         "claims": account.claims,
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from oneself.cli.context import err, out, run
-from oneself.cli.progress_bar import folding
+from oneself.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from oneself.service.log.verify import VerifyReport
@@ -26,7 +26,7 @@ def verify() -> None:
     from oneself.service.log.verify import verify as fold_and_compare
 
     try:
-        with folding("Folding the log") as progress:
+        with progress_bar("Folding the log") as progress:
             report = run(lambda services: fold_and_compare(services.database, progress))
     except Diverged as problem:
         err.print(str(problem))

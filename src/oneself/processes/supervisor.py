@@ -151,27 +151,27 @@ class Workers:
         return Member(process, ours, time.monotonic())
 
     def _watch(self, ready: Callable[[], None]) -> None:
-        greeted = False
+        announced = False
         while not self._stopping:
             pipes = [member.pipe for member in self._members]
             for readable in wait([self._wake, *pipes]):
-                self._hear(readable, greeted)
-            if not greeted and all(member.is_ready for member in self._members):
-                greeted = True
+                self._handle_pipe(readable, announced)
+            if not announced and all(member.is_ready for member in self._members):
+                announced = True
                 ready()
 
-    def _hear(self, readable: object, greeted: bool) -> None:
+    def _handle_pipe(self, readable: object, announced: bool) -> None:
         member = next((member for member in self._members if member.pipe is readable), None)
         if member is None or self._stopping:
             return
         try:
             member.is_ready = member.pipe.recv() == "ready"
         except EOFError:
-            self._replace(member, greeted)
+            self._replace(member, announced)
 
-    def _replace(self, member: Member, greeted: bool) -> None:
+    def _replace(self, member: Member, announced: bool) -> None:
         member.process.join()
-        if not greeted and not member.is_ready:
+        if not announced and not member.is_ready:
             raise Fatal("A worker process ended while starting; its last log lines say why.")
         log.warning("a worker process died and is replaced", exit_code=member.process.exitcode)
         self._members.remove(member)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import msgspec
 
-from oneself.errors import DatabaseRefused, Unavailable
+from oneself.errors import Unavailable, UnsupportedDatabase
 from oneself.store.errors import translate_errors
 
 if TYPE_CHECKING:
@@ -140,9 +140,9 @@ async def wait_until_ready(url: str, patience_s: float = 0.0) -> None:
             if time.monotonic() > deadline:
                 raise
         except asyncpg.PostgresError as error:
-            raise DatabaseRefused(f"The database does not let us in: {error}.") from error
+            raise UnsupportedDatabase(f"The database does not let us in: {error}.") from error
         except (asyncpg.InterfaceError, ValueError) as error:
-            raise DatabaseRefused(f"ONESELF_DATABASE_URL makes no sense: {error}.") from error
+            raise UnsupportedDatabase(f"ONESELF_DATABASE_URL makes no sense: {error}.") from error
         await asyncio.sleep(REACH_POLL_S)
 
 

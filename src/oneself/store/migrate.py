@@ -12,7 +12,7 @@ from importlib import resources
 import asyncpg
 import msgspec
 
-from oneself.errors import DatabaseRefused
+from oneself.errors import UnsupportedDatabase
 from oneself.store.database import SCHEMA, connect
 from oneself.store.errors import translate_errors
 
@@ -99,15 +99,15 @@ def _check_history(applied: dict[str, str]) -> None:
     ours = {migration.name: migration.sha256 for migration in known()}
     for name, sha256 in applied.items():
         if name not in ours:
-            raise DatabaseRefused(f"The database has migration {name}, which this version does not know.")
+            raise UnsupportedDatabase(f"The database has migration {name}, which this version does not know.")
         if ours[name] != sha256:
-            raise DatabaseRefused(f"Migration {name} was applied with another content than it has now.")
+            raise UnsupportedDatabase(f"Migration {name} was applied with another content than it has now.")
 
 
 def _check_version(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     major = connection.get_server_version().major
     if major < SERVER_VERSION_MIN:
-        raise DatabaseRefused(
+        raise UnsupportedDatabase(
             f"The database server is PostgreSQL {major}; {SERVER_VERSION_MIN} or newer is needed."
         )
 

@@ -28,7 +28,7 @@ def issuer(cds: Cds, monkeypatch: pytest.MonkeyPatch) -> Issuer:
     """In the place of the network. Trust and keys are read again at every request."""
     issuer = Issuer()
     monkeypatch.setattr(cds.services.callers.issuer_keys._http, "_transport", issuer.transport())
-    monkeypatch.setattr(issued_outside, "REREAD_S", 0.0)
+    monkeypatch.setattr(issued_outside, "TRUSTS_LIFE_S", 0.0)
     monkeypatch.setattr(issuer_keys, "RETRY_S", 0.0)
     return issuer
 
@@ -167,7 +167,7 @@ async def test_rotated_keys_are_found_and_withdrawn_ones_forgotten(
     issuer.answers["/keys"] = httpx.ConnectError("down")
     monkeypatch.setattr(issuer_keys, "KEYS_LIFE_S", -1.0)
     assert await status(cds, issuer.token(sub="y")) == 200
-    monkeypatch.setattr(issuer_keys, "KEYS_KEPT_S", -1.0)
+    monkeypatch.setattr(issuer_keys, "STALE_KEYS_MAX_S", -1.0)
     assert await status(cds, issuer.token(sub="z")) == 401
 
 

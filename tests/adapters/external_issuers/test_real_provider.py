@@ -115,7 +115,7 @@ def provider() -> Iterator[Provider]:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(issued_outside, "REREAD_S", 0.0)
+    monkeypatch.setattr(issued_outside, "TRUSTS_LIFE_S", 0.0)
     monkeypatch.setattr(issuer_keys, "RETRY_S", 0.0)
 
 

@@ -70,7 +70,7 @@ class IdentityServerClient:
         )
         self._reading_timeout_s = reading_timeout_s
         self._tokens: dict[tuple[Connection, str], tuple[str, float]] = {}
-        self._whole_lists: set[str] = set()
+        self._unpaged_servers: set[str] = set()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -119,7 +119,7 @@ class IdentityServerClient:
         entries = _entries(page)
         found = {_identity(entry): entry for entry in entries}
         for _ in range(PAGES_MAX):
-            if not entries or connection.url in self._whole_lists:
+            if not entries or connection.url in self._unpaged_servers:
                 return tuple(found.values())
             entries = await self._rest(connection, org, address, len(found))
             entries = [entry for entry in entries if _identity(entry) not in found]
@@ -130,7 +130,7 @@ class IdentityServerClient:
         """What follows the first `offset` entries; nothing from a server whose lists are whole."""
         page = await self._get(connection, org, address, {"offset": str(offset)}, unsupported_is_none=True)
         if page is None:
-            self._whole_lists.add(connection.url)
+            self._unpaged_servers.add(connection.url)
             return []
         return _entries(page)
 

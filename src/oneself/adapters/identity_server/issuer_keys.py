@@ -28,7 +28,7 @@ DISCOVERY = "/.well-known/openid-configuration"
 #: A key that its issuer withdrew is honoured no longer than this.
 KEYS_LIFE_S = 3600.0
 #: How long the keys of an issuer that does not answer go on counting.
-KEYS_KEPT_S = 24 * 3600.0
+STALE_KEYS_MAX_S = 24 * 3600.0
 #: Between two fetches from one issuer, whatever is asked for: for rotated keys soon enough.
 RETRY_S = 5.0
 TIMEOUT_S = 5.0
@@ -40,7 +40,7 @@ SOURCES_MAX = 1_000
 #: NIST SP 800-131A: shorter ones are not acceptable any more.
 RSA_BITS_MIN = 2048
 #: Kind of key by signature algorithm: what is not here is not honoured (RFC 8725 §3.1), `none` least of all.
-KIND_OF_ALGORITHM = {
+KEY_TYPE_OF_ALGORITHM = {
     **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), "RSA"),
     **dict.fromkeys(("ES256", "ES384", "ES512"), "EC"),
     **dict.fromkeys(("EdDSA", "Ed25519"), "OKP"),
@@ -65,7 +65,7 @@ class IssuerKey(msgspec.Struct, frozen=True):
     algorithm: str | None = None
 
 
-class _Kept:
+class _SourceKeys:
     """What is known of one source."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class _Kept:
         self.tried_at = float("-inf")
         self.lock = asyncio.Lock()
 
-    def wants(self, key_id: str | None, now: float) -> bool:
+    def needs_refresh(self, key_id: str | None, now: float) -> bool:
         if now - self.tried_at < RETRY_S:
             return False
         is_known = any(key_id in (None, key.key_id) for key in self.keys)
@@ -88,7 +88,7 @@ class IssuerKeys:
         self._http = LimitedHttpClient(
             "The issuer", timeout_s=TIMEOUT_S, answer_bytes_max=ANSWER_BYTES_MAX, transport=transport
         )
-        self._kept: dict[KeySource, _Kept] = {}
+        self._cached: dict[KeySource, _SourceKeys] = {}
 
     async def close(self) -> None:
         """Close the connections."""
@@ -96,36 +96,36 @@ class IssuerKeys:
 
     async def find(self, source: KeySource, key_id: str | None, algorithm: str) -> list[Any]:
         """The keys that may have signed a token with this header; none if the issuer does not answer."""
-        kept = self._at(source)
-        if kept.wants(key_id, time.monotonic()):
-            async with kept.lock:
-                if kept.wants(key_id, time.monotonic()):
-                    await self._refresh(source, kept)
-        if time.monotonic() - kept.fetched_at > KEYS_KEPT_S:
+        cached = self._at(source)
+        if cached.needs_refresh(key_id, time.monotonic()):
+            async with cached.lock:
+                if cached.needs_refresh(key_id, time.monotonic()):
+                    await self._refresh(source, cached)
+        if time.monotonic() - cached.fetched_at > STALE_KEYS_MAX_S:
             return []
-        kind = KIND_OF_ALGORITHM.get(algorithm)
+        kind = KEY_TYPE_OF_ALGORITHM.get(algorithm)
         return [
-            each.key
-            for each in kept.keys
-            if each.kind == kind
-            and (key_id is None or each.key_id in (None, key_id))
-            and each.algorithm in (None, algorithm)
+            key.key
+            for key in cached.keys
+            if key.kind == kind
+            and (key_id is None or key.key_id in (None, key_id))
+            and key.algorithm in (None, algorithm)
         ]
 
-    def _at(self, source: KeySource) -> _Kept:
-        if source not in self._kept and len(self._kept) >= SOURCES_MAX:
-            del self._kept[next(iter(self._kept))]
-        return self._kept.setdefault(source, _Kept())
+    def _at(self, source: KeySource) -> _SourceKeys:
+        if source not in self._cached and len(self._cached) >= SOURCES_MAX:
+            del self._cached[next(iter(self._cached))]
+        return self._cached.setdefault(source, _SourceKeys())
 
-    async def _refresh(self, source: KeySource, kept: _Kept) -> None:
+    async def _refresh(self, source: KeySource, cached: _SourceKeys) -> None:
         try:
             async with asyncio.timeout(FETCH_TIMEOUT_S):
-                kept.keys = await self._read(source)
-                kept.fetched_at = time.monotonic()
+                cached.keys = await self._read(source)
+                cached.fetched_at = time.monotonic()
         except (IdentityServerFailed, TimeoutError) as error:
             _logger.warning("issuer_keys_not_read", issuer=source.issuer, cause=str(error) or "too slow")
         finally:
-            kept.tried_at = time.monotonic()
+            cached.tried_at = time.monotonic()
 
     async def _read(self, source: KeySource) -> tuple[IssuerKey, ...]:
         address = source.jwks_uri or await self._discover(source)

@@ -23,6 +23,7 @@ from oneself.api.http.errors import ErrorDocument
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_array, decode_object
 from oneself.api.http.openapi import Described, described, error_responses
+from oneself.api.http.status import status_of
 from oneself.core.identity.identity_type import IdentityBinding
 from oneself.service.identity.attributes import ConfirmationRequired
 from oneself.service.schema.identity_bindings import Binding
@@ -194,7 +195,7 @@ def _unconfirmed(error: ConfirmationRequired) -> Response[Any]:
     document = UnconfirmedDocument(
         error.code, error.message, error.description, render_preview(error.preview), error.confirmation
     )
-    return _answer(error.status, document)
+    return _answer(status_of(error), document)
 
 
 def _answer(status: int, document: Struct) -> Response[Any]:

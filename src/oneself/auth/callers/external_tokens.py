@@ -23,7 +23,7 @@ import msgspec
 from joserfc import jwt
 from joserfc.errors import JoseError
 
-from oneself.adapters.identity_server.issuer_keys import KIND_OF_ALGORITHM, IssuerKeys, KeySource
+from oneself.adapters.identity_server.issuer_keys import KEY_TYPE_OF_ALGORITHM, IssuerKeys, KeySource
 from oneself.service.context import DatasetRef
 from oneself.service.directory.issuers import Issuers, TrustedIssuer
 from oneself.service.directory.tokens import AUDIENCE, Claims
@@ -31,7 +31,7 @@ from oneself.service.identity_provider.settings import IdentityServers
 
 CLOCK_SKEW_S = 60.0
 #: How soon every process knows that an issuer is trusted no more.
-REREAD_S = 1.0
+TRUSTS_LIFE_S = 1.0
 TOKEN_CHARACTERS_MAX = 16_384
 #: Keys without an id in the token: trying more than a few is work for nothing.
 KEYS_TRIED_MAX = 10
@@ -63,16 +63,16 @@ class ExternalTokens:
 
     async def claims_of(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
         """The claims of a good token in our own words, else None."""
-        header, said = _unverified(token)
+        header, unverified = _unverified(token)
         algorithm = header.get("alg")
-        if not isinstance(algorithm, str) or algorithm not in KIND_OF_ALGORITHM:
+        if not isinstance(algorithm, str) or algorithm not in KEY_TYPE_OF_ALGORITHM:
             return None
         for trust in await self._trusts_of(dataset_ref):
-            if trust.issuers is not None and said.get("iss") not in trust.issuers:
+            if trust.issuers is not None and unverified.get("iss") not in trust.issuers:
                 continue
             claims = await self._verified(trust, token, header.get("kid"), algorithm)
-            if claims is not None and _holds(claims, trust, dataset_ref):
-                return _translated(claims, trust, dataset_ref)
+            if claims is not None and _is_accepted(claims, trust, dataset_ref):
+                return _own_claims(claims, trust, dataset_ref)
         return None
 
     async def is_revoked(self, dataset_ref: DatasetRef, claims: Claims) -> bool:
@@ -92,7 +92,7 @@ class ExternalTokens:
         until, trusts = self._trusts.get(dataset_ref.org_id, (0.0, ()))
         if until < time.monotonic():
             trusts = await self._read_trusts(dataset_ref)
-            self._trusts[dataset_ref.org_id] = (time.monotonic() + REREAD_S, trusts)
+            self._trusts[dataset_ref.org_id] = (time.monotonic() + TRUSTS_LIFE_S, trusts)
         return trusts
 
     async def _read_trusts(self, dataset_ref: DatasetRef) -> tuple[TokenTrust, ...]:
@@ -100,7 +100,7 @@ class ExternalTokens:
         server = () if connection is None else (_server_trust(connection.url, dataset_ref),)
         return (
             *server,
-            *(_issuer_trust(each, dataset_ref) for each in await self._issuers.list(dataset_ref)),
+            *(_issuer_trust(issuer, dataset_ref) for issuer in await self._issuers.list(dataset_ref)),
         )
 
 
@@ -121,7 +121,7 @@ def _issuer_trust(issuer: TrustedIssuer, dataset_ref: DatasetRef) -> TokenTrust:
     )
 
 
-def _holds(claims: Claims, trust: TokenTrust, dataset_ref: DatasetRef) -> bool:
+def _is_accepted(claims: Claims, trust: TokenTrust, dataset_ref: DatasetRef) -> bool:
     """The checks of wire/cds §2 but the scope's."""
     issuer, organisation = claims.get("iss"), claims.get("org_handle")
     if trust.issuers is not None and issuer not in trust.issuers:
@@ -149,13 +149,13 @@ def _number(value: object) -> float | None:
     return float(value) if abs(value) < 2**53 and math.isfinite(value) else None
 
 
-def _translated(claims: Claims, trust: TokenTrust, dataset_ref: DatasetRef) -> Claims:
+def _own_claims(claims: Claims, trust: TokenTrust, dataset_ref: DatasetRef) -> Claims:
     """As our own server would have written it."""
     translated = {**claims, "aud": AUDIENCE, "org_handle": dataset_ref.handle, TRUST: trust.name}
     if trust.permissions:
         scope = claims.get("scope")
-        said = scope.split() if isinstance(scope, str) else []
-        translated["scope"] = " ".join(dict.fromkeys((*said, *trust.permissions)))
+        scopes = scope.split() if isinstance(scope, str) else []
+        translated["scope"] = " ".join(dict.fromkeys((*scopes, *trust.permissions)))
     return translated
 
 

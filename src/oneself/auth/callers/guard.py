@@ -86,7 +86,7 @@ class Guard:
         for verifier in self._verifiers:
             claims = await verifier.claims_of(dataset_ref, token)
             if claims is not None:
-                caller = caller_of(claims, dataset_ref)
+                caller = principal_of(claims, dataset_ref)
                 cached = _Cached(caller, claims, verifier, min(time.time() + CACHE_S, claims["exp"]))
                 self._remember((dataset_ref.org_id, token), cached)
                 return cached
@@ -139,7 +139,7 @@ def basic_credentials(authorization: str | None) -> tuple[str, str] | None:
     return (name, password) if colon else None
 
 
-def caller_of(claims: Claims, dataset_ref: DatasetRef) -> Principal:
+def principal_of(claims: Claims, dataset_ref: DatasetRef) -> Principal:
     """The caller in verified claims; raises what wire/cds §2 says when they are not for us."""
     audience = claims.get("aud")
     audiences = [audience] if isinstance(audience, str) else audience

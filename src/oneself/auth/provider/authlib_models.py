@@ -42,7 +42,7 @@ class OAuthResponse(msgspec.Struct, frozen=True):
         return next((value for name, value in self.headers if name == "Location"), None)
 
 
-class FoundToken(msgspec.Struct, frozen=True):
+class TokenDescription(msgspec.Struct, frozen=True):
     """A token somebody asks about or gives back: an access token's claims or a refresh token's credential."""
 
     kind: str
@@ -65,12 +65,12 @@ class OAuthContext(msgspec.Struct, frozen=True):
 
     dataset_ref: DatasetRef
     issuer: str
-    ring: SigningKeyRing
+    key_ring: SigningKeyRing
     signing_key: RSAKey
     application: Application | None = None
     secret_matches: bool = False
     credential: Credential | None = None
-    token: FoundToken | None = None
+    token: TokenDescription | None = None
 
 
 class Parameters(BasicOAuth2Payload):  # type: ignore[misc]
@@ -185,34 +185,34 @@ def user_info(account: Account, scope: str) -> dict[str, str]:
     """The person's claims that `scope` opens, in OpenID Connect's words."""
     claims, scopes = account.claims, set(scope.split())
     given, last = claims.get("givenname", ""), claims.get("lastname", "")
-    said: dict[str, str] = {"sub": str(account.user_id)}
+    user_claims: dict[str, str] = {"sub": str(account.user_id)}
     if "profile" in scopes:
         name = f"{given} {last}".strip()
-        said |= {
+        user_claims |= {
             "name": name,
             "given_name": given,
             "family_name": last,
             "preferred_username": account.username,
         }
     if "email" in scopes:
-        said["email"] = claims.get("emailaddress", "")
+        user_claims["email"] = claims.get("emailaddress", "")
     if "phone" in scopes:
-        said["phone_number"] = claims.get("mobile", "")
+        user_claims["phone_number"] = claims.get("mobile", "")
     if is_openid_scope(scope):
-        said["username"] = account.username
-    return {claim: value for claim, value in said.items() if value}
+        user_claims["username"] = account.username
+    return {claim: value for claim, value in user_claims.items() if value}
 
 
-def describe_access_token(claims: Claims) -> FoundToken:
+def describe_access_token(claims: Claims) -> TokenDescription:
     """An access token as introspection tells about it."""
-    told = ("sub", "aud", "iss", "exp", "iat", "jti", "scope", "client_id", "azp", "org_handle")
-    description = {name: claims[name] for name in told if name in claims}
-    return FoundToken(
+    names = ("sub", "aud", "iss", "exp", "iat", "jti", "scope", "client_id", "azp", "org_handle")
+    description = {name: claims[name] for name in names if name in claims}
+    return TokenDescription(
         ACCESS_TOKEN, claims.get("client_id", ""), True, {**description, "token_type": "Bearer"}
     )
 
 
-def describe_refresh_token(credential: Credential) -> FoundToken:
+def describe_refresh_token(credential: Credential) -> TokenDescription:
     """A refresh token as introspection tells about it."""
     description = {
         "sub": str(credential.account.user_id),
@@ -222,7 +222,7 @@ def describe_refresh_token(credential: Credential) -> FoundToken:
         "token_type": REFRESH_TOKEN,
     }
     is_active = not (credential.is_spent or credential.is_void)
-    return FoundToken(REFRESH_TOKEN, credential.client_id, is_active, description)
+    return TokenDescription(REFRESH_TOKEN, credential.client_id, is_active, description)
 
 
 def with_parameters(uri: str, **parameters: str) -> str:

@@ -29,12 +29,12 @@ from oneself.auth.provider.authlib_models import (
     POST,
     REFRESH_TOKEN,
     Code,
-    FoundToken,
     OAuthClient,
     OAuthContext,
     OAuthRequest,
     OAuthResponse,
     OAuthUser,
+    TokenDescription,
     user_info,
 )
 from oneself.service.crypto import new_token
@@ -50,17 +50,17 @@ GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 class Provider(AuthorizationServer):  # type: ignore[misc]
     """Authlib's server on what was gathered for one request."""
 
-    def __init__(self, gathered: OAuthContext, *, in_its_own_name: bool = False) -> None:
+    def __init__(self, context: OAuthContext, *, in_its_own_name: bool = False) -> None:
         super().__init__()
-        self.gathered = gathered
+        self.context = context
         self.redemption = Redemption()
-        application = gathered.application
+        application = context.application
         self.client = (
-            OAuthClient(application, gathered.secret_matches, in_its_own_name=in_its_own_name)
+            OAuthClient(application, context.secret_matches, in_its_own_name=in_its_own_name)
             if application
             else None
         )
-        pkce, openid = Pkce(), IdTokens(gathered)
+        pkce, openid = Pkce(), IdTokens(context)
         self.register_grant(CodeGrant, [pkce, openid])
         self.register_grant(RefreshGrant, [openid])
         self.register_grant(ClientCredentials)
@@ -78,7 +78,7 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
         """Nothing to store of an access token; a refresh token waits in the redemption."""
         self.redemption.accepted = True
         self.redemption.refresh_token = token.get(REFRESH_TOKEN)
-        credential = self.gathered.credential
+        credential = self.context.credential
         self.redemption.refresh_scope = credential.scope if credential else ""
 
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
@@ -90,19 +90,19 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
     def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> OAuthResponse:
         return OAuthResponse(status, body, tuple(headers))
 
-    def refuse(self, error: OAuth2Error) -> OAuthResponse:
+    def error_response(self, error: OAuth2Error) -> OAuthResponse:
         """The answer to an error that Authlib raised."""
         return self.handle_error_response(None, error)  # type: ignore[no-any-return]
 
     def _access_token(self, client: OAuthClient, grant_type: str, user: OAuthUser | None, scope: str) -> str:
         subject = user.get_user_id() if user else client.client_id
-        credential = self.gathered.credential
+        credential = self.context.credential
         grant_id = credential.grant_id if credential else None
-        gathered = self.gathered
+        context = self.context
         claims = access_claims(
-            gathered.issuer, gathered.dataset_ref, client.client_id, subject, scope, grant_id
+            context.issuer, context.dataset_ref, client.client_id, subject, scope, grant_id
         )
-        return sign_access_token(gathered.signing_key, claims)
+        return sign_access_token(context.signing_key, claims)
 
 
 class ClientCredentials(ClientCredentialsGrant):  # type: ignore[misc]
@@ -134,7 +134,7 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
         return None
 
     def query_authorization_code(self, code: str, client: OAuthClient) -> Code | None:
-        credential = self.server.gathered.credential
+        credential = self.server.context.credential
         if credential is None or credential.is_spent or credential.is_void:
             return None
         return Code(credential) if credential.client_id == client.client_id else None
@@ -157,7 +157,7 @@ class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]
     INCLUDE_NEW_REFRESH_TOKEN = True
 
     def authenticate_refresh_token(self, refresh_token: str) -> Code | None:
-        credential = self.server.gathered.credential
+        credential = self.server.context.credential
         if credential is None or credential.is_spent or credential.is_void:
             return None
         return Code(credential)
@@ -188,31 +188,31 @@ class Pkce(CodeChallenge):  # type: ignore[misc]
 class IdTokens(OpenIDCode):  # type: ignore[misc]
     """ID tokens, with the person's claims that the scopes ask for."""
 
-    def __init__(self, gathered: OAuthContext) -> None:
+    def __init__(self, context: OAuthContext) -> None:
         super().__init__()
-        self._gathered = gathered
+        self._context = context
 
     def exists_nonce(self, nonce: str, request: OAuthRequest) -> bool:
         # The nonce is the application's own check; a code is good once, which is the server's.
         return False
 
     def resolve_client_private_key(self, client: OAuthClient) -> Any:
-        return self._gathered.signing_key
+        return self._context.signing_key
 
     def get_client_algorithm(self, client: OAuthClient) -> str:
         return ALGORITHM
 
     def get_encode_header(self, client: OAuthClient) -> dict[str, Any]:
-        return {"alg": ALGORITHM, "typ": "JWT", "kid": self._gathered.signing_key.kid}
+        return {"alg": ALGORITHM, "typ": "JWT", "kid": self._context.signing_key.kid}
 
     def get_client_claims(self, client: OAuthClient) -> dict[str, Any]:
         claims: dict[str, Any] = {
-            "iss": self._gathered.issuer,
+            "iss": self._context.issuer,
             "aud": client.client_id,
             "azp": client.client_id,
-            "org_handle": self._gathered.dataset_ref.handle,
+            "org_handle": self._context.dataset_ref.handle,
         }
-        if credential := self._gathered.credential:
+        if credential := self._context.credential:
             claims["auth_time"] = credential.auth_time // 1_000_000
             claims["sid"] = str(credential.session_id)
         return claims
@@ -229,13 +229,13 @@ class TokenIntrospectionEndpoint(IntrospectionEndpoint):  # type: ignore[misc]
     def check_params(self, request: OAuthRequest, client: OAuthClient) -> None:
         _require_token(request)
 
-    def query_token(self, token_string: str, token_type_hint: str | None) -> FoundToken | None:
-        return self.server.gathered.token  # type: ignore[no-any-return]
+    def query_token(self, token_string: str, token_type_hint: str | None) -> TokenDescription | None:
+        return self.server.context.token  # type: ignore[no-any-return]
 
-    def check_permission(self, token: FoundToken, client: OAuthClient, request: OAuthRequest) -> bool:
+    def check_permission(self, token: TokenDescription, client: OAuthClient, request: OAuthRequest) -> bool:
         return True
 
-    def introspect_token(self, token: FoundToken) -> dict[str, Any]:
+    def introspect_token(self, token: TokenDescription) -> dict[str, Any]:
         return {"active": True, **token.description}
 
 
@@ -243,15 +243,15 @@ class TokenRevocationEndpoint(RevocationEndpoint):  # type: ignore[misc]
     """RFC 7009; what is to be revoked is left in `revoked`."""
 
     CLIENT_AUTH_METHODS = (BASIC, POST, NONE)
-    revoked: FoundToken | None = None
+    revoked: TokenDescription | None = None
 
     def check_params(self, request: OAuthRequest, client: OAuthClient) -> None:
         _require_token(request)
 
-    def query_token(self, token_string: str, token_type_hint: str | None) -> FoundToken | None:
-        return self.server.gathered.token  # type: ignore[no-any-return]
+    def query_token(self, token_string: str, token_type_hint: str | None) -> TokenDescription | None:
+        return self.server.context.token  # type: ignore[no-any-return]
 
-    def revoke_token(self, token: FoundToken, request: OAuthRequest) -> None:
+    def revoke_token(self, token: TokenDescription, request: OAuthRequest) -> None:
         self.revoked = token
 
 
@@ -261,7 +261,7 @@ class EndSession(EndSessionEndpoint):  # type: ignore[misc]
     confirmed = False
 
     def get_server_jwks(self) -> KeySet:
-        return KeySet(list(self.server.gathered.ring.public.values()))
+        return KeySet(list(self.server.context.key_ring.public.values()))
 
     def get_algorithms(self) -> list[str]:
         return [ALGORITHM]
@@ -274,15 +274,17 @@ class EndSession(EndSessionEndpoint):  # type: ignore[misc]
         return None
 
 
-def judge_token_request(gathered: OAuthContext, request: OAuthRequest) -> tuple[OAuthResponse, Redemption]:
+def evaluate_token_request(context: OAuthContext, request: OAuthRequest) -> tuple[OAuthResponse, Redemption]:
     """Authlib's answer to a token request, and what becomes of the credential in it."""
-    provider = Provider(gathered, in_its_own_name=request.payload.grant_type == "client_credentials")
+    provider = Provider(context, in_its_own_name=request.payload.grant_type == "client_credentials")
     if problem := _problem_of_grant_type(request.payload.grant_type):
-        return provider.refuse(problem), provider.redemption
+        return provider.error_response(problem), provider.redemption
     return provider.create_token_response(request), provider.redemption
 
 
-def judge_authorize_request(provider: Provider, request: OAuthRequest, person: Account | None) -> CodeGrant:
+def validate_authorize_request(
+    provider: Provider, request: OAuthRequest, person: Account | None
+) -> CodeGrant:
     """Authlib's grant for a good authorize request; its `prompt` says whether the person must be asked.
 
     Raises OAuth2Error; its `redirect_uri` is set when the application may be told.

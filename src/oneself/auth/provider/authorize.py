@@ -21,7 +21,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Error
 from authlib.oidc.core.grants.util import is_openid_scope, validate_request_prompt
 
 from oneself.auth.provider.authlib_models import OAuthContext, OAuthRequest, with_parameters
-from oneself.auth.provider.authlib_server import CodeGrant, Provider, judge_authorize_request
+from oneself.auth.provider.authlib_server import CodeGrant, Provider, validate_authorize_request
 from oneself.auth.provider.token_endpoint import OAuth
 from oneself.service.context import DatasetRef
 from oneself.service.directory.applications import Application
@@ -51,13 +51,13 @@ class AuthorizeRequest(msgspec.Struct, frozen=True):
         return tuple(t for t in (self.cookie_tracker, self.first(TRACKER_PARAMETER)) if t)
 
 
-class SendBack(msgspec.Struct, frozen=True):
+class RedirectToApplication(msgspec.Struct, frozen=True):
     """Redirect the browser to the application."""
 
     location: str
 
 
-class SignInNeeded(msgspec.Struct, frozen=True):
+class SignInRequired(msgspec.Struct, frozen=True):
     """Show a page to the person first. `redirect_uri`: where they will be sent afterwards."""
 
     page: Literal["login", "register"]
@@ -73,7 +73,7 @@ class AuthorizationDenied(msgspec.Struct, frozen=True):
     description: str
 
 
-Outcome = SendBack | SignInNeeded | AuthorizationDenied
+Outcome = RedirectToApplication | SignInRequired | AuthorizationDenied
 
 
 class Authorizations:
@@ -83,130 +83,135 @@ class Authorizations:
         self._directory = directory
         self._oauth = oauth
 
-    async def answer(self, visit: AuthorizeRequest) -> Outcome:
+    async def answer(self, page_request: AuthorizeRequest) -> Outcome:
         """What the browser gets for an authorize request as it stands."""
-        provider = Provider(await self._gather(visit))
+        provider = Provider(await self._load_context(page_request))
         try:
-            return await self._answer(visit, provider)
+            return await self._answer(page_request, provider)
         except OAuth2Error as error:
-            return _told(visit, provider, error)
+            return _error_response(page_request, provider, error)
 
-    async def ask(self, visit: AuthorizeRequest) -> SignInNeeded | SendBack | AuthorizationDenied:
+    async def ask(
+        self, page_request: AuthorizeRequest
+    ) -> SignInRequired | RedirectToApplication | AuthorizationDenied:
         """The page that a person is to fill in, whoever is signed in: the request is judged, not answered."""
-        provider = Provider(await self._gather(visit))
+        provider = Provider(await self._load_context(page_request))
         try:
-            grant = judge_authorize_request(provider, _request(visit, without_prompt=True), None)
+            grant = validate_authorize_request(provider, _request(page_request, without_prompt=True), None)
         except OAuth2Error as error:
-            return _told(visit, provider, error)
-        return _ask(visit, provider, grant)
+            return _error_response(page_request, provider, error)
+        return _sign_in_page(page_request, provider, grant)
 
     async def complete(
-        self, visit: AuthorizeRequest, session: BrowserSession
-    ) -> SendBack | AuthorizationDenied:
+        self, page_request: AuthorizeRequest, session: BrowserSession
+    ) -> RedirectToApplication | AuthorizationDenied:
         """The person has just proved who they are: back to the application with a code."""
-        provider = Provider(await self._gather(visit))
-        request = _request(visit, without_prompt=True)
+        provider = Provider(await self._load_context(page_request))
+        request = _request(page_request, without_prompt=True)
         try:
-            grant = judge_authorize_request(provider, request, session.account)
-            return await self._grant(visit, provider, request, grant, session)
+            grant = validate_authorize_request(provider, request, session.account)
+            return await self._grant(page_request, provider, request, grant, session)
         except OAuth2Error as error:
-            return _told(visit, provider, error)
+            return _error_response(page_request, provider, error)
 
-    async def _answer(self, visit: AuthorizeRequest, provider: Provider) -> Outcome:
-        request = _request(visit)
-        session = visit.session
-        if session is not None and _is_too_old(session, visit.first("max_age")):
+    async def _answer(self, page_request: AuthorizeRequest, provider: Provider) -> Outcome:
+        request = _request(page_request)
+        session = page_request.session
+        if session is not None and _is_too_old(session, page_request.first("max_age")):
             session = None
-        grant = judge_authorize_request(provider, request, session.account if session else None)
-        _check_extensions(visit, grant.redirect_uri)
+        grant = validate_authorize_request(provider, request, session.account if session else None)
+        _check_extensions(page_request, grant.redirect_uri)
         if not is_openid_scope(request.payload.scope or ""):
             # Authlib looks at `prompt` for OpenID requests only; ours mean the same without that scope.
             validate_request_prompt(grant, grant.redirect_uri)
         if (
             session is None
             or grant.prompt in ("login", "select_account")
-            or visit.first("prompt") == "create"
+            or page_request.first("prompt") == "create"
         ):
-            return _ask(visit, provider, grant)
-        return await self._grant(visit, provider, request, grant, session)
+            return _sign_in_page(page_request, provider, grant)
+        return await self._grant(page_request, provider, request, grant, session)
 
     async def _grant(
         self,
-        visit: AuthorizeRequest,
+        page_request: AuthorizeRequest,
         provider: Provider,
         request: OAuthRequest,
         grant: CodeGrant,
         session: BrowserSession,
-    ) -> SendBack:
+    ) -> RedirectToApplication:
         application = _application(provider)
         directory = self._directory
         await directory.sign_ins.record_sign_in(
-            visit.dataset_ref, application.client_id, session.account, visit.trackers
+            page_request.dataset_ref, application.client_id, session.account, page_request.trackers
         )
         asked = GrantRequest(
             client_id=application.client_id,
             scope=request.scope,
             session_id=session.session_id,
             auth_time=session.auth_time,
-            nonce=visit.first("nonce"),
-            redirect_uri=visit.first("redirect_uri"),
-            code_challenge=visit.first("code_challenge"),
-            code_challenge_method=visit.first("code_challenge_method"),
+            nonce=page_request.first("nonce"),
+            redirect_uri=page_request.first("redirect_uri"),
+            code_challenge=page_request.first("code_challenge"),
+            code_challenge_method=page_request.first("code_challenge_method"),
         )
-        grant.code = await directory.grants.create(visit.dataset_ref, session.account, asked)
+        grant.code = await directory.grants.create(page_request.dataset_ref, session.account, asked)
         answer = provider.create_authorization_response(request, request.user, grant)
-        return _back(provider, answer.location or "")
+        return _redirect(provider, answer.location or "")
 
-    async def _gather(self, visit: AuthorizeRequest) -> OAuthContext:
-        client_id = visit.first("client_id") or ""
-        application = await self._directory.applications.find(visit.dataset_ref, client_id)
-        return await self._oauth.gather(visit.dataset_ref, application)
+    async def _load_context(self, page_request: AuthorizeRequest) -> OAuthContext:
+        client_id = page_request.first("client_id") or ""
+        application = await self._directory.applications.find(page_request.dataset_ref, client_id)
+        return await self._oauth.load_context(page_request.dataset_ref, application)
 
 
-def _request(visit: AuthorizeRequest, *, without_prompt: bool = False) -> OAuthRequest:
+def _request(page_request: AuthorizeRequest, *, without_prompt: bool = False) -> OAuthRequest:
     dropped = ("prompt", "max_age") if without_prompt else ()
-    return OAuthRequest("GET", {name: many for name, many in visit.parameters.items() if name not in dropped})
+    parameters = {name: many for name, many in page_request.parameters.items() if name not in dropped}
+    return OAuthRequest("GET", parameters)
 
 
-def _ask(visit: AuthorizeRequest, provider: Provider, grant: CodeGrant) -> SignInNeeded:
-    page: Literal["login", "register"] = "register" if visit.first("prompt") == "create" else "login"
-    return SignInNeeded(
-        page, _application(provider), grant.redirect_uri, (visit.first("login_hint") or "")[:254]
+def _sign_in_page(page_request: AuthorizeRequest, provider: Provider, grant: CodeGrant) -> SignInRequired:
+    page: Literal["login", "register"] = "register" if page_request.first("prompt") == "create" else "login"
+    return SignInRequired(
+        page, _application(provider), grant.redirect_uri, (page_request.first("login_hint") or "")[:254]
     )
 
 
-def _told(visit: AuthorizeRequest, provider: Provider, error: OAuth2Error) -> SendBack | AuthorizationDenied:
+def _error_response(
+    page_request: AuthorizeRequest, provider: Provider, error: OAuth2Error
+) -> RedirectToApplication | AuthorizationDenied:
     """To the application where it may be told, else to the person."""
-    error.state = visit.first("state")
-    location = provider.refuse(error).location
+    error.state = page_request.first("state")
+    location = provider.error_response(error).location
     if location is None:
         return AuthorizationDenied(error.error, error.get_error_description() or "The request is not valid.")
-    return _back(provider, location)
+    return _redirect(provider, location)
 
 
-def _back(provider: Provider, location: str) -> SendBack:
+def _redirect(provider: Provider, location: str) -> RedirectToApplication:
     # RFC 9207: the application can tell which server answers it.
-    return SendBack(with_parameters(location, iss=provider.gathered.issuer))
+    return RedirectToApplication(with_parameters(location, iss=provider.context.issuer))
 
 
 def _application(provider: Provider) -> Application:
-    application = provider.gathered.application
+    application = provider.context.application
     assert application is not None, "Authlib accepts no request without a client"
     return application
 
 
-def _check_extensions(visit: AuthorizeRequest, redirect_uri: str) -> None:
+def _check_extensions(page_request: AuthorizeRequest, redirect_uri: str) -> None:
     """Refuse what we do not do, instead of doing something else."""
-    if visit.first("response_mode") not in (None, "", "query"):
+    if page_request.first("response_mode") not in (None, "", "query"):
         raise InvalidRequestError("The response_mode must be query.", redirect_uri=redirect_uri)
     for parameter in ("request", "request_uri"):
-        if visit.first(parameter):
+        if page_request.first(parameter):
             raise OAuth2Error(
                 error=f"{parameter}_not_supported",
                 description=f"The parameter {parameter} is not supported.",
                 redirect_uri=redirect_uri,
             )
-    max_age = visit.first("max_age")
+    max_age = page_request.first("max_age")
     if max_age and not max_age.isdecimal():
         raise InvalidRequestError("The max_age must be a number of seconds.", redirect_uri=redirect_uri)
 

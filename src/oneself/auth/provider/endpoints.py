@@ -27,7 +27,7 @@ async def token(request: AnyRequest) -> Response[bytes]:
     """RFC 6749 §3.2."""
     directory = directory_of(request)
     try:
-        call = await _call(request, await tenant_of(request))
+        call = await _call(request, await organisation_of(request))
     except InvalidForm as problem:
         return _invalid_request(problem)
     return _render(await OAuth(directory).token(call))
@@ -37,7 +37,7 @@ async def token(request: AnyRequest) -> Response[bytes]:
 async def introspect(request: AnyRequest) -> Response[bytes]:
     """RFC 7662."""
     try:
-        call = await _call(request, await tenant_of(request))
+        call = await _call(request, await organisation_of(request))
     except InvalidForm as problem:
         return _invalid_request(problem)
     return _render(await OAuth(directory_of(request)).introspect(call))
@@ -47,7 +47,7 @@ async def introspect(request: AnyRequest) -> Response[bytes]:
 async def revoke(request: AnyRequest) -> Response[bytes]:
     """RFC 7009."""
     try:
-        call = await _call(request, await tenant_of(request))
+        call = await _call(request, await organisation_of(request))
     except InvalidForm as problem:
         return _invalid_request(problem)
     return _render(await OAuth(directory_of(request)).revoke(call))
@@ -61,7 +61,7 @@ async def revoke(request: AnyRequest) -> Response[bytes]:
 )
 async def userinfo(request: AnyRequest) -> Response[bytes]:
     """OpenID Connect Core §5.3."""
-    dataset_ref = await tenant_of(request)
+    dataset_ref = await organisation_of(request)
     authorization = request.headers.get("authorization")
     return _render(await OAuth(directory_of(request)).userinfo(dataset_ref, authorization))
 
@@ -69,7 +69,7 @@ async def userinfo(request: AnyRequest) -> Response[bytes]:
 @get("/t/{org:str}/oauth2/jwks", include_in_schema=False)
 async def jwks(request: AnyRequest) -> Response[bytes]:
     """RFC 7517."""
-    dataset_ref = await tenant_of(request)
+    dataset_ref = await organisation_of(request)
     return _public(request, await OAuth(directory_of(request)).jwks(dataset_ref))
 
 
@@ -84,7 +84,7 @@ async def jwks(request: AnyRequest) -> Response[bytes]:
 )
 async def discovery(request: AnyRequest) -> Response[bytes]:
     """OpenID Connect Discovery 1.0."""
-    dataset_ref = await tenant_of(request)
+    dataset_ref = await organisation_of(request)
     return _public(request, OAuth(directory_of(request)).discovery(dataset_ref))
 
 
@@ -94,7 +94,7 @@ def directory_of(request: AnyRequest) -> DirectoryServices:
     return directory
 
 
-async def tenant_of(request: AnyRequest) -> DatasetRef:
+async def organisation_of(request: AnyRequest) -> DatasetRef:
     """The organisation in the path; an unknown one has no pages and no endpoints."""
     dataset_ref = await directory_of(request).organisations.find(request.path_params["org"])
     if dataset_ref is None:
@@ -102,7 +102,7 @@ async def tenant_of(request: AnyRequest) -> DatasetRef:
     return dataset_ref
 
 
-def allows_everywhere(request: AnyRequest) -> bool:
+def is_configured_origin(request: AnyRequest) -> bool:
     """Whether the origin is on the configured list, whose headers the transport adds."""
     return request.headers.get("origin") in request.app.state.services.settings.cors_origins
 
@@ -113,7 +113,7 @@ async def _call(request: AnyRequest, dataset_ref: DatasetRef) -> OAuthCall:
         parameters=await form_of(request),
         authorization=request.headers.get("authorization"),
         address=address_of(request),
-        origin=None if allows_everywhere(request) else request.headers.get("origin"),
+        origin=None if is_configured_origin(request) else request.headers.get("origin"),
     )
 
 
@@ -124,7 +124,7 @@ def _render(answer: OAuthResponse) -> Response[bytes]:
 
 
 def _public(request: AnyRequest, document: dict[str, Any]) -> Response[bytes]:
-    shared = {} if allows_everywhere(request) else {"Access-Control-Allow-Origin": "*"}
+    shared = {} if is_configured_origin(request) else {"Access-Control-Allow-Origin": "*"}
     return Response(msgspec.json.encode(document), media_type=JSON, headers={**PUBLIC_HEADERS, **shared})
 
 

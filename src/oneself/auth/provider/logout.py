@@ -21,7 +21,7 @@ from oneself.service.directory.tokens import Claims
 from oneself.services import DirectoryServices
 
 
-class Confirm(msgspec.Struct, frozen=True):
+class ConfirmationPage(msgspec.Struct, frozen=True):
     """Ask the person whether they want to sign out."""
 
     application: str | None
@@ -42,50 +42,52 @@ class Logouts:
         self._oauth = oauth
 
     async def answer(
-        self, visit: AuthorizeRequest, *, confirmed: bool = False
-    ) -> Confirm | SignedOut | AuthorizationDenied:
+        self, page_request: AuthorizeRequest, *, confirmed: bool = False
+    ) -> ConfirmationPage | SignedOut | AuthorizationDenied:
         """What a logout request comes to; `confirmed` when the person pressed the button."""
-        hint = visit.first("id_token_hint")
-        claims = await self._directory.tokens.decode(visit.dataset_ref, hint) if hint else None
+        hint = page_request.first("id_token_hint")
+        claims = await self._directory.tokens.decode(page_request.dataset_ref, hint) if hint else None
         try:
-            asked = await self._judge(visit, _client_id(visit, claims), confirmed)
+            asked = await self._validate(page_request, _client_id(page_request, claims), confirmed)
         except OAuth2Error as error:
             return AuthorizationDenied(
                 error.error, error.get_error_description() or "The request is not valid."
             )
-        if asked.needs_confirmation and not confirmed and visit.session is not None:
-            return Confirm(asked.client.application.name if asked.client else None)
-        ended = await self._leave(visit, asked.id_token_claims, asked.client)
+        if asked.needs_confirmation and not confirmed and page_request.session is not None:
+            return ConfirmationPage(asked.client.application.name if asked.client else None)
+        ended = await self._end_session(page_request, asked.id_token_claims, asked.client)
         return SignedOut(asked.redirect_uri, ended)
 
-    async def _judge(self, visit: AuthorizeRequest, client_id: str | None, confirmed: bool) -> Any:
+    async def _validate(self, page_request: AuthorizeRequest, client_id: str | None, confirmed: bool) -> Any:
         find = self._directory.applications.find
-        application = await find(visit.dataset_ref, client_id) if client_id else None
-        provider = Provider(await self._oauth.gather(visit.dataset_ref, application))
+        application = await find(page_request.dataset_ref, client_id) if client_id else None
+        provider = Provider(await self._oauth.load_context(page_request.dataset_ref, application))
         endpoint: EndSession = provider._endpoints["end_session"][0]
         endpoint.confirmed = confirmed
-        return endpoint.validate_request(OAuthRequest("GET", visit.parameters))
+        return endpoint.validate_request(OAuthRequest("GET", page_request.parameters))
 
-    async def _leave(self, visit: AuthorizeRequest, claims: Claims | None, client: Any) -> bool:
-        session, sign_ins = visit.session, self._directory.sign_ins
+    async def _end_session(self, page_request: AuthorizeRequest, claims: Claims | None, client: Any) -> bool:
+        session, sign_ins = page_request.session, self._directory.sign_ins
         application = client.client_id if client else None
         if claims is None or (session and claims.get("sub") == str(session.account.user_id)):
             if session is None:
                 return False
             user_id, session_id = session.account.user_id, session.session_id
             await sign_ins.record_sign_out(
-                visit.dataset_ref, application, user_id, session_id, visit.trackers
+                page_request.dataset_ref, application, user_id, session_id, page_request.trackers
             )
             return True
         # Another browser's session, or one that this browser does not show: the hint is enough to end it.
         hinted, subject = _uuid(claims.get("sid")), _uuid(claims.get("sub"))
         if hinted and subject:
-            await sign_ins.record_sign_out(visit.dataset_ref, application, subject, hinted, visit.trackers)
+            await sign_ins.record_sign_out(
+                page_request.dataset_ref, application, subject, hinted, page_request.trackers
+            )
         return False
 
 
-def _client_id(visit: AuthorizeRequest, claims: Claims | None) -> str | None:
-    if client_id := visit.first("client_id"):
+def _client_id(page_request: AuthorizeRequest, claims: Claims | None) -> str | None:
+    if client_id := page_request.first("client_id"):
         return client_id
     audience = claims.get("aud") if claims else None
     return audience if isinstance(audience, str) else None

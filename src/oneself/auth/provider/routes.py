@@ -20,11 +20,11 @@ from oneself.auth.provider.authorize import (
     AuthorizationDenied,
     Authorizations,
     AuthorizeRequest,
-    SendBack,
-    SignInNeeded,
+    RedirectToApplication,
+    SignInRequired,
 )
-from oneself.auth.provider.endpoints import directory_of, tenant_of
-from oneself.auth.provider.logout import Confirm, Logouts, SignedOut
+from oneself.auth.provider.endpoints import directory_of, organisation_of
+from oneself.auth.provider.logout import ConfirmationPage, Logouts, SignedOut
 from oneself.auth.provider.pages import STYLESHEET, facts, message, name_of, page, stylesheet
 from oneself.auth.provider.token_endpoint import OAuth
 from oneself.errors import Conflict, ServiceError
@@ -39,24 +39,24 @@ AnyResponse = Response[Any]
 #: Set by the customer data service with the profile tracker; only read here. Source: docs/wire/cds.md §5.1.
 PROFILE_COOKIE = "cds_profile"
 REGISTRATION_FIELDS = ("email", "given_name", "last_name", "mobile")
-WRONG = "The e-mail address or the password is not right."
-EXPIRED = "This form had expired, or cookies are turned off. Please try again."
-TAKEN = "This e-mail address cannot be used. If you already have an account, sign in instead."
+CREDENTIALS_WRONG = "The e-mail address or the password is not right."
+FORM_EXPIRED = "This form had expired, or cookies are turned off. Please try again."
+EMAIL_UNAVAILABLE = "This e-mail address cannot be used. If you already have an account, sign in instead."
 
 
 class PageContext(msgspec.Struct, frozen=True):
     """A browser before a page: the request, its organisation, and the authorize request in its URL."""
 
     request: AnyRequest
-    visit: AuthorizeRequest
+    page_request: AuthorizeRequest
 
     @property
     def dataset_ref(self) -> DatasetRef:
-        return self.visit.dataset_ref
+        return self.page_request.dataset_ref
 
     def at(self, path: str) -> str:
         """A page of ours with the same parameters."""
-        query = urlencode(self.visit.parameters, doseq=True)
+        query = urlencode(self.page_request.parameters, doseq=True)
         return f"/t/{self.dataset_ref.handle}/{path}" + (f"?{query}" if query else "")
 
     @property
@@ -67,26 +67,26 @@ class PageContext(msgspec.Struct, frozen=True):
     @property
     def has_request(self) -> bool:
         """Whether an application sent the person here."""
-        return self.visit.first("client_id") is not None
+        return self.page_request.first("client_id") is not None
 
 
 @get("/t/{org:str}/oauth2/authorize", include_in_schema=False)
 async def authorize(request: AnyRequest) -> AnyResponse:
     """RFC 6749 §3.1."""
-    door = await _door(request)
-    if isinstance(door, Response):
-        return door
-    return _outcome(door, await _authorizations(request).answer(door.visit))
+    context = await _page_context(request)
+    if isinstance(context, Response):
+        return context
+    return _outcome(context, await _authorizations(request).answer(context.page_request))
 
 
 @post("/t/{org:str}/oauth2/authorize", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
 async def authorize_by_post(request: AnyRequest) -> AnyResponse:
     """The same by POST, which browsers send without our cookies: sent on as GET."""
-    dataset_ref = await tenant_of(request)
+    dataset_ref = await organisation_of(request)
     try:
         form = await form_of(request)
     except InvalidForm as problem:
-        return _unreadable(dataset_ref, problem)
+        return _invalid_request_page(dataset_ref, problem)
     return Redirect(
         f"/t/{dataset_ref.handle}/oauth2/authorize?{urlencode(form, doseq=True)}", status_code=303
     )
@@ -94,78 +94,82 @@ async def authorize_by_post(request: AnyRequest) -> AnyResponse:
 
 @get("/t/{org:str}/accounts/login", include_in_schema=False)
 async def login_page(request: AnyRequest) -> AnyResponse:
-    door = await _door(request)
-    return door if isinstance(door, Response) else await _ask(door, "login")
+    context = await _page_context(request)
+    return context if isinstance(context, Response) else await _sign_in_form(context, "login")
 
 
 @post("/t/{org:str}/accounts/login", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
 async def login(request: AnyRequest) -> AnyResponse:
     """Sign in with e-mail address and password."""
-    door = await _door(request)
-    if isinstance(door, Response):
-        return door
-    form = await _own_form(door)
+    context = await _page_context(request)
+    if isinstance(context, Response):
+        return context
+    form = await _submitted_form(context)
     values = {"email": _field(form, "email", "username")}
     if form is None:
-        return await _ask(door, "login", {"form": EXPIRED}, status=403)
-    directory, dataset_ref = directory_of(request), door.dataset_ref
+        return await _sign_in_form(context, "login", {"form": FORM_EXPIRED}, status=403)
+    directory, dataset_ref = directory_of(request), context.dataset_ref
     # Names that are too long for an account share one count.
     who: Subject = ("account", username_key(values["email"]) or "")
     where: Subject = ("address", address_of(request))
     if wait_s := await directory.login_throttle.retry_after_s(dataset_ref, who, where):
-        return await _ask(door, "login", {"form": _later(wait_s)}, values, status=429, wait_s=wait_s)
+        return await _sign_in_form(
+            context, "login", {"form": _retry_sentence(wait_s)}, values, status=429, wait_s=wait_s
+        )
     account = await directory.accounts.authenticate(dataset_ref, values["email"], _field(form, "password"))
     if account is None:
         await directory.login_throttle.record_failure(dataset_ref, who, where)
-        return await _ask(door, "login", {"form": WRONG}, values, status=401)
+        return await _sign_in_form(context, "login", {"form": CREDENTIALS_WRONG}, values, status=401)
     await directory.login_throttle.record_success(dataset_ref, who)
-    return await _enter(door, account)
+    return await _start_session(context, account)
 
 
 @get("/t/{org:str}/accounts/register", include_in_schema=False)
 async def register_page(request: AnyRequest) -> AnyResponse:
-    door = await _door(request)
-    return door if isinstance(door, Response) else await _ask(door, "register")
+    context = await _page_context(request)
+    return context if isinstance(context, Response) else await _sign_in_form(context, "register")
 
 
 @post("/t/{org:str}/accounts/register", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
 async def register(request: AnyRequest) -> AnyResponse:
     """Make an account and sign its owner in at once (DESIGN §10)."""
-    door = await _door(request)
-    if isinstance(door, Response):
-        return door
-    form = await _own_form(door)
+    context = await _page_context(request)
+    if isinstance(context, Response):
+        return context
+    form = await _submitted_form(context)
     values = {name: _field(form, name) for name in REGISTRATION_FIELDS}
     values["email"] = _field(form, "email", "username")
     if form is None:
-        return await _ask(door, "register", {"form": EXPIRED}, status=403)
+        return await _sign_in_form(context, "register", {"form": FORM_EXPIRED}, status=403)
     directory = directory_of(request)
     where: Subject = ("address", address_of(request))
-    if wait_s := await directory.login_throttle.retry_after_s(door.dataset_ref, where):
-        return await _ask(door, "register", {"form": _later(wait_s)}, values, status=429, wait_s=wait_s)
+    if wait_s := await directory.login_throttle.retry_after_s(context.dataset_ref, where):
+        return await _sign_in_form(
+            context, "register", {"form": _retry_sentence(wait_s)}, values, status=429, wait_s=wait_s
+        )
     try:
-        account = await directory.accounts.register(door.dataset_ref, _registration(form, values))
-    except InvalidRegistration as refusal:
-        problems = {_RENAMED.get(field, field): told for field, told in refusal.problems.items()}
-        return await _ask(door, "register", problems, values, status=400)
+        account = await directory.accounts.register(context.dataset_ref, _registration(form, values))
+    except InvalidRegistration as rejected:
+        problems = {_RENAMED.get(field, field): problem for field, problem in rejected.problems.items()}
+        return await _sign_in_form(context, "register", problems, values, status=400)
     except Conflict:
         # Whoever tries addresses to see which are taken is counted like whoever tries passwords.
-        await directory.login_throttle.record_failure(door.dataset_ref, where)
-        return await _ask(door, "register", {"email": TAKEN}, values, status=409)
-    return await _enter(door, account)
+        await directory.login_throttle.record_failure(context.dataset_ref, where)
+        return await _sign_in_form(context, "register", {"email": EMAIL_UNAVAILABLE}, values, status=409)
+    return await _start_session(context, account)
 
 
 @get("/t/{org:str}/accounts", include_in_schema=False)
 async def account_page(request: AnyRequest) -> AnyResponse:
     """Who is signed in here."""
-    door = await _door(request)
-    if isinstance(door, Response):
-        return door
-    if door.visit.session is None:
-        return Redirect(door.at("accounts/login"), status_code=303)
-    account = door.visit.session.account
+    context = await _page_context(request)
+    if isinstance(context, Response):
+        return context
+    if context.page_request.session is None:
+        return Redirect(context.at("accounts/login"), status_code=303)
+    account = context.page_request.session.account
     return _form_page(
-        door, "account.html", here=door.at("oauth2/logout"), name=name_of(account), facts=facts(account)
+        context, "account.html", here=context.at("oauth2/logout"), name=name_of(account), facts=facts(account)
     )
 
 
@@ -177,17 +181,17 @@ async def account_page(request: AnyRequest) -> AnyResponse:
 )
 async def logout(request: AnyRequest) -> AnyResponse:
     """OpenID Connect RP-initiated logout, by GET or POST; the button of our own pages too."""
-    door = await _door(request)
-    if isinstance(door, Response):
-        return door
-    form = await _own_form(door) if request.method == "POST" else None
+    context = await _page_context(request)
+    if isinstance(context, Response):
+        return context
+    form = await _submitted_form(context) if request.method == "POST" else None
     if request.method == "POST" and form is None:
         try:
-            door = _with_parameters(door, await form_of(request))
+            context = _with_parameters(context, await form_of(request))
         except InvalidForm as problem:
-            return _unreadable(door.dataset_ref, problem)
+            return _invalid_request_page(context.dataset_ref, problem)
     logouts = Logouts(directory_of(request), OAuth(directory_of(request)))
-    return _signed_out(door, await logouts.answer(door.visit, confirmed=form is not None))
+    return _signed_out(context, await logouts.answer(context.page_request, confirmed=form is not None))
 
 
 @get(f"/t/{{org:str}}/accounts/{STYLESHEET}", include_in_schema=False)
@@ -195,36 +199,36 @@ async def style() -> AnyResponse:
     return stylesheet()
 
 
-async def _door(request: AnyRequest) -> PageContext | AnyResponse:
+async def _page_context(request: AnyRequest) -> PageContext | AnyResponse:
     """The browser at a page, or the page that says why its URL cannot be read."""
-    dataset_ref = await tenant_of(request)
+    dataset_ref = await organisation_of(request)
     try:
         parameters = query_of(request)
     except InvalidForm as problem:
-        return _unreadable(dataset_ref, problem)
+        return _invalid_request_page(dataset_ref, problem)
     session = await directory_of(request).sign_ins.find(dataset_ref, request.cookies.get(SESSION_COOKIE))
     return PageContext(
         request, AuthorizeRequest(dataset_ref, parameters, session, request.cookies.get(PROFILE_COOKIE))
     )
 
 
-def _with_parameters(door: PageContext, more: Mapping[str, list[str]]) -> PageContext:
-    parameters = {**door.visit.parameters, **more}
-    return PageContext(door.request, msgspec.structs.replace(door.visit, parameters=parameters))
+def _with_parameters(context: PageContext, more: Mapping[str, list[str]]) -> PageContext:
+    parameters = {**context.page_request.parameters, **more}
+    return PageContext(context.request, msgspec.structs.replace(context.page_request, parameters=parameters))
 
 
-async def _own_form(door: PageContext) -> dict[str, list[str]] | None:
+async def _submitted_form(context: PageContext) -> dict[str, list[str]] | None:
     """The form, if this browser was shown it by us."""
     try:
-        form = await form_of(door.request)
+        form = await form_of(context.request)
     except InvalidForm:
         return None
-    is_valid = _csrf(door.request).is_valid(door.request, door.dataset_ref.handle, form)
+    is_valid = _csrf(context.request).is_valid(context.request, context.dataset_ref.handle, form)
     return form if is_valid else None
 
 
-async def _ask(
-    door: PageContext,
+async def _sign_in_form(
+    context: PageContext,
     template: str,
     problems: Mapping[str, str] | None = None,
     values: Mapping[str, str] | None = None,
@@ -233,12 +237,12 @@ async def _ask(
     wait_s: int = 0,
 ) -> AnyResponse:
     """A page with a form, for the application that sent the person or for ourselves."""
-    asked = await _authorizations(door.request).ask(door.visit) if door.has_request else None
-    if isinstance(asked, SendBack | AuthorizationDenied):
-        return _outcome(door, asked)
+    asked = await _authorizations(context.request).ask(context.page_request) if context.has_request else None
+    if isinstance(asked, RedirectToApplication | AuthorizationDenied):
+        return _outcome(context, asked)
     other = "register" if template == "login" else "login"
     return _form_page(
-        door,
+        context,
         f"{template}.html",
         status=status,
         headers={"Retry-After": str(wait_s)} if wait_s else None,
@@ -246,35 +250,39 @@ async def _ask(
         application=asked.application.name if asked else None,
         problems=dict(problems or {}),
         values=values or {"email": asked.login_hint if asked else ""},
-        here=door.at(f"accounts/{template}"),
-        other=door.at(f"accounts/{other}"),
+        here=context.at(f"accounts/{template}"),
+        other=context.at(f"accounts/{other}"),
     )
 
 
-async def _enter(door: PageContext, account: Account) -> AnyResponse:
+async def _start_session(context: PageContext, account: Account) -> AnyResponse:
     """The person proved who they are: open a session and go where they were going."""
-    directory, dataset_ref = directory_of(door.request), door.dataset_ref
-    before = door.visit.session
+    directory, dataset_ref = directory_of(context.request), context.dataset_ref
+    before = context.page_request.session
     session, token = await directory.sign_ins.create_session(dataset_ref, account)
-    if door.has_request:
-        response = _outcome(door, await _authorizations(door.request).complete(door.visit, session))
+    if context.has_request:
+        response = _outcome(
+            context, await _authorizations(context.request).complete(context.page_request, session)
+        )
     else:
-        await directory.sign_ins.record_sign_in(dataset_ref, None, account, door.visit.trackers)
+        await directory.sign_ins.record_sign_in(dataset_ref, None, account, context.page_request.trackers)
         response = Redirect(f"/t/{dataset_ref.handle}/accounts", status_code=303)
     if before is not None:
         await directory.sign_ins.end_session(dataset_ref, before.session_id)
-    return with_cookies(response, session_cookie(door.request, door.cookie_path, token))
+    return with_cookies(response, session_cookie(context.request, context.cookie_path, token))
 
 
-def _outcome(door: PageContext, outcome: SendBack | SignInNeeded | AuthorizationDenied) -> AnyResponse:
+def _outcome(
+    context: PageContext, outcome: RedirectToApplication | SignInRequired | AuthorizationDenied
+) -> AnyResponse:
     match outcome:
-        case SendBack(location):
-            return _send(door, location)
-        case SignInNeeded(template):
-            return Redirect(door.at(f"accounts/{template}"), status_code=302)
+        case RedirectToApplication(location):
+            return _redirect(context, location)
+        case SignInRequired(template):
+            return Redirect(context.at(f"accounts/{template}"), status_code=302)
         case AuthorizationDenied(error, description):
             return message(
-                door.dataset_ref.handle,
+                context.dataset_ref.handle,
                 "This link does not work",
                 "The application that sent you here asked in a way we cannot answer. "
                 "Go back to it and try again; if that does not help, tell its owner.",
@@ -283,36 +291,38 @@ def _outcome(door: PageContext, outcome: SendBack | SignInNeeded | Authorization
             )
 
 
-def _signed_out(door: PageContext, outcome: Confirm | SignedOut | AuthorizationDenied) -> AnyResponse:
+def _signed_out(
+    context: PageContext, outcome: ConfirmationPage | SignedOut | AuthorizationDenied
+) -> AnyResponse:
     match outcome:
-        case Confirm(application):
-            session = door.visit.session
+        case ConfirmationPage(application):
+            session = context.page_request.session
             return _form_page(
-                door, "confirm.html", application=application, here=door.at("oauth2/logout"),
-                redirect_uri=door.visit.first("post_logout_redirect_uri"),
+                context, "confirm.html", application=application, here=context.at("oauth2/logout"),
+                redirect_uri=context.page_request.first("post_logout_redirect_uri"),
                 name=name_of(session.account) if session else "",
             )  # fmt: skip
         case SignedOut(location, ended):
             response: AnyResponse = (
-                _send(door, location)
+                _redirect(context, location)
                 if location
-                else message(door.dataset_ref.handle, "You are signed out", "You can close this page.")
+                else message(context.dataset_ref.handle, "You are signed out", "You can close this page.")
             )
-            cookies = [session_cookie(door.request, door.cookie_path, None)] if ended else []
+            cookies = [session_cookie(context.request, context.cookie_path, None)] if ended else []
             return with_cookies(response, *cookies)
         case AuthorizationDenied():
-            return _outcome(door, outcome)
+            return _outcome(context, outcome)
 
 
-def _send(door: PageContext, location: str) -> AnyResponse:
+def _redirect(context: PageContext, location: str) -> AnyResponse:
     """Send the browser elsewhere, without telling where it comes from."""
     headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
-    return Redirect(location, status_code=303 if door.request.method == "POST" else 302, headers=headers)
+    return Redirect(location, status_code=303 if context.request.method == "POST" else 302, headers=headers)
 
 
-def _form_page(door: PageContext, template: str, **values: Any) -> AnyResponse:
-    handle = door.dataset_ref.handle
-    csrf, cookie = _csrf(door.request).issue(door.request, handle, door.cookie_path)
+def _form_page(context: PageContext, template: str, **values: Any) -> AnyResponse:
+    handle = context.dataset_ref.handle
+    csrf, cookie = _csrf(context.request).issue(context.request, handle, context.cookie_path)
     return with_cookies(page(template, handle, csrf=csrf, **values), cookie)
 
 
@@ -343,12 +353,12 @@ def _field(form: Mapping[str, list[str]] | None, *names: str) -> str:
     return next((form[name][0] for name in names if form and name in form), "")
 
 
-def _later(wait_s: int) -> str:
+def _retry_sentence(wait_s: int) -> str:
     minutes = -(-wait_s // 60)
     return f"Too many failed attempts. Try again in {minutes} minute{'s' if minutes > 1 else ''}."
 
 
-def _unreadable(dataset_ref: DatasetRef, problem: InvalidForm) -> AnyResponse:
+def _invalid_request_page(dataset_ref: DatasetRef, problem: InvalidForm) -> AnyResponse:
     return message(dataset_ref.handle, "This link does not work", str(problem), status=400)
 
 

@@ -17,16 +17,16 @@ from oneself.auth.callers.guard import basic_credentials, bearer_token
 from oneself.auth.callers.permissions import OIDC_SCOPES, OPENID, PERMISSIONS
 from oneself.auth.provider.authlib_models import (
     ACCESS_TOKEN,
-    FoundToken,
     OAuthContext,
     OAuthRequest,
     OAuthResponse,
+    TokenDescription,
     canonical_basic,
     describe_access_token,
     describe_refresh_token,
     user_info,
 )
-from oneself.auth.provider.authlib_server import GRANT_TYPES, Provider, judge_token_request
+from oneself.auth.provider.authlib_server import GRANT_TYPES, Provider, evaluate_token_request
 from oneself.service.context import DatasetRef
 from oneself.service.directory.applications import Application
 from oneself.service.directory.grants import Credential, CredentialKind, Redemption
@@ -81,14 +81,14 @@ class OAuth:
         client = await self._client(call)
         if client.wait_s:
             return too_many(client.wait_s)
-        gathered = await self.gather(call.dataset_ref, client.application, client.secret_matches)
+        context = await self.load_context(call.dataset_ref, client.application, client.secret_matches)
         request = OAuthRequest("POST", call.parameters, client.authorization)
         kind, parameter = CREDENTIAL_OF_GRANT.get(call.first("grant_type") or "", (None, ""))
         secret = call.first(parameter)
         if kind is None or not secret or not client.is_authentic:
-            answer = judge_token_request(gathered, request)[0]
+            answer = evaluate_token_request(context, request)[0]
         else:
-            answer = await self._redeem(gathered, request, kind, secret)
+            answer = await self._redeem(context, request, kind, secret)
         return _for_browser(answer, client.application, call.origin)
 
     async def introspect(self, call: OAuthCall) -> OAuthResponse:
@@ -105,7 +105,7 @@ class OAuth:
         revoked = provider._endpoints["revocation"][0].revoked
         if revoked is not None:
             await self._revoke(call, revoked)
-        return _for_browser(answer, provider.gathered.application, call.origin)
+        return _for_browser(answer, provider.context.application, call.origin)
 
     async def userinfo(self, dataset_ref: DatasetRef, authorization: str | None) -> OAuthResponse:
         """OpenID Connect Core §5.3: the claims of the person behind an access token with scope `openid`."""
@@ -130,31 +130,31 @@ class OAuth:
         issuer = self._directory.tokens.issuer(dataset_ref)
         return discovery_document(issuer)
 
-    async def gather(
+    async def load_context(
         self, dataset_ref: DatasetRef, application: Application | None, secret_matches: bool = False
     ) -> OAuthContext:
         """What every judgement needs."""
         return OAuthContext(
             dataset_ref=dataset_ref,
             issuer=self._directory.tokens.issuer(dataset_ref),
-            ring=await self._directory.signing_keys.ring(dataset_ref),
+            key_ring=await self._directory.signing_keys.ring(dataset_ref),
             signing_key=await self._directory.signing_keys.signing_key(dataset_ref),
             application=application,
             secret_matches=secret_matches,
         )
 
     async def _redeem(
-        self, gathered: OAuthContext, request: OAuthRequest, kind: CredentialKind, secret: str
+        self, context: OAuthContext, request: OAuthRequest, kind: CredentialKind, secret: str
     ) -> OAuthResponse:
         answers: list[OAuthResponse] = []
 
         def decide(credential: Credential | None) -> Redemption:
-            found = msgspec.structs.replace(gathered, credential=credential)
-            answer, redemption = judge_token_request(found, request)
+            found = msgspec.structs.replace(context, credential=credential)
+            answer, redemption = evaluate_token_request(found, request)
             answers.append(answer)
             return redemption
 
-        await self._directory.grants.redeem(gathered.dataset_ref, kind, secret, decide)
+        await self._directory.grants.redeem(context.dataset_ref, kind, secret, decide)
         return answers[0]
 
     async def _client(self, call: OAuthCall) -> _Client:
@@ -190,21 +190,19 @@ class OAuth:
     async def _about_a_token(self, call: OAuthCall) -> tuple[Provider, OAuthRequest, int]:
         client = await self._client(call)
         token = call.first("token")
-        gathered = await self.gather(call.dataset_ref, client.application, client.secret_matches)
+        context = await self.load_context(call.dataset_ref, client.application, client.secret_matches)
         if token and client.is_authentic:
-            gathered = msgspec.structs.replace(
-                gathered, token=await self._find_token(call.dataset_ref, token)
-            )
-        return Provider(gathered), OAuthRequest("POST", call.parameters, client.authorization), client.wait_s
+            context = msgspec.structs.replace(context, token=await self._find_token(call.dataset_ref, token))
+        return Provider(context), OAuthRequest("POST", call.parameters, client.authorization), client.wait_s
 
-    async def _find_token(self, dataset_ref: DatasetRef, token: str) -> FoundToken | None:
+    async def _find_token(self, dataset_ref: DatasetRef, token: str) -> TokenDescription | None:
         claims = await self._directory.tokens.verify(dataset_ref, token)
         if claims is not None:
             return describe_access_token(claims) if claims.get("aud") == AUDIENCE else None
         credential = await self._directory.grants.find_refresh_token(dataset_ref, token)
         return describe_refresh_token(credential) if credential else None
 
-    async def _revoke(self, call: OAuthCall, token: FoundToken) -> None:
+    async def _revoke(self, call: OAuthCall, token: TokenDescription) -> None:
         if token.kind == ACCESS_TOKEN:
             await self._directory.tokens.revoke(call.dataset_ref, token.description["jti"])
         else:

@@ -32,7 +32,7 @@ from urllib.parse import quote
 
 import psutil
 
-from oneself.errors import DatabaseRefused, DataFolderBusy, Fatal
+from oneself.errors import DataFolderInUse, Fatal, UnsupportedDatabase
 from oneself.secrets_file import write_secret_once
 from oneself.store.embedded import binaries as wheel
 from oneself.store.embedded.binaries import ServerUser
@@ -90,7 +90,7 @@ def hold_data_folder(folder: Path) -> Iterator[None]:
         if not _try_lock(file, fcntl.LOCK_EX):
             file.seek(0)
             holder = file.read().strip()
-            raise DataFolderBusy(
+            raise DataFolderInUse(
                 f"Another oneself serve{f' (process {holder})' if holder else ''} already works on {folder}. "
                 "Stop it first, or give this one another folder with --data-dir."
             )
@@ -187,7 +187,7 @@ class Embedded:
             self._make_cluster(user)
         version = (self.cluster / "PG_VERSION").read_text().strip()
         if version != wheel.MAJOR:
-            raise DatabaseRefused(
+            raise UnsupportedDatabase(
                 f"{self.cluster} was made by PostgreSQL {version}; this Oneself brings {wheel.MAJOR}."
             )
 
