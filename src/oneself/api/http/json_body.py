@@ -1,15 +1,15 @@
-"""Bodies of the CDS wire, decoded by hand so that every refusal has the wire's own sentence (wire/cds §4).
+"""Bodies of the REST wires, decoded by hand so that each error has its own sentence.
 
     content type → size → syntax → limits → outermost type → known fields → types of fields
 
-A body is either accepted whole or refused whole. JSON null stands for "absent" in a strict field. What is
-accepted can be stored: no NUL, no number that PostgreSQL or JSON readers would round silently or refuse.
+A body is accepted or rejected as one. In a strict body a field that is null is absent. What is accepted can
+be stored: no NUL, no number that PostgreSQL or JSON readers would round or reject.
+Source: docs/wire/cds.md §4.
 """
 
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
@@ -17,68 +17,68 @@ import msgspec
 from litestar import Request
 
 from oneself.api.http.errors import UNPROCESSABLE, WireError, line, wire_error
+from oneself.api.http.json_reader import JsonLimits, JsonProblem, check_json, check_keys, parse_json
 
-#: A profile of the largest organisations we know of is some tens of kilobytes.
+#: Profiles of large organisations have some tens of kilobytes.
 BODY_BYTES_MAX = 1024 * 1024
-#: Attributes are at most four levels deep (wire/cds §7); this leaves room and spares every stack.
+#: Attributes are at most four levels deep (docs/wire/cds.md §7); this leaves room and spares every stack.
 DEPTH_MAX = 32
 KEYS_MAX = 10_000
-#: What a double can hold; whether it is too much is for the attribute's type to say.
-INTEGER_MAX = 2**1023
+LIMITS = JsonLimits(
+    container_level_max=DEPTH_MAX,
+    value_level_max=DEPTH_MAX,
+    keys_max=KEYS_MAX,
+    # What a double holds; the type of an attribute may allow less.
+    integer_max=2**1023,
+)
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
 Object: TypeAlias = dict[str, Any]
 
-# Every string of a JSON text, with the colon behind it if it is a key; possessive, so linear in time.
-_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"\s*+(:?)', re.DOTALL)
-# msgspec has one exception for all syntax errors and tells a cut-off text apart by this sentence only.
-_CUT_OFF = "Input data was truncated"
-
 
 class Body(msgspec.Struct, frozen=True):
-    """What a route expects: the subject named in sentences, the code of a refusal, the outermost type.
+    """What a route accepts, and how it words errors."""
 
-    `fields`: a struct that names the fields and their types; None where nothing is checked.
-    `strict`: other fields are refused, not ignored.
-    """
-
+    #: What the sentences call the body.
     subject: str
+    #: The code of an error, without its prefix.
     code: str
+    #: A struct that names the fields and their types; None checks nothing.
     fields: type[msgspec.Struct] | None = None
+    #: True rejects unknown fields, False ignores them.
     strict: bool = True
     outermost: Literal["object", "array"] = "object"
     shape: Literal["A", "B"] = "A"
+    #: One line of text instead of every other error.
     plain_line: str | None = None
 
     def refusal(self, sentence: str) -> WireError:
-        """The error that a body with this problem gets."""
+        """The error for a body with this problem."""
         if self.plain_line is not None:
             return line(400, self.plain_line)
         return wire_error(self.code, sentence, shape=self.shape)
 
 
 async def decode_object(request: AnyRequest, body: Body) -> Object:
-    """The JSON object in the request, as `body` wants it; raises WireError."""
+    """The JSON object in the request, checked against `body`; raises WireError."""
     document: Object = decode(await _read(request), body)
     return document
 
 
 async def decode_array(request: AnyRequest, body: Body) -> list[Object]:
-    """The JSON array of objects in the request, as `body` wants it; raises WireError."""
+    """The JSON array of objects in the request, checked against `body`; raises WireError."""
     documents: list[Object] = decode(await _read(request), body)
     return documents
 
 
 def non_null(document: Object) -> Object:
-    """The fields that were given; null is none."""
+    """The fields that are not null."""
     return {name: value for name, value in document.items() if value is not None}
 
 
 def decode(raw: bytes, body: Body) -> Any:
-    """Parse `raw` and check it against `body`; raises WireError with the sentence of wire/cds §4."""
+    """Parse `raw` and check it against `body`; raises WireError with the sentence of docs/wire/cds.md §4."""
     document = _parse(raw, body)
-    if not _storable(document, raw):
-        raise body.refusal(f"Invalid JSON payload for {body.subject}.")
     _check_outermost(document, body)
     if body.fields is not None:
         for entry in document if body.outermost == "array" else (document,):
@@ -92,7 +92,7 @@ async def _read(request: AnyRequest) -> bytes:
 
 
 def _check_media_type(request: AnyRequest) -> None:
-    """JSON in UTF-8, uncompressed; a request without `Content-Type` is taken for that."""
+    """JSON in UTF-8, uncompressed. That is the default without `Content-Type`."""
     given, parameters = request.content_type
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if given and given.lower() != "application/json":
@@ -108,43 +108,21 @@ def _parse(raw: bytes, body: Body) -> Any:
     if not raw.strip():
         raise body.refusal(f"Request body for {body.subject} is empty.")
     try:
-        return msgspec.json.decode(raw)
-    except (msgspec.ValidationError, RecursionError):  # absurd numbers, absurd nesting
-        raise body.refusal(f"Invalid JSON payload for {body.subject}.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        cut_off = " (unexpected end of input)" if str(error) == _CUT_OFF else ""
-        raise body.refusal(f"Malformed JSON in {body.subject} request body{cut_off}.") from None
+        document = parse_json(raw)
+        check_keys(raw, check_json(document, LIMITS))
+        return document
+    except JsonProblem as problem:
+        raise body.refusal(_sentence(problem, body)) from None
 
 
-def _storable(document: Any, raw: bytes) -> bool:
-    """Within the limits of this module, without NUL and without a key twice in one object."""
-    level, keys = [document], 0
-    for _ in range(DEPTH_MAX + 1):
-        if not level:
-            return keys == _STRINGS.findall(raw).count(b":")
-        keys += sum(len(value) for value in level if isinstance(value, dict))
-        if keys > KEYS_MAX or not all(map(_storable_alone, level)):
-            return False
-        level = [child for value in level for child in _children(value)]
-    return False
-
-
-def _storable_alone(value: Any) -> bool:
-    match value:
-        case str():
-            return "\x00" not in value
-        case int():
-            return -INTEGER_MAX <= value <= INTEGER_MAX
-        case dict():
-            return not any("\x00" in key for key in value)
+def _sentence(problem: JsonProblem, body: Body) -> str:
+    match problem.code:
+        case "syntax":
+            return f"Malformed JSON in {body.subject} request body."
+        case "truncated":
+            return f"Malformed JSON in {body.subject} request body (unexpected end of input)."
         case _:
-            return True
-
-
-def _children(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
+            return f"Invalid JSON payload for {body.subject}."
 
 
 def _check_outermost(document: Any, body: Body) -> None:
@@ -174,7 +152,7 @@ def _check_fields(document: Object, body: Body, fields: type[msgspec.Struct]) ->
 
 
 class _Kind(msgspec.Struct, frozen=True):
-    """What a field takes: in words, as a check, and the fields of its entries if it is a list of objects."""
+    """What a field accepts: in words, as a check, and the fields of the objects in a list."""
 
     word: str
     accepts: Callable[[Any], bool]
@@ -191,7 +169,7 @@ _KINDS = {
 
 @functools.cache
 def _expected(fields: type[msgspec.Struct]) -> dict[str, _Kind]:
-    """Field → what it takes, read from the struct's annotations; all of them are `… | None`."""
+    """Field → what it accepts, from the annotations of the struct, which are all `… | None`."""
     return {name: _kind(get_args(hint)[0]) for name, hint in get_type_hints(fields).items()}
 
 

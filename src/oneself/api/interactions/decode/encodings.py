@@ -1,11 +1,12 @@
-"""From the bytes of a request to the JSON object of an event: the four encodings of wire/interactions §4.
+"""From the bytes of a request to the JSON object of an event, in four encodings.
 
     JSON POST              body
     form POST              event=<base64>  or  event=<URL-encoded JSON>
     GET                    ?event=<base64>
 
-All of them give the same object or the same refusal. What is accepted can be stored: UTF-8 without NUL and
-lone surrogates, nested `DEPTH_MAX` levels at most, integers of 64 bits. Nothing here knows a field by name.
+All of them give the same object or the same error. What is accepted can be stored: UTF-8 without NUL and lone
+surrogates, nested at most DEPTH_MAX levels, integers of 64 bits. Nothing here knows a field by name.
+Source: docs/wire/interactions.md §4.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import binascii
 from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes
 
-import msgspec
+from oneself.api.http.json_reader import JsonLimits, JsonProblem, check_json, parse_json
 
 Object: TypeAlias = dict[str, Any]
 
@@ -22,6 +23,7 @@ Object: TypeAlias = dict[str, Any]
 DEPTH_MAX = 32
 #: What a `bigint` and the integers of most JSON readers hold.
 INTEGER_MAX = 2**63 - 1
+LIMITS = JsonLimits(container_level_max=DEPTH_MAX, value_level_max=DEPTH_MAX + 1, integer_max=INTEGER_MAX)
 
 _BLANKS = b" \t\r\n"
 # Both alphabets to the standard one, and the blank that `+` becomes in a form back to itself.
@@ -39,7 +41,7 @@ _LONG_NUMBER = b"0" * len(str(INTEGER_MAX))
 
 
 class InvalidEvent(Exception):
-    """The request holds no event (errorCode 5). `sentence` says what is wrong, where, and what to do."""
+    """The request holds no valid event. `sentence`: what is wrong, where, and what to do."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
@@ -63,9 +65,9 @@ def decode_form(body: bytes) -> Object:
 
 
 def decode_event_parameter(text: str | bytes) -> Object:
-    """The event in a URL-decoded `event`: JSON if it begins with `{`, else base64 (wire/interactions §4).
+    """The event in a URL-decoded `event`: JSON if it begins with `{`, else base64.
 
-    Either alphabet, padding and line breaks as one likes, a blank inside stands for `+`. Raises InvalidEvent.
+    Both alphabets; padding and line breaks are optional; a blank inside means `+`. Raises InvalidEvent.
     """
     stripped = _utf8(text).strip(_BLANKS)
     if stripped.startswith(b"{"):
@@ -78,17 +80,13 @@ def decode_event_parameter(text: str | bytes) -> Object:
 def decode_json(body: bytes) -> Object:
     """The event in a JSON text; a key given twice has its last value. Raises InvalidEvent."""
     try:
-        document = msgspec.json.decode(body)
-    except RecursionError:
-        raise _too_deep() from None
-    except msgspec.ValidationError:
-        raise InvalidEvent("The event has a number that no double can hold; send it as a string.") from None
-    except ValueError as error:
-        raise InvalidEvent(f"The event is not JSON ({error}); send one JSON object in UTF-8.") from None
-    if type(document) is not dict:
-        raise InvalidEvent("The event is not a JSON object; send one object per request.")
-    if _is_suspicious(body):
-        _check_storable(document)
+        document = parse_json(body)
+        if type(document) is not dict:
+            raise InvalidEvent("The event is not a JSON object; send one object per request.")
+        if _is_suspicious(body):
+            check_json(document, LIMITS)
+    except JsonProblem as problem:
+        raise InvalidEvent(_sentence(problem)) from None
     return document
 
 
@@ -124,7 +122,7 @@ def _from_base64(text: bytes) -> bytes:
 
 
 def _is_suspicious(text: bytes) -> bool:
-    """Whether a valid JSON text may hold what cannot be stored; says so too often rather than too rarely.
+    """Whether a valid JSON text may hold something that cannot be stored. It errs on the side of True.
 
     Three scans in C spare nearly every event the walk through its values.
     """
@@ -135,28 +133,15 @@ def _is_suspicious(text: bytes) -> bool:
     )
 
 
-def _check_storable(document: Object) -> None:
-    level: list[Any] = [document]
-    for _ in range(DEPTH_MAX):
-        level = [child for container in level for child in _children(container)]
-        for value in level:
-            _check_scalar(value)
-        level = [value for value in level if type(value) is dict or type(value) is list]
-        if not level:
-            return
-    raise _too_deep()
-
-
-def _children(container: Any) -> list[Any]:
-    return [*container, *container.values()] if type(container) is dict else container
-
-
-def _check_scalar(value: Any) -> None:
-    if type(value) is str and "\x00" in value:
-        raise InvalidEvent("The event has a NUL character in a string; leave it out.")
-    if type(value) is int and not -INTEGER_MAX <= value <= INTEGER_MAX:
-        raise InvalidEvent("The event has an integer of more than 64 bits; send it as a string.")
-
-
-def _too_deep() -> InvalidEvent:
-    return InvalidEvent(f"The event is nested deeper than {DEPTH_MAX} levels; send fewer.")
+def _sentence(problem: JsonProblem) -> str:
+    match problem.code:
+        case "depth":
+            return f"The event is nested deeper than {DEPTH_MAX} levels; send fewer."
+        case "number":
+            return "The event has a number that no double can hold; send it as a string."
+        case "nul":
+            return "The event has a NUL character in a string; leave it out."
+        case "integer":
+            return "The event has an integer of more than 64 bits; send it as a string."
+        case _:
+            return f"The event is not JSON ({problem.detail}); send one JSON object in UTF-8."
