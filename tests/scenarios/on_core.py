@@ -97,7 +97,7 @@ class Core:
     def _index(self, new_id: UUID) -> Outcome:
         """Apply every rule that waits, the longest waiting first."""
         waiting, self._to_index = self._to_index, []
-        active = {matcher.source_id: matcher for matcher in self.config.matchers}
+        active = {matcher.source_id: matcher for matcher in self.config.identifier_sources}
         indexed = [
             one for rule_id in waiting if rule_id in active for one in self._index_by(active[rule_id], new_id)
         ]
@@ -126,7 +126,7 @@ class Core:
     def _to_be_indexed(self, matcher: IdentifierSource) -> list[Profile]:
         """Whoever stands for each profile, in the order in which their values came; also for those absorbed
         since the rule was switched on."""
-        since = self.config.read_since[matcher.name]
+        since = self.config.indexed_since[matcher.name]
 
         def place(each: Profile) -> tuple[int, UUID]:
             first = first_recorded(each.record, matcher)

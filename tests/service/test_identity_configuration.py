@@ -386,7 +386,7 @@ async def test_a_missing_attribute_is_made_with_its_binding(org: Organisation) -
     assert made is not None
     assert (made.value_type, made.merge_strategy, made.display_name) == ("string", "latest", "Loyalty number")
     assert config.schema.find("traits.card2") is not None
-    assert set(config.bound) == {"loyaltyId", "customerId"}
+    assert set(config.bindings) == {"loyaltyId", "customerId"}
 
 
 async def test_a_type_that_is_not_unique_is_bound_and_never_matches(org: Organisation) -> None:

@@ -88,7 +88,7 @@ async def gather(
 
     Raises Contended when others keep moving what is being gathered, TokensPast when tokens do not say it all.
     """
-    if wanted.is_remembered:
+    if wanted.token_fast_path:
         return await _gather_remembered(connection, dataset_id, wanted), {}
     answers = await _answers(connection, dataset_id, wanted.keys)
     addressed = wanted.profile_ids | {stored.profile_id for stored in answers.values()}
@@ -129,7 +129,7 @@ async def _gather_remembered(connection: Connection, dataset_id: int, wanted: Fo
         raise StaleToken
     owners = {Identifier(row["namespace"], row["value"]): row["survivor_id"] for row in claimed}
     is_settled = all(
-        row["namespace"] in DEVICE_NAMESPACES or row["seq"] >= wanted.counting_since for row in claimed
+        row["namespace"] in DEVICE_NAMESPACES or row["seq"] >= wanted.claims_current_since for row in claimed
     )
     if not (is_settled and _all_theirs(wanted, users, owners)):
         raise StaleToken
@@ -141,7 +141,7 @@ def _all_theirs(wanted: Footprint, users: list[Profile], owners: dict[Identifier
     """True if what an event says of its user they hold already, alone of its type, and its browser is theirs
     or nobody's: then it changes nothing about what anybody holds."""
     by_primary = {primary_id(user.profile_id, anonymous=False): user for user in users}
-    for meeting in wanted.meetings:
+    for meeting in wanted.parts:
         user = by_primary[meeting.primary_id or ""]
         named = {identifier for identifier in meeting.identifiers if not identifier.is_device}
         if not named <= owners.keys() or not _held(user, {each.namespace for each in named}) <= named:
@@ -211,7 +211,7 @@ def _meetings(
             holders.setdefault(claim.identifier, set()).add(survivor_id)
     for profile_id, survivor_id in pointers.items():
         holders.setdefault(primary_id(profile_id, anonymous=False), set()).add(survivor_id)
-    groups = connected_components(meeting.names for meeting in wanted.meetings)
+    groups = connected_components(meeting.names for meeting in wanted.parts)
     people = {
         root: frozenset(each for name in names for each in holders.get(name, ()))
         for root, names in groups.items()
@@ -219,7 +219,7 @@ def _meetings(
     by_name = {name: root for root, names in groups.items() for name in names}
     return [
         (meeting, people[by_name[meeting.names[0]]] if meeting.names else frozenset())
-        for meeting in wanted.meetings
+        for meeting in wanted.parts
     ]
 
 
@@ -234,11 +234,11 @@ async def _note_activity(
     between them."""
     asked = sorted(
         {
-            (profile_id, meeting.happened)
+            (profile_id, meeting.occurred_at)
             for meeting, people in _choosing(met)
-            if meeting.happened is not None
+            if meeting.occurred_at is not None
             for profile_id in people
-            if state.profiles[profile_id].active_at > meeting.happened
+            if state.profiles[profile_id].active_at > meeting.occurred_at
         }
     )
     if not asked:
@@ -403,7 +403,7 @@ def log_row(dataset_id: int, entry: NewEntry) -> tuple[object, ...]:
     observation, plan = entry.observation, entry.plan
     return (
         dataset_id, entry.seq, observation.observation_id, plan.profile_id, observation.kind,
-        observation.name, entry.config_version, observation, None if plan.only_attaches else plan,
+        observation.name, entry.config_version, observation, None if plan.is_attachment else plan,
     )  # fmt: skip
 
 

@@ -122,7 +122,7 @@ def render_person(
 def _path(namespace: str, config: Config) -> Sequence[str] | None:
     """Where the values of a namespace stand in a profile: by a binding, else the namespace is an attribute's
     name."""
-    if (match := config.bound.get(namespace)) is not None:
+    if (match := config.bindings.get(namespace)) is not None:
         return match.path
     scope, _, key = namespace.partition(".")
     return (scope, *key.split(".")) if scope in SCOPES and key else None

@@ -124,7 +124,7 @@ def _attributes(survivor: Profile, visible: Mapping[str, Any], config: Config) -
     identities = identities_of(survivor.record, config)
     disbelieved = {
         ".".join(match.path)
-        for match in config.bound.values()
+        for match in config.bindings.values()
         if match.namespace.trusted_only and not identities[match.name]
     }
     found: dict[str, Any] = {}

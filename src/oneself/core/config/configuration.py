@@ -90,8 +90,8 @@ class Config(msgspec.Struct, frozen=True, dict=True):
     identity_attributes: dict[str, IdentityBinding] = {}
     #: Channel → the name that `user.id` stands for there.
     channels: dict[str, str] = {}
-    #: By namespace: the seq since which its rule or binding reads stored values as it does now.
-    read_since: dict[str, int] = {}
+    #: By namespace: the seq since which its rule or binding has read stored values as it does now.
+    indexed_since: dict[str, int] = {}
 
     @cached_property
     def types(self) -> dict[str, IdentityType]:
@@ -109,13 +109,13 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         return self._namespaces.get(name)
 
     @cached_property
-    def matchers(self) -> tuple[IdentifierSource, ...]:
+    def identifier_sources(self) -> tuple[IdentifierSource, ...]:
         """The attributes whose values are identifiers, ready to be applied: active rules, the one that goes
         first in front, and then the identity attributes."""
         return (*self._by_rule, *self._by_type)
 
     @cached_property
-    def bound(self) -> dict[str, IdentifierSource]:
+    def bindings(self) -> dict[str, IdentifierSource]:
         """The identity attributes that count, by type."""
         return {each.name: each for each in self._by_type}
 
@@ -138,7 +138,7 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         """Dotted path → how identities merge, whatever their attribute says (wire/interactions §10)."""
         return {
             ".".join(match.path): latest if self.is_tiered(match) else by_time
-            for match in self.bound.values()
+            for match in self.bindings.values()
         }
 
     def is_tiered(self, match: IdentifierSource) -> bool:
@@ -149,7 +149,7 @@ class Config(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def value_namespaces(self) -> frozenset[str]:
         """The names of the namespaces whose identifiers are values of attributes."""
-        return frozenset(each.name for each in self.matchers)
+        return frozenset(each.name for each in self.identifier_sources)
 
     @cached_property
     def rule_namespaces(self) -> frozenset[str]:
@@ -181,16 +181,16 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         values_max = self.limits.values_per_namespace_max
         return namespace_of(self.types[type_id], is_bound=is_bound, values_max=values_max)
 
-    def counts(self, claim: Claim) -> bool:
+    def is_current(self, claim: Claim) -> bool:
         """False for a claim of a rule that has been away, or that reads values in another way by now: until
         the profile is indexed again, it says nothing about what the profile holds."""
-        return claim.seq >= self.read_since.get(claim.identifier.namespace, 0)
+        return claim.seq >= self.indexed_since.get(claim.identifier.namespace, 0)
 
     @cached_property
     def _namespaces(self) -> dict[str, Namespace]:
         types = [each.type_id for each in self.types.values() if each.can_match]
         found = {type_id: self._type_namespace(type_id, is_bound=False) for type_id in types}
-        found |= {each.name: each.namespace for each in self.matchers}
+        found |= {each.name: each.namespace for each in self.identifier_sources}
         if self.blocked != BlockList():
             found = {name: self._with_blocked(namespace) for name, namespace in found.items()}
         if self.dataset.pipeline_identity_resolution:
@@ -212,8 +212,8 @@ def required_reindexing(before: Config, after: Config) -> list[str]:
     moving = [LEGACY_ID_JOB] if after.dataset.resolves_since != before.dataset.resolves_since else []
     return moving + [
         match.source_id
-        for match in after.matchers
-        if after.read_since.get(match.name, 0) != before.read_since.get(match.name, 0)
+        for match in after.identifier_sources
+        if after.indexed_since.get(match.name, 0) != before.indexed_since.get(match.name, 0)
         or not _blocks_all(after.namespace(match.name), before.namespace(match.name))
     ]
 
@@ -238,7 +238,7 @@ def configure(config: Config, change: ConfigChange, seq: int) -> Config:
         version=config.version + 1,
         seq=seq,
         dataset=_resolving(config.dataset, changed.dataset, seq),
-        read_since=_read_since(config, changed, seq),
+        indexed_since=_indexed_since(config, changed, seq),
     )
 
 
@@ -249,11 +249,13 @@ def _resolving(before: DatasetSettings, after: DatasetSettings, seq: int) -> Dat
     return msgspec.structs.replace(after, resolves_since=seq)
 
 
-def _read_since(before: Config, after: Config, seq: int) -> dict[str, int]:
-    ways = {match.name: match.way for match in before.matchers}
+def _indexed_since(before: Config, after: Config, seq: int) -> dict[str, int]:
+    ways = {match.name: match.read_signature for match in before.identifier_sources}
     return {
-        match.name: before.read_since.get(match.name, 0) if ways.get(match.name) == match.way else seq
-        for match in after.matchers
+        match.name: before.indexed_since.get(match.name, 0)
+        if ways.get(match.name) == match.read_signature
+        else seq
+        for match in after.identifier_sources
     }
 
 

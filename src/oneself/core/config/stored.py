@@ -36,7 +36,7 @@ class ConfigDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     identity_types: dict[str, IdentityType] = {}
     identity_attributes: dict[str, IdentityBinding] = {}
     channels: dict[str, str] = {}
-    read_since: dict[str, int] = {}
+    indexed_since: dict[str, int] = msgspec.field(default_factory=dict, name="read_since")
 
 
 #: What both forms hold under the same name.

@@ -96,7 +96,7 @@ def _create_and_join(act: _Application, plan: Plan) -> tuple[Plan, Profile, list
     held = msgspec.structs.replace(created, identities=_with_claims({}, plan.claims))
     survivor, *parts = people = [
         held if profile_id == created.profile_id else act.state.profiles[profile_id]
-        for profile_id in plan.people
+        for profile_id in plan.unified_ids
     ]
     unified = _by_event(act, plan, _merge_all(act, survivor, parts))
     if not act.settled:
@@ -114,7 +114,7 @@ def _lost(created: Profile, plan: Plan) -> tuple[Identifier, ...]:
 def _write_and_join(act: _Application, plan: Plan) -> tuple[Plan, Profile, list[Profile]]:
     """The values go to the profile that the observation addresses, and that one is then joined; an event's go
     to the person that is left in the end."""
-    people = [act.state.profiles[profile_id] for profile_id in plan.people]
+    people = [act.state.profiles[profile_id] for profile_id in plan.unified_ids]
     addressed = _addressed(act, people)
     written = _written(act, addressed)
     others = [each for each in people if each is not addressed]
@@ -137,7 +137,7 @@ def _by_event(act: _Application, plan: Plan, unified: Profile) -> Profile:
     if observation.objects:
         objects = upsert(unified.objects, observation.objects, observation.effective_at(act.seq))
         unified = msgspec.structs.replace(unified, objects=objects)
-    if not (observation.values or act.config.bound):
+    if not (observation.values or act.config.bindings):
         return unified
     source = source_of(observation, act.seq)
     changes = event_changes(act.state, observation, unified, plan, act.config, source)
@@ -173,12 +173,12 @@ def _with_final_claims(
     """The plan, claiming only what the values hold once written, before a join or after it, and letting go of
     the rest. Where a profile holds one value, what it holds in the end counts (wire/interactions §9.2)."""
     config = act.config
-    if not (config.matchers and (plan.claims or plan.merges or stale)):
+    if not (config.identifier_sources and (plan.claims or plan.merges or stale)):
         return plan
     before, now = (identities_of(profile.record, config) for profile in written)
 
     def is_held(i: Identifier) -> bool:
-        if i.namespace in config.bound:
+        if i.namespace in config.bindings:
             return i.value in now[i.namespace]
         return i.namespace not in now or i.value in now[i.namespace] or i.value in before[i.namespace]
 
@@ -186,7 +186,7 @@ def _with_final_claims(
     gone = [Identifier(name, value) for name, values in stale.items() for value in values]
     outdone = [
         Identifier(name, value)
-        for name in config.bound
+        for name in config.bindings
         for person in people
         for value in person.identities.get(name, ())
         if value not in now[name]
@@ -218,7 +218,7 @@ def _released_claims(
 
 def _written_namespaces(observation: Observation, config: Config) -> frozenset[str]:
     """The namespaces of rules and identity types whose attribute the observation's values touch."""
-    return frozenset(match.name for match in config.matchers if touches(observation.values, match))
+    return frozenset(match.name for match in config.identifier_sources if touches(observation.values, match))
 
 
 def _created(act: _Application, plan: Plan) -> Profile:
@@ -393,7 +393,7 @@ def _commit(act: _Application, plan: Plan, unified: Profile, absorbed: list[Prof
 
 def _ages(act: _Application, plan: Plan) -> dict[Identifier, int]:
     """How old each claim is: a value may be there for longer than anybody asks who holds it."""
-    people = (act.state.profiles.get(profile_id) for profile_id in plan.people)
+    people = (act.state.profiles.get(profile_id) for profile_id in plan.unified_ids)
     records = [profile.record for profile in people if profile is not None]
     return {each: held_since(records, each, act.seq, act.config) for each in plan.claims}
 

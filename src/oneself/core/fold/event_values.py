@@ -39,10 +39,10 @@ def event_changes(
     the merges of the plan. Identities count if they are newly claimed, or held by any of those that merge."""
     changes: list[Change] = []
     for raw in observation.identifiers:
-        match = config.bound.get(raw.namespace)
+        match = config.bindings.get(raw.namespace)
         if match is None or isinstance(found := admit(raw, observation.trust, config), Dropped):
             continue
-        is_own = found in plan.claims or state.is_held_by(found, plan.people)
+        is_own = found in plan.claims or state.is_held_by(found, plan.unified_ids)
         if is_own and _may_replace_identity(profile, match, source, config):
             shown = display_value(raw.value)
             assert shown is not None  # what is admitted is short enough

@@ -44,7 +44,7 @@ def touches(entry: LogEntry, config: Config) -> Touched:
         return Touched(observation, extract_evidence(observation, config))
     plan = recorded_plan(entry)
     return Touched(
-        observation, extract_evidence(observation, config), frozenset((plan.profile_id, *plan.people))
+        observation, extract_evidence(observation, config), frozenset((plan.profile_id, *plan.unified_ids))
     )
 
 

@@ -51,7 +51,7 @@ class IdentifierSource(msgspec.Struct, frozen=True):
         return (self.scope, *self.keys)
 
     @property
-    def way(self) -> tuple[Any, ...]:
+    def read_signature(self) -> tuple[Any, ...]:
         """How stored values are read, to be compared: by which keys, what fits there, and whose word
         counts."""
         return (*self.keys, _shape(self.fields[0]), self.namespace.trusted_only)

@@ -60,7 +60,7 @@ def is_followed(profile: Profile, observation: Observation, config: Config) -> b
 
 def current_claims(state: WorkingSet, identifier: Identifier, config: Config) -> list[tuple[Claim, Profile]]:
     """The claims of an identifier that count, oldest first, each with the profile that stands behind it."""
-    return [held for held in state.held(identifier) if config.counts(held[0])]
+    return [held for held in state.held(identifier) if config.is_current(held[0])]
 
 
 def find_candidates(

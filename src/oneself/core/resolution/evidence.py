@@ -72,9 +72,11 @@ def _of_attributes(observation: Observation, config: Config) -> list[Identifier]
     found: list[Identifier] = []
     if observation.values:
         found += [
-            each for match in config.matchers for each in identifiers_in_patch(observation.values, match)
+            each
+            for match in config.identifier_sources
+            for each in identifiers_in_patch(observation.values, match)
         ]
-    if config.bound and config.rule_namespaces:
+    if config.bindings and config.rule_namespaces:
         for identifier in observation.identifiers:
             if isinstance(admit(identifier, observation.trust, config), Identifier):
                 found += _same_by_rules(identifier, config)
@@ -83,10 +85,12 @@ def _of_attributes(observation: Observation, config: Config) -> list[Identifier]
 
 def _same_by_rules(identifier: Identifier, config: Config) -> list[Identifier]:
     """An event's identity in the namespaces of the rules on the attribute that it is bound to."""
-    binding = config.bound.get(identifier.namespace)
+    binding = config.bindings.get(identifier.namespace)
     if binding is None:
         return []
-    same = (match for match in config.matchers if match is not binding and match.path == binding.path)
+    same = (
+        match for match in config.identifier_sources if match is not binding and match.path == binding.path
+    )
     return [Identifier(match.name, identifier.value) for match in same]
 
 
@@ -105,7 +109,7 @@ def lookup_identifiers(
 def identities_of(record: Record, config: Config) -> dict[str, tuple[str, ...]]:
     """What stored values hold, namespace → normalised values in order: in the namespace of every active rule
     and of every identity type that an attribute is bound to, each named even where nothing is held."""
-    return {match.name: _values_of(record, match, config) for match in config.matchers}
+    return {match.name: _values_of(record, match, config) for match in config.identifier_sources}
 
 
 def _values_of(record: Record, match: IdentifierSource, config: Config) -> tuple[str, ...]:
@@ -124,7 +128,7 @@ def first_recorded(record: Record, match: IdentifierSource) -> int | None:
 
 def held_since(records: Iterable[Record], identifier: Identifier, seq: int, config: Config) -> int:
     """How old a claim is that is recorded at `seq`: as old as the value in these records (DESIGN §4.7)."""
-    match = next((each for each in config.matchers if each.name == identifier.namespace), None)
+    match = next((each for each in config.identifier_sources if each.name == identifier.namespace), None)
     if match is None:
         return seq
     known = (
@@ -154,7 +158,7 @@ def unindexed_identifiers(
     indexed already (`identities`), by claims that count because the whole profile is younger (`created_at`,
     µs) than they need to be."""
     now = identities_of(record, config)[match.name]
-    is_young = created_at >= config.read_since.get(match.name, 0)
+    is_young = created_at >= config.indexed_since.get(match.name, 0)
     if set(now) == set(identities.get(match.name, ())) and (is_young or not now):
         return None
     return tuple(Identifier(match.name, value) for value in now)

@@ -1,6 +1,9 @@
-"""What a batch of observations may touch: said before anything is looked up, so that it is looked up at once.
+"""Footprints: what a batch of observations may touch, known before anything is looked up.
 
-Law of this module: pure; it knows observations and the configuration, and no database.
+The write path looks all of it up at once. Knows observations and the configuration; must not know the
+database.
+
+Source: docs/concepts/log-and-fold.md.
 """
 
 from __future__ import annotations
@@ -22,120 +25,137 @@ SEQ_MAX = 2**63 - 1
 
 
 class ObservationFootprint(msgspec.Struct, frozen=True):
-    """What one observation brings together: identifiers, perhaps the user of a token, and when it happened if
-    that was not just now. `namespaces`: where it may change what those hold whom it leads to."""
+    """What one observation connects."""
 
+    #: Those that it may look up, normalised.
     identifiers: tuple[Identifier, ...]
+    #: Of the user whom its token names.
     primary_id: str | None = None
-    happened: int | None = None
+    #: When it occurred, in µs since 1970, if it is judged as of then.
+    occurred_at: int | None = None
+    #: Where it may change what the profiles hold that it leads to.
     namespaces: frozenset[str] = frozenset()
 
     @property
     def names(self) -> tuple[Hashable, ...]:
-        """All by which it leads to people."""
+        """Everything by which it leads to profiles."""
         return self.identifiers if self.primary_id is None else (*self.identifiers, self.primary_id)
 
 
 class Footprint(msgspec.Struct, frozen=True):
-    """What a batch may touch: normalised identifiers, addressed profiles, and request keys.
+    """What a batch may touch."""
 
-    `members`: also whom the survivors stand for, because an answer shows it. `namespaces`: also every claim
-    of the survivors in these, because values are written there, or indexed. `lock`: keep the profiles for
-    this transaction, which will write them. `primary_ids`: of the users that tokens name. `meetings`: who is
-    led to, whose claims in the meeting's own namespaces may change; who may join, whose claims in
-    `single_namespaces` may then be outdone. `before_seq`: where to stop reading the log. `is_remembered`:
-    tokens say it all, unless somebody has moved meanwhile. `counting_since`: claims from before this seq may
-    count no more."""
-
+    #: Normalised.
     identifiers: frozenset[Identifier]
+    #: Of the profiles that it addresses.
     profile_ids: frozenset[UUID]
+    #: Idempotency keys.
     keys: frozenset[str] = frozenset()
+    #: Whether an answer lists the profiles that a survivor stands for.
     members: bool = False
+    #: Every claim of the survivors in these namespaces is needed: values are written there, or indexed.
     namespaces: frozenset[str] = frozenset()
+    #: Whether the profiles stay locked for this transaction, which writes them.
     lock: bool = True
+    #: Of the users whom tokens name.
     primary_ids: frozenset[str] = frozenset()
-    meetings: tuple[ObservationFootprint, ...] = ()
+    #: Observation by observation.
+    parts: tuple[ObservationFootprint, ...] = ()
+    #: Namespaces where a profile holds one value: a merge may release claims there.
     single_namespaces: frozenset[str] = frozenset()
+    #: Where to stop reading the log.
     before_seq: int = SEQ_MAX
-    is_remembered: bool = False
-    counting_since: int = 0
+    #: Whether tokens name everything, so that no full look-up is needed unless a profile has changed
+    #: meanwhile.
+    token_fast_path: bool = False
+    #: Claims made before this seq may no longer be current.
+    claims_current_since: int = 0
 
 
 def footprint_of(
-    both: list[tuple[Observation, Evidence]],
+    batch: list[tuple[Observation, Evidence]],
     config: Config,
     *,
     keys: frozenset[str] = frozenset(),
     profile_ids: frozenset[UUID] = frozenset(),
     before_seq: int = SEQ_MAX,
-    trusts_tokens: bool = False,
+    try_token_fast_path: bool = False,
 ) -> Footprint:
-    """What observations, each with its evidence, may touch. `profile_ids`: and these profiles.
-    `trusts_tokens`: if tokens name everybody, nobody else is looked for at first."""
-    named = [
-        (observation, lookup_identifiers(observation, evidence, config)) for observation, evidence in both
-    ]
-    written = [_written(*each, config) for each in both]
-    addressed = frozenset(each.profile_id for each, _ in both if each.profile_id is not None)
+    """What observations, each with its evidence, may touch.
+
+    `profile_ids`: these profiles as well. `try_token_fast_path`: if tokens name everything, look up nothing
+    else.
+    """
+    identifiers = [lookup_identifiers(observation, evidence, config) for observation, evidence in batch]
+    written = [_written_namespaces(observation, evidence, config) for observation, evidence in batch]
+    addressed = frozenset(o.profile_id for o, _ in batch if o.profile_id is not None)
     return Footprint(
-        identifiers=frozenset(identifier for _, identifiers in named for identifier in identifiers),
+        identifiers=frozenset(identifier for named in identifiers for identifier in named),
         profile_ids=addressed | profile_ids,
         keys=keys,
-        members=any(policy_of(each).answer == "profile" for each, _ in both),
-        # A plan that is carried out as it was (`profile_ids`) may reach whom nothing leads to any more.
+        members=any(policy_of(observation).answer == "profile" for observation, _ in batch),
+        # A plan that is applied as recorded (`profile_ids`) may reach profiles that nothing leads to any
+        # more.
         namespaces=frozenset[str]().union(
             *(
                 namespaces
-                for (observation, _), namespaces in zip(both, written, strict=True)
+                for (observation, _), namespaces in zip(batch, written, strict=True)
                 if profile_ids or observation.profile_id is not None
             )
         ),
-        primary_ids=_remembered_ids(both, config),
-        meetings=tuple(_meeting(*each, namespaces) for each, namespaces in zip(named, written, strict=True)),
-        single_namespaces=frozenset(config.bound),
+        primary_ids=_token_ids(batch, config),
+        parts=tuple(
+            _part(observation, named, namespaces)
+            for (observation, _), named, namespaces in zip(batch, identifiers, written, strict=True)
+        ),
+        single_namespaces=frozenset(config.bindings),
         before_seq=before_seq,
-        counting_since=max(config.read_since.values(), default=0),
-        is_remembered=trusts_tokens
+        claims_current_since=max(config.indexed_since.values(), default=0),
+        token_fast_path=try_token_fast_path
         and not keys
         and config.dataset.pipeline_identity_resolution
-        and all(is_covered_by_token(*each) for each in both),
+        and all(is_covered_by_token(observation, evidence) for observation, evidence in batch),
     )
 
 
 def is_covered_by_token(observation: Observation, evidence: Evidence) -> bool:
-    """Whether a token names the user and everything that the observation brings (wire/interactions §7), so
-    that nothing is to be resolved if they still are who they were."""
+    """Whether a token names the user and everything else in an observation (docs/wire/interactions.md §7).
+
+    Then nothing is resolved as long as the profile is unchanged.
+    """
     token = observation.token
     if token is None or observation.choices or observation.new_tracker:
         return False
-    if not policy_of(observation).token_fast_path:
-        return False
-    if not is_primary_id(token.primary_id):
+    if not (policy_of(observation).token_fast_path and is_primary_id(token.primary_id)):
         return False
     is_plain = not (observation.values or observation.objects) and observation.occurred_at is None
-    known = all(token.identities.get(each.namespace) == each.value for each in evidence.persons)
+    known = all(token.identities.get(person.namespace) == person.value for person in evidence.persons)
     return is_plain and known and len(evidence.devices) <= 1
 
 
-def _remembered_ids(both: list[tuple[Observation, Evidence]], config: Config) -> frozenset[str]:
+def _token_ids(batch: list[tuple[Observation, Evidence]], config: Config) -> frozenset[str]:
     """The generated ids that tokens name; a token from before identity resolution was on names none."""
-    named = {each.token.primary_id for each, _ in both if each.token is not None}
+    named = {observation.token.primary_id for observation, _ in batch if observation.token is not None}
     if not named or not config.dataset.pipeline_identity_resolution:
         return frozenset()
     return frozenset(filter(is_primary_id, named))
 
 
-def _written(observation: Observation, evidence: Evidence, config: Config) -> frozenset[str]:
-    """The namespaces where an observation may change what profiles hold. Whatever it brings, what the values
-    turn out to hold in the end is settled for all of them."""
-    is_bringing = bool(evidence.persons or observation.values) or policy_of(observation).reads_stored_values
-    return config.value_namespaces if is_bringing else frozenset()
+def _written_namespaces(observation: Observation, evidence: Evidence, config: Config) -> frozenset[str]:
+    """The namespaces where an observation may change what profiles hold: all that values identify in, or
+    none.
+
+    Whatever it brings, the claims are computed from what the values hold in the end.
+    """
+    brings_values = bool(evidence.persons or observation.values)
+    writes = brings_values or policy_of(observation).reads_stored_values
+    return config.value_namespaces if writes else frozenset()
 
 
-def _meeting(
+def _part(
     observation: Observation, identifiers: tuple[Identifier, ...], namespaces: frozenset[str]
 ) -> ObservationFootprint:
-    primary = observation.token.primary_id if observation.token is not None else None
-    is_late = policy_of(observation).judged_as_of == "occurred_at"
-    happened = observation.occurred_at if is_late else None
-    return ObservationFootprint(identifiers, primary, happened, namespaces)
+    primary_id = observation.token.primary_id if observation.token is not None else None
+    is_as_of_then = policy_of(observation).judged_as_of == "occurred_at"
+    occurred_at = observation.occurred_at if is_as_of_then else None
+    return ObservationFootprint(identifiers, primary_id, occurred_at, namespaces)

@@ -71,12 +71,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pinned: bool = False
 
     @property
-    def people(self) -> tuple[UUID, ...]:
+    def unified_ids(self) -> tuple[UUID, ...]:
         """The profiles that are one person by it: the survivor, then those that it absorbs, in that order."""
         return (self.survivor_id, *(merge.absorbed_id for merge in self.merges))
 
     @property
-    def only_attaches(self) -> bool:
+    def is_attachment(self) -> bool:
         """Nothing happens but that the observation belongs to a profile: no need to store the plan."""
         return self == Plan(profile_id=self.profile_id, survivor_id=self.profile_id)
 

@@ -71,7 +71,7 @@ def _recalled(
     recalled = evidence.recalled
     if isinstance(recalled, UnsetType):
         recalled = read_token(state, observation, evidence.persons, config)
-    return recalled if recalled is not None and recalled.leads else None
+    return recalled if recalled is not None and recalled.identifies else None
 
 
 def _unnamed(
@@ -140,7 +140,7 @@ def _only_holder(
         if len(held) != 1 or (holder is not None and held[0][1] is not holder):
             return None
         claim, holder = held[0]
-        if not config.counts(claim):
+        if not config.is_current(claim):
             return None
     if holder is None or holder.consents or observation.choices:
         return None

@@ -33,8 +33,8 @@ class TokenEvidence(msgspec.Struct, frozen=True):
 
     holder: Profile
     identities: tuple[Identifier, ...]
-    is_reused: bool
-    leads: bool
+    is_unchanged: bool
+    identifies: bool
 
 
 def read_token(
@@ -55,9 +55,9 @@ def read_token(
         return None
     only = tuple(Identifier(*pair) for pair in token.identities.items() if pair[0] not in said)
     if all(token.identities.get(i.namespace) == i.value and _holder(state, i) is holder for i in persons):
-        return TokenEvidence(holder, only, is_reused=True, leads=True)
+        return TokenEvidence(holder, only, is_unchanged=True, identifies=True)
     own = tuple(i for i in only if i.value in holder.identities.get(i.namespace, ()))
-    return TokenEvidence(holder, own, is_reused=False, leads=bool(own))
+    return TokenEvidence(holder, own, is_unchanged=False, identifies=bool(own))
 
 
 def _holder(state: WorkingSet, identifier: Identifier) -> Profile | None:
@@ -94,7 +94,7 @@ def visit_identities(
         kept = {
             i.namespace: i.value
             for i in recalled.identities
-            if recalled.is_reused or i.value in survivor.identities.get(i.namespace, ())
+            if recalled.is_unchanged or i.value in survivor.identities.get(i.namespace, ())
         }
     if has_opted_out((survivor,), observation, PERSONALIZATION):
         return kept

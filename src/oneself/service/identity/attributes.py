@@ -157,7 +157,7 @@ class IdentityBindings:
         """Whether anybody holds a value of what is linked, or of what it was linked to before; or anybody at
         all is there while a channel changes."""
         profiles = Tables(self._database, dataset_id).profiles
-        moved = [before.bound[source.name] for source in linked if source.name in before.bound]
+        moved = [before.bindings[source.name] for source in linked if source.name in before.bindings]
         for source in (*linked, *moved):
             if await profiles.holds_value(source.scope, source.keys[0]):
                 return True
@@ -175,15 +175,15 @@ def _linked(before: Config, after: Config) -> list[IdentifierSource]:
     """What matches after a change and did not, or elsewhere."""
     return [
         match
-        for match in after.bound.values()
-        if match.name not in before.bound or before.bound[match.name].path != match.path
+        for match in after.bindings.values()
+        if match.name not in before.bindings or before.bindings[match.name].path != match.path
     ]
 
 
 async def _move_work(connection: Connection, dataset_id: int, before: Config, after: Config) -> None:
     """Work goes by the name of a binding: what got another name is indexed under that."""
-    old = {match.source_id for match in before.bound.values()}
-    new = {match.source_id for match in after.bound.values()}
+    old = {match.source_id for match in before.bindings.values()}
+    new = {match.source_id for match in after.bindings.values()}
     for work_id in sorted(old - new):
         await connection.execute(_rules.cancel_indexing, dataset_id, work_id)
     for work_id in sorted(new - old):

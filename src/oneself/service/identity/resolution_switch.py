@@ -54,7 +54,7 @@ def _turned_on(config: Config, name: str | None) -> ConfigChange:
     change = Several((PutDatasetSettings(settings), PutChannels(channels)))
     after = configure(config, change, config.seq + 1)
     default = after.channel_identity(WEB)
-    if default is None or default.type_id not in after.bound:
+    if default is None or default.type_id not in after.bindings:
         sentence = (
             f"{name!r} is no identity attribute of this dataset that can match."
             if name is not None
@@ -62,7 +62,7 @@ def _turned_on(config: Config, name: str | None) -> ConfigChange:
         )
         advice = " Bind one first: oneself dataset attributes DATASET --bind customerId"
         raise InvalidInput("attribute", "Invalid request.", sentence + advice)
-    if after.bound[default.type_id].namespace.trusted_only:
+    if after.bindings[default.type_id].namespace.trusted_only:
         sentence = (
             f"{default.name!r} is of a type that is trusted_only, and browsers said by which ids users are "
             "named here. Let it go for the move, or choose another identity attribute."

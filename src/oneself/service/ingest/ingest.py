@@ -205,16 +205,16 @@ class _BatchWriter:
 
     async def commit(self, submissions: list[Submission]) -> list[Outcome | Exception]:
         """Bounded attempts at one batch."""
-        trusts_tokens = True
+        try_token_fast_path = True
         for attempt in range(ATTEMPTS_MAX):
             try:
-                return await self._attempt(submissions, trusts_tokens=trusts_tokens)
+                return await self._attempt(submissions, try_token_fast_path=try_token_fast_path)
             except _BatchOutdated:
                 self._telemetry.batch_retried("configuration_moved")
                 continue
             except StaleToken:
                 self._telemetry.batch_retried("tokens_past")
-                trusts_tokens = False
+                try_token_fast_path = False
                 continue
             except Contended as error:
                 lost: Exception = error
@@ -228,7 +228,7 @@ class _BatchWriter:
         raise Contended("Too many others write about the same people.")
 
     async def _attempt(
-        self, submissions: list[Submission], *, trusts_tokens: bool
+        self, submissions: list[Submission], *, try_token_fast_path: bool
     ) -> list[Outcome | Exception]:
         config = self._configurations.known(self._dataset_id)
         if config is None:
@@ -238,7 +238,7 @@ class _BatchWriter:
             [(each.observation, weighed) for each, weighed in zip(submissions, evidence, strict=True)],
             config,
             keys=frozenset(each.key for each in submissions if each.key is not None),
-            trusts_tokens=trusts_tokens,
+            try_token_fast_path=try_token_fast_path,
         )
         judged: _BatchDecision | None = None
         transaction, started_s = "", time.perf_counter()
@@ -367,7 +367,7 @@ class _BatchDecision:
         if isinstance(plan, Rejection):
             return ObservationRejected(plan)
         self._seq += 1
-        if observation.token is not None and not (recalled is not None and recalled.leads):
+        if observation.token is not None and not (recalled is not None and recalled.identifies):
             # A token that leads to nobody is somebody else's, perhaps, and decided nothing.
             observation = msgspec.structs.replace(observation, token=None)
         self._entries.append(NewEntry(seq, observation, plan, self._config.version))

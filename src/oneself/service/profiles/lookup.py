@@ -166,9 +166,9 @@ class Lookup:
         identifier = _identifier(text, config)
         if identifier is None:
             return None
-        read_since = config.read_since.get(identifier.namespace, 0)
+        indexed_since = config.indexed_since.get(identifier.namespace, 0)
         found: UUID | None = await self._database.fetchval(
-            _sql.find_holder, dataset_ref.dataset_id, identifier.namespace, identifier.value, read_since
+            _sql.find_holder, dataset_ref.dataset_id, identifier.namespace, identifier.value, indexed_since
         )
         return found
 
@@ -220,7 +220,7 @@ def _person(survivor: Profile, absorbed: Iterable[Alias]) -> FoundProfile:
 def _type_of(name: str, config: Config) -> str:
     """The identity type behind a name of the event wire: spelled so, else in whatever case if only one is."""
     known = {each.name: each.type_id for each in config.identity_attributes.values()}
-    known = {each: type_id for each, type_id in known.items() if type_id in config.bound}
+    known = {each: type_id for each, type_id in known.items() if type_id in config.bindings}
     if name in known:
         return known[name]
     alike = [each for each in known if each.casefold() == name.casefold()]
@@ -257,7 +257,7 @@ def _resolved(
         profile.profile_id: profile
         for identifier in evidence.persons
         for claim, profile in state.held(identifier)
-        if config.counts(claim)
+        if config.is_current(claim)
     }
     matched = sorted(holders.values(), key=rank)
     survivor = state.profiles[plan.survivor_id]

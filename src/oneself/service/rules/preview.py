@@ -122,7 +122,7 @@ class Previews:
     ) -> Preview:
         now = await self._database.fetchval(_config.find_change_seq, dataset_id)
         changed = configure(config, change, now)
-        matches = [match for match in changed.matchers if match.source_id in source_ids]
+        matches = [match for match in changed.identifier_sources if match.source_id in source_ids]
         former = former_match(changed) if LEGACY_ID_JOB in source_ids else None
         if not matches and former is None:
             return _NOTHING

@@ -290,7 +290,7 @@ def _reindex_job(config: Config, work_id: str) -> ReindexJob | None:
     """The work of this id as the configuration has it; None if there is none any more."""
     if work_id == LEGACY_ID_JOB:
         return _legacy_job(config)
-    match = next((m for m in config.matchers if m.source_id == work_id), None)
+    match = next((m for m in config.identifier_sources if m.source_id == work_id), None)
     if match is None:
         return None
 
@@ -321,7 +321,7 @@ def _legacy_job(config: Config) -> ReindexJob | None:
 def former_match(config: Config) -> IdentifierSource | None:
     """The identity attribute that takes the ids by which users were named."""
     default = config.channel_identity("Web")
-    return config.bound.get(default.type_id) if default is not None else None
+    return config.bindings.get(default.type_id) if default is not None else None
 
 
 def former_id(profile_id: UUID, match: IdentifierSource, named_id: str) -> Observation:

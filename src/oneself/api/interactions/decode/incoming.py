@@ -138,7 +138,7 @@ class _Extraction:
         binding = self._lookup_binding(name)
         if binding is None:
             return False
-        if binding.type_id not in self._config.bound:
+        if binding.type_id not in self._config.bindings:
             self._set_bound(binding, value)
         elif is_known:
             self._put(binding.type_id, self._text(value))
@@ -146,7 +146,7 @@ class _Extraction:
 
     def _read_default(self, default: IdentityBinding | None, value: Any) -> None:
         text = self._text(value)
-        if default is not None and default.type_id in self._config.bound and self._is_long_enough(text):
+        if default is not None and default.type_id in self._config.bindings and self._is_long_enough(text):
             self._put(default.type_id, text)
             self._names_channel_identity = default.type_id in self._found
         if not self._names_channel_identity:
