@@ -1,4 +1,4 @@
-# One command for people and for CI. Every target does its own set-up.
+# The same commands for people and for CI. Every target installs what it needs.
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= auto
@@ -6,15 +6,17 @@ WORKERS ?= auto
 .PHONY: help install demo test check bench fmt lock reference pictures clean
 
 help:
-	@echo "make install   set up .venv with the pinned packages; then .venv/bin/oneself --help"
-	@echo "make demo      play the registration story on a running service and keep it running"
-	@echo "make test      every test, with the embedded PostgreSQL; database tests again on the distribution's"
-	@echo "make check     style, types, import rules, documentation links"
-	@echo "make bench     the measured questions, with their bare PostgreSQL figures"
-	@echo "make fmt       format the code"
-	@echo "make reference write the reference pages that list commands, settings and addresses"
-	@echo "make pictures  make the pictures of the documentation anew, from a running demo"
-	@echo "make lock      pin requirements*.in anew, with hashes"
+	@echo "make install    create .venv with the pinned packages; then run .venv/bin/oneself --help"
+	@echo "make demo       start a service with a sample organisation and play the registration story"
+	@echo "make test       run every test, on the distribution's PostgreSQL and on the embedded one"
+	@echo "                ARGS is passed to pytest: make test ARGS='tests/unit -x'"
+	@echo "make check      check style, types, import rules and documentation links"
+	@echo "make bench      measure; ARGS names questions or options: make bench ARGS=--quick"
+	@echo "make fmt        format the code"
+	@echo "make reference  generate the reference pages of commands, settings and addresses"
+	@echo "make pictures   generate the pictures of the documentation from a running demo"
+	@echo "make lock       pin the newest versions of requirements*.in, with hashes"
+	@echo "make clean      delete .venv and caches"
 
 install: .venv/.installed
 
