@@ -53,7 +53,7 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-class _Shop(BaseHTTPRequestHandler):
+class _ShopServer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
@@ -67,7 +67,7 @@ class _Shop(BaseHTTPRequestHandler):
 @pytest_asyncio.fixture(scope="module")
 async def shop_port() -> AsyncIterator[int]:
     """A shop on another port than the service's."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Shop)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _ShopServer)
     Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_port
     server.shutdown()

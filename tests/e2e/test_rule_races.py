@@ -37,7 +37,7 @@ DEADLINE_S = 240.0
 Values = dict[str, list[str]]
 
 
-class Crowd:
+class ConcurrentWriters:
     """Writers through both services. `visitors`: what each acknowledged profile was given; `people`: the
     last acknowledged mark of each, with the id of the profile that it made."""
 
@@ -104,7 +104,7 @@ class Crowd:
         return {name: [f"v{block}-late-{self._random.randrange(LATE_VALUES_PER_BLOCK)}"]}
 
 
-class Found:
+class FinalState:
     """What is there at the end."""
 
     def __init__(self, profiles: list[dict[str, Any]], refusals: list[dict[str, Any]]) -> None:
@@ -153,34 +153,34 @@ async def _race(pair: Pair, seed: int, *, rounds: int) -> None:
         await define(pair.clients[0], name, multi_valued=True, merge_strategy="combine")
     for person in range(len(PEOPLE)):
         await define(pair.clients[0], mark(person))
-    crowd = Crowd(pair, seed)
-    running = asyncio.create_task(crowd.run())
+    writers = ConcurrentWriters(pair, seed)
+    running = asyncio.create_task(writers.run())
     try:
-        await _switch(pair, crowd, rounds)
+        await _switch(pair, writers, rounds)
     finally:
-        crowd.stop()
+        writers.stop()
         await running
     await _indexed(pair)
     found = await _found(pair)
-    _check_visitors(crowd, found)
-    _check_people(crowd, found)
+    _check_visitors(writers, found)
+    _check_people(writers, found)
     _check_values(found)
     verified = await asyncio.to_thread(pair.services[0].command, "verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
-async def _switch(pair: Pair, crowd: Crowd, rounds: int) -> None:
+async def _switch(pair: Pair, writers: ConcurrentWriters, rounds: int) -> None:
     """Both rules end active; every switch falls among writes, of which some come after the last one."""
     one, other = pair.clients
-    await crowd.more(SWITCH_AFTER)
+    await writers.more(SWITCH_AFTER)
     first = await answered(one, "POST", "/unification-rules", rule("mail", 1, is_active=True))
     second = await answered(other, "POST", "/unification-rules", rule("card", 2, is_active=False))
     for _ in range(rounds):
         for made, is_active in ((first, False), (first, True), (second, False), (second, True)):
-            await crowd.more(SWITCH_AFTER)
+            await writers.more(SWITCH_AFTER)
             path = f"/unification-rules/{made['rule_id']}"
             await answered(random.choice(pair.clients), "PATCH", path, {"is_active": is_active})
-    await crowd.more(SWITCH_AFTER)
+    await writers.more(SWITCH_AFTER)
 
 
 def mark(person: int) -> str:
@@ -197,16 +197,16 @@ def rule(name: str, priority: int, *, is_active: bool) -> dict[str, Any]:
     }
 
 
-def _check_visitors(crowd: Crowd, found: Found) -> None:
-    for profile_id, values in crowd.visitors.items():
+def _check_visitors(writers: ConcurrentWriters, found: FinalState) -> None:
+    for profile_id, values in writers.visitors.items():
         traits = found.profiles[found.survivors[profile_id]]["traits"]
         assert all(set(given) <= set(traits[name]) for name, given in values.items()), "a write is lost"
-    assert found.groups(set(crowd.visitors)) == closure(crowd.visitors)
+    assert found.groups(set(writers.visitors)) == closure(writers.visitors)
 
 
-def _check_people(crowd: Crowd, found: Found) -> None:
-    assert len(crowd.people) == len(PEOPLE)
-    for person, (profile_id, number) in crowd.people.items():
+def _check_people(writers: ConcurrentWriters, found: FinalState) -> None:
+    assert len(writers.people) == len(PEOPLE)
+    for person, (profile_id, number) in writers.people.items():
         profile = found.profiles[found.survivors[profile_id]]
         assert profile["traits"][mark(person)] == str(number), "the last write is lost"
         assert PEOPLE[person] in (None, profile["user_id"]), "two users in one profile"
@@ -214,7 +214,7 @@ def _check_people(crowd: Crowd, found: Found) -> None:
     assert sorted(users) == sorted({user for user in PEOPLE if user})
 
 
-def _check_values(found: Found) -> None:
+def _check_values(found: FinalState) -> None:
     assert found.refused, "people of different users brought the same values all the time"
     for holders in found.holders():
         users = [profile.get("user_id") for profile in holders]
@@ -247,12 +247,12 @@ async def _indexed(pair: Pair) -> None:
     await until_async(all_done, "not every rule was applied", DEADLINE_S)
 
 
-async def _found(pair: Pair) -> Found:
+async def _found(pair: Pair) -> FinalState:
     one, other = pair.clients
     marks = [mark(person) for person in range(len(PEOPLE))]
     attributes = ",".join(f"traits.{name}" for name in (*ATTRIBUTES, *marks))
     profiles = await _list(one, "/profiles", "profiles", attributes=attributes)
-    return Found(profiles, await _list(other, f"{_admin(pair)}/refusals", "refusals"))
+    return FinalState(profiles, await _list(other, f"{_admin(pair)}/refusals", "refusals"))
 
 
 async def _list(http: httpx.AsyncClient, url: str, name: str, **query: str) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-class _Shop(BaseHTTPRequestHandler):
+class _ShopServer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
@@ -51,7 +51,7 @@ class _Shop(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def callback() -> Iterator[str]:
     """The application's address, on another origin than ours."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Shop)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _ShopServer)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/callback"
     server.shutdown()

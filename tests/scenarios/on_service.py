@@ -34,7 +34,7 @@ _DEVICES = """
 _ACTOR = Actor(face="test", application="shop", trust="server")
 
 
-class _Heard(Ingest):
+class _RecordingIngest(Ingest):
     """The write path, with an ear on what indexing hands to it."""
 
     def __init__(self, database: Database, configurations: Configurations) -> None:
@@ -77,12 +77,12 @@ class Service:
         if step.act == "index":
             return await self._index()
         step = msgspec.structs.replace(step, at=step.at - START_US + self._start)
-        return await self.tell(observation(step, addressed, new_id))
+        return await self.submit(observation(step, addressed, new_id))
 
-    async def tell(self, told: Observation) -> Outcome:
+    async def submit(self, submitted: Observation) -> Outcome:
         """Hand one observation to the write path."""
         try:
-            return described(await self.ingest.submit(self.dataset_id, Submission(observation=told)))
+            return described(await self.ingest.submit(self.dataset_id, Submission(observation=submitted)))
         except ObservationRejected as rejected:
             return Outcome(rejected=rejected.rejection.code)
 
@@ -113,11 +113,11 @@ class Service:
 
     async def _index(self) -> Outcome:
         """Whatever waits is done, that of other datasets as well; only what became of this one is told."""
-        heard = _Heard(self._database, self._configurations)
-        indexer = Reindexer(self._database, self._configurations, heard)
+        recording = _RecordingIngest(self._database, self._configurations)
+        indexer = Reindexer(self._database, self._configurations, recording)
         while await indexer.step():
             pass
-        return Outcome(indexed=tuple(one for owner, one in heard.outcomes if owner == self.dataset_id))
+        return Outcome(indexed=tuple(one for owner, one in recording.outcomes if owner == self.dataset_id))
 
     async def _erase(self, addressed: UUID | None) -> Outcome:
         assert addressed is not None

@@ -12,7 +12,7 @@ from oneself.core.resolution.kinds import KINDS
 from oneself.service.ingest.ingest import Resolution
 from oneself.services import Services
 from oneself.store import working_set
-from service.site import Site, customer, mail
+from support.interactions_harness import InteractionsHarness, customer, mail
 
 pytestmark = pytest.mark.postgres
 
@@ -46,65 +46,69 @@ VALUES ($1, $2, gen_random_uuid(), $3, $4, 1, $5)
 
 
 @pytest.fixture
-async def site(services: Services) -> Site:
-    return await Site(services).begin()
+async def harness(services: Services) -> InteractionsHarness:
+    return await InteractionsHarness(services).begin()
 
 
-async def named(site: Site, device: str, key: str) -> Resolution:
-    return await site.event(customer(key), device=device)
+async def named(harness: InteractionsHarness, device: str, key: str) -> Resolution:
+    return await harness.event(customer(key), device=device)
 
 
 async def recorded(
-    site: Site, profile_id: UUID, *entries: tuple[int, dict[str, Any]], kind: str = "event"
+    harness: InteractionsHarness, profile_id: UUID, *entries: tuple[int, dict[str, Any]], kind: str = "event"
 ) -> None:
     """Entries of a profile in the log, each with its seq and content."""
     for seq, content in entries:
-        await site.services.database.execute(
-            ENTRY, site.dataset_ref.dataset_id, seq, profile_id, kind, content
+        await harness.services.database.execute(
+            ENTRY, harness.dataset_ref.dataset_id, seq, profile_id, kind, content
         )
 
 
-async def active(site: Site, profile_id: UUID, *instants: int, before_seq: int = 2**63 - 1) -> list[int]:
-    found = await site.services.database.fetch(
-        FIND, site.dataset_ref.dataset_id, [profile_id] * len(instants), list(instants), before_seq
+async def active(
+    harness: InteractionsHarness, profile_id: UUID, *instants: int, before_seq: int = 2**63 - 1
+) -> list[int]:
+    found = await harness.services.database.fetch(
+        FIND, harness.dataset_ref.dataset_id, [profile_id] * len(instants), list(instants), before_seq
     )
     return sorted(row["at"] for row in found)
 
 
-async def test_the_newest_activity_by_an_instant_is_found(site: Site) -> None:
-    profile_id = (await site.event(device=X)).profile.profile_id
-    await recorded(site, profile_id, (100, {}), (200, {"occurred_at": 50}), (300, {"is_interactive": False}))
-    await recorded(site, profile_id, (310, {}), kind="match")
-    await recorded(site, profile_id, (400, {"occurred_at": 320}), (500, {}))
-    assert await active(site, profile_id, 99) == [50], "it came later and happened before"
-    assert await active(site, profile_id, 200) == [100], "what came last did not happen last"
-    assert await active(site, profile_id, 315) == [100], "neither of the two made anybody active"
-    assert await active(site, profile_id, 330) == [320]
-    assert await active(site, profile_id, 500) == [500]
-    assert await active(site, profile_id, 330, before_seq=400) == [100], "not recorded yet"
-    assert await active(site, profile_id, 200, 330) == [100, 320], "each instant has an answer"
-    assert await active(site, profile_id, 49) == []
+async def test_the_newest_activity_by_an_instant_is_found(harness: InteractionsHarness) -> None:
+    profile_id = (await harness.event(device=X)).profile.profile_id
+    await recorded(
+        harness, profile_id, (100, {}), (200, {"occurred_at": 50}), (300, {"is_interactive": False})
+    )
+    await recorded(harness, profile_id, (310, {}), kind="match")
+    await recorded(harness, profile_id, (400, {"occurred_at": 320}), (500, {}))
+    assert await active(harness, profile_id, 99) == [50], "it came later and happened before"
+    assert await active(harness, profile_id, 200) == [100], "what came last did not happen last"
+    assert await active(harness, profile_id, 315) == [100], "neither of the two made anybody active"
+    assert await active(harness, profile_id, 330) == [320]
+    assert await active(harness, profile_id, 500) == [500]
+    assert await active(harness, profile_id, 330, before_seq=400) == [100], "not recorded yet"
+    assert await active(harness, profile_id, 200, 330) == [100, 320], "each instant has an answer"
+    assert await active(harness, profile_id, 49) == []
 
 
-async def test_what_absorbed_profiles_did_is_what_the_person_did(site: Site) -> None:
-    one = (await named(site, X, "c1")).profile.profile_id
-    other = (await site.event(device=Y)).profile.profile_id
-    assert (await named(site, Y, "c1")).survivor.profile_id == one
-    await recorded(site, other, (100, {}))
-    assert await active(site, one, 150) == [100]
+async def test_what_absorbed_profiles_did_is_what_the_person_did(harness: InteractionsHarness) -> None:
+    one = (await named(harness, X, "c1")).profile.profile_id
+    other = (await harness.event(device=Y)).profile.profile_id
+    assert (await named(harness, Y, "c1")).survivor.profile_id == one
+    await recorded(harness, other, (100, {}))
+    assert await active(harness, one, 150) == [100]
 
 
 @pytest.mark.parametrize("kind", sorted(ACTIVITY))
-async def test_every_kind_of_activity_is_found(site: Site, kind: str) -> None:
-    profile_id = (await site.event(device=X)).profile.profile_id
-    await recorded(site, profile_id, (100, {}), kind=kind)
-    assert await active(site, profile_id, 100) == [100]
+async def test_every_kind_of_activity_is_found(harness: InteractionsHarness, kind: str) -> None:
+    profile_id = (await harness.event(device=X)).profile.profile_id
+    await recorded(harness, profile_id, (100, {}), kind=kind)
+    assert await active(harness, profile_id, 100) == [100]
 
 
-async def test_activity_is_read_by_the_index(site: Site) -> None:
+async def test_activity_is_read_by_the_index(harness: InteractionsHarness) -> None:
     """Both ways from the instant, however many profiles and entries there are."""
-    profile_id = (await site.event(device=X)).profile.profile_id
-    database, dataset_id = site.services.database, site.dataset_ref.dataset_id
+    profile_id = (await harness.event(device=X)).profile.profile_id
+    database, dataset_id = harness.services.database, harness.dataset_ref.dataset_id
     await database.execute(POPULATE, dataset_id, profile_id, ABSORBED, STRANGERS)
     await database.execute("ANALYZE log, profile")
     found = await database.fetch(f"EXPLAIN (COSTS off) {FIND}", dataset_id, [profile_id], [3_000], 2**62)
@@ -118,25 +122,25 @@ async def test_activity_is_read_by_the_index(site: Site) -> None:
 
 
 async def test_it_is_read_only_where_somebody_is_to_be_chosen(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    harness: InteractionsHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reading it fails here: a late event that leads to one person does not notice."""
-    ann = await named(site, X, "c1")
-    await site.event(device=Y)
+    ann = await named(harness, X, "c1")
+    await harness.event(device=Y)
     late = ann.seq - MINUTE_US
     monkeypatch.setattr(working_set._sql, "find_activity", FIND.replace("FROM log", "FROM nowhere"))
     assert (
-        await site.event(customer("c1"), mail("ann@acme.example"), device=X, at=late)
+        await harness.event(customer("c1"), mail("ann@acme.example"), device=X, at=late)
     ).survivor.user_id is None
     with pytest.raises(asyncpg.UndefinedTableError):
-        await site.event(customer("c1"), device=Y, at=late)
+        await harness.event(customer("c1"), device=Y, at=late)
 
 
-async def test_of_two_people_the_one_last_active_by_then_survives(site: Site) -> None:
+async def test_of_two_people_the_one_last_active_by_then_survives(harness: InteractionsHarness) -> None:
     """Ann was last seen before Bea, and much later again, when a late event says that they are one."""
-    ann = await site.event(mail("ann@acme.example"), device=X)
-    bea = await site.event(customer("c1"), device=Y)
-    await site.event(mail("ann@acme.example"), device=X)
-    joined = await site.event(mail("ann@acme.example"), customer("c1"), device=Z, at=bea.seq + 1)
+    ann = await harness.event(mail("ann@acme.example"), device=X)
+    bea = await harness.event(customer("c1"), device=Y)
+    await harness.event(mail("ann@acme.example"), device=X)
+    joined = await harness.event(mail("ann@acme.example"), customer("c1"), device=Z, at=bea.seq + 1)
     assert joined.survivor.profile_id == bea.profile.profile_id
     assert [each.profile_id for each in joined.joined] == [ann.profile.profile_id]

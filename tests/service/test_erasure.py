@@ -15,7 +15,7 @@ from oneself.service.ingest.ingest import ObservationRejected, StoredResponse, S
 from oneself.service.privacy.erasure import ErasureOptions, Receipt
 from oneself.service.profiles.profiles import RequestOptions, new_tracker
 from oneself.services import Services
-from service.crowd import ACTOR, Crowd, unknown
+from support.profiles_harness import ACTOR, ProfilesHarness, unknown
 
 pytestmark = pytest.mark.postgres
 
@@ -25,14 +25,14 @@ SECOND_US = 1_000_000
 
 
 @pytest.fixture
-async def crowd(services: Services) -> Crowd:
-    crowd = await Crowd(services).begin()
-    await crowd.rule("mail")
-    await crowd.index()
-    return crowd
+async def harness(services: Services) -> ProfilesHarness:
+    harness = await ProfilesHarness(services).begin()
+    await harness.rule("mail")
+    await harness.index()
+    return harness
 
 
-async def _observe(crowd: Crowd, at: int | None, *identifiers: Identifier, **values: Any) -> UUID:
+async def _observe(harness: ProfilesHarness, at: int | None, *identifiers: Identifier, **values: Any) -> UUID:
     observation = PageEvent(
         observation_id=uuid.uuid4(),
         new_profile_id=uuid.uuid4(),
@@ -41,7 +41,7 @@ async def _observe(crowd: Crowd, at: int | None, *identifiers: Identifier, **val
         identifiers=identifiers,
         values={"traits": values} if values else {},
     )
-    resolution = await crowd.services.ingest.submit(crowd.dataset_ref.dataset_id, Submission(observation))
+    resolution = await harness.services.ingest.submit(harness.dataset_ref.dataset_id, Submission(observation))
     return resolution.survivor.profile_id
 
 
@@ -49,216 +49,223 @@ def _now() -> int:
     return time.time_ns() // 1000
 
 
-async def _traces(crowd: Crowd, *words: str) -> list[str]:
-    text = await crowd.text()
+async def _traces(harness: ProfilesHarness, *words: str) -> list[str]:
+    text = await harness.text()
     return [line for line in text.splitlines() if any(word.casefold() in line.casefold() for word in words)]
 
 
-async def test_after_an_erasure_nothing_of_the_person_is_left(crowd: Crowd) -> None:
+async def test_after_an_erasure_nothing_of_the_person_is_left(harness: ProfilesHarness) -> None:
     trackers = [new_tracker() for _ in range(3)]
-    profiles = crowd.services.profiles.profiles
+    profiles = harness.services.profiles.profiles
     keyed = RequestOptions(
         "key-1", "print " + MAIL, None, lambda _: StoredResponse(201, (("X", MAIL),), MAIL.encode())
     )
     made = await profiles.create(
-        crowd.dataset_ref, ACTOR, {"traits": {"mail": MAIL}}, tracker=trackers[0], user_id=USER, request=keyed
+        harness.dataset_ref,
+        ACTOR,
+        {"traits": {"mail": MAIL}},
+        tracker=trackers[0],
+        user_id=USER,
+        request=keyed,
     )
     ann = made.profile.profile_id
-    absorbed = await crowd.person(None, trackers[1], mail=MAIL, plan="ann's own plan")
-    active = await profiles.first_active_tracker(crowd.dataset_ref, [trackers[2]])
-    await profiles.sign_in(crowd.dataset_ref, ACTOR, USER, tracker=active)
-    await profiles.choose(crowd.dataset_ref, ACTOR, ann, {"9d41": (True, _now())})
-    bob = await crowd.person("bob", mail=MAIL, plan="bob's")
-    receipt: Receipt = await crowd.erase(ann)
+    absorbed = await harness.person(None, trackers[1], mail=MAIL, plan="ann's own plan")
+    active = await profiles.first_active_tracker(harness.dataset_ref, [trackers[2]])
+    await profiles.sign_in(harness.dataset_ref, ACTOR, USER, tracker=active)
+    await profiles.choose(harness.dataset_ref, ACTOR, ann, {"9d41": (True, _now())})
+    bob = await harness.person("bob", mail=MAIL, plan="bob's")
+    receipt: Receipt = await harness.erase(ann)
     assert set(receipt.profile_ids) == {ann, absorbed}
     assert receipt.application == "shop"
     assert receipt.entries >= 4
     assert receipt.identifiers >= 4
-    assert await crowd.survivors(ann, absorbed, bob) == [None, None, bob]
+    assert await harness.survivors(ann, absorbed, bob) == [None, None, bob]
     words = [USER, "ann's own plan", *trackers]
-    assert await _traces(crowd, *words) == []
+    assert await _traces(harness, *words) == []
     # The address is bob's as well; of ann there is no word of it.
-    assert all(str(bob) in line or "bob" in line for line in await _traces(crowd, MAIL))
-    await crowd.erase(bob)
-    assert await _traces(crowd, MAIL, "bob's", *words) == []
-    await crowd.verified()
+    assert all(str(bob) in line or "bob" in line for line in await _traces(harness, MAIL))
+    await harness.erase(bob)
+    assert await _traces(harness, MAIL, "bob's", *words) == []
+    await harness.verified()
 
 
-async def test_ids_of_the_erased_stay_taken_and_say_nothing(crowd: Crowd) -> None:
-    ann = await crowd.person(USER, mail=MAIL)
-    await crowd.erase(ann)
-    row = await crowd.database.fetchrow("SELECT * FROM profile WHERE profile_id = $1", ann)
+async def test_ids_of_the_erased_stay_taken_and_say_nothing(harness: ProfilesHarness) -> None:
+    ann = await harness.person(USER, mail=MAIL)
+    await harness.erase(ann)
+    row = await harness.database.fetchrow("SELECT * FROM profile WHERE profile_id = $1", ann)
     assert row["erased"]
     assert row["user_id"] is None
     assert (row["record_values"], row["identities"], row["consents"]) == ({}, {}, {})
-    assert await crowd.erase(ann) is None
+    assert await harness.erase(ann) is None
     with pytest.raises(ObservationRejected):
-        await crowd.write(ann, plan="x")
+        await harness.write(ann, plan="x")
 
 
-async def test_an_unknown_profile_is_not_erased(crowd: Crowd) -> None:
-    assert await crowd.erase(unknown()) is None
-    assert await crowd.services.privacy.erasure.list_receipts(crowd.dataset_ref, 2**62, 10) == []
+async def test_an_unknown_profile_is_not_erased(harness: ProfilesHarness) -> None:
+    assert await harness.erase(unknown()) is None
+    assert await harness.services.privacy.erasure.list_receipts(harness.dataset_ref, 2**62, 10) == []
 
 
-async def test_another_datasets_profile_is_unknown(crowd: Crowd, services: Services) -> None:
-    other = await Crowd(services).begin()
-    ann = await crowd.person(USER, mail=MAIL)
+async def test_another_datasets_profile_is_unknown(harness: ProfilesHarness, services: Services) -> None:
+    other = await ProfilesHarness(services).begin()
+    ann = await harness.person(USER, mail=MAIL)
     assert await other.erase(ann) is None
-    assert await crowd.survivors(ann) == [ann]
+    assert await harness.survivors(ann) == [ann]
 
 
 @pytest.mark.parametrize("namespace", ["traits.mail", USER_ID, TRACKER])
-async def test_the_past_cannot_bring_the_person_back(crowd: Crowd, namespace: str) -> None:
+async def test_the_past_cannot_bring_the_person_back(harness: ProfilesHarness, namespace: str) -> None:
     tracker, before = new_tracker(), _now()
     value = {"traits.mail": MAIL, USER_ID: USER, TRACKER: tracker}[namespace]
-    ann = await crowd.person(USER, tracker, mail=MAIL)
-    await crowd.erase(ann)
-    count = await crowd.database.fetchval("SELECT count(*) FROM profile")
+    ann = await harness.person(USER, tracker, mail=MAIL)
+    await harness.erase(ann)
+    count = await harness.database.fetchval("SELECT count(*) FROM profile")
     for at in (before, before - 10**6 * SECOND_US):
         with pytest.raises(ObservationRejected) as refused:
-            await _observe(crowd, at, Identifier(namespace, value))
+            await _observe(harness, at, Identifier(namespace, value))
         assert refused.value.rejection.code == "erased"
-    assert await crowd.database.fetchval("SELECT count(*) FROM profile") == count
-    assert await _traces(crowd, MAIL, USER, tracker) == []
-    await crowd.verified()
+    assert await harness.database.fetchval("SELECT count(*) FROM profile") == count
+    assert await _traces(harness, MAIL, USER, tracker) == []
+    await harness.verified()
 
 
-async def test_the_past_cannot_bring_the_person_back_by_a_value(crowd: Crowd) -> None:
+async def test_the_past_cannot_bring_the_person_back_by_a_value(harness: ProfilesHarness) -> None:
     before = _now()
-    await crowd.erase(await crowd.person(USER, mail=MAIL))
+    await harness.erase(await harness.person(USER, mail=MAIL))
     with pytest.raises(ObservationRejected):
-        await _observe(crowd, before, mail=f" {MAIL.upper()}")
-    assert await _traces(crowd, MAIL) == []
+        await _observe(harness, before, mail=f" {MAIL.upper()}")
+    assert await _traces(harness, MAIL) == []
 
 
-async def test_what_the_same_person_does_later_is_welcome(crowd: Crowd) -> None:
-    ann = await crowd.person(USER, mail=MAIL)
-    await crowd.erase(ann)
-    again = await crowd.person(USER, mail=MAIL)
+async def test_what_the_same_person_does_later_is_welcome(harness: ProfilesHarness) -> None:
+    ann = await harness.person(USER, mail=MAIL)
+    await harness.erase(ann)
+    again = await harness.person(USER, mail=MAIL)
     assert again != ann
-    assert await _observe(crowd, _now() + SECOND_US, Identifier(USER_ID, USER)) == again
-    assert await _observe(crowd, None, Identifier(USER_ID, USER)) == again
-    await crowd.verified()
+    assert await _observe(harness, _now() + SECOND_US, Identifier(USER_ID, USER)) == again
+    assert await _observe(harness, None, Identifier(USER_ID, USER)) == again
+    await harness.verified()
 
 
-async def test_the_past_of_others_is_welcome(crowd: Crowd) -> None:
+async def test_the_past_of_others_is_welcome(harness: ProfilesHarness) -> None:
     before = _now()
-    await crowd.erase(await crowd.person(USER, mail=MAIL))
-    assert await _observe(crowd, before, Identifier(USER_ID, "bob"))
-    await crowd.verified()
+    await harness.erase(await harness.person(USER, mail=MAIL))
+    assert await _observe(harness, before, Identifier(USER_ID, "bob"))
+    await harness.verified()
 
 
-async def test_the_past_is_welcome_in_another_dataset(crowd: Crowd, services: Services) -> None:
-    other, before = await Crowd(services).begin(), _now()
-    await crowd.erase(await crowd.person(USER, mail=MAIL))
+async def test_the_past_is_welcome_in_another_dataset(harness: ProfilesHarness, services: Services) -> None:
+    other, before = await ProfilesHarness(services).begin(), _now()
+    await harness.erase(await harness.person(USER, mail=MAIL))
     assert await _observe(other, before, Identifier(USER_ID, USER))
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3, 0), (3, 1, 2, 0), (2, 0), (0,)], ids=str)
 async def test_absorbed_profiles_one_after_the_other_and_then_the_survivor(
-    crowd: Crowd, order: tuple[int, ...]
+    harness: ProfilesHarness, order: tuple[int, ...]
 ) -> None:
-    people = [await crowd.person(USER, mail=f"{n}.{MAIL}", plan=f"plan-{n}") for n in range(4)]
+    people = [await harness.person(USER, mail=f"{n}.{MAIL}", plan=f"plan-{n}") for n in range(4)]
     left = list(people)
     for number in order:
-        receipt: Receipt = await crowd.erase(people[number])
+        receipt: Receipt = await harness.erase(people[number])
         left = [each for each in left if each not in receipt.profile_ids]
-        for each, survivor in zip(people, await crowd.survivors(*people), strict=True):
+        for each, survivor in zip(people, await harness.survivors(*people), strict=True):
             assert survivor == (people[0] if each in left else None)
-        await crowd.verified()
+        await harness.verified()
         if number:
             assert receipt.profile_ids == (people[number],)
-            assert await _traces(crowd, f"{number}.{MAIL}", f"plan-{number}") == []
+            assert await _traces(harness, f"{number}.{MAIL}", f"plan-{number}") == []
     assert left == []
-    assert await _traces(crowd, MAIL, USER, "plan-") == []
+    assert await _traces(harness, MAIL, USER, "plan-") == []
 
 
-async def test_what_an_absorbed_profile_brought_goes_and_the_rest_stays(crowd: Crowd) -> None:
-    survivor = await crowd.person(USER, mail=MAIL, tags=["a", "b"], plan="trial")
-    part = await crowd.person(mail=MAIL, tags=["c"], plan="gold")
-    await crowd.write(survivor, card="c1")
-    await crowd.erase(part)
-    view = await crowd.services.profiles.profiles.find(crowd.dataset_ref, survivor)
+async def test_what_an_absorbed_profile_brought_goes_and_the_rest_stays(harness: ProfilesHarness) -> None:
+    survivor = await harness.person(USER, mail=MAIL, tags=["a", "b"], plan="trial")
+    part = await harness.person(mail=MAIL, tags=["c"], plan="gold")
+    await harness.write(survivor, card="c1")
+    await harness.erase(part)
+    view = await harness.services.profiles.profiles.find(harness.dataset_ref, survivor)
     assert view is not None
     assert view.absorbed == ()
     traits = view.survivor.record.values["traits"]
     assert (traits["tags"], traits["plan"], traits["card"]) == (["a", "b"], "trial", "c1")
-    await crowd.verified()
+    await harness.verified()
 
 
-async def test_what_the_rest_holds_as_well_still_matches(crowd: Crowd) -> None:
-    survivor = await crowd.person(USER)
-    part = await crowd.person(mail=MAIL)
-    await crowd.write(part, USER)
-    await crowd.write(survivor, mail=MAIL)
-    await crowd.erase(part)
-    late = await crowd.person(mail=MAIL)
-    assert await crowd.survivors(survivor, part, late) == [survivor, None, survivor]
-    await crowd.verified()
+async def test_what_the_rest_holds_as_well_still_matches(harness: ProfilesHarness) -> None:
+    survivor = await harness.person(USER)
+    part = await harness.person(mail=MAIL)
+    await harness.write(part, USER)
+    await harness.write(survivor, mail=MAIL)
+    await harness.erase(part)
+    late = await harness.person(mail=MAIL)
+    assert await harness.survivors(survivor, part, late) == [survivor, None, survivor]
+    await harness.verified()
 
 
-async def test_a_value_that_the_rest_let_go_of_leaves_no_trace(crowd: Crowd) -> None:
-    survivor = await crowd.person(USER)
-    part = await crowd.person(mail=MAIL)
-    await crowd.write(part, USER)
-    await crowd.write(survivor, mail="another@x.example")
-    await crowd.erase(part)
-    assert await _traces(crowd, MAIL) == []
-    await crowd.verified()
+async def test_a_value_that_the_rest_let_go_of_leaves_no_trace(harness: ProfilesHarness) -> None:
+    survivor = await harness.person(USER)
+    part = await harness.person(mail=MAIL)
+    await harness.write(part, USER)
+    await harness.write(survivor, mail="another@x.example")
+    await harness.erase(part)
+    assert await _traces(harness, MAIL) == []
+    await harness.verified()
 
 
-async def test_what_the_rest_held_as_well_and_let_go_matches_nobody(crowd: Crowd) -> None:
-    survivor = await crowd.person(USER)
-    part = await crowd.person(mail=MAIL)
-    await crowd.write(part, USER)
+async def test_what_the_rest_held_as_well_and_let_go_matches_nobody(harness: ProfilesHarness) -> None:
+    survivor = await harness.person(USER)
+    part = await harness.person(mail=MAIL)
+    await harness.write(part, USER)
     for mail in (MAIL, "another@x.example"):
-        await crowd.write(survivor, mail=mail)
-    await crowd.erase(part)
-    late, later = await crowd.person(mail=MAIL), await crowd.person(mail="another@x.example")
-    assert await crowd.survivors(survivor, late, later) == [survivor, late, survivor]
-    await crowd.verified()
+        await harness.write(survivor, mail=mail)
+    await harness.erase(part)
+    late, later = await harness.person(mail=MAIL), await harness.person(mail="another@x.example")
+    assert await harness.survivors(survivor, late, later) == [survivor, late, survivor]
+    await harness.verified()
 
 
-async def test_a_bridge_that_is_erased_does_not_split_the_others(crowd: Crowd) -> None:
-    await crowd.rule("card", 2)
-    await crowd.index()
-    one, two = await crowd.person("u1", mail=MAIL), await crowd.person(card="c1")
-    bridge = await crowd.person(mail=MAIL, card="c1")
-    assert len(set(await crowd.survivors(one, two, bridge))) == 1
-    await crowd.erase(bridge)
-    assert await crowd.survivors(one, two, bridge) == [one, one, None]
-    await crowd.verified()
+async def test_a_bridge_that_is_erased_does_not_split_the_others(harness: ProfilesHarness) -> None:
+    await harness.rule("card", 2)
+    await harness.index()
+    one, two = await harness.person("u1", mail=MAIL), await harness.person(card="c1")
+    bridge = await harness.person(mail=MAIL, card="c1")
+    assert len(set(await harness.survivors(one, two, bridge))) == 1
+    await harness.erase(bridge)
+    assert await harness.survivors(one, two, bridge) == [one, one, None]
+    await harness.verified()
 
 
-async def test_the_loser_of_a_contested_value_takes_over_when_the_holder_is_erased(crowd: Crowd) -> None:
-    one, two = [await crowd.person(user, mail=MAIL) for user in ("u1", "u2")]
-    await crowd.erase(one)
-    three = await crowd.person(mail=MAIL)
-    assert await crowd.survivors(two, three) == [two, two]
-    await crowd.verified()
+async def test_the_loser_of_a_contested_value_takes_over_when_the_holder_is_erased(
+    harness: ProfilesHarness,
+) -> None:
+    one, two = [await harness.person(user, mail=MAIL) for user in ("u1", "u2")]
+    await harness.erase(one)
+    three = await harness.person(mail=MAIL)
+    assert await harness.survivors(two, three) == [two, two]
+    await harness.verified()
 
 
-async def test_receipts_are_kept_in_order(crowd: Crowd, services: Services) -> None:
-    other = await Crowd(services).begin()
-    made = [await crowd.erase(await crowd.person(f"u{n}")) for n in range(3)]
-    erasure = crowd.services.privacy.erasure
-    assert await erasure.list_receipts(crowd.dataset_ref, 2**62, 10) == made[::-1]
-    assert await erasure.list_receipts(crowd.dataset_ref, made[1].erased_at, 10) == made[:1]
-    assert await erasure.find_receipt(crowd.dataset_ref, made[1].receipt_id) == made[1]
-    assert await erasure.find_receipt(crowd.dataset_ref, unknown()) is None
+async def test_receipts_are_kept_in_order(harness: ProfilesHarness, services: Services) -> None:
+    other = await ProfilesHarness(services).begin()
+    made = [await harness.erase(await harness.person(f"u{n}")) for n in range(3)]
+    erasure = harness.services.privacy.erasure
+    assert await erasure.list_receipts(harness.dataset_ref, 2**62, 10) == made[::-1]
+    assert await erasure.list_receipts(harness.dataset_ref, made[1].erased_at, 10) == made[:1]
+    assert await erasure.find_receipt(harness.dataset_ref, made[1].receipt_id) == made[1]
+    assert await erasure.find_receipt(harness.dataset_ref, unknown()) is None
     assert await erasure.find_receipt(other.dataset_ref, made[1].receipt_id) is None
     assert await erasure.list_receipts(other.dataset_ref, 2**62, 10) == []
 
 
-async def test_the_key_of_an_erasure_keeps_nothing_of_the_person(crowd: Crowd) -> None:
-    ann = await crowd.person(USER, mail=MAIL)
+async def test_the_key_of_an_erasure_keeps_nothing_of_the_person(harness: ProfilesHarness) -> None:
+    ann = await harness.person(USER, mail=MAIL)
     once = ErasureOptions(request_key("shop", "k"), "a digest")
-    receipt = await crowd.services.privacy.erasure.erase(crowd.dataset_ref, ACTOR, ann, once=once)
+    receipt = await harness.services.privacy.erasure.erase(harness.dataset_ref, ACTOR, ann, once=once)
     assert receipt is not None
-    assert await crowd.services.privacy.erasure.erase(crowd.dataset_ref, ACTOR, ann, once=once) is None
-    (kept,) = await crowd.database.fetch("SELECT * FROM answer WHERE key = $1", once.key)
+    assert await harness.services.privacy.erasure.erase(harness.dataset_ref, ACTOR, ann, once=once) is None
+    (kept,) = await harness.database.fetch("SELECT * FROM answer WHERE key = $1", once.key)
     assert (kept["profile_id"], kept["fingerprint"], kept["status"]) == (ann, "a digest", 204)
     assert not kept["body"]
-    assert await _traces(crowd, USER, MAIL) == []
-    await crowd.verified()
+    assert await _traces(harness, USER, MAIL) == []
+    await harness.verified()

@@ -25,7 +25,7 @@ from oneself.service.history.person_events import NOW, EventFilter, EventPositio
 from oneself.services import Services
 from oneself.store.database import connect
 from oneself.store.working_set import lock_identifiers, read_clock
-from service.site import ACTOR, Site, customer, mail
+from support.interactions_harness import ACTOR, InteractionsHarness, customer, mail
 
 X, Y = "0123456789abcdef", "fedcba9876543210"
 DEADLINE_S = 30.0
@@ -35,21 +35,25 @@ BEGINNING_US = 1_767_225_600_000_000
 
 
 @pytest.fixture
-async def site(services: Services) -> Site:
-    return await Site(services).begin()
+async def harness(services: Services) -> InteractionsHarness:
+    return await InteractionsHarness(services).begin()
 
 
-def limit_tail(site: Site, **limits: Any) -> None:
+def limit_tail(harness: InteractionsHarness, **limits: Any) -> None:
     """Let the site have a tail with these limits from now on."""
-    site.services = msgspec.structs.replace(site.services, tail=EventStream(site.services.database, **limits))
+    harness.services = msgspec.structs.replace(
+        harness.services, tail=EventStream(harness.services.database, **limits)
+    )
 
 
-async def everything(site: Site, wanted: EventFilter = EventFilter(), size: int = 2) -> list[StreamedEvent]:
+async def everything(
+    harness: InteractionsHarness, wanted: EventFilter = EventFilter(), size: int = 2
+) -> list[StreamedEvent]:
     """All pages, one after another."""
     events, before = list[StreamedEvent](), NOW
     while True:
-        got = await site.services.history.event_stream.page(
-            site.dataset_ref, wanted, before=before, size=size
+        got = await harness.services.history.event_stream.page(
+            harness.dataset_ref, wanted, before=before, size=size
         )
         assert len(got.events) <= size
         events += got.events
@@ -58,18 +62,20 @@ async def everything(site: Site, wanted: EventFilter = EventFilter(), size: int 
         before = got.following
 
 
-async def news(site: Site, after: EventPosition, wanted: EventFilter = EventFilter()) -> EventBatch:
-    return await site.services.history.event_stream.news(site.dataset_ref, wanted, after=after)
+async def news(
+    harness: InteractionsHarness, after: EventPosition, wanted: EventFilter = EventFilter()
+) -> EventBatch:
+    return await harness.services.history.event_stream.news(harness.dataset_ref, wanted, after=after)
 
 
 async def settled(
-    site: Site, after: EventPosition, count: int, wanted: EventFilter = EventFilter()
+    harness: InteractionsHarness, after: EventPosition, count: int, wanted: EventFilter = EventFilter()
 ) -> list[StreamedEvent]:
     """So many events after a place, as soon as they are told."""
     found = list[StreamedEvent]()
     async with asyncio.timeout(DEADLINE_S):
         while len(found) < count:
-            got = await news(site, after, wanted)
+            got = await news(harness, after, wanted)
             found, after = found + list(got.events), got.place
     return found
 
@@ -78,13 +84,13 @@ def names(events: object) -> list[str | None]:
     return [event.name for event in events]  # type: ignore[attr-defined]
 
 
-async def test_what_an_event_did_is_told(site: Site) -> None:
-    await site.event(device=X, name="one")
-    await site.event(device=X, name="two")
-    await site.event(mail("ann@acme.example"), device=X, name="three")
-    joined = await site.event(mail("ann@acme.example"), device=Y, name="four")
-    await site.event(customer("null"), device=X, name="five", trust="server")
-    told = (await everything(site))[::-1]
+async def test_what_an_event_did_is_told(harness: InteractionsHarness) -> None:
+    await harness.event(device=X, name="one")
+    await harness.event(device=X, name="two")
+    await harness.event(mail("ann@acme.example"), device=X, name="three")
+    joined = await harness.event(mail("ann@acme.example"), device=Y, name="four")
+    await harness.event(customer("null"), device=X, name="five", trust="server")
+    told = (await everything(harness))[::-1]
     assert names(told) == ["one", "two", "three", "four", "five"]
     assert [each.decision for each in told] == [
         Decision("created"),
@@ -102,89 +108,91 @@ async def test_what_an_event_did_is_told(site: Site) -> None:
     assert told[0].occurred_at == told[0].received_at == told[0].place.seq
 
 
-async def test_a_merge_is_counted(site: Site) -> None:
+async def test_a_merge_is_counted(harness: InteractionsHarness) -> None:
     for device in (X, Y):
-        await site.event(device=device)
-    await site.event(mail("ann@acme.example"), device=X)
-    await site.event(customer("c-1"), device=Y)
-    await site.event(mail("ann@acme.example"), customer("c-1"), name="both")
-    assert (await everything(site, EventFilter(name="both")))[0].decision == Decision("merged", merged=1)
+        await harness.event(device=device)
+    await harness.event(mail("ann@acme.example"), device=X)
+    await harness.event(customer("c-1"), device=Y)
+    await harness.event(mail("ann@acme.example"), customer("c-1"), name="both")
+    assert (await everything(harness, EventFilter(name="both")))[0].decision == Decision("merged", merged=1)
 
 
-async def test_what_was_sent_is_told_on_request(site: Site) -> None:
-    await site.event(device=X, name="View")
-    page = await site.services.history.event_stream.page(
-        site.dataset_ref, EventFilter(), size=1, with_body=True
+async def test_what_was_sent_is_told_on_request(harness: InteractionsHarness) -> None:
+    await harness.event(device=X, name="View")
+    page = await harness.services.history.event_stream.page(
+        harness.dataset_ref, EventFilter(), size=1, with_body=True
     )
     assert page.events[0].body == {"interaction": {"name": "View"}}
 
 
-async def test_filters(site: Site) -> None:
+async def test_filters(harness: InteractionsHarness) -> None:
     for hour, name in enumerate(("View", "Buy", "View", "Leave")):
-        await site.event(device=X, name=name, at=BEGINNING_US + hour)
-    assert names(await everything(site, EventFilter(name="View"), 1)) == ["View", "View"]
-    assert names(await everything(site, EventFilter(since=BEGINNING_US + 1))) == ["Leave", "View", "Buy"]
-    assert names(await everything(site, EventFilter(until=BEGINNING_US + 1))) == ["Buy", "View"]
-    assert names(await settled(site, BEGINNING, 2, EventFilter(name="View"))) == ["View", "View"]
+        await harness.event(device=X, name=name, at=BEGINNING_US + hour)
+    assert names(await everything(harness, EventFilter(name="View"), 1)) == ["View", "View"]
+    assert names(await everything(harness, EventFilter(since=BEGINNING_US + 1))) == ["Leave", "View", "Buy"]
+    assert names(await everything(harness, EventFilter(until=BEGINNING_US + 1))) == ["Buy", "View"]
+    assert names(await settled(harness, BEGINNING, 2, EventFilter(name="View"))) == ["View", "View"]
 
 
-async def test_only_events_of_this_dataset_are_told(site: Site, services: Services) -> None:
-    elsewhere = await Site(services).begin()
+async def test_only_events_of_this_dataset_are_told(harness: InteractionsHarness, services: Services) -> None:
+    elsewhere = await InteractionsHarness(services).begin()
     await elsewhere.event(device=X, name="elsewhere")
-    made = await site.event(device=X, name="View")
+    made = await harness.event(device=X, name="View")
     await services.profiles.profiles.patch(
-        site.dataset_ref, ACTOR, made.profile.profile_id, {"traits": {"plan": "gold"}}
+        harness.dataset_ref, ACTOR, made.profile.profile_id, {"traits": {"plan": "gold"}}
     )
-    assert names(await everything(site)) == ["View"]
-    assert names(await settled(site, BEGINNING, 1)) == ["View"]
+    assert names(await everything(harness)) == ["View"]
+    assert names(await settled(harness, BEGINNING, 1)) == ["View"]
 
 
-async def test_whoever_is_erased_is_told_no_more(site: Site) -> None:
-    made = await site.event(mail("ann@acme.example"), device=X, name="View")
-    await site.erase(made.profile.profile_id)
-    await site.event(device=Y, name="Buy")
-    assert names(await everything(site)) == ["Buy"]
-    assert names(await settled(site, BEGINNING, 1)) == ["Buy"]
+async def test_whoever_is_erased_is_told_no_more(harness: InteractionsHarness) -> None:
+    made = await harness.event(mail("ann@acme.example"), device=X, name="View")
+    await harness.erase(made.profile.profile_id)
+    await harness.event(device=Y, name="Buy")
+    assert names(await everything(harness)) == ["Buy"]
+    assert names(await settled(harness, BEGINNING, 1)) == ["Buy"]
 
 
 @pytest.mark.parametrize("size", [1, 3, 50])
-async def test_a_bounded_walk_comes_to_the_end_as_well(site: Site, size: int) -> None:
+async def test_a_bounded_walk_comes_to_the_end_as_well(harness: InteractionsHarness, size: int) -> None:
     for number in range(9):
-        await site.event(device=X, name=f"{number}")
-    limit_tail(site, entries_walked_max=4, walked_at_once=2)
-    assert names(await everything(site, size=size)) == [f"{number}" for number in range(9)][::-1]
-    assert names(await everything(site, EventFilter(name="0"), size)) == ["0"]
-    assert names(await settled(site, BEGINNING, 9)) == [f"{number}" for number in range(9)]
+        await harness.event(device=X, name=f"{number}")
+    limit_tail(harness, entries_walked_max=4, walked_at_once=2)
+    assert names(await everything(harness, size=size)) == [f"{number}" for number in range(9)][::-1]
+    assert names(await everything(harness, EventFilter(name="0"), size)) == ["0"]
+    assert names(await settled(harness, BEGINNING, 9)) == [f"{number}" for number in range(9)]
 
 
-async def test_the_list_ends_where_following_begins(site: Site) -> None:
-    await site.event(device=X, name="before")
-    horizon = await site.services.history.event_stream.horizon(site.dataset_ref)
-    await site.event(device=X, name="after")
-    page = await site.services.history.event_stream.page(
-        site.dataset_ref, EventFilter(), before=horizon, size=10
+async def test_the_list_ends_where_following_begins(harness: InteractionsHarness) -> None:
+    await harness.event(device=X, name="before")
+    horizon = await harness.services.history.event_stream.horizon(harness.dataset_ref)
+    await harness.event(device=X, name="after")
+    page = await harness.services.history.event_stream.page(
+        harness.dataset_ref, EventFilter(), before=horizon, size=10
     )
     assert names(page.events) == ["before"]
-    assert names(await settled(site, horizon, 1)) == ["after"]
+    assert names(await settled(harness, horizon, 1)) == ["after"]
 
 
-async def test_who_looked_at_the_clock_earlier_and_commits_later_is_not_passed_over(site: Site) -> None:
+async def test_who_looked_at_the_clock_earlier_and_commits_later_is_not_passed_over(
+    harness: InteractionsHarness,
+) -> None:
     """The event of a slow batch has an earlier seq than those that are durable before it."""
     dataset_ref, config = (
-        site.dataset_ref,
-        await site.services.configurations.current(site.dataset_ref.dataset_id),
+        harness.dataset_ref,
+        await harness.services.configurations.current(harness.dataset_ref.dataset_id),
     )
-    slow = await connect(site.services.database.url)
+    slow = await connect(harness.services.database.url)
     transaction = slow.transaction()
     await transaction.start()
     try:
         await lock_identifiers(slow, dataset_ref.dataset_id, footprint_of([], config, keys=frozenset()))
         early = (await read_clock(slow, dataset_ref.dataset_id)).now
-        fast = await site.event(device=X, name="fast")
+        fast = await harness.event(device=X, name="fast")
         assert fast.seq > early
-        held_back = await news(site, BEGINNING)
+        held_back = await news(harness, BEGINNING)
         assert (held_back.events, held_back.place.seq <= early) == ((), True)
-        assert names(await everything(site)) == ["fast"], "the list does not wait"
+        assert names(await everything(harness)) == ["fast"], "the list does not wait"
         content = PageEvent(
             observation_id=UUID(int=7), new_profile_id=UUID(int=8), interface="interactions", name="slow"
         )
@@ -196,36 +204,40 @@ async def test_who_looked_at_the_clock_earlier_and_commits_later_is_not_passed_o
         await transaction.commit()
     finally:
         await slow.close()
-    assert names(await settled(site, held_back.place, 2)) == ["slow", "fast"]
+    assert names(await settled(harness, held_back.place, 2)) == ["slow", "fast"]
 
 
-async def test_a_slow_batch_of_another_dataset_holds_nobody_back(site: Site, services: Services) -> None:
-    elsewhere = await Site(services).begin()
+async def test_a_slow_batch_of_another_dataset_holds_nobody_back(
+    harness: InteractionsHarness, services: Services
+) -> None:
+    elsewhere = await InteractionsHarness(services).begin()
     config = await services.configurations.current(elsewhere.dataset_ref.dataset_id)
     async with services.database.transaction() as slow:
         await lock_identifiers(
             slow, elsewhere.dataset_ref.dataset_id, footprint_of([], config, keys=frozenset())
         )
-        await site.event(device=X, name="View")
-        assert names(await settled(site, BEGINNING, 1)) == ["View"]
+        await harness.event(device=X, name="View")
+        assert names(await settled(harness, BEGINNING, 1)) == ["View"]
 
 
-async def test_followers_of_a_crowd_are_told_everything_once(site: Site) -> None:
+async def test_followers_of_a_crowd_are_told_everything_once(harness: InteractionsHarness) -> None:
     """Writers race on shared people while one follower stays and others come back from random places."""
-    limit_tail(site, poll_s=0.005)
+    limit_tail(harness, poll_s=0.005)
     count, told = 400, list[StreamedEvent]()
-    start = await site.services.history.event_stream.horizon(site.dataset_ref)
+    start = await harness.services.history.event_stream.horizon(harness.dataset_ref)
     chance = random.Random(7)
 
     async def write(number: int) -> None:
         await asyncio.sleep(0)
         who = [mail(f"{chance.randrange(20)}@acme.example")] if chance.random() < 0.5 else []
-        await site.event(*who, device=f"{chance.randrange(40):016x}", name=f"{number}")
+        await harness.event(*who, device=f"{chance.randrange(40):016x}", name=f"{number}")
 
     async def follow() -> None:
         after = start
         while len(told) < count:
-            follower = site.services.history.event_stream.follow(site.dataset_ref, EventFilter(), after=after)
+            follower = harness.services.history.event_stream.follow(
+                harness.dataset_ref, EventFilter(), after=after
+            )
             async with aclosing(follower) as following:
                 async for each in following:
                     told.extend(each.events)
@@ -245,11 +257,11 @@ def _order(place: EventPosition) -> tuple[int, UUID]:
     return place.seq, place.observation_id
 
 
-async def test_following_ends_when_the_service_stops(site: Site) -> None:
-    seen, tail = asyncio.Event(), site.services.history.event_stream
+async def test_following_ends_when_the_service_stops(harness: InteractionsHarness) -> None:
+    seen, tail = asyncio.Event(), harness.services.history.event_stream
 
     async def follow() -> None:
-        async for _ in tail.follow(site.dataset_ref, EventFilter(), after=BEGINNING):
+        async for _ in tail.follow(harness.dataset_ref, EventFilter(), after=BEGINNING):
             seen.set()
 
     async with asyncio.timeout(DEADLINE_S):
@@ -259,25 +271,25 @@ async def test_following_ends_when_the_service_stops(site: Site) -> None:
         await task
 
 
-async def test_a_process_serves_a_bounded_number_of_followers(site: Site) -> None:
-    limit_tail(site, followers_max=1)
-    tail = site.services.history.event_stream
+async def test_a_process_serves_a_bounded_number_of_followers(harness: InteractionsHarness) -> None:
+    limit_tail(harness, followers_max=1)
+    tail = harness.services.history.event_stream
     assert not tail.is_full
-    async with aclosing(tail.follow(site.dataset_ref, EventFilter(), after=BEGINNING)) as following:
+    async with aclosing(tail.follow(harness.dataset_ref, EventFilter(), after=BEGINNING)) as following:
         await anext(following)
         assert tail.is_full
     assert not tail.is_full
 
 
-async def test_both_walks_are_read_by_the_index(site: Site) -> None:
+async def test_both_walks_are_read_by_the_index(harness: InteractionsHarness) -> None:
     """In its order, too: a small table may be sorted for less, a large one must not be."""
-    await site.event(device=X)
+    await harness.event(device=X)
     for statement in (WALK_ON, WALK_BACK):
-        async with site.services.database.transaction() as connection:
+        async with harness.services.database.transaction() as connection:
             await connection.execute("SET LOCAL enable_bitmapscan = off")
             found = await connection.fetch(
                 f"EXPLAIN {statement}",
-                site.dataset_ref.dataset_id, 0, UUID(int=0), 10, None, 0, 1, False, 10,
+                harness.dataset_ref.dataset_id, 0, UUID(int=0), 10, None, 0, 1, False, 10,
             )  # fmt: skip
         plan = "\n".join(row[0] for row in found)
         assert "log_key" in plan, plan

@@ -27,7 +27,7 @@ from oneself.service.schema.identity_types import IdentityTypes
 from oneself.service.schema.user_attributes import read_changes
 from oneself.services import Services
 from oneself.store.directory import Directory
-from service.crowd import Crowd
+from support.profiles_harness import ProfilesHarness
 
 pytestmark = pytest.mark.postgres
 
@@ -37,7 +37,7 @@ BY_MAIL = Binding("emailAddress", "emailAddress", "traits.mail")
 BY_CARD = Binding("loyaltyId", "loyaltyId", "traits.card")
 
 
-class Organisation(Crowd):
+class Organisation(ProfilesHarness):
     """A crowd in the dataset `default` of a real organisation."""
 
     def __init__(self, services: Services, dataset_ref: DatasetRef) -> None:
@@ -287,7 +287,7 @@ async def test_which_datasets_stay(org: Organisation) -> None:
         await org.datasets.delete(org.dataset_ref, "default")
     with pytest.raises(NotFound):
         await org.datasets.delete(org.dataset_ref, "third")
-    web = Crowd(org.services)
+    web = ProfilesHarness(org.services)
     web.dataset_ref = await org.at("web")
     await web.person()
     with pytest.raises(Conflict, match="holds"):

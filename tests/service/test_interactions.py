@@ -33,7 +33,7 @@ MINUTE_MS, DAY_MS = 60_000, 24 * 60 * 60_000
 _names = count(1)
 
 
-class Shop:
+class DatasetHarness:
     """An organisation whose dataset `default` is configured; visitors send raw events."""
 
     def __init__(self, services: Services, dataset_ref: DatasetRef) -> None:
@@ -61,14 +61,14 @@ class Shop:
         """The token as it would be if it had been sealed at another time."""
         assert token is not None
         ring = await self.services.events.token_keys.key_ring(self.dataset_ref)
-        opened = decrypt_token(ring, self.dataset_ref.handle, self.dataset_ref.dataset, token)
-        assert opened is not None
+        new_dataset = decrypt_token(ring, self.dataset_ref.handle, self.dataset_ref.dataset, token)
+        assert new_dataset is not None
         return encrypt_token(
             ring,
             self.dataset_ref.handle,
             self.dataset_ref.dataset,
-            opened.primary_id,
-            opened.identities,
+            new_dataset.primary_id,
+            new_dataset.identities,
             at_ms,
         )
 
@@ -84,16 +84,16 @@ class Shop:
         return (await verify(self.services.database, lambda done, total: None)).difference is None
 
 
-async def opened(services: Services, **settings: Any) -> Shop:
+async def new_dataset(services: Services, **settings: Any) -> DatasetHarness:
     founded = await services.setup.provisioning.create(f"shop-{next(_names)}")
-    shop = Shop(services, founded.dataset_ref)
-    await shop.configure(
+    dataset = DatasetHarness(services, founded.dataset_ref)
+    await dataset.configure(
         PutIdentityType(IdentityType("webId", "Web ID", case_sensitive=True)),
         PutDatasetSettings(DatasetSettings(**settings)),
     )
-    await shop.bind("webId", "emailAddress", "customerId")
-    await services.identity.attributes.put_channels(shop.dataset_ref, {"Web": "webId"})
-    return shop
+    await dataset.bind("webId", "emailAddress", "customerId")
+    await services.identity.attributes.put_channels(dataset.dataset_ref, {"Web": "webId"})
+    return dataset
 
 
 def now_ms() -> int:
@@ -101,13 +101,13 @@ def now_ms() -> int:
 
 
 @pytest.fixture
-async def shop(services: Services) -> Shop:
-    return await opened(services)
+async def dataset(services: Services) -> DatasetHarness:
+    return await new_dataset(services)
 
 
 @pytest.fixture
-async def old_shop(services: Services) -> Shop:
-    return await opened(services, pipeline_identity_resolution=False)
+async def old_shop(services: Services) -> DatasetHarness:
+    return await new_dataset(services, pipeline_identity_resolution=False)
 
 
 class Counting:
@@ -122,7 +122,7 @@ class Counting:
         return getattr(self._connection, name)
 
 
-async def statements(shop: Shop, monkeypatch: pytest.MonkeyPatch, user: dict[str, Any]) -> int:
+async def statements(dataset: DatasetHarness, monkeypatch: pytest.MonkeyPatch, user: dict[str, Any]) -> int:
     """How many statements an event costs."""
     counts: Counter[str] = Counter()
     transaction = Database.transaction
@@ -134,210 +134,216 @@ async def statements(shop: Shop, monkeypatch: pytest.MonkeyPatch, user: dict[str
 
     with monkeypatch.context() as patch:
         patch.setattr(Database, "transaction", counted)
-        await shop.send(user)
+        await dataset.send(user)
     return counts["statements"]
 
 
 async def test_a_token_that_covers_the_event_spares_a_statement(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    dataset: DatasetHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user = {"anonymousId": X, "id": "abc123"}
-    taken = await shop.send(user)
-    plain = await statements(shop, monkeypatch, user)
-    covered = await statements(shop, monkeypatch, {**user, "encryptedId": taken.token})
-    alone = await statements(shop, monkeypatch, {"anonymousId": X, "encryptedId": taken.token})
+    taken = await dataset.send(user)
+    plain = await statements(dataset, monkeypatch, user)
+    covered = await statements(dataset, monkeypatch, {**user, "encryptedId": taken.token})
+    alone = await statements(dataset, monkeypatch, {"anonymousId": X, "encryptedId": taken.token})
     new = {**user, "encryptedId": taken.token, "attributes": {"emailAddress": ANN}}
     assert covered == alone < plain
-    assert await statements(shop, monkeypatch, new) > plain
-    assert await shop.folds()
+    assert await statements(dataset, monkeypatch, new) > plain
+    assert await dataset.folds()
 
 
-async def test_a_token_whose_user_was_absorbed_leads_to_the_survivor(shop: Shop) -> None:
-    first = await shop.send({"anonymousId": X, "id": "abc123"})
-    second = await shop.send({"anonymousId": Y, "attributes": {"emailAddress": ANN}})
-    await shop.send({"id": "abc123", "attributes": {"emailAddress": ANN}})
-    after = await shop.send({"anonymousId": X, "encryptedId": first.token})
+async def test_a_token_whose_user_was_absorbed_leads_to_the_survivor(dataset: DatasetHarness) -> None:
+    first = await dataset.send({"anonymousId": X, "id": "abc123"})
+    second = await dataset.send({"anonymousId": Y, "attributes": {"emailAddress": ANN}})
+    await dataset.send({"id": "abc123", "attributes": {"emailAddress": ANN}})
+    after = await dataset.send({"anonymousId": X, "encryptedId": first.token})
     assert after.resolved_id == second.resolved_id
     assert after.token not in (None, first.token)
-    assert await shop.folds()
+    assert await dataset.folds()
 
 
-async def test_a_browser_that_moved_on_is_no_reason_to_trust_its_old_token_less(shop: Shop) -> None:
-    first = await shop.send({"anonymousId": X, "id": "abc123"})
-    await shop.send({"anonymousId": X, "id": "other"})
-    back = await shop.send({"anonymousId": X, "encryptedId": first.token})
+async def test_a_browser_that_moved_on_is_no_reason_to_trust_its_old_token_less(
+    dataset: DatasetHarness,
+) -> None:
+    first = await dataset.send({"anonymousId": X, "id": "abc123"})
+    await dataset.send({"anonymousId": X, "id": "other"})
+    back = await dataset.send({"anonymousId": X, "encryptedId": first.token})
     assert back.resolved_id == first.resolved_id
-    assert (await shop.send({"anonymousId": X})).resolved_id == first.resolved_id
-    assert await shop.folds()
+    assert (await dataset.send({"anonymousId": X})).resolved_id == first.resolved_id
+    assert await dataset.folds()
 
 
-async def test_an_identity_that_left_takes_the_event_with_it(shop: Shop) -> None:
+async def test_an_identity_that_left_takes_the_event_with_it(dataset: DatasetHarness) -> None:
     """The token says e-mail X; by now X is somebody else's."""
-    first = await shop.send({"anonymousId": X, "id": "abc123", "attributes": {"emailAddress": ANN}})
-    await shop.send({"id": "abc123", "attributes": {"emailAddress": "new@acme.example"}})
-    thief = await shop.send({"anonymousId": Y, "attributes": {"emailAddress": ANN}})
+    first = await dataset.send({"anonymousId": X, "id": "abc123", "attributes": {"emailAddress": ANN}})
+    await dataset.send({"id": "abc123", "attributes": {"emailAddress": "new@acme.example"}})
+    thief = await dataset.send({"anonymousId": Y, "attributes": {"emailAddress": ANN}})
     assert thief.resolved_id != first.resolved_id
-    both = await shop.send(
+    both = await dataset.send(
         {"anonymousId": X, "encryptedId": first.token, "attributes": {"emailAddress": ANN}}
     )
     assert both.plan is not None
     assert len(both.plan.merges) == 1, "the web id of the token is still the first one's"
-    assert await shop.folds()
+    assert await dataset.folds()
 
 
-async def test_a_rule_on_the_same_attribute_meets_the_identity(shop: Shop) -> None:
-    await shop.configure(
+async def test_a_rule_on_the_same_attribute_meets_the_identity(dataset: DatasetHarness) -> None:
+    await dataset.configure(
         PutRule(UnificationRule("r1", "by mail", "identity_attributes.emailAddress", 1, True))
     )
-    await shop.send({"anonymousId": X, "attributes": {"emailAddress": ANN}})
-    again = await shop.send({"anonymousId": Y, "attributes": {"emailAddress": ANN.upper()}})
+    await dataset.send({"anonymousId": X, "attributes": {"emailAddress": ANN}})
+    again = await dataset.send({"anonymousId": Y, "attributes": {"emailAddress": ANN.upper()}})
     assert again.plan is not None
     assert not again.plan.creates
-    assert await shop.folds()
+    assert await dataset.folds()
 
 
-async def test_who_opted_out_is_neither_matched_nor_claimed_until_they_opt_in(shop: Shop) -> None:
-    known = await shop.send({"anonymousId": X, "id": "abc123"})
+async def test_who_opted_out_is_neither_matched_nor_claimed_until_they_opt_in(
+    dataset: DatasetHarness,
+) -> None:
+    known = await dataset.send({"anonymousId": X, "id": "abc123"})
     out = [{"purpose": "Personalization", "provider": "cmp", "status": "Opt Out"}]
     there = [{"purpose": "Personalization", "provider": "cmp", "status": "Opt In"}]
-    first = await shop.send({"anonymousId": Y, "id": "abc123"}, consents=out)
+    first = await dataset.send({"anonymousId": Y, "id": "abc123"}, consents=out)
     assert first.resolved_id == Y
-    assert (await shop.send({"anonymousId": Y, "id": "abc123"})).resolved_id == Y
-    back = await shop.send({"anonymousId": Y, "id": "abc123"}, consents=there)
+    assert (await dataset.send({"anonymousId": Y, "id": "abc123"})).resolved_id == Y
+    back = await dataset.send({"anonymousId": Y, "id": "abc123"}, consents=there)
     assert back.resolved_id == known.resolved_id
     assert back.token is not None
-    assert await shop.folds()
+    assert await dataset.folds()
 
 
-async def test_of_who_is_not_to_be_tracked_only_the_consent_is_stored(shop: Shop) -> None:
+async def test_of_who_is_not_to_be_tracked_only_the_consent_is_stored(dataset: DatasetHarness) -> None:
     out = [{"purpose": "Tracking", "provider": "cmp", "status": "Opt Out"}]
     there = [{"purpose": "Tracking", "provider": "cmp", "status": "Opt In"}]
-    await shop.send({"anonymousId": X})
-    refused = await shop.send({"anonymousId": X}, consents=out, interaction={"name": "Secret"})
-    silent = await shop.send({"anonymousId": X}, interaction={"name": "Secret"})
-    heard = await shop.send({"anonymousId": X}, consents=there, interaction={"name": "Public"})
+    await dataset.send({"anonymousId": X})
+    refused = await dataset.send({"anonymousId": X}, consents=out, interaction={"name": "Secret"})
+    silent = await dataset.send({"anonymousId": X}, interaction={"name": "Secret"})
+    heard = await dataset.send({"anonymousId": X}, consents=there, interaction={"name": "Public"})
     assert (refused.resolved_id, silent.resolved_id, heard.resolved_id) == (None, None, X)
-    found = await shop.services.database.fetch("SELECT name FROM log WHERE kind = 'event' ORDER BY seq")
+    found = await dataset.services.database.fetch("SELECT name FROM log WHERE kind = 'event' ORDER BY seq")
     assert [row["name"] for row in found] == [None, "Public"]
-    assert await shop.folds()
+    assert await dataset.folds()
 
 
-async def test_who_does_not_want_to_be_tracked_is_not_joined_either(shop: Shop) -> None:
-    one = await shop.send({"id": "abc123"})
-    other = await shop.send({"attributes": {"emailAddress": ANN}})
+async def test_who_does_not_want_to_be_tracked_is_not_joined_either(dataset: DatasetHarness) -> None:
+    one = await dataset.send({"id": "abc123"})
+    other = await dataset.send({"attributes": {"emailAddress": ANN}})
     out = [{"purpose": "Tracking", "provider": "cmp", "status": "Opt Out"}]
-    await shop.send({"id": "abc123", "attributes": {"emailAddress": ANN}}, consents=out)
-    assert await shop.id_of(one.resolved_id or "") == one.resolved_id
-    assert await shop.id_of(other.resolved_id or "") == other.resolved_id
-    assert await shop.folds()
+    await dataset.send({"id": "abc123", "attributes": {"emailAddress": ANN}}, consents=out)
+    assert await dataset.id_of(one.resolved_id or "") == one.resolved_id
+    assert await dataset.id_of(other.resolved_id or "") == other.resolved_id
+    assert await dataset.folds()
 
 
 @pytest.mark.parametrize("purpose", [None, "Personalization", "Tracking"])
 async def test_the_token_of_who_was_erased_is_not_kept_with_somebody_else(
-    shop: Shop, purpose: str | None
+    dataset: DatasetHarness, purpose: str | None
 ) -> None:
-    ann = await shop.send({"anonymousId": X, "id": "abc123"})
+    ann = await dataset.send({"anonymousId": X, "id": "abc123"})
     bob = {"anonymousId": Y, "id": "def456"}
-    tracker = (await shop.send({**bob, "anonymousProfileTracker": ""})).tracker
+    tracker = (await dataset.send({**bob, "anonymousProfileTracker": ""})).tracker
     out = [{"purpose": purpose, "provider": "cmp", "status": "Opt Out"}] if purpose else []
-    gone = await shop.services.profiles.lookup.find(shop.dataset_ref, ann.resolved_id or "")
+    gone = await dataset.services.profiles.lookup.find(dataset.dataset_ref, ann.resolved_id or "")
     assert gone is not None
-    assert await shop.services.privacy.erasure.erase(
-        shop.dataset_ref, Actor("test", "shop"), gone.survivor.profile_id
+    assert await dataset.services.privacy.erasure.erase(
+        dataset.dataset_ref, Actor("test", "shop"), gone.survivor.profile_id
     )
-    await shop.send({**bob, "encryptedId": ann.token, "anonymousProfileTracker": tracker}, consents=out)
+    await dataset.send({**bob, "encryptedId": ann.token, "anonymousProfileTracker": tracker}, consents=out)
     sent = "SELECT content::text FROM log WHERE kind IN ('event', 'consent')"
-    kept = [row["content"] for row in await shop.services.database.fetch(sent)]
+    kept = [row["content"] for row in await dataset.services.database.fetch(sent)]
     assert len(kept) > 1
     assert not any("abc123" in content or "remembered" in content for content in kept)
-    assert await shop.folds()
+    assert await dataset.folds()
 
 
-async def test_what_was_blocked_since_is_let_go_of_whatever_else_is_in_the_batch(shop: Shop) -> None:
-    await shop.send({"id": "abc123", "attributes": {"emailAddress": ANN}})
-    await shop.configure(PutBlocked(BlockList(frozenset({ANN.casefold()}), ())))
-    await shop.send({"id": "abc123", "attributes": {"customerId": "c1"}})
+async def test_what_was_blocked_since_is_let_go_of_whatever_else_is_in_the_batch(
+    dataset: DatasetHarness,
+) -> None:
+    await dataset.send({"id": "abc123", "attributes": {"emailAddress": ANN}})
+    await dataset.configure(PutBlocked(BlockList(frozenset({ANN.casefold()}), ())))
+    await dataset.send({"id": "abc123", "attributes": {"customerId": "c1"}})
     # Folded again together with what names other e-mail addresses, and with what is carried out as it was.
     bob = {"anonymousId": Y, "id": "def456", "attributes": {"emailAddress": "bob@acme.example"}}
-    tracker = (await shop.send({**bob, "anonymousProfileTracker": ""})).tracker
-    await shop.send({**bob, "anonymousProfileTracker": tracker})
-    assert await shop.folds()
+    tracker = (await dataset.send({**bob, "anonymousProfileTracker": ""})).tracker
+    await dataset.send({**bob, "anonymousProfileTracker": tracker})
+    assert await dataset.folds()
 
 
-async def test_an_old_opt_in_does_not_end_a_newer_opt_out(shop: Shop) -> None:
+async def test_an_old_opt_in_does_not_end_a_newer_opt_out(dataset: DatasetHarness) -> None:
     choice = {"purpose": "Tracking", "provider": "cmp"}
-    await shop.send({"anonymousId": X})
-    await shop.send({"anonymousId": X}, consents=[{**choice, "status": "Opt Out"}])
+    await dataset.send({"anonymousId": X})
+    await dataset.send({"anonymousId": X}, consents=[{**choice, "status": "Opt Out"}])
     old = [{**choice, "status": "Opt In"}]
-    late = await shop.send({"anonymousId": X}, consents=old, source={"time": 1_700_000_000_000})
+    late = await dataset.send({"anonymousId": X}, consents=old, source={"time": 1_700_000_000_000})
     assert late.resolved_id is None
-    assert await shop.folds()
+    assert await dataset.folds()
 
 
 async def test_a_token_lives_as_long_as_its_visit(services: Services) -> None:
     """Two visits began together, three minutes ago; one was kept open, the other ended."""
-    shop = await opened(services, visit_timeout_millis=MINUTE_MS)
+    dataset = await new_dataset(services, visit_timeout_millis=MINUTE_MS)
     began = now_ms() - 3 * MINUTE_MS
-    kept = await shop.send({"anonymousId": X, "id": "kept"}, source={"time": began})
-    left = await shop.send({"anonymousId": Y, "id": "left"}, source={"time": began})
+    kept = await dataset.send({"anonymousId": X, "id": "kept"}, source={"time": began})
+    left = await dataset.send({"anonymousId": Y, "id": "left"}, source={"time": began})
     for second in (50, 100, 150):
-        await shop.send({"anonymousId": X, "id": "kept"}, source={"time": began + second * 1000})
-    token = await shop.sealed_at(kept.token, began)
-    still = await shop.send({"anonymousId": "1111111111111111", "encryptedId": token})
+        await dataset.send({"anonymousId": X, "id": "kept"}, source={"time": began + second * 1000})
+    token = await dataset.sealed_at(kept.token, began)
+    still = await dataset.send({"anonymousId": "1111111111111111", "encryptedId": token})
     assert (still.resolved_id, still.token) == (kept.resolved_id, token)
-    token = await shop.sealed_at(left.token, began)
-    over = await shop.send({"anonymousId": "2222222222222222", "encryptedId": token})
+    token = await dataset.sealed_at(left.token, began)
+    over = await dataset.send({"anonymousId": "2222222222222222", "encryptedId": token})
     assert (over.resolved_id, over.token) == ("2222222222222222", None)
     assert not over.token_unreadable
 
 
 async def test_a_remembered_user_outlives_the_visit(services: Services) -> None:
-    shop = await opened(
+    dataset = await new_dataset(
         services,
         visit_timeout_millis=MINUTE_MS,
         enable_remember_me_user_ids=True,
         remember_me_user_ids_millis=DAY_MS,
     )
     began = now_ms() - 3 * MINUTE_MS
-    ann = await shop.send({"anonymousId": X, "id": "ann"}, source={"time": began})
-    token = await shop.sealed_at(ann.token, began)
-    back = await shop.send({"anonymousId": "1111111111111111", "encryptedId": token})
+    ann = await dataset.send({"anonymousId": X, "id": "ann"}, source={"time": began})
+    token = await dataset.sealed_at(ann.token, began)
+    back = await dataset.send({"anonymousId": "1111111111111111", "encryptedId": token})
     assert back.resolved_id == ann.resolved_id
     assert back.token not in (None, token), "each visit has a token of its own"
-    token = await shop.sealed_at(ann.token, now_ms() - DAY_MS - MINUTE_MS)
-    late = await shop.send({"anonymousId": "2222222222222222", "encryptedId": token})
+    token = await dataset.sealed_at(ann.token, now_ms() - DAY_MS - MINUTE_MS)
+    late = await dataset.send({"anonymousId": "2222222222222222", "encryptedId": token})
     assert (late.resolved_id, late.token) == ("2222222222222222", None), "nobody is remembered so long"
 
 
-async def test_a_guard_knows_what_the_token_knows(shop: Shop) -> None:
+async def test_a_guard_knows_what_the_token_knows(dataset: DatasetHarness) -> None:
     guarded = IdentityType("customerId", "Customer ID", built_in=True, conflict_blocks_merge=True)
-    await shop.configure(PutIdentityType(guarded))
-    await shop.send({"identities": {"customerId": "c2", "emailAddress": ANN}})
-    first = await shop.send({"anonymousId": X, "identities": {"customerId": "c1"}})
+    await dataset.configure(PutIdentityType(guarded))
+    await dataset.send({"identities": {"customerId": "c2", "emailAddress": ANN}})
+    first = await dataset.send({"anonymousId": X, "identities": {"customerId": "c1"}})
     both = {"anonymousId": X, "encryptedId": first.token, "identities": {"emailAddress": ANN}}
-    later = await shop.send(both)
+    later = await dataset.send(both)
     assert later.resolved_id == first.resolved_id
     assert later.identities == {"customerId": "c1"}
-    assert await shop.folds()
+    assert await dataset.folds()
 
 
-async def test_what_events_of_one_batch_join_is_joined_wholly(shop: Shop) -> None:
+async def test_what_events_of_one_batch_join_is_joined_wholly(dataset: DatasetHarness) -> None:
     """The second event leads to somebody only through the first; the value that loses is free for anyone."""
-    one = await shop.send({"identities": {"customerId": "c1", "webId": "w1"}})
-    await shop.send({"identities": {"customerId": "c9", "emailAddress": "b@acme.example"}})
+    one = await dataset.send({"identities": {"customerId": "c1", "webId": "w1"}})
+    await dataset.send({"identities": {"customerId": "c9", "emailAddress": "b@acme.example"}})
     new = "new@acme.example"
-    lane = shop.send({"identities": {"webId": "w1", "emailAddress": new}})
-    joining = shop.send({"identities": {"emailAddress": new, "customerId": "c9"}})
+    lane = dataset.send({"identities": {"webId": "w1", "emailAddress": new}})
+    joining = dataset.send({"identities": {"emailAddress": new, "customerId": "c9"}})
     await asyncio.gather(lane, joining)
-    held = await shop.services.database.fetch(
+    held = await dataset.services.database.fetch(
         "SELECT value FROM claim WHERE namespace = 'customerId' AND until_seq IS NULL"
     )
     assert [row["value"] for row in held] == ["c9"]
-    assert await shop.id_of(one.resolved_id or "") is not None
-    assert await shop.folds()
+    assert await dataset.id_of(one.resolved_id or "") is not None
+    assert await dataset.folds()
 
 
-async def test_in_a_legacy_dataset_the_user_id_is_the_primary_id(old_shop: Shop) -> None:
+async def test_in_a_legacy_dataset_the_user_id_is_the_primary_id(old_shop: DatasetHarness) -> None:
     anonymous = await old_shop.send({"anonymousId": X})
     named = await old_shop.send({"anonymousId": X, "id": " Ann 1 ", "attributes": {"emailAddress": ANN}})
     assert (anonymous.resolved_id, named.resolved_id) == (X, "Ann 1")
@@ -355,7 +361,7 @@ async def test_in_a_legacy_dataset_the_user_id_is_the_primary_id(old_shop: Shop)
     assert await old_shop.folds()
 
 
-async def test_a_legacy_dataset_is_moved_over(old_shop: Shop) -> None:
+async def test_a_legacy_dataset_is_moved_over(old_shop: DatasetHarness) -> None:
     ann = await old_shop.send({"anonymousId": X, "id": "ann", "attributes": {"emailAddress": ANN}})
     await old_shop.send({"anonymousId": Y, "id": "annette", "attributes": {"emailAddress": ANN}})
     await old_shop.send({"id": "bob"})
@@ -382,13 +388,13 @@ async def test_a_legacy_dataset_is_moved_over(old_shop: Shop) -> None:
     assert await old_shop.folds()
 
 
-async def test_what_would_move_over_has_to_lead_somewhere(old_shop: Shop) -> None:
+async def test_what_would_move_over_has_to_lead_somewhere(old_shop: DatasetHarness) -> None:
     with pytest.raises(InvalidInput, match="nothing"):
         await old_shop.services.identity.resolution_switch.preview(old_shop.dataset_ref, "nothing")
 
 
 async def test_nobody_is_moved_over_by_the_word_of_browsers_where_servers_alone_are_believed(
-    old_shop: Shop,
+    old_shop: DatasetHarness,
 ) -> None:
     await old_shop.send({"anonymousId": X, "id": "ann"})
     await old_shop.configure(

@@ -18,7 +18,7 @@ from oneself.errors import Contended
 from oneself.services import Services
 from oneself.settings import Settings
 from oneself.store import working_set
-from service.site import Site, mail
+from support.interactions_harness import InteractionsHarness, mail
 
 MARK = "ann.marked@acme.example"
 
@@ -94,7 +94,7 @@ def test_libraries_only_warn(written: io.StringIO) -> None:
 async def test_a_lost_race_is_told_without_what_it_was_about(
     services: Services, written: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site = await Site(services).begin()
+    harness = await InteractionsHarness(services).begin()
     gather, attempts = working_set.gather, []
 
     async def lose_once(*arguments: object) -> object:
@@ -104,7 +104,7 @@ async def test_a_lost_race_is_told_without_what_it_was_about(
         return await gather(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(working_set, "gather", lose_once)
-    await site.event(mail(MARK), name=MARK, body={"user": MARK})
+    await harness.event(mail(MARK), name=MARK, body={"user": MARK})
     said = written.getvalue()
     assert "lost_race" in said
     assert "Contended" in said

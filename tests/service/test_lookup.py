@@ -10,7 +10,7 @@ from oneself.errors import InvalidInput
 from oneself.service.profiles.profiles import new_tracker
 from oneself.services import Services
 from oneself.store.queries import Queries
-from service.site import ACTOR, Site, customer, mail
+from support.interactions_harness import ACTOR, InteractionsHarness, customer, mail
 
 X, Y, Z = "0123456789abcdef", "fedcba9876543210", "00000000000000aa"
 UNKNOWN = "00000000-0000-4000-8000-00000000dead"
@@ -18,196 +18,210 @@ LIKE_A_UUID = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
 
 
 @pytest.fixture
-async def site(services: Services) -> Site:
-    return await Site(services).begin()
+async def harness(services: Services) -> InteractionsHarness:
+    return await InteractionsHarness(services).begin()
 
 
 # -- ids ----------------------------------------------------------------------------------------------------
 
 
-async def test_an_anonymous_visitor_is_found_by_every_spelling_of_the_id(site: Site) -> None:
-    made = await site.event(device=X)
+async def test_an_anonymous_visitor_is_found_by_every_spelling_of_the_id(
+    harness: InteractionsHarness,
+) -> None:
+    made = await harness.event(device=X)
     profile_id = made.profile.profile_id
     assert made.survivor.primary_id == X
     for text in (X, f" {X} ", str(profile_id), str(profile_id).upper()):
-        assert await site.found(text) == profile_id
-    assert await site.found(profile_id.hex[:16]) is None, "it was never called so"
-    assert await site.found(profile_id.hex[:24]) is None, "nor so"
+        assert await harness.found(text) == profile_id
+    assert await harness.found(profile_id.hex[:16]) is None, "it was never called so"
+    assert await harness.found(profile_id.hex[:24]) is None, "nor so"
 
 
-async def test_an_alias_after_promotion(site: Site) -> None:
-    made = await site.event(device=X)
-    known = await site.event(mail("ann@acme.example"), device=X)
+async def test_an_alias_after_promotion(harness: InteractionsHarness) -> None:
+    made = await harness.event(device=X)
+    known = await harness.event(mail("ann@acme.example"), device=X)
     assert known.survivor.primary_id == made.profile.profile_id.hex[:24]
     for text in (X, known.survivor.primary_id):
-        assert await site.found(text) == made.profile.profile_id
-    person = await site.services.profiles.lookup.person(site.dataset_ref, known.survivor)
+        assert await harness.found(text) == made.profile.profile_id
+    person = await harness.services.profiles.lookup.person(harness.dataset_ref, known.survivor)
     assert person.aliases == {X: known.seq}
 
 
-async def test_ids_of_absorbed_profiles_lead_to_the_survivor(site: Site) -> None:
-    ann = await site.event(mail("ann@acme.example"), device=X)
-    await site.event(device=Y)
-    await site.event(customer("c-7"), device=Z)
-    joined = await site.event(mail("ann@acme.example"), device=Y)
-    both = await site.event(mail("ann@acme.example"), customer("c-7"), device=Z)
+async def test_ids_of_absorbed_profiles_lead_to_the_survivor(harness: InteractionsHarness) -> None:
+    ann = await harness.event(mail("ann@acme.example"), device=X)
+    await harness.event(device=Y)
+    await harness.event(customer("c-7"), device=Z)
+    joined = await harness.event(mail("ann@acme.example"), device=Y)
+    both = await harness.event(mail("ann@acme.example"), customer("c-7"), device=Z)
     survivor = both.survivor
     first = {ann.survivor.primary_id, joined.survivor.primary_id}
     for text in (Y, *first, survivor.primary_id):
-        assert await site.found(text) == survivor.profile_id
-    assert await site.found(X) == survivor.profile_id, "no alias; the browser points there"
-    view = await site.services.profiles.lookup.find(site.dataset_ref, Y)
+        assert await harness.found(text) == survivor.profile_id
+    assert await harness.found(X) == survivor.profile_id, "no alias; the browser points there"
+    view = await harness.services.profiles.lookup.find(harness.dataset_ref, Y)
     assert view is not None
     assert view.profile.profile_id == survivor.profile_id
     absorbed = view.absorbed[0].profile_id
-    by_profile_id = await site.services.profiles.lookup.find(site.dataset_ref, str(absorbed))
+    by_profile_id = await harness.services.profiles.lookup.find(harness.dataset_ref, str(absorbed))
     assert by_profile_id is not None
     assert by_profile_id.profile.profile_id == absorbed
     assert by_profile_id.survivor.profile_id == survivor.profile_id
-    person = await site.services.profiles.lookup.person(site.dataset_ref, survivor)
+    person = await harness.services.profiles.lookup.person(harness.dataset_ref, survivor)
     assert Y in person.aliases
 
 
-async def test_the_alias_stays_when_the_browser_moves_to_a_second_user(site: Site) -> None:
-    await site.event(device=X)
-    ann = await site.event(customer("ann"), device=X)
-    bob = await site.event(customer("bob"), device=X)
+async def test_the_alias_stays_when_the_browser_moves_to_a_second_user(harness: InteractionsHarness) -> None:
+    await harness.event(device=X)
+    ann = await harness.event(customer("ann"), device=X)
+    bob = await harness.event(customer("bob"), device=X)
     assert bob.survivor.profile_id != ann.survivor.profile_id
-    assert await site.found(X) == ann.survivor.profile_id
+    assert await harness.found(X) == ann.survivor.profile_id
     for resolution, devices in ((ann, []), (bob, [X])):
-        view = await site.services.profiles.lookup.find(site.dataset_ref, resolution.survivor.primary_id)
+        view = await harness.services.profiles.lookup.find(
+            harness.dataset_ref, resolution.survivor.primary_id
+        )
         assert view is not None
         assert [
-            each.value for each in await site.services.profiles.lookup.devices(site.dataset_ref, view)
+            each.value for each in await harness.services.profiles.lookup.devices(harness.dataset_ref, view)
         ] == devices
 
 
 async def test_where_browsers_begin_anew_the_live_visitor_comes_first(services: Services) -> None:
-    site = await Site(services).begin(merged_anonymous="fresh")
-    first = await site.event(device=X)
-    ann = await site.event(customer("ann"), device=X)
-    anew = await site.event(device=X)
+    harness = await InteractionsHarness(services).begin(merged_anonymous="fresh")
+    first = await harness.event(device=X)
+    ann = await harness.event(customer("ann"), device=X)
+    anew = await harness.event(device=X)
     assert anew.survivor.profile_id != ann.survivor.profile_id
-    assert await site.found(X) == anew.survivor.profile_id
-    bob = await site.event(customer("bob"), device=X)
+    assert await harness.found(X) == anew.survivor.profile_id
+    bob = await harness.event(customer("bob"), device=X)
     assert bob.survivor.profile_id == anew.profile.profile_id
-    assert await site.found(X) == bob.survivor.profile_id, "of two that were called so, the last"
-    again = await site.event(device=X)
-    await site.event(customer("ann"), device=X)
-    assert await site.found(X) == ann.survivor.profile_id, "the visitor of the third time is Ann"
+    assert await harness.found(X) == bob.survivor.profile_id, "of two that were called so, the last"
+    again = await harness.event(device=X)
+    await harness.event(customer("ann"), device=X)
+    assert await harness.found(X) == ann.survivor.profile_id, "the visitor of the third time is Ann"
     assert again.profile.profile_id not in (first.profile.profile_id, anew.profile.profile_id)
-    person = await services.profiles.lookup.person(site.dataset_ref, ann.survivor)
+    person = await services.profiles.lookup.person(harness.dataset_ref, ann.survivor)
     assert list(person.aliases) == [X]
 
 
 async def test_named_users_of_legacy_datasets(services: Services) -> None:
-    site = await Site(services).begin(pipeline_identity_resolution=False)
-    anonymous = await site.event(device=X)
-    named = await site.event(("legacy.id", "Ann 7/ä"), device=Y)
-    namesake = await site.event(("legacy.id", X), device=Z)
-    assert await site.found("Ann 7/ä") == named.survivor.profile_id
-    assert await site.found("ann 7/ä") is None, "case is kept"
-    assert await site.found(X) == namesake.survivor.profile_id, "a named user before a browser"
-    assert await site.found(str(anonymous.profile.profile_id)) == anonymous.profile.profile_id
+    harness = await InteractionsHarness(services).begin(pipeline_identity_resolution=False)
+    anonymous = await harness.event(device=X)
+    named = await harness.event(("legacy.id", "Ann 7/ä"), device=Y)
+    namesake = await harness.event(("legacy.id", X), device=Z)
+    assert await harness.found("Ann 7/ä") == named.survivor.profile_id
+    assert await harness.found("ann 7/ä") is None, "case is kept"
+    assert await harness.found(X) == namesake.survivor.profile_id, "a named user before a browser"
+    assert await harness.found(str(anonymous.profile.profile_id)) == anonymous.profile.profile_id
 
 
 @pytest.mark.parametrize(
     "text", [LIKE_A_UUID, LIKE_A_UUID.upper(), X, "0123456789abcdef01234567", "visitor_7"]
 )
-async def test_an_anonymous_id_leads_to_the_person_whatever_it_looks_like(site: Site, text: str) -> None:
-    visitor = await site.event(device=text)
+async def test_an_anonymous_id_leads_to_the_person_whatever_it_looks_like(
+    harness: InteractionsHarness, text: str
+) -> None:
+    visitor = await harness.event(device=text)
     spellings = (text, f"anonymous_id:{text}", f" anonymous_id:{text} ")
     for each in spellings:
-        assert await site.found(each) == visitor.profile.profile_id
-    known = await site.event(mail("ann@acme.example"), device=text)
-    await site.event(mail("ann@acme.example"), device=Y)
+        assert await harness.found(each) == visitor.profile.profile_id
+    known = await harness.event(mail("ann@acme.example"), device=text)
+    await harness.event(mail("ann@acme.example"), device=Y)
     for each in spellings:
-        assert await site.found(each) == known.survivor.profile_id
+        assert await harness.found(each) == known.survivor.profile_id
 
 
-async def test_a_profile_id_is_tried_first(site: Site) -> None:
-    ann = await site.event(mail("ann@acme.example"), device=X)
+async def test_a_profile_id_is_tried_first(harness: InteractionsHarness) -> None:
+    ann = await harness.event(mail("ann@acme.example"), device=X)
     profile_id = str(ann.profile.profile_id)
-    lookalike = await site.event(device=profile_id)
+    lookalike = await harness.event(device=profile_id)
     assert lookalike.survivor.profile_id != ann.survivor.profile_id
-    assert await site.found(profile_id) == ann.survivor.profile_id
-    assert await site.found(f"anonymous_id:{profile_id}") == lookalike.survivor.profile_id
+    assert await harness.found(profile_id) == ann.survivor.profile_id
+    assert await harness.found(f"anonymous_id:{profile_id}") == lookalike.survivor.profile_id
 
 
-async def test_an_identity_leads_to_the_person_who_holds_it(site: Site) -> None:
-    ann = await site.event(mail("Ann@acme.example"), customer("https://acme.example/c/7:a"), device=X)
+async def test_an_identity_leads_to_the_person_who_holds_it(harness: InteractionsHarness) -> None:
+    ann = await harness.event(mail("Ann@acme.example"), customer("https://acme.example/c/7:a"), device=X)
     for text in ("emailAddress:ANN@acme.example ", "customerId:https://acme.example/c/7:a"):
-        view = await site.services.profiles.lookup.find(site.dataset_ref, text)
+        view = await harness.services.profiles.lookup.find(harness.dataset_ref, text)
         assert view is not None
         assert view.profile.profile_id == ann.survivor.profile_id
     for text in ("ann@acme.example", "mail:ann@acme.example", "emailAddress:", ":", "emailAddress:null"):
-        assert await site.found(text) is None
-    assert await site.found("emailAddress:a\x00@acme.example") is None
+        assert await harness.found(text) is None
+    assert await harness.found("emailAddress:a\x00@acme.example") is None
 
 
-async def test_an_identity_of_an_absorbed_profile_leads_to_the_survivor(site: Site) -> None:
-    await site.event(mail("ann@acme.example"), device=X)
-    await site.event(customer("c-7"), device=Y)
-    both = await site.event(mail("ann@acme.example"), customer("c-7"), device=Z)
-    assert len((await site.services.profiles.lookup.person(site.dataset_ref, both.survivor)).aliases) == 1
+async def test_an_identity_of_an_absorbed_profile_leads_to_the_survivor(harness: InteractionsHarness) -> None:
+    await harness.event(mail("ann@acme.example"), device=X)
+    await harness.event(customer("c-7"), device=Y)
+    both = await harness.event(mail("ann@acme.example"), customer("c-7"), device=Z)
+    assert (
+        len((await harness.services.profiles.lookup.person(harness.dataset_ref, both.survivor)).aliases) == 1
+    )
     for text in (
         "emailAddress:ann@acme.example",
         "customerId:c-7",
         *(f"anonymous_id:{d}" for d in (X, Y, Z)),
     ):
-        view = await site.services.profiles.lookup.find(site.dataset_ref, text)
+        view = await harness.services.profiles.lookup.find(harness.dataset_ref, text)
         assert view is not None
         assert view.profile.profile_id == view.survivor.profile_id == both.survivor.profile_id
 
 
-async def test_a_replaced_identity_leads_to_its_last_holder_until_another_has_it(site: Site) -> None:
-    ann = await site.event(customer("ann"), mail("old@acme.example"), device=X)
-    await site.event(customer("ann"), mail("new@acme.example"), device=X)
-    assert await site.found("emailAddress:old@acme.example") == ann.survivor.profile_id
-    bob = await site.event(customer("bob"), mail("old@acme.example"), device=Y)
-    assert await site.found("emailAddress:old@acme.example") == bob.survivor.profile_id
+async def test_a_replaced_identity_leads_to_its_last_holder_until_another_has_it(
+    harness: InteractionsHarness,
+) -> None:
+    ann = await harness.event(customer("ann"), mail("old@acme.example"), device=X)
+    await harness.event(customer("ann"), mail("new@acme.example"), device=X)
+    assert await harness.found("emailAddress:old@acme.example") == ann.survivor.profile_id
+    bob = await harness.event(customer("bob"), mail("old@acme.example"), device=Y)
+    assert await harness.found("emailAddress:old@acme.example") == bob.survivor.profile_id
 
 
-async def test_a_browser_by_its_namespace_is_whoever_uses_it_now(site: Site) -> None:
-    await site.event(device=X)
-    ann = await site.event(customer("ann"), device=X)
-    bob = await site.event(customer("bob"), device=X)
-    assert await site.found(X) == ann.survivor.profile_id
-    assert await site.found(f"anonymous_id:{X}") == bob.survivor.profile_id
+async def test_a_browser_by_its_namespace_is_whoever_uses_it_now(harness: InteractionsHarness) -> None:
+    await harness.event(device=X)
+    ann = await harness.event(customer("ann"), device=X)
+    bob = await harness.event(customer("bob"), device=X)
+    assert await harness.found(X) == ann.survivor.profile_id
+    assert await harness.found(f"anonymous_id:{X}") == bob.survivor.profile_id
 
 
-async def test_an_id_that_the_service_made_is_nobody_elses(site: Site) -> None:
+async def test_an_id_that_the_service_made_is_nobody_elses(harness: InteractionsHarness) -> None:
     """A browser that calls itself as somebody's profile takes nothing from them."""
-    made = await site.services.profiles.profiles.create(site.dataset_ref, ACTOR, {}, tracker=new_tracker())
+    made = await harness.services.profiles.profiles.create(
+        harness.dataset_ref, ACTOR, {}, tracker=new_tracker()
+    )
     head = made.profile.primary_id
     assert head == made.profile.profile_id.hex[:16]
-    assert await site.found(head) == made.profile.profile_id
-    lookalike = await site.event(device=head)
+    assert await harness.found(head) == made.profile.profile_id
+    lookalike = await harness.event(device=head)
     assert lookalike.survivor.profile_id != made.profile.profile_id
-    assert await site.found(head) == made.profile.profile_id
+    assert await harness.found(head) == made.profile.profile_id
 
 
-async def test_who_was_erased_is_gone_under_every_id(site: Site) -> None:
-    await site.event(device=X)
-    ann = await site.event(mail("ann@acme.example"), device=X)
-    joined = await site.event(device=Y)
-    await site.event(mail("ann@acme.example"), device=Y)
+async def test_who_was_erased_is_gone_under_every_id(harness: InteractionsHarness) -> None:
+    await harness.event(device=X)
+    ann = await harness.event(mail("ann@acme.example"), device=X)
+    joined = await harness.event(device=Y)
+    await harness.event(mail("ann@acme.example"), device=Y)
     ids = [X, Y, ann.survivor.primary_id, *map(str, (ann.survivor.profile_id, joined.profile.profile_id))]
     ids += ["emailAddress:ann@acme.example", f"anonymous_id:{X}"]
-    assert all([await site.found(text) for text in ids])
-    await site.erase(ann.survivor.profile_id)
-    assert [await site.found(text) for text in ids] == [None] * len(ids)
+    assert all([await harness.found(text) for text in ids])
+    await harness.erase(ann.survivor.profile_id)
+    assert [await harness.found(text) for text in ids] == [None] * len(ids)
     assert (
-        await site.services.profiles.lookup.resolve(site.dataset_ref, {"emailAddress": "ann@acme.example"})
+        await harness.services.profiles.lookup.resolve(
+            harness.dataset_ref, {"emailAddress": "ann@acme.example"}
+        )
         is None
     )
-    assert await site.services.profiles.lookup.page(site.dataset_ref, 10, 0) == []
+    assert await harness.services.profiles.lookup.page(harness.dataset_ref, 10, 0) == []
 
 
-async def test_another_dataset_sees_nothing(site: Site, services: Services) -> None:
-    other = await Site(services).begin()
-    await site.event(device=X)
-    ann = await site.event(mail("ann@acme.example"), device=X)
+async def test_another_dataset_sees_nothing(harness: InteractionsHarness, services: Services) -> None:
+    other = await InteractionsHarness(services).begin()
+    await harness.event(device=X)
+    ann = await harness.event(mail("ann@acme.example"), device=X)
     ids = (X, ann.survivor.primary_id, str(ann.survivor.profile_id), "emailAddress:ann@acme.example")
     for text in ids:
         assert await other.found(text) is None
@@ -218,17 +232,17 @@ async def test_another_dataset_sees_nothing(site: Site, services: Services) -> N
 
 
 @pytest.mark.parametrize("text", ["", " ", "\x00", "a" * 201, "g" * 24, X, "0" * 24, UNKNOWN, "%"])
-async def test_ids_of_nobody(site: Site, text: str) -> None:
-    assert await site.found(text) is None
+async def test_ids_of_nobody(harness: InteractionsHarness, text: str) -> None:
+    assert await harness.found(text) is None
 
 
-async def test_one_statement_of_index_look_ups(site: Site) -> None:
+async def test_one_statement_of_index_look_ups(harness: InteractionsHarness) -> None:
     """Whatever is asked, no table is walked through."""
-    await site.event(device=X)
-    async with site.services.database.transaction() as connection:
+    await harness.event(device=X)
+    async with harness.services.database.transaction() as connection:
         found = await connection.fetch(
             "EXPLAIN " + _statements().find_called,
-            site.dataset_ref.dataset_id,
+            harness.dataset_ref.dataset_id,
             X,
             None,
             None,
@@ -236,7 +250,7 @@ async def test_one_statement_of_index_look_ups(site: Site) -> None:
             "legacy.id",
         )
         found += await connection.fetch(
-            "EXPLAIN " + _statements().find_holder, site.dataset_ref.dataset_id, "customerId", "c-7", 0
+            "EXPLAIN " + _statements().find_holder, harness.dataset_ref.dataset_id, "customerId", "c-7", 0
         )
     plan = "\n".join(row[0] for row in found)
     assert "Seq Scan" not in plan, plan
@@ -249,12 +263,12 @@ def _statements() -> Queries:
 # -- export and erasure -------------------------------------------------------------------------------------
 
 
-async def _joined(site: Site) -> tuple[UUID, UUID]:
+async def _joined(harness: InteractionsHarness) -> tuple[UUID, UUID]:
     """The survivor and the absorbed profile of Ann, who began on two browsers."""
-    await site.event(device=LIKE_A_UUID)
-    ann = await site.event(mail("ann@acme.example"), device=LIKE_A_UUID)
-    other = await site.event(device=Y)
-    await site.event(mail("ann@acme.example"), device=Y)
+    await harness.event(device=LIKE_A_UUID)
+    ann = await harness.event(mail("ann@acme.example"), device=LIKE_A_UUID)
+    other = await harness.event(device=Y)
+    await harness.event(mail("ann@acme.example"), device=Y)
     return ann.survivor.profile_id, other.profile.profile_id
 
 
@@ -262,106 +276,113 @@ IDS_OF_ANN = (LIKE_A_UUID, Y, "emailAddress:ann@acme.example", f"anonymous_id:{Y
 
 
 @pytest.mark.parametrize("text", IDS_OF_ANN)
-async def test_a_person_is_exported_and_erased_by_any_id(site: Site, text: str) -> None:
-    survivor, absorbed = await _joined(site)
-    export = await site.services.privacy.people.export(site.dataset_ref, text)
+async def test_a_person_is_exported_and_erased_by_any_id(harness: InteractionsHarness, text: str) -> None:
+    survivor, absorbed = await _joined(harness)
+    export = await harness.services.privacy.people.export(harness.dataset_ref, text)
     assert export is not None
     assert (export.profile_id, export.document["profile"]["profile_id"]) == (survivor, survivor)
-    receipt = await site.services.privacy.people.erase(site.dataset_ref, ACTOR, text)
+    receipt = await harness.services.privacy.people.erase(harness.dataset_ref, ACTOR, text)
     assert receipt is not None
     assert set(receipt.profile_ids) == {survivor, absorbed}
-    assert await site.services.privacy.people.export(site.dataset_ref, text) is None
-    assert await site.services.privacy.people.erase(site.dataset_ref, ACTOR, text) is None
+    assert await harness.services.privacy.people.export(harness.dataset_ref, text) is None
+    assert await harness.services.privacy.people.erase(harness.dataset_ref, ACTOR, text) is None
 
 
-async def test_a_primary_id_erases_the_person_and_an_absorbed_profile_id_its_part(site: Site) -> None:
-    survivor, absorbed = await _joined(site)
-    part = await site.services.privacy.people.erase(site.dataset_ref, ACTOR, str(absorbed))
+async def test_a_primary_id_erases_the_person_and_an_absorbed_profile_id_its_part(
+    harness: InteractionsHarness,
+) -> None:
+    survivor, absorbed = await _joined(harness)
+    part = await harness.services.privacy.people.erase(harness.dataset_ref, ACTOR, str(absorbed))
     assert part is not None
     assert part.profile_ids == (absorbed,)
-    whole = await site.services.privacy.people.erase(site.dataset_ref, ACTOR, survivor.hex[:24])
+    whole = await harness.services.privacy.people.erase(harness.dataset_ref, ACTOR, survivor.hex[:24])
     assert whole is not None
     assert whole.profile_ids == (survivor,)
 
 
-async def test_a_person_absorbed_while_being_erased_is_erased_whole(site: Site) -> None:
-    survivor, absorbed = await _joined(site)
-    receipt = await site.services.privacy.erasure.erase(site.dataset_ref, ACTOR, absorbed, whole=True)
+async def test_a_person_absorbed_while_being_erased_is_erased_whole(harness: InteractionsHarness) -> None:
+    survivor, absorbed = await _joined(harness)
+    receipt = await harness.services.privacy.erasure.erase(harness.dataset_ref, ACTOR, absorbed, whole=True)
     assert receipt is not None
     assert set(receipt.profile_ids) == {survivor, absorbed}
-    assert await site.found(str(survivor)) is None
+    assert await harness.found(str(survivor)) is None
 
 
 # -- identities ---------------------------------------------------------------------------------------------
 
 
-async def test_identities_resolve_to_whom_the_next_event_goes(site: Site) -> None:
-    resolve = site.services.profiles.lookup.resolve
-    assert await resolve(site.dataset_ref, {"emailAddress": "ann@acme.example"}) is None
-    ann = await site.event(mail("Ann@acme.example"), device=X)
-    bob = await site.event(customer("bob"), device=Y)
-    found = await resolve(site.dataset_ref, {"EMAILADDRESS": " ANN@acme.example "})
+async def test_identities_resolve_to_whom_the_next_event_goes(harness: InteractionsHarness) -> None:
+    resolve = harness.services.profiles.lookup.resolve
+    assert await resolve(harness.dataset_ref, {"emailAddress": "ann@acme.example"}) is None
+    ann = await harness.event(mail("Ann@acme.example"), device=X)
+    bob = await harness.event(customer("bob"), device=Y)
+    found = await resolve(harness.dataset_ref, {"EMAILADDRESS": " ANN@acme.example "})
     assert found is not None
     assert (found.primary_id, found.profile_id) == (ann.survivor.primary_id, ann.survivor.profile_id)
     assert found.matched == (ann.survivor.primary_id,)
-    both = await resolve(site.dataset_ref, {"emailAddress": "ann@acme.example", "customerId": "bob"})
+    both = await resolve(harness.dataset_ref, {"emailAddress": "ann@acme.example", "customerId": "bob"})
     assert both is not None
     assert both.matched == (bob.survivor.primary_id, ann.survivor.primary_id), "the last active one first"
-    event = await site.event(mail("ann@acme.example"), customer("bob"), device=Z)
+    event = await harness.event(mail("ann@acme.example"), customer("bob"), device=Z)
     assert both.primary_id == event.survivor.primary_id
-    after = await resolve(site.dataset_ref, {"customerId": "bob"})
+    after = await resolve(harness.dataset_ref, {"customerId": "bob"})
     assert after is not None
     assert after.matched == (event.survivor.primary_id,)
 
 
-async def test_case_counts_where_the_type_says_so(site: Site) -> None:
-    await site.event(("sfcrmLeadId", "00Q5e"), device=X)
-    assert await site.services.profiles.lookup.resolve(site.dataset_ref, {"sfcrmLeadId": "00Q5e"}) is not None
-    assert await site.services.profiles.lookup.resolve(site.dataset_ref, {"sfcrmLeadId": "00q5E"}) is None
+async def test_case_counts_where_the_type_says_so(harness: InteractionsHarness) -> None:
+    await harness.event(("sfcrmLeadId", "00Q5e"), device=X)
+    assert (
+        await harness.services.profiles.lookup.resolve(harness.dataset_ref, {"sfcrmLeadId": "00Q5e"})
+        is not None
+    )
+    assert (
+        await harness.services.profiles.lookup.resolve(harness.dataset_ref, {"sfcrmLeadId": "00q5E"}) is None
+    )
 
 
-async def test_an_unknown_name_is_told_the_known_ones(site: Site) -> None:
+async def test_an_unknown_name_is_told_the_known_ones(harness: InteractionsHarness) -> None:
     for identities in ({"mail": "x"}, {"loyaltyId": "x"}, {"profileId": "x"}):
         with pytest.raises(InvalidInput) as caught:
-            await site.services.profiles.lookup.resolve(site.dataset_ref, identities)
+            await harness.services.profiles.lookup.resolve(harness.dataset_ref, identities)
         assert "customerId, emailAddress, sfcrmLeadId" in caught.value.description
     unknown = {f"name-{number}": "x" for number in range(101)}
     with pytest.raises(InvalidInput, match="1 to 100"):
-        await site.services.profiles.lookup.resolve(site.dataset_ref, unknown)
+        await harness.services.profiles.lookup.resolve(harness.dataset_ref, unknown)
     with pytest.raises(InvalidInput, match="1 to 100"):
-        await site.services.profiles.lookup.resolve(site.dataset_ref, {})
+        await harness.services.profiles.lookup.resolve(harness.dataset_ref, {})
 
 
-async def test_blocked_values_and_released_ones_mean_nobody(site: Site) -> None:
-    resolve = site.services.profiles.lookup.resolve
-    ann = await site.event(customer("c-1"), mail("old@acme.example"), device=X)
-    await site.event(customer("c-1"), mail("new@acme.example"), device=X)
-    assert await resolve(site.dataset_ref, {"emailAddress": "old@acme.example"}) is None
-    assert await resolve(site.dataset_ref, {"emailAddress": "null"}) is None
-    found = await resolve(site.dataset_ref, {"emailAddress": "new@acme.example"})
+async def test_blocked_values_and_released_ones_mean_nobody(harness: InteractionsHarness) -> None:
+    resolve = harness.services.profiles.lookup.resolve
+    ann = await harness.event(customer("c-1"), mail("old@acme.example"), device=X)
+    await harness.event(customer("c-1"), mail("new@acme.example"), device=X)
+    assert await resolve(harness.dataset_ref, {"emailAddress": "old@acme.example"}) is None
+    assert await resolve(harness.dataset_ref, {"emailAddress": "null"}) is None
+    found = await resolve(harness.dataset_ref, {"emailAddress": "new@acme.example"})
     assert found is not None
     assert found.profile_id == ann.survivor.profile_id
 
 
 async def test_identities_of_a_legacy_dataset_are_no_key(services: Services) -> None:
-    site = await Site(services).begin(pipeline_identity_resolution=False)
+    harness = await InteractionsHarness(services).begin(pipeline_identity_resolution=False)
     with pytest.raises(InvalidInput, match="Identity resolution is off"):
-        await services.profiles.lookup.resolve(site.dataset_ref, {"emailAddress": "ann@acme.example"})
+        await services.profiles.lookup.resolve(harness.dataset_ref, {"emailAddress": "ann@acme.example"})
 
 
-async def test_resolving_leaves_no_trace(site: Site) -> None:
-    await site.event(mail("ann@acme.example"), device=X)
+async def test_resolving_leaves_no_trace(harness: InteractionsHarness) -> None:
+    await harness.event(mail("ann@acme.example"), device=X)
 
     async def state() -> list[object]:
         return [
-            await site.services.database.fetchval(
+            await harness.services.database.fetchval(
                 f"SELECT md5(string_agg(t::text, '' ORDER BY t)) FROM {name} AS t"
             )
             for name in ("log", "profile", "claim")
         ]
 
     before = await state()
-    await site.services.profiles.lookup.resolve(
-        site.dataset_ref, {"emailAddress": "ann@acme.example", "customerId": "c"}
+    await harness.services.profiles.lookup.resolve(
+        harness.dataset_ref, {"emailAddress": "ann@acme.example", "customerId": "c"}
     )
     assert await state() == before

@@ -11,7 +11,7 @@ from oneself.services import Services
 from oneself.store import working_set
 from oneself.store.database import Database
 from oneself.store.errors import RACES, constraint_of
-from service.site import Site, mail
+from support.interactions_harness import InteractionsHarness, mail
 
 VIOLATE = "DO $$ BEGIN RAISE unique_violation USING CONSTRAINT = '{}'; END $$"
 UNIQUE_INDEXES = """
@@ -40,21 +40,21 @@ class Saves:
 async def test_a_lost_race_for_a_constraint_is_repeated(
     services: Services, monkeypatch: pytest.MonkeyPatch, constraint: str
 ) -> None:
-    site = await Site(services).begin()
+    harness = await InteractionsHarness(services).begin()
     saves = Saves(constraint, monkeypatch)
-    made = await site.event(mail("ann@acme.example"))
+    made = await harness.event(mail("ann@acme.example"))
     assert saves.times == 2
-    assert await site.found(made.survivor.primary_id) == made.survivor.profile_id
+    assert await harness.found(made.survivor.primary_id) == made.survivor.profile_id
 
 
 @pytest.mark.parametrize("constraint", ["log_key", "merge_key", "claim_key", "answer_key", "profile_key"])
 async def test_the_violation_of_another_constraint_is_a_bug(
     services: Services, monkeypatch: pytest.MonkeyPatch, constraint: str
 ) -> None:
-    site = await Site(services).begin()
+    harness = await InteractionsHarness(services).begin()
     saves = Saves(constraint, monkeypatch)
     with pytest.raises(asyncpg.UniqueViolationError) as caught:
-        await site.event(mail("ann@acme.example"))
+        await harness.event(mail("ann@acme.example"))
     assert constraint_of(caught.value) == constraint
     assert saves.times == 1
 

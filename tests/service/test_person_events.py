@@ -10,7 +10,7 @@ from oneself.service.history.timeline import BEGINNING, HistoryMerge, HistoryRef
 from oneself.service.profiles.profiles import ProfileView
 from oneself.services import Services
 from oneself.store.queries import Queries
-from service.site import ACTOR, Site, customer, mail
+from support.interactions_harness import ACTOR, InteractionsHarness, customer, mail
 
 X, Y = "0123456789abcdef", "fedcba9876543210"
 DAY_US = 24 * 3600 * 1_000_000
@@ -19,30 +19,36 @@ BEGINNING_US = 1_767_225_600_000_000
 
 
 @pytest.fixture
-async def site(services: Services) -> Site:
-    return await Site(services).begin()
+async def harness(services: Services) -> InteractionsHarness:
+    return await InteractionsHarness(services).begin()
 
 
-async def view_of(site: Site, text: str) -> ProfileView:
-    view = await site.services.profiles.lookup.find(site.dataset_ref, text)
+async def view_of(harness: InteractionsHarness, text: str) -> ProfileView:
+    view = await harness.services.profiles.lookup.find(harness.dataset_ref, text)
     assert view is not None
     return view
 
 
 async def page(
-    site: Site, text: str, wanted: EventFilter = EventFilter(), size: int = 200, **more: object
+    harness: InteractionsHarness,
+    text: str,
+    wanted: EventFilter = EventFilter(),
+    size: int = 200,
+    **more: object,
 ) -> EventPage:
-    view = await view_of(site, text)
-    return await site.services.history.person_events.page(site.dataset_ref, view, wanted, size=size, **more)  # type: ignore[arg-type]
+    view = await view_of(harness, text)
+    return await harness.services.history.person_events.page(
+        harness.dataset_ref, view, wanted, size=size, **more
+    )  # type: ignore[arg-type]
 
 
 async def everything(
-    site: Site, text: str, wanted: EventFilter = EventFilter(), size: int = 2
+    harness: InteractionsHarness, text: str, wanted: EventFilter = EventFilter(), size: int = 2
 ) -> list[ListedEvent]:
     """All pages, one after another."""
     events, before = list[ListedEvent](), NOW
     while True:
-        got = await page(site, text, wanted, size, before=before)
+        got = await page(harness, text, wanted, size, before=before)
         assert len(got.events) <= size
         events += got.events
         if got.following is None:
@@ -54,83 +60,85 @@ def names(events: object) -> list[str | None]:
     return [event.name for event in events]  # type: ignore[attr-defined]
 
 
-async def test_events_of_everybody_who_is_one_person_newest_first(site: Site) -> None:
-    await site.event(device=X, name="one")
-    await site.event(device=Y, name="two")
-    await site.event(mail("ann@acme.example"), device=X, name="three")
-    await site.event(mail("ann@acme.example"), device=Y, name="four")
-    last = await site.event(device=X, name=None)
-    found = (await page(site, Y)).events
+async def test_events_of_everybody_who_is_one_person_newest_first(harness: InteractionsHarness) -> None:
+    await harness.event(device=X, name="one")
+    await harness.event(device=Y, name="two")
+    await harness.event(mail("ann@acme.example"), device=X, name="three")
+    await harness.event(mail("ann@acme.example"), device=Y, name="four")
+    last = await harness.event(device=X, name=None)
+    found = (await page(harness, Y)).events
     assert names(found) == [None, "four", "three", "two", "one"]
     newest = found[0]
-    assert newest.event_id == (await _observation_id(site, last.seq))[:24]
+    assert newest.event_id == (await _observation_id(harness, last.seq))[:24]
     assert newest.face == "interactions"
     assert newest.body == {"interaction": {"name": None}}
     assert newest.occurred_at == newest.received_at == last.seq
-    assert names(await everything(site, Y)) == [None, "four", "three", "two", "one"]
+    assert names(await everything(harness, Y)) == [None, "four", "three", "two", "one"]
 
 
-async def _observation_id(site: Site, seq: int) -> str:
-    found = await site.services.database.fetchval(
-        "SELECT observation_id FROM log WHERE dataset_id = $1 AND seq = $2", site.dataset_ref.dataset_id, seq
+async def _observation_id(harness: InteractionsHarness, seq: int) -> str:
+    found = await harness.services.database.fetchval(
+        "SELECT observation_id FROM log WHERE dataset_id = $1 AND seq = $2",
+        harness.dataset_ref.dataset_id,
+        seq,
     )
     return str(found.hex)
 
 
-async def test_filters(site: Site) -> None:
+async def test_filters(harness: InteractionsHarness) -> None:
     for day, name in enumerate(("View", "Buy", "View", "Leave")):
-        await site.event(device=X, name=name, at=BEGINNING_US + day * DAY_US)
-    assert names(await everything(site, X, EventFilter(name="View"), 1)) == ["View", "View"]
-    assert names(await everything(site, X, EventFilter(name="view"))) == []
+        await harness.event(device=X, name=name, at=BEGINNING_US + day * DAY_US)
+    assert names(await everything(harness, X, EventFilter(name="View"), 1)) == ["View", "View"]
+    assert names(await everything(harness, X, EventFilter(name="view"))) == []
     since, until = BEGINNING_US + DAY_US, BEGINNING_US + 2 * DAY_US
-    assert names(await everything(site, X, EventFilter(since=since))) == ["Leave", "View", "Buy"]
-    assert names(await everything(site, X, EventFilter(until=until))) == ["View", "Buy", "View"]
-    assert names(await everything(site, X, EventFilter(since=since, until=until))) == ["View", "Buy"]
-    assert names(await everything(site, X, EventFilter("View", since, until))) == ["View"]
+    assert names(await everything(harness, X, EventFilter(since=since))) == ["Leave", "View", "Buy"]
+    assert names(await everything(harness, X, EventFilter(until=until))) == ["View", "Buy", "View"]
+    assert names(await everything(harness, X, EventFilter(since=since, until=until))) == ["View", "Buy"]
+    assert names(await everything(harness, X, EventFilter("View", since, until))) == ["View"]
 
 
-async def test_what_came_late_is_filtered_by_when_it_happened(site: Site) -> None:
-    await site.event(device=X, name="now")
-    await site.event(device=X, name="late", at=BEGINNING_US)
-    assert names(await everything(site, X)) == ["late", "now"], "in the order of recording"
-    assert names(await everything(site, X, EventFilter(until=BEGINNING_US))) == ["late"]
-    assert names(await everything(site, X, EventFilter(since=BEGINNING_US + 1))) == ["now"]
+async def test_what_came_late_is_filtered_by_when_it_happened(harness: InteractionsHarness) -> None:
+    await harness.event(device=X, name="now")
+    await harness.event(device=X, name="late", at=BEGINNING_US)
+    assert names(await everything(harness, X)) == ["late", "now"], "in the order of recording"
+    assert names(await everything(harness, X, EventFilter(until=BEGINNING_US))) == ["late"]
+    assert names(await everything(harness, X, EventFilter(since=BEGINNING_US + 1))) == ["now"]
 
 
-async def test_only_events_are_events(site: Site) -> None:
-    made = await site.event(device=X, name="View")
-    await site.services.profiles.profiles.patch(
-        site.dataset_ref, ACTOR, made.profile.profile_id, {"traits": {"plan": "gold"}}
+async def test_only_events_are_events(harness: InteractionsHarness) -> None:
+    made = await harness.event(device=X, name="View")
+    await harness.services.profiles.profiles.patch(
+        harness.dataset_ref, ACTOR, made.profile.profile_id, {"traits": {"plan": "gold"}}
     )
-    assert names(await everything(site, X)) == ["View"]
+    assert names(await everything(harness, X)) == ["View"]
 
 
 @pytest.mark.parametrize("size", [1, 3, 50])
-async def test_a_short_walk_comes_to_the_end_as_well(site: Site, size: int) -> None:
+async def test_a_short_walk_comes_to_the_end_as_well(harness: InteractionsHarness, size: int) -> None:
     """However few entries a call may look at, and however many profiles the person has."""
     expected: list[str] = []
     for number in range(12):
         device = (X, Y)[number % 3 == 0]
-        await site.event(device=device, name=f"{number}")
+        await harness.event(device=device, name=f"{number}")
         expected.insert(0, f"{number}")
-    await site.event(mail("ann@acme.example"), device=X, name="Sign in")
-    await site.event(mail("ann@acme.example"), device=Y, name="Sign in")
-    events = PersonEvents(site.services.database, entries_walked_max=3)
-    site.services = msgspec.structs.replace(site.services, events=events)
-    assert names(await everything(site, X, size=size)) == ["Sign in", "Sign in", *expected]
-    assert names(await everything(site, X, EventFilter(name="0"), size)) == ["0"]
-    short = await page(site, X, EventFilter(name="0"), size=1)
+    await harness.event(mail("ann@acme.example"), device=X, name="Sign in")
+    await harness.event(mail("ann@acme.example"), device=Y, name="Sign in")
+    events = PersonEvents(harness.services.database, entries_walked_max=3)
+    harness.services = msgspec.structs.replace(harness.services, events=events)
+    assert names(await everything(harness, X, size=size)) == ["Sign in", "Sign in", *expected]
+    assert names(await everything(harness, X, EventFilter(name="0"), size)) == ["0"]
+    short = await page(harness, X, EventFilter(name="0"), size=1)
     assert short.events == ()
     assert short.following is not None, "a page may be empty and have a next one"
 
 
-async def test_a_page_is_read_by_the_index(site: Site) -> None:
-    made, statements = await site.event(device=X), Queries("events.sql")
-    async with site.services.database.transaction() as connection:
+async def test_a_page_is_read_by_the_index(harness: InteractionsHarness) -> None:
+    made, statements = await harness.event(device=X), Queries("events.sql")
+    async with harness.services.database.transaction() as connection:
         for name, last in (("find_events", (None, 0, 1, 10, 10)), ("find_horizon", (10,))):
             found = await connection.fetch(
                 "EXPLAIN " + getattr(statements, name),
-                site.dataset_ref.dataset_id,
+                harness.dataset_ref.dataset_id,
                 [made.profile.profile_id],
                 NOW.seq,
                 NOW.observation_id,
@@ -142,37 +150,41 @@ async def test_a_page_is_read_by_the_index(site: Site) -> None:
             assert "Seq Scan" not in plan, plan
 
 
-async def test_identifiers_are_never_forgotten(site: Site) -> None:
-    made = await site.event(device=X)
-    first = await site.event(customer("c-1"), mail("old@acme.example"), device=X)
-    second = await site.event(customer("c-1"), mail("new@acme.example"), device=X, trust="server")
-    view = await view_of(site, X)
-    found = await site.services.history.timeline.identifiers(site.dataset_ref, view, limit=10)
+async def test_identifiers_are_never_forgotten(harness: InteractionsHarness) -> None:
+    made = await harness.event(device=X)
+    first = await harness.event(customer("c-1"), mail("old@acme.example"), device=X)
+    second = await harness.event(customer("c-1"), mail("new@acme.example"), device=X, trust="server")
+    view = await view_of(harness, X)
+    found = await harness.services.history.timeline.identifiers(harness.dataset_ref, view, limit=10)
     assert [(h.identifier.namespace, h.identifier.value, h.since, h.until, h.trust) for h in found] == [
         ("anonymous_id", X, made.seq, None, "browser"),
         ("customerId", "c-1", first.seq, None, "browser"),
         ("emailAddress", "old@acme.example", first.seq, second.seq, "browser"),
         ("emailAddress", "new@acme.example", second.seq, None, "server"),
     ]
-    rest = await site.services.history.timeline.identifiers(
-        site.dataset_ref, view, after=found[1].place, limit=1
+    rest = await harness.services.history.timeline.identifiers(
+        harness.dataset_ref, view, after=found[1].place, limit=1
     )
     assert rest == [found[2]]
     assert (
-        await site.services.history.timeline.identifiers(site.dataset_ref, view, after=BEGINNING, limit=1)
+        await harness.services.history.timeline.identifiers(
+            harness.dataset_ref, view, after=BEGINNING, limit=1
+        )
         == found[:1]
     )
 
 
-async def test_history_tells_promotions_merges_and_refusals_in_order(site: Site) -> None:
-    await site.event(device=X)
-    await site.event(device=Y)
-    ann = await site.event(mail("ann@acme.example"), device=X)
-    joined = await site.event(mail("ann@acme.example"), device=Y)
-    await site.event(customer("null"), device=X)
-    view = await view_of(site, X)
-    person = await site.services.profiles.lookup.person(site.dataset_ref, view.survivor)
-    promotion, merge, refusal = await site.services.history.timeline.history(site.dataset_ref, view, person)
+async def test_history_tells_promotions_merges_and_refusals_in_order(harness: InteractionsHarness) -> None:
+    await harness.event(device=X)
+    await harness.event(device=Y)
+    ann = await harness.event(mail("ann@acme.example"), device=X)
+    joined = await harness.event(mail("ann@acme.example"), device=Y)
+    await harness.event(customer("null"), device=X)
+    view = await view_of(harness, X)
+    person = await harness.services.profiles.lookup.person(harness.dataset_ref, view.survivor)
+    promotion, merge, refusal = await harness.services.history.timeline.history(
+        harness.dataset_ref, view, person
+    )
     assert promotion == Promotion(ann.seq, ann.survivor.profile_id, X)
     assert isinstance(merge, HistoryMerge)
     assert (merge.at, merge.survivor_id, merge.alias) == (joined.seq, ann.survivor.profile_id, Y)

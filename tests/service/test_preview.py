@@ -14,7 +14,7 @@ from oneself.core.config.rule_checks import RuleRejected
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.service.rules.preview import Preview
 from oneself.services import Services
-from service.crowd import Crowd
+from support.profiles_harness import ProfilesHarness
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
@@ -38,8 +38,8 @@ PERSON = st.fixed_dictionaries(
 
 
 @pytest.fixture
-async def crowd(services: Services) -> Crowd:
-    return await Crowd(services).begin()
+async def harness(services: Services) -> ProfilesHarness:
+    return await ProfilesHarness(services).begin()
 
 
 def _merges(preview: Preview) -> dict[UUID, frozenset[UUID]]:
@@ -55,8 +55,8 @@ def _new(
     return {survivor: members for survivor, members in new.items() if members}
 
 
-async def _seen(crowd: Crowd) -> tuple[Any, ...]:
-    return await crowd.groups(), await crowd.values(), await crowd.refusals()
+async def _seen(harness: ProfilesHarness) -> tuple[Any, ...]:
+    return await harness.groups(), await harness.values(), await harness.refusals()
 
 
 @QUICK
@@ -64,18 +64,18 @@ async def _seen(crowd: Crowd) -> tuple[Any, ...]:
 async def test_a_preview_is_what_activation_does(
     services: Services, people: list[dict[str, Any]], first: int | None, tags: bool
 ) -> None:
-    crowd = await Crowd(services).begin()
+    harness = await ProfilesHarness(services).begin()
     if first is not None:
-        await crowd.rule("card", first)
+        await harness.rule("card", first)
     for person in people:
-        await crowd.person(**person)
+        await harness.person(**person)
     rule = UnificationRule("", "by tags", "traits.tags", 2, True) if tags else MAIL
-    groups, values, refusals = await _seen(crowd)
-    preview = await services.rules.previews.preview(crowd.dataset_ref, rule)
-    assert await _seen(crowd) == (groups, values, refusals)
-    await services.rules.rules.create(crowd.dataset_ref, rule)
-    await crowd.index()
-    groups_after, values_after, refusals_after = await _seen(crowd)
+    groups, values, refusals = await _seen(harness)
+    preview = await services.rules.previews.preview(harness.dataset_ref, rule)
+    assert await _seen(harness) == (groups, values, refusals)
+    await services.rules.rules.create(harness.dataset_ref, rule)
+    await harness.index()
+    groups_after, values_after, refusals_after = await _seen(harness)
     assert _merges(preview) == _new(groups, groups_after)
     assert preview.profiles_absorbed == sum(map(len, _new(groups, groups_after).values()))
     changed = {
@@ -94,11 +94,11 @@ async def test_a_preview_is_what_activation_does(
     assert preview.largest_group == largest
 
 
-async def test_a_preview_names_survivor_absorbed_and_identifier(crowd: Crowd) -> None:
-    known = await crowd.person("u1", mail="Ann@acme.example", plan="trial")
-    other = await crowd.person(mail="ann@acme.example ", plan="gold")
-    await crowd.person(mail="bob@acme.example")
-    preview = await crowd.services.rules.previews.preview(crowd.dataset_ref, MAIL)
+async def test_a_preview_names_survivor_absorbed_and_identifier(harness: ProfilesHarness) -> None:
+    known = await harness.person("u1", mail="Ann@acme.example", plan="trial")
+    other = await harness.person(mail="ann@acme.example ", plan="gold")
+    await harness.person(mail="bob@acme.example")
+    preview = await harness.services.rules.previews.preview(harness.dataset_ref, MAIL)
     (joined,) = preview.merges
     assert (joined.survivor, joined.absorbed) == (known, (other,))
     assert joined.identifier is not None
@@ -108,66 +108,66 @@ async def test_a_preview_names_survivor_absorbed_and_identifier(crowd: Crowd) ->
     assert {each.path for each in preview.values_changed} == {"traits.mail", "traits.plan"}
 
 
-async def test_two_users_are_a_refusal_of_the_preview(crowd: Crowd) -> None:
-    pair = {await crowd.person(user, mail="a1") for user in ("u1", "u2")}
-    preview = await crowd.services.rules.previews.preview(crowd.dataset_ref, MAIL)
+async def test_two_users_are_a_refusal_of_the_preview(harness: ProfilesHarness) -> None:
+    pair = {await harness.person(user, mail="a1") for user in ("u1", "u2")}
+    preview = await harness.services.rules.previews.preview(harness.dataset_ref, MAIL)
     assert preview.merges == ()
     ((code, one, other),) = preview.refusals
     assert (code, {one, other}) == ("different_user", pair)
 
 
-async def test_an_inactive_rule_would_do_nothing(crowd: Crowd) -> None:
+async def test_an_inactive_rule_would_do_nothing(harness: ProfilesHarness) -> None:
     for _ in range(2):
-        await crowd.person(mail="a1")
+        await harness.person(mail="a1")
     inactive = msgspec.structs.replace(MAIL, is_active=False)
-    preview = await crowd.services.rules.previews.preview(crowd.dataset_ref, inactive)
+    preview = await harness.services.rules.previews.preview(harness.dataset_ref, inactive)
     assert (preview.merges, preview.separated, preview.largest_group) == ((), (), 1)
 
 
-async def test_a_rule_that_is_refused_is_refused_in_a_preview(crowd: Crowd) -> None:
-    await crowd.rule("mail")
+async def test_a_rule_that_is_refused_is_refused_in_a_preview(harness: ProfilesHarness) -> None:
+    await harness.rule("mail")
     with pytest.raises(RuleRejected):
-        await crowd.services.rules.previews.preview(crowd.dataset_ref, MAIL)
+        await harness.services.rules.previews.preview(harness.dataset_ref, MAIL)
 
 
-async def test_deactivation_lists_whom_a_rebuild_would_separate(crowd: Crowd) -> None:
-    rule = await crowd.rule("mail")
-    both = [await crowd.person(mail="a1") for _ in range(2)]
-    by_user = [await crowd.person("u9") for _ in range(2)]
+async def test_deactivation_lists_whom_a_rebuild_would_separate(harness: ProfilesHarness) -> None:
+    rule = await harness.rule("mail")
+    both = [await harness.person(mail="a1") for _ in range(2)]
+    by_user = [await harness.person("u9") for _ in range(2)]
     off = msgspec.structs.replace(rule, is_active=False)
-    preview = await crowd.services.rules.previews.preview(crowd.dataset_ref, off)
+    preview = await harness.services.rules.previews.preview(harness.dataset_ref, off)
     assert (preview.separated_count, preview.merges) == (1, ())
     (apart,) = preview.separated
     assert apart.survivor == both[0]
     assert sorted(apart.groups) == sorted((each,) for each in both)
-    assert await crowd.survivors(*both, *by_user) == [both[0], both[0], by_user[0], by_user[0]]
+    assert await harness.survivors(*both, *by_user) == [both[0], both[0], by_user[0], by_user[0]]
 
 
-async def test_deactivation_keeps_what_another_rule_joins_as_well(crowd: Crowd) -> None:
-    rule = await crowd.rule("mail", 1)
-    await crowd.rule("card", 2)
+async def test_deactivation_keeps_what_another_rule_joins_as_well(harness: ProfilesHarness) -> None:
+    rule = await harness.rule("mail", 1)
+    await harness.rule("card", 2)
     for _ in range(2):
-        await crowd.person(mail="a1", card="c1")
+        await harness.person(mail="a1", card="c1")
     off = msgspec.structs.replace(rule, is_active=False)
-    assert (await crowd.services.rules.previews.preview(crowd.dataset_ref, off)).separated == ()
+    assert (await harness.services.rules.previews.preview(harness.dataset_ref, off)).separated == ()
 
 
-async def test_deactivation_of_a_rule_that_was_applied_in_the_background(crowd: Crowd) -> None:
-    people = [await crowd.person(mail="a1") for _ in range(3)]
-    rule = await crowd.rule("mail")
-    await crowd.index()
-    assert len(set(await crowd.survivors(*people))) == 1
+async def test_deactivation_of_a_rule_that_was_applied_in_the_background(harness: ProfilesHarness) -> None:
+    people = [await harness.person(mail="a1") for _ in range(3)]
+    rule = await harness.rule("mail")
+    await harness.index()
+    assert len(set(await harness.survivors(*people))) == 1
     off = msgspec.structs.replace(rule, is_active=False)
-    (apart,) = (await crowd.services.rules.previews.preview(crowd.dataset_ref, off)).separated
+    (apart,) = (await harness.services.rules.previews.preview(harness.dataset_ref, off)).separated
     assert sorted(apart.groups) == sorted((each,) for each in people)
 
 
 async def test_long_lists_are_cut_and_counts_are_complete(
-    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+    harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("oneself.service.rules.preview.SHOWN_MAX", 2)
     for number in range(5):
         for _ in range(2):
-            await crowd.person(mail=f"m{number}")
-    preview = await crowd.services.rules.previews.preview(crowd.dataset_ref, MAIL)
+            await harness.person(mail=f"m{number}")
+    preview = await harness.services.rules.previews.preview(harness.dataset_ref, MAIL)
     assert (len(preview.merges), preview.groups, preview.profiles_absorbed) == (2, 5, 5)

@@ -40,7 +40,7 @@ DATASETS = count(1)
 WITH_RULES = [path for path in FILES if path.stem.startswith("rules-") and "\nindex" not in path.read_text()]
 
 
-class Told(msgspec.Struct, frozen=True):
+class PredictedHistory(msgspec.Struct, frozen=True):
     """A history with everything decided that the caller decides: ids, and who is addressed."""
 
     history: History
@@ -49,7 +49,7 @@ class Told(msgspec.Struct, frozen=True):
     world: World
 
 
-def foretell(history: History, name: str = "history") -> Told:
+def predict(history: History, name: str = "history") -> PredictedHistory:
     """What the oracle says becomes of the history, told in order."""
     note(render_history(history.setup, history.steps))
     oracle, names = Oracle(), Numbered()
@@ -60,7 +60,7 @@ def foretell(history: History, name: str = "history") -> Told:
         observations.append(observation(step, addressed, made, event_id=f"{name}:{number}"))
         outcomes.append(oracle.observe(step, addressed, made))
         names.learn(outcomes[-1])
-    return Told(history, tuple(observations), tuple(outcomes), oracle.see())
+    return PredictedHistory(history, tuple(observations), tuple(outcomes), oracle.see())
 
 
 async def dataset(database: Database, history: History) -> Service:
@@ -74,7 +74,7 @@ def guarded(outcomes: Iterable[Outcome]) -> list[Outcome]:
     return [one_guard(outcome) for outcome in outcomes]
 
 
-async def live_through(database: Database, history: History) -> None:
+async def replay_history(database: Database, history: History) -> None:
     """The history as it goes on the service, whatever the oracle would say of it."""
     note(render_history(history.setup, history.steps))
     names, service = Numbered(), await dataset(database, history)
@@ -87,55 +87,57 @@ async def live_through(database: Database, history: History) -> None:
             known |= {outcome.created} if outcome.created else set()
 
 
-async def tell_one_by_one(service: Service, told: Told) -> list[Outcome]:
-    return [await service.tell(each) for each in told.observations]
+async def submit_one_by_one(service: Service, predicted: PredictedHistory) -> list[Outcome]:
+    return [await service.submit(each) for each in predicted.observations]
 
 
-async def tell_at_once(service: Service, told: Told) -> list[Outcome]:
+async def submit_concurrently(service: Service, predicted: PredictedHistory) -> list[Outcome]:
     """All submitted before the first is answered: they are judged in the same order, in few batches."""
-    return list(await asyncio.gather(*(service.tell(each) for each in told.observations)))
+    return list(await asyncio.gather(*(service.submit(each) for each in predicted.observations)))
 
 
 @QUICK
 @given(history=histories())
 async def test_the_service_equals_the_oracle(database: Database, history: History) -> None:
-    told = foretell(history)
+    predicted = predict(history)
     service = await dataset(database, history)
-    for one, foretold in zip(told.observations, told.outcomes, strict=True):
-        assert one_guard(await service.tell(one)) == one_guard(foretold)
-    assert await service.world() == told.world
+    for one, expected in zip(predicted.observations, predicted.outcomes, strict=True):
+        assert one_guard(await service.submit(one)) == one_guard(expected)
+    assert await service.world() == predicted.world
 
 
 @QUICK
 @given(history=histories(steps_max=20))
 async def test_batching_does_not_matter(database: Database, history: History) -> None:
-    told = foretell(history)
+    predicted = predict(history)
     service = await dataset(database, history)
-    assert guarded(await tell_at_once(service, told)) == guarded(told.outcomes)
-    assert await service.world() == told.world
+    assert guarded(await submit_concurrently(service, predicted)) == guarded(predicted.outcomes)
+    assert await service.world() == predicted.world
 
 
 @QUICK
 @given(history=histories(), again=st.lists(st.integers(0, 11), max_size=6))
 async def test_duplicates_change_nothing(database: Database, history: History, again: list[int]) -> None:
     """Repeats of what was accepted, each beside the original or long after it."""
-    told = foretell(history)
+    predicted = predict(history)
     service = await dataset(database, history)
-    chosen = [number % len(told.observations) for number in again]
-    repeats = [told.observations[number] for number in chosen if told.outcomes[number].rejected is None]
-    await asyncio.gather(*(service.tell(each) for each in told.observations for _ in range(2)))
+    chosen = [number % len(predicted.observations) for number in again]
+    repeats = [
+        predicted.observations[number] for number in chosen if predicted.outcomes[number].rejected is None
+    ]
+    await asyncio.gather(*(service.submit(each) for each in predicted.observations for _ in range(2)))
     for each in repeats:
-        assert not (await service.tell(each)).merges
-    assert await service.world() == told.world
+        assert not (await service.submit(each)).merges
+    assert await service.world() == predicted.world
 
 
 @QUICK
 @given(one=histories(), other=histories())
 async def test_tenants_never_meet(database: Database, one: History, other: History) -> None:
     """Two datasets with the same devices, values and users, told at the same time."""
-    first, second = foretell(one, "one"), foretell(other, "two")
+    first, second = predict(one, "one"), predict(other, "two")
     services = await dataset(database, one), await dataset(database, other)
-    await asyncio.gather(tell_at_once(services[0], first), tell_one_by_one(services[1], second))
+    await asyncio.gather(submit_concurrently(services[0], first), submit_one_by_one(services[1], second))
     assert await services[0].world() == first.world
     assert await services[1].world() == second.world
 
@@ -153,19 +155,19 @@ async def test_erasures_leave_what_the_oracle_leaves(database: Database, history
             continue
         if step.act == "erase" and addressed:
             addressed = before.root(addressed)
-        foretold = oracle.observe(step, addressed, made)
-        names.learn(foretold)
+        expected = oracle.observe(step, addressed, made)
+        names.learn(expected)
         note(f"after: {render_step(step)}")
-        assert one_guard(await service.act(step, addressed, made)) == one_guard(foretold)
+        assert one_guard(await service.act(step, addressed, made)) == one_guard(expected)
         assert names.describe(await service.world()) == names.describe(oracle.see())
 
 
 @QUICK
-@given(told=st.lists(histories(erasures=True), min_size=1, max_size=3))
-async def test_the_log_folds_to_the_live_state(database: Database, told: list[History]) -> None:
+@given(predicted=st.lists(histories(erasures=True), min_size=1, max_size=3))
+async def test_the_log_folds_to_the_live_state(database: Database, predicted: list[History]) -> None:
     await databases.empty(database)
-    for history in told:
-        await live_through(database, history)
+    for history in predicted:
+        await replay_history(database, history)
     report = await verify(database, lambda done, total: None)
     assert report.difference is None
 
@@ -210,11 +212,11 @@ async def equals_the_oracle(database: Database, history: History) -> None:
     oracle.start(history.setup)
     for number, step in enumerate(history.steps):
         addressed, made = names.addressed(step), new_id("history", number)
-        foretold = oracle.observe(step, addressed, made)
-        names.learn(foretold)
+        expected = oracle.observe(step, addressed, made)
+        names.learn(expected)
         note(f"after: {render_step(step)}")
         outcome = await service.act(step, addressed, made)
-        assert names.describe(one_guard(outcome)) == names.describe(one_guard(foretold))
+        assert names.describe(one_guard(outcome)) == names.describe(one_guard(expected))
     assert names.describe(await service.world()) == names.describe(oracle.see())
 
 
@@ -232,11 +234,13 @@ async def test_long_histories_with_rules_equal_the_oracle(database: Database, hi
 
 
 @settings(QUICK, max_examples=25)
-@given(told=st.lists(histories(steps_max=16, rules=True), min_size=1, max_size=3))
-async def test_with_rules_the_log_folds_to_the_live_state(database: Database, told: list[History]) -> None:
+@given(predicted=st.lists(histories(steps_max=16, rules=True), min_size=1, max_size=3))
+async def test_with_rules_the_log_folds_to_the_live_state(
+    database: Database, predicted: list[History]
+) -> None:
     await databases.empty(database)
-    for history in told:
-        await live_through(database, history)
+    for history in predicted:
+        await replay_history(database, history)
     report = await verify(database, lambda done, total: None)
     assert report.difference is None
 
@@ -276,7 +280,7 @@ async def test_indexing_joins_nobody_across_organisations(database: Database) ->
 @settings(QUICK, max_examples=500)
 @given(history=histories(steps_max=40))
 async def test_long_histories_told_at_once(database: Database, history: History) -> None:
-    told = foretell(history)
+    predicted = predict(history)
     service = await dataset(database, history)
-    assert guarded(await tell_at_once(service, told)) == guarded(told.outcomes)
-    assert await service.world() == told.world
+    assert guarded(await submit_concurrently(service, predicted)) == guarded(predicted.outcomes)
+    assert await service.world() == predicted.world

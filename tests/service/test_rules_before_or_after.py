@@ -19,8 +19,8 @@ from oneself.core.identity.identity_type import IdentityBinding
 from oneself.service.profiles.profiles import new_tracker
 from oneself.services import Services
 from oneself.store.queries import Queries
-from service.crowd import ACTOR, Crowd
-from service.site import configuration
+from support.interactions_harness import configuration
+from support.profiles_harness import ACTOR, ProfilesHarness
 
 pytestmark = pytest.mark.postgres
 
@@ -71,12 +71,12 @@ class World:
     """A dataset in which a history is told."""
 
     def __init__(self, services: Services, scope: str, key: str) -> None:
-        self.crowd = Crowd(services)
+        self.harness = ProfilesHarness(services)
         self.scope, self.key = scope, key
         self.profiles: list[UUID] = []
 
-    async def tell(self, acts: list[Act]) -> None:
-        profiles, dataset_ref = self.crowd.services.profiles, self.crowd.dataset_ref
+    async def submit(self, acts: list[Act]) -> None:
+        profiles, dataset_ref = self.harness.services.profiles, self.harness.dataset_ref
         for act in acts:
             values = {} if act.value is None else {self.scope: {self.key: act.value}}
             if act.tags and self.scope == "traits":
@@ -90,15 +90,15 @@ class World:
 
     async def people(self) -> set[frozenset[int]]:
         """Who is one person, each profile as its number."""
-        survivors = await self.crowd.survivors(*self.profiles)
+        survivors = await self.harness.survivors(*self.profiles)
         return {frozenset(n for n, each in enumerate(survivors) if each == one) for one in survivors}
 
     async def holders(self, namespace: str, values: tuple[str, ...]) -> dict[str, frozenset[int]]:
         """Value → the person that holds it."""
         people, found = await self.people(), {}
         for value in values:
-            holder = await self.crowd.database.fetchval(
-                FIND_HOLDER, self.crowd.dataset_ref.dataset_id, namespace, value.casefold()
+            holder = await self.harness.database.fetchval(
+                FIND_HOLDER, self.harness.dataset_ref.dataset_id, namespace, value.casefold()
             )
             if holder is not None:
                 number = self.profiles.index(holder)
@@ -108,19 +108,19 @@ class World:
 
 async def _by_rule(services: Services, key: str, acts: list[Act], *, first: bool) -> World:
     world = World(services, "traits", "card")
-    await world.crowd.begin()
+    await world.harness.begin()
     if first:
-        await world.crowd.rule(key)
-    await world.tell(acts)
+        await world.harness.rule(key)
+    await world.submit(acts)
     if not first:
-        await world.crowd.rule(key)
-    await world.crowd.index()
+        await world.harness.rule(key)
+    await world.harness.index()
     return world
 
 
 async def _by_binding(services: Services, acts: list[Act], *, first: bool) -> World:
     world = World(services, "identity_attributes", "emailAddress")
-    dataset_id, change = world.crowd.dataset_ref.dataset_id, services.configurations.change
+    dataset_id, change = world.harness.dataset_ref.dataset_id, services.configurations.change
     whole = configuration()
     assert isinstance(whole, Several)
     unbound = tuple(part for part in whole.changes if not isinstance(part, PutIdentityAttributes))
@@ -128,10 +128,10 @@ async def _by_binding(services: Services, acts: list[Act], *, first: bool) -> Wo
     bind = PutIdentityAttributes((BINDING,))
     if first:
         await change(dataset_id, lambda _: bind)
-    await world.tell(acts)
+    await world.submit(acts)
     if not first:
         await change(dataset_id, lambda _: bind)
-    await world.crowd.index()
+    await world.harness.index()
     return world
 
 
@@ -189,4 +189,4 @@ async def test_the_older_claim_holds_whatever_came_last(services: Services, mean
         world = await _by_binding(services, acts, first=False)
         holders = await world.holders("emailAddress", values)
     assert holders == {value: frozenset({8 + number, 16 + number}) for number, value in enumerate(values)}
-    await world.crowd.verified()
+    await world.harness.verified()

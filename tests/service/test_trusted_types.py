@@ -14,18 +14,17 @@ from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.identity.identity_type import BUILT_IN_TYPES
 from oneself.service.log.verify import verify
 from oneself.services import Services
-
-from .site import Site, customer, mail
+from support.interactions_harness import InteractionsHarness, customer, mail
 
 HOUR_US = 3600 * 1_000_000
 ANN, BOB = mail("ann@x.org"), mail("bob@x.org")
 A1, B2 = customer("a1"), customer("b2")
 
 
-class Shop(Site):
+class TrustHarness(InteractionsHarness):
     """A site where the customer number may be trusted only if a server says it."""
 
-    async def believe_servers_alone(self, only: bool = True) -> None:
+    async def set_trusted_only(self, only: bool = True) -> None:
         changed = msgspec.structs.replace(BUILT_IN_TYPES["customerId"], trusted_only=only)
         await self.services.configurations.change(
             self.dataset_ref.dataset_id, lambda _: PutIdentityType(changed)
@@ -48,48 +47,48 @@ class Shop(Site):
 
 
 @pytest.fixture
-async def shop(services: Services) -> Shop:
-    shop = Shop(services)
-    await shop.begin()
-    return shop
+async def harness(services: Services) -> TrustHarness:
+    harness = TrustHarness(services)
+    await harness.begin()
+    return harness
 
 
-async def test_a_rule_on_the_attribute_takes_no_word_of_a_browser_for_it(shop: Shop) -> None:
+async def test_a_rule_on_the_attribute_takes_no_word_of_a_browser_for_it(harness: TrustHarness) -> None:
     rule = UnificationRule("by-number", "by number", "identity_attributes.customerId", 2, is_active=True)
-    await shop.services.configurations.change(shop.dataset_ref.dataset_id, lambda _: PutRule(rule))
-    await shop.believe_servers_alone()
-    ann = await shop.server(A1, ANN)
-    assert await shop.browser(BOB, A1) != ann
-    assert await shop.browser(A1, device="00000000000000aa") != ann
-    assert await shop.server(A1) == ann
-    assert await shop.folds()
+    await harness.services.configurations.change(harness.dataset_ref.dataset_id, lambda _: PutRule(rule))
+    await harness.set_trusted_only()
+    ann = await harness.server(A1, ANN)
+    assert await harness.browser(BOB, A1) != ann
+    assert await harness.browser(A1, device="00000000000000aa") != ann
+    assert await harness.server(A1) == ann
+    assert await harness.folds()
 
 
-async def test_a_merge_leaves_the_number_that_a_server_said(shop: Shop) -> None:
-    ann = await shop.server(A1, ANN)
-    await shop.browser(B2, BOB)
-    await shop.believe_servers_alone()
-    assert await shop.holder(B2) is None
-    one = await shop.browser(ANN, BOB)
-    assert await shop.holder(A1) == one
-    assert await shop.holder(B2) is None
-    assert await shop.server(A1) == one, f"{ann} or whoever absorbed it"
-    assert await shop.folds()
+async def test_a_merge_leaves_the_number_that_a_server_said(harness: TrustHarness) -> None:
+    ann = await harness.server(A1, ANN)
+    await harness.browser(B2, BOB)
+    await harness.set_trusted_only()
+    assert await harness.holder(B2) is None
+    one = await harness.browser(ANN, BOB)
+    assert await harness.holder(A1) == one
+    assert await harness.holder(B2) is None
+    assert await harness.server(A1) == one, f"{ann} or whoever absorbed it"
+    assert await harness.folds()
 
 
-async def test_a_late_word_of_a_server_replaces_a_browsers(shop: Shop) -> None:
-    bob = await shop.browser(B2, BOB)
-    await shop.believe_servers_alone()
+async def test_a_late_word_of_a_server_replaces_a_browsers(harness: TrustHarness) -> None:
+    bob = await harness.browser(B2, BOB)
+    await harness.set_trusted_only()
     hour_ago = time.time_ns() // 1000 - HOUR_US
-    assert await shop.server(BOB, A1, at=hour_ago) == bob
-    assert await shop.holder(A1) == bob
-    assert await shop.folds()
+    assert await harness.server(BOB, A1, at=hour_ago) == bob
+    assert await harness.holder(A1) == bob
+    assert await harness.folds()
 
 
-async def test_what_browsers_said_counts_again_when_all_are_believed(shop: Shop) -> None:
-    bob = await shop.browser(B2, BOB)
-    await shop.believe_servers_alone()
-    assert await shop.holder(B2) is None
-    await shop.believe_servers_alone(False)
-    assert await shop.holder(B2) == bob
-    assert await shop.folds()
+async def test_what_browsers_said_counts_again_when_all_are_believed(harness: TrustHarness) -> None:
+    bob = await harness.browser(B2, BOB)
+    await harness.set_trusted_only()
+    assert await harness.holder(B2) is None
+    await harness.set_trusted_only(False)
+    assert await harness.holder(B2) == bob
+    assert await harness.folds()

@@ -31,7 +31,7 @@ class Story:
         other.random = random.Random(seed)
         return other
 
-    def tell(self, steps: int = STEPS) -> None:
+    def run(self, steps: int = STEPS) -> None:
         for number in range(steps):
             self.step(number)
 

@@ -98,7 +98,7 @@ class Provider:
             answer = browser.get(answer.url.join(place))
         raise AssertionError(f"the provider never came to an end: {way}")
 
-    def tell(self, path: str) -> None:
+    def post(self, path: str) -> None:
         assert httpx.post(self.issuer + path, timeout=30.0).status_code == 200
 
 
@@ -178,7 +178,7 @@ async def test_keys_are_rotated(cds: Cds, provider: Provider) -> None:
     await trust(cds, provider)
     old = provider.sign_in(email(), register=True)
     assert await read(cds, old) == 200
-    provider.tell("/test/rotate")
+    provider.post("/test/rotate")
     assert await read(cds, provider.sign_in(email(), register=True)) == 200
     cds.services.callers.guard._cache.clear()
     assert await read(cds, old) == 401
@@ -188,9 +188,9 @@ async def test_expired_within_the_skew_and_beyond_it(
     cds: Cds, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await trust(cds, provider)
-    provider.tell("/test/lifetime?seconds=1")
+    provider.post("/test/lifetime?seconds=1")
     token = provider.sign_in(email(), register=True)
-    provider.tell("/test/lifetime?seconds=600")
+    provider.post("/test/lifetime?seconds=600")
     payload = token.split(".")[1]
     expires_at = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
     now = time.time

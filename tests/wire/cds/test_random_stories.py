@@ -27,7 +27,7 @@ def test_an_absorbed_profile_and_then_its_survivor_are_erased(new_org: Callable[
 @pytest.mark.parametrize("seed", range(4))
 def test_a_story_in_any_order_leaves_every_id_with_one_person(new_org: Callable[[], Cds], seed: int) -> None:
     story = Story(new_org(), seed)
-    story.tell()
+    story.run()
     story.check()
 
 
@@ -36,7 +36,7 @@ def test_stories_told_at_once_leave_every_id_with_one_person(new_org: Callable[[
     first = Story(new_org(), 100)
     stories = [first, *(first.beside(101 + n) for n in range(5))]
     with ThreadPoolExecutor(len(stories)) as pool:
-        list(pool.map(Story.tell, stories))
+        list(pool.map(Story.run, stories))
     first.check()
 
 

@@ -13,52 +13,56 @@ import pytest
 from wire.client import UNKNOWN_ID, Cds, draft, fresh, refused, refused_b, refused_text
 
 
-class Door(NamedTuple):
+class Operation(NamedTuple):
     method: str
     path: str
     what: str
     code: str
-    judge: Callable[..., str]
+    check: Callable[..., str]
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
-    def knock(self, cds: Cds, content: bytes | str) -> httpx.Response:
+    def send(self, cds: Cds, content: bytes | str) -> httpx.Response:
         return cds.raw(self.method, self.path, content)
 
 
-POST_PROFILE = Door("POST", "/profiles", "profile", "CDS-11002", refused)
-POST_SCHEMA = Door("POST", "/profile-schema/traits", "profile schema attributes", "CDS-13001", refused_b)
-PATCH_CONFIG = Door("PATCH", "/config", "admin configuration", "CDS-16002", refused)
+POST_PROFILE = Operation("POST", "/profiles", "profile", "CDS-11002", refused)
+POST_SCHEMA = Operation("POST", "/profile-schema/traits", "profile schema attributes", "CDS-13001", refused_b)
+PATCH_CONFIG = Operation("PATCH", "/config", "admin configuration", "CDS-16002", refused)
 
-DOORS = (POST_PROFILE, POST_SCHEMA, PATCH_CONFIG)
-each_door = pytest.mark.parametrize("door", DOORS, ids=str)
+OPERATIONS = (POST_PROFILE, POST_SCHEMA, PATCH_CONFIG)
+each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 
 
-@each_door
+@each_operation
 @pytest.mark.parametrize("content", ["", " \n\t "], ids=["nothing", "blanks"])
-def test_an_empty_body_is_called_empty(cds: Cds, door: Door, content: str) -> None:
-    door.judge(door.knock(cds, content), 400, door.code, f"Request body for {door.what} is empty.")
+def test_an_empty_body_is_called_empty(cds: Cds, operation: Operation, content: str) -> None:
+    operation.check(
+        operation.send(cds, content), 400, operation.code, f"Request body for {operation.what} is empty."
+    )
 
 
-@each_door
+@each_operation
 @pytest.mark.parametrize("cut", ['{"traits": {"a": 1', '{"a"', "[", '[{"attribute_name": "tr', "{"])
-def test_a_body_cut_off_is_called_so(cds: Cds, door: Door, cut: str) -> None:
-    said = f"Malformed JSON in {door.what} request body (unexpected end of input)."
-    door.judge(door.knock(cds, cut), 400, door.code, said)
+def test_a_body_cut_off_is_called_so(cds: Cds, operation: Operation, cut: str) -> None:
+    said = f"Malformed JSON in {operation.what} request body (unexpected end of input)."
+    operation.check(operation.send(cds, cut), 400, operation.code, said)
 
 
-@each_door
+@each_operation
 @pytest.mark.parametrize("broken", ["{broken}", '{"a": }', "[,]", "{'a': 1}", '{"a": 01}', "nonsense"])
-def test_other_bad_syntax_is_called_malformed(cds: Cds, door: Door, broken: str) -> None:
-    door.judge(door.knock(cds, broken), 400, door.code, f"Malformed JSON in {door.what} request body.")
+def test_other_bad_syntax_is_called_malformed(cds: Cds, operation: Operation, broken: str) -> None:
+    operation.check(
+        operation.send(cds, broken), 400, operation.code, f"Malformed JSON in {operation.what} request body."
+    )
 
 
-@each_door
-def test_what_follows_the_json_is_not_overlooked(cds: Cds, door: Door) -> None:
-    fine = json.dumps([draft(f"traits.{fresh('tail')}")]) if door is POST_SCHEMA else "{}"
-    answer = door.knock(cds, fine + " {} trailing")
-    door.judge(answer, 400, door.code)
+@each_operation
+def test_what_follows_the_json_is_not_overlooked(cds: Cds, operation: Operation) -> None:
+    fine = json.dumps([draft(f"traits.{fresh('tail')}")]) if operation is POST_SCHEMA else "{}"
+    answer = operation.send(cds, fine + " {} trailing")
+    operation.check(answer, 400, operation.code)
 
 
 def test_an_unknown_field_of_a_profile_is_named(cds: Cds) -> None:
@@ -134,10 +138,15 @@ def test_attributes_come_in_an_array(cds: Cds, content: str) -> None:
     refused_b(answer, 400, "CDS-13001", "Request body for profile schema attributes must be a JSON array.")
 
 
-@pytest.mark.parametrize("door", [POST_PROFILE, PATCH_CONFIG], ids=str)
+@pytest.mark.parametrize("operation", [POST_PROFILE, PATCH_CONFIG], ids=str)
 @pytest.mark.parametrize("content", ["[]", '"x"', "7", "true"])
-def test_another_outermost_type_is_called_invalid(cds: Cds, door: Door, content: str) -> None:
-    door.judge(door.knock(cds, content), 400, door.code, f"Invalid JSON type for {door.what} request body.")
+def test_another_outermost_type_is_called_invalid(cds: Cds, operation: Operation, content: str) -> None:
+    operation.check(
+        operation.send(cds, content),
+        400,
+        operation.code,
+        f"Invalid JSON type for {operation.what} request body.",
+    )
 
 
 @pytest.mark.parametrize("content", ["", "{broken", '{"traits": {', "[]", "7"])

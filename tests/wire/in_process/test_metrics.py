@@ -7,7 +7,7 @@ from oneself.bootstrap import build_services
 from oneself.core.config.changes import PutIdentityType
 from oneself.core.identity.identity_type import IdentityType
 from oneself.services import Services
-from service.site import Site, customer, mail
+from support.interactions_harness import InteractionsHarness, customer, mail
 
 X, Y = "0123456789abcdef", "fedcba9876543210"
 
@@ -20,11 +20,11 @@ def lines(metrics: Metrics) -> dict[str, float]:
 
 async def test_what_the_write_path_did(services: Services) -> None:
     figures = Metrics()
-    site = await Site(build_services(services.settings, services.database, figures)).begin()
+    harness = await InteractionsHarness(build_services(services.settings, services.database, figures)).begin()
     for device, who in ((X, mail("ann@acme.example")), (Y, customer("c-1"))):
-        await site.event(who, device=device)
-    await site.event(mail("ann@acme.example"), customer("c-1"))
-    await site.event(customer("null"), device=X)
+        await harness.event(who, device=device)
+    await harness.event(mail("ann@acme.example"), customer("c-1"))
+    await harness.event(customer("null"), device=X)
     seen = lines(figures)
     assert seen['oneself_merges_total{reason="identity:emailAddress"}'] == 1
     assert seen['oneself_refusals_total{code="blocked_value"}'] == 1
@@ -35,12 +35,12 @@ async def test_what_the_write_path_did(services: Services) -> None:
 
 async def test_a_batch_that_is_repeated_is_counted_by_cause(services: Services) -> None:
     figures = Metrics()
-    site = await Site(build_services(services.settings, services.database, figures)).begin()
-    await site.event(device=X)
+    harness = await InteractionsHarness(build_services(services.settings, services.database, figures)).begin()
+    await harness.event(device=X)
     elsewhere = build_services(services.settings, services.database)
     change = PutIdentityType(IdentityType("another", "Another"))
-    await elsewhere.configurations.change(site.dataset_ref.dataset_id, lambda _: change)
-    await site.event(device=X)
+    await elsewhere.configurations.change(harness.dataset_ref.dataset_id, lambda _: change)
+    await harness.event(device=X)
     assert lines(figures)['oneself_batch_retries_total{cause="configuration_moved"}'] == 1
 
 

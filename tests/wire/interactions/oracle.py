@@ -25,7 +25,7 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Said:
+class ExpectedAnswer:
     """`token` is the received one, object and all, where the answer has to repeat it byte for byte."""
 
     user: User
@@ -51,14 +51,14 @@ class Oracle:
     def owner(self, pair: tuple[str, str]) -> User | None:
         return self.index.get(pair)
 
-    def handle(self, device: str, sent: Pairs, token: Token | None, at: int) -> Said:
+    def handle(self, device: str, sent: Pairs, token: Token | None, at: int) -> ExpectedAnswer:
         if token and self._changes_default(sent, token):
             token = None
         known = {**dict(token.pairs if token else ()), **sent}
         if not known:
             user = self._anonymous(device)
             _record(user, at)
-            return Said(user, None)
+            return ExpectedAnswer(user, None)
         reused = self._reuse(sent, token) if token else None
         if reused:
             user = reused
@@ -71,7 +71,7 @@ class Oracle:
             sorted(pair for pair in known.items() if reused or pair[0] in sent or self.owner(pair) is user)
         )
         sealed = Token(user, held)
-        return Said(user, (token if token == sealed else sealed) if held else None)
+        return ExpectedAnswer(user, (token if token == sealed else sealed) if held else None)
 
     def _changes_default(self, sent: Pairs, token: Token) -> bool:
         before, now = dict(token.pairs).get(self.default_type), sent.get(self.default_type)

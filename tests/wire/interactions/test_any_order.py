@@ -35,7 +35,7 @@ class Story:
         self.oracle = Oracle("webId", self.follows)
         self.begin = now_ms() - (STEPS + 5) * STEP_MS
 
-    def tell(self) -> None:
+    def run(self) -> None:
         for number in range(STEPS):
             self.step(number)
         self.check()
@@ -52,13 +52,13 @@ class Story:
         at = self.begin + number * STEP_MS - back * STEP_MS - (number if back else 0)
         answer = self.web.send(self._event(device, sent, text, at))
         expected = self.oracle.handle(device, sent, token, at)
-        told = f"step {number}: {device} {sent} token={token is not None} back={back} -> {answer}"
-        assert answer["errorCode"] == 0, told
-        self._same_user(str(answer["resolvedUserId"]), expected.user, device, told)
+        context = f"step {number}: {device} {sent} token={token is not None} back={back} -> {answer}"
+        assert answer["errorCode"] == 0, context
+        self._same_user(str(answer["resolvedUserId"]), expected.user, device, context)
         entity = (answer.get("persistedUserId") or {}).get("entityId")
-        assert (entity is not None) == (expected.token is not None), told
+        assert (entity is not None) == (expected.token is not None), context
         if entity and expected.token:
-            assert (entity == text) == (expected.token is token), told
+            assert (entity == text) == (expected.token is token), context
             self.newest[device] = (entity, expected.token)
             self.tokens.append((entity, expected.token))
 
@@ -79,15 +79,15 @@ class Story:
             assert self.web.values(self.numbers[number]) == values
             assert len(self.web.events(self.numbers[number])) == min(user.events, 50)
 
-    def _same_user(self, user_id: str, user: User, device: str, told: str) -> None:
+    def _same_user(self, user_id: str, user: User, device: str, context: str) -> None:
         if user.is_anonymous:
-            assert user_id == device, told
+            assert user_id == device, context
             self.ids[user_id] = user
             self.numbers[user.number] = user_id
             return
-        assert PRIMARY.fullmatch(user_id), told
-        assert self.ids.setdefault(user_id, user) is user, told
-        assert self.numbers.setdefault(user.number, user_id) == user_id, told
+        assert PRIMARY.fullmatch(user_id), context
+        assert self.ids.setdefault(user_id, user) is user, context
+        assert self.numbers.setdefault(user.number, user_id) == user_id, context
 
     def _token(self, device: str) -> tuple[str | None, Token | None]:
         draw = self.random.random()
@@ -115,4 +115,4 @@ def test_a_dataset_answers_what_the_pseudocode_says(
     new_dataset: NewDataset, seed: int, follows: bool, late: bool
 ) -> None:
     web = new_dataset(merged_anonymous="follow" if follows else "fresh")
-    Story(web, random.Random(f"{seed} {follows} {late}"), follows, late).tell()
+    Story(web, random.Random(f"{seed} {follows} {late}"), follows, late).run()

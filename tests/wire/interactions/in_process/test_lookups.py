@@ -14,9 +14,9 @@ import pytest
 
 from oneself.auth.callers.permissions import PERMISSIONS
 from oneself.service.directory.applications import NewApplication
-from service.site import Site, customer, mail
 from support.application import ORG, SECRET, SYSTEM
 from support.caller import Cds
+from support.interactions_harness import InteractionsHarness, customer, mail
 
 X, Y = "0123456789abcdef", "fedcba9876543210"
 ONLY_EVENTS = ("internal_cds_event_create",)
@@ -30,8 +30,8 @@ def basic(name: str = SYSTEM, secret: str = SECRET) -> dict[str, str]:
 class Vendor:
     """A caller of these addresses with Basic credentials."""
 
-    def __init__(self, cds: Cds, site: Site) -> None:
-        self.cds, self.site, self.http = cds, site, cds.http
+    def __init__(self, cds: Cds, harness: InteractionsHarness) -> None:
+        self.cds, self.harness, self.http = cds, harness, cds.http
 
     async def get(self, path: str, *, org: str = ORG, headers: Any = None, **params: Any) -> httpx.Response:
         return await self.http.get(f"/t/{org}{path}", params=params, headers=headers or basic())
@@ -60,7 +60,9 @@ async def vendor(cds: Cds) -> Vendor:
     datasets = cds.services.schema.datasets
     await datasets.create(cds.dataset_ref, "web", {})
     at = await datasets.get(cds.dataset_ref, "web")
-    return Vendor(cds, await Site(cds.services, at).begin(classifications={"plan": "Sensitive"}))
+    return Vendor(
+        cds, await InteractionsHarness(cds.services, at).begin(classifications={"plan": "Sensitive"})
+    )
 
 
 def said(answer: httpx.Response, status: int) -> str:
@@ -77,11 +79,11 @@ def said(answer: httpx.Response, status: int) -> str:
 
 
 async def test_the_record_of_a_user(vendor: Vendor) -> None:
-    site, started = vendor.site, time.time() * 1000
-    await site.event(device=X)
-    await site.event(mail("Ann@acme.example"), device=X, values={"traits": {"plan": "gold"}})
-    await site.event(device=Y)
-    last = await site.event(mail("ann@acme.example"), device=Y, trust="server")
+    harness, started = vendor.harness, time.time() * 1000
+    await harness.event(device=X)
+    await harness.event(mail("Ann@acme.example"), device=X, values={"traits": {"plan": "gold"}})
+    await harness.event(device=Y)
+    last = await harness.event(mail("ann@acme.example"), device=Y, trust="server")
     for text in (X, Y, last.survivor.primary_id, str(last.survivor.profile_id)):
         user = await vendor.user(text)
         assert user["id"] == last.survivor.primary_id
@@ -106,14 +108,14 @@ async def test_the_record_of_a_user(vendor: Vendor) -> None:
 
 
 async def test_an_anonymous_user_is_called_as_the_browser(vendor: Vendor) -> None:
-    await vendor.site.event(device=X)
+    await vendor.harness.event(device=X)
     user = await vendor.user(X)
     assert (user["id"], user["isAnonymous"], user["anonAliases"]) == (X, True, [])
     assert user["attributes"] == {}
 
 
 async def test_an_application_sees_what_the_law_of_disclosure_lets_it_see(vendor: Vendor) -> None:
-    await vendor.site.event(mail("ann@acme.example"), device=X, values={"traits": {"plan": "gold"}})
+    await vendor.harness.event(mail("ann@acme.example"), device=X, values={"traits": {"plan": "gold"}})
     partner = await vendor.application("partner", *ONLY_EVENTS)
     answer = await vendor.get(f"/api/dataset/web/user/{X}", headers=partner)
     assert answer.status_code == 200
@@ -121,7 +123,7 @@ async def test_an_application_sees_what_the_law_of_disclosure_lets_it_see(vendor
 
 
 async def test_without_an_organisation_the_default_one_is_meant(vendor: Vendor) -> None:
-    await vendor.site.event(device=X)
+    await vendor.harness.event(device=X)
     path = f"/api/dataset/web/user/{X}"
     unnamed = await vendor.http.get(path, headers=basic())
     if vendor.cds.services.settings.organisation == ORG:
@@ -134,8 +136,8 @@ async def test_without_an_organisation_the_default_one_is_meant(vendor: Vendor) 
 
 
 async def test_users_are_listed_page_by_page(vendor: Vendor) -> None:
-    made = [(await vendor.site.event(customer(f"c-{n}"))).survivor.primary_id for n in range(5)]
-    await vendor.site.event(customer("c-0"), device=X)
+    made = [(await vendor.harness.event(customer(f"c-{n}"))).survivor.primary_id for n in range(5)]
+    await vendor.harness.event(customer("c-0"), device=X)
     found: list[str] = []
     for page in (1, 2, 3):
         body = (await vendor.get("/api/dataset/web/users.json", pageSize=2, page=page)).json()
@@ -147,7 +149,9 @@ async def test_users_are_listed_page_by_page(vendor: Vendor) -> None:
 
 
 async def test_users_as_csv(vendor: Vendor) -> None:
-    await vendor.site.event(mail('ann"; drop@acme.example'), device=X, values={"traits": {"plan": "a,b\nc"}})
+    await vendor.harness.event(
+        mail('ann"; drop@acme.example'), device=X, values={"traits": {"plan": "a,b\nc"}}
+    )
     answer = await vendor.get("/api/dataset/web/users.csv")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/csv")
@@ -183,11 +187,11 @@ async def test_what_a_list_is_not_asked(vendor: Vendor, params: dict[str, str], 
 
 
 async def test_users_are_erased_by_whatever_id(vendor: Vendor) -> None:
-    site = vendor.site
-    await site.event(device=X)
-    ann = await site.event(mail("ann@acme.example"), device=X)
-    bob = await site.event(customer("bob"))
-    kept = await site.event(customer("kept"))
+    harness = vendor.harness
+    await harness.event(device=X)
+    ann = await harness.event(mail("ann@acme.example"), device=X)
+    bob = await harness.event(customer("bob"))
+    kept = await harness.event(customer("kept"))
     rows = ["note,name", f'"a, b",{X}', f"x,{ann.survivor.primary_id}", f"y,{bob.survivor.profile_id}"]
     answer = await vendor.delete("\r\n".join([*rows, "z,nobody", "short", ""]))
     assert (answer.status_code, answer.text) == (200, "Deleted 2 users (4 requested)")
@@ -205,7 +209,7 @@ async def test_users_are_erased_by_whatever_id(vendor: Vendor) -> None:
     "content", ["", "id\nx", b"\xff\xfe", "name\n" + "x\n" * 100_001, 'name\n"' + "a" * 200_000]
 )
 async def test_a_file_that_is_none(vendor: Vendor, content: bytes | str) -> None:
-    await vendor.site.event(device=X)
+    await vendor.harness.event(device=X)
     said(await vendor.delete(content), 400)
     assert (await vendor.user(X))["id"] == X
 
@@ -224,7 +228,7 @@ async def test_a_request_without_a_file(vendor: Vendor) -> None:
 
 async def test_the_audit_log_tells_what_was_done_and_no_values(vendor: Vendor) -> None:
     await vendor.cds.services.profiles.refusals.protect(
-        vendor.site.dataset_ref, blocked_values=("a secret word",)
+        vendor.harness.dataset_ref, blocked_values=("a secret word",)
     )
     answer = await vendor.get("/api/audit/list", pageSize=2000)
     body = answer.json()
@@ -271,7 +275,7 @@ PATHS = [
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_nobody_looks_up_without_credentials(vendor: Vendor, stranger: Cds, path: str) -> None:
-    await vendor.site.event(device=X)
+    await vendor.harness.event(device=X)
     wrong = [
         basic(SYSTEM, "wrong"),
         basic("nobody"),
@@ -290,13 +294,13 @@ async def test_nobody_looks_up_without_credentials(vendor: Vendor, stranger: Cds
 
 
 async def test_deletion_needs_the_same(vendor: Vendor) -> None:
-    await vendor.site.event(device=X)
+    await vendor.harness.event(device=X)
     said(await vendor.delete(f"name\n{X}", headers=basic(SYSTEM, "wrong")), 401)
     assert (await vendor.user(X))["id"] == X
 
 
 async def test_other_organisations_and_datasets_see_nothing(vendor: Vendor, stranger: Cds) -> None:
-    await vendor.site.event(device=X)
+    await vendor.harness.event(device=X)
     theirs = basic("theirs", "another secret")
     said(await vendor.get(f"/api/dataset/web/user/{X}", org=stranger.dataset_ref.handle, headers=theirs), 404)
     said(await vendor.get(f"/api/dataset/default/user/{X}"), 404)

@@ -1,4 +1,4 @@
-"""A dataset with a web site's events in it, for the tests of look-ups and of the past."""
+"""A dataset with events of a web site, for the tests of look-ups and histories."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from oneself.service.ingest.ingest import Resolution, Submission
 from oneself.services import Services
 
 ACTOR = Actor("test", "shop")
-#: Name on the wire, which is the key of the attribute as well → identity type.
+#: Name on the wire, which is also the key of the attribute → identity type.
 BOUND = {"emailAddress": "emailAddress", "customerId": "customerId", "sfcrmLeadId": "sfcrmLeadId"}
 _datasets = count(5000)
 
 
 def configuration(**settings: Any) -> ConfigChange:
-    """BOUND and the trait `plan`, with these settings of the dataset."""
+    """The bindings of BOUND and the trait `plan`, with these settings of the dataset."""
     keys = [f"identity_attributes.{key}" for key in BOUND]
     attributes = tuple(
         Attribute(attribute_id=name, attribute_name=name, value_type="string", merge_strategy="overwrite")
@@ -50,15 +50,15 @@ def configuration(**settings: Any) -> ConfigChange:
     )
 
 
-class Site:
-    """A dataset of its own, or the one of `tenant`."""
+class InteractionsHarness:
+    """A new dataset, or `dataset_ref`."""
 
     def __init__(self, services: Services, dataset_ref: DatasetRef | None = None) -> None:
         dataset_id = next(_datasets)
         self.services = services
         self.dataset_ref = dataset_ref or DatasetRef(dataset_id, f"site-{dataset_id}", dataset_id)
 
-    async def begin(self, **settings: Any) -> Site:
+    async def begin(self, **settings: Any) -> InteractionsHarness:
         await self.services.configurations.change(
             self.dataset_ref.dataset_id, lambda _: configuration(**settings)
         )
@@ -72,7 +72,7 @@ class Site:
         at: int | None = None,
         **fields: Any,
     ) -> Resolution:
-        """An event on a browser, with identities (type, value), that happened `at` µs since 1970."""
+        """Send an event of a browser with identities (type, value) that occurred `at` µs since 1970."""
         named = [] if device is None else [Identifier("anonymous_id", device)]
         observation = PageEvent(
             observation_id=uuid.uuid4(),
@@ -86,7 +86,7 @@ class Site:
         return await self.services.ingest.submit(self.dataset_ref.dataset_id, Submission(observation))
 
     async def found(self, text: str) -> UUID | None:
-        """The survivor that an id means."""
+        """The survivor of the profile with this id; None if there is none."""
         view = await self.services.profiles.lookup.find(self.dataset_ref, text)
         return None if view is None else view.survivor.profile_id
 

@@ -113,6 +113,7 @@ def names_somebody(event: dict[str, Any]) -> bool:
     return bool({"id", "identities", "attributes"} & set(event["user"]))
 
 
+@pytest.mark.postgres
 @pytest.mark.parametrize(("table", "case", "spelling"), PLAYED)
 async def test_an_event_comes_out_as_the_table_says(
     services: Services, table: Table, case: Case, spelling: dict[str, Any]

@@ -1,4 +1,4 @@
-"""A dataset with people in it, for the tests of rules, previews and erasure."""
+"""A dataset with profiles, for the tests of rules, previews and erasure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEYS = ("mail", "card", "plan", "tags")
 _datasets = count(1000)
 
 
-class Crowd:
+class ProfilesHarness:
     """A dataset of its own with the traits `mail`, `card`, `plan` (strings) and `tags` (combined)."""
 
     def __init__(self, services: Services) -> None:
@@ -32,7 +32,7 @@ class Crowd:
         self.database = services.database
         self.dataset_ref = DatasetRef(dataset_id, f"crowd-{dataset_id}", dataset_id)
 
-    async def begin(self) -> Crowd:
+    async def begin(self) -> ProfilesHarness:
         attributes = tuple(
             Attribute(
                 attribute_id=key,
@@ -49,7 +49,7 @@ class Crowd:
         return self
 
     async def person(self, user_id: str | None = None, tracker: str | None = None, **traits: Any) -> UUID:
-        """A new profile; its own id, absorbed or not."""
+        """Create a profile. Returns its own id, even if it was absorbed at once."""
         made = await self.services.profiles.profiles.create(
             self.dataset_ref, ACTOR, {"traits": traits}, tracker=tracker or new_tracker(), user_id=user_id
         )
@@ -65,13 +65,16 @@ class Crowd:
         return await self.services.rules.rules.create(self.dataset_ref, draft)
 
     def index_by(self, *, profiles_per_page: int) -> None:
-        """Let the background work read so many profiles at once from now on."""
-        of = self.services
-        indexer = Reindexer(of.database, of.configurations, of.ingest, profiles_per_page=profiles_per_page)
-        self.services = msgspec.structs.replace(of, indexer=indexer)
+        """From now on, background work reads this many profiles at once."""
+        services = self.services
+        reindexer = Reindexer(
+            services.database, services.configurations, services.ingest, profiles_per_page=profiles_per_page
+        )
+        rules = msgspec.structs.replace(services.rules, reindexer=reindexer)
+        self.services = msgspec.structs.replace(services, rules=rules)
 
     async def index(self) -> None:
-        """Let the background work come to its end."""
+        """Run the background work until nothing is left."""
         while await self.services.rules.reindexer.step():
             pass
 
@@ -79,12 +82,12 @@ class Crowd:
         return await self.services.privacy.erasure.erase(self.dataset_ref, ACTOR, profile_id)
 
     async def survivors(self, *profile_ids: UUID) -> list[UUID | None]:
-        """Who stands for each now; None for those who are gone."""
+        """The survivor of each profile; None for an erased one."""
         views = [await self.services.profiles.profiles.find(self.dataset_ref, each) for each in profile_ids]
         return [view.survivor.profile_id if view else None for view in views]
 
     async def groups(self) -> dict[UUID, frozenset[UUID]]:
-        """Survivor → everybody it stands for."""
+        """Survivor → the profiles that it absorbed."""
         found = await self.database.fetch(
             "SELECT survivor_id, profile_id FROM profile WHERE dataset_id = $1 AND survivor_id IS NOT NULL",
             self.dataset_ref.dataset_id,
@@ -110,12 +113,12 @@ class Crowd:
         return {(row["code"], row["profile_id"], row["other_id"]) for row in found}
 
     async def verified(self) -> None:
-        """The log folds to what is live."""
+        """Fail unless the log folds to the live state."""
         report = await verify(self.database, lambda done, total: None)
         assert report.difference is None, report.difference
 
     async def text(self) -> str:
-        """Every row of this database that could hold something of a person, as text."""
+        """Every row of this database that could contain personal data, as text."""
         tables = ("log", "claim", "profile", "merge", "refusal", "answer", "tombstone", "skipped_claim")
         known = {
             row["tablename"]
@@ -134,5 +137,5 @@ class Crowd:
 
 
 def unknown() -> UUID:
-    """An id that nobody has."""
+    """An id that no profile has."""
     return uuid.uuid4()
