@@ -54,10 +54,10 @@ class RequestError(OneselfError):
 
 
 class InvalidInput(RequestError):
-    """The request is invalid: `InvalidInput(code, message, description)`."""
+    """The request is invalid. `field`: what is invalid in it, the code of the error."""
 
-    def __init__(self, code: str, message: str, description: str = "") -> None:
-        super().__init__(description, code=code, message=message)
+    def __init__(self, field: str, description: str, *, message: str | None = None) -> None:
+        super().__init__(description, code=field, message=message)
 
 
 class Unauthenticated(RequestError):

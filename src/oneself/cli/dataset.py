@@ -319,9 +319,7 @@ def _attributes(given: list[str] | None, dropped: list[str] | None = None) -> An
         name, _, kind = each.partition("=")
         changes[name] = {"type": kind} if kind else {}
     if set(changes) & set(dropped or []):
-        raise InvalidInput(
-            "user_attributes", "Invalid request.", "Drop a user attribute or give it, not both."
-        )
+        raise InvalidInput("user_attributes", "Drop a user attribute or give it, not both.")
     return read_changes(changes | dict.fromkeys(dropped or []))
 
 

@@ -103,9 +103,9 @@ def _read(file: str) -> Document:
         text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
         return read_document(yaml.safe_load(text))
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput("file", "Invalid request.", f"{file} cannot be read: {error}") from None
+        raise InvalidInput("file", f"{file} cannot be read: {error}") from None
     except yaml.YAMLError as error:
-        raise InvalidInput("file", "Invalid request.", f"{file} is no YAML: {error}") from None
+        raise InvalidInput("file", f"{file} is no YAML: {error}") from None
 
 
 def _print(found: list[str]) -> None:

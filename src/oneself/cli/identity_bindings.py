@@ -79,7 +79,7 @@ def _wanted(held: list[IdentityBinding], bind: list[str], unbind: list[str]) -> 
 
     known = {each.name: Binding(each.name, each.type_id, each.attribute) for each in held}
     if unknown := [name for name in unbind if name not in known]:
-        raise InvalidInput("unbind", "Invalid request.", f"{unknown[0]!r} is not bound.")
+        raise InvalidInput("unbind", f"{unknown[0]!r} is not bound.")
     for each in bind:
         name, _, rest = each.partition("=")
         type_id, _, attribute = rest.partition("@")
@@ -90,5 +90,5 @@ def _wanted(held: list[IdentityBinding], bind: list[str], unbind: list[str]) -> 
 def _split(text: str, mark: str, form: str) -> tuple[str, str]:
     before, found, after = text.partition(mark)
     if not found:
-        raise InvalidInput("option", "Invalid request.", f"{text!r} is not of the form {form}.")
+        raise InvalidInput("option", f"{text!r} is not of the form {form}.")
     return before, after

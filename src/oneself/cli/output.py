@@ -51,7 +51,7 @@ async def dataset_ref_of(services: Services, handle: str | None) -> DatasetRef:
         sentence = "There is no organisation yet. Make one: oneself org create HANDLE"
     else:
         sentence = f"Say which organisation with --org: {', '.join(o.handle for o in known)}."
-    raise InvalidInput("org", "Invalid request.", sentence)
+    raise InvalidInput("org", sentence)
 
 
 async def dataset_of(services: Services, handle: str | None, name: str) -> DatasetRef:

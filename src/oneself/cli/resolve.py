@@ -58,8 +58,6 @@ def _read(identities: list[str]) -> dict[str, str]:
     for each in identities:
         name, equals, value = each.partition("=")
         if not equals or not name:
-            raise InvalidInput(
-                "identities", "Invalid request.", f"Write an identity as NAME=VALUE, not {each!r}."
-            )
+            raise InvalidInput("identities", f"Write an identity as NAME=VALUE, not {each!r}.")
         wanted[name] = value
     return wanted

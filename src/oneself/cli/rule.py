@@ -157,7 +157,7 @@ def _described() -> Iterator[None]:
     try:
         yield
     except RuleRejected as error:
-        raise InvalidInput("rule", "Invalid rule.", error.detail) from None
+        raise InvalidInput("rule", error.detail, message="Invalid rule.") from None
 
 
 async def _new_rule(

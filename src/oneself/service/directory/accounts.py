@@ -76,7 +76,7 @@ class InvalidRegistration(InvalidInput):
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         field, sentence = next(iter(problems.items()))
-        super().__init__(field, "Invalid request.", sentence)
+        super().__init__(field, sentence)
         self.problems = dict(problems)
 
 
@@ -161,7 +161,7 @@ class Accounts:
         Raises InvalidInput, NotFound.
         """
         if problem := _password_problem(password):
-            raise InvalidInput("password", "Invalid request.", problem)
+            raise InvalidInput("password", problem)
         hashed = await self._hasher.hash(password)
         async with self._directory.transaction() as tables:
             accounts = tables.of(dataset_ref.org_id).accounts
@@ -202,7 +202,7 @@ class Administrators:
     async def set_password(self, dataset_ref: DatasetRef, username: str, password: str) -> None:
         """Create a console user, or replace the password of the one of this name. Raises InvalidInput."""
         if problem := _password_problem(password):
-            raise InvalidInput("password", "Invalid request.", problem)
+            raise InvalidInput("password", problem)
         hashed = await self._hasher.hash(password)
         now = time.time_ns() // 1000
         await self._directory.of(dataset_ref.org_id).administrators.put_password(username, hashed, now)

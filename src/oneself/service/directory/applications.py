@@ -133,7 +133,7 @@ class Applications:
         hashed = await self._hasher.hash(secret)
         applications = self._directory.of(dataset_ref.org_id).applications
         if not await applications.put_secret(application.client_id, hashed, time.time_ns() // 1000):
-            raise InvalidInput("kind", "Invalid request.", "A browser application has no secret.")
+            raise InvalidInput("kind", "A browser application has no secret.")
         return secret
 
     async def change(self, dataset_ref: DatasetRef, client_id: str, **fields: Any) -> Application:
@@ -220,7 +220,7 @@ def _problem_of(uri: str) -> str | None:
 
 
 def _invalid(field: str, sentence: str) -> InvalidInput:
-    return InvalidInput(field, "Invalid request.", sentence[0].upper() + sentence[1:] + ".")
+    return InvalidInput(field, sentence[0].upper() + sentence[1:] + ".")
 
 
 def _application(row: ApplicationRow) -> Application:

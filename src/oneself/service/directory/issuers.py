@@ -130,7 +130,7 @@ def _url_problem(url: str) -> str | None:
 
 
 def _invalid(field: str, sentence: str) -> InvalidInput:
-    return InvalidInput(field, "Invalid request.", f"{field}: {sentence}.")
+    return InvalidInput(field, f"{field}: {sentence}.")
 
 
 def _issuer(row: TrustedIssuerRow) -> TrustedIssuer:

@@ -61,7 +61,7 @@ class Organisations:
             sentence = (
                 "A handle has 1 to 63 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit."
             )
-            raise InvalidInput("handle", "Invalid request.", sentence)
+            raise InvalidInput("handle", sentence)
         now = time.time_ns() // 1000
         async with self._directory.transaction() as tables:
             org_id = await tables.organisations.put(handle, name, now)

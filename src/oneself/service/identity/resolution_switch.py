@@ -61,7 +61,7 @@ def _turned_on(config: Config, name: str | None) -> ConfigChange:
             else "user.id stands for nothing on the web yet."
         )
         advice = " Bind one first: oneself dataset attributes DATASET --bind customerId"
-        raise InvalidInput("attribute", "Invalid request.", sentence + advice)
+        raise InvalidInput("attribute", sentence + advice)
     if after.bindings[default.type_id].namespace.trusted_only:
         sentence = (
             f"{default.name!r} is of a type that is trusted_only, and browsers said by which ids users are "

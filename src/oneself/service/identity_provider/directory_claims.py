@@ -86,7 +86,7 @@ class DirectoryClaims:
             if schema.find(_full(claim.name)) is not None:
                 raise Conflict(f"There is a claim {claim.name!r} already.", code="taken")
             if len(schema.in_scope(IDENTITY_ATTRIBUTES)) >= CLAIMS_MAX:
-                raise InvalidInput("name", "Invalid request.", f"At most {CLAIMS_MAX} claims are kept.")
+                raise InvalidInput("name", f"At most {CLAIMS_MAX} claims are kept.")
             return _with(schema, _wanted(claim))
 
         return await self._change(dataset_ref, claim.name, add)
@@ -220,7 +220,7 @@ def _check(claim: DirectoryClaim) -> None:
 
 
 def _invalid(field: str, sentence: str) -> InvalidInput:
-    return InvalidInput(field, "Invalid request.", sentence[0].upper() + sentence[1:] + ".")
+    return InvalidInput(field, sentence[0].upper() + sentence[1:] + ".")
 
 
 def _claim(attribute: Attribute) -> DirectoryClaim:

@@ -122,7 +122,7 @@ def check(own: OwnIdentityServer) -> None:
 
 
 def _invalid(field: str, sentence: str) -> InvalidInput:
-    return InvalidInput(field, "Invalid request.", f"{field}: {sentence}.")
+    return InvalidInput(field, f"{field}: {sentence}.")
 
 
 def _connection_of(settings: Settings) -> Connection | None:

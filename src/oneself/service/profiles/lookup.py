@@ -233,7 +233,7 @@ def _type_of(name: str, config: Config) -> str:
 
 
 def _invalid(sentence: str) -> InvalidInput:
-    return InvalidInput("identities", "Invalid request.", sentence)
+    return InvalidInput("identities", sentence)
 
 
 async def _gather(connection: Connection, dataset_id: int, evidence: Evidence) -> WorkingSet:

@@ -66,4 +66,4 @@ def is_origin(text: str) -> bool:
 
 
 def invalid(field: str, sentence: str) -> InvalidInput:
-    return InvalidInput(field, "Invalid request.", sentence)
+    return InvalidInput(field, sentence)

@@ -116,7 +116,7 @@ class Datasets:
         Raises InvalidInput, Conflict when the name is taken or there are too many.
         """
         if not NAME.fullmatch(name):
-            raise InvalidInput("name", "Invalid request.", NAME_SENTENCE)
+            raise InvalidInput("name", NAME_SENTENCE)
         wanted = checked(DatasetSettings(**settings))
         async with self._directory.transaction() as transaction:
             connection, datasets = transaction.connection, transaction.of(dataset_ref.org_id).datasets

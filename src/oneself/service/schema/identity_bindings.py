@@ -95,23 +95,25 @@ def _bound(config: Config, wanted: Sequence[Binding]) -> dict[str, IdentityBindi
 
 def _check_name(name: str) -> None:
     if not NAME.fullmatch(name):
-        raise _invalid("name", f"{name[:100]!r} is no name of an identity attribute. {NAME_SENTENCE}")
+        raise InvalidInput("name", f"{name[:100]!r} is no name of an identity attribute. {NAME_SENTENCE}")
     if name == PROFILE_ID:
-        raise _invalid("name", "'profileId' names the primary id on the event wire; choose another name.")
+        raise InvalidInput("name", "'profileId' names the primary id on the event wire; choose another name.")
 
 
 def _check_type(config: Config, binding: Binding) -> None:
     if binding.identity_type == PROFILE_ID:
-        raise _invalid("identity_type", "'profileId' is the primary id itself; no attribute is bound to it.")
+        raise InvalidInput(
+            "identity_type", "'profileId' is the primary id itself; no attribute is bound to it."
+        )
     if binding.identity_type not in config.types:
         sentence = f"There is no identity type {binding.identity_type[:100]!r}; make it under identity-types."
-        raise _invalid("identity_type", sentence)
+        raise InvalidInput("identity_type", sentence)
 
 
 def _check_once(field: str, values: Sequence[str]) -> None:
     twice = next((value for value in values if values.count(value) > 1), None)
     if twice is not None:
-        raise _invalid(field, f"{field} {twice[:100]!r} is there twice; each is bound once in a dataset.")
+        raise InvalidInput(field, f"{field} {twice[:100]!r} is there twice; each is bound once in a dataset.")
 
 
 def _check_attribute(schema: Schema, name: str) -> None:
@@ -120,17 +122,17 @@ def _check_attribute(schema: Schema, name: str) -> None:
             sentence = (
                 f"{name!r} cannot hold identities: they need one string, readWrite, without canonical values."
             )
-            raise _invalid("attribute", sentence)
+            raise InvalidInput("attribute", sentence)
         return
     if not name.startswith((f"{IDENTITY_ATTRIBUTES}.", f"{TRAITS}.")):
         sentence = f"{name[:100]!r} is not there, and only identity_attributes and traits are made here."
-        raise _invalid("attribute", sentence)
+        raise InvalidInput("attribute", sentence)
     if not NAME.fullmatch(name.partition(".")[2]):
-        raise _invalid("attribute", f"{name[:100]!r} cannot be made here. {NAME_SENTENCE}")
+        raise InvalidInput("attribute", f"{name[:100]!r} cannot be made here. {NAME_SENTENCE}")
     above = schema.complex_above(name)
     if above is not None:
         sentence = f"{name[:100]!r} lies in {above.attribute_name!r}; add it to the profile schema first."
-        raise _invalid("attribute", sentence)
+        raise InvalidInput("attribute", sentence)
 
 
 def _missing(
@@ -154,7 +156,7 @@ def _made(config: Config, binding: IdentityBinding, attribute_id: str) -> Attrib
     try:
         _check_definition(config.schema, plain)
     except AttributeRejected as error:
-        raise _invalid("attribute", error.detail) from None
+        raise InvalidInput("attribute", error.detail) from None
     try:
         _check_definition(config.schema, labelled)
     except AttributeRejected:
@@ -175,10 +177,12 @@ def _channels(
     """Without what says no more than the default."""
     for channel, name in wanted.items():
         if channel not in CHANNELS:
-            raise _invalid("channel", f"{channel[:100]!r} is no channel; there are {', '.join(CHANNELS)}.")
+            raise InvalidInput(
+                "channel", f"{channel[:100]!r} is no channel; there are {', '.join(CHANNELS)}."
+            )
         if name is not None and not _can_be_channel(config, bound, name):
             sentence = f"{channel}: {name[:100]!r} is no identity attribute that matches; bind it first."
-            raise _invalid("channel", sentence)
+            raise InvalidInput("channel", sentence)
     return {
         channel: name for channel, name in wanted.items() if name not in (None, DEFAULT_CHANNELS[channel])
     }
@@ -196,7 +200,3 @@ def _check_channels_kept(config: Config, bound: Mapping[str, IdentityBinding]) -
 def _can_be_channel(config: Config, bound: Mapping[str, IdentityBinding], name: str) -> bool:
     binding = bound.get(name)
     return binding is not None and config.types[binding.type_id].can_match
-
-
-def _invalid(field: str, sentence: str) -> InvalidInput:
-    return InvalidInput(field, "Invalid request.", sentence)

@@ -159,22 +159,18 @@ def _checked(identity_type: IdentityType) -> IdentityType:
     """The same type; raises InvalidInput naming the first field that cannot be."""
     type_id, label, blocked = identity_type.type_id, identity_type.label, identity_type.blocked_values
     if not ID.fullmatch(type_id):
-        raise _invalid("id", "An id has 1 to 64 letters and digits, no blanks.")
+        raise InvalidInput("id", "An id has 1 to 64 letters and digits, no blanks.")
     if type_id.casefold() in RESERVED:
-        raise _invalid("id", f"{type_id!r} is the name of another kind of identifier; choose another id.")
+        raise InvalidInput("id", f"{type_id!r} is the name of another kind of identifier; choose another id.")
     if not 0 < len(label) <= LABEL_CHARS_MAX or not label.isprintable():
-        raise _invalid("label", f"A label has 1 to {LABEL_CHARS_MAX} printable characters.")
+        raise InvalidInput("label", f"A label has 1 to {LABEL_CHARS_MAX} printable characters.")
     if len(blocked) > BLOCKED_MAX or not all(0 < len(value) <= BLOCKED_CHARS_MAX for value in blocked):
         sentence = f"At most {BLOCKED_MAX} blocked values of 1 to {BLOCKED_CHARS_MAX} characters."
-        raise _invalid("blocked_values", sentence)
+        raise InvalidInput("blocked_values", sentence)
     return identity_type
 
 
 def _check_fixed(before: IdentityType, after: IdentityType) -> None:
     if any(getattr(before, name) != getattr(after, name) for name in FIXED):
         sentence = "Uniqueness and case sensitivity of a saved identity type never change; make another type."
-        raise _invalid("uniqueness", sentence)
-
-
-def _invalid(field: str, sentence: str) -> InvalidInput:
-    return InvalidInput(field, "Invalid request.", sentence)
+        raise InvalidInput("uniqueness", sentence)

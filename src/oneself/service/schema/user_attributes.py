@@ -178,4 +178,4 @@ def _is_plain(schema: Schema, attribute: Attribute) -> bool:
 
 
 def _invalid(sentence: str) -> InvalidInput:
-    return InvalidInput("user_attributes", "Invalid request.", sentence)
+    return InvalidInput("user_attributes", sentence)

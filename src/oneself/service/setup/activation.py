@@ -53,7 +53,7 @@ class ServiceActivation:
         """
         if unknown := await self._applications.unknown(dataset_ref, change.system_applications or ()):
             sentence = f"System application '{min(unknown)}' does not exist."
-            raise InvalidInput("system_applications", "Invalid request.", sentence)
+            raise InvalidInput("system_applications", sentence)
         before = await self._configurations.current(dataset_ref.dataset_id)
         enables = change.cds_enabled and not before.settings.cds_enabled
         wanted = await self._claim_sync.fetch(dataset_ref) if enables else None

@@ -85,7 +85,7 @@ def read_document(raw: Any) -> Document:
     try:
         return msgspec.convert(_without_empty(raw), Document)
     except msgspec.ValidationError as error:
-        raise InvalidInput("document", "Invalid request.", f"{error}.") from None
+        raise InvalidInput("document", f"{error}.") from None
 
 
 class IdentityDocuments:
