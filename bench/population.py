@@ -26,14 +26,13 @@ from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
 from oneself.core.resolution.observation import Observation, PageEvent, SignIn
 from oneself.core.resolution.plan import Plan
 from oneself.core.resolution.working_set import WorkingSet
-from oneself.store import rows, working_set
+from oneself.store import rows
 from oneself.store.database import JSONB_VERSION, connect
 from oneself.store.queries import Queries
-from oneself.store.working_set import NewEntry
+from oneself.store.tables import log as log_table
+from oneself.store.tables.log import NewEntry
 
 from .stage import Progress
-
-_sql = Queries("ingest.sql")
 
 PEOPLE_PER_CHUNK = 4_000
 _NAMES = uuid.UUID("5e1f0000-0000-4000-8000-000000000000")
@@ -165,14 +164,14 @@ async def _copy(
     made = [state.profiles[i] for i in changes.profiles]
     await connection.copy_records_to_table(
         "log",
-        columns=working_set.LOG_COLUMNS,
-        records=[working_set.log_row(dataset_id, entry) for entry in log],
+        columns=log_table.COLUMNS,
+        records=[log_table.log_row(dataset_id, entry) for entry in log],
     )
     for statement, columns in (
-        (_sql.put_profiles, rows.profile_columns(made)),
-        (_sql.put_claims, rows.claim_columns(changes.claimed)),
-        (_sql.put_merges, rows.merge_columns(changes.merged)),
-        (_sql.put_refusals, rows.refusal_columns(changes.refused)),
+        (Queries("profile").put, rows.profile_columns(made)),
+        (Queries("claim").put, rows.claim_columns(changes.claimed)),
+        (Queries("merge").put, rows.merge_columns(changes.merged)),
+        (Queries("refusal").put, rows.refusal_columns(changes.refused)),
     ):
         target = _TARGET.match(statement)
         assert target is not None

@@ -21,7 +21,7 @@ from bench.stage import Bench, Stage
 from oneself.store.queries import Queries
 
 RATE_S = 1_000
-_sql = Queries("ingest.sql")
+_sql = Queries("profile")
 
 
 async def measure(stage: Stage) -> tuple[Figure, ...]:
@@ -62,7 +62,7 @@ async def read_alone(bench: Bench, profile_ids: list[UUID]) -> list[float]:
     """What PostgreSQL takes for one row after another by its key, in ms."""
     found = []
     async with bench.services.database.connection() as connection:
-        statement = await connection.prepare(_sql.find_profiles)
+        statement = await connection.prepare(_sql.find)
         for profile_id in profile_ids:
             started = time.perf_counter()
             await statement.fetch(bench.dataset_id, [profile_id])

@@ -7,13 +7,13 @@ Units: log entries per second.
 """
 
 import time
-from uuid import UUID
 
 from bench import population
 from bench.results import Figure
 from bench.stage import Bench, Stage
 from oneself.service.log.verify import verify
-from oneself.store.log_reader import ENTRIES_PER_CHUNK, read_log
+from oneself.store.tables.log import BEGINNING
+from oneself.store.transaction import Tables
 
 
 async def measure(stage: Stage) -> tuple[Figure, ...]:
@@ -30,9 +30,10 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
 
 
 async def _read(bench: Bench) -> float:
-    place, count = (-1, UUID(int=0)), 0
+    position, count = BEGINNING, 0
     started = time.perf_counter()
     async with bench.services.database.connection() as connection:
-        while entries := await read_log(connection, bench.dataset_id, place, ENTRIES_PER_CHUNK):
-            place, count = (entries[-1].seq, entries[-1].observation_id), count + len(entries)
+        log = Tables(connection, bench.dataset_id).log
+        while entries := await log.list_after(position):
+            position, count = (entries[-1].seq, entries[-1].observation_id), count + len(entries)
     return count / (time.perf_counter() - started)

@@ -188,11 +188,7 @@ WIRES: set[str] = {
     "service/privacy/erasure.py",
 }
 # Modules outside store that still write SQL or use the driver.
-SQL: set[str] = {
-    "service/ingest/ingest.py",
-    "service/log/rebuild.py",
-    "service/log/verify.py",
-}
+SQL: set[str] = set()
 # Folders of statements that are still kept by use-case.
 SQL_FOLDERS: set[str] = {"sql"}
 # Class names that two modules use.

@@ -11,7 +11,8 @@ import pytest
 from oneself.core.resolution.kinds import KINDS
 from oneself.service.ingest.ingest import Resolution
 from oneself.services import Services
-from oneself.store import working_set
+from oneself.store.queries import Queries
+from oneself.store.tables import log
 from support.interactions_harness import InteractionsHarness, customer, mail
 
 pytestmark = pytest.mark.postgres
@@ -21,7 +22,7 @@ ACTIVE = sorted(kind for kind, rows in KINDS.items() if any(row.makes_active for
 ACTIVITY = {kind for kind, rows in KINDS.items() if any(row.makes_active for row in rows.values())}
 X, Y, Z = "0123456789abcdef", "fedcba9876543210", "00112233445566aa"
 MINUTE_US = 60 * 1_000_000
-FIND = working_set._sql.find_activity
+FIND = Queries("log").find_activity
 ABSORBED = 300
 #: Profiles that nobody asks for, ten entries each: most of the log.
 STRANGERS = 2_000
@@ -129,7 +130,7 @@ async def test_it_is_read_only_where_somebody_is_to_be_chosen(
     ann = await named(harness, X, "c1")
     await harness.event(device=Y)
     late = ann.seq - MINUTE_US
-    monkeypatch.setattr(working_set._sql, "find_activity", FIND.replace("FROM log", "FROM nowhere"))
+    monkeypatch.setattr(log._sql, "find_activity", FIND.replace("FROM log", "FROM nowhere"))
     assert (
         await harness.event(customer("c1"), mail("ann@acme.example"), device=X, at=late)
     ).survivor.user_id is None

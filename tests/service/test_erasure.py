@@ -264,7 +264,7 @@ async def test_the_key_of_an_erasure_keeps_nothing_of_the_person(harness: Profil
     receipt = await harness.services.privacy.erasure.erase(harness.dataset_ref, ACTOR, ann, once=once)
     assert receipt is not None
     assert await harness.services.privacy.erasure.erase(harness.dataset_ref, ACTOR, ann, once=once) is None
-    (kept,) = await harness.database.fetch("SELECT * FROM answer WHERE key = $1", once.key)
+    (kept,) = await harness.database.fetch("SELECT * FROM idempotency_record WHERE key = $1", once.key)
     assert (kept["profile_id"], kept["fingerprint"], kept["status"]) == (ann, "a digest", 204)
     assert not kept["body"]
     assert await _traces(harness, USER, MAIL) == []

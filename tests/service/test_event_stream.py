@@ -11,7 +11,6 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from oneself.core.resolution.footprint import footprint_of
 from oneself.core.resolution.observation import PageEvent
 from oneself.service.history.event_stream import (
     WALK_BACK,
@@ -24,7 +23,7 @@ from oneself.service.history.event_stream import (
 from oneself.service.history.person_events import NOW, EventFilter, EventPosition
 from oneself.services import Services
 from oneself.store.database import connect
-from oneself.store.working_set import lock_identifiers, read_clock
+from oneself.store.transaction import Transaction, begin
 from support.interactions_harness import ACTOR, InteractionsHarness, customer, mail
 
 X, Y = "0123456789abcdef", "fedcba9876543210"
@@ -178,16 +177,14 @@ async def test_who_looked_at_the_clock_earlier_and_commits_later_is_not_passed_o
     harness: InteractionsHarness,
 ) -> None:
     """The event of a slow batch has an earlier seq than those that are durable before it."""
-    dataset_ref, config = (
-        harness.dataset_ref,
-        await harness.services.configurations.current(harness.dataset_ref.dataset_id),
-    )
+    dataset_ref = harness.dataset_ref
     slow = await connect(harness.services.database.url)
     transaction = slow.transaction()
     await transaction.start()
     try:
-        await lock_identifiers(slow, dataset_ref.dataset_id, footprint_of([], config, keys=frozenset()))
-        early = (await read_clock(slow, dataset_ref.dataset_id)).now
+        writer = Transaction(slow, dataset_ref.dataset_id)
+        await writer.lock_identifiers(())
+        early = (await writer.read_clock()).now
         fast = await harness.event(device=X, name="fast")
         assert fast.seq > early
         held_back = await news(harness, BEGINNING)
@@ -211,11 +208,8 @@ async def test_a_slow_batch_of_another_dataset_holds_nobody_back(
     harness: InteractionsHarness, services: Services
 ) -> None:
     elsewhere = await InteractionsHarness(services).begin()
-    config = await services.configurations.current(elsewhere.dataset_ref.dataset_id)
-    async with services.database.transaction() as slow:
-        await lock_identifiers(
-            slow, elsewhere.dataset_ref.dataset_id, footprint_of([], config, keys=frozenset())
-        )
+    async with begin(services.database, elsewhere.dataset_ref.dataset_id) as slow:
+        await slow.lock_identifiers(())
         await harness.event(device=X, name="View")
         assert names(await settled(harness, BEGINNING, 1)) == ["View"]
 

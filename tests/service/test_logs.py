@@ -73,7 +73,8 @@ async def test_a_task_that_nobody_waited_for_is_told_without_its_words(written: 
 
 
 async def test_what_violates_a_constraint_is_not_told(services: Services, written: io.StringIO) -> None:
-    put = "INSERT INTO answer (dataset_id, key, seq, profile_id) VALUES (1, $1, 1, gen_random_uuid())"
+    columns = "dataset_id, key, seq, profile_id"
+    put = f"INSERT INTO idempotency_record ({columns}) VALUES (1, $1, 1, gen_random_uuid())"
     with pytest.raises(asyncpg.NotNullViolationError, match=MARK) as caught:
         await services.database.execute(put, MARK)
     structlog.get_logger("oneself.test").error("failed", exc_info=caught.value)

@@ -11,6 +11,7 @@ from oneself.services import Services
 from oneself.store import working_set
 from oneself.store.database import Database
 from oneself.store.errors import RACES, constraint_of
+from oneself.store.transaction import Transaction
 from support.interactions_harness import InteractionsHarness, mail
 
 VIOLATE = "DO $$ BEGIN RAISE unique_violation USING CONSTRAINT = '{}'; END $$"
@@ -29,11 +30,11 @@ class Saves:
         self._save = working_set.save
         monkeypatch.setattr(working_set, "save", self)
 
-    async def __call__(self, connection: Any, *arguments: Any) -> None:
+    async def __call__(self, transaction: Transaction, *arguments: Any) -> None:
         self.times += 1
         if self.times == 1:
-            await connection.execute(VIOLATE.format(self._constraint))
-        await self._save(connection, *arguments)
+            await transaction.connection.execute(VIOLATE.format(self._constraint))
+        await self._save(transaction, *arguments)
 
 
 @pytest.mark.parametrize("constraint", sorted(RACES))
@@ -47,7 +48,9 @@ async def test_a_lost_race_for_a_constraint_is_repeated(
     assert await harness.found(made.survivor.primary_id) == made.survivor.profile_id
 
 
-@pytest.mark.parametrize("constraint", ["log_key", "merge_key", "claim_key", "answer_key", "profile_key"])
+@pytest.mark.parametrize(
+    "constraint", ["log_key", "merge_key", "claim_key", "idempotency_record_key", "profile_key"]
+)
 async def test_the_violation_of_another_constraint_is_a_bug(
     services: Services, monkeypatch: pytest.MonkeyPatch, constraint: str
 ) -> None:

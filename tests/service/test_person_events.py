@@ -124,7 +124,8 @@ async def test_a_short_walk_comes_to_the_end_as_well(harness: InteractionsHarnes
     await harness.event(mail("ann@acme.example"), device=X, name="Sign in")
     await harness.event(mail("ann@acme.example"), device=Y, name="Sign in")
     events = PersonEvents(harness.services.database, entries_walked_max=3)
-    harness.services = msgspec.structs.replace(harness.services, events=events)
+    history = msgspec.structs.replace(harness.services.history, person_events=events)
+    harness.services = msgspec.structs.replace(harness.services, history=history)
     assert names(await everything(harness, X, size=size)) == ["Sign in", "Sign in", *expected]
     assert names(await everything(harness, X, EventFilter(name="0"), size)) == ["0"]
     short = await page(harness, X, EventFilter(name="0"), size=1)
@@ -196,3 +197,30 @@ async def test_history_tells_promotions_merges_and_refusals_in_order(harness: In
         1,
         None,
     )
+
+
+async def test_a_nameless_event_stays_when_a_profile_that_it_was_refused_with_is_erased(
+    harness: InteractionsHarness,
+) -> None:
+    """Its plan is kept as it was recorded; its content is intact, and lists and the export say so."""
+    ann = await harness.event(mail("ann@acme.example"), trust="server", name="first")
+    bob = await harness.event(customer("c-2"), trust="server", name="second")
+    for user, made in (("u1", ann), ("u2", bob)):
+        await harness.services.profiles.profiles.patch(
+            harness.dataset_ref, ACTOR, made.profile.profile_id, {}, user_id=user
+        )
+    both = await harness.event(
+        mail("ann@acme.example"), customer("c-2"), trust="server", name=None, body={"user": {}}
+    )
+    assert both.plan is not None
+    assert [refusal.code for refusal in both.plan.refusals] == ["different_user"]
+    stays = both.survivor.profile_id
+    (gone,) = {refusal.other_id for refusal in both.plan.refusals} - {stays, None}
+    await harness.erase(gone)
+    assert None in names(await everything(harness, str(stays)))
+    assert None in names(
+        (await harness.services.history.event_stream.page(harness.dataset_ref, EventFilter(), size=50)).events
+    )
+    export = await harness.services.privacy.exports.export(harness.dataset_ref, stays)
+    assert export is not None
+    assert [entry["redacted"] for entry in export["observations"]] == [False] * len(export["observations"])

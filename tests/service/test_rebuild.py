@@ -25,8 +25,8 @@ DAMAGE = {
     "a changed value": 'UPDATE profile SET record_values = \'{"traits": {"plan": "forged"}}\' '
     "WHERE survivor_id IS NULL",
     "a lost claim": "DELETE FROM claim WHERE namespace = 'user_id'",
-    "a forged claim": "INSERT INTO claim SELECT dataset_id, 'user_id', 'mallory', seq, profile_id, trust, "
-    "NULL, at, since FROM claim LIMIT 1",
+    "a forged claim": "INSERT INTO claim (dataset_id, namespace, value, seq, profile_id, trust, at, since) "
+    "SELECT dataset_id, 'user_id', 'mallory', seq, profile_id, trust, at, since FROM claim LIMIT 1",
     "a forgotten merge": "DELETE FROM merge",
     "a lost configuration": "DELETE FROM config",
 }

@@ -79,12 +79,12 @@ async def test_the_log_has_the_order_in_which_people_were_kept(
     gather = working_set.gather
     met = False
 
-    async def meanwhile(connection: Any, dataset_id: int, wanted: Footprint) -> Any:
+    async def meanwhile(transaction: Any, wanted: Footprint) -> Any:
         nonlocal met
         if one in wanted.profile_ids and not met:
             met = True
             await harness.write(two, mail="a1")
-        return await gather(connection, dataset_id, wanted)
+        return await gather(transaction, wanted)
 
     with monkeypatch.context() as patch:
         patch.setattr(working_set, "gather", meanwhile)

@@ -20,7 +20,7 @@ from support.profiles_harness import ProfilesHarness, unknown
 
 pytestmark = pytest.mark.postgres
 
-LEASE_LOST = "UPDATE indexing SET lease_until = now() - interval '1 second'"
+LEASE_LOST = "UPDATE reindex_job SET lease_until = now() - interval '1 second'"
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ async def _progress(harness: ProfilesHarness, rule: UnificationRule) -> tuple[st
     work = next(
         w
         for w in await harness.services.rules.rules.progress(harness.dataset_ref)
-        if w.rule_id == rule.rule_id
+        if w.job_id == rule.rule_id
     )
     return work.state, work.seen, work.indexed, work.merged, work.total
 

@@ -119,7 +119,16 @@ class ProfilesHarness:
 
     async def text(self) -> str:
         """Every row of this database that could contain personal data, as text."""
-        tables = ("log", "claim", "profile", "merge", "refusal", "answer", "tombstone", "skipped_claim")
+        tables = (
+            "log",
+            "claim",
+            "profile",
+            "merge",
+            "refusal",
+            "idempotency_record",
+            "tombstone",
+            "skipped_claim",
+        )
         known = {
             row["tablename"]
             for row in await self.database.fetch(
@@ -132,7 +141,7 @@ class ProfilesHarness:
             if name in known
             for row in await self.database.fetch(f"SELECT row_to_json(t)::text AS text FROM {name} AS t")
         ]
-        bodies = await self.database.fetch("SELECT body FROM answer WHERE body IS NOT NULL")
+        bodies = await self.database.fetch("SELECT body FROM idempotency_record WHERE body IS NOT NULL")
         return "\n".join([*rows, *(bytes(row["body"]).decode() for row in bodies)])
 
 

@@ -135,7 +135,7 @@ def progress(
         at = await dataset_of(services, org, dataset)
         return [
             {
-                "rule_id": work.rule_id,
+                "rule_id": work.job_id,
                 "state": work.state,
                 "seen": work.seen,
                 "total": work.total,

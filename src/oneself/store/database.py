@@ -5,8 +5,8 @@ Every connection reads and writes
 * `jsonb` and `json` as decoded objects (dict, list, str, int, float, bool, None),
 * names without schema in the schema `oneself`.
 
-Lost races and lost connections leave these doors as `errors.Contended` and `errors.Unavailable`; other
-database errors, constraint violations among them, pass unchanged (`store.errors.constraint_of` names them).
+Serialization failures and connection errors are raised as `errors.Contended` and `errors.Unavailable`. Other
+database errors pass unchanged, constraint violations among them (`store.errors.constraint_of` names them).
 """
 
 from __future__ import annotations
@@ -35,20 +35,22 @@ JSONB_VERSION = b"\x01"
 CONNECT_TIMEOUT_S = 10
 REACH_POLL_S = 0.2
 
+#: What every connection is started with.
 SERVER_SETTINGS = {
     "search_path": SCHEMA,
     "application_name": "oneself",
     "timezone": "UTC",
-    # Short statements in great number: compiling them costs more than it gives.
+    # Short statements in great number: compiling them costs more than it saves.
     "jit": "off",
-    # Every statement finds its rows by a key. Without statistics (a fresh database, scratch tables) the
-    # planner would scan a small table, keep that plan, and scan it still when it has grown.
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    # A client that vanished in the middle must not hold its locks for long.
+    # A client that vanished in the middle of a transaction must not hold its locks for long.
     "idle_in_transaction_session_timeout": "60s",
 }
+#: How the server plans a request: every statement finds its rows by a key. Without statistics (a fresh
+#: database, scratch tables), the planner would scan a small table, keep that plan, and still scan when the
+#: table has grown.
+POINT_LOOKUPS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+#: How it plans work on whole datasets, where scans, sorts and hash joins are right: by its defaults.
+DATASET_SCANS: dict[str, str] = {}
 
 
 class Database:
@@ -69,7 +71,7 @@ class Database:
                 init=_prepare,
                 reset=_no_reset,
                 timeout=CONNECT_TIMEOUT_S,
-                server_settings=SERVER_SETTINGS,
+                server_settings=SERVER_SETTINGS | POINT_LOOKUPS,
             )
         return cls(url, pool)
 
@@ -96,6 +98,16 @@ class Database:
             async with self.pool.acquire() as connection, connection.transaction():
                 yield connection
 
+    @asynccontextmanager
+    async def scan(self) -> AsyncIterator[Connection]:
+        """A connection of its own for work on whole datasets, planned as DATASET_SCANS says."""
+        connection = await connect(self.url, DATASET_SCANS)
+        try:
+            with translate_errors():
+                yield connection
+        finally:
+            await connection.close()
+
     async def fetch(self, sql: str, *args: object) -> list[asyncpg.Record]:
         async with self.connection() as connection:
             return await connection.fetch(sql, *args)
@@ -117,11 +129,11 @@ class Database:
             await connection.executemany(sql, rows)
 
 
-async def connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
-    """One connection outside any pool, with the same settings and codecs; the caller closes it."""
+async def connect(url: str, planner: dict[str, str] = POINT_LOOKUPS) -> asyncpg.Connection[asyncpg.Record]:
+    """One connection outside any pool, with the same codecs; the caller closes it."""
     with translate_errors():
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-            url, timeout=CONNECT_TIMEOUT_S, server_settings=SERVER_SETTINGS
+            url, timeout=CONNECT_TIMEOUT_S, server_settings=SERVER_SETTINGS | planner
         )
         await _prepare(connection)
     return connection
@@ -130,7 +142,7 @@ async def connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
 async def wait_until_ready(url: str, patience_s: float = 0.0) -> None:
     """Wait until the database answers, at most `patience_s`.
 
-    Raises Unavailable when it does not, DatabaseRefused when it answers but does not let us in.
+    Raises Unavailable when it does not, DatabaseRefused when it refuses the connection.
     """
     deadline = time.monotonic() + patience_s
     while True:

@@ -3,8 +3,8 @@
 kind          SQLSTATE / class                              what the caller does
 contended     40001 40P01 55P03                             roll back, repeat, bounded
 unavailable   08… 53… 57P0…, broken or closed connection    answer 503
-constraint    23…                                           in RACES: as contended; else look at the name
-bug           everything else                               let it fly
+constraint    23…                                           in RACES: as contended; else by its name
+bug           everything else                               raise it unchanged
 """
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ Kind = Literal["contended", "unavailable", "constraint", "bug"]
 CONTENDED = frozenset({"40001", "40P01", "55P03"})
 # connection_exception, insufficient_resources, admin_shutdown / crash_shutdown / cannot_connect_now …
 UNAVAILABLE = ("08", "53", "57P0")
-#: Unique constraints that concurrent batches can violate although each is right by itself. The index has
-#: the last word on users (DESIGN §4.6): those who name a user lock the user's identifier, those who reach
-#: the profile in another way do not. No other constraint of the write path can race. Request keys are
-#: locked before answers are read. Claims, merges and log entries have a seq that is taken under the
-#: profile's lock, or an id of their own. Profiles and refusals are written with ON CONFLICT.
+#: Unique constraints that concurrent batches can violate although each is right by itself. An observation
+#: that names a user locks the user's identifier; one that reaches the profile in another way does not, so
+#: the index has the last word. No other constraint of the write path can race: request keys are locked
+#: before their records are read; claims, merges and log entries have a seq that is taken under the
+#: profile's lock, or an id of their own; profiles and refusals are written with ON CONFLICT.
 RACES = frozenset({"profile_user_once"})
+#: A username belongs to one account of an organisation.
+USERNAME_CONSTRAINT = "account_username_key"
+#: An organisation trusts an issuer once.
+ISSUER_CONSTRAINT = "trusted_issuer_once"
 
 
 def classify(error: BaseException) -> Kind:
@@ -53,18 +57,15 @@ def constraint_of(error: BaseException) -> str | None:
     return None
 
 
-def is_lost_race(error: BaseException) -> bool:
-    """True if the error is the violation of a constraint in RACES."""
-    return constraint_of(error) in RACES
-
-
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn lost races and lost connections into `Contended` and `Unavailable`; the rest flies on as it is."""
+    """Turn lost races into `Contended` and lost connections into `Unavailable`; others pass unchanged."""
     try:
         yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
         match classify(error):
+            case "constraint" if constraint_of(error) in RACES:
+                raise Contended("Lost a race for the same profile.") from error
             case "contended":
                 raise Contended("Lost a race for the same rows.") from error
             case "unavailable":

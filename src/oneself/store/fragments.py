@@ -42,6 +42,11 @@ def _array(number: int, kind: str) -> str:
     return f"${number}::{'text' if kind == 'jsonb' else kind}[]"
 
 
+def _of_claim(name: str) -> str:
+    columns = {"profile_id": "claim.profile_id", "survivor_id": "pointer.survivor_id", "seq": "claim.seq"}
+    return columns.get(name, "NULL")
+
+
 FRAGMENTS = {
     # To read a profile: see rows.read_profile.
     "profile_columns": ", ".join(_selected(*column) for column in PROFILE_COLUMNS),
@@ -50,10 +55,15 @@ FRAGMENTS = {
         f"'{{}}' AS {name}" if name in _MERGED_INTO_SURVIVOR else _selected(name, kind)
         for name, kind in PROFILE_COLUMNS
     ),
-    # To write profiles: names, the values of `row`, one array per column from $2 on, and the assignments of
-    # a conflict.
+    # A claim in the same columns, for a UNION with profiles.
+    "claim_as_profile": ", ".join(_of_claim(name) for name, _ in PROFILE_COLUMNS),
+    # To write profiles: names, the values of `row`, one array per column from $2 on, and the assignments of a
+    # conflict.
     "profile_names": ", ".join(name for name, _ in PROFILE_COLUMNS),
     "profile_values": ", ".join(_inserted(*column) for column in PROFILE_COLUMNS),
     "profile_arrays": ", ".join(_array(number, kind) for number, (_, kind) in enumerate(PROFILE_COLUMNS, 2)),
     "profile_assignments": ", ".join(f"{name} = excluded.{name}" for name, _ in PROFILE_COLUMNS[1:]),
+    # To read an entry of the log: see tables.log.
+    "entry_columns": "seq, observation_id, profile_id, kind, config_version, content::text, plan::text, "
+    "content_redacted, replay",
 }

@@ -30,15 +30,17 @@ _USED = re.compile(r"\$(\d+)")
 class Queries:
     """The statements of one file, one attribute per `-- name:`.
 
-    `Queries("profile")` reads `store/tables/profile.sql`. Raises ValueError if a statement uses an unknown
-    fragment, or if the parameters that it uses are not those that its header declares.
+    `Queries("profile")` reads `store/tables/profile.sql`, `Queries("shadow", folder=".")`
+    `store/shadow.sql`. Raises ValueError if a statement uses an unknown fragment, or if the parameters that
+    it uses are not those that its header declares.
     """
 
-    def __init__(self, table: str) -> None:
-        self._file = table if table.endswith(".sql") else f"{table}.sql"
-        folder = "sql" if table.endswith(".sql") else "tables"
+    def __init__(self, name: str, *, folder: str = "tables") -> None:
+        if name.endswith(".sql"):
+            folder = "sql"
+        self._file = name if folder == "sql" else f"{name}.sql"
         text = resources.files("oneself.store").joinpath(folder, self._file).read_text("utf-8")
-        self._statements = dict(_split(text, self._file, is_checked=folder == "tables"))
+        self._statements = dict(_split(text, self._file, is_checked=folder != "sql"))
 
     def __getattr__(self, name: str) -> str:
         try:

@@ -1,22 +1,47 @@
 """The unit of work: one transaction on one dataset, with a repository per table.
 
-Invariants: a repository runs statements and decides nothing; which tables a statement means is the
-connection's business (`store/shadow.py` puts scratch tables before the live ones).
+Invariants: a repository runs statements and decides nothing. Which tables a statement means is the business
+of the connection: `store/shadow.py` puts scratch tables before the live ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+from uuid import UUID
 
+import msgspec
+
+from oneself.core.identity.identifier import Identifier
+from oneself.store.queries import Queries
+from oneself.store.rows import config_hash, lock_hash
 from oneself.store.tables.attribute_history import AttributeHistory
+from oneself.store.tables.claim import ClaimTable
+from oneself.store.tables.config import ConfigTable
+from oneself.store.tables.idempotency_record import IdempotencyTable
+from oneself.store.tables.log import LogTable
+from oneself.store.tables.merge import MergeTable
 from oneself.store.tables.profile import ProfileTable
+from oneself.store.tables.refusal import RefusalTable
+from oneself.store.tables.reindex_job import ReindexJobTable
 from oneself.store.tables.skipped_claim import RejectedClaimTable
+from oneself.store.tables.tombstone import TombstoneTable
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection, Database
     from oneself.store.tables.table import Executor
+
+_sql = Queries("transaction", folder=".")
+
+
+class TransactionClock(msgspec.Struct, frozen=True):
+    """When a transaction decides, and by which configuration."""
+
+    #: µs since 1970.
+    now: int
+    transaction_id: str
+    config_version: int
 
 
 class Tables:
@@ -37,8 +62,40 @@ class Tables:
         return RejectedClaimTable(self._executor, self.dataset_id)
 
     @property
+    def claims(self) -> ClaimTable:
+        return ClaimTable(self._executor, self.dataset_id)
+
+    @property
+    def config(self) -> ConfigTable:
+        return ConfigTable(self._executor, self.dataset_id)
+
+    @property
+    def idempotency_records(self) -> IdempotencyTable:
+        return IdempotencyTable(self._executor, self.dataset_id)
+
+    @property
+    def log(self) -> LogTable:
+        return LogTable(self._executor, self.dataset_id)
+
+    @property
+    def merges(self) -> MergeTable:
+        return MergeTable(self._executor, self.dataset_id)
+
+    @property
     def profiles(self) -> ProfileTable:
         return ProfileTable(self._executor, self.dataset_id)
+
+    @property
+    def refusals(self) -> RefusalTable:
+        return RefusalTable(self._executor, self.dataset_id)
+
+    @property
+    def reindex_jobs(self) -> ReindexJobTable:
+        return ReindexJobTable(self._executor, self.dataset_id)
+
+    @property
+    def tombstones(self) -> TombstoneTable:
+        return TombstoneTable(self._executor, self.dataset_id)
 
 
 class Transaction(Tables):
@@ -50,6 +107,26 @@ class Transaction(Tables):
         super().__init__(connection, dataset_id)
         self.connection = connection
 
+    async def lock_identifiers(self, identifiers: Iterable[Identifier], keys: Iterable[str] = ()) -> None:
+        """Lock identifiers and request keys in one sorted order, and keep the configuration as it is."""
+        hashes = {lock_hash(self.dataset_id, i.namespace, i.value) for i in identifiers}
+        hashes |= {lock_hash(self.dataset_id, "key", key) for key in keys}
+        await self.connection.execute(_sql.lock_identifiers, config_hash(self.dataset_id), sorted(hashes))
+
+    async def lock_config(self) -> None:
+        """Wait for every transaction that ingests into the dataset, and keep others out."""
+        await self.connection.execute(_sql.lock_config, config_hash(self.dataset_id))
+
+    async def read_clock(self) -> TransactionClock:
+        """The instant of this transaction.
+
+        Read it after all locks are held: a concurrent transaction may have read a profile of this one without
+        raising its seq, and its log entry must come first.
+        """
+        row = await self.connection.fetchrow(_sql.read_clock, self.dataset_id)
+        assert row is not None
+        return TransactionClock(**dict(row))
+
 
 @asynccontextmanager
 async def begin(database: Database, dataset_id: int) -> AsyncIterator[Transaction]:
@@ -59,3 +136,23 @@ async def begin(database: Database, dataset_id: int) -> AsyncIterator[Transactio
     """
     async with database.transaction() as connection:
         yield Transaction(connection, dataset_id)
+
+
+@asynccontextmanager
+async def snapshot(database: Database, dataset_id: int) -> AsyncIterator[Tables]:
+    """The tables of a dataset as they are at one instant, to be read only."""
+    async with (
+        database.connection() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        yield Tables(connection, dataset_id)
+
+
+async def find_outcome(
+    database: Database, dataset_id: int, transaction_id: str, entry: tuple[int, UUID]
+) -> bool | None:
+    """Whether a transaction whose connection broke was committed, by its first log entry (seq, observation);
+    None while it is running."""
+    row = await database.fetchrow(_sql.find_outcome, dataset_id, transaction_id, *entry)
+    assert row is not None
+    return None if row["is_running"] else bool(row["is_committed"])

@@ -206,7 +206,7 @@ async def read_progress(
     return ProgressList(
         [
             ProgressDocument(
-                rule_id=work.rule_id,
+                rule_id=work.job_id,
                 state=work.state,
                 seen=work.seen,
                 indexed=work.indexed,

@@ -1,6 +1,6 @@
 """The rows of the log."""
 
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -8,6 +8,10 @@ import msgspec
 from oneself.core.config.changes import ConfigChange
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan
+
+#: What a replay does with an entry: resolve its observation again, or apply its plan as it was recorded,
+#: because the decision depended on a profile that may have been erased since.
+ReplayPolicy = Literal["judge", "apply"]
 
 
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +24,9 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
     config_version: int
     content: dict[str, Any]
     plan: Plan | None = None
-    redacted: bool = False
+    #: An erasure took something out of the content.
+    content_redacted: bool = False
+    replay: ReplayPolicy = "judge"
 
 
 class Reconfigured(msgspec.Struct, frozen=True):

@@ -43,7 +43,8 @@ def redact(
         profile_id=survivor_id if own else entry.profile_id,
         content=msgspec.to_builtins(bare),
         plan=_redacted_plan(recorded_plan(entry), frozenset(named) if own else identifiers, own=own),
-        redacted=True,
+        content_redacted=True,
+        replay="apply",
     )
 
 
@@ -98,7 +99,7 @@ def inherit(entries: list[LogEntry], configs: dict[int, Config]) -> list[LogEntr
             plan = msgspec.structs.replace(
                 plan, claims=(*plan.claims, *claims), releases=(*plan.releases, *releases)
             )
-            entry = msgspec.structs.replace(entry, plan=plan, redacted=True)
+            entry = msgspec.structs.replace(entry, plan=plan, replay="apply")
         left.append(entry)
     return left
 

@@ -40,7 +40,7 @@ def touches(entry: LogEntry, config: Config) -> Touched:
     if entry.kind == "erase":
         return Touched(profile_ids=frozenset(msgspec.convert(entry.content, Erased).profile_ids))
     observation = observation_of(entry)
-    if not _stands(entry):
+    if entry.replay == "judge":
         return Touched(observation, extract_evidence(observation, config))
     plan = recorded_plan(entry)
     return Touched(
@@ -66,18 +66,13 @@ def replay(state: WorkingSet, entry: LogEntry, config: Config) -> Config:
 
 def _replay(state: WorkingSet, entry: LogEntry, config: Config) -> None:
     observation = observation_of(entry)
-    if _stands(entry):
+    if entry.replay == "apply":
         apply_recorded(state, observation, recorded_plan(entry), config, entry.seq)
         return
     plan = resolve(state, observation, config)
     if isinstance(plan, Rejection):
         raise Diverged(f"Entry {entry.seq} is refused when it is folded again: {plan.description}")
     apply(state, observation, plan, config, entry.seq, accepted=True)
-
-
-def _stands(entry: LogEntry) -> bool:
-    """Whether the plan is carried out as it is."""
-    return entry.redacted or (entry.plan is not None and entry.plan.pinned)
 
 
 def erase(state: WorkingSet, profile_ids: tuple[UUID, ...], seq: int) -> None:

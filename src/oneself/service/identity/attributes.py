@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -30,13 +29,8 @@ from oneself.service.context import DatasetRef
 from oneself.service.rules.preview import Preview, Previews
 from oneself.service.schema.identity_bindings import Binding, effective_channels, rebind
 from oneself.store.database import Database
-from oneself.store.queries import Queries
-from oneself.store.transaction import Tables
+from oneself.store.transaction import Tables, Transaction
 
-if TYPE_CHECKING:
-    from oneself.store.database import Connection
-
-_rules = Queries("rules.sql")
 FACE = "admin"
 
 #: People come and go while somebody reads a preview; a hundredth more or less is the same decision.
@@ -107,8 +101,8 @@ class IdentityBindings:
                 raise Contended("The configuration was changed at the same time.")
             return change
 
-        async def index(connection: Connection, after: Config) -> None:
-            await _move_work(connection, dataset_ref.dataset_id, config, after)
+        async def index(transaction: Transaction, after: Config) -> None:
+            await _move_jobs(transaction, config, after)
 
         return await self._configurations.change(dataset_ref.dataset_id, decide, face=FACE, also=index)
 
@@ -180,14 +174,14 @@ def _linked(before: Config, after: Config) -> list[IdentifierSource]:
     ]
 
 
-async def _move_work(connection: Connection, dataset_id: int, before: Config, after: Config) -> None:
-    """Work goes by the name of a binding: what got another name is indexed under that."""
+async def _move_jobs(transaction: Transaction, before: Config, after: Config) -> None:
+    """A job has the name of a binding: what got another name is indexed under that."""
     old = {match.source_id for match in before.bindings.values()}
     new = {match.source_id for match in after.bindings.values()}
-    for work_id in sorted(old - new):
-        await connection.execute(_rules.cancel_indexing, dataset_id, work_id)
-    for work_id in sorted(new - old):
-        await connection.execute(_rules.begin_indexing, dataset_id, work_id)
+    for job_id in sorted(old - new):
+        await transaction.reindex_jobs.cancel(job_id)
+    for job_id in sorted(new - old):
+        await transaction.reindex_jobs.start(job_id)
 
 
 def _confirmation(dataset_ref: DatasetRef, before: Config, after: Config, absorbed: int) -> str:

@@ -11,10 +11,8 @@ import random
 import time
 from collections.abc import Callable, Hashable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 from uuid import UUID
 
-import asyncpg
 import msgspec
 import structlog
 
@@ -34,16 +32,13 @@ from oneself.service.configuration import Configurations
 from oneself.service.ingest.batcher import Batcher
 from oneself.store import working_set
 from oneself.store.database import Database
-from oneself.store.errors import is_lost_race
-from oneself.store.queries import Queries
+from oneself.store.tables.idempotency_record import IdempotencyRecord
+from oneself.store.tables.log import NewEntry
 from oneself.store.tombstones import Tombstones
-from oneself.store.working_set import IdempotencyRecord, NewEntry, StaleToken
+from oneself.store.transaction import Transaction, begin, find_outcome
+from oneself.store.working_set import StaleToken
 from oneself.telemetry import NullTelemetry, Telemetry
 
-if TYPE_CHECKING:
-    from oneself.store.database import Connection
-
-_sql = Queries("ingest.sql")
 _logger = structlog.get_logger("oneself.ingest")
 
 #: Then the loop may serve others: the other batch's round trips, and requests; about a millisecond.
@@ -217,13 +212,9 @@ class _BatchWriter:
                 try_token_fast_path = False
                 continue
             except Contended as error:
-                lost: Exception = error
-            except asyncpg.UniqueViolationError as error:
-                if not is_lost_race(error):
-                    raise
-                lost = error
-            self._telemetry.batch_retried(type(lost).__name__)
-            _logger.info("lost_race", dataset_id=self._dataset_id, attempt=attempt, cause=type(lost).__name__)
+                cause = type(error).__name__
+            self._telemetry.batch_retried(cause)
+            _logger.info("lost_race", dataset_id=self._dataset_id, attempt=attempt, cause=cause)
             await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)
         raise Contended("Too many others write about the same people.")
 
@@ -241,53 +232,49 @@ class _BatchWriter:
             try_token_fast_path=try_token_fast_path,
         )
         judged: _BatchDecision | None = None
-        transaction, started_s = "", time.perf_counter()
+        transaction_id, started_s = "", time.perf_counter()
         try:
-            async with self._database.transaction() as connection:
-                await working_set.lock_identifiers(connection, self._dataset_id, wanted)
-                state, answers = await working_set.gather(connection, self._dataset_id, wanted)
-                # The clock is looked at when everything is ours: another write may only have looked at a
-                # profile of ours, which leaves no later seq there, and the log has to have it before us.
-                header = await working_set.read_clock(connection, self._dataset_id)
-                transaction = header.transaction
-                if header.config_version != config.version:
-                    await self._configurations.load(connection, self._dataset_id)
+            async with begin(self._database, self._dataset_id) as transaction:
+                await transaction.lock_identifiers(wanted.identifiers, wanted.keys)
+                state, answers = await working_set.gather(transaction, wanted)
+                clock = await transaction.read_clock()
+                transaction_id = clock.transaction_id
+                if clock.config_version != config.version:
+                    await self._configurations.load(transaction)
                     raise _BatchOutdated
-                erased = await self._find_erased(connection, submissions, evidence)
-                judged = _BatchDecision(state, answers, config, header.now, erased)
+                erased = await self._find_erased(transaction, submissions, evidence)
+                judged = _BatchDecision(state, answers, config, clock.now, erased)
                 for number, (submission, weighed) in enumerate(zip(submissions, evidence, strict=True), 1):
                     judged.add(submission, weighed)
                     if number % OBSERVATIONS_PER_YIELD == 0:
                         await asyncio.sleep(0)
-                await judged.save(connection, self._dataset_id)
+                await judged.save(transaction)
         except Unavailable:
-            if judged is None or not await self._was_committed(transaction, judged):
+            if judged is None or not await self._was_committed(transaction_id, judged):
                 raise
         self._telemetry.batch_committed(len(submissions), time.perf_counter() - started_s)
         self._telemetry.plans_applied(judged.plans)
         return judged.outcomes
 
     async def _find_erased(
-        self, connection: Connection, submissions: list[Submission], evidence: list[Evidence]
+        self, transaction: Transaction, submissions: list[Submission], evidence: list[Evidence]
     ) -> dict[Identifier, int]:
         """Which identifiers of the past, in this batch, belonged to people who were erased since."""
         both = zip(submissions, evidence, strict=True)
         past = [weighed for s, weighed in both if s.observation.occurred_at is not None]
         named = {identifier for weighed in past for identifier in weighed.identifiers}
-        return await self._tombstones.find(connection, self._dataset_id, named)
+        return await self._tombstones.find(transaction, named)
 
-    async def _was_committed(self, transaction: str, judged: _BatchDecision) -> bool:
-        """Whether a commit whose answer was lost had happened; raises Unavailable if nobody can tell."""
+    async def _was_committed(self, transaction_id: str, judged: _BatchDecision) -> bool:
+        """Whether a commit whose response was lost had happened; raises Unavailable if that stays unknown."""
         if judged.first_entry is None:
             return True
-        seq, observation_id = judged.first_entry.seq, judged.first_entry.observation.observation_id
+        entry = judged.first_entry.seq, judged.first_entry.observation.observation_id
         for _ in range(OUTCOME_ATTEMPTS_MAX):
             with suppress(Unavailable):
-                outcome = await self._database.fetchrow(
-                    _sql.find_outcome, self._dataset_id, transaction, seq, observation_id
-                )
-                if outcome is not None and not outcome["at_work"]:
-                    return bool(outcome["committed"])
+                outcome = await find_outcome(self._database, self._dataset_id, transaction_id, entry)
+                if outcome is not None:
+                    return outcome
             await asyncio.sleep(OUTCOME_DELAY_MS / 1000)
         raise Unavailable("The database broke off during a commit.")
 
@@ -331,8 +318,8 @@ class _BatchDecision:
         """What the batch puts into the log first; None if it only repeats answers or rejects."""
         return self._entries[0] if self._entries else None
 
-    async def save(self, connection: Connection, dataset_id: int) -> None:
-        await working_set.save(connection, dataset_id, self._state, self._entries, self._new_answers)
+    async def save(self, transaction: Transaction) -> None:
+        await working_set.save(transaction, self._state, self._entries, self._new_answers)
 
     def _repeat(self, submission: Submission, stored: IdempotencyRecord) -> Outcome:
         survivor = self._state.survivor(stored.profile_id)

@@ -1,24 +1,29 @@
-"""Erase: what a person asked to be forgotten leaves the log, the state and the kept answers.
+"""Erasure: what a person asked to be forgotten leaves the log, the state and the idempotency records.
 
-Law of this module: one transaction under the lock of the survivor. The whole person: every entry attached to
-any of their profiles is deleted. One absorbed profile (wire/cds §5.5): its entries are redacted, the plans
-stay, so that what remains is one person still; their state is what the redacted log folds to.
-Ids stay as tombstones: they are never issued again.
+Invariants: one transaction under the lock of the survivor. If the whole person is erased, every log entry
+that is attached to any of their profiles is deleted. If one absorbed profile is erased, its entries are
+redacted and their plans stay, so that what remains is still one person, whose state is what the redacted
+log folds to. Profile ids stay as tombstones: they are never issued again. Source: docs/wire/cds.md §5.5,
+docs/concepts/trust.md.
 """
+
+from __future__ import annotations
 
 import asyncio
 import random
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 
 from oneself.core.fold.apply import apply_recorded
-from oneself.core.fold.log_entry import Erased, LogEntry, observation_of, recorded_plan
+from oneself.core.fold.log_entry import Erased, observation_of, recorded_plan
 from oneself.core.fold.redaction import inherit, redact
 from oneself.core.fold.replay import erase
 from oneself.core.identity.identifier import Identifier
+from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.footprint import Footprint
 from oneself.core.resolution.plan import Rejection
@@ -32,45 +37,47 @@ from oneself.service.ingest.ingest import (
     IdempotencyKeyReused,
     ObservationRejected,
 )
-from oneself.store import rows, working_set
-from oneself.store.log_reader import find_configurations, find_person_entries
-from oneself.store.queries import Queries
+from oneself.store import working_set
+from oneself.store.tables.claim import RecordedClaim
+from oneself.store.tables.idempotency_record import IdempotencyRecord
+from oneself.store.tables.log import ErasureEntry
 from oneself.store.tombstones import Tombstones
-from oneself.store.working_set import IdempotencyRecord
+from oneself.store.transaction import Tables, Transaction, begin
 
 if TYPE_CHECKING:
-    from oneself.store.database import Connection, Database
-
-_sql = Queries("erase.sql")
-_privacy = Queries("privacy.sql")
-_ingest = Queries("ingest.sql")
+    from oneself.store.database import Database
 
 NO_CONTENT = 204
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """The proof of an erasure. `entries`: of the log that were deleted or redacted; `identifiers`: that were
-    forgotten; no ids: nothing was there to erase. `erased_at` in µs since 1970."""
+    """The proof of an erasure."""
 
     receipt_id: UUID
+    #: µs since 1970.
     erased_at: int
+    #: The erased profiles.
     profile_ids: tuple[UUID, ...]
     application: str | None
+    #: Log entries that were deleted or redacted.
     entries: int
+    #: Identifiers that were forgotten.
     identifiers: int
 
 
 class ErasureOptions(msgspec.Struct, frozen=True):
-    """A request that may be repeated: under which key that is remembered, and what tells it from others."""
+    """What makes a request repeatable."""
 
+    #: The key of its idempotency record.
     key: str
+    #: Distinguishes a repeat of the request from another request with the same key.
     fingerprint: str
 
 
 class Erasure:
-    """Forgets people."""
+    """Erases people."""
 
-    def __init__(self, database: "Database", tombstones: Tombstones) -> None:
+    def __init__(self, database: Database, tombstones: Tombstones) -> None:
         self._database = database
         self._tombstones = tombstones
 
@@ -85,144 +92,134 @@ class Erasure:
         once: ErasureOptions | None = None,
     ) -> Receipt | None:
         """Erase the person whose survivor this is, or the part that an absorbed profile brought. `whole`: the
-        person in any case, because a survivor can be absorbed before it is locked.
+        whole person in any case, because a survivor can be absorbed before it is locked.
 
-        None if the profile is unknown, or the request is a repeat. Raises Rejected `stale`, KeyReused,
-        Contended.
+        None if the profile is unknown, or the request is a repeat. Raises ObservationRejected (`stale`),
+        IdempotencyKeyReused, Contended.
         """
         for attempt in range(ATTEMPTS_MAX):
             try:
-                async with self._database.transaction() as connection:
-                    return await self._erase(
-                        connection, dataset_ref.dataset_id, actor, profile_id, whole, expected_version, once
-                    )
+                async with begin(self._database, dataset_ref.dataset_id) as transaction:
+                    return await self._erase(transaction, actor, profile_id, whole, expected_version, once)
             except Contended:
                 await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)
-        raise Contended("Too many others write about the same person.")
+        raise Contended("Too many other requests write to the same person.")
 
     async def find_receipt(self, dataset_ref: DatasetRef, receipt_id: UUID) -> Receipt | None:
         """The receipt of an erasure."""
-        row = await self._database.fetchrow(_privacy.find_receipt, dataset_ref.dataset_id, receipt_id)
-        return _receipt(row) if row else None
+        entry = await Tables(self._database, dataset_ref.dataset_id).log.find_erasure(receipt_id)
+        return None if entry is None else _receipt(entry)
 
     async def list_receipts(self, dataset_ref: DatasetRef, before_seq: int, limit: int) -> list[Receipt]:
         """The erasures before a seq, the last one first."""
-        found = await self._database.fetch(_privacy.find_receipts, dataset_ref.dataset_id, before_seq, limit)
-        return [_receipt(row) for row in found]
+        found = await Tables(self._database, dataset_ref.dataset_id).log.list_erasures(before_seq, limit)
+        return [_receipt(entry) for entry in found]
 
     async def _erase(
         self,
-        connection: "Connection",
-        dataset_id: int,
+        transaction: Transaction,
         actor: Actor,
         profile_id: UUID,
         whole: bool,
         expected_version: int | None,
         once: ErasureOptions | None,
     ) -> Receipt | None:
-        # The browsers are locked with the person: whose they were before and after is written anew.
-        browsers = await _browsers(connection, dataset_id, profile_id)
+        # The browsers are locked with the person, because who holds them before and after is written anew.
+        browsers = await _find_browsers(transaction, profile_id)
         keys = frozenset({once.key}) if once else frozenset[str]()
-        wanted = Footprint(browsers, frozenset({profile_id}), keys, members=True)
-        await working_set.lock_identifiers(connection, dataset_id, wanted)
-        state, answers = await working_set.gather(connection, dataset_id, wanted)
-        header = await working_set.read_clock(connection, dataset_id)
-        if once is not None and (stored := answers.get(once.key)) is not None:
-            _check_repeated(once, stored)
+        footprint = Footprint(browsers, frozenset({profile_id}), keys, members=True)
+        await transaction.lock_identifiers(footprint.identifiers, footprint.keys)
+        state, records = await working_set.gather(transaction, footprint)
+        clock = await transaction.read_clock()
+        if once is not None and (record := records.get(once.key)) is not None:
+            _check_repeated(once, record)
             return None
         profile, survivor = state.profiles.get(profile_id), state.survivor(profile_id)
         if profile is None or profile.erased or survivor is None:
             return None
         if expected_version is not None and expected_version != survivor.updated_at:
             raise ObservationRejected(Rejection("stale", "The profile was changed in the meantime."))
-        seq = max(header.now, survivor.seq + 1)
+        seq = max(clock.now, survivor.seq + 1)
         members = tuple(member.profile_id for member in state.members.get(survivor.profile_id, ()))
-        everybody = (survivor.profile_id, *members)
+        unified_ids = (survivor.profile_id, *members)
         is_part = profile.is_absorbed and not whole
-        erased = (profile_id,) if is_part else everybody
-        forgotten = await _find_claims(connection, dataset_id, erased)
-        if not {i for i in map(_identifier, forgotten) if i.is_device} <= browsers:
-            raise Contended("A browser joined while the person was being erased.")
-        await self._tombstones.put(connection, dataset_id, map(_identifier, forgotten), seq)
+        erased = (profile_id,) if is_part else unified_ids
+        forgotten = await transaction.claims.find_of_profiles(erased)
+        identifiers = {claim.identifier for claim in forgotten}
+        if not {identifier for identifier in identifiers if identifier.is_device} <= browsers:
+            raise Contended("A browser was added while the person was being erased.")
+        await self._tombstones.put(transaction, identifiers, seq)
         if is_part:
-            entries = await _erase_part(connection, dataset_id, everybody, profile, seq)
+            entries = await _erase_part(transaction, unified_ids, profile, seq)
         else:
-            entries = await _erase_whole(connection, dataset_id, everybody, seq)
-        await _hand_back(connection, dataset_id, forgotten)
-        identifiers = len(set(map(_identifier, forgotten)))
-        receipt = Receipt(uuid.uuid4(), seq, erased, actor.application, entries, identifiers)
-        await _record(connection, dataset_id, actor, header.config_version, receipt)
+            entries = await _erase_whole(transaction, unified_ids, seq)
+        await _restore_device_claims(transaction, forgotten)
+        receipt = Receipt(uuid.uuid4(), seq, erased, actor.application, entries, len(identifiers))
+        await _record(transaction, actor, clock.config_version, receipt)
         if once is not None:
-            # The bare id and a digest of the request: nothing of the person.
-            answer = IdempotencyRecord(once.key, seq, profile_id, once.fingerprint, NO_CONTENT)
-            await working_set.save(connection, dataset_id, WorkingSet(), answers=[answer])
+            # The bare id and a digest of the request: nothing about the person.
+            record = IdempotencyRecord(once.key, seq, profile_id, once.fingerprint, NO_CONTENT)
+            await transaction.idempotency_records.put([record])
         return receipt
 
 
-def _check_repeated(once: ErasureOptions, stored: IdempotencyRecord) -> None:
-    """Raise KeyReused where the key was given to another request."""
-    if stored.fingerprint != once.fingerprint:
+def _check_repeated(once: ErasureOptions, record: IdempotencyRecord) -> None:
+    """Raise IdempotencyKeyReused if the key belongs to another request."""
+    if record.fingerprint != once.fingerprint:
         raise IdempotencyKeyReused(KEY_REUSED)
 
 
-async def _browsers(connection: "Connection", dataset_id: int, profile_id: UUID) -> frozenset[Identifier]:
+async def _find_browsers(transaction: Transaction, profile_id: UUID) -> frozenset[Identifier]:
     """Every browser that any profile of the person ever had."""
-    people = await connection.fetch(_ingest.find_view, dataset_id, profile_id)
-    claims = await _find_claims(connection, dataset_id, tuple(row["profile_id"] for row in people))
-    return frozenset(identifier for identifier in map(_identifier, claims) if identifier.is_device)
+    profiles = await transaction.profiles.find_unified(profile_id)
+    claims = await transaction.claims.find_of_profiles(profile.profile_id for profile in profiles)
+    return frozenset(claim.identifier for claim in claims if claim.identifier.is_device)
 
 
-async def _find_claims(connection: "Connection", dataset_id: int, profile_ids: tuple[UUID, ...]) -> list[Any]:
-    return await connection.fetch(_sql.find_profile_claims, dataset_id, list(profile_ids))
-
-
-def _identifier(row: Any) -> Identifier:
-    return Identifier(row["namespace"], row["value"])
-
-
-async def _hand_back(connection: "Connection", dataset_id: int, forgotten: list[Any]) -> None:
-    """What the log says of a browser without the erased claims on it: whoever lost it to one of them kept it
-    until the next one came, and that one's coming stands as it was."""
-    erased = {(_identifier(row), row["seq"]) for row in forgotten if _identifier(row).is_device}
-    browsers = sorted({identifier for identifier, _ in erased})
-    if not browsers:
+async def _restore_device_claims(transaction: Transaction, forgotten: list[RecordedClaim]) -> None:
+    """Recompute who holds the browsers without the erased claims: the previous holder keeps a browser until
+    the
+    next claim that is left, whose log entry is applied as recorded from now on."""
+    erased = {(claim.identifier, claim.claim.seq) for claim in forgotten if claim.identifier.is_device}
+    if not erased:
         return
-    names, values = [b.namespace for b in browsers], [b.value for b in browsers]
-    left = await connection.fetch(_sql.find_browser_claims, dataset_id, names, values)
-    for row in left:
-        if (_identifier(row), row["until_seq"]) not in erased:
+    left = await transaction.claims.find_history({identifier for identifier, _ in erased})
+    ends: list[RecordedClaim] = []
+    frozen: set[tuple[int, UUID]] = set()
+    for recorded in left:
+        if (recorded.identifier, recorded.until_seq) not in erased:
             continue
-        later = (r for r in left if _identifier(r) == _identifier(row) and r["seq"] > row["seq"])
-        following = min(later, key=lambda r: (r["seq"], r["profile_id"]), default=None)
-        until = following["seq"] if following else None
-        await connection.execute(
-            _sql.put_until, dataset_id, row["namespace"], row["value"], row["profile_id"], row["seq"], until
-        )
+        following = _find_next(left, recorded)
+        ends.append(RecordedClaim(recorded.claim, following.seq if following else None))
         if following:
-            await connection.execute(_sql.pin_entry, dataset_id, until, following["profile_id"])
+            frozen.add((following.seq, following.profile_id))
+    await transaction.claims.put_ends(ends)
+    await transaction.log.freeze(frozen)
 
 
-async def _record(
-    connection: "Connection", dataset_id: int, actor: Actor, config_version: int, receipt: Receipt
-) -> None:
+def _find_next(claims: list[RecordedClaim], recorded: RecordedClaim) -> Claim | None:
+    """The next claim on the same identifier."""
+    later = (
+        other.claim
+        for other in claims
+        if other.identifier == recorded.identifier and other.claim.seq > recorded.claim.seq
+    )
+    return min(later, key=lambda claim: (claim.seq, claim.profile_id), default=None)
+
+
+async def _record(transaction: Transaction, actor: Actor, config_version: int, receipt: Receipt) -> None:
     content = Erased(
         actor.face, receipt.profile_ids, receipt.application, receipt.entries, receipt.identifiers
     )
-    await connection.execute(
-        _sql.put_erasure,
-        dataset_id,
-        receipt.erased_at,
-        receipt.receipt_id,
-        config_version,
-        rows.encode_json(content),
-    )
+    entry = ErasureEntry(receipt.erased_at, receipt.receipt_id, content)
+    await transaction.log.put_erasure(entry, config_version)
 
 
-def _receipt(row: Any) -> Receipt:
-    erased = msgspec.json.decode(row["content"], type=Erased)
+def _receipt(entry: ErasureEntry) -> Receipt:
+    erased = entry.erased
     return Receipt(
-        row["observation_id"],
-        row["seq"],
+        entry.receipt_id,
+        entry.seq,
         erased.profile_ids,
         erased.application,
         erased.entries,
@@ -230,102 +227,84 @@ def _receipt(row: Any) -> Receipt:
     )
 
 
-async def _erase_whole(
-    connection: "Connection", dataset_id: int, everybody: tuple[UUID, ...], seq: int
-) -> int:
-    """Delete everything; how many entries of the log that were."""
-    ids = list(everybody)
-    await connection.execute(_sql.pin_refusals, dataset_id, ids)
-    deleted = await connection.execute(_sql.delete_entries, dataset_id, ids)
-    for sql in (_sql.delete_claims, _sql.delete_merges, _sql.delete_refusals, _sql.blank_answers):
-        await connection.execute(sql, dataset_id, ids)
+async def _erase_whole(transaction: Transaction, unified_ids: tuple[UUID, ...], seq: int) -> int:
+    """Delete everything; returns how many log entries that were."""
+    await transaction.log.freeze_refused(unified_ids)
+    deleted = await transaction.log.delete_of_profiles(unified_ids)
+    await _delete_state(transaction, unified_ids)
     state = WorkingSet()
-    erase(state, everybody, seq)
-    await working_set.save(connection, dataset_id, state)
-    return int(deleted.rpartition(" ")[2])
+    erase(state, unified_ids, seq)
+    await working_set.save(transaction, state)
+    return deleted
+
+
+async def _delete_state(transaction: Transaction, profile_ids: Sequence[UUID]) -> None:
+    await transaction.claims.delete_of_profiles(profile_ids)
+    await transaction.merges.delete_of_profiles(profile_ids)
+    await transaction.refusals.delete_of_profiles(profile_ids)
+    await transaction.idempotency_records.blank_of_profiles(profile_ids)
 
 
 async def _erase_part(
-    connection: "Connection", dataset_id: int, everybody: tuple[UUID, ...], part: Profile, seq: int
+    transaction: Transaction, unified_ids: tuple[UUID, ...], part: Profile, seq: int
 ) -> int:
-    """Redact what the profile brought, and let the redacted entries say what remains of the person; how many
-    entries of the log were redacted."""
-    configs = await find_configurations(connection, dataset_id)
-    ids = list(everybody)
-    entries = await find_person_entries(connection, dataset_id, ids)
-    claims = await connection.fetch(_sql.find_profile_claims, dataset_id, ids)
-    own = frozenset(
-        Identifier(row["namespace"], row["value"]) for row in claims if row["profile_id"] == part.profile_id
-    )
+    """Redact what the profile brought, and fold the redacted entries to what remains of the person; returns
+    how
+    many log entries were redacted."""
+    configs = await transaction.log.find_configurations()
+    entries = await transaction.log.find_of_profiles(unified_ids)
+    claims = await transaction.claims.find_of_profiles(unified_ids)
+    own = frozenset(claim.identifier for claim in claims if claim.claim.profile_id == part.profile_id)
     left = inherit(
         [
-            redact(entry, part.profile_id, own, everybody[0], configs[entry.config_version])
+            redact(entry, part.profile_id, own, unified_ids[0], configs[entry.config_version])
             for entry in entries
         ],
         configs,
     )
     redacted = [entry for entry, before in zip(left, entries, strict=True) if entry is not before]
-    await _put_redactions(connection, dataset_id, redacted)
-    await connection.execute(_sql.pin_refusals, dataset_id, ids)
+    await transaction.log.redact(redacted)
+    await transaction.log.freeze_refused(unified_ids)
     state = WorkingSet()
     for entry in left:
         observation = observation_of(entry)
         config = configs[entry.config_version]
         apply_recorded(state, observation, recorded_plan(entry), config, entry.seq)
-    await _replace(connection, dataset_id, ids, part.profile_id, state, claims, seq)
+    await _replace(transaction, unified_ids, part.profile_id, state, claims, seq)
     return len(redacted)
 
 
-async def _put_redactions(connection: "Connection", dataset_id: int, entries: list[LogEntry]) -> None:
-    await connection.executemany(
-        _sql.put_redaction,
-        [
-            (
-                dataset_id,
-                entry.seq,
-                entry.observation_id,
-                rows.encode_json(entry.content),
-                rows.encode_json(recorded_plan(entry)),
-                entry.profile_id,
-                entry.content.get("name"),
-            )
-            for entry in entries
-        ],
-    )
-
-
 async def _replace(
-    connection: "Connection",
-    dataset_id: int,
-    ids: list[UUID],
+    transaction: Transaction,
+    unified_ids: tuple[UUID, ...],
     part: UUID,
     state: WorkingSet,
-    claims: list[Any],
+    claims: list[RecordedClaim],
     seq: int,
 ) -> None:
-    """Put the folded state of a person in the place of the one they had."""
-    for sql in (_sql.delete_claims, _sql.delete_merges, _sql.delete_refusals, _sql.blank_answers):
-        await connection.execute(sql, dataset_id, ids)
-    before = tuple(profile_id for profile_id in state.profiles if profile_id not in ids)
+    """Replace the state of a person by the folded one."""
+    await _delete_state(transaction, unified_ids)
+    before = tuple(profile_id for profile_id in state.profiles if profile_id not in unified_ids)
     erase(state, (part, *before), seq)
     # Those erased before are tombstones already.
     state.changes.profiles.difference_update(before)
     _end_as_before(state, claims)
-    await working_set.save(connection, dataset_id, state)
+    await working_set.save(transaction, state)
 
 
-def _end_as_before(state: WorkingSet, claims: list[Any]) -> None:
-    """A browser that moved on to somebody else did so when it did: their entries are not among these."""
-    ended = {
-        (_identifier(row), row["profile_id"], row["seq"]): row["until_seq"]
-        for row in claims
-        if row["until_seq"] is not None
-    }
+def _end_as_before(state: WorkingSet, claims: list[RecordedClaim]) -> None:
+    """End a browser's claim when it ended before: the entries of the person that it moved to are not among
+    the
+    folded ones."""
+    ended = {_claim_key(claim.claim): claim.until_seq for claim in claims if claim.until_seq is not None}
     for live in list(state.claims.values()):
         for claim in live:
-            if (claim.identifier, claim.profile_id, claim.seq) in ended:
+            if _claim_key(claim) in ended:
                 state.release(claim, 0)
     state.changes.released = [
-        (claim, ended.get((claim.identifier, claim.profile_id, claim.seq), until))
-        for claim, until in state.changes.released
+        (claim, ended.get(_claim_key(claim), until)) for claim, until in state.changes.released
     ]
+
+
+def _claim_key(claim: Claim) -> tuple[Identifier, UUID, int]:
+    return claim.identifier, claim.profile_id, claim.seq

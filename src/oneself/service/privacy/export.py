@@ -1,32 +1,26 @@
-"""Export: everything that is kept about one person, as one document (DESIGN §8).
+"""Export: everything that is stored about one person, as one document.
 
-Law of this module: one instant, nothing left out, whatever the attributes' mutability or a consent filter
-would hide from applications: the document is for the person.
+Invariants: one instant, nothing left out, whatever the attributes' mutability or a consent filter hides from
+applications: the document is for the person. Source: docs/concepts/trust.md.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from oneself.core.config.configuration import Config
+from oneself.core.fold.log_entry import LogEntry
 from oneself.core.profiles.profile import Profile
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
-from oneself.store import rows
 from oneself.store.database import Database
-from oneself.store.log_reader import find_person_entries
-from oneself.store.queries import Queries
-
-if TYPE_CHECKING:
-    from oneself.store.database import Connection
-
-_ingest = Queries("ingest.sql")
-_privacy = Queries("privacy.sql")
+from oneself.store.tables.claim import RecordedClaim
+from oneself.store.transaction import Tables, snapshot
 
 FORMAT = "oneself-person-1"
 
 
 class Exports:
-    """Writes a person down."""
+    """Writes exports."""
 
     def __init__(self, database: Database, configurations: Configurations) -> None:
         self._database = database
@@ -35,23 +29,19 @@ class Exports:
     async def export(self, dataset_ref: DatasetRef, profile_id: UUID) -> dict[str, Any] | None:
         """The document, instants in µs since 1970; None if the profile is unknown or erased."""
         config = await self._configurations.current(dataset_ref.dataset_id)
-        async with (
-            self._database.connection() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            return await _export(connection, dataset_ref, profile_id, config)
+        async with snapshot(self._database, dataset_ref.dataset_id) as tables:
+            return await _export(tables, dataset_ref, profile_id, config)
 
 
 async def _export(
-    connection: "Connection", dataset_ref: DatasetRef, profile_id: UUID, config: Config
+    tables: Tables, dataset_ref: DatasetRef, profile_id: UUID, config: Config
 ) -> dict[str, Any] | None:
-    found = await connection.fetch(_ingest.find_view, dataset_ref.dataset_id, profile_id)
-    profiles = {profile.profile_id: profile for profile in (rows.read_profile(row) for row in found)}
+    profiles = {profile.profile_id: profile for profile in await tables.profiles.find_unified(profile_id)}
     if profile_id not in profiles:
         return None
     survivor = next(profile for profile in profiles.values() if not profile.is_absorbed)
     ids = sorted(profiles)
-    entries = await find_person_entries(connection, dataset_ref.dataset_id, ids)
+    entries = await tables.log.find_of_profiles(ids)
     return {
         "format": FORMAT,
         "organisation": dataset_ref.handle,
@@ -60,9 +50,9 @@ async def _export(
         "values": survivor.record.values,
         "provenance": survivor.record.provenance,
         "consents": [_consent(config, category, choice) for category, choice in survivor.consents.items()],
-        "identifiers": await _rows(connection, _privacy.find_person_claims, dataset_ref, ids),
-        "merges": await _rows(connection, _privacy.find_person_merges, dataset_ref, ids),
-        "refusals": await _rows(connection, _privacy.find_person_refusals, dataset_ref, ids),
+        "identifiers": [_claim(claim) for claim in await tables.claims.find_of_profiles(ids)],
+        "merges": await tables.merges.find_of_profiles(ids),
+        "refusals": await tables.refusals.find_of_profiles(ids),
         "observations": [_observation(entry) for entry in entries],
     }
 
@@ -93,16 +83,23 @@ def _consent(config: Config, category: str, choice: Any) -> dict[str, Any]:
     }
 
 
-async def _rows(
-    connection: "Connection", sql: str, dataset_ref: DatasetRef, ids: list[UUID]
-) -> list[dict[str, Any]]:
-    return [dict(row) for row in await connection.fetch(sql, dataset_ref.dataset_id, ids)]
+def _claim(recorded: RecordedClaim) -> dict[str, Any]:
+    claim = recorded.claim
+    return {
+        "namespace": claim.identifier.namespace,
+        "value": claim.identifier.value,
+        "profile_id": claim.profile_id,
+        "seq": claim.seq,
+        "trust": claim.trust,
+        "at": claim.at,
+        "until_seq": recorded.until_seq,
+    }
 
 
-def _observation(entry: Any) -> dict[str, Any]:
+def _observation(entry: LogEntry) -> dict[str, Any]:
     return {
         "recorded_at": entry.seq,
         "profile_id": entry.profile_id,
-        "redacted": entry.redacted,
+        "redacted": entry.content_redacted,
         **entry.content,
     }

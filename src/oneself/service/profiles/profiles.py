@@ -25,9 +25,9 @@ from oneself.core.resolution.observation import (
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import Ingest, Resolution, StoredResponse, Submission, request_key
-from oneself.store import rows
 from oneself.store.database import Database
 from oneself.store.queries import Queries
+from oneself.store.transaction import Tables
 
 _sql = Queries("ingest.sql")
 
@@ -150,7 +150,7 @@ class Profiles:
     async def was_answered(self, dataset_ref: DatasetRef, actor: Actor, idempotency_key: str) -> bool:
         """Whether this application's request with this key was answered before."""
         key = request_key(actor.application, idempotency_key)
-        return bool(await self._database.fetch(_sql.find_answers, dataset_ref.dataset_id, [key]))
+        return bool(await Tables(self._database, dataset_ref.dataset_id).idempotency_records.find([key]))
 
     async def mirror(
         self, dataset_ref: DatasetRef, actor: Actor, user_id: str, values: Mapping[str, Any]
@@ -207,8 +207,8 @@ class Profiles:
 
         `config`: the configuration, where the caller has just read it.
         """
-        found = await self._database.fetch(_sql.find_view, dataset_ref.dataset_id, profile_id)
-        profiles = {profile.profile_id: profile for profile in (rows.read_profile(row) for row in found)}
+        found = await Tables(self._database, dataset_ref.dataset_id).profiles.find_unified(profile_id)
+        profiles = {profile.profile_id: profile for profile in found}
         if profile_id not in profiles:
             return None
         survivor = next(profile for profile in profiles.values() if not profile.is_absorbed)

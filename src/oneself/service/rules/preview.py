@@ -6,8 +6,8 @@ of the connection, so that memory does not grow with the number of profiles.
 """
 
 from collections.abc import Collection, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -29,22 +29,13 @@ from oneself.core.resolution.working_set import WorkingSet
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
 from oneself.service.rules.rules import former_id, former_match, match_of
-from oneself.store import rows, working_set
-from oneself.store.database import Database, connect
-from oneself.store.log_reader import find_configurations, find_person_entries
-from oneself.store.queries import Queries
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from oneself.store.database import Connection
-
-_sql = Queries("preview.sql")
-_config = Queries("config.sql")
+from oneself.store import working_set
+from oneself.store.database import Database
+from oneself.store.shared_values import SharedValues, open_shared_values
+from oneself.store.transaction import Tables, Transaction
 
 #: How much of a long list an answer shows; the counts are always complete.
 SHOWN_MAX = 100
-ROWS_PER_FETCH = 5000
 
 
 class PreviewedMerge(msgspec.Struct, frozen=True):
@@ -106,8 +97,8 @@ class Previews:
         if rule.is_active:
             return await self._joining(dataset_ref.dataset_id, config, PutRule(rule), {rule.rule_id})
         if before is not None and before.is_active:
-            async with self._standing_still() as connection:
-                return await _separating(connection, dataset_ref.dataset_id, rule)
+            async with open_shared_values(self._database, dataset_ref.dataset_id) as values:
+                return await _separating(values.transaction, rule)
         return _NOTHING
 
     async def preview_change(
@@ -120,40 +111,28 @@ class Previews:
     async def _joining(
         self, dataset_id: int, config: Config, change: ConfigChange, source_ids: Collection[str]
     ) -> Preview:
-        now = await self._database.fetchval(_config.find_change_seq, dataset_id)
+        now = await Tables(self._database, dataset_id).log.find_change_seq()
         changed = configure(config, change, now)
         matches = [match for match in changed.identifier_sources if match.source_id in source_ids]
         former = former_match(changed) if LEGACY_ID_JOB in source_ids else None
         if not matches and former is None:
             return _NOTHING
-        async with self._standing_still() as connection:
-            return await _joining(connection, dataset_id, changed, matches, former)
-
-    @asynccontextmanager
-    async def _standing_still(self) -> "AsyncIterator[Connection]":
-        """A connection of its own, on which everything is as of one moment."""
-        connection = await connect(self._database.url)
-        try:
-            await connection.execute(_sql.begin_preview)
-            async with connection.transaction(isolation="repeatable_read"):
-                yield connection
-        finally:
-            await connection.close()
+        async with open_shared_values(self._database, dataset_id) as values:
+            return await _joining(values, changed, matches, former)
 
 
 async def _joining(
-    connection: "Connection",
-    dataset_id: int,
+    values: SharedValues,
     config: Config,
     matches: Sequence[IdentifierSource],
     former: IdentifierSource | None = None,
 ) -> Preview:
     """`former`: where the former ids of named users become identities, first of all."""
-    indexed = [await _find_values(connection, dataset_id, match, config) for match in matches]
+    indexed = [await _put_values(values, match, config) for match in matches]
     if former is not None:
-        indexed.append(await _find_former(connection, dataset_id, former))
-    sharing = sorted(row["profile_id"] for row in await connection.fetch(_sql.find_sharing))
-    state = await _load(connection, dataset_id, sharing, matches, config)
+        indexed.append(await _put_former(values, former))
+    sharing = await values.find_sharing()
+    state = await _load(values.transaction, sharing, matches, config)
     before = dict(state.profiles)
     seq = max([config.seq, *(profile.seq for profile in before.values())])
     if former is not None:
@@ -186,45 +165,37 @@ def _move_former(state: WorkingSet, former: IdentifierSource, config: Config, se
     return seq
 
 
-async def _find_values(
-    connection: "Connection", dataset_id: int, match: IdentifierSource, config: Config
-) -> int:
-    """Note who holds which value; how many profiles hold any."""
-    cursor = await connection.cursor(_sql.find_holders, dataset_id, match.scope, match.keys[0])
+async def _put_values(values: SharedValues, match: IdentifierSource, config: Config) -> int:
+    """Note who holds which value of a source; returns how many profiles hold any."""
     indexed = 0
-    while page := await cursor.fetch(ROWS_PER_FETCH):
+    async for page in values.pages(match):
         held = [
-            (rows.lock_hash(dataset_id, match.name, value), row["profile_id"])
-            for row in page
-            for value in identities_of(rows.read_record(row), config)[match.name]
+            (Identifier(match.name, value), profile_id)
+            for profile_id, record in page
+            for value in identities_of(record, config)[match.name]
         ]
         indexed += len({profile_id for _, profile_id in held})
-        await connection.copy_records_to_table("holding", records=held, columns=["hash", "profile_id"])
+        await values.put(held)
     return indexed
 
 
-async def _find_former(connection: "Connection", dataset_id: int, former: IdentifierSource) -> int:
-    """Note who was named how where identities were not resolved; how many that are."""
-    named = await connection.fetch(_sql.find_former, dataset_id, LEGACY_ID)
-    held = [
-        (rows.lock_hash(dataset_id, former.name, found.value), row["profile_id"])
-        for row in named
-        if isinstance(found := normalise(Identifier(former.name, row["value"]), former.namespace), Identifier)
-    ]
-    await connection.copy_records_to_table("holding", records=held, columns=["hash", "profile_id"])
+async def _put_former(values: SharedValues, former: IdentifierSource) -> int:
+    """Note who had which id where identities were not resolved; returns how many profiles had one."""
+    named = await values.transaction.claims.find_values(LEGACY_ID)
+    await values.put(
+        (found, profile_id)
+        for profile_id, value in named
+        if isinstance(found := normalise(Identifier(former.name, value), former.namespace), Identifier)
+    )
     return len(named)
 
 
 async def _load(
-    connection: "Connection",
-    dataset_id: int,
-    sharing: list[UUID],
-    matches: Sequence[IdentifierSource],
-    config: Config,
+    transaction: Transaction, sharing: list[UUID], matches: Sequence[IdentifierSource], config: Config
 ) -> WorkingSet:
     """The profiles that share a value, and who holds these values by now."""
     wanted = Footprint(frozenset(), frozenset(sharing), lock=False)
-    state, _ = await working_set.gather(connection, dataset_id, wanted)
+    state, _ = await working_set.gather(transaction, wanted)
     values = {
         Identifier(match.name, value)
         for profile in state.profiles.values()
@@ -234,7 +205,7 @@ async def _load(
     wanted = Footprint(
         frozenset(values), frozenset(sharing), members=True, namespaces=config.value_namespaces, lock=False
     )
-    state, _ = await working_set.gather(connection, dataset_id, wanted)
+    state, _ = await working_set.gather(transaction, wanted)
     return state
 
 
@@ -285,19 +256,19 @@ def _changed_paths(before: dict[str, Any], after: dict[str, Any], place: str = "
     return paths
 
 
-async def _separating(connection: "Connection", dataset_id: int, rule: UnificationRule) -> Preview:
-    """Whom the rule holds together: everybody it joined, folded again as if it had never been active."""
-    configs = await find_configurations(connection, dataset_id)
+async def _separating(transaction: Transaction, rule: UnificationRule) -> Preview:
+    """Whom the rule holds together: what it merged, folded again as if it had never been active."""
+    configs = await transaction.log.find_configurations()
     without = {
         version: configure(config, DropRule(rule.rule_id), config.seq) for version, config in configs.items()
     }
     separated: list[PreviewedRefusal] = []
-    for row in await connection.fetch(_sql.find_joined, dataset_id, rule.property_name):
-        people = await connection.fetch(_sql.find_person, dataset_id, row["survivor_id"])
-        entries = await find_person_entries(connection, dataset_id, [each["profile_id"] for each in people])
+    for survivor_id in await transaction.merges.find_survivors_by_namespace(rule.property_name):
+        profile_ids = await transaction.profiles.find_unified_ids(survivor_id)
+        entries = await transaction.log.find_of_profiles(profile_ids)
         groups = _groups(entries, without)
         if len(groups) > 1:
-            separated.append(PreviewedRefusal(row["survivor_id"], groups))
+            separated.append(PreviewedRefusal(survivor_id, groups))
     return msgspec.structs.replace(
         _NOTHING, separated_count=len(separated), separated=tuple(separated[:SHOWN_MAX])
     )

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -30,47 +29,25 @@ from oneself.errors import OneselfError
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
 from oneself.service.ingest.ingest import Ingest, ObservationRejected, Submission
-from oneself.store import rows
-from oneself.store.database import Database, connect
-from oneself.store.queries import Queries
+from oneself.store.database import Database
+from oneself.store.reindex_queue import IndexedProfile, ReindexQueue, open_queue
+from oneself.store.tables.reindex_job import LeasedJob, ReindexProgress, lease_job
+from oneself.store.transaction import Tables, Transaction
 
-if TYPE_CHECKING:
-    from oneself.store.database import Connection
-
-_sql = Queries("rules.sql")
 _logger = structlog.get_logger("oneself.rules")
 
 #: One page is one batch of the write path.
 PROFILES_PER_PAGE = 500
 #: A worker that says nothing for so long is taken for dead.
 LEASE_S = 30
-#: Putting ten million profiles in order takes minutes.
+#: The same while the profiles are put in order: ten million take minutes.
 ORDERING_LEASE_S = 600
 #: How often a process looks for work that another one left, or that another one's request made.
 POLL_S = 2.0
 
-_START = UUID(int=0)
-
 
 class UnknownRule(OneselfError):
     """There is no rule with this id in the organisation."""
-
-
-class ReindexProgress(msgspec.Struct, frozen=True):
-    """How far a rule has been applied to the profiles that existed. Instants in µs since 1970.
-
-    `state`: running, done or cancelled; `seen` of about `total` profiles were looked at, `indexed` held a
-    value, `merged` were absorbed.
-    """
-
-    rule_id: str
-    state: str
-    seen: int
-    indexed: int
-    merged: int
-    total: int
-    started_at: int
-    updated_at: int
 
 
 #: Others are at it: how often to ask whether they have finished.
@@ -114,15 +91,14 @@ class Rules:
         def drop(config: Config) -> ConfigChange | None:
             return DropRule(rule_id) if rule_id in config.rules else None
 
-        async def cancel(connection: Connection, _: Config) -> None:
-            await connection.execute(_sql.cancel_indexing, dataset_ref.dataset_id, rule_id)
+        async def cancel(transaction: Transaction, _: Config) -> None:
+            await transaction.reindex_jobs.cancel(rule_id)
 
         await self._configurations.change(dataset_ref.dataset_id, drop, also=cancel)
 
     async def progress(self, dataset_ref: DatasetRef) -> list[ReindexProgress]:
         """How far each rule has been applied to the profiles that existed."""
-        found = await self._database.fetch(_sql.find_indexing, dataset_ref.dataset_id)
-        return [ReindexProgress(**{**dict(row), "total": max(row["total"], row["seen"])}) for row in found]
+        return await Tables(self._database, dataset_ref.dataset_id).reindex_jobs.find_progress()
 
     async def _put(self, dataset_ref: DatasetRef, make: Any) -> UnificationRule:
         made: list[UnificationRule] = []
@@ -133,9 +109,9 @@ class Rules:
             made.append(rule)
             return PutRule(rule) if rule != config.rules.get(rule.rule_id) else None
 
-        async def cancel(connection: Connection, _: Config) -> None:
+        async def cancel(transaction: Transaction, _: Config) -> None:
             if not made[-1].is_active:
-                await connection.execute(_sql.cancel_indexing, dataset_ref.dataset_id, made[-1].rule_id)
+                await transaction.reindex_jobs.cancel(made[-1].rule_id)
 
         await self._configurations.change(dataset_ref.dataset_id, put, also=cancel)
         return made[-1]
@@ -176,100 +152,69 @@ class Reindexer:
                 await asyncio.sleep(POLL_S)
 
     async def step(self) -> bool:
-        """Do one piece of work to its end; False if there is none."""
-        job = await self._database.fetchrow(_sql.lease_indexing, LEASE_S)
+        """Work on one job until it is finished; False if there is none."""
+        job = await lease_job(self._database, LEASE_S)
         if job is None:
             return False
-        await self._index(job["dataset_id"], job["rule_id"], job)
+        await self._index(job)
         return True
 
     async def finish(self, dataset_ref: DatasetRef, progress: Callable[[int, int], None]) -> None:
-        """Do or await all the work on a dataset; `progress` hears of profiles (seen, all)."""
+        """Do or await all the work on a dataset; `progress` is called with the profiles (seen, all)."""
+        jobs = Tables(self._database, dataset_ref.dataset_id).reindex_jobs
         while True:
-            found = await self._database.fetch(_sql.find_indexing, dataset_ref.dataset_id)
-            running = [row for row in found if row["state"] == "running"]
-            progress(sum(row["seen"] for row in found), sum(max(row["total"], row["seen"]) for row in found))
-            if not running:
+            found = await jobs.find_progress()
+            progress(sum(job.seen for job in found), sum(job.total for job in found))
+            if all(job.state != "running" for job in found):
                 return
             if not await self.step():
                 await asyncio.sleep(AWAITED_POLL_S)
 
-    async def _index(self, dataset_id: int, work_id: str, job: Any) -> None:
-        """Go on from where somebody stopped until all is done, or the lease is gone: then others go on."""
-        place = job["after_since"] or 0, job["after_id"] or _START
-        lease = job["lease_until"]
-        work = _reindex_job(await self._configurations.current(dataset_id), work_id)
+    async def _index(self, job: LeasedJob) -> None:
+        """Continue where the last worker stopped until all is done, or the lease is lost to another one."""
+        work = _reindex_job(await self._configurations.current(job.dataset_id), job.job_id)
+        jobs = Tables(self._database, job.dataset_id).reindex_jobs
+        left: LeasedJob | None = job
         if work is not None:
-            lease = await self._keep(dataset_id, work_id, place, lease)
-        if work is not None and lease is not None:
-            async with self._walk(dataset_id, work, place, job["started_at"]) as connection:
-                lease = await self._pages(connection, dataset_id, work_id, place, lease)
-        if lease is not None:
-            await self._database.execute(_sql.end_indexing, dataset_id, work_id, lease)
+            # Long enough to put the profiles in order.
+            left = await jobs.put_progress(job, ORDERING_LEASE_S)
+        if work is not None and left is not None:
+            async with open_queue(self._database, job, work.match) as queue:
+                left = await self._index_pages(queue, left)
+        if left is not None:
+            await jobs.finish(left)
 
-    async def _keep(self, dataset_id: int, work_id: str, place: tuple[int, UUID], lease: Any) -> Any:
-        """The lease, long enough to put the profiles in order; None if it is gone."""
-        return await self._database.fetchval(
-            _sql.put_progress, dataset_id, work_id, *place, 0, 0, 0, ORDERING_LEASE_S, lease
-        )
-
-    @asynccontextmanager
-    async def _walk(
-        self, dataset_id: int, work: ReindexJob, place: tuple[int, UUID], since: int
-    ) -> AsyncIterator[Connection]:
-        """A connection that knows the profiles to look at, in the order in which their values came:
-        a rule that is made later then joins the same profiles, and the same one holds a contested value."""
-        connection = await connect(self._database.url)
-        try:
-            await connection.execute(_sql.begin_walk)
-            leaves = [".".join(work.match.path[:depth]) for depth in range(1, len(work.match.path) + 1)]
-            await connection.execute(_sql.put_unindexed, dataset_id, *place, leaves, since)
-            yield connection
-        finally:
-            await connection.close()
-
-    async def _pages(
-        self, connection: Connection, dataset_id: int, work_id: str, place: tuple[int, UUID], lease: Any
-    ) -> Any:
-        """Page after page; the lease at the end, None if it is gone."""
-        while lease is not None:
-            work = _reindex_job(await self._configurations.current(dataset_id), work_id)
-            page = await self._page(connection, dataset_id, work, place) if work is not None else []
-            if work is None or not page:
+    async def _index_pages(self, queue: ReindexQueue, job: LeasedJob) -> LeasedJob | None:
+        """Page after page; the job at the end, None if its lease is lost."""
+        jobs = Tables(self._database, job.dataset_id).reindex_jobs
+        left: LeasedJob | None = job
+        while left is not None:
+            work = _reindex_job(await self._configurations.current(job.dataset_id), job.job_id)
+            if work is None:
                 break
-            merged = [await outcome for outcome in self._submit(dataset_id, page, work)]
-            place = page[-1]["since"], page[-1]["profile_id"]
-            counts = len(page), len(merged), sum(merged)
-            lease = await self._database.fetchval(
-                _sql.put_progress, dataset_id, work_id, *place, *counts, LEASE_S, lease
+            page = await queue.list_after(left.after, work.match, work.namespace, self._profiles_per_page)
+            if not page:
+                break
+            merged = [await outcome for outcome in self._submit(job.dataset_id, page, work)]
+            passed = msgspec.structs.replace(left, after=page[-1].position)
+            left = await jobs.put_progress(
+                passed, LEASE_S, seen=len(page), indexed=len(merged), merged=sum(merged)
             )
-        return lease
+        return left
 
-    async def _page(
-        self, connection: Connection, dataset_id: int, work: ReindexJob, place: tuple[int, UUID]
-    ) -> list[Any]:
-        match = work.match
-        return await connection.fetch(
-            _sql.find_unindexed,
-            dataset_id,
-            *place,
-            self._profiles_per_page,
-            match.scope,
-            match.keys[0],
-            work.namespace,
-        )
-
-    def _submit(self, dataset_id: int, page: list[Any], work: ReindexJob) -> list[asyncio.Task[int]]:
-        """Hand every profile that the work concerns to the write path, all at once, in order."""
-        people = {row["survivor_id"]: row for row in page}
+    def _submit(
+        self, dataset_id: int, page: list[IndexedProfile], work: ReindexJob
+    ) -> list[asyncio.Task[int]]:
+        """Hand every profile that the job concerns to the write path, all at once, in order."""
+        survivors = {profile.survivor_id: profile for profile in page}
         return [
-            asyncio.create_task(self._tell(dataset_id, observation))
-            for row in people.values()
-            if row["concerned"] and (observation := work.observe(row)) is not None
+            asyncio.create_task(self._ingest_one(dataset_id, observation))
+            for profile in survivors.values()
+            if profile.is_concerned and (observation := work.observe(profile)) is not None
         ]
 
-    async def _tell(self, dataset_id: int, observation: Observation) -> int:
-        """How many profiles were absorbed; none if the profile is gone by now."""
+    async def _ingest_one(self, dataset_id: int, observation: Observation) -> int:
+        """How many profiles were absorbed; none if the profile is gone meanwhile."""
         try:
             resolution = await self._ingest.submit(dataset_id, Submission(observation))
         except ObservationRejected:
@@ -283,7 +228,7 @@ class ReindexJob(msgspec.Struct, frozen=True):
 
     match: IdentifierSource
     namespace: str
-    observe: Callable[[Any], Observation | None]
+    observe: Callable[[IndexedProfile], Observation | None]
 
 
 def _reindex_job(config: Config, work_id: str) -> ReindexJob | None:
@@ -294,9 +239,9 @@ def _reindex_job(config: Config, work_id: str) -> ReindexJob | None:
     if match is None:
         return None
 
-    def observe(row: Any) -> Observation | None:
-        found = _unindexed(row, match, config)
-        return None if found is None else match_of(row["survivor_id"], found)
+    def observe(profile: IndexedProfile) -> Observation | None:
+        found = _unindexed(profile, match, config)
+        return None if found is None else match_of(profile.survivor_id, found)
 
     return ReindexJob(match, match.name, observe)
 
@@ -308,12 +253,11 @@ def _legacy_job(config: Config) -> ReindexJob | None:
     if match is None:
         return None
 
-    def observe(row: Any) -> Observation | None:
-        values, identities = (msgspec.json.decode(row[name]) for name in ("record_values", "identities"))
-        former = identities.get(LEGACY_ID)
-        if not former or read(values, match.path) == former[0]:
+    def observe(profile: IndexedProfile) -> Observation | None:
+        former = profile.identities.get(LEGACY_ID)
+        if not former or read(profile.record.values, match.path) == former[0]:
             return None
-        return former_id(row["survivor_id"], match, former[0])
+        return former_id(profile.survivor_id, match, former[0])
 
     return ReindexJob(match, LEGACY_ID, observe)
 
@@ -336,9 +280,10 @@ def former_id(profile_id: UUID, match: IdentifierSource, named_id: str) -> Obser
     )
 
 
-def _unindexed(row: Any, match: IdentifierSource, config: Config) -> tuple[Identifier, ...] | None:
-    identities = msgspec.json.decode(row["identities"])
-    return unindexed_identifiers(rows.read_record(row), identities, row["created_at"], match, config)
+def _unindexed(
+    profile: IndexedProfile, match: IdentifierSource, config: Config
+) -> tuple[Identifier, ...] | None:
+    return unindexed_identifiers(profile.record, profile.identities, profile.created_at, match, config)
 
 
 def match_of(profile_id: UUID, found: tuple[Identifier, ...]) -> Observation:

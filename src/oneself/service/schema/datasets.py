@@ -24,7 +24,7 @@ from oneself.core.config.changes import (
 from oneself.core.config.configuration import Config
 from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.errors import Conflict, InvalidInput, NotFound
-from oneself.service.configuration import Configurations, read
+from oneself.service.configuration import Configurations
 from oneself.service.context import DEFAULT_DATASET, DatasetRef
 from oneself.service.schema.dataset_settings import checked
 from oneself.service.schema.user_attributes import (
@@ -33,6 +33,8 @@ from oneself.service.schema.user_attributes import (
     change_user_attributes,
     user_attributes,
 )
+from oneself.store.tables.config import read_config
+from oneself.store.transaction import Transaction
 
 if TYPE_CHECKING:
     from oneself.store.directory import Directory
@@ -94,7 +96,7 @@ class Datasets:
     async def list(self, dataset_ref: DatasetRef) -> list[Dataset]:
         """Every dataset, by name."""
         rows = await self._directory.of(dataset_ref.org_id).datasets.list_configured()
-        found = [_dataset(row.name, row.created_at, read(row.document)) for row in rows]
+        found = [_dataset(row.name, row.created_at, read_config(row.document)) for row in rows]
         return sorted(found, key=lambda dataset: dataset.name)
 
     async def show(self, dataset_ref: DatasetRef, name: str) -> Dataset:
@@ -121,7 +123,9 @@ class Datasets:
         async with self._directory.transaction() as transaction:
             connection, datasets = transaction.connection, transaction.of(dataset_ref.org_id).datasets
             # Locks the default dataset, so that no identity type is added or removed meanwhile.
-            home = await self._configurations.change_in(connection, dataset_ref.dataset_id, lambda _: None)
+            home = await self._configurations.change_in(
+                Transaction(connection, dataset_ref.dataset_id), lambda _: None
+            )
             if len(await datasets.list_ids()) >= self._datasets_max:
                 raise Conflict(f"An organisation has at most {self._datasets_max} datasets.", code="limit")
             now = time.time_ns() // 1000
@@ -133,7 +137,9 @@ class Datasets:
             def decide(config: Config) -> ConfigChange:
                 return Several((*types, *_parts(config, wanted, attributes or {})))
 
-            config = await self._configurations.change_in(connection, dataset_id, decide, face=FACE)
+            config = await self._configurations.change_in(
+                Transaction(connection, dataset_id), decide, face=FACE
+            )
         return _dataset(name, now, config)
 
     async def change(
@@ -167,7 +173,9 @@ class Datasets:
             raise Conflict("The dataset 'default' stays: the customer data service works on it.", code="kept")
         at = await self.get(dataset_ref, name)
         async with self._directory.transaction() as transaction:
-            await self._configurations.change_in(transaction.connection, at.dataset_id, lambda _: None)
+            await self._configurations.change_in(
+                Transaction(transaction.connection, at.dataset_id), lambda _: None
+            )
             datasets = transaction.of(dataset_ref.org_id).datasets
             if await datasets.is_used(at.dataset_id):
                 sentence = f"The dataset {name!r} holds profiles or events; only an unused one is removed."

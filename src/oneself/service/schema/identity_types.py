@@ -22,6 +22,7 @@ from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
 from oneself.store.directory import Directory
+from oneself.store.transaction import Transaction
 
 if TYPE_CHECKING:
     from oneself.store.database import Database
@@ -134,10 +135,12 @@ class IdentityTypes:
         async with self._directory.transaction() as transaction:
             connection, datasets = transaction.connection, transaction.of(dataset_ref.org_id).datasets
             # `default` is the oldest dataset. While it is locked, no dataset is made: the list is complete.
-            await self._configurations.change_in(connection, dataset_ref.dataset_id, decide, face=FACE)
+            await self._configurations.change_in(
+                Transaction(connection, dataset_ref.dataset_id), decide, face=FACE
+            )
             others = sorted(set(await datasets.list_ids()) - {dataset_ref.dataset_id})
             for dataset_id in others:
-                await self._configurations.change_in(connection, dataset_id, decide, face=FACE)
+                await self._configurations.change_in(Transaction(connection, dataset_id), decide, face=FACE)
             if check is not None:
                 await check(datasets, [dataset_ref.dataset_id, *others])
 

@@ -6,7 +6,7 @@ FROM unnest($2::uuid[]) AS part (profile_id)
 CROSS JOIN LATERAL (
     SELECT seq, observation_id, occurred_at, content
     FROM (
-        SELECT seq, observation_id, kind, name, redacted, content,
+        SELECT seq, observation_id, kind, name, content_redacted, content,
                coalesce((content ->> 'occurred_at')::bigint, (content ->> 'received_at')::bigint, seq) AS occurred_at
         FROM log
         WHERE dataset_id = $1 AND profile_id IS NOT NULL AND (profile_id, seq) <= (part.profile_id, $3)
@@ -14,7 +14,7 @@ CROSS JOIN LATERAL (
         ORDER BY profile_id DESC, seq DESC, observation_id DESC
         LIMIT $9
     ) AS walked
-    WHERE kind = 'event' AND NOT (redacted AND name IS NULL) AND (name = $6 OR $6 IS NULL)
+    WHERE kind = 'event' AND NOT (content_redacted AND name IS NULL) AND (name = $6 OR $6 IS NULL)
       AND occurred_at BETWEEN $7 AND $8
     LIMIT $10
 ) AS entry

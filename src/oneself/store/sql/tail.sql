@@ -29,7 +29,7 @@ FROM (
                 WHEN is_wanted THEN content - '{body,values}'::text[] END AS content
     FROM (
         SELECT seq, observation_id, profile_id, content, plan,
-               kind = 'event' AND NOT (redacted AND name IS NULL) AND (name = $5 OR $5 IS NULL)
+               kind = 'event' AND NOT (content_redacted AND name IS NULL) AND (name = $5 OR $5 IS NULL)
                AND coalesce((content ->> 'occurred_at')::bigint, (content ->> 'received_at')::bigint, seq) BETWEEN $6 AND $7 AS is_wanted
         FROM log
         WHERE dataset_id = $1 AND /* beyond */

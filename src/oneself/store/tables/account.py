@@ -6,12 +6,11 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.store.errors import constraint_of
+from oneself.store.errors import USERNAME_CONSTRAINT, constraint_of
 from oneself.store.queries import Queries
 from oneself.store.tables.table import OrganisationTable, struct_of, structs_of
 
 _sql = Queries("account")
-USERNAME_CONSTRAINT = "account_username_key"
 
 
 class AccountRow(msgspec.Struct, frozen=True):

@@ -30,7 +30,7 @@ SELECT EXISTS (SELECT FROM profile WHERE dataset_id = $1)
 -- $1: the dataset
 WITH configuration AS (DELETE FROM config WHERE dataset_id = $1),
      history AS (DELETE FROM log WHERE dataset_id = $1),
-     jobs AS (DELETE FROM indexing WHERE dataset_id = $1)
+     jobs AS (DELETE FROM reindex_job WHERE dataset_id = $1)
 DELETE FROM dataset WHERE dataset_id = $1;
 
 -- name: holds_identity

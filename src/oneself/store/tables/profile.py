@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+import msgspec
+
+from oneself.core.identity.identifier import Identifier
+from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.profile import Absorbed, Profile
 from oneself.store import rows
 from oneself.store.queries import Queries
+from oneself.store.tables.claim import id_ranges, identifier_columns
 from oneself.store.tables.table import Table
 
 _sql = Queries("profile")
+
+
+class TokenHolders(msgspec.Struct, frozen=True):
+    """The profiles that tokens name, and the live claims on what their events name."""
+
+    profiles: list[Profile]
+    #: A profile changed between finding and locking it.
+    has_moved: bool
+    claims: list[Claim]
+    #: Profile of a claim → its survivor.
+    survivors: dict[UUID, UUID]
 
 
 class ProfileTable(Table):
@@ -67,3 +83,23 @@ class ProfileTable(Table):
     async def holds_value(self, scope: str, key: str) -> bool:
         """Whether any profile has a value under a key."""
         return bool(await self._executor.fetchval(_sql.holds_value, self._dataset_id, scope, key))
+
+    async def lock_token_holders(
+        self, primary_ids: Iterable[str], identifiers: Iterable[Identifier]
+    ) -> TokenHolders:
+        """The profiles that tokens name, locked, and the live claims of identifiers, in one statement."""
+        ranges, named = id_ranges(primary_ids), identifier_columns(sorted(identifiers))
+        found = await self._executor.fetch(_sql.lock_token_holders, self._dataset_id, *ranges, *named)
+        profiles = [row for row in found if row["namespace"] is None]
+        claims = [row for row in found if row["namespace"] is not None]
+        return TokenHolders(
+            [rows.read_profile(row) for row in profiles],
+            any(row["seen_seq"] != row["seq"] for row in profiles),
+            [rows.read_claim(row) for row in claims],
+            {row["profile_id"]: row["survivor_id"] for row in claims},
+        )
+
+    async def find_unified_ids(self, survivor_id: UUID) -> list[UUID]:
+        """The ids of a survivor and of every profile that it absorbed."""
+        found = await self._executor.fetch(_sql.find_unified_ids, self._dataset_id, survivor_id)
+        return [row["profile_id"] for row in found]

@@ -79,3 +79,61 @@ SELECT EXISTS (SELECT FROM profile WHERE dataset_id = $1 AND survivor_id IS NULL
 -- $3: key
 SELECT EXISTS (SELECT FROM profile
                WHERE dataset_id = $1 AND survivor_id IS NULL AND NOT erased AND (record_values -> $2) ? $3);
+
+-- name: lock_token_holders
+-- The profiles whose ids begin like the primary ids of tokens, locked, then the live claims of
+-- identifiers, each with the survivor of its profile.
+-- $2: smallest profile ids
+-- $3: largest profile ids
+-- $4: namespaces
+-- $5: values
+-- First the ids, each by one index look-up, and then the rows: a join would scan the whole dataset.
+WITH remembered AS MATERIALIZED (
+    SELECT known.profile_id, known.seq FROM unnest($2::uuid[], $3::uuid[]) AS sought (first_id, last_id)
+    CROSS JOIN LATERAL (
+        SELECT profile_id, seq FROM profile
+        WHERE dataset_id = $1 AND profile_id BETWEEN sought.first_id AND sought.last_id
+        OFFSET 0
+    ) AS known
+), locked AS (
+    SELECT * FROM profile
+    WHERE dataset_id = $1 AND profile_id = ANY (ARRAY (SELECT profile_id FROM remembered))
+    ORDER BY profile_id
+    FOR UPDATE
+)
+SELECT {profile_columns}, NULL AS namespace, NULL AS value, NULL AS trust, NULL::bigint AS at,
+       NULL::bigint AS since,
+       (SELECT seq FROM remembered WHERE remembered.profile_id = locked.profile_id) AS seen_seq
+FROM locked
+UNION ALL
+SELECT {claim_as_profile}, claim.namespace, claim.value, claim.trust, claim.at, claim.since, NULL
+FROM unnest($4::text[], $5::text[]) AS sought (namespace, value)
+CROSS JOIN LATERAL (
+    SELECT * FROM claim
+    WHERE dataset_id = $1 AND namespace = sought.namespace AND value = sought.value AND until_seq IS NULL
+    OFFSET 0
+) AS claim
+CROSS JOIN LATERAL (
+    SELECT coalesce(survivor_id, profile_id) AS survivor_id FROM profile
+    WHERE dataset_id = $1 AND profile_id = claim.profile_id
+    OFFSET 0
+) AS pointer;
+
+-- name: find_unified_ids
+-- The ids of a survivor and of every profile that it absorbed.
+-- $2: survivor
+SELECT profile_id FROM profile WHERE dataset_id = $1 AND (profile_id = $2 OR survivor_id = $2);
+
+-- name: find_values
+-- What every survivor holds under one key, in the order of reindexing.
+-- $2: scope
+-- $3: key
+SELECT profile_id,
+       jsonb_build_object($2::text, jsonb_build_object($3::text, record_values -> $2 -> $3))::text
+       AS record_values,
+       jsonb_strip_nulls(
+           jsonb_build_object($2::text || '.' || $3::text, provenance -> ($2 || '.' || $3))
+       )::text AS provenance
+FROM profile
+WHERE dataset_id = $1 AND survivor_id IS NULL AND NOT erased AND (record_values -> $2) ? $3
+ORDER BY profile_id;

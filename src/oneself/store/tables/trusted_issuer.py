@@ -7,12 +7,11 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.store.errors import constraint_of
+from oneself.store.errors import ISSUER_CONSTRAINT, constraint_of
 from oneself.store.queries import Queries
 from oneself.store.tables.table import OrganisationTable, structs_of
 
 _sql = Queries("trusted_issuer")
-ISSUER_CONSTRAINT = "trusted_issuer_once"
 
 
 class TrustedIssuerRow(msgspec.Struct, frozen=True):

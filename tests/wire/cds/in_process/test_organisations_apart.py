@@ -57,7 +57,7 @@ def every_route(services: Services) -> list[tuple[str, str]]:
 async def tables(cds: Cds) -> Any:
     """All that is kept of an organisation's profiles and configuration."""
     statement = "SELECT jsonb_agg(to_jsonb(t) ORDER BY t::text) FROM {} AS t WHERE dataset_id = $1"
-    kept = [statement.format(table) for table in ("log", "profile", "claim", "answer", "config")]
+    kept = [statement.format(table) for table in ("log", "profile", "claim", "idempotency_record", "config")]
     return [await cds.services.database.fetchval(sql, cds.dataset_ref.dataset_id) for sql in kept]
 
 

@@ -1,0 +1,124 @@
+"""Which profiles the observations of a batch may reach, by the claims that were found.
+
+Invariants: pure; it decides what to load and whether a look-up was complete, not what the observations do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Mapping, Set
+from uuid import UUID
+
+from oneself.core.identity.identifier import DEVICE_NAMESPACES, Identifier
+from oneself.core.profiles.claim import Claim
+from oneself.core.profiles.profile import Profile, primary_id
+from oneself.core.resolution.components import connected_components
+from oneself.core.resolution.footprint import Footprint, ObservationFootprint
+
+#: An observation with the survivors that it may reach.
+Reach = tuple[ObservationFootprint, frozenset[UUID]]
+
+
+def reachable_profiles(
+    footprint: Footprint, claims: Mapping[UUID, Iterable[Claim]], pointers: Mapping[UUID, UUID]
+) -> list[Reach]:
+    """The survivors that each observation may reach, by itself or through others of the batch that name the
+    same: what one observation merges, the next one finds merged.
+
+    `claims`: survivor → claims. `pointers`: profile that a token names → its survivor.
+    """
+    holders: dict[Hashable, set[UUID]] = {}
+    for survivor_id, held in claims.items():
+        for claim in held:
+            holders.setdefault(claim.identifier, set()).add(survivor_id)
+    for profile_id, survivor_id in pointers.items():
+        holders.setdefault(primary_id(profile_id, anonymous=False), set()).add(survivor_id)
+    groups = connected_components(observed.names for observed in footprint.parts)
+    survivors = {
+        root: frozenset(holder for name in names for holder in holders.get(name, ()))
+        for root, names in groups.items()
+    }
+    roots = {name: root for root, names in groups.items() for name in names}
+    return [
+        (observed, survivors[roots[observed.names[0]]] if observed.names else frozenset())
+        for observed in footprint.parts
+    ]
+
+
+def find_own_identifiers(
+    footprint: Footprint, survivors: Iterable[Profile], reached: Iterable[Reach]
+) -> set[Identifier]:
+    """What the survivors hold in the namespaces where they are written to, and what those that may be merged
+    hold in namespaces with a single value."""
+    by_id = {profile.profile_id: profile for profile in survivors}
+    written: dict[UUID, set[str]] = {profile_id: set(footprint.namespaces) for profile_id in by_id}
+    for observed, profile_ids in reached:
+        for profile_id in profile_ids:
+            written[profile_id] |= observed.namespaces
+            if len(profile_ids) > 1:
+                written[profile_id] |= footprint.single_namespaces
+    return {held for profile_id in by_id for held in identifiers_in(by_id[profile_id], written[profile_id])}
+
+
+def active_later(profiles: Mapping[UUID, Profile], reached: Collection[Reach]) -> set[tuple[UUID, int]]:
+    """The survivors that were active after a late observation which may have to choose between several, each
+    with the instant of the observation."""
+    return {
+        (profile_id, observed.occurred_at)
+        for observed, profile_ids in _choosing(reached)
+        if observed.occurred_at is not None
+        for profile_id in profile_ids
+        if profiles[profile_id].active_at > observed.occurred_at
+    }
+
+
+def _choosing(reached: Collection[Reach]) -> list[Reach]:
+    """The observations that may reach several profiles: two that exist, or one that the batch creates."""
+    shared = Counter(name for observed, _ in reached for name in set(observed.names))
+    return [
+        (observed, profile_ids)
+        for observed, profile_ids in reached
+        if len(observed.names) > 1
+        and (len(profile_ids) > 1 or any(shared[name] > 1 for name in observed.names))
+    ]
+
+
+def is_covered_by_tokens(
+    footprint: Footprint, users: Iterable[Profile], claims: Iterable[Claim], survivors: Mapping[UUID, UUID]
+) -> bool:
+    """True if the users of tokens hold all that the events name, each value alone of its type, and their
+    browsers are theirs or unclaimed: then the events change nothing about what any profile holds.
+
+    `survivors`: profile of a claim → its survivor.
+    """
+    claims = tuple(claims)
+    owners = {claim.identifier: survivors[claim.profile_id] for claim in claims}
+    is_current = all(
+        claim.identifier.namespace in DEVICE_NAMESPACES or claim.seq >= footprint.claims_current_since
+        for claim in claims
+    )
+    return is_current and _all_owned(footprint, users, owners)
+
+
+def _all_owned(footprint: Footprint, users: Iterable[Profile], owners: Mapping[Identifier, UUID]) -> bool:
+    by_primary = {primary_id(user.profile_id, anonymous=False): user for user in users}
+    for observed in footprint.parts:
+        user = by_primary[observed.primary_id or ""]
+        persons = {identifier for identifier in observed.identifiers if not identifier.is_device}
+        if not persons <= owners.keys():
+            return False
+        if not identifiers_in(user, {person.namespace for person in persons}) <= persons:
+            return False
+        named = observed.identifiers
+        if any(owners.get(identifier, user.profile_id) != user.profile_id for identifier in named):
+            return False
+    return True
+
+
+def identifiers_in(profile: Profile, namespaces: Set[str]) -> set[Identifier]:
+    """What a profile holds in some namespaces."""
+    return {
+        Identifier(name, value)
+        for name in namespaces & profile.identities.keys()
+        for value in profile.identities[name]
+    }

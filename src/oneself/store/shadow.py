@@ -1,0 +1,148 @@
+"""Scratch tables beside the live ones: the log is folded into them, then they are compared with the live
+state or put in its place.
+
+Invariants: the scratch tables belong to one connection, which meets them before the live ones in every
+statement, and vanish with it. Names of tables and columns that are put into statements here come from this
+module and from the catalog, never from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from oneself.store.queries import Queries
+from oneself.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from oneself.store.database import Connection, Database
+
+_sql = Queries("shadow", folder=".")
+
+#: The state that is derived from the log, in the order in which differences say most.
+TABLES = ("config", "profile", "claim", "merge", "refusal")
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """The first difference between the live and the folded state. Values are not in it: they are personal."""
+
+    table: str
+    #: Key columns of the row.
+    key: dict[str, Any]
+    #: Columns that differ; empty if one side has no such row.
+    columns: tuple[str, ...]
+    #: `live`, `folded` or `both`.
+    side: str
+
+    def __str__(self) -> str:
+        row = ", ".join(f"{name}={value}" for name, value in self.key.items())
+        if self.side == "both":
+            return f"{self.table} ({row}) differs in {', '.join(self.columns)}."
+        return f"{self.table} ({row}) is only in the {self.side} state."
+
+
+class Shadow:
+    """A connection whose statements read and write scratch tables."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[None]:
+        """One instant of all datasets. PostgreSQL refuses every write but those to the scratch tables."""
+        async with self._connection.transaction(isolation="repeatable_read", readonly=True):
+            await self._connection.execute(_sql.plan_point_lookups)
+            yield
+
+    @asynccontextmanager
+    async def replacing(self) -> AsyncIterator[None]:
+        """A transaction that may change the live tables."""
+        async with self._connection.transaction():
+            await self._connection.execute(_sql.plan_point_lookups)
+            yield
+
+    def dataset(self, dataset_id: int) -> Transaction:
+        """The scratch tables of a dataset; its log is the live one."""
+        return Transaction(self._connection, dataset_id)
+
+    async def find_sizes(self) -> dict[int, int]:
+        """Dataset → entries of its log, in the order of the datasets."""
+        found = await self._connection.fetch(_sql.find_sizes)
+        return {row["dataset_id"]: row["entries"] for row in found}
+
+    async def find_datasets(self) -> list[int]:
+        """Every dataset that has a log or a state, in order."""
+        return [row["dataset_id"] for row in await self._connection.fetch(_sql.find_datasets)]
+
+    async def count_entries(self) -> int:
+        """The number of entries in the logs of all datasets."""
+        count: int = await self._connection.fetchval(_sql.count_entries)
+        return count
+
+    async def count_profiles(self) -> int:
+        """The number of folded profiles, absorbed and erased ones included."""
+        count: int = await self._connection.fetchval(_sql.count_profiles)
+        return count
+
+    async def begin_comparison(self) -> None:
+        """Call this when the scratch tables are full, in the transaction that compares them."""
+        await self._connection.execute(_sql.plan_scans)
+
+    async def find_difference(self) -> Difference | None:
+        """The first difference of any dataset; None if both states are equal."""
+        for table in TABLES:
+            if found := await self._find_difference(table):
+                return found
+        return None
+
+    async def replace(self, table: str, dataset_id: int) -> int:
+        """Make the live rows of a dataset those of the scratch table; returns how many differed."""
+        key = ", ".join(await self._key(table))
+        live = f"SELECT * FROM oneself.{table} WHERE dataset_id = $1"  # noqa: S608
+        folded = f"SELECT * FROM {table} WHERE dataset_id = $1"  # noqa: S608
+        wrong, right = f"({live} EXCEPT {folded})", f"({folded} EXCEPT {live})"
+        sides = f"SELECT {key} FROM {wrong} AS a UNION SELECT {key} FROM {right} AS b"  # noqa: S608
+        count = f"SELECT count(*) FROM ({sides}) AS rows"  # noqa: S608
+        differing: int = await self._connection.fetchval(count, dataset_id)
+        if differing:
+            delete = f"DELETE FROM oneself.{table} WHERE ({key}) IN (SELECT {key} FROM {wrong} AS a)"  # noqa: S608
+            await self._connection.execute(delete, dataset_id)
+            await self._connection.execute(f"INSERT INTO oneself.{table} {right}", dataset_id)
+        return differing
+
+    async def _find_difference(self, table: str) -> Difference | None:
+        """The first row by key that is not the same on both sides."""
+        keys = await self._key(table)
+        order = ", ".join(keys)
+        sql = f"""
+            SELECT side, {order}, to_jsonb(found) - 'side' AS row FROM (
+                (SELECT 'live' AS side, * FROM (TABLE oneself.{table} EXCEPT TABLE {table}) AS a)
+                UNION ALL
+                (SELECT 'folded' AS side, * FROM (TABLE {table} EXCEPT TABLE oneself.{table}) AS b)
+            ) AS found ORDER BY {order}, side LIMIT 2
+        """  # noqa: S608
+        found = await self._connection.fetch(sql)
+        if not found:
+            return None
+        rows = [row for row in found if all(row[key] == found[0][key] for key in keys)]
+        key = {name: found[0][name] for name in keys}
+        if len(rows) == 1:
+            return Difference(table, key, (), rows[0]["side"])
+        one, other = rows[0]["row"], rows[1]["row"]
+        return Difference(table, key, tuple(name for name in one if one[name] != other[name]), "both")
+
+    async def _key(self, table: str) -> list[str]:
+        return [row["name"] for row in await self._connection.fetch(_sql.find_primary_key, table)]
+
+
+@asynccontextmanager
+async def open_shadow(database: Database) -> AsyncIterator[Shadow]:
+    """Scratch tables on a connection of their own: a statement that was prepared before they existed would
+    mean
+    the live tables."""
+    async with database.scan() as connection:
+        await connection.execute(_sql.begin_scratch)
+        yield Shadow(connection)

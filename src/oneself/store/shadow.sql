@@ -1,0 +1,52 @@
+-- Work on whole datasets beside the live tables: scratch tables for verify and rebuild.
+
+-- name: begin_scratch
+-- Make empty tables of this connection alone that hide the live ones from every later statement on it.
+CREATE TEMP TABLE profile (LIKE oneself.profile INCLUDING ALL);
+CREATE TEMP TABLE claim (LIKE oneself.claim INCLUDING ALL);
+CREATE TEMP TABLE merge (LIKE oneself.merge INCLUDING ALL);
+CREATE TEMP TABLE refusal (LIKE oneself.refusal INCLUDING ALL);
+CREATE TEMP TABLE config (LIKE oneself.config INCLUDING ALL);
+
+-- name: plan_point_lookups
+-- Find rows by keys for the rest of the transaction: the scratch tables have no statistics and grow.
+SET LOCAL enable_seqscan = off;
+SET LOCAL enable_hashjoin = off;
+SET LOCAL enable_mergejoin = off;
+
+-- name: plan_scans
+-- Gather statistics of the full scratch tables, and let the planner scan for the rest of the transaction.
+ANALYZE profile, claim, merge, refusal, config;
+SET LOCAL enable_seqscan = on;
+SET LOCAL enable_hashjoin = on;
+SET LOCAL enable_mergejoin = on;
+
+-- name: find_sizes
+-- The datasets that have a log, and the number of its entries.
+SELECT dataset_id, count(*) AS entries FROM oneself.log GROUP BY dataset_id ORDER BY dataset_id;
+
+-- name: find_datasets
+-- Every dataset that has a log or a state, in order.
+SELECT dataset_id FROM oneself.log
+UNION SELECT dataset_id FROM oneself.profile
+UNION SELECT dataset_id FROM oneself.claim
+UNION SELECT dataset_id FROM oneself.config
+ORDER BY dataset_id;
+
+-- name: count_entries
+-- The number of entries in the logs of all datasets.
+SELECT count(*) FROM oneself.log;
+
+-- name: count_profiles
+-- The number of folded profiles, absorbed and erased ones included.
+SELECT count(*) FROM profile;
+
+-- name: find_primary_key
+-- The key columns of a live table, in order.
+-- $1: table
+SELECT attribute.attname AS name
+FROM pg_index, unnest(pg_index.indkey) WITH ORDINALITY AS key (number, place)
+JOIN pg_attribute AS attribute ON attribute.attnum = key.number
+WHERE pg_index.indrelid = ('oneself.' || $1)::regclass AND indisprimary
+  AND attribute.attrelid = pg_index.indrelid
+ORDER BY key.place;

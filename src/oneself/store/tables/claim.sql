@@ -1,0 +1,113 @@
+-- The table `claim`: which profile holds which identifier, since when, until when.
+
+-- name: find
+-- The live claims of identifiers, then the profiles whose ids begin like the primary ids of tokens, each with
+-- the survivor of its profile.
+-- $2: namespaces
+-- $3: values
+-- $4: smallest profile ids
+-- $5: largest profile ids
+-- OFFSET 0 keeps the order of the joins: one index look-up per identifier, whatever the statistics say.
+SELECT claim.namespace, claim.value, claim.profile_id, claim.seq, claim.trust, claim.at, claim.since,
+       survivor.profile_id AS survivor_id, survivor.seq AS survivor_seq
+FROM unnest($2::text[], $3::text[]) AS sought (namespace, value)
+CROSS JOIN LATERAL (
+    SELECT * FROM claim
+    WHERE dataset_id = $1 AND namespace = sought.namespace AND value = sought.value AND until_seq IS NULL
+    OFFSET 0
+) AS claim
+CROSS JOIN LATERAL (
+    SELECT coalesce(survivor_id, profile_id) AS survivor_id FROM profile
+    WHERE dataset_id = $1 AND profile_id = claim.profile_id
+    OFFSET 0
+) AS pointer
+CROSS JOIN LATERAL (
+    SELECT profile_id, seq FROM profile
+    WHERE dataset_id = $1 AND profile_id = pointer.survivor_id
+    OFFSET 0
+) AS survivor
+UNION ALL
+SELECT NULL, NULL, known.profile_id, NULL, NULL, NULL, NULL, survivor.profile_id, survivor.seq
+FROM unnest($4::uuid[], $5::uuid[]) AS sought (first_id, last_id)
+CROSS JOIN LATERAL (
+    SELECT profile_id, survivor_id FROM profile
+    WHERE dataset_id = $1 AND profile_id BETWEEN sought.first_id AND sought.last_id
+    OFFSET 0
+) AS known
+CROSS JOIN LATERAL (
+    SELECT profile_id, seq FROM profile
+    WHERE dataset_id = $1 AND profile_id = coalesce(known.survivor_id, known.profile_id)
+    OFFSET 0
+) AS survivor;
+
+-- name: find_of_profiles
+-- Every claim that profiles ever had, the oldest first.
+-- $2: profile ids
+SELECT namespace, value, profile_id, seq, trust, at, since, until_seq
+FROM claim
+WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[])
+ORDER BY seq, namespace, value;
+
+-- name: find_history
+-- Every claim that any profile ever had on identifiers, the oldest first.
+-- $2: namespaces
+-- $3: values
+SELECT namespace, value, profile_id, seq, trust, at, since, until_seq
+FROM claim
+WHERE dataset_id = $1 AND (namespace, value) IN (SELECT * FROM unnest($2::text[], $3::text[]))
+ORDER BY namespace, value, seq, profile_id;
+
+-- name: find_values
+-- The live values of a namespace, each with the survivor that holds it.
+-- $2: namespace
+SELECT coalesce(profile.survivor_id, profile.profile_id) AS profile_id, claim.value
+FROM claim
+JOIN profile ON profile.dataset_id = $1 AND profile.profile_id = claim.profile_id AND NOT profile.erased
+WHERE claim.dataset_id = $1 AND claim.namespace = $2 AND claim.until_seq IS NULL;
+
+-- name: put
+-- Insert claims.
+-- $2: namespaces
+-- $3: values
+-- $4: profiles
+-- $5: seqs
+-- $6: trust
+-- $7: instants of the observations, in µs
+-- $8: ages
+INSERT INTO claim (dataset_id, namespace, value, profile_id, seq, trust, at, since)
+SELECT $1, row.*
+FROM unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::text[], $7::bigint[], $8::bigint[]) AS row;
+
+-- name: release
+-- End claims, all of which exist.
+-- $2: namespaces
+-- $3: values
+-- $4: profiles
+-- $5: seqs
+-- $6: trust
+-- $7: instants of the observations, in µs
+-- $8: ages
+-- $9: seqs at which they end
+INSERT INTO claim (dataset_id, namespace, value, profile_id, seq, trust, at, since, until_seq)
+SELECT $1, row.*
+FROM unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::text[], $7::bigint[], $8::bigint[],
+            $9::bigint[]) AS row
+ON CONFLICT (dataset_id, namespace, value, seq, profile_id) DO UPDATE SET until_seq = excluded.until_seq;
+
+-- name: put_ends
+-- Change when claims ended.
+-- $2: namespaces
+-- $3: values
+-- $4: profiles
+-- $5: seqs
+-- $6: seqs at which they ended; null: they are live again
+UPDATE claim SET until_seq = row.until_seq
+FROM unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::bigint[])
+     AS row (namespace, value, profile_id, seq, until_seq)
+WHERE claim.dataset_id = $1 AND claim.namespace = row.namespace AND claim.value = row.value
+  AND claim.profile_id = row.profile_id AND claim.seq = row.seq;
+
+-- name: delete_of_profiles
+-- Delete every claim of profiles.
+-- $2: profile ids
+DELETE FROM claim WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);

@@ -1,0 +1,181 @@
+"""The table `log`: everything that happened, in the order of (seq, observation id)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.config.configuration import Config, configure
+from oneself.core.fold.log_entry import Erased, LogEntry, Reconfigured, recorded_plan
+from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.plan import Plan
+from oneself.store import rows
+from oneself.store.database import Database
+from oneself.store.queries import Queries
+from oneself.store.tables.table import Table
+
+_sql = Queries("log")
+_plans = msgspec.json.Decoder(Plan)
+
+ENTRIES_PER_CHUNK = 1000
+#: Before every entry.
+BEGINNING: tuple[int, UUID] = (-1, UUID(int=0))
+COLUMNS = (
+    "dataset_id seq observation_id profile_id kind name config_version content plan content_redacted replay"
+).split()
+
+
+class NewEntry(msgspec.Struct, frozen=True):
+    """An observation with its plan, to be appended to the log."""
+
+    seq: int
+    observation: Observation
+    plan: Plan
+    config_version: int
+
+
+class ErasureEntry(msgspec.Struct, frozen=True):
+    """An erasure as the log has it."""
+
+    seq: int
+    receipt_id: UUID
+    erased: Erased
+
+
+class LogTable(Table):
+    """The log of a dataset."""
+
+    __slots__ = ()
+
+    async def append(self, entries: Sequence[NewEntry]) -> None:
+        """Append observations, by COPY: they are most of what a batch writes, and COPY takes two thirds of
+        the
+        time of INSERT. Needs a transaction."""
+        assert not isinstance(self._executor, Database)
+        records = [log_row(self._dataset_id, entry) for entry in entries]
+        await self._executor.copy_records_to_table("log", columns=COLUMNS, records=records)
+
+    async def put_change(self, config: Config, observation_id: UUID, content: dict[str, Any]) -> None:
+        """Append the change that made a configuration."""
+        await self._put_unattached(config.seq, observation_id, "configure", config.version, content)
+
+    async def put_erasure(self, entry: ErasureEntry, config_version: int) -> None:
+        """Append an erasure."""
+        await self._put_unattached(entry.seq, entry.receipt_id, "erase", config_version, entry.erased)
+
+    async def list_after(self, position: tuple[int, UUID], limit: int = ENTRIES_PER_CHUNK) -> list[LogEntry]:
+        """The next entries after a position (seq, observation id), in order."""
+        found = await self._executor.fetch(_sql.list_after, self._dataset_id, *position, limit)
+        return [_read_entry(row) for row in found]
+
+    async def find_of_profiles(self, profile_ids: Sequence[UUID]) -> list[LogEntry]:
+        """Everything that is attached to profiles, in order."""
+        found = await self._executor.fetch(_sql.find_of_profiles, self._dataset_id, profile_ids)
+        return [_read_entry(row) for row in found]
+
+    async def find_configurations(self) -> dict[int, Config]:
+        """Every version of the configuration that there has been."""
+        config = Config()
+        configs = {config.version: config}
+        for row in await self._executor.fetch(_sql.find_changes, self._dataset_id):
+            entry = _read_entry(row)
+            config = configure(config, msgspec.convert(entry.content, Reconfigured).change, entry.seq)
+            configs[config.version] = config
+        return configs
+
+    async def find_change_seq(self) -> int:
+        """An instant (µs) later than everything in the log."""
+        seq: int = await self._executor.fetchval(_sql.find_change_seq, self._dataset_id)
+        return seq
+
+    async def find_activity(
+        self, asked: Iterable[tuple[UUID, int]], before_seq: int
+    ) -> list[tuple[UUID, int]]:
+        """When survivors were last active by an instant (µs), by their entries before a seq: each survivor
+        with
+        the instant of its last activity."""
+        columns = rows.columns(2, sorted(asked))
+        found = await self._executor.fetch(_sql.find_activity, self._dataset_id, *columns, before_seq)
+        return [(row["profile_id"], row["at"]) for row in found]
+
+    async def list_erasures(self, before_seq: int, limit: int) -> list[ErasureEntry]:
+        """The erasures before a seq, the last one first."""
+        found = await self._executor.fetch(_sql.list_erasures, self._dataset_id, before_seq, limit)
+        return [_read_erasure(row) for row in found]
+
+    async def find_erasure(self, receipt_id: UUID) -> ErasureEntry | None:
+        """One erasure by the id of its receipt."""
+        row = await self._executor.fetchrow(_sql.find_erasure, self._dataset_id, receipt_id)
+        return None if row is None else _read_erasure(row)
+
+    async def delete_of_profiles(self, profile_ids: Sequence[UUID]) -> int:
+        """Delete what is attached to profiles; returns how many entries that were."""
+        deleted = await self._executor.execute(_sql.delete_of_profiles, self._dataset_id, profile_ids)
+        return int(deleted.rpartition(" ")[2])
+
+    async def redact(self, entries: Sequence[LogEntry]) -> None:
+        """Replace entries by these, with the same seqs and observations; from then on their plans are applied
+        as recorded."""
+        if entries:
+            columns = rows.columns(7, (_redacted_row(entry) for entry in entries))
+            await self._executor.execute(_sql.redact, self._dataset_id, *columns)
+
+    async def freeze(self, entries: Iterable[tuple[int, UUID]]) -> None:
+        """Apply entries (seq, profile) as recorded from now on."""
+        if frozen := sorted(entries):
+            await self._executor.execute(_sql.freeze, self._dataset_id, *rows.columns(2, frozen))
+
+    async def freeze_refused(self, profile_ids: Sequence[UUID]) -> None:
+        """The same for the entries of other people that were kept apart from one of these profiles."""
+        await self._executor.execute(_sql.freeze_refused, self._dataset_id, profile_ids)
+
+    async def _put_unattached(
+        self, seq: int, observation_id: UUID, kind: str, config_version: int, content: object
+    ) -> None:
+        await self._executor.execute(
+            _sql.put_unattached,
+            self._dataset_id,
+            seq,
+            observation_id,
+            kind,
+            config_version,
+            rows.encode_json(content),
+        )
+
+
+def log_row(dataset_id: int, entry: NewEntry) -> tuple[object, ...]:
+    """An entry as a row of COLUMNS."""
+    observation, plan = entry.observation, entry.plan
+    return (
+        dataset_id, entry.seq, observation.observation_id, plan.profile_id, observation.kind,
+        observation.name, entry.config_version, observation, None if plan.is_attachment else plan,
+        False, "apply" if plan.pinned else "judge",
+    )  # fmt: skip
+
+
+def _redacted_row(entry: LogEntry) -> tuple[object, ...]:
+    content, plan = rows.encode_json(entry.content), rows.encode_json(recorded_plan(entry))
+    name = entry.content.get("name")
+    return entry.seq, entry.observation_id, entry.profile_id, name, content, plan, entry.content_redacted
+
+
+def _read_entry(row: Any) -> LogEntry:
+    return LogEntry(
+        seq=row["seq"],
+        observation_id=row["observation_id"],
+        profile_id=row["profile_id"],
+        kind=row["kind"],
+        config_version=row["config_version"],
+        content=msgspec.json.decode(row["content"]),
+        plan=_plans.decode(row["plan"]) if row["plan"] is not None else None,
+        content_redacted=row["content_redacted"],
+        replay=row["replay"],
+    )
+
+
+def _read_erasure(row: Any) -> ErasureEntry:
+    erased = msgspec.json.decode(row["content"], type=Erased)
+    return ErasureEntry(row["seq"], row["observation_id"], erased)

@@ -1,0 +1,148 @@
+-- The table `log`: everything that happened, in the order of (seq, observation_id).
+
+-- name: list_after
+-- The next entries after a position, in order.
+-- $2: seq
+-- $3: observation
+-- $4: how many at most
+SELECT {entry_columns}
+FROM log
+WHERE dataset_id = $1 AND (seq, observation_id) > ($2, $3)
+ORDER BY seq, observation_id
+LIMIT $4;
+
+-- name: find_of_profiles
+-- Everything that is attached to profiles, in order.
+-- $2: profile ids
+SELECT {entry_columns}
+FROM log
+WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[])
+ORDER BY seq, observation_id;
+
+-- name: find_changes
+-- Every change of configuration, in order.
+SELECT {entry_columns}
+FROM log
+WHERE dataset_id = $1 AND kind = 'configure'
+ORDER BY seq, observation_id;
+
+-- name: find_change_seq
+-- An instant in µs later than everything in the log.
+SELECT greatest((extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+                coalesce((SELECT max(seq) FROM log WHERE dataset_id = $1), 0) + 1);
+
+-- name: put_unattached
+-- Append an entry that belongs to no profile: a change of configuration or an erasure.
+-- $2: seq
+-- $3: observation
+-- $4: kind
+-- $5: version of the configuration
+-- $6: content
+INSERT INTO log (dataset_id, seq, observation_id, kind, config_version, content)
+VALUES ($1, $2, $3, $4, $5, $6::text::jsonb);
+
+-- name: find_activity
+-- When people were last active by an instant, as the log up to a seq has it.
+-- $2: survivors
+-- $3: instants, in the same order
+-- $4: seq up to which entries are read
+-- Reads, of each of their profiles, the last hundred entries recorded by the instant, and the first thousand
+-- after it, which may have happened before. Both are the same whenever this is asked. The index holds only
+-- entries of profiles.
+SELECT sought.profile_id, max(entry.at) AS at
+FROM unnest($2::uuid[], $3::bigint[]) AS sought (profile_id, instant)
+CROSS JOIN LATERAL (
+    SELECT profile_id FROM profile WHERE dataset_id = $1 AND profile_id = sought.profile_id
+    UNION ALL
+    SELECT profile_id FROM profile WHERE dataset_id = $1 AND survivor_id = sought.profile_id
+) AS part
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN kind IN ('event', 'write', 'sign_in', 'sign_out', 'consent')
+                 AND coalesce((content ->> 'is_interactive')::boolean, true)
+                THEN coalesce((content ->> 'occurred_at')::bigint, seq) END AS at
+    FROM (
+        (
+            SELECT seq, kind, content FROM log
+            WHERE dataset_id = $1 AND profile_id IS NOT NULL
+              AND (profile_id, seq) >= (part.profile_id, 0)
+              AND (profile_id, seq) < (part.profile_id, least(sought.instant + 1, $4))
+            ORDER BY profile_id DESC, seq DESC
+            LIMIT 100
+        )
+        UNION ALL
+        (
+            SELECT seq, kind, content FROM log
+            WHERE dataset_id = $1 AND profile_id IS NOT NULL
+              AND (profile_id, seq) > (part.profile_id, sought.instant)
+              AND (profile_id, seq) < (part.profile_id, $4)
+            ORDER BY profile_id, seq
+            LIMIT 1000
+        )
+    ) AS recorded
+) AS entry
+WHERE entry.at <= sought.instant
+GROUP BY sought.profile_id, sought.instant;
+
+-- name: list_erasures
+-- The erasures before a seq, the last one first.
+-- $2: seq
+-- $3: how many at most
+SELECT seq, observation_id, content::text
+FROM log
+WHERE dataset_id = $1 AND kind = 'erase' AND seq < $2
+ORDER BY seq DESC
+LIMIT $3;
+
+-- name: find_erasure
+-- One erasure.
+-- $2: observation, which is the id of the receipt
+SELECT seq, observation_id, content::text
+FROM log
+WHERE dataset_id = $1 AND kind = 'erase' AND observation_id = $2;
+
+-- name: delete_of_profiles
+-- Delete what is attached to profiles.
+-- $2: profile ids
+DELETE FROM log WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
+
+-- name: redact
+-- Replace entries by what may stay of them; from then on their plans are applied as recorded.
+-- $2: seqs
+-- $3: observations
+-- $4: profiles
+-- $5: names of events
+-- $6: contents
+-- $7: plans
+-- $8: whether the content lost anything
+UPDATE log
+SET profile_id = row.profile_id, name = row.name, content = row.content::jsonb, plan = row.plan::jsonb,
+    content_redacted = row.content_redacted, replay = 'apply'
+FROM unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::boolean[])
+     AS row (seq, observation_id, profile_id, name, content, plan, content_redacted)
+WHERE log.dataset_id = $1 AND log.seq = row.seq AND log.observation_id = row.observation_id;
+
+-- name: freeze_refused
+-- Apply as recorded, from now on, entries of other people that were kept apart from one of these profiles.
+-- $2: profile ids
+WITH person AS (
+    SELECT DISTINCT coalesce(kept_apart.survivor_id, kept_apart.profile_id) AS survivor_id
+    FROM refusal JOIN profile AS kept_apart USING (dataset_id, profile_id)
+    WHERE refusal.dataset_id = $1 AND refusal.other_id = ANY ($2::uuid[])
+      AND refusal.profile_id <> ALL ($2::uuid[])
+)
+UPDATE log SET replay = 'apply'
+WHERE dataset_id = $1
+  AND profile_id IN (SELECT survivor_id FROM person
+                     UNION ALL
+                     SELECT profile.profile_id FROM person JOIN profile USING (survivor_id)
+                     WHERE dataset_id = $1)
+  AND EXISTS (SELECT FROM jsonb_array_elements(plan -> 'refusals') AS refused
+              WHERE (refused ->> 'other_id')::uuid = ANY ($2::uuid[]));
+
+-- name: freeze
+-- Apply entries as recorded from now on.
+-- $2: seqs
+-- $3: profiles
+UPDATE log SET replay = 'apply'
+FROM unnest($2::bigint[], $3::uuid[]) AS row (seq, profile_id)
+WHERE log.dataset_id = $1 AND log.seq = row.seq AND log.profile_id = row.profile_id;

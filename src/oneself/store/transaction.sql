@@ -1,0 +1,29 @@
+-- Locks and clock of a transaction on a dataset.
+
+-- name: lock_identifiers
+-- Lock the configuration shared, identifiers and request keys exclusively, until the transaction ends.
+-- $1: hash of the dataset's configuration
+-- $2: hashes, sorted
+SELECT pg_advisory_xact_lock_shared($1)
+UNION ALL
+SELECT pg_advisory_xact_lock(hash) FROM unnest($2::bigint[]) AS hash;
+
+-- name: lock_config
+-- Lock the configuration exclusively until the end of the transaction: nothing is ingested while it changes.
+-- $1: hash of the dataset's configuration
+SELECT pg_advisory_xact_lock($1);
+
+-- name: read_clock
+-- The current instant in µs, the transaction's id and the version of the configuration.
+SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now,
+       pg_current_xact_id()::text AS transaction_id,
+       coalesce((SELECT version FROM config WHERE dataset_id = $1), 0) AS config_version;
+
+-- name: find_outcome
+-- Whether a transaction is still running, and whether its first log entry is committed.
+-- $2: transaction id
+-- $3: seq of the entry
+-- $4: observation of the entry
+-- Does not use pg_xact_status: after a crash, the id of a transaction that wrote nothing is used again.
+SELECT $2::text::xid8 IN (SELECT pg_snapshot_xip(pg_current_snapshot())) AS is_running,
+       EXISTS (SELECT FROM log WHERE dataset_id = $1 AND seq = $3 AND observation_id = $4) AS is_committed;
