@@ -37,7 +37,7 @@ from oneself.service.history.event_stream import EventStream
 from oneself.service.history.person_events import PersonEvents
 from oneself.service.history.timeline import ProfileHistory
 from oneself.service.identity.attributes import IdentityBindings
-from oneself.service.identity.manifest.document import IdentityDocuments
+from oneself.service.identity.manifest.manifest import IdentityManifest
 from oneself.service.identity.resolution_switch import ResolutionSwitch
 from oneself.service.identity_provider.application_registry import ApplicationRegistry
 from oneself.service.identity_provider.claim_sync import ClaimSync
@@ -258,7 +258,7 @@ def _identity(base: _Foundation, schema: SchemaServices) -> IdentityServices:
     attributes = IdentityBindings(base.database, base.configurations, base.previews)
     return IdentityServices(
         attributes=attributes,
-        documents=IdentityDocuments(base.configurations, schema.datasets, schema.identity_types, attributes),
+        documents=IdentityManifest(base.configurations, schema.datasets, schema.identity_types, attributes),
         resolution_switch=ResolutionSwitch(base.configurations, base.previews),
     )
 

@@ -31,7 +31,7 @@ from oneself.service.history.event_stream import EventStream
 from oneself.service.history.person_events import PersonEvents
 from oneself.service.history.timeline import ProfileHistory
 from oneself.service.identity.attributes import IdentityBindings
-from oneself.service.identity.manifest.document import IdentityDocuments
+from oneself.service.identity.manifest.manifest import IdentityManifest
 from oneself.service.identity.resolution_switch import ResolutionSwitch
 from oneself.service.identity_provider.claim_sync import ClaimSync
 from oneself.service.identity_provider.directory_claims import DirectoryClaims
@@ -97,7 +97,7 @@ class IdentityServices(msgspec.Struct, frozen=True):
     """What identifies a person in a dataset."""
 
     attributes: IdentityBindings
-    documents: IdentityDocuments
+    documents: IdentityManifest
     resolution_switch: ResolutionSwitch
 
 

@@ -78,7 +78,7 @@ def test_datasets(say: Say) -> None:
     say("dataset", "delete", "web", code=1)
     say("dataset", "delete", "web", "--yes")
     assert "no dataset" in say("dataset", "show", "web", code=1).stderr
-    assert "stays" in say("dataset", "delete", "default", "--yes", code=1).stderr
+    assert "cannot be deleted" in say("dataset", "delete", "default", "--yes", code=1).stderr
     assert "between" in say("dataset", "create", "x", "--visit-timeout-millis", "1", code=1).stderr
 
 

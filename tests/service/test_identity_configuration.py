@@ -296,7 +296,7 @@ async def test_which_datasets_stay(org: Organisation) -> None:
 
 async def test_resolution_is_no_switch(org: Organisation) -> None:
     await org.datasets.create(org.dataset_ref, "old", {"pipeline_identity_resolution": False})
-    with pytest.raises(Conflict, match="oneself dataset enable-identity old"):
+    with pytest.raises(Conflict, match="rewrites every profile"):
         await org.datasets.change(org.dataset_ref, "old", {"pipeline_identity_resolution": True})
     with pytest.raises(Conflict, match="turned off"):
         await org.datasets.change(org.dataset_ref, "default", {"pipeline_identity_resolution": False})
@@ -531,7 +531,7 @@ async def test_a_bound_attribute_stays_what_it_is(org: Organisation) -> None:
         with pytest.raises(AttributeRejected, match="identity attribute 'loyaltyId'"):
             await schemas.redefine(org.dataset_ref, "traits", "card", change)
     for arguments in (("traits", "card"), ("traits",), ()):
-        with pytest.raises(AttributeRejected, match="take it out"):
+        with pytest.raises(AttributeRejected, match="unbind it first"):
             await schemas.undefine(org.dataset_ref, *arguments)
     await schemas.undefine(org.dataset_ref, "traits", "plan")
     with pytest.raises(Conflict, match="emailAddress"):
@@ -549,7 +549,7 @@ async def test_a_bound_attribute_stays_what_it_is(org: Organisation) -> None:
 DOCUMENT: dict[str, Any] = {
     "identity_types": {
         "loyaltyId": {"label": "Card", "trusted_only": True},
-        "household": {"uniqueness": "Not Unique"},
+        "household": {"is_unique": False},
         "emailAddress": {"blocked_values": ["desk@acme.example"]},
     },
     "datasets": {
@@ -579,7 +579,7 @@ async def test_a_document_is_compared_applied_and_nothing_is_left(org: Organisat
     wanted = read_document(DOCUMENT)
     lines = await org.documents.diff(org.dataset_ref, wanted)
     assert "~ identity type loyaltyId: trusted_only false → true" in lines
-    assert "+ identity type household: uniqueness Not Unique" in lines
+    assert "+ identity type household: is_unique false" in lines
     assert '~ identity type emailAddress: blocked_values [] → ["desk@acme.example"]' in lines
     assert "+ dataset web: label Shop, merged_anonymous fresh" in lines
     assert "+ dataset web user attribute colour: type String" in lines
@@ -643,7 +643,7 @@ async def test_more_than_was_shown_is_not_done(org: Organisation) -> None:
     await org.person(mail="ann")
     previews = await org.documents.previews(org.dataset_ref, wanted)
     await org.person(mail="ann")
-    with pytest.raises(Conflict, match="look again"):
+    with pytest.raises(Conflict, match="Preview it again"):
         await org.documents.apply(org.dataset_ref, wanted, previews)
 
 
@@ -654,7 +654,7 @@ async def test_more_than_was_shown_is_not_done(org: Organisation) -> None:
         [],
         {"colour": 1},
         {"identity_types": []},
-        {"identity_types": {"x": {"uniqueness": "Often"}}},
+        {"identity_types": {"x": {"is_unique": "Often"}}},
         {"identity_types": {"x": {"colour": 1}}},
         {"datasets": {"web": {"visit_timeout_millis": "long"}}},
         {"datasets": {"web": {"identity_attributes": ["x"]}}},

@@ -91,7 +91,7 @@ def create(
         )
         made, secret = await applications.create(dataset_ref, new)
         if system:
-            await services.setup.provisioning.make_system_application(dataset_ref, made.client_id)
+            await services.setup.provisioning.add_system_application(dataset_ref, made.client_id)
         return {**_facts(dataset_ref, made), "client_secret": secret}
 
     facts = run(act)

@@ -10,6 +10,7 @@ import typer
 
 from oneself.cli.context import err, out, run
 from oneself.cli.identity_bindings import print_preview
+from oneself.cli.identity_type import UNIQUENESS
 from oneself.cli.output import Org, Yes, confirm, dataset_ref_of
 from oneself.errors import InvalidInput
 
@@ -42,7 +43,7 @@ def export(
     async def act(services: Services) -> dict[str, Any]:
         return await services.identity.documents.export(await dataset_ref_of(services, org))
 
-    text = yaml.safe_dump(run(act), sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(_encoded(run(act)), sort_keys=False, allow_unicode=True)
     if file == "-":
         sys.stdout.write(text)
     else:
@@ -101,11 +102,42 @@ def _read(file: str) -> Document:
 
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
-        return read_document(yaml.safe_load(text))
+        return read_document(_decoded(yaml.safe_load(text)))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput("file", f"{file} cannot be read: {error}") from None
     except yaml.YAMLError as error:
         raise InvalidInput("file", f"{file} is no YAML: {error}") from None
+
+
+def _encoded(document: dict[str, Any]) -> dict[str, Any]:
+    """A document with the words of the file for whether a type is unique."""
+    types = document.get("identity_types", {})
+    return {**document, "identity_types": {type_id: _encoded_type(entry) for type_id, entry in types.items()}}
+
+
+def _encoded_type(entry: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "uniqueness" if field == "is_unique" else field: UNIQUENESS[value] if field == "is_unique" else value
+        for field, value in entry.items()
+    }
+
+
+def _decoded(raw: Any) -> Any:
+    """The reverse of `_encoded`; what is not a document is left to `read_document`."""
+    types = raw.get("identity_types") if isinstance(raw, dict) else None
+    if not isinstance(types, dict):
+        return raw
+    return {**raw, "identity_types": {type_id: _decoded_type(entry) for type_id, entry in types.items()}}
+
+
+def _decoded_type(entry: Any) -> Any:
+    if not isinstance(entry, dict) or "uniqueness" not in entry:
+        return entry
+    for is_unique, word in UNIQUENESS.items():
+        if entry["uniqueness"] == word:
+            others = {field: value for field, value in entry.items() if field != "uniqueness"}
+            return {**others, "is_unique": is_unique}
+    raise InvalidInput("file", f"uniqueness must be one of: {', '.join(UNIQUENESS.values())}.")
 
 
 def _print(found: list[str]) -> None:

@@ -19,6 +19,8 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+#: Whether a type is unique, in the words of the admin interface.
+UNIQUENESS = {True: "Identity Namespace", False: "Not Unique"}
 TypeId = Annotated[str, typer.Argument(metavar="ID", help="Letters and digits, e.g. loyaltyId.")]
 Label = Annotated[str | None, typer.Option(help="What people call it.")]
 Trusted = Annotated[
@@ -146,7 +148,7 @@ def _facts(identity_type: IdentityType) -> dict[str, Any]:
     return {
         "id": identity_type.type_id,
         "label": identity_type.label,
-        "uniqueness": "Identity Namespace" if identity_type.is_unique else "Not Unique",
+        "uniqueness": UNIQUENESS[identity_type.is_unique],
         "case_sensitive": identity_type.case_sensitive,
         "built_in": identity_type.built_in,
         "trusted_only": identity_type.trusted_only,

@@ -88,7 +88,7 @@ def show_(handle: Handle, as_json: AsJson = False) -> None:
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await services.directory.organisations.get(handle)
         config = await services.configurations.current(dataset_ref.dataset_id)
-        ring = await services.directory.signing_keys.ring(dataset_ref)
+        ring = await services.directory.signing_keys.key_ring(dataset_ref)
         issuer = services.directory.tokens.issuer(dataset_ref)
         return {
             "organisation": dataset_ref.handle,

@@ -96,7 +96,7 @@ async def _prepare(settings: Settings, database_url: str) -> tuple[Settings, lis
     for name in await migrate(database_url):
         log.debug("migrated", migration=name)
     async with open_services(settings, database_url) as services:
-        await services.setup.provisioning.bootstrap(settings)
+        await services.setup.provisioning.provision(settings)
         return services.settings, [
             overview.handle for overview in await services.directory.organisations.list()
         ]

@@ -14,12 +14,12 @@ from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
 from oneself.api.http.openapi import Described, described, error_responses
 from oneself.api.http.timestamps import Timestamp, rfc3339
-from oneself.service.schema.dataset_settings import FIELDS, WORDS
+from oneself.service.schema.dataset_settings import CHOICES, FIELDS
 from oneself.service.schema.datasets import Dataset
 from oneself.service.schema.user_attributes import UserAttribute, read_changes
 
-Trust = Annotated[str, Meta(extra_json_schema={"enum": list(WORDS["identity_trust"])})]
-Merged = Annotated[str, Meta(extra_json_schema={"enum": list(WORDS["merged_anonymous"])})]
+Trust = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["identity_trust"])})]
+Merged = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["merged_anonymous"])})]
 
 
 class DatasetPatch(Struct, frozen=True, forbid_unknown_fields=True):

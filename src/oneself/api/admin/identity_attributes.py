@@ -192,8 +192,9 @@ def _render(binding: IdentityBinding) -> BindingDocument:
 
 
 def _unconfirmed(error: ConfirmationRequired) -> Response[Any]:
+    sentence = f"{error.description} Send it again with ?confirmation={error.confirmation}"
     document = UnconfirmedDocument(
-        error.code, error.message, error.description, render_preview(error.preview), error.confirmation
+        error.code, error.message, sentence, render_preview(error.preview), error.confirmation
     )
     return _answer(status_of(error), document)
 

@@ -44,7 +44,7 @@ class ClientBasic:
     async def _is_right(
         self, dataset_ref: DatasetRef, application: Application, secret: str, address: str
     ) -> bool:
-        if self._applications.remembers_secret(application, secret):
+        if self._applications.has_verified_secret(application, secret):
             return True
         subject: Subject = ("client", f"{application.client_id} {address}")
         if await self._throttle.retry_after_s(dataset_ref, subject):

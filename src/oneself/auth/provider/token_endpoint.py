@@ -123,7 +123,7 @@ class OAuth:
 
     async def jwks(self, dataset_ref: DatasetRef) -> dict[str, Any]:
         """RFC 7517: the public keys that tokens of this organisation are verified with."""
-        return (await self._directory.signing_keys.ring(dataset_ref)).jwks()
+        return (await self._directory.signing_keys.key_ring(dataset_ref)).jwks()
 
     def discovery(self, dataset_ref: DatasetRef) -> dict[str, Any]:
         """OpenID Connect Discovery 1.0 and RFC 8414."""
@@ -137,7 +137,7 @@ class OAuth:
         return OAuthContext(
             dataset_ref=dataset_ref,
             issuer=self._directory.tokens.issuer(dataset_ref),
-            key_ring=await self._directory.signing_keys.ring(dataset_ref),
+            key_ring=await self._directory.signing_keys.key_ring(dataset_ref),
             signing_key=await self._directory.signing_keys.signing_key(dataset_ref),
             application=application,
             secret_matches=secret_matches,
@@ -176,7 +176,7 @@ class OAuth:
     ) -> tuple[bool, int]:
         """Whether the secret is right, or how long to wait before it is looked at."""
         applications = self._directory.applications
-        if applications.remembers_secret(application, secret):
+        if applications.has_verified_secret(application, secret):
             return True, 0
         subject: Subject = ("client", f"{application.client_id} {call.address}")
         if wait_s := await self._directory.login_throttle.retry_after_s(call.dataset_ref, subject):

@@ -113,7 +113,7 @@ class Applications:
         rows = await self._directory.of(dataset_ref.org_id).applications.list()
         return [_application(row) for row in rows]
 
-    def remembers_secret(self, application: Application, secret: str) -> bool:
+    def has_verified_secret(self, application: Application, secret: str) -> bool:
         """Whether this secret was verified a short while ago; looks into memory alone."""
         return application.secret_hash is not None and self._hasher.remembers(application.secret_hash, secret)
 

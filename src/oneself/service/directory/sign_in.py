@@ -25,7 +25,7 @@ from oneself.service.ingest.ingest import ObservationRejected
 from oneself.service.profiles.profiles import ActiveTracker, Profiles
 from oneself.store.directory import Directory
 
-FACE = "sign-in"
+INTERFACE = "sign-in"
 SESSION_LIFE_US = 12 * 3600 * 1_000_000
 TRACKER_CHARACTERS_MAX = 100
 #: How often a process that signs users in deletes what has expired, in every organisation.
@@ -81,7 +81,7 @@ class SignIns:
         if not await self._is_enabled(dataset_ref):
             return
         tracker = await self._first_active(dataset_ref, trackers)
-        actor = Actor(FACE, application)
+        actor = Actor(INTERFACE, application)
         await self._profiles.sign_in(
             dataset_ref, actor, str(account.user_id), tracker=tracker, claims=dict(account.claims)
         )
@@ -102,7 +102,7 @@ class SignIns:
         if tracker is None:
             return
         try:
-            await self._profiles.sign_out(dataset_ref, Actor(FACE, application), str(user_id), tracker)
+            await self._profiles.sign_out(dataset_ref, Actor(INTERFACE, application), str(user_id), tracker)
         except ObservationRejected:
             # The browser belongs to another user now: there is nothing to detach.
             return

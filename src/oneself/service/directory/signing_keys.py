@@ -61,8 +61,8 @@ class SigningKeyRing(msgspec.Struct, frozen=True):
 class _CachedKeys:
     """The keys of one organisation in this process."""
 
-    def __init__(self, ring: Refreshed[SigningKeyRing]) -> None:
-        self.ring = ring
+    def __init__(self, key_ring: Refreshed[SigningKeyRing]) -> None:
+        self.key_ring = key_ring
         self.public: dict[str, RSAKey] = {}
         #: The private key that was imported last.
         self.signing: RSAKey | None = None
@@ -78,20 +78,20 @@ class SigningKeys:
         self._reread_s = reread_s
         self._cached: dict[int, _CachedKeys] = {}
 
-    async def ring(self, dataset_ref: DatasetRef) -> SigningKeyRing:
+    async def key_ring(self, dataset_ref: DatasetRef) -> SigningKeyRing:
         """The organisation's public keys, at most REREAD_S old; a first key is made if there is none."""
-        return await self._at(dataset_ref).ring()
+        return await self._at(dataset_ref).key_ring()
 
-    async def ring_with(self, dataset_ref: DatasetRef, key_id: str) -> SigningKeyRing:
+    async def key_ring_with(self, dataset_ref: DatasetRef, key_id: str) -> SigningKeyRing:
         """The organisation's public keys, read again if `key_id` is not among them.
 
         Another process may have rotated the key. They are read at most every UNKNOWN_KEY_REREAD_S.
         """
         cached = self._at(dataset_ref)
-        ring = await cached.ring()
-        if key_id not in ring.public and cached.ring.age_s > UNKNOWN_KEY_REREAD_S:
-            ring = await cached.ring.newest()
-        return ring
+        key_ring = await cached.key_ring()
+        if key_id not in key_ring.public and cached.key_ring.age_s > UNKNOWN_KEY_REREAD_S:
+            key_ring = await cached.key_ring.newest()
+        return key_ring
 
     async def signing_key(self, dataset_ref: DatasetRef) -> RSAKey:
         """The private key that signs now: the current one; if it cannot be decrypted, the newest that can.
@@ -99,10 +99,10 @@ class SigningKeys:
         Raises SettingsError if none can be decrypted.
         """
         cached = self._at(dataset_ref)
-        ring = await cached.ring()
+        key_ring = await cached.key_ring()
         async with cached.importing:
-            if cached.signing is None or cached.signing.kid != ring.current_id:
-                key_id, private = self._decrypt_newest(dataset_ref, ring)
+            if cached.signing is None or cached.signing.kid != key_ring.current_id:
+                key_id, private = self._decrypt_newest(dataset_ref, key_ring)
                 if cached.signing is None or cached.signing.kid != key_id:
                     cached.signing = await asyncio.to_thread(_import_private, private)
             return cached.signing
@@ -118,14 +118,14 @@ class SigningKeys:
             keys = tables.of(dataset_ref.org_id).signing_keys
             await keys.retire(now)
             await keys.put(row, ALGORITHM, now)
-        await self._at(dataset_ref).ring.newest()
+        await self._at(dataset_ref).key_ring.newest()
         return row.key_id
 
     def _at(self, dataset_ref: DatasetRef) -> _CachedKeys:
         cached = self._cached.get(dataset_ref.org_id)
         if cached is None:
-            ring = Refreshed(partial(self._read, dataset_ref), self._reread_s)
-            cached = self._cached[dataset_ref.org_id] = _CachedKeys(ring)
+            key_ring = Refreshed(partial(self._read, dataset_ref), self._reread_s)
+            cached = self._cached[dataset_ref.org_id] = _CachedKeys(key_ring)
         return cached
 
     async def _read(self, dataset_ref: DatasetRef) -> SigningKeyRing:
@@ -139,9 +139,9 @@ class SigningKeys:
         cached.public = await _public_keys(rows, cached.public)
         return SigningKeyRing({row.key_id: row.private_encrypted for row in rows}, cached.public)
 
-    def _decrypt_newest(self, dataset_ref: DatasetRef, ring: SigningKeyRing) -> tuple[str, bytes]:
+    def _decrypt_newest(self, dataset_ref: DatasetRef, key_ring: SigningKeyRing) -> tuple[str, bytes]:
         """Id and private part of the newest key that can be decrypted. Raises SettingsError if none can."""
-        for key_id, encrypted in ring.encrypted.items():
+        for key_id, encrypted in key_ring.encrypted.items():
             name = f"signing key {key_id} of {dataset_ref.handle}"
             private = self._secret_box.unseal_or_warn(encrypted, purpose(dataset_ref.org_id), name)
             if private is not None:

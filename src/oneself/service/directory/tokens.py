@@ -69,7 +69,7 @@ class AccessTokens:
         if len(token) > TOKEN_CHARACTERS_MAX:
             return None
         key_id = _key_id(token)
-        key = (await self._keys.ring_with(dataset_ref, key_id)).public.get(key_id) if key_id else None
+        key = (await self._keys.key_ring_with(dataset_ref, key_id)).public.get(key_id) if key_id else None
         return _decode(token, key) if key else None
 
     async def is_revoked(self, dataset_ref: DatasetRef, claims: Claims) -> bool:

@@ -1,14 +1,13 @@
-"""Identity attributes and channels of a dataset: bound at once, applied in the background.
+"""Identity attributes and channels of a dataset: bound at once, applied to profiles in the background.
 
-    change ─▶ would it move anybody? ─ no ─▶ applied
+    change ─▶ would it change profiles? ─ no ─▶ applied
                     │ yes
                     ▼
-              preview + confirmation ─▶ the same change, confirmed ─▶ applied, indexed in the background
+              preview + confirmation ─▶ the same change, confirmed ─▶ applied, reindexed in the background
 
-Source: wire/interactions §3.
-
-Law of this module: what would join people is shown before it is done. A confirmation stands for one change of
-one version of the configuration and for the size of what it would do.
+Invariants: a change that would merge profiles is previewed before it is made. A confirmation is valid for one
+change of one version of the configuration and for the number of profiles that it would merge. Source:
+docs/wire/interactions.md §3.
 """
 
 from __future__ import annotations
@@ -31,20 +30,20 @@ from oneself.service.schema.identity_bindings import Binding, effective_channels
 from oneself.store.database import Database
 from oneself.store.transaction import Tables, Transaction
 
-FACE = "admin"
+INTERFACE = "admin"
 
-#: People come and go while somebody reads a preview; a hundredth more or less is the same decision.
+#: Profiles change while an operator reads a preview; a hundredth more or less is the same decision.
 TOLERANCE = 0.01
 
 
 class ConfirmationRequired(Conflict):
-    """The change would move people. `preview`: how; `confirmation`: the word that has it done."""
+    """The change would merge profiles and is not confirmed; nothing was changed.
+
+    `preview`: what it would do. `confirmation`: what confirms it.
+    """
 
     def __init__(self, preview: Preview, confirmation: str) -> None:
-        sentence = (
-            f"This would absorb {preview.profiles_absorbed} profiles; nothing was changed. "
-            f"Send it again with ?confirmation={confirmation}"
-        )
+        sentence = f"This would absorb {preview.profiles_absorbed} profiles; nothing was changed."
         super().__init__(sentence, code="unconfirmed")
         self.preview = preview
         self.confirmation = confirmation
@@ -59,39 +58,41 @@ class IdentityBindings:
         self._previews = previews
 
     async def put(
-        self, dataset_ref: DatasetRef, wanted: Sequence[Binding], confirmation: str | None = None
+        self, dataset_ref: DatasetRef, bindings: Sequence[Binding], confirmation: str | None = None
     ) -> list[IdentityBinding]:
-        """Bind exactly these. Raises InvalidInput, Conflict, Unconfirmed."""
-        return _listed(await self.change(dataset_ref, wanted, None, confirmation))
+        """Bind exactly these. Raises InvalidInput, Conflict, ConfirmationRequired."""
+        return _listed(await self.change(dataset_ref, bindings, None, confirmation))
 
     async def list(self, dataset_ref: DatasetRef) -> list[IdentityBinding]:
         """Every binding, by name."""
         return _listed(await self._configurations.current(dataset_ref.dataset_id))
 
     async def channels(self, dataset_ref: DatasetRef) -> dict[str, str]:
-        """Channel → name of the identity attribute that `user.id` stands for."""
+        """Channel → name of the identity that a user id means there."""
         return effective_channels(await self._configurations.current(dataset_ref.dataset_id))
 
     async def put_channels(
         self, dataset_ref: DatasetRef, channels: Mapping[str, str | None], confirmation: str | None = None
     ) -> dict[str, str]:
-        """Make the channels exactly these; what is absent or None is as it was at first.
+        """Make the channels exactly these; an absent one or None is the default.
 
-        Raises InvalidInput, Conflict, Unconfirmed.
+        Raises InvalidInput, Conflict, ConfirmationRequired.
         """
         return effective_channels(await self.change(dataset_ref, None, channels, confirmation))
 
     async def change(
         self,
         dataset_ref: DatasetRef,
-        wanted: Sequence[Binding] | None,
+        bindings: Sequence[Binding] | None,
         channels: Mapping[str, str | None] | None,
         confirmation: str | None = None,
     ) -> Config:
-        """Both in one change; None leaves one as it is. Raises as `put`, and Contended if somebody else
-        changed the configuration in between."""
+        """Change bindings and channels at once; None leaves one of them as it is.
+
+        Raises as `put`, and Contended if the configuration was changed meanwhile.
+        """
         config = await self._configurations.current(dataset_ref.dataset_id)
-        change = rebind(config, wanted, channels, lambda: str(uuid.uuid4()))
+        change = rebind(config, bindings, channels, lambda: str(uuid.uuid4()))
         if change is None:
             return config
         await self._confirm(dataset_ref, config, change, confirmation)
@@ -104,41 +105,44 @@ class IdentityBindings:
         async def index(transaction: Transaction, after: Config) -> None:
             await _move_jobs(transaction, config, after)
 
-        return await self._configurations.change(dataset_ref.dataset_id, decide, face=FACE, also=index)
+        return await self._configurations.change(dataset_ref.dataset_id, decide, face=INTERFACE, also=index)
 
     async def preview(
         self,
         dataset_ref: DatasetRef,
-        wanted: Sequence[Binding] | None,
+        bindings: Sequence[Binding] | None,
         channels: Mapping[str, str | None] | None,
         types: tuple[PutIdentityType, ...] = (),
     ) -> Preview | None:
-        """What `change` would ask to be confirmed, once there are these types; None if it would ask nothing.
+        """What `change` would require to be confirmed, given these types too; None if it would require
+        nothing.
 
         Raises InvalidInput, Conflict.
         """
         config = await self._configurations.current(dataset_ref.dataset_id)
         typed = configure(config, Several(types), config.seq)
-        change = rebind(typed, wanted, channels, lambda: str(uuid.uuid4()))
+        change = rebind(typed, bindings, channels, lambda: str(uuid.uuid4()))
         if change is None:
             return None
         after = configure(typed, change, config.seq + 1)
         linked = _linked(config, after)
         if not await self._concerns(dataset_ref.dataset_id, config, after, linked):
             return None
-        whole = Several((*types, *change.changes))
-        return await self._previews.preview_change(dataset_ref, whole, {each.source_id for each in linked})
+        full_change = Several((*types, *change.changes))
+        return await self._previews.preview_change(
+            dataset_ref, full_change, {source.source_id for source in linked}
+        )
 
     async def _confirm(
         self, dataset_ref: DatasetRef, config: Config, change: ConfigChange, confirmation: str | None
     ) -> None:
-        """Return if the change moves nobody or is confirmed; else raise Unconfirmed."""
+        """Return if the change merges no profiles or is confirmed; else raise ConfirmationRequired."""
         after = configure(config, change, config.seq + 1)
         linked = _linked(config, after)
         if not await self._concerns(dataset_ref.dataset_id, config, after, linked):
             return
         preview = await self._previews.preview_change(
-            dataset_ref, change, {each.source_id for each in linked}
+            dataset_ref, change, {source.source_id for source in linked}
         )
         if confirmation is None or not _confirms(confirmation, dataset_ref, config, after, preview):
             raise ConfirmationRequired(
@@ -148,8 +152,11 @@ class IdentityBindings:
     async def _concerns(
         self, dataset_id: int, before: Config, after: Config, linked: Sequence[IdentifierSource]
     ) -> bool:
-        """Whether anybody holds a value of what is linked, or of what it was linked to before; or anybody at
-        all is there while a channel changes."""
+        """Whether a change concerns any profile.
+
+        It does if a profile has a value of a linked attribute or of one that was linked before, or if there
+        is any profile while a channel changes.
+        """
         profiles = Tables(self._database, dataset_id).profiles
         moved = [before.bindings[source.name] for source in linked if source.name in before.bindings]
         for source in (*linked, *moved):
@@ -162,15 +169,15 @@ class IdentityBindings:
 
 
 def _listed(config: Config) -> list[IdentityBinding]:
-    return sorted(config.identity_attributes.values(), key=lambda each: each.name)
+    return sorted(config.identity_attributes.values(), key=lambda binding: binding.name)
 
 
 def _linked(before: Config, after: Config) -> list[IdentifierSource]:
-    """What matches after a change and did not, or elsewhere."""
+    """The sources that a change adds, or moves to another attribute."""
     return [
-        match
-        for match in after.bindings.values()
-        if match.name not in before.bindings or before.bindings[match.name].path != match.path
+        source
+        for source in after.bindings.values()
+        if source.name not in before.bindings or before.bindings[source.name].path != source.path
     ]
 
 
@@ -199,7 +206,7 @@ def _confirmation(dataset_ref: DatasetRef, before: Config, after: Config, absorb
 def _confirms(
     confirmation: str, dataset_ref: DatasetRef, before: Config, after: Config, preview: Preview
 ) -> bool:
-    """Whether it is for this change, and the change is about as large as it was."""
+    """Whether it confirms this change, and the change merges about as many profiles as it did."""
     number = confirmation.partition("-")[0]
     if not (number.isascii() and number.isdigit() and len(number) <= 18):
         return False

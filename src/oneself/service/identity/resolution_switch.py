@@ -1,8 +1,9 @@
-"""Turning identity resolution on for a dataset that did without it (wire/interactions §11).
+"""Turning identity resolution on for a dataset that was created without it.
 
-Every named user gets a 24-hex primary id; the id that named them becomes the identity that `user.id` stands
-for on the web, and an alias; what else identifies people begins to match; all tokens are void. One way,
-previewed, and done in the background by the indexer, which goes on where it was interrupted.
+Every named user gets a 24-hex primary id. The id that named them becomes the identity that a user id means on
+the web, and an alias. Other identities begin to match, and every persisted token becomes invalid. The change
+cannot be undone; it is previewed, and a reindex job carries it out in the background. Source:
+docs/wire/interactions.md §11.
 """
 
 from __future__ import annotations
@@ -16,22 +17,22 @@ from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
 from oneself.service.rules.preview import Preview, Previews
 
-FACE = "admin"
+INTERFACE = "admin"
 WEB = "Web"
 
 
 class ResolutionSwitch:
-    """Moves a dataset over."""
+    """Turns identity resolution on."""
 
     def __init__(self, configurations: Configurations, previews: Previews) -> None:
         self._configurations = configurations
         self._previews = previews
 
     async def preview(self, dataset_ref: DatasetRef, name: str | None) -> Preview:
-        """What turning it on would do. `name`: the identity attribute that takes the former ids; None: the
-        one that `user.id` stands for on the web already.
+        """What turning it on would do.
 
-        Raises InvalidInput if there is none such, Conflict if it is on.
+        `name`: the identity attribute that receives the former ids; None: the one that a user id means on the
+        web. Raises InvalidInput if there is no such attribute, Conflict if resolution is on.
         """
         config = await self._configurations.current(dataset_ref.dataset_id)
         change = _turned_on(config, name)
@@ -40,15 +41,15 @@ class ResolutionSwitch:
         )
 
     async def enable(self, dataset_ref: DatasetRef, name: str | None) -> None:
-        """Turn it on. Raises as `preview`."""
+        """Turn it on; raises as `preview`."""
         await self._configurations.change(
-            dataset_ref.dataset_id, lambda config: _turned_on(config, name), face=FACE
+            dataset_ref.dataset_id, lambda config: _turned_on(config, name), face=INTERFACE
         )
 
 
 def _turned_on(config: Config, name: str | None) -> ConfigChange:
     if config.dataset.pipeline_identity_resolution:
-        raise Conflict("Identity resolution is on already in this dataset.", code="enabled")
+        raise Conflict("Identity resolution is already on in this dataset.", code="enabled")
     settings = msgspec.structs.replace(config.dataset, pipeline_identity_resolution=True)
     channels = config.channels if name is None else {**config.channels, WEB: name}
     change = Several((PutDatasetSettings(settings), PutChannels(channels)))
@@ -56,16 +57,16 @@ def _turned_on(config: Config, name: str | None) -> ConfigChange:
     default = after.channel_identity(WEB)
     if default is None or default.type_id not in after.bindings:
         sentence = (
-            f"{name!r} is no identity attribute of this dataset that can match."
+            f"{name!r} is not a matching identity attribute of this dataset."
             if name is not None
-            else "user.id stands for nothing on the web yet."
+            else "No identity attribute is the user id on the web."
         )
-        advice = " Bind one first: oneself dataset attributes DATASET --bind customerId"
+        advice = " Bind one to an identity type first, such as customerId."
         raise InvalidInput("attribute", sentence + advice)
     if after.bindings[default.type_id].namespace.trusted_only:
         sentence = (
-            f"{default.name!r} is of a type that is trusted_only, and browsers said by which ids users are "
-            "named here. Let it go for the move, or choose another identity attribute."
+            f"The type of {default.name!r} is trusted_only, but browsers reported the ids of the users here. "
+            "Turn trusted_only off for this change, or choose another identity attribute."
         )
         raise Conflict(sentence, code="trusted_only")
     return change

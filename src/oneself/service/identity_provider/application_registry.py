@@ -1,4 +1,7 @@
-"""Which applications there are: the identity server's, or our own (wire/cds §7, §11, §13)."""
+"""Finds applications: those of the embedded directory, and those of an identity server.
+
+Source: docs/wire/cds.md §7, §11, §13.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ NAME_CHARS_MAX = 255
 
 
 class ApplicationSource(Protocol):
-    """Asks an identity server; raises IdentityServerFailed."""
+    """Looks applications up in an identity server; raises IdentityServerFailed."""
 
     async def has_application(self, connection: Connection, org: str, client_id: str) -> bool: ...
 
@@ -22,7 +25,7 @@ class ApplicationSource(Protocol):
 
 
 class ApplicationRegistry:
-    """Finds applications by what names them in application data: their client id, or their id."""
+    """Finds applications by their key in application data: the client id, or the application id."""
 
     def __init__(
         self,
@@ -37,23 +40,23 @@ class ApplicationRegistry:
         self._keys = keys
 
     async def find(self, dataset_ref: DatasetRef, name: str) -> object | None:
-        """Something if there is such an application, our own ones included; raises IdentityServerFailed."""
+        """A value if there is such an application, else None. Raises IdentityServerFailed."""
         own = await self._own.find(dataset_ref, name)
         connection = await self._servers.find(dataset_ref)
         if own is not None or connection is None:
             return own
         if len(name) > NAME_CHARS_MAX or not name.isprintable() or name.split() != [name]:
-            # A blank would make another filter of the one that asks for it.
+            # A blank would change the filter of the request.
             return None
-        asks = (
+        is_known = (
             self._source.has_application_id
             if self._keys == "application_id"
             else self._source.has_application
         )
-        return name if await asks(connection, dataset_ref.handle, name) else None
+        return name if await is_known(connection, dataset_ref.handle, name) else None
 
     async def unknown(self, dataset_ref: DatasetRef, named: Collection[str]) -> frozenset[str]:
-        """Which of them do not exist; asked only where application ids are keys (wire/cds §11)."""
+        """The names without an application; none if client ids are the keys, which are not checked."""
         if self._keys == "client_id":
             return frozenset()
         return frozenset([name for name in named if await self.find(dataset_ref, name) is None])

@@ -36,7 +36,7 @@ from oneself.service.context import DatasetRef
 from oneself.service.directory.organisations import Organisations
 from oneself.service.identity_provider.rejected_claims import RejectedClaims
 from oneself.service.identity_provider.settings import IdentityServers
-from oneself.service.schema.bound_attributes import with_bound
+from oneself.service.schema.identity_bindings import with_bound
 from oneself.store.database import Database
 from oneself.store.directory import Directory
 from oneself.store.tables.claim_sync import ClaimSyncProgress, ClaimSyncTable
@@ -44,7 +44,7 @@ from oneself.store.transaction import Tables
 
 _logger = structlog.get_logger("oneself.claims")
 
-FACE = "claims"
+INTERFACE = "claims"
 #: Lease duration. Another process takes over from one that has not renewed its lease.
 LEASE_S = 10.0
 HEARTBEAT_S = 3.0
@@ -119,7 +119,7 @@ class ClaimSync:
             outcome[:] = [mirrored]
             return change
 
-        await self._configurations.change(dataset_ref.dataset_id, decide, face=FACE)
+        await self._configurations.change(dataset_ref.dataset_id, decide, face=INTERFACE)
         return outcome[0]
 
     async def attribute_ids(

@@ -1,8 +1,8 @@
-"""The embedded directory's claims: add, change and delete them (DESIGN §9, §10).
+"""The embedded directory's provider claims: add, change and delete them.
 
-Law of this module: the directory's claims are the identity attributes themselves, so nothing can be out of
-step; a change is reconciled by the same function as an identity server's claims, in one change of the
-configuration. Where an identity server has the claims, they are changed there.
+Invariants: the directory's claims are the identity attributes themselves, so the two cannot differ. A change
+is reconciled by the same function as an identity server's claims, in one change of the configuration. Where
+an identity server has the claims, they are changed there.
 """
 
 from __future__ import annotations
@@ -34,17 +34,18 @@ from oneself.core.values.schema import Schema
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
-from oneself.service.identity_provider.claim_sync import FACE, ClaimSync
+from oneself.service.identity_provider.claim_sync import INTERFACE, ClaimSync
 from oneself.service.identity_provider.settings import IdentityServers
-from oneself.service.schema.bound_attributes import check_wanted
+from oneself.service.schema.identity_bindings import check_required
 
 #: More than any identity server has; every profile write looks at the schema.
 CLAIMS_MAX = 2_000
 
 
 class DirectoryClaim(msgspec.Struct, frozen=True):
-    """A claim as people see it. `name` without the scope; a dotted one is a member of a complex claim."""
+    """A provider claim of the directory."""
 
+    #: Without the scope; a dotted one is a member of a complex claim.
     name: str
     value_type: str = "string"
     multi_valued: bool = False
@@ -65,7 +66,7 @@ class DirectoryClaims:
         self._claim_sync = claim_sync
 
     async def list(self, dataset_ref: DatasetRef) -> list[DirectoryClaim]:
-        """Every claim that is mirrored, wherever it comes from, by name."""
+        """Every mirrored claim, of the directory or an identity server, by name."""
         config = await self._configurations.current(dataset_ref.dataset_id)
         found = map(_claim, config.schema.in_scope(IDENTITY_ATTRIBUTES))
         return sorted(found, key=lambda claim: claim.name)
@@ -76,7 +77,7 @@ class DirectoryClaims:
         return _claim(_known(config.schema, name))
 
     async def add(self, dataset_ref: DatasetRef, claim: DirectoryClaim) -> DirectoryClaim:
-        """Add a claim; one of a name that there was before gets its attribute again.
+        """Add a claim; a name that a claim had before gets the same attribute id again.
 
         Raises InvalidInput, Conflict.
         """
@@ -84,15 +85,15 @@ class DirectoryClaims:
 
         def add(schema: Schema) -> Sequence[RequiredAttribute]:
             if schema.find(_full(claim.name)) is not None:
-                raise Conflict(f"There is a claim {claim.name!r} already.", code="taken")
+                raise Conflict(f"A claim {claim.name!r} already exists.", code="taken")
             if len(schema.in_scope(IDENTITY_ATTRIBUTES)) >= CLAIMS_MAX:
-                raise InvalidInput("name", f"At most {CLAIMS_MAX} claims are kept.")
-            return _with(schema, _wanted(claim))
+                raise InvalidInput("name", f"An organisation has at most {CLAIMS_MAX} claims.")
+            return _with(schema, _required(claim))
 
         return await self._change(dataset_ref, claim.name, add)
 
     async def change(self, dataset_ref: DatasetRef, name: str, changes: Mapping[str, Any]) -> DirectoryClaim:
-        """Change what a claim is, by the names of `Claim`'s fields; its name stays.
+        """Change a claim by the field names of DirectoryClaim; its name stays.
 
         Raises NotFound, InvalidInput, Conflict.
         """
@@ -105,21 +106,23 @@ class DirectoryClaims:
             _check(claim)
             if before.value_type == COMPLEX != claim.value_type and _members(schema, name):
                 raise Conflict(f"{name!r} has members; delete them first.", code="has_members")
-            return _with(schema, _wanted(claim))
+            return _with(schema, _required(claim))
 
         return await self._change(dataset_ref, name, change)
 
     async def delete(self, dataset_ref: DatasetRef, name: str) -> bool:
-        """Delete a claim with its members; values stay on profiles, hidden. False if there was none.
+        """Delete a claim with its members; False if there was none. Values stay on profiles, hidden.
 
-        Raises Conflict where an identity server has the claims.
+        Raises Conflict if an identity server has the claims.
         """
         present: list[Attribute | None] = []
 
         def without(schema: Schema) -> Sequence[RequiredAttribute]:
             present[:] = [schema.find(_full(name))]
             gone = {_full(name), *_members(schema, name)}
-            return _pruned([each for each in required_attribute(schema) if each.name not in gone])
+            return _pruned(
+                [attribute for attribute in required_attribute(schema) if attribute.name not in gone]
+            )
 
         await self._apply(dataset_ref, (), without)
         return present[0] is not None
@@ -137,17 +140,17 @@ class DirectoryClaims:
         decide: Callable[[Schema], Sequence[RequiredAttribute]],
     ) -> Config:
         if await self._servers.find(dataset_ref) is not None:
-            raise Conflict("The claims are the identity server's; change them there.", code="mirrored")
+            raise Conflict("The identity server has the claims; change them there.", code="mirrored")
         new_id = await self._claim_sync.attribute_ids(
             dataset_ref, with_parents(RequiredAttribute(_full(n)) for n in names)
         )
 
         def change(config: Config) -> ConfigChange | None:
-            wanted = decide(config.schema)
-            check_wanted(config, wanted)
-            return reconcile(config.schema, wanted, new_id)[0]
+            required = decide(config.schema)
+            check_required(config, required)
+            return reconcile(config.schema, required, new_id)[0]
 
-        return await self._configurations.change(dataset_ref.dataset_id, change, face=FACE)
+        return await self._configurations.change(dataset_ref.dataset_id, change, face=INTERFACE)
 
 
 def _full(name: str) -> str:
@@ -162,7 +165,7 @@ def _known(schema: Schema, name: str) -> Attribute:
 
 
 def _members(schema: Schema, name: str) -> set[str]:
-    """The names of everything below a complex claim."""
+    """The names of the members of a complex claim, at any depth."""
     attribute = schema.find(_full(name))
     if attribute is None or attribute.value_type != COMPLEX:
         return set()
@@ -170,51 +173,55 @@ def _members(schema: Schema, name: str) -> set[str]:
     return {a.attribute_name for a in schema.attributes if a.attribute_name.startswith(below)}
 
 
-def _with(schema: Schema, wanted: RequiredAttribute) -> Sequence[RequiredAttribute]:
-    others = [each for each in required_attribute(schema) if each.name != wanted.name]
-    return _checked_parents(schema, with_parents([*others, wanted]))
+def _with(schema: Schema, required: RequiredAttribute) -> Sequence[RequiredAttribute]:
+    others = [attribute for attribute in required_attribute(schema) if attribute.name != required.name]
+    return _checked_parents(schema, with_parents([*others, required]))
 
 
-def _checked_parents(schema: Schema, wanted: Sequence[RequiredAttribute]) -> Sequence[RequiredAttribute]:
-    """A claim that holds a value must not become an object because a dotted one is added."""
-    for each in wanted:
-        before = schema.find(each.name)
+def _checked_parents(schema: Schema, required: Sequence[RequiredAttribute]) -> Sequence[RequiredAttribute]:
+    """Rejects a dotted claim that would make an object of a claim with a value."""
+    for attribute in required:
+        before = schema.find(attribute.name)
         if (
             before is not None
-            and before.value_type != COMPLEX == each.value_type
-            and _has_members(each, wanted)
+            and before.value_type != COMPLEX == attribute.value_type
+            and _has_members(attribute, required)
         ):
-            plain = each.name.partition(".")[2]
-            raise Conflict(f"{plain!r} holds a value of its own and can have no members.", code="no_members")
-    return wanted
+            plain = attribute.name.partition(".")[2]
+            raise Conflict(f"{plain!r} has a value of its own and cannot have members.", code="no_members")
+    return required
 
 
-def _has_members(parent: RequiredAttribute, wanted: Sequence[RequiredAttribute]) -> bool:
-    return any(each.parent == parent.name for each in wanted)
+def _has_members(parent: RequiredAttribute, required: Sequence[RequiredAttribute]) -> bool:
+    return any(attribute.parent == parent.name for attribute in required)
 
 
-def _pruned(wanted: list[RequiredAttribute]) -> Sequence[RequiredAttribute]:
-    """Without complex claims whose last member is gone: nothing could be stored in them."""
+def _pruned(required: list[RequiredAttribute]) -> Sequence[RequiredAttribute]:
+    """The same without complex claims that have no member left: they could not hold a value."""
     while True:
-        kept = [each for each in wanted if each.value_type != COMPLEX or _has_members(each, wanted)]
-        if len(kept) == len(wanted):
-            return wanted
-        wanted = kept
+        remaining = [
+            attribute
+            for attribute in required
+            if attribute.value_type != COMPLEX or _has_members(attribute, required)
+        ]
+        if len(remaining) == len(required):
+            return required
+        required = remaining
 
 
 def _check(claim: DirectoryClaim) -> None:
-    """Raise InvalidInput naming the first field that cannot be."""
+    """Raise InvalidInput for the first invalid field."""
     if not is_name(_full(claim.name)) or "/" in claim.name:
         raise _invalid("name", "a name has one to four printable parts, separated by dots, without a slash")
     if claim.value_type not in VALUE_TYPES:
         raise _invalid("value_type", f"a value type is one of {', '.join(VALUE_TYPES)}")
     if claim.value_type == COMPLEX and not claim.attribute_id:
-        raise _invalid("value_type", "a complex claim is made by adding its members, such as address.city")
+        raise _invalid("value_type", "to create a complex claim, add its members, such as address.city")
     if len(claim.display_name.encode()) > DISPLAY_NAME_BYTES_MAX or not claim.display_name.isprintable():
         raise _invalid("display_name", f"a display name has at most {DISPLAY_NAME_BYTES_MAX} printable bytes")
     if claim.canonical_values and claim.value_type != "string":
         raise _invalid("canonical_values", "only strings have canonical values")
-    values = [each.value for each in claim.canonical_values]
+    values = [attribute.value for attribute in claim.canonical_values]
     if len(values) > CANONICAL_VALUES_MAX or len(set(values)) != len(values) or not all(values):
         raise _invalid("canonical_values", f"at most {CANONICAL_VALUES_MAX} different values, none empty")
 
@@ -235,7 +242,7 @@ def _claim(attribute: Attribute) -> DirectoryClaim:
     )
 
 
-def _wanted(claim: DirectoryClaim) -> RequiredAttribute:
+def _required(claim: DirectoryClaim) -> RequiredAttribute:
     return RequiredAttribute(
         name=_full(claim.name),
         value_type=claim.value_type,

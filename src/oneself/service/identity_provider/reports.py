@@ -29,8 +29,8 @@ from oneself.service.ingest.ingest import Ingest, ObservationRejected, Resolutio
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.profiles.profiles import ActiveTracker, Profiles, ProfileView
 
-FACE = "sync"
-ACTOR = Actor(FACE)
+INTERFACE = "sync"
+ACTOR = Actor(INTERFACE)
 
 ReportKind = Literal["user_added", "claims_set", "user_deleted", "signed_in", "signed_out", "other"]
 
@@ -145,7 +145,7 @@ class IdentityReports:
         observation = SignOut(
             observation_id=uuid.uuid4(),
             new_profile_id=uuid.uuid4(),
-            interface=FACE,
+            interface=INTERFACE,
             identifiers=(_user(report), tracker.identifier),
             name=report.name,
         )
@@ -180,7 +180,7 @@ class IdentityReports:
         observation = kind(
             observation_id=uuid.uuid4(),
             new_profile_id=uuid.uuid4(),
-            interface=FACE,
+            interface=INTERFACE,
             identifiers=identifiers,
             profile_id=profile_id,
             values=values,

@@ -1,4 +1,7 @@
-"""What the choices of a dataset may be (wire/interactions §3, §14)."""
+"""The settings of a dataset that an operator chooses, and which values are valid.
+
+Source: docs/wire/interactions.md §3, §14.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import get_args, get_type_hints
 from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.errors import InvalidInput
 
-#: The choices that people make, in the order in which they are shown.
+#: The settings that an operator chooses, in the order in which they are listed.
 FIELDS = (
     "label",
     "pipeline_identity_resolution",
@@ -21,38 +24,38 @@ FIELDS = (
 )
 LABEL_CHARS_MAX = 100
 DAY_MILLIS = 24 * 3600 * 1000
-#: Inclusive. A visit ends within a day; a token is remembered for ten years at most.
+#: Inclusive, in ms. A visit ends within a day; a token is valid for ten years at most.
 BETWEEN = {
     "visit_timeout_millis": (60 * 1000, DAY_MILLIS),
     "remember_me_user_ids_millis": (DAY_MILLIS, 3650 * DAY_MILLIS),
 }
 ORIGINS_MAX = 100
 _HINTS = get_type_hints(DatasetSettings)
-WORDS = {name: get_args(_HINTS[name]) for name in ("identity_trust", "merged_anonymous")}
+CHOICES = {name: get_args(_HINTS[name]) for name in ("identity_trust", "merged_anonymous")}
 OWN_PORTS = {"http": 80, "https": 443}
 _ORIGIN = re.compile(
     r"(?P<scheme>https?)://(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(?::(?P<port>[1-9][0-9]{0,4}))?"
 )
 
 
-def checked(settings: DatasetSettings) -> DatasetSettings:
-    """The same settings; raises InvalidInput naming the first field that cannot be."""
+def validated_settings(settings: DatasetSettings) -> DatasetSettings:
+    """The same settings; raises InvalidInput for the first invalid one."""
     if len(settings.label) > LABEL_CHARS_MAX or not settings.label.isprintable():
-        raise invalid("label", f"label has at most {LABEL_CHARS_MAX} printable characters.")
-    for name, words in WORDS.items():
+        raise invalid_setting("label", f"label has at most {LABEL_CHARS_MAX} printable characters.")
+    for name, words in CHOICES.items():
         if getattr(settings, name) not in words:
-            raise invalid(name, f"{name} is one of: {', '.join(words)}.")
+            raise invalid_setting(name, f"{name} is one of: {', '.join(words)}.")
     for name, (least, most) in BETWEEN.items():
         if not least <= getattr(settings, name) <= most:
-            raise invalid(name, f"{name} is between {least} and {most} milliseconds.")
+            raise invalid_setting(name, f"{name} is between {least} and {most} milliseconds.")
     if len(settings.allowed_origins) > ORIGINS_MAX:
-        raise invalid("allowed_origins", f"At most {ORIGINS_MAX} allowed_origins.")
+        raise invalid_setting("allowed_origins", f"At most {ORIGINS_MAX} allowed_origins.")
     for origin in settings.allowed_origins:
         if not is_origin(origin):
             sentence = (
                 f"{origin[:100]!r} is no origin; write it as https://shop.example or http://localhost:3000."
             )
-            raise invalid("allowed_origins", sentence)
+            raise invalid_setting("allowed_origins", sentence)
     return settings
 
 
@@ -65,5 +68,5 @@ def is_origin(text: str) -> bool:
     return port is None or (0 < int(port) < 65_536 and int(port) != OWN_PORTS[match["scheme"]])
 
 
-def invalid(field: str, sentence: str) -> InvalidInput:
+def invalid_setting(field: str, sentence: str) -> InvalidInput:
     return InvalidInput(field, sentence)

@@ -1,8 +1,8 @@
-"""Datasets: the identity namespaces of an organisation (DESIGN §3). Profiles, claims and events live in one.
+"""Datasets: the identity namespaces of an organisation. Profiles, claims and events live in one.
 
-Law of this module: a dataset is found by its name within the organisation of the request, never by an id that
-a caller sends. `default` is there from the beginning and stays; the customer data service works on it. A new
-dataset has the organisation's identity types from its first moment; one that was used is never removed.
+Invariants: a dataset is found by its name within the organisation of the request, never by a key that a
+caller sends. The dataset `default` always exists; the customer data service uses it. A new dataset has the
+organisation's identity types from its first moment. A used dataset is never deleted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.configuration import Configurations
 from oneself.service.context import DEFAULT_DATASET, DatasetRef
-from oneself.service.schema.dataset_settings import checked
+from oneself.service.schema.dataset_settings import validated_settings
 from oneself.service.schema.user_attributes import (
     Changes,
     UserAttribute,
@@ -39,28 +39,30 @@ from oneself.store.transaction import Transaction
 if TYPE_CHECKING:
     from oneself.store.directory import Directory
 
-FACE = "admin"
+INTERFACE = "admin"
 
-#: What fits a path, a cookie's digest and a log line.
+#: Valid in a path and a log line.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 NAME_SENTENCE = "A name has 1 to 63 of A-Z, a-z, 0-9, '.', '_' and '-', and begins with a letter or digit."
-#: wire/interactions §14.
+#: Source: docs/wire/interactions.md §14.
 DATASETS_MAX = 1000
-#: How long another process may take a dataset that is gone for there.
-REMEMBERED_S = 10.0
+#: How long another process may still find a deleted dataset.
+CACHED_S = 10.0
 
 
 class Dataset(msgspec.Struct, frozen=True):
-    """A dataset as people see it. `created_at`: µs since 1970."""
+    """A dataset with its settings."""
 
     name: str
     settings: DatasetSettings
+    #: By name.
     user_attributes: dict[str, UserAttribute]
+    #: In µs since 1970.
     created_at: int
 
 
 class Datasets:
-    """Finds datasets by name, remembering those found for a while; makes, changes and removes them."""
+    """Finds datasets by name and caches them for a while; creates, changes and deletes them."""
 
     def __init__(
         self, directory: Directory, configurations: Configurations, *, datasets_max: int = DATASETS_MAX
@@ -68,13 +70,13 @@ class Datasets:
         self._datasets_max = datasets_max
         self._directory = directory
         self._configurations = configurations
-        self._known: dict[tuple[int, str], tuple[DatasetRef, float]] = {}
+        self._cached: dict[tuple[int, str], tuple[DatasetRef, float]] = {}
 
     async def find(self, dataset_ref: DatasetRef, name: str) -> DatasetRef | None:
-        """One dataset of the organisation; None if it has none of this name."""
+        """A dataset of the organisation; None if it has none of this name."""
         if name == DEFAULT_DATASET and dataset_ref.dataset == DEFAULT_DATASET:
             return dataset_ref
-        known = self._known.get((dataset_ref.org_id, name))
+        known = self._cached.get((dataset_ref.org_id, name))
         if known is not None and known[1] > time.monotonic():
             return known[0]
         if not NAME.fullmatch(name):
@@ -83,7 +85,7 @@ class Datasets:
         if keys is None:
             return None
         found = msgspec.structs.replace(dataset_ref, dataset_id=keys.dataset_id, dataset=name)
-        self._known[dataset_ref.org_id, name] = found, time.monotonic() + REMEMBERED_S
+        self._cached[dataset_ref.org_id, name] = found, time.monotonic() + CACHED_S
         return found
 
     async def get(self, dataset_ref: DatasetRef, name: str) -> DatasetRef:
@@ -100,8 +102,9 @@ class Datasets:
         return sorted(found, key=lambda dataset: dataset.name)
 
     async def show(self, dataset_ref: DatasetRef, name: str) -> Dataset:
-        """One dataset; raises NotFound."""
-        found = next((each for each in await self.list(dataset_ref) if each.name == name), None)
+        """A dataset with its settings; raises NotFound."""
+        datasets = await self.list(dataset_ref)
+        found = next((dataset for dataset in datasets if dataset.name == name), None)
         if found is None:
             raise NotFound(f"{dataset_ref.handle} has no dataset {name[:100]!r}.")
         return found
@@ -113,13 +116,14 @@ class Datasets:
         settings: Mapping[str, Any],
         attributes: Changes | None = None,
     ) -> Dataset:
-        """Make a dataset with the organisation's identity types. `settings`: by the names of DatasetSettings.
+        """Create a dataset with the organisation's identity types.
 
-        Raises InvalidInput, Conflict when the name is taken or there are too many.
+        `settings`: by the field names of DatasetSettings. Raises InvalidInput; Conflict if the name is in use
+        or the organisation has too many datasets.
         """
         if not NAME.fullmatch(name):
             raise InvalidInput("name", NAME_SENTENCE)
-        wanted = checked(DatasetSettings(**settings))
+        settings_after = validated_settings(DatasetSettings(**settings))
         async with self._directory.transaction() as transaction:
             connection, datasets = transaction.connection, transaction.of(dataset_ref.org_id).datasets
             # Locks the default dataset, so that no identity type is added or removed meanwhile.
@@ -131,14 +135,14 @@ class Datasets:
             now = time.time_ns() // 1000
             dataset_id = await datasets.put(name, now)
             if dataset_id is None:
-                raise Conflict(f"There is a dataset {name!r} already.", code="taken")
-            types = tuple(PutIdentityType(each) for each in home.identity_types.values())
+                raise Conflict(f"A dataset {name!r} already exists.", code="taken")
+            types = tuple(PutIdentityType(identity_type) for identity_type in home.identity_types.values())
 
             def decide(config: Config) -> ConfigChange:
-                return Several((*types, *_parts(config, wanted, attributes or {})))
+                return Several((*types, *_parts(config, settings_after, attributes or {})))
 
             config = await self._configurations.change_in(
-                Transaction(connection, dataset_id), decide, face=FACE
+                Transaction(connection, dataset_id), decide, face=INTERFACE
             )
         return _dataset(name, now, config)
 
@@ -149,28 +153,31 @@ class Datasets:
         settings: Mapping[str, Any],
         attributes: Changes | None = None,
     ) -> Dataset:
-        """Change settings and user attributes; what is absent stays.
+        """Change settings and user attributes; absent ones stay.
 
-        Raises NotFound, InvalidInput, Conflict for what is one way or done by another command.
+        Raises NotFound, InvalidInput; Conflict for a change of identity resolution, which has its own
+        operation.
         """
         at = await self.get(dataset_ref, name)
 
         def decide(config: Config) -> ConfigChange | None:
-            wanted = checked(msgspec.structs.replace(config.dataset, **settings))
-            _check_resolution(name, config.dataset, wanted)
-            parts = _parts(config, wanted, attributes or {})
+            settings_after = validated_settings(msgspec.structs.replace(config.dataset, **settings))
+            _check_resolution(name, config.dataset, settings_after)
+            parts = _parts(config, settings_after, attributes or {})
             return None if parts == (PutDatasetSettings(config.dataset),) else Several(parts)
 
-        await self._configurations.change(at.dataset_id, decide, face=FACE)
+        await self._configurations.change(at.dataset_id, decide, face=INTERFACE)
         return await self.show(dataset_ref, name)
 
     async def delete(self, dataset_ref: DatasetRef, name: str) -> None:
-        """Remove a dataset that was never used; within REMEMBERED_S no process knows it any more.
+        """Delete an unused dataset. Raises NotFound, Conflict.
 
-        Raises NotFound, Conflict.
+        After CACHED_S, no process finds it any more.
         """
         if name == DEFAULT_DATASET:
-            raise Conflict("The dataset 'default' stays: the customer data service works on it.", code="kept")
+            raise Conflict(
+                "The dataset 'default' cannot be deleted: the customer data service uses it.", code="kept"
+            )
         at = await self.get(dataset_ref, name)
         async with self._directory.transaction() as transaction:
             await self._configurations.change_in(
@@ -178,25 +185,25 @@ class Datasets:
             )
             datasets = transaction.of(dataset_ref.org_id).datasets
             if await datasets.is_used(at.dataset_id):
-                sentence = f"The dataset {name!r} holds profiles or events; only an unused one is removed."
+                sentence = f"The dataset {name!r} holds profiles or events and cannot be deleted."
                 raise Conflict(sentence, code="in_use")
             await datasets.delete(at.dataset_id)
-        self._known.pop((dataset_ref.org_id, name), None)
+        self._cached.pop((dataset_ref.org_id, name), None)
 
 
-def _parts(config: Config, wanted: DatasetSettings, changes: Changes) -> tuple[SingleChange, ...]:
+def _parts(config: Config, settings_after: DatasetSettings, changes: Changes) -> tuple[SingleChange, ...]:
     attributes, classifications = change_user_attributes(config, changes)
-    settings = msgspec.structs.replace(wanted, classifications=classifications)
+    settings = msgspec.structs.replace(settings_after, classifications=classifications)
     return (*attributes, PutDatasetSettings(settings))
 
 
 def _check_resolution(name: str, before: DatasetSettings, after: DatasetSettings) -> None:
-    """Turning identity resolution on moves every profile, and is one way (wire/interactions §11)."""
+    """Rejects a change of identity resolution: turning it on rewrites every profile, and cannot be undone."""
     if before.pipeline_identity_resolution and not after.pipeline_identity_resolution:
         raise Conflict("Identity resolution cannot be turned off again.", code="one_way")
     if after.pipeline_identity_resolution and not before.pipeline_identity_resolution:
         sentence = (
-            f"Turning identity resolution on moves every profile: oneself dataset enable-identity {name}"
+            f"Turning identity resolution on in {name} rewrites every profile; it has a preview of its own."
         )
         raise Conflict(sentence, code="enable_identity")
 

@@ -1,9 +1,8 @@
 """Identity types: what may identify a person, the same in every dataset of an organisation.
 
-Law of this module: a change is written to the configuration of every dataset in one transaction, the datasets
-in the order of their ids, so that no two of them ever disagree. What matched stays as it is: uniqueness and
-case sensitivity never change, and a type goes only when nothing holds a value of it.
-Source: wire/interactions §3, §14.
+Invariants: a change is written to the configuration of every dataset in one transaction, in the order of
+their keys, so that no two of them ever differ. Uniqueness and case sensitivity of a type never change, and a
+type is deleted only if no profile holds a value of it. Source: docs/wire/interactions.md §3, §14.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ if TYPE_CHECKING:
     from oneself.store.database import Database
     from oneself.store.tables.dataset import DatasetTable
 
-FACE = "admin"
+INTERFACE = "admin"
 
-ID = re.compile(r"[A-Za-z0-9]{1,64}")
+TYPE_ID = re.compile(r"[A-Za-z0-9]{1,64}")
 LABEL_CHARS_MAX = 100
-#: wire/interactions §14.
+#: Source: docs/wire/interactions.md §14.
 CUSTOM_TYPES_MAX = 32
 BLOCKED_MAX = 10_000
 BLOCKED_CHARS_MAX = 256
-#: Names that identifiers of other kinds go by.
+#: Namespaces of other identifiers.
 RESERVED = frozenset({TRACKER})
-#: What of a type never changes once it is saved.
+#: Fields of a saved type that never change.
 FIXED = ("is_unique", "case_sensitive")
 
 
@@ -55,19 +54,25 @@ class IdentityTypes:
     async def list(self, dataset_ref: DatasetRef) -> list[IdentityType]:
         """Every type, the built-in ones first, each kind by id."""
         config = await self._configurations.current(dataset_ref.dataset_id)
-        return sorted(config.types.values(), key=lambda each: (not each.built_in, each.type_id))
+        return sorted(
+            config.types.values(),
+            key=lambda identity_type: (not identity_type.built_in, identity_type.type_id),
+        )
 
     async def find(self, dataset_ref: DatasetRef, type_id: str) -> IdentityType:
         """One type; raises NotFound."""
         return _known(await self._configurations.current(dataset_ref.dataset_id), type_id)
 
     async def create(self, dataset_ref: DatasetRef, identity_type: IdentityType) -> IdentityType:
-        """Add a type to every dataset. Raises InvalidInput, Conflict when the id is taken."""
+        """Add a type to every dataset.
+
+        Raises InvalidInput; Conflict if the id is in use or there are too many.
+        """
         made = _checked(msgspec.structs.replace(identity_type, built_in=False))
 
         def put(config: Config) -> PutIdentityType:
             if any(made.type_id.casefold() == known.casefold() for known in config.types):
-                raise Conflict(f"There is an identity type {made.type_id!r} already.", code="taken")
+                raise Conflict(f"An identity type {made.type_id!r} already exists.", code="taken")
             if len(config.types) - len(BUILT_IN_TYPES) >= self._custom_types_max:
                 sentence = f"An organisation has at most {self._custom_types_max} identity types of its own."
                 raise Conflict(sentence, code="limit")
@@ -77,9 +82,9 @@ class IdentityTypes:
         return made
 
     async def change(self, dataset_ref: DatasetRef, type_id: str, changes: Mapping[str, Any]) -> IdentityType:
-        """Change a type in every dataset, by the names of IdentityType's fields.
+        """Change a type in every dataset, by the field names of IdentityType.
 
-        Values that are blocked no longer are indexed again in the background. Raises NotFound, InvalidInput,
+        Values that are no longer blocked are reindexed in the background. Raises NotFound, InvalidInput,
         Conflict.
         """
         changed: list[IdentityType] = []
@@ -88,7 +93,7 @@ class IdentityTypes:
             before = _known(config, type_id)
             after = msgspec.structs.replace(before, **changes)
             if after != before and type_id == PROFILE_ID:
-                raise Conflict("'profileId' is the primary id itself; it stays as it is.", code="built_in")
+                raise Conflict(f"{PROFILE_ID!r} is the primary id itself and cannot change.", code="built_in")
             _check_fixed(before, after)
             changed[:] = [_checked(after)]
             if after == before:
@@ -101,15 +106,13 @@ class IdentityTypes:
         return changed[0]
 
     async def delete(self, dataset_ref: DatasetRef, type_id: str) -> None:
-        """Remove a type that no dataset binds and nobody holds a value of.
-
-        Raises NotFound, Conflict.
-        """
+        """Delete a type that no dataset binds and no profile holds a value of. Raises NotFound, Conflict."""
 
         def drop(config: Config) -> DropIdentityType:
             if _known(config, type_id).built_in:
-                raise Conflict(f"{type_id!r} is built in and stays.", code="built_in")
-            names = [each.name for each in config.identity_attributes.values() if each.type_id == type_id]
+                raise Conflict(f"{type_id!r} is built in and cannot be deleted.", code="built_in")
+            bindings = config.identity_attributes.values()
+            names = [binding.name for binding in bindings if binding.type_id == type_id]
             if names:
                 sentence = f"{type_id!r} is bound to the identity attribute {names[0]!r}; unbind it first."
                 raise Conflict(sentence, code="bound")
@@ -121,7 +124,7 @@ class IdentityTypes:
         await self._everywhere(dataset_ref, drop, check)
 
     async def check_unused(self, dataset_ref: DatasetRef, type_id: str) -> None:
-        """Raise Conflict if somebody holds a value of the type."""
+        """Raise Conflict if a profile holds a value of the type."""
         datasets = self._directory.of(dataset_ref.org_id).datasets
         await _check_unused(datasets, await datasets.list_ids(), type_id)
 
@@ -136,11 +139,13 @@ class IdentityTypes:
             connection, datasets = transaction.connection, transaction.of(dataset_ref.org_id).datasets
             # `default` is the oldest dataset. While it is locked, no dataset is made: the list is complete.
             await self._configurations.change_in(
-                Transaction(connection, dataset_ref.dataset_id), decide, face=FACE
+                Transaction(connection, dataset_ref.dataset_id), decide, face=INTERFACE
             )
             others = sorted(set(await datasets.list_ids()) - {dataset_ref.dataset_id})
             for dataset_id in others:
-                await self._configurations.change_in(Transaction(connection, dataset_id), decide, face=FACE)
+                await self._configurations.change_in(
+                    Transaction(connection, dataset_id), decide, face=INTERFACE
+                )
             if check is not None:
                 await check(datasets, [dataset_ref.dataset_id, *others])
 
@@ -154,17 +159,17 @@ def _known(config: Config, type_id: str) -> IdentityType:
 
 async def _check_unused(datasets: DatasetTable, dataset_ids: Sequence[int], type_id: str) -> None:
     if await datasets.holds_identity(dataset_ids, type_id):
-        sentence = f"There are values of {type_id!r}; it can go when nobody holds one any more."
+        sentence = f"Profiles hold values of {type_id!r}; it can be deleted when none does."
         raise Conflict(sentence, code="in_use")
 
 
 def _checked(identity_type: IdentityType) -> IdentityType:
-    """The same type; raises InvalidInput naming the first field that cannot be."""
+    """The same type; raises InvalidInput for the first invalid field."""
     type_id, label, blocked = identity_type.type_id, identity_type.label, identity_type.blocked_values
-    if not ID.fullmatch(type_id):
-        raise InvalidInput("id", "An id has 1 to 64 letters and digits, no blanks.")
+    if not TYPE_ID.fullmatch(type_id):
+        raise InvalidInput("id", "An id has 1 to 64 letters and digits.")
     if type_id.casefold() in RESERVED:
-        raise InvalidInput("id", f"{type_id!r} is the name of another kind of identifier; choose another id.")
+        raise InvalidInput("id", f"{type_id!r} is the namespace of another identifier; choose another id.")
     if not 0 < len(label) <= LABEL_CHARS_MAX or not label.isprintable():
         raise InvalidInput("label", f"A label has 1 to {LABEL_CHARS_MAX} printable characters.")
     if len(blocked) > BLOCKED_MAX or not all(0 < len(value) <= BLOCKED_CHARS_MAX for value in blocked):
@@ -175,5 +180,5 @@ def _checked(identity_type: IdentityType) -> IdentityType:
 
 def _check_fixed(before: IdentityType, after: IdentityType) -> None:
     if any(getattr(before, name) != getattr(after, name) for name in FIXED):
-        sentence = "Uniqueness and case sensitivity of a saved identity type never change; make another type."
+        sentence = "Uniqueness and case sensitivity of an identity type cannot change; create another type."
         raise InvalidInput("uniqueness", sentence)

@@ -1,8 +1,8 @@
-"""The profile schema of an organisation: defining, redefining and removing attributes (wire/cds §7).
+"""The profile schema of an organisation: defining, redefining and removing attributes.
 
-Law of this module: a change is decided on the current configuration and becomes its next version in one
-transaction; the rules are `core.definition`'s. What is asked of the world first is only whether the
-applications exist, so that a definition for nobody's application is rejected.
+Invariants: a change is decided on the current configuration and becomes its next version in one transaction,
+by the rules of `core.values.definition`. Before that, only the existence of the applications is looked up, so
+that no attribute is defined for an unknown application. Source: docs/wire/cds.md §7.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from oneself.core.values.definition_rules import AttributeReason, AttributeRejec
 from oneself.core.values.schema import Schema
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
-from oneself.service.schema.bound_attributes import bound_sentence, broken
+from oneself.service.schema.identity_bindings import bound_sentence, broken_binding
 
 
 class ApplicationDirectory(Protocol):
-    """Knows which applications an organisation has."""
+    """Finds the applications of an organisation."""
 
     async def find(self, dataset_ref: DatasetRef, client_id: str) -> object | None: ...
 
 
 class Schemas:
-    """Changes profile schemas. Every rejection is an `AttributeRejected`."""
+    """Changes profile schemas. An invalid change raises AttributeRejected."""
 
     def __init__(self, configurations: Configurations, applications: ApplicationDirectory) -> None:
         self._configurations = configurations
@@ -41,7 +41,7 @@ class Schemas:
         drafts: Sequence[Attribute],
         child_names: Sequence[Mapping[str, str]] = (),
     ) -> list[Attribute]:
-        """Add attributes, all or none. Drafts carry their ids; see `core.definition.define`."""
+        """Add attributes, all or none. Drafts have their ids; see `core.values.definition.define`."""
         unknown = await self._unknown_applications(dataset_ref, drafts)
         defined: list[Attribute] = []
 
@@ -100,15 +100,15 @@ class Schemas:
 
 
 def _check_ids_free(schema: Schema, drafts: Iterable[Attribute]) -> None:
-    """An id that somebody gave must not take the place of another attribute."""
+    """An id that the caller chose must not be that of another attribute."""
     for draft in drafts:
         if schema.get(draft.attribute_id) is not None:
             raise AttributeRejected("duplicate_id", f"Attribute id '{draft.attribute_id}' already exists.")
 
 
 def _check_bindings(config: Config, schema: Schema, reason: AttributeReason) -> None:
-    """What identity types are bound to cannot be taken from under them (wire/interactions §3)."""
-    binding = broken(config, schema)
+    """An attribute that is bound to an identity type stays as it is."""
+    binding = broken_binding(config, schema)
     if binding is not None:
         raise AttributeRejected(reason, bound_sentence(binding))
 

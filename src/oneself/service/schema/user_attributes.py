@@ -1,8 +1,8 @@
-"""Plain user attributes of a dataset: what events may write beside identities (wire/interactions §3).
+"""Plain user attributes of a dataset: what events may write beside identities.
 
-Law of this module: a user attribute is the schema's attribute `traits.<name>`, a single scalar, under the
-words of the event wire. What a schema holds beyond that (objects, lists, canonical values) is neither shown
-nor changed here.
+Invariants: a user attribute is the schema's attribute `traits.<name>`, a single scalar. Other attributes of a
+schema (objects, lists, canonical values) are neither listed nor changed here. Source:
+docs/wire/interactions.md §3.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from oneself.core.values.definition_rules import AttributeRejected, check_attrib
 from oneself.core.values.schema import Schema
 from oneself.errors import Conflict, InvalidInput
 
-#: wire/interactions §14.
+#: Source: docs/wire/interactions.md §14.
 USER_ATTRIBUTES_MAX = 1000
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
-NAME_SENTENCE = "A name has 1 to 64 of A-Z, a-z, 0-9, '_' and '-', and begins with no '-'."
+NAME_SENTENCE = "A name has 1 to 64 of A-Z, a-z, 0-9, '_' and '-', and does not begin with '-'."
 
 Type = Literal["String", "Number", "Boolean", "Date"]
 Classification = Literal["Sensitive", "PersonallyIdentifiable", "NonSensitive"]
@@ -36,9 +36,9 @@ _VALUE_TYPES: dict[Type, str] = {
     "Boolean": "boolean",
     "Date": "date_time",
 }
-#: What a value type is shown as; the profile schema has finer ones.
+#: Value type of the profile schema, which are finer → type.
 _TYPES: dict[str, Type] = {
-    **{value_type: shown for shown, value_type in _VALUE_TYPES.items()},
+    **{value_type: plain for plain, value_type in _VALUE_TYPES.items()},
     "integer": "Number",
     "date": "Date",
     "epoch": "Date",
@@ -46,7 +46,7 @@ _TYPES: dict[str, Type] = {
 
 
 class UserAttribute(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A user attribute as the event wire knows it."""
+    """A user attribute."""
 
     label: str
     type: Type
@@ -54,7 +54,10 @@ class UserAttribute(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class UserAttributeChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is to be said of a user attribute; what is absent stays, or is a string called by its name."""
+    """A change of a user attribute;
+
+    absent fields stay, and a new attribute is a string labelled by its name.
+    """
 
     label: str | UnsetType = UNSET
     type: Type | UnsetType = UNSET
@@ -70,38 +73,47 @@ def read_changes(document: Mapping[str, Any]) -> Changes:
 
 
 def user_attributes(config: Config) -> dict[str, UserAttribute]:
-    """Those of a dataset, by name."""
-    shown = {each.key: each for each in config.schema.in_scope(TRAITS) if _is_plain(config.schema, each)}
+    """The user attributes of a dataset, by name."""
+    plain = {
+        attribute.key: attribute
+        for attribute in config.schema.in_scope(TRAITS)
+        if _is_plain(config.schema, attribute)
+    }
     return {
-        name: UserAttribute(each.display_name or name, _TYPES[each.value_type], _classification(config, name))
-        for name, each in sorted(shown.items())
+        name: UserAttribute(
+            attribute.display_name or name, _TYPES[attribute.value_type], _classification(config, name)
+        )
+        for name, attribute in sorted(plain.items())
     }
 
 
 def change_user_attributes(config: Config, changes: Changes) -> tuple[list[SingleChange], dict[str, str]]:
-    """What makes the changes, and the classifications afterwards. Raises InvalidInput, Conflict."""
+    """The changes of the configuration, and all classifications afterwards. Raises InvalidInput, Conflict."""
     put = [_changed(config, name, change) for name, change in changes.items() if change is not None]
     dropped = [found for name in changes if changes[name] is None and (found := _removable(config, name))]
-    made = [each for each in put if each != config.schema.get(each.attribute_id)]
-    held = len(user_attributes(config)) - len(dropped)
-    if held + sum(config.schema.get(each.attribute_id) is None for each in made) > USER_ATTRIBUTES_MAX:
+    put_attributes = [
+        attribute for attribute in put if attribute != config.schema.get(attribute.attribute_id)
+    ]
+    count_before = len(user_attributes(config)) - len(dropped)
+    new = sum(config.schema.get(attribute.attribute_id) is None for attribute in put_attributes)
+    if count_before + new > USER_ATTRIBUTES_MAX:
         raise _invalid(f"A dataset has at most {USER_ATTRIBUTES_MAX} user attributes.")
     parts: list[SingleChange] = []
-    if made:
-        parts.append(PutAttributes(tuple(made)))
+    if put_attributes:
+        parts.append(PutAttributes(tuple(put_attributes)))
     if dropped:
-        parts.append(DropAttributes(tuple(each.attribute_id for each in dropped)))
+        parts.append(DropAttributes(tuple(attribute.attribute_id for attribute in dropped)))
     return parts, _classified(config, changes)
 
 
 def is_bound(config: Config, attribute_name: str) -> bool:
     """Whether an attribute is bound to an identity type."""
-    return any(each.attribute == attribute_name for each in config.identity_attributes.values())
+    return any(binding.attribute == attribute_name for binding in config.identity_attributes.values())
 
 
 def _read(name: str, change: Any) -> UserAttributeChange | None:
     if not NAME.fullmatch(name):
-        raise _invalid(f"{name[:100]!r} is no name of a user attribute. {NAME_SENTENCE}")
+        raise _invalid(f"{name[:100]!r} is not a name of a user attribute. {NAME_SENTENCE}")
     if change is None:
         return None
     try:
@@ -118,7 +130,7 @@ def _changed(config: Config, name: str, change: UserAttributeChange) -> Attribut
         sentence = f"{before.attribute_name!r} is more than one scalar; change it in the profile schema."
         raise Conflict(sentence, code="user_attributes")
     if change.type is not UNSET and change.type != _TYPES[before.value_type]:
-        raise _invalid(f"The type of {name!r} stays {_TYPES[before.value_type]!r} while it exists.")
+        raise _invalid(f"The type of {name!r} is {_TYPES[before.value_type]!r} and cannot change.")
     if change.label is UNSET or change.label == before.display_name:
         return before
     return _checked(config.schema, name, msgspec.structs.replace(before, display_name=change.label or name))
@@ -135,7 +147,7 @@ def _new(name: str, change: UserAttributeChange) -> Attribute:
 
 
 def _checked(schema: Schema, name: str, attribute: Attribute) -> Attribute:
-    """By the rules of every definition; `latest` is for what arrives as events, so no wire defines it."""
+    """Checks the rules of every definition; they do not know `latest`, the strategy of values from events."""
     try:
         check_attribute(schema, TRAITS, msgspec.structs.replace(attribute, merge_strategy="overwrite"), {})
     except AttributeRejected as error:
@@ -148,7 +160,7 @@ def _removable(config: Config, name: str) -> Attribute | None:
     if attribute is None or not _is_plain(config.schema, attribute):
         return None
     if is_bound(config, attribute.attribute_name):
-        sentence = f"{name!r} is bound to an identity type; take it out of identity-attributes first."
+        sentence = f"{name!r} is bound to an identity type; unbind it first."
         raise Conflict(sentence, code="bound")
     return attribute
 

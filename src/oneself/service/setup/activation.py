@@ -1,7 +1,7 @@
-"""Enabling: what turning the service on for an organisation brings with it (wire/cds §11).
+"""Activation: what turning the customer data service on for an organisation includes.
 
-Law of this module: all of it is there when the change is answered, or nothing of it: the settings, the
-mandatory consent category, and the identity attributes that the identity server's claims ask for.
+Invariants: the settings, the mandatory consent category and the identity attributes that the identity
+server's claims require are written in one change, or not at all. Source: docs/wire/cds.md §11.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from oneself.errors import InvalidInput
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
 from oneself.service.identity_provider.claim_sync import ClaimSync
-from oneself.service.schema.bound_attributes import with_bound
+from oneself.service.schema.identity_bindings import with_bound
 
 
 def with_mandatory_category(config: Config, change: PutSettings) -> ConfigChange:
-    """A change of settings; the first enabling makes the mandatory consent category together with it."""
+    """A change of settings; the first activation adds the mandatory consent category."""
     if not change.cds_enabled or any(category.is_mandatory for category in config.categories.values()):
         return change
     mandatory = Category(str(uuid.uuid4()), MANDATORY_NAME, MANDATORY_PURPOSE, is_mandatory=True)
@@ -30,7 +30,7 @@ def with_mandatory_category(config: Config, change: PutSettings) -> ConfigChange
 
 
 class ApplicationChecker(Protocol):
-    """Knows which of some system applications the identity server does not have."""
+    """Tells which of some applications do not exist."""
 
     async def unknown(self, dataset_ref: DatasetRef, named: Collection[str]) -> frozenset[str]: ...
 
@@ -46,24 +46,24 @@ class ServiceActivation:
         self._applications = applications
 
     async def change(self, dataset_ref: DatasetRef, change: PutSettings) -> Config:
-        """Change settings; enabling fetches the identity attributes first.
+        """Change settings; an activation fetches the identity attributes first.
 
-        Raises IdentityServerFailed, InvalidInput for a system application that does not exist; nothing is
-        changed then.
+        Raises IdentityServerFailed, InvalidInput for a system application that does not exist; then nothing
+        is changed.
         """
         if unknown := await self._applications.unknown(dataset_ref, change.system_applications or ()):
             sentence = f"System application '{min(unknown)}' does not exist."
             raise InvalidInput("system_applications", sentence)
         before = await self._configurations.current(dataset_ref.dataset_id)
         enables = change.cds_enabled and not before.settings.cds_enabled
-        wanted = await self._claim_sync.fetch(dataset_ref) if enables else None
-        new_id = await self._claim_sync.attribute_ids(dataset_ref, wanted or ())
+        required = await self._claim_sync.fetch(dataset_ref) if enables else None
+        new_id = await self._claim_sync.attribute_ids(dataset_ref, required or ())
 
         def decide(config: Config) -> ConfigChange:
             settings = with_mandatory_category(config, change)
-            if wanted is None:
+            if required is None:
                 return settings
-            attributes, _ = reconcile(config.schema, with_bound(config, wanted), new_id)
+            attributes, _ = reconcile(config.schema, with_bound(config, required), new_id)
             return Several((*_parts(settings), *(_parts(attributes) if attributes else ())))
 
         return await self._configurations.change(dataset_ref.dataset_id, decide)

@@ -1,9 +1,9 @@
-"""Founding an organisation: it can be used at once (DESIGN §9).
+"""Provisioning: making organisations that can be used at once.
 
-Law of this module: a new organisation has a dataset, the directory's claims as identity attributes, the
-customer data service switched on, a system application that holds every permission, and on request a console
-user. Each step is done unless it was done before, so that a start that broke off is taken up again; what
-people changed afterwards is never undone.
+Invariants: a new organisation has a dataset, the directory's claims as identity attributes, the active
+customer data service, a system application with every permission and, on request, a console user. Each step
+is skipped if it was done before, so an interrupted start continues; later changes by operators are never
+undone.
 """
 
 from __future__ import annotations
@@ -29,16 +29,17 @@ ADMIN = "admin"
 
 
 class ProvisionedOrganisation(msgspec.Struct, frozen=True):
-    """What founding made. `client_secret` is set only if it was made or given in this call."""
+    """A new organisation."""
 
     dataset_ref: DatasetRef
     created: bool
     client_id: str | None = None
+    #: Set only if it was generated or given in this call.
     client_secret: str | None = None
 
 
 class OrganisationSetup:
-    """Makes organisations that work at once, by hand and at an unattended first start."""
+    """Provisions organisations, on demand and at an unattended first start."""
 
     def __init__(
         self,
@@ -62,17 +63,19 @@ class OrganisationSetup:
         client_id: str | None = None,
         client_secret: str | None = None,
     ) -> ProvisionedOrganisation:
-        """A new organisation with its system application. Raises InvalidInput, Conflict when it exists."""
+        """Create an organisation with its system application. Raises InvalidInput, Conflict if it exists."""
         if not await self._organisations.put(handle, name or handle):
-            raise Conflict(f"There is an organisation {handle!r} already.", code="taken")
+            raise Conflict(f"An organisation {handle!r} already exists.", code="taken")
         dataset_ref = await self._organisations.get(handle)
-        application, secret = await self._furnish(dataset_ref, client_id or uuid.uuid4().hex, client_secret)
+        application, secret = await self._provision_application(
+            dataset_ref, client_id or uuid.uuid4().hex, client_secret
+        )
         return ProvisionedOrganisation(dataset_ref, True, application.client_id, secret)
 
-    async def bootstrap(self, settings: Settings) -> DatasetRef | None:
-        """Do what the bootstrap settings ask for and is not done yet; a second time changes nothing.
+    async def provision(self, settings: Settings) -> DatasetRef | None:
+        """Provision the organisation of the bootstrap settings as far as it is not done; None if none is set.
 
-        None when no bootstrap organisation is set.
+        A second call changes nothing.
         """
         if settings.bootstrap_org is None:
             return None
@@ -92,15 +95,15 @@ class OrganisationSetup:
         if await self._applications.find(dataset_ref, client_id) is not None:
             return
         try:
-            await self._furnish(dataset_ref, client_id, secret)
+            await self._provision_application(dataset_ref, client_id, secret)
         except Conflict:
-            # Another process that starts at this moment was first.
+            # Another process that starts now was first.
             return
 
-    async def _furnish(
+    async def _provision_application(
         self, dataset_ref: DatasetRef, client_id: str, secret: str | None
     ) -> tuple[Application, str | None]:
-        # The application last: while it is missing, a start that broke off here is taken up again.
+        # The application comes last: while it is missing, the next start continues here.
         await self._prepare(dataset_ref, (client_id,))
         new = NewApplication(
             name="System application",
@@ -110,8 +113,8 @@ class OrganisationSetup:
         )
         return await self._applications.create(dataset_ref, new)
 
-    async def make_system_application(self, dataset_ref: DatasetRef, client_id: str) -> None:
-        """Put an application on the organisation's list of system applications (wire/cds §11)."""
+    async def add_system_application(self, dataset_ref: DatasetRef, client_id: str) -> None:
+        """Add an application to the organisation's list of system applications."""
 
         def decide(config: Config) -> PutSettings | None:
             listed = config.settings.system_applications
@@ -127,15 +130,15 @@ class OrganisationSetup:
             dataset_ref.dataset_id, lambda config: with_mandatory_category(config, enable)
         )
         for client_id in system_applications:
-            await self.make_system_application(dataset_ref, client_id)
+            await self.add_system_application(dataset_ref, client_id)
 
 
-#: Claims that the identity provider alone decides: nobody else can say which user this is.
+#: Claims that only the identity provider may write.
 PROVIDER_ONLY = frozenset({f"{IDENTITY_ATTRIBUTES}.userid"})
 
 
 def _missing_attributes(config: Config) -> PutAttributes | None:
-    """The identity attributes of the directory's claims that the schema lacks (DESIGN §9, wire/cds §13)."""
+    """The identity attributes of the directory's claims that the schema lacks."""
     names = [f"{IDENTITY_ATTRIBUTES}.{claim}" for claim in CLAIMS]
     missing = tuple(
         Attribute(

@@ -126,10 +126,10 @@ _REMEDY = (
 
 
 def _mismatch(settings: Settings) -> SettingsError:
-    place = (
+    source = (
         "ONESELF_SECRET_KEY is not" if settings.secret_key else f"{secret_key_file(settings)} does not hold"
     )
-    return SettingsError(f"{place} the secret key that this database was set up with; {_REMEDY}.")
+    return SettingsError(f"{source} the secret key that this database was set up with; {_REMEDY}.")
 
 
 def _purpose(kind: Kind, org_id: int, key_id: str) -> str:

@@ -45,7 +45,7 @@ async def _everything(services: Services) -> list[tuple[str, list[tuple[object, 
 
 
 async def test_an_unattended_first_start_gives_a_usable_organisation(services: Services) -> None:
-    dataset_ref = await services.setup.provisioning.bootstrap(_settings(services))
+    dataset_ref = await services.setup.provisioning.provision(_settings(services))
     assert dataset_ref is not None
     config = await services.configurations.current(dataset_ref.dataset_id)
     assert config.settings.cds_enabled
@@ -63,21 +63,21 @@ async def test_an_unattended_first_start_gives_a_usable_organisation(services: S
 
 
 async def test_bootstrapping_twice_changes_nothing(services: Services) -> None:
-    await services.setup.provisioning.bootstrap(_settings(services))
+    await services.setup.provisioning.provision(_settings(services))
     before = await _everything(services)
     again = build_services(services.settings, services.database)
-    await again.setup.provisioning.bootstrap(_settings(services))
+    await again.setup.provisioning.provision(_settings(services))
     changed = {"bootstrap_client_secret": "another secret", "bootstrap_admin_password": "another password"}
-    await again.setup.provisioning.bootstrap(_settings(services, **changed))
+    await again.setup.provisioning.provision(_settings(services, **changed))
     assert await _everything(services) == before
 
 
 async def test_bootstrapping_again_does_not_undo_what_people_changed(services: Services) -> None:
-    dataset_ref = await services.setup.provisioning.bootstrap(_settings(services))
+    dataset_ref = await services.setup.provisioning.provision(_settings(services))
     assert dataset_ref is not None
     off = PutSettings(cds_enabled=False, system_applications=())
     await services.configurations.change(dataset_ref.dataset_id, lambda _: off)
-    await services.setup.provisioning.bootstrap(_settings(services))
+    await services.setup.provisioning.provision(_settings(services))
     config = await services.configurations.current(dataset_ref.dataset_id)
     assert not config.settings.cds_enabled
     assert config.settings.system_applications == ()
@@ -91,8 +91,8 @@ async def test_a_start_that_broke_off_is_taken_up_again(
 
     with monkeypatch.context() as patch, pytest.raises(ConnectionError):
         patch.setattr(services.directory.applications, "create", breaks_off)
-        await services.setup.provisioning.bootstrap(_settings(services))
-    dataset_ref = await services.setup.provisioning.bootstrap(_settings(services))
+        await services.setup.provisioning.provision(_settings(services))
+    dataset_ref = await services.setup.provisioning.provision(_settings(services))
     assert dataset_ref is not None
     assert await services.directory.applications.find(dataset_ref, SYSTEM)
 
@@ -101,13 +101,13 @@ async def test_several_processes_may_bootstrap_at_once(services: Services) -> No
     import asyncio
 
     several = [build_services(services.settings, services.database) for _ in range(4)]
-    await asyncio.gather(*(one.setup.provisioning.bootstrap(_settings(services)) for one in several))
+    await asyncio.gather(*(one.setup.provisioning.provision(_settings(services)) for one in several))
     (found,) = await several[0].directory.organisations.list()
     assert (found.handle, found.applications) == ("acme", 1)
 
 
 async def test_without_bootstrap_settings_nothing_is_made(services: Services) -> None:
-    assert await services.setup.provisioning.bootstrap(services.settings) is None
+    assert await services.setup.provisioning.provision(services.settings) is None
     assert await services.directory.organisations.list() == []
 
 
@@ -150,17 +150,17 @@ async def test_rotating_keys_leaves_old_tokens_good_and_signs_with_the_new_key(
 async def test_a_key_rotated_by_another_process_verifies_here(
     services: Services, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await services.directory.signing_keys.ring(dataset_ref)
+    await services.directory.signing_keys.key_ring(dataset_ref)
     elsewhere = build_services(services.settings, services.database).directory
     key_id = await elsewhere.signing_keys.rotate(dataset_ref)
     monkeypatch.setattr("oneself.service.directory.signing_keys.UNKNOWN_KEY_REREAD_S", 0.0)
-    assert key_id in (await services.directory.signing_keys.ring_with(dataset_ref, key_id)).public
+    assert key_id in (await services.directory.signing_keys.key_ring_with(dataset_ref, key_id)).public
 
 
 async def test_private_keys_open_only_with_the_deployments_secret_key(
     services: Services, dataset_ref: DatasetRef
 ) -> None:
-    await services.directory.signing_keys.ring(dataset_ref)
+    await services.directory.signing_keys.key_ring(dataset_ref)
     sealed = await services.database.fetchval("select private_sealed from signing_key")
     assert b"kty" not in sealed
     stolen = msgspec.structs.replace(services.settings, secret_key="another secret key, long enough")
@@ -176,7 +176,7 @@ async def test_a_signing_key_that_cannot_be_opened_leaves_the_others_at_work(
     await build_services(other, services.database).directory.signing_keys.rotate(dataset_ref)
     keys = build_services(services.settings, services.database).directory.signing_keys
     assert (await keys.signing_key(dataset_ref)).kid == before.kid
-    assert len((await keys.ring(dataset_ref)).public) == 2
+    assert len((await keys.key_ring(dataset_ref)).public) == 2
 
 
 async def test_no_secret_is_readable_in_the_database(
