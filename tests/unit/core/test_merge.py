@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from oneself.core.values.merge import STRATEGIES, _HeldValue, merge_values
+from oneself.core.values.merge import STRATEGIES, _SourcedValue, merge_values
 from oneself.core.values.record import EMPTY, Record
 from oneself.core.values.schema import Schema
 from oneself.core.values.value_types import INTEGER_MAX
@@ -225,25 +225,28 @@ TABLE: list[tuple[str, str, Any, Any, Any]] = [
 
 @pytest.mark.parametrize(("name", "value_type", "mine", "theirs", "left"), TABLE)
 def test_a_strategy(name: str, value_type: str, mine: Any, theirs: Any, left: Any) -> None:
-    held = STRATEGIES[name](_HeldValue(mine, EARLY), _HeldValue(theirs, LATE), value_type)
+    held = STRATEGIES[name](_SourcedValue(mine, EARLY), _SourcedValue(theirs, LATE), value_type)
     assert held.value == left
     assert type(held.value) is type(left)
 
 
 def test_latest_and_earliest_go_by_when_it_happened_not_by_when_it_was_recorded() -> None:
-    a, b = _HeldValue("a", EARLY), _HeldValue("b", LATE)
+    a, b = _SourcedValue("a", EARLY), _SourcedValue("b", LATE)
     assert STRATEGIES["latest"](a, b, "string") is b
     assert STRATEGIES["latest"](b, a, "string") is b
     assert STRATEGIES["earliest"](a, b, "string") is a
     assert STRATEGIES["earliest"](b, a, "string") is a
-    assert STRATEGIES["latest"](a, _HeldValue("c", EARLY), "string") is a
+    assert STRATEGIES["latest"](a, _SourcedValue("c", EARLY), "string") is a
 
 
 def test_sources_of_what_remains() -> None:
-    a, b = _HeldValue(1, EARLY), _HeldValue(2, LATE)
+    a, b = _SourcedValue(1, EARLY), _SourcedValue(2, LATE)
     assert STRATEGIES["sum"](a, b, "integer").sources == EARLY + LATE
     assert STRATEGIES["max"](a, b, "integer").sources == LATE
-    assert STRATEGIES["combine"](_HeldValue([1], EARLY), _HeldValue([1], EARLY), "integer").sources == EARLY
+    assert (
+        STRATEGIES["combine"](_SourcedValue([1], EARLY), _SourcedValue([1], EARLY), "integer").sources
+        == EARLY
+    )
 
 
 def test_latest_through_a_merge() -> None:

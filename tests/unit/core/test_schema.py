@@ -99,6 +99,6 @@ def test_a_list_of_sub_attributes_can_lead_nowhere_but_down() -> None:
 
 
 def test_a_schema_is_a_value() -> None:
-    assert Schema(list(GIVEN.attributes)) == GIVEN
+    assert Schema(tuple(GIVEN.attributes)) == GIVEN
     assert hash(Schema(GIVEN.attributes)) == hash(GIVEN)
     assert msgspec.json.decode(msgspec.json.encode(GIVEN), type=Schema) == GIVEN

@@ -1,10 +1,11 @@
-"""How the values of two profiles become one: attribute by attribute, each by its strategy, sources alongside.
+"""Merging the values of two profiles: attribute by attribute, each by its strategy, provenance alongside.
 
 The absorbed profile is the incoming one. Objects merge member by member, application data application by
-application; an attribute that the schema does not know merges as `overwrite`. An empty value never replaces
-another, and nothing is taken away: what only one side has stays.
+application; an attribute that the schema does not know merges as `overwrite`.
 
-Source: DESIGN §5, wire/cds §9 (last part), seeds/profile-attributes (merge strategies).
+Invariants: an empty value never replaces another; a value that only one side has stays.
+
+Source: docs/concepts/merging.md, docs/wire/cds.md §9 (last part).
 """
 
 from __future__ import annotations
@@ -23,66 +24,66 @@ from oneself.core.values.value_types import INTEGER_MAX, INTEGER_MIN, canonical_
 DECIMAL_MAX = math.nextafter(math.inf, 0)
 
 
-class _HeldValue(Struct, frozen=True):
+class _SourcedValue(Struct, frozen=True):
     """A value of one attribute, with the observations it comes from."""
 
     value: Any
     sources: tuple[ValueSource, ...]
 
 
-Strategy = Callable[[_HeldValue, _HeldValue, str], _HeldValue]
+Strategy = Callable[[_SourcedValue, _SourcedValue, str], _SourcedValue]
 """(existing, incoming, value type) → what remains; neither side is empty."""
 
 
-def overwrite(existing: _HeldValue, incoming: _HeldValue, value_type: str) -> _HeldValue:
+def overwrite(existing: _SourcedValue, incoming: _SourcedValue, value_type: str) -> _SourcedValue:
     """The incoming value."""
     return incoming
 
 
-def keep(existing: _HeldValue, incoming: _HeldValue, value_type: str) -> _HeldValue:
+def keep(existing: _SourcedValue, incoming: _SourcedValue, value_type: str) -> _SourcedValue:
     """The existing value."""
     return existing
 
 
-def combine(existing: _HeldValue, incoming: _HeldValue, value_type: str) -> _HeldValue:
+def combine(existing: _SourcedValue, incoming: _SourcedValue, value_type: str) -> _SourcedValue:
     """Union in order of appearance, equal elements once; a single value counts as a list of one."""
     union: dict[Hashable, Any] = {}
-    for each in (*_as_list(existing.value), *_as_list(incoming.value)):
-        union.setdefault(canonical_key(each), each)
-    return _HeldValue(list(union.values()), _of_both(existing, incoming))
+    for element in (*_as_list(existing.value), *_as_list(incoming.value)):
+        union.setdefault(canonical_key(element), element)
+    return _SourcedValue(list(union.values()), _of_both(existing, incoming))
 
 
-def latest(existing: _HeldValue, incoming: _HeldValue, value_type: str) -> _HeldValue:
-    """The trusted before the untrusted, within a tier the later (wire/interactions §10)."""
+def latest(existing: _SourcedValue, incoming: _SourcedValue, value_type: str) -> _SourcedValue:
+    """The trusted one; of equal trust the later one (docs/wire/interactions.md §10)."""
     mine, theirs = _is_trusted(existing), _is_trusted(incoming)
     if mine != theirs:
         return incoming if theirs else existing
     return by_time(existing, incoming, value_type)
 
 
-def by_time(existing: _HeldValue, incoming: _HeldValue, value_type: str) -> _HeldValue:
-    """The later, whoever said it; not to be chosen for an attribute: identities merge so."""
-    return incoming if _said_at(incoming) > _said_at(existing) else existing
+def by_time(existing: _SourcedValue, incoming: _SourcedValue, value_type: str) -> _SourcedValue:
+    """The later one, whatever its trust. Identities merge so; no attribute may choose it."""
+    return incoming if _reported_at(incoming) > _reported_at(existing) else existing
 
 
-def earliest(existing: _HeldValue, incoming: _HeldValue, value_type: str) -> _HeldValue:
-    """What was said first, whoever said it."""
-    return incoming if _said_at(incoming) < _said_at(existing) else existing
+def earliest(existing: _SourcedValue, incoming: _SourcedValue, value_type: str) -> _SourcedValue:
+    """The earlier one, whatever its trust."""
+    return incoming if _reported_at(incoming) < _reported_at(existing) else existing
 
 
-def sum_(existing: _HeldValue, incoming: _HeldValue, value_type: str) -> _HeldValue:
+def sum_(existing: _SourcedValue, incoming: _SourcedValue, value_type: str) -> _SourcedValue:
     """Numbers add up and stay within what their type can hold; anything else is overwritten."""
     if not (_is_number(existing.value) and _is_number(incoming.value)):
         return incoming
-    return _HeldValue(_within_range(existing.value + incoming.value), _of_both(existing, incoming))
+    return _SourcedValue(_within_range(existing.value + incoming.value), _of_both(existing, incoming))
 
 
-def max_(existing: _HeldValue, incoming: _HeldValue, value_type: str) -> _HeldValue:
+def max_(existing: _SourcedValue, incoming: _SourcedValue, value_type: str) -> _SourcedValue:
     """The greater; the incoming one if they do not compare."""
     return _by_rank(existing, incoming, value_type, lambda mine, theirs: theirs > mine)
 
 
-def min_(existing: _HeldValue, incoming: _HeldValue, value_type: str) -> _HeldValue:
+def min_(existing: _SourcedValue, incoming: _SourcedValue, value_type: str) -> _SourcedValue:
     """The smaller; the incoming one if they do not compare."""
     return _by_rank(existing, incoming, value_type, lambda mine, theirs: theirs < mine)
 
@@ -116,8 +117,8 @@ def merge_values(
     `absorbed_fills_identity_only`: the absorbed profile has no user and the survivor does, so its identity
     attributes fill gaps and replace nothing (the identity provider owns them).
     """
-    join = _ValueMerge(survivor.provenance, absorbed.provenance, dict(survivor.provenance), strategies)
-    values = dict(survivor.values)
+    sides = _Sides(survivor.provenance, absorbed.provenance, strategies)
+    values, updates = dict(survivor.values), dict[str, tuple[ValueSource, ...] | None]()
     for scope in SCOPES:
         section = absorbed.values.get(scope)
         if not section:
@@ -125,90 +126,90 @@ def merge_values(
         only = keep if absorbed_fills_identity_only and scope == IDENTITY_ATTRIBUTES else None
         mine = values.get(scope, {})
         if scope == APPLICATION_DATA:
-            values[scope] = _applications(schema, join, mine, section)
+            values[scope], changed = _applications(schema, sides, mine, section)
         else:
-            values[scope] = _members(join, schema.fields(scope), scope, mine, section, only)
-    return Record(values, join.provenance)
+            values[scope], changed = _members(sides, schema.fields(scope), scope, mine, section, only)
+        updates |= changed
+    provenance = survivor.provenance | updates
+    return Record(values, {leaf: sources for leaf, sources in provenance.items() if sources is not None})
 
 
-class _ValueMerge(Struct, frozen=True):
-    """The sources of both sides, and those of the result, filled on the way."""
+#: What a merge changes about the survivor's provenance: leaf → sources, None where a leaf is replaced.
+_Updates = dict[str, tuple[ValueSource, ...] | None]
+
+
+class _Sides(Struct, frozen=True):
+    """The provenance of both sides, and the strategies that go before those of attributes."""
 
     mine: Provenance
     theirs: Provenance
-    provenance: Provenance
     strategies: Mapping[str, Strategy]
 
 
-def _applications(schema: Schema, join: _ValueMerge, mine: Values, theirs: Values) -> Values:
-    merged = dict(mine)
+def _applications(schema: Schema, sides: _Sides, mine: Values, theirs: Values) -> tuple[Values, _Updates]:
+    merged, updates = dict(mine), _Updates()
     for application, bucket in theirs.items():
         fields = schema.fields(APPLICATION_DATA, application)
         path = f"{APPLICATION_DATA}.{application}"
-        merged[application] = _members(join, fields, path, mine.get(application, {}), bucket, None)
-    return merged
+        merged[application], changed = _members(sides, fields, path, mine.get(application, {}), bucket, None)
+        updates |= changed
+    return merged, updates
 
 
 def _members(
-    join: _ValueMerge,
+    sides: _Sides,
     fields: Mapping[str, Field],
     path: str,
     mine: Values,
     theirs: Values,
     only: Strategy | None,
-) -> Values:
-    merged = dict(mine)
+) -> tuple[Values, _Updates]:
+    merged, updates = dict(mine), _Updates()
     for key, value in theirs.items():
-        merged[key] = _value(join, fields.get(key), f"{path}.{key}", mine.get(key), value, only)
-    return merged
+        merged[key], changed = _value(sides, fields.get(key), f"{path}.{key}", mine.get(key), value, only)
+        updates |= changed
+    return merged, updates
 
 
 def _value(
-    join: _ValueMerge, field: Field | None, path: str, mine: Any, theirs: Any, only: Strategy | None
-) -> Any:
+    sides: _Sides, field: Field | None, path: str, mine: Any, theirs: Any, only: Strategy | None
+) -> tuple[Any, _Updates]:
     if type(mine) is dict and type(theirs) is dict:
-        return _members(join, field.children if field is not None else {}, path, mine, theirs, only)
+        return _members(sides, field.children if field is not None else {}, path, mine, theirs, only)
     if mine is None or (is_empty(mine) and not is_empty(theirs)):
-        return _settle(join, path, mine, theirs, None)
+        return theirs, _replacing(sides, path, mine, theirs, None)
     if is_empty(theirs):
-        return mine
-    strategy = only or join.strategies.get(path) or _strategy(field)
-    existing = _HeldValue(mine, _sources(join.mine, mine, path))
-    incoming = _HeldValue(theirs, _sources(join.theirs, theirs, path))
+        return mine, {}
+    strategy = only or sides.strategies.get(path) or _strategy(field)
+    existing = _SourcedValue(mine, _sources(sides.mine, mine, path))
+    incoming = _SourcedValue(theirs, _sources(sides.theirs, theirs, path))
     won = strategy(existing, incoming, field.attribute.value_type if field is not None else "string")
-    if canonical_key(mine) == canonical_key(theirs):
-        return _same_on_both(join, path, won, existing, incoming)
-    if won is existing:
-        return mine
-    return _settle(join, path, mine, won.value, None if won is incoming else won.sources)
-
-
-def _settle(
-    join: _ValueMerge, path: str, mine: Any, value: Any, sources: tuple[ValueSource, ...] | None
-) -> Any:
-    """Replaces mine in the provenance by the value: with these sources, or with the absorbed side's own."""
-    if mine is not None:
-        for leaf in leaves(mine, path):
-            join.provenance.pop(leaf, None)
-    for leaf in leaves(value, path):
-        join.provenance[leaf] = join.theirs.get(leaf, ()) if sources is None else sources
-    return value
-
-
-def _same_on_both(
-    join: _ValueMerge, path: str, won: _HeldValue, existing: _HeldValue, incoming: _HeldValue
-) -> Any:
-    """What both sides have is as old as the side that had it first."""
+    updates: _Updates = {}
     if won is not existing:
-        _settle(join, path, existing.value, won.value, None if won is incoming else won.sources)
-    if path in join.provenance:
-        both = (*existing.sources, *incoming.sources)
-        join.provenance[path] = as_old_as(both, join.provenance[path])
-    return won.value
+        updates = _replacing(sides, path, mine, won.value, None if won is incoming else won.sources)
+    if canonical_key(mine) == canonical_key(theirs):
+        updates |= _with_first_age(sides, path, updates, (*existing.sources, *incoming.sources))
+    return won.value, updates
+
+
+def _replacing(
+    sides: _Sides, path: str, mine: Any, value: Any, sources: tuple[ValueSource, ...] | None
+) -> _Updates:
+    """The survivor's value gives way to `value`, with these sources or with the absorbed side's own."""
+    updates: _Updates = {} if mine is None else dict.fromkeys(leaves(mine, path))
+    for leaf in leaves(value, path):
+        updates[leaf] = sides.theirs.get(leaf, ()) if sources is None else sources
+    return updates
+
+
+def _with_first_age(sides: _Sides, path: str, updates: _Updates, both: tuple[ValueSource, ...]) -> _Updates:
+    """A value that both sides have is as old as on the side that had it first."""
+    sources = updates[path] if path in updates else sides.mine.get(path)
+    return {} if sources is None else {path: as_old_as(both, sources)}
 
 
 def strategy_at(schema: Schema, path: Path) -> Strategy:
-    """By which strategy the value at a path merges."""
+    """The strategy by which the value at a path merges."""
     return _strategy(schema.field_at(path))
 
 
@@ -219,11 +220,11 @@ def _strategy(field: Field | None) -> Strategy:
 
 
 def _sources(provenance: Provenance, value: Any, path: str) -> tuple[ValueSource, ...]:
-    said = (source for leaf in leaves(value, path) for source in provenance.get(leaf, ()))
-    return tuple(dict.fromkeys(said))
+    sources = (source for leaf in leaves(value, path) for source in provenance.get(leaf, ()))
+    return tuple(dict.fromkeys(sources))
 
 
-def _of_both(existing: _HeldValue, incoming: _HeldValue) -> tuple[ValueSource, ...]:
+def _of_both(existing: _SourcedValue, incoming: _SourcedValue) -> tuple[ValueSource, ...]:
     return tuple(dict.fromkeys((*existing.sources, *incoming.sources)))
 
 
@@ -231,13 +232,13 @@ def _as_list(value: Any) -> list[Any]:
     return value if type(value) is list else [value]
 
 
-def _said_at(held: _HeldValue) -> tuple[tuple[int, int, str], ...]:
-    """When a value was last said; one without a source counts as never said."""
-    return tuple(sorted((each.at, each.seq, each.observation_id) for each in held.sources))[-1:]
+def _reported_at(value: _SourcedValue) -> tuple[tuple[int, int, str], ...]:
+    """When a value was last reported; one without a source was never reported."""
+    return tuple(sorted((source.at, source.seq, source.observation_id) for source in value.sources))[-1:]
 
 
-def _is_trusted(held: _HeldValue) -> bool:
-    return any(source.trust == "server" for source in held.sources)
+def _is_trusted(value: _SourcedValue) -> bool:
+    return any(source.trust == "server" for source in value.sources)
 
 
 def _is_number(value: Any) -> bool:
@@ -251,8 +252,8 @@ def _within_range(total: Any) -> Any:
 
 
 def _by_rank(
-    existing: _HeldValue, incoming: _HeldValue, value_type: str, beats: Callable[[Any, Any], bool]
-) -> _HeldValue:
+    existing: _SourcedValue, incoming: _SourcedValue, value_type: str, beats: Callable[[Any, Any], bool]
+) -> _SourcedValue:
     """The side that beats the other; the existing one on a draw, the incoming one if they do not compare."""
     mine, theirs = _rank(existing.value, value_type), _rank(incoming.value, value_type)
     if mine is None or theirs is None or type(mine) is not type(theirs):

@@ -1,16 +1,15 @@
-"""What a write changes, or why it is refused. Only what the request changes is judged.
+"""Patches: what a write changes, or why it is rejected. Only what the request changes is checked.
 
-An application may write what its attributes' mutability allows; repeating what is stored, or what can be
-seen of it, is never a change. Traits and identity attributes are merged deeply; in application data each
-first-level key replaces the stored one, where replacing takes away only what the writer can see and may
-change: members that are write-only, protected or hidden stay.
+Repeating what is stored, or what the writer can see of it, is never a change. Traits and identity attributes
+are merged deeply. In application data each first-level key replaces the stored one; replacing removes only
+what the writer sees and may change: write-only, protected and hidden members stay.
 
-Source: wire/cds §5.1, §5.4 (merging, null), §8 (checks, wording, mutability), seeds/profile-attributes.
+Source: docs/wire/cds.md §5.1, §5.4 (merging, null), §8 (checks, mutability).
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -41,37 +40,42 @@ from oneself.core.values.validation import (
 from oneself.core.values.value_types import TypeMismatch, canonical_key, check_size, is_empty, same
 from oneself.core.values.visibility import redact_elements
 
-#: By whose right values are written; the log repeats what was allowed when it was written.
+#: Who writes; the log repeats what was allowed when it was recorded.
 Authority = Literal["application", "identity_server", "log"]
 
 
-class _PatchWriter(Struct, frozen=True):
-    """Who writes: at the creation of the profile or of a list's element; with the identity server's word."""
+class _WritePolicy(Struct, frozen=True):
+    """What the writer may do."""
 
+    #: The profile, or the element of a list, is being created.
     creating: bool
+    #: Identity attributes are the writer's own.
     owns_identity: bool
+    #: Mutability was checked when the values were recorded.
     repeats: bool = False
 
 
 def apply_patch(
     schema: Schema, stored: Record, patch: dict[str, Any], *, creating: bool, authority: Authority
 ) -> ValueChanges:
-    """The changes that a patch in the three scopes makes to a record. None unsets.
+    """The changes that a patch in the three scopes makes to a record; None unsets.
 
-    Raises InvalidValue for the first value that is undefined, does not fit, or may not be changed. A
-    rebuild writes with the authority of the log: mutability was judged when the values were recorded.
+    A rebuild writes with the authority of the log. Raises InvalidValue for the first value that is undefined,
+    invalid, or must not be changed.
     """
-    writer = _PatchWriter(creating, authority == "identity_server", authority == "log")
-    changes: list[Change] = []
-    for path, bucket in buckets(patch, strict=creating):
+    policy = _WritePolicy(creating, authority == "identity_server", authority == "log")
+    return ValueChanges(tuple(_changes(schema, stored, patch, policy)))
+
+
+def _changes(schema: Schema, stored: Record, patch: dict[str, Any], policy: _WritePolicy) -> Iterator[Change]:
+    for path, bucket in buckets(patch, strict=policy.creating):
         fields = schema.fields(*path)
-        held = read(stored.values, path) or {}
+        present = read(stored.values, path) or {}
         for key, value in bucket.items():
             field = fields.get(key)
             if field is None:
                 raise _undefined(schema, path, key)
-            _change(changes, field, (*path, key), held.get(key), value, writer)
-    return ValueChanges(tuple(changes))
+            yield from _diff(field, (*path, key), present.get(key), value, policy)
 
 
 def _undefined(schema: Schema, path: Path, key: str) -> InvalidValue:
@@ -83,91 +87,95 @@ def _undefined(schema: Schema, path: Path, key: str) -> InvalidValue:
     )
 
 
-def _change(
-    changes: list[Change], field: Field, path: Path, old: Any, new: Any, writer: _PatchWriter
-) -> None:
+def _diff(field: Field, path: Path, old: Any, new: Any, policy: _WritePolicy) -> Iterator[Change]:
     if new is None:
         if old is not None:
-            _check_unset(field, path, old, writer)
-            changes.append(Change(path, None))
+            _check_unset(field, path, old, policy)
+            yield Change(path, None)
     elif field.nests and type(new) is dict:
-        _change_members(changes, field, path, old, new, writer)
+        yield from _diff_members(field, path, old, new, policy)
     elif not same(old, new):
-        _set(changes, field, path, old, new, writer)
+        yield from _set(field, path, old, new, policy)
 
 
-def _set(changes: list[Change], field: Field, path: Path, old: Any, new: Any, writer: _PatchWriter) -> None:
-    problem = _forbidden(field, path, old, writer)
+def _set(field: Field, path: Path, old: Any, new: Any, policy: _WritePolicy) -> Iterator[Change]:
+    problem = _forbidden(field, path, old, policy)
     try:
         value = validate(field, new, path)
         check_size(value)
-    except (InvalidValue, TypeMismatch) as misfit:
-        if problem is not None or isinstance(misfit, TypeMismatch):
-            raise rejection_of(path, problem or misfit.problem) from None
+    except (InvalidValue, TypeMismatch) as mismatch:
+        if problem is not None or isinstance(mismatch, TypeMismatch):
+            raise rejection_of(path, problem or mismatch.problem) from None
         raise
     if field.holds_objects:
-        value = _elements(field, path, old, value, writer)
+        value = _elements(field, path, old, value, policy)
     if same(old, value):
         return
     if problem is not None:
         raise rejection_of(path, problem)
-    changes.append(Change(path, value))
+    yield Change(path, value)
 
 
-def _change_members(
-    changes: list[Change], field: Field, path: Path, old: Any, new: dict[str, Any], writer: _PatchWriter
-) -> None:
-    held = old if type(old) is dict else {}
-    before = len(changes)
+def _diff_members(
+    field: Field, path: Path, old: Any, new: dict[str, Any], policy: _WritePolicy
+) -> Iterator[Change]:
+    changes = list(_member_changes(field, path, old if type(old) is dict else {}, new, policy))
+    if changes:
+        _check_allowed(field, path, old, policy)
+    yield from changes
+
+
+def _member_changes(
+    field: Field, path: Path, old: dict[str, Any], new: dict[str, Any], policy: _WritePolicy
+) -> Iterator[Change]:
     for key, value in new.items():
         child = field.children.get(key)
         if child is None:
             raise rejection_of((*path, key), UNDEFINED)
-        _change(changes, child, (*path, key), held.get(key), value, writer)
+        yield from _diff(child, (*path, key), old.get(key), value, policy)
     if path[0] == APPLICATION_DATA:
-        for key, value in held.items():
+        for key, value in old.items():
             if key not in new:
-                _drop(changes, field.children.get(key), (*path, key), value, writer)
-    if len(changes) > before:
-        _check_allowed(field, path, old, writer)
+                yield from _unset(field.children.get(key), (*path, key), value, policy)
 
 
-def _drop(changes: list[Change], field: Field | None, path: Path, old: Any, writer: _PatchWriter) -> None:
-    """Takes away a member that a replacing object does not name, if the writer sees it and may change it."""
+def _unset(field: Field | None, path: Path, old: Any, policy: _WritePolicy) -> Iterator[Change]:
+    """Unsets a member that a replacing object does not name, if the writer sees it and may change it."""
     if field is None or field.attribute.mutability != READ_WRITE or not is_valid(field, old):
         return
     if field.nests:
-        _change_members(changes, field, path, old, {}, writer)
+        yield from _diff_members(field, path, old, {}, policy)
     else:
-        changes.append(Change(path, None))
+        yield Change(path, None)
 
 
-def _check_unset(field: Field, path: Path, old: Any, writer: _PatchWriter) -> None:
+def _check_unset(field: Field, path: Path, old: Any, policy: _WritePolicy) -> None:
     """Unsetting an object unsets its members, so each of them must allow it."""
-    _check_allowed(field, path, old, writer)
+    _check_allowed(field, path, old, policy)
     if field.guarded and field.nests and type(old) is dict:
         for key, child in field.children.items():
             if old.get(key) is not None:
-                _check_unset(child, (*path, key), old[key], writer)
+                _check_unset(child, (*path, key), old[key], policy)
 
 
-def _check_allowed(field: Field, path: Path, old: Any, writer: _PatchWriter) -> None:
-    problem = _forbidden(field, path, old, writer)
+def _check_allowed(field: Field, path: Path, old: Any, policy: _WritePolicy) -> None:
+    problem = _forbidden(field, path, old, policy)
     if problem is not None:
         raise rejection_of(path, problem)
 
 
-def _forbidden(field: Field, path: Path, old: Any, writer: _PatchWriter) -> str | None:
+def _forbidden(field: Field, path: Path, old: Any, policy: _WritePolicy) -> str | None:
     """Why the attribute's mutability forbids a change of what is stored, None if it does not.
 
-    A stored value that no longer fits never blocks a write (wire/cds §8), so it does not count as set.
+    A stored value that is invalid by now never blocks a write (docs/wire/cds.md §8): it does not count as
+    set.
     """
-    if writer.repeats:
+    if policy.repeats:
         return None
     mutability = field.attribute.mutability
-    if mutability == READ_ONLY and not (writer.owns_identity and path[0] == IDENTITY_ATTRIBUTES):
+    if mutability == READ_ONLY and not (policy.owns_identity and path[0] == IDENTITY_ATTRIBUTES):
         return READ_ONLY_PROBLEM
-    if mutability == IMMUTABLE and not writer.creating:
+    if mutability == IMMUTABLE and not policy.creating:
         return IMMUTABLE_PROBLEM
     if mutability == WRITE_ONCE and not is_empty(old) and is_valid(field, old):
         return WRITE_ONCE_PROBLEM
@@ -175,32 +183,32 @@ def _forbidden(field: Field, path: Path, old: Any, writer: _PatchWriter) -> str 
 
 
 def _elements(
-    field: Field, path: Path, old: Any, new: list[dict[str, Any]], writer: _PatchWriter
+    field: Field, path: Path, old: Any, new: list[dict[str, Any]], policy: _WritePolicy
 ) -> list[Any]:
-    """The new objects of a list, each matched with the stored one that it repeats or stands in for.
+    """The new objects of a list, each matched with the stored one that it repeats or replaces.
 
-    One that reads like a stored one is that one, with its write-only members. Any other is compared with
-    the stored one in its place, unless that is repeated elsewhere; without one it is being created.
+    An object that reads like a stored one is that one, with its write-only members. Any other is compared
+    with the stored one at its index, unless that is repeated elsewhere; without one it is being created.
     """
-    shown = redact_elements(field, old) or []
+    visible = redact_elements(field, old) or []
     waiting: dict[Hashable, list[int]] = {}
-    for at, element in enumerate(shown):
+    for at, element in enumerate(visible):
         waiting.setdefault(canonical_key(element), []).append(at)
-    repeats = [places.pop(0) if (places := waiting.get(canonical_key(each))) else None for each in new]
-    free = set(range(len(shown))) - set(repeats)
+    repeats = [found.pop(0) if (found := waiting.get(canonical_key(element))) else None for element in new]
+    free = set(range(len(visible))) - set(repeats)
     for at, repeated in enumerate(repeats):
         if repeated is None and field.guarded:
-            _check_members(field, element_path(path, at), old[at] if at in free else None, new[at], writer)
-    return [new[at] if place is None else old[place] for at, place in enumerate(repeats)]
+            _check_members(field, element_path(path, at), old[at] if at in free else None, new[at], policy)
+    return [new[at] if repeated is None else old[repeated] for at, repeated in enumerate(repeats)]
 
 
-def _check_members(field: Field, path: Path, old: Any, new: dict[str, Any], writer: _PatchWriter) -> None:
-    held = old if type(old) is dict else {}
-    judge = writer if type(old) is dict else _PatchWriter(True, writer.owns_identity, writer.repeats)
+def _check_members(field: Field, path: Path, old: Any, new: dict[str, Any], policy: _WritePolicy) -> None:
+    present = old if type(old) is dict else {}
+    inner = policy if type(old) is dict else _WritePolicy(True, policy.owns_identity, policy.repeats)
     for key, child in field.children.items():
-        before, after = held.get(key), new.get(key)
+        before, after = present.get(key), new.get(key)
         if same(before, after):
             continue
-        _check_allowed(child, (*path, key), before, judge)
+        _check_allowed(child, (*path, key), before, inner)
         if child.nests and child.guarded:
-            _check_members(child, (*path, key), before, after or {}, judge)
+            _check_members(child, (*path, key), before, after or {}, inner)

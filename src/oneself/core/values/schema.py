@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import force_setattr, replace
+from msgspec.structs import replace
 
 from oneself.core.values.attribute import (
     APPLICATION_DATA,
@@ -35,9 +35,6 @@ class Schema(Struct, frozen=True, dict=True):
     """All attributes of a dataset, in the order in which they were defined."""
 
     attributes: tuple[Attribute, ...] = ()
-
-    def __post_init__(self) -> None:
-        force_setattr(self, "attributes", tuple(self.attributes))
 
     def get(self, attribute_id: str) -> Attribute | None:
         """The attribute with that id."""
