@@ -42,7 +42,7 @@ def test_every_requirement_is_pinned_and_hashed(name: str) -> None:
         assert "--hash=sha256:" in block, block
 
 
-def test_what_the_package_needs_is_what_is_pinned() -> None:
+def test_every_dependency_of_the_package_is_pinned() -> None:
     """pyproject.toml and requirements.in name the same packages; the build backend is pinned as well."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     extras = project["project"].get("optional-dependencies", {}).values()

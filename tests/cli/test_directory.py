@@ -108,7 +108,7 @@ def test_a_user_from_birth_to_death(service: RunningService) -> None:
         (["user", "create", "nonsense", "--given-name", "A", "--last-name", "B"], "e-mail address"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_sentence(
+def test_an_impossible_command_prints_one_sentence(
     service: RunningService, arguments: list[str], sentence: str
 ) -> None:
     org = [] if arguments[0] == "org" else ["--org", service.org]

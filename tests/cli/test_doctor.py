@@ -109,7 +109,7 @@ async def test_claims_that_are_mirrored_are_good_until_their_server_is_away(
     assert "cannot be reached" in found.stdout
 
 
-async def test_claims_that_nobody_takes_are_told(new_database: NewDatabase, data_dir: Path) -> None:
+async def test_unused_claims_are_reported(new_database: NewDatabase, data_dir: Path) -> None:
     given = {
         "ONESELF_DATABASE_URL": await new_database(),
         "ONESELF_SECRET_KEY": SECRET_KEY,

@@ -135,7 +135,7 @@ def test_a_file_is_compared_applied_and_exported(say: Say, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("text", ["{", "colour: red", "- 1", "datasets: {web: {identity_trust: none}}"])
-def test_what_is_no_such_file(say: Say, tmp_path: Path, text: str) -> None:
+def test_an_invalid_file_prints_one_sentence(say: Say, tmp_path: Path, text: str) -> None:
     file = tmp_path / "identity.yaml"
     file.write_text(text, "utf-8")
     for verb in ("diff", "apply"):

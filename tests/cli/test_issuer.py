@@ -55,7 +55,7 @@ def test_an_issuer_is_trusted_until_it_is_removed(service: RunningService) -> No
         (["add", "https://login.acme.example", "--jwks-uri", "ftp://x"], "jwks_uri"),
     ],
 )
-def test_what_cannot_be_trusted_is_said_in_a_sentence(
+def test_an_invalid_issuer_prints_one_sentence(
     service: RunningService, arguments: list[str], sentence: str
 ) -> None:
     said = service.command("issuer", *arguments, "--org", service.org)

@@ -52,7 +52,7 @@ def test_the_primary_id_and_nothing_else_is_printed(service: RunningService, dat
         (["--org", "nobody", "emailAddress=x"], "no organisation 'nobody'"),
     ],
 )
-def test_nobody_is_a_sentence(
+def test_no_match_is_one_sentence(
     service: RunningService, dataset: str, arguments: list[str], sentence: str
 ) -> None:
     said = service.command("resolve", "--org", service.org, "--dataset", dataset, *arguments)

@@ -63,7 +63,7 @@ def test_a_signal_stops_it_after_the_requests_in_flight(
     assert _processes_in(service.data_dir) == []
 
 
-def test_what_was_bootstrapped_survives_a_restart_and_is_not_done_twice(start_service: StartService) -> None:
+def test_a_bootstrap_survives_a_restart_and_happens_once(start_service: StartService) -> None:
     service = start_service()
     before = _counts(service)
     assert service.stop() == 0
@@ -72,7 +72,7 @@ def test_what_was_bootstrapped_survives_a_restart_and_is_not_done_twice(start_se
     assert before["organisation"] == before["application"] == 1
 
 
-def test_an_address_is_taken_before_anybody_answers_there() -> None:
+def test_the_address_is_bound_before_workers_answer() -> None:
     with worker.bind(Settings(port=0)) as listener, pytest.raises(OSError, match="in use"):
         worker.bind(Settings(port=listener.getsockname()[1]))
 
@@ -111,7 +111,7 @@ def test_after_kill_9_of_everything_the_next_start_recovers_by_itself(start_serv
     assert _counts(service) == before
 
 
-def test_a_stale_process_id_of_somebody_else_does_not_hinder_the_start(start_service: StartService) -> None:
+def test_a_stale_process_id_of_another_program_does_not_stop_a_start(start_service: StartService) -> None:
     service = start_service()
     service.kill()
     pid_file = service.data_dir / "postgres" / "postmaster.pid"

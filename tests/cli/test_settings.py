@@ -77,7 +77,7 @@ def test_names_that_nothing_reads_are_told() -> None:
         ({"ONESELF_SETTINGS": "/no/such/file"}, "does not exist"),
     ],
 )
-def test_what_makes_no_sense_is_refused_by_name(environment: dict[str, str], words: str) -> None:
+def test_an_invalid_setting_is_rejected_by_name(environment: dict[str, str], words: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load({}, environment)
     assert words in caught.value.message

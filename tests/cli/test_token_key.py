@@ -49,5 +49,5 @@ def test_the_active_key_stays(service: RunningService, org: str) -> None:
 
 
 @pytest.mark.parametrize("key_id", ["0", "65536", "two"])
-def test_what_is_no_key_id_is_a_wrong_command_line(service: RunningService, org: str, key_id: str) -> None:
+def test_an_invalid_key_id_is_a_usage_error(service: RunningService, org: str, key_id: str) -> None:
     assert service.command("token-key", "destroy", key_id, "--org", org, "--yes").returncode == 2

@@ -63,7 +63,7 @@ def test_it_asks_first(service: RunningService, person: dict[str, str]) -> None:
     assert _statuses(service, person) == (200, 200)
 
 
-def test_who_never_had_a_profile_leaves_no_receipt(service: RunningService) -> None:
+def test_deleting_a_user_without_a_profile_leaves_no_receipt(service: RunningService) -> None:
     name = f"{uuid.uuid4().hex}@acme.example"
     service.command("user", "create", name, "--given-name", "Bo", "--last-name", "Best", "--org", service.org)
     deleted = service.command("user", "delete", name, "--org", service.org, "--yes")

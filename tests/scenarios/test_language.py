@@ -99,7 +99,7 @@ def test_a_mistake_is_told_with_its_line(text: str, problem: str) -> None:
         "server event -> create P1\nindex -> promote P1",
     ],
 )
-async def test_what_a_file_says_wrongly_is_a_difference(text: str) -> None:
+async def test_a_wrong_expectation_in_a_file_is_a_difference(text: str) -> None:
     with pytest.raises(Difference):
         await play(parse(SETUP + text), Oracle())
 

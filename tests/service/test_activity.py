@@ -92,7 +92,7 @@ async def test_the_newest_activity_by_an_instant_is_found(harness: InteractionsH
     assert await active(harness, profile_id, 49) == []
 
 
-async def test_what_absorbed_profiles_did_is_what_the_person_did(harness: InteractionsHarness) -> None:
+async def test_events_of_absorbed_profiles_belong_to_the_person(harness: InteractionsHarness) -> None:
     one = (await named(harness, X, "c1")).profile.profile_id
     other = (await harness.event(device=Y)).profile.profile_id
     assert (await named(harness, Y, "c1")).survivor.profile_id == one
@@ -123,7 +123,7 @@ async def test_activity_is_read_by_the_index(harness: InteractionsHarness) -> No
     assert "Seq Scan" not in plan, plan
 
 
-async def test_it_is_read_only_where_somebody_is_to_be_chosen(
+async def test_activity_is_read_only_when_candidates_must_be_ranked(
     harness: InteractionsHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reading it fails here: a late event that leads to one person does not notice."""
@@ -138,7 +138,7 @@ async def test_it_is_read_only_where_somebody_is_to_be_chosen(
         await harness.event(customer("c1"), device=Y, at=late)
 
 
-async def test_of_two_people_the_one_last_active_by_then_survives(harness: InteractionsHarness) -> None:
+async def test_the_profile_last_active_at_that_time_survives(harness: InteractionsHarness) -> None:
     """Ann was last seen before Bea, and much later again, when a late event says that they are one."""
     ann = await harness.event(mail("ann@acme.example"), device=X)
     bea = await harness.event(customer("c1"), device=Y)

@@ -137,7 +137,7 @@ async def test_the_past_cannot_bring_the_person_back_by_a_value(harness: Profile
     assert await _traces(harness, MAIL) == []
 
 
-async def test_what_the_same_person_does_later_is_welcome(harness: ProfilesHarness) -> None:
+async def test_later_activity_of_an_erased_person_is_stored(harness: ProfilesHarness) -> None:
     ann = await harness.person(USER, mail=MAIL)
     await harness.erase(ann)
     again = await harness.person(USER, mail=MAIL)
@@ -179,7 +179,7 @@ async def test_absorbed_profiles_one_after_the_other_and_then_the_survivor(
     assert await _traces(harness, MAIL, USER, "plan-") == []
 
 
-async def test_what_an_absorbed_profile_brought_goes_and_the_rest_stays(harness: ProfilesHarness) -> None:
+async def test_erasing_an_absorbed_profile_removes_only_its_values(harness: ProfilesHarness) -> None:
     survivor = await harness.person(USER, mail=MAIL, tags=["a", "b"], plan="trial")
     part = await harness.person(mail=MAIL, tags=["c"], plan="gold")
     await harness.write(survivor, card="c1")
@@ -192,7 +192,7 @@ async def test_what_an_absorbed_profile_brought_goes_and_the_rest_stays(harness:
     await harness.verified()
 
 
-async def test_what_the_rest_holds_as_well_still_matches(harness: ProfilesHarness) -> None:
+async def test_a_value_that_the_remaining_profiles_hold_still_matches(harness: ProfilesHarness) -> None:
     survivor = await harness.person(USER)
     part = await harness.person(mail=MAIL)
     await harness.write(part, USER)
@@ -213,7 +213,7 @@ async def test_a_value_that_the_rest_let_go_of_leaves_no_trace(harness: Profiles
     await harness.verified()
 
 
-async def test_what_the_rest_held_as_well_and_let_go_matches_nobody(harness: ProfilesHarness) -> None:
+async def test_a_value_that_the_remaining_profiles_released_matches_nothing(harness: ProfilesHarness) -> None:
     survivor = await harness.person(USER)
     part = await harness.person(mail=MAIL)
     await harness.write(part, USER)

@@ -83,7 +83,7 @@ def names(events: object) -> list[str | None]:
     return [event.name for event in events]  # type: ignore[attr-defined]
 
 
-async def test_what_an_event_did_is_told(harness: InteractionsHarness) -> None:
+async def test_the_outcome_of_an_event_is_reported(harness: InteractionsHarness) -> None:
     await harness.event(device=X, name="one")
     await harness.event(device=X, name="two")
     await harness.event(mail("ann@acme.example"), device=X, name="three")
@@ -116,7 +116,7 @@ async def test_a_merge_is_counted(harness: InteractionsHarness) -> None:
     assert (await everything(harness, EventFilter(name="both")))[0].decision == Decision("merged", merged=1)
 
 
-async def test_what_was_sent_is_told_on_request(harness: InteractionsHarness) -> None:
+async def test_the_body_of_an_event_is_returned_on_request(harness: InteractionsHarness) -> None:
     await harness.event(device=X, name="View")
     page = await harness.services.history.event_stream.page(
         harness.dataset_ref, EventFilter(), size=1, with_body=True
@@ -144,7 +144,7 @@ async def test_only_events_of_this_dataset_are_told(harness: InteractionsHarness
     assert names(await settled(harness, BEGINNING, 1)) == ["View"]
 
 
-async def test_whoever_is_erased_is_told_no_more(harness: InteractionsHarness) -> None:
+async def test_events_of_an_erased_person_are_not_streamed(harness: InteractionsHarness) -> None:
     made = await harness.event(mail("ann@acme.example"), device=X, name="View")
     await harness.erase(made.profile.profile_id)
     await harness.event(device=Y, name="Buy")
@@ -173,7 +173,7 @@ async def test_the_list_ends_where_following_begins(harness: InteractionsHarness
     assert names(await settled(harness, horizon, 1)) == ["after"]
 
 
-async def test_who_looked_at_the_clock_earlier_and_commits_later_is_not_passed_over(
+async def test_an_earlier_timestamp_that_commits_later_is_not_skipped(
     harness: InteractionsHarness,
 ) -> None:
     """The event of a slow batch has an earlier seq than those that are durable before it."""
@@ -204,9 +204,7 @@ async def test_who_looked_at_the_clock_earlier_and_commits_later_is_not_passed_o
     assert names(await settled(harness, held_back.place, 2)) == ["slow", "fast"]
 
 
-async def test_a_slow_batch_of_another_dataset_holds_nobody_back(
-    harness: InteractionsHarness, services: Services
-) -> None:
+async def test_a_slow_batch_delays_no_other_dataset(harness: InteractionsHarness, services: Services) -> None:
     elsewhere = await InteractionsHarness(services).begin()
     async with begin(services.database, elsewhere.dataset_ref.dataset_id) as slow:
         await slow.lock_identifiers(())

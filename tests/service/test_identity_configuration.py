@@ -125,7 +125,7 @@ async def test_types_and_datasets_that_come_at_once_miss_each_other_nowhere(org:
     ],
     ids=lambda draft: f"{draft.type_id[:12]}-{draft.label[:12]}",
 )
-async def test_what_is_no_type(org: Organisation, draft: IdentityType) -> None:
+async def test_an_invalid_type_is_rejected(org: Organisation, draft: IdentityType) -> None:
     with pytest.raises(InvalidInput):
         await org.types.create(org.dataset_ref, draft)
     assert await org.types_of("default") == {"loyaltyId"}
@@ -145,7 +145,7 @@ async def test_an_organisation_has_so_many_types_of_its_own(org: Organisation) -
         await types.create(org.dataset_ref, IdentityType("third", "x"))
 
 
-async def test_what_matched_once_never_changes(org: Organisation) -> None:
+async def test_matching_options_of_a_type_never_change(org: Organisation) -> None:
     for changes in ({"is_unique": False}, {"case_sensitive": True}):
         with pytest.raises(InvalidInput):
             await org.types.change(org.dataset_ref, "loyaltyId", changes)
@@ -159,7 +159,7 @@ async def test_what_matched_once_never_changes(org: Organisation) -> None:
         await org.types.change(org.dataset_ref, "nothing", {})
 
 
-async def test_a_built_in_type_that_is_as_at_first_again_is_no_change_of_the_organisation(
+async def test_a_built_in_type_with_its_defaults_again_is_not_a_change(
     org: Organisation,
 ) -> None:
     await org.types.change(org.dataset_ref, "emailAddress", {"blocked_values": ("desk@acme.example",)})
@@ -180,7 +180,7 @@ async def test_a_type_goes_when_nothing_needs_it(org: Organisation) -> None:
         await org.types.delete(org.dataset_ref, "loyaltyId")
 
 
-async def test_blocked_values_identify_nobody_however_they_are_written(org: Organisation) -> None:
+async def test_blocked_values_never_identify_in_any_spelling(org: Organisation) -> None:
     await org.types.change(org.dataset_ref, "emailAddress", {"blocked_values": ("Desk@ACME.example",)})
     await org.bound(BY_MAIL)
     people = [await org.person(mail="desk@acme.example") for _ in range(2)]
@@ -272,7 +272,7 @@ def test_an_origin_is_what_a_browser_sends() -> None:
 
 
 @pytest.mark.parametrize("name", ["", ".web", "w b", "w/b", "a" * 64, "ü"])
-async def test_what_is_no_name(org: Organisation, name: str) -> None:
+async def test_invalid_dataset_names_are_rejected(org: Organisation, name: str) -> None:
     with pytest.raises(InvalidInput):
         await org.datasets.create(org.dataset_ref, name, {})
 
@@ -329,7 +329,7 @@ async def test_default_shows_the_traits_that_events_may_write(org: Organisation)
     ],
     ids=str,
 )
-async def test_what_is_no_user_attribute(org: Organisation, change: dict[str, Any]) -> None:
+async def test_an_invalid_user_attribute_is_rejected(org: Organisation, change: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         await org.datasets.change(org.dataset_ref, "default", {}, read_changes(change))
 
@@ -373,7 +373,7 @@ async def test_user_attributes_that_stay_as_they_are(
     ],
     ids=str,
 )
-async def test_what_cannot_be_bound(org: Organisation, bindings: list[Binding]) -> None:
+async def test_invalid_bindings_are_rejected(org: Organisation, bindings: list[Binding]) -> None:
     with pytest.raises(InvalidInput):
         await org.attributes.put(org.dataset_ref, bindings)
     assert await org.attributes.list(org.dataset_ref) == []
@@ -397,14 +397,14 @@ async def test_a_type_that_is_not_unique_is_bound_and_never_matches(org: Organis
     assert len(set(await org.survivors(*people))) == 3
 
 
-async def test_nothing_is_asked_where_nobody_holds_a_value(org: Organisation) -> None:
+async def test_no_activity_is_read_for_unclaimed_values(org: Organisation) -> None:
     await org.person(plan="gold")
     assert await org.bound(BY_MAIL) is None
     pair = [await org.person(mail=word) for word in ("a1", "A1")]
     assert len(set(await org.survivors(*pair))) == 1
 
 
-async def test_what_is_shown_is_what_happens(org: Organisation) -> None:
+async def test_the_preview_equals_the_outcome(org: Organisation) -> None:
     ann = [
         await org.person(mail="ann", card="c1"),
         await org.person(card="C1"),
@@ -498,7 +498,7 @@ async def test_channels_stand_for_what_is_bound(org: Organisation) -> None:
     [{"Fax": "loyaltyId"}, {"Web": "nothing"}, {"Web": "household"}, {"Web": "customerId"}],
     ids=str,
 )
-async def test_what_no_channel_stands_for(org: Organisation, channels: dict[str, str]) -> None:
+async def test_invalid_channel_identities_are_rejected(org: Organisation, channels: dict[str, str]) -> None:
     await org.types.create(org.dataset_ref, IdentityType("household", "Household", is_unique=False))
     await org.bound(Binding("household", "household"), Binding("loyaltyId", "loyaltyId"))
     with pytest.raises(InvalidInput):
@@ -594,7 +594,7 @@ async def test_a_document_is_compared_applied_and_nothing_is_left(org: Organisat
     assert [await org.version(name) for name in ("default", "web")] == versions
 
 
-async def test_a_document_without_a_type_that_has_values_is_refused_before_anything_is_done(
+async def test_a_document_without_a_type_that_has_values_changes_nothing(
     org: Organisation,
 ) -> None:
     bound = {"default": {"identity_attributes": {"mailId": {"attribute": "traits.mail"}}}}
@@ -608,7 +608,7 @@ async def test_a_document_without_a_type_that_has_values_is_refused_before_anyth
     assert await org.version("default") == version
 
 
-async def test_what_is_exported_is_what_is_there(org: Organisation, services: Services) -> None:
+async def test_the_export_equals_the_stored_data(org: Organisation, services: Services) -> None:
     await _applied(org, DOCUMENT)
     exported = await org.documents.export(org.dataset_ref)
     assert await org.documents.diff(org.dataset_ref, read_document(exported)) == []
@@ -662,7 +662,7 @@ async def test_more_than_was_shown_is_not_done(org: Organisation) -> None:
     ],
     ids=str,
 )
-def test_what_is_no_document(raw: Any) -> None:
+def test_an_invalid_document_is_rejected(raw: Any) -> None:
     with pytest.raises(InvalidInput):
         read_document(raw)
 

@@ -198,7 +198,7 @@ async def test_a_rule_on_the_same_attribute_meets_the_identity(dataset: DatasetH
     assert await dataset.folds()
 
 
-async def test_who_opted_out_is_neither_matched_nor_claimed_until_they_opt_in(
+async def test_an_opted_out_visitor_is_unmatched_until_they_opt_in(
     dataset: DatasetHarness,
 ) -> None:
     known = await dataset.send({"anonymousId": X, "id": "abc123"})
@@ -213,7 +213,7 @@ async def test_who_opted_out_is_neither_matched_nor_claimed_until_they_opt_in(
     assert await dataset.folds()
 
 
-async def test_of_who_is_not_to_be_tracked_only_the_consent_is_stored(dataset: DatasetHarness) -> None:
+async def test_only_the_consent_of_an_untracked_visitor_is_stored(dataset: DatasetHarness) -> None:
     out = [{"purpose": "Tracking", "provider": "cmp", "status": "Opt Out"}]
     there = [{"purpose": "Tracking", "provider": "cmp", "status": "Opt In"}]
     await dataset.send({"anonymousId": X})
@@ -226,7 +226,7 @@ async def test_of_who_is_not_to_be_tracked_only_the_consent_is_stored(dataset: D
     assert await dataset.folds()
 
 
-async def test_who_does_not_want_to_be_tracked_is_not_joined_either(dataset: DatasetHarness) -> None:
+async def test_a_visitor_who_opted_out_is_not_merged(dataset: DatasetHarness) -> None:
     one = await dataset.send({"id": "abc123"})
     other = await dataset.send({"attributes": {"emailAddress": ANN}})
     out = [{"purpose": "Tracking", "provider": "cmp", "status": "Opt Out"}]
@@ -237,7 +237,7 @@ async def test_who_does_not_want_to_be_tracked_is_not_joined_either(dataset: Dat
 
 
 @pytest.mark.parametrize("purpose", [None, "Personalization", "Tracking"])
-async def test_the_token_of_who_was_erased_is_not_kept_with_somebody_else(
+async def test_the_token_of_an_erased_user_names_no_other_user(
     dataset: DatasetHarness, purpose: str | None
 ) -> None:
     ann = await dataset.send({"anonymousId": X, "id": "abc123"})
@@ -257,7 +257,7 @@ async def test_the_token_of_who_was_erased_is_not_kept_with_somebody_else(
     assert await dataset.folds()
 
 
-async def test_what_was_blocked_since_is_let_go_of_whatever_else_is_in_the_batch(
+async def test_a_value_blocked_since_is_released_in_any_batch(
     dataset: DatasetHarness,
 ) -> None:
     await dataset.send({"id": "abc123", "attributes": {"emailAddress": ANN}})
@@ -327,7 +327,7 @@ async def test_a_guard_knows_what_the_token_knows(dataset: DatasetHarness) -> No
     assert await dataset.folds()
 
 
-async def test_what_events_of_one_batch_join_is_joined_wholly(dataset: DatasetHarness) -> None:
+async def test_profiles_merged_by_events_of_one_batch_merge_completely(dataset: DatasetHarness) -> None:
     """The second event leads to somebody only through the first; the value that loses is free for anyone."""
     one = await dataset.send({"identities": {"customerId": "c1", "webId": "w1"}})
     await dataset.send({"identities": {"customerId": "c9", "emailAddress": "b@acme.example"}})
@@ -388,12 +388,12 @@ async def test_a_legacy_dataset_is_moved_over(old_shop: DatasetHarness) -> None:
     assert await old_shop.folds()
 
 
-async def test_what_would_move_over_has_to_lead_somewhere(old_shop: DatasetHarness) -> None:
+async def test_a_preview_needs_an_existing_target(old_shop: DatasetHarness) -> None:
     with pytest.raises(InvalidInput, match="nothing"):
         await old_shop.services.identity.resolution_switch.preview(old_shop.dataset_ref, "nothing")
 
 
-async def test_nobody_is_moved_over_by_the_word_of_browsers_where_servers_alone_are_believed(
+async def test_a_trusted_only_type_moves_no_user_by_browser_values(
     old_shop: DatasetHarness,
 ) -> None:
     await old_shop.send({"anonymousId": X, "id": "ann"})

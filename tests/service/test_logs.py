@@ -58,7 +58,7 @@ def test_an_exception_is_told_without_its_words(written: io.StringIO) -> None:
         assert word in said
 
 
-async def test_a_task_that_nobody_waited_for_is_told_without_its_words(written: io.StringIO) -> None:
+async def test_the_failure_of_an_abandoned_task_is_logged_without_its_text(written: io.StringIO) -> None:
     async def broken() -> None:
         raise ValueError(MARK)
 
@@ -72,7 +72,9 @@ async def test_a_task_that_nobody_waited_for_is_told_without_its_words(written: 
     assert MARK not in said
 
 
-async def test_what_violates_a_constraint_is_not_told(services: Services, written: io.StringIO) -> None:
+async def test_a_constraint_violation_is_logged_without_its_values(
+    services: Services, written: io.StringIO
+) -> None:
     columns = "dataset_id, key, seq, profile_id"
     put = f"INSERT INTO idempotency_record ({columns}) VALUES (1, $1, 1, gen_random_uuid())"
     with pytest.raises(asyncpg.NotNullViolationError, match=MARK) as caught:

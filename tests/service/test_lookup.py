@@ -186,7 +186,7 @@ async def test_a_browser_by_its_namespace_is_whoever_uses_it_now(harness: Intera
     assert await harness.found(f"anonymous_id:{X}") == bob.survivor.profile_id
 
 
-async def test_an_id_that_the_service_made_is_nobody_elses(harness: InteractionsHarness) -> None:
+async def test_a_generated_id_is_unique(harness: InteractionsHarness) -> None:
     """A browser that calls itself as somebody's profile takes nothing from them."""
     made = await harness.services.profiles.profiles.create(
         harness.dataset_ref, ACTOR, {}, tracker=new_tracker()
@@ -199,7 +199,7 @@ async def test_an_id_that_the_service_made_is_nobody_elses(harness: Interactions
     assert await harness.found(head) == made.profile.profile_id
 
 
-async def test_who_was_erased_is_gone_under_every_id(harness: InteractionsHarness) -> None:
+async def test_an_erased_user_is_not_found_by_any_id(harness: InteractionsHarness) -> None:
     await harness.event(device=X)
     ann = await harness.event(mail("ann@acme.example"), device=X)
     joined = await harness.event(device=Y)
@@ -232,7 +232,7 @@ async def test_another_dataset_sees_nothing(harness: InteractionsHarness, servic
 
 
 @pytest.mark.parametrize("text", ["", " ", "\x00", "a" * 201, "g" * 24, X, "0" * 24, UNKNOWN, "%"])
-async def test_ids_of_nobody(harness: InteractionsHarness, text: str) -> None:
+async def test_unknown_ids_find_no_profile(harness: InteractionsHarness, text: str) -> None:
     assert await harness.found(text) is None
 
 
@@ -353,7 +353,7 @@ async def test_an_unknown_name_is_told_the_known_ones(harness: InteractionsHarne
         await harness.services.profiles.lookup.resolve(harness.dataset_ref, {})
 
 
-async def test_blocked_values_and_released_ones_mean_nobody(harness: InteractionsHarness) -> None:
+async def test_blocked_and_released_values_resolve_to_nothing(harness: InteractionsHarness) -> None:
     resolve = harness.services.profiles.lookup.resolve
     ann = await harness.event(customer("c-1"), mail("old@acme.example"), device=X)
     await harness.event(customer("c-1"), mail("new@acme.example"), device=X)

@@ -60,7 +60,7 @@ def names(events: object) -> list[str | None]:
     return [event.name for event in events]  # type: ignore[attr-defined]
 
 
-async def test_events_of_everybody_who_is_one_person_newest_first(harness: InteractionsHarness) -> None:
+async def test_events_of_all_profiles_of_a_person_newest_first(harness: InteractionsHarness) -> None:
     await harness.event(device=X, name="one")
     await harness.event(device=Y, name="two")
     await harness.event(mail("ann@acme.example"), device=X, name="three")
@@ -97,7 +97,7 @@ async def test_filters(harness: InteractionsHarness) -> None:
     assert names(await everything(harness, X, EventFilter("View", since, until))) == ["View"]
 
 
-async def test_what_came_late_is_filtered_by_when_it_happened(harness: InteractionsHarness) -> None:
+async def test_late_events_are_filtered_by_their_time_of_occurrence(harness: InteractionsHarness) -> None:
     await harness.event(device=X, name="now")
     await harness.event(device=X, name="late", at=BEGINNING_US)
     assert names(await everything(harness, X)) == ["late", "now"], "in the order of recording"

@@ -186,7 +186,7 @@ async def test_a_browser_of_an_erased_person_is_again_whose_it_was(database: Dat
     assert report.difference is None
 
 
-async def test_a_refusal_by_an_absorbed_profile_outlives_the_one_it_was_kept_apart_from(
+async def test_a_refusal_of_an_absorbed_profile_outlives_the_other_profile(
     database: Database,
 ) -> None:
     scenario = parse(
@@ -254,7 +254,7 @@ async def test_two_organisations_never_meet(database: Database, path: Path) -> N
     await asyncio.gather(play(scenario, mine), play(other, theirs))
 
 
-async def test_indexing_joins_nobody_across_organisations(database: Database) -> None:
+async def test_reindexing_never_merges_across_organisations(database: Database) -> None:
     """Two profiles in each hold one value before either has its rule; whoever indexes first does all work."""
     story = parse(
         """

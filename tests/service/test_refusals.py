@@ -123,7 +123,7 @@ async def test_protection_changes_field_by_field(harness: ProfilesHarness) -> No
     assert (await refusals.protect(harness.dataset_ref, blocked_values=())).blocked_values == ()
 
 
-async def test_a_blocked_value_joins_nobody_and_is_counted(harness: ProfilesHarness) -> None:
+async def test_a_blocked_value_merges_nothing_and_is_counted(harness: ProfilesHarness) -> None:
     await harness.services.profiles.refusals.protect(
         harness.dataset_ref, blocked_values=("Shop@Acme.example",), blocked_patterns=("*@TEST.example",)
     )

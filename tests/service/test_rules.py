@@ -204,7 +204,7 @@ async def test_a_rule_that_is_switched_off_and_on_in_the_middle_begins_anew(
     await harness.verified()
 
 
-async def test_who_is_absorbed_before_the_work_has_come_to_them_is_not_left_out(
+async def test_a_profile_absorbed_before_its_turn_is_still_reindexed(
     harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half of the work is done when people are joined by another rule: some of those who are absorbed were
@@ -272,7 +272,7 @@ async def test_two_users_stay_two(harness: ProfilesHarness) -> None:
     await harness.verified()
 
 
-async def test_unset_and_erased_values_are_nobodys(harness: ProfilesHarness) -> None:
+async def test_unset_and_erased_values_have_no_holder(harness: ProfilesHarness) -> None:
     one, two = await harness.person(mail="a1"), await harness.person(mail="a1")
     await harness.write(one, mail=None)
     await harness.erase(two)
@@ -351,7 +351,7 @@ async def test_a_changed_type_hides_values_from_matching_until_it_is_back(harnes
     await harness.verified()
 
 
-async def test_a_value_held_before_the_type_changed_back_joins_nobody_until_it_is_indexed(
+async def test_an_old_value_of_a_changed_type_matches_only_after_reindexing(
     harness: ProfilesHarness,
 ) -> None:
     change, dataset_id = harness.services.configurations.change, harness.dataset_ref.dataset_id
@@ -366,7 +366,7 @@ async def test_a_value_held_before_the_type_changed_back_joins_nobody_until_it_i
     await harness.verified()
 
 
-async def test_a_value_left_while_the_rule_was_inactive_joins_nobody_when_it_is_active_again(
+async def test_a_value_removed_under_an_inactive_rule_never_matches_again(
     harness: ProfilesHarness,
 ) -> None:
     rule = await harness.rule("mail")

@@ -78,7 +78,7 @@ async def test_processes_that_start_together_on_one_folder_have_one_key(services
     assert len(await _recorded(services.database)) == 1
 
 
-async def test_of_machines_that_start_together_one_makes_the_key(services: Services, tmp_path: Path) -> None:
+async def test_one_of_several_starting_machines_creates_the_key(services: Services, tmp_path: Path) -> None:
     machines = [Settings(data_dir=tmp_path / name) for name in "abcdef"]
     asked = (confirmed_secret_key(services.database, machine) for machine in machines)
     answers = await asyncio.gather(*asked, return_exceptions=True)

@@ -189,7 +189,7 @@ async def test_keys_that_cannot_be_opened_do_not_close_the_ring(database: Databa
     assert (await process(database).key_ring(acme)).active_id == 3
 
 
-async def test_who_rotates_together_gets_keys_of_their_own(database: Database, acme: DatasetRef) -> None:
+async def test_concurrent_rotations_create_separate_keys(database: Database, acme: DatasetRef) -> None:
     made = await asyncio.gather(*(process(database).rotate(acme) for _ in range(4)))
     assert sorted(key.key_id for key in made) == [2, 3, 4, 5]
     await pass_time(database, SPREAD_S)

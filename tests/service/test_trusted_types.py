@@ -85,7 +85,7 @@ async def test_a_late_word_of_a_server_replaces_a_browsers(harness: TrustHarness
     assert await harness.folds()
 
 
-async def test_what_browsers_said_counts_again_when_all_are_believed(harness: TrustHarness) -> None:
+async def test_browser_values_match_again_without_trusted_only(harness: TrustHarness) -> None:
     bob = await harness.browser(B2, BOB)
     await harness.set_trusted_only()
     assert await harness.holder(B2) is None

@@ -48,7 +48,7 @@ async def status(cds: Cds, token: str) -> int:
     return answer.status_code
 
 
-async def test_nobody_is_trusted_by_default(cds: Cds, issuer: Issuer) -> None:
+async def test_no_issuer_is_trusted_by_default(cds: Cds, issuer: Issuer) -> None:
     assert await status(cds, issuer.token()) == 401
     assert issuer.asked == []
 
@@ -238,7 +238,7 @@ async def test_a_redirect_on_the_same_host_is_followed(cds: Cds, issuer: Issuer,
     ],
     ids=str,
 )
-async def test_a_discovery_document_of_somebody_else(
+async def test_a_discovery_document_of_another_issuer_is_rejected(
     cds: Cds, issuer: Issuer, trusted: Any, metadata: dict[str, Any]
 ) -> None:
     await trusted()
@@ -283,7 +283,7 @@ async def test_a_token_without_key_id(cds: Cds, issuer: Issuer, trusted: Any) ->
 
 
 @pytest.mark.parametrize("token", ["a.b.c", "..", "e30.e30.e30", "W10.W10.", "a" * 20_000])
-async def test_what_is_no_token(cds: Cds, trusted: Any, token: str) -> None:
+async def test_an_invalid_token_is_401(cds: Cds, trusted: Any, token: str) -> None:
     await trusted()
     assert await status(cds, token) == 401
 

@@ -165,7 +165,7 @@ async def test_register_there_link_and_read_the_unified_profile_with_its_token(
     assert (mine["user_id"], mine["traits"]) == (user_id, {"plan": "trial", "colour": "red"})
 
 
-async def test_somebody_else_cannot_take_the_profile(cds: Cds, provider: Provider) -> None:
+async def test_another_user_cannot_claim_the_profile(cds: Cds, provider: Provider) -> None:
     await trust(cds, provider)
     ann, ben = (provider.sign_in(email(), register=True) for _ in range(2))
     visitor = await cds.create()

@@ -55,7 +55,7 @@ async def test_enabling_keeps_what_is_bound(cds: Cds) -> None:
     assert (await _attributes(cds))["customerId"] == before
 
 
-async def test_what_is_bound_no_more_goes_with_the_next_look(cds: Cds) -> None:
+async def test_an_unbound_attribute_is_removed_at_the_next_sync(cds: Cds) -> None:
     await _bind(cds, "customerId=customerId")
     await cds.services.identity_provider.claim_sync.run_now(cds.dataset_ref)
     await _bind(cds)

@@ -50,7 +50,7 @@ async def test_a_token_is_kept_until_it_runs_out(
     assert identity_server.paths().count("/oauth2/token") == 3
 
 
-async def test_a_restart_forgets_tokens_and_nobody_notices(
+async def test_a_restart_requests_a_new_token(
     client: IdentityServerClient, identity_server: IdentityServer
 ) -> None:
     await client.read_claims(to(identity_server), "acme")
@@ -58,7 +58,7 @@ async def test_a_restart_forgets_tokens_and_nobody_notices(
     assert len((await client.read_claims(to(identity_server), "acme")).local) == 3
 
 
-async def test_only_scim_dialects_are_read_and_nobody_is_asked_for_pages_twice(
+async def test_only_scim_dialects_are_read_and_each_page_once(
     client: IdentityServerClient, identity_server: IdentityServer
 ) -> None:
     await client.read_claims(to(identity_server), "acme")

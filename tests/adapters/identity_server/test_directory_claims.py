@@ -34,7 +34,7 @@ async def names(cds: Cds) -> set[str]:
     return {each["attribute_name"].partition(".")[2] for each in found}
 
 
-async def test_what_is_founded_is_listed(cds: Cds, services: Services) -> None:
+async def test_a_new_organisation_is_listed(cds: Cds, services: Services) -> None:
     assert (
         {claim.name for claim in await services.identity_provider.directory_claims.list(cds.dataset_ref)}
         == FOUNDED
@@ -97,7 +97,7 @@ async def test_members_of_a_complex_claim(cds: Cds, services: Services) -> None:
         (DirectoryClaim("a", display_name="x" * 51), "display_name"),
     ],
 )
-async def test_what_cannot_be_is_refused(
+async def test_invalid_claims_are_rejected(
     cds: Cds, services: Services, claim: DirectoryClaim, field: str
 ) -> None:
     with pytest.raises(InvalidInput) as refused:

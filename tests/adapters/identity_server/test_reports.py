@@ -66,7 +66,7 @@ class TestWhoMayReport:
         assert answer.status_code == 401
 
     @pytest.mark.parametrize("path", ["/profiles/sync", "/profile-schema/sync"])
-    async def test_unset_credentials_let_nobody_in(self, cds: Cds, path: str) -> None:
+    async def test_without_configured_credentials_every_report_is_rejected(self, cds: Cds, path: str) -> None:
         settings = msgspec.structs.replace(cds.services.settings, sync_username=None, sync_password=None)
         services = build_services(settings, cds.services.database)
         transport = httpx.ASGITransport(app=create_app(services, settings))
@@ -180,9 +180,7 @@ class TestNewUsers:
         assert await everybody(cds) == 1
 
     @pytest.mark.parametrize("nobody", ["null", "0000", "x" * 5000])
-    async def test_a_user_id_that_identifies_nobody_is_refused(
-        self, cds: Cds, report: Reporter, nobody: str
-    ) -> None:
+    async def test_a_blocked_user_id_is_rejected(self, cds: Cds, report: Reporter, nobody: str) -> None:
         answer = await report(ADD, userId=nobody, claims={GIVEN: "Ann"})
         assert (answer.status_code, answer.json()["code"]) == (400, "CDS-11011")
         assert await everybody(cds) == 0
@@ -201,7 +199,7 @@ class TestClaims:
         assert is_empty(await report(SET_MANY, userId=ANN, claims={GIVEN: "Ann"}))
         assert await user(cds, ANN)
 
-    async def test_nobodys_claims_do_nothing(self, cds: Cds, report: Reporter) -> None:
+    async def test_claims_without_a_user_do_nothing(self, cds: Cds, report: Reporter) -> None:
         assert is_empty(await report(SET_MANY, userId="", claims={GIVEN: "Ann"}))
         assert is_empty(await report(SET_MANY, claims={GIVEN: "Ann"}))
         assert await everybody(cds) == 0
@@ -240,7 +238,7 @@ class TestClaims:
             "modified": "2026-06-05T03:38:04Z",
         }
 
-    async def test_what_does_not_fit_is_skipped_and_counted(self, cds: Cds, report: Reporter) -> None:
+    async def test_invalid_values_are_skipped_and_counted(self, cds: Cds, report: Reporter) -> None:
         from oneself.service.identity_provider.directory_claims import DirectoryClaim
 
         await cds.services.identity_provider.directory_claims.add(
@@ -348,7 +346,7 @@ class TestSessions:
         assert is_updated(await report(SIGN_IN, userId=ANN, profileCookie=tracker))
         assert await everybody(cds) == 0
 
-    async def test_a_sign_in_of_nobody_is_400(self, cds: Cds, report: Reporter) -> None:
+    async def test_a_sign_in_without_a_user_is_400(self, cds: Cds, report: Reporter) -> None:
         tracker = (await visit(cds))["anonymous_profile_tracker"]
         for body in ({}, {"userId": ""}):
             answer = await report(SIGN_IN, profileCookie=tracker, **body)

@@ -60,14 +60,14 @@ def test_other_syntax_is_called_malformed(raw: str | bytes) -> None:
         "9" * 5000, '{"a": 1, "a": 2}', '[{"b": {"a": 1, "a": 1}}]', '{"\\u0061": 1, "a": 2}',
     ],
 )  # fmt: skip
-def test_what_cannot_be_stored_as_it_is_is_refused(value: str) -> None:
+def test_a_value_that_cannot_be_stored_exactly_is_rejected(value: str) -> None:
     assert sentence(f'{{"traits": {{"t": {value}}}}}') == CANNOT_BE_STORED
 
 
 @pytest.mark.parametrize(
     "value", [str(2**64), str(-(2**63) - 1), "1e-400", "1e308", '"\\ud83d\\ude00"', '"a:\\"b\\":"']
 )
-def test_what_can_be_stored_is_taken(value: str) -> None:
+def test_a_storable_value_is_accepted(value: str) -> None:
     assert decode(f'{{"traits": {{"t": {value}}}}}'.encode(), PROFILE)
 
 
@@ -140,7 +140,7 @@ storable = st.recursive(
 
 
 @given(storable, st.booleans())
-def test_whatever_can_be_stored_is_taken_unchanged(value: Any, ascii_only: bool) -> None:
+def test_every_storable_value_is_stored_unchanged(value: Any, ascii_only: bool) -> None:
     document = {"traits": {"t": value}}
     assert decode(json.dumps(document, ensure_ascii=ascii_only).encode(), PROFILE) == document
 

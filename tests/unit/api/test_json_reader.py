@@ -28,7 +28,7 @@ def test_a_text_that_is_not_json_has_a_code(raw: bytes, code: str) -> None:
 
 
 @pytest.mark.parametrize("document", ["", [[1]], {"a": {"b": 9}}, {"a": [], "b": [True, None, 1.5]}, [-9]])
-def test_what_is_within_the_limits_passes(document: Any) -> None:
+def test_documents_within_the_limits_are_accepted(document: Any) -> None:
     check_json(document, LIMITS)
 
 
@@ -44,7 +44,7 @@ def test_what_is_within_the_limits_passes(document: Any) -> None:
         ([{"a": 1, "b": 2}, {"c": 3, "d": 4}], "keys"),
     ],
 )
-def test_what_is_beyond_a_limit_has_its_code(document: Any, code: str) -> None:
+def test_each_exceeded_limit_has_its_code(document: Any, code: str) -> None:
     with pytest.raises(JsonProblem) as caught:
         check_json(document, LIMITS)
     assert caught.value.code == code

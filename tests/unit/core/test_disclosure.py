@@ -42,7 +42,7 @@ def test_a_grant_lets_a_first_level_key_through_with_all_below_it() -> None:
     }
 
 
-def test_application_data_is_granted_by_application_and_key_and_only_the_own_is_shown() -> None:
+def test_a_reader_sees_only_its_own_granted_application_data() -> None:
     granted = frozenset({Grant("application_data", "score", name) for name in ("shop", "app")})
     assert disclose(VALUES, SHOP_WITH_DATA, granted) == {"application_data": {"shop": {"score": 1}}}
     assert disclose(VALUES, SHOP, granted) == {}

@@ -111,7 +111,7 @@ def _event(interface: str) -> PageEvent:
     return PageEvent(**FIXED, interface=interface, identifiers=(Identifier(ANONYMOUS_ID, BROWSER),))
 
 
-def test_an_anonymous_profile_is_named_after_its_browser_only_where_the_interface_says_so() -> None:
+def test_only_some_interfaces_name_a_profile_after_its_device() -> None:
     assert _created_by(_event("interactions")) == BROWSER
 
 
@@ -144,7 +144,7 @@ STORED = {
 
 
 @pytest.mark.parametrize("kind", STORED)
-def test_an_entry_that_was_stored_before_reads_as_before_and_is_written_alike(kind: str) -> None:
+def test_a_stored_entry_decodes_and_encodes_as_before(kind: str) -> None:
     stored = {"observation_id": str(UUID(int=1)), "new_profile_id": str(UUID(int=2)), **STORED[kind]}
     read: Observation = msgspec.convert(stored, Observation)
     assert read.kind == kind
@@ -172,7 +172,7 @@ IDS_AND_INSTANTS = {
 
 
 @pytest.mark.parametrize("kind", STORED)
-def test_what_an_erasure_leaves_says_nothing_about_the_person(kind: str) -> None:
+def test_an_erasure_leaves_nothing_about_the_person(kind: str) -> None:
     stored = {"observation_id": str(UUID(int=1)), "new_profile_id": str(UUID(int=2)), **STORED[kind]}
     bare = msgspec.to_builtins(without_content(msgspec.convert(stored, Observation)))
     said = {

@@ -46,7 +46,7 @@ def test_overwrite_takes_the_incoming_value() -> None:
     assert record.provenance == {"traits.plan": (source(2),)}
 
 
-def test_what_only_one_side_has_stays() -> None:
+def test_values_of_one_side_stay() -> None:
     record = merged(
         {"traits": {"plan": "trial"}},
         {"traits": {"interests": ["go"]}, "application_data": {APP: {"score": 1}}},
@@ -230,7 +230,7 @@ def test_a_strategy(name: str, value_type: str, mine: Any, theirs: Any, left: An
     assert type(held.value) is type(left)
 
 
-def test_latest_and_earliest_go_by_when_it_happened_not_by_when_it_was_recorded() -> None:
+def test_latest_and_earliest_use_the_time_of_occurrence() -> None:
     a, b = _SourcedValue("a", EARLY), _SourcedValue("b", LATE)
     assert STRATEGIES["latest"](a, b, "string") is b
     assert STRATEGIES["latest"](b, a, "string") is b

@@ -213,7 +213,7 @@ def test_on_long_histories(law: Check, history: History) -> None:
 
 @QUICK
 @given(histories(steps_max=8), st.data())
-def test_telling_something_twice_joins_nobody(history: History, data: st.DataObject) -> None:
+def test_a_repeated_report_merges_nothing(history: History, data: st.DataObject) -> None:
     """A repeated event moves nobody: the partition after it is the one before."""
     core = Core()
     happened = [*unfold(core, history)]

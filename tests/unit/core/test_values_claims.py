@@ -66,7 +66,7 @@ def test_dots_nest() -> None:
     assert reported(name={"given": "Ann"})[0] == {"name": {"given": "Ann"}}
 
 
-def test_what_does_not_fit_is_skipped_and_the_rest_applies() -> None:
+def test_invalid_values_are_skipped_and_the_rest_applies() -> None:
     after, skipped = reported(
         emailaddress="ann@acme.example",
         unknown="x",

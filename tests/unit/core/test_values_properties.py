@@ -133,7 +133,7 @@ def _has_empty_object(value: Any) -> bool:
 
 
 @given(st.data())
-def test_what_was_written_is_read_and_sending_it_back_changes_nothing(data: st.DataObject) -> None:
+def test_sending_back_a_read_record_changes_nothing(data: st.DataObject) -> None:
     given_schema, (record,) = data.draw(situations(1))
     assert_sound(record)
     seen = visible_values(given_schema, record.values)

@@ -54,7 +54,7 @@ RETYPED: list[tuple[Any, dict[str, Any], list[tuple[str, str]]]] = [
 
 
 @pytest.mark.parametrize(("changed", "seen", "reported"), RETYPED)
-def test_what_no_longer_fits_is_hidden_and_reported(
+def test_values_that_became_invalid_are_hidden_and_reported(
     changed: Any, seen: dict[str, Any], reported: list[tuple[str, str]]
 ) -> None:
     later = WIDE.with_([changed])

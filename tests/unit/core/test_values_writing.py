@@ -164,7 +164,7 @@ def test_at_creation_an_application_entry_must_be_an_object() -> None:
     "patch",
     [{}, {"traits": None}, {"traits": 5}, {"application_data": []}, {"user_id": "x"}, {"other": {"a": 1}}],
 )
-def test_what_is_no_section_is_passed_over(patch: dict[str, Any]) -> None:
+def test_an_unknown_section_is_ignored(patch: dict[str, Any]) -> None:
     assert changes(patch) == []
 
 
@@ -326,7 +326,7 @@ def test_write_only_is_kept_and_never_seen() -> None:
     assert patched(SHOP, record, traits(secret="t")).values["traits"]["secret"] == "t"
 
 
-def test_the_identity_server_sets_read_only_identity_attributes_and_no_others() -> None:
+def test_the_identity_server_sets_only_its_read_only_attributes() -> None:
     created = {"identity_attributes": {"created": "2026-06-05T03:38:04Z"}}
     assert changes(created, authority="identity_server") == [
         ("identity_attributes.created", "2026-06-05T03:38:04Z")

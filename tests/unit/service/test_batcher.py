@@ -45,7 +45,7 @@ async def test_a_lone_item_does_not_wait() -> None:
     assert log.batches == [[("a", 7)]]
 
 
-async def test_what_arrives_during_a_commit_is_the_next_batch() -> None:
+async def test_items_that_arrive_during_a_commit_form_the_next_batch() -> None:
     log = Log()
     log.go.clear()
     first = await _begin(log, [("a", 1)])

@@ -24,7 +24,7 @@ class Oracle:
         return number
 
 
-async def test_who_asks_together_is_answered_together() -> None:
+async def test_concurrent_callers_share_one_call() -> None:
     oracle = Oracle()
     oracle.go.set()
     shared = Coalesced(oracle)
@@ -44,7 +44,7 @@ async def test_a_question_on_its_way_is_not_joined() -> None:
     assert await asyncio.gather(*late) == [2] * 3
 
 
-async def test_who_joins_gets_the_answer_of_the_question_on_its_way() -> None:
+async def test_join_shares_the_call_that_is_running() -> None:
     oracle = Oracle()
     shared = Coalesced(oracle)
     early = asyncio.create_task(shared())
@@ -56,7 +56,7 @@ async def test_who_joins_gets_the_answer_of_the_question_on_its_way() -> None:
     assert await shared.join() == 2
 
 
-async def test_a_failure_reaches_everybody_who_shares_it_and_nobody_else() -> None:
+async def test_a_failure_reaches_only_the_callers_that_share_it() -> None:
     failures = [RuntimeError("away")]
 
     async def ask() -> str:
@@ -70,7 +70,7 @@ async def test_a_failure_reaches_everybody_who_shares_it_and_nobody_else() -> No
     assert await shared() == "here"
 
 
-async def test_who_gives_up_leaves_the_others_alone() -> None:
+async def test_a_cancelled_caller_does_not_cancel_the_others() -> None:
     oracle = Oracle()
     shared = Coalesced(oracle)
     impatient, patient = asyncio.create_task(shared()), asyncio.create_task(shared())

@@ -94,7 +94,7 @@ def test_lengths_tell_little() -> None:
 
 
 @given(ids, ids, words, st.none() | identities, st.integers(0, 2**43), st.integers(0, 65_535), keys)
-def test_what_is_sealed_is_what_opens(
+def test_an_encrypted_token_decrypts_to_its_payload(
     account: str,
     dataset: str,
     primary_id: str,
@@ -169,7 +169,7 @@ def test_another_version_opens_nothing() -> None:
         b'{"u":"a","i":{},"t":1,"v":2}', b'{"u":"a","i":{},"t":1}x', b'{"u":"\xff","t":1}', b"[" * 1500,
     ],
 )  # fmt: skip
-def test_what_was_sealed_but_is_no_such_object_is_nothing(plain: bytes) -> None:
+def test_an_encrypted_value_of_another_shape_is_invalid(plain: bytes) -> None:
     assert opened(sealed_plain(plain)) is None
 
 
@@ -185,7 +185,7 @@ def test_a_longer_text_is_not_looked_at() -> None:
     | st.text(ALPHABET, max_size=2100)
     | st.binary().map(lambda raw: "AQAH" + raw.hex())
 )
-def test_garbage_opens_nothing_and_harms_nobody(text: str) -> None:
+def test_garbage_is_rejected_and_changes_nothing(text: str) -> None:
     assert opened(text) is None
 
 
@@ -209,7 +209,7 @@ def test_exactly_one_key_of_a_ring_is_active(active: list[bool]) -> None:
 # -- what fits ----------------------------------------------------------------------------------------------
 
 
-def test_what_fits_is_left_alone() -> None:
+def test_identities_within_the_limit_are_unchanged() -> None:
     some = {"webId": "abc123", "emailAddress": "a@b.example"}
     assert truncate_to_limit(some, "webId") == (some, False)
 
@@ -235,7 +235,7 @@ def test_as_much_as_fits_is_kept() -> None:
 
 
 @given(st.dictionaries(ids, st.text(max_size=256), max_size=38), ids)
-def test_what_was_fitted_can_be_sealed_and_no_more_was_left_out_than_had_to_be(
+def test_a_truncated_payload_fits_and_omits_no_more_than_needed(
     some: dict[str, str], default_type: str
 ) -> None:
     kept, is_full = truncate_to_limit(some, default_type)

@@ -77,7 +77,7 @@ async def test_an_old_value_is_replaced_in_the_background(source: Source) -> Non
     assert source.reads == 2
 
 
-async def test_nobody_gets_a_value_that_is_too_old(source: Source) -> None:
+async def test_a_value_that_is_too_old_is_never_returned(source: Source) -> None:
     await source.value()
     source.now = 20.0
     source.hold()

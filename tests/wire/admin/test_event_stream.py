@@ -79,7 +79,7 @@ def take(following: Iterator[tuple[str, Any]], count: int) -> list[tuple[str, An
 # -- the list -----------------------------------------------------------------------------------------------
 
 
-def test_what_happens_is_listed_newest_first(web: Web) -> None:
+def test_events_are_listed_newest_first(web: Web) -> None:
     x, y = device(), device()
     web.event("View", x)
     web.event("View", y)
@@ -118,16 +118,14 @@ def test_pages_and_filters(web: Web) -> None:
     assert names(told(ask(web, until=found[2]["occurred_at"]))["events"]) == ["2", "1", "0"]
 
 
-def test_what_was_sent_is_shown_on_request(web: Web) -> None:
+def test_the_body_of_an_event_is_shown_on_request(web: Web) -> None:
     web.event("Sign up", device(), emailAddress="ann@acme.example")
     (event,) = told(ask(web, body="true"))["events"]
     assert event["body"]["interaction"] == {"name": "Sign up"}
     assert event["body"]["user"]["attributes"] == {"emailAddress": "ann@acme.example"}
 
 
-def test_an_application_that_is_no_system_application_is_shown_the_browser_only(
-    cds: Cds, regular: Cds
-) -> None:
+def test_a_regular_application_sees_only_the_browser(cds: Cds, regular: Cds) -> None:
     web, x = Web(cds), device()
     web.event("Sign up", x, emailAddress="ann@acme.example")
     answer = regular.admin("GET", web.path("events"), params={"body": "true"})
@@ -135,7 +133,7 @@ def test_an_application_that_is_no_system_application_is_shown_the_browser_only(
     assert event["body"]["user"] == {"anonymousId": x}
 
 
-def test_who_may_not_look_at_profiles_is_shown_nothing(web: Web, cds: Cds, powerless: Cds) -> None:
+def test_a_reader_without_permission_sees_no_profiles(web: Web, cds: Cds, powerless: Cds) -> None:
     assert powerless.admin("GET", Web(cds).path("events")).status_code == 403
     assert web.org.admin("GET", web.path("events"), token="none").status_code == 401
     held = [PREFIX + name for name in ("profile_update", "admin_config_view")]
@@ -147,7 +145,7 @@ def test_who_may_not_look_at_profiles_is_shown_nothing(web: Web, cds: Cds, power
     [{"cursor": "x"}, {"page_size": "0"}, {"since": "yesterday"}, {"name": "a\x00b"}, {"name": "x" * 1025}],
 )
 @pytest.mark.parametrize("accept", ["application/json", STREAM["Accept"]])
-def test_what_makes_no_sense_is_refused(web: Web, params: dict[str, str], accept: str) -> None:
+def test_invalid_parameters_are_rejected(web: Web, params: dict[str, str], accept: str) -> None:
     answer = web.org.admin("GET", web.path("events"), params=params, headers={"Accept": accept})
     refused(answer, 400, "CDS-10001")
 
@@ -179,7 +177,7 @@ def test_a_stream_tells_what_comes_and_goes_on_where_it_was_left(web: Web) -> No
         assert event["body"]["interaction"] == {"name": "three"}
 
 
-def test_a_stream_goes_on_only_from_a_place_of_ours(web: Web) -> None:
+def test_a_stream_resumes_only_from_a_valid_event_id(web: Web) -> None:
     for accept, status in ((STREAM["Accept"], 400), ("application/json", 200)):
         headers = {"Accept": accept, "Last-Event-ID": "elsewhere"}
         assert web.org.admin("GET", web.path("events"), headers=headers).status_code == status
@@ -249,7 +247,7 @@ def test_streams_end_promptly_when_the_service_stops(
     org.close()
 
 
-def test_who_has_gone_is_let_go(start_service: StartService, service_database_url: str) -> None:
+def test_closed_streams_free_their_slots(start_service: StartService, service_database_url: str) -> None:
     """More streams, one after another, than may be open together."""
     own = start_service(database_url=service_database_url)
     org = Cds(own.base_url, own.org, own.client_id, own.client_secret)
@@ -308,7 +306,7 @@ def _requests(status: int) -> str:
     return f'oneself_http_requests_total{{method="POST",route="/api2/event/{{dataset}}",status="{status}"}}'
 
 
-def test_nobody_can_make_up_a_label(service: RunningService, cds: Cds) -> None:
+def test_made_up_paths_never_become_metric_labels(service: RunningService, cds: Cds) -> None:
     mark = fresh("madeup")
     for method, path in (
         ("GET", f"/{mark}"), (mark.upper(), "/health"), ("GET", f"/t/{mark}/api2/event/{mark}?event={mark}"),

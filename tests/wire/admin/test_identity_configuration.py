@@ -69,7 +69,7 @@ def said(org: Cds, method: str, path: str, body: Any = None, status: int = 400) 
 
 
 @DOORS
-def test_who_may_not_may_not(org: Cds, other: Cds, route: str, permission: str) -> None:
+def test_a_missing_permission_is_403(org: Cds, other: Cds, route: str, permission: str) -> None:
     method, path = route.split()
     refused(org.admin(method, path, token=other.token(permission)), 401, "CDS-10002")
     refused(org.admin(method, path, anonymous=True), 401, "CDS-10002")
@@ -127,7 +127,7 @@ def test_a_type_is_made_changed_and_removed(new_org: Callable[[], Cds]) -> None:
     said(org, "DELETE", "/identity-types/loyaltyId", status=404)
 
 
-def test_what_is_refused_of_types(org: Cds) -> None:
+def test_invalid_type_changes_are_rejected(org: Cds) -> None:
     for body in ({}, {"id": "a b"}, {"id": "x", "uniqueness": "Often"}, {"id": "x", "label": " " * 0}):
         said(org, "POST", "/identity-types", body)
     assert "already" in said(org, "POST", "/identity-types", {"id": "emailAddress"}, 409)
@@ -212,7 +212,7 @@ def test_default_shows_what_the_schema_holds(org: Cds) -> None:
     )
 
 
-def test_what_is_refused_of_datasets(org: Cds, other: Cds) -> None:
+def test_invalid_dataset_changes_are_rejected(org: Cds, other: Cds) -> None:
     for body in (
         {},
         {"name": "a b"},
@@ -290,7 +290,7 @@ def _id_of(org: Cds, key: str) -> str:
     return str(next(each["attribute_id"] for each in found if each["attribute_name"] == f"traits.{key}"))
 
 
-def test_what_cannot_be_bound(org: Cds) -> None:
+def test_invalid_bindings_are_rejected(org: Cds) -> None:
     for entry in (
         {},
         {"name": "x"},

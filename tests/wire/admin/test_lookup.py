@@ -183,7 +183,7 @@ def test_an_application_sees_what_it_sees_of_the_profile(cds: Cds, regular: Cds,
 
 @pytest.mark.parametrize("below", BELOW)
 @pytest.mark.parametrize("text", BAD_IDS)
-def test_ids_of_nobody(web: Web, text: str, below: str) -> None:
+def test_unknown_ids_find_no_profile(web: Web, text: str, below: str) -> None:
     refused(web.ask(text, below), 404, "CDS-11001")
 
 
@@ -193,7 +193,7 @@ def test_an_unknown_dataset(org: Cds) -> None:
         assert org.admin("POST", f"/datasets/{name}/resolve", {"identities": {"a": "b"}}).status_code == 404
 
 
-def test_neither_other_datasets_nor_other_organisations_see_anybody(web: Web, org: Cds, other: Cds) -> None:
+def test_other_datasets_and_organisations_find_no_profile(web: Web, org: Cds, other: Cds) -> None:
     x = device()
     primary = web.event("Sign up", x, emailAddress="ann@acme.example")
     for sight in (Web(org), Web(other)):
@@ -203,7 +203,7 @@ def test_neither_other_datasets_nor_other_organisations_see_anybody(web: Web, or
     assert other.admin("GET", web.path(f"profiles/{x}")).status_code == 404
 
 
-def test_who_was_erased_is_gone(web: Web, org: Cds) -> None:
+def test_an_erased_user_is_not_found(web: Web, org: Cds) -> None:
     x = device()
     web.event("View", x)
     primary = web.event("Sign up", x, emailAddress="ann@acme.example")
@@ -250,7 +250,7 @@ def test_identities_resolve_to_a_primary_id(web: Web) -> None:
         {"identities": {"emailAddress": "x"}, "more": 1},
     ],
 )
-def test_what_cannot_be_resolved(web: Web, body: Any) -> None:
+def test_invalid_resolve_requests_are_rejected(web: Web, body: Any) -> None:
     answer = web.org.admin("POST", web.path("resolve"), body)
     understood(answer)
     refused(answer, 400, "CDS-10001")
@@ -313,7 +313,7 @@ def test_events_by_time(web: Web) -> None:
         {"cursor": "WzFlOTksIjAwMDAwMDAwLTAwMDAtMDAwMC0wMDAwLTAwMDAwMDAwMDAwMCJd"},
     ],
 )
-def test_what_events_are_not_asked(web: Web, params: dict[str, str]) -> None:
+def test_invalid_event_queries_are_rejected(web: Web, params: dict[str, str]) -> None:
     x = device()
     web.event("View", x)
     refused(web.ask(x, "/events", **params), 400, "CDS-10001")

@@ -59,7 +59,7 @@ def test_another_organisations_token_opens_nothing(cds: Cds, other: Cds, route: 
 
 
 @DOORS
-def test_nobody_opens_nothing(cds: Cds, route: str, permission: str) -> None:
+def test_a_request_without_valid_credentials_is_401(cds: Cds, route: str, permission: str) -> None:
     method, path = route.split()
     for header in ("", "Bearer", "Bearer x.y.z", "Basic YTpi"):
         answer = cds.raw(method, path, "{", face="/api/v1", authorization=header)
@@ -88,7 +88,7 @@ def test_the_permission_opens_and_bad_input_is_understood(cds: Cds, route: str, 
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_what_concerns_profiles_is_gated(closed: Cds, route: str) -> None:
+def test_every_profile_operation_needs_an_enabled_service(closed: Cds, route: str) -> None:
     method, path = route.split()
     refused(closed.raw(method, path, "{}", face="/api/v1"), 400, "CDS-16001")
 

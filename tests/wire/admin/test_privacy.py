@@ -81,7 +81,7 @@ def test_an_export_is_a_file_to_keep(org: Cds) -> None:
 
 
 @pytest.mark.parametrize("profile_id", BAD_IDS)
-def test_nobody_to_export_or_erase(org: Cds, profile_id: str) -> None:
+def test_exporting_or_erasing_an_unknown_person_is_reported(org: Cds, profile_id: str) -> None:
     refused(org.admin("GET", f"/profiles/{profile_id}/export"), 404, "CDS-11001")
     refused(org.admin("POST", f"/profiles/{profile_id}/erase"), 404, "CDS-11001")
     answer = org.admin("GET", f"/erasures/{profile_id}")
@@ -146,7 +146,7 @@ def test_an_absorbed_profile_goes_alone(org: Cds) -> None:
     assert ids[1] not in {each["profile_id"] for each in _export(org, ids[0])["absorbed_profiles"]}
 
 
-def test_the_same_person_is_welcome_again_as_somebody_new(org: Cds) -> None:
+def test_an_erased_person_can_return_as_a_new_profile(org: Cds) -> None:
     key, user = org.matched(), fresh("u")
     body = {"user_id": user, "traits": {key: "back-again"}}
     first = org.create(body)["profile_id"]
@@ -175,7 +175,7 @@ def test_receipts_are_listed_page_by_page(new_org: Callable[[], Cds]) -> None:
 
 @pytest.mark.parametrize("path", ["/erasures", "/unfit-values"])
 @pytest.mark.parametrize("cursor", ["x", "bnVsbA", "WyJ4Il0", "e30", "%00", "WzEsMl0", "a" * 600])
-def test_a_cursor_that_is_none_of_ours(org: Cds, path: str, cursor: str) -> None:
+def test_a_foreign_cursor_is_rejected(org: Cds, path: str, cursor: str) -> None:
     refused(org.admin("GET", path, params={"cursor": cursor}), 400, "CDS-10001")
 
 
@@ -183,7 +183,7 @@ def test_a_cursor_that_is_none_of_ours(org: Cds, path: str, cursor: str) -> None
     ("path", "place"),
     [("/users", rb'["\u0000"]'), ("/claims", rb'["\u0000"]'), ("/erasures", b"[9223372036854775808]")],
 )
-def test_a_cursor_that_no_row_can_have_is_none_of_ours(org: Cds, path: str, place: bytes) -> None:
+def test_a_cursor_that_no_row_can_have_is_invalid(org: Cds, path: str, place: bytes) -> None:
     cursor = base64.urlsafe_b64encode(place).decode().rstrip("=")
     refused(org.admin("GET", path, params={"cursor": cursor}), 400, "CDS-10001")
 
@@ -248,7 +248,7 @@ def test_unfit_values_never_block_a_write(new_org: Callable[[], Cds]) -> None:
     assert _unfit(org) == []
 
 
-def test_unfit_values_match_nobody(new_org: Callable[[], Cds]) -> None:
+def test_invalid_values_match_nothing(new_org: Callable[[], Cds]) -> None:
     org = new_org()
     key = org.trait()
     for _ in range(2):

@@ -114,7 +114,7 @@ def test_a_preview_sees_one_organisation(org: Cds, other: Cds) -> None:
     assert _preview(org, **_new(key))["counts"] == {**NOTHING, "profiles": 1}
 
 
-def test_what_a_preview_refuses(org: Cds) -> None:
+def test_a_preview_rejects_invalid_requests(org: Cds) -> None:
     rule = org.rule(f"traits.{org.trait()}")
     for body, status, code in (
         ({"rule_id": UNKNOWN_ID}, 404, "CDS-12001"),
@@ -237,7 +237,7 @@ def test_protection_is_read_and_changed_field_by_field(new_org: Callable[[], Cds
         assert org.admin("GET", "/protection").json() == answer.json()
 
 
-def test_blocked_values_and_patterns_join_nobody(new_org: Callable[[], Cds]) -> None:
+def test_blocked_values_and_patterns_merge_nothing(new_org: Callable[[], Cds]) -> None:
     org = new_org()
     key = org.matched()
     body = {"blocked_values": ["Shop@Acme.example"], "blocked_patterns": ["*@test.example"]}

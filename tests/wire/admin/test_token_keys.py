@@ -36,7 +36,7 @@ def listed(org: Cds, **params: Any) -> dict[str, Any]:
 
 
 @DOORS
-def test_who_may_not_may_not(org: Cds, other: Cds, route: str, permission: str) -> None:
+def test_a_missing_permission_is_403(org: Cds, other: Cds, route: str, permission: str) -> None:
     method, path = route.split()
     refused(org.admin(method, path, token=other.token(permission)), 401, "CDS-10002")
     refused(org.admin(method, path, anonymous=True), 401, "CDS-10002")

@@ -79,12 +79,14 @@ def test_broken_json_is_refused(cds: Cds, content: bytes) -> None:
 
 @pytest.mark.parametrize(("open_", "close"), [("[", "]"), ('{"a":', "}")], ids=["arrays", "objects"])
 @pytest.mark.parametrize("depth", [200, 5000, 100_000])
-def test_what_is_too_deep_is_refused(cds: Cds, trait: str, open_: str, close: str, depth: int) -> None:
+def test_a_document_that_is_too_deep_is_rejected(
+    cds: Cds, trait: str, open_: str, close: str, depth: int
+) -> None:
     _profile(cds, f'{{"traits": {{"{trait}": {open_ * depth}1{close * depth}}}}}')
 
 
 @pytest.mark.parametrize("depth", [200, 100_000])
-def test_what_is_too_deep_is_refused_by_schema_and_configuration(cds: Cds, depth: int) -> None:
+def test_schema_and_configuration_reject_documents_that_are_too_deep(cds: Cds, depth: int) -> None:
     content = "[" * depth + "]" * depth
     understood(cds.raw("POST", "/profile-schema/traits", content))
     understood(cds.raw("PATCH", "/config", '{"system_applications": ' + content + "}"))
@@ -99,7 +101,7 @@ def _answer_or_hang_up(send: Any) -> httpx.Response | None:
 
 
 @pytest.mark.parametrize("path", ["/profiles", "/profile-schema/traits"])
-def test_what_is_too_large_is_refused_as_too_large(cds: Cds, trait: str, path: str) -> None:
+def test_a_body_that_is_too_large_is_413(cds: Cds, trait: str, path: str) -> None:
     content = json.dumps({"traits": {trait: "x" * (24 * 1024 * 1024)}})
     answer = _answer_or_hang_up(lambda: cds.raw("POST", path, content))
     if answer is not None:
@@ -107,7 +109,7 @@ def test_what_is_too_large_is_refused_as_too_large(cds: Cds, trait: str, path: s
         understood(answer)
 
 
-def test_what_is_too_large_is_refused_when_its_length_is_not_said(cds: Cds) -> None:
+def test_a_large_body_without_a_length_is_rejected(cds: Cds) -> None:
     def pieces() -> Iterator[bytes]:
         yield b'{"traits": {"x": "'
         for _ in range(24):
@@ -146,7 +148,7 @@ def test_json_may_say_its_charset(cds: Cds, kind: str) -> None:
     assert cds.raw("POST", "/profiles", "{}", headers={"Content-Type": kind}).status_code == 201
 
 
-def test_a_compressed_body_nobody_can_read_is_refused(cds: Cds) -> None:
+def test_an_unreadable_compressed_body_is_rejected(cds: Cds) -> None:
     headers = {"Content-Encoding": "gzip"}
     understood(cds.raw("POST", "/profiles", b"\x1f\x8b\x08\x00garbage", headers=headers))
 
@@ -179,7 +181,7 @@ def test_nul_bytes_and_lone_surrogates_are_refused(cds: Cds, trait: str, text: s
 
 
 @pytest.mark.parametrize("text", ["\\u0000", "\\ud800"])
-def test_nul_bytes_and_lone_surrogates_are_refused_by_schema_and_configuration(cds: Cds, text: str) -> None:
+def test_schema_and_configuration_reject_nul_and_lone_surrogates(cds: Cds, text: str) -> None:
     body = f'[{{"attribute_name": "traits.{text}", "value_type": "string", "merge_strategy": "overwrite"}}]'
     understood(cds.raw("POST", "/profile-schema/traits", body))
     name = fresh("label")

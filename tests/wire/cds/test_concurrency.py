@@ -129,7 +129,7 @@ def test_parallel_updates_through_absorbed_ids_are_all_kept(cds: Cds) -> None:
     assert cds.read(ids[0])["traits"] == dict.fromkeys(words, "x")
 
 
-def test_of_many_writers_of_one_version_one_wins(cds: Cds) -> None:
+def test_one_of_many_writers_of_a_version_wins(cds: Cds) -> None:
     key, made = cds.trait(), cds.post("/profiles", {})
     profile_id, headers = made.json()["profile_id"], {"If-Match": made.headers["etag"]}
     answers = _at_once(

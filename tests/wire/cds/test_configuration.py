@@ -22,7 +22,7 @@ def _config(org: Cds, **changes: Any) -> dict[str, Any]:
     return dict(answer.json())
 
 
-def test_the_bootstrap_application_is_a_system_application_of_an_enabled_organisation(cds: Cds) -> None:
+def test_the_bootstrap_application_is_a_system_application(cds: Cds) -> None:
     config = cds.get("/config").json()
     assert config["cds_enabled"] is True
     assert cds.client_id in config["system_applications"]

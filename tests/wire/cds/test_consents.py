@@ -180,7 +180,7 @@ def test_the_more_restrictive_choice_holds_when_profiles_are_joined(
     assert _said(org, one) == _said(org, two) == {category: first and second, mine: True, theirs: True}
 
 
-def test_what_is_chosen_after_a_join_holds(org: Cds) -> None:
+def test_a_choice_after_a_merge_is_stored(org: Cds) -> None:
     category = org.category()
     one, two = org.create({"user_id": fresh("u")}), org.create()
     org.consent(one["profile_id"], **{category: False})

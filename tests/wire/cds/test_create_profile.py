@@ -178,7 +178,7 @@ def test_other_cookies_do_not_disturb_the_tracker(cds: Cds) -> None:
     ["00000000-0000-4000-8000-000000000000", "nonsense", "", '"quoted"', "a" * 3000],
     ids=lambda t: t[:12] or "empty",
 )
-def test_a_tracker_nobody_gave_makes_a_new_profile(cds: Cds, tracker: str) -> None:
+def test_an_unknown_tracker_creates_a_new_profile(cds: Cds, tracker: str) -> None:
     answer = cds.post("/profiles", {}, tracker=tracker)
     assert answer.status_code == 201
     assert tracker_of(answer) != tracker

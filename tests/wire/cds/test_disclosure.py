@@ -85,9 +85,7 @@ def person(org: Cds, visitor: Cds, stranger: Cds) -> Person:
     return Person(org, visitor, stranger)
 
 
-def test_without_a_category_a_regular_application_sees_identity_attributes_only(
-    person: Person, visitor: Cds
-) -> None:
+def test_an_uncategorised_application_sees_identity_attributes_only(person: Person, visitor: Cds) -> None:
     assert person.seen(visitor) == {"identity_attributes": person.identity}
     assert person.seen(visitor, data=True) == {"identity_attributes": person.identity}
 

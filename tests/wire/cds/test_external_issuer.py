@@ -56,9 +56,7 @@ def test_a_token_of_the_identity_server_is_let_in(outside: Cds, issuer: Issuer) 
     ],
     ids=str,
 )
-def test_what_the_wire_does_not_ask_for_is_not_asked_for(
-    outside: Cds, issuer: Issuer, changes: dict[str, Any]
-) -> None:
+def test_optional_fields_stay_optional(outside: Cds, issuer: Issuer, changes: dict[str, Any]) -> None:
     assert outside.get("/profiles", token=issuer.token(**changes)).status_code == 200
 
 
@@ -104,7 +102,7 @@ def test_a_scope_without_the_permission_is_forbidden(outside: Cds, issuer: Issue
     refused(answer, 403, "CDS-10003", "Do not have permission to perform this operation")
 
 
-def test_me_of_a_user_nobody_knows(outside: Cds, issuer: Issuer) -> None:
+def test_me_of_an_unknown_user_is_not_found(outside: Cds, issuer: Issuer) -> None:
     scope = "internal_cds_profile_view internal_cds_profile_update"
     unknown = issuer.token(scope=scope, sub="u-nobody-knows")
     refused(outside.get("/profiles/Me", token=unknown), 404, "CDS-11001")

@@ -25,7 +25,7 @@ def _me(cds: Cds, tokens: dict[str, Any]) -> dict[str, Any]:
     "value",
     ["null", "NULL", "undefined", "none", "   ", "\t", "\u00a0", "NaN", "0", "[object Object]", "anonymous"],
 )
-def test_what_means_nothing_joins_nobody(cds: Cds, value: str) -> None:
+def test_blocked_user_ids_merge_nothing(cds: Cds, value: str) -> None:
     answers = [cds.post("/profiles", {"user_id": value}) for _ in range(2)]
     for answer in answers:
         assert answer.status_code == 201, answer.text
@@ -104,7 +104,7 @@ def test_a_visit_of_a_permanent_profile_of_a_back_end_is_kept_apart(
 # -- erasure ----------------------------------------------------------------------------------------
 
 
-def test_a_person_who_was_erased_comes_back_as_somebody_new(
+def test_an_erased_person_returns_as_a_new_profile(
     cds: Cds, web_app: WebApplication, browser: Browser
 ) -> None:
     key, person, visit = cds.trait(), new_person(fresh("erased")), cds.create()

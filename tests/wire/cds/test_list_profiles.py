@@ -243,7 +243,7 @@ def test_a_complex_key_is_the_whole_object(org: Cds, rich: str) -> None:
     assert _one(org, rich, "traits.address") == {"traits": {"address": {"city": "London", "floor": 3}}}
 
 
-def test_what_follows_the_first_dot_is_taken_literally(org: Cds, rich: str) -> None:
+def test_the_text_after_the_first_dot_is_one_name(org: Cds, rich: str) -> None:
     assert _one(org, rich, "traits.address.city") == {}
 
 
@@ -261,7 +261,7 @@ def test_scopes_together(org: Cds, rich: str) -> None:
 @pytest.mark.parametrize(
     "attributes", ["nonsense", "nonsense.plan", "traits.nothing", "meta", ",", "traits."]
 )
-def test_what_nobody_knows_is_ignored(org: Cds, rich: str, attributes: str) -> None:
+def test_unknown_fields_are_ignored(org: Cds, rich: str, attributes: str) -> None:
     assert _one(org, rich, attributes) == {}
 
 
@@ -329,7 +329,7 @@ def test_the_filter_finds_the_profile(org: Cds, rich: str, condition: str) -> No
         "profile_id eq nobody",
     ],
 )
-def test_the_filter_finds_nobody(org: Cds, rich: str, condition: str) -> None:
+def test_the_filter_finds_no_profile(org: Cds, rich: str, condition: str) -> None:
     assert _ids(org, filter=condition.format(org=org.org)) == set()
 
 

@@ -81,7 +81,7 @@ def test_a_temporary_cookie_profile_is_me_even_with_a_users_token(cds: Cds, toke
     assert answer.json()["profile_id"] == made["profile_id"]
 
 
-def test_a_tracker_nobody_gave_leaves_it_to_the_token(cds: Cds, token: str) -> None:
+def test_an_unknown_tracker_leaves_the_decision_to_the_token(cds: Cds, token: str) -> None:
     answer = cds.get("/profiles/Me", token=token, tracker=UNKNOWN_ID)
     assert answer.json()["user_id"] == _sub(token)
 
@@ -128,7 +128,7 @@ def test_deleting_the_survivor_erases_every_absorbed_id(cds: Cds) -> None:
         refused(cds.get(f"/profiles/{profile_id}"), 404, "CDS-11001")
 
 
-def test_a_user_who_was_erased_can_come_back_as_somebody_new(cds: Cds) -> None:
+def test_an_erased_user_can_return_as_a_new_user(cds: Cds) -> None:
     user, key = fresh("user"), cds.trait()
     old = cds.create({"user_id": user, "traits": {key: "x"}})["profile_id"]
     cds.delete(f"/profiles/{old}")

@@ -71,7 +71,7 @@ def test_an_update_that_changes_the_value_no_longer_matches_the_old_one(org: Cds
     assert is_one(org, one, _create(org, **{key: "other"}))
 
 
-def test_an_unset_value_matches_nobody(org: Cds) -> None:
+def test_an_unset_value_matches_nothing(org: Cds) -> None:
     key = org.matched()
     one = _create(org, **{key: VALUE})
     org.write(one["profile_id"], {"traits": {key: None}})
@@ -141,7 +141,7 @@ def test_the_user_id_goes_before_every_rule(org: Cds) -> None:
     assert _create(org, user, **{key: VALUE})["merged_to"]["reason"] == "system:user_id_match"
 
 
-def test_an_inactive_rule_joins_nobody_until_it_is_active(org: Cds) -> None:
+def test_an_inactive_rule_merges_nothing_until_it_is_active(org: Cds) -> None:
     key = org.trait()
     rule = org.rule(f"traits.{key}", is_active=False)
     path = f"/unification-rules/{rule['rule_id']}"
@@ -219,13 +219,13 @@ OTHER = {
 
 
 @pytest.mark.parametrize(("value_type", "one", "two"), OTHER.values(), ids=OTHER)
-def test_what_matches_nobody(org: Cds, value_type: str, one: Any, two: Any) -> None:
+def test_different_values_do_not_match(org: Cds, value_type: str, one: Any, two: Any) -> None:
     key = org.matched(value_type)
     _create(org, **{key: one})
     assert "merged_to" not in _create(org, **{key: two})
 
 
-def test_a_value_too_long_for_an_identifier_is_stored_and_matches_nobody(org: Cds) -> None:
+def test_a_value_too_long_for_an_identifier_is_stored_and_unmatched(org: Cds) -> None:
     key = org.matched()
     pair = [_create(org, **{key: "x9" * 400}) for _ in range(2)]
     assert not is_one(org, *pair)
@@ -329,7 +329,7 @@ def test_an_update_does_not_join_two_users(org: Cds) -> None:
     assert "different_user" in refusals_of(org, one, two)
 
 
-def test_who_matches_two_users_goes_by_the_earlier_rule(org: Cds) -> None:
+def test_a_match_with_two_users_uses_the_rule_of_higher_priority(org: Cds) -> None:
     later, earlier = org.trait(), org.trait()
     org.rule(f"traits.{later}", priority=40_002)
     org.rule(f"traits.{earlier}", priority=40_001)
@@ -340,7 +340,7 @@ def test_who_matches_two_users_goes_by_the_earlier_rule(org: Cds) -> None:
     assert not is_one(org, one, two)
 
 
-def test_who_matches_two_users_by_one_rule_goes_to_the_older_claim(org: Cds) -> None:
+def test_a_match_with_two_users_by_one_rule_uses_the_older_claim(org: Cds) -> None:
     key = org.matched(multi_valued=True)
     older = _create(org, fresh("u"), **{key: ["one1"]})
     newer = _create(org, fresh("u"), **{key: ["two2"]})

@@ -95,7 +95,7 @@ def test_a_temporary_profile_fills_but_never_replaces_identity_attributes(cds: C
     assert one["identity_attributes"] == {"givenname": "Ann", "lastname": "Archer"}
 
 
-def test_what_is_written_after_the_join_is_newer_than_both(cds: Cds) -> None:
+def test_a_write_after_the_merge_is_newer_than_both(cds: Cds) -> None:
     key = cds.trait()
     one, two = _join(cds, {"traits": {key: "old"}}, {"traits": {key: "new"}})
     cds.write(one["profile_id"], {"traits": {key: "newest"}})
@@ -118,7 +118,7 @@ def test_a_join_is_seen_by_the_first_look_and_moves_the_last_update(cds: Cds) ->
     assert cds.read(permanent["profile_id"])["meta"]["updated_at"] == answer["meta"]["updated_at"]
 
 
-def test_numbers_that_look_like_a_user_id_join_nobody(cds: Cds) -> None:
+def test_numbers_that_look_like_a_user_id_merge_nothing(cds: Cds) -> None:
     key, user = cds.trait(), fresh("user")
     cds.create({"traits": {key: user}})
     assert "merged_to" not in cds.create({"user_id": user})

@@ -147,7 +147,7 @@ def test_other_keys_are_ignored(cds: Cds) -> None:
     assert written["meta"]["created_at"] == made["meta"]["created_at"]
 
 
-def test_what_was_read_can_be_sent_back(cds: Cds) -> None:
+def test_a_read_document_can_be_sent_back(cds: Cds) -> None:
     key = cds.address(city="string")
     made = cds.create({"traits": {key: {"city": "London"}}, "user_id": fresh("user")})
     read = cds.read(made["profile_id"])

@@ -160,7 +160,7 @@ def test_the_same_user_id_is_two_people_in_two_organisations(cds: Cds, other: Cd
     assert first["profile_id"] != second["profile_id"]
 
 
-def test_a_tracker_of_another_organisation_names_nobody(cds: Cds, other: Cds) -> None:
+def test_a_tracker_of_another_organisation_finds_no_profile(cds: Cds, other: Cds) -> None:
     tracker = cds.create()["anonymous_profile_tracker"]
     answer = other.post("/profiles", {}, tracker=tracker)
     assert answer.status_code == 201
@@ -202,7 +202,7 @@ def test_a_closed_gate_stops_the_operation(closed: Cds, operation: Operation) ->
 
 
 @pytest.mark.parametrize("operation", GATED, ids=str)
-def test_who_is_calling_comes_before_the_gate(closed: Cds, operation: Operation) -> None:
+def test_authentication_comes_before_the_feature_gate(closed: Cds, operation: Operation) -> None:
     answer = _send(closed, operation, _closed_path(closed, operation), operation.body, anonymous=True)
     assert answer.status_code == 401
 
@@ -212,7 +212,7 @@ def test_the_configuration_is_not_behind_the_gate(closed: Cds) -> None:
     assert closed.patch("/config", {}).status_code == 200
 
 
-def test_what_was_there_is_there_when_the_gate_opens_again(new_org: Callable[[], Cds]) -> None:
+def test_data_is_unchanged_after_disabling_and_enabling_the_service(new_org: Callable[[], Cds]) -> None:
     org = new_org()
     key = org.trait()
     profile_id = org.create({"traits": {key: "x"}})["profile_id"]

@@ -12,7 +12,7 @@ UNKNOWN = "No user profile record found for the given profile_id"
 
 
 @pytest.mark.parametrize("profile_id", [UNKNOWN_ID, "not-an-id", "7", "%20", "me", "a'b", "x" * 500])
-def test_an_id_nobody_has_is_not_found(cds: Cds, profile_id: str) -> None:
+def test_an_unknown_id_is_not_found(cds: Cds, profile_id: str) -> None:
     refused(cds.get(f"/profiles/{profile_id}"), 404, "CDS-11001", UNKNOWN)
 
 

@@ -115,7 +115,7 @@ def test_a_registration_without_a_visit_makes_a_profile_of_its_own(
     assert me.json()["user_id"] == _claims(tokens["access_token"])["sub"]
 
 
-def test_a_tracker_nobody_gave_does_not_disturb_registration(
+def test_an_unknown_tracker_does_not_affect_registration(
     cds: Cds, web_app: WebApplication, browsers: Any
 ) -> None:
     for tracker in ("00000000-0000-4000-8000-000000000000", "nonsense"):
@@ -123,7 +123,7 @@ def test_a_tracker_nobody_gave_does_not_disturb_registration(
         assert cds.get("/profiles/Me", token=tokens["access_token"]).status_code == 200
 
 
-def test_a_returning_users_temporary_profile_is_merged_into_the_permanent_one(
+def test_a_returning_users_temporary_profile_is_merged_at_sign_in(
     cds: Cds, web_app: WebApplication, browsers: Any
 ) -> None:
     interests = cds.trait(multi_valued=True, merge_strategy="combine")
@@ -187,7 +187,7 @@ def test_a_user_who_signs_in_again_on_the_same_browser_changes_nothing(
     assert "merged_to" not in after
 
 
-def test_a_stranger_on_the_same_browser_never_touches_the_first_users_profile(
+def test_a_second_user_on_a_browser_never_changes_the_first_profile(
     cds: Cds, web_app: WebApplication, browsers: Any
 ) -> None:
     plan, shared = cds.trait(), _visit(cds)

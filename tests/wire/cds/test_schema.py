@@ -200,7 +200,7 @@ def test_a_given_id_is_used(cds: Cds) -> None:
     assert made["attribute_id"] == given
 
 
-def test_what_is_false_or_empty_is_left_out(cds: Cds) -> None:
+def test_false_and_empty_fields_are_omitted(cds: Cds) -> None:
     made = _define_one(cds, f"traits.{fresh()}", multi_valued=False)
     assert "multi_valued" not in made
     assert "application_identifier" not in made
@@ -309,7 +309,7 @@ def test_another_type_is_refused(cds: Cds, value_type: str) -> None:
 
 
 @pytest.mark.parametrize("missing", ["attribute_name", "value_type", "merge_strategy"])
-def test_what_the_seed_requires_is_required(cds: Cds, missing: str) -> None:
+def test_required_fields_are_required(cds: Cds, missing: str) -> None:
     body = draft(f"traits.{fresh()}")
     del body[missing]
     refused(cds.post("/profile-schema/traits", [body]), 400, "CDS-13002")
@@ -455,7 +455,7 @@ def test_any_valid_scope_finds_an_attribute_by_id(cds: Cds, scope: str) -> None:
 
 
 @pytest.mark.parametrize("attribute_id", [UNKNOWN_ID, "nonsense"])
-def test_an_attribute_nobody_defined_is_not_found(cds: Cds, attribute_id: str) -> None:
+def test_an_undefined_attribute_is_not_found(cds: Cds, attribute_id: str) -> None:
     refused(cds.get(f"/profile-schema/traits/{attribute_id}"), 404, "CDS-13004")
 
 

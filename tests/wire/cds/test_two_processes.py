@@ -167,7 +167,7 @@ def test_visitors_of_one_user_through_both_become_one(both: tuple[Cds, Cds]) -> 
         assert here.read(profile_id)["merged_to"]["profile_id"] == survivor["profile_id"]
 
 
-def test_of_many_writers_of_one_version_through_both_one_wins(both: tuple[Cds, Cds]) -> None:
+def test_one_of_many_writers_through_both_processes_wins(both: tuple[Cds, Cds]) -> None:
     here, _ = both
     key, made = here.trait(), here.post("/profiles", {})
     headers, path = {"If-Match": made.headers["etag"]}, f"/profiles/{made.json()['profile_id']}"

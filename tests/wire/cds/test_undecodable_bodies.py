@@ -59,7 +59,7 @@ def test_other_bad_syntax_is_called_malformed(cds: Cds, operation: Operation, br
 
 
 @each_operation
-def test_what_follows_the_json_is_not_overlooked(cds: Cds, operation: Operation) -> None:
+def test_text_after_the_json_is_rejected(cds: Cds, operation: Operation) -> None:
     fine = json.dumps([draft(f"traits.{fresh('tail')}")]) if operation is POST_SCHEMA else "{}"
     answer = operation.send(cds, fine + " {} trailing")
     operation.check(answer, 400, operation.code)
@@ -71,7 +71,7 @@ def test_an_unknown_field_of_a_profile_is_named(cds: Cds) -> None:
 
 
 @pytest.mark.parametrize("field", ["profile_id", "meta", "merged_to", "anonymous_profile_tracker"])
-def test_what_only_answers_carry_is_an_unknown_field_of_a_profile(cds: Cds, field: str) -> None:
+def test_response_only_fields_are_unknown_in_a_request(cds: Cds, field: str) -> None:
     answer = cds.post("/profiles", {field: "x"})
     refused(answer, 400, "CDS-11002", f'Unknown field "{field}" in profile request body.')
 
@@ -180,7 +180,7 @@ def test_an_unknown_profile_is_explained(cds: Cds) -> None:
         ("DELETE", f"/profile-schema/nonsense/{UNKNOWN_ID}"),
     ],
 )
-def test_a_scope_nobody_knows_is_refused_in_shape_b(cds: Cds, method: str, path: str) -> None:
+def test_an_unknown_scope_is_rejected_in_shape_b(cds: Cds, method: str, path: str) -> None:
     body = {"POST": [draft("nonsense.x")], "PUT": draft("nonsense.x", mutability="readWrite")}.get(method)
     answer = cds.request(method, path, **({"json": body} if body else {}))
     refused_b(answer, 400, "CDS-13001")

@@ -203,7 +203,7 @@ def test_an_undecodable_body_is_shape_b(org: Cds, method: str, body: str, senten
     ],
     ids=["large", "small", "long name", "long property", "NUL"],
 )
-def test_what_cannot_be_stored_is_refused(org: Cds, body: dict[str, Any]) -> None:
+def test_a_value_that_cannot_be_stored_is_rejected(org: Cds, body: dict[str, Any]) -> None:
     refused_b(
         org.post("/unification-rules", {"property_name": f"traits.{org.trait()}", **body}), 400, "CDS-10001"
     )
@@ -258,7 +258,7 @@ def test_each_operation_wants_its_own_permission(
 @pytest.mark.parametrize(
     "change", [{"rule_name": "renamed"}, {"priority": 60_001}, {"is_active": False}, {}], ids=str
 )
-def test_what_patch_does_not_name_stays(org: Cds, change: dict[str, Any]) -> None:
+def test_fields_that_a_patch_does_not_name_stay(org: Cds, change: dict[str, Any]) -> None:
     rule = org.rule(f"traits.{org.trait()}")
     answer = org.patch(f"/unification-rules/{rule['rule_id']}", change)
     assert answer.status_code == 200, answer.text

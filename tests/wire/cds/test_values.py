@@ -134,7 +134,7 @@ def test_digit_strings_in_an_array_of_epochs_become_numbers(cds: Cds, many: dict
 
 
 @pytest.mark.parametrize("verb", ["create", "update"])
-def test_what_is_not_in_the_schema_is_named_with_its_scope(cds: Cds, verb: str) -> None:
+def test_an_undefined_attribute_is_named_with_its_scope(cds: Cds, verb: str) -> None:
     key = fresh("undefined")
 
     def send(body: dict[str, Any]) -> Any:

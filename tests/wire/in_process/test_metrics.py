@@ -18,7 +18,7 @@ def lines(metrics: Metrics) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in text)}
 
 
-async def test_what_the_write_path_did(services: Services) -> None:
+async def test_the_write_path_is_counted(services: Services) -> None:
     figures = Metrics()
     harness = await InteractionsHarness(build_services(services.settings, services.database, figures)).begin()
     for device, who in ((X, mail("ann@acme.example")), (Y, customer("c-1"))):

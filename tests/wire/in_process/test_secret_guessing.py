@@ -9,7 +9,7 @@ from oneself.service.directory.login_throttle import FAILURES_MAX
 from support.caller import Cds
 
 
-async def test_twenty_wrong_secrets_stop_the_guesser_and_nobody_else(cds: Cds) -> None:
+async def test_twenty_wrong_secrets_stop_only_the_guessing_address(cds: Cds) -> None:
     app = create_app(cds.services, cds.services.settings)
 
     async def ask(secret: str, address: str) -> httpx.Response:

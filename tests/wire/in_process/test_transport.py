@@ -85,7 +85,7 @@ async def test_any_other_origin_may_read_none(http: httpx.AsyncClient, origin: s
     assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
-async def test_what_an_organisation_answers_is_kept_by_nobody_on_the_way(http: httpx.AsyncClient) -> None:
+async def test_responses_of_an_organisation_are_never_cached(http: httpx.AsyncClient) -> None:
     answer = await http.get("/t/acme/cds/api/v1/profiles")
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"

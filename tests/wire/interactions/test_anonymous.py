@@ -75,7 +75,7 @@ def test_a_device_that_was_never_anonymous_follows_as_well(web: Dataset) -> None
     assert web.send({"user": {"anonymousId": page.device}})["resolvedUserId"] == user
 
 
-def test_fresh_opens_a_new_anonymous_profile_and_merges_it_at_the_next_identification(
+def test_fresh_creates_an_anonymous_profile_that_merges_later(
     new_dataset: NewDataset,
 ) -> None:
     web = new_dataset(merged_anonymous="fresh")
@@ -92,7 +92,7 @@ def test_fresh_opens_a_new_anonymous_profile_and_merges_it_at_the_next_identific
     assert len(web.events(first)) == 2
 
 
-def test_after_a_change_of_the_default_identity_history_stays_and_the_pointer_moves(web: Dataset) -> None:
+def test_a_changed_default_identity_keeps_history_and_moves_the_pointer(web: Dataset) -> None:
     page = web.page()
     page.send()
     first = page.send(id=fresh("w"))
@@ -120,7 +120,7 @@ def test_a_device_follows_through_merges(web: Dataset) -> None:
     assert web.send({"user": {"anonymousId": page.device}})["resolvedUserId"] == survivor
 
 
-def test_two_people_on_one_browser_who_never_change_the_default_identity_join_one_set(web: Dataset) -> None:
+def test_two_people_with_one_default_identity_share_one_token_set(web: Dataset) -> None:
     page, first, second = web.page(), _email(), fresh("L")
     user = page.send(identities={"emailAddress": first})
     assert page.send(identities={"loyaltyId": second}) == user
@@ -190,7 +190,7 @@ def test_the_server_makes_one_when_none_was_sent(web: Dataset, user: dict[str, A
     assert answer["errorCode"] == 0
 
 
-def test_an_event_without_anything_is_somebody_new_each_time(web: Dataset) -> None:
+def test_an_event_without_identifiers_is_a_new_user_each_time(web: Dataset) -> None:
     assert web.send({})["resolvedUserId"] != web.send({})["resolvedUserId"]
 
 

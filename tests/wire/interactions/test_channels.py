@@ -62,9 +62,7 @@ def test_mobile_knows_its_channel_identity_only(web: Dataset, endpoint: str) -> 
 
 
 @pytest.mark.parametrize("field", ["identities", "attributes"])
-def test_the_channel_identity_of_mobile_and_open_time_email_however_it_is_spelt(
-    web: Dataset, field: str
-) -> None:
+def test_channel_names_are_read_in_every_spelling(web: Dataset, field: str) -> None:
     for channel, name, value in (
         ("Mobile", "customerId", fresh("c")),
         ("OpenTimeEmail", "emailAddress", _email()),
@@ -117,7 +115,7 @@ def test_a_channel_without_an_identity_type_ignores_user_id(new_dataset: NewData
     assert web.values(answer["resolvedUserId"]) == {"emailAddress": email}
 
 
-def test_without_an_identity_type_there_is_no_default_identity_that_could_change(
+def test_without_an_identity_type_the_default_identity_never_changes(
     new_dataset: NewDataset,
 ) -> None:
     web = new_dataset(names=("emailAddress", "loyaltyId"), channels={})

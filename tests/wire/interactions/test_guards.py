@@ -99,7 +99,7 @@ def test_a_refusal_is_recorded_and_told(web: Dataset) -> None:
 # -- trustedOnly --------------------------------------------------------------------------------------------
 
 
-def test_from_an_untrusted_source_a_trusted_only_value_is_neither_matched_nor_claimed(web: Dataset) -> None:
+def test_an_untrusted_source_cannot_use_a_trusted_only_value(web: Dataset) -> None:
     key = fresh("k")
     holder = web.server(identities={"crmKey": key})["resolvedUserId"]
     assert PRIMARY.fullmatch(holder)

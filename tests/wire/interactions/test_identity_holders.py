@@ -128,7 +128,7 @@ def test_under_its_own_key_a_browser_writes_nothing_either(web: Dataset, channel
     assert web.resolve(loyG=card) is None
 
 
-def test_under_its_own_key_nobody_is_found_or_merged(web: Dataset) -> None:
+def test_a_value_under_the_attribute_key_finds_and_merges_nothing(web: Dataset) -> None:
     card, web_id = fresh("c"), fresh("w")
     holder = web.named(loyG=card)
     user = web.named(webId=web_id)
@@ -192,7 +192,7 @@ def test_a_name_that_is_the_key_is_the_identity(unbound: Dataset) -> None:
 # -- what had been written before ---------------------------------------------------------------------------
 
 
-def test_what_browsers_wrote_before_names_nobody_where_servers_alone_count(guarded: Dataset) -> None:
+def test_old_browser_values_do_not_match_a_trusted_only_type(guarded: Dataset) -> None:
     card = fresh("c")
     users = [_written(guarded, by="browser", card=card) for _ in range(2)]
     assert _bind(guarded) == 0
@@ -202,7 +202,7 @@ def test_what_browsers_wrote_before_names_nobody_where_servers_alone_count(guard
     assert guarded.server(identities={"loyG": card})["resolvedUserId"] not in users
 
 
-def test_what_servers_wrote_before_does(guarded: Dataset) -> None:
+def test_values_that_servers_wrote_before_match(guarded: Dataset) -> None:
     card = fresh("c")
     users = [_written(guarded, by="server", card=card) for _ in range(2)]
     assert _bind(guarded) == 1
@@ -242,7 +242,7 @@ def test_turning_the_switch_reads_stored_values_anew(guarded: Dataset) -> None:
     assert guarded.server(identities={"loyG": own})["resolvedUserId"] != single
 
 
-def test_reading_anew_for_a_blocked_value_joins_nobody_by_an_untrusted_one(guarded: Dataset) -> None:
+def test_rereading_a_blocked_value_merges_nothing_by_an_untrusted_one(guarded: Dataset) -> None:
     card = fresh("c")
     users = [_written(guarded, by="browser", card=card) for _ in range(2)]
     _bind(guarded)
@@ -285,7 +285,7 @@ def test_a_browser_does_not_respell_what_servers_alone_say(unbound: Dataset) -> 
     assert web.resolve(emailAddress=email) == user
 
 
-def test_what_was_blocked_after_it_was_claimed_is_not_respelt(unbound: Dataset) -> None:
+def test_a_value_blocked_after_its_claim_is_unchanged(unbound: Dataset) -> None:
     web = unbound
     web_id, email = fresh("w"), _email("Desk")
     user = web.named(webId=web_id, emailAddress=email)
@@ -297,7 +297,7 @@ def test_what_was_blocked_after_it_was_claimed_is_not_respelt(unbound: Dataset) 
     assert web.record(user)["attributes"]["emailAddress"] == before
 
 
-def test_what_was_blocked_everywhere_after_it_was_claimed_is_not_respelt(make: Callable[[], Dataset]) -> None:
+def test_a_value_blocked_everywhere_after_its_claim_is_unchanged(make: Callable[[], Dataset]) -> None:
     web = configure(make().org, "default", PLAIN)
     _indexed(web)  # what is read anew later would let go of the value by itself
     web_id, email = fresh("w"), _email("Desk")

@@ -216,7 +216,7 @@ def test_a_named_id_of_more_than_200_bytes_is_none(legacy: Dataset) -> None:
         assert page.send(id=name) == page.device
 
 
-def test_a_named_id_equal_to_an_anonymous_id_is_somebody_else(legacy: Dataset) -> None:
+def test_a_named_id_equal_to_an_anonymous_id_is_another_user(legacy: Dataset) -> None:
     anonymous, named = legacy.page(), legacy.page()
     assert anonymous.send() == anonymous.device
     assert named.send(id=anonymous.device) == anonymous.device

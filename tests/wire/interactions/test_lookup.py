@@ -43,7 +43,7 @@ def test_a_user_is_found_by_primary_id_anonymous_id_and_alias(web: Dataset) -> N
 
 
 @pytest.mark.parametrize("user_id", ["nobody", "f" * 24, "f" * 16, "%00", "a" * 300, "a b"])
-def test_nobody(web: Dataset, user_id: str) -> None:
+def test_an_unknown_id_finds_no_user(web: Dataset, user_id: str) -> None:
     assert web.user(user_id) is None
 
 

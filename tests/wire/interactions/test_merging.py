@@ -102,7 +102,7 @@ def test_a_user_made_by_a_non_interactive_event_was_never_active(web: Dataset) -
     assert web.named(at=now, webId=web_id, emailAddress=email) == active
 
 
-def test_forwards_answer_for_ever(web: Dataset) -> None:
+def test_forwarding_ids_never_expire(web: Dataset) -> None:
     """A chain of merges: each absorbed ID, old and older, answers with the last survivor."""
     now, email = now_ms(), _email()
     users = [web.named(at=now - 90 * MINUTE_MS, emailAddress=email)]
@@ -177,7 +177,7 @@ def test_merging_is_not_limited_per_visit(web: Dataset) -> None:
         assert web.survivor(holder) == user
 
 
-def test_what_is_never_a_reason_to_merge(web: Dataset) -> None:
+def test_shared_devices_and_objects_never_merge_users(web: Dataset) -> None:
     device = new_device()
     assert web.named(emailAddress=_email(), device=device) != web.named(emailAddress=_email(), device=device)
     objects = {"Lease": [{"id": "L1", "attributes": {}}]}
@@ -233,7 +233,7 @@ def _receipt(web: Dataset, **user: Any) -> tuple[str, dict[str, Any]]:
     return str(answer["resolvedUserId"]), dict(answer["eventDetails"])
 
 
-def test_whom_the_receipt_names_can_be_looked_up(web: Dataset) -> None:
+def test_the_profiles_of_the_receipt_can_be_looked_up(web: Dataset) -> None:
     identities, users = _three(web, (5, 10, 15))
     page = web.page()
     page.send()
@@ -244,7 +244,7 @@ def test_whom_the_receipt_names_can_be_looked_up(web: Dataset) -> None:
     assert {web.survivor(each) for each in receipt["matched"]} == {user}
 
 
-def test_an_event_that_creates_a_user_matches_nobody(web: Dataset) -> None:
+def test_an_event_that_creates_a_user_reports_no_match(web: Dataset) -> None:
     for said in ({"id": fresh("w")}, {"anonymousId": new_device(), "id": fresh("w")}, {}):
         user, receipt = _receipt(web, **said)
         assert (receipt["matched"], receipt["merges"]) == ([], [])

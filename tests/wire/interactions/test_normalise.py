@@ -178,7 +178,7 @@ def test_a_value_has_at_most_256_bytes(web: Dataset, letter: str) -> None:
 
 @pytest.mark.parametrize("field", ["id", "identities", "attributes"])
 @pytest.mark.parametrize("value", BLOCKED)
-def test_what_identifies_nobody_anywhere(web: Dataset, field: str, value: str) -> None:
+def test_blocked_values_leave_the_event_anonymous(web: Dataset, field: str, value: str) -> None:
     user: dict[str, Any] = {"anonymousId": new_device()}
     user.update({"id": f" {value}"} if field == "id" else {field: {"webId": value}})
     assert _is_anonymous(web, user)
@@ -199,12 +199,12 @@ def test_values_that_a_type_blocks(web: Dataset, value: str) -> None:
     assert _is_anonymous(web, _identities(memberNumber=value))
 
 
-def test_what_one_type_blocks_another_takes(web: Dataset) -> None:
+def test_a_value_blocked_by_one_type_is_valid_for_another(web: Dataset) -> None:
     assert PRIMARY.fullmatch(_resolved(web, webId="12345"))
 
 
 @pytest.mark.parametrize("value", ["1", "01", "0a", "nulls", "none of it", "-12", "anonymous1", "0.0"])
-def test_what_only_looks_blocked(web: Dataset, value: str) -> None:
+def test_values_similar_to_blocked_ones_identify(web: Dataset, value: str) -> None:
     assert PRIMARY.fullmatch(_resolved(web, sfmcContactKey=value))
 
 
@@ -256,7 +256,7 @@ def test_an_unknown_name_among_the_identities_is_ignored_with_a_warning(web: Dat
     assert "identity_unknown" in warnings_of(answer)
 
 
-def test_the_profile_id_matches_nobody(web: Dataset) -> None:
+def test_a_profile_id_matches_nothing(web: Dataset) -> None:
     web_id = fresh("w")
     known = web.named(webId=web_id)
     for field in ("identities", "attributes"):
@@ -382,7 +382,7 @@ def test_a_date_is_a_day_or_an_instant_however_it_is_written(dated: Dataset, val
     ["tomorrow", "2020-13-01", "2020-02-30", "1577836800000x", True, 1e300, -1e300, {"a": 1}],
     ids=str,
 )
-def test_what_is_no_date_is_ignored_with_a_warning(dated: Dataset, value: Any) -> None:
+def test_an_invalid_date_is_ignored_with_a_warning(dated: Dataset, value: Any) -> None:
     device = new_device()
     warned = dated.warnings({"anonymousId": device, "attributes": {"born": value, "webId": fresh("w")}})
     assert "value_type" in warned

@@ -90,14 +90,14 @@ def test_an_identity_beside_a_tracker_names_the_cds_profile(default: Dataset, sh
 
 
 @pytest.mark.parametrize("tracker", ["nobody", "0" * 64, "x" * 500, "☕", "a b"], ids=lambda t: t[:10])
-def test_a_tracker_that_nobody_made_joins_nobody(default: Dataset, tracker: str) -> None:
+def test_a_made_up_tracker_merges_nothing(default: Dataset, tracker: str) -> None:
     device = new_device()
     answer = default.send({"user": {"anonymousId": device, "anonymousProfileTracker": tracker}})
     assert answer["resolvedUserId"] == device
     assert answer["anonymousProfileTracker"] != tracker
 
 
-def test_the_tracker_of_another_organisation_joins_nobody(default: Dataset, other: Cds) -> None:
+def test_the_tracker_of_another_organisation_merges_nothing(default: Dataset, other: Cds) -> None:
     tracker, device = tracker_of(other.post("/profiles", {})), new_device()
     answer = default.send({"user": {"anonymousId": device, "anonymousProfileTracker": tracker}})
     assert answer["resolvedUserId"] == device
@@ -159,7 +159,7 @@ def test_a_click_a_registration_and_a_server_event_are_one_profile(
     elsewhere.close()
 
 
-def test_who_registered_outranks_who_did_not(default: Dataset, shop: Cds) -> None:
+def test_a_registered_user_outranks_an_unregistered_one(default: Dataset, shop: Cds) -> None:
     email, subject = _email(), fresh("u")
     page = default.page()
     page.send(anonymousProfileTracker="", id=fresh("w"))
@@ -225,7 +225,7 @@ def test_two_datasets_of_one_organisation_never_meet(web: Dataset, new_dataset: 
     assert second.user(one) is None
 
 
-def test_nobody_looks_up_a_foreign_user(web: Dataset, other: Cds) -> None:
+def test_users_of_other_organisations_are_not_found(web: Dataset, other: Cds) -> None:
     user = web.named(webId=fresh("w"))
     path = f"/t/{web.org.org}/api/dataset/{web.name}/user/{user}"
     for auth in ((other.client_id, other.client_secret), None):

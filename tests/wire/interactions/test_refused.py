@@ -94,7 +94,7 @@ def test_null_is_absence(web: Dataset) -> None:
 
 
 @pytest.mark.parametrize("number", ["12345678901234567890123", "1e400"])
-def test_a_number_that_cannot_be_kept_exactly_identifies_nobody_else(web: Dataset, number: str) -> None:
+def test_an_inexact_number_identifies_no_other_profile(web: Dataset, number: str) -> None:
     """Rounded, two customers would be one."""
     content = f'{{"user": {{"id": {number}}}}}'
     answer = web.request("POST", content=content, headers={"Content-Type": "application/json"})

@@ -52,7 +52,7 @@ def _answer_is_whole(answer: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("user", ONE + TWO, ids=_spelling)
-def test_scenarios_1_and_2_nobody_has_it_so_a_user_is_made(
+def test_scenarios_1_and_2_create_a_user_for_an_unknown_identity(
     new_dataset: NewDataset, user: dict[str, Any]
 ) -> None:
     web = new_dataset()

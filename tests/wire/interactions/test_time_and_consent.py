@@ -55,7 +55,7 @@ def test_an_event_without_a_time_happened_when_it_was_received(web: Dataset) -> 
             assert each["occurred_at"] <= each["received_at"], each
 
 
-def test_a_time_in_the_future_does_not_make_anybody_the_most_recently_active(web: Dataset) -> None:
+def test_a_future_time_does_not_make_a_user_most_recently_active(web: Dataset) -> None:
     web_id, email, now = fresh("w"), _email(), now_ms()
     web.named(at=now + 9_000_000, webId=web_id)
     newer = web.named(emailAddress=email)
@@ -157,7 +157,7 @@ def test_personalization_opt_out_in_the_event_matches_and_claims_nothing(web: Da
     assert web.resolve(emailAddress=fresh_email) is None
 
 
-def test_a_browser_that_opted_out_keeps_new_identities_to_nobody(web: Dataset) -> None:
+def test_new_identities_of_a_browser_that_opted_out_are_not_stored(web: Dataset) -> None:
     """The choice is stored for the anonymous profile, which is the user the event would go to."""
     page, email = web.page(), _email()
     page.send(event={"consents": [_choice("Personalization", "Opt Out")]})

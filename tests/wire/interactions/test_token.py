@@ -109,7 +109,7 @@ def test_the_second_page_s_identity_joins_its_holder(web: Dataset) -> None:
     assert web.survivor(user) == web.survivor(holder) == web.resolve(emailAddress=email)
 
 
-def test_a_new_value_of_another_type_than_the_default_replaces_the_one_in_the_set(web: Dataset) -> None:
+def test_a_new_value_of_a_non_default_type_replaces_the_old_one(web: Dataset) -> None:
     page, old, new = web.page(), _email(), _email()
     user = page.send(id=fresh("w"), identities={"emailAddress": old})
     assert page.send(identities={"emailAddress": new}) == user
@@ -231,7 +231,7 @@ def broken(web: Dataset, new_dataset: NewDataset, other_tenant: Dataset) -> dict
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_a_token_that_cannot_be_opened_leaves_the_event_anonymous_with_error_2(
+def test_an_undecryptable_token_makes_the_event_anonymous_with_error_2(
     web: Dataset, broken: dict[str, str], kind: str
 ) -> None:
     device = new_device()
@@ -306,7 +306,7 @@ def test_a_token_that_follows_still_adds_up(web: Dataset) -> None:
     assert web.values(survivor) == {"webId": one, "emailAddress": email, "loyaltyId": loyalty}
 
 
-def test_a_remembered_value_that_moved_to_somebody_else_is_dropped(web: Dataset) -> None:
+def test_a_token_value_that_moved_to_another_profile_is_dropped(web: Dataset) -> None:
     page, email = web.page(), _email()
     user = page.send(id=fresh("w"), identities={"emailAddress": email})
     web.page().send(id=fresh("w"))
@@ -345,7 +345,7 @@ def test_an_event_identified_by_its_token_alone_is_answered_with_one(web: Datase
     assert "persistedUserId" in page.answer
 
 
-def test_a_value_that_the_user_lost_does_not_keep_the_token_from_naming_the_user(web: Dataset) -> None:
+def test_a_token_still_names_its_user_after_a_value_was_lost(web: Dataset) -> None:
     page, old, web_id = web.page(), _email(), fresh("w")
     user = page.send(id=web_id, identities={"emailAddress": old})
     assert web.named(webId=web_id, emailAddress=_email()) == user
@@ -354,7 +354,7 @@ def test_a_value_that_the_user_lost_does_not_keep_the_token_from_naming_the_user
     assert web.resolve(emailAddress=old) is None
 
 
-def test_a_token_of_a_deleted_user_brings_nobody_back(web: Dataset) -> None:
+def test_a_token_of_a_deleted_user_restores_nothing(web: Dataset) -> None:
     page, web_id = web.page(), fresh("w")
     user = page.send(id=web_id)
     answer = web.request(

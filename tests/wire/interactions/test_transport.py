@@ -261,7 +261,7 @@ def test_an_answer_is_compressed_when_accepted(web: Dataset) -> None:
         ("identity;q=0, gzip", True),
     ],
 )
-def test_what_weighs_nothing_is_not_accepted(web: Dataset, accepted: str, is_gzipped: bool) -> None:
+def test_an_encoding_with_quality_zero_is_not_used(web: Dataset, accepted: str, is_gzipped: bool) -> None:
     answer = web.ask(_event(), headers={"Accept-Encoding": accepted})
     assert (answer.headers.get("content-encoding") == "gzip") is is_gzipped
     assert answer.json()["errorCode"] == 0

@@ -256,7 +256,7 @@ def test_a_user_gets_no_permission_that_the_application_does_not_hold(
     assert cds.delete("/profiles/x", token=token).status_code == 403
 
 
-def test_who_only_signs_in_may_not_touch_profiles(
+def test_a_sign_in_only_application_cannot_access_profiles(
     cds: Cds, web_app: WebApplication, browser: Browser
 ) -> None:
     app = dataclasses.replace(web_app, scope="openid")
@@ -283,13 +283,15 @@ def test_an_application_can_ask_for_the_password_again(
     assert browser.fill(page, person).arrived["code"]
 
 
-def test_a_machine_signs_nobody_in(regular: Cds, web_app: WebApplication, browser: Browser) -> None:
+def test_a_machine_client_cannot_sign_users_in(
+    regular: Cds, web_app: WebApplication, browser: Browser
+) -> None:
     app = dataclasses.replace(web_app, client_id=regular.client_id)
     answer = browser.http.get(app.authorize_url(pkce()[1]), follow_redirects=False)
     assert answer.status_code == 400
 
 
-def test_guessing_a_password_is_stopped_and_harms_nobody_else(cds: Cds, web_app: WebApplication) -> None:
+def test_guessing_a_password_is_throttled_for_the_guesser_only(cds: Cds, web_app: WebApplication) -> None:
     person, browser = new_person(fresh("guessed")), Browser(cds.base_url)
     register(Browser(cds.base_url), web_app, person)
     page = browser.open(web_app.authorize_url(pkce()[1]))
@@ -382,7 +384,7 @@ def test_a_plain_challenge_is_refused(public_app: WebApplication, browser: Brows
     ],
     ids=str,
 )
-def test_a_browser_is_never_sent_to_an_address_nobody_registered(
+def test_a_browser_is_never_sent_to_an_unregistered_address(
     web_app: WebApplication, browser: Browser, changed: dict[str, str]
 ) -> None:
     answer = browser.http.get(web_app.authorize_url(pkce()[1], **changed), follow_redirects=False)
@@ -475,7 +477,7 @@ def test_a_bad_registration_shows_the_form_again(
     assert "Traceback" not in page.answer.text
 
 
-def test_what_a_person_typed_is_shown_escaped(cds: Cds, web_app: WebApplication) -> None:
+def test_typed_text_is_shown_escaped(cds: Cds, web_app: WebApplication) -> None:
     browser = Browser(cds.base_url)
     page = browser.open(web_app.authorize_url(pkce()[1]))
     person = {
@@ -496,7 +498,7 @@ def test_logout_ends_the_session_of_the_browser(cds: Cds, web_app: WebApplicatio
     assert page.forms
 
 
-def test_logout_sends_nobody_to_an_address_nobody_registered(
+def test_logout_never_redirects_to_an_unregistered_address(
     cds: Cds, web_app: WebApplication, browser: Browser
 ) -> None:
     tokens = register(browser, web_app, new_person(fresh("open")))

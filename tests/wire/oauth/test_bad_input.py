@@ -251,7 +251,7 @@ def test_a_page_shows_what_it_was_sent_escaped(web_app: WebApplication, browser:
         "",
     ],
 )
-def test_an_absurd_organisation_is_nobodys(cds: Cds, org: str, path: str) -> None:
+def test_an_absurd_organisation_is_unknown(cds: Cds, org: str, path: str) -> None:
     answer = cds.http.get(f"/t/{org}{path}", headers={"Authorization": f"Bearer {cds.token()}"})
     _refused(answer)
 

@@ -172,7 +172,7 @@ def test_nul_in_any_string(raw: str) -> None:
     assert sentence(decode_json, raw.encode()).startswith("The event has a NUL character")
 
 
-def test_what_only_looks_like_nul() -> None:
+def test_text_similar_to_nul_is_accepted() -> None:
     assert decode_json(rb'{"a":"\\u0000"}') == {"a": r"\u0000"}
 
 

@@ -242,7 +242,7 @@ def test_null_is_absent_everywhere(path: Path) -> None:
     assert without_body(decode_event(document_with(path, None))).warnings == ()
 
 
-def test_what_a_field_must_be_is_said_in_words() -> None:
+def test_an_invalid_field_is_explained_in_words() -> None:
     assert sentence({"interaction": {"name": 1}}) == "interaction.name must be a string."
     assert sentence({"cart": {"complete": {"P": [None, {"price": "9"}]}}}) == (
         "cart.complete.P[1].price must be a number."

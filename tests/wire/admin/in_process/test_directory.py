@@ -98,7 +98,7 @@ class TestApplications:
         ],
         ids=str,
     )
-    async def test_what_cannot_be(self, cds: Cds, body: dict[str, Any]) -> None:
+    async def test_invalid_applications_are_rejected(self, cds: Cds, body: dict[str, Any]) -> None:
         assert (await admin(cds, "POST", "/applications", json=body)).status_code == 400
 
     async def test_a_taken_client_id(self, cds: Cds) -> None:
@@ -155,7 +155,7 @@ class TestUsers:
         erasures = (await admin(cds, "GET", "/erasures")).json()["erasures"]
         assert [each["profile_ids"] for each in erasures] == [[profile["profile_id"]]]
 
-    async def test_somebody_of_another_directory_is_not_erased(self, cds: Cds) -> None:
+    async def test_a_user_of_another_directory_is_not_erased(self, cds: Cds) -> None:
         user_id = str(uuid.uuid4())
         profile = await cds.create(user_id=user_id)
         assert (await admin(cds, "DELETE", f"/users/{user_id}")).status_code == 204
@@ -174,7 +174,7 @@ class TestUsers:
         ],
         ids=str,
     )
-    async def test_what_cannot_be(self, cds: Cds, changes: dict[str, Any]) -> None:
+    async def test_invalid_applications_are_rejected(self, cds: Cds, changes: dict[str, Any]) -> None:
         good = {"username": "ann@acme.example", "password": PASSWORD, **PEOPLE}
         assert (await admin(cds, "POST", "/users", json={**good, **changes})).status_code == 400
 
@@ -237,7 +237,7 @@ class TestIdentityProvider:
         ],
         ids=str,
     )
-    async def test_what_cannot_be_a_server(self, cds: Cds, changes: dict[str, Any]) -> None:
+    async def test_invalid_server_settings_are_rejected(self, cds: Cds, changes: dict[str, Any]) -> None:
         answer = await admin(cds, "POST", "/identity-provider", json={**SERVER, **changes})
         assert answer.status_code == 400, answer.text
 
@@ -278,7 +278,7 @@ class TestIdentityProvider:
         ],
         ids=lambda body: str(body)[:60],
     )
-    async def test_what_cannot_be_trusted(self, cds: Cds, body: dict[str, Any]) -> None:
+    async def test_invalid_issuers_are_rejected(self, cds: Cds, body: dict[str, Any]) -> None:
         answer = await admin(cds, "POST", "/identity-provider/trusted-issuers", json=body)
         assert answer.status_code == 400, answer.text
 

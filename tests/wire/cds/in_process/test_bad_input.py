@@ -123,7 +123,7 @@ async def test_an_odd_query_is_taken(cds: Cds, query: str) -> None:
     assert (await cds("GET", f"/profiles?{query}")).status_code == 200
 
 
-async def test_a_failure_of_ours_says_nothing_and_is_logged_once(
+async def test_an_internal_error_reveals_nothing_and_is_logged_once(
     cds: Cds, logged: LogCapture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: Any, **__: Any) -> Any:

@@ -61,7 +61,7 @@ async def tables(cds: Cds) -> Any:
     return [await cds.services.database.fetchval(sql, cds.dataset_ref.dataset_id) for sql in kept]
 
 
-async def test_a_foreign_token_is_nobodys(
+async def test_a_foreign_token_is_unauthenticated(
     cds: Cds, stranger: Cds, every_route: list[tuple[str, str]]
 ) -> None:
     (plan,) = await cds.define("traits", {"attribute_name": "traits.plan"})

@@ -233,7 +233,7 @@ async def test_a_user_id_that_is_cleared_or_changed_is_refused(cds: Cds) -> None
 @pytest.mark.parametrize(
     "profile_id", ["nonsense", "{}", "0b6e5a4e3b1d4c8e9a550d7e1f2b3c4d", "%00", "a%2Fb", "ž"]
 )
-async def test_what_is_no_profile_id_is_unknown(cds: Cds, profile_id: str) -> None:
+async def test_an_invalid_profile_id_is_not_found(cds: Cds, profile_id: str) -> None:
     assert (await cds("GET", f"/profiles/{profile_id}")).status_code == 404
     assert (await cds("PATCH", f"/profiles/{profile_id}", json={})).status_code == 404
 

@@ -178,7 +178,9 @@ async def test_users_as_csv(vendor: Vendor) -> None:
         ({"page": "101", "pageSize": "1000"}, "cursors beyond"),
     ],
 )
-async def test_what_a_list_is_not_asked(vendor: Vendor, params: dict[str, str], sentence: str) -> None:
+async def test_invalid_list_parameters_are_rejected(
+    vendor: Vendor, params: dict[str, str], sentence: str
+) -> None:
     for kind in ("json", "csv"):
         assert sentence in said(await vendor.get(f"/api/dataset/web/users.{kind}", **params), 400)
 
@@ -259,7 +261,7 @@ async def test_the_audit_log_tells_what_was_done_and_no_values(vendor: Vendor) -
         {"end": "1" * 16},
     ],
 )
-async def test_what_the_audit_log_is_not_asked(vendor: Vendor, params: dict[str, str]) -> None:
+async def test_invalid_audit_queries_are_rejected(vendor: Vendor, params: dict[str, str]) -> None:
     said(await vendor.get("/api/audit/list", **params), 400)
 
 
@@ -274,7 +276,7 @@ PATHS = [
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_nobody_looks_up_without_credentials(vendor: Vendor, stranger: Cds, path: str) -> None:
+async def test_a_lookup_needs_credentials(vendor: Vendor, stranger: Cds, path: str) -> None:
     await vendor.harness.event(device=X)
     wrong = [
         basic(SYSTEM, "wrong"),
@@ -311,7 +313,7 @@ async def test_other_organisations_and_datasets_see_nothing(vendor: Vendor, stra
 
 
 @pytest.mark.parametrize("text", ["%00", "%F0%9F%92%A9", "a" * 3000, "..%2F..", "'--"])
-async def test_ids_of_nobody(vendor: Vendor, text: str) -> None:
+async def test_unknown_ids_find_no_profile(vendor: Vendor, text: str) -> None:
     answer = await vendor.get(f"/api/dataset/web/user/{text}")
     assert answer.status_code == 404
     assert "Traceback" not in answer.text

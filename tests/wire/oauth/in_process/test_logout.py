@@ -62,9 +62,7 @@ async def test_a_confirmed_logout_leads_back_to_the_named_application(
     assert (await visitor.submit(asked)).headers["location"] == CALLBACK
 
 
-async def test_nobody_is_sent_to_an_address_that_was_not_registered(
-    shop: Application, visitor: Visitor
-) -> None:
+async def test_logout_redirects_only_to_registered_addresses(shop: Application, visitor: Visitor) -> None:
     hint = await _signed_in(shop)
     answer = await visitor.open(
         "oauth2/logout", id_token_hint=hint, post_logout_redirect_uri="https://evil.example/"
@@ -80,16 +78,14 @@ async def test_a_hint_that_is_not_ours_is_refused(shop: Application, visitor: Vi
     assert await _is_signed_in(shop)
 
 
-async def test_a_form_from_elsewhere_signs_nobody_out(shop: Application, visitor: Visitor) -> None:
+async def test_a_cross_site_form_does_not_sign_out(shop: Application, visitor: Visitor) -> None:
     await _signed_in(shop)
     answer = await visitor.http.post(visitor.at("oauth2/logout"), data={"csrf": "0" * 64})
     assert heading(answer) == "Sign out?"
     assert await _is_signed_in(shop)
 
 
-async def test_an_id_token_of_somebody_else_leaves_this_browser_alone(
-    shop: Application, visitor: Visitor
-) -> None:
+async def test_an_id_token_of_another_user_does_not_sign_out(shop: Application, visitor: Visitor) -> None:
     hint = await _signed_in(shop)
     page = await shop.authorize(prompt="create")
     arrived(await visitor.register("bob@acme.example", page))

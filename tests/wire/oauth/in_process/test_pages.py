@@ -27,7 +27,7 @@ async def test_every_field_has_a_label_and_says_what_browsers_may_fill_in(
     }
 
 
-async def test_what_is_wrong_is_said_at_the_field_and_on_top(
+async def test_errors_are_shown_at_the_field_and_at_the_top(
     visitor: Visitor, dataset_ref: DatasetRef
 ) -> None:
     answer = await visitor.register("ann", given_name="", password="short", mobile="call me")
@@ -72,7 +72,7 @@ async def test_the_stylesheet_is_ours(visitor: Visitor, dataset_ref: DatasetRef)
     assert "http" not in answer.text
 
 
-async def test_what_people_type_is_shown_as_text(visitor: Visitor, dataset_ref: DatasetRef) -> None:
+async def test_typed_text_is_shown_as_text(visitor: Visitor, dataset_ref: DatasetRef) -> None:
     answer = await visitor.register('"><script>alert(1)</script>')
     assert "<script" not in answer.text
 
@@ -209,7 +209,7 @@ async def test_a_form_that_cannot_be_read_is_no_crash(
     [("a" * 60_000, 400), ("a\x0b@b.example", 400), ("\u202e@\u202e", 400), ("ann@acme.example\n", 303)],
     ids=["endless", "vertical tab", "direction mark", "line break at its end"],
 )
-async def test_an_odd_address_signs_nobody_in(
+async def test_a_malformed_address_does_not_sign_in(
     visitor: Visitor, dataset_ref: DatasetRef, email: str, registered: int
 ) -> None:
     assert (await visitor.sign_in(email, "a guess")).status_code == 401

@@ -82,7 +82,7 @@ async def test_a_returning_persons_temporary_profile_is_absorbed(
     assert [(str(a.profile_id), a.reason) for a in view.absorbed] == [(temporary, "system:user_id_match")]
 
 
-async def test_a_sign_in_reads_the_configuration_and_the_tracker_once_before_its_write(
+async def test_a_sign_in_reads_configuration_and_tracker_once(
     services: Services, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     profile_id, tracker = await _temporary(services, dataset_ref)
@@ -125,7 +125,7 @@ async def test_the_cookie_goes_before_the_parameter(
 
 
 @pytest.mark.parametrize("cookie", ["unknown", "x" * 5000, "%00", "-"])
-async def test_a_cookie_that_names_nobody_does_not_hide_the_parameter(
+async def test_an_unknown_cookie_does_not_hide_the_parameter(
     services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor, cookie: str
 ) -> None:
     profile_id, tracker = await _temporary(services, dataset_ref)
@@ -151,7 +151,7 @@ async def test_a_second_person_on_the_same_browser_leaves_the_first_one_alone(
     assert theirs.survivor.user_id == await _user_id(shop, bob)
 
 
-async def test_a_tracker_of_another_organisation_is_nobodys(
+async def test_a_tracker_of_another_organisation_is_ignored(
     services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor
 ) -> None:
     other = (await services.setup.provisioning.create("other")).dataset_ref
@@ -163,7 +163,7 @@ async def test_a_tracker_of_another_organisation_is_nobodys(
     assert view.survivor.user_id is None
 
 
-async def test_who_registers_without_an_application_is_known_too(
+async def test_registering_without_an_application_creates_a_profile(
     services: Services, dataset_ref: DatasetRef, visitor: Visitor
 ) -> None:
     profile_id, tracker = await _temporary(services, dataset_ref)
@@ -174,7 +174,7 @@ async def test_who_registers_without_an_application_is_known_too(
     assert (await _profile(services, dataset_ref, profile_id)).survivor.user_id
 
 
-async def test_people_sign_in_while_the_service_is_not_enabled_and_no_profile_hears_of_it(
+async def test_a_sign_in_before_activation_changes_no_profile(
     services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor
 ) -> None:
     profile_id, tracker = await _temporary(services, dataset_ref)

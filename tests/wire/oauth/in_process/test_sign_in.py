@@ -52,7 +52,7 @@ async def test_a_known_person_signs_in(
     assert claims_of(first["access_token"])["sub"] == claims_of(second["access_token"])["sub"]
 
 
-async def test_who_is_signed_in_is_not_asked_again(shop: Application, visitor: Visitor) -> None:
+async def test_a_signed_in_user_is_not_prompted_again(shop: Application, visitor: Visitor) -> None:
     first = await shop.tokens(await visitor.register(EMAIL, await shop.registration()))
     answer = await visitor.open("oauth2/authorize", **shop.query(prompt="none"))
     assert answer.status_code == 302
@@ -123,7 +123,7 @@ async def test_the_application_is_told_what_is_wrong_with_its_request(
     ],
 )
 @pytest.mark.parametrize("path", ["oauth2/authorize", "accounts/login", "accounts/register"])
-async def test_a_browser_is_never_sent_to_an_address_that_nobody_registered(
+async def test_a_browser_is_never_redirected_to_an_unregistered_address(
     shop: Application, visitor: Visitor, changes: dict[str, str | None], path: str
 ) -> None:
     answer = await visitor.open(path, **shop.query(**changes))
@@ -138,7 +138,7 @@ async def test_a_parameter_sent_twice_is_refused(shop: Application, visitor: Vis
     assert answer.status_code == 400
 
 
-async def test_a_machine_application_signs_nobody_in(new_client: NewClient, visitor: Visitor) -> None:
+async def test_a_machine_application_cannot_sign_users_in(new_client: NewClient, visitor: Visitor) -> None:
     machine = await new_client("machine")
     answer = await visitor.open("oauth2/authorize", **machine.query())
     assert answer.status_code == 400
@@ -342,7 +342,7 @@ async def test_tokens_and_sessions_of_one_organisation_are_nothing_to_another(
     assert page.headers["location"] == "/t/other/accounts/login"
 
 
-async def test_what_has_run_out_is_forgotten_and_what_has_not_stays(
+async def test_expired_records_are_deleted_and_valid_ones_stay(
     shop: Application, visitor: Visitor, services: Services
 ) -> None:
     kept = await _offline(shop)

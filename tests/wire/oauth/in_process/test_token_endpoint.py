@@ -33,9 +33,7 @@ async def test_the_seeds_request_gets_a_token_with_its_three_permissions(system:
     assert "refresh_token" not in body
 
 
-async def test_anybody_can_verify_a_token_with_the_published_keys(
-    system: Application, visitor: Visitor
-) -> None:
+async def test_the_published_keys_verify_a_token(system: Application, visitor: Visitor) -> None:
     token = (await system.token(grant_type="client_credentials", scope=SEED_SCOPE)).json()["access_token"]
     keys = KeySet.import_key_set((await visitor.open("oauth2/jwks")).json())
     decoded = jwt.decode(token, keys, algorithms=["RS256"])
