@@ -107,7 +107,7 @@ async def dataset(services: Services) -> DatasetHarness:
 
 @pytest.fixture
 async def old_shop(services: Services) -> DatasetHarness:
-    return await new_dataset(services, pipeline_identity_resolution=False)
+    return await new_dataset(services, resolves_identities=False)
 
 
 class Counting:
@@ -282,7 +282,7 @@ async def test_an_old_opt_in_does_not_end_a_newer_opt_out(dataset: DatasetHarnes
 
 async def test_a_token_lives_as_long_as_its_visit(services: Services) -> None:
     """Two visits began together, three minutes ago; one was kept open, the other ended."""
-    dataset = await new_dataset(services, visit_timeout_millis=MINUTE_MS)
+    dataset = await new_dataset(services, visit_timeout_ms=MINUTE_MS)
     began = now_ms() - 3 * MINUTE_MS
     kept = await dataset.send({"anonymousId": X, "id": "kept"}, source={"time": began})
     left = await dataset.send({"anonymousId": Y, "id": "left"}, source={"time": began})
@@ -300,9 +300,9 @@ async def test_a_token_lives_as_long_as_its_visit(services: Services) -> None:
 async def test_a_remembered_user_outlives_the_visit(services: Services) -> None:
     dataset = await new_dataset(
         services,
-        visit_timeout_millis=MINUTE_MS,
-        enable_remember_me_user_ids=True,
-        remember_me_user_ids_millis=DAY_MS,
+        visit_timeout_ms=MINUTE_MS,
+        tokens_outlive_visits=True,
+        token_lifetime_ms=DAY_MS,
     )
     began = now_ms() - 3 * MINUTE_MS
     ann = await dataset.send({"anonymousId": X, "id": "ann"}, source={"time": began})

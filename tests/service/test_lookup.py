@@ -105,7 +105,7 @@ async def test_where_browsers_begin_anew_the_live_visitor_comes_first(services: 
 
 
 async def test_named_users_of_legacy_datasets(services: Services) -> None:
-    harness = await InteractionsHarness(services).begin(pipeline_identity_resolution=False)
+    harness = await InteractionsHarness(services).begin(resolves_identities=False)
     anonymous = await harness.event(device=X)
     named = await harness.event(("legacy.id", "Ann 7/ä"), device=Y)
     namesake = await harness.event(("legacy.id", X), device=Z)
@@ -365,7 +365,7 @@ async def test_blocked_and_released_values_resolve_to_nothing(harness: Interacti
 
 
 async def test_identities_of_a_legacy_dataset_are_no_key(services: Services) -> None:
-    harness = await InteractionsHarness(services).begin(pipeline_identity_resolution=False)
+    harness = await InteractionsHarness(services).begin(resolves_identities=False)
     with pytest.raises(InvalidInput, match="Identity resolution is off"):
         await services.profiles.lookup.resolve(harness.dataset_ref, {"emailAddress": "ann@acme.example"})
 

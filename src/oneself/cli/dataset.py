@@ -324,13 +324,12 @@ def _attributes(given: list[str] | None, dropped: list[str] | None = None) -> An
 
 
 def _facts(dataset: Dataset) -> dict[str, Any]:
-    from oneself.service.schema.dataset_settings import FIELDS
+    from oneself.service.schema.dataset_settings import list_settings
 
-    settings = {name: getattr(dataset.settings, name) for name in FIELDS}
     types = {name: each.type for name, each in dataset.user_attributes.items()}
     return {
         "name": dataset.name,
-        **settings,
+        **list_settings(dataset.settings),
         "user_attributes": types,
         "created_at": timestamp(dataset.created_at),
     }

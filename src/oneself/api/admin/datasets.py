@@ -14,7 +14,7 @@ from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
 from oneself.api.http.openapi import Described, described, error_responses
 from oneself.api.http.timestamps import Timestamp, rfc3339
-from oneself.service.schema.dataset_settings import CHOICES, FIELDS
+from oneself.service.schema.dataset_settings import CHOICES, FIELDS, list_settings
 from oneself.service.schema.datasets import Dataset
 from oneself.service.schema.user_attributes import UserAttribute, read_changes
 
@@ -148,7 +148,7 @@ def _read(document: Object) -> tuple[Object, Any]:
 
 
 def _render(dataset: Dataset) -> DatasetDocument:
-    settings = {name: getattr(dataset.settings, name) for name in FIELDS}
+    settings = list_settings(dataset.settings)
     return DatasetDocument(
         name=dataset.name,
         **{**settings, "allowed_origins": list(dataset.settings.allowed_origins)},

@@ -100,7 +100,7 @@ class Config(msgspec.Struct, frozen=True, dict=True):
 
     def channel_identity(self, channel: str | None) -> IdentityBinding | None:
         """The identity attribute that `user.id` stands for on a channel; None if it stands for nothing."""
-        if channel not in CHANNELS or not self.dataset.pipeline_identity_resolution:
+        if channel not in CHANNELS or not self.dataset.resolves_identities:
             return None
         return self.identity_attributes.get(self.channels.get(channel) or DEFAULT_CHANNELS[channel])
 
@@ -166,7 +166,7 @@ class Config(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _by_type(self) -> tuple[IdentifierSource, ...]:
-        if not self.dataset.pipeline_identity_resolution:
+        if not self.dataset.resolves_identities:
             return ()
         # In an order of its own: the log keeps none.
         named = sorted(self.identity_attributes.items())
@@ -193,7 +193,7 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         found |= {each.name: each.namespace for each in self.identifier_sources}
         if self.blocked != BlockList():
             found = {name: self._with_blocked(namespace) for name, namespace in found.items()}
-        if self.dataset.pipeline_identity_resolution:
+        if self.dataset.resolves_identities:
             return found | _BUILT_IN | {LEGACY_ID: FORMER_NAMESPACE}
         return found | _BUILT_IN
 
@@ -244,7 +244,7 @@ def configure(config: Config, change: ConfigChange, seq: int) -> Config:
 
 def _resolving(before: DatasetSettings, after: DatasetSettings, seq: int) -> DatasetSettings:
     """A dataset that resolves identities from now on remembers since when (wire/interactions §11)."""
-    if not after.pipeline_identity_resolution or before.pipeline_identity_resolution:
+    if not after.resolves_identities or before.resolves_identities:
         return after
     return msgspec.structs.replace(after, resolves_since=seq)
 

@@ -1,4 +1,9 @@
-"""The choices of a dataset."""
+"""The settings of a dataset that resolution and the fold read.
+
+The stored names are older than the field names and never change.
+
+Source: docs/wire/interactions.md §3, §7, §11.
+"""
 
 from typing import Literal
 
@@ -8,27 +13,34 @@ from oneself.core.units import MILLISECOND_US
 
 
 class DatasetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The choices of a dataset (wire/interactions §3). `resolves_since`: the seq of the change that turned
-    identity resolution on, 0 if it always was; tokens sealed before are void (§11)."""
+    """The settings of a dataset."""
 
     label: str = ""
-    pipeline_identity_resolution: bool = True
+    #: Whether identities are resolved; without it the named id of a user is the primary id.
+    resolves_identities: bool = msgspec.field(default=True, name="pipeline_identity_resolution")
+    #: Of two values of an identity, the newer one counts, or the more trusted one and then the newer.
     identity_trust: Literal["timestamp", "tiered"] = "timestamp"
+    #: Whether a device alone leads to the known person who used it last, or begins a new visitor.
     merged_anonymous: Literal["follow", "fresh"] = "follow"
-    visit_timeout_millis: int = 30 * 60 * 1000
-    enable_remember_me_user_ids: bool = False
-    remember_me_user_ids_millis: int = 730 * 24 * 3600 * 1000
+    #: The longest pause within a visit, in ms.
+    visit_timeout_ms: int = msgspec.field(default=30 * 60 * 1000, name="visit_timeout_millis")
+    #: Whether a persisted token is valid beyond its visit.
+    tokens_outlive_visits: bool = msgspec.field(default=False, name="enable_remember_me_user_ids")
+    #: How long a token is valid if it outlives its visit, in ms.
+    token_lifetime_ms: int = msgspec.field(default=730 * 24 * 3600 * 1000, name="remember_me_user_ids_millis")
+    #: Origins from which browsers may send events; empty: any.
     allowed_origins: tuple[str, ...] = ()
+    #: The seq of the change that turned identity resolution on, 0 if it always was; older tokens are void.
     resolves_since: int = 0
-    #: User attribute → "Sensitive", "PersonallyIdentifiable" or "NonSensitive" where somebody said so.
+    #: User attribute → "Sensitive", "PersonallyIdentifiable" or "NonSensitive" where an operator chose one.
     classifications: dict[str, str] = {}
 
     @property
     def visit_timeout_us(self) -> int:
         """The longest pause within a visit, in µs."""
-        return self.visit_timeout_millis * MILLISECOND_US
+        return self.visit_timeout_ms * MILLISECOND_US
 
     @property
-    def remember_me_user_ids_us(self) -> int:
-        """How long a token is good where users are remembered, in µs."""
-        return self.remember_me_user_ids_millis * MILLISECOND_US
+    def token_lifetime_us(self) -> int:
+        """How long a token is valid if it outlives its visit, in µs."""
+        return self.token_lifetime_ms * MILLISECOND_US

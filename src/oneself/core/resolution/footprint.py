@@ -113,7 +113,7 @@ def footprint_of(
         claims_current_since=max(config.indexed_since.values(), default=0),
         token_fast_path=try_token_fast_path
         and not keys
-        and config.dataset.pipeline_identity_resolution
+        and config.dataset.resolves_identities
         and all(is_covered_by_token(observation, evidence) for observation, evidence in batch),
     )
 
@@ -136,7 +136,7 @@ def is_covered_by_token(observation: Observation, evidence: Evidence) -> bool:
 def _token_ids(batch: list[tuple[Observation, Evidence]], config: Config) -> frozenset[str]:
     """The generated ids that tokens name; a token from before identity resolution was on names none."""
     named = {observation.token.primary_id for observation, _ in batch if observation.token is not None}
-    if not named or not config.dataset.pipeline_identity_resolution:
+    if not named or not config.dataset.resolves_identities:
         return frozenset()
     return frozenset(filter(is_primary_id, named))
 

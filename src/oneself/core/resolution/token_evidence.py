@@ -75,7 +75,7 @@ def token_identifier(observation: Observation, config: Config) -> Identifier | N
     """Under what the token's user is found where identity resolution is off (§11); None where it is on, and
     of what brings no token."""
     token = observation.token
-    if token is None or config.dataset.pipeline_identity_resolution:
+    if token is None or config.dataset.resolves_identities:
         return None
     return Identifier(LEGACY_ID, token.primary_id)
 
@@ -128,8 +128,8 @@ def _is_live(token: TokenClaims, holder: Profile, observation: Observation, conf
     settings, now = config.dataset, observation.received_at or 0
     if token.issued_at < settings.resolves_since:
         return False
-    if settings.enable_remember_me_user_ids:
-        return now - token.issued_at <= settings.remember_me_user_ids_us
+    if settings.tokens_outlive_visits:
+        return now - token.issued_at <= settings.token_lifetime_us
     is_fresh = now - token.issued_at <= settings.visit_timeout_us
     is_same_visit = holder.visit_at <= token.issued_at and now - holder.active_at <= settings.visit_timeout_us
     return is_fresh or is_same_visit

@@ -48,7 +48,7 @@ class VisitToken:
         the other way round (docs/wire/interactions.md §11).
         """
         payload = self.payload
-        if payload is None or (payload.identities is None) == config.dataset.pipeline_identity_resolution:
+        if payload is None or (payload.identities is None) == config.dataset.resolves_identities:
             return None
         issued_at = payload.issued_at_ms * MILLISECOND_US
         return TokenClaims(payload.primary_id, payload.identities or {}, issued_at)
@@ -57,7 +57,7 @@ class VisitToken:
         """The token to return, None while nobody is identified; whether identities were left out."""
         if not resolution.identities:
             return None, False
-        if not resolution.config.dataset.pipeline_identity_resolution:
+        if not resolution.config.dataset.resolves_identities:
             return self._renew_legacy(resolution), False
         default = resolution.config.channel_identity(self._incoming.channel)
         identities, is_full = truncate_to_limit(
@@ -99,6 +99,6 @@ class VisitToken:
 
 def _is_of_earlier_visit(payload: TokenPayload, resolution: Resolution) -> bool:
     """Where users are remembered, each visit has its own token (docs/wire/interactions.md §7)."""
-    if not resolution.config.dataset.enable_remember_me_user_ids:
+    if not resolution.config.dataset.tokens_outlive_visits:
         return False
     return payload.issued_at_ms * MILLISECOND_US < resolution.survivor.visit_at

@@ -164,7 +164,7 @@ class IdentityBindings:
                 return True
         if not before.channels and not after.channels:
             return False
-        is_other = before.channels != after.channels and after.dataset.pipeline_identity_resolution
+        is_other = before.channels != after.channels and after.dataset.resolves_identities
         return is_other and await profiles.exist()
 
 

@@ -48,9 +48,9 @@ class ResolutionSwitch:
 
 
 def _turned_on(config: Config, name: str | None) -> ConfigChange:
-    if config.dataset.pipeline_identity_resolution:
+    if config.dataset.resolves_identities:
         raise Conflict("Identity resolution is already on in this dataset.", code="enabled")
-    settings = msgspec.structs.replace(config.dataset, pipeline_identity_resolution=True)
+    settings = msgspec.structs.replace(config.dataset, resolves_identities=True)
     channels = config.channels if name is None else {**config.channels, WEB: name}
     change = Several((PutDatasetSettings(settings), PutChannels(channels)))
     after = configure(config, change, config.seq + 1)

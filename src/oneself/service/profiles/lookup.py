@@ -226,7 +226,7 @@ def _type_of(name: str, config: Config) -> str:
     alike = [each for each in known if each.casefold() == name.casefold()]
     if len(alike) == 1:
         return known[alike[0]]
-    if not config.dataset.pipeline_identity_resolution:
+    if not config.dataset.resolves_identities:
         raise _invalid("Identity resolution is off in this dataset; look users up by their id.")
     names = ", ".join(sorted(known)) or "none; bind one to an identity type first"
     raise _invalid(f"{name[:100]!r} is no identity attribute that is matched. There are: {names}.")

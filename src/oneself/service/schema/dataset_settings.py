@@ -6,7 +6,10 @@ Source: docs/wire/interactions.md §3, §14.
 from __future__ import annotations
 
 import re
-from typing import get_args, get_type_hints
+from collections.abc import Mapping
+from typing import Any, get_args, get_type_hints
+
+import msgspec
 
 from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.errors import InvalidInput
@@ -21,6 +24,10 @@ FIELDS = (
     "enable_remember_me_user_ids",
     "remember_me_user_ids_millis",
     "allowed_origins",
+)
+#: Name of a setting → field.
+_FIELD_OF = dict(
+    zip(DatasetSettings.__struct_encode_fields__, DatasetSettings.__struct_fields__, strict=True)
 )
 LABEL_CHARS_MAX = 100
 DAY_MILLIS = 24 * 3600 * 1000
@@ -38,15 +45,25 @@ _ORIGIN = re.compile(
 )
 
 
+def list_settings(settings: DatasetSettings) -> dict[str, Any]:
+    """The settings that an operator chooses, by name."""
+    return {name: getattr(settings, _FIELD_OF[name]) for name in FIELDS}
+
+
+def change_settings(settings: DatasetSettings, changes: Mapping[str, Any]) -> DatasetSettings:
+    """The settings with changes by name."""
+    return msgspec.structs.replace(settings, **{_FIELD_OF[name]: value for name, value in changes.items()})
+
+
 def validated_settings(settings: DatasetSettings) -> DatasetSettings:
     """The same settings; raises InvalidInput for the first invalid one."""
     if len(settings.label) > LABEL_CHARS_MAX or not settings.label.isprintable():
         raise invalid_setting("label", f"label has at most {LABEL_CHARS_MAX} printable characters.")
     for name, words in CHOICES.items():
-        if getattr(settings, name) not in words:
+        if getattr(settings, _FIELD_OF[name]) not in words:
             raise invalid_setting(name, f"{name} is one of: {', '.join(words)}.")
     for name, (least, most) in BETWEEN.items():
-        if not least <= getattr(settings, name) <= most:
+        if not least <= getattr(settings, _FIELD_OF[name]) <= most:
             raise invalid_setting(name, f"{name} is between {least} and {most} milliseconds.")
     if len(settings.allowed_origins) > ORIGINS_MAX:
         raise invalid_setting("allowed_origins", f"At most {ORIGINS_MAX} allowed_origins.")

@@ -26,7 +26,7 @@ from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.configuration import Configurations
 from oneself.service.context import DEFAULT_DATASET, DatasetRef
-from oneself.service.schema.dataset_settings import validated_settings
+from oneself.service.schema.dataset_settings import change_settings, validated_settings
 from oneself.service.schema.user_attributes import (
     Changes,
     UserAttribute,
@@ -118,12 +118,12 @@ class Datasets:
     ) -> Dataset:
         """Create a dataset with the organisation's identity types.
 
-        `settings`: by the field names of DatasetSettings. Raises InvalidInput; Conflict if the name is in use
+        `settings`: by name. Raises InvalidInput; Conflict if the name is in use
         or the organisation has too many datasets.
         """
         if not NAME.fullmatch(name):
             raise InvalidInput("name", NAME_SENTENCE)
-        settings_after = validated_settings(DatasetSettings(**settings))
+        settings_after = validated_settings(change_settings(DatasetSettings(), settings))
         async with self._directory.transaction() as transaction:
             connection, datasets = transaction.connection, transaction.of(dataset_ref.org_id).datasets
             # Locks the default dataset, so that no identity type is added or removed meanwhile.
@@ -161,7 +161,7 @@ class Datasets:
         at = await self.get(dataset_ref, name)
 
         def decide(config: Config) -> ConfigChange | None:
-            settings_after = validated_settings(msgspec.structs.replace(config.dataset, **settings))
+            settings_after = validated_settings(change_settings(config.dataset, settings))
             _check_resolution(name, config.dataset, settings_after)
             parts = _parts(config, settings_after, attributes or {})
             return None if parts == (PutDatasetSettings(config.dataset),) else Several(parts)
@@ -199,9 +199,9 @@ def _parts(config: Config, settings_after: DatasetSettings, changes: Changes) ->
 
 def _check_resolution(name: str, before: DatasetSettings, after: DatasetSettings) -> None:
     """Rejects a change of identity resolution: turning it on rewrites every profile, and cannot be undone."""
-    if before.pipeline_identity_resolution and not after.pipeline_identity_resolution:
+    if before.resolves_identities and not after.resolves_identities:
         raise Conflict("Identity resolution cannot be turned off again.", code="one_way")
-    if after.pipeline_identity_resolution and not before.pipeline_identity_resolution:
+    if after.resolves_identities and not before.resolves_identities:
         sentence = (
             f"Turning identity resolution on in {name} rewrites every profile; it has a preview of its own."
         )

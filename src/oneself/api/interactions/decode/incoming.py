@@ -50,7 +50,7 @@ Found = TypeVar("Found")
 def decode_incoming(event: Event, config: Config) -> IncomingEvent:
     """The event as the service ingests it, by one configuration of its dataset."""
     extraction = _Extraction(event, config)
-    if config.dataset.pipeline_identity_resolution:
+    if config.dataset.resolves_identities:
         extraction.read()
     else:
         extraction.read_legacy()

@@ -25,7 +25,7 @@ from oneself.service.identity.attributes import TOLERANCE, ConfirmationRequired,
 from oneself.service.identity.manifest.diff import lines
 from oneself.service.identity.manifest.document import BindingEntry, DatasetEntry, Document, TypeEntry
 from oneself.service.rules.preview import Preview
-from oneself.service.schema.dataset_settings import FIELDS, validated_settings
+from oneself.service.schema.dataset_settings import FIELDS, change_settings, list_settings, validated_settings
 from oneself.service.schema.datasets import Datasets
 from oneself.service.schema.identity_bindings import Binding
 from oneself.service.schema.identity_types import IdentityTypes
@@ -87,7 +87,7 @@ class IdentityManifest:
         for name, entry in document.datasets.items():
             settings, _ = _settings(entry)
             at = await self._datasets.find(dataset_ref, name)
-            validated_settings(DatasetSettings(**settings))
+            validated_settings(change_settings(DatasetSettings(), settings))
             if at is not None:
                 preview = await self._attributes.preview(at, _bindings(entry), _channels(entry), types)
                 found |= {name: preview} if preview is not None else {}
@@ -173,7 +173,7 @@ class IdentityManifest:
         config = await self._configurations.current(at.dataset_id)
         bound = sorted(config.identity_attributes.values(), key=lambda binding: binding.name)
         return DatasetEntry(
-            **{field: getattr(config.dataset, field) for field in FIELDS},
+            **list_settings(config.dataset),
             user_attributes={
                 name: msgspec.to_builtins(found) for name, found in user_attributes(config).items()
             },

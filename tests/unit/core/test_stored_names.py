@@ -1,0 +1,51 @@
+"""What was stored under older names reads as before and is written under the same names."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from oneself.core.config.changes import PutDatasetSettings
+from oneself.core.config.stored import ConfigDocument, from_document, to_document
+from oneself.core.fold.log_entry import Erased, Reconfigured
+from oneself.core.values.record import ValueSource
+
+SETTINGS = {
+    "label": "Web",
+    "pipeline_identity_resolution": False,
+    "visit_timeout_millis": 60_000,
+    "enable_remember_me_user_ids": True,
+    "remember_me_user_ids_millis": 86_400_000,
+    "resolves_since": 7,
+}
+STORED: list[tuple[type, dict[str, Any]]] = [
+    (ConfigDocument, {"version": 2, "seq": 9, "dataset": SETTINGS, "read_since": {"traits.card": 5}}),
+    (Reconfigured, {"face": "admin", "change": {"type": "put_dataset_settings", "settings": SETTINGS}}),
+    (Erased, {"face": "cds", "profile_ids": [str(UUID(int=3))], "application": None,
+              "entries": 4, "identifiers": 1}),
+    (ValueSource, {"seq": 1, "observation_id": "o", "at": 2, "face": "cds"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "stored"), STORED, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_stored_document_is_read_and_written_under_the_same_names(
+    kind: type, stored: dict[str, Any]
+) -> None:
+    assert msgspec.json.decode(msgspec.json.encode(msgspec.convert(stored, kind))) == stored
+
+
+def test_the_settings_mean_what_they_meant() -> None:
+    change = msgspec.convert(STORED[1][1], Reconfigured).change
+    assert isinstance(change, PutDatasetSettings)
+    settings = change.settings
+    assert (settings.resolves_identities, settings.tokens_outlive_visits) == (False, True)
+    assert (settings.visit_timeout_us, settings.token_lifetime_us) == (60_000_000, 86_400_000_000)
+
+
+def test_a_configuration_survives_its_stored_form() -> None:
+    config = from_document(msgspec.convert(STORED[0][1], ConfigDocument))
+    assert config.indexed_since == {"traits.card": 5}
+    assert from_document(to_document(config)) == config
