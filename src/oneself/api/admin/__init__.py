@@ -1,1 +1,1 @@
-"""`/t/{org}/api/v1`: what the vendor wires have no word for (DESIGN §9). JSON, snake_case, shape A."""
+"""The admin wire, `/t/{org}/api/v1`: what the vendor wires do not cover. JSON, snake_case, shape A."""

@@ -1,4 +1,4 @@
-"""`/claims`: the claims that the identity attributes mirror (DESIGN §9). Decode, one use-case, render."""
+"""`/claims`: the claims that the identity attributes mirror. Decode, one use-case, render."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from oneself.store.tables.claim_sync import ClaimSyncProgress
 
 
 class ClaimCanonicalValueDraft(Struct, frozen=True, forbid_unknown_fields=True):
-    """One allowed value, with the words to show for it."""
+    """One allowed value and its label."""
 
     value: str | None = None
     label: str | None = None
 
 
 class ClaimPatch(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of PATCH; what is absent stays, `[]` clears."""
+    """Body of PATCH. An absent field is unchanged, `[]` clears."""
 
     display_name: str | None = None
     value_type: str | None = None
@@ -43,14 +43,14 @@ class ClaimDraft(ClaimPatch, frozen=True, forbid_unknown_fields=True):
 
 
 class ClaimCanonicalValueDocument(Struct, frozen=True):
-    """One allowed value, with the words to show for it."""
+    """One allowed value and its label."""
 
     value: str
     label: str
 
 
 class ClaimDocument(Struct, frozen=True):
-    """A claim, and the attribute that mirrors it."""
+    """A claim, and the id of the attribute that mirrors it."""
 
     name: str
     display_name: str
@@ -62,14 +62,14 @@ class ClaimDocument(Struct, frozen=True):
 
 
 class ClaimList(Struct, frozen=True):
-    """One page, by name."""
+    """One page of claims, by name."""
 
     claims: list[ClaimDocument]
     pagination: Pagination
 
 
 class RejectedClaimDocument(Struct, frozen=True):
-    """What was reported about people `times` and no attribute could take."""
+    """A claim that the identity server reported `times` times and no attribute could store."""
 
     attribute: str
     problem: str
@@ -79,8 +79,11 @@ class RejectedClaimDocument(Struct, frozen=True):
 
 
 class SyncDocument(Struct, frozen=True, omit_defaults=True):
-    """How far an identity server's claims are mirrored. `failures` since the last success; `next_at` and
-    `succeeded_at` are left out where nothing was ever read, as without an identity server."""
+    """State of the synchronisation of claims.
+
+    `failures`: since the last success. `next_at` and `succeeded_at` are absent if no claims were ever read,
+    as without an identity server.
+    """
 
     requested: int
     done: int
@@ -106,7 +109,7 @@ async def list_claims(
     size: PageSize = None,
     cursor: CursorWord = None,
 ) -> ClaimList:
-    """Every claim, wherever it comes from, by name."""
+    """List every claim, by name."""
     call = context_of(request)
     found = await call.services.identity_provider.directory_claims.list(call.dataset_ref)
     page, pagination = named_page(found, lambda claim: claim.name, size, cursor)
@@ -120,7 +123,7 @@ async def list_claims(
     responses=error_responses(400, 401, 403, 409, 413, 415),
 )
 async def add_claim(request: AnyRequest) -> ClaimDocument:
-    """Add a claim of the embedded directory; its attribute is there when this is answered."""
+    """Add a claim of the embedded directory. Its attribute exists when this returns."""
     call = context_of(request)
     changes = _decode(await decode_object(request, DRAFT))
     claim = DirectoryClaim(changes.pop("name", ""), **changes)
@@ -134,7 +137,7 @@ async def add_claim(request: AnyRequest) -> ClaimDocument:
     responses=error_responses(401, 403, 404),
 )
 async def read_claim(request: AnyRequest, name: FromPath[str]) -> ClaimDocument:
-    """One claim."""
+    """Read one claim."""
     call = context_of(request)
     return _render(await call.services.identity_provider.directory_claims.find(call.dataset_ref, name))
 
@@ -146,7 +149,7 @@ async def read_claim(request: AnyRequest, name: FromPath[str]) -> ClaimDocument:
     responses=error_responses(400, 401, 403, 404, 409, 413, 415),
 )
 async def change_claim(request: AnyRequest, name: FromPath[str]) -> ClaimDocument:
-    """Change a claim; its attribute keeps its id, and values that no longer fit are hidden, not lost."""
+    """Change a claim. Its attribute keeps its id; values that become invalid are hidden, not deleted."""
     call = context_of(request)
     changes = _decode(await decode_object(request, PATCH))
     return _render(
@@ -161,7 +164,7 @@ async def change_claim(request: AnyRequest, name: FromPath[str]) -> ClaimDocumen
     responses=error_responses(401, 403, 409),
 )
 async def delete_claim(request: AnyRequest, name: FromPath[str]) -> None:
-    """Delete a claim with its members; values stay, hidden, and come back with it."""
+    """Delete a claim with its members. Values stay stored, hidden, and reappear with it."""
     call = context_of(request)
     await call.services.identity_provider.directory_claims.delete(call.dataset_ref, name)
 
@@ -173,7 +176,7 @@ async def delete_claim(request: AnyRequest, name: FromPath[str]) -> None:
     responses=error_responses(401, 403),
 )
 async def read_claim_sync(request: AnyRequest) -> SyncDocument:
-    """How far the identity server's claims are mirrored, and what it reported that could not be taken."""
+    """Read the state of the claim synchronisation, and the reported claims that were rejected."""
     call = context_of(request)
     progress = (
         await call.services.identity_provider.claim_sync.progress(call.dataset_ref) or ClaimSyncProgress()
@@ -202,7 +205,7 @@ ROUTES = (list_claims, add_claim, read_claim, change_claim, delete_claim, read_c
 
 
 def _decode(document: Object) -> dict[str, Any]:
-    """The fields that were given; null is none."""
+    """The fields of the body that are not null."""
     changes = non_null(document)
     if "canonical_values" in changes:
         changes["canonical_values"] = tuple(

@@ -1,10 +1,10 @@
-"""`/datasets/{dataset}/events`: what happens in a dataset, as a list or as a stream (DESIGN §9).
+"""`/datasets/{dataset}/events`: the events of a dataset, as a list or as a stream.
 
-    Accept: text/event-stream    server-sent events, from now on or on from `Last-Event-ID`
+    Accept: text/event-stream    server-sent events, from now on or after `Last-Event-ID`
     else                         JSON, the last recorded first
 
-A stream begins with the place that it goes on from, and says where it is while there is nothing to tell, both
-without data: whoever comes back misses nothing. Decode, one use-case, render.
+A stream begins with its start position, and repeats its position while there is no event, both without data.
+A client that reconnects misses no event. Decode, one use-case, render.
 """
 
 from __future__ import annotations
@@ -51,16 +51,16 @@ from oneself.service.history.person_events import NOW, EventFilter, EventPositio
 
 VIEW = requires("profile_view")
 EVENT_STREAM = "text/event-stream"
-#: A connection that carried nothing for a minute is ended by many proxies; who is gone is noticed by writing.
+#: Many proxies close a connection after a minute of silence; writing detects clients that are gone.
 HEARTBEAT_S = 15.0
-#: An access token's life: whoever comes back shows one that is still good.
+#: The lifetime of an access token: a client that reconnects sends a valid one.
 STREAM_S_MAX = 3600.0
 
 log = structlog.get_logger("oneself.api")
 
 
 class DecisionDocument(Struct, frozen=True):
-    """What an event did to profiles. `merged`: how many were absorbed; `refusals`: why others were not."""
+    """What an event did to profiles. `merged`: absorbed profiles. `refusals`: codes of refused merges."""
 
     effect: Literal["created", "promoted", "merged", "attached"]
     merged: int
@@ -68,10 +68,11 @@ class DecisionDocument(Struct, frozen=True):
 
 
 class StreamedEventDocument(Struct, frozen=True, omit_defaults=True):
-    """An event of a dataset. `primary_id`: of the person by now, null if there is nobody any more.
-    `identity_types`: that the event itself named somebody by. `body`: only if it was asked for, and then what
-    was sent, without tokens; an application that is no system application is shown nothing of its `user` but
-    the browser.
+    """An event of a dataset.
+
+    `primary_id`: of the profile now, null if it was erased. `identity_types`: types of the identifiers in
+    the event. `body`: only on request: the event as received, without tokens; applications that are not
+    system applications see only the browser's fields of `user`.
     """
 
     event_id: str
@@ -87,14 +88,14 @@ class StreamedEventDocument(Struct, frozen=True, omit_defaults=True):
 
 
 class StreamedEventList(Struct, frozen=True):
-    """One page, the last recorded first. It may be short, even empty, and have a next one."""
+    """One page, the last recorded first. A page may be short or empty and still have a next one."""
 
     events: list[StreamedEventDocument]
     pagination: Pagination
 
 
 class DescribedStream(Described):
-    """The same answer as a stream."""
+    """An operation with the same response as a stream."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -104,7 +105,7 @@ class DescribedStream(Described):
 
 
 class _Asked(Struct, frozen=True):
-    """Whose events, which, and how they are shown."""
+    """The requested events, and who reads them."""
 
     at: DatasetRef
     filters: EventFilter
@@ -128,14 +129,16 @@ async def list_dataset_events(
     until: Instant = None,
     with_body: Annotated[
         str | None,
-        QueryParameter(name="body", description="`true`: with what was sent, which may be personal."),
+        QueryParameter(
+            name="body", description="`true` returns the event as received, which may be personal data."
+        ),
     ] = None,
     last_event_id: Annotated[
         str | None,
-        HeaderParameter(name="Last-Event-ID", description="Of a stream: go on after this `id`."),
+        HeaderParameter(name="Last-Event-ID", description="Of a stream: resume after this `id`."),
     ] = None,
 ) -> Response[StreamedEventList]:
-    """The events of a dataset, the last recorded first; with `Accept: text/event-stream` those that come."""
+    """List the events of a dataset, the last recorded first. `Accept: text/event-stream` streams new ones."""
     call, limit, filters = context_of(request), page_size(size), event_filter(name, since, until)
     is_stream = EVENT_STREAM in request.headers.get("accept", "")
     before = requested_position(cursor, NOW)
@@ -163,15 +166,16 @@ async def _list(call: RequestContext, asked: _Asked, before: EventPosition, limi
 
 async def _stream(call: RequestContext, asked: _Asked, after: EventPosition | None) -> Response[Any]:
     if call.services.history.event_stream.is_full:
-        raise Contended("Too many follow already.")
+        raise Contended("Too many streams are open.")
     start = after or await call.services.history.event_stream.horizon(asked.at)
-    # nginx would keep small chunks back.
+    # Without it nginx buffers small chunks.
     return Stream(_chunks(call, asked, start), media_type=EVENT_STREAM, headers={"X-Accel-Buffering": "no"})
 
 
 async def _chunks(call: RequestContext, asked: _Asked, start: EventPosition) -> AsyncIterator[bytes]:
-    """The stream; it ends when the service stops, when the database is away and after STREAM_S_MAX, and its
-    reader comes back."""
+    """The chunks of a stream. It ends when the service stops, when the database is unavailable, and after
+    STREAM_S_MAX; the client reconnects.
+    """
     yield _resume_point(start)
     opened_s = written_s = time.monotonic()
     follow = call.services.history.event_stream.follow(
@@ -202,7 +206,7 @@ def _line(event: StreamedEvent, document: StreamedEventDocument) -> bytes:
 
 
 def _resume_point(position: EventPosition) -> bytes:
-    """Without data it is no event for anybody, but where they go on from."""
+    """A position without data: not an event, only where the client resumes."""
     return b"id: %b\n\n" % encode_cursor(position).encode()
 
 

@@ -1,4 +1,4 @@
-"""`/datasets`: the identity namespaces of an organisation and their choices (DESIGN §9)."""
+"""`/datasets`: the datasets of an organisation and their settings."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ Merged = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["merged_ano
 
 
 class DatasetPatch(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of PATCH; what is absent stays.
+    """Body of PATCH. An absent field is unchanged.
 
-    `user_attributes`: name → `{label, type, classification_override}`, or null to remove one; those that are
-    not named stay."""
+    `user_attributes`: name → `{label, type, classification_override}`, or null to remove it; attributes that
+    are not named are unchanged.
+    """
 
     label: str | None = None
     pipeline_identity_resolution: bool | None = None
@@ -46,7 +47,7 @@ class DatasetDraft(DatasetPatch, frozen=True, forbid_unknown_fields=True):
 
 
 class UserAttributeDocument(Struct, frozen=True, omit_defaults=True):
-    """A user attribute as the event wire knows it."""
+    """A user attribute of the interactions wire."""
 
     label: str
     type: Literal["String", "Number", "Boolean", "Date"]
@@ -54,7 +55,7 @@ class UserAttributeDocument(Struct, frozen=True, omit_defaults=True):
 
 
 class DatasetDocument(Struct, frozen=True):
-    """A dataset with its choices."""
+    """A dataset with its settings."""
 
     name: str
     label: str
@@ -70,7 +71,7 @@ class DatasetDocument(Struct, frozen=True):
 
 
 class DatasetList(Struct, frozen=True):
-    """Datasets by name."""
+    """One page of datasets, by name."""
 
     datasets: list[DatasetDocument]
     pagination: Pagination
@@ -85,7 +86,7 @@ ONE = "/datasets/{dataset:str}"
 
 @get("/datasets", opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403))
 async def list_datasets(request: AnyRequest, size: PageSize = None, cursor: CursorWord = None) -> DatasetList:
-    """Every dataset of the organisation."""
+    """List the datasets of the organisation."""
     call = context_of(request)
     found = await call.services.schema.datasets.list(call.dataset_ref)
     page, pagination = named_page(found, lambda dataset: dataset.name, size, cursor)
@@ -99,7 +100,7 @@ async def list_datasets(request: AnyRequest, size: PageSize = None, cursor: Curs
     responses=error_responses(400, 401, 403, 409, 413, 415),
 )
 async def create_dataset(request: AnyRequest) -> DatasetDocument:
-    """Make a dataset; it has the organisation's identity types, and no identity attribute yet."""
+    """Create a dataset. It has the organisation's identity types and no identity attributes."""
     call = context_of(request)
     document = await decode_object(request, DRAFT)
     settings, changes = _read(document)
@@ -109,7 +110,7 @@ async def create_dataset(request: AnyRequest) -> DatasetDocument:
 
 @get(ONE, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))
 async def read_dataset(request: AnyRequest, dataset: FromPath[str]) -> DatasetDocument:
-    """One dataset."""
+    """Read one dataset."""
     call = context_of(request)
     return _render(await call.services.schema.datasets.show(call.dataset_ref, dataset))
 
@@ -121,7 +122,7 @@ async def read_dataset(request: AnyRequest, dataset: FromPath[str]) -> DatasetDo
     responses=error_responses(400, 401, 403, 404, 409, 413, 415),
 )
 async def change_dataset(request: AnyRequest, dataset: FromPath[str]) -> DatasetDocument:
-    """Change a dataset; turning identity resolution on moves every profile and is a command of its own."""
+    """Change a dataset. Identity resolution is turned on by its own command: it moves every profile."""
     call = context_of(request)
     settings, changes = _read(await decode_object(request, PATCH))
     return _render(await call.services.schema.datasets.change(call.dataset_ref, dataset, settings, changes))
@@ -129,7 +130,7 @@ async def change_dataset(request: AnyRequest, dataset: FromPath[str]) -> Dataset
 
 @delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(401, 403, 404, 409))
 async def delete_dataset(request: AnyRequest, dataset: FromPath[str]) -> None:
-    """Remove a dataset that was never used."""
+    """Delete a dataset that was never used."""
     call = context_of(request)
     await call.services.schema.datasets.delete(call.dataset_ref, dataset)
 

@@ -1,7 +1,7 @@
-"""`/datasets/{dataset}/identity-attributes` and `…/channel-identities`: what names whom (DESIGN §9).
+"""`/datasets/{dataset}/identity-attributes` and `…/channel-identities`: which attributes identify persons.
 
-A PUT that would move people is answered 409 with a preview and a confirmation; the same PUT with
-`?confirmation=` is applied, and the people who are there are indexed in the background.
+A PUT that would merge or move profiles returns 409 with a preview and a confirmation. The same PUT with
+`?confirmation=` applies it; existing profiles are reindexed in the background.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from oneself.service.schema.identity_bindings import Binding
 
 
 class BindingDraft(Struct, frozen=True, forbid_unknown_fields=True):
-    """`name`: on the event wire. `attribute`: its full name, `identity_attributes.<name>` if absent; made if
-    it is missing."""
+    """`name`: on the interactions wire. `attribute`: its full name, `identity_attributes.<name>` by default;
+    it is created if it does not exist.
+    """
 
     name: str | None = None
     identity_type: str | None = None
@@ -39,7 +40,7 @@ class BindingDraft(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BindingsPut(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of PUT; the bare array will do. What is not in it is bound no more."""
+    """Body of PUT; a bare array is accepted as well. Bindings that are not in it are removed."""
 
     identity_attributes: list[BindingDraft] | None = None
 
@@ -53,14 +54,16 @@ class BindingDocument(Struct, frozen=True):
 
 
 class BindingList(Struct, frozen=True):
-    """Identity attributes by name."""
+    """One page of identity attributes, by name."""
 
     identity_attributes: list[BindingDocument]
     pagination: Pagination
 
 
 class ChannelsPut(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of PUT: channel → name of an identity attribute; what is null or absent is as it was at first."""
+    """Body of PUT: channel → name of an identity attribute. A channel that is null or absent has its
+    default.
+    """
 
     Web: str | None = None
     Server: str | None = None
@@ -69,7 +72,7 @@ class ChannelsPut(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ChannelsDocument(Struct, frozen=True, omit_defaults=True):
-    """Channel → what `user.id` stands for there; a channel where it stands for nothing is absent."""
+    """Channel → the identity attribute of `user.id`. Channels without one are absent."""
 
     Web: str | None = None
     Server: str | None = None
@@ -78,7 +81,7 @@ class ChannelsDocument(Struct, frozen=True, omit_defaults=True):
 
 
 class UnconfirmedDocument(Struct, frozen=True):
-    """What the change would do, and the word that has it done."""
+    """What the change would do, and the confirmation that applies it."""
 
     code: str
     message: str
@@ -88,7 +91,7 @@ class UnconfirmedDocument(Struct, frozen=True):
 
 
 Confirmation = Annotated[
-    str | None, QueryParameter(description="As an answer 409 to the same change said; nothing else does.")
+    str | None, QueryParameter(description="`confirmation` of the 409 response to the same change.")
 ]
 
 ARRAY = Body("identity attributes", "10001", BindingDraft, outermost="array")
@@ -102,8 +105,8 @@ WRITTEN = {
     **error_responses(400, 401, 403, 404, 413, 415),
     409: ResponseSpec(
         UnconfirmedDocument | ErrorDocument,
-        description="It would move people: `preview` says how, `confirmation` has it done. "
-        "Or, without these two, a channel needs what would be gone.",
+        description="It would merge or move profiles: `preview` says how, `confirmation` applies it. "
+        "Or, without these two, a channel uses an attribute that would be unbound.",
         generate_examples=False,
     ),
 }
@@ -113,7 +116,7 @@ WRITTEN = {
 async def list_identity_attributes(
     request: AnyRequest, dataset: FromPath[str], size: PageSize = None, cursor: CursorWord = None
 ) -> BindingList:
-    """What identifies people in a dataset."""
+    """List the identity attributes of a dataset."""
     call = context_of(request)
     found = await call.services.identity.attributes.list(await dataset_of(call, dataset))
     page, pagination = named_page(found, lambda binding: binding.name, size, cursor)
@@ -129,7 +132,7 @@ async def list_identity_attributes(
 async def put_identity_attributes(
     request: AnyRequest, dataset: FromPath[str], confirmation: Confirmation = None
 ) -> Response[BindingList]:
-    """Bind exactly these to identity types; what is unbound keeps its values and stops matching."""
+    """Replace the bindings to identity types. Unbound attributes keep their values and stop matching."""
     call = context_of(request)
     at = await dataset_of(call, dataset)
     bindings = [_read(entry) for entry in await _entries(request)]
@@ -143,7 +146,7 @@ async def put_identity_attributes(
 
 @get(CHANNELS_OF, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))
 async def read_channel_identities(request: AnyRequest, dataset: FromPath[str]) -> ChannelsDocument:
-    """What `user.id` stands for on each channel."""
+    """Read which identity attribute `user.id` is on each channel."""
     call = context_of(request)
     at = await dataset_of(call, dataset)
     return ChannelsDocument(**await call.services.identity.attributes.channels(at))
@@ -153,7 +156,7 @@ async def read_channel_identities(request: AnyRequest, dataset: FromPath[str]) -
 async def put_channel_identities(
     request: AnyRequest, dataset: FromPath[str], confirmation: Confirmation = None
 ) -> Response[ChannelsDocument]:
-    """Say what `user.id` stands for; events are read so from then on."""
+    """Set which identity attribute `user.id` is on each channel, for events from then on."""
     call = context_of(request)
     at = await dataset_of(call, dataset)
     document = await decode_object(request, CHANNELS)
@@ -173,7 +176,7 @@ ROUTES = (
 
 
 async def _entries(request: AnyRequest) -> list[Object]:
-    """Of the bare array, or of the object around it."""
+    """The entries of the bare array, or of the object around it."""
     if (await request.body()).lstrip()[:1] != b"[":
         document = await decode_object(request, OBJECT)
         entries: list[Object] | None = document.get("identity_attributes")

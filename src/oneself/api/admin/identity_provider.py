@@ -1,7 +1,4 @@
-"""`/identity-provider`: the identity server outside, and issuers that are trusted (DESIGN §9, §10).
-
-Secrets are taken and never shown.
-"""
+"""`/identity-provider`: the external identity server and trusted issuers. Secrets are never returned."""
 
 from __future__ import annotations
 
@@ -27,8 +24,11 @@ from oneself.service.identity_provider.settings import OwnIdentityServer, check
 
 
 class ServerDraft(Struct, frozen=True, forbid_unknown_fields=True):
-    """How to reach an identity server. `sync_username`, `sync_password`: with which it may call the two sync
-    operations for this organisation. In PATCH what is absent stays, "" clears the two."""
+    """How to reach an identity server.
+
+    `sync_username`, `sync_password`: its credentials for the two sync operations of this organisation. In
+    PATCH an absent field is unchanged, "" clears these two.
+    """
 
     url: str | None = None
     client_id: str | None = None
@@ -39,7 +39,7 @@ class ServerDraft(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ServerDocument(Struct, frozen=True):
-    """An identity server; `own`: set for this organisation, not for the whole deployment."""
+    """An identity server. `own`: configured for this organisation, not for the deployment."""
 
     own: bool
     url: str
@@ -49,8 +49,9 @@ class ServerDocument(Struct, frozen=True):
 
 
 class IssuerDraft(Struct, frozen=True, forbid_unknown_fields=True):
-    """An issuer to trust; see the guide to trusted issuers. In PATCH what is absent stays, "" clears
-    `jwks_uri`, `[]` clears `permissions`."""
+    """A trusted issuer. In PATCH an absent field is unchanged, "" clears `jwks_uri`, `[]` clears
+    `permissions`.
+    """
 
     issuer: str | None = None
     audience: str | None = None
@@ -71,14 +72,14 @@ class IssuerDocument(Struct, frozen=True):
 
 
 class ProviderDocument(Struct, frozen=True):
-    """Where people of this organisation sign in, beside the embedded directory."""
+    """Where users of this organisation sign in, beside the embedded directory."""
 
     identity_server: ServerDocument | None
     trusted_issuers: list[IssuerDocument]
 
 
 class IssuerList(Struct, frozen=True):
-    """Trusted issuers by address."""
+    """One page of trusted issuers, by issuer."""
 
     trusted_issuers: list[IssuerDocument]
     pagination: Pagination
@@ -93,7 +94,7 @@ ISSUERS_PATH = "/identity-provider/trusted-issuers"
 
 @get("/identity-provider", opt=VIEW, operation_class=Described, responses=error_responses(401, 403))
 async def read_provider(request: AnyRequest) -> ProviderDocument:
-    """The identity server that counts for this organisation, and the issuers that it trusts."""
+    """Read the identity server that this organisation uses, and its trusted issuers."""
     call = context_of(request)
     issuers = await call.services.directory.issuers.list(call.dataset_ref)
     return ProviderDocument(await _server(call), [_render(issuer) for issuer in issuers])
@@ -106,7 +107,7 @@ async def read_provider(request: AnyRequest) -> ProviderDocument:
     responses=error_responses(400, 401, 403, 409, 413, 415),
 )
 async def add_server(request: AnyRequest) -> ServerDocument:
-    """Give the organisation an identity server of its own; its claims are read soon after."""
+    """Configure an identity server for this organisation. Its claims are read soon after."""
     call = context_of(request)
     given = _given(await decode_object(request, SERVER))
     if await call.services.identity_provider.servers.get(call.dataset_ref) is not None:
@@ -121,7 +122,7 @@ async def add_server(request: AnyRequest) -> ServerDocument:
     responses=error_responses(400, 401, 403, 404, 413, 415),
 )
 async def change_server(request: AnyRequest) -> ServerDocument:
-    """Change how the organisation's own identity server is reached."""
+    """Change the organisation's identity server."""
     call = context_of(request)
     given = _given(await decode_object(request, SERVER))
     before = await call.services.identity_provider.servers.get(call.dataset_ref)
@@ -132,7 +133,7 @@ async def change_server(request: AnyRequest) -> ServerDocument:
 
 @delete("/identity-provider", opt=UPDATE, operation_class=Described, responses=error_responses(401, 403))
 async def delete_server(request: AnyRequest) -> None:
-    """Let the deployment's identity server count again, if there is one."""
+    """Remove the organisation's identity server. The deployment's applies, if there is one."""
     call = context_of(request)
     await call.services.identity_provider.servers.delete(call.dataset_ref)
 
@@ -143,7 +144,7 @@ async def list_issuers(
     size: PageSize = None,
     cursor: CursorWord = None,
 ) -> IssuerList:
-    """Every trusted issuer."""
+    """List the trusted issuers."""
     call = context_of(request)
     found = await call.services.directory.issuers.list(call.dataset_ref)
     page, pagination = named_page(found, lambda issuer: issuer.issuer, size, cursor)
@@ -157,7 +158,7 @@ async def list_issuers(
     responses=error_responses(400, 401, 403, 409, 413, 415),
 )
 async def add_issuer(request: AnyRequest) -> IssuerDocument:
-    """Trust an issuer: its tokens for us are honoured from now on."""
+    """Trust an issuer. Its tokens are accepted from then on."""
     call = context_of(request)
     fields = _issuer_fields(await decode_object(request, ISSUER))
     return _render(await call.services.directory.issuers.add(call.dataset_ref, **{"issuer": "", **fields}))
@@ -170,7 +171,7 @@ async def add_issuer(request: AnyRequest) -> IssuerDocument:
     responses=error_responses(401, 403, 404),
 )
 async def read_issuer(request: AnyRequest, issuer_id: FromPath[str]) -> IssuerDocument:
-    """One trusted issuer."""
+    """Read one trusted issuer."""
     call = context_of(request)
     return _render(await call.services.directory.issuers.get(call.dataset_ref, _id(issuer_id)))
 
@@ -182,7 +183,7 @@ async def read_issuer(request: AnyRequest, issuer_id: FromPath[str]) -> IssuerDo
     responses=error_responses(400, 401, 403, 404, 409, 413, 415),
 )
 async def change_issuer(request: AnyRequest, issuer_id: FromPath[str]) -> IssuerDocument:
-    """Change what an issuer's tokens are good for; it acts within a second."""
+    """Change what an issuer's tokens permit. It applies within one second."""
     call = context_of(request)
     fields = _issuer_fields(await decode_object(request, ISSUER))
     return _render(await call.services.directory.issuers.change(call.dataset_ref, _id(issuer_id), **fields))
@@ -195,7 +196,7 @@ async def change_issuer(request: AnyRequest, issuer_id: FromPath[str]) -> Issuer
     responses=error_responses(401, 403),
 )
 async def delete_issuer(request: AnyRequest, issuer_id: FromPath[str]) -> None:
-    """Trust an issuer no more; its tokens are refused within a second."""
+    """Remove a trusted issuer. Its tokens are rejected within one second."""
     call = context_of(request)
     if (known_id := decode_profile_id(issuer_id)) is not None:
         await call.services.directory.issuers.remove(call.dataset_ref, known_id)
@@ -240,7 +241,7 @@ async def _put(call: Any, given: Object, before: OwnIdentityServer | None) -> Se
 
 
 def _given(document: Object) -> Object:
-    """The fields that were given, without blanks around them; null is none."""
+    """The fields that are not null, without leading and trailing blanks."""
     given = non_null(document)
     return {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
 

@@ -1,4 +1,4 @@
-"""`/identity-types`: what may identify a person, the same in every dataset (DESIGN §9)."""
+"""`/identity-types`: which types of identifiers identify persons, the same in every dataset."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ Uniqueness = Annotated[str, Meta(extra_json_schema={"enum": list(UNIQUENESS)})]
 
 
 class IdentityTypeDraft(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of POST. `blocked_values`: identify nobody, compared without case; beside them the default list of
-    values that many share counts, unless `blocks_default_values` is false."""
+    """Body of POST. `blocked_values`: values that identify nobody, compared without case; the default
+    blocklist applies as well, unless `blocks_default_values` is false.
+    """
 
     id: str | None = None
     label: str | None = None
@@ -38,7 +39,9 @@ class IdentityTypeDraft(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class IdentityTypePatch(IdentityTypeDraft, frozen=True, forbid_unknown_fields=True):
-    """Body of PATCH; what is absent stays, `[]` clears. Id, uniqueness and case sensitivity never change."""
+    """Body of PATCH. An absent field is unchanged, `[]` clears. Id, uniqueness and case sensitivity never
+    change.
+    """
 
 
 class IdentityTypeDocument(Struct, frozen=True):
@@ -56,7 +59,7 @@ class IdentityTypeDocument(Struct, frozen=True):
 
 
 class IdentityTypeList(Struct, frozen=True):
-    """Identity types, the built-in ones first."""
+    """One page of identity types, the built-in ones first."""
 
     identity_types: list[IdentityTypeDocument]
     pagination: Pagination
@@ -73,7 +76,7 @@ ONE = "/identity-types/{type_id:str}"
 async def list_identity_types(
     request: AnyRequest, size: PageSize = None, cursor: CursorWord = None
 ) -> IdentityTypeList:
-    """Every identity type of the organisation."""
+    """List the identity types of the organisation."""
     call = context_of(request)
     found = await call.services.schema.identity_types.list(call.dataset_ref)
     page, pagination = named_page(found, _order, size, cursor)
@@ -87,7 +90,7 @@ async def list_identity_types(
     responses=error_responses(400, 401, 403, 409, 413, 415),
 )
 async def create_identity_type(request: AnyRequest) -> IdentityTypeDocument:
-    """Add a type; it matches in the datasets that bind an attribute to it."""
+    """Create an identity type. It matches in the datasets that bind an attribute to it."""
     call = context_of(request)
     document = await decode_object(request, DRAFT)
     given = _read(document)
@@ -98,7 +101,7 @@ async def create_identity_type(request: AnyRequest) -> IdentityTypeDocument:
 
 @get(ONE, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))
 async def read_identity_type(request: AnyRequest, type_id: FromPath[str]) -> IdentityTypeDocument:
-    """One identity type."""
+    """Read one identity type."""
     call = context_of(request)
     return _render(await call.services.schema.identity_types.find(call.dataset_ref, type_id))
 
@@ -110,7 +113,7 @@ async def read_identity_type(request: AnyRequest, type_id: FromPath[str]) -> Ide
     responses=error_responses(400, 401, 403, 404, 409, 413, 415),
 )
 async def change_identity_type(request: AnyRequest, type_id: FromPath[str]) -> IdentityTypeDocument:
-    """Change label, guards and blocked values, of a built-in one as well."""
+    """Change the label, guards and blocked values of an identity type, built-in ones included."""
     call = context_of(request)
     given = _read(await decode_object(request, PATCH))
     if given.pop("type_id", type_id) != type_id:
@@ -120,7 +123,7 @@ async def change_identity_type(request: AnyRequest, type_id: FromPath[str]) -> I
 
 @delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(401, 403, 404, 409))
 async def delete_identity_type(request: AnyRequest, type_id: FromPath[str]) -> None:
-    """Remove a type that no dataset binds and nobody holds a value of."""
+    """Delete an identity type that no dataset binds and of which no profile has a value."""
     call = context_of(request)
     await call.services.schema.identity_types.delete(call.dataset_ref, type_id)
 
@@ -135,7 +138,7 @@ ROUTES = (
 
 
 def _read(document: Object) -> Object:
-    """By the names of IdentityType."""
+    """The fields of the body, by the names of IdentityType."""
     given = non_null(document)
     if (word := given.pop("uniqueness", None)) is not None:
         if word not in UNIQUENESS:
@@ -149,7 +152,7 @@ def _read(document: Object) -> Object:
 
 
 def _order(identity_type: IdentityType) -> str:
-    """The built-in ones first; no id has a blank."""
+    """Sorts the built-in types first; an id has no blank."""
     return f"{'' if identity_type.built_in else '~'} {identity_type.type_id}"
 
 

@@ -1,5 +1,6 @@
-"""`/datasets/{dataset}/profiles/{id}/…`: what a person did, every identifier that was theirs, and how they
-became who they are (DESIGN §9). Decode, one use-case, render.
+"""`/datasets/{dataset}/profiles/{id}/…`: the events, identifiers and history of one person.
+
+Decode, one use-case, render.
 """
 
 from __future__ import annotations
@@ -48,8 +49,9 @@ _EPOCH_MS = re.compile(r"[0-9]{1,15}")
 
 
 class EventDocument(Struct, frozen=True):
-    """An event. `body`: what was sent, without tokens; an application that is no system application is shown
-    nothing of its `user` but the browser."""
+    """An event. `body`: as received, without tokens; applications that are not system applications see only
+    the browser's fields of `user`.
+    """
 
     event_id: str
     name: str | None
@@ -60,15 +62,16 @@ class EventDocument(Struct, frozen=True):
 
 
 class EventList(Struct, frozen=True):
-    """One page, the last recorded first. It may be short, even empty, and have a next one."""
+    """One page, the last recorded first. A page may be short or empty and still have a next one."""
 
     events: list[EventDocument]
     pagination: Pagination
 
 
 class ClaimRecordDocument(Struct, frozen=True):
-    """An identifier that a profile of the person holds (`live`) or claim. `value`: null if the caller may not
-    see the attribute that it is a value of."""
+    """An identifier that a profile of the person holds (`live`) or held. `value`: null if the caller may not
+    read the attribute that it is a value of.
+    """
 
     namespace: str
     value: str | None
@@ -94,11 +97,11 @@ class CauseDocument(Struct, frozen=True):
 
 
 class HistoryEntryDocument(Struct, frozen=True, omit_defaults=True):
-    """What made the person who they are.
+    """One step in the history of a profile.
 
-    `merge`: `absorbed_id`, called `alias` by then, became one with `profile_id`, because of `reason`.
-    `promotion`: `profile_id`, called `alias` before, became known. `refusal`: a merge with `other_id`, or a
-    claim, did not happen, because of `code`, `times` times until `last_at`.
+    `merge`: `absorbed_id`, whose primary id was `alias`, was merged into `profile_id`, because of `reason`.
+    `promotion`: `profile_id`, whose primary id was `alias`, became identified. `refusal`: a merge with
+    `other_id`, or a claim, was refused with `code`, `times` times until `last_at`.
     """
 
     at: Timestamp
@@ -116,7 +119,7 @@ class HistoryEntryDocument(Struct, frozen=True, omit_defaults=True):
 
 
 class History(Struct, frozen=True):
-    """One page of steps in the order of time."""
+    """One page of steps, the oldest first."""
 
     history: list[HistoryEntryDocument]
     pagination: Pagination
@@ -126,7 +129,7 @@ class _Offset(Struct, frozen=True):
     offset: Annotated[int, Meta(ge=0, le=LAST_OFFSET)]
 
 
-Name = Annotated[str | None, QueryParameter(description="Exactly this one.")]
+Name = Annotated[str | None, QueryParameter(description="The exact name of the event.")]
 Instant = Annotated[str | None, QueryParameter(description="RFC 3339, or milliseconds since 1970.")]
 
 
@@ -141,7 +144,9 @@ async def list_events(
     since: Instant = None,
     until: Instant = None,
 ) -> EventList:
-    """What a person did, the last recorded first; `since` and `until` are about when it happened."""
+    """List the events of a person, the last recorded first. `since` and `until` filter by when they
+    occurred.
+    """
     call, limit = context_of(request), page_size(size)
     filters = event_filter(name, since, until)
     before = requested_position(cursor, NOW)
@@ -166,7 +171,7 @@ async def list_identifiers(
     cursor: CursorWord = None,
     consent_category_id: AskedCategories = None,
 ) -> ClaimRecordList:
-    """Every identifier that was ever theirs, and until when."""
+    """List every identifier that a person has or had, with its dates."""
     call, limit = context_of(request), page_size(size)
     after = requested_position(cursor, BEGINNING)
     at, view = await resolve_profile(call, dataset, profile_id)
@@ -185,7 +190,7 @@ async def read_history(
     cursor: CursorWord = None,
     consent_category_id: AskedCategories = None,
 ) -> History:
-    """Merges, promotions and refusals: how the person became who they are."""
+    """List the merges, promotions and refusals of a person."""
     call, limit = context_of(request), page_size(size)
     offset = requested_position(cursor, _Offset(0)).offset
     at, view = await resolve_profile(call, dataset, profile_id)
@@ -200,13 +205,13 @@ ROUTES = [list_events, list_identifiers, read_history]
 
 
 def event_filter(name: str | None, since: str | None, until: str | None) -> EventFilter:
-    """The filter that the words of the query mean; raises WireError."""
+    """The filter in the query; raises WireError."""
     return EventFilter(_name(name), _instant("since", since), _instant("until", until))
 
 
 def _name(text: str | None) -> str | None:
     if text is not None and (len(text) > NAME_CHARS_MAX or "\x00" in text):
-        raise wire_error("10001", "name is no name of an event.")
+        raise wire_error("10001", "name must have at most 1024 characters and no NUL.")
     return text
 
 
@@ -215,7 +220,7 @@ def _instant(field: str, text: str | None) -> int | None:
         return None
     if _EPOCH_MS.fullmatch(text):
         return int(text) * MILLISECOND_US
-    # A `+` of an offset that was not URL-encoded has become a blank.
+    # The `+` of an offset is a blank if the client did not URL-encode it.
     found = instant_of(text.replace(" ", "+") if "T" in text else text)
     if found is None:
         raise wire_error("10001", f"{field} must be an RFC 3339 instant or milliseconds since 1970.")

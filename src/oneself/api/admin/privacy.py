@@ -1,4 +1,4 @@
-"""People: export, erasure with its receipt, values that no longer fit. Decode, one use-case, render."""
+"""Privacy: export, erasure with its receipt, invalid values. Decode, one use-case, render."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LAST_SEQ = 2**62
 
 
 class ReceiptDocument(Struct, frozen=True):
-    """The proof of an erasure. `entries`: of the log, deleted or redacted; `identifiers`: forgotten."""
+    """The proof of an erasure. `entries`: of the log, deleted or redacted. `identifiers`: deleted."""
 
     receipt_id: UUID
     erased_at: Timestamp
@@ -52,7 +52,7 @@ class ErasureList(Struct, frozen=True):
 
 
 class InvalidValuesDocument(Struct, frozen=True):
-    """Values of one attribute that are kept and hidden: why, how many, and one profile as an example."""
+    """Stored values of one attribute that are invalid and hidden: why, how many, and an example."""
 
     path: str
     problem: str
@@ -61,7 +61,7 @@ class InvalidValuesDocument(Struct, frozen=True):
 
 
 class InvalidValuesList(Struct, frozen=True):
-    """What was found among the `profiles_seen` profiles of this page."""
+    """The invalid values of the `profiles_seen` profiles of this page."""
 
     invalid_values: list[InvalidValuesDocument] = field(name="unfit_values")
     profiles_seen: int
@@ -83,8 +83,7 @@ class _After(Struct, frozen=True):
     responses=error_responses(400, 401, 403, 404),
 )
 async def export_person(request: AnyRequest, profile_id: FromPath[str]) -> Response[dict[str, Any]]:
-    """Everything that is kept about one person, named by any id that they ever had, as one document; instants
-    are microseconds since 1970."""
+    """Export everything stored about a person, named by any id that they ever had."""
     call = context_of(request)
     export = await call.services.privacy.people.export(call.dataset_ref, profile_id)
     if export is None:
@@ -102,8 +101,7 @@ async def export_person(request: AnyRequest, profile_id: FromPath[str]) -> Respo
     responses=error_responses(400, 401, 403, 404),
 )
 async def erase_person(request: AnyRequest, profile_id: FromPath[str]) -> ReceiptDocument:
-    """Erase a person, named by any id that they ever had, and answer with the receipt. The profile id of an
-    absorbed profile erases only what that profile brought."""
+    """Erase a person, named by any id, and return the receipt; for an absorbed profile id, its data alone."""
     call = context_of(request)
     receipt = await call.services.privacy.people.erase(call.dataset_ref, call.actor, profile_id)
     if receipt is None:
@@ -122,7 +120,7 @@ async def list_erasures(
     size: PageSize = None,
     cursor: CursorWord = None,
 ) -> ErasureList:
-    """The receipts of all erasures."""
+    """List the receipts of all erasures."""
     call = context_of(request)
     limit, before = page_size(size), requested_position(cursor, _Seq(_LAST_SEQ)).seq
     found = await call.services.privacy.erasure.list_receipts(call.dataset_ref, before, limit + 1)
@@ -137,7 +135,7 @@ async def list_erasures(
     responses=error_responses(400, 401, 403, 404),
 )
 async def read_erasure(request: AnyRequest, receipt_id: FromPath[str]) -> ReceiptDocument:
-    """One receipt."""
+    """Read one receipt."""
     call = context_of(request)
     known_id = decode_profile_id(receipt_id)
     receipt = (
@@ -156,7 +154,7 @@ async def read_erasure(request: AnyRequest, receipt_id: FromPath[str]) -> Receip
     responses=error_responses(400, 401, 403),
 )
 async def list_invalid_values(request: AnyRequest, cursor: CursorWord = None) -> InvalidValuesList:
-    """Stored values that do not fit their attribute any more: kept, hidden, and back if the attribute is."""
+    """List stored values that their attribute does not allow any more. They are hidden, not deleted."""
     call = context_of(request)
     after = requested_position(cursor, _After(START)).profile_id
     page = await call.services.profiles.invalid_values.page(call.dataset_ref, after)

@@ -1,5 +1,6 @@
-"""`/datasets/{dataset}/resolve` and `/datasets/{dataset}/profiles/{id}`: who is meant, by whatever leads to
-them (DESIGN §9). Decode, one use-case, render.
+"""`/datasets/{dataset}/resolve` and `/datasets/{dataset}/profiles/{id}`: find a person by any identifier.
+
+Decode, one use-case, render.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ class ResolveRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ResolvedDocument(Struct, frozen=True):
-    """Whom the identities mean. `matched`: the primary ids of everybody who holds one of them; if these are
-    several, the first is whom the next event with this set goes to, as far as nothing forbids it."""
+    """The profile that the identities name. `matched`: the primary ids of all profiles that hold one of
+    them; the next event with these identities goes to the first, unless a guard forbids it.
+    """
 
     primary_id: str
     profile_id: str
@@ -49,7 +51,7 @@ AskedCategories = Annotated[
     list[str] | None,
     QueryParameter(
         name="consentCategoryId",
-        description="Categories whose attributes are asked for; repeatable, each may be a comma list.",
+        description="Requested consent categories; repeatable, or a comma-separated list.",
     ),
 ]
 
@@ -62,7 +64,7 @@ AskedCategories = Annotated[
     responses=error_responses(400, 401, 403, 404, 413, 415),
 )
 async def resolve_identities(request: AnyRequest, dataset: FromPath[str]) -> ResolvedDocument:
-    """Resolve identities to a primary id, as the next event with them would; nothing is written."""
+    """Resolve identities to a primary id, as the next event with them would. Writes nothing."""
     call = context_of(request)
     document = await decode_object(request, RESOLVE)
     at = await dataset_of(call, dataset)
@@ -84,12 +86,13 @@ async def read_person(
         str | None, QueryParameter(name="includeApplicationData", description=ONLY_TRUE)
     ] = None,
     application_identifier: Annotated[
-        str | None, QueryParameter(description="Comma list or `*`: what a system application asks for.")
+        str | None,
+        QueryParameter(description="Comma-separated list of applications, or `*`; for system applications."),
     ] = None,
     consent_category_id: AskedCategories = None,
     provenance: Annotated[str | None, QueryParameter(description=ONLY_TRUE)] = None,
 ) -> Response[PersonDocument]:
-    """A profile by profile id, primary id, alias, anonymous id or `namespace:value`, filtered by consent."""
+    """Read a profile by profile id, primary id, alias, anonymous id or `namespace:value`."""
     call = context_of(request)
     at, view = await resolve_profile(call, dataset, profile_id)
     reader = call.reader(
@@ -115,7 +118,7 @@ async def dataset_of(call: RequestContext, name: str) -> DatasetRef:
 
 
 async def resolve_profile(call: RequestContext, dataset: str, text: str) -> tuple[DatasetRef, ProfileView]:
-    """The dataset in the path and the person that an id there means; raises NotFound, WireError 404."""
+    """The dataset in the path and the profile that an id in it names; raises NotFound, WireError 404."""
     at = await dataset_of(call, dataset)
     view = await call.services.profiles.lookup.find(at, text)
     if view is None:
@@ -124,7 +127,7 @@ async def resolve_profile(call: RequestContext, dataset: str, text: str) -> tupl
 
 
 def reader_for(call: RequestContext, view: ProfileView, categories: list[str] | None) -> Disclosure:
-    """What the caller is shown of a person."""
+    """What the caller may read of a person."""
     reader = call.reader(with_application_data=False, applications=None)
     return Disclosure.of(call, view, reader, asked_in(categories))
 

@@ -1,4 +1,4 @@
-"""What a route of this face needs: a permission and, of the customer data service, that it is enabled."""
+"""What a route of the admin wire requires: a permission and, for some, that the service is enabled."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ INTERFACE = "admin"
 
 
 def requires(permission: str) -> dict[str, Any]:
-    """The `opt` of a route that is always open to who holds the permission (without its prefix)."""
+    """The `opt` of a route that requires a permission (named without its prefix)."""
     return guard.requires(permission, gate=None, interface=INTERFACE)
 
 
 def requires_enabled(permission: str) -> dict[str, Any]:
-    """The `opt` of a route that is shut while the customer data service is not enabled (wire/cds §3)."""
+    """The `opt` of a route that also requires that the customer data service is enabled (docs/wire/cds.md
+    §3).
+    """
     return guard.requires(permission, interface=INTERFACE)

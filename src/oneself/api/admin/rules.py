@@ -1,4 +1,4 @@
-"""Rules before and while they act: preview, progress, refusals, protection. Decode, one use-case, render."""
+"""Unification rules: preview, progress, refusals, protection. Decode, one use-case, render."""
 
 from __future__ import annotations
 
@@ -37,11 +37,13 @@ CODES = get_args(RefusalCode)
 BLOCKED_MAX = 10_000
 BLOCKED_CHARS_MAX = 512
 LIMIT_MAX = 1_000_000
-AskedDataset = Annotated[str | None, QueryParameter(description="`default` if absent.")]
+AskedDataset = Annotated[
+    str | None, QueryParameter(description="The name of a dataset; `default` by default.")
+]
 
 
 class PreviewRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """A rule as in POST `/unification-rules`, or `rule_id` with what would change."""
+    """A rule as in POST `/unification-rules`, or `rule_id` with the fields that would change."""
 
     rule_id: str | None = None
     rule_name: str | None = None
@@ -51,7 +53,7 @@ class PreviewRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Counts(Struct, frozen=True):
-    """How much would happen. `profiles`: that hold a value of the attribute."""
+    """How much would change. `profiles`: those with a value of the attribute."""
 
     profiles: int
     absorbed: int
@@ -62,14 +64,14 @@ class Counts(Struct, frozen=True):
 
 
 class IdentifierDocument(Struct, frozen=True):
-    """What two profiles share."""
+    """An identifier that two profiles share."""
 
     namespace: str
     value: str
 
 
 class PreviewedMergeDocument(Struct, frozen=True):
-    """Profiles that would be absorbed into one."""
+    """Profiles that would be merged into one."""
 
     survivor: UUID
     absorbed: list[UUID]
@@ -84,21 +86,21 @@ class ValueChangeDocument(Struct, frozen=True):
 
 
 class RefusedPair(Struct, frozen=True):
-    """Two profiles that would be kept apart, and why."""
+    """Two profiles that would not be merged, and why."""
 
     code: str
     profiles: list[UUID]
 
 
 class PreviewedRefusalDocument(Struct, frozen=True):
-    """A person that a rebuild without the rule would take apart into these groups."""
+    """A profile that a rebuild without the rule would split into these groups."""
 
     survivor: UUID
     groups: list[list[UUID]]
 
 
 class PreviewDocument(Struct, frozen=True):
-    """What would happen, exactly; the lists show the first hundred, the counts are complete."""
+    """What would change. The lists have the first hundred entries; the counts are complete."""
 
     counts: Counts
     largest_group: int
@@ -109,7 +111,7 @@ class PreviewDocument(Struct, frozen=True):
 
 
 class ProgressDocument(Struct, frozen=True):
-    """How far a rule has been applied to the profiles that existed."""
+    """How far a rule has been applied to existing profiles."""
 
     rule_id: str
     state: str
@@ -122,13 +124,13 @@ class ProgressDocument(Struct, frozen=True):
 
 
 class ProgressList(Struct, frozen=True):
-    """Every rule that is, or was, applied to existing profiles."""
+    """Every rule that is being or was applied to existing profiles."""
 
     progress: list[ProgressDocument]
 
 
 class RefusalDocument(Struct, frozen=True):
-    """What was refused between two profiles (one, where no other is concerned), and how often."""
+    """A refused merge of two profiles, or a refused claim of one, and how often it was refused."""
 
     code: str
     profiles: list[UUID]
@@ -139,7 +141,7 @@ class RefusalDocument(Struct, frozen=True):
 
 
 class RefusalList(Struct, frozen=True):
-    """One page, the latest first. `counts`: of the whole organisation, by code."""
+    """One page, the latest first. `counts`: code → refusals in the organisation."""
 
     refusals: list[RefusalDocument]
     counts: dict[str, int]
@@ -147,7 +149,7 @@ class RefusalList(Struct, frozen=True):
 
 
 class ProtectionDocument(Struct, frozen=True):
-    """Values that identify nobody, beside the built-in list, and how far one observation may join."""
+    """Values that identify nobody, beside the default blocklist, and how much one observation may merge."""
 
     blocked_values: list[str]
     blocked_patterns: list[str]
@@ -156,7 +158,9 @@ class ProtectionDocument(Struct, frozen=True):
 
 
 class ProtectionPatch(Struct, frozen=True, forbid_unknown_fields=True):
-    """An absent field stays, `[]` clears. Patterns are shell patterns: `*@test.example`."""
+    """Body of PATCH. An absent field is unchanged, `[]` clears. Patterns are shell patterns:
+    `*@test.example`.
+    """
 
     blocked_values: list[str] | None = None
     blocked_patterns: list[str] | None = None
@@ -176,7 +180,7 @@ PROTECTION = Body("protection", "10001", ProtectionPatch)
     responses=error_responses(400, 401, 403, 404, 409, 413, 415),
 )
 async def preview_rule(request: AnyRequest) -> PreviewDocument:
-    """What a rule would do to the profiles that exist, exactly; nothing is done."""
+    """Preview what a rule would change in existing profiles. Writes nothing."""
     call = context_of(request)
     document = await decode_object(request, PREVIEW)
     try:
@@ -199,8 +203,7 @@ async def read_progress(
     request: AnyRequest,
     dataset: AskedDataset = None,
 ) -> ProgressList:
-    """How far each rule, and each identity attribute (`identity:<name>`), has been applied to the profiles
-    that existed when it became active."""
+    """Read how far each rule and identity attribute has been applied to existing profiles."""
     call = context_of(request)
     at = await dataset_of(call, dataset or call.dataset_ref.dataset)
     return ProgressList(
@@ -233,7 +236,7 @@ async def list_refusals(
     cursor: CursorWord = None,
     code: Annotated[str | None, QueryParameter(schema_extra={"enum": list(CODES)})] = None,
 ) -> RefusalList:
-    """Merges and claims that were indicated and did not happen."""
+    """List refused merges and claims."""
     call = context_of(request)
     if code is not None and code not in CODES:
         raise wire_error("10001", f"code must be one of: {', '.join(CODES)}.")
@@ -252,7 +255,7 @@ async def list_refusals(
     responses=error_responses(400, 401, 403),
 )
 async def read_protection(request: AnyRequest) -> ProtectionDocument:
-    """What keeps strangers apart: blocked values and limits."""
+    """Read the blocked values and merge limits."""
     call = context_of(request)
     return _render_protection(await call.services.profiles.refusals.protection(call.dataset_ref))
 
@@ -264,7 +267,7 @@ async def read_protection(request: AnyRequest) -> ProtectionDocument:
     responses=error_responses(400, 401, 403, 413, 415),
 )
 async def change_protection(request: AnyRequest) -> ProtectionDocument:
-    """Change blocked values and limits; they act on the next observation."""
+    """Change the blocked values and merge limits. They apply to the next observation."""
     call = context_of(request)
     document = await decode_object(request, PROTECTION)
     changes = non_null(document)
@@ -279,7 +282,7 @@ async def _before(rules: Any, dataset_ref: Any, document: Object) -> Unification
 
 
 def _asked(document: Object, before: UnificationRule | None) -> UnificationRule:
-    """The rule as it would be."""
+    """The rule with the requested changes."""
     given = {name: value for name, value in non_null(document).items() if name != "rule_id"}
     if before is not None:
         if given.pop("property_name", before.property_name) != before.property_name:

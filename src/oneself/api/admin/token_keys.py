@@ -1,4 +1,7 @@
-"""`/token-keys`: what persisted tokens are sealed with (wire/interactions §7). No secret is ever shown."""
+"""`/token-keys`: the keys that encrypt persisted tokens. Secrets are never returned.
+
+Source: docs/wire/interactions.md §7.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,9 @@ from oneself.service.events.token_keys import TokenKeyState
 
 
 class TokenKeyDocument(Struct, frozen=True):
-    """A key; each opens what it sealed. `waiting`: will seal from `active_from` on; `active`: seals;
-    `retired`: sealed until another became active."""
+    """A key; every listed key decrypts its tokens. `waiting`: encrypts from `active_from` on. `active`:
+    encrypts. `retired`: encrypted until another key became active.
+    """
 
     key_id: int
     state: Literal["waiting", "active", "retired"]
@@ -37,7 +41,7 @@ class TokenKeyDocument(Struct, frozen=True):
 
 
 class TokenKeyList(Struct, frozen=True):
-    """Token keys, the newest first."""
+    """One page of token keys, the newest first."""
 
     token_keys: list[TokenKeyDocument]
     pagination: Pagination
@@ -60,7 +64,7 @@ async def list_token_keys(
     size: PageSize = None,
     cursor: CursorWord = None,
 ) -> TokenKeyList:
-    """Every key that opens persisted tokens; none before the first token is sealed."""
+    """List the keys that decrypt persisted tokens. There is none before the first token."""
     call = context_of(request)
     limit, after = page_size(size), astuple(requested_position(cursor, _START))
     found = await call.services.events.token_keys.list(call.dataset_ref)
@@ -71,7 +75,7 @@ async def list_token_keys(
 
 @post("/token-keys", opt=UPDATE, operation_class=Described, responses=error_responses(401, 403, 409))
 async def rotate_token_key(request: AnyRequest) -> TokenKeyDocument:
-    """Rotate: make a key that seals in a minute; the one before goes on opening."""
+    """Create a token key. It encrypts after one minute; the previous key keeps decrypting."""
     call = context_of(request)
     return _render(await call.services.events.token_keys.rotate(call.dataset_ref))
 
@@ -83,7 +87,7 @@ async def rotate_token_key(request: AnyRequest) -> TokenKeyDocument:
     responses=error_responses(401, 403, 409),
 )
 async def destroy_token_key(request: AnyRequest, key_id: FromPath[str]) -> None:
-    """Destroy a key that is not active: within ten seconds its tokens open no more."""
+    """Destroy a key that is not active. Its tokens are void within ten seconds."""
     call = context_of(request)
     if _KEY_ID.fullmatch(key_id):
         await call.services.events.token_keys.destroy(call.dataset_ref, int(key_id))

@@ -1,4 +1,4 @@
-"""`/users`: the people of the embedded directory (DESIGN §9). Passwords are taken and never shown."""
+"""`/users`: the users of the embedded directory. Passwords are never returned."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from oneself.service.directory.accounts import Account, Registration
 
 
 class UserPatch(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of PATCH; what is absent stays, "" clears `mobile`. A new password ends every session."""
+    """Body of PATCH. An absent field is unchanged, "" clears `mobile`. A new password ends every session."""
 
     password: str | None = None
     given_name: str | None = None
@@ -37,13 +37,13 @@ class UserPatch(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UserDraft(UserPatch, frozen=True, forbid_unknown_fields=True):
-    """Body of POST; `username` is an e-mail address."""
+    """Body of POST. `username` is an e-mail address."""
 
     username: str | None = None
 
 
 class UserDocument(Struct, frozen=True):
-    """A person who signs in here; `user_id` is also the profile's."""
+    """A user of the embedded directory. `user_id` is also the user id of the profile."""
 
     user_id: UUID
     username: str
@@ -54,7 +54,7 @@ class UserDocument(Struct, frozen=True):
 
 
 class UserList(Struct, frozen=True):
-    """Users by username."""
+    """One page of users, by username."""
 
     users: list[UserDocument]
     pagination: Pagination
@@ -73,7 +73,7 @@ async def list_users(
     size: PageSize = None,
     cursor: CursorWord = None,
 ) -> UserList:
-    """The people of the embedded directory."""
+    """List the users of the embedded directory."""
     call = context_of(request)
     limit, after = page_size(size), requested_position(cursor, NameCursor("")).name
     found = await call.services.directory.accounts.list(call.dataset_ref, after, limit + 1)
@@ -88,7 +88,7 @@ async def list_users(
     responses=error_responses(400, 401, 403, 409, 413, 415),
 )
 async def create_user(request: AnyRequest) -> UserDocument:
-    """Make an account; its profile appears when its owner signs in for the first time."""
+    """Create a user. The profile is created at the first sign-in."""
     call = context_of(request)
     document = await decode_object(request, DRAFT)
     given = {name: document.get(name) or "" for name in Registration.__struct_fields__}
@@ -97,7 +97,7 @@ async def create_user(request: AnyRequest) -> UserDocument:
 
 @get(ONE, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))
 async def read_user(request: AnyRequest, user_id: FromPath[str]) -> UserDocument:
-    """One person."""
+    """Read one user."""
     call = context_of(request)
     return _render(await call.services.directory.users.get(call.dataset_ref, _id(user_id)))
 
@@ -109,7 +109,7 @@ async def read_user(request: AnyRequest, user_id: FromPath[str]) -> UserDocument
     responses=error_responses(400, 401, 403, 404, 413, 415),
 )
 async def change_user(request: AnyRequest, user_id: FromPath[str]) -> UserDocument:
-    """Change a person's names, mobile number or password; their profile shows it at once."""
+    """Change a user's names, mobile number or password. The profile has the change at once."""
     call = context_of(request)
     document = await decode_object(request, PATCH)
     given = non_null(document)
@@ -120,7 +120,7 @@ async def change_user(request: AnyRequest, user_id: FromPath[str]) -> UserDocume
 
 @delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(401, 403))
 async def delete_user(request: AnyRequest, user_id: FromPath[str]) -> None:
-    """Remove a person: account, sessions, tokens, and the whole profile. An unknown one is gone already."""
+    """Delete a user: account, sessions, tokens and the full profile. Returns 204 if it does not exist."""
     call = context_of(request)
     if (known_id := decode_profile_id(user_id)) is not None:
         await call.services.directory.users.delete(call.dataset_ref, call.actor, known_id)

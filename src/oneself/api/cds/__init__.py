@@ -1,4 +1,5 @@
-"""The Customer Data Service face (wire/cds): strict bodies in, exact answers and error sentences out.
+"""The Customer Data Service wire: strict bodies in, exact responses and error texts out.
 
-The words of this wire live here and nowhere else; what they mean is decided in `service` and `core`.
+The words of this wire stay in this package; `service` and `core` decide what they mean.
+Source: docs/wire/cds.md.
 """

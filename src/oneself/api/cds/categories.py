@@ -1,4 +1,7 @@
-"""`/consent-categories`: what a person may consent to (wire/cds §10). Decode, one use-case, render."""
+"""`/consent-categories`: what a person may consent to. Decode, one use-case, render.
+
+Source: docs/wire/cds.md §10.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ from oneself.service.profiles.consents import (
 )
 
 PURPOSES = get_args(Purpose)
-#: The scope of the mandatory category's attributes is spelled differently, deliberately (wire/cds §10).
+#: The wire spells the scope of the mandatory category differently (docs/wire/cds.md §10).
 MANDATORY_SCOPE = "identityAttributes"
 NAME_CHARS_MAX = 255
 ENTRIES_MAX = 1_000
@@ -33,14 +36,14 @@ PurposeName = Annotated[str, Meta(extra_json_schema={"enum": list(PURPOSES)})]
 
 
 class CategoryAttributeDraft(Struct, frozen=True):
-    """An attribute that a category opens; of one application for application data."""
+    """An attribute that a category discloses; application data names its application."""
 
     attribute_name: str | None = None
     application_identifier: str | None = None
 
 
 class CategoryDraft(Struct, frozen=True):
-    """Body of POST and PUT; unknown fields are ignored."""
+    """Body of POST and PUT. Unknown fields are ignored."""
 
     category_name: str | None = None
     purpose: PurposeName | None = None
@@ -49,7 +52,7 @@ class CategoryDraft(Struct, frozen=True):
 
 
 class CategoryAttributeDocument(Struct, frozen=True, omit_defaults=True):
-    """An attribute that a category opens. `attribute_id` is always there and always empty."""
+    """An attribute that a category discloses. `attribute_id` is always present and always empty."""
 
     scope: str
     attribute_name: str
@@ -79,7 +82,7 @@ REPLACEMENT = Body("consent category", "14005", CategoryDraft, strict=False)
     responses=error_responses(401, 403),
 )
 async def list_categories(request: AnyRequest) -> list[CategoryDocument]:
-    """Every category of the organisation, the mandatory one in front."""
+    """List the consent categories; the mandatory one comes first."""
     config = context_of(request).config
     ordered = sorted(config.categories.values(), key=lambda c: (not c.is_mandatory, c.category_name))
     return [_render(category, config.schema) for category in ordered]
@@ -92,7 +95,7 @@ async def list_categories(request: AnyRequest) -> list[CategoryDocument]:
     responses=error_responses(400, 401, 403, 409, 413, 415),
 )
 async def create_category(request: AnyRequest) -> CategoryDocument:
-    """Add a category."""
+    """Create a consent category."""
     call = context_of(request)
     draft = _decode(await decode_object(request, DRAFT))
     try:
@@ -109,7 +112,7 @@ async def create_category(request: AnyRequest) -> CategoryDocument:
     responses=error_responses(401, 403, 404),
 )
 async def read_category(request: AnyRequest, category_id: FromPath[str]) -> CategoryDocument:
-    """One category."""
+    """Read one consent category."""
     config = context_of(request).config
     category = config.categories.get(category_id)
     if category is None:
@@ -124,7 +127,7 @@ async def read_category(request: AnyRequest, category_id: FromPath[str]) -> Cate
     responses=error_responses(400, 401, 403, 404, 409, 413, 415),
 )
 async def replace_category(request: AnyRequest, category_id: FromPath[str]) -> CategoryDocument:
-    """Put a category in the place of the one with this id; the choices made in it stay."""
+    """Replace the consent category with this id. Existing choices are kept."""
     call = context_of(request)
     document = await decode_object(request, REPLACEMENT)
     _check_changeable(call, category_id)
@@ -143,7 +146,7 @@ async def replace_category(request: AnyRequest, category_id: FromPath[str]) -> C
     responses=error_responses(401, 403),
 )
 async def delete_category(request: AnyRequest, category_id: FromPath[str]) -> None:
-    """Remove a category; choices made in it open nothing any more. An unknown one is gone already."""
+    """Delete a consent category. Its choices disclose nothing. Returns 204 if it does not exist."""
     call = context_of(request)
     try:
         await call.services.profiles.consents.delete(call.dataset_ref, category_id)
@@ -152,7 +155,7 @@ async def delete_category(request: AnyRequest, category_id: FromPath[str]) -> No
 
 
 def _check_changeable(call: RequestContext, category_id: str) -> None:
-    """Whether there is such a category comes before what is wrong with the new one."""
+    """Whether the category exists and may change is checked before the new one is."""
     category = call.config.categories.get(category_id)
     if category is None:
         raise _refusal(UnknownCategory(f"No consent category found for the id: {category_id[:100]}"))

@@ -1,4 +1,4 @@
-"""`/config`: the settings of an organisation on this wire (wire/cds §11)."""
+"""`/config`: the settings of an organisation on this wire. Source: docs/wire/cds.md §11."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SYSTEM_APPLICATIONS_MAX = 1_000
     responses=error_responses(400, 401, 403),
 )
 async def read_config(request: AnyRequest) -> ConfigurationDocument:
-    """The settings as they are."""
+    """Read the settings."""
     return _render(context_of(request).config.settings)
 
 
@@ -34,14 +34,14 @@ async def read_config(request: AnyRequest) -> ConfigurationDocument:
     responses=error_responses(400, 401, 403, 413, 415),
 )
 async def change_config(request: AnyRequest) -> ConfigurationDocument:
-    """Change settings; an absent field stays, `[]` clears."""
+    """Change settings. An absent field is unchanged, `[]` clears."""
     call = context_of(request)
     document = await decode_object(request, PATCH_BODY)
     applications = document.get("system_applications")
     if applications is not None and len(applications) > SYSTEM_APPLICATIONS_MAX:
-        raise wire_error("16002", f"At most {SYSTEM_APPLICATIONS_MAX} system applications are kept.")
+        raise wire_error("16002", f"At most {SYSTEM_APPLICATIONS_MAX} system applications are allowed.")
     if not all(name.strip() and name.isprintable() for name in applications or ()):
-        raise wire_error("16002", "A system application is named by its client id.")
+        raise wire_error("16002", "A system application is named by its client id, which is not empty.")
     change = PutSettings(
         cds_enabled=document.get("cds_enabled"),
         system_applications=None if applications is None else tuple(dict.fromkeys(applications)),

@@ -1,4 +1,7 @@
-"""`/profiles/{id}/consents`: what a person chose (wire/cds §6). Decode, one use-case, render."""
+"""`/profiles/{id}/consents`: the consents of a person. Decode, one use-case, render.
+
+Source: docs/wire/cds.md §6.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class ConsentDocument(Struct, frozen=True):
 
 
 class ConsentDraft(Struct, frozen=True):
-    """A choice as it is sent; without `consented_at` it was made now."""
+    """A choice as it is sent. `consented_at` is now by default."""
 
     category_identifier: str
     is_consented: bool
@@ -50,7 +53,7 @@ CHOICES = Body("profile consents", "11004", outermost="array", plain_line=PAYLOA
     responses=error_responses(400, 401, 403, 404),
 )
 async def read_consents(request: AnyRequest, profile_id: FromPath[str]) -> list[ConsentDocument]:
-    """The choices of the person, by whichever id."""
+    """Read the consents of a person, by any profile id."""
     call = context_of(request)
     known_id = decode_profile_id(profile_id)
     view = await call.services.profiles.profiles.find(call.dataset_ref, known_id) if known_id else None
@@ -66,7 +69,7 @@ async def read_consents(request: AnyRequest, profile_id: FromPath[str]) -> list[
     responses=error_responses(400, 401, 403, 404, 413, 415),
 )
 async def replace_consents(request: AnyRequest, profile_id: FromPath[str]) -> list[ConsentDocument]:
-    """Put these choices in the place of all that the person made; the order does not matter."""
+    """Replace all consents of a person. The order has no effect."""
     call = context_of(request)
     choices = _decode(await decode_array(request, CHOICES))
     known_id = decode_profile_id(profile_id)
@@ -95,7 +98,7 @@ def _decode(documents: list[Object]) -> dict[str, tuple[bool, int]]:
 
 
 def _instant(draft: ConsentDraft, now: int) -> int:
-    """When the choice was made; Go's zero time stands for now as well."""
+    """When the choice was made. Go's zero time means now."""
     if not draft.consented_at or draft.consented_at.startswith("0001-01-01T00:00:00"):
         return now
     instant = instant_of(draft.consented_at)

@@ -1,8 +1,9 @@
-"""The cookie that ties a browser to its profile (wire/cds §5.1.4, decisions/0003).
+"""The cookie that connects a browser with its profile.
 
-Everywhere but on localhost it goes along when a page of another site asks us (`SameSite=None; Secure`). On
-`http://localhost` `Secure` is left out, and a browser keeps no `SameSite=None` cookie without it; `Lax` is
-kept, and pages on every port of localhost are the same site, so that it is sent all the same.
+Everywhere except on localhost it is `SameSite=None; Secure`, so that browsers send it with requests of other
+sites. On `http://localhost` it is `Lax` and not `Secure`: browsers reject a `SameSite=None` cookie that is
+not secure, and all ports of localhost are one site.
+Source: docs/wire/cds.md §5.1.4, docs/decisions/0003.
 """
 
 from __future__ import annotations
@@ -21,5 +22,5 @@ def render_cookie(tracker: str, host: str, domain: str | None) -> str:
 
 
 def tracker_in(request: Request[object, object, object]) -> str | None:  # type: ignore[type-var]
-    """The tracker that the browser sent, if any; whether it is active is another question."""
+    """The tracker that the browser sent, if any. It need not be active."""
     return request.cookies.get(NAME) or None

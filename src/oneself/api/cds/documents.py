@@ -21,7 +21,7 @@ Mutability = Annotated[str, Meta(extra_json_schema={"enum": list(MUTABILITIES)})
 
 
 class ProfileDraft(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of POST `/profiles`: everything is optional, unknown fields are refused."""
+    """Body of POST `/profiles`. Every field is optional, unknown fields are rejected."""
 
     user_id: str | None = None
     identity_attributes: Values | None = None
@@ -30,7 +30,7 @@ class ProfileDraft(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProfilePatch(Struct, frozen=True):
-    """Body of PATCH: null unsets an attribute, a whole section that is null is ignored."""
+    """Body of PATCH. Null unsets an attribute; a section that is null is ignored."""
 
     user_id: str | None = None
     identity_attributes: Values | None = None
@@ -39,7 +39,7 @@ class ProfilePatch(Struct, frozen=True):
 
 
 class CursorPagination(Struct, frozen=True, omit_defaults=True):
-    """Where in the list this page is; a cursor is there only if there is something behind it."""
+    """The position of this page. A cursor is present only if there is a page in its direction."""
 
     count: int
     page_size: int
@@ -48,7 +48,7 @@ class CursorPagination(Struct, frozen=True, omit_defaults=True):
 
 
 class ProfileList(Struct, frozen=True):
-    """One page of survivors, newest first."""
+    """One page of profiles that are not absorbed, newest first."""
 
     pagination: CursorPagination
     profiles: list[ProfileDocument]
@@ -69,7 +69,7 @@ class SubAttributeDocument(Struct, frozen=True):
 
 
 class AttributeDocument(Struct, frozen=True, omit_defaults=True):
-    """The definition of a profile attribute. `scope` is there when it is read by id."""
+    """The definition of a profile attribute. `scope` is present only when it is read by id."""
 
     attribute_id: str
     attribute_name: str
@@ -132,7 +132,7 @@ class CoreMeta(Struct, frozen=True):
 
 
 class SchemaDocument(Struct, frozen=True):
-    """The whole profile schema of an organisation."""
+    """The complete profile schema of an organisation."""
 
     profile_id: CoreAttributeDocument
     user_id: CoreAttributeDocument
@@ -143,7 +143,7 @@ class SchemaDocument(Struct, frozen=True):
 
 
 class ConfigurationDocument(Struct, frozen=True, omit_defaults=True):
-    """Answer of `/config`; `detach_on_sign_out` is ours and left out while false."""
+    """Response of `/config`. `detach_on_sign_out` is an extension, absent while false."""
 
     cds_enabled: Annotated[bool, Meta()]
     system_applications: list[str] = []
@@ -151,7 +151,7 @@ class ConfigurationDocument(Struct, frozen=True, omit_defaults=True):
 
 
 class ConfigurationPatch(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of PATCH `/config`: an absent field stays, `[]` clears."""
+    """Body of PATCH `/config`. An absent field is unchanged, `[]` clears."""
 
     cds_enabled: bool | None = None
     system_applications: list[str] | None = None

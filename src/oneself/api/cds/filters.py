@@ -1,4 +1,4 @@
-"""Filters and attribute selections, read from the query (wire/cds §5.2, §7).
+"""Filters and attribute selections, read from the query (docs/wire/cds.md §5.2, §7).
 
     filter = field op value [ and field op value … ]        repeatable; all must hold
     field  = user_id | profile_id | identity_attributes.K | traits.K | application_data.[app.]K
@@ -25,7 +25,7 @@ _KEY = re.compile(r"[a-zA-Z0-9._-]+")
 
 
 class InvalidFilter(ValueError):
-    """A filter that says nothing; `str(error)` is the wire's sentence."""
+    """A filter that is not valid; `str(error)` is the wire's sentence."""
 
 
 def decode_filters(texts: Iterable[str]) -> tuple[Condition, ...]:
@@ -56,7 +56,7 @@ def _is_key(key: str) -> bool:
 
 
 class Selection(msgspec.Struct, frozen=True):
-    """Which attributes an item of the list shows: scope → first-level keys, None for all of them."""
+    """Which attributes of an item the list returns: scope → first-level keys, None for all of them."""
 
     keys: dict[str, frozenset[str] | None] = {}
 
@@ -76,7 +76,7 @@ class Selection(msgspec.Struct, frozen=True):
 
 
 def decode_attributes(texts: Iterable[str]) -> Selection:
-    """The selection in all `attributes` parameters; what names no scope is ignored."""
+    """The selection in all `attributes` parameters. Names without a scope are ignored."""
     keys: dict[str, frozenset[str] | None] = {}
     for name in (part.strip() for text in texts for part in text.split(",")):
         scope, dot, key = name.partition(".")
@@ -92,7 +92,7 @@ def _only(section: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
 
 
 def decode_schema_filter(texts: Iterable[str]) -> Callable[[Attribute], bool]:
-    """Whether an attribute definition meets all `filter` parameters (wire/cds §7); raises InvalidFilter."""
+    """Whether an attribute definition matches all `filter` parameters; raises InvalidFilter."""
     checks = [_schema_check(part) for text in texts for part in text.split(" and ")]
     return lambda attribute: all(check(attribute) for check in checks)
 

@@ -1,4 +1,7 @@
-"""`/profiles/link`: a profile is a user's from now on (wire/cds §5.5). Decode, one use-case, render."""
+"""`/profiles/link`: give a profile to a user. Decode, one use-case, render.
+
+Source: docs/wire/cds.md §5.5.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,14 @@ LINKED_ALREADY = "The profile belongs to another user."
 
 
 class LinkRequest(Struct, frozen=True):
-    """Which profile becomes whose; both are required, blanks around them do not count."""
+    """The profile and its user. Both are required; blanks around them are ignored."""
 
     profile_id: str | None = None
     user_id: str | None = None
 
 
 class LinkDocument(Struct, frozen=True):
-    """The profile as it was named, and its user."""
+    """The profile id as it was sent, and its user."""
 
     profile_id: ProfileId
     user_id: str
@@ -46,7 +49,7 @@ LINK = Body("profile", "11011", LinkRequest, strict=False)
     responses=error_responses(400, 401, 403, 404, 409, 413, 415, 422),
 )
 async def link_profile(request: AnyRequest) -> Response[LinkDocument]:
-    """Give a profile its user and join it with what the user has; nothing if it is theirs already."""
+    """Link a profile to a user and merge it with the user's. Changes nothing if it is linked already."""
     call = context_of(request)
     document = await decode_object(request, LINK)
     named, user_id = _required(document, "profile_id"), _required(document, "user_id")

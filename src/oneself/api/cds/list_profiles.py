@@ -1,4 +1,4 @@
-"""GET `/profiles`: survivors page by page (wire/cds §5.2)."""
+"""GET `/profiles`: profiles page by page. Source: docs/wire/cds.md §5.2."""
 
 from __future__ import annotations
 
@@ -49,18 +49,22 @@ async def list_profiles(
     page_size: Annotated[
         str | None, QueryParameter(schema_extra={"type": "integer", "minimum": 0, "default": PAGE_SIZE})
     ] = None,
-    cursor: Annotated[str | None, QueryParameter(description="From the page before or after.")] = None,
-    attributes: Annotated[str | None, QueryParameter(description="Comma list: `traits.plan`.")] = None,
+    cursor: Annotated[
+        str | None, QueryParameter(description="`next_cursor` or `previous_cursor` of another page.")
+    ] = None,
+    attributes: Annotated[
+        str | None, QueryParameter(description="Comma-separated list, such as `traits.plan`.")
+    ] = None,
     filters: Annotated[
         list[str] | None,
         QueryParameter(
             name="filter",
-            description="`field op value`, op being eq, co or sw; all must hold.",
+            description="`field op value`; op is eq, co or sw. Profiles match all of them.",
             schema_extra={"items": {"type": "string", "pattern": FILTER}},
         ),
     ] = None,
 ) -> ProfileList:
-    """Profiles that nobody absorbed, newest first."""
+    """List the profiles that are not absorbed, newest first."""
     call = context_of(request)
     size, edge = _page_size(page_size), _edge(cursor)
     conditions = _conditions(filters or [])
@@ -109,7 +113,7 @@ def _conditions(texts: list[str]) -> tuple[Condition, ...]:
 def _render_page(
     org: str, page: ProfilePage, values: Sequence[Mapping[str, Any]], *, size: int, edge: PagePosition | None
 ) -> tuple[CursorPagination, list[ProfileDocument]]:
-    """A page of the list; `values` are, item by item, the selected ones."""
+    """A page of the list. `values`: the selected values, item by item."""
     profiles = [_render_listed(org, item, part) for item, part in zip(page.items, values, strict=True)]
     return _pagination(page, size, edge), profiles
 
@@ -127,7 +131,7 @@ def _render_listed(org: str, item: ListedProfile, values: Mapping[str, Any]) -> 
 
 
 def _pagination(page: ProfilePage, size: int, edge: PagePosition | None) -> CursorPagination:
-    """Going on, something precedes because the page was reached from there; going back, something follows."""
+    """Forwards, a previous page exists because the client came from it; backwards, a next page exists."""
     backwards = edge is not None and edge.backwards
     follows = page.has_more or backwards
     precedes = page.has_more if backwards else edge is not None
@@ -140,7 +144,7 @@ def _pagination(page: ProfilePage, size: int, edge: PagePosition | None) -> Curs
 
 
 def _cursor(outermost: Sequence[ListedProfile], edge: PagePosition | None, direction: Direction) -> str:
-    """A cursor that begins beyond the outermost item; on an empty page it turns round at its edge."""
+    """A cursor beyond the outermost item. On an empty page it turns around at the edge of the page."""
     for item in outermost:
         return encode_cursor(Cursor(item.created_at, item.profile_id, direction))
     if edge is None:

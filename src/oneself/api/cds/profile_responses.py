@@ -1,4 +1,4 @@
-"""Answers that carry one profile: document, version and headers, ready to be sent or kept for a repeat."""
+"""Responses with one profile: document, version and headers, to be sent or stored for a repeat."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 def full_profile(
     call: RequestContext, found: Found, *, status: int = 200, tracker: str = "", headers: Headers = ()
 ) -> StoredResponse:
-    """A profile with everything that may be read of it, by nobody in particular."""
+    """A profile with every visible value, whoever reads it."""
     values = visible_values(found.config.schema, found.survivor.record.values)
     return _answer(call, found, values, status=status, tracker=tracker, headers=headers)
 
@@ -37,13 +37,13 @@ def full_profile(
 def disclosed_profile(
     call: RequestContext, found: Found, reader: Reader, grants: Any, *, with_provenance: bool
 ) -> StoredResponse:
-    """A profile as one reader is shown it (wire/cds §5.3)."""
+    """A profile with the values that one reader may read. Source: docs/wire/cds.md §5.3."""
     values = disclose(visible_values(found.config.schema, found.survivor.record.values), reader, grants)
     return _answer(call, found, values, with_provenance=with_provenance)
 
 
 def respond(answer: StoredResponse) -> Response[Any]:
-    """The answer as a response."""
+    """The stored response as a response of the framework."""
     headers = [(name, value) for name, value in answer.headers]
     return Response(
         content=answer.body,
@@ -54,7 +54,7 @@ def respond(answer: StoredResponse) -> Response[Any]:
 
 
 def render_rejected(error: ObservationRejected, code: str) -> WireError:
-    """The wire's answer to an observation that was not accepted; `code` is that of stale versions."""
+    """The error for an observation that was rejected. `code`: of a stale version."""
     rejection = error.rejection
     match rejection.code:
         case "profile_not_found":
@@ -68,7 +68,7 @@ def render_rejected(error: ObservationRejected, code: str) -> WireError:
 
 
 def render_key_reused(error: IdempotencyKeyReused) -> WireError:
-    """The wire's answer to a key that came again with another request."""
+    """The error for an idempotency key that came with another request before."""
     return wire_error(UNPROCESSABLE, str(error), 422)
 
 

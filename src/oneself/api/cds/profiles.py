@@ -1,4 +1,4 @@
-"""`/profiles`: create, read, patch and delete (wire/cds §5). Decode, one use-case, render."""
+"""`/profiles`: create, read, patch and delete. Decode, one use-case, render. Source: docs/wire/cds.md §5."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ Profile = Response[ProfileDocument]
         takes=ProfileDraft,
         headers=("Idempotency-Key",),
         versioned=True,
-        also_found="The profile of the browser's active tracker.",
+        also_found="The existing profile of the browser's active tracker.",
     ),
     responses=error_responses(400, 401, 403, 404, 413, 415, 422),
 )
 async def create_profile(request: AnyRequest) -> Profile:
-    """Make a profile with its tracker; with the cookie of an active tracker, answer that one's profile."""
+    """Create a profile with a tracker. A browser with an active tracker gets its existing profile."""
     call = context_of(request)
     document = await decode_object(request, NEW_PROFILE)
     user_id = _user_id(document)
@@ -71,13 +71,13 @@ async def read_profile(
     ] = None,
     application_identifier: Annotated[
         str | None,
-        QueryParameter(description="Comma list or `*`: what a system application asks for."),
+        QueryParameter(description="Comma-separated list of applications, or `*`; for system applications."),
     ] = None,
     consent_category_id: Annotated[
         list[str] | None,
         QueryParameter(
             name="consentCategoryId",
-            description="Categories whose attributes are asked for; repeatable, each may be a comma list.",
+            description="Requested consent categories; repeatable, or a comma-separated list.",
         ),
     ] = None,
     provenance: Annotated[
@@ -85,7 +85,7 @@ async def read_profile(
         QueryParameter(description=ONLY_TRUE),
     ] = None,
 ) -> Profile:
-    """A profile by any id it ever had, filtered by consent."""
+    """Read a profile by any profile id it ever had, filtered by consent."""
     call = context_of(request)
     view = await _find(call, profile_id)
     if view is None:
@@ -106,7 +106,7 @@ async def read_profile(
     responses=error_responses(400, 401, 403, 404, 412, 413, 415, 422),
 )
 async def patch_profile(request: AnyRequest, profile_id: FromPath[str]) -> Profile:
-    """Write to the profile that stands for this id; null unsets."""
+    """Patch a profile by any profile id it ever had. Null unsets a value."""
     call = context_of(request)
     document = await decode_object(request, PROFILE_PATCH)
     return respond(await _patch(call, request, profile_id, document))
@@ -119,7 +119,7 @@ async def patch_profile(request: AnyRequest, profile_id: FromPath[str]) -> Profi
     responses=error_responses(400, 401, 403, 412, 422),
 )
 async def delete_profile(request: AnyRequest, profile_id: FromPath[str]) -> None:
-    """Erase a unified profile; of an absorbed one, its own data only. An unknown id is gone already."""
+    """Erase a unified profile; of an absorbed one, only its own data. Returns 204 if it does not exist."""
     call = context_of(request)
     terms = await decode_request_options(request)
     if (known_id := decode_profile_id(profile_id)) is None:
@@ -143,7 +143,7 @@ async def delete_profile(request: AnyRequest, profile_id: FromPath[str]) -> None
     responses=error_responses(400, 401, 403, 404),
 )
 async def read_me(request: AnyRequest) -> Profile:
-    """The caller's own profile: their browser's, else the user's."""
+    """Read the caller's own profile: the browser's, else the user's."""
     call = context_of(request)
     view = await _find_me(call, request)
     if view is not None:
@@ -162,7 +162,7 @@ async def read_me(request: AnyRequest) -> Profile:
     responses=error_responses(400, 401, 403, 404, 412, 413, 415, 422),
 )
 async def patch_me(request: AnyRequest) -> Profile:
-    """Write to the caller's own profile."""
+    """Patch the caller's own profile."""
     call = context_of(request)
     document = await decode_object(request, PROFILE_PATCH)
     view = await _find_me(call, request)
@@ -173,7 +173,7 @@ async def patch_me(request: AnyRequest) -> Profile:
 
 
 async def _known_browser(call: RequestContext, request: AnyRequest) -> StoredResponse | None:
-    """The answer for a browser that was here before; a repeated request gets its first answer instead."""
+    """The response for a browser with an active tracker. A repeated request gets its first response."""
     tracker, key = tracker_in(request), idempotency_key(request)
     if (
         tracker
@@ -228,7 +228,7 @@ async def _patch(
 
 
 async def _patched_user_id(call: RequestContext, profile_id: UUID, document: Object) -> str | None:
-    """The user id that a patch sets. Clearing one that is set is refused (wire/cds §8)."""
+    """The user id that a patch sets. Clearing one is rejected (docs/wire/cds.md §8)."""
     if not isinstance(document.get("user_id", ""), str | None):
         sentence = "Invalid type for field 'user_id'. Expected string in profile request body."
         raise PROFILE_PATCH.refusal(sentence)
@@ -249,7 +249,7 @@ async def _find(call: RequestContext, profile_id: str) -> ProfileView | None:
 
 
 async def _find_me(call: RequestContext, request: AnyRequest) -> ProfileView | None:
-    """The cookie's profile, unless it is another user's than the token's: then the token decides."""
+    """The cookie's profile, unless it belongs to another user than the token's."""
     profiles, tracker = call.services.profiles.profiles, tracker_in(request)
     view = await profiles.find_by_tracker(call.dataset_ref, tracker) if tracker else None
     if view is not None and (call.user_id is None or view.survivor.user_id in (None, call.user_id)):
@@ -258,7 +258,7 @@ async def _find_me(call: RequestContext, request: AnyRequest) -> ProfileView | N
 
 
 def _user_id(document: Object) -> str | None:
-    """The user id in a body; an empty one is none."""
+    """The user id in a body; None if it is empty."""
     user_id = (document.get("user_id") or "").strip()
     if len(user_id) > IDENTIFIER_CHARS_MAX:
         raise wire_error("11011", f"user_id: at most {IDENTIFIER_CHARS_MAX} characters")
@@ -266,7 +266,7 @@ def _user_id(document: Object) -> str | None:
 
 
 def _draft_values(document: Object) -> Object:
-    """The values in the body of POST; each application's must be an object."""
+    """The values in the body of POST. Those of each application must be an object."""
     for application, bucket in (document.get(APPLICATION) or {}).items():
         if not isinstance(bucket, dict):
             raise wire_error("11011", f"application_data entry '{application}' must be of object type")
@@ -274,7 +274,7 @@ def _draft_values(document: Object) -> Object:
 
 
 def _patch_values(document: Object) -> Object:
-    """The values in the body of PATCH; a section or application that is no object is ignored."""
+    """The values in the body of PATCH. A section or application that is not an object is ignored."""
     values = {scope: part for scope in SCOPES if isinstance(part := document.get(scope), dict)}
     if APPLICATION in values:
         buckets = values[APPLICATION].items()

@@ -1,4 +1,7 @@
-"""`/unification-rules`: when two profiles are one person (wire/cds §9). Decode, one use-case, render."""
+"""`/unification-rules`: which attributes identify one person. Decode, one use-case, render.
+
+Source: docs/wire/cds.md §9.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ PRIORITY_MIN, PRIORITY_MAX = -(2**63), 2**63 - 1
 
 
 class RuleDraft(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of POST: nothing is required, unknown fields are refused."""
+    """Body of POST. No field is required, unknown fields are rejected."""
 
     rule_id: str | None = None
     rule_name: str | None = None
@@ -40,7 +43,7 @@ class RulePatch(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RuleDocument(Struct, frozen=True):
-    """A unification rule; the lower `priority` goes first."""
+    """A unification rule. A lower `priority` applies first."""
 
     rule_id: str
     rule_name: str
@@ -60,7 +63,7 @@ PATCH = Body("unification rule", "10001", RulePatch, shape="B")
     responses=error_responses(400, 401, 403),
 )
 async def list_rules(request: AnyRequest) -> list[RuleDocument]:
-    """Every rule of the organisation."""
+    """List the unification rules of the organisation."""
     call = context_of(request)
     return [_render(rule) for rule in await call.services.rules.rules.list_rules(call.dataset_ref)]
 
@@ -72,10 +75,10 @@ async def list_rules(request: AnyRequest) -> list[RuleDocument]:
     responses=error_responses(400, 401, 403, 409, 413, 415, shape="B"),
 )
 async def create_rule(request: AnyRequest) -> RuleDocument:
-    """Add a rule. It acts on the next write at once, and on the profiles that exist in the background."""
+    """Create a rule. It applies to the next write at once, and to existing profiles in the background."""
     call = context_of(request)
     draft = decode_rule(await decode_object(request, DRAFT))
-    # The body is decoded before the gate here, and only here (wire/cds §3).
+    # The body is decoded before the gate here, and only here (docs/wire/cds.md §3).
     _check_gate(call)
     try:
         return _render(await call.services.rules.rules.create(call.dataset_ref, draft))
@@ -90,7 +93,7 @@ async def create_rule(request: AnyRequest) -> RuleDocument:
     responses=error_responses(400, 401, 403, 404),
 )
 async def read_rule(request: AnyRequest, rule_id: FromPath[str]) -> RuleDocument:
-    """One rule."""
+    """Read one rule."""
     call = context_of(request)
     try:
         return _render(await call.services.rules.rules.find(call.dataset_ref, rule_id))
@@ -105,7 +108,7 @@ async def read_rule(request: AnyRequest, rule_id: FromPath[str]) -> RuleDocument
     responses=error_responses(400, 401, 403, 404, 413, 415, shape="B"),
 )
 async def change_rule(request: AnyRequest, rule_id: FromPath[str]) -> RuleDocument:
-    """Rename a rule, move it in the order, switch it on or off. Off splits nothing."""
+    """Rename, reorder, activate or deactivate a rule. Deactivating splits no profile."""
     call = context_of(request)
     document = await decode_object(request, PATCH)
     _check_sizes(document)
@@ -125,13 +128,13 @@ async def change_rule(request: AnyRequest, rule_id: FromPath[str]) -> RuleDocume
     responses=error_responses(400, 401, 403),
 )
 async def delete_rule(request: AnyRequest, rule_id: FromPath[str]) -> None:
-    """Remove a rule; what it joined stays joined. An unknown one is gone already."""
+    """Delete a rule. Existing merges are kept. Returns 204 if it does not exist."""
     call = context_of(request)
     await call.services.rules.rules.delete(call.dataset_ref, rule_id)
 
 
 def decode_rule(document: Object, rule_id: str = "") -> UnificationRule:
-    """The rule in a checked body; what is absent is empty, zero or false."""
+    """The rule in a checked body. Absent fields are empty, zero or false."""
     _check_sizes(document)
     return UnificationRule(
         rule_id=rule_id,

@@ -1,4 +1,7 @@
-"""`/profile-schema`: the attributes of an organisation (wire/cds §7). Decode, one use-case, render."""
+"""`/profile-schema`: the attributes of an organisation. Decode, one use-case, render.
+
+Source: docs/wire/cds.md §7.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,8 @@ Section = Annotated[str, PathParameter(schema_extra={"enum": list(SCOPES)})]
 Filter = Annotated[
     str | None,
     QueryParameter(
-        name="filter", description="`attribute_name` or `application_identifier` with eq, co or sw."
+        name="filter",
+        description="`field op value`; field: `attribute_name`, `application_identifier`; op: eq, co, sw.",
     ),
 ]
 
@@ -49,7 +53,7 @@ Filter = Annotated[
     responses=error_responses(400, 401, 403),
 )
 async def read_schema(request: AnyRequest) -> SchemaDocument:
-    """The whole profile schema, built-in attributes included."""
+    """Read the complete profile schema, built-in attributes included."""
     schema = context_of(request).config.schema
     core = {name: CoreAttributeDocument(it.value_type, it.mutability) for name, it in CORE_ATTRIBUTES.items()}
     return SchemaDocument(
@@ -69,7 +73,7 @@ async def read_schema(request: AnyRequest) -> SchemaDocument:
     responses=error_responses(400, 401, 403),
 )
 async def delete_schema(request: AnyRequest) -> None:
-    """Remove every attribute but the identity attributes; values on profiles stay, hidden."""
+    """Delete every attribute except the identity attributes. Values stay stored, hidden."""
     call = context_of(request)
     await call.services.schema.schemas.undefine(call.dataset_ref)
 
@@ -83,7 +87,7 @@ async def delete_schema(request: AnyRequest) -> None:
 async def read_scope(
     request: AnyRequest, section: Section, schema_filter: Filter = None
 ) -> list[AttributeDocument] | ByApplication:
-    """The attributes of a scope: an array, for application data application → array."""
+    """List the attributes of a scope: an array; for application data, application → array."""
     _check_scope(section)
     schema = context_of(request).config.schema
     holds = _schema_filter(request)
@@ -115,7 +119,7 @@ async def define_attributes(request: AnyRequest, section: Section) -> list[Attri
     responses=error_responses(400, 401, 403, 405, shape="B"),
 )
 async def delete_scope(request: AnyRequest, section: Section) -> None:
-    """Remove the attributes of a scope; identity attributes follow the identity server and stay."""
+    """Delete the attributes of a scope. Identity attributes follow the identity server and are kept."""
     call = context_of(request)
     await call.services.schema.schemas.undefine(call.dataset_ref, section)
 
@@ -129,7 +133,7 @@ async def delete_scope(request: AnyRequest, section: Section) -> None:
 async def read_attribute(
     request: AnyRequest, section: Section, attribute_id: FromPath[str]
 ) -> AttributeDocument:
-    """One attribute by id; any valid scope will do."""
+    """Read one attribute by id, under any valid scope."""
     _check_scope(section)
     schema = context_of(request).config.schema
     attribute = schema.get(attribute_id)
@@ -147,7 +151,7 @@ async def read_attribute(
 async def redefine_attribute(
     request: AnyRequest, section: Section, attribute_id: FromPath[str]
 ) -> AttributeDocument:
-    """Change one attribute; fields that are absent keep their value."""
+    """Change one attribute. Absent fields are unchanged."""
     call = context_of(request)
     document = await decode_object(request, REDEFINITION)
     if "multi_valued" in document and not isinstance(document["multi_valued"], bool):
@@ -166,7 +170,7 @@ async def redefine_attribute(
     responses=error_responses(400, 401, 403, 405, shape="B"),
 )
 async def delete_attribute(request: AnyRequest, section: Section, attribute_id: FromPath[str]) -> None:
-    """Remove one attribute; an unknown one is gone already."""
+    """Delete one attribute. Returns 204 if it does not exist."""
     call = context_of(request)
     await call.services.schema.schemas.undefine(call.dataset_ref, section, attribute_id)
 
@@ -204,7 +208,7 @@ def _draft(document: Object) -> Attribute:
 
 
 def _child_names(document: Object) -> dict[str, str]:
-    """Sub-attribute id → the name it was listed under, where one was given."""
+    """Sub-attribute id → the name in the request, if there is one."""
     listed = document.get("sub_attributes") or ()
     return {
         child["attribute_id"]: child["attribute_name"]

@@ -65,7 +65,7 @@ class SchemaReport(Struct, frozen=True):
 
 
 class StatusDocument(Struct, frozen=True):
-    """What is said of a report that may have changed something."""
+    """The response to a report that may have changed something."""
 
     status: str = "updated"
 
@@ -87,7 +87,7 @@ SCHEMA_REPORT = Body("profile schema", "11011", SchemaReport, strict=False, plai
     responses=error_responses(400, 401, 404, 413, 415),
 )
 async def receive_profile_report(request: AnyRequest) -> Response[Any]:
-    """The identity server reports a user, their claims, a sign-in or a sign-out."""
+    """Receive a report about a user: claims, a sign-in or a sign-out."""
     dataset_ref, document = await _authenticate_sync(request, PROFILE_REPORT, NOT_ENABLED)
     services: Services = request.app.state.services
     try:
@@ -108,7 +108,7 @@ async def receive_profile_report(request: AnyRequest) -> Response[Any]:
     responses=error_responses(400, 401, 404, 413, 415),
 )
 async def receive_schema_report(request: AnyRequest) -> Response[MessageDocument]:
-    """The identity server's claims have changed; all of them are read again, after the answer."""
+    """Receive a report that claims have changed. All of them are read again after the response."""
     dataset_ref, document = await _authenticate_sync(request, SCHEMA_REPORT, SCHEMA_NOT_ENABLED)
     if document.get("event") not in CLAIM_EVENTS:
         return Response(MessageDocument("Unknown sync event."), status_code=404)
@@ -126,10 +126,10 @@ sync_routes = Router(
 
 
 async def _authenticate_sync(request: AnyRequest, body: Body, gate: str) -> tuple[DatasetRef, Object]:
-    """The organisation and the report of a caller with the right credentials.
+    """The organisation and the report of a caller with valid credentials.
 
-    They are the deployment's, or the organisation's own: which one that is only the body can say, so that a
-    body that says nothing is 401 for everybody but the deployment's.
+    The credentials are the deployment's or the organisation's own. Only the body names the organisation, so
+    an invalid body is 401 for callers without the deployment's credentials.
     """
     services: Services = request.app.state.services
     given = basic_credentials(request.headers.get("authorization"))

@@ -1,8 +1,8 @@
-"""People as the faces beside the customer data service's show them: by the same law of disclosure.
+"""A person as the wires beside the CDS wire render them, disclosed by the same rules.
 
-What an application may not see of a profile (wire/cds §5.3), it does not see as an identifier of the person,
-as the cause of a merge, or in what an event said of its user either. Consent categories and system
-applications are the organisation's, whatever the dataset.
+A value that an application may not read (docs/wire/cds.md §5.3) is hidden as an identifier of the person, as
+the cause of a merge, and in the `user` of an event as well. Consent categories and system applications
+belong to the organisation, whatever the dataset.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _BROWSER_FIELDS = ("anonymousId", "anonId")
 
 
 class PersonDocument(ProfileDocument, frozen=True, omit_defaults=True, kw_only=True):
-    """A profile as the customer data service shows it, with every id that leads to it."""
+    """A profile as the CDS wire renders it, with every id that names it."""
 
     primary_id: str
     aliases: Annotated[list[str], Meta(description="Primary ids of before, its own and of those absorbed.")]
@@ -39,7 +39,7 @@ class PersonDocument(ProfileDocument, frozen=True, omit_defaults=True, kw_only=T
 
 
 class Disclosure(msgspec.Struct, frozen=True):
-    """What one reader is shown of one person."""
+    """What one reader may read of one person."""
 
     view: ProfileView
     reader: Reader
@@ -47,16 +47,16 @@ class Disclosure(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, call: RequestContext, view: ProfileView, reader: Reader, asked: frozenset[str]) -> Disclosure:
-        """`asked`: the consent categories whose attributes the reader asks for."""
+        """`asked`: the consent categories whose attributes the reader requests."""
         return cls(view, reader, grants_of(call.config, view.survivor.consents, asked))
 
     def values(self) -> dict[str, Any]:
-        """The values of the person that the reader is shown."""
+        """The values of the person that the reader may read."""
         values = visible_values(self.view.config.schema, self.view.survivor.record.values)
         return disclose(values, self.reader, self.grants)
 
     def shows(self, identifier: Identifier) -> bool:
-        """Whether the value of an identifier may be read; that there is one always may."""
+        """Whether the reader may read the value of an identifier. Its existence is always visible."""
         if identifier.namespace in _PLAIN_NAMESPACES:
             return True
         path = _path(identifier.namespace, self.view.config)
@@ -65,7 +65,7 @@ class Disclosure(msgspec.Struct, frozen=True):
         return not _is_write_only(path, self.view.config) and self._is_granted(path)
 
     def body(self, body: Any) -> Any:
-        """What an event said; see `shown_body`."""
+        """The body of an event; see `disclosed_body`."""
         return disclosed_body(body, self.reader, self.view.config)
 
     def _is_granted(self, path: Sequence[str]) -> bool:
@@ -74,8 +74,9 @@ class Disclosure(msgspec.Struct, frozen=True):
 
 
 def disclosed_body(body: Any, reader: Reader, config: Config) -> Any:
-    """What an event said; `config`: of its dataset. Of its user an application that is no system application
-    is shown the browser; nobody is shown the value of a write-only attribute."""
+    """The body of an event that a reader may read. `config`: of its dataset. Applications that are not
+    system applications see only the browser's fields of `user`; nobody sees write-only attributes.
+    """
     user = body.get("user") if isinstance(body, Mapping) else None
     if not isinstance(user, Mapping):
         return body
@@ -91,8 +92,9 @@ def _readable(name: str, part: Any, config: Config) -> Any:
 
 
 def disclosed_values(call: RequestContext, survivor: Profile, config: Config) -> dict[str, Any]:
-    """Traits and identity attributes of a person that the caller is shown without asking for more; `config`:
-    of the dataset."""
+    """Traits and identity attributes that the caller may read without further consent categories. `config`:
+    of the dataset.
+    """
     reader = call.reader(with_application_data=False, applications=None)
     grants = grants_of(call.config, survivor.consents, frozenset())
     return disclose(visible_values(config.schema, survivor.record.values), reader, grants)
@@ -120,8 +122,9 @@ def render_person(
 
 
 def _path(namespace: str, config: Config) -> Sequence[str] | None:
-    """Where the values of a namespace stand in a profile: by a binding, else the namespace is an attribute's
-    name."""
+    """Where the values of a namespace stand in a profile: by a binding, else the namespace is the name of an
+    attribute.
+    """
     if (match := config.bindings.get(namespace)) is not None:
         return match.path
     scope, _, key = namespace.partition(".")
@@ -129,7 +132,7 @@ def _path(namespace: str, config: Config) -> Sequence[str] | None:
 
 
 def _named(name: str, config: Config) -> Sequence[str]:
-    """The attribute that an event means by a name, in whatever case."""
+    """The attribute that a name in an event means, compared without case."""
     binding = next(
         (b for n, b in config.identity_attributes.items() if n.casefold() == name.casefold()), None
     )

@@ -27,7 +27,7 @@ ApplicationValues = Annotated[
 
 
 class ProfileMeta(Struct, frozen=True):
-    """When the profile was made and last changed, and where it is (no leading slash, no `/t/`)."""
+    """When the profile was created and last changed, and its path (no leading slash, no `/t/`)."""
 
     created_at: Timestamp
     updated_at: Timestamp
@@ -35,7 +35,7 @@ class ProfileMeta(Struct, frozen=True):
 
 
 class MergedProfileDocument(Struct, frozen=True):
-    """The other end of a merge, and why: a rule's name or `system:user_id_match`."""
+    """The other profile of a merge, and why: the name of a rule or `system:user_id_match`."""
 
     profile_id: ProfileId
     reason: str
@@ -50,7 +50,7 @@ class SourceDocument(Struct, frozen=True, omit_defaults=True):
 
 
 class ProfileDocument(Struct, frozen=True, omit_defaults=True):
-    """A profile as asked for: an absorbed one keeps its id and shows its survivor's data."""
+    """A profile. An absorbed one keeps its id and has its survivor's data."""
 
     profile_id: ProfileId
     meta: ProfileMeta
@@ -68,7 +68,7 @@ class ProfileDocument(Struct, frozen=True, omit_defaults=True):
 
 
 def location(org: str, profile_id: UUID) -> str:
-    """The path of a profile as `meta.location` has it: no leading slash, no `/t/`."""
+    """The path of a profile in `meta.location`: no leading slash, no `/t/`."""
     return f"{org}/cds/api/v1/profiles/{profile_id}"
 
 
@@ -82,7 +82,7 @@ def render_profile(
     tracker: str = "",
     with_provenance: bool = False,
 ) -> ProfileDocument:
-    """The document of `profile`; `values` is the part of the survivor's that the caller is shown."""
+    """The document of `profile`. `values`: the part of the survivor's that the caller may read."""
     return ProfileDocument(
         profile_id=str(profile.profile_id),
         user_id=survivor.user_id or "",
@@ -117,7 +117,7 @@ def _merged_to(profile: Profile) -> MergedProfileDocument | None:
 def _provenance(
     provenance: Mapping[str, Sequence[ValueSource]], values: Mapping[str, Any]
 ) -> dict[str, list[SourceDocument]]:
-    """The sources of what is shown, and of nothing else."""
+    """The sources of the values in the document."""
     visible = frozenset(_paths(values, ""))
     return {path: list(map(_source, sources)) for path, sources in provenance.items() if path in visible}
 

@@ -1,4 +1,4 @@
-"""The errors of the CDS wire: codes, their titles and the shapes they are sent in (wire/cds §4).
+"""The errors of the CDS wire: codes, their titles and the shapes they are sent in (docs/wire/cds.md §4).
 
     WireError(status, document)
       shape A   {"code", "message", "description"}                    nearly everything
@@ -109,12 +109,12 @@ def line(status: int, text: str) -> WireError:
 
 
 def unauthenticated() -> WireError:
-    """401: the caller is nobody we know (wire/cds §2)."""
+    """401: the caller is nobody we know (docs/wire/cds.md §2)."""
     return wire_error("10002", UNAUTHENTICATED, 401, headers={"WWW-Authenticate": "Bearer"})
 
 
 def forbidden(description: str = NO_PERMISSION) -> WireError:
-    """403: a known caller without the permission (wire/cds §2)."""
+    """403: a known caller without the permission (docs/wire/cds.md §2)."""
     return wire_error("10003", description, 403)
 
 

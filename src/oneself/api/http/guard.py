@@ -1,6 +1,6 @@
 """Who calls and on which organisation: the door that every organisation route of this wire goes through.
 
-    authenticate (401) → permission (403) → gate (400 while the service is not enabled, wire/cds §3)
+    authenticate (401) → permission (403) → gate (400 while the service is not enabled, docs/wire/cds.md §3)
 
 A route names its permission and whether it is gated in its `opt`; the door runs before anything of the
 request's body is read.

@@ -19,7 +19,7 @@ from prometheus_client.process_collector import ProcessCollector
 from oneself.core.resolution.plan import Plan
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-#: Around the figures of DESIGN §13: a read in 2 ms, an event within 25 ms.
+#: Around the figures of docs/architecture.md: a read in 2 ms, an event within 25 ms.
 BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 #: A batch holds at most 500 (service/lane).
 BUCKETS_OBSERVATIONS = (1, 2, 5, 10, 20, 50, 100, 200, 500)

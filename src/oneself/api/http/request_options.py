@@ -1,4 +1,4 @@
-"""What a request says beside its body: the version it was made for, the key under which it is repeated."""
+"""Request headers beside the body: `If-Match` and `Idempotency-Key`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instants of this wire: RFC 3339, UTC, six digits of a second (wire/cds §1). Inside they are µs."""
+"""Instants of this wire: RFC 3339, UTC, six digits of a second (docs/wire/cds.md §1). Inside they are µs."""
 
 from __future__ import annotations
 

@@ -1,12 +1,14 @@
-"""What every answer has in common, whatever its route: a plain ASGI layer around the router (wire/cds §1).
+"""What all responses of the framework have in common: a plain ASGI layer around its router.
 
-OPTIONS            200, empty, for any path and anybody
+OPTIONS            200, empty, for any path and any caller
 HEAD               answered as GET, without the body
 /t/{org} alone     400
-two slashes        no path has them; one at the end is ignored
-%2F                is part of a step and divides nothing (`paths`)
-Origin             sent back if it is on the configured list
-every answer       `X-Content-Type-Options`, and for pages the policies that keep them to themselves
+two slashes        no route has them; one at the end is ignored
+%2F                is part of a step of the path and does not divide it (`paths`)
+Origin             returned if it is on the configured list
+every response     `X-Content-Type-Options`; below `/t/` also `Cache-Control: no-store` by default
+
+Source: docs/wire/cds.md §1.
 """
 
 from __future__ import annotations
@@ -68,7 +70,7 @@ class Transport:
         elif path.startswith("/t") and _ORGANISATION_ALONE.fullmatch(path):
             await _answer(send, 400, b"Invalid tenant path format", [_TEXT])
         elif scope["method"] == "HEAD":
-            # The server needs to know that it was HEAD; the route that was found is told to the figures.
+            # The server has to see HEAD in its own scope; metrics need the route.
             asked = {**scope, "method": "GET"}
             await self._app(asked, receive, _bodiless(send))
             scope["path_template"] = asked.get("path_template")
@@ -87,7 +89,7 @@ _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
 
 def _private(scope: Scope, message: Message) -> Headers:
-    """The headers; what an organisation answers is kept by nobody on the way unless it says so itself."""
+    """The headers. Caches must not store responses of an organisation, unless the route allows it."""
     headers: Headers = list(message.get("headers", ()))
     if scope["path"].startswith("/t/") and all(name != b"cache-control" for name, _ in headers):
         headers.append((b"cache-control", b"no-store"))

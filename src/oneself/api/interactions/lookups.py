@@ -1,5 +1,5 @@
 """The vendor's look-up and delete calls, `/api/dataset/{dataset}/…` and `/api/audit/list`, also under
-`/t/{org}` (wire/interactions §4). Decode, one use-case, render.
+`/t/{org}` (docs/wire/interactions.md §4). Decode, one use-case, render.
 
 They take Basic credentials of an application that holds `internal_cds_event_create`. Who sees which attribute
 is the same as everywhere (`api.persons`). An error is `{"errorCode": 5, "message": …}`, as of an event.
@@ -160,7 +160,7 @@ async def list_audit(request: AnyRequest) -> Response[bytes]:
 
 def _last_step(request: AnyRequest) -> str:
     """The last step of the path as it was sent: a named id of a legacy dataset has any shape, slashes at its
-    ends included (wire/interactions §11), and the router takes those for its own."""
+    ends included (docs/wire/interactions.md §11), and the router takes those for its own."""
     raw: bytes = request.scope["raw_path"]
     return unquote_to_bytes(raw.rstrip(b"/").rpartition(b"/")[2]).decode(errors="replace")
 
@@ -277,7 +277,7 @@ def _failed(status: int, code: int, sentence: str, headers: dict[str, str] | Non
 
 
 def answer_refused(_: AnyRequest, refused: RequestRejected) -> Response[bytes]:
-    """As the event endpoints answer (wire/interactions §6)."""
+    """As the event endpoints answer (docs/wire/interactions.md §6)."""
     challenge = {"WWW-Authenticate": 'Basic realm="events"'} if refused.status == 401 else None
     return _failed(refused.status, INVALID, refused.sentence, challenge)
 

@@ -1,4 +1,4 @@
-"""The user record of the vendor's look-up calls (wire/interactions §3), as JSON and as a row of CSV.
+"""The user record of the vendor's look-up calls (docs/wire/interactions.md §3), as JSON and as a row of CSV.
 
 Instants are milliseconds since 1970. Lists of what is not kept are empty.
 """

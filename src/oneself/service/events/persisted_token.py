@@ -1,10 +1,10 @@
-"""The persisted token: what a browser carries between two events of a visit (wire/interactions §7).
+"""The persisted token: what a browser carries between two events of a visit (docs/wire/interactions.md §7).
 
     token      = base64url without padding ( header || nonce || ciphertext || tag )
     header     = version (1 byte) || key id (2 bytes, big-endian)
     plaintext  = {"u": primary ID, "i": {type id: key}, "t": sealed at}, filled with spaces
 
-Law of this module: pure but for the nonce; it knows keys, not where they are kept (`token_keys`), and no
+Invariants: pure but for the nonce; it knows keys, not where they are kept (`token_keys`), and no
 visits. A token either opens whole, for the account and dataset it was sealed for, or is nothing: there is
 exactly one text for what was sealed, and no reason is given why another one does not open.
 """
@@ -46,7 +46,7 @@ class TokenKey(Struct, frozen=True):
 
 class TokenPayload(Struct, frozen=True):
     """What a token holds. `identities`: type id → normalised key, in the order of their arrival; None in a
-    token of legacy mode, which holds the ID alone (wire/interactions §11)."""
+    token of legacy mode, which holds the ID alone (docs/wire/interactions.md §11)."""
 
     primary_id: str
     identities: dict[str, str] | None

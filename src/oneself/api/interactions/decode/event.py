@@ -1,4 +1,4 @@
-"""An event in the one internal form of wire/interactions §5, whichever namespace it was spelt in.
+"""An event in the one internal form of docs/wire/interactions.md §5, whichever namespace it was spelt in.
 
 `EVENT` is the table of the wire's structural fields and their types. A field of the wrong type refuses the
 event; null stands for "absent" everywhere; other fields are ignored. What `user.id`, `user.attributes` and
@@ -20,7 +20,7 @@ ConsentStatus: TypeAlias = Literal["Opt In", "Opt Out"]
 # The names and positions that lead to a value.
 Path: TypeAlias = tuple[str | int, ...]
 
-#: Lines of one cart or order: the vendor's own limit (wire/interactions §14).
+#: Lines of one cart or order: the vendor's own limit (docs/wire/interactions.md §14).
 LINES_MAX = 100
 PROFILE_OBJECT_TYPES_MAX = 50
 PROFILE_OBJECTS_PER_TYPE_MAX = 100
@@ -133,7 +133,7 @@ _LINE_ITEM = _object(
 _LINE_ITEMS = _list(_LINE_ITEM, LINES_MAX)
 _ORDER = _object(orderId=STRING, id=STRING, totalValue=NUMBER, currency=STRING, lineItems=_LINE_ITEMS)
 
-#: Both tables of wire/interactions §5 in one: every spelling is understood wherever it appears.
+#: Both tables of docs/wire/interactions.md §5 in one: every spelling is understood wherever it appears.
 EVENT = _object(
     action=STRING,
     itemAction=STRING,
@@ -281,7 +281,7 @@ def _unless_blank(value: Any) -> Any:
 
 
 def _is_anonymous_id(value: Any) -> bool:
-    """`[A-Za-z0-9_-]{1,64}`, but not 24 hex digits: only the server makes those (wire/interactions §9.1)."""
+    """`[A-Za-z0-9_-]{1,64}`, but not 24 hex digits: only the service makes those (§9.1)."""
     return (
         type(value) is str
         and 0 < len(value) <= _ANONYMOUS_ID_MAX

@@ -36,7 +36,7 @@ from oneself.core.values.attribute import TRAITS, Field
 from oneself.core.values.value_types import EPOCH_MS_MAX, EPOCH_MS_MIN, TypeMismatch, parse_text
 from oneself.service.events.incoming import IncomingEvent
 
-#: Of the one identity of an opened e-mail (wire/interactions §14).
+#: Of the one identity of an opened e-mail (docs/wire/interactions.md §14).
 OPEN_TIME_EMAIL_CHARS_MIN = 4
 VALUE_BYTES_MAX = 1024
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
