@@ -22,7 +22,7 @@ def incoming_event(
     source: Object | None = None,
 ) -> IncomingEvent:
     """An event on the channel `Web`. `user`: by the field names of the interactions wire, for brevity."""
-    is_legacy = not config.dataset.pipeline_identity_resolution
+    is_legacy = not config.dataset.resolves_identities
     named = {**user.get("attributes", {}), **user.get("identities", {})}
     identifiers = {} if is_legacy else {_type_id(config, name): value for name, value in named.items()}
     default = LEGACY_ID if is_legacy else _channel_type_id(config)
