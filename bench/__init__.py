@@ -1,1 +1,1 @@
-"""What Oneself costs: written questions, measured beside bare PostgreSQL (DESIGN §13). Not a test."""
+"""Measurements: written questions, answered beside bare PostgreSQL. These are not tests."""

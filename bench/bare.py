@@ -1,4 +1,4 @@
-"""What PostgreSQL alone does with the same rows: the honest yardstick beside every figure.
+"""What PostgreSQL alone does with the same rows: the comparison beside every figure.
 
 The rows are those that a question has just written to the log, with the same indexes and the same durability.
 """
@@ -44,7 +44,7 @@ async def copy_log(url: str) -> float:
 
 
 async def insert_log(url: str, limit: int, per_commit: int, connections: int) -> float:
-    """Rows per second of INSERTs into an equal table, so many rows a commit, on so many connections."""
+    """Rows per second of INSERTs into an equal table, with a number of rows per commit and of connections."""
     first = await _connect(url)
     rows = [
         tuple(r) for r in await first.fetch(f"SELECT {_COLUMNS} FROM log ORDER BY seq DESC LIMIT $1", limit)

@@ -38,7 +38,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What came of it. Latencies in ms; `statuses`: HTTP status (0: broken connection) → answers."""
+    """The outcome of a plan. Latencies in ms; `statuses`: HTTP status (0: broken connection) → answers."""
 
     per_s: float
     p50_ms: float
@@ -58,7 +58,7 @@ def run(plan: Plan) -> Report:
 
 
 def request(method: str, path: str, token: str, body: object = None, host: str = "localhost") -> bytes:
-    """One request as it goes over the socket."""
+    """One request as bytes."""
     content = b"" if body is None else msgspec.json.encode(body)
     head = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Authorization: Bearer {token}"]
     if content:
@@ -72,7 +72,7 @@ def at_rate(plan: Plan, rate_s: float) -> Plan:
 
 
 def check(report: Report, status: str) -> None:
-    """A figure counts only if every answer is the right one."""
+    """Fail unless every answer has the right status."""
     wrong = {found: count for found, count in report.statuses.items() if found != status}
     if wrong or not report.statuses:
         raise RuntimeError(f"Answers other than {status}: {wrong or 'none at all'}.")
@@ -123,7 +123,7 @@ class _Generator:
         return self.plan.requests[self._next % len(self.plan.requests)]
 
     def free(self, connection: "_Connection") -> None:
-        """A connection has nothing in flight."""
+        """A connection has no request in flight."""
         now = time.perf_counter()
         if self.plan.rate_s is None:
             if now < self.until:

@@ -34,7 +34,7 @@ from oneself.store.tables.log import NewEntry
 
 from .stage import Progress
 
-PEOPLE_PER_CHUNK = 4_000
+PERSONS_PER_CHUNK = 4_000
 _NAMES = uuid.UUID("5e1f0000-0000-4000-8000-000000000000")
 _PAGES = ("/", "/shop", "/shop/shoes/trail-runner-42", "/cart", "/account/orders?page=2", "/blog/how-to-lace")
 
@@ -45,24 +45,24 @@ def device(person: int, number: int = 0) -> Identifier:
 
 
 def user(person: int) -> Identifier:
-    """A person's user id; it exists for those who are `known`."""
+    """A person's user id, if the person is `known`."""
     return Identifier(USER_ID, f"user-{person:09}")
 
 
 def is_known(person: int) -> bool:
-    """Has signed in once."""
+    """Whether the person has signed in once."""
     return person % 3 == 0
 
 
 def profile_id(person: int) -> UUID:
-    """Of the profile that a person of a filled database was first seen as."""
+    """The id of the first profile of a person in a filled database."""
     return UUID(int=_NAMES.int + (person * 0x9E3779B97F4A7C15 << 8) % (1 << 60))
 
 
 def observe(
     kind: Callable[..., Observation] = PageEvent, *, new_profile_id: UUID | None = None, **fields: Any
 ) -> Observation:
-    """An observation by a server, with ids of its own."""
+    """An observation from a server, with new ids."""
     fields.setdefault("name", "Page Viewed" if kind is PageEvent else None)
     return kind(
         observation_id=uuid.uuid4(),
@@ -85,13 +85,13 @@ def page_view(chance: random.Random, identifiers: tuple[Identifier, ...], **fiel
     return observe(identifiers=identifiers, body=body, **fields)
 
 
-def arrivals(people: int, seed: int = 1) -> Iterator[Observation]:
-    """Endless traffic on a database of so many people: 70 % browsers we know, 10 % signed-in users on them,
+def arrivals(persons: int, seed: int = 1) -> Iterator[Observation]:
+    """Endless traffic on a database of this size: 70 % known browsers, 10 % signed-in users on them,
     20 % new browsers."""
     chance = random.Random(seed)
-    newcomer = people + seed * 100_000_000
+    newcomer = persons + seed * 100_000_000
     while True:
-        person = chance.randrange(people)
+        person = chance.randrange(persons)
         dice = chance.random()
         if dice < 0.2:
             newcomer += 1
@@ -103,7 +103,7 @@ def arrivals(people: int, seed: int = 1) -> Iterator[Observation]:
 
 
 def history(person: int) -> Iterator[Observation]:
-    """What a person of a filled database did."""
+    """The history of a person in a filled database."""
     chance = random.Random(person)
     trait = {"values": {"traits": {"plan": "premium"}}} if person % 4 == 0 else {}
     yield page_view(chance, (device(person),), new_profile_id=profile_id(person), **trait)
@@ -119,7 +119,7 @@ async def fill(
     url: str,
     dataset_id: int,
     config: Config,
-    people: range,
+    persons: range,
     progress: Progress,
     lived: Callable[[int], Iterator[Observation]] = history,
 ) -> tuple[int, int]:
@@ -128,13 +128,13 @@ async def fill(
     connection = await _connection(url)
     entries = profiles = 0
     try:
-        for start in range(people.start, people.stop, PEOPLE_PER_CHUNK):
-            chunk = range(start, min(start + PEOPLE_PER_CHUNK, people.stop))
+        for start in range(persons.start, persons.stop, PERSONS_PER_CHUNK):
+            chunk = range(start, min(start + PERSONS_PER_CHUNK, persons.stop))
             state, log = _folded(chunk, config, lived)
             async with connection.transaction():
                 await _copy(connection, dataset_id, state, log)
             entries, profiles = entries + len(log), profiles + len(state.profiles)
-            progress(chunk.stop - people.start, len(people))
+            progress(chunk.stop - persons.start, len(persons))
         await connection.execute("VACUUM ANALYZE")
         await connection.execute("CHECKPOINT")
     finally:
@@ -143,11 +143,11 @@ async def fill(
 
 
 def _folded(
-    people: range, config: Config, lived: Callable[[int], Iterator[Observation]]
+    persons: range, config: Config, lived: Callable[[int], Iterator[Observation]]
 ) -> tuple[WorkingSet, list[NewEntry]]:
     state, log = WorkingSet(), []
     seq = time.time_ns() // 1000
-    for person in people:
+    for person in persons:
         for observation in lived(person):
             seq += 1
             plan = fold(state, observation, config, seq)

@@ -1,4 +1,4 @@
-"""Load inside one process: observations handed to `Ingest.submit`, at will or at a rate."""
+"""Load inside one process: observations passed to `Ingest.submit`, as fast as possible or at a rate."""
 
 import asyncio
 import time
@@ -49,7 +49,7 @@ async def at_will(
 async def at_rate(
     ingest: Ingest, dataset_id: int, observations: Iterator[Observation], *, rate_s: float, count: int
 ) -> Report:
-    """One observation per call, arriving evenly whatever the service does."""
+    """One observation per call, at even intervals, however fast the service answers."""
     ready = [next(observations) for _ in range(count)]
     tasks: list[asyncio.Task[float]] = []
     started = time.perf_counter()

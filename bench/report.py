@@ -1,4 +1,4 @@
-"""The table in `README.md`, written anew from the kept results."""
+"""Writes the table in `README.md` from the stored results."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ BEGIN, END = "<!-- results: written by make bench -->", "<!-- end of results -->
 
 
 def write() -> None:
-    """Put the newest result of every question into the table."""
+    """Write the newest result of every question into the table."""
     text = README.read_text()
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
@@ -18,14 +18,14 @@ def write() -> None:
 
 
 def sentence(figure: Figure) -> str:
-    """One figure in a line."""
+    """One figure as a table row."""
     bare = f"   bare {number(figure.bare)} ({figure.bare_means})" if figure.bare is not None else ""
     target = f"   target {figure.target}" if figure.target else ""
     return f"{figure.name}: {number(figure.value)} {figure.unit}{bare}{target}"
 
 
 def number(value: float) -> str:
-    """Three digits that count, thousands apart."""
+    """Three significant digits, with thousands separated."""
     if abs(value) >= 100:
         return f"{value:,.0f}".replace(",", " ")
     return f"{value:.3g}" if abs(value) < 10 else f"{value:.1f}"
@@ -52,5 +52,5 @@ def _origin(result: Result) -> str:
         f"{m.cores} cores ({m.processor}), {m.memory_gb} GB, Linux {m.kernel}, "
         f"PostgreSQL {m.postgresql}, Python {m.python}, load before {m.load}"
     )
-    told = "; ".join((where, *result.notes))
-    return f"| `{result.question}` | {result.at} | `{result.commit}` | {told} |"
+    lines = "; ".join((where, *result.notes))
+    return f"| `{result.question}` | {result.at} | `{result.commit}` | {lines} |"

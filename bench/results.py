@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
     """One measured number. `bare`: what PostgreSQL alone needs or does for the same rows, in the same unit.
-    `target`: of DESIGN §13, in words."""
+    `target`: the figure to reach, in words."""
 
     name: str
     value: float
@@ -43,7 +43,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """The answer to one question, once."""
+    """The answer of one run to one question."""
 
     question: str
     size: str
@@ -74,7 +74,7 @@ def commit() -> str:
 
 
 def now() -> str:
-    """The instant, UTC, to the second."""
+    """The current time, UTC, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -89,7 +89,7 @@ def keep(result: Result) -> None:
 
 
 def read(question: str) -> list[Result]:
-    """Every kept result of a question, oldest first."""
+    """Every stored result of a question, oldest first."""
     path = FOLDER / f"{question}.json"
     return msgspec.json.decode(path.read_bytes(), type=list[Result]) if path.exists() else []
 
@@ -101,7 +101,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def median(values: Sequence[float]) -> float:
-    """The middle one."""
+    """The median."""
     return statistics.median(values)
 
 

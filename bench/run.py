@@ -1,4 +1,4 @@
-"""Choose questions and a size, measure, keep the results: `make bench ARGS="--quick resolution_cost"`."""
+"""Choose questions and a size, measure, store the results: `make bench ARGS="--quick resolution_cost"`."""
 
 import importlib
 import shutil
@@ -49,10 +49,10 @@ def main() -> None:
 
 def _run(
     questions: Annotated[list[str] | None, typer.Argument(help="Which; none: all.")] = None,
-    quick: Annotated[bool, typer.Option(help="Small sizes: shows that it runs, keeps no figures.")] = False,
-    database_url: Annotated[str | None, typer.Option(help="A server to use instead of the embedded.")] = None,
-    note: Annotated[list[str] | None, typer.Option(help="A sentence to keep with the results.")] = None,
-    table: Annotated[bool, typer.Option(help="Only write the table in README.md anew.")] = False,
+    quick: Annotated[bool, typer.Option(help="Small sizes: shows that it runs; stores no figures.")] = False,
+    database_url: Annotated[str | None, typer.Option(help="A server instead of the embedded one.")] = None,
+    note: Annotated[list[str] | None, typer.Option(help="A sentence to store with the results.")] = None,
+    table: Annotated[bool, typer.Option(help="Only write the table in README.md again.")] = False,
 ) -> None:
     if not table:
         unknown = set(questions or ()) - set(QUESTIONS)

@@ -1,4 +1,4 @@
-"""What a question is asked of: a fresh database on a server of its own, the use-cases on it, a real service.
+"""What a question runs on: a new database on its own server, the use-cases on it, a real service.
 
 The server is the embedded one with its own configuration, durable as in production, in a folder that is
 removed afterwards; or any server whose role may create databases (`--database-url`).
@@ -43,7 +43,7 @@ STOP_DEADLINE_S = 60.0
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """A server, a folder, and how much is asked: `quick` shows that it runs, `full` gives the figures."""
+    """A server, a folder and a size: `quick` shows that a question runs, `full` gives the figures."""
 
     server_url: str
     folder: Path
@@ -51,7 +51,7 @@ class Stage(msgspec.Struct, frozen=True):
     progress: Progress
 
     def size(self, quick: int, full: int) -> int:
-        """One of two sizes."""
+        """The value for the size of this run."""
         return full if self.is_full else quick
 
     @asynccontextmanager
@@ -92,7 +92,7 @@ class Stage(msgspec.Struct, frozen=True):
             service.stop()
 
     async def version(self) -> str:
-        """Of the server."""
+        """The version of the server."""
         connection = await asyncpg.connect(self.server_url)
         try:
             return str(await connection.fetchval("SHOW server_version"))
@@ -155,12 +155,12 @@ class Service:
         return time.perf_counter() - started
 
     def stop(self) -> None:
-        """Let it end by itself."""
+        """Stop it and wait until it has ended."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(STOP_DEADLINE_S)
 
     def token(self, client_id: str = CLIENT_ID, client_secret: str = CLIENT_SECRET) -> str:
-        """An access token of an application, the organisation's first one unless another is named."""
+        """An access token of an application; by default, of the organisation's first one."""
         basic = base64.b64encode(f"{client_id}:{client_secret}".encode()).decode()
         scope = " ".join(f"internal_cds_profile_{verb}" for verb in ("create", "view", "update", "delete"))
         form = urllib.parse.urlencode({"grant_type": "client_credentials", "scope": scope}).encode()

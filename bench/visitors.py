@@ -60,7 +60,7 @@ def attribute_of(name: str) -> str:
 
 
 def anonymous_id(visitor: int) -> str:
-    """Of a visitor's browser."""
+    """The anonymous id of a visitor's browser."""
     return f"{visitor * 0x9E3779B97F4A7C15 % (1 << 64):016x}"
 
 
@@ -69,7 +69,7 @@ def web_id(visitor: int) -> str:
 
 
 def email(visitor: int) -> str:
-    """Every second visitor of a filled database has one."""
+    """The e-mail address of a visitor; every second visitor of a filled database has one."""
     return f"visitor.{visitor:09}@shop.example"
 
 
@@ -78,12 +78,12 @@ def has_email(visitor: int) -> bool:
 
 
 def profile_id(visitor: int) -> UUID:
-    """Of the profile that a visitor was first seen as."""
+    """The id of the first profile of a visitor."""
     return UUID(int=_NAMES.int + (visitor * 0x9E3779B97F4A7C15 << 8) % (1 << 60))
 
 
 def history(visitor: int) -> Iterator[Observation]:
-    """What a visitor of a filled database did."""
+    """The history of a visitor in a filled database."""
     device = Identifier(ANONYMOUS_ID, anonymous_id(visitor))
     known = [Identifier(WEB_ID, web_id(visitor))]
     if has_email(visitor):
@@ -125,35 +125,40 @@ def body(chance: random.Random, user: dict[str, Any]) -> dict[str, Any]:
 Tokens = Callable[[int], str]
 
 
-def tokens(ring: TokenKeyRing, account: str, dataset: str, sealed_at_ms: int) -> Tokens:
-    """The token that a visitor of a filled database carries."""
+def tokens(key_ring: TokenKeyRing, account: str, dataset: str, at_ms: int) -> Tokens:
+    """The token of a visitor in a filled database."""
 
     def token(visitor: int) -> str:
         known = {WEB_ID: web_id(visitor)} | ({EMAIL: email(visitor)} if has_email(visitor) else {})
         return encrypt_token(
-            ring, account, dataset, primary_id(profile_id(visitor), anonymous=False), known, sealed_at_ms
+            key_ring,
+            account,
+            dataset,
+            primary_id(profile_id(visitor), anonymous=False),
+            known,
+            at_ms,
         )
 
     return token
 
 
 def mixed(
-    people: int, count: int, token: Tokens, seed: int = 1, mix: tuple[float, ...] = MIX
+    persons: int, count: int, token: Tokens, seed: int = 1, mix: tuple[float, ...] = MIX
 ) -> list[dict[str, Any]]:
-    """Events of mixed traffic, `MIX`, on a database of so many people."""
-    chance, newcomer = random.Random(seed), people + seed * 10_000_000
+    """Events of mixed traffic, `MIX`, on a database of this size."""
+    chance, newcomer = random.Random(seed), persons + seed * 10_000_000
     events = []
     for _ in range(count):
         newcomer += 1
-        visitor = chance.randrange(people)
+        visitor = chance.randrange(persons)
         kind = chance.choices(range(len(mix)), mix)[0]
-        user = _user(kind, visitor, newcomer, chance.randrange(people), token)
+        user = _user(kind, visitor, newcomer, chance.randrange(persons), token)
         events.append(body(chance, user))
     return events
 
 
 def body_of(visitor: int, seed: int) -> dict[str, Any]:
-    """A page view of a visitor who says who they are."""
+    """A page view that identifies the visitor."""
     return body(random.Random(seed), {"anonymousId": anonymous_id(visitor), "id": web_id(visitor)})
 
 
@@ -173,7 +178,7 @@ def _user(kind: int, visitor: int, newcomer: int, other: int, token: Tokens) -> 
 
 
 def request(event: dict[str, Any], path: str, host: str = "localhost") -> bytes:
-    """One event as it goes over the socket."""
+    """One event as bytes."""
     content = msgspec.json.encode(event)
     head = [
         f"POST {path} HTTP/1.1",

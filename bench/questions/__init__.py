@@ -1,1 +1,1 @@
-"""One file is one written question: its docstring asks, tells the method and the units; `measure` answers."""
+"""Written questions: each docstring gives question, method and units; `measure` answers."""

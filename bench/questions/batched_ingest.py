@@ -1,8 +1,8 @@
-"""How many observations per second become durable and resolved, when they come in batches of 100?
+"""How many observations per second become durable and resolved, if they arrive in batches of 100?
 
 Method: eight callers in the service's process, each submitting 100 events at once and the next 100 when all
 are answered, on a database that holds 100 000 people (quick: 2 000); three rounds, the median one. Bare:
-COPY of the same log rows in one go, and INSERT of them, 100 a commit on two connections.
+one COPY of the same log rows, and INSERT of them, 100 per commit on two connections.
 Units: observations per second; ms from submit until all 100 are answered.
 """
 
@@ -15,10 +15,10 @@ BURST = 100
 
 
 async def measure(stage: Stage) -> tuple[Figure, ...]:
-    people, count = stage.size(2_000, 100_000), stage.size(8_000, 120_000)
+    persons, count = stage.size(2_000, 100_000), stage.size(8_000, 120_000)
     async with stage.bench() as bench:
-        await population.fill(bench.url, bench.dataset_id, bench.config, range(people), stage.progress)
-        traffic = population.arrivals(people)
+        await population.fill(bench.url, bench.dataset_id, bench.config, range(persons), stage.progress)
+        traffic = population.arrivals(persons)
         ingest, dataset_id = bench.services.ingest, bench.dataset_id
         await pressure.at_will(ingest, dataset_id, traffic, concurrency=CALLERS, burst=BURST, count=4_000)
         rounds = []

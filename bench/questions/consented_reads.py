@@ -1,11 +1,12 @@
 """What does the consent filter cost a read?
 
-Method: `oneself serve` with one worker on a database that holds 100 000 people (quick: 2 000). Twenty traits
-in ten consent categories; 2 000 people (quick: 40) have all traits and chose in every category, half of them
-yes. GET of these people in turn, first by a system application, which sees everything, then by another one
-that names five categories; each evenly at 1 000/s, then at will on 64 connections, 15 s each (quick: 3 s).
-Service, database and generator share the cores. Bare: the same rows by primary key, one prepared SELECT at a
-time on one connection; the filter asks the database nothing more, because choices stand in the profile's row.
+Method: `oneself serve` with one worker on a database with 100 000 people (quick: 2 000). Twenty traits in
+ten consent categories; 2 000 people (quick: 40) have all traits and a choice in every category, half of
+them granted. GET of these people in turn, first by a system application, which sees everything, then by
+another one that names five categories; each evenly at 1 000/s, then as fast as possible on 64 connections,
+15 s each (quick: 3 s). Service, database and generator share the cores. Bare: the same rows by primary key,
+one prepared SELECT at a time on one connection; the filter needs no other query, because choices are in the
+profile's row.
 Units: ms from request to answer; answers per second.
 """
 
@@ -36,9 +37,9 @@ ACTOR = Actor("bench", "bench-backend")
 
 
 async def measure(stage: Stage) -> tuple[Figure, ...]:
-    people = stage.size(2_000, 100_000)
+    persons = stage.size(2_000, 100_000)
     async with stage.bench() as bench:
-        await population.fill(bench.url, bench.dataset_id, bench.config, range(people), stage.progress)
+        await population.fill(bench.url, bench.dataset_id, bench.config, range(persons), stage.progress)
         dataset_ref = await bench.services.directory.organisations.get(ORG)
         categories = await _define(bench, dataset_ref)
         chosen = [population.profile_id(number * 49) for number in range(stage.size(40, 2_000))]
@@ -47,10 +48,10 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
                 *(_choose(bench, dataset_ref, i, categories) for i in chosen[first : first + 200])
             )
         with stage.service(bench.url) as service:
-            place = urlsplit(service.url)
+            address = urlsplit(service.url)
             everything = load.Plan(
-                host=place.hostname or "",
-                port=place.port or 0,
+                host=address.hostname or "",
+                port=address.port or 0,
                 requests=tuple(load.request("GET", f"{PROFILES}/{i}", service.token()) for i in chosen),
                 connections=64,
                 duration_s=stage.size(3, 15),

@@ -3,11 +3,11 @@ request?
 
 Method: `oneself serve` on a database of 100 000 known people (quick: 2 000; `http_events_million` asks the
 same of 1 000 000), with one worker process and with two; a load generator, a process of its own, with 256
-connections that send as soon as they are answered, for 15 s (quick: 3 s): mixed traffic (70 % page views
-with a token, 20 % identified, 5 % that identify a new browser, 5 % that merge two people), and page views
-with a token alone; then mixed traffic at half the rate reached; then all connections about one and the same
-person. Service, database and generator share the cores. Bare: INSERT of the same log rows, one a commit, on
-32 connections.
+connections that send again as soon as they are answered, for 15 s (quick: 3 s): mixed traffic (70 % page
+views with a token, 20 % identified, 5 % that identify a new browser, 5 % that merge two people), and page
+views with a token alone; then mixed traffic at half the rate reached; then all connections about the same
+person. Service, database and generator share the cores. Bare: INSERT of the same log rows, one per commit,
+on 32 connections.
 Units: answers per second; ms from request to answer.
 """
 
@@ -29,40 +29,40 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
     return tuple(await ask(stage, stage.size(2_000, 100_000)))
 
 
-async def ask(stage: Stage, people: int) -> list[Figure]:
+async def ask(stage: Stage, persons: int) -> list[Figure]:
     """The figures on a database of so many people."""
     async with stage.bench() as bench:
         changed = await bench.services.configurations.change(bench.dataset_id, lambda _: visitors.binding())
         bench = msgspec.structs.replace(bench, config=changed)
         await population.fill(
-            bench.url, bench.dataset_id, bench.config, range(people), stage.progress, visitors.history
+            bench.url, bench.dataset_id, bench.config, range(persons), stage.progress, visitors.history
         )
         figures: list[Figure] = []
         for workers in (1, 2):
             with stage.service(bench.url, workers) as service:
                 token = await _tokens(bench)
-                figures += await _ask(stage, service, people, workers, token)
+                figures += await _ask(stage, service, persons, workers, token)
         alone = await bare.insert_log(bench.url, stage.size(2_000, 20_000), per_commit=1, connections=32)
     means = "INSERT of the same rows, one a commit, 32 connections"
-    return [*figures, Figure(f"{people:_} people: bare INSERT", alone, "rows/s", alone, means)]
+    return [*figures, Figure(f"{persons:_} people: bare INSERT", alone, "rows/s", alone, means)]
 
 
 async def _tokens(bench: Bench) -> visitors.Tokens:
     dataset_ref = await bench.services.directory.organisations.get(ORG)
-    ring = await bench.services.events.token_keys.key_ring(dataset_ref)
-    return visitors.tokens(ring, dataset_ref.handle, dataset_ref.dataset, time.time_ns() // 1_000_000)
+    key_ring = await bench.services.events.token_keys.key_ring(dataset_ref)
+    return visitors.tokens(key_ring, dataset_ref.handle, dataset_ref.dataset, time.time_ns() // 1_000_000)
 
 
 async def _ask(
-    stage: Stage, service: Service, people: int, workers: int, token: visitors.Tokens
+    stage: Stage, service: Service, persons: int, workers: int, token: visitors.Tokens
 ) -> list[Figure]:
     many = stage.size(5_000, 120_000)
-    events = visitors.mixed(people, many, token, seed=workers)
-    views = visitors.mixed(people, many, token, 10 + workers, mix=(1.0, 0.0, 0.0, 0.0))
+    events = visitors.mixed(persons, many, token, seed=workers)
+    views = visitors.mixed(persons, many, token, 10 + workers, mix=(1.0, 0.0, 0.0, 0.0))
     one = [visitors.body_of(0, 0) for _ in range(64)]
-    name = f"{people:_} people, {workers} {'worker' if workers == 1 else 'workers'}"
+    name = f"{persons:_} people, {workers} {'worker' if workers == 1 else 'workers'}"
     mixed = await _run(stage, service, events)
-    half = await _run(stage, service, visitors.mixed(people, many, token, 20 + workers), mixed.per_s / 2)
+    half = await _run(stage, service, visitors.mixed(persons, many, token, 20 + workers), mixed.per_s / 2)
     viewed = await _run(stage, service, views)
     hot = await _run(stage, service, one)
     return [
@@ -79,10 +79,10 @@ async def _ask(
 async def _run(
     stage: Stage, service: Service, events: list[dict[str, object]], rate_s: float | None = None
 ) -> load.Report:
-    place = urlsplit(service.url)
+    address = urlsplit(service.url)
     plan = load.Plan(
-        host=place.hostname or "",
-        port=place.port or 0,
+        host=address.hostname or "",
+        port=address.port or 0,
         requests=tuple(visitors.request(event, PATH) for event in events),
         connections=CONNECTIONS,
         duration_s=stage.size(3, 15),

@@ -1,4 +1,4 @@
-"""How many events of the interactions wire per second are resolved where a million people are known?
+"""How many events of the interactions wire per second are resolved in a database of a million people?
 
 Method, bare figure and units: as `http_events`, on a database of 1 000 000 people (quick: 4 000).
 """

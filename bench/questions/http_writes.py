@@ -1,9 +1,9 @@
 """How many profile writes per second does one process answer over HTTP, one write per request?
 
-Method: `oneself serve` with one worker on a database that holds 100 000 people (quick: 2 000); a load
-generator, a process of its own, with 256 connections and a bearer token: first POST /profiles with a trait,
-then PATCH of 10 000 of those people in turn. Each at will for 15 s (quick: 3 s), then at half that rate.
-Service, database and generator share the cores. Bare: INSERT of the same log rows, one a commit, on 32
+Method: `oneself serve` with one worker on a database with 100 000 people (quick: 2 000); a load generator,
+a process of its own, with 256 connections and a bearer token: first POST /profiles with a trait, then PATCH
+of 10 000 of those people in turn. Each as fast as possible for 15 s (quick: 3 s), then at half that rate.
+Service, database and generator share the cores. Bare: INSERT of the same log rows, one per commit, on 32
 connections.
 Units: answers per second; ms from request to answer.
 """
@@ -21,15 +21,15 @@ BODY = {"traits": {"plan": "premium"}}
 
 
 async def measure(stage: Stage) -> tuple[Figure, ...]:
-    people = stage.size(2_000, 100_000)
+    persons = stage.size(2_000, 100_000)
     async with stage.bench() as bench:
-        await population.fill(bench.url, bench.dataset_id, bench.config, range(people), stage.progress)
+        await population.fill(bench.url, bench.dataset_id, bench.config, range(persons), stage.progress)
         with stage.service(bench.url) as service:
             token = service.token()
             post = (load.request("POST", PROFILES, token, BODY),)
             patch = tuple(
                 load.request("PATCH", f"{PROFILES}/{population.profile_id(person)}", token, _changed(person))
-                for person in range(min(people, 10_000))
+                for person in range(min(persons, 10_000))
             )
             figures = [*await _ask(stage, service, "POST", post), *await _ask(stage, service, "PATCH", patch)]
         alone = await bare.insert_log(bench.url, stage.size(2_000, 20_000), per_commit=1, connections=32)
@@ -42,10 +42,10 @@ def _changed(person: int) -> dict[str, object]:
 
 
 async def _ask(stage: Stage, service: Service, verb: str, requests: tuple[bytes, ...]) -> list[Figure]:
-    place = urlsplit(service.url)
+    address = urlsplit(service.url)
     plan = load.Plan(
-        host=place.hostname or "",
-        port=place.port or 0,
+        host=address.hostname or "",
+        port=address.port or 0,
         requests=requests,
         connections=CONNECTIONS,
         duration_s=stage.size(3, 15),

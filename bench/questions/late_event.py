@@ -1,10 +1,11 @@
-"""What does a late event cost when the log is long, and when its person was seen on many browsers?
+"""What does a late event cost if the log is long, and if its person used many browsers?
 
 Method: one log, filled with 10 000, then 100 000, 1 000 000 and 10 000 000 entries of other profiles, ten
-each (quick: 10 000 and 100 000), by one INSERT. At each size a person with one browser and a person with
-2 500 absorbed ones, ten entries each: a new browser is seen, then an event on it that happened an hour ago
-and names the person, so that it has to be known who was last active by then. Nothing else is going on; the
-median of 21 events. Bare: the newest entry of one profile by the index, one prepared SELECT after another.
+each (quick: 10 000 and 100 000), by one INSERT. At each size a person with one browser and a person with 2
+500 absorbed ones, ten entries each: an event creates a new browser, then an event of that browser from an
+hour ago identifies the person, so the service must know who was last active at that time. No other load;
+the median of 21 events. Bare: the newest entry of one profile by the index, one prepared SELECT after
+another.
 Units: ms from submit to answer, when it is durable; the ratio of the longest log to the shortest.
 """
 
@@ -52,15 +53,15 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
     costs: dict[tuple[int, str], tuple[float, float]] = {}
     filled = 0
     async with stage.bench() as bench:
-        people = {name: await _person(bench, name, browsers) for name, browsers in BROWSERS.items()}
+        persons = {name: await _person(bench, name, browsers) for name, browsers in BROWSERS.items()}
         for number, entries in enumerate(sizes, 1):
             await _add(bench, None, (entries - filled) // 10)
             filled = entries
-            for name, profile_id in people.items():
+            for name, profile_id in persons.items():
                 costs[entries, name] = await _cost(bench, f"{entries}-{name}", name, profile_id)
             stage.progress(number, len(sizes))
     figures = [
-        Figure(f"{entries:,} entries, {name}".replace(",", " "), *_shown(cost))
+        Figure(f"{entries:,} entries, {name}".replace(",", " "), *_values(cost))
         for (entries, name), cost in costs.items()
     ]
     ratios = [
@@ -75,7 +76,7 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
     return (*figures, *ratios)
 
 
-def _shown(cost: tuple[float, float]) -> tuple[float, str, float, str]:
+def _values(cost: tuple[float, float]) -> tuple[float, str, float, str]:
     return cost[0], "ms", cost[1], "newest entry by the index"
 
 

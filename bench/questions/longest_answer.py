@@ -52,10 +52,10 @@ async def _found(bench: Bench, handle: str) -> bytes:
 
 
 async def _ask(stage: Stage, service: Service, requests: tuple[bytes, ...]) -> load.Report:
-    place = urlsplit(service.url)
+    address = urlsplit(service.url)
     plan = load.Plan(
-        host=place.hostname or "",
-        port=place.port or 0,
+        host=address.hostname or "",
+        port=address.port or 0,
         requests=requests,
         connections=CONNECTIONS,
         duration_s=stage.size(5, 70),

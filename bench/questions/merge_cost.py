@@ -1,9 +1,9 @@
-"""Does a merge cost more when the absorbed profile has a longer history?
+"""Does a merge cost more if the absorbed profile has a longer history?
 
 Method: a known person and an anonymous profile with 10, 1 000, 100 000 and 1 000 000 events (quick: up to 1
-000); the user signs in on the anonymous profile's browser, nothing else going on, and the sign-in is
-answered when the merge is durable. The median of nine pairs (three at the largest size). Bare: what a merge
-that rewrites history would pay, an UPDATE of the profile of the same log rows, committed.
+000); the user signs in on the anonymous profile's browser, without other load; the sign-in is answered when
+the merge is durable. The median of nine pairs (three at the largest size). Bare: what a merge that rewrites
+history would cost, an UPDATE of the profile of the same log rows, committed.
 Units: ms from submit to answer; the ratio of the largest history to the smallest.
 """
 

@@ -1,9 +1,9 @@
 """How long does reading a profile by its id take at 1 000 requests per second, and how many are possible?
 
-Method: `oneself serve` with one worker on a database that holds 100 000 people (quick: 2 000); GET of 10
-000 of them in turn, arriving evenly at 1 000/s (a rate that is not reached shows in the figure), then at
-will on 64 connections, 15 s each (quick: 3 s). Service, database and generator share the cores. Bare: the
-same rows by primary key, one prepared SELECT at a time on one connection.
+Method: `oneself serve` with one worker on a database with 100 000 people (quick: 2 000); GET of 10 000 of
+them in turn, arriving evenly at 1 000/s (the figure shows a rate that is not reached), then as fast as
+possible on 64 connections, 15 s each (quick: 3 s). Service, database and generator share the cores. Bare:
+the same rows by primary key, one prepared SELECT at a time on one connection.
 Units: ms from request to answer; answers per second.
 """
 
@@ -25,15 +25,15 @@ _sql = Queries("profile")
 
 
 async def measure(stage: Stage) -> tuple[Figure, ...]:
-    people = stage.size(2_000, 100_000)
+    persons = stage.size(2_000, 100_000)
     async with stage.bench() as bench:
-        await population.fill(bench.url, bench.dataset_id, bench.config, range(people), stage.progress)
+        await population.fill(bench.url, bench.dataset_id, bench.config, range(persons), stage.progress)
         with stage.service(bench.url) as service:
-            token, place = service.token(), urlsplit(service.url)
+            token, address = service.token(), urlsplit(service.url)
             plan = load.Plan(
-                host=place.hostname or "",
-                port=place.port or 0,
-                requests=tuple(load.request("GET", f"{PROFILES}/{i}", token) for i in _ids(people)),
+                host=address.hostname or "",
+                port=address.port or 0,
+                requests=tuple(load.request("GET", f"{PROFILES}/{i}", token) for i in _ids(persons)),
                 connections=64,
                 duration_s=stage.size(3, 15),
             )
@@ -41,7 +41,7 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
             most = await asyncio.to_thread(load.run, msgspec.structs.replace(plan, rate_s=None))
         load.check(steady, "200")
         load.check(most, "200")
-        alone = await read_alone(bench, _ids(people))
+        alone = await read_alone(bench, _ids(persons))
     means = "SELECT by primary key"
     return (
         Figure("rate reached", steady.per_s, "answers/s", target="1 000"),
@@ -53,9 +53,9 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
     )
 
 
-def _ids(people: int) -> list[UUID]:
+def _ids(persons: int) -> list[UUID]:
     # Spread over all of them, so that no small part stays in memory by itself.
-    return [population.profile_id(number * 7919 % people) for number in range(min(people, 10_000))]
+    return [population.profile_id(number * 7919 % persons) for number in range(min(persons, 10_000))]
 
 
 async def read_alone(bench: Bench, profile_ids: list[UUID]) -> list[float]:

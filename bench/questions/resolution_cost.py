@@ -1,10 +1,10 @@
-"""Does resolving an observation cost more when there are more profiles?
+"""Does resolving an observation cost more if there are more profiles?
 
 Method: one database, filled with 10 000, then 100 000, then 1 000 000 people (quick: 1 000 and 10 000),
-about 1.1 profiles and 1.4 claims each, by COPY of what the fold makes of their histories; `verify` folds
-the log again at the smallest size and must find no difference. At each size traffic of known browsers,
-signed-in users and newcomers: 3 000 observations one after another, and 20 000 in bursts of 100. Bare: one
-look-up of a claim by its key, the same people, one prepared SELECT after another.
+about 1.1 profiles and 1.4 claims each, by COPY of what their histories fold to; `verify` folds the log
+again at the smallest size and must find no difference. At each size traffic of known browsers, signed-in
+users and newcomers: 3 000 observations one after another, and 20 000 in bursts of 100. Bare: one look-up of
+a claim by its key, the same people, one prepared SELECT after another.
 Units: ms from submit to answer, one at a time; µs per observation in bursts; ratios of largest to smallest.
 """
 
@@ -40,14 +40,14 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
     costs: dict[int, Cost] = {}
     filled = 0
     async with stage.bench() as bench:
-        for people in sizes:
-            more = range(filled, people)
+        for persons in sizes:
+            more = range(filled, persons)
             await population.fill(bench.url, bench.dataset_id, bench.config, more, stage.progress)
-            filled = people
-            if people == sizes[0]:
+            filled = persons
+            if persons == sizes[0]:
                 await _prove(bench)
-            costs[people] = await _cost(bench, people)
-    figures = [figure for people in sizes for figure in _figures(people, costs[people])]
+            costs[persons] = await _cost(bench, persons)
+    figures = [figure for persons in sizes for figure in _figures(persons, costs[persons])]
     first, last = costs[sizes[0]], costs[sizes[-1]]
     alone, together = last.alone.p50_ms / first.alone.p50_ms, first.together.per_s / last.together.per_s
     bare = last.bare_ms / first.bare_ms
@@ -58,8 +58,8 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
     )
 
 
-def _figures(people: int, cost: Cost) -> list[Figure]:
-    size = f"{people:,} people".replace(",", " ")
+def _figures(persons: int, cost: Cost) -> list[Figure]:
+    size = f"{persons:,} people".replace(",", " ")
     return [
         Figure(f"{size}: one at a time, p50", cost.alone.p50_ms, "ms", cost.bare_ms, "look-up by key"),
         Figure(f"{size}: one at a time, p99", cost.alone.p99_ms, "ms"),
@@ -74,9 +74,9 @@ async def _prove(bench: Bench) -> None:
         raise RuntimeError(f"The filled database is not what its log says: {report.difference}")
 
 
-async def _cost(bench: Bench, people: int) -> Cost:
+async def _cost(bench: Bench, persons: int) -> Cost:
     ingest, dataset_id = bench.services.ingest, bench.dataset_id
-    traffic = population.arrivals(people, seed=people)
+    traffic = population.arrivals(persons, seed=persons)
     # Every connection of the pool meets the statements once, and a part of the pages comes into memory.
     await pressure.at_will(ingest, dataset_id, traffic, concurrency=4, burst=100, count=10_000)
     alone = await pressure.at_will(ingest, dataset_id, traffic, concurrency=1, burst=1, count=3_000)
@@ -85,12 +85,12 @@ async def _cost(bench: Bench, people: int) -> Cost:
         for _ in range(3)
     ]
     together = sorted(rounds, key=lambda report: report.per_s)[1]
-    return Cost(alone, together, await look_up(bench, people))
+    return Cost(alone, together, await look_up(bench, persons))
 
 
-async def look_up(bench: Bench, people: int) -> float:
+async def look_up(bench: Bench, persons: int) -> float:
     """Of one claim by its key, in ms: what no resolution can be faster than."""
-    identifiers = [o.identifiers[0] for o in islice(population.arrivals(people, seed=people + 1), 2_000)]
+    identifiers = [o.identifiers[0] for o in islice(population.arrivals(persons, seed=persons + 1), 2_000)]
     found = []
     async with bench.services.database.connection() as connection:
         statement = await connection.prepare(FIND_CLAIM)

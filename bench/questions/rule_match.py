@@ -1,13 +1,13 @@
-"""Does matching by a unification rule cost more when there are more profiles, and what does switching one on
-over a million profiles take?
+"""Does matching by a unification rule cost more if there are more profiles, and how long does the activation
+of a rule over a million profiles take?
 
 Method: one database, filled with 10 000, then 100 000, then 1 000 000 people (quick: 1 000 and 10 000). At
-each size 2 000 writes, one after another, each the creation of a profile with a loyalty number, every second
-of them the number of a profile that exists, so that it is absorbed at once. At the largest size the survivors
-get a second attribute by one UPDATE, every tenth value shared by two; then a rule on it is previewed, created
-and applied to all by one indexer in this process. Bare: the look-up of one claim by its key; for the
+each size 2 000 writes, one after another, each creates a profile with a loyalty number; every second one
+uses the number of an existing profile, so it is merged at once. At the largest size the survivors get a
+second attribute by one UPDATE, every tenth value shared by two; then a rule on it is previewed, created and
+applied to all by one indexer in this process. Bare: the look-up of one claim by its key; for the
 activation, one SELECT that reads the same values of all profiles.
-Units: ms a write; ratio of largest to smallest; profiles per second; MiB of this process at its peak.
+Units: ms per write; ratio of largest to smallest; profiles per second; MiB of this process at its peak.
 """
 
 import resource
@@ -55,22 +55,22 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
         )
         await _index(bench)
         config = await bench.services.configurations.current(bench.dataset_id)
-        for people in sizes:
-            await population.fill(bench.url, bench.dataset_id, config, range(filled, people), stage.progress)
-            filled = people
-            costs[people] = await _match(bench, people), await look_up(bench, people)
+        for persons in sizes:
+            await population.fill(bench.url, bench.dataset_id, config, range(filled, persons), stage.progress)
+            filled = persons
+            costs[persons] = await _match(bench, persons), await look_up(bench, persons)
         activation = await _activate(bench, dataset_ref)
     first, last = costs[sizes[0]], costs[sizes[-1]]
     ratio, bare = last[0].p50_ms / first[0].p50_ms, last[1] / first[1]
     sized = [
         Figure(
-            f"{people:,} people: a write that matches, p50".replace(",", " "),
+            f"{persons:,} people: a write that matches, p50".replace(",", " "),
             cost.p50_ms,
             "ms",
             look,
             "look-up by key",
         )
-        for people, (cost, look) in costs.items()
+        for persons, (cost, look) in costs.items()
     ]
     return (*sized, Figure("largest to smallest", ratio, "×", bare, "look-up by key", "≤ 1.5×"), *activation)
 
@@ -83,17 +83,17 @@ async def _define(bench: Bench) -> None:
     await bench.services.configurations.change(bench.dataset_id, lambda _: PutAttributes(attributes))
 
 
-def _joins(people: int) -> Iterator[Observation]:
+def _joins(persons: int) -> Iterator[Observation]:
     """New profiles in pairs: the second has the loyalty number of the first."""
-    number = people * 1_000_000
+    number = persons * 1_000_000
     while True:
         number += 1
         values = {"traits": {"loyalty_id": f"L-{number // 2}"}}
         yield population.observe("write", creates=True, values=values)
 
 
-async def _match(bench: Bench, people: int) -> pressure.Report:
-    joins = _joins(people)
+async def _match(bench: Bench, persons: int) -> pressure.Report:
+    joins = _joins(persons)
     ingest = bench.services.ingest
     await pressure.at_will(ingest, bench.dataset_id, joins, concurrency=1, burst=1, count=200)
     return await pressure.at_will(ingest, bench.dataset_id, joins, concurrency=1, burst=1, count=WRITES)

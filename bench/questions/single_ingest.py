@@ -1,8 +1,8 @@
-"""How many observations per second become durable and resolved, when each is submitted on its own?
+"""How many observations per second become durable and resolved, if each is submitted on its own?
 
 Method: 256 callers in the service's process, each submitting one event and the next when it is answered, on
-a database that holds 100 000 people (quick: 2 000); three rounds, the median one. Then the same events
-arrive evenly at half that rate. Bare: INSERT of the same log rows, one row a commit, on 32 connections.
+a database with 100 000 people (quick: 2 000); three rounds, the median one. Then the same events arrive
+evenly at half that rate. Bare: INSERT of the same log rows, one row per commit, on 32 connections.
 Units: observations per second; ms from submit to answer.
 """
 
@@ -14,10 +14,10 @@ CALLERS = 256
 
 
 async def measure(stage: Stage) -> tuple[Figure, ...]:
-    people, count = stage.size(2_000, 100_000), stage.size(4_000, 60_000)
+    persons, count = stage.size(2_000, 100_000), stage.size(4_000, 60_000)
     async with stage.bench() as bench:
-        await population.fill(bench.url, bench.dataset_id, bench.config, range(people), stage.progress)
-        traffic = population.arrivals(people)
+        await population.fill(bench.url, bench.dataset_id, bench.config, range(persons), stage.progress)
+        traffic = population.arrivals(persons)
         ingest, dataset_id = bench.services.ingest, bench.dataset_id
         await pressure.at_will(ingest, dataset_id, traffic, concurrency=CALLERS, burst=1, count=2_000)
         rounds = []

@@ -1,9 +1,10 @@
-"""How long from the command to the first answer?
+"""How long does it take from the command to the first answer?
 
 Method: `oneself serve` with the embedded database and a bootstrap organisation: in an empty folder (the
-cluster is made, migrated and furnished), again after a clean stop, and again after both it and the database
-were killed. Ready is when GET /ready answers 200. Three rounds, the median. Bare: the same PostgreSQL
-alone, made and started in an empty folder, and started again, until it accepts a connection.
+cluster is created and migrated, and the organisation is set up), again after a clean stop, and again after
+both it and the database were killed. Ready is when GET /ready answers 200. Three rounds, the median. Bare:
+the same PostgreSQL alone, created and started in an empty folder, and started again, until it accepts a
+connection.
 Units: seconds.
 """
 

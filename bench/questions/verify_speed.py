@@ -1,8 +1,8 @@
 """How fast does `oneself verify` fold the log again and compare?
 
 Method: a database with 100 000 people (quick: 2 000), about 1.5 log entries each, filled by COPY of what
-the fold makes; `verify` in this process, once. Bare: reading the same log rows in order, in chunks of the
-same size.
+histories fold to; `verify` in this process, once. Bare: reading the same log rows in order, in chunks of
+the same size.
 Units: log entries per second.
 """
 
@@ -17,9 +17,9 @@ from oneself.store.transaction import Tables
 
 
 async def measure(stage: Stage) -> tuple[Figure, ...]:
-    people = stage.size(2_000, 100_000)
+    persons = stage.size(2_000, 100_000)
     async with stage.bench() as bench:
-        await population.fill(bench.url, bench.dataset_id, bench.config, range(people), stage.progress)
+        await population.fill(bench.url, bench.dataset_id, bench.config, range(persons), stage.progress)
         started = time.perf_counter()
         report = await verify(bench.services.database, stage.progress)
         per_s = report.entries / (time.perf_counter() - started)
