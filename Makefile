@@ -13,7 +13,7 @@ help:
 	@echo "make check      check style, types, import rules and documentation links"
 	@echo "make bench      measure; ARGS names questions or options: make bench ARGS=--quick"
 	@echo "make fmt        format the code"
-	@echo "make reference  generate the reference pages of commands, settings and addresses"
+	@echo "make reference  generate the reference pages of commands, settings and addresses, and schema.sql"
 	@echo "make pictures   generate the pictures of the documentation from a running demo"
 	@echo "make lock       pin the newest versions of requirements*.in, with hashes"
 	@echo "make clean      delete .venv and caches"
@@ -41,6 +41,7 @@ fmt: install
 
 reference: install
 	@$(BIN)/python tools/write_reference.py
+	@$(BIN)/python tools/write_schema.py
 
 pictures: install
 	@$(BIN)/python tools/make_pictures.py

@@ -1,0 +1,362 @@
+-- The schema as all migrations make it, to be read in one place; nothing runs this file. `make reference`
+-- writes it from store/sql/migrations, which has the comments, and a test fails when the two differ.
+
+CREATE TABLE account (
+    org_id integer NOT NULL,
+    user_id uuid NOT NULL,
+    username text NOT NULL,
+    username_key text NOT NULL,
+    password_hash text NOT NULL,
+    claims jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT account_pkey PRIMARY KEY (org_id, user_id),
+    CONSTRAINT account_username_key UNIQUE (org_id, username_key)
+);
+
+CREATE TABLE administrator (
+    org_id integer NOT NULL,
+    username text NOT NULL,
+    password_hash text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT administrator_pkey PRIMARY KEY (org_id, username)
+);
+
+CREATE TABLE application (
+    org_id integer NOT NULL,
+    client_id text NOT NULL,
+    name text NOT NULL,
+    kind text NOT NULL,
+    secret_hash text,
+    redirect_uris text[] NOT NULL DEFAULT '{}'::text[],
+    post_logout_redirect_uris text[] NOT NULL DEFAULT '{}'::text[],
+    permissions text[] NOT NULL DEFAULT '{}'::text[],
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT application_pkey PRIMARY KEY (org_id, client_id),
+    CONSTRAINT application_kind_known CHECK ((kind = ANY (ARRAY['machine'::text, 'web'::text, 'browser'::text]))),
+    CONSTRAINT application_secret_by_kind CHECK (((kind = 'browser'::text) = (secret_hash IS NULL)))
+);
+
+CREATE TABLE authorization_code (
+    org_id integer NOT NULL,
+    code_digest bytea NOT NULL,
+    grant_id uuid NOT NULL,
+    redirect_uri text,
+    code_challenge text,
+    code_challenge_method text,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    CONSTRAINT authorization_code_pkey PRIMARY KEY (org_id, code_digest)
+);
+CREATE INDEX authorization_code_by_expiry ON authorization_code USING btree (expires_at);
+CREATE INDEX authorization_code_by_grant ON authorization_code USING btree (org_id, grant_id);
+
+CREATE TABLE browser_session (
+    org_id integer NOT NULL,
+    session_digest bytea NOT NULL,
+    session_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    auth_time timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT browser_session_pkey PRIMARY KEY (org_id, session_digest)
+);
+CREATE INDEX browser_session_by_account ON browser_session USING btree (org_id, user_id);
+CREATE INDEX browser_session_by_expiry ON browser_session USING btree (expires_at);
+
+CREATE TABLE claim (
+    dataset_id integer NOT NULL,
+    namespace text NOT NULL,
+    value text NOT NULL,
+    seq bigint NOT NULL,
+    profile_id uuid NOT NULL,
+    trust text NOT NULL,
+    until_seq bigint,
+    at bigint NOT NULL,
+    since bigint NOT NULL,
+    CONSTRAINT claim_key PRIMARY KEY (dataset_id, namespace, value, seq, profile_id)
+);
+CREATE INDEX claim_by_profile ON claim USING btree (dataset_id, profile_id);
+
+CREATE TABLE claim_sync (
+    org_id integer NOT NULL,
+    requested bigint NOT NULL DEFAULT 0,
+    done bigint NOT NULL DEFAULT 0,
+    failures integer NOT NULL DEFAULT 0,
+    next_at timestamp with time zone NOT NULL,
+    lease_until timestamp with time zone,
+    succeeded_at timestamp with time zone,
+    failed_at timestamp with time zone,
+    failure text,
+    CONSTRAINT claim_sync_pkey PRIMARY KEY (org_id)
+);
+
+CREATE TABLE config (
+    dataset_id integer NOT NULL,
+    version bigint NOT NULL,
+    seq bigint NOT NULL,
+    document jsonb NOT NULL,
+    CONSTRAINT config_key PRIMARY KEY (dataset_id)
+);
+
+CREATE TABLE dataset (
+    dataset_id integer GENERATED ALWAYS AS IDENTITY,
+    org_id integer NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT dataset_pkey PRIMARY KEY (dataset_id),
+    CONSTRAINT dataset_name_key UNIQUE (org_id, name)
+);
+
+CREATE TABLE idempotency_record (
+    dataset_id integer NOT NULL,
+    key text NOT NULL,
+    seq bigint NOT NULL,
+    profile_id uuid NOT NULL,
+    fingerprint text NOT NULL,
+    status integer,
+    headers jsonb,
+    body bytea,
+    CONSTRAINT idempotency_record_key PRIMARY KEY (dataset_id, key)
+);
+CREATE INDEX idempotency_record_by_profile ON idempotency_record USING btree (dataset_id, profile_id);
+
+CREATE TABLE identity_server (
+    org_id integer NOT NULL,
+    url text NOT NULL,
+    client_id text NOT NULL,
+    grant_type text NOT NULL,
+    sync_username text,
+    secrets_sealed bytea NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT identity_server_pkey PRIMARY KEY (org_id),
+    CONSTRAINT identity_server_grant_known CHECK ((grant_type = ANY (ARRAY['client_credentials'::text, 'system_app_grant'::text])))
+);
+
+CREATE TABLE log (
+    dataset_id integer NOT NULL,
+    seq bigint NOT NULL,
+    observation_id uuid NOT NULL,
+    profile_id uuid,
+    kind text NOT NULL,
+    name text,
+    config_version bigint NOT NULL,
+    content jsonb NOT NULL,
+    plan jsonb,
+    content_redacted boolean NOT NULL DEFAULT false,
+    replay text NOT NULL DEFAULT 'judge'::text,
+    CONSTRAINT log_key PRIMARY KEY (dataset_id, seq, observation_id),
+    CONSTRAINT log_replay_known CHECK ((replay = ANY (ARRAY['judge'::text, 'apply'::text])))
+);
+CREATE INDEX log_by_profile ON log USING btree (dataset_id, profile_id, seq) WHERE (profile_id IS NOT NULL);
+CREATE INDEX log_by_rare_kind ON log USING btree (dataset_id, kind, seq DESC) WHERE (kind = ANY (ARRAY['configure'::text, 'erase'::text]));
+CREATE INDEX log_of_configuration ON log USING btree (dataset_id, seq) WHERE (kind = 'configure'::text);
+
+CREATE TABLE login_failure (
+    org_id integer NOT NULL,
+    subject bytea NOT NULL,
+    failures integer NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT login_failure_pkey PRIMARY KEY (org_id, subject)
+);
+CREATE INDEX login_failure_by_expiry ON login_failure USING btree (expires_at);
+
+CREATE TABLE merge (
+    dataset_id integer NOT NULL,
+    absorbed_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    survivor_id uuid NOT NULL,
+    reason text NOT NULL,
+    namespace text,
+    value text,
+    observation_id uuid NOT NULL,
+    CONSTRAINT merge_key PRIMARY KEY (dataset_id, absorbed_id, seq)
+);
+CREATE INDEX merge_by_survivor ON merge USING btree (dataset_id, survivor_id);
+
+CREATE TABLE oauth_grant (
+    org_id integer NOT NULL,
+    grant_id uuid NOT NULL,
+    client_id text NOT NULL,
+    user_id uuid NOT NULL,
+    session_id uuid,
+    scope text NOT NULL,
+    nonce text,
+    auth_time timestamp with time zone NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT oauth_grant_pkey PRIMARY KEY (org_id, grant_id)
+);
+CREATE INDEX oauth_grant_by_account ON oauth_grant USING btree (org_id, user_id);
+CREATE INDEX oauth_grant_by_application ON oauth_grant USING btree (org_id, client_id);
+CREATE INDEX oauth_grant_by_time ON oauth_grant USING btree (created_at);
+
+CREATE TABLE organisation (
+    org_id integer GENERATED ALWAYS AS IDENTITY,
+    handle text NOT NULL,
+    name text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT organisation_pkey PRIMARY KEY (org_id),
+    CONSTRAINT organisation_handle_form CHECK ((handle ~ '^[a-z0-9][a-z0-9._-]{0,62}$'::text)),
+    CONSTRAINT organisation_handle_key UNIQUE (handle)
+);
+
+CREATE TABLE profile (
+    dataset_id integer NOT NULL,
+    profile_id uuid NOT NULL,
+    survivor_id uuid,
+    reason text,
+    primary_id text NOT NULL,
+    user_id text,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    active_at timestamp with time zone NOT NULL,
+    seq bigint NOT NULL,
+    record_values jsonb NOT NULL,
+    provenance jsonb NOT NULL,
+    identities jsonb NOT NULL,
+    consents jsonb NOT NULL,
+    erased boolean NOT NULL DEFAULT false,
+    visit_at timestamp with time zone NOT NULL,
+    visits jsonb NOT NULL DEFAULT '[]'::jsonb,
+    first_active_at timestamp with time zone NOT NULL,
+    objects jsonb NOT NULL DEFAULT '{}'::jsonb,
+    aliases jsonb NOT NULL DEFAULT '[]'::jsonb,
+    CONSTRAINT profile_key PRIMARY KEY (dataset_id, profile_id),
+    CONSTRAINT profile_absorbed_has_reason CHECK (((survivor_id IS NULL) = (reason IS NULL))),
+    CONSTRAINT profile_not_its_own_survivor CHECK ((survivor_id <> profile_id))
+) WITH (fillfactor=80);
+CREATE INDEX profile_by_survivor ON profile USING btree (dataset_id, survivor_id) WHERE (survivor_id IS NOT NULL);
+CREATE INDEX profile_listing ON profile USING btree (dataset_id, created_at DESC, profile_id DESC) WHERE ((survivor_id IS NULL) AND (NOT erased));
+CREATE UNIQUE INDEX profile_user_once ON profile USING btree (dataset_id, user_id) WHERE ((survivor_id IS NULL) AND (NOT erased) AND (user_id IS NOT NULL));
+
+CREATE TABLE refresh_token (
+    org_id integer NOT NULL,
+    token_digest bytea NOT NULL,
+    grant_id uuid NOT NULL,
+    scope text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    CONSTRAINT refresh_token_pkey PRIMARY KEY (org_id, token_digest)
+);
+CREATE INDEX refresh_token_by_expiry ON refresh_token USING btree (expires_at);
+CREATE INDEX refresh_token_by_grant ON refresh_token USING btree (org_id, grant_id);
+
+CREATE TABLE refusal (
+    dataset_id integer NOT NULL,
+    code text NOT NULL,
+    profile_id uuid NOT NULL,
+    other_id uuid NOT NULL,
+    namespace text NOT NULL,
+    first_seq bigint NOT NULL,
+    last_seq bigint NOT NULL,
+    times bigint NOT NULL,
+    CONSTRAINT refusal_key PRIMARY KEY (dataset_id, profile_id, other_id, code, namespace)
+);
+CREATE INDEX refusal_by_other ON refusal USING btree (dataset_id, other_id);
+CREATE INDEX refusal_listing ON refusal USING btree (dataset_id, last_seq DESC);
+
+CREATE TABLE reindex_job (
+    dataset_id integer NOT NULL,
+    job_id text NOT NULL,
+    state text NOT NULL,
+    after_id uuid,
+    seen bigint NOT NULL DEFAULT 0,
+    indexed bigint NOT NULL DEFAULT 0,
+    merged bigint NOT NULL DEFAULT 0,
+    total bigint,
+    started_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    lease_until timestamp with time zone,
+    after_since bigint,
+    CONSTRAINT reindex_job_key PRIMARY KEY (dataset_id, job_id),
+    CONSTRAINT reindex_job_state_known CHECK ((state = ANY (ARRAY['running'::text, 'done'::text, 'cancelled'::text])))
+);
+
+CREATE TABLE revoked_token (
+    org_id integer NOT NULL,
+    token_id text NOT NULL,
+    revoked_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT revoked_token_pkey PRIMARY KEY (org_id, token_id)
+);
+CREATE INDEX revoked_token_by_time ON revoked_token USING btree (revoked_at);
+
+CREATE TABLE secret_key_check (
+    only_row boolean NOT NULL DEFAULT true,
+    check_value bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT secret_key_check_pkey PRIMARY KEY (only_row),
+    CONSTRAINT secret_key_check_one CHECK (only_row)
+);
+
+CREATE TABLE signing_key (
+    org_id integer NOT NULL,
+    key_id text NOT NULL,
+    algorithm text NOT NULL,
+    public_jwk jsonb NOT NULL,
+    private_sealed bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    retired_at timestamp with time zone,
+    CONSTRAINT signing_key_pkey PRIMARY KEY (org_id, key_id)
+);
+CREATE UNIQUE INDEX signing_key_one_current ON signing_key USING btree (org_id) WHERE (retired_at IS NULL);
+
+CREATE TABLE skipped_claim (
+    dataset_id integer NOT NULL,
+    path text NOT NULL,
+    problem text NOT NULL,
+    times bigint NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    CONSTRAINT skipped_claim_pkey PRIMARY KEY (dataset_id, path, problem)
+);
+
+CREATE TABLE token_key (
+    org_id integer NOT NULL,
+    key_id integer NOT NULL,
+    secret_sealed bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    active_from timestamp with time zone NOT NULL,
+    CONSTRAINT token_key_pkey PRIMARY KEY (org_id, key_id),
+    CONSTRAINT token_key_id_range CHECK (((key_id >= 1) AND (key_id <= 65535)))
+);
+
+CREATE TABLE tombstone (
+    dataset_id integer NOT NULL,
+    digest bytea NOT NULL,
+    erased_at timestamp with time zone NOT NULL,
+    CONSTRAINT tombstone_key PRIMARY KEY (dataset_id, digest)
+);
+
+CREATE TABLE trusted_issuer (
+    org_id integer NOT NULL,
+    issuer_id uuid NOT NULL,
+    issuer text NOT NULL,
+    audience text NOT NULL,
+    jwks_uri text,
+    permissions text[] NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT trusted_issuer_pkey PRIMARY KEY (org_id, issuer_id),
+    CONSTRAINT trusted_issuer_once UNIQUE (org_id, issuer)
+);
+
+ALTER TABLE account ADD CONSTRAINT account_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
+ALTER TABLE administrator ADD CONSTRAINT administrator_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
+ALTER TABLE application ADD CONSTRAINT application_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
+ALTER TABLE authorization_code ADD CONSTRAINT authorization_code_grant_fkey FOREIGN KEY (org_id, grant_id) REFERENCES oauth_grant(org_id, grant_id) ON DELETE CASCADE;
+ALTER TABLE browser_session ADD CONSTRAINT browser_session_account_fkey FOREIGN KEY (org_id, user_id) REFERENCES account(org_id, user_id) ON DELETE CASCADE;
+ALTER TABLE claim_sync ADD CONSTRAINT claim_sync_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
+ALTER TABLE dataset ADD CONSTRAINT dataset_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
+ALTER TABLE identity_server ADD CONSTRAINT identity_server_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
+ALTER TABLE oauth_grant ADD CONSTRAINT oauth_grant_account_fkey FOREIGN KEY (org_id, user_id) REFERENCES account(org_id, user_id) ON DELETE CASCADE;
+ALTER TABLE oauth_grant ADD CONSTRAINT oauth_grant_application_fkey FOREIGN KEY (org_id, client_id) REFERENCES application(org_id, client_id) ON DELETE CASCADE;
+ALTER TABLE refresh_token ADD CONSTRAINT refresh_token_grant_fkey FOREIGN KEY (org_id, grant_id) REFERENCES oauth_grant(org_id, grant_id) ON DELETE CASCADE;
+ALTER TABLE revoked_token ADD CONSTRAINT revoked_token_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
+ALTER TABLE signing_key ADD CONSTRAINT signing_key_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
+ALTER TABLE token_key ADD CONSTRAINT token_key_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
+ALTER TABLE trusted_issuer ADD CONSTRAINT trusted_issuer_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
