@@ -16,6 +16,7 @@ from oneself.service.privacy.erasure import ErasureOptions, Receipt
 from oneself.service.profiles.profiles import RequestOptions, new_tracker
 from oneself.services import Services
 from support.profiles_harness import ACTOR, ProfilesHarness, unknown
+from support.statements import STATEMENTS, counted_statements
 
 pytestmark = pytest.mark.postgres
 
@@ -268,4 +269,54 @@ async def test_the_key_of_an_erasure_keeps_nothing_of_the_person(harness: Profil
     assert (kept["profile_id"], kept["fingerprint"], kept["status"]) == (ann, "a digest", 204)
     assert not kept["body"]
     assert await _traces(harness, USER, MAIL) == []
+    await harness.verified()
+
+
+async def _statements(harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch, profile_id: UUID) -> int:
+    with counted_statements(monkeypatch) as counts:
+        assert await harness.erase(profile_id) is not None
+    return counts[STATEMENTS]
+
+
+async def test_an_erasure_costs_the_same_statements_for_any_number_of_browsers(
+    harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each browser was somebody else's before, and is given back."""
+    profiles, costs = harness.services.profiles.profiles, set[int]()
+    for count in (1, 7):
+        trackers = [new_tracker() for _ in range(count)]
+        for user in (f"bob-{count}", f"ann-{count}"):
+            for tracker in trackers:
+                active = await profiles.first_active_tracker(harness.dataset_ref, [tracker])
+                if active is None:
+                    await harness.person(user, tracker)
+                else:
+                    await profiles.sign_in(harness.dataset_ref, ACTOR, user, tracker=active)
+        ann = await profiles.find_by_user(harness.dataset_ref, f"ann-{count}")
+        assert ann is not None
+        costs.add(await _statements(harness, monkeypatch, ann.profile.profile_id))
+        bob = await profiles.find_by_user(harness.dataset_ref, f"bob-{count}")
+        assert bob is not None
+        for tracker in trackers:
+            view = await profiles.find_by_tracker(harness.dataset_ref, tracker)
+            assert view is not None
+            assert view.survivor.profile_id == bob.survivor.profile_id
+    assert len(costs) == 1, costs
+    await harness.verified()
+
+
+async def test_redacting_a_part_costs_the_same_statements_for_any_number_of_entries(
+    harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs = set[int]()
+    for count in (1, 9):
+        mail = f"{count}.{MAIL}"
+        absorbed = await harness.person(None, new_tracker(), plan="own")
+        for number in range(count):
+            await harness.write(absorbed, plan=f"plan {number}")
+        ann = await harness.person(f"ann-{count}", new_tracker(), mail=mail)
+        await harness.write(absorbed, mail=mail)
+        assert await harness.survivors(absorbed) == [ann]
+        costs.add(await _statements(harness, monkeypatch, absorbed))
+    assert len(costs) == 1, costs
     await harness.verified()

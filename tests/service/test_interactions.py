@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 
@@ -24,8 +21,8 @@ from oneself.service.events.result import EventResult
 from oneself.service.log.verify import verify
 from oneself.service.schema.identity_bindings import Binding
 from oneself.services import Services
-from oneself.store.database import Database
 from support.incoming import incoming_event
+from support.statements import STATEMENTS, counted_statements
 
 X, Y = "0123456789abcdef", "fedcba9876543210"
 ANN = "ann@acme.example"
@@ -110,32 +107,11 @@ async def old_shop(services: Services) -> DatasetHarness:
     return await new_dataset(services, resolves_identities=False)
 
 
-class Counting:
-    """A connection that counts what goes over it."""
-
-    def __init__(self, connection: Any, counts: Counter[str]) -> None:
-        self._connection, self._counts = connection, counts
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("fetch", "fetchrow", "fetchval", "execute", "executemany", "copy_records_to_table"):
-            self._counts["statements"] += 1
-        return getattr(self._connection, name)
-
-
 async def statements(dataset: DatasetHarness, monkeypatch: pytest.MonkeyPatch, user: dict[str, Any]) -> int:
     """How many statements an event costs."""
-    counts: Counter[str] = Counter()
-    transaction = Database.transaction
-
-    @asynccontextmanager
-    async def counted(self: Database) -> AsyncIterator[Any]:
-        async with transaction(self) as connection:
-            yield Counting(connection, counts)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Database, "transaction", counted)
+    with counted_statements(monkeypatch) as counts:
         await dataset.send(user)
-    return counts["statements"]
+    return counts[STATEMENTS]
 
 
 async def test_a_token_that_covers_the_event_spares_a_statement(
