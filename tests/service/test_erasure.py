@@ -11,7 +11,7 @@ import pytest
 
 from oneself.core.identity.identifier import TRACKER, USER_ID, Identifier
 from oneself.core.resolution.observation import PageEvent
-from oneself.service.ingest.ingest import ObservationRejected, StoredResponse, Submission, request_key
+from oneself.service.ingest.ingest import ObservationRejected, ReplayableResponse, Submission, request_key
 from oneself.service.privacy.erasure import ErasureOptions, Receipt
 from oneself.service.profiles.profiles import RequestOptions, new_tracker
 from oneself.services import Services
@@ -58,9 +58,7 @@ async def _traces(harness: ProfilesHarness, *words: str) -> list[str]:
 async def test_after_an_erasure_nothing_of_the_person_is_left(harness: ProfilesHarness) -> None:
     trackers = [new_tracker() for _ in range(3)]
     profiles = harness.services.profiles.profiles
-    keyed = RequestOptions(
-        "key-1", "print " + MAIL, None, lambda _: StoredResponse(201, (("X", MAIL),), MAIL.encode())
-    )
+    keyed = RequestOptions("key-1", "print " + MAIL, None, lambda _: ReplayableResponse(MAIL.encode()))
     made = await profiles.create(
         harness.dataset_ref,
         ACTOR,
@@ -266,8 +264,7 @@ async def test_the_key_of_an_erasure_keeps_nothing_of_the_person(harness: Profil
     assert receipt is not None
     assert await harness.services.privacy.erasure.erase(harness.dataset_ref, ACTOR, ann, once=once) is None
     (kept,) = await harness.database.fetch("SELECT * FROM idempotency_record WHERE key = $1", once.key)
-    assert (kept["profile_id"], kept["fingerprint"], kept["status"]) == (ann, "a digest", 204)
-    assert not kept["body"]
+    assert (kept["profile_id"], kept["fingerprint"], kept["response"]) == (ann, "a digest", None)
     assert await _traces(harness, USER, MAIL) == []
     await harness.verified()
 

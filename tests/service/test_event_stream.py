@@ -40,9 +40,9 @@ async def harness(services: Services) -> InteractionsHarness:
 
 def limit_tail(harness: InteractionsHarness, **limits: Any) -> None:
     """Let the site have a tail with these limits from now on."""
-    harness.services = msgspec.structs.replace(
-        harness.services, tail=EventStream(harness.services.database, **limits)
-    )
+    stream = EventStream(harness.services.database, **limits)
+    history = msgspec.structs.replace(harness.services.history, event_stream=stream)
+    harness.services = msgspec.structs.replace(harness.services, history=history)
 
 
 async def everything(

@@ -141,8 +141,9 @@ class ProfilesHarness:
             if name in known
             for row in await self.database.fetch(f"SELECT row_to_json(t)::text AS text FROM {name} AS t")
         ]
-        bodies = await self.database.fetch("SELECT body FROM idempotency_record WHERE body IS NOT NULL")
-        return "\n".join([*rows, *(bytes(row["body"]).decode() for row in bodies)])
+        stored = "SELECT response FROM idempotency_record WHERE response IS NOT NULL"
+        bodies = await self.database.fetch(stored)
+        return "\n".join([*rows, *(bytes(row["response"]).decode() for row in bodies)])
 
 
 def unknown() -> UUID:

@@ -116,9 +116,7 @@ CREATE TABLE idempotency_record (
     seq bigint NOT NULL,
     profile_id uuid NOT NULL,
     fingerprint text NOT NULL,
-    status integer,
-    headers jsonb,
-    body bytea,
+    response bytea,
     CONSTRAINT idempotency_record_key PRIMARY KEY (dataset_id, key)
 );
 CREATE INDEX idempotency_record_by_profile ON idempotency_record USING btree (dataset_id, profile_id);

@@ -16,8 +16,9 @@ from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import described, error_responses
 from oneself.api.http.request_options import decode_profile_id, decode_request_options
+from oneself.api.http.stored_response import StoredResponse, first_response
 from oneself.core.identity.identifier import IDENTIFIER_CHARS_MAX
-from oneself.service.ingest.ingest import ObservationRejected, Resolution, StoredResponse
+from oneself.service.ingest.ingest import ObservationRejected, Resolution
 
 LINKED_ALREADY = "The profile belongs to another user."
 
@@ -71,7 +72,7 @@ async def link_profile(request: AnyRequest) -> Response[LinkDocument]:
         if error.rejection.code == "profile_not_found":
             raise profile_unknown() from None
         raise render_rejected(error, "11011") from None
-    return respond(linked.answer or answer if linked else answer)
+    return respond((first_response(linked) if linked else None) or answer)
 
 
 def _required(document: Object, field: str) -> str:

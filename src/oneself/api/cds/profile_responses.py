@@ -11,13 +11,13 @@ from litestar.enums import MediaType
 from oneself.api.documents.profile import render_profile, version_tag
 from oneself.api.http.errors import UNPROCESSABLE, USER_ID_WRITE_ONCE, WireError, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext
+from oneself.api.http.stored_response import StoredResponse
 from oneself.core.disclosure import Reader, disclose
 from oneself.core.values.visibility import visible_values
 from oneself.service.ingest.ingest import (
     IdempotencyKeyReused,
     ObservationRejected,
     Resolution,
-    StoredResponse,
 )
 from oneself.service.profiles.profiles import ProfileView
 

@@ -19,10 +19,11 @@ from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import described, error_responses
 from oneself.api.http.query import ONLY_TRUE, query_flag, query_list
 from oneself.api.http.request_options import decode_profile_id, decode_request_options, idempotency_key
+from oneself.api.http.stored_response import StoredResponse, first_response
 from oneself.core.disclosure import grants_of
 from oneself.core.identity.identifier import IDENTIFIER_CHARS_MAX
 from oneself.core.values.attribute import SCOPES
-from oneself.service.ingest.ingest import ObservationRejected, Resolution, StoredResponse, request_key
+from oneself.service.ingest.ingest import ObservationRejected, Resolution, request_key
 from oneself.service.privacy.erasure import ErasureOptions
 from oneself.service.profiles.profiles import ProfileView, new_tracker
 
@@ -206,7 +207,7 @@ async def _create(
         )
     except ObservationRejected as error:
         raise render_rejected(error, "11011") from None
-    return made.answer or render(made)
+    return first_response(made) or render(made)
 
 
 async def _patch(
@@ -224,7 +225,7 @@ async def _patch(
         )
     except ObservationRejected as error:
         raise render_rejected(error, "11011") from None
-    return patched.answer or render(patched)
+    return first_response(patched) or render(patched)
 
 
 async def _patched_user_id(call: RequestContext, profile_id: UUID, document: Object) -> str | None:

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from oneself.api.http.errors import UNPROCESSABLE, wire_error
 from oneself.api.http.json_body import AnyRequest
-from oneself.service.ingest.ingest import Resolution, StoredResponse
+from oneself.api.http.stored_response import StoredResponse, encode_response
+from oneself.service.ingest.ingest import ReplayableResponse, Resolution
 from oneself.service.profiles.profiles import RequestOptions as Terms
 
 KEY_CHARS_MAX = 255
@@ -25,14 +26,18 @@ NO_VERSION = -1
 async def decode_request_options(
     request: AnyRequest, render: Callable[[Resolution], StoredResponse] | None = None
 ) -> Terms:
-    """`If-Match` and `Idempotency-Key`; `render` makes the answer that a repeat will get again."""
+    """`If-Match` and `Idempotency-Key`; `render` makes the response that a repeat gets again."""
     key = idempotency_key(request)
     return Terms(
         idempotency_key=key,
         fingerprint=await _fingerprint(request) if key else "",
         expected_version=_expected_version(request.headers.get("if-match")),
-        render=render if key else None,
+        render=_storing(render) if key and render is not None else None,
     )
+
+
+def _storing(render: Callable[[Resolution], StoredResponse]) -> Callable[[Resolution], ReplayableResponse]:
+    return lambda resolution: encode_response(render(resolution))
 
 
 def decode_profile_id(text: str) -> UUID | None:

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Hashable
 from contextlib import suppress
+from typing import NewType
 from uuid import UUID
 
 import msgspec
@@ -51,22 +52,19 @@ OUTCOME_ATTEMPTS_MAX = 20
 OUTCOME_DELAY_MS = 250
 
 
-class StoredResponse(msgspec.Struct, frozen=True):
-    """A rendered answer, kept so that a repeat of the request gets it again."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
+#: A rendered response, stored so that a repeat of the request gets it again. Only the interface that made
+#: it opens it.
+ReplayableResponse = NewType("ReplayableResponse", bytes)
 
 
 class Resolution(msgspec.Struct, frozen=True):
     """What became of an observation.
 
     `profile`: the one it addressed, made or was attached to; `survivor`: the one that stands for the person.
-    `absorbed`: whom the survivor stands for. `answer`: the kept answer of a keyed request. `repeated`: the
-    request or event had been answered before. `identities`: of an event's visit, type → key. `joined`: whom
-    an event made one with the survivor.
-    `remembers`: its token was worth something. `tracker`: the one that names its browser, if it has one.
+    `absorbed`: whom the survivor stands for. `response`: the stored response of a keyed request.
+    `repeated`: the request or event had been answered before. `identities`: of an event's visit, type →
+    key. `joined`: whom an event made one with the survivor. `remembers`: its token was worth something.
+    `tracker`: the one that names its browser, if it has one.
     """
 
     seq: int
@@ -75,7 +73,7 @@ class Resolution(msgspec.Struct, frozen=True):
     absorbed: tuple[Absorbed, ...]
     config: Config
     plan: Plan | None = None
-    answer: StoredResponse | None = None
+    response: ReplayableResponse | None = None
     repeated: bool = False
     identities: dict[str, str] = {}
     joined: tuple[Profile, ...] = ()
@@ -95,7 +93,7 @@ class Submission(msgspec.Struct, frozen=True):
     idempotency_key: str | None = None
     fingerprint: str = ""
     expected_version: int | None = None
-    render: Callable[[Resolution], StoredResponse] | None = None
+    render: Callable[[Resolution], ReplayableResponse] | None = None
     read_by: int | None = None
 
     @property
@@ -331,10 +329,8 @@ class _BatchDecision:
             )
         if survivor is None or not is_same:
             return IdempotencyKeyReused(KEY_REUSED)
-        answer = None
-        if stored.status is not None and stored.body is not None:
-            answer = StoredResponse(stored.status, stored.headers, stored.body)
-        return self._resolution(stored.seq, stored.profile_id, survivor, answer=answer, repeated=True)
+        response = None if stored.response is None else ReplayableResponse(stored.response)
+        return self._resolution(stored.seq, stored.profile_id, survivor, response=response, repeated=True)
 
     def _first(self, submission: Submission, evidence: Evidence) -> Outcome:
         observation = submission.observation
@@ -392,22 +388,20 @@ class _BatchDecision:
         return survivor is not None and survivor.updated_at != submission.expected_version
 
     def _kept(self, submission: Submission, resolution: Resolution) -> Resolution:
-        """Keep the answer, so that a repeat gets it."""
+        """Store the response, so that a repeat gets it."""
         if submission.key is None:
             return resolution
-        answer = submission.render(resolution) if submission.render else None
+        response = submission.render(resolution) if submission.render else None
         stored = IdempotencyRecord(
             key=submission.key,
             seq=resolution.seq,
             profile_id=resolution.profile.profile_id,
             fingerprint=submission.fingerprint,
-            status=answer.status if answer else None,
-            headers=answer.headers if answer else (),
-            body=answer.body if answer else None,
+            response=response,
         )
         self._answers[stored.key] = stored
         self._new_answers.append(stored)
-        return msgspec.structs.replace(resolution, answer=answer)
+        return msgspec.structs.replace(resolution, response=response)
 
     def _resolution(
         self,
@@ -416,7 +410,7 @@ class _BatchDecision:
         survivor: Profile,
         *,
         plan: Plan | None = None,
-        answer: StoredResponse | None = None,
+        response: ReplayableResponse | None = None,
         repeated: bool = False,
     ) -> Resolution:
         return Resolution(
@@ -426,6 +420,6 @@ class _BatchDecision:
             absorbed=self._state.members.get(survivor.profile_id, ()),
             config=self._config,
             plan=plan,
-            answer=answer,
+            response=response,
             repeated=repeated,
         )

@@ -47,8 +47,6 @@ from oneself.store.transaction import Tables, Transaction, begin
 if TYPE_CHECKING:
     from oneself.store.database import Database
 
-NO_CONTENT = 204
-
 
 class Receipt(msgspec.Struct, frozen=True):
     """The proof of an erasure."""
@@ -158,7 +156,7 @@ class Erasure:
         await _record(transaction, actor, clock.config_version, receipt)
         if once is not None:
             # The bare id and a digest of the request: nothing about the person.
-            record = IdempotencyRecord(once.key, seq, profile_id, once.fingerprint, NO_CONTENT)
+            record = IdempotencyRecord(once.key, seq, profile_id, once.fingerprint)
             await transaction.idempotency_records.put([record])
         return receipt
 

@@ -24,14 +24,14 @@ from oneself.core.resolution.observation import (
 )
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
-from oneself.service.ingest.ingest import Ingest, Resolution, StoredResponse, Submission, request_key
+from oneself.service.ingest.ingest import Ingest, ReplayableResponse, Resolution, Submission, request_key
 from oneself.store.database import Database
 from oneself.store.queries import Queries
 from oneself.store.transaction import Tables
 
 _sql = Queries("ingest.sql")
 
-Render = Callable[[Resolution], StoredResponse]
+Render = Callable[[Resolution], ReplayableResponse]
 
 
 class RequestOptions(msgspec.Struct, frozen=True):

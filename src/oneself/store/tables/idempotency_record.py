@@ -26,9 +26,8 @@ class IdempotencyRecord(msgspec.Struct, frozen=True):
     profile_id: UUID
     #: Distinguishes a repeat of the request from another request with the same key; empty after an erasure.
     fingerprint: str
-    status: int | None = None
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes | None = None
+    #: As the interface wrote it; the store does not read it. None if a repeat gets none.
+    response: bytes | None = None
 
 
 class IdempotencyTable(Table):
@@ -40,27 +39,13 @@ class IdempotencyTable(Table):
         """The records of keys, by key."""
         ordered = sorted(keys)
         found = await self._executor.fetch(_sql.find, self._dataset_id, ordered) if ordered else []
-        return {
-            row["key"]: IdempotencyRecord(
-                key=row["key"],
-                seq=row["seq"],
-                profile_id=row["profile_id"],
-                fingerprint=row["fingerprint"],
-                status=row["status"],
-                headers=tuple((name, value) for name, value in row["headers"] or ()),
-                body=row["body"],
-            )
-            for row in found
-        }
+        return {row["key"]: IdempotencyRecord(*row.values()) for row in found}
 
     async def put(self, records: Sequence[IdempotencyRecord]) -> None:
         """Insert records."""
         if records:
-            values = (
-                (r.key, r.seq, r.profile_id, r.fingerprint, r.status, rows.encode_json(r.headers), r.body)
-                for r in records
-            )
-            await self._executor.execute(_sql.put, self._dataset_id, *rows.columns(7, values))
+            columns = rows.columns(5, map(msgspec.structs.astuple, records))
+            await self._executor.execute(_sql.put, self._dataset_id, *columns)
 
     async def blank_of_profiles(self, profile_ids: Sequence[UUID]) -> None:
         """Keep that requests about profiles were answered, but neither the requests nor the responses."""
