@@ -1,4 +1,4 @@
-"""`oneself doctor` finds what is wrong and says what to do."""
+"""`oneself doctor` finds problems and says how to solve them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`oneself issuer`: trust given and taken back, as the REST resource shows it."""
+"""`oneself issuer`: add and remove trusted issuers, as the REST resource shows them."""
 
 from __future__ import annotations
 

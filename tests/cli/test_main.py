@@ -1,4 +1,4 @@
-"""The command line as a whole: it explains itself, and bad news is one sentence and an exit code."""
+"""The command line as a whole: help, and errors as one sentence and an exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`oneself person`: exported and erased, of any dataset."""
+"""`oneself person`: export and erase, in any dataset."""
 
 from __future__ import annotations
 

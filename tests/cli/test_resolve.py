@@ -1,4 +1,4 @@
-"""`oneself resolve`: the primary id of whom identities mean, or a sentence."""
+"""`oneself resolve`: the primary id for identities, or one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`oneself rule`: asked what it would do, made, switched and removed."""
+"""`oneself rule`: preview, create, switch and delete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`oneself serve` as an operator meets it: first start, stop, kill, a second one, several workers."""
+"""`oneself serve` as an operator uses it: first start, stop, kill, a second start, several workers."""
 
 from __future__ import annotations
 

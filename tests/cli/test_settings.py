@@ -1,4 +1,4 @@
-"""Settings: where each comes from, what is refused and in which words, what is never shown."""
+"""Settings: their sources, what is rejected and how, and what is never printed."""
 
 from __future__ import annotations
 

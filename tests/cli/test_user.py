@@ -1,4 +1,4 @@
-"""`oneself user delete` forgets a person as the REST resource does: account and profile, with a receipt."""
+"""`oneself user delete` deletes account and profile and prints a receipt, as the REST resource does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`oneself verify` and `oneself rebuild` beside a running service: what they say and how they exit."""
+"""`oneself verify` and `oneself rebuild` beside a running service: output and exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The guides work when they are typed, on a running service."""
+"""The commands of the guides work as written, on a running service."""
 
 from __future__ import annotations
 

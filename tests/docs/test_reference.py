@@ -1,4 +1,4 @@
-"""The manual says what is there: every command, setting, address and error code, and no other."""
+"""The reference pages list exactly the commands, settings, addresses and error codes that exist."""
 
 from __future__ import annotations
 

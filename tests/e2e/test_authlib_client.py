@@ -1,4 +1,4 @@
-"""Clients that others wrote, against a running service: Authlib's own, configured by discovery alone."""
+"""Authlib's own client against a running service, configured by discovery alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kill -9 under load: every acknowledged write is there afterwards, none twice (DESIGN §15)."""
+"""kill -9 under load: every acknowledged write is there afterwards, none twice."""
 
 from __future__ import annotations
 

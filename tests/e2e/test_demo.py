@@ -1,4 +1,4 @@
-"""`oneself demo` as a newcomer meets it."""
+"""`oneself demo` as a newcomer sees it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules that are switched on and off while two services write overlapping values (DESIGN §15).
+"""Rules that are switched on and off while two services write overlapping values.
 
 Two kinds of writers, whose values never meet. Visitors bring their values once and have no user: who is one
 of them is exactly the transitive closure over the values. People write the same few values again and again,

@@ -41,7 +41,7 @@ from scenarios.words import (
 
 FOLDER = Path(__file__).parent
 FILES = sorted(FOLDER.glob("*.scenario"))
-# Files that say what DESIGN says and `oneself` does not do yet; the oracle plays them all the same.
+# Files with documented behaviour that `oneself` does not have yet; only the oracle plays them.
 AHEAD: dict[str, str] = {}
 
 

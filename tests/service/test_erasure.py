@@ -1,4 +1,4 @@
-"""Erasure: nothing of the person is left, the rest is whole, the past cannot bring them back (DESIGN §8)."""
+"""Erasure leaves nothing of the person and everything else, for good (docs/concepts/log-and-fold.md)."""
 
 from __future__ import annotations
 

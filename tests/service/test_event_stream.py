@@ -1,4 +1,4 @@
-"""The events of a dataset: page by page, and as they become durable; none twice, none missed."""
+"""The events of a dataset: page by page and as a stream; each exactly once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Datasets, identity types, bindings, channels: what is refused, what is shown first, what then happens."""
+"""Datasets, identity types, bindings, channels: what is rejected, what is previewed, what then happens."""
 
 from __future__ import annotations
 

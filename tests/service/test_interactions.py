@@ -1,4 +1,4 @@
-"""Events on the service: what a token spares, who opted out, legacy datasets and how they are moved over."""
+"""Events on the service: the token fast path, opt-outs, legacy datasets and their migration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Of an exception the log has its kind and the way it came, never its words."""
+"""The log names the type and traceback of an exception, never its message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Look-up: an id means one person, whatever became of that person (wire/interactions §9.3, §9.4)."""
+"""Look-up: an id always leads to one person (docs/wire/interactions.md §9.3, §9.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A violated constraint is a lost race, and the batch is repeated, only where batches can race for it."""
+"""Only a violated constraint that batches can race for counts as a lost race and is retried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events of a person, page by page; their identifiers and their past."""
+"""Events of a person, page by page; identifiers and history of the person."""
 
 from __future__ import annotations
 

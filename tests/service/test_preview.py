@@ -1,4 +1,4 @@
-"""A preview says exactly what activation then does, and changes nothing (DESIGN §6)."""
+"""A preview equals the later activation and changes nothing (docs/concepts/log-and-fold.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refusals and what sets the limits: counted, listed, and acting at once (DESIGN §4.6)."""
+"""Refusals and their limits: counted, listed, effective at once (docs/concepts/resolution.md, rule 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules on the profiles that exist: applied in the background, resumed where somebody stopped (wire §9)."""
+"""Rules on existing profiles: background work that resumes after a stop (docs/wire/cds.md §9)."""
 
 from __future__ import annotations
 
@@ -334,7 +334,7 @@ def _mail(value_type: Any) -> PutAttributes:
 
 
 async def test_a_changed_type_hides_values_from_matching_until_it_is_back(harness: ProfilesHarness) -> None:
-    """wire/cds §8: what does not fit its attribute is hidden from matching."""
+    """docs/wire/cds.md §8: what does not fit its attribute is hidden from matching."""
     change, dataset_id = harness.services.configurations.change, harness.dataset_ref.dataset_id
     await harness.rule("mail")
     word = await harness.person(mail="417")

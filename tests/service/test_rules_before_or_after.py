@@ -1,5 +1,5 @@
 """A rule or binding joins the same people whether it was there before the data or came after it, and the same
-people hold what is contested (DESIGN §4.7).
+people hold what is contested (docs/concepts/resolution.md, rule 7).
 
 The survivor may differ: it is whoever ranks first at the time of the join, and a later join sees later
 activity (§4.4).

@@ -1,4 +1,4 @@
-"""The secret key and the database belong together: compared before anything is sealed, generated once."""
+"""The secret key belongs to the database: checked before anything is encrypted, generated once."""
 
 from __future__ import annotations
 

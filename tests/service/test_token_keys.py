@@ -1,4 +1,4 @@
-"""Token keys: one seals, all open; a key waits until every process knows it (wire/interactions §7)."""
+"""Token keys: one encrypts, all decrypt, and a new one waits (docs/wire/interactions.md §7)."""
 
 from __future__ import annotations
 

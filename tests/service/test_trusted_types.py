@@ -1,4 +1,4 @@
-"""Types that believe servers alone: a browser's word neither matches, nor takes the place of a server's."""
+"""Trusted-only types: values from browsers neither match nor replace those from servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DESIGN §2: whatever callers did to a database, its log folds to the state that answers."""
+"""After any test, the log of a database must fold to its state (docs/concepts/log-and-fold.md)."""
 
 from __future__ import annotations
 

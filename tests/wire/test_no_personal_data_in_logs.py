@@ -1,4 +1,4 @@
-"""Nothing that anybody sends reaches the log or `/metrics`, at the level debug either (DESIGN §8)."""
+"""Nothing that a client sends reaches the log or `/metrics`, not even at level debug."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wire §2 for tokens that others issued: what is checked, where keys come from, what a bad issuer can do."""
+"""Tokens of external issuers: what is checked, and where keys come from (docs/wire/cds.md §2)."""
 
 from __future__ import annotations
 
@@ -296,7 +296,7 @@ async def test_the_application_and_the_user_are_the_tokens(cds: Cds, issuer: Iss
 
 
 class TestIdentityServer:
-    """The organisation's own identity server: its keys, and every sentence of wire §2."""
+    """The organisation's own identity server: its keys, and every sentence of docs/wire/cds.md §2."""
 
     @pytest.fixture
     def services(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> Services:

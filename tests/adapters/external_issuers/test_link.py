@@ -1,4 +1,4 @@
-"""wire §5.5: POST /profiles/link."""
+"""POST /profiles/link (docs/wire/cds.md §5.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real OpenID provider beside us: register there, sign in, link, read with its token (DESIGN §10)."""
+"""With a real OpenID provider: register there, sign in, link, read with its token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attributes that identity types are bound to survive whatever the identity server's claims become."""
+"""Attributes that identity types are bound to stay when the claims of the identity server change."""
 
 from __future__ import annotations
 

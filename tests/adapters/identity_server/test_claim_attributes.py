@@ -1,4 +1,4 @@
-"""From claims to attributes, and from one set of attributes to the next (wire/cds §13)."""
+"""From claims to attributes, and from one set of attributes to the next (docs/wire/cds.md §13)."""
 
 from __future__ import annotations
 

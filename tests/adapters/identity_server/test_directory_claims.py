@@ -1,4 +1,4 @@
-"""The embedded directory is held to the same law: its claims are the identity attributes (DESIGN §10)."""
+"""The claims of the embedded directory are the identity attributes, as with an identity server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/profile-schema/sync`, enabling, a look every so often: attributes mirror claims (wire/cds §13)."""
+"""`/profile-schema/sync`, activation and polling: attributes mirror claims (docs/wire/cds.md §13)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every row of the table of `/profiles/sync` (wire/cds §12): what an event does, and what is answered."""
+"""Every row of the table of `/profiles/sync`: effect and answer (docs/wire/cds.md §12)."""
 
 from __future__ import annotations
 
@@ -389,7 +389,7 @@ class TestSessions:
 
 
 async def test_the_log_folds_to_the_state(cds: Cds, report: Reporter) -> None:
-    """Reports are observations: what they did can be folded again (DESIGN §2)."""
+    """Reports are observations: what they did can be folded again (docs/concepts/log-and-fold.md)."""
     from oneself.service.log.verify import verify
 
     tracker = (await visit(cds))["anonymous_profile_tracker"]

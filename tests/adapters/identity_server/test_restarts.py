@@ -1,4 +1,4 @@
-"""Real processes: what was asked for survives them, and two of them never read at the same time."""
+"""With real processes: a requested sync survives them, and two of them never sync at the same time."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
-"""The oracle: resolution and merging once more, as naive as DESIGN §4 and §5 can be read.
+"""The oracle: resolution and merging once more, as naive as docs/concepts/resolution.md and §5 can be read.
 
 It keeps every observation, every claim and every move of a device in plain lists and searches all of
 them each time: no index, no plan, no import from `oneself`. Slow, and short enough to be believed.
 
-What DESIGN leaves open, it reads like this:
+Where docs/concepts leaves a question open, it reads it like this:
 * an address decides before any identifier: a write by id never lands on another user's profile;
 * a device that points at a known person decides nothing once anything else does;
 * absorbed profiles are merged in from the lowest ranked to the highest, so that among several absorbed
   values the one of the most recently active profile stands;
 * values are written to the profile that is addressed (else to the survivor) and then joined with the others'
   by their strategies; what `overwrite` replaced is written once more, because it is newer than the join;
-* the value already stored is no change, and keeps the time it was first told (wire/cds §8);
+* the value already stored is no change, and keeps the time it was first told (docs/wire/cds.md §8);
 * whether a profile is identified (identity attributes then only fill gaps) is judged before the
   observation, a created one as what it is created as;
 * a rule reads the attributes of a write and nothing else; what was there before it was switched on, values
@@ -520,7 +520,7 @@ class Oracle:
         return Outcome()
 
     def _problem(self, rule: Rule, priority: int) -> str | None:
-        """Why there must not be such a rule (wire/cds §9)."""
+        """Why there must not be such a rule (docs/wire/cds.md §9)."""
         if rule.path[0] == "application_data":
             return "application_data"
         types = {line.name: line.value_type for line in self.setup.attributes}

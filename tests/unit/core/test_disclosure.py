@@ -1,4 +1,4 @@
-"""wire §5.3: what of a profile a reader is shown."""
+"""What of a profile a reader is shown (docs/wire/cds.md §5.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How values of two profiles become one, with their sources (DESIGN §5, wire/cds §9)."""
+"""How values of two profiles merge, with their sources (docs/concepts/merging.md)."""
 
 from __future__ import annotations
 

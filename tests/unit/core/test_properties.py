@@ -1,4 +1,4 @@
-"""What holds for every history, tried on random ones (DESIGN §15).
+"""What holds for every history, tried on random ones.
 
 `pytest -m soak` tries many more and longer histories than the default run.
 """
@@ -111,7 +111,7 @@ def every_value_has_a_source(history: History) -> None:
 
 def a_profile_is_promoted_not_replaced(history: History) -> None:
     """16 hex digits while anonymous, or the name of the browser that its first event came from; 24 ever after
-    (DESIGN §4.5, wire/interactions §3). Nobody who is known
+    (docs/concepts/resolution.md, rule 5, docs/wire/interactions.md §3). Nobody who is known
     becomes anonymous again, except by giving up a value that a rule read."""
     core = Core()
     known: set[UUID] = set()

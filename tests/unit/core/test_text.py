@@ -1,4 +1,4 @@
-"""Text from outside is measured before any work on it that grows faster than its length (DESIGN §4.1)."""
+"""Text from outside is measured before work that grows faster than its length."""
 
 from __future__ import annotations
 

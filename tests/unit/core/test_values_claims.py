@@ -1,4 +1,4 @@
-"""What the identity server reports is converted, nested, and skipped where it does not fit (wire/cds §12)."""
+"""Claims reported by the identity server: converted, nested, skipped if invalid (docs/wire/cds.md §12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of values on random schemas, records and JSON (DESIGN §5, §15)."""
+"""Laws of values on random schemas, records and JSON (docs/concepts/merging.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is visible, and what is reported to be hidden (wire/cds §8: values that no longer fit)."""
+"""What is visible, and what is reported to be hidden (docs/wire/cds.md §8: values that no longer fit)."""
 
 # One case a line reads as the table that it is.
 # ruff: noqa: E501

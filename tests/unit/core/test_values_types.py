@@ -1,4 +1,4 @@
-"""Each value type: what it takes, how it is kept, what it refuses (seeds/profile-attributes, wire/cds §8)."""
+"""Each value type: what it accepts, how it is stored, what it rejects (docs/wire/cds.md §8)."""
 
 from __future__ import annotations
 

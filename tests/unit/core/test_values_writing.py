@@ -1,4 +1,4 @@
-"""Writes: what they change, what they are refused for, in the words of the wire (wire/cds §5.1, §5.4, §8)."""
+"""Writes: what they change and why they are rejected (docs/wire/cds.md §5.1, §5.4, §8)."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_a_dotted_name_without_a_complex_attribute_is_a_key_of_its_own() -> None
     assert refused({"traits": {"orphan": {"leaf": "x"}}}) == "trait 'traits.orphan' not defined in schema"
 
 
-# Merging (wire/cds §5.4)
+# Merging (docs/wire/cds.md §5.4)
 
 
 def test_traits_merge_deeply_and_lists_are_replaced() -> None:
@@ -380,7 +380,7 @@ def test_members_of_an_element_keep_their_mutability(new: list[Any]) -> None:
     )
 
 
-# Schema changes (wire/cds §8): only what the request changes is judged
+# Schema changes (docs/wire/cds.md §8): only what the request changes is judged
 
 
 def test_a_stored_value_that_no_longer_fits_never_blocks_a_write() -> None:

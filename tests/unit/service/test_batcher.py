@@ -1,4 +1,4 @@
-"""Batches form while others are committed, keep out of each other's way, and answer everybody."""
+"""Batches form while others are committed, never conflict, and answer every caller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Askers share a question, and never get an answer that is older than their own asking."""
+"""Concurrent callers share a call, and never get an answer that is older than their own request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The persisted token: exactly the format of wire/interactions §7, and nothing else opens."""
+"""The persisted token: exactly the format of docs/wire/interactions.md §7, and nothing else opens."""
 
 from __future__ import annotations
 

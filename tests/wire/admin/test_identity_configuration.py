@@ -1,4 +1,4 @@
-"""`/t/{org}/api/v1`: datasets, identity types, identity attributes, channel identities (DESIGN §9)."""
+"""`/t/{org}/api/v1`: datasets, identity types, identity attributes, channel identities."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """`/t/{org}/api/v1/datasets/{dataset}/…`: who is meant by an id or by identities; what a person did and was
-(DESIGN §9; wire/interactions §9.3).
+(docs/wire/interactions.md §9.3).
 """
 
 from __future__ import annotations

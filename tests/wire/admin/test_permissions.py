@@ -1,4 +1,4 @@
-"""`/t/{org}/api/v1`: who may open which door (wire §2; DESIGN §8: a test walks every route)."""
+"""`/t/{org}/api/v1`: the permission of every operation; the test walks every route."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/t/{org}/api/v1`: export, erasure with its receipt, values that no longer fit (DESIGN §8)."""
+"""`/t/{org}/api/v1`: export, erasure with its receipt, values that no longer fit (docs/concepts/trust.md)."""
 
 from __future__ import annotations
 

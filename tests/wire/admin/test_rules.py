@@ -1,4 +1,4 @@
-"""`/t/{org}/api/v1`: preview and progress of rules, refusals, protection (DESIGN §9)."""
+"""`/t/{org}/api/v1`: preview and progress of rules, refusals, protection."""
 
 from __future__ import annotations
 

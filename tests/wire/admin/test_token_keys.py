@@ -1,4 +1,4 @@
-"""`/t/{org}/api/v1/token-keys`: list, rotate, destroy (wire/interactions §7, §13)."""
+"""`/t/{org}/api/v1/token-keys`: list, rotate, destroy (docs/wire/interactions.md §7, §13)."""
 
 from __future__ import annotations
 

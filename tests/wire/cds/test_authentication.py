@@ -1,4 +1,4 @@
-"""wire §2: who is calling, and what a refusal says."""
+"""Who is calling, and what a refusal says (docs/wire/cds.md §2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Issue 2, "Bad input": a 4xx with a code and a sentence, nothing stored, and the next request works."""
+"""Bad input on every route: a 4xx with a code and a sentence, nothing stored, the next request works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DESIGN §7: exactly once, and nothing lost when everything happens at the same moment."""
+"""Exactly once, and nothing lost when everything happens at once (docs/concepts/log-and-fold.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wire §11: the organisation's configuration."""
+"""The organisation's configuration (docs/wire/cds.md §11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wire §10: consent categories."""
+"""Consent categories (docs/wire/cds.md §10)."""
 
 from __future__ import annotations
 

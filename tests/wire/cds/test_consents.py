@@ -1,4 +1,4 @@
-"""wire §6: the consents of a profile."""
+"""The consents of a profile (docs/wire/cds.md §6)."""
 
 from __future__ import annotations
 

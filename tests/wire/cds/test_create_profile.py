@@ -1,4 +1,4 @@
-"""wire §5.1: POST /profiles, its cookie and its tracker."""
+"""POST /profiles, its cookie and its tracker (docs/wire/cds.md §5.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wire §5.3: what a reader is shown, by application and by consent."""
+"""What a reader is shown, by application and by consent (docs/wire/cds.md §5.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wire §2, claim by claim: tokens of an identity server outside, whose key we hold."""
+"""docs/wire/cds.md §2, claim by claim: tokens of an identity server outside, whose key we hold."""
 
 from __future__ import annotations
 

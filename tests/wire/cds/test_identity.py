@@ -1,4 +1,4 @@
-"""DESIGN §4–§8 as a caller can see them: what identifies nobody, what erasure leaves, what the log tells."""
+"""Identity as a client sees it: blocked values, erasure, and what the log tells (docs/concepts/resolution.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wire §5.2: GET /profiles — pages, cursors, attribute selection, filters."""
+"""GET /profiles — pages, cursors, attribute selection, filters (docs/wire/cds.md §5.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wire §5.5: Me, DELETE, ETag and If-Match."""
+"""Me, DELETE, ETag and If-Match (docs/wire/cds.md §5.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wire §9: what rules do to profiles, as a client sees it in the answer of the very request."""
+"""What rules do to profiles, as a client sees it in the answer of the very request (docs/wire/cds.md §9)."""
 
 from __future__ import annotations
 

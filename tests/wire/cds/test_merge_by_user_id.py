@@ -1,4 +1,4 @@
-"""wire §9, without rules: equal `user_id` joins profiles, and their values become one."""
+"""docs/wire/cds.md §9, without rules: equal `user_id` joins profiles, and their values become one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wire §5.4: PATCH /profiles/{profileId}."""
+"""PATCH /profiles/{profileId} (docs/wire/cds.md §5.4)."""
 
 from __future__ import annotations
 

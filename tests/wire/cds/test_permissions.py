@@ -1,4 +1,4 @@
-"""wire §3: the permission of every operation, the gate, and the walls between organisations."""
+"""The permission of every operation, the gate, and the walls between organisations (docs/wire/cds.md §3)."""
 
 from __future__ import annotations
 

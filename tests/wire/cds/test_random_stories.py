@@ -1,4 +1,4 @@
-"""Stories in any order, alone and at once; `service_database_url` checks that their log folds (DESIGN §2)."""
+"""Random stories, one by one and at once; the log must fold to the state afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wire §5.3: GET /profiles/{profileId}."""
+"""GET /profiles/{profileId} (docs/wire/cds.md §5.3)."""
 
 from __future__ import annotations
 

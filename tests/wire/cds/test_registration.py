@@ -1,4 +1,4 @@
-"""wire §12 and §14, seed `unify-anonymous-and-registered-profiles`: the registration story by public HTTP."""
+"""The registration story by public HTTP (docs/wire/cds.md §12)."""
 
 from __future__ import annotations
 

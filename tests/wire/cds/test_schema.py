@@ -1,4 +1,4 @@
-"""wire §7: the profile schema — reading, defining, changing, deleting attributes."""
+"""The profile schema — reading, defining, changing, deleting attributes (docs/wire/cds.md §7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wire §1: paths, verbs, health, CORS, timestamps."""
+"""Paths, verbs, health, CORS, timestamps (docs/wire/cds.md §1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DESIGN §7 and §14: two processes on one database are one service; what one answered, the other knows."""
+"""Two processes on one database act as one service: what one answered, the other knows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wire §4: what an undecodable body is told, on every operation that takes one."""
+"""What an undecodable body is told, on every operation that takes one (docs/wire/cds.md §4)."""
 
 from __future__ import annotations
 

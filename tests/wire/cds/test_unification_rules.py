@@ -1,4 +1,4 @@
-"""wire §9: the resource `/unification-rules`. What rules do to profiles is in `test_s09_matching`."""
+"""The resource `/unification-rules`; `test_merge_by_rules` has its effect (docs/wire/cds.md §9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wire §8: what a value must be, for every type, mutability and place."""
+"""What a value must be, for every type, mutability and place (docs/wire/cds.md §8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guesses of a client secret: counted by application and address, and stopped (DESIGN §10)."""
+"""Guesses of a client secret: counted by application and address, and stopped."""
 
 from __future__ import annotations
 

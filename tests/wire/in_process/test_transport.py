@@ -1,4 +1,4 @@
-"""wire §1: what every answer has in common, whatever its route."""
+"""What every answer has in common, whatever its route (docs/wire/cds.md §1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Datasets for the tests of the event wire, configured by REST (DESIGN §9)."""
+"""Datasets for the tests of the event wire, configured by REST."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""§9.4: anonymous visitors, shared devices, acceptable anonymous IDs."""
+"""Anonymous visitors, shared devices, acceptable anonymous IDs (docs/wire/interactions.md §9.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""§9.6: guards, all off by default. §10: who may overwrite whom. §3: allowed origins."""
+"""Guards, trust and allowed origins, all off by default (docs/wire/interactions.md §3, §9.6, §10)."""
 
 from __future__ import annotations
 

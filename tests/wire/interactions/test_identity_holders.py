@@ -1,4 +1,4 @@
-"""§3, §9.6: the attribute that a type is bound to, and whose word about it counts.
+"""The attribute that a type is bound to, and whose word about it counts (docs/wire/interactions.md §3, §9.6).
 
 The trait `card` holds the type `cardNo`, which events call `loyG`. What changes a type or a name has an
 organisation of its own, because a type is the same in all datasets of one.

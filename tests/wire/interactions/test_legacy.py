@@ -1,4 +1,4 @@
-"""§11: a dataset without identity resolution."""
+"""A dataset without identity resolution (docs/wire/interactions.md §11)."""
 
 from __future__ import annotations
 

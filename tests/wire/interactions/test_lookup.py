@@ -1,4 +1,4 @@
-"""§4, §9.3, §9.5: a user by any ID there ever was, and users that are deleted."""
+"""A user by any ID there ever was, and users that are deleted (docs/wire/interactions.md §4, §9.3, §9.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""§9.2, §9.3: who survives, who is absorbed, what becomes of values."""
+"""Who survives, who is absorbed, what becomes of values (docs/wire/interactions.md §9.2, §9.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""§9.1: what a value is, when two are equal, and what is no identity."""
+"""What a value is, when two are equal, and what is no identity (docs/wire/interactions.md §9.1)."""
 
 from __future__ import annotations
 

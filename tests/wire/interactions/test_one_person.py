@@ -1,4 +1,4 @@
-"""§6, §9.3: one browser and one person on two wires; tenants and datasets that never meet."""
+"""One browser and one person on two wires; tenants and datasets stay apart (docs/wire/interactions.md §6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""§6, §14: what is no event gets a clear answer, and nothing of it is kept."""
+"""What is no event gets a clear answer, and nothing of it is kept (docs/wire/interactions.md §6, §14)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""§8: the three scenarios of the source document, in every spelling, with its own values."""
+"""The three scenarios of the source document, in every spelling (docs/wire/interactions.md §8)."""
 
 from __future__ import annotations
 

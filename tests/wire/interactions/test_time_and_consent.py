@@ -1,4 +1,4 @@
-"""§5 flags, §9.5: time, what is not interactive, what is not tracked, consent."""
+"""Flags, §9.5: time, what is not interactive, what is not tracked, consent (docs/wire/interactions.md §5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""§7: the persisted token.
+"""The persisted token (docs/wire/interactions.md §7).
 
 How long it lives is tested where a token can be sealed in the past: `tests/service/test_interactions.py`.
 """

@@ -1,4 +1,4 @@
-"""§4, §6: endpoints, encodings, headers."""
+"""Endpoints, encodings, headers (docs/wire/interactions.md §4, §6)."""
 
 from __future__ import annotations
 

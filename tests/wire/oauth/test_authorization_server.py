@@ -1,4 +1,4 @@
-"""wire §2 and DESIGN §9–§10: the embedded authorization server, as clients see it."""
+"""The embedded authorization server, as clients see it (docs/wire/cds.md §2)."""
 
 from __future__ import annotations
 

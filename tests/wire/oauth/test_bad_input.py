@@ -1,4 +1,4 @@
-"""Issue 2, "Bad input", at the authorization server and its pages."""
+"""Bad input at the authorization server and its pages."""
 
 from __future__ import annotations
 

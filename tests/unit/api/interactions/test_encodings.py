@@ -1,4 +1,4 @@
-"""Four encodings, one object; and nothing that is no event gets further than this (wire/interactions §4)."""
+"""Four encodings of one object, and what is rejected as an event (docs/wire/interactions.md §4)."""
 
 from __future__ import annotations
 

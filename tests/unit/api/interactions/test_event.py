@@ -1,4 +1,4 @@
-"""Two namespaces, one internal form; and the type of every structural field (wire/interactions §5)."""
+"""Two namespaces, one internal form, and the type of each field (docs/wire/interactions.md §5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DESIGN §9: applications, users and the identity provider of an organisation over REST."""
+"""Applications, users and the identity provider of an organisation over REST."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DESIGN §8: a token of one organisation reaches nothing of another, on every route there is."""
+"""docs/concepts/trust.md: a token of one organisation reaches nothing of another, on every route there is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""wire §5: what a caller may see, repeat and rely on, beyond what the black-box tests ask."""
+"""What a caller may see, repeat and rely on, beyond what the black-box tests ask (docs/wire/cds.md §5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vendor's look-up and delete calls (wire/interactions §3, §4)."""
+"""The vendor's look-up and delete calls (docs/wire/interactions.md §3, §4)."""
 
 from __future__ import annotations
 
