@@ -121,7 +121,6 @@ WIRES: set[str] = {
     "service/directory/tokens.py",
     "service/history/event_stream.py",
     "service/ingest/ingest.py",
-    "service/privacy/erasure.py",
 }
 # Modules outside store that still write SQL or use the driver.
 SQL: set[str] = set()

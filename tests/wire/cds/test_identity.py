@@ -1,4 +1,4 @@
-"""Identity as a client sees it: blocked values, erasure, and what the log tells (docs/concepts/resolution.md)."""
+"""Identity as a client sees it: blocked values, erasure, the log (docs/concepts/resolution.md)."""
 
 from __future__ import annotations
 
