@@ -154,7 +154,7 @@ class Core:
 
     def _devices(self) -> dict[str, UUID]:
         held = {
-            identifier.value: self.state.held(identifier)
+            identifier.value: self.state.claims_of(identifier)
             for identifier in self.state.claims
             if identifier.namespace == ANONYMOUS_ID
         }

@@ -63,10 +63,10 @@ class Reader(Struct, frozen=True):
 
 def disclose(values: Values, reader: Reader, grants: frozenset[Grant]) -> dict[str, Any]:
     """The part of `values` that `reader` is shown; empty sections are left out."""
-    shown: dict[str, Any] = {scope: _section(values, scope, reader, grants) for scope in SCOPES[:2]}
+    visible: dict[str, Any] = {scope: _section(values, scope, reader, grants) for scope in SCOPES[:2]}
     if reader.with_application_data:
-        shown[APPLICATION_DATA] = _application_data(values.get(APPLICATION_DATA, {}), reader, grants)
-    return {scope: section for scope, section in shown.items() if section}
+        visible[APPLICATION_DATA] = _application_data(values.get(APPLICATION_DATA, {}), reader, grants)
+    return {scope: section for scope, section in visible.items() if section}
 
 
 def _section(values: Values, scope: str, reader: Reader, grants: frozenset[Grant]) -> dict[str, Any]:
@@ -76,8 +76,8 @@ def _section(values: Values, scope: str, reader: Reader, grants: frozenset[Grant
 
 def _application_data(buckets: Values, reader: Reader, grants: frozenset[Grant]) -> dict[str, Any]:
     if reader.is_system:
-        wanted = reader.applications
-        return {name: bucket for name, bucket in buckets.items() if wanted is None or name in wanted}
+        requested = reader.applications
+        return {name: bucket for name, bucket in buckets.items() if requested is None or name in requested}
     own = reader.application or ""
     bucket = _granted(buckets.get(own, {}), APPLICATION_DATA, own, grants)
     return {own: bucket} if bucket else {}

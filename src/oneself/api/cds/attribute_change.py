@@ -18,7 +18,7 @@ from oneself.core.values.definition import (
     check_scope_writable,
     find_changeable,
 )
-from oneself.core.values.definition_rules import invalid, shown
+from oneself.core.values.definition_rules import excerpt, invalid
 from oneself.core.values.schema import Schema
 
 REQUIRED_FIELDS = ("attribute_name", "value_type", "merge_strategy", "mutability")
@@ -76,7 +76,7 @@ def _check_fields(given: Mapping[str, Any], stored: Attribute) -> None:
     fixed = {"attribute_id": stored.attribute_id, "scope": stored.scope}
     for name, value in given.items():
         if name not in _KNOWN_FIELDS:
-            raise invalid(f"Unknown field '{shown(name)}'.")
+            raise invalid(f"Unknown field '{excerpt(name)}'.")
         if name in fixed and value != fixed[name]:
             raise invalid(f"Field '{name}' cannot be changed.")
 

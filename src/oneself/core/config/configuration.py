@@ -117,7 +117,7 @@ class Config(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def bindings(self) -> dict[str, IdentifierSource]:
         """The identity attributes that count, by type."""
-        return {each.name: each for each in self._by_type}
+        return {item.name: item for item in self._by_type}
 
     @cached_property
     def folded_names(self) -> dict[str, dict[str, list[str]]]:
@@ -131,7 +131,7 @@ class Config(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def identity_holders(self) -> frozenset[str]:
         """The full names of attributes that identity attributes are kept in."""
-        return frozenset(each.attribute for each in self.identity_attributes.values())
+        return frozenset(item.attribute for item in self.identity_attributes.values())
 
     @cached_property
     def merge_strategies(self) -> dict[str, Strategy]:
@@ -149,12 +149,12 @@ class Config(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def value_namespaces(self) -> frozenset[str]:
         """The names of the namespaces whose identifiers are values of attributes."""
-        return frozenset(each.name for each in self.identifier_sources)
+        return frozenset(item.name for item in self.identifier_sources)
 
     @cached_property
     def rule_namespaces(self) -> frozenset[str]:
         """Those that active rules make."""
-        return frozenset(each.name for each in self._by_rule)
+        return frozenset(item.name for item in self._by_rule)
 
     @cached_property
     def _by_rule(self) -> tuple[IdentifierSource, ...]:
@@ -162,7 +162,7 @@ class Config(msgspec.Struct, frozen=True, dict=True):
             (r for r in self.rules.values() if r.is_active), key=lambda r: (r.priority, r.rule_id)
         )
         found = (rule_source(rule, self.schema, self.limits.values_per_namespace_max) for rule in active)
-        return tuple(each for each in found if each is not None)
+        return tuple(item for item in found if item is not None)
 
     @cached_property
     def _by_type(self) -> tuple[IdentifierSource, ...]:
@@ -170,12 +170,12 @@ class Config(msgspec.Struct, frozen=True, dict=True):
             return ()
         # In an order of its own: the log keeps none.
         named = sorted(self.identity_attributes.items())
-        bindings = (each for _, each in named if self.types[each.type_id].can_match)
+        bindings = (item for _, item in named if self.types[item.type_id].can_match)
         found = (
-            binding_source(each, self._type_namespace(each.type_id, is_bound=True), self.schema)
-            for each in bindings
+            binding_source(item, self._type_namespace(item.type_id, is_bound=True), self.schema)
+            for item in bindings
         )
-        return tuple(each for each in found if each is not None)
+        return tuple(item for item in found if item is not None)
 
     def _type_namespace(self, type_id: str, *, is_bound: bool) -> Namespace:
         values_max = self.limits.values_per_namespace_max
@@ -188,9 +188,9 @@ class Config(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _namespaces(self) -> dict[str, Namespace]:
-        types = [each.type_id for each in self.types.values() if each.can_match]
+        types = [item.type_id for item in self.types.values() if item.can_match]
         found = {type_id: self._type_namespace(type_id, is_bound=False) for type_id in types}
-        found |= {each.name: each.namespace for each in self.identifier_sources}
+        found |= {item.name: item.namespace for item in self.identifier_sources}
         if self.blocked != BlockList():
             found = {name: self._with_blocked(namespace) for name, namespace in found.items()}
         if self.dataset.resolves_identities:
@@ -295,7 +295,7 @@ _PARTS: dict[type, Callable[[Config, Any], dict[str, Any]]] = {
     },
     DropIdentityType: lambda config, change: {"identity_types": _but(config.identity_types, change.type_id)},
     PutIdentityAttributes: lambda _, change: {
-        "identity_attributes": {each.name: each for each in change.identity_attributes}
+        "identity_attributes": {item.name: item for item in change.identity_attributes}
     },
     PutChannels: lambda _, change: {"channels": change.channels},
     PutDatasetSettings: lambda _, change: {"dataset": change.settings},
@@ -311,4 +311,4 @@ _PARTS: dict[type, Callable[[Config, Any], dict[str, Any]]] = {
 
 
 def _but(entries: dict[str, Any], key: str) -> dict[str, Any]:
-    return {each: entry for each, entry in entries.items() if each != key}
+    return {item: entry for item, entry in entries.items() if item != key}

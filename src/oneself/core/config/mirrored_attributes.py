@@ -94,25 +94,25 @@ def required_attributes(
     for uri in dict.fromkeys(uri for uri in mapped if type(uri) is str and uri in known):
         name = f"{IDENTITY_ATTRIBUTES}.{claim_key(uri)}"
         if is_name(name):
-            found.setdefault(name, _wanted(name, known[uri]))
+            found.setdefault(name, _required(name, known[uri]))
     return with_parents(found.values())
 
 
 def is_name(name: str) -> bool:
     """Whether an attribute may be called so (wire/cds §7)."""
     parts = name.split(".")
-    fits = (
+    is_name_shaped = (
         NAME_PARTS_MIN <= len(parts) <= NAME_PARTS_MAX and len(name) <= NAME_LENGTH_MAX and name.isprintable()
     )
-    return fits and parts[0] == IDENTITY_ATTRIBUTES and all(map(str.strip, parts))
+    return is_name_shaped and parts[0] == IDENTITY_ATTRIBUTES and all(map(str.strip, parts))
 
 
-def with_parents(wanted: Iterable[RequiredAttribute]) -> tuple[RequiredAttribute, ...]:
+def with_parents(required: Iterable[RequiredAttribute]) -> tuple[RequiredAttribute, ...]:
     """The wanted attributes with the complex ones above dotted names, which are made where they are missing.
 
     What has members is a single object: a dotted claim names a member and could not say of which element.
     """
-    found = {each.name: each for each in wanted}
+    found = {item.name: item for item in required}
     for name in list(found):
         above = found[name].parent
         while above != IDENTITY_ATTRIBUTES and above != NEVER_A_PARENT:
@@ -124,10 +124,10 @@ def with_parents(wanted: Iterable[RequiredAttribute]) -> tuple[RequiredAttribute
 
 def required_attribute(schema: Schema) -> tuple[RequiredAttribute, ...]:
     """The identity attributes of a schema as claims that ask for them."""
-    return tuple(map(as_wanted, schema.in_scope(IDENTITY_ATTRIBUTES)))
+    return tuple(map(as_required, schema.in_scope(IDENTITY_ATTRIBUTES)))
 
 
-def as_wanted(attribute: Attribute) -> RequiredAttribute:
+def as_required(attribute: Attribute) -> RequiredAttribute:
     """An attribute as the claim that would ask for it."""
     return RequiredAttribute(
         name=attribute.attribute_name,
@@ -140,63 +140,65 @@ def as_wanted(attribute: Attribute) -> RequiredAttribute:
 
 
 def reconcile(
-    schema: Schema, wanted: Sequence[RequiredAttribute], new_id: Callable[[str], str]
+    schema: Schema, required: Sequence[RequiredAttribute], new_id: Callable[[str], str]
 ) -> tuple[ConfigChange | None, MirroredAttributes]:
     """The change that makes the identity attributes of a schema the wanted ones; None if they are already.
 
     `new_id`: attribute name → id, for names that the schema lacks. `wanted` names each attribute once and its
     parents (`with_parents`).
     """
-    present = {each.attribute_name: each for each in schema.in_scope(IDENTITY_ATTRIBUTES)}
+    present = {item.attribute_name: item for item in schema.in_scope(IDENTITY_ATTRIBUTES)}
     ids = {
-        each.name: present[each.name].attribute_id if each.name in present else new_id(each.name)
-        for each in wanted
+        item.name: present[item.name].attribute_id if item.name in present else new_id(item.name)
+        for item in required
     }
-    attributes = [_attribute(each, ids, _children(each, wanted), present.get(each.name)) for each in wanted]
-    put = tuple(each for each in attributes if each != present.get(each.attribute_name))
-    dropped = tuple(each for name, each in present.items() if name not in ids)
+    attributes = [
+        _attribute(item, ids, _children(item, required), present.get(item.name)) for item in required
+    ]
+    put = tuple(item for item in attributes if item != present.get(item.attribute_name))
+    dropped = tuple(item for name, item in present.items() if name not in ids)
     return _change(put, dropped), MirroredAttributes(
-        added=tuple(each.attribute_name for each in put if each.attribute_name not in present),
-        changed=tuple(each.attribute_name for each in put if each.attribute_name in present),
-        removed=tuple(each.attribute_name for each in dropped),
+        added=tuple(item.attribute_name for item in put if item.attribute_name not in present),
+        changed=tuple(item.attribute_name for item in put if item.attribute_name in present),
+        removed=tuple(item.attribute_name for item in dropped),
     )
 
 
-def missing_names(schema: Schema, wanted: Iterable[RequiredAttribute]) -> tuple[str, ...]:
+def missing_names(schema: Schema, required: Iterable[RequiredAttribute]) -> tuple[str, ...]:
     """The names that a reconciliation would need ids for."""
-    return tuple(each.name for each in wanted if schema.find(each.name) is None)
+    return tuple(item.name for item in required if schema.find(item.name) is None)
 
 
 def _change(put: tuple[Attribute, ...], dropped: tuple[Attribute, ...]) -> ConfigChange | None:
-    drop = DropAttributes(tuple(each.attribute_id for each in dropped))
+    drop = DropAttributes(tuple(item.attribute_id for item in dropped))
     if put and dropped:
         return Several((PutAttributes(put), drop))
     return PutAttributes(put) if put else drop if dropped else None
 
 
-def _children(parent: RequiredAttribute, wanted: Iterable[RequiredAttribute]) -> tuple[str, ...]:
+def _children(parent: RequiredAttribute, required: Iterable[RequiredAttribute]) -> tuple[str, ...]:
     if parent.value_type != COMPLEX:
         return ()
-    return tuple(each.name for each in wanted if each.parent == parent.name)
+    return tuple(item.name for item in required if item.parent == parent.name)
 
 
 def _attribute(
-    wanted: RequiredAttribute, ids: Mapping[str, str], children: Collection[str], before: Attribute | None
+    required: RequiredAttribute, ids: Mapping[str, str], children: Collection[str], before: Attribute | None
 ) -> Attribute:
     return Attribute(
-        attribute_id=ids[wanted.name],
-        attribute_name=wanted.name,
-        value_type=wanted.value_type,
+        attribute_id=ids[required.name],
+        attribute_name=required.name,
+        value_type=required.value_type,
         merge_strategy=before.merge_strategy if before is not None else "overwrite",
-        mutability=READ_ONLY if wanted.read_only else READ_WRITE,
-        display_name=wanted.display_name or wanted.name.rpartition(".")[2],
-        multi_valued=wanted.multi_valued,
-        canonical_values=wanted.canonical_values if wanted.value_type == "string" else (),
+        mutability=READ_ONLY if required.read_only else READ_WRITE,
+        display_name=required.display_name or required.name.rpartition(".")[2],
+        multi_valued=required.multi_valued,
+        canonical_values=required.canonical_values if required.value_type == "string" else (),
         sub_attributes=tuple(ids[name] for name in children),
     )
 
 
-def _wanted(name: str, local: Mapping[str, Any]) -> RequiredAttribute:
+def _required(name: str, local: Mapping[str, Any]) -> RequiredAttribute:
     declared = local.get("dataType")
     value_type = _TYPES.get(declared.lower(), "string") if type(declared) is str else "string"
     return RequiredAttribute(
@@ -220,9 +222,9 @@ def _canonical_values(entries: object) -> tuple[CanonicalValue, ...]:
     if not isinstance(entries, list) or len(entries) > CANONICAL_VALUES_MAX:
         return ()
     found = {
-        value: CanonicalValue(value, _text(each.get("label")) or None)
-        for each in entries
-        if type(each) is dict and (value := _text(each.get("value")))
+        value: CanonicalValue(value, _text(item.get("label")) or None)
+        for item in entries
+        if type(item) is dict and (value := _text(item.get("value")))
     }
     return tuple(found.values())
 

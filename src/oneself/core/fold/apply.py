@@ -18,7 +18,7 @@ from oneself.core.profiles.consent import Choice, is_event_category, merge_choic
 from oneself.core.profiles.owned_objects import merge_objects, upsert
 from oneself.core.profiles.profile import Profile, primary_id
 from oneself.core.profiles.visits import NO_ACTIVITY, add_visits, record_activity
-from oneself.core.resolution.evidence import Evidence, held_since, identities_of
+from oneself.core.resolution.evidence import Evidence, claim_age, identities_of
 from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan, Rejection
@@ -64,12 +64,14 @@ def apply(
     `accepted`: the values were accepted once, so mutability is not asked again (`replay`).
     Raises InvalidValue, with nothing changed, if they do not fit.
     """
-    return _carry_out(_Application(state, observation, config, seq, accepted=accepted, settled=False), plan)
+    return _carry_out(
+        _Application(state, observation, config, seq, accepted=accepted, claims_final=False), plan
+    )
 
 
 def apply_recorded(state: WorkingSet, observation: Observation, plan: Plan, config: Config, seq: int) -> None:
     """Carry a plan out again exactly as the log has it."""
-    _carry_out(_Application(state, observation, config, seq, accepted=True, settled=True), plan)
+    _carry_out(_Application(state, observation, config, seq, accepted=True, claims_final=True), plan)
 
 
 class _Application(msgspec.Struct, frozen=True):
@@ -80,27 +82,27 @@ class _Application(msgspec.Struct, frozen=True):
     config: Config
     seq: int
     accepted: bool
-    settled: bool
+    claims_final: bool
 
 
-def _carry_out(act: _Application, plan: Plan) -> Plan:
+def _carry_out(application: _Application, plan: Plan) -> Plan:
     prepare = _create_and_join if plan.creates else _write_and_join
-    plan, unified, parts = prepare(act, plan)
-    _commit(act, plan, _consented(unified, act.observation, act.seq), parts)
+    plan, unified, parts = prepare(application, plan)
+    _commit(application, plan, _consented(unified, application.observation, application.seq), parts)
     return plan
 
 
-def _create_and_join(act: _Application, plan: Plan) -> tuple[Plan, Profile, list[Profile]]:
+def _create_and_join(application: _Application, plan: Plan) -> tuple[Plan, Profile, list[Profile]]:
     """The profile that the observation makes, with its values, and the person that it then is part of."""
-    created = _written(act, _created(act, plan))
+    created = _written(application, _created(application, plan))
     held = msgspec.structs.replace(created, identities=_with_claims({}, plan.claims))
-    survivor, *parts = people = [
-        held if profile_id == created.profile_id else act.state.profiles[profile_id]
+    survivor, *parts = members = [
+        held if profile_id == created.profile_id else application.state.profiles[profile_id]
         for profile_id in plan.unified_ids
     ]
-    unified = _by_event(act, plan, _merge_all(act, survivor, parts))
-    if not act.settled:
-        plan = _with_final_claims(act, plan, people, (created, unified), {})
+    unified = _by_event(application, plan, _merge_all(application, survivor, parts))
+    if not application.claims_final:
+        plan = _with_final_claims(application, plan, members, (created, unified), {})
         unified = msgspec.structs.replace(unified, identities=_without(unified.identities, _lost(held, plan)))
     return plan, unified, parts
 
@@ -111,83 +113,83 @@ def _lost(created: Profile, plan: Plan) -> tuple[Identifier, ...]:
     return tuple(identifier for identifier in named if identifier not in plan.claims)
 
 
-def _write_and_join(act: _Application, plan: Plan) -> tuple[Plan, Profile, list[Profile]]:
+def _write_and_join(application: _Application, plan: Plan) -> tuple[Plan, Profile, list[Profile]]:
     """The values go to the profile that the observation addresses, and that one is then joined; an event's go
     to the person that is left in the end."""
-    people = [act.state.profiles[profile_id] for profile_id in plan.unified_ids]
-    addressed = _addressed(act, people)
-    written = _written(act, addressed)
-    others = [each for each in people if each is not addressed]
-    survivor, *parts = (written if each is addressed else each for each in people)
-    unified = _merge_all(act, survivor, parts)
+    members = [application.state.profiles[profile_id] for profile_id in plan.unified_ids]
+    addressed = _addressed(application, members)
+    written = _written(application, addressed)
+    others = [member for member in members if member is not addressed]
+    survivor, *parts = (written if member is addressed else member for member in members)
+    unified = _merge_all(application, survivor, parts)
     if parts:
-        unified = _written(act, unified, again=True)
-    unified = _by_event(act, plan, unified)
-    if not act.settled:
-        stale = _released_claims(act.observation, written, others, act.config)
-        plan = _with_final_claims(act, plan, people, (written, unified), stale)
+        unified = _written(application, unified, again=True)
+    unified = _by_event(application, plan, unified)
+    if not application.claims_final:
+        stale = _released_claims(application.observation, written, others, application.config)
+        plan = _with_final_claims(application, plan, members, (written, unified), stale)
     return plan, unified, parts
 
 
-def _by_event(act: _Application, plan: Plan, unified: Profile) -> Profile:
+def _by_event(application: _Application, plan: Plan, unified: Profile) -> Profile:
     """The profile with what an event says of it."""
-    observation = act.observation
+    observation = application.observation
     if policy_of(observation).values_policy != "event":
         return unified
     if observation.objects:
-        objects = upsert(unified.objects, observation.objects, observation.effective_at(act.seq))
+        objects = upsert(unified.objects, observation.objects, observation.effective_at(application.seq))
         unified = msgspec.structs.replace(unified, objects=objects)
-    if not (observation.values or act.config.bindings):
+    if not (observation.values or application.config.bindings):
         return unified
-    source = source_of(observation, act.seq)
-    changes = event_changes(act.state, observation, unified, plan, act.config, source)
+    source = source_of(observation, application.seq)
+    changes = event_changes(application.state, observation, unified, plan, application.config, source)
     if not changes:
         return unified
     record = write(unified.record, changes, source)
     is_new = record.values != unified.record.values
     return msgspec.structs.replace(
-        unified, record=record, updated_at=act.seq if is_new else unified.updated_at
+        unified, record=record, updated_at=application.seq if is_new else unified.updated_at
     )
 
 
-def _addressed(act: _Application, people: list[Profile]) -> Profile:
+def _addressed(application: _Application, members: list[Profile]) -> Profile:
     """Of those that become one, the survivor first: whose profile the observation's values are written to."""
-    profile_id = act.observation.profile_id
-    target = act.state.survivor(profile_id) if profile_id else None
-    return next((each for each in people if each is target), people[0])
+    profile_id = application.observation.profile_id
+    target = application.state.survivor(profile_id) if profile_id else None
+    return next((member for member in members if member is target), members[0])
 
 
-def _merge_all(act: _Application, survivor: Profile, parts: list[Profile]) -> Profile:
+def _merge_all(application: _Application, survivor: Profile, parts: list[Profile]) -> Profile:
     for part in parts:
-        survivor = _merged(survivor, part, act.config, act.seq)
+        survivor = _merged(survivor, part, application.config, application.seq)
     return survivor
 
 
 def _with_final_claims(
-    act: _Application,
+    application: _Application,
     plan: Plan,
-    people: list[Profile],
+    members: list[Profile],
     written: tuple[Profile, Profile],
     stale: dict[str, tuple[str, ...]],
 ) -> Plan:
     """The plan, claiming only what the values hold once written, before a join or after it, and letting go of
     the rest. Where a profile holds one value, what it holds in the end counts (wire/interactions §9.2)."""
-    config = act.config
+    config = application.config
     if not (config.identifier_sources and (plan.claims or plan.merges or stale)):
         return plan
     before, now = (identities_of(profile.record, config) for profile in written)
 
-    def is_held(i: Identifier) -> bool:
+    def is_claimed(i: Identifier) -> bool:
         if i.namespace in config.bindings:
             return i.value in now[i.namespace]
         return i.namespace not in now or i.value in now[i.namespace] or i.value in before[i.namespace]
 
-    claims = tuple(i for i in plan.claims if is_held(i))
+    claims = tuple(i for i in plan.claims if is_claimed(i))
     gone = [Identifier(name, value) for name, values in stale.items() for value in values]
-    outdone = [
+    superseded = [
         Identifier(name, value)
         for name in config.bindings
-        for person in people
+        for person in members
         for value in person.identities.get(name, ())
         if value not in now[name]
     ]
@@ -195,7 +197,7 @@ def _with_final_claims(
         plan,
         claims=claims,
         promotes=plan.promotes and bool(claims or plan.user_id),
-        releases=tuple(dict.fromkeys((*plan.releases, *gone, *outdone))),
+        releases=tuple(dict.fromkeys((*plan.releases, *gone, *superseded))),
     )
 
 
@@ -221,9 +223,9 @@ def _written_namespaces(observation: Observation, config: Config) -> frozenset[s
     return frozenset(match.name for match in config.identifier_sources if touches(observation.values, match))
 
 
-def _created(act: _Application, plan: Plan) -> Profile:
-    seq = act.seq
-    at = act.observation.effective_at(seq) if act.observation.is_interactive else NO_ACTIVITY
+def _created(application: _Application, plan: Plan) -> Profile:
+    seq = application.seq
+    at = application.observation.effective_at(seq) if application.observation.is_interactive else NO_ACTIVITY
     return Profile(
         profile_id=plan.profile_id,
         created_at=seq,
@@ -232,7 +234,7 @@ def _created(act: _Application, plan: Plan) -> Profile:
         visit_at=at,
         first_active_at=at,
         seq=seq,
-        primary_id=_first_primary_id(act.observation, plan),
+        primary_id=_first_primary_id(application.observation, plan),
         record=EMPTY,
         user_id=plan.user_id,
     )
@@ -261,19 +263,19 @@ def _activity(observation: Observation, seq: int) -> int:
     return observation.effective_at(seq) if is_activity else NO_ACTIVITY
 
 
-def _written(act: _Application, profile: Profile, *, again: bool = False) -> Profile:
+def _written(application: _Application, profile: Profile, *, again: bool = False) -> Profile:
     """The profile with the observation's own values. `again`, after a join: they are newer than anything that
     replaced them; what another strategy made of them stands."""
-    if not act.observation.values or policy_of(act.observation).values_policy == "event":
+    if not application.observation.values or policy_of(application.observation).values_policy == "event":
         return profile
-    schema = act.config.schema
-    changes = _check(profile, act.observation, schema, accepted=act.accepted)
+    schema = application.config.schema
+    changes = _check(profile, application.observation, schema, accepted=application.accepted)
     if again:
         changes = ValueChanges(tuple(c for c in changes if strategy_at(schema, c.path) is overwrite))
     if not changes:
         return profile
-    record = write(profile.record, changes, source_of(act.observation, act.seq))
-    return msgspec.structs.replace(profile, record=record, updated_at=act.seq)
+    record = write(profile.record, changes, source_of(application.observation, application.seq))
+    return msgspec.structs.replace(profile, record=record, updated_at=application.seq)
 
 
 def _consented(profile: Profile, observation: Observation, seq: int) -> Profile:
@@ -364,26 +366,26 @@ def _without(
     return {name: values for name, values in left.items() if values}
 
 
-def _commit(act: _Application, plan: Plan, unified: Profile, absorbed: list[Profile]) -> None:
+def _commit(application: _Application, plan: Plan, unified: Profile, absorbed: list[Profile]) -> None:
     """Everything is decided and checked: change the working set."""
-    state, observation, seq = act.state, act.observation, act.seq
+    state, observation, seq = application.state, application.observation, application.seq
     at = observation.effective_at(seq)
-    ages = _ages(act, plan)
+    ages = _ages(application, plan)
     for part in absorbed:
         merge = next(m for m in plan.merges if m.absorbed_id == part.profile_id)
         state.put(msgspec.structs.replace(part, survivor_id=plan.survivor_id, reason=merge.reason, seq=seq))
         state.absorb(MergeRecord(merge, plan.survivor_id, seq, observation.observation_id))
-    state.put(_touched(act, unified, plan))
+    state.put(_touched(application, unified, plan))
     if (active_at := _activity(observation, seq)) != NO_ACTIVITY:
         state.note_activity(plan.profile_id, active_at)
     for identifier in plan.releases:
-        for claim, holder in state.held(identifier):
+        for claim, holder in state.claims_of(identifier):
             if holder.profile_id == plan.survivor_id:
                 state.release(claim, seq)
     for identifier in plan.claims:
         state.claim(Claim(identifier, plan.profile_id, seq, observation.trust, at, ages[identifier]))
     for device in plan.devices:
-        for claim, _ in state.held(device):
+        for claim, _ in state.claims_of(device):
             state.release(claim, seq)
     for device in plan.devices:
         state.claim(Claim(device, plan.profile_id, seq, observation.trust, at, seq))
@@ -391,33 +393,33 @@ def _commit(act: _Application, plan: Plan, unified: Profile, absorbed: list[Prof
         state.refuse(RefusalRecord(refusal, plan.survivor_id, seq, observation.observation_id))
 
 
-def _ages(act: _Application, plan: Plan) -> dict[Identifier, int]:
+def _ages(application: _Application, plan: Plan) -> dict[Identifier, int]:
     """How old each claim is: a value may be there for longer than anybody asks who holds it."""
-    people = (act.state.profiles.get(profile_id) for profile_id in plan.unified_ids)
-    records = [profile.record for profile in people if profile is not None]
-    return {each: held_since(records, each, act.seq, act.config) for each in plan.claims}
+    members = (application.state.profiles.get(profile_id) for profile_id in plan.unified_ids)
+    records = [profile.record for profile in members if profile is not None]
+    return {member: claim_age(records, member, application.seq, application.config) for member in plan.claims}
 
 
-def _touched(act: _Application, profile: Profile, plan: Plan) -> Profile:
+def _touched(application: _Application, profile: Profile, plan: Plan) -> Profile:
     """The survivor as it stands after the observation: stamped, promoted, active."""
-    seq, active_at = act.seq, _activity(act.observation, act.seq)
+    seq, active_at = application.seq, _activity(application.observation, application.seq)
     claimed = plan.claims if plan.profile_id == plan.survivor_id and not plan.creates else ()
-    let_go = tuple(identifier for identifier in plan.releases if identifier not in plan.claims)
+    released = tuple(identifier for identifier in plan.releases if identifier not in plan.claims)
     stamped = profile.user_id or (plan.user_id if plan.survivor_id == profile.profile_id else None)
     changed = plan.merges or plan.promotes or stamped != profile.user_id
     known_as, aliases = profile.primary_id, profile.aliases
     if plan.promotes:
         known_as, aliases = _known_primary_id(profile.profile_id, plan), (*aliases, (known_as, seq))
-    elif act.config.dataset.resolves_since and known_as in profile.identities.get(LEGACY_ID, ()):
+    elif application.config.dataset.resolves_since and known_as in profile.identities.get(LEGACY_ID, ()):
         known_as, aliases = primary_id(profile.profile_id, anonymous=False), (*aliases, (known_as, seq))
     if active_at != NO_ACTIVITY and not plan.creates:
-        profile = record_activity(profile, active_at, act.config.dataset.visit_timeout_us)
+        profile = record_activity(profile, active_at, application.config.dataset.visit_timeout_us)
     return msgspec.structs.replace(
         profile,
         user_id=stamped,
         primary_id=known_as,
         aliases=aliases,
-        identities=_without(_with_claims(profile.identities, claimed), let_go),
+        identities=_without(_with_claims(profile.identities, claimed), released),
         updated_at=seq if changed else profile.updated_at,
         seq=seq,
     )

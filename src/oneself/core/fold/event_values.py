@@ -42,11 +42,11 @@ def event_changes(
         match = config.bindings.get(raw.namespace)
         if match is None or isinstance(found := admit(raw, observation.trust, config), Dropped):
             continue
-        is_own = found in plan.claims or state.is_held_by(found, plan.unified_ids)
+        is_own = found in plan.claims or state.has_holder(found, plan.unified_ids)
         if is_own and _may_replace_identity(profile, match, source, config):
-            shown = display_value(raw.value)
-            assert shown is not None  # what is admitted is short enough
-            changes.append(Change(match.path, shown))
+            displayed = display_value(raw.value)
+            assert displayed is not None  # what is admitted is short enough
+            changes.append(Change(match.path, displayed))
     for path, value in _plain(observation.values):
         changes.extend(_fitting(config.schema, profile, observation, path, value, source))
     return ValueChanges(tuple(changes))
@@ -57,14 +57,14 @@ def _may_replace_identity(
 ) -> bool:
     """Whether an identity may take the place of the one that is there. What the identity provider said of a
     user is not a browser's to change (DESIGN §5)."""
-    said = _said(profile, match.path)
-    if said is None:
+    present = _source_at(profile, match.path)
+    if present is None:
         return True
-    if profile.is_identified and said.trust == "server" and source.trust != "server":
+    if profile.is_identified and present.trust == "server" and source.trust != "server":
         return False
     if config.is_tiered(match):
-        return _weight(source) >= _weight(said)
-    return source.at >= said.at
+        return _weight(source) >= _weight(present)
+    return source.at >= present.at
 
 
 def _plain(values: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
@@ -88,12 +88,12 @@ def _fitting(
     except InvalidValue:
         return
     for change in found or ValueChanges((Change(path, read(profile.record.values, path)),)):
-        said = _said(profile, change.path)
-        if change.value is not None and (said is None or _weight(source) >= _weight(said)):
+        present = _source_at(profile, change.path)
+        if change.value is not None and (present is None or _weight(source) >= _weight(present)):
             yield change
 
 
-def _said(profile: Profile, path: Path) -> ValueSource | None:
+def _source_at(profile: Profile, path: Path) -> ValueSource | None:
     """Who said last what stands at a path; None if nothing stands there."""
     value = read(profile.record.values, path)
     if value is None:

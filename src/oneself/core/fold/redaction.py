@@ -87,12 +87,12 @@ def inherit(entries: list[LogEntry], configs: dict[int, Config]) -> list[LogEntr
         observation, config = observation_of(entry), configs[entry.config_version]
         plan = recorded_plan(entry)
         apply_recorded(state, observation, plan, config, entry.seq)
-        claims, releases = _settled_anew(state, observation, plan, config, inherited)
+        claims, releases = _inherited_claims(state, observation, plan, config, inherited)
         for identifier in claims:
             at = observation.effective_at(entry.seq)
             state.claim(Claim(identifier, plan.profile_id, entry.seq, observation.trust, at, entry.seq))
         for identifier in releases:
-            for claim, _ in state.held(identifier):
+            for claim, _ in state.claims_of(identifier):
                 state.release(claim, entry.seq)
         inherited = (inherited | set(claims)) - set(releases)
         if claims or releases:
@@ -104,7 +104,7 @@ def inherit(entries: list[LogEntry], configs: dict[int, Config]) -> list[LogEntr
     return left
 
 
-def _settled_anew(
+def _inherited_claims(
     state: WorkingSet, observation: Observation, plan: Plan, config: Config, inherited: set[Identifier]
 ) -> tuple[list[Identifier], list[Identifier]]:
     """What an entry's values hold by rules and nobody holds, and what was inherited and is held no more."""
@@ -119,7 +119,7 @@ def _settled_anew(
     named = [
         i for i in extract_evidence(observation, config).persons if i in now and i.namespace not in limited
     ]
-    claims = [i for i in named if not state.held(i)]
+    claims = [i for i in named if not state.claims_of(i)]
     releases = [i for i in sorted(inherited - now) if i.namespace in config.value_namespaces]
     return claims, releases
 

@@ -32,12 +32,12 @@ _PLACEHOLDER = re.compile(r"^(?:[0-]+|([x._*#?])\1+)$")
 def is_blocked(text: str, namespace: Namespace) -> bool:
     """True if the value is on the default list, or on the organisation's list or patterns."""
     folded = text.casefold()
-    if _identifies_nobody(folded, namespace) or not namespace.blocked_values.isdisjoint((text, folded)):
+    if _is_placeholder(folded, namespace) or not namespace.blocked_values.isdisjoint((text, folded)):
         return True
     return any(fnmatchcase(folded, pattern.casefold()) for pattern in namespace.blocked_patterns)
 
 
-def _identifies_nobody(folded: str, namespace: Namespace) -> bool:
+def _is_placeholder(folded: str, namespace: Namespace) -> bool:
     if namespace.blocks == "shared":
         return folded in DEFAULT_BLOCKLIST or _PLACEHOLDER.match(folded) is not None
     if namespace.blocks == "event_wire":

@@ -55,8 +55,8 @@ class IdentityBinding(msgspec.Struct, frozen=True):
 
 
 BUILT_IN_TYPES: dict[str, IdentityType] = {
-    each.type_id: each
-    for each in (
+    item.type_id: item
+    for item in (
         IdentityType("emailAddress", "Email Address", built_in=True),
         IdentityType("SecondaryEmail", "Secondary email address", built_in=True),
         IdentityType("sfmcContactKey", "Salesforce Marketing Cloud Contact Key", built_in=True),

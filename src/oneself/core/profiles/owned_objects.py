@@ -17,24 +17,24 @@ class ProfileObject(msgspec.Struct, frozen=True):
     attributes: dict[str, Any]
     related: dict[str, Any]
     created_at: int
-    said_at: int
+    reported_at: int = msgspec.field(name="said_at")
 
 
 #: Type → id → object.
 Objects = dict[str, dict[str, ProfileObject]]
 
 
-def upsert(objects: Objects, said: Mapping[str, list[dict[str, Any]]], at: int) -> Objects:
+def upsert(objects: Objects, reported: Mapping[str, list[dict[str, Any]]], at: int) -> Objects:
     """The objects with those that an event tells of; one that is known takes the new attributes."""
     after = dict(objects)
-    for kind, entries in sorted(said.items()):
+    for kind, entries in sorted(reported.items()):
         if kind not in after and len(after) >= TYPES_MAX:
             continue
         known = dict(after.get(kind, {}))
         for entry in entries:
             object_id = str(entry.get("id", ""))
             if object_id:
-                known[object_id] = _told(known.get(object_id), entry, at)
+                known[object_id] = _updated(known.get(object_id), entry, at)
         after[kind] = _newest(known)
     return {kind: known for kind, known in after.items() if known}
 
@@ -54,8 +54,8 @@ def merge_objects(objects: Objects, others: Objects) -> Objects:
     return after
 
 
-def _told(before: ProfileObject | None, entry: dict[str, Any], at: int) -> ProfileObject:
-    if before is not None and before.said_at > at:
+def _updated(before: ProfileObject | None, entry: dict[str, Any], at: int) -> ProfileObject:
+    if before is not None and before.reported_at > at:
         return before
     created_at = at if before is None else before.created_at
     return ProfileObject(

@@ -60,7 +60,7 @@ def is_followed(profile: Profile, observation: Observation, config: Config) -> b
 
 def current_claims(state: WorkingSet, identifier: Identifier, config: Config) -> list[tuple[Claim, Profile]]:
     """The claims of an identifier that count, oldest first, each with the profile that stands behind it."""
-    return [held for held in state.held(identifier) if config.is_current(held[0])]
+    return [held for held in state.claims_of(identifier) if config.is_current(held[0])]
 
 
 def find_candidates(
@@ -68,7 +68,7 @@ def find_candidates(
     observation: Observation,
     evidence: Evidence,
     addressed: Profile | None,
-    recalled: TokenEvidence | None,
+    token_evidence: TokenEvidence | None,
     config: Config,
 ) -> dict[UUID, Candidate]:
     """Every profile that may be this person (DESIGN §4.3), each under the reason that goes first, and within
@@ -91,9 +91,9 @@ def find_candidates(
             # The user's own profile is never refused: one user never has two.
             required = identifier.namespace == USER_ID
             add(Candidate(profile, identifier, _priority(identifier, config), since, required))
-    if recalled is not None:
-        add(Candidate(recalled.holder, None, IDENTITY_PRIORITY))
-    for candidate in _by_device(state, observation, evidence, recalled, config):
+    if token_evidence is not None:
+        add(Candidate(token_evidence.holder, None, IDENTITY_PRIORITY))
+    for candidate in _by_device(state, observation, evidence, token_evidence, config):
         add(candidate)
     return found
 
@@ -104,7 +104,7 @@ def _as_of(candidate: Candidate, observation: Observation, state: WorkingSet) ->
     profile, happened = candidate.profile, observation.occurred_at
     if happened is None or profile.active_at <= happened:
         return candidate
-    if policy_of(observation).judged_as_of != "occurred_at":
+    if policy_of(observation).state_as_of != "occurred_at":
         return candidate
     then = msgspec.structs.replace(profile, active_at=state.active_by(profile, happened))
     return msgspec.structs.replace(candidate, profile=then)
@@ -114,7 +114,7 @@ def _by_device(
     state: WorkingSet,
     observation: Observation,
     evidence: Evidence,
-    recalled: TokenEvidence | None,
+    token_evidence: TokenEvidence | None,
     config: Config,
 ) -> Iterator[Candidate]:
     """A browser's profile is this person if it is still anonymous, or if a trusted sign-in names a user and
@@ -123,16 +123,16 @@ def _by_device(
     pointed = [
         Candidate(profile, device, _priority(device, config))
         for device in evidence.devices
-        for _, profile in state.held(device)
+        for _, profile in state.claims_of(device)
     ]
     for candidate in pointed:
         profile = candidate.profile
         if profile.is_anonymous or (evidence.user_id is not None and not profile.is_identified):
             yield candidate
     is_named = bool(evidence.persons) or observation.profile_id is not None or observation.creates
-    if is_named or recalled is not None:
+    if is_named or token_evidence is not None:
         return
-    followed = [each for each in pointed if is_followed(each.profile, observation, config)]
+    followed = [item for item in pointed if is_followed(item.profile, observation, config)]
     if followed:
         yield min(followed, key=lambda candidate: rank(candidate.profile))
 

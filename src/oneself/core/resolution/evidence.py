@@ -29,7 +29,7 @@ class Evidence(msgspec.Struct, frozen=True):
     persons: tuple[Identifier, ...]
     devices: tuple[Identifier, ...]
     dropped: tuple[Dropped, ...]
-    recalled: TokenEvidence | UnsetType | None = UNSET
+    token_evidence: TokenEvidence | UnsetType | None = UNSET
 
     @property
     def identifiers(self) -> tuple[Identifier, ...]:
@@ -72,9 +72,9 @@ def _of_attributes(observation: Observation, config: Config) -> list[Identifier]
     found: list[Identifier] = []
     if observation.values:
         found += [
-            each
+            item
             for match in config.identifier_sources
-            for each in identifiers_in_patch(observation.values, match)
+            for item in identifiers_in_patch(observation.values, match)
         ]
     if config.bindings and config.rule_namespaces:
         for identifier in observation.identifiers:
@@ -99,8 +99,8 @@ def lookup_identifiers(
 ) -> tuple[Identifier, ...]:
     """The identifiers whose holders `resolve` may ask for."""
     found = [*evidence.identifiers]
-    if (remembered := token_identifier(observation, config)) is not None:
-        found.append(remembered)
+    if (token_user := token_identifier(observation, config)) is not None:
+        found.append(token_user)
     if observation.new_tracker is not None:
         found.append(Identifier(TRACKER, observation.new_tracker))
     return tuple(found)
@@ -126,9 +126,9 @@ def first_recorded(record: Record, match: IdentifierSource) -> int | None:
     return min((source.first_seq for source in sources), default=None)
 
 
-def held_since(records: Iterable[Record], identifier: Identifier, seq: int, config: Config) -> int:
+def claim_age(records: Iterable[Record], identifier: Identifier, seq: int, config: Config) -> int:
     """How old a claim is that is recorded at `seq`: as old as the value in these records (DESIGN §4.7)."""
-    match = next((each for each in config.identifier_sources if each.name == identifier.namespace), None)
+    match = next((item for item in config.identifier_sources if item.name == identifier.namespace), None)
     if match is None:
         return seq
     known = (

@@ -156,6 +156,6 @@ def _part(
     observation: Observation, identifiers: tuple[Identifier, ...], namespaces: frozenset[str]
 ) -> ObservationFootprint:
     primary_id = observation.token.primary_id if observation.token is not None else None
-    is_as_of_then = policy_of(observation).judged_as_of == "occurred_at"
+    is_as_of_then = policy_of(observation).state_as_of == "occurred_at"
     occurred_at = observation.occurred_at if is_as_of_then else None
     return ObservationFootprint(identifiers, primary_id, occurred_at, namespaces)

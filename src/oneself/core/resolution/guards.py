@@ -26,7 +26,10 @@ class Screening(msgspec.Struct, frozen=True):
 
 
 def screen_candidates(
-    candidates: dict[UUID, Candidate], evidence: Evidence, recalled: TokenEvidence | None, config: Config
+    candidates: dict[UUID, Candidate],
+    evidence: Evidence,
+    token_evidence: TokenEvidence | None,
+    config: Config,
 ) -> Screening:
     """Which candidates (by profile id) are one person, and why others are not (DESIGN §4.6). `recalled`: what
     the token adds, if it leads to anybody."""
@@ -34,7 +37,7 @@ def screen_candidates(
     user_id = _whose(ordered, evidence)
     accepted: list[Candidate] = []
     refused: list[tuple[Candidate, Refusal]] = []
-    known = () if recalled is None else recalled.identities
+    known = () if token_evidence is None else token_evidence.identities
     identities = _own_identities((*evidence.persons, *known))
     for candidate in ordered:
         code = None if candidate.required else _refusal(candidate, user_id, accepted, identities, config)

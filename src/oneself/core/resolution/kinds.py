@@ -29,7 +29,7 @@ class KindPolicy(msgspec.Struct, frozen=True, kw_only=True):
     #: Whether the person is active by it (if the observation is interactive).
     makes_active: bool = True
     #: Whose state counts when survivors rank and devices move: that of when it happened, or of now.
-    judged_as_of: Literal["recorded_at", "occurred_at"] = "recorded_at"
+    state_as_of: Literal["recorded_at", "occurred_at"] = "recorded_at"
     #: How values are written. `application`: an invalid value rejects the observation. `identity_provider`:
     #: an invalid value is skipped. `event`: that, and a newer or more trusted value stays.
     values_policy: Literal["application", "identity_provider", "event"] = "application"
@@ -57,7 +57,7 @@ class KindPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _PAGE_EVENT = KindPolicy(
-    judged_as_of="occurred_at",
+    state_as_of="occurred_at",
     values_policy="event",
     contested_value="holder",
     opt_out="respected",

@@ -40,9 +40,9 @@ def resolve(
     if policy.ends_sign_in:
         return _sign_out(state, evidence, config)
     evidence = _with_live_tracker(state, observation, evidence)
-    recalled = _recalled(state, observation, evidence, config)
-    evidence = _with_named_browser(observation, evidence, recalled)
-    if (holder := _only_holder(state, observation, evidence, recalled, config)) is not None:
+    token_evidence = _token_evidence(state, observation, evidence, config)
+    evidence = _with_named_browser(observation, evidence, token_evidence)
+    if (holder := _only_holder(state, observation, evidence, token_evidence, config)) is not None:
         return Plan(profile_id=holder.profile_id, survivor_id=holder.profile_id)
     addressed = _addressed(state, observation)
     if isinstance(addressed, Rejection):
@@ -50,73 +50,73 @@ def resolve(
     if addressed and addressed.user_id and evidence.user_id not in (None, addressed.user_id):
         return Rejection("user_id_write_once", "user_id cannot be changed once it is set.")
     if policy.reads_stored_values and addressed is not None:
-        evidence = _still_held(evidence, addressed, config)
-    candidates = find_candidates(state, observation, evidence, addressed, recalled, config)
-    verdict = screen_candidates(candidates, evidence, recalled, config)
+        evidence = _still_stored(evidence, addressed, config)
+    candidates = find_candidates(state, observation, evidence, addressed, token_evidence, config)
+    screening = screen_candidates(candidates, evidence, token_evidence, config)
     if policy.opt_out == "respected":
-        people = [candidate.profile for candidate in verdict.accepted]
-        if has_opted_out(people, observation, TRACKING):
+        profiles = [candidate.profile for candidate in screening.accepted]
+        if has_opted_out(profiles, observation, TRACKING):
             return Rejection("opted_out", "The person does not want to be tracked.")
-        if evidence.persons and has_opted_out(people, observation, PERSONALIZATION):
+        if evidence.persons and has_opted_out(profiles, observation, PERSONALIZATION):
             return _unnamed(state, observation, evidence, config)
     if policy.opt_out == "choice_only":
-        return _choice_only(state, observation, evidence, verdict, config)
-    return _plan(state, observation, evidence, verdict, config)
+        return _choice_only(state, observation, evidence, screening, config)
+    return _plan(state, observation, evidence, screening, config)
 
 
-def _recalled(
+def _token_evidence(
     state: WorkingSet, observation: Observation, evidence: Evidence, config: Config
 ) -> TokenEvidence | None:
     """What the token adds, if it leads to anybody."""
-    recalled = evidence.recalled
-    if isinstance(recalled, UnsetType):
-        recalled = read_token(state, observation, evidence.persons, config)
-    return recalled if recalled is not None and recalled.identifies else None
+    token_evidence = evidence.token_evidence
+    if isinstance(token_evidence, UnsetType):
+        token_evidence = read_token(state, observation, evidence.persons, config)
+    return token_evidence if token_evidence is not None and token_evidence.identifies else None
 
 
 def _unnamed(
     state: WorkingSet, observation: Observation, evidence: Evidence, config: Config
 ) -> Plan | Rejection:
     """What an event does of who does not want to be known by name: as if it named nobody (§9.5)."""
-    unnamed = msgspec.structs.replace(evidence, persons=(), recalled=UNSET)
+    unnamed = msgspec.structs.replace(evidence, persons=(), token_evidence=UNSET)
     plan = resolve(state, observation, config, unnamed)
     return plan if isinstance(plan, Rejection) else msgspec.structs.replace(plan, pinned=True)
 
 
 def _choice_only(
-    state: WorkingSet, observation: Observation, evidence: Evidence, verdict: Screening, config: Config
+    state: WorkingSet, observation: Observation, evidence: Evidence, screening: Screening, config: Config
 ) -> Plan:
     """Of who is not to be tracked only the choice is stored, with whoever they most likely are: nobody is
     joined and nothing claimed (wire/interactions §9.5)."""
-    if verdict.accepted:
-        profile_id = verdict.accepted[0].profile.profile_id
+    if screening.accepted:
+        profile_id = screening.accepted[0].profile.profile_id
         return Plan(profile_id=profile_id, survivor_id=profile_id, pinned=True)
-    return _plan(state, observation, msgspec.structs.replace(evidence, persons=()), verdict, config)
+    return _plan(state, observation, msgspec.structs.replace(evidence, persons=()), screening, config)
 
 
 def _with_live_tracker(state: WorkingSet, observation: Observation, evidence: Evidence) -> Evidence:
     """An event's tracker counts while it points at somebody, else the new one does."""
     if not policy_of(observation).replaces_ended_tracker:
         return evidence
-    devices = tuple(each for each in evidence.devices if each.namespace != TRACKER or state.held(each))
-    if observation.new_tracker is not None and all(each.namespace != TRACKER for each in devices):
+    devices = tuple(item for item in evidence.devices if item.namespace != TRACKER or state.claims_of(item))
+    if observation.new_tracker is not None and all(item.namespace != TRACKER for item in devices):
         devices = (*devices, Identifier(TRACKER, observation.new_tracker))
     return evidence if devices == evidence.devices else msgspec.structs.replace(evidence, devices=devices)
 
 
 def _with_named_browser(
-    observation: Observation, evidence: Evidence, recalled: TokenEvidence | None
+    observation: Observation, evidence: Evidence, token_evidence: TokenEvidence | None
 ) -> Evidence:
     """A visitor of whom nothing is known is known again by the browser (wire/interactions §9.2)."""
     has_name = any(device.namespace == ANONYMOUS_ID for device in evidence.devices)
-    is_known = bool(evidence.persons) or has_name or recalled is not None
+    is_known = bool(evidence.persons) or has_name or token_evidence is not None
     if observation.new_anonymous_id is None or is_known:
         return evidence
     browser = Identifier(ANONYMOUS_ID, observation.new_anonymous_id)
     return msgspec.structs.replace(evidence, devices=(browser, *evidence.devices))
 
 
-def _still_held(evidence: Evidence, profile: Profile, config: Config) -> Evidence:
+def _still_stored(evidence: Evidence, profile: Profile, config: Config) -> Evidence:
     """What indexing found and the profile still holds; what it holds by now, its own write has brought."""
     now = identities_of(profile.record, config)
     persons = tuple(i for i in evidence.persons if i.value in now.get(i.namespace, ()))
@@ -127,16 +127,16 @@ def _only_holder(
     state: WorkingSet,
     observation: Observation,
     evidence: Evidence,
-    recalled: TokenEvidence | None,
+    token_evidence: TokenEvidence | None,
     config: Config,
 ) -> Profile | None:
     """The profile that alone holds everything the observation names: most traffic, where nothing is to be
     decided. The long way comes to the same plan; this one is there because it takes a third of the time."""
     if observation.creates or observation.profile_id is not None or evidence.dropped:
         return None
-    holder = None if recalled is None else recalled.holder
+    holder = None if token_evidence is None else token_evidence.holder
     for identifier in evidence.identifiers:
-        held = state.held(identifier)
+        held = state.claims_of(identifier)
         if len(held) != 1 or (holder is not None and held[0][1] is not holder):
             return None
         claim, holder = held[0]
@@ -144,14 +144,14 @@ def _only_holder(
             return None
     if holder is None or holder.consents or observation.choices:
         return None
-    is_person_named = bool(evidence.persons) or recalled is not None
+    is_person_named = bool(evidence.persons) or token_evidence is not None
     return holder if is_person_named or is_followed(holder, observation, config) else None
 
 
 def _sign_out(state: WorkingSet, evidence: Evidence, config: Config) -> Plan | Rejection:
     """The browser keeps its user, unless the organisation detaches it (DESIGN §4.8)."""
     for device in evidence.devices:
-        for _, profile in state.held(device):
+        for _, profile in state.claims_of(device):
             if profile.user_id is not None and profile.user_id == evidence.user_id:
                 releases = evidence.devices if config.settings.detach_on_sign_out else ()
                 return Plan(profile_id=profile.profile_id, survivor_id=profile.profile_id, releases=releases)
@@ -169,18 +169,18 @@ def _addressed(state: WorkingSet, observation: Observation) -> Profile | Rejecti
 
 
 def _plan(
-    state: WorkingSet, observation: Observation, evidence: Evidence, verdict: Screening, config: Config
+    state: WorkingSet, observation: Observation, evidence: Evidence, screening: Screening, config: Config
 ) -> Plan:
-    created = observation.creates or not verdict.accepted
-    survivor = verdict.accepted[0] if verdict.accepted else Candidate(as_created(observation, evidence))
+    created = observation.creates or not screening.accepted
+    survivor = screening.accepted[0] if screening.accepted else Candidate(as_created(observation, evidence))
     survivor_id = survivor.profile.profile_id
     profile_id = observation.new_profile_id if created else survivor_id
     # From the last to the first: where they differ, the word of the better ranked stands.
-    merges = tuple(_merge(c, survivor, config) for c in reversed(verdict.accepted[1:]))
+    merges = tuple(_merge(c, survivor, config) for c in reversed(screening.accepted[1:]))
     one = {survivor_id, *(merge.absorbed_id for merge in merges)}
-    present = [c.profile for c in verdict.accepted if c.profile.profile_id != observation.new_profile_id]
+    present = [c.profile for c in screening.accepted if c.profile.profile_id != observation.new_profile_id]
     claims, over_limit = _claims(state, observation, evidence, present, one, config)
-    renewed = [i for i in claims if state.is_held_by(i, one)]
+    renewed = [i for i in claims if state.has_holder(i, one)]
     is_new_visitor = created and not evidence.persons
     devices, moved = _devices(state, observation, evidence, one, is_new_visitor=is_new_visitor)
     stamps = created or survivor.profile.user_id is None
@@ -195,7 +195,7 @@ def _plan(
         claims=claims,
         releases=tuple(renewed),
         devices=devices,
-        refusals=(*_refusals(verdict, evidence, moved), *over_limit),
+        refusals=(*_refusals(screening, evidence, moved), *over_limit),
         dropped=evidence.dropped,
         pinned=policy_of(observation).pins_plan and _depends_on_others(state, observation, evidence, one),
     )
@@ -209,7 +209,7 @@ def _depends_on_others(
     if any(identifier.namespace == TRACKER for identifier in observation.identifiers):
         return True
     return observation.occurred_at is not None and any(
-        profile.profile_id not in one for device in evidence.devices for _, profile in state.held(device)
+        profile.profile_id not in one for device in evidence.devices for _, profile in state.claims_of(device)
     )
 
 
@@ -264,7 +264,7 @@ def _devices(
     devices: list[Identifier] = []
     moved: list[Profile] = []
     for device in evidence.devices:
-        held = state.held(device)
+        held = state.claims_of(device)
         pointed_at = [profile for _, profile in held]
         if not is_new_visitor and _is_earlier(observation, held):
             continue
@@ -276,12 +276,12 @@ def _devices(
 
 def _is_earlier(observation: Observation, held: list[tuple[Claim, Profile]]) -> bool:
     happened = observation.occurred_at
-    if happened is None or policy_of(observation).judged_as_of != "occurred_at":
+    if happened is None or policy_of(observation).state_as_of != "occurred_at":
         return False
     return any(claim.at > happened for claim, _ in held)
 
 
-def _refusals(verdict: Screening, evidence: Evidence, moved: tuple[Profile, ...]) -> list[Refusal]:
+def _refusals(screening: Screening, evidence: Evidence, moved: tuple[Profile, ...]) -> list[Refusal]:
     """All that was indicated and does not happen: dropped evidence, refused candidates, and a browser of
     somebody else that a user signed in on (DESIGN §4.8)."""
     refusals = [
@@ -289,7 +289,7 @@ def _refusals(verdict: Screening, evidence: Evidence, moved: tuple[Profile, ...]
         for drop in evidence.dropped
         if drop.code == "blocked_value" or drop.code == "untrusted_evidence"
     ]
-    refusals += [refusal for _, refusal in verdict.refused]
+    refusals += [refusal for _, refusal in screening.refused]
     named = {refusal.other_id for refusal in refusals}
     if evidence.user_id is not None:
         refusals += [

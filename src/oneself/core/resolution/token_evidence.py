@@ -49,11 +49,11 @@ def read_token(
     holder = state.find_by_primary(token.primary_id) if named is None else _holder(state, named)
     if holder is None or not _is_live(token, holder, observation, config):
         return None
-    said = {identifier.namespace: identifier.value for identifier in persons}
+    named_keys = {identifier.namespace: identifier.value for identifier in persons}
     default = config.channel_identity(observation.channel)
-    if default is not None and not _agree(said, token.identities, default.type_id):
+    if default is not None and not _agree(named_keys, token.identities, default.type_id):
         return None
-    only = tuple(Identifier(*pair) for pair in token.identities.items() if pair[0] not in said)
+    only = tuple(Identifier(*pair) for pair in token.identities.items() if pair[0] not in named_keys)
     if all(token.identities.get(i.namespace) == i.value and _holder(state, i) is holder for i in persons):
         return TokenEvidence(holder, only, is_unchanged=True, identifies=True)
     own = tuple(i for i in only if i.value in holder.identities.get(i.namespace, ()))
@@ -62,13 +62,13 @@ def read_token(
 
 def _holder(state: WorkingSet, identifier: Identifier) -> Profile | None:
     """Who stands behind the oldest claim of an identifier."""
-    return next((profile for _, profile in state.held(identifier)), None)
+    return next((profile for _, profile in state.claims_of(identifier)), None)
 
 
-def _agree(said: dict[str, str], remembered: dict[str, str], type_id: str) -> bool:
+def _agree(named_keys: dict[str, str], token_keys: dict[str, str], type_id: str) -> bool:
     """True unless both name an identity of this type, and not the same."""
-    known = remembered.get(type_id)
-    return known is None or said.get(type_id, known) == known
+    known = token_keys.get(type_id)
+    return known is None or named_keys.get(type_id, known) == known
 
 
 def token_identifier(observation: Observation, config: Config) -> Identifier | None:
@@ -84,40 +84,40 @@ def visit_identities(
     state: WorkingSet,
     observation: Observation,
     persons: tuple[Identifier, ...],
-    recalled: TokenEvidence | None,
+    token_evidence: TokenEvidence | None,
     survivor: Profile,
 ) -> dict[str, str]:
     """The identities of the visit after an event was carried out, type → key, the oldest first. What a
     refusal left with somebody else is not among them, nor what the person does not want to be known by."""
     kept: dict[str, str] = {}
-    if recalled is not None:
+    if token_evidence is not None:
         kept = {
             i.namespace: i.value
-            for i in recalled.identities
-            if recalled.is_unchanged or i.value in survivor.identities.get(i.namespace, ())
+            for i in token_evidence.identities
+            if token_evidence.is_unchanged or i.value in survivor.identities.get(i.namespace, ())
         }
     if has_opted_out((survivor,), observation, PERSONALIZATION):
         return kept
     for identifier in persons:
-        if not state.held(identifier) or state.is_held_by(identifier, (survivor.profile_id,)):
+        if not state.claims_of(identifier) or state.has_holder(identifier, (survivor.profile_id,)):
             kept.pop(identifier.namespace, None)
             kept[identifier.namespace] = identifier.value
     return kept
 
 
-def has_opted_out(people: Iterable[Profile], observation: Observation, purpose: EventPurpose) -> bool:
+def has_opted_out(profiles: Iterable[Profile], observation: Observation, purpose: EventPurpose) -> bool:
     """Whether a purpose was refused by this observation, or before it by any of those that it is about
     (§9.5)."""
-    stored = [profile.consents for profile in people if profile.consents]
+    stored = [profile.consents for profile in profiles if profile.consents]
     if not stored and not observation.choices:
         return False
-    said = {
+    named_keys = {
         category: Choice(is_consented, at, observation.new_profile_id, 0)
         for category, (is_consented, at) in observation.choices.items()
     }
     held: dict[str, bool] = {}
     for choices in ({}, *stored):
-        for category, choice in merge_choices(choices, said).items():
+        for category, choice in merge_choices(choices, named_keys).items():
             if is_event_category(category):
                 held[category] = held.get(category, True) and choice.is_consented
     return is_refused(held, purpose)

@@ -86,9 +86,9 @@ class WorkingSet:
         """When the person was last active at an instant or before it; 0 if that is not known of."""
         if profile.active_at <= at:
             return profile.active_at
-        everybody = (profile.profile_id, *(m.profile_id for m in self.members.get(profile.profile_id, ())))
-        known = [then for each in everybody for then in self._activity.get(each, ())]
-        known += [found.active_at for each in everybody if (found := self._found.get(each))]
+        members = (profile.profile_id, *(m.profile_id for m in self.members.get(profile.profile_id, ())))
+        known = [then for item in members for then in self._activity.get(item, ())]
+        known += [found.active_at for item in members if (found := self._found.get(item))]
         return max((then for then in known if then <= at), default=0)
 
     def only_touched(self, profile_id: UUID) -> bool:
@@ -101,16 +101,16 @@ class WorkingSet:
         )
         return touched == after
 
-    def held(self, identifier: Identifier) -> list[tuple[Claim, Profile]]:
+    def claims_of(self, identifier: Identifier) -> list[tuple[Claim, Profile]]:
         """The live claims of an identifier, oldest first, each with the profile that stands behind it."""
         claims: Sequence[Claim] = self.claims.get(identifier, ())
         if len(claims) > 1:
             claims = sorted(claims, key=_age)
         return [(claim, profile) for claim in claims if (profile := self.survivor(claim.profile_id))]
 
-    def is_held_by(self, identifier: Identifier, people: Container[UUID]) -> bool:
+    def has_holder(self, identifier: Identifier, profile_ids: Container[UUID]) -> bool:
         """True if one of these survivors holds an identifier, alone or beside others."""
-        return any(profile.profile_id in people for _, profile in self.held(identifier))
+        return any(profile.profile_id in profile_ids for _, profile in self.claims_of(identifier))
 
     def put(self, profile: Profile) -> None:
         """Make or change a profile."""
@@ -133,8 +133,8 @@ class WorkingSet:
         """Record a merge, and whom the survivor stands for from now on."""
         merge, survivor_id = merged.merge, merged.survivor_id
         joined = Absorbed(merge.absorbed_id, merge.reason, merged.seq)
-        brought = self.members.pop(merge.absorbed_id, ())
-        self.members[survivor_id] = (*self.members.get(survivor_id, ()), joined, *brought)
+        inherited = self.members.pop(merge.absorbed_id, ())
+        self.members[survivor_id] = (*self.members.get(survivor_id, ()), joined, *inherited)
         self.changes.merged.append(merged)
 
     def refuse(self, refused: RefusalRecord) -> None:

@@ -28,8 +28,8 @@ from oneself.core.values.definition_rules import (
     check_attribute,
     check_id_free,
     check_name_free,
+    excerpt,
     invalid,
-    shown,
 )
 from oneself.core.values.schema import Schema
 
@@ -97,13 +97,13 @@ def undefine(schema: Schema, scope: str | None = None, attribute_id: str | None 
     """The ids that a deletion drops: of one attribute, of a scope, or (no scope) of all but the identity
     scope."""
     if scope is None:
-        return tuple(each.attribute_id for each in schema.attributes if each.scope != IDENTITY_ATTRIBUTES)
+        return tuple(item.attribute_id for item in schema.attributes if item.scope != IDENTITY_ATTRIBUTES)
     _check_scope(scope)
     attribute = schema.get(attribute_id) if attribute_id is not None else None
     if IDENTITY_ATTRIBUTES in (scope, attribute and attribute.scope):
         raise AttributeRejected("scope_not_deletable", _PROVIDER_OWNS_SCOPE)
     if attribute_id is None:
-        return tuple(each.attribute_id for each in schema.in_scope(scope))
+        return tuple(item.attribute_id for item in schema.in_scope(scope))
     return _droppable(schema, attribute) if attribute is not None and attribute.scope == scope else ()
 
 
@@ -176,7 +176,7 @@ def find_changeable(schema: Schema, scope: str, attribute_id: str) -> Attribute:
     attribute = schema.get(attribute_id)
     if attribute is None:
         raise AttributeRejected(
-            "unknown_attribute", f"Attribute with id '{shown(attribute_id)}' does not exist."
+            "unknown_attribute", f"Attribute with id '{excerpt(attribute_id)}' does not exist."
         )
     check_scope_writable(attribute.scope)
     if attribute.scope != scope:
@@ -212,7 +212,7 @@ def _check_request(scope: str, drafts: Sequence[Attribute]) -> None:
 
 def _check_scope(scope: str) -> None:
     if scope not in SCOPES:
-        raise AttributeRejected("unknown_scope", f"Invalid scope: {shown(scope)}.")
+        raise AttributeRejected("unknown_scope", f"Invalid scope: {excerpt(scope)}.")
 
 
 def _changed(stored: Attribute, change: AttributeChange) -> Attribute:

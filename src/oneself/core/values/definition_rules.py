@@ -90,16 +90,16 @@ def _check_name(scope: str, attribute: Attribute) -> None:
     if len(parts) > NAME_PARTS_MAX:
         raise invalid("Attribute exceeds the maximum depth of 4.")
     if parts[0] not in SCOPES:
-        raise invalid(f"Invalid scope: {shown(parts[0])}. Must be one of {', '.join(SCOPES)}.")
+        raise invalid(f"Invalid scope: {excerpt(parts[0])}. Must be one of {', '.join(SCOPES)}.")
     if parts[0] != scope:
-        raise invalid(f"Attribute '{shown(name)}' does not match the scope '{scope}'.")
+        raise invalid(f"Attribute '{excerpt(name)}' does not match the scope '{scope}'.")
     if len(name) > NAME_LENGTH_MAX or not name.isprintable():
         raise invalid(f"Attribute name must be printable and at most {NAME_LENGTH_MAX} characters long.")
 
 
 def _check_word(field: str, word: str, allowed: Sequence[str]) -> None:
     if word not in allowed:
-        raise invalid(f"Invalid {field}: '{shown(word)}'. Must be one of {', '.join(allowed)}.")
+        raise invalid(f"Invalid {field}: '{excerpt(word)}'. Must be one of {', '.join(allowed)}.")
 
 
 def _check_sub_attributes(known: Schema, parent: Attribute, names: Mapping[str, str]) -> None:
@@ -119,13 +119,13 @@ def _check_sub_attribute(parent: Attribute, child: Attribute | None, child_id: s
     listed = name if name is not None else child.attribute_name if child is not None else None
     if listed is not None and not is_one_level_below(listed, parent.attribute_name):
         raise invalid(
-            f"Invalid sub-attribute '{shown(listed)}'. "
+            f"Invalid sub-attribute '{excerpt(listed)}'. "
             f"It must be exactly one level deeper than '{parent.attribute_name}'."
         )
     if child is None:
-        raise invalid(f"Sub-attribute with id '{shown(child_id)}' does not exist.")
+        raise invalid(f"Sub-attribute with id '{excerpt(child_id)}' does not exist.")
     if child.attribute_name != listed:
-        raise invalid(f"Sub-attribute with id '{shown(child_id)}' is not named '{shown(listed or '')}'.")
+        raise invalid(f"Sub-attribute with id '{excerpt(child_id)}' is not named '{excerpt(listed or '')}'.")
     if child.application_identifier != parent.application_identifier:
         raise invalid(f"Sub-attribute '{listed}' must have the application identifier of its parent.")
 
@@ -162,7 +162,7 @@ def check_id_free(schema: Schema, attribute: Attribute, beside: Sequence[Attribu
     if len(attribute_id) > ID_LENGTH_MAX or not attribute_id.isprintable():
         raise invalid(f"attribute_id must be printable and at most {ID_LENGTH_MAX} characters long.")
     if schema.get(attribute_id) is not None or any(other.attribute_id == attribute_id for other in beside):
-        raise AttributeRejected("duplicate_id", f"Attribute id '{shown(attribute_id)}' already exists.")
+        raise AttributeRejected("duplicate_id", f"Attribute id '{excerpt(attribute_id)}' already exists.")
 
 
 def check_name_free(schema: Schema, attribute: Attribute, beside: Sequence[Attribute]) -> None:
@@ -181,6 +181,6 @@ def invalid(description: str) -> AttributeRejected:
     return AttributeRejected("invalid_attribute", description)
 
 
-def shown(word: str) -> str:
+def excerpt(word: str) -> str:
     """Text of the sender, shortened and encodable, for a sentence."""
     return word[:100].encode("utf-8", "replace").decode()

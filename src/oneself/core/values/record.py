@@ -94,17 +94,17 @@ def as_old_as(first: tuple[ValueSource, ...], sources: tuple[ValueSource, ...]) 
     since = min((source.first_seq for source in first), default=None)
     if since is None:
         return sources
-    return tuple(replace(each, since=since) if since < each.first_seq else each for each in sources)
+    return tuple(replace(item, since=since) if since < item.first_seq else item for item in sources)
 
 
 def read(values: Values, path: Path) -> Any:
     """The value at a path, or None."""
-    place: Any = values
+    target: Any = values
     for key in path:
-        if type(place) is not dict:
+        if type(target) is not dict:
             return None
-        place = place.get(key)
-    return place
+        target = target.get(key)
+    return target
 
 
 def put(values: Values, path: Path, value: Any) -> Values:
@@ -123,7 +123,7 @@ def without(values: Values, path: Path) -> Values:
     left = without(inside, tuple(rest)) if rest and type(inside) is dict else None
     if rest and type(inside) is not dict:
         return values
-    return {**values, key: left} if left else {name: each for name, each in values.items() if name != key}
+    return {**values, key: left} if left else {name: item for name, item in values.items() if name != key}
 
 
 def leaves(value: Any, path: str) -> Iterator[str]:
@@ -137,10 +137,10 @@ def leaves(value: Any, path: str) -> Iterator[str]:
 
 def _forget(values: Values, provenance: Provenance, path: Path) -> None:
     """Drops the sources of what a change at the path replaces: the value there, or a leaf on its way."""
-    place: Any = values
+    target: Any = values
     for depth, key in enumerate(path, 1):
-        place = place.get(key)
-        if type(place) is not dict or depth == len(path):
+        target = target.get(key)
+        if type(target) is not dict or depth == len(path):
             break
-    for leaf in leaves(place, ".".join(path[:depth])):
+    for leaf in leaves(target, ".".join(path[:depth])):
         provenance.pop(leaf, None)

@@ -74,7 +74,7 @@ class Schema(Struct, frozen=True, dict=True):
     def without(self, attribute_ids: Collection[str]) -> Schema:
         """The schema without these; a parent that listed one of them no longer does."""
         gone = frozenset(attribute_ids)
-        return Schema(tuple(_unlist(each, gone) for each in self.attributes if each.attribute_id not in gone))
+        return Schema(tuple(_unlist(item, gone) for item in self.attributes if item.attribute_id not in gone))
 
     @cached_property
     def _by_id(self) -> dict[str, Attribute]:
@@ -89,8 +89,8 @@ class Schema(Struct, frozen=True, dict=True):
         fields: dict[tuple[str, str | None], dict[str, Field]] = {}
         for attribute in self.attributes:
             if not self._stands_below_complex(attribute):
-                place = (attribute.scope, _full_name(attribute)[1])
-                fields.setdefault(place, {})[attribute.key] = self._field(attribute)
+                target = (attribute.scope, _full_name(attribute)[1])
+                fields.setdefault(target, {})[attribute.key] = self._field(attribute)
         return fields
 
     def complex_above(self, name: str, application: str | None = None) -> Attribute | None:

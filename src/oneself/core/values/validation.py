@@ -24,7 +24,7 @@ UNDEFINED = "not defined in schema"
 NOT_AN_OBJECT = "must be of object type"
 
 _WITHOUT_COLON = (UNDEFINED, NOT_AN_OBJECT)
-_PATH_SHOWN_MAX = 300
+_PATH_CHARS_MAX = 300
 
 
 class InvalidValue(Exception):
@@ -33,7 +33,7 @@ class InvalidValue(Exception):
     def __init__(self, label: str, path: str, problem: str) -> None:
         super().__init__(label, path, problem)
         self.label = label
-        self.path = path[:_PATH_SHOWN_MAX].encode("utf-8", "replace").decode()
+        self.path = path[:_PATH_CHARS_MAX].encode("utf-8", "replace").decode()
         self.problem = problem
 
     def __str__(self) -> str:
@@ -73,7 +73,7 @@ def validate(field: Field, value: Any, path: Path) -> Any:
         if type(value) is not list or (complex_ and any(type(element) is not dict for element in value)):
             raise rejection_of(path, TYPE_MISMATCH)
         if complex_:
-            return [validate_object(field, each, element_path(path, at)) for at, each in enumerate(value)]
+            return [validate_object(field, item, element_path(path, at)) for at, item in enumerate(value)]
     elif complex_ and type(value) is dict:
         return validate_object(field, value, path)
     try:
@@ -86,11 +86,11 @@ def validate_object(field: Field, value: dict[str, Any], path: Path) -> dict[str
     """An object of a complex attribute without its null members."""
     fitted = {}
     for key, member in value.items():
-        child, place = field.children.get(key), (*path, key)
+        child, target = field.children.get(key), (*path, key)
         if child is None:
-            raise rejection_of(place, UNDEFINED)
+            raise rejection_of(target, UNDEFINED)
         if member is not None:
-            fitted[key] = validate(child, member, place)
+            fitted[key] = validate(child, member, target)
     return fitted
 
 

@@ -22,9 +22,9 @@ def visible_values(schema: Schema, values: Values) -> Values:
     """The values that answers, filters and matching may use, by scope; empty objects are left out."""
     seen: Values = {}
     for path, bucket in buckets(values):
-        shown = redact_members(schema.fields(*path), bucket)
-        if shown:
-            seen = put(seen, path, shown)
+        visible = redact_members(schema.fields(*path), bucket)
+        if visible:
+            seen = put(seen, path, visible)
     return seen
 
 
@@ -40,12 +40,12 @@ def invalid_values(schema: Schema, values: Values) -> list[tuple[str, str]]:
 
 def redact_members(fields: Mapping[str, Field], members: dict[str, Any]) -> dict[str, Any]:
     """The members of an object, or of a section, that may be seen."""
-    shown = {}
+    visible = {}
     for key, value in members.items():
         field = fields.get(key)
         if field is not None and (part := redact_field(field, value)) is not None:
-            shown[key] = part
-    return shown
+            visible[key] = part
+    return visible
 
 
 def redact_field(field: Field, value: Any) -> Any:

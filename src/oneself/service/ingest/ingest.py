@@ -343,26 +343,28 @@ class _BatchDecision:
                 Rejection("erased", "This is about a person who was erased since it happened.")
             )
         seq = self._seq
-        recalled = read_token(self._state, observation, evidence.persons, self._config)
+        token_evidence = read_token(self._state, observation, evidence.persons, self._config)
         if observation.token is not None:
-            evidence = msgspec.structs.replace(evidence, recalled=recalled)
+            evidence = msgspec.structs.replace(evidence, token_evidence=token_evidence)
         plan = fold(self._state, observation, self._config, seq, evidence)
         if isinstance(plan, Rejection):
             return ObservationRejected(plan)
         self._seq += 1
-        if observation.token is not None and not (recalled is not None and recalled.identifies):
+        if observation.token is not None and not (token_evidence is not None and token_evidence.identifies):
             # A token that leads to nobody is somebody else's, perhaps, and decided nothing.
             observation = msgspec.structs.replace(observation, token=None)
         self._entries.append(NewEntry(seq, observation, plan, self._config.version))
         survivor = self._state.profiles[plan.survivor_id]
         resolution = self._resolution(seq, observation.profile_id or plan.profile_id, survivor, plan=plan)
         if policy_of(observation).answer == "visit":
-            identities = visit_identities(self._state, observation, evidence.persons, recalled, survivor)
+            identities = visit_identities(
+                self._state, observation, evidence.persons, token_evidence, survivor
+            )
             resolution = msgspec.structs.replace(
                 resolution,
                 identities=identities,
                 joined=tuple(self._state.profiles[merge.absorbed_id] for merge in plan.merges),
-                remembers=recalled is not None,
+                remembers=token_evidence is not None,
                 tracker=self._tracker(observation),
             )
         return self._kept(submission, resolution)
@@ -370,7 +372,7 @@ class _BatchDecision:
     def _tracker(self, observation: Observation) -> str | None:
         """The tracker that was sent if it is alive, else the one that was made for the browser."""
         sent = (each for each in observation.identifiers if each.namespace == TRACKER)
-        alive = next((each.value for each in sent if self._state.held(each)), None)
+        alive = next((each.value for each in sent if self._state.claims_of(each)), None)
         return alive or observation.new_tracker
 
     def _was_erased(self, observation: Observation, evidence: Evidence) -> bool:

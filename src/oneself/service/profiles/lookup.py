@@ -256,7 +256,7 @@ def _resolved(
     holders = {
         profile.profile_id: profile
         for identifier in evidence.persons
-        for claim, profile in state.held(identifier)
+        for claim, profile in state.claims_of(identifier)
         if config.is_current(claim)
     }
     matched = sorted(holders.values(), key=rank)

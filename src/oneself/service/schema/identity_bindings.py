@@ -23,7 +23,7 @@ from oneself.core.config.changes import (
     SingleChange,
 )
 from oneself.core.config.configuration import Config
-from oneself.core.config.mirrored_attributes import RequiredAttribute, as_wanted, with_parents
+from oneself.core.config.mirrored_attributes import RequiredAttribute, as_required, with_parents
 from oneself.core.identity.identity_type import (
     CHANNELS,
     DEFAULT_CHANNELS,
@@ -93,7 +93,7 @@ def with_bound(config: Config, required: Sequence[RequiredAttribute]) -> Sequenc
     names = {attribute.name for attribute in required}
     bound = {binding.attribute for binding in config.identity_attributes.values()}
     others = [
-        as_wanted(attribute)
+        as_required(attribute)
         for attribute in config.schema.in_scope(IDENTITY_ATTRIBUTES)
         if attribute.attribute_name in bound - names
     ]
