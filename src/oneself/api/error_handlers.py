@@ -1,18 +1,18 @@
-"""From errors to HTTP: the one table (errors.py draws the tree).
+"""From errors to HTTP: the one table of the REST wires. `oneself.errors` draws the tree of errors.
 
-    WireError             what it says                       an answer of the CDS wire that is no success
-    Refusal               its status, shape A                use-cases that all faces share
-    KeyReused             422, shape A
-    AttributeRejected      400 / 404 / 405 / 409, shape A or B
-    WorldError            503 with Retry-After
+    WireError             its status and document            a response of a wire that is not a success
+    RequestError          its status, shape A                errors of use-cases that all interfaces share
+    IdempotencyKeyReused  422, shape A
+    AttributeRejected     400 / 404 / 405 / 409, shape A or B
+    ServiceError          503 with Retry-After
     IdentityServerFailed  500; nothing was changed
     no such path          404, text/plain
-    wrong verb            405 with Allow
+    wrong method          405 with Allow
     too large             413, shape A
     other client errors   400, shape A
-    anything else         500; the log has the details
+    anything else         500; the log has the traceback
 
-Only the last one is a failure of ours: nothing that a client can cause is logged with a traceback.
+Invariants: only the last row is a bug. Nothing that a client can cause is logged with a traceback.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from oneself.service.ingest.ingest import IdempotencyKeyReused
 AnyRequest = Request[Any, Any, Any]
 log = structlog.get_logger("oneself.api")
 
-#: Litestar's refusals of a request before any route sees it.
+#: Errors of the framework before any route sees the request.
 TOO_LARGE = 413
 SENTENCES = {TOO_LARGE: "The request body is larger than 1 MiB."}
 
@@ -83,7 +83,7 @@ def answer_identity_server_failed(request: AnyRequest, error: IdentityServerFail
 
 
 def answer_http_exception(request: AnyRequest, error: HTTPException) -> Response[Any]:
-    """What the router and the reading of bodies refuse."""
+    """An error of the router or of reading the body."""
     headers = dict(error.headers or {})
     if isinstance(error, NotFoundException):
         return _answer(404, "404 page not found")
@@ -102,7 +102,7 @@ def answer_bug(request: AnyRequest, error: Exception) -> Response[Any]:
 
 
 def _allowed(methods: str) -> str:
-    """GET routes answer HEAD, and every path OPTIONS."""
+    """GET routes also answer HEAD, and every path OPTIONS."""
     named = {method for method in methods.split(", ") if method} | {"OPTIONS"}
     return ", ".join(sorted(named | ({"HEAD"} if "GET" in named else set())))
 

@@ -1,4 +1,4 @@
-"""Health, readiness and figures of the process, for whoever keeps it running. Unauthenticated, no secrets."""
+"""Health, readiness and metrics of the process, for operators. No authentication, no secrets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oneself.api.http.metrics import CONTENT_TYPE
 from oneself.errors import ServiceError
 
 AnyRequest = Request[Any, Any, Any]
-#: A load balancer asks every few seconds and must hear of a stuck database before it asks again.
+#: Shorter than the interval of a load balancer, which has to learn of a stuck database.
 READY_TIMEOUT_S = 2.0
 
 
@@ -24,7 +24,7 @@ class HealthDocument(Struct, frozen=True):
 
 
 class ReadyDocument(Struct, frozen=True, omit_defaults=True):
-    """Whether requests can be served: the database answers."""
+    """Whether the service can answer requests: whether its database answers."""
 
     status: Literal["ready", "not ready"]
     error: str = ""
@@ -32,13 +32,13 @@ class ReadyDocument(Struct, frozen=True, omit_defaults=True):
 
 @get(["/cds/api/v1/health", "/health"], tags=["Operations"], operation_id=None)
 async def health() -> HealthDocument:
-    """The process answers."""
+    """Check that the process answers."""
     return HealthDocument()
 
 
 @get(["/cds/api/v1/ready", "/ready"], tags=["Operations"])
 async def ready(request: AnyRequest) -> Response[ReadyDocument]:
-    """Requests can be served: the database answers."""
+    """Check that the service can answer requests: that its database answers."""
     try:
         async with asyncio.timeout(READY_TIMEOUT_S):
             await request.app.state.services.database.fetchval("SELECT 1")
@@ -49,5 +49,5 @@ async def ready(request: AnyRequest) -> Response[ReadyDocument]:
 
 @get("/metrics", media_type=MediaType.TEXT, tags=["Operations"])
 async def metrics(request: AnyRequest) -> Response[bytes]:
-    """Figures of all worker processes together, in the Prometheus text format."""
+    """Read the metrics of all worker processes, in the Prometheus text format."""
     return Response(request.app.state.metrics.render(), media_type=CONTENT_TYPE)

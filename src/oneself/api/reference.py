@@ -1,7 +1,7 @@
-"""The API description and the page that shows it: `/openapi.json`, `/docs`. Nothing comes from elsewhere.
+"""The API description and its page: `/openapi.json`, `/docs`. Nothing is loaded from other hosts.
 
-The page is Swagger UI, shipped in the package (`tools/vendor-swagger-ui`), under a policy that lets it load
-from and talk to this service only.
+The page is Swagger UI, shipped in the package (`tools/vendor-swagger-ui`). Its content security policy
+allows this service only.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ START = """SwaggerUIBundle({
 
 
 def openapi_config(settings: Settings) -> OpenAPIConfig:
-    """How the description is made from the routes."""
+    """How the description is generated from the routes."""
     bearer = SecurityScheme(
         type="http",
         scheme="bearer",
@@ -102,7 +102,7 @@ def openapi_config(settings: Settings) -> OpenAPIConfig:
 
 
 def _operation_id(handler: HTTPRouteHandler, _: Method, path: list[str | PathParameterDefinition]) -> str:
-    """The handler's name; health and readiness are found under two paths."""
+    """The name of the handler; health and readiness have two paths."""
     return f"cds_{handler.handler_name}" if path[0] == "cds" else handler.handler_name
 
 

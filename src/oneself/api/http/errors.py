@@ -1,11 +1,13 @@
-"""The errors of the CDS wire: codes, their titles and the shapes they are sent in (docs/wire/cds.md §4).
+"""The errors that the REST wires share: codes, titles, and the shapes in which they are sent.
 
     WireError(status, document)
       shape A   {"code", "message", "description"}                    nearly everything
       shape B   {"error_code", "error_message", "error_description"}  schema scopes, undecodable definitions
-      a line    text/plain                                            a few places that §4 names
+      a line    text/plain                                            the places that §4 names
 
-A code is written without its prefix: `refused("11011", …)`. Nothing here decides; it names.
+A code is written without its prefix: `wire_error("11011", …)`. The errors for the reasons of `core` are in
+`api.documents.rejections`.
+Source: docs/wire/cds.md §4.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ MESSAGES = {
     "16001": "Not enabled.",
     "16002": "Invalid request payload for updating admin configuration.",
 }
-#: Not of the wire's list: an answer that the request itself prevents (409, 412, 415, 422, 503).
+#: The code for statuses without one on the wire (409, 412, 415, 422, 503).
 UNPROCESSABLE = "10001"
 
 UNAUTHENTICATED = "Missing or invalid Authorization header"
@@ -75,13 +77,13 @@ class SchemaErrorDocument(msgspec.Struct, frozen=True):
 
 
 class FailureDocument(msgspec.Struct, frozen=True):
-    """A failure of ours (500)."""
+    """An internal error (500)."""
 
     error: str = "Internal server error"
 
 
 class WireError(Exception):
-    """An answer that is not a success. `document`: shape A, shape B, or one line of text."""
+    """A response that is not a success. `document`: shape A, shape B, or one line of text."""
 
     def __init__(
         self,
@@ -109,12 +111,12 @@ def line(status: int, text: str) -> WireError:
 
 
 def unauthenticated() -> WireError:
-    """401: the caller is nobody we know (docs/wire/cds.md §2)."""
+    """401: the caller is unknown (docs/wire/cds.md §2)."""
     return wire_error("10002", UNAUTHENTICATED, 401, headers={"WWW-Authenticate": "Bearer"})
 
 
 def forbidden(description: str = NO_PERMISSION) -> WireError:
-    """403: a known caller without the permission (docs/wire/cds.md §2)."""
+    """403: the caller is known and lacks the permission (docs/wire/cds.md §2)."""
     return wire_error("10003", description, 403)
 
 

@@ -1,9 +1,8 @@
-"""Who calls and on which organisation: the door that every organisation route of this wire goes through.
+"""The guard of every organisation route: who calls, and with which permission.
 
     authenticate (401) → permission (403) → gate (400 while the service is not enabled, docs/wire/cds.md §3)
 
-A route names its permission and whether it is gated in its `opt`; the door runs before anything of the
-request's body is read.
+A route names its permission and its gate in its `opt`. The guard runs before the body is read.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class RequestContext(msgspec.Struct, frozen=True):
-    """A request that was let in: by whom, on which organisation, judged by which configuration."""
+    """An authorised request: its caller, its organisation, and the configuration at its start."""
 
     services: Services
     dataset_ref: DatasetRef
@@ -40,7 +39,7 @@ class RequestContext(msgspec.Struct, frozen=True):
 
     @property
     def actor(self) -> Actor:
-        """The caller as the log names it."""
+        """The caller, as the log names it."""
         return Actor(face=self.interface, application=self.caller.application, trust="server")
 
     @property
@@ -49,18 +48,18 @@ class RequestContext(msgspec.Struct, frozen=True):
 
     @property
     def user_id(self) -> str | None:
-        """The user behind the request; an application that asks in its own name has none."""
+        """The user behind the request; None for an application that acts for itself."""
         subject = self.caller.subject
         return None if subject == self.caller.application else subject
 
     def server_url(self, request: AnyRequest) -> str:
-        """Where the service was reached: the configured address, else the one that was asked."""
+        """The address of the service: the configured one, else the one of the request."""
         if self.settings.public_url:
             return self.settings.public_url.rstrip("/")
         return f"{request.scope['scheme']}://{request.headers.get('host', 'localhost')}"
 
     def reader(self, *, with_application_data: bool, applications: frozenset[str] | None) -> Reader:
-        """The caller as somebody who reads values."""
+        """The caller as a reader of values."""
         return Reader(
             application=self.caller.application,
             is_system=self.caller.application in self.config.settings.system_applications,
@@ -72,7 +71,7 @@ class RequestContext(msgspec.Struct, frozen=True):
 async def require_permission(
     connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
 ) -> None:
-    """Guard of every organisation route; leaves the `Call` in the request's state."""
+    """Guard of every organisation route. It leaves the `RequestContext` in the request's state."""
     connection.scope["path_params"] = dict(parameters(connection.scope))
     call = await _authenticated(connection, handler.opt["interface"])
     permission = handler.opt["permission"]
@@ -84,14 +83,15 @@ async def require_permission(
 
 
 def context_of(request: AnyRequest) -> RequestContext:
-    """The call that the door left."""
+    """The context that the guard left."""
     call: RequestContext = request.scope["state"]["call"]
     return call
 
 
 def requires(permission: str, *, gate: str | None = NOT_ENABLED, interface: str = "cds") -> dict[str, Any]:
-    """The `opt` of a route: its permission without the prefix, what a closed gate says (None: no gate), and
-    the interface that the log names."""
+    """The `opt` of a route: its permission without the prefix, the text of a closed gate (None: no gate),
+    and the interface in the log.
+    """
     return {"permission": permission, "gate": gate, "interface": interface}
 
 

@@ -1,7 +1,8 @@
-"""Counters for `/metrics`. Labels are routes, never paths: a path names a person. No caller can make one up.
+"""Counters for `/metrics`. Labels are routes, never paths: a path may name a person, and a client can make
+it up.
 
-Several worker processes count together: each writes its counters to a file in the folder that
-`PROMETHEUS_MULTIPROC_DIR` names, and whichever is asked adds them up. A single process needs no files.
+Several worker processes count together: each writes its counters to a file in the folder of
+`PROMETHEUS_MULTIPROC_DIR`, and the process that answers adds them up. A single process needs no files.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from prometheus_client.process_collector import ProcessCollector
 from oneself.core.resolution.plan import Plan
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-#: Around the figures of docs/architecture.md: a read in 2 ms, an event within 25 ms.
+#: Around the targets: a read in 2 ms, an event in 25 ms.
 BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
-#: A batch holds at most 500 (service/lane).
+#: A batch holds at most 500 observations (`service.ingest.batcher`).
 BUCKETS_OBSERVATIONS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 #: The client library reads it when it is imported, so it is set before a worker starts.
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -29,22 +30,21 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class _Children(dict[Any, Any]):
-    """The children of a family by their labels: to ask the family again costs more than to count."""
+    """The children of a family by their labels. Looking them up in the family costs more than counting."""
 
     def __init__(self, family: Any) -> None:
         super().__init__()
         self._family = family
 
     def __missing__(self, labels: Any) -> Any:
-        """`labels`: a tuple; of a family with one label its value alone."""
+        """`labels`: a tuple, or the value of the only label."""
         every = labels if isinstance(labels, tuple) else (labels,)
         child = self[labels] = self._family.labels(*every)
         return child
 
 
 class Metrics:
-    """What was asked and how long it took; what became of events; what the write path did
-    (`telemetry.Telemetry`)."""
+    """Counts requests, events, and what the write path did (`telemetry.Telemetry`)."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -94,7 +94,7 @@ class Metrics:
                 self._refusals[refusal.code].inc()
 
     def observe_event(self, outcome: str) -> None:
-        """Count one answered event."""
+        """Count one event by its outcome."""
         self._events[outcome].inc()
 
     def observe_warning(self, code: str) -> None:
@@ -102,14 +102,14 @@ class Metrics:
         self._warnings[code].inc()
 
     def observe(self, scope: Mapping[str, Any], status: int, duration_s: float) -> None:
-        """Count one answered request."""
+        """Count one request."""
         route = scope.get("path_template") or "none"
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._requests[method, route, status].inc()
         self._seconds[route].observe(duration_s)
 
     def render(self) -> bytes:
-        """All figures in the Prometheus text format."""
+        """All metrics in the Prometheus text format."""
         if SHARED_FOLDER not in os.environ:
             return generate_latest(self._registry)
         every_process = CollectorRegistry()

@@ -1,7 +1,7 @@
-"""How the routes of this wire describe themselves in the published API description.
+"""How routes describe themselves in the published API description.
 
-Bodies and parameters are decoded by hand (`decode`), so a route names the document it takes and the refusals
-it may answer with; both come from the structs that the code itself uses.
+Bodies and parameters are decoded by hand, so a route names its document and its error responses. Both come
+from the structs that the code uses.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from litestar.openapi.spec.enums import OpenAPIType
 from oneself.api.http.errors import ErrorDocument, FailureDocument, SchemaErrorDocument
 from oneself.api.http.request_options import ENTITY_TAGS
 
-#: What any route may answer; the more special ones are named by the route.
+#: Statuses of every route; a route names its own.
 COMMON = (500, 503)
 DESCRIPTIONS = {
-    400: "The request is wrong; `description` says where.",
+    400: "The request is invalid; `description` says where.",
     401: "The token is missing, expired, or not of this organisation.",
     403: "The token lacks the permission.",
-    404: "There is no such thing in this organisation.",
+    404: "It does not exist in this organisation.",
     405: "Not possible for identity attributes.",
-    409: "It exists already.",
+    409: "It exists already, or its current state forbids the change.",
     412: "`If-Match` names another version.",
     413: "The body is larger than 1 MiB.",
     415: "The body is not JSON in UTF-8, or compressed.",
     422: "The `Idempotency-Key` was used for another request.",
-    500: "A failure of ours.",
+    500: "Internal error.",
     503: "Try again after `Retry-After` seconds; nothing was changed.",
 }
-#: With a body come these.
+#: Statuses of every route with a body.
 BODY = (413, 415)
 TEXT = Schema(type=OpenAPIType.STRING)
 Shape = Literal["A", "B"]
 
 
 def error_responses(*statuses: int, shape: Shape = "A") -> Mapping[int, ResponseSpec]:
-    """The error answers of a route; `shape` B is that of its 400 and 405, everything else is shape A."""
+    """The error responses of a route. `shape` B applies to 400 and 405, everything else is shape A."""
     return {status: _refusal(status, shape) for status in (*statuses, *COMMON)}
 
 
@@ -63,7 +63,7 @@ def _refusal(status: int, shape: Shape) -> ResponseSpec:
 
 @dataclass
 class Described(Operation):
-    """An operation of this wire. The class attributes are what its route adds to what Litestar finds out."""
+    """An operation. The class attributes are what its route adds to what the framework finds out."""
 
     takes: ClassVar[Any] = None
     required: ClassVar[tuple[str, ...]] = ()
@@ -125,7 +125,7 @@ def _header(name: str) -> Parameter:
 
 
 def _simplified(parameter: Any) -> Any:
-    """A parameter of the query is there or not, but never null; what the route says of it wins."""
+    """A query parameter is present or absent, never null. The description of the route takes precedence."""
     schema = getattr(parameter, "schema", None)
     if parameter.param_in == "query" and isinstance(schema, Schema) and schema.one_of:
         (kind,) = (one for one in schema.one_of if getattr(one, "type", None) != OpenAPIType.NULL)
@@ -137,9 +137,9 @@ def _simplified(parameter: Any) -> Any:
 
 
 def _body(document: Any, required: tuple[str, ...]) -> Any:
-    """The JSON schema of a document, with its parts in place of references to them.
+    """The JSON schema of a document, without references.
 
-    `required`: fields that decoding leaves to the rules behind it, which want them.
+    `required`: fields that later rules require and decoding does not.
     """
     (schema,), parts = msgspec.json.schema_components([document], ref_template="{name}")
     resolved = _resolved(schema, parts)

@@ -19,7 +19,7 @@ _SLASH = re.compile(rb"%2f", re.IGNORECASE)
 
 
 def split_organisation(path: str) -> tuple[str, str]:
-    """The handle of the organisation in front of a path (empty if it has none), and the rest of the path."""
+    """The organisation handle in front of a path (empty without one), and the rest of the path."""
     if not path.startswith("/t/"):
         return "", path
     handle, slash, rest = path[3:].partition("/")
@@ -40,7 +40,7 @@ def routed_path(scope: Mapping[str, Any]) -> str:
 
 
 def parameters(scope: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The parameters that the router found in a path, as they were meant."""
+    """The path parameters that the router found, decoded."""
     found: Mapping[str, Any] = scope["path_params"]
     if not has_encoded_slash(scope):
         return found

@@ -1,4 +1,4 @@
-"""Query parameters that several wires read in the same way."""
+"""Query parameters that several wires decode in the same way."""
 
 #: The description of a switch in the query.
 ONLY_TRUE = "Only `true` has an effect."
@@ -10,6 +10,6 @@ def query_flag(text: str | None) -> bool:
 
 
 def query_list(text: str | None) -> frozenset[str] | None:
-    """The names in a comma-separated list; None for all of them."""
+    """The names in a comma-separated list; None means all."""
     names = frozenset(name.strip() for name in (text or "").split(",") if name.strip())
     return None if not names or "*" in names else names

@@ -16,17 +16,17 @@ from oneself.service.profiles.profiles import RequestOptions as Terms
 
 KEY_CHARS_MAX = 255
 _TAG = r'(W/)?"[!#-~\x80-\xff]*"'
-#: A list of entity tags, perhaps with empty elements (RFC 9110 §5.6.1, §8.8.3); ours is one of digits.
+#: A list of entity tags, perhaps with empty elements (RFC 9110 §5.6.1, §8.8.3). Our tags have digits only.
 ENTITY_TAGS = rf"^(\*|(,[ \t]*)*{_TAG}([ \t]*,([ \t]*{_TAG})?)*)$"
 _VERSION = re.compile(r'"(\d{1,18})"')
-#: No profile ever has it: what `If-Match` names is not the current version, whatever that is.
+#: No profile has this version: `If-Match` names none of this service.
 NO_VERSION = -1
 
 
 async def decode_request_options(
     request: AnyRequest, render: Callable[[Resolution], StoredResponse] | None = None
 ) -> Terms:
-    """`If-Match` and `Idempotency-Key`; `render` makes the response that a repeat gets again."""
+    """The options of a request. `render` makes the response that a repeat gets again."""
     key = idempotency_key(request)
     return Terms(
         idempotency_key=key,
@@ -41,7 +41,7 @@ def _storing(render: Callable[[Resolution], StoredResponse]) -> Callable[[Resolu
 
 
 def decode_profile_id(text: str) -> UUID | None:
-    """A profile id as it stands in a path; only the canonical form counts."""
+    """A profile id in a path; None unless it has the canonical form."""
     try:
         found = UUID(text)
     except ValueError:
@@ -50,7 +50,7 @@ def decode_profile_id(text: str) -> UUID | None:
 
 
 def idempotency_key(request: AnyRequest) -> str | None:
-    """The key under which the request may be repeated, if it names one."""
+    """The key of a request that may be repeated, if there is one."""
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
@@ -61,7 +61,7 @@ def idempotency_key(request: AnyRequest) -> str | None:
 
 
 async def _fingerprint(request: AnyRequest) -> str:
-    """The same for the same request only; the query is part of it, the order of its headers is not."""
+    """The same for the same request only. The query is part of it, other headers are not."""
     scope = request.scope
     parts = (
         request.method.encode(),
@@ -76,16 +76,17 @@ async def _fingerprint(request: AnyRequest) -> str:
 
 
 def _expected_version(header: str | None) -> int | None:
-    """The version that `If-Match` demands; None when anything is fine."""
+    """The version that `If-Match` requires; None if any will do."""
     tags = "*" if header is None else header.strip()
     if not re.match(ENTITY_TAGS, tags):
         raise wire_error(
-            UNPROCESSABLE, 'If-Match must be an ETag of ours, with its quotes: "1780630684834627".'
+            UNPROCESSABLE,
+            'If-Match must be an ETag from an earlier response, with its quotes: "1780630684834627".',
         )
     return None if tags == "*" else _version(tags)
 
 
 def _version(tags: str) -> int:
-    """The newest version that a list of tags names: an older one beside it cannot be current."""
+    """The newest version in a list of tags; an older one beside it cannot be current."""
     named = [int(found) for found in _VERSION.findall(tags)]
     return max(named, default=NO_VERSION)

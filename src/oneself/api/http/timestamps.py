@@ -1,4 +1,7 @@
-"""Instants of this wire: RFC 3339, UTC, six digits of a second (docs/wire/cds.md §1). Inside they are µs."""
+"""Instants on the REST wires: RFC 3339, UTC, microseconds. Inside the service they are µs since 1970.
+
+Source: docs/wire/cds.md §1.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def rfc3339(instant: int) -> str:
 
 
 def instant_of(text: str) -> int | None:
-    """The instant in µs that an RFC 3339 text with an offset names; None if it names none."""
+    """The instant in µs of an RFC 3339 text with an offset; None if the text is not valid."""
     try:
         moment = datetime.fromisoformat(text)
         since = moment.astimezone(UTC).replace(tzinfo=None) - _EPOCH

@@ -97,7 +97,7 @@ def _private(scope: Scope, message: Message) -> Headers:
 
 
 def _bodiless(send: Send) -> Send:
-    """Passes everything but the body, whose length stays in the headers."""
+    """Sends everything except the body. The headers keep its length."""
 
     async def without_body(message: Message) -> None:
         if message["type"] == "http.response.body":

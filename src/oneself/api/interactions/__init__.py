@@ -1,4 +1,5 @@
-"""The interactions face (wire/interactions): events of browsers and servers in, one internal form out.
+"""The interactions wire: events of browsers and servers, and the look-ups of its vendor.
 
-The words of this wire live here and nowhere else; what they mean is decided in `service` and `core`.
+The words of this wire stay in this package; `service` and `core` decide what they mean.
+Source: docs/wire/interactions.md.
 """

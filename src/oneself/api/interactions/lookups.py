@@ -1,9 +1,10 @@
-"""The vendor's look-up and delete calls, `/api/dataset/{dataset}/…` and `/api/audit/list`, also under
-`/t/{org}` (docs/wire/interactions.md §4). Decode, one use-case, render.
+"""The vendor's look-up and delete calls: `/api/dataset/{dataset}/…` and `/api/audit/list`, also under
+`/t/{org}`.
 
-They take Basic credentials of an application that holds `internal_cds_event_create`. Who sees which attribute
-is the same as everywhere (`api.persons`). An error is `{"errorCode": 5, "message": …}`, as of an event.
-What would read a whole dataset is refused with a sentence: filters, segments, and pages far down the list.
+They require Basic credentials of an application that holds `internal_cds_event_create`. Attributes are
+disclosed as on every wire (`api.documents.person`). An error is `{"errorCode": 5, "message": …}`, as for an
+event. Calls that would read a full dataset are rejected: filters, segments, and pages far down the list.
+Source: docs/wire/interactions.md §4.
 """
 
 from __future__ import annotations
@@ -41,15 +42,15 @@ AnyRequest = Request[Any, Any, Any]
 
 INTERFACE = "interactions"
 PAGE_SIZE, PAGE_SIZE_MAX = 100, 1000
-#: The last user that pages reach: the cost of a page grows with all that come before it.
+#: The last user that pages reach: a page costs as much as all pages before it.
 USERS_LISTED_MAX = 100_000
 AUDIT_PAGE_SIZE_MAX = 2000
 AUDIT_DAYS_MAX = 50
 DAY_MS = 24 * 3600 * 1000
 ROWS_MAX = 100_000
-#: So many ids of 64 characters, with as many more for quotes and what surrounds the file.
+#: ROWS_MAX ids of 64 characters, with room for quotes and the multipart form.
 FILE_BYTES_MAX = 16 * 1024 * 1024
-#: An erasure holds a connection; events have to find one as well.
+#: An erasure holds a connection; events need connections as well.
 ERASED_AT_ONCE = 4
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _UNSUPPORTED = {
@@ -62,7 +63,7 @@ _UNSUPPORTED = {
 
 
 class UserPage(msgspec.Struct, frozen=True):
-    """Users, the newest first. `page` counts from 1."""
+    """One page of users, newest first. `page` counts from 1."""
 
     users: list[UserRecord]
     page: int
@@ -71,7 +72,7 @@ class UserPage(msgspec.Struct, frozen=True):
 
 
 class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Something that was done; `time` in ms. `details`: kinds of changes, or how many profiles are gone."""
+    """An audit entry. `time` in ms. `details`: kinds of changes, or the number of erased profiles."""
 
     id: str
     time: int
@@ -83,7 +84,7 @@ class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AuditPage(msgspec.Struct, frozen=True):
-    """Deeds, the last first. `page` counts from 1."""
+    """One page of audit entries, newest first. `page` counts from 1."""
 
     audits: list[AuditRecord]
     page: int
@@ -97,7 +98,7 @@ def _paths(path: str) -> list[str]:
 
 @get(_paths("/api/dataset/{dataset:str}/user/{user_id:path}"))
 async def read_user(request: AnyRequest) -> Response[bytes]:
-    """One user, by primary id, anonymous id or alias."""
+    """Read one user by primary id, anonymous id or alias."""
     call, at = await _enter(request)
     view = await call.services.profiles.lookup.find(at, _last_step(request))
     if view is None:
@@ -108,7 +109,7 @@ async def read_user(request: AnyRequest) -> Response[bytes]:
 
 @get(_paths("/api/dataset/{dataset:str}/users.json"))
 async def list_users(request: AnyRequest) -> Response[bytes]:
-    """Users, the newest first."""
+    """List users, newest first."""
     call, at = await _enter(request)
     number, size, persons, has_more = await _page_of_persons(request, call, at)
     config = await _config(call, at)
@@ -117,7 +118,7 @@ async def list_users(request: AnyRequest) -> Response[bytes]:
 
 @get(_paths("/api/dataset/{dataset:str}/users.csv"))
 async def list_users_csv(request: AnyRequest) -> Response[bytes]:
-    """Users, the newest first, a line for each."""
+    """List users as CSV, newest first."""
     call, at = await _enter(request)
     _, _, persons, _ = await _page_of_persons(request, call, at)
     config = await _config(call, at)
@@ -130,7 +131,7 @@ async def list_users_csv(request: AnyRequest) -> Response[bytes]:
     _paths("/api/dataset/{dataset:str}/users/delete"), status_code=200, request_max_body_size=FILE_BYTES_MAX
 )
 async def delete_users(request: AnyRequest) -> Response[str]:
-    """Erase the people whom the rows of a file name, each by any id."""
+    """Erase the users in the rows of a file, each named by any id."""
     call, at = await _enter(request)
     ids = await _rows(request)
     turns = asyncio.Semaphore(ERASED_AT_ONCE)
@@ -140,7 +141,7 @@ async def delete_users(request: AnyRequest) -> Response[str]:
 
 @get(_paths("/api/audit/list"))
 async def list_audit(request: AnyRequest) -> Response[bytes]:
-    """Changes of configuration and erasures of the last days, the last first."""
+    """List changes of configuration and erasures, newest first."""
     call = await _call(request)
     now = time.time_ns() // 1_000_000
     until = _number(request, "end", now)
@@ -159,14 +160,15 @@ async def list_audit(request: AnyRequest) -> Response[bytes]:
 
 
 def _last_step(request: AnyRequest) -> str:
-    """The last step of the path as it was sent: a named id of a legacy dataset has any shape, slashes at its
-    ends included (docs/wire/interactions.md §11), and the router takes those for its own."""
+    """The last step of the path as it was sent. A named id of a legacy dataset has any form, slashes at its
+    ends included (docs/wire/interactions.md §11); the router would remove those.
+    """
     raw: bytes = request.scope["raw_path"]
     return unquote_to_bytes(raw.rstrip(b"/").rpartition(b"/")[2]).decode(errors="replace")
 
 
 async def _enter(request: AnyRequest) -> tuple[RequestContext, DatasetRef]:
-    """Who calls, and the dataset that is meant."""
+    """The caller, and the dataset in the path."""
     call = await _call(request)
     at = await call.services.schema.datasets.find(call.dataset_ref, request.path_params["dataset"])
     if at is None:
@@ -206,7 +208,7 @@ async def _page_of_persons(
 
 
 def _page(request: AnyRequest, size_max: int) -> tuple[int, int]:
-    """Page and size; the first page is 1, and whoever counts from 0 loses none."""
+    """Page number and size. The first page is 1; 0 is read as 1."""
     number, size = _number(request, "page", 1), _number(request, "pageSize", PAGE_SIZE)
     if not 0 < size <= size_max:
         raise RequestRejected(400, f"pageSize must be between 1 and {size_max}.")
@@ -223,7 +225,7 @@ def _number(request: AnyRequest, name: str, default: int) -> int:
 
 
 async def _rows(request: AnyRequest) -> list[str]:
-    """The ids in the file, each once for every row that has one."""
+    """The ids in the file, one per row that has one."""
     form = await request.form()
     file = form.get("file")
     if not isinstance(file, UploadFile):
@@ -242,7 +244,7 @@ async def _rows(request: AnyRequest) -> list[str]:
 
 
 async def _erase(call: RequestContext, at: DatasetRef, text: str, turns: asyncio.Semaphore) -> bool:
-    """Whether somebody was there to erase."""
+    """Whether there was a profile to erase."""
     async with turns:
         view = await call.services.profiles.lookup.find(at, text)
         if view is None:
@@ -277,19 +279,19 @@ def _failed(status: int, code: int, sentence: str, headers: dict[str, str] | Non
 
 
 def answer_refused(_: AnyRequest, refused: RequestRejected) -> Response[bytes]:
-    """As the event endpoints answer (docs/wire/interactions.md §6)."""
+    """The same response as from the event endpoints (docs/wire/interactions.md §6)."""
     challenge = {"WWW-Authenticate": 'Basic realm="events"'} if refused.status == 401 else None
     return _failed(refused.status, INVALID, refused.sentence, challenge)
 
 
 def answer_busy(_: AnyRequest, error: ServiceError) -> Response[bytes]:
-    """Nothing, or only a part of a file, was done."""
+    """Nothing was done, or only a part of a file."""
     headers = {"Retry-After": str(error.retry_after_s)}
     return _failed(503, BUSY, "The service is busy. Send the request again later.", headers)
 
 
 def answer_unreadable(_: AnyRequest, error: HTTPException) -> Response[bytes]:
-    """What cannot be read as a request: a broken form, a file that is too large."""
+    """A request that cannot be read: an invalid form, a file that is too large."""
     too_large = f"The file is larger than {FILE_BYTES_MAX // 1024**2} MiB; send several."
     sentence = too_large if error.status_code == 413 else "The request could not be read."
     return _failed(error.status_code, INVALID, sentence)

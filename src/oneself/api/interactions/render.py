@@ -77,7 +77,7 @@ def render_result(result: EventResult, *, explains: bool) -> RawResponse:
 
 
 def render_do_not_track() -> RawResponse:
-    """The response to an event that asks not to be processed: it says nothing of anybody."""
+    """The response to an event that asks not to be processed. It names nobody."""
     return RawResponse(200, _encode(_document(EventResult(event_id=new_event_id()))), "do_not_track")
 
 

@@ -1,6 +1,7 @@
-"""The user record of the vendor's look-up calls (docs/wire/interactions.md §3), as JSON and as a row of CSV.
+"""The user record of the vendor's look-up calls, as JSON and as a row of CSV.
 
-Instants are milliseconds since 1970. Lists of what is not kept are empty.
+Instants are milliseconds since 1970. Lists that the service does not store are empty.
+Source: docs/wire/interactions.md §3.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class UserRecord(msgspec.Struct, frozen=True):
 
 
 def render_user(call: RequestContext, person: FoundProfile, config: Config) -> UserRecord:
-    """The record of a person, with the attributes that the caller may see; `config`: of the dataset."""
+    """The record of a person, with the attributes that the caller may read. `config`: of the dataset."""
     survivor = person.survivor
     return UserRecord(
         id=survivor.primary_id,
@@ -89,7 +90,7 @@ def _objects(survivor: Profile) -> dict[str, Any]:
 
 
 def _visits(survivor: Profile) -> list[dict[str, Any]]:
-    """The newest first. A visit has no id of its own: it is known by its start."""
+    """The newest first. A visit has no id; its start identifies it."""
     known = (*survivor.visits, (survivor.visit_at, survivor.active_at)) if survivor.active_at else ()
     return [
         {
@@ -103,7 +104,7 @@ def _visits(survivor: Profile) -> list[dict[str, Any]]:
 
 
 def render_csv(records: Iterable[UserRecord], config: Config) -> str:
-    """A line for each user below a header: what every user has, then the attributes of the dataset."""
+    """A row per user: the fields that every user has, then the attributes of the dataset."""
     names = _names(config)
     columns = sorted(set(names.values()))
     out = io.StringIO()
@@ -117,8 +118,9 @@ def render_csv(records: Iterable[UserRecord], config: Config) -> str:
 
 
 def _attributes(survivor: Profile, visible: Mapping[str, Any], config: Config) -> dict[str, Any]:
-    """Traits and identity attributes by their name on the event wire; the latter win. What is no identity,
-    because only servers are believed, does not go by an identity's name."""
+    """Traits and identity attributes by their name on this wire; the latter take precedence. A value of a
+    trusted-only type that no server sent does not appear under the name of an identity.
+    """
     names = _names(config)
     bound = {binding.attribute for binding in config.identity_attributes.values()}
     identities = identities_of(survivor.record, config)
@@ -141,7 +143,7 @@ def _attributes(survivor: Profile, visible: Mapping[str, Any], config: Config) -
 
 
 def _names(config: Config) -> dict[str, str]:
-    """Attribute → its name on the event wire."""
+    """Attribute → its name on this wire."""
     named = {
         attribute.attribute_name: attribute.key
         for attribute in config.schema.attributes
@@ -176,7 +178,7 @@ def _origin(source: ValueSource) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """Several ids are divided by blanks; what is no text or number is JSON."""
+    """Ids in a list are separated by blanks. Values that are neither text nor number are JSON."""
     if value is None:
         return ""
     if isinstance(value, list) and all(isinstance(entry, str) for entry in value):

@@ -1,12 +1,13 @@
-"""The persisted token: what a browser carries between two events of a visit (docs/wire/interactions.md §7).
+"""The persisted token: what a browser carries between two events of a visit.
 
     token      = base64url without padding ( header || nonce || ciphertext || tag )
     header     = version (1 byte) || key id (2 bytes, big-endian)
-    plaintext  = {"u": primary ID, "i": {type id: key}, "t": sealed at}, filled with spaces
+    plaintext  = {"u": primary ID, "i": {type id: key}, "t": issued at}, padded with blanks
 
-Invariants: pure but for the nonce; it knows keys, not where they are kept (`token_keys`), and no
-visits. A token either opens whole, for the account and dataset it was sealed for, or is nothing: there is
-exactly one text for what was sealed, and no reason is given why another one does not open.
+Invariants: pure except for the nonce. It knows keys, not where they are stored (`token_keys`), and no
+visits. A token is valid for the account and dataset that it was encrypted for, or it is nothing; there is
+exactly one text for a payload, and no reason is given for an invalid one.
+Source: docs/wire/interactions.md §7.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ SECRET_BYTES = 32
 HEADER_BYTES = 3
 NONCE_BYTES = 12
 TAG_BYTES = 16
-#: Lengths tell apart no more than this, so that a token does not say how long an e-mail address is.
+#: Pad plaintext to a multiple of this, so that the token length does not reveal the length of an identity.
 PADDING_BYTES = 32
 TOKEN_CHARACTERS_MAX = 2_048
 
 _BODY_START = HEADER_BYTES + NONCE_BYTES
 _OVERHEAD_BYTES = _BODY_START + TAG_BYTES
-#: The most that fits into TOKEN_CHARACTERS_MAX: 1504.
+#: The longest plaintext that fits into TOKEN_CHARACTERS_MAX: 1504.
 PLAIN_BYTES_MAX = (TOKEN_CHARACTERS_MAX * 3 // 4 - _OVERHEAD_BYTES) // PADDING_BYTES * PADDING_BYTES
 
 
 class TokenKey(Struct, frozen=True):
-    """A key of a ring. `secret`: 32 random bytes. Every key opens; the active one seals as well."""
+    """A key. `secret`: 32 random bytes. Every key decrypts; the active one encrypts as well."""
 
     key_id: int
     secret: bytes
@@ -45,8 +46,9 @@ class TokenKey(Struct, frozen=True):
 
 
 class TokenPayload(Struct, frozen=True):
-    """What a token holds. `identities`: type id → normalised key, in the order of their arrival; None in a
-    token of legacy mode, which holds the ID alone (docs/wire/interactions.md §11)."""
+    """What a token holds. `identities`: type id → normalised value, in the order in which they were sent;
+    None in a token of legacy mode, which holds the primary id alone (docs/wire/interactions.md §11).
+    """
 
     primary_id: str
     identities: dict[str, str] | None
@@ -55,7 +57,7 @@ class TokenPayload(Struct, frozen=True):
 
 
 class TokenKeyRing:
-    """The keys of one organisation, ready for use. `active_id`: the key that seals."""
+    """The keys of one organisation, ready for use. `active_id`: the key that encrypts."""
 
     __slots__ = ("_by_header", "_header", "active_id")
 
@@ -98,24 +100,25 @@ def encrypt_token(
     issued_at_ms: int,
     nonce: bytes | None = None,
 ) -> str:
-    """A token of `ring`'s active key, good in this account and dataset only.
+    """A token that is valid in this account and dataset only, encrypted with the active key.
 
-    The identities have to be `fitted`; None: a token of legacy mode. `nonce`: 12 bytes that this key never
-    saw, drawn unless a vector gives them. `issued_at_ms`: since 1970.
+    `identities`: as `truncate_to_limit` returns them; None makes a token of legacy mode. `nonce`: 12 bytes
+    that this key never used, random by default. `issued_at_ms`: since 1970. Raises AssertionError for
+    identities that do not fit.
     """
     header, key = keys.encryption
     nonce = os.urandom(NONCE_BYTES) if nonce is None else nonce
     plain = _encoder.encode(
         _Plain(u=primary_id, i=UNSET if identities is None else identities, t=issued_at_ms)
     )
-    assert len(plain) <= PLAIN_BYTES_MAX, "fitted() was not asked"
+    assert len(plain) <= PLAIN_BYTES_MAX, "truncate_to_limit() bounds the identities"
     padded = plain.ljust(-(-len(plain) // PADDING_BYTES) * PADDING_BYTES)
     body = key.encrypt(nonce, padded, _associated(header, account, dataset))
     return urlsafe_b64encode(header + nonce + body).rstrip(b"=").decode()
 
 
 def decrypt_token(keys: TokenKeyRing, account: str, dataset: str, text: str) -> TokenPayload | None:
-    """What was sealed for this account and dataset with a key of `ring`; None for every other text."""
+    """The payload of a token of this account and dataset; None for every other text."""
     raw = _decoded(text)
     key = keys.find(raw[:HEADER_BYTES])
     if key is None or len(raw) < _OVERHEAD_BYTES:
@@ -130,9 +133,9 @@ def decrypt_token(keys: TokenKeyRing, account: str, dataset: str, text: str) -> 
 
 
 def truncate_to_limit(identities: dict[str, str], default_type: str) -> tuple[dict[str, str], bool]:
-    """The identities that fit into one token, and whether some had to be left out (warning `token_full`).
+    """The identities that fit into one token, and whether others were left out (warning `token_full`).
 
-    The oldest are left out first, the default identity (`user.id`) last. What fits is returned as it is.
+    The oldest are left out first, the default identity (`user.id`) last.
     """
     surplus = len(_encoder.encode(identities)) - _IDENTITIES_BYTES_MAX
     if surplus <= 0:
@@ -151,17 +154,17 @@ def _header(key_id: int) -> bytes:
 
 
 def _associated(header: bytes, account: str, dataset: str) -> bytes:
-    # No handle has a slash, so this can be read in one way only. A lone surrogate must not crash.
+    # No handle has a slash, so this is unambiguous. A lone surrogate must not raise.
     return header + f"{account}/{dataset}".encode("utf-8", "surrogatepass")
 
 
 def _decoded(text: str) -> bytes:
-    """The bytes of a text that is exactly what `seal` would have written, else none at all."""
+    """The bytes of a text in its canonical form; empty for every other text."""
     if len(text) > TOKEN_CHARACTERS_MAX:
         return b""
     try:
         raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:
         return b""
-    # Blanks, paddings, the other alphabet and spare bits of the last character decode as well.
+    # The decoder also accepts blanks, padding, the other alphabet and spare bits of the last character.
     return raw if urlsafe_b64encode(raw).rstrip(b"=").decode() == text else b""

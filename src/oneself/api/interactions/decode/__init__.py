@@ -1,1 +1,1 @@
-"""From the bytes of an event request to a face-neutral event."""
+"""From the bytes of an event request to an `IncomingEvent`."""

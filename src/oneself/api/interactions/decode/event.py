@@ -1,10 +1,11 @@
-"""An event in the one internal form of docs/wire/interactions.md §5, whichever namespace it was spelt in.
+"""An event document in one form, whichever of its two namespaces it uses.
 
-`EVENT` is the table of the wire's structural fields and their types. A field of the wrong type refuses the
-event; null stands for "absent" everywhere; other fields are ignored. What `user.id`, `user.attributes` and
-`user.identities` hold is no structure: any JSON passes here, and a later stage says what it is worth.
+`EVENT` is the table of the structural fields and their types. A field of the wrong type rejects the event;
+null means absent; other fields are ignored. `user.id`, `user.attributes` and `user.identities` accept any
+JSON here; a later stage decides what it is worth.
 
-Every object and every value comes from `encodings`. Nothing here knows configuration, profiles or a clock.
+Invariants: every object comes from `encodings`. Nothing here knows configuration, profiles or a clock.
+Source: docs/wire/interactions.md §5.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ ConsentStatus: TypeAlias = Literal["Opt In", "Opt Out"]
 # The names and positions that lead to a value.
 Path: TypeAlias = tuple[str | int, ...]
 
-#: Lines of one cart or order: the vendor's own limit (docs/wire/interactions.md §14).
+#: Lines of one cart or order: the limit of the vendor (docs/wire/interactions.md §14).
 LINES_MAX = 100
 PROFILE_OBJECT_TYPES_MAX = 50
 PROFILE_OBJECTS_PER_TYPE_MAX = 100
@@ -40,12 +41,12 @@ _ANONYMOUS_ID_SIGNS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu
 _ANONYMOUS_ID_MAX = 64
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 _PRIMARY_ID_DIGITS = 24
-# A sentence shows as much of a name that the client made up.
+# An error repeats at most this much of a name that the client chose.
 _NAME_CHARS_MAX = 64
 
 
 class Consent(msgspec.Struct, frozen=True):
-    """One answer of a visitor; `provider` is "" where the event names none."""
+    """One answer of a visitor. `provider` is "" if the event names none."""
 
     purpose: str
     provider: str
@@ -53,46 +54,48 @@ class Consent(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """What an event says, both namespaces made one.
-
-    `anonymous_id_invalid`: one was sent that is not acceptable, so that the answer must name another.
-    `user_id`: raw, a scalar or an array as it came. `attributes`, `identities`: raw, null values included.
-    `token`: a secret, None for "". `tracker`: "" asks for one. `occurred_at`: µs since 1970, None = now.
-    `body`: the event as received without tokens; it shares its parts with the other fields, so nobody changes
-    them. `warnings`: codes; later stages add theirs.
-    """
+    """An event document, its two namespaces merged into one."""
 
     name: str | None
     channel: str
     anonymous_id: str | None
+    #: An anonymous id was sent that is not acceptable.
     anonymous_id_invalid: bool
+    #: As received: a scalar or an array.
     user_id: Any
+    #: As received, null values included.
     attributes: Object
+    #: As received, null values included.
     identities: Object
+    #: A secret.
     token: str | None
+    #: "" requests one.
     tracker: str | None
+    #: In µs since 1970; None means now.
     occurred_at: int | None
     is_interactive: bool
     do_not_track: bool
     explains: bool
     consents: tuple[Consent, ...]
     profile_objects: dict[str, list[Any]]
+    #: The event as received, without tokens. It shares its parts with the other fields: nobody changes it.
     body: Object
+    #: Codes; later stages add theirs.
     warnings: tuple[str, ...]
 
 
 class Check(msgspec.Struct, frozen=True):
-    """What a field takes: in words, as types, and what its entries take if it has any.
+    """What a field accepts."""
 
-    `fields`: by name, for an object of known fields. `entry`: for any entry of a list or of another object.
-    `is_leaf`: its type is all there is to check.
-    """
-
+    #: In words, for errors.
     words: str
     types: frozenset[type]
+    #: Of an object of known fields, by name.
     fields: dict[str, Check] | None = None
+    #: Of every entry of a list or of another object.
     entry: Check | None = None
     entries_max: int | None = None
+    #: Its type is all that is checked.
     is_leaf: bool = False
 
 
@@ -228,7 +231,7 @@ def decode_event(document: Object) -> Event:
 
 
 def _check(value: Any, check: Check, path: Path) -> None:
-    """Raise InvalidEvent for the first value, in the document's order, that is not as `check` wants it."""
+    """Raise InvalidEvent for the first value, in the order of the document, that `check` does not accept."""
     if value is None:
         return
     if type(value) not in check.types:
@@ -245,7 +248,7 @@ def _check(value: Any, check: Check, path: Path) -> None:
 def _check_fields(part: Object, fields: dict[str, Check], path: Path) -> None:
     for name, value in part.items():
         check = fields.get(name)
-        # Nearly every field is a leaf of the right type: one look-up spares it the call.
+        # Nearly every field is a leaf of the right type: one look-up saves the call.
         if check is not None and not (check.is_leaf and type(value) in check.types):
             _check(value, check, (*path, name))
 
@@ -257,7 +260,7 @@ def _dotted(path: Path) -> str:
 
 
 def _preferred(spellings: tuple[Any, Any]) -> Any:
-    """Of a field's two spellings the Interactions one, unless only the Evergage one is there."""
+    """The Interactions spelling of a field; the Evergage one if only that is there."""
     interactions, evergage = spellings
     return evergage if interactions is None else interactions
 
@@ -305,7 +308,7 @@ def _consents(entries: list[Object | None] | None) -> tuple[Consent, ...]:
 
 
 def _consent(entry: Object, index: int) -> Consent:
-    """A consent that does not say what it is about, or what was answered, is refused rather than lost."""
+    """A consent without a purpose or a valid status is rejected, because ignoring it would lose a choice."""
     purpose, status = entry.get("purpose"), entry.get("status")
     if not purpose:
         raise InvalidEvent(f"consents[{index}].purpose must not be empty.")
@@ -328,7 +331,7 @@ def _profile_objects(by_type: dict[str, list[Any] | None] | None) -> dict[str, l
 
 
 def _without_tokens(document: Object) -> Object:
-    """A copy without `user.encryptedId` and `_toolsEventLinkId`, as far as needed."""
+    """The document without `user.encryptedId` and `_toolsEventLinkId`; copies only what changes."""
     body, user = document, document.get("user")
     if "_toolsEventLinkId" in document:
         body = _without(document, "_toolsEventLinkId")

@@ -36,12 +36,12 @@ from oneself.core.values.attribute import TRAITS, Field
 from oneself.core.values.value_types import EPOCH_MS_MAX, EPOCH_MS_MIN, TypeMismatch, parse_text
 from oneself.service.events.incoming import IncomingEvent
 
-#: Of the one identity of an opened e-mail (docs/wire/interactions.md §14).
+#: The shortest identity of an opened e-mail (docs/wire/interactions.md §14).
 OPEN_TIME_EMAIL_CHARS_MIN = 4
 VALUE_BYTES_MAX = 1024
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: Why a value identifies nobody, as the wire calls it.
+#: Why a value identifies nobody → the warning of the wire.
 _WARNINGS = {"blocked_value": "value_blocked", "too_long": "value_too_long"}
 
 Found = TypeVar("Found")
@@ -58,7 +58,7 @@ def decode_incoming(event: Event, config: Config) -> IncomingEvent:
 
 
 class _Extraction:
-    """An event while it is read."""
+    """An event while it is decoded."""
 
     def __init__(self, event: Event, config: Config) -> None:
         self._event, self._config = event, config
@@ -87,7 +87,7 @@ class _Extraction:
             self._keep_only(default)
 
     def read_legacy(self) -> None:
-        """Where resolution is off, `user.id` is the primary id and all attributes are plain ones."""
+        """Without identity resolution, `user.id` is the primary id and all attributes are plain ones."""
         if self._event.channel not in CHANNELS:
             self._warn("channel_unknown")
         elif text := self._text(self._event.user_id):
@@ -131,7 +131,7 @@ class _Extraction:
         return None
 
     def _read_identity(self, name: str, value: Any, is_known: bool) -> bool:
-        """True if the name is an identity attribute's, whatever became of the value."""
+        """True if the name belongs to an identity attribute, whether or not its value is used."""
         if name == PROFILE_ID:
             self._warn("profile_id_ignored")
             return True
@@ -161,7 +161,7 @@ class _Extraction:
         self._unusable = {}
 
     def _put(self, type_id: str, text: str) -> None:
-        """A later value of a type takes the place of an earlier one; what names nobody takes none."""
+        """A later value of a type replaces an earlier one. A value that identifies nobody replaces none."""
         namespace = self._config.namespace(type_id)
         if namespace is None or not text:
             return
@@ -178,7 +178,7 @@ class _Extraction:
         self._found[type_id] = raw
 
     def _text(self, value: Any) -> str:
-        """The value as text; empty if it is none (NORMALISE)."""
+        """The value as text; empty if it is neither text nor a scalar (NORMALISE)."""
         if type(value) is list and len(value) == 1:
             value = value[0]
         if type(value) is str:
@@ -192,7 +192,7 @@ class _Extraction:
     def _read_plain(self, name: str, value: Any) -> None:
         fields = self._config.schema.fields(TRAITS)
         field = self._lookup(name, fields, self._config.folded_names[TRAITS])
-        # What holds an identity is written under the identity's name alone, with all that guards it.
+        # The attribute of an identity is written by the identity's name alone, where its guards apply.
         if field is None or field.attribute.attribute_name in self._config.identity_holders:
             self._warn("attribute_unknown")
         elif value is not None:
@@ -209,7 +209,7 @@ class _Extraction:
             self._values.setdefault(scope, {})[key] = converted
 
     def _set_bound(self, binding: IdentityBinding, value: Any) -> None:
-        """An identity attribute that does not match here is a plain one."""
+        """An identity attribute whose type does not match in this dataset is a plain one."""
         scope, _, key = binding.attribute.partition(".")
         self._set(scope, key, value)
 
@@ -217,7 +217,7 @@ class _Extraction:
         return self._lookup(name, self._config.identity_attributes, self._config.folded_names["identity"])
 
     def _lookup(self, name: str, named: Mapping[str, Found], folded: Mapping[str, list[str]]) -> Found | None:
-        """What has this name, in its own spelling or in another if only one fits."""
+        """The entry with this name, compared without case if only one entry has it then."""
         found = named.get(name)
         if found is not None or not named:
             return found
@@ -238,7 +238,7 @@ def _is_anonymous_id_invalid(event: Event) -> bool:
 
 
 def _converted(field: Field, value: Any) -> Any:
-    """The value as its attribute takes it, converted if nothing is lost; None if it does not fit."""
+    """The value as its attribute accepts it, converted if nothing is lost; None if it is invalid."""
     value_type = field.attribute.value_type
     if type(value) not in (str, int, float, bool):
         return None
@@ -258,7 +258,7 @@ def _converted(field: Field, value: Any) -> Any:
 
 
 def _instant(value: Any) -> Any:
-    """Epoch milliseconds, as all times of this wire, or a day, as an instant in RFC 3339; else the value."""
+    """Epoch milliseconds or a day as an RFC 3339 instant; other values are unchanged."""
     if type(value) is str and _DAY.fullmatch(value):
         return f"{value}T00:00:00Z"
     if type(value) not in (int, float) or not EPOCH_MS_MIN <= value <= EPOCH_MS_MAX:
