@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -11,6 +12,7 @@ from oneself.errors import Contended, Unavailable, UnsupportedDatabase
 from oneself.store.database import Database, wait_until_ready
 from oneself.store.errors import classify, constraint_of
 from oneself.store.queries import Queries
+from oneself.store.shadow import open_shadow
 from support.databases import Databases
 
 NOBODY = "postgresql://nobody@127.0.0.1:1/none"
@@ -101,8 +103,47 @@ async def test_a_server_that_refuses_us_says_why(made_databases: Databases, serv
 
 
 def test_named_statements_are_attributes() -> None:
-    queries = Queries("directory.sql")
-    assert "organisation" in queries.find_tenant
-    assert "find_tenant" in queries.names()
-    with pytest.raises(AttributeError, match=r"directory.sql has no statement named no_such"):
+    queries = Queries("profile")
+    assert "FROM profile" in queries.find
+    assert "{" not in queries.find, "fragments are put in"
+    assert "find" in queries.names()
+    with pytest.raises(AttributeError, match=r"profile.sql has no statement named no_such"):
         _ = queries.no_such
+
+
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ("-- name: one\n-- It does.\nSELECT $1, $2;", r"other parameters than it uses: \$2"),
+        ("-- name: one\n-- It does.\n-- $3: a value\nSELECT $1;", r"other parameters than it uses: \$3"),
+        ("-- name: one\n-- It does.\nSELECT {no_such};", "no fragment of this name"),
+    ],
+)
+def test_a_statement_with_other_parameters_than_declared_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str, problem: str
+) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "table.sql").write_text(statement, "utf-8")
+    monkeypatch.setattr("oneself.store.queries.resources.files", lambda _: tmp_path)
+    with pytest.raises(ValueError, match=problem):
+        Queries("table")
+
+
+PLANNER = "SELECT name, setting FROM pg_settings WHERE name IN ('enable_seqscan', 'enable_hashjoin')"
+
+
+async def test_requests_are_planned_as_point_lookups_and_scans_by_the_defaults(database: Database) -> None:
+    """Without statistics a scan would be kept for a table that grows; whole datasets need scans and joins."""
+    point = {row["name"]: row["setting"] for row in await database.fetch(PLANNER)}
+    assert point == {"enable_seqscan": "off", "enable_hashjoin": "off"}
+    async with database.scan() as connection:
+        scan = {row["name"]: row["setting"] for row in await connection.fetch(PLANNER)}
+    assert scan == {"enable_seqscan": "on", "enable_hashjoin": "on"}
+
+
+async def test_scratch_tables_are_filled_by_lookups_and_compared_by_scans(database: Database) -> None:
+    async with open_shadow(database) as shadow, shadow.snapshot():
+        connection = shadow.dataset(1).connection
+        assert {row["setting"] for row in await connection.fetch(PLANNER)} == {"off"}
+        await shadow.begin_comparison()
+        assert {row["setting"] for row in await connection.fetch(PLANNER)} == {"on"}

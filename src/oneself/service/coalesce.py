@@ -1,7 +1,7 @@
-"""One question for many askers: whoever comes while it is being asked shares the next one.
+"""Request coalescing: callers that arrive while a call is in flight share the next one.
 
-The answer is never older than the question: an asker joins no question that was on its way already. Under
-load hundreds of askers share a round trip; a lone one waits for nobody.
+A result is never older than the request for it: a caller does not join a call that was already in flight.
+Under load, hundreds of callers share a round trip; a lone caller does not wait.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@
     < life_s       the value, while one read in the background replaces it
     ≥ life_s       what the one read that is on its way, or begins now, brings
 
-Age counts from when the read began: nobody is given a value older than `life_s`, whatever a read takes.
+Age counts from the begin of the read, so no caller gets a value older than `life_s`, however long a read
+takes.
 """
 
 from __future__ import annotations

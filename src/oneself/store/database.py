@@ -159,8 +159,9 @@ async def wait_until_ready(url: str, patience_s: float = 0.0) -> None:
 
 
 async def _no_reset(_: Any) -> None:
-    """Ask the server for no reset when a connection goes back: nobody leaves state in a session, and a round
-    trip after every statement would double what a read costs. asyncpg still ends an open transaction."""
+    """Send no reset when a connection returns to the pool: no session keeps state, and a round trip after
+    every
+    statement would double the cost of a read. asyncpg still ends an open transaction."""
 
 
 async def _prepare(connection: Any) -> None:

@@ -18,7 +18,6 @@ from oneself.store.errors import translate_errors
 
 # hash of "oneself.migrate", any constant of our own would do
 LOCK_KEY = 7_310_032_661_448_020_333
-# DESIGN §11
 SERVER_VERSION_MIN = 15
 
 _BASE = f"""

@@ -1,4 +1,4 @@
-"""Between core values and rows: what a column holds, and nothing about why.
+"""Conversion between core values and rows.
 
 Rows travel as columns (one array each), so that one statement serves every batch size.
 """
@@ -72,7 +72,7 @@ def read_profile(row: Row) -> Profile:
 
 
 def read_record(row: Row) -> Record:
-    """What a row with `record_values` and `provenance` knows of somebody."""
+    """What a row with `record_values` and `provenance` has of a profile."""
     return Record(msgspec.json.decode(row["record_values"]), _provenance.decode(row["provenance"]))
 
 

@@ -1,8 +1,8 @@
-"""Batches: what arrives while one is being committed forms the next one (DESIGN §7).
+"""Batches: items that arrive while one batch is being committed form the next one.
 
-Law of this module: an item is answered when its batch is committed, never before; a lone item does not wait;
-items that name the same thing are never in two batches at once and keep the order of arrival. What a commit
-is, `ingest` knows.
+Invariants: an item gets its outcome when its batch is committed, never before. A lone item does not wait.
+Items with a conflict key in common are never in two batches at once, and keep the order of arrival. This
+module does not know what a commit is. Source: docs/concepts/log-and-fold.md.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from oneself.errors import Contended, OneselfError
 
 #: The tracking wire's own cap on one batch, and far below what locks of one transaction cost.
 ITEMS_PER_BATCH_MAX = 500
-#: While one waits for PostgreSQL the other is judged.
+#: While one batch waits for PostgreSQL, the other one is decided.
 BATCHES_IN_FLIGHT_MAX = 2
-#: Fewer are not worth a second batch: its round trips would cost more than they gain.
+#: Fewer items are not worth a second batch: its round trips cost more than they gain.
 ITEMS_PER_SECOND_BATCH_MIN = 64
-#: Beyond it the caller is told to come back.
+#: Beyond it, callers get Contended.
 ITEMS_WAITING_MAX = 20_000
 
 Item = TypeVar("Item")
@@ -67,7 +67,7 @@ class Batcher(Generic[Item, Result]):
         return await outcome
 
     async def idle(self) -> None:
-        """Wait until everything that was taken has been answered."""
+        """Wait until every submitted item has its outcome."""
         while unfinished := [worker for worker in self._workers if not worker.done()]:
             await asyncio.wait(unfinished)
 
@@ -79,18 +79,20 @@ class Batcher(Generic[Item, Result]):
         return is_worth_it and len(self._workers) < BATCHES_IN_FLIGHT_MAX
 
     async def _drain(self) -> None:
-        # An empty batch: all that waits is about what is in flight, whose worker takes it up.
-        while self._waiting and (batch := self._take()):
+        # The batch is empty when every queued item conflicts with one in flight; the worker of that batch
+        # takes them up when it is finished.
+        while self._waiting and (batch := self._next_batch()):
             names: ConflictKeys = frozenset().union(*(waiting.names for waiting in batch))
             self._busy.append(names)
             try:
-                await self._answer(batch)
+                await self._commit_batch(batch)
             finally:
                 self._busy.remove(names)
 
-    def _take(self) -> list[_QueuedItem[Item, Result]]:
-        """The next batch. What another one is busy with stays, and so does what comes after that about the
-        same: in the database it would wait for a lock, and everything beside it as well."""
+    def _next_batch(self) -> list[_QueuedItem[Item, Result]]:
+        """The next batch. Skips items that conflict with a batch in flight, and later items that conflict
+        with
+        a skipped one: they would block the whole transaction on a row lock."""
         size = self._size()
         busy = set().union(*self._busy)
         taken: list[_QueuedItem[Item, Result]] = []
@@ -113,16 +115,16 @@ class Batcher(Generic[Item, Result]):
             waiting = (waiting + 1) // 2
         return min(waiting, ITEMS_PER_BATCH_MAX)
 
-    async def _answer(self, batch: list[_QueuedItem[Item, Result]]) -> None:
-        """Commit a batch and tell everybody who waits for it."""
+    async def _commit_batch(self, batch: list[_QueuedItem[Item, Result]]) -> None:
+        """Commit a batch and set the outcome of each item."""
         outcomes: Sequence[Result | Exception]
         try:
             outcomes = await self._commit([waiting.item for waiting in batch])
         except Exception as error:
             if len(batch) > 1 and not isinstance(error, OneselfError):
-                # One item brings a bug to light: the others must not suffer for it.
+                # One item reveals a bug; the other items are committed one by one.
                 for waiting in batch:
-                    await self._answer([waiting])
+                    await self._commit_batch([waiting])
                 return
             outcomes = [error] * len(batch)
         for waiting, outcome in zip(batch, outcomes, strict=True):

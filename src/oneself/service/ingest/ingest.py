@@ -1,7 +1,8 @@
-"""The one write path: every face hands its observations to `submit` (DESIGN §7).
+"""The one write path: every interface hands its observations to `submit`.
 
-Law of this module: a batch (see `lane`) is one transaction; a request is answered when it is durable, never
-before. A lost race rolls the whole batch back and repeats it, bounded. Nothing is ever half applied.
+Invariants: a batch (see `batcher`) is one transaction. A request is answered when its batch is durable, never
+before. A lost race rolls the whole batch back and repeats it, at most ATTEMPTS_MAX times. No batch is
+applied in part. Source: docs/concepts/log-and-fold.md.
 """
 
 from __future__ import annotations
@@ -42,12 +43,13 @@ from oneself.telemetry import NullTelemetry, Telemetry
 
 _logger = structlog.get_logger("oneself.ingest")
 
-#: Then the loop may serve others: the other batch's round trips, and requests; about a millisecond.
+#: Yield to the event loop after this many decisions (about 1 ms), so that the other batch in flight and new
+#: requests make progress.
 OBSERVATIONS_PER_YIELD = 40
-#: A batch that lost this many races is given up with 503; with the delays below that is about a second.
+#: After this many lost races, the requests of a batch get 503; with the delays below, that is about a second.
 ATTEMPTS_MAX = 8
 RETRY_DELAY_MS = 4
-#: How long to ask a restarting server whether a commit that broke off had reached it.
+#: How often to ask a restarting server whether it received a commit whose connection broke.
 OUTCOME_ATTEMPTS_MAX = 20
 OUTCOME_DELAY_MS = 250
 
@@ -112,7 +114,7 @@ def request_key(application: str | None, idempotency_key: str) -> str:
 
 
 class ObservationRejected(OneselfError):
-    """An observation was not accepted; it left no trace. `rejection` says why."""
+    """An observation was not accepted and left no trace. `rejection` says why."""
 
     def __init__(self, rejection: Rejection) -> None:
         super().__init__(rejection.description)
@@ -123,22 +125,22 @@ KEY_REUSED = "This Idempotency-Key was used for another request."
 
 
 class IdempotencyKeyReused(OneselfError):
-    """An idempotency key came again with another request."""
+    """The idempotency key belongs to another request."""
 
 
 class ConfigurationChanged(OneselfError):
-    """What was submitted was read by a configuration that is not the current one any more."""
+    """The interface decoded the observation by a configuration that is no longer the current one."""
 
 
 class _BatchOutdated(Exception):
-    """The batch was prepared with a configuration that is not the current one any more."""
+    """The batch was prepared with a configuration that is no longer the current one."""
 
 
 Outcome = Resolution | OneselfError
 
 
 class Ingest:
-    """Takes observations of any dataset; one lane per dataset commits them together."""
+    """Ingests observations of any dataset; one batcher per dataset commits them together."""
 
     def __init__(
         self,
@@ -151,24 +153,25 @@ class Ingest:
         self._configurations = configurations
         self._tombstones = tombstones or Tombstones("")
         self._telemetry = telemetry or NullTelemetry()
-        self._lanes: dict[int, Batcher[Submission, Resolution]] = {}
+        self._batchers: dict[int, Batcher[Submission, Resolution]] = {}
 
     async def submit(self, dataset_id: int, submission: Submission) -> Resolution:
-        """What became of the observation, once that is durable.
+        """The outcome of an observation, once it is durable.
 
-        Raises Rejected, KeyReused, Contended (try again) or Unavailable (the database is away).
+        Raises ObservationRejected, IdempotencyKeyReused, ConfigurationChanged, Contended (try again) or
+        Unavailable (no connection to the database).
         """
-        lane = self._lanes.get(dataset_id)
-        if lane is None:
+        batcher = self._batchers.get(dataset_id)
+        if batcher is None:
             writer = _BatchWriter(
                 dataset_id, self._database, self._configurations, self._tombstones, self._telemetry
             )
-            lane = self._lanes[dataset_id] = Batcher(writer.commit, _conflict_keys)
-        return await lane.submit(submission)
+            batcher = self._batchers[dataset_id] = Batcher(writer.commit, _conflict_keys)
+        return await batcher.submit(submission)
 
     async def close(self) -> None:
-        """Wait until everything that was taken has been answered."""
-        await asyncio.gather(*(lane.idle() for lane in self._lanes.values()))
+        """Wait until every submitted observation has its outcome."""
+        await asyncio.gather(*(batcher.idle() for batcher in self._batchers.values()))
 
 
 def _conflict_keys(submission: Submission) -> frozenset[Hashable]:
@@ -214,7 +217,7 @@ class _BatchWriter:
             self._telemetry.batch_retried(cause)
             _logger.info("lost_race", dataset_id=self._dataset_id, attempt=attempt, cause=cause)
             await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)
-        raise Contended("Too many others write about the same people.")
+        raise Contended("Too many other requests write to the same people.")
 
     async def _attempt(
         self, submissions: list[Submission], *, try_token_fast_path: bool
@@ -257,7 +260,7 @@ class _BatchWriter:
     async def _find_erased(
         self, transaction: Transaction, submissions: list[Submission], evidence: list[Evidence]
     ) -> dict[Identifier, int]:
-        """Which identifiers of the past, in this batch, belonged to people who were erased since."""
+        """The identifiers of late observations that belonged to people who were erased since."""
         both = zip(submissions, evidence, strict=True)
         past = [weighed for s, weighed in both if s.observation.occurred_at is not None]
         named = {identifier for weighed in past for identifier in weighed.identifiers}
@@ -274,7 +277,7 @@ class _BatchWriter:
                 if outcome is not None:
                     return outcome
             await asyncio.sleep(OUTCOME_DELAY_MS / 1000)
-        raise Unavailable("The database broke off during a commit.")
+        raise Unavailable("The connection to the database broke during a commit.")
 
 
 class _BatchDecision:

@@ -1,8 +1,8 @@
 """The audit log: who changed the configuration and who erased people, when, in every dataset of an
 organisation.
 
-Law of this module: it says what was done to what, never the values: a blocked value or an attribute's name
-may be somebody's.
+Invariants: it says what was done to what, never the values: a blocked value or the name of an attribute may
+be personal.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""People: export and erase a person by any id that they ever had (DESIGN §8).
+"""People: export and erase a person by any id that they ever had.
 
-Law of this module: `Lookup.find` says whom an id means. A profile id of an absorbed profile means, for
+Invariants: `Lookup.find` says whom an id means. A profile id of an absorbed profile means, for
 erasure, what that profile brought; every other id means the whole person.
 """
 
@@ -33,7 +33,7 @@ class People:
         self._erasure = erasure
 
     async def export(self, dataset_ref: DatasetRef, text: str) -> Export | None:
-        """The export of the person that an id means; None if it means nobody."""
+        """The export of the person that an id means; None if no profile has it."""
         view = await self._lookup.find(dataset_ref, text)
         if view is None:
             return None
@@ -42,8 +42,8 @@ class People:
         return None if document is None else Export(profile_id, document)
 
     async def erase(self, dataset_ref: DatasetRef, actor: Actor, text: str) -> Receipt | None:
-        """Erase the person that an id means, or the part that an absorbed profile brought; None if it means
-        nobody. Raises Contended."""
+        """Erase the person that an id means, or the part that an absorbed profile brought; None if no
+        profile has it. Raises Contended."""
         view = await self._lookup.find(dataset_ref, text)
         if view is None:
             return None

@@ -1,8 +1,7 @@
-"""Preview: what a change of a rule or of bindings would do, exactly, without doing it (DESIGN §6).
+"""Preview: exactly what a change of a rule or of bindings would do, without doing it.
 
-Law of this module: the same fold as the write path, on a working set that is thrown away. Only profiles that
-share a value can be joined, so only those are loaded; the values themselves are compared by hash, in a table
-of the connection, so that memory does not grow with the number of profiles.
+Invariants: the same fold as the write path, on a working set that is discarded. Only profiles that share a
+value can be merged, so only those are loaded. Source: docs/concepts/resolution.md.
 """
 
 from collections.abc import Collection, Sequence
@@ -87,7 +86,7 @@ class Previews:
         self._configurations = configurations
 
     async def preview(self, dataset_ref: DatasetRef, rule: UnificationRule) -> Preview:
-        """What adding the rule, or putting it in the place of the one with its id, would do to everybody.
+        """What adding the rule, or putting it in the place of the one with its id, would do to all profiles.
 
         Raises rule_checks.RuleRejected.
         """
@@ -104,7 +103,7 @@ class Previews:
     async def preview_change(
         self, dataset_ref: DatasetRef, change: ConfigChange, source_ids: Collection[str]
     ) -> Preview:
-        """What the rules and bindings with these ids would do to everybody once a change is made."""
+        """What the rules and bindings with these ids would do to all profiles once a change is made."""
         config = await self._configurations.current(dataset_ref.dataset_id)
         return await self._joining(dataset_ref.dataset_id, config, change, source_ids)
 

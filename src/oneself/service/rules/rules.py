@@ -1,8 +1,8 @@
-"""Unification rules: define them, and apply them to the profiles that exist (wire/cds §9).
+"""Unification rules: define them, and apply them to the profiles that exist.
 
-Law of this module: a rule acts on every write from the moment it is active; the profiles that were there
-before are indexed in the background, page by page, each through the one write path, so that a crash or a
-concurrent write changes nothing about the outcome. What it would do is in `preview`.
+Invariants: a rule acts on every write from the moment it is active. Profiles from before are reindexed in the
+background, page by page, each through the one write path, so that a crash or a concurrent write does not
+change the outcome. `preview` says what a rule would do. Source: docs/wire/cds.md §9.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _logger = structlog.get_logger("oneself.rules")
 
 #: One page is one batch of the write path.
 PROFILES_PER_PAGE = 500
-#: A worker that says nothing for so long is taken for dead.
+#: Duration of a lease. A worker that has not renewed it within this time is presumed dead.
 LEASE_S = 30
 #: The same while the profiles are put in order: ten million take minutes.
 ORDERING_LEASE_S = 600
-#: How often a process looks for work that another one left, or that another one's request made.
+#: How often a process looks for jobs that another process started or left.
 POLL_S = 2.0
 
 
@@ -50,7 +50,7 @@ class UnknownRule(OneselfError):
     """There is no rule with this id in the organisation."""
 
 
-#: Others are at it: how often to ask whether they have finished.
+#: How often to ask whether other workers have finished.
 AWAITED_POLL_S = 0.2
 
 
@@ -62,7 +62,7 @@ class Rules:
         self._configurations = configurations
 
     async def list_rules(self, dataset_ref: DatasetRef) -> list[UnificationRule]:
-        """Every rule, the one that goes first in front."""
+        """Every rule, in the order of priority."""
         config = await self._configurations.current(dataset_ref.dataset_id)
         return sorted(config.rules.values(), key=lambda rule: (rule.priority, rule.rule_id))
 
@@ -141,7 +141,7 @@ class Reindexer:
         self._profiles_per_page = profiles_per_page
 
     async def run(self) -> None:
-        """Look for work, for ever; cancel to stop. What was begun is taken up by whoever comes next."""
+        """Look for jobs until cancelled. Another worker continues an unfinished job."""
         while True:
             try:
                 busy = await self.step()

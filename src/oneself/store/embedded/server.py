@@ -53,7 +53,7 @@ password_encryption = 'scram-sha-256'
 unix_socket_permissions = 0700
 # Room for several processes with a pool each, beside commands.
 max_connections = 200
-# A batch takes one advisory lock per identifier and per profile (DESIGN §7).
+# A batch takes one advisory lock per identifier and per profile (docs/concepts/log-and-fold.md).
 max_locks_per_transaction = 1024
 shared_buffers = '256MB'
 work_mem = '16MB'
@@ -74,7 +74,7 @@ random_page_cost = 1.1
 timezone = 'UTC'
 log_timezone = 'UTC'
 log_line_prefix = '%m [%p] '
-# The details of an error quote values: a key that is there already names a person (DESIGN §8).
+# The details of an error quote values, and a duplicate key may name a person.
 log_error_verbosity = terse
 log_parameter_max_length_on_error = 0
 """
