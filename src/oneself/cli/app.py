@@ -1,4 +1,4 @@
-"""`oneself app`: the applications that may call an organisation."""
+"""`oneself app`: the applications of an organisation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from oneself.cli.context import run
 from oneself.cli.output import (
-    SHOWN_ONCE_NOTE,
+    ONLY_ONCE,
     AsJson,
     Org,
     Yes,
@@ -25,55 +25,67 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Applications: who may call an organisation, and what each may do.",
-    epilog="A back end: oneself app create crm --permission internal_cds_profile_view",
+    help="Applications: the clients of an organisation, and their permissions.",
+    epilog="For a back end: oneself app create crm --permission internal_cds_profile_view",
     no_args_is_help=True,
 )
 
-ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="Its client id; see: oneself app list.")]
+ClientId = Annotated[
+    str, typer.Argument(metavar="CLIENT_ID", help="The client id. List the ids: oneself app list")
+]
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What people call it; sign-in pages show it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The display name, also on sign-in pages.")],
     org: Org = None,
     kind: Annotated[
         Literal["machine", "web", "browser"],
         typer.Option(
-            help="machine: a back end with a secret. web: signs people in, keeps a secret on its server. "
-            "browser: signs people in from a page, has no secret, must use PKCE."
+            help="machine: a back end with a secret. web: signs users in and has a secret on its server. "
+            "browser: signs users in from a page, without a secret, with PKCE."
         ),
     ] = "machine",
     permission: Annotated[
         list[str] | None,
-        typer.Option("--permission", "-p", metavar="NAME", help="A permission it holds; repeat for more."),
+        typer.Option(
+            "--permission", "-p", metavar="NAME", help="A permission of the application. Repeatable."
+        ),
     ] = None,
-    every_permission: Annotated[
-        bool, typer.Option("--every-permission", help="It holds every permission there is.")
-    ] = False,
+    every_permission: Annotated[bool, typer.Option("--every-permission", help="All permissions.")] = False,
     redirect_uri: Annotated[
         list[str] | None,
-        typer.Option("--redirect-uri", "-r", metavar="URI", help="Where people return to; compared exactly."),
+        typer.Option(
+            "--redirect-uri",
+            "-r",
+            metavar="URI",
+            help="Where users return after sign-in; compared exactly. Repeatable.",
+        ),
     ] = None,
     post_logout_redirect_uri: Annotated[
         list[str] | None,
         typer.Option(
-            "--post-logout-redirect-uri", metavar="URI", help="Where people may return to after signing out."
+            "--post-logout-redirect-uri",
+            metavar="URI",
+            help="Where users may return after sign-out. Repeatable.",
         ),
     ] = None,
     system: Annotated[
-        bool, typer.Option("--system", help="A system application: sees every application's data.")
+        bool,
+        typer.Option(
+            "--system", help="A system application: it reads the application data of all applications."
+        ),
     ] = False,
-    client_id: Annotated[str | None, typer.Option(metavar="ID", help="Default: drawn.")] = None,
-    client_secret: Annotated[
-        str | None, typer.Option(metavar="SECRET", help="Default: drawn, shown once.")
-    ] = None,
+    client_id: Annotated[str | None, typer.Option(metavar="ID", help="Default: generated.")] = None,
+    client_secret: Annotated[str | None, typer.Option(metavar="SECRET", help="Default: generated.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make an application and show its client id and, this once, its secret.
+    """Create an application and print its client id and secret. The secret is printed only once.
 
-    Permissions are OAuth scopes such as internal_cds_profile_view; `oneself app permissions` lists them.
-    A token carries those that it asks for and holds.
+    Permissions are OAuth scopes such as internal_cds_profile_view; `oneself app permissions` lists them. A
+    token carries the permissions that the request asks for and the application has.
+
+    Example: oneself app create shop --kind web --redirect-uri https://shop.example/callback
     """
 
     async def act(services: Services) -> dict[str, Any]:
@@ -95,7 +107,7 @@ def create(
         return {**_facts(dataset_ref, made), "client_secret": secret}
 
     facts = run(act)
-    show(facts, as_json=as_json, note=SHOWN_ONCE_NOTE if facts["client_secret"] else "")
+    show(facts, as_json=as_json, note=ONLY_ONCE if facts["client_secret"] else "")
 
 
 @app.command("list")
@@ -115,13 +127,13 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
             for found in await services.directory.applications.list(dataset_ref)
         ]
 
-    empty = "There is no application yet. Make one: oneself app create NAME"
+    empty = "There is no application. Create one: oneself app create NAME"
     show_list("applications", run(act), as_json=as_json, empty=empty)
 
 
 @app.command("show")
 def show_(client_id: ClientId, org: Org = None, as_json: AsJson = False) -> None:
-    """Show one application: its kind, redirect URIs and permissions."""
+    """Show the kind, redirect URIs and permissions of an application."""
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
@@ -132,8 +144,8 @@ def show_(client_id: ClientId, org: Org = None, as_json: AsJson = False) -> None
 
 @app.command()
 def delete(client_id: ClientId, org: Org = None, yes: Yes = False) -> None:
-    """Remove an application; its tokens stop within a second."""
-    confirm(f"Remove the application {client_id}?", yes=yes)
+    """Delete an application. Its tokens are rejected within one second."""
+    confirm(f"Delete the application {client_id}?", yes=yes)
 
     async def act(services: Services) -> None:
         await services.directory.applications.delete(await dataset_ref_of(services, org), client_id)
@@ -144,19 +156,19 @@ def delete(client_id: ClientId, org: Org = None, yes: Yes = False) -> None:
 
 @app.command("rotate-secret")
 def rotate_secret(client_id: ClientId, org: Org = None, as_json: AsJson = False) -> None:
-    """Give an application a new secret, shown this once; the old one stops at once."""
+    """Create a new secret and print it once. The old secret is rejected at once."""
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
         secret = await services.directory.applications.rotate_secret(dataset_ref, client_id)
         return {"client_id": client_id, "client_secret": secret}
 
-    show(run(act), as_json=as_json, note=SHOWN_ONCE_NOTE)
+    show(run(act), as_json=as_json, note=ONLY_ONCE)
 
 
 @app.command()
 def permissions(as_json: AsJson = False) -> None:
-    """List every permission that an application can hold."""
+    """List all permissions."""
     from oneself.auth.callers.permissions import PERMISSIONS
 
     show_list("permissions", [{"permission": name} for name in PERMISSIONS], as_json=as_json, empty="")

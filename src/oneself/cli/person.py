@@ -1,4 +1,4 @@
-"""`oneself person`: everything about one person, and the way to forget them (DESIGN §8)."""
+"""`oneself person`: export and erasure of one person's data."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="People: export what is kept about one, erase it, show the receipts.",
-    epilog="For a request of access: oneself person export ID > person.json",
+    help="Data of one person: export, erase, list the receipts.",
+    epilog="To answer an access request: oneself person export ID > person.json",
     no_args_is_help=True,
 )
 
 PersonId = Annotated[
     str,
     typer.Argument(
-        metavar="ID", help="Any id that the person ever had: profile id, primary id, alias, namespace:value."
+        metavar="ID",
+        help="Any id that the person ever had: profile id, primary id, alias or namespace:value.",
     ),
 ]
-RECEIPTS_SHOWN = 100
+RECEIPTS_MAX = 100
 _LAST_SEQ = 2**62
 
 
@@ -40,7 +41,10 @@ def export(
     dataset: Dataset = "default",
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Default: standard output.")] = None,
 ) -> None:
-    """Write everything that is kept about a person as one JSON document."""
+    """Write everything that is stored about a person as one JSON document.
+
+    Example: oneself person export emailAddress:ann@acme.example --dataset web --file ann.json
+    """
 
     async def act(services: Services) -> dict[str, Any]:
         export = await services.privacy.people.export(await dataset_of(services, org, dataset), person_id)
@@ -63,11 +67,13 @@ def erase(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Erase a person and show the receipt. There is no way back.
+    """Erase a person and print the receipt. This cannot be undone.
 
-    The profile id of an absorbed profile erases only what that profile brought.
+    The profile id of an absorbed profile erases only the data of that profile.
+
+    Example: oneself person erase emailAddress:ann@acme.example --dataset web
     """
-    confirm(f"Erase everything about {person_id}?", yes=yes)
+    confirm(f"Erase all data of {person_id}?", yes=yes)
 
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.context import Actor
@@ -83,16 +89,16 @@ def erase(
 
 @app.command()
 def receipts(org: Org = None, dataset: Dataset = "default", as_json: AsJson = False) -> None:
-    """Show the receipts of the last erasures."""
+    """List the receipts of the last 100 erasures."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
         at = await dataset_of(services, org, dataset)
         return [
-            _facts(each)
-            for each in await services.privacy.erasure.list_receipts(at, _LAST_SEQ, RECEIPTS_SHOWN)
+            _facts(receipt)
+            for receipt in await services.privacy.erasure.list_receipts(at, _LAST_SEQ, RECEIPTS_MAX)
         ]
 
-    show_list("erasures", run(act), as_json=as_json, empty="Nobody was erased.")
+    show_list("erasures", run(act), as_json=as_json, empty="There are no erasures.")
 
 
 def _unknown(person_id: str, dataset: str) -> NotFound:
