@@ -29,9 +29,9 @@ async def test_a_good_installation_is_called_good(new_database: NewDatabase, dat
 async def test_it_tells_what_to_do(made_databases: Databases, data_dir: Path) -> None:
     url = await made_databases.empty_one()
     result = _doctor(data_dir, ONESELF_DATABASE_URL=url, ONESELF_SECRET_KEY="short", ONESELF_PROT="1")
-    assert "! migrations   pending: 0001_directory" in result.stdout
+    assert "! migrations   to be applied: 0001_directory" in result.stdout
     assert "ONESELF_SECRET_KEY is shorter than" in result.stdout
-    assert "ONESELF_PROT is set, but it is not a setting." in result.stdout
+    assert "ONESELF_PROT is set, but is no setting." in result.stdout
 
 
 def test_a_database_that_is_away_is_bad(data_dir: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_database_that_is_away_is_bad(data_dir: Path) -> None:
 
 
 def test_another_secret_key_than_before_is_bad(service: RunningService) -> None:
-    assert "can be decrypted" in service.command("doctor").stdout
+    assert "can be opened" in service.command("doctor").stdout
     other = service.command("doctor", "--secret-key", "x" * 40)
     assert other.returncode == 1
     assert "✗ secret key   ONESELF_SECRET_KEY is not the secret key that this database" in other.stdout
@@ -53,7 +53,7 @@ async def test_every_stored_key_that_cannot_be_opened_is_told(
     given = {"ONESELF_DATABASE_URL": await new_database(), "ONESELF_SECRET_KEY": SECRET_KEY}
     assert _run(data_dir, given, "org", "create", "acme").returncode == 0
     assert _run(data_dir, given, "token-key", "rotate").returncode == 0
-    assert "✓ stored keys  all 3 can be decrypted" in _doctor(data_dir, **given).stdout
+    assert "✓ stored keys  all 3 can be opened" in _doctor(data_dir, **given).stdout
     async with await Database.open(given["ONESELF_DATABASE_URL"]) as database:
         other = build_services(Settings(data_dir=data_dir, secret_key="x" * 40), database)
         dataset_ref = await other.directory.organisations.get("acme")
@@ -64,7 +64,7 @@ async def test_every_stored_key_that_cannot_be_opened_is_told(
     found = _doctor(data_dir, **given)
     assert found.returncode == 1
     told = [line for line in found.stdout.splitlines() if line.startswith("✗ stored keys")]
-    assert [line.split("acme: ")[1].split(" cannot be decrypted")[0] for line in told] == [
+    assert [line.split("acme: ")[1].split(" cannot be opened")[0] for line in told] == [
         "token key 3",
         f"signing key {key_id}",
         "the secrets of its identity server",
@@ -130,7 +130,7 @@ async def test_unused_claims_are_reported(new_database: NewDatabase, data_dir: P
         "ONESELF_IDENTITY_SERVER_CLIENT_ID": CLIENT[0],
         "ONESELF_IDENTITY_SERVER_CLIENT_SECRET": CLIENT[1],
     }
-    told = "! claims       acme: rejected values: 1; the last one: identity_attributes.odd: unknown."
+    told = "! claims       acme: reports not taken: 1; the last, identity_attributes.odd: unknown."
     assert told in _claims(data_dir, away)
 
 
@@ -141,7 +141,7 @@ async def test_a_token_key_that_sealed_too_long_is_told(new_database: NewDatabas
     assert "token keys" not in _doctor(data_dir, **given).stdout, "they are young"
     async with await Database.open(given["ONESELF_DATABASE_URL"]) as database:
         await database.execute("UPDATE token_key SET active_from = active_from - interval '31 days 1 hour'")
-    told = "! token keys   acme: key 2 has encrypted tokens for 31 days."
+    told = "! token keys   acme: key 2 has been sealing tokens for 31 days."
     assert told in _doctor(data_dir, **given).stdout
 
 

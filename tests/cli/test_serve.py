@@ -30,7 +30,7 @@ DEADLINE_S = 30.0
 def test_with_no_settings_it_makes_its_database_and_answers(start_service: StartService) -> None:
     service = start_service(bootstrap=False)
     assert _ready(service)
-    assert "organisation  none" in service.log()
+    assert "organisation  none yet" in service.log()
     assert service.stop() == 0
     assert _processes_in(service.data_dir) == []
 

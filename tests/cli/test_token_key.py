@@ -26,7 +26,7 @@ def test_a_key_is_made_waits_and_is_destroyed(service: RunningService, org: str)
         keys: list[dict[str, Any]] = json.loads(said.stdout)["token_keys"]
         return {key["key_id"]: key["state"] for key in keys}
 
-    assert "no token key" in service.command("token-key", "list", "--org", org).stdout
+    assert "no token key yet" in service.command("token-key", "list", "--org", org).stdout
     made = service.command("token-key", "rotate", "--org", org, "--json")
     assert made.returncode == 0, made.stderr
     assert json.loads(made.stdout)["key_id"] == 2

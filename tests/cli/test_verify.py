@@ -37,7 +37,7 @@ async def _damage(running: RunningService, sql: str) -> None:
 async def test_verify_agrees_then_finds_the_damage_and_rebuild_repairs_it(running: RunningService) -> None:
     found = await asyncio.to_thread(running.command, "verify")
     assert found.returncode == 0, found.stderr
-    assert "entries gives the same 2 profiles." in found.stdout
+    assert "entries fold to the same 2 profiles." in found.stdout
 
     await _damage(running, "DELETE FROM claim")
     found = await asyncio.to_thread(running.command, "verify")
@@ -67,4 +67,4 @@ def test_verify_beside_the_embedded_database(start_service: StartService) -> Non
     running = start_service()
     found = running.command("verify")
     assert found.returncode == 0, found.stderr
-    assert "entries gives the same 0 profiles." in found.stdout
+    assert "entries fold to the same 0 profiles." in found.stdout

@@ -42,7 +42,7 @@ def test_the_first_steps_lead_where_they_say(start_service: StartService, tmp_pa
     assert '"reason": "system:user_id_match"' in told
     read_back = told[told.rindex('"interests"') :]
     assert re.match(r'"interests": \[\s*"chess",\s*"go",\s*"tea"\s*\]', read_back)
-    assert "entries gives the same 2 profiles." in told
+    assert "entries fold to the same 2 profiles." in told
 
 
 def test_a_backup_can_be_taken_while_it_runs(start_service: StartService, tmp_path: Path) -> None:

@@ -13,16 +13,14 @@ import pytest
 
 from oneself.core.resolution.observation import PageEvent
 from oneself.service.history.event_stream import (
-    WALK_BACK,
-    WALK_ON,
     Decision,
     EventBatch,
     EventStream,
     StreamedEvent,
 )
-from oneself.service.history.person_events import NOW, EventFilter, EventPosition
 from oneself.services import Services
 from oneself.store.database import connect
+from oneself.store.tables.event import NOW, EventFilter, EventPosition, scan_statement
 from oneself.store.transaction import Transaction, begin
 from support.interactions_harness import ACTOR, InteractionsHarness, customer, mail
 
@@ -56,15 +54,15 @@ async def everything(
         )
         assert len(got.events) <= size
         events += got.events
-        if got.following is None:
+        if got.next_position is None:
             return events
-        before = got.following
+        before = got.next_position
 
 
 async def news(
     harness: InteractionsHarness, after: EventPosition, wanted: EventFilter = EventFilter()
 ) -> EventBatch:
-    return await harness.services.history.event_stream.news(harness.dataset_ref, wanted, after=after)
+    return await harness.services.history.event_stream.next_batch(harness.dataset_ref, wanted, after=after)
 
 
 async def settled(
@@ -75,7 +73,7 @@ async def settled(
     async with asyncio.timeout(DEADLINE_S):
         while len(found) < count:
             got = await news(harness, after, wanted)
-            found, after = found + list(got.events), got.place
+            found, after = found + list(got.events), got.position
     return found
 
 
@@ -103,8 +101,8 @@ async def test_the_outcome_of_an_event_is_reported(harness: InteractionsHarness)
     ]  # fmt: skip
     assert {each.primary_id for each in told} == {joined.survivor.primary_id}, "whoever it is by now"
     assert [each.trust for each in told] == ["browser"] * 4 + ["server"]
-    assert {(each.face, each.body) for each in told} == {("interactions", None)}
-    assert told[0].occurred_at == told[0].received_at == told[0].place.seq
+    assert {(each.interface, each.body) for each in told} == {("interactions", None)}
+    assert told[0].occurred_at == told[0].received_at == told[0].position.seq
 
 
 async def test_a_merge_is_counted(harness: InteractionsHarness) -> None:
@@ -156,7 +154,7 @@ async def test_events_of_an_erased_person_are_not_streamed(harness: Interactions
 async def test_a_bounded_walk_comes_to_the_end_as_well(harness: InteractionsHarness, size: int) -> None:
     for number in range(9):
         await harness.event(device=X, name=f"{number}")
-    limit_tail(harness, entries_walked_max=4, walked_at_once=2)
+    limit_tail(harness, scanned_max=4, scanned_at_once=2)
     assert names(await everything(harness, size=size)) == [f"{number}" for number in range(9)][::-1]
     assert names(await everything(harness, EventFilter(name="0"), size)) == ["0"]
     assert names(await settled(harness, BEGINNING, 9)) == [f"{number}" for number in range(9)]
@@ -164,7 +162,7 @@ async def test_a_bounded_walk_comes_to_the_end_as_well(harness: InteractionsHarn
 
 async def test_the_list_ends_where_following_begins(harness: InteractionsHarness) -> None:
     await harness.event(device=X, name="before")
-    horizon = await harness.services.history.event_stream.horizon(harness.dataset_ref)
+    horizon = await harness.services.history.event_stream.watermark(harness.dataset_ref)
     await harness.event(device=X, name="after")
     page = await harness.services.history.event_stream.page(
         harness.dataset_ref, EventFilter(), before=horizon, size=10
@@ -188,7 +186,7 @@ async def test_an_earlier_timestamp_that_commits_later_is_not_skipped(
         fast = await harness.event(device=X, name="fast")
         assert fast.seq > early
         held_back = await news(harness, BEGINNING)
-        assert (held_back.events, held_back.place.seq <= early) == ((), True)
+        assert (held_back.events, held_back.position.seq <= early) == ((), True)
         assert names(await everything(harness)) == ["fast"], "the list does not wait"
         content = PageEvent(
             observation_id=UUID(int=7), new_profile_id=UUID(int=8), interface="interactions", name="slow"
@@ -201,7 +199,7 @@ async def test_an_earlier_timestamp_that_commits_later_is_not_skipped(
         await transaction.commit()
     finally:
         await slow.close()
-    assert names(await settled(harness, held_back.place, 2)) == ["slow", "fast"]
+    assert names(await settled(harness, held_back.position, 2)) == ["slow", "fast"]
 
 
 async def test_a_slow_batch_delays_no_other_dataset(harness: InteractionsHarness, services: Services) -> None:
@@ -216,7 +214,7 @@ async def test_followers_of_a_crowd_are_told_everything_once(harness: Interactio
     """Writers race on shared people while one follower stays and others come back from random places."""
     limit_tail(harness, poll_s=0.005)
     count, told = 400, list[StreamedEvent]()
-    start = await harness.services.history.event_stream.horizon(harness.dataset_ref)
+    start = await harness.services.history.event_stream.watermark(harness.dataset_ref)
     chance = random.Random(7)
 
     async def write(number: int) -> None:
@@ -233,7 +231,9 @@ async def test_followers_of_a_crowd_are_told_everything_once(harness: Interactio
             async with aclosing(follower) as following:
                 async for each in following:
                     told.extend(each.events)
-                    after = each.events[-1].place if each.events and chance.random() < 0.5 else each.place
+                    after = (
+                        each.events[-1].position if each.events and chance.random() < 0.5 else each.position
+                    )
                     if len(told) >= count or chance.random() < 0.3:
                         break
 
@@ -242,11 +242,11 @@ async def test_followers_of_a_crowd_are_told_everything_once(harness: Interactio
         for number in range(count):
             group.create_task(write(number))
     assert sorted(int(each.name or "") for each in told) == list(range(count))
-    assert [each.place for each in told] == sorted((each.place for each in told), key=_order)
+    assert [each.position for each in told] == sorted((each.position for each in told), key=_order)
 
 
-def _order(place: EventPosition) -> tuple[int, UUID]:
-    return place.seq, place.observation_id
+def _order(position: EventPosition) -> tuple[int, UUID]:
+    return position.seq, position.observation_id
 
 
 async def test_following_ends_when_the_service_stops(harness: InteractionsHarness) -> None:
@@ -276,7 +276,7 @@ async def test_a_process_serves_a_bounded_number_of_followers(harness: Interacti
 async def test_both_walks_are_read_by_the_index(harness: InteractionsHarness) -> None:
     """In its order, too: a small table may be sorted for less, a large one must not be."""
     await harness.event(device=X)
-    for statement in (WALK_ON, WALK_BACK):
+    for statement in (scan_statement("forwards"), scan_statement("backwards")):
         async with harness.services.database.transaction() as connection:
             await connection.execute("SET LOCAL enable_bitmapscan = off")
             found = await connection.fetch(

@@ -241,7 +241,7 @@ async def test_one_statement_of_index_look_ups(harness: InteractionsHarness) -> 
     await harness.event(device=X)
     async with harness.services.database.transaction() as connection:
         found = await connection.fetch(
-            "EXPLAIN " + _statements().find_called,
+            "EXPLAIN " + Queries("profile").find_called,
             harness.dataset_ref.dataset_id,
             X,
             None,
@@ -250,14 +250,14 @@ async def test_one_statement_of_index_look_ups(harness: InteractionsHarness) -> 
             "legacy.id",
         )
         found += await connection.fetch(
-            "EXPLAIN " + _statements().find_holder, harness.dataset_ref.dataset_id, "customerId", "c-7", 0
+            "EXPLAIN " + Queries("claim").find_last_holder,
+            harness.dataset_ref.dataset_id,
+            "customerId",
+            "c-7",
+            0,
         )
     plan = "\n".join(row[0] for row in found)
     assert "Seq Scan" not in plan, plan
-
-
-def _statements() -> Queries:
-    return Queries("lookup.sql")
 
 
 # -- export and erasure -------------------------------------------------------------------------------------

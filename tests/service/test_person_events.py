@@ -5,11 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from oneself.service.history.person_events import NOW, EventFilter, EventPage, ListedEvent, PersonEvents
+from oneself.service.history.person_events import EventPage, ListedEvent, PersonEvents
 from oneself.service.history.timeline import BEGINNING, HistoryMerge, HistoryRefusal, Promotion
 from oneself.service.profiles.profiles import ProfileView
 from oneself.services import Services
 from oneself.store.queries import Queries
+from oneself.store.tables.event import NOW, EventFilter
 from support.interactions_harness import ACTOR, InteractionsHarness, customer, mail
 
 X, Y = "0123456789abcdef", "fedcba9876543210"
@@ -51,9 +52,9 @@ async def everything(
         got = await page(harness, text, wanted, size, before=before)
         assert len(got.events) <= size
         events += got.events
-        if got.following is None:
+        if got.next_position is None:
             return events
-        before = got.following
+        before = got.next_position
 
 
 def names(events: object) -> list[str | None]:
@@ -70,7 +71,7 @@ async def test_events_of_all_profiles_of_a_person_newest_first(harness: Interact
     assert names(found) == [None, "four", "three", "two", "one"]
     newest = found[0]
     assert newest.event_id == (await _observation_id(harness, last.seq))[:24]
-    assert newest.face == "interactions"
+    assert newest.interface == "interactions"
     assert newest.body == {"interaction": {"name": None}}
     assert newest.occurred_at == newest.received_at == last.seq
     assert names(await everything(harness, Y)) == [None, "four", "three", "two", "one"]
@@ -123,20 +124,20 @@ async def test_a_short_walk_comes_to_the_end_as_well(harness: InteractionsHarnes
         expected.insert(0, f"{number}")
     await harness.event(mail("ann@acme.example"), device=X, name="Sign in")
     await harness.event(mail("ann@acme.example"), device=Y, name="Sign in")
-    events = PersonEvents(harness.services.database, entries_walked_max=3)
+    events = PersonEvents(harness.services.database, scanned_max=3)
     history = msgspec.structs.replace(harness.services.history, person_events=events)
     harness.services = msgspec.structs.replace(harness.services, history=history)
     assert names(await everything(harness, X, size=size)) == ["Sign in", "Sign in", *expected]
     assert names(await everything(harness, X, EventFilter(name="0"), size)) == ["0"]
     short = await page(harness, X, EventFilter(name="0"), size=1)
     assert short.events == ()
-    assert short.following is not None, "a page may be empty and have a next one"
+    assert short.next_position is not None, "a page may be empty and have a next one"
 
 
 async def test_a_page_is_read_by_the_index(harness: InteractionsHarness) -> None:
-    made, statements = await harness.event(device=X), Queries("events.sql")
+    made, statements = await harness.event(device=X), Queries("event")
     async with harness.services.database.transaction() as connection:
-        for name, last in (("find_events", (None, 0, 1, 10, 10)), ("find_horizon", (10,))):
+        for name, last in (("find_of_profiles", (None, 0, 1, 10, 10)), ("find_scan_end", (10,))):
             found = await connection.fetch(
                 "EXPLAIN " + getattr(statements, name),
                 harness.dataset_ref.dataset_id,
@@ -164,7 +165,7 @@ async def test_identifiers_are_never_forgotten(harness: InteractionsHarness) -> 
         ("emailAddress", "new@acme.example", second.seq, None, "server"),
     ]
     rest = await harness.services.history.timeline.identifiers(
-        harness.dataset_ref, view, after=found[1].place, limit=1
+        harness.dataset_ref, view, after=found[1].position, limit=1
     )
     assert rest == [found[2]]
     assert (

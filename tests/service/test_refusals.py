@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from oneself.core.resolution.footprint import Footprint
-from oneself.service.profiles.refusals import FIRST, ListedRefusal
 from oneself.services import Services
 from oneself.store import working_set
+from oneself.store.tables.refusal import FIRST, ListedRefusal
 from support.profiles_harness import ProfilesHarness
 
 pytestmark = pytest.mark.postgres
@@ -31,7 +31,7 @@ async def _all(harness: ProfilesHarness, size: int, code: str | None = None) -> 
         harness.dataset_ref, size, before=before, code=code
     ):
         found += page
-        before = page[-1].place
+        before = page[-1].position
     return found
 
 
@@ -55,8 +55,8 @@ async def test_pages_leave_nothing_out(harness: ProfilesHarness, size: int) -> N
         for user in ("a", "b"):
             await harness.person(f"{user}{number}", mail=f"m{number}")
     found = await _all(harness, size)
-    assert len({each.place for each in found}) == len(found) == 7
-    assert found == sorted(found, key=lambda each: msgspec.structs.astuple(each.place), reverse=True)
+    assert len({each.position for each in found}) == len(found) == 7
+    assert found == sorted(found, key=lambda each: msgspec.structs.astuple(each.position), reverse=True)
 
 
 @pytest.mark.parametrize("size", [1, 2, 50])

@@ -24,7 +24,7 @@ from support.profiles_harness import ACTOR, ProfilesHarness
 
 pytestmark = pytest.mark.postgres
 
-FIND_HOLDER = Queries("ingest.sql").find_holder
+FIND_HOLDER = Queries("claim").find_holder
 VALUES = ("C-1", "C-2")
 TAGS = ("p", "q")
 BINDING = IdentityBinding("emailAddress", "emailAddress", "identity_attributes.emailAddress")

@@ -30,8 +30,8 @@ async def test_many_may_start_at_once(made_databases: Databases) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("update oneself.migration set sha256 = 'other' where name = $1", "other content"),
-        ("update oneself.migration set name = '9999_future' where name = $1", "unknown"),
+        ("update oneself.migration set sha256 = 'other' where name = $1", "another content"),
+        ("update oneself.migration set name = '9999_future' where name = $1", "does not know"),
     ],
 )
 async def test_a_database_with_other_migrations_is_refused(

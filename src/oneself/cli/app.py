@@ -1,4 +1,4 @@
-"""`oneself app`: the applications of an organisation."""
+"""`oneself app`: the applications that may call an organisation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from oneself.cli.context import run
 from oneself.cli.output import (
-    ONLY_ONCE,
+    SHOWN_ONCE_NOTE,
     AsJson,
     Org,
     Yes,
@@ -25,67 +25,55 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Applications: the clients of an organisation, and their permissions.",
-    epilog="For a back end: oneself app create crm --permission internal_cds_profile_view",
+    help="Applications: who may call an organisation, and what each may do.",
+    epilog="A back end: oneself app create crm --permission internal_cds_profile_view",
     no_args_is_help=True,
 )
 
-ClientId = Annotated[
-    str, typer.Argument(metavar="CLIENT_ID", help="The client id. List the ids: oneself app list")
-]
+ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="Its client id; see: oneself app list.")]
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The display name, also on sign-in pages.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What people call it; sign-in pages show it.")],
     org: Org = None,
     kind: Annotated[
         Literal["machine", "web", "browser"],
         typer.Option(
-            help="machine: a back end with a secret. web: signs users in and has a secret on its server. "
-            "browser: signs users in from a page, without a secret, with PKCE."
+            help="machine: a back end with a secret. web: signs people in, keeps a secret on its server. "
+            "browser: signs people in from a page, has no secret, must use PKCE."
         ),
     ] = "machine",
     permission: Annotated[
         list[str] | None,
-        typer.Option(
-            "--permission", "-p", metavar="NAME", help="A permission of the application. Repeatable."
-        ),
+        typer.Option("--permission", "-p", metavar="NAME", help="A permission it holds; repeat for more."),
     ] = None,
-    every_permission: Annotated[bool, typer.Option("--every-permission", help="All permissions.")] = False,
+    every_permission: Annotated[
+        bool, typer.Option("--every-permission", help="It holds every permission there is.")
+    ] = False,
     redirect_uri: Annotated[
         list[str] | None,
-        typer.Option(
-            "--redirect-uri",
-            "-r",
-            metavar="URI",
-            help="Where users return after sign-in; compared exactly. Repeatable.",
-        ),
+        typer.Option("--redirect-uri", "-r", metavar="URI", help="Where people return to; compared exactly."),
     ] = None,
     post_logout_redirect_uri: Annotated[
         list[str] | None,
         typer.Option(
-            "--post-logout-redirect-uri",
-            metavar="URI",
-            help="Where users may return after sign-out. Repeatable.",
+            "--post-logout-redirect-uri", metavar="URI", help="Where people may return to after signing out."
         ),
     ] = None,
     system: Annotated[
-        bool,
-        typer.Option(
-            "--system", help="A system application: it reads the application data of all applications."
-        ),
+        bool, typer.Option("--system", help="A system application: sees every application's data.")
     ] = False,
-    client_id: Annotated[str | None, typer.Option(metavar="ID", help="Default: generated.")] = None,
-    client_secret: Annotated[str | None, typer.Option(metavar="SECRET", help="Default: generated.")] = None,
+    client_id: Annotated[str | None, typer.Option(metavar="ID", help="Default: drawn.")] = None,
+    client_secret: Annotated[
+        str | None, typer.Option(metavar="SECRET", help="Default: drawn, shown once.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create an application and print its client id and secret. The secret is printed only once.
+    """Make an application and show its client id and, this once, its secret.
 
-    Permissions are OAuth scopes such as internal_cds_profile_view; `oneself app permissions` lists them. A
-    token carries the permissions that the request asks for and the application has.
-
-    Example: oneself app create shop --kind web --redirect-uri https://shop.example/callback
+    Permissions are OAuth scopes such as internal_cds_profile_view; `oneself app permissions` lists them.
+    A token carries those that it asks for and holds.
     """
 
     async def act(services: Services) -> dict[str, Any]:
@@ -107,7 +95,7 @@ def create(
         return {**_facts(dataset_ref, made), "client_secret": secret}
 
     facts = run(act)
-    show(facts, as_json=as_json, note=ONLY_ONCE if facts["client_secret"] else "")
+    show(facts, as_json=as_json, note=SHOWN_ONCE_NOTE if facts["client_secret"] else "")
 
 
 @app.command("list")
@@ -127,13 +115,13 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
             for found in await services.directory.applications.list(dataset_ref)
         ]
 
-    empty = "There is no application. Create one: oneself app create NAME"
+    empty = "There is no application yet. Make one: oneself app create NAME"
     show_list("applications", run(act), as_json=as_json, empty=empty)
 
 
 @app.command("show")
 def show_(client_id: ClientId, org: Org = None, as_json: AsJson = False) -> None:
-    """Show the kind, redirect URIs and permissions of an application."""
+    """Show one application: its kind, redirect URIs and permissions."""
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
@@ -144,8 +132,8 @@ def show_(client_id: ClientId, org: Org = None, as_json: AsJson = False) -> None
 
 @app.command()
 def delete(client_id: ClientId, org: Org = None, yes: Yes = False) -> None:
-    """Delete an application. Its tokens are rejected within one second."""
-    confirm(f"Delete the application {client_id}?", yes=yes)
+    """Remove an application; its tokens stop within a second."""
+    confirm(f"Remove the application {client_id}?", yes=yes)
 
     async def act(services: Services) -> None:
         await services.directory.applications.delete(await dataset_ref_of(services, org), client_id)
@@ -156,19 +144,19 @@ def delete(client_id: ClientId, org: Org = None, yes: Yes = False) -> None:
 
 @app.command("rotate-secret")
 def rotate_secret(client_id: ClientId, org: Org = None, as_json: AsJson = False) -> None:
-    """Create a new secret and print it once. The old secret is rejected at once."""
+    """Give an application a new secret, shown this once; the old one stops at once."""
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
         secret = await services.directory.applications.rotate_secret(dataset_ref, client_id)
         return {"client_id": client_id, "client_secret": secret}
 
-    show(run(act), as_json=as_json, note=ONLY_ONCE)
+    show(run(act), as_json=as_json, note=SHOWN_ONCE_NOTE)
 
 
 @app.command()
 def permissions(as_json: AsJson = False) -> None:
-    """List all permissions."""
+    """List every permission that an application can hold."""
     from oneself.auth.callers.permissions import PERMISSIONS
 
     show_list("permissions", [{"permission": name} for name in PERMISSIONS], as_json=as_json, empty="")

@@ -1,4 +1,4 @@
-"""`oneself claims`: the provider claims that identity attributes mirror."""
+"""`oneself claims`: what the identity attributes mirror, a directory of ours or an identity server."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Provider claims: the user data of a directory. Each is an identity attribute of the same name.",
-    epilog="For the embedded directory: oneself claims add country --value CH --value LI",
+    help="Claims: what a directory knows about people. Each is an identity attribute of the same name.",
+    epilog="A claim of the embedded directory: oneself claims add country --value CH --value LI",
     no_args_is_help=True,
 )
 
@@ -28,21 +28,21 @@ Type = Annotated[
         "--type", help="string, integer, decimal, boolean, date, date_time or epoch. Default: string."
     ),
 ]
-Display = Annotated[str | None, typer.Option("--display-name", help="The display name.")]
+Display = Annotated[str | None, typer.Option("--display-name", help="What people call it.")]
 Multi = Annotated[
-    bool | None, typer.Option("--multi-valued/--single-valued", help="Whether it has several values.")
+    bool | None, typer.Option("--multi-valued/--single-valued", help="Several values at a time.")
 ]
 ReadOnly = Annotated[
-    bool | None, typer.Option("--read-only/--read-write", help="Whether applications may change it.")
+    bool | None, typer.Option("--read-only/--read-write", help="Applications cannot change it.")
 ]
 Values = Annotated[
-    list[str] | None, typer.Option("--value", metavar="VALUE", help="An allowed value. Repeatable.")
+    list[str] | None, typer.Option("--value", metavar="VALUE", help="An allowed value; repeat for more.")
 ]
 
 
 @app.command("list")
 def list_(org: Org = None, as_json: AsJson = False) -> None:
-    """List the claims of an organisation."""
+    """List the claims of an organisation, wherever they come from."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
         return [
@@ -68,7 +68,7 @@ def add(
     value: Values = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a claim to the embedded directory. A deleted claim gets its attribute and values back."""
+    """Add a claim to the embedded directory. One that was deleted gets its attribute and its values back."""
     given = _given(value_type, display_name, multi_valued, read_only, value)
 
     async def act(services: Services) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def change(
     value: Values = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change a claim of the embedded directory. Values that become invalid are hidden, not deleted."""
+    """Change a claim of the embedded directory; values that no longer fit are hidden, not lost."""
     given = _given(value_type, display_name, multi_valued, read_only, value)
 
     async def act(services: Services) -> dict[str, Any]:
@@ -108,8 +108,8 @@ def change(
 
 @app.command()
 def delete(name: Name, org: Org = None, yes: Yes = False) -> None:
-    """Delete a claim of the embedded directory and its members. The values stay stored and hidden."""
-    confirm(f"Delete the claim {name}, with its rules and consents?", yes=yes)
+    """Delete a claim of the embedded directory with its members; values stay on profiles, hidden."""
+    confirm(f"Delete the claim {name}? Rules and consents on it go with it.", yes=yes)
 
     async def act(services: Services) -> bool:
         return await services.identity_provider.directory_claims.delete(
@@ -121,10 +121,10 @@ def delete(name: Name, org: Org = None, yes: Yes = False) -> None:
 
 @app.command()
 def sync(org: Org = None, as_json: AsJson = False) -> None:
-    """Read the claims of the identity server now and mirror the changes.
+    """Read the claims of the identity server now and mirror what has changed.
 
-    The service does this when the identity server reports a change, and in the interval of
-    ONESELF_CLAIM_SYNC_INTERVAL_S. Without an external identity server the command does nothing.
+    The service does so by itself when the identity server reports a change, and every so often besides.
+    Without an identity server there is nothing to read: the directory's claims are the identity attributes.
     """
 
     async def act(services: Services) -> dict[str, Any]:
@@ -144,23 +144,23 @@ def sync(org: Org = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def skipped(org: Org = None, as_json: AsJson = False) -> None:
-    """List values that an identity server reported and that no attribute accepts."""
+    """List what an identity server reported about people that no attribute could take."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
         return [
             {
-                "attribute": entry.path,
-                "problem": entry.problem,
-                "times": entry.times,
-                "first_at": timestamp(entry.first_at),
-                "last_at": timestamp(entry.last_at),
+                "attribute": each.path,
+                "problem": each.problem,
+                "times": each.times,
+                "first_at": timestamp(each.first_at),
+                "last_at": timestamp(each.last_at),
             }
-            for entry in await services.identity_provider.rejected_claims.list(
+            for each in await services.identity_provider.rejected_claims.list(
                 await dataset_ref_of(services, org)
             )
         ]
 
-    show_list("skipped", run(act), as_json=as_json, empty="No reported value was rejected.")
+    show_list("skipped", run(act), as_json=as_json, empty="Every claim that was reported was taken.")
 
 
 def _given(*options: Any) -> dict[str, Any]:
@@ -187,6 +187,6 @@ def _facts(claim: DirectoryClaim) -> dict[str, Any]:
         "type": claim.value_type,
         "multi_valued": claim.multi_valued,
         "read_only": claim.read_only,
-        "values": [entry.value for entry in claim.canonical_values],
+        "values": [each.value for each in claim.canonical_values],
         "attribute_id": claim.attribute_id,
     }

@@ -1,12 +1,12 @@
-"""What every command shares: settings from its flags, and services on an open database.
+"""What every command shares: settings from its flags, an open database, and how bad news is told.
 
-A command that needs services is written as
+A command that needs the service's use-cases is written as
 
     @app.command()
     def create(handle: str) -> None:
         run(lambda services: services.directory.organisations.create(handle))
 
-`run` works beside a running service, and without one; it starts the embedded database if needed.
+`run` works beside a running service, embedded database included, and without one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PANEL = "Settings"
-# The settings of commands other than `serve`: how to find the database and the keys.
+# What a command other than `serve` needs to find its database and keys.
 SHARED_SETTINGS = ("data_dir", "database_url", "secret_key")
 
 out = Console(highlight=False)
@@ -47,7 +47,7 @@ def load_settings() -> Loaded:
 
 
 def run(action: Callable[[Services], Awaitable[T]]) -> T:
-    """Open the services, await `action(services)`, close the services; returns the action's result."""
+    """Open the services, await `action(services)`, close everything; returns what it returned."""
     return asyncio.run(_run(action))
 
 
@@ -58,7 +58,7 @@ async def _run(action: Callable[[Services], Awaitable[T]]) -> T:
 
 @asynccontextmanager
 async def open_services_of(settings: Settings) -> AsyncIterator[Services]:
-    """The services on a migrated database; the embedded database is started if it is not running."""
+    """The services on an up-to-date database, which is started for the occasion if nobody runs it."""
     from oneself.bootstrap import open_services
     from oneself.store.migrate import migrate
 
@@ -70,7 +70,7 @@ async def open_services_of(settings: Settings) -> AsyncIterator[Services]:
 
 @contextmanager
 def database_url(settings: Settings) -> Iterator[str]:
-    """The connection string of the database: the configured one, else that of the embedded database."""
+    """The address of the database: the given one, else the embedded one of the data folder."""
     if settings.database_url:
         yield settings.database_url
         return
@@ -84,13 +84,13 @@ def database_url(settings: Settings) -> Iterator[str]:
 
 
 def accept_settings(callback: Callable[..., Any], names: Iterable[str] | None = None) -> Callable[..., Any]:
-    """Give a command one flag per setting (all, or those named) and `--settings FILE`.
+    """Give a command one flag per setting (all of them, or those named) and `--settings FILE`.
 
-    A setting with the name of one of the command's own parameters gets no flag.
+    A setting whose name the command already uses for a parameter of its own is left out.
     """
     signature = inspect.signature(callback, eval_str=True)
-    settings = [s for s in list_settings() if names is None or s.name in names]
-    flags = [_flag(s) for s in settings if s.name not in signature.parameters] + [_settings_file()]
+    wanted = [s for s in list_settings() if names is None or s.name in names]
+    flags = [_flag(s) for s in wanted if s.name not in signature.parameters] + [_settings_file()]
 
     @functools.wraps(callback)
     def with_flags(*args: object, **given: object) -> object:

@@ -14,23 +14,21 @@ app = typer.Typer()
 def demo(
     data_dir: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FOLDER", help="The folder to work in; it is emptied first. Default: a temporary folder."
-        ),
+        typer.Option(metavar="FOLDER", help="Folder to work in, emptied first. Default: a temporary one."),
     ] = None,
     port: Annotated[
         int | None,
         typer.Option(
-            min=1, max=65535, metavar="NUMBER", help="The port of the service. Default: 8700, or a free port."
+            min=1, max=65535, metavar="NUMBER", help="Port of the service. Default: 8700, or any free."
         ),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Stop after the story.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="End when the story has been told.")] = False,
 ) -> None:
-    """Start a separate service, play a registration story on it, and keep it running.
+    """Play the registration story on a service of its own, and keep it running to be tried by hand.
 
-    A visitor of a bookshop browses anonymously, registers, and returns on another browser; then another
-    person uses the laptop. Every HTTP request is printed with its effect. Afterwards you can use a shop page
-    in a browser. The demo does not touch other data.
+    A bookshop's visitor browses anonymously, registers, comes back on another browser; a stranger borrows
+    the laptop. Every request goes over public HTTP and is printed with what it changed. Afterwards there is
+    a shop page to click through. Nothing of it touches other data of yours.
     """
     from oneself.demo.play import play
 

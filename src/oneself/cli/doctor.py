@@ -1,6 +1,6 @@
-"""`oneself doctor`: checks everything that the service needs, and prints what to do about each problem.
+"""`oneself doctor`: looks at everything a service needs and says what to do about what is wrong.
 
-Exit code 0 if the service can run, warnings included; 1 if a problem must be solved first.
+Exit code 0 when it may run (warnings included), 1 when something must be done first.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ app = typer.Typer()
 
 CLOCK_OFF_S = 2.0
 FREE_BYTES_ADVISED = 1_000_000_000
-# Enough to find systematic problems; stored keys are checked for every organisation.
+# Enough to see what is wrong; stored keys are opened for every organisation.
 ORGANISATIONS_LOOKED_AT_MAX = 20
-# One million profiles are enough to find a wrong schema; the endpoint /unfit-values lists all.
-INVALID_PAGES_MAX = 200
+# The first million profiles tell what is wrong with the schema; /unfit-values lists all.
+UNFIT_PAGES_MAX = 200
 MARKS = {"good": "[green]✓[/]", "warning": "[yellow]![/]", "bad": "[red]✗[/]"}
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A check's subject, its state, what was found, and what to do about it."""
+    """What was looked at, how it is, what was found, and what to do if it is not good."""
 
     subject: str
     state: Literal["good", "warning", "bad"]
@@ -50,18 +50,18 @@ class Finding(msgspec.Struct, frozen=True):
 
 @app.command()
 def doctor() -> None:
-    """Check settings, data folder, database, migrations, keys and clock, and print what to do.
+    """Check settings, data folder, database, migrations, keys and clock, and say what to do.
 
-    The service may run meanwhile. If it does not, the embedded database is started for the check.
+    Works beside a running service; without one it starts the embedded database for the occasion.
     """
-    loaded = load_settings()
-    findings = [*_settings(loaded), *_folder(loaded.settings), *_keys(loaded.settings)]
+    found = load_settings()
+    findings = [*_settings(found), *_folder(found.settings), *_keys(found.settings)]
     try:
-        with database_url(loaded.settings) as url:
-            findings += asyncio.run(_collect(_database(url, loaded.settings)))
+        with database_url(found.settings) as url:
+            findings += asyncio.run(_collect(_database(url, found.settings)))
     except Fatal as error:
         findings.append(
-            Finding("database", "bad", error.message, "Read its log: postgres.log in the data folder.")
+            Finding("database", "bad", error.message, "Its log is in the data folder: postgres.log.")
         )
     for finding in findings:
         _print(finding)
@@ -69,53 +69,42 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-def _settings(loaded: Loaded) -> list[Finding]:
+def _settings(found: Loaded) -> list[Finding]:
     unknown = [
-        Finding(
-            "settings",
-            "warning",
-            f"{name} is set, but it is not a setting.",
-            "List the settings: oneself settings.",
-        )
-        for name in loaded.unknown_variables
+        Finding("settings", "warning", f"{name} is set, but is no setting.", "See: oneself settings.")
+        for name in found.unknown_variables
     ]
-    return [Finding("settings", "good", f"read; file: {loaded.file or 'none'}"), *unknown]
+    return [Finding("settings", "good", f"read; file: {found.file or 'none'}"), *unknown]
 
 
 def _folder(settings: Settings) -> list[Finding]:
     folder = settings.folder
     parent = next(path for path in (folder, *folder.parents) if path.exists())
     if not os.access(parent, os.W_OK):
-        advice = f"Make {parent} writable for this user, or set another folder with --data-dir."
-        return [Finding("data folder", "bad", f"{folder} is not writable.", advice)]
+        advice = f"Give this user {parent}, or choose another folder with --data-dir."
+        return [Finding("data folder", "bad", f"{folder} cannot be written.", advice)]
     free = shutil.disk_usage(parent).free
     if free < FREE_BYTES_ADVISED:
-        return [
-            Finding(
-                "data folder", "warning", f"{folder} has {free // 1_000_000} MB free.", "Free disk space."
-            )
-        ]
+        return [Finding("data folder", "warning", f"{folder} has {free // 1_000_000} MB left.", "Make room.")]
     return [Finding("data folder", "good", str(folder))]
 
 
 def _keys(settings: Settings) -> list[Finding]:
     if settings.secret_key and len(settings.secret_key) < SECRET_KEY_CHARS_ADVISED:
         sentence = f"ONESELF_SECRET_KEY is shorter than {SECRET_KEY_CHARS_ADVISED} characters."
-        return [Finding("secret key", "warning", sentence, "Use a longer key for a new installation.")]
+        return [Finding("secret key", "warning", sentence, "Take a longer one for a new installation.")]
     if settings.secret_key:
-        return [Finding("secret key", "good", "from ONESELF_SECRET_KEY")]
+        return [Finding("secret key", "good", "given by ONESELF_SECRET_KEY")]
     path = settings.folder / SECRET_KEY_FILE
     if path.exists() and path.stat().st_mode & 0o077:
-        return [Finding("secret key", "bad", f"{path} is readable by other users.", f"chmod 600 {path}")]
+        return [Finding("secret key", "bad", f"{path} can be read by others.", f"chmod 600 {path}")]
     if settings.database_url and not path.exists():
         sentence = f"ONESELF_SECRET_KEY is not set and {path} does not exist."
         advice = "Set ONESELF_SECRET_KEY to the secret key of the service that uses this database."
         return [Finding("secret key", "warning", sentence, advice)]
     if settings.database_url:
-        sentence = "It is in the data folder of this machine, but other machines may use the database."
-        return [
-            Finding("secret key", "warning", sentence, f"Set ONESELF_SECRET_KEY to the content of {path}.")
-        ]
+        sentence = "It is in the data folder of this machine, but the database may be used by several."
+        return [Finding("secret key", "warning", sentence, f"Set ONESELF_SECRET_KEY to what {path} holds.")]
     return [Finding("secret key", "good", str(path) if path.exists() else f"{path} does not exist yet")]
 
 
@@ -125,10 +114,10 @@ async def _collect(findings: AsyncIterator[Finding]) -> list[Finding]:
         async for finding in findings:
             collected.append(finding)
     except SettingsError as error:
-        advice = "No command writes with this key. Restore the key that the database was created with."
+        advice = "No command changes anything with this key."
         collected.append(Finding("secret key", "bad", error.message, advice))
     except OneselfError as error:
-        advice = "Check that it runs, and the address and password in ONESELF_DATABASE_URL."
+        advice = "Is it running, and are address and password right? See ONESELF_DATABASE_URL."
         collected.append(Finding("database", "bad", error.message, advice))
     return collected
 
@@ -141,8 +130,8 @@ async def _database(url: str, settings: Settings) -> AsyncIterator[Finding]:
     connection = await connect(url)
     try:
         version = await connection.fetchval("show server_version")
-        kind = "external" if settings.database_url else "embedded"
-        yield Finding("database", "good", f"{kind}, PostgreSQL {version}")
+        place = "given" if settings.database_url else "embedded"
+        yield Finding("database", "good", f"{place}, PostgreSQL {version}")
         yield _clock(await connection.fetchval("select clock_timestamp()"))
         limit = int(await connection.fetchval("show max_connections"))
         yield _connections(limit, settings)
@@ -150,10 +139,8 @@ async def _database(url: str, settings: Settings) -> AsyncIterator[Finding]:
             "select current_setting('fsync') = 'on' and current_setting('synchronous_commit') <> 'off'"
         )
         if not durable:
-            advice = "Turn on fsync and synchronous_commit in PostgreSQL."
-            yield Finding(
-                "durability", "bad", "The database confirms writes before they are on disk.", advice
-            )
+            advice = "Turn fsync and synchronous_commit on."
+            yield Finding("durability", "bad", "The database answers before data is on disk.", advice)
     finally:
         await connection.close()
     names = await pending(url)
@@ -170,30 +157,30 @@ async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]
 
     async with open_services(settings, url) as services:
         overviews = await services.directory.organisations.list()
-        datasets = [
+        tenants = [
             await services.directory.organisations.get(overview.handle)
             for overview in overviews[:ORGANISATIONS_LOOKED_AT_MAX]
         ]
         for finding in _stored_keys(services, await list_encrypted_values(Directory(services.database))):
             yield finding
-        for dataset_ref in datasets:
-            async for finding in _invalid_values(services, dataset_ref):
+        for dataset_ref in tenants:
+            async for finding in _unfit_values(services, dataset_ref):
                 yield finding
-            async for finding in _provider_claims(services, dataset_ref):
+            async for finding in _mirrored(services, dataset_ref):
                 yield finding
             async for finding in _token_keys(services, dataset_ref):
                 yield finding
 
 
 def _stored_keys(services: Services, values: list[EncryptedValue]) -> list[Finding]:
-    """The encrypted values in this database that cannot be decrypted; the service works without them."""
-    unreadable = [value for value in values if not value.opens_with(services.secret_box)]
-    if not unreadable:
-        return [Finding("stored keys", "good", f"all {len(values)} can be decrypted")]
-    return [_unreadable(value) for value in unreadable]
+    """Which of the values sealed in this database cannot be opened; the service works without them."""
+    closed = [value for value in values if not value.opens_with(services.secret_box)]
+    if not closed:
+        return [Finding("stored keys", "good", f"all {len(values)} can be opened")]
+    return [_closed(value) for value in closed]
 
 
-def _unreadable(value: EncryptedValue) -> Finding:
+def _closed(value: EncryptedValue) -> Finding:
     handle = value.organisation
     match value.kind:
         case "signing_key":
@@ -201,115 +188,104 @@ def _unreadable(value: EncryptedValue) -> Finding:
         case "token_key":
             name = f"token key {value.key_id}"
             advice = (
-                f"Destroy it; if it is active, run `token-key rotate` first: "
+                f"Destroy it, the active one after `token-key rotate`: "
                 f"oneself token-key destroy {value.key_id} --org {handle}."
             )
         case "identity_server":
             name = "the secrets of its identity server"
             advice = f"Store them again: PUT /t/{handle}/api/v1/identity-provider."
-    sentence = (
-        f"{handle}: {name} cannot be decrypted: it was encrypted with another secret key, or it is damaged."
-    )
+    sentence = f"{handle}: {name} cannot be opened: sealed with another secret key, or damaged."
     return Finding("stored keys", "bad", sentence, advice)
 
 
-async def _invalid_values(services: Services, dataset_ref: DatasetRef) -> AsyncIterator[Finding]:
-    """Stored values that the schema no longer allows, by attribute."""
+async def _unfit_values(services: Services, dataset_ref: DatasetRef) -> AsyncIterator[Finding]:
+    """What is kept although its attribute changed or is gone, by attribute."""
     from oneself.service.profiles.invalid_values import START
 
     counted: dict[tuple[str, str], int] = {}
     after: UUID | None = START
-    for _ in range(INVALID_PAGES_MAX):
+    for _ in range(UNFIT_PAGES_MAX):
         if after is None:
             break
         page = await services.profiles.invalid_values.page(dataset_ref, after)
-        for invalid in page.found:
-            counted[invalid.path, invalid.problem] = (
-                counted.get((invalid.path, invalid.problem), 0) + invalid.profiles
-            )
+        for unfit in page.found:
+            counted[unfit.path, unfit.problem] = counted.get((unfit.path, unfit.problem), 0) + unfit.profiles
         after = page.last
     for (path, problem), profiles in sorted(counted.items()):
-        sentence = f"{dataset_ref.handle}: {path} of {profiles} profiles is stored and hidden: {problem}."
-        advice = "Restore the attribute's former type, or leave the values hidden."
+        sentence = f"{dataset_ref.handle}: {path} of {profiles} profiles is kept and hidden: {problem}."
+        advice = "Give the attribute back the type that fits, or let the values be."
         yield Finding("values", "warning", sentence, advice)
 
 
 async def _token_keys(services: Services, dataset_ref: DatasetRef) -> AsyncIterator[Finding]:
-    """A warning for each active token key that should be rotated."""
+    """Whether it is time for another token key; says nothing where it is not."""
     from oneself.service.events.token_keys import ROTATE_AFTER_DAYS
 
     for key in await services.events.token_keys.list(dataset_ref):
         days = (time.time() - key.active_from / 1_000_000) / 86_400
         if key.state == "active" and days > ROTATE_AFTER_DAYS:
-            sentence = f"{dataset_ref.handle}: key {key.key_id} has encrypted tokens for {days:.0f} days."
-            advice = f"Rotate it: oneself token-key rotate --org {dataset_ref.handle}."
+            sentence = f"{dataset_ref.handle}: key {key.key_id} has been sealing tokens for {days:.0f} days."
+            advice = f"Take another: oneself token-key rotate --org {dataset_ref.handle}."
             yield Finding("token keys", "warning", sentence, advice)
 
 
-async def _provider_claims(services: Services, dataset_ref: DatasetRef) -> AsyncIterator[Finding]:
-    """Whether the claims of an external identity server are read, and which reported values were rejected."""
+async def _mirrored(services: Services, dataset_ref: DatasetRef) -> AsyncIterator[Finding]:
+    """Whether the claims of an identity server outside are read, and what of its reports nobody took."""
     try:
         server = await services.identity_provider.servers.find(dataset_ref)
     except SettingsError:
-        sentence = f"{dataset_ref.handle}: not read: the secrets of the identity server cannot be decrypted."
-        yield Finding("claims", "bad", sentence, "See the finding `stored keys`.")
+        sentence = f"{dataset_ref.handle}: not read: the secrets of its identity server cannot be opened."
+        yield Finding("claims", "bad", sentence, "See stored keys.")
         return
     if server is None:
         return
     yield _claims(dataset_ref, server.url, await services.identity_provider.claim_sync.progress(dataset_ref))
-    if rejected := await services.identity_provider.rejected_claims.list(dataset_ref):
-        times, last = sum(rejection.times for rejection in rejected), rejected[0]
-        handle = dataset_ref.handle
-        sentence = f"{handle}: rejected values: {times}; the last one: {last.path}: {last.problem}."
-        yield Finding("claims", "warning", sentence, "List them: oneself claims skipped.")
+    if skipped := await services.identity_provider.rejected_claims.list(dataset_ref):
+        times, last = sum(each.times for each in skipped), skipped[0]
+        sentence = f"{dataset_ref.handle}: reports not taken: {times}; the last, {last.path}: {last.problem}."
+        yield Finding("claims", "warning", sentence, "See all: oneself claims skipped.")
 
 
 def _claims(dataset_ref: DatasetRef, url: str, progress: ClaimSyncProgress | None) -> Finding:
-    """When the claims were read, or why they were not."""
+    """When they were read, and in words why they are not."""
     if progress is None or (progress.succeeded_at is None and not progress.failures):
-        sentence = f"{dataset_ref.handle}: the claims of {url} have not been read."
+        sentence = f"{dataset_ref.handle}: the claims of {url} were not read yet."
         return Finding(
-            "claims",
-            "warning",
-            sentence,
-            "A running service reads them. To read them now: oneself claims sync.",
+            "claims", "warning", sentence, "A running service reads them; now: oneself claims sync."
         )
     read = "never" if progress.succeeded_at is None else f"at {timestamp(progress.succeeded_at)}"
     if not progress.failures:
-        return Finding("claims", "good", f"{dataset_ref.handle}: the claims of {url} were read {read}")
+        return Finding("claims", "good", f"{dataset_ref.handle}: those of {url} read {read}")
     sentence = (
         f"{dataset_ref.handle}: last read {read}; failures since: {progress.failures}; {progress.failure}"
     )
-    advice = f"Check that {url} runs and that the client may read claims. Try it: oneself claims sync."
+    advice = f"Is {url} up, and may the client read claims? Try it: oneself claims sync."
     return Finding("claims", "warning", sentence, advice)
 
 
 def _clock(theirs_us: int) -> Finding:
-    # Both clocks are read within milliseconds. The times in the log come from this machine's clock.
+    # Both clocks are read within milliseconds; the instants of the log come from ours.
     off_s = abs(theirs_us / 1_000_000 - time.time())
     if off_s > CLOCK_OFF_S:
         sentence = f"The database's clock and this machine's differ by {off_s:.1f} s."
-        return Finding("clock", "bad", sentence, "Synchronise both clocks with a time server.")
-    return Finding("clock", "good", "equal to the database's clock")
+        return Finding("clock", "bad", sentence, "Let both follow a time server.")
+    return Finding("clock", "good", "agrees with the database's")
 
 
 def _connections(limit: int, settings: Settings) -> Finding:
-    opened = settings.workers * settings.database_connections
-    if opened > limit - 5:
-        sentence = f"{opened} connections are configured, the server allows {limit}."
+    wanted = settings.workers * settings.database_connections
+    if wanted > limit - 5:
+        sentence = f"{wanted} connections may be opened here, the server allows {limit}."
         return Finding(
             "connections", "bad", sentence, "Lower ONESELF_DATABASE_CONNECTIONS or ONESELF_WORKERS."
         )
-    return Finding("connections", "good", f"up to {opened} of {limit}")
+    return Finding("connections", "good", f"up to {wanted} of {limit}")
 
 
 def _migrations(names: list[str]) -> Finding:
     if names:
         return Finding(
-            "migrations",
-            "warning",
-            f"pending: {', '.join(names)}",
-            "The next start of the service applies them.",
+            "migrations", "warning", f"to be applied: {', '.join(names)}", "The next start does it."
         )
     return Finding("migrations", "good", "up to date")
 

@@ -1,7 +1,7 @@
-"""`oneself events`: the newest events of a dataset, and new ones as they are recorded. Read-only.
+"""`oneself events`: what happens in a dataset, the newest events and those that come. Read-only.
 
-Invariants: a text line and a JSON line contain the same facts. The body may be personal data and is printed
-only on request. Control characters in an event are escaped, so that they cannot control the terminal.
+Law of this module: a line is for people, a JSON line for programs, both the same facts; what was sent may be
+personal and is shown only if it is asked for. What a stranger's page made up cannot steer a terminal.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-Follow = Annotated[bool, typer.Option("--follow", "-f", help="Print new events until Ctrl-C.")]
-Name = Annotated[str | None, typer.Option("--name", help="Only events with exactly this name.")]
-Body = Annotated[bool, typer.Option("--body", help="Print the body, which may be personal data.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")]
+Name = Annotated[str | None, typer.Option("--name", help="Only events called exactly so.")]
+Body = Annotated[bool, typer.Option("--body", help="With what was sent, which may be personal.")]
 Lines = Annotated[
-    int, typer.Option("--lines", "-n", min=0, max=200, help="The number of past events to print.")
+    int, typer.Option("--lines", "-n", min=0, max=200, help="So many of the newest events first.")
 ]
 NAME_COLUMNS = 24
 
@@ -40,80 +40,75 @@ def events(
     lines: Lines = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Print the newest events of a dataset in order; with --follow also new ones.
+    """Print the newest events of a dataset, the last one at the end; with --follow those that come as well.
 
-    A line contains the time of recording, the name, the primary id and the decision. It is printed about one
-    second after the event is stored. Each event is printed exactly once.
+    A line says when it was recorded, what it is called, the person's primary id and what it did. It appears
+    about a second after the event became durable; none is missing, none comes twice.
 
     Example: oneself events --dataset web --follow
     """
 
     async def act(services: Services) -> None:
-        from oneself.service.history.person_events import EventFilter
+        from oneself.store.tables.event import EventFilter
 
-        stream, filters = services.history.event_stream, EventFilter(name=name)
+        tail, wanted = services.history.event_stream, EventFilter(name=name)
         dataset_ref = await dataset_of(services, org, dataset)
-        now = await stream.horizon(dataset_ref)
-        page = (
-            await stream.page(dataset_ref, filters, before=now, size=lines, with_body=body) if lines else None
-        )
-        for event in reversed(page.events if page else ()):
-            _print(event, as_json=as_json)
+        now = await tail.watermark(dataset_ref)
+        page = await tail.page(dataset_ref, wanted, before=now, size=lines, with_body=body) if lines else None
+        for told in reversed(page.events if page else ()):
+            _print(told, as_json=as_json)
         if follow:
-            async for batch in stream.follow(dataset_ref, filters, after=now, with_body=body):
-                for event in batch.events:
-                    _print(event, as_json=as_json)
+            async for news in tail.follow(dataset_ref, wanted, after=now, with_body=body):
+                for told in news.events:
+                    _print(told, as_json=as_json)
 
     with suppress(KeyboardInterrupt):
         run(act)
 
 
-def _print(event: StreamedEvent, *, as_json: bool) -> None:
-    line = msgspec.json.encode(_facts(event)).decode() if as_json else _line(event)
+def _print(told: StreamedEvent, *, as_json: bool) -> None:
+    line = msgspec.json.encode(_facts(told)).decode() if as_json else _words(told)
     out.print(line, soft_wrap=True, markup=False)
 
 
-def _facts(event: StreamedEvent) -> dict[str, Any]:
-    """The facts, with the names of the REST interface."""
-    decision = event.decision
+def _facts(told: StreamedEvent) -> dict[str, Any]:
+    """The facts as the REST interface names them (DESIGN §9)."""
+    decision = told.decision
     facts = {
-        "event_id": event.event_id,
-        "name": event.name,
-        "occurred_at": timestamp(event.occurred_at),
-        "received_at": timestamp(event.received_at),
-        "face": event.face,
-        "trust": event.trust,
-        "primary_id": event.primary_id,
-        "identity_types": event.identity_types,
+        "event_id": told.event_id,
+        "name": told.name,
+        "occurred_at": timestamp(told.occurred_at),
+        "received_at": timestamp(told.received_at),
+        "face": told.interface,
+        "trust": told.trust,
+        "primary_id": told.primary_id,
+        "identity_types": told.identity_types,
         "decision": {"effect": decision.effect, "merged": decision.merged, "refusals": decision.refusals},
     }
-    return facts if event.body is None else {**facts, "body": event.body}
+    return facts if told.body is None else {**facts, "body": told.body}
 
 
-def _line(event: StreamedEvent) -> str:
-    """Time, name, primary id, decision; below them the body if it was requested."""
+def _words(told: StreamedEvent) -> str:
+    """When, name, who, decision; below them the body if it was asked for."""
     line = (
-        f"{timestamp(event.received_at)}  {_printable(event.name or '-'):<{NAME_COLUMNS}}  "
-        f"{_printable(event.primary_id or '-'):<24}  {_decision(event)}"
+        f"{timestamp(told.received_at)}  {_harmless(told.name or '-'):<{NAME_COLUMNS}}  "
+        f"{_harmless(told.primary_id or '-'):<24}  {_decision(told)}"
     )
-    if event.body is None:
+    if told.body is None:
         return line
-    return f"{line}\n    {_printable(msgspec.json.encode(event.body).decode())}"
+    return f"{line}\n    {_harmless(msgspec.json.encode(told.body).decode())}"
 
 
-def _decision(event: StreamedEvent) -> str:
-    decision = event.decision
+def _decision(told: StreamedEvent) -> str:
+    decision = told.decision
     words = [f"merged {decision.merged}" if decision.merged else decision.effect]
-    if event.identity_types:
-        words.append(f"by {', '.join(event.identity_types)}")
+    if told.identity_types:
+        words.append(f"by {', '.join(told.identity_types)}")
     if decision.refusals:
         words.append(f"refused {', '.join(decision.refusals)}")
-    return _printable("; ".join(words))
+    return _harmless("; ".join(words))
 
 
-def _printable(text: str) -> str:
-    """The text with escapes for characters that are not printable."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
+def _harmless(text: str) -> str:
+    """The text with what is no printable character spelled out."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

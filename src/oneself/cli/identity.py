@@ -1,4 +1,4 @@
-"""`oneself identity`: the identity configuration of an organisation as one YAML file."""
+"""`oneself identity`: the identity system of an organisation as one file, reviewed and kept like code."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import err, out, run
+from oneself.cli.identity_bindings import print_preview
 from oneself.cli.identity_type import UNIQUENESS
-from oneself.cli.output import Org, Yes, confirm, dataset_ref_of, print_preview
+from oneself.cli.output import Org, Yes, confirm, dataset_ref_of
 from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -19,23 +20,21 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Identity types, datasets and identity attributes as one YAML file, for review and version control.",
-    epilog="Export: oneself identity export identity.yaml. Edit the file, then: "
+    help="Identity: types, datasets and what identifies people there, as one YAML file.",
+    epilog="Write it: oneself identity export identity.yaml. Edit it, then look and do: "
     "oneself identity diff identity.yaml, oneself identity apply identity.yaml",
     no_args_is_help=True,
 )
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="A YAML file; - is standard input.")]
+File = Annotated[str, typer.Argument(metavar="FILE", help="YAML; - reads what is piped in.")]
 
 
 @app.command()
 def export(
-    file: Annotated[
-        str, typer.Argument(metavar="[FILE]", help="The file to write. Default: standard output.")
-    ] = "-",
+    file: Annotated[str, typer.Argument(metavar="[FILE]", help="Where to write; printed if absent.")] = "-",
     org: Org = None,
 ) -> None:
-    """Write identity types that differ from the built-in ones, and the identity attributes of every dataset.
+    """Write types that are not as built in, and every dataset with what identifies people there.
 
     Example: oneself identity export identity.yaml
     """
@@ -53,7 +52,7 @@ def export(
 
 @app.command()
 def diff(file: File, org: Org = None) -> None:
-    """Print what applying a file would change, one line per change. Exit code 1 if there are changes.
+    """Print what applying a file would change, a line each; exit code 1 if anything.
 
     Example: oneself identity diff identity.yaml
     """
@@ -70,7 +69,7 @@ def diff(file: File, org: Org = None) -> None:
 
 @app.command()
 def apply(file: File, org: Org = None, yes: Yes = False) -> None:
-    """Apply a file, after showing the changes and the merges. Applying it again changes nothing.
+    """Do what a file says, after showing what would change and whom it would join. A repeat changes nothing.
 
     Example: oneself identity apply identity.yaml --yes
     """
@@ -93,7 +92,7 @@ def apply(file: File, org: Org = None, yes: Yes = False) -> None:
         await services.identity.documents.apply(dataset_ref, document, previews)
 
     run(act)
-    err.print("Applied. A running service reindexes existing profiles in the background.")
+    err.print("Applied. Who is there already is indexed in the background by a running service.")
 
 
 def _read(file: str) -> Document:
@@ -107,7 +106,7 @@ def _read(file: str) -> Document:
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput("file", f"{file} cannot be read: {error}") from None
     except yaml.YAMLError as error:
-        raise InvalidInput("file", f"{file} is not valid YAML: {error}") from None
+        raise InvalidInput("file", f"{file} is no YAML: {error}") from None
 
 
 def _encoded(document: dict[str, Any]) -> dict[str, Any]:
@@ -143,6 +142,6 @@ def _decoded_type(entry: Any) -> Any:
 
 def _print(found: list[str]) -> None:
     if not found:
-        err.print("There are no differences.")
+        err.print("Nothing differs.")
     for line in found:
         out.print(line, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`oneself identity-type`: the kinds of identifiers of an organisation, shared by its datasets."""
+"""`oneself identity-type`: what may identify a person, the same in every dataset of an organisation."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Identity types: kinds of identifiers, such as emailAddress. A dataset binds the ones it uses.",
-    epilog="For a loyalty number: oneself identity-type create loyaltyId --label 'Loyalty number'",
+    help="Identity types: what may identify a person, such as emailAddress, where a dataset binds it.",
+    epilog="A loyalty number: oneself identity-type create loyaltyId --label 'Loyalty number'",
     no_args_is_help=True,
 )
 
 #: Whether a type is unique, in the words of the admin interface.
 UNIQUENESS = {True: "Identity Namespace", False: "Not Unique"}
 TypeId = Annotated[str, typer.Argument(metavar="ID", help="Letters and digits, e.g. loyaltyId.")]
-Label = Annotated[str | None, typer.Option(help="The display name.")]
+Label = Annotated[str | None, typer.Option(help="What people call it.")]
 Trusted = Annotated[
     bool | None,
-    typer.Option("--trusted-only/--any-source", help="Whether only servers may send a value."),
+    typer.Option("--trusted-only/--any-source", help="Whether only servers may bring a value."),
 ]
 Conflict = Annotated[
     bool | None,
     typer.Option(
         "--conflict-blocks-merge/--newest-wins",
-        help="Whether profiles with different values stay separate, or are merged and keep the newest value.",
+        help="Whether people with different values stay apart or, joined, keep the newest.",
     ),
 ]
 Block = Annotated[
     list[str] | None,
-    typer.Option("--block", metavar="VALUE", help="A value that never identifies a person. Repeatable."),
+    typer.Option("--block", metavar="VALUE", help="A value that identifies nobody; repeat for more."),
 ]
 Defaults = Annotated[
     bool | None,
-    typer.Option("--block-defaults/--no-block-defaults", help="Whether null, n/a, 0000… are blocked, too."),
+    typer.Option(
+        "--block-defaults/--no-block-defaults", help="Whether null, n/a, 0000… identify nobody, too."
+    ),
 ]
 
 
 @app.command("list")
 def list_(org: Org = None, as_json: AsJson = False) -> None:
-    """List all types, the built-in ones first."""
+    """List every type, the built-in ones first."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
         dataset_ref = await dataset_ref_of(services, org)
-        return [
-            _facts(identity_type) for identity_type in await services.schema.identity_types.list(dataset_ref)
-        ]
+        return [_facts(each) for each in await services.schema.identity_types.list(dataset_ref)]
 
     show_list("identity_types", run(act), as_json=as_json, empty="There is no identity type.")
 
@@ -62,7 +62,7 @@ def create(
     type_id: TypeId,
     label: Label = None,
     not_unique: Annotated[
-        bool, typer.Option("--not-unique", help="Many people may share a value, so it never matches.")
+        bool, typer.Option("--not-unique", help="Many people may share a value: it never matches.")
     ] = False,
     case_sensitive: Annotated[
         bool, typer.Option("--case-sensitive", help="'A1' and 'a1' are two values.")
@@ -74,7 +74,7 @@ def create(
     org: Org = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create a type. Uniqueness and case sensitivity cannot be changed later.
+    """Add a type. Uniqueness and case sensitivity are chosen now and never change.
 
     Example: oneself identity-type create loyaltyId --label 'Loyalty number' --trusted-only
     """
@@ -101,7 +101,7 @@ def change(
     org: Org = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change label, guards and blocked values, also of a built-in type. --block '' clears the list.
+    """Change label, guards and blocked values, of a built-in type as well. --block '' alone clears the list.
 
     Example: oneself identity-type change emailAddress --block desk@acme.example
     """
@@ -116,8 +116,8 @@ def change(
 
 @app.command()
 def delete(type_id: TypeId, org: Org = None, yes: Yes = False) -> None:
-    """Delete a type that no dataset binds and no profile has a value of."""
-    confirm(f"Delete the identity type {type_id}?", yes=yes)
+    """Remove a type that no dataset binds and nobody holds a value of."""
+    confirm(f"Remove the identity type {type_id}?", yes=yes)
 
     async def act(services: Services) -> None:
         await services.schema.identity_types.delete(await dataset_ref_of(services, org), type_id)
@@ -133,15 +133,15 @@ def _given(
     block: list[str] | None,
     block_defaults: bool | None,
 ) -> dict[str, Any]:
-    """The options that were given, by the names of IdentityType."""
-    options = {
+    """What was said, by the names of IdentityType."""
+    said = {
         "label": label,
         "trusted_only": trusted_only,
         "conflict_blocks_merge": conflict_blocks_merge,
         "blocked_values": tuple(value for value in block if value) if block else None,
         "blocks_default_values": block_defaults,
     }
-    return {name: value for name, value in options.items() if value is not None}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _facts(identity_type: IdentityType) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`oneself issuer`: external issuers whose access tokens an organisation accepts."""
+"""`oneself issuer`: whose access tokens an organisation honours besides its own (DESIGN §10)."""
 
 from __future__ import annotations
 
@@ -16,40 +16,36 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Trusted issuers: external issuers whose access tokens an organisation accepts.",
-    epilog="For a Keycloak realm: oneself issuer add https://login.acme.example/realms/shop",
+    help="Trusted issuers: whose access tokens an organisation honours besides its own.",
+    epilog="A Keycloak realm: oneself issuer add https://login.acme.example/realms/shop",
     no_args_is_help=True,
 )
 
-IssuerId = Annotated[
-    UUID, typer.Argument(metavar="ISSUER_ID", help="The id. List the ids: oneself issuer list")
-]
+IssuerId = Annotated[UUID, typer.Argument(metavar="ISSUER_ID", help="Its id; see: oneself issuer list.")]
 
 
 @app.command("list")
 def list_(org: Org = None, as_json: AsJson = False) -> None:
-    """List the trusted issuers of an organisation."""
+    """List the issuers that an organisation trusts."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
         dataset_ref = await dataset_ref_of(services, org)
         return [_facts(issuer) for issuer in await services.directory.issuers.list(dataset_ref)]
 
-    empty = "There is no trusted issuer. Add one: oneself issuer add URL"
+    empty = "No issuer is trusted. Trust one: oneself issuer add URL"
     show_list("trusted_issuers", run(act), as_json=as_json, empty=empty)
 
 
 @app.command()
 def add(
-    issuer: Annotated[str, typer.Argument(metavar="URL", help="The `iss` of its tokens, compared exactly.")],
+    issuer: Annotated[str, typer.Argument(metavar="URL", help="The iss of its tokens, compared exactly.")],
     org: Org = None,
     audience: Annotated[
-        str | None, typer.Option(help="The value that `aud` must contain. Default: iam-cds.")
+        str | None, typer.Option(help="What the aud of its tokens has to contain. Default: iam-cds.")
     ] = None,
     jwks_uri: Annotated[
         str | None,
-        typer.Option(
-            "--jwks-uri", metavar="URL", help="The address of its keys. Default: from its discovery document."
-        ),
+        typer.Option("--jwks-uri", metavar="URL", help="Where its keys are. Default: where discovery says."),
     ] = None,
     permission: Annotated[
         list[str] | None,
@@ -57,15 +53,12 @@ def add(
             "--permission",
             "-p",
             metavar="NAME",
-            help="A permission of all its tokens, in addition to their scope. Repeatable.",
+            help="What every holder of its tokens may do, beside their scope; repeat for more.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a trusted issuer. Running services accept its tokens within one second.
-
-    Example: oneself issuer add https://login.acme.example/realms/shop --audience account
-    """
+    """Trust an issuer: its tokens are honoured from now on, within a second by a running service."""
     given = {
         "audience": audience,
         "jwks_uri": jwks_uri,
@@ -82,12 +75,12 @@ def add(
 
 @app.command()
 def remove(issuer_id: IssuerId, org: Org = None, yes: Yes = False) -> None:
-    """Remove a trusted issuer. Its tokens are rejected within one second."""
-    confirm(f"Reject every token of the issuer {issuer_id}?", yes=yes)
+    """Trust an issuer no more; its tokens are refused within a second."""
+    confirm(f"Refuse every token of the issuer {issuer_id}?", yes=yes)
 
     async def act(services: Services) -> None:
         if not await services.directory.issuers.remove(await dataset_ref_of(services, org), issuer_id):
-            raise NotFound("No trusted issuer has this id. List the ids: oneself issuer list")
+            raise NotFound("No trusted issuer has this id; see: oneself issuer list")
 
     run(act)
     show({"removed": str(issuer_id)}, as_json=False)

@@ -1,6 +1,6 @@
-"""The command `oneself`: one module per noun, imported when it is used.
+"""The command `oneself`: a list of nouns and verbs, each in its own module, imported when it is used.
 
-To add a command, add a line to COMMANDS and a module with `app`, a `typer.Typer`. An app with one command
+A new command is one line in COMMANDS and a module with `app`, a `typer.Typer`. An app with one command
 becomes that command; with several, a group. Every command gets the flags of the shared settings.
 """
 
@@ -22,13 +22,14 @@ from oneself.errors import Fatal, OneselfError, RequestError
 
 
 class Command(msgspec.Struct, frozen=True):
-    """A name on the command line and the module behind it."""
+    """A name on the command line and the module behind it.
+
+    `every_setting`: flags for all of them, not only for the shared ones; `no_settings`: for none.
+    """
 
     name: str
     module: str
-    #: Flags for all settings, not only for the shared ones.
     every_setting: bool = False
-    #: No flags for settings.
     no_settings: bool = False
 
 
@@ -56,7 +57,7 @@ COMMANDS = (
 
 
 class Commands(TyperGroup):
-    """Imports the module of a command when the command is used."""
+    """Imports the module of a command only when the command is looked at."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return [command.name for command in COMMANDS]
@@ -73,7 +74,7 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     help="Oneself: one profile for every person, however they arrive.",
-    epilog="Start the service: oneself serve. Settings: oneself settings. Find problems: oneself doctor.",
+    epilog="Start: oneself serve. Every setting: oneself settings. When something is odd: oneself doctor.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     add_completion=False,
@@ -81,8 +82,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(is_requested: bool) -> None:
-    if is_requested:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         print(f"oneself {__version__}")
         raise typer.Exit
 
@@ -98,15 +99,15 @@ def root(
 
 
 def main() -> None:
-    """Run the command line. An expected error ends with one sentence and an exit code."""
+    """Run the command line; an error of ours ends as one sentence and an exit code, never as a traceback."""
     try:
         app(prog_name="oneself")
-    except RequestError as error:
-        _fail(error.description or error.message, 1)
+    except RequestError as refusal:
+        _fail(refusal.description or refusal.message, 1)
     except Fatal as fatal:
         _fail(fatal.message, fatal.exit_code)
     except OneselfError as error:
-        _fail(f"{error.message} Run `oneself doctor` to find the cause.", os.EX_TEMPFAIL)
+        _fail(f"{error.message} `oneself doctor` may know more.", os.EX_TEMPFAIL)
 
 
 def _fail(sentence: str, code: int) -> None:

@@ -1,7 +1,7 @@
-"""What commands share: finding the organisation and dataset, and printing results.
+"""What the commands of the directory share: which organisation is meant, and how things are shown.
 
-Invariants: a table and JSON (`--json`) contain the same facts. Only the command that creates a secret prints
-it.
+Law of this module: people get a table, programs get JSON (`--json`), both the same facts. A secret is shown
+by the command that made it and by no other.
 """
 
 from __future__ import annotations
@@ -20,26 +20,27 @@ from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
     from oneself.service.context import DatasetRef
-    from oneself.service.rules.preview import Preview
     from oneself.services import Services
 
 Org = Annotated[
     str | None,
-    typer.Option("--org", "-o", metavar="HANDLE", help="The organisation. Required if there are several."),
+    typer.Option(
+        "--org", "-o", metavar="HANDLE", help="The organisation; needed only when there are several."
+    ),
 ]
 Dataset = Annotated[str, typer.Option("--dataset", "-d", metavar="NAME", help="The dataset.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
-# A pipe has no width, so lines are not wrapped.
+# A pipe has no width: lines are as long as what they say.
 PIPE_WIDTH = 4_000
-ONLY_ONCE = "The secret is shown only once, because only its hash is stored."
+SHOWN_ONCE_NOTE = "The secret is shown this once; it is stored as a hash only."
 
 
 async def dataset_ref_of(services: Services, handle: str | None) -> DatasetRef:
-    """The named organisation, else the default one, else the only one.
+    """The organisation that is meant: the named one, the default one, or the only one.
 
-    Raises NotFound for an unknown organisation, InvalidInput if there are several and none is named.
+    Raises NotFound for an unknown one, InvalidInput when it cannot be told.
     """
     if named := handle or services.settings.organisation:
         return await services.directory.organisations.get(named)
@@ -47,19 +48,19 @@ async def dataset_ref_of(services: Services, handle: str | None) -> DatasetRef:
     if len(known) == 1:
         return await services.directory.organisations.get(known[0].handle)
     if not known:
-        sentence = "There is no organisation. Create one: oneself org create HANDLE"
+        sentence = "There is no organisation yet. Make one: oneself org create HANDLE"
     else:
-        sentence = f"Name the organisation with --org: {', '.join(o.handle for o in known)}."
+        sentence = f"Say which organisation with --org: {', '.join(o.handle for o in known)}."
     raise InvalidInput("org", sentence)
 
 
 async def dataset_of(services: Services, handle: str | None, name: str) -> DatasetRef:
-    """A dataset of the organisation. Raises NotFound, and what `dataset_ref_of` raises."""
+    """A dataset of the organisation that is meant; raises as `tenant_of`, NotFound for an unknown one."""
     return await services.schema.datasets.get(await dataset_ref_of(services, handle), name)
 
 
 def show(facts: Mapping[str, Any], *, as_json: bool, note: str = "") -> None:
-    """Print one thing, a line per fact. JSON has snake_case keys; the table has words and omits None."""
+    """One thing: a line per fact. Keys are snake_case in JSON, words for people; None is left out."""
     if as_json:
         out.print_json(_encoded(facts))
         return
@@ -73,7 +74,7 @@ def show(facts: Mapping[str, Any], *, as_json: bool, note: str = "") -> None:
 
 
 def show_list(name: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
-    """Print several things as a table. `empty`: printed if there are none."""
+    """Several things: a table; `empty` is what is said when there are none."""
     if as_json:
         out.print_json(_encoded({name: rows}))
         return
@@ -81,9 +82,9 @@ def show_list(name: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool, em
         out.print(empty)
         return
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for number, key in enumerate(rows[0]):
-        # Other commands take the first column as an argument: it is not wrapped.
-        table.add_column(key.replace("_", " "), overflow="fold", no_wrap=number == 0)
+    for place, key in enumerate(rows[0]):
+        # The first column is what other commands take: it stays in one piece.
+        table.add_column(key.replace("_", " "), overflow="fold", no_wrap=place == 0)
     for row in rows:
         table.add_row(*(Text(_words(value)) for value in row.values()))
     if out.is_terminal:
@@ -93,22 +94,13 @@ def show_list(name: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool, em
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something is deleted; the answer no ends the command."""
+    """Ask before something is gone; ends the command on no."""
     if not yes and not typer.confirm(question):
         raise typer.Abort
 
 
-def print_preview(preview: Preview, subject: str) -> None:
-    """Print on standard error what a change would do to the profiles that exist."""
-    err.print(
-        f"{subject}: {preview.profiles_indexed} profiles have a value. {preview.profiles_absorbed} of them "
-        f"would be merged into {preview.groups} others; the largest group has {preview.largest_group}. "
-        f"{preview.values_changed_count} values would change. {preview.refusals_count} pairs stay apart."
-    )
-
-
 def timestamp(microseconds: int) -> str:
-    """A time as RFC 3339, UTC, in seconds. `microseconds`: since 1970."""
+    """An instant as RFC 3339, UTC, to the second."""
     return datetime.fromtimestamp(microseconds / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -1,4 +1,4 @@
-"""`oneself person`: export and erasure of one person's data."""
+"""`oneself person`: everything about one person, and the way to forget them (DESIGN §8)."""
 
 from __future__ import annotations
 
@@ -18,19 +18,18 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Data of one person: export, erase, list the receipts.",
-    epilog="To answer an access request: oneself person export ID > person.json",
+    help="People: export what is kept about one, erase it, show the receipts.",
+    epilog="For a request of access: oneself person export ID > person.json",
     no_args_is_help=True,
 )
 
 PersonId = Annotated[
     str,
     typer.Argument(
-        metavar="ID",
-        help="Any id that the person ever had: profile id, primary id, alias or namespace:value.",
+        metavar="ID", help="Any id that the person ever had: profile id, primary id, alias, namespace:value."
     ),
 ]
-RECEIPTS_MAX = 100
+RECEIPTS_SHOWN = 100
 _LAST_SEQ = 2**62
 
 
@@ -41,10 +40,7 @@ def export(
     dataset: Dataset = "default",
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Default: standard output.")] = None,
 ) -> None:
-    """Write everything that is stored about a person as one JSON document.
-
-    Example: oneself person export emailAddress:ann@acme.example --dataset web --file ann.json
-    """
+    """Write everything that is kept about a person as one JSON document."""
 
     async def act(services: Services) -> dict[str, Any]:
         export = await services.privacy.people.export(await dataset_of(services, org, dataset), person_id)
@@ -67,13 +63,11 @@ def erase(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Erase a person and print the receipt. This cannot be undone.
+    """Erase a person and show the receipt. There is no way back.
 
-    The profile id of an absorbed profile erases only the data of that profile.
-
-    Example: oneself person erase emailAddress:ann@acme.example --dataset web
+    The profile id of an absorbed profile erases only what that profile brought.
     """
-    confirm(f"Erase all data of {person_id}?", yes=yes)
+    confirm(f"Erase everything about {person_id}?", yes=yes)
 
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.context import Actor
@@ -89,16 +83,16 @@ def erase(
 
 @app.command()
 def receipts(org: Org = None, dataset: Dataset = "default", as_json: AsJson = False) -> None:
-    """List the receipts of the last 100 erasures."""
+    """Show the receipts of the last erasures."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
         at = await dataset_of(services, org, dataset)
         return [
-            _facts(receipt)
-            for receipt in await services.privacy.erasure.list_receipts(at, _LAST_SEQ, RECEIPTS_MAX)
+            _facts(each)
+            for each in await services.privacy.erasure.list_receipts(at, _LAST_SEQ, RECEIPTS_SHOWN)
         ]
 
-    show_list("erasures", run(act), as_json=as_json, empty="There are no erasures.")
+    show_list("erasures", run(act), as_json=as_json, empty="Nobody was erased.")
 
 
 def _unknown(person_id: str, dataset: str) -> NotFound:

@@ -1,4 +1,4 @@
-"""`oneself resolve`: finds the primary id of a person by identities. Read-only."""
+"""`oneself resolve`: identities in, primary id out; the seed's *Resolve User ID* (DESIGN §9). Read-only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ app = typer.Typer()
 
 Identities = Annotated[
     list[str],
-    typer.Argument(metavar="NAME=VALUE...", help="Identity attributes of the dataset with values."),
+    typer.Argument(metavar="NAME=VALUE...", help="Identity attributes of the dataset, each with its value."),
 ]
 
 
@@ -26,21 +26,21 @@ Identities = Annotated[
 def resolve(
     identities: Identities, dataset: Dataset = "default", org: Org = None, as_json: AsJson = False
 ) -> None:
-    """Print the primary id that the next event with these identities would get.
+    """Print the primary id of the person whom the next event with these identities would go to.
 
-    Nothing is written. Exit code 1 if no profile has any of them.
+    Nothing is written. Exit code 1 if nobody has any of them.
 
     Example: oneself resolve --dataset web emailAddress=ann@acme.example
     """
-    identities_by_name = _read(identities)
+    wanted = _read(identities)
 
     async def act(services: Services) -> Resolved | None:
         dataset_ref = await dataset_of(services, org, dataset)
-        return await services.profiles.lookup.resolve(dataset_ref, identities_by_name)
+        return await services.profiles.lookup.resolve(dataset_ref, wanted)
 
     found = run(act)
     if found is None:
-        raise NotFound("No profile in this dataset has any of these identities.")
+        raise NotFound("Nobody in this dataset has any of these identities.")
     if as_json:
         facts = {
             "primary_id": found.primary_id,
@@ -53,11 +53,11 @@ def resolve(
 
 
 def _read(identities: list[str]) -> dict[str, str]:
-    """Name → value. Raises InvalidInput for text without an equals sign."""
-    identities_by_name: dict[str, str] = {}
-    for text in identities:
-        name, equals, value = text.partition("=")
+    """Name → value; raises InvalidInput for what has no equals sign."""
+    wanted: dict[str, str] = {}
+    for each in identities:
+        name, equals, value = each.partition("=")
         if not equals or not name:
-            raise InvalidInput("identities", f"Write an identity as NAME=VALUE, not {text!r}.")
-        identities_by_name[name] = value
-    return identities_by_name
+            raise InvalidInput("identities", f"Write an identity as NAME=VALUE, not {each!r}.")
+        wanted[name] = value
+    return wanted

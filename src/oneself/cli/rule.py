@@ -1,4 +1,4 @@
-"""`oneself rule`: unification rules, their previews and the progress of reindexing."""
+"""`oneself rule`: unification rules, what they would do, and how far they have come."""
 
 from __future__ import annotations
 
@@ -28,24 +28,22 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Unification rules: profiles with the same value of an attribute are merged.",
-    epilog="Preview a rule first: oneself rule preview identity_attributes.emailaddress",
+    help="Unification rules: same value of an attribute, same person.",
+    epilog="See what one would do first: oneself rule preview identity_attributes.emailaddress",
     no_args_is_help=True,
 )
 
-RuleId = Annotated[str, typer.Argument(metavar="RULE_ID", help="The id. List the ids: oneself rule list")]
-Property = Annotated[
-    str, typer.Argument(metavar="ATTRIBUTE", help="The full name, such as traits.loyalty_id.")
-]
+RuleId = Annotated[str, typer.Argument(metavar="RULE_ID", help="Its id; see: oneself rule list.")]
+Property = Annotated[str, typer.Argument(metavar="ATTRIBUTE", help="Full name, e.g. traits.loyalty_id.")]
 Priority = Annotated[
     int | None,
-    typer.Option(help="The rule with the lowest number is the reason of a merge. Default: after all others."),
+    typer.Option(help="The lower goes first among the reasons of a merge. Default: after all others."),
 ]
 
 
 @app.command("list")
 def list_rules(org: Org = None, as_json: AsJson = False) -> None:
-    """List all rules in the order of their priority."""
+    """Show every rule, the one that goes first in front."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
         dataset_ref = await dataset_ref_of(services, org)
@@ -60,20 +58,17 @@ def create(
     org: Org = None,
     name: Annotated[str | None, typer.Option(help="Default: the attribute's name.")] = None,
     priority: Priority = None,
-    inactive: Annotated[bool, typer.Option("--inactive", help="Create the rule inactive.")] = False,
+    inactive: Annotated[bool, typer.Option("--inactive", help="Do not let it act yet.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Create a rule. A running service applies it to existing profiles; see `oneself rule progress`.
-
-    Example: oneself rule create identity_attributes.emailaddress
-    """
+    """Add a rule. A running service applies it to the profiles that exist; see `oneself rule progress`."""
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
         rule = await _new_rule(
             services, dataset_ref, property_name, priority, name=name, is_active=not inactive
         )
-        with _rule_errors():
+        with _described():
             return _facts(await services.rules.rules.create(dataset_ref, rule))
 
     show(run(act), as_json=as_json)
@@ -83,12 +78,12 @@ def create(
 def preview(
     property_name: Property, org: Org = None, priority: Priority = None, as_json: AsJson = False
 ) -> None:
-    """Show what a rule on this attribute would do to existing profiles. Nothing is changed."""
+    """Say what a rule on this attribute would do to the profiles that exist; nothing is done."""
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
         rule = await _new_rule(services, dataset_ref, property_name, priority)
-        with _rule_errors():
+        with _described():
             found = await services.rules.previews.preview(dataset_ref, rule)
         return {
             "profiles_with_a_value": found.profiles_indexed,
@@ -103,20 +98,20 @@ def preview(
 
 @app.command()
 def activate(rule_id: RuleId, org: Org = None, as_json: AsJson = False) -> None:
-    """Activate a rule: for new writes at once, for existing profiles in the background."""
+    """Let a rule act, on new writes at once and on the profiles that exist in the background."""
     _switch(rule_id, org, is_active=True, as_json=as_json)
 
 
 @app.command()
 def deactivate(rule_id: RuleId, org: Org = None, as_json: AsJson = False) -> None:
-    """Deactivate a rule. Merged profiles stay merged."""
+    """Stop a rule; what it joined stays joined."""
     _switch(rule_id, org, is_active=False, as_json=as_json)
 
 
 @app.command()
 def delete(rule_id: RuleId, org: Org = None, yes: Yes = False) -> None:
-    """Delete a rule. Merged profiles stay merged."""
-    confirm(f"Delete the rule {rule_id}?", yes=yes)
+    """Remove a rule; what it joined stays joined."""
+    confirm(f"Remove the rule {rule_id}?", yes=yes)
 
     async def act(services: Services) -> None:
         dataset_ref = await dataset_ref_of(services, org)
@@ -131,10 +126,10 @@ def delete(rule_id: RuleId, org: Org = None, yes: Yes = False) -> None:
 @app.command()
 def progress(
     org: Org = None,
-    dataset: Annotated[str, typer.Option(help="The dataset.")] = "default",
+    dataset: Annotated[str, typer.Option(help="Identity attributes are a dataset's.")] = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Show the progress of each rule and identity attribute over existing profiles."""
+    """Show how far each rule and identity attribute has been applied to the profiles that existed."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
         at = await dataset_of(services, org, dataset)
@@ -151,12 +146,12 @@ def progress(
             for work in await services.rules.rules.progress(at)
         ]
 
-    show_list("progress", run(act), as_json=as_json, empty="No rule has been applied.")
+    show_list("progress", run(act), as_json=as_json, empty="No rule was ever applied.")
 
 
 @contextmanager
-def _rule_errors() -> Iterator[None]:
-    """Turns the error of an invalid rule into one that the command line prints."""
+def _described() -> Iterator[None]:
+    """What is wrong with a rule, as the command line tells it."""
     from oneself.core.config.rule_checks import RuleRejected
 
     try:
@@ -177,13 +172,13 @@ async def _new_rule(
     from oneself.core.identity.identifier_source import UnificationRule
 
     if priority is None:
-        priorities = [rule.priority for rule in await services.rules.rules.list_rules(dataset_ref)]
-        priority = max(priorities, default=0) + 1
+        taken = [rule.priority for rule in await services.rules.rules.list_rules(dataset_ref)]
+        priority = max(taken, default=0) + 1
     return UnificationRule("", name or property_name, property_name, priority, is_active)
 
 
 def _unknown() -> NotFound:
-    return NotFound("There is no rule with this id. List the ids: oneself rule list")
+    return NotFound("There is no rule with this id; see: oneself rule list")
 
 
 def _switch(rule_id: str, org: str | None, *, is_active: bool, as_json: bool) -> None:

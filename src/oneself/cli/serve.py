@@ -13,11 +13,8 @@ app = typer.Typer()
 def serve() -> None:
     """Run the service until it is stopped.
 
-    Without ONESELF_DATABASE_URL it starts an embedded PostgreSQL in the data folder. Every setting has a
-    default. Every flag is also an environment variable and a line of the settings file; see: oneself
-    settings.
-
-    Example: oneself serve --port 9000 --bootstrap-org acme
+    Without a database it starts an embedded PostgreSQL in the data folder. Everything has a default; every
+    flag is also an environment variable and a line of the settings file (see: oneself settings).
     """
     from oneself.processes.supervisor import serve as run_service
 

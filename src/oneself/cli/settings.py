@@ -1,4 +1,4 @@
-"""`oneself settings`: every setting with its effective value and its source."""
+"""`oneself settings`: every setting with its effective value and where it came from."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def settings(
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
 ) -> None:
-    """Print every setting: its value, its source and what it does. Secrets are masked.
+    """Print every setting: value, where it came from, what it does. Secrets are masked.
 
-    A flag overrides the environment, the environment overrides the settings file, the file overrides the
-    default. The flag of ONESELF_PORT is --port; its line in the settings file is: port = 8700
+    A flag wins over the environment, the environment over the settings file, the file over the default.
+    The flag of ONESELF_PORT is --port, its line in the settings file is: port = 8700
     """
     found = load_settings()
     if as_json:
@@ -34,13 +34,11 @@ def settings(
         _print(row)
     out.print(f"Settings file: {found.file or 'none'}", soft_wrap=True)
     for name in found.unknown_variables:
-        err.print(
-            f"{name} is set in the environment, but it is not a setting. Remove it, or correct its name."
-        )
+        err.print(f"{name} is in the environment, but no setting has that name.")
 
 
-def display(setting: Setting, value: object) -> str:
-    """A value as it is printed; a secret is masked."""
+def shown(setting: Setting, value: object) -> str:
+    """How a value is printed; a secret only tells that it is set."""
     if value in (None, ()):
         return ""
     if setting.secret:
@@ -51,13 +49,13 @@ def display(setting: Setting, value: object) -> str:
 def _rows(found: Loaded) -> dict[str, dict[str, str]]:
     return {
         setting.name: {
-            "value": display(setting, _effective(found.settings, setting)),
+            "value": shown(setting, _effective(found.settings, setting)),
             "source": found.sources[setting.name],
             "variable": setting.variable,
             "flag": setting.flag,
             "type": setting.kind,
             "unit": setting.unit,
-            "default": display(setting, setting.default),
+            "default": shown(setting, setting.default),
             "sentence": setting.sentence,
         }
         for setting in list_settings()

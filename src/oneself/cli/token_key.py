@@ -1,4 +1,4 @@
-"""`oneself token-key`: the keys that encrypt persisted tokens. Source: docs/wire/interactions.md §7."""
+"""`oneself token-key`: the keys that persisted tokens are sealed with (wire/interactions §7)."""
 
 from __future__ import annotations
 
@@ -15,34 +15,31 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Token keys: they encrypt the persisted tokens of browsers.",
-    epilog="Rotate once a month: oneself token-key rotate",
+    help="Token keys: what seals the tokens by which browsers remember who they were.",
+    epilog="Once a month: oneself token-key rotate",
     no_args_is_help=True,
 )
 
 KeyId = Annotated[
-    int,
-    typer.Argument(
-        metavar="KEY_ID", min=1, max=65_535, help="The number. List the numbers: oneself token-key list"
-    ),
+    int, typer.Argument(metavar="KEY_ID", min=1, max=65_535, help="Its number; see: oneself token-key list.")
 ]
 
 
 @app.command("list")
 def list_(org: Org = None, as_json: AsJson = False) -> None:
-    """List the keys that decrypt tokens. The active key encrypts them."""
+    """List the keys that open tokens; the active one seals them."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
         dataset_ref = await dataset_ref_of(services, org)
         return [_facts(key) for key in await services.events.token_keys.list(dataset_ref)]
 
-    empty = "There is no token key. The first one is created when it is needed."
+    empty = "There is no token key yet; the first is made when it is needed."
     show_list("token_keys", run(act), as_json=as_json, empty=empty)
 
 
 @app.command()
 def rotate(org: Org = None, as_json: AsJson = False) -> None:
-    """Create a new key. It encrypts tokens after one minute; the old keys still decrypt theirs."""
+    """Make a new key, which seals from a minute on; tokens sealed before go on opening."""
 
     async def act(services: Services) -> dict[str, Any]:
         return _facts(await services.events.token_keys.rotate(await dataset_ref_of(services, org)))
@@ -52,12 +49,12 @@ def rotate(org: Org = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def destroy(key_id: KeyId, org: Org = None, yes: Yes = False) -> None:
-    """Destroy a key that is not active. Its tokens are invalid within ten seconds."""
-    confirm(f"Make every token of the key {key_id} invalid?", yes=yes)
+    """Destroy a key that is not active; within ten seconds its tokens open no more."""
+    confirm(f"Let no token that the key {key_id} sealed open any more?", yes=yes)
 
     async def act(services: Services) -> None:
         if not await services.events.token_keys.destroy(await dataset_ref_of(services, org), key_id):
-            raise NotFound("There is no such token key. List the keys: oneself token-key list")
+            raise NotFound("There is no such token key; see: oneself token-key list")
 
     run(act)
     show({"destroyed": key_id}, as_json=False)

@@ -1,4 +1,4 @@
-"""`oneself user`: the users in an organisation's embedded directory."""
+"""`oneself user`: the people of an organisation's embedded directory."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Users of the embedded directory.",
-    epilog="Users register at /t/HANDLE/accounts/register. These commands are for administrators.",
+    help="Users: the people who sign in, in the directory that comes with Oneself.",
+    epilog="People register themselves at /t/HANDLE/accounts/register; these are for administrators.",
     no_args_is_help=True,
 )
 
 PAGE = 500
-Who = Annotated[str, typer.Argument(metavar="USER", help="The e-mail address or user id.")]
+Who = Annotated[str, typer.Argument(metavar="USER", help="Their e-mail address or user id.")]
 Password = Annotated[
     str | None,
-    typer.Option(
-        metavar="PASSWORD", help="Default: prompt on a terminal, otherwise generated and printed once."
-    ),
+    typer.Option(metavar="PASSWORD", help="Asked for at a terminal, else drawn and shown once."),
 ]
 
 
 @app.command()
 def create(
-    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The e-mail address; it is the user name.")],
+    email: Annotated[
+        str, typer.Argument(metavar="EMAIL", help="Their e-mail address, which is the username.")
+    ],
     given_name: Annotated[str, typer.Option(help="First name.")],
     last_name: Annotated[str, typer.Option(help="Last name.")],
     mobile: Annotated[str, typer.Option(help="Mobile number.")] = "",
@@ -42,11 +42,8 @@ def create(
     org: Org = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create an account. Its profile is created at the first sign-in.
-
-    Example: oneself user create ann@acme.example --given-name Ann --last-name Lee
-    """
-    chosen, generated = _password(password)
+    """Make an account. Its profile appears when its owner signs in for the first time."""
+    chosen, drawn = _password(password)
 
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.directory.accounts import Registration
@@ -57,16 +54,16 @@ def create(
         return _facts(dataset_ref, made)
 
     facts = run(act)
-    show({**facts, "password": generated}, as_json=as_json, note=_note(generated))
+    show({**facts, "password": drawn}, as_json=as_json, note=_note(drawn))
 
 
 @app.command("list")
 def list_(
     org: Org = None,
-    after: Annotated[str, typer.Option(metavar="EMAIL", help="Start after this e-mail address.")] = "",
+    after: Annotated[str, typer.Option(metavar="EMAIL", help="Begin after this one.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """List up to 500 users by e-mail address. Use --after for the next 500."""
+    """List the users of an organisation, 500 at a time, by e-mail address."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
         dataset_ref = await dataset_ref_of(services, org)
@@ -80,13 +77,13 @@ def list_(
             for found in await services.directory.accounts.list(dataset_ref, after, PAGE)
         ]
 
-    empty = "There is no user. Users register at /t/HANDLE/accounts/register; or: oneself user create EMAIL"
+    empty = "There is no user. People register at /t/HANDLE/accounts/register; or: oneself user create EMAIL"
     show_list("users", run(act), as_json=as_json, empty=empty)
 
 
 @app.command("show")
 def show_(user: Who, org: Org = None, as_json: AsJson = False) -> None:
-    """Show a user and the claims that the profile mirrors."""
+    """Show one user and the claims that their profile mirrors."""
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
@@ -97,8 +94,8 @@ def show_(user: Who, org: Org = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def delete(user: Who, org: Org = None, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Erase a user: account, sessions, tokens and profile. Prints a receipt. This cannot be undone."""
-    confirm(f"Erase the account and the profile of {user}?", yes=yes)
+    """Erase a person: account, sessions, tokens and profile, with a receipt. There is no way back."""
+    confirm(f"Remove the account of {user} and erase everything about its owner?", yes=yes)
 
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.context import Actor
@@ -113,32 +110,32 @@ def delete(user: Who, org: Org = None, yes: Yes = False, as_json: AsJson = False
 
 @app.command("set-password")
 def set_password(user: Who, password: Password = None, org: Org = None, as_json: AsJson = False) -> None:
-    """Set the password of a user. All sessions of the user end."""
-    chosen, generated = _password(password)
+    """Give a user a new password; they are signed out everywhere."""
+    chosen, drawn = _password(password)
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref, accounts = await dataset_ref_of(services, org), services.directory.accounts
         found = await accounts.find_by_name(dataset_ref, user)
         await accounts.set_password(dataset_ref, found.user_id, chosen)
-        return {"username": found.username, "password": generated}
+        return {"username": found.username, "password": drawn}
 
-    show(run(act), as_json=as_json, note=_note(generated))
+    show(run(act), as_json=as_json, note=_note(drawn))
 
 
 def _password(given: str | None) -> tuple[str, str | None]:
-    """The password to set; a second time if it was generated and must be printed."""
+    """The password to set, and again if it was drawn here and must be shown."""
     if given is not None:
         return given, None
     if sys.stdin.isatty():
         return typer.prompt("Password", hide_input=True, confirmation_prompt=True), None
     from oneself.service.crypto import new_token
 
-    generated = new_token()
-    return generated, generated
+    drawn = new_token()
+    return drawn, drawn
 
 
-def _note(generated: str | None) -> str:
-    return "The password is shown only once, because only its hash is stored." if generated else ""
+def _note(drawn: str | None) -> str:
+    return "The password is shown this once; it is stored as a hash only." if drawn else ""
 
 
 def _name(account: Account) -> str:
@@ -146,7 +143,7 @@ def _name(account: Account) -> str:
 
 
 def _erased(receipts: tuple[Receipt, ...]) -> dict[str, Any]:
-    """What was erased. There are several receipts if the user signed in meanwhile."""
+    """What was erased; more than one receipt if the person signed in meanwhile."""
     return {
         "receipts": [str(receipt.receipt_id) for receipt in receipts],
         "profiles": sum(len(receipt.profile_ids) for receipt in receipts),

@@ -1,7 +1,4 @@
-"""`oneself verify`: replay the log and compare the result with the live state.
-
-Source: docs/concepts/log-and-fold.md.
-"""
+"""`oneself verify`: fold the log again and say whether the live state is what it folds to (DESIGN §2)."""
 
 from __future__ import annotations
 
@@ -20,30 +17,30 @@ app = typer.Typer()
 
 @app.command()
 def verify() -> None:
-    """Replay the log into temporary tables and compare them with the live state.
+    """Fold the log again in scratch tables and compare the outcome with the live state.
 
-    The service may run and write meanwhile: everything is compared as of one point in time. Exit code 0 if
-    both are equal; otherwise 1, and the first difference is printed.
+    Works beside a running service, which goes on writing: everything is compared as of one instant.
+    Exit code 0 when both are the same, 1 with the first difference.
     """
     from oneself.core.fold.replay import Diverged
     from oneself.service.log.verify import verify as fold_and_compare
 
     try:
-        with progress_bar("Replaying the log") as progress:
+        with progress_bar("Folding the log") as progress:
             report = run(lambda services: fold_and_compare(services.database, progress))
     except Diverged as problem:
         err.print(str(problem))
         raise typer.Exit(1) from None
-    _print_report(report)
+    _tell(report)
 
 
-def _print_report(report: VerifyReport) -> None:
+def _tell(report: VerifyReport) -> None:
     if report.difference is None:
-        out.print(f"The replay of {_entries(report.entries)} gives the same {_profiles(report.profiles)}.")
+        out.print(f"{_entries(report.entries)} fold to the same {_profiles(report.profiles)}.")
         return
-    err.print(f"The live state differs from the replay of {_entries(report.entries)}.")
+    err.print(f"The live state is not what the {_entries(report.entries)} fold to.")
     err.print(str(report.difference))
-    err.print("`oneself rebuild` replaces it by the replayed state.")
+    err.print("`oneself rebuild` puts what the log folds to in its place.")
     raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Which values of a profile a reader is shown (docs/wire/cds.md §5.3). Pure.
+"""Which values of a profile a reader is shown (wire/cds §5.3). Pure.
 
     system application   everything; application data narrowed to the applications it names
     any other            what is granted: (scope, application, first-level key), and of application data its
@@ -30,7 +30,7 @@ class Grant(Struct, frozen=True):
     application: str | None = None
 
 
-#: The mandatory category, `Identity Data`: every identity attribute (docs/wire/cds.md §10).
+#: The mandatory category, `Identity Data`: every identity attribute (wire/cds §10).
 IDENTITY_DATA = frozenset({Grant(IDENTITY_ATTRIBUTES, ANY)})
 
 

@@ -1,12 +1,13 @@
-"""`oneself serve` as processes: the order of start and stop, and the handling of signals.
+"""`oneself serve` as processes: what starts in which order, what a signal means, what stops last.
 
-    1  be the only service on the data folder, bind the port        a second service fails here
-    2  embedded PostgreSQL, unless a database is configured         restarted when it dies
+    1  be the only service on the data folder, bind the port        a second service ends here
+    2  embedded PostgreSQL, unless a database is given              restarted when it dies
     3  migrations, the secret key compared with the database, bootstrap
     4  one process that answers requests, or a parent with several  a dead one is replaced
     5  SIGTERM or SIGINT: requests in flight are answered, workers end, the embedded server stops
 
-A worker whose parent was killed ends by itself. The next start uses a database server that was left running.
+A worker whose parent was killed ends by itself; a database server that was left running is used again by the
+next start.
 """
 
 from __future__ import annotations
@@ -38,25 +39,25 @@ from oneself.store.database import wait_until_ready
 from oneself.store.embedded.server import Embedded, hold_data_folder
 from oneself.store.migrate import migrate
 
-# Workers of a killed service need a moment to notice and to end.
-BIND_TIMEOUT_S = 3.0
+# A service that was killed may leave workers behind for a moment, until they notice.
+BIND_PATIENCE_S = 3.0
 BIND_POLL_S = 0.1
-# A worker that dies earlier is replaced only after this time, so that a broken one does not spin.
+# A worker that dies younger than this is not replaced at once, so that a broken one does not spin.
 WORKER_AGE_MIN_S = 2.0
 
 log = structlog.get_logger("oneself.processes.supervisor")
 
 
 def serve(loaded: Loaded) -> None:
-    """Run the service until SIGTERM or SIGINT. Raises Fatal if it cannot start."""
+    """Run the service until SIGTERM or SIGINT. Raises Fatal when it cannot start."""
     logs.configure(loaded.settings)
     for name in loaded.unknown_variables:
-        log.warning("unknown_setting", variable=name)
+        log.warning("unknown setting in the environment", name=name)
     with _signals_interrupt(), ExitStack() as stack:
         try:
             _serve(loaded.settings, stack)
         except KeyboardInterrupt:
-            log.info("stopped_during_start")
+            log.info("stopped while starting")
 
 
 def _serve(settings: Settings, stack: ExitStack) -> None:
@@ -73,7 +74,7 @@ def _serve(settings: Settings, stack: ExitStack) -> None:
         else:
             Workers(settings, database_url, listener).run(ready)
     finally:
-        # The rest takes little time; a second signal must not interrupt it.
+        # What is left is short and must not be cut off by an impatient second signal.
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, signal.SIG_IGN)
         log.info("stopping")
@@ -82,7 +83,7 @@ def _serve(settings: Settings, stack: ExitStack) -> None:
 def _embedded(settings: Settings, stack: ExitStack) -> str:
     embedded = Embedded.attach(settings.folder)
     stack.callback(embedded.stop)
-    embedded.keep_running(lambda cause: log.warning("embedded_postgresql", cause=cause))
+    embedded.keep_running(lambda sentence: log.warning(sentence))
     return embedded.url
 
 
@@ -91,7 +92,7 @@ async def _prepare(settings: Settings, database_url: str) -> tuple[Settings, lis
 
     Returns the settings with the secret key, for the workers, and the handles of the organisations.
     """
-    await wait_until_ready(database_url, worker.DATABASE_TIMEOUT_S)
+    await wait_until_ready(database_url, worker.DATABASE_PATIENCE_S)
     for name in await migrate(database_url):
         log.debug("migrated", migration=name)
     async with open_services(settings, database_url) as services:
@@ -112,7 +113,7 @@ async def _alone(
 
 
 class Member(msgspec.Struct):
-    """One worker process, the pipe by which it notices the parent's end, and its start (monotonic)."""
+    """One worker process, the pipe that tells it that we live, and when it was started (monotonic)."""
 
     process: SpawnProcess
     pipe: Connection
@@ -121,20 +122,20 @@ class Member(msgspec.Struct):
 
 
 class Workers:
-    """Several processes on one socket: starts them, replaces dead ones, ends them together."""
+    """Several processes on one socket: starts them, replaces those that die, ends them together."""
 
     def __init__(self, settings: Settings, database_url: str, listener: socket.socket) -> None:
         self._arguments = (settings, database_url, listener)
         self._listener = listener
         self._count = settings.workers
-        self._stop_timeout_s = settings.shutdown_timeout_s + 5
+        self._patience_s = settings.shutdown_timeout_s + 5
         self._context = multiprocessing.get_context("spawn")
         self._members: list[Member] = []
         self._wake, self._waker = socket.socketpair()
         self._stopping = False
 
     def run(self, ready: Callable[[], None]) -> None:
-        """Run until SIGTERM or SIGINT; calls `ready` once every worker answers requests."""
+        """Until SIGTERM or SIGINT; calls `ready` once every worker answers."""
         with self._stop_on_signals(), _shared_counters(self._arguments[0]):
             try:
                 self._members = [self._start() for _ in range(self._count)]
@@ -171,8 +172,8 @@ class Workers:
     def _replace(self, member: Member, announced: bool) -> None:
         member.process.join()
         if not announced and not member.is_ready:
-            raise Fatal("A worker process ended during its start. Its last log lines contain the reason.")
-        log.warning("worker_replaced", exit_code=member.process.exitcode)
+            raise Fatal("A worker process ended while starting; its last log lines say why.")
+        log.warning("a worker process died and is replaced", exit_code=member.process.exitcode)
         self._members.remove(member)
         rest_s = member.started_s + WORKER_AGE_MIN_S - time.monotonic()
         if rest_s > 0:
@@ -180,15 +181,15 @@ class Workers:
         self._members.append(self._start())
 
     def _end(self) -> None:
-        # While a process has it open, the system accepts connections that no process would answer.
+        # While anybody holds it open, the system goes on accepting connections that nobody will answer.
         self._listener.close()
         for member in self._members:
             member.process.terminate()
-        deadline = time.monotonic() + self._stop_timeout_s
+        deadline = time.monotonic() + self._patience_s
         for member in self._members:
             member.process.join(max(0.0, deadline - time.monotonic()))
             if member.process.is_alive():
-                log.warning("worker_killed", reason="it did not end in time")
+                log.warning("a worker process did not end in time and is killed")
                 member.process.kill()
                 member.process.join()
 
@@ -208,7 +209,7 @@ class Workers:
 
 @contextmanager
 def _shared_counters(settings: Settings) -> Iterator[None]:
-    """An empty folder for the counters of all workers; the environment tells them its path."""
+    """A folder in which the workers count together, empty at the start; they find it in their environment."""
     folder = settings.folder / f"metrics-{settings.port}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -222,7 +223,7 @@ def _shared_counters(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def _bound(settings: Settings) -> Iterator[socket.socket]:
-    deadline = time.monotonic() + BIND_TIMEOUT_S
+    deadline = time.monotonic() + BIND_PATIENCE_S
     while True:
         try:
             listener = worker.bind(settings)
@@ -244,7 +245,7 @@ def _cannot_listen(settings: Settings, error: OSError) -> SettingsError:
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """Until other handlers are installed, SIGTERM acts as Ctrl-C: the stack unwinds and everything closes."""
+    """While nothing better is installed, SIGTERM is what Ctrl-C is: the stack unwinds and all is closed."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -263,12 +264,14 @@ def _announcer(settings: Settings, organisations: list[str]) -> Callable[[], Non
         console.print(
             f"[bold]Oneself {__version__}[/] answers at [bold]{settings.url}[/] (process {os.getpid()})"
         )
-        database = "from ONESELF_DATABASE_URL" if settings.database_url else f"embedded, in {settings.folder}"
+        database = (
+            "given by ONESELF_DATABASE_URL" if settings.database_url else f"embedded, in {settings.folder}"
+        )
         console.print(f"  database      {database}")
         for handle in organisations[:5]:
             console.print(f"  organisation  {settings.url}/t/{handle}/cds/api/v1")
         if not organisations:
-            console.print("  organisation  none; create one with: oneself org create HANDLE")
+            console.print("  organisation  none yet; make one with: oneself org create HANDLE")
         console.print(f"  reference     {settings.url}/docs")
         console.print("  stop          Ctrl-C, or SIGTERM")
         console.file.flush()

@@ -1,6 +1,6 @@
-"""One process that answers requests: services, interfaces, an HTTP server on a bound socket.
+"""One process that answers requests: services, faces, an HTTP server on a socket that is already bound.
 
-When `stop` is set it accepts no new connections, answers the requests in flight, and closes everything.
+It stops when told by `Stop`: no new connections, requests in flight are answered, then everything closes.
 """
 
 from __future__ import annotations
@@ -27,14 +27,13 @@ from oneself.store.database import wait_until_ready
 
 log = structlog.get_logger("oneself.processes.worker")
 
-# Longer than the idle timeout of common proxies, so that the proxy closes a connection first.
+# Longer than the idle time of common proxies, so that they close a connection first.
 KEEP_ALIVE_S = 75
 BACKLOG = 2048
-# The start waits this long for a database that is starting, too.
-DATABASE_TIMEOUT_S = 30.0
-# A batch of 500 observations creates about 30 000 objects, which reference counting frees. With Python's
-# default threshold of 700 the collector visits each several times, which takes a third of the write path's
-# time.
+# A database that starts together with us, or is restarted just now, is waited for.
+DATABASE_PATIENCE_S = 30.0
+# A batch of 500 observations makes some 30 000 objects, which all go by themselves when it is answered. With
+# Python's own threshold of 700 the collector looks at each of them several times: a third of the write path.
 COLLECTED_OBJECTS_MIN = 100_000
 
 
@@ -56,12 +55,12 @@ async def answer_requests(
     from oneself.api.http.metrics import Metrics
     from oneself.bootstrap import open_services
 
-    await wait_until_ready(database_url, DATABASE_TIMEOUT_S)
+    await wait_until_ready(database_url, DATABASE_PATIENCE_S)
     metrics = Metrics()
     async with open_services(settings, database_url, metrics) as services:
         app = create_app(services, services.settings, metrics)
         server = Server(_configuration(app, settings), ready)
-        tune_garbage_collector()
+        calm_collector()
         watcher = asyncio.create_task(server.exit_on(stop, services.history.event_stream.close))
         background = [
             asyncio.create_task(services.rules.reindexer.run()),
@@ -79,22 +78,22 @@ async def answer_requests(
                 await services.identity_provider.rejected_claims.flush()
 
 
-def tune_garbage_collector() -> None:
-    """Exclude the objects of the start from garbage collection, and collect less often."""
+def calm_collector() -> None:
+    """Let the garbage collector leave alone what start-up made, and come less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECTED_OBJECTS_MIN, 20, 100)
 
 
 def child(settings: Settings, database_url: str, listener: socket.socket, parent: Connection) -> None:
-    """The body of a worker process. It ends on SIGTERM, and if the parent process ends."""
-    # Ctrl-C reaches all processes of the foreground group; the parent handles it.
+    """Body of a worker process. It ends on SIGTERM, and when `parent` breaks because the parent is gone."""
+    # Ctrl-C reaches the whole foreground group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure(settings)
     try:
         run(_child(settings, database_url, listener, parent))
     except OneselfError as error:
-        log.error("worker_not_started", cause=error.message)
+        log.error(error.message)
         sys.exit(error.exit_code if isinstance(error, Fatal) else os.EX_TEMPFAIL)
 
 
@@ -107,7 +106,7 @@ async def _child(settings: Settings, database_url: str, listener: socket.socket,
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, stopped by an event instead of its own signal handlers."""
+    """uvicorn's server, told to stop by an event instead of by signals of its own."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -115,7 +114,7 @@ class Server(uvicorn.Server):
 
     async def exit_on(self, stop: asyncio.Event, end_streams: Callable[[], None]) -> None:
         await stop.wait()
-        # The server waits for requests in flight, and an event stream does not end by itself.
+        # Requests in flight are waited for, and a stream of events would never end by itself.
         end_streams()
         self.should_exit = True
 
@@ -147,10 +146,10 @@ def _configuration(app: Any, settings: Settings) -> uvicorn.Config:
 
 
 def bind(settings: Settings) -> socket.socket:
-    """A bound, inheritable socket. Raises OSError if the address is in use.
+    """A bound, inheritable socket; raises OSError when the address is taken.
 
     It listens at once: two services that start at the same moment may both bind, but only one may listen.
-    Connections wait until the service is ready.
+    Who connects before the service is ready waits.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)

@@ -139,12 +139,12 @@ async def connect(url: str, planner: dict[str, str] = POINT_LOOKUPS) -> asyncpg.
     return connection
 
 
-async def wait_until_ready(url: str, timeout_s: float = 0.0) -> None:
-    """Wait until the database answers, at most `timeout_s`.
+async def wait_until_ready(url: str, patience_s: float = 0.0) -> None:
+    """Wait until the database answers, at most `patience_s`.
 
-    Raises Unavailable if it does not answer, UnsupportedDatabase if it refuses the connection.
+    Raises Unavailable when it does not, DatabaseRefused when it refuses the connection.
     """
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + patience_s
     while True:
         try:
             return await (await connect(url)).close()
@@ -152,11 +152,9 @@ async def wait_until_ready(url: str, timeout_s: float = 0.0) -> None:
             if time.monotonic() > deadline:
                 raise
         except asyncpg.PostgresError as error:
-            raise UnsupportedDatabase(f"The database refused the connection: {error}.") from error
+            raise UnsupportedDatabase(f"The database does not let us in: {error}.") from error
         except (asyncpg.InterfaceError, ValueError) as error:
-            raise UnsupportedDatabase(
-                f"ONESELF_DATABASE_URL is not a valid connection string: {error}."
-            ) from error
+            raise UnsupportedDatabase(f"ONESELF_DATABASE_URL makes no sense: {error}.") from error
         await asyncio.sleep(REACH_POLL_S)
 
 

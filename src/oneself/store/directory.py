@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from oneself.store.tables.account import AccountTable
 from oneself.store.tables.administrator import AdministratorTable
 from oneself.store.tables.application import ApplicationTable
+from oneself.store.tables.audit import AuditTable
 from oneself.store.tables.browser_session import SessionTable
 from oneself.store.tables.claim_sync import ClaimSyncQueue, ClaimSyncTable
 from oneself.store.tables.dataset import DatasetTable
@@ -52,6 +53,10 @@ class OrganisationTables:
     @property
     def applications(self) -> ApplicationTable:
         return ApplicationTable(self._executor, self.org_id)
+
+    @property
+    def audit(self) -> AuditTable:
+        return AuditTable(self._executor, self.org_id)
 
     @property
     def claim_sync(self) -> ClaimSyncTable:

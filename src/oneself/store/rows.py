@@ -82,6 +82,11 @@ def read_claim(row: Row) -> Claim:
     return Claim(identifier, row["profile_id"], row["seq"], row["trust"], row["at"], row["since"])
 
 
+def read_aliases(row: Row) -> tuple[tuple[str, int], ...]:
+    """The former primary ids of a row with `aliases`, each with the instant until which it was one."""
+    return _aliases.decode(row["aliases"])
+
+
 def read_members(rows: Iterable[Row]) -> dict[UUID, tuple[Absorbed, ...]]:
     """Survivor → absorbed profiles, from rows of `find_members`."""
     members: dict[UUID, tuple[Absorbed, ...]] = {}

@@ -19,6 +19,7 @@ from oneself.store.rows import config_hash, lock_hash
 from oneself.store.tables.attribute_history import AttributeHistory
 from oneself.store.tables.claim import ClaimTable
 from oneself.store.tables.config import ConfigTable
+from oneself.store.tables.event import EventTable
 from oneself.store.tables.idempotency_record import IdempotencyTable
 from oneself.store.tables.log import LogTable
 from oneself.store.tables.merge import MergeTable
@@ -68,6 +69,10 @@ class Tables:
     @property
     def config(self) -> ConfigTable:
         return ConfigTable(self._executor, self.dataset_id)
+
+    @property
+    def events(self) -> EventTable:
+        return EventTable(self._executor, self.dataset_id)
 
     @property
     def idempotency_records(self) -> IdempotencyTable:

@@ -47,7 +47,7 @@ from oneself.core.disclosure import Reader
 from oneself.errors import Contended, ServiceError
 from oneself.service.context import DatasetRef
 from oneself.service.history.event_stream import EventBatch, StreamedEvent
-from oneself.service.history.person_events import NOW, EventFilter, EventPosition
+from oneself.store.tables.event import NOW, EventFilter, EventPosition
 
 VIEW = requires("profile_view")
 EVENT_STREAM = "text/event-stream"
@@ -160,14 +160,14 @@ async def _list(call: RequestContext, asked: _Asked, before: EventPosition, limi
     )
     config = await call.services.configurations.current(asked.at.dataset_id)
     events = [_render(event, asked.reader, config) for event in page.events]
-    document = StreamedEventList(events, paginate(events, limit, page.following))
+    document = StreamedEventList(events, paginate(events, limit, page.next_position))
     return Response(msgspec.json.encode(document), media_type=MediaType.JSON)
 
 
 async def _stream(call: RequestContext, asked: _Asked, after: EventPosition | None) -> Response[Any]:
     if call.services.history.event_stream.is_full:
         raise Contended("Too many streams are open.")
-    start = after or await call.services.history.event_stream.horizon(asked.at)
+    start = after or await call.services.history.event_stream.watermark(asked.at)
     # Without it nginx buffers small chunks.
     return Stream(_chunks(call, asked, start), media_type=EVENT_STREAM, headers={"X-Accel-Buffering": "no"})
 
@@ -196,13 +196,13 @@ async def _chunks(call: RequestContext, asked: _Asked, start: EventPosition) -> 
 
 async def _chunk(call: RequestContext, asked: _Asked, batch: EventBatch) -> bytes:
     if not batch.events:
-        return b": nothing new\n" + _resume_point(batch.place)
+        return b": nothing new\n" + _resume_point(batch.position)
     config = await call.services.configurations.current(asked.at.dataset_id)
     return b"".join(_line(event, _render(event, asked.reader, config)) for event in batch.events)
 
 
 def _line(event: StreamedEvent, document: StreamedEventDocument) -> bytes:
-    return b"id: %b\ndata: %b\n\n" % (encode_cursor(event.place).encode(), msgspec.json.encode(document))
+    return b"id: %b\ndata: %b\n\n" % (encode_cursor(event.position).encode(), msgspec.json.encode(document))
 
 
 def _resume_point(position: EventPosition) -> bytes:
@@ -217,7 +217,7 @@ def _render(event: StreamedEvent, reader: Reader, config: Config) -> StreamedEve
         event.name,
         rfc3339(event.occurred_at),
         rfc3339(event.received_at),
-        event.face,
+        event.interface,
         event.trust,
         event.primary_id,
         list(event.identity_types),

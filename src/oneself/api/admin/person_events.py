@@ -32,7 +32,7 @@ from oneself.api.http.openapi import Described, error_responses
 from oneself.api.http.timestamps import Timestamp, instant_of, rfc3339
 from oneself.core.identity.identifier import Identifier
 from oneself.core.units import MILLISECOND_US
-from oneself.service.history.person_events import NOW, EventFilter, ListedEvent
+from oneself.service.history.person_events import ListedEvent
 from oneself.service.history.timeline import (
     BEGINNING,
     ClaimRecord,
@@ -41,6 +41,7 @@ from oneself.service.history.timeline import (
     HistoryRefusal,
     Promotion,
 )
+from oneself.store.tables.event import NOW, EventFilter
 
 VIEW = requires("profile_view")
 NAME_CHARS_MAX = 1024
@@ -154,7 +155,7 @@ async def list_events(
     page = await call.services.history.person_events.page(at, view, filters, before=before, size=limit)
     disclosure = reader_for(call, view, None)
     events = [_render_event(event, disclosure) for event in page.events]
-    return EventList(events, paginate(events, limit, page.following))
+    return EventList(events, paginate(events, limit, page.next_position))
 
 
 @get(
@@ -176,7 +177,7 @@ async def list_identifiers(
     after = requested_position(cursor, BEGINNING)
     at, view = await resolve_profile(call, dataset, profile_id)
     found = await call.services.history.timeline.identifiers(at, view, after=after, limit=limit + 1)
-    page, pagination = cut_page(found, limit, lambda last: last.place)
+    page, pagination = cut_page(found, limit, lambda last: last.position)
     disclosure = reader_for(call, view, consent_category_id)
     return ClaimRecordList([_render_claim(claim, disclosure) for claim in page], pagination)
 
@@ -233,7 +234,7 @@ def _render_event(event: ListedEvent, disclosure: Disclosure) -> EventDocument:
         event.name,
         rfc3339(event.occurred_at),
         rfc3339(event.received_at),
-        event.face,
+        event.interface,
         disclosure.body(event.body),
     )
 

@@ -29,9 +29,10 @@ from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.core.config.rule_checks import RuleRejected
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.resolution.plan import RefusalCode
-from oneself.service.profiles.refusals import FIRST, ListedRefusal, Protection
+from oneself.service.profiles.refusals import Protection
 from oneself.service.rules.preview import Preview
 from oneself.service.rules.rules import UnknownRule
+from oneself.store.tables.refusal import FIRST, ListedRefusal
 
 CODES = get_args(RefusalCode)
 BLOCKED_MAX = 10_000
@@ -243,7 +244,7 @@ async def list_refusals(
     limit, before = page_size(size), requested_position(cursor, FIRST)
     at = await dataset_of(call, dataset or call.dataset_ref.dataset)
     found = await call.services.profiles.refusals.list_refusals(at, limit + 1, before=before, code=code)
-    page, pagination = cut_page(found, limit, lambda last: last.place)
+    page, pagination = cut_page(found, limit, lambda last: last.position)
     counts = await call.services.profiles.refusals.count(at)
     return RefusalList([_render_refusal(refusal) for refusal in page], counts, pagination)
 

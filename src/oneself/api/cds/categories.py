@@ -20,7 +20,7 @@ from oneself.core.profiles.consent import Category, CategoryAttribute, Purpose
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.schema import Schema
 from oneself.service.profiles.consents import (
-    CategoryTaken,
+    DuplicateCategory,
     InvalidCategory,
     MandatoryCategory,
     UnknownCategory,
@@ -100,7 +100,7 @@ async def create_category(request: AnyRequest) -> CategoryDocument:
     draft = _decode(await decode_object(request, DRAFT))
     try:
         category = await call.services.profiles.consents.create(call.dataset_ref, draft)
-    except (InvalidCategory, CategoryTaken) as error:
+    except (InvalidCategory, DuplicateCategory) as error:
         raise _refusal(error) from None
     return _render(category, call.config.schema)
 
@@ -134,7 +134,7 @@ async def replace_category(request: AnyRequest, category_id: FromPath[str]) -> C
     draft = _decode(document, category_id)
     try:
         category = await call.services.profiles.consents.replace(call.dataset_ref, draft)
-    except (InvalidCategory, CategoryTaken, UnknownCategory, MandatoryCategory) as error:
+    except (InvalidCategory, DuplicateCategory, UnknownCategory, MandatoryCategory) as error:
         raise _refusal(error) from None
     return _render(category, call.config.schema)
 
@@ -185,11 +185,11 @@ def _decode(document: Object, category_id: str = "") -> Category:
     )
 
 
-def _refusal(error: InvalidCategory | CategoryTaken | UnknownCategory | MandatoryCategory) -> WireError:
+def _refusal(error: InvalidCategory | DuplicateCategory | UnknownCategory | MandatoryCategory) -> WireError:
     match error:
         case InvalidCategory():
             return wire_error("14001", error.message)
-        case CategoryTaken():
+        case DuplicateCategory():
             return wire_error("14002", error.message, 409)
         case UnknownCategory():
             return wire_error("14003", error.message, 404)

@@ -22,7 +22,7 @@ from oneself.core.identity.identity_type import LEGACY_ID
 from oneself.core.profiles.profile import Profile
 from oneself.core.values.attribute import SCOPES, TRAITS, WRITE_ONLY
 from oneself.core.values.visibility import visible_values
-from oneself.service.profiles.lookup import FoundProfile
+from oneself.service.profiles.lookup import AliasedProfile
 from oneself.service.profiles.profiles import ProfileView
 
 #: What says only which profile it is, as its own documents do.
@@ -103,7 +103,7 @@ def disclosed_values(call: RequestContext, survivor: Profile, config: Config) ->
 def render_person(
     org: str,
     disclosure: Disclosure,
-    person: FoundProfile,
+    person: AliasedProfile,
     devices: Sequence[Identifier],
     *,
     with_provenance: bool = False,

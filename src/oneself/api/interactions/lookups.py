@@ -33,7 +33,7 @@ from oneself.core.units import MILLISECOND_US
 from oneself.errors import ServiceError
 from oneself.service.context import DatasetRef
 from oneself.service.log.audit import AuditEntry
-from oneself.service.profiles.lookup import FoundProfile
+from oneself.service.profiles.lookup import AliasedProfile
 
 if TYPE_CHECKING:
     from oneself.services import Services
@@ -195,7 +195,7 @@ async def _config(call: RequestContext, at: DatasetRef) -> Config:
 
 async def _page_of_persons(
     request: AnyRequest, call: RequestContext, at: DatasetRef
-) -> tuple[int, int, list[FoundProfile], bool]:
+) -> tuple[int, int, list[AliasedProfile], bool]:
     for name, sentence in _UNSUPPORTED.items():
         if request.query_params.get(name):
             raise RequestRejected(400, sentence)

@@ -22,7 +22,7 @@ from oneself.core.units import MILLISECOND_US
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES, TRAITS
 from oneself.core.values.record import ValueSource, leaves
 from oneself.service.events.interactions import INTERFACE
-from oneself.service.profiles.lookup import FoundProfile
+from oneself.service.profiles.lookup import AliasedProfile
 
 PERSONAL = "PersonallyIdentifiable"
 _CORE_COLUMNS = (
@@ -60,7 +60,7 @@ class UserRecord(msgspec.Struct, frozen=True):
     engagement: dict[str, Any] = {}
 
 
-def render_user(call: RequestContext, person: FoundProfile, config: Config) -> UserRecord:
+def render_user(call: RequestContext, person: AliasedProfile, config: Config) -> UserRecord:
     """The record of a person, with the attributes that the caller may read. `config`: of the dataset."""
     survivor = person.survivor
     return UserRecord(

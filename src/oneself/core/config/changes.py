@@ -13,7 +13,7 @@ from oneself.core.values.attribute import Attribute
 
 
 class OrganisationSettings(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What `/config` of the CDS wire holds (docs/wire/cds.md §11)."""
+    """What `/config` of the CDS wire holds (wire/cds §11)."""
 
     cds_enabled: bool = False
     system_applications: tuple[str, ...] = ()
@@ -21,7 +21,7 @@ class OrganisationSettings(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How far one observation may join (docs/concepts/resolution.md). Beyond it a person is asked for.
+    """How far one observation may join (DESIGN §4.6). Beyond it a person is asked for.
 
     A household or a shop's tablet collects some dozens of browsers; a group that grows by more than
     `profiles_per_merge_max` at once is nearly always one bad value.
@@ -71,8 +71,7 @@ class DropIdentityType(msgspec.Struct, frozen=True, tag="drop_identity_type"):
 
 
 class PutIdentityAttributes(msgspec.Struct, frozen=True, tag="put_identity_attributes"):
-    """Bind exactly these; an unbound attribute keeps its values and stops matching (docs/wire/interactions.md
-    §3)."""
+    """Bind exactly these; an unbound attribute keeps its values and stops matching (wire/interactions §3)."""
 
     identity_attributes: tuple[IdentityBinding, ...]
 
@@ -102,7 +101,7 @@ class PutRule(msgspec.Struct, frozen=True, tag="put_rule"):
 
 
 class DropRule(msgspec.Struct, frozen=True, tag="drop_rule"):
-    """Remove a rule; what it joined stays joined (docs/wire/cds.md §9)."""
+    """Remove a rule; what it joined stays joined (wire/cds §9)."""
 
     rule_id: str
 

@@ -1,4 +1,4 @@
-"""The configuration that observations are judged by, as one versioned value (docs/concepts/log-and-fold.md).
+"""The configuration that observations are judged by, as one versioned value (DESIGN §7).
 
 A change is an observation too: `configure` folds it in. Each observation in the log names the version that
 it was judged by.
@@ -135,7 +135,7 @@ class Config(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def merge_strategies(self) -> dict[str, Strategy]:
-        """Dotted path → how identities merge, whatever their attribute says."""
+        """Dotted path → how identities merge, whatever their attribute says (wire/interactions §10)."""
         return {
             ".".join(match.path): latest if self.is_tiered(match) else by_time
             for match in self.bindings.values()
@@ -208,7 +208,7 @@ class Config(msgspec.Struct, frozen=True, dict=True):
 def required_reindexing(before: Config, after: Config) -> list[str]:
     """The active rules and identity attributes by which the profiles that exist hold something else after a
     change, each by the id of its work: they were not active before, they read stored values in another way
-    (docs/wire/cds.md §8: invalid values are not matched), or values identify again that were blocked."""
+    (wire/cds §8: what does not fit is hidden from matching), or values identify again that were blocked."""
     moving = [LEGACY_ID_JOB] if after.dataset.resolves_since != before.dataset.resolves_since else []
     return moving + [
         match.source_id
@@ -243,7 +243,7 @@ def configure(config: Config, change: ConfigChange, seq: int) -> Config:
 
 
 def _resolving(before: DatasetSettings, after: DatasetSettings, seq: int) -> DatasetSettings:
-    """A dataset that resolves identities from now on remembers since when (docs/wire/interactions.md §11)."""
+    """A dataset that resolves identities from now on remembers since when (wire/interactions §11)."""
     if not after.resolves_identities or before.resolves_identities:
         return after
     return msgspec.structs.replace(after, resolves_since=seq)
@@ -260,7 +260,7 @@ def _indexed_since(before: Config, after: Config, seq: int) -> dict[str, int]:
 
 
 def _without_attributes(config: Config, change: DropAttributes) -> dict[str, Any]:
-    """Deleting an attribute deletes the rules and consent entries on it (docs/wire/cds.md §7)."""
+    """Deleting an attribute deletes the rules and consent entries on it (wire/cds §7)."""
     schema = config.schema.without(change.attribute_ids)
     left = {attribute.attribute_name for attribute in schema.attributes}
     gone = {attribute.attribute_name for attribute in config.schema.attributes} - left

@@ -5,7 +5,7 @@
 Pure. An attribute is known by its name: as long as a claim of that name is wanted its id stays, whatever else
 changes, so that rules and consents on it survive. What nobody wants is dropped, values stay on profiles.
 
-Source: docs/wire/cds.md §13 (which claims, names, types), §7 (what dropping an attribute takes along).
+Source: wire/cds §13 (which claims, names, types), §7 (what dropping an attribute takes along).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from oneself.core.values.definition_rules import CANONICAL_VALUES_MAX, NAME_LENG
 from oneself.core.values.schema import Schema
 
 COMPLEX = "complex"
-#: The one claim that keeps a value of its own beside dotted ones (docs/wire/cds.md §13).
+#: The one claim that keeps a value of its own beside dotted ones (wire/cds §13).
 NEVER_A_PARENT = f"{IDENTITY_ATTRIBUTES}.emailaddress"
 
 SCIM_DIALECTS = ("urn:scim:", "urn:ietf:")
@@ -99,7 +99,7 @@ def required_attributes(
 
 
 def is_name(name: str) -> bool:
-    """Whether an attribute may be called so (docs/wire/cds.md §7)."""
+    """Whether an attribute may be called so (wire/cds §7)."""
     parts = name.split(".")
     is_name_shaped = (
         NAME_PARTS_MIN <= len(parts) <= NAME_PARTS_MAX and len(name) <= NAME_LENGTH_MAX and name.isprintable()

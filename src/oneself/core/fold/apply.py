@@ -1,4 +1,4 @@
-"""The fold: an observation and its plan change the working set (docs/concepts/log-and-fold.md, §5).
+"""The fold: an observation and its plan change the working set (DESIGN §2, §5).
 
 `fold` is the whole law in one call: resolve, check the values, carry the plan out. The service calls it for
 each observation of a batch, `verify` for each row of the log; both get the same state.
@@ -173,7 +173,7 @@ def _with_final_claims(
     stale: dict[str, tuple[str, ...]],
 ) -> Plan:
     """The plan, claiming only what the values hold once written, before a join or after it, and letting go of
-    the rest. Where a profile holds one value, what it holds in the end counts."""
+    the rest. Where a profile holds one value, what it holds in the end counts (wire/interactions §9.2)."""
     config = application.config
     if not (config.identifier_sources and (plan.claims or plan.merges or stale)):
         return plan
@@ -241,7 +241,7 @@ def _created(application: _Application, plan: Plan) -> Profile:
 
 
 def _first_primary_id(observation: Observation, plan: Plan) -> str:
-    """On the event wire an anonymous profile is called as its browser (docs/wire/interactions.md §3)."""
+    """On the event wire an anonymous profile is called as its browser (wire/interactions §3)."""
     if plan.claims or plan.user_id is not None:
         return _known_primary_id(plan.profile_id, plan)
     device = next((i.value for i in plan.devices if i.namespace == ANONYMOUS_ID), None)
@@ -251,14 +251,14 @@ def _first_primary_id(observation: Observation, plan: Plan) -> str:
 
 
 def _known_primary_id(profile_id: UUID, plan: Plan) -> str:
-    """Where identity resolution is off, the named id is the primary id (docs/wire/interactions.md §11)."""
+    """Where identity resolution is off, the named id is the primary id (wire/interactions §11)."""
     named = next((i.value for i in plan.claims if i.namespace == LEGACY_ID), None)
     return named or primary_id(profile_id, anonymous=False)
 
 
 def _activity(observation: Observation, seq: int) -> int:
     """When the person was active by this observation, else NEVER; upkeep is no activity, and what happens
-    without the person neither (docs/wire/interactions.md §9.3)."""
+    without the person neither (wire/interactions §9.3)."""
     is_activity = observation.is_interactive and policy_of(observation).makes_active
     return observation.effective_at(seq) if is_activity else NO_ACTIVITY
 
@@ -280,7 +280,7 @@ def _written(application: _Application, profile: Profile, *, again: bool = False
 
 def _consented(profile: Profile, observation: Observation, seq: int) -> Profile:
     """The profile with the choices that the observation brings: in the place of all others in categories
-    (docs/wire/cds.md §6), an event's beside them (docs/wire/interactions.md §9.5)."""
+    (wire/cds §6), an event's beside them (wire/interactions §9.5)."""
     if observation.consents is None and not observation.choices:
         return profile
     chosen_by = observation.profile_id or profile.profile_id
@@ -296,7 +296,7 @@ def _consented(profile: Profile, observation: Observation, seq: int) -> Profile:
 
 
 def _check(profile: Profile, observation: Observation, schema: Schema, *, accepted: bool) -> ValueChanges:
-    """What the patch changes. An invalid provider claim is skipped (docs/wire/cds.md §12)."""
+    """What the patch changes. An identity server's claim that does not fit is skipped (wire/cds §12)."""
     creating = observation.new_profile_id == profile.profile_id
     if policy_of(observation).values_policy == "identity_provider":
         return accept_valid(schema, profile.record, observation.values, creating=creating)[0]
@@ -317,7 +317,7 @@ def source_of(observation: Observation, seq: int) -> ValueSource:
 
 
 def _merged(survivor: Profile, absorbed: Profile, config: Config, seq: int) -> Profile:
-    """The survivor with what the absorbed profile brings (docs/concepts/merging.md)."""
+    """The survivor with what the absorbed profile brings (DESIGN §5)."""
     record = merge_values(
         config.schema,
         survivor.record,
@@ -355,7 +355,7 @@ def _with_claims(
 def _without(
     identities: dict[str, tuple[str, ...]], releases: tuple[Identifier, ...]
 ) -> dict[str, tuple[str, ...]]:
-    """The person identifiers held, without the released ones."""
+    """The person identifiers held, without those let go."""
     if not releases:
         return identities
     gone = set(releases)

@@ -3,7 +3,7 @@
 An identity is the value of the attribute that its type is bound to; every other value is one of a plain
 attribute. What does not fit is left out, and nothing gives way to what is older or less trusted.
 
-Source: docs/wire/interactions.md §9.2 (CLAIM), §10 (who may overwrite whom).
+Source: wire/interactions §9.2 (CLAIM), §10 (who may overwrite whom).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _may_replace_identity(
     profile: Profile, match: IdentifierSource, source: ValueSource, config: Config
 ) -> bool:
     """Whether an identity may take the place of the one that is there. What the identity provider said of a
-    user is not a browser's to change (docs/concepts/merging.md)."""
+    user is not a browser's to change (DESIGN §5)."""
     present = _source_at(profile, match.path)
     if present is None:
         return True

@@ -23,8 +23,7 @@ def redact(
     survivor_id: UUID,
     config: Config,
 ) -> LogEntry:
-    """The entry without what it says about one profile of a person that stays (docs/wire/cds.md §5.5,
-    DELETE).
+    """The entry without what it says about one profile of a person that stays (wire/cds §5.5, DELETE).
 
     `identifiers`: those of the erased profile. An entry that was attached to it, addressed it or named
     nothing else loses everything, and what is left belongs to the survivor: whoever erases that one erases it

@@ -1,8 +1,7 @@
-"""The log, read again: an entry does to the working set what it did when it was recorded
-(docs/concepts/log-and-fold.md).
+"""The log, read again: an entry does to the working set what it did when it was recorded (DESIGN §2).
 
 An entry is judged again, except one that was redacted by an erasure: of that only the plan is left, and the
-plan is carried out. Source: docs/concepts/log-and-fold.md, §8.
+plan is carried out. Source: DESIGN §6, §8.
 """
 
 from uuid import UUID

@@ -19,13 +19,13 @@ DEFAULT_BLOCKLIST = frozenset(
 
 
 #: What the event wire blocks in every identity type, beside values of zeros and dashes alone
-#: (docs/wire/interactions.md §9.1).
+#: (wire/interactions §9.1).
 EVENT_BLOCKLIST = frozenset(
     ("null", "(null)", "undefined", "nan", "none", "n/a", "anonymous", "[object object]", "-1")
 )
 
 
-#: Only zeros and dashes (docs/wire/interactions.md §9.1), or one filler over and over.
+#: Only zeros and dashes (wire/interactions §9.1), or one filler over and over.
 _PLACEHOLDER = re.compile(r"^(?:[0-]+|([x._*#?])\1+)$")
 
 

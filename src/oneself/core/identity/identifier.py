@@ -1,7 +1,7 @@
 """Identifiers: what can name a person or a browser, and how two spellings become one value.
 
-Here: namespaces, normalisation (docs/concepts/resolution.md), values that identify nobody. Not here: who
-holds an identifier (`fold`), what follows from two profiles holding it (`resolve`).
+Here: namespaces, normalisation (DESIGN §4.1), values that identify nobody. Not here: who holds an
+identifier (`fold`), what follows from two profiles holding it (`resolve`).
 """
 
 from typing import Literal
@@ -12,7 +12,7 @@ ANONYMOUS_ID = "anonymous_id"
 TRACKER = "tracker"
 USER_ID = "user_id"
 
-#: Namespaces that name a browser; they point at a profile and can move (docs/concepts/resolution.md).
+#: Namespaces that name a browser; they point at a profile and can move (DESIGN §4.2).
 DEVICE_NAMESPACES = frozenset({ANONYMOUS_ID, TRACKER})
 
 #: Longer values are no identifiers: an index entry has to fit a PostgreSQL page many times over.
@@ -35,10 +35,10 @@ class Namespace(msgspec.Struct, frozen=True, omit_defaults=True):
     """How the values of one namespace are read and how far they are trusted.
 
     `priority`: lower goes first among the reasons of one observation; identity types share 1000.
-    `reason`: what a merge caused by it is recorded as (docs/concepts/resolution.md). `values_max`: values per
-    profile. `bytes_max`: of a value in UTF-8. `blocks`: which values identify nobody beside the blocked ones:
-    what many share, the shorter list of the event wire, or none. `is_single`: a profile holds one value, the
-    newest; the one that it replaces is free for anyone (docs/wire/interactions.md §9.2, CLAIM).
+    `reason`: what a merge caused by it is recorded as (DESIGN §4.9). `values_max`: values per profile.
+    `bytes_max`: of a value in UTF-8. `blocks`: which values identify nobody beside
+    the blocked ones: what many share, the shorter list of the event wire, or none. `is_single`: a profile
+    holds one value, the newest; the one that it replaces is free for anyone (wire/interactions §9.2, CLAIM).
     `blocked_patterns`: shell patterns (`*@test.example`), because those cannot be made to run for ever.
     """
 
@@ -56,7 +56,7 @@ class Namespace(msgspec.Struct, frozen=True, omit_defaults=True):
     is_single: bool = False
 
 
-#: Before every rule, whatever number that has (docs/wire/cds.md §9: user id first, always).
+#: Before every rule, whatever number that has (wire/cds §9: user id first, always).
 USER_ID_PRIORITY = -(2**63) - 1
 
 USER_ID_NAMESPACE = Namespace(

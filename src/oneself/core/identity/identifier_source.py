@@ -1,6 +1,5 @@
 """Attributes whose values are identifiers: by a unification rule ("same value of attribute X, same person",
-docs/glossary.md, docs/wire/cds.md §9), or because they are bound to an identity type
-(docs/wire/interactions.md §3).
+DESIGN §3, wire/cds §9), or because they are bound to an identity type (wire/interactions §3).
 
 Both make a namespace: the values that a profile holds there are found through the same index. Here: which
 values those are, and how a value is spelled as text. What follows from a shared one is the business of
@@ -108,7 +107,7 @@ def _read_signature(schema: Schema, scope: str, name: str) -> list[tuple[str, Fi
 
 def identifiers_in_values(values: dict[str, Any], match: IdentifierSource) -> list[Identifier]:
     """The identifiers that stored values hold in a matcher's namespace, not normalised. What does not fit its
-    attribute is hidden from matching (docs/wire/cds.md §8)."""
+    attribute is hidden from matching (wire/cds §8)."""
     section = values.get(match.scope)
     value = section.get(match.keys[0]) if isinstance(section, dict) else None
     if value is None or not is_valid(match.fields[0], value):

@@ -3,7 +3,7 @@
 A type is a matchable field of the organisation; a dataset binds a name of the wire and an attribute of its
 schema to it. A bound attribute holds one value per profile, and that value is an identifier.
 
-Source: docs/wire/interactions.md §2, §3, §14; docs/architecture.md.
+Source: wire/interactions §2, §3, §14; DESIGN §9.
 """
 
 from typing import Literal
@@ -14,13 +14,13 @@ from oneself.core.identity.identifier import Namespace
 from oneself.core.values.attribute import READ_WRITE
 from oneself.core.values.schema import Schema
 
-#: A channel whose `user.id` is an identity; the rest is plain data (docs/wire/interactions.md §4).
+#: A channel whose `user.id` is an identity; the rest is plain data (wire/interactions §4).
 Channel = Literal["Web", "Server", "Mobile", "OpenTimeEmail"]
 CHANNELS: tuple[str, ...] = ("Web", "Server", "Mobile", "OpenTimeEmail")
 #: Channels whose one identity is `user.id` alone.
 SOLE_IDENTITY_CHANNELS = frozenset({"Mobile", "OpenTimeEmail"})
 
-#: The primary id as a type: shown, never matched (docs/wire/interactions.md §3).
+#: The primary id as a type: shown, never matched (wire/interactions §3).
 PROFILE_ID = "profileId"
 
 IDENTITY_VALUE_BYTES_MAX = 256

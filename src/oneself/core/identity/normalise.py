@@ -12,7 +12,7 @@ _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s.]+$")
 
 
 def normalise(identifier: Identifier, namespace: Namespace) -> Identifier | Dropped:
-    """The one spelling of an identifier, or why it identifies nobody (docs/concepts/resolution.md)."""
+    """The one spelling of an identifier, or why it identifies nobody (DESIGN §4.1)."""
     text = display_value(identifier.value)
     if text is None or _is_too_long(text, namespace) or (text := _compared(text, namespace)) is None:
         return Dropped(identifier.namespace, "too_long")

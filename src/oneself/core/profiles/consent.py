@@ -1,4 +1,4 @@
-"""Consent: what a person allows, by category (docs/wire/cds.md §6, §10).
+"""Consent: what a person allows, by category (wire/cds §6, §10).
 
 A category names a purpose and the attributes that it opens. A choice belongs to the person: profiles that
 are joined share their choices, and where both made one, the more restrictive holds.
@@ -45,7 +45,7 @@ class Choice(msgspec.Struct, frozen=True):
 
 Choices = dict[str, Choice]
 
-#: What the event wire asks consent for (docs/wire/interactions.md §9.5).
+#: What the event wire asks consent for (wire/interactions §9.5).
 EventPurpose = Literal["Personalization", "Tracking"]
 PERSONALIZATION: EventPurpose = "Personalization"
 TRACKING: EventPurpose = "Tracking"
@@ -88,7 +88,7 @@ def _holds(present: Choice, other: Choice) -> bool:
 
 def merge_choices(survivor: Choices, absorbed: Choices) -> Choices:
     """The choices of two profiles that are one person: where both chose, the more restrictive holds; on the
-    event wire the newer (docs/wire/interactions.md §9.2, MERGE)."""
+    event wire the newer (wire/interactions §9.2, MERGE)."""
     merged = dict(survivor)
     for category, choice in absorbed.items():
         if is_event_category(category):

@@ -1,12 +1,11 @@
-"""Objects that a person owns, by type and id: leases, cars, policies (docs/wire/interactions.md §5, §9.2
-MERGE)."""
+"""Objects that a person owns, by type and id: leases, cars, policies (wire/interactions §5, §9.2 MERGE)."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-#: Of each type a person keeps the newest (docs/wire/interactions.md §14).
+#: Of each type a person keeps the newest (wire/interactions §14).
 OBJECTS_PER_TYPE_MAX = 100
 #: Types per person (§14); more are not taken.
 TYPES_MAX = 50

@@ -1,7 +1,7 @@
 """A profile and its claims, as the fold keeps them.
 
-A profile row is never rewritten into another: an absorbed one points at its survivor
-(docs/concepts/log-and-fold.md) and keeps what it held when it was absorbed.
+A profile row is never rewritten into another: an absorbed one points at its survivor (DESIGN §2) and keeps
+what it held when it was absorbed.
 """
 
 from uuid import UUID
@@ -12,7 +12,7 @@ from oneself.core.profiles.consent import Choices
 from oneself.core.profiles.owned_objects import Objects
 from oneself.core.values.record import Record
 
-#: Hex digits of a primary id: 16 while anonymous, 24 from promotion on (docs/glossary.md).
+#: Hex digits of a primary id: 16 while anonymous, 24 from promotion on (DESIGN §3).
 ANONYMOUS_PRIMARY_CHARS = 16
 PRIMARY_CHARS = 24
 
@@ -22,36 +22,34 @@ Visit = tuple[int, int]
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known about one person. Instants are in µs since 1970."""
+    """What is known about one person.
+
+    Instants are µs since 1970. `survivor_id`: set once absorbed, always the profile that stands for the
+    person now. `reason`: why it was first absorbed. `updated_at`: seq of the last change that an answer
+    shows, hence the version. `seq`: of the last observation that touched it.
+    `identities`: person namespace → values held. `visit_at`: when the visit of `active_at` began.
+    `visits`: those before it, the oldest first (see `visits`). `objects`: what the person owns.
+    `aliases`: the primary ids that it had before, each with the seq at which it got another.
+    `erased`: only the id is left.
+    """
 
     profile_id: UUID
     created_at: int
-    #: The seq of the last change that an answer shows, hence the version.
     updated_at: int
-    #: When the person was last active.
     active_at: int
-    #: The seq of the last observation that touched it.
     seq: int
     primary_id: str
     record: Record
-    #: Set once absorbed: the profile that represents the person now.
     survivor_id: UUID | None = None
-    #: Why it was first absorbed.
     reason: str | None = None
     user_id: str | None = None
-    #: Person namespace → values held.
     identities: dict[str, tuple[str, ...]] = {}
-    #: When the visit of `active_at` began.
     visit_at: int = 0
-    #: The visits before that one, oldest first.
     visits: tuple[Visit, ...] = ()
     first_active_at: int = 0
-    #: What the person owns.
     objects: Objects = {}
-    #: Earlier primary ids, each with the seq at which it was replaced.
     aliases: tuple[tuple[str, int], ...] = ()
     consents: Choices = {}
-    #: Whether only the id is left.
     erased: bool = False
 
     @property
@@ -66,12 +64,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_absorbed(self) -> bool:
-        """Another profile represents the person."""
+        """Another profile stands for this one."""
         return self.survivor_id is not None
 
 
 class Absorbed(msgspec.Struct, frozen=True):
-    """A profile that was merged into another one; `seq`: when."""
+    """A profile that another one stands for. `seq`: when it was absorbed."""
 
     profile_id: UUID
     reason: str

@@ -1,4 +1,4 @@
-"""Visits: stretches of activity without a longer pause in them (docs/wire/interactions.md §2).
+"""Visits: stretches of activity without a longer pause in them (wire/interactions §2).
 
 A profile knows the visit that its last activity belongs to, and the closed ones before it, so that late
 events and merges find the visits that they belong to.
@@ -12,7 +12,7 @@ from oneself.core.profiles.profile import Profile, Visit
 
 #: Closed visits that a profile remembers, the newest: what a person looks at, and more than a token outlives.
 VISITS_MAX = 50
-#: No activity yet, only maintenance writes (docs/wire/interactions.md §9.3).
+#: Of whom nothing but upkeep is known (wire/interactions §9.3).
 NO_ACTIVITY = 0
 
 
@@ -35,10 +35,7 @@ def _all(profile: Profile) -> tuple[Visit, ...]:
 
 
 def _with(profile: Profile, visits: Sequence[Visit], first_active_at: int, pause_max: int) -> Profile:
-    """Add visits to the profile.
-
-    If it has none, keep them as they are: gaps were evaluated when the visits were recorded.
-    """
+    """The profile with more visits, as they are if it had none: what a pause was is judged once."""
     if not visits:
         return profile
     if known := _all(profile):

@@ -38,8 +38,8 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 def rank(profile: Profile) -> tuple[int, int, int, UUID]:
-    """The order of survivors, best first (docs/concepts/resolution.md): identified, named, anonymous; then
-    the most recently active; then the older; then the smaller id."""
+    """The order of survivors, best first (DESIGN §4.4): identified, named, anonymous; then the most recently
+    active; then the older; then the smaller id."""
     known = 0 if profile.is_identified else 2 if profile.is_anonymous else 1
     return known, -profile.active_at, profile.created_at, profile.profile_id
 
@@ -53,7 +53,7 @@ _NEVER_OLDER = 2**62
 
 def is_followed(profile: Profile, observation: Observation, config: Config) -> bool:
     """Whether a browser alone leads to a profile: always to an anonymous one, and to the person seen there
-    last unless each visitor is to begin anew (docs/wire/interactions.md §9.4)."""
+    last unless each visitor is to begin anew (wire/interactions §9.4)."""
     is_fresh = config.dataset.merged_anonymous == "fresh" and policy_of(observation).follows_device_setting
     return profile.is_anonymous or not is_fresh
 
@@ -71,8 +71,8 @@ def find_candidates(
     token_evidence: TokenEvidence | None,
     config: Config,
 ) -> dict[UUID, Candidate]:
-    """Every profile that may be this person (docs/concepts/resolution.md), each under the reason that goes
-    first, and within one rule under the oldest claim."""
+    """Every profile that may be this person (DESIGN §4.3), each under the reason that goes first, and within
+    one rule under the oldest claim."""
     found: dict[UUID, Candidate] = {}
 
     def add(candidate: Candidate) -> None:
@@ -100,7 +100,7 @@ def find_candidates(
 
 def _as_of(candidate: Candidate, observation: Observation, state: WorkingSet) -> Candidate:
     """The candidate as it was when the observation happened: what it did later does not count when the
-    survivor is chosen (docs/wire/interactions.md §9.2)."""
+    survivor is chosen (wire/interactions §9.2)."""
     profile, happened = candidate.profile, observation.occurred_at
     if happened is None or profile.active_at <= happened:
         return candidate
@@ -118,9 +118,8 @@ def _by_device(
     config: Config,
 ) -> Iterator[Candidate]:
     """A browser's profile is this person if it is still anonymous, or if a trusted sign-in names a user and
-    it has none (docs/wire/cds.md §12: a temporary profile takes the `user_id`). Where nothing else says who
-    it is, it is the one that ranks first: a browser points, it never joins two known people
-    (docs/concepts/resolution.md)."""
+    it has none (wire/cds §12: a temporary profile takes the `user_id`). Where nothing else says who it is, it
+    is the one that ranks first: a browser points, it never joins two known people (DESIGN §4.2)."""
     pointed = [
         Candidate(profile, device, _priority(device, config))
         for device in evidence.devices

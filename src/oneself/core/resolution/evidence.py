@@ -1,7 +1,7 @@
 """What an observation says about who it is: its identifiers, normalised, without those that do not count; and
 what the stored values of a profile say, in the namespaces of attributes.
 
-Pure; whom all this leads to is the business of `resolve`. Source: docs/concepts/resolution.md, §8.
+Pure; whom all this leads to is the business of `resolve`. Source: DESIGN §4.1, §8.
 """
 
 from collections.abc import Iterable
@@ -43,8 +43,7 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 def extract_evidence(observation: Observation, config: Config) -> Evidence:
-    """The evidence of an observation: normalised, blocked and untrusted values dropped
-    (docs/concepts/resolution.md, §8)."""
+    """The evidence of an observation: normalised, blocked and untrusted values dropped (DESIGN §4.1, §8)."""
     persons: dict[Identifier, None] = {}
     devices: dict[Identifier, None] = {}
     dropped: dict[Dropped, None] = {}
@@ -128,8 +127,7 @@ def first_recorded(record: Record, match: IdentifierSource) -> int | None:
 
 
 def claim_age(records: Iterable[Record], identifier: Identifier, seq: int, config: Config) -> int:
-    """How old a claim is that is recorded at `seq`: as old as the value in these records
-    (docs/concepts/resolution.md)."""
+    """How old a claim is that is recorded at `seq`: as old as the value in these records (DESIGN §4.7)."""
     match = next((item for item in config.identifier_sources if item.name == identifier.namespace), None)
     if match is None:
         return seq

@@ -31,8 +31,8 @@ def screen_candidates(
     token_evidence: TokenEvidence | None,
     config: Config,
 ) -> Screening:
-    """Which candidates (by profile id) are one person, and why others are not (docs/concepts/resolution.md).
-    `recalled`: what the token adds, if it leads to anybody."""
+    """Which candidates (by profile id) are one person, and why others are not (DESIGN §4.6). `recalled`: what
+    the token adds, if it leads to anybody."""
     ordered = sorted(candidates.values(), key=lambda c: (not c.required, *rank(c.profile)))
     user_id = _whose(ordered, evidence)
     accepted: list[Candidate] = []
@@ -51,7 +51,7 @@ def screen_candidates(
 
 def _whose(ordered: list[Candidate], evidence: Evidence) -> str | None:
     """The user that this person is: the one named, else the one whose identifier goes first, within one rule
-    the holder of the older claim (docs/wire/cds.md §9), else the one whose profile ranks first."""
+    the holder of the older claim (wire/cds §9), else the one whose profile ranks first."""
     if evidence.user_id is not None:
         return evidence.user_id
     identified = [c for c in ordered if c.profile.is_identified]

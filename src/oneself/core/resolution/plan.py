@@ -30,8 +30,7 @@ RejectionCode = Literal[
 
 
 class Merge(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`absorbed_id` is the same person as the plan's survivor, because of `reason`
-    (docs/concepts/resolution.md)."""
+    """`absorbed_id` is the same person as the plan's survivor, because of `reason` (DESIGN §4.9)."""
 
     absorbed_id: UUID
     reason: str
@@ -39,7 +38,7 @@ class Merge(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A merge (or a claim) that was indicated and must not happen (docs/concepts/resolution.md)."""
+    """A merge (or a claim) that was indicated and must not happen (DESIGN §4.6)."""
 
     code: RefusalCode
     other_id: UUID | None = None
@@ -47,40 +46,38 @@ class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one observation does."""
+    """What one observation does.
 
-    #: The profile that the observation is attached to.
+    `profile_id`: the profile it is attached to. `survivor_id`: the profile that stands for the person
+    afterwards (the same one, unless the observation's own new profile is absorbed at once).
+    `creates`: `profile_id` is made. `promotes`: an anonymous profile becomes known. `user_id`: is stamped.
+    `claims`: person identifiers that `profile_id` holds from now on. `devices`: browsers that point at it
+    from now on. `releases`: identifiers that this person holds no more; what is in `claims` as well is held
+    anew. `pinned`: what became of it hung on somebody whose part in it nothing else tells of, so it is not
+    judged again: they may be erased.
+    """
+
     profile_id: UUID
-    #: The profile that represents the person afterwards; another one only if a created profile is absorbed at
-    #: once.
     survivor_id: UUID
-    #: Whether `profile_id` is created.
     creates: bool = False
-    #: Whether an anonymous profile becomes known.
     promotes: bool = False
-    #: The user that the profile gets.
     user_id: str | None = None
     merges: tuple[Merge, ...] = ()
-    #: Person identifiers that `profile_id` holds from now on.
     claims: tuple[Identifier, ...] = ()
-    #: Devices that point at `profile_id` from now on.
     devices: tuple[Identifier, ...] = ()
-    #: Identifiers that the person no longer holds; one that is also in `claims` is claimed anew.
     releases: tuple[Identifier, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     dropped: tuple[Dropped, ...] = ()
-    #: The decision depended on a profile that no other log entry mentions. Replay applies this plan as
-    #: recorded, because that profile may have been erased.
     pinned: bool = False
 
     @property
     def unified_ids(self) -> tuple[UUID, ...]:
-        """The profiles that the plan unifies: the survivor, then the absorbed ones in order."""
+        """The profiles that are one person by it: the survivor, then those that it absorbs, in that order."""
         return (self.survivor_id, *(merge.absorbed_id for merge in self.merges))
 
     @property
     def is_attachment(self) -> bool:
-        """True if the observation is only attached to a profile, so that the plan need not be stored."""
+        """Nothing happens but that the observation belongs to a profile: no need to store the plan."""
         return self == Plan(profile_id=self.profile_id, survivor_id=self.profile_id)
 
 

@@ -1,5 +1,4 @@
-"""Who is this? One observation against the working set: a plan, or why it is not accepted
-(docs/concepts/resolution.md).
+"""Who is this? One observation against the working set: a plan, or why it is not accepted (DESIGN §4).
 
 Pure and total: it reads, it decides, it changes nothing. The order of the questions is the order of the law:
 evidence, candidates, whose user, refusals, survivor, what follows.
@@ -78,7 +77,7 @@ def _token_evidence(
 def _unnamed(
     state: WorkingSet, observation: Observation, evidence: Evidence, config: Config
 ) -> Plan | Rejection:
-    """Resolve the event without its person identifiers: the person opted out of personalization."""
+    """What an event does of who does not want to be known by name: as if it named nobody (§9.5)."""
     unnamed = msgspec.structs.replace(evidence, persons=(), token_evidence=UNSET)
     plan = resolve(state, observation, config, unnamed)
     return plan if isinstance(plan, Rejection) else msgspec.structs.replace(plan, pinned=True)
@@ -87,10 +86,8 @@ def _unnamed(
 def _choice_only(
     state: WorkingSet, observation: Observation, evidence: Evidence, screening: Screening, config: Config
 ) -> Plan:
-    """For a visitor who opted out of tracking, store only the choice, on the best-ranked candidate.
-
-    Merge nothing and claim nothing (docs/wire/interactions.md §9.5).
-    """
+    """Of who is not to be tracked only the choice is stored, with whoever they most likely are: nobody is
+    joined and nothing claimed (wire/interactions §9.5)."""
     if screening.accepted:
         profile_id = screening.accepted[0].profile.profile_id
         return Plan(profile_id=profile_id, survivor_id=profile_id, pinned=True)
@@ -98,7 +95,7 @@ def _choice_only(
 
 
 def _with_live_tracker(state: WorkingSet, observation: Observation, evidence: Evidence) -> Evidence:
-    """Keep a tracker that points at a profile; replace one that does not by the new one."""
+    """An event's tracker counts while it points at somebody, else the new one does."""
     if not policy_of(observation).replaces_ended_tracker:
         return evidence
     devices = tuple(item for item in evidence.devices if item.namespace != TRACKER or state.claims_of(item))
@@ -110,7 +107,7 @@ def _with_live_tracker(state: WorkingSet, observation: Observation, evidence: Ev
 def _with_named_browser(
     observation: Observation, evidence: Evidence, token_evidence: TokenEvidence | None
 ) -> Evidence:
-    """Identify a visitor of whom nothing else is known by the browser (docs/wire/interactions.md §9.2)."""
+    """A visitor of whom nothing is known is known again by the browser (wire/interactions §9.2)."""
     has_name = any(device.namespace == ANONYMOUS_ID for device in evidence.devices)
     is_known = bool(evidence.persons) or has_name or token_evidence is not None
     if observation.new_anonymous_id is None or is_known:
@@ -120,7 +117,7 @@ def _with_named_browser(
 
 
 def _still_stored(evidence: Evidence, profile: Profile, config: Config) -> Evidence:
-    """The indexed identifiers that the profile still holds; a newer write brings its own."""
+    """What indexing found and the profile still holds; what it holds by now, its own write has brought."""
     now = identities_of(profile.record, config)
     persons = tuple(i for i in evidence.persons if i.value in now.get(i.namespace, ()))
     return msgspec.structs.replace(evidence, persons=persons)
@@ -133,10 +130,8 @@ def _only_holder(
     token_evidence: TokenEvidence | None,
     config: Config,
 ) -> Profile | None:
-    """The profile that alone holds everything the observation names: nothing is to be decided.
-
-    Most traffic is of this kind. The full path returns the same plan in three times the time.
-    """
+    """The profile that alone holds everything the observation names: most traffic, where nothing is to be
+    decided. The long way comes to the same plan; this one is there because it takes a third of the time."""
     if observation.creates or observation.profile_id is not None or evidence.dropped:
         return None
     holder = None if token_evidence is None else token_evidence.holder
@@ -154,7 +149,7 @@ def _only_holder(
 
 
 def _sign_out(state: WorkingSet, evidence: Evidence, config: Config) -> Plan | Rejection:
-    """A sign-out: the browser keeps its user unless the organisation detaches it."""
+    """The browser keeps its user, unless the organisation detaches it (DESIGN §4.8)."""
     for device in evidence.devices:
         for _, profile in state.claims_of(device):
             if profile.user_id is not None and profile.user_id == evidence.user_id:
@@ -209,10 +204,8 @@ def _plan(
 def _depends_on_others(
     state: WorkingSet, observation: Observation, evidence: Evidence, one: set[UUID]
 ) -> bool:
-    """True if replay after an erasure could decide differently.
-
-    That is so if a device stays with another profile, or if the profile was found by its tracker.
-    """
+    """Whether a browser stays with somebody else, or is known by a tracker: what is left of the log once they
+    are erased would say something else."""
     if any(identifier.namespace == TRACKER for identifier in observation.identifiers):
         return True
     return observation.occurred_at is not None and any(
@@ -237,11 +230,8 @@ def _claims(
     one: set[UUID],
     config: Config,
 ) -> tuple[tuple[Identifier, ...], tuple[Refusal, ...]]:
-    """The person identifiers that this person does not hold yet, and refusals of those beyond a limit.
-
-    An identity of an event that a refusal leaves with its holder is not claimed (docs/wire/interactions.md
-    §9.6).
-    """
+    """The person identifiers that this person did not hold yet, and those beyond a limit. An event's identity
+    that a refusal leaves with somebody else stays theirs alone (wire/interactions §9.6)."""
     claims: list[Identifier] = []
     refusals: list[Refusal] = []
     for identifier in evidence.persons:
@@ -267,10 +257,9 @@ def _claims(
 def _devices(
     state: WorkingSet, observation: Observation, evidence: Evidence, one: set[UUID], *, is_new_visitor: bool
 ) -> tuple[tuple[Identifier, ...], tuple[Profile, ...]]:
-    """The devices that point at this person from now on, and the profiles they pointed at before.
-
-    A late event moves no device that moved after the event occurred, unless the device is all that is known
-    of the visitor.
+    """The browsers that point at this person from now on, and the profiles they pointed at before. What came
+    late moves no browser that went to somebody after it happened, unless it is all that is known of a
+    visitor.
     """
     devices: list[Identifier] = []
     moved: list[Profile] = []
@@ -293,10 +282,8 @@ def _is_earlier(observation: Observation, held: list[tuple[Claim, Profile]]) -> 
 
 
 def _refusals(screening: Screening, evidence: Evidence, moved: tuple[Profile, ...]) -> list[Refusal]:
-    """Everything that was indicated and does not happen.
-
-    That is: dropped evidence, refused candidates, and a device of another user on which a user signed in.
-    """
+    """All that was indicated and does not happen: dropped evidence, refused candidates, and a browser of
+    somebody else that a user signed in on (DESIGN §4.8)."""
     refusals = [
         Refusal(drop.code, None, drop.namespace)
         for drop in evidence.dropped

@@ -3,7 +3,7 @@
 A token says whose the browser was and by which identities. Its primary id is no key: what it adds is the
 identities that the event does not name and that still are that user's.
 
-Source: docs/wire/interactions.md §7 (life of a token), §9.2 (HANDLE), §9.5 (consent).
+Source: wire/interactions §7 (life of a token), §9.2 (HANDLE), §9.5 (consent).
 """
 
 from collections.abc import Iterable
@@ -27,15 +27,13 @@ from oneself.core.resolution.working_set import WorkingSet
 
 
 class TokenEvidence(msgspec.Struct, frozen=True):
-    """What a persisted token adds to an observation."""
+    """Whose the browser was, as of now, and the identities that only the token knows. `is_reused`: nothing is
+    new, so the token stands as it is; else these are the ones that are still theirs. `leads`: the observation
+    is about them."""
 
-    #: The profile of the token's user as of now.
     holder: Profile
-    #: The identities that only the token names and that its user still holds.
     identities: tuple[Identifier, ...]
-    #: Whether the token stays as it is, because the observation names nothing new.
     is_unchanged: bool
-    #: Whether the observation is about the token's user.
     identifies: bool
 
 

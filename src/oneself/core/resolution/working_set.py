@@ -67,7 +67,7 @@ class WorkingSet:
         self.changes = WriteSet()
 
     def survivor(self, profile_id: UUID) -> Profile | None:
-        """The profile that represents the person of a profile now; None if it is unknown or erased."""
+        """The profile that stands for a profile now; None if it is unknown or erased."""
         profile = self.profiles.get(profile_id)
         while profile is not None and profile.survivor_id is not None:
             profile = self.profiles.get(profile.survivor_id)
@@ -83,7 +83,7 @@ class WorkingSet:
         self._activity.setdefault(profile_id, []).append(at)
 
     def active_by(self, profile: Profile, at: int) -> int:
-        """When the person was last active at an instant or before it; 0 if unknown."""
+        """When the person was last active at an instant or before it; 0 if that is not known of."""
         if profile.active_at <= at:
             return profile.active_at
         members = (profile.profile_id, *(m.profile_id for m in self.members.get(profile.profile_id, ())))
@@ -102,7 +102,7 @@ class WorkingSet:
         return touched == after
 
     def claims_of(self, identifier: Identifier) -> list[tuple[Claim, Profile]]:
-        """The live claims of an identifier, oldest first, each with its survivor."""
+        """The live claims of an identifier, oldest first, each with the profile that stands behind it."""
         claims: Sequence[Claim] = self.claims.get(identifier, ())
         if len(claims) > 1:
             claims = sorted(claims, key=_age)

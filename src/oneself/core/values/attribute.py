@@ -1,6 +1,6 @@
 """What an attribute of the profile schema is, the words its fields may hold, and the built-in attributes.
 
-Source: limits and defaults from docs/wire/cds.md §7.
+Source: seeds/profile-attributes; limits and defaults from wire/cds §7.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TRAITS = "traits"
 APPLICATION_DATA = "application_data"
 SCOPES = (IDENTITY_ATTRIBUTES, TRAITS, APPLICATION_DATA)
 
-# A scope and four levels below it (docs/wire/cds.md §7).
+# A scope and four levels below it (wire/cds §7).
 NAME_PARTS_MIN, NAME_PARTS_MAX = 2, 5
 
 VALUE_TYPES = tuple(VALIDATORS)

@@ -4,7 +4,7 @@
 `traits.plan`, `traits.address.city`, `application_data.<app>.score`. A list is one leaf, whatever it holds.
 There is no value without a source, no source without a value, and no empty object.
 
-Source: docs/concepts/merging.md (provenance).
+Source: DESIGN §5 (provenance).
 """
 
 from __future__ import annotations
@@ -20,18 +20,16 @@ Path = tuple[str, ...]
 
 
 class ValueSource(Struct, frozen=True, omit_defaults=True):
-    """An observation that reported a value."""
+    """An observation that said a value: committed at `seq`, happened `at` (both µs since 1970). `trust`: of
+    its evidence, "server" or "browser" (DESIGN §8). `since`: the seq of the observation that first brought
+    the value, if this one repeated it."""
 
-    #: When it was recorded, in µs since 1970.
     seq: int
     observation_id: str
-    #: When it occurred, in µs since 1970.
     at: int
     interface: str = field(name="face")
     application: str | None = None
-    #: Of its evidence: "server" or "browser" (docs/concepts/trust.md).
     trust: str = "server"
-    #: The seq of the observation that first reported the value, if this one repeated it.
     since: int | None = None
 
     @property

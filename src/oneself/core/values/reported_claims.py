@@ -3,7 +3,7 @@
 Claims arrive as text under the last part of their URI; dots in it nest. Text is read as the declared type, a
 single value of a multi-valued attribute as a list of one.
 
-Source: docs/wire/cds.md §12.
+Source: wire/cds §12.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whether a whole value fits its attribute, member by member and element by element, and what to say if not.
 
-Source: docs/wire/cds.md §8 (labels, paths, wording).
+Source: wire/cds §8 (labels, paths, wording).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PATH_CHARS_MAX = 300
 
 
 class InvalidValue(Exception):
-    """A value is rejected. `path` is `key`, `app.key`, `a.b` or `a[0].b` (docs/wire/cds.md §8)."""
+    """A value is refused. `path` is `key`, `app.key`, `a.b` or `a[0].b`; the text is wire/cds §8's."""
 
     def __init__(self, label: str, path: str, problem: str) -> None:
         super().__init__(label, path, problem)
@@ -49,7 +49,7 @@ def rejection_of(path: Path, problem: str) -> InvalidValue:
 def buckets(patch: dict[str, Any], *, strict: bool = False) -> Iterator[tuple[Path, dict[str, Any]]]:
     """The objects of a patch that hold attributes, each with its path: sections, and one per application.
 
-    A section or an application that is no object is passed over (docs/wire/cds.md §5.4); when `strict`, an
+    A section or an application that is no object is passed over (wire/cds §5.4); when `strict`, an
     application that is none is refused (§5.1).
     """
     for scope in SCOPES:

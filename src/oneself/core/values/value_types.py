@@ -3,7 +3,7 @@
 Knows types only, nothing of attributes, scopes or profiles. A fitted value is stored as written, except that
 an integer loses a ".0", an epoch loses its quotes and a decimal too big for a 64-bit integer becomes a float.
 
-Source: seeds/profile-attributes (value types), docs/wire/cds.md §8 (JSON types), §12 (claims arrive as text).
+Source: seeds/profile-attributes (value types), wire/cds §8 (JSON types), §12 (claims arrive as text).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Validator = Callable[[Any], Any]
 
 
 class TypeMismatch(Exception):
-    """A value that its type does not accept; `problem` is the wire's wording (docs/wire/cds.md §8)."""
+    """A value that its type does not accept; `problem` is the wire's wording (wire/cds §8)."""
 
     def __init__(self, problem: str = TYPE_MISMATCH) -> None:
         super().__init__(problem)
@@ -99,7 +99,7 @@ def validate_date_time(value: Any) -> str:
 
 
 def validate_epoch(value: Any) -> int:
-    """Milliseconds since 1970; digits in quotes are what older writers send (docs/wire/cds.md §15)."""
+    """Milliseconds since 1970; digits in quotes are what older writers send (wire/cds §15)."""
     if type(value) is str and _EPOCH.fullmatch(value):
         value = int(value)
     number = validate_integer(value)
@@ -155,8 +155,7 @@ def check_size(value: Any) -> None:
 
 
 def parse_text(value_type: str, text: str) -> Any:
-    """A claim's text as a value of the type; the text itself if it does not read as one (docs/wire/cds.md
-    §12)."""
+    """A claim's text as a value of the type; the text itself if it does not read as one (wire/cds §12)."""
     reader = _READERS.get(value_type)
     return text if reader is None else reader(text.strip(), text)
 
@@ -180,8 +179,7 @@ def canonical_key(value: Any) -> Hashable:
 
 
 def is_empty(value: Any) -> bool:
-    """'' [] {} null: values that never replace another in a merge and do not count as set
-    (docs/concepts/merging.md)."""
+    """'' [] {} null: values that never replace another in a merge and do not count as set (DESIGN §5)."""
     return value is None or (type(value) in (str, list, dict) and not value)
 
 

@@ -3,7 +3,7 @@
 The unit of hiding is the value of one attribute: a sub-attribute that is write-only, undefined or unfit
 disappears from its object, a list is shown whole or not at all. Nothing stored is changed by being hidden.
 
-Source: docs/wire/cds.md §8 (writeOnly; values that no longer fit), §15.
+Source: wire/cds §8 (writeOnly; values that no longer fit), §15.
 """
 
 from __future__ import annotations

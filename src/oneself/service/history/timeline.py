@@ -1,85 +1,78 @@
-"""The past of a person: every identifier that was ever theirs, and what made them who they are now.
+"""The history of a person: every identifier that was ever theirs, and the merges, promotions and refusals.
 
-Law of this module: it reads what the claims, the merges, the refusals and the aliases say; it derives
-nothing that they do not.
+Invariants: it reads what the claims, merges, refusals and aliases record, and derives nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from oneself.core.identity.identifier import Identifier
 from oneself.service.context import DatasetRef
-from oneself.service.profiles.lookup import FoundProfile
+from oneself.service.profiles.lookup import AliasedProfile
 from oneself.service.profiles.profiles import ProfileView
 from oneself.store.database import Database
-from oneself.store.queries import Queries
+from oneself.store.tables.claim import ClaimPosition, RecordedClaim
+from oneself.store.transaction import Tables
 
-_sql = Queries("past.sql")
-_privacy = Queries("privacy.sql")
-
-#: No clock comes so far.
-SEQ_MAX = 2**62
-
-
-class ClaimPosition(msgspec.Struct, frozen=True):
-    """A place in the list of identifiers; pages begin after it."""
-
-    seq: Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
-    namespace: str
-    value: str
-    profile_id: UUID
-
-
+#: Before every claim.
 BEGINNING = ClaimPosition(0, "", "", UUID(int=0))
 
 
 class ClaimRecord(msgspec.Struct, frozen=True):
-    """An identifier that a profile of the person holds (`until` None) or held. Instants in µs since 1970."""
+    """An identifier that a profile of the person holds or held. Instants in µs since 1970."""
 
     identifier: Identifier
     profile_id: UUID
     since: int
+    #: None while the profile holds it.
     until: int | None
     trust: str
 
     @property
-    def place(self) -> ClaimPosition:
+    def position(self) -> ClaimPosition:
+        """Its position in the list."""
         return ClaimPosition(self.since, self.identifier.namespace, self.identifier.value, self.profile_id)
 
 
 class HistoryMerge(msgspec.Struct, frozen=True, tag="merge"):
-    """A profile became one with another, because of `reason`. `alias`: what it was called by then."""
+    """A profile was absorbed by another."""
 
+    #: In µs since 1970.
     at: int
     survivor_id: UUID
     absorbed_id: UUID
     reason: str
+    #: The identifier that caused it.
     identifier: Identifier | None
+    #: The primary id of the absorbed profile.
     alias: str | None
 
 
 class Promotion(msgspec.Struct, frozen=True, tag="promotion"):
-    """A profile got its primary id when it became known. `alias`: what it was called by before."""
+    """An anonymous profile became known and got another primary id."""
 
+    #: In µs since 1970.
     at: int
     profile_id: UUID
+    #: The primary id before.
     alias: str
 
 
 class HistoryRefusal(msgspec.Struct, frozen=True, tag="refusal"):
-    """A merge or a claim that was indicated and did not happen, first at `at`. `other_id`: None where nobody
-    else is concerned."""
+    """A merge or a claim that was indicated and must not happen. Instants in µs since 1970."""
 
+    #: The first time.
     at: int
     last_at: int
     times: int
     code: str
     profile_id: UUID
+    #: None if no other profile is concerned.
     other_id: UUID | None
     namespace: str
 
@@ -88,7 +81,7 @@ HistoryEntry = HistoryMerge | Promotion | HistoryRefusal
 
 
 class ProfileHistory:
-    """Reads what became of a person."""
+    """Reads the history of a person."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -96,57 +89,44 @@ class ProfileHistory:
     async def identifiers(
         self, dataset_ref: DatasetRef, view: ProfileView, *, after: ClaimPosition = BEGINNING, limit: int
     ) -> list[ClaimRecord]:
-        """The identifiers after a place, the oldest first."""
-        found = await self._database.fetch(
-            _sql.list_claims, dataset_ref.dataset_id, _everybody(view), *msgspec.structs.astuple(after), limit
-        )
-        return [_held(row) for row in found]
+        """The identifiers after a position, the oldest first."""
+        claims = Tables(self._database, dataset_ref.dataset_id).claims
+        return [_record(claim) for claim in await claims.list_of_profiles(view.profile_ids, after, limit)]
 
     async def history(
-        self, dataset_ref: DatasetRef, view: ProfileView, person: FoundProfile
+        self, dataset_ref: DatasetRef, view: ProfileView, person: AliasedProfile
     ) -> list[HistoryEntry]:
         """Merges, promotions and refusals in the order of time."""
-        everybody = _everybody(view)
-        merges = await self._database.fetch(_privacy.find_person_merges, dataset_ref.dataset_id, everybody)
-        refusals = await self._database.fetch(
-            _privacy.find_person_refusals, dataset_ref.dataset_id, everybody
-        )
+        tables, ids = Tables(self._database, dataset_ref.dataset_id), view.profile_ids
+        merges = await tables.merges.find_of_profiles(ids)
+        refusals = await tables.refusals.find_of_profiles(ids)
         promotions = (
             Promotion(alias.at, alias.profile_id, alias.id)
-            for alias in person.named
+            for alias in person.former_ids
             if alias.by == "promotion"
         )
         return sorted(
-            (*_merges(merges, person), *promotions, *map(_refused, refusals)),
-            key=lambda step: (step.at, type(step).__name__),
+            (*_merges(merges, person), *promotions, *map(_refusal, refusals)),
+            key=lambda entry: (entry.at, type(entry).__name__),
         )
 
 
-def _everybody(view: ProfileView) -> list[UUID]:
-    return [view.survivor.profile_id, *(each.profile_id for each in view.absorbed)]
+def _record(recorded: RecordedClaim) -> ClaimRecord:
+    claim = recorded.claim
+    return ClaimRecord(claim.identifier, claim.profile_id, claim.seq, recorded.until_seq, claim.trust)
 
 
-def _held(row: Any) -> ClaimRecord:
-    return ClaimRecord(
-        Identifier(row["namespace"], row["value"]),
-        row["profile_id"],
-        row["seq"],
-        row["until_seq"],
-        row["trust"],
-    )
-
-
-def _merges(found: Iterable[Any], person: FoundProfile) -> Iterable[HistoryMerge]:
-    called = {alias.profile_id: alias.id for alias in person.named if alias.by == "merge"}
+def _merges(found: Iterable[Mapping[str, Any]], person: AliasedProfile) -> Iterable[HistoryMerge]:
+    aliases = {alias.profile_id: alias.id for alias in person.former_ids if alias.by == "merge"}
     for row in found:
         via = Identifier(row["namespace"], row["value"]) if row["namespace"] is not None else None
         absorbed_id = row["absorbed_id"]
         yield HistoryMerge(
-            row["seq"], row["survivor_id"], absorbed_id, row["reason"], via, called.get(absorbed_id)
+            row["seq"], row["survivor_id"], absorbed_id, row["reason"], via, aliases.get(absorbed_id)
         )
 
 
-def _refused(row: Any) -> HistoryRefusal:
+def _refusal(row: Mapping[str, Any]) -> HistoryRefusal:
     other_id = row["other_id"] if row["other_id"] != row["profile_id"] else None
     return HistoryRefusal(
         row["first_seq"],

@@ -1,4 +1,4 @@
-"""The audit log: who changed the configuration and who erased people, when, in every dataset of an
+"""The audit log: who changed the configuration or erased a person, and when, in every dataset of an
 organisation.
 
 Invariants: it says what was done to what, never the values: a blocked value or the name of an attribute may
@@ -15,9 +15,8 @@ import msgspec
 
 from oneself.service.context import DatasetRef
 from oneself.store.database import Database
-from oneself.store.queries import Queries
-
-_sql = Queries("audit.sql")
+from oneself.store.directory import Directory
+from oneself.store.tables.audit import AuditRow
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
@@ -39,26 +38,26 @@ class Audit:
     """Reads the audit log."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._directory = Directory(database)
 
     async def list_deeds(
         self, dataset_ref: DatasetRef, since: int, until: int, *, limit: int, offset: int
     ) -> list[AuditEntry]:
         """What was done between two instants in µs, the last first."""
-        found = await self._database.fetch(_sql.list_entries, dataset_ref.org_id, since, until, limit, offset)
-        return [_entry(row) for row in found]
+        audit = self._directory.of(dataset_ref.org_id).audit
+        return [_entry(row) for row in await audit.list(since, until, limit=limit, offset=offset)]
 
 
-def _entry(row: Any) -> AuditEntry:
-    content = msgspec.json.decode(row["content"], type=dict[str, Any])
+def _entry(row: AuditRow) -> AuditEntry:
+    content = row.content
     return AuditEntry(
-        deed_id=row["observation_id"],
-        at=row["seq"],
-        dataset=row["dataset"],
-        kind=row["kind"],
+        deed_id=row.observation_id,
+        at=row.seq,
+        dataset=row.dataset,
+        kind=row.kind,
         face=content.get("face", ""),
         application=content.get("application"),
-        version=row["config_version"],
+        version=row.config_version,
         changes=_kinds(content.get("change", {})),
         profiles=len(content.get("profile_ids", ())),
     )

@@ -1,7 +1,7 @@
-"""Consent: the categories of an organisation, and what its people chose (wire/cds §6, §10).
+"""Consent: the categories of an organisation, and what users chose.
 
-Law of this module: categories are configuration; choices are observations about a person, handed to the one
-write path. The mandatory category is there from the moment the service is first enabled, and stays.
+Invariants: categories are configuration; choices are observations on the one write path. The mandatory
+category exists from the first activation of the service on, and stays. Source: docs/wire/cds.md §6, §10.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from oneself.service.profiles.profiles import Profiles
 
 
 class InvalidCategory(OneselfError):
-    """A category that is refused; the message says why."""
+    """The category is invalid; the message says why."""
 
 
-class CategoryTaken(OneselfError):
+class DuplicateCategory(OneselfError):
     """Another category of the organisation has this name."""
 
 
@@ -35,7 +35,7 @@ class UnknownCategory(OneselfError):
 
 
 class MandatoryCategory(OneselfError):
-    """The mandatory category is neither changed, nor deleted, nor chosen."""
+    """The mandatory category cannot be changed, deleted or chosen."""
 
 
 class Consents:
@@ -46,7 +46,7 @@ class Consents:
         self._profiles = profiles
 
     async def create(self, dataset_ref: DatasetRef, draft: Category) -> Category:
-        """Add a category, with an id of ours. Raises InvalidCategory, CategoryTaken."""
+        """Add a category with a generated id. Raises InvalidCategory, DuplicateCategory."""
         category = msgspec.structs.replace(draft, category_identifier=str(uuid.uuid4()))
 
         def put(config: Config) -> ConfigChange:
@@ -57,9 +57,9 @@ class Consents:
         return category
 
     async def replace(self, dataset_ref: DatasetRef, category: Category) -> Category:
-        """Put a category in the place of the one with its id.
+        """Replace the category of this id.
 
-        Raises UnknownCategory, MandatoryCategory, InvalidCategory, CategoryTaken.
+        Raises UnknownCategory, MandatoryCategory, InvalidCategory, DuplicateCategory.
         """
 
         def put(config: Config) -> ConfigChange | None:
@@ -71,7 +71,7 @@ class Consents:
         return category
 
     async def delete(self, dataset_ref: DatasetRef, category_identifier: str) -> None:
-        """Remove a category, if it is there. Raises MandatoryCategory."""
+        """Delete a category if it exists. Raises MandatoryCategory."""
 
         def drop(config: Config) -> ConfigChange | None:
             if category_identifier not in config.categories:
@@ -84,7 +84,7 @@ class Consents:
     async def choose(
         self, dataset_ref: DatasetRef, actor: Actor, profile_id: UUID, choices: dict[str, tuple[bool, int]]
     ) -> Resolution:
-        """Put these choices, category → (consented, when in µs), in the place of all that the person made.
+        """Replace all choices of a person by these: category → (consented, when in µs since 1970).
 
         Raises UnknownCategory, MandatoryCategory, ingest.Rejected `profile_not_found`.
         """
@@ -95,7 +95,7 @@ class Consents:
 
 
 def known_choices(config: Config, choices: Choices) -> Choices:
-    """The choices in categories that still exist; the mandatory one is not chosen."""
+    """The choices in categories that exist; the mandatory one is not chosen."""
     return {
         i: choice
         for i, choice in choices.items()
@@ -119,7 +119,7 @@ def _check(config: Config, category: Category) -> None:
         if other.category_identifier != category.category_identifier and (
             other.category_name == category.category_name
         ):
-            raise CategoryTaken(f"A consent category named '{category.category_name}' already exists.")
+            raise DuplicateCategory(f"A consent category named '{category.category_name}' already exists.")
 
 
 def _check_attribute(schema: Schema, name: str, application: str | None) -> None:

@@ -1,7 +1,7 @@
-"""Unfit values: what is kept although its attribute changed or is gone (wire/cds §8).
+"""Invalid values: values that stay stored although their attribute changed or was removed.
 
-Law of this module: it reads page by page in the order of ids and changes nothing; values are counted by
-attribute, never told.
+Invariants: profiles are read page by page in the order of their ids and nothing is changed. Values are
+counted by attribute and never returned. Source: docs/wire/cds.md §8.
 """
 
 from uuid import UUID
@@ -12,53 +12,54 @@ from oneself.core.values.visibility import invalid_values
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
 from oneself.store.database import Database
-from oneself.store.queries import Queries
-
-_sql = Queries("privacy.sql")
+from oneself.store.transaction import Tables
 
 START = UUID(int=0)
 PROFILES_PER_PAGE = 5_000
 
 
 class ProfileInvalidValues(msgspec.Struct, frozen=True):
-    """Values at one path that do not fit, for one reason: how many profiles hold one, and one of these."""
+    """Invalid values at one path, for one reason."""
 
     path: str
     problem: str
+    #: How many profiles have one.
     profiles: int
+    #: One of these profiles.
     example: UUID
 
 
 class InvalidValuesPage(msgspec.Struct, frozen=True):
-    """What was found among `seen` profiles; `last`: the id to go on from, None at the end."""
+    """The invalid values of some profiles."""
 
     found: tuple[ProfileInvalidValues, ...]
+    #: How many profiles were read.
     seen: int
+    #: The id after which to continue; None at the end.
     last: UUID | None
 
 
 class InvalidValues:
-    """Finds values that do not fit."""
+    """Finds invalid values."""
 
     def __init__(self, database: Database, configurations: Configurations) -> None:
         self._database = database
         self._configurations = configurations
 
     async def page(self, dataset_ref: DatasetRef, after: UUID) -> InvalidValuesPage:
-        """The unfit values of the next profiles after an id."""
+        """The invalid values of the next profiles after an id."""
         config = await self._configurations.current(dataset_ref.dataset_id)
-        rows = await self._database.fetch(
-            _sql.find_values_after, dataset_ref.dataset_id, after, PROFILES_PER_PAGE
-        )
+        profiles = Tables(self._database, dataset_ref.dataset_id).profiles
+        read = await profiles.list_values(after, PROFILES_PER_PAGE)
         found: dict[tuple[str, str], list[UUID]] = {}
-        for row in rows:
-            for place in invalid_values(config.schema, msgspec.json.decode(row["record_values"])):
-                found.setdefault(place, []).append(row["profile_id"])
+        for profile_id, values in read:
+            for path_and_problem in invalid_values(config.schema, values):
+                found.setdefault(path_and_problem, []).append(profile_id)
         return InvalidValuesPage(
             tuple(
                 ProfileInvalidValues(path, problem, len(ids), ids[0])
                 for (path, problem), ids in sorted(found.items())
             ),
-            len(rows),
-            rows[-1]["profile_id"] if len(rows) == PROFILES_PER_PAGE else None,
+            len(read),
+            read[-1][0] if len(read) == PROFILES_PER_PAGE else None,
         )

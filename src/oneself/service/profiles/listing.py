@@ -143,11 +143,11 @@ def _target(schema: Schema, attribute: Attribute, condition: Condition) -> Targe
 def _path(schema: Schema, attribute: Attribute) -> tuple[str, ...]:
     """The keys to the value: a dotted name is one key, unless a complex attribute holds it."""
     name, application = attribute.attribute_name, attribute.application_identifier
-    place = (attribute.scope, application) if application else (attribute.scope,)
+    scope_path = (attribute.scope, application) if application else (attribute.scope,)
     above = schema.complex_above(name, application)
     if above is None:
-        return (*place, attribute.key)
-    return (*place, above.key, *name.removeprefix(f"{above.attribute_name}.").split("."))
+        return (*scope_path, attribute.key)
+    return (*scope_path, above.key, *name.removeprefix(f"{above.attribute_name}.").split("."))
 
 
 def _operand(value_type: str, text: str) -> Any:

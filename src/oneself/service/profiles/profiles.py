@@ -26,10 +26,7 @@ from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import Ingest, ReplayableResponse, Resolution, Submission, request_key
 from oneself.store.database import Database
-from oneself.store.queries import Queries
 from oneself.store.transaction import Tables
-
-_sql = Queries("ingest.sql")
 
 Render = Callable[[Resolution], ReplayableResponse]
 
@@ -53,6 +50,11 @@ class ProfileView(msgspec.Struct, frozen=True):
     survivor: Profile
     absorbed: tuple[Absorbed, ...]
     config: Config
+
+    @property
+    def profile_ids(self) -> list[UUID]:
+        """The survivor and every profile that it absorbed."""
+        return [self.survivor.profile_id, *(absorbed.profile_id for absorbed in self.absorbed)]
 
 
 class ActiveTracker(msgspec.Struct, frozen=True):
@@ -248,10 +250,8 @@ class Profiles:
         value = identifier.value.strip()
         if "\x00" in value:
             return None
-        found: UUID | None = await self._database.fetchval(
-            _sql.find_holder, dataset_ref.dataset_id, identifier.namespace, value
-        )
-        return found
+        claims = Tables(self._database, dataset_ref.dataset_id).claims
+        return await claims.find_holder(Identifier(identifier.namespace, value))
 
     async def _submit(
         self, dataset_ref: DatasetRef, observation: Observation, request: RequestOptions

@@ -1,10 +1,7 @@
-"""Refusals: merges and claims that were indicated and must not be, and what sets the limits.
+"""Refusals: merges and claims that were indicated and must not happen, and the settings that cause them.
 
-Source: DESIGN §4.6.
+Source: docs/concepts/resolution.md.
 """
-
-from typing import Annotated
-from uuid import UUID
 
 import msgspec
 
@@ -13,52 +10,12 @@ from oneself.core.config.configuration import Config
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
 from oneself.store.database import Database
-from oneself.store.queries import Queries
-
-_sql = Queries("rules.sql")
-
-_LAST_ID = UUID(int=2**128 - 1)
-_LAST_SEQ = 2**62
-_LAST_KIND = 2**63 - 1
-
-Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-
-
-class RefusalPosition(msgspec.Struct, frozen=True):
-    """Where in the list, the latest first, a page ends. `kind`: a number for code and namespace, which tells
-    apart what two profiles were refused at one moment."""
-
-    seq: Int64
-    profile_id: UUID
-    other_id: UUID
-    kind: Int64
-
-
-#: Before everything in the list.
-FIRST = RefusalPosition(_LAST_SEQ, _LAST_ID, _LAST_ID, _LAST_KIND)
-
-
-class ListedRefusal(msgspec.Struct, frozen=True):
-    """One kind of refusal between two profiles (twice the same where no other one is concerned): when it was
-    met first and last (µs), and how often. `namespace`: of the identifier concerned, else empty."""
-
-    code: str
-    profile_id: UUID
-    other_id: UUID
-    namespace: str
-    first_seq: int
-    last_seq: int
-    times: int
-    kind: int
-
-    @property
-    def place(self) -> RefusalPosition:
-        """Where it stands in the list."""
-        return RefusalPosition(self.last_seq, self.profile_id, self.other_id, self.kind)
+from oneself.store.tables.refusal import FIRST, ListedRefusal, RefusalPosition
+from oneself.store.transaction import Tables
 
 
 class Protection(msgspec.Struct, frozen=True):
-    """What keeps strangers apart: values that identify nobody, beside the built-in ones, and limits."""
+    """What keeps profiles apart: values that identify no person, beside the built-in ones, and limits."""
 
     blocked_values: tuple[str, ...]
     blocked_patterns: tuple[str, ...]
@@ -76,37 +33,27 @@ class Refusals:
     async def list_refusals(
         self, dataset_ref: DatasetRef, limit: int, *, before: RefusalPosition = FIRST, code: str | None = None
     ) -> list[ListedRefusal]:
-        """The refusals before a place, the latest first."""
-        found = await self._database.fetch(
-            _sql.find_refusals,
-            dataset_ref.dataset_id,
-            before.seq,
-            before.profile_id,
-            before.other_id,
-            before.kind,
-            limit,
-            code,
-        )
-        return [ListedRefusal(**dict(row)) for row in found]
+        """The refusals before a position, the latest first; of one code if given."""
+        return await Tables(self._database, dataset_ref.dataset_id).refusals.list(before, limit, code)
 
     async def count(self, dataset_ref: DatasetRef) -> dict[str, int]:
-        """How often each kind was met."""
-        found = await self._database.fetch(_sql.count_refusals, dataset_ref.dataset_id)
-        return {row["code"]: row["times"] for row in found}
+        """Code → how often it occurred."""
+        return await Tables(self._database, dataset_ref.dataset_id).refusals.count()
 
     async def protection(self, dataset_ref: DatasetRef) -> Protection:
-        """What keeps strangers apart now."""
+        """The current protection."""
         return _protection(await self._configurations.current(dataset_ref.dataset_id))
 
     async def protect(self, dataset_ref: DatasetRef, **changes: object) -> Protection:
-        """Change fields of the protection; acts on the next observation."""
+        """Change fields of the protection; it applies to the next observation."""
 
         def put(config: Config) -> ConfigChange:
-            wanted = msgspec.structs.replace(_protection(config), **changes)
+            protection = msgspec.structs.replace(_protection(config), **changes)
             blocked = BlockList(
-                frozenset(value.casefold() for value in wanted.blocked_values), wanted.blocked_patterns
+                frozenset(value.casefold() for value in protection.blocked_values),
+                protection.blocked_patterns,
             )
-            limits = Limits(wanted.profiles_per_merge_max, wanted.values_per_namespace_max)
+            limits = Limits(protection.profiles_per_merge_max, protection.values_per_namespace_max)
             return Several((PutBlocked(blocked), PutLimits(limits)))
 
         return _protection(await self._configurations.change(dataset_ref.dataset_id, put))

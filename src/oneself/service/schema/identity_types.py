@@ -180,5 +180,5 @@ def _checked(identity_type: IdentityType) -> IdentityType:
 
 def _check_fixed(before: IdentityType, after: IdentityType) -> None:
     if any(getattr(before, name) != getattr(after, name) for name in FIXED):
-        sentence = "Uniqueness and case sensitivity of an identity type cannot change; create another type."
+        sentence = "Uniqueness and case sensitivity of an identity type never change; create another type."
         raise InvalidInput("uniqueness", sentence)

@@ -4,6 +4,7 @@ ones are contested."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from oneself.core.identity.identifier import Identifier
 from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.profile import PRIMARY_CHARS
+from oneself.core.units import SEQ_MAX
 from oneself.store import rows
 from oneself.store.queries import Queries
 from oneself.store.tables.table import Table
@@ -42,6 +44,15 @@ class RecordedClaim(msgspec.Struct, frozen=True):
         return self.claim.identifier
 
 
+class ClaimPosition(msgspec.Struct, frozen=True):
+    """A position in the list of a person's claims; a page begins after it."""
+
+    seq: Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
+    namespace: str
+    value: str
+    profile_id: UUID
+
+
 class ClaimTable(Table):
     """The claims of a dataset."""
 
@@ -70,6 +81,38 @@ class ClaimTable(Table):
     async def find_of_profiles(self, profile_ids: Iterable[UUID]) -> list[RecordedClaim]:
         """Every claim that profiles ever had, the oldest first."""
         found = await self._executor.fetch(_sql.find_of_profiles, self._dataset_id, list(profile_ids))
+        return [RecordedClaim(rows.read_claim(row), row["until_seq"]) for row in found]
+
+    async def find_holder(self, identifier: Identifier) -> UUID | None:
+        """The profile that holds an identifier."""
+        found: UUID | None = await self._executor.fetchval(
+            _sql.find_holder, self._dataset_id, identifier.namespace, identifier.value
+        )
+        return found
+
+    async def find_last_holder(self, identifier: Identifier, since: int) -> UUID | None:
+        """The profile that holds an identifier, else the one that held it last, by claims since a seq."""
+        found: UUID | None = await self._executor.fetchval(
+            _sql.find_last_holder, self._dataset_id, identifier.namespace, identifier.value, since
+        )
+        return found
+
+    async def find_live_of_profiles(
+        self, profile_ids: Sequence[UUID], namespaces: Sequence[str]
+    ) -> list[Identifier]:
+        """The identifiers that profiles hold now in some namespaces, the oldest first."""
+        found = await self._executor.fetch(
+            _sql.find_live_of_profiles, self._dataset_id, list(profile_ids), list(namespaces)
+        )
+        return [Identifier(row["namespace"], row["value"]) for row in found]
+
+    async def list_of_profiles(
+        self, profile_ids: Sequence[UUID], after: ClaimPosition, limit: int
+    ) -> list[RecordedClaim]:
+        """A page of every claim that profiles ever had, the oldest first."""
+        found = await self._executor.fetch(
+            _sql.list_of_profiles, self._dataset_id, list(profile_ids), *msgspec.structs.astuple(after), limit
+        )
         return [RecordedClaim(rows.read_claim(row), row["until_seq"]) for row in found]
 
     async def find_history(self, identifiers: Iterable[Identifier]) -> list[RecordedClaim]:

@@ -111,3 +111,55 @@ WHERE claim.dataset_id = $1 AND claim.namespace = row.namespace AND claim.value 
 -- Delete every claim of profiles.
 -- $2: profile ids
 DELETE FROM claim WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
+
+-- name: find_holder
+-- The profile that holds an identifier: that of the oldest live claim.
+-- $2: namespace
+-- $3: value
+SELECT claim.profile_id
+FROM claim
+JOIN profile ON profile.dataset_id = $1 AND profile.profile_id = claim.profile_id AND NOT profile.erased
+WHERE claim.dataset_id = $1 AND claim.namespace = $2 AND claim.value = $3 AND claim.until_seq IS NULL
+ORDER BY claim.since, claim.profile_id
+LIMIT 1;
+
+-- name: find_last_holder
+-- The profile of the oldest live claim on an identifier, else of the last claim to end.
+-- $2: namespace
+-- $3: value
+-- $4: seq; claims before it are not current
+SELECT known.profile_id
+FROM (SELECT seq, until_seq, profile_id FROM claim
+      WHERE dataset_id = $1 AND namespace = $2 AND value = $3 AND seq >= $4
+      OFFSET 0) AS recorded
+CROSS JOIN LATERAL (
+    SELECT profile_id FROM profile
+    WHERE dataset_id = $1 AND profile_id = recorded.profile_id AND NOT erased
+    OFFSET 0
+) AS known
+ORDER BY recorded.until_seq DESC NULLS FIRST, recorded.seq, known.profile_id
+LIMIT 1;
+
+-- name: find_live_of_profiles
+-- The live claims of profiles in some namespaces, the oldest first.
+-- $2: profile ids
+-- $3: namespaces
+SELECT namespace, value
+FROM claim
+WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]) AND namespace = ANY ($3::text[]) AND until_seq IS NULL
+ORDER BY seq, namespace, value;
+
+-- name: list_of_profiles
+-- A page of every claim that profiles ever had, the oldest first.
+-- $2: profile ids
+-- $3: seq of the position after which the page begins
+-- $4: namespace of that position
+-- $5: value of that position
+-- $6: profile of that position
+-- $7: rows at most
+SELECT namespace, value, profile_id, seq, trust, at, since, until_seq
+FROM claim
+WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[])
+  AND (seq, namespace, value, profile_id) > ($3, $4, $5, $6)
+ORDER BY seq, namespace, value, profile_id
+LIMIT $7;

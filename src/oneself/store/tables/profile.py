@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from oneself.core.identity.identifier import Identifier
+from oneself.core.identity.identifier import ANONYMOUS_ID, Identifier
+from oneself.core.identity.identity_type import LEGACY_ID
 from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.profile import Absorbed, Profile
 from oneself.store import rows
@@ -27,6 +29,17 @@ class TokenHolders(msgspec.Struct, frozen=True):
     claims: list[Claim]
     #: Profile of a claim → its survivor.
     survivors: dict[UUID, UUID]
+
+
+class AbsorbedIds(msgspec.Struct, frozen=True):
+    """The primary ids that an absorbed profile had."""
+
+    profile_id: UUID
+    primary_id: str
+    #: Former primary ids, each with the instant (µs since 1970) until which it was one.
+    aliases: tuple[tuple[str, int], ...]
+    #: Of the merge.
+    seq: int
 
 
 class ProfileTable(Table):
@@ -103,3 +116,28 @@ class ProfileTable(Table):
         """The ids of a survivor and of every profile that it absorbed."""
         found = await self._executor.fetch(_sql.find_unified_ids, self._dataset_id, survivor_id)
         return [row["profile_id"] for row in found]
+
+    async def find_called(self, text: str, ids: tuple[UUID | None, UUID | None]) -> UUID | None:
+        """The profile that an id means. `ids`: the smallest and the largest profile id that begin with it."""
+        found: UUID | None = await self._executor.fetchval(
+            _sql.find_called, self._dataset_id, text, *ids, ANONYMOUS_ID, LEGACY_ID
+        )
+        return found
+
+    async def find_absorbed_ids(self, survivor_ids: Sequence[UUID]) -> dict[UUID, list[AbsorbedIds]]:
+        """Survivor → the primary ids of each profile that it absorbed, in the order of the merges."""
+        absorbed: dict[UUID, list[AbsorbedIds]] = {}
+        for row in await self._executor.fetch(_sql.find_absorbed_ids, self._dataset_id, list(survivor_ids)):
+            ids = AbsorbedIds(row["profile_id"], row["primary_id"], rows.read_aliases(row), row["seq"])
+            absorbed.setdefault(row["survivor_id"], []).append(ids)
+        return absorbed
+
+    async def list_survivors(self, limit: int, offset: int) -> list[Profile]:
+        """A page of survivors, the newest first; the cost grows with the offset."""
+        found = await self._executor.fetch(_sql.list_survivors, self._dataset_id, limit, offset)
+        return [rows.read_profile(row) for row in found]
+
+    async def list_values(self, after: UUID, limit: int) -> list[tuple[UUID, dict[str, Any]]]:
+        """The values of the survivors after an id, in the order of their ids."""
+        found = await self._executor.fetch(_sql.list_values, self._dataset_id, after, limit)
+        return [(row["profile_id"], msgspec.json.decode(row["record_values"])) for row in found]

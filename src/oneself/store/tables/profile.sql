@@ -137,3 +137,89 @@ SELECT profile_id,
 FROM profile
 WHERE dataset_id = $1 AND survivor_id IS NULL AND NOT erased AND (record_values -> $2) ? $3
 ORDER BY profile_id;
+
+-- name: find_called
+-- The profile that an id means, in the order of service/profiles/lookup.
+-- Each part is read only if those before it found nothing. OFFSET 0 keeps it one index look-up per claim.
+-- $2: id
+-- $3 to $4: the smallest and the largest profile id that begin with it; null if none can
+-- $5: the namespace of anonymous ids
+-- $6: the namespace of named ids
+SELECT coalesce(
+    (SELECT profile_id FROM profile
+     WHERE dataset_id = $1 AND profile_id BETWEEN $3 AND $4 AND NOT erased
+       AND (primary_id = $2 OR aliases @> jsonb_build_array(jsonb_build_array($2::text)))
+     LIMIT 1),
+    (SELECT known.profile_id
+     FROM (SELECT seq, profile_id FROM claim
+           WHERE dataset_id = $1 AND namespace = $6 AND value = $2 ORDER BY seq DESC OFFSET 0) AS claimed
+     CROSS JOIN LATERAL (
+         SELECT profile_id FROM profile
+         WHERE dataset_id = $1 AND profile_id = claimed.profile_id AND NOT erased
+         OFFSET 0
+     ) AS known
+     ORDER BY claimed.seq DESC LIMIT 1),
+    (SELECT survivor.profile_id
+     FROM (SELECT seq, profile_id FROM claim
+           WHERE dataset_id = $1 AND namespace = $5 AND value = $2 AND until_seq IS NULL
+           ORDER BY seq OFFSET 0) AS claimed
+     CROSS JOIN LATERAL (
+         SELECT coalesce(survivor_id, profile_id) AS survivor_id FROM profile
+         WHERE dataset_id = $1 AND profile_id = claimed.profile_id AND NOT erased
+         OFFSET 0
+     ) AS known
+     CROSS JOIN LATERAL (
+         SELECT profile_id FROM profile
+         WHERE dataset_id = $1 AND profile_id = known.survivor_id AND user_id IS NULL AND identities = '{}'
+         OFFSET 0
+     ) AS survivor
+     ORDER BY claimed.seq LIMIT 1),
+    (SELECT known.profile_id
+     FROM (SELECT seq, profile_id FROM claim
+           WHERE dataset_id = $1 AND namespace = $5 AND value = $2 ORDER BY seq DESC OFFSET 0) AS claimed
+     CROSS JOIN LATERAL (
+         SELECT profile_id FROM profile
+         WHERE dataset_id = $1 AND profile_id = claimed.profile_id AND NOT erased
+           AND (primary_id = $2 OR aliases @> jsonb_build_array(jsonb_build_array($2::text)))
+         OFFSET 0
+     ) AS known
+     ORDER BY claimed.seq DESC LIMIT 1),
+    (SELECT known.profile_id
+     FROM (SELECT seq, profile_id FROM claim
+           WHERE dataset_id = $1 AND namespace = $5 AND value = $2 AND until_seq IS NULL
+           ORDER BY seq OFFSET 0) AS claimed
+     CROSS JOIN LATERAL (
+         SELECT profile_id FROM profile
+         WHERE dataset_id = $1 AND profile_id = claimed.profile_id AND NOT erased
+         OFFSET 0
+     ) AS known
+     ORDER BY claimed.seq LIMIT 1)
+) AS profile_id;
+
+-- name: find_absorbed_ids
+-- The profiles that survivors have absorbed with every primary id that each had, in the order of the merges.
+-- $2: survivors
+SELECT survivor_id, profile_id, primary_id, aliases::text, seq
+FROM profile
+WHERE dataset_id = $1 AND survivor_id = ANY ($2::uuid[]) AND NOT erased
+ORDER BY survivor_id, seq, profile_id;
+
+-- name: list_survivors
+-- A page of survivors, the newest first.
+-- $2: rows at most
+-- $3: rows before the page
+SELECT {profile_columns}
+FROM profile
+WHERE dataset_id = $1 AND survivor_id IS NULL AND NOT erased
+ORDER BY created_at DESC, profile_id DESC
+LIMIT $2 OFFSET $3;
+
+-- name: list_values
+-- The values of the next survivors in the order of their ids.
+-- $2: the id before them
+-- $3: rows at most
+SELECT profile_id, record_values::text
+FROM profile
+WHERE dataset_id = $1 AND profile_id > $2 AND survivor_id IS NULL AND NOT erased
+ORDER BY profile_id
+LIMIT $3;

@@ -27,3 +27,23 @@ ORDER BY first_seq;
 -- Delete the refusals that are recorded against profiles.
 -- $2: profile ids
 DELETE FROM refusal WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
+
+-- name: list
+-- A page of refusals, the latest first.
+-- $2: seq of the position before which the page begins
+-- $3: profile of that position
+-- $4: other profile of that position
+-- $5: kind of that position
+-- $6: rows at most
+-- $7: code; null for any
+SELECT code, profile_id, other_id, namespace, first_seq, last_seq, times, kind
+FROM refusal
+CROSS JOIN LATERAL hashtextextended(code || '/' || namespace, 0) AS kind
+WHERE dataset_id = $1 AND (last_seq, profile_id, other_id, kind) < ($2, $3, $4, $5)
+  AND ($7::text IS NULL OR code = $7)
+ORDER BY last_seq DESC, profile_id DESC, other_id DESC, kind DESC
+LIMIT $6;
+
+-- name: count
+-- How often each code occurred.
+SELECT code, sum(times)::bigint AS times FROM refusal WHERE dataset_id = $1 GROUP BY code ORDER BY code;

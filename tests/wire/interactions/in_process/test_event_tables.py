@@ -17,10 +17,10 @@ from oneself.core.values.record import read
 from oneself.service.context import DatasetRef
 from oneself.service.events.incoming import EventSource
 from oneself.service.events.result import EventResult
-from oneself.service.history.person_events import EventFilter
 from oneself.service.profiles.profiles import ProfileView
 from oneself.service.schema.identity_bindings import Binding
 from oneself.services import Services
+from oneself.store.tables.event import EventFilter
 from scenarios.tables import FILES, Case, Clause, Record, Send, Table, TableError, load, parse
 
 PRIMARY = re.compile(r"[0-9a-f]{24}")
