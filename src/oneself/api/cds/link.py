@@ -61,10 +61,10 @@ async def link_profile(request: AnyRequest) -> Response[LinkDocument]:
     def render(_: Resolution) -> StoredResponse:
         return answer
 
-    terms = await decode_request_options(request, render)
+    options = await decode_request_options(request, render)
     try:
         linked = await call.services.profiles.profiles.link(
-            call.dataset_ref, call.actor, profile_id, user_id, terms
+            call.dataset_ref, call.actor, profile_id, user_id, options
         )
     except ObservationRejected as error:
         if error.rejection.code == "user_id_write_once":

@@ -122,15 +122,15 @@ async def patch_profile(request: AnyRequest, profile_id: FromPath[str]) -> Profi
 async def delete_profile(request: AnyRequest, profile_id: FromPath[str]) -> None:
     """Erase a unified profile; of an absorbed one, only its own data. Returns 204 if it does not exist."""
     call = context_of(request)
-    terms = await decode_request_options(request)
+    options = await decode_request_options(request)
     if (known_id := decode_profile_id(profile_id)) is None:
         return
-    key, once = terms.idempotency_key, None
+    key, once = options.idempotency_key, None
     if key is not None:
-        once = ErasureOptions(request_key(call.actor.application, key), terms.fingerprint)
+        once = ErasureOptions(request_key(call.actor.application, key), options.fingerprint)
     try:
         await call.services.privacy.erasure.erase(
-            call.dataset_ref, call.actor, known_id, expected_version=terms.expected_version, once=once
+            call.dataset_ref, call.actor, known_id, expected_version=options.expected_version, once=once
         )
     except ObservationRejected as error:
         if error.rejection.code != "profile_not_found":
@@ -200,10 +200,10 @@ async def _create(
         headers = (("Location", url), _cookie(call, request, tracker))
         return full_profile(call, made, status=201, tracker=tracker, headers=headers)
 
-    terms = await decode_request_options(request, render)
+    options = await decode_request_options(request, render)
     try:
         made = await call.services.profiles.profiles.create(
-            call.dataset_ref, call.actor, values, tracker=tracker, user_id=user_id, request=terms
+            call.dataset_ref, call.actor, values, tracker=tracker, user_id=user_id, request=options
         )
     except ObservationRejected as error:
         raise render_rejected(error, "11011") from None
@@ -214,14 +214,14 @@ async def _patch(
     call: RequestContext, request: AnyRequest, profile_id: str, document: Object
 ) -> StoredResponse:
     render: Callable[[Resolution], StoredResponse] = lambda patched: full_profile(call, patched)  # noqa: E731
-    terms = await decode_request_options(request, render)
+    options = await decode_request_options(request, render)
     known_id = decode_profile_id(profile_id)
     if known_id is None:
         raise profile_unknown(f"Profile {profile_id[:100]} not found")
     user_id = await _patched_user_id(call, known_id, document)
     try:
         patched = await call.services.profiles.profiles.patch(
-            call.dataset_ref, call.actor, known_id, _patch_values(document), user_id=user_id, request=terms
+            call.dataset_ref, call.actor, known_id, _patch_values(document), user_id=user_id, request=options
         )
     except ObservationRejected as error:
         raise render_rejected(error, "11011") from None

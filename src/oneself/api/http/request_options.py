@@ -12,7 +12,7 @@ from oneself.api.http.errors import UNPROCESSABLE, wire_error
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.stored_response import StoredResponse, encode_response
 from oneself.service.ingest.ingest import ReplayableResponse, Resolution
-from oneself.service.profiles.profiles import RequestOptions as Terms
+from oneself.service.profiles.profiles import RequestOptions
 
 KEY_CHARS_MAX = 255
 _TAG = r'(W/)?"[!#-~\x80-\xff]*"'
@@ -25,10 +25,10 @@ NO_VERSION = -1
 
 async def decode_request_options(
     request: AnyRequest, render: Callable[[Resolution], StoredResponse] | None = None
-) -> Terms:
+) -> RequestOptions:
     """The options of a request. `render` makes the response that a repeat gets again."""
     key = idempotency_key(request)
-    return Terms(
+    return RequestOptions(
         idempotency_key=key,
         fingerprint=await _fingerprint(request) if key else "",
         expected_version=_expected_version(request.headers.get("if-match")),
