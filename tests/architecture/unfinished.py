@@ -4,7 +4,6 @@ from __future__ import annotations
 
 # A word of test_words, and the packages that still use it.
 WORDS: dict[str, set[str]] = {
-    "brought": {"core/resolution"},
     "deed": {"service/log"},
     "deeds": {"service/log"},
     "door": {"demo/play.py", "demo/stage.py"},
@@ -21,31 +20,23 @@ WORDS: dict[str, set[str]] = {
         "service/ingest",
         "service/rules",
     },
-    "everybody": {"core/resolution"},
     "face": {"service/configuration.py", "service/context.py", "service/log"},
-    "fits": {"core/config"},
     "founded": {"cli/org.py"},
-    "held": {"core/fold", "core/resolution", "store/embedded"},
-    "judged": {"core/resolution", "service/ingest"},
+    "held": {"store/embedded"},
+    "judged": {"service/ingest"},
     "kept": {"service/ingest"},
-    "lane": {"service/ingest"},
-    "lanes": {"service/ingest"},
-    "let_go": {"core/fold"},
     "news": {"cli/events.py", "demo/shop.py"},
-    "nobody": {"core/identity", "service/crypto.py"},
-    "outdone": {"core/fold"},
+    "nobody": {"service/crypto.py"},
     "past": {"service/ingest"},
-    "people": {"core/fold", "core/resolution", "service/privacy", "services.py"},
+    "people": {"service/privacy", "services.py"},
     "place": {"cli/doctor.py", "cli/identity_bindings.py", "cli/output.py", "demo/tell.py", "service/rules"},
     "places": {"demo/farewell.py"},
-    "recalled": {"core/resolution", "service/ingest"},
-    "remembered": {"core/resolution", "service/crypto.py"},
+    "remembered": {"service/crypto.py"},
     "remembers": {"service/crypto.py", "service/ingest"},
     "ring": {"cli/org.py"},
     "said": {"cli/dataset.py", "cli/identity_type.py", "demo/browser.py", "demo/events.py", "demo/tell.py"},
     "seal": {"service/crypto.py"},
     "sealed": {"service/crypto.py"},
-    "settled": {"core/fold"},
     "shown": {"cli/output.py", "cli/person.py", "cli/settings.py", "demo/client.py", "service/rules"},
     "taken": {"cli/rule.py", "service/ingest"},
     "tell": {"cli/verify.py", "demo/events.py", "demo/farewell.py", "demo/story.py", "demo/tell.py"},
@@ -60,7 +51,6 @@ WORDS: dict[str, set[str]] = {
     },
     "unfit": {"cli/doctor.py"},
     "unseal": {"service/crypto.py"},
-    "verdict": {"core/resolution"},
     "wanted": {
         "cli/context.py",
         "cli/doctor.py",
@@ -78,7 +68,6 @@ WORDS: dict[str, set[str]] = {
 # Modules below core and service that still know a wire.
 WIRES: set[str] = {
     "service/directory/tokens.py",
-    "service/history/event_stream.py",
     "service/ingest/ingest.py",
 }
 # Modules outside store that still write SQL or use the driver.

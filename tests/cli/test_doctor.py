@@ -47,7 +47,7 @@ def test_another_secret_key_than_before_is_bad(service: RunningService) -> None:
     assert "✗ secret key   ONESELF_SECRET_KEY is not the secret key that this database" in other.stdout
 
 
-async def test_every_stored_key_that_cannot_be_opened_is_told(
+async def test_every_stored_key_that_cannot_be_opened_is_reported(
     new_database: NewDatabase, data_dir: Path
 ) -> None:
     given = {"ONESELF_DATABASE_URL": await new_database(), "ONESELF_SECRET_KEY": SECRET_KEY}
@@ -134,7 +134,7 @@ async def test_unused_claims_are_reported(new_database: NewDatabase, data_dir: P
     assert told in _claims(data_dir, away)
 
 
-async def test_a_token_key_that_sealed_too_long_is_told(new_database: NewDatabase, data_dir: Path) -> None:
+async def test_doctor_reports_an_old_token_key(new_database: NewDatabase, data_dir: Path) -> None:
     given = {"ONESELF_DATABASE_URL": await new_database(), "ONESELF_SECRET_KEY": SECRET_KEY}
     assert _run(data_dir, given, "org", "create", "acme").returncode == 0
     assert _run(data_dir, given, "token-key", "rotate").returncode == 0

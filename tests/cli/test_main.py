@@ -43,7 +43,7 @@ def test_it_knows_its_version() -> None:
         (["settings", "--settings", "/no/such/file"], 78),
     ],
 )
-def test_bad_news_is_a_sentence_and_a_code(arguments: list[str], code: int) -> None:
+def test_an_error_is_a_sentence_and_an_exit_code(arguments: list[str], code: int) -> None:
     result = run_command(*arguments)
     assert result.returncode == code
     assert result.stderr.strip()

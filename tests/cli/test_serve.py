@@ -150,7 +150,7 @@ def test_a_second_service_on_the_folder_says_so_and_exits(start_service: StartSe
     assert _ready(service)
 
 
-def test_a_taken_port_is_named(data_dir: Path) -> None:
+def test_a_port_in_use_is_named_in_the_error(data_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = run_command("serve", "--port", str(port), "--data-dir", str(data_dir))
@@ -240,7 +240,7 @@ def test_the_generated_key_of_the_embedded_database_is_not_replaced(start_servic
     assert service.command("token-key", "rotate").returncode == 0
 
 
-def test_a_long_path_to_the_data_folder_is_no_obstacle(start_service: StartService) -> None:
+def test_a_long_path_to_the_data_folder_is_not_an_obstacle(start_service: StartService) -> None:
     service = start_service(name="a-folder-with-quite-a-long-name-" * 5)
     assert _ready(service)
     socket_folder = Path((service.data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[4])

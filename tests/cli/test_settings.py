@@ -59,7 +59,7 @@ def test_an_empty_variable_is_not_set() -> None:
     assert load({}, {"ONESELF_PORT": "", "ONESELF_DATABASE_URL": ""}).settings == load({}, {}).settings
 
 
-def test_names_that_nothing_reads_are_told() -> None:
+def test_unused_names_are_reported() -> None:
     assert load({}, {"ONESELF_PROT": "1", "ONESELF_TEST_X": "1"}).unknown_variables == ("ONESELF_PROT",)
 
 
@@ -101,7 +101,7 @@ def test_a_wrong_file_is_refused(tmp_path: Path, text: str) -> None:
         ({"public_url": "https://id.example/"}, "https://id.example"),
     ],
 )
-def test_the_address_for_people(given: dict[str, object], url: str) -> None:
+def test_the_address_for_browsers(given: dict[str, object], url: str) -> None:
     assert load(given, {}).settings.url == url
 
 

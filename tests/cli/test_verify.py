@@ -55,7 +55,7 @@ async def test_verify_agrees_then_finds_the_damage_and_rebuild_repairs_it(runnin
 
 
 @pytest.mark.damages_database
-async def test_an_entry_that_is_refused_now_is_told(running: RunningService) -> None:
+async def test_an_entry_that_is_refused_now_is_reported(running: RunningService) -> None:
     # The log says that a profile was written to before it was made.
     await _damage(running, "DELETE FROM log WHERE kind = 'write'")
     found = await asyncio.to_thread(running.command, "verify")

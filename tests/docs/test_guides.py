@@ -45,7 +45,7 @@ def test_the_first_steps_lead_where_they_say(start_service: StartService, tmp_pa
     assert "entries fold to the same 2 profiles." in told
 
 
-def test_a_backup_can_be_taken_while_it_runs(start_service: StartService, tmp_path: Path) -> None:
+def test_a_backup_works_while_the_service_runs(start_service: StartService, tmp_path: Path) -> None:
     typed("production.md", start_service(), tmp_path)
     assert (tmp_path / "oneself.dump").read_bytes().startswith(b"PGDMP")
 

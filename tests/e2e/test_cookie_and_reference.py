@@ -92,7 +92,7 @@ async def visit_twice(page: Page, shop: str, base: str, token: str) -> list[Any]
     return answers
 
 
-async def test_the_cookie_is_kept_on_localhost(
+async def test_the_cookie_works_on_localhost(
     chromium: Browser, shop_port: int, new_database: Any, start_service: Callable[..., RunningService]
 ) -> None:
     shop = f"http://localhost:{shop_port}"
@@ -109,7 +109,7 @@ async def test_the_cookie_is_kept_on_localhost(
     await context.close()
 
 
-async def test_the_cookie_is_kept_on_https_and_shared_with_the_shops_domain(
+async def test_the_cookie_works_on_https_and_in_the_shops_domain(
     chromium: Browser,
     shop_port: int,
     new_database: Any,

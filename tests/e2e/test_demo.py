@@ -21,7 +21,7 @@ pytestmark = pytest.mark.xdist_group("demo")
 CHAPTERS = 14
 
 
-def test_the_story_is_told_to_its_end(tmp_path: Path) -> None:
+def test_the_story_runs_to_its_end(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     told = run_command("demo", "--once", "--data-dir", str(folder))
     assert told.returncode == 0, told.stdout + told.stderr
@@ -62,7 +62,7 @@ def test_the_lines_it_prints_work_when_they_are_copied(demo: RunningDemo) -> Non
     assert [profile["user_id"] for profile in found["profiles"]]
 
 
-def test_the_scenarios_of_events_are_told_in_every_spelling(demo: RunningDemo) -> None:
+def test_the_scenarios_of_events_exist_in_every_spelling(demo: RunningDemo) -> None:
     told = demo.output.partition("11. ")[2]
     for number, spellings in (("1", 5), ("2", 3), ("3", 3)):
         scenario = told.partition(f"Scenario {number}: ")[2].partition("Scenario ")[0]

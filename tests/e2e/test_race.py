@@ -17,7 +17,7 @@ WRITES = 120
 KEYS = 25
 
 
-async def test_overlapping_people_come_out_as_one_each_and_nothing_is_lost(pair: Pair) -> None:
+async def test_overlapping_writes_end_in_one_profile_per_person(pair: Pair) -> None:
     """Half of the writes make a profile that has its user at once, half stamp a temporary one later."""
     expected: dict[str, set[str]] = {f"user-{number}": set() for number in range(USERS)}
 

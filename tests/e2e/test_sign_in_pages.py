@@ -114,7 +114,7 @@ async def test_a_person_registers_and_is_known_the_next_time(
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("path", ["login", "register"])
-async def test_pages_fit_the_screen_and_load_nothing_from_elsewhere(
+async def test_pages_fit_the_screen_and_load_nothing_external(
     service: RunningService, client_id: str, chromium: Browser, path: str, size: str
 ) -> None:
     page = await _page(chromium, size)

@@ -75,7 +75,7 @@ def test_comments_end_lines_and_quotes_protect_them() -> None:
         ("rule plans sticky -> nothing", "rules know no option 'sticky'"),
     ],
 )
-def test_a_mistake_is_told_with_its_line(text: str, problem: str) -> None:
+def test_a_mistake_is_reported_with_its_line(text: str, problem: str) -> None:
     with pytest.raises(ScenarioError, match=r"scenario:[34]: ") as raised:
         parse(SETUP + text)
 

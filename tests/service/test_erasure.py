@@ -88,7 +88,7 @@ async def test_after_an_erasure_nothing_of_the_person_is_left(harness: ProfilesH
     await harness.verified()
 
 
-async def test_ids_of_the_erased_stay_taken_and_say_nothing(harness: ProfilesHarness) -> None:
+async def test_ids_of_erased_profiles_are_never_reused(harness: ProfilesHarness) -> None:
     ann = await harness.person(USER, mail=MAIL)
     await harness.erase(ann)
     row = await harness.database.fetchrow("SELECT * FROM profile WHERE profile_id = $1", ann)
@@ -202,7 +202,7 @@ async def test_a_value_that_the_remaining_profiles_hold_still_matches(harness: P
     await harness.verified()
 
 
-async def test_a_value_that_the_rest_let_go_of_leaves_no_trace(harness: ProfilesHarness) -> None:
+async def test_a_value_released_by_the_remaining_profiles_leaves_no_trace(harness: ProfilesHarness) -> None:
     survivor = await harness.person(USER)
     part = await harness.person(mail=MAIL)
     await harness.write(part, USER)
@@ -245,7 +245,7 @@ async def test_the_loser_of_a_contested_value_takes_over_when_the_holder_is_eras
     await harness.verified()
 
 
-async def test_receipts_are_kept_in_order(harness: ProfilesHarness, services: Services) -> None:
+async def test_receipts_stay_in_order(harness: ProfilesHarness, services: Services) -> None:
     other = await ProfilesHarness(services).begin()
     made = [await harness.erase(await harness.person(f"u{n}")) for n in range(3)]
     erasure = harness.services.privacy.erasure

@@ -131,7 +131,9 @@ async def test_filters(harness: InteractionsHarness) -> None:
     assert names(await settled(harness, BEGINNING, 2, EventFilter(name="View"))) == ["View", "View"]
 
 
-async def test_only_events_of_this_dataset_are_told(harness: InteractionsHarness, services: Services) -> None:
+async def test_only_events_of_this_dataset_are_streamed(
+    harness: InteractionsHarness, services: Services
+) -> None:
     elsewhere = await InteractionsHarness(services).begin()
     await elsewhere.event(device=X, name="elsewhere")
     made = await harness.event(device=X, name="View")
@@ -210,7 +212,7 @@ async def test_a_slow_batch_delays_no_other_dataset(harness: InteractionsHarness
         assert names(await settled(harness, BEGINNING, 1)) == ["View"]
 
 
-async def test_followers_of_a_crowd_are_told_everything_once(harness: InteractionsHarness) -> None:
+async def test_followers_of_a_busy_dataset_get_each_event_once(harness: InteractionsHarness) -> None:
     """Writers race on shared people while one follower stays and others come back from random places."""
     limit_tail(harness, poll_s=0.005)
     count, told = 400, list[StreamedEvent]()

@@ -132,7 +132,7 @@ async def test_an_invalid_type_is_rejected(org: Organisation, draft: IdentityTyp
 
 
 @pytest.mark.parametrize("type_id", ["loyaltyId", "LOYALTYID", "emailAddress", "emailaddress"])
-async def test_an_id_is_taken_once_whatever_its_case(org: Organisation, type_id: str) -> None:
+async def test_an_id_is_unique_in_any_case(org: Organisation, type_id: str) -> None:
     with pytest.raises(Conflict):
         await org.types.create(org.dataset_ref, IdentityType(type_id, "x"))
 
@@ -214,7 +214,7 @@ async def test_a_dataset_is_made_changed_and_removed(org: Organisation) -> None:
     assert (again.settings, again.user_attributes) == (DatasetSettings(), {})
 
 
-async def test_a_choice_said_as_it_is_at_first_folds(org: Organisation) -> None:
+async def test_a_choice_equal_to_the_default_folds(org: Organisation) -> None:
     # As a request brings it: the word is another object than the default that it is equal to.
     said = json.loads('{"identity_trust": "timestamp", "merged_anonymous": "follow", "label": ""}')
     await org.datasets.create(org.dataset_ref, "web", {"identity_trust": said["identity_trust"]})
@@ -225,7 +225,7 @@ async def test_a_choice_said_as_it_is_at_first_folds(org: Organisation) -> None:
     await org.verified()
 
 
-async def test_a_change_of_nothing_is_no_version(org: Organisation) -> None:
+async def test_an_empty_change_creates_no_version(org: Organisation) -> None:
     version = await org.version("default")
     await org.datasets.change(
         org.dataset_ref, "default", {"label": ""}, read_changes({"plan": {"type": "String"}})
@@ -294,7 +294,7 @@ async def test_which_datasets_stay(org: Organisation) -> None:
         await org.datasets.delete(org.dataset_ref, "web")
 
 
-async def test_resolution_is_no_switch(org: Organisation) -> None:
+async def test_a_setting_does_not_switch_resolution(org: Organisation) -> None:
     await org.datasets.create(org.dataset_ref, "old", {"pipeline_identity_resolution": False})
     with pytest.raises(Conflict, match="rewrites every profile"):
         await org.datasets.change(org.dataset_ref, "old", {"pipeline_identity_resolution": True})
@@ -443,7 +443,7 @@ async def test_a_confirmation_is_for_one_change_of_about_that_size(org: Organisa
     assert await org.attributes.list(org.dataset_ref) == []
 
 
-async def test_a_link_that_moves_is_shown_first(org: Organisation) -> None:
+async def test_a_link_that_moves_needs_confirmation(org: Organisation) -> None:
     await org.bound(Binding("loyaltyId", "loyaltyId", "traits.card"))
     left = [await org.person(card="c1"), await org.person(plan="p1"), await org.person(plan="P1")]
     moved = Binding("loyaltyId", "loyaltyId", "traits.plan")
@@ -457,7 +457,7 @@ async def test_a_link_that_moves_is_shown_first(org: Organisation) -> None:
     await org.verified()
 
 
-async def test_moving_away_from_values_is_shown_though_nothing_would_join(org: Organisation) -> None:
+async def test_moving_away_from_values_needs_confirmation(org: Organisation) -> None:
     await org.bound(Binding("loyaltyId", "loyaltyId", "traits.card"))
     await org.person(card="c1")
     found = await org.unconfirmed(Binding("loyaltyId", "loyaltyId", "traits.fresh"))
@@ -505,7 +505,7 @@ async def test_invalid_channel_identities_are_rejected(org: Organisation, channe
         await org.attributes.put_channels(org.dataset_ref, channels)
 
 
-async def test_a_channel_changes_under_people_when_that_was_confirmed(org: Organisation) -> None:
+async def test_a_confirmed_channel_change_is_applied(org: Organisation) -> None:
     await org.bound(Binding("loyaltyId", "loyaltyId"))
     await org.person()
     with pytest.raises(ConfirmationRequired) as raised:
@@ -635,7 +635,7 @@ async def test_a_document_takes_away_types_and_bindings_that_it_leaves_out(org: 
     assert await org.documents.diff(org.dataset_ref, read_document(None)) == []
 
 
-async def test_more_than_was_shown_is_not_done(org: Organisation) -> None:
+async def test_a_larger_change_than_confirmed_is_not_applied(org: Organisation) -> None:
     document = {
         "datasets": {"default": {"identity_attributes": {"emailAddress": {"attribute": "traits.mail"}}}}
     }

@@ -138,7 +138,7 @@ async def test_a_token_whose_user_was_absorbed_leads_to_the_survivor(dataset: Da
     assert await dataset.folds()
 
 
-async def test_a_browser_that_moved_on_is_no_reason_to_trust_its_old_token_less(
+async def test_an_old_token_stays_valid_after_its_browser_moved_on(
     dataset: DatasetHarness,
 ) -> None:
     first = await dataset.send({"anonymousId": X, "id": "abc123"})

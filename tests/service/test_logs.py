@@ -45,7 +45,7 @@ def fail() -> None:
         raise ExceptionGroup(MARK, [ValueError(MARK)]) from error
 
 
-def test_an_exception_is_told_without_its_words(written: io.StringIO) -> None:
+def test_an_exception_is_logged_without_its_message(written: io.StringIO) -> None:
     try:
         fail()
     except ExceptionGroup as error:
@@ -94,7 +94,7 @@ def test_libraries_only_warn(written: io.StringIO) -> None:
     assert MARK not in written.getvalue()
 
 
-async def test_a_lost_race_is_told_without_what_it_was_about(
+async def test_a_lost_race_is_logged_without_its_values(
     services: Services, written: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     harness = await InteractionsHarness(services).begin()

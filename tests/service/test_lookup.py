@@ -86,7 +86,7 @@ async def test_the_alias_stays_when_the_browser_moves_to_a_second_user(harness: 
         ] == devices
 
 
-async def test_where_browsers_begin_anew_the_live_visitor_comes_first(services: Services) -> None:
+async def test_the_live_visitor_ranks_first_where_browsers_start_again(services: Services) -> None:
     harness = await InteractionsHarness(services).begin(merged_anonymous="fresh")
     first = await harness.event(device=X)
     ann = await harness.event(customer("ann"), device=X)
@@ -341,7 +341,7 @@ async def test_case_counts_where_the_type_says_so(harness: InteractionsHarness) 
     )
 
 
-async def test_an_unknown_name_is_told_the_known_ones(harness: InteractionsHarness) -> None:
+async def test_an_unknown_name_lists_the_known_ones(harness: InteractionsHarness) -> None:
     for identities in ({"mail": "x"}, {"loyaltyId": "x"}, {"profileId": "x"}):
         with pytest.raises(InvalidInput) as caught:
             await harness.services.profiles.lookup.resolve(harness.dataset_ref, identities)
@@ -364,7 +364,7 @@ async def test_blocked_and_released_values_resolve_to_nothing(harness: Interacti
     assert found.profile_id == ann.survivor.profile_id
 
 
-async def test_identities_of_a_legacy_dataset_are_no_key(services: Services) -> None:
+async def test_identities_of_a_legacy_dataset_are_not_key(services: Services) -> None:
     harness = await InteractionsHarness(services).begin(resolves_identities=False)
     with pytest.raises(InvalidInput, match="Identity resolution is off"):
         await services.profiles.lookup.resolve(harness.dataset_ref, {"emailAddress": "ann@acme.example"})

@@ -133,7 +133,7 @@ async def test_duplicates_change_nothing(database: Database, history: History, a
 
 @QUICK
 @given(one=histories(), other=histories())
-async def test_tenants_never_meet(database: Database, one: History, other: History) -> None:
+async def test_tenants_stay_separate(database: Database, one: History, other: History) -> None:
     """Two datasets with the same devices, values and users, told at the same time."""
     first, second = predict(one, "one"), predict(other, "two")
     services = await dataset(database, one), await dataset(database, other)
@@ -246,7 +246,7 @@ async def test_with_rules_the_log_folds_to_the_live_state(
 
 
 @pytest.mark.parametrize("path", WITH_RULES, ids=lambda path: path.stem)
-async def test_two_organisations_never_meet(database: Database, path: Path) -> None:
+async def test_two_organisations_stay_separate(database: Database, path: Path) -> None:
     """The same story with the same values in both, told at the same time: each as if it were alone."""
     scenario = load(path)
     other = msgspec.structs.replace(scenario, name=f"{scenario.name} elsewhere")
@@ -279,7 +279,7 @@ async def test_reindexing_never_merges_across_organisations(database: Database) 
 @pytest.mark.soak
 @settings(QUICK, max_examples=500)
 @given(history=histories(steps_max=40))
-async def test_long_histories_told_at_once(database: Database, history: History) -> None:
+async def test_long_histories_submitted_concurrently(database: Database, history: History) -> None:
     predicted = predict(history)
     service = await dataset(database, history)
     assert guarded(await submit_concurrently(service, predicted)) == guarded(predicted.outcomes)

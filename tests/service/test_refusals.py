@@ -70,7 +70,7 @@ async def test_pages_leave_out_nothing_of_one_moment(harness: ProfilesHarness, s
     assert sorted(each.namespace for each in found) == ["traits.card", "traits.mail", "traits.plan"]
 
 
-async def test_the_log_has_the_order_in_which_people_were_kept(
+async def test_the_log_is_in_the_order_of_commits(
     harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who waits for somebody that another write only looks at is recorded after that write, not before."""

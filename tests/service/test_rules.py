@@ -112,9 +112,7 @@ async def test_reactivation_finds_what_was_written_in_between(harness: ProfilesH
     await harness.verified()
 
 
-async def test_work_that_was_cancelled_in_the_middle_is_taken_up(
-    harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_cancelled_work_is_resumed(harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     harness.index_by(profiles_per_page=4)
     pairs = await _pairs(harness, 20)
     rule = await harness.rule("mail")
@@ -174,7 +172,7 @@ async def test_a_rule_that_is_switched_off_in_the_middle_stops(
 
 
 @pytest.mark.parametrize("call", [3, 19])
-async def test_a_rule_that_is_switched_off_and_on_in_the_middle_begins_anew(
+async def test_a_rule_switched_off_and_on_meanwhile_starts_again(
     harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch, call: int
 ) -> None:
     """The worker of before, in the middle or on its last page, moves the new work on by nothing."""
@@ -397,7 +395,7 @@ async def test_a_value_that_is_no_longer_blocked_joins_those_who_hold_it(harness
     await harness.verified()
 
 
-async def test_a_changed_type_reads_stored_values_anew(harness: ProfilesHarness) -> None:
+async def test_a_changed_type_reindexes_stored_values(harness: ProfilesHarness) -> None:
     await harness.rule("mail")
     one = await harness.person(mail="2026-06-05T03:38:04Z")
     two = await harness.person(mail="2026-06-05T05:38:04+02:00")

@@ -150,14 +150,16 @@ QUICK = settings(
 @QUICK
 @given(acts=_acts.map(told))
 @example(acts=SHARED)
-async def test_a_rule_joins_the_same_people_whenever_it_came(services: Services, acts: list[Act]) -> None:
+async def test_a_rule_merges_the_same_profiles_before_or_after_the_data(
+    services: Services, acts: list[Act]
+) -> None:
     before, after = [await _by_rule(services, "card", acts, first=first) for first in (True, False)]
     await _same(before, after, "traits.card", VALUES)
 
 
 @QUICK
 @given(acts=_acts.map(told))
-async def test_a_rule_on_a_list_joins_the_same_people_whenever_it_came(
+async def test_a_rule_on_a_list_merges_the_same_profiles_before_or_after(
     services: Services, acts: list[Act]
 ) -> None:
     before, after = [await _by_rule(services, "tags", acts, first=first) for first in (True, False)]
@@ -167,7 +169,9 @@ async def test_a_rule_on_a_list_joins_the_same_people_whenever_it_came(
 @QUICK
 @given(acts=_acts.map(told))
 @example(acts=SHARED)
-async def test_a_binding_joins_the_same_people_whenever_it_came(services: Services, acts: list[Act]) -> None:
+async def test_a_binding_merges_the_same_profiles_before_or_after_the_data(
+    services: Services, acts: list[Act]
+) -> None:
     before, after = [await _by_binding(services, acts, first=first) for first in (True, False)]
     await _same(before, after, "emailAddress", VALUES)
 

@@ -87,7 +87,7 @@ async def test_one_of_several_starting_machines_creates_the_key(services: Servic
     assert len(await _recorded(services.database)) == 1
 
 
-async def test_a_start_that_broke_off_after_writing_the_key_is_taken_up_again(services: Services) -> None:
+async def test_a_start_that_failed_after_writing_the_key_is_resumed(services: Services) -> None:
     unset = _with_key(services, None)
     generated = await confirmed_secret_key(services.database, unset)
     await services.database.execute("DELETE FROM secret_key_check")
@@ -125,7 +125,7 @@ async def test_no_services_open_with_another_key(new_database: NewDatabase, tmp_
             pass
 
 
-async def test_a_key_file_that_is_empty_or_locked_away_is_told(services: Services) -> None:
+async def test_an_empty_or_unreadable_key_file_is_reported(services: Services) -> None:
     unset = _with_key(services, None)
     file = services.settings.folder / "secret.key"
     file.write_text("\n")

@@ -162,7 +162,7 @@ async def test_a_row_that_was_copied_elsewhere_opens_nothing(
         await process(database).key_ring(other)
 
 
-async def test_another_secret_key_of_the_deployment_is_told(database: Database, acme: DatasetRef) -> None:
+async def test_another_secret_key_of_the_deployment_is_reported(database: Database, acme: DatasetRef) -> None:
     await process(database).key_ring(acme)
     with pytest.raises(SettingsError, match="ONESELF_SECRET_KEY"):
         await process(database, OTHER_KEY).key_ring(acme)
@@ -196,7 +196,7 @@ async def test_concurrent_rotations_create_separate_keys(database: Database, acm
     assert list((await states(process(database), acme)).values()) == ["active"] + ["retired"] * 4
 
 
-async def test_only_ids_that_fit_a_header_are_kept(database: Database, acme: DatasetRef) -> None:
+async def test_only_ids_valid_in_a_header_are_reused(database: Database, acme: DatasetRef) -> None:
     await process(database).key_ring(acme)
     await database.execute("UPDATE token_key SET key_id = $1", KEY_ID_MAX)
     assert (await process(database).rotate(acme)).key_id == 1

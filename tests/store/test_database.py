@@ -38,7 +38,7 @@ async def test_json_is_seen_decoded(database: Database, value: object) -> None:
     assert await database.fetchval("select $1::jsonb", value) == value
 
 
-async def test_names_without_schema_are_ours(database: Database) -> None:
+async def test_unqualified_names_use_our_schema(database: Database) -> None:
     assert await database.fetchval("select 'organisation'::regclass::oid") is not None
     assert await database.fetchval("select current_schema()") == "oneself"
 

@@ -350,9 +350,7 @@ class TestIdentityServer:
         "scope": "internal_cds_profile_view",
     }
 
-    async def test_an_opaque_token_is_judged_by_the_identity_server(
-        self, cds: Cds, judged: dict[str, Any]
-    ) -> None:
+    async def test_an_opaque_token_is_introspected(self, cds: Cds, judged: dict[str, Any]) -> None:
         judged["answer"] = self.GOOD
         assert await status(cds, "opaque") == await status(cds, "opaque") == 200
         (request,) = judged["asked"]
@@ -403,9 +401,7 @@ class TestSystemApplication(TestIdentityServer):
         )
         return build_services(settings, services.database)
 
-    async def test_an_opaque_token_is_judged_by_the_identity_server(
-        self, cds: Cds, judged: dict[str, Any]
-    ) -> None:
+    async def test_an_opaque_token_is_introspected(self, cds: Cds, judged: dict[str, Any]) -> None:
         judged["answer"] = {name: value for name, value in self.GOOD.items() if name != "org_handle"}
         assert await status(cds, "opaque") == 200
         (request,) = judged["asked"]

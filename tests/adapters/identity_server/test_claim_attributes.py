@@ -150,7 +150,7 @@ class TestDottedClaims:
 
 
 class TestReconciling:
-    def test_nothing_new_is_no_change(self) -> None:
+    def test_nothing_new_is_not_a_change(self) -> None:
         new_id = ids()
         schema, mirrored = synced(Schema(), ["a", "b.c"], new_id)
         assert set(mirrored.added) == {f"identity_attributes.{name}" for name in ("a", "b.c", "b")}

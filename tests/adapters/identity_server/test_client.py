@@ -37,7 +37,7 @@ async def test_both_ways_to_a_token(
     assert [len(dialect) for dialect in claims.dialects] == [2, 1]
 
 
-async def test_a_token_is_kept_until_it_runs_out(
+async def test_a_token_is_cached_until_it_expires(
     client: IdentityServerClient, identity_server: IdentityServer
 ) -> None:
     for _ in range(3):

@@ -61,7 +61,7 @@ class TestWhoMayReport:
         assert (answer.status_code, answer.json()["code"]) == (401, "CDS-10002")
         assert answer.json()["description"] == "Missing or invalid Authorization header"
 
-    async def test_a_token_is_no_basic(self, cds: Cds) -> None:
+    async def test_a_token_is_not_basic(self, cds: Cds) -> None:
         answer = await cds("POST", "/profiles/sync", json={"event": ADD, "orgHandle": "acme", "userId": ANN})
         assert answer.status_code == 401
 
@@ -383,7 +383,7 @@ class TestSessions:
         assert (answer.status_code, answer.json()["code"]) == (404, "CDS-11001")
 
     @pytest.mark.parametrize("event", ["POST_ADD_ROLE", "", "post_add_user"])
-    async def test_any_other_event_is_taken_note_of(self, cds: Cds, report: Reporter, event: str) -> None:
+    async def test_any_other_event_is_acknowledged(self, cds: Cds, report: Reporter, event: str) -> None:
         assert is_updated(await report(event, userId=ANN))
         assert await everybody(cds) == 0
 

@@ -146,7 +146,7 @@ def test_every_storable_value_is_stored_unchanged(value: Any, ascii_only: bool) 
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_taken_or_refused_with_a_sentence(raw: bytes) -> None:
+def test_any_bytes_are_accepted_or_rejected_with_a_sentence(raw: bytes) -> None:
     for body in (PROFILE, SCHEMA, LINE):
         with contextlib.suppress(WireError):
             decode(raw, body)

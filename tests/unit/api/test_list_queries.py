@@ -54,7 +54,7 @@ def test_a_cursor_comes_back_as_it_was(cursor: Cursor) -> None:
         (word(f"2026-06-05T03:38:04Z|{PROFILE}|sideways"), "direction"),
     ],
 )
-def test_a_wrong_cursor_is_told_which_part_is_wrong(cursor: str, part: str) -> None:
+def test_a_wrong_cursor_names_the_wrong_part(cursor: str, part: str) -> None:
     with pytest.raises(InvalidCursor, match=f"^invalid cursor {part}$"):
         decode_cursor(cursor)
 

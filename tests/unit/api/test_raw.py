@@ -123,7 +123,7 @@ async def test_a_response_has_the_wires_headers_its_own_and_those_of_cors() -> N
     }
 
 
-async def test_a_client_that_accepts_gzip_gets_it_unless_there_is_no_body() -> None:
+async def test_a_client_that_accepts_gzip_gets_it_for_every_body() -> None:
     async def handler(_: RawRequest) -> RawResponse:
         return RawResponse(200, b"{}", "stored")
 

@@ -131,7 +131,7 @@ TAKEN: list[tuple[str, list[Attribute]]] = [
 
 
 @pytest.mark.parametrize(("scope", "drafts"), TAKEN)
-def test_a_taken_definition(scope: str, drafts: list[Attribute]) -> None:
+def test_an_attribute_name_in_use_is_a_conflict(scope: str, drafts: list[Attribute]) -> None:
     assert [each.attribute_name for each in define(EXISTING, scope, drafts)] == [
         each.attribute_name for each in drafts
     ]
@@ -296,7 +296,7 @@ FIELDS = st.sampled_from([*FULL, "display_name", "multi_valued", "application_id
 
 
 @given(st.dictionaries(FIELDS, JSON, max_size=4))
-def test_any_put_is_taken_or_refused(changes: dict[str, Any]) -> None:
+def test_any_put_is_accepted_or_rejected(changes: dict[str, Any]) -> None:
     try:
         changed = put(
             **{f"{name}": value for name, value in changes.items() if name not in ("attribute_id", "scope")}

@@ -157,7 +157,7 @@ def test_identity_attributes_of_an_anonymous_profile_only_fill_gaps() -> None:
     assert gap.values["identity_attributes"]["emailaddress"] == "x"
 
 
-def test_values_whose_attribute_is_gone_are_kept_and_overwritten() -> None:
+def test_values_without_an_attribute_are_stored_and_overwritten() -> None:
     mine = stored(MERGED, {"traits": {"interests": ["a"], "address": {"city": "Rome", "tags": ["x"]}}}, 1)
     theirs = stored(MERGED, {"traits": {"interests": ["b"], "address": {"city": "Oslo"}, "plan": "gold"}}, 2)
     record = merge_values(schema(), mine, theirs, absorbed_fills_identity_only=False)

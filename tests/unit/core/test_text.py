@@ -36,13 +36,13 @@ def test_text_of_more_characters_is_none(text: str) -> None:
     assert nfc(text, 2) is None
 
 
-def test_a_long_value_is_no_identifier() -> None:
+def test_a_long_value_is_not_an_identifier() -> None:
     for namespace in (TEXT, Namespace(reason="test", kind="email"), Namespace(reason="test", kind="phone")):
         assert normalise(Identifier("test", COMBINING), namespace) == Dropped("test", "too_long")
     assert display_value(COMBINING) is None
 
 
-def test_blanks_around_a_value_are_no_part_of_its_length() -> None:
+def test_blanks_around_a_value_are_not_part_of_its_length() -> None:
     padded = f"{' ' * 1000}ann{' ' * 1000}"
     assert normalise(Identifier("test", padded), TEXT) == Identifier("test", "ann")
 

@@ -144,7 +144,7 @@ def test_sending_back_a_read_record_changes_nothing(data: st.DataObject) -> None
 
 
 @given(st.data())
-def test_reading_and_sending_back_is_no_change_under_any_mutability(data: st.DataObject) -> None:
+def test_reading_and_sending_back_is_not_a_change_under_any_mutability(data: st.DataObject) -> None:
     free, (record,) = data.draw(situations(1))
     guarded = data.draw(guarding(free))
     seen = visible_values(guarded, record.values)

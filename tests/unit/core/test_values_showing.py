@@ -63,7 +63,7 @@ def test_values_that_became_invalid_are_hidden_and_reported(
     assert invalid_values(later, VALUES) == reported
 
 
-def test_everything_that_fits_is_seen() -> None:
+def test_valid_values_are_visible() -> None:
     assert visible_values(WIDE, VALUES) == VALUES
     assert invalid_values(WIDE, VALUES) == []
 

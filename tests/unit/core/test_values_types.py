@@ -190,13 +190,13 @@ JSON = st.recursive(
 
 
 @given(JSON, JSON)
-def test_fingerprints_meet_exactly_where_values_are_the_same(a: Any, b: Any) -> None:
+def test_fingerprints_are_equal_exactly_for_equal_values(a: Any, b: Any) -> None:
     assert (canonical_key(a) == canonical_key(b)) is same(a, b)
     assert same(a, a)
 
 
 @given(st.sampled_from(sorted(VALIDATORS)), JSON)
-def test_a_fitted_value_fits_and_stays_as_it_is(value_type: str, value: Any) -> None:
+def test_a_valid_converted_value_is_unchanged(value_type: str, value: Any) -> None:
     try:
         fitted = VALIDATORS[value_type](value)
     except TypeMismatch:

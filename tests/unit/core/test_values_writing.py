@@ -168,7 +168,7 @@ def test_an_unknown_section_is_ignored(patch: dict[str, Any]) -> None:
     assert changes(patch) == []
 
 
-def test_every_type_is_kept_as_its_type_promises() -> None:
+def test_every_type_is_stored_as_its_type_promises() -> None:
     patch = traits(
         visits=5.0, spent=7, newsletter=False, born="2026-06-05", seen="12", seen_all=["1", 2, 3.0]
     )
@@ -241,7 +241,7 @@ def test_null_unsets_at_its_place_and_leaves_no_empty_object() -> None:
     assert patched(SHOP, record, traits(plan=None, address=None)).provenance == {}
 
 
-def test_null_of_what_is_not_there_is_no_change() -> None:
+def test_null_of_what_is_not_there_is_not_a_change() -> None:
     assert changes(traits(plan=None, level=None, origin=None, referrer=None, address={"city": None})) == []
     assert changes(traits(plan=None), creating=True) == []
 
@@ -291,7 +291,7 @@ def attribute_as_read_write(each: Any) -> Any:
     return type(each)(**fields | {"mutability": "readWrite"})
 
 
-def test_repeating_what_is_stored_is_no_change() -> None:
+def test_repeating_what_is_stored_is_not_a_change() -> None:
     values = {
         "identity_attributes": {"created": "2026-06-05T03:38:04Z"},
         "traits": {
@@ -319,7 +319,7 @@ def test_write_once() -> None:
         assert problem(patch, once) == "write-once field cannot be changed after being set"
 
 
-def test_write_only_is_kept_and_never_seen() -> None:
+def test_write_only_values_are_stored_and_never_returned() -> None:
     record = stored(SHOP, traits(secret="s", account={"pin": "1", "state": "a"}))
     assert record.values == traits(secret="s", account={"pin": "1", "state": "a"})
     assert visible_values(SHOP, record.values) == traits(account={"state": "a"})
@@ -383,7 +383,7 @@ def test_members_of_an_element_keep_their_mutability(new: list[Any]) -> None:
 # Schema changes (docs/wire/cds.md §8): only what the request changes is judged
 
 
-def test_a_stored_value_that_no_longer_fits_never_blocks_a_write() -> None:
+def test_a_stored_value_that_became_invalid_never_blocks_a_write() -> None:
     record = write_raw(traits(referrer="x", plan="trial"))
     retyped = SHOP.with_([attribute("traits.referrer", "integer", mutability="writeOnce")])
     after = patched(retyped, record, traits(plan="gold", referrer=5))

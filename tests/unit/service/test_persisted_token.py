@@ -75,7 +75,7 @@ def test_a_token_of_legacy_mode_holds_the_id_alone() -> None:
     assert opened(text) == TokenPayload("ann@acme.example", None, SEALED_AT, 7)
 
 
-def test_the_order_of_arrival_is_kept() -> None:
+def test_the_order_of_arrival_is_preserved() -> None:
     found = opened(token({"c": "3", "a": "1", "b": "2"}))
     assert found is not None
     assert found.identities is not None
@@ -227,7 +227,7 @@ def test_a_default_identity_that_alone_is_too_long_is_left_out_as_well() -> None
     assert truncate_to_limit({"a": "\x01" * 256, "b": "x"}, "a") == ({}, True)
 
 
-def test_as_much_as_fits_is_kept() -> None:
+def test_as_many_identities_as_possible_are_stored() -> None:
     most = max(count for count in range(2000) if not truncate_to_limit({"a": "x" * count}, "a")[1])
     assert len(token({"a": "x" * most})) == TOKEN_CHARACTERS_MAX - 1, "the longest that padding allows"
     with pytest.raises(AssertionError):

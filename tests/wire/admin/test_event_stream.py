@@ -195,7 +195,7 @@ def test_a_stream_with_nothing_to_tell_says_where_it_is(web: Web) -> None:
         assert names([event for _, event in take(following, 1)]) == ["later"]
 
 
-def test_many_streams_are_told_the_same_while_many_write(web: Web) -> None:
+def test_many_streams_get_the_same_events_while_many_write(web: Web) -> None:
     count, streams = 60, 4
     ready = threading.Barrier(streams + 1, timeout=DEADLINE_S)
 

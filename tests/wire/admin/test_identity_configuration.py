@@ -255,7 +255,7 @@ def test_both_forms_of_the_body(shop: Cds) -> None:
     assert told(shop, "PUT", ATTRIBUTES, [])["identity_attributes"] == []
 
 
-def test_a_link_to_what_holds_values_is_shown_confirmed_and_applied(shop: Cds) -> None:
+def test_a_link_to_stored_values_is_previewed_confirmed_and_applied(shop: Cds) -> None:
     key, plan = shop.trait(), shop.trait()
     known = shop.create({"user_id": fresh("u"), "traits": {key: "c1", plan: "trial"}})
     same, another = (shop.create({"traits": {key: word}}) for word in ("C1", "c2"))
@@ -332,7 +332,7 @@ def test_channels_stand_for_what_is_bound(shop: Cds) -> None:
     refused(ask(shop, "PUT", CHANNELS, {"Fax": "loyaltyId"}), 400, "CDS-10001")
 
 
-def test_a_channel_that_changes_under_people_is_confirmed(shop: Cds) -> None:
+def test_a_channel_with_users_changes_only_with_confirmation(shop: Cds) -> None:
     told(shop, "PUT", ATTRIBUTES, [{"name": "loyaltyId", "identity_type": "loyaltyId"}])
     shop.create()
     answer = ask(shop, "PUT", CHANNELS, {"Web": "loyaltyId"})

@@ -256,14 +256,14 @@ def test_invalid_resolve_requests_are_rejected(web: Web, body: Any) -> None:
     refused(answer, 400, "CDS-10001")
 
 
-def test_an_unknown_name_is_told_the_known_ones(web: Web) -> None:
+def test_an_unknown_name_lists_the_known_ones(web: Web) -> None:
     assert "customerId, emailAddress" in refused(web.resolve(mail="x"), 400, "CDS-10001")
 
 
 # -- what they did ------------------------------------------------------------------------------------------
 
 
-def test_events_are_kept_newest_first_and_follow_a_merge(web: Web) -> None:
+def test_events_are_stored_newest_first_and_follow_a_merge(web: Web) -> None:
     x, y = device(), device()
     for name, where in (("one", x), ("two", y), ("three", x)):
         web.event(name, where)

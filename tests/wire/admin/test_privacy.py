@@ -111,7 +111,7 @@ def test_a_person_is_exported_and_erased_by_an_identity(org: Cds) -> None:
 # -- erasure ------------------------------------------------------------------------------------------------
 
 
-def test_an_erasure_answers_with_a_receipt_that_is_kept(org: Cds) -> None:
+def test_an_erasure_returns_a_stored_receipt(org: Cds) -> None:
     user = fresh("u")
     ids = [org.create({"user_id": user})["profile_id"] for _ in range(3)]
     receipt = _erase(org, ids[0])
@@ -203,7 +203,7 @@ def _retype(org: Cds, key: str, value_type: str) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def test_a_value_that_no_longer_fits_is_hidden_reported_and_comes_back(new_org: Callable[[], Cds]) -> None:
+def test_a_value_that_became_invalid_is_hidden_reported_and_comes_back(new_org: Callable[[], Cds]) -> None:
     org = new_org()
     key, plan = org.trait(), org.trait()
     ids = [org.create({"traits": {key: f"word-{n}", plan: "gold"}})["profile_id"] for n in range(2)]
@@ -236,7 +236,7 @@ def test_a_deleted_attribute_hides_and_brings_back(new_org: Callable[[], Cds]) -
     assert _unfit(org) == []
 
 
-def test_unfit_values_never_block_a_write(new_org: Callable[[], Cds]) -> None:
+def test_invalid_values_never_block_a_write(new_org: Callable[[], Cds]) -> None:
     org = new_org()
     key, plan = org.trait(), org.trait()
     profile_id = org.create({"user_id": "u", "traits": {key: "word"}})["profile_id"]
@@ -260,7 +260,9 @@ def test_invalid_values_match_nothing(new_org: Callable[[], Cds]) -> None:
     assert answer.json()["counts"]["absorbed"] == 0
 
 
-def test_unfit_values_are_the_organisations_own(new_org: Callable[[], Cds], other: Cds) -> None:
+def test_invalid_values_are_visible_only_in_their_organisation(
+    new_org: Callable[[], Cds], other: Cds
+) -> None:
     org = new_org()
     key = org.trait()
     org.create({"traits": {key: "word"}})

@@ -91,7 +91,7 @@ def test_a_missing_or_malformed_header_is_unauthenticated(cds: Cds, authorizatio
     refused(answer, 401, "CDS-10002", UNAUTHENTICATED)
 
 
-def test_a_header_that_is_no_utf_8_is_unauthenticated(cds: Cds) -> None:
+def test_a_header_that_is_not_utf_8_is_unauthenticated(cds: Cds) -> None:
     headers = [(b"Authorization", b"Bearer \xff\xfe\x00a"[:-2])]
     answer = cds.http.get(cds.path("/profiles"), headers=headers)
     refused(answer, 401, "CDS-10002", UNAUTHENTICATED)
@@ -103,7 +103,7 @@ def test_the_scheme_is_case_insensitive(cds: Cds, scheme: str) -> None:
     assert cds.get("/profiles", authorization=f"{scheme} {cds.token()}").status_code == 200
 
 
-def test_client_credentials_are_no_token(cds: Cds) -> None:
+def test_client_credentials_are_not_token(cds: Cds) -> None:
     pair = base64.b64encode(f"{cds.client_id}:{cds.client_secret}".encode()).decode()
     refused(cds.get("/profiles", authorization=f"Basic {pair}"), 401, "CDS-10002", UNAUTHENTICATED)
 
@@ -136,7 +136,7 @@ def test_a_token_without_signature_is_unauthenticated(cds: Cds) -> None:
         refused(cds.get("/profiles", token=unsigned), 401, "CDS-10002", UNAUTHENTICATED)
 
 
-def test_the_public_key_is_no_shared_secret(cds: Cds) -> None:
+def test_the_public_key_is_not_a_shared_secret(cds: Cds) -> None:
     keys = cds.http.get(f"/t/{cds.org}/oauth2/jwks").json()["keys"]
     secret = OctKey.import_key(json.dumps(keys[0]).encode())
     forged = jwt.encode({"alg": "HS256", "kid": keys[0].get("kid", "1")}, _claims(cds.token()), secret)
@@ -164,7 +164,7 @@ def test_a_token_at_an_unknown_organisation_is_unauthenticated(cds: Cds) -> None
     refused(answer, 401, "CDS-10002", UNAUTHENTICATED)
 
 
-def test_a_token_is_not_taken_from_the_query(cds: Cds) -> None:
+def test_a_token_in_the_query_is_ignored(cds: Cds) -> None:
     answer = cds.get("/profiles", anonymous=True, params={"access_token": cds.token()})
     refused(answer, 401, "CDS-10002", UNAUTHENTICATED)
 

@@ -210,9 +210,7 @@ def test_an_absurd_user_id_is_refused(cds: Cds, user: str) -> None:
 @pytest.mark.parametrize(
     "digits", ["1e400", "-1e400", "9" * 400, "-" + "9" * 5000, "1e-400000000", "1E+99999999999"]
 )
-def test_absurd_numbers_are_refused_or_kept_but_never_a_crash(
-    cds: Cds, number: str, decimal: str, digits: str
-) -> None:
+def test_absurd_numbers_are_stored_or_rejected(cds: Cds, number: str, decimal: str, digits: str) -> None:
     for key in (number, decimal):
         made = cds.create()
         answer = cds.raw("PATCH", f"/profiles/{made['profile_id']}", f'{{"traits": {{"{key}": {digits}}}}}')
@@ -227,7 +225,7 @@ def test_an_integer_beyond_reason_is_refused(cds: Cds, number: str, digits: str)
 
 
 @pytest.mark.parametrize("digits", ["1e400", "-1e400"])
-def test_a_decimal_that_is_no_number_is_refused(cds: Cds, decimal: str, digits: str) -> None:
+def test_a_decimal_that_is_not_a_number_is_refused(cds: Cds, decimal: str, digits: str) -> None:
     _profile(cds, f'{{"traits": {{"{decimal}": {digits}}}}}')
 
 

@@ -89,7 +89,7 @@ def test_a_refused_write_can_be_repaired_under_its_key_or_is_refused_again(cds: 
     assert first.status_code == 400
 
 
-def test_parallel_updates_of_different_attributes_are_all_kept(cds: Cds) -> None:
+def test_parallel_updates_of_different_attributes_are_stored(cds: Cds) -> None:
     words = [fresh("part") for _ in range(TOGETHER)]
     cds.define("traits", *(draft(f"traits.{word}") for word in words))
     profile_id = cds.create()["profile_id"]
@@ -101,7 +101,7 @@ def test_parallel_updates_of_different_attributes_are_all_kept(cds: Cds) -> None
     assert len({a.headers["etag"] for a in answers}) == TOGETHER
 
 
-def test_parallel_updates_inside_one_complex_value_are_all_kept(cds: Cds) -> None:
+def test_parallel_updates_inside_one_complex_value_are_stored(cds: Cds) -> None:
     names = [f"child_{n}" for n in range(TOGETHER)]
     key = cds.address(**dict.fromkeys(names, "integer"))
     profile_id = cds.create()["profile_id"]
@@ -115,7 +115,7 @@ def test_parallel_updates_inside_one_complex_value_are_all_kept(cds: Cds) -> Non
     assert cds.read(profile_id)["traits"] == {key: {f"child_{n}": n for n in range(TOGETHER)}}
 
 
-def test_parallel_updates_through_absorbed_ids_are_all_kept(cds: Cds) -> None:
+def test_parallel_updates_through_absorbed_ids_are_stored(cds: Cds) -> None:
     words, user = [fresh("part") for _ in range(TOGETHER)], fresh("user")
     cds.define("traits", *(draft(f"traits.{word}") for word in words))
     ids = [cds.create({"user_id": user})["profile_id"] for _ in range(4)]

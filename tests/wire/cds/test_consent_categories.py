@@ -77,7 +77,7 @@ def test_every_purpose(org: Cds, purpose: str) -> None:
     assert _made(org, purpose=purpose)["purpose"] == purpose
 
 
-def test_destinations_are_kept_in_order(org: Cds) -> None:
+def test_destinations_stay_in_order(org: Cds) -> None:
     assert _made(org, purpose="destination", destinations=["b", "a"])["destinations"] == ["b", "a"]
 
 
@@ -185,7 +185,7 @@ def test_the_sentences_of_an_undecodable_body(org: Cds) -> None:
         refused(org.raw("POST", "/consent-categories", body), 400, "CDS-15302", sentence)
 
 
-def test_a_name_is_taken_once_in_an_organisation(org: Cds, other: Cds) -> None:
+def test_a_name_is_unique_in_an_organisation(org: Cds, other: Cds) -> None:
     one, two = _made(org), _made(org)
     refused(org.post("/consent-categories", _draft(category_name=one["category_name"])), 409, "CDS-14002")
     refused(org.post("/consent-categories", _draft(category_name="Identity Data")), 409, "CDS-14002")
@@ -227,7 +227,7 @@ def test_the_mandatory_category_is_fixed(org: Cds) -> None:
     assert _mandatory(org) == before == org.get(path).json()
 
 
-def test_a_deleted_category_is_gone_and_its_name_is_free(org: Cds) -> None:
+def test_a_deleted_category_is_not_found_and_its_name_is_free(org: Cds) -> None:
     category = _made(org)
     path = f"/consent-categories/{category['category_identifier']}"
     for _ in range(2):

@@ -34,7 +34,7 @@ def _said(org: Cds, profile: dict[str, Any]) -> dict[str, bool]:
     return {each["category_identifier"]: each["is_consented"] for each in answer.json()}
 
 
-def test_a_new_profile_has_said_nothing(org: Cds) -> None:
+def test_a_new_profile_has_no_choices(org: Cds) -> None:
     answer = org.get(_path(org.create()))
     assert (answer.status_code, answer.json()) == (200, [])
 

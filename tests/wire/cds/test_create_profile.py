@@ -162,7 +162,7 @@ def test_an_active_tracker_is_given_again_in_body_and_cookie(cds: Cds) -> None:
     assert again.headers["etag"]
 
 
-def test_with_an_active_tracker_even_values_that_do_not_fit_are_discarded(cds: Cds) -> None:
+def test_an_active_tracker_discards_even_invalid_values(cds: Cds) -> None:
     tracker = cds.create()["anonymous_profile_tracker"]
     assert cds.post("/profiles", {"traits": {fresh("undefined"): 1}}, tracker=tracker).status_code == 200
 
@@ -184,7 +184,7 @@ def test_an_unknown_tracker_creates_a_new_profile(cds: Cds, tracker: str) -> Non
     assert tracker_of(answer) != tracker
 
 
-def test_a_profile_id_is_no_tracker(cds: Cds) -> None:
+def test_a_profile_id_is_not_a_tracker(cds: Cds) -> None:
     profile_id = cds.create()["profile_id"]
     assert cds.post("/profiles", {}, tracker=profile_id).status_code == 201
 

@@ -109,7 +109,7 @@ def test_a_system_application_narrows_by_application(
     assert seen.get("application_data", {}) == {applications[n]: person.data[applications[n]] for n in shown}
 
 
-def test_only_what_was_consented_to_is_shown(person: Person, org: Cds, visitor: Cds) -> None:
+def test_only_consented_attributes_are_visible(person: Person, org: Cds, visitor: Cds) -> None:
     category = org.category(f"traits.{person.plan}")
     assert "traits" not in person.seen(visitor, category)
     org.consent(person.id, **{category: False})

@@ -84,7 +84,7 @@ def test_two_people_on_two_browsers_are_two(cds: Cds, web_app: WebApplication) -
     assert found[0]["user_id"] != found[1]["user_id"]
 
 
-def test_a_visit_of_a_permanent_profile_of_a_back_end_is_kept_apart(
+def test_a_visit_of_a_back_end_profile_stays_separate(
     cds: Cds, web_app: WebApplication, browser: Browser
 ) -> None:
     """The tracker of a profile that a back end gave to another user moves on and leaves it as it was."""

@@ -142,11 +142,11 @@ def test_a_page_size_of_zero_is_an_empty_page(org: Cds) -> None:
 
 
 @pytest.mark.parametrize("asked", ["-1", "five", "1.5", "1e1", "0x5", "9" * 400, " ", "٣"])
-def test_a_page_size_that_is_no_count_is_refused(org: Cds, asked: str) -> None:
+def test_a_page_size_that_is_not_a_count_is_refused(org: Cds, asked: str) -> None:
     refused(org.get("/profiles", params={"page_size": asked}), 400, "CDS-11003", "invalid page size")
 
 
-def test_pages_forward_meet_every_profile_once(org: Cds) -> None:
+def test_forward_pages_list_every_profile_once(org: Cds) -> None:
     everything = [p["profile_id"] for p in _listed(org)]
     walked, sizes, page = [], [], _page(org, page_size=3)
     assert "previous_cursor" not in page["pagination"]
@@ -360,7 +360,7 @@ def test_a_profile_is_found_by_parts_of_its_id(org: Cds, rich: str) -> None:
         ("traits.plan co '", 0),
     ],
 )
-def test_percent_and_underscore_are_taken_literally(org: Cds, condition: str, matches: int) -> None:
+def test_percent_and_underscore_are_literal(org: Cds, condition: str, matches: int) -> None:
     assert len(_ids(org, filter=condition)) == matches
 
 

@@ -110,7 +110,7 @@ def test_a_user_does_not_change_their_own_user_id(cds: Cds, token: str) -> None:
 # -- DELETE -----------------------------------------------------------------------------------------
 
 
-def test_a_deleted_profile_is_gone(cds: Cds) -> None:
+def test_a_deleted_profile_is_not_found(cds: Cds) -> None:
     profile_id = cds.create()["profile_id"]
     answer = cds.delete(f"/profiles/{profile_id}")
     assert (answer.status_code, answer.content) == (204, b"")

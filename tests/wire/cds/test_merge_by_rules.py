@@ -268,13 +268,13 @@ def test_parts_of_lists_of_objects(org: Cds) -> None:
     assert "merged_to" not in _create(org, **{key: [{"number": "+94 9"}]})
 
 
-def test_the_same_value_of_another_attribute_is_no_match(org: Cds) -> None:
+def test_the_same_value_of_another_attribute_is_not_a_match(org: Cds) -> None:
     one, two = org.matched(), org.matched()
     _create(org, **{one: VALUE})
     assert "merged_to" not in _create(org, **{two: VALUE})
 
 
-def test_two_organisations_never_meet(org: Cds, other: Cds) -> None:
+def test_two_organisations_stay_separate(org: Cds, other: Cds) -> None:
     key = fresh()
     profiles = []
     for each in (org, other):

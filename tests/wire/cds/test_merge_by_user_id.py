@@ -124,7 +124,7 @@ def test_numbers_that_look_like_a_user_id_merge_nothing(cds: Cds) -> None:
     assert "merged_to" not in cds.create({"user_id": user})
 
 
-def test_user_ids_are_told_apart_exactly(cds: Cds) -> None:
+def test_user_ids_are_compared_exactly(cds: Cds) -> None:
     user = fresh("User")
     first = cds.create({"user_id": user})
     second = cds.create({"user_id": user.swapcase()})

@@ -119,14 +119,14 @@ def test_a_complex_value_of_application_data_is_replaced_whole(cds: Cds) -> None
 
 @pytest.mark.parametrize("section", ["traits", "identity_attributes", "application_data"])
 @pytest.mark.parametrize("value", [None, 7, "x", ["a"], True])
-def test_a_section_that_is_no_object_is_ignored(cds: Cds, section: str, value: Any) -> None:
+def test_a_section_that_is_not_an_object_is_ignored(cds: Cds, section: str, value: Any) -> None:
     key = cds.trait()
     made = cds.create({"traits": {key: "x"}})
     assert cds.write(made["profile_id"], {section: value})["traits"] == {key: "x"}
 
 
 @pytest.mark.parametrize("value", [None, 7, "x", ["a"]])
-def test_an_application_that_is_no_object_is_ignored(cds: Cds, value: Any) -> None:
+def test_an_application_that_is_not_an_object_is_ignored(cds: Cds, value: Any) -> None:
     key = cds.application_attribute()
     made = cds.create({"application_data": {cds.client_id: {key: "x"}}})
     written = cds.write(made["profile_id"], {"application_data": {cds.client_id: value}})
@@ -215,7 +215,7 @@ def test_a_user_id_that_has_a_profile_joins_the_two_at_once(cds: Cds) -> None:
     assert written["traits"] == {key: ["a", "b"]}
 
 
-def test_the_same_user_id_again_is_no_change(cds: Cds) -> None:
+def test_the_same_user_id_again_is_not_a_change(cds: Cds) -> None:
     user = fresh("user")
     made = cds.create({"user_id": user})
     assert cds.write(made["profile_id"], {"user_id": user})["user_id"] == user
@@ -255,6 +255,6 @@ def test_a_user_id_is_a_string(cds: Cds, value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", ["", None])
-def test_no_user_id_on_a_temporary_profile_is_no_change(cds: Cds, value: str | None) -> None:
+def test_a_missing_user_id_on_a_temporary_profile_is_not_a_change(cds: Cds, value: str | None) -> None:
     made = cds.create()
     assert "user_id" not in cds.write(made["profile_id"], {"user_id": value})

@@ -31,7 +31,7 @@ def test_a_story_in_any_order_leaves_every_id_with_one_person(new_org: Callable[
     story.check()
 
 
-def test_stories_told_at_once_leave_every_id_with_one_person(new_org: Callable[[], Cds]) -> None:
+def test_concurrent_stories_leave_every_id_with_one_person(new_org: Callable[[], Cds]) -> None:
     """Six people with the same three users, the same browsers and the same keys, all at once."""
     first = Story(new_org(), 100)
     stories = [first, *(first.beside(101 + n) for n in range(5))]

@@ -250,7 +250,7 @@ def test_the_merge_is_visible_when_the_browser_comes_back(
     assert cds.read(work["profile_id"])["merged_to"]["profile_id"] == home["profile_id"]
 
 
-def test_a_tracker_of_another_organisation_is_no_visit_of_this_one(
+def test_a_tracker_of_another_organisation_is_not_a_visit_of_this_one(
     cds: Cds, other: Cds, web_app: WebApplication, browsers: Any
 ) -> None:
     foreign = _visit(other)

@@ -228,7 +228,7 @@ def test_an_empty_array_defines_nothing(cds: Cds) -> None:
     refused_b(cds.post("/profile-schema/traits", []), 400, "CDS-13001")
 
 
-def test_a_taken_name_is_a_conflict(cds: Cds) -> None:
+def test_a_name_in_use_is_a_conflict(cds: Cds) -> None:
     name = f"traits.{fresh()}"
     _define_one(cds, name)
     refused(cds.post("/profile-schema/traits", [draft(name, "integer")]), 409, "CDS-13003")
@@ -240,7 +240,7 @@ def test_a_name_twice_in_one_request_is_a_conflict(cds: Cds) -> None:
     assert cds.get("/profile-schema/traits", params={"filter": f"attribute_name eq {name}"}).json() == []
 
 
-def test_application_data_names_are_taken_per_application(cds: Cds, regular: Cds) -> None:
+def test_application_data_names_are_unique_per_application(cds: Cds, regular: Cds) -> None:
     name = f"application_data.{fresh()}"
     _define_one(cds, name, scope="application_data", application_identifier=cds.client_id)
     _define_one(cds, name, scope="application_data", application_identifier=regular.client_id)
@@ -338,7 +338,7 @@ def test_combine_needs_many_values(cds: Cds, value_type: str) -> None:
 
 
 @pytest.mark.parametrize("display_name", ["A", "a" * 50, "Plan 2.0 - new_one+", "0"])
-def test_a_display_name_of_plain_letters_is_kept(cds: Cds, display_name: str) -> None:
+def test_a_display_name_of_plain_letters_is_unchanged(cds: Cds, display_name: str) -> None:
     assert _define_one(cds, f"traits.{fresh()}", display_name=display_name)["display_name"] == display_name
 
 
@@ -557,7 +557,7 @@ def test_put_follows_the_rules_of_post(cds: Cds, change: dict[str, Any]) -> None
     assert cds.get(f"/profile-schema/traits/{made['attribute_id']}").json() == {**made, "scope": "traits"}
 
 
-def test_put_can_rename_an_attribute_but_not_to_a_taken_name(cds: Cds) -> None:
+def test_put_can_rename_an_attribute_but_not_to_a_name_in_use(cds: Cds) -> None:
     first, second = (_define_one(cds, f"traits.{fresh()}") for _ in range(2))
     refused(_put(cds, first, _full(second["attribute_name"])), 409, "CDS-13003")
     new = f"traits.{fresh('renamed')}"
@@ -568,7 +568,7 @@ def test_put_can_rename_an_attribute_but_not_to_a_taken_name(cds: Cds) -> None:
 # -- DELETE -----------------------------------------------------------------------------------------
 
 
-def test_a_deleted_attribute_is_gone_and_its_name_is_free(cds: Cds) -> None:
+def test_a_deleted_attribute_is_not_found_and_its_name_is_free(cds: Cds) -> None:
     made = _define_one(cds, f"traits.{fresh()}")
     path = f"/profile-schema/traits/{made['attribute_id']}"
     answer = cds.delete(path)
@@ -640,7 +640,7 @@ def test_values_of_a_deleted_attribute_stay_hidden_until_it_is_back(cds: Cds) ->
     assert cds.read(profile_id)["traits"] == {key: "x", kept: "z"}
 
 
-def test_values_that_no_longer_fit_are_hidden_and_block_nothing(cds: Cds) -> None:
+def test_values_that_became_invalid_are_hidden_and_block_nothing(cds: Cds) -> None:
     made = _define_one(cds, f"traits.{fresh()}")
     key, kept = made["attribute_name"].split(".")[1], cds.trait()
     profile_id = cds.create({"traits": {key: "words", kept: "y"}})["profile_id"]

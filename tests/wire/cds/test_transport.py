@@ -9,7 +9,7 @@ from wire.client import TIMESTAMP, Cds, refused_text
 
 
 @pytest.mark.parametrize("path", ["/t/acme", "/t/acme/"])
-def test_an_organisation_alone_is_no_path(cds: Cds, path: str) -> None:
+def test_an_organisation_alone_is_not_a_path(cds: Cds, path: str) -> None:
     refused_text(cds.http.get(path), 400, "Invalid tenant path format")
 
 

@@ -80,7 +80,7 @@ def test_an_attribute_deleted_here_is_refused_and_hidden_there_at_once(both: tup
         here, there = there, here
 
 
-def test_an_attribute_changed_here_is_judged_by_there_at_once(both: tuple[Cds, Cds]) -> None:
+def test_a_change_by_one_process_applies_in_the_other_at_once(both: tuple[Cds, Cds]) -> None:
     here, there = both
     name = f"traits.{fresh('changed')}"
     (made,) = here.define("traits", draft(name))
@@ -138,7 +138,7 @@ def test_one_key_at_the_same_moment_in_both_makes_one_profile(both: tuple[Cds, C
     assert len(found) == 1
 
 
-def test_updates_through_both_are_all_kept(both: tuple[Cds, Cds]) -> None:
+def test_updates_through_both_are_stored(both: tuple[Cds, Cds]) -> None:
     here, _ = both
     words = [fresh("part") for _ in range(TOGETHER)]
     here.define("traits", *(draft(f"traits.{word}") for word in words))

@@ -274,7 +274,7 @@ def test_the_property_and_the_id_are_fixed(org: Cds, field: str) -> None:
     refused_b(org.patch(path, {field: rule[field]}), 400, "CDS-10001", sentence)
 
 
-def test_a_change_to_a_taken_priority(org: Cds) -> None:
+def test_a_change_to_a_priority_in_use_is_rejected(org: Cds) -> None:
     one, two = (org.rule(f"traits.{org.trait()}") for _ in range(2))
     path = f"/unification-rules/{two['rule_id']}"
     refused(org.patch(path, {"priority": one["priority"], "rule_name": "new"}), 400, "CDS-12004")
@@ -282,7 +282,7 @@ def test_a_change_to_a_taken_priority(org: Cds) -> None:
     assert org.patch(path, {"priority": two["priority"]}).json() == two
 
 
-def test_a_deleted_rule_is_gone_and_its_property_and_priority_are_free(org: Cds) -> None:
+def test_a_deleted_rule_is_not_found_and_its_property_and_priority_are_free(org: Cds) -> None:
     rule = org.rule(f"traits.{org.trait()}")
     path = f"/unification-rules/{rule['rule_id']}"
     for _ in range(2):

@@ -109,7 +109,7 @@ def test_many_values_are_an_array_of_the_type(cds: Cds, many: dict[str, str], va
 
 
 @pytest.mark.parametrize("value_type", GOOD)
-def test_one_value_is_no_array(cds: Cds, many: dict[str, str], value_type: str) -> None:
+def test_one_value_is_not_an_array(cds: Cds, many: dict[str, str], value_type: str) -> None:
     key = many[value_type]
     answer = cds.post("/profiles", {"traits": {key: GOOD[value_type][0]}})
     refused(answer, 400, "CDS-11011", f"trait '{key}': type mismatch")
@@ -247,7 +247,7 @@ def test_elements_of_a_complex_array_are_checked_under_their_index(cds: Cds) -> 
 COLOURS = [{"value": "red", "label": "Red"}, {"value": "green", "label": "Green"}]
 
 
-def test_only_canonical_values_are_taken(cds: Cds) -> None:
+def test_only_canonical_values_are_accepted(cds: Cds) -> None:
     key = cds.trait(canonical_values=COLOURS)
     assert cds.create({"traits": {key: "red"}})["traits"] == {key: "red"}
     for value in ("blue", "Red", "RED", ""):
@@ -298,7 +298,7 @@ def test_a_write_once_value_is_set_once(cds: Cds) -> None:
 
 
 @pytest.mark.parametrize("mutability", ["immutable", "writeOnce", "readWrite"])
-def test_repeating_a_stored_value_is_no_change(cds: Cds, mutability: str) -> None:
+def test_repeating_a_stored_value_is_not_a_change(cds: Cds, mutability: str) -> None:
     key = cds.trait("string", mutability=mutability, multi_valued=True)
     profile_id = cds.create({"traits": {key: ["x", "y"]}})["profile_id"]
     assert cds.write(profile_id, {"traits": {key: ["x", "y"]}})["traits"] == {key: ["x", "y"]}

@@ -91,7 +91,7 @@ async def test_responses_of_an_organisation_are_never_cached(http: httpx.AsyncCl
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_figures_name_routes_and_never_people(http: httpx.AsyncClient) -> None:
+async def test_metrics_name_routes_and_never_ids(http: httpx.AsyncClient) -> None:
     await http.get("/t/acme/cds/api/v1/profiles/0b6e5a4e-3b1d-4c8e-9a55-0d7e1f2b3c4d")
     await http.head("/health")
     await http.get("/some/where/else")

@@ -124,7 +124,7 @@ def test_without_an_identity_type_the_default_identity_never_changes(
     assert page.send(id="two") == user
 
 
-def test_the_channels_meet_in_one_user(web: Dataset) -> None:
+def test_all_channels_resolve_to_one_user(web: Dataset) -> None:
     email, customer, web_id = _email(), fresh("c"), fresh("w")
     user = web.page().send(id=web_id, identities={"customerId": customer})
     assert _ask(web, "Mobile", id=customer)["resolvedUserId"] == user

@@ -106,7 +106,7 @@ def _written(web: Dataset, *, by: str, card: str) -> str:
 
 @pytest.mark.parametrize("channel", ["Web", "Server", "Mobile", "OpenTimeEmail", "Mobile App"])
 @pytest.mark.parametrize("key", ["card", "CARD"])
-def test_under_its_own_key_an_identity_is_no_attribute(web: Dataset, channel: str, key: str) -> None:
+def test_an_identity_is_not_an_attribute_of_its_own_key(web: Dataset, channel: str, key: str) -> None:
     card, device = fresh("c"), new_device()
     holder = web.named(loyG=card)
     warned = web.warnings({"anonymousId": device, "attributes": {key: card}}, channel)
@@ -226,7 +226,7 @@ def test_the_same_of_browsers_counts_for_a_type_that_takes_any_word(unbound: Dat
     assert len({unbound.survivor(each) for each in users}) == 1
 
 
-def test_turning_the_switch_reads_stored_values_anew(guarded: Dataset) -> None:
+def test_turning_the_switch_reindexes_stored_values(guarded: Dataset) -> None:
     shared, own = fresh("c"), fresh("c")
     pair = [_written(guarded, by="browser", card=shared) for _ in range(2)]
     single = _written(guarded, by="browser", card=own)

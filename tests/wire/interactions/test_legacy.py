@@ -35,7 +35,7 @@ def test_user_id_is_the_primary_id(legacy: Dataset) -> None:
     assert page.send(id=name) == name
 
 
-def test_case_is_kept(legacy: Dataset) -> None:
+def test_the_case_of_an_id_is_significant(legacy: Dataset) -> None:
     name = fresh("Ann")
     assert legacy.page().send(id=name) == name
     assert legacy.page().send(id=name.lower()) == name.lower()
@@ -313,7 +313,7 @@ def test_tokens_become_void_when_a_dataset_is_moved_over(moved: tuple[Dataset, P
     )
 
 
-def test_events_are_taken_while_a_dataset_is_moved_over(
+def test_events_are_accepted_while_a_dataset_is_migrated(
     new_dataset: NewDataset, service: RunningService
 ) -> None:
     web = new_dataset(pipeline_identity_resolution=False)

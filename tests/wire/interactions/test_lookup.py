@@ -47,7 +47,7 @@ def test_an_unknown_id_finds_no_user(web: Dataset, user_id: str) -> None:
     assert web.user(user_id) is None
 
 
-def test_an_identity_is_no_id(web: Dataset) -> None:
+def test_an_identity_is_not_an_id(web: Dataset) -> None:
     web_id = fresh("w")
     web.named(webId=web_id)
     assert web.user(web_id) is None

@@ -190,7 +190,7 @@ def test_shared_devices_and_objects_never_merge_users(web: Dataset) -> None:
         )
 
 
-def test_profile_objects_are_kept_and_joined(web: Dataset) -> None:
+def test_profile_objects_are_stored_and_joined(web: Dataset) -> None:
     web_id, email, now = fresh("w"), _email(), now_ms()
 
     def lease(object_id: str, colour: str) -> dict[str, Any]:
@@ -262,7 +262,7 @@ def test_an_anonymous_profile_is_named_by_its_anonymous_id(web: Dataset) -> None
     assert set(receipt["matched"]) == {known, page.device}
 
 
-def test_an_anonymous_profile_that_becomes_known_is_no_merge(web: Dataset) -> None:
+def test_an_anonymous_profile_that_becomes_known_is_not_a_merge(web: Dataset) -> None:
     page = web.page()
     page.send()
     user, receipt = _receipt(web, anonymousId=page.device, id=fresh("w"))

@@ -228,7 +228,7 @@ def test_user_id_goes_over_identities_over_attributes(web: Dataset) -> None:
     assert [web.resolve(webId=each) is not None for each in (four, five)] == [True, False]
 
 
-def test_equal_keys_are_no_conflict(web: Dataset) -> None:
+def test_equal_keys_are_not_conflict(web: Dataset) -> None:
     one = fresh("w")
     user = {"id": one, "identities": {"webId": one.upper()}, "attributes": {"webId": f" {one}"}}
     assert "identity_conflict" not in web.warnings(user)

@@ -203,7 +203,7 @@ def test_an_absorbed_user_s_primary_id_answers_on_the_cds_wire_s_reads(default: 
 # -- tenants and datasets -----------------------------------------------------------------------------------
 
 
-def test_two_tenants_with_the_same_identities_never_meet(web: Dataset, other_tenant: Dataset) -> None:
+def test_two_tenants_with_the_same_identities_stay_separate(web: Dataset, other_tenant: Dataset) -> None:
     assert web.name == other_tenant.name
     web_id, email, device = fresh("w"), _email(), new_device()
     for each in (web, other_tenant):
@@ -216,7 +216,7 @@ def test_two_tenants_with_the_same_identities_never_meet(web: Dataset, other_ten
         assert len(each.events(mine)) == 2
 
 
-def test_two_datasets_of_one_organisation_never_meet(web: Dataset, new_dataset: NewDataset) -> None:
+def test_two_datasets_of_one_organisation_stay_separate(web: Dataset, new_dataset: NewDataset) -> None:
     second = new_dataset()
     web_id = fresh("w")
     one, two = web.named(webId=web_id), second.named(webId=web_id)

@@ -69,9 +69,7 @@ WRONG: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("change", WRONG, ids=json.dumps)
-def test_a_structural_field_of_the_wrong_type_is_refused_and_nothing_is_kept(
-    web: Dataset, change: dict[str, Any]
-) -> None:
+def test_a_structural_field_of_the_wrong_type_is_rejected(web: Dataset, change: dict[str, Any]) -> None:
     email, device = f"{fresh('ann')}@acme.example", new_device()
     refused_event(web.ask(_merged(_event(email, device), change)), 400)
     assert web.resolve(emailAddress=email) is None
@@ -104,7 +102,7 @@ def test_an_inexact_number_identifies_no_other_profile(web: Dataset, number: str
         refused_event(answer, 400)
 
 
-def test_a_number_of_64_bits_is_kept_exactly(web: Dataset) -> None:
+def test_a_number_of_64_bits_is_stored_exactly(web: Dataset) -> None:
     one, two = (web.send({"user": {"id": number}})["resolvedUserId"] for number in (2**53, 2**53 + 1))
     assert one != two
     assert web.resolve(webId=str(2**53 + 1)) == two
@@ -129,7 +127,7 @@ NUL = "a\x00b"
     ],
     ids=json.dumps,
 )
-def test_a_nul_in_a_string_is_refused_and_nothing_is_kept(web: Dataset, change: dict[str, Any]) -> None:
+def test_a_nul_in_a_string_is_rejected_and_nothing_is_stored(web: Dataset, change: dict[str, Any]) -> None:
     email, device = f"{fresh('ann')}@acme.example", new_device()
     refused_event(web.ask(_merged(_event(email, device), change)), 400)
     assert web.resolve(emailAddress=email) is None

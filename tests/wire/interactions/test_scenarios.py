@@ -103,7 +103,7 @@ def test_scenarios_1_and_2_earlier_activity_of_the_anonymous_user_is_merged(
 
 @pytest.mark.parametrize("user", THREE, ids=_spelling)
 @pytest.mark.parametrize("later", ["webId", "emailAddress"])
-def test_scenario_3_the_most_recently_active_is_kept(
+def test_scenario_3_the_most_recently_active_survives(
     new_dataset: NewDataset, user: dict[str, Any], later: str
 ) -> None:
     web, now = new_dataset(), now_ms()

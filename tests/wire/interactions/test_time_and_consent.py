@@ -272,7 +272,7 @@ def test_at_a_merge_the_newest_choice_counts(web: Dataset) -> None:
     assert web.survivor(first.answer["resolvedUserId"]) == survivor
 
 
-def test_warnings_are_told_and_never_in_the_way(new_dataset: NewDataset) -> None:
+def test_warnings_are_reported_and_never_block(new_dataset: NewDataset) -> None:
     web = new_dataset()
     answer = web.send({"user": {"id": fresh("w")}, "explain": True}, endpoint="authevent")
     assert warnings_of(answer) == set()

@@ -157,7 +157,7 @@ def test_a_changed_default_identity_clears_the_set_however_it_is_spelt(web: Data
     ],
     ids=str,
 )
-def test_absence_null_or_blank_is_no_change(web: Dataset, said: dict[str, Any]) -> None:
+def test_absence_null_or_blank_is_not_a_change(web: Dataset, said: dict[str, Any]) -> None:
     page, email = web.page(), _email()
     user = page.send(id=fresh("w"), identities={"emailAddress": email})
     token = page.token
@@ -169,7 +169,7 @@ def test_absence_null_or_blank_is_no_change(web: Dataset, said: dict[str, Any]) 
     )
 
 
-def test_a_default_identity_that_the_token_lacks_is_no_change(web: Dataset) -> None:
+def test_a_default_identity_missing_from_the_token_is_not_a_change(web: Dataset) -> None:
     page, email, web_id = web.page(), _email(), fresh("w")
     user = page.send(identities={"emailAddress": email})
     assert page.send(id=web_id) == user
@@ -242,7 +242,7 @@ def test_an_undecryptable_token_makes_the_event_anonymous_with_error_2(
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_a_token_that_cannot_be_opened_beside_an_identity_is_no_error(
+def test_a_token_that_cannot_be_opened_beside_an_identity_is_not_an_error(
     web: Dataset, broken: dict[str, str], kind: str
 ) -> None:
     web_id = fresh("w")
@@ -265,7 +265,7 @@ def test_error_4_goes_before_error_2(web: Dataset) -> None:
 
 
 @pytest.mark.parametrize("absent", [None, ""], ids=repr)
-def test_an_absent_token_is_no_error(web: Dataset, absent: str | None) -> None:
+def test_an_absent_token_is_not_an_error(web: Dataset, absent: str | None) -> None:
     device = new_device()
     answer = web.send({"user": {"anonymousId": device, "encryptedId": absent}})
     assert (answer["errorCode"], answer["resolvedUserId"]) == (0, device)
@@ -282,7 +282,7 @@ def test_a_token_of_the_account_field_says_nothing(web: Dataset) -> None:
 # -- merges, visits, erasure --------------------------------------------------------------------------------
 
 
-def test_a_token_whose_user_was_absorbed_follows_and_is_sealed_anew(web: Dataset) -> None:
+def test_a_token_of_an_absorbed_user_is_updated(web: Dataset) -> None:
     now, one, email = now_ms(), fresh("w"), _email()
     page = web.page()
     absorbed = page.send(at=now - 9 * MINUTE_MS, id=one)
@@ -374,7 +374,7 @@ def test_a_token_of_a_deleted_user_restores_nothing(web: Dataset) -> None:
     assert back != user
 
 
-def test_a_token_of_a_key_that_retired_is_sealed_anew(tenant_of_its_own: Dataset) -> None:
+def test_a_token_of_a_retired_key_is_encrypted_again(tenant_of_its_own: Dataset) -> None:
     web = tenant_of_its_own
     page = web.page()
     user = page.send(id=fresh("w"))

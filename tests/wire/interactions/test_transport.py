@@ -84,7 +84,7 @@ def test_an_authenticated_event_is_json_only(web: Dataset, encoding: str) -> Non
     assert web.resolve(emailAddress=email) is None
 
 
-def test_an_authenticated_event_is_no_get(web: Dataset) -> None:
+def test_an_authenticated_event_is_not_a_get(web: Dataset) -> None:
     email = f"{fresh('ann')}@acme.example"
     assert web.ask(_event(emailAddress=email), "get", endpoint="authevent").status_code == 405
     assert web.resolve(emailAddress=email) is None
@@ -321,7 +321,7 @@ def test_unknown_fields_are_ignored(web: Dataset) -> None:
     assert web.send(event)["resolvedUserId"] == device
 
 
-def test_events_are_kept_newest_first_and_found_by_name_and_time(web: Dataset) -> None:
+def test_events_are_stored_newest_first_and_found_by_name_and_time(web: Dataset) -> None:
     page = web.page()
     ids = []
     for name in ("a", "b", "a"):

@@ -359,7 +359,7 @@ def test_a_signed_in_browser_is_not_asked_again(web_app: WebApplication, browser
     assert _claims(second["access_token"])["sub"] == _claims(first["access_token"])["sub"]
 
 
-def test_without_a_challenge_there_is_no_code(public_app: WebApplication, browser: Browser) -> None:
+def test_a_request_without_a_challenge_gets_no_code(public_app: WebApplication, browser: Browser) -> None:
     url = public_app.authorize_url("x")
     bare = "&".join(part for part in url.split("&") if not part.startswith("code_challenge"))
     arrived = browser.open(bare).arrived
@@ -392,7 +392,9 @@ def test_a_browser_is_never_sent_to_an_unregistered_address(
     assert "Traceback" not in answer.text
 
 
-def test_another_response_type_is_told_to_the_application(web_app: WebApplication, browser: Browser) -> None:
+def test_another_response_type_is_reported_to_the_application(
+    web_app: WebApplication, browser: Browser
+) -> None:
     page = browser.open(web_app.authorize_url(pkce()[1], response_type="token"))
     assert page.url.startswith(CALLBACK), page.answer.text[:300]
     said = {**parse_qs(urlsplit(page.url).query), **parse_qs(urlsplit(page.url).fragment)}
@@ -437,7 +439,7 @@ def test_a_form_without_its_csrf_token_is_refused(
     assert answer.status_code == 403, answer.headers.get("location")
 
 
-def test_a_name_that_is_taken_is_not_registered_again(cds: Cds, web_app: WebApplication) -> None:
+def test_a_username_in_use_is_not_registered_again(cds: Cds, web_app: WebApplication) -> None:
     person = new_person(fresh("taken"))
     first, second = Browser(cds.base_url), Browser(cds.base_url)
     register(first, web_app, person)

@@ -163,7 +163,7 @@ def test_an_absurd_authorize_request_is_answered(
     assert not to or urlsplit(to).netloc in ("shop.example", urlsplit(cds.base_url).netloc, "")
 
 
-def test_a_field_said_twice_is_answered(web_app: WebApplication, browser: Browser) -> None:
+def test_a_repeated_field_is_accepted(web_app: WebApplication, browser: Browser) -> None:
     for field in ("client_id", "redirect_uri", "response_type", "scope", "state"):
         url = web_app.authorize_url(pkce()[1]) + f"&{field}=https://evil.example/"
         answer = browser.http.get(url, follow_redirects=False)
@@ -195,7 +195,7 @@ def test_an_absurd_form_at_the_pages_is_answered(
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "%00", "a" * 5000, '"', "=;=;="], ids=repr)
-def test_an_absurd_cookie_is_no_session(cds: Cds, web_app: WebApplication, cookie: str) -> None:
+def test_an_absurd_cookie_is_not_a_session(cds: Cds, web_app: WebApplication, cookie: str) -> None:
     browser = Browser(cds.base_url)
     browser.open(web_app.authorize_url(pkce()[1]))
     names = {name for jar in browser.cookies.values() for name in jar} | {"oneself_session", "cds_profile"}

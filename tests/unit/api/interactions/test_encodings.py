@@ -111,7 +111,7 @@ def test_the_first_event_counts_and_other_parameters_do_not() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"&", b"event", b"events=e30", b"a=event%3De30", b"Event=e30"])
-def test_no_event_is_told_apart_by_where_it_is_missing(raw: bytes) -> None:
+def test_a_missing_event_gets_one_answer_everywhere(raw: bytes) -> None:
     assert sentence(decode_query, raw).startswith("The query has no event parameter;")
     assert sentence(decode_form, raw).startswith("The form has no event field;")
 
@@ -140,7 +140,7 @@ def test_no_json(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["[]", "[{}]", "null", "true", "1", '"event"', '"e30="'])
-def test_json_that_is_no_object(text: str) -> None:
+def test_json_that_is_not_an_object_is_rejected(text: str) -> None:
     expected = "The event is not a JSON object; send one object per request."
     assert sentence(decode_json, text.encode()) == expected
     assert sentence(decode_event_parameter, encoded(text)) == expected
@@ -206,7 +206,7 @@ def test_depth_has_an_end(opening: str, closing: str) -> None:
     assert sentence(decode_json, nested(20_000, opening, closing)) == expected
 
 
-def test_breadth_is_no_depth() -> None:
+def test_breadth_does_not_count_as_depth() -> None:
     wide = {"a": [{"b": [[]]}] * 500}
     assert decode_json(json.dumps(wide).encode()) == wide
 

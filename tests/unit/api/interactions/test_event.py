@@ -251,7 +251,7 @@ def test_an_invalid_field_is_explained_in_words() -> None:
     assert len(sentence({"catalog": {"P" * 10_000: 1}})) < 120
 
 
-def test_unknown_fields_are_ignored_and_kept() -> None:
+def test_unknown_fields_are_stored_and_ignored() -> None:
     document = {"nonsense": [{}], "user": {"name": 5}, "interaction": {"catalogObject": {"colour": []}}}
     assert decode_event(document).body == document
 
@@ -300,7 +300,7 @@ def test_anonymous_ids(spelling: str, value: Any, fits: bool) -> None:
 
 
 @pytest.mark.parametrize("user", [{}, None, {"anonymousId": None}, {"anonymousId": ""}, {"anonId": ""}])
-def test_no_anonymous_id_is_none_that_is_unfit(user: Any) -> None:
+def test_a_missing_anonymous_id_is_not_an_invalid_one(user: Any) -> None:
     event = decode_event({"user": user})
     assert (event.anonymous_id, event.anonymous_id_invalid) == (None, False)
 

@@ -64,7 +64,7 @@ class TestApplications:
         assert (changed.json()["name"], changed.json()["permissions"]) == ("back", permissions[1:])
         assert (await cds("GET", "/profiles", token=token)).status_code == 401
 
-    async def test_a_deleted_one_is_gone(self, cds: Cds) -> None:
+    async def test_a_deleted_key_is_not_found(self, cds: Cds) -> None:
         new = await made(cds, "/applications", name="backend")
         path = f"/applications/{new['client_id']}"
         assert (await admin(cds, "DELETE", path)).status_code == 204
@@ -101,7 +101,7 @@ class TestApplications:
     async def test_invalid_applications_are_rejected(self, cds: Cds, body: dict[str, Any]) -> None:
         assert (await admin(cds, "POST", "/applications", json=body)).status_code == 400
 
-    async def test_a_taken_client_id(self, cds: Cds) -> None:
+    async def test_a_client_id_in_use_is_a_conflict(self, cds: Cds) -> None:
         answer = await admin(cds, "POST", "/applications", json={"name": "x", "client_id": "crm"})
         assert answer.status_code == 409
 
@@ -178,7 +178,7 @@ class TestUsers:
         good = {"username": "ann@acme.example", "password": PASSWORD, **PEOPLE}
         assert (await admin(cds, "POST", "/users", json={**good, **changes})).status_code == 400
 
-    async def test_a_taken_address_and_changes_that_cannot_be(self, cds: Cds) -> None:
+    async def test_an_address_in_use_and_invalid_changes_are_rejected(self, cds: Cds) -> None:
         ann = await user(cds)
         taken = {"username": "ANN@acme.example", "password": PASSWORD, **PEOPLE}
         assert (await admin(cds, "POST", "/users", json=taken)).status_code == 409

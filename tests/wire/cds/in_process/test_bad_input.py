@@ -52,7 +52,7 @@ def bodies() -> dict[str, tuple[int, Any, dict[str, str]]]:
 
 
 @pytest.mark.parametrize("name", [*bodies()])
-async def test_a_bad_body_is_told_so_and_leaves_nothing(cds: Cds, logged: LogCapture, name: str) -> None:
+async def test_a_bad_body_is_rejected_and_stores_nothing(cds: Cds, logged: LogCapture, name: str) -> None:
     status, content, headers = bodies()[name]
     answer = await send(cds, content, **headers)
     assert answer.status_code == status, answer.text
@@ -76,7 +76,7 @@ async def test_a_body_that_never_ends_is_cut_off(cds: Cds) -> None:
     assert taken < 100 * 1024 * 1024
 
 
-async def test_a_body_without_a_content_type_is_taken_for_json(cds: Cds) -> None:
+async def test_a_body_without_a_content_type_is_read_as_json(cds: Cds) -> None:
     token = await cds.token()
     request = cds.http.build_request("POST", "/t/acme/cds/api/v1/profiles", content=b"{}")
     request.headers["Authorization"] = f"Bearer {token}"
@@ -96,7 +96,7 @@ async def test_json_is_known_however_it_is_spelled(cds: Cds, kind: str) -> None:
         "cursor=%ff", "filter=x", "filter=%00%20eq%20x",
     ],
 )  # fmt: skip
-async def test_a_bad_query_is_told_so(cds: Cds, logged: LogCapture, query: str) -> None:
+async def test_a_bad_query_is_rejected(cds: Cds, logged: LogCapture, query: str) -> None:
     await cds.define("traits", {"attribute_name": "traits.a"})
     answer = await cds("GET", f"/profiles?{query}")
     assert answer.status_code == 400, answer.text
@@ -119,7 +119,7 @@ async def test_a_bad_query_is_told_so(cds: Cds, logged: LogCapture, query: str) 
         "filter=user_id%20eq%20%ED%A0%80",
     ],
 )
-async def test_an_odd_query_is_taken(cds: Cds, query: str) -> None:
+async def test_an_unusual_query_is_accepted(cds: Cds, query: str) -> None:
     assert (await cds("GET", f"/profiles?{query}")).status_code == 200
 
 

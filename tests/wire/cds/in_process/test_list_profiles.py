@@ -170,7 +170,7 @@ async def test_application_data_is_found_in_one_application_or_in_any(cds: Cds, 
     assert await ids(cds, "application_data.score eq 2") == set()
 
 
-async def test_values_that_no_longer_fit_are_not_found(cds: Cds) -> None:
+async def test_values_that_became_invalid_are_not_found(cds: Cds) -> None:
     (plan, tags) = await cds.define("traits", ATTRIBUTES[0], ATTRIBUTES[6])
     await cds.create(traits={"plan": "12", "tags": ["go"]})
     changes = {"attribute_name": "traits.plan", "value_type": "integer", "merge_strategy": "overwrite"}

@@ -155,7 +155,7 @@ async def test_if_match_names_the_version(cds: Cds, tag: str) -> None:
     assert (await cds("PATCH", path, json={}, headers=headers)).status_code == 200
 
 
-async def test_provenance_names_time_face_and_application_of_what_is_shown(cds: Cds, regular: Cds) -> None:
+async def test_provenance_names_time_interface_and_application(cds: Cds, regular: Cds) -> None:
     draft = {"attribute_name": "application_data.score", "application_identifier": cds.client_id}
     await cds.define("traits", PLAN, {"attribute_name": "traits.secret", "mutability": "writeOnly"})
     await cds.define("application_data", {**draft, "value_type": "integer"})

@@ -60,12 +60,12 @@ def test_addresses_of_one_network_of_ipv6_count_together(one: str, other: str, t
     assert (limit.acquire(other) > 0) is together, f"/{IPV6_PREFIX_BITS}"
 
 
-def test_zero_is_no_limit() -> None:
+def test_zero_is_not_a_limit() -> None:
     limit = RateLimiter(0, Clock())
     assert not any(limit.acquire(HOME) for _ in range(10_000))
 
 
-async def test_an_event_too_many_is_told_when_to_come_back_and_is_not_stored(services: Services) -> None:
+async def test_a_rate_limited_event_gets_retry_after_and_is_not_stored(services: Services) -> None:
     founded = await services.setup.provisioning.create("limits")
     metrics = Metrics()
     endpoint = EventEndpoint(services, metrics, per_address_s=1)

@@ -102,7 +102,7 @@ async def _stranger() -> RSAKey:
 @pytest.mark.parametrize(
     "header", [None, "", "Bearer", "Bearer ", "Basic YTpi", "Bearer a b", "Bearer \u20ac"]
 )
-async def test_a_header_that_is_no_bearer_token_is_refused(
+async def test_a_header_that_is_not_a_bearer_token_is_refused(
     services: Services, dataset_ref: DatasetRef, header: str | None
 ) -> None:
     with pytest.raises(Unauthenticated):
@@ -159,7 +159,7 @@ async def test_remembering_tokens_has_a_limit(services: Services, dataset_ref: D
     assert keys.verified == [*tokens, tokens[0]], "the last three are remembered, the first is not"
 
 
-async def test_an_id_token_is_no_access_token(
+async def test_an_id_token_is_not_an_access_token(
     shop: Application, services: Services, dataset_ref: DatasetRef
 ) -> None:
     sent_back = await shop.visitor.register("ann@acme.example", await shop.registration())

@@ -44,7 +44,7 @@ async def test_errors_are_shown_at_the_field_and_at_the_top(
 
 
 @pytest.mark.parametrize("path", [*PAGES, "accounts", "oauth2/logout", "oauth2/authorize"])
-async def test_pages_have_no_script_and_may_not_be_framed_or_kept(
+async def test_pages_have_no_script_and_cannot_be_framed_or_cached(
     visitor: Visitor, dataset_ref: DatasetRef, path: str
 ) -> None:
     answer = await visitor.follow(await visitor.open(path))
@@ -65,7 +65,7 @@ async def test_a_form_may_lead_to_the_applications_address_and_no_other(shop: Ap
     assert policy.endswith("form-action 'self' https://shop.example")
 
 
-async def test_the_stylesheet_is_ours(visitor: Visitor, dataset_ref: DatasetRef) -> None:
+async def test_the_stylesheet_is_served_locally(visitor: Visitor, dataset_ref: DatasetRef) -> None:
     answer = await visitor.open("accounts/pages.css")
     assert answer.headers["content-type"].startswith("text/css")
     assert "immutable" in answer.headers["cache-control"]
@@ -78,7 +78,7 @@ async def test_typed_text_is_shown_as_text(visitor: Visitor, dataset_ref: Datase
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_form_that_was_not_shown_to_this_browser_is_not_looked_at(
+async def test_a_form_of_another_browser_is_rejected(
     visitor: Visitor, new_visitor: Callable[..., Visitor], dataset_ref: DatasetRef, path: str
 ) -> None:
     shown = Page((await new_visitor().open(path)).text)
@@ -89,7 +89,7 @@ async def test_a_form_that_was_not_shown_to_this_browser_is_not_looked_at(
         assert "set-cookie" not in answer.headers or "oneself_session" not in answer.headers["set-cookie"]
 
 
-async def test_the_session_cookie_is_kept_from_scripts_and_other_sites(
+async def test_scripts_and_other_sites_cannot_read_the_session_cookie(
     visitor: Visitor, dataset_ref: DatasetRef
 ) -> None:
     answer = await visitor.register(EMAIL)
@@ -116,9 +116,7 @@ async def test_unknown_people_and_wrong_passwords_get_one_answer(
     assert wrong.text.replace(EMAIL, "") == unknown.text.replace("nobody@acme.example", "")
 
 
-async def test_a_taken_address_is_refused_whatever_its_case(
-    visitor: Visitor, dataset_ref: DatasetRef
-) -> None:
+async def test_an_address_in_use_is_rejected_in_any_case(visitor: Visitor, dataset_ref: DatasetRef) -> None:
     await visitor.register(EMAIL)
     answer = await visitor.register("Ann@ACME.example")
     assert answer.status_code == 409
@@ -136,7 +134,7 @@ async def test_a_weak_or_endless_password_is_refused(
 
 
 @pytest.mark.parametrize("password", ["exactly8", " spaces at both ends ", "пароль длинный", "x" * 1024])
-async def test_any_other_password_is_taken_as_it_is(
+async def test_any_other_password_is_accepted_unchanged(
     visitor: Visitor, dataset_ref: DatasetRef, password: str
 ) -> None:
     assert (await visitor.register(EMAIL, password=password)).status_code == 303
@@ -186,7 +184,7 @@ async def test_failures_are_forgotten_after_a_success_and_after_a_while(
 @pytest.mark.parametrize(
     "query", ["client_id=%00", "a=%00", "%00=a", "&".join(f"a{n}=1" for n in range(200)), "%ff=%fe"]
 )
-async def test_a_url_that_cannot_be_read_is_no_crash(
+async def test_an_unreadable_url_does_not_crash(
     visitor: Visitor, dataset_ref: DatasetRef, path: str, query: str
 ) -> None:
     answer = await visitor.http.get(f"{visitor.at(path)}?{query}")
@@ -194,7 +192,7 @@ async def test_a_url_that_cannot_be_read_is_no_crash(
 
 
 @pytest.mark.parametrize("body", [b"\xff\xfe", b"email=%00&csrf=x", b"=" * 70_000, b"email=" + b"x" * 60_000])
-async def test_a_form_that_cannot_be_read_is_no_crash(
+async def test_an_unreadable_form_does_not_crash(
     visitor: Visitor, dataset_ref: DatasetRef, body: bytes
 ) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}

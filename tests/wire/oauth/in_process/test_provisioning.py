@@ -72,7 +72,7 @@ async def test_bootstrapping_twice_changes_nothing(services: Services) -> None:
     assert await _everything(services) == before
 
 
-async def test_bootstrapping_again_does_not_undo_what_people_changed(services: Services) -> None:
+async def test_a_second_bootstrap_keeps_later_changes(services: Services) -> None:
     dataset_ref = await services.setup.provisioning.provision(_settings(services))
     assert dataset_ref is not None
     off = PutSettings(cds_enabled=False, system_applications=())
@@ -83,9 +83,7 @@ async def test_bootstrapping_again_does_not_undo_what_people_changed(services: S
     assert config.settings.system_applications == ()
 
 
-async def test_a_start_that_broke_off_is_taken_up_again(
-    services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failed_start_is_resumed(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     async def breaks_off(*_: object) -> None:
         raise ConnectionError
 
@@ -121,13 +119,13 @@ async def test_a_founded_organisation_gets_credentials_that_work(
     assert answer.status_code == 200
 
 
-async def test_a_handle_is_taken_once(services: Services, dataset_ref: DatasetRef) -> None:
+async def test_a_handle_is_unique(services: Services, dataset_ref: DatasetRef) -> None:
     with pytest.raises(Conflict):
         await services.setup.provisioning.create("acme")
 
 
 @pytest.mark.parametrize("handle", ["", "Acme", "a b", "-a", ".a", "a" * 64, "a/b", "a\0b", "\u00e9"])
-async def test_a_handle_must_fit_a_path(services: Services, handle: str) -> None:
+async def test_a_handle_must_be_a_valid_path_segment(services: Services, handle: str) -> None:
     with pytest.raises(InvalidInput):
         await services.setup.provisioning.create(handle)
     assert await services.directory.organisations.find(handle) is None

@@ -100,7 +100,7 @@ async def test_a_login_hint_is_filled_in(shop: Application) -> None:
         ({"max_age": "soon"}, "invalid_request"),
     ],
 )
-async def test_the_application_is_told_what_is_wrong_with_its_request(
+async def test_an_invalid_request_is_explained_to_the_application(
     shop: Application, visitor: Visitor, changes: dict[str, str | None], error: str
 ) -> None:
     answer = await visitor.open("oauth2/authorize", **shop.query(**changes))

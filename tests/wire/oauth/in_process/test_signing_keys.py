@@ -93,7 +93,7 @@ async def test_a_private_key_is_imported_once_and_in_a_thread(
     assert threading.get_ident() not in imports.threads
 
 
-async def test_a_retired_key_verifies_no_longer_than_it_is_kept(
+async def test_a_retired_key_verifies_only_while_it_is_published(
     services: Services, dataset_ref: DatasetRef
 ) -> None:
     token = await token_of(services, dataset_ref)

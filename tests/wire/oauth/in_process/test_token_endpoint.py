@@ -230,7 +230,7 @@ async def test_an_application_cannot_revoke_the_token_of_another(
     await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
 
 
-async def test_revoking_nonsense_is_no_error(visitor: Visitor, dataset_ref: DatasetRef) -> None:
+async def test_revoking_nonsense_is_not_an_error(visitor: Visitor, dataset_ref: DatasetRef) -> None:
     answer = await visitor.http.post(
         visitor.at("oauth2/revoke"), data={"token": "nonsense"}, auth=(SYSTEM, SECRET)
     )
