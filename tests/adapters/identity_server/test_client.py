@@ -124,7 +124,7 @@ async def test_too_slow(identity_server: IdentityServer) -> None:
     identity_server.delays[f"{DIALECTS}/{identifier(USER)}"] = 1.0
     impatient = IdentityServerClient(reading_timeout_s=0.2)
     try:
-        with pytest.raises(IdentityServerFailed, match="too long"):
+        with pytest.raises(IdentityServerFailed, match="in time"):
             await impatient.read_claims(to(identity_server), "acme")
     finally:
         await impatient.close()
@@ -152,7 +152,7 @@ async def test_a_list_that_goes_on_elsewhere_is_not_followed(
         return usual(method, target, *rest)  # type: ignore[arg-type]
 
     identity_server.answer = lead_astray  # type: ignore[method-assign, assignment]
-    with pytest.raises(IdentityServerFailed, match="elsewhere"):
+    with pytest.raises(IdentityServerFailed, match="another server"):
         await client.read_claims(to(identity_server), "acme")
 
 

@@ -1,7 +1,7 @@
-"""Reads claims and applications from a WSO2 Identity Server or Asgardeo (wire/cds §13).
+"""Reads claims and applications from a WSO2 Identity Server or Asgardeo. Source: docs/wire/cds.md §13.
 
-Law of this module: what is returned is complete, or `IdentityServerFailed` is raised; half a list never
-leaves it. Tokens are kept until shortly before they run out; one that is refused is asked for anew, once.
+Invariants: a result is complete, or IdentityServerFailed is raised. Tokens are cached until shortly before
+they expire; after a rejected token, a new one is requested once.
 
 Lists. The claim lists come whole, as a JSON array; `limit` and `offset` are documented, and answered with
 501 by every release we know. A server that does page is asked for the rest by `offset`; an answer that is
@@ -82,14 +82,14 @@ class IdentityServerClient:
             async with asyncio.timeout(self._reading_timeout_s):
                 return await self._read_claims(connection, org)
         except TimeoutError:
-            raise IdentityServerFailed("The identity server takes too long.") from None
+            raise IdentityServerFailed("The identity server did not answer in time.") from None
 
     async def has_application(self, connection: Connection, org: str, client_id: str) -> bool:
         """Whether exactly one application has this client id or issuer. Raises IdentityServerFailed."""
         query = {"filter": f"clientId eq {client_id} or issuer eq {client_id}"}
         found = await self._get(connection, org, connection.address(org, APPLICATIONS), query)
         if not isinstance(found, dict):
-            raise IdentityServerFailed("The identity server's list of applications is none.")
+            raise IdentityServerFailed("The identity server's list of applications is invalid.")
         listed = found.get("applications")
         return (len(listed) if isinstance(listed, list) else 0) == 1
 
@@ -124,7 +124,7 @@ class IdentityServerClient:
             entries = await self._rest(connection, org, address, len(found))
             entries = [entry for entry in entries if _identity(entry) not in found]
             found.update((_identity(entry), entry) for entry in entries)
-        raise IdentityServerFailed("The identity server's list has no end.")
+        raise IdentityServerFailed("The identity server's list does not end.")
 
     async def _rest(self, connection: Connection, org: str, address: str, offset: int) -> list[Claim]:
         """What follows the first `offset` entries; nothing from a server whose lists are whole."""
@@ -146,10 +146,10 @@ class IdentityServerClient:
             if following is None:
                 break
             if len(found) == before:
-                raise IdentityServerFailed("The identity server's list goes round in circles.")
+                raise IdentityServerFailed("The identity server's list repeats a page.")
             page = await self._get(connection, org, following)
             if not isinstance(page, dict):
-                raise IdentityServerFailed("A page of the identity server's list is none.")
+                raise IdentityServerFailed("A page of the identity server's list is invalid.")
         total = page.get("totalResults")
         if isinstance(total, int) and len(found) < total:
             raise IdentityServerFailed("The identity server's list is not complete.")
@@ -203,7 +203,7 @@ def _decoded(answer: httpx.Response) -> Any:
     try:
         return msgspec.json.decode(answer.content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise IdentityServerFailed("The identity server's answer is no JSON.") from None
+        raise IdentityServerFailed("The identity server's answer is not JSON.") from None
 
 
 def _token_in(document: object) -> tuple[str, float]:
@@ -211,13 +211,13 @@ def _token_in(document: object) -> tuple[str, float]:
     found = document if isinstance(document, dict) else {}
     token, life_s = found.get("access_token"), found.get("expires_in")
     if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
-        raise IdentityServerFailed("The identity server's token endpoint gives no token.")
+        raise IdentityServerFailed("The identity server's token endpoint returned no token.")
     return token, float(life_s) if isinstance(life_s, int | float) else TOKEN_LIFE_DEFAULT_S
 
 
 def _entries(page: object) -> list[Claim]:
     if not isinstance(page, list) or not all(isinstance(entry, dict) for entry in page):
-        raise IdentityServerFailed("The identity server's list is none.")
+        raise IdentityServerFailed("The identity server's list is invalid.")
     return page
 
 
@@ -225,7 +225,7 @@ def _listed(page: Mapping[str, Any]) -> list[Claim]:
     """The entries of a page: its one list that is not the list of links."""
     lists = [value for key, value in page.items() if isinstance(value, list) and key != "links"]
     if len(lists) != 1:
-        raise IdentityServerFailed("A page of the identity server's list is none.")
+        raise IdentityServerFailed("A page of the identity server's list is invalid.")
     return _entries(lists[0])
 
 
@@ -245,6 +245,6 @@ def _next(page: Mapping[str, Any], address: httpx.URL) -> str | None:
                 address.host,
                 address.port,
             ):
-                raise IdentityServerFailed("The identity server's list goes on elsewhere.")
+                raise IdentityServerFailed("The identity server's list continues at another server.")
             return str(following)
     return None

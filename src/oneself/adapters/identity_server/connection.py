@@ -1,4 +1,5 @@
-"""How an organisation reaches its identity server: address, client, how a token is asked for (wire/cds §13).
+"""How an organisation reaches its identity server: address, client, and how a token is requested. Source:
+docs/wire/cds.md §13.
 
 grant               token from                              sent as
 client_credentials  POST {url}/t/{org}/oauth2/token         Bearer

@@ -1,10 +1,10 @@
-"""The public keys of issuers outside, kept for a while (RFC 7517, OpenID Connect Discovery 1.0).
+"""The public keys of external issuers, cached (RFC 7517, OpenID Connect Discovery 1.0).
 
-    first token, key unknown, keys old ─▶ fetch, one at a time and not again within RETRY_S ─▶ kept
-    issuer does not answer             ─▶ the old keys count on, until KEYS_KEPT_S
+    first token, key unknown, keys expired ─▶ fetch, one at a time, at most once per RETRY_S ─▶ cached
+    issuer does not answer                 ─▶ the old keys stay valid, until STALE_KEYS_MAX_S
 
-Law of this module: what a stranger sends can cause a fetch only from an address that somebody in charge has
-set, and only every RETRY_S; an answer is small, soon there and from the host that was asked.
+Invariants: a token can cause a fetch only from an address that an administrator configured, at most once per
+RETRY_S. An answer is limited in size and time, and comes from the configured host.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from oneself.errors import IdentityServerFailed
 _logger = structlog.get_logger("oneself.issuer_keys")
 
 DISCOVERY = "/.well-known/openid-configuration"
-#: A key that its issuer withdrew is honoured no longer than this.
+#: A withdrawn key is accepted no longer than this.
 KEYS_LIFE_S = 3600.0
-#: How long the keys of an issuer that does not answer go on counting.
+#: How long the keys of an issuer that does not answer stay valid.
 STALE_KEYS_MAX_S = 24 * 3600.0
 #: Between two fetches from one issuer, whatever is asked for: for rotated keys soon enough.
 RETRY_S = 5.0
@@ -132,7 +132,7 @@ class IssuerKeys:
         document = await self._fetch(address)
         keys = document.get("keys")
         if not isinstance(keys, list):
-            raise IdentityServerFailed("The issuer's key set is none.")
+            raise IdentityServerFailed("The issuer's key set is invalid.")
         return await asyncio.to_thread(_keys, keys[:KEYS_MAX])
 
     async def _discover(self, source: KeySource) -> str:
@@ -147,7 +147,7 @@ class IssuerKeys:
         if document.get("issuer") != source.issuer or not isinstance(address, str):
             raise IdentityServerFailed("The discovery document is not the issuer's own.")
         if source.issuer.startswith("https://") and not address.startswith("https://"):
-            raise IdentityServerFailed("The issuer's keys do not travel over TLS.")
+            raise IdentityServerFailed("The issuer's keys are not served over TLS.")
         return address
 
     async def _fetch(self, address: str) -> dict[str, Any]:
@@ -157,9 +157,9 @@ class IssuerKeys:
                 return _object(answer)
             following = answer.url.join(answer.headers["location"])
             if _origin(following) != _origin(answer.url):
-                raise IdentityServerFailed("The issuer sends us to another host.")
+                raise IdentityServerFailed("The issuer redirects to another host.")
             address = str(following)
-        raise IdentityServerFailed("The issuer sends us round in circles.")
+        raise IdentityServerFailed("The issuer redirects too often.")
 
 
 def _object(answer: httpx.Response) -> dict[str, Any]:
@@ -168,9 +168,9 @@ def _object(answer: httpx.Response) -> dict[str, Any]:
     try:
         document = msgspec.json.decode(answer.content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise IdentityServerFailed("The issuer's answer is no JSON.") from None
+        raise IdentityServerFailed("The issuer's answer is not JSON.") from None
     if not isinstance(document, dict):
-        raise IdentityServerFailed("The issuer's answer is no JSON object.")
+        raise IdentityServerFailed("The issuer's answer is not a JSON object.")
     return document
 
 

@@ -1,8 +1,8 @@
-"""Applications that show their id and secret with every request (HTTP Basic), as the event wires have it
-(DESIGN §9; wire/interactions §4).
+"""Applications that send their id and secret with every request (HTTP Basic), as the event interfaces do.
 
-Law of this module: a failed check never says which half was wrong, and wrong secrets are counted as at the
-token endpoint: whoever has the right one is not held up by others who guess.
+Invariants: a failed check does not say which half was wrong. Wrong secrets are counted as at the token
+endpoint, and a caller with the right secret is not delayed by others who guess. Source:
+docs/wire/interactions.md §4.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Access tokens that others issued: the organisation's identity server, and issuers that it trusts.
+"""Access tokens of external issuers: the organisation's identity server, and trusted issuers.
 
-    what holds                   identity server               trusted issuer
-    keys from                    {url}/t/{org}/oauth2/jwks     its discovery document, or its `jwks_uri`
-    iss                          not asked for                 exactly the issuer
-    aud contains                 iam-cds                       the audience that is set, iam-cds by default
-    org_handle                   {org}                         {org}, or none at all
-    scope                        counts                        counts, and the permissions that are set
+    check                        identity server               trusted issuer
+    keys                         {url}/t/{org}/oauth2/jwks     its discovery document, or its `jwks_uri`
+    iss                          not checked                   exactly the issuer
+    aud contains                 iam-cds                       the configured audience, iam-cds by default
+    org_handle                   {org}                         {org}, or absent
+    scope                        used                          used, plus the configured permissions
 
-Law of this module: the claims that leave it are as our own server would have written them, so that one guard
-judges all (wire/cds §2). Clocks differ by CLOCK_SKEW_S.
+Invariants: the resulting claims have the form of this service's own tokens, so that one guard checks all.
+Clocks may differ by CLOCK_SKEW_S. Source: docs/wire/cds.md §2.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Who is calling, and may they? The answers to failures are those of wire/cds §2, word for word.
+"""Authenticates the caller of a request and checks its permissions.
 
-Law of this module: a token counts only for the organisation it was issued for; a failed check never says
-which one failed. Where tokens come from is a `Verifier`'s business; the embedded authorization server is
-the first, trusted issuers and introspection of opaque tokens are others of the same shape.
+What lives here: the guard over all kinds of tokens; a `Verifier` knows the tokens of one kind of issuer. Must
+not know: routes and bodies. Invariants: a token is accepted only for the organisation that it was issued for.
+A failed check does not say which check failed. Source of the error texts: docs/wire/cds.md §2.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NO_SCOPE = "You do not have enough permission to access this resource."
 NOT_IN_SCOPE = "Do not have permission to perform this operation"
 
 CACHE_S = 30.0
-# A few kilobytes each; a deployment with more callers than this at a time verifies some tokens anew.
+# A few kilobytes each. With more callers at a time, some tokens are verified again.
 CACHED_MAX = 4_096
 
 
@@ -34,10 +34,10 @@ class Verifier(Protocol):
     """Knows the tokens of one kind of issuer."""
 
     async def claims_of(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
-        """The claims of a token whose signature holds and which is not past, else None."""
+        """The claims of a token that has a valid signature and has not expired, else None."""
 
     async def is_revoked(self, dataset_ref: DatasetRef, claims: Claims) -> bool:
-        """Whether a token that was good a moment ago must not be honoured any more; cheap."""
+        """Whether a token that was accepted before must be rejected now; cheap."""
 
 
 class OwnKeys:
@@ -78,7 +78,7 @@ class Guard:
             cached = await self._verify(dataset_ref, token)
         elif await cached.verifier.is_revoked(dataset_ref, cached.claims):
             self._cache.pop((dataset_ref.org_id, token), None)
-            # What an issuer's tokens are good for may only have changed.
+            # The issuer's permissions may have changed; the token may still be valid.
             cached = await self._verify(dataset_ref, token)
         return cached.caller
 
@@ -108,12 +108,12 @@ def require(caller: Principal, permission: str) -> None:
 def basic_matches(authorization: str | None, username: str | None, password: str | None) -> bool:
     """Whether a header is HTTP Basic with exactly these credentials, compared in constant time.
 
-    For the two sync operations (wire/cds §2). Unset credentials match nothing.
+    For the two sync operations: docs/wire/cds.md §2. Unset credentials match nothing.
     """
     given = basic_credentials(authorization)
     if given is None or not username or not password:
         return False
-    # Both are compared, whatever the first says, so that time tells nothing.
+    # Both are always compared, so that the duration reveals nothing.
     names, passwords = same(given[0], username), same(given[1], password)
     return names and passwords
 
@@ -140,7 +140,7 @@ def basic_credentials(authorization: str | None) -> tuple[str, str] | None:
 
 
 def principal_of(claims: Claims, dataset_ref: DatasetRef) -> Principal:
-    """The caller in verified claims; raises what wire/cds §2 says when they are not for us."""
+    """The caller in verified claims. Raises Unauthenticated, or Forbidden for a token without scope."""
     audience = claims.get("aud")
     audiences = [audience] if isinstance(audience, str) else audience
     if not isinstance(audiences, list) or AUDIENCE not in audiences:
@@ -159,7 +159,7 @@ def principal_of(claims: Claims, dataset_ref: DatasetRef) -> Principal:
 
 
 def unauthenticated() -> Unauthenticated:
-    """The one answer to every failed check but scope."""
+    """The error of every failed check except that of the scope."""
     return Unauthenticated(UNAUTHENTICATED, code="CDS-10002")
 
 

@@ -1,11 +1,12 @@
-"""Opaque access tokens, judged by the identity server that issued them (wire/cds §2, RFC 7662).
+"""Opaque access tokens, which the identity server that issued them verifies.
 
-    identity server reached with   asked at                                    says whose the token is
-    client_credentials             {url}/t/carbon.super{introspection path}    has to be in the answer
-    system_app_grant               {url}/t/{org}{introspection path}           the address itself
+    identity server reached with   asked at                                    organisation of the token
+    client_credentials             {url}/t/carbon.super{introspection path}    required in the answer
+    system_app_grant               {url}/t/{org}{introspection path}           the one in the address
 
-Law of this module: only `active: true` of the client CONSOLE counts; an organisation that is named is {org}.
-A server that does not answer vouches for nobody.
+Invariants: a token is accepted only with `active: true` and the client CONSOLE; an organisation in the answer
+must be the one in the path. A token is rejected if the server does not answer. Source: docs/wire/cds.md §2,
+RFC 7662.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""The names of everything a caller may be allowed to do (wire/cds §3, DESIGN §9).
+"""The names of all permissions. A permission is an OAuth scope. Source: docs/wire/cds.md §3.
 
-A permission is an OAuth scope. `OIDC_SCOPES` are asked for beside them by applications in which people
-sign in; they open no resource of ours but the person's own claims.
+Applications in which users sign in may also request `OIDC_SCOPES`; these give access to the user's own claims
+only.
 """
 
 from __future__ import annotations
 
 PREFIX = "internal_cds_"
 
-# The customer data service's own (wire/cds §3).
+# The permissions of the customer data service: docs/wire/cds.md §3.
 CDS_PERMISSIONS = tuple(
     PREFIX + name
     for name in (
@@ -34,7 +34,7 @@ CDS_PERMISSIONS = tuple(
     )
 )
 
-# What the two vendor wires and `/t/{org}/api/v1` add (DESIGN §9).
+# The permissions of the other interfaces.
 OUR_PERMISSIONS = tuple(
     PREFIX + name for name in ("profile_merge", "identity_view", "identity_update", "event_create")
 )

@@ -1,4 +1,4 @@
-"""Who is calling, once that is known."""
+"""The caller of a request, after authentication."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import msgspec
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """What a verified access token says about the request that carries it (wire/cds §2).
+    """The caller as a verified access token describes it. Source: docs/wire/cds.md §2."""
 
-    `application`: the token's `azp`, else its `client_id`. `subject`: its `sub`, a user id where a person
-    is behind the request. `permissions`: its scopes, `org`: the organisation's handle.
-    """
-
+    #: The token's `azp`, else its `client_id`.
     application: str | None
+    #: The token's `sub`: the user id if a user is signed in.
     subject: str | None
+    #: The token's scopes.
     permissions: frozenset[str]
+    #: The organisation's handle.
     org: str
 
     def holds(self, permission: str) -> bool:
-        """Whether the caller may do what `permission` names."""
+        """Whether the caller has the permission."""
         return permission in self.permissions

@@ -1,6 +1,6 @@
-"""What Authlib is shown: requests, applications, people, codes and tokens, made from rows read before.
+"""What Authlib sees: requests, applications, users, codes and tokens, made from rows that were read before.
 
-Law of this module: values and views of them, no judgement; the rules are Authlib's, called in `provider`.
+Invariants: values and views of them, no decisions; the rules are Authlib's, called in `authlib_server`.
 Authlib has no types of its own, hence the `type: ignore[misc]` on its subclasses.
 """
 
@@ -105,7 +105,7 @@ class OAuthClient(ClientMixin):  # type: ignore[misc]
         self.application = application
         self.client_id = application.client_id
         self.client_metadata = {
-            # WSO2 takes any registered callback here, and an application is made with one list (DESIGN §9).
+            # WSO2 takes any registered callback here, and an application is created with one list.
             "post_logout_redirect_uris": application.post_logout_redirect_uris + application.redirect_uris
         }
         self._secret_matches = secret_matches

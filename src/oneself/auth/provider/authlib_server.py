@@ -1,6 +1,6 @@
 """The authorization server's judgement: Authlib's, on rows that were read before.
 
-Law of this module: no I/O and no database. What Authlib would look up is in `Gathered`; what it would store
+Invariants: no I/O and no database. What Authlib would look up is in `OAuthContext`; what it would store
 is left in `redemption` for the caller to write. So a maintained library keeps the rules of OAuth 2 and OpenID
 Connect, and the service keeps its transactions (docs/decisions/0002-authorization-server.md).
 

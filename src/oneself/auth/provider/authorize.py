@@ -5,7 +5,7 @@
     nobody is signed in, or must be asked the sign-in page (prompt=create: the registration page)
     somebody is signed in                 the profile is stamped, then back with a code
 
-Law of this module: the request's parameters travel in the URL of the pages and are judged again at each
+Invariants: the request's parameters travel in the URL of the pages and are judged again at each
 step, so that nothing has to be remembered and a changed parameter gains nothing. The person's answers come
 from `pages`; what a sign-in does to profiles is `service.sign_in`.
 """
@@ -47,7 +47,7 @@ class AuthorizeRequest(msgspec.Struct, frozen=True):
 
     @property
     def trackers(self) -> tuple[str, ...]:
-        """The browser's cookie, then what the application passed on (wire/cds §14.2)."""
+        """The browser's cookie, then what the application passed on (docs/wire/cds.md §14.2)."""
         return tuple(t for t in (self.cookie_tracker, self.first(TRACKER_PARAMETER)) if t)
 
 

@@ -1,6 +1,7 @@
 """Routes for programs: token, introspect, revoke, userinfo, keys, discovery.
 
-Law of this module: decode, one call of `oauth`, render. Errors here are OAuth's, not those of the REST wires.
+Invariants: a route decodes, makes one call of `OAuth`, and renders. Errors are OAuth's, not those of the REST
+interfaces.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Signing out: OpenID Connect RP-initiated logout 1.0.
+"""Sign-out: OpenID Connect RP-initiated logout 1.0.
 
-Law of this module: an ID token of ours says who wants to leave, so nobody is asked; without one the person
-confirms, because any page can link to here. A hint about somebody else's session ends that session and
-leaves this browser's alone. Where the browser goes afterwards was registered by the application, or it stays.
+Invariants: with an ID token of this service nobody is asked. Without one the user confirms, because any page
+can link to this address. A hint about another user's session ends that session and leaves this browser's
+session alone. The browser is redirected only to an address that the application registered.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Routes for people: authorize, sign in, register, account, sign out (`endpoints` has those for programs).
+"""Routes for people: authorize, sign in, register, account, sign out. `endpoints` has the routes for
+programs.
 
-Law of this module: a form is looked at only if it comes from our own page in this browser; every outcome of
-`authorize` and `logout` is rendered here and nowhere else. `ROUTES` is what `api/app.py` mounts.
+Invariants: a form is read only if this service issued it to this browser. The outcomes of `authorize` and
+`logout` are rendered here only. `api.app` mounts `ROUTES`.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ async def register_page(request: AnyRequest) -> AnyResponse:
 
 @post("/t/{org:str}/accounts/register", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
 async def register(request: AnyRequest) -> AnyResponse:
-    """Make an account and sign its owner in at once (DESIGN §10)."""
+    """Create an account and sign its owner in."""
     context = await _page_context(request)
     if isinstance(context, Response):
         return context
@@ -153,7 +154,7 @@ async def register(request: AnyRequest) -> AnyResponse:
         problems = {_RENAMED.get(field, field): problem for field, problem in rejected.problems.items()}
         return await _sign_in_form(context, "register", problems, values, status=400)
     except Conflict:
-        # Whoever tries addresses to see which are taken is counted like whoever tries passwords.
+        # Guessing which addresses are registered is throttled like guessing passwords.
         await directory.login_throttle.record_failure(context.dataset_ref, where)
         return await _sign_in_form(context, "register", {"email": EMAIL_UNAVAILABLE}, values, status=409)
     return await _start_session(context, account)

@@ -1,7 +1,7 @@
-"""The endpoints that programs talk to: token, introspect, revoke, userinfo, keys, discovery.
+"""The endpoints for programs: token, introspect, revoke, userinfo, keys, discovery.
 
-Law of this module: gather, let Authlib judge, apply. A credential is judged inside the transaction that
-holds its row, so that it is redeemed once however many ask at the same moment.
+Invariants: load everything, let Authlib decide, then write. A credential is checked in the transaction that
+locks its row, so that it is redeemed once, however many requests arrive at the same time.
 """
 
 from __future__ import annotations
