@@ -1,1 +1,1 @@
-"""The rules: pure functions on frozen values. Imports nothing of ours, does no I/O (DESIGN §12)."""
+"""The rules: pure functions on frozen values. Imports no other package of the project and does no I/O."""
