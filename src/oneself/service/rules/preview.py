@@ -7,7 +7,7 @@ value can be merged, so only those are loaded. Source: docs/concepts/resolution.
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 
@@ -22,12 +22,12 @@ from oneself.core.identity.identifier_source import IdentifierSource, Unificatio
 from oneself.core.identity.identity_type import LEGACY_ID, LEGACY_ID_JOB
 from oneself.core.identity.normalise import normalise
 from oneself.core.profiles.profile import Profile
-from oneself.core.resolution.evidence import first_recorded, identities_of, unindexed_identifiers
+from oneself.core.resolution.evidence import identities_of
 from oneself.core.resolution.footprint import Footprint
+from oneself.core.resolution.reindex import ReindexJob, find_job, reindex_position
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
-from oneself.service.rules.rules import former_id, former_match, match_of
 from oneself.store import working_set
 from oneself.store.database import Database
 from oneself.store.shared_values import SharedValues, open_shared_values
@@ -113,7 +113,7 @@ class Previews:
         now = await Tables(self._database, dataset_id).log.find_change_seq()
         changed = configure(config, change, now)
         matches = [match for match in changed.identifier_sources if match.source_id in source_ids]
-        former = former_match(changed) if LEGACY_ID_JOB in source_ids else None
+        former = find_job(changed, LEGACY_ID_JOB) if LEGACY_ID_JOB in source_ids else None
         if not matches and former is None:
             return _NOTHING
         async with open_shared_values(self._database, dataset_id) as values:
@@ -124,43 +124,34 @@ async def _joining(
     values: SharedValues,
     config: Config,
     matches: Sequence[IdentifierSource],
-    former: IdentifierSource | None = None,
+    former: ReindexJob | None = None,
 ) -> Preview:
-    """`former`: where the former ids of named users become identities, first of all."""
+    """`former`: the job that makes the former ids of named users identities, which comes first."""
     indexed = [await _put_values(values, match, config) for match in matches]
     if former is not None:
-        indexed.append(await _put_former(values, former))
+        indexed.append(await _put_former(values, former.source))
     sharing = await values.find_sharing()
     state = await _load(values.transaction, sharing, matches, config)
     before = dict(state.profiles)
     seq = max([config.seq, *(profile.seq for profile in before.values())])
     if former is not None:
-        seq = _move_former(state, former, config, seq)
+        seq = _reindex(state, former, list(state.profiles.items()), config, seq)
     for match in matches:
-        # The work of one is done when the next one's begins: it finds whoever is left, as they are by then.
-        standing = {each: state.profiles[each] for each in sharing if not state.profiles[each].is_absorbed}
-        for profile_id, profile in sorted(standing.items(), key=lambda each: _place(each[1], match)):
-            found = unindexed_identifiers(
-                profile.record, profile.identities, profile.created_at, match, config
-            )
-            if found is not None:
-                seq += 1
-                fold(state, match_of(profile_id, found), config, seq)
+        # A job begins when the one before is finished: it finds the survivors that are left, as they are
+        # then.
+        left = {i: state.profiles[i] for i in sharing if not state.profiles[i].is_absorbed}
+        profiles = sorted(left.items(), key=lambda item: reindex_position(item[0], item[1], match))
+        seq = _reindex(state, ReindexJob(match, match.name), profiles, config, seq)
     return _diff(state, before, sum(indexed))
 
 
-def _place(profile: Profile, match: IdentifierSource) -> tuple[int, UUID]:
-    """Where a reindex job comes to a profile."""
-    since = first_recorded(profile.record, match)
-    return (profile.created_at if since is None else since), profile.profile_id
-
-
-def _move_former(state: WorkingSet, former: IdentifierSource, config: Config, seq: int) -> int:
-    """Let former ids become identities; the seq of the last one."""
-    for profile in list(state.profiles.values()):
-        for named_id in profile.identities.get(LEGACY_ID, ())[:1]:
-            seq += 1
-            fold(state, former_id(profile.profile_id, former, named_id), config, seq)
+def _reindex(
+    state: WorkingSet, job: ReindexJob, profiles: list[tuple[UUID, Profile]], config: Config, seq: int
+) -> int:
+    """Fold what a job says about profiles; returns the seq of the last observation."""
+    for observation in job.observations(profiles, config, uuid4):
+        seq += 1
+        fold(state, observation, config, seq)
     return seq
 
 

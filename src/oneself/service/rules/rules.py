@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
@@ -19,12 +19,9 @@ import structlog
 from oneself.core.config.changes import ConfigChange, DropRule, PutRule
 from oneself.core.config.configuration import Config
 from oneself.core.config.rule_checks import check_rule
-from oneself.core.identity.identifier import Identifier
-from oneself.core.identity.identifier_source import IdentifierSource, UnificationRule
-from oneself.core.identity.identity_type import LEGACY_ID, LEGACY_ID_JOB
-from oneself.core.resolution.evidence import unindexed_identifiers
-from oneself.core.resolution.observation import ClaimsReport, Observation, Reindex
-from oneself.core.values.record import read
+from oneself.core.identity.identifier_source import UnificationRule
+from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.reindex import find_job
 from oneself.errors import OneselfError
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
@@ -172,14 +169,14 @@ class Reindexer:
 
     async def _index(self, job: LeasedJob) -> None:
         """Continue where the last worker stopped until all is done, or the lease is lost to another one."""
-        work = _reindex_job(await self._configurations.current(job.dataset_id), job.job_id)
+        work = find_job(await self._configurations.current(job.dataset_id), job.job_id)
         jobs = Tables(self._database, job.dataset_id).reindex_jobs
         left: LeasedJob | None = job
         if work is not None:
             # Long enough to put the profiles in order.
             left = await jobs.put_progress(job, ORDERING_LEASE_S)
         if work is not None and left is not None:
-            async with open_queue(self._database, job, work.match) as queue:
+            async with open_queue(self._database, job, work.source) as queue:
                 left = await self._index_pages(queue, left)
         if left is not None:
             await jobs.finish(left)
@@ -189,28 +186,25 @@ class Reindexer:
         jobs = Tables(self._database, job.dataset_id).reindex_jobs
         left: LeasedJob | None = job
         while left is not None:
-            work = _reindex_job(await self._configurations.current(job.dataset_id), job.job_id)
+            config = await self._configurations.current(job.dataset_id)
+            work = find_job(config, job.job_id)
             if work is None:
                 break
-            page = await queue.list_after(left.after, work.match, work.namespace, self._profiles_per_page)
+            page = await queue.list_after(left.after, work.source, work.namespace, self._profiles_per_page)
             if not page:
                 break
-            merged = [await outcome for outcome in self._submit(job.dataset_id, page, work)]
+            observations = work.observations(_concerned(page), config, uuid.uuid4)
+            merged = [await outcome for outcome in self._submit(job.dataset_id, observations)]
             passed = msgspec.structs.replace(left, after=page[-1].position)
             left = await jobs.put_progress(
                 passed, LEASE_S, seen=len(page), indexed=len(merged), merged=sum(merged)
             )
         return left
 
-    def _submit(
-        self, dataset_id: int, page: list[IndexedProfile], work: ReindexJob
-    ) -> list[asyncio.Task[int]]:
-        """Hand every profile that the job concerns to the write path, all at once, in order."""
-        survivors = {profile.survivor_id: profile for profile in page}
+    def _submit(self, dataset_id: int, observations: Iterable[Observation]) -> list[asyncio.Task[int]]:
+        """Hand observations to the write path, all at once, in order."""
         return [
-            asyncio.create_task(self._ingest_one(dataset_id, observation))
-            for profile in survivors.values()
-            if profile.is_concerned and (observation := work.observe(profile)) is not None
+            asyncio.create_task(self._ingest_one(dataset_id, observation)) for observation in observations
         ]
 
     async def _ingest_one(self, dataset_id: int, observation: Observation) -> int:
@@ -222,76 +216,7 @@ class Reindexer:
         return len(resolution.plan.merges) if resolution.plan else 0
 
 
-class ReindexJob(msgspec.Struct, frozen=True):
-    """What is to be done to the profiles that hold a value where `match` says, or in the `namespace`.
-    `observe`: what a profile's row then says of it, None if that is known."""
-
-    match: IdentifierSource
-    namespace: str
-    observe: Callable[[IndexedProfile], Observation | None]
-
-
-def _reindex_job(config: Config, work_id: str) -> ReindexJob | None:
-    """The work of this id as the configuration has it; None if there is none any more."""
-    if work_id == LEGACY_ID_JOB:
-        return _legacy_job(config)
-    match = next((m for m in config.identifier_sources if m.source_id == work_id), None)
-    if match is None:
-        return None
-
-    def observe(profile: IndexedProfile) -> Observation | None:
-        found = _unindexed(profile, match, config)
-        return None if found is None else match_of(profile.survivor_id, found)
-
-    return ReindexJob(match, match.name, observe)
-
-
-def _legacy_job(config: Config) -> ReindexJob | None:
-    """Named users of a dataset that did not resolve identities get their former id as the identity that
-    `user.id` stands for (wire/interactions §11)."""
-    match = former_match(config)
-    if match is None:
-        return None
-
-    def observe(profile: IndexedProfile) -> Observation | None:
-        former = profile.identities.get(LEGACY_ID)
-        if not former or read(profile.record.values, match.path) == former[0]:
-            return None
-        return former_id(profile.survivor_id, match, former[0])
-
-    return ReindexJob(match, LEGACY_ID, observe)
-
-
-def former_match(config: Config) -> IdentifierSource | None:
-    """The identity attribute that takes the ids by which users were named."""
-    default = config.channel_identity("Web")
-    return config.bindings.get(default.type_id) if default is not None else None
-
-
-def former_id(profile_id: UUID, match: IdentifierSource, named_id: str) -> Observation:
-    """The observation that a named user's former id is the value of an identity attribute."""
-    scope, key = match.path
-    return ClaimsReport(
-        observation_id=uuid.uuid4(),
-        new_profile_id=uuid.uuid4(),
-        interface="legacy",
-        profile_id=profile_id,
-        values={scope: {key: named_id}},
-    )
-
-
-def _unindexed(
-    profile: IndexedProfile, match: IdentifierSource, config: Config
-) -> tuple[Identifier, ...] | None:
-    return unindexed_identifiers(profile.record, profile.identities, profile.created_at, match, config)
-
-
-def match_of(profile_id: UUID, found: tuple[Identifier, ...]) -> Observation:
-    """The observation that a profile holds these values; what follows is the business of the write path."""
-    return Reindex(
-        observation_id=uuid.uuid4(),
-        new_profile_id=uuid.uuid4(),
-        interface="rules",
-        profile_id=profile_id,
-        identifiers=found,
-    )
+def _concerned(page: list[IndexedProfile]) -> Iterator[tuple[UUID, IndexedProfile]]:
+    """The survivors of a page that may hold a value of the job's source, each once."""
+    survivors = {profile.survivor_id: profile for profile in page}
+    return ((survivor_id, profile) for survivor_id, profile in survivors.items() if profile.is_concerned)
