@@ -1,7 +1,11 @@
-"""The fold: an observation and its plan change the working set (DESIGN §2, §5).
+"""Fold observations into the working set: resolve, check the values, apply the plan.
 
-`fold` is the whole law in one call: resolve, check the values, carry the plan out. The service calls it for
-each observation of a batch, `verify` for each row of the log; both get the same state.
+The service calls `fold` for each observation of a batch, and `verify` calls it for each row of the log. Both
+get the same state.
+
+Invariants: pure; a rejected observation changes nothing.
+
+Source: docs/concepts/log-and-fold.md, docs/concepts/merging.md.
 """
 
 from uuid import UUID
@@ -35,11 +39,11 @@ from oneself.core.values.validation import InvalidValue
 def fold(
     state: WorkingSet, observation: Observation, config: Config, seq: int, evidence: Evidence | None = None
 ) -> Plan | Rejection:
-    """Decide what the observation does and do it; the plan as it was carried out.
+    """Resolve an observation and apply its plan.
 
-    `seq`: the instant it is recorded, in µs, later than the seq of everything that it touches.
-    `evidence`: what it weighs, if that is known already.
-    A rejection changes nothing.
+    Returns the plan as it was applied, or a rejection, which changes nothing.
+    `seq`: when the observation is recorded, in µs since 1970; greater than the seq of everything it touches.
+    `evidence`: the evidence of the observation, if it was extracted already.
     """
     plan = resolve(state, observation, config, evidence)
     if isinstance(plan, Rejection):
@@ -59,10 +63,11 @@ def apply(
     *,
     accepted: bool = False,
 ) -> Plan:
-    """Carry a fresh plan out; the plan with what the values turned out to hold.
+    """Apply a new plan to the working set.
 
-    `accepted`: the values were accepted once, so mutability is not asked again (`replay`).
-    Raises InvalidValue, with nothing changed, if they do not fit.
+    Returns the plan with its final claims, which depend on the values as written.
+    `accepted`: the values were accepted before, so their mutability is not checked again (`replay`).
+    Raises InvalidValue, with nothing changed, if a value is invalid.
     """
     return _carry_out(
         _Application(state, observation, config, seq, accepted=accepted, claims_final=False), plan
@@ -70,18 +75,21 @@ def apply(
 
 
 def apply_recorded(state: WorkingSet, observation: Observation, plan: Plan, config: Config, seq: int) -> None:
-    """Carry a plan out again exactly as the log has it."""
+    """Apply a plan again, exactly as the log records it."""
     _carry_out(_Application(state, observation, config, seq, accepted=True, claims_final=True), plan)
 
 
 class _Application(msgspec.Struct, frozen=True):
-    """A plan being carried out. `accepted`: its values were, once. `settled`: its claims are final."""
+    """A plan that is being applied."""
 
     state: WorkingSet
     observation: Observation
     config: Config
+    #: When the observation is recorded, in µs since 1970.
     seq: int
+    #: Whether the values were accepted before.
     accepted: bool
+    #: Whether the claims of the plan are applied as they are.
     claims_final: bool
 
 
@@ -93,7 +101,7 @@ def _carry_out(application: _Application, plan: Plan) -> Plan:
 
 
 def _create_and_join(application: _Application, plan: Plan) -> tuple[Plan, Profile, list[Profile]]:
-    """The profile that the observation makes, with its values, and the person that it then is part of."""
+    """Create the profile of the observation with its values, then merge it with the others of the plan."""
     created = _written(application, _created(application, plan))
     held = msgspec.structs.replace(created, identities=_with_claims({}, plan.claims))
     survivor, *parts = members = [
@@ -108,14 +116,13 @@ def _create_and_join(application: _Application, plan: Plan) -> tuple[Plan, Profi
 
 
 def _lost(created: Profile, plan: Plan) -> tuple[Identifier, ...]:
-    """What the created profile was to hold, and does not: its values turned out otherwise."""
+    """The identifiers that the created profile does not hold after all, because its values differ."""
     named = (Identifier(name, value) for name, values in created.identities.items() for value in values)
     return tuple(identifier for identifier in named if identifier not in plan.claims)
 
 
 def _write_and_join(application: _Application, plan: Plan) -> tuple[Plan, Profile, list[Profile]]:
-    """The values go to the profile that the observation addresses, and that one is then joined; an event's go
-    to the person that is left in the end."""
+    """Write the values to the addressed profile, then merge. An event writes its values after the merge."""
     members = [application.state.profiles[profile_id] for profile_id in plan.unified_ids]
     addressed = _addressed(application, members)
     written = _written(application, addressed)
@@ -132,7 +139,7 @@ def _write_and_join(application: _Application, plan: Plan) -> tuple[Plan, Profil
 
 
 def _by_event(application: _Application, plan: Plan, unified: Profile) -> Profile:
-    """The profile with what an event says of it."""
+    """The profile with the objects and values of an event."""
     observation = application.observation
     if policy_of(observation).values_policy != "event":
         return unified
@@ -153,7 +160,7 @@ def _by_event(application: _Application, plan: Plan, unified: Profile) -> Profil
 
 
 def _addressed(application: _Application, members: list[Profile]) -> Profile:
-    """Of those that become one, the survivor first: whose profile the observation's values are written to."""
+    """The member that the observation addresses, else the survivor, which is the first member."""
     profile_id = application.observation.profile_id
     target = application.state.survivor(profile_id) if profile_id else None
     return next((member for member in members if member is target), members[0])
@@ -172,8 +179,11 @@ def _with_final_claims(
     written: tuple[Profile, Profile],
     stale: dict[str, tuple[str, ...]],
 ) -> Plan:
-    """The plan, claiming only what the values hold once written, before a join or after it, and letting go of
-    the rest. Where a profile holds one value, what it holds in the end counts (wire/interactions §9.2)."""
+    """The plan with its final claims: it claims only what the written values hold, and releases the rest.
+
+    Values count as they are before or after the merge. Where a profile holds one value, only the value after
+    the merge counts (docs/wire/interactions.md §9.2).
+    """
     config = application.config
     if not (config.identifier_sources and (plan.claims or plan.merges or stale)):
         return plan
@@ -204,8 +214,10 @@ def _with_final_claims(
 def _released_claims(
     observation: Observation, profile: Profile, others: list[Profile], config: Config
 ) -> dict[str, tuple[str, ...]]:
-    """What the profile held in the namespaces of values and holds no more, because this observation wrote
-    there or indexed it. A merge lets go of nothing: what `others` brought stays their own."""
+    """Namespace → values that the profile no longer holds, because the observation wrote or indexed there.
+
+    A merge releases nothing: the values that `others` bring stay claimed.
+    """
     is_stored = policy_of(observation).reads_stored_values
     names = config.value_namespaces if is_stored else _written_namespaces(observation, config)
     if not names:
@@ -241,7 +253,10 @@ def _created(application: _Application, plan: Plan) -> Profile:
 
 
 def _first_primary_id(observation: Observation, plan: Plan) -> str:
-    """On the event wire an anonymous profile is called as its browser (wire/interactions §3)."""
+    """The primary id of a new profile.
+
+    In the event API, an anonymous profile has its device id (docs/wire/interactions.md §3).
+    """
     if plan.claims or plan.user_id is not None:
         return _known_primary_id(plan.profile_id, plan)
     device = next((i.value for i in plan.devices if i.namespace == ANONYMOUS_ID), None)
@@ -251,21 +266,27 @@ def _first_primary_id(observation: Observation, plan: Plan) -> str:
 
 
 def _known_primary_id(profile_id: UUID, plan: Plan) -> str:
-    """Where identity resolution is off, the named id is the primary id (wire/interactions §11)."""
+    """Where identity resolution is off, the id sent is the primary id (docs/wire/interactions.md §11)."""
     named = next((i.value for i in plan.claims if i.namespace == LEGACY_ID), None)
     return named or primary_id(profile_id, anonymous=False)
 
 
 def _activity(observation: Observation, seq: int) -> int:
-    """When the person was active by this observation, else NEVER; upkeep is no activity, and what happens
-    without the person neither (wire/interactions §9.3)."""
+    """When the observation made the person active, in µs since 1970, else NO_ACTIVITY.
+
+    Maintenance writes are not activity, nor are observations that are not interactive
+    (docs/wire/interactions.md §9.3).
+    """
     is_activity = observation.is_interactive and policy_of(observation).makes_active
     return observation.effective_at(seq) if is_activity else NO_ACTIVITY
 
 
 def _written(application: _Application, profile: Profile, *, again: bool = False) -> Profile:
-    """The profile with the observation's own values. `again`, after a join: they are newer than anything that
-    replaced them; what another strategy made of them stands."""
+    """The profile with the values of the observation.
+
+    `again`: after a merge. Write only attributes that overwrite: these values are newer than any that
+    replaced them. The results of other merge strategies stay.
+    """
     if not application.observation.values or policy_of(application.observation).values_policy == "event":
         return profile
     schema = application.config.schema
@@ -279,8 +300,11 @@ def _written(application: _Application, profile: Profile, *, again: bool = False
 
 
 def _consented(profile: Profile, observation: Observation, seq: int) -> Profile:
-    """The profile with the choices that the observation brings: in the place of all others in categories
-    (wire/cds §6), an event's beside them (wire/interactions §9.5)."""
+    """The profile with the consent choices of the observation.
+
+    `consents` replace all choices in categories (docs/wire/cds.md §6). `choices` of an event are added to
+    them (docs/wire/interactions.md §9.5).
+    """
     if observation.consents is None and not observation.choices:
         return profile
     chosen_by = observation.profile_id or profile.profile_id
@@ -296,7 +320,7 @@ def _consented(profile: Profile, observation: Observation, seq: int) -> Profile:
 
 
 def _check(profile: Profile, observation: Observation, schema: Schema, *, accepted: bool) -> ValueChanges:
-    """What the patch changes. An identity server's claim that does not fit is skipped (wire/cds §12)."""
+    """The changes of the patch. Invalid claims of an identity provider are skipped (docs/wire/cds.md §12)."""
     creating = observation.new_profile_id == profile.profile_id
     if policy_of(observation).values_policy == "identity_provider":
         return accept_valid(schema, profile.record, observation.values, creating=creating)[0]
@@ -305,7 +329,7 @@ def _check(profile: Profile, observation: Observation, schema: Schema, *, accept
 
 
 def source_of(observation: Observation, seq: int) -> ValueSource:
-    """Where the values that an observation writes come from."""
+    """The source that is recorded with the values that an observation writes."""
     return ValueSource(
         seq=seq,
         observation_id=str(observation.observation_id),
@@ -317,7 +341,7 @@ def source_of(observation: Observation, seq: int) -> ValueSource:
 
 
 def _merged(survivor: Profile, absorbed: Profile, config: Config, seq: int) -> Profile:
-    """The survivor with what the absorbed profile brings (DESIGN §5)."""
+    """The survivor with the data of the absorbed profile (docs/concepts/merging.md)."""
     record = merge_values(
         config.schema,
         survivor.record,
@@ -343,7 +367,7 @@ def _merged(survivor: Profile, absorbed: Profile, config: Config, seq: int) -> P
 def _with_claims(
     identities: dict[str, tuple[str, ...]], claims: tuple[Identifier, ...]
 ) -> dict[str, tuple[str, ...]]:
-    """The person identifiers held, with those newly claimed; the user id has a field of its own."""
+    """The identities with new claims added, except the user id, which has its own field."""
     held = dict(identities)
     for claim in claims:
         present = held.get(claim.namespace, ())
@@ -355,7 +379,7 @@ def _with_claims(
 def _without(
     identities: dict[str, tuple[str, ...]], releases: tuple[Identifier, ...]
 ) -> dict[str, tuple[str, ...]]:
-    """The person identifiers held, without those let go."""
+    """The identities without the released ones."""
     if not releases:
         return identities
     gone = set(releases)
@@ -367,7 +391,7 @@ def _without(
 
 
 def _commit(application: _Application, plan: Plan, unified: Profile, absorbed: list[Profile]) -> None:
-    """Everything is decided and checked: change the working set."""
+    """Change the working set. Everything is decided and checked before."""
     state, observation, seq = application.state, application.observation, application.seq
     at = observation.effective_at(seq)
     ages = _ages(application, plan)
@@ -394,14 +418,14 @@ def _commit(application: _Application, plan: Plan, unified: Profile, absorbed: l
 
 
 def _ages(application: _Application, plan: Plan) -> dict[Identifier, int]:
-    """How old each claim is: a value may be there for longer than anybody asks who holds it."""
+    """The age of each claim, as a seq. A value may be older than the rule that makes it a claim."""
     members = (application.state.profiles.get(profile_id) for profile_id in plan.unified_ids)
     records = [profile.record for profile in members if profile is not None]
     return {member: claim_age(records, member, application.seq, application.config) for member in plan.claims}
 
 
 def _touched(application: _Application, profile: Profile, plan: Plan) -> Profile:
-    """The survivor as it stands after the observation: stamped, promoted, active."""
+    """The survivor after the observation, with user id, primary id, identities and activity updated."""
     seq, active_at = application.seq, _activity(application.observation, application.seq)
     claimed = plan.claims if plan.profile_id == plan.survivor_id and not plan.creates else ()
     released = tuple(identifier for identifier in plan.releases if identifier not in plan.claims)

@@ -1,9 +1,11 @@
-"""What an event writes to a profile, and what stands against it.
+"""The values that an event writes to a profile.
 
-An identity is the value of the attribute that its type is bound to; every other value is one of a plain
-attribute. What does not fit is left out, and nothing gives way to what is older or less trusted.
+An identity is the value of the attribute that its type is bound to; every other value belongs to a plain
+attribute. Invalid values are left out. A value is never replaced by an older or less trusted one.
 
-Source: wire/interactions §9.2 (CLAIM), §10 (who may overwrite whom).
+Invariants: pure; returns changes and writes nothing.
+
+Source: docs/wire/interactions.md §9.2 (CLAIM), §10 (who may overwrite whom).
 """
 
 from __future__ import annotations
@@ -35,8 +37,12 @@ def event_changes(
     config: Config,
     source: ValueSource,
 ) -> ValueChanges:
-    """What an event changes about the values of the person that it is attached to: `profile`, as it is after
-    the merges of the plan. Identities count if they are newly claimed, or held by any of those that merge."""
+    """The changes that an event makes to the values of the profile it is attached to.
+
+    `profile`: the profile after the merges of the plan. An identity is written if the plan claims it, or if a
+    member of the merge holds it.
+    `source`: the source of the values.
+    """
     changes: list[Change] = []
     for raw in observation.identifiers:
         match = config.bindings.get(raw.namespace)
@@ -45,7 +51,7 @@ def event_changes(
         is_own = found in plan.claims or state.has_holder(found, plan.unified_ids)
         if is_own and _may_replace_identity(profile, match, source, config):
             displayed = display_value(raw.value)
-            assert displayed is not None  # what is admitted is short enough
+            assert displayed is not None  # `admit` accepts only identities that are short enough
             changes.append(Change(match.path, displayed))
     for path, value in _plain(observation.values):
         changes.extend(_fitting(config.schema, profile, observation, path, value, source))
@@ -55,8 +61,10 @@ def event_changes(
 def _may_replace_identity(
     profile: Profile, match: IdentifierSource, source: ValueSource, config: Config
 ) -> bool:
-    """Whether an identity may take the place of the one that is there. What the identity provider said of a
-    user is not a browser's to change (DESIGN §5)."""
+    """Whether an identity may replace the present one.
+
+    A browser must not change what the identity provider reported of a user (docs/concepts/merging.md).
+    """
     present = _source_at(profile, match.path)
     if present is None:
         return True
@@ -76,7 +84,10 @@ def _plain(values: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
 def _fitting(
     schema: Schema, profile: Profile, observation: Observation, path: Path, value: Any, source: ValueSource
 ) -> Iterator[Change]:
-    """The changes that one value makes, itself again if it is there already: it was said anew."""
+    """The changes that one value makes.
+
+    A value that is present already is written again, with its new source.
+    """
     field = schema.field_at(path)
     if field is None or value is None:
         return
@@ -94,7 +105,7 @@ def _fitting(
 
 
 def _source_at(profile: Profile, path: Path) -> ValueSource | None:
-    """Who said last what stands at a path; None if nothing stands there."""
+    """The most trusted, then latest, source of the value at a path; None if there is no value."""
     value = read(profile.record.values, path)
     if value is None:
         return None
@@ -104,5 +115,5 @@ def _source_at(profile: Profile, path: Path) -> ValueSource | None:
 
 
 def _weight(source: ValueSource) -> tuple[bool, int]:
-    """The trusted before the untrusted, within a tier the later."""
+    """The order of sources: trusted over untrusted, then the later over the earlier."""
     return source.trust == "server", source.at

@@ -1,4 +1,9 @@
-"""The rows of the log."""
+"""The rows of the log.
+
+Invariants: values are frozen; stored names never change (`face`, `judge`).
+
+Source: docs/concepts/log-and-fold.md.
+"""
 
 from typing import Any, Literal
 from uuid import UUID
@@ -15,44 +20,57 @@ ReplayPolicy = Literal["judge", "apply"]
 
 
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the log. `content`: an Observation, a Reconfigured or an Erased, as builtins."""
+    """One row of the log."""
 
+    #: When it was recorded, in µs since 1970; unique in the log.
     seq: int
     observation_id: UUID
+    #: The profile that it is attached to; None: a change of configuration or an erasure.
     profile_id: UUID | None
+    #: The kind of the observation, or `configure` or `erase`.
     kind: str
+    #: The version of the configuration that it was resolved with.
     config_version: int
+    #: An Observation, a Reconfigured or an Erased, as builtins.
     content: dict[str, Any]
+    #: The plan as it was applied; None: the observation was only attached to a profile.
     plan: Plan | None = None
-    #: An erasure took something out of the content.
+    #: Whether an erasure removed something from the content.
     content_redacted: bool = False
+    #: `judge`: a replay resolves the observation again. `apply`: it applies the plan as recorded.
     replay: ReplayPolicy = "judge"
 
 
 class Reconfigured(msgspec.Struct, frozen=True):
-    """What the log keeps of a change of configuration."""
+    """The content of the entry for a change of configuration."""
 
+    #: The interface that the change came through.
     interface: str = msgspec.field(name="face")
     change: ConfigChange
 
 
 class Erased(msgspec.Struct, frozen=True):
-    """What the log keeps of an erasure: ids, which say nothing about the person, and how much it was."""
+    """The content of the entry for an erasure: ids and counts, no personal data."""
 
+    #: The interface that the request came through.
     interface: str = msgspec.field(name="face")
+    #: The erased profiles.
     profile_ids: tuple[UUID, ...]
+    #: The application that asked for the erasure.
     application: str | None = None
+    #: How many log entries were erased.
     entries: int = 0
+    #: How many identifiers were erased.
     identifiers: int = 0
 
 
 def recorded_plan(entry: LogEntry) -> Plan:
-    """The plan as it was carried out; an entry without one was only attached."""
+    """The plan as it was applied. An entry without a plan only attaches its observation to a profile."""
     assert entry.profile_id is not None
     return entry.plan or Plan(profile_id=entry.profile_id, survivor_id=entry.profile_id)
 
 
 def observation_of(entry: LogEntry) -> Observation:
-    """The observation that an entry holds; of an entry that is no change of configuration and no erasure."""
+    """The observation of an entry. The entry must not be a change of configuration or an erasure."""
     observation: Observation = msgspec.convert(entry.content, Observation)
     return observation

@@ -1,4 +1,9 @@
-"""What an erasure leaves of the log."""
+"""Redaction: remove an erased profile from log entries that stay.
+
+Invariants: pure; it decides what an entry keeps. The service reads and writes the entries.
+
+Source: docs/concepts/trust.md (erasure), docs/wire/cds.md §5.5.
+"""
 
 from typing import Any
 from uuid import UUID
@@ -23,11 +28,12 @@ def redact(
     survivor_id: UUID,
     config: Config,
 ) -> LogEntry:
-    """The entry without what it says about one profile of a person that stays (wire/cds §5.5, DELETE).
+    """The entry without the data of one erased profile; its survivor stays (docs/wire/cds.md §5.5, DELETE).
 
-    `identifiers`: those of the erased profile. An entry that was attached to it, addressed it or named
-    nothing else loses everything, and what is left belongs to the survivor: whoever erases that one erases it
-    too. Any other entry loses only its mention of those identifiers; one without is returned as it is.
+    An entry that is attached to the erased profile, addresses it or names nothing else loses all its content.
+    It moves to the survivor, so that erasing the survivor deletes it too. Any other entry loses only the
+    erased identifiers; an entry that does not mention them is returned unchanged.
+    `identifiers`: the identifiers of the erased profile.
     """
     observation = observation_of(entry)
     evidence = extract_evidence(observation, config)
@@ -51,7 +57,7 @@ def redact(
 def _without_identifiers(
     observation: Observation, kept: tuple[Identifier, ...], erased: frozenset[Identifier]
 ) -> Observation:
-    """The observation with the identifiers that stay, and no mention of the erased ones."""
+    """The observation with only the identifiers in `kept`; the erased ones are removed everywhere else."""
     cleared: dict[str, Any] = {"identifiers": kept}
     if observation.token is not None:
         cleared["token"] = _token_without(observation.token, erased)
@@ -61,13 +67,13 @@ def _without_identifiers(
 
 
 def _token_without(token: TokenClaims, identifiers: frozenset[Identifier]) -> TokenClaims:
-    """What a token says, without identities that were erased."""
+    """The token claims without the erased identities."""
     left = {name: key for name, key in token.identities.items() if Identifier(name, key) not in identifiers}
     return msgspec.structs.replace(token, identities=left)
 
 
 def _without_user(body: Any) -> Any:
-    """An event without its words about the person, among which an erased identifier was."""
+    """The body of an event without `user`, which may contain an erased identifier."""
     return {key: value for key, value in body.items() if key != "user"} if isinstance(body, dict) else body
 
 
@@ -78,8 +84,12 @@ def _mentioned(plan: Plan) -> set[Identifier]:
 
 
 def inherit(entries: list[LogEntry], configs: dict[int, Config]) -> list[LogEntry]:
-    """A person's entries where some were redacted: a value that one of these brought first, and others bring
-    as well, is held from the first of the others on, until it is let go."""
+    """The entries of a profile, with claims moved from redacted entries to later ones with the same value.
+
+    A redacted entry no longer claims its values. The first remaining entry with such a value claims it, until
+    an entry releases it.
+    `configs`: configuration by version.
+    """
     state = WorkingSet()
     inherited: set[Identifier] = set()
     left: list[LogEntry] = []
@@ -107,7 +117,11 @@ def inherit(entries: list[LogEntry], configs: dict[int, Config]) -> list[LogEntr
 def _inherited_claims(
     state: WorkingSet, observation: Observation, plan: Plan, config: Config, inherited: set[Identifier]
 ) -> tuple[list[Identifier], list[Identifier]]:
-    """What an entry's values hold by rules and nobody holds, and what was inherited and is held no more."""
+    """The claims and releases that an entry inherits.
+
+    Claims: the unclaimed identifiers that the values of the entry hold. Releases: the inherited identifiers
+    that the profile no longer holds.
+    """
     survivor = state.survivor(plan.profile_id)
     assert survivor is not None
     now = {

@@ -1,7 +1,11 @@
-"""The log, read again: an entry does to the working set what it did when it was recorded (DESIGN §2).
+"""Replay the log: each entry changes the working set as it did when it was recorded.
 
-An entry is judged again, except one that was redacted by an erasure: of that only the plan is left, and the
-plan is carried out. Source: DESIGN §6, §8.
+An entry is resolved again unless its `replay` is `apply`: its plan is then applied as recorded, because the
+entry was redacted by an erasure or depended on a profile that may have been erased.
+
+Invariants: pure; it reads log entries, not the database.
+
+Source: docs/concepts/log-and-fold.md, docs/concepts/trust.md (erasure).
 """
 
 from uuid import UUID
@@ -21,20 +25,22 @@ from oneself.core.values.record import EMPTY
 
 
 class Diverged(Exception):
-    """An entry cannot be folded as it was: the log and the rules do not fit together."""
+    """An entry cannot be replayed: it is rejected now, or it needs a profile that does not exist."""
 
 
 class Touched(msgspec.Struct, frozen=True):
-    """What an entry may need in the working set when it is replayed: what its observation leads to, and the
-    profiles that it names."""
+    """What the working set must contain when an entry is replayed."""
 
+    #: The observation of the entry; None: it has none.
     observation: Observation | None = None
+    #: The evidence of the observation: profiles that hold these identifiers are needed.
     evidence: Evidence | None = None
+    #: The profiles that the entry names.
     profile_ids: frozenset[UUID] = frozenset()
 
 
 def touches(entry: LogEntry, config: Config) -> Touched:
-    """What an entry may touch."""
+    """What an entry may touch when it is replayed."""
     if entry.kind == "configure":
         return Touched()
     if entry.kind == "erase":
@@ -49,7 +55,11 @@ def touches(entry: LogEntry, config: Config) -> Touched:
 
 
 def replay(state: WorkingSet, entry: LogEntry, config: Config) -> Config:
-    """Fold one entry into the working set; the configuration that holds from here on."""
+    """Fold one entry into the working set.
+
+    Returns the configuration that applies to the next entry.
+    Raises Diverged if the entry is rejected or needs a profile that no earlier entry creates.
+    """
     if entry.kind == "configure":
         return configure(config, msgspec.convert(entry.content, Reconfigured).change, entry.seq)
     if entry.kind == "erase":
@@ -76,10 +86,10 @@ def _replay(state: WorkingSet, entry: LogEntry, config: Config) -> None:
 
 
 def erase(state: WorkingSet, profile_ids: tuple[UUID, ...], seq: int) -> None:
-    """Leave nothing of profiles but their ids, which are never issued again.
+    """Replace profiles by tombstones, which keep only the ids, so that these are never issued again.
 
-    Their claims need no word: the entries that made them are gone from the log, or redacted.
-    Those that were absorbed through an erased profile stay with the person.
+    Claims are not released here: the entries that made them are deleted or redacted.
+    Profiles that were absorbed through an erased profile stay with the survivor.
     """
     for profile in list(state.profiles.values()):
         survivor = state.survivor(profile.profile_id)
@@ -90,7 +100,7 @@ def erase(state: WorkingSet, profile_ids: tuple[UUID, ...], seq: int) -> None:
 
 
 def tombstone(profile_id: UUID, seq: int) -> Profile:
-    """What is left of an erased profile."""
+    """The tombstone of an erased profile: its id and the time of erasure, no personal data."""
     return Profile(
         profile_id=profile_id,
         created_at=seq,
