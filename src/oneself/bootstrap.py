@@ -49,7 +49,7 @@ from oneself.service.ingest.ingest import Ingest
 from oneself.service.log.audit import Audit
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.privacy.export import Exports
-from oneself.service.privacy.people import People
+from oneself.service.privacy.persons import Persons
 from oneself.service.profiles.consents import Consents
 from oneself.service.profiles.invalid_values import InvalidValues
 from oneself.service.profiles.listing import ProfileListing
@@ -288,7 +288,7 @@ def _history(database: Database) -> HistoryServices:
 def _privacy(base: _Foundation, lookup: Lookup) -> PrivacyServices:
     exports = Exports(base.database, base.configurations)
     return PrivacyServices(
-        erasure=base.erasure, exports=exports, people=People(lookup, exports, base.erasure)
+        erasure=base.erasure, exports=exports, persons=Persons(lookup, exports, base.erasure)
     )
 
 

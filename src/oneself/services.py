@@ -42,7 +42,7 @@ from oneself.service.ingest.ingest import Ingest
 from oneself.service.log.audit import Audit
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.privacy.export import Exports
-from oneself.service.privacy.people import People
+from oneself.service.privacy.persons import Persons
 from oneself.service.profiles.consents import Consents
 from oneself.service.profiles.invalid_values import InvalidValues
 from oneself.service.profiles.listing import ProfileListing
@@ -146,7 +146,7 @@ class PrivacyServices(msgspec.Struct, frozen=True):
 
     erasure: Erasure
     exports: Exports
-    people: People
+    persons: Persons
 
 
 class IdentityProviderServices(msgspec.Struct, frozen=True):

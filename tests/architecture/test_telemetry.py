@@ -39,7 +39,7 @@ def test_the_check_finds_a_patched_service() -> None:
 def test_each_service_is_built_once(services: Services) -> None:
     built = build_services(services.settings, services.database)
     erasure, previews = built.privacy.erasure, built.rules.previews
-    assert built.privacy.people._erasure is erasure
+    assert built.privacy.persons._erasure is erasure
     assert built.directory.users._erasure is erasure
     assert built.identity_provider.reports._erasure is erasure
     assert built.identity.attributes._previews is previews

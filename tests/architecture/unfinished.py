@@ -4,8 +4,6 @@ from __future__ import annotations
 
 # A word of test_words, and the packages that still use it.
 WORDS: dict[str, set[str]] = {
-    "deed": {"service/log"},
-    "deeds": {"service/log"},
     "door": {"demo/play.py", "demo/stage.py"},
     "each": {
         "cli/claims.py",
@@ -20,23 +18,16 @@ WORDS: dict[str, set[str]] = {
         "service/ingest",
         "service/rules",
     },
-    "face": {"service/configuration.py", "service/context.py", "service/log"},
     "founded": {"cli/org.py"},
-    "held": {"store/embedded"},
     "judged": {"service/ingest"},
     "kept": {"service/ingest"},
     "news": {"cli/events.py", "demo/shop.py"},
-    "nobody": {"service/crypto.py"},
     "past": {"service/ingest"},
-    "people": {"service/privacy", "services.py"},
     "place": {"cli/doctor.py", "cli/identity_bindings.py", "cli/output.py", "demo/tell.py", "service/rules"},
     "places": {"demo/farewell.py"},
-    "remembered": {"service/crypto.py"},
-    "remembers": {"service/crypto.py", "service/ingest"},
+    "remembers": {"service/ingest"},
     "ring": {"cli/org.py"},
     "said": {"cli/dataset.py", "cli/identity_type.py", "demo/browser.py", "demo/events.py", "demo/tell.py"},
-    "seal": {"service/crypto.py"},
-    "sealed": {"service/crypto.py"},
     "shown": {"cli/output.py", "cli/person.py", "cli/settings.py", "demo/client.py", "service/rules"},
     "taken": {"cli/rule.py", "service/ingest"},
     "tell": {"cli/verify.py", "demo/events.py", "demo/farewell.py", "demo/story.py", "demo/tell.py"},
@@ -47,10 +38,8 @@ WORDS: dict[str, set[str]] = {
         "demo/stage.py",
         "demo/story.py",
         "demo/tell.py",
-        "service/crypto.py",
     },
     "unfit": {"cli/doctor.py"},
-    "unseal": {"service/crypto.py"},
     "wanted": {
         "cli/context.py",
         "cli/doctor.py",
@@ -60,10 +49,8 @@ WORDS: dict[str, set[str]] = {
         "cli/resolve.py",
         "service/ingest",
         "service/rules",
-        "store/embedded",
-        "store/tables",
     },
-    "whole": {"demo/tell.py", "service/privacy"},
+    "whole": {"demo/tell.py"},
 }
 # Modules below core and service that still know a wire.
 WIRES: set[str] = {

@@ -31,7 +31,7 @@ _DEVICES = """
     from claim join profile using (dataset_id, profile_id)
     where dataset_id = $1 and namespace = $2 and until_seq is null and not profile.erased
 """
-_ACTOR = Actor(face="test", application="shop", trust="server")
+_ACTOR = Actor(interface="test", application="shop", trust="server")
 
 
 class _RecordingIngest(Ingest):

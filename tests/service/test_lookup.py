@@ -278,31 +278,33 @@ IDS_OF_ANN = (LIKE_A_UUID, Y, "emailAddress:ann@acme.example", f"anonymous_id:{Y
 @pytest.mark.parametrize("text", IDS_OF_ANN)
 async def test_a_person_is_exported_and_erased_by_any_id(harness: InteractionsHarness, text: str) -> None:
     survivor, absorbed = await _joined(harness)
-    export = await harness.services.privacy.people.export(harness.dataset_ref, text)
+    export = await harness.services.privacy.persons.export(harness.dataset_ref, text)
     assert export is not None
     assert (export.profile_id, export.document["profile"]["profile_id"]) == (survivor, survivor)
-    receipt = await harness.services.privacy.people.erase(harness.dataset_ref, ACTOR, text)
+    receipt = await harness.services.privacy.persons.erase(harness.dataset_ref, ACTOR, text)
     assert receipt is not None
     assert set(receipt.profile_ids) == {survivor, absorbed}
-    assert await harness.services.privacy.people.export(harness.dataset_ref, text) is None
-    assert await harness.services.privacy.people.erase(harness.dataset_ref, ACTOR, text) is None
+    assert await harness.services.privacy.persons.export(harness.dataset_ref, text) is None
+    assert await harness.services.privacy.persons.erase(harness.dataset_ref, ACTOR, text) is None
 
 
 async def test_a_primary_id_erases_the_person_and_an_absorbed_profile_id_its_part(
     harness: InteractionsHarness,
 ) -> None:
     survivor, absorbed = await _joined(harness)
-    part = await harness.services.privacy.people.erase(harness.dataset_ref, ACTOR, str(absorbed))
+    part = await harness.services.privacy.persons.erase(harness.dataset_ref, ACTOR, str(absorbed))
     assert part is not None
     assert part.profile_ids == (absorbed,)
-    whole = await harness.services.privacy.people.erase(harness.dataset_ref, ACTOR, survivor.hex[:24])
+    whole = await harness.services.privacy.persons.erase(harness.dataset_ref, ACTOR, survivor.hex[:24])
     assert whole is not None
     assert whole.profile_ids == (survivor,)
 
 
 async def test_a_person_absorbed_while_being_erased_is_erased_whole(harness: InteractionsHarness) -> None:
     survivor, absorbed = await _joined(harness)
-    receipt = await harness.services.privacy.erasure.erase(harness.dataset_ref, ACTOR, absorbed, whole=True)
+    receipt = await harness.services.privacy.erasure.erase(
+        harness.dataset_ref, ACTOR, absorbed, as_person=True
+    )
     assert receipt is not None
     assert set(receipt.profile_ids) == {survivor, absorbed}
     assert await harness.found(str(survivor)) is None

@@ -13,7 +13,7 @@ import pytest
 
 from oneself.errors import DataFolderInUse, Fatal, UnsupportedDatabase
 from oneself.store.database import wait_until_ready
-from oneself.store.embedded.server import Embedded, data_folder_is_held, hold_data_folder
+from oneself.store.embedded.server import Embedded, hold_data_folder, is_data_folder_locked
 
 spawn = multiprocessing.get_context("spawn")
 DEADLINE_S = 60.0
@@ -81,12 +81,12 @@ def test_a_server_that_cannot_start_says_why(data_dir: Path) -> None:
 
 
 def test_only_one_service_holds_a_data_folder(data_dir: Path) -> None:
-    assert not data_folder_is_held(data_dir)
+    assert not is_data_folder_locked(data_dir)
     with hold_data_folder(data_dir):
-        assert data_folder_is_held(data_dir)
+        assert is_data_folder_locked(data_dir)
         with pytest.raises(DataFolderInUse, match=str(os.getpid())), hold_data_folder(data_dir):
             pass
-    assert not data_folder_is_held(data_dir)
+    assert not is_data_folder_locked(data_dir)
 
 
 def _use(folder: Path, pipe: Connection) -> None:

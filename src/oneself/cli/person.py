@@ -43,7 +43,7 @@ def export(
     """Write everything that is kept about a person as one JSON document."""
 
     async def act(services: Services) -> dict[str, Any]:
-        export = await services.privacy.people.export(await dataset_of(services, org, dataset), person_id)
+        export = await services.privacy.persons.export(await dataset_of(services, org, dataset), person_id)
         if export is None:
             raise _unknown(person_id, dataset)
         return export.document
@@ -73,7 +73,7 @@ def erase(
         from oneself.service.context import Actor
 
         at = await dataset_of(services, org, dataset)
-        receipt = await services.privacy.people.erase(at, Actor("cli"), person_id)
+        receipt = await services.privacy.persons.erase(at, Actor("cli"), person_id)
         if receipt is None:
             raise _unknown(person_id, dataset)
         return _facts(receipt)

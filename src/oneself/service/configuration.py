@@ -53,19 +53,24 @@ class Configurations:
         return config
 
     async def change(
-        self, dataset_id: int, decide: Decide, *, face: str = "cds", also: WriteAlong | None = None
+        self, dataset_id: int, decide: Decide, *, interface: str = "cds", also: WriteAlong | None = None
     ) -> Config:
         """Change the configuration by what `decide` returns for the current one; None changes nothing.
 
         `decide` raises to reject the change. Waits for the batches that are being ingested, which are short.
         """
         async with begin(self._database, dataset_id) as transaction:
-            changed = await self.change_in(transaction, decide, face=face, also=also)
+            changed = await self.change_in(transaction, decide, interface=interface, also=also)
         self._known[dataset_id] = changed
         return changed
 
     async def change_in(
-        self, transaction: Transaction, decide: Decide, *, face: str = "cds", also: WriteAlong | None = None
+        self,
+        transaction: Transaction,
+        decide: Decide,
+        *,
+        interface: str = "cds",
+        also: WriteAlong | None = None,
     ) -> Config:
         """The same in a transaction of the caller, who changes each dataset at most once in it and takes the
         datasets of an organisation in the order of their ids."""
@@ -75,7 +80,7 @@ class Configurations:
         if change is None:
             return config
         changed = configure(config, change, await transaction.log.find_change_seq())
-        content = {"face": face, "change": msgspec.to_builtins(change)}
+        content = {"face": interface, "change": msgspec.to_builtins(change)}
         await transaction.log.put_change(changed, uuid.uuid4(), content)
         await transaction.config.put(changed)
         for job_id in required_reindexing(config, changed):

@@ -15,7 +15,7 @@ class Actor(msgspec.Struct, frozen=True):
     """Who acts. Source: docs/concepts/trust.md."""
 
     #: The interface the request came through: cds, interactions, sign-in, cli, …
-    face: str
+    interface: str
     #: The client id in the caller's token; None without a token.
     application: str | None = None
     #: How far the sender is trusted.

@@ -1,12 +1,12 @@
-"""What is kept secret, and how: one place for every hash, seal and random value of the directory.
+"""How secrets are stored: every hash, encryption and random value of the directory.
 
-    value                            kept as
-    password, client secret          argon2id hash: slow on purpose, people choose them
-    code, refresh token, session     SHA-256 digest: 256 random bits need no slowness
-    private signing key              sealed with a key derived from the deployment's secret key
-    who failed to sign in            keyed digest, so that the table of failures names nobody
+    value                            stored as
+    password, client secret          argon2id hash: slow on purpose, because people choose them
+    code, refresh token, session     SHA-256 digest: 256 random bits need no slow hash
+    private signing key              encrypted with a key derived from the deployment's secret key
+    failed sign-ins                  keyed digest, so that the table contains no user names
 
-Nothing here knows what a secret is for.
+Invariants: nothing here knows the use of a secret.
 """
 
 from __future__ import annotations
@@ -32,51 +32,51 @@ log = structlog.get_logger("oneself.service.crypto")
 
 NONCE_BYTES = 12
 TOKEN_BYTES = 32
-SEAL_VERSION = b"\x01"
+ENCRYPTION_VERSION = b"\x01"
 CHECK_LABEL = b"the secret key of this database"
 # One argon2 run takes 64 MiB and a core for some tens of ms: more at a time than this only queue in memory.
 HASHES_AT_ONCE = 4
-# A machine asks for a token every few minutes; its secret need not be hashed anew each time.
-REMEMBERED_S = 300.0
-REMEMBERED_MAX = 4_096
+# A machine requests a token every few minutes; its secret is not hashed again each time.
+CACHED_S = 300.0
+CACHED_MAX = 4_096
 
 
 class SecretBox:
-    """Seals and signs with keys derived from the deployment's secret key."""
+    """Encrypts and signs with keys derived from the deployment's secret key."""
 
     def __init__(self, secret_key: str) -> None:
-        self._seal = AESGCM(_derive(secret_key, b"oneself seal"))
+        self._cipher = AESGCM(_derive(secret_key, b"oneself seal"))
         self._sign = _derive(secret_key, b"oneself sign")
         self._check = _derive(secret_key, b"oneself check")
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     @property
     def check_value(self) -> bytes:
-        """What tells whether another process has the same secret key; it shows nothing of the key."""
+        """Equal for processes with the same secret key; it reveals nothing about the key."""
         return hmac.digest(self._check, CHECK_LABEL, "sha256")
 
-    def seal(self, plain: bytes, purpose: str) -> bytes:
-        """Encrypt and authenticate; what is sealed for one purpose opens for no other."""
+    def encrypt(self, plain: bytes, purpose: str) -> bytes:
+        """Encrypt and authenticate, for one purpose; `decrypt` needs the same purpose."""
         nonce = os.urandom(NONCE_BYTES)
-        return SEAL_VERSION + nonce + self._seal.encrypt(nonce, plain, purpose.encode())
+        return ENCRYPTION_VERSION + nonce + self._cipher.encrypt(nonce, plain, purpose.encode())
 
-    def unseal(self, sealed: bytes, purpose: str) -> bytes:
-        """The plain bytes; raises SettingsError when they were sealed with another secret key."""
-        nonce, body = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
+    def decrypt(self, encrypted: bytes, purpose: str) -> bytes:
+        """The plain bytes. Raises SettingsError if they were encrypted with another secret key."""
+        nonce, body = encrypted[1 : 1 + NONCE_BYTES], encrypted[1 + NONCE_BYTES :]
         try:
-            return self._seal.decrypt(nonce, body, purpose.encode())
+            return self._cipher.decrypt(nonce, body, purpose.encode())
         except (InvalidTag, ValueError):
             raise SettingsError(
                 "A stored key cannot be opened with this ONESELF_SECRET_KEY; `oneself doctor` lists them."
             ) from None
 
-    def unseal_or_warn(self, sealed: bytes, purpose: str, name: str) -> bytes | None:
-        """As `unseal`, but None when it cannot be opened; the log says so once for each `name`."""
+    def decrypt_or_warn(self, encrypted: bytes, purpose: str, name: str) -> bytes | None:
+        """As `decrypt`, but None instead of the error, which is logged once for each `name`."""
         try:
-            return self.unseal(sealed, purpose)
+            return self.decrypt(encrypted, purpose)
         except SettingsError as error:
-            if name not in self._told:
-                self._told.add(name)
+            if name not in self._warned:
+                self._warned.add(name)
                 log.warning("stored_key_not_opened", key=name, cause=error.message)
             return None
 
@@ -87,48 +87,48 @@ class SecretBox:
 
 
 class Hasher:
-    """argon2id off the event loop, a few at a time, remembering for a short while what was right."""
+    """argon2id off the event loop, a few at a time, with a short cache of correct secrets."""
 
     def __init__(self) -> None:
         self._argon2 = PasswordHasher()
         self._turns = asyncio.Semaphore(HASHES_AT_ONCE)
         self._right: dict[bytes, float] = {}
         self._salt = os.urandom(16)
-        self._nobody: str | None = None
+        self._decoy_hash: str | None = None
 
     async def hash(self, secret: str) -> str:
-        """The argon2id hash of a secret, with a salt of its own."""
+        """The argon2id hash of a secret, with a new salt."""
         async with self._turns:
             return await asyncio.to_thread(self._argon2.hash, _bytes(secret))
 
     async def matches(self, hashed: str, secret: str) -> bool:
-        """Whether `secret` is the one behind `hashed`. Takes its time either way."""
+        """Whether `hashed` is the hash of `secret`. Takes equally long either way."""
         async with self._turns:
             return await asyncio.to_thread(self._verify, hashed, secret)
 
-    async def matches_nobody(self, secret: str) -> bool:
-        """Take as long as `matches` takes, and say no: an unknown name must not answer faster."""
-        if self._nobody is None:
-            self._nobody = await self.hash(new_token())
-        await self.matches(self._nobody, secret)
+    async def reject_slowly(self, secret: str) -> bool:
+        """False, after as much time as `matches` takes, so that an unknown name does not answer faster."""
+        if self._decoy_hash is None:
+            self._decoy_hash = await self.hash(new_token())
+        await self.matches(self._decoy_hash, secret)
         return False
 
     async def matches_often(self, hashed: str, secret: str) -> bool:
-        """As `matches`, for secrets of machines: a right one is remembered for REMEMBERED_S.
+        """As `matches`, for secrets of machines: a correct one is cached for CACHED_S.
 
-        Remembered is a salted digest of hash and secret; when the secret changes, so does the hash.
+        The cache holds a salted digest of hash and secret; if the secret changes, so does the hash.
         """
-        if self.remembers(hashed, secret):
+        if self.is_cached(hashed, secret):
             return True
         if not await self.matches(hashed, secret):
             return False
-        if len(self._right) >= REMEMBERED_MAX:
+        if len(self._right) >= CACHED_MAX:
             self._right.pop(next(iter(self._right)))
-        self._right[self._memory(hashed, secret)] = time.monotonic() + REMEMBERED_S
+        self._right[self._memory(hashed, secret)] = time.monotonic() + CACHED_S
         return True
 
-    def remembers(self, hashed: str, secret: str) -> bool:
-        """Whether this secret was found right a short while ago."""
+    def is_cached(self, hashed: str, secret: str) -> bool:
+        """Whether this secret was correct within the last CACHED_S."""
         return self._right.get(self._memory(hashed, secret), 0.0) > time.monotonic()
 
     def _memory(self, hashed: str, secret: str) -> bytes:
@@ -147,12 +147,12 @@ def new_token() -> str:
 
 
 def new_secret() -> str:
-    """256 random bits as hexadecimal digits: a secret that people copy, and that no shell mistakes."""
+    """256 random bits as hexadecimal digits: a secret that people can copy into any shell."""
     return secrets.token_hex(TOKEN_BYTES)
 
 
 def digest(token: str) -> bytes:
-    """What is stored of a random token."""
+    """The stored form of a random token."""
     return hashlib.sha256(_bytes(token)).digest()
 
 

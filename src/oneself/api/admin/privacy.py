@@ -85,7 +85,7 @@ class _After(Struct, frozen=True):
 async def export_person(request: AnyRequest, profile_id: FromPath[str]) -> Response[dict[str, Any]]:
     """Export everything stored about a person, named by any id that they ever had."""
     call = context_of(request)
-    export = await call.services.privacy.people.export(call.dataset_ref, profile_id)
+    export = await call.services.privacy.persons.export(call.dataset_ref, profile_id)
     if export is None:
         raise profile_unknown()
     headers = {"Content-Disposition": f'attachment; filename="person-{export.profile_id}.json"'}
@@ -103,7 +103,7 @@ async def export_person(request: AnyRequest, profile_id: FromPath[str]) -> Respo
 async def erase_person(request: AnyRequest, profile_id: FromPath[str]) -> ReceiptDocument:
     """Erase a person, named by any id, and return the receipt; for an absorbed profile id, its data alone."""
     call = context_of(request)
-    receipt = await call.services.privacy.people.erase(call.dataset_ref, call.actor, profile_id)
+    receipt = await call.services.privacy.persons.erase(call.dataset_ref, call.actor, profile_id)
     if receipt is None:
         raise profile_unknown()
     return _render_receipt(receipt)

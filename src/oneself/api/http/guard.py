@@ -40,7 +40,7 @@ class RequestContext(msgspec.Struct, frozen=True):
     @property
     def actor(self) -> Actor:
         """The caller, as the log names it."""
-        return Actor(face=self.interface, application=self.caller.application, trust="server")
+        return Actor(interface=self.interface, application=self.caller.application, trust="server")
 
     @property
     def settings(self) -> Settings:

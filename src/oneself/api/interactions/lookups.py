@@ -149,7 +149,7 @@ async def list_audit(request: AnyRequest) -> Response[bytes]:
     if until - since > AUDIT_DAYS_MAX * DAY_MS:
         raise RequestRejected(400, f"From start to end are at most {AUDIT_DAYS_MAX} days, in milliseconds.")
     number, size = _page(request, AUDIT_PAGE_SIZE_MAX)
-    found = await call.services.log.audit.list_deeds(
+    found = await call.services.log.audit.list_entries(
         call.dataset_ref,
         since * MILLISECOND_US,
         (until + 1) * MILLISECOND_US,
@@ -250,7 +250,7 @@ async def _erase(call: RequestContext, at: DatasetRef, text: str, turns: asyncio
         if view is None:
             return False
         receipt = await call.services.privacy.erasure.erase(
-            at, call.actor, view.survivor.profile_id, whole=True
+            at, call.actor, view.survivor.profile_id, as_person=True
         )
         return receipt is not None
 
@@ -259,11 +259,11 @@ def _render_entry(entry: AuditEntry) -> AuditRecord:
     is_erasure = entry.kind == "erase"
     details = {"profiles": entry.profiles} if is_erasure else {"changes": list(entry.changes)}
     return AuditRecord(
-        id=str(entry.deed_id),
+        id=str(entry.entry_id),
         time=entry.at // MILLISECOND_US,
         dataset=entry.dataset,
         action=entry.kind,
-        interface=entry.face,
+        interface=entry.interface,
         user=entry.application,
         details={**details, "version": entry.version},
     )

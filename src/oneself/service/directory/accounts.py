@@ -109,7 +109,7 @@ class Accounts:
         if len(_utf8(password)) <= PASSWORD_BYTES_MAX:
             row = await self._find_by_username(dataset_ref, username)
         if row is None:
-            await self._hasher.matches_nobody(password[:PASSWORD_BYTES_MAX])
+            await self._hasher.reject_slowly(password[:PASSWORD_BYTES_MAX])
             return None
         return account_of(row) if await self._hasher.matches(row.password_hash, password) else None
 
@@ -212,7 +212,7 @@ class Administrators:
         administrators = self._directory.of(dataset_ref.org_id).administrators
         hashed = await administrators.find_password(username) if _is_storable(username) else None
         if hashed is None:
-            return await self._hasher.matches_nobody(password[:PASSWORD_BYTES_MAX])
+            return await self._hasher.reject_slowly(password[:PASSWORD_BYTES_MAX])
         return await self._hasher.matches(hashed, password)
 
     async def list(self, dataset_ref: DatasetRef) -> list[str]:

@@ -115,7 +115,7 @@ class Applications:
 
     def has_verified_secret(self, application: Application, secret: str) -> bool:
         """Whether this secret was verified a short while ago; looks into memory alone."""
-        return application.secret_hash is not None and self._hasher.remembers(application.secret_hash, secret)
+        return application.secret_hash is not None and self._hasher.is_cached(application.secret_hash, secret)
 
     async def secret_matches(self, application: Application, secret: str) -> bool:
         """Whether this is the application's secret; no secret matches a browser application."""

@@ -143,7 +143,7 @@ class SigningKeys:
         """Id and private part of the newest key that can be decrypted. Raises SettingsError if none can."""
         for key_id, encrypted in key_ring.encrypted.items():
             name = f"signing key {key_id} of {dataset_ref.handle}"
-            private = self._secret_box.unseal_or_warn(encrypted, purpose(dataset_ref.org_id), name)
+            private = self._secret_box.decrypt_or_warn(encrypted, purpose(dataset_ref.org_id), name)
             if private is not None:
                 return key_id, private
         raise SettingsError(
@@ -156,7 +156,7 @@ class SigningKeys:
         parameters: Any = {"kid": key_id, "use": "sig", "alg": ALGORITHM}
         key = await asyncio.to_thread(RSAKey.generate_key, KEY_BITS, parameters)
         private = msgspec.json.encode(key.as_dict(private=True))
-        encrypted = self._secret_box.seal(private, purpose(dataset_ref.org_id))
+        encrypted = self._secret_box.encrypt(private, purpose(dataset_ref.org_id))
         return SigningKeyRow(key_id, key.as_dict(private=False), encrypted)
 
 

@@ -126,7 +126,7 @@ class TokenKeys:
         await self._table(dataset_ref).put_first(FIRST_KEY_ID, secret)
 
     def _new_secret(self, dataset_ref: DatasetRef, key_id: int) -> bytes:
-        return self._secret_box.seal(os.urandom(SECRET_BYTES), purpose(dataset_ref.org_id, key_id))
+        return self._secret_box.encrypt(os.urandom(SECRET_BYTES), purpose(dataset_ref.org_id, key_id))
 
     def _key_ring_of(self, dataset_ref: DatasetRef, rows: Sequence[TokenKeyRow]) -> TokenKeyRing:
         secrets = {
@@ -146,7 +146,7 @@ class TokenKeys:
 
     def _decrypted(self, dataset_ref: DatasetRef, row: TokenKeyRow) -> bytes | None:
         name = f"token key {row.key_id} of {dataset_ref.handle}"
-        return self._secret_box.unseal_or_warn(
+        return self._secret_box.decrypt_or_warn(
             row.secret_encrypted, purpose(dataset_ref.org_id, row.key_id), name
         )
 

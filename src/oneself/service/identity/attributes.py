@@ -105,7 +105,9 @@ class IdentityBindings:
         async def index(transaction: Transaction, after: Config) -> None:
             await _move_jobs(transaction, config, after)
 
-        return await self._configurations.change(dataset_ref.dataset_id, decide, face=INTERFACE, also=index)
+        return await self._configurations.change(
+            dataset_ref.dataset_id, decide, interface=INTERFACE, also=index
+        )
 
     async def preview(
         self,

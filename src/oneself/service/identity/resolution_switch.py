@@ -43,7 +43,7 @@ class ResolutionSwitch:
     async def enable(self, dataset_ref: DatasetRef, name: str | None) -> None:
         """Turn it on; raises as `preview`."""
         await self._configurations.change(
-            dataset_ref.dataset_id, lambda config: _turned_on(config, name), face=INTERFACE
+            dataset_ref.dataset_id, lambda config: _turned_on(config, name), interface=INTERFACE
         )
 
 

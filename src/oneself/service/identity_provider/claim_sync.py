@@ -119,7 +119,7 @@ class ClaimSync:
             outcome[:] = [mirrored]
             return change
 
-        await self._configurations.change(dataset_ref.dataset_id, decide, face=INTERFACE)
+        await self._configurations.change(dataset_ref.dataset_id, decide, interface=INTERFACE)
         return outcome[0]
 
     async def attribute_ids(

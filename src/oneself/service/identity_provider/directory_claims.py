@@ -150,7 +150,7 @@ class DirectoryClaims:
             check_required(config, required)
             return reconcile(config.schema, required, new_id)[0]
 
-        return await self._configurations.change(dataset_ref.dataset_id, change, face=INTERFACE)
+        return await self._configurations.change(dataset_ref.dataset_id, change, interface=INTERFACE)
 
 
 def _full(name: str) -> str:

@@ -68,7 +68,7 @@ class IdentityServers:
         """Store the organisation's own settings and request that its claims are read at once."""
         connection = own.connection
         secrets = msgspec.json.encode(Secrets(connection.client_secret, own.sync_password))
-        encrypted = self._secret_box.seal(secrets, purpose(dataset_ref.org_id))
+        encrypted = self._secret_box.encrypt(secrets, purpose(dataset_ref.org_id))
         url, grant = connection.url.rstrip("/"), connection.grant
         async with self._directory.transaction() as transaction:
             tables = transaction.of(dataset_ref.org_id)
@@ -90,7 +90,7 @@ class IdentityServers:
         return own is not None and _both_same((name, password), (own.sync_username, own.sync_password))
 
     def _own(self, dataset_ref: DatasetRef, row: IdentityServerRow) -> OwnIdentityServer:
-        plain = self._secret_box.unseal(row.secrets_encrypted, purpose(dataset_ref.org_id))
+        plain = self._secret_box.decrypt(row.secrets_encrypted, purpose(dataset_ref.org_id))
         secrets = msgspec.json.decode(plain, type=Secrets)
         return OwnIdentityServer(
             Connection(row.url, row.client_id, secrets.client_secret, cast(Grant, row.grant_type)),

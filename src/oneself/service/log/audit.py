@@ -23,11 +23,11 @@ class AuditEntry(msgspec.Struct, frozen=True):
     """Something that was done. `at`: µs since 1970. `changes`: the kinds of change of a configuration;
     `profiles`: how many were erased."""
 
-    deed_id: UUID
+    entry_id: UUID
     at: int
     dataset: str
     kind: Literal["configure", "erase"]
-    face: str
+    interface: str
     application: str | None
     version: int
     changes: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class Audit:
     def __init__(self, database: Database) -> None:
         self._directory = Directory(database)
 
-    async def list_deeds(
+    async def list_entries(
         self, dataset_ref: DatasetRef, since: int, until: int, *, limit: int, offset: int
     ) -> list[AuditEntry]:
         """What was done between two instants in µs, the last first."""
@@ -51,11 +51,11 @@ class Audit:
 def _entry(row: AuditRow) -> AuditEntry:
     content = row.content
     return AuditEntry(
-        deed_id=row.observation_id,
+        entry_id=row.observation_id,
         at=row.seq,
         dataset=row.dataset,
         kind=row.kind,
-        face=content.get("face", ""),
+        interface=content.get("face", ""),
         application=content.get("application"),
         version=row.config_version,
         changes=_kinds(content.get("change", {})),

@@ -85,12 +85,13 @@ class Erasure:
         actor: Actor,
         profile_id: UUID,
         *,
-        whole: bool = False,
+        as_person: bool = False,
         expected_version: int | None = None,
         once: ErasureOptions | None = None,
     ) -> Receipt | None:
-        """Erase the person whose survivor this is, or the part that an absorbed profile brought. `whole`: the
-        whole person in any case, because a survivor can be absorbed before it is locked.
+        """Erase the person whose survivor this is, or the part that an absorbed profile brought.
+
+        `as_person`: the whole person in any case, because a survivor can be absorbed before it is locked.
 
         None if the profile is unknown, or the request is a repeat. Raises ObservationRejected (`stale`),
         IdempotencyKeyReused, Contended.
@@ -98,7 +99,9 @@ class Erasure:
         for attempt in range(ATTEMPTS_MAX):
             try:
                 async with begin(self._database, dataset_ref.dataset_id) as transaction:
-                    return await self._erase(transaction, actor, profile_id, whole, expected_version, once)
+                    return await self._erase(
+                        transaction, actor, profile_id, as_person, expected_version, once
+                    )
             except Contended:
                 await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)
         raise Contended("Too many other requests write to the same person.")
@@ -118,7 +121,7 @@ class Erasure:
         transaction: Transaction,
         actor: Actor,
         profile_id: UUID,
-        whole: bool,
+        as_person: bool,
         expected_version: int | None,
         once: ErasureOptions | None,
     ) -> Receipt | None:
@@ -140,7 +143,7 @@ class Erasure:
         seq = max(clock.now, survivor.seq + 1)
         members = tuple(member.profile_id for member in state.members.get(survivor.profile_id, ()))
         unified_ids = (survivor.profile_id, *members)
-        is_part = profile.is_absorbed and not whole
+        is_part = profile.is_absorbed and not as_person
         erased = (profile_id,) if is_part else unified_ids
         forgotten = await transaction.claims.find_of_profiles(erased)
         identifiers = {claim.identifier for claim in forgotten}
@@ -150,7 +153,7 @@ class Erasure:
         if is_part:
             entries = await _erase_part(transaction, unified_ids, profile, seq)
         else:
-            entries = await _erase_whole(transaction, unified_ids, seq)
+            entries = await _erase_person(transaction, unified_ids, seq)
         await _restore_device_claims(transaction, forgotten)
         receipt = Receipt(uuid.uuid4(), seq, erased, actor.application, entries, len(identifiers))
         await _record(transaction, actor, clock.config_version, receipt)
@@ -207,7 +210,7 @@ def _find_next(claims: list[RecordedClaim], recorded: RecordedClaim) -> Claim | 
 
 async def _record(transaction: Transaction, actor: Actor, config_version: int, receipt: Receipt) -> None:
     content = Erased(
-        actor.face, receipt.profile_ids, receipt.application, receipt.entries, receipt.identifiers
+        actor.interface, receipt.profile_ids, receipt.application, receipt.entries, receipt.identifiers
     )
     entry = ErasureEntry(receipt.erased_at, receipt.receipt_id, content)
     await transaction.log.put_erasure(entry, config_version)
@@ -225,7 +228,7 @@ def _receipt(entry: ErasureEntry) -> Receipt:
     )
 
 
-async def _erase_whole(transaction: Transaction, unified_ids: tuple[UUID, ...], seq: int) -> int:
+async def _erase_person(transaction: Transaction, unified_ids: tuple[UUID, ...], seq: int) -> int:
     """Delete everything; returns how many log entries that were."""
     await transaction.log.freeze_refused(unified_ids)
     deleted = await transaction.log.delete_of_profiles(unified_ids)

@@ -269,7 +269,7 @@ class Profiles:
         return kind(
             observation_id=uuid.uuid4(),
             new_profile_id=uuid.uuid4(),
-            interface=actor.face,
+            interface=actor.interface,
             trust=actor.trust,
             application=actor.application,
             **fields,

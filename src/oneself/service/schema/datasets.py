@@ -142,7 +142,7 @@ class Datasets:
                 return Several((*types, *_parts(config, settings_after, attributes or {})))
 
             config = await self._configurations.change_in(
-                Transaction(connection, dataset_id), decide, face=INTERFACE
+                Transaction(connection, dataset_id), decide, interface=INTERFACE
             )
         return _dataset(name, now, config)
 
@@ -166,7 +166,7 @@ class Datasets:
             parts = _parts(config, settings_after, attributes or {})
             return None if parts == (PutDatasetSettings(config.dataset),) else Several(parts)
 
-        await self._configurations.change(at.dataset_id, decide, face=INTERFACE)
+        await self._configurations.change(at.dataset_id, decide, interface=INTERFACE)
         return await self.show(dataset_ref, name)
 
     async def delete(self, dataset_ref: DatasetRef, name: str) -> None:

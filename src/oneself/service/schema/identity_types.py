@@ -139,12 +139,12 @@ class IdentityTypes:
             connection, datasets = transaction.connection, transaction.of(dataset_ref.org_id).datasets
             # `default` is the oldest dataset. While it is locked, no dataset is made: the list is complete.
             await self._configurations.change_in(
-                Transaction(connection, dataset_ref.dataset_id), decide, face=INTERFACE
+                Transaction(connection, dataset_ref.dataset_id), decide, interface=INTERFACE
             )
             others = sorted(set(await datasets.list_ids()) - {dataset_ref.dataset_id})
             for dataset_id in others:
                 await self._configurations.change_in(
-                    Transaction(connection, dataset_id), decide, face=INTERFACE
+                    Transaction(connection, dataset_id), decide, interface=INTERFACE
                 )
             if check is not None:
                 await check(datasets, [dataset_ref.dataset_id, *others])

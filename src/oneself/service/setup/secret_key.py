@@ -48,7 +48,7 @@ class EncryptedValue(msgspec.Struct, frozen=True):
     def opens_with(self, secret_box: SecretBox) -> bool:
         """Whether this secret key decrypts it."""
         try:
-            secret_box.unseal(self.encrypted, self.purpose)
+            secret_box.decrypt(self.encrypted, self.purpose)
         except SettingsError:
             return False
         return True

@@ -197,8 +197,8 @@ def _grant_read(folder: Path) -> None:
         if path.is_symlink():
             continue
         mode = path.stat().st_mode
-        wanted = stat.S_IROTH | (stat.S_IXOTH if path.is_dir() or mode & stat.S_IXUSR else 0)
-        path.chmod(mode | wanted)
+        readable = stat.S_IROTH | (stat.S_IXOTH if path.is_dir() or mode & stat.S_IXUSR else 0)
+        path.chmod(mode | readable)
 
 
 def _as(user: ServerUser) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def hold_data_folder(folder: Path) -> Iterator[None]:
         yield
 
 
-def data_folder_is_held(folder: Path) -> bool:
+def is_data_folder_locked(folder: Path) -> bool:
     """Is a service running on this data folder?"""
     path = folder / "service.lock"
     if not path.exists():

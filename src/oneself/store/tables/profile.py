@@ -49,14 +49,14 @@ class ProfileTable(Table):
 
     async def find(self, profile_ids: Iterable[UUID]) -> list[Profile]:
         """Profiles by id, erased and absorbed ones included."""
-        wanted = sorted(profile_ids)
-        found = await self._executor.fetch(_sql.find, self._dataset_id, wanted) if wanted else []
+        ordered_ids = sorted(profile_ids)
+        found = await self._executor.fetch(_sql.find, self._dataset_id, ordered_ids) if ordered_ids else []
         return [rows.read_profile(row) for row in found]
 
     async def lock(self, profile_ids: Iterable[UUID]) -> list[Profile]:
         """The same, locked in the order of their ids until the end of the transaction."""
-        wanted = sorted(profile_ids)
-        found = await self._executor.fetch(_sql.lock, self._dataset_id, wanted) if wanted else []
+        ordered_ids = sorted(profile_ids)
+        found = await self._executor.fetch(_sql.lock, self._dataset_id, ordered_ids) if ordered_ids else []
         return [rows.read_profile(row) for row in found]
 
     async def find_members(self, survivor_ids: Iterable[UUID]) -> dict[UUID, tuple[Absorbed, ...]]:

@@ -24,7 +24,7 @@ class Export(msgspec.Struct, frozen=True):
     document: dict[str, Any]
 
 
-class People:
+class Persons:
     """Finds a person by an id, then exports or erases them."""
 
     def __init__(self, lookup: Lookup, exports: Exports, erasure: Erasure) -> None:
@@ -49,5 +49,5 @@ class People:
             return None
         profile = view.profile
         return await self._erasure.erase(
-            dataset_ref, actor, profile.profile_id, whole=not profile.is_absorbed
+            dataset_ref, actor, profile.profile_id, as_person=not profile.is_absorbed
         )
