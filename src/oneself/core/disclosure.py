@@ -1,10 +1,14 @@
-"""Which values of a profile a reader is shown (wire/cds §5.3). Pure.
+"""Which values of a profile a reader may see.
 
-    system application   everything; application data narrowed to the applications it names
-    any other            what is granted: (scope, application, first-level key), and of application data its
-                         own only
+    system application   all values; application data only of the applications it requests
+    other application    the granted values; application data only of its own
 
-A grant works on first-level keys: one on `address` lets all of an address through.
+A grant names a scope, an application for application data, and a first-level key. A grant on `address`
+discloses the complete address.
+
+Invariants: pure functions of values, grants and configuration. This module does not authenticate readers.
+
+Source: docs/wire/cds.md §5.3.
 """
 
 from __future__ import annotations
@@ -23,20 +27,25 @@ ANY = "*"
 
 
 class Grant(Struct, frozen=True):
-    """Permission to show one first-level key of a scope (of an application); `ANY` = all of them."""
+    """Permission to disclose one first-level key of a scope."""
 
     scope: str
+    #: The first-level key; `ANY` for all keys.
     key: str
+    #: The application, for application data.
     application: str | None = None
 
 
-#: The mandatory category, `Identity Data`: every identity attribute (wire/cds §10).
+#: The grants of the mandatory category: every identity attribute (docs/wire/cds.md §10).
 IDENTITY_DATA = frozenset({Grant(IDENTITY_ATTRIBUTES, ANY)})
 
 
 def grants_of(config: Config, choices: Choices, asked: frozenset[str]) -> frozenset[Grant]:
-    """What a reader who asks for these categories is granted: what the mandatory one opens, if there is one,
-    and what those open to which the person consented."""
+    """The grants of a reader that requests the categories `asked`.
+
+    They are those of the mandatory category, and of each requested category to which the person consented.
+    Without a mandatory category nothing is granted.
+    """
     if not any(category.is_mandatory for category in config.categories.values()):
         return frozenset()
     consented = {i for i, choice in choices.items() if choice.is_consented}
@@ -50,19 +59,18 @@ def grants_of(config: Config, choices: Choices, asked: frozenset[str]) -> frozen
 
 
 class Reader(Struct, frozen=True):
-    """Who reads, and what of application data they ask for.
-
-    `applications`: the only ones a system application asks for, None for all.
-    """
+    """The application that reads, and the application data that it requests."""
 
     application: str | None
+    #: Whether it is a system application, which needs no grants.
     is_system: bool
     with_application_data: bool = False
+    #: The applications whose data a system application requests; None for all.
     applications: frozenset[str] | None = None
 
 
 def disclose(values: Values, reader: Reader, grants: frozenset[Grant]) -> dict[str, Any]:
-    """The part of `values` that `reader` is shown; empty sections are left out."""
+    """The part of `values` that `reader` may see, without empty sections."""
     visible: dict[str, Any] = {scope: _section(values, scope, reader, grants) for scope in SCOPES[:2]}
     if reader.with_application_data:
         visible[APPLICATION_DATA] = _application_data(values.get(APPLICATION_DATA, {}), reader, grants)

@@ -1,6 +1,6 @@
-"""Changes of the configuration, as values: what the log keeps of each, and what the next version is made of.
+"""Changes of the configuration, as values that the log stores.
 
-Here: what can be said. What follows from it is in `config`.
+Invariants: this module defines the changes only. `configuration` applies them.
 """
 
 import msgspec
@@ -13,7 +13,7 @@ from oneself.core.values.attribute import Attribute
 
 
 class OrganisationSettings(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What `/config` of the CDS wire holds (wire/cds §11)."""
+    """The settings of an organisation. Source: docs/wire/cds.md §11."""
 
     cds_enabled: bool = False
     system_applications: tuple[str, ...] = ()
@@ -21,20 +21,21 @@ class OrganisationSettings(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How far one observation may join (DESIGN §4.6). Beyond it a person is asked for.
+    """How much one observation may merge without review. Source: docs/concepts/resolution.md, rule 6."""
 
-    A household or a shop's tablet collects some dozens of browsers; a group that grows by more than
-    `profiles_per_merge_max` at once is nearly always one bad value.
-    """
-
+    #: A household or a shop's tablet collects some dozens of browsers. One bad value nearly always causes a
+    #: larger merge at once.
     profiles_per_merge_max: int = 100
+    #: Values of one namespace that a profile may hold.
     values_per_namespace_max: int = VALUES_PER_NAMESPACE_MAX
 
 
 class BlockList(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The organisation's own values that identify nobody: exact (compared case-folded), and patterns."""
+    """The organisation's own blocked values, which do not identify a person."""
 
+    #: Exact values, compared case-folded.
     values: frozenset[str] = frozenset()
+    #: Shell patterns (`*@test.example`).
     patterns: tuple[str, ...] = ()
 
 
@@ -45,13 +46,13 @@ class PutAttributes(msgspec.Struct, frozen=True, tag="put_attributes"):
 
 
 class DropAttributes(msgspec.Struct, frozen=True, tag="drop_attributes"):
-    """Remove attributes by id; values on profiles stay."""
+    """Remove attributes by id; profiles keep the values."""
 
     attribute_ids: tuple[str, ...]
 
 
 class PutSettings(msgspec.Struct, frozen=True, tag="put_settings", omit_defaults=True):
-    """Change organisation settings; None leaves one as it is."""
+    """Change organisation settings; None leaves a setting unchanged."""
 
     cds_enabled: bool | None = None
     system_applications: tuple[str, ...] | None = None
@@ -59,37 +60,41 @@ class PutSettings(msgspec.Struct, frozen=True, tag="put_settings", omit_defaults
 
 
 class PutIdentityType(msgspec.Struct, frozen=True, tag="put_identity_type"):
-    """Add an identity type, or change what may change of one."""
+    """Add an identity type, or replace the one with the same id."""
 
     identity_type: IdentityType
 
 
 class DropIdentityType(msgspec.Struct, frozen=True, tag="drop_identity_type"):
-    """Remove an identity type; a built-in one is as it was at first."""
+    """Remove an identity type; a built-in type returns to its default."""
 
     type_id: str
 
 
 class PutIdentityAttributes(msgspec.Struct, frozen=True, tag="put_identity_attributes"):
-    """Bind exactly these; an unbound attribute keeps its values and stops matching (wire/interactions §3)."""
+    """Replace all bindings. An attribute without a binding keeps its values and stops matching.
+
+    Source: docs/wire/interactions.md §3.
+    """
 
     identity_attributes: tuple[IdentityBinding, ...]
 
 
 class PutChannels(msgspec.Struct, frozen=True, tag="put_channels"):
-    """Say what `user.id` stands for, channel → name; a channel that is not named is as it was at first."""
+    """Set the name that `user.id` stands for on each channel; other channels return to the default."""
 
+    #: Channel → name.
     channels: dict[str, str]
 
 
 class PutDatasetSettings(msgspec.Struct, frozen=True, tag="put_dataset_settings"):
-    """Replace the choices of a dataset; turning identity resolution on notes when that was."""
+    """Replace the settings of a dataset. Turning identity resolution on records the seq of the change."""
 
     settings: DatasetSettings
 
 
 class PutLimits(msgspec.Struct, frozen=True, tag="put_limits"):
-    """Change how far one observation may join."""
+    """Replace the limits on merges."""
 
     limits: Limits
 
@@ -101,13 +106,13 @@ class PutRule(msgspec.Struct, frozen=True, tag="put_rule"):
 
 
 class DropRule(msgspec.Struct, frozen=True, tag="drop_rule"):
-    """Remove a rule; what it joined stays joined (wire/cds §9)."""
+    """Remove a rule; existing merges stay (docs/wire/cds.md §9)."""
 
     rule_id: str
 
 
 class PutBlocked(msgspec.Struct, frozen=True, tag="put_blocked"):
-    """Replace the organisation's own values that identify nobody."""
+    """Replace the organisation's own blocked values."""
 
     blocked: BlockList
 
@@ -119,7 +124,7 @@ class PutCategory(msgspec.Struct, frozen=True, tag="put_category"):
 
 
 class DropCategory(msgspec.Struct, frozen=True, tag="drop_category"):
-    """Remove a consent category; choices made in it stay, and open nothing."""
+    """Remove a consent category; choices made in it stay stored and disclose nothing."""
 
     category_identifier: str
 
@@ -143,7 +148,7 @@ SingleChange = (
 
 
 class Several(msgspec.Struct, frozen=True, tag="several"):
-    """Changes that are made together or not at all, as one version."""
+    """Changes that apply together, as one version."""
 
     changes: tuple[SingleChange, ...]
 

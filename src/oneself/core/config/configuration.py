@@ -1,7 +1,11 @@
-"""The configuration that observations are judged by, as one versioned value (DESIGN §7).
+"""The configuration that observations are resolved with, as one versioned value.
 
-A change is an observation too: `configure` folds it in. Each observation in the log names the version that
-it was judged by.
+A change of the configuration is an observation too; `configure` folds it in. Each observation in the log
+names the version of the configuration that it was resolved with.
+
+Invariants: a configuration is a function of the changes in the log. This module does not know profiles.
+
+Source: docs/concepts/log-and-fold.md, "Configuration is in the log".
 """
 
 from collections.abc import Callable
@@ -73,24 +77,28 @@ _BUILT_IN = {
 
 
 class Config(msgspec.Struct, frozen=True, dict=True):
-    """Everything an observation is judged by. `version` counts the changes since the dataset was made."""
+    """Everything that determines how an observation is resolved."""
 
+    #: The number of changes since the dataset was created.
     version: int = 0
+    #: The seq of the last change.
     seq: int = 0
     schema: Schema = Schema(())
     settings: OrganisationSettings = OrganisationSettings()
     limits: Limits = Limits()
+    #: By id, active or not.
     rules: dict[str, UnificationRule] = {}
     blocked: BlockList = BlockList()
+    #: By id.
     categories: dict[str, Category] = {}
     dataset: DatasetSettings = DatasetSettings()
-    #: By id; the built-in ones are there without being put.
+    #: By id, without the built-in types that were never changed.
     identity_types: dict[str, IdentityType] = {}
-    #: By their name on the event wire.
+    #: By their name in events.
     identity_attributes: dict[str, IdentityBinding] = {}
     #: Channel → the name that `user.id` stands for there.
     channels: dict[str, str] = {}
-    #: By namespace: the seq since which its rule or binding has read stored values as it does now.
+    #: By namespace: the seq of the change since which its rule or binding reads stored values as it does now.
     indexed_since: dict[str, int] = {}
 
     @cached_property
@@ -99,29 +107,28 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         return BUILT_IN_TYPES | self.identity_types
 
     def channel_identity(self, channel: str | None) -> IdentityBinding | None:
-        """The identity attribute that `user.id` stands for on a channel; None if it stands for nothing."""
+        """The identity attribute that `user.id` stands for on a channel; None if it is plain data there."""
         if channel not in CHANNELS or not self.dataset.resolves_identities:
             return None
         return self.identity_attributes.get(self.channels.get(channel) or DEFAULT_CHANNELS[channel])
 
     def namespace(self, name: str) -> Namespace | None:
-        """How a namespace is read; None if the dataset does not know it."""
+        """The namespace of that name; None if the dataset does not have it."""
         return self._namespaces.get(name)
 
     @cached_property
     def identifier_sources(self) -> tuple[IdentifierSource, ...]:
-        """The attributes whose values are identifiers, ready to be applied: active rules, the one that goes
-        first in front, and then the identity attributes."""
+        """The attributes whose values are identifiers: active rules by priority, then identity attributes."""
         return (*self._by_rule, *self._by_type)
 
     @cached_property
     def bindings(self) -> dict[str, IdentifierSource]:
-        """The identity attributes that count, by type."""
+        """The identity attributes whose values are identifiers, by type."""
         return {item.name: item for item in self._by_type}
 
     @cached_property
     def folded_names(self) -> dict[str, dict[str, list[str]]]:
-        """Of identity attributes and of traits: folded name → the names that fold to it."""
+        """For "identity" and for traits: case-folded name → the names that fold to it."""
         found: dict[str, dict[str, list[str]]] = {"identity": {}, TRAITS: {}}
         for kind, names in (("identity", self.identity_attributes), (TRAITS, self.schema.fields(TRAITS))):
             for name in names:
@@ -130,20 +137,25 @@ class Config(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def identity_holders(self) -> frozenset[str]:
-        """The full names of attributes that identity attributes are kept in."""
+        """The full names of the attributes that store identities."""
         return frozenset(item.attribute for item in self.identity_attributes.values())
 
     @cached_property
     def merge_strategies(self) -> dict[str, Strategy]:
-        """Dotted path → how identities merge, whatever their attribute says (wire/interactions §10)."""
+        """Dotted path → the strategy of an identity, which overrides that of its attribute.
+
+        Source: docs/wire/interactions.md §10.
+        """
         return {
             ".".join(match.path): latest if self.is_tiered(match) else by_time
             for match in self.bindings.values()
         }
 
     def is_tiered(self, match: IdentifierSource) -> bool:
-        """Whether the trusted goes before the later among the values of an identity attribute. Where only
-        servers are believed, what a browser said is no identity and takes no identity's place."""
+        """Whether a trusted value of an identity attribute wins over a later one.
+
+        If the namespace trusts only servers, a browser's value is not an identity and must not replace one.
+        """
         return self.dataset.identity_trust == "tiered" or match.namespace.trusted_only
 
     @cached_property
@@ -153,7 +165,7 @@ class Config(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def rule_namespaces(self) -> frozenset[str]:
-        """Those that active rules make."""
+        """The names of the namespaces that active rules make."""
         return frozenset(item.name for item in self._by_rule)
 
     @cached_property
@@ -168,7 +180,7 @@ class Config(msgspec.Struct, frozen=True, dict=True):
     def _by_type(self) -> tuple[IdentifierSource, ...]:
         if not self.dataset.resolves_identities:
             return ()
-        # In an order of its own: the log keeps none.
+        # Sorted, because the log does not keep the order of the bindings.
         named = sorted(self.identity_attributes.items())
         bindings = (item for _, item in named if self.types[item.type_id].can_match)
         found = (
@@ -182,8 +194,10 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         return namespace_of(self.types[type_id], is_bound=is_bound, values_max=values_max)
 
     def is_current(self, claim: Claim) -> bool:
-        """False for a claim of a rule that has been away, or that reads values in another way by now: until
-        the profile is indexed again, it says nothing about what the profile holds."""
+        """False if the claim's rule or binding was inactive, or read values differently, after the claim.
+
+        Such a claim is ignored until its profile is reindexed.
+        """
         return claim.seq >= self.indexed_since.get(claim.identifier.namespace, 0)
 
     @cached_property
@@ -206,9 +220,12 @@ class Config(msgspec.Struct, frozen=True, dict=True):
 
 
 def required_reindexing(before: Config, after: Config) -> list[str]:
-    """The active rules and identity attributes by which the profiles that exist hold something else after a
-    change, each by the id of its work: they were not active before, they read stored values in another way
-    (wire/cds §8: what does not fit is hidden from matching), or values identify again that were blocked."""
+    """The ids of the reindexing jobs that a change requires.
+
+    A rule or identity attribute needs one if it was not active before, if it reads stored values differently
+    (docs/wire/cds.md §8: invalid values are hidden from matching), or if blocked values became valid. Turning
+    identity resolution on needs `LEGACY_ID_JOB`.
+    """
     moving = [LEGACY_ID_JOB] if after.dataset.resolves_since != before.dataset.resolves_since else []
     return moving + [
         match.source_id
@@ -243,7 +260,10 @@ def configure(config: Config, change: ConfigChange, seq: int) -> Config:
 
 
 def _resolving(before: DatasetSettings, after: DatasetSettings, seq: int) -> DatasetSettings:
-    """A dataset that resolves identities from now on remembers since when (wire/interactions §11)."""
+    """The settings, with the seq of a change that turns identity resolution on.
+
+    Source: docs/wire/interactions.md §11.
+    """
     if not after.resolves_identities or before.resolves_identities:
         return after
     return msgspec.structs.replace(after, resolves_since=seq)
@@ -260,7 +280,7 @@ def _indexed_since(before: Config, after: Config, seq: int) -> dict[str, int]:
 
 
 def _without_attributes(config: Config, change: DropAttributes) -> dict[str, Any]:
-    """Deleting an attribute deletes the rules and consent entries on it (wire/cds §7)."""
+    """Deleting an attribute deletes the rules and consent entries on it (docs/wire/cds.md §7)."""
     schema = config.schema.without(change.attribute_ids)
     left = {attribute.attribute_name for attribute in schema.attributes}
     gone = {attribute.attribute_name for attribute in config.schema.attributes} - left
@@ -285,7 +305,7 @@ def _settings(config: Config, change: PutSettings) -> dict[str, Any]:
     return {"settings": msgspec.structs.replace(config.settings, **given)}
 
 
-#: What each change puts in the place of which part.
+#: Kind of change → the fields of the configuration that it replaces, with their new values.
 _PARTS: dict[type, Callable[[Config, Any], dict[str, Any]]] = {
     PutAttributes: lambda config, change: {"schema": config.schema.with_(change.attributes)},
     DropAttributes: _without_attributes,

@@ -1,11 +1,13 @@
-"""From the claims of an identity server to identity attributes, and from those to a change of the schema.
+"""Mirrors the claims of an identity server as identity attributes of the schema.
 
-    local claims + claims of the SCIM dialects ─▶ wanted attributes ─▶ reconcile with the schema ─▶ one change
+    local claims + claims of the SCIM dialects ─▶ required attributes ─▶ reconcile with the schema ─▶ change
 
-Pure. An attribute is known by its name: as long as a claim of that name is wanted its id stays, whatever else
-changes, so that rules and consents on it survive. What nobody wants is dropped, values stay on profiles.
+An attribute is identified by its name. It keeps its id while a claim requires that name, so the rules and
+consents on it stay. An attribute that no claim requires is dropped; profiles keep its values.
 
-Source: wire/cds §13 (which claims, names, types), §7 (what dropping an attribute takes along).
+Invariants: pure functions. This module does not know how claims are fetched.
+
+Source: docs/wire/cds.md §13 (claims, names, types), §7 (effects of dropping an attribute).
 """
 
 from __future__ import annotations
@@ -31,14 +33,14 @@ from oneself.core.values.definition_rules import CANONICAL_VALUES_MAX, NAME_LENG
 from oneself.core.values.schema import Schema
 
 COMPLEX = "complex"
-#: The one claim that keeps a value of its own beside dotted ones (wire/cds §13).
+#: The only claim that has a value of its own when dotted names start with its name (docs/wire/cds.md §13).
 NEVER_A_PARENT = f"{IDENTITY_ATTRIBUTES}.emailaddress"
 
 SCIM_DIALECTS = ("urn:scim:", "urn:ietf:")
-#: The dialect of SCIM 1, whose claims the later ones repeat.
+#: The dialect of SCIM 1; later dialects repeat its claims.
 SCIM_1 = "urn:scim:schemas:core:1.0"
 
-#: The words for types that claims use, ours among them.
+#: Type name in a claim, in lower case → value type.
 _TYPES = {word: word for word in VALUE_TYPES} | {
     "datetime": "date_time",
     "int": "integer",
@@ -47,8 +49,9 @@ _TYPES = {word: word for word in VALUE_TYPES} | {
 
 
 class RequiredAttribute(Struct, frozen=True):
-    """An attribute that a claim asks for; `name` with its scope. Children are known by their names."""
+    """An attribute that a claim requires. The names of children start with the name of their parent."""
 
+    #: The full name, with its scope.
     name: str
     value_type: str = "string"
     multi_valued: bool = False
@@ -58,12 +61,12 @@ class RequiredAttribute(Struct, frozen=True):
 
     @property
     def parent(self) -> str:
-        """The name above, which for a first-level name is the scope."""
+        """The name of the parent; the scope for a first-level name."""
         return self.name.rpartition(".")[0]
 
 
 class MirroredAttributes(Struct, frozen=True):
-    """What a look at the identity server's claims changed: attribute names."""
+    """The names of the attributes that a synchronisation with the identity server changed."""
 
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
@@ -76,17 +79,17 @@ def is_scim(dialect_uri: str) -> bool:
 
 
 def claim_key(uri: str) -> str:
-    """What a claim is called: the last part of its URI."""
+    """The key of a claim: the last part of its URI."""
     return uri.rpartition("/")[2]
 
 
 def required_attributes(
     local: Iterable[Mapping[str, Any]], dialects: Iterable[Iterable[Mapping[str, Any]]]
 ) -> tuple[RequiredAttribute, ...]:
-    """One attribute for each local claim that a SCIM claim maps to, with the parents that are missing.
+    """One attribute for each local claim that a SCIM claim maps to, and their missing parents.
 
-    `local`, `dialects`: claims as the identity server describes them. A claim that no attribute can be named
-    after is passed over.
+    `local`, `dialects`: claims as the identity server describes them. A claim whose key is not valid as an
+    attribute name is skipped.
     """
     known = {uri: claim for claim in local if type(uri := claim.get("claimURI")) is str}
     mapped = (claim.get("mappedLocalClaimURI") for dialect in dialects for claim in dialect)
@@ -99,7 +102,7 @@ def required_attributes(
 
 
 def is_name(name: str) -> bool:
-    """Whether an attribute may be called so (wire/cds §7)."""
+    """Whether a name is valid for an identity attribute (docs/wire/cds.md §7)."""
     parts = name.split(".")
     is_name_shaped = (
         NAME_PARTS_MIN <= len(parts) <= NAME_PARTS_MAX and len(name) <= NAME_LENGTH_MAX and name.isprintable()
@@ -108,9 +111,9 @@ def is_name(name: str) -> bool:
 
 
 def with_parents(required: Iterable[RequiredAttribute]) -> tuple[RequiredAttribute, ...]:
-    """The wanted attributes with the complex ones above dotted names, which are made where they are missing.
+    """The required attributes with the complex parents of dotted names, created where they are missing.
 
-    What has members is a single object: a dotted claim names a member and could not say of which element.
+    A parent is a single object, because a dotted claim cannot name an element of a list.
     """
     found = {item.name: item for item in required}
     for name in list(found):
@@ -123,12 +126,12 @@ def with_parents(required: Iterable[RequiredAttribute]) -> tuple[RequiredAttribu
 
 
 def required_attribute(schema: Schema) -> tuple[RequiredAttribute, ...]:
-    """The identity attributes of a schema as claims that ask for them."""
+    """The identity attributes of a schema, as if claims required them."""
     return tuple(map(as_required, schema.in_scope(IDENTITY_ATTRIBUTES)))
 
 
 def as_required(attribute: Attribute) -> RequiredAttribute:
-    """An attribute as the claim that would ask for it."""
+    """An attribute, as if a claim required it."""
     return RequiredAttribute(
         name=attribute.attribute_name,
         value_type=attribute.value_type,
@@ -142,10 +145,10 @@ def as_required(attribute: Attribute) -> RequiredAttribute:
 def reconcile(
     schema: Schema, required: Sequence[RequiredAttribute], new_id: Callable[[str], str]
 ) -> tuple[ConfigChange | None, MirroredAttributes]:
-    """The change that makes the identity attributes of a schema the wanted ones; None if they are already.
+    """The change that makes the identity attributes of a schema equal to the required ones; None if they are.
 
-    `new_id`: attribute name → id, for names that the schema lacks. `wanted` names each attribute once and its
-    parents (`with_parents`).
+    `required` contains each attribute once, and its parents (`with_parents`). `new_id`: attribute name → id,
+    for names that the schema does not have.
     """
     present = {item.attribute_name: item for item in schema.in_scope(IDENTITY_ATTRIBUTES)}
     ids = {
@@ -165,7 +168,7 @@ def reconcile(
 
 
 def missing_names(schema: Schema, required: Iterable[RequiredAttribute]) -> tuple[str, ...]:
-    """The names that a reconciliation would need ids for."""
+    """The names for which `reconcile` needs new ids."""
     return tuple(item.name for item in required if schema.find(item.name) is None)
 
 
@@ -230,5 +233,5 @@ def _canonical_values(entries: object) -> tuple[CanonicalValue, ...]:
 
 
 def _text(value: object) -> str:
-    """Text that can be stored and shown; anything else is none."""
+    """The text if it is printable and not too long, else ''."""
     return value if isinstance(value, str) and value.isprintable() and len(value) <= NAME_LENGTH_MAX else ""

@@ -1,11 +1,16 @@
-"""What a unification rule must be to be accepted. Source: docs/wire/cds.md §9."""
+"""The checks that a unification rule must pass.
+
+Invariants: rejections carry reasons, not codes or statuses of an API.
+
+Source: docs/wire/cds.md §9.
+"""
 
 from typing import Literal
 
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier_source import UnificationRule
 
-#: A user id always identifies; a rule on it would only change its place in the order.
+#: A user id always identifies a person; a rule on it could only change its priority.
 USER_ID_PROPERTIES = frozenset({"user_id", "identity_attributes.user_id"})
 
 RuleReason = Literal[

@@ -1,4 +1,7 @@
-"""The stored form of a configuration."""
+"""The stored form of a configuration.
+
+Invariants: stored field names never change, so documents of earlier versions stay readable.
+"""
 
 import msgspec
 
@@ -22,7 +25,7 @@ from oneself.core.values.schema import Schema
 
 
 class ConfigDocument(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A configuration as it is stored: the schema as its attributes."""
+    """The stored form of a configuration: it holds the schema as a list of attributes."""
 
     version: int
     seq: int
@@ -39,7 +42,7 @@ class ConfigDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     indexed_since: dict[str, int] = msgspec.field(default_factory=dict, name="read_since")
 
 
-#: What both forms hold under the same name.
+#: The fields that both forms have.
 _SHARED = tuple(name for name in Config.__struct_fields__ if name != "schema")
 
 
@@ -50,6 +53,6 @@ def to_document(config: Config) -> ConfigDocument:
 
 
 def from_document(document: ConfigDocument) -> Config:
-    """The configuration that a stored form holds."""
+    """The configuration of a stored form."""
     shared = {name: getattr(document, name) for name in _SHARED}
     return Config(schema=Schema(document.attributes), **shared)

@@ -1,12 +1,15 @@
-"""Values that identify nobody: the default lists, and the organisation's own values and patterns."""
+"""Blocked values, which do not identify a person: built-in lists and the organisation's values and patterns.
+
+Invariants: values are compared case-folded. Source: docs/concepts/resolution.md, rule 1.
+"""
 
 import re
 from fnmatch import fnmatchcase
 
 from oneself.core.identity.identifier import Namespace
 
-#: What programs and people write where a value is missing, and values that many people share. A merge on one
-#: of them would join strangers, so they identify nobody in any namespace. Compared case-folded.
+#: Placeholders for a missing value, and values that many people share. A merge on one of them would join
+#: strangers. Compared case-folded.
 DEFAULT_BLOCKLIST = frozenset(
     """
     null (null) nil none nan undefined void n/a na unknown missing unset empty
@@ -18,19 +21,19 @@ DEFAULT_BLOCKLIST = frozenset(
 ) | {"[object object]", "not applicable"}
 
 
-#: What the event wire blocks in every identity type, beside values of zeros and dashes alone
-#: (wire/interactions §9.1).
+#: Blocked by default in identity types, together with values of only zeros and dashes
+#: (docs/wire/interactions.md §9.1).
 EVENT_BLOCKLIST = frozenset(
     ("null", "(null)", "undefined", "nan", "none", "n/a", "anonymous", "[object object]", "-1")
 )
 
 
-#: Only zeros and dashes (wire/interactions §9.1), or one filler over and over.
+#: Only zeros and dashes (docs/wire/interactions.md §9.1), or one filler character repeated.
 _PLACEHOLDER = re.compile(r"^(?:[0-]+|([x._*#?])\1+)$")
 
 
 def is_blocked(text: str, namespace: Namespace) -> bool:
-    """True if the value is on the default list, or on the organisation's list or patterns."""
+    """True if the namespace's built-in list, blocked values or patterns contain the value."""
     folded = text.casefold()
     if _is_placeholder(folded, namespace) or not namespace.blocked_values.isdisjoint((text, folded)):
         return True

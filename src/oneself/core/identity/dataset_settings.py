@@ -18,9 +18,9 @@ class DatasetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     label: str = ""
     #: Whether identities are resolved; without it the named id of a user is the primary id.
     resolves_identities: bool = msgspec.field(default=True, name="pipeline_identity_resolution")
-    #: Of two values of an identity, the newer one counts, or the more trusted one and then the newer.
+    #: Which of two values of an identity wins: the newer one, or the more trusted one and then the newer.
     identity_trust: Literal["timestamp", "tiered"] = "timestamp"
-    #: Whether a device alone leads to the known person who used it last, or begins a new visitor.
+    #: Whether a device alone resolves to the known person who last used it, or starts a new visitor.
     merged_anonymous: Literal["follow", "fresh"] = "follow"
     #: The longest pause within a visit, in ms.
     visit_timeout_ms: int = msgspec.field(default=30 * 60 * 1000, name="visit_timeout_millis")
@@ -28,7 +28,7 @@ class DatasetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     tokens_outlive_visits: bool = msgspec.field(default=False, name="enable_remember_me_user_ids")
     #: How long a token is valid if it outlives its visit, in ms.
     token_lifetime_ms: int = msgspec.field(default=730 * 24 * 3600 * 1000, name="remember_me_user_ids_millis")
-    #: Origins from which browsers may send events; empty: any.
+    #: Origins from which browsers may send events; empty for any.
     allowed_origins: tuple[str, ...] = ()
     #: The seq of the change that turned identity resolution on, 0 if it always was; older tokens are void.
     resolves_since: int = 0

@@ -1,7 +1,9 @@
-"""Identifiers: what can name a person or a browser, and how two spellings become one value.
+"""Identifiers of people and browsers, and the namespaces that they belong to.
 
-Here: namespaces, normalisation (DESIGN §4.1), values that identify nobody. Not here: who holds an
-identifier (`fold`), what follows from two profiles holding it (`resolve`).
+Invariants: this module does not know which profile holds an identifier (`fold`), nor the effect of two
+profiles holding the same one (`resolve`).
+
+Source: docs/concepts/resolution.md, "Identifiers".
 """
 
 from typing import Literal
@@ -12,10 +14,10 @@ ANONYMOUS_ID = "anonymous_id"
 TRACKER = "tracker"
 USER_ID = "user_id"
 
-#: Namespaces that name a browser; they point at a profile and can move (DESIGN §4.2).
+#: Namespaces that name a browser; they point at a profile and can move (docs/concepts/resolution.md, rule 2).
 DEVICE_NAMESPACES = frozenset({ANONYMOUS_ID, TRACKER})
 
-#: Longer values are no identifiers: an index entry has to fit a PostgreSQL page many times over.
+#: Longer values are not identifiers: a PostgreSQL page must hold many index entries.
 IDENTIFIER_CHARS_MAX = 512
 
 
@@ -32,31 +34,34 @@ class Identifier(msgspec.Struct, frozen=True, order=True):
 
 
 class Namespace(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How the values of one namespace are read and how far they are trusted.
+    """How the values of one namespace are normalised, and which evidence they need."""
 
-    `priority`: lower goes first among the reasons of one observation; identity types share 1000.
-    `reason`: what a merge caused by it is recorded as (DESIGN §4.9). `values_max`: values per profile.
-    `bytes_max`: of a value in UTF-8. `blocks`: which values identify nobody beside
-    the blocked ones: what many share, the shorter list of the event wire, or none. `is_single`: a profile
-    holds one value, the newest; the one that it replaces is free for anyone (wire/interactions §9.2, CLAIM).
-    `blocked_patterns`: shell patterns (`*@test.example`), because those cannot be made to run for ever.
-    """
-
+    #: The recorded reason of a merge that the namespace causes (docs/concepts/resolution.md, rule 9).
     reason: str
+    #: Lower goes first among the reasons of one observation; identity types share 1000.
     priority: int = 1000
     kind: Literal["text", "email", "phone"] = "text"
     case_sensitive: bool = False
+    #: Accepts values only from servers.
     trusted_only: bool = False
+    #: Two profiles with different values are never merged.
     conflict_blocks_merge: bool = False
+    #: The organisation's blocked values, in any case.
     blocked_values: frozenset[str] = frozenset()
+    #: Shell patterns (`*@test.example`): unlike regular expressions, they cannot be made to run without end.
     blocked_patterns: tuple[str, ...] = ()
+    #: Values per profile.
     values_max: int = 100
+    #: The longest value, in bytes of UTF-8; None for no limit.
     bytes_max: int | None = None
+    #: The built-in list of blocked values: `DEFAULT_BLOCKLIST`, the shorter `EVENT_BLOCKLIST`, or none.
     blocks: Literal["shared", "event_wire", "nothing"] = "shared"
+    #: A profile holds only the newest value; any profile may claim the replaced one
+    #: (docs/wire/interactions.md §9.2, CLAIM).
     is_single: bool = False
 
 
-#: Before every rule, whatever number that has (wire/cds §9: user id first, always).
+#: Lower than the priority of any rule: the user id always goes first (docs/wire/cds.md §9).
 USER_ID_PRIORITY = -(2**63) - 1
 
 USER_ID_NAMESPACE = Namespace(
@@ -66,14 +71,14 @@ USER_ID_NAMESPACE = Namespace(
     trusted_only=True,
     values_max=1,
 )
-#: After every rule and identity type.
+#: Higher than the priority of any rule or identity type.
 DEVICE_PRIORITY = 2**63
 
 DEVICE_NAMESPACE = Namespace(reason="anonymous", priority=DEVICE_PRIORITY, case_sensitive=True)
 
 
 class Dropped(msgspec.Struct, frozen=True):
-    """An identifier that was not used, and why."""
+    """An identifier that was not used, and the reason."""
 
     namespace: str
     code: Literal[

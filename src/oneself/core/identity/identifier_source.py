@@ -1,9 +1,12 @@
-"""Attributes whose values are identifiers: by a unification rule ("same value of attribute X, same person",
-DESIGN §3, wire/cds §9), or because they are bound to an identity type (wire/interactions §3).
+"""Attributes whose values are identifiers.
 
-Both make a namespace: the values that a profile holds there are found through the same index. Here: which
-values those are, and how a value is spelled as text. What follows from a shared one is the business of
-`resolve`.
+A unification rule makes an attribute a source of identifiers ("same value of attribute X, same person").
+So does a binding to an identity type. Both make a namespace; one index serves the identifiers of both.
+
+Invariants: this module finds the values and spells them as text. It does not know the effect of a value that
+two profiles share (`resolve`).
+
+Source: docs/wire/cds.md §9 (rules); docs/wire/interactions.md §3 (bindings).
 """
 
 from collections.abc import Iterator
@@ -19,66 +22,73 @@ from oneself.core.values.schema import Schema
 from oneself.core.values.validation import is_valid
 from oneself.core.values.value_types import TypeMismatch, instant, parse_text
 
-#: Values of one attribute that one profile may hold as identifiers, unless the organisation says otherwise.
+#: The default for how many values of one attribute a profile may hold as identifiers.
 VALUES_PER_NAMESPACE_MAX = 100
 
 
 class UnificationRule(msgspec.Struct, frozen=True):
-    """The lower `priority` goes first. `property_name`: the attribute's full name (`traits.loyalty_id`)."""
+    """Profiles with the same value of an attribute are the same person."""
 
     rule_id: str
     rule_name: str
+    #: The attribute's full name (`traits.loyalty_id`).
     property_name: str
+    #: Lower goes first.
     priority: int
     is_active: bool
 
 
 class IdentifierSource(msgspec.Struct, frozen=True):
-    """An attribute that makes a namespace, ready to be applied. `name`: of the namespace, the attribute's own
-    for a rule, else the identity type. `source_id`: of the rule or binding. `scope`, `keys`, `fields`: the
-    way to the attribute."""
+    """An attribute that makes a namespace, compiled against the schema."""
 
+    #: The namespace's name: the attribute's full name for a rule, the identity type for a binding.
     name: str
+    #: The id of the rule, or of the reindexing job of the binding.
     source_id: str
     namespace: Namespace
+    #: The attribute's scope.
     scope: str
+    #: The keys from the scope to the attribute.
     keys: tuple[str, ...]
+    #: The field at each of the keys.
     fields: tuple[Field, ...]
 
     @property
     def path(self) -> tuple[str, ...]:
-        """Where the value stands in a record."""
+        """The path of the value in a record."""
         return (self.scope, *self.keys)
 
     @property
     def read_signature(self) -> tuple[Any, ...]:
-        """How stored values are read, to be compared: by which keys, what fits there, and whose word
-        counts."""
+        """Everything that determines how stored values are read; if it changes, profiles need reindexing.
+
+        Holds the keys, the shape of valid values, and whether only servers are trusted.
+        """
         return (*self.keys, _shape(self.fields[0]), self.namespace.trusted_only)
 
 
 def _shape(field: Field) -> tuple[Any, ...]:
-    """Everything about an attribute that says which values fit it."""
+    """Everything that determines which values of an attribute are valid."""
     attribute = field.attribute
     children = {key: _shape(child) for key, child in field.children.items()}
     return attribute.value_type, attribute.multi_valued, attribute.canonical_values, children
 
 
 def rule_source(rule: UnificationRule, schema: Schema, values_max: int) -> IdentifierSource | None:
-    """The rule ready to be applied; None while the schema does not hold its attribute as a scalar."""
+    """The source that a rule makes; None while its attribute is undefined or complex."""
     namespace = Namespace(reason=rule.rule_name, priority=rule.priority, values_max=values_max)
     return _source(rule.property_name, rule.property_name, rule.rule_id, namespace, schema)
 
 
 def binding_source(binding: IdentityBinding, namespace: Namespace, schema: Schema) -> IdentifierSource | None:
-    """The identity attribute ready to be applied; None while the schema does not hold it as one string."""
+    """The source that a binding makes; None while its attribute cannot hold identities (`can_bind`)."""
     if not can_bind(schema, binding.attribute):
         return None
     return _source(binding.attribute, binding.type_id, job_id_of(binding.name), namespace, schema)
 
 
 def job_id_of(name: str) -> str:
-    """The id of the work that indexes an identity attribute; no rule's id has a colon."""
+    """The id of the job that reindexes an identity attribute; the id of a rule has no colon."""
     return f"identity:{name}"
 
 
@@ -94,7 +104,10 @@ def _source(
 
 
 def _read_signature(schema: Schema, scope: str, name: str) -> list[tuple[str, Field]]:
-    """From a scope to an attribute: by its whole name, else through the complex ones above; empty if none."""
+    """The keys and fields from a scope to an attribute; empty if the schema does not have it.
+
+    A key is the complete name if there is such a field, else the name of the complex attribute above it.
+    """
     level, way, rest = schema.fields(scope), list[tuple[str, Field]](), name
     while rest:
         key = rest if rest in level else rest.partition(".")[0]
@@ -106,8 +119,10 @@ def _read_signature(schema: Schema, scope: str, name: str) -> list[tuple[str, Fi
 
 
 def identifiers_in_values(values: dict[str, Any], match: IdentifierSource) -> list[Identifier]:
-    """The identifiers that stored values hold in a matcher's namespace, not normalised. What does not fit its
-    attribute is hidden from matching (wire/cds §8)."""
+    """The identifiers that stored values hold in a source's namespace, not normalised.
+
+    Invalid values are hidden from matching (docs/wire/cds.md §8).
+    """
     section = values.get(match.scope)
     value = section.get(match.keys[0]) if isinstance(section, dict) else None
     if value is None or not is_valid(match.fields[0], value):
@@ -116,8 +131,10 @@ def identifiers_in_values(values: dict[str, Any], match: IdentifierSource) -> li
 
 
 def identifiers_in_patch(patch: dict[str, Any], match: IdentifierSource) -> list[Identifier]:
-    """The identifiers that a patch may bring, not normalised; a claim may name a nested value by a dotted
-    key."""
+    """The identifiers that a patch may add in a source's namespace, not normalised.
+
+    Identity servers name nested values by dotted keys, so dotted keys are read too.
+    """
     section = patch.get(match.scope)
     if not isinstance(section, dict):
         return []
@@ -131,7 +148,7 @@ def identifiers_in_patch(patch: dict[str, Any], match: IdentifierSource) -> list
 
 
 def touches(patch: dict[str, Any], match: IdentifierSource) -> bool:
-    """True if a patch says anything about a matcher's attribute, or unsets it."""
+    """True if a patch sets or unsets a source's attribute, or a part of it."""
     section = patch.get(match.scope)
     if not isinstance(section, dict):
         return False
@@ -139,7 +156,7 @@ def touches(patch: dict[str, Any], match: IdentifierSource) -> bool:
 
 
 def _texts(value: Any, keys: tuple[str, ...], field: Field) -> Iterator[str]:
-    """The scalars at the end of the way, through lists and objects, as text."""
+    """The scalars at the end of the keys, through lists and objects, as text."""
     if isinstance(value, list):
         for element in value:
             yield from _texts(element, keys, field)
@@ -151,7 +168,7 @@ def _texts(value: Any, keys: tuple[str, ...], field: Field) -> Iterator[str]:
 
 
 def _text(value: Any, field: Field) -> str | None:
-    """One spelling for equal values of the attribute's type; None if it is no such value."""
+    """One spelling for equal values of the attribute's type; None for an invalid value."""
     value_type = field.attribute.value_type
     try:
         fitted = field.fit(parse_text(value_type, value) if isinstance(value, str) else value)
@@ -167,7 +184,7 @@ def _text(value: Any, field: Field) -> str | None:
 
 
 def _moment(text: str) -> str:
-    """The instant in UTC; the text itself at the ends of the calendar, where UTC has no such day."""
+    """The instant in UTC; the text itself where UTC would be outside the years 1 to 9999."""
     try:
         return instant(text).astimezone(UTC).isoformat()
     except OverflowError:

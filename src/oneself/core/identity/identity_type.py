@@ -1,9 +1,11 @@
-"""The identity system of the event wire: types, the attributes bound to them, channels, a dataset's choices.
+"""Identity types, the attributes bound to them, and the channels of events.
 
-A type is a matchable field of the organisation; a dataset binds a name of the wire and an attribute of its
-schema to it. A bound attribute holds one value per profile, and that value is an identifier.
+A type is a matchable field of the organisation. A dataset binds a name in its events and an attribute of its
+schema to the type. A bound attribute holds one value per profile, and that value is an identifier.
 
-Source: wire/interactions §2, §3, §14; DESIGN §9.
+Invariants: this module holds definitions only. It does not know profiles or their values.
+
+Source: docs/wire/interactions.md §2, §3, §14.
 """
 
 from typing import Literal
@@ -14,30 +16,34 @@ from oneself.core.identity.identifier import Namespace
 from oneself.core.values.attribute import READ_WRITE
 from oneself.core.values.schema import Schema
 
-#: A channel whose `user.id` is an identity; the rest is plain data (wire/interactions §4).
+#: A channel whose `user.id` is an identity; on others it is plain data (docs/wire/interactions.md §4).
 Channel = Literal["Web", "Server", "Mobile", "OpenTimeEmail"]
 CHANNELS: tuple[str, ...] = ("Web", "Server", "Mobile", "OpenTimeEmail")
-#: Channels whose one identity is `user.id` alone.
+#: Channels whose only identity is `user.id`.
 SOLE_IDENTITY_CHANNELS = frozenset({"Mobile", "OpenTimeEmail"})
 
-#: The primary id as a type: shown, never matched (wire/interactions §3).
+#: The primary id as a type: listed, never matched (docs/wire/interactions.md §3).
 PROFILE_ID = "profileId"
 
 IDENTITY_VALUE_BYTES_MAX = 256
 
 
 class IdentityType(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An organisation's matchable field. `is_unique`: "Identity Namespace", one user per dataset may hold a
-    value; else "Not Unique", never matched. `blocks_default_values`: also what identifies nobody anywhere."""
+    """An organisation's matchable field."""
 
     type_id: str
     label: str
+    #: One profile per dataset may hold a value; values of a type that is not unique are never matched.
     is_unique: bool = True
     case_sensitive: bool = False
     built_in: bool = False
+    #: Accepts values only from servers.
     trusted_only: bool = False
+    #: Two profiles with different values are never merged.
     conflict_blocks_merge: bool = False
+    #: Values that do not identify a person, in any case.
     blocked_values: tuple[str, ...] = ()
+    #: Also blocks `EVENT_BLOCKLIST`.
     blocks_default_values: bool = True
 
     @property
@@ -47,10 +53,12 @@ class IdentityType(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class IdentityBinding(msgspec.Struct, frozen=True):
-    """What the event wire calls `name` is of this type, and kept in `attribute` (its full name)."""
+    """Binds a name in events to an identity type and to the attribute that stores its value."""
 
+    #: The name in events.
     name: str
     type_id: str
+    #: The full name of the attribute.
     attribute: str
 
 
@@ -67,7 +75,7 @@ BUILT_IN_TYPES: dict[str, IdentityType] = {
     )
 }
 
-#: The name that `user.id` stands for on each channel until somebody says otherwise.
+#: The default name that `user.id` stands for, by channel.
 DEFAULT_CHANNELS: dict[str, str] = {
     "Web": "customerId",
     "Server": "customerId",
@@ -75,8 +83,8 @@ DEFAULT_CHANNELS: dict[str, str] = {
     "OpenTimeEmail": "emailAddress",
 }
 
-#: The name space of user ids where identity resolution is off: the id is the primary id (§11). A dot, so that
-#: no identity type can have the name.
+#: The namespace of user ids where identity resolution is off: the id is the primary id
+#: (docs/wire/interactions.md §11). The dot keeps it apart from the names of identity types.
 LEGACY_ID = "legacy.id"
 LEGACY_ID_BYTES_MAX = 200
 LEGACY_NAMESPACE = Namespace(
@@ -88,16 +96,16 @@ LEGACY_NAMESPACE = Namespace(
     blocks="nothing",
 )
 
-#: Once identity resolution is on, former ids are aliases and keep nobody apart.
+#: Once identity resolution is on, former ids are aliases: different ones do not block a merge.
 FORMER_NAMESPACE = Namespace(
     reason="legacy_id", case_sensitive=True, bytes_max=LEGACY_ID_BYTES_MAX, blocks="nothing"
 )
-#: The id of the work that gives named users their identity when identity resolution is turned on.
+#: The id of the job that gives named users their identity when identity resolution is turned on.
 LEGACY_ID_JOB = "identity-resolution:on"
 
 
 def namespace_of(identity_type: IdentityType, *, is_bound: bool, values_max: int) -> Namespace:
-    """How the values of a type are read. A bound one is held once per profile, the newest value wins."""
+    """The namespace of a type. If an attribute is bound to it, a profile holds only the newest value."""
     return Namespace(
         reason=f"identity:{identity_type.type_id}",
         case_sensitive=identity_type.case_sensitive,
@@ -112,7 +120,10 @@ def namespace_of(identity_type: IdentityType, *, is_bound: bool, values_max: int
 
 
 def can_bind(schema: Schema, name: str) -> bool:
-    """Whether an attribute can hold identities: any one string, which events may write (wire §3)."""
+    """Whether an attribute can hold identities: it is one free string that events may write.
+
+    Source: docs/wire/interactions.md §3.
+    """
     attribute = schema.find(name)
     return (
         attribute is not None

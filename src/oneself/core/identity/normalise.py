@@ -1,4 +1,9 @@
-"""The one spelling of an identifier."""
+"""Normalisation: the one spelling by which identifiers are compared.
+
+Invariants: a normalised identifier is not empty, too long, malformed or blocked.
+
+Source: docs/concepts/resolution.md, rule 1.
+"""
 
 import re
 
@@ -12,7 +17,7 @@ _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s.]+$")
 
 
 def normalise(identifier: Identifier, namespace: Namespace) -> Identifier | Dropped:
-    """The one spelling of an identifier, or why it identifies nobody (DESIGN §4.1)."""
+    """The one spelling of an identifier, or the reason that it is not used."""
     text = display_value(identifier.value)
     if text is None or _is_too_long(text, namespace) or (text := _compared(text, namespace)) is None:
         return Dropped(identifier.namespace, "too_long")
@@ -28,24 +33,23 @@ def normalise(identifier: Identifier, namespace: Namespace) -> Identifier | Drop
 
 
 def display_value(text: str) -> str | None:
-    """A value as people are shown it: in NFC, without blanks around it; its case is what was typed. None if
-    it is too long to be an identifier."""
+    """The value for display: in NFC, trimmed, case as given. None if it is too long for an identifier."""
     return nfc(text.strip(), IDENTIFIER_CHARS_MAX)
 
 
 def _compared(text: str, namespace: Namespace) -> str | None:
-    """The value without its case where that makes no difference; some letters become three without it."""
+    """The value as it is compared; None if case folding (one letter can become three) makes it too long."""
     return text if namespace.case_sensitive else nfc(text.casefold(), IDENTIFIER_CHARS_MAX)
 
 
 def _is_too_long(text: str, namespace: Namespace) -> bool:
-    # A character has at most four bytes: short text needs no counting.
+    # A character has at most four bytes, so short text needs no encoding.
     limit = namespace.bytes_max
     return limit is not None and 4 * len(text) > limit and len(text.encode()) > limit
 
 
 def _e164(text: str) -> str:
-    """+E.164 where the number says its country, else the text as it was typed."""
+    """The number in E.164 if it has a country code, else the text unchanged."""
     try:
         number = phonenumbers.parse(text, None)
     except phonenumbers.NumberParseException:

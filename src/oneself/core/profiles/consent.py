@@ -1,7 +1,11 @@
-"""Consent: what a person allows, by category (wire/cds §6, §10).
+"""Consent: the choices of a person, by category.
 
-A category names a purpose and the attributes that it opens. A choice belongs to the person: profiles that
-are joined share their choices, and where both made one, the more restrictive holds.
+A category names a purpose and the attributes that it discloses. Merged profiles share their choices; if both
+chose in a category, the more restrictive choice applies.
+
+Invariants: this module does not know who reads a profile (`disclosure`).
+
+Source: docs/wire/cds.md §6, §10.
 """
 
 from typing import Literal
@@ -11,20 +15,22 @@ import msgspec
 
 Purpose = Literal["profiling", "personalization", "destination"]
 
-#: The category that every organisation has: all identity attributes, for profiling.
+#: The name of the mandatory category, which discloses all identity attributes, for profiling.
 MANDATORY_NAME = "Identity Data"
 MANDATORY_PURPOSE: Purpose = "profiling"
 
 
 class CategoryAttribute(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An attribute that a category opens, by its full name; of one application for application data."""
+    """An attribute that a category discloses."""
 
+    #: The full name.
     attribute_name: str
+    #: The application, for application data.
     application_identifier: str | None = None
 
 
 class Category(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A consent category. The mandatory one lists no attributes: it opens every identity attribute."""
+    """A consent category. The mandatory one lists no attributes: it discloses every identity attribute."""
 
     category_identifier: str
     category_name: str
@@ -35,45 +41,51 @@ class Category(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """What was chosen in one category, through which profile, when (µs), and when that was recorded."""
+    """A person's choice in one category."""
 
     is_consented: bool
+    #: When the person chose, in µs since 1970.
     consented_at: int
+    #: The profile through which the person chose.
     profile_id: UUID
+    #: The observation that recorded the choice, by its place in the log.
     seq: int
 
 
 Choices = dict[str, Choice]
 
-#: What the event wire asks consent for (wire/interactions §9.5).
+#: The purposes of choices in events (docs/wire/interactions.md §9.5).
 EventPurpose = Literal["Personalization", "Tracking"]
 PERSONALIZATION: EventPurpose = "Personalization"
 TRACKING: EventPurpose = "Tracking"
-#: Choices made on the event wire stand beside the categories, under purpose and provider. No category's id
-#: has a slash.
+#: Choices in events are stored with those in categories, under purpose and provider. The slash keeps them
+#: apart from the ids of categories.
 _EVENT = "event/"
-#: Two purposes, and more providers than a page has; a profile is one row.
+#: Two purposes with more providers than a page has. Bounded, because a profile is one row.
 EVENT_CHOICES_MAX = 100
 
 
 def event_category(purpose: str, provider: str) -> str:
-    """Under what a choice that an event brings is kept."""
+    """The key under which a choice in an event is stored."""
     return f"{_EVENT}{purpose}/{provider}"
 
 
 def is_event_category(category: str) -> bool:
-    """Whether a choice was made on the event wire."""
+    """Whether the key is that of a choice in an event."""
     return category.startswith(_EVENT)
 
 
 def is_refused(choices: dict[str, bool], purpose: EventPurpose) -> bool:
-    """Whether a purpose was refused to any provider."""
+    """Whether the person refused a purpose to any provider."""
     stem = event_category(purpose, "")
     return any(not consented for category, consented in choices.items() if category.startswith(stem))
 
 
 def with_choice(choices: Choices, category: str, choice: Choice) -> Choices:
-    """The choices with one made in an event: the newest counts, at equal times a refusal."""
+    """The choices with a choice in an event added. The newer choice wins; at equal times, the refusal.
+
+    A new key beyond `EVENT_CHOICES_MAX` is ignored.
+    """
     present = choices.get(category)
     if present is None and sum(map(is_event_category, choices)) >= EVENT_CHOICES_MAX:
         return choices
@@ -87,8 +99,12 @@ def _holds(present: Choice, other: Choice) -> bool:
 
 
 def merge_choices(survivor: Choices, absorbed: Choices) -> Choices:
-    """The choices of two profiles that are one person: where both chose, the more restrictive holds; on the
-    event wire the newer (wire/interactions §9.2, MERGE)."""
+    """The choices of two merged profiles.
+
+    Where both chose, the more restrictive choice wins; for choices in events, the newer one.
+
+    Source: docs/wire/interactions.md §9.2, MERGE.
+    """
     merged = dict(survivor)
     for category, choice in absorbed.items():
         if is_event_category(category):

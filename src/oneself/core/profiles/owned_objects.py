@@ -1,22 +1,30 @@
-"""Objects that a person owns, by type and id: leases, cars, policies (wire/interactions §5, §9.2 MERGE)."""
+"""Objects that a person owns, by type and id: leases, cars, policies.
+
+Invariants: a profile holds at most `TYPES_MAX` types, and the newest `OBJECTS_PER_TYPE_MAX` objects of each.
+
+Source: docs/wire/interactions.md §5, §9.2 MERGE, §14.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-#: Of each type a person keeps the newest (wire/interactions §14).
+#: Objects per type; the oldest are dropped.
 OBJECTS_PER_TYPE_MAX = 100
-#: Types per person (§14); more are not taken.
+#: Types per profile; further types are ignored.
 TYPES_MAX = 50
 
 
 class ProfileObject(msgspec.Struct, frozen=True):
-    """An object as it was last said, when that was, and when it was first said (µs)."""
+    """An object as it was last reported."""
 
     attributes: dict[str, Any]
+    #: Related catalog objects.
     related: dict[str, Any]
+    #: When it was first reported, in µs since 1970.
     created_at: int
+    #: When it was last reported, in µs since 1970.
     reported_at: int = msgspec.field(name="said_at")
 
 
@@ -25,7 +33,11 @@ Objects = dict[str, dict[str, ProfileObject]]
 
 
 def upsert(objects: Objects, reported: Mapping[str, list[dict[str, Any]]], at: int) -> Objects:
-    """The objects with those that an event tells of; one that is known takes the new attributes."""
+    """The objects with those that an event reports.
+
+    `reported`: type → objects with an `id`. `at`: when the event occurred, in µs since 1970. A later report
+    replaces the attributes of an object; an earlier one changes nothing.
+    """
     after = dict(objects)
     for kind, entries in sorted(reported.items()):
         if kind not in after and len(after) >= TYPES_MAX:
@@ -40,7 +52,7 @@ def upsert(objects: Objects, reported: Mapping[str, list[dict[str, Any]]], at: i
 
 
 def merge_objects(objects: Objects, others: Objects) -> Objects:
-    """The objects of two profiles that are one person: of the same one, that which was made last."""
+    """The objects of two merged profiles. If both have an object, the one created later wins."""
     after = dict(objects)
     for kind, theirs in sorted(others.items()):
         if kind not in after and len(after) >= TYPES_MAX:

@@ -1,7 +1,11 @@
-"""Visits: stretches of activity without a longer pause in them (wire/interactions §2).
+"""Visits: periods of activity without a longer pause.
 
-A profile knows the visit that its last activity belongs to, and the closed ones before it, so that late
-events and merges find the visits that they belong to.
+A profile stores its last visit and the closed visits before it, so that late events and merged profiles add
+to the right visit.
+
+Invariants: this module does not know the events of a visit, only their times.
+
+Source: docs/wire/interactions.md §2.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,21 +14,27 @@ import msgspec
 
 from oneself.core.profiles.profile import Profile, Visit
 
-#: Closed visits that a profile remembers, the newest: what a person looks at, and more than a token outlives.
+#: The newest closed visits that a profile stores: enough for display, and for the lifetime of a token.
 VISITS_MAX = 50
-#: Of whom nothing but upkeep is known (wire/interactions §9.3).
+#: No activity yet, only maintenance writes (docs/wire/interactions.md §9.3).
 NO_ACTIVITY = 0
 
 
 def record_activity(profile: Profile, at: int, pause_max: int) -> Profile:
-    """The profile after activity at an instant (µs); `pause_max`: within a visit, in µs."""
+    """The profile after activity at an instant (µs since 1970).
+
+    `pause_max`: the longest pause within a visit, in µs.
+    """
     if profile.active_at != NO_ACTIVITY and profile.visit_at <= at <= profile.active_at + pause_max:
         return msgspec.structs.replace(profile, active_at=max(profile.active_at, at))
     return _with(profile, ((at, at),), at, pause_max)
 
 
 def add_visits(profile: Profile, other: Profile, pause_max: int) -> Profile:
-    """The profile with the visits of another that is the same person."""
+    """The profile with the visits of a profile that is merged into it.
+
+    `pause_max`: the longest pause within a visit, in µs.
+    """
     return _with(profile, _all(other), other.first_active_at, pause_max)
 
 
@@ -35,7 +45,10 @@ def _all(profile: Profile) -> tuple[Visit, ...]:
 
 
 def _with(profile: Profile, visits: Sequence[Visit], first_active_at: int, pause_max: int) -> Profile:
-    """The profile with more visits, as they are if it had none: what a pause was is judged once."""
+    """Adds visits to the profile.
+
+    If it has none, they stay as they are: their pauses were evaluated when they were recorded.
+    """
     if not visits:
         return profile
     if known := _all(profile):
@@ -52,7 +65,7 @@ def _with(profile: Profile, visits: Sequence[Visit], first_active_at: int, pause
 
 
 def _united(visits: Iterable[Visit], pause_max: int) -> list[Visit]:
-    """The visits in order; those with no longer pause between them are one."""
+    """The visits in order, with those united that are not separated by a longer pause than `pause_max`."""
     united: list[Visit] = []
     for start, end in sorted(visits):
         if united and start - united[-1][1] <= pause_max:
