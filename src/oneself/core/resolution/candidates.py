@@ -3,6 +3,8 @@
 Here: where a candidate comes from and how it ranks. Not here: which candidates must not be merged
 (`guards`) and what follows (`resolve`).
 
+Invariants: pure; it reads the working set and changes nothing.
+
 Source: docs/concepts/resolution.md (candidates, survivor).
 """
 
@@ -22,29 +24,35 @@ from oneself.core.resolution.token_evidence import TokenEvidence
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.core.values.record import EMPTY
 
-#: Where a candidate stands in the order of reasons when no identifier led to it: before every rule.
+#: The priority of a candidate that no identifier led to: before every rule.
 ADDRESSED_PRIORITY = USER_ID_PRIORITY - 1
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """A profile that may be the person. `via`: the identifier that led to it first, by `priority`; `since`:
-    how old the claim is, where a rule led to it. `required`: no refusal keeps it out."""
+    """A profile that may be the person."""
 
+    #: As it was when the observation happened.
     profile: Profile
+    #: The identifier that led to it, the one with the lowest priority; None: no identifier led to it.
     via: Identifier | None = None
+    #: The lower goes first.
     priority: int = ADDRESSED_PRIORITY
+    #: The age of the claim, as a seq, if a rule led to it, else 0.
     since: int = 0
+    #: Whether it is accepted without a check by the guards.
     required: bool = False
 
 
 def rank(profile: Profile) -> tuple[int, int, int, UUID]:
-    """The order of survivors, best first (DESIGN §4.4): identified, named, anonymous; then the most recently
-    active; then the older; then the smaller id."""
+    """The sort key of survivors, best first (docs/concepts/resolution.md, rule 4).
+
+    Identified, named, anonymous; then the most recently active; then the older; then the smaller id.
+    """
     known = 0 if profile.is_identified else 2 if profile.is_anonymous else 1
     return known, -profile.active_at, profile.created_at, profile.profile_id
 
 
-#: Where the user of a persisted token stands: with the identities that the token knows.
+#: The priority of the user of a persisted token: that of identities.
 IDENTITY_PRIORITY = 1000
 
 
@@ -52,14 +60,19 @@ _NEVER_OLDER = 2**62
 
 
 def is_followed(profile: Profile, observation: Observation, config: Config) -> bool:
-    """Whether a browser alone leads to a profile: always to an anonymous one, and to the person seen there
-    last unless each visitor is to begin anew (wire/interactions §9.4)."""
+    """Whether a browser alone leads to a profile (docs/wire/interactions.md §9.4).
+
+    It always leads to an anonymous profile. It leads to a known one unless `merged_anonymous` is `fresh`.
+    """
     is_fresh = config.dataset.merged_anonymous == "fresh" and policy_of(observation).follows_device_setting
     return profile.is_anonymous or not is_fresh
 
 
 def current_claims(state: WorkingSet, identifier: Identifier, config: Config) -> list[tuple[Claim, Profile]]:
-    """The claims of an identifier that count, oldest first, each with the profile that stands behind it."""
+    """The current claims of an identifier, oldest first, each with its survivor.
+
+    A claim is not current if the rule of its namespace changed since and the profile is not reindexed yet.
+    """
     return [held for held in state.claims_of(identifier) if config.is_current(held[0])]
 
 
@@ -71,8 +84,11 @@ def find_candidates(
     token_evidence: TokenEvidence | None,
     config: Config,
 ) -> dict[UUID, Candidate]:
-    """Every profile that may be this person (DESIGN §4.3), each under the reason that goes first, and within
-    one rule under the oldest claim."""
+    """All candidates by profile id (docs/concepts/resolution.md, rule 3).
+
+    A profile that is found several ways is listed once: with the lowest priority, then the oldest claim.
+    `addressed`: the profile that the observation addresses.
+    """
     found: dict[UUID, Candidate] = {}
 
     def add(candidate: Candidate) -> None:
@@ -99,8 +115,10 @@ def find_candidates(
 
 
 def _as_of(candidate: Candidate, observation: Observation, state: WorkingSet) -> Candidate:
-    """The candidate as it was when the observation happened: what it did later does not count when the
-    survivor is chosen (wire/interactions §9.2)."""
+    """The candidate as it was when the observation happened (docs/wire/interactions.md §9.2).
+
+    Later activity does not affect the choice of the survivor.
+    """
     profile, happened = candidate.profile, observation.occurred_at
     if happened is None or profile.active_at <= happened:
         return candidate
@@ -117,9 +135,13 @@ def _by_device(
     token_evidence: TokenEvidence | None,
     config: Config,
 ) -> Iterator[Candidate]:
-    """A browser's profile is this person if it is still anonymous, or if a trusted sign-in names a user and
-    it has none (wire/cds §12: a temporary profile takes the `user_id`). Where nothing else says who it is, it
-    is the one that ranks first: a browser points, it never joins two known people (DESIGN §4.2)."""
+    """The candidates that devices point at.
+
+    A browser's profile is a candidate if it is anonymous, or if the observation names a user and the profile
+    has none (docs/wire/cds.md §12: a temporary profile takes the `user_id`). If nothing else identifies the
+    person, the best-ranked profile is a candidate. A browser never merges two known profiles
+    (docs/concepts/resolution.md, rule 2).
+    """
     pointed = [
         Candidate(profile, device, _priority(device, config))
         for device in evidence.devices
@@ -138,7 +160,7 @@ def _by_device(
 
 
 def as_created(observation: Observation, evidence: Evidence) -> Profile:
-    """The profile that an observation makes, as it ranks: as what it is created as, never active before."""
+    """The profile that an observation creates, as it ranks: with its identities, and never active before."""
     return Profile(
         profile_id=observation.new_profile_id,
         created_at=_NEVER_OLDER,

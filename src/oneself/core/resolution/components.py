@@ -1,7 +1,6 @@
-"""Connected components of a graph, by union-find: which of many names hang together.
+"""Connected components of a graph, by union-find. The write path uses them on a batch.
 
-Knows hashable names only, nothing of profiles. Used by the write path on a batch and by whole-dataset
-resolution.
+Invariants: pure; it knows hashable names only, not profiles.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from collections.abc import Hashable, Iterable
 
 
 def connected_components(groups: Iterable[tuple[Hashable, ...]]) -> dict[Hashable, list[Hashable]]:
-    """The components that groups of connected names form, each under one of its names."""
+    """The connected components: one name of each → all its names. The names of a group are connected."""
     parent: dict[Hashable, Hashable] = {}
 
     def root(name: Hashable) -> Hashable:

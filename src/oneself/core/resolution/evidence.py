@@ -1,7 +1,11 @@
-"""What an observation says about who it is: its identifiers, normalised, without those that do not count; and
-what the stored values of a profile say, in the namespaces of attributes.
+"""Evidence: the normalised identifiers of an observation, and of the stored values of a profile.
 
-Pure; whom all this leads to is the business of `resolve`. Source: DESIGN §4.1, §8.
+Here: which identifiers are used and which are dropped. Not here: the profiles that they lead to
+(`candidates`).
+
+Invariants: pure; it reads no profile but the record that it is given.
+
+Source: docs/concepts/resolution.md (normalise), docs/concepts/trust.md (evidence).
 """
 
 from collections.abc import Iterable
@@ -23,17 +27,20 @@ from oneself.core.values.record import Record
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """The identifiers of an observation that count, and those that do not. `recalled`: what its token adds,
-    if that was asked already."""
+    """The identifiers of an observation, normalised."""
 
+    #: Identifiers that name a person.
     persons: tuple[Identifier, ...]
+    #: Identifiers that name a browser.
     devices: tuple[Identifier, ...]
+    #: Identifiers that are not used.
     dropped: tuple[Dropped, ...]
+    #: The evidence of the token; UNSET: the token is not read yet; None: it has none.
     token_evidence: TokenEvidence | UnsetType | None = UNSET
 
     @property
     def identifiers(self) -> tuple[Identifier, ...]:
-        """All that count."""
+        """All identifiers that are used."""
         return (*self.persons, *self.devices)
 
     @property
@@ -43,7 +50,10 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 def extract_evidence(observation: Observation, config: Config) -> Evidence:
-    """The evidence of an observation: normalised, blocked and untrusted values dropped (DESIGN §4.1, §8)."""
+    """Extract the evidence of an observation: normalise it, drop invalid, blocked and untrusted values.
+
+    Source: docs/concepts/resolution.md, rule 1; docs/concepts/trust.md.
+    """
     persons: dict[Identifier, None] = {}
     devices: dict[Identifier, None] = {}
     dropped: dict[Dropped, None] = {}
@@ -57,7 +67,7 @@ def extract_evidence(observation: Observation, config: Config) -> Evidence:
 
 
 def admit(raw: Identifier, trust: SenderTrust, config: Config) -> Identifier | Dropped:
-    """An identifier that was sent on evidence of this trust, normalised, or why it does not count."""
+    """The normalised identifier, or why it is dropped. `raw`: as sent. `trust`: of the sender."""
     namespace = config.namespace(raw.namespace)
     if namespace is None:
         return Dropped(raw.namespace, "unknown_namespace")
@@ -67,8 +77,11 @@ def admit(raw: Identifier, trust: SenderTrust, config: Config) -> Identifier | D
 
 
 def _of_attributes(observation: Observation, config: Config) -> list[Identifier]:
-    """The identifiers that are values of attributes, as sent: those of the patch, and an event's identities,
-    as far as there are rules on the attributes that they are bound to."""
+    """The identifiers that are values of attributes, as sent.
+
+    They come from the patch, and from the identities of an event if a rule reads the attribute that the
+    identity type is bound to.
+    """
     found: list[Identifier] = []
     if observation.values:
         found += [
@@ -84,7 +97,7 @@ def _of_attributes(observation: Observation, config: Config) -> list[Identifier]
 
 
 def _same_by_rules(identifier: Identifier, config: Config) -> list[Identifier]:
-    """An event's identity in the namespaces of the rules on the attribute that it is bound to."""
+    """An identity of an event in the namespaces of the rules on the attribute that its type is bound to."""
     binding = config.bindings.get(identifier.namespace)
     if binding is None:
         return []
@@ -97,7 +110,7 @@ def _same_by_rules(identifier: Identifier, config: Config) -> list[Identifier]:
 def lookup_identifiers(
     observation: Observation, evidence: Evidence, config: Config
 ) -> tuple[Identifier, ...]:
-    """The identifiers whose holders `resolve` may ask for."""
+    """The identifiers whose holders `resolve` may look up."""
     found = [*evidence.identifiers]
     if (token_user := token_identifier(observation, config)) is not None:
         found.append(token_user)
@@ -107,8 +120,10 @@ def lookup_identifiers(
 
 
 def identities_of(record: Record, config: Config) -> dict[str, tuple[str, ...]]:
-    """What stored values hold, namespace → normalised values in order: in the namespace of every active rule
-    and of every identity type that an attribute is bound to, each named even where nothing is held."""
+    """The identities in the stored values of a record: namespace → normalised values, in order.
+
+    Contains every active rule and every identity type that is bound to an attribute, also without values.
+    """
     return {match.name: _values_of(record, match, config) for match in config.identifier_sources}
 
 
@@ -119,15 +134,20 @@ def _values_of(record: Record, match: IdentifierSource, config: Config) -> tuple
 
 
 def first_recorded(record: Record, match: IdentifierSource) -> int | None:
-    """The seq of the observation that first brought what a record holds where a rule or binding reads; None
-    if it holds nothing there. A list is as old as its last change."""
+    """The seq of the observation that first brought the value of an identifier source; None: no value.
+
+    The age of a list is that of its last change.
+    """
     leaves = (".".join(match.path[:depth]) for depth in range(1, len(match.path) + 1))
     sources = (source for leaf in leaves for source in record.provenance.get(leaf, ()))
     return min((source.first_seq for source in sources), default=None)
 
 
 def claim_age(records: Iterable[Record], identifier: Identifier, seq: int, config: Config) -> int:
-    """How old a claim is that is recorded at `seq`: as old as the value in these records (DESIGN §4.7)."""
+    """The age of a claim that is made at `seq`: that of its value (docs/concepts/resolution.md, rule 7).
+
+    Returns a seq: the earliest at which one of the records got the value, else `seq`.
+    """
     match = next((item for item in config.identifier_sources if item.name == identifier.namespace), None)
     if match is None:
         return seq
@@ -140,7 +160,7 @@ def claim_age(records: Iterable[Record], identifier: Identifier, seq: int, confi
 
 
 def _trust(record: Record, match: IdentifierSource) -> SenderTrust:
-    """Of the evidence on which a stored value stands. Where a rule reads, nobody asks: rules take any."""
+    """The trust of a stored value. It is `server` unless the namespace accepts only trusted evidence."""
     if not match.namespace.trusted_only:
         return "server"
     sources = record.provenance.get(".".join(match.path), ())
@@ -154,9 +174,12 @@ def unindexed_identifiers(
     match: IdentifierSource,
     config: Config,
 ) -> tuple[Identifier, ...] | None:
-    """What a profile's record holds in the namespace of a rule or identity attribute; None if exactly that is
-    indexed already (`identities`), by claims that count because the whole profile is younger (`created_at`,
-    µs) than they need to be."""
+    """The identifiers of a record in the namespace of a rule or binding; None if they are indexed already.
+
+    They are indexed if `identities` holds exactly these values and their claims are current.
+    `created_at`: of the profile, in µs since 1970. Claims of a profile that is younger than the rule are
+    current.
+    """
     now = identities_of(record, config)[match.name]
     is_young = created_at >= config.indexed_since.get(match.name, 0)
     if set(now) == set(identities.get(match.name, ())) and (is_young or not now):

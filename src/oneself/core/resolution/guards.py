@@ -3,6 +3,8 @@
 Here: the refusals, checked in the order of survivors before anything is merged. Not here: where candidates
 come from (`candidates`).
 
+Invariants: pure; it decides on candidates alone and reads no other profile.
+
 Source: docs/concepts/resolution.md (refusals).
 """
 
@@ -19,9 +21,11 @@ from oneself.core.resolution.token_evidence import TokenEvidence
 
 
 class Screening(msgspec.Struct, frozen=True):
-    """Which candidates are one person, best first, and which must not be."""
+    """The outcome of the guards."""
 
+    #: The candidates that are one person, best-ranked first.
     accepted: tuple[Candidate, ...]
+    #: The candidates that must not be merged, each with the reason.
     refused: tuple[tuple[Candidate, Refusal], ...]
 
 
@@ -31,8 +35,10 @@ def screen_candidates(
     token_evidence: TokenEvidence | None,
     config: Config,
 ) -> Screening:
-    """Which candidates (by profile id) are one person, and why others are not (DESIGN §4.6). `recalled`: what
-    the token adds, if it leads to anybody."""
+    """Decide which candidates are one person (docs/concepts/resolution.md, rule 6).
+
+    `candidates`: by profile id. `token_evidence`: the evidence of the token, if it identifies a profile.
+    """
     ordered = sorted(candidates.values(), key=lambda c: (not c.required, *rank(c.profile)))
     user_id = _whose(ordered, evidence)
     accepted: list[Candidate] = []
@@ -50,8 +56,11 @@ def screen_candidates(
 
 
 def _whose(ordered: list[Candidate], evidence: Evidence) -> str | None:
-    """The user that this person is: the one named, else the one whose identifier goes first, within one rule
-    the holder of the older claim (wire/cds §9), else the one whose profile ranks first."""
+    """The user id of the person; None if no candidate is identified.
+
+    It is the user that the observation names, else that of the candidate with the lowest priority, then the
+    oldest claim (docs/wire/cds.md §9), then the best rank.
+    """
     if evidence.user_id is not None:
         return evidence.user_id
     identified = [c for c in ordered if c.profile.is_identified]
@@ -66,7 +75,7 @@ def _refusal(
     identities: dict[str, set[str]],
     config: Config,
 ) -> Refusal | None:
-    """Why a candidate must not be joined to those accepted so far; None if it may."""
+    """Why a candidate must not be merged with those accepted so far; None if it may."""
     profile = candidate.profile
     if profile.user_id is not None and profile.user_id != user_id:
         return Refusal("different_user", profile.profile_id)

@@ -1,6 +1,10 @@
-"""Decisions as values: what an observation does, or why it does nothing.
+"""Plans: the decision on an observation as a value, or why the observation is rejected.
 
-A plan can be printed, stored in the log and carried out again; `resolve` makes it, `fold` carries it out.
+`resolve` makes a plan and `fold` applies it. The log stores plans, so that they can be applied again.
+
+Invariants: values are frozen; stored names never change.
+
+Source: docs/concepts/resolution.md, docs/concepts/log-and-fold.md.
 """
 
 from typing import Literal
@@ -30,59 +34,70 @@ RejectionCode = Literal[
 
 
 class Merge(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`absorbed_id` is the same person as the plan's survivor, because of `reason` (DESIGN §4.9)."""
+    """A merge of one profile into the survivor of the plan (docs/concepts/resolution.md, rule 9)."""
 
+    #: The profile that is merged into the survivor.
     absorbed_id: UUID
+    #: Why: `system:user_id_match`, `identity:<type>`, `anonymous`, `manual` or the name of a rule.
     reason: str
+    #: The identifier that caused it; None: no identifier did, or it was erased.
     identifier: Identifier | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A merge (or a claim) that was indicated and must not happen (DESIGN §4.6)."""
+    """A merge or claim that was indicated and must not happen (docs/concepts/resolution.md, rule 6)."""
 
     code: RefusalCode
+    #: The profile that is not merged; None: the refusal is about a value.
     other_id: UUID | None = None
+    #: The namespace of the value that caused it.
     namespace: str | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one observation does.
+    """What one observation does."""
 
-    `profile_id`: the profile it is attached to. `survivor_id`: the profile that stands for the person
-    afterwards (the same one, unless the observation's own new profile is absorbed at once).
-    `creates`: `profile_id` is made. `promotes`: an anonymous profile becomes known. `user_id`: is stamped.
-    `claims`: person identifiers that `profile_id` holds from now on. `devices`: browsers that point at it
-    from now on. `releases`: identifiers that this person holds no more; what is in `claims` as well is held
-    anew. `pinned`: what became of it hung on somebody whose part in it nothing else tells of, so it is not
-    judged again: they may be erased.
-    """
-
+    #: The profile that it is attached to.
     profile_id: UUID
+    #: The profile that represents the person afterwards. It differs from `profile_id` only if the
+    #: observation creates a profile that is absorbed at once.
     survivor_id: UUID
+    #: Whether it creates `profile_id`.
     creates: bool = False
+    #: Whether an anonymous profile becomes known.
     promotes: bool = False
+    #: The user id that the survivor gets; None: no change.
     user_id: str | None = None
+    #: The merges into the survivor, in the order in which they are applied.
     merges: tuple[Merge, ...] = ()
+    #: Person identifiers that `profile_id` claims.
     claims: tuple[Identifier, ...] = ()
+    #: Browsers that point at `profile_id` from now on.
     devices: tuple[Identifier, ...] = ()
+    #: Identifiers that the survivor no longer holds. Those also in `claims` are released, then claimed again.
     releases: tuple[Identifier, ...] = ()
+    #: Merges and claims that were indicated and must not happen.
     refusals: tuple[Refusal, ...] = ()
+    #: Identifiers of the observation that were not used.
     dropped: tuple[Dropped, ...] = ()
+    #: The decision depended on a profile that no other log entry mentions. Replay applies this plan as
+    #: recorded, because that profile may have been erased.
     pinned: bool = False
 
     @property
     def unified_ids(self) -> tuple[UUID, ...]:
-        """The profiles that are one person by it: the survivor, then those that it absorbs, in that order."""
+        """The profiles that it makes one: the survivor, then the absorbed ones, in the order of merges."""
         return (self.survivor_id, *(merge.absorbed_id for merge in self.merges))
 
     @property
     def is_attachment(self) -> bool:
-        """Nothing happens but that the observation belongs to a profile: no need to store the plan."""
+        """Whether it only attaches the observation to a profile. Then the log stores no plan."""
         return self == Plan(profile_id=self.profile_id, survivor_id=self.profile_id)
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """Why an observation is not accepted at all; it leaves no trace."""
+    """Why an observation is rejected. Nothing of a rejected observation is stored."""
 
     code: RejectionCode
+    #: For the sender, in English.
     description: str
