@@ -1,7 +1,10 @@
-"""Who is this? One observation against the working set: a plan, or why it is not accepted (DESIGN §4).
+"""Resolve one observation against the working set: decide who it is about and what it does.
 
-Pure and total: it reads, it decides, it changes nothing. The order of the questions is the order of the law:
-evidence, candidates, whose user, refusals, survivor, what follows.
+The order is fixed: evidence, candidates, user, refusals, survivor, plan.
+
+Invariants: pure and total; it reads the working set and changes nothing.
+
+Source: docs/concepts/resolution.md.
 """
 
 from uuid import UUID
@@ -33,7 +36,10 @@ from oneself.core.resolution.working_set import WorkingSet
 def resolve(
     state: WorkingSet, observation: Observation, config: Config, evidence: Evidence | None = None
 ) -> Plan | Rejection:
-    """What the observation does to the working set. `evidence`: what it weighs, if that is known already."""
+    """Decide what the observation does to the working set, or why it is rejected.
+
+    `evidence`: the evidence of the observation, if it was extracted already.
+    """
     if evidence is None:
         evidence = extract_evidence(observation, config)
     policy = policy_of(observation)
@@ -67,7 +73,7 @@ def resolve(
 def _token_evidence(
     state: WorkingSet, observation: Observation, evidence: Evidence, config: Config
 ) -> TokenEvidence | None:
-    """What the token adds, if it leads to anybody."""
+    """The evidence of the token; None if there is no token or it identifies no profile."""
     token_evidence = evidence.token_evidence
     if isinstance(token_evidence, UnsetType):
         token_evidence = read_token(state, observation, evidence.persons, config)
@@ -77,7 +83,10 @@ def _token_evidence(
 def _unnamed(
     state: WorkingSet, observation: Observation, evidence: Evidence, config: Config
 ) -> Plan | Rejection:
-    """What an event does of who does not want to be known by name: as if it named nobody (§9.5)."""
+    """Resolve the event without its person identifiers, because the person opted out of personalization.
+
+    Source: docs/wire/interactions.md §9.5.
+    """
     unnamed = msgspec.structs.replace(evidence, persons=(), token_evidence=UNSET)
     plan = resolve(state, observation, config, unnamed)
     return plan if isinstance(plan, Rejection) else msgspec.structs.replace(plan, pinned=True)
@@ -86,8 +95,10 @@ def _unnamed(
 def _choice_only(
     state: WorkingSet, observation: Observation, evidence: Evidence, screening: Screening, config: Config
 ) -> Plan:
-    """Of who is not to be tracked only the choice is stored, with whoever they most likely are: nobody is
-    joined and nothing claimed (wire/interactions §9.5)."""
+    """Store only the consent, on the best-ranked candidate or a new profile: merge nothing, claim nothing.
+
+    The visitor may have opted out of tracking (docs/wire/interactions.md §9.5).
+    """
     if screening.accepted:
         profile_id = screening.accepted[0].profile.profile_id
         return Plan(profile_id=profile_id, survivor_id=profile_id, pinned=True)
@@ -95,7 +106,7 @@ def _choice_only(
 
 
 def _with_live_tracker(state: WorkingSet, observation: Observation, evidence: Evidence) -> Evidence:
-    """An event's tracker counts while it points at somebody, else the new one does."""
+    """The evidence with trackers that point at a profile; without one, the new tracker is used."""
     if not policy_of(observation).replaces_ended_tracker:
         return evidence
     devices = tuple(item for item in evidence.devices if item.namespace != TRACKER or state.claims_of(item))
@@ -107,7 +118,10 @@ def _with_live_tracker(state: WorkingSet, observation: Observation, evidence: Ev
 def _with_named_browser(
     observation: Observation, evidence: Evidence, token_evidence: TokenEvidence | None
 ) -> Evidence:
-    """A visitor of whom nothing is known is known again by the browser (wire/interactions §9.2)."""
+    """The evidence with the new anonymous id, if nothing else identifies the visitor.
+
+    The browser is then recognised by it (docs/wire/interactions.md §9.2).
+    """
     has_name = any(device.namespace == ANONYMOUS_ID for device in evidence.devices)
     is_known = bool(evidence.persons) or has_name or token_evidence is not None
     if observation.new_anonymous_id is None or is_known:
@@ -117,7 +131,10 @@ def _with_named_browser(
 
 
 def _still_stored(evidence: Evidence, profile: Profile, config: Config) -> Evidence:
-    """What indexing found and the profile still holds; what it holds by now, its own write has brought."""
+    """The evidence of a reindex job without the values that the profile no longer holds.
+
+    New values of the profile need no reindexing: the write that brought them indexed them.
+    """
     now = identities_of(profile.record, config)
     persons = tuple(i for i in evidence.persons if i.value in now.get(i.namespace, ()))
     return msgspec.structs.replace(evidence, persons=persons)
@@ -130,8 +147,10 @@ def _only_holder(
     token_evidence: TokenEvidence | None,
     config: Config,
 ) -> Profile | None:
-    """The profile that alone holds everything the observation names: most traffic, where nothing is to be
-    decided. The long way comes to the same plan; this one is there because it takes a third of the time."""
+    """The only holder of every identifier that the observation names, if there is nothing to decide.
+
+    Most observations are of this kind. Full resolution gives the same plan; this takes a third of the time.
+    """
     if observation.creates or observation.profile_id is not None or evidence.dropped:
         return None
     holder = None if token_evidence is None else token_evidence.holder
@@ -149,7 +168,10 @@ def _only_holder(
 
 
 def _sign_out(state: WorkingSet, evidence: Evidence, config: Config) -> Plan | Rejection:
-    """The browser keeps its user, unless the organisation detaches it (DESIGN §4.8)."""
+    """End a sign-in. The browser still points at its user unless `detach_on_sign_out` is set.
+
+    Source: docs/concepts/resolution.md, rule 8.
+    """
     for device in evidence.devices:
         for _, profile in state.claims_of(device):
             if profile.user_id is not None and profile.user_id == evidence.user_id:
@@ -175,7 +197,7 @@ def _plan(
     survivor = screening.accepted[0] if screening.accepted else Candidate(as_created(observation, evidence))
     survivor_id = survivor.profile.profile_id
     profile_id = observation.new_profile_id if created else survivor_id
-    # From the last to the first: where they differ, the word of the better ranked stands.
+    # Last to first: where values differ, those of the better-ranked profile are applied last.
     merges = tuple(_merge(c, survivor, config) for c in reversed(screening.accepted[1:]))
     one = {survivor_id, *(merge.absorbed_id for merge in merges)}
     present = [c.profile for c in screening.accepted if c.profile.profile_id != observation.new_profile_id]
@@ -204,8 +226,10 @@ def _plan(
 def _depends_on_others(
     state: WorkingSet, observation: Observation, evidence: Evidence, one: set[UUID]
 ) -> bool:
-    """Whether a browser stays with somebody else, or is known by a tracker: what is left of the log once they
-    are erased would say something else."""
+    """Whether replaying after an erasure could decide differently.
+
+    True if a device of a late event stays with another profile, or if the event has a tracker.
+    """
     if any(identifier.namespace == TRACKER for identifier in observation.identifiers):
         return True
     return observation.occurred_at is not None and any(
@@ -214,8 +238,11 @@ def _depends_on_others(
 
 
 def _merge(absorbed: Candidate, survivor: Candidate, config: Config) -> Merge:
-    """The merge and its reason: the identifier that led to the absorbed profile if it names a person, else
-    the one that led to the survivor."""
+    """The merge with its reason (docs/concepts/resolution.md, rule 9).
+
+    The reason is the identifier that led to the absorbed profile if it names a person, else the one that led
+    to the survivor.
+    """
     via = next((c.via for c in (absorbed, survivor) if c.via and not c.via.is_device), None)
     via = via or absorbed.via or survivor.via
     namespace = config.namespace(via.namespace) if via else None
@@ -230,8 +257,12 @@ def _claims(
     one: set[UUID],
     config: Config,
 ) -> tuple[tuple[Identifier, ...], tuple[Refusal, ...]]:
-    """The person identifiers that this person did not hold yet, and those beyond a limit. An event's identity
-    that a refusal leaves with somebody else stays theirs alone (wire/interactions §9.6)."""
+    """The person identifiers that the members do not hold yet, and refusals for those beyond a limit.
+
+    An identity of an event that another profile holds after a refusal is not claimed
+    (docs/wire/interactions.md §9.6).
+    `present`: the accepted profiles that exist. `one`: the ids of all members, the survivor included.
+    """
     claims: list[Identifier] = []
     refusals: list[Refusal] = []
     for identifier in evidence.persons:
@@ -257,9 +288,11 @@ def _claims(
 def _devices(
     state: WorkingSet, observation: Observation, evidence: Evidence, one: set[UUID], *, is_new_visitor: bool
 ) -> tuple[tuple[Identifier, ...], tuple[Profile, ...]]:
-    """The browsers that point at this person from now on, and the profiles they pointed at before. What came
-    late moves no browser that went to somebody after it happened, unless it is all that is known of a
-    visitor.
+    """The browsers that point at the survivor from now on, and the profiles that they pointed at before.
+
+    A late observation does not move a browser that was claimed after the observation happened, unless the
+    observation creates an anonymous profile (`is_new_visitor`).
+    `one`: the ids of all members, the survivor included.
     """
     devices: list[Identifier] = []
     moved: list[Profile] = []
@@ -282,8 +315,10 @@ def _is_earlier(observation: Observation, held: list[tuple[Claim, Profile]]) -> 
 
 
 def _refusals(screening: Screening, evidence: Evidence, moved: tuple[Profile, ...]) -> list[Refusal]:
-    """All that was indicated and does not happen: dropped evidence, refused candidates, and a browser of
-    somebody else that a user signed in on (DESIGN §4.8)."""
+    """All refusals: dropped evidence, refused candidates, and browsers that belonged to another user.
+
+    Source: docs/concepts/resolution.md, rules 6 and 8.
+    """
     refusals = [
         Refusal(drop.code, None, drop.namespace)
         for drop in evidence.dropped

@@ -1,9 +1,12 @@
-"""What a browser's persisted token, and what its owner consented to, mean for an observation.
+"""What a browser's persisted token and the stored consents mean for an observation.
 
-A token says whose the browser was and by which identities. Its primary id is no key: what it adds is the
-identities that the event does not name and that still are that user's.
+A token names the user of the browser and the identities of the visit. It adds the identities that the event
+does not name and that the user still holds. Its primary id is not an identifier: if the event names an
+identity that the token does not have, only identities lead to the user.
 
-Source: wire/interactions §7 (life of a token), §9.2 (HANDLE), §9.5 (consent).
+Invariants: pure; it reads the working set and changes nothing.
+
+Source: docs/wire/interactions.md §7 (token lifetime), §9.2 (handle an event), §9.5 (consent).
 """
 
 from collections.abc import Iterable
@@ -27,21 +30,28 @@ from oneself.core.resolution.working_set import WorkingSet
 
 
 class TokenEvidence(msgspec.Struct, frozen=True):
-    """Whose the browser was, as of now, and the identities that only the token knows. `is_reused`: nothing is
-    new, so the token stands as it is; else these are the ones that are still theirs. `leads`: the observation
-    is about them."""
+    """The profile that a token names, and the identities that it adds."""
 
+    #: The survivor of the profile that the token names.
     holder: Profile
+    #: The identities that the token has and the observation does not. If `is_unchanged` is false, only those
+    #: that the holder still has.
     identities: tuple[Identifier, ...]
+    #: Whether the observation names nothing that is not in the token, so that the token stays as it is.
     is_unchanged: bool
+    #: Whether the token makes its holder a candidate.
     identifies: bool
 
 
 def read_token(
     state: WorkingSet, observation: Observation, persons: tuple[Identifier, ...], config: Config
 ) -> TokenEvidence | None:
-    """What the token of an observation adds to the `persons` that it names; None if there is none, or it is
-    void: past, of nobody who is still there, or of another default identity."""
+    """Read the token of an observation.
+
+    Returns None if there is no token or it is not valid: it is expired, its profile does not exist, or its
+    default identity differs from the one that the observation names.
+    `persons`: the person identifiers of the observation.
+    """
     token = observation.token
     if token is None:
         return None
@@ -61,19 +71,21 @@ def read_token(
 
 
 def _holder(state: WorkingSet, identifier: Identifier) -> Profile | None:
-    """Who stands behind the oldest claim of an identifier."""
+    """The survivor of the oldest claim of an identifier."""
     return next((profile for _, profile in state.claims_of(identifier)), None)
 
 
 def _agree(named_keys: dict[str, str], token_keys: dict[str, str], type_id: str) -> bool:
-    """True unless both name an identity of this type, and not the same."""
+    """False if both have an identity of this type and the keys differ."""
     known = token_keys.get(type_id)
     return known is None or named_keys.get(type_id, known) == known
 
 
 def token_identifier(observation: Observation, config: Config) -> Identifier | None:
-    """Under what the token's user is found where identity resolution is off (§11); None where it is on, and
-    of what brings no token."""
+    """The identifier of the token's user where identity resolution is off (docs/wire/interactions.md §11).
+
+    None if there is no token or identity resolution is on.
+    """
     token = observation.token
     if token is None or config.dataset.resolves_identities:
         return None
@@ -87,8 +99,11 @@ def visit_identities(
     token_evidence: TokenEvidence | None,
     survivor: Profile,
 ) -> dict[str, str]:
-    """The identities of the visit after an event was carried out, type → key, the oldest first. What a
-    refusal left with somebody else is not among them, nor what the person does not want to be known by."""
+    """The identities of the visit after an event was applied: type → key, the oldest first.
+
+    Identities that another profile holds after a refusal are left out. If the person opted out of
+    personalization, those of the event are left out too.
+    """
     kept: dict[str, str] = {}
     if token_evidence is not None:
         kept = {
@@ -106,8 +121,10 @@ def visit_identities(
 
 
 def has_opted_out(profiles: Iterable[Profile], observation: Observation, purpose: EventPurpose) -> bool:
-    """Whether a purpose was refused by this observation, or before it by any of those that it is about
-    (§9.5)."""
+    """Whether the person opted out of a purpose, by this observation or by stored choices of a profile.
+
+    Source: docs/wire/interactions.md §9.5.
+    """
     stored = [profile.consents for profile in profiles if profile.consents]
     if not stored and not observation.choices:
         return False
@@ -124,7 +141,10 @@ def has_opted_out(profiles: Iterable[Profile], observation: Observation, purpose
 
 
 def _is_live(token: TokenClaims, holder: Profile, observation: Observation, config: Config) -> bool:
-    """A token lives as long as the visit that it was sealed in, or as long as users are remembered."""
+    """Whether a token is still valid: until its visit ends, or until the token lifetime of the dataset ends.
+
+    A token from before identity resolution was turned on is not valid.
+    """
     settings, now = config.dataset, observation.received_at or 0
     if token.issued_at < settings.resolves_since:
         return False

@@ -1,7 +1,9 @@
-"""The working set: the profiles and claims that some observations touch, and what has changed in them.
+"""The working set: the profiles and claims that a batch of observations may touch, and their changes.
 
-`resolve` reads it, `fold` changes it. The service fills it with what a batch may touch and writes back
-`changes`; a rebuild or a test simply keeps all of it in one.
+`resolve` reads it and `fold` changes it. The service loads what a batch may touch and writes `changes` back.
+A rebuild or a test holds a whole dataset in one working set.
+
+Invariants: profiles, claims and records are frozen values; it must not know the database.
 """
 
 from collections.abc import Container, Iterable, Sequence
@@ -16,38 +18,45 @@ from oneself.core.resolution.plan import Merge, Refusal
 
 
 class MergeRecord(msgspec.Struct, frozen=True):
-    """A merge that was carried out."""
+    """A merge that was applied."""
 
     merge: Merge
     survivor_id: UUID
+    #: When it was recorded, in µs since 1970.
     seq: int
+    #: The observation that caused it.
     observation_id: UUID
 
 
 class RefusalRecord(msgspec.Struct, frozen=True):
-    """A refusal that was recorded against `profile_id`."""
+    """A refusal that was recorded."""
 
     refusal: Refusal
+    #: The survivor that it is recorded for.
     profile_id: UUID
+    #: When it was recorded, in µs since 1970.
     seq: int
+    #: The observation that caused it.
     observation_id: UUID
 
 
 class WriteSet:
-    """What has changed in a working set since it was filled."""
+    """The changes of a working set since it was loaded."""
 
     def __init__(self) -> None:
+        #: The profiles that were created or changed.
         self.profiles: set[UUID] = set()
         self.claimed: list[Claim] = []
+        #: Claims that ended, each with the seq of its end.
         self.released: list[tuple[Claim, int]] = []
         self.merged: list[MergeRecord] = []
         self.refused: list[RefusalRecord] = []
 
 
 class WorkingSet:
-    """Profiles by id and live claims by identifier, with the order in which they were made.
+    """Profiles by id and active claims by identifier, in the order in which they were made.
 
-    `members`: the profiles that each survivor stands for, in the order in which they joined it.
+    `members`: survivor → the profiles that it absorbed, in the order of the merges.
     """
 
     def __init__(
@@ -67,23 +76,23 @@ class WorkingSet:
         self.changes = WriteSet()
 
     def survivor(self, profile_id: UUID) -> Profile | None:
-        """The profile that stands for a profile now; None if it is unknown or erased."""
+        """The survivor of a profile: itself, or the one that absorbed it; None if unknown or erased."""
         profile = self.profiles.get(profile_id)
         while profile is not None and profile.survivor_id is not None:
             profile = self.profiles.get(profile.survivor_id)
         return None if profile is None or profile.erased else profile
 
     def find_by_primary(self, primary_id: str) -> Profile | None:
-        """The profile that stands for the one that this 24-hex primary id was made for."""
+        """The survivor of the profile with this generated primary id (24 hex digits); None if unknown."""
         profile_id = self._by_primary.get(primary_id)
         return None if profile_id is None else self.survivor(profile_id)
 
     def note_activity(self, profile_id: UUID, at: int) -> None:
-        """An observation that is attached to a profile, and makes its person active, happened at `at`."""
+        """Note that an observation made a profile active. `at`: when it happened, in µs since 1970."""
         self._activity.setdefault(profile_id, []).append(at)
 
     def active_by(self, profile: Profile, at: int) -> int:
-        """When the person was last active at an instant or before it; 0 if that is not known of."""
+        """When the profile was last active at or before `at`, in µs since 1970; 0 if unknown."""
         if profile.active_at <= at:
             return profile.active_at
         members = (profile.profile_id, *(m.profile_id for m in self.members.get(profile.profile_id, ())))
@@ -92,7 +101,7 @@ class WorkingSet:
         return max((then for then in known if then <= at), default=0)
 
     def only_touched(self, profile_id: UUID) -> bool:
-        """True if a profile was there when this was filled and nothing but its activity has changed."""
+        """Whether a profile was loaded, not created here, and only its activity has changed."""
         before, after = self._found.get(profile_id), self.profiles[profile_id]
         if before is None or before.record is not after.record:
             return False
@@ -102,25 +111,25 @@ class WorkingSet:
         return touched == after
 
     def claims_of(self, identifier: Identifier) -> list[tuple[Claim, Profile]]:
-        """The live claims of an identifier, oldest first, each with the profile that stands behind it."""
+        """The active claims of an identifier, oldest first, each with its survivor."""
         claims: Sequence[Claim] = self.claims.get(identifier, ())
         if len(claims) > 1:
             claims = sorted(claims, key=_age)
         return [(claim, profile) for claim in claims if (profile := self.survivor(claim.profile_id))]
 
     def has_holder(self, identifier: Identifier, profile_ids: Container[UUID]) -> bool:
-        """True if one of these survivors holds an identifier, alone or beside others."""
+        """Whether one of these survivors has an active claim on an identifier."""
         return any(profile.profile_id in profile_ids for _, profile in self.claims_of(identifier))
 
     def put(self, profile: Profile) -> None:
-        """Make or change a profile."""
+        """Create or change a profile."""
         if profile.profile_id not in self.profiles:
             self._by_primary[_stem(profile.profile_id)] = profile.profile_id
         self.profiles[profile.profile_id] = profile
         self.changes.profiles.add(profile.profile_id)
 
     def claim(self, claim: Claim) -> None:
-        """Let a profile hold an identifier."""
+        """Add a claim."""
         self.claims[claim.identifier] = (*self.claims.get(claim.identifier, ()), claim)
         self.changes.claimed.append(claim)
 
@@ -130,7 +139,7 @@ class WorkingSet:
         self.changes.released.append((claim, seq))
 
     def absorb(self, merged: MergeRecord) -> None:
-        """Record a merge, and whom the survivor stands for from now on."""
+        """Record a merge and add the absorbed profile to the members of the survivor."""
         merge, survivor_id = merged.merge, merged.survivor_id
         joined = Absorbed(merge.absorbed_id, merge.reason, merged.seq)
         inherited = self.members.pop(merge.absorbed_id, ())
