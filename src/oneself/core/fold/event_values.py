@@ -5,7 +5,7 @@ attribute. Invalid values are left out. A value is never replaced by an older or
 
 Invariants: pure; returns changes and writes nothing.
 
-Source: docs/wire/interactions.md §9.2 (CLAIM), §10 (who may overwrite whom).
+Source: docs/wire/interactions.md §9.2 (CLAIM), §10 (precedence).
 """
 
 from __future__ import annotations

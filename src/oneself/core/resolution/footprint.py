@@ -1,7 +1,8 @@
-"""Footprints: what a batch of observations may touch, known before anything is looked up.
+"""Footprints: what a batch of observations may touch, computed before anything is looked up.
 
-The write path looks all of it up at once. Knows observations and the configuration; must not know the
-database.
+The write path looks all of it up at once.
+
+Invariants: pure; it knows observations and the configuration, and must not know the database.
 
 Source: docs/concepts/log-and-fold.md.
 """
@@ -25,15 +26,15 @@ SEQ_MAX = 2**63 - 1
 
 
 class ObservationFootprint(msgspec.Struct, frozen=True):
-    """What one observation connects."""
+    """What one observation may touch."""
 
-    #: Those that it may look up, normalised.
+    #: The identifiers that it may look up, normalised.
     identifiers: tuple[Identifier, ...]
-    #: Of the user whom its token names.
+    #: The primary id of the user that its token names.
     primary_id: str | None = None
-    #: When it occurred, in µs since 1970, if it is judged as of then.
+    #: When it occurred, in µs since 1970, if it is resolved as of then; else None.
     occurred_at: int | None = None
-    #: Where it may change what the profiles hold that it leads to.
+    #: The namespaces where it may change identities of the profiles that it leads to.
     namespaces: frozenset[str] = frozenset()
 
     @property
@@ -45,25 +46,25 @@ class ObservationFootprint(msgspec.Struct, frozen=True):
 class Footprint(msgspec.Struct, frozen=True):
     """What a batch may touch."""
 
-    #: Normalised.
+    #: The identifiers that it may look up, normalised.
     identifiers: frozenset[Identifier]
-    #: Of the profiles that it addresses.
+    #: The ids of the profiles that it addresses.
     profile_ids: frozenset[UUID]
     #: Idempotency keys.
     keys: frozenset[str] = frozenset()
-    #: Whether an answer lists the profiles that a survivor stands for.
+    #: Whether a response lists the absorbed profiles of a survivor.
     members: bool = False
     #: Every claim of the survivors in these namespaces is needed: values are written there, or indexed.
     namespaces: frozenset[str] = frozenset()
     #: Whether the profiles stay locked for this transaction, which writes them.
     lock: bool = True
-    #: Of the users whom tokens name.
+    #: The primary ids of the users that tokens name.
     primary_ids: frozenset[str] = frozenset()
-    #: Observation by observation.
+    #: The footprint of each observation, in order.
     parts: tuple[ObservationFootprint, ...] = ()
     #: Namespaces where a profile holds one value: a merge may release claims there.
     single_namespaces: frozenset[str] = frozenset()
-    #: Where to stop reading the log.
+    #: Read the log only before this seq.
     before_seq: int = SEQ_MAX
     #: Whether tokens name everything, so that no full look-up is needed unless a profile has changed
     #: meanwhile.
@@ -81,9 +82,9 @@ def footprint_of(
     before_seq: int = SEQ_MAX,
     try_token_fast_path: bool = False,
 ) -> Footprint:
-    """What observations, each with its evidence, may touch.
+    """The footprint of a batch of observations, each with its evidence.
 
-    `profile_ids`: these profiles as well. `try_token_fast_path`: if tokens name everything, look up nothing
+    `profile_ids`: more profiles to load. `try_token_fast_path`: if tokens name everything, look up nothing
     else.
     """
     identifiers = [lookup_identifiers(observation, evidence, config) for observation, evidence in batch]
@@ -94,8 +95,7 @@ def footprint_of(
         profile_ids=addressed | profile_ids,
         keys=keys,
         members=any(policy_of(observation).answer == "profile" for observation, _ in batch),
-        # A plan that is applied as recorded (`profile_ids`) may reach profiles that nothing leads to any
-        # more.
+        # A plan that is applied as recorded (`profile_ids`) may reach profiles that no identifier leads to.
         namespaces=frozenset[str]().union(
             *(
                 namespaces
@@ -142,10 +142,9 @@ def _token_ids(batch: list[tuple[Observation, Evidence]], config: Config) -> fro
 
 
 def _written_namespaces(observation: Observation, evidence: Evidence, config: Config) -> frozenset[str]:
-    """The namespaces where an observation may change what profiles hold: all that values identify in, or
-    none.
+    """The namespaces where an observation may change identities: all that have values, or none.
 
-    Whatever it brings, the claims are computed from what the values hold in the end.
+    Claims are computed from the values after the observation, so any of these namespaces may change.
     """
     brings_values = bool(evidence.persons or observation.values)
     writes = brings_values or policy_of(observation).reads_stored_values

@@ -1,8 +1,9 @@
 """What each kind of observation may do: one table, read by `resolve`, `fold`, `footprint` and the write path.
 
-A row is for a kind, or for a kind that came through one interface. Nothing outside this module and
-`observation` asks for a kind, a class or an interface. docs/concepts/observations.md shows the table; a test
-compares the two.
+A row is for a kind, or for a kind that came through one interface. docs/concepts/observations.md shows the
+table; a test compares the two.
+
+Invariants: nothing outside this module and `observation` checks a kind, a class or an interface.
 
 Source: docs/concepts/resolution.md, docs/wire/interactions.md §9, docs/wire/cds.md §5, §12.
 """
@@ -26,16 +27,16 @@ from oneself.core.resolution.observation import (
 class KindPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """What observations of one row may do. The defaults are those of an application's write."""
 
-    #: Whether the person is active by it (if the observation is interactive).
+    #: Whether it makes the person active, if it is interactive.
     makes_active: bool = True
-    #: Whose state counts when survivors rank and devices move: that of when it happened, or of now.
+    #: The state that is used to rank survivors and move devices: as of recording or of occurrence.
     state_as_of: Literal["recorded_at", "occurred_at"] = "recorded_at"
     #: How values are written. `application`: an invalid value rejects the observation. `identity_provider`:
     #: an invalid value is skipped. `event`: that, and a newer or more trusted value stays.
     values_policy: Literal["application", "identity_provider", "event"] = "application"
-    #: What an anonymous profile that it creates has as its primary id: a generated one, or its device's id.
+    #: The primary id of an anonymous profile that it creates: a generated one, or the id of its device.
     primary_id_policy: Literal["generated", "device"] = "generated"
-    #: Who holds a value of which a profile holds one: the profile that said it last, or who holds it already.
+    #: Who holds a contested value where a profile has one value: the newest claim, or the present holder.
     contested_value: Literal["newest", "holder"] = "newest"
     #: `respected`: it is rejected, or resolved without person identifiers, where the person opted out.
     #: `choice_only`: it stores a choice, merges nothing and claims nothing. `ignored`: no difference.
@@ -48,11 +49,11 @@ class KindPolicy(msgspec.Struct, frozen=True, kw_only=True):
     follows_device_setting: bool = False
     #: Whether it ends a sign-in and resolves nothing.
     ends_sign_in: bool = False
-    #: Whether its identifiers are what the addressed profile has stored, and no news.
+    #: Whether its identifiers are values that the addressed profile has stored already.
     reads_stored_values: bool = False
-    #: Whether a persisted token that names all of it may be believed without a full look-up.
+    #: Whether a full look-up may be skipped if a persisted token names all its identifiers.
     token_fast_path: bool = False
-    #: What the sender is answered with.
+    #: What the response contains.
     answer: Literal["profile", "visit"] = "profile"
 
 

@@ -1,7 +1,7 @@
 """Observations: what happened, as every interface hands it to the write path.
 
-The log stores an observation as it is, and the fold reads nothing else. Ids and instants are drawn outside
-`core` and carried here. What a kind of observation may do is in `kinds`; nothing else asks for the kind.
+The log stores an observation as it is, and the fold reads nothing else. Ids and times are generated outside
+`core` and stored here. `kinds` defines what each kind of observation may do; nothing else checks the kind.
 
 Invariants: values are frozen; stored names never change (`face`, `remembered`, the tags).
 
@@ -20,9 +20,9 @@ Choices = dict[str, tuple[bool, int]]
 
 
 class TokenClaims(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a persisted token says. Source: docs/wire/interactions.md §7."""
+    """The content of a persisted token. Source: docs/wire/interactions.md §7."""
 
-    #: Of the user whose token it is.
+    #: The primary id of the token's user.
     primary_id: str
     #: The identities of the visit, type → key, in the order in which they were sent.
     identities: dict[str, str] = {}
@@ -31,9 +31,9 @@ class TokenClaims(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
-    """What every observation has: its ids, who says it, when it happened, whom it names.
+    """The fields that all observations have.
 
-    The properties are what only some kinds have; each kind that has one declares a field in its place.
+    The properties are defaults for what only some kinds have; such a kind declares a field of the same name.
     """
 
     kind: ClassVar[str] = ""
@@ -43,19 +43,19 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     new_profile_id: UUID
     #: The interface that it came through.
     interface: str = msgspec.field(name="face")
-    #: Of its evidence.
+    #: The trust of its evidence.
     trust: SenderTrust = "server"
     #: The application that sent it.
     application: str | None = None
     #: When it happened, in µs since 1970; None: when it is recorded.
     occurred_at: int | None = None
-    #: As sent, not normalised.
+    #: The identifiers as sent, not normalised.
     identifiers: tuple[Identifier, ...] = ()
     #: The profile that it addresses.
     profile_id: UUID | None = None
-    #: The sender's id of it; a repeated one is not recorded again.
+    #: The sender's id for it; an observation with a repeated id is not recorded again.
     event_id: str | None = None
-    #: The sender's name of it.
+    #: The sender's name for it.
     name: str | None = None
 
     def effective_at(self, seq: int) -> int:
@@ -74,7 +74,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
 
     @property
     def objects(self) -> dict[str, list[dict[str, Any]]]:
-        """What the person owns: type → objects."""
+        """The objects of the person: type → objects."""
         return {}
 
     @property
@@ -99,22 +99,22 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
 
     @property
     def token(self) -> TokenClaims | None:
-        """What the persisted token of the browser says."""
+        """The content of the browser's persisted token."""
         return None
 
     @property
     def is_interactive(self) -> bool:
-        """False if it happened without the person, who is not active by it."""
+        """False if it happened without the person. Then it does not make them active."""
         return True
 
     @property
     def new_tracker(self) -> str | None:
-        """Points at the profile unless the tracker that was sent does."""
+        """A tracker that is used if the one sent points at no profile."""
         return None
 
     @property
     def new_anonymous_id(self) -> str | None:
-        """Names the browser if nothing else identifies the visitor."""
+        """An anonymous id that is used if nothing else identifies the visitor."""
         return None
 
     @property
@@ -150,10 +150,11 @@ class ProfileWrite(Envelope, frozen=True, kw_only=True, omit_defaults=True, tag=
 
 
 class SignIn(Envelope, frozen=True, kw_only=True, omit_defaults=True, tag="sign_in"):
-    """A user signed in, perhaps on a known browser. `values`: their provider claims."""
+    """A user signed in, perhaps on a known browser."""
 
     kind: ClassVar[str] = "sign_in"
 
+    #: The claims that the identity provider reported.
     values: dict[str, Any] = {}
 
 
@@ -187,7 +188,7 @@ class ConsentChange(Envelope, frozen=True, kw_only=True, omit_defaults=True, tag
 
 
 class Reindex(Envelope, frozen=True, kw_only=True, omit_defaults=True, tag="match"):
-    """A profile holds these identifiers in values that were stored before they identified anybody."""
+    """A profile has these identifiers in values that were stored before a rule or binding read them."""
 
     kind: ClassVar[str] = "match"
 
@@ -196,13 +197,13 @@ Observation = PageEvent | ProfileWrite | SignIn | SignOut | ClaimsReport | Conse
 
 
 def without_content(observation: Observation) -> Observation:
-    """The observation without everything that it says about a person, its ids and instants excepted."""
+    """The observation without any data about the person; its ids and times stay."""
     cleared = {name: empty for name, empty in _EMPTY.items() if name in observation.__struct_fields__}
     return msgspec.structs.replace(observation, **cleared)
 
 
 def consent_of(event: PageEvent, observation_id: UUID, identifiers: tuple[Identifier, ...]) -> ConsentChange:
-    """The consent that an event carries, as an observation of its own."""
+    """The consent of an event as a separate observation."""
     shared = (name for name in ConsentChange.__struct_fields__ if name in PageEvent.__struct_fields__)
     fields = {name: getattr(event, name) for name in shared}
     return ConsentChange(

@@ -1,4 +1,4 @@
-"""Which profiles the observations of a batch may reach, by the claims that were found.
+"""Which profiles the observations of a batch may reach, according to the claims that were found.
 
 Invariants: pure; it decides what to load and whether a look-up was complete, not what the observations do.
 """
@@ -22,9 +22,10 @@ Reach = tuple[ObservationFootprint, frozenset[UUID]]
 def reachable_profiles(
     footprint: Footprint, claims: Mapping[UUID, Iterable[Claim]], pointers: Mapping[UUID, UUID]
 ) -> list[Reach]:
-    """The survivors that each observation may reach, by itself or through others of the batch that name the
-    same: what one observation merges, the next one finds merged.
+    """The survivors that each observation may reach.
 
+    It reaches them itself or through other observations of the batch that share an identifier with it: an
+    earlier one may merge profiles that a later one names.
     `claims`: survivor → claims. `pointers`: profile that a token names → its survivor.
     """
     holders: dict[Hashable, set[UUID]] = {}
@@ -48,8 +49,11 @@ def reachable_profiles(
 def find_own_identifiers(
     footprint: Footprint, survivors: Iterable[Profile], reached: Iterable[Reach]
 ) -> set[Identifier]:
-    """What the survivors hold in the namespaces where they are written to, and what those that may be merged
-    hold in namespaces with a single value."""
+    """The identifiers of survivors whose claims must be loaded.
+
+    These are the identifiers in namespaces that the batch writes. For survivors that may be merged, those in
+    namespaces with a single value are needed too.
+    """
     by_id = {profile.profile_id: profile for profile in survivors}
     written: dict[UUID, set[str]] = {profile_id: set(footprint.namespaces) for profile_id in by_id}
     for observed, profile_ids in reached:
@@ -61,8 +65,10 @@ def find_own_identifiers(
 
 
 def active_later(profiles: Mapping[UUID, Profile], reached: Collection[Reach]) -> set[tuple[UUID, int]]:
-    """The survivors that were active after a late observation which may have to choose between several, each
-    with the instant of the observation."""
+    """The survivors that were active after a late observation that may choose between several of them.
+
+    Each comes with the time of that observation, in µs since 1970.
+    """
     return {
         (profile_id, observed.occurred_at)
         for observed, profile_ids in _choosing(reached)
@@ -86,9 +92,10 @@ def _choosing(reached: Collection[Reach]) -> list[Reach]:
 def is_covered_by_tokens(
     footprint: Footprint, users: Iterable[Profile], claims: Iterable[Claim], survivors: Mapping[UUID, UUID]
 ) -> bool:
-    """True if the users of tokens hold all that the events name, each value alone of its type, and their
-    browsers are theirs or unclaimed: then the events change nothing about what any profile holds.
+    """Whether the users of tokens hold everything that the events name.
 
+    Each value must be the only one of its type, and each browser must point at the user or at no profile.
+    Then the events change no claim.
     `survivors`: profile of a claim → its survivor.
     """
     claims = tuple(claims)
@@ -116,7 +123,7 @@ def _all_owned(footprint: Footprint, users: Iterable[Profile], owners: Mapping[I
 
 
 def identifiers_in(profile: Profile, namespaces: Set[str]) -> set[Identifier]:
-    """What a profile holds in some namespaces."""
+    """The identifiers of a profile in some namespaces."""
     return {
         Identifier(name, value)
         for name in namespaces & profile.identities.keys()

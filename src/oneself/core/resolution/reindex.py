@@ -1,8 +1,11 @@
-"""Reindex jobs: what a change of rules or bindings says about the profiles that exist.
+"""Reindex jobs: the observations that index existing profiles after rules or bindings change.
 
-Invariants: pure; ids are drawn outside. The reindexer hands these observations to the write path, the
-preview folds them on a working set that it discards. Source: docs/wire/cds.md §9,
-docs/concepts/resolution.md, rule 7.
+The reindexer hands these observations to the write path. The preview folds them into a working set that it
+discards.
+
+Invariants: pure; the caller generates ids.
+
+Source: docs/wire/cds.md §9, docs/concepts/resolution.md, rule 7.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from oneself.core.values.record import Record, read
 
 
 class Reindexable(Protocol):
-    """What a job reads of a survivor."""
+    """The fields of a survivor that a job reads."""
 
     @property
     def created_at(self) -> int: ...
@@ -33,9 +36,11 @@ class Reindexable(Protocol):
 
 
 class ReindexJob(msgspec.Struct, frozen=True):
-    """One job. It concerns the profiles that hold a value where `source` reads, or in `namespace`."""
+    """One job. It processes the profiles with a value of `source`, or an identity in `namespace`."""
 
+    #: The rule or binding whose values are indexed.
     source: IdentifierSource
+    #: The namespace of the profiles' identities.
     namespace: str
 
     def observations(
@@ -44,7 +49,10 @@ class ReindexJob(msgspec.Struct, frozen=True):
         config: Config,
         new_id: Callable[[], UUID],
     ) -> Iterator[Observation]:
-        """What the profiles (id, survivor) hold and is not indexed, in their order."""
+        """The observations that index what is not indexed yet, in the order of the profiles.
+
+        `profiles`: pairs of profile id and survivor. `new_id`: generates an id.
+        """
         observe = _observe_former_id if self.namespace == LEGACY_ID else _observe_values
         for profile_id, profile in profiles:
             observation = observe(self.source, profile_id, profile, config, new_id)
@@ -53,10 +61,10 @@ class ReindexJob(msgspec.Struct, frozen=True):
 
 
 def find_job(config: Config, job_id: str) -> ReindexJob | None:
-    """The job of this id; None if the configuration has it no longer.
+    """The job with this id; None if the configuration no longer contains it.
 
-    The job LEGACY_ID_JOB gives named users of a dataset that did not resolve identities their former id as
-    the identity that `user.id` stands for. Source: docs/wire/interactions.md §11.
+    The job LEGACY_ID_JOB is for a dataset that did not resolve identities before. It turns the former id of
+    each named user into the identity that `user.id` stands for (docs/wire/interactions.md §11).
     """
     if job_id == LEGACY_ID_JOB:
         channel_identity = config.channel_identity("Web")
@@ -67,7 +75,7 @@ def find_job(config: Config, job_id: str) -> ReindexJob | None:
 
 
 def reindex_position(profile_id: UUID, profile: Reindexable, source: IdentifierSource) -> tuple[int, UUID]:
-    """Where a job comes to a profile: by the age of its value, else by its own."""
+    """The sort key of a profile in a job: the age of its value, else its own, as a seq; then its id."""
     since = first_recorded(profile.record, source)
     return (profile.created_at if since is None else since), profile_id
 
@@ -79,7 +87,7 @@ def _observe_values(
     config: Config,
     new_id: Callable[[], UUID],
 ) -> Observation | None:
-    """The observation that a profile holds values which are not indexed."""
+    """The observation that indexes the values of a profile; None if they are indexed already."""
     identifiers = unindexed_identifiers(
         profile.record, profile.identities, profile.created_at, source, config
     )
@@ -101,7 +109,7 @@ def _observe_former_id(
     config: Config,
     new_id: Callable[[], UUID],
 ) -> Observation | None:
-    """The observation that a named user's former id is the value of an identity attribute."""
+    """The observation that sets the identity attribute to the former id of a named user; None: no change."""
     former = profile.identities.get(LEGACY_ID)
     if not former or read(profile.record.values, source.path) == former[0]:
         return None
