@@ -82,7 +82,6 @@ from oneself.services import (
 from oneself.settings import Settings
 from oneself.store.database import Database
 from oneself.store.directory import Directory
-from oneself.store.profile_listing import ProfileListingStore
 from oneself.store.tombstones import Tombstones
 from oneself.telemetry import NullTelemetry, Telemetry
 
@@ -178,7 +177,7 @@ def _profiles(base: _Foundation) -> ProfileServices:
     profiles = Profiles(database, configurations, base.ingest)
     return ProfileServices(
         profiles=profiles,
-        listing=ProfileListing(ProfileListingStore(database)),
+        listing=ProfileListing(database),
         lookup=Lookup(database, configurations, profiles),
         consents=Consents(configurations, profiles),
         refusals=Refusals(database, configurations),

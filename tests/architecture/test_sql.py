@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from .tree import SOURCE, STORE, imports, modules
-from .unfinished import SQL, SQL_FOLDERS
+from .unfinished import SQL
 
 LINE_CHARS_MAX = 110
 FILES = sorted(
@@ -42,15 +42,14 @@ def test_every_statement_has_a_name_and_one_sentence(file: Path) -> None:
     for name, sentence in described(file):
         assert re.fullmatch(r"[a-z][a-z0-9_]*", name), name
         assert sentence, f"{name} has no sentence"
-        if file.parent.name not in SQL_FOLDERS:
-            assert re.fullmatch(r"[A-Z][^.]*(\.\w[^.]*)*\.", sentence), f"{name}: {sentence}"
+        assert re.fullmatch(r"[A-Z][^.]*(\.\w[^.]*)*\.", sentence), f"{name}: {sentence}"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_no_line_of_a_statement_is_too_long(file: Path) -> None:
     lines = file.read_text("utf-8").splitlines()
     long = [number for number, line in enumerate(lines, 1) if len(line) > LINE_CHARS_MAX]
-    assert not long or file.parent.name in SQL_FOLDERS, f"{file.name}: lines {long}"
+    assert not long, f"{file.name}: lines {long}"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

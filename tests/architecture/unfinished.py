@@ -59,7 +59,5 @@ WIRES: set[str] = {
 }
 # Modules outside store that still write SQL or use the driver.
 SQL: set[str] = set()
-# Folders of statements that are still kept by use-case.
-SQL_FOLDERS: set[str] = {"sql"}
 # Class names that two modules use.
 CLASSES: set[str] = set()

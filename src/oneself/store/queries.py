@@ -36,11 +36,9 @@ class Queries:
     """
 
     def __init__(self, name: str, *, folder: str = "tables") -> None:
-        if name.endswith(".sql"):
-            folder = "sql"
-        self._file = name if folder == "sql" else f"{name}.sql"
+        self._file = f"{name}.sql"
         text = resources.files("oneself.store").joinpath(folder, self._file).read_text("utf-8")
-        self._statements = dict(_split(text, self._file, is_checked=folder != "sql"))
+        self._statements = dict(_split(text, self._file))
 
     def __getattr__(self, name: str) -> str:
         try:
@@ -52,14 +50,13 @@ class Queries:
         return list(self._statements)
 
 
-def _split(text: str, file: str, *, is_checked: bool) -> Iterable[tuple[str, str]]:
+def _split(text: str, file: str) -> Iterable[tuple[str, str]]:
     found = list(_STATEMENT.finditer(text))
     ends = [match.start() for match in found[1:]] + [len(text)]
     for match, end in zip(found, ends, strict=True):
         sql = text[match.end() : end].strip().removesuffix(";")
-        if is_checked:
-            sql = _FRAGMENT.sub(lambda fragment: _fragment(fragment[1], file), sql)
-            _check_parameters(match["header"], sql, f"{file}: {match['name']}")
+        sql = _FRAGMENT.sub(lambda fragment: _fragment(fragment[1], file), sql)
+        _check_parameters(match["header"], sql, f"{file}: {match['name']}")
         yield match["name"], sql
 
 

@@ -24,6 +24,7 @@ from oneself.store.tables.idempotency_record import IdempotencyTable
 from oneself.store.tables.log import LogTable
 from oneself.store.tables.merge import MergeTable
 from oneself.store.tables.profile import ProfileTable
+from oneself.store.tables.profile_listing import ProfileListingTable
 from oneself.store.tables.refusal import RefusalTable
 from oneself.store.tables.reindex_job import ReindexJobTable
 from oneself.store.tables.skipped_claim import RejectedClaimTable
@@ -85,6 +86,10 @@ class Tables:
     @property
     def merges(self) -> MergeTable:
         return MergeTable(self._executor, self.dataset_id)
+
+    @property
+    def profile_listing(self) -> ProfileListingTable:
+        return ProfileListingTable(self._executor, self.dataset_id)
 
     @property
     def profiles(self) -> ProfileTable:

@@ -4,7 +4,7 @@
     field  = user_id | profile_id | identity_attributes.K | traits.K | application_data.[app.]K
     op     = eq | co | sw
 
-Reading only: what a field means is looked up in `service.listing`, what matches is found by the database.
+Reading only: `service.profiles.listing` looks up what a field means, and the database finds what matches.
 """
 
 from __future__ import annotations

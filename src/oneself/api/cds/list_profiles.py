@@ -25,16 +25,16 @@ from oneself.api.http.errors import wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, error_responses
+from oneself.core.units import UUID_MAX
 from oneself.core.values.visibility import visible_values
 from oneself.service.profiles.listing import PAGE_SIZE_MAX, Condition, ProfilePage
-from oneself.store.profile_listing import ListedProfile, PagePosition
+from oneself.store.tables.profile_listing import FIRST, ListedProfile, PagePosition
 
 PAGE_SIZE = 5
 FILTER = (
     r"^(user_id|profile_id|(identity_attributes|traits|application_data)(\.[A-Za-z0-9_-]+)+)"
     r" (eq|co|sw) [!-~]([ -~]*[!-~])?$"
 )
-_LAST_ID = 2**128 - 1
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
@@ -74,7 +74,7 @@ async def list_profiles(
         call.dataset_ref.dataset_id,
         schema,
         conditions,
-        edge=edge,
+        position=edge or FIRST,
         size=size,
         with_values=bool(selection.keys),
     )
@@ -150,4 +150,4 @@ def _cursor(outermost: Sequence[ListedProfile], edge: PagePosition | None, direc
     if edge is None:
         return ""
     aside = edge.profile_id.int + (1 if direction == "next" else -1)
-    return encode_cursor(Cursor(edge.created_at, UUID(int=min(max(aside, 0), _LAST_ID)), direction))
+    return encode_cursor(Cursor(edge.created_at, UUID(int=min(max(aside, 0), UUID_MAX.int)), direction))

@@ -16,7 +16,9 @@ import msgspec
 
 from oneself.core.values.attribute import SCOPES, Attribute
 from oneself.core.values.schema import Schema
-from oneself.store.profile_listing import (
+from oneself.store.database import Database
+from oneself.store.tables.profile_listing import (
+    FIRST,
     CoreMatch,
     ListedProfile,
     Match,
@@ -25,7 +27,7 @@ from oneself.store.profile_listing import (
     Target,
     ValueMatch,
 )
-from oneself.store.profile_listing import ProfileListingStore as ListingStore
+from oneself.store.transaction import Tables
 
 OPERATORS: tuple[Operator, ...] = ("eq", "co", "sw")
 PAGE_SIZE_MAX = 200
@@ -59,8 +61,8 @@ class ProfilePage(msgspec.Struct, frozen=True):
 class ProfileListing:
     """Finds pages of profiles."""
 
-    def __init__(self, store: ListingStore) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def page(
         self,
@@ -68,19 +70,18 @@ class ProfileListing:
         schema: Schema,
         conditions: Sequence[Condition],
         *,
-        edge: PagePosition | None = None,
+        position: PagePosition = FIRST,
         size: int,
         with_values: bool = True,
     ) -> ProfilePage:
-        """Up to `size` survivors that meet all conditions, beyond `edge`."""
+        """Up to `size` survivors beyond a position that meet all conditions."""
         matches = [matching(schema, condition) for condition in conditions]
         if size == 0 or any(isinstance(match, ValueMatch) and not match.targets for match in matches):
             return ProfilePage((), False)
-        found = await self._store.list_profiles(
-            dataset_id, matches, edge=edge, limit=size + 1, with_values=with_values
-        )
+        table = Tables(self._database, dataset_id).profile_listing
+        found = await table.list(matches, position=position, limit=size + 1, with_values=with_values)
         page = found[:size]
-        if edge is not None and edge.backwards:
+        if position.backwards:
             page.reverse()
         return ProfilePage(tuple(page), len(found) > size)
 

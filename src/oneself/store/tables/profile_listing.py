@@ -1,0 +1,158 @@
+"""The list of profiles, page by page, from the table `profile`.
+
+Invariants: what matches is decided by the caller and given as values; each operand is a parameter of the
+statement.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Literal
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from oneself.core.units import SEQ_MAX, UUID_MAX
+from oneself.store.queries import Queries
+from oneself.store.tables.table import Table
+
+_sql = Queries("profile_listing")
+Operator = Literal["eq", "co", "sw"]
+_PLACEHOLDER = re.compile(r"@(\w+)")
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A path in the values of a profile, and what to look for there."""
+
+    #: The keys from the scope down.
+    path: tuple[str, ...]
+    #: Whether the elements of a list are tested, not the value.
+    is_array: bool
+    #: Of the value, or of each element.
+    json_type: str
+    #: A JSON value for `eq`, a text for the other operators.
+    operand: Any
+    #: The only values that are visible; empty for any.
+    canonical: tuple[str, ...] = ()
+
+
+class CoreMatch(msgspec.Struct, frozen=True):
+    """The profile's own id or its user id compares so to a text."""
+
+    field: Literal["user_id", "profile_id"]
+    operator: Operator
+    text: str
+
+
+class ValueMatch(msgspec.Struct, frozen=True):
+    """The value at any of the targets compares so to the target's operand."""
+
+    operator: Operator
+    targets: tuple[Target, ...]
+
+
+Match = CoreMatch | ValueMatch
+
+
+class PagePosition(msgspec.Struct, frozen=True):
+    """A position in the list; a page begins beside it."""
+
+    created_at: int
+    profile_id: UUID
+    #: Whether the page lies before the position.
+    backwards: bool = False
+
+
+class ListedProfile(msgspec.Struct, frozen=True):
+    """A survivor in the list. Instants in µs since 1970."""
+
+    profile_id: UUID
+    user_id: str | None
+    created_at: int
+    updated_at: int
+    #: As stored.
+    values: dict[str, Any]
+    #: Profile id and reason of each.
+    absorbed: tuple[tuple[str, str], ...]
+
+
+#: Before every profile.
+FIRST = PagePosition(SEQ_MAX, UUID_MAX)
+
+
+class ProfileListingTable(Table):
+    """The survivors of a dataset as a list."""
+
+    __slots__ = ()
+
+    async def list(
+        self, matches: Sequence[Match], *, position: PagePosition, limit: int, with_values: bool
+    ) -> list[ListedProfile]:
+        """Up to `limit` survivors beyond a position that match everything, the nearest to it first."""
+        page = [self._dataset_id, position.created_at, position.profile_id, limit]
+        statement, operands = list_statement(
+            matches, backwards=position.backwards, with_values=with_values, first_number=len(page) + 1
+        )
+        found = await self._executor.fetch(statement, *page, *operands)
+        return [_listed_profile(row) for row in found]
+
+
+def list_statement(
+    matches: Sequence[Match], *, backwards: bool, with_values: bool, first_number: int
+) -> tuple[str, list[Any]]:
+    """The statement that reads a page, and its parameters from number `first_number` on."""
+    operands: list[Any] = []
+    conditions = "".join(f"\n  AND {_condition(match, operands, first_number)}" for match in matches)
+    page = _sql.list_backwards if backwards else _sql.list_forwards
+    values = "profile.record_values" if with_values else "'{}'::jsonb"
+    return page.replace("/* values */", values).replace("/* conditions */", conditions), operands
+
+
+def _condition(match: Match, operands: list[Any], first_number: int) -> str:
+    """The SQL of one condition; its operands are appended."""
+    if isinstance(match, CoreMatch):
+        condition = getattr(_sql, f"{match.field}_{match.operator}")
+        return _numbered(condition, {"operand": match.text}, operands, first_number)
+    alternatives = (
+        _numbered(_value_condition(match.operator), _operands_of(target), operands, first_number)
+        for target in match.targets
+    )
+    return f"({' OR '.join(alternatives)})"
+
+
+def _value_condition(operator: Operator) -> str:
+    test = getattr(_sql, f"value_{operator}")
+    return _sql.value_at_path.replace("/* test */", test)
+
+
+def _operands_of(target: Target) -> dict[str, Any]:
+    return {
+        "path": "$" + "".join(f".{msgspec.json.encode(key).decode()}" for key in target.path),
+        "is_array": target.is_array,
+        "json_type": target.json_type,
+        "canonical": list(target.canonical),
+        "operand": target.operand,
+    }
+
+
+def _numbered(condition: str, values: dict[str, Any], operands: list[Any], first_number: int) -> str:
+    """The condition with each `@word` replaced by the number of its parameter, which is appended."""
+    numbers: dict[str, int] = {}
+    for word in _PLACEHOLDER.findall(condition):
+        if word not in numbers:
+            numbers[word] = first_number + len(operands)
+            operands.append(values[word])
+    return _PLACEHOLDER.sub(lambda placeholder: f"${numbers[placeholder[1]]}", condition)
+
+
+def _listed_profile(row: asyncpg.Record) -> ListedProfile:
+    return ListedProfile(
+        profile_id=row["profile_id"],
+        user_id=row["user_id"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        values=row["record_values"],
+        absorbed=tuple((profile_id, reason) for profile_id, reason in row["absorbed"] or ()),
+    )

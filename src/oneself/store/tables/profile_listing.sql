@@ -1,0 +1,102 @@
+-- The list of profiles in the table `profile`: survivors only, the latest created first.
+--
+-- store/tables/profile_listing.py puts a statement together from a page and any number of conditions. It
+-- fills in the marks /* values */, /* conditions */ and /* test */ with parts of this file or of its own, and
+-- each @word of a condition with the number of a parameter. No text from outside becomes part of a statement.
+
+-- name: list_forwards
+-- The survivors after a position, the nearest first.
+-- $2: created_at of the position
+-- $3: profile id of the position
+-- $4: profiles at most
+SELECT profile.profile_id, profile.user_id, profile.created_at, profile.updated_at,
+       /* values */ AS record_values,
+       (
+           SELECT jsonb_agg(
+               jsonb_build_array(absorbed.profile_id, absorbed.reason)
+               ORDER BY absorbed.created_at, absorbed.profile_id
+           )
+           FROM profile AS absorbed
+           WHERE absorbed.dataset_id = profile.dataset_id AND absorbed.survivor_id = profile.profile_id
+             AND NOT absorbed.erased
+       ) AS absorbed
+FROM profile
+WHERE profile.dataset_id = $1 AND profile.survivor_id IS NULL AND NOT profile.erased
+  AND (profile.created_at, profile.profile_id) < ($2, $3) /* conditions */
+ORDER BY profile.created_at DESC, profile.profile_id DESC
+LIMIT $4;
+
+-- name: list_backwards
+-- The survivors before a position, the nearest first.
+-- $2: created_at of the position
+-- $3: profile id of the position
+-- $4: profiles at most
+SELECT profile.profile_id, profile.user_id, profile.created_at, profile.updated_at,
+       /* values */ AS record_values,
+       (
+           SELECT jsonb_agg(
+               jsonb_build_array(absorbed.profile_id, absorbed.reason)
+               ORDER BY absorbed.created_at, absorbed.profile_id
+           )
+           FROM profile AS absorbed
+           WHERE absorbed.dataset_id = profile.dataset_id AND absorbed.survivor_id = profile.profile_id
+             AND NOT absorbed.erased
+       ) AS absorbed
+FROM profile
+WHERE profile.dataset_id = $1 AND profile.survivor_id IS NULL AND NOT profile.erased
+  AND (profile.created_at, profile.profile_id) > ($2, $3) /* conditions */
+ORDER BY profile.created_at, profile.profile_id
+LIMIT $4;
+
+-- name: profile_id_eq
+-- The profile with this id.
+profile.profile_id = @operand::uuid;
+
+-- name: profile_id_co
+-- Profiles whose id contains a text.
+strpos(profile.profile_id::text, lower(@operand::text)) > 0;
+
+-- name: profile_id_sw
+-- Profiles whose id begins with a text.
+starts_with(profile.profile_id::text, lower(@operand::text));
+
+-- name: user_id_eq
+-- The profile of a user.
+profile.user_id = @operand::text;
+
+-- name: user_id_co
+-- Profiles whose user id contains a text, in any case.
+strpos(lower(profile.user_id), lower(@operand::text)) > 0;
+
+-- name: user_id_sw
+-- Profiles whose user id begins with a text, in any case.
+starts_with(lower(profile.user_id), lower(@operand::text));
+
+-- name: value_eq
+-- Test of a value: exactly this one.
+element.value = @operand::jsonb;
+
+-- name: value_co
+-- Test of a value: its text contains this one, in any case.
+strpos(lower(element.value #>> '{}'), lower(@operand::text)) > 0;
+
+-- name: value_sw
+-- Test of a value: its text begins with this one, in any case.
+starts_with(lower(element.value #>> '{}'), lower(@operand::text));
+
+-- name: value_at_path
+-- Profiles with a value at a path, or an element of the list there, that has this type and passes a test.
+EXISTS (
+    SELECT
+    FROM jsonb_path_query(profile.record_values, @path::text::jsonpath) AS stored (value)
+    CROSS JOIN jsonb_array_elements(
+        CASE
+            WHEN NOT @is_array::boolean THEN jsonb_build_array(stored.value)
+            WHEN jsonb_typeof(stored.value) = 'array' THEN stored.value
+            ELSE '[]'
+        END
+    ) AS element (value)
+    WHERE jsonb_typeof(element.value) = @json_type::text
+      AND (@canonical::text[] = '{}' OR element.value #>> '{}' = ANY (@canonical::text[]))
+      AND /* test */
+);

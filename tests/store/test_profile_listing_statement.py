@@ -1,0 +1,76 @@
+"""The statement of a page of profiles is put together from parts."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from oneself.store.tables.profile_listing import (
+    CoreMatch,
+    Match,
+    Operator,
+    Target,
+    ValueMatch,
+    list_statement,
+)
+
+PLAN = Target(("traits", "plan"), is_array=False, json_type="string", operand="gold")
+TAGS = Target(("traits", "a.b"), is_array=True, json_type="string", operand="x", canonical=("x", "y"))
+
+
+def statement_of(*matches: Match, backwards: bool = False, with_values: bool = True) -> tuple[str, list[Any]]:
+    return list_statement(matches, backwards=backwards, with_values=with_values, first_number=5)
+
+
+def numbers_of(statement: str) -> set[int]:
+    return {int(number) for number in re.findall(r"\$(\d+)", statement)}
+
+
+@pytest.mark.parametrize(("backwards", "comparison", "order"), [(False, "<", " DESC"), (True, ">", "")])
+def test_a_page_has_the_range_and_the_order_of_its_direction(
+    backwards: bool, comparison: str, order: str
+) -> None:
+    statement, operands = statement_of(backwards=backwards)
+    assert f"(profile.created_at, profile.profile_id) {comparison} ($2, $3)" in statement
+    assert f"ORDER BY profile.created_at{order}, profile.profile_id{order}\n" in statement
+    assert (numbers_of(statement), operands) == ({1, 2, 3, 4}, [])
+
+
+@pytest.mark.parametrize(("with_values", "values"), [(True, "profile.record_values"), (False, "'{}'::jsonb")])
+def test_values_are_read_only_if_they_are_needed(with_values: bool, values: str) -> None:
+    statement, _ = statement_of(with_values=with_values)
+    assert f"{values} AS record_values" in statement
+
+
+def test_operands_are_numbered_from_the_parameters_of_the_page_on() -> None:
+    statement, operands = statement_of(CoreMatch("user_id", "eq", "ann"), CoreMatch("profile_id", "sw", "0b"))
+    assert "AND profile.user_id = $5::text" in statement
+    assert "AND starts_with(profile.profile_id::text, lower($6::text))" in statement
+    assert operands == ["ann", "0b"]
+
+
+def test_a_word_that_a_condition_repeats_is_one_parameter() -> None:
+    statement, operands = statement_of(ValueMatch("eq", (TAGS,)))
+    assert operands == ['$."traits"."a.b"', True, "string", ["x", "y"], "x"]
+    assert statement.count("$8::text[]") == 2
+
+
+def test_targets_are_alternatives() -> None:
+    statement, operands = statement_of(ValueMatch("eq", (PLAN, TAGS)))
+    assert statement.count("EXISTS") == 2
+    assert statement.count(" OR EXISTS") == 1
+    assert len(operands) == 10
+
+
+@pytest.mark.parametrize("operator", ["eq", "co", "sw"])
+def test_nothing_is_left_to_fill_in_and_no_operand_is_in_the_text(operator: Operator) -> None:
+    text = "'; DROP TABLE profile; -- /* test */ @operand"
+    target = Target(("traits", text), is_array=False, json_type="string", operand=text)
+    fields = (CoreMatch("user_id", operator, text), CoreMatch("profile_id", operator, text))
+    statement, operands = statement_of(*fields, ValueMatch(operator, (target,)))
+    assert "/*" not in statement
+    assert "@" not in statement
+    assert "DROP" not in statement
+    assert numbers_of(statement) == set(range(1, 5 + len(operands)))
