@@ -1,6 +1,6 @@
 """The settings of a dataset that resolution and the fold read.
 
-The stored names are older than the field names and never change.
+Invariants: the names of stored fields never change, even if the Python names do.
 
 Source: docs/wire/interactions.md §3, §7, §11.
 """

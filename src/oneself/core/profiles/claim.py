@@ -1,4 +1,9 @@
-"""Claims: which profile holds an identifier."""
+"""Claims: which profile holds an identifier.
+
+Invariants: a claim belongs to one profile; `resolve` decides to whom a contested identifier belongs.
+
+Source: docs/concepts/resolution.md, rules 2 and 7.
+"""
 
 from uuid import UUID
 
@@ -18,5 +23,5 @@ class Claim(msgspec.Struct, frozen=True):
     trust: str
     #: When that happened, in µs since 1970, for observations that came late.
     at: int
-    #: Its age: the seq of the observation that first brought the value.
+    #: Its age: the seq of the observation that first reported the value.
     since: int

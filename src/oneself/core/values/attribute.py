@@ -1,6 +1,8 @@
-"""What an attribute of the profile schema is, the words its fields may hold, and the built-in attributes.
+"""Attributes of the profile schema, the allowed values of their properties, and the built-in attributes.
 
-Source: seeds/profile-attributes; limits and defaults from wire/cds §7.
+Invariants: this module defines attributes. `definition_rules` checks them.
+
+Source: docs/wire/cds.md §7.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ TRAITS = "traits"
 APPLICATION_DATA = "application_data"
 SCOPES = (IDENTITY_ATTRIBUTES, TRAITS, APPLICATION_DATA)
 
-# A scope and four levels below it (wire/cds §7).
+# A scope and up to four levels below it (docs/wire/cds.md §7).
 NAME_PARTS_MIN, NAME_PARTS_MAX = 2, 5
 
 VALUE_TYPES = tuple(VALIDATORS)
@@ -26,24 +28,33 @@ MUTABILITIES = (READ_WRITE, READ_ONLY, WRITE_ONLY, IMMUTABLE, WRITE_ONCE)
 
 
 class CanonicalValue(Struct, frozen=True, omit_defaults=True):
-    """One allowed value of a string attribute, with the words to show for it."""
+    """One allowed value of a string attribute."""
 
     value: str
+    #: The text for display.
     label: str | None = None
 
 
 class Attribute(Struct, frozen=True, omit_defaults=True):
-    """One definition. `sub_attributes` are the attribute ids of the children of a complex attribute."""
+    """The definition of one attribute."""
 
     attribute_id: str
+    #: The full name, which starts with the scope (`traits.address.city`).
     attribute_name: str
+    #: One of VALUE_TYPES.
     value_type: str
+    #: A key of `merge.STRATEGIES`.
     merge_strategy: str
+    #: One of MUTABILITIES.
     mutability: str = READ_WRITE
     display_name: str = ""
+    #: Whether the value is a list.
     multi_valued: bool = False
+    #: The application, for application data.
     application_identifier: str | None = None
+    #: The allowed values of a string; empty for any.
     canonical_values: tuple[CanonicalValue, ...] = ()
+    #: The ids of the children of a complex attribute.
     sub_attributes: tuple[str, ...] = ()
 
     @property
@@ -58,7 +69,7 @@ class Attribute(Struct, frozen=True, omit_defaults=True):
 
 
 class CoreAttribute(Struct, frozen=True):
-    """What every profile has, outside the scopes, and nobody defines."""
+    """A built-in attribute of every profile, outside the scopes."""
 
     value_type: str
     mutability: str
@@ -74,25 +85,27 @@ CORE_ATTRIBUTES: dict[str, CoreAttribute] = {
 
 
 class Field(Struct, frozen=True, eq=False):
-    """An attribute compiled for the write path: its children by last name part, its check ready to call."""
+    """An attribute compiled for the write path."""
 
     attribute: Attribute
+    #: The validator of a single value (`value_types.Validator`).
     fit: Any
+    #: By the last part of their name.
     children: dict[str, Field]
+    #: Whether the mutability of a descendant may forbid a change.
     guarded: bool
-    """Whether a descendant's mutability may forbid a change."""
 
     @property
     def nests(self) -> bool:
-        """A single object whose members are values of their own; a list of objects is one value."""
+        """Whether the value is a single object, whose members are values of their own."""
         return self.attribute.value_type == "complex" and not self.attribute.multi_valued
 
     @property
     def holds_objects(self) -> bool:
-        """A list of objects."""
+        """Whether the value is a list of objects; such a list is one value."""
         return self.attribute.value_type == "complex" and self.attribute.multi_valued
 
 
 def is_one_level_below(name: str, parent: str) -> bool:
-    """Whether a full name may be that of a sub-attribute of another."""
+    """Whether a full name is exactly one level below another, as that of a sub-attribute must be."""
     return name.startswith(parent + ".") and "." not in name.removeprefix(parent + ".")

@@ -1,7 +1,7 @@
-"""Defining, changing and removing attributes of a schema, as pure checks on values.
+"""Defines, changes and removes attributes of a schema.
 
-Each function decides about a whole request: all of it is accepted, or AttributeRejected names the first
-broken rule.
+Invariants: pure functions. Each decides about a complete request: it accepts everything, or AttributeRejected
+names the first broken rule.
 
 Source: docs/wire/cds.md §7 (rules and their order, defaults).
 """
@@ -94,8 +94,10 @@ def redefine(
 
 
 def undefine(schema: Schema, scope: str | None = None, attribute_id: str | None = None) -> tuple[str, ...]:
-    """The ids that a deletion drops: of one attribute, of a scope, or (no scope) of all but the identity
-    scope."""
+    """The ids of the attributes that a deletion drops. Raises AttributeRejected.
+
+    They are one attribute, all attributes of a scope or, without a scope, all except identity attributes.
+    """
     if scope is None:
         return tuple(item.attribute_id for item in schema.attributes if item.scope != IDENTITY_ATTRIBUTES)
     _check_scope(scope)
@@ -108,63 +110,7 @@ def undefine(schema: Schema, scope: str | None = None, attribute_id: str | None 
 
 
 def check_scope_writable(scope: str) -> None:
-    """Raises AttributeRejected for the identity scope (the identity provider owns it) and no scope."""
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
-    """
+    """Raises AttributeRejected for an unknown scope and the identity scope, which the provider owns."""
     if scope == IDENTITY_ATTRIBUTES:
         raise AttributeRejected("scope_not_writable", _PROVIDER_OWNS_SCOPE)
     _check_scope(scope)
@@ -221,7 +167,7 @@ def _changed(stored: Attribute, change: AttributeChange) -> Attribute:
 
 
 def _meaningless(stored: Attribute, change: AttributeChange) -> dict[str, Any]:
-    """What a new name or value type leaves without meaning, emptied."""
+    """The properties that a new name or value type makes meaningless, emptied."""
     emptied: dict[str, Any] = {}
     if stored.display_name == stored.attribute_name.rpartition(".")[2]:
         emptied["display_name"] = ""

@@ -1,8 +1,7 @@
-"""The rules that one attribute definition has to pass before it becomes part of a schema.
+"""The rules for one attribute definition: names, types, sub-attributes, canonical values, uniqueness.
 
-Here: names, types, sub-attributes, canonical values, uniqueness. Not here: whole requests (`definition`),
-whether an application exists (the service asks the identity provider), stored values (they never block a
-change of schema).
+Invariants: this module does not know complete requests (`definition`), nor which applications exist (the
+service asks the identity provider), nor stored values (they never block a change of the schema).
 
 Source: docs/wire/cds.md §7 (rules and their order).
 """
@@ -28,7 +27,7 @@ from oneself.core.values.value_types import TypeMismatch, validate_string
 
 NAME_LENGTH_MAX = 255
 ID_LENGTH_MAX = 255
-#: Every write carries the list along; a longer one is a table of its own.
+#: Bounded, because every read of the configuration loads the list.
 CANONICAL_VALUES_MAX = 1_000
 DISPLAY_NAME_BYTES_MAX = 50
 #: The strategies that a definition may choose; `merge.STRATEGIES` has more, for attributes that events bring.
@@ -57,7 +56,7 @@ _DISPLAY_NAME = re.compile(r"[A-Za-z0-9._+ -]*")
 
 
 class AttributeRejected(Exception):
-    """A definition is rejected. `detail`: one sentence for the sender."""
+    """A definition is rejected. `reason`: the broken rule; `detail`: one sentence for the sender."""
 
     def __init__(self, reason: AttributeReason, detail: str) -> None:
         super().__init__(detail)
@@ -66,7 +65,7 @@ class AttributeRejected(Exception):
 
 
 def check_attribute(known: Schema, scope: str, attribute: Attribute, child_names: Mapping[str, str]) -> None:
-    """All rules on one definition; `known` must hold its sub-attributes."""
+    """Raises AttributeRejected if a definition breaks a rule. `known` must contain its sub-attributes."""
     _check_name(scope, attribute)
     if scope == APPLICATION_DATA and not attribute.application_identifier:
         raise AttributeRejected(
@@ -177,10 +176,10 @@ def check_name_free(schema: Schema, attribute: Attribute, beside: Sequence[Attri
 
 
 def invalid(description: str) -> AttributeRejected:
-    """The rejection of a definition that breaks a rule of its own."""
+    """The rejection with the reason `invalid_attribute`."""
     return AttributeRejected("invalid_attribute", description)
 
 
 def excerpt(word: str) -> str:
-    """Text of the sender, shortened and encodable, for a sentence."""
+    """The sender's text, shortened and made encodable, for use in a message."""
     return word[:100].encode("utf-8", "replace").decode()

@@ -3,7 +3,7 @@
 The absorbed profile is the incoming one. Objects merge member by member, application data application by
 application; an attribute that the schema does not know merges as `overwrite`.
 
-Invariants: an empty value never replaces another; a value that only one side has stays.
+Invariants: an empty value never replaces another. A value that only one side has stays.
 
 Source: docs/concepts/merging.md, docs/wire/cds.md §9 (last part).
 """
@@ -46,7 +46,7 @@ def keep(existing: _SourcedValue, incoming: _SourcedValue, value_type: str) -> _
 
 
 def combine(existing: _SourcedValue, incoming: _SourcedValue, value_type: str) -> _SourcedValue:
-    """Union in order of appearance, equal elements once; a single value counts as a list of one."""
+    """The union in order of appearance, without duplicates; a single value is treated as a list of one."""
     union: dict[Hashable, Any] = {}
     for element in (*_as_list(existing.value), *_as_list(incoming.value)):
         union.setdefault(canonical_key(element), element)
@@ -62,7 +62,7 @@ def latest(existing: _SourcedValue, incoming: _SourcedValue, value_type: str) ->
 
 
 def by_time(existing: _SourcedValue, incoming: _SourcedValue, value_type: str) -> _SourcedValue:
-    """The later one, whatever its trust. Identities merge so; no attribute may choose it."""
+    """The later one, whatever its trust. Only identities use it; definitions cannot choose it."""
     return incoming if _reported_at(incoming) > _reported_at(existing) else existing
 
 
@@ -111,11 +111,11 @@ def merge_values(
     absorbed_fills_identity_only: bool,
     strategies: Mapping[str, Strategy] = _NO_STRATEGIES,
 ) -> Record:
-    """The survivor's record with the absorbed one's merged in. `strategies`: dotted path → how the value
-    there merges, whatever its attribute says.
+    """The survivor's record, merged with the absorbed one's.
 
-    `absorbed_fills_identity_only`: the absorbed profile has no user and the survivor does, so its identity
-    attributes fill gaps and replace nothing (the identity provider owns them).
+    `strategies`: dotted path → a strategy that overrides that of the attribute.
+    `absorbed_fills_identity_only`: the absorbed profile's identity attributes fill gaps and replace nothing,
+    because only the survivor has a user, whose identity attributes the identity provider owns.
     """
     sides = _Sides(survivor.provenance, absorbed.provenance, strategies)
     values, updates = dict(survivor.values), dict[str, tuple[ValueSource, ...] | None]()
@@ -134,12 +134,12 @@ def merge_values(
     return Record(values, {leaf: sources for leaf, sources in provenance.items() if sources is not None})
 
 
-#: What a merge changes about the survivor's provenance: leaf → sources, None where a leaf is replaced.
+#: Changes of the survivor's provenance by a merge: leaf → sources, None for a replaced leaf.
 _Updates = dict[str, tuple[ValueSource, ...] | None]
 
 
 class _Sides(Struct, frozen=True):
-    """The provenance of both sides, and the strategies that go before those of attributes."""
+    """The provenance of both sides, and the strategies that override those of attributes."""
 
     mine: Provenance
     theirs: Provenance
@@ -195,7 +195,7 @@ def _value(
 def _replacing(
     sides: _Sides, path: str, mine: Any, value: Any, sources: tuple[ValueSource, ...] | None
 ) -> _Updates:
-    """The survivor's value gives way to `value`, with these sources or with the absorbed side's own."""
+    """Replaces the survivor's value by `value`, with these sources or those of the absorbed side."""
     updates: _Updates = {} if mine is None else dict.fromkeys(leaves(mine, path))
     for leaf in leaves(value, path):
         updates[leaf] = sides.theirs.get(leaf, ()) if sources is None else sources
@@ -203,7 +203,7 @@ def _replacing(
 
 
 def _with_first_age(sides: _Sides, path: str, updates: _Updates, both: tuple[ValueSource, ...]) -> _Updates:
-    """A value that both sides have is as old as on the side that had it first."""
+    """A value that both sides have keeps the earliest seq that set it."""
     sources = updates[path] if path in updates else sides.mine.get(path)
     return {} if sources is None else {path: as_old_as(both, sources)}
 
@@ -233,7 +233,7 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _reported_at(value: _SourcedValue) -> tuple[tuple[int, int, str], ...]:
-    """When a value was last reported; one without a source was never reported."""
+    """The last report of a value as a sort key; empty for a value without a source."""
     return tuple(sorted((source.at, source.seq, source.observation_id) for source in value.sources))[-1:]
 
 
@@ -262,7 +262,7 @@ def _by_rank(
 
 
 def _rank(value: Any, value_type: str) -> Any:
-    """What a value compares by: numbers and booleans as numbers, dates as moments, text as text."""
+    """The sort key of a value: numbers and booleans as numbers, dates as instants, text as text."""
     if type(value) is str and value_type in ("date", "date_time"):
         try:
             return instant(value)

@@ -1,8 +1,11 @@
-"""Patches: what a write changes, or why it is rejected. Only what the request changes is checked.
+"""Patches: computes the changes of a write, or rejects it.
 
-Repeating what is stored, or what the writer can see of it, is never a change. Traits and identity attributes
-are merged deeply. In application data each first-level key replaces the stored one; replacing removes only
-what the writer sees and may change: write-only, protected and hidden members stay.
+Traits and identity attributes are merged deeply. In application data each first-level key replaces the stored
+value. Replacing removes only members that the writer sees and may change: write-only, protected and hidden
+members stay.
+
+Invariants: only changed values are checked for mutability. Repeating a stored value, or its visible part, is
+never a change.
 
 Source: docs/wire/cds.md §5.1, §5.4 (merging, null), §8 (checks, mutability).
 """
@@ -40,16 +43,16 @@ from oneself.core.values.validation import (
 from oneself.core.values.value_types import TypeMismatch, canonical_key, check_size, is_empty, same
 from oneself.core.values.visibility import redact_elements
 
-#: Who writes; the log repeats what was allowed when it was recorded.
+#: The writer. A rebuild has the authority of the log: its writes were allowed when they were recorded.
 Authority = Literal["application", "identity_server", "log"]
 
 
 class _WritePolicy(Struct, frozen=True):
-    """What the writer may do."""
+    """The permissions of a writer."""
 
     #: The profile, or the element of a list, is being created.
     creating: bool
-    #: Identity attributes are the writer's own.
+    #: The writer owns the identity attributes, so it may change read-only ones.
     owns_identity: bool
     #: Mutability was checked when the values were recorded.
     repeats: bool = False
@@ -165,10 +168,10 @@ def _check_allowed(field: Field, path: Path, old: Any, policy: _WritePolicy) -> 
 
 
 def _forbidden(field: Field, path: Path, old: Any, policy: _WritePolicy) -> str | None:
-    """Why the attribute's mutability forbids a change of what is stored, None if it does not.
+    """The problem if the attribute's mutability forbids a change of the stored value, else None.
 
-    A stored value that is invalid by now never blocks a write (docs/wire/cds.md §8): it does not count as
-    set.
+    A stored value that the current schema makes invalid never blocks a write: it is treated as not set
+    (docs/wire/cds.md §8).
     """
     if policy.repeats:
         return None
@@ -187,8 +190,9 @@ def _elements(
 ) -> list[Any]:
     """The new objects of a list, each matched with the stored one that it repeats or replaces.
 
-    An object that reads like a stored one is that one, with its write-only members. Any other is compared
-    with the stored one at its index, unless that is repeated elsewhere; without one it is being created.
+    A new object that equals the visible part of a stored one keeps its write-only members. Any other is
+    compared with the stored object at its index, unless that one is repeated elsewhere. Without a stored
+    object to compare with, it is being created.
     """
     visible = redact_elements(field, old) or []
     waiting: dict[Hashable, list[int]] = {}

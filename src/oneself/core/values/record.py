@@ -1,10 +1,12 @@
-"""The values of a profile and where each came from, as one value that is copied, never changed.
+"""The values of a profile and their provenance, as one immutable value.
 
-`values` are plain JSON by scope; `provenance` names the sources of every leaf by its dotted path:
-`traits.plan`, `traits.address.city`, `application_data.<app>.score`. A list is one leaf, whatever it holds.
-There is no value without a source, no source without a value, and no empty object.
+`values` are plain JSON by scope. `provenance` maps the dotted path of each leaf to its sources:
+`traits.plan`, `traits.address.city`, `application_data.<app>.score`. A list is one leaf.
 
-Source: DESIGN §5 (provenance).
+Invariants: every leaf has a source, every source belongs to a leaf, and there are no empty objects. A change
+returns a copy.
+
+Source: docs/concepts/merging.md, "Provenance".
 """
 
 from __future__ import annotations
@@ -20,21 +22,23 @@ Path = tuple[str, ...]
 
 
 class ValueSource(Struct, frozen=True, omit_defaults=True):
-    """An observation that said a value: committed at `seq`, happened `at` (both µs since 1970). `trust`: of
-    its evidence, "server" or "browser" (DESIGN §8). `since`: the seq of the observation that first brought
-    the value, if this one repeated it."""
+    """An observation that set a value."""
 
+    #: Its place in the log.
     seq: int
     observation_id: str
+    #: When it occurred, in µs since 1970.
     at: int
     interface: str = field(name="face")
     application: str | None = None
+    #: The trust of its evidence: "server" or "browser" (docs/concepts/trust.md).
     trust: str = "server"
+    #: The seq of the observation that first set the value, if this one repeated it.
     since: int | None = None
 
     @property
     def first_seq(self) -> int:
-        """When the value was first recorded."""
+        """The seq of the observation that first set the value."""
         return self.seq if self.since is None else self.since
 
 
@@ -42,7 +46,7 @@ Provenance = dict[str, tuple[ValueSource, ...]]
 
 
 class Record(Struct, frozen=True):
-    """What is known, and from where."""
+    """The values of a profile, and their provenance."""
 
     values: Values
     provenance: Provenance
@@ -52,14 +56,16 @@ EMPTY = Record({}, {})
 
 
 class Change(Struct, frozen=True):
-    """One value set, or unset when it is None. The path runs scope, application where there is one, keys."""
+    """Sets one value, or unsets it."""
 
+    #: Scope, application for application data, keys.
     path: Path
+    #: The new value; None unsets.
     value: Any
 
 
 class ValueChanges(Struct, frozen=True):
-    """What a write changes, in the order of the write; falsy when it changes nothing."""
+    """The changes of a write, in its order; falsy if there are none."""
 
     items: tuple[Change, ...] = ()
 
@@ -71,8 +77,10 @@ class ValueChanges(Struct, frozen=True):
 
 
 def write(record: Record, changes: ValueChanges, source: ValueSource) -> Record:
-    """The record with the changes in it, each value with `source` as its only source. A value that stands
-    there already stays as old as it is."""
+    """The record with the changes applied. Each changed value has `source` as its only source.
+
+    Repeating a stored value keeps the seq that first set it.
+    """
     if not changes.items:
         return record
     values, provenance = record.values, dict(record.provenance)
@@ -90,7 +98,7 @@ def write(record: Record, changes: ValueChanges, source: ValueSource) -> Record:
 
 
 def as_old_as(first: tuple[ValueSource, ...], sources: tuple[ValueSource, ...]) -> tuple[ValueSource, ...]:
-    """The sources of a value that others brought `first`."""
+    """The sources, as repetitions of the sources `first`: each keeps the earliest seq that set the value."""
     since = min((source.first_seq for source in first), default=None)
     if since is None:
         return sources
@@ -108,7 +116,7 @@ def read(values: Values, path: Path) -> Any:
 
 
 def put(values: Values, path: Path, value: Any) -> Values:
-    """A copy with the value at the path; whatever stands in the way and is no object makes room."""
+    """A copy with the value at the path. A value on the path that is not an object is replaced by one."""
     key, *rest = path
     if rest:
         inside = values.get(key)
@@ -117,7 +125,7 @@ def put(values: Values, path: Path, value: Any) -> Values:
 
 
 def without(values: Values, path: Path) -> Values:
-    """A copy without the value at the path, nor the objects that this leaves empty."""
+    """A copy without the value at the path, and without the objects that become empty."""
     key, *rest = path
     inside = values.get(key)
     left = without(inside, tuple(rest)) if rest and type(inside) is dict else None
@@ -127,7 +135,7 @@ def without(values: Values, path: Path) -> Values:
 
 
 def leaves(value: Any, path: str) -> Iterator[str]:
-    """The dotted paths of the leaves of a value that stands at `path`."""
+    """The dotted paths of the leaves of the value at `path`."""
     if type(value) is dict and value:
         for key, member in value.items():
             yield from leaves(member, f"{path}.{key}")
@@ -136,7 +144,7 @@ def leaves(value: Any, path: str) -> Iterator[str]:
 
 
 def _forget(values: Values, provenance: Provenance, path: Path) -> None:
-    """Drops the sources of what a change at the path replaces: the value there, or a leaf on its way."""
+    """Drops the sources of the value that a change replaces: the value at the path, or a leaf above it."""
     target: Any = values
     for depth, key in enumerate(path, 1):
         target = target.get(key)

@@ -1,9 +1,11 @@
-"""What the identity server reports about a user, as changes: what does not fit is skipped, the rest applies.
+"""The claims that an identity server reports about a user, as changes of a record.
 
-Claims arrive as text under the last part of their URI; dots in it nest. Text is read as the declared type, a
-single value of a multi-valued attribute as a list of one.
+Claims arrive as text, under the last part of their URI. A dotted key names a nested value. Text is parsed as
+the attribute's type. A single value of a multi-valued attribute becomes a list of one.
 
-Source: wire/cds §12.
+Invariants: an invalid value is skipped and reported; it never blocks the other values.
+
+Source: docs/wire/cds.md §12.
 """
 
 from __future__ import annotations
@@ -22,16 +24,21 @@ from oneself.core.values.value_types import parse_text
 
 
 class RejectedClaimValue(Struct, frozen=True):
-    """A reported value that was not taken: its dotted path with the scope, and why."""
+    """A reported value that was skipped."""
 
+    #: The dotted path, with the scope.
     path: str
+    #: Why it is invalid.
     problem: str
 
 
 def accept_valid(
     schema: Schema, stored: Record, patch: dict[str, Any], *, creating: bool = False
 ) -> tuple[ValueChanges, tuple[RejectedClaimValue, ...]]:
-    """The changes of the values that fit, and what was skipped. Application data is never read."""
+    """The changes for the valid values of a patch, and the values that were skipped.
+
+    `creating`: whether the profile is being created. Application data in the patch is ignored.
+    """
     changes: list[Change] = []
     skipped: list[RejectedClaimValue] = []
     for path, value, defined in _claims(schema, patch):
@@ -54,7 +61,7 @@ def _claims(schema: Schema, patch: dict[str, Any]) -> Iterator[tuple[Path, Any, 
 def _leaves(
     fields: Mapping[str, Field], path: Path, keys: Path, value: Any
 ) -> Iterator[tuple[Path, Any, bool]]:
-    """One (path, value, defined) for each attribute that a claim sets, members of an object one by one."""
+    """One (path, value, is defined) for each attribute that a claim sets, including members of objects."""
     field, here, rest = fields.get(keys[0]), (*path, keys[0]), keys[1:]
     if field is None or (rest and not field.nests):
         yield (*here, *rest), value, False

@@ -1,10 +1,12 @@
-"""The profile schema: an immutable set of attributes, indexed the way a write asks for it.
+"""The profile schema: an immutable set of attributes, indexed for reads and writes of values.
 
-A first-level key of a scope (of an application, for application data) leads to a `Field`, whose children
-follow the sub-attributes. Attributes below a complex one are reached through it only, never by a dotted key;
-a dotted name without a complex attribute above it is a first-level key of its own.
+A first-level key of a scope (of an application, for application data) leads to a `Field`. Its children are
+the sub-attributes. An attribute below a complex one is reached only through it, never by a dotted key. A
+dotted name without a complex attribute above it is a first-level key of its own.
 
-The rules that new and changed definitions have to pass are in `core.definition`.
+Invariants: this module does not check definitions (`definition_rules`) or values (`validation`).
+
+Source: docs/wire/cds.md §7.
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ class Schema(Struct, frozen=True, dict=True):
         return tuple(attribute for attribute in self.attributes if attribute_id in attribute.sub_attributes)
 
     def fields(self, scope: str, application: str | None = None) -> Mapping[str, Field]:
-        """What may stand in a section: first-level key → field."""
+        """The fields of a section: first-level key → field."""
         return self._fields.get((scope, application), _NOTHING)
 
     def field_at(self, path: tuple[str, ...]) -> Field | None:
@@ -66,13 +68,13 @@ class Schema(Struct, frozen=True, dict=True):
         return field
 
     def with_(self, attributes: Iterable[Attribute]) -> Schema:
-        """The schema with these added; one whose id is known takes the place of the old one."""
+        """The schema with these attributes; each replaces the attribute with the same id, or is added."""
         kept = {attribute.attribute_id: attribute for attribute in self.attributes}
         kept.update((attribute.attribute_id, attribute) for attribute in attributes)
         return Schema(tuple(kept.values()))
 
     def without(self, attribute_ids: Collection[str]) -> Schema:
-        """The schema without these; a parent that listed one of them no longer does."""
+        """The schema without these attributes, which are also removed from the lists of their parents."""
         gone = frozenset(attribute_ids)
         return Schema(tuple(_unlist(item, gone) for item in self.attributes if item.attribute_id not in gone))
 
@@ -94,7 +96,7 @@ class Schema(Struct, frozen=True, dict=True):
         return fields
 
     def complex_above(self, name: str, application: str | None = None) -> Attribute | None:
-        """The outermost complex attribute that a dotted name leads through."""
+        """The outermost complex attribute above a dotted name."""
         parts = name.split(".", NAME_PARTS_MAX)
         for length in range(2, len(parts)):
             above = self.find(".".join(parts[:length]), application)
@@ -113,7 +115,7 @@ class Schema(Struct, frozen=True, dict=True):
         return Field(attribute, fit, children, any(map(_may_forbid, children.values())))
 
     def _children(self, attribute: Attribute) -> dict[str, Field]:
-        """Only listed attributes exactly one level below count, so that no list can lead in a circle."""
+        """The listed attributes exactly one level below; others are ignored, so lists cannot form a cycle."""
         listed = filter(None, map(self.get, attribute.sub_attributes))
         prefix = attribute.attribute_name + "."
         return {

@@ -1,6 +1,8 @@
-"""Whether a whole value fits its attribute, member by member and element by element, and what to say if not.
+"""Validates values against their attributes, member by member and element by element.
 
-Source: wire/cds §8 (labels, paths, wording).
+Invariants: this module does not know what is stored, so it does not check mutability (`patch`).
+
+Source: docs/wire/cds.md §8 (labels, paths, wording).
 """
 
 from __future__ import annotations
@@ -28,7 +30,11 @@ _PATH_CHARS_MAX = 300
 
 
 class InvalidValue(Exception):
-    """A value is refused. `path` is `key`, `app.key`, `a.b` or `a[0].b`; the text is wire/cds §8's."""
+    """A value is invalid or must not be changed. The text of the exception is that of docs/wire/cds.md §8.
+
+    `label`: the kind of attribute. `path`: `key`, `app.key`, `a.b` or `a[0].b`, at most 300 characters.
+    `problem`: what is wrong with the value.
+    """
 
     def __init__(self, label: str, path: str, problem: str) -> None:
         super().__init__(label, path, problem)
@@ -42,15 +48,15 @@ class InvalidValue(Exception):
 
 
 def rejection_of(path: Path, problem: str) -> InvalidValue:
-    """The refusal of what stands at a path."""
+    """The rejection of the value at a path, which starts with a scope."""
     return InvalidValue(LABELS[path[0]], ".".join(path[1:]), problem)
 
 
 def buckets(patch: dict[str, Any], *, strict: bool = False) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """The objects of a patch that hold attributes, each with its path: sections, and one per application.
+    """The objects of a patch that hold attributes, with their paths: one per section, one per application.
 
-    A section or an application that is no object is passed over (wire/cds §5.4); when `strict`, an
-    application that is none is refused (§5.1).
+    A section or an application entry that is not an object is skipped (docs/wire/cds.md §5.4). If `strict`,
+    such an application entry raises InvalidValue (§5.1).
     """
     for scope in SCOPES:
         section = patch.get(scope)
@@ -67,7 +73,7 @@ def buckets(patch: dict[str, Any], *, strict: bool = False) -> Iterator[tuple[Pa
 
 
 def validate(field: Field, value: Any, path: Path) -> Any:
-    """The value as it is stored; raises InvalidValue at the innermost place that does not fit."""
+    """The value in its stored form. Raises InvalidValue with the path of the innermost invalid value."""
     complex_ = field.attribute.value_type == "complex"
     if field.attribute.multi_valued:
         if type(value) is not list or (complex_ and any(type(element) is not dict for element in value)):
@@ -83,7 +89,7 @@ def validate(field: Field, value: Any, path: Path) -> Any:
 
 
 def validate_object(field: Field, value: dict[str, Any], path: Path) -> dict[str, Any]:
-    """An object of a complex attribute without its null members."""
+    """An object of a complex attribute in its stored form, without null members. Raises InvalidValue."""
     fitted = {}
     for key, member in value.items():
         child, target = field.children.get(key), (*path, key)
@@ -95,7 +101,7 @@ def validate_object(field: Field, value: dict[str, Any], path: Path) -> dict[str
 
 
 def is_valid(field: Field, value: Any) -> bool:
-    """Whether a stored value still is one of its attribute; the members of an object are asked one by one."""
+    """Whether a stored value is valid for its attribute. Members of a single object are not checked."""
     if field.nests:
         return type(value) is dict
     try:
@@ -106,5 +112,5 @@ def is_valid(field: Field, value: Any) -> bool:
 
 
 def element_path(path: Path, at: int) -> Path:
-    """Where an element of the list at a path stands: `a[0]`."""
+    """The path of an element of the list at a path: `a[0]`."""
     return (*path[:-1], f"{path[-1]}[{at}]")

@@ -1,9 +1,11 @@
-"""The eight value types: what JSON value each accepts, and when two JSON values are the same.
+"""The eight value types: the JSON values that each accepts, and the equality of JSON values.
 
-Knows types only, nothing of attributes, scopes or profiles. A fitted value is stored as written, except that
-an integer loses a ".0", an epoch loses its quotes and a decimal too big for a 64-bit integer becomes a float.
+A valid value is stored as written, with three exceptions: an integer loses a ".0", an epoch loses its quotes,
+and an integral decimal beyond 64 bits becomes a float.
 
-Source: seeds/profile-attributes (value types), wire/cds §8 (JSON types), §12 (claims arrive as text).
+Invariants: this module does not know attributes, scopes or profiles.
+
+Source: docs/wire/cds.md §7 (value types), §8 (JSON types), §12 (claims arrive as text).
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
-# Years 1 to 9999: what every calendar in use can show. Mistaken microseconds fall outside it.
+# Years 1 to 9999, the range of Python and SQL dates. Microseconds sent by mistake fall outside it.
 EPOCH_MS_MIN, EPOCH_MS_MAX = -62_135_596_800_000, 253_402_300_799_999
-# One value must stay cheap to compare, to index and to show.
+# A value must stay cheap to compare, index and display.
 TEXT_LENGTH_MAX = 65_536
 ELEMENTS_MAX = 10_000
 
@@ -40,7 +42,7 @@ Validator = Callable[[Any], Any]
 
 
 class TypeMismatch(Exception):
-    """A value that its type does not accept; `problem` is the wire's wording (wire/cds §8)."""
+    """A value is not valid for its type. `problem`: the wording of docs/wire/cds.md §8."""
 
     def __init__(self, problem: str = TYPE_MISMATCH) -> None:
         super().__init__(problem)
@@ -48,17 +50,17 @@ class TypeMismatch(Exception):
 
 
 def validate_string(value: Any) -> str:
-    """Text that PostgreSQL and UTF-8 can hold."""
+    """Text without NUL or unpaired surrogates, which PostgreSQL and UTF-8 cannot store."""
     if type(value) is not str:
         raise TypeMismatch
-    # A printable text holds neither NUL nor surrogates, and is the usual case.
+    # The usual case is printable text, which has neither NUL nor surrogates.
     if not value.isprintable() and _BAD_TEXT.search(value):
         raise TypeMismatch(BAD_TEXT)
     return value
 
 
 def validate_integer(value: Any) -> int:
-    """JSON knows only numbers, so 5.0 is the integer 5 ("a number without fraction")."""
+    """A 64-bit integer. JSON has only numbers, so 5.0 is the integer 5."""
     if type(value) is float and value.is_integer():
         value = int(value)
     if type(value) is not int or not INTEGER_MIN <= value <= INTEGER_MAX:
@@ -78,28 +80,28 @@ def validate_decimal(value: Any) -> int | float:
 
 
 def validate_boolean(value: Any) -> bool:
-    """true or false, and nothing that counts as such."""
+    """Only `true` or `false`, not 1, 0 or text."""
     if type(value) is not bool:
         raise TypeMismatch
     return value
 
 
 def validate_date(value: Any) -> str:
-    """`2026-06-05`, a day of the calendar, as written."""
+    """A valid calendar date such as `2026-06-05`, as written."""
     if type(value) is not str or not _DATE.fullmatch(value):
         raise TypeMismatch
     return _on_the_calendar(date, value)
 
 
 def validate_date_time(value: Any) -> str:
-    """`2026-06-05T03:38Z`, seconds, fraction and offset as they are written or left out."""
+    """A valid time such as `2026-06-05T03:38Z`, as written; seconds, fraction and offset are optional."""
     if type(value) is not str or not _DATE_TIME.fullmatch(value):
         raise TypeMismatch
     return _on_the_calendar(datetime, value)
 
 
 def validate_epoch(value: Any) -> int:
-    """Milliseconds since 1970; digits in quotes are what older writers send (wire/cds §15)."""
+    """Milliseconds since 1970. Older clients send the digits in quotes (docs/wire/cds.md §15)."""
     if type(value) is str and _EPOCH.fullmatch(value):
         value = int(value)
     number = validate_integer(value)
@@ -109,7 +111,7 @@ def validate_epoch(value: Any) -> int:
 
 
 def validate_complex(value: Any) -> dict[str, Any]:
-    """Only that it is an object: its members are attributes of their own and checked as such."""
+    """An object. Its members are attributes of their own, which the caller validates."""
     if type(value) is not dict:
         raise TypeMismatch
     return value
@@ -128,7 +130,7 @@ VALIDATORS: dict[str, Validator] = {
 
 
 def enum_of(allowed: frozenset[str], fit: Validator) -> Validator:
-    """The same type, narrowed to canonical values."""
+    """A validator that accepts only the canonical values `allowed`."""
 
     def fit_canonical(value: Any) -> Any:
         fitted = fit(value)
@@ -140,7 +142,7 @@ def enum_of(allowed: frozenset[str], fit: Validator) -> Validator:
 
 
 def check_size(value: Any) -> None:
-    """Raises Misfit if a text or a list is larger than anyone needs; asked of new values only."""
+    """Raises TypeMismatch if a text or list is too large. Only for new values; stored ones may be larger."""
     if type(value) is str:
         if len(value) > TEXT_LENGTH_MAX:
             raise TypeMismatch(TEXT_TOO_LONG)
@@ -155,13 +157,16 @@ def check_size(value: Any) -> None:
 
 
 def parse_text(value_type: str, text: str) -> Any:
-    """A claim's text as a value of the type; the text itself if it does not read as one (wire/cds §12)."""
+    """A claim's text as a value of the type; the text unchanged if it does not parse.
+
+    Source: docs/wire/cds.md §12.
+    """
     reader = _READERS.get(value_type)
     return text if reader is None else reader(text.strip(), text)
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equality of JSON values: 1 is 1.0, but true is not 1 and false is not 0."""
+    """Equality of JSON values: 1 equals 1.0, but true does not equal 1."""
     if type(a) is dict:
         return type(b) is dict and a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if type(a) is list:
@@ -170,7 +175,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def canonical_key(value: Any) -> Hashable:
-    """Equal for two values exactly when they are the `same`, so that many values meet in a set."""
+    """A hashable key. The keys of two values are equal exactly if the values are the `same`."""
     if type(value) is dict:
         return "object", frozenset((key, canonical_key(member)) for key, member in value.items())
     if type(value) is list:
@@ -179,12 +184,15 @@ def canonical_key(value: Any) -> Hashable:
 
 
 def is_empty(value: Any) -> bool:
-    """'' [] {} null: values that never replace another in a merge and do not count as set (DESIGN §5)."""
+    """Whether the value is '', [], {} or null. An empty value never replaces another in a merge.
+
+    Source: docs/concepts/merging.md, "Attributes".
+    """
     return value is None or (type(value) in (str, list, dict) and not value)
 
 
 def instant(text: str) -> datetime:
-    """A fitted date or date_time as a moment that compares; without an offset it counts as UTC."""
+    """A valid date or date_time as an instant; without an offset it is in UTC."""
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

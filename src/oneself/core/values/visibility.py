@@ -1,9 +1,11 @@
-"""What of a profile's stored values may be seen, and what an administrator has to hear about the rest.
+"""Which of a profile's stored values are visible, and which are hidden because the schema changed.
 
-The unit of hiding is the value of one attribute: a sub-attribute that is write-only, undefined or unfit
-disappears from its object, a list is shown whole or not at all. Nothing stored is changed by being hidden.
+The unit of hiding is the value of one attribute. A sub-attribute that is write-only, undefined or invalid is
+left out of its object. A list of scalars is visible as a unit or not at all.
 
-Source: wire/cds §8 (writeOnly; values that no longer fit), §15.
+Invariants: hiding a value does not change what is stored. This module does not know who reads (`disclosure`).
+
+Source: docs/wire/cds.md §8 (writeOnly, invalid values), §15.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from oneself.core.values.value_types import TYPE_MISMATCH
 
 
 def visible_values(schema: Schema, values: Values) -> Values:
-    """The values that answers, filters and matching may use, by scope; empty objects are left out."""
+    """The values that answers, filters and matching may use, by scope, without empty objects."""
     seen: Values = {}
     for path, bucket in buckets(values):
         visible = redact_members(schema.fields(*path), bucket)
@@ -29,7 +31,7 @@ def visible_values(schema: Schema, values: Values) -> Values:
 
 
 def invalid_values(schema: Schema, values: Values) -> list[tuple[str, str]]:
-    """The stored values that are kept but hidden because the schema has changed: (dotted path, problem)."""
+    """The stored values that are hidden because the schema changed: (dotted path, problem)."""
     found: list[tuple[str, str]] = []
     for path, bucket in buckets(values):
         fields = schema.fields(*path)
@@ -39,7 +41,7 @@ def invalid_values(schema: Schema, values: Values) -> list[tuple[str, str]]:
 
 
 def redact_members(fields: Mapping[str, Field], members: dict[str, Any]) -> dict[str, Any]:
-    """The members of an object, or of a section, that may be seen."""
+    """The visible members of an object or a section."""
     visible = {}
     for key, value in members.items():
         field = fields.get(key)
@@ -49,7 +51,7 @@ def redact_members(fields: Mapping[str, Field], members: dict[str, Any]) -> dict
 
 
 def redact_field(field: Field, value: Any) -> Any:
-    """The value as it may be seen, None if it may not."""
+    """The visible part of a value; None if it is hidden."""
     if field.attribute.mutability == WRITE_ONLY:
         return None
     if field.nests:
@@ -63,7 +65,7 @@ def redact_field(field: Field, value: Any) -> Any:
 
 
 def redact_elements(field: Field, value: Any) -> list[dict[str, Any]] | None:
-    """A list of objects, each as it may be seen, None unless it is one. As many as are stored."""
+    """The visible part of each object in a list, one for each stored object; None for an invalid list."""
     if type(value) is not list or any(type(element) is not dict for element in value):
         return None
     return [redact_members(field.children, element) for element in value]
