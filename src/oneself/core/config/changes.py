@@ -33,7 +33,7 @@ class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
 class BlockList(msgspec.Struct, frozen=True, omit_defaults=True):
     """The organisation's own blocked values, which do not identify a person."""
 
-    #: Exact values, compared case-folded.
+    #: Exact values, case-folded.
     values: frozenset[str] = frozenset()
     #: Shell patterns (`*@test.example`).
     patterns: tuple[str, ...] = ()

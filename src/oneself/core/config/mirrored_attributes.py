@@ -86,7 +86,7 @@ def claim_key(uri: str) -> str:
 def required_attributes(
     local: Iterable[Mapping[str, Any]], dialects: Iterable[Iterable[Mapping[str, Any]]]
 ) -> tuple[RequiredAttribute, ...]:
-    """One attribute for each local claim that a SCIM claim maps to, and their missing parents.
+    """One attribute for each local claim that a SCIM claim maps to, with its missing parents.
 
     `local`, `dialects`: claims as the identity server describes them. A claim whose key is not valid as an
     attribute name is skipped.

@@ -24,7 +24,10 @@ RuleReason = Literal[
 
 
 class RuleRejected(Exception):
-    """A rule is rejected. `subject`: the attribute or priority; `detail`: one sentence for the sender."""
+    """A rule is rejected.
+
+    `reason`: the broken rule; `subject`: the attribute or priority; `detail`: one sentence for the sender.
+    """
 
     def __init__(self, reason: RuleReason, subject: str, detail: str) -> None:
         super().__init__(detail)
@@ -34,7 +37,7 @@ class RuleRejected(Exception):
 
 
 def check_rule(config: Config, rule: UnificationRule) -> None:
-    """Raises RuleRejected unless the rule may be added, or may replace the one with its id."""
+    """Raises RuleRejected if the rule must not be added, or must not replace the rule with the same id."""
     others = [other for other in config.rules.values() if other.rule_id != rule.rule_id]
     name, priority = rule.property_name, rule.priority
     if rule.rule_id not in config.rules:

@@ -46,7 +46,7 @@ class Namespace(msgspec.Struct, frozen=True, omit_defaults=True):
     trusted_only: bool = False
     #: Two profiles with different values are never merged.
     conflict_blocks_merge: bool = False
-    #: The organisation's blocked values, in any case.
+    #: The organisation's blocked values, case-folded.
     blocked_values: frozenset[str] = frozenset()
     #: Shell patterns (`*@test.example`): unlike regular expressions, they cannot be made to run without end.
     blocked_patterns: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """Claims: which profile holds an identifier.
 
-Invariants: a claim belongs to one profile; `resolve` decides to whom a contested identifier belongs.
+Invariants: several profiles can claim one identifier, and the oldest claim holds it. A claim does not know
+the others.
 
 Source: docs/concepts/resolution.md, rules 2 and 7.
 """

@@ -37,8 +37,10 @@ _PROVIDER_OWNS_SCOPE = "Identity attributes follow the identity server."
 
 
 class AttributeChange(Struct, frozen=True, kw_only=True):
-    """How one definition changes; UNSET fields keep their value, except for what a new type makes
-    meaningless."""
+    """The new properties of a definition.
+
+    An UNSET property keeps its value, unless the new name or value type makes it meaningless.
+    """
 
     attribute_name: str
     value_type: str
@@ -54,11 +56,11 @@ class AttributeChange(Struct, frozen=True, kw_only=True):
 def define(
     schema: Schema, scope: str, drafts: Sequence[Attribute], *, child_names: Sequence[Mapping[str, str]] = ()
 ) -> list[Attribute]:
-    """The drafts with their defaults, ready to be added. Raises AttributeRejected.
+    """The drafts with defaults filled in, ready to be added. Raises AttributeRejected.
 
-    Drafts carry their attribute ids. `child_names`: draft by draft, the names under which the sender listed
-    the sub-attributes (attribute id → name); without it only the ids are compared. A draft may list
-    sub-attributes of the same request.
+    `drafts`: with their attribute ids; a draft may list sub-attributes of the same request. `child_names`:
+    for each draft, attribute id → the name under which the sender listed the sub-attribute. Without it only
+    the ids are checked.
     """
     _check_request(scope, drafts)
     named = [with_defaults(draft) for draft in drafts]
@@ -81,8 +83,8 @@ def redefine(
 ) -> Attribute:
     """The attribute after a change. Raises AttributeRejected.
 
-    Id and scope never change; a sub-attribute stays below the attribute that lists it. `child_names`: as for
-    `define`, of this attribute.
+    Id and scope never change. A sub-attribute stays below the attribute that lists it. `child_names`: as for
+    `define`, but only of this attribute.
     """
     stored = find_changeable(schema, scope, attribute_id)
     check_application_allowed(scope, change.application_identifier)

@@ -1,7 +1,7 @@
-"""Merging the values of two profiles: attribute by attribute, each by its strategy, provenance alongside.
+"""Merges the values of two profiles and their provenance, each attribute by its strategy.
 
-The absorbed profile is the incoming one. Objects merge member by member, application data application by
-application; an attribute that the schema does not know merges as `overwrite`.
+The absorbed profile is the incoming side. Objects merge member by member, application data application by
+application. An attribute that is not in the schema merges as `overwrite`.
 
 Invariants: an empty value never replaces another. A value that only one side has stays.
 

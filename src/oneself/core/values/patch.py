@@ -4,8 +4,8 @@ Traits and identity attributes are merged deeply. In application data each first
 value. Replacing removes only members that the writer sees and may change: write-only, protected and hidden
 members stay.
 
-Invariants: only changed values are checked for mutability. Repeating a stored value, or its visible part, is
-never a change.
+Invariants: only changed values are validated and checked for mutability. Repeating a stored value, or its
+visible part, is never a change.
 
 Source: docs/wire/cds.md §5.1, §5.4 (merging, null), §8 (checks, mutability).
 """
