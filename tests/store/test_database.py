@@ -100,6 +100,8 @@ async def test_a_server_that_refuses_us_says_why(made_databases: Databases, serv
         pytest.skip("the given server's address has another form")
     with pytest.raises(UnsupportedDatabase, match="no_such_database"):
         await wait_until_ready(wrong)
+    with pytest.raises(UnsupportedDatabase, match="no_such_database"):
+        await Database.open(wrong)
 
 
 def test_named_statements_are_attributes() -> None:

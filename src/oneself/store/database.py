@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import msgspec
 
 from oneself.errors import Unavailable, UnsupportedDatabase
-from oneself.store.errors import translate_errors
+from oneself.store.errors import classify, translate_errors
 
 if TYPE_CHECKING:
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]
@@ -62,8 +62,12 @@ class Database:
 
     @classmethod
     async def open(cls, url: str, *, min_size: int = 1, max_size: int = 10) -> Database:
-        """Connect; raises Unavailable when the server does not answer within CONNECT_TIMEOUT_S."""
-        with translate_errors():
+        """Connect.
+
+        Raises Unavailable when the server does not answer within CONNECT_TIMEOUT_S, UnsupportedDatabase when
+        it refuses the connection.
+        """
+        with translate_errors(), _refusals():
             pool = await asyncpg.create_pool(
                 url,
                 min_size=min_size,
@@ -130,8 +134,11 @@ class Database:
 
 
 async def connect(url: str, planner: dict[str, str] = POINT_LOOKUPS) -> asyncpg.Connection[asyncpg.Record]:
-    """One connection outside any pool, with the same codecs; the caller closes it."""
-    with translate_errors():
+    """One connection outside any pool, with the same codecs; the caller closes it.
+
+    Raises as `Database.open`.
+    """
+    with translate_errors(), _refusals():
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
             url, timeout=CONNECT_TIMEOUT_S, server_settings=SERVER_SETTINGS | planner
         )
@@ -142,7 +149,7 @@ async def connect(url: str, planner: dict[str, str] = POINT_LOOKUPS) -> asyncpg.
 async def wait_until_ready(url: str, patience_s: float = 0.0) -> None:
     """Wait until the database answers, at most `patience_s`.
 
-    Raises Unavailable when it does not, DatabaseRefused when it refuses the connection.
+    Raises Unavailable when it does not, UnsupportedDatabase when it refuses the connection.
     """
     deadline = time.monotonic() + patience_s
     while True:
@@ -151,17 +158,26 @@ async def wait_until_ready(url: str, patience_s: float = 0.0) -> None:
         except Unavailable:
             if time.monotonic() > deadline:
                 raise
-        except asyncpg.PostgresError as error:
-            raise UnsupportedDatabase(f"The database does not let us in: {error}.") from error
-        except (asyncpg.InterfaceError, ValueError) as error:
-            raise UnsupportedDatabase(f"ONESELF_DATABASE_URL makes no sense: {error}.") from error
         await asyncio.sleep(REACH_POLL_S)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Say in a sentence why a connection is refused. Errors that a retry can mend pass unchanged."""
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        if classify(error) == "unavailable":
+            raise
+        if isinstance(error, asyncpg.PostgresError):
+            raise UnsupportedDatabase(f"The database refused the connection: {error}.") from error
+        sentence = f"ONESELF_DATABASE_URL is not a valid connection string: {error}."
+        raise UnsupportedDatabase(sentence) from error
 
 
 async def _no_reset(_: Any) -> None:
     """Send no reset when a connection returns to the pool: no session keeps state, and a round trip after
-    every
-    statement would double the cost of a read. asyncpg still ends an open transaction."""
+    every statement would double the cost of a read. asyncpg still ends an open transaction."""
 
 
 async def _prepare(connection: Any) -> None:

@@ -36,6 +36,12 @@ def test_text_of_more_characters_is_none(text: str) -> None:
     assert nfc(text, 2) is None
 
 
+def test_text_with_a_long_run_of_combining_characters_is_none() -> None:
+    assert nfc("a" + "\u0301" * 30, 512) is not None
+    assert nfc("a" + "\u0301" * 31, 512) is None
+    assert nfc("a\u0301" * 200, 512) is not None
+
+
 def test_a_long_value_is_not_an_identifier() -> None:
     for namespace in (TEXT, Namespace(reason="test", kind="email"), Namespace(reason="test", kind="phone")):
         assert normalise(Identifier("test", COMBINING), namespace) == Dropped("test", "too_long")

@@ -22,7 +22,7 @@ from oneself.core.profiles.consent import Choice, is_event_category, merge_choic
 from oneself.core.profiles.owned_objects import merge_objects, upsert
 from oneself.core.profiles.profile import Profile, primary_id
 from oneself.core.profiles.visits import NO_ACTIVITY, add_visits, record_activity
-from oneself.core.resolution.evidence import Evidence, claim_age, identities_of
+from oneself.core.resolution.evidence import Evidence, claim_ages, identities_of
 from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan, Rejection
@@ -421,7 +421,7 @@ def _ages(application: _Application, plan: Plan) -> dict[Identifier, int]:
     """The age of each claim, as a seq. A value may be older than the rule that makes it a claim."""
     members = (application.state.profiles.get(profile_id) for profile_id in plan.unified_ids)
     records = [profile.record for profile in members if profile is not None]
-    return {member: claim_age(records, member, application.seq, application.config) for member in plan.claims}
+    return claim_ages(records, plan.claims, application.seq, application.config)
 
 
 def _touched(application: _Application, profile: Profile, plan: Plan) -> Profile:

@@ -8,7 +8,7 @@ Invariants: pure; it reads no profile but the record that it is given.
 Source: docs/concepts/resolution.md (normalise), docs/concepts/trust.md (evidence).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -143,20 +143,28 @@ def first_recorded(record: Record, match: IdentifierSource) -> int | None:
     return min((source.first_seq for source in sources), default=None)
 
 
-def claim_age(records: Iterable[Record], identifier: Identifier, seq: int, config: Config) -> int:
-    """The age of a claim that is made at `seq`: that of its value (docs/concepts/resolution.md, rule 7).
+def claim_ages(
+    records: Sequence[Record], identifiers: Iterable[Identifier], seq: int, config: Config
+) -> dict[Identifier, int]:
+    """The ages of claims that are made at `seq`: those of their values (docs/concepts/resolution.md, rule 7).
 
-    Returns a seq: the earliest at which one of the records got the value, else `seq`.
+    Each is a seq: the earliest at which one of the records got the value, else `seq`. The values of a record
+    are normalised once, however many claims there are.
     """
-    match = next((item for item in config.identifier_sources if item.name == identifier.namespace), None)
-    if match is None:
-        return seq
-    known = (
-        first_recorded(record, match)
-        for record in records
-        if record.provenance and identifier.value in _values_of(record, match, config)
-    )
-    return min((since for since in known if since is not None), default=seq)
+    ages = dict.fromkeys(identifiers, seq)
+    namespaces = {identifier.namespace for identifier in ages}
+    for match in config.identifier_sources:
+        if match.name not in namespaces:
+            continue
+        for record in records:
+            since = first_recorded(record, match)
+            if since is None or since >= seq:
+                continue
+            for value in _values_of(record, match, config):
+                identifier = Identifier(match.name, value)
+                if identifier in ages:
+                    ages[identifier] = min(ages[identifier], since)
+    return ages
 
 
 def _trust(record: Record, match: IdentifierSource) -> SenderTrust:
