@@ -11,6 +11,7 @@ import typer
 
 from oneself.cli.context import run
 from oneself.cli.output import AsJson, Dataset, Org, Yes, confirm, dataset_of, show, show_list, timestamp
+from oneself.core.units import SEQ_MAX
 from oneself.errors import NotFound
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ PersonId = Annotated[
     ),
 ]
 RECEIPTS_SHOWN = 100
-_LAST_SEQ = 2**62
 
 
 @app.command()
@@ -88,8 +88,7 @@ def receipts(org: Org = None, dataset: Dataset = "default", as_json: AsJson = Fa
     async def act(services: Services) -> list[dict[str, Any]]:
         at = await dataset_of(services, org, dataset)
         return [
-            _facts(each)
-            for each in await services.privacy.erasure.list_receipts(at, _LAST_SEQ, RECEIPTS_SHOWN)
+            _facts(each) for each in await services.privacy.erasure.list_receipts(at, SEQ_MAX, RECEIPTS_SHOWN)
         ]
 
     show_list("erasures", run(act), as_json=as_json, empty="Nobody was erased.")

@@ -27,10 +27,9 @@ from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, described, error_responses
 from oneself.api.http.request_options import decode_profile_id
 from oneself.api.http.timestamps import Timestamp, rfc3339
+from oneself.core.units import SEQ_MAX
 from oneself.service.privacy.erasure import Receipt
 from oneself.service.profiles.invalid_values import PROFILES_PER_PAGE, START, ProfileInvalidValues
-
-_LAST_SEQ = 2**62
 
 
 class ReceiptDocument(Struct, frozen=True):
@@ -122,7 +121,7 @@ async def list_erasures(
 ) -> ErasureList:
     """List the receipts of all erasures."""
     call = context_of(request)
-    limit, before = page_size(size), requested_position(cursor, _Seq(_LAST_SEQ)).seq
+    limit, before = page_size(size), requested_position(cursor, _Seq(SEQ_MAX)).seq
     found = await call.services.privacy.erasure.list_receipts(call.dataset_ref, before, limit + 1)
     page, pagination = cut_page(found, limit, lambda last: _Seq(last.erased_at))
     return ErasureList([_render_receipt(receipt) for receipt in page], pagination)

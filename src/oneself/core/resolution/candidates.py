@@ -22,6 +22,7 @@ from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.token_evidence import TokenEvidence
 from oneself.core.resolution.working_set import WorkingSet
+from oneself.core.units import SEQ_MAX
 from oneself.core.values.record import EMPTY
 
 #: The priority of a candidate that no identifier led to: before every rule.
@@ -54,9 +55,6 @@ def rank(profile: Profile) -> tuple[int, int, int, UUID]:
 
 #: The priority of the user of a persisted token: that of identities.
 IDENTITY_PRIORITY = 1000
-
-
-_NEVER_OLDER = 2**62
 
 
 def is_followed(profile: Profile, observation: Observation, config: Config) -> bool:
@@ -163,7 +161,7 @@ def as_created(observation: Observation, evidence: Evidence) -> Profile:
     """The profile that an observation creates, as it ranks: with its identities, and never active before."""
     return Profile(
         profile_id=observation.new_profile_id,
-        created_at=_NEVER_OLDER,
+        created_at=SEQ_MAX,
         updated_at=0,
         active_at=0,
         seq=0,

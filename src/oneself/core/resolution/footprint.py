@@ -20,9 +20,7 @@ from oneself.core.profiles.profile import is_primary_id
 from oneself.core.resolution.evidence import Evidence, lookup_identifiers
 from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation
-
-#: A 64-bit integer that no clock reaches.
-SEQ_MAX = 2**63 - 1
+from oneself.core.units import SEQ_MAX
 
 
 class ObservationFootprint(msgspec.Struct, frozen=True):
