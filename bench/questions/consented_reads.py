@@ -112,4 +112,4 @@ async def _choose(bench: Bench, dataset_ref: DatasetRef, profile_id: UUID, categ
     await bench.services.profiles.profiles.patch(dataset_ref, ACTOR, profile_id, values)
     now = time.time_ns() // 1000
     choices = {category: (number % 2 == 0, now) for number, category in enumerate(categories)}
-    await bench.services.profiles.consents.choose(dataset_ref, ACTOR, profile_id, choices)
+    await bench.services.profiles.consents.replace_choices(dataset_ref, ACTOR, profile_id, choices)

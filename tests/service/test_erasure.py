@@ -69,9 +69,9 @@ async def test_after_an_erasure_nothing_of_the_person_is_left(harness: ProfilesH
     )
     ann = made.profile.profile_id
     absorbed = await harness.person(None, trackers[1], mail=MAIL, plan="ann's own plan")
-    active = await profiles.first_active_tracker(harness.dataset_ref, [trackers[2]])
+    active = await profiles.find_active_tracker(harness.dataset_ref, [trackers[2]])
     await profiles.sign_in(harness.dataset_ref, ACTOR, USER, tracker=active)
-    await profiles.choose(harness.dataset_ref, ACTOR, ann, {"9d41": (True, _now())})
+    await profiles.replace_consents(harness.dataset_ref, ACTOR, ann, {"9d41": (True, _now())})
     bob = await harness.person("bob", mail=MAIL, plan="bob's")
     receipt: Receipt = await harness.erase(ann)
     assert set(receipt.profile_ids) == {ann, absorbed}
@@ -284,7 +284,7 @@ async def test_an_erasure_costs_the_same_statements_for_any_number_of_browsers(
         trackers = [new_tracker() for _ in range(count)]
         for user in (f"bob-{count}", f"ann-{count}"):
             for tracker in trackers:
-                active = await profiles.first_active_tracker(harness.dataset_ref, [tracker])
+                active = await profiles.find_active_tracker(harness.dataset_ref, [tracker])
                 if active is None:
                     await harness.person(user, tracker)
                 else:

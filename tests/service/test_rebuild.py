@@ -46,7 +46,7 @@ async def dataset_ref(services: Services) -> DatasetRef:
         await services.profiles.profiles.create(
             dataset_ref, ACTOR, {"traits": {"plan": value}}, tracker=tracker
         )
-        active = await services.profiles.profiles.first_active_tracker(dataset_ref, [tracker])
+        active = await services.profiles.profiles.find_active_tracker(dataset_ref, [tracker])
         await services.profiles.profiles.sign_in(dataset_ref, ACTOR, user, tracker=active)
     return dataset_ref
 

@@ -76,7 +76,9 @@ async def replace_consents(request: AnyRequest, profile_id: FromPath[str]) -> li
     if known_id is None:
         raise profile_unknown()
     try:
-        made = await call.services.profiles.consents.choose(call.dataset_ref, call.actor, known_id, choices)
+        made = await call.services.profiles.consents.replace_choices(
+            call.dataset_ref, call.actor, known_id, choices
+        )
     except ObservationRejected:
         raise profile_unknown() from None
     except UnknownCategory as error:

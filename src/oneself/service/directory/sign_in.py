@@ -127,4 +127,4 @@ class SignIns:
             for tracker in trackers
             if tracker.isprintable() and 0 < len(tracker) <= TRACKER_CHARACTERS_MAX
         ]
-        return await self._profiles.first_active_tracker(dataset_ref, well_formed)
+        return await self._profiles.find_active_tracker(dataset_ref, well_formed)

@@ -48,7 +48,7 @@ class Users:
         config = await self._configurations.current(dataset_ref.dataset_id)
         if moved and config.settings.cds_enabled:
             values = {IDENTITY_ATTRIBUTES: moved}
-            await self._profiles.mirror(dataset_ref, actor, str(user_id), values)
+            await self._profiles.patch_claims(dataset_ref, actor, str(user_id), values)
         return after
 
     async def delete(self, dataset_ref: DatasetRef, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:

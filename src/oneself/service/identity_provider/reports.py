@@ -157,7 +157,7 @@ class IdentityReports:
         return "updated"
 
     async def _active_tracker(self, dataset_ref: DatasetRef, report: IdentityReport) -> ActiveTracker | None:
-        return await self._profiles.first_active_tracker(
+        return await self._profiles.find_active_tracker(
             dataset_ref, [report.tracker] if report.tracker else ()
         )
 

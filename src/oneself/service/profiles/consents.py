@@ -81,17 +81,17 @@ class Consents:
 
         await self._configurations.change(dataset_ref.dataset_id, drop)
 
-    async def choose(
+    async def replace_choices(
         self, dataset_ref: DatasetRef, actor: Actor, profile_id: UUID, choices: dict[str, tuple[bool, int]]
     ) -> Resolution:
-        """Replace all choices of a person by these: category → (consented, when in µs since 1970).
+        """Replace all choices of the survivor of `profile_id`: category → (consented, instant in µs).
 
-        Raises UnknownCategory, MandatoryCategory, ingest.Rejected `profile_not_found`.
+        Raises UnknownCategory, MandatoryCategory, ObservationRejected `profile_not_found`.
         """
         config = await self._configurations.current(dataset_ref.dataset_id)
         for category_identifier in choices:
             _changeable(config, category_identifier)
-        return await self._profiles.choose(dataset_ref, actor, profile_id, choices)
+        return await self._profiles.replace_consents(dataset_ref, actor, profile_id, choices)
 
 
 def known_choices(config: Config, choices: Choices) -> Choices:

@@ -1,9 +1,12 @@
-"""The list of profiles: survivors page by page, newest first, narrowed by conditions (wire/cds §5.2).
+"""The list of profiles: survivors page by page, the latest created first, filtered by conditions.
 
-    condition (field, operator, text)  ──schema──▶  target (where to look, what may be there)  ──▶ SQL
+    condition (field, operator, text)  ──schema──▶  target (path, type, operand)  ──▶ SQL
 
-A condition is judged by the attribute's own type. What an answer would hide (write-only attributes, values
-that no longer fit the schema) is not matched either, so that a filter tells nothing that a read does not.
+The type of an attribute decides how a condition compares. Write-only attributes and values that are no longer
+valid by the schema match nothing, because a response does not contain them either: a filter must not reveal
+more than a read.
+
+Source: docs/wire/cds.md §5.2.
 """
 
 from __future__ import annotations
@@ -44,22 +47,25 @@ _JSON_TYPES = {
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """`field` is `user_id`, `profile_id` or an attribute's name; `text` is the value as it was written."""
+    """A condition that a profile has to meet."""
 
+    #: `user_id`, `profile_id` or the name of an attribute.
     field: str
     operator: Operator
+    #: The value as in the request.
     text: str
 
 
 class ProfilePage(msgspec.Struct, frozen=True):
-    """A page in the order of the list. `has_more`: further on in the direction that was asked for."""
+    """A page in the order of the list."""
 
     items: tuple[ListedProfile, ...]
+    #: Whether more profiles follow in the direction of the request.
     has_more: bool
 
 
 class ProfileListing:
-    """Finds pages of profiles."""
+    """Reads pages of profiles."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -74,7 +80,7 @@ class ProfileListing:
         size: int,
         with_values: bool = True,
     ) -> ProfilePage:
-        """Up to `size` survivors beyond a position that meet all conditions."""
+        """Up to `size` survivors that meet all conditions, beyond a position."""
         matches = [matching(schema, condition) for condition in conditions]
         if size == 0 or any(isinstance(match, ValueMatch) and not match.targets for match in matches):
             return ProfilePage((), False)
@@ -87,8 +93,8 @@ class ProfileListing:
 
 
 def matching(schema: Schema, condition: Condition) -> Match:
-    """What a condition looks for; a `ValueMatch` without targets matches nothing."""
-    if "\x00" in condition.text:  # which PostgreSQL keeps in no text
+    """A condition as a match for the database; a `ValueMatch` without targets matches no profile."""
+    if "\x00" in condition.text:  # PostgreSQL stores no text with it.
         return ValueMatch(condition.operator, ())
     if condition.field == "user_id":
         return CoreMatch("user_id", condition.operator, condition.text)
@@ -112,7 +118,7 @@ def _profile_id_match(condition: Condition) -> Match:
 
 
 def _attributes(schema: Schema, field: str) -> Iterator[Attribute]:
-    """The attributes that a field means: in application data the one of a named application, or any one's."""
+    """The attributes with this name; in application data of one application or, without its id, of all."""
     scope, _, key = field.partition(".")
     if scope != _APPLICATION:
         if (found := schema.find(field)) is not None:
@@ -125,11 +131,11 @@ def _attributes(schema: Schema, field: str) -> Iterator[Attribute]:
 
 
 def _is_hidden(schema: Schema, attribute: Attribute) -> bool:
-    """Never returned (wire/cds §8): the attribute or one that contains it is write-only."""
+    """Whether the attribute or one that contains it is write-only. Source: docs/wire/cds.md §8."""
     parts = attribute.attribute_name.split(".")
     names = (".".join(parts[:count]) for count in range(2, len(parts) + 1))
-    holders = (schema.find(name, attribute.application_identifier) for name in names)
-    return any(holder is not None and holder.mutability == "writeOnly" for holder in holders)
+    containing = (schema.find(name, attribute.application_identifier) for name in names)
+    return any(outer is not None and outer.mutability == "writeOnly" for outer in containing)
 
 
 def _target(schema: Schema, attribute: Attribute, condition: Condition) -> Target | None:
@@ -142,7 +148,7 @@ def _target(schema: Schema, attribute: Attribute, condition: Condition) -> Targe
 
 
 def _path(schema: Schema, attribute: Attribute) -> tuple[str, ...]:
-    """The keys to the value: a dotted name is one key, unless a complex attribute holds it."""
+    """The keys to the value: a dotted name is one key, unless a complex attribute contains it."""
     name, application = attribute.attribute_name, attribute.application_identifier
     scope_path = (attribute.scope, application) if application else (attribute.scope,)
     above = schema.complex_above(name, application)
@@ -152,7 +158,7 @@ def _path(schema: Schema, attribute: Attribute) -> tuple[str, ...]:
 
 
 def _operand(value_type: str, text: str) -> Any:
-    """The value of this type that a text spells; None if it spells none."""
+    """A text as a value of this type; None if it is not a valid value."""
     if _JSON_TYPES.get(value_type) == "string":
         return text
     try:

@@ -1,7 +1,7 @@
 """Profiles: create, find, patch, sign in and out.
 
-Law of this module: every change is one observation handed to `Ingest`; every read is one statement.
-Ids are drawn here, once, so that the fold can be repeated from the log.
+Invariants: every change is one observation that `Ingest` ingests; every read is one statement. New ids are
+random and generated here alone, so that the log can be folded again with the same ids.
 """
 
 import uuid
@@ -32,22 +32,27 @@ Render = Callable[[Resolution], ReplayableResponse]
 
 
 class RequestOptions(msgspec.Struct, frozen=True):
-    """What concerns the request, not the person; see `ingest.Submission`."""
+    """Options of the request, not of the profile; see `ingest.Submission`."""
 
     idempotency_key: str | None = None
+    #: Equal for requests with the same content.
     fingerprint: str = ""
+    #: `updated_at` of the survivor as the caller has read it; another value rejects the request as `stale`.
     expected_version: int | None = None
+    #: Renders the response that is stored under the idempotency key.
     render: Render | None = None
 
 
-_PLAIN = RequestOptions()
+_NO_OPTIONS = RequestOptions()
 
 
 class ProfileView(msgspec.Struct, frozen=True):
-    """A profile as asked for, the one that stands for it, and whom that one stands for."""
+    """A profile with its survivor and everything that the survivor has absorbed."""
 
+    #: The requested profile; the survivor itself, or one that it absorbed.
     profile: Profile
     survivor: Profile
+    #: In the order of their absorption.
     absorbed: tuple[Absorbed, ...]
     config: Config
 
@@ -66,7 +71,7 @@ class ActiveTracker(msgspec.Struct, frozen=True):
 
 
 class Profiles:
-    """The use-cases of profiles."""
+    """Creates, finds and changes the profiles of datasets."""
 
     def __init__(self, database: Database, configurations: Configurations, ingest: Ingest) -> None:
         self._database = database
@@ -81,11 +86,12 @@ class Profiles:
         *,
         tracker: str,
         user_id: str | None = None,
-        request: RequestOptions = _PLAIN,
+        request: RequestOptions = _NO_OPTIONS,
     ) -> Resolution:
-        """A new profile with its tracker, unified at once (wire/cds §5.1).
+        """Create a profile with its tracker, and unify it in the same transaction.
 
-        `tracker`: drawn by `new_tracker`, because the answer carries it. Raises ingest.Rejected.
+        `tracker`: from `new_tracker`, because the response contains it. Raises ObservationRejected.
+        Source: docs/wire/cds.md §5.1.
         """
         identifiers = [Identifier(TRACKER, tracker)]
         if user_id is not None:
@@ -103,11 +109,12 @@ class Profiles:
         values: Mapping[str, Any],
         *,
         user_id: str | None = None,
-        request: RequestOptions = _PLAIN,
+        request: RequestOptions = _NO_OPTIONS,
     ) -> Resolution:
-        """Write to the profile that stands for `profile_id`; None unsets (wire/cds §5.4).
+        """Write values to the survivor of `profile_id`; None removes a value.
 
-        Raises ingest.Rejected: `profile_not_found`, `invalid_value`, `user_id_write_once`, `stale`.
+        Raises ObservationRejected: `profile_not_found`, `invalid_value`, `user_id_write_once`, `stale`.
+        Source: docs/wire/cds.md §5.4.
         """
         identifiers = () if user_id is None else (Identifier(USER_ID, user_id),)
         observation = self._observe(
@@ -121,12 +128,13 @@ class Profiles:
         actor: Actor,
         profile_id: UUID,
         user_id: str,
-        request: RequestOptions = _PLAIN,
+        request: RequestOptions = _NO_OPTIONS,
     ) -> Resolution | None:
-        """Give the profile that stands for `profile_id` its user and join it with theirs (wire/cds §5.5).
+        """Assign the survivor of `profile_id` to a user, and merge it with the user's profile.
 
-        None: it was this user's already, nothing was written. Raises ingest.Rejected `profile_not_found`,
-        `user_id_write_once` if it is another user's.
+        None if it is assigned to this user already; then nothing is written. Raises ObservationRejected:
+        `profile_not_found`, or `user_id_write_once` if it is assigned to another user.
+        Source: docs/wire/cds.md §5.5.
         """
         key = request.idempotency_key
         is_repeated = key is not None and await self.was_answered(dataset_ref, actor, key)
@@ -135,36 +143,40 @@ class Profiles:
             return None
         return await self.patch(dataset_ref, actor, profile_id, {}, user_id=user_id, request=request)
 
-    async def choose(
+    async def replace_consents(
         self,
         dataset_ref: DatasetRef,
         actor: Actor,
         profile_id: UUID,
         choices: Mapping[str, tuple[bool, int]],
     ) -> Resolution:
-        """Put consent choices, category → (consented, when in µs), in the place of all before (wire/cds §6).
+        """Replace all consent choices of the survivor of `profile_id`.
 
-        Raises ingest.Rejected `profile_not_found`.
+        `choices`: category → (consented, instant in µs). Raises ObservationRejected `profile_not_found`.
+        Source: docs/wire/cds.md §6.
         """
         observation = self._observe(ConsentChange, actor, profile_id=profile_id, consents=dict(choices))
-        return await self._submit(dataset_ref, observation, _PLAIN)
+        return await self._submit(dataset_ref, observation, _NO_OPTIONS)
 
     async def was_answered(self, dataset_ref: DatasetRef, actor: Actor, idempotency_key: str) -> bool:
-        """Whether this application's request with this key was answered before."""
+        """Whether the response to this application's request with this key is stored."""
         key = request_key(actor.application, idempotency_key)
         return bool(await Tables(self._database, dataset_ref.dataset_id).idempotency_records.find([key]))
 
-    async def mirror(
+    async def patch_claims(
         self, dataset_ref: DatasetRef, actor: Actor, user_id: str, values: Mapping[str, Any]
     ) -> Resolution:
-        """What the directory says of a user, by the identity server's right; None unsets (wire/cds §12)."""
+        """Write the directory's values of a user with the identity server's authority; None removes a value.
+
+        Source: docs/wire/cds.md §12.
+        """
         observation = self._observe(
             ClaimsReport,
             actor,
             identifiers=(Identifier(USER_ID, user_id),),
             values=dict(values),
         )
-        return await self._submit(dataset_ref, observation, _PLAIN)
+        return await self._submit(dataset_ref, observation, _NO_OPTIONS)
 
     async def sign_in(
         self,
@@ -177,7 +189,7 @@ class Profiles:
     ) -> Resolution:
         """Record that a user signed in.
 
-        `tracker`: of the browser, as `first_active_tracker` found it; an inactive one is no evidence.
+        `tracker`: of the browser, from `find_active_tracker`; an inactive tracker is not evidence.
         `claims`: attribute → value, written as identity attributes with the identity server's authority.
         """
         identifiers = [Identifier(USER_ID, user_id)]
@@ -189,25 +201,25 @@ class Profiles:
             identifiers=tuple(identifiers),
             values={"identity_attributes": dict(claims)} if claims else {},
         )
-        return await self._submit(dataset_ref, observation, _PLAIN)
+        return await self._submit(dataset_ref, observation, _NO_OPTIONS)
 
     async def sign_out(
         self, dataset_ref: DatasetRef, actor: Actor, user_id: str, tracker: ActiveTracker
     ) -> Resolution:
-        """Record that a user signed out on a browser.
+        """Record that a user signed out in a browser.
 
-        Raises ObservationRejected `not_signed_in` if the browser is not theirs.
+        Raises ObservationRejected `not_signed_in` if the user is not signed in there.
         """
         identifiers = (Identifier(USER_ID, user_id), tracker.identifier)
         observation = self._observe(SignOut, actor, identifiers=identifiers)
-        return await self._submit(dataset_ref, observation, _PLAIN)
+        return await self._submit(dataset_ref, observation, _NO_OPTIONS)
 
     async def find(
         self, dataset_ref: DatasetRef, profile_id: UUID, *, config: Config | None = None
     ) -> ProfileView | None:
-        """A profile by any id that it ever had; None if unknown or erased.
+        """The profile with this id, absorbed or not; None if it is unknown or erased.
 
-        `config`: the configuration, where the caller has just read it.
+        `config`: the current configuration, if the caller has read it already.
         """
         found = await Tables(self._database, dataset_ref.dataset_id).profiles.find_unified(profile_id)
         profiles = {profile.profile_id: profile for profile in found}
@@ -222,13 +234,13 @@ class Profiles:
         known = config or await self._configurations.current(dataset_ref.dataset_id)
         return ProfileView(profiles[profile_id], survivor, absorbed, known)
 
-    async def first_active_tracker(
+    async def find_active_tracker(
         self, dataset_ref: DatasetRef, trackers: Sequence[str]
     ) -> ActiveTracker | None:
-        """The first of these trackers that points at a profile; None if none does."""
+        """The first of the trackers that points at a profile; None if no tracker does."""
         for tracker in trackers:
             identifier = Identifier(TRACKER, tracker)
-            profile_id = await self._holder(dataset_ref, identifier)
+            profile_id = await self._find_holder(dataset_ref, identifier)
             if profile_id is not None:
                 return ActiveTracker(identifier, profile_id)
         return None
@@ -238,15 +250,15 @@ class Profiles:
         return await self._find_by(dataset_ref, Identifier(TRACKER, tracker))
 
     async def find_by_user(self, dataset_ref: DatasetRef, user_id: str) -> ProfileView | None:
-        """The survivor that has this `user_id`."""
+        """The survivor that is assigned to this user."""
         view = await self._find_by(dataset_ref, Identifier(USER_ID, user_id))
         return msgspec.structs.replace(view, profile=view.survivor) if view else None
 
     async def _find_by(self, dataset_ref: DatasetRef, identifier: Identifier) -> ProfileView | None:
-        profile_id = await self._holder(dataset_ref, identifier)
+        profile_id = await self._find_holder(dataset_ref, identifier)
         return None if profile_id is None else await self.find(dataset_ref, profile_id)
 
-    async def _holder(self, dataset_ref: DatasetRef, identifier: Identifier) -> UUID | None:
+    async def _find_holder(self, dataset_ref: DatasetRef, identifier: Identifier) -> UUID | None:
         value = identifier.value.strip()
         if "\x00" in value:
             return None
@@ -277,5 +289,8 @@ class Profiles:
 
 
 def new_tracker() -> str:
-    """A tracker for a browser: a random UUID that is nobody's profile id (wire/cds §5.1)."""
+    """A tracker for a browser: a random UUID, which differs from every profile id.
+
+    Source: docs/wire/cds.md §5.1.
+    """
     return str(uuid.uuid4())
