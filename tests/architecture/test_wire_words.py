@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 
 from .tree import SOURCE, modules
-from .unfinished import WIRES
 
 CODE = re.compile(r"CDS-")
 IN_STRINGS = {
@@ -48,12 +47,15 @@ STATUS = {
 # A limit such as `PAGE_SIZE_MAX = 200` is not a status.
 LIMIT = re.compile(r"(_MAX|_MIN|_S|_MS|_BYTES|_CHARS|_PER_[A-Z]+)$")
 
+# The issuer identifier of an organisation is an address of this deployment; tokens contain it.
+ALLOWED = {"service/directory/tokens.py"}
+
 INSIDE = [name for name in modules() if name.startswith(("core/", "service/"))]
 
 
 def test_core_and_service_know_no_wire() -> None:
     problems = [
-        f"{module}: {problem}" for module in INSIDE if module not in WIRES for problem in wire_words(module)
+        f"{module}: {problem}" for module in INSIDE if module not in ALLOWED for problem in wire_words(module)
     ]
     assert not problems, "\n".join(problems)
 

@@ -165,7 +165,7 @@ async def test_deactivation_of_a_rule_that_was_applied_in_the_background(harness
 async def test_long_lists_are_cut_and_counts_are_complete(
     harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oneself.service.rules.preview.SHOWN_MAX", 2)
+    monkeypatch.setattr("oneself.service.rules.preview.ENTRIES_MAX", 2)
     for number in range(5):
         for _ in range(2):
             await harness.person(mail=f"m{number}")

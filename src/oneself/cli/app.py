@@ -8,7 +8,7 @@ import typer
 
 from oneself.cli.context import run
 from oneself.cli.output import (
-    SHOWN_ONCE_NOTE,
+    ONCE_NOTE,
     AsJson,
     Org,
     Yes,
@@ -95,7 +95,7 @@ def create(
         return {**_facts(dataset_ref, made), "client_secret": secret}
 
     facts = run(act)
-    show(facts, as_json=as_json, note=SHOWN_ONCE_NOTE if facts["client_secret"] else "")
+    show(facts, as_json=as_json, note=ONCE_NOTE if facts["client_secret"] else "")
 
 
 @app.command("list")
@@ -151,7 +151,7 @@ def rotate_secret(client_id: ClientId, org: Org = None, as_json: AsJson = False)
         secret = await services.directory.applications.rotate_secret(dataset_ref, client_id)
         return {"client_id": client_id, "client_secret": secret}
 
-    show(run(act), as_json=as_json, note=SHOWN_ONCE_NOTE)
+    show(run(act), as_json=as_json, note=ONCE_NOTE)
 
 
 @app.command()

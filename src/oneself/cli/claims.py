@@ -149,13 +149,13 @@ def skipped(org: Org = None, as_json: AsJson = False) -> None:
     async def act(services: Services) -> list[dict[str, Any]]:
         return [
             {
-                "attribute": each.path,
-                "problem": each.problem,
-                "times": each.times,
-                "first_at": timestamp(each.first_at),
-                "last_at": timestamp(each.last_at),
+                "attribute": rejected.path,
+                "problem": rejected.problem,
+                "times": rejected.times,
+                "first_at": timestamp(rejected.first_at),
+                "last_at": timestamp(rejected.last_at),
             }
-            for each in await services.identity_provider.rejected_claims.list(
+            for rejected in await services.identity_provider.rejected_claims.list(
                 await dataset_ref_of(services, org)
             )
         ]
@@ -187,6 +187,6 @@ def _facts(claim: DirectoryClaim) -> dict[str, Any]:
         "type": claim.value_type,
         "multi_valued": claim.multi_valued,
         "read_only": claim.read_only,
-        "values": [each.value for each in claim.canonical_values],
+        "values": [canonical.value for canonical in claim.canonical_values],
         "attribute_id": claim.attribute_id,
     }

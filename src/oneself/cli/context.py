@@ -89,8 +89,8 @@ def accept_settings(callback: Callable[..., Any], names: Iterable[str] | None = 
     A setting whose name the command already uses for a parameter of its own is left out.
     """
     signature = inspect.signature(callback, eval_str=True)
-    wanted = [s for s in list_settings() if names is None or s.name in names]
-    flags = [_flag(s) for s in wanted if s.name not in signature.parameters] + [_settings_file()]
+    selected = [s for s in list_settings() if names is None or s.name in names]
+    flags = [_flag(s) for s in selected if s.name not in signature.parameters] + [_settings_file()]
 
     @functools.wraps(callback)
     def with_flags(*args: object, **given: object) -> object:

@@ -93,11 +93,11 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
 
     async def act(services: Services) -> list[dict[str, Any]]:
         found = await services.schema.datasets.list(await dataset_ref_of(services, org))
-        return [_facts(each) for each in found]
+        return [_facts(item) for item in found]
 
     found = run(act)
     brief = ("name", "label", "pipeline_identity_resolution", "created_at")
-    rows = found if as_json else [{key: each[key] for key in brief} for each in found]
+    rows = found if as_json else [{key: item[key] for key in brief} for item in found]
     show_list("datasets", rows, as_json=as_json, empty="There is no dataset.")
 
 
@@ -299,24 +299,24 @@ def _settings(
     allowed_origin: list[str] | None,
 ) -> dict[str, Any]:
     """What was said, by the names of DatasetSettings."""
-    said = {
+    given_settings = {
         "label": label,
         "identity_trust": identity_trust,
         "merged_anonymous": merged_anonymous,
         "visit_timeout_millis": visit_timeout_millis,
         "enable_remember_me_user_ids": remember_me,
         "remember_me_user_ids_millis": remember_me_millis,
-        "allowed_origins": tuple(each for each in allowed_origin if each) if allowed_origin else None,
+        "allowed_origins": tuple(item for item in allowed_origin if item) if allowed_origin else None,
     }
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in given_settings.items() if value is not None}
 
 
 def _attributes(given: list[str] | None, dropped: list[str] | None = None) -> Any:
     from oneself.service.schema.user_attributes import read_changes
 
     changes: dict[str, Any] = {}
-    for each in given or []:
-        name, _, kind = each.partition("=")
+    for item in given or []:
+        name, _, kind = item.partition("=")
         changes[name] = {"type": kind} if kind else {}
     if set(changes) & set(dropped or []):
         raise InvalidInput("user_attributes", "Drop a user attribute or give it, not both.")
@@ -326,7 +326,7 @@ def _attributes(given: list[str] | None, dropped: list[str] | None = None) -> An
 def _facts(dataset: Dataset) -> dict[str, Any]:
     from oneself.service.schema.dataset_settings import list_settings
 
-    types = {name: each.type for name, each in dataset.user_attributes.items()}
+    types = {name: item.type for name, item in dataset.user_attributes.items()}
     return {
         "name": dataset.name,
         **list_settings(dataset.settings),

@@ -35,7 +35,7 @@ FREE_BYTES_ADVISED = 1_000_000_000
 # Enough to see what is wrong; stored keys are opened for every organisation.
 ORGANISATIONS_LOOKED_AT_MAX = 20
 # The first million profiles tell what is wrong with the schema; /unfit-values lists all.
-UNFIT_PAGES_MAX = 200
+INVALID_VALUE_PAGES_MAX = 200
 MARKS = {"good": "[green]✓[/]", "warning": "[yellow]![/]", "bad": "[red]✗[/]"}
 
 
@@ -130,8 +130,8 @@ async def _database(url: str, settings: Settings) -> AsyncIterator[Finding]:
     connection = await connect(url)
     try:
         version = await connection.fetchval("show server_version")
-        place = "given" if settings.database_url else "embedded"
-        yield Finding("database", "good", f"{place}, PostgreSQL {version}")
+        kind = "given" if settings.database_url else "embedded"
+        yield Finding("database", "good", f"{kind}, PostgreSQL {version}")
         yield _clock(await connection.fetchval("select clock_timestamp()"))
         limit = int(await connection.fetchval("show max_connections"))
         yield _connections(limit, settings)
@@ -164,7 +164,7 @@ async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]
         for finding in _stored_keys(services, await list_encrypted_values(Directory(services.database))):
             yield finding
         for dataset_ref in tenants:
-            async for finding in _unfit_values(services, dataset_ref):
+            async for finding in _invalid_values(services, dataset_ref):
                 yield finding
             async for finding in _mirrored(services, dataset_ref):
                 yield finding
@@ -198,18 +198,20 @@ def _closed(value: EncryptedValue) -> Finding:
     return Finding("stored keys", "bad", sentence, advice)
 
 
-async def _unfit_values(services: Services, dataset_ref: DatasetRef) -> AsyncIterator[Finding]:
+async def _invalid_values(services: Services, dataset_ref: DatasetRef) -> AsyncIterator[Finding]:
     """What is kept although its attribute changed or is gone, by attribute."""
     from oneself.service.profiles.invalid_values import START
 
     counted: dict[tuple[str, str], int] = {}
     after: UUID | None = START
-    for _ in range(UNFIT_PAGES_MAX):
+    for _ in range(INVALID_VALUE_PAGES_MAX):
         if after is None:
             break
         page = await services.profiles.invalid_values.page(dataset_ref, after)
-        for unfit in page.found:
-            counted[unfit.path, unfit.problem] = counted.get((unfit.path, unfit.problem), 0) + unfit.profiles
+        for invalid in page.found:
+            counted[invalid.path, invalid.problem] = (
+                counted.get((invalid.path, invalid.problem), 0) + invalid.profiles
+            )
         after = page.last
     for (path, problem), profiles in sorted(counted.items()):
         sentence = f"{dataset_ref.handle}: {path} of {profiles} profiles is kept and hidden: {problem}."
@@ -241,7 +243,7 @@ async def _mirrored(services: Services, dataset_ref: DatasetRef) -> AsyncIterato
         return
     yield _claims(dataset_ref, server.url, await services.identity_provider.claim_sync.progress(dataset_ref))
     if skipped := await services.identity_provider.rejected_claims.list(dataset_ref):
-        times, last = sum(each.times for each in skipped), skipped[0]
+        times, last = sum(claim.times for claim in skipped), skipped[0]
         sentence = f"{dataset_ref.handle}: reports not taken: {times}; the last, {last.path}: {last.problem}."
         yield Finding("claims", "warning", sentence, "See all: oneself claims skipped.")
 
@@ -273,13 +275,13 @@ def _clock(theirs_us: int) -> Finding:
 
 
 def _connections(limit: int, settings: Settings) -> Finding:
-    wanted = settings.workers * settings.database_connections
-    if wanted > limit - 5:
-        sentence = f"{wanted} connections may be opened here, the server allows {limit}."
+    needed = settings.workers * settings.database_connections
+    if needed > limit - 5:
+        sentence = f"{needed} connections may be opened here, the server allows {limit}."
         return Finding(
             "connections", "bad", sentence, "Lower ONESELF_DATABASE_CONNECTIONS or ONESELF_WORKERS."
         )
-    return Finding("connections", "good", f"up to {wanted} of {limit}")
+    return Finding("connections", "good", f"up to {needed} of {limit}")
 
 
 def _migrations(names: list[str]) -> Finding:

@@ -51,59 +51,63 @@ def events(
     async def act(services: Services) -> None:
         from oneself.store.tables.event import EventFilter
 
-        tail, wanted = services.history.event_stream, EventFilter(name=name)
+        tail, event_filter = services.history.event_stream, EventFilter(name=name)
         dataset_ref = await dataset_of(services, org, dataset)
         now = await tail.watermark(dataset_ref)
-        page = await tail.page(dataset_ref, wanted, before=now, size=lines, with_body=body) if lines else None
-        for told in reversed(page.events if page else ()):
-            _print(told, as_json=as_json)
+        page = (
+            await tail.page(dataset_ref, event_filter, before=now, size=lines, with_body=body)
+            if lines
+            else None
+        )
+        for event in reversed(page.events if page else ()):
+            _print(event, as_json=as_json)
         if follow:
-            async for news in tail.follow(dataset_ref, wanted, after=now, with_body=body):
-                for told in news.events:
-                    _print(told, as_json=as_json)
+            async for batch in tail.follow(dataset_ref, event_filter, after=now, with_body=body):
+                for event in batch.events:
+                    _print(event, as_json=as_json)
 
     with suppress(KeyboardInterrupt):
         run(act)
 
 
-def _print(told: StreamedEvent, *, as_json: bool) -> None:
-    line = msgspec.json.encode(_facts(told)).decode() if as_json else _words(told)
+def _print(event: StreamedEvent, *, as_json: bool) -> None:
+    line = msgspec.json.encode(_facts(event)).decode() if as_json else _words(event)
     out.print(line, soft_wrap=True, markup=False)
 
 
-def _facts(told: StreamedEvent) -> dict[str, Any]:
+def _facts(event: StreamedEvent) -> dict[str, Any]:
     """The facts as the REST interface names them (DESIGN §9)."""
-    decision = told.decision
+    decision = event.decision
     facts = {
-        "event_id": told.event_id,
-        "name": told.name,
-        "occurred_at": timestamp(told.occurred_at),
-        "received_at": timestamp(told.received_at),
-        "face": told.interface,
-        "trust": told.trust,
-        "primary_id": told.primary_id,
-        "identity_types": told.identity_types,
+        "event_id": event.event_id,
+        "name": event.name,
+        "occurred_at": timestamp(event.occurred_at),
+        "received_at": timestamp(event.received_at),
+        "face": event.interface,
+        "trust": event.trust,
+        "primary_id": event.primary_id,
+        "identity_types": event.identity_types,
         "decision": {"effect": decision.effect, "merged": decision.merged, "refusals": decision.refusals},
     }
-    return facts if told.body is None else {**facts, "body": told.body}
+    return facts if event.body is None else {**facts, "body": event.body}
 
 
-def _words(told: StreamedEvent) -> str:
+def _words(event: StreamedEvent) -> str:
     """When, name, who, decision; below them the body if it was asked for."""
     line = (
-        f"{timestamp(told.received_at)}  {_harmless(told.name or '-'):<{NAME_COLUMNS}}  "
-        f"{_harmless(told.primary_id or '-'):<24}  {_decision(told)}"
+        f"{timestamp(event.received_at)}  {_harmless(event.name or '-'):<{NAME_COLUMNS}}  "
+        f"{_harmless(event.primary_id or '-'):<24}  {_decision(event)}"
     )
-    if told.body is None:
+    if event.body is None:
         return line
-    return f"{line}\n    {_harmless(msgspec.json.encode(told.body).decode())}"
+    return f"{line}\n    {_harmless(msgspec.json.encode(event.body).decode())}"
 
 
-def _decision(told: StreamedEvent) -> str:
-    decision = told.decision
+def _decision(event: StreamedEvent) -> str:
+    decision = event.decision
     words = [f"merged {decision.merged}" if decision.merged else decision.effect]
-    if told.identity_types:
-        words.append(f"by {', '.join(told.identity_types)}")
+    if event.identity_types:
+        words.append(f"by {', '.join(event.identity_types)}")
     if decision.refusals:
         words.append(f"refused {', '.join(decision.refusals)}")
     return _harmless("; ".join(words))
@@ -111,4 +115,7 @@ def _decision(told: StreamedEvent) -> str:
 
 def _harmless(text: str) -> str:
     """The text with what is no printable character spelled out."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )

@@ -28,35 +28,35 @@ def bind_attributes(
         held = await services.identity.attributes.list(at)
         if not bind and not unbind:
             return held
-        wanted = _wanted(held, bind, unbind)
-        return await services.identity.attributes.put(at, wanted, confirmation)
+        bindings = _changed_bindings(held, bind, unbind)
+        return await services.identity.attributes.put(at, bindings, confirmation)
 
     return [
-        {"name": each.name, "identity_type": each.type_id, "attribute": each.attribute}
-        for each in _confirmed(change, yes=yes)
+        {"name": item.name, "identity_type": item.type_id, "attribute": item.attribute}
+        for item in _confirmed(change, yes=yes)
     ]
 
 
 def set_channels(dataset: str, given: list[str], *, org: str | None, yes: bool) -> dict[str, str]:
     """Change what `user.id` stands for on the channels that are named; what it stands for then."""
-    changes = dict(_split(each, "=", "CHANNEL=NAME") for each in given)
+    changes = dict(_split(item, "=", "CHANNEL=NAME") for item in given)
 
     async def change(services: Services, confirmation: str | None) -> dict[str, str]:
         at = await dataset_of(services, org, dataset)
         config = await services.configurations.current(at.dataset_id)
         if not changes:
             return await services.identity.attributes.channels(at)
-        wanted = {**config.channels, **{channel: name or None for channel, name in changes.items()}}
-        return await services.identity.attributes.put_channels(at, wanted, confirmation)
+        bindings = {**config.channels, **{channel: name or None for channel, name in changes.items()}}
+        return await services.identity.attributes.put_channels(at, bindings, confirmation)
 
     found: dict[str, str] = _confirmed(change, yes=yes)
     return found
 
 
-def print_preview(preview: Preview, place: str) -> None:
+def print_preview(preview: Preview, label: str) -> None:
     """What a change would do, in a few lines."""
     err.print(
-        f"{place}: {preview.profiles_indexed} profiles hold a value, {preview.profiles_absorbed} of them "
+        f"{label}: {preview.profiles_indexed} profiles hold a value, {preview.profiles_absorbed} of them "
         f"would be absorbed into {preview.groups} others; the largest group has {preview.largest_group}. "
         f"{preview.values_changed_count} values would change, {preview.refusals_count} pairs be kept apart."
     )
@@ -74,14 +74,14 @@ def _confirmed(change: Change, *, yes: bool) -> Any:
         return run(lambda services: change(services, confirmation))
 
 
-def _wanted(held: list[IdentityBinding], bind: list[str], unbind: list[str]) -> list[Binding]:
+def _changed_bindings(held: list[IdentityBinding], bind: list[str], unbind: list[str]) -> list[Binding]:
     from oneself.service.schema.identity_bindings import Binding
 
-    known = {each.name: Binding(each.name, each.type_id, each.attribute) for each in held}
+    known = {item.name: Binding(item.name, item.type_id, item.attribute) for item in held}
     if unknown := [name for name in unbind if name not in known]:
         raise InvalidInput("unbind", f"{unknown[0]!r} is not bound.")
-    for each in bind:
-        name, _, rest = each.partition("=")
+    for item in bind:
+        name, _, rest = item.partition("=")
         type_id, _, attribute = rest.partition("@")
         known[name] = Binding(name, type_id or name, attribute or None)
     return [binding for name, binding in known.items() if name not in unbind]

@@ -52,7 +52,9 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
 
     async def act(services: Services) -> list[dict[str, Any]]:
         dataset_ref = await dataset_ref_of(services, org)
-        return [_facts(each) for each in await services.schema.identity_types.list(dataset_ref)]
+        return [
+            _facts(identity_type) for identity_type in await services.schema.identity_types.list(dataset_ref)
+        ]
 
     show_list("identity_types", run(act), as_json=as_json, empty="There is no identity type.")
 
@@ -134,14 +136,14 @@ def _given(
     block_defaults: bool | None,
 ) -> dict[str, Any]:
     """What was said, by the names of IdentityType."""
-    said = {
+    given_fields = {
         "label": label,
         "trusted_only": trusted_only,
         "conflict_blocks_merge": conflict_blocks_merge,
         "blocked_values": tuple(value for value in block if value) if block else None,
         "blocks_default_values": block_defaults,
     }
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in given_fields.items() if value is not None}
 
 
 def _facts(identity_type: IdentityType) -> dict[str, Any]:

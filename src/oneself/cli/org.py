@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.output import SHOWN_ONCE_NOTE, AsJson, show, show_list, timestamp
+from oneself.cli.output import ONCE_NOTE, AsJson, show, show_list, timestamp
 
 if TYPE_CHECKING:
     from oneself.services import Services
@@ -45,20 +45,20 @@ def create(
     """
 
     async def act(services: Services) -> dict[str, Any]:
-        founded = await services.setup.provisioning.create(
+        created = await services.setup.provisioning.create(
             handle, name=name, client_id=client_id, client_secret=client_secret
         )
         if admin_password:
-            await services.directory.administrators.set_password(founded.dataset_ref, "admin", admin_password)
+            await services.directory.administrators.set_password(created.dataset_ref, "admin", admin_password)
         return {
             "organisation": handle,
-            "address": services.directory.tokens.issuer(founded.dataset_ref),
-            "client_id": founded.client_id,
-            "client_secret": founded.client_secret,
+            "address": services.directory.tokens.issuer(created.dataset_ref),
+            "client_id": created.client_id,
+            "client_secret": created.client_secret,
             "console_user": "admin" if admin_password else None,
         }
 
-    show(run(act), as_json=as_json, note=SHOWN_ONCE_NOTE)
+    show(run(act), as_json=as_json, note=ONCE_NOTE)
 
 
 @app.command("list")
@@ -88,7 +88,7 @@ def show_(handle: Handle, as_json: AsJson = False) -> None:
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await services.directory.organisations.get(handle)
         config = await services.configurations.current(dataset_ref.dataset_id)
-        ring = await services.directory.signing_keys.key_ring(dataset_ref)
+        key_ring = await services.directory.signing_keys.key_ring(dataset_ref)
         issuer = services.directory.tokens.issuer(dataset_ref)
         return {
             "organisation": dataset_ref.handle,
@@ -98,8 +98,8 @@ def show_(handle: Handle, as_json: AsJson = False) -> None:
             "system_applications": config.settings.system_applications,
             "detach_on_sign_out": config.settings.detach_on_sign_out,
             "attributes": len(config.schema.attributes),
-            "signing_key": ring.current_id,
-            "keys_that_verify": len(ring.public),
+            "signing_key": key_ring.current_id,
+            "keys_that_verify": len(key_ring.public),
             "console_users": await services.directory.administrators.list(dataset_ref),
         }
 

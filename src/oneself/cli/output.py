@@ -34,7 +34,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 # A pipe has no width: lines are as long as what they say.
 PIPE_WIDTH = 4_000
-SHOWN_ONCE_NOTE = "The secret is shown this once; it is stored as a hash only."
+ONCE_NOTE = "The secret is shown this once; it is stored as a hash only."
 
 
 async def dataset_ref_of(services: Services, handle: str | None) -> DatasetRef:
@@ -82,9 +82,9 @@ def show_list(name: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool, em
         out.print(empty)
         return
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for place, key in enumerate(rows[0]):
+    for column, key in enumerate(rows[0]):
         # The first column is what other commands take: it stays in one piece.
-        table.add_column(key.replace("_", " "), overflow="fold", no_wrap=place == 0)
+        table.add_column(key.replace("_", " "), overflow="fold", no_wrap=column == 0)
     for row in rows:
         table.add_row(*(Text(_words(value)) for value in row.values()))
     if out.is_terminal:

@@ -30,7 +30,7 @@ PersonId = Annotated[
         metavar="ID", help="Any id that the person ever had: profile id, primary id, alias, namespace:value."
     ),
 ]
-RECEIPTS_SHOWN = 100
+RECEIPTS_MAX = 100
 
 
 @app.command()
@@ -88,7 +88,8 @@ def receipts(org: Org = None, dataset: Dataset = "default", as_json: AsJson = Fa
     async def act(services: Services) -> list[dict[str, Any]]:
         at = await dataset_of(services, org, dataset)
         return [
-            _facts(each) for each in await services.privacy.erasure.list_receipts(at, SEQ_MAX, RECEIPTS_SHOWN)
+            _facts(receipt)
+            for receipt in await services.privacy.erasure.list_receipts(at, SEQ_MAX, RECEIPTS_MAX)
         ]
 
     show_list("erasures", run(act), as_json=as_json, empty="Nobody was erased.")

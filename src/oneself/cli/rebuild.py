@@ -35,5 +35,9 @@ def rebuild(yes: Yes = False) -> None:
 
 
 def _corrections(corrected: dict[str, int]) -> str:
-    told = [f"{count:,} in {table}" for table, count in corrected.items() if count]
-    return f"Rows corrected: {', '.join(told)}." if told else "The live state was the same already."
+    corrections = [f"{count:,} in {table}" for table, count in corrected.items() if count]
+    return (
+        f"Rows corrected: {', '.join(corrections)}."
+        if corrections
+        else "The live state was the same already."
+    )

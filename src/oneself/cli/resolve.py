@@ -32,11 +32,11 @@ def resolve(
 
     Example: oneself resolve --dataset web emailAddress=ann@acme.example
     """
-    wanted = _read(identities)
+    values = _read(identities)
 
     async def act(services: Services) -> Resolved | None:
         dataset_ref = await dataset_of(services, org, dataset)
-        return await services.profiles.lookup.resolve(dataset_ref, wanted)
+        return await services.profiles.lookup.resolve(dataset_ref, values)
 
     found = run(act)
     if found is None:
@@ -54,10 +54,10 @@ def resolve(
 
 def _read(identities: list[str]) -> dict[str, str]:
     """Name → value; raises InvalidInput for what has no equals sign."""
-    wanted: dict[str, str] = {}
-    for each in identities:
-        name, equals, value = each.partition("=")
+    values: dict[str, str] = {}
+    for identity in identities:
+        name, equals, value = identity.partition("=")
         if not equals or not name:
-            raise InvalidInput("identities", f"Write an identity as NAME=VALUE, not {each!r}.")
-        wanted[name] = value
-    return wanted
+            raise InvalidInput("identities", f"Write an identity as NAME=VALUE, not {identity!r}.")
+        values[name] = value
+    return values

@@ -172,8 +172,8 @@ async def _new_rule(
     from oneself.core.identity.identifier_source import UnificationRule
 
     if priority is None:
-        taken = [rule.priority for rule in await services.rules.rules.list_rules(dataset_ref)]
-        priority = max(taken, default=0) + 1
+        priorities = [rule.priority for rule in await services.rules.rules.list_rules(dataset_ref)]
+        priority = max(priorities, default=0) + 1
     return UnificationRule("", name or property_name, property_name, priority, is_active)
 
 

@@ -37,7 +37,7 @@ def settings(
         err.print(f"{name} is in the environment, but no setting has that name.")
 
 
-def shown(setting: Setting, value: object) -> str:
+def display(setting: Setting, value: object) -> str:
     """How a value is printed; a secret only tells that it is set."""
     if value in (None, ()):
         return ""
@@ -49,13 +49,13 @@ def shown(setting: Setting, value: object) -> str:
 def _rows(found: Loaded) -> dict[str, dict[str, str]]:
     return {
         setting.name: {
-            "value": shown(setting, _effective(found.settings, setting)),
+            "value": display(setting, _effective(found.settings, setting)),
             "source": found.sources[setting.name],
             "variable": setting.variable,
             "flag": setting.flag,
             "type": setting.kind,
             "unit": setting.unit,
-            "default": shown(setting, setting.default),
+            "default": display(setting, setting.default),
             "sentence": setting.sentence,
         }
         for setting in list_settings()

@@ -31,10 +31,10 @@ def verify() -> None:
     except Diverged as problem:
         err.print(str(problem))
         raise typer.Exit(1) from None
-    _tell(report)
+    _print_report(report)
 
 
-def _tell(report: VerifyReport) -> None:
+def _print_report(report: VerifyReport) -> None:
     if report.difference is None:
         out.print(f"{_entries(report.entries)} fold to the same {_profiles(report.profiles)}.")
         return

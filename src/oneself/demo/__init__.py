@@ -5,7 +5,7 @@
     client   requests of the shop's back end, told as they go
     story    what happens, chapter by chapter, through public HTTP only
     browser  a person's browser: cookies, redirects, forms
-    tell     how a request and what it changed are printed
+    teller   how a request and what it changed are printed
     shop     the page that people click through afterwards
 
 Law of this package: it knows the service by its wires and its command line, as any customer's code does.

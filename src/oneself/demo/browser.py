@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import httpx
 import msgspec
 
-from oneself.demo.tell import Broken, Teller
+from oneself.demo.teller import Broken, Teller
 
 REDIRECTS_MAX = 10
 PROFILE_COOKIE = "cds_profile"
@@ -106,14 +106,14 @@ class _Reader(HTMLParser):
         self._target = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        said = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         self._inside = tag
         if tag == "a":
-            self._target = said.get("href", "")
+            self._target = attributes.get("href", "")
         elif tag == "form":
-            self.forms.append(Form(said.get("action", ""), said.get("method", "get")))
-        elif tag == "input" and self.forms and said.get("name"):
-            self.forms[-1].fields[said["name"]] = said.get("value", "")
+            self.forms.append(Form(attributes.get("action", ""), attributes.get("method", "get")))
+        elif tag == "input" and self.forms and attributes.get("name"):
+            self.forms[-1].fields[attributes["name"]] = attributes.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:
         self._inside = ""

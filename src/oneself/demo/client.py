@@ -16,7 +16,7 @@ import msgspec
 
 from oneself.demo.browser import Browser
 from oneself.demo.stage import BACKEND, ORG, WEB, Stage
-from oneself.demo.tell import Teller
+from oneself.demo.teller import Teller
 
 TIMEOUT_S = 30.0
 
@@ -87,12 +87,12 @@ class Client:
         self._http.cookies.clear()
         if browser is not None:
             browser.keep(answer)
-        return self._told(answer, meaning)
+        return self._printed(answer, meaning)
 
     def send(self, event: Mapping[str, Any]) -> Reply:
         """An event as any page sends it: nobody is asked who it is."""
-        self._teller.request("POST", self._stage.event_path, _shown(event))
-        return self._told(self._post_event(event))
+        self._teller.request("POST", self._stage.event_path, _displayed(event))
+        return self._printed(self._post_event(event))
 
     def send_briefly(self, spelling: str, event: Mapping[str, Any]) -> Reply:
         """An event that was sent before in other words, told in one line."""
@@ -111,16 +111,16 @@ class Client:
         self._teller.fact("Basic", f"{credentials[0]}:••••••", "the application's client id and secret")
         answer = self._http.post(path, data=dict(form), auth=credentials)
         answer.raise_for_status()
-        return self._told(answer)
+        return self._printed(answer)
 
-    def _told(self, answer: httpx.Response, meaning: str = "") -> Reply:
+    def _printed(self, answer: httpx.Response, meaning: str = "") -> Reply:
         status = HTTPStatus(answer.status_code)
         self._teller.answer(status.value, status.phrase, meaning)
         body = answer.json() if answer.content else None
         return Reply(answer.status_code, body, dict(answer.headers))
 
 
-def _shown(event: Mapping[str, Any]) -> dict[str, Any]:
+def _displayed(event: Mapping[str, Any]) -> dict[str, Any]:
     """The event as it is printed: of a token only the beginning."""
     user = event["user"]
     if "encryptedId" not in user:

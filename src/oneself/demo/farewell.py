@@ -9,11 +9,11 @@ from oneself.demo.stage import BACKEND, ORG, Stage
 from oneself.demo.story import ANN, BEN, PASSWORD, SHOP_PERMISSIONS
 
 
-def tell_how_to_go_on(stage: Stage, console: Console) -> None:
+def print_next_steps(stage: Stage, console: Console) -> None:
     """Everything that somebody needs to try it by hand. Lines are not wrapped: they are to be copied."""
     console.print()
     console.rule("[bold]It keeps running. Now you[/]", align="left", style="cyan")
-    for name, value, words in _places(stage):
+    for name, value, words in _addresses(stage):
         console.print(f"  {name:<11} [bold]{escape(value)}[/]  [dim]{words}[/]", soft_wrap=True)
     console.print("\n  [bold]By hand[/], in another terminal:\n")
     for line in curl_lines(stage):
@@ -25,7 +25,7 @@ def tell_how_to_go_on(stage: Stage, console: Console) -> None:
     console.file.flush()
 
 
-def _places(stage: Stage) -> list[tuple[str, str, str]]:
+def _addresses(stage: Stage) -> list[tuple[str, str, str]]:
     return [
         ("shop", f"{stage.shop}/", "visit, put a book in the basket, register, sign in"),
         ("reference", f"{stage.service}/docs", "every request, to be tried on the page"),

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from oneself.demo.farewell import tell_how_to_go_on
-from oneself.demo.stage import SHOP_NAME, Stage, shop_door, staged
+from oneself.demo.farewell import print_next_steps
+from oneself.demo.stage import SHOP_NAME, Stage, shop_socket, staged
 from oneself.demo.story import Story
-from oneself.demo.tell import Broken, Teller
+from oneself.demo.teller import Broken, Teller
 
 WIDTH_MAX = 110
 # What a shell makes of Ctrl-C.
@@ -32,8 +32,8 @@ def play(data_dir: Path | None, port: int | None, *, once: bool) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         teller.say(f"[bold]{SHOP_NAME}[/], a small bookshop, starts a customer data service of its own …")
-        with shop_door(port) as door, staged(data_dir, port, door, teller) as stage:
-            _play(stage, door, teller, console, once=once)
+        with shop_socket(port) as listener, staged(data_dir, port, listener, teller) as stage:
+            _play(stage, listener, teller, console, once=once)
     except Broken as promise:
         console.print(f"[bold red]✗[/] Not kept: {promise}")
         return 1
@@ -43,7 +43,7 @@ def play(data_dir: Path | None, port: int | None, *, once: bool) -> int:
     return 0
 
 
-def _play(stage: Stage, door: socket.socket, teller: Teller, console: Console, *, once: bool) -> None:
+def _play(stage: Stage, listener: socket.socket, teller: Teller, console: Console, *, once: bool) -> None:
     story = Story(stage, teller)
     try:
         story.play()
@@ -54,7 +54,7 @@ def _play(stage: Stage, door: socket.socket, teller: Teller, console: Console, *
         return
     from oneself.demo.shop import keep_open
 
-    keep_open(stage, door, lambda: tell_how_to_go_on(stage, console))
+    keep_open(stage, listener, lambda: print_next_steps(stage, console))
     teller.say("\nStopped.")
 
 

@@ -68,7 +68,7 @@ class Session(msgspec.Struct):
     verifier: str = ""
     id_token: str = ""
     name: str = ""
-    news: str = ""
+    notice: str = ""
 
 
 class Visitor(msgspec.Struct, frozen=True):
@@ -164,9 +164,9 @@ async def front(request: AnyRequest) -> Response[str]:
     """The shop and, beside it, what the service knows about whoever looks at it."""
     shop: Shop = request.app.state.shop
     visitor = await shop.visitor(request)
-    news, visitor.session.news = visitor.session.news, ""
+    notice, visitor.session.notice = visitor.session.notice, ""
     html = _pages.get_template("shop.html").render(
-        shop=SHOP_NAME, books=BOOKS, session=visitor.session, news=news, profile=visitor.profile,
+        shop=SHOP_NAME, books=BOOKS, session=visitor.session, notice=notice, profile=visitor.profile,
         basket=visitor.profile.get("application_data", {}).get(BACKEND, {}).get("basket", []),
         facts=facts(visitor.profile), service=shop.stage.service,
     )  # fmt: skip
@@ -181,7 +181,7 @@ async def basket(request: AnyRequest) -> Response[Any]:
     visitor = await shop.visitor(request)
     if book in BOOKS and _is_own_page(request, shop):
         await shop.put_in_basket(visitor.profile, book)
-        visitor.session.news = f"“{book}” is in your basket, and {BOOKS[book]} among your interests."
+        visitor.session.notice = f"“{book}” is in your basket, and {BOOKS[book]} among your interests."
     return _with_cookies(Redirect("/", status_code=303), visitor)
 
 
@@ -207,7 +207,7 @@ async def signed_in(request: AnyRequest) -> Response[Any]:
         session.id_token, session.state, session.verifier = person["id_token"], "", ""
         known = visitor.profile.get("identity_attributes", {})
         session.name = known.get("givenname", "friend")
-        session.news = f"Welcome, {session.name}. This browser and your account are one profile."
+        session.notice = f"Welcome, {session.name}. This browser and your account are one profile."
     return _with_cookies(Redirect("/", status_code=303), visitor)
 
 
@@ -217,7 +217,7 @@ async def sign_out(request: AnyRequest) -> Response[Any]:
     shop: Shop = request.app.state.shop
     visitor = await shop.visitor(request)
     hint, visitor.session.id_token, visitor.session.name = visitor.session.id_token, "", ""
-    visitor.session.news = "You are signed out. What you do here still belongs to your profile."
+    visitor.session.notice = "You are signed out. What you do here still belongs to your profile."
     query = urlencode({"id_token_hint": hint, "post_logout_redirect_uri": f"{shop.stage.shop}/"})
     target = f"{shop.stage.service}/t/{ORG}/oauth2/logout?{query}" if hint else "/"
     return _with_cookies(Redirect(target, status_code=303), visitor)

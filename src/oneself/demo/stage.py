@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 
-from oneself.demo.tell import Teller
+from oneself.demo.teller import Teller
 from oneself.errors import Fatal, SettingsError
 
 ORG = "bookshop"
@@ -68,32 +68,34 @@ class Stage(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def shop_door(port: int | None) -> Iterator[socket.socket]:
+def shop_socket(port: int | None) -> Iterator[socket.socket]:
     """A socket for the shop that nobody else can take: the port after the service's if it is free, else any.
 
     It listens at once, because binding alone does not keep others out; visitors wait until the shop opens.
     """
-    door = _listening((port or USUAL_PORT) + 1) or _listening(0)
-    if door is None:
+    listener = _listening((port or USUAL_PORT) + 1) or _listening(0)
+    if listener is None:
         raise SettingsError("No port is free on this machine.")
-    with door:
-        yield door
+    with listener:
+        yield listener
 
 
 def _listening(port: int) -> socket.socket | None:
-    door = socket.socket()
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        door.bind(("127.0.0.1", port))
-        door.listen()
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
     except OSError:
-        door.close()
+        listener.close()
         return None
-    return door
+    return listener
 
 
 @contextmanager
-def staged(data_dir: Path | None, port: int | None, door: socket.socket, teller: Teller) -> Iterator[Stage]:
+def staged(
+    data_dir: Path | None, port: int | None, listener: socket.socket, teller: Teller
+) -> Iterator[Stage]:
     """A running stage. `data_dir`: None takes a temporary folder, which is removed at the end.
 
     `port` of the service: None takes the usual one, or any if that is taken. `door`: the shop's socket.
@@ -102,7 +104,7 @@ def staged(data_dir: Path | None, port: int | None, door: socket.socket, teller:
         stage = Stage(
             folder=folder,
             service="",
-            shop=f"http://localhost:{door.getsockname()[1]}",
+            shop=f"http://localhost:{listener.getsockname()[1]}",
             backend_secret=secrets.token_urlsafe(18),
             web_secret=secrets.token_urlsafe(18),
         )
@@ -219,6 +221,8 @@ def _make_web_application(stage: Stage, teller: Teller) -> None:
     permissions = [part for name in WEB_PERMISSIONS for part in ("--permission", name)]
     addresses = ["--redirect-uri", stage.callback, "--post-logout-redirect-uri", f"{stage.shop}/"]
     arguments = ["app", "create", SHOP_NAME, "--kind", "web", "--client-id", WEB, *addresses, *permissions]
-    told = f"oneself app create '{SHOP_NAME}' --kind web --client-id {WEB} --redirect-uri {stage.callback} …"
-    teller.command(told)
+    command = (
+        f"oneself app create '{SHOP_NAME}' --kind web --client-id {WEB} --redirect-uri {stage.callback} …"
+    )
+    teller.command(command)
     run_command(stage, *arguments, "--client-secret", stage.web_secret)

@@ -70,7 +70,7 @@ class VisitToken:
     def _is_current(self, resolution: Resolution, identities: dict[str, str]) -> bool:
         """Whether the token that came says the same, with the key that encrypts now."""
         payload = self.payload
-        if payload is None or not resolution.remembers or _is_of_earlier_visit(payload, resolution):
+        if payload is None or not resolution.token_was_valid or _is_of_earlier_visit(payload, resolution):
             return False
         current = (resolution.survivor.primary_id, identities, self._keys.active_id)
         return (payload.primary_id, payload.identities, payload.key_id) == current
@@ -79,7 +79,7 @@ class VisitToken:
         """In legacy mode only the first event of a visit that names the user gets a token."""
         primary_id = resolution.survivor.primary_id
         payload = self.payload
-        is_known = payload is not None and payload.primary_id == primary_id and resolution.remembers
+        is_known = payload is not None and payload.primary_id == primary_id and resolution.token_was_valid
         if not self._incoming.names_channel_identity or is_known or not self._begins_visit(resolution):
             return None
         return self._encrypt(primary_id, None)

@@ -95,18 +95,18 @@ class Batcher(Generic[Item, Result]):
         a skipped one: they would block the whole transaction on a row lock."""
         size = self._size()
         busy = set().union(*self._busy)
-        taken: list[_QueuedItem[Item, Result]] = []
+        batch: list[_QueuedItem[Item, Result]] = []
         left: list[_QueuedItem[Item, Result]] = []
         for _ in range(min(len(self._waiting), 2 * size)):
             waiting = self._waiting.popleft()
-            if len(taken) < size and busy.isdisjoint(waiting.names):
-                taken.append(waiting)
+            if len(batch) < size and busy.isdisjoint(waiting.names):
+                batch.append(waiting)
             else:
                 left.append(waiting)
                 busy |= waiting.names
         self._waiting.extendleft(reversed(left))
-        self._is_blocked = not taken
-        return taken
+        self._is_blocked = not batch
+        return batch
 
     def _size(self) -> int:
         """Of the next batch: half of what waits while a second batch could take the other half."""

@@ -65,8 +65,8 @@ class Resolution(msgspec.Struct, frozen=True):
     `profile`: the one it addressed, made or was attached to; `survivor`: the one that stands for the person.
     `absorbed`: whom the survivor stands for. `response`: the stored response of a keyed request.
     `repeated`: the request or event had been answered before. `identities`: of an event's visit, type →
-    key. `joined`: whom an event made one with the survivor. `remembers`: its token was worth something.
-    `tracker`: the one that names its browser, if it has one.
+    key. `joined`: whom an event made one with the survivor. `token_was_valid`: its token was
+    accepted. `tracker`: the one that names its browser, if it has one.
     """
 
     seq: int
@@ -79,7 +79,7 @@ class Resolution(msgspec.Struct, frozen=True):
     repeated: bool = False
     identities: dict[str, str] = {}
     joined: tuple[Profile, ...] = ()
-    remembers: bool = False
+    token_was_valid: bool = False
     tracker: str | None = None
 
 
@@ -121,7 +121,7 @@ class ObservationRejected(OneselfError):
         self.rejection = rejection
 
 
-KEY_REUSED = "This Idempotency-Key was used for another request."
+KEY_REUSED = "This idempotency key was used for another request."
 
 
 class IdempotencyKeyReused(OneselfError):
@@ -226,51 +226,54 @@ class _BatchWriter:
         if config is None:
             config = await self._configurations.current(self._dataset_id)
         evidence = [extract_evidence(submission.observation, config) for submission in submissions]
-        wanted = footprint_of(
-            [(each.observation, weighed) for each, weighed in zip(submissions, evidence, strict=True)],
+        footprint = footprint_of(
+            [
+                (submission.observation, weighed)
+                for submission, weighed in zip(submissions, evidence, strict=True)
+            ],
             config,
-            keys=frozenset(each.key for each in submissions if each.key is not None),
+            keys=frozenset(submission.key for submission in submissions if submission.key is not None),
             try_token_fast_path=try_token_fast_path,
         )
-        judged: _BatchDecision | None = None
+        decision: _BatchDecision | None = None
         transaction_id, started_s = "", time.perf_counter()
         try:
             async with begin(self._database, self._dataset_id) as transaction:
-                await transaction.lock_identifiers(wanted.identifiers, wanted.keys)
-                state, answers = await working_set.gather(transaction, wanted)
+                await transaction.lock_identifiers(footprint.identifiers, footprint.keys)
+                state, answers = await working_set.gather(transaction, footprint)
                 clock = await transaction.read_clock()
                 transaction_id = clock.transaction_id
                 if clock.config_version != config.version:
                     await self._configurations.load(transaction)
                     raise _BatchOutdated
                 erased = await self._find_erased(transaction, submissions, evidence)
-                judged = _BatchDecision(state, answers, config, clock.now, erased)
+                decision = _BatchDecision(state, answers, config, clock.now, erased)
                 for number, (submission, weighed) in enumerate(zip(submissions, evidence, strict=True), 1):
-                    judged.add(submission, weighed)
+                    decision.add(submission, weighed)
                     if number % OBSERVATIONS_PER_YIELD == 0:
                         await asyncio.sleep(0)
-                await judged.save(transaction)
+                await decision.save(transaction)
         except Unavailable:
-            if judged is None or not await self._was_committed(transaction_id, judged):
+            if decision is None or not await self._was_committed(transaction_id, decision):
                 raise
         self._telemetry.batch_committed(len(submissions), time.perf_counter() - started_s)
-        self._telemetry.plans_applied(judged.plans)
-        return judged.outcomes
+        self._telemetry.plans_applied(decision.plans)
+        return decision.outcomes
 
     async def _find_erased(
         self, transaction: Transaction, submissions: list[Submission], evidence: list[Evidence]
     ) -> dict[Identifier, int]:
         """The identifiers of late observations that belonged to people who were erased since."""
         both = zip(submissions, evidence, strict=True)
-        past = [weighed for s, weighed in both if s.observation.occurred_at is not None]
-        named = {identifier for weighed in past for identifier in weighed.identifiers}
+        dated = [weighed for s, weighed in both if s.observation.occurred_at is not None]
+        named = {identifier for weighed in dated for identifier in weighed.identifiers}
         return await self._tombstones.find(transaction, named)
 
-    async def _was_committed(self, transaction_id: str, judged: _BatchDecision) -> bool:
+    async def _was_committed(self, transaction_id: str, decision: _BatchDecision) -> bool:
         """Whether a commit whose response was lost had happened; raises Unavailable if that stays unknown."""
-        if judged.first_entry is None:
+        if decision.first_entry is None:
             return True
-        entry = judged.first_entry.seq, judged.first_entry.observation.observation_id
+        entry = decision.first_entry.seq, decision.first_entry.observation.observation_id
         for _ in range(OUTCOME_ATTEMPTS_MAX):
             with suppress(Unavailable):
                 outcome = await find_outcome(self._database, self._dataset_id, transaction_id, entry)
@@ -281,7 +284,7 @@ class _BatchWriter:
 
 
 class _BatchDecision:
-    """A batch while it is judged, one submission after another, in the order of arrival."""
+    """A batch while it is decided, one submission after another, in the order of arrival."""
 
     def __init__(
         self,
@@ -367,15 +370,15 @@ class _BatchDecision:
                 resolution,
                 identities=identities,
                 joined=tuple(self._state.profiles[merge.absorbed_id] for merge in plan.merges),
-                remembers=token_evidence is not None,
+                token_was_valid=token_evidence is not None,
                 tracker=self._tracker(observation),
             )
-        return self._kept(submission, resolution)
+        return self._stored(submission, resolution)
 
     def _tracker(self, observation: Observation) -> str | None:
         """The tracker that was sent if it is alive, else the one that was made for the browser."""
-        sent = (each for each in observation.identifiers if each.namespace == TRACKER)
-        alive = next((each.value for each in sent if self._state.claims_of(each)), None)
+        sent = (tracker for tracker in observation.identifiers if tracker.namespace == TRACKER)
+        alive = next((tracker.value for tracker in sent if self._state.claims_of(tracker)), None)
         return alive or observation.new_tracker
 
     def _was_erased(self, observation: Observation, evidence: Evidence) -> bool:
@@ -392,7 +395,7 @@ class _BatchDecision:
         survivor = self._state.survivor(addressed)
         return survivor is not None and survivor.updated_at != submission.expected_version
 
-    def _kept(self, submission: Submission, resolution: Resolution) -> Resolution:
+    def _stored(self, submission: Submission, resolution: Resolution) -> Resolution:
         """Store the response, so that a repeat gets it."""
         if submission.key is None:
             return resolution

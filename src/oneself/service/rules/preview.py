@@ -34,7 +34,7 @@ from oneself.store.shared_values import SharedValues, open_shared_values
 from oneself.store.transaction import Tables, Transaction
 
 #: How much of a long list an answer shows; the counts are always complete.
-SHOWN_MAX = 100
+ENTRIES_MAX = 100
 
 
 class PreviewedMerge(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ class PreviewedValueChange(msgspec.Struct, frozen=True):
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """What would happen. The counts are complete, the lists show at most SHOWN_MAX entries each."""
+    """What would happen. The counts are complete, the lists show at most ENTRIES_MAX entries each."""
 
     profiles_indexed: int
     profiles_absorbed: int
@@ -184,18 +184,18 @@ async def _load(
     transaction: Transaction, sharing: list[UUID], matches: Sequence[IdentifierSource], config: Config
 ) -> WorkingSet:
     """The profiles that share a value, and who holds these values by now."""
-    wanted = Footprint(frozenset(), frozenset(sharing), lock=False)
-    state, _ = await working_set.gather(transaction, wanted)
+    footprint = Footprint(frozenset(), frozenset(sharing), lock=False)
+    state, _ = await working_set.gather(transaction, footprint)
     values = {
         Identifier(match.name, value)
         for profile in state.profiles.values()
         for match in matches
         for value in identities_of(profile.record, config)[match.name]
     }
-    wanted = Footprint(
+    footprint = Footprint(
         frozenset(values), frozenset(sharing), members=True, namespaces=config.value_namespaces, lock=False
     )
-    state, _ = await working_set.gather(transaction, wanted)
+    state, _ = await working_set.gather(transaction, footprint)
     return state
 
 
@@ -224,25 +224,25 @@ def _diff(state: WorkingSet, before: dict[UUID, Profile], indexed: int) -> Previ
         profiles_absorbed=len(state.changes.merged),
         groups=len(groups),
         largest_group=max(sizes, default=1),
-        merges=tuple(merges[:SHOWN_MAX]),
+        merges=tuple(merges[:ENTRIES_MAX]),
         values_changed_count=len(changes),
-        values_changed=tuple(changes[:SHOWN_MAX]),
+        values_changed=tuple(changes[:ENTRIES_MAX]),
         refusals_count=len(refusals),
-        refusals=tuple(list(refusals)[:SHOWN_MAX]),
+        refusals=tuple(list(refusals)[:ENTRIES_MAX]),
         separated_count=0,
         separated=(),
     )
 
 
-def _changed_paths(before: dict[str, Any], after: dict[str, Any], place: str = "") -> list[str]:
+def _changed_paths(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> list[str]:
     """The dotted paths under which two values differ."""
     paths: list[str] = []
     for key in sorted(before.keys() | after.keys()):
         old, new = before.get(key), after.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
-            paths += _changed_paths(old, new, f"{place}{key}.")
+            paths += _changed_paths(old, new, f"{prefix}{key}.")
         elif old != new:
-            paths.append(f"{place}{key}")
+            paths.append(f"{prefix}{key}")
     return paths
 
 
@@ -260,7 +260,7 @@ async def _separating(transaction: Transaction, rule: UnificationRule) -> Previe
         if len(groups) > 1:
             separated.append(PreviewedRefusal(survivor_id, groups))
     return msgspec.structs.replace(
-        _NOTHING, separated_count=len(separated), separated=tuple(separated[:SHOWN_MAX])
+        _NOTHING, separated_count=len(separated), separated=tuple(separated[:ENTRIES_MAX])
     )
 
 

@@ -61,8 +61,10 @@ class Teller:
         form: Mapping[str, str] | None = None,
     ) -> None:
         """What is sent: `path` with its query, a JSON `body` or the fields of a `form`."""
-        place, _, query = path.partition("?")
-        self._console.print(f"\n  [bold cyan]{method:<5}[/] [bold]{escape(short(place))}[/]", soft_wrap=True)
+        address, _, query = path.partition("?")
+        self._console.print(
+            f"\n  [bold cyan]{method:<5}[/] [bold]{escape(short(address))}[/]", soft_wrap=True
+        )
         repeated = query == self._query and len(query) > VALUE_CHARACTERS_MAX
         for line in ("with the same parameters",) if repeated else form_lines(dict(parse_qsl(query))):
             self._aside(line)
@@ -98,7 +100,7 @@ class Teller:
         self._console.print("      [dim]Where each value comes from (face, application, time):[/]")
         sources = document.get("provenance", {})
         for path in (path for path in flat(document) if path in sources):
-            words = "; ".join(said_by(sources[path]))
+            words = "; ".join(sources_of(sources[path]))
             self._console.print(f"        {escape(short(path)):<42} [dim]{words}[/]", soft_wrap=True)
 
     def expect(self, condition: bool, sentence: str) -> None:
@@ -121,9 +123,9 @@ def json_lines(body: Any) -> list[str]:
     """JSON on one line where it fits, else a line for each member."""
     if body is None:
         return []
-    whole = short(msgspec.json.encode(body).decode())
-    if len(whole) <= VALUE_CHARACTERS_MAX:
-        return [whole]
+    text = short(msgspec.json.encode(body).decode())
+    if len(text) <= VALUE_CHARACTERS_MAX:
+        return [text]
     if isinstance(body, Mapping):
         members = [f"{name}: {short(msgspec.json.encode(value).decode())}" for name, value in body.items()]
         return ["{ " + members[0], *(f"  {member}" for member in members[1:-1]), f"  {members[-1]} }}"]
@@ -132,10 +134,10 @@ def json_lines(body: Any) -> list[str]:
 
 def form_lines(form: Mapping[str, str]) -> list[str]:
     """Parameters of a query or fields of a form, one a line; empty ones are left out."""
-    return [f"{name}={told(name, value)}" for name, value in form.items() if value]
+    return [f"{name}={form_field(name, value)}" for name, value in form.items() if value]
 
 
-def told(name: str, value: str) -> str:
+def form_field(name: str, value: str) -> str:
     """A value as it is printed: secrets are dots, tokens only begin."""
     if name in SECRETS:
         return "••••••"
@@ -164,10 +166,10 @@ def cut(text: str) -> str:
     return text if len(text) <= VALUE_CHARACTERS_MAX else f"{text[: VALUE_CHARACTERS_MAX - 1]}…"
 
 
-def said_by(sources: Sequence[Mapping[str, Any]]) -> list[str]:
+def sources_of(sources: Sequence[Mapping[str, Any]]) -> list[str]:
     """Who said it, with the times of day."""
     times: dict[str, list[str]] = {}
     for source in sources:
         who = f"{source['face']} through {source['application']}"
         times.setdefault(who, []).append(str(source["time"])[11:19])
-    return [f"{who}, {' and '.join(said)}" for who, said in times.items()]
+    return [f"{who}, {' and '.join(seen)}" for who, seen in times.items()]
