@@ -145,4 +145,4 @@ async def test_the_profile_last_active_at_that_time_survives(harness: Interactio
     await harness.event(mail("ann@acme.example"), device=X)
     joined = await harness.event(mail("ann@acme.example"), customer("c1"), device=Z, at=bea.seq + 1)
     assert joined.survivor.profile_id == bea.profile.profile_id
-    assert [each.profile_id for each in joined.joined] == [ann.profile.profile_id]
+    assert [each.profile_id for each in joined.merged] == [ann.profile.profile_id]

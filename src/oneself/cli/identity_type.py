@@ -31,7 +31,7 @@ Conflict = Annotated[
     bool | None,
     typer.Option(
         "--conflict-blocks-merge/--newest-wins",
-        help="Whether people with different values stay apart or, joined, keep the newest.",
+        help="Whether different values keep people apart, or the newest value wins.",
     ),
 ]
 Block = Annotated[

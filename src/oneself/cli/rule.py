@@ -104,13 +104,13 @@ def activate(rule_id: RuleId, org: Org = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def deactivate(rule_id: RuleId, org: Org = None, as_json: AsJson = False) -> None:
-    """Stop a rule; what it joined stays joined."""
+    """Deactivate a rule. Existing merges are kept."""
     _switch(rule_id, org, is_active=False, as_json=as_json)
 
 
 @app.command()
 def delete(rule_id: RuleId, org: Org = None, yes: Yes = False) -> None:
-    """Remove a rule; what it joined stays joined."""
+    """Delete a rule. Existing merges are kept."""
     confirm(f"Remove the rule {rule_id}?", yes=yes)
 
     async def act(services: Services) -> None:

@@ -58,7 +58,7 @@ class Interactions:
         return _resolved(observation, incoming, token, resolution)
 
     async def _submit(self, dataset_ref: DatasetRef, observation: Observation, version: int) -> Resolution:
-        return await self._ingest.submit(dataset_ref.dataset_id, Submission(observation, read_by=version))
+        return await self._ingest.submit(dataset_ref.dataset_id, Submission(observation, decoded_by=version))
 
     async def _store_consents(self, dataset_ref: DatasetRef, event: PageEvent, version: int) -> None:
         """Store only the consent of a visitor who opted out (docs/wire/interactions.md §9.5)."""

@@ -58,7 +58,7 @@ def resolved_users(observation: PageEvent, resolution: Resolution) -> ResolvedUs
     """Who the event belongs to, led to, and merged."""
     device = _device(observation)
     resolved = _wire_id(device, resolution.survivor)
-    merged = [_wire_id(device, profile) for profile in resolution.joined]
+    merged = [_wire_id(device, profile) for profile in resolution.merged]
     plan = resolution.plan
     is_new = plan is None or (plan.creates and plan.profile_id == plan.survivor_id)
     reasons = [merge.reason for merge in plan.merges] if plan is not None and merged else []

@@ -60,47 +60,52 @@ ReplayableResponse = NewType("ReplayableResponse", bytes)
 
 
 class Resolution(msgspec.Struct, frozen=True):
-    """What became of an observation.
+    """The outcome of an observation that was accepted."""
 
-    `profile`: the one it addressed, made or was attached to; `survivor`: the one that stands for the person.
-    `absorbed`: whom the survivor stands for. `response`: the stored response of a keyed request.
-    `repeated`: the request or event had been answered before. `identities`: of an event's visit, type →
-    key. `joined`: whom an event made one with the survivor. `token_was_valid`: its token was
-    accepted. `tracker`: the one that names its browser, if it has one.
-    """
-
+    #: Its place in the log.
     seq: int
+    #: The profile that it addressed, created or was attached to.
     profile: Profile
+    #: The profile that remains of all profiles of the person.
     survivor: Profile
+    #: The profiles that the survivor absorbed.
     absorbed: tuple[Absorbed, ...]
+    #: The configuration by which it was decided.
     config: Config
+    #: What it did; None for a repeat.
     plan: Plan | None = None
+    #: The stored response of a request with an idempotency key.
     response: ReplayableResponse | None = None
+    #: True if the request or event was answered before.
     repeated: bool = False
+    #: The identities of an event's visit, type → key.
     identities: dict[str, str] = {}
-    joined: tuple[Profile, ...] = ()
+    #: The profiles that an event merged into the survivor.
+    merged: tuple[Profile, ...] = ()
+    #: True if the persisted token of an event was valid.
     token_was_valid: bool = False
+    #: The tracker of an event's browser, if it has one.
     tracker: str | None = None
 
 
 class Submission(msgspec.Struct, frozen=True):
-    """An observation on its way in, with what concerns the request rather than the person.
-
-    `idempotency_key`, `fingerprint`: a repeat with the same fingerprint gets the first answer, which `render`
-    made. `expected_version`: refuse unless the unified profile still has this `updated_at`. `read_by`: the
-    version of the configuration by which a face read it; by another one it has to be read again.
-    """
+    """An observation to ingest, with the options of its request."""
 
     observation: Observation
+    #: A repeat with the same key and fingerprint gets the first response.
     idempotency_key: str | None = None
     fingerprint: str = ""
+    #: Rejects the observation unless the unified profile still has this `updated_at`.
     expected_version: int | None = None
+    #: Makes the response that is stored under the idempotency key.
     render: Callable[[Resolution], ReplayableResponse] | None = None
-    read_by: int | None = None
+    #: The version of the configuration by which an interface decoded it. If another version is current, the
+    #: interface has to decode it again.
+    decoded_by: int | None = None
 
     @property
     def key(self) -> str | None:
-        """Under which the first answer is kept."""
+        """The key under which the first response is stored."""
         if self.idempotency_key is not None:
             return request_key(self.observation.application, self.idempotency_key)
         if self.observation.event_id is not None:
@@ -109,7 +114,7 @@ class Submission(msgspec.Struct, frozen=True):
 
 
 def request_key(application: str | None, idempotency_key: str) -> str:
-    """Under which the answer to an application's keyed request is kept."""
+    """The key under which the response to an application's request is stored."""
     return f"request:{application or ''}:{idempotency_key}"
 
 
@@ -175,10 +180,10 @@ class Ingest:
 
 
 def _conflict_keys(submission: Submission) -> frozenset[Hashable]:
-    """What a submission is about, as it was sent: enough to keep batches out of each other's way."""
+    """What a submission names, as sent. Batches that share a key are never in flight together."""
     observation = submission.observation
-    # What a reindex job finds stays in its order: by it, claims decide who is joined.
-    job = "match" if observation.kind == "match" else None
+    # Observations of a reindex job keep their order, because the older claim decides who is merged.
+    job = "reindex" if policy_of(observation).reads_stored_values else None
     return frozenset((*observation.identifiers, observation.profile_id, submission.key, job)) - {None}
 
 
@@ -227,12 +232,9 @@ class _BatchWriter:
             config = await self._configurations.current(self._dataset_id)
         evidence = [extract_evidence(submission.observation, config) for submission in submissions]
         footprint = footprint_of(
-            [
-                (submission.observation, weighed)
-                for submission, weighed in zip(submissions, evidence, strict=True)
-            ],
+            [(item.observation, found) for item, found in zip(submissions, evidence, strict=True)],
             config,
-            keys=frozenset(submission.key for submission in submissions if submission.key is not None),
+            keys=frozenset(item.key for item in submissions if item.key is not None),
             try_token_fast_path=try_token_fast_path,
         )
         decision: _BatchDecision | None = None
@@ -240,16 +242,16 @@ class _BatchWriter:
         try:
             async with begin(self._database, self._dataset_id) as transaction:
                 await transaction.lock_identifiers(footprint.identifiers, footprint.keys)
-                state, answers = await working_set.gather(transaction, footprint)
+                state, records = await working_set.gather(transaction, footprint)
                 clock = await transaction.read_clock()
                 transaction_id = clock.transaction_id
                 if clock.config_version != config.version:
                     await self._configurations.load(transaction)
                     raise _BatchOutdated
                 erased = await self._find_erased(transaction, submissions, evidence)
-                decision = _BatchDecision(state, answers, config, clock.now, erased)
-                for number, (submission, weighed) in enumerate(zip(submissions, evidence, strict=True), 1):
-                    decision.add(submission, weighed)
+                decision = _BatchDecision(state, records, config, clock.now, erased)
+                for number, (submission, found) in enumerate(zip(submissions, evidence, strict=True), 1):
+                    decision.decide(submission, found)
                     if number % OBSERVATIONS_PER_YIELD == 0:
                         await asyncio.sleep(0)
                 await decision.save(transaction)
@@ -265,8 +267,8 @@ class _BatchWriter:
     ) -> dict[Identifier, int]:
         """The identifiers of late observations that belonged to people who were erased since."""
         both = zip(submissions, evidence, strict=True)
-        dated = [weighed for s, weighed in both if s.observation.occurred_at is not None]
-        named = {identifier for weighed in dated for identifier in weighed.identifiers}
+        late = [found for item, found in both if item.observation.occurred_at is not None]
+        named = {identifier for found in late for identifier in found.identifiers}
         return await self._tombstones.find(transaction, named)
 
     async def _was_committed(self, transaction_id: str, decision: _BatchDecision) -> bool:
@@ -284,12 +286,12 @@ class _BatchWriter:
 
 
 class _BatchDecision:
-    """A batch while it is decided, one submission after another, in the order of arrival."""
+    """A batch of decisions, one submission after another, in the order of arrival."""
 
     def __init__(
         self,
         state: WorkingSet,
-        answers: dict[str, IdempotencyRecord],
+        records: dict[str, IdempotencyRecord],
         config: Config,
         now: int,
         erased: dict[Identifier, int],
@@ -297,38 +299,38 @@ class _BatchDecision:
         self.outcomes: list[Outcome | Exception] = []
         self._erased = erased
         self._state = state
-        self._answers = answers
+        self._records = records
         self._config = config
         self._entries: list[NewEntry] = []
-        self._new_answers: list[IdempotencyRecord] = []
-        # A hybrid logical clock: the instant, but later than everything that is touched.
-        seqs = [p.seq for p in state.profiles.values()]
+        self._new_records: list[IdempotencyRecord] = []
+        # A hybrid logical clock: the current instant, but later than every profile of the batch.
+        seqs = [profile.seq for profile in state.profiles.values()]
         self._seq = max(now, config.seq + 1, max(seqs, default=0) + 1)
 
-    def add(self, submission: Submission, evidence: Evidence) -> None:
-        stored = self._answers.get(submission.key) if submission.key is not None else None
+    def decide(self, submission: Submission, evidence: Evidence) -> None:
+        stored = self._records.get(submission.key) if submission.key is not None else None
         if stored is not None:
-            self.outcomes.append(self._repeat(submission, stored))
+            self.outcomes.append(self._replay_response(submission, stored))
         else:
-            self.outcomes.append(self._first(submission, evidence))
+            self.outcomes.append(self._decide_new(submission, evidence))
 
     @property
     def plans(self) -> list[Plan]:
-        """What was carried out."""
+        """The plans that were applied."""
         return [entry.plan for entry in self._entries]
 
     @property
     def first_entry(self) -> NewEntry | None:
-        """What the batch puts into the log first; None if it only repeats answers or rejects."""
+        """The first log entry of the batch; None if it only replays responses or rejects."""
         return self._entries[0] if self._entries else None
 
     async def save(self, transaction: Transaction) -> None:
-        await working_set.save(transaction, self._state, self._entries, self._new_answers)
+        await working_set.save(transaction, self._state, self._entries, self._new_records)
 
-    def _repeat(self, submission: Submission, stored: IdempotencyRecord) -> Outcome:
+    def _replay_response(self, submission: Submission, stored: IdempotencyRecord) -> Outcome:
         survivor = self._state.survivor(stored.profile_id)
         is_same = stored.fingerprint == submission.fingerprint
-        # An erasure leaves no fingerprint of the person's requests, only its own.
+        # An erasure deletes the fingerprints of the person's requests, but not its own.
         if survivor is None and (is_same or not stored.fingerprint):
             return ObservationRejected(
                 Rejection("profile_not_found", f"Profile {stored.profile_id} not found")
@@ -338,15 +340,15 @@ class _BatchDecision:
         response = None if stored.response is None else ReplayableResponse(stored.response)
         return self._resolution(stored.seq, stored.profile_id, survivor, response=response, repeated=True)
 
-    def _first(self, submission: Submission, evidence: Evidence) -> Outcome:
+    def _decide_new(self, submission: Submission, evidence: Evidence) -> Outcome:
         observation = submission.observation
-        if submission.read_by not in (None, self._config.version):
+        if submission.decoded_by not in (None, self._config.version):
             return ConfigurationChanged("The configuration has changed.")
         if self._is_stale(submission):
             return ObservationRejected(Rejection("stale", "The profile was changed in the meantime."))
         if self._erased and self._was_erased(observation, evidence):
             return ObservationRejected(
-                Rejection("erased", "This is about a person who was erased since it happened.")
+                Rejection("erased", "The person was erased after this event occurred; it was not stored.")
             )
         seq = self._seq
         token_evidence = read_token(self._state, observation, evidence.persons, self._config)
@@ -357,7 +359,7 @@ class _BatchDecision:
             return ObservationRejected(plan)
         self._seq += 1
         if observation.token is not None and not (token_evidence is not None and token_evidence.identifies):
-            # A token that leads to nobody is somebody else's, perhaps, and decided nothing.
+            # A token that identifies no profile decided nothing and may be another person's.
             observation = msgspec.structs.replace(observation, token=None)
         self._entries.append(NewEntry(seq, observation, plan, self._config.version))
         survivor = self._state.profiles[plan.survivor_id]
@@ -369,20 +371,20 @@ class _BatchDecision:
             resolution = msgspec.structs.replace(
                 resolution,
                 identities=identities,
-                joined=tuple(self._state.profiles[merge.absorbed_id] for merge in plan.merges),
+                merged=tuple(self._state.profiles[merge.absorbed_id] for merge in plan.merges),
                 token_was_valid=token_evidence is not None,
                 tracker=self._tracker(observation),
             )
-        return self._stored(submission, resolution)
+        return self._with_stored_response(submission, resolution)
 
     def _tracker(self, observation: Observation) -> str | None:
-        """The tracker that was sent if it is alive, else the one that was made for the browser."""
-        sent = (tracker for tracker in observation.identifiers if tracker.namespace == TRACKER)
+        """The tracker that was sent if a profile holds it, else the one that was made for the browser."""
+        sent = (identifier for identifier in observation.identifiers if identifier.namespace == TRACKER)
         alive = next((tracker.value for tracker in sent if self._state.claims_of(tracker)), None)
         return alive or observation.new_tracker
 
     def _was_erased(self, observation: Observation, evidence: Evidence) -> bool:
-        """True if it happened before a person whom it names was erased (DESIGN §8)."""
+        """True if it happened before a person that it names was erased (docs/concepts/trust.md)."""
         happened = observation.occurred_at
         return happened is not None and any(
             self._erased.get(identifier, happened) > happened for identifier in evidence.identifiers
@@ -395,7 +397,7 @@ class _BatchDecision:
         survivor = self._state.survivor(addressed)
         return survivor is not None and survivor.updated_at != submission.expected_version
 
-    def _stored(self, submission: Submission, resolution: Resolution) -> Resolution:
+    def _with_stored_response(self, submission: Submission, resolution: Resolution) -> Resolution:
         """Store the response, so that a repeat gets it."""
         if submission.key is None:
             return resolution
@@ -407,8 +409,8 @@ class _BatchDecision:
             fingerprint=submission.fingerprint,
             response=response,
         )
-        self._answers[stored.key] = stored
-        self._new_answers.append(stored)
+        self._records[stored.key] = stored
+        self._new_records.append(stored)
         return msgspec.structs.replace(resolution, response=response)
 
     def _resolution(

@@ -83,7 +83,7 @@ class Rules:
         return await self._put(dataset_ref, changed)
 
     async def delete(self, dataset_ref: DatasetRef, rule_id: str) -> None:
-        """Remove a rule, if it is there; what it joined stays joined."""
+        """Delete a rule, if it exists. Existing merges are kept."""
 
         def drop(config: Config) -> ConfigChange | None:
             return DropRule(rule_id) if rule_id in config.rules else None
