@@ -102,7 +102,7 @@ def test_a_user_from_birth_to_death(service: RunningService) -> None:
         (["app", "create", "x", "--kind", "web"], "at least one redirect URI"),
         (["app", "create", "x", "--kind", "web", "-r", "javascript:alert(1)"], "no scheme"),
         (["app", "create", "x", "--kind", "web", "-r", CALLBACK + "#x"], "fragment"),
-        (["app", "create", "x", "-r", CALLBACK], "signs nobody in"),
+        (["app", "create", "x", "-r", CALLBACK], "signs no users in"),
         (["app", "show", "nobody"], "no application"),
         (["user", "show", "nobody"], "no user"),
         (["user", "create", "nonsense", "--given-name", "A", "--last-name", "B"], "e-mail address"),

@@ -36,7 +36,7 @@ def test_an_issuer_is_trusted_until_it_is_removed(service: RunningService) -> No
 
     again = service.command("issuer", "add", url, "--org", service.org)
     assert again.returncode == 1
-    assert "trusted already" in again.stderr
+    assert "already trusted" in again.stderr
 
     remove = ("issuer", "remove", facts["issuer_id"], "--org", service.org)
     assert service.command(*remove).returncode == 1, "nobody said yes"
