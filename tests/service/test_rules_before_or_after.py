@@ -76,7 +76,7 @@ class World:
         self.profiles: list[UUID] = []
 
     async def submit(self, acts: list[Act]) -> None:
-        profiles, dataset_ref = self.harness.services.profiles, self.harness.dataset_ref
+        profiles, dataset_ref = self.harness.services.profiles.profiles, self.harness.dataset_ref
         for act in acts:
             values = {} if act.value is None else {self.scope: {self.key: act.value}}
             if act.tags and self.scope == "traits":

@@ -326,7 +326,7 @@ def test_channels_stand_for_what_is_bound(shop: Cds) -> None:
     default = {**dict.fromkeys(("Web", "Server", "Mobile"), "customerId"), "OpenTimeEmail": "emailAddress"}
     assert told(shop, "GET", CHANNELS) == default
     assert told(shop, "PUT", CHANNELS, {"Web": "loyaltyId"}) == {**default, "Web": "loyaltyId"}
-    assert "channel-identities" in said(shop, "PUT", ATTRIBUTES, bound[:2], 409)
+    assert "choose another identity first" in said(shop, "PUT", ATTRIBUTES, bound[:2], 409)
     assert told(shop, "PUT", CHANNELS, {"Web": None}) == default
     said(shop, "PUT", CHANNELS, {"Web": "nothing"})
     refused(ask(shop, "PUT", CHANNELS, {"Fax": "loyaltyId"}), 400, "CDS-10001")

@@ -203,7 +203,8 @@ def _check_resolution(name: str, before: DatasetSettings, after: DatasetSettings
         raise Conflict("Identity resolution cannot be turned off again.", code="one_way")
     if after.resolves_identities and not before.resolves_identities:
         sentence = (
-            f"Turning identity resolution on in {name} rewrites every profile; it has a preview of its own."
+            f"Turning identity resolution on in {name} rewrites every profile. Preview and apply it with "
+            f"`oneself dataset enable-identity {name}`."
         )
         raise Conflict(sentence, code="enable_identity")
 

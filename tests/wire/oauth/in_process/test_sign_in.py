@@ -364,7 +364,7 @@ async def test_a_sign_in_that_the_database_cannot_record_is_a_page_that_says_so(
 
     page = await shop.registration()
     with monkeypatch.context() as patch:
-        patch.setattr(services.directory.sign_ins, "arrive", away)
+        patch.setattr(services.directory.sign_ins, "record_sign_in", away)
         answer = await visitor.register(EMAIL, page)
     assert (answer.status_code, heading(answer)) == (503, "One moment, please")
     assert answer.headers["retry-after"] == "2"
