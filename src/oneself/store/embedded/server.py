@@ -43,6 +43,8 @@ DATABASE = "postgres"
 START_DEADLINE_S = 600.0
 STOP_DEADLINE_S = 60.0
 POLL_S = 0.02
+#: The line of `postmaster.pid` that names the folder of the socket, from 0.
+SOCKET_FOLDER_LINE = 4
 WATCH_S = 0.5
 LOG_BYTES_MAX = 20_000_000
 
@@ -254,7 +256,9 @@ class Embedded:
         raise Fatal(f"The embedded PostgreSQL (process {process.pid}) does not stop; see {self._log_file}.")
 
     def _remove_socket_folder(self, pid_file_lines: list[str]) -> None:
-        folder = Path(pid_file_lines[4].strip()) if len(pid_file_lines) > 4 else self.cluster
+        folder = self.cluster
+        if len(pid_file_lines) > SOCKET_FOLDER_LINE:
+            folder = Path(pid_file_lines[SOCKET_FOLDER_LINE].strip())
         if folder != self.cluster:
             with suppress(OSError):
                 folder.rmdir()
@@ -325,7 +329,14 @@ class Embedded:
 
     @property
     def _socket_folder(self) -> Path:
-        return Path(self._pid_file_lines()[4].strip())
+        """The folder of the server's socket. A server that starts leaves its line empty for a moment."""
+        deadline = time.monotonic() + START_DEADLINE_S
+        while time.monotonic() < deadline:
+            lines = self._pid_file_lines()
+            if len(lines) > SOCKET_FOLDER_LINE and (folder := lines[SOCKET_FOLDER_LINE].strip()):
+                return Path(folder)
+            time.sleep(POLL_S)
+        raise Fatal(f"The embedded PostgreSQL does not say where its socket is; see {self._log_file}.")
 
     @property
     def _log_file(self) -> Path:
