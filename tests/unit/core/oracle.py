@@ -198,8 +198,13 @@ class Oracle:
             self.pointers.append(Pointer(device, person, step.at))
         elif last.told_by.root() is person:
             self.pointers.append(Pointer(device, person, last.since))
-        elif step.act != "event" or last.since <= step.at or self._kind(person) == "anonymous":
+        elif not self._is_late(device, step) or self._kind(person) == "anonymous":
             self.pointers.append(Pointer(device, person, step.at))
+
+    def _is_late(self, device: str, step: Step) -> bool:
+        """Whether the device went to its present person after the event had happened."""
+        last = self._last_pointer(device)
+        return last is not None and step.act == "event" and last.since > step.at
 
     def _live_claims(self, pair: Pair) -> list[Claim]:
         """The claims that count, the oldest first."""
@@ -361,8 +366,9 @@ class Oracle:
         return USER_PRIORITY if pair[0] == USER else rules.get(pair[0], IDENTITY_PRIORITY)
 
     def _other_users(self, step: Step, user: str | None, strangers: list[Person]) -> list[Person]:
-        """Whose browser this was until now."""
-        current = [person for device in step.devices if (person := self._device(device))]
+        """Whose browser this was until now. A late event takes no browser from whom it went to since."""
+        moving = [device for device in step.devices if not self._is_late(device, step)]
+        current = [person for device in moving if (person := self._device(device))]
         others = [person for person in current if person.user not in (None, user)]
         return [person for person in others if person not in strangers]
 
