@@ -14,6 +14,7 @@ from bench.population import observe, page_view
 from bench.results import Figure, median
 from bench.stage import Bench, Stage
 from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
+from oneself.core.resolution.observation import SignIn
 from oneself.service.ingest.ingest import Submission
 
 SIZES_QUICK = (10, 1_000)
@@ -60,14 +61,14 @@ async def _merge(bench: Bench, name: str, events: int) -> tuple[float, float]:
         Identifier(ANONYMOUS_ID, f"browser-{name}"),
         Identifier(USER_ID, f"user-{name}"),
     )
-    await ingest.submit(dataset_id, Submission(observe("sign_in", identifiers=(user, own))))
+    await ingest.submit(dataset_id, Submission(observe(SignIn, identifiers=(user, own))))
     anonymous = page_view(random.Random(1), (browser,))
     made = await ingest.submit(dataset_id, Submission(anonymous))
     absorbed_id = made.profile.profile_id
     async with bench.services.database.connection() as connection:
         await connection.execute(REPEAT_EVENT, dataset_id, absorbed_id, events - 1, timeout=600)
         await connection.execute("CHECKPOINT")
-    sign_in = Submission(observe("sign_in", identifiers=(user, browser)))
+    sign_in = Submission(observe(SignIn, identifiers=(user, browser)))
     started = time.perf_counter()
     resolution = await ingest.submit(dataset_id, sign_in)
     cost = (time.perf_counter() - started) * 1000

@@ -23,7 +23,7 @@ from bench.results import Figure
 from bench.stage import ORG, Bench, Stage
 from oneself.core.config.changes import PutAttributes
 from oneself.core.identity.identifier_source import UnificationRule
-from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.observation import Observation, ProfileWrite
 from oneself.core.values.attribute import Attribute
 from oneself.service.context import DatasetRef
 
@@ -89,7 +89,7 @@ def _joins(persons: int) -> Iterator[Observation]:
     while True:
         number += 1
         values = {"traits": {"loyalty_id": f"L-{number // 2}"}}
-        yield population.observe("write", creates=True, values=values)
+        yield population.observe(ProfileWrite, creates=True, values=values)
 
 
 async def _match(bench: Bench, persons: int) -> pressure.Report:
