@@ -15,7 +15,7 @@
     └── Fatal                   the process cannot start; it prints the sentence and exits with `exit_code`
         ├── SettingsError       a setting is missing or invalid
         ├── DataFolderInUse     another service uses the data folder
-        └── UnsupportedDatabase the database is too old, refuses the role, or has unknown migrations
+        └── UnsupportedDatabase the database is too old, refuses the role, or has unknown content
 
 The table from error to HTTP status is in `api.http.errors`. The table from Fatal to exit code is here.
 Any other exception is a bug.
@@ -134,6 +134,6 @@ class DataFolderInUse(Fatal):
 
 
 class UnsupportedDatabase(Fatal):
-    """The database is too old, refuses the role, or has unknown migrations."""
+    """The database is too old, refuses the role, has unknown migrations, or a log that cannot be folded."""
 
     exit_code = 76

@@ -60,10 +60,10 @@ async def _run(action: Callable[[Services], Awaitable[T]]) -> T:
 async def open_services_of(settings: Settings) -> AsyncIterator[Services]:
     """The services on an up-to-date database, which is started for the occasion if nobody runs it."""
     from oneself.bootstrap import open_services
-    from oneself.store.migrate import migrate
+    from oneself.cli.upgrade import upgrade_database
 
     with database_url(settings) as url:
-        await migrate(url)
+        await upgrade_database(url)
         async with open_services(settings, url) as services:
             yield services
 

@@ -124,7 +124,7 @@ async def _collect(findings: AsyncIterator[Finding]) -> list[Finding]:
 
 async def _database(url: str, settings: Settings) -> AsyncIterator[Finding]:
     from oneself.store.database import connect, wait_until_ready
-    from oneself.store.migrate import pending
+    from oneself.store.migrate import outdated_datasets, pending
 
     await wait_until_ready(url)
     connection = await connect(url)
@@ -146,6 +146,7 @@ async def _database(url: str, settings: Settings) -> AsyncIterator[Finding]:
     names = await pending(url)
     yield _migrations(names)
     if not names:
+        yield _state(await outdated_datasets(url))
         async for finding in _organisations(url, settings):
             yield finding
 
@@ -290,6 +291,13 @@ def _migrations(names: list[str]) -> Finding:
             "migrations", "warning", f"to be applied: {', '.join(names)}", "The next start does it."
         )
     return Finding("migrations", "good", "up to date")
+
+
+def _state(outdated: list[int]) -> Finding:
+    if outdated:
+        sentence = f"written by an earlier version in datasets: {len(outdated)}; to be rebuilt from the log."
+        return Finding("state", "warning", sentence, "The next start does it. Now: oneself upgrade.")
+    return Finding("state", "good", "folded by this version")
 
 
 def _print(finding: Finding) -> None:

@@ -52,6 +52,7 @@ COMMANDS = (
     Command("doctor", "oneself.cli.doctor"),
     Command("verify", "oneself.cli.verify"),
     Command("rebuild", "oneself.cli.rebuild"),
+    Command("upgrade", "oneself.cli.upgrade"),
     Command("demo", "oneself.cli.demo", no_settings=True),
 )
 

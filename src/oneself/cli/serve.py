@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from oneself.cli.context import load_settings
+from oneself.cli.progress_bar import progress_bar
 
 app = typer.Typer()
 
@@ -18,4 +19,4 @@ def serve() -> None:
     """
     from oneself.processes.supervisor import serve as run_service
 
-    run_service(load_settings())
+    run_service(load_settings(), progress_bar)

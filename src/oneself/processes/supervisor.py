@@ -2,7 +2,7 @@
 
     1  be the only service on the data folder, bind the port        a second service ends here
     2  embedded PostgreSQL, unless a database is given              restarted when it dies
-    3  migrations, the secret key compared with the database, bootstrap
+    3  migrations, outdated state rebuilt from the log, the secret key compared, bootstrap
     4  one process that answers requests, or a parent with several  a dead one is replaced
     5  SIGTERM or SIGINT: requests in flight are answered, workers end, the embedded server stops
 
@@ -34,10 +34,10 @@ from oneself.api.http.metrics import SHARED_FOLDER
 from oneself.bootstrap import open_services
 from oneself.errors import Fatal, SettingsError
 from oneself.processes import worker
+from oneself.processes.upgrade import ProgressBar, upgrade_database
 from oneself.settings import Loaded, Settings
 from oneself.store.database import wait_until_ready
 from oneself.store.embedded.server import Embedded, hold_data_folder
-from oneself.store.migrate import migrate
 
 # A service that was killed may leave workers behind for a moment, until they notice.
 BIND_PATIENCE_S = 3.0
@@ -48,25 +48,28 @@ WORKER_AGE_MIN_S = 2.0
 log = structlog.get_logger("oneself.processes.supervisor")
 
 
-def serve(loaded: Loaded) -> None:
-    """Run the service until SIGTERM or SIGINT. Raises Fatal when it cannot start."""
+def serve(loaded: Loaded, progress_bar: ProgressBar) -> None:
+    """Run the service until SIGTERM or SIGINT. Raises Fatal when it cannot start.
+
+    `progress_bar` shows how far a rebuild at the start is.
+    """
     logs.configure(loaded.settings)
     for name in loaded.unknown_variables:
         log.warning("unknown setting in the environment", name=name)
     with _signals_interrupt(), ExitStack() as stack:
         try:
-            _serve(loaded.settings, stack)
+            _serve(loaded.settings, stack, progress_bar)
         except KeyboardInterrupt:
             log.info("stopped while starting")
 
 
-def _serve(settings: Settings, stack: ExitStack) -> None:
+def _serve(settings: Settings, stack: ExitStack, progress_bar: ProgressBar) -> None:
     if not settings.database_url:
         stack.enter_context(hold_data_folder(settings.folder))
     listener = stack.enter_context(_bound(settings))
     settings = msgspec.structs.replace(settings, port=listener.getsockname()[1])
     database_url = settings.database_url or _embedded(settings, stack)
-    settings, organisations = asyncio.run(_prepare(settings, database_url))
+    settings, organisations = asyncio.run(_prepare(settings, database_url, progress_bar))
     ready = _announcer(settings, organisations)
     try:
         if settings.workers == 1:
@@ -87,14 +90,15 @@ def _embedded(settings: Settings, stack: ExitStack) -> str:
     return embedded.url
 
 
-async def _prepare(settings: Settings, database_url: str) -> tuple[Settings, list[str]]:
-    """Migrations, secret key, bootstrap.
+async def _prepare(
+    settings: Settings, database_url: str, progress_bar: ProgressBar
+) -> tuple[Settings, list[str]]:
+    """Upgrade of the database, secret key, bootstrap.
 
     Returns the settings with the secret key, for the workers, and the handles of the organisations.
     """
     await wait_until_ready(database_url, worker.DATABASE_PATIENCE_S)
-    for name in await migrate(database_url):
-        log.debug("migrated", migration=name)
+    await upgrade_database(database_url, progress_bar)
     async with open_services(settings, database_url) as services:
         await services.setup.provisioning.provision(settings)
         return services.settings, [

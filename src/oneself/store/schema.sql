@@ -201,6 +201,11 @@ CREATE TABLE organisation (
     CONSTRAINT organisation_handle_key UNIQUE (handle)
 );
 
+CREATE TABLE pending_rebuild (
+    dataset_id integer NOT NULL,
+    CONSTRAINT pending_rebuild_pkey PRIMARY KEY (dataset_id)
+);
+
 CREATE TABLE profile (
     dataset_id integer NOT NULL,
     profile_id uuid NOT NULL,

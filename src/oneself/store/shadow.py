@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from oneself.store.queries import Queries
+from oneself.store.tables.pending_rebuild import PendingRebuildTable
 from oneself.store.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ class Shadow:
         """The scratch tables of a dataset; its log is the live one."""
         return Transaction(self._connection, dataset_id)
 
+    @property
+    def pending_rebuilds(self) -> PendingRebuildTable:
+        """The datasets whose state is outdated: a live table, which no scratch table hides."""
+        return PendingRebuildTable(self._connection)
+
     async def find_sizes(self) -> dict[int, int]:
         """Dataset → entries of its log, in the order of the datasets."""
         found = await self._connection.fetch(_sql.find_sizes)
@@ -77,9 +83,9 @@ class Shadow:
         """Every dataset that has a log or a state, in order."""
         return [row["dataset_id"] for row in await self._connection.fetch(_sql.find_datasets)]
 
-    async def count_entries(self) -> int:
-        """The number of entries in the logs of all datasets."""
-        count: int = await self._connection.fetchval(_sql.count_entries)
+    async def count_entries(self, dataset_ids: list[int]) -> int:
+        """The number of entries in the logs of some datasets."""
+        count: int = await self._connection.fetchval(_sql.count_entries, dataset_ids)
         return count
 
     async def count_profiles(self) -> int:

@@ -34,8 +34,9 @@ UNION SELECT dataset_id FROM oneself.config
 ORDER BY dataset_id;
 
 -- name: count_entries
--- The number of entries in the logs of all datasets.
-SELECT count(*) FROM oneself.log;
+-- The number of entries in the logs of some datasets.
+-- $1: datasets
+SELECT count(*) FROM oneself.log WHERE dataset_id = ANY ($1::integer[]);
 
 -- name: count_profiles
 -- The number of folded profiles, absorbed and erased ones included.

@@ -1,7 +1,8 @@
 """Rebuild: replace the live state by what the log folds to.
 
 Invariants: one transaction per dataset, which keeps its writers out; readers see the old state until the
-new one is committed. Only rows that differ are written. The log itself never changes. Source:
+new one is committed. Only rows that differ are written. The same transaction removes the mark of an outdated
+dataset, so a rebuild that is interrupted is continued. The log itself never changes. Source:
 docs/concepts/log-and-fold.md.
 """
 
@@ -33,15 +34,25 @@ async def rebuild(database: "Database", progress: Progress) -> Rebuilt:
     Raises replay.Diverged if an entry that was once accepted is rejected now; that dataset keeps its state.
     """
     async with open_shadow(database) as shadow:
-        total = await shadow.count_entries()
-        corrected = dict.fromkeys(TABLES, 0)
-        done = 0
-        for dataset_id in await shadow.find_datasets():
-            async with shadow.replacing():
-                done = await _rebuild_dataset(
-                    shadow, dataset_id, lambda n: progress(n, max(n, total)), done, corrected
-                )
-        return Rebuilt(done, await shadow.count_profiles(), corrected)
+        return await _rebuild(shadow, await shadow.find_datasets(), progress)
+
+
+async def rebuild_outdated(database: "Database", progress: Progress) -> Rebuilt:
+    """The same for the datasets whose state an earlier version folded in another way."""
+    async with open_shadow(database) as shadow:
+        return await _rebuild(shadow, await shadow.pending_rebuilds.list(), progress)
+
+
+async def _rebuild(shadow: Shadow, dataset_ids: list[int], progress: Progress) -> Rebuilt:
+    total = await shadow.count_entries(dataset_ids)
+    corrected = dict.fromkeys(TABLES, 0)
+    done = 0
+    for dataset_id in dataset_ids:
+        async with shadow.replacing():
+            done = await _rebuild_dataset(
+                shadow, dataset_id, lambda n: progress(n, max(n, total)), done, corrected
+            )
+    return Rebuilt(done, await shadow.count_profiles(), corrected)
 
 
 async def _rebuild_dataset(
@@ -54,4 +65,5 @@ async def _rebuild_dataset(
     await shadow.begin_comparison()
     for table in TABLES:
         corrected[table] += await shadow.replace(table, dataset_id)
+    await shadow.pending_rebuilds.remove(dataset_id)
     return done

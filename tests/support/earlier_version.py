@@ -1,0 +1,23 @@
+"""The database that an earlier version wrote (tests/store/upgrade/README.md)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import asyncpg
+
+from support.databases import Databases
+
+FOLDER = Path(__file__).parents[1] / "store" / "upgrade"
+SECRET_KEY = "the secret key of the upgrade test's database"
+#: Its datasets.
+DATASETS = 2
+
+
+async def restored(made_databases: Databases) -> str:
+    """A database as the earlier version left it; returns its address."""
+    url = await made_databases.empty_one()
+    connection = await asyncpg.connect(url)
+    await connection.execute((FOLDER / "database.sql").read_text("utf-8"))
+    await connection.close()
+    return url
