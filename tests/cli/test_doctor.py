@@ -60,7 +60,7 @@ async def test_every_stored_key_that_cannot_be_opened_is_reported(
         await other.events.token_keys.rotate(dataset_ref)
         key_id = await other.directory.signing_keys.rotate(dataset_ref)
         connection = Connection("https://id.example", "client", "secret")
-        await other.identity_provider.servers.put(dataset_ref, OwnIdentityServer(connection))
+        await other.identity_provider.servers.create(dataset_ref, OwnIdentityServer(connection))
     found = _doctor(data_dir, **given)
     assert found.returncode == 1
     told = [line for line in found.stdout.splitlines() if line.startswith("✗ stored keys")]

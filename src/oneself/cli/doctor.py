@@ -194,7 +194,7 @@ def _closed(value: EncryptedValue) -> Finding:
             )
         case "identity_server":
             name = "the secrets of its identity server"
-            advice = f"Store them again: PUT /t/{handle}/api/v1/identity-provider."
+            advice = f"Configure it again: DELETE, then POST /t/{handle}/api/v1/identity-provider."
     sentence = f"{handle}: {name} cannot be opened: sealed with another secret key, or damaged."
     return Finding("stored keys", "bad", sentence, advice)
 

@@ -137,6 +137,14 @@ class DirectoryTransaction(DirectoryTables):
         super().__init__(connection)
         self.connection = connection
 
+    async def lock(self, org_id: int) -> OrganisationTables:
+        """The tables of one organisation, whose settings no other transaction changes until this one ends.
+
+        What is read before a write is read after this.
+        """
+        await self.organisations.lock(org_id)
+        return self.of(org_id)
+
 
 class Directory(DirectoryTables):
     """The tables of every organisation; each statement is its own transaction unless one is begun."""

@@ -117,7 +117,7 @@ async def test_taken_and_unknown_names(cds: Cds, services: Services) -> None:
 
 async def test_an_identity_servers_claims_are_changed_there(cds: Cds, services: Services) -> None:
     connection = Connection("http://127.0.0.1:9", "a", "b")
-    await services.identity_provider.servers.put(cds.dataset_ref, OwnIdentityServer(connection))
+    await services.identity_provider.servers.create(cds.dataset_ref, OwnIdentityServer(connection))
     with pytest.raises(Conflict, match="mirrored"):
         await services.identity_provider.directory_claims.add(cds.dataset_ref, DirectoryClaim("age"))
 

@@ -376,7 +376,7 @@ class TestAnOrganisationsOwnServer:
         own.add("shoe")
         try:
             connection = Connection(own.base_url, *CLIENT, "system_app_grant")
-            await services.identity_provider.servers.put(
+            await services.identity_provider.servers.create(
                 other.dataset_ref, OwnIdentityServer(connection, "them", "their password")
             )
             await until_names(other, {"shoe"})
@@ -391,7 +391,7 @@ class TestAnOrganisationsOwnServer:
         self, cds: Cds, other: Cds, services: Services, identity_server: IdentityServer
     ) -> None:
         connection = Connection(identity_server.base_url, *CLIENT)
-        await services.identity_provider.servers.put(
+        await services.identity_provider.servers.create(
             other.dataset_ref, OwnIdentityServer(connection, "them", "their password")
         )
         theirs, ours = Reporter(cds, other.dataset_ref.handle), Reporter(cds)

@@ -18,9 +18,9 @@ from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, 
 from oneself.api.http.openapi import Described, described, error_responses
 from oneself.api.http.request_options import decode_profile_id
 from oneself.api.http.timestamps import Timestamp, rfc3339
-from oneself.errors import Conflict, NotFound
+from oneself.errors import NotFound
 from oneself.service.directory.issuers import TrustedIssuer
-from oneself.service.identity_provider.settings import OwnIdentityServer, check
+from oneself.service.identity_provider.settings import OwnIdentityServer
 
 
 class ServerDraft(Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,9 +110,8 @@ async def add_server(request: AnyRequest) -> ServerDocument:
     """Configure an identity server for this organisation. Its claims are read soon after."""
     call = context_of(request)
     given = _given(await decode_object(request, SERVER))
-    if await call.services.identity_provider.servers.get(call.dataset_ref) is not None:
-        raise Conflict("This organisation has an identity server of its own already.")
-    return await _put(call, given, None)
+    own = _changed(OwnIdentityServer(Connection("", "", "")), given)
+    return _render_own(await call.services.identity_provider.servers.create(call.dataset_ref, own))
 
 
 @patch(
@@ -125,10 +124,10 @@ async def change_server(request: AnyRequest) -> ServerDocument:
     """Change the organisation's identity server."""
     call = context_of(request)
     given = _given(await decode_object(request, SERVER))
-    before = await call.services.identity_provider.servers.get(call.dataset_ref)
-    if before is None:
-        raise NotFound("This organisation has no identity server of its own.")
-    return await _put(call, given, before)
+    own = await call.services.identity_provider.servers.change(
+        call.dataset_ref, lambda before: _changed(before, given)
+    )
+    return _render_own(own)
 
 
 @delete("/identity-provider", opt=UPDATE, operation_class=Described, responses=error_responses(401, 403))
@@ -218,26 +217,17 @@ ROUTES = (
 async def _server(call: Any) -> ServerDocument | None:
     servers = call.services.identity_provider.servers
     own = await servers.get(call.dataset_ref)
-    connection = own.connection if own else servers.default
-    if connection is None:
-        return None
-    sync_username = own.sync_username if own else None
-    return ServerDocument(
-        own is not None, connection.url, connection.client_id, connection.grant, sync_username
-    )
+    if own is not None:
+        return _render_own(own)
+    default = servers.default
+    return None if default is None else _render_server(default, own=False)
 
 
-async def _put(call: Any, given: Object, before: OwnIdentityServer | None) -> ServerDocument:
-    start = before or OwnIdentityServer(Connection("", "", ""))
+def _changed(before: OwnIdentityServer, given: Object) -> OwnIdentityServer:
     reached = {name: given[name] for name in Connection.__struct_fields__ if name in given}
     called = {name: given[name] or None for name in ("sync_username", "sync_password") if name in given}
-    connection = msgspec.structs.replace(start.connection, **reached)
-    own = msgspec.structs.replace(start, connection=connection, **called)
-    check(own)
-    await call.services.identity_provider.servers.put(call.dataset_ref, own)
-    document = await _server(call)
-    assert document is not None
-    return document
+    connection = msgspec.structs.replace(before.connection, **reached)
+    return msgspec.structs.replace(before, connection=connection, **called)
 
 
 def _given(document: Object) -> Object:
@@ -260,6 +250,14 @@ def _id(text: str) -> UUID:
     if known_id is None:
         raise NotFound("No trusted issuer has this id.")
     return known_id
+
+
+def _render_own(own: OwnIdentityServer) -> ServerDocument:
+    return _render_server(own.connection, own=True, sync_username=own.sync_username)
+
+
+def _render_server(connection: Connection, *, own: bool, sync_username: str | None = None) -> ServerDocument:
+    return ServerDocument(own, connection.url, connection.client_id, connection.grant, sync_username)
 
 
 def _render(issuer: TrustedIssuer) -> IssuerDocument:

@@ -140,20 +140,16 @@ class Accounts:
 
         Raises InvalidRegistration, NotFound.
         """
-        claims = {
-            **account.claims,
-            **{_CLAIM_OF[f]: text.strip() for f, text in changes.items() if f in _CLAIM_OF},
-        }
         if problems := problems_of_change(account, changes):
             raise InvalidRegistration(problems)
-        stored = {claim: value for claim, value in claims.items() if value}
-        now = time.time_ns() // 1000
+        changed = {_CLAIM_OF[f]: text.strip() or None for f, text in changes.items() if f in _CLAIM_OF}
         accounts = self._directory.of(dataset_ref.org_id).accounts
-        if not await accounts.put_claims(account.user_id, stored, now):
+        claims = await accounts.put_claims(account.user_id, changed, time.time_ns() // 1000)
+        if claims is None:
             raise NotFound(f"There is no user {account.user_id} in {dataset_ref.handle}.")
         if "password" in changes:
             await self.set_password(dataset_ref, account.user_id, changes["password"])
-        return Account(account.user_id, account.username, stored, account.created_at)
+        return Account(account.user_id, account.username, claims, account.created_at)
 
     async def set_password(self, dataset_ref: DatasetRef, user_id: UUID, password: str) -> None:
         """Replace a password, end the user's sessions and revoke their tokens.

@@ -6,6 +6,7 @@
     browser   no             yes, with PKCE    no
 
 Invariants: a secret is returned once, when it is made. Redirect URIs are compared exactly and stored exactly.
+A change is decided on the current application while it is locked.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, cast, get_args
 from urllib.parse import urlsplit
 
@@ -24,10 +25,12 @@ from oneself.service.context import DatasetRef
 from oneself.service.crypto import Hasher, new_secret
 from oneself.service.directory.tokens import AccessTokens
 from oneself.store.directory import Directory
-from oneself.store.tables.application import ApplicationChanges, ApplicationRow
+from oneself.store.tables.application import ApplicationChanges, ApplicationRow, ApplicationTable
 
 Kind = Literal["machine", "web", "browser"]
 KINDS: tuple[str, ...] = get_args(Kind)
+#: Fields of a saved application that can change.
+CHANGEABLE = ("name", "redirect_uris", "post_logout_redirect_uris", "permissions")
 NAME_CHARACTERS_MAX = 100
 REDIRECT_URIS_MAX = 50
 URI_CHARACTERS_MAX = 2_000
@@ -90,23 +93,15 @@ class Applications:
         row = await self._row(new, client_id, secret)
         if not await self._directory.of(dataset_ref.org_id).applications.put(row):
             raise Conflict(f"There is an application with the client id {client_id!r} already.", code="taken")
-        return await self.get(dataset_ref, client_id), secret
+        return _application(row), secret
 
     async def find(self, dataset_ref: DatasetRef, client_id: str) -> Application | None:
         """An application by its client id; None if there is none."""
-        if not _CLIENT_ID.fullmatch(client_id):
-            return None
-        row = await self._directory.of(dataset_ref.org_id).applications.find(client_id)
-        return _application(row) if row else None
+        return await _find(self._directory.of(dataset_ref.org_id).applications, client_id)
 
     async def get(self, dataset_ref: DatasetRef, client_id: str) -> Application:
         """As `find`; raises NotFound."""
-        application = await self.find(dataset_ref, client_id)
-        if application is None:
-            raise NotFound(
-                f"There is no application with the client id {client_id!r} in {dataset_ref.handle}."
-            )
-        return application
+        return await _get(self._directory.of(dataset_ref.org_id).applications, dataset_ref, client_id)
 
     async def list(self, dataset_ref: DatasetRef) -> list[Application]:
         """Every application, by name."""
@@ -129,11 +124,13 @@ class Applications:
         Raises InvalidInput for a browser application, NotFound.
         """
         application = await self.get(dataset_ref, client_id)
+        if application.kind == "browser":
+            raise InvalidInput("kind", "A browser application has no secret.")
         secret = new_secret()
         hashed = await self._hasher.hash(secret)
         applications = self._directory.of(dataset_ref.org_id).applications
-        if not await applications.put_secret(application.client_id, hashed, time.time_ns() // 1000):
-            raise InvalidInput("kind", "A browser application has no secret.")
+        if not await applications.put_secret(client_id, hashed, time.time_ns() // 1000):
+            raise _unknown(dataset_ref, client_id)
         return secret
 
     async def change(self, dataset_ref: DatasetRef, client_id: str, **fields: Any) -> Application:
@@ -141,24 +138,25 @@ class Applications:
 
         Raises InvalidInput with the field's name as code, NotFound.
         """
-        before = await self.get(dataset_ref, client_id)
-        named = ("name", "redirect_uris", "post_logout_redirect_uris", "permissions")
-        changed = {name: fields.get(name, getattr(before, name)) for name in named}
-        check(NewApplication(kind=before.kind, **changed), self.known)
-        permissions = [name for name in self.known if name in changed["permissions"]]
-        changes = ApplicationChanges(**{**changed, "permissions": permissions})
-        async with self._directory.transaction() as tables:
-            applications = tables.of(dataset_ref.org_id).applications
-            if not await applications.put_changes(client_id, changes, time.time_ns() // 1000):
-                raise NotFound(f"There is no application with the client id {client_id!r}.")
-            if set(before.permissions) - set(permissions):
-                await self._tokens.put_revoked(tables, dataset_ref, f"client:{client_id}")
-        return await self.get(dataset_ref, client_id)
+        async with self._directory.transaction() as transaction:
+            applications = (await transaction.lock(dataset_ref.org_id)).applications
+            before = await _get(applications, dataset_ref, client_id)
+            changes = self._changes(before, fields)
+            await applications.put_changes(client_id, changes, time.time_ns() // 1000)
+            if set(before.permissions) - set(changes.permissions):
+                await self._tokens.put_revoked(transaction, dataset_ref, f"client:{client_id}")
+            return await _get(applications, dataset_ref, client_id)
 
     async def delete(self, dataset_ref: DatasetRef, client_id: str) -> None:
         """Delete an application and revoke the tokens made for it. Raises NotFound."""
         await self.get(dataset_ref, client_id)
         await self._tokens.revoke_application(dataset_ref, client_id)
+
+    def _changes(self, before: Application, fields: Mapping[str, Any]) -> ApplicationChanges:
+        changed = {name: fields.get(name, getattr(before, name)) for name in CHANGEABLE}
+        check(NewApplication(kind=before.kind, **changed), self.known)
+        permissions = [name for name in self.known if name in changed["permissions"]]
+        return ApplicationChanges(**{**changed, "permissions": permissions})
 
     async def _row(self, new: NewApplication, client_id: str, secret: str | None) -> ApplicationRow:
         return ApplicationRow(
@@ -221,6 +219,24 @@ def _problem_of(uri: str) -> str | None:
 
 def _invalid(field: str, sentence: str) -> InvalidInput:
     return InvalidInput(field, sentence[0].upper() + sentence[1:] + ".")
+
+
+async def _find(applications: ApplicationTable, client_id: str) -> Application | None:
+    if not _CLIENT_ID.fullmatch(client_id):
+        return None
+    row = await applications.find(client_id)
+    return None if row is None else _application(row)
+
+
+async def _get(applications: ApplicationTable, dataset_ref: DatasetRef, client_id: str) -> Application:
+    application = await _find(applications, client_id)
+    if application is None:
+        raise _unknown(dataset_ref, client_id)
+    return application
+
+
+def _unknown(dataset_ref: DatasetRef, client_id: str) -> NotFound:
+    return NotFound(f"There is no application with the client id {client_id!r} in {dataset_ref.handle}.")
 
 
 def _application(row: ApplicationRow) -> Application:

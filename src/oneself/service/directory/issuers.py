@@ -1,7 +1,7 @@
 """Trusted issuers: other services whose access tokens an organisation accepts.
 
-Invariants: an organisation names each issuer exactly and trusts none by default. Neither keys nor secrets are
-stored: an issuer is public.
+Invariants: an organisation names each issuer exactly and trusts none by default. A change is decided on the
+current list while it is locked. Neither keys nor secrets are stored: an issuer is public.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.context import DatasetRef
 from oneself.service.directory.tokens import AUDIENCE
 from oneself.store.directory import Directory
-from oneself.store.tables.trusted_issuer import TrustedIssuerRow
+from oneself.store.tables.trusted_issuer import TrustedIssuerRow, TrustedIssuerTable
 
 if TYPE_CHECKING:
     from oneself.store.database import Database
@@ -57,44 +57,53 @@ class Issuers:
 
     async def list(self, dataset_ref: DatasetRef) -> list[TrustedIssuer]:
         """Every trusted issuer, by address."""
-        rows = await self._directory.of(dataset_ref.org_id).trusted_issuers.list()
-        return [_issuer(row) for row in rows]
+        return await _list(self._directory.of(dataset_ref.org_id).trusted_issuers)
 
     async def get(self, dataset_ref: DatasetRef, issuer_id: UUID) -> TrustedIssuer:
         """One issuer; raises NotFound."""
-        for issuer in await self.list(dataset_ref):
-            if issuer.issuer_id == issuer_id:
-                return issuer
-        raise NotFound("No trusted issuer has this id.")
+        return await _get(self._directory.of(dataset_ref.org_id).trusted_issuers, issuer_id)
 
     async def add(self, dataset_ref: DatasetRef, **fields: Any) -> TrustedIssuer:
         """Trust another issuer.
 
-        Raises InvalidInput for an invalid field, Conflict if it is already trusted.
+        Raises InvalidInput for an invalid field; Conflict if it is already trusted, or there are too many.
         """
-        if len(await self.list(dataset_ref)) >= ISSUERS_MAX:
-            raise Conflict(f"An organisation trusts at most {ISSUERS_MAX} issuers.", code="too_many")
-        return await self._put(dataset_ref, TrustedIssuer(issuer_id=uuid.uuid4(), **fields))
+        async with self._directory.transaction() as transaction:
+            issuers = (await transaction.lock(dataset_ref.org_id)).trusted_issuers
+            if len(await issuers.list()) >= ISSUERS_MAX:
+                raise Conflict(f"An organisation trusts at most {ISSUERS_MAX} issuers.", code="too_many")
+            return await self._put(issuers, TrustedIssuer(issuer_id=uuid.uuid4(), **fields))
 
     async def change(self, dataset_ref: DatasetRef, issuer_id: UUID, **fields: Any) -> TrustedIssuer:
         """Change the named fields. Raises as `add`, and NotFound."""
-        return await self._put(
-            dataset_ref, msgspec.structs.replace(await self.get(dataset_ref, issuer_id), **fields)
-        )
+        async with self._directory.transaction() as transaction:
+            issuers = (await transaction.lock(dataset_ref.org_id)).trusted_issuers
+            before = await _get(issuers, issuer_id)
+            return await self._put(issuers, msgspec.structs.replace(before, **fields))
 
     async def remove(self, dataset_ref: DatasetRef, issuer_id: UUID) -> bool:
         """Remove a trusted issuer; False if there was none of this id."""
         return await self._directory.of(dataset_ref.org_id).trusted_issuers.delete(issuer_id)
 
-    async def _put(self, dataset_ref: DatasetRef, issuer: TrustedIssuer) -> TrustedIssuer:
+    async def _put(self, issuers: TrustedIssuerTable, issuer: TrustedIssuer) -> TrustedIssuer:
         check(issuer, self._known)
         row = TrustedIssuerRow(
             issuer.issuer_id, issuer.issuer, issuer.audience, issuer.jwks_uri, issuer.permissions
         )
-        issuers = self._directory.of(dataset_ref.org_id).trusted_issuers
         if not await issuers.put(row, time.time_ns() // 1000):
             raise Conflict("This issuer is already trusted.", code="issuer")
-        return await self.get(dataset_ref, issuer.issuer_id)
+        return await _get(issuers, issuer.issuer_id)
+
+
+async def _list(issuers: TrustedIssuerTable) -> list[TrustedIssuer]:
+    return [_issuer(row) for row in await issuers.list()]
+
+
+async def _get(issuers: TrustedIssuerTable, issuer_id: UUID) -> TrustedIssuer:
+    for issuer in await _list(issuers):
+        if issuer.issuer_id == issuer_id:
+            return issuer
+    raise NotFound("No trusted issuer has this id.")
 
 
 def check(issuer: TrustedIssuer, known: Collection[str]) -> None:

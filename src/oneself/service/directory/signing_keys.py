@@ -112,10 +112,10 @@ class SigningKeys:
 
         Tokens that older keys signed stay valid until they expire.
         """
-        now = time.time_ns() // 1000
         row = await self._new_key(dataset_ref)
-        async with self._directory.transaction() as tables:
-            keys = tables.of(dataset_ref.org_id).signing_keys
+        async with self._directory.transaction() as transaction:
+            keys = (await transaction.lock(dataset_ref.org_id)).signing_keys
+            now = time.time_ns() // 1000
             await keys.retire(now)
             await keys.put(row, ALGORITHM, now)
         await self._at(dataset_ref).key_ring.newest()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from oneself.errors import Conflict, Contended, SettingsError
+from oneself.errors import Conflict, SettingsError
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox
 from oneself.service.events.persisted_token import KEY_ID_MAX, SECRET_BYTES, TokenKey, TokenKeyRing
@@ -38,7 +38,6 @@ KEYS_MAX = 100
 #: Recommended lifetime of an active key (docs/wire/interactions.md §7).
 ROTATE_AFTER_DAYS = 30
 FIRST_KEY_ID = 1
-ATTEMPTS_MAX = 5
 
 State = Literal["waiting", "active", "retired"]
 ENCRYPTION_ORDER: tuple[State, ...] = ("active", "retired", "waiting")
@@ -82,16 +81,16 @@ class TokenKeys:
     async def rotate(self, dataset_ref: DatasetRef) -> TokenKeyState:
         """Create a key, which decrypts at once and encrypts after SPREAD_S; until then the active one does.
 
-        Raises Conflict when there are KEYS_MAX keys, Contended after ATTEMPTS_MAX races for an id.
+        Raises Conflict when there are KEYS_MAX keys.
         """
         await self._put_first(dataset_ref)
-        for _ in range(ATTEMPTS_MAX):
-            key_id = free_id(await self.list(dataset_ref))
-            secret = self._new_secret(dataset_ref, key_id)
-            if row := await self._table(dataset_ref).put(key_id, secret, SPREAD_S):
-                self._forget(dataset_ref)
-                return _key_state(row)
-        raise Contended("Too many token keys are created at once; try again.")
+        async with self._directory.transaction() as transaction:
+            # Locked before an id is chosen: no two rotations choose the same one.
+            keys = (await transaction.lock(dataset_ref.org_id)).token_keys
+            key_id = free_id([_key_state(row) for row in await keys.list()])
+            row = await keys.put(key_id, self._new_secret(dataset_ref, key_id), SPREAD_S)
+        self._forget(dataset_ref)
+        return _key_state(row)
 
     async def destroy(self, dataset_ref: DatasetRef, key_id: int) -> bool:
         """Destroy a key. Its tokens are void within REREAD_S. False if there is no such key.

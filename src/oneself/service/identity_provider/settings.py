@@ -1,23 +1,25 @@
 """Which identity server an organisation has: its own, the deployment's, or none.
 
-Invariants: an organisation's own settings replace the deployment's completely. Secrets are stored encrypted
-for their organisation and leave this module only to be used. Source: docs/wire/cds.md §13.
+Invariants: an organisation's own settings replace the deployment's completely. A change is decided on the
+current settings while they are locked. Secrets are stored encrypted for their organisation and leave this
+module only to be used. Source: docs/wire/cds.md §13.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import cast, get_args
 
 import msgspec
 
 from oneself.adapters.identity_server.connection import Connection, Grant
-from oneself.errors import InvalidInput
+from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox, same
 from oneself.settings import Settings
 from oneself.store.database import Database
-from oneself.store.directory import Directory
+from oneself.store.directory import Directory, OrganisationTables
 from oneself.store.tables.identity_server import IdentityServerRow
 
 TEXT_CHARACTERS_MAX = 1_000
@@ -64,17 +66,30 @@ class IdentityServers:
         row = await self._directory.of(dataset_ref.org_id).identity_server.find()
         return None if row is None else self._own(dataset_ref, row)
 
-    async def put(self, dataset_ref: DatasetRef, own: OwnIdentityServer) -> None:
-        """Store the organisation's own settings and request that its claims are read at once."""
-        connection = own.connection
-        secrets = msgspec.json.encode(Secrets(connection.client_secret, own.sync_password))
-        encrypted = self._secret_box.encrypt(secrets, purpose(dataset_ref.org_id))
-        url, grant = connection.url.rstrip("/"), connection.grant
+    async def create(self, dataset_ref: DatasetRef, own: OwnIdentityServer) -> OwnIdentityServer:
+        """Store the organisation's first own settings and request that its claims are read at once.
+
+        Raises InvalidInput; Conflict if it has settings of its own already.
+        """
         async with self._directory.transaction() as transaction:
-            tables = transaction.of(dataset_ref.org_id)
-            row = IdentityServerRow(url, connection.client_id, grant, own.sync_username, encrypted)
-            await tables.identity_server.put(row)
-            await tables.claim_sync.request()
+            tables = await transaction.lock(dataset_ref.org_id)
+            if await tables.identity_server.find() is not None:
+                raise Conflict("This organisation has an identity server of its own already.")
+            return await self._put(tables, own)
+
+    async def change(
+        self, dataset_ref: DatasetRef, change: Callable[[OwnIdentityServer], OwnIdentityServer]
+    ) -> OwnIdentityServer:
+        """Change the organisation's own settings and request that its claims are read at once.
+
+        Raises InvalidInput; NotFound if it has none.
+        """
+        async with self._directory.transaction() as transaction:
+            tables = await transaction.lock(dataset_ref.org_id)
+            row = await tables.identity_server.find()
+            if row is None:
+                raise NotFound("This organisation has no identity server of its own.")
+            return await self._put(tables, change(self._own(dataset_ref, row)))
 
     async def delete(self, dataset_ref: DatasetRef) -> bool:
         """Delete the organisation's own settings, so that the deployment's apply; False if it had none."""
@@ -88,6 +103,22 @@ class IdentityServers:
         """Whether these are the organisation's own credentials for reports."""
         own = await self.get(dataset_ref)
         return own is not None and _both_same((name, password), (own.sync_username, own.sync_password))
+
+    async def _put(self, tables: OrganisationTables, given: OwnIdentityServer) -> OwnIdentityServer:
+        check(given)
+        url = given.connection.url.rstrip("/")
+        own = msgspec.structs.replace(given, connection=msgspec.structs.replace(given.connection, url=url))
+        await tables.identity_server.put(self._row(tables.org_id, own))
+        await tables.claim_sync.request()
+        return own
+
+    def _row(self, org_id: int, own: OwnIdentityServer) -> IdentityServerRow:
+        connection = own.connection
+        secrets = msgspec.json.encode(Secrets(connection.client_secret, own.sync_password))
+        encrypted = self._secret_box.encrypt(secrets, purpose(org_id))
+        return IdentityServerRow(
+            connection.url, connection.client_id, connection.grant, own.sync_username, encrypted
+        )
 
     def _own(self, dataset_ref: DatasetRef, row: IdentityServerRow) -> OwnIdentityServer:
         plain = self._secret_box.decrypt(row.secrets_encrypted, purpose(dataset_ref.org_id))

@@ -92,7 +92,7 @@ class Datasets:
         """As `find`; raises NotFound."""
         found = await self.find(dataset_ref, name)
         if found is None:
-            raise NotFound(f"{dataset_ref.handle} has no dataset {name[:100]!r}.")
+            raise _unknown(dataset_ref, name)
         return found
 
     async def list(self, dataset_ref: DatasetRef) -> list[Dataset]:
@@ -106,7 +106,7 @@ class Datasets:
         datasets = await self.list(dataset_ref)
         found = next((dataset for dataset in datasets if dataset.name == name), None)
         if found is None:
-            raise NotFound(f"{dataset_ref.handle} has no dataset {name[:100]!r}.")
+            raise _unknown(dataset_ref, name)
         return found
 
     async def create(
@@ -166,7 +166,12 @@ class Datasets:
             parts = _parts(config, settings_after, attributes or {})
             return None if parts == (PutDatasetSettings(config.dataset),) else Several(parts)
 
-        await self._configurations.change(at.dataset_id, decide, interface=INTERFACE)
+        async with self._directory.transaction() as transaction:
+            await self._configurations.change_in(
+                Transaction(transaction.connection, at.dataset_id), decide, interface=INTERFACE
+            )
+            if at.dataset_id not in await transaction.of(dataset_ref.org_id).datasets.list_ids():
+                raise _unknown(dataset_ref, name)
         return await self.show(dataset_ref, name)
 
     async def delete(self, dataset_ref: DatasetRef, name: str) -> None:
@@ -180,15 +185,22 @@ class Datasets:
             )
         at = await self.get(dataset_ref, name)
         async with self._directory.transaction() as transaction:
-            await self._configurations.change_in(
-                Transaction(transaction.connection, at.dataset_id), lambda _: None
-            )
+            # The default dataset first, so that no change of identity types reaches a deleted dataset.
+            for dataset_id in (dataset_ref.dataset_id, at.dataset_id):
+                await self._configurations.change_in(
+                    Transaction(transaction.connection, dataset_id), lambda _: None
+                )
             datasets = transaction.of(dataset_ref.org_id).datasets
             if await datasets.is_used(at.dataset_id):
                 sentence = f"The dataset {name!r} holds profiles or events and cannot be deleted."
                 raise Conflict(sentence, code="in_use")
-            await datasets.delete(at.dataset_id)
+            if not await datasets.delete(at.dataset_id):
+                raise _unknown(dataset_ref, name)
         self._cached.pop((dataset_ref.org_id, name), None)
+
+
+def _unknown(dataset_ref: DatasetRef, name: str) -> NotFound:
+    return NotFound(f"{dataset_ref.handle} has no dataset {name[:100]!r}.")
 
 
 def _parts(config: Config, settings_after: DatasetSettings, changes: Changes) -> tuple[SingleChange, ...]:

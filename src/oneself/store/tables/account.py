@@ -57,10 +57,14 @@ class AccountTable(OrganisationTable):
             raise
         return True
 
-    async def put_claims(self, user_id: UUID, claims: dict[str, str], now: int) -> bool:
-        """Replace the claims of a user; False if there is no such account."""
-        found = await self._executor.fetchval(_sql.put_claims, self._org_id, user_id, claims, now)
-        return found is not None
+    async def put_claims(
+        self, user_id: UUID, changed: dict[str, str | None], now: int
+    ) -> dict[str, str] | None:
+        """Change claims (None removes one) and return all of them; None if there is no such account."""
+        claims: dict[str, str] | None = await self._executor.fetchval(
+            _sql.put_claims, self._org_id, user_id, changed, now
+        )
+        return claims
 
     async def put_password(self, user_id: UUID, password_hash: str, now: int) -> bool:
         """Replace the password of a user; False if there is no such account."""

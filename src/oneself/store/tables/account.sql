@@ -34,11 +34,13 @@ INSERT INTO account (org_id, user_id, username, username_key, password_hash, cla
 VALUES ($1, $2, $3, $4, $5, $6, $7, $7);
 
 -- name: put_claims
--- Replace the claims of a user.
+-- Change claims of a user and return all of them.
 -- $2: user id
--- $3: claims
+-- $3: the changed claims; null removes one
 -- $4: now
-UPDATE account SET claims = $3, updated_at = $4 WHERE org_id = $1 AND user_id = $2 RETURNING user_id;
+UPDATE account SET claims = jsonb_strip_nulls(claims || $3), updated_at = $4
+WHERE org_id = $1 AND user_id = $2
+RETURNING claims;
 
 -- name: put_password
 -- Replace the password of a user.

@@ -59,14 +59,13 @@ class ApplicationTable(OrganisationTable):
         )  # fmt: skip
         return found is not None
 
-    async def put_changes(self, client_id: str, changes: ApplicationChanges, now: int) -> bool:
-        """Replace what can change; False if there is no such application."""
-        found = await self._executor.fetchval(
+    async def put_changes(self, client_id: str, changes: ApplicationChanges, now: int) -> None:
+        """Replace what can change of an application."""
+        await self._executor.execute(
             _sql.put_changes,
             self._org_id, client_id, changes.name, list(changes.redirect_uris),
             list(changes.post_logout_redirect_uris), list(changes.permissions), now,
         )  # fmt: skip
-        return found is not None
 
     async def put_secret(self, client_id: str, secret_hash: str, now: int) -> bool:
         """Replace the secret; False if the application is unknown or has none."""

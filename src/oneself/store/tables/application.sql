@@ -31,7 +31,7 @@ ON CONFLICT ON CONSTRAINT application_pkey DO NOTHING
 RETURNING client_id;
 
 -- name: put_changes
--- Replace what can change of an application; returns no row if there is none of this id.
+-- Replace what can change of an application.
 -- $2: client id
 -- $3: name
 -- $4: redirect URIs
@@ -40,8 +40,7 @@ RETURNING client_id;
 -- $7: now
 UPDATE application
 SET name = $3, redirect_uris = $4, post_logout_redirect_uris = $5, permissions = $6, updated_at = $7
-WHERE org_id = $1 AND client_id = $2
-RETURNING client_id;
+WHERE org_id = $1 AND client_id = $2;
 
 -- name: put_secret
 -- Replace the secret of an application that has one.

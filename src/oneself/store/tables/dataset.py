@@ -45,9 +45,9 @@ class DatasetTable(OrganisationTable):
         """Whether anything but configuration ever happened in a dataset."""
         return bool(await self._executor.fetchval(_sql.is_used, dataset_id))
 
-    async def delete(self, dataset_id: int) -> None:
-        """Delete an unused dataset with its configuration and the history of it."""
-        await self._executor.execute(_sql.delete, dataset_id)
+    async def delete(self, dataset_id: int) -> bool:
+        """Delete an unused dataset with its configuration and the history of it; False if there is none."""
+        return await self._executor.fetchval(_sql.delete, dataset_id) is not None
 
     async def holds_identity(self, dataset_ids: Sequence[int], namespace: str) -> bool:
         """Whether any profile of these datasets holds an identifier of a namespace."""

@@ -55,6 +55,10 @@ class OrganisationsTable:
         org_id: int | None = await self._executor.fetchval(_sql.put, handle, name, now)
         return org_id
 
+    async def lock(self, org_id: int) -> None:
+        """Let no other transaction change the settings of an organisation until this one ends."""
+        await self._executor.execute(_sql.lock, org_id)
+
     async def exists(self) -> bool:
         """Whether there is an organisation."""
         return bool(await self._executor.fetchval(_sql.exists))

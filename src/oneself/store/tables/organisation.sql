@@ -26,6 +26,12 @@ INSERT INTO organisation (handle, name, created_at) VALUES ($1, $2, $3)
 ON CONFLICT ON CONSTRAINT organisation_handle_key DO NOTHING
 RETURNING org_id;
 
+-- name: lock
+-- Let no other transaction change the settings of an organisation until this one ends.
+-- $1: organisation
+-- Rows that refer to the organisation can be written meanwhile.
+SELECT FROM organisation WHERE org_id = $1 FOR NO KEY UPDATE;
+
 -- name: exists
 -- Whether the database has an organisation.
 -- Without one, nothing was encrypted in it.

@@ -36,10 +36,10 @@ class TokenKeyTable(OrganisationTable):
         """Insert the first key, active at once, unless the organisation has a key."""
         await self._executor.execute(_sql.put_first, self._org_id, key_id, secret_encrypted)
 
-    async def put(self, key_id: int, secret_encrypted: bytes, active_in_s: int) -> TokenKeyRow | None:
-        """Insert a key that becomes active later; None if the id is taken."""
+    async def put(self, key_id: int, secret_encrypted: bytes, active_in_s: int) -> TokenKeyRow:
+        """Insert a key that becomes active later."""
         found = await self._executor.fetchrow(_sql.put, self._org_id, key_id, secret_encrypted, active_in_s)
-        return None if found is None else _row(found)
+        return _row(found)
 
     async def delete(self, key_id: int) -> bool:
         """Delete a key; False if there is none of this id or it is the active one."""

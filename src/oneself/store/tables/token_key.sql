@@ -16,13 +16,13 @@ SELECT $1, $2, $3, now(), now() WHERE NOT EXISTS (SELECT FROM token_key WHERE or
 ON CONFLICT ON CONSTRAINT token_key_pkey DO NOTHING;
 
 -- name: put
--- Insert a key that becomes active later; returns no row if the id is taken.
+-- Insert a key that becomes active later.
 -- $2: key id
 -- $3: secret, encrypted
 -- $4: seconds until it is active
+-- The instant of the statement, because the transaction may have waited for a lock.
 INSERT INTO token_key (org_id, key_id, secret_sealed, created_at, active_from)
-VALUES ($1, $2, $3, now(), now() + $4 * interval '1 second')
-ON CONFLICT ON CONSTRAINT token_key_pkey DO NOTHING
+VALUES ($1, $2, $3, statement_timestamp(), statement_timestamp() + $4 * interval '1 second')
 RETURNING key_id, secret_sealed, created_at, active_from, 'waiting' AS state;
 
 -- name: delete
