@@ -218,6 +218,23 @@ async def test_an_erased_user_is_not_found_by_any_id(harness: InteractionsHarnes
     assert await harness.services.profiles.lookup.page(harness.dataset_ref, 10, 0) == []
 
 
+async def test_the_id_of_an_erased_profile_means_no_browser_and_no_user(services: Services) -> None:
+    harness = await InteractionsHarness(services).begin(resolves_identities=False)
+    created = await harness.services.profiles.profiles.create(
+        harness.dataset_ref, ACTOR, {}, tracker=new_tracker()
+    )
+    erased = created.profile.profile_id
+    ids = [str(erased), str(erased).upper(), erased.hex[:16], erased.hex[:24]]
+    for text in ids:
+        await harness.event(device=text)
+        await harness.event(("legacy.id", text), device=Y)
+    await harness.erase(erased)
+    assert [await harness.found(text) for text in ids] == [None] * len(ids)
+    persons = harness.services.privacy.persons
+    assert [await persons.erase(harness.dataset_ref, ACTOR, text) for text in ids] == [None] * len(ids)
+    assert await harness.found(f"anonymous_id:{erased}") is not None, "the browser itself is still there"
+
+
 async def test_another_dataset_sees_nothing(harness: InteractionsHarness, services: Services) -> None:
     other = await InteractionsHarness(services).begin()
     await harness.event(device=X)

@@ -10,6 +10,9 @@ Read-only.
                                    else the profile that it points at now
     namespace:value                the profile that holds the identifier, else the last one that held it
 
+An id that the service made, and that belonged to a profile that is erased now, means none, although a browser
+or a named user is called so.
+
 An id that the service made means its own profile, whatever ids browsers send. An anonymous id follows the
 alias, not the browser; `anonymous_id:value` follows the browser. Every interface that accepts "any id" uses
 `Lookup.find`. Source: docs/wire/interactions.md §9.3, §9.4.
@@ -195,6 +198,8 @@ def _identifier(text: str, config: Config) -> Identifier | None:
 
 def _range(called: str) -> tuple[UUID | None, UUID | None]:
     """The smallest and the largest profile id that begin with this id; None if none can."""
+    if (profile_id := _profile_id(called)) is not None:
+        return profile_id, profile_id
     if not _HEAD.fullmatch(called):
         return None, None
     return UUID(called.ljust(_UUID_DIGITS, "0")), UUID(called.ljust(_UUID_DIGITS, "f"))

@@ -145,7 +145,9 @@ ORDER BY profile_id;
 -- $3 to $4: the smallest and the largest profile id that begin with it; null if none can
 -- $5: the namespace of anonymous ids
 -- $6: the namespace of named ids
-SELECT coalesce(
+-- The id of an erased profile means none, whatever a browser or a user is called.
+SELECT CASE WHEN NOT EXISTS (SELECT FROM profile
+                             WHERE dataset_id = $1 AND profile_id BETWEEN $3 AND $4 AND erased) THEN coalesce(
     (SELECT profile_id FROM profile
      WHERE dataset_id = $1 AND profile_id BETWEEN $3 AND $4 AND NOT erased
        AND (primary_id = $2 OR aliases @> jsonb_build_array(jsonb_build_array($2::text)))
@@ -194,7 +196,7 @@ SELECT coalesce(
          OFFSET 0
      ) AS known
      ORDER BY claimed.seq LIMIT 1)
-) AS profile_id;
+) END AS profile_id;
 
 -- name: find_absorbed_ids
 -- The profiles that survivors have absorbed with every primary id that each had, in the order of the merges.
