@@ -130,7 +130,7 @@ async def delete_profile(request: AnyRequest, profile_id: FromPath[str]) -> None
         once = ErasureOptions(request_key(call.actor.application, key), options.fingerprint)
     try:
         await call.services.privacy.erasure.erase(
-            call.dataset_ref, call.actor, known_id, expected_version=options.expected_version, once=once
+            call.dataset_ref, call.actor, known_id, expected_versions=options.expected_versions, once=once
         )
     except ObservationRejected as error:
         if error.rejection.code != "profile_not_found":

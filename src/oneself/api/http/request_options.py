@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from urllib.parse import unquote
 from uuid import UUID
@@ -16,11 +16,11 @@ from oneself.service.profiles.profiles import RequestOptions
 
 KEY_CHARS_MAX = 255
 _TAG = r'(W/)?"[!#-~\x80-\xff]*"'
-#: A list of entity tags, perhaps with empty elements (RFC 9110 §5.6.1, §8.8.3). Our tags have digits only.
+#: A list of entity tags, perhaps with empty elements (RFC 9110 §5.6.1, §8.8.3).
 ENTITY_TAGS = rf"^(\*|(,[ \t]*)*{_TAG}([ \t]*,([ \t]*{_TAG})?)*)$"
-_VERSION = re.compile(r'"(\d{1,18})"')
-#: No profile has this version: `If-Match` names none of this service.
-NO_VERSION = -1
+_TAGS = re.compile(_TAG)
+#: An entity tag as this service writes it: strong, the digits of a version without leading zeros.
+_VERSION_TAG = re.compile(r'"([1-9][0-9]{0,17})"')
 
 
 async def decode_request_options(
@@ -31,7 +31,7 @@ async def decode_request_options(
     return RequestOptions(
         idempotency_key=key,
         fingerprint=await _fingerprint(request) if key else "",
-        expected_version=_expected_version(request.headers.get("if-match")),
+        expected_versions=_expected_versions(request.headers.getall("if-match", [])),
         render=_storing(render) if key and render is not None else None,
     )
 
@@ -75,18 +75,21 @@ async def _fingerprint(request: AnyRequest) -> str:
     return digest.hexdigest()
 
 
-def _expected_version(header: str | None) -> int | None:
-    """The version that `If-Match` requires; None if any will do."""
-    tags = "*" if header is None else header.strip()
+def _expected_versions(lines: Sequence[str]) -> frozenset[int] | None:
+    """The versions that `If-Match` admits, of all its lines; None if any will do."""
+    if not lines:
+        return None
+    tags = ", ".join(lines).strip()
     if not re.match(ENTITY_TAGS, tags):
         raise wire_error(
             UNPROCESSABLE,
             'If-Match must be an ETag from an earlier response, with its quotes: "1780630684834627".',
         )
-    return None if tags == "*" else _version(tags)
+    return None if tags == "*" else frozenset(_versions(tags))
 
 
-def _version(tags: str) -> int:
-    """The newest version in a list of tags; an older one beside it cannot be current."""
-    named = [int(found) for found in _VERSION.findall(tags)]
-    return max(named, default=NO_VERSION)
+def _versions(tags: str) -> Iterator[int]:
+    """The versions in a list of tags. A weak tag names none: the comparison is strong (RFC 9110 §13.1.1)."""
+    for tag in _TAGS.finditer(tags):
+        if version := _VERSION_TAG.fullmatch(tag[0]):
+            yield int(version[1])

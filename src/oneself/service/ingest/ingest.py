@@ -95,8 +95,8 @@ class Submission(msgspec.Struct, frozen=True):
     #: A repeat with the same key and fingerprint gets the first response.
     idempotency_key: str | None = None
     fingerprint: str = ""
-    #: Rejects the observation unless the unified profile still has this `updated_at`.
-    expected_version: int | None = None
+    #: Rejects the observation unless the `updated_at` of the unified profile is one of these.
+    expected_versions: frozenset[int] | None = None
     #: Makes the response that is stored under the idempotency key.
     render: Callable[[Resolution], ReplayableResponse] | None = None
     #: The version of the configuration by which an interface decoded it. If another version is current, the
@@ -392,10 +392,10 @@ class _BatchDecision:
 
     def _is_stale(self, submission: Submission) -> bool:
         addressed = submission.observation.profile_id
-        if submission.expected_version is None or addressed is None:
+        if submission.expected_versions is None or addressed is None:
             return False
         survivor = self._state.survivor(addressed)
-        return survivor is not None and survivor.updated_at != submission.expected_version
+        return survivor is not None and survivor.updated_at not in submission.expected_versions
 
     def _with_stored_response(self, submission: Submission, resolution: Resolution) -> Resolution:
         """Store the response, so that a repeat gets it."""

@@ -86,7 +86,7 @@ class Erasure:
         profile_id: UUID,
         *,
         as_person: bool = False,
-        expected_version: int | None = None,
+        expected_versions: frozenset[int] | None = None,
         once: ErasureOptions | None = None,
     ) -> Receipt | None:
         """Erase the person whose survivor this is, or the part that an absorbed profile brought.
@@ -100,7 +100,7 @@ class Erasure:
             try:
                 async with begin(self._database, dataset_ref.dataset_id) as transaction:
                     return await self._erase(
-                        transaction, actor, profile_id, as_person, expected_version, once
+                        transaction, actor, profile_id, as_person, expected_versions, once
                     )
             except Contended:
                 await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)
@@ -122,7 +122,7 @@ class Erasure:
         actor: Actor,
         profile_id: UUID,
         as_person: bool,
-        expected_version: int | None,
+        expected_versions: frozenset[int] | None,
         once: ErasureOptions | None,
     ) -> Receipt | None:
         # The browsers are locked with the person, because who holds them before and after is written anew.
@@ -138,7 +138,7 @@ class Erasure:
         profile, survivor = state.profiles.get(profile_id), state.survivor(profile_id)
         if profile is None or profile.erased or survivor is None:
             return None
-        if expected_version is not None and expected_version != survivor.updated_at:
+        if expected_versions is not None and survivor.updated_at not in expected_versions:
             raise ObservationRejected(Rejection("stale", "The profile was changed in the meantime."))
         seq = max(clock.now, survivor.seq + 1)
         members = tuple(member.profile_id for member in state.members.get(survivor.profile_id, ()))

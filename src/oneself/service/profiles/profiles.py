@@ -37,8 +37,8 @@ class RequestOptions(msgspec.Struct, frozen=True):
     idempotency_key: str | None = None
     #: Equal for requests with the same content.
     fingerprint: str = ""
-    #: `updated_at` of the survivor as the caller has read it; another value rejects the request as `stale`.
-    expected_version: int | None = None
+    #: The accepted values of the survivor's `updated_at`; another one rejects the request as `stale`.
+    expected_versions: frozenset[int] | None = None
     #: Renders the response that is stored under the idempotency key.
     render: Render | None = None
 
@@ -272,7 +272,7 @@ class Profiles:
             observation,
             idempotency_key=request.idempotency_key,
             fingerprint=request.fingerprint,
-            expected_version=request.expected_version,
+            expected_versions=request.expected_versions,
             render=request.render,
         )
         return await self._ingest.submit(dataset_ref.dataset_id, submission)

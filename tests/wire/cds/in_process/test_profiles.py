@@ -147,12 +147,39 @@ async def test_an_entity_tag_of_another_version_or_another_service_is_stale(cds:
         assert answer.status_code == 412, answer.text
 
 
-@pytest.mark.parametrize("tag", ["*", "{}", '"1", {}', "{},"])
+@pytest.mark.parametrize("tag", ["*", "{}", '"1", {}', "{},", '{}, "999999999999999999"', 'W/"1", {}'])
 async def test_if_match_names_the_version(cds: Cds, tag: str) -> None:
     made = await cds("POST", "/profiles", json={})
     headers = {"If-Match": tag.format(made.headers["etag"])}
     path = f"/profiles/{made.json()['profile_id']}"
     assert (await cds("PATCH", path, json={}, headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize("tag", ['W/"{}"', '"0{}"', '"000{}"', '"1", W/"{}"', '"{}0"', '" {}"', '"+{}"'])
+async def test_if_match_compares_whole_strong_tags(cds: Cds, tag: str) -> None:
+    made = await cds("POST", "/profiles", json={})
+    path, version = f"/profiles/{made.json()['profile_id']}", made.headers["etag"].strip('"')
+    for method, body in (("PATCH", {"json": {}}), ("DELETE", {})):
+        headers: Any = {"If-Match": tag.format(version)}
+        answer = await cds(method, path, headers=headers, **body)
+        assert answer.status_code in (400, 412), answer.text
+
+
+@pytest.mark.parametrize("before", [['"1"'], ['"1"', 'W/"2"'], [""]])
+async def test_every_line_of_if_match_is_read(cds: Cds, before: list[str]) -> None:
+    made = await cds("POST", "/profiles", json={})
+    path, tag = f"/profiles/{made.json()['profile_id']}", made.headers["etag"]
+    for lines in ([*before, tag], [tag, *before]):
+        assert await _patched_if_match(cds, path, lines) == 200, lines
+    assert await _patched_if_match(cds, path, ['"1"', '"2"']) == 412
+    assert await _patched_if_match(cds, path, ["*", tag]) == 400
+
+
+async def _patched_if_match(cds: Cds, path: str, lines: list[str]) -> int:
+    """The status of a PATCH that changes nothing, with so many header lines."""
+    headers = [("Authorization", f"Bearer {await cds.token()}"), *(("If-Match", line) for line in lines)]
+    url = f"/t/{cds.dataset_ref.handle}/cds/api/v1{path}"
+    return (await cds.http.patch(url, json={}, headers=headers)).status_code
 
 
 async def test_provenance_names_time_interface_and_application(cds: Cds, regular: Cds) -> None:
