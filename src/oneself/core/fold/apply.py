@@ -23,7 +23,7 @@ from oneself.core.profiles.owned_objects import merge_objects, upsert
 from oneself.core.profiles.profile import Profile, primary_id
 from oneself.core.profiles.visits import NO_ACTIVITY, add_visits, record_activity
 from oneself.core.resolution.evidence import Evidence, claim_ages, identities_of
-from oneself.core.resolution.kinds import policy_of
+from oneself.core.resolution.kinds import KindPolicy, policy_of
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan, Rejection
 from oneself.core.resolution.resolve import resolve
@@ -70,13 +70,19 @@ def apply(
     Raises InvalidValue, with nothing changed, if a value is invalid.
     """
     return _carry_out(
-        _Application(state, observation, config, seq, accepted=accepted, claims_final=False), plan
+        _Application(
+            state, observation, policy_of(observation), config, seq, accepted=accepted, claims_final=False
+        ),
+        plan,
     )
 
 
 def apply_recorded(state: WorkingSet, observation: Observation, plan: Plan, config: Config, seq: int) -> None:
     """Apply a plan again, exactly as the log records it."""
-    _carry_out(_Application(state, observation, config, seq, accepted=True, claims_final=True), plan)
+    application = _Application(
+        state, observation, policy_of(observation), config, seq, accepted=True, claims_final=True
+    )
+    _carry_out(application, plan)
 
 
 class _Application(msgspec.Struct, frozen=True):
@@ -84,6 +90,8 @@ class _Application(msgspec.Struct, frozen=True):
 
     state: WorkingSet
     observation: Observation
+    #: What the kind of the observation may do.
+    policy: KindPolicy
     config: Config
     #: When the observation is recorded, in µs since 1970.
     seq: int
@@ -141,7 +149,7 @@ def _write_and_join(application: _Application, plan: Plan) -> tuple[Plan, Profil
 def _by_event(application: _Application, plan: Plan, unified: Profile) -> Profile:
     """The profile with the objects and values of an event."""
     observation = application.observation
-    if policy_of(observation).values_policy != "event":
+    if application.policy.values_policy != "event":
         return unified
     if observation.objects:
         objects = upsert(unified.objects, observation.objects, observation.effective_at(application.seq))
@@ -271,14 +279,15 @@ def _known_primary_id(profile_id: UUID, plan: Plan) -> str:
     return named or primary_id(profile_id, anonymous=False)
 
 
-def _activity(observation: Observation, seq: int) -> int:
+def _activity(application: _Application) -> int:
     """When the observation made the person active, in µs since 1970, else NO_ACTIVITY.
 
     Maintenance writes are not activity, nor are observations that are not interactive
     (docs/wire/interactions.md §9.3).
     """
-    is_activity = observation.is_interactive and policy_of(observation).makes_active
-    return observation.effective_at(seq) if is_activity else NO_ACTIVITY
+    observation = application.observation
+    is_activity = observation.is_interactive and application.policy.makes_active
+    return observation.effective_at(application.seq) if is_activity else NO_ACTIVITY
 
 
 def _written(application: _Application, profile: Profile, *, again: bool = False) -> Profile:
@@ -287,7 +296,7 @@ def _written(application: _Application, profile: Profile, *, again: bool = False
     `again`: after a merge. Write only attributes that overwrite: these values are newer than any that
     replaced them. The results of other merge strategies stay.
     """
-    if not application.observation.values or policy_of(application.observation).values_policy == "event":
+    if not application.observation.values or application.policy.values_policy == "event":
         return profile
     schema = application.config.schema
     changes = _check(profile, application.observation, schema, accepted=application.accepted)
@@ -400,7 +409,7 @@ def _commit(application: _Application, plan: Plan, unified: Profile, absorbed: l
         state.put(msgspec.structs.replace(part, survivor_id=plan.survivor_id, reason=merge.reason, seq=seq))
         state.absorb(MergeRecord(merge, plan.survivor_id, seq, observation.observation_id))
     state.put(_touched(application, unified, plan))
-    if (active_at := _activity(observation, seq)) != NO_ACTIVITY:
+    if (active_at := _activity(application)) != NO_ACTIVITY:
         state.note_activity(plan.profile_id, active_at)
     for identifier in plan.releases:
         for claim, holder in state.claims_of(identifier):
@@ -419,6 +428,8 @@ def _commit(application: _Application, plan: Plan, unified: Profile, absorbed: l
 
 def _ages(application: _Application, plan: Plan) -> dict[Identifier, int]:
     """The age of each claim, as a seq. A value may be older than the rule that makes it a claim."""
+    if not plan.claims:
+        return {}
     members = (application.state.profiles.get(profile_id) for profile_id in plan.unified_ids)
     records = [profile.record for profile in members if profile is not None]
     return claim_ages(records, plan.claims, application.seq, application.config)
@@ -426,7 +437,7 @@ def _ages(application: _Application, plan: Plan) -> dict[Identifier, int]:
 
 def _touched(application: _Application, profile: Profile, plan: Plan) -> Profile:
     """The survivor after the observation, with user id, primary id, identities and activity updated."""
-    seq, active_at = application.seq, _activity(application.observation, application.seq)
+    seq, active_at = application.seq, _activity(application)
     claimed = plan.claims if plan.profile_id == plan.survivor_id and not plan.creates else ()
     released = tuple(identifier for identifier in plan.releases if identifier not in plan.claims)
     stamped = profile.user_id or (plan.user_id if plan.survivor_id == profile.profile_id else None)

@@ -91,4 +91,4 @@ KINDS: dict[str, dict[str | None, KindPolicy]] = {
 def policy_of(observation: Envelope) -> KindPolicy:
     """The row of an observation."""
     rows = KINDS[observation.kind]
-    return rows.get(observation.interface) or rows[None]
+    return rows[observation.interface] if observation.interface in rows else rows[None]

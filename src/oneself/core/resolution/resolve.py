@@ -45,7 +45,8 @@ def resolve(
     policy = policy_of(observation)
     if policy.ends_sign_in:
         return _sign_out(state, evidence, config)
-    evidence = _with_live_tracker(state, observation, evidence)
+    if policy.replaces_ended_tracker:
+        evidence = _with_live_tracker(state, observation, evidence)
     token_evidence = _token_evidence(state, observation, evidence, config)
     evidence = _with_named_browser(observation, evidence, token_evidence)
     if (holder := _only_holder(state, observation, evidence, token_evidence, config)) is not None:
@@ -107,8 +108,6 @@ def _choice_only(
 
 def _with_live_tracker(state: WorkingSet, observation: Observation, evidence: Evidence) -> Evidence:
     """The evidence with trackers that point at a profile; without one, the new tracker is used."""
-    if not policy_of(observation).replaces_ended_tracker:
-        return evidence
     devices = tuple(item for item in evidence.devices if item.namespace != TRACKER or state.claims_of(item))
     if observation.new_tracker is not None and all(item.namespace != TRACKER for item in devices):
         devices = (*devices, Identifier(TRACKER, observation.new_tracker))
