@@ -14,6 +14,7 @@ from oneself.core.config.changes import PutAttributes
 from oneself.core.config.rule_checks import RuleRejected
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.values.attribute import Attribute
+from oneself.service.ingest.ingest import Resolution, Submission
 from oneself.service.rules.rules import UnknownRule
 from oneself.services import Services
 from support.profiles_harness import ProfilesHarness, unknown
@@ -67,6 +68,35 @@ async def test_chains_across_pages_become_one(harness: ProfilesHarness) -> None:
     await harness.rule("tags")
     await harness.index()
     assert len(set(await harness.survivors(*people))) == 1
+    await harness.verified()
+
+
+async def test_a_page_has_a_limited_number_of_identifiers(
+    harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oneself.service.rules.rules.IDENTIFIERS_PER_PAGE_MAX", 10)
+    large = await harness.person(tags=[f"large {n}" for n in range(20)])
+    people = [await harness.person(tags=[f"p{n} {tag}" for tag in range(4)]) for n in range(9)]
+    others = [await harness.person(tags=[f"p{n} 0"]) for n in range(9)]
+    submit, in_flight, seen = harness.services.ingest.submit, 0, list[int]()
+
+    async def counting(dataset_id: int, submission: Submission) -> Resolution:
+        nonlocal in_flight
+        identifiers = len(submission.observation.identifiers)
+        in_flight += identifiers
+        seen.append(in_flight)
+        try:
+            return await submit(dataset_id, submission)
+        finally:
+            in_flight -= identifiers
+
+    monkeypatch.setattr(harness.services.ingest, "submit", counting)
+    await harness.rule("tags")
+    await harness.index()
+    assert sorted(set(seen))[-1] == 20, "one profile with more values is a page of its own"
+    assert all(count <= 10 for count in seen if count != 20)
+    assert await _joined(harness, list(zip(people, others, strict=True))) == 9
+    assert await harness.survivors(large) == [large]
     await harness.verified()
 
 

@@ -8,7 +8,12 @@ import random
 import pytest
 
 from oneself.errors import Contended
-from oneself.service.ingest.batcher import ITEMS_PER_BATCH_MAX, ITEMS_PER_SECOND_BATCH_MIN, Batcher
+from oneself.service.ingest.batcher import (
+    ITEMS_PER_BATCH_MAX,
+    ITEMS_PER_SECOND_BATCH_MIN,
+    KEYS_PER_BATCH_MAX,
+    Batcher,
+)
 
 
 class Log:
@@ -98,3 +103,27 @@ async def test_a_bug_in_one_item_leaves_the_others_alone() -> None:
     assert outcomes[0] == 2
     assert isinstance(outcomes[1], ZeroDivisionError)
     assert outcomes[2] == 5
+
+
+@pytest.mark.parametrize("shared", [frozenset[str](), frozenset({"a job"})])
+async def test_a_batch_has_a_limited_number_of_keys(shared: frozenset[str]) -> None:
+    batches: list[list[range]] = []
+
+    async def commit(batch: list[range]) -> list[range]:
+        batches.append(batch)
+        return batch
+
+    def keys(item: range) -> frozenset[int | str]:
+        return frozenset(item) | shared
+
+    batcher: Batcher[range, range] = Batcher(commit, keys)
+    third, large = KEYS_PER_BATCH_MAX // 3, KEYS_PER_BATCH_MAX + 1
+    sizes = [third] * 7 + [large] + [third] * 2
+    items = [range(number * large, number * large + size) for number, size in enumerate(sizes)]
+    assert await asyncio.gather(*(batcher.submit(item) for item in items)) == items
+    for batch in batches:
+        count = len(frozenset().union(*map(keys, batch)))
+        assert count <= KEYS_PER_BATCH_MAX or len(batch) == 1
+    assert len(batches) < len(items)
+    if shared:
+        assert [item for batch in batches for item in batch] == items, "a job keeps its order"

@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identifier_source import IdentifierSource
+from oneself.core.identity.identifier_source import IdentifierSource, identifiers_in_values
 from oneself.core.identity.identity_type import LEGACY_ID, LEGACY_ID_JOB
 from oneself.core.resolution.evidence import first_recorded, unindexed_identifiers
 from oneself.core.resolution.observation import ClaimsReport, Observation, Reindex
@@ -42,6 +42,11 @@ class ReindexJob(msgspec.Struct, frozen=True):
     source: IdentifierSource
     #: The namespace of the profiles' identities.
     namespace: str
+
+    def count_identifiers(self, profile: Reindexable) -> int:
+        """How many identifiers of a profile the job reads: its values, and what it has in the namespace."""
+        values = identifiers_in_values(profile.record.values, self.source)
+        return len(values) + len(profile.identities.get(self.namespace, ()))
 
     def observations(
         self,

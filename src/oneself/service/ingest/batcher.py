@@ -18,6 +18,9 @@ from oneself.errors import Contended, OneselfError
 
 #: The tracking wire's own cap on one batch, and far below what locks of one transaction cost.
 ITEMS_PER_BATCH_MAX = 500
+#: A transaction locks every key. 500 events have at most eight each; PostgreSQL has room for 6 400 locks by
+#: default.
+KEYS_PER_BATCH_MAX = 4_000
 #: While one batch waits for PostgreSQL, the other one is decided.
 BATCHES_IN_FLIGHT_MAX = 2
 #: Fewer items are not worth a second batch: its round trips cost more than they gain.
@@ -90,17 +93,22 @@ class Batcher(Generic[Item, Result]):
                 self._busy.remove(names)
 
     def _next_batch(self) -> list[_QueuedItem[Item, Result]]:
-        """The next batch. Skips items that conflict with a batch in flight, and later items that conflict
-        with
-        a skipped one: they would block the whole transaction on a row lock."""
-        size = self._size()
+        """The next batch.
+
+        Skips items that conflict with a batch in flight or have too many keys for this one, and later items
+        that conflict with a skipped one: they would block the whole transaction on a row lock. An item with
+        more than KEYS_PER_BATCH_MAX keys is a batch of its own.
+        """
+        size, keys = self._size(), 0
         busy = set().union(*self._busy)
         batch: list[_QueuedItem[Item, Result]] = []
         left: list[_QueuedItem[Item, Result]] = []
         for _ in range(min(len(self._waiting), 2 * size)):
             waiting = self._waiting.popleft()
-            if len(batch) < size and busy.isdisjoint(waiting.names):
+            fits = len(batch) < size and (not batch or keys + len(waiting.names) <= KEYS_PER_BATCH_MAX)
+            if fits and busy.isdisjoint(waiting.names):
                 batch.append(waiting)
+                keys += len(waiting.names)
             else:
                 left.append(waiting)
                 busy |= waiting.names

@@ -21,7 +21,7 @@ from oneself.core.config.configuration import Config
 from oneself.core.config.rule_checks import check_rule
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.resolution.observation import Observation
-from oneself.core.resolution.reindex import find_job
+from oneself.core.resolution.reindex import ReindexJob, find_job
 from oneself.errors import OneselfError
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
@@ -35,6 +35,9 @@ _logger = structlog.get_logger("oneself.rules")
 
 #: One page is one batch of the write path.
 PROFILES_PER_PAGE = 500
+#: A page ends before the profile with which it would have more identifiers, so that it is committed within a
+#: lease, however many values a profile has.
+IDENTIFIERS_PER_PAGE_MAX = 5_000
 #: Duration of a lease. A worker that has not renewed it within this time is presumed dead.
 LEASE_S = 30
 #: The same while the profiles are put in order: ten million take minutes.
@@ -185,14 +188,17 @@ class Reindexer:
         """Page after page; the job at the end, None if its lease is lost."""
         jobs = Tables(self._database, job.dataset_id).reindex_jobs
         left: LeasedJob | None = job
+        limit = self._profiles_per_page
         while left is not None:
             config = await self._configurations.current(job.dataset_id)
             work = find_job(config, job.job_id)
             if work is None:
                 break
-            page = await queue.list_after(left.after, work.source, work.namespace, self._profiles_per_page)
+            page = _cut(await queue.list_after(left.after, work.source, work.namespace, limit), work)
             if not page:
                 break
+            # What was cut off is read again: no more of it than the page had.
+            limit = min(self._profiles_per_page, 2 * len(page))
             observations = work.observations(_concerned(page), config, uuid.uuid4)
             merged = [await outcome for outcome in self._submit(job.dataset_id, observations)]
             passed = msgspec.structs.replace(left, after=page[-1].position)
@@ -214,6 +220,16 @@ class Reindexer:
         except ObservationRejected:
             return 0
         return len(resolution.plan.merges) if resolution.plan else 0
+
+
+def _cut(page: list[IndexedProfile], work: ReindexJob) -> list[IndexedProfile]:
+    """The first profiles of a page, at least one, with at most IDENTIFIERS_PER_PAGE_MAX identifiers."""
+    identifiers = 0
+    for number, profile in enumerate(page):
+        identifiers += work.count_identifiers(profile)
+        if number and identifiers > IDENTIFIERS_PER_PAGE_MAX:
+            return page[:number]
+    return page
 
 
 def _concerned(page: list[IndexedProfile]) -> Iterator[tuple[UUID, IndexedProfile]]:
