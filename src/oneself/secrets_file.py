@@ -14,8 +14,8 @@ from oneself.errors import SettingsError
 from oneself.settings import Settings
 
 SECRET_KEY_FILE = "secret.key"  # noqa: S105 a file name
-#: Shorter keys are accepted; `oneself doctor` reports them.
-SECRET_KEY_CHARS_ADVISED = 32
+#: Of a new database. A database that was made with a shorter key keeps it; `oneself doctor` reports it.
+SECRET_KEY_CHARS_MIN = 32
 
 
 def secret_key_file(settings: Settings) -> Path:

@@ -74,8 +74,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secret_key: Annotated[
         str | None,
         _describe_as(
-            "Protects keys and tokens at rest; the same on every machine. Unset: in the data folder, "
-            "generated together with a new database.",
+            "Protects keys and tokens at rest; 32 characters or more, the same on every machine. Unset: in "
+            "the data folder, generated together with a new database.",
             secret=True,
         ),
     ] = None

@@ -10,6 +10,7 @@ from conftest import NewDatabase
 from oneself.adapters.identity_server.connection import Connection
 from oneself.bootstrap import build_services
 from oneself.core.values.reported_claims import RejectedClaimValue
+from oneself.service.crypto import SecretBox
 from oneself.service.identity_provider.settings import OwnIdentityServer
 from oneself.settings import Settings
 from oneself.store.database import Database
@@ -30,7 +31,10 @@ async def test_it_tells_what_to_do(made_databases: Databases, data_dir: Path) ->
     url = await made_databases.empty_one()
     result = _doctor(data_dir, ONESELF_DATABASE_URL=url, ONESELF_SECRET_KEY="short", ONESELF_PROT="1")
     assert "! migrations   to be applied: 0001_directory" in result.stdout
-    assert "ONESELF_SECRET_KEY is shorter than" in result.stdout
+    assert _lines(result.stdout, "secret key") == [
+        "✗ secret key   ONESELF_SECRET_KEY has 5 characters; a new database needs at least 32. "
+        "Make one with: openssl rand -base64 48"
+    ]
     assert "ONESELF_PROT is set, but is no setting." in result.stdout
 
 
@@ -44,7 +48,28 @@ def test_another_secret_key_than_before_is_bad(service: RunningService) -> None:
     assert "can be opened" in service.command("doctor").stdout
     other = service.command("doctor", "--secret-key", "x" * 40)
     assert other.returncode == 1
-    assert "✗ secret key   ONESELF_SECRET_KEY is not the secret key that this database" in other.stdout
+    (line,) = _lines(other.stdout, "secret key")
+    assert line.startswith("✗ secret key   ONESELF_SECRET_KEY is not the secret key that this database")
+
+
+async def test_a_short_secret_key_of_an_existing_database_is_a_warning(
+    new_database: NewDatabase, data_dir: Path
+) -> None:
+    url = await new_database()
+    async with await Database.open(url) as database:
+        check_value = SecretBox("short").check_value
+        await database.execute("INSERT INTO secret_key_check (check_value) VALUES ($1)", check_value)
+    given = {"ONESELF_DATABASE_URL": url, "ONESELF_SECRET_KEY": "short"}
+    assert _run(data_dir, given, "org", "create", "acme").returncode == 0
+    assert _lines(_doctor(data_dir, **given).stdout, "secret key") == [
+        "! secret key   ONESELF_SECRET_KEY is shorter than 32 characters."
+    ]
+
+
+async def test_a_missing_secret_key_is_one_line(service: RunningService, data_dir: Path) -> None:
+    found = _doctor(data_dir, ONESELF_DATABASE_URL=str(service.database_url))
+    (line,) = _lines(found.stdout, "secret key")
+    assert line.startswith("✗ secret key   The secret key of this database is missing")
 
 
 async def test_every_stored_key_that_cannot_be_opened_is_reported(
@@ -143,6 +168,10 @@ async def test_doctor_reports_an_old_token_key(new_database: NewDatabase, data_d
         await database.execute("UPDATE token_key SET active_from = active_from - interval '31 days 1 hour'")
     told = "! token keys   acme: key 2 has been sealing tokens for 31 days."
     assert told in _doctor(data_dir, **given).stdout
+
+
+def _lines(text: str, subject: str) -> list[str]:
+    return [line for line in text.splitlines() if line[2:].startswith(subject)]
 
 
 def _claims(data_dir: Path, given: dict[str, str]) -> str:

@@ -11,7 +11,9 @@ import pytest
 from conftest import NewDatabase
 from oneself.bootstrap import build_services, open_services
 from oneself.errors import SettingsError
+from oneself.secrets_file import SECRET_KEY_CHARS_MIN
 from oneself.service.context import DatasetRef
+from oneself.service.crypto import SecretBox
 from oneself.service.setup.secret_key import confirmed_secret_key
 from oneself.services import Services
 from oneself.settings import Settings
@@ -57,6 +59,36 @@ async def test_a_new_database_takes_the_given_key_and_no_other(services: Service
     assert OTHER_KEY not in caught.value.message
     assert SECRET_KEY not in caught.value.message
     assert await _recorded(database) == recorded
+
+
+async def test_a_new_database_takes_no_short_key(services: Services) -> None:
+    short = _with_key(services, "x" * (SECRET_KEY_CHARS_MIN - 1))
+    with pytest.raises(SettingsError, match="has 31 characters; a new database needs at least 32") as caught:
+        await confirmed_secret_key(services.database, short)
+    assert caught.value.exit_code == 78
+    assert "openssl rand" in caught.value.message
+    assert await _recorded(services.database) == []
+    enough = _with_key(services, "x" * SECRET_KEY_CHARS_MIN)
+    assert await confirmed_secret_key(services.database, enough) == "x" * SECRET_KEY_CHARS_MIN
+
+
+async def test_a_short_key_in_the_data_folder_makes_no_new_database(services: Services) -> None:
+    services.settings.folder.mkdir(exist_ok=True)
+    (services.settings.folder / "secret.key").write_text("short")
+    with pytest.raises(SettingsError, match=r"secret\.key has 5 characters"):
+        await confirmed_secret_key(services.database, _with_key(services, None))
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+async def test_a_database_that_was_made_with_a_short_key_keeps_it(
+    services: Services, is_recorded: bool
+) -> None:
+    short = _with_key(services, "short")
+    await build_services(short, services.database).setup.provisioning.create("acme")
+    if is_recorded:
+        check_value = SecretBox("short").check_value
+        await services.database.execute("INSERT INTO secret_key_check (check_value) VALUES ($1)", check_value)
+    assert await confirmed_secret_key(services.database, short) == "short"
 
 
 async def test_a_key_is_generated_with_a_new_database_and_never_again(services: Services) -> None:

@@ -19,7 +19,7 @@ import typer
 from oneself.cli.context import database_url, load_settings, out
 from oneself.cli.output import timestamp
 from oneself.errors import Fatal, OneselfError, SettingsError
-from oneself.secrets_file import SECRET_KEY_CHARS_ADVISED, SECRET_KEY_FILE
+from oneself.secrets_file import SECRET_KEY_CHARS_MIN, SECRET_KEY_FILE
 from oneself.settings import Loaded, Settings
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ FREE_BYTES_ADVISED = 1_000_000_000
 ORGANISATIONS_LOOKED_AT_MAX = 20
 # The first million profiles tell what is wrong with the schema; /unfit-values lists all.
 INVALID_VALUE_PAGES_MAX = 200
+KEY_SUBJECT = "secret key"
 MARKS = {"good": "[green]✓[/]", "warning": "[yellow]![/]", "bad": "[red]✗[/]"}
 
 
@@ -55,18 +56,23 @@ def doctor() -> None:
     Works beside a running service; without one it starts the embedded database for the occasion.
     """
     found = load_settings()
-    findings = [*_settings(found), *_folder(found.settings), *_keys(found.settings)]
-    try:
-        with database_url(found.settings) as url:
-            findings += asyncio.run(_collect(_database(url, found.settings)))
-    except Fatal as error:
-        findings.append(
-            Finding("database", "bad", error.message, "Its log is in the data folder: postgres.log.")
-        )
+    keys, in_database = _keys(found.settings), _in_database(found.settings)
+    if any(finding.subject == KEY_SUBJECT for finding in in_database):
+        # The database knows more about the key than its length or place says.
+        keys = [finding for finding in keys if finding.state == "bad"]
+    findings = [*_settings(found), *_folder(found.settings), *keys, *in_database]
     for finding in findings:
         _print(finding)
     if any(finding.state == "bad" for finding in findings):
         raise typer.Exit(1)
+
+
+def _in_database(settings: Settings) -> list[Finding]:
+    try:
+        with database_url(settings) as url:
+            return asyncio.run(_collect(_database(url, settings)))
+    except Fatal as error:
+        return [Finding("database", "bad", error.message, "Its log is in the data folder: postgres.log.")]
 
 
 def _settings(found: Loaded) -> list[Finding]:
@@ -90,22 +96,23 @@ def _folder(settings: Settings) -> list[Finding]:
 
 
 def _keys(settings: Settings) -> list[Finding]:
-    if settings.secret_key and len(settings.secret_key) < SECRET_KEY_CHARS_ADVISED:
-        sentence = f"ONESELF_SECRET_KEY is shorter than {SECRET_KEY_CHARS_ADVISED} characters."
-        return [Finding("secret key", "warning", sentence, "Take a longer one for a new installation.")]
+    if settings.secret_key and len(settings.secret_key) < SECRET_KEY_CHARS_MIN:
+        sentence = f"ONESELF_SECRET_KEY is shorter than {SECRET_KEY_CHARS_MIN} characters."
+        advice = "This database keeps it; a new database needs a longer one."
+        return [Finding(KEY_SUBJECT, "warning", sentence, advice)]
     if settings.secret_key:
-        return [Finding("secret key", "good", "given by ONESELF_SECRET_KEY")]
+        return [Finding(KEY_SUBJECT, "good", "given by ONESELF_SECRET_KEY")]
     path = settings.folder / SECRET_KEY_FILE
     if path.exists() and path.stat().st_mode & 0o077:
-        return [Finding("secret key", "bad", f"{path} can be read by others.", f"chmod 600 {path}")]
+        return [Finding(KEY_SUBJECT, "bad", f"{path} can be read by others.", f"chmod 600 {path}")]
     if settings.database_url and not path.exists():
         sentence = f"ONESELF_SECRET_KEY is not set and {path} does not exist."
         advice = "Set ONESELF_SECRET_KEY to the secret key of the service that uses this database."
-        return [Finding("secret key", "warning", sentence, advice)]
+        return [Finding(KEY_SUBJECT, "warning", sentence, advice)]
     if settings.database_url:
         sentence = "It is in the data folder of this machine, but the database may be used by several."
-        return [Finding("secret key", "warning", sentence, f"Set ONESELF_SECRET_KEY to what {path} holds.")]
-    return [Finding("secret key", "good", str(path) if path.exists() else f"{path} does not exist yet")]
+        return [Finding(KEY_SUBJECT, "warning", sentence, f"Set ONESELF_SECRET_KEY to what {path} holds.")]
+    return [Finding(KEY_SUBJECT, "good", str(path) if path.exists() else f"{path} does not exist yet")]
 
 
 async def _collect(findings: AsyncIterator[Finding]) -> list[Finding]:
@@ -115,7 +122,7 @@ async def _collect(findings: AsyncIterator[Finding]) -> list[Finding]:
             collected.append(finding)
     except SettingsError as error:
         advice = "No command changes anything with this key."
-        collected.append(Finding("secret key", "bad", error.message, advice))
+        collected.append(Finding(KEY_SUBJECT, "bad", error.message, advice))
     except OneselfError as error:
         advice = "Is it running, and are address and password right? See ONESELF_DATABASE_URL."
         collected.append(Finding("database", "bad", error.message, advice))
@@ -123,8 +130,9 @@ async def _collect(findings: AsyncIterator[Finding]) -> list[Finding]:
 
 
 async def _database(url: str, settings: Settings) -> AsyncIterator[Finding]:
+    from oneself.service.setup.secret_key import check_new_secret_key
     from oneself.store.database import connect, wait_until_ready
-    from oneself.store.migrate import outdated_datasets, pending
+    from oneself.store.migrate import known, outdated_datasets, pending
 
     await wait_until_ready(url)
     connection = await connect(url)
@@ -145,6 +153,8 @@ async def _database(url: str, settings: Settings) -> AsyncIterator[Finding]:
         await connection.close()
     names = await pending(url)
     yield _migrations(names)
+    if len(names) == len(known()):
+        check_new_secret_key(settings)
     if not names:
         yield _state(await outdated_datasets(url))
         async for finding in _organisations(url, settings):

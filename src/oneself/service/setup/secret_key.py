@@ -2,7 +2,8 @@
 
     check value in the database    organisations    secret key of this process
     yes                            any              has to match
-    no                             none             becomes the key of this database, generated if missing
+    no                             none             becomes the key of this database, generated if missing;
+                                                    must have SECRET_KEY_CHARS_MIN characters
     no (set up before 0009)        some             has to decrypt the oldest encrypted value
 
 Invariants: a process whose key does not match encrypts, hashes and erases nothing. A key is generated only
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from oneself.errors import SettingsError
-from oneself.secrets_file import find_secret_key, make_secret_key, secret_key_file
+from oneself.secrets_file import SECRET_KEY_CHARS_MIN, find_secret_key, make_secret_key, secret_key_file
 from oneself.service.crypto import SecretBox
 from oneself.service.directory import signing_keys
 from oneself.service.events import token_keys
@@ -81,6 +82,17 @@ async def list_encrypted_values(directory: DirectoryTables) -> list[EncryptedVal
     ]
 
 
+def check_new_secret_key(settings: Settings) -> None:
+    """Raise SettingsError if this process has a secret key that is too short for a new database."""
+    secret_key = find_secret_key(settings)
+    if secret_key is not None and len(secret_key) < SECRET_KEY_CHARS_MIN:
+        source = "ONESELF_SECRET_KEY" if settings.secret_key else str(secret_key_file(settings))
+        raise SettingsError(
+            f"{source} has {len(secret_key)} characters; a new database needs at least "
+            f"{SECRET_KEY_CHARS_MIN}. Make one with: openssl rand -base64 48"
+        )
+
+
 async def _record(directory: Directory, settings: Settings) -> bytes:
     """Record the check value of this process's key;
 
@@ -100,6 +112,7 @@ async def _record(directory: Directory, settings: Settings) -> bytes:
 
 async def _first_secret_key(tables: DirectoryTables, settings: Settings) -> str:
     if not await tables.organisations.exists():
+        check_new_secret_key(settings)
         return find_secret_key(settings) or make_secret_key(settings)
     secret_key, values = _found(settings), await list_encrypted_values(tables)
     # The oldest value was encrypted when the organisation was made. A newer one may come from a command that
