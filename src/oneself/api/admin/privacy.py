@@ -77,7 +77,7 @@ class _After(Struct, frozen=True):
 
 @get(
     "/profiles/{profile_id:str}/export",
-    opt=requires_enabled("profile_view"),
+    opt=requires_enabled("privacy_export"),
     operation_class=Described,
     responses=error_responses(400, 401, 403, 404),
 )

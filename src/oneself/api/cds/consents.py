@@ -48,15 +48,14 @@ CHOICES = Body("profile consents", "11004", outermost="array", plain_line=PAYLOA
 
 @get(
     "/profiles/{profile_id:str}/consents",
-    opt=requires("profile_view"),
+    opt=requires("profile_view", serves_persons=True),
     operation_class=Described,
     responses=error_responses(400, 401, 403, 404),
 )
 async def read_consents(request: AnyRequest, profile_id: FromPath[str]) -> list[ConsentDocument]:
     """Read the consents of a person, by any profile id."""
     call = context_of(request)
-    known_id = decode_profile_id(profile_id)
-    view = await call.services.profiles.profiles.find(call.dataset_ref, known_id) if known_id else None
+    view = await call.find_profile(decode_profile_id(profile_id))
     if view is None:
         raise profile_unknown()
     return _render(view.config, view.survivor.consents)
@@ -64,7 +63,7 @@ async def read_consents(request: AnyRequest, profile_id: FromPath[str]) -> list[
 
 @put(
     "/profiles/{profile_id:str}/consents",
-    opt=requires("profile_update"),
+    opt=requires("profile_update", serves_persons=True),
     operation_class=described(takes=list[ConsentDraft], plain=(400,)),
     responses=error_responses(400, 401, 403, 404, 413, 415),
 )
@@ -73,7 +72,7 @@ async def replace_consents(request: AnyRequest, profile_id: FromPath[str]) -> li
     call = context_of(request)
     choices = _decode(await decode_array(request, CHOICES))
     known_id = decode_profile_id(profile_id)
-    if known_id is None:
+    if known_id is None or not await call.reaches(known_id):
         raise profile_unknown()
     try:
         made = await call.services.profiles.consents.replace_choices(

@@ -11,6 +11,7 @@ from litestar.params import FromPath, QueryParameter
 
 from oneself.api.cds.cookie import render_cookie, tracker_in
 from oneself.api.cds.documents import ProfileDraft, ProfilePatch
+from oneself.api.cds.person_patch import own_part
 from oneself.api.cds.profile_responses import disclosed_profile, full_profile, render_rejected, respond
 from oneself.api.documents.profile import APPLICATION, ProfileDocument, location
 from oneself.api.http.errors import USER_ID_WRITE_ONCE, forbidden, line, profile_unknown, wire_error
@@ -30,6 +31,9 @@ from oneself.service.profiles.profiles import ProfileView, new_tracker
 NEW_PROFILE = Body("profile", "11002", ProfileDraft)
 PROFILE_PATCH = Body("profile", "11011")
 NOT_ENABLED_FOR = "CDS is not enabled for organization: {org}"
+PERSON_CREATES_NONE = (
+    "A person's token creates no profile. Create it with the token of an application (client credentials)."
+)
 
 
 Profile = Response[ProfileDocument]
@@ -37,7 +41,7 @@ Profile = Response[ProfileDocument]
 
 @post(
     "/profiles",
-    opt=requires("profile_create", gate=NOT_ENABLED_FOR),
+    opt=requires("profile_create", gate=NOT_ENABLED_FOR, serves_persons=True),
     operation_class=described(
         takes=ProfileDraft,
         headers=("Idempotency-Key",),
@@ -47,12 +51,16 @@ Profile = Response[ProfileDocument]
     responses=error_responses(400, 401, 403, 404, 413, 415, 422),
 )
 async def create_profile(request: AnyRequest) -> Profile:
-    """Create a profile with a tracker. A browser with an active tracker gets its existing profile."""
+    """Create a profile with a tracker. A browser with an active tracker gets its existing profile, and a
+    person their own.
+    """
     call = context_of(request)
     document = await decode_object(request, NEW_PROFILE)
     user_id = _user_id(document)
     if user_id is not None and not call.caller.holds("internal_cds_profile_update"):
         raise forbidden()
+    if not call.caller.reach.is_everything:
+        return respond(await _own_profile(call, request))
     if (known := await _known_browser(call, request)) is not None:
         return respond(known)
     return respond(await _create(call, request, _draft_values(document), user_id))
@@ -60,7 +68,7 @@ async def create_profile(request: AnyRequest) -> Profile:
 
 @get(
     "/profiles/{profile_id:str}",
-    opt=requires("profile_view"),
+    opt=requires("profile_view", serves_persons=True),
     operation_class=described(versioned=True),
     responses=error_responses(400, 401, 403, 404),
 )
@@ -88,7 +96,7 @@ async def read_profile(
 ) -> Profile:
     """Read a profile by any profile id it ever had, filtered by consent."""
     call = context_of(request)
-    view = await _find(call, profile_id)
+    view = await call.find_profile(decode_profile_id(profile_id))
     if view is None:
         raise profile_unknown()
     reader = call.reader(
@@ -102,7 +110,7 @@ async def read_profile(
 
 @patch(
     "/profiles/{profile_id:str}",
-    opt=requires("profile_update"),
+    opt=requires("profile_update", serves_persons=True),
     operation_class=described(takes=ProfilePatch, headers=("If-Match", "Idempotency-Key"), versioned=True),
     responses=error_responses(400, 401, 403, 404, 412, 413, 415, 422),
 )
@@ -115,17 +123,22 @@ async def patch_profile(request: AnyRequest, profile_id: FromPath[str]) -> Profi
 
 @delete(
     "/profiles/{profile_id:str}",
-    opt=requires("profile_delete"),
+    opt=requires("profile_delete", serves_persons=True),
     operation_class=described(headers=("If-Match", "Idempotency-Key")),
-    responses=error_responses(400, 401, 403, 412, 422),
+    responses=error_responses(400, 401, 403, 404, 412, 422),
 )
 async def delete_profile(request: AnyRequest, profile_id: FromPath[str]) -> None:
-    """Erase a unified profile; of an absorbed one, only its own data. Returns 204 if it does not exist."""
+    """Erase a unified profile; of an absorbed one, only its own data. Returns 204 if it does not exist; to a
+    person, 404 for any profile but their own.
+    """
     call = context_of(request)
     options = await decode_request_options(request)
-    if (known_id := decode_profile_id(profile_id)) is None:
+    key, known_id = options.idempotency_key, decode_profile_id(profile_id)
+    if not (await call.reaches(known_id) or await _was_answered(call, key)):
+        raise profile_unknown()
+    if known_id is None:
         return
-    key, once = options.idempotency_key, None
+    once = None
     if key is not None:
         once = ErasureOptions(request_key(call.actor.application, key), options.fingerprint)
     try:
@@ -139,12 +152,12 @@ async def delete_profile(request: AnyRequest, profile_id: FromPath[str]) -> None
 
 @get(
     "/profiles/Me",
-    opt=requires("profile_view"),
+    opt=requires("profile_view", serves_persons=True),
     operation_class=described(versioned=True),
     responses=error_responses(400, 401, 403, 404),
 )
 async def read_me(request: AnyRequest) -> Profile:
-    """Read the caller's own profile: the browser's, else the user's."""
+    """Read the caller's own profile: the user's; of an application's token, the one of the tracker."""
     call = context_of(request)
     view = await _find_me(call, request)
     if view is not None:
@@ -156,7 +169,7 @@ async def read_me(request: AnyRequest) -> Profile:
 
 @patch(
     "/profiles/Me",
-    opt=requires("profile_update"),
+    opt=requires("profile_update", serves_persons=True),
     operation_class=described(
         takes=ProfilePatch, headers=("If-Match", "Idempotency-Key"), versioned=True, plain=(401,)
     ),
@@ -173,14 +186,22 @@ async def patch_me(request: AnyRequest) -> Profile:
     return respond(await _patch(call, request, str(view.profile.profile_id), document))
 
 
+async def _own_profile(call: RequestContext, request: AnyRequest) -> StoredResponse:
+    """The response to a person who would create a profile: their own, and the tracker if it leads there."""
+    view = await _find_me(call, request)
+    if view is None:
+        raise forbidden(PERSON_CREATES_NONE)
+    if (tracker := tracker_in(request)) is not None:
+        found = await call.services.profiles.profiles.find_by_tracker(call.dataset_ref, tracker)
+        if found is not None and call.caller.reach.covers(found.survivor.user_id):
+            return full_profile(call, found, tracker=tracker, headers=(_cookie(call, request, tracker),))
+    return full_profile(call, view)
+
+
 async def _known_browser(call: RequestContext, request: AnyRequest) -> StoredResponse | None:
     """The response for a browser with an active tracker. A repeated request gets its first response."""
-    tracker, key = tracker_in(request), idempotency_key(request)
-    if (
-        tracker
-        and key
-        and await call.services.profiles.profiles.was_answered(call.dataset_ref, call.actor, key)
-    ):
+    tracker = tracker_in(request)
+    if tracker and await _was_answered(call, idempotency_key(request)):
         return None
     view = (
         await call.services.profiles.profiles.find_by_tracker(call.dataset_ref, tracker) if tracker else None
@@ -188,6 +209,12 @@ async def _known_browser(call: RequestContext, request: AnyRequest) -> StoredRes
     if tracker is None or view is None:
         return None
     return full_profile(call, view, tracker=tracker, headers=(_cookie(call, request, tracker),))
+
+
+async def _was_answered(call: RequestContext, key: str | None) -> bool:
+    """Whether the response to this caller's request with this key is stored."""
+    profiles = call.services.profiles.profiles
+    return key is not None and await profiles.was_answered(call.dataset_ref, call.actor, key)
 
 
 async def _create(
@@ -216,16 +243,26 @@ async def _patch(
     render: Callable[[Resolution], StoredResponse] = lambda patched: full_profile(call, patched)  # noqa: E731
     options = await decode_request_options(request, render)
     known_id = decode_profile_id(profile_id)
-    if known_id is None:
+    values = await _permitted_values(call, known_id, document)
+    if known_id is None or values is None:
         raise profile_unknown(f"Profile {profile_id[:100]} not found")
     user_id = await _patched_user_id(call, known_id, document)
     try:
         patched = await call.services.profiles.profiles.patch(
-            call.dataset_ref, call.actor, known_id, _patch_values(document), user_id=user_id, request=options
+            call.dataset_ref, call.writer, known_id, values, user_id=user_id, request=options
         )
     except ObservationRejected as error:
         raise render_rejected(error, "11011") from None
     return first_response(patched) or render(patched)
+
+
+async def _permitted_values(call: RequestContext, profile_id: UUID | None, document: Object) -> Object | None:
+    """The values of a patch that the caller may write; None if they do not reach the profile."""
+    values = _patch_values(document)
+    if call.caller.reach.is_everything:
+        return values
+    view = await call.find_profile(profile_id)
+    return None if view is None else own_part(view, call.caller.application, values)
 
 
 async def _patched_user_id(call: RequestContext, profile_id: UUID, document: Object) -> str | None:
@@ -234,7 +271,7 @@ async def _patched_user_id(call: RequestContext, profile_id: UUID, document: Obj
         sentence = "Invalid type for field 'user_id'. Expected string in profile request body."
         raise PROFILE_PATCH.refusal(sentence)
     if (user_id := _user_id(document)) is not None:
-        return user_id
+        return _own_user_id(call, user_id)
     if "user_id" in document:
         view = await call.services.profiles.profiles.find(call.dataset_ref, profile_id)
         if view is not None and view.survivor.user_id is not None:
@@ -242,20 +279,23 @@ async def _patched_user_id(call: RequestContext, profile_id: UUID, document: Obj
     return None
 
 
-async def _find(call: RequestContext, profile_id: str) -> ProfileView | None:
-    known_id = decode_profile_id(profile_id)
-    if known_id is None:
-        return None
-    return await call.services.profiles.profiles.find(call.dataset_ref, known_id, config=call.config)
+def _own_user_id(call: RequestContext, user_id: str) -> str | None:
+    """The user id that a caller sets. A person's profile has theirs already, and gets no other."""
+    if call.caller.reach.is_everything:
+        return user_id
+    if not call.caller.reach.covers(user_id):
+        raise wire_error("11011", USER_ID_WRITE_ONCE)
+    return None
 
 
 async def _find_me(call: RequestContext, request: AnyRequest) -> ProfileView | None:
-    """The cookie's profile, unless it belongs to another user than the token's."""
+    """The profile of the token's user, whatever the cookie; of an application's token, the tracker's."""
     profiles, tracker = call.services.profiles.profiles, tracker_in(request)
-    view = await profiles.find_by_tracker(call.dataset_ref, tracker) if tracker else None
-    if view is not None and (call.user_id is None or view.survivor.user_id in (None, call.user_id)):
-        return view
-    return await profiles.find_by_user(call.dataset_ref, call.user_id) if call.user_id else None
+    if call.user_id is not None:
+        return await profiles.find_by_user(call.dataset_ref, call.user_id)
+    if tracker is None or not call.caller.reach.is_everything:
+        return None
+    return await profiles.find_by_tracker(call.dataset_ref, tracker)
 
 
 def _user_id(document: Object) -> str | None:

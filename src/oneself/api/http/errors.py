@@ -55,6 +55,10 @@ UNPROCESSABLE = "10001"
 
 UNAUTHENTICATED = "Missing or invalid Authorization header"
 NO_PERMISSION = "Do not have permission to perform this operation"
+BEYOND_REACH = (
+    "A person's token reaches the person's own profile only. Call this with the token of an application "
+    "(client credentials)."
+)
 NOT_ENABLED = "Customer data service is not enabled for the organization"
 USER_ID_WRITE_ONCE = "user_id: write-once field cannot be changed after being set"
 PROFILE_UNKNOWN = "No user profile record found for the given profile_id"

@@ -1,27 +1,32 @@
-"""The guard of every organisation route: who calls, and with which permission.
+"""The guard of every organisation route: who calls, with which permission, and what the caller reaches.
 
-    authenticate (401) → permission (403) → gate (400 while the service is not enabled, docs/wire/cds.md §3)
+    authenticate (401) → permission (403) → reach (403) → gate (400 while the service is not enabled)
 
-A route names its permission and its gate in its `opt`. The guard runs before the body is read.
+A route names its permission and its gate in its `opt`, and whether it serves one person's own profile. Any
+other route serves only callers that reach everything (docs/concepts/trust.md). The guard runs before the body
+is read. Source of the gate: docs/wire/cds.md §3.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import msgspec
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from oneself.api.http.errors import NOT_ENABLED, forbidden, unauthenticated, wire_error
+from oneself.api.http.errors import BEYOND_REACH, NOT_ENABLED, forbidden, unauthenticated, wire_error
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.paths import parameters
 from oneself.auth.callers.permissions import PREFIX
 from oneself.auth.callers.principal import Principal
 from oneself.core.config.configuration import Config
 from oneself.core.disclosure import Reader
+from oneself.core.resolution.observation import SenderTrust
 from oneself.errors import Forbidden, Unauthenticated
 from oneself.service.context import Actor, DatasetRef
+from oneself.service.profiles.profiles import ProfileView
 from oneself.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,14 +48,31 @@ class RequestContext(msgspec.Struct, frozen=True):
         return Actor(interface=self.interface, application=self.caller.application, trust="server")
 
     @property
+    def writer(self) -> Actor:
+        """The caller as a writer of values: what a person writes of themselves, nobody has proved."""
+        trust: SenderTrust = "server" if self.caller.reach.is_everything else "browser"
+        return msgspec.structs.replace(self.actor, trust=trust)
+
+    @property
     def settings(self) -> Settings:
         return self.services.settings
 
     @property
     def user_id(self) -> str | None:
         """The user behind the request; None for an application that acts for itself."""
-        subject = self.caller.subject
-        return None if subject == self.caller.application else subject
+        return self.caller.user_id
+
+    async def find_profile(self, profile_id: UUID | None) -> ProfileView | None:
+        """The profile with this id, if the caller reaches it; any other is unknown to them."""
+        if profile_id is None:
+            return None
+        profiles = self.services.profiles.profiles
+        view = await profiles.find(self.dataset_ref, profile_id, config=self.config)
+        return view if view is not None and self.caller.reach.covers(view.survivor.user_id) else None
+
+    async def reaches(self, profile_id: UUID | None) -> bool:
+        """Whether the caller may write to this profile. If they reach everything, it need not exist."""
+        return self.caller.reach.is_everything or await self.find_profile(profile_id) is not None
 
     def server_url(self, request: AnyRequest) -> str:
         """The address of the service: the configured one, else the one of the request."""
@@ -77,6 +99,8 @@ async def require_permission(
     permission = handler.opt["permission"]
     if not call.caller.holds(PREFIX + permission):
         raise forbidden()
+    if not (call.caller.reach.is_everything or handler.opt.get("serves_persons")):
+        raise forbidden(BEYOND_REACH)
     if (gate := handler.opt.get("gate")) and not call.config.settings.cds_enabled:
         raise wire_error("16001", gate.format(org=call.dataset_ref.handle))
     connection.scope["state"]["call"] = call
@@ -88,11 +112,24 @@ def context_of(request: AnyRequest) -> RequestContext:
     return call
 
 
-def requires(permission: str, *, gate: str | None = NOT_ENABLED, interface: str = "cds") -> dict[str, Any]:
-    """The `opt` of a route: its permission without the prefix, the text of a closed gate (None: no gate),
-    and the interface in the log.
+def requires(
+    permission: str,
+    *,
+    gate: str | None = NOT_ENABLED,
+    interface: str = "cds",
+    serves_persons: bool = False,
+) -> dict[str, Any]:
+    """The `opt` of a route: its permission without the prefix, the text of a closed gate (None: no gate), and
+    the interface in the log.
+
+    `serves_persons`: persons may call it. Its handler must then answer with what the caller reaches alone.
     """
-    return {"permission": permission, "gate": gate, "interface": interface}
+    return {
+        "permission": permission,
+        "gate": gate,
+        "interface": interface,
+        "serves_persons": serves_persons,
+    }
 
 
 async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any], interface: str) -> RequestContext:

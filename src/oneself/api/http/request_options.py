@@ -9,12 +9,15 @@ from urllib.parse import unquote
 from uuid import UUID
 
 from oneself.api.http.errors import UNPROCESSABLE, wire_error
+from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.stored_response import StoredResponse, encode_response
 from oneself.service.ingest.ingest import ReplayableResponse, Resolution
 from oneself.service.profiles.profiles import RequestOptions
 
 KEY_CHARS_MAX = 255
+#: Between a user id and a key; no key contains it.
+_BESIDE_USER = "\x1f"
 _TAG = r'(W/)?"[!#-~\x80-\xff]*"'
 #: A list of entity tags, perhaps with empty elements (RFC 9110 §5.6.1, §8.8.3).
 ENTITY_TAGS = rf"^(\*|(,[ \t]*)*{_TAG}([ \t]*,([ \t]*{_TAG})?)*)$"
@@ -50,14 +53,15 @@ def decode_profile_id(text: str) -> UUID | None:
 
 
 def idempotency_key(request: AnyRequest) -> str | None:
-    """The key of a request that may be repeated, if there is one."""
+    """The key of a request that may be repeated, if there is one. A person's key is theirs alone."""
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
     if not 0 < len(key) <= KEY_CHARS_MAX or not (key.isascii() and key.isprintable()):
         sentence = f"Idempotency-Key must have 1 to {KEY_CHARS_MAX} printable characters."
         raise wire_error(UNPROCESSABLE, sentence)
-    return key
+    user_id = context_of(request).user_id
+    return key if user_id is None else f"{user_id}{_BESIDE_USER}{key}"
 
 
 async def _fingerprint(request: AnyRequest) -> str:

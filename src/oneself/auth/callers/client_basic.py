@@ -39,6 +39,7 @@ class ClientBasic:
             subject=application.client_id,
             permissions=frozenset(application.permissions),
             org=dataset_ref.handle,
+            kind="application",
         )
 
     async def _is_right(

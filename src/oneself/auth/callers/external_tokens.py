@@ -55,6 +55,8 @@ class TokenTrust(msgspec.Struct, frozen=True):
 class ExternalTokens:
     """A `guard.Verifier` of tokens that are signed by others."""
 
+    is_console = False
+
     def __init__(self, servers: IdentityServers, issuers: Issuers, keys: IssuerKeys) -> None:
         self._servers = servers
         self._issuers = issuers

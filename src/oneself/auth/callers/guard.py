@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from oneself.auth.callers.principal import Principal
+from oneself.auth.callers.reach import caller_kind
 from oneself.errors import Forbidden, Unauthenticated
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import same
@@ -33,6 +34,9 @@ CACHED_MAX = 4_096
 class Verifier(Protocol):
     """Knows the tokens of one kind of issuer."""
 
+    #: Whether its tokens are those of administrators in a console.
+    is_console: bool
+
     async def claims_of(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
         """The claims of a token that has a valid signature and has not expired, else None."""
 
@@ -42,6 +46,8 @@ class Verifier(Protocol):
 
 class OwnKeys:
     """Tokens of the embedded authorization server, verified by the organisation's own keys."""
+
+    is_console = False
 
     def __init__(self, tokens: AccessTokens) -> None:
         self._tokens = tokens
@@ -86,7 +92,7 @@ class Guard:
         for verifier in self._verifiers:
             claims = await verifier.claims_of(dataset_ref, token)
             if claims is not None:
-                caller = principal_of(claims, dataset_ref)
+                caller = principal_of(claims, dataset_ref, is_console=verifier.is_console)
                 cached = _Cached(caller, claims, verifier, min(time.time() + CACHE_S, claims["exp"]))
                 self._remember((dataset_ref.org_id, token), cached)
                 return cached
@@ -139,7 +145,7 @@ def basic_credentials(authorization: str | None) -> tuple[str, str] | None:
     return (name, password) if colon else None
 
 
-def principal_of(claims: Claims, dataset_ref: DatasetRef) -> Principal:
+def principal_of(claims: Claims, dataset_ref: DatasetRef, *, is_console: bool) -> Principal:
     """The caller in verified claims. Raises Unauthenticated, or Forbidden for a token without scope."""
     audience = claims.get("aud")
     audiences = [audience] if isinstance(audience, str) else audience
@@ -150,11 +156,14 @@ def principal_of(claims: Claims, dataset_ref: DatasetRef) -> Principal:
     scope = claims.get("scope")
     if not isinstance(scope, str):
         raise Forbidden(NO_SCOPE, code="CDS-10003")
+    application = _text(claims.get("azp")) or _text(claims.get("client_id"))
+    subject = _text(claims.get("sub"))
     return Principal(
-        application=_text(claims.get("azp")) or _text(claims.get("client_id")),
-        subject=_text(claims.get("sub")),
+        application=application,
+        subject=subject,
         permissions=frozenset(scope.split()),
         org=dataset_ref.handle,
+        kind="console" if is_console else caller_kind(claims, application, subject),
     )
 
 

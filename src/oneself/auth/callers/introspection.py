@@ -37,6 +37,9 @@ REFUSALS_MAX = 4_096
 class TokenIntrospection:
     """A `guard.Verifier` of tokens that only their issuer can read; unless it is set up, nobody is asked."""
 
+    #: Only tokens of the identity server's console are accepted, in which administrators sign in.
+    is_console = True
+
     def __init__(self, servers: IdentityServers, client: IntrospectionClient) -> None:
         self._servers = servers
         self._client = client

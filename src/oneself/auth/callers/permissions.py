@@ -36,7 +36,8 @@ CDS_PERMISSIONS = tuple(
 
 # The permissions of the other interfaces.
 OUR_PERMISSIONS = tuple(
-    PREFIX + name for name in ("profile_merge", "identity_view", "identity_update", "event_create")
+    PREFIX + name
+    for name in ("profile_merge", "identity_view", "identity_update", "event_create", "privacy_export")
 )
 
 PERMISSIONS = CDS_PERMISSIONS + OUR_PERMISSIONS

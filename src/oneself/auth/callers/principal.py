@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import msgspec
 
+from oneself.auth.callers.reach import CallerKind, Reach, reach_of
+
 
 class Principal(msgspec.Struct, frozen=True):
     """The caller as a verified access token describes it. Source: docs/wire/cds.md §2."""
 
     #: The token's `azp`, else its `client_id`.
     application: str | None
-    #: The token's `sub`: the user id if a user is signed in.
+    #: The token's `sub`.
     subject: str | None
     #: The token's scopes.
     permissions: frozenset[str]
     #: The organisation's handle.
     org: str
+    kind: CallerKind
 
     def holds(self, permission: str) -> bool:
         """Whether the caller has the permission."""
         return permission in self.permissions
+
+    @property
+    def user_id(self) -> str | None:
+        """The user who is signed in; None for an application that acts for itself."""
+        acts_for_itself = self.kind == "application" or self.subject == self.application
+        return None if acts_for_itself else self.subject
+
+    @property
+    def reach(self) -> Reach:
+        """The profiles that the caller reaches."""
+        return reach_of(self.kind, self.subject)
