@@ -61,7 +61,9 @@ its description (OpenAPI 3.1) at `/openapi.json`. It needs no internet. This pag
 ## Customer data service
 
 JSON in UTF-8; `Authorization: Bearer <token>`; errors as in [errors](errors.md). Paths are below
-`/t/{org}/cds/api/v1`, permissions carry the prefix `internal_cds_`.
+`/t/{org}/cds/api/v1`, permissions carry the prefix `internal_cds_`. A person's token reaches the operations
+marked †, and there the person's own profile ([Trust](../concepts/trust.md#what-a-caller-reaches)). All others
+are 403.
 
 | | path | permission | |
 |---|---|---|---|"""
@@ -249,6 +251,7 @@ def operation_rows(api: Litestar, base: str) -> Iterator[str]:
             if method in route.route_handler_map:
                 handler = route.route_handler_map[method][0]
                 needed = f"`{handler.opt['permission']}`" if "permission" in handler.opt else "HTTP Basic"
+                needed += " †" if handler.opt.get("serves_persons") else ""
                 words = " ".join((handler.fn.__doc__ or "").split())
                 yield f"| {method} | `{path.removeprefix(base)}` | {needed} | {lowered(words)} |"
 

@@ -100,6 +100,29 @@ async def test_pending_migrations_are_applied_once(made_databases: Databases) ->
     assert await pending(url) == []
 
 
+async def test_who_could_export_still_can(made_databases: Databases) -> None:
+    """Applications that act for themselves, and issuers; a browser application has persons' tokens alone."""
+    url = await restored(made_databases)
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        """
+        INSERT INTO oneself.application (org_id, client_id, name, kind, permissions, created_at, updated_at)
+        VALUES (1, 'spa', 'spa', 'browser', '{internal_cds_profile_view}', now(), now()),
+               (1, 'writer', 'writer', 'machine', '{internal_cds_profile_update}', now(), now());
+        INSERT INTO oneself.trusted_issuer
+        VALUES (1, gen_random_uuid(), 'https://login.example', 'iam-cds', NULL, '{internal_cds_profile_view}',
+                now(), now())
+        """
+    )
+    await migrate(url)
+    statement = "SELECT {} FROM oneself.{} WHERE 'internal_cds_privacy_export' = ANY (permissions)"
+    applications = await connection.fetch(statement.format("client_id", "application"))
+    issuers = await connection.fetch(statement.format("issuer", "trusted_issuer"))
+    await connection.close()
+    assert {row["client_id"] for row in applications} == {SYSTEM, "shop", "portal"}
+    assert [row["issuer"] for row in issuers] == ["https://login.example"]
+
+
 @pytest.mark.parametrize("number", range(len(QUESTIONS)), ids=QUESTIONS)
 def test_every_answer_is_the_same_as_before(upgraded: Upgraded, number: int) -> None:
     before = EXPECTED["answers"][number]

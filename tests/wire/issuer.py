@@ -39,10 +39,12 @@ class Issuer:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def token(self, **changes: Any) -> str:
-        """A good token for `acme` with these claims changed; a claim set to None is left out."""
+        """A good token of an application for `acme` with these claims changed; a claim set to None is left
+        out.
+        """
         claims = {
             "iss": f"{self.url}/t/acme/oauth2/token",
-            "sub": "u-outside",
+            "sub": "outside-client",
             "aud": ["some-client", "iam-cds"],
             "org_handle": "acme",
             "azp": "outside-client",

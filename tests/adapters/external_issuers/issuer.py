@@ -28,10 +28,12 @@ class Issuer:
         return httpx.MockTransport(self._answer)
 
     def token(self, *, header: dict[str, Any] | None = None, key: Any = None, **changes: Any) -> str:
-        """A good token with these claims changed; None leaves one out, "now-30" is an instant."""
+        """A good token of an application, with these claims changed; None leaves one out, "now-30" is an
+        instant.
+        """
         claims = {
             "iss": URL,
-            "sub": "u-outside",
+            "sub": "shop",
             "aud": ["iam-cds", "another"],
             "client_id": "shop",
             "exp": int(time.time()) + 600,

@@ -57,7 +57,7 @@ async def test_a_trusted_issuers_token_is_let_in(cds: Cds, issuer: Issuer, trust
     await trusted()
     assert await status(cds, issuer.token()) == 200
     assert issuer.asked == [URL + DISCOVERY, JWKS]
-    assert await status(cds, issuer.token(sub="another")) == 200
+    assert await status(cds, issuer.token(jti="another")) == 200
     assert len(issuer.asked) == 2
 
 
@@ -67,7 +67,7 @@ async def test_a_trusted_issuers_token_is_let_in(cds: Cds, issuer: Issuer, trust
         {"aud": "iam-cds"},
         {"org_handle": "acme"},
         {"client_id": None, "azp": "shop"},
-        {"sub": None},
+        {"sub": None, "aut": "APPLICATION"},
         {"exp": 4102444800.5},
         {"exp": "now-30"},
         {"nbf": "now+30"},
@@ -163,12 +163,12 @@ async def test_rotated_keys_are_found_and_withdrawn_ones_forgotten(
     old = issuer.keys[0]
     issuer.keys = [ECKey.generate_key("P-256", parameters={"kid": "two"})]
     assert await status(cds, issuer.token()) == 200
-    assert await status(cds, issuer.token(key=old, sub="x")) == 401
+    assert await status(cds, issuer.token(key=old, jti="x")) == 401
     issuer.answers["/keys"] = httpx.ConnectError("down")
     monkeypatch.setattr(issuer_keys, "KEYS_LIFE_S", -1.0)
-    assert await status(cds, issuer.token(sub="y")) == 200
+    assert await status(cds, issuer.token(jti="y")) == 200
     monkeypatch.setattr(issuer_keys, "STALE_KEYS_MAX_S", -1.0)
-    assert await status(cds, issuer.token(sub="z")) == 401
+    assert await status(cds, issuer.token(jti="z")) == 401
 
 
 async def test_unknown_keys_do_not_make_us_ask_again_and_again(
@@ -189,7 +189,7 @@ async def test_an_issuer_that_is_away_is_not_asked_by_every_request(
     await trusted(jwks_uri=JWKS)
     issuer.answers["/keys"] = httpx.ConnectError("down")
     monkeypatch.setattr(issuer_keys, "RETRY_S", 60.0)
-    assert [await status(cds, issuer.token(sub=str(n))) for n in range(4)] == [401] * 4
+    assert [await status(cds, issuer.token(jti=str(n))) for n in range(4)] == [401] * 4
     assert issuer.asked == [JWKS]
 
 
@@ -291,8 +291,23 @@ async def test_an_invalid_token_is_401(cds: Cds, trusted: Any, token: str) -> No
 async def test_the_application_and_the_user_are_the_tokens(cds: Cds, issuer: Issuer, trusted: Any) -> None:
     await trusted(permissions=("internal_cds_profile_view",))
     await cds.create(user_id="u-outside")
-    me = await cds("GET", "/profiles/Me", token=issuer.token())
+    me = await cds("GET", "/profiles/Me", token=issuer.token(sub="u-outside"))
     assert me.json()["user_id"] == "u-outside"
+
+
+@pytest.mark.parametrize("subject", ["u-outside", None, "", 7], ids=str)
+async def test_a_token_that_is_not_an_applications_lists_nobody(
+    cds: Cds, issuer: Issuer, trusted: Any, subject: Any
+) -> None:
+    """Whatever the issuer's `permissions`, which every token of it has."""
+    await trusted(permissions=("internal_cds_profile_view", "internal_cds_privacy_export"))
+    profile = await cds.create(user_id="u-other")
+    token = issuer.token(sub=subject)
+    assert await status(cds, token) == 403
+    assert (await cds("GET", f"/profiles/{profile['profile_id']}", token=token)).status_code == 404
+    tracker = {"Cookie": f"cds_profile={profile['anonymous_profile_tracker']}"}
+    me = await cds("GET", "/profiles/Me", token=token, headers=tracker)
+    assert me.status_code == (404 if subject == "u-outside" else 401)
 
 
 class TestIdentityServer:
@@ -378,6 +393,14 @@ class TestIdentityServer:
         judged["answer"] = {name: value for name, value in answer.items() if value is not None}
         assert await status(cds, "opaque") == await status(cds, "opaque") == 401
         assert len(judged["asked"]) == 1
+
+    async def test_an_administrator_in_the_console_reads_others(
+        self, cds: Cds, judged: dict[str, Any]
+    ) -> None:
+        await cds.create(user_id="u-other")
+        judged["answer"] = {**self.GOOD, "sub": "u-administrator"}
+        assert await status(cds, "opaque") == 200
+        assert (await cds("GET", "/profiles/Me", token="opaque")).status_code == 404
 
     async def test_the_scope_of_an_opaque_token(self, cds: Cds, judged: dict[str, Any]) -> None:
         judged["answer"] = {**self.GOOD, "scope": "openid"}

@@ -14,7 +14,7 @@ ROUTES = {
     "GET /refusals": "profile_view",
     "GET /protection": "admin_config_view",
     "PATCH /protection": "admin_config_update",
-    f"GET /profiles/{UNKNOWN_ID}/export": "profile_view",
+    f"GET /profiles/{UNKNOWN_ID}/export": "privacy_export",
     f"POST /profiles/{UNKNOWN_ID}/erase": "profile_delete",
     "GET /erasures": "profile_view",
     f"GET /erasures/{UNKNOWN_ID}": "profile_view",

@@ -50,7 +50,7 @@ def test_a_token_of_the_identity_server_is_let_in(outside: Cds, issuer: Issuer) 
         {"iss": None},
         {"azp": None, "client_id": "outside-client"},
         {"nbf": None},
-        {"sub": None},
+        {"sub": None, "aut": "APPLICATION"},
         {"scope": "openid internal_cds_profile_view internal_cds_profile_update"},
         {"exp": 4102444800.5},
     ],
@@ -124,8 +124,8 @@ def test_the_application_is_the_azp_of_the_token(outside: Cds, issuer: Issuer) -
     """Written as one application, hidden from another: `azp` goes before `client_id`."""
     key = outside.trait()
     profile_id = outside.create({"traits": {key: "x"}})["profile_id"]
-    system = issuer.token(azp=outside.client_id, client_id="somebody-else")
-    regular = issuer.token(azp="somebody-else", client_id=outside.client_id)
+    system = issuer.token(azp=outside.client_id, client_id="somebody-else", aut="APPLICATION")
+    regular = issuer.token(azp="somebody-else", client_id=outside.client_id, aut="APPLICATION")
     assert outside.get(f"/profiles/{profile_id}", token=system).json()["traits"] == {key: "x"}
     assert "traits" not in outside.get(f"/profiles/{profile_id}", token=regular).json()
 

@@ -44,11 +44,8 @@ def test_me_is_written_by_its_user(cds: Cds, token: str) -> None:
 
 def test_me_is_unfiltered(cds: Cds, token: str) -> None:
     trait, data = cds.trait(), cds.application_attribute()
-    cds.patch(
-        "/profiles/Me",
-        {"traits": {trait: "x"}, "application_data": {cds.client_id: {data: "y"}}},
-        token=token,
-    )
+    own = cds.get("/profiles/Me", token=token).json()["profile_id"]
+    cds.write(own, {"traits": {trait: "x"}, "application_data": {cds.client_id: {data: "y"}}})
     me = cds.get("/profiles/Me", token=token).json()
     assert me["traits"][trait] == "x"
     assert me["application_data"][cds.client_id][data] == "y"
@@ -75,10 +72,12 @@ def test_the_token_decides_when_the_cookie_is_another_users(cds: Cds, token: str
     assert key not in cds.read(made["profile_id"]).get("traits", {})
 
 
-def test_a_temporary_cookie_profile_is_me_even_with_a_users_token(cds: Cds, token: str) -> None:
-    made = cds.create()
-    answer = cds.get("/profiles/Me", token=token, tracker=made["anonymous_profile_tracker"])
-    assert answer.json()["profile_id"] == made["profile_id"]
+def test_the_token_decides_when_the_cookies_profile_is_temporary(cds: Cds, token: str) -> None:
+    key, tracker = cds.trait(), cds.create()["anonymous_profile_tracker"]
+    answer = cds.get("/profiles/Me", token=token, tracker=tracker)
+    assert answer.json()["user_id"] == _sub(token)
+    cds.patch("/profiles/Me", {"traits": {key: "x"}}, token=token, tracker=tracker)
+    assert cds.get("/profiles/Me", tracker=tracker).json().get("traits", {}) == {}
 
 
 def test_an_unknown_tracker_leaves_the_decision_to_the_token(cds: Cds, token: str) -> None:

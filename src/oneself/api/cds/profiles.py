@@ -46,7 +46,7 @@ Profile = Response[ProfileDocument]
         takes=ProfileDraft,
         headers=("Idempotency-Key",),
         versioned=True,
-        also_found="The existing profile of the browser's active tracker.",
+        also_found="The existing profile of the browser's active tracker; to a person, their own.",
     ),
     responses=error_responses(400, 401, 403, 404, 413, 415, 422),
 )

@@ -12,6 +12,7 @@ from joserfc.jwk import RSAKey
 
 from oneself.auth.callers.guard import Guard, OwnKeys, basic_matches, require
 from oneself.auth.callers.principal import Principal
+from oneself.auth.callers.reach import Reach
 from oneself.errors import Forbidden, Unauthenticated
 from oneself.service.context import DatasetRef
 from oneself.service.directory.tokens import Claims
@@ -43,7 +44,7 @@ async def _token(services: Services, dataset_ref: DatasetRef, key: Any = None, *
 
 async def test_a_good_token_names_the_caller(services: Services, dataset_ref: DatasetRef) -> None:
     token = await _token(services, dataset_ref)
-    expected = Principal("shop", "ann", frozenset({"internal_cds_profile_view"}), "acme")
+    expected = Principal("shop", "ann", frozenset({"internal_cds_profile_view"}), "acme", "person")
     for header in (f"Bearer {token}", f"bearer {token}", f"Bearer  {token} "):
         assert await services.callers.guard.authenticate(header, dataset_ref) == expected
 
@@ -58,6 +59,45 @@ async def test_a_token_may_say_it_in_several_ways(
     token = await _token(services, dataset_ref, **changes)
     caller = await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
     assert caller.application == application
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "user_id"),
+    [
+        ({}, "person", "ann"),
+        ({"sub": "other"}, "person", "other"),
+        ({"aut": "APPLICATION_USER"}, "person", "ann"),
+        ({"gty": "password", "idtyp": "user"}, "person", "ann"),
+        ({"azp": None, "client_id": None}, "person", "ann"),
+        ({"sub": "shop"}, "application", None),
+        ({"azp": None, "sub": "other"}, "application", None),
+        ({"aut": "APPLICATION"}, "application", None),
+        ({"sub": "shop@clients", "gty": "client-credentials"}, "application", None),
+        ({"sub": None, "idtyp": "app"}, "application", None),
+        ({"sub": None}, "unnamed", None),
+        ({"sub": ""}, "unnamed", None),
+        ({"sub": 7}, "unnamed", None),
+        ({"sub": None, "azp": None, "client_id": None}, "unnamed", None),
+        ({"aut": ["APPLICATION"], "gty": True}, "person", "ann"),
+    ],
+    ids=str,
+)
+async def test_who_a_token_names(
+    services: Services, dataset_ref: DatasetRef, changes: dict[str, Any], kind: str, user_id: str | None
+) -> None:
+    """What does not say that it is an application's is not taken for one."""
+    token = await _token(services, dataset_ref, **changes)
+    caller = await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
+    assert (caller.kind, caller.user_id) == (kind, user_id)
+    assert caller.reach == Reach(kind == "application", user_id)
+
+
+def test_a_reach_covers_what_its_user_owns() -> None:
+    own, nothing, everything = Reach(False, "ann"), Reach(False), Reach(True)
+    owners = ("ann", "Ann", "vera", "", None)
+    assert [own.covers(owner) for owner in owners] == [True, False, False, False, False]
+    assert not any(nothing.covers(owner) for owner in owners)
+    assert all(everything.covers(owner) for owner in owners)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +160,7 @@ async def test_a_token_without_a_scope_is_forbidden(
 
 
 def test_a_permission_outside_the_scope_is_forbidden() -> None:
-    caller = Principal("shop", None, frozenset({"internal_cds_profile_view"}), "acme")
+    caller = Principal("shop", None, frozenset({"internal_cds_profile_view"}), "acme", "application")
     require(caller, "internal_cds_profile_view")
     with pytest.raises(Forbidden) as refused:
         require(caller, "internal_cds_profile")
