@@ -106,9 +106,10 @@ async def test_who_could_export_still_can(made_databases: Databases) -> None:
     connection = await asyncpg.connect(url)
     await connection.execute(
         """
-        INSERT INTO oneself.application (org_id, client_id, name, kind, permissions, created_at, updated_at)
-        VALUES (1, 'spa', 'spa', 'browser', '{internal_cds_profile_view}', now(), now()),
-               (1, 'writer', 'writer', 'machine', '{internal_cds_profile_update}', now(), now());
+        INSERT INTO oneself.application
+        VALUES (1, 'spa', 'spa', 'browser', NULL, '{}', '{}', '{internal_cds_profile_view}', now(), now()),
+               (1, 'writer', 'writer', 'machine', 'hash', '{}', '{}', '{internal_cds_profile_update}', now(),
+                now());
         INSERT INTO oneself.trusted_issuer
         VALUES (1, gen_random_uuid(), 'https://login.example', 'iam-cds', NULL, '{internal_cds_profile_view}',
                 now(), now())
