@@ -1,6 +1,6 @@
 -- Export has a permission of its own. Whoever could export by internal_cds_profile_view still can: applications
 -- that act for themselves, and trusted issuers. Browser applications cannot: they only have persons' tokens,
--- which export nothing (docs/decisions/0018-what-a-caller-reaches.md).
+-- which export nothing (docs/decisions/0019-what-a-caller-reaches.md).
 
 UPDATE application
 SET permissions = array_append(permissions, 'internal_cds_privacy_export')
