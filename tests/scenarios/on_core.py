@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from oneself.core.config.configuration import Config, configure, required_reindexing
+from oneself.core.config.configuration import Config
+from oneself.core.config.configure import configure, required_reindexing
 from oneself.core.config.rule_checks import RuleRejected
 from oneself.core.fold.apply import fold
 from oneself.core.fold.replay import erase

@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from oneself.core.config.changes import ConfigChange
-from oneself.core.config.configuration import Config, configure, required_reindexing
+from oneself.core.config.configuration import Config
+from oneself.core.config.configure import configure, required_reindexing
 from oneself.service.coalesce import Coalesced
 from oneself.store.database import Database
 from oneself.store.transaction import Tables, Transaction, begin

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.identity_server.stand_in import local_claim
-from oneself.core.config.configuration import Config, configure
+from oneself.core.config.configuration import Config
+from oneself.core.config.configure import configure
 from oneself.core.config.mirrored_attributes import (
     MirroredAttributes,
     RequiredAttribute,

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from oneself.core.config.changes import PutAttributes, PutRule
-from oneself.core.config.configuration import Config, configure
+from oneself.core.config.configuration import Config
+from oneself.core.config.configure import configure
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.resolution import evidence

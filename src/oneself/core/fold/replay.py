@@ -12,7 +12,8 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.core.config.configuration import Config, configure
+from oneself.core.config.configuration import Config
+from oneself.core.config.configure import configure
 from oneself.core.fold.apply import apply, apply_recorded
 from oneself.core.fold.log_entry import Erased, LogEntry, Reconfigured, observation_of, recorded_plan
 from oneself.core.profiles.profile import Profile

@@ -19,7 +19,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from oneself.core.config.changes import ConfigChange, PutIdentityType, Several
-from oneself.core.config.configuration import Config, configure
+from oneself.core.config.configuration import Config
+from oneself.core.config.configure import configure
 from oneself.core.identity.identifier_source import IdentifierSource
 from oneself.core.identity.identity_type import IdentityBinding
 from oneself.errors import Conflict, Contended

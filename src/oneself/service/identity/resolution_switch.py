@@ -11,7 +11,8 @@ from __future__ import annotations
 import msgspec
 
 from oneself.core.config.changes import ConfigChange, PutChannels, PutDatasetSettings, Several
-from oneself.core.config.configuration import Config, configure, required_reindexing
+from oneself.core.config.configuration import Config
+from oneself.core.config.configure import configure, required_reindexing
 from oneself.errors import Conflict, InvalidInput
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef

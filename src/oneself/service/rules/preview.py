@@ -12,7 +12,8 @@ from uuid import UUID, uuid4
 import msgspec
 
 from oneself.core.config.changes import ConfigChange, DropRule, PutRule
-from oneself.core.config.configuration import Config, configure
+from oneself.core.config.configuration import Config
+from oneself.core.config.configure import configure
 from oneself.core.config.rule_checks import check_rule
 from oneself.core.fold.apply import fold
 from oneself.core.fold.log_entry import LogEntry

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.core.config.configuration import Config, configure
+from oneself.core.config.configuration import Config
+from oneself.core.config.configure import configure
 from oneself.core.fold.log_entry import Erased, LogEntry, Reconfigured, recorded_plan
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan
