@@ -41,8 +41,8 @@ class KindPolicy(msgspec.Struct, frozen=True, kw_only=True):
     #: `respected`: it is rejected, or resolved without person identifiers, where the person opted out.
     #: `choice_only`: it stores a choice, merges nothing and claims nothing. `ignored`: no difference.
     opt_out: Literal["ignored", "respected", "choice_only"] = "ignored"
-    #: Whether its plan is applied as recorded where an erasure could change the decision.
-    pins_plan: bool = False
+    #: Whether a replay applies its plan as recorded where an erasure could change the decision.
+    replays_as_recorded: bool = False
     #: Whether a tracker that points at no profile gives way to a new one.
     replaces_ended_tracker: bool = False
     #: Whether the dataset decides if a device alone leads to a known person (`merged_anonymous`).
@@ -62,7 +62,7 @@ _PAGE_EVENT = KindPolicy(
     values_policy="event",
     contested_value="holder",
     opt_out="respected",
-    pins_plan=True,
+    replays_as_recorded=True,
     replaces_ended_tracker=True,
     follows_device_setting=True,
     token_fast_path=True,

@@ -80,9 +80,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     refusals: tuple[Refusal, ...] = ()
     #: Identifiers of the observation that were not used.
     dropped: tuple[Dropped, ...] = ()
-    #: The decision depended on a profile that no other log entry mentions. Replay applies this plan as
-    #: recorded, because that profile may have been erased.
-    pinned: bool = False
+    #: Whether a replay applies this plan as recorded: the decision depended on a profile that no other log
+    #: entry mentions and that may have been erased. The log stores it as `pinned`.
+    replays_as_recorded: bool = msgspec.field(default=False, name="pinned")
 
     @property
     def unified_ids(self) -> tuple[UUID, ...]:

@@ -90,7 +90,7 @@ def _unnamed(
     """
     unnamed = msgspec.structs.replace(evidence, persons=(), token_evidence=UNSET)
     plan = resolve(state, observation, config, unnamed)
-    return plan if isinstance(plan, Rejection) else msgspec.structs.replace(plan, pinned=True)
+    return plan if isinstance(plan, Rejection) else msgspec.structs.replace(plan, replays_as_recorded=True)
 
 
 def _choice_only(
@@ -102,7 +102,7 @@ def _choice_only(
     """
     if screening.accepted:
         profile_id = screening.accepted[0].profile.profile_id
-        return Plan(profile_id=profile_id, survivor_id=profile_id, pinned=True)
+        return Plan(profile_id=profile_id, survivor_id=profile_id, replays_as_recorded=True)
     return _plan(state, observation, msgspec.structs.replace(evidence, persons=()), screening, config)
 
 
@@ -218,7 +218,8 @@ def _plan(
         devices=devices,
         refusals=(*_refusals(screening, evidence, moved), *over_limit),
         dropped=evidence.dropped,
-        pinned=policy_of(observation).pins_plan and _depends_on_others(state, observation, evidence, one),
+        replays_as_recorded=policy_of(observation).replays_as_recorded
+        and _depends_on_others(state, observation, evidence, one),
     )
 
 

@@ -153,7 +153,7 @@ def log_row(dataset_id: int, entry: NewEntry) -> tuple[object, ...]:
     return (
         dataset_id, entry.seq, observation.observation_id, plan.profile_id, observation.kind,
         observation.name, entry.config_version, observation, None if plan.is_attachment else plan,
-        False, "apply" if plan.pinned else "judge",
+        False, "apply" if plan.replays_as_recorded else "judge",
     )  # fmt: skip
 
 
