@@ -19,8 +19,8 @@ from oneself.api.documents.paging import (
     PageSize,
     Pagination,
     cut_page,
+    decode_cursor,
     page_size,
-    requested_position,
 )
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
@@ -52,7 +52,6 @@ class KeyPosition(Struct, frozen=True):
     key_id: int
 
 
-_START = KeyPosition(2**63, 0)
 VIEW = requires("identity_view")
 UPDATE = requires("identity_update")
 _KEY_ID = re.compile(r"[1-9][0-9]{0,4}")
@@ -66,10 +65,11 @@ async def list_token_keys(
 ) -> TokenKeyList:
     """List the keys that decrypt persisted tokens. There is none before the first token."""
     call = context_of(request)
-    limit, after = page_size(size), astuple(requested_position(cursor, _START))
-    found = await call.services.events.token_keys.list(call.dataset_ref)
-    older = [key for key in found if astuple(_position(key)) < after]
-    page, pagination = cut_page(older, limit, _position)
+    limit, after = page_size(size), decode_cursor(cursor, KeyPosition) if cursor else None
+    keys = await call.services.events.token_keys.list(call.dataset_ref)
+    if after is not None:
+        keys = [key for key in keys if astuple(_position(key)) < astuple(after)]
+    page, pagination = cut_page(keys, limit, _position)
     return TokenKeyList([_render(key) for key in page], pagination)
 
 
