@@ -3,7 +3,8 @@
 database_url    a database with all migrations, one per worker
 database        the same, opened; every test finds it empty
 new_database    makes further databases
-services        the use-cases on `database`, as `serve` puts them together
+tunables        limits, times and costs of `services`: cheap hashes, one signing key
+services        the use-cases on `database`, put together as `serve` does
 service         a running `oneself serve` with the organisation `acme`, shared by the tests of a worker
 start_service   starts further ones, with other settings, several workers, or the embedded database
 data_dir        a data folder for an embedded database of a test's own
@@ -25,9 +26,11 @@ from oneself.bootstrap import build_services
 from oneself.services import Services
 from oneself.settings import Settings
 from oneself.store.database import Database
+from oneself.tunables import Tunables
 from support import databases
 from support.databases import Databases
 from support.service import SECRET_KEY, RunningService
+from support.tunables import FAST
 from support.verifying import assert_log_folds, assert_log_of_service_folds
 
 NewDatabase = Callable[[], Awaitable[str]]
@@ -104,8 +107,15 @@ async def database(opened_database: Database) -> Database:
 
 
 @pytest.fixture
-def services(database: Database, tmp_path: Path) -> Services:
-    return build_services(Settings(data_dir=tmp_path, secret_key=SECRET_KEY), database)
+def tunables() -> Tunables:
+    """The limits, times and costs of `services`; a test that needs others replaces this fixture."""
+    return FAST
+
+
+@pytest.fixture
+def services(database: Database, tmp_path: Path, tunables: Tunables) -> Services:
+    settings = Settings(data_dir=tmp_path, secret_key=SECRET_KEY)
+    return build_services(settings, database, tunables=tunables)
 
 
 @pytest_asyncio.fixture(scope="session")

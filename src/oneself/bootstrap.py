@@ -84,6 +84,7 @@ from oneself.store.database import Database
 from oneself.store.directory import Directory
 from oneself.store.tombstones import Tombstones
 from oneself.telemetry import NullTelemetry, Telemetry
+from oneself.tunables import Tunables
 
 
 @asynccontextmanager
@@ -116,6 +117,7 @@ class _Foundation(msgspec.Struct, frozen=True):
     """What several groups are built on."""
 
     settings: Settings
+    tunables: Tunables
     database: Database
     configurations: Configurations
     directory: Directory
@@ -125,9 +127,14 @@ class _Foundation(msgspec.Struct, frozen=True):
     previews: Previews
 
 
-def build_services(settings: Settings, database: Database, telemetry: Telemetry | None = None) -> Services:
+def build_services(
+    settings: Settings,
+    database: Database,
+    telemetry: Telemetry | None = None,
+    tunables: Tunables | None = None,
+) -> Services:
     """Put the services together; opens nothing. Expects a confirmed secret key (`open_services`)."""
-    base = _foundation(settings, database, telemetry or NullTelemetry())
+    base = _foundation(settings, tunables or Tunables(), database, telemetry or NullTelemetry())
     profiles = _profiles(base)
     directory = _directory(base, profiles.profiles)
     identity_provider = _identity_provider(base, profiles.profiles, directory.organisations)
@@ -157,18 +164,21 @@ def build_services(settings: Settings, database: Database, telemetry: Telemetry 
     )
 
 
-def _foundation(settings: Settings, database: Database, telemetry: Telemetry) -> _Foundation:
+def _foundation(
+    settings: Settings, tunables: Tunables, database: Database, telemetry: Telemetry
+) -> _Foundation:
     assert settings.secret_key, "open_services sets it"
     configurations, tombstones = Configurations(database), Tombstones(settings.secret_key)
     return _Foundation(
         settings=settings,
+        tunables=tunables,
         database=database,
         configurations=configurations,
         directory=Directory(database),
         secret_box=SecretBox(settings.secret_key),
-        ingest=Ingest(database, configurations, tombstones, telemetry),
+        ingest=Ingest(database, configurations, tombstones, telemetry, batch_limits=tunables.batches),
         erasure=Erasure(database, tombstones),
-        previews=Previews(database, configurations),
+        previews=Previews(database, configurations, entries_max=tunables.preview_entries_max),
     )
 
 
@@ -186,9 +196,16 @@ def _profiles(base: _Foundation) -> ProfileServices:
 
 
 def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
-    directory, hasher = base.directory, Hasher()
-    signing_keys = SigningKeys(directory, base.secret_box)
-    tokens = AccessTokens(directory, signing_keys, base.settings.url)
+    directory, tunables = base.directory, base.tunables
+    hasher = Hasher(tunables.hash_parameters)
+    signing_keys = _signing_keys(base)
+    tokens = AccessTokens(
+        directory,
+        signing_keys,
+        base.settings.url,
+        revocations_reread_s=tunables.revocations_reread_s,
+        now=tunables.now,
+    )
     accounts = Accounts(directory, hasher, tokens)
     return DirectoryServices(
         organisations=Organisations(directory),
@@ -199,9 +216,18 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
         issuers=Issuers(base.database, PERMISSIONS),
         tokens=tokens,
         signing_keys=signing_keys,
-        grants=Grants(directory, tokens),
+        grants=Grants(directory, tokens, code_life_us=tunables.code_life_us),
         sign_ins=SignIns(directory, profiles, base.configurations),
-        login_throttle=LoginThrottle(directory, base.secret_box),
+        login_throttle=LoginThrottle(directory, base.secret_box, tunables.logins),
+    )
+
+
+def _signing_keys(base: _Foundation) -> SigningKeys:
+    return SigningKeys(
+        base.directory,
+        base.secret_box,
+        unknown_key_reread_s=base.tunables.unknown_key_reread_s,
+        generate_key=base.tunables.generate_key,
     )
 
 
@@ -218,6 +244,8 @@ def _identity_provider(
         client,
         rejected_claims,
         interval_s=base.settings.claim_sync_interval_s,
+        poll_s=base.tunables.claim_sync_poll_s,
+        schedule_s=base.tunables.claim_sync_schedule_s,
     )
     return IdentityProviderServices(
         servers=servers,
@@ -230,10 +258,19 @@ def _identity_provider(
 
 
 def _callers(base: _Foundation, directory: DirectoryServices, servers: IdentityServers) -> CallerServices:
-    issuer_keys, introspection = IssuerKeys(), _introspection(base.settings)
-    external = ExternalTokens(servers, directory.issuers, issuer_keys)
+    tunables, introspection = base.tunables, _introspection(base.settings)
+    issuer_keys = IssuerKeys(retry_s=tunables.issuer_keys_retry_s)
+    external = ExternalTokens(
+        servers,
+        directory.issuers,
+        issuer_keys,
+        trusts_life_s=tunables.trusts_life_s,
+        now=tunables.now,
+    )
+    introspected = TokenIntrospection(servers, introspection, now=tunables.now)
+    verifiers = (OwnKeys(directory.tokens), external, introspected)
     return CallerServices(
-        guard=Guard((OwnKeys(directory.tokens), external, TokenIntrospection(servers, introspection))),
+        guard=Guard(verifiers, now=tunables.now),
         client_basic=ClientBasic(directory.applications, directory.login_throttle),
         issuer_keys=issuer_keys,
         introspection=introspection,
@@ -248,7 +285,9 @@ def _introspection(settings: Settings) -> IntrospectionClient:
 def _schema(base: _Foundation, applications: ApplicationRegistry) -> SchemaServices:
     return SchemaServices(
         schemas=Schemas(base.configurations, applications),
-        datasets=Datasets(base.directory, base.configurations),
+        datasets=Datasets(
+            base.directory, base.configurations, user_attributes_max=base.tunables.user_attributes_max
+        ),
         identity_types=IdentityTypes(base.database, base.configurations),
     )
 

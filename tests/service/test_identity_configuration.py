@@ -28,6 +28,7 @@ from oneself.service.schema.user_attributes import read_changes
 from oneself.services import Services
 from oneself.store.directory import Directory
 from support.profiles_harness import ProfilesHarness
+from support.tunables import tuned
 
 pytestmark = pytest.mark.postgres
 
@@ -334,15 +335,16 @@ async def test_an_invalid_user_attribute_is_rejected(org: Organisation, change: 
         await org.datasets.change(org.dataset_ref, "default", {}, read_changes(change))
 
 
-async def test_user_attributes_that_stay_as_they_are(
-    org: Organisation, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_user_attributes_that_stay_as_they_are(org: Organisation) -> None:
     with pytest.raises(Conflict, match="profile schema"):
         await org.datasets.change(org.dataset_ref, "default", {}, read_changes({"tags": {}}))
     await org.bound(BY_CARD)
     with pytest.raises(Conflict, match="bound"):
         await org.datasets.change(org.dataset_ref, "default", {}, read_changes({"card": None}))
-    monkeypatch.setattr("oneself.service.schema.user_attributes.USER_ATTRIBUTES_MAX", 3)
+
+
+@pytest.mark.parametrize("tunables", [tuned(user_attributes_max=3)])
+async def test_a_dataset_has_a_limited_number_of_user_attributes(org: Organisation) -> None:
     with pytest.raises(InvalidInput, match="at most 3"):
         await org.datasets.change(org.dataset_ref, "default", {}, read_changes({"more": {}}))
     await org.datasets.change(org.dataset_ref, "default", {}, read_changes({"more": {}, "plan": None}))

@@ -15,6 +15,7 @@ from oneself.core.identity.identifier_source import UnificationRule
 from oneself.service.rules.preview import Preview
 from oneself.services import Services
 from support.profiles_harness import ProfilesHarness
+from support.tunables import tuned
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
@@ -162,10 +163,8 @@ async def test_deactivation_of_a_rule_that_was_applied_in_the_background(harness
     assert sorted(apart.groups) == sorted((each,) for each in people)
 
 
-async def test_long_lists_are_cut_and_counts_are_complete(
-    harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("oneself.service.rules.preview.ENTRIES_MAX", 2)
+@pytest.mark.parametrize("tunables", [tuned(preview_entries_max=2)])
+async def test_long_lists_are_cut_and_counts_are_complete(harness: ProfilesHarness) -> None:
     for number in range(5):
         for _ in range(2):
             await harness.person(mail=f"m{number}")

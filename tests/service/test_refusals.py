@@ -8,10 +8,12 @@ import msgspec
 import pytest
 
 from oneself.core.resolution.footprint import Footprint
+from oneself.service.ingest.batcher import BatchLimits
 from oneself.services import Services
 from oneself.store import working_set
 from oneself.store.tables.refusal import FIRST, ListedRefusal
 from support.profiles_harness import ProfilesHarness
+from support.tunables import tuned
 
 pytestmark = pytest.mark.postgres
 
@@ -70,12 +72,12 @@ async def test_pages_leave_out_nothing_of_one_moment(harness: ProfilesHarness, s
     assert sorted(each.namespace for each in found) == ["traits.card", "traits.mail", "traits.plan"]
 
 
+@pytest.mark.parametrize("tunables", [tuned(batches=BatchLimits(items_per_second_batch_min=1))])
 async def test_the_log_is_in_the_order_of_commits(
     harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who waits for somebody that another write only looks at is recorded after that write, not before."""
     one, two = await harness.person("u1", mail="a1"), await harness.person("u2")
-    monkeypatch.setattr("oneself.service.ingest.batcher.ITEMS_PER_SECOND_BATCH_MIN", 1)
     gather = working_set.gather
     met = False
 

@@ -74,7 +74,7 @@ async def test_chains_across_pages_become_one(harness: ProfilesHarness) -> None:
 async def test_a_page_has_a_limited_number_of_identifiers(
     harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("oneself.service.rules.rules.IDENTIFIERS_PER_PAGE_MAX", 10)
+    harness.index_by(identifiers_per_page_max=10)
     large = await harness.person(tags=[f"large {n}" for n in range(20)])
     people = [await harness.person(tags=[f"p{n} {tag}" for tag in range(4)]) for n in range(9)]
     others = [await harness.person(tags=[f"p{n} 0"]) for n in range(9)]

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import uuid
 from collections.abc import AsyncIterator
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
 
-import argon2
 import httpx
-import pytest
 import pytest_asyncio
-from joserfc.jwk import RSAKey
 
 from oneself.api.app import create_app
 from oneself.auth.callers.permissions import PERMISSIONS
@@ -21,24 +16,6 @@ from oneself.services import Services
 from support.caller import Cds
 
 ORG, SYSTEM, SECRET = "acme", "crm", "a secret of the tests"
-
-
-@pytest.fixture(scope="session")
-def one_key() -> Any:
-    """Making an RSA key takes most of the time of founding an organisation; every test uses this one."""
-    return RSAKey.generate_key(2048).as_dict(private=True)
-
-
-@pytest.fixture(autouse=True)
-def fast_crypto(one_key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weak hashes and one private key for all, so that tests take milliseconds."""
-
-    def import_key(bits: int, parameters: Any) -> Any:
-        return RSAKey.import_key({**one_key, **parameters})
-
-    monkeypatch.setattr("oneself.service.directory.signing_keys.RSAKey.generate_key", import_key)
-    weak = functools.partial(argon2.PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr("oneself.service.crypto.PasswordHasher", weak)
 
 
 @pytest_asyncio.fixture

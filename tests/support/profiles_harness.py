@@ -64,12 +64,10 @@ class ProfilesHarness:
         draft = UnificationRule("", f"by {key}", f"traits.{key}", priority, is_active)
         return await self.services.rules.rules.create(self.dataset_ref, draft)
 
-    def index_by(self, *, profiles_per_page: int) -> None:
-        """From now on, background work reads this many profiles at once."""
+    def index_by(self, **limits: int) -> None:
+        """From now on, background work has these limits of `Reindexer`."""
         services = self.services
-        reindexer = Reindexer(
-            services.database, services.configurations, services.ingest, profiles_per_page=profiles_per_page
-        )
+        reindexer = Reindexer(services.database, services.configurations, services.ingest, **limits)
         rules = msgspec.structs.replace(services.rules, reindexer=reindexer)
         self.services = msgspec.structs.replace(services, rules=rules)
 

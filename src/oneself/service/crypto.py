@@ -19,8 +19,9 @@ import secrets
 import time
 
 import structlog
-from argon2 import PasswordHasher
+from argon2 import Parameters, PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from argon2.profiles import RFC_9106_LOW_MEMORY
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -34,6 +35,7 @@ NONCE_BYTES = 12
 TOKEN_BYTES = 32
 ENCRYPTION_VERSION = b"\x01"
 CHECK_LABEL = b"the secret key of this database"
+HASH_PARAMETERS = RFC_9106_LOW_MEMORY
 # One argon2 run takes 64 MiB and a core for some tens of ms: more at a time than this only queue in memory.
 HASHES_AT_ONCE = 4
 # A machine requests a token every few minutes; its secret is not hashed again each time.
@@ -89,8 +91,8 @@ class SecretBox:
 class Hasher:
     """argon2id off the event loop, a few at a time, with a short cache of correct secrets."""
 
-    def __init__(self) -> None:
-        self._argon2 = PasswordHasher()
+    def __init__(self, parameters: Parameters = HASH_PARAMETERS) -> None:
+        self._argon2 = PasswordHasher.from_parameters(parameters)
         self._turns = asyncio.Semaphore(HASHES_AT_ONCE)
         self._right: dict[bytes, float] = {}
         self._salt = os.urandom(16)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from support.application import cds, fast_crypto, http, one_key, regular, stranger
+from support.application import cds, http, regular, stranger
 
-__all__ = ["cds", "fast_crypto", "http", "one_key", "regular", "stranger"]
+__all__ = ["cds", "http", "regular", "stranger"]

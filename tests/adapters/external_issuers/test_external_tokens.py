@@ -13,23 +13,37 @@ import pytest
 from joserfc.jwk import ECKey, OctKey
 
 from adapters.external_issuers.issuer import JWKS, URL, Issuer, new_rsa_key
-from oneself.adapters.identity_server import issuer_keys
-from oneself.auth.callers import external_tokens as issued_outside
+from oneself.adapters.identity_server.issuer_keys import (
+    ANSWER_BYTES_MAX,
+    KEYS_LIFE_S,
+    STALE_KEYS_MAX_S,
+    IssuerKeys,
+    KeySource,
+)
 from oneself.bootstrap import build_services
 from oneself.services import Services
+from oneself.tunables import Tunables
 from support.caller import Cds
+from support.tunables import SettableClock, tuned
 
 SERVER = "https://login.example"
 DISCOVERY = "/.well-known/openid-configuration"
 
 
+RARELY = tuned(trusts_life_s=0.0, issuer_keys_retry_s=60.0)
+
+
+@pytest.fixture
+def tunables() -> Tunables:
+    """Trust and keys are read again at every request."""
+    return tuned(trusts_life_s=0.0, issuer_keys_retry_s=0.0)
+
+
 @pytest.fixture
 def issuer(cds: Cds, monkeypatch: pytest.MonkeyPatch) -> Issuer:
-    """In the place of the network. Trust and keys are read again at every request."""
+    """In the place of the network."""
     issuer = Issuer()
     monkeypatch.setattr(cds.services.callers.issuer_keys._http, "_transport", issuer.transport())
-    monkeypatch.setattr(issued_outside, "TRUSTS_LIFE_S", 0.0)
-    monkeypatch.setattr(issuer_keys, "RETRY_S", 0.0)
     return issuer
 
 
@@ -156,7 +170,7 @@ async def test_an_issuer_of_the_wso2_kind_names_the_organisation(
 
 
 async def test_rotated_keys_are_found_and_withdrawn_ones_forgotten(
-    cds: Cds, issuer: Issuer, trusted: Any, monkeypatch: pytest.MonkeyPatch
+    cds: Cds, issuer: Issuer, trusted: Any
 ) -> None:
     await trusted()
     assert await status(cds, issuer.token()) == 200
@@ -164,18 +178,27 @@ async def test_rotated_keys_are_found_and_withdrawn_ones_forgotten(
     issuer.keys = [ECKey.generate_key("P-256", parameters={"kid": "two"})]
     assert await status(cds, issuer.token()) == 200
     assert await status(cds, issuer.token(key=old, jti="x")) == 401
+
+
+async def test_keys_of_an_issuer_that_does_not_answer_stay_valid_for_a_day() -> None:
+    issuer, clock = Issuer(), SettableClock()
+    keys, source = IssuerKeys(issuer.transport(), monotonic=clock), KeySource(URL, JWKS)
+    clock.now_s = 0.0
+    assert await keys.find(source, "one", "RS256")
     issuer.answers["/keys"] = httpx.ConnectError("down")
-    monkeypatch.setattr(issuer_keys, "KEYS_LIFE_S", -1.0)
-    assert await status(cds, issuer.token(jti="y")) == 200
-    monkeypatch.setattr(issuer_keys, "STALE_KEYS_MAX_S", -1.0)
-    assert await status(cds, issuer.token(jti="z")) == 401
+    clock.now_s = KEYS_LIFE_S + 1
+    assert await keys.find(source, "one", "RS256")
+    assert issuer.asked == [JWKS, JWKS]
+    clock.now_s = STALE_KEYS_MAX_S + 1
+    assert await keys.find(source, "one", "RS256") == []
+    await keys.close()
 
 
+@pytest.mark.parametrize("tunables", [RARELY])
 async def test_unknown_keys_do_not_make_us_ask_again_and_again(
-    cds: Cds, issuer: Issuer, trusted: Any, monkeypatch: pytest.MonkeyPatch
+    cds: Cds, issuer: Issuer, trusted: Any
 ) -> None:
     await trusted()
-    monkeypatch.setattr(issuer_keys, "RETRY_S", 60.0)
     for number in range(5):
         assert await status(cds, issuer.token(header={"kid": f"unknown-{number}"})) == 401
     assert len(issuer.asked) == 2
@@ -183,12 +206,12 @@ async def test_unknown_keys_do_not_make_us_ask_again_and_again(
     assert await status(cds, issuer.token()) == 200
 
 
+@pytest.mark.parametrize("tunables", [RARELY])
 async def test_an_issuer_that_is_away_is_not_asked_by_every_request(
-    cds: Cds, issuer: Issuer, trusted: Any, monkeypatch: pytest.MonkeyPatch
+    cds: Cds, issuer: Issuer, trusted: Any
 ) -> None:
     await trusted(jwks_uri=JWKS)
     issuer.answers["/keys"] = httpx.ConnectError("down")
-    monkeypatch.setattr(issuer_keys, "RETRY_S", 60.0)
     assert [await status(cds, issuer.token(jti=str(n))) for n in range(4)] == [401] * 4
     assert issuer.asked == [JWKS]
 
@@ -205,7 +228,7 @@ def keys_of(*keys: Any, **members: Any) -> httpx.Response:
         httpx.Response(200, json=[]),
         httpx.Response(200, json={"keys": "none"}),
         httpx.Response(200, json={"keys": [7, None, {"kty": "RSA"}, {"kty": "what"}]}),
-        httpx.Response(200, content=b" " * (issuer_keys.ANSWER_BYTES_MAX + 1)),
+        httpx.Response(200, content=b" " * (ANSWER_BYTES_MAX + 1)),
         httpx.Response(302, headers={"location": "https://evil.example/keys"}),
         httpx.Response(302, headers={"location": "/keys"}),
         httpx.ReadTimeout("slow"),
@@ -314,7 +337,7 @@ class TestIdentityServer:
     """The organisation's own identity server: its keys, and every sentence of docs/wire/cds.md §2."""
 
     @pytest.fixture
-    def services(self, services: Services, monkeypatch: pytest.MonkeyPatch) -> Services:
+    def services(self, services: Services, tunables: Tunables) -> Services:
         settings = msgspec.structs.replace(
             services.settings,
             identity_server_url=SERVER,
@@ -324,7 +347,7 @@ class TestIdentityServer:
             introspection_username="judge",
             introspection_password="word",
         )
-        return build_services(settings, services.database)
+        return build_services(settings, services.database, tunables=tunables)
 
     def token(self, issuer: Issuer, **changes: Any) -> str:
         return issuer.token(**{"iss": None, "org_handle": "acme", **changes})
@@ -411,7 +434,7 @@ class TestSystemApplication(TestIdentityServer):
     """The variant in which the address names the organisation."""
 
     @pytest.fixture
-    def services(self, services: Services) -> Services:
+    def services(self, services: Services, tunables: Tunables) -> Services:
         settings = msgspec.structs.replace(
             services.settings,
             identity_server_url=SERVER,
@@ -422,7 +445,7 @@ class TestSystemApplication(TestIdentityServer):
             introspection_username="judge",
             introspection_password="word",
         )
-        return build_services(settings, services.database)
+        return build_services(settings, services.database, tunables=tunables)
 
     async def test_an_opaque_token_is_introspected(self, cds: Cds, judged: dict[str, Any]) -> None:
         judged["answer"] = {name: value for name, value in self.GOOD.items() if name != "org_handle"}

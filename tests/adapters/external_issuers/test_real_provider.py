@@ -8,7 +8,6 @@ import json
 import secrets
 import shutil
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +17,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from oneself.adapters.identity_server import issuer_keys
-from oneself.auth.callers import external_tokens as issued_outside
+from oneself.tunables import Tunables
 from support.caller import Cds
+from support.tunables import SettableClock, tuned
 
 ROOT = Path(__file__).parents[3]
 #: The answer to a token that is let in, while its user has no profile.
@@ -115,10 +114,15 @@ def provider() -> Iterator[Provider]:
     provider.stop()
 
 
-@pytest.fixture(autouse=True)
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(issued_outside, "TRUSTS_LIFE_S", 0.0)
-    monkeypatch.setattr(issuer_keys, "RETRY_S", 0.0)
+@pytest.fixture
+def clock() -> SettableClock:
+    return SettableClock()
+
+
+@pytest.fixture
+def tunables(clock: SettableClock) -> Tunables:
+    """Trust and keys are read again at every request."""
+    return tuned(trusts_life_s=0.0, issuer_keys_retry_s=0.0, now=clock)
 
 
 async def trust(cds: Cds, provider: Provider, **fields: Any) -> None:
@@ -188,7 +192,7 @@ async def test_keys_are_rotated(cds: Cds, provider: Provider) -> None:
 
 
 async def test_expired_within_the_skew_and_beyond_it(
-    cds: Cds, provider: Provider, monkeypatch: pytest.MonkeyPatch
+    cds: Cds, provider: Provider, clock: SettableClock
 ) -> None:
     await trust(cds, provider)
     provider.post("/test/lifetime?seconds=1")
@@ -196,10 +200,9 @@ async def test_expired_within_the_skew_and_beyond_it(
     provider.post("/test/lifetime?seconds=600")
     payload = token.split(".")[1]
     expires_at = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
-    now = time.time
-    monkeypatch.setattr(issued_outside.time, "time", lambda: max(now(), expires_at + 59))
+    clock.now_s = expires_at + 59
     assert await read(cds, token) == NO_PROFILE
-    monkeypatch.setattr(issued_outside.time, "time", lambda: expires_at + 61)
+    clock.now_s = expires_at + 61
     assert await read(cds, token) == 401
 
 

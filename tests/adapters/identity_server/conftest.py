@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 
-import argon2
 import httpx
 import pytest
 import pytest_asyncio
-from joserfc.jwk import RSAKey
 
 from adapters.identity_server.stand_in import CLIENT, IdentityServer
 from oneself.api.app import create_app
@@ -21,6 +18,7 @@ from oneself.bootstrap import build_services
 from oneself.services import Services
 from oneself.settings import Settings
 from oneself.store.database import Database
+from oneself.tunables import Tunables
 from support.caller import Cds
 from support.service import SECRET_KEY, SYNC
 
@@ -40,23 +38,6 @@ class Reporter:
         assert answer.status_code == 200, answer.text
 
 
-@pytest.fixture(scope="session")
-def one_key() -> Any:
-    return RSAKey.generate_key(2048).as_dict(private=True)
-
-
-@pytest.fixture(autouse=True)
-def fast_crypto(one_key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weak hashes and one private key for all, so that tests take milliseconds."""
-
-    def import_key(bits: int, parameters: Any) -> Any:
-        return RSAKey.import_key({**one_key, **parameters})
-
-    monkeypatch.setattr("oneself.service.directory.signing_keys.RSAKey.generate_key", import_key)
-    weak = functools.partial(argon2.PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr("oneself.service.crypto.PasswordHasher", weak)
-
-
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings without an identity server."""
@@ -64,8 +45,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def services(database: Database, settings: Settings) -> Services:
-    return build_services(settings, database)
+def services(database: Database, settings: Settings, tunables: Tunables) -> Services:
+    return build_services(settings, database, tunables=tunables)
 
 
 @pytest_asyncio.fixture

@@ -19,8 +19,10 @@ from oneself.service.identity_provider.settings import OwnIdentityServer
 from oneself.services import Services
 from oneself.settings import Settings
 from oneself.store.tables.claim_sync import ClaimSyncProgress
+from oneself.tunables import Tunables
 from support.caller import Cds
 from support.service import SYNC
+from support.tunables import tuned
 from support.waiting import until_async
 
 pytestmark = pytest.mark.asyncio
@@ -41,11 +43,15 @@ def settings(settings: Settings, identity_server: IdentityServer) -> Settings:
     return beside(settings, identity_server)
 
 
+@pytest.fixture
+def tunables() -> Tunables:
+    """The background task polls more often than in a deployment."""
+    return tuned(claim_sync_poll_s=0.05, claim_sync_schedule_s=0.05)
+
+
 @pytest_asyncio.fixture(autouse=True)
-async def background(services: Services, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """The task that runs in every process, looking more often than it should."""
-    monkeypatch.setattr("oneself.service.identity_provider.claim_sync.POLL_S", 0.05)
-    monkeypatch.setattr("oneself.service.identity_provider.claim_sync.SCHEDULE_S", 0.05)
+async def background(services: Services) -> AsyncIterator[None]:
+    """The task that runs in every process."""
     task = asyncio.create_task(services.identity_provider.claim_sync.run())
     yield
     task.cancel()

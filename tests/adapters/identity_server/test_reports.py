@@ -14,6 +14,7 @@ from adapters.identity_server.conftest import Reporter
 from oneself.api.app import create_app
 from oneself.bootstrap import build_services
 from support.caller import Cds
+from support.tunables import FAST
 
 pytestmark = pytest.mark.asyncio
 
@@ -68,7 +69,7 @@ class TestWhoMayReport:
     @pytest.mark.parametrize("path", ["/profiles/sync", "/profile-schema/sync"])
     async def test_without_configured_credentials_every_report_is_rejected(self, cds: Cds, path: str) -> None:
         settings = msgspec.structs.replace(cds.services.settings, sync_username=None, sync_password=None)
-        services = build_services(settings, cds.services.database)
+        services = build_services(settings, cds.services.database, tunables=FAST)
         transport = httpx.ASGITransport(app=create_app(services, settings))
         async with httpx.AsyncClient(transport=transport, base_url=str(cds.http.base_url)) as http:
             report = Reporter(Cds(http, services, cds.dataset_ref, "crm"))

@@ -8,11 +8,10 @@ import random
 import pytest
 
 from oneself.errors import Contended
-from oneself.service.ingest.batcher import (
-    ITEMS_PER_BATCH_MAX,
-    ITEMS_PER_SECOND_BATCH_MIN,
-    KEYS_PER_BATCH_MAX,
-    Batcher,
+from oneself.service.ingest.batcher import Batcher, BatchLimits
+
+LIMITS = BatchLimits(
+    items_per_batch_max=200, keys_per_batch_max=400, items_per_second_batch_min=10, items_waiting_max=3_000
 )
 
 
@@ -24,7 +23,7 @@ class Log:
         self.in_flight: list[set[str]] = []
         self.go = asyncio.Event()
         self.go.set()
-        self.lane = Batcher(self._commit, lambda item: frozenset([item[0]]))
+        self.lane = Batcher(self._commit, lambda item: frozenset([item[0]]), LIMITS)
 
     async def _commit(self, batch: list[tuple[str, int]]) -> list[int]:
         names = {name for name, _ in batch}
@@ -63,7 +62,7 @@ async def test_items_that_arrive_during_a_commit_form_the_next_batch() -> None:
 async def test_many_go_in_two_batches_at_once() -> None:
     log = Log()
     log.go.clear()
-    count = 2 * ITEMS_PER_SECOND_BATCH_MIN
+    count = 2 * LIMITS.items_per_second_batch_min
     tasks = await _begin(log, [(f"name {number}", number) for number in range(count)])
     assert [len(batch) for batch in log.batches] == [count // 2, count // 2]
     log.go.set()
@@ -79,10 +78,21 @@ async def test_the_same_name_is_never_in_two_batches_and_keeps_its_order(names: 
     for start in range(0, len(items), 300):
         tasks += await _begin(log, items[start : start + 300])
     assert await asyncio.gather(*tasks) == list(range(len(items)))
-    assert all(len(batch) <= ITEMS_PER_BATCH_MAX for batch in log.batches)
+    assert all(len(batch) <= LIMITS.items_per_batch_max for batch in log.batches)
     for name in {name for name, _ in items}:
         numbers = [number for batch in log.batches for other, number in batch if other == name]
         assert numbers == sorted(numbers)
+
+
+async def test_an_item_too_many_is_contended() -> None:
+    log = Log()
+    log.go.clear()
+    first = await _begin(log, [("a", 0)])
+    waiting = await _begin(log, [("a", number) for number in range(1, LIMITS.items_waiting_max + 1)])
+    with pytest.raises(Contended):
+        await log.lane.submit(("b", 0))
+    log.go.set()
+    assert await asyncio.gather(*first, *waiting) == list(range(LIMITS.items_waiting_max + 1))
 
 
 async def test_a_failed_outcome_is_the_callers_own() -> None:
@@ -116,14 +126,14 @@ async def test_a_batch_has_a_limited_number_of_keys(shared: frozenset[str]) -> N
     def keys(item: range) -> frozenset[int | str]:
         return frozenset(item) | shared
 
-    batcher: Batcher[range, range] = Batcher(commit, keys)
-    third, large = KEYS_PER_BATCH_MAX // 3, KEYS_PER_BATCH_MAX + 1
+    batcher: Batcher[range, range] = Batcher(commit, keys, LIMITS)
+    third, large = LIMITS.keys_per_batch_max // 3, LIMITS.keys_per_batch_max + 1
     sizes = [third] * 7 + [large] + [third] * 2
     items = [range(number * large, number * large + size) for number, size in enumerate(sizes)]
     assert await asyncio.gather(*(batcher.submit(item) for item in items)) == items
     for batch in batches:
         count = len(frozenset().union(*map(keys, batch)))
-        assert count <= KEYS_PER_BATCH_MAX or len(batch) == 1
+        assert count <= LIMITS.keys_per_batch_max or len(batch) == 1
     assert len(batches) < len(items)
     if shared:
         assert [item for batch in batches for item in batch] == items, "a job keeps its order"

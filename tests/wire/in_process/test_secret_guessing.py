@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from oneself.api.app import create_app
-from oneself.service.directory.login_throttle import FAILURES_MAX
+from oneself.service.directory.login_throttle import LoginLimits
 from support.caller import Cds
 
 
@@ -18,7 +18,8 @@ async def test_twenty_wrong_secrets_stop_only_the_guessing_address(cds: Cds) -> 
         async with httpx.AsyncClient(transport=transport, base_url="https://cds.acme.example") as http:
             return await http.post("/t/acme/oauth2/token", data=form, auth=("crm", secret))
 
-    guesses = [await ask(f"guess {number}", "192.0.2.1") for number in range(FAILURES_MAX["client"] + 1)]
+    count = LoginLimits().client.failures_max + 1
+    guesses = [await ask(f"guess {number}", "192.0.2.1") for number in range(count)]
     assert [guess.status_code for guess in guesses] == [401] * 20 + [429]
     assert 0 < int(guesses[-1].headers["retry-after"]) <= 600
     assert (await ask("a secret of the tests", "192.0.2.2")).status_code == 200

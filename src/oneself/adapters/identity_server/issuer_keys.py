@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -74,8 +75,8 @@ class _SourceKeys:
         self.tried_at = float("-inf")
         self.lock = asyncio.Lock()
 
-    def needs_refresh(self, key_id: str | None, now: float) -> bool:
-        if now - self.tried_at < RETRY_S:
+    def needs_refresh(self, key_id: str | None, now: float, retry_s: float) -> bool:
+        if now - self.tried_at < retry_s:
             return False
         is_known = any(key_id in (None, key.key_id) for key in self.keys)
         return now - self.fetched_at > KEYS_LIFE_S or not is_known
@@ -84,10 +85,18 @@ class _SourceKeys:
 class IssuerKeys:
     """Finds public keys; closing it closes its connections."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        retry_s: float = RETRY_S,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._http = LimitedHttpClient(
             "The issuer", timeout_s=TIMEOUT_S, answer_bytes_max=ANSWER_BYTES_MAX, transport=transport
         )
+        self._retry_s = retry_s
+        self._monotonic = monotonic
         self._cached: dict[KeySource, _SourceKeys] = {}
 
     async def close(self) -> None:
@@ -97,11 +106,11 @@ class IssuerKeys:
     async def find(self, source: KeySource, key_id: str | None, algorithm: str) -> list[Any]:
         """The keys that may have signed a token with this header; none if the issuer does not answer."""
         cached = self._at(source)
-        if cached.needs_refresh(key_id, time.monotonic()):
+        if cached.needs_refresh(key_id, self._monotonic(), self._retry_s):
             async with cached.lock:
-                if cached.needs_refresh(key_id, time.monotonic()):
+                if cached.needs_refresh(key_id, self._monotonic(), self._retry_s):
                     await self._refresh(source, cached)
-        if time.monotonic() - cached.fetched_at > STALE_KEYS_MAX_S:
+        if self._monotonic() - cached.fetched_at > STALE_KEYS_MAX_S:
             return []
         kind = KEY_TYPE_OF_ALGORITHM.get(algorithm)
         return [
@@ -121,11 +130,11 @@ class IssuerKeys:
         try:
             async with asyncio.timeout(FETCH_TIMEOUT_S):
                 cached.keys = await self._read(source)
-                cached.fetched_at = time.monotonic()
+                cached.fetched_at = self._monotonic()
         except (IdentityServerFailed, TimeoutError) as error:
             _logger.warning("issuer_keys_not_read", issuer=source.issuer, cause=str(error) or "too slow")
         finally:
-            cached.tried_at = time.monotonic()
+            cached.tried_at = self._monotonic()
 
     async def _read(self, source: KeySource) -> tuple[IssuerKey, ...]:
         address = source.jwks_uri or await self._discover(source)

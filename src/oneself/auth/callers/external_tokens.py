@@ -17,6 +17,7 @@ import base64
 import math
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -57,10 +58,20 @@ class ExternalTokens:
 
     is_console = False
 
-    def __init__(self, servers: IdentityServers, issuers: Issuers, keys: IssuerKeys) -> None:
+    def __init__(
+        self,
+        servers: IdentityServers,
+        issuers: Issuers,
+        keys: IssuerKeys,
+        *,
+        trusts_life_s: float = TRUSTS_LIFE_S,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._servers = servers
         self._issuers = issuers
         self._keys = keys
+        self._trusts_life_s = trusts_life_s
+        self._now = now
         self._trusts: dict[int, tuple[float, tuple[TokenTrust, ...]]] = {}
 
     async def claims_of(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
@@ -73,7 +84,7 @@ class ExternalTokens:
             if trust.issuers is not None and unverified.get("iss") not in trust.issuers:
                 continue
             claims = await self._verified(trust, token, header.get("kid"), algorithm)
-            if claims is not None and _is_accepted(claims, trust, dataset_ref):
+            if claims is not None and _is_accepted(claims, trust, dataset_ref, self._now()):
                 return _own_claims(claims, trust, dataset_ref)
         return None
 
@@ -94,7 +105,7 @@ class ExternalTokens:
         until, trusts = self._trusts.get(dataset_ref.org_id, (0.0, ()))
         if until < time.monotonic():
             trusts = await self._read_trusts(dataset_ref)
-            self._trusts[dataset_ref.org_id] = (time.monotonic() + TRUSTS_LIFE_S, trusts)
+            self._trusts[dataset_ref.org_id] = (time.monotonic() + self._trusts_life_s, trusts)
         return trusts
 
     async def _read_trusts(self, dataset_ref: DatasetRef) -> tuple[TokenTrust, ...]:
@@ -123,7 +134,7 @@ def _issuer_trust(issuer: TrustedIssuer, dataset_ref: DatasetRef) -> TokenTrust:
     )
 
 
-def _is_accepted(claims: Claims, trust: TokenTrust, dataset_ref: DatasetRef) -> bool:
+def _is_accepted(claims: Claims, trust: TokenTrust, dataset_ref: DatasetRef, now: float) -> bool:
     """The checks of wire/cds §2 but the scope's."""
     issuer, organisation = claims.get("iss"), claims.get("org_handle")
     if trust.issuers is not None and issuer not in trust.issuers:
@@ -135,7 +146,7 @@ def _is_accepted(claims: Claims, trust: TokenTrust, dataset_ref: DatasetRef) -> 
     audiences = [audience] if isinstance(audience, str) else audience
     if not isinstance(audiences, list) or trust.audience not in audiences:
         return False
-    return _is_current(claims, time.time())
+    return _is_current(claims, now)
 
 
 def _is_current(claims: Claims, now: float) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -69,8 +69,15 @@ class _Cached(msgspec.Struct, frozen=True):
 class Guard:
     """Authenticates requests by their `Authorization` header."""
 
-    def __init__(self, verifiers: Sequence[Verifier], *, cached_max: int = CACHED_MAX) -> None:
+    def __init__(
+        self,
+        verifiers: Sequence[Verifier],
+        *,
+        cached_max: int = CACHED_MAX,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._cached_max = cached_max
+        self._now = now
         self._verifiers = tuple(verifiers)
         self._cache: dict[tuple[int, str], _Cached] = {}
 
@@ -80,7 +87,7 @@ class Guard:
         if token is None:
             raise unauthenticated()
         cached = self._cache.get((dataset_ref.org_id, token))
-        if cached is None or cached.until < time.time():
+        if cached is None or cached.until < self._now():
             cached = await self._verify(dataset_ref, token)
         elif await cached.verifier.is_revoked(dataset_ref, cached.claims):
             self._cache.pop((dataset_ref.org_id, token), None)
@@ -93,7 +100,7 @@ class Guard:
             claims = await verifier.claims_of(dataset_ref, token)
             if claims is not None:
                 caller = principal_of(claims, dataset_ref, is_console=verifier.is_console)
-                cached = _Cached(caller, claims, verifier, min(time.time() + CACHE_S, claims["exp"]))
+                cached = _Cached(caller, claims, verifier, min(self._now() + CACHE_S, claims["exp"]))
                 self._remember((dataset_ref.org_id, token), cached)
                 return cached
         raise unauthenticated()

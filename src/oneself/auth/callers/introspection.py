@@ -12,6 +12,7 @@ RFC 7662.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -40,9 +41,16 @@ class TokenIntrospection:
     #: Only tokens of the identity server's console are accepted, in which administrators sign in.
     is_console = True
 
-    def __init__(self, servers: IdentityServers, client: IntrospectionClient) -> None:
+    def __init__(
+        self,
+        servers: IdentityServers,
+        client: IntrospectionClient,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._servers = servers
         self._client = client
+        self._now = now
         self._refused: dict[tuple[int, bytes], float] = {}
 
     async def claims_of(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
@@ -54,7 +62,7 @@ class TokenIntrospection:
             return None
         connection = await self._servers.find(dataset_ref)
         answer = await self._ask(connection, dataset_ref, token) if connection else None
-        claims = _claims(answer, connection, dataset_ref) if answer and connection else None
+        claims = _claims(answer, connection, dataset_ref, self._now()) if answer and connection else None
         if claims is None:
             self._remember_refusal(key)
         return claims
@@ -79,7 +87,9 @@ class TokenIntrospection:
         self._refused[key] = time.monotonic() + REFUSAL_LIFE_S
 
 
-def _claims(answer: dict[str, Any], connection: Connection, dataset_ref: DatasetRef) -> Claims | None:
+def _claims(
+    answer: dict[str, Any], connection: Connection, dataset_ref: DatasetRef, now: float
+) -> Claims | None:
     if answer.get("active") is not True or answer.get("client_id") != CLIENT:
         return None
     organisation = answer.get("org_handle")
@@ -87,10 +97,10 @@ def _claims(answer: dict[str, Any], connection: Connection, dataset_ref: Dataset
         return None
     if organisation not in (None, dataset_ref.handle):
         return None
-    until, expires_at = time.time() + ANSWER_LIFE_S, answer.get("exp")
+    until, expires_at = now + ANSWER_LIFE_S, answer.get("exp")
     if isinstance(expires_at, int | float) and not isinstance(expires_at, bool):
         until = min(until, expires_at)
-        if until <= time.time():
+        if until <= now:
             return None
     kept: Claims = {name: answer[name] for name in ("sub", "scope") if name in answer}
     return {**kept, "client_id": CLIENT, "aud": AUDIENCE, "org_handle": dataset_ref.handle, "exp": until}

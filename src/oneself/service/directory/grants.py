@@ -74,12 +74,15 @@ class Redemption(msgspec.Struct):
 class Grants:
     """Creates grants and redeems their codes and refresh tokens."""
 
-    def __init__(self, directory: Directory, tokens: AccessTokens) -> None:
+    def __init__(
+        self, directory: Directory, tokens: AccessTokens, *, code_life_us: int = CODE_LIFE_US
+    ) -> None:
         self._directory = directory
         self._tokens = tokens
+        self._code_life_us = code_life_us
 
     async def create(self, dataset_ref: DatasetRef, account: Account, request: GrantRequest) -> str:
-        """Store a grant and return its authorization code, which is valid once within CODE_LIFE_US."""
+        """Store a grant and return its authorization code, which is valid once, for a short time."""
         code, grant_id, now = new_token(), uuid.uuid4(), time.time_ns() // 1000
         grant = GrantRow(
             grant_id, request.client_id, account.user_id, request.session_id,
@@ -89,7 +92,7 @@ class Grants:
         async with self._directory.transaction() as tables:
             grants = tables.of(dataset_ref.org_id).grants
             await grants.put(grant)
-            await grants.put_code(CodeRow(digest(code), grant_id, *proof, now, now + CODE_LIFE_US))
+            await grants.put_code(CodeRow(digest(code), grant_id, *proof, now, now + self._code_life_us))
         return code
 
     async def redeem(

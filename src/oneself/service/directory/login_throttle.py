@@ -9,32 +9,52 @@ shares one.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Literal
+
+import msgspec
 
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox
 from oneself.store.directory import Directory
 
 Kind = Literal["account", "address", "client"]
-#: Failures in a window. `client`: an application at one address, so guesses elsewhere do not delay it.
-FAILURES_MAX: Mapping[str, int] = {"account": 10, "address": 100, "client": 20}
-WINDOW_S: Mapping[Kind, int] = {"account": 900, "address": 900, "client": 600}
-
 Subject = tuple[Kind, str]
+
+
+class FailureLimit(msgspec.Struct, frozen=True):
+    """How many failures there may be in a window of time."""
+
+    failures_max: int
+    window_s: int
+
+
+class LoginLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """The limit of each kind of subject."""
+
+    account: FailureLimit = FailureLimit(10, 900)
+    address: FailureLimit = FailureLimit(100, 900)
+    #: An application at one address, so guesses elsewhere do not delay it.
+    client: FailureLimit = FailureLimit(20, 600)
+
+    def of(self, kind: Kind) -> FailureLimit:
+        """The limit of one kind."""
+        return {"account": self.account, "address": self.address, "client": self.client}[kind]
 
 
 class LoginThrottle:
     """Tells when the next attempt is allowed, and counts failures."""
 
-    def __init__(self, directory: Directory, secret_box: SecretBox) -> None:
+    def __init__(
+        self, directory: Directory, secret_box: SecretBox, limits: LoginLimits | None = None
+    ) -> None:
         self._directory = directory
         self._secret_box = secret_box
+        self._limits = limits or LoginLimits()
 
     async def retry_after_s(self, dataset_ref: DatasetRef, *subjects: Subject) -> int:
         """Seconds until the next attempt on all of these is allowed; 0 for now."""
         now = time.time_ns() // 1000
-        limits = {self._key(subject): FAILURES_MAX[subject[0]] for subject in subjects}
+        limits = {self._key(subject): self._limits.of(subject[0]).failures_max for subject in subjects}
         rows = await self._directory.of(dataset_ref.org_id).login_failures.list(list(limits), now)
         waits = [row.expires_at - now for row in rows if row.failures >= limits[row.subject]]
         return -(-max(waits) // 1_000_000) if waits else 0
@@ -43,8 +63,9 @@ class LoginThrottle:
         """Count one more failure of each of these."""
         failures = self._directory.of(dataset_ref.org_id).login_failures
         now = time.time_ns() // 1000
-        for window_s in sorted({WINDOW_S[kind] for kind, _ in subjects}):
-            keys = [self._key(subject) for subject in subjects if WINDOW_S[subject[0]] == window_s]
+        windows = {self._key(subject): self._limits.of(subject[0]).window_s for subject in subjects}
+        for window_s in sorted(set(windows.values())):
+            keys = [key for key, its_window_s in windows.items() if its_window_s == window_s]
             await failures.put(keys, now, now + window_s * 1_000_000)
 
     async def record_success(self, dataset_ref: DatasetRef, subject: Subject) -> None:

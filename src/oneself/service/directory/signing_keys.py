@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -38,6 +38,9 @@ RETIRED_KEY_LIFE_US = 24 * 3600 * 1_000_000
 REREAD_S = 30.0
 # Invented key ids cause a read no more often than this.
 UNKNOWN_KEY_REREAD_S = 1.0
+
+#: Length in bits, parameters of the JSON Web Key → a new private key.
+GenerateKey = Callable[[int, Any], RSAKey]
 
 
 class SigningKeyRing(msgspec.Struct, frozen=True):
@@ -72,24 +75,34 @@ class _CachedKeys:
 class SigningKeys:
     """Finds the keys of organisations, makes and rotates keys."""
 
-    def __init__(self, directory: Directory, secret_box: SecretBox, *, reread_s: float = REREAD_S) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        secret_box: SecretBox,
+        *,
+        reread_s: float = REREAD_S,
+        unknown_key_reread_s: float = UNKNOWN_KEY_REREAD_S,
+        generate_key: GenerateKey = RSAKey.generate_key,
+    ) -> None:
         self._directory = directory
         self._secret_box = secret_box
         self._reread_s = reread_s
+        self._unknown_key_reread_s = unknown_key_reread_s
+        self._generate_key = generate_key
         self._cached: dict[int, _CachedKeys] = {}
 
     async def key_ring(self, dataset_ref: DatasetRef) -> SigningKeyRing:
-        """The organisation's public keys, at most REREAD_S old; a first key is made if there is none."""
+        """The organisation's public keys, at most `reread_s` old; a first key is made if there is none."""
         return await self._at(dataset_ref).key_ring()
 
     async def key_ring_with(self, dataset_ref: DatasetRef, key_id: str) -> SigningKeyRing:
         """The organisation's public keys, read again if `key_id` is not among them.
 
-        Another process may have rotated the key. They are read at most every UNKNOWN_KEY_REREAD_S.
+        Another process may have rotated the key. They are read at most every `unknown_key_reread_s`.
         """
         cached = self._at(dataset_ref)
         key_ring = await cached.key_ring()
-        if key_id not in key_ring.public and cached.key_ring.age_s > UNKNOWN_KEY_REREAD_S:
+        if key_id not in key_ring.public and cached.key_ring.age_s > self._unknown_key_reread_s:
             key_ring = await cached.key_ring.newest()
         return key_ring
 
@@ -154,7 +167,7 @@ class SigningKeys:
     async def _new_key(self, dataset_ref: DatasetRef) -> SigningKeyRow:
         key_id = uuid.uuid4().hex
         parameters: Any = {"kid": key_id, "use": "sig", "alg": ALGORITHM}
-        key = await asyncio.to_thread(RSAKey.generate_key, KEY_BITS, parameters)
+        key = await asyncio.to_thread(self._generate_key, KEY_BITS, parameters)
         private = msgspec.json.encode(key.as_dict(private=True))
         encrypted = self._secret_box.encrypt(private, purpose(dataset_ref.org_id))
         return SigningKeyRow(key_id, key.as_dict(private=False), encrypted)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -40,10 +41,20 @@ Claims = dict[str, Any]
 class AccessTokens:
     """Issues, verifies and revokes access tokens of every organisation."""
 
-    def __init__(self, directory: Directory, keys: SigningKeys, public_url: str) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        keys: SigningKeys,
+        public_url: str,
+        *,
+        revocations_reread_s: float = REVOCATIONS_REREAD_S,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._directory = directory
         self._keys = keys
         self._public_url = public_url.rstrip("/")
+        self._revocations_reread_s = revocations_reread_s
+        self._now = now
         self._revoked: dict[tuple[int, str], RevocationRow] = {}
         self._reread_at = 0.0
         self._seen_until = 0
@@ -60,7 +71,7 @@ class AccessTokens:
     async def verify(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
         """The claims of a valid token of this organisation, else None."""
         claims = await self.decode(dataset_ref, token)
-        if claims is None or not _is_current(claims, time.time()):
+        if claims is None or not _is_current(claims, self._now()):
             return None
         return None if await self.is_revoked(dataset_ref, claims) else claims
 
@@ -113,7 +124,7 @@ class AccessTokens:
 
     async def _reread(self) -> None:
         now = time.time_ns() // 1000
-        self._reread_at = time.monotonic() + REVOCATIONS_REREAD_S
+        self._reread_at = time.monotonic() + self._revocations_reread_s
         since = max(0, self._seen_until - REVOCATIONS_OVERLAP_US)
         for revocation in await self._directory.revoked_tokens.list_since(since, now):
             self._revoked[revocation.org_id, revocation.origin] = revocation

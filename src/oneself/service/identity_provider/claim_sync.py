@@ -76,6 +76,8 @@ class ClaimSync:
         rejected: RejectedClaims,
         *,
         interval_s: float,
+        poll_s: float = POLL_S,
+        schedule_s: float = SCHEDULE_S,
     ) -> None:
         self._database = database
         self._directory = Directory(database)
@@ -85,6 +87,8 @@ class ClaimSync:
         self._source = source
         self._rejected = rejected
         self._interval_s = interval_s
+        self._poll_s = poll_s
+        self._schedule_s = schedule_s
         self._requested = asyncio.Event()
         self._scheduled_at = float("-inf")
 
@@ -141,7 +145,7 @@ class ClaimSync:
         while (requested := await self._of(dataset_ref).lease(LEASE_S)) is None:
             if time.monotonic() > deadline:
                 raise Contended("Another process is reading these claims.")
-            await asyncio.sleep(POLL_S / 4)
+            await asyncio.sleep(self._poll_s / 4)
         return await self._mirror_and_record(dataset_ref, requested)
 
     async def progress(self, dataset_ref: DatasetRef) -> ClaimSyncProgress | None:
@@ -160,7 +164,7 @@ class ClaimSync:
                 _logger.warning("claim_sync_interrupted", cause=type(error).__name__)
             self._requested.clear()
             try:
-                await asyncio.wait_for(self._requested.wait(), POLL_S)
+                await asyncio.wait_for(self._requested.wait(), self._poll_s)
             except TimeoutError:
                 continue
 
@@ -177,7 +181,7 @@ class ClaimSync:
         return True
 
     async def _schedule(self) -> None:
-        if self._scheduled_at + SCHEDULE_S > time.monotonic():
+        if self._scheduled_at + self._schedule_s > time.monotonic():
             return
         await self._directory.claim_sync_queue.schedule(self._servers.default is not None)
         self._scheduled_at = time.monotonic()
@@ -194,7 +198,7 @@ class ClaimSync:
                 await self._of(dataset_ref).put_failure(error.message[:FAILURE_CHARS_MAX], self._interval_s)
                 raise
             # An organisation that is not enabled may be in the middle of its setup.
-            pause_s = self._interval_s if enabled else min(self._interval_s, SCHEDULE_S)
+            pause_s = self._interval_s if enabled else min(self._interval_s, self._schedule_s)
             await self._of(dataset_ref).put_success(requested, pause_s)
         return mirrored
 

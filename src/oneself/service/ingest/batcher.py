@@ -33,6 +33,16 @@ Result = TypeVar("Result")
 ConflictKeys = frozenset[Hashable]
 
 
+class BatchLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How many items and batches there may be at once."""
+
+    items_per_batch_max: int = ITEMS_PER_BATCH_MAX
+    keys_per_batch_max: int = KEYS_PER_BATCH_MAX
+    batches_in_flight_max: int = BATCHES_IN_FLIGHT_MAX
+    items_per_second_batch_min: int = ITEMS_PER_SECOND_BATCH_MIN
+    items_waiting_max: int = ITEMS_WAITING_MAX
+
+
 class _QueuedItem(msgspec.Struct, Generic[Item, Result], frozen=True, eq=False):
     item: Item
     names: ConflictKeys
@@ -50,9 +60,11 @@ class Batcher(Generic[Item, Result]):
         self,
         commit: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]],
         names: Callable[[Item], ConflictKeys],
+        limits: BatchLimits | None = None,
     ) -> None:
         self._commit = commit
         self._names = names
+        self._limits = limits or BatchLimits()
         self._waiting: deque[_QueuedItem[Item, Result]] = deque()
         self._workers: list[asyncio.Task[None]] = []
         self._busy: list[ConflictKeys] = []
@@ -60,7 +72,7 @@ class Batcher(Generic[Item, Result]):
 
     async def submit(self, item: Item) -> Result:
         """The outcome of the item. Raises Contended when too many wait."""
-        if len(self._waiting) >= ITEMS_WAITING_MAX:
+        if len(self._waiting) >= self._limits.items_waiting_max:
             raise Contended("Too many observations are waiting.")
         outcome: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append(_QueuedItem(item, self._names(item), outcome))
@@ -78,8 +90,8 @@ class Batcher(Generic[Item, Result]):
         """True if another batch should start: the first at once, a second one when it is worth it."""
         if not self._workers:
             return True
-        is_worth_it = len(self._waiting) >= ITEMS_PER_SECOND_BATCH_MIN and not self._is_blocked
-        return is_worth_it and len(self._workers) < BATCHES_IN_FLIGHT_MAX
+        is_worth_it = len(self._waiting) >= self._limits.items_per_second_batch_min and not self._is_blocked
+        return is_worth_it and len(self._workers) < self._limits.batches_in_flight_max
 
     async def _drain(self) -> None:
         # The batch is empty when every queued item conflicts with one in flight; the worker of that batch
@@ -97,15 +109,15 @@ class Batcher(Generic[Item, Result]):
 
         Skips items that conflict with a batch in flight or have too many keys for this one, and later items
         that conflict with a skipped one: they would block the whole transaction on a row lock. An item with
-        more than KEYS_PER_BATCH_MAX keys is a batch of its own.
+        more than `keys_per_batch_max` keys is a batch of its own.
         """
-        size, keys = self._size(), 0
+        size, keys, keys_max = self._size(), 0, self._limits.keys_per_batch_max
         busy = set().union(*self._busy)
         batch: list[_QueuedItem[Item, Result]] = []
         left: list[_QueuedItem[Item, Result]] = []
         for _ in range(min(len(self._waiting), 2 * size)):
             waiting = self._waiting.popleft()
-            fits = len(batch) < size and (not batch or keys + len(waiting.names) <= KEYS_PER_BATCH_MAX)
+            fits = len(batch) < size and (not batch or keys + len(waiting.names) <= keys_max)
             if fits and busy.isdisjoint(waiting.names):
                 batch.append(waiting)
                 keys += len(waiting.names)
@@ -118,10 +130,10 @@ class Batcher(Generic[Item, Result]):
 
     def _size(self) -> int:
         """Of the next batch: half of what waits while a second batch could take the other half."""
-        waiting = len(self._waiting)
-        if not self._busy and not self._is_blocked and waiting >= 2 * ITEMS_PER_SECOND_BATCH_MIN:
+        waiting, limits = len(self._waiting), self._limits
+        if not self._busy and not self._is_blocked and waiting >= 2 * limits.items_per_second_batch_min:
             waiting = (waiting + 1) // 2
-        return min(waiting, ITEMS_PER_BATCH_MAX)
+        return min(waiting, limits.items_per_batch_max)
 
     async def _commit_batch(self, batch: list[_QueuedItem[Item, Result]]) -> None:
         """Commit a batch and set the outcome of each item."""

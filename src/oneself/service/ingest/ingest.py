@@ -31,7 +31,7 @@ from oneself.core.resolution.token_evidence import read_token, visit_identities
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import Contended, OneselfError, Unavailable
 from oneself.service.configuration import Configurations
-from oneself.service.ingest.batcher import Batcher
+from oneself.service.ingest.batcher import Batcher, BatchLimits
 from oneself.store import working_set
 from oneself.store.database import Database
 from oneself.store.tables.idempotency_record import IdempotencyRecord
@@ -153,11 +153,14 @@ class Ingest:
         configurations: Configurations,
         tombstones: Tombstones | None = None,
         telemetry: Telemetry | None = None,
+        *,
+        batch_limits: BatchLimits | None = None,
     ) -> None:
         self._database = database
         self._configurations = configurations
         self._tombstones = tombstones or Tombstones("")
         self._telemetry = telemetry or NullTelemetry()
+        self._batch_limits = batch_limits
         self._batchers: dict[int, Batcher[Submission, Resolution]] = {}
 
     async def submit(self, dataset_id: int, submission: Submission) -> Resolution:
@@ -171,7 +174,7 @@ class Ingest:
             writer = _BatchWriter(
                 dataset_id, self._database, self._configurations, self._tombstones, self._telemetry
             )
-            batcher = self._batchers[dataset_id] = Batcher(writer.commit, _conflict_keys)
+            batcher = self._batchers[dataset_id] = Batcher(writer.commit, _conflict_keys, self._batch_limits)
         return await batcher.submit(submission)
 
     async def close(self) -> None:

@@ -61,7 +61,7 @@ class PreviewedValueChange(msgspec.Struct, frozen=True):
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """What would happen. The counts are complete, the lists show at most ENTRIES_MAX entries each."""
+    """What would happen. The counts are complete, the lists show at most `entries_max` entries each."""
 
     profiles_indexed: int
     profiles_absorbed: int
@@ -82,9 +82,12 @@ _NOTHING = Preview(0, 0, 0, 1, (), 0, (), 0, (), 0, ())
 class Previews:
     """Says what a rule or a binding would do."""
 
-    def __init__(self, database: Database, configurations: Configurations) -> None:
+    def __init__(
+        self, database: Database, configurations: Configurations, *, entries_max: int = ENTRIES_MAX
+    ) -> None:
         self._database = database
         self._configurations = configurations
+        self._entries_max = entries_max
 
     async def preview(self, dataset_ref: DatasetRef, rule: UnificationRule) -> Preview:
         """What adding the rule, or putting it in the place of the one with its id, would do to all profiles.
@@ -98,7 +101,7 @@ class Previews:
             return await self._joining(dataset_ref.dataset_id, config, PutRule(rule), {rule.rule_id})
         if before is not None and before.is_active:
             async with open_shared_values(self._database, dataset_ref.dataset_id) as values:
-                return await _separating(values.transaction, rule)
+                return _cut(await _separating(values.transaction, rule), self._entries_max)
         return _NOTHING
 
     async def preview_change(
@@ -118,7 +121,17 @@ class Previews:
         if not matches and former is None:
             return _NOTHING
         async with open_shared_values(self._database, dataset_id) as values:
-            return await _joining(values, changed, matches, former)
+            return _cut(await _joining(values, changed, matches, former), self._entries_max)
+
+
+def _cut(preview: Preview, entries_max: int) -> Preview:
+    return msgspec.structs.replace(
+        preview,
+        merges=preview.merges[:entries_max],
+        values_changed=preview.values_changed[:entries_max],
+        refusals=preview.refusals[:entries_max],
+        separated=preview.separated[:entries_max],
+    )
 
 
 async def _joining(
@@ -225,11 +238,11 @@ def _diff(state: WorkingSet, before: dict[UUID, Profile], indexed: int) -> Previ
         profiles_absorbed=len(state.changes.merged),
         groups=len(groups),
         largest_group=max(sizes, default=1),
-        merges=tuple(merges[:ENTRIES_MAX]),
+        merges=tuple(merges),
         values_changed_count=len(changes),
-        values_changed=tuple(changes[:ENTRIES_MAX]),
+        values_changed=tuple(changes),
         refusals_count=len(refusals),
-        refusals=tuple(list(refusals)[:ENTRIES_MAX]),
+        refusals=tuple(refusals),
         separated_count=0,
         separated=(),
     )
@@ -260,9 +273,7 @@ async def _separating(transaction: Transaction, rule: UnificationRule) -> Previe
         groups = _groups(entries, without)
         if len(groups) > 1:
             separated.append(PreviewedRefusal(survivor_id, groups))
-    return msgspec.structs.replace(
-        _NOTHING, separated_count=len(separated), separated=tuple(separated[:ENTRIES_MAX])
-    )
+    return msgspec.structs.replace(_NOTHING, separated_count=len(separated), separated=tuple(separated))
 
 
 def _groups(entries: list[LogEntry], configs: dict[int, Config]) -> tuple[tuple[UUID, ...], ...]:

@@ -134,11 +134,13 @@ class Reindexer:
         ingest: Ingest,
         *,
         profiles_per_page: int = PROFILES_PER_PAGE,
+        identifiers_per_page_max: int = IDENTIFIERS_PER_PAGE_MAX,
     ) -> None:
         self._database = database
         self._configurations = configurations
         self._ingest = ingest
         self._profiles_per_page = profiles_per_page
+        self._identifiers_per_page_max = identifiers_per_page_max
 
     async def run(self) -> None:
         """Look for jobs until cancelled. Another worker continues an unfinished job."""
@@ -194,7 +196,8 @@ class Reindexer:
             work = find_job(config, job.job_id)
             if work is None:
                 break
-            page = _cut(await queue.list_after(left.after, work.source, work.namespace, limit), work)
+            found = await queue.list_after(left.after, work.source, work.namespace, limit)
+            page = _cut(found, work, self._identifiers_per_page_max)
             if not page:
                 break
             # What was cut off is read again: no more of it than the page had.
@@ -222,12 +225,12 @@ class Reindexer:
         return len(resolution.plan.merges) if resolution.plan else 0
 
 
-def _cut(page: list[IndexedProfile], work: ReindexJob) -> list[IndexedProfile]:
-    """The first profiles of a page, at least one, with at most IDENTIFIERS_PER_PAGE_MAX identifiers."""
+def _cut(page: list[IndexedProfile], work: ReindexJob, identifiers_max: int) -> list[IndexedProfile]:
+    """The first profiles of a page, at least one, with at most `identifiers_max` identifiers."""
     identifiers = 0
     for number, profile in enumerate(page):
         identifiers += work.count_identifiers(profile)
-        if number and identifiers > IDENTIFIERS_PER_PAGE_MAX:
+        if number and identifiers > identifiers_max:
             return page[:number]
     return page
 

@@ -28,6 +28,7 @@ from oneself.service.configuration import Configurations
 from oneself.service.context import DEFAULT_DATASET, DatasetRef
 from oneself.service.schema.dataset_settings import change_settings, validated_settings
 from oneself.service.schema.user_attributes import (
+    USER_ATTRIBUTES_MAX,
     Changes,
     UserAttribute,
     change_user_attributes,
@@ -65,11 +66,17 @@ class Datasets:
     """Finds datasets by name and caches them for a while; creates, changes and deletes them."""
 
     def __init__(
-        self, directory: Directory, configurations: Configurations, *, datasets_max: int = DATASETS_MAX
+        self,
+        directory: Directory,
+        configurations: Configurations,
+        *,
+        datasets_max: int = DATASETS_MAX,
+        user_attributes_max: int = USER_ATTRIBUTES_MAX,
     ) -> None:
-        self._datasets_max = datasets_max
         self._directory = directory
         self._configurations = configurations
+        self._datasets_max = datasets_max
+        self._user_attributes_max = user_attributes_max
         self._cached: dict[tuple[int, str], tuple[DatasetRef, float]] = {}
 
     async def find(self, dataset_ref: DatasetRef, name: str) -> DatasetRef | None:
@@ -139,7 +146,7 @@ class Datasets:
             types = tuple(PutIdentityType(identity_type) for identity_type in home.identity_types.values())
 
             def decide(config: Config) -> ConfigChange:
-                return Several((*types, *_parts(config, settings_after, attributes or {})))
+                return Several((*types, *self._parts(config, settings_after, attributes or {})))
 
             config = await self._configurations.change_in(
                 Transaction(connection, dataset_id), decide, interface=INTERFACE
@@ -163,7 +170,7 @@ class Datasets:
         def decide(config: Config) -> ConfigChange | None:
             settings_after = validated_settings(change_settings(config.dataset, settings))
             _check_resolution(name, config.dataset, settings_after)
-            parts = _parts(config, settings_after, attributes or {})
+            parts = self._parts(config, settings_after, attributes or {})
             return None if parts == (PutDatasetSettings(config.dataset),) else Several(parts)
 
         async with self._directory.transaction() as transaction:
@@ -198,15 +205,16 @@ class Datasets:
                 raise _unknown(dataset_ref, name)
         self._cached.pop((dataset_ref.org_id, name), None)
 
+    def _parts(
+        self, config: Config, settings_after: DatasetSettings, changes: Changes
+    ) -> tuple[SingleChange, ...]:
+        attributes, classifications = change_user_attributes(config, changes, self._user_attributes_max)
+        settings = msgspec.structs.replace(settings_after, classifications=classifications)
+        return (*attributes, PutDatasetSettings(settings))
+
 
 def _unknown(dataset_ref: DatasetRef, name: str) -> NotFound:
     return NotFound(f"{dataset_ref.handle} has no dataset {name[:100]!r}.")
-
-
-def _parts(config: Config, settings_after: DatasetSettings, changes: Changes) -> tuple[SingleChange, ...]:
-    attributes, classifications = change_user_attributes(config, changes)
-    settings = msgspec.structs.replace(settings_after, classifications=classifications)
-    return (*attributes, PutDatasetSettings(settings))
 
 
 def _check_resolution(name: str, before: DatasetSettings, after: DatasetSettings) -> None:

@@ -87,8 +87,13 @@ def user_attributes(config: Config) -> dict[str, UserAttribute]:
     }
 
 
-def change_user_attributes(config: Config, changes: Changes) -> tuple[list[SingleChange], dict[str, str]]:
-    """The changes of the configuration, and all classifications afterwards. Raises InvalidInput, Conflict."""
+def change_user_attributes(
+    config: Config, changes: Changes, attributes_max: int
+) -> tuple[list[SingleChange], dict[str, str]]:
+    """The changes of the configuration, and all classifications afterwards. Raises InvalidInput, Conflict.
+
+    `attributes_max`: how many user attributes the dataset may have.
+    """
     put = [_changed(config, name, change) for name, change in changes.items() if change is not None]
     dropped = [found for name in changes if changes[name] is None and (found := _removable(config, name))]
     put_attributes = [
@@ -96,8 +101,8 @@ def change_user_attributes(config: Config, changes: Changes) -> tuple[list[Singl
     ]
     count_before = len(user_attributes(config)) - len(dropped)
     new = sum(config.schema.get(attribute.attribute_id) is None for attribute in put_attributes)
-    if count_before + new > USER_ATTRIBUTES_MAX:
-        raise _invalid(f"A dataset has at most {USER_ATTRIBUTES_MAX} user attributes.")
+    if count_before + new > attributes_max:
+        raise _invalid(f"A dataset has at most {attributes_max} user attributes.")
     parts: list[SingleChange] = []
     if put_attributes:
         parts.append(PutAttributes(tuple(put_attributes)))

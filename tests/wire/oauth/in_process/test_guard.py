@@ -17,6 +17,8 @@ from oneself.errors import Forbidden, Unauthenticated
 from oneself.service.context import DatasetRef
 from oneself.service.directory.tokens import Claims
 from oneself.services import Services
+from oneself.tunables import Tunables
+from support.tunables import SettableClock, tuned
 from support.visitor import Application
 
 MISSING = "Missing or invalid Authorization header"
@@ -167,13 +169,22 @@ def test_a_permission_outside_the_scope_is_forbidden() -> None:
     assert (refused.value.code, refused.value.description) == ("CDS-10003", NOT_IN_SCOPE)
 
 
+@pytest.fixture
+def clock() -> SettableClock:
+    return SettableClock()
+
+
+@pytest.fixture
+def tunables(clock: SettableClock) -> Tunables:
+    return tuned(now=clock)
+
+
 async def test_a_remembered_token_still_runs_out(
-    services: Services, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
+    services: Services, dataset_ref: DatasetRef, clock: SettableClock
 ) -> None:
     token = await _token(services, dataset_ref, exp=time.time() + 5)
     await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
-    later = time.time() + 6
-    monkeypatch.setattr(time, "time", lambda: later)
+    clock.now_s = time.time() + 6
     with pytest.raises(Unauthenticated):
         await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
 

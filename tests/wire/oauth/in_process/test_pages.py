@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from oneself.service.context import DatasetRef
-from oneself.services import Services
+from oneself.service.directory.login_throttle import FailureLimit, LoginLimits
+from support.tunables import tuned
 from support.visitor import PASSWORD, Application, Page, Visitor, heading
 
 EMAIL = "ann@acme.example"
@@ -142,9 +143,7 @@ async def test_any_other_password_is_accepted_unchanged(
     assert (await visitor.sign_in(EMAIL, password + " ")).status_code == 401
 
 
-async def test_guessing_one_persons_password_is_stopped(
-    visitor: Visitor, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_guessing_one_persons_password_is_stopped(visitor: Visitor, dataset_ref: DatasetRef) -> None:
     await visitor.register(EMAIL)
     await visitor.register("bob@acme.example")
     statuses = [(await visitor.sign_in(EMAIL, f"guess number {n}")).status_code for n in range(11)]
@@ -155,27 +154,28 @@ async def test_guessing_one_persons_password_is_stopped(
     assert (await visitor.sign_in("bob@acme.example")).status_code == 303
 
 
+@pytest.mark.parametrize("tunables", [tuned(logins=LoginLimits(address=FailureLimit(3, 900)))])
 async def test_an_address_that_tries_many_people_is_stopped(
-    visitor: Visitor, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
+    visitor: Visitor, dataset_ref: DatasetRef
 ) -> None:
-    monkeypatch.setattr(
-        "oneself.service.directory.login_throttle.FAILURES_MAX", {"account": 10, "address": 3, "client": 9}
-    )
     for n in range(3):
         assert (await visitor.sign_in(f"person{n}@acme.example", "a guess")).status_code == 401
     assert (await visitor.sign_in("person9@acme.example", "a guess")).status_code == 429
     assert (await visitor.register("new@acme.example")).status_code == 429
 
 
-async def test_failures_are_forgotten_after_a_success_and_after_a_while(
-    visitor: Visitor, dataset_ref: DatasetRef, services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_failures_are_forgotten_after_a_success(visitor: Visitor, dataset_ref: DatasetRef) -> None:
     await visitor.register(EMAIL)
     for _ in range(2):
         for n in range(9):
             await visitor.sign_in(EMAIL, f"guess number {n}")
         assert (await visitor.sign_in(EMAIL)).status_code == 303
-    monkeypatch.setattr("oneself.service.directory.login_throttle.WINDOW_S", {"account": -1, "address": -1})
+
+
+@pytest.mark.parametrize(
+    "tunables", [tuned(logins=LoginLimits(account=FailureLimit(2, 0), address=FailureLimit(2, 0)))]
+)
+async def test_failures_are_forgotten_after_their_window(visitor: Visitor, dataset_ref: DatasetRef) -> None:
     for n in range(12):
         assert (await visitor.sign_in("late@acme.example", f"guess {n}")).status_code == 401
 

@@ -14,6 +14,7 @@ from oneself.errors import Conflict, InvalidInput, SettingsError
 from oneself.service.context import DatasetRef
 from oneself.services import Services
 from oneself.settings import Settings
+from support.tunables import FAST, tuned
 from support.visitor import Application, Visitor
 from wire.oauth.in_process.conftest import SECRET, SYSTEM
 
@@ -65,7 +66,7 @@ async def test_an_unattended_first_start_gives_a_usable_organisation(services: S
 async def test_bootstrapping_twice_changes_nothing(services: Services) -> None:
     await services.setup.provisioning.provision(_settings(services))
     before = await _everything(services)
-    again = build_services(services.settings, services.database)
+    again = build_services(services.settings, services.database, tunables=FAST)
     await again.setup.provisioning.provision(_settings(services))
     changed = {"bootstrap_client_secret": "another secret", "bootstrap_admin_password": "another password"}
     await again.setup.provisioning.provision(_settings(services, **changed))
@@ -98,7 +99,7 @@ async def test_a_failed_start_is_resumed(services: Services, monkeypatch: pytest
 async def test_several_processes_may_bootstrap_at_once(services: Services) -> None:
     import asyncio
 
-    several = [build_services(services.settings, services.database) for _ in range(4)]
+    several = [build_services(services.settings, services.database, tunables=FAST) for _ in range(4)]
     await asyncio.gather(*(one.setup.provisioning.provision(_settings(services)) for one in several))
     (found,) = await several[0].directory.organisations.list()
     assert (found.handle, found.applications) == ("acme", 1)
@@ -145,13 +146,13 @@ async def test_rotating_keys_leaves_old_tokens_good_and_signs_with_the_new_key(
     assert len(keys) == 2
 
 
+@pytest.mark.parametrize("tunables", [tuned(unknown_key_reread_s=0.0)])
 async def test_a_key_rotated_by_another_process_verifies_here(
-    services: Services, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
+    services: Services, dataset_ref: DatasetRef
 ) -> None:
     await services.directory.signing_keys.key_ring(dataset_ref)
-    elsewhere = build_services(services.settings, services.database).directory
+    elsewhere = build_services(services.settings, services.database, tunables=FAST).directory
     key_id = await elsewhere.signing_keys.rotate(dataset_ref)
-    monkeypatch.setattr("oneself.service.directory.signing_keys.UNKNOWN_KEY_REREAD_S", 0.0)
     assert key_id in (await services.directory.signing_keys.key_ring_with(dataset_ref, key_id)).public
 
 
@@ -163,7 +164,8 @@ async def test_private_keys_open_only_with_the_deployments_secret_key(
     assert b"kty" not in sealed
     stolen = msgspec.structs.replace(services.settings, secret_key="another secret key, long enough")
     with pytest.raises(SettingsError, match="ONESELF_SECRET_KEY"):
-        await build_services(stolen, services.database).directory.signing_keys.signing_key(dataset_ref)
+        keys = build_services(stolen, services.database, tunables=FAST).directory.signing_keys
+        await keys.signing_key(dataset_ref)
 
 
 async def test_a_signing_key_that_cannot_be_opened_leaves_the_others_at_work(
@@ -171,8 +173,8 @@ async def test_a_signing_key_that_cannot_be_opened_leaves_the_others_at_work(
 ) -> None:
     before = await services.directory.signing_keys.signing_key(dataset_ref)
     other = msgspec.structs.replace(services.settings, secret_key="another secret key, long enough")
-    await build_services(other, services.database).directory.signing_keys.rotate(dataset_ref)
-    keys = build_services(services.settings, services.database).directory.signing_keys
+    await build_services(other, services.database, tunables=FAST).directory.signing_keys.rotate(dataset_ref)
+    keys = build_services(services.settings, services.database, tunables=FAST).directory.signing_keys
     assert (await keys.signing_key(dataset_ref)).kid == before.kid
     assert len((await keys.key_ring(dataset_ref)).public) == 2
 

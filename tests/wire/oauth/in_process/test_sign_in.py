@@ -15,6 +15,7 @@ from oneself.errors import Unauthenticated, Unavailable
 from oneself.service.context import DatasetRef
 from oneself.services import Services
 from oneself.store.directory import Directory
+from support.tunables import tuned
 from support.visitor import CALLBACK, PASSWORD, Application, Page, Visitor, arrived, claims_of, heading
 from wire.oauth.in_process.conftest import NewClient
 
@@ -233,8 +234,8 @@ async def test_a_code_used_twice_voids_what_it_gave(
     assert (await shop.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
 
 
-async def test_a_code_runs_out(shop: Application, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("oneself.service.directory.grants.CODE_LIFE_US", -1)
+@pytest.mark.parametrize("tunables", [tuned(code_life_us=0)])
+async def test_a_code_runs_out(shop: Application, visitor: Visitor) -> None:
     sent_back = await visitor.register(EMAIL, await shop.registration())
     assert (await shop.exchange(sent_back)).json()["error"] == "invalid_grant"
 

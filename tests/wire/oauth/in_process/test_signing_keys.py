@@ -14,6 +14,7 @@ from oneself.service.directory.signing_keys import SigningKeys
 from oneself.service.directory.tokens import AccessTokens, access_claims, sign_access_token
 from oneself.services import Services
 from oneself.store.tables.signing_key import SigningKeyTable
+from support.tunables import same_key
 
 N = 50
 
@@ -53,7 +54,9 @@ def imports(services: Services, dataset_ref: DatasetRef, monkeypatch: pytest.Mon
 
 def process(services: Services, **options: Any) -> SigningKeys:
     """The keys as a process sees them that has just started."""
-    return SigningKeys(services.directory.tokens._directory, services.secret_box, **options)
+    return SigningKeys(
+        services.directory.tokens._directory, services.secret_box, generate_key=same_key, **options
+    )
 
 
 async def token_of(services: Services, dataset_ref: DatasetRef) -> str:

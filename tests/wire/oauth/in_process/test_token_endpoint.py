@@ -12,7 +12,10 @@ from joserfc.jwk import KeySet
 from oneself.bootstrap import build_services
 from oneself.errors import Forbidden, Unauthenticated
 from oneself.service.context import DatasetRef
+from oneself.service.directory.login_throttle import FailureLimit, LoginLimits
 from oneself.services import Services
+from oneself.tunables import Tunables
+from support.tunables import tuned
 from support.visitor import Application, Visitor, claims_of
 from wire.oauth.in_process.conftest import SECRET, SYSTEM, NewClient
 
@@ -144,12 +147,10 @@ async def test_an_unknown_organisation_has_no_token_endpoint(new_visitor: Callab
         assert answer.status_code == 404
 
 
+@pytest.mark.parametrize("tunables", [tuned(logins=LoginLimits(client=FailureLimit(2, 600)))])
 async def test_guessing_a_secret_is_stopped_and_its_owner_is_not(
-    visitor: Visitor, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
+    visitor: Visitor, dataset_ref: DatasetRef
 ) -> None:
-    monkeypatch.setattr(
-        "oneself.service.directory.login_throttle.FAILURES_MAX", {"account": 2, "address": 9, "client": 2}
-    )
     owner, guesser = Application(visitor, SYSTEM, SECRET), Application(visitor, SYSTEM, "wrong")
     assert (await owner.token(grant_type="client_credentials")).status_code == 200
     codes = [(await guesser.token(grant_type="client_credentials")).status_code for _ in range(3)]
@@ -203,16 +204,13 @@ async def test_a_revoked_token_is_dead_everywhere_at_once(
     assert told.json() == {"active": False}
 
 
+@pytest.mark.parametrize("tunables", [tuned(revocations_reread_s=0.0)])
 async def test_a_token_revoked_by_another_process_dies_within_a_second(
-    system: Application,
-    services: Services,
-    dataset_ref: DatasetRef,
-    monkeypatch: pytest.MonkeyPatch,
+    system: Application, services: Services, dataset_ref: DatasetRef, tunables: Tunables
 ) -> None:
-    monkeypatch.setattr("oneself.service.directory.tokens.REVOCATIONS_REREAD_S", 0.0)
     token = (await system.token(grant_type="client_credentials", scope=SEED_SCOPE)).json()["access_token"]
     await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
-    elsewhere = build_services(services.settings, services.database).directory
+    elsewhere = build_services(services.settings, services.database, tunables=tunables).directory
     await elsewhere.tokens.revoke(dataset_ref, claims_of(token)["jti"])
     with pytest.raises(Unauthenticated):
         await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)

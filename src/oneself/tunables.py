@@ -1,0 +1,55 @@
+"""What the services are built with beside the settings: limits, times, costs and clocks.
+
+Operators do not change them, so they are not settings. Each default is the value of a deployment; the module
+that uses it gives the reason. Tests pass other values to `bootstrap.build_services`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import msgspec
+from argon2 import Parameters
+from joserfc.jwk import RSAKey
+
+from oneself.adapters.identity_server.issuer_keys import RETRY_S
+from oneself.auth.callers.external_tokens import TRUSTS_LIFE_S
+from oneself.service.crypto import HASH_PARAMETERS
+from oneself.service.directory.grants import CODE_LIFE_US
+from oneself.service.directory.login_throttle import LoginLimits
+from oneself.service.directory.signing_keys import UNKNOWN_KEY_REREAD_S, GenerateKey
+from oneself.service.directory.tokens import REVOCATIONS_REREAD_S
+from oneself.service.identity_provider.claim_sync import POLL_S, SCHEDULE_S
+from oneself.service.ingest.batcher import BatchLimits
+from oneself.service.rules.preview import ENTRIES_MAX
+from oneself.service.schema.user_attributes import USER_ATTRIBUTES_MAX
+
+
+class Tunables(msgspec.Struct, frozen=True, kw_only=True):
+    """The values of one process."""
+
+    #: The cost of hashing a password.
+    hash_parameters: Parameters = HASH_PARAMETERS
+    #: Makes the private keys that sign tokens.
+    generate_key: GenerateKey = RSAKey.generate_key
+    #: Seconds since 1970, by which tokens expire.
+    now: Callable[[], float] = time.time
+    batches: BatchLimits = BatchLimits()
+    logins: LoginLimits = LoginLimits()
+    #: How long an authorization code is valid.
+    code_life_us: int = CODE_LIFE_US
+    #: How soon a process knows which tokens other processes revoked.
+    revocations_reread_s: float = REVOCATIONS_REREAD_S
+    #: How soon a process looks again for a signing key that it does not know.
+    unknown_key_reread_s: float = UNKNOWN_KEY_REREAD_S
+    #: How soon a process knows which issuers are trusted.
+    trusts_life_s: float = TRUSTS_LIFE_S
+    #: The time between two reads of an issuer's keys.
+    issuer_keys_retry_s: float = RETRY_S
+    #: How soon a process knows which claims other processes have to read.
+    claim_sync_poll_s: float = POLL_S
+    #: How soon the claims of a new identity server are due.
+    claim_sync_schedule_s: float = SCHEDULE_S
+    preview_entries_max: int = ENTRIES_MAX
+    user_attributes_max: int = USER_ATTRIBUTES_MAX

@@ -1,0 +1,46 @@
+"""Limits, times and costs of the services in tests.
+
+`FAST` is what the fixture `services` is built with. A test that needs another limit replaces the fixture:
+`@pytest.mark.parametrize("tunables", [tuned(preview_entries_max=2)])`.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import Any
+
+import msgspec
+from argon2.profiles import CHEAPEST
+from joserfc.jwk import RSAKey
+
+from oneself.tunables import Tunables
+
+
+class SettableClock:
+    """The time of the system, until a test sets another one, which stands still."""
+
+    def __init__(self) -> None:
+        self.now_s: float | None = None
+
+    def __call__(self) -> float:
+        return time.time() if self.now_s is None else self.now_s
+
+
+@functools.cache
+def _key() -> dict[str, Any]:
+    return RSAKey.generate_key(2048).as_dict(private=True)
+
+
+def same_key(bits: int, parameters: Any) -> RSAKey:
+    """One key under every id: making a key takes most of the time of creating an organisation."""
+    return RSAKey.import_key({**_key(), **parameters})
+
+
+#: Weak hashes and one private key for all, so that a test takes milliseconds.
+FAST = Tunables(hash_parameters=CHEAPEST, generate_key=same_key)
+
+
+def tuned(**changes: Any) -> Tunables:
+    """`FAST` with other values."""
+    return msgspec.structs.replace(FAST, **changes)
