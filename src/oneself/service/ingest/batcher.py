@@ -117,8 +117,8 @@ class Batcher(Generic[Item, Result]):
         left: list[_QueuedItem[Item, Result]] = []
         for _ in range(min(len(self._waiting), 2 * size)):
             waiting = self._waiting.popleft()
-            fits = len(batch) < size and (not batch or keys + len(waiting.names) <= keys_max)
-            if fits and busy.isdisjoint(waiting.names):
+            is_within_limits = len(batch) < size and (not batch or keys + len(waiting.names) <= keys_max)
+            if is_within_limits and busy.isdisjoint(waiting.names):
                 batch.append(waiting)
                 keys += len(waiting.names)
             else:
