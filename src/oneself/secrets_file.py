@@ -10,6 +10,7 @@ import os
 import secrets
 from pathlib import Path
 
+from oneself.data_folder import explained_folder_errors, make_data_folder
 from oneself.errors import SettingsError
 from oneself.settings import Settings
 
@@ -49,10 +50,12 @@ def find_secret_key(settings: Settings) -> str | None:
 def make_secret_key(settings: Settings) -> str:
     """Generate the secret key in the data folder; if the file exists, return the key in it.
 
-    Only for a new database: another key decrypts nothing of an existing one.
+    Only for a new database: another key decrypts nothing of an existing one. Raises SettingsError if the data
+    folder cannot be used.
     """
-    settings.folder.mkdir(parents=True, exist_ok=True)
-    write_secret_once(secret_key_file(settings), secrets.token_urlsafe(48))
+    make_data_folder(settings.folder)
+    with explained_folder_errors(settings.folder):
+        write_secret_once(secret_key_file(settings), secrets.token_urlsafe(48))
     secret_key = find_secret_key(settings)
     assert secret_key is not None
     return secret_key

@@ -18,6 +18,7 @@ import typer
 
 from oneself.cli.context import database_url, load_settings, out
 from oneself.cli.output import timestamp
+from oneself.data_folder import unusable_reason
 from oneself.errors import Fatal, OneselfError, SettingsError
 from oneself.secrets_file import SECRET_KEY_CHARS_MIN, SECRET_KEY_FILE
 from oneself.settings import Loaded, Settings
@@ -36,6 +37,7 @@ FREE_BYTES_ADVISED = 1_000_000_000
 ORGANISATIONS_LOOKED_AT_MAX = 20
 # The first million profiles tell what is wrong with the schema; /unfit-values lists all.
 INVALID_VALUE_PAGES_MAX = 200
+FOLDER_SUBJECT = "data folder"
 KEY_SUBJECT = "secret key"
 MARKS = {"good": "[green]✓[/]", "warning": "[yellow]![/]", "bad": "[red]✗[/]"}
 
@@ -56,11 +58,12 @@ def doctor() -> None:
     Works beside a running service; without one it starts the embedded database for the occasion.
     """
     found = load_settings()
-    keys, in_database = _keys(found.settings), _in_database(found.settings)
-    if any(finding.subject == KEY_SUBJECT for finding in in_database):
-        # The database knows more about the key than its length or place says.
-        keys = [finding for finding in keys if finding.state == "bad"]
-    findings = [*_settings(found), *_folder(found.settings), *keys, *in_database]
+    local = [*_settings(found), *_folder(found.settings), *_keys(found.settings)]
+    is_usable = not any(f.subject == FOLDER_SUBJECT and f.state == "bad" for f in local)
+    deeper = _in_database(found.settings) if found.settings.database_url or is_usable else []
+    # Whoever used the folder and the key knows more about them than a look at them says.
+    subjects = {finding.subject for finding in deeper}
+    findings = [f for f in local if f.state == "bad" or f.subject not in subjects] + deeper
     for finding in findings:
         _print(finding)
     if any(finding.state == "bad" for finding in findings):
@@ -71,6 +74,8 @@ def _in_database(settings: Settings) -> list[Finding]:
     try:
         with database_url(settings) as url:
             return asyncio.run(_collect(_database(url, settings)))
+    except SettingsError as error:
+        return [Finding(FOLDER_SUBJECT, "bad", error.message)]
     except Fatal as error:
         return [Finding("database", "bad", error.message, "Its log is in the data folder: postgres.log.")]
 
@@ -85,14 +90,16 @@ def _settings(found: Loaded) -> list[Finding]:
 
 def _folder(settings: Settings) -> list[Finding]:
     folder = settings.folder
+    if reason := unusable_reason(folder):
+        advice = "Give this user a folder that it may write, with --data-dir or ONESELF_DATA_DIR."
+        return [Finding(FOLDER_SUBJECT, "bad", f"{folder} cannot be used: {reason}.", advice)]
     parent = next(path for path in (folder, *folder.parents) if path.exists())
-    if not os.access(parent, os.W_OK):
-        advice = f"Give this user {parent}, or choose another folder with --data-dir."
-        return [Finding("data folder", "bad", f"{folder} cannot be written.", advice)]
     free = shutil.disk_usage(parent).free
     if free < FREE_BYTES_ADVISED:
-        return [Finding("data folder", "warning", f"{folder} has {free // 1_000_000} MB left.", "Make room.")]
-    return [Finding("data folder", "good", str(folder))]
+        return [
+            Finding(FOLDER_SUBJECT, "warning", f"{folder} has {free // 1_000_000} MB left.", "Make room.")
+        ]
+    return [Finding(FOLDER_SUBJECT, "good", str(folder))]
 
 
 def _keys(settings: Settings) -> list[Finding]:
@@ -103,16 +110,16 @@ def _keys(settings: Settings) -> list[Finding]:
     if settings.secret_key:
         return [Finding(KEY_SUBJECT, "good", "given by ONESELF_SECRET_KEY")]
     path = settings.folder / SECRET_KEY_FILE
-    if path.exists() and path.stat().st_mode & 0o077:
+    if os.path.exists(path) and path.stat().st_mode & 0o077:
         return [Finding(KEY_SUBJECT, "bad", f"{path} can be read by others.", f"chmod 600 {path}")]
-    if settings.database_url and not path.exists():
+    if settings.database_url and not os.path.exists(path):
         sentence = f"ONESELF_SECRET_KEY is not set and {path} does not exist."
         advice = "Set ONESELF_SECRET_KEY to the secret key of the service that uses this database."
         return [Finding(KEY_SUBJECT, "warning", sentence, advice)]
     if settings.database_url:
         sentence = "It is in the data folder of this machine, but the database may be used by several."
         return [Finding(KEY_SUBJECT, "warning", sentence, f"Set ONESELF_SECRET_KEY to what {path} holds.")]
-    return [Finding(KEY_SUBJECT, "good", str(path) if path.exists() else f"{path} does not exist yet")]
+    return [Finding(KEY_SUBJECT, "good", str(path) if os.path.exists(path) else f"{path} does not exist yet")]
 
 
 async def _collect(findings: AsyncIterator[Finding]) -> list[Finding]:

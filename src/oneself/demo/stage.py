@@ -21,6 +21,7 @@ from pathlib import Path
 
 import msgspec
 
+from oneself.data_folder import explained_folder_errors, make_data_folder
 from oneself.demo.teller import Teller
 from oneself.errors import Fatal, SettingsError
 
@@ -124,13 +125,20 @@ def _folder(data_dir: Path | None) -> Iterator[Path]:
             shutil.rmtree(made, ignore_errors=True)
         return
     folder = data_dir.expanduser().absolute()
-    if folder.exists() and any(folder.iterdir()):
+    make_data_folder(folder)
+    with explained_folder_errors(folder):
+        _empty(folder)
+    yield folder
+
+
+def _empty(folder: Path) -> None:
+    """Remove what an earlier demo left. Raises SettingsError if anything else is there."""
+    if any(folder.iterdir()):
         if not (folder / MARK).exists():
             raise SettingsError(f"{folder} is not empty and no demo made it. Give another --data-dir.")
         shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
     (folder / MARK).touch()
-    yield folder
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from rich.console import Console
 from oneself import __version__, logs
 from oneself.api.http.metrics import SHARED_FOLDER
 from oneself.bootstrap import open_services
+from oneself.data_folder import make_data_folder
 from oneself.errors import Fatal, SettingsError
 from oneself.processes import worker
 from oneself.processes.upgrade import ProgressBar, upgrade_database
@@ -216,7 +217,7 @@ def _shared_counters(settings: Settings) -> Iterator[None]:
     """A folder in which the workers count together, empty at the start; they find it in their environment."""
     folder = settings.folder / f"metrics-{settings.port}"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    make_data_folder(folder)
     os.environ[SHARED_FOLDER] = str(folder)
     try:
         yield

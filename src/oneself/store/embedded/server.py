@@ -32,6 +32,7 @@ from urllib.parse import quote
 
 import psutil
 
+from oneself.data_folder import explained_folder_errors, make_data_folder
 from oneself.errors import DataFolderInUse, Fatal, UnsupportedDatabase
 from oneself.secrets_file import write_secret_once
 from oneself.store.embedded import binaries as wheel
@@ -86,9 +87,14 @@ HOST_RULES = "# Written by Oneself at every start.\nlocal all all scram-sha-256\
 
 @contextmanager
 def hold_data_folder(folder: Path) -> Iterator[None]:
-    """Be the only service on this data folder; raises DataFolderBusy when there is one already."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "service.lock").open("a+") as file:
+    """Be the only service on this data folder.
+
+    Raises DataFolderInUse when there is one already, SettingsError when the folder cannot be used.
+    """
+    make_data_folder(folder)
+    with explained_folder_errors(folder):
+        lock = (folder / "service.lock").open("a+")
+    with lock as file:
         if not _try_lock(file, fcntl.LOCK_EX):
             file.seek(0)
             holder = file.read().strip()
@@ -129,10 +135,13 @@ class Embedded:
     def attach(cls, folder: Path) -> Embedded:
         """Use the server of this data folder: join the running one, or make and start it.
 
-        Raises Fatal with the last lines of the server's log when it does not start.
+        Raises Fatal with the last lines of the server's log when it does not start, SettingsError when the
+        folder cannot be used.
         """
-        embedded = cls(folder.resolve())
-        embedded._attach()
+        make_data_folder(folder)
+        with explained_folder_errors(folder):
+            embedded = cls(folder.resolve())
+            embedded._attach()
         return embedded
 
     def keep_running(self, report: Callable[[str], None]) -> None:
@@ -158,7 +167,6 @@ class Embedded:
         return self._server_process() is not None
 
     def _attach(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         with self._start_lock():
             self._users = (self.folder / "postgres.users").open("a")
             fcntl.flock(self._users, fcntl.LOCK_SH)
