@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 import platformdirs
 
+from oneself.core.text import is_storable
 from oneself.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "ONESELF_"
@@ -231,6 +232,7 @@ def load(
     path = _find_file(file, given, from_environment, environment)
     from_file = _read_file(path) if path else {}
     raw: dict[str, object] = {**from_file, **from_environment, **given}
+    _check_text(raw)
     settings = _validated(_convert(raw))
     return Loaded(settings, _sources(given, from_environment, from_file), path, _unknown(environment))
 
@@ -259,12 +261,12 @@ def _find_file(
 ) -> Path | None:
     named = file or (Path(environment["ONESELF_SETTINGS"]) if environment.get("ONESELF_SETTINGS") else None)
     if named is not None:
-        if not named.is_file():
+        if not os.path.isfile(named):
             raise SettingsError(f"The settings file {named} does not exist.")
         return named
     folder = given.get("data_dir") or from_environment.get("data_dir") or default_data_dir()
     usual = Path(str(folder)).expanduser() / FILE_NAME
-    return usual if usual.is_file() else None
+    return usual if os.path.isfile(usual) else None
 
 
 def _read_file(path: Path) -> dict[str, object]:
@@ -272,11 +274,21 @@ def _read_file(path: Path) -> dict[str, object]:
         content = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"The settings file {path} is not TOML: {error}.") from error
+    except OSError as error:
+        raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from error
     known = {setting.name for setting in list_settings()}
     for name in content:
         if name not in known:
             raise SettingsError(f"The settings file {path} names {name!r}, which is no setting.")
     return content
+
+
+def _check_text(raw: Mapping[str, object]) -> None:
+    for name, value in raw.items():
+        parts = value if isinstance(value, list) else [value]
+        if not all(is_storable(str(part)) for part in parts):
+            variable, flag = ENVIRONMENT_PREFIX + name.upper(), "--" + name.replace("_", "-")
+            raise SettingsError(f"{variable} ({flag}) is not valid UTF-8, or has a NUL character.")
 
 
 _LISTS = frozenset(name for name, hint in get_type_hints(Settings).items() if get_origin(hint) is tuple)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from oneself import __version__
 from oneself.cli.main import COMMANDS
-from support.service import run_command
+from support.service import clean_environment, run_command
 
 NAMES = [command.name for command in COMMANDS]
 
@@ -48,3 +52,77 @@ def test_an_error_is_a_sentence_and_an_exit_code(arguments: list[str], code: int
     assert result.returncode == code
     assert result.stderr.strip()
     assert "Traceback" not in result.stderr
+
+
+UNDECODABLE = os.fsdecode(b"a secret \xff")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("person", "export", UNDECODABLE),
+        ("org", "create", "acme", "--client-secret", UNDECODABLE),
+        ("resolve", f"emailAddress={UNDECODABLE}"),
+        ("settings", "--data-dir", UNDECODABLE),
+        ("settings", f"--secret-key={UNDECODABLE}"),
+        (UNDECODABLE,),
+    ],
+    ids=repr,
+)
+def test_an_undecodable_argument_is_a_sentence(arguments: tuple[str, ...]) -> None:
+    result = run_command(*arguments)
+    assert result.returncode == 2
+    sentence = f"oneself: Argument {len(arguments)} is not valid UTF-8. Write every argument in UTF-8."
+    assert result.stderr.splitlines() == [sentence]
+
+
+@pytest.mark.parametrize("name", ["ONESELF_BOOTSTRAP_ORG", "ONESELF_DATA_DIR", "ONESELF_CORS_ORIGINS"])
+def test_an_undecodable_setting_is_a_sentence(name: str) -> None:
+    result = run_command("settings", environment={**clean_environment(), name: UNDECODABLE})
+    assert result.returncode == 78
+    assert result.stderr.startswith(f"oneself: {name} (--")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"identity_types: {a\xff: {}}", "Standard input is not valid UTF-8."),
+        (b"identity_types: {a\0: {}}", "Standard input has a NUL character."),
+        (
+            b'identity_types: {a: {label: "\\0"}}',
+            "Standard input has a NUL character or half",
+        ),
+        (b'identity_types: {"\\ud800": {}}', "Standard input has a NUL character or half"),
+        (b"datasets: &all {web: *all}", "Standard input is nested more than 50 levels deep."),
+    ],
+    ids=repr,
+)
+def test_standard_input_that_is_no_text_is_a_sentence(content: bytes, sentence: str, locale: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "oneself", "identity", "apply", "-"],
+        env={**clean_environment(), "LC_ALL": locale},
+        input=content,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr.decode().startswith(f"oneself: {sentence}")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_undecodable_answer_is_a_sentence() -> None:
+    environment = {**clean_environment(), "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8:strict"}
+    result = subprocess.run(
+        [sys.executable, "-m", "oneself", "user", "delete", "ann@acme.example"],
+        env=environment,
+        input=b"\xff\n",
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert b"oneself: Standard input is not valid UTF-8." in result.stderr
+    assert b"Traceback" not in result.stderr

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import err, out, run
+from oneself.cli.files import check_texts, read_text, write_bytes
 from oneself.cli.identity_bindings import print_preview
 from oneself.cli.identity_type import UNIQUENESS
 from oneself.cli.output import Org, Yes, confirm, dataset_ref_of
@@ -47,7 +48,7 @@ def export(
     if file == "-":
         sys.stdout.write(text)
     else:
-        Path(file).write_text(text, "utf-8")
+        write_bytes(Path(file), text.encode())
 
 
 @app.command()
@@ -100,13 +101,13 @@ def _read(file: str) -> Document:
 
     from oneself.service.identity.manifest.document import read_document
 
+    text = read_text(file)
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
-        return read_document(_decoded(yaml.safe_load(text)))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput("file", f"{file} cannot be read: {error}") from None
+        raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InvalidInput("file", f"{file} is no YAML: {error}") from None
+    check_texts(file, raw)
+    return read_document(_decoded(raw))
 
 
 def _encoded(document: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typer.main import get_command
 
 from oneself import __version__
 from oneself.cli.context import SHARED_SETTINGS, accept_settings, err
+from oneself.core.text import is_storable
 from oneself.errors import Fatal, OneselfError, RequestError
 
 
@@ -101,6 +102,9 @@ def root(
 
 def main() -> None:
     """Run the command line; an error of ours ends as one sentence and an exit code, never as a traceback."""
+    for number, argument in enumerate(sys.argv[1:], 1):
+        if not is_storable(argument):
+            _fail(f"Argument {number} is not valid UTF-8. Write every argument in UTF-8.", 2)
     try:
         app(prog_name="oneself")
     except RequestError as refusal:

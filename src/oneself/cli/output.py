@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oneself.cli.context import err, out
+from oneself.cli.files import decoded_input
 from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -95,8 +96,11 @@ def show_list(name: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool, em
 
 def confirm(question: str, *, yes: bool) -> None:
     """Ask before something is gone; ends the command on no."""
-    if not yes and not typer.confirm(question):
-        raise typer.Abort
+    if yes:
+        return
+    with decoded_input():
+        if not typer.confirm(question):
+            raise typer.Abort
 
 
 def timestamp(microseconds: int) -> str:

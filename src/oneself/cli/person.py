@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from oneself.cli.context import run
+from oneself.cli.files import write_bytes
 from oneself.cli.output import AsJson, Dataset, Org, Yes, confirm, dataset_of, show, show_list, timestamp
 from oneself.core.units import SEQ_MAX
 from oneself.errors import NotFound
@@ -50,7 +51,7 @@ def export(
 
     text = msgspec.json.format(msgspec.json.encode(run(act)), indent=2)
     if file is not None:
-        file.write_bytes(text + b"\n")
+        write_bytes(file, text + b"\n")
     else:
         sys.stdout.buffer.write(text + b"\n")
 

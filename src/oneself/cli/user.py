@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
+from oneself.cli.files import decoded_input
 from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, show, show_list, timestamp
 
 if TYPE_CHECKING:
@@ -127,7 +128,8 @@ def _password(given: str | None) -> tuple[str, str | None]:
     if given is not None:
         return given, None
     if sys.stdin.isatty():
-        return typer.prompt("Password", hide_input=True, confirmation_prompt=True), None
+        with decoded_input():
+            return typer.prompt("Password", hide_input=True, confirmation_prompt=True), None
     from oneself.service.crypto import new_token
 
     drawn = new_token()

@@ -1,14 +1,24 @@
-"""Unicode normalisation of text from outside, which checks the length first.
+"""Text from outside: whether it can be stored, and its Unicode normalisation, which checks the length first.
 
 The time that NFC takes grows with the square of a run of combining characters: 40 000 of them take seconds,
 and 500 of them as much as 10 000 other characters. No other module calls `unicodedata.normalize`.
 """
 
+import re
 import unicodedata
 
 #: The longest run of combining characters in text of any language, by the Stream-Safe Text Format (Unicode
 #: Standard Annex #15).
 COMBINING_RUN_MAX = 30
+
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def is_storable(text: str) -> bool:
+    """False for text with NUL or half a surrogate pair, which neither UTF-8 nor PostgreSQL can hold."""
+    # The usual case is printable text, which has neither.
+    return text.isprintable() or _UNSTORABLE.search(text) is None
 
 
 def nfc(text: str, chars_max: int) -> str | None:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Hashable
 from datetime import UTC, date, datetime
 from typing import Any
 
+from oneself.core.text import is_storable
+
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1
 # Years 1 to 9999, the range of Python and SQL dates. Microseconds sent by mistake fall outside it.
 EPOCH_MS_MIN, EPOCH_MS_MAX = -62_135_596_800_000, 253_402_300_799_999
@@ -29,7 +31,6 @@ BAD_TEXT = "text must not contain NUL or unpaired surrogates"
 TEXT_TOO_LONG = f"text longer than {TEXT_LENGTH_MAX} characters"
 TOO_MANY_ELEMENTS = f"more than {ELEMENTS_MAX} elements"
 
-_BAD_TEXT = re.compile("[\x00\ud800-\udfff]")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{1,9})?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?"
@@ -53,8 +54,7 @@ def validate_string(value: Any) -> str:
     """Text without NUL or unpaired surrogates, which PostgreSQL and UTF-8 cannot store."""
     if type(value) is not str:
         raise TypeMismatch
-    # The usual case is printable text, which has neither NUL nor surrogates.
-    if not value.isprintable() and _BAD_TEXT.search(value):
+    if not is_storable(value):
         raise TypeMismatch(BAD_TEXT)
     return value
 

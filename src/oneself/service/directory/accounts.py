@@ -174,7 +174,7 @@ class Accounts:
 
     async def _find_by_username(self, dataset_ref: DatasetRef, username: str) -> AccountRow | None:
         key = username_key(username)
-        if key is None or not _is_storable(username):
+        if key is None or not username.isprintable():
             return None
         return await self._directory.of(dataset_ref.org_id).accounts.find_by_username(key)
 
@@ -206,7 +206,7 @@ class Administrators:
     async def authenticate(self, dataset_ref: DatasetRef, username: str, password: str) -> bool:
         """Whether this is a console user of the organisation with this password."""
         administrators = self._directory.of(dataset_ref.org_id).administrators
-        hashed = await administrators.find_password(username) if _is_storable(username) else None
+        hashed = await administrators.find_password(username) if username.isprintable() else None
         if hashed is None:
             return await self._hasher.reject_slowly(password[:PASSWORD_BYTES_MAX])
         return await self._hasher.matches(hashed, password)
@@ -310,11 +310,6 @@ def _claims(user_id: UUID, username: str, registration: Registration) -> dict[st
         "mobile": registration.mobile.strip(),
     }
     return {claim: value for claim, value in given.items() if value}
-
-
-def _is_storable(text: str) -> bool:
-    # PostgreSQL stores no NUL and no lone surrogates in text, and no name has them.
-    return "\0" not in text and text.isprintable()
 
 
 def _utf8(text: str) -> bytes:
