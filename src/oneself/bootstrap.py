@@ -33,6 +33,7 @@ from oneself.service.directory.tokens import AccessTokens
 from oneself.service.directory.users import Users
 from oneself.service.events.interactions import Interactions
 from oneself.service.events.token_keys import TokenKeys
+from oneself.service.events.write_keys import WriteKeys
 from oneself.service.history.event_stream import EventStream
 from oneself.service.history.person_events import PersonEvents
 from oneself.service.history.timeline import ProfileHistory
@@ -312,7 +313,8 @@ def _rules(base: _Foundation) -> RuleServices:
 def _events(base: _Foundation) -> EventServices:
     token_keys = TokenKeys(base.database, base.secret_box)
     interactions = Interactions(base.ingest, token_keys, base.secret_box)
-    return EventServices(interactions=interactions, token_keys=token_keys)
+    write_keys = WriteKeys(base.database, base.configurations)
+    return EventServices(interactions=interactions, token_keys=token_keys, write_keys=write_keys)
 
 
 def _history(database: Database) -> HistoryServices:

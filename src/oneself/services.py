@@ -27,6 +27,7 @@ from oneself.service.directory.tokens import AccessTokens
 from oneself.service.directory.users import Users
 from oneself.service.events.interactions import Interactions
 from oneself.service.events.token_keys import TokenKeys
+from oneself.service.events.write_keys import WriteKeys
 from oneself.service.history.event_stream import EventStream
 from oneself.service.history.person_events import PersonEvents
 from oneself.service.history.timeline import ProfileHistory
@@ -125,6 +126,7 @@ class EventServices(msgspec.Struct, frozen=True):
 
     interactions: Interactions
     token_keys: TokenKeys
+    write_keys: WriteKeys
 
 
 class HistoryServices(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oneself.cli import write_key
 from oneself.cli.context import out, run
 from oneself.cli.identity_bindings import bind_attributes, print_preview, set_channels
 from oneself.cli.output import (
@@ -33,6 +34,7 @@ app = typer.Typer(
     "then: oneself dataset attributes web --bind emailAddress",
     no_args_is_help=True,
 )
+app.add_typer(write_key.app, name="write-key")
 
 Name = Annotated[str, typer.Argument(metavar="DATASET", help="Its name; see: oneself dataset list.")]
 Label = Annotated[str | None, typer.Option(help="What people call it.")]

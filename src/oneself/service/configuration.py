@@ -54,14 +54,23 @@ class Configurations:
         return config
 
     async def change(
-        self, dataset_id: int, decide: Decide, *, interface: str = "cds", also: WriteAlong | None = None
+        self,
+        dataset_id: int,
+        decide: Decide,
+        *,
+        interface: str = "cds",
+        application: str | None = None,
+        also: WriteAlong | None = None,
     ) -> Config:
         """Change the configuration by what `decide` returns for the current one; None changes nothing.
 
         `decide` raises to reject the change. Waits for the batches that are being ingested, which are short.
+        `application`: the client id of the caller, for the audit log.
         """
         async with begin(self._database, dataset_id) as transaction:
-            changed = await self.change_in(transaction, decide, interface=interface, also=also)
+            changed = await self.change_in(
+                transaction, decide, interface=interface, application=application, also=also
+            )
         self._known[dataset_id] = changed
         return changed
 
@@ -71,6 +80,7 @@ class Configurations:
         decide: Decide,
         *,
         interface: str = "cds",
+        application: str | None = None,
         also: WriteAlong | None = None,
     ) -> Config:
         """The same in a transaction of the caller, who changes each dataset at most once in it and takes the
@@ -82,6 +92,8 @@ class Configurations:
             return config
         changed = configure(config, change, await transaction.log.find_change_seq())
         content = {"face": interface, "change": msgspec.to_builtins(change)}
+        if application is not None:
+            content["application"] = application
         await transaction.log.put_change(changed, uuid.uuid4(), content)
         await transaction.config.put(changed)
         for job_id in required_reindexing(config, changed):

@@ -3,6 +3,7 @@
     value                            stored as
     password, client secret          argon2id hash: slow on purpose, because people choose them
     code, refresh token, session     SHA-256 digest: 256 random bits need no slow hash
+    write key                        the same
     private signing key              encrypted with a key derived from the deployment's secret key
     failed sign-ins                  keyed digest, so that the table contains no user names
 

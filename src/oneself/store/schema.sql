@@ -348,6 +348,21 @@ CREATE TABLE trusted_issuer (
     CONSTRAINT trusted_issuer_once UNIQUE (org_id, issuer)
 );
 
+CREATE TABLE write_key (
+    dataset_id integer NOT NULL,
+    key_id uuid NOT NULL,
+    kind text NOT NULL,
+    name text NOT NULL,
+    allowed_origins text[] NOT NULL,
+    digest bytea NOT NULL,
+    hint text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT write_key_pkey PRIMARY KEY (dataset_id, key_id),
+    CONSTRAINT write_key_kind_known CHECK ((kind = ANY (ARRAY['server'::text, 'browser'::text]))),
+    CONSTRAINT write_key_origins_by_kind CHECK (((kind = 'browser'::text) OR (allowed_origins = '{}'::text[]))),
+    CONSTRAINT write_key_digest_key UNIQUE (digest)
+);
+
 ALTER TABLE account ADD CONSTRAINT account_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
 ALTER TABLE administrator ADD CONSTRAINT administrator_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
 ALTER TABLE application ADD CONSTRAINT application_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
@@ -363,3 +378,4 @@ ALTER TABLE revoked_token ADD CONSTRAINT revoked_token_org_fkey FOREIGN KEY (org
 ALTER TABLE signing_key ADD CONSTRAINT signing_key_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
 ALTER TABLE token_key ADD CONSTRAINT token_key_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
 ALTER TABLE trusted_issuer ADD CONSTRAINT trusted_issuer_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
+ALTER TABLE write_key ADD CONSTRAINT write_key_dataset_fkey FOREIGN KEY (dataset_id) REFERENCES dataset(dataset_id);

@@ -29,6 +29,7 @@ from oneself.store.tables.refusal import RefusalTable
 from oneself.store.tables.reindex_job import ReindexJobTable
 from oneself.store.tables.skipped_claim import RejectedClaimTable
 from oneself.store.tables.tombstone import TombstoneTable
+from oneself.store.tables.write_key import WriteKeyTable
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection, Database
@@ -106,6 +107,10 @@ class Tables:
     @property
     def tombstones(self) -> TombstoneTable:
         return TombstoneTable(self._executor, self.dataset_id)
+
+    @property
+    def write_keys(self) -> WriteKeyTable:
+        return WriteKeyTable(self._executor, self.dataset_id)
 
 
 class Transaction(Tables):

@@ -46,6 +46,9 @@ UNGATED = {
     f"GET /datasets/default/profiles/{UNKNOWN_ID}/events": "profile_view",
     f"GET /datasets/default/profiles/{UNKNOWN_ID}/identifiers": "profile_view",
     f"GET /datasets/default/profiles/{UNKNOWN_ID}/history": "profile_view",
+    "GET /datasets/default/write-keys": "identity_view",
+    "POST /datasets/default/write-keys": "identity_update",
+    f"DELETE /datasets/default/write-keys/{UNKNOWN_ID}": "identity_update",
 }
 ALL = {**ROUTES, **UNGATED}
 ABSENT = {"/claims/nothing"}

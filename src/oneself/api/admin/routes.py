@@ -18,6 +18,7 @@ from oneself.api.admin import (
     rules,
     token_keys,
     users,
+    write_keys,
 )
 from oneself.api.http.guard import require_permission
 
@@ -34,6 +35,7 @@ admin_routes = Router(
         *users.ROUTES,
         *token_keys.ROUTES,
         *datasets.ROUTES,
+        *write_keys.ROUTES,
         *identity_types.ROUTES,
         *identity_attributes.ROUTES,
         *profiles.ROUTES,

@@ -1,13 +1,14 @@
 """The event endpoints, as one raw endpoint beside the framework: the hot path.
 
-    POST, GET /api2/event/{dataset}      no credentials; only from allowed origins, if the dataset lists any
-    POST /api2/authevent/{dataset}       Basic credentials; the trusted channel `Server`
+    POST, GET /api2/event/{dataset}      no credentials, or a browser key; only from allowed origins, if the
+                                         dataset or the key lists any
+    POST /api2/authevent/{dataset}       Basic credentials, or a server key; the trusted channel `Server`
     anything else under /api2            404, as JSON
     side beacons                         200, empty; they never touch identity
 
 All of them also under `/t/{org}`; without it the deployment's default organisation is used.
 
-    decode_target ─▶ find_dataset ─▶ rate limit, origin or credentials ─▶ decode_request ─▶ ingest ─▶ render
+    decode_target ─▶ find_dataset ─▶ rate limit, credentials, admission ─▶ decode_request ─▶ ingest ─▶ render
 
 Invariants: decode, one use-case, render; every response is JSON and says what to do.
 Source: docs/wire/interactions.md §4 (endpoints, channels), §6 (responses, headers), §14 (limits).
@@ -25,6 +26,7 @@ from oneself.api.http.metrics import Metrics
 from oneself.api.http.paths import split_organisation
 from oneself.api.http.rate_limit import RateLimiter
 from oneself.api.http.raw import RateLimited, RawEndpoint, RawRequest, RawResponse
+from oneself.api.interactions.admission import Sender, SenderAdmission, page_sender, server_sender
 from oneself.api.interactions.credentials import authenticate_sender
 from oneself.api.interactions.decode.encodings import decode_form, decode_json, decode_query
 from oneself.api.interactions.decode.event import Event, decode_event
@@ -46,6 +48,8 @@ URL_CHARS_MAX = 16_384
 #: Attempts to decode one event while the configuration changes; it is a rare and short race.
 DECODE_ATTEMPTS_MAX = 5
 SERVER_CHANNEL = "Server"
+#: How the log names a write key as the sender of an event. No client id has a colon.
+KEY_APPLICATION = "write_key:"
 JSON = b"application/json"
 FORM = b"application/x-www-form-urlencoded"
 BEACONS = ("/msreceiver", "/pr", "/er", "/twreceiver", "/jsreceiver")
@@ -93,6 +97,7 @@ class EventEndpoint:
         self._services = services
         self._metrics = metrics
         self._limiter = RateLimiter(per_address_s)
+        self._admission = SenderAdmission(services)
         self._endpoint = RawEndpoint(
             self._handle, errors=EVENT_ERRORS, headers=HEADERS, cors=CORS, metrics=metrics
         )
@@ -117,57 +122,64 @@ class EventEndpoint:
     async def _handle_event(self, request: RawRequest, dataset_ref: DatasetRef) -> RawResponse:
         """An event of a browser, without credentials."""
         self._limit_rate(request.address)
-        origin = request.headers.get(b"origin")
-        config = await self._configuration(dataset_ref, origin)
+        sender = page_sender(request)
+        config = (await self._admission.admit(dataset_ref, sender)).config
         if request.method not in ("GET", "POST"):
             raise RequestRejected(405, "Send an event by GET or POST.")
         event = decode_event(await decode_request(request, accepts_forms=True))
-        return await self._ingest(dataset_ref, EventSource(), event, origin, config)
+        return await self._ingest(dataset_ref, sender, EventSource(), event, config)
 
     async def _handle_trusted_event(self, request: RawRequest, dataset_ref: DatasetRef) -> RawResponse:
-        """An event of an application, with credentials. Only the channel `Server` is trusted (§4)."""
+        """An event of a server, with credentials. Only the channel `Server` is trusted (§4)."""
         if request.method != "POST":
             raise RequestRejected(405, "Send a trusted event by POST.")
+        sender = server_sender(request)
+        if sender.key is not None:
+            return await self._handle_keyed_event(request, dataset_ref, sender)
         authorization = request.headers.get(b"authorization", b"").decode("latin-1")
         caller = await authenticate_sender(self._services, dataset_ref, authorization, request.address)
         event = decode_event(await decode_request(request, accepts_forms=False))
-        config = await self._configuration(dataset_ref, None)
-        is_trusted = event.channel == SERVER_CHANNEL
-        source = EventSource("server", caller.application) if is_trusted else EventSource()
-        return await self._ingest(dataset_ref, source, event, None, config, explains=event.explains)
+        config = (await self._admission.admit(dataset_ref, sender)).config
+        source = _source(event, caller.application)
+        return await self._ingest(dataset_ref, sender, source, event, config, explains=event.explains)
+
+    async def _handle_keyed_event(
+        self, request: RawRequest, dataset_ref: DatasetRef, sender: Sender
+    ) -> RawResponse:
+        """An event with a server key. It reads nothing, so the response has no explanations."""
+        admission = await self._admission.admit(dataset_ref, sender)
+        event = decode_event(await decode_request(request, accepts_forms=False))
+        assert admission.key is not None, "the sender has a key"
+        source = _source(event, f"{KEY_APPLICATION}{admission.key.key_id}")
+        return await self._ingest(dataset_ref, sender, source, event, admission.config)
 
     async def _ingest(
         self,
         dataset_ref: DatasetRef,
+        sender: Sender,
         source: EventSource,
         event: Event,
-        origin: bytes | None,
         config: Config,
         *,
         explains: bool = False,
     ) -> RawResponse:
         if event.do_not_track:
             return render_do_not_track()
-        result = await self._submit(dataset_ref, source, event, origin, config)
+        result = await self._submit(dataset_ref, sender, source, event, config)
         for warning in result.warnings:
             self._metrics.observe_warning(warning)
         return render_result(result, explains=explains)
 
     async def _submit(
-        self,
-        dataset_ref: DatasetRef,
-        source: EventSource,
-        event: Event,
-        origin: bytes | None,
-        config: Config,
+        self, dataset_ref: DatasetRef, sender: Sender, source: EventSource, event: Event, config: Config
     ) -> EventResult:
-        """Ingest the event; decode it again whenever its configuration has changed meanwhile."""
+        """Ingest the event; admit and decode it again whenever its configuration has changed meanwhile."""
         for _ in range(DECODE_ATTEMPTS_MAX):
             incoming = decode_incoming(event, config)
             try:
                 return await self._services.events.interactions.ingest(dataset_ref, source, incoming, config)
             except ConfigurationChanged:
-                config = await self._current_configuration(dataset_ref, origin)
+                config = (await self._admission.admit_now(dataset_ref, sender)).config
         raise Contended("The configuration of the dataset changes too fast.")
 
     async def _find_dataset(self, target: EventTarget) -> DatasetRef:
@@ -185,22 +197,6 @@ class EventEndpoint:
         retry_after_s = self._limiter.acquire(address)
         if retry_after_s:
             raise RateLimited(retry_after_s)
-
-    async def _configuration(self, dataset_ref: DatasetRef, origin: bytes | None) -> Config:
-        """The configuration to decode an event with. It allows the page's origin, if there is one.
-
-        The one in memory may be stale, so an origin is rejected only by the current one.
-        """
-        known = self._services.configurations.known(dataset_ref.dataset_id)
-        if known is not None and _allows(known, origin):
-            return known
-        return await self._current_configuration(dataset_ref, origin)
-
-    async def _current_configuration(self, dataset_ref: DatasetRef, origin: bytes | None) -> Config:
-        config = await self._services.configurations.current(dataset_ref.dataset_id)
-        if not _allows(config, origin):
-            raise RequestRejected(403, "This page's origin is not among the allowed origins of the dataset.")
-        return config
 
 
 def decode_target(path: str) -> EventTarget:
@@ -231,7 +227,6 @@ async def decode_request(request: RawRequest, *, accepts_forms: bool) -> dict[st
     return decode_json(body)
 
 
-def _allows(config: Config, origin: bytes | None) -> bool:
-    """Whether pages of an origin may send events; requests without an origin do not come from pages."""
-    allowed = config.dataset.allowed_origins
-    return origin is None or not allowed or origin.decode("latin-1") in allowed
+def _source(event: Event, application: str | None) -> EventSource:
+    """Who sent an event with credentials; on other channels it is as if it had none."""
+    return EventSource("server", application) if event.channel == SERVER_CHANNEL else EventSource()

@@ -29,16 +29,23 @@ from oneself.api.interactions.render import BUSY, INVALID, render_failure
 from oneself.errors import ServiceError
 
 log = structlog.get_logger("oneself.events")
-_CHALLENGE = (b"www-authenticate", b'Basic realm="events"')
+BASIC_CHALLENGE = b'Basic realm="events"'
 
 
 class RequestRejected(Exception):
-    """A request of this wire that is not accepted. `sentence`: what is wrong, and what to do."""
+    """A request of this wire that is not accepted.
 
-    def __init__(self, status: int, sentence: str) -> None:
+    `sentence`: what is wrong, and what to do. `code`: a word for programs. `challenge`: what a 401 asks for.
+    """
+
+    def __init__(
+        self, status: int, sentence: str, *, code: str | None = None, challenge: bytes = BASIC_CHALLENGE
+    ) -> None:
         super().__init__(sentence)
         self.status = status
         self.sentence = sentence
+        self.code = code
+        self.challenge = challenge
 
 
 def render_invalid(error: InvalidEvent) -> RawResponse:
@@ -46,8 +53,8 @@ def render_invalid(error: InvalidEvent) -> RawResponse:
 
 
 def render_rejected(error: RequestRejected) -> RawResponse:
-    headers = (_CHALLENGE,) if error.status == 401 else ()
-    return RawResponse(error.status, render_failure(INVALID, error.sentence), "refused", headers)
+    headers = ((b"www-authenticate", error.challenge),) if error.status == 401 else ()
+    return RawResponse(error.status, render_failure(INVALID, error.sentence, error.code), "refused", headers)
 
 
 def render_rate_limited(error: RateLimited) -> RawResponse:

@@ -64,11 +64,15 @@ class EventAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     eventDetails: EventDetails | None = None
 
 
-class Failure(msgspec.Struct, frozen=True):
-    """The response to an event that was not accepted; `message` says what to do."""
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The response to an event that was not accepted; `message` says what to do.
+
+    `code`: a word for programs, where one `errorCode` has several causes.
+    """
 
     errorCode: int
     message: str
+    code: str | None = None
 
 
 def render_result(result: EventResult, *, explains: bool) -> RawResponse:
@@ -81,9 +85,9 @@ def render_do_not_track() -> RawResponse:
     return RawResponse(200, _encode(_document(EventResult(event_id=new_event_id()))), "do_not_track")
 
 
-def render_failure(code: int, sentence: str) -> bytes:
+def render_failure(error_code: int, sentence: str, code: str | None = None) -> bytes:
     """The document of an event that was not accepted."""
-    return _encode(Failure(code, sentence))
+    return _encode(Failure(error_code, sentence, code))
 
 
 def _document(result: EventResult, *, explains: bool = False) -> EventAnswer:

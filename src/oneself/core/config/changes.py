@@ -129,6 +129,22 @@ class DropCategory(msgspec.Struct, frozen=True, tag="drop_category"):
     category_identifier: str
 
 
+class PutWriteKey(msgspec.Struct, frozen=True, tag="put_write_key"):
+    """Record that a write key of the dataset was created. The key itself is never in the log."""
+
+    key_id: str
+    #: server or browser.
+    kind: str
+    name: str
+    allowed_origins: tuple[str, ...] = ()
+
+
+class DropWriteKey(msgspec.Struct, frozen=True, tag="drop_write_key"):
+    """Record that a write key of the dataset was deleted."""
+
+    key_id: str
+
+
 SingleChange = (
     PutAttributes
     | DropAttributes
@@ -144,6 +160,8 @@ SingleChange = (
     | PutBlocked
     | PutCategory
     | DropCategory
+    | PutWriteKey
+    | DropWriteKey
 )
 
 

@@ -77,6 +77,8 @@ class Config(msgspec.Struct, frozen=True, dict=True):
     channels: dict[str, str] = {}
     #: By namespace: the seq of the change since which its rule or binding reads stored values as it does now.
     indexed_since: dict[str, int] = {}
+    #: How often the write keys of the dataset changed: whoever caches them reads them again when it rises.
+    write_keys_version: int = 0
 
     @cached_property
     def types(self) -> dict[str, IdentityType]:

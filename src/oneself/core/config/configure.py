@@ -17,6 +17,7 @@ from oneself.core.config.changes import (
     DropCategory,
     DropIdentityType,
     DropRule,
+    DropWriteKey,
     PutAttributes,
     PutBlocked,
     PutCategory,
@@ -27,6 +28,7 @@ from oneself.core.config.changes import (
     PutLimits,
     PutRule,
     PutSettings,
+    PutWriteKey,
     Several,
 )
 from oneself.core.config.configuration import Config
@@ -135,6 +137,8 @@ _PARTS: dict[type, Callable[[Config, Any], dict[str, Any]]] = {
         "categories": {**config.categories, change.category.category_identifier: change.category}
     },
     DropCategory: lambda config, change: {"categories": _but(config.categories, change.category_identifier)},
+    PutWriteKey: lambda config, _: {"write_keys_version": config.write_keys_version + 1},
+    DropWriteKey: lambda config, _: {"write_keys_version": config.write_keys_version + 1},
 }
 
 

@@ -46,7 +46,7 @@ class DatasetTable(OrganisationTable):
         return bool(await self._executor.fetchval(_sql.is_used, dataset_id))
 
     async def delete(self, dataset_id: int) -> bool:
-        """Delete an unused dataset with its configuration and the history of it; False if there is none."""
+        """Delete an unused dataset with its configuration, history and write keys; False if there is none."""
         return await self._executor.fetchval(_sql.delete, dataset_id) is not None
 
     async def holds_identity(self, dataset_ids: Sequence[int], namespace: str) -> bool:

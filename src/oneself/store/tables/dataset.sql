@@ -26,11 +26,12 @@ SELECT EXISTS (SELECT FROM profile WHERE dataset_id = $1)
     OR EXISTS (SELECT FROM log WHERE dataset_id = $1 AND kind <> 'configure');
 
 -- name: delete
--- Delete an unused dataset with its configuration and the history of it; returns no row if there is none.
+-- Delete an unused dataset with its configuration, history and write keys; returns no row if there is none.
 -- $1: the dataset
 WITH configuration AS (DELETE FROM config WHERE dataset_id = $1),
      history AS (DELETE FROM log WHERE dataset_id = $1),
-     jobs AS (DELETE FROM reindex_job WHERE dataset_id = $1)
+     jobs AS (DELETE FROM reindex_job WHERE dataset_id = $1),
+     write_keys AS (DELETE FROM write_key WHERE dataset_id = $1)
 DELETE FROM dataset WHERE dataset_id = $1 RETURNING dataset_id;
 
 -- name: holds_identity

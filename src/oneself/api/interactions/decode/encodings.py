@@ -50,7 +50,7 @@ class InvalidEvent(Exception):
 
 def decode_query(query_string: bytes) -> Object:
     """The event in `?event=`, the first one if there are several; raises InvalidEvent."""
-    value = _parameter(query_string)
+    value = _parameter(query_string, b"event")
     if value is None:
         raise InvalidEvent("The query has no event parameter; send ?event= with the event as base64.")
     return decode_event_parameter(value)
@@ -58,10 +58,18 @@ def decode_query(query_string: bytes) -> Object:
 
 def decode_form(body: bytes) -> Object:
     """The event in the field `event` of a form, the first one if there are several; raises InvalidEvent."""
-    value = _parameter(body)
+    value = _parameter(body, b"event")
     if value is None:
         raise InvalidEvent("The form has no event field; send event= with the event as base64 or JSON.")
     return decode_event_parameter(value)
+
+
+def decode_write_key(query_string: bytes) -> str | None:
+    """The write key in `?writeKey=`, the first one if there are several; None without the parameter."""
+    if b"writeKey=" not in query_string:
+        return None
+    value = _parameter(query_string, b"writeKey")
+    return None if value is None else value.decode("utf-8", "replace")
 
 
 def decode_event_parameter(text: str | bytes) -> Object:
@@ -90,9 +98,9 @@ def decode_json(body: bytes) -> Object:
     return document
 
 
-def _parameter(encoded: bytes) -> bytes | None:
-    """The URL-decoded value of the first `event`, None without one."""
-    _, found, rest = (b"&" + encoded).partition(b"&event=")
+def _parameter(encoded: bytes, name: bytes) -> bytes | None:
+    """The URL-decoded value of the first parameter of a name, None without one."""
+    _, found, rest = (b"&" + encoded).partition(b"&" + name + b"=")
     return _url_decoded(rest.partition(b"&")[0]) if found else None
 
 
