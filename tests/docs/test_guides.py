@@ -53,10 +53,11 @@ def test_a_backup_works_while_the_service_runs(start_service: StartService, tmp_
 def test_events_are_sent_as_the_guide_says(start_service: StartService, tmp_path: Path) -> None:
     told = typed("send-events.md", start_service(bootstrap=False), tmp_path)
     answers = [json.loads(line) for line in re.findall(r"^\{.*\}$", told.replace("}{", "}\n{"), re.MULTILINE)]
-    assert [answer["errorCode"] for answer in answers] == [0] * 6
-    *encodings, by_server, in_legacy = answers
+    assert [answer["errorCode"] for answer in answers] == [0] * 8
+    *encodings, by_server, by_server_key, by_page_key, in_legacy = answers
     (user_id,) = {answer["resolvedUserId"] for answer in encodings}
-    assert by_server["resolvedUserId"] == user_id
+    for answer in (by_server, by_server_key, by_page_key):
+        assert answer["resolvedUserId"] == user_id
     assert set(by_server["eventDetails"]["identities"]) == {"webId", "emailAddress"}
     assert f"\n{user_id}\n" in told, "oneself resolve"
     assert in_legacy["resolvedUserId"] == "ann"

@@ -49,7 +49,7 @@ BODIES: dict[str, Any] = {
 UNKNOWN = "00000000-0000-4000-8000-00000000dead"
 TABLES = (
     *("account", "application", "claim", "config", "dataset", "identity_server", "log", "merge", "profile"),
-    *("refusal", "token_key", "tombstone", "trusted_issuer"),
+    *("refusal", "token_key", "tombstone", "trusted_issuer", "write_key"),
 )
 
 

@@ -108,7 +108,7 @@ class WriteKeys:
         async def put(transaction: Transaction, _: Config) -> None:
             if await transaction.write_keys.count() >= self._keys_max:
                 sentence = f"The dataset has {self._keys_max} write keys; delete one that is not used."
-                raise Conflict(sentence, code="too_many")
+                raise Conflict(sentence, code="limit")
             await transaction.write_keys.put(row)
 
         change = PutWriteKey(str(row.key_id), kind, row.name, tuple(row.allowed_origins))
