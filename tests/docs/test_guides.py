@@ -28,7 +28,7 @@ def typed(guide: str, service: RunningService, folder: Path) -> str:
         env={**os.environ, "ONESELF_DATA_DIR": str(service.data_dir)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
