@@ -23,7 +23,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.changes import DropWriteKey, PutWriteKey
-from oneself.errors import Conflict, InvalidInput
+from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.coalesce import Coalesced
 from oneself.service.crypto import digest, new_secret
 from oneself.service.schema.dataset_settings import ORIGINS_MAX, is_origin
@@ -91,7 +91,8 @@ class WriteKeys:
     async def create(self, dataset_ref: DatasetRef, new: NewWriteKey, actor: Actor) -> tuple[WriteKey, str]:
         """Create a key; returns it and, this once, its text.
 
-        Raises InvalidInput with the field's name as code, Conflict when the dataset has KEYS_MAX keys.
+        Raises InvalidInput with the field's name as code, Conflict when the dataset has KEYS_MAX keys,
+        NotFound when it was deleted.
         """
         kind = check(new)
         text = PREFIXES[kind] + new_secret()
@@ -109,7 +110,8 @@ class WriteKeys:
             if await transaction.write_keys.count() >= self._keys_max:
                 sentence = f"The dataset has {self._keys_max} write keys; delete one that is not used."
                 raise Conflict(sentence, code="limit")
-            await transaction.write_keys.put(row)
+            if not await transaction.write_keys.put(row):
+                raise NotFound(f"There is no dataset {dataset_ref.dataset!r} any more.")
 
         change = PutWriteKey(str(row.key_id), kind, row.name, tuple(row.allowed_origins))
         await self._configurations.change(

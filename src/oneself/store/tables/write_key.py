@@ -44,9 +44,10 @@ class WriteKeyTable(Table):
         number: int = await self._executor.fetchval(_sql.count, self._dataset_id)
         return number
 
-    async def put(self, row: WriteKeyRow) -> None:
-        """Insert a key."""
-        await self._executor.execute(_sql.put, self._dataset_id, *msgspec.structs.astuple(row))
+    async def put(self, row: WriteKeyRow) -> bool:
+        """Insert a key; False if the dataset was deleted."""
+        fields = msgspec.structs.astuple(row)
+        return await self._executor.fetchval(_sql.put, self._dataset_id, *fields) is not None
 
     async def delete(self, key_id: UUID) -> bool:
         """Delete a key; False if there is none of this id."""

@@ -12,7 +12,7 @@ ORDER BY created_at, key_id;
 SELECT count(*) FROM write_key WHERE dataset_id = $1;
 
 -- name: put
--- Insert a key.
+-- Insert a key; returns no row if the dataset was deleted.
 -- $2: key id
 -- $3: kind
 -- $4: name
@@ -21,7 +21,8 @@ SELECT count(*) FROM write_key WHERE dataset_id = $1;
 -- $7: hint
 -- $8: now
 INSERT INTO write_key (dataset_id, key_id, kind, name, allowed_origins, digest, hint, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+SELECT dataset_id, $2, $3, $4, $5, $6, $7, $8 FROM dataset WHERE dataset_id = $1
+RETURNING key_id;
 
 -- name: delete
 -- Delete a key; returns no row if there is none of this id.

@@ -5,6 +5,7 @@ Each attack has its honest twin: the same request with the right key or from the
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import functools
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from oneself.api.app import create_app, create_framework
 from oneself.api.http.rate_limit import WINDOW_S, RateLimiter
 from oneself.api.interactions.admission import GUESSES_PER_S
 from oneself.bootstrap import build_services
-from oneself.errors import Conflict
+from oneself.errors import Conflict, NotFound
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.events.write_keys import NewWriteKey, WriteKey, WriteKeys
 from oneself.services import Services
@@ -369,7 +370,22 @@ async def test_a_dataset_has_a_limited_number_of_keys(sites: Sites) -> None:
     with pytest.raises(Conflict, match="has 2 write keys"):
         await write_keys.create(sites.dataset_ref, new, ADMIN)
     assert await write_keys.delete(sites.dataset_ref, first.key_id, ADMIN)
-    await write_keys.create(sites.dataset_ref, new, ADMIN)
+    creating = (write_keys.create(sites.dataset_ref, new, ADMIN) for _ in range(5))
+    results = await asyncio.gather(*creating, return_exceptions=True)
+    assert sum(isinstance(result, Conflict) for result in results) == 4, "one key was free"
+    assert len(await write_keys.list(sites.dataset_ref)) == 2
+
+
+async def test_a_deleted_dataset_gets_no_key(sites: Sites, database: Database) -> None:
+    datasets = sites.services.schema.datasets
+    await datasets.create(sites.dataset_ref, "brief", {}, {})
+    brief = await datasets.get(sites.dataset_ref, "brief")
+    await datasets.delete(sites.dataset_ref, "brief")
+    with pytest.raises(NotFound, match="brief"):
+        await sites.key(dataset=brief)
+    for table in ("write_key", "log", "config"):
+        statement = f"SELECT count(*) FROM {table} WHERE dataset_id = $1"
+        assert await database.fetchval(statement, brief.dataset_id) == 0
 
 
 # -- what is stored -----------------------------------------------------------------------------------------
