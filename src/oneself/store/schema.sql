@@ -49,6 +49,7 @@ CREATE TABLE authorization_code (
     created_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     used_at timestamp with time zone,
+    trackers text[] NOT NULL DEFAULT '{}'::text[],
     CONSTRAINT authorization_code_pkey PRIMARY KEY (org_id, code_digest)
 );
 CREATE INDEX authorization_code_by_expiry ON authorization_code USING btree (expires_at);

@@ -3,11 +3,11 @@
     unknown application or redirect URI   an error page; the browser is sent nowhere
     anything else that is wrong           back to the application, with error and state
     nobody is signed in, or must be asked the sign-in page (prompt=create: the registration page)
-    somebody is signed in                 the profile is stamped, then back with a code
+    somebody is signed in                 back with a code
 
 Invariants: the request's parameters travel in the URL of the pages and are judged again at each
 step, so that nothing has to be remembered and a changed parameter gains nothing. The person's answers come
-from `pages`; what a sign-in does to profiles is `service.sign_in`.
+from `pages`. What a sign-in does to profiles waits until the application redeems the code (`token_endpoint`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from oneself.auth.provider.token_endpoint import OAuth
 from oneself.service.context import DatasetRef
 from oneself.service.directory.applications import Application
 from oneself.service.directory.grants import GrantRequest
-from oneself.service.directory.sign_in import BrowserSession
+from oneself.service.directory.sign_in import BrowserSession, well_formed_trackers
 from oneself.services import DirectoryServices
 
 TRACKER_PARAMETER = "anonymous_profile_tracker"
@@ -142,9 +142,6 @@ class Authorizations:
     ) -> RedirectToApplication:
         application = _application(provider)
         directory = self._directory
-        await directory.sign_ins.record_sign_in(
-            page_request.dataset_ref, application.client_id, session.account, page_request.trackers
-        )
         asked = GrantRequest(
             client_id=application.client_id,
             scope=request.scope,
@@ -154,6 +151,7 @@ class Authorizations:
             redirect_uri=page_request.first("redirect_uri"),
             code_challenge=page_request.first("code_challenge"),
             code_challenge_method=page_request.first("code_challenge_method"),
+            trackers=well_formed_trackers(page_request.trackers),
         )
         grant.code = await directory.grants.create(page_request.dataset_ref, session.account, asked)
         answer = provider.create_authorization_response(request, request.user, grant)

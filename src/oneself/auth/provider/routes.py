@@ -266,7 +266,8 @@ async def _start_session(context: PageContext, account: Account) -> AnyResponse:
             context, await _authorizations(context.request).complete(context.page_request, session)
         )
     else:
-        await directory.sign_ins.record_sign_in(dataset_ref, None, account, context.page_request.trackers)
+        # Without an application nobody has checked which browser asked, so no tracker counts.
+        await directory.sign_ins.record_sign_in(dataset_ref, None, account)
         response = Redirect(f"/t/{dataset_ref.handle}/accounts", status_code=303)
     if before is not None:
         await directory.sign_ins.end_session(dataset_ref, before.session_id)

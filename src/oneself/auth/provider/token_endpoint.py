@@ -146,6 +146,8 @@ class OAuth:
     async def _redeem(
         self, context: OAuthContext, request: OAuthRequest, kind: CredentialKind, secret: str
     ) -> OAuthResponse:
+        if kind == "code":
+            await self._record_sign_in(context, request, secret)
         answers: list[OAuthResponse] = []
 
         def decide(credential: Credential | None) -> Redemption:
@@ -156,6 +158,25 @@ class OAuth:
 
         await self._directory.grants.redeem(context.dataset_ref, kind, secret, decide)
         return answers[0]
+
+    async def _record_sign_in(self, context: OAuthContext, request: OAuthRequest, code: str) -> None:
+        """Record the sign-in before the tokens are answered, if the application may redeem the code.
+
+        The browser's trackers are used here and never earlier: the application has checked `state` and PKCE,
+        so a link that was planted in another browser changes nothing. A repeated request records it once.
+        """
+        credential = await self._directory.grants.find_code(context.dataset_ref, code)
+        if credential is None:
+            return
+        found = msgspec.structs.replace(context, credential=credential)
+        if evaluate_token_request(found, request)[1].accepted:
+            await self._directory.sign_ins.record_sign_in(
+                context.dataset_ref,
+                credential.client_id,
+                credential.account,
+                credential.trackers,
+                grant_id=credential.grant_id,
+            )
 
     async def _client(self, call: OAuthCall) -> _Client:
         """Who says it is calling. Secrets are accepted percent-encoded (RFC 6749 §2.3.1) and as they are."""

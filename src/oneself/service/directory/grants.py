@@ -41,6 +41,8 @@ class GrantRequest(msgspec.Struct, frozen=True):
     redirect_uri: str | None = None
     code_challenge: str | None = None
     code_challenge_method: str | None = None
+    #: The trackers of the browser that asked, the strongest first. They wait until the code is redeemed.
+    trackers: tuple[str, ...] = ()
 
 
 class Credential(msgspec.Struct, frozen=True):
@@ -61,6 +63,7 @@ class Credential(msgspec.Struct, frozen=True):
     redirect_uri: str | None = None
     code_challenge: str | None = None
     code_challenge_method: str | None = None
+    trackers: tuple[str, ...] = ()
 
 
 class Redemption(msgspec.Struct):
@@ -89,10 +92,11 @@ class Grants:
             request.scope, request.nonce, request.auth_time, now,
         )  # fmt: skip
         proof = (request.redirect_uri, request.code_challenge, request.code_challenge_method)
+        code_row = CodeRow(digest(code), grant_id, *proof, request.trackers, now, now + self._code_life_us)
         async with self._directory.transaction() as tables:
             grants = tables.of(dataset_ref.org_id).grants
             await grants.put(grant)
-            await grants.put_code(CodeRow(digest(code), grant_id, *proof, now, now + self._code_life_us))
+            await grants.put_code(code_row)
         return code
 
     async def redeem(
@@ -118,11 +122,13 @@ class Grants:
             elif redemption.accepted:
                 await _spend(tables, dataset_ref, kind, secret, credential.grant_id, redemption)
 
+    async def find_code(self, dataset_ref: DatasetRef, code: str) -> Credential | None:
+        """The state of an authorization code; None if it is unknown."""
+        return await self._find(dataset_ref, "code", code)
+
     async def find_refresh_token(self, dataset_ref: DatasetRef, refresh_token: str) -> Credential | None:
         """The state of a refresh token, for introspection; None if it is unknown."""
-        async with self._directory.transaction() as tables:
-            row = await _lock(tables, dataset_ref, "refresh_token", refresh_token)
-        return _credential("refresh_token", row) if row else None
+        return await self._find(dataset_ref, "refresh_token", refresh_token)
 
     async def revoke(self, dataset_ref: DatasetRef, refresh_token: str, client_id: str) -> bool:
         """End the grant of a refresh token and revoke its access tokens; False if it is not this client's."""
@@ -132,6 +138,11 @@ class Grants:
                 return False
             await self._end(tables, dataset_ref, row.grant_id)
             return True
+
+    async def _find(self, dataset_ref: DatasetRef, kind: CredentialKind, secret: str) -> Credential | None:
+        async with self._directory.transaction() as tables:
+            row = await _lock(tables, dataset_ref, kind, secret)
+        return _credential(kind, row) if row else None
 
     async def _end(self, tables: DirectoryTables, dataset_ref: DatasetRef, grant_id: UUID) -> None:
         await tables.of(dataset_ref.org_id).grants.put_revoked(grant_id, time.time_ns() // 1000)
@@ -179,4 +190,5 @@ def _credential(kind: CredentialKind, row: CredentialRow) -> Credential:
         redirect_uri=row.redirect_uri,
         code_challenge=row.code_challenge,
         code_challenge_method=row.code_challenge_method,
+        trackers=tuple(row.trackers),
     )

@@ -3,16 +3,18 @@
 Lives here: browser sessions, and what a sign-in or sign-out means for profiles. Must not know: pages and
 protocols.
 
-Invariants: before the interface sends the browser back to the application, the profile of its tracker carries
-the `user_id` and everything that follows from that is committed. Every granted authorization counts as a
-sign-in, also one that an earlier sign-in answers (single sign-on). Source: docs/wire/cds.md §12, §14.
+Invariants: before the application gets its tokens, the profile of the browser's tracker carries the `user_id`
+and everything that follows from that is committed. A tracker is never used earlier. Every redeemed code
+counts as a sign-in, also one that an earlier sign-in answers (single sign-on).
+
+Source: docs/wire/cds.md §12, §14.
 """
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 import msgspec
@@ -22,7 +24,7 @@ from oneself.service.context import Actor, DatasetRef
 from oneself.service.crypto import digest, new_token
 from oneself.service.directory.accounts import Account, account_of
 from oneself.service.ingest.ingest import ObservationRejected
-from oneself.service.profiles.profiles import ActiveTracker, Profiles
+from oneself.service.profiles.profiles import ActiveTracker, Profiles, RequestOptions
 from oneself.store.directory import Directory
 
 INTERFACE = "sign-in"
@@ -71,19 +73,31 @@ class SignIns:
         return BrowserSession(row.session_id, account_of(row.account), row.auth_time) if row else None
 
     async def record_sign_in(
-        self, dataset_ref: DatasetRef, application: str | None, account: Account, trackers: Sequence[str]
+        self,
+        dataset_ref: DatasetRef,
+        application: str | None,
+        account: Account,
+        trackers: Sequence[str] = (),
+        *,
+        grant_id: UUID | None = None,
     ) -> None:
         """Give the browser's profile its user, or find or create the user's own profile.
 
         `trackers`, the strongest first: the browser's cookie, then what the application passed on. The first
-        active one counts. While the service is not enabled for the organisation, nothing is recorded.
+        active one counts. `grant_id`: the grant of the sign-in, which is recorded once. While the service is
+        not enabled for the organisation, nothing is recorded.
         """
         if not await self._is_enabled(dataset_ref):
             return
         tracker = await self._first_active(dataset_ref, trackers)
         actor = Actor(INTERFACE, application)
         await self._profiles.sign_in(
-            dataset_ref, actor, str(account.user_id), tracker=tracker, claims=dict(account.claims)
+            dataset_ref,
+            actor,
+            str(account.user_id),
+            tracker=tracker,
+            claims=dict(account.claims),
+            request=RequestOptions() if grant_id is None else RequestOptions(f"sign_in:{grant_id}"),
         )
 
     async def record_sign_out(
@@ -122,9 +136,13 @@ class SignIns:
         return (await self._configurations.current(dataset_ref.dataset_id)).settings.cds_enabled
 
     async def _first_active(self, dataset_ref: DatasetRef, trackers: Sequence[str]) -> ActiveTracker | None:
-        well_formed = [
-            tracker
-            for tracker in trackers
-            if tracker.isprintable() and 0 < len(tracker) <= TRACKER_CHARACTERS_MAX
-        ]
-        return await self._profiles.find_active_tracker(dataset_ref, well_formed)
+        return await self._profiles.find_active_tracker(dataset_ref, well_formed_trackers(trackers))
+
+
+def well_formed_trackers(trackers: Iterable[str]) -> tuple[str, ...]:
+    """The trackers that can be one, in their order."""
+    return tuple(
+        tracker
+        for tracker in trackers
+        if tracker.isprintable() and 0 < len(tracker) <= TRACKER_CHARACTERS_MAX
+    )

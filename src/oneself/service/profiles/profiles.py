@@ -186,6 +186,7 @@ class Profiles:
         *,
         tracker: ActiveTracker | None = None,
         claims: Mapping[str, Any] | None = None,
+        request: RequestOptions = _NO_OPTIONS,
     ) -> Resolution:
         """Record that a user signed in.
 
@@ -201,7 +202,7 @@ class Profiles:
             identifiers=tuple(identifiers),
             values={"identity_attributes": dict(claims)} if claims else {},
         )
-        return await self._submit(dataset_ref, observation, _NO_OPTIONS)
+        return await self._submit(dataset_ref, observation, request)
 
     async def sign_out(
         self, dataset_ref: DatasetRef, actor: Actor, user_id: str, tracker: ActiveTracker

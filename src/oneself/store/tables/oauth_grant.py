@@ -34,6 +34,8 @@ class CodeRow(msgspec.Struct, frozen=True):
     redirect_uri: str | None
     code_challenge: str | None
     code_challenge_method: str | None
+    #: Of the browser that asked, the strongest first.
+    trackers: tuple[str, ...]
     created_at: int
     expires_at: int
 
@@ -60,6 +62,7 @@ class CredentialRow(msgspec.Struct, frozen=True):
     redirect_uri: str | None = None
     code_challenge: str | None = None
     code_challenge_method: str | None = None
+    trackers: tuple[str, ...] = ()
 
 
 class GrantTable(OrganisationTable):

@@ -20,17 +20,18 @@ created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 -- $4: redirect URI; null for none
 -- $5: code challenge; null for none
 -- $6: code challenge method; null for none
--- $7: now
--- $8: when the code expires
+-- $7: trackers
+-- $8: now
+-- $9: when the code expires
 INSERT INTO authorization_code (org_id, code_digest, grant_id, redirect_uri, code_challenge,
-                                code_challenge_method, created_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+                                code_challenge_method, trackers, created_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 
 -- name: lock_code
 -- An authorization code with its grant and account, locked.
 -- $2: digest of the code
 SELECT code.grant_id, code.used_at, code.expires_at, code.redirect_uri, code.code_challenge,
-       code.code_challenge_method, oauth_grant.client_id, oauth_grant.user_id, oauth_grant.session_id,
+       code.code_challenge_method, code.trackers, oauth_grant.client_id, oauth_grant.user_id, oauth_grant.session_id,
        oauth_grant.scope, oauth_grant.nonce, oauth_grant.auth_time, oauth_grant.revoked_at,
        account.username, account.claims
 FROM authorization_code AS code
@@ -49,7 +50,7 @@ UPDATE authorization_code SET used_at = $3 WHERE org_id = $1 AND code_digest = $
 -- A refresh token with its grant and account, locked.
 -- $2: digest of the token
 SELECT token.grant_id, token.used_at, token.expires_at, NULL AS redirect_uri, NULL AS code_challenge,
-       NULL AS code_challenge_method, oauth_grant.client_id, oauth_grant.user_id, oauth_grant.session_id,
+       NULL AS code_challenge_method, '{}'::text[] AS trackers, oauth_grant.client_id, oauth_grant.user_id, oauth_grant.session_id,
        token.scope, oauth_grant.nonce, oauth_grant.auth_time, oauth_grant.revoked_at,
        account.username, account.claims
 FROM refresh_token AS token

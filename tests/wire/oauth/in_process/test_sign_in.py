@@ -357,19 +357,33 @@ async def test_expired_records_are_deleted_and_valid_ones_stay(
     assert (await shop.refresh(kept["refresh_token"])).status_code == 200
 
 
-async def test_a_sign_in_that_the_database_cannot_record_is_a_page_that_says_so(
+async def test_a_code_can_be_redeemed_again_if_the_database_could_not_record_the_sign_in(
     shop: Application, visitor: Visitor, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(*_: object) -> None:
+    async def away(*_: object, **__: object) -> None:
         raise Unavailable("The database cannot be reached.")
 
-    page = await shop.registration()
+    sent_back = await visitor.register(EMAIL, await shop.registration())
+    with monkeypatch.context() as patch:
+        patch.setattr(services.directory.sign_ins, "record_sign_in", away)
+        answer = await shop.exchange(sent_back)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "2"
+    assert (await shop.exchange(sent_back)).status_code == 200
+
+
+async def test_a_page_says_so_if_the_database_cannot_be_reached(
+    visitor: Visitor, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object, **__: object) -> None:
+        raise Unavailable("The database cannot be reached.")
+
+    page = await visitor.open("accounts/register")
     with monkeypatch.context() as patch:
         patch.setattr(services.directory.sign_ins, "record_sign_in", away)
         answer = await visitor.register(EMAIL, page)
     assert (answer.status_code, heading(answer)) == (503, "One moment, please")
     assert answer.headers["retry-after"] == "2"
-    assert arrived(await visitor.sign_in(EMAIL, page=await shop.authorize()))["code"]
 
 
 async def test_two_exchanges_at_the_same_moment_give_tokens_once(shop: Application, visitor: Visitor) -> None:
