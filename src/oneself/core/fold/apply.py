@@ -30,7 +30,7 @@ from oneself.core.resolution.resolve import resolve
 from oneself.core.resolution.working_set import MergeRecord, RefusalRecord, WorkingSet
 from oneself.core.values.merge import merge_values, overwrite, strategy_at
 from oneself.core.values.patch import Authority, apply_patch
-from oneself.core.values.record import EMPTY, ValueChanges, ValueSource, write
+from oneself.core.values.record import EMPTY, ValueChanges, write
 from oneself.core.values.reported_claims import accept_valid
 from oneself.core.values.schema import Schema
 from oneself.core.values.validation import InvalidValue
@@ -156,7 +156,7 @@ def _by_event(application: _Application, plan: Plan, unified: Profile) -> Profil
         unified = msgspec.structs.replace(unified, objects=objects)
     if not (observation.values or application.config.bindings):
         return unified
-    source = source_of(observation, application.seq)
+    source = observation.source(application.seq)
     changes = event_changes(application.state, observation, unified, plan, application.config, source)
     if not changes:
         return unified
@@ -304,7 +304,7 @@ def _written(application: _Application, profile: Profile, *, again: bool = False
         changes = ValueChanges(tuple(c for c in changes if strategy_at(schema, c.path) is overwrite))
     if not changes:
         return profile
-    record = write(profile.record, changes, source_of(application.observation, application.seq))
+    record = write(profile.record, changes, application.observation.source(application.seq))
     return msgspec.structs.replace(profile, record=record, updated_at=application.seq)
 
 
@@ -335,18 +335,6 @@ def _check(profile: Profile, observation: Observation, schema: Schema, *, accept
         return accept_valid(schema, profile.record, observation.values, creating=creating)[0]
     authority: Authority = "log" if accepted else "application"
     return apply_patch(schema, profile.record, observation.values, creating=creating, authority=authority)
-
-
-def source_of(observation: Observation, seq: int) -> ValueSource:
-    """The source that is recorded with the values that an observation writes."""
-    return ValueSource(
-        seq=seq,
-        observation_id=str(observation.observation_id),
-        at=observation.effective_at(seq),
-        interface=observation.interface,
-        application=observation.application,
-        trust=observation.trust,
-    )
 
 
 def _merged(survivor: Profile, absorbed: Profile, config: Config, seq: int) -> Profile:

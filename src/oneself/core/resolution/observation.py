@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.identity.identifier import Identifier
+from oneself.core.values.record import ValueSource
 
 SenderTrust = Literal["server", "browser"]
 Choices = dict[str, tuple[bool, int]]
@@ -61,6 +62,17 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     def effective_at(self, seq: int) -> int:
         """When it happened, in µs since 1970, if it is recorded at `seq`."""
         return seq if self.occurred_at is None else self.occurred_at
+
+    def source(self, seq: int) -> ValueSource:
+        """The source that is recorded with the values that it writes, if it is recorded at `seq`."""
+        return ValueSource(
+            seq=seq,
+            observation_id=str(self.observation_id),
+            at=self.effective_at(seq),
+            interface=self.interface,
+            application=self.application,
+            trust=self.trust,
+        )
 
     @property
     def creates(self) -> bool:
