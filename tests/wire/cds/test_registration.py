@@ -237,16 +237,17 @@ def test_a_returning_stranger_keeps_their_own_profile(
     assert cds.read(shared["profile_id"])["user_id"] != cds.read(theirs["profile_id"])["user_id"]
 
 
-def test_the_merge_is_visible_when_the_browser_comes_back(
+def test_the_merge_is_visible_when_the_tokens_are_answered(
     cds: Cds, web_app: WebApplication, browsers: Any
 ) -> None:
-    """The last redirect of the sign-in is enough: the code need not be exchanged."""
+    """The tracker has no effect until the application redeems the code."""
     person, home, work = new_person(fresh("atonce")), _visit(cds), _visit(cds)
     register(browsers(), web_app, person, anonymous_profile_tracker=home["anonymous_profile_tracker"])
-    browser, (_, challenge) = browsers(), pkce()
+    browser, (verifier, challenge) = browsers(), pkce()
     url = web_app.authorize_url(challenge, anonymous_profile_tracker=work["anonymous_profile_tracker"])
     page = browser.fill(browser.open(url), person)
-    assert page.arrived["code"]
+    assert "merged_to" not in cds.read(work["profile_id"])
+    assert web_app.exchange(page.arrived["code"], verifier).status_code == 200
     assert cds.read(work["profile_id"])["merged_to"]["profile_id"] == home["profile_id"]
 
 
