@@ -23,6 +23,7 @@ from oneself.service.configuration import Configurations
 from oneself.service.crypto import Hasher, SecretBox
 from oneself.service.directory.accounts import Accounts, Administrators
 from oneself.service.directory.applications import Applications
+from oneself.service.directory.expired_rows import ExpiredRowSweeper
 from oneself.service.directory.grants import Grants
 from oneself.service.directory.issuers import Issuers
 from oneself.service.directory.login_throttle import LoginThrottle
@@ -219,6 +220,7 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
         signing_keys=signing_keys,
         grants=Grants(directory, tokens, code_life_us=tunables.code_life_us),
         sign_ins=SignIns(directory, profiles, base.configurations),
+        expired_rows=ExpiredRowSweeper(directory),
         login_throttle=LoginThrottle(directory, base.secret_box, tunables.logins),
     )
 

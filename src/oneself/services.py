@@ -17,6 +17,7 @@ from oneself.service.configuration import Configurations
 from oneself.service.crypto import SecretBox
 from oneself.service.directory.accounts import Accounts, Administrators
 from oneself.service.directory.applications import Applications
+from oneself.service.directory.expired_rows import ExpiredRowSweeper
 from oneself.service.directory.grants import Grants
 from oneself.service.directory.issuers import Issuers
 from oneself.service.directory.login_throttle import LoginThrottle
@@ -83,6 +84,7 @@ class DirectoryServices(msgspec.Struct, frozen=True):
     signing_keys: SigningKeys
     grants: Grants
     sign_ins: SignIns
+    expired_rows: ExpiredRowSweeper
     login_throttle: LoginThrottle
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from oneself.core.identity.identifier import TRACKER, USER_ID, Identifier
 from oneself.core.resolution.observation import PageEvent
-from oneself.service.ingest.ingest import ObservationRejected, ReplayableResponse, Submission, request_key
+from oneself.service.ingest.ingest import ObservationRejected, ReplayableResponse, Submission
 from oneself.service.privacy.erasure import ErasureOptions, Receipt
 from oneself.service.profiles.profiles import RequestOptions, new_tracker
 from oneself.services import Services
@@ -259,7 +259,7 @@ async def test_receipts_stay_in_order(harness: ProfilesHarness, services: Servic
 
 async def test_the_key_of_an_erasure_keeps_nothing_of_the_person(harness: ProfilesHarness) -> None:
     ann = await harness.person(USER, mail=MAIL)
-    once = ErasureOptions(request_key("shop", "k"), "a digest")
+    once = ErasureOptions("request:k", "a digest")
     receipt = await harness.services.privacy.erasure.erase(harness.dataset_ref, ACTOR, ann, once=once)
     assert receipt is not None
     assert await harness.services.privacy.erasure.erase(harness.dataset_ref, ACTOR, ann, once=once) is None

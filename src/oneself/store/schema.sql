@@ -118,8 +118,10 @@ CREATE TABLE idempotency_record (
     profile_id uuid NOT NULL,
     fingerprint text NOT NULL,
     response bytea,
+    expires_at timestamp with time zone,
     CONSTRAINT idempotency_record_key PRIMARY KEY (dataset_id, key)
 );
+CREATE INDEX idempotency_record_by_expiry ON idempotency_record USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX idempotency_record_by_profile ON idempotency_record USING btree (dataset_id, profile_id);
 
 CREATE TABLE identity_server (

@@ -9,6 +9,7 @@ import msgspec
 from litestar import Response, post
 from msgspec import Struct
 
+from oneself.api.cds.cookie import tracker_in
 from oneself.api.cds.profile_responses import render_rejected, respond
 from oneself.api.documents.profile import ProfileId
 from oneself.api.http.errors import profile_unknown, wire_error
@@ -61,7 +62,7 @@ async def link_profile(request: AnyRequest) -> Response[LinkDocument]:
     def render(_: Resolution) -> StoredResponse:
         return answer
 
-    options = await decode_request_options(request, render)
+    options = await decode_request_options(request, render, tracker=tracker_in(request))
     try:
         linked = await call.services.profiles.profiles.link(
             call.dataset_ref, call.actor, profile_id, user_id, options

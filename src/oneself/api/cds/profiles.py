@@ -20,11 +20,11 @@ from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import described, error_responses
 from oneself.api.http.query import ONLY_TRUE, query_flag, query_list
 from oneself.api.http.request_options import decode_profile_id, decode_request_options, idempotency_key
-from oneself.api.http.stored_response import StoredResponse, first_response
+from oneself.api.http.stored_response import StoredResponse, decode_response, first_response
 from oneself.core.disclosure import grants_of
 from oneself.core.identity.identifier import IDENTIFIER_CHARS_MAX
 from oneself.core.values.attribute import SCOPES
-from oneself.service.ingest.ingest import ObservationRejected, Resolution, request_key
+from oneself.service.ingest.ingest import ObservationRejected, Resolution
 from oneself.service.privacy.erasure import ErasureOptions
 from oneself.service.profiles.profiles import ProfileView, new_tracker
 
@@ -61,9 +61,10 @@ async def create_profile(request: AnyRequest) -> Profile:
         raise forbidden()
     if not call.caller.reach.is_everything:
         return respond(await _own_profile(call, request))
-    if (known := await _known_browser(call, request)) is not None:
+    key_tracker = await _key_tracker(call, request)
+    if (known := await _known_browser(call, request, key_tracker)) is not None:
         return respond(known)
-    return respond(await _create(call, request, _draft_values(document), user_id))
+    return respond(await _create(call, request, key_tracker, _draft_values(document), user_id))
 
 
 @get(
@@ -132,15 +133,13 @@ async def delete_profile(request: AnyRequest, profile_id: FromPath[str]) -> None
     person, 404 for any profile but their own.
     """
     call = context_of(request)
-    options = await decode_request_options(request)
+    options = await decode_request_options(request, tracker=tracker_in(request))
     key, known_id = options.idempotency_key, decode_profile_id(profile_id)
     if not (await call.reaches(known_id) or await _was_answered(call, key)):
         raise profile_unknown()
     if known_id is None:
         return
-    once = None
-    if key is not None:
-        once = ErasureOptions(request_key(call.actor.application, key), options.fingerprint)
+    once = None if key is None else ErasureOptions(key, options.fingerprint)
     try:
         await call.services.privacy.erasure.erase(
             call.dataset_ref, call.actor, known_id, expected_versions=options.expected_versions, once=once
@@ -198,15 +197,28 @@ async def _own_profile(call: RequestContext, request: AnyRequest) -> StoredRespo
     return full_profile(call, view)
 
 
-async def _known_browser(call: RequestContext, request: AnyRequest) -> StoredResponse | None:
+async def _key_tracker(call: RequestContext, request: AnyRequest) -> str | None:
+    """The tracker to which the key of a POST belongs.
+
+    It is the browser's, unless the first request had none and its response made this one.
+    """
+    tracker, key = tracker_in(request), idempotency_key(request, None)
+    if tracker is None or key is None:
+        return tracker
+    first = await call.services.profiles.profiles.find_response(call.dataset_ref, key)
+    is_made = first is not None and _cookie(call, request, tracker) in decode_response(first).headers
+    return None if is_made else tracker
+
+
+async def _known_browser(
+    call: RequestContext, request: AnyRequest, key_tracker: str | None
+) -> StoredResponse | None:
     """The response for a browser with an active tracker. A repeated request gets its first response."""
     tracker = tracker_in(request)
-    if tracker and await _was_answered(call, idempotency_key(request)):
+    if tracker is None or await _was_answered(call, idempotency_key(request, key_tracker)):
         return None
-    view = (
-        await call.services.profiles.profiles.find_by_tracker(call.dataset_ref, tracker) if tracker else None
-    )
-    if tracker is None or view is None:
+    view = await call.services.profiles.profiles.find_by_tracker(call.dataset_ref, tracker)
+    if view is None:
         return None
     return full_profile(call, view, tracker=tracker, headers=(_cookie(call, request, tracker),))
 
@@ -214,11 +226,11 @@ async def _known_browser(call: RequestContext, request: AnyRequest) -> StoredRes
 async def _was_answered(call: RequestContext, key: str | None) -> bool:
     """Whether the response to this caller's request with this key is stored."""
     profiles = call.services.profiles.profiles
-    return key is not None and await profiles.was_answered(call.dataset_ref, call.actor, key)
+    return key is not None and await profiles.was_answered(call.dataset_ref, key)
 
 
 async def _create(
-    call: RequestContext, request: AnyRequest, values: Object, user_id: str | None
+    call: RequestContext, request: AnyRequest, key_tracker: str | None, values: Object, user_id: str | None
 ) -> StoredResponse:
     tracker = new_tracker()
 
@@ -227,7 +239,7 @@ async def _create(
         headers = (("Location", url), _cookie(call, request, tracker))
         return full_profile(call, made, status=201, tracker=tracker, headers=headers)
 
-    options = await decode_request_options(request, render)
+    options = await decode_request_options(request, render, tracker=key_tracker)
     try:
         made = await call.services.profiles.profiles.create(
             call.dataset_ref, call.actor, values, tracker=tracker, user_id=user_id, request=options
@@ -241,7 +253,7 @@ async def _patch(
     call: RequestContext, request: AnyRequest, profile_id: str, document: Object
 ) -> StoredResponse:
     render: Callable[[Resolution], StoredResponse] = lambda patched: full_profile(call, patched)  # noqa: E731
-    options = await decode_request_options(request, render)
+    options = await decode_request_options(request, render, tracker=tracker_in(request))
     known_id = decode_profile_id(profile_id)
     values = await _permitted_values(call, known_id, document)
     if known_id is None or values is None:

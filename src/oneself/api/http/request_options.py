@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import blake2b
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -12,12 +11,12 @@ from oneself.api.http.errors import UNPROCESSABLE, wire_error
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.stored_response import StoredResponse, encode_response
+from oneself.service.ingest.idempotency import KeyOwner, fingerprint, request_key
 from oneself.service.ingest.ingest import ReplayableResponse, Resolution
 from oneself.service.profiles.profiles import RequestOptions
 
 KEY_CHARS_MAX = 255
-#: Between a user id and a key; no key contains it.
-_BESIDE_USER = "\x1f"
+INVALID_KEY = f"Send one Idempotency-Key of 1 to {KEY_CHARS_MAX} printable ASCII characters."
 _TAG = r'(W/)?"[!#-~\x80-\xff]*"'
 #: A list of entity tags, perhaps with empty elements (RFC 9110 §5.6.1, §8.8.3).
 ENTITY_TAGS = rf"^(\*|(,[ \t]*)*{_TAG}([ \t]*,([ \t]*{_TAG})?)*)$"
@@ -27,10 +26,16 @@ _VERSION_TAG = re.compile(r'"([1-9][0-9]{0,17})"')
 
 
 async def decode_request_options(
-    request: AnyRequest, render: Callable[[Resolution], StoredResponse] | None = None
+    request: AnyRequest,
+    render: Callable[[Resolution], StoredResponse] | None = None,
+    *,
+    tracker: str | None = None,
 ) -> RequestOptions:
-    """The options of a request. `render` makes the response that a repeat gets again."""
-    key = idempotency_key(request)
+    """The options of a request. `render` makes the response that a repeat gets again.
+
+    `tracker`: of the browser for which the request was sent.
+    """
+    key = idempotency_key(request, tracker)
     return RequestOptions(
         idempotency_key=key,
         fingerprint=await _fingerprint(request) if key else "",
@@ -52,31 +57,31 @@ def decode_profile_id(text: str) -> UUID | None:
     return found if str(found) == text.lower() else None
 
 
-def idempotency_key(request: AnyRequest) -> str | None:
-    """The key of a request that may be repeated, if there is one. A person's key is theirs alone."""
-    key = request.headers.get("idempotency-key")
-    if key is None:
+def idempotency_key(request: AnyRequest, tracker: str | None) -> str | None:
+    """The stored key of a request that may be repeated, if it has one.
+
+    It belongs to the application, the person, the tracker and the route. Raises WireError (400).
+    """
+    lines = request.headers.getall("idempotency-key", [])
+    if not lines:
         return None
-    if not 0 < len(key) <= KEY_CHARS_MAX or not (key.isascii() and key.isprintable()):
-        sentence = f"Idempotency-Key must have 1 to {KEY_CHARS_MAX} printable characters."
-        raise wire_error(UNPROCESSABLE, sentence)
-    user_id = context_of(request).user_id
-    return key if user_id is None else f"{user_id}{_BESIDE_USER}{key}"
+    if len(lines) > 1 or not is_idempotency_key(lines[0]):
+        raise wire_error(UNPROCESSABLE, INVALID_KEY)
+    caller = context_of(request).caller
+    route = f"{request.method} {request.scope['path_template']}"
+    return request_key(KeyOwner(caller.application, caller.user_id, tracker, route), lines[0])
+
+
+def is_idempotency_key(text: str) -> bool:
+    """Whether a text may be an idempotency key."""
+    return 0 < len(text) <= KEY_CHARS_MAX and text.isascii() and text.isprintable()
 
 
 async def _fingerprint(request: AnyRequest) -> str:
     """The same for the same request only. The query is part of it, other headers are not."""
     scope = request.scope
-    parts = (
-        request.method.encode(),
-        unquote(scope["path"]).encode(),
-        scope["query_string"],
-        await request.body(),
-    )
-    digest = blake2b(digest_size=16)
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.hexdigest()
+    path = unquote(scope["path"]).encode()
+    return fingerprint(request.method.encode(), path, scope["query_string"], await request.body())
 
 
 def _expected_versions(lines: Sequence[str]) -> frozenset[int] | None:

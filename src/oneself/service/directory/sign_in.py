@@ -30,10 +30,6 @@ from oneself.store.directory import Directory
 INTERFACE = "sign-in"
 SESSION_LIFE_US = 12 * 3600 * 1_000_000
 TRACKER_CHARACTERS_MAX = 100
-#: How often a process that signs users in deletes what has expired, in every organisation.
-SWEEP_S = 600.0
-#: Longer than the life of any code or access token of a grant.
-GRANT_LIFE_MIN_US = 24 * 3600 * 1_000_000
 
 
 class BrowserSession(msgspec.Struct, frozen=True):
@@ -52,11 +48,9 @@ class SignIns:
         self._directory = directory
         self._profiles = profiles
         self._configurations = configurations
-        self._swept_at = time.monotonic()
 
     async def create_session(self, dataset_ref: DatasetRef, account: Account) -> tuple[BrowserSession, str]:
         """A new browser session and the token that its cookie carries."""
-        await self._sweep()
         token, now = new_token(), time.time_ns() // 1000
         session = BrowserSession(uuid.uuid4(), account, now)
         await self._directory.of(dataset_ref.org_id).sessions.put(
@@ -124,13 +118,6 @@ class SignIns:
     async def end_session(self, dataset_ref: DatasetRef, session_id: UUID) -> None:
         """End a session, and record nothing."""
         await self._directory.of(dataset_ref.org_id).sessions.delete(session_id)
-
-    async def _sweep(self) -> None:
-        if self._swept_at + SWEEP_S > time.monotonic():
-            return
-        self._swept_at = time.monotonic()
-        now = time.time_ns() // 1000
-        await self._directory.expired.delete(now, now - GRANT_LIFE_MIN_US)
 
     async def _is_enabled(self, dataset_ref: DatasetRef) -> bool:
         return (await self._configurations.current(dataset_ref.dataset_id)).settings.cds_enabled

@@ -32,6 +32,7 @@ from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import Contended, OneselfError, Unavailable
 from oneself.service.configuration import Configurations
 from oneself.service.ingest.batcher import Batcher, BatchLimits
+from oneself.service.ingest.idempotency import KEY_LIFE_US
 from oneself.store import working_set
 from oneself.store.database import Database
 from oneself.store.tables.idempotency_record import IdempotencyRecord
@@ -92,7 +93,7 @@ class Submission(msgspec.Struct, frozen=True):
     """An observation to ingest, with the options of its request."""
 
     observation: Observation
-    #: A repeat with the same key and fingerprint gets the first response.
+    #: From `request_key`. A repeat with the same key and fingerprint gets the first response.
     idempotency_key: str | None = None
     fingerprint: str = ""
     #: Rejects the observation unless the `updated_at` of the unified profile is one of these.
@@ -107,15 +108,10 @@ class Submission(msgspec.Struct, frozen=True):
     def key(self) -> str | None:
         """The key under which the first response is stored."""
         if self.idempotency_key is not None:
-            return request_key(self.observation.application, self.idempotency_key)
+            return self.idempotency_key
         if self.observation.event_id is not None:
             return f"event:{self.observation.event_id}"
         return None
-
-
-def request_key(application: str | None, idempotency_key: str) -> str:
-    """The key under which the response to an application's request is stored."""
-    return f"request:{application or ''}:{idempotency_key}"
 
 
 class ObservationRejected(OneselfError):
@@ -411,6 +407,8 @@ class _BatchDecision:
             profile_id=resolution.profile.profile_id,
             fingerprint=submission.fingerprint,
             response=response,
+            # Ids of events are deduplicated for as long as the log exists.
+            expires_at=None if submission.idempotency_key is None else resolution.seq + KEY_LIFE_US,
         )
         self._records[stored.key] = stored
         self._new_records.append(stored)

@@ -30,6 +30,7 @@ from oneself.core.resolution.plan import Rejection
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import Contended
 from oneself.service.context import Actor, DatasetRef
+from oneself.service.ingest.idempotency import KEY_LIFE_US
 from oneself.service.ingest.ingest import (
     ATTEMPTS_MAX,
     KEY_REUSED,
@@ -159,7 +160,9 @@ class Erasure:
         await _record(transaction, actor, clock.config_version, receipt)
         if once is not None:
             # The bare id and a digest of the request: nothing about the person.
-            record = IdempotencyRecord(once.key, seq, profile_id, once.fingerprint)
+            record = IdempotencyRecord(
+                once.key, seq, profile_id, once.fingerprint, expires_at=seq + KEY_LIFE_US
+            )
             await transaction.idempotency_records.put([record])
         return receipt
 

@@ -24,8 +24,9 @@ from oneself.core.resolution.observation import (
 )
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
-from oneself.service.ingest.ingest import Ingest, ReplayableResponse, Resolution, Submission, request_key
+from oneself.service.ingest.ingest import Ingest, ReplayableResponse, Resolution, Submission
 from oneself.store.database import Database
+from oneself.store.tables.idempotency_record import IdempotencyRecord
 from oneself.store.transaction import Tables
 
 Render = Callable[[Resolution], ReplayableResponse]
@@ -34,6 +35,7 @@ Render = Callable[[Resolution], ReplayableResponse]
 class RequestOptions(msgspec.Struct, frozen=True):
     """Options of the request, not of the profile; see `ingest.Submission`."""
 
+    #: From `request_key`.
     idempotency_key: str | None = None
     #: Equal for requests with the same content.
     fingerprint: str = ""
@@ -137,7 +139,7 @@ class Profiles:
         Source: docs/wire/cds.md §5.5.
         """
         key = request.idempotency_key
-        is_repeated = key is not None and await self.was_answered(dataset_ref, actor, key)
+        is_repeated = key is not None and await self.was_answered(dataset_ref, key)
         view = None if is_repeated else await self.find(dataset_ref, profile_id)
         if view is not None and view.survivor.user_id == user_id:
             return None
@@ -158,10 +160,18 @@ class Profiles:
         observation = self._observe(ConsentChange, actor, profile_id=profile_id, consents=dict(choices))
         return await self._submit(dataset_ref, observation, _NO_OPTIONS)
 
-    async def was_answered(self, dataset_ref: DatasetRef, actor: Actor, idempotency_key: str) -> bool:
-        """Whether the response to this application's request with this key is stored."""
-        key = request_key(actor.application, idempotency_key)
-        return bool(await Tables(self._database, dataset_ref.dataset_id).idempotency_records.find([key]))
+    async def was_answered(self, dataset_ref: DatasetRef, idempotency_key: str) -> bool:
+        """Whether the response to a request with this key (from `request_key`) is stored."""
+        return bool(await self._find_record(dataset_ref, idempotency_key))
+
+    async def find_response(self, dataset_ref: DatasetRef, idempotency_key: str) -> ReplayableResponse | None:
+        """The stored response to a request with this key; None if there is none, or it was erased."""
+        record = await self._find_record(dataset_ref, idempotency_key)
+        return None if record is None or record.response is None else ReplayableResponse(record.response)
+
+    async def _find_record(self, dataset_ref: DatasetRef, idempotency_key: str) -> IdempotencyRecord | None:
+        records = Tables(self._database, dataset_ref.dataset_id).idempotency_records
+        return (await records.find([idempotency_key])).get(idempotency_key)
 
     async def patch_claims(
         self, dataset_ref: DatasetRef, actor: Actor, user_id: str, values: Mapping[str, Any]

@@ -1,4 +1,5 @@
-"""Rows of several tables that expire: sessions, codes, tokens, revocations, failures, grants."""
+"""Rows of several tables that expire: sessions, codes, tokens, revocations, failures, grants,
+idempotency keys."""
 
 from __future__ import annotations
 

@@ -28,6 +28,8 @@ class IdempotencyRecord(msgspec.Struct, frozen=True):
     fingerprint: str
     #: As the interface wrote it; the store does not read it. None if a repeat gets none.
     response: bytes | None = None
+    #: In µs since 1970; None: never.
+    expires_at: int | None = None
 
 
 class IdempotencyTable(Table):
@@ -36,16 +38,17 @@ class IdempotencyTable(Table):
     __slots__ = ()
 
     async def find(self, keys: Iterable[str]) -> dict[str, IdempotencyRecord]:
-        """The records of keys, by key."""
+        """The records of keys that have not expired, by key."""
         ordered = sorted(keys)
         found = await self._executor.fetch(_sql.find, self._dataset_id, ordered) if ordered else []
         return {row["key"]: IdempotencyRecord(*row.values()) for row in found}
 
     async def put(self, records: Sequence[IdempotencyRecord]) -> None:
-        """Insert records."""
+        """Insert records, in place of those that have expired."""
         if records:
-            columns = rows.columns(5, map(msgspec.structs.astuple, records))
-            await self._executor.execute(_sql.put, self._dataset_id, *columns)
+            columns = rows.columns(6, map(msgspec.structs.astuple, records))
+            stored = await self._executor.fetch(_sql.put, self._dataset_id, *columns)
+            assert len(stored) == len(records), "keys are locked before they are looked up"
 
     async def blank_of_profiles(self, profile_ids: Sequence[UUID]) -> None:
         """Keep that requests about profiles were answered, but neither the requests nor the responses."""

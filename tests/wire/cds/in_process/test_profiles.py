@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from support.caller import Cds
 
 PLAN = {"attribute_name": "traits.plan"}
+EXPIRE = "UPDATE idempotency_record SET expires_at = now()"
 
 
 async def whole(cds: Cds, profile_id: str, **params: str) -> dict[str, Any]:
@@ -62,14 +64,75 @@ async def test_a_repeated_patch_is_applied_once(cds: Cds) -> None:
 async def test_a_key_is_not_used_for_two_requests(cds: Cds) -> None:
     headers = {"Idempotency-Key": "k"}
     profile_id = (await cds("POST", "/profiles", json={}, headers=headers)).json()["profile_id"]
-    for method, path, body in (
-        ("POST", "/profiles", {"user_id": "u-1"}),
-        ("PATCH", f"/profiles/{profile_id}", {}),
-    ):
-        answer = await cds(method, path, json=body, headers=headers)
-        assert answer.status_code == 422
-        assert answer.json()["code"] == "CDS-10001"
+    answer = await cds("POST", "/profiles", json={"user_id": "u-1"}, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "CDS-10001")
     assert "user_id" not in await whole(cds, profile_id)
+
+
+async def test_a_key_belongs_to_its_route(cds: Cds) -> None:
+    """The key of a POST, sent again with the same body to other routes, is another key there."""
+    await cds.define("traits", PLAN)
+    headers, body = {"Idempotency-Key": "k"}, {"traits": {"plan": "gold"}}
+    first = await cds("POST", "/profiles", json=body, headers=headers)
+    other = (await cds.create())["profile_id"]
+    patched = await cds("PATCH", f"/profiles/{other}", json=body, headers=headers)
+    assert (patched.status_code, patched.json()["profile_id"]) == (200, other)
+    link = {"profile_id": other, "user_id": "u-1"}
+    assert (await cds("POST", "/profiles/link", json=link, headers=headers)).json() == link
+    assert (await cds("DELETE", f"/profiles/{other}", headers=headers)).status_code == 204
+    again = await cds("POST", "/profiles", json=body, headers=headers)
+    assert (again.status_code, again.content) == (201, first.content)
+
+
+async def test_a_key_belongs_to_its_tracker(cds: Cds) -> None:
+    """A browser that repeats the key of another gets its own profile, whether it has one already or not."""
+    headers = {"Idempotency-Key": "k"}
+    mine = await cds("POST", "/profiles", json={}, headers=headers)
+    known = (await cds.create())["anonymous_profile_tracker"]
+    for tracker, status in ((known, 200), (str(uuid.uuid4()), 201)):
+        cookie = {"Cookie": f"cds_profile={tracker}"}
+        theirs = await cds("POST", "/profiles", json={}, headers={**headers, **cookie})
+        assert theirs.status_code == status
+        assert theirs.json()["profile_id"] != mine.json()["profile_id"]
+        assert mine.json()["anonymous_profile_tracker"] not in theirs.text
+
+
+async def test_a_patch_key_belongs_to_the_tracker_beside_it(cds: Cds) -> None:
+    await cds.define("traits", PLAN)
+    path, headers = f"/profiles/{(await cds.create())['profile_id']}", {"Idempotency-Key": "k"}
+    one, other = ({**headers, "Cookie": f"cds_profile={uuid.uuid4()}"} for _ in range(2))
+    await cds("PATCH", path, json={"traits": {"plan": "a"}}, headers=one)
+    answer = await cds("PATCH", path, json={"traits": {"plan": "b"}}, headers=other)
+    assert (answer.status_code, answer.json()["traits"]) == (200, {"plan": "b"})
+    assert (await cds("PATCH", path, json={"traits": {"plan": "b"}}, headers=one)).status_code == 422
+
+
+async def test_a_key_expires(cds: Cds) -> None:
+    headers = {"Idempotency-Key": "k"}
+    first = await cds("POST", "/profiles", json={}, headers=headers)
+    await cds.services.database.execute(EXPIRE)
+    second = await cds("POST", "/profiles", json={}, headers=headers)
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json()["profile_id"] != second.json()["profile_id"]
+    again = await cds("POST", "/profiles", json={}, headers=headers)
+    assert again.content == second.content
+
+
+async def test_expired_keys_are_deleted(cds: Cds) -> None:
+    for key in ("old", "new"):
+        await cds("POST", "/profiles", json={}, headers={"Idempotency-Key": key})
+        if key == "old":
+            await cds.services.database.execute(EXPIRE)
+    assert await cds.services.directory.expired_rows.sweep() >= 1
+    assert len(await cds.services.database.fetch("SELECT FROM idempotency_record")) == 1
+
+
+async def test_neither_key_nor_tracker_is_stored(cds: Cds) -> None:
+    tracker = str(uuid.uuid4())
+    headers = {"Idempotency-Key": "order 4711", "Cookie": f"cds_profile={tracker}"}
+    await cds("POST", "/profiles", json={}, headers=headers)
+    (row,) = await cds.services.database.fetch("SELECT * FROM idempotency_record")
+    assert not any(text in str(dict(row)) for text in (tracker, "4711"))
 
 
 async def test_a_repeated_delete_gets_the_first_answer(cds: Cds) -> None:
@@ -85,25 +148,17 @@ async def test_the_key_of_a_delete_is_not_used_for_another_request(cds: Cds) -> 
     headers = {"Idempotency-Key": "k"}
     gone, left = [(await cds.create())["profile_id"] for _ in range(2)]
     assert (await cds("DELETE", f"/profiles/{gone}", headers=headers)).status_code == 204
-    for method, path, body in (
-        ("DELETE", f"/profiles/{left}", None),
-        ("PATCH", f"/profiles/{left}", {}),
-        ("POST", "/profiles", {}),
-    ):
-        answer = await cds(method, path, json=body, headers=headers)
-        assert (answer.status_code, answer.json()["code"]) == (422, "CDS-10001"), method
+    answer = await cds("DELETE", f"/profiles/{left}", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "CDS-10001")
     assert [each["profile_id"] for each in (await cds.listed())["profiles"]] == [left]
 
 
-async def test_a_delete_has_a_key_of_its_own(cds: Cds) -> None:
-    """Also when the person of the first request was erased since, and with them what it said."""
+async def test_the_key_of_an_erased_profile_makes_no_other(cds: Cds) -> None:
     headers = {"Idempotency-Key": "k"}
-    made, left = [(await cds("POST", "/profiles", json={}, headers=h)).json() for h in (headers, {})]
-    one, other = made["profile_id"], left["profile_id"]
-    assert (await cds("DELETE", f"/profiles/{one}", headers=headers)).status_code == 422
-    assert (await cds("DELETE", f"/profiles/{one}")).status_code == 204
-    assert (await cds("DELETE", f"/profiles/{other}", headers=headers)).status_code == 422
-    assert (await cds("GET", f"/profiles/{other}")).status_code == 200
+    made = (await cds("POST", "/profiles", json={}, headers=headers)).json()
+    assert (await cds("DELETE", f"/profiles/{made['profile_id']}", headers=headers)).status_code == 204
+    assert (await cds("POST", "/profiles", json={}, headers=headers)).status_code == 404
+    assert (await cds.listed())["profiles"] == []
 
 
 async def test_simultaneous_deletes_of_one_key_are_one(cds: Cds) -> None:
@@ -122,7 +177,7 @@ async def test_a_key_belongs_to_its_application(cds: Cds, regular: Cds) -> None:
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\tb", "ž"])
 async def test_a_key_has_at_most_255_printable_characters(cds: Cds, key: str) -> None:
     answer = await cds("POST", "/profiles", json={}, headers={"Idempotency-Key": key.encode()})
-    assert answer.status_code == 400
+    assert (answer.status_code, answer.json()["code"]) == (400, "CDS-10001")
     assert (await cds.listed())["profiles"] == []
 
 
