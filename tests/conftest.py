@@ -1,13 +1,13 @@
-"""Fixtures of all tests: a database of its own for every worker, real services for black-box tests.
+"""Fixtures for all tests: one database per worker, and running services for black-box tests.
 
 database_url    a database with all migrations, one per worker
-database        the same, opened; every test finds it empty
-new_database    makes further databases
+database        the same database, opened; empty at the start of every test
+new_database    creates more databases
 tunables        limits, times and costs of `services`: cheap hashes, one signing key
-services        the use-cases on `database`, put together as `serve` does
+services        the use-cases on `database`, as `serve` puts them together
 service         a running `oneself serve` with the organisation `acme`, shared by the tests of a worker
-start_service   starts further ones, with other settings, several workers, or the embedded database
-data_dir        a data folder for an embedded database of a test's own
+start_service   starts more services, with other settings, several workers, or the embedded database
+data_dir        a data folder for an embedded database that only one test uses
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ StartService = Callable[..., RunningService]
 RUN_ID = "ONESELF_TEST_RUN_ID"
 TESTS = Path(__file__).parent
 
-# No test fails because a machine is slow.
+# A slow machine must not make a test fail.
 settings.register_profile(
     "patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -46,7 +46,7 @@ settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # The controller names the run, its xdist workers inherit the name.
+    # The controller sets the id of the run; its xdist workers inherit it.
     if not hasattr(config, "workerinput"):
         os.environ[RUN_ID] = uuid.uuid4().hex[:8]
 
@@ -56,7 +56,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         databases.remove_run_folder(os.environ[RUN_ID])
 
 
-# Where servers could differ: SQL, the write path, and the answers of a running service.
+# Tests whose result can depend on the PostgreSQL version: SQL, the write path, a running service.
 ON_EVERY_POSTGRESQL = {"store", "service", "wire"}
 IN_PROCESS = "in_process"
 
@@ -78,7 +78,7 @@ def server_url() -> Iterator[str]:
 
 @pytest_asyncio.fixture(scope="session")
 async def made_databases(server_url: str) -> AsyncIterator[Databases]:
-    await databases.hurry(server_url)
+    await databases.disable_fsync(server_url)
     made = Databases(server_url, os.environ[RUN_ID], os.environ.get("PYTEST_XDIST_WORKER", "main"))
     yield made
     await made.drop_all()
@@ -120,7 +120,7 @@ def services(database: Database, tmp_path: Path, tunables: Tunables) -> Services
 
 @pytest_asyncio.fixture(scope="session")
 async def service_database_url(made_databases: Databases) -> AsyncIterator[str]:
-    """The database of `service`. When all tests of the worker have run, its log must fold to its state."""
+    """The database of `service`. After the last test of the worker, its log must fold to its state."""
     url = await made_databases.clone()
     yield url
     await assert_log_folds(url)
@@ -128,7 +128,7 @@ async def service_database_url(made_databases: Databases) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 def run_folder() -> Path:
-    """For data folders. pytest's own folders are closed to the system user of an embedded server."""
+    """The parent of all data folders. The system user of an embedded server cannot read folders of pytest."""
     folder = databases.run_folder(os.environ[RUN_ID]) / os.environ.get("PYTEST_XDIST_WORKER", "main")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -152,8 +152,8 @@ def start_service(data_dir: Path, request: pytest.FixtureRequest) -> Iterator[St
     """`start_service(database_url=None, environment={}, workers=1, bootstrap=True, name="data")`.
 
     `name` is the data folder, a sibling of `data_dir`; the embedded database runs there unless one is given.
-    When the test has ended, the log of every database that a service worked on must fold to its state; a test
-    that damages a database by hand is marked `damages_database`.
+    After the test, the log of every database that a service used must fold to its state. A test that damages
+    a database on purpose is marked `damages_database`.
     """
     started: list[RunningService] = []
 
@@ -173,6 +173,8 @@ def start_service(data_dir: Path, request: pytest.FixtureRequest) -> Iterator[St
     for running in started:
         running.stop()
     if request.node.get_closest_marker("damages_database") is None:
-        by_database = {each.database_url or each.data_dir: each for each in started if each.base_url}
+        by_database = {
+            running.database_url or running.data_dir: running for running in started if running.base_url
+        }
         for running in by_database.values():
             assert_log_of_service_folds(running)

@@ -15,14 +15,14 @@ from support.service import RunningService
 GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"
 
 
-def typed(guide: str, service: RunningService, folder: Path) -> str:
-    """What the reader sees after having typed every `sh` block of a guide, in order."""
+def run_guide(guide: str, service: RunningService, folder: Path) -> str:
+    """Run every `sh` block of a guide, in order. Returns the standard output."""
     text = (GUIDES / guide).read_text("utf-8")
     blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     script = "set -euo pipefail\n" + "\necho\n".join(blocks)
     script = script.replace("http://localhost:8700", service.base_url)
     script = script.replace(".venv/bin/", f"{Path(sys.executable).parent}/")
-    done = subprocess.run(
+    completed = subprocess.run(
         ["bash", "-c", script],
         cwd=folder,
         env={**os.environ, "ONESELF_DATA_DIR": str(service.data_dir)},
@@ -31,34 +31,36 @@ def typed(guide: str, service: RunningService, folder: Path) -> str:
         timeout=300,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed.stdout
 
 
-def test_the_first_steps_lead_where_they_say(start_service: StartService, tmp_path: Path) -> None:
-    told = typed("first-steps.md", start_service(bootstrap=False), tmp_path)
-    assert "client secret" in told
-    assert '"traits.interests": [' in told, "with the source of each value"
-    assert '"reason": "system:user_id_match"' in told
-    read_back = told[told.rindex('"interests"') :]
+def test_the_first_steps_produce_the_output_they_describe(
+    start_service: StartService, tmp_path: Path
+) -> None:
+    output = run_guide("first-steps.md", start_service(bootstrap=False), tmp_path)
+    assert "client secret" in output
+    assert '"traits.interests": [' in output, "each value is shown with its source"
+    assert '"reason": "system:user_id_match"' in output
+    read_back = output[output.rindex('"interests"') :]
     assert re.match(r'"interests": \[\s*"chess",\s*"go",\s*"tea"\s*\]', read_back)
-    assert "entries fold to the same 2 profiles." in told
+    assert "entries fold to the same 2 profiles." in output
 
 
 def test_a_backup_works_while_the_service_runs(start_service: StartService, tmp_path: Path) -> None:
-    typed("production.md", start_service(), tmp_path)
+    run_guide("production.md", start_service(), tmp_path)
     assert (tmp_path / "oneself.dump").read_bytes().startswith(b"PGDMP")
 
 
-def test_events_are_sent_as_the_guide_says(start_service: StartService, tmp_path: Path) -> None:
-    told = typed("send-events.md", start_service(bootstrap=False), tmp_path)
-    answers = [json.loads(line) for line in re.findall(r"^\{.*\}$", told.replace("}{", "}\n{"), re.MULTILINE)]
+def test_the_commands_of_the_events_guide_work(start_service: StartService, tmp_path: Path) -> None:
+    output = run_guide("send-events.md", start_service(bootstrap=False), tmp_path)
+    answers = [json.loads(line) for line in re.findall(r"^\{.*\}$", output.replace("}{", "}\n{"), re.MULTILINE)]
     assert [answer["errorCode"] for answer in answers] == [0] * 8
-    *encodings, by_server, by_server_key, by_page_key, in_legacy = answers
+    *encodings, server_event, server_key_event, page_key_event, legacy_event = answers
     (user_id,) = {answer["resolvedUserId"] for answer in encodings}
-    for answer in (by_server, by_server_key, by_page_key):
+    for answer in (server_event, server_key_event, page_key_event):
         assert answer["resolvedUserId"] == user_id
-    assert set(by_server["eventDetails"]["identities"]) == {"webId", "emailAddress"}
-    assert f"\n{user_id}\n" in told, "oneself resolve"
-    assert in_legacy["resolvedUserId"] == "ann"
-    assert "Identity resolution is on in old." in told
+    assert set(server_event["eventDetails"]["identities"]) == {"webId", "emailAddress"}
+    assert f"\n{user_id}\n" in output, "`oneself resolve` prints the user id"
+    assert legacy_event["resolvedUserId"] == "ann"
+    assert "Identity resolution is on in old." in output

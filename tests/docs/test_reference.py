@@ -19,11 +19,11 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(?:^|[\s`/])oneself((?: [a-z][a-z-]+)+)")
 VARIABLE = re.compile(r"\bONESELF_[A-Z_]*[A-Z]\b")
-#: Variables that are no settings.
-BESIDE = {"ONESELF_SETTINGS", "ONESELF_TEST_DATABASE_URL", "ONESELF_TEST_CHROMIUM"}
+#: Variables that are not settings.
+NOT_SETTINGS = {"ONESELF_SETTINGS", "ONESELF_TEST_DATABASE_URL", "ONESELF_TEST_CHROMIUM"}
 
 
-def tool(name: str) -> ModuleType:
+def load_tool(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -32,65 +32,69 @@ def tool(name: str) -> ModuleType:
     return module
 
 
-reference = tool("write_reference")
+reference = load_tool("write_reference")
 
 
 @pytest.mark.parametrize("name", ["cli.md", "settings.md", "rest.md"])
-def test_a_listed_page_is_what_the_code_says(name: str) -> None:
+def test_a_generated_page_is_up_to_date(name: str) -> None:
     written = (DOCS / "reference" / name).read_text("utf-8")
-    assert written == reference.pages()[name], "make reference writes it anew"
+    assert written == reference.pages()[name], "run make reference"
 
 
-def test_the_drawing_shows_files_that_are_there() -> None:
-    drawing = tool("draw_request")
-    assert drawing.DRAWING.read_text("utf-8") == drawing.drawing(), "make pictures draws it anew"
+def test_the_drawing_is_up_to_date() -> None:
+    drawing = load_tool("draw_request")
+    assert drawing.DRAWING.read_text("utf-8") == drawing.drawing(), "run make pictures"
 
 
 def test_commands_in_the_manual_exist() -> None:
     known = {name for name, _ in reference.commands()}
     groups = {name for name, command in reference.commands() if hasattr(command, "commands")}
     unknown = {
-        f"{page.name}: oneself {words}" for page, words in mentioned() if _named(words, groups) not in known
+        f"{page.name}: oneself {words}"
+        for page, words in mentioned_commands()
+        if _command_of(words, groups) not in known
     }
     assert unknown == set()
 
 
 def test_settings_in_the_manual_exist() -> None:
-    known = {setting.variable for setting in list_settings()} | BESIDE
+    known = {setting.variable for setting in list_settings()} | NOT_SETTINGS
     for page in PAGES:
         unknown = set(VARIABLE.findall(page.read_text("utf-8"))) - known
-        # `ONESELF_BOOTSTRAP_…` names a family.
-        assert not {name for name in unknown if not any(each.startswith(name) for each in known)}, page
+        # `ONESELF_BOOTSTRAP_…` stands for all settings with this prefix.
+        assert not {name for name in unknown if not any(variable.startswith(name) for variable in known)}, (
+            page
+        )
 
 
 def test_every_error_code_is_explained() -> None:
-    told = (DOCS / "reference" / "errors.md").read_text("utf-8")
-    rows = dict(re.findall(r"^\| `CDS-(\d+)` \| ([^|]+?) \|", told, re.MULTILINE))
+    page = (DOCS / "reference" / "errors.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `CDS-(\d+)` \| ([^|]+?) \|", page, re.MULTILINE))
     assert rows == MESSAGES
 
 
-def test_pages_are_reached_from_the_index() -> None:
+def test_every_page_is_linked_from_the_index() -> None:
     reached: set[Path] = set()
-    ahead = [DOCS / "index.md"]
-    while ahead:
-        page = ahead.pop()
+    to_visit = [DOCS / "index.md"]
+    while to_visit:
+        page = to_visit.pop()
         if page in reached or page.suffix != ".md" or not page.exists():
             continue
         reached.add(page)
         links = re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8"))
-        ahead += [(page.parent / link).resolve() for link in links if "://" not in link]
+        to_visit += [(page.parent / link).resolve() for link in links if "://" not in link]
     assert set(DOCS.rglob("*.md")) - reached == set()
 
 
-def mentioned() -> Iterator[tuple[Path, str]]:
-    """Commands as they are written in code on any page."""
+def mentioned_commands() -> Iterator[tuple[Path, str]]:
+    """Every `oneself …` command in the code of a page, with the page."""
     for page in PAGES:
         for code in CODE.findall(page.read_text("utf-8")):
             for match in COMMAND.finditer(code.replace("`", "\n")):
                 yield page, match[1].strip()
 
 
-def _named(words: str, groups: set[str]) -> str:
-    """The command at the beginning of what was written: `org create HANDLE` → `org create`."""
+def _command_of(words: str, groups: set[str]) -> str:
+    """The command at the beginning of a command line: `org create HANDLE` → `org create`."""
     first, _, rest = words.partition(" ")
     return f"{first} {rest.partition(' ')[0]}".strip() if first in groups and rest else first

@@ -1,4 +1,4 @@
-"""Connections: what Python sees of a value, and how a failing database looks."""
+"""Connections: how values are decoded, and which errors a failing database raises."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oneself.store.queries import Queries
 from oneself.store.shadow import open_shadow
 from support.databases import Databases
 
-NOBODY = "postgresql://nobody@127.0.0.1:1/none"
+UNREACHABLE_URL = "postgresql://nobody@127.0.0.1:1/none"
 
 
 @pytest.mark.parametrize("instant", [0, 1_700_000_000_000_001, -1, 253_402_300_799_999_999])
@@ -27,34 +27,34 @@ async def test_an_instant_is_an_int_of_microseconds_both_ways(database: Database
     assert expected == instant
 
 
-async def test_arrays_of_instants_pass_as_well(database: Database) -> None:
+async def test_arrays_of_instants_are_encoded_and_decoded(database: Database) -> None:
     assert await database.fetchval("select $1::timestamptz[]", [1, None, 3]) == [1, None, 3]
 
 
 @pytest.mark.parametrize(
     "value", [{"a": [1, 2.5, None, True, "é"]}, [], "text", 0, None, {"deep": {"er": {}}}]
 )
-async def test_json_is_seen_decoded(database: Database, value: object) -> None:
+async def test_json_is_decoded(database: Database, value: object) -> None:
     assert await database.fetchval("select $1::jsonb", value) == value
 
 
-async def test_unqualified_names_use_our_schema(database: Database) -> None:
+async def test_unqualified_names_use_the_schema_oneself(database: Database) -> None:
     assert await database.fetchval("select 'organisation'::regclass::oid") is not None
     assert await database.fetchval("select current_schema()") == "oneself"
 
 
-async def test_a_transaction_keeps_nothing_when_something_is_raised(database: Database) -> None:
+async def test_a_transaction_that_raises_stores_nothing(database: Database) -> None:
     insert = "insert into organisation (handle, name, created_at) values ($1, $1, now())"
     with pytest.raises(KeyError):
         async with database.transaction() as connection:
-            await connection.execute(insert, "gone")
+            await connection.execute(insert, "rolled-back")
             raise KeyError
     async with database.transaction() as connection:
-        await connection.execute(insert, "kept")
-    assert [row["handle"] for row in await database.fetch("select handle from organisation")] == ["kept"]
+        await connection.execute(insert, "committed")
+    assert [row["handle"] for row in await database.fetch("select handle from organisation")] == ["committed"]
 
 
-async def test_a_violated_constraint_is_known_by_its_name(database: Database) -> None:
+async def test_a_violated_constraint_is_recognised_by_its_name(database: Database) -> None:
     insert = "insert into organisation (handle, name, created_at) values ('twice', '', now())"
     await database.execute(insert)
     with pytest.raises(asyncpg.UniqueViolationError) as caught:
@@ -66,11 +66,11 @@ async def test_a_violated_constraint_is_known_by_its_name(database: Database) ->
 async def test_a_deadlock_is_contended(database: Database) -> None:
     one, two = asyncio.Event(), asyncio.Event()
 
-    async def lock(first: int, second: int, mine: asyncio.Event, other: asyncio.Event) -> None:
+    async def lock(first: int, second: int, locked: asyncio.Event, other_locked: asyncio.Event) -> None:
         async with database.transaction() as connection:
             await connection.execute("select pg_advisory_xact_lock($1)", first)
-            mine.set()
-            await other.wait()
+            locked.set()
+            await other_locked.wait()
             await connection.execute("select pg_advisory_xact_lock($1)", second)
 
     outcomes = await asyncio.gather(lock(1, 2, one, two), lock(2, 1, two, one), return_exceptions=True)
@@ -89,15 +89,15 @@ async def test_a_broken_connection_is_unavailable_and_the_next_one_works(databas
 
 async def test_a_server_that_does_not_answer_is_unavailable() -> None:
     with pytest.raises(Unavailable):
-        await Database.open(NOBODY)
+        await Database.open(UNREACHABLE_URL)
     with pytest.raises(Unavailable):
-        await wait_until_ready(NOBODY)
+        await wait_until_ready(UNREACHABLE_URL)
 
 
-async def test_a_server_that_refuses_us_says_why(made_databases: Databases, server_url: str) -> None:
+async def test_a_refused_connection_reports_the_reason(made_databases: Databases, server_url: str) -> None:
     wrong = server_url.replace("/postgres?", "/no_such_database?")
     if wrong == server_url:
-        pytest.skip("the given server's address has another form")
+        pytest.skip("the address of the configured server has another form")
     with pytest.raises(UnsupportedDatabase, match="no_such_database"):
         await wait_until_ready(wrong)
     with pytest.raises(UnsupportedDatabase, match="no_such_database"):
@@ -107,7 +107,7 @@ async def test_a_server_that_refuses_us_says_why(made_databases: Databases, serv
 def test_named_statements_are_attributes() -> None:
     queries = Queries("profile")
     assert "FROM profile" in queries.find
-    assert "{" not in queries.find, "fragments are put in"
+    assert "{" not in queries.find, "a fragment was not inserted"
     assert "find" in queries.names()
     with pytest.raises(AttributeError, match=r"profile.sql has no statement named no_such"):
         _ = queries.no_such
@@ -134,8 +134,9 @@ def test_a_statement_with_other_parameters_than_declared_is_refused(
 PLANNER = "SELECT name, setting FROM pg_settings WHERE name IN ('enable_seqscan', 'enable_hashjoin')"
 
 
-async def test_requests_are_planned_as_point_lookups_and_scans_by_the_defaults(database: Database) -> None:
-    """Without statistics a scan would be kept for a table that grows; whole datasets need scans and joins."""
+async def test_only_scans_use_the_default_planner_settings(database: Database) -> None:
+    """Without statistics, PostgreSQL would keep a plan with a scan while a table grows. Reading a whole
+    dataset needs scans and joins."""
     point = {row["name"]: row["setting"] for row in await database.fetch(PLANNER)}
     assert point == {"enable_seqscan": "off", "enable_hashjoin": "off"}
     async with database.scan() as connection:

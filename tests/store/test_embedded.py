@@ -1,4 +1,4 @@
-"""The embedded server in any number of processes: the first starts it, the last one stops it."""
+"""The embedded server: the first process that uses it starts it, the last one stops it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import psutil
 import pytest
 
 from oneself.errors import DataFolderInUse, Fatal, UnsupportedDatabase
@@ -29,26 +28,26 @@ async def test_the_last_user_stops_the_server(data_dir: Path) -> None:
     assert not second.is_running
 
 
-def test_many_processes_may_come_and_go_at_once(data_dir: Path) -> None:
+def test_concurrent_processes_share_one_server(data_dir: Path) -> None:
     pipes = [spawn.Pipe() for _ in range(4)]
-    users = [spawn.Process(target=_use, args=(data_dir, theirs)) for _, theirs in pipes]
+    users = [spawn.Process(target=_use, args=(data_dir, child_end)) for _, child_end in pipes]
     for user in users:
         user.start()
-    postmasters = {_answer(ours) for ours, _ in pipes}
+    postmasters = {_receive_pid(parent_end) for parent_end, _ in pipes}
     assert len(postmasters) == 1
-    for ours, _ in pipes:
-        ours.send("go")
+    for parent_end, _ in pipes:
+        parent_end.send("stop")
     for user in users:
         user.join(DEADLINE_S)
         assert user.exitcode == 0
-    assert not psutil.pid_exists(postmasters.pop()) or not Embedded(data_dir.resolve()).is_running
+    assert not Embedded(data_dir.resolve()).is_running
 
 
-def test_a_killed_user_counts_no_more(data_dir: Path) -> None:
-    ours, theirs = spawn.Pipe()
-    user = spawn.Process(target=_use, args=(data_dir, theirs))
+def test_a_killed_process_no_longer_keeps_the_server_running(data_dir: Path) -> None:
+    parent_end, child_end = spawn.Pipe()
+    user = spawn.Process(target=_use, args=(data_dir, child_end))
     user.start()
-    postmaster = _answer(ours)
+    postmaster = _receive_pid(parent_end)
     user.kill()
     user.join(DEADLINE_S)
     other = Embedded.attach(data_dir)
@@ -57,7 +56,7 @@ def test_a_killed_user_counts_no_more(data_dir: Path) -> None:
     assert not other.is_running
 
 
-def test_an_interrupted_first_start_leaves_nothing_half_made(data_dir: Path) -> None:
+def test_the_remains_of_an_interrupted_first_start_are_removed(data_dir: Path) -> None:
     (data_dir / "postgres.new").mkdir(parents=True)
     (data_dir / "postgres.new" / "PG_VERSION").write_text("18")
     embedded = Embedded.attach(data_dir)
@@ -72,7 +71,7 @@ def test_a_cluster_of_another_version_is_refused(data_dir: Path) -> None:
         Embedded.attach(data_dir)
 
 
-def test_a_server_that_cannot_start_says_why(data_dir: Path) -> None:
+def test_a_server_that_cannot_start_reports_the_reason(data_dir: Path) -> None:
     Embedded.attach(data_dir).stop()
     with (data_dir / "postgres" / "postgresql.conf").open("a") as configuration:
         configuration.write("max_connections = nonsense\n")
@@ -97,7 +96,7 @@ def _use(folder: Path, pipe: Connection) -> None:
     embedded.stop()
 
 
-def _answer(pipe: Connection) -> int:
+def _receive_pid(pipe: Connection) -> int:
     assert pipe.poll(DEADLINE_S)
-    answer: int = pipe.recv()
-    return answer
+    pid: int = pipe.recv()
+    return pid

@@ -1,4 +1,4 @@
-"""Migrations: applied once, in order, by any number of processes at the same time; never edited."""
+"""Migrations are applied once and in order, also by concurrent processes; an edited one is refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oneself.store.migrate import known, migrate, pending
 from support.databases import Databases
 
 
-async def test_an_empty_database_gets_every_file_once(made_databases: Databases) -> None:
+async def test_every_migration_is_applied_once(made_databases: Databases) -> None:
     url = await made_databases.empty_one()
     names = [migration.name for migration in known()]
     assert await pending(url) == names
@@ -21,7 +21,7 @@ async def test_an_empty_database_gets_every_file_once(made_databases: Databases)
     assert await pending(url) == []
 
 
-async def test_many_may_start_at_once(made_databases: Databases) -> None:
+async def test_concurrent_starts_apply_each_migration_once(made_databases: Databases) -> None:
     url = await made_databases.empty_one()
     applied = await asyncio.gather(*(migrate(url) for _ in range(5)))
     assert sorted(len(names) for names in applied) == [0, 0, 0, 0, len(known())]

@@ -1,4 +1,4 @@
-"""The statement of a page of profiles is put together from parts."""
+"""The SQL statement that reads a page of profiles, for each filter and direction."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def test_operands_are_numbered_from_the_parameters_of_the_page_on() -> None:
     assert operands == ["ann", "0b"]
 
 
-def test_a_word_that_a_condition_repeats_is_one_parameter() -> None:
+def test_a_repeated_operand_of_a_condition_is_one_parameter() -> None:
     statement, operands = statement_of(ValueMatch("eq", (TAGS,)))
     assert operands == ['$."traits"."a.b"', True, "string", ["x", "y"], "x"]
     assert statement.count("$8::text[]") == 2
 
 
-def test_targets_are_alternatives() -> None:
+def test_a_condition_matches_any_of_its_targets() -> None:
     statement, operands = statement_of(ValueMatch("eq", (PLAN, TAGS)))
     assert statement.count("EXISTS") == 2
     assert statement.count(" OR EXISTS") == 1
@@ -65,7 +65,7 @@ def test_targets_are_alternatives() -> None:
 
 
 @pytest.mark.parametrize("operator", ["eq", "co", "sw"])
-def test_nothing_is_left_to_fill_in_and_no_operand_is_in_the_text(operator: Operator) -> None:
+def test_no_placeholder_and_no_operand_is_in_the_statement(operator: Operator) -> None:
     text = "'; DROP TABLE profile; -- /* test */ @operand"
     target = Target(("traits", text), is_array=False, json_type="string", operand=text)
     fields = (CoreMatch("user_id", operator, text), CoreMatch("profile_id", operator, text))

@@ -1,4 +1,4 @@
-"""The statement of a scan through the log is put together from parts."""
+"""The SQL statement that scans the log, for each direction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""store/schema.sql is what the migrations make, and makes the same database."""
+"""store/schema.sql describes the database that the migrations create."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.databases import Databases
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "write_schema.py"
 
 
-def _tool() -> ModuleType:
+def _load_tool() -> ModuleType:
     spec = importlib.util.spec_from_file_location("write_schema", TOOL)
     assert spec is not None
     assert spec.loader is not None
@@ -21,10 +21,10 @@ def _tool() -> ModuleType:
     return module
 
 
-tool = _tool()
+tool = _load_tool()
 
 
-async def test_the_file_is_what_the_migrations_make(made_databases: Databases) -> None:
+async def test_the_file_is_up_to_date(made_databases: Databases) -> None:
     written = tool.TARGET.read_text("utf-8")
     assert written == await tool.describe_migrated(await made_databases.empty_one()), "run make reference"
 

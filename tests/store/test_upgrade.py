@@ -34,7 +34,7 @@ VENDOR = f"{ORG}/api/dataset/"
 
 
 class Upgraded(NamedTuple):
-    """A service on the upgraded database, with its answers from before any test wrote to it."""
+    """A service on the upgraded database, and its answers before any test wrote to it."""
 
     service: RunningService
     http: httpx.Client
@@ -74,7 +74,7 @@ def upgraded(earlier: str, run_folder: Path) -> Iterator[Upgraded]:
 
 
 def _token(http: httpx.Client, client_id: str) -> str:
-    """An access token for the client secret that the earlier version stored."""
+    """An access token, requested with the client secret that the earlier version stored."""
     form = {"grant_type": "client_credentials", "scope": EXPECTED["applications"][client_id]["scope"]}
     answer = http.post(f"{ORG}/oauth2/token", data=form, auth=_credentials(client_id))
     assert answer.status_code == 200, answer.text
@@ -95,7 +95,7 @@ def _ask(running: Upgraded, entry: dict[str, Any]) -> tuple[int, Any]:
 
 
 async def test_pending_migrations_are_applied_once(made_databases: Databases) -> None:
-    url = await restored(made_databases)
+    url = await restore_database(made_databases)
     expected = [migration.name for migration in known() if migration.name > "0008_events"]
     assert await migrate(url) == expected
     assert await pending(url) == []
@@ -132,20 +132,20 @@ def test_every_answer_is_the_same_as_before(upgraded: Upgraded, number: int) -> 
 
 
 def test_the_log_still_folds_to_the_state(upgraded: Upgraded) -> None:
-    found = upgraded.service.command("verify")
-    assert found.returncode == 0, found.stdout + found.stderr
+    verified = upgraded.service.command("verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 def test_a_rule_that_was_active_still_matches(upgraded: Upgraded) -> None:
-    made = upgraded.post(PROFILES, {"traits": {"loyalty": "L-1"}}).json()
-    survivor = upgraded.read(made["profile_id"])["merged_to"]
+    created = upgraded.post(PROFILES, {"traits": {"loyalty": "L-1"}}).json()
+    survivor = upgraded.read(created["profile_id"])["merged_to"]
     assert survivor == {"profile_id": EXPECTED["people"]["ann"], "reason": "same loyalty card"}
 
 
 def test_a_rule_that_was_inactive_matches_nothing(upgraded: Upgraded) -> None:
     for _ in range(2):
-        made = upgraded.post(PROFILES, {"traits": {"member": "M-1"}}).json()
-        assert "merged_to" not in upgraded.read(made["profile_id"])
+        created = upgraded.post(PROFILES, {"traits": {"member": "M-1"}}).json()
+        assert "merged_to" not in upgraded.read(created["profile_id"])
 
 
 def test_an_old_tracker_still_finds_its_profile(upgraded: Upgraded) -> None:
@@ -155,11 +155,11 @@ def test_an_old_tracker_still_finds_its_profile(upgraded: Upgraded) -> None:
 
 
 def test_an_old_persisted_token_resolves_to_the_same_user(upgraded: Upgraded) -> None:
-    known_token = EXPECTED["persisted_token"]
-    event = {"interaction": {"name": "View"}, "user": {"encryptedId": known_token["token"]}}
-    answer = upgraded.http.post(f"{ORG}/api2/event/{known_token['dataset']}", json=event).json()
+    persisted_token = EXPECTED["persisted_token"]
+    event = {"interaction": {"name": "View"}, "user": {"encryptedId": persisted_token["token"]}}
+    answer = upgraded.http.post(f"{ORG}/api2/event/{persisted_token['dataset']}", json=event).json()
     assert answer["errorCode"] == 0
-    assert answer["resolvedUserId"] == known_token["resolves_to"]
+    assert answer["resolvedUserId"] == persisted_token["resolves_to"]
 
 
 def test_a_repeated_request_gets_its_first_answer(upgraded: Upgraded) -> None:

@@ -30,15 +30,15 @@ async def http(services: Services) -> AsyncIterator[httpx.AsyncClient]:
 @pytest_asyncio.fixture
 async def cds(http: httpx.AsyncClient, services: Services) -> Cds:
     """The system application of `acme`, with every permission."""
-    founded = await services.setup.provisioning.create(
+    created = await services.setup.provisioning.create(
         ORG, client_id=SYSTEM, client_secret="a secret of the tests"
     )
-    return Cds(http, services, founded.dataset_ref, SYSTEM)
+    return Cds(http, services, created.dataset_ref, SYSTEM)
 
 
 @pytest_asyncio.fixture
 async def regular(cds: Cds) -> Cds:
-    """An application of `acme` with every permission that is no system application."""
+    """An application of `acme` with every permission that is not a system application."""
     new = NewApplication("shop", permissions=PERMISSIONS, client_id="shop")
     await cds.services.directory.applications.create(cds.dataset_ref, new)
     return Cds(cds.http, cds.services, cds.dataset_ref, "shop")
@@ -48,7 +48,7 @@ async def regular(cds: Cds) -> Cds:
 async def stranger(cds: Cds) -> Cds:
     """The system application of another organisation."""
     handle = f"other-{uuid.uuid4().hex[:6]}"
-    founded = await cds.services.setup.provisioning.create(
+    created = await cds.services.setup.provisioning.create(
         handle, client_id="theirs", client_secret="another secret"
     )
-    return Cds(cds.http, cds.services, founded.dataset_ref, "theirs")
+    return Cds(cds.http, cds.services, created.dataset_ref, "theirs")

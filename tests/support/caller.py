@@ -1,4 +1,4 @@
-"""A caller of the CDS face in the same process: the whole application, a real database, no socket."""
+"""A caller of the CDS wire in the same process: the whole application, a real database, no socket."""
 
 from __future__ import annotations
 

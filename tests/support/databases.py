@@ -28,9 +28,9 @@ LOCK_KEY = 3_221_225_471
 @contextmanager
 def server(run_id: str) -> Iterator[str]:
     """The address of the server of this run, with a role that may create databases."""
-    given = os.environ.get("ONESELF_TEST_DATABASE_URL")
-    if given:
-        yield given
+    configured_url = os.environ.get("ONESELF_TEST_DATABASE_URL")
+    if configured_url:
+        yield configured_url
         return
     embedded = Embedded.attach(run_folder(run_id))
     try:
@@ -48,31 +48,31 @@ def remove_run_folder(run_id: str) -> None:
 
 
 class Databases:
-    """Makes and drops databases on one server."""
+    """Creates and drops databases on one server."""
 
     def __init__(self, server_url: str, run_id: str, owner: str) -> None:
         self._server_url = server_url
         self._template = f"oneself_template_{run_id}_{_version()}"
         self._prefix = f"oneself_test_{run_id}_{owner}_"
-        self._made: list[str] = []
+        self._names: list[str] = []
 
     async def clone(self) -> str:
-        """A new database with all migrations and nothing else; returns its address."""
+        """A new database with all migrations applied and no rows. Returns its address."""
         await self._ensure_template()
-        name = f"{self._prefix}{len(self._made)}"
-        self._made.append(name)
+        name = f"{self._prefix}{len(self._names)}"
+        self._names.append(name)
         await self._execute(f"create database {name} template {self._template} strategy file_copy")
         return _with_database(self._server_url, name)
 
     async def empty_one(self) -> str:
-        """A new database without anything, not even the schema."""
-        name = f"{self._prefix}{len(self._made)}"
-        self._made.append(name)
+        """An empty database, without migrations. Returns its address."""
+        name = f"{self._prefix}{len(self._names)}"
+        self._names.append(name)
         await self._execute(f"create database {name}")
         return _with_database(self._server_url, name)
 
     async def drop_all(self) -> None:
-        for name in self._made:
+        for name in self._names:
             await self._execute(f"drop database if exists {name} with (force)")
 
     async def drop_template(self) -> None:
@@ -82,8 +82,8 @@ class Databases:
         connection = await asyncpg.connect(self._server_url)
         try:
             await connection.execute("select pg_advisory_lock($1)", LOCK_KEY)
-            found = "select 1 from pg_database where datname = $1"
-            if await connection.fetchval(found, self._template):
+            find = "select 1 from pg_database where datname = $1"
+            if await connection.fetchval(find, self._template):
                 return
             draft = f"{self._template}_draft"
             await connection.execute(f"drop database if exists {draft} with (force)")
@@ -101,19 +101,19 @@ class Databases:
             await connection.close()
 
 
-# Deleting from the few tables that hold something is ten times as fast as truncating them all.
+# Deleting from the few tables that have rows is ten times as fast as truncating all of them.
 _EMPTY = f"""
 do $$
 declare
     entry record;
-    filled boolean;
+    has_rows boolean;
 begin
     set local session_replication_role = replica;
     for entry in
         select tablename as name from pg_tables where schemaname = '{SCHEMA}' and tablename <> 'migration'
     loop
-        execute format('select exists (select from %I)', entry.name) into filled;
-        if filled then
+        execute format('select exists (select from %I)', entry.name) into has_rows;
+        if has_rows then
             execute format('delete from %I', entry.name);
         end if;
     end loop;
@@ -128,8 +128,8 @@ async def empty(database: Database) -> None:
     await database.execute(_EMPTY)
 
 
-async def hurry(server_url: str) -> None:
-    """Let a server of our own skip waiting for the disk: tests survive no power cut."""
+async def disable_fsync(server_url: str) -> None:
+    """Turn off fsync on the embedded server: test data need not survive a power cut."""
     if os.environ.get("ONESELF_TEST_DATABASE_URL"):
         return
     connection = await asyncpg.connect(server_url)

@@ -1,4 +1,4 @@
-"""Events for tests of the service: as a wire would decode them, without any wire."""
+"""Events for tests of the service, as a wire would decode them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def incoming_event(
     interaction: Object | None = None,
     source: Object | None = None,
 ) -> IncomingEvent:
-    """An event on the channel `Web`. `user`: by the field names of the interactions wire, for brevity."""
+    """An event on the channel `Web`. `user` uses the field names of the interactions wire."""
     is_legacy = not config.dataset.resolves_identities
     named = {**user.get("attributes", {}), **user.get("identities", {})}
     identifiers = {} if is_legacy else {_type_id(config, name): value for name, value in named.items()}
@@ -50,7 +50,7 @@ def _type_id(config: Config, name: str) -> str:
 
 def _channel_type_id(config: Config) -> str:
     default = config.channel_identity(CHANNEL)
-    assert default is not None, "the channel has a default identity"
+    assert default is not None, "the channel has no default identity"
     return default.type_id
 
 

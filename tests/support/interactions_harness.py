@@ -1,4 +1,4 @@
-"""A dataset with events of a web site, for the tests of look-ups and histories."""
+"""A dataset that receives events of a web site."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from oneself.service.ingest.ingest import Resolution, Submission
 from oneself.services import Services
 
 ACTOR = Actor("test", "shop")
-#: Name on the wire, which is also the key of the attribute → identity type.
+#: Name on the wire (also the key of the attribute) → identity type.
 BOUND = {"emailAddress": "emailAddress", "customerId": "customerId", "sfcrmLeadId": "sfcrmLeadId"}
 _datasets = count(5000)
 
 
 def configuration(**settings: Any) -> ConfigChange:
-    """The bindings of BOUND and the trait `plan`, with these settings of the dataset."""
+    """The change that adds the bindings of BOUND, the trait `plan` and these dataset settings."""
     keys = [f"identity_attributes.{key}" for key in BOUND]
     attributes = tuple(
         Attribute(attribute_id=name, attribute_name=name, value_type="string", merge_strategy="overwrite")
@@ -51,7 +51,7 @@ def configuration(**settings: Any) -> ConfigChange:
 
 
 class InteractionsHarness:
-    """A new dataset, or `dataset_ref`."""
+    """Sends events to a new dataset, or to `dataset_ref`."""
 
     def __init__(self, services: Services, dataset_ref: DatasetRef | None = None) -> None:
         dataset_id = next(_datasets)
@@ -73,13 +73,13 @@ class InteractionsHarness:
         **fields: Any,
     ) -> Resolution:
         """Send an event of a browser with identities (type, value) that occurred `at` µs since 1970."""
-        named = [] if device is None else [Identifier("anonymous_id", device)]
+        devices = [] if device is None else [Identifier("anonymous_id", device)]
         observation = PageEvent(
             observation_id=uuid.uuid4(),
             new_profile_id=uuid.uuid4(),
             interface="interactions",
             occurred_at=at,
-            identifiers=(*named, *(Identifier(*each) for each in identifiers)),
+            identifiers=(*devices, *(Identifier(*identity) for identity in identifiers)),
             name=name,
             **{"trust": "browser", "body": {"interaction": {"name": name}}, **fields},
         )

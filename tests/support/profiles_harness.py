@@ -1,4 +1,4 @@
-"""A dataset with profiles, for the tests of rules, previews and erasure."""
+"""A dataset with profiles that applications write."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _datasets = count(1000)
 
 
 class ProfilesHarness:
-    """A dataset of its own with the traits `mail`, `card`, `plan` (strings) and `tags` (combined)."""
+    """A new dataset with the traits `mail`, `card`, `plan` (strings) and `tags` (list, `combine`)."""
 
     def __init__(self, services: Services) -> None:
         dataset_id = next(_datasets)
@@ -49,7 +49,7 @@ class ProfilesHarness:
         return self
 
     async def person(self, user_id: str | None = None, tracker: str | None = None, **traits: Any) -> UUID:
-        """Create a profile. Returns its own id, even if it was absorbed at once."""
+        """Create a profile. Returns its id, even if it was absorbed immediately."""
         made = await self.services.profiles.profiles.create(
             self.dataset_ref, ACTOR, {"traits": traits}, tracker=tracker or new_tracker(), user_id=user_id
         )
@@ -65,14 +65,14 @@ class ProfilesHarness:
         return await self.services.rules.rules.create(self.dataset_ref, draft)
 
     def index_by(self, **limits: int) -> None:
-        """From now on, background work has these limits of `Reindexer`."""
+        """Run background work with these limits of `Reindexer`."""
         services = self.services
         reindexer = Reindexer(services.database, services.configurations, services.ingest, **limits)
         rules = msgspec.structs.replace(services.rules, reindexer=reindexer)
         self.services = msgspec.structs.replace(services, rules=rules)
 
     async def index(self) -> None:
-        """Run the background work until nothing is left."""
+        """Run all waiting reindex jobs."""
         while await self.services.rules.reindexer.step():
             pass
 
@@ -81,7 +81,10 @@ class ProfilesHarness:
 
     async def survivors(self, *profile_ids: UUID) -> list[UUID | None]:
         """The survivor of each profile; None for an erased one."""
-        views = [await self.services.profiles.profiles.find(self.dataset_ref, each) for each in profile_ids]
+        views = [
+            await self.services.profiles.profiles.find(self.dataset_ref, profile_id)
+            for profile_id in profile_ids
+        ]
         return [view.survivor.profile_id if view else None for view in views]
 
     async def groups(self) -> dict[UUID, frozenset[UUID]]:
@@ -96,7 +99,7 @@ class ProfilesHarness:
         return {survivor: frozenset(absorbed) for survivor, absorbed in groups.items()}
 
     async def values(self) -> dict[UUID, dict[str, Any]]:
-        """Traits of every profile as they are stored."""
+        """The stored traits of every profile."""
         found = await self.database.fetch(
             "SELECT profile_id, record_values -> 'traits' AS traits FROM profile WHERE dataset_id = $1",
             self.dataset_ref.dataset_id,
@@ -127,7 +130,7 @@ class ProfilesHarness:
             "tombstone",
             "skipped_claim",
         )
-        known = {
+        existing = {
             row["tablename"]
             for row in await self.database.fetch(
                 "SELECT tablename FROM pg_tables WHERE schemaname = 'oneself'"
@@ -136,11 +139,11 @@ class ProfilesHarness:
         rows = [
             row["text"]
             for name in tables
-            if name in known
+            if name in existing
             for row in await self.database.fetch(f"SELECT row_to_json(t)::text AS text FROM {name} AS t")
         ]
-        stored = "SELECT response FROM idempotency_record WHERE response IS NOT NULL"
-        bodies = await self.database.fetch(stored)
+        select = "SELECT response FROM idempotency_record WHERE response IS NOT NULL"
+        bodies = await self.database.fetch(select)
         return "\n".join([*rows, *(bytes(row["response"]).decode() for row in bodies)])
 
 

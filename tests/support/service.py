@@ -1,4 +1,4 @@
-"""A real `oneself serve` as a process of its own, for tests that know only the wires."""
+"""A running `oneself serve` in a separate process, for black-box tests."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class RunningService:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> RunningService:
-        """Start and wait until it answers; raises AssertionError with its log when it does not."""
+        """Start the service and wait until it answers. Raises AssertionError with its log if it does not."""
         self.launch()
         self.wait_until_ready()
         return self
@@ -99,7 +99,7 @@ class RunningService:
         self._port = httpx.URL(self.base_url).port or 80
 
     def stop(self, signum: int = signal.SIGTERM) -> int:
-        """Ask it to stop and wait; returns the exit code. Does nothing when it is not running."""
+        """Send a signal and wait. Returns the exit code; 0 if the service is not running."""
         if self.process is None:
             return 0
         if self.process.poll() is None:
@@ -107,7 +107,7 @@ class RunningService:
         return self.wait()
 
     def kill(self) -> None:
-        """kill -9, nothing of ours gets to clean up."""
+        """Kill the process with SIGKILL, so that it cannot clean up."""
         self._running.kill()
         self._running.wait()
         self.process = None
@@ -118,14 +118,14 @@ class RunningService:
         return code
 
     def log(self) -> str:
-        """Everything it has printed, all starts together."""
+        """Everything that the service printed, in all its starts."""
         return self._log_file.read_text("utf-8", "replace")
 
     def client(self, **options: object) -> httpx.Client:
         return httpx.Client(base_url=self.base_url, timeout=30.0, **options)  # type: ignore[arg-type]
 
     def token(self, *permissions: str) -> str:
-        """An access token of the system application with these permissions, else all it has."""
+        """An access token of the system application with these permissions (default: all its own)."""
         form = {"grant_type": "client_credentials"}
         if permissions:
             form["scope"] = " ".join(permissions)
@@ -136,7 +136,7 @@ class RunningService:
         return token
 
     def command(self, *arguments: str, deadline_s: float = 120.0) -> subprocess.CompletedProcess[str]:
-        """Run `oneself …` beside it, with the same settings."""
+        """Run `oneself …` with the settings of this service."""
         return run_command(*arguments, environment=self._environment, deadline_s=deadline_s)
 
     def _new_log(self) -> str:
@@ -153,7 +153,7 @@ class RunningService:
 def run_command(
     *arguments: str, environment: dict[str, str] | None = None, deadline_s: float = 120.0
 ) -> subprocess.CompletedProcess[str]:
-    """Run `oneself …` to its end."""
+    """Run `oneself …` and wait until it exits."""
     return subprocess.run(
         [sys.executable, "-m", "oneself", *arguments],
         env={"COLUMNS": "120", **(environment or clean_environment())},
@@ -166,6 +166,8 @@ def run_command(
 
 
 def clean_environment() -> dict[str, str]:
-    """Ours without any setting of Oneself, and without a terminal."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ONESELF_", "PYTEST_"))}
-    return {**kept, "NO_COLOR": "1", "TERM": "dumb"}
+    """The environment of this process without settings of Oneself and without a terminal."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("ONESELF_", "PYTEST_"))
+    }
+    return {**environment, "NO_COLOR": "1", "TERM": "dumb"}

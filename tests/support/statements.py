@@ -1,4 +1,4 @@
-"""How many statements something costs."""
+"""Counts the SQL statements of a block."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STATEMENTS = "statements"
 
 
 class CountingConnection:
-    """A connection that counts what goes over it; `executemany` counts once per row."""
+    """A connection that counts its statements; `executemany` counts once per row."""
 
     def __init__(self, connection: Any, counts: Counter[str]) -> None:
         self._connection, self._counts = connection, counts

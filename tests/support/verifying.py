@@ -1,4 +1,4 @@
-"""After any test, the log of a database must fold to its state (docs/concepts/log-and-fold.md)."""
+"""Checks that the log of a database folds to its state (docs/concepts/log-and-fold.md)."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ async def assert_log_folds(url: str) -> None:
     async with await Database.open(url) as database:
         try:
             report = await verify.verify(database, lambda done, total: None)
-        except Diverged as problem:
-            raise AssertionError(f"{_name(url)}: {problem}") from problem
+        except Diverged as error:
+            raise AssertionError(f"{_name(url)}: {error}") from error
     assert report.difference is None, f"{_name(url)}: {report.difference}"
 
 
 def assert_log_of_service_folds(service: RunningService) -> None:
-    """The same for the database of a service, embedded or not, whether it runs or has stopped."""
+    """Check the database of a service, embedded or not, running or stopped."""
     if service.database_url is None:
-        said = service.command("verify", deadline_s=300)
-        assert said.returncode == 0, said.stdout[-2000:] + said.stderr[-2000:]
+        verified = service.command("verify", deadline_s=300)
+        assert verified.returncode == 0, verified.stdout[-2000:] + verified.stderr[-2000:]
         return
-    # In a thread: the loop of the tests may not be left while they run.
+    # The thread of the tests has an event loop already, and `asyncio.run` needs one without.
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, assert_log_folds(service.database_url)).result()
 

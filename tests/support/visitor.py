@@ -1,6 +1,6 @@
-"""A person with a browser that keeps cookies and fills in forms, and the application that sends them here.
+"""A browser that stores cookies and submits forms, and the application that redirects it to sign in.
 
-In-process: the real application on the real database, without a socket.
+Both call the whole application in the same process, with a real database and without a socket.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PERMISSIONS = ("internal_cds_profile_view", "internal_cds_profile_update")
 
 
 class Page(HTMLParser):
-    """What a page holds: labels by field, fields, ids, described fields, links, forms, scripts and styles."""
+    """The elements of a page: labels, fields, ids, links, form actions, tags, inline scripts and styles."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -38,19 +38,19 @@ class Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        said = {name: value or "" for name, value in attrs}
+        attributes = {name: value or "" for name, value in attrs}
         self.tags.append(tag)
-        self.inline += [name for name in said if name == "style" or name.startswith("on")]
-        if "id" in said:
-            self.ids.add(said["id"])
+        self.inline += [name for name in attributes if name == "style" or name.startswith("on")]
+        if "id" in attributes:
+            self.ids.add(attributes["id"])
         if tag == "label":
-            self.labels.add(said["for"])
+            self.labels.add(attributes["for"])
         elif tag == "input":
-            self.fields[said["name"]] = said
+            self.fields[attributes["name"]] = attributes
         elif tag == "a":
-            self.links.append(said["href"])
+            self.links.append(attributes["href"])
         elif tag == "form":
-            self.actions.append(said["action"])
+            self.actions.append(attributes["action"])
 
     @property
     def csrf(self) -> str:
@@ -58,7 +58,7 @@ class Page(HTMLParser):
 
 
 class Visitor:
-    """A browser of its own, in front of one organisation."""
+    """A new browser that visits one organisation."""
 
     def __init__(self, app: Any, handle: str = "acme") -> None:
         transport = httpx.ASGITransport(app=app)
@@ -77,7 +77,7 @@ class Visitor:
         return await self.http.post(shown.actions[0], data={"csrf": shown.csrf, **fields})
 
     async def follow(self, answer: httpx.Response) -> httpx.Response:
-        """Go where an answer of ours leads, until a page or the application's own address."""
+        """Follow redirects, up to a page or the redirect address of the application."""
         while answer.is_redirect and not answer.headers["location"].startswith(CALLBACK):
             answer = await self.http.get(answer.headers["location"])
         return answer
@@ -104,8 +104,8 @@ class Application:
         self.verifier = secrets.token_urlsafe(48)
 
     def query(self, **changes: str | None) -> dict[str, str]:
-        """The parameters of an authorize request; None leaves one out."""
-        said: dict[str, str | None] = {
+        """The parameters of an authorize request; None removes one."""
+        parameters: dict[str, str | None] = {
             "response_type": "code",
             "client_id": self.client_id,
             "redirect_uri": CALLBACK,
@@ -116,10 +116,10 @@ class Application:
             "code_challenge_method": "S256",
             **changes,
         }
-        return {name: value for name, value in said.items() if value is not None}
+        return {name: value for name, value in parameters.items() if value is not None}
 
     async def authorize(self, **changes: str | None) -> httpx.Response:
-        """Send the browser to authorize and let it follow."""
+        """Send the browser to the authorize endpoint and follow the redirects."""
         visitor = self.visitor
         answer = await visitor.open("oauth2/authorize", **self.query(**changes))
         return await visitor.follow(answer)
@@ -131,7 +131,7 @@ class Application:
         return await self.visitor.http.get(link)
 
     async def token(self, **form: str) -> httpx.Response:
-        """Ask the token endpoint, as this application."""
+        """Send a request to the token endpoint as this application."""
         url = self.visitor.at("oauth2/token")
         if self.secret is None:
             return await self.visitor.http.post(url, data={"client_id": self.client_id, **form})
@@ -176,7 +176,7 @@ def challenge_of(verifier: str) -> str:
 
 
 def heading(answer: httpx.Response) -> str:
-    """What a page says in its first line."""
+    """The heading of a page."""
     found = re.search(r"<h1>(.*?)</h1>", answer.text)
     return found[1] if found else ""
 

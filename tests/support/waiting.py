@@ -1,4 +1,4 @@
-"""Waiting for what happens elsewhere: until something holds, and never longer than a deadline."""
+"""Polls a condition until it is true or a deadline passes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ DEADLINE_S = 60.0
 POLL_S = 0.02
 
 Found = TypeVar("Found")
-Otherwise = str | Callable[[], object]
+FailureMessage = str | Callable[[], object]
 
 
 def until(
     condition: Callable[[], Found | None],
-    otherwise: Otherwise,
+    message: FailureMessage,
     deadline_s: float = DEADLINE_S,
     ignoring: type[Exception] | tuple[()] = (),
 ) -> Found:
-    """What the condition gives, as soon as it is true; an exception of the type `ignoring` means not yet.
+    """Wait until the condition returns a true value, and return that value.
 
-    Raises AssertionError with `otherwise` after the deadline.
+    An exception of the type `ignoring` counts as false. After the deadline, raises AssertionError with
+    `message`.
     """
     deadline = time.monotonic() + deadline_s
     while True:
@@ -31,20 +32,20 @@ def until(
                 return found
         except ignoring:
             pass
-        assert time.monotonic() < deadline, _told(otherwise)
+        assert time.monotonic() < deadline, _text_of(message)
         time.sleep(POLL_S)
 
 
 async def until_async(
-    condition: Callable[[], Awaitable[Found | None]], otherwise: Otherwise, deadline_s: float = DEADLINE_S
+    condition: Callable[[], Awaitable[Found | None]], message: FailureMessage, deadline_s: float = DEADLINE_S
 ) -> Found:
-    """The same where the condition is awaited."""
+    """Like `until`, for a condition that is awaited."""
     deadline = time.monotonic() + deadline_s
     while not (found := await condition()):
-        assert time.monotonic() < deadline, _told(otherwise)
+        assert time.monotonic() < deadline, _text_of(message)
         await asyncio.sleep(POLL_S)
     return found
 
 
-def _told(otherwise: Otherwise) -> object:
-    return otherwise if isinstance(otherwise, str) else otherwise()
+def _text_of(message: FailureMessage) -> object:
+    return message if isinstance(message, str) else message()

@@ -1,4 +1,4 @@
-"""Which application answers a path: a raw endpoint by its pattern, else the framework."""
+"""Dispatch by path: to the raw endpoint whose pattern matches, else to the framework."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from oneself.api.dispatch import Dispatch
 from oneself.api.http.asgi import App
 
 
-def named(name: str, calls: list[str]) -> App:
+def recording_app(name: str, calls: list[str]) -> App:
     async def application(*_: Any) -> None:
         calls.append(name)
 
@@ -39,13 +39,13 @@ def named(name: str, calls: list[str]) -> App:
 )
 async def test_a_path_goes_to_the_endpoint_of_its_pattern(path: str, application: str) -> None:
     calls: list[str] = []
-    endpoints = {"/api2/": named("events", calls), "/pr": named("beacon", calls)}
-    await Dispatch(endpoints, named("framework", calls))({"type": "http", "path": path}, None, None)  # type: ignore[arg-type]
+    endpoints = {"/api2/": recording_app("events", calls), "/pr": recording_app("beacon", calls)}
+    await Dispatch(endpoints, recording_app("framework", calls))({"type": "http", "path": path}, None, None)  # type: ignore[arg-type]
     assert calls == [application]
 
 
-async def test_the_lifespan_of_the_server_is_the_frameworks() -> None:
+async def test_lifespan_events_go_to_the_framework() -> None:
     calls: list[str] = []
-    dispatch = Dispatch({"/api2/": named("events", calls)}, named("framework", calls))
+    dispatch = Dispatch({"/api2/": recording_app("events", calls)}, recording_app("framework", calls))
     await dispatch({"type": "lifespan"}, None, None)  # type: ignore[arg-type]
     assert calls == ["framework"]

@@ -1,4 +1,4 @@
-"""Strict bodies: the sentence of every refusal, and the limits that keep what cannot be stored outside."""
+"""Strict JSON bodies: the description of every rejection, and the limits on stored values."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from oneself.api.http.json_body import DEPTH_MAX, KEYS_MAX, Body, decode
 PROFILE = Body("profile", "11002", wire.ProfileDraft)
 LOOSE = Body("profile", "11011")
 SCHEMA = Body("profile schema attributes", "13001", wire.AttributeDraft, outermost="array", shape="B")
-LINE = Body("profile schema attributes", "13002", plain_line="Invalid request payload")
-CANNOT_BE_STORED = "Invalid JSON payload for profile."
+PLAIN = Body("profile schema attributes", "13002", plain_line="Invalid request payload")
+NOT_STORABLE = "Invalid JSON payload for profile."
 
 
-def sentence(raw: bytes | str, body: Body = PROFILE) -> str:
+def description_of(raw: bytes | str, body: Body = PROFILE) -> str:
     with pytest.raises(WireError) as caught:
         decode(raw if isinstance(raw, bytes) else raw.encode(), body)
     document = caught.value.document
@@ -32,13 +32,13 @@ def sentence(raw: bytes | str, body: Body = PROFILE) -> str:
 
 
 @pytest.mark.parametrize("raw", ["", " ", "\r\n\t"])
-def test_nothing_is_called_empty(raw: str) -> None:
-    assert sentence(raw) == "Request body for profile is empty."
+def test_an_empty_body_is_rejected_as_empty(raw: str) -> None:
+    assert description_of(raw) == "Request body for profile is empty."
 
 
 @pytest.mark.parametrize("raw", ["{", '{"traits": {"a"', '{"traits": {"a": "\\ud83d', "tru", "["])
-def test_a_text_that_ends_too_early_is_called_cut_off(raw: str) -> None:
-    assert sentence(raw) == "Malformed JSON in profile request body (unexpected end of input)."
+def test_truncated_json_is_rejected_as_truncated(raw: str) -> None:
+    assert description_of(raw) == "Malformed JSON in profile request body (unexpected end of input)."
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_a_text_that_ends_too_early_is_called_cut_off(raw: str) -> None:
         '{"a": "\\x41"}', b"\x00", "\x1f\x8b",
     ],
 )  # fmt: skip
-def test_other_syntax_is_called_malformed(raw: str | bytes) -> None:
-    assert sentence(raw) == "Malformed JSON in profile request body."
+def test_other_syntax_errors_are_rejected_as_malformed(raw: str | bytes) -> None:
+    assert description_of(raw) == "Malformed JSON in profile request body."
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_other_syntax_is_called_malformed(raw: str | bytes) -> None:
     ],
 )  # fmt: skip
 def test_a_value_that_cannot_be_stored_exactly_is_rejected(value: str) -> None:
-    assert sentence(f'{{"traits": {{"t": {value}}}}}') == CANNOT_BE_STORED
+    assert description_of(f'{{"traits": {{"t": {value}}}}}') == NOT_STORABLE
 
 
 @pytest.mark.parametrize(
@@ -76,18 +76,20 @@ def test_depth_and_number_of_keys_are_limited() -> None:
         return b'{"traits": ' + b"[" * depth + b"]" * depth + b"}"
 
     assert decode(nested(DEPTH_MAX - 1), LOOSE)
-    assert sentence(nested(DEPTH_MAX), LOOSE) == CANNOT_BE_STORED
-    assert sentence(nested(100_000), LOOSE) == CANNOT_BE_STORED
-    many = {f"k{n}": n for n in range(KEYS_MAX)}
-    assert decode(json.dumps(many).encode(), LOOSE) == many
-    assert sentence(json.dumps({"traits": many})) == CANNOT_BE_STORED
+    assert description_of(nested(DEPTH_MAX), LOOSE) == NOT_STORABLE
+    assert description_of(nested(100_000), LOOSE) == NOT_STORABLE
+    document = {f"k{n}": n for n in range(KEYS_MAX)}
+    assert decode(json.dumps(document).encode(), LOOSE) == document
+    assert description_of(json.dumps({"traits": document})) == NOT_STORABLE
 
 
 def test_unknown_fields_are_named_where_the_body_is_strict() -> None:
-    assert sentence('{"colour": 1}') == 'Unknown field "colour" in profile request body.'
+    assert description_of('{"colour": 1}') == 'Unknown field "colour" in profile request body.'
     assert decode(b'{"colour": 1}', LOOSE) == {"colour": 1}
     inner = '[{"canonical_values": [{"value": "a", "colour": 1}]}]'
-    assert sentence(inner, SCHEMA) == 'Unknown field "colour" in profile schema attributes request body.'
+    assert (
+        description_of(inner, SCHEMA) == 'Unknown field "colour" in profile schema attributes request body.'
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,10 @@ def test_unknown_fields_are_named_where_the_body_is_strict() -> None:
     ],
 )
 def test_a_field_of_the_wrong_type_is_named(raw: str, field: str, expected: str) -> None:
-    assert sentence(raw) == f"Invalid type for field '{field}'. Expected {expected} in profile request body."
+    assert (
+        description_of(raw)
+        == f"Invalid type for field '{field}'. Expected {expected} in profile request body."
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,23 +116,25 @@ def test_a_field_of_the_wrong_type_is_named(raw: str, field: str, expected: str)
     ],
 )
 def test_fields_of_the_entries_of_a_list_are_checked_too(raw: str, field: str, expected: str) -> None:
-    told = f"Invalid type for field '{field}'. Expected {expected} in profile schema attributes request body."
-    assert sentence(raw, SCHEMA) == told
+    description = (
+        f"Invalid type for field '{field}'. Expected {expected} in profile schema attributes request body."
+    )
+    assert description_of(raw, SCHEMA) == description
 
 
-def test_null_stands_for_absent() -> None:
+def test_null_is_accepted_for_every_field() -> None:
     assert decode(b'{"user_id": null, "traits": null}', PROFILE) == {"user_id": None, "traits": None}
 
 
 def test_the_outermost_type_is_named() -> None:
-    assert sentence("[]") == "Invalid JSON type for profile request body."
-    assert sentence("{}", SCHEMA) == "Request body for profile schema attributes must be a JSON array."
-    assert sentence("[7]", SCHEMA) == "Invalid JSON type for profile schema attributes request body."
+    assert description_of("[]") == "Invalid JSON type for profile request body."
+    assert description_of("{}", SCHEMA) == "Request body for profile schema attributes must be a JSON array."
+    assert description_of("[7]", SCHEMA) == "Invalid JSON type for profile schema attributes request body."
 
 
-def test_some_routes_say_it_in_one_line() -> None:
+def test_some_routes_answer_every_invalid_body_with_one_line() -> None:
     for raw in ("", "{", "nope", "[]", '{"a": 1e400}'):
-        assert sentence(raw, LINE) == "Invalid request payload"
+        assert description_of(raw, PLAIN) == "Invalid request payload"
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
@@ -146,7 +153,7 @@ def test_every_storable_value_is_stored_unchanged(value: Any, ascii_only: bool) 
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_accepted_or_rejected_with_a_sentence(raw: bytes) -> None:
-    for body in (PROFILE, SCHEMA, LINE):
+def test_any_bytes_are_accepted_or_rejected(raw: bytes) -> None:
+    for body in (PROFILE, SCHEMA, PLAIN):
         with contextlib.suppress(WireError):
             decode(raw, body)

@@ -1,4 +1,4 @@
-"""JSON that can be stored, by the limits of a wire."""
+"""JSON within the limits of a wire; each exceeded limit has a code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIMITS = JsonLimits(container_level_max=2, value_level_max=3, integer_max=9, key
         (b"[" * 100_000, "depth"),
     ],
 )
-def test_a_text_that_is_not_json_has_a_code(raw: bytes, code: str) -> None:
+def test_invalid_json_is_rejected_with_a_code(raw: bytes, code: str) -> None:
     with pytest.raises(JsonProblem) as caught:
         parse_json(raw)
     assert caught.value.code == code
@@ -51,7 +51,7 @@ def test_each_exceeded_limit_has_its_code(document: Any, code: str) -> None:
 
 
 @pytest.mark.parametrize("raw", [b'{"a": 1, "a": 2}', b'{"a": {"b": 1, "\\u0062": 2}}'])
-def test_a_key_twice_in_one_object_is_a_problem(raw: bytes) -> None:
+def test_a_duplicate_key_in_one_object_is_rejected(raw: bytes) -> None:
     with pytest.raises(JsonProblem, match="duplicate_key"):
         check_keys(raw, check_json(parse_json(raw), LIMITS))
 

@@ -1,4 +1,4 @@
-"""Cursors, filters and selections as words in a query: what they say, and what is told of wrong ones."""
+"""Cursors, filters and attribute selections in query parameters, and the errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LAST_INSTANT = 253_402_300_799_999_999
 PROFILE = "0b6e5a4e-3b1d-4c8e-9a55-0d7e1f2b3c4d"
 
 
-def word(text: str) -> str:
+def base64_of(text: str) -> str:
     return urlsafe_b64encode(text.encode()).decode()
 
 
@@ -34,7 +34,7 @@ def word(text: str) -> str:
         Cursor, st.integers(-62_135_596_800_000_000, LAST_INSTANT), st.uuids(), st.sampled_from(DIRECTIONS)
     )
 )
-def test_a_cursor_comes_back_as_it_was(cursor: Cursor) -> None:
+def test_an_encoded_cursor_decodes_to_itself(cursor: Cursor) -> None:
     assert decode_cursor(encode_cursor(cursor)) == cursor
     assert encode_cursor(cursor).replace("-", "").replace("_", "").isalnum()
 
@@ -45,16 +45,16 @@ def test_a_cursor_comes_back_as_it_was(cursor: Cursor) -> None:
         ("€", "encoding"),
         ("a", "encoding"),
         ("x" * 10_000, "encoding"),
-        (word("a|b"), "format"),
-        (word("a|b|c|d"), "format"),
-        (word(f"yesterday|{PROFILE}|next"), "timestamp"),
-        (word(f"2026-06-05T03:38:04|{PROFILE}|next"), "timestamp"),
-        (word(f"0001-01-01T00:00:00+14:00|{PROFILE}|next"), "timestamp"),
-        (word("2026-06-05T03:38:04Z|nobody|next"), "profile_id"),
-        (word(f"2026-06-05T03:38:04Z|{PROFILE}|sideways"), "direction"),
+        (base64_of("a|b"), "format"),
+        (base64_of("a|b|c|d"), "format"),
+        (base64_of(f"yesterday|{PROFILE}|next"), "timestamp"),
+        (base64_of(f"2026-06-05T03:38:04|{PROFILE}|next"), "timestamp"),
+        (base64_of(f"0001-01-01T00:00:00+14:00|{PROFILE}|next"), "timestamp"),
+        (base64_of("2026-06-05T03:38:04Z|nobody|next"), "profile_id"),
+        (base64_of(f"2026-06-05T03:38:04Z|{PROFILE}|sideways"), "direction"),
     ],
 )
-def test_a_wrong_cursor_names_the_wrong_part(cursor: str, part: str) -> None:
+def test_the_error_for_an_invalid_cursor_names_the_part(cursor: str, part: str) -> None:
     with pytest.raises(InvalidCursor, match=f"^invalid cursor {part}$"):
         decode_cursor(cursor)
 
@@ -75,7 +75,7 @@ def test_filters_are_split_at_and_and_repeated() -> None:
     )
 
 
-def test_the_value_is_unquoted_and_may_have_blanks() -> None:
+def test_a_filter_value_keeps_its_quotes_and_blanks() -> None:
     assert decode_filters(['traits.plan eq "very good"']) == (Condition("traits.plan", "eq", '"very good"'),)
 
 
@@ -88,7 +88,7 @@ def test_a_filter_has_three_parts(text: str) -> None:
 
 
 @pytest.mark.parametrize("operator", ["ne", "EQ", "'"])
-def test_another_operator_is_named(operator: str) -> None:
+def test_the_error_names_an_unsupported_operator(operator: str) -> None:
     with pytest.raises(InvalidFilter, match=f"^Unsupported operator: {operator}$"):
         decode_filters([f"user_id {operator} x"])
 
@@ -100,14 +100,14 @@ def test_another_operator_is_named(operator: str) -> None:
         "user_id.x", "identity_attributes", "application_data", "Traits.a", "traits.a'--",
     ],
 )  # fmt: skip
-def test_another_field_is_named(field: str) -> None:
+def test_the_error_names_an_invalid_filter_key(field: str) -> None:
     with pytest.raises(InvalidFilter) as caught:
         decode_filters([f"{field} eq x"])
     assert str(caught.value) == f"Invalid filter key: {field}"
 
 
 @given(st.lists(st.text(max_size=40), max_size=3))
-def test_any_text_is_a_filter_or_is_refused(texts: list[str]) -> None:
+def test_any_text_is_a_filter_or_is_rejected(texts: list[str]) -> None:
     with contextlib.suppress(InvalidFilter):
         decode_filters(texts)
     decode_attributes(texts)
@@ -147,7 +147,7 @@ def attribute(name: str, application: str | None = None) -> Attribute:
 
 
 @pytest.mark.parametrize(
-    ("text", "holds"),
+    ("text", "matches"),
     [
         ("attribute_name eq application_data.score", True),
         ("attribute_name eq application_data.Score", False),
@@ -157,12 +157,14 @@ def attribute(name: str, application: str | None = None) -> Attribute:
         ("attribute_name co score and application_identifier eq app", False),
     ],
 )
-def test_definitions_are_filtered_by_name_and_application(text: str, holds: bool) -> None:
-    assert decode_schema_filter([text])(attribute("application_data.score", "shop")) is holds
-    assert decode_schema_filter([text, "application_identifier eq nobody"])(attribute("traits.x")) is False
+def test_definitions_are_filtered_by_name_and_application(text: str, matches: bool) -> None:
+    score = attribute("application_data.score", "shop")
+    assert decode_schema_filter([text])(score) is matches
+    assert not decode_schema_filter([text])(attribute("traits.x"))
+    assert not decode_schema_filter([text, "application_identifier eq unknown"])(score)
 
 
 @pytest.mark.parametrize("text", ["", "attribute_name", "value_type eq string", "attribute_name ne x"])
-def test_a_wrong_filter_of_definitions_is_refused(text: str) -> None:
+def test_an_invalid_filter_of_definitions_is_rejected(text: str) -> None:
     with pytest.raises(InvalidFilter):
         decode_schema_filter([text])

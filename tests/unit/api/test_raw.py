@@ -1,4 +1,4 @@
-"""Raw endpoints: limits, errors, headers and compression around one handler."""
+"""Raw endpoints: limits, errors, headers and compression."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ SCOPE: dict[str, Any] = {
 
 
 def receiving(*messages: Message) -> Callable[[], Awaitable[Message]]:
-    waiting = list(messages)
+    remaining = list(messages)
 
     async def receive() -> Message:
-        return waiting.pop(0)
+        return remaining.pop(0)
 
     return receive
 
@@ -64,14 +64,16 @@ async def test_a_client_that_disconnects_leaves_an_incomplete_body() -> None:
         await request.read_body(5)
 
 
-def test_path_question_mark_and_query_count_as_the_url() -> None:
+def test_the_url_limit_counts_path_question_mark_and_query() -> None:
     request = RawRequest({**SCOPE, "query_string": b"a=1"}, receiving())
     request.check_url(len("/v1/track?a=1"))
     with pytest.raises(UrlTooLong):
         request.check_url(len("/v1/track?a=1") - 1)
 
 
-async def sent(handler: Any, *headers: tuple[bytes, bytes]) -> tuple[int, dict[bytes, bytes], bytes, str]:
+async def response_of(
+    handler: Any, *headers: tuple[bytes, bytes]
+) -> tuple[int, dict[bytes, bytes], bytes, str]:
     """Status, headers and body of a response, and the metrics after it."""
     metrics, messages = Metrics(), []
 
@@ -93,24 +95,24 @@ async def sent(handler: Any, *headers: tuple[bytes, bytes]) -> tuple[int, dict[b
     return start["status"], dict(start["headers"]), body["body"], metrics.render().decode()
 
 
-async def test_the_entry_of_the_nearest_base_class_renders_an_error() -> None:
+async def test_an_error_is_rendered_by_its_nearest_base_class() -> None:
     async def too_large(_: RawRequest) -> RawResponse:
         raise BodyTooLarge(5)
 
     async def broken(_: RawRequest) -> RawResponse:
         raise LookupError("unexpected")
 
-    status, _, body, metrics = await sent(too_large)
+    status, _, body, metrics = await response_of(too_large)
     assert (status, body) == (400, b"The body has more than 5 bytes.")
     assert 'oneself_events_total{outcome="refused"} 1.0' in metrics
-    assert (await sent(broken))[0] == 500
+    assert (await response_of(broken))[0] == 500
 
 
-async def test_a_response_has_the_wires_headers_its_own_and_those_of_cors() -> None:
+async def test_a_response_has_wire_own_and_cors_headers() -> None:
     async def handler(_: RawRequest) -> RawResponse:
         return RawResponse(200, b"{}", "stored", ((b"retry-after", b"3"),))
 
-    _, headers, _, _ = await sent(handler, (b"origin", b"https://shop.example"))
+    _, headers, _, _ = await response_of(handler, (b"origin", b"https://shop.example"))
     assert headers == {
         b"vary": b"Origin",
         b"access-control-allow-origin": b"https://shop.example",
@@ -123,17 +125,17 @@ async def test_a_response_has_the_wires_headers_its_own_and_those_of_cors() -> N
     }
 
 
-async def test_a_client_that_accepts_gzip_gets_it_for_every_body() -> None:
+async def test_every_non_empty_body_is_compressed_for_gzip_clients() -> None:
     async def handler(_: RawRequest) -> RawResponse:
         return RawResponse(200, b"{}", "stored")
 
     async def empty(_: RawRequest) -> RawResponse:
         return RawResponse(204, b"", "preflight")
 
-    _, headers, body, _ = await sent(handler, (b"accept-encoding", b"br, gzip"))
+    _, headers, body, _ = await response_of(handler, (b"accept-encoding", b"br, gzip"))
     assert headers[b"content-encoding"] == b"gzip"
     assert gzip.decompress(body) == b"{}"
-    _, headers, body, _ = await sent(empty, (b"accept-encoding", b"gzip"))
+    _, headers, body, _ = await response_of(empty, (b"accept-encoding", b"gzip"))
     assert b"content-encoding" not in headers
     assert b"content-length" not in headers
 

@@ -1,6 +1,6 @@
-"""Which definitions are accepted and which are rejected, with the codes of the wire (docs/wire/cds.md §7)."""
+"""Accepted and rejected attribute definitions, with the codes of the wire (docs/wire/cds.md §7)."""
 
-# One case a line reads as the table that it is.
+# Each case is one line of a table, however long.
 # ruff: noqa: E501
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from oneself.api.cds.attribute_change import decode_change
 from oneself.api.documents.rejections import ATTRIBUTE_ERRORS, RULE_ERRORS, attribute_error
@@ -30,21 +31,18 @@ EXISTING = schema(
 
 
 def draft(name: str, value_type: str = "string", **fields: Any) -> Attribute:
-    given_id = fields.pop("attribute_id", "new")
-    made = attribute(name, value_type, **fields)
-    return Attribute(
-        **{each: getattr(made, each) for each in made.__struct_fields__} | {"attribute_id": given_id}
-    )
+    attribute_id = fields.pop("attribute_id", "new")
+    return structs.replace(attribute(name, value_type, **fields), attribute_id=attribute_id)
 
 
-def refusal(scope: str, *drafts: Attribute, **how: Any) -> tuple[str, str, str]:
+def rejection_of(scope: str, *drafts: Attribute, **options: Any) -> tuple[str, str, str]:
     with pytest.raises(AttributeRejected) as caught:
-        define(EXISTING, scope, drafts, **how)
+        define(EXISTING, scope, drafts, **options)
     row = ATTRIBUTE_ERRORS[caught.value.reason]
     return row.code, row.shape, caught.value.detail
 
 
-REFUSED: list[tuple[str, list[Attribute], tuple[str, str, str]]] = [
+REJECTED: list[tuple[str, list[Attribute], tuple[str, str, str]]] = [
     ("identity_attributes", [draft("identity_attributes.x")], ("13006", "B", "identity server")),
     ("identity_attributes", [], ("13006", "B", "")),
     ("habits", [draft("habits.x")], ("13001", "B", "Invalid scope")),
@@ -98,26 +96,30 @@ REFUSED: list[tuple[str, list[Attribute], tuple[str, str, str]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("scope", "drafts", "answer"), REFUSED)
-def test_a_refused_definition(scope: str, drafts: list[Attribute], answer: tuple[str, str, str]) -> None:
-    code, shape, description = refusal(scope, *drafts)
-    assert (code, shape) == answer[:2]
-    assert answer[2] in description
+@pytest.mark.parametrize(("scope", "drafts", "expected"), REJECTED)
+def test_an_invalid_definition_is_rejected(
+    scope: str, drafts: list[Attribute], expected: tuple[str, str, str]
+) -> None:
+    code, shape, description = rejection_of(scope, *drafts)
+    assert (code, shape) == expected[:2]
+    assert expected[2] in description
     assert description.encode()
 
 
-def test_the_name_under_which_a_sub_attribute_is_listed_counts() -> None:
-    given_draft = draft("traits.address", "complex", sub_attributes=("traits.address.city",))
-    for listed, words in (
+def test_the_listed_name_of_a_sub_attribute_is_checked() -> None:
+    address = draft("traits.address", "complex", sub_attributes=("traits.address.city",))
+    for listed_name, detail in (
         ("traits.address.zip", "is not named"),
         ("traits.city", "exactly one level deeper"),
     ):
-        code, _, description = refusal("traits", given_draft, child_names=[{"traits.address.city": listed}])
+        code, _, description = rejection_of(
+            "traits", address, child_names=[{"traits.address.city": listed_name}]
+        )
         assert code == "13002"
-        assert words in description
+        assert detail in description
 
 
-TAKEN: list[tuple[str, list[Attribute]]] = [
+ACCEPTED: list[tuple[str, list[Attribute]]] = [
     ("traits", [draft("traits.a.b.c.d")]),
     ("traits", [draft("traits.x", display_name="A-Z a_z 0.9+")]),
     ("traits", [draft("traits.größe")]),
@@ -130,14 +132,13 @@ TAKEN: list[tuple[str, list[Attribute]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("scope", "drafts"), TAKEN)
-def test_an_attribute_name_in_use_is_a_conflict(scope: str, drafts: list[Attribute]) -> None:
-    assert [each.attribute_name for each in define(EXISTING, scope, drafts)] == [
-        each.attribute_name for each in drafts
-    ]
+@pytest.mark.parametrize(("scope", "drafts"), ACCEPTED)
+def test_a_valid_definition_is_accepted(scope: str, drafts: list[Attribute]) -> None:
+    defined = define(EXISTING, scope, drafts)
+    assert [added.attribute_name for added in defined] == [added.attribute_name for added in drafts]
 
 
-def test_defaults() -> None:
+def test_mutability_and_display_name_have_defaults() -> None:
     (defined,) = define(EXISTING, "traits", [draft("traits.a.b", mutability="", display_name="")])
     assert (defined.mutability, defined.display_name) == ("readWrite", "b")
 
@@ -157,7 +158,7 @@ def change(attribute_id: str, scope: str, document: dict[str, Any]) -> Attribute
     return redefine(EXISTING, scope, attribute_id, decoded, child_names=child_names)
 
 
-REFUSED_PUTS: list[tuple[dict[str, Any], tuple[str, str, str]]] = [
+REJECTED_PUTS: list[tuple[dict[str, Any], tuple[str, str, str]]] = [
     ({"scope": "identity_attributes"}, ("13006", "B", "")),
     ({"scope": "habits"}, ("13001", "B", "")),
     ({"attribute_id": "none"}, ("13004", "A", "does not exist")),
@@ -183,26 +184,26 @@ REFUSED_PUTS: list[tuple[dict[str, Any], tuple[str, str, str]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("changes", "answer"), REFUSED_PUTS)
-def test_a_refused_put(changes: dict[str, Any], answer: tuple[str, str, str]) -> None:
+@pytest.mark.parametrize(("changes", "expected"), REJECTED_PUTS)
+def test_an_invalid_put_is_rejected(changes: dict[str, Any], expected: tuple[str, str, str]) -> None:
     changes = dict(changes)
     attribute_id, scope = changes.pop("attribute_id", "traits.plan"), changes.pop("scope", "traits")
     with pytest.raises(AttributeRejected) as caught:
         put(attribute_id, scope, **changes)
     row = ATTRIBUTE_ERRORS[caught.value.reason]
-    assert (row.code, row.shape) == answer[:2]
-    assert answer[2] in caught.value.detail
+    assert (row.code, row.shape) == expected[:2]
+    assert expected[2] in caught.value.detail
 
 
-def test_put_refuses_nothing_at_all_and_another_id_or_scope() -> None:
+def test_an_empty_put_or_another_id_or_scope_is_rejected() -> None:
     for changes in ({}, FULL | {"attribute_id": "other"}, FULL | {"scope": "application_data"}):
         with pytest.raises(AttributeRejected) as caught:
             change("traits.plan", "traits", changes)
         assert ATTRIBUTE_ERRORS[caught.value.reason].code == "13002"
 
 
-def test_put_keeps_what_it_does_not_name() -> None:
-    assert put() == EXISTING.with_([put()]).get("traits.plan")
+def test_put_keeps_fields_that_it_omits() -> None:
+    assert put() == structs.replace(EXISTING.attributes[1], display_name="plan")
     assert (
         put(mutability="writeOnce", canonical_values=None).canonical_values
         == EXISTING.attributes[1].canonical_values
@@ -213,7 +214,7 @@ def test_put_keeps_what_it_does_not_name() -> None:
     )
 
 
-def test_put_changes_what_it_names() -> None:
+def test_put_changes_the_fields_that_it_contains() -> None:
     changed = put(
         attribute_name="traits.tier", display_name="Tier", multi_valued=True, merge_strategy="combine",
         canonical_values=[{"value": "a", "label": "A"}], mutability="writeOnly",
@@ -223,23 +224,23 @@ def test_put_changes_what_it_names() -> None:
         "Tier",
         True,
     )
-    assert [(each.value, each.label) for each in changed.canonical_values] == [("a", "A")]
+    assert [(canonical.value, canonical.label) for canonical in changed.canonical_values] == [("a", "A")]
     assert put(canonical_values=[]).canonical_values == ()
 
 
-def test_a_new_type_takes_with_it_what_it_leaves_without_meaning() -> None:
+def test_a_new_type_removes_fields_that_do_not_apply_to_it() -> None:
     assert put(value_type="integer").canonical_values == ()
     plain = put("traits.address", attribute_name="traits.address")
     assert plain.sub_attributes == ()
 
 
 def test_put_of_application_data_keeps_its_application() -> None:
-    for given_application in ({}, {"application_identifier": ""}, {"application_identifier": APP}):
+    for fields in ({}, {"application_identifier": ""}, {"application_identifier": APP}):
         changed = put(
             "shop:application_data.score",
             "application_data",
             attribute_name="application_data.score",
-            **given_application,
+            **fields,
         )
         assert changed.application_identifier == APP  # fmt: skip
 
@@ -247,7 +248,7 @@ def test_put_of_application_data_keeps_its_application() -> None:
 # DELETE
 
 
-def test_deletions() -> None:
+def test_a_deletion_removes_attributes_of_the_scope() -> None:
     assert undefine(EXISTING, "traits", "traits.plan") == ("traits.plan",)
     assert undefine(EXISTING, "traits", "none") == ()
     assert undefine(EXISTING, "application_data") == (
@@ -255,7 +256,7 @@ def test_deletions() -> None:
         "shop:application_data.cart.items",
     )
     everything = undefine(EXISTING)
-    assert [each.attribute_name for each in EXISTING.without(everything).attributes] == [
+    assert [kept.attribute_name for kept in EXISTING.without(everything).attributes] == [
         "identity_attributes.emailaddress"
     ]
 
@@ -270,7 +271,9 @@ def test_deletions() -> None:
         ("habits", None, "13001", False),
     ],
 )
-def test_refused_deletions(scope: str, attribute_id: str | None, code: str, not_allowed: bool) -> None:
+def test_an_invalid_deletion_is_rejected(
+    scope: str, attribute_id: str | None, code: str, not_allowed: bool
+) -> None:
     with pytest.raises(AttributeRejected) as caught:
         undefine(EXISTING, scope, attribute_id)
     row = ATTRIBUTE_ERRORS[caught.value.reason]
@@ -279,7 +282,7 @@ def test_refused_deletions(scope: str, attribute_id: str | None, code: str, not_
     assert attribute_error(caught.value).headers == ({"Allow": "GET, HEAD"} if not_allowed else {})
 
 
-def test_every_reason_has_a_row() -> None:
+def test_every_reason_has_an_error() -> None:
     assert set(ATTRIBUTE_ERRORS) == set(get_args(AttributeReason))
     assert set(RULE_ERRORS) == set(get_args(RuleReason))
 
@@ -299,9 +302,9 @@ FIELDS = st.sampled_from([*FULL, "display_name", "multi_valued", "application_id
 def test_any_put_is_accepted_or_rejected(changes: dict[str, Any]) -> None:
     try:
         changed = put(
-            **{f"{name}": value for name, value in changes.items() if name not in ("attribute_id", "scope")}
+            **{name: value for name, value in changes.items() if name not in ("attribute_id", "scope")}
         )
-    except AttributeRejected as refused:
-        refused.detail.encode()
+    except AttributeRejected as rejected:
+        rejected.detail.encode()
     else:
         assert EXISTING.with_([changed]).fields("traits") is not None

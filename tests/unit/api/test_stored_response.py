@@ -1,4 +1,4 @@
-"""Stored responses: what goes in comes out, and migration 0013 writes the same bytes."""
+"""Stored responses decode to themselves, and migration 0013 writes the same format."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from oneself.service.ingest.ingest import ReplayableResponse
         StoredResponse(204, (("X", "é \u2028"),), "first\nsecond é".encode()),
     ],
 )
-def test_a_response_is_what_it_was(response: StoredResponse) -> None:
+def test_an_encoded_response_decodes_to_itself(response: StoredResponse) -> None:
     assert decode_response(encode_response(response)) == response
 
 
-def test_what_the_migration_writes_is_read() -> None:
+def test_a_response_that_the_migration_wrote_is_decoded() -> None:
     stored = ReplayableResponse('201 [["ETag", "\\"7\\""], ["X", "é"]]\n{"a": 1}\n'.encode())
     assert decode_response(stored) == StoredResponse(201, (("ETag", '"7"'), ("X", "é")), b'{"a": 1}\n')

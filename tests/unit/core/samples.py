@@ -1,4 +1,4 @@
-"""Attributes, schemas and records for the tests of values, made with few words."""
+"""Short constructors of attributes, schemas and records, for the tests of values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ APP = "shop"
 
 
 def attribute(name: str, value_type: str = "string", **fields: Any) -> Attribute:
-    """An attribute whose id is its name, with the application in front for application data."""
+    """An attribute whose id is its name; for application data, `<application>:<name>`."""
     application = fields.pop("app", APP if name.startswith("application_data.") else None)
     canonical = tuple(CanonicalValue(value) for value in fields.pop("canonical", ()))
     return Attribute(
@@ -29,7 +29,7 @@ def attribute(name: str, value_type: str = "string", **fields: Any) -> Attribute
 
 
 def complex_attribute(name: str, *children: str, **fields: Any) -> Attribute:
-    """A complex attribute that lists the children of these last names."""
+    """A complex attribute; `children` are the last parts of the names of its sub-attributes."""
     prefix = f"{APP}:" if name.startswith("application_data.") else ""
     ids = tuple(f"{prefix}{name}.{child}" for child in children)
     return attribute(name, "complex", sub_attributes=ids, **fields)
@@ -45,13 +45,13 @@ def source(number: int, at: int | None = None, interface: str = "test") -> Value
     )
 
 
-def stored(given: Schema, values: dict[str, Any], number: int = 1) -> Record:
-    """A record that holds the values, written at once when the profile was created."""
-    changes = apply_patch(given, EMPTY, values, creating=True, authority="identity_server")
+def stored(with_schema: Schema, values: dict[str, Any], number: int = 1) -> Record:
+    """A record with these values, written when the profile was created."""
+    changes = apply_patch(with_schema, EMPTY, values, creating=True, authority="identity_server")
     return write(EMPTY, changes, source(number))
 
 
-def patched(given: Schema, record: Record, values: dict[str, Any], number: int = 2) -> Record:
-    """The record after an application's PATCH."""
-    changes = apply_patch(given, record, values, creating=False, authority="application")
+def patched(with_schema: Schema, record: Record, values: dict[str, Any], number: int = 2) -> Record:
+    """The record after a PATCH by an application."""
+    changes = apply_patch(with_schema, record, values, creating=False, authority="application")
     return write(record, changes, source(number))

@@ -1,4 +1,4 @@
-"""The age of claims, by the values that profiles have stored (docs/concepts/resolution.md, rule 7)."""
+"""The age of claims follows from stored values (docs/concepts/resolution.md, rule 7)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_claim_on_a_value_that_no_record_has_is_new(config: Config) -> None:
     assert claim_ages(records, [new], NOW, config) == {new: NOW}
 
 
-def test_values_are_normalised_once_however_many_claims_there_are(
+def test_each_value_is_normalised_once_for_any_number_of_claims(
     config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     admitted: list[Any] = []

@@ -1,4 +1,4 @@
-"""What of a profile a reader is shown (docs/wire/cds.md §5.3)."""
+"""Which values of a profile a reader sees (docs/wire/cds.md §5.3)."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ def test_a_system_application_sees_everything_it_asks_for() -> None:
     assert disclose(VALUES, everything, frozenset()) == VALUES
 
 
-def test_a_system_application_narrows_application_data() -> None:
+def test_a_system_application_can_select_application_data() -> None:
     reader = Reader("crm", True, with_application_data=True, applications=frozenset({"app", "nobody"}))
     assert disclose(VALUES, reader, frozenset())["application_data"] == {"app": {"score": 2}}
 
 
-def test_others_see_the_mandatory_category_only() -> None:
+def test_other_applications_see_only_the_mandatory_category() -> None:
     assert disclose(VALUES, SHOP, IDENTITY_DATA) == {"identity_attributes": VALUES["identity_attributes"]}
     assert disclose(VALUES, SHOP_WITH_DATA, IDENTITY_DATA) == disclose(VALUES, SHOP, IDENTITY_DATA)
 
 
-def test_without_a_mandatory_category_others_see_nothing() -> None:
+def test_without_a_mandatory_category_other_applications_see_nothing() -> None:
     assert disclose(VALUES, SHOP_WITH_DATA, frozenset()) == {}
 
 
-def test_a_grant_lets_a_first_level_key_through_with_all_below_it() -> None:
+def test_a_grant_discloses_a_first_level_key_with_all_its_members() -> None:
     granted = frozenset({Grant("traits", "size"), Grant("identity_attributes", "address")})
     assert disclose(VALUES, SHOP, granted) == {
         "identity_attributes": {"address": {"city": "Brno"}},
@@ -48,14 +48,14 @@ def test_a_reader_sees_only_its_own_granted_application_data() -> None:
     assert disclose(VALUES, SHOP, granted) == {}
 
 
-def test_one_applications_narrowing_counts_for_no_other() -> None:
-    narrowed = Reader("shop", False, with_application_data=True, applications=frozenset({"app"}))
+def test_a_selection_never_widens_what_a_reader_sees() -> None:
+    reader = Reader("shop", False, with_application_data=True, applications=frozenset({"app"}))
     granted = frozenset({Grant("application_data", ANY, "shop"), Grant("application_data", ANY, "app")})
-    assert disclose(VALUES, narrowed, granted) == {
+    assert disclose(VALUES, reader, granted) == {
         "application_data": {"shop": VALUES["application_data"]["shop"]}
     }
 
 
 def test_a_caller_without_application_has_no_application_data() -> None:
-    nobody = Reader(None, False, with_application_data=True)
-    assert disclose(VALUES, nobody, frozenset({Grant("application_data", ANY, "shop")})) == {}
+    reader = Reader(None, False, with_application_data=True)
+    assert disclose(VALUES, reader, frozenset({Grant("application_data", ANY, "shop")})) == {}

@@ -1,4 +1,4 @@
-"""The table of kinds: what it says is what the manual shows, and nothing else asks for the kind."""
+"""The table of kinds: the manual shows it, and no other code depends on the kind of an observation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FIXED = {"observation_id": UUID(int=1), "new_profile_id": UUID(int=2**127 + 5)}
 
 
 def _table() -> str:
-    """The table of the manual: one line per question, one column per row of KINDS."""
+    """The table of the manual: one line per field of KindPolicy, one column per row of KINDS."""
     rows = {
         f"{kind} ({interface})" if interface else kind: policy
         for kind, by_interface in KINDS.items()
@@ -65,32 +65,32 @@ def test_every_kind_has_a_row_for_every_interface(kind: type[Envelope]) -> None:
     assert policy_of(kind(**FIXED, interface="new wire")) is KINDS[kind.kind][None]
 
 
-def test_nothing_else_asks_for_the_kind() -> None:
-    """Neither by class nor by name: what a kind may do is in the table alone."""
+def test_no_other_code_depends_on_the_kind() -> None:
+    """Neither on its class nor on its name; only the table may say what a kind does."""
     names = {kind.__name__ for kind in CLASSES}
     core = Path(oneself.core.__file__).parent
     tables = {core / "resolution/kinds.py", core / "resolution/observation.py"}
-    asking = {
+    dependents = {
         f"{path.relative_to(core)}:{node.lineno}"
         for path in core.rglob("*.py")
         if path not in tables
-        for node in _questions(ast.parse(path.read_text()), names)
+        for node in _uses_of_kind(ast.parse(path.read_text()), names)
     }
-    assert asking == set()
+    assert dependents == set()
 
 
-def _questions(tree: ast.AST, names: set[str]) -> Iterator[ast.expr]:
-    """Where a class of observations is named, but not to make one, or a kind is read."""
-    made = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+def _uses_of_kind(tree: ast.AST, names: set[str]) -> Iterator[ast.expr]:
+    """Expressions that name a class of observations, except to create one, or that read a kind."""
+    constructors = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in names and id(node) not in made:
+        if isinstance(node, ast.Name) and node.id in names and id(node) not in constructors:
             yield node
         if isinstance(node, ast.Attribute) and node.attr == "kind" and "observation" in ast.dump(node.value):
             yield node
 
 
-def test_the_columns_of_the_statement_are_those_of_the_table() -> None:
-    """The database finds out who was active without the table of kinds."""
+def test_a_statement_lists_the_kinds_that_make_active() -> None:
+    """The statement that finds activity repeats these kinds, because SQL cannot read the table."""
     active = {kind for kind, rows in KINDS.items() if any(row.makes_active for row in rows.values())}
     listed = ", ".join(f"'{kind}'" for kind in KINDS if kind in active)
     statements = [path.read_text() for path in (ROOT / "src/oneself/store").rglob("*.sql")]
@@ -105,7 +105,7 @@ def _in_any_order(text: str, kinds: set[str]) -> str:
     return "none"
 
 
-def _created_by(event: PageEvent) -> str:
+def _primary_id_created_by(event: PageEvent) -> str:
     state = WorkingSet()
     plan = fold(state, event, Config(), 1_000)
     return state.profiles[plan.profile_id].primary_id
@@ -115,14 +115,14 @@ def _event(interface: str) -> PageEvent:
     return PageEvent(**FIXED, interface=interface, identifiers=(Identifier(ANONYMOUS_ID, BROWSER),))
 
 
-def test_only_some_interfaces_name_a_profile_after_its_device() -> None:
-    assert _created_by(_event("interactions")) == BROWSER
+def test_an_interactions_event_names_a_profile_after_its_device() -> None:
+    assert _primary_id_created_by(_event("interactions")) == BROWSER
 
 
 @pytest.mark.parametrize("interface", ["tracking", "import", "test"])
 def test_events_of_another_interface_do_not_name_a_profile(interface: str) -> None:
-    """The anonymous id of the tracking wire is any text, a primary id of another profile included."""
-    assert _created_by(_event(interface)) == FIXED["new_profile_id"].hex[:16]
+    """The anonymous id of the tracking wire can be any text, also the primary id of another profile."""
+    assert _primary_id_created_by(_event(interface)) == FIXED["new_profile_id"].hex[:16]
 
 
 STORED = {
@@ -152,34 +152,28 @@ def test_a_stored_entry_decodes_and_encodes_as_before(kind: str) -> None:
     stored = {"observation_id": str(UUID(int=1)), "new_profile_id": str(UUID(int=2)), **STORED[kind]}
     read: Observation = msgspec.convert(stored, Observation)
     assert read.kind == kind
-    # By whose right values are written follows from the kind, as it did.
+    # The authority is not stored any more: it follows from the kind.
     assert msgspec.json.decode(msgspec.json.encode(read)) == {
         key: value for key, value in stored.items() if key != "authority"
     }
 
 
-def test_a_choice_of_an_event_is_an_observation_without_the_rest_of_it() -> None:
+def test_a_consent_of_an_event_is_an_observation_without_its_content() -> None:
     event = msgspec.convert({**STORED["event"], **{k: str(v) for k, v in FIXED.items()}}, Observation)
-    named = (Identifier(ANONYMOUS_ID, BROWSER),)
-    choice = consent_of(event, UUID(int=9), named)
+    identifiers = (Identifier(ANONYMOUS_ID, BROWSER),)
+    choice = consent_of(event, UUID(int=9), identifiers)
     assert isinstance(choice, ConsentChange)
     assert (choice.observation_id, choice.new_profile_id) == (UUID(int=9), FIXED["new_profile_id"])
-    assert (choice.choices, choice.identifiers, choice.name) == (event.choices, named, None)
+    assert (choice.choices, choice.identifiers, choice.name) == (event.choices, identifiers, None)
     assert (choice.values, choice.objects, choice.body, choice.token) == ({}, {}, None, event.token)
     assert policy_of(choice).opt_out == "choice_only"
-
-
-IDS_AND_INSTANTS = {
-    "kind", "observation_id", "new_profile_id", "face", "trust", "occurred_at", "received_at", "channel",
-    "is_interactive", "new_tracker", "new_anonymous_id", "creates",
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", STORED)
 def test_an_erasure_leaves_nothing_about_the_person(kind: str) -> None:
     stored = {"observation_id": str(UUID(int=1)), "new_profile_id": str(UUID(int=2)), **STORED[kind]}
-    bare = msgspec.to_builtins(without_content(msgspec.convert(stored, Observation)))
-    said = {
+    redacted = msgspec.to_builtins(without_content(msgspec.convert(stored, Observation)))
+    personal_fields = {
         "identifiers",
         "values",
         "consents",
@@ -190,5 +184,5 @@ def test_an_erasure_leaves_nothing_about_the_person(kind: str) -> None:
         "name",
         "event_id",
     }
-    assert bare["kind"] == kind
-    assert not said & set(bare)
+    assert redacted["kind"] == kind
+    assert not personal_fields & set(redacted)

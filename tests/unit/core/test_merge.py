@@ -1,4 +1,4 @@
-"""How values of two profiles merge, with their sources (docs/concepts/merging.md)."""
+"""Merging the values and sources of two profiles (docs/concepts/merging.md)."""
 
 from __future__ import annotations
 
@@ -35,18 +35,24 @@ MERGED = schema(
 )
 
 
-def merged(mine: dict[str, Any], theirs: dict[str, Any], given: Schema = MERGED, **how: Any) -> Record:
-    how = {"absorbed_fills_identity_only": False} | how
-    return merge_values(given, stored(given, mine, 1), stored(given, theirs, 2), **how)
+def merged(
+    surviving: dict[str, Any], absorbed: dict[str, Any], with_schema: Schema = MERGED, *, fills: bool = False
+) -> Record:
+    return merge_values(
+        with_schema,
+        stored(with_schema, surviving, 1),
+        stored(with_schema, absorbed, 2),
+        absorbed_fills_identity_only=fills,
+    )
 
 
-def test_overwrite_takes_the_incoming_value() -> None:
+def test_overwrite_takes_the_absorbed_value() -> None:
     record = merged({"traits": {"plan": "trial"}}, {"traits": {"plan": "gold"}})
     assert record.values == {"traits": {"plan": "gold"}}
     assert record.provenance == {"traits.plan": (source(2),)}
 
 
-def test_values_of_one_side_stay() -> None:
+def test_a_value_of_only_one_profile_stays() -> None:
     record = merged(
         {"traits": {"plan": "trial"}},
         {"traits": {"interests": ["go"]}, "application_data": {APP: {"score": 1}}},
@@ -61,14 +67,14 @@ def test_values_of_one_side_stay() -> None:
     }
 
 
-def test_combine_is_a_union_existing_first_equal_elements_once() -> None:
+def test_combine_appends_new_elements_and_removes_duplicates() -> None:
     record = merged({"traits": {"interests": ["b", "a", "b"]}}, {"traits": {"interests": ["c", "a"]}})
     assert record.values == {"traits": {"interests": ["b", "a", "c"]}}
     assert record.provenance == {"traits.interests": (source(1), source(2))}
 
 
 @pytest.mark.parametrize(
-    ("value_type", "mine", "theirs", "union"),
+    ("value_type", "surviving", "absorbed", "union"),
     [
         ("string", ["a"], ["A", "a"], ["a", "A"]),
         ("integer", [1, 2], [2, 3], [1, 2, 3]),
@@ -79,21 +85,21 @@ def test_combine_is_a_union_existing_first_equal_elements_once() -> None:
         ("epoch", [12], ["12", "13"], [12, 13]),
     ],
 )  # fmt: skip
-def test_combine_knows_every_type(
-    value_type: str, mine: list[Any], theirs: list[Any], union: list[Any]
+def test_combine_compares_elements_by_their_type(
+    value_type: str, surviving: list[Any], absorbed: list[Any], union: list[Any]
 ) -> None:
-    given = schema(attribute("traits.x", value_type, multi=True, merge="combine"))
-    assert merged({"traits": {"x": mine}}, {"traits": {"x": theirs}}, given).values == {
+    with_schema = schema(attribute("traits.x", value_type, multi=True, merge="combine"))
+    assert merged({"traits": {"x": surviving}}, {"traits": {"x": absorbed}}, with_schema).values == {
         "traits": {"x": union}
     }
 
 
 def test_combine_of_objects_compares_whole_objects() -> None:
-    mine = [{"id": 1, "total": 5}, {"id": 2}]
+    surviving = [{"id": 1, "total": 5}, {"id": 2}]
     record = merged(
-        {"traits": {"orders": mine}}, {"traits": {"orders": [{"total": 5.0, "id": 1}, {"id": 3}]}}
+        {"traits": {"orders": surviving}}, {"traits": {"orders": [{"total": 5.0, "id": 1}, {"id": 3}]}}
     )
-    assert record.values == {"traits": {"orders": [*mine, {"id": 3}]}}
+    assert record.values == {"traits": {"orders": [*surviving, {"id": 3}]}}
 
 
 def test_objects_merge_by_member() -> None:
@@ -118,10 +124,10 @@ def test_application_data_merges_by_application() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in STRATEGIES if name != "combine"])
-def test_an_empty_value_never_replaces(name: str) -> None:
-    given = schema(attribute("traits.x", merge=name))
-    assert merged({"traits": {"x": "a"}}, {"traits": {"x": ""}}, given).values == {"traits": {"x": "a"}}
-    assert merged({"traits": {"x": ""}}, {"traits": {"x": "a"}}, given).values == {"traits": {"x": "a"}}
+def test_an_empty_value_never_replaces_another(name: str) -> None:
+    with_schema = schema(attribute("traits.x", merge=name))
+    assert merged({"traits": {"x": "a"}}, {"traits": {"x": ""}}, with_schema).values == {"traits": {"x": "a"}}
+    assert merged({"traits": {"x": ""}}, {"traits": {"x": "a"}}, with_schema).values == {"traits": {"x": "a"}}
 
 
 def test_an_empty_list_adds_and_removes_nothing() -> None:
@@ -134,10 +140,10 @@ def test_an_empty_list_adds_and_removes_nothing() -> None:
 
 
 def test_identity_attributes_of_an_anonymous_profile_only_fill_gaps() -> None:
-    mine = {
+    surviving = {
         "identity_attributes": {"emailaddress": "ann@acme.example", "groups": ["a"], "name": {"given": "Ann"}}
     }
-    theirs = {
+    absorbed = {
         "identity_attributes": {
             "emailaddress": "x",
             "groups": ["b"],
@@ -145,7 +151,7 @@ def test_identity_attributes_of_an_anonymous_profile_only_fill_gaps() -> None:
         },
         "traits": {"plan": "gold"},
     }
-    record = merged(mine, theirs, absorbed_fills_identity_only=True)
+    record = merged(surviving, absorbed, fills=True)
     assert record.values == {
         "identity_attributes": {
             "emailaddress": "ann@acme.example", "groups": ["a"], "name": {"given": "Ann", "family": "Lee"},
@@ -153,45 +159,49 @@ def test_identity_attributes_of_an_anonymous_profile_only_fill_gaps() -> None:
         "traits": {"plan": "gold"},
     }  # fmt: skip
     assert record.provenance["identity_attributes.name.family"] == (source(2),)
-    gap = merged({"identity_attributes": {"emailaddress": ""}}, theirs, absorbed_fills_identity_only=True)
-    assert gap.values["identity_attributes"]["emailaddress"] == "x"
+    filled = merged({"identity_attributes": {"emailaddress": ""}}, absorbed, fills=True)
+    assert filled.values["identity_attributes"]["emailaddress"] == "x"
 
 
 def test_values_without_an_attribute_are_stored_and_overwritten() -> None:
-    mine = stored(MERGED, {"traits": {"interests": ["a"], "address": {"city": "Rome", "tags": ["x"]}}}, 1)
-    theirs = stored(MERGED, {"traits": {"interests": ["b"], "address": {"city": "Oslo"}, "plan": "gold"}}, 2)
-    record = merge_values(schema(), mine, theirs, absorbed_fills_identity_only=False)
+    surviving = stored(
+        MERGED, {"traits": {"interests": ["a"], "address": {"city": "Rome", "tags": ["x"]}}}, 1
+    )
+    absorbed = stored(
+        MERGED, {"traits": {"interests": ["b"], "address": {"city": "Oslo"}, "plan": "gold"}}, 2
+    )
+    record = merge_values(schema(), surviving, absorbed, absorbed_fills_identity_only=False)
     assert record.values == {
         "traits": {"interests": ["b"], "address": {"city": "Oslo", "tags": ["x"]}, "plan": "gold"}
     }
 
 
-def test_an_object_against_text_moves_all_its_sources() -> None:
-    mine = stored(schema(attribute("traits.address")), {"traits": {"address": "Rome"}}, 1)
-    theirs = stored(MERGED, {"traits": {"address": {"city": "Oslo", "geo": {"lat": 1}}}}, 2)
-    record = merge_values(MERGED, mine, theirs, absorbed_fills_identity_only=False)
-    assert record.values == theirs.values
-    assert record.provenance == theirs.provenance
-    back = merge_values(MERGED, theirs, mine, absorbed_fills_identity_only=False)
-    assert (back.values, back.provenance) == (mine.values, mine.provenance)
+def test_an_object_replaces_text_together_with_all_sources() -> None:
+    surviving = stored(schema(attribute("traits.address")), {"traits": {"address": "Rome"}}, 1)
+    absorbed = stored(MERGED, {"traits": {"address": {"city": "Oslo", "geo": {"lat": 1}}}}, 2)
+    record = merge_values(MERGED, surviving, absorbed, absorbed_fills_identity_only=False)
+    assert record.values == absorbed.values
+    assert record.provenance == absorbed.provenance
+    reversed_record = merge_values(MERGED, absorbed, surviving, absorbed_fills_identity_only=False)
+    assert (reversed_record.values, reversed_record.provenance) == (surviving.values, surviving.provenance)
 
 
-def test_merging_changes_neither_side() -> None:
-    mine = stored(MERGED, {"traits": {"interests": ["a"], "address": {"tags": ["x"]}}}, 1)
-    theirs = stored(MERGED, {"traits": {"interests": ["b"], "address": {"tags": ["y"]}}}, 2)
-    merge_values(MERGED, mine, theirs, absorbed_fills_identity_only=False)
-    assert mine == stored(MERGED, {"traits": {"interests": ["a"], "address": {"tags": ["x"]}}}, 1)
-    assert theirs == stored(MERGED, {"traits": {"interests": ["b"], "address": {"tags": ["y"]}}}, 2)
+def test_merging_does_not_change_its_arguments() -> None:
+    surviving = stored(MERGED, {"traits": {"interests": ["a"], "address": {"tags": ["x"]}}}, 1)
+    absorbed = stored(MERGED, {"traits": {"interests": ["b"], "address": {"tags": ["y"]}}}, 2)
+    merge_values(MERGED, surviving, absorbed, absorbed_fills_identity_only=False)
+    assert surviving == stored(MERGED, {"traits": {"interests": ["a"], "address": {"tags": ["x"]}}}, 1)
+    assert absorbed == stored(MERGED, {"traits": {"interests": ["b"], "address": {"tags": ["y"]}}}, 2)
 
 
-def test_nothing_merges_into_nothing() -> None:
+def test_two_empty_records_merge_into_an_empty_one() -> None:
     assert merged({}, {}) == EMPTY
 
 
 # The table of strategies
 
 
-def test_the_table_is_closed() -> None:
+def test_the_names_of_all_strategies() -> None:
     assert sorted(STRATEGIES) == ["combine", "earliest", "keep", "latest", "max", "min", "overwrite", "sum"]
 
 
@@ -223,11 +233,13 @@ TABLE: list[tuple[str, str, Any, Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value_type", "mine", "theirs", "left"), TABLE)
-def test_a_strategy(name: str, value_type: str, mine: Any, theirs: Any, left: Any) -> None:
-    held = STRATEGIES[name](_SourcedValue(mine, EARLY), _SourcedValue(theirs, LATE), value_type)
-    assert held.value == left
-    assert type(held.value) is type(left)
+@pytest.mark.parametrize(("name", "value_type", "surviving", "absorbed", "expected"), TABLE)
+def test_a_strategy_chooses_or_computes_a_value(
+    name: str, value_type: str, surviving: Any, absorbed: Any, expected: Any
+) -> None:
+    result = STRATEGIES[name](_SourcedValue(surviving, EARLY), _SourcedValue(absorbed, LATE), value_type)
+    assert result.value == expected
+    assert type(result.value) is type(expected)
 
 
 def test_latest_and_earliest_use_the_time_of_occurrence() -> None:
@@ -239,7 +251,7 @@ def test_latest_and_earliest_use_the_time_of_occurrence() -> None:
     assert STRATEGIES["latest"](a, _SourcedValue("c", EARLY), "string") is a
 
 
-def test_sources_of_what_remains() -> None:
+def test_a_strategy_keeps_the_sources_of_the_result() -> None:
     a, b = _SourcedValue(1, EARLY), _SourcedValue(2, LATE)
     assert STRATEGIES["sum"](a, b, "integer").sources == EARLY + LATE
     assert STRATEGIES["max"](a, b, "integer").sources == LATE
@@ -249,9 +261,12 @@ def test_sources_of_what_remains() -> None:
     )
 
 
-def test_latest_through_a_merge() -> None:
-    given = schema(attribute("traits.x", merge="latest"))
-    older, newer = stored(given, {"traits": {"x": "old"}}, 1), stored(given, {"traits": {"x": "new"}}, 2)
-    for mine, theirs in ((older, newer), (newer, older)):
-        record = merge_values(given, mine, theirs, absorbed_fills_identity_only=False)
+def test_latest_works_in_both_directions_of_a_merge() -> None:
+    with_schema = schema(attribute("traits.x", merge="latest"))
+    older, newer = (
+        stored(with_schema, {"traits": {"x": "old"}}, 1),
+        stored(with_schema, {"traits": {"x": "new"}}, 2),
+    )
+    for surviving, absorbed in ((older, newer), (newer, older)):
+        record = merge_values(with_schema, surviving, absorbed, absorbed_fills_identity_only=False)
         assert (record.values, record.provenance) == (newer.values, newer.provenance)

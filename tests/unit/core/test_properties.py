@@ -1,6 +1,6 @@
-"""What holds for every history, tried on random ones.
+"""Properties of every history, checked on random ones.
 
-`pytest -m soak` tries many more and longer histories than the default run.
+`pytest -m soak` checks many more and longer histories than the default run.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthC
 SOAK = settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-class Happened(msgspec.Struct, frozen=True):
-    """One step of a history on the core: who it addressed, what it did, what stood after it."""
+class PlayedStep(msgspec.Struct, frozen=True):
+    """One step of a history on the core: the addressed profile, the outcome and the state after it."""
 
     step: Step
     addressed: UUID | None
@@ -40,124 +40,126 @@ class Happened(msgspec.Struct, frozen=True):
     names: Numbered
 
 
-def unfold(core: Core, history: History) -> Iterator[Happened]:
-    """Play the history on the core; P1, P2, … are what the core created."""
+def play_on_core(core: Core, history: History) -> Iterator[PlayedStep]:
+    """Play the history on the core; P1, P2, … are the profiles that the core created."""
     note(render_history(history.setup, history.steps))
     core.start(history.setup)
     names = Numbered()
     for number, step in enumerate(history.steps):
-        addressed, made = names.addressed(step), new_id("history", number)
-        outcome = core.observe(step, addressed, made)
+        addressed, created_id = names.addressed(step), new_id("history", number)
+        outcome = core.observe(step, addressed, created_id)
         names.learn(outcome)
-        yield Happened(step, addressed, made, outcome, core.see(), names)
+        yield PlayedStep(step, addressed, created_id, outcome, core.see(), names)
 
 
-def the_core_equals_the_oracle(history: History) -> None:
+def check_core_equals_oracle(history: History) -> None:
     oracle = Oracle()
     oracle.start(history.setup)
-    for happened in unfold(Core(), history):
-        note(f"after: {render_step(happened.step)}")
-        told = oracle.observe(happened.step, happened.addressed, happened.new_id)
-        names = happened.names
-        assert names.describe(one_guard(happened.outcome)) == names.describe(one_guard(told))
-        assert names.describe(happened.world) == names.describe(oracle.see())
+    for played in play_on_core(Core(), history):
+        note(f"after: {render_step(played.step)}")
+        expected = oracle.observe(played.step, played.addressed, played.new_id)
+        names = played.names
+        assert names.describe(one_guard(played.outcome)) == names.describe(one_guard(expected))
+        assert names.describe(played.world) == names.describe(oracle.see())
 
 
-def two_users_are_never_one(history: History) -> None:
-    """Whatever happens later, who signed in stays with the user that signed in."""
+def check_two_users_never_share_a_profile(history: History) -> None:
+    """A profile keeps the user that signed in; two users never share a profile."""
     bound: dict[UUID, str] = {}
-    for happened in unfold(Core(), history):
-        person, user = happened.outcome.attached, happened.step.user
-        if person and user and happened.step.trust == "server" and not happened.outcome.drops:
+    for played in play_on_core(Core(), history):
+        person, user = played.outcome.attached, played.step.user
+        if person and user and played.step.trust == "server" and not played.outcome.drops:
             bound[person] = user
-        world = happened.world
-        alive = {profile: user for profile, user in bound.items() if profile in world.profiles}
-        assert all(world.profiles[world.root(profile)].user == user for profile, user in alive.items())
+        world = played.world
+        existing = {profile: user for profile, user in bound.items() if profile in world.profiles}
+        assert all(world.profiles[world.root(profile)].user == user for profile, user in existing.items())
         users = [facts.user for facts in world.profiles.values() if facts.user is not None]
         assert len(users) == len(set(users))
 
 
-def nothing_is_lost(history: History) -> None:
-    """An accepted observation belongs to one profile, which is never forgotten; what was made is known."""
+def check_no_profile_is_lost(history: History) -> None:
+    """Every accepted observation belongs to one profile, and every created profile still exists."""
     attached: list[UUID] = []
     created: list[UUID] = []
-    for happened in unfold(Core(), history):
-        if happened.outcome.rejected is None and happened.step.act not in UNTIMED:
-            assert happened.outcome.attached in happened.world.profiles
-            attached += [happened.outcome.attached]
-        created += [happened.outcome.created] if happened.outcome.created else []
-        assert set(attached) <= set(created) == happened.world.profiles.keys()
-        assert all(happened.world.root(root) == root for root in map(happened.world.root, created))
+    for played in play_on_core(Core(), history):
+        if played.outcome.rejected is None and played.step.act not in UNTIMED:
+            assert played.outcome.attached in played.world.profiles
+            attached += [played.outcome.attached]
+        created += [played.outcome.created] if played.outcome.created else []
+        assert set(attached) <= set(created) == played.world.profiles.keys()
+        assert all(played.world.root(root) == root for root in map(played.world.root, created))
 
 
-def every_value_has_a_source(history: History) -> None:
-    """The sources of a value are accepted observations that wrote there, of profiles that are this person."""
+def check_every_value_has_a_source(history: History) -> None:
+    """The sources of a value are accepted observations that wrote a value at this path."""
     core = Core()
-    wrote: dict[str, set[str]] = {}
-    for happened in unfold(core, history):
-        for scope, values in happened.step.values.items():
+    writers_by_path: dict[str, set[str]] = {}
+    for played in play_on_core(core, history):
+        for scope, values in played.step.values.items():
             for path in leaves(values, scope):
-                wrote.setdefault(path, set()).add(core.observation_id(happened.new_id))
-        for name, _ in happened.step.identities:
-            wrote.setdefault(f"identity_attributes.{name}", set()).add(core.observation_id(happened.new_id))
-        for profile_id, facts in happened.world.profiles.items():
+                writers_by_path.setdefault(path, set()).add(core.observation_id(played.new_id))
+        for name, _ in played.step.identities:
+            writers_by_path.setdefault(f"identity_attributes.{name}", set()).add(
+                core.observation_id(played.new_id)
+            )
+        for profile_id, facts in played.world.profiles.items():
             record = core.state.profiles[profile_id].record
             paths = {path for scope, values in record.values.items() for path in leaves(values, scope)}
             assert paths == record.provenance.keys() or facts.survivor is not None
             for path, sources in record.provenance.items():
                 assert sources
-                assert {source.observation_id for source in sources} <= wrote[path]
+                assert {source.observation_id for source in sources} <= writers_by_path[path]
 
 
-def a_profile_is_promoted_not_replaced(history: History) -> None:
-    """16 hex digits while anonymous, or the name of the browser that its first event came from; 24 ever after
-    (docs/concepts/resolution.md, rule 5, docs/wire/interactions.md §3). Nobody who is known
-    becomes anonymous again, except by giving up a value that a rule read."""
+def check_promotion_keeps_the_profile(history: History) -> None:
+    """The primary id is the id of the browser or 16 hex digits while the profile is anonymous, then 24
+    (docs/concepts/resolution.md, rule 5, docs/wire/interactions.md §3). A profile does not become anonymous
+    again, unless it loses a value that a rule read."""
     core = Core()
-    known: set[UUID] = set()
-    for happened in unfold(core, history):
-        for profile_id, facts in happened.world.profiles.items():
+    promoted: set[UUID] = set()
+    for played in play_on_core(core, history):
+        for profile_id, facts in played.world.profiles.items():
             if facts.survivor is not None:
                 continue
-            assert not (profile_id in known and facts.kind == "anonymous" and not history.setup.rules)
-            known |= {profile_id} if facts.kind != "anonymous" else set()
+            assert not (profile_id in promoted and facts.kind == "anonymous" and not history.setup.rules)
+            promoted |= {profile_id} if facts.kind != "anonymous" else set()
             primary_id = core.state.profiles[profile_id].primary_id
-            if profile_id in known:
+            if profile_id in promoted:
                 assert primary_id == profile_id.hex[:PRIMARY_CHARS]
             else:
                 assert primary_id in (profile_id.hex[:ANONYMOUS_PRIMARY_CHARS], *DEVICES)
 
 
-def a_rejection_changes_nothing(history: History) -> None:
+def check_a_rejection_changes_nothing(history: History) -> None:
     before = World({}, {})
-    for happened in unfold(Core(), history):
-        assert happened.outcome.rejected is None or happened.world == before
-        before = happened.world
+    for played in play_on_core(Core(), history):
+        assert played.outcome.rejected is None or played.world == before
+        before = played.world
 
 
-def the_same_history_folds_to_the_same_state(history: History) -> None:
+def check_folding_is_deterministic(history: History) -> None:
     first, second = Core(), Core()
-    assert [happened.outcome for happened in unfold(first, history)] == [
-        happened.outcome for happened in unfold(second, history)
+    assert [played.outcome for played in play_on_core(first, history)] == [
+        played.outcome for played in play_on_core(second, history)
     ]
     assert (first.state.profiles, first.state.claims) == (second.state.profiles, second.state.claims)
 
 
-def who_shares_a_value_is_one(history: History) -> None:
-    """Once indexed, and where no guard and no limit is set, only users keep apart what a rule would join."""
+def check_shared_values_are_merged(history: History) -> None:
+    """After indexing without guards and limits, only different users keep profiles with one value apart."""
     core = Core()
-    for happened in unfold(core, _unguarded(history)):
-        if happened.step.act != "index":
+    for played in play_on_core(core, _unguarded(history)):
+        if played.step.act != "index":
             continue
         holders: dict[tuple[str, str], set[UUID]] = {}
-        alive = [who for who, facts in happened.world.profiles.items() if facts.survivor is None]
-        for profile_id in alive:
-            held = identities_of(core.state.profiles[profile_id].record, core.config)
-            for pair in ((name, value) for name, values in held.items() for value in values):
+        survivors = [id_ for id_, facts in played.world.profiles.items() if facts.survivor is None]
+        for profile_id in survivors:
+            identities = identities_of(core.state.profiles[profile_id].record, core.config)
+            for pair in ((name, value) for name, values in identities.items() for value in values):
                 holders.setdefault(pair, set()).add(profile_id)
-        for together in holders.values():
-            users = [happened.world.profiles[profile_id].user for profile_id in together]
-            assert len(together) == 1 or (None not in users and len(set(users)) == len(users))
+        for sharing in holders.values():
+            users = [played.world.profiles[profile_id].user for profile_id in sharing]
+            assert len(sharing) == 1 or (None not in users and len(set(users)) == len(users))
 
 
 def _unguarded(history: History) -> History:
@@ -167,59 +169,61 @@ def _unguarded(history: History) -> History:
     return History(setup, history.steps)
 
 
-LAWS: list[Check] = [
-    the_core_equals_the_oracle,
-    two_users_are_never_one,
-    nothing_is_lost,
-    every_value_has_a_source,
-    a_profile_is_promoted_not_replaced,
-    a_rejection_changes_nothing,
-    the_same_history_folds_to_the_same_state,
+CHECKS: list[Check] = [
+    check_core_equals_oracle,
+    check_two_users_never_share_a_profile,
+    check_no_profile_is_lost,
+    check_every_value_has_a_source,
+    check_promotion_keeps_the_profile,
+    check_a_rejection_changes_nothing,
+    check_folding_is_deterministic,
 ]
-LAWS_WITH_RULES: list[Check] = [*LAWS, who_shares_a_value_is_one]
-named = pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
-named_with_rules = pytest.mark.parametrize("law", LAWS_WITH_RULES, ids=lambda law: law.__name__)
+CHECKS_WITH_RULES: list[Check] = [*CHECKS, check_shared_values_are_merged]
+each_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+each_check_with_rules = pytest.mark.parametrize(
+    "check", CHECKS_WITH_RULES, ids=lambda check: check.__name__.removeprefix("check_")
+)
 
 
-@named
+@each_check
 @QUICK
 @given(history=histories())
-def test_on_short_histories(law: Check, history: History) -> None:
-    law(history)
+def test_a_property_holds_on_short_histories(check: Check, history: History) -> None:
+    check(history)
 
 
-@named_with_rules
+@each_check_with_rules
 @QUICK
 @given(history=histories(steps_max=16, rules=True))
-def test_on_short_histories_with_rules(law: Check, history: History) -> None:
-    law(history)
+def test_a_property_holds_on_short_histories_with_rules(check: Check, history: History) -> None:
+    check(history)
 
 
 @pytest.mark.soak
-@named_with_rules
+@each_check_with_rules
 @SOAK
 @given(history=histories(steps_max=40, rules=True))
-def test_on_long_histories_with_rules(law: Check, history: History) -> None:
-    law(history)
+def test_a_property_holds_on_long_histories_with_rules(check: Check, history: History) -> None:
+    check(history)
 
 
 @pytest.mark.soak
-@named
+@each_check
 @SOAK
 @given(history=histories(steps_max=40))
-def test_on_long_histories(law: Check, history: History) -> None:
-    law(history)
+def test_a_property_holds_on_long_histories(check: Check, history: History) -> None:
+    check(history)
 
 
 @QUICK
 @given(histories(steps_max=8), st.data())
-def test_a_repeated_report_merges_nothing(history: History, data: st.DataObject) -> None:
-    """A repeated event moves nobody: the partition after it is the one before."""
+def test_a_repeated_event_merges_nothing(history: History, data: st.DataObject) -> None:
+    """An event with a new id but the same identifiers merges no profiles."""
     core = Core()
-    happened = [*unfold(core, history)]
-    last = happened[-1]
+    last = [*play_on_core(core, history)][-1]
     if last.step.act != "event" or last.outcome.rejected:
         return
     again = core.observe(last.step, None, new_id("again", data.draw(st.integers(0, 3))))
     assert again.merges == frozenset()
-    assert core.see().root(last.new_id if last.outcome.created else last.outcome.attached or last.new_id)
+    after = {group & last.world.profiles.keys() for group in core.see().partition()} - {frozenset()}
+    assert after == last.world.partition()

@@ -1,4 +1,4 @@
-"""The schema as the write path asks it, and its built-in attributes (seeds/profile-attributes)."""
+"""Look-ups in a schema, and its built-in attributes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from oneself.core.values.attribute import CORE_ATTRIBUTES, MUTABILITIES, SCOPES,
 from oneself.core.values.schema import Schema
 from unit.core.samples import APP, attribute, complex_attribute, schema
 
-GIVEN = schema(
+SCHEMA = schema(
     attribute("identity_attributes.emailaddress"),
     attribute("traits.plan"),
     complex_attribute("traits.address", "city", "geo"),
@@ -21,7 +21,7 @@ GIVEN = schema(
 )
 
 
-def test_words_of_the_seed() -> None:
+def test_the_built_in_names_and_core_attributes() -> None:
     assert SCOPES == ("identity_attributes", "traits", "application_data")
     assert set(VALUE_TYPES) == {
         "string",
@@ -44,46 +44,46 @@ def test_words_of_the_seed() -> None:
 
 
 def test_fields_are_the_first_level_keys() -> None:
-    assert list(GIVEN.fields("traits")) == ["plan", "address", "orphan.leaf"]
-    assert list(GIVEN.fields("identity_attributes")) == ["emailaddress"]
-    assert GIVEN.fields("application_data", APP)["score"].attribute.value_type == "integer"
-    assert GIVEN.fields("application_data", "crm")["score"].attribute.value_type == "string"
-    assert GIVEN.fields("application_data", "unknown") == {}
-    assert GIVEN.fields("application_data") == {}
+    assert list(SCHEMA.fields("traits")) == ["plan", "address", "orphan.leaf"]
+    assert list(SCHEMA.fields("identity_attributes")) == ["emailaddress"]
+    assert SCHEMA.fields("application_data", APP)["score"].attribute.value_type == "integer"
+    assert SCHEMA.fields("application_data", "crm")["score"].attribute.value_type == "string"
+    assert SCHEMA.fields("application_data", "unknown") == {}
+    assert SCHEMA.fields("application_data") == {}
 
 
 def test_children_follow_the_sub_attributes() -> None:
-    address = GIVEN.fields("traits")["address"]
+    address = SCHEMA.fields("traits")["address"]
     assert list(address.children) == ["city", "geo"]
     assert list(address.children["geo"].children) == ["lat"]
 
 
-def test_find_and_get() -> None:
-    assert GIVEN.find("traits.address.city") is GIVEN.get("traits.address.city")
-    assert GIVEN.find("application_data.score", "crm") is GIVEN.get("crm:application_data.score")
-    assert GIVEN.find("application_data.score") is None
-    assert GIVEN.find("traits.none") is None
-    assert [each.attribute_name for each in GIVEN.parents("traits.address.geo")] == ["traits.address"]
-    assert [each.key for each in GIVEN.in_scope("application_data")] == ["score", "score"]
+def test_attributes_are_found_by_name_and_by_id() -> None:
+    assert SCHEMA.find("traits.address.city") is SCHEMA.get("traits.address.city")
+    assert SCHEMA.find("application_data.score", "crm") is SCHEMA.get("crm:application_data.score")
+    assert SCHEMA.find("application_data.score") is None
+    assert SCHEMA.find("traits.none") is None
+    assert [parent.attribute_name for parent in SCHEMA.parents("traits.address.geo")] == ["traits.address"]
+    assert [found.key for found in SCHEMA.in_scope("application_data")] == ["score", "score"]
 
 
-def test_with_adds_or_takes_the_place_of_the_same_id() -> None:
+def test_with_adds_an_attribute_or_replaces_the_same_id() -> None:
     retyped = attribute("traits.plan", "integer")
-    later = GIVEN.with_([retyped, attribute("traits.new")])
-    assert later.get("traits.plan") is retyped
-    assert [each.attribute_name for each in later.attributes][1] == "traits.plan"
-    assert later.attributes[-1].attribute_name == "traits.new"
-    assert GIVEN.find("traits.new") is None
+    changed = SCHEMA.with_([retyped, attribute("traits.new")])
+    assert changed.get("traits.plan") is retyped
+    assert [kept.attribute_name for kept in changed.attributes][1] == "traits.plan"
+    assert changed.attributes[-1].attribute_name == "traits.new"
+    assert SCHEMA.find("traits.new") is None
 
 
-def test_without_drops_and_parents_forget() -> None:
-    later = GIVEN.without({"traits.address.city"})
-    assert later.get("traits.address.city") is None
-    assert list(later.fields("traits")["address"].children) == ["geo"]
+def test_without_removes_an_attribute_also_from_its_parent() -> None:
+    changed = SCHEMA.without({"traits.address.city"})
+    assert changed.get("traits.address.city") is None
+    assert list(changed.fields("traits")["address"].children) == ["geo"]
 
 
-def test_a_list_of_sub_attributes_can_lead_nowhere_but_down() -> None:
-    odd = schema(
+def test_sub_attributes_that_are_no_direct_children_are_ignored() -> None:
+    with_cycle = schema(
         attribute(
             "traits.a",
             "complex",
@@ -93,12 +93,12 @@ def test_a_list_of_sub_attributes_can_lead_nowhere_but_down() -> None:
         attribute("traits.a.b", "complex", sub_attributes=("traits.a",)),
         attribute("traits.a.b.c"),
     )
-    assert list(odd.fields("traits")["a"].children) == ["b"]
-    assert odd.fields("traits")["a"].children["b"].children == {}
-    assert odd.fields("traits")["b"].children == {}
+    assert list(with_cycle.fields("traits")["a"].children) == ["b"]
+    assert with_cycle.fields("traits")["a"].children["b"].children == {}
+    assert with_cycle.fields("traits")["b"].children == {}
 
 
 def test_a_schema_is_a_value() -> None:
-    assert Schema(tuple(GIVEN.attributes)) == GIVEN
-    assert hash(Schema(GIVEN.attributes)) == hash(GIVEN)
-    assert msgspec.json.decode(msgspec.json.encode(GIVEN), type=Schema) == GIVEN
+    assert Schema(tuple(SCHEMA.attributes)) == SCHEMA
+    assert hash(Schema(SCHEMA.attributes)) == hash(SCHEMA)
+    assert msgspec.json.decode(msgspec.json.encode(SCHEMA), type=Schema) == SCHEMA

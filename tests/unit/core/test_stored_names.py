@@ -1,4 +1,4 @@
-"""What was stored under older names reads as before and is written under the same names."""
+"""Stored documents keep their field names, although the code uses other names."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_stored_document_is_read_and_written_under_the_same_names(
     assert msgspec.json.decode(msgspec.json.encode(msgspec.convert(stored, kind))) == stored
 
 
-def test_the_settings_mean_what_they_meant() -> None:
+def test_stored_settings_keep_their_meaning() -> None:
     change = msgspec.convert(STORED[1][1], Reconfigured).change
     assert isinstance(change, PutDatasetSettings)
     settings = change.settings
@@ -45,7 +45,7 @@ def test_the_settings_mean_what_they_meant() -> None:
     assert (settings.visit_timeout_us, settings.token_lifetime_us) == (60_000_000, 86_400_000_000)
 
 
-def test_a_configuration_survives_its_stored_form() -> None:
+def test_a_stored_configuration_decodes_to_itself() -> None:
     config = from_document(msgspec.convert(STORED[0][1], ConfigDocument))
     assert config.indexed_since == {"traits.card": 5}
     assert from_document(to_document(config)) == config

@@ -1,4 +1,4 @@
-"""Text from outside is measured before work that grows faster than its length."""
+"""The length of external text is checked before Unicode normalisation, which can take quadratic time."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from oneself.core.identity.normalise import display_value, normalise
 from oneself.core.text import nfc
 
 TEXT = Namespace(reason="test")
-#: Normalising these takes time that grows with the square of their number.
+#: Normalisation of combining characters takes quadratic time.
 COMBINING = "a" + "\u0315\u0300" * 20_000
 
 
 @pytest.fixture(autouse=True)
-def nothing_long_is_normalised(monkeypatch: pytest.MonkeyPatch) -> None:
+def fail_on_normalisation_of_long_text(monkeypatch: pytest.MonkeyPatch) -> None:
     normalize = unicodedata.normalize
 
     def checked(form: Any, text: str) -> str:
@@ -32,7 +32,7 @@ def test_text_is_composed() -> None:
 
 
 @pytest.mark.parametrize("text", ["abc", "e\u0301e", "\u0958\u0958"], ids=["plain", "as sent", "in NFC"])
-def test_text_of_more_characters_is_none(text: str) -> None:
+def test_text_over_the_limit_is_none(text: str) -> None:
     assert nfc(text, 2) is None
 
 
@@ -48,13 +48,13 @@ def test_a_long_value_is_not_an_identifier() -> None:
     assert display_value(COMBINING) is None
 
 
-def test_blanks_around_a_value_are_not_part_of_its_length() -> None:
+def test_surrounding_blanks_do_not_count_as_length() -> None:
     padded = f"{' ' * 1000}ann{' ' * 1000}"
     assert normalise(Identifier("test", padded), TEXT) == Identifier("test", "ann")
 
 
-def test_a_value_is_as_long_as_it_is_compared() -> None:
-    """`ß` is two letters without its case."""
+def test_the_case_folded_length_of_a_value_is_limited() -> None:
+    """Case folding turns `ß` into two letters."""
     assert normalise(Identifier("test", "ß" * IDENTIFIER_CHARS_MAX), TEXT) == Dropped("test", "too_long")
     half = "ß" * (IDENTIFIER_CHARS_MAX // 2)
     assert normalise(Identifier("test", half), TEXT) == Identifier("test", "s" * IDENTIFIER_CHARS_MAX)

@@ -1,4 +1,4 @@
-"""Claims reported by the identity server: converted, nested, skipped if invalid (docs/wire/cds.md §12)."""
+"""Provider claims are converted and nested; invalid ones are skipped (docs/wire/cds.md §12)."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ CLAIMS = schema(
 def reported(record: Record = EMPTY, **claims: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     changes, skipped = accept_valid(CLAIMS, record, {"identity_attributes": claims})
     after = write(record, changes, source(2)).values.get("identity_attributes", {})
-    return after, [(each.path.removeprefix("identity_attributes."), each.problem) for each in skipped]
+    return after, [(claim.path.removeprefix("identity_attributes."), claim.problem) for claim in skipped]
 
 
 @pytest.mark.parametrize(
-    ("claim", "value", "kept"),
+    ("claim", "value", "stored_value"),
     [
         ("emailaddress", "ann@acme.example", "ann@acme.example"),
         ("userid", "u-1", "u-1"),
@@ -55,11 +55,11 @@ def reported(record: Record = EMPTY, **claims: Any) -> tuple[dict[str, Any], lis
         ("literal.key", "x", "x"),
     ],
 )
-def test_claims_become_the_declared_type(claim: str, value: Any, kept: Any) -> None:
-    assert reported(**{claim: value}) == ({claim: kept}, [])
+def test_a_claim_is_converted_to_its_declared_type(claim: str, value: Any, stored_value: Any) -> None:
+    assert reported(**{claim: value}) == ({claim: stored_value}, [])
 
 
-def test_dots_nest() -> None:
+def test_dotted_claims_are_nested() -> None:
     after, skipped = reported(**{"name.given": "Ann", "name.deep.count": "3"})
     assert after == {"name": {"given": "Ann", "deep": {"count": 3}}}
     assert skipped == []
@@ -89,20 +89,20 @@ def test_invalid_values_are_skipped_and_the_rest_applies() -> None:
     ]
 
 
-def test_a_claim_that_may_not_change_is_skipped() -> None:
+def test_a_changed_write_once_claim_is_skipped() -> None:
     record = stored(CLAIMS, {"identity_attributes": {"once": "a", "userid": "u-1"}})
     after, skipped = reported(record, once="b", userid="u-2")
     assert after == {"once": "a", "userid": "u-2"}
     assert skipped == [("once", "write-once field cannot be changed after being set")]
 
 
-def test_null_and_repeated_claims() -> None:
+def test_a_repeated_claim_changes_nothing_and_null_removes_one() -> None:
     record = stored(CLAIMS, {"identity_attributes": {"emailaddress": "a", "groups": ["x"], "logins": 1}})
     assert not accept_valid(CLAIMS, record, {"identity_attributes": {"groups": "x", "logins": "1"}})[0]
     assert reported(record, emailaddress=None)[0] == {"groups": ["x"], "logins": 1}
 
 
-def test_skipped_names_the_whole_path() -> None:
+def test_a_skipped_claim_is_reported_with_its_full_path() -> None:
     assert accept_valid(
         CLAIMS, EMPTY, {"identity_attributes": {"x": 1}, "application_data": {"a": {"b": 1}}}
     )[1] == (RejectedClaimValue("identity_attributes.x", "not defined in schema"),)

@@ -1,4 +1,4 @@
-"""Laws of values on random schemas, records and JSON (docs/concepts/merging.md)."""
+"""Properties of values, checked on random schemas, records and JSON (docs/concepts/merging.md)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ JSON = st.recursive(
 def schemas(
     draw: st.DrawFn, mutabilities: tuple[str, ...] = ("readWrite",), merge: str | None = None
 ) -> Schema:
-    """Every place an attribute can stand at: plain, list, object, list of objects, in each scope."""
+    """A schema with simple values, lists, objects and lists of objects in each scope."""
 
     def plain(name: str, **fields: Any) -> Any:
         multi = draw(st.booleans())
@@ -55,19 +55,25 @@ def schemas(
         value_type = draw(st.sampled_from(SIMPLE))
         return attribute(name, value_type, multi=multi, merge=strategy, mutability=mutability, **fields)
 
-    found = []
+    attributes = []
     for scope in ("identity_attributes", "traits", "application_data"):
         mutability = draw(st.sampled_from(mutabilities))
-        found += [plain(f"{scope}.{key}") for key in ("a", "b")]
-        found += [complex_attribute(f"{scope}.c", "k", "m", mutability=mutability), plain(f"{scope}.c.k")]
-        found += [complex_attribute(f"{scope}.c.m", "k"), plain(f"{scope}.c.m.k")]
+        attributes += [plain(f"{scope}.{key}") for key in ("a", "b")]
+        attributes += [
+            complex_attribute(f"{scope}.c", "k", "m", mutability=mutability),
+            plain(f"{scope}.c.k"),
+        ]
+        attributes += [complex_attribute(f"{scope}.c.m", "k"), plain(f"{scope}.c.m.k")]
         strategy = merge or draw(st.sampled_from(["overwrite", "combine"]))
-        found += [complex_attribute(f"{scope}.l", "k", multi=True, merge=strategy), plain(f"{scope}.l.k")]
-    return schema(*found)
+        attributes += [
+            complex_attribute(f"{scope}.l", "k", multi=True, merge=strategy),
+            plain(f"{scope}.l.k"),
+        ]
+    return schema(*attributes)
 
 
-def _once(element: Any) -> Any:
-    """Lists hold each element once, as after a union; "1" and 1 are one epoch."""
+def _unique_key(element: Any) -> Any:
+    """The key by which list elements are unique; "1" and 1 are the same epoch."""
     return canonical_key(
         int(element) if isinstance(element, str) and element.isascii() and element.isdigit() else element
     )
@@ -76,16 +82,16 @@ def _once(element: Any) -> Any:
 def values_for(given_schema: Schema) -> st.SearchStrategy[dict[str, Any]]:
     """Values that fit a schema, some members missing."""
 
-    def of(field: Any) -> st.SearchStrategy[Any]:
+    def values_of(field: Any) -> st.SearchStrategy[Any]:
         single = (
             members(field.children)
             if field.attribute.value_type == "complex"
             else OF_TYPE[field.attribute.value_type]
         )
-        return st.lists(single, max_size=3, unique_by=_once) if field.attribute.multi_valued else single
+        return st.lists(single, max_size=3, unique_by=_unique_key) if field.attribute.multi_valued else single
 
     def members(fields: Any) -> st.SearchStrategy[dict[str, Any]]:
-        return st.fixed_dictionaries({}, optional={key: of(field) for key, field in fields.items()})
+        return st.fixed_dictionaries({}, optional={key: values_of(field) for key, field in fields.items()})
 
     scopes = {scope: members(given_schema.fields(scope)) for scope in ("identity_attributes", "traits")}
     application = members(given_schema.fields("application_data", "shop"))
@@ -95,25 +101,26 @@ def values_for(given_schema: Schema) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @st.composite
-def situations(draw: st.DrawFn, records: int, **how: Any) -> tuple[Schema, list[Record]]:
+def schema_and_records(draw: st.DrawFn, count: int, **options: Any) -> tuple[Schema, list[Record]]:
     """A schema, and records that were written under it by an identity server at creation."""
-    given_schema = draw(schemas(**how))
-    found = []
-    for number in range(records):
+    given_schema = draw(schemas(**options))
+    records = []
+    for number in range(count):
         record = EMPTY
         for step in range(draw(st.integers(1, 2))):
             values = draw(values_for(given_schema))
             changes = apply_patch(given_schema, record, values, creating=True, authority="identity_server")
             record = write(record, changes, source(10 * number + step, at=draw(st.integers(0, 3))))
-        found.append(record)
-    return given_schema, found
+        records.append(record)
+    return given_schema, records
 
 
 @st.composite
-def guarding(draw: st.DrawFn, free: Schema) -> Schema:
+def with_any_mutability(draw: st.DrawFn, writable: Schema) -> Schema:
     """The same attributes, each with any mutability."""
-    words = st.sampled_from(MUTABILITIES)
-    return Schema(tuple(msgspec.structs.replace(each, mutability=draw(words)) for each in free.attributes))
+    mutabilities = st.sampled_from(MUTABILITIES)
+    attributes = writable.attributes
+    return Schema(tuple(msgspec.structs.replace(one, mutability=draw(mutabilities)) for one in attributes))
 
 
 def assert_sound(record: Record) -> None:
@@ -134,40 +141,40 @@ def _has_empty_object(value: Any) -> bool:
 
 @given(st.data())
 def test_sending_back_a_read_record_changes_nothing(data: st.DataObject) -> None:
-    given_schema, (record,) = data.draw(situations(1))
+    given_schema, (record,) = data.draw(schema_and_records(1))
     assert_sound(record)
-    seen = visible_values(given_schema, record.values)
-    assert same(seen, record.values)
+    visible = visible_values(given_schema, record.values)
+    assert same(visible, record.values)
     assert invalid_values(given_schema, record.values) == []
     for creating in (True, False):
-        assert not apply_patch(given_schema, record, seen, creating=creating, authority="application")
+        assert not apply_patch(given_schema, record, visible, creating=creating, authority="application")
 
 
 @given(st.data())
-def test_reading_and_sending_back_is_not_a_change_under_any_mutability(data: st.DataObject) -> None:
-    free, (record,) = data.draw(situations(1))
-    guarded = data.draw(guarding(free))
-    seen = visible_values(guarded, record.values)
-    assert not apply_patch(guarded, record, seen, creating=False, authority="application")
+def test_sending_back_a_record_is_no_change_under_any_mutability(data: st.DataObject) -> None:
+    writable, (record,) = data.draw(schema_and_records(1))
+    restricted = data.draw(with_any_mutability(writable))
+    visible = visible_values(restricted, record.values)
+    assert not apply_patch(restricted, record, visible, creating=False, authority="application")
 
 
 @given(st.data())
-def test_a_write_under_any_mutability_is_sound_or_refused(data: st.DataObject) -> None:
-    free, (record,) = data.draw(situations(1))
-    guarded = data.draw(guarding(free))
-    patch = data.draw(values_for(free))
+def test_a_write_under_any_mutability_is_sound_or_rejected(data: st.DataObject) -> None:
+    writable, (record,) = data.draw(schema_and_records(1))
+    restricted = data.draw(with_any_mutability(writable))
+    patch = data.draw(values_for(writable))
     try:
-        changes = apply_patch(guarded, record, patch, creating=False, authority="application")
+        changes = apply_patch(restricted, record, patch, creating=False, authority="application")
     except InvalidValue:
         return
     after = write(record, changes, source(99))
     assert_sound(after)
-    assert not apply_patch(guarded, after, patch, creating=False, authority="application")
+    assert not apply_patch(restricted, after, patch, creating=False, authority="application")
 
 
 @given(st.data())
-def test_any_json_is_written_or_refused_and_nothing_else(data: st.DataObject) -> None:
-    given_schema, (record,) = data.draw(situations(1))
+def test_any_json_is_written_or_rejected(data: st.DataObject) -> None:
+    given_schema, (record,) = data.draw(schema_and_records(1))
     sections = st.dictionaries(KEYS | st.just("shop"), JSON, max_size=3)
     names = st.sampled_from(["identity_attributes", "traits", "application_data", "other"])
     patch = data.draw(st.dictionaries(names, sections | JSON, max_size=3))
@@ -183,28 +190,28 @@ def test_any_json_is_written_or_refused_and_nothing_else(data: st.DataObject) ->
             assert msgspec.json.encode(after.values)
     changes, skipped = accept_valid(given_schema, record, patch)
     assert_sound(write(record, changes, source(99)))
-    assert all(each.problem for each in skipped)
+    assert all(claim.problem for claim in skipped)
 
 
 @given(st.data())
-def test_under_another_schema_nothing_fails(data: st.DataObject) -> None:
-    _, (record, other) = data.draw(situations(2))
+def test_reading_and_merging_work_under_another_schema(data: st.DataObject) -> None:
+    _, (record, other) = data.draw(schema_and_records(2))
     later = data.draw(schemas(mutabilities=MUTABILITIES))
-    seen = visible_values(later, record.values)
+    visible = visible_values(later, record.values)
     assert_sound(merge_values(later, record, other, absorbed_fills_identity_only=True))
-    assert not apply_patch(later, record, seen, creating=False, authority="application")
+    assert not apply_patch(later, record, visible, creating=False, authority="application")
     for path, problem in invalid_values(later, record.values):
         assert path
         assert problem
 
 
 @given(st.data(), st.booleans())
-def test_a_merge_is_sound_loses_nothing_and_repeats_to_itself(data: st.DataObject, fills: bool) -> None:
-    given_schema, (mine, theirs) = data.draw(situations(2))
-    once = merge_values(given_schema, mine, theirs, absorbed_fills_identity_only=fills)
+def test_a_merge_is_sound_complete_and_idempotent(data: st.DataObject, fills: bool) -> None:
+    given_schema, (surviving, absorbed) = data.draw(schema_and_records(2))
+    once = merge_values(given_schema, surviving, absorbed, absorbed_fills_identity_only=fills)
     assert_sound(once)
-    assert set(once.provenance) == set(mine.provenance) | set(theirs.provenance)
-    twice = merge_values(given_schema, once, theirs, absorbed_fills_identity_only=fills)
+    assert set(once.provenance) == set(surviving.provenance) | set(absorbed.provenance)
+    twice = merge_values(given_schema, once, absorbed, absorbed_fills_identity_only=fills)
     assert same(twice.values, once.values)
     assert twice.provenance == once.provenance
     assert invalid_values(given_schema, once.values) == []
@@ -212,27 +219,27 @@ def test_a_merge_is_sound_loses_nothing_and_repeats_to_itself(data: st.DataObjec
 
 @given(st.data())
 def test_merging_with_nothing_changes_nothing(data: st.DataObject) -> None:
-    given_schema, (record,) = data.draw(situations(1))
+    given_schema, (record,) = data.draw(schema_and_records(1))
     assert merge_values(given_schema, record, EMPTY, absorbed_fills_identity_only=False) == record
     assert merge_values(given_schema, EMPTY, record, absorbed_fills_identity_only=False) == record
 
 
 @given(st.data())
 def test_every_source_of_a_merge_comes_from_one_side(data: st.DataObject) -> None:
-    given_schema, (mine, theirs) = data.draw(situations(2))
-    merged = merge_values(given_schema, mine, theirs, absorbed_fills_identity_only=False)
+    given_schema, (surviving, absorbed) = data.draw(schema_and_records(2))
+    merged = merge_values(given_schema, surviving, absorbed, absorbed_fills_identity_only=False)
     for path, sources in merged.provenance.items():
-        known = {*mine.provenance.get(path, ()), *theirs.provenance.get(path, ())}
+        sources_before = {*surviving.provenance.get(path, ()), *absorbed.provenance.get(path, ())}
         # A value that both sides have keeps the age of the older one.
-        assert {msgspec.structs.replace(source, since=None) for source in sources} <= known
+        assert {msgspec.structs.replace(source, since=None) for source in sources} <= sources_before
 
 
 @given(st.data())
 def test_combining_is_associative(data: st.DataObject) -> None:
-    given_schema, (a, b, c) = data.draw(situations(3, merge="combine"))
+    given_schema, (a, b, c) = data.draw(schema_and_records(3, merge="combine"))
 
-    def join(mine: Record, theirs: Record) -> Record:
-        return merge_values(given_schema, mine, theirs, absorbed_fills_identity_only=False)
+    def join(surviving: Record, absorbed: Record) -> Record:
+        return merge_values(given_schema, surviving, absorbed, absorbed_fills_identity_only=False)
 
     left, right = join(join(a, b), c), join(a, join(b, c))
     assert same(left.values, right.values)

@@ -1,6 +1,6 @@
-"""What is visible, and what is reported to be hidden (docs/wire/cds.md §8: values that no longer fit)."""
+"""Visible values, and the report of hidden ones that no longer fit the schema (docs/wire/cds.md §8)."""
 
-# One case a line reads as the table that it is.
+# Each case is one line of a table, however long.
 # ruff: noqa: E501
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import pytest
 from oneself.core.values.visibility import invalid_values, visible_values
 from unit.core.samples import attribute, complex_attribute, schema, stored
 
-WIDE = schema(
+SCHEMA = schema(
     attribute("traits.plan"),
     attribute("traits.tags", multi=True),
     complex_attribute("traits.address", "city", "zip"),
@@ -53,23 +53,23 @@ RETYPED: list[tuple[Any, dict[str, Any], list[tuple[str, str]]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("changed", "seen", "reported"), RETYPED)
+@pytest.mark.parametrize(("changed", "visible", "reported"), RETYPED)
 def test_values_that_became_invalid_are_hidden_and_reported(
-    changed: Any, seen: dict[str, Any], reported: list[tuple[str, str]]
+    changed: Any, visible: dict[str, Any], reported: list[tuple[str, str]]
 ) -> None:
-    later = WIDE.with_([changed])
-    expected = {key: value for key, value in (TRAITS | seen).items() if value is not None}
-    assert visible_values(later, VALUES) == VALUES | {"traits": expected}
-    assert invalid_values(later, VALUES) == reported
+    retyped = SCHEMA.with_([changed])
+    expected = {key: value for key, value in (TRAITS | visible).items() if value is not None}
+    assert visible_values(retyped, VALUES) == VALUES | {"traits": expected}
+    assert invalid_values(retyped, VALUES) == reported
 
 
 def test_valid_values_are_visible() -> None:
-    assert visible_values(WIDE, VALUES) == VALUES
-    assert invalid_values(WIDE, VALUES) == []
+    assert visible_values(SCHEMA, VALUES) == VALUES
+    assert invalid_values(SCHEMA, VALUES) == []
 
 
-def test_values_of_deleted_attributes_are_hidden_and_come_back() -> None:
-    smaller = WIDE.without(
+def test_values_of_deleted_attributes_are_hidden_until_redefinition() -> None:
+    smaller = SCHEMA.without(
         {"traits.plan", "shop:application_data.score", "traits.address.city", "traits.address.zip"}
     )
     assert visible_values(smaller, VALUES) == {"traits": {key: TRAITS[key] for key in ("tags", "orders")}}
@@ -79,16 +79,16 @@ def test_values_of_deleted_attributes_are_hidden_and_come_back() -> None:
         ("traits.address.zip", "not defined in schema"),
         ("application_data.shop.score", "not defined in schema"),
     ]
-    assert visible_values(smaller.with_(WIDE.attributes), VALUES) == VALUES
+    assert visible_values(smaller.with_(SCHEMA.attributes), VALUES) == VALUES
 
 
-def test_an_older_form_is_seen_as_the_type_promises() -> None:
+def test_a_value_of_an_older_type_is_converted_when_read() -> None:
     record = stored(schema(attribute("traits.seen")), {"traits": {"seen": "12"}})
     assert visible_values(schema(attribute("traits.seen", "epoch")), record.values) == {
         "traits": {"seen": 12}
     }
 
 
-def test_nothing_is_seen_of_nothing() -> None:
-    assert visible_values(WIDE, {}) == {}
+def test_no_values_or_no_attributes_show_nothing() -> None:
+    assert visible_values(SCHEMA, {}) == {}
     assert visible_values(schema(), VALUES) == {}

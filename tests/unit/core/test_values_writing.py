@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from oneself.core.values.patch import apply_patch
 from oneself.core.values.record import EMPTY, Record, write
@@ -62,23 +63,23 @@ def traits(**values: Any) -> dict[str, Any]:
     return {"traits": values}
 
 
-def refused(patch: dict[str, Any], record: Record = EMPTY, *, creating: bool = False) -> str:
+def rejection_of(patch: dict[str, Any], record: Record = EMPTY, *, creating: bool = False) -> str:
     with pytest.raises(InvalidValue) as caught:
         apply_patch(SHOP, record, patch, creating=creating, authority="application")
     return str(caught.value)
 
 
-def problem(patch: dict[str, Any], record: Record = EMPTY, *, creating: bool = False) -> str:
-    """The reason alone, without the place."""
-    return refused(patch, record, creating=creating).partition(": ")[2]
+def problem_of(patch: dict[str, Any], record: Record = EMPTY, *, creating: bool = False) -> str:
+    """The reason of the rejection, without the path."""
+    return rejection_of(patch, record, creating=creating).partition(": ")[2]
 
 
-def changes(patch: dict[str, Any], record: Record = EMPTY, **how: Any) -> list[tuple[str, Any]]:
-    how = {"creating": False, "authority": "application"} | how
-    return [(".".join(each.path), each.value) for each in apply_patch(SHOP, record, patch, **how)]
+def changes(patch: dict[str, Any], record: Record = EMPTY, **options: Any) -> list[tuple[str, Any]]:
+    options = {"creating": False, "authority": "application"} | options
+    return [(".".join(change.path), change.value) for change in apply_patch(SHOP, record, patch, **options)]
 
 
-REFUSALS: list[tuple[dict[str, Any], str]] = [
+REJECTIONS: list[tuple[dict[str, Any], str]] = [
     ({"identity_attributes": {"x": 1}}, "identity attribute 'identity_attributes.x' not defined in schema"),
     ({"traits": {"x": 1}}, "trait 'traits.x' not defined in schema"),
     ({"traits": {"x": None}}, "trait 'traits.x' not defined in schema"),
@@ -141,12 +142,12 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("patch", "sentence"), REFUSALS)
-def test_a_refusal_says_what_and_why(patch: dict[str, Any], sentence: str) -> None:
-    assert refused(patch) == sentence
+@pytest.mark.parametrize(("patch", "message"), REJECTIONS)
+def test_a_rejection_names_the_path_and_the_reason(patch: dict[str, Any], message: str) -> None:
+    assert rejection_of(patch) == message
 
 
-def test_a_refusal_names_its_parts() -> None:
+def test_a_rejection_has_label_path_and_problem() -> None:
     with pytest.raises(InvalidValue) as caught:
         apply_patch(SHOP, EMPTY, traits(level="1"), creating=True, authority="application")
     assert (caught.value.label, caught.value.path) == ("trait", "level")
@@ -156,7 +157,7 @@ def test_a_refusal_names_its_parts() -> None:
 def test_at_creation_an_application_entry_must_be_an_object() -> None:
     for entry in (5, None, [], "x"):
         patch = {"application_data": {"crm": entry}}
-        assert refused(patch, creating=True) == "application_data entry 'crm' must be of object type"
+        assert rejection_of(patch, creating=True) == "application_data entry 'crm' must be of object type"
         assert changes(patch) == []
 
 
@@ -168,7 +169,7 @@ def test_an_unknown_section_is_ignored(patch: dict[str, Any]) -> None:
     assert changes(patch) == []
 
 
-def test_every_type_is_stored_as_its_type_promises() -> None:
+def test_values_are_stored_in_the_form_of_their_type() -> None:
     patch = traits(
         visits=5.0, spent=7, newsletter=False, born="2026-06-05", seen="12", seen_all=["1", 2, 3.0]
     )
@@ -179,15 +180,17 @@ def test_every_type_is_stored_as_its_type_promises() -> None:
     assert type(record.values["traits"]["visits"]) is int
 
 
-def test_each_application_has_attributes_of_its_own() -> None:
+def test_each_application_has_its_own_attributes() -> None:
     patch = {"application_data": {APP: {"score": 5}, "crm": {"score": "high"}}}
     assert stored(SHOP, patch).values == patch
 
 
-def test_a_dotted_name_without_a_complex_attribute_is_a_key_of_its_own() -> None:
+def test_a_dotted_name_without_a_complex_attribute_is_one_key() -> None:
     record = stored(SHOP, {"traits": {"orphan.leaf": "x"}})
     assert record.values == {"traits": {"orphan.leaf": "x"}}
-    assert refused({"traits": {"orphan": {"leaf": "x"}}}) == "trait 'traits.orphan' not defined in schema"
+    assert (
+        rejection_of({"traits": {"orphan": {"leaf": "x"}}}) == "trait 'traits.orphan' not defined in schema"
+    )
 
 
 # Merging (docs/wire/cds.md §5.4)
@@ -212,16 +215,16 @@ def test_application_data_replaces_first_level_keys() -> None:
     record = stored(SHOP, {"application_data": {APP: {"score": 1, "cart": {"items": ["a"], "coupon": "X"}}}})
     after = patched(SHOP, record, {"application_data": {APP: {"cart": {"items": ["b"]}}}})
     assert after.values["application_data"] == {APP: {"score": 1, "cart": {"items": ["b"]}}}
-    gone = patched(SHOP, after, {"application_data": {APP: {"cart": {}}}})
-    assert gone.values["application_data"] == {APP: {"score": 1}}
+    emptied = patched(SHOP, after, {"application_data": {APP: {"cart": {}}}})
+    assert emptied.values["application_data"] == {APP: {"score": 1}}
 
 
-def test_replacing_takes_away_only_what_the_writer_sees_and_may_change() -> None:
+def test_replacing_removes_only_visible_and_mutable_members() -> None:
     cart = {"items": ["a"], "coupon": "X", "secret": "s", "first": "f"}
     record = stored(SHOP, {"application_data": {APP: {"cart": cart}}})
-    seen = visible_values(SHOP, record.values)
-    assert seen == {"application_data": {APP: {"cart": {"items": ["a"], "coupon": "X", "first": "f"}}}}
-    assert changes(seen, record) == []
+    visible = visible_values(SHOP, record.values)
+    assert visible == {"application_data": {APP: {"cart": {"items": ["a"], "coupon": "X", "first": "f"}}}}
+    assert changes(visible, record) == []
     after = patched(SHOP, record, {"application_data": {APP: {"cart": {"items": ["b"]}}}})
     assert after.values["application_data"][APP]["cart"] == {"items": ["b"], "secret": "s", "first": "f"}
 
@@ -231,7 +234,7 @@ def test_replacing_takes_away_only_what_the_writer_sees_and_may_change() -> None
 WRITE_ONCE = "write-once field cannot be changed after being set"
 
 
-def test_null_unsets_at_its_place_and_leaves_no_empty_object() -> None:
+def test_null_removes_a_value_and_leaves_no_empty_object() -> None:
     record = stored(SHOP, traits(plan="trial", address={"city": "Rome", "geo": {"lat": 1.5}}))
     without_city = patched(SHOP, record, traits(address={"city": None}))
     assert without_city.values == traits(plan="trial", address={"geo": {"lat": 1.5}})
@@ -241,12 +244,12 @@ def test_null_unsets_at_its_place_and_leaves_no_empty_object() -> None:
     assert patched(SHOP, record, traits(plan=None, address=None)).provenance == {}
 
 
-def test_null_of_what_is_not_there_is_not_a_change() -> None:
+def test_null_for_a_missing_value_is_not_a_change() -> None:
     assert changes(traits(plan=None, level=None, origin=None, referrer=None, address={"city": None})) == []
     assert changes(traits(plan=None), creating=True) == []
 
 
-def test_null_in_application_data() -> None:
+def test_null_removes_an_application_value_but_not_its_entry() -> None:
     record = stored(SHOP, {"application_data": {APP: {"score": 1}, "crm": {"score": "x"}}})
     assert changes({"application_data": {APP: None}}, record) == []
     assert patched(SHOP, record, {"application_data": {APP: {"score": None}}}).values == {
@@ -254,12 +257,12 @@ def test_null_in_application_data() -> None:
     }
 
 
-def test_null_inside_a_list_element_leaves_the_member_out() -> None:
+def test_null_inside_a_list_element_omits_the_member() -> None:
     assert stored(SHOP, traits(orders=[{"id": 1, "total": None}])).values == traits(orders=[{"id": 1}])
 
 
 @pytest.mark.parametrize(
-    ("held", "patch", "sentence"),
+    ("stored_values", "patch", "message"),
     [
         (traits(origin="ad"), traits(origin=None), "immutable field cannot be updated"),
         (traits(referrer="x"), traits(referrer=None), WRITE_ONCE),
@@ -267,31 +270,26 @@ def test_null_inside_a_list_element_leaves_the_member_out() -> None:
         (traits(account={"iban": "1"}), traits(account={"iban": None}), WRITE_ONCE),
     ],
 )
-def test_unsetting_respects_mutability(held: dict[str, Any], patch: dict[str, Any], sentence: str) -> None:
-    assert problem(patch, stored(SHOP, held)) == sentence
+def test_null_respects_mutability(stored_values: dict[str, Any], patch: dict[str, Any], message: str) -> None:
+    assert problem_of(patch, stored(SHOP, stored_values)) == message
 
 
-def test_a_read_only_value_cannot_be_unset() -> None:
+def test_null_cannot_remove_a_read_only_value() -> None:
     record = write_raw({"traits": {"level": "1", "account": {"number": "5", "state": "a"}}})
     for patch in (traits(level=None), traits(account=None), traits(account={"number": None})):
-        assert problem(patch, record) == "field is read-only or computed"
+        assert problem_of(patch, record) == "field is read-only or computed"
 
 
 # Mutability
 
 
 def write_raw(values: dict[str, Any]) -> Record:
-    """A record that holds what no application could have written."""
-    free = Schema(tuple(attribute_as_read_write(each) for each in SHOP.attributes))
-    return stored(free, values)
+    """A record with these values, whatever the mutability of their attributes."""
+    writable = Schema(tuple(structs.replace(one, mutability="readWrite") for one in SHOP.attributes))
+    return stored(writable, values)
 
 
-def attribute_as_read_write(each: Any) -> Any:
-    fields = {name: getattr(each, name) for name in each.__struct_fields__}
-    return type(each)(**fields | {"mutability": "readWrite"})
-
-
-def test_repeating_what_is_stored_is_not_a_change() -> None:
+def test_repeating_a_stored_value_is_not_a_change() -> None:
     values = {
         "identity_attributes": {"created": "2026-06-05T03:38:04Z"},
         "traits": {
@@ -305,18 +303,18 @@ def test_repeating_what_is_stored_is_not_a_change() -> None:
     assert changes(traits(account={"number": "5"}), record) == []
 
 
-def test_immutable_only_at_creation() -> None:
+def test_an_immutable_value_can_be_set_only_at_creation() -> None:
     assert stored(SHOP, traits(origin="ad")).values == traits(origin="ad")
     record = stored(SHOP, traits(origin="ad"))
-    assert problem(traits(origin="tv"), record) == "immutable field cannot be updated"
+    assert problem_of(traits(origin="tv"), record) == "immutable field cannot be updated"
 
 
-def test_write_once() -> None:
+def test_a_write_once_value_can_be_set_once() -> None:
     record = patched(SHOP, EMPTY, traits(referrer="", ids=[]))
-    once = patched(SHOP, record, traits(referrer="x", ids=[1]))
-    assert once.values == traits(referrer="x", ids=[1])
+    written = patched(SHOP, record, traits(referrer="x", ids=[1]))
+    assert written.values == traits(referrer="x", ids=[1])
     for patch in (traits(referrer="y"), traits(referrer=""), traits(ids=[1, 2]), traits(ids=[True])):
-        assert problem(patch, once) == "write-once field cannot be changed after being set"
+        assert problem_of(patch, written) == "write-once field cannot be changed after being set"
 
 
 def test_write_only_values_are_stored_and_never_returned() -> None:
@@ -336,17 +334,18 @@ def test_the_identity_server_sets_only_its_read_only_attributes() -> None:
 
 
 def test_mutability_of_a_complex_attribute_covers_its_members() -> None:
-    given = schema(
+    with_schema = schema(
         complex_attribute("traits.a", "b", "c", mutability="writeOnce"),
         attribute("traits.a.b"),
         attribute("traits.a.c"),
     )
-    record = stored(given, traits(a={"b": "1"}))
+    record = stored(with_schema, traits(a={"b": "1"}))
     assert (
-        apply_patch(given, record, traits(a={"b": "1"}), creating=False, authority="application").items == ()
+        apply_patch(with_schema, record, traits(a={"b": "1"}), creating=False, authority="application").items
+        == ()
     )
     with pytest.raises(InvalidValue, match="write-once"):
-        apply_patch(given, record, traits(a={"c": "2"}), creating=False, authority="application")
+        apply_patch(with_schema, record, traits(a={"c": "2"}), creating=False, authority="application")
 
 
 # Lists of objects
@@ -356,7 +355,7 @@ ORDERS = [{"id": 1, "total": 5.0, "token": "t1"}, {"id": 2, "total": 6.0, "token
 
 
 @pytest.mark.parametrize(
-    ("new", "kept"),
+    ("sent", "expected"),
     [
         ([{"id": 1, "total": 5}, {"id": 2, "total": 6}], ORDERS),
         ([{"id": 2, "total": 6}], [ORDERS[1]]),
@@ -367,20 +366,24 @@ ORDERS = [{"id": 1, "total": 5.0, "token": "t1"}, {"id": 2, "total": 6.0, "token
         ([], []),
     ],
 )
-def test_an_element_that_reads_like_a_stored_one_is_that_one(new: list[Any], kept: list[Any]) -> None:
+def test_an_element_equal_to_a_stored_one_keeps_its_hidden_members(
+    sent: list[Any], expected: list[Any]
+) -> None:
     record = stored(SHOP, traits(orders=ORDERS))
-    assert patched(SHOP, record, traits(orders=new)).values == traits(orders=kept)
+    assert patched(SHOP, record, traits(orders=sent)).values == traits(orders=expected)
 
 
-@pytest.mark.parametrize("new", [[{"id": 7, "total": 5}], [{"total": 5}], [{"id": 1, "total": 5}, {"id": 9}]])
-def test_members_of_an_element_keep_their_mutability(new: list[Any]) -> None:
+@pytest.mark.parametrize(
+    "sent", [[{"id": 7, "total": 5}], [{"total": 5}], [{"id": 1, "total": 5}, {"id": 9}]]
+)
+def test_members_of_an_element_keep_their_mutability(sent: list[Any]) -> None:
     assert (
-        problem(traits(orders=new), stored(SHOP, traits(orders=ORDERS)))
+        problem_of(traits(orders=sent), stored(SHOP, traits(orders=ORDERS)))
         == "immutable field cannot be updated"
     )
 
 
-# Schema changes (docs/wire/cds.md §8): only what the request changes is judged
+# Schema changes (docs/wire/cds.md §8): only values that the request changes are checked
 
 
 def test_a_stored_value_that_became_invalid_never_blocks_a_write() -> None:
@@ -390,13 +393,13 @@ def test_a_stored_value_that_became_invalid_never_blocks_a_write() -> None:
     assert after.values == traits(referrer=5, plan="gold")
 
 
-def test_an_object_takes_the_place_of_what_used_to_be_text() -> None:
+def test_an_object_can_replace_text_and_text_an_object() -> None:
     record = stored(schema(attribute("traits.address")), traits(address="Rome"))
     after = patched(SHOP, record, traits(address={"city": "Rome"}))
     assert after.values == traits(address={"city": "Rome"})
     assert list(after.provenance) == ["traits.address.city"]
-    back = patched(schema(attribute("traits.address")), after, traits(address="Rome"))
-    assert (back.values, list(back.provenance)) == (traits(address="Rome"), ["traits.address"])
+    restored = patched(schema(attribute("traits.address")), after, traits(address="Rome"))
+    assert (restored.values, list(restored.provenance)) == (traits(address="Rome"), ["traits.address"])
 
 
 def test_undeclared_members_survive_a_deep_merge() -> None:
@@ -410,27 +413,27 @@ def test_undeclared_members_survive_a_deep_merge() -> None:
 # Size
 
 
-def test_limits_of_a_value() -> None:
+def test_the_size_of_a_value_is_limited() -> None:
     assert changes(traits(interests=["a"] * ELEMENTS_MAX))
-    assert "elements" in refused(traits(interests=["a"] * (ELEMENTS_MAX + 1)))
+    assert "elements" in rejection_of(traits(interests=["a"] * (ELEMENTS_MAX + 1)))
     assert changes({"identity_attributes": {"emailaddress": "a" * TEXT_LENGTH_MAX}})
-    assert "longer" in refused({"identity_attributes": {"emailaddress": "a" * (TEXT_LENGTH_MAX + 1)}})
-    assert "longer" in refused(traits(address={"city": "a" * (TEXT_LENGTH_MAX + 1)}))
+    assert "longer" in rejection_of({"identity_attributes": {"emailaddress": "a" * (TEXT_LENGTH_MAX + 1)}})
+    assert "longer" in rejection_of(traits(address={"city": "a" * (TEXT_LENGTH_MAX + 1)}))
 
 
-def test_a_refusal_of_a_monstrous_key_is_a_short_and_sendable_sentence() -> None:
+def test_the_rejection_of_a_huge_key_is_short_and_encodable() -> None:
     for key in ("k" * 100_000, "." * 100_000, "a.b" * 30_000, "\ud800", "\x00"):
-        assert len(refused({"traits": {key: 1}}).encode()) < 500
+        assert len(rejection_of({"traits": {key: 1}}).encode()) < 500
 
 
-def test_many_keys_are_refused_at_the_first() -> None:
-    assert "not defined" in refused({"traits": {f"k{number}": 1 for number in range(100_000)}})
+def test_many_unknown_keys_are_rejected() -> None:
+    assert "not defined" in rejection_of({"traits": {f"k{number}": 1 for number in range(100_000)}})
 
 
 # The log
 
 
-def test_the_log_repeats_what_was_allowed_when_it_was_written() -> None:
+def test_replaying_the_log_ignores_mutability() -> None:
     record = stored(SHOP, traits(origin="ad", referrer="x"))
     patch = traits(origin="tv", referrer="y", level="1", account={"number": "1"})
     after = write(record, apply_patch(SHOP, record, patch, creating=False, authority="log"), source(2))
@@ -442,7 +445,7 @@ def test_the_log_repeats_what_was_allowed_when_it_was_written() -> None:
 # Records
 
 
-def test_values_carry_their_source() -> None:
+def test_values_have_a_source() -> None:
     record = stored(SHOP, traits(plan="trial", address={"city": "Rome"}), 1)
     after = patched(SHOP, record, traits(plan="gold", interests=["a"]), 2)
     assert after.provenance == {
@@ -453,8 +456,8 @@ def test_values_carry_their_source() -> None:
     assert record.provenance["traits.plan"] == (source(1),)
 
 
-def test_a_write_without_changes_is_the_same_record() -> None:
+def test_a_write_without_changes_returns_the_same_record() -> None:
     record = stored(SHOP, traits(plan="trial"))
-    nothing = apply_patch(SHOP, record, traits(plan="trial"), creating=False, authority="application")
-    assert not nothing
-    assert write(record, nothing, source(9)) is record
+    unchanged = apply_patch(SHOP, record, traits(plan="trial"), creating=False, authority="application")
+    assert not unchanged
+    assert write(record, unchanged, source(9)) is record

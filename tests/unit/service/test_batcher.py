@@ -1,4 +1,4 @@
-"""Batches form while others are committed, never conflict, and answer every caller."""
+"""Batches form while others commit, never share a name, and return a result to every caller."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ LIMITS = BatchLimits(
 
 
 class Log:
-    """What was committed, batch by batch, while `go` is set; an item is a name and a number."""
+    """Records committed batches. Commits finish while `go` is set. An item is a name and a number."""
 
     def __init__(self) -> None:
         self.batches: list[list[tuple[str, int]]] = []
         self.in_flight: list[set[str]] = []
         self.go = asyncio.Event()
         self.go.set()
-        self.lane = Batcher(self._commit, lambda item: frozenset([item[0]]), LIMITS)
+        self.batcher = Batcher(self._commit, lambda item: frozenset([item[0]]), LIMITS)
 
     async def _commit(self, batch: list[tuple[str, int]]) -> list[int]:
         names = {name for name, _ in batch}
-        assert not any(names & others for others in self.in_flight)
+        assert not any(names & batch_names for batch_names in self.in_flight)
         self.in_flight.append(names)
         self.batches.append(batch)
         await self.go.wait()
@@ -37,15 +37,15 @@ class Log:
 
 
 async def _begin(log: Log, items: list[tuple[str, int]]) -> list[asyncio.Task[int]]:
-    tasks = [asyncio.create_task(log.lane.submit(item)) for item in items]
+    tasks = [asyncio.create_task(log.batcher.submit(item)) for item in items]
     for _ in range(3):
         await asyncio.sleep(0)
     return tasks
 
 
-async def test_a_lone_item_does_not_wait() -> None:
+async def test_a_single_item_is_committed_immediately() -> None:
     log = Log()
-    assert await log.lane.submit(("a", 7)) == 7
+    assert await log.batcher.submit(("a", 7)) == 7
     assert log.batches == [[("a", 7)]]
 
 
@@ -59,7 +59,7 @@ async def test_items_that_arrive_during_a_commit_form_the_next_batch() -> None:
     assert log.batches == [[("a", 1)], [("b", 2), ("c", 3)]]
 
 
-async def test_many_go_in_two_batches_at_once() -> None:
+async def test_many_items_form_two_concurrent_batches() -> None:
     log = Log()
     log.go.clear()
     count = 2 * LIMITS.items_per_second_batch_min
@@ -80,36 +80,36 @@ async def test_the_same_name_is_never_in_two_batches_and_keeps_its_order(names: 
     assert await asyncio.gather(*tasks) == list(range(len(items)))
     assert all(len(batch) <= LIMITS.items_per_batch_max for batch in log.batches)
     for name in {name for name, _ in items}:
-        numbers = [number for batch in log.batches for other, number in batch if other == name]
+        numbers = [number for batch in log.batches for item_name, number in batch if item_name == name]
         assert numbers == sorted(numbers)
 
 
-async def test_an_item_too_many_is_contended() -> None:
+async def test_an_item_above_the_limit_is_contended() -> None:
     log = Log()
     log.go.clear()
     first = await _begin(log, [("a", 0)])
     waiting = await _begin(log, [("a", number) for number in range(1, LIMITS.items_waiting_max + 1)])
     with pytest.raises(Contended):
-        await log.lane.submit(("b", 0))
+        await log.batcher.submit(("b", 0))
     log.go.set()
     assert await asyncio.gather(*first, *waiting) == list(range(LIMITS.items_waiting_max + 1))
 
 
-async def test_a_failed_outcome_is_the_callers_own() -> None:
+async def test_a_failed_outcome_is_raised_only_to_its_caller() -> None:
     async def commit(batch: list[int]) -> list[int | Exception]:
         return [Contended("odd") if number % 2 else number for number in batch]
 
-    lane: Batcher[int, int] = Batcher(commit, lambda number: frozenset([number]))
-    outcomes = await asyncio.gather(*(lane.submit(n) for n in range(4)), return_exceptions=True)
+    batcher: Batcher[int, int] = Batcher(commit, lambda number: frozenset([number]))
+    outcomes = await asyncio.gather(*(batcher.submit(n) for n in range(4)), return_exceptions=True)
     assert [getattr(outcome, "message", outcome) for outcome in outcomes] == [0, "odd", 2, "odd"]
 
 
-async def test_a_bug_in_one_item_leaves_the_others_alone() -> None:
+async def test_an_exception_for_one_item_does_not_fail_the_others() -> None:
     async def commit(batch: list[int]) -> list[int]:
         return [10 // number for number in batch]
 
-    lane: Batcher[int, int] = Batcher(commit, lambda number: frozenset([number]))
-    outcomes = await asyncio.gather(*(lane.submit(n) for n in (5, 0, 2)), return_exceptions=True)
+    batcher: Batcher[int, int] = Batcher(commit, lambda number: frozenset([number]))
+    outcomes = await asyncio.gather(*(batcher.submit(n) for n in (5, 0, 2)), return_exceptions=True)
     assert outcomes[0] == 2
     assert isinstance(outcomes[1], ZeroDivisionError)
     assert outcomes[2] == 5

@@ -1,4 +1,4 @@
-"""Two namespaces, one internal form, and the type of each field (docs/wire/interactions.md §5)."""
+"""Both namespaces of an event decode to one form; fields have types (docs/wire/interactions.md §5)."""
 
 from __future__ import annotations
 
@@ -86,12 +86,12 @@ EVERGAGE: dict[str, Any] = {
     "debug": {"explanations": True, "testMessages": "E1,E2"},
 }  # fmt: skip
 
-# One value of every JSON type; an empty container has nothing inside that could be wrong.
+# One value of every JSON type; containers are empty, so that no inner field can be invalid.
 VALUES: tuple[Any, ...] = ("word", 1, 1.5, True, {}, [])
 
 
 def fields(check: Check, path: Path = ()) -> Iterator[tuple[Path, Check]]:
-    """Every place of the table; `Any` stands for a name that the client chooses."""
+    """Every path of the field table; `Any` stands for a name that the client chooses."""
     yield path, check
     for name, inner in (check.fields or {}).items():
         yield from fields(inner, (*path, name))
@@ -99,16 +99,16 @@ def fields(check: Check, path: Path = ()) -> Iterator[tuple[Path, Check]]:
         yield from fields(check.entry, (*path, 0 if list in check.types else "Any"))
 
 
-def named_in(value: Any, check: Check, path: Path = ()) -> Iterator[Path]:
-    """The places of the table that an example has something at."""
+def paths_in(value: Any, check: Check, path: Path = ()) -> Iterator[Path]:
+    """The paths of the field table that an example contains."""
     yield path
     for step, inner in (
         (enumerate(value) if isinstance(value, list) else value.items()) if check.entry else ()
     ):
-        yield from named_in(inner, check.entry or EVENT, (*path, 0 if isinstance(step, int) else "Any"))
-    for name, known in (check.fields or {}).items():
+        yield from paths_in(inner, check.entry or EVENT, (*path, 0 if isinstance(step, int) else "Any"))
+    for name, field_check in (check.fields or {}).items():
         if name in value:
-            yield from named_in(value[name], known, (*path, name))
+            yield from paths_in(value[name], field_check, (*path, name))
 
 
 def document_with(path: Path, value: Any) -> Any:
@@ -125,7 +125,7 @@ TABLE = dict(fields(EVENT))
 WRONG = [(path, value) for path, check in TABLE.items() for value in VALUES if type(value) not in check.types]
 
 
-def sentence(document: Any) -> str:
+def description_of(document: Any) -> str:
     with pytest.raises(InvalidEvent) as caught:
         decode_event(document)
     return caught.value.sentence
@@ -135,7 +135,7 @@ def without_body(event: Event, **changes: Any) -> Event:
     return msgspec.structs.replace(event, body={}, **changes)
 
 
-def test_the_internal_form() -> None:
+def test_every_field_of_an_event_is_decoded() -> None:
     assert without_body(decode_event(INTERACTIONS)) == Event(
         name="Purchase",
         channel="Web",
@@ -157,15 +157,15 @@ def test_the_internal_form() -> None:
     )
 
 
-def test_both_namespaces_are_one() -> None:
-    """Identities by name and profile objects are the only things that Evergage cannot say."""
+def test_both_namespaces_decode_to_the_same_event() -> None:
+    """Only identities by name and profile objects have no field in the Evergage namespace."""
     interactions = decode_event(INTERACTIONS)
     assert without_body(decode_event(EVERGAGE)) == without_body(
         interactions, identities={}, profile_objects={}
     )
 
 
-def test_an_empty_event() -> None:
+def test_an_empty_event_has_defaults() -> None:
     assert decode_event({}) == Event(
         name=None,
         channel="Web",
@@ -219,8 +219,8 @@ def test_the_eleven_spellings_of_a_user(
 
 
 def test_the_examples_name_every_field_of_the_table() -> None:
-    """So the table has no field that the wire does not have; lines and orders are named in full once."""
-    named = {*named_in(INTERACTIONS, EVENT), *named_in(EVERGAGE, EVENT)}
+    """Otherwise the table has a field that the wire lacks. Lines and orders appear in full only once."""
+    named = {*paths_in(INTERACTIONS, EVENT), *paths_in(EVERGAGE, EVENT)}
     unnamed = {
         path for path in set(TABLE) - named if not {"cart", "order", "lineItem", "lineItems"} & {*path}
     }
@@ -230,25 +230,28 @@ def test_the_examples_name_every_field_of_the_table() -> None:
 @pytest.mark.parametrize(
     ("path", "value"), WRONG, ids=lambda part: dotted(part) if type(part) is tuple else repr(part)
 )
-def test_every_wrong_type_is_refused(path: Path, value: Any) -> None:
+def test_a_value_of_the_wrong_type_is_rejected(path: Path, value: Any) -> None:
     expected = f"{dotted(path) or 'The event'} must be {TABLE[path].words}."
-    assert sentence(document_with(path, value)) == expected
+    assert description_of(document_with(path, value)) == expected
 
 
 @pytest.mark.parametrize(
     "path", [path for path in TABLE if path and path[:-1] != ("consents", 0)], ids=dotted
 )
-def test_null_is_absent_everywhere(path: Path) -> None:
+def test_a_null_field_is_treated_as_absent(path: Path) -> None:
     assert without_body(decode_event(document_with(path, None))).warnings == ()
 
 
-def test_an_invalid_field_is_explained_in_words() -> None:
-    assert sentence({"interaction": {"name": 1}}) == "interaction.name must be a string."
-    assert sentence({"cart": {"complete": {"P": [None, {"price": "9"}]}}}) == (
+def test_the_description_names_the_invalid_field() -> None:
+    assert description_of({"interaction": {"name": 1}}) == "interaction.name must be a string."
+    assert description_of({"cart": {"complete": {"P": [None, {"price": "9"}]}}}) == (
         "cart.complete.P[1].price must be a number."
     )
-    assert sentence({"source": {"configVersion": []}}) == "source.configVersion must be a string or a number."
-    assert len(sentence({"catalog": {"P" * 10_000: 1}})) < 120
+    assert (
+        description_of({"source": {"configVersion": []}})
+        == "source.configVersion must be a string or a number."
+    )
+    assert len(description_of({"catalog": {"P" * 10_000: 1}})) < 120
 
 
 def test_unknown_fields_are_stored_and_ignored() -> None:
@@ -265,7 +268,7 @@ def test_unknown_fields_are_stored_and_ignored() -> None:
         ({"interaction": None, "action": "a"}, "a"), ({"itemAction": "View Item"}, None),
     ],
 )  # fmt: skip
-def test_names(document: dict[str, Any], name: str | None) -> None:
+def test_an_empty_name_is_treated_as_absent(document: dict[str, Any], name: str | None) -> None:
     assert decode_event(document).name == name
 
 
@@ -277,13 +280,13 @@ def test_names(document: dict[str, Any], name: str | None) -> None:
         ({"channel": "Mobile App"}, "Mobile App"), ({"channel": " "}, " "),
     ],
 )  # fmt: skip
-def test_channels(source: Any, channel: str) -> None:
+def test_the_default_channel_is_web(source: Any, channel: str) -> None:
     assert decode_event({"source": source}).channel == channel
 
 
 @pytest.mark.parametrize("spelling", ["anonymousId", "anonId"])
 @pytest.mark.parametrize(
-    ("value", "fits"),
+    ("value", "is_valid"),
     [
         (DEVICE, True), (DEVICE.upper(), True), ("a", True), ("-", True), ("_-_", True), ("a" * 64, True),
         ("a" * 23, True), ("a" * 25, True), ("g" * 24, True), ("0" * 24 + "-", True),
@@ -293,10 +296,10 @@ def test_channels(source: Any, channel: str) -> None:
         (["a"], False), ({"a": 1}, False),
     ],
 )  # fmt: skip
-def test_anonymous_ids(spelling: str, value: Any, fits: bool) -> None:
+def test_an_anonymous_id_has_a_format(spelling: str, value: Any, is_valid: bool) -> None:
     event = decode_event({"user": {spelling: value}})
-    assert event.anonymous_id == (value if fits else None)
-    assert event.anonymous_id_invalid is not fits
+    assert event.anonymous_id == (value if is_valid else None)
+    assert event.anonymous_id_invalid is not is_valid
 
 
 @pytest.mark.parametrize("user", [{}, None, {"anonymousId": None}, {"anonymousId": ""}, {"anonId": ""}])
@@ -306,12 +309,12 @@ def test_a_missing_anonymous_id_is_not_an_invalid_one(user: Any) -> None:
 
 
 @pytest.mark.parametrize("value", ["abc", "", 7, 1.5, False, ["abc"], {"a": 1}, []])
-def test_identity_values_are_not_structure(value: Any) -> None:
+def test_identity_values_of_any_type_are_decoded(value: Any) -> None:
     event = decode_event({"user": {"id": value, "attributes": {"a": value}, "identities": {"b": value}}})
     assert (event.user_id, event.attributes, event.identities) == (value, {"a": value}, {"b": value})
 
 
-def test_tokens_and_trackers() -> None:
+def test_an_empty_token_is_absent_and_an_empty_tracker_is_not() -> None:
     assert [decode_event({"user": {"encryptedId": token}}).token for token in ("t", "", None)] == [
         "t",
         None,
@@ -323,17 +326,17 @@ def test_tokens_and_trackers() -> None:
     assert trackers == ["t", "", None]
 
 
-def test_the_body_keeps_all_but_tokens() -> None:
+def test_the_body_omits_only_tokens() -> None:
     before = json.dumps(INTERACTIONS)
     body = decode_event(INTERACTIONS).body
     assert json.dumps(INTERACTIONS) == before
     expected = json.loads(before)
     del expected["user"]["encryptedId"], expected["_toolsEventLinkId"]
-    assert json.dumps(body) == json.dumps(expected)  # the same order of names
+    assert json.dumps(body) == json.dumps(expected)  # in the same order
 
 
 @pytest.mark.parametrize("token", ["", None, "secret"])
-def test_the_body_of_an_event_of_tokens_alone(token: str | None) -> None:
+def test_the_body_of_an_event_with_only_a_token_is_an_empty_user(token: str | None) -> None:
     document = {"user": {"encryptedId": token}}
     assert decode_event(document).body == {"user": {}}
 
@@ -345,25 +348,25 @@ def test_the_body_of_an_event_of_tokens_alone(token: str | None) -> None:
         (TIME_MS + 0.5, TIME_MS * 1000 + 500), (1.7600000000004e12, TIME_MS * 1000 + 400),
     ],
 )  # fmt: skip
-def test_times_are_microseconds(time: float | None, occurred_at: int | None) -> None:
+def test_times_are_decoded_to_microseconds(time: float | None, occurred_at: int | None) -> None:
     event = decode_event({"source": {"time": time}})
     assert event.occurred_at == occurred_at
     assert event.occurred_at is None or type(event.occurred_at) is int
 
 
 @pytest.mark.parametrize("time", [EPOCH_MS_MAX, EPOCH_MS_MAX + 1, TIME_MS * 1000, 2**63 - 1, 1e308])
-def test_the_last_instant_has_four_digits_of_year(time: float) -> None:
+def test_times_after_the_year_9999_are_limited_to_it(time: float) -> None:
     occurred_at = decode_event({"source": {"time": time}}).occurred_at
     assert occurred_at is not None
     assert datetime.fromtimestamp(occurred_at // 1_000_000, UTC).year == 9999
 
 
 @pytest.mark.parametrize("time", [-1, -0.5, -1e308])
-def test_times_before_1970_are_refused(time: float) -> None:
-    assert sentence({"source": {"time": time}}).startswith("source.time must be in epoch milliseconds")
+def test_times_before_1970_are_rejected(time: float) -> None:
+    assert description_of({"source": {"time": time}}).startswith("source.time must be in epoch milliseconds")
 
 
-def test_flags() -> None:
+def test_flags_of_both_namespaces_are_decoded() -> None:
     assert decode_event({"flags": {"doNotTrack": True}}).do_not_track
     assert not decode_event({"flags": {"nonInteractive": True}}).is_interactive
     assert decode_event({"flags": {"nonInteractive": False}}).is_interactive
@@ -386,7 +389,7 @@ ITEM = {"interaction": {"catalogObject": {"type": "Product", "id": "P1"}}}
         ({**ITEM, "catalog": {"Article": {"_id": "P1"}}}, "name", None),
     ],
 )
-def test_spellings_that_disagree(document: dict[str, Any], field: str, value: Any) -> None:
+def test_conflicting_namespaces_cause_a_warning(document: dict[str, Any], field: str, value: Any) -> None:
     event = decode_event(document)
     assert event.warnings == ("namespace_conflict",)
     assert getattr(event, field) == value
@@ -404,28 +407,28 @@ def test_spellings_that_disagree(document: dict[str, Any], field: str, value: An
         {"interaction": {"catalogObject": {"id": "P1"}}, "catalog": {"Product": {"_id": "P2"}}},
     ],
 )  # fmt: skip
-def test_spellings_that_agree(document: dict[str, Any]) -> None:
+def test_agreeing_namespaces_cause_no_warning(document: dict[str, Any]) -> None:
     assert decode_event(document).warnings == ()
 
 
-def test_consents() -> None:
+def test_the_provider_of_a_consent_is_optional() -> None:
     entries = [None, {"purpose": "Personalization", "status": "Opt Out"}]
     assert decode_event({"consents": entries}).consents == (Consent("Personalization", "", "Opt Out"),)
 
 
 @pytest.mark.parametrize("status", [None, "", "opt in", "Opt in", "OptIn", "Opt In ", "Denied"])
-def test_a_consent_is_in_or_out(status: str | None) -> None:
+def test_a_consent_status_must_be_opt_in_or_opt_out(status: str | None) -> None:
     document = {"consents": [None, {"purpose": "Tracking", "provider": "p", "status": status}]}
-    assert sentence(document) == 'consents[1].status must be "Opt In" or "Opt Out".'
+    assert description_of(document) == 'consents[1].status must be "Opt In" or "Opt Out".'
 
 
 @pytest.mark.parametrize("purpose", [None, ""])
-def test_a_consent_has_a_purpose(purpose: str | None) -> None:
+def test_a_consent_must_have_a_purpose(purpose: str | None) -> None:
     document = {"consents": [{"purpose": purpose, "provider": "p", "status": "Opt In"}]}
-    assert sentence(document) == "consents[0].purpose must not be empty."
+    assert description_of(document) == "consents[0].purpose must not be empty."
 
 
-def test_profile_objects_lose_their_nulls() -> None:
+def test_nulls_in_profile_objects_are_removed() -> None:
     objects = {"Lease": [None, {"id": "L1"}], "Car": None, "Boat": []}
     assert decode_event({"user": {"profileObjects": objects}}).profile_objects == {
         "Lease": [{"id": "L1"}],
@@ -448,14 +451,14 @@ def test_profile_objects_lose_their_nulls() -> None:
     ],
     ids=str,
 )
-def test_limits(path: Path, entries_max: int) -> None:
+def test_the_number_of_entries_is_limited(path: Path, entries_max: int) -> None:
     def many(count: int) -> Any:
         is_list = path[-1] in ("Lease", "Product", "lineItems", "consents")
         return [None] * count if is_list else dict.fromkeys(map(str, range(count)))
 
     decode_event(document_with(path, many(entries_max)))
     expected = f"{dotted(path)} has more than {entries_max} entries; send fewer."
-    assert sentence(document_with(path, many(entries_max + 1))) == expected
+    assert description_of(document_with(path, many(entries_max + 1))) == expected
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8)
@@ -467,7 +470,7 @@ JSON = st.recursive(
 
 
 def shaped(check: Check) -> st.SearchStrategy[Any]:
-    """Values that are mostly as the table wants them."""
+    """Values that mostly have the types of the table."""
     if check.fields is not None:
         names = {name: shaped(inner) for name, inner in check.fields.items()}
         return st.fixed_dictionaries({}, optional=names) | st.none()
@@ -475,13 +478,13 @@ def shaped(check: Check) -> st.SearchStrategy[Any]:
         return st.lists(shaped(check.entry), max_size=2)
     if check.entry is not None:
         return st.dictionaries(TEXT, shaped(check.entry), max_size=2)
-    fitting = LEAVES.filter(lambda value: value is None or type(value) in check.types)
-    return JSON if dict in check.types else fitting
+    valid = LEAVES.filter(lambda value: value is None or type(value) in check.types)
+    return JSON if dict in check.types else valid
 
 
 @given(st.dictionaries(TEXT | st.sampled_from(list(EVENT.fields or ())), JSON) | shaped(EVENT))
 @settings(max_examples=300, deadline=None)
-def test_an_object_is_an_event_or_refused(document: Any) -> None:
+def test_any_object_is_accepted_or_rejected(document: Any) -> None:
     with contextlib.suppress(InvalidEvent):
         event = decode_event(decode_json(msgspec.json.encode(document)))
         assert event.occurred_at is None or 0 <= event.occurred_at < (EPOCH_MS_MAX + 1) * 1000
