@@ -54,7 +54,8 @@ def test_a_backup_works_while_the_service_runs(start_service: StartService, tmp_
 
 def test_the_commands_of_the_events_guide_work(start_service: StartService, tmp_path: Path) -> None:
     output = run_guide("send-events.md", start_service(bootstrap=False), tmp_path)
-    answers = [json.loads(line) for line in re.findall(r"^\{.*\}$", output.replace("}{", "}\n{"), re.MULTILINE)]
+    lines = re.findall(r"^\{.*\}$", output.replace("}{", "}\n{"), re.MULTILINE)
+    answers = [json.loads(line) for line in lines]
     assert [answer["errorCode"] for answer in answers] == [0] * 8
     *encodings, server_event, server_key_event, page_key_event, legacy_event = answers
     (user_id,) = {answer["resolvedUserId"] for answer in encodings}

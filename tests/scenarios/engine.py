@@ -1,7 +1,6 @@
-"""What every engine of the scenarios offers, and what it answers: outcomes and worlds as plain values.
+"""The interface of the engines that scenarios run on, and their results: outcomes and worlds as plain values.
 
-The oracle, the core and the service each are an `Engine`. Here is only the vocabulary that they share,
-so that their answers can be compared; how an answer comes about is each engine's own business.
+The oracle, the core and the service are engines. All return the same types, so that results can be compared.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from scenarios.words import Kind, Setup, Step
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What one observation did.
+    """The effect of one observation.
 
-    `attached`: the unified profile it belongs to afterwards. `merges`: (absorbed, reason), all into
-    `attached`. `refusals`: (code, the other profile). `drops`: (namespace, code). `indexed`: what became of
-    each profile that was indexed, where the step let rules be applied to those that exist.
+    `attached`: the unified profile that the observation belongs to. `merges`: (absorbed, reason), all into
+    `attached`. `refusals`: (code, the other profile). `drops`: (namespace, code). `indexed`: after the step
+    `index`, the outcome for each profile that was indexed.
     """
 
     rejected: str | None = None
@@ -32,7 +31,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def one_guard(outcome: Outcome) -> Outcome:
-    """Where a guard and a limit both keep a profile out, either may be named."""
+    """The outcome with one code for guards and limits: where both refuse, an engine may report either."""
     guards = ("conflicting_identity", "limit_exceeded")
     refusals = frozenset(("guard" if code in guards else code, other) for code, other in outcome.refusals)
     indexed = tuple(map(one_guard, outcome.indexed))
@@ -40,7 +39,7 @@ def one_guard(outcome: Outcome) -> Outcome:
 
 
 class ProfileFacts(msgspec.Struct, frozen=True):
-    """One profile as it stands; of an absorbed one only `survivor` and `reason` mean anything."""
+    """The state of one profile; of an absorbed one, only `survivor` and `reason` are set."""
 
     kind: Kind = "anonymous"
     user: str | None = None
@@ -51,17 +50,17 @@ class ProfileFacts(msgspec.Struct, frozen=True):
 
 
 class World(msgspec.Struct, frozen=True):
-    """All profiles that are not erased, and the unified profile each device points at."""
+    """All profiles that are not erased, and the unified profile that each device points at."""
 
     profiles: dict[UUID, ProfileFacts]
     devices: dict[str, UUID]
 
     def root(self, profile_id: UUID) -> UUID:
-        """The profile that stands for this one."""
+        """The survivor of the profile."""
         return self.profiles[profile_id].survivor or profile_id
 
     def partition(self) -> frozenset[frozenset[UUID]]:
-        """The profiles as the groups that are one person each."""
+        """The unified profiles, as sets of profile ids."""
         groups: dict[UUID, set[UUID]] = {}
         for profile_id in self.profiles:
             groups.setdefault(self.root(profile_id), set()).add(profile_id)
@@ -69,7 +68,7 @@ class World(msgspec.Struct, frozen=True):
 
 
 class Engine(Protocol):
-    """Something that scenarios run on. `new_id` is the id of the profile that the step may create."""
+    """An engine that scenarios run on. `new_id` is the id of the profile that the step may create."""
 
     async def begin(self, setup: Setup) -> None: ...
 

@@ -1,7 +1,7 @@
 """Relaxed JSON of the scenario files: `{traits.plan: gold, traits.tags: [a, b]}`.
 
-JSON, except that words need no quotes. A bare word is a string unless JSON has a meaning for it
-(`true`, `null`, a number). Knows nothing of scenarios; raises `FlowError` with the place.
+This is JSON in which words need no quotes. A bare word is a string unless it is a JSON value (`true`, `null`,
+a number). Raises `FlowError` with the text around a mistake.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _KEY = re.compile(r'[^\s,:\[\]{}"]+')
 
 
 class FlowError(ValueError):
-    """The text is no relaxed JSON value."""
+    """The text is not a relaxed JSON value."""
 
 
 def parse_flow(text: str) -> Any:
-    """The value written in `text`; the whole text has to be one value."""
+    """The value that the whole text represents."""
     value, end = _value(text, _skip(text, 0))
     if _skip(text, end) != len(text):
         raise FlowError(f"unexpected {text[end:].strip()!r} after the value in {text!r}")

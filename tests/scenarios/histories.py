@@ -1,13 +1,11 @@
-"""Random histories for Hypothesis: few devices, values and users, so that everything meets everything.
+"""Random histories for Hypothesis, with few devices, values and users, so that profiles often share them.
 
-A history is a set-up and a list of steps. It shrinks to fewer steps with fewer fields; profiles are
-addressed by the number of their creation, which may be nobody's. Where rules are asked for, they are switched
-on and off, moved and deleted on the way, and the profiles that exist are indexed now and then.
+A history is a set-up and a list of steps. It shrinks to fewer steps with fewer fields. Profiles are addressed
+by the number of their creation; the number may belong to no profile. With `rules=True`, steps also change,
+activate, deactivate and delete rules, and index existing profiles.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
@@ -43,7 +41,7 @@ ATTRIBUTES = (
 )
 
 
-#: Each rule has an attribute of its own; the last one's cannot have a rule.
+#: Rule → attribute. The last attribute is invalid for a rule.
 RULES = {
     "plans": "traits.plan",
     "tags": "traits.tags",
@@ -59,7 +57,7 @@ class History(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...]
 
 
-#: Acts that happen when they are told.
+#: Acts without a time of occurrence: they never arrive late.
 UNTIMED = ("rule", "index")
 
 _words = st.sampled_from(("red", "blue", ""))
@@ -95,13 +93,13 @@ _user = st.sampled_from(USERS)
 _profile = st.sampled_from((1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6)).map(lambda number: f"P{number}")
 _identity = st.sampled_from((*VALUES, *VALUES, "V1", " v2 ", "null"))
 _identities = st.fixed_dictionaries({}, optional={"a": _identity, "b": _identity, "c": _identity}).map(
-    lambda made: tuple(made.items())
+    lambda chosen: tuple(chosen.items())
 )
 _all_identities = st.tuples(*(st.tuples(st.just(name), _identity) for name in ("a", "b", "c")))
 _trust = st.sampled_from(("browser", "server"))
 
 _priority = st.sampled_from((1, 2, 3, 2000))
-_whole_rule = st.builds(
+_new_rule = st.builds(
     lambda name, priority, active: RuleLine(name, RULES[name], priority, active),
     st.sampled_from(tuple(RULES)),
     _priority,
@@ -113,8 +111,8 @@ _rule_change = st.builds(
     priority=st.none() | _priority,
     is_active=st.none() | st.booleans(),
 ) | st.builds(RuleLine, st.sampled_from(tuple(RULES)), gone=st.just(True))
-_rule_steps = st.builds(Step, st.just("rule"), rule=_whole_rule | _rule_change)
-_switch = st.sampled_from(("plans", "tags")).map(lambda name: Step("rule", rule=RuleLine(name)))
+_rule_steps = st.builds(Step, st.just("rule"), rule=_new_rule | _rule_change)
+_toggle = st.sampled_from(("plans", "tags")).map(lambda name: Step("rule", rule=RuleLine(name)))
 _index = st.just(Step("index"))
 
 _steps = st.one_of(
@@ -145,7 +143,7 @@ _steps = st.one_of(
 )
 
 
-# Where rules find something to do: few values, on profiles that are addressed or made.
+# Steps with values that rules read: few values, on profiles that a step creates or addresses.
 _shared = st.sampled_from(("red", "blue", "green", " RED ", "null", None))
 _shared_list = st.lists(st.sampled_from(("p", "q", "r")), unique=True, min_size=1, max_size=2)
 _shared_traits = st.one_of(
@@ -167,17 +165,17 @@ _with_values = st.one_of(
     st.builds(Step, st.just("write"), profile=_early_profile, values=_shared_values),
     st.builds(Step, st.just("write"), profile=_early_profile, user=_user, values=_shared_values),
 )
-_on_rules = st.one_of(_switch, _switch, _switch, _switch, _rule_steps, _index)
-# Mostly what rules read, often what becomes of rules, now and then anything else.
+_rule_acts = st.one_of(_toggle, _toggle, _toggle, _toggle, _rule_steps, _index)
+# Half of the steps write values that rules read, a third change rules or index, the rest are others.
 _steps_with_rules = st.integers(0, 5).flatmap(
-    lambda number: _with_values if number < 3 else _on_rules if number < 5 else _steps
+    lambda number: _with_values if number < 3 else _rule_acts if number < 5 else _steps
 )
 
 
 @st.composite
 def setups(draw: st.DrawFn, rules: bool = False) -> Setup:
-    """Three identity types; guards and limits are mostly off. Two rules, if any."""
-    few = st.none() | st.just(2)
+    """A set-up with three identity types, optional guards and limits, and two rules if `rules` is true."""
+    limit = st.none() | st.just(2)
     return Setup(
         identity_types=(
             IdentityType("a", bound=draw(st.booleans())),
@@ -195,62 +193,59 @@ def setups(draw: st.DrawFn, rules: bool = False) -> Setup:
             for number, name in enumerate(("plans", "tags") if rules else (), start=1)
         ),
         detach_on_sign_out=draw(st.booleans()),
-        profiles_per_merge_max=draw(few),
-        values_per_namespace_max=draw(few),
+        profiles_per_merge_max=draw(limit),
+        values_per_namespace_max=draw(limit),
     )
 
 
 @st.composite
 def histories(draw: st.DrawFn, steps_max: int = 12, erasures: bool = False, rules: bool = False) -> History:
-    """A set-up and up to `steps_max` steps, mostly in the order of their time."""
+    """A set-up and up to `steps_max` steps; most are in chronological order."""
     erase = st.builds(Step, st.just("erase"), profile=_profile)
-    # A list of free length is mostly short, and strangers do not meet in four steps.
+    # The length is drawn first, because lists of free length are mostly too short for profiles to merge.
     length = draw(st.integers(steps_max // 2 if rules else 1, steps_max))
     step = _steps_with_rules if rules else _steps
     drawn = draw(st.lists(step | erase if erasures else step, min_size=length, max_size=length))
     late = draw(st.dictionaries(st.integers(0, steps_max - 1), st.sampled_from((120, 150)), max_size=2))
     setup = draw(setups(rules=rules))
-    return History(setup, tuple(_timed(_switched(setup, _without_bound(setup, drawn)), late)))
+    return History(
+        setup, tuple(_with_times(_resolve_toggles(setup, _without_bound_identities(setup, drawn)), late))
+    )
 
 
-def _without_bound(setup: Setup, steps: list[Step]) -> list[Step]:
-    """The steps, in which only plain events name identities that attributes hold: others write values."""
+def _without_bound_identities(setup: Setup, steps: list[Step]) -> list[Step]:
+    """The steps, with bound identities only in events without values; other steps cannot send them."""
     bound = {kind.name for kind in setup.identity_types if kind.bound}
     return [
         step
         if step.act == "event" and not step.values
-        else msgspec.structs.replace(step, identities=_but(step.identities, bound))
+        else msgspec.structs.replace(step, identities=_except(step.identities, bound))
         for step in steps
     ]
 
 
-def _but(identities: tuple[tuple[str, str], ...], names: set[str]) -> tuple[tuple[str, str], ...]:
+def _except(identities: tuple[tuple[str, str], ...], names: set[str]) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in identities if name not in names)
 
 
-def _switched(setup: Setup, steps: list[Step]) -> list[Step]:
-    """The steps, in which a rule of which nothing is said but its name is switched to what it is not."""
+def _resolve_toggles(setup: Setup, steps: list[Step]) -> list[Step]:
+    """The steps, where a rule line with only a name becomes one that toggles the rule."""
     active = {rule.name: bool(rule.is_active) for rule in setup.rules}
-    switched: list[Step] = []
+    resolved: list[Step] = []
     for step in steps:
         rule = step.rule
         if rule is not None and rule == RuleLine(rule.name):
             rule = RuleLine(rule.name, is_active=not active.get(rule.name, False))
         if rule is not None and rule.is_active is not None:
             active[rule.name] = rule.is_active
-        switched.append(msgspec.structs.replace(step, rule=rule))
-    return switched
+        resolved.append(msgspec.structs.replace(step, rule=rule))
+    return resolved
 
 
-def _timed(steps: list[Step], late: dict[int, int]) -> list[Step]:
-    """One step a minute, except that some are told so many seconds too late."""
+def _with_times(steps: list[Step], late: dict[int, int]) -> list[Step]:
+    """The steps, one per minute; `late` maps the number of a step to the seconds that it arrives late."""
     times = [
         START_US + max(0, number * MINUTE_US - late.get(number, 0) * SECOND_US * (step.act not in UNTIMED))
         for number, step in enumerate(steps)
     ]
-    return [_at(step, time) for step, time in zip(steps, times, strict=True)]
-
-
-def _at(step: Step, time: int) -> Step:
-    made: dict[str, Any] = {name: getattr(step, name) for name in step.__struct_fields__}
-    return Step(**made | {"at": time})
+    return [msgspec.structs.replace(step, at=time) for step, time in zip(steps, times, strict=True)]

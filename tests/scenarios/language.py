@@ -1,4 +1,4 @@
-"""Reads scenario files: one observation a line, and what must come of it.
+"""Reads scenario files: each line is one observation and its expected outcome.
 
     identity email bound                                  set-up lines come first
     attribute traits.tags string combine multi-valued
@@ -12,16 +12,17 @@
     device y  event  email=ann@X.ORG   -> merge P2 into P1  because identity:email
     finally P2 merged_to P1
 
-A line is *who*, *what*, fields, `->`, clauses. Who: `device x`, `device x+y`, `P1`, `P1 device x`
-or `server`. What: `event sign-in sign-out write create erase`. Fields: `user=`, `trust=`, `as=`
+A line is an actor, an act, fields, `->`, clauses. Actors: `device x`, `device x+y`, `P1`, `P1 device x`
+or `server`. Acts: `event sign-in sign-out write create erase`. Fields: `user=`, `trust=`, `as=`
 (application), `at=` (`90s`, `5m`, `3h`, `2d` after the start), `traits.…=`, `identity_attributes.…=`,
 `application_data.…=`, and any declared identity type. Profiles are P1, P2, … in order of creation.
 Rules change between observations: a whole `rule` line adds one; `rule tags active` (`inactive`, `gone`,
-`priority=2`) changes it. `index` lets all waiting rules be applied to the profiles that exist.
+`priority=2`) changes it. `index` applies all waiting rules to existing profiles.
 Clauses: `create P1 named`, `attach P1`, `promote P1`, `merge P2, P3 into P1 because …`,
 `device x moves to P1` (or `to nobody`), `refused CODE P2 and P1`, `drop email CODE`, `reject CODE`,
-`erase P1`, `nothing`. What a line does not say must not happen; only kinds and pairs may be left out.
-`#` begins a comment. Every mistake in a file is a `ScenarioError` with file, line and sentence.
+`erase P1`, `nothing`. An outcome that the line does not list is an error; only kinds, reasons and pairs may
+be omitted.
+`#` begins a comment. Every mistake in a file is a `ScenarioError` with file, line and message.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ from scenarios.words import (
 
 SCOPES = ("identity_attributes", "traits", "application_data")
 KINDS = get_args(Kind)
-_WITHOUT_ACTOR = ("rule", "index")
-ACTS = tuple(act for act in get_args(Act) if act not in _WITHOUT_ACTOR)
+_ACTS_WITHOUT_ACTOR = ("rule", "index")
+ACTS = tuple(act for act in get_args(Act) if act not in _ACTS_WITHOUT_ACTOR)
 _PROFILE = re.compile(r"P[1-9][0-9]*")
 _DURATION = re.compile(r"([0-9]+)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -79,11 +80,11 @@ _SETUP_WORDS = ("identity", "attribute", "setting", "limit")
 
 
 class ScenarioError(ValueError):
-    """A scenario file says something nobody can understand."""
+    """A scenario file has a mistake."""
 
 
 class _Words:
-    """The words of a line, taken one by one."""
+    """Reads the words of a line, one after another."""
 
     def __init__(self, text: str) -> None:
         self._words = list(_split(text))
@@ -94,9 +95,9 @@ class _Words:
     def peek(self) -> str:
         return self._words[0] if self._words else ""
 
-    def take(self, what: str) -> str:
+    def take(self, description: str) -> str:
         if not self._words:
-            raise ScenarioError(f"{what} is missing at the end of the line")
+            raise ScenarioError(f"{description} is missing at the end of the line")
         return self._words.pop(0)
 
     def skip(self, *words: str) -> bool:
@@ -107,12 +108,12 @@ class _Words:
         return True
 
     def expect(self, *words: str) -> str:
-        found = self.peek()
+        next_word = self.peek()
         for word in words:
             if self.skip(word):
                 return word
         expected = " or ".join(map(repr, words))
-        raise ScenarioError(f"expected {expected}, found {found or 'the end of the line'!r}")
+        raise ScenarioError(f"expected {expected}, found {next_word or 'the end of the line'!r}")
 
     def profile(self) -> str:
         word = self.take("a profile")
@@ -137,7 +138,7 @@ def load(path: Path) -> Scenario:
 
 
 def parse(text: str, name: str = "scenario") -> Scenario:
-    """The scenario written in `text`; `name` is used in errors and reports."""
+    """The scenario in `text`; errors and reports use `name`."""
     reader = _Reader()
     for number, line in enumerate(text.splitlines(), start=1):
         content = _COMMENT.sub("", line).strip()
@@ -173,25 +174,25 @@ class _Reader:
     def _read_step(self, number: int, text: str) -> None:
         if self.endings:
             raise ScenarioError("nothing but `finally` lines may follow a `finally` line")
-        doing, arrow, expected = text.partition("->")
+        observed, arrow, expected = text.partition("->")
         if not arrow:
-            raise ScenarioError("'->' and what is expected are missing")
+            raise ScenarioError("'->' and the expected outcome are missing")
         names = {identity_type.name for identity_type in self.setup.identity_types}
-        step = _step(_Words(doing), names, START_US + len(self.lines) * MINUTE_US)
+        step = _step(_Words(observed), names, START_US + len(self.lines) * MINUTE_US)
         self.lines.append(Line(number, text, step, _clauses(_Words(expected))))
 
 
 def _split(text: str) -> Iterator[str]:
-    """Words between blanks; commas stand alone, and everything in quotes or brackets stays whole."""
+    """The words between blanks. A comma is a word; text in quotes or brackets is not split."""
     word, depth, quoted = "", 0, False
-    for sign in text:
-        quoted ^= sign == '"'
-        depth += (sign in "[{") - (sign in "]}") if not quoted else 0
-        if (sign.isspace() or sign == ",") and not quoted and depth == 0:
-            yield from (part for part in (word, sign.strip()) if part)
+    for character in text:
+        quoted ^= character == '"'
+        depth += (character in "[{") - (character in "]}") if not quoted else 0
+        if (character.isspace() or character == ",") and not quoted and depth == 0:
+            yield from (part for part in (word, character.strip()) if part)
             word = ""
         else:
-            word += sign
+            word += character
     if quoted or depth:
         raise ScenarioError("a quote or a bracket is not closed")
     if word:
@@ -218,34 +219,34 @@ def _set_up(setup: Setup, words: _Words) -> Setup:
 
 
 def _identity_type(words: _Words) -> IdentityType:
-    made: dict[str, Any] = {"name": words.take("the name of the identity type")}
+    fields: dict[str, Any] = {"name": words.take("the name of the identity type")}
     while words:
         option, _, value = words.take("an option").partition("=")
         match option:
             case "bound" | "case_sensitive" | "trusted_only" | "conflict_blocks_merge":
-                made[option] = True
+                fields[option] = True
             case "blocks":
-                made["blocked_values"] = tuple(map(str, parse_flow(value)))
+                fields["blocked_values"] = tuple(map(str, parse_flow(value)))
             case _:
-                raise ScenarioError(f"identity types know no option {option!r}")
-    return IdentityType(**made)
+                raise ScenarioError(f"unknown option {option!r} of an identity type")
+    return IdentityType(**fields)
 
 
 def _attribute(words: _Words) -> AttributeLine:
-    name, value_type, strategy = (words.take(what) for what in ("a name", "a value type", "a strategy"))
+    name, value_type, strategy = (words.take(word) for word in ("a name", "a value type", "a strategy"))
     if name.partition(".")[0] not in SCOPES:
         raise ScenarioError(f"the attribute {name!r} is in no scope; scopes are {', '.join(SCOPES)}")
-    made: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     while words:
         option, _, value = words.take("an option").partition("=")
         match option:
             case "multi-valued":
-                made["multi_valued"] = True
+                fields["multi_valued"] = True
             case "application" | "mutability":
-                made[option] = value
+                fields[option] = value
             case _:
-                raise ScenarioError(f"attributes know no option {option!r}")
-    return AttributeLine(name, value_type, strategy, **made)
+                raise ScenarioError(f"unknown option {option!r} of an attribute")
+    return AttributeLine(name, value_type, strategy, **fields)
 
 
 def _new_rule(words: _Words) -> RuleLine:
@@ -256,21 +257,21 @@ def _new_rule(words: _Words) -> RuleLine:
 
 
 def _rule(words: _Words) -> RuleLine:
-    made: dict[str, Any] = {"name": words.take("the name of the rule")}
+    fields: dict[str, Any] = {"name": words.take("the name of the rule")}
     while words:
         option, equals, value = words.take("an option").partition("=")
         match option:
             case "active" | "inactive":
-                made["is_active"] = option == "active"
+                fields["is_active"] = option == "active"
             case "gone":
-                made["gone"] = True
+                fields["gone"] = True
             case "priority" if equals:
-                made["priority"] = _integer(value)
+                fields["priority"] = _integer(value)
             case _ if option.partition(".")[0] in SCOPES:
-                made["attribute"] = option
+                fields["attribute"] = option
             case _:
-                raise ScenarioError(f"rules know no option {option!r}")
-    return RuleLine(**made)
+                raise ScenarioError(f"unknown option {option!r} of a rule")
+    return RuleLine(**fields)
 
 
 def _step(words: _Words, identity_types: set[str], at: int) -> Step:
@@ -281,11 +282,11 @@ def _step(words: _Words, identity_types: set[str], at: int) -> Step:
         if rule.attribute is not None and None in (rule.priority, rule.is_active):
             raise ScenarioError("a new rule has `priority=`, and is active or inactive")
         return Step("rule", rule=rule, at=at)
-    devices, profile = _who(words)
-    act = words.take("what was observed")
+    devices, profile = _actor(words)
+    act = words.take("the act")
     if act not in ACTS:
-        raise ScenarioError(f"{act!r} is no observation; there are {', '.join(ACTS)}")
-    made: dict[str, Any] = {"at": at, "trust": "browser" if act == "event" else "server"}
+        raise ScenarioError(f"unknown act {act!r}; acts are {', '.join(ACTS)}")
+    fields: dict[str, Any] = {"at": at, "trust": "browser" if act == "event" else "server"}
     identities: list[tuple[str, str]] = []
     values: dict[str, Any] = {}
     while words:
@@ -297,11 +298,11 @@ def _step(words: _Words, identity_types: set[str], at: int) -> Step:
         elif name.partition(".")[0] in SCOPES:
             _put(values, name.split("."), parse_flow(text))
         else:
-            made |= _field(name, text)
-    return Step(act, devices, profile, tuple(identities), values=values, **made)  # type: ignore[arg-type]
+            fields |= _field(name, text)
+    return Step(act, devices, profile, tuple(identities), values=values, **fields)  # type: ignore[arg-type]
 
 
-def _who(words: _Words) -> tuple[tuple[str, ...], str | None]:
+def _actor(words: _Words) -> tuple[tuple[str, ...], str | None]:
     if words.skip("server"):
         return (), None
     profile = words.profile() if _PROFILE.fullmatch(words.peek()) else None
@@ -332,13 +333,13 @@ def _text(text: str) -> str:
 def _duration_us(text: str) -> int:
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise ScenarioError(f"{text!r} is no time; write 90s, 5m, 3h or 2d")
+        raise ScenarioError(f"{text!r} is not a time; write 90s, 5m, 3h or 2d")
     return int(match[1]) * _SECONDS[match[2]] * SECOND_US
 
 
 def _integer(text: str) -> int:
     if not text.isdecimal():
-        raise ScenarioError(f"{text!r} is no number")
+        raise ScenarioError(f"{text!r} is not a number")
     return int(text)
 
 
@@ -355,7 +356,7 @@ def _clauses(words: _Words) -> tuple[Clause, ...]:
         while words.skip(","):
             pass
     if not clauses:
-        raise ScenarioError("nothing is expected; write `nothing` if nothing happens")
+        raise ScenarioError("the expected outcome is missing; write `nothing` if nothing happens")
     return tuple(clauses)
 
 
@@ -385,17 +386,17 @@ def _clause(words: _Words) -> Clause:
         case "nothing":
             return Nothing()
         case word:
-            raise ScenarioError(f"{word!r} begins no clause")
+            raise ScenarioError(f"unknown clause {word!r}")
 
 
 def _move(words: _Words) -> Move:
     device = words.take("the name of the device")
     words.expect("moves")
     words.expect("to")
-    return Move(device, _somebody(words))
+    return Move(device, _profile_or_nobody(words))
 
 
-def _somebody(words: _Words) -> str | None:
+def _profile_or_nobody(words: _Words) -> str | None:
     return None if words.skip("nobody") else words.profile()
 
 
@@ -408,11 +409,11 @@ def _reason(words: _Words) -> str | None:
 
 
 def _ending(text: str) -> Ending:
-    said = text.split(maxsplit=1)[1] if " " in text else ""
-    subject, equals, value = said.partition("=")
+    statement = text.split(maxsplit=1)[1] if " " in text else ""
+    subject, equals, value = statement.partition("=")
     if equals and _PROFILE.fullmatch(subject.strip()):
         return ValuesAre(subject.strip(), _values(value))
-    words = _Words(said)
+    words = _Words(statement)
     ending = _device_at(words) if words.skip("device") else _state(words)
     if words:
         raise ScenarioError(f"unexpected {words.peek()!r}")
@@ -432,7 +433,7 @@ def _values(text: str) -> dict[str, Any]:
 def _device_at(words: _Words) -> DeviceAt:
     device = words.take("the name of the device")
     words.expect("at")
-    return DeviceAt(device, _somebody(words))
+    return DeviceAt(device, _profile_or_nobody(words))
 
 
 def _state(words: _Words) -> Ending:
@@ -440,7 +441,7 @@ def _state(words: _Words) -> Ending:
     kind = _kind(words)
     if kind is not None:
         return KindIs(profile, kind)
-    match words.take("what holds at the end"):
+    match words.take("the final state"):
         case "merged_to":
             return MergedTo(profile, words.profile(), _reason(words))
         case "user":
@@ -448,4 +449,4 @@ def _state(words: _Words) -> Ending:
         case "gone":
             return Gone(profile)
         case word:
-            raise ScenarioError(f"{word!r} is no state of a profile")
+            raise ScenarioError(f"unknown state {word!r} of a profile")

@@ -1,4 +1,4 @@
-"""The core as an engine of the scenarios: one `State`, folded over step by step, no database."""
+"""The core as an engine of the scenarios: every step is folded into one working set, without a database."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from scenarios.words import START_US, RuleLine, Setup, Step
 
 
 class Core:
-    """Everything stays in one working set; instants of recording are counted, not read from a clock."""
+    """Keeps everything in one working set. The seq of an entry is a counter, not a clock."""
 
     def __init__(self) -> None:
         self.state = WorkingSet()
@@ -48,7 +48,7 @@ class Core:
         return self.see()
 
     def start(self, setup: Setup) -> None:
-        """Empty, configured as the set-up says."""
+        """Remove all state and apply the set-up."""
         self.__init__()  # type: ignore[misc]
         for change in changes(setup):
             self.seq += 1
@@ -57,7 +57,7 @@ class Core:
             self._change_rule(line)
 
     def observe(self, step: Step, addressed: UUID | None, new_id: UUID) -> Outcome:
-        """Fold one step in."""
+        """Fold one step into the state."""
         self.seq += 1
         if step.act == "erase":
             return self._erase(addressed)
@@ -69,7 +69,7 @@ class Core:
         return Outcome(rejected=plan.code) if isinstance(plan, Rejection) else outcome(plan)
 
     def observation_id(self, new_id: UUID) -> str:
-        """The name in provenance of the step that could have made the profile `new_id`."""
+        """The observation id, in provenance, of the step that may create the profile `new_id`."""
         return str(observation_id(new_id))
 
     def _erase(self, addressed: UUID | None) -> Outcome:
@@ -85,68 +85,71 @@ class Core:
         before = self.config
         try:
             change = rule_change(before, line)
-        except RuleRejected as invalid:
-            return Outcome(rejected=invalid.reason)
+        except RuleRejected as rejected:
+            return Outcome(rejected=rejected.reason)
         except UnknownName:
             return Outcome(rejected="unknown")
         if change is not None:
             self.config = configure(before, change, self.seq)
-            begun = required_reindexing(before, self.config)
-            self._to_index = [rule_id for rule_id in self._to_index if rule_id not in begun] + begun
+            started = required_reindexing(before, self.config)
+            self._to_index = [rule_id for rule_id in self._to_index if rule_id not in started] + started
         return Outcome()
 
     def _index(self, new_id: UUID) -> Outcome:
-        """Apply every rule that waits, the longest waiting first."""
+        """Apply every waiting rule, in the order in which they were activated."""
         waiting, self._to_index = self._to_index, []
         active = {matcher.source_id: matcher for matcher in self.config.identifier_sources}
         indexed = [
-            one for rule_id in waiting if rule_id in active for one in self._index_by(active[rule_id], new_id)
+            outcome_of_one
+            for rule_id in waiting
+            if rule_id in active
+            for outcome_of_one in self._index_by(active[rule_id], new_id)
         ]
         return Outcome(indexed=tuple(indexed))
 
     def _index_by(self, matcher: IdentifierSource, new_id: UUID) -> list[Outcome]:
-        """All profiles are looked at before the first is indexed, as one page of the service is."""
-        found = [
-            (person.profile_id, held)
-            for person in self._to_be_indexed(matcher)
+        """Index by one rule. All profiles are read before the first is indexed, as in a page."""
+        unindexed = [
+            (profile.profile_id, identifiers)
+            for profile in self._to_be_indexed(matcher)
             if (
-                held := unindexed_identifiers(
-                    person.record, person.identities, person.created_at, matcher, self.config
+                identifiers := unindexed_identifiers(
+                    profile.record, profile.identities, profile.created_at, matcher, self.config
                 )
             )
             is not None
         ]
         outcomes = []
-        for profile_id, held in found:
+        for profile_id, identifiers in unindexed:
             self.seq += 1
-            plan = fold(self.state, match(profile_id, held, new_id), self.config, self.seq)
+            plan = fold(self.state, match(profile_id, identifiers, new_id), self.config, self.seq)
             assert not isinstance(plan, Rejection)
             outcomes.append(outcome(plan))
         return outcomes
 
     def _to_be_indexed(self, matcher: IdentifierSource) -> list[Profile]:
-        """Whoever stands for each profile, in the order in which their values came; also for those absorbed
-        since the rule was switched on."""
+        """The survivors of all profiles, in the order in which their values were first stored. Profiles that
+        were absorbed before the rule was activated do not count."""
         since = self.config.indexed_since[matcher.name]
 
-        def place(each: Profile) -> tuple[int, UUID]:
-            first = first_recorded(each.record, matcher)
-            return (each.created_at if first is None else first), each.profile_id
+        def position(profile: Profile) -> tuple[int, UUID]:
+            first = first_recorded(profile.record, matcher)
+            return (profile.created_at if first is None else first), profile.profile_id
 
-        profiles = sorted(self.state.profiles.values(), key=place)
-        asked = [each for each in profiles if not each.is_absorbed or each.seq >= since]
-        people = (self.state.survivor(each.profile_id) for each in asked if not each.erased)
-        return list({person.profile_id: person for person in people if person is not None}.values())
+        profiles = sorted(self.state.profiles.values(), key=position)
+        counted = [profile for profile in profiles if not profile.is_absorbed or profile.seq >= since]
+        survivors = (self.state.survivor(profile.profile_id) for profile in counted if not profile.erased)
+        return list({profile.profile_id: profile for profile in survivors if profile is not None}.values())
 
     def see(self) -> World:
-        """Everything there is, read from profiles and claims."""
-        profiles = {profile_id: self._root(profile_id) for profile_id in self.state.profiles}
-        known = {profile_id: root for profile_id, root in profiles.items() if root is not None}
-        seen = {
+        """The current world, read from profiles and claims."""
+        roots = {profile_id: self._root(profile_id) for profile_id in self.state.profiles}
+        profiles = {
             profile_id: facts(self.state.profiles[profile_id], None if root == profile_id else root)
-            for profile_id, root in known.items()
+            for profile_id, root in roots.items()
+            if root is not None
         }
-        return World(seen, self._devices())
+        return World(profiles, self._devices())
 
     def _root(self, profile_id: UUID) -> UUID | None:
         own = self.state.profiles[profile_id]
@@ -154,10 +157,12 @@ class Core:
         return None if survivor is None else survivor.profile_id
 
     def _devices(self) -> dict[str, UUID]:
-        held = {
+        claims_by_device = {
             identifier.value: self.state.claims_of(identifier)
             for identifier in self.state.claims
             if identifier.namespace == ANONYMOUS_ID
         }
-        assert all(len(claims) <= 1 for claims in held.values()), "a device points at one profile"
-        return {device: claims[0][1].profile_id for device, claims in held.items() if claims}
+        assert all(len(claims) <= 1 for claims in claims_by_device.values()), (
+            "a device points at two profiles"
+        )
+        return {device: claims[0][1].profile_id for device, claims in claims_by_device.items() if claims}

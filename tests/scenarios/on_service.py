@@ -1,4 +1,4 @@
-"""The service on PostgreSQL as an engine of the scenarios: one dataset, the one write path, plain reads."""
+"""The service on PostgreSQL as an engine of the scenarios: one dataset, the write path, direct reads."""
 
 from __future__ import annotations
 
@@ -35,28 +35,30 @@ _ACTOR = Actor(interface="test", application="shop", trust="server")
 
 
 class _RecordingIngest(Ingest):
-    """The write path, with an ear on what indexing hands to it."""
+    """The write path, which also records the outcome of each submission, in order."""
 
     def __init__(self, database: Database, configurations: Configurations) -> None:
         super().__init__(database, configurations)
         self.outcomes: list[tuple[int, Outcome]] = []
 
     async def submit(self, dataset_id: int, submission: Submission) -> Resolution:
-        place = len(self.outcomes)
+        index = len(self.outcomes)
         self.outcomes.append((dataset_id, Outcome()))
         resolution = await super().submit(dataset_id, submission)
-        self.outcomes[place] = (dataset_id, described(resolution))
+        self.outcomes[index] = (dataset_id, outcome_of(resolution))
         return resolution
 
 
 class Service:
-    """A dataset that is new to the database; its number is the caller's choice."""
+    """A new dataset of the database, with the id that the caller chooses."""
 
     def __init__(self, database: Database, dataset_id: int) -> None:
         self._database = database
         self._configurations = Configurations(database)
-        self._tenant = DatasetRef(org_id=dataset_id, handle=f"tenant-{dataset_id}", dataset_id=dataset_id)
-        # The story is yet to come: what happened before an erasure is refused after it, by the real clock.
+        self._dataset_ref = DatasetRef(
+            org_id=dataset_id, handle=f"tenant-{dataset_id}", dataset_id=dataset_id
+        )
+        # Steps are in the future: after an erasure, the service refuses events that are older than it.
         self._start = time.time_ns() // 1000 + HOUR_US
         self.dataset_id = dataset_id
         self.ingest = Ingest(database, self._configurations)
@@ -80,16 +82,16 @@ class Service:
         return await self.submit(observation(step, addressed, new_id))
 
     async def submit(self, submitted: Observation) -> Outcome:
-        """Hand one observation to the write path."""
+        """Submit one observation to the write path."""
         try:
-            return described(await self.ingest.submit(self.dataset_id, Submission(observation=submitted)))
+            return outcome_of(await self.ingest.submit(self.dataset_id, Submission(observation=submitted)))
         except ObservationRejected as rejected:
             return Outcome(rejected=rejected.rejection.code)
 
     async def world(self) -> World:
         rows = await self._database.fetch(_PROFILES, self.dataset_id)
         devices = await self._database.fetch(_DEVICES, self.dataset_id, ANONYMOUS_ID)
-        assert len({row["value"] for row in devices}) == len(devices), "a device points at one profile"
+        assert len({row["value"] for row in devices}) == len(devices), "a device points at two profiles"
         return World(
             {row["profile_id"]: _facts(row) for row in rows},
             {row["value"]: row["survivor_id"] for row in devices},
@@ -98,35 +100,37 @@ class Service:
     async def _change_rule(self, line: RuleLine) -> Outcome:
         try:
             if line.attribute is not None:
-                rule = await self._rules.create(self._tenant, rule_of(line))
+                rule = await self._rules.create(self._dataset_ref, rule_of(line))
                 self._rule_ids[line.name] = rule.rule_id
             elif line.gone:
-                await self._rules.delete(self._tenant, self._rule_ids.pop(line.name, ""))
+                await self._rules.delete(self._dataset_ref, self._rule_ids.pop(line.name, ""))
             else:
-                known = self._rule_ids.get(line.name, "")
-                await self._rules.change(self._tenant, known, **rule_fields(line))
-        except RuleRejected as invalid:
-            return Outcome(rejected=invalid.reason)
+                rule_id = self._rule_ids.get(line.name, "")
+                await self._rules.change(self._dataset_ref, rule_id, **rule_fields(line))
+        except RuleRejected as rejected:
+            return Outcome(rejected=rejected.reason)
         except UnknownRule:
             return Outcome(rejected="unknown")
         return Outcome()
 
     async def _index(self) -> Outcome:
-        """Whatever waits is done, that of other datasets as well; only what became of this one is told."""
+        """Run all waiting jobs, also of other datasets. Returns only the outcomes of this dataset."""
         recording = _RecordingIngest(self._database, self._configurations)
         indexer = Reindexer(self._database, self._configurations, recording)
         while await indexer.step():
             pass
-        return Outcome(indexed=tuple(one for owner, one in recording.outcomes if owner == self.dataset_id))
+        return Outcome(
+            indexed=tuple(one for dataset_id, one in recording.outcomes if dataset_id == self.dataset_id)
+        )
 
     async def _erase(self, addressed: UUID | None) -> Outcome:
         assert addressed is not None
-        gone = await Erasure(self._database, Tombstones("")).erase(self._tenant, _ACTOR, addressed)
-        return Outcome() if gone else Outcome(rejected="profile_not_found")
+        receipt = await Erasure(self._database, Tombstones("")).erase(self._dataset_ref, _ACTOR, addressed)
+        return Outcome() if receipt else Outcome(rejected="profile_not_found")
 
 
-def described(resolution: Resolution) -> Outcome:
-    """What the resolution says was done; a repeat did nothing but say where the first one went."""
+def outcome_of(resolution: Resolution) -> Outcome:
+    """The outcome of a resolution. A repeated observation has no plan, only the profile of the first one."""
     if resolution.plan is None:
         return Outcome(attached=resolution.survivor.profile_id)
     return outcome(resolution.plan)

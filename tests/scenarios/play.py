@@ -1,7 +1,7 @@
-"""Plays a scenario on an engine and says where it came out otherwise than the file says.
+"""Runs a scenario on an engine and reports differences from the expected outcomes.
 
-The comparison is strict both ways: a clause that did not happen and a happening without a clause are
-both differences. Only kinds, pairs of refusals and reasons may be left unsaid.
+The comparison is exact: a missing outcome and an unexpected outcome are both differences. Only kinds, reasons
+and pairs of refusals may be omitted.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from scenarios.words import (
 
 FOLDER = Path(__file__).parent
 FILES = sorted(FOLDER.glob("*.scenario"))
-# Files with documented behaviour that `oneself` does not have yet; only the oracle plays them.
-AHEAD: dict[str, str] = {}
+# Files with documented behaviour that is not implemented yet, with the reason; only the oracle plays them.
+NOT_IMPLEMENTED: dict[str, str] = {}
 
 
 class Difference(AssertionError):
-    """An engine came out otherwise than the scenario says."""
+    """The outcome on an engine differs from the scenario."""
 
 
 async def play(scenario: Scenario, engine: Engine) -> None:
-    """Run every line on the engine; raises `Difference` at the first line that comes out otherwise."""
+    """Run every line on the engine. Raises `Difference` at the first line whose outcome differs."""
     await engine.begin(scenario.setup)
     names = Numbered()
     before = await engine.world()
@@ -58,31 +58,31 @@ async def play(scenario: Scenario, engine: Engine) -> None:
         outcome = await engine.act(line.step, names.addressed(line.step), new_id(scenario.name, line.number))
         after = await engine.world()
         names.learn(outcome)
-        happened = _happened(line, outcome, before, after, names)
-        _demand(scenario.name, line.number, line.text, _differences(line.expected, happened))
+        actual = _actual_clauses(line, outcome, before, after, names)
+        _require_none(scenario.name, line.number, line.text, _differences(line.expected, actual))
         before = after
     for end in scenario.endings:
-        _demand(scenario.name, end.number, end.text, _unmet(end.ending, before, names))
+        _require_none(scenario.name, end.number, end.text, _ending_differences(end.ending, before, names))
 
 
-def ahead(path: Path) -> pytest.MarkDecorator:
-    """The mark of a file for an engine that runs on `oneself`."""
-    reason = AHEAD.get(path.stem)
+def expected_failure(path: Path) -> pytest.MarkDecorator:
+    """The pytest mark for a file that may be listed in `NOT_IMPLEMENTED`."""
+    reason = NOT_IMPLEMENTED.get(path.stem)
     return pytest.mark.xfail(reason is not None, reason=reason or "", raises=Difference)
 
 
 async def play_file(path: Path, engine: Engine) -> None:
-    """Run the scenario in `path`."""
+    """Run the scenario in the file `path`."""
     await play(load(path), engine)
 
 
 def new_id(name: str, number: int) -> UUID:
-    """The id that a profile made by line `number` gets: the same on every engine."""
+    """The id of a profile that line `number` creates, the same on every engine."""
     return uuid5(NAMESPACE_OID, f"{name}:{number}")
 
 
 class Numbered:
-    """P1, P2, … in order of creation."""
+    """Maps profile ids to P1, P2, … in order of creation, and back."""
 
     def __init__(self) -> None:
         self._ids: list[UUID] = []
@@ -101,7 +101,7 @@ class Numbered:
         return self._ids[position - 1]
 
     def describe(self, answer: Any) -> Any:
-        """An outcome or a world with P1, P2, … for the ids, easy to compare by eye."""
+        """An outcome or a world with P1, P2, … instead of ids, for readable comparisons."""
         if isinstance(answer, UUID):
             return self.name(answer)
         if isinstance(answer, frozenset):
@@ -117,82 +117,86 @@ class Numbered:
         return f"P{self._ids.index(profile_id) + 1}" if profile_id in self._ids else str(profile_id)
 
 
-def _happened(line: Line, outcome: Outcome, before: World, after: World, names: Numbered) -> set[Clause]:
-    """Everything the line did, in the words of the language."""
+def _actual_clauses(
+    line: Line, outcome: Outcome, before: World, after: World, names: Numbered
+) -> set[Clause]:
+    """The actual outcome of a line, as clauses."""
     if outcome.rejected is not None:
         return {Reject(outcome.rejected)}
     if line.step.act == "index":
         return _by_indexing(outcome, before, after, names) or {Nothing()}
-    happened: set[Clause] = set()
+    actual: set[Clause] = set()
     if outcome.attached is not None:
-        happened |= _attachment(outcome, before, after, names)
-    erased = tuple(sorted(names.name(gone) for gone in before.profiles.keys() - after.profiles.keys()))
+        actual |= _attachment(outcome, before, after, names)
+    erased = tuple(
+        sorted(names.name(profile_id) for profile_id in before.profiles.keys() - after.profiles.keys())
+    )
     if erased:
-        happened.add(Erase(erased))
-    happened |= _moves(before, after, names)
-    happened |= {
+        actual.add(Erase(erased))
+    actual |= _moves(before, after, names)
+    actual |= {
         Refuse(code, () if other is None else (names.name(other), names.name(outcome.attached)))
         for code, other in outcome.refusals
     }
-    happened |= {Drop(namespace, code) for namespace, code in outcome.drops}
-    return happened or {Nothing()}
+    actual |= {Drop(namespace, code) for namespace, code in outcome.drops}
+    return actual or {Nothing()}
 
 
 def _by_indexing(outcome: Outcome, before: World, after: World, names: Numbered) -> set[Clause]:
-    """What indexing changed; that a profile stays as it is need not be said, nor twice who was refused."""
-    happened: set[Clause] = set()
+    """The changes of indexing. Unchanged profiles and repeated refusals need no clause."""
+    actual: set[Clause] = set()
     for one in outcome.indexed:
         survivor = names.name(one.attached)
-        happened |= {Merge((names.name(absorbed),), survivor, reason) for absorbed, reason in one.merges}
-        happened |= {
-            Refuse(code, tuple(sorted((names.name(other), survivor)))) for code, other in one.refusals
-        }
-        happened |= {Drop(namespace, code) for namespace, code in one.drops}
+        actual |= {Merge((names.name(absorbed),), survivor, reason) for absorbed, reason in one.merges}
+        actual |= {Refuse(code, tuple(sorted((names.name(other), survivor)))) for code, other in one.refusals}
+        actual |= {Drop(namespace, code) for namespace, code in one.drops}
     for profile_id, facts in after.profiles.items():
-        was = before.profiles[profile_id].kind
-        if facts.survivor is None and was == "anonymous" != facts.kind:
-            happened.add(Attach(names.name(profile_id), facts.kind, promoted=True))
-    return happened
+        kind_before = before.profiles[profile_id].kind
+        if facts.survivor is None and kind_before == "anonymous" != facts.kind:
+            actual.add(Attach(names.name(profile_id), facts.kind, promoted=True))
+    return actual
 
 
 def _attachment(outcome: Outcome, before: World, after: World, names: Numbered) -> set[Clause]:
     assert outcome.attached is not None
     kind = after.profiles[outcome.attached].kind
-    made: set[Clause] = set()
+    clauses: set[Clause] = set()
     if outcome.created is not None:
-        made.add(Create(names.name(outcome.created), kind if outcome.created == outcome.attached else None))
+        clauses.add(
+            Create(names.name(outcome.created), kind if outcome.created == outcome.attached else None)
+        )
     survivor = names.name(outcome.attached)
-    made |= {Merge((names.name(absorbed),), survivor, reason) for absorbed, reason in outcome.merges}
-    known = before.profiles.get(outcome.attached)
-    if known is not None:
-        made.add(Attach(survivor, kind, promoted=known.kind == "anonymous" != kind))
-    return made
+    clauses |= {Merge((names.name(absorbed),), survivor, reason) for absorbed, reason in outcome.merges}
+    previous = before.profiles.get(outcome.attached)
+    if previous is not None:
+        clauses.add(Attach(survivor, kind, promoted=previous.kind == "anonymous" != kind))
+    return clauses
 
 
 def _moves(before: World, after: World, names: Numbered) -> set[Clause]:
     moves: set[Clause] = set()
-    for device, person in before.devices.items():
-        if person not in after.profiles:
+    for device, profile_id in before.devices.items():
+        if profile_id not in after.profiles:
             continue
-        now = after.devices.get(device)
-        if now != after.root(person):
-            moves.add(Move(device, None if now is None else names.name(now)))
+        current = after.devices.get(device)
+        if current != after.root(profile_id):
+            moves.add(Move(device, None if current is None else names.name(current)))
     return moves
 
 
-def _differences(expected: tuple[Clause, ...], happened: set[Clause]) -> list[str]:
-    """What was expected and did not happen, and what happened and was not expected."""
-    wanted = [part for clause in expected for part in _single(clause)]
-    left = set(happened)
+def _differences(expected: tuple[Clause, ...], actual: set[Clause]) -> list[str]:
+    """The missing and the unexpected clauses, as text."""
+    expected_clauses = [part for clause in expected for part in _single(clause)]
+    unmatched = set(actual)
     problems = []
-    for clause in wanted:
-        match = next((other for other in left if _satisfies(other, clause)), None)
+    for clause in expected_clauses:
+        match = next((other for other in unmatched if _satisfies(other, clause)), None)
         if match is None:
             problems.append(f"missing: {describe(clause)}")
         else:
-            left.discard(match)
-    implied = {clause for clause in left if _implied(clause, wanted)}
-    return problems + [f"unexpected: {describe(clause)}" for clause in left - implied]
+            unmatched.discard(match)
+    implied = {clause for clause in unmatched if _implied(clause, expected_clauses)}
+    return problems + [f"unexpected: {describe(clause)}" for clause in unmatched - implied]
 
 
 def _single(clause: Clause) -> list[Clause]:
@@ -201,37 +205,37 @@ def _single(clause: Clause) -> list[Clause]:
     return [Erase(tuple(sorted(clause.profiles)))] if isinstance(clause, Erase) else [clause]
 
 
-def _satisfies(happened: Clause, wanted: Clause) -> bool:
-    match happened, wanted:
-        case Create(profile, kind), Create(other, said):
-            return profile == other and said in (None, kind)
-        case Attach(profile, kind, promoted), Attach(other, said, wanted_promotion):
-            return (profile, promoted) == (other, wanted_promotion) and said in (None, kind)
-        case Merge(absorbed, survivor, reason), Merge(others, into, said_reason):
-            return (absorbed, survivor) == (others, into) and said_reason in (None, reason)
-        case Refuse(code, pair), Refuse(said_code, said_pair):
-            return code == said_code and (not said_pair or set(pair) == set(said_pair))
-    return happened == wanted
+def _satisfies(actual: Clause, expected: Clause) -> bool:
+    match actual, expected:
+        case Create(profile, kind), Create(other, expected_kind):
+            return profile == other and expected_kind in (None, kind)
+        case Attach(profile, kind, promoted), Attach(other, expected_kind, expected_promotion):
+            return (profile, promoted) == (other, expected_promotion) and expected_kind in (None, kind)
+        case Merge(absorbed, survivor, reason), Merge(others, into, expected_reason):
+            return (absorbed, survivor) == (others, into) and expected_reason in (None, reason)
+        case Refuse(code, pair), Refuse(expected_code, expected_pair):
+            return code == expected_code and (not expected_pair or set(pair) == set(expected_pair))
+    return actual == expected
 
 
-def _implied(clause: Clause, wanted: list[Clause]) -> bool:
-    """A merge says where the observation went; a plain attachment need not be said again."""
+def _implied(clause: Clause, expected_clauses: list[Clause]) -> bool:
+    """Whether an expected merge implies this clause: the observation is attached to the survivor."""
     return isinstance(clause, Attach) and any(
-        isinstance(other, Merge) and other.survivor == clause.profile for other in wanted
+        isinstance(other, Merge) and other.survivor == clause.profile for other in expected_clauses
     )
 
 
-def _unmet(ending: Ending, world: World, names: Numbered) -> list[str]:
+def _ending_differences(ending: Ending, world: World, names: Numbered) -> list[str]:
     found = _found(ending, world, names)
     return [] if found is None else [f"found: {found}"]
 
 
 def _found(ending: Ending, world: World, names: Numbered) -> str | None:
-    """None if the ending holds, else what was found instead."""
+    """None if the ending holds, else a description of the actual state."""
     if isinstance(ending, DeviceAt):
-        person = world.devices.get(ending.device)
-        where = None if person is None else names.name(person)
-        return None if where == ending.profile else f"device {ending.device} at {where or 'nobody'}"
+        profile_id = world.devices.get(ending.device)
+        name = None if profile_id is None else names.name(profile_id)
+        return None if name == ending.profile else f"device {ending.device} at {name or 'nobody'}"
     facts = world.profiles.get(names.id(ending.profile))
     if isinstance(ending, Gone) or facts is None:
         return None if isinstance(ending, Gone) and facts is None else f"{ending.profile} {facts or 'gone'}"
@@ -243,13 +247,13 @@ def _found(ending: Ending, world: World, names: Numbered) -> str | None:
         case UserIs(_, user):
             return None if facts.user == user else f"user {facts.user}"
         case MergedTo(_, survivor, reason):
-            where = None if facts.survivor is None else names.name(facts.survivor)
-            agrees = where == survivor and reason in (None, facts.reason)
-            return None if agrees else f"merged_to {where} because {facts.reason}"
+            found = None if facts.survivor is None else names.name(facts.survivor)
+            matches = found == survivor and reason in (None, facts.reason)
+            return None if matches else f"merged_to {found} because {facts.reason}"
 
 
 def describe(clause: Clause) -> str:
-    """A clause as a file would say it."""
+    """A clause in the language of the scenarios."""
     match clause:
         case Create(profile, kind):
             return f"create {profile} {kind or ''}".strip()
@@ -272,6 +276,6 @@ def describe(clause: Clause) -> str:
             return "nothing"
 
 
-def _demand(name: str, number: int, text: str, differences: list[str]) -> None:
+def _require_none(name: str, number: int, text: str, differences: list[str]) -> None:
     if differences:
         raise Difference(f"{name}:{number}: {text}\n    " + "\n    ".join(differences))

@@ -1,4 +1,4 @@
-"""Writes set-ups and steps as scenario text, so that a failing random history can be pasted into a file."""
+"""Renders set-ups and steps as scenario text, so that a failing random history can be copied to a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scenarios.words import SECOND_US, START_US, AttributeLine, IdentityType, Ru
 
 
 def render_history(setup: Setup, steps: Iterable[Step]) -> str:
-    """The history as a scenario without expectations: `-> nothing` stands where they belong."""
+    """The history as a scenario; every expected outcome is the placeholder `-> nothing`."""
     lines = [*render_setup(setup), "", *(f"{render_step(step)}   -> nothing" for step in steps)]
     return "\n".join(lines)
 
@@ -28,15 +28,15 @@ def render_setup(setup: Setup) -> Iterator[str]:
 
 
 def render_step(step: Step) -> str:
-    """One observation, every field said; or what else happens between observations."""
+    """An observation with all its fields, or the change of a rule, or `index`."""
     if step.act == "index":
         return "index"
     if step.rule is not None:
         return _rule(step.rule)
-    return " ".join([*_who(step), step.act, *_fields(step)])
+    return " ".join([*_actor(step), step.act, *_fields(step)])
 
 
-def _who(step: Step) -> Iterator[str]:
+def _actor(step: Step) -> Iterator[str]:
     if step.profile is not None:
         yield step.profile
     if step.devices:

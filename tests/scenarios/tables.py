@@ -1,21 +1,21 @@
-"""Reads tables of events: scenarios of the event wire as pages send them, and what becomes of each event.
+"""Reads tables of events: scenarios of the event wire, and the expected outcome of each event.
 
     spelling {"user": {"anonymousId": "0123456789abcdef", "id": "abc123"}}
     spelling {"user": {"anonId": "0123456789abcdef", "id": "abc123"}}
 
-    case nobody has it, and the visitor was here before
+    case no user has the id, and the visitor was here before
     {"user": {"anonymousId": "0123456789abcdef"}}   -> anonymous
     the event                                       -> creates U1, anonymous activity merged
     the record                                      -> U1 {"webId": "abc123"}
 
-Each case is played once for every spelling, which stands for `the event` in it, in a dataset of its own. A
-line is an event, as JSON on one line, `->` and clauses. `10m ago` before an event says when it happened.
+Each case runs once for every spelling, in a new dataset. The spelling replaces `the event`. A line is an
+event (JSON on one line), `->` and clauses. `10m ago` before an event sets its time of occurrence.
 
-Clauses: `anonymous` (the visitor is called as the browser), `creates U1`, `tracked against U1`, `keeps U1`
-(several users matched, this one remains), `deletes U2` (its id leads to the one that is kept), `anonymous
-activity merged` (all that the browser did while nobody knew it is now the user's). `the record` says what
-identifies a user at that point. `#` at the beginning of a line begins a comment. Every mistake in a file is
-a `TableError` with file, line and sentence.
+Clauses: `anonymous` (the id of the visitor is that of the browser), `creates U1`, `tracked against U1`,
+`keeps U1` (several users matched, this one survives), `deletes U2` (it was absorbed; its id leads to the
+survivor), `anonymous activity merged` (all earlier events of the browser now belong to the user).
+`the record` lists the identities of a user at that point. `#` at the beginning of a line begins a comment.
+Every mistake in a file is a `TableError` with file, line and message.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ _MERGED = "anonymous activity merged"
 
 
 class TableError(ValueError):
-    """A table says something nobody can understand."""
+    """A table has a mistake."""
 
 
 class Clause(msgspec.Struct, frozen=True):
-    """One thing that is expected; `user`: U1, U2, … where it is about one."""
+    """One expected outcome. `user`: U1, U2, … if the outcome is about a user."""
 
     what: str
     user: str = ""
 
 
 class Send(msgspec.Struct, frozen=True):
-    """An event, None where the spelling stands; what must come of it. `ago_ms`: None is now."""
+    """An event and its expected outcome. `event`: None is the spelling. `ago_ms`: None is now."""
 
     number: int
     event: dict[str, Any] | None
@@ -59,7 +59,7 @@ class Send(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """What identifies a user, name → value."""
+    """The expected identities of a user, name → value."""
 
     number: int
     user: str
@@ -67,7 +67,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Case(msgspec.Struct, frozen=True):
-    """What was there before, the event, what is there then."""
+    """The lines of a case: earlier events, the event, the expected records."""
 
     number: int
     title: str
@@ -75,7 +75,7 @@ class Case(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A scenario: its spellings, each with its line, and its cases."""
+    """A scenario: its spellings, each with its line number, and its cases."""
 
     name: str
     spellings: tuple[tuple[int, dict[str, Any]], ...]
@@ -88,7 +88,7 @@ def load(path: Path) -> Table:
 
 
 def parse(text: str, name: str = "table") -> Table:
-    """The table written in `text`; `name` is used in errors and reports."""
+    """The table in `text`; errors and reports use `name`."""
     spellings: list[tuple[int, dict[str, Any]]] = []
     cases: list[Case] = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -122,19 +122,19 @@ def _read(number: int, text: str, spellings: list[tuple[int, dict[str, Any]]], c
 
 
 def _step(number: int, text: str) -> Send | Record:
-    doing, arrow, expected = text.partition(" -> ")
+    observed, arrow, expected = text.partition(" -> ")
     if not arrow:
-        raise TableError("` -> ` and what is expected are missing")
-    doing = doing.strip()
-    if doing == "the record":
+        raise TableError("` -> ` and the expected outcome are missing")
+    observed = observed.strip()
+    if observed == "the record":
         found = _RECORD.fullmatch(expected.strip())
         if found is None:
             raise TableError("a record is a user like U1 and a JSON object")
         return Record(number, found[1], _object(found[2]))
-    ago = _AGO.match(doing)
-    said = doing[ago.end() :] if ago else doing
-    event = None if said == "the event" else _object(said)
-    clauses = tuple(_clause(each.strip()) for each in expected.split(","))
+    ago = _AGO.match(observed)
+    event_text = observed[ago.end() :] if ago else observed
+    event = None if event_text == "the event" else _object(event_text)
+    clauses = tuple(_clause(clause.strip()) for clause in expected.split(","))
     return Send(number, event, int(ago[1]) * MINUTE_MS if ago else None, clauses)
 
 
@@ -143,7 +143,7 @@ def _clause(text: str) -> Clause:
         return Clause(text)
     found = _ABOUT_A_USER.fullmatch(text)
     if found is None:
-        raise TableError(f"{text!r} is no clause")
+        raise TableError(f"unknown clause {text!r}")
     return Clause(found[1], found[2])
 
 
@@ -151,7 +151,7 @@ def _object(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise TableError(f"this is no JSON: {error}") from error
+        raise TableError(f"invalid JSON: {error}") from error
     if not isinstance(found, dict):
-        raise TableError("this is no JSON object")
+        raise TableError("not a JSON object")
     return found

@@ -1,4 +1,4 @@
-"""The language of the scenarios: what it reads, and how it says that it does not understand."""
+"""The language of the scenarios: how lines are parsed, and the errors for mistakes."""
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,7 @@ def line(text: str) -> Line:
     return only
 
 
-def test_a_line_says_who_what_and_with_which_fields() -> None:
+def test_a_line_has_an_actor_an_act_and_fields() -> None:
     step = line(
         "P2 device x+y write user=u-1 email=Ann@x.org traits.plan=gold trust=browser -> attach P2"
     ).step
@@ -42,37 +42,37 @@ def test_a_merge_may_name_several_profiles_and_one_reason() -> None:
     assert expected == (Merge(("P1", "P2", "P4"), "P3", "identity:email"), Create("P5"))
 
 
-def test_comments_end_lines_and_quotes_protect_them() -> None:
-    read = line('server event email="a # b" -> create P1  # not "yet" -> nothing')
+def test_a_comment_ends_a_line_except_inside_quotes() -> None:
+    parsed = line('server event email="a # b" -> create P1  # not "yet" -> nothing')
 
-    assert (read.step.identities, read.expected) == ((("email", "a # b"),), (Create("P1"),))
+    assert (parsed.step.identities, parsed.expected) == ((("email", "a # b"),), (Create("P1"),))
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("device x event", "'->' and what is expected are missing"),
-        ("device x event ->", "nothing is expected"),
-        ("device x dances -> nothing", "'dances' is no observation"),
+        ("device x event", "'->' and the expected outcome are missing"),
+        ("device x event ->", "the expected outcome is missing"),
+        ("device x dances -> nothing", "unknown act 'dances'"),
         ("nobody event -> nothing", "a line begins with"),
         ("device x event phone=1 -> nothing", "is the identity type declared?"),
         ("device x event email -> nothing", "a field is name=value"),
         ('device x event email="a -> nothing', "not closed"),
         ("device x event -> merge P1 P2", "expected 'into', found 'P2'"),
         ("device x event -> create x", "expected a profile like P1"),
-        ("device x event -> explode P1", "'explode' begins no clause"),
-        ("device x event at=noon -> nothing", "'noon' is no time"),
-        ("identity phone sticky", "identity types know no option 'sticky'"),
+        ("device x event -> explode P1", "unknown clause 'explode'"),
+        ("device x event at=noon -> nothing", "'noon' is not a time"),
+        ("identity phone sticky", "unknown option 'sticky' of an identity type"),
         ("attribute plan string overwrite", "is in no scope"),
         ("limit patience 3", "expected 'profiles_per_merge_max'"),
-        ("finally P1 happy", "'happy' is no state of a profile"),
+        ("finally P1 happy", "unknown state 'happy' of a profile"),
         ("finally P1 = {a: [1}", "']' is missing"),
         ("finally P1 gone\nserver event -> create P1", "nothing but `finally` lines"),
         ("server event -> create P1\nidentity phone", "set-up lines come before"),
         ("server event -> create P1\nrule r traits.plan priority=1 active", "set-up lines come before"),
         ("rule plans traits.plan active", "a rule has a name, an attribute, `priority=`"),
         ("rule plans traits.plan -> nothing", "a new rule has `priority=`"),
-        ("rule plans sticky -> nothing", "rules know no option 'sticky'"),
+        ("rule plans sticky -> nothing", "unknown option 'sticky' of a rule"),
     ],
 )
 def test_a_mistake_is_reported_with_its_line(text: str, problem: str) -> None:
@@ -99,7 +99,7 @@ def test_a_mistake_is_reported_with_its_line(text: str, problem: str) -> None:
         "server event -> create P1\nindex -> promote P1",
     ],
 )
-async def test_a_wrong_expectation_in_a_file_is_a_difference(text: str) -> None:
+async def test_a_wrong_expectation_in_a_file_is_reported(text: str) -> None:
     with pytest.raises(Difference):
         await play(parse(SETUP + text), Oracle())
 
@@ -112,12 +112,12 @@ _json = st.recursive(
 
 
 @given(_json)
-def test_relaxed_json_comes_back_as_it_went(value: object) -> None:
+def test_rendered_relaxed_json_parses_to_itself(value: object) -> None:
     assert parse_flow(render_flow(value)) == value
 
 
 @given(histories(steps_max=6, erasures=True, rules=True))
-def test_a_history_comes_back_from_its_text(history: History) -> None:
-    read = parse(render_history(history.setup, history.steps))
+def test_a_rendered_history_parses_to_itself(history: History) -> None:
+    parsed = parse(render_history(history.setup, history.steps))
 
-    assert (read.setup, tuple(line.step for line in read.lines)) == (history.setup, history.steps)
+    assert (parsed.setup, tuple(line.step for line in parsed.lines)) == (history.setup, history.steps)

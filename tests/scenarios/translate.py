@@ -1,6 +1,6 @@
-"""Scenario words in the words of the project: set-ups as configuration changes, steps as observations.
+"""Translates scenarios to types of `oneself`: set-ups to configuration changes, steps to observations.
 
-Shared by the engines that run on `oneself`; the oracle does not use it.
+The core and the service use it; the oracle does not.
 """
 
 from __future__ import annotations
@@ -53,28 +53,28 @@ assert set(_KINDS) == set(get_args(Act)) - {"rule", "index", "erase"}
 
 
 def changes(setup: Setup) -> list[ConfigChange]:
-    """The configuration changes that make a dataset what the set-up says."""
-    made: list[ConfigChange] = [PutIdentityType(_identity_type(kind)) for kind in setup.identity_types]
+    """The configuration changes that apply the set-up to a dataset."""
+    result: list[ConfigChange] = [PutIdentityType(_identity_type(kind)) for kind in setup.identity_types]
     bound = [kind.name for kind in setup.identity_types if kind.bound]
     if bound:
-        made.append(PutAttributes(tuple(_attributes([_bound_attribute(name) for name in bound]))))
-        made.append(PutIdentityAttributes(tuple(map(_binding, bound))))
+        result.append(PutAttributes(tuple(_attributes([_bound_attribute(name) for name in bound]))))
+        result.append(PutIdentityAttributes(tuple(map(_binding, bound))))
     if setup.attributes:
-        made.append(PutAttributes(tuple(_attributes(setup.attributes))))
+        result.append(PutAttributes(tuple(_attributes(setup.attributes))))
     if setup.detach_on_sign_out:
-        made.append(PutSettings(detach_on_sign_out=True))
+        result.append(PutSettings(detach_on_sign_out=True))
     limits = {
         name: limit
         for name in ("profiles_per_merge_max", "values_per_namespace_max")
         if (limit := getattr(setup, name)) is not None
     }
     if limits:
-        made.append(PutLimits(Limits(**limits)))
-    return made
+        result.append(PutLimits(Limits(**limits)))
+    return result
 
 
 class UnknownName(Exception):
-    """A scenario speaks of a rule that is not there."""
+    """A scenario changes a rule that does not exist."""
 
 
 def rule_of(line: RuleLine, rule_id: str = "") -> UnificationRule:
@@ -86,43 +86,43 @@ def rule_of(line: RuleLine, rule_id: str = "") -> UnificationRule:
 
 
 def rule_fields(line: RuleLine) -> dict[str, Any]:
-    """What a line changes about a rule."""
-    said = {"priority": line.priority, "is_active": line.is_active}
-    return {name: value for name, value in said.items() if value is not None}
+    """The fields of a rule that a line changes."""
+    fields = {"priority": line.priority, "is_active": line.is_active}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def rule_change(config: Config, line: RuleLine) -> ConfigChange | None:
-    """The change of configuration that a rule's line asks for; None if there is nothing to change.
+    """The configuration change of a rule line; None if it changes nothing.
 
     Raises UnknownName, rule_checks.RuleRejected.
     """
-    known = next((rule for rule in config.rules.values() if rule.rule_name == line.name), None)
+    existing = next((rule for rule in config.rules.values() if rule.rule_name == line.name), None)
     if line.gone:
-        return None if known is None else DropRule(known.rule_id)
+        return None if existing is None else DropRule(existing.rule_id)
     if line.attribute is not None:
         rule = rule_of(line, f"{line.name}:{config.version}")
-    elif known is not None:
-        rule = msgspec.structs.replace(known, **rule_fields(line))
+    elif existing is not None:
+        rule = msgspec.structs.replace(existing, **rule_fields(line))
     else:
         raise UnknownName(line.name)
     check_rule(config, rule)
-    return None if rule == known else PutRule(rule)
+    return None if rule == existing else PutRule(rule)
 
 
-def match(profile_id: UUID, found: tuple[Identifier, ...], new_id: UUID) -> Observation:
-    """The observation that a profile holds these values, as indexing finds them."""
+def match(profile_id: UUID, identifiers: tuple[Identifier, ...], new_id: UUID) -> Observation:
+    """The observation of indexing that a profile has these identifiers."""
     return Reindex(
         observation_id=observation_id(new_id),
         new_profile_id=new_id,
         interface="rules",
         profile_id=profile_id,
-        identifiers=found,
+        identifiers=identifiers,
     )
 
 
 def observation(step: Step, addressed: UUID | None, new_id: UUID, event_id: str | None = None) -> Observation:
     """The step as an observation; its id follows from `new_id`."""
-    # Values in these tables are written by an application's right, which an event does not have.
+    # An event cannot write with the authority of an application, so events with values become profile writes.
     kind = ProfileWrite if step.act == "event" and step.values else _KINDS[step.act]
     return kind(
         observation_id=observation_id(new_id),
@@ -144,7 +144,7 @@ def observation_id(new_id: UUID) -> UUID:
 
 
 def outcome(plan: Plan) -> Outcome:
-    """What a plan says it does."""
+    """The outcome of a plan."""
     refusals = {(refusal.code, refusal.other_id) for refusal in plan.refusals if refusal.other_id is not None}
     drops = {(refusal.namespace or "", refusal.code) for refusal in plan.refusals if refusal.other_id is None}
     return Outcome(
@@ -157,7 +157,7 @@ def outcome(plan: Plan) -> Outcome:
 
 
 def facts(profile: Profile, survivor: UUID | None) -> ProfileFacts:
-    """A profile as the scenarios see it; `survivor` is who stands for it in the end."""
+    """The facts of a profile; `survivor` is None unless it was absorbed."""
     if survivor is not None:
         return ProfileFacts(survivor=survivor, reason=profile.reason)
     identities = {(name, value) for name, values in profile.identities.items() for value in values}

@@ -1,8 +1,8 @@
-"""The words of a scenario: what a file says, as values. No parsing, no engine.
+"""The content of a scenario file as values, without parsing and without an engine.
 
-A `Scenario` is a set-up, the steps in order, and what holds at the end. `Step`s are the neutral
-observations of the tests: the oracle, the core and the service each translate them on their own. Two acts are
-no observations: a change of a unification rule, and the indexing of the profiles that exist.
+A `Scenario` is a set-up, the steps in order, and the expected final state. Each engine translates a `Step` to
+its own observation. Two acts are not observations: the change of a unification rule, and the indexing of
+existing profiles.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ Trust = Literal["server", "browser"]
 SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
 HOUR_US = 60 * MINUTE_US
-# 2026-06-01T00:00:00Z; line n of a file happens n minutes later unless it says `at=`.
+# 2026-06-01T00:00:00Z; line n of a file occurs n minutes later unless it has `at=`.
 START_US = 1_780_272_000_000_000
 
 
 class IdentityType(msgspec.Struct, frozen=True):
-    """`bound`: kept in the attribute `identity_attributes.<name>`, one value per profile; else a profile may
-    hold many values, which no attribute shows."""
+    """`bound`: the attribute `identity_attributes.<name>` stores it, one value per profile. Otherwise a
+    profile can have many values, and no attribute stores them."""
 
     name: str
     bound: bool = False
@@ -35,7 +35,7 @@ class IdentityType(msgspec.Struct, frozen=True):
 
 
 class AttributeLine(msgspec.Struct, frozen=True):
-    """One attribute definition; a child of a complex attribute has the longer dotted name."""
+    """An attribute definition; the name of a sub-attribute begins with the name of its parent."""
 
     name: str
     value_type: str
@@ -46,7 +46,7 @@ class AttributeLine(msgspec.Struct, frozen=True):
 
 
 class RuleLine(msgspec.Struct, frozen=True):
-    """A new rule, which has an `attribute`, or what is to become of the one with this name."""
+    """A new rule, if it has an `attribute`; else the change of the rule with this name."""
 
     name: str
     attribute: str | None = None
@@ -97,7 +97,7 @@ class Merge(msgspec.Struct, frozen=True, tag=True):
 
 
 class Move(msgspec.Struct, frozen=True, tag=True):
-    """The device pointed at one person and now points at another, or at none."""
+    """The device now points at another profile, or at none."""
 
     device: str
     profile: str | None
@@ -136,7 +136,7 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class ValuesAre(msgspec.Struct, frozen=True):
-    """`finally P1 = {…}`: exactly these values, keys dotted or nested."""
+    """`finally P1 = {…}`: the exact values; keys are dotted or nested."""
 
     profile: str
     values: dict[str, Any]

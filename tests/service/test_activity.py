@@ -1,4 +1,4 @@
-"""When people were last active by the instant of a late event: read by the index, and only to choose."""
+"""The last activity before a late event: read through the index, and only to rank candidates."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ from oneself.store.tables import log
 from support.interactions_harness import InteractionsHarness, customer, mail
 
 pytestmark = pytest.mark.postgres
-ACTIVE = sorted(kind for kind, rows in KINDS.items() if any(row.makes_active for row in rows.values()))
-
 #: Kinds of observation that make a person active.
-ACTIVITY = {kind for kind, rows in KINDS.items() if any(row.makes_active for row in rows.values())}
+ACTIVE_KINDS = sorted(kind for kind, rows in KINDS.items() if any(row.makes_active for row in rows.values()))
+
 X, Y, Z = "0123456789abcdef", "fedcba9876543210", "00112233445566aa"
 MINUTE_US = 60 * 1_000_000
 FIND = Queries("log").find_activity
 ABSORBED = 300
-#: Profiles that nobody asks for, ten entries each: most of the log.
-STRANGERS = 2_000
+#: Profiles without activity of the person, ten entries each: most of the log.
+OTHER_PROFILES = 2_000
 POPULATE = """
 WITH part AS (
     INSERT INTO profile (dataset_id, profile_id, survivor_id, reason, primary_id, seq, created_at,
@@ -52,66 +51,70 @@ async def harness(services: Services) -> InteractionsHarness:
     return await InteractionsHarness(services).begin()
 
 
-async def named(harness: InteractionsHarness, device: str, key: str) -> Resolution:
-    return await harness.event(customer(key), device=device)
+async def identified_event(harness: InteractionsHarness, device: str, number: str) -> Resolution:
+    return await harness.event(customer(number), device=device)
 
 
-async def recorded(
+async def append_entries(
     harness: InteractionsHarness, profile_id: UUID, *entries: tuple[int, dict[str, Any]], kind: str = "event"
 ) -> None:
-    """Entries of a profile in the log, each with its seq and content."""
+    """Append entries of a profile, each (seq, content), to the log."""
     for seq, content in entries:
         await harness.services.database.execute(
             ENTRY, harness.dataset_ref.dataset_id, seq, profile_id, kind, content
         )
 
 
-async def active(
+async def last_activities(
     harness: InteractionsHarness, profile_id: UUID, *instants: int, before_seq: int = 2**63 - 1
 ) -> list[int]:
-    found = await harness.services.database.fetch(
+    rows = await harness.services.database.fetch(
         FIND, harness.dataset_ref.dataset_id, [profile_id] * len(instants), list(instants), before_seq
     )
-    return sorted(row["at"] for row in found)
+    return sorted(row["at"] for row in rows)
 
 
-async def test_the_newest_activity_by_an_instant_is_found(harness: InteractionsHarness) -> None:
+async def test_the_newest_activity_before_an_instant_is_found(harness: InteractionsHarness) -> None:
     profile_id = (await harness.event(device=X)).profile.profile_id
-    await recorded(
+    await append_entries(
         harness, profile_id, (100, {}), (200, {"occurred_at": 50}), (300, {"is_interactive": False})
     )
-    await recorded(harness, profile_id, (310, {}), kind="match")
-    await recorded(harness, profile_id, (400, {"occurred_at": 320}), (500, {}))
-    assert await active(harness, profile_id, 99) == [50], "it came later and happened before"
-    assert await active(harness, profile_id, 200) == [100], "what came last did not happen last"
-    assert await active(harness, profile_id, 315) == [100], "neither of the two made anybody active"
-    assert await active(harness, profile_id, 330) == [320]
-    assert await active(harness, profile_id, 500) == [500]
-    assert await active(harness, profile_id, 330, before_seq=400) == [100], "not recorded yet"
-    assert await active(harness, profile_id, 200, 330) == [100, 320], "each instant has an answer"
-    assert await active(harness, profile_id, 49) == []
+    await append_entries(harness, profile_id, (310, {}), kind="match")
+    await append_entries(harness, profile_id, (400, {"occurred_at": 320}), (500, {}))
+    assert await last_activities(harness, profile_id, 99) == [50], (
+        "it was recorded later and occurred earlier"
+    )
+    assert await last_activities(harness, profile_id, 200) == [100], (
+        "the last recorded event did not occur last"
+    )
+    assert await last_activities(harness, profile_id, 315) == [100], "neither entry is an activity"
+    assert await last_activities(harness, profile_id, 330) == [320]
+    assert await last_activities(harness, profile_id, 500) == [500]
+    assert await last_activities(harness, profile_id, 330, before_seq=400) == [100], "not recorded yet"
+    assert await last_activities(harness, profile_id, 200, 330) == [100, 320], "each instant has a result"
+    assert await last_activities(harness, profile_id, 49) == []
 
 
-async def test_events_of_absorbed_profiles_belong_to_the_person(harness: InteractionsHarness) -> None:
-    one = (await named(harness, X, "c1")).profile.profile_id
-    other = (await harness.event(device=Y)).profile.profile_id
-    assert (await named(harness, Y, "c1")).survivor.profile_id == one
-    await recorded(harness, other, (100, {}))
-    assert await active(harness, one, 150) == [100]
+async def test_activity_of_absorbed_profiles_counts_for_the_survivor(harness: InteractionsHarness) -> None:
+    survivor = (await identified_event(harness, X, "c1")).profile.profile_id
+    absorbed = (await harness.event(device=Y)).profile.profile_id
+    assert (await identified_event(harness, Y, "c1")).survivor.profile_id == survivor
+    await append_entries(harness, absorbed, (100, {}))
+    assert await last_activities(harness, survivor, 150) == [100]
 
 
-@pytest.mark.parametrize("kind", ACTIVE)
+@pytest.mark.parametrize("kind", ACTIVE_KINDS)
 async def test_every_kind_of_activity_is_found(harness: InteractionsHarness, kind: str) -> None:
     profile_id = (await harness.event(device=X)).profile.profile_id
-    await recorded(harness, profile_id, (100, {}), kind=kind)
-    assert await active(harness, profile_id, 100) == [100]
+    await append_entries(harness, profile_id, (100, {}), kind=kind)
+    assert await last_activities(harness, profile_id, 100) == [100]
 
 
 async def test_activity_is_read_by_the_index(harness: InteractionsHarness) -> None:
-    """Both ways from the instant, however many profiles and entries there are."""
+    """In both directions from the instant, for any number of profiles and entries."""
     profile_id = (await harness.event(device=X)).profile.profile_id
     database, dataset_id = harness.services.database, harness.dataset_ref.dataset_id
-    await database.execute(POPULATE, dataset_id, profile_id, ABSORBED, STRANGERS)
+    await database.execute(POPULATE, dataset_id, profile_id, ABSORBED, OTHER_PROFILES)
     await database.execute("ANALYZE log, profile")
     found = await database.fetch(f"EXPLAIN (COSTS off) {FIND}", dataset_id, [profile_id], [3_000], 2**62)
     plan = "\n".join(row[0] for row in found)
@@ -126,8 +129,8 @@ async def test_activity_is_read_by_the_index(harness: InteractionsHarness) -> No
 async def test_activity_is_read_only_when_candidates_must_be_ranked(
     harness: InteractionsHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reading it fails here: a late event that leads to one person does not notice."""
-    ann = await named(harness, X, "c1")
+    """The statement fails in this test. A late event with one candidate does not run it."""
+    ann = await identified_event(harness, X, "c1")
     await harness.event(device=Y)
     late = ann.seq - MINUTE_US
     monkeypatch.setattr(log._sql, "find_activity", FIND.replace("FROM log", "FROM nowhere"))
@@ -139,10 +142,10 @@ async def test_activity_is_read_only_when_candidates_must_be_ranked(
 
 
 async def test_the_profile_last_active_at_that_time_survives(harness: InteractionsHarness) -> None:
-    """Ann was last seen before Bea, and much later again, when a late event says that they are one."""
+    """Ann was active before Bea and again after her. A late event, from the time between, merges both."""
     ann = await harness.event(mail("ann@acme.example"), device=X)
     bea = await harness.event(customer("c1"), device=Y)
     await harness.event(mail("ann@acme.example"), device=X)
-    joined = await harness.event(mail("ann@acme.example"), customer("c1"), device=Z, at=bea.seq + 1)
-    assert joined.survivor.profile_id == bea.profile.profile_id
-    assert [each.profile_id for each in joined.merged] == [ann.profile.profile_id]
+    merged = await harness.event(mail("ann@acme.example"), customer("c1"), device=Z, at=bea.seq + 1)
+    assert merged.survivor.profile_id == bea.profile.profile_id
+    assert [profile.profile_id for profile in merged.merged] == [ann.profile.profile_id]

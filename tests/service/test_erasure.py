@@ -1,4 +1,4 @@
-"""Erasure leaves nothing of the person and everything else, for good (docs/concepts/log-and-fold.md)."""
+"""Erasure removes all data of a person and no other data (docs/concepts/log-and-fold.md)."""
 
 from __future__ import annotations
 
@@ -51,15 +51,16 @@ def _now() -> int:
 
 
 async def _traces(harness: ProfilesHarness, *words: str) -> list[str]:
+    """Stored rows that contain one of the words."""
     text = await harness.text()
     return [line for line in text.splitlines() if any(word.casefold() in line.casefold() for word in words)]
 
 
-async def test_after_an_erasure_nothing_of_the_person_is_left(harness: ProfilesHarness) -> None:
+async def test_after_an_erasure_no_data_of_the_person_is_left(harness: ProfilesHarness) -> None:
     trackers = [new_tracker() for _ in range(3)]
     profiles = harness.services.profiles.profiles
     keyed = RequestOptions("key-1", "print " + MAIL, None, lambda _: ReplayableResponse(MAIL.encode()))
-    made = await profiles.create(
+    created = await profiles.create(
         harness.dataset_ref,
         ACTOR,
         {"traits": {"mail": MAIL}},
@@ -67,7 +68,7 @@ async def test_after_an_erasure_nothing_of_the_person_is_left(harness: ProfilesH
         user_id=USER,
         request=keyed,
     )
-    ann = made.profile.profile_id
+    ann = created.profile.profile_id
     absorbed = await harness.person(None, trackers[1], mail=MAIL, plan="ann's own plan")
     active = await profiles.find_active_tracker(harness.dataset_ref, [trackers[2]])
     await profiles.sign_in(harness.dataset_ref, ACTOR, USER, tracker=active)
@@ -81,7 +82,7 @@ async def test_after_an_erasure_nothing_of_the_person_is_left(harness: ProfilesH
     assert await harness.survivors(ann, absorbed, bob) == [None, None, bob]
     words = [USER, "ann's own plan", *trackers]
     assert await _traces(harness, *words) == []
-    # The address is bob's as well; of ann there is no word of it.
+    # Bob has the same address: only his rows may contain it.
     assert all(str(bob) in line or "bob" in line for line in await _traces(harness, MAIL))
     await harness.erase(bob)
     assert await _traces(harness, MAIL, "bob's", *words) == []
@@ -105,7 +106,9 @@ async def test_an_unknown_profile_is_not_erased(harness: ProfilesHarness) -> Non
     assert await harness.services.privacy.erasure.list_receipts(harness.dataset_ref, 2**62, 10) == []
 
 
-async def test_another_datasets_profile_is_unknown(harness: ProfilesHarness, services: Services) -> None:
+async def test_a_profile_of_another_dataset_is_not_erased(
+    harness: ProfilesHarness, services: Services
+) -> None:
     other = await ProfilesHarness(services).begin()
     ann = await harness.person(USER, mail=MAIL)
     assert await other.erase(ann) is None
@@ -113,7 +116,7 @@ async def test_another_datasets_profile_is_unknown(harness: ProfilesHarness, ser
 
 
 @pytest.mark.parametrize("namespace", ["traits.mail", USER_ID, TRACKER])
-async def test_the_past_cannot_bring_the_person_back(harness: ProfilesHarness, namespace: str) -> None:
+async def test_an_event_before_the_erasure_is_refused(harness: ProfilesHarness, namespace: str) -> None:
     tracker, before = new_tracker(), _now()
     value = {"traits.mail": MAIL, USER_ID: USER, TRACKER: tracker}[namespace]
     ann = await harness.person(USER, tracker, mail=MAIL)
@@ -128,7 +131,7 @@ async def test_the_past_cannot_bring_the_person_back(harness: ProfilesHarness, n
     await harness.verified()
 
 
-async def test_the_past_cannot_bring_the_person_back_by_a_value(harness: ProfilesHarness) -> None:
+async def test_an_event_before_the_erasure_is_refused_by_its_value(harness: ProfilesHarness) -> None:
     before = _now()
     await harness.erase(await harness.person(USER, mail=MAIL))
     with pytest.raises(ObservationRejected):
@@ -146,43 +149,45 @@ async def test_later_activity_of_an_erased_person_is_stored(harness: ProfilesHar
     await harness.verified()
 
 
-async def test_the_past_of_others_is_welcome(harness: ProfilesHarness) -> None:
+async def test_an_old_event_of_another_person_is_stored(harness: ProfilesHarness) -> None:
     before = _now()
     await harness.erase(await harness.person(USER, mail=MAIL))
     assert await _observe(harness, before, Identifier(USER_ID, "bob"))
     await harness.verified()
 
 
-async def test_the_past_is_welcome_in_another_dataset(harness: ProfilesHarness, services: Services) -> None:
+async def test_an_old_event_in_another_dataset_is_stored(
+    harness: ProfilesHarness, services: Services
+) -> None:
     other, before = await ProfilesHarness(services).begin(), _now()
     await harness.erase(await harness.person(USER, mail=MAIL))
     assert await _observe(other, before, Identifier(USER_ID, USER))
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3, 0), (3, 1, 2, 0), (2, 0), (0,)], ids=str)
-async def test_absorbed_profiles_one_after_the_other_and_then_the_survivor(
+async def test_profiles_of_a_person_are_erased_in_any_order(
     harness: ProfilesHarness, order: tuple[int, ...]
 ) -> None:
     people = [await harness.person(USER, mail=f"{n}.{MAIL}", plan=f"plan-{n}") for n in range(4)]
-    left = list(people)
+    remaining = list(people)
     for number in order:
         receipt: Receipt = await harness.erase(people[number])
-        left = [each for each in left if each not in receipt.profile_ids]
-        for each, survivor in zip(people, await harness.survivors(*people), strict=True):
-            assert survivor == (people[0] if each in left else None)
+        remaining = [profile for profile in remaining if profile not in receipt.profile_ids]
+        for profile, survivor in zip(people, await harness.survivors(*people), strict=True):
+            assert survivor == (people[0] if profile in remaining else None)
         await harness.verified()
         if number:
             assert receipt.profile_ids == (people[number],)
             assert await _traces(harness, f"{number}.{MAIL}", f"plan-{number}") == []
-    assert left == []
+    assert remaining == []
     assert await _traces(harness, MAIL, USER, "plan-") == []
 
 
 async def test_erasing_an_absorbed_profile_removes_only_its_values(harness: ProfilesHarness) -> None:
     survivor = await harness.person(USER, mail=MAIL, tags=["a", "b"], plan="trial")
-    part = await harness.person(mail=MAIL, tags=["c"], plan="gold")
+    absorbed = await harness.person(mail=MAIL, tags=["c"], plan="gold")
     await harness.write(survivor, card="c1")
-    await harness.erase(part)
+    await harness.erase(absorbed)
     view = await harness.services.profiles.profiles.find(harness.dataset_ref, survivor)
     assert view is not None
     assert view.absorbed == ()
@@ -193,49 +198,49 @@ async def test_erasing_an_absorbed_profile_removes_only_its_values(harness: Prof
 
 async def test_a_value_that_the_remaining_profiles_hold_still_matches(harness: ProfilesHarness) -> None:
     survivor = await harness.person(USER)
-    part = await harness.person(mail=MAIL)
-    await harness.write(part, USER)
+    absorbed = await harness.person(mail=MAIL)
+    await harness.write(absorbed, USER)
     await harness.write(survivor, mail=MAIL)
-    await harness.erase(part)
+    await harness.erase(absorbed)
     late = await harness.person(mail=MAIL)
-    assert await harness.survivors(survivor, part, late) == [survivor, None, survivor]
+    assert await harness.survivors(survivor, absorbed, late) == [survivor, None, survivor]
     await harness.verified()
 
 
 async def test_a_value_released_by_the_remaining_profiles_leaves_no_trace(harness: ProfilesHarness) -> None:
     survivor = await harness.person(USER)
-    part = await harness.person(mail=MAIL)
-    await harness.write(part, USER)
+    absorbed = await harness.person(mail=MAIL)
+    await harness.write(absorbed, USER)
     await harness.write(survivor, mail="another@x.example")
-    await harness.erase(part)
+    await harness.erase(absorbed)
     assert await _traces(harness, MAIL) == []
     await harness.verified()
 
 
 async def test_a_value_that_the_remaining_profiles_released_matches_nothing(harness: ProfilesHarness) -> None:
     survivor = await harness.person(USER)
-    part = await harness.person(mail=MAIL)
-    await harness.write(part, USER)
+    absorbed = await harness.person(mail=MAIL)
+    await harness.write(absorbed, USER)
     for mail in (MAIL, "another@x.example"):
         await harness.write(survivor, mail=mail)
-    await harness.erase(part)
+    await harness.erase(absorbed)
     late, later = await harness.person(mail=MAIL), await harness.person(mail="another@x.example")
     assert await harness.survivors(survivor, late, later) == [survivor, late, survivor]
     await harness.verified()
 
 
-async def test_a_bridge_that_is_erased_does_not_split_the_others(harness: ProfilesHarness) -> None:
+async def test_erasing_a_profile_that_joined_others_does_not_split_them(harness: ProfilesHarness) -> None:
     await harness.rule("card", 2)
     await harness.index()
     one, two = await harness.person("u1", mail=MAIL), await harness.person(card="c1")
-    bridge = await harness.person(mail=MAIL, card="c1")
-    assert len(set(await harness.survivors(one, two, bridge))) == 1
-    await harness.erase(bridge)
-    assert await harness.survivors(one, two, bridge) == [one, one, None]
+    joining = await harness.person(mail=MAIL, card="c1")
+    assert len(set(await harness.survivors(one, two, joining))) == 1
+    await harness.erase(joining)
+    assert await harness.survivors(one, two, joining) == [one, one, None]
     await harness.verified()
 
 
-async def test_the_loser_of_a_contested_value_takes_over_when_the_holder_is_erased(
+async def test_erasing_the_holder_passes_a_contested_value_on(
     harness: ProfilesHarness,
 ) -> None:
     one, two = [await harness.person(user, mail=MAIL) for user in ("u1", "u2")]
@@ -245,31 +250,33 @@ async def test_the_loser_of_a_contested_value_takes_over_when_the_holder_is_eras
     await harness.verified()
 
 
-async def test_receipts_stay_in_order(harness: ProfilesHarness, services: Services) -> None:
+async def test_receipts_are_listed_from_new_to_old(harness: ProfilesHarness, services: Services) -> None:
     other = await ProfilesHarness(services).begin()
-    made = [await harness.erase(await harness.person(f"u{n}")) for n in range(3)]
+    receipts = [await harness.erase(await harness.person(f"u{n}")) for n in range(3)]
     erasure = harness.services.privacy.erasure
-    assert await erasure.list_receipts(harness.dataset_ref, 2**62, 10) == made[::-1]
-    assert await erasure.list_receipts(harness.dataset_ref, made[1].erased_at, 10) == made[:1]
-    assert await erasure.find_receipt(harness.dataset_ref, made[1].receipt_id) == made[1]
+    assert await erasure.list_receipts(harness.dataset_ref, 2**62, 10) == receipts[::-1]
+    assert await erasure.list_receipts(harness.dataset_ref, receipts[1].erased_at, 10) == receipts[:1]
+    assert await erasure.find_receipt(harness.dataset_ref, receipts[1].receipt_id) == receipts[1]
     assert await erasure.find_receipt(harness.dataset_ref, unknown()) is None
-    assert await erasure.find_receipt(other.dataset_ref, made[1].receipt_id) is None
+    assert await erasure.find_receipt(other.dataset_ref, receipts[1].receipt_id) is None
     assert await erasure.list_receipts(other.dataset_ref, 2**62, 10) == []
 
 
-async def test_the_key_of_an_erasure_keeps_nothing_of_the_person(harness: ProfilesHarness) -> None:
+async def test_the_idempotency_record_of_an_erasure_has_no_personal_data(harness: ProfilesHarness) -> None:
     ann = await harness.person(USER, mail=MAIL)
-    once = ErasureOptions("request:k", "a digest")
-    receipt = await harness.services.privacy.erasure.erase(harness.dataset_ref, ACTOR, ann, once=once)
+    options = ErasureOptions("request:k", "a digest")
+    receipt = await harness.services.privacy.erasure.erase(harness.dataset_ref, ACTOR, ann, once=options)
     assert receipt is not None
-    assert await harness.services.privacy.erasure.erase(harness.dataset_ref, ACTOR, ann, once=once) is None
-    (kept,) = await harness.database.fetch("SELECT * FROM idempotency_record WHERE key = $1", once.key)
-    assert (kept["profile_id"], kept["fingerprint"], kept["response"]) == (ann, "a digest", None)
+    assert await harness.services.privacy.erasure.erase(harness.dataset_ref, ACTOR, ann, once=options) is None
+    (stored,) = await harness.database.fetch("SELECT * FROM idempotency_record WHERE key = $1", options.key)
+    assert (stored["profile_id"], stored["fingerprint"], stored["response"]) == (ann, "a digest", None)
     assert await _traces(harness, USER, MAIL) == []
     await harness.verified()
 
 
-async def _statements(harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch, profile_id: UUID) -> int:
+async def _count_statements(
+    harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch, profile_id: UUID
+) -> int:
     with counted_statements(monkeypatch) as counts:
         assert await harness.erase(profile_id) is not None
     return counts[STATEMENTS]
@@ -278,8 +285,8 @@ async def _statements(harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch,
 async def test_an_erasure_costs_the_same_statements_for_any_number_of_browsers(
     harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each browser was somebody else's before, and is given back."""
-    profiles, costs = harness.services.profiles.profiles, set[int]()
+    """Each browser belonged to another user before, and returns to that user."""
+    profiles, statement_counts = harness.services.profiles.profiles, set[int]()
     for count in (1, 7):
         trackers = [new_tracker() for _ in range(count)]
         for user in (f"bob-{count}", f"ann-{count}"):
@@ -291,21 +298,21 @@ async def test_an_erasure_costs_the_same_statements_for_any_number_of_browsers(
                     await profiles.sign_in(harness.dataset_ref, ACTOR, user, tracker=active)
         ann = await profiles.find_by_user(harness.dataset_ref, f"ann-{count}")
         assert ann is not None
-        costs.add(await _statements(harness, monkeypatch, ann.profile.profile_id))
+        statement_counts.add(await _count_statements(harness, monkeypatch, ann.profile.profile_id))
         bob = await profiles.find_by_user(harness.dataset_ref, f"bob-{count}")
         assert bob is not None
         for tracker in trackers:
             view = await profiles.find_by_tracker(harness.dataset_ref, tracker)
             assert view is not None
             assert view.survivor.profile_id == bob.survivor.profile_id
-    assert len(costs) == 1, costs
+    assert len(statement_counts) == 1, statement_counts
     await harness.verified()
 
 
-async def test_redacting_a_part_costs_the_same_statements_for_any_number_of_entries(
+async def test_redaction_costs_the_same_statements_for_any_number_of_entries(
     harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    costs = set[int]()
+    statement_counts = set[int]()
     for count in (1, 9):
         mail = f"{count}.{MAIL}"
         absorbed = await harness.person(None, new_tracker(), plan="own")
@@ -314,6 +321,6 @@ async def test_redacting_a_part_costs_the_same_statements_for_any_number_of_entr
         ann = await harness.person(f"ann-{count}", new_tracker(), mail=mail)
         await harness.write(absorbed, mail=mail)
         assert await harness.survivors(absorbed) == [ann]
-        costs.add(await _statements(harness, monkeypatch, absorbed))
-    assert len(costs) == 1, costs
+        statement_counts.add(await _count_statements(harness, monkeypatch, absorbed))
+    assert len(statement_counts) == 1, statement_counts
     await harness.verified()

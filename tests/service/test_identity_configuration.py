@@ -1,4 +1,4 @@
-"""Datasets, identity types, bindings, channels: what is rejected, what is previewed, what then happens."""
+"""Datasets, identity types, bindings and channels: rejected, previewed and applied changes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BY_CARD = Binding("loyaltyId", "loyaltyId", "traits.card")
 
 
 class Organisation(ProfilesHarness):
-    """A crowd in the dataset `default` of a real organisation."""
+    """Profiles in the dataset `default` of a stored organisation."""
 
     def __init__(self, services: Services, dataset_ref: DatasetRef) -> None:
         super().__init__(services)
@@ -49,26 +49,27 @@ class Organisation(ProfilesHarness):
         self.attributes = services.identity.attributes
         self.documents = services.identity.documents
 
-    async def at(self, name: str) -> DatasetRef:
+    async def dataset(self, name: str) -> DatasetRef:
         return await self.datasets.get(self.dataset_ref, name)
 
     async def types_of(self, name: str) -> set[str]:
-        config = await self.services.configurations.current((await self.at(name)).dataset_id)
+        config = await self.services.configurations.current((await self.dataset(name)).dataset_id)
         return set(config.identity_types)
 
     async def version(self, name: str) -> int:
-        return (await self.services.configurations.current((await self.at(name)).dataset_id)).version
+        return (await self.services.configurations.current((await self.dataset(name)).dataset_id)).version
 
-    async def bound(self, *bindings: Binding) -> Preview | None:
-        """Bind these, confirming what has to be; the preview if there was one."""
+    async def bind(self, *bindings: Binding) -> Preview | None:
+        """Replace all bindings and confirm if required. Returns the preview, if there was one."""
         try:
             await self.attributes.put(self.dataset_ref, bindings)
-        except ConfirmationRequired as unconfirmed:
-            await self.attributes.put(self.dataset_ref, bindings, unconfirmed.confirmation)
-            return unconfirmed.preview
+        except ConfirmationRequired as required:
+            await self.attributes.put(self.dataset_ref, bindings, required.confirmation)
+            return required.preview
         return None
 
-    async def unconfirmed(self, *bindings: Binding) -> ConfirmationRequired:
+    async def refused_binding(self, *bindings: Binding) -> ConfirmationRequired:
+        """Try to replace all bindings. Returns the required confirmation."""
         with pytest.raises(ConfirmationRequired) as raised:
             await self.attributes.put(self.dataset_ref, bindings)
         return raised.value
@@ -78,10 +79,10 @@ class Organisation(ProfilesHarness):
 async def org(services: Services) -> Organisation:
     handle = f"identity-{next(_numbers)}"
     await services.directory.organisations.put(handle, handle)
-    made = Organisation(services, await services.directory.organisations.get(handle))
-    await made.begin()
-    await made.types.create(made.dataset_ref, LOYALTY)
-    return made
+    organisation = Organisation(services, await services.directory.organisations.get(handle))
+    await organisation.begin()
+    await organisation.types.create(organisation.dataset_ref, LOYALTY)
+    return organisation
 
 
 # -- identity types -----------------------------------------------------------------------------------------
@@ -96,17 +97,17 @@ async def test_a_type_is_the_same_in_every_dataset(org: Organisation) -> None:
     await org.types.change(org.dataset_ref, "loyaltyId", {"trusted_only": True})
     await org.types.delete(org.dataset_ref, "cardNumber")
     for name in ("default", "web", "app"):
-        config = await org.services.configurations.current((await org.at(name)).dataset_id)
+        config = await org.services.configurations.current((await org.dataset(name)).dataset_id)
         assert config.identity_types == {"loyaltyId": structs.replace(LOYALTY, trusted_only=True)}
 
 
-async def test_types_and_datasets_that_come_at_once_miss_each_other_nowhere(org: Organisation) -> None:
+async def test_concurrent_new_datasets_and_types_are_complete(org: Organisation) -> None:
     await asyncio.gather(
         *(org.datasets.create(org.dataset_ref, f"d{n}", {}) for n in range(6)),
         *(org.types.create(org.dataset_ref, IdentityType(f"type{n}", "T")) for n in range(6)),
     )
-    wanted = {"loyaltyId", *(f"type{n}" for n in range(6))}
-    assert [await org.types_of(f"d{n}") for n in range(6)] == [wanted] * 6
+    expected = {"loyaltyId", *(f"type{n}" for n in range(6))}
+    assert [await org.types_of(f"d{n}") for n in range(6)] == [expected] * 6
 
 
 @pytest.mark.parametrize(
@@ -133,12 +134,12 @@ async def test_an_invalid_type_is_rejected(org: Organisation, draft: IdentityTyp
 
 
 @pytest.mark.parametrize("type_id", ["loyaltyId", "LOYALTYID", "emailAddress", "emailaddress"])
-async def test_an_id_is_unique_in_any_case(org: Organisation, type_id: str) -> None:
+async def test_the_id_of_a_type_is_unique_ignoring_case(org: Organisation, type_id: str) -> None:
     with pytest.raises(Conflict):
         await org.types.create(org.dataset_ref, IdentityType(type_id, "x"))
 
 
-async def test_an_organisation_has_so_many_types_of_its_own(org: Organisation) -> None:
+async def test_the_number_of_custom_types_is_limited(org: Organisation) -> None:
     types = IdentityTypes(org.database, org.services.configurations, custom_types_max=2)
     await types.change(org.dataset_ref, "emailAddress", {"trusted_only": True})
     await types.create(org.dataset_ref, IdentityType("second", "x"))
@@ -170,20 +171,20 @@ async def test_a_built_in_type_with_its_defaults_again_is_not_a_change(
     assert await org.types.find(org.dataset_ref, "emailAddress") == BUILT_IN_TYPES["emailAddress"]
 
 
-async def test_a_type_goes_when_nothing_needs_it(org: Organisation) -> None:
+async def test_a_type_in_use_cannot_be_deleted(org: Organisation) -> None:
     await org.person(card="c1")
-    await org.bound(BY_CARD)
+    await org.bind(BY_CARD)
     await org.index()
     with pytest.raises(Conflict, match="bound"):
         await org.types.delete(org.dataset_ref, "loyaltyId")
-    await org.bound()
+    await org.bind()
     with pytest.raises(Conflict, match="values"):
         await org.types.delete(org.dataset_ref, "loyaltyId")
 
 
 async def test_blocked_values_never_identify_in_any_spelling(org: Organisation) -> None:
     await org.types.change(org.dataset_ref, "emailAddress", {"blocked_values": ("Desk@ACME.example",)})
-    await org.bound(BY_MAIL)
+    await org.bind(BY_MAIL)
     people = [await org.person(mail="desk@acme.example") for _ in range(2)]
     assert len(set(await org.survivors(*people))) == 2
     await org.types.change(org.dataset_ref, "emailAddress", {"blocked_values": ()})
@@ -194,10 +195,10 @@ async def test_blocked_values_never_identify_in_any_spelling(org: Organisation) 
 # -- datasets -----------------------------------------------------------------------------------------------
 
 
-async def test_a_dataset_is_made_changed_and_removed(org: Organisation) -> None:
+async def test_a_dataset_is_created_changed_and_deleted(org: Organisation) -> None:
     attributes = read_changes({"colour": {"label": "Colour"}, "visits": {"type": "Number"}})
-    made = await org.datasets.create(org.dataset_ref, "web", {"label": "Shop"}, attributes)
-    assert (made.settings.label, set(made.user_attributes)) == ("Shop", {"colour", "visits"})
+    created = await org.datasets.create(org.dataset_ref, "web", {"label": "Shop"}, attributes)
+    assert (created.settings.label, set(created.user_attributes)) == ("Shop", {"colour", "visits"})
     changed = await org.datasets.change(
         org.dataset_ref,
         "web",
@@ -208,20 +209,20 @@ async def test_a_dataset_is_made_changed_and_removed(org: Organisation) -> None:
     assert changed.user_attributes["colour"].classification_override == "Sensitive"
     assert set(changed.user_attributes) == {"colour"}
     assert await org.datasets.show(org.dataset_ref, "web") == changed
-    assert [each.name for each in await org.datasets.list(org.dataset_ref)] == ["default", "web"]
+    assert [dataset.name for dataset in await org.datasets.list(org.dataset_ref)] == ["default", "web"]
     await org.datasets.delete(org.dataset_ref, "web")
     assert await org.datasets.find(org.dataset_ref, "web") is None
-    again = await org.datasets.create(org.dataset_ref, "web", {})
-    assert (again.settings, again.user_attributes) == (DatasetSettings(), {})
+    recreated = await org.datasets.create(org.dataset_ref, "web", {})
+    assert (recreated.settings, recreated.user_attributes) == (DatasetSettings(), {})
 
 
-async def test_a_choice_equal_to_the_default_folds(org: Organisation) -> None:
-    # As a request brings it: the word is another object than the default that it is equal to.
-    said = json.loads('{"identity_trust": "timestamp", "merged_anonymous": "follow", "label": ""}')
-    await org.datasets.create(org.dataset_ref, "web", {"identity_trust": said["identity_trust"]})
+async def test_a_setting_equal_to_its_default_folds(org: Organisation) -> None:
+    # JSON creates strings that are equal to the default but not the same object, as a request does.
+    settings = json.loads('{"identity_trust": "timestamp", "merged_anonymous": "follow", "label": ""}')
+    await org.datasets.create(org.dataset_ref, "web", {"identity_trust": settings["identity_trust"]})
     await org.datasets.change(org.dataset_ref, "web", {"merged_anonymous": "fresh"})
-    await org.datasets.change(org.dataset_ref, "web", {"merged_anonymous": said["merged_anonymous"]})
-    await org.datasets.change(org.dataset_ref, "default", said)
+    await org.datasets.change(org.dataset_ref, "web", {"merged_anonymous": settings["merged_anonymous"]})
+    await org.datasets.change(org.dataset_ref, "default", settings)
     assert (await org.datasets.show(org.dataset_ref, "web")).settings == DatasetSettings()
     await org.verified()
 
@@ -253,7 +254,7 @@ async def test_an_empty_change_creates_no_version(org: Organisation) -> None:
     ],
     ids=lambda settings: str(settings)[:40],
 )
-async def test_choices_that_make_no_sense(org: Organisation, settings: dict[str, Any]) -> None:
+async def test_invalid_dataset_settings_are_rejected(org: Organisation, settings: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         await org.datasets.create(org.dataset_ref, "web", settings)
     with pytest.raises(InvalidInput):
@@ -261,15 +262,15 @@ async def test_choices_that_make_no_sense(org: Organisation, settings: dict[str,
     assert await org.datasets.find(org.dataset_ref, "web") is None
 
 
-def test_an_origin_is_what_a_browser_sends() -> None:
-    good = ["https://a.example", "http://localhost:3000", "https://[::1]:8443", "http://127.0.0.1"]
-    bad = [
+def test_an_origin_has_the_form_that_browsers_send() -> None:
+    valid = ["https://a.example", "http://localhost:3000", "https://[::1]:8443", "http://127.0.0.1"]
+    invalid = [
         "", "null", "*", "a.example", "https://", "https://A.example", "https://a.example/", "ftp://a.example",
         "https://a.example:443", "http://a.example:80", "https://a.example:0", "https://a.example:70000",
         "https://a.example?x", "https://u@a.example", "https://a example", "https://*.a.example",
     ]  # fmt: skip
-    assert [each for each in good if not is_origin(each)] == []
-    assert [each for each in bad if is_origin(each)] == []
+    assert [origin for origin in valid if not is_origin(origin)] == []
+    assert [origin for origin in invalid if is_origin(origin)] == []
 
 
 @pytest.mark.parametrize("name", ["", ".web", "w b", "w/b", "a" * 64, "ü"])
@@ -278,7 +279,7 @@ async def test_invalid_dataset_names_are_rejected(org: Organisation, name: str) 
         await org.datasets.create(org.dataset_ref, name, {})
 
 
-async def test_which_datasets_stay(org: Organisation) -> None:
+async def test_datasets_are_limited_and_used_ones_cannot_be_deleted(org: Organisation) -> None:
     org.datasets = Datasets(Directory(org.database), org.services.configurations, datasets_max=2)
     await org.datasets.create(org.dataset_ref, "web", {})
     for name in ("web", "default", "third"):
@@ -289,13 +290,13 @@ async def test_which_datasets_stay(org: Organisation) -> None:
     with pytest.raises(NotFound):
         await org.datasets.delete(org.dataset_ref, "third")
     web = ProfilesHarness(org.services)
-    web.dataset_ref = await org.at("web")
+    web.dataset_ref = await org.dataset("web")
     await web.person()
     with pytest.raises(Conflict, match="holds"):
         await org.datasets.delete(org.dataset_ref, "web")
 
 
-async def test_a_setting_does_not_switch_resolution(org: Organisation) -> None:
+async def test_a_setting_cannot_turn_resolution_on_or_off(org: Organisation) -> None:
     await org.datasets.create(org.dataset_ref, "old", {"pipeline_identity_resolution": False})
     with pytest.raises(Conflict, match="rewrites every profile"):
         await org.datasets.change(org.dataset_ref, "old", {"pipeline_identity_resolution": True})
@@ -303,13 +304,13 @@ async def test_a_setting_does_not_switch_resolution(org: Organisation) -> None:
         await org.datasets.change(org.dataset_ref, "default", {"pipeline_identity_resolution": False})
 
 
-async def test_default_shows_the_traits_that_events_may_write(org: Organisation) -> None:
+async def test_the_default_dataset_shows_the_traits_that_events_may_write(org: Organisation) -> None:
     shown = (await org.datasets.show(org.dataset_ref, "default")).user_attributes
-    assert set(shown) == {"mail", "card", "plan"}, "a list is none"
+    assert set(shown) == {"mail", "card", "plan"}, "a multi-valued trait is not a user attribute"
     changed = await org.datasets.change(
         org.dataset_ref, "default", {}, read_changes({"plan": {"label": "Plan"}, "card": None})
     )
-    assert {name: each.label for name, each in changed.user_attributes.items()} == {
+    assert {name: attribute.label for name, attribute in changed.user_attributes.items()} == {
         "mail": "mail",
         "plan": "Plan",
     }
@@ -335,10 +336,10 @@ async def test_an_invalid_user_attribute_is_rejected(org: Organisation, change: 
         await org.datasets.change(org.dataset_ref, "default", {}, read_changes(change))
 
 
-async def test_user_attributes_that_stay_as_they_are(org: Organisation) -> None:
+async def test_defined_and_bound_user_attributes_cannot_change(org: Organisation) -> None:
     with pytest.raises(Conflict, match="profile schema"):
         await org.datasets.change(org.dataset_ref, "default", {}, read_changes({"tags": {}}))
-    await org.bound(BY_CARD)
+    await org.bind(BY_CARD)
     with pytest.raises(Conflict, match="bound"):
         await org.datasets.change(org.dataset_ref, "default", {}, read_changes({"card": None}))
 
@@ -381,12 +382,16 @@ async def test_invalid_bindings_are_rejected(org: Organisation, bindings: list[B
     assert await org.attributes.list(org.dataset_ref) == []
 
 
-async def test_a_missing_attribute_is_made_with_its_binding(org: Organisation) -> None:
-    await org.bound(Binding("loyaltyId", "loyaltyId"), Binding("card2", "customerId", "traits.card2"))
+async def test_binding_creates_a_missing_attribute(org: Organisation) -> None:
+    await org.bind(Binding("loyaltyId", "loyaltyId"), Binding("card2", "customerId", "traits.card2"))
     config = await org.services.configurations.current(org.dataset_ref.dataset_id)
-    made = config.schema.find("identity_attributes.loyaltyId")
-    assert made is not None
-    assert (made.value_type, made.merge_strategy, made.display_name) == ("string", "latest", "Loyalty number")
+    attribute = config.schema.find("identity_attributes.loyaltyId")
+    assert attribute is not None
+    assert (attribute.value_type, attribute.merge_strategy, attribute.display_name) == (
+        "string",
+        "latest",
+        "Loyalty number",
+    )
     assert config.schema.find("traits.card2") is not None
     assert set(config.bindings) == {"loyaltyId", "customerId"}
 
@@ -394,14 +399,14 @@ async def test_a_missing_attribute_is_made_with_its_binding(org: Organisation) -
 async def test_a_type_that_is_not_unique_is_bound_and_never_matches(org: Organisation) -> None:
     await org.types.create(org.dataset_ref, IdentityType("household", "Household", is_unique=False))
     people = [await org.person(card="c1") for _ in range(2)]
-    assert await org.bound(Binding("household", "household", "traits.card")) is None
+    assert await org.bind(Binding("household", "household", "traits.card")) is None
     people += [await org.person(card="c1")]
     assert len(set(await org.survivors(*people))) == 3
 
 
-async def test_no_activity_is_read_for_unclaimed_values(org: Organisation) -> None:
+async def test_binding_an_attribute_without_values_needs_no_confirmation(org: Organisation) -> None:
     await org.person(plan="gold")
-    assert await org.bound(BY_MAIL) is None
+    assert await org.bind(BY_MAIL) is None
     pair = [await org.person(mail=word) for word in ("a1", "A1")]
     assert len(set(await org.survivors(*pair))) == 1
 
@@ -414,25 +419,25 @@ async def test_the_preview_equals_the_outcome(org: Organisation) -> None:
     ]
     bob = [await org.person("bob", mail="shared"), await org.person("eve", mail="shared")]
     other = await org.person(mail="other")
-    found = await org.unconfirmed(BY_MAIL, BY_CARD)
-    assert len(set(await org.survivors(*ann, *bob, other))) == 6, "nothing was done"
+    required = await org.refused_binding(BY_MAIL, BY_CARD)
+    assert len(set(await org.survivors(*ann, *bob, other))) == 6, "the preview merged profiles"
     assert await org.attributes.list(org.dataset_ref) == []
-    preview = found.preview
+    preview = required.preview
     assert (preview.profiles_absorbed, preview.groups, preview.largest_group) == (2, 1, 3)
     assert [code for code, *_ in preview.refusals] == ["different_user"]
-    await org.attributes.put(org.dataset_ref, [BY_MAIL, BY_CARD], found.confirmation)
+    await org.attributes.put(org.dataset_ref, [BY_MAIL, BY_CARD], required.confirmation)
     await org.index()
-    (joined,) = preview.merges
-    assert {joined.survivor, *joined.absorbed} == set(ann)
-    assert await org.groups() == {joined.survivor: frozenset(joined.absorbed)}
+    (merge,) = preview.merges
+    assert {merge.survivor, *merge.absorbed} == set(ann)
+    assert await org.groups() == {merge.survivor: frozenset(merge.absorbed)}
     assert {code for code, *_ in await org.refusals()} == {"different_user"}
     await org.verified()
 
 
-async def test_a_confirmation_is_for_one_change_of_about_that_size(org: Organisation) -> None:
+async def test_a_confirmation_is_valid_only_for_its_change(org: Organisation) -> None:
     for word in ("a1", "a1", "b1", "b1"):
         await org.person(mail=word, card=word)
-    mail, card = await org.unconfirmed(BY_MAIL), await org.unconfirmed(BY_CARD)
+    mail, card = await org.refused_binding(BY_MAIL), await org.refused_binding(BY_CARD)
     for wrong in (card.confirmation, "", "2", "2-0", "-", "9" * 30, f"0{mail.confirmation}", "²-x"):
         with pytest.raises(ConfirmationRequired):
             await org.attributes.put(org.dataset_ref, [BY_MAIL], wrong)
@@ -445,35 +450,35 @@ async def test_a_confirmation_is_for_one_change_of_about_that_size(org: Organisa
     assert await org.attributes.list(org.dataset_ref) == []
 
 
-async def test_a_link_that_moves_needs_confirmation(org: Organisation) -> None:
-    await org.bound(Binding("loyaltyId", "loyaltyId", "traits.card"))
-    left = [await org.person(card="c1"), await org.person(plan="p1"), await org.person(plan="P1")]
+async def test_moving_a_binding_needs_confirmation(org: Organisation) -> None:
+    await org.bind(Binding("loyaltyId", "loyaltyId", "traits.card"))
+    people = [await org.person(card="c1"), await org.person(plan="p1"), await org.person(plan="P1")]
     moved = Binding("loyaltyId", "loyaltyId", "traits.plan")
-    assert (await org.unconfirmed(moved)).preview.profiles_absorbed == 1
-    assert await org.bound(moved) is not None
+    assert (await org.refused_binding(moved)).preview.profiles_absorbed == 1
+    assert await org.bind(moved) is not None
     await org.index()
     late = await org.person(card="c1")
-    survivors = await org.survivors(*left, late)
+    survivors = await org.survivors(*people, late)
     assert survivors[1] == survivors[2]
-    assert len(set(survivors)) == 3, "the attribute that was left matches nobody"
+    assert len(set(survivors)) == 3, "the previous attribute still matches"
     await org.verified()
 
 
 async def test_moving_away_from_values_needs_confirmation(org: Organisation) -> None:
-    await org.bound(Binding("loyaltyId", "loyaltyId", "traits.card"))
+    await org.bind(Binding("loyaltyId", "loyaltyId", "traits.card"))
     await org.person(card="c1")
-    found = await org.unconfirmed(Binding("loyaltyId", "loyaltyId", "traits.fresh"))
-    assert found.preview.profiles_absorbed == 0
+    required = await org.refused_binding(Binding("loyaltyId", "loyaltyId", "traits.fresh"))
+    assert required.preview.profiles_absorbed == 0
 
 
-async def test_unbinding_and_another_name_ask_nothing(org: Organisation) -> None:
+async def test_unbinding_and_renaming_need_no_confirmation(org: Organisation) -> None:
     for _ in range(2):
         await org.person(mail="a1")
-    await org.bound(BY_MAIL)
-    assert await org.bound(structs.replace(BY_MAIL, name="mail")) is None
+    await org.bind(BY_MAIL)
+    assert await org.bind(structs.replace(BY_MAIL, name="mail")) is None
     await org.index()
-    assert len(await org.groups()) == 1, "the work went on under the other name"
-    assert await org.bound() is None
+    assert len(await org.groups()) == 1, "the reindex job stopped after the rename"
+    assert await org.bind() is None
     pair = [await org.person(mail="z1") for _ in range(2)]
     assert len(set(await org.survivors(*pair))) == 2
 
@@ -481,18 +486,18 @@ async def test_unbinding_and_another_name_ask_nothing(org: Organisation) -> None
 # -- channels -----------------------------------------------------------------------------------------------
 
 
-async def test_channels_stand_for_what_is_bound(org: Organisation) -> None:
+async def test_a_channel_identity_must_be_bound(org: Organisation) -> None:
     assert await org.attributes.channels(org.dataset_ref) == {}
-    await org.bound(Binding("customerId", "customerId"), Binding("loyaltyId", "loyaltyId"))
+    await org.bind(Binding("customerId", "customerId"), Binding("loyaltyId", "loyaltyId"))
     assert await org.attributes.channels(org.dataset_ref) == dict.fromkeys(
         ("Web", "Server", "Mobile"), "customerId"
     )
     found = await org.attributes.put_channels(org.dataset_ref, {"Web": "loyaltyId", "Server": "customerId"})
     assert found == {"Web": "loyaltyId", "Server": "customerId", "Mobile": "customerId"}
     with pytest.raises(Conflict, match="Web"):
-        await org.bound(Binding("customerId", "customerId"))
+        await org.bind(Binding("customerId", "customerId"))
     assert (await org.attributes.put_channels(org.dataset_ref, {"Web": None}))["Web"] == "customerId"
-    await org.bound(Binding("customerId", "customerId"))
+    await org.bind(Binding("customerId", "customerId"))
 
 
 @pytest.mark.parametrize(
@@ -502,13 +507,13 @@ async def test_channels_stand_for_what_is_bound(org: Organisation) -> None:
 )
 async def test_invalid_channel_identities_are_rejected(org: Organisation, channels: dict[str, str]) -> None:
     await org.types.create(org.dataset_ref, IdentityType("household", "Household", is_unique=False))
-    await org.bound(Binding("household", "household"), Binding("loyaltyId", "loyaltyId"))
+    await org.bind(Binding("household", "household"), Binding("loyaltyId", "loyaltyId"))
     with pytest.raises(InvalidInput):
         await org.attributes.put_channels(org.dataset_ref, channels)
 
 
 async def test_a_confirmed_channel_change_is_applied(org: Organisation) -> None:
-    await org.bound(Binding("loyaltyId", "loyaltyId"))
+    await org.bind(Binding("loyaltyId", "loyaltyId"))
     await org.person()
     with pytest.raises(ConfirmationRequired) as raised:
         await org.attributes.put_channels(org.dataset_ref, {"Web": "loyaltyId"})
@@ -519,11 +524,11 @@ async def test_a_confirmed_channel_change_is_applied(org: Organisation) -> None:
     assert found == {"Web": "loyaltyId"}
 
 
-# -- the schema below ---------------------------------------------------------------------------------------
+# -- the schema ---------------------------------------------------------------------------------------------
 
 
-async def test_a_bound_attribute_stays_what_it_is(org: Organisation) -> None:
-    await org.bound(BY_CARD, Binding("emailAddress", "emailAddress"))
+async def test_a_bound_attribute_cannot_change_or_be_deleted(org: Organisation) -> None:
+    await org.bind(BY_CARD, Binding("emailAddress", "emailAddress"))
     schemas, claims = org.services.schema.schemas, org.services.identity_provider.directory_claims
     retyped = AttributeChange(
         attribute_name="traits.card", value_type="integer", merge_strategy="overwrite", mutability="readWrite"
@@ -541,7 +546,7 @@ async def test_a_bound_attribute_stays_what_it_is(org: Organisation) -> None:
     with pytest.raises(Conflict, match="emailAddress"):
         await claims.change(org.dataset_ref, "emailAddress", {"value_type": "integer"})
     await claims.add(org.dataset_ref, DirectoryClaim("nickname"))
-    await org.bound()
+    await org.bind()
     assert await claims.delete(org.dataset_ref, "emailAddress")
     await schemas.undefine(org.dataset_ref, "traits", "card")
 
@@ -569,30 +574,30 @@ DOCUMENT: dict[str, Any] = {
 }
 
 
-async def _applied(org: Organisation, document: dict[str, Any]) -> dict[str, Preview]:
-    wanted = read_document(document)
-    previews = await org.documents.previews(org.dataset_ref, wanted)
-    await org.documents.apply(org.dataset_ref, wanted, previews)
+async def _apply(org: Organisation, document: dict[str, Any]) -> dict[str, Preview]:
+    parsed = read_document(document)
+    previews = await org.documents.previews(org.dataset_ref, parsed)
+    await org.documents.apply(org.dataset_ref, parsed, previews)
     return previews
 
 
-async def test_a_document_is_compared_applied_and_nothing_is_left(org: Organisation) -> None:
+async def test_an_applied_document_has_no_differences(org: Organisation) -> None:
     pair = [await org.person(mail=word) for word in ("ann", "ANN")]
-    wanted = read_document(DOCUMENT)
-    lines = await org.documents.diff(org.dataset_ref, wanted)
+    parsed = read_document(DOCUMENT)
+    lines = await org.documents.diff(org.dataset_ref, parsed)
     assert "~ identity type loyaltyId: trusted_only false → true" in lines
     assert "+ identity type household: is_unique false" in lines
     assert '~ identity type emailAddress: blocked_values [] → ["desk@acme.example"]' in lines
     assert "+ dataset web: label Shop, merged_anonymous fresh" in lines
     assert "+ dataset web user attribute colour: type String" in lines
     assert "~ dataset default channel Web: customerId → loyaltyId" in lines
-    previews = await _applied(org, DOCUMENT)
-    assert {name: each.profiles_absorbed for name, each in previews.items()} == {"default": 1}
+    previews = await _apply(org, DOCUMENT)
+    assert {name: preview.profiles_absorbed for name, preview in previews.items()} == {"default": 1}
     await org.index()
     assert len(set(await org.survivors(*pair))) == 1
-    assert await org.documents.diff(org.dataset_ref, wanted) == []
+    assert await org.documents.diff(org.dataset_ref, parsed) == []
     versions = [await org.version(name) for name in ("default", "web")]
-    await _applied(org, DOCUMENT)
+    await _apply(org, DOCUMENT)
     assert [await org.version(name) for name in ("default", "web")] == versions
 
 
@@ -601,28 +606,28 @@ async def test_a_document_without_a_type_that_has_values_changes_nothing(
 ) -> None:
     bound = {"default": {"identity_attributes": {"mailId": {"attribute": "traits.mail"}}}}
     await org.person(mail="ann")
-    await _applied(org, {"identity_types": {"mailId": None}, "datasets": bound})
+    await _apply(org, {"identity_types": {"mailId": None}, "datasets": bound})
     await org.index()
     version = await org.version("default")
-    nothing = {"identity_types": {}, "datasets": {"default": {"identity_attributes": {}}}}
+    without_type = {"identity_types": {}, "datasets": {"default": {"identity_attributes": {}}}}
     with pytest.raises(Conflict, match="values of 'mailId'"):
-        await _applied(org, nothing)
+        await _apply(org, without_type)
     assert await org.version("default") == version
 
 
 async def test_the_export_equals_the_stored_data(org: Organisation, services: Services) -> None:
-    await _applied(org, DOCUMENT)
+    await _apply(org, DOCUMENT)
     exported = await org.documents.export(org.dataset_ref)
     assert await org.documents.diff(org.dataset_ref, read_document(exported)) == []
     await services.directory.organisations.put("copy", "copy")
     copy = Organisation(services, await services.directory.organisations.get("copy"))
     await copy.begin()
-    await _applied(copy, exported)
+    await _apply(copy, exported)
     assert await copy.documents.export(copy.dataset_ref) == exported
 
 
-async def test_a_document_takes_away_types_and_bindings_that_it_leaves_out(org: Organisation) -> None:
-    await _applied(org, DOCUMENT)
+async def test_a_document_removes_types_and_bindings_that_it_omits(org: Organisation) -> None:
+    await _apply(org, DOCUMENT)
     smaller = {
         "identity_types": {"loyaltyId": {}},
         "datasets": {"default": {"identity_attributes": {}, "channel_identities": {}}},
@@ -630,7 +635,7 @@ async def test_a_document_takes_away_types_and_bindings_that_it_leaves_out(org: 
     lines = await org.documents.diff(org.dataset_ref, read_document(smaller))
     assert "- identity type household" in lines
     assert "- dataset default identity attribute loyaltyId" in lines
-    await _applied(org, smaller)
+    await _apply(org, smaller)
     assert await org.types_of("default") == {"loyaltyId"}
     assert await org.documents.diff(org.dataset_ref, read_document(smaller)) == []
     assert await org.datasets.find(org.dataset_ref, "web") is not None
@@ -641,12 +646,12 @@ async def test_a_larger_change_than_confirmed_is_not_applied(org: Organisation) 
     document = {
         "datasets": {"default": {"identity_attributes": {"emailAddress": {"attribute": "traits.mail"}}}}
     }
-    wanted = read_document(document)
+    parsed = read_document(document)
     await org.person(mail="ann")
-    previews = await org.documents.previews(org.dataset_ref, wanted)
+    previews = await org.documents.previews(org.dataset_ref, parsed)
     await org.person(mail="ann")
     with pytest.raises(Conflict, match="Preview it again"):
-        await org.documents.apply(org.dataset_ref, wanted, previews)
+        await org.documents.apply(org.dataset_ref, parsed, previews)
 
 
 @pytest.mark.parametrize(
@@ -682,16 +687,18 @@ def test_an_invalid_document_is_rejected(raw: Any) -> None:
     ],
     ids=str,
 )
-async def test_a_document_that_cannot_be_applied(org: Organisation, document: dict[str, Any]) -> None:
+async def test_a_document_that_cannot_be_applied_is_rejected(
+    org: Organisation, document: dict[str, Any]
+) -> None:
     with pytest.raises(RequestError):
-        await _applied(org, document)
+        await _apply(org, document)
 
 
 async def test_another_organisations_dataset_is_unknown(org: Organisation, services: Services) -> None:
     await org.datasets.create(org.dataset_ref, "web", {})
-    await services.directory.organisations.put("stranger", "stranger")
-    stranger = await services.directory.organisations.get("stranger")
+    await services.directory.organisations.put("other", "other")
+    other = await services.directory.organisations.get("other")
     with pytest.raises(NotFound):
-        await org.datasets.show(stranger, "web")
+        await org.datasets.show(other, "web")
     with pytest.raises(NotFound):
-        await org.types.find(stranger, "loyaltyId")
+        await org.types.find(other, "loyaltyId")

@@ -1,4 +1,4 @@
-"""Events on the service: the token fast path, opt-outs, legacy datasets and their migration."""
+"""Events: the fast path for tokens, opt-outs, legacy datasets and enabling resolution."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _names = count(1)
 
 
 class DatasetHarness:
-    """An organisation whose dataset `default` is configured; visitors send raw events."""
+    """An organisation with a configured dataset `default` that receives raw events."""
 
     def __init__(self, services: Services, dataset_ref: DatasetRef) -> None:
         self.services = services
@@ -55,17 +55,17 @@ class DatasetHarness:
         await self.services.identity.attributes.put(self.dataset_ref, wanted)
 
     async def sealed_at(self, token: str | None, at_ms: int) -> str:
-        """The token as it would be if it had been sealed at another time."""
+        """The token with another sealing time."""
         assert token is not None
         ring = await self.services.events.token_keys.key_ring(self.dataset_ref)
-        new_dataset = decrypt_token(ring, self.dataset_ref.handle, self.dataset_ref.dataset, token)
-        assert new_dataset is not None
+        payload = decrypt_token(ring, self.dataset_ref.handle, self.dataset_ref.dataset, token)
+        assert payload is not None
         return encrypt_token(
             ring,
             self.dataset_ref.handle,
             self.dataset_ref.dataset,
-            new_dataset.primary_id,
-            new_dataset.identities,
+            payload.primary_id,
+            payload.identities,
             at_ms,
         )
 
@@ -82,8 +82,8 @@ class DatasetHarness:
 
 
 async def new_dataset(services: Services, **settings: Any) -> DatasetHarness:
-    founded = await services.setup.provisioning.create(f"shop-{next(_names)}")
-    dataset = DatasetHarness(services, founded.dataset_ref)
+    created = await services.setup.provisioning.create(f"shop-{next(_names)}")
+    dataset = DatasetHarness(services, created.dataset_ref)
     await dataset.configure(
         PutIdentityType(IdentityType("webId", "Web ID", case_sensitive=True)),
         PutDatasetSettings(DatasetSettings(**settings)),
@@ -103,32 +103,36 @@ async def dataset(services: Services) -> DatasetHarness:
 
 
 @pytest.fixture
-async def old_shop(services: Services) -> DatasetHarness:
+async def legacy_dataset(services: Services) -> DatasetHarness:
     return await new_dataset(services, resolves_identities=False)
 
 
-async def statements(dataset: DatasetHarness, monkeypatch: pytest.MonkeyPatch, user: dict[str, Any]) -> int:
-    """How many statements an event costs."""
+async def count_statements(
+    dataset: DatasetHarness, monkeypatch: pytest.MonkeyPatch, user: dict[str, Any]
+) -> int:
+    """The number of statements that an event costs."""
     with counted_statements(monkeypatch) as counts:
         await dataset.send(user)
     return counts[STATEMENTS]
 
 
-async def test_a_token_that_covers_the_event_spares_a_statement(
+async def test_a_token_that_covers_the_event_saves_a_statement(
     dataset: DatasetHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user = {"anonymousId": X, "id": "abc123"}
-    taken = await dataset.send(user)
-    plain = await statements(dataset, monkeypatch, user)
-    covered = await statements(dataset, monkeypatch, {**user, "encryptedId": taken.token})
-    alone = await statements(dataset, monkeypatch, {"anonymousId": X, "encryptedId": taken.token})
-    new = {**user, "encryptedId": taken.token, "attributes": {"emailAddress": ANN}}
-    assert covered == alone < plain
-    assert await statements(dataset, monkeypatch, new) > plain
+    identified = await dataset.send(user)
+    plain = await count_statements(dataset, monkeypatch, user)
+    covered = await count_statements(dataset, monkeypatch, {**user, "encryptedId": identified.token})
+    token_only = await count_statements(
+        dataset, monkeypatch, {"anonymousId": X, "encryptedId": identified.token}
+    )
+    new = {**user, "encryptedId": identified.token, "attributes": {"emailAddress": ANN}}
+    assert covered == token_only < plain
+    assert await count_statements(dataset, monkeypatch, new) > plain
     assert await dataset.folds()
 
 
-async def test_a_token_whose_user_was_absorbed_leads_to_the_survivor(dataset: DatasetHarness) -> None:
+async def test_a_token_of_an_absorbed_user_resolves_to_the_survivor(dataset: DatasetHarness) -> None:
     first = await dataset.send({"anonymousId": X, "id": "abc123"})
     second = await dataset.send({"anonymousId": Y, "attributes": {"emailAddress": ANN}})
     await dataset.send({"id": "abc123", "attributes": {"emailAddress": ANN}})
@@ -138,7 +142,7 @@ async def test_a_token_whose_user_was_absorbed_leads_to_the_survivor(dataset: Da
     assert await dataset.folds()
 
 
-async def test_an_old_token_stays_valid_after_its_browser_moved_on(
+async def test_an_old_token_stays_valid_after_its_browser_moved(
     dataset: DatasetHarness,
 ) -> None:
     first = await dataset.send({"anonymousId": X, "id": "abc123"})
@@ -149,21 +153,21 @@ async def test_an_old_token_stays_valid_after_its_browser_moved_on(
     assert await dataset.folds()
 
 
-async def test_an_identity_that_left_takes_the_event_with_it(dataset: DatasetHarness) -> None:
-    """The token says e-mail X; by now X is somebody else's."""
+async def test_an_identity_of_another_profile_overrides_the_token(dataset: DatasetHarness) -> None:
+    """The token contains an e-mail address that another profile holds now."""
     first = await dataset.send({"anonymousId": X, "id": "abc123", "attributes": {"emailAddress": ANN}})
     await dataset.send({"id": "abc123", "attributes": {"emailAddress": "new@acme.example"}})
-    thief = await dataset.send({"anonymousId": Y, "attributes": {"emailAddress": ANN}})
-    assert thief.resolved_id != first.resolved_id
+    new_holder = await dataset.send({"anonymousId": Y, "attributes": {"emailAddress": ANN}})
+    assert new_holder.resolved_id != first.resolved_id
     both = await dataset.send(
         {"anonymousId": X, "encryptedId": first.token, "attributes": {"emailAddress": ANN}}
     )
     assert both.plan is not None
-    assert len(both.plan.merges) == 1, "the web id of the token is still the first one's"
+    assert len(both.plan.merges) == 1, "the web id of the token no longer matches the first profile"
     assert await dataset.folds()
 
 
-async def test_a_rule_on_the_same_attribute_meets_the_identity(dataset: DatasetHarness) -> None:
+async def test_a_rule_on_a_bound_attribute_matches_the_identity(dataset: DatasetHarness) -> None:
     await dataset.configure(
         PutRule(UnificationRule("r1", "by mail", "identity_attributes.emailAddress", 1, True))
     )
@@ -178,25 +182,25 @@ async def test_an_opted_out_visitor_is_unmatched_until_they_opt_in(
     dataset: DatasetHarness,
 ) -> None:
     known = await dataset.send({"anonymousId": X, "id": "abc123"})
-    out = [{"purpose": "Personalization", "provider": "cmp", "status": "Opt Out"}]
-    there = [{"purpose": "Personalization", "provider": "cmp", "status": "Opt In"}]
-    first = await dataset.send({"anonymousId": Y, "id": "abc123"}, consents=out)
-    assert first.resolved_id == Y
+    opt_out = [{"purpose": "Personalization", "provider": "cmp", "status": "Opt Out"}]
+    opt_in = [{"purpose": "Personalization", "provider": "cmp", "status": "Opt In"}]
+    opted_out = await dataset.send({"anonymousId": Y, "id": "abc123"}, consents=opt_out)
+    assert opted_out.resolved_id == Y
     assert (await dataset.send({"anonymousId": Y, "id": "abc123"})).resolved_id == Y
-    back = await dataset.send({"anonymousId": Y, "id": "abc123"}, consents=there)
+    back = await dataset.send({"anonymousId": Y, "id": "abc123"}, consents=opt_in)
     assert back.resolved_id == known.resolved_id
     assert back.token is not None
     assert await dataset.folds()
 
 
 async def test_only_the_consent_of_an_untracked_visitor_is_stored(dataset: DatasetHarness) -> None:
-    out = [{"purpose": "Tracking", "provider": "cmp", "status": "Opt Out"}]
-    there = [{"purpose": "Tracking", "provider": "cmp", "status": "Opt In"}]
+    opt_out = [{"purpose": "Tracking", "provider": "cmp", "status": "Opt Out"}]
+    opt_in = [{"purpose": "Tracking", "provider": "cmp", "status": "Opt In"}]
     await dataset.send({"anonymousId": X})
-    refused = await dataset.send({"anonymousId": X}, consents=out, interaction={"name": "Secret"})
-    silent = await dataset.send({"anonymousId": X}, interaction={"name": "Secret"})
-    heard = await dataset.send({"anonymousId": X}, consents=there, interaction={"name": "Public"})
-    assert (refused.resolved_id, silent.resolved_id, heard.resolved_id) == (None, None, X)
+    opted_out = await dataset.send({"anonymousId": X}, consents=opt_out, interaction={"name": "Secret"})
+    untracked = await dataset.send({"anonymousId": X}, interaction={"name": "Secret"})
+    opted_in = await dataset.send({"anonymousId": X}, consents=opt_in, interaction={"name": "Public"})
+    assert (opted_out.resolved_id, untracked.resolved_id, opted_in.resolved_id) == (None, None, X)
     found = await dataset.services.database.fetch("SELECT name FROM log WHERE kind = 'event' ORDER BY seq")
     assert [row["name"] for row in found] == [None, "Public"]
     assert await dataset.folds()
@@ -205,8 +209,8 @@ async def test_only_the_consent_of_an_untracked_visitor_is_stored(dataset: Datas
 async def test_a_visitor_who_opted_out_is_not_merged(dataset: DatasetHarness) -> None:
     one = await dataset.send({"id": "abc123"})
     other = await dataset.send({"attributes": {"emailAddress": ANN}})
-    out = [{"purpose": "Tracking", "provider": "cmp", "status": "Opt Out"}]
-    await dataset.send({"id": "abc123", "attributes": {"emailAddress": ANN}}, consents=out)
+    opt_out = [{"purpose": "Tracking", "provider": "cmp", "status": "Opt Out"}]
+    await dataset.send({"id": "abc123", "attributes": {"emailAddress": ANN}}, consents=opt_out)
     assert await dataset.id_of(one.resolved_id or "") == one.resolved_id
     assert await dataset.id_of(other.resolved_id or "") == other.resolved_id
     assert await dataset.folds()
@@ -219,27 +223,29 @@ async def test_the_token_of_an_erased_user_names_no_other_user(
     ann = await dataset.send({"anonymousId": X, "id": "abc123"})
     bob = {"anonymousId": Y, "id": "def456"}
     tracker = (await dataset.send({**bob, "anonymousProfileTracker": ""})).tracker
-    out = [{"purpose": purpose, "provider": "cmp", "status": "Opt Out"}] if purpose else []
-    gone = await dataset.services.profiles.lookup.find(dataset.dataset_ref, ann.resolved_id or "")
-    assert gone is not None
+    opt_out = [{"purpose": purpose, "provider": "cmp", "status": "Opt Out"}] if purpose else []
+    view = await dataset.services.profiles.lookup.find(dataset.dataset_ref, ann.resolved_id or "")
+    assert view is not None
     assert await dataset.services.privacy.erasure.erase(
-        dataset.dataset_ref, Actor("test", "shop"), gone.survivor.profile_id
+        dataset.dataset_ref, Actor("test", "shop"), view.survivor.profile_id
     )
-    await dataset.send({**bob, "encryptedId": ann.token, "anonymousProfileTracker": tracker}, consents=out)
-    sent = "SELECT content::text FROM log WHERE kind IN ('event', 'consent')"
-    kept = [row["content"] for row in await dataset.services.database.fetch(sent)]
-    assert len(kept) > 1
-    assert not any("abc123" in content or "remembered" in content for content in kept)
+    await dataset.send(
+        {**bob, "encryptedId": ann.token, "anonymousProfileTracker": tracker}, consents=opt_out
+    )
+    select = "SELECT content::text FROM log WHERE kind IN ('event', 'consent')"
+    contents = [row["content"] for row in await dataset.services.database.fetch(select)]
+    assert len(contents) > 1
+    assert not any("abc123" in content or "remembered" in content for content in contents)
     assert await dataset.folds()
 
 
-async def test_a_value_blocked_since_is_released_in_any_batch(
+async def test_a_blocked_value_is_released_in_any_batch(
     dataset: DatasetHarness,
 ) -> None:
     await dataset.send({"id": "abc123", "attributes": {"emailAddress": ANN}})
     await dataset.configure(PutBlocked(BlockList(frozenset({ANN.casefold()}), ())))
     await dataset.send({"id": "abc123", "attributes": {"customerId": "c1"}})
-    # Folded again together with what names other e-mail addresses, and with what is carried out as it was.
+    # Later entries with other addresses, and one that the fast path wrote, are folded in the same batch.
     bob = {"anonymousId": Y, "id": "def456", "attributes": {"emailAddress": "bob@acme.example"}}
     tracker = (await dataset.send({**bob, "anonymousProfileTracker": ""})).tracker
     await dataset.send({**bob, "anonymousProfileTracker": tracker})
@@ -257,20 +263,20 @@ async def test_an_old_opt_in_does_not_end_a_newer_opt_out(dataset: DatasetHarnes
 
 
 async def test_a_token_lives_as_long_as_its_visit(services: Services) -> None:
-    """Two visits began together, three minutes ago; one was kept open, the other ended."""
+    """Two visits began three minutes ago; later events extended one, the other ended."""
     dataset = await new_dataset(services, visit_timeout_ms=MINUTE_MS)
     began = now_ms() - 3 * MINUTE_MS
-    kept = await dataset.send({"anonymousId": X, "id": "kept"}, source={"time": began})
-    left = await dataset.send({"anonymousId": Y, "id": "left"}, source={"time": began})
+    open_visit = await dataset.send({"anonymousId": X, "id": "open"}, source={"time": began})
+    ended_visit = await dataset.send({"anonymousId": Y, "id": "ended"}, source={"time": began})
     for second in (50, 100, 150):
-        await dataset.send({"anonymousId": X, "id": "kept"}, source={"time": began + second * 1000})
-    token = await dataset.sealed_at(kept.token, began)
-    still = await dataset.send({"anonymousId": "1111111111111111", "encryptedId": token})
-    assert (still.resolved_id, still.token) == (kept.resolved_id, token)
-    token = await dataset.sealed_at(left.token, began)
-    over = await dataset.send({"anonymousId": "2222222222222222", "encryptedId": token})
-    assert (over.resolved_id, over.token) == ("2222222222222222", None)
-    assert not over.token_unreadable
+        await dataset.send({"anonymousId": X, "id": "open"}, source={"time": began + second * 1000})
+    token = await dataset.sealed_at(open_visit.token, began)
+    extended = await dataset.send({"anonymousId": "1111111111111111", "encryptedId": token})
+    assert (extended.resolved_id, extended.token) == (open_visit.resolved_id, token)
+    token = await dataset.sealed_at(ended_visit.token, began)
+    expired = await dataset.send({"anonymousId": "2222222222222222", "encryptedId": token})
+    assert (expired.resolved_id, expired.token) == ("2222222222222222", None)
+    assert not expired.token_unreadable
 
 
 async def test_a_remembered_user_outlives_the_visit(services: Services) -> None:
@@ -285,13 +291,13 @@ async def test_a_remembered_user_outlives_the_visit(services: Services) -> None:
     token = await dataset.sealed_at(ann.token, began)
     back = await dataset.send({"anonymousId": "1111111111111111", "encryptedId": token})
     assert back.resolved_id == ann.resolved_id
-    assert back.token not in (None, token), "each visit has a token of its own"
+    assert back.token not in (None, token), "the new visit has no new token"
     token = await dataset.sealed_at(ann.token, now_ms() - DAY_MS - MINUTE_MS)
     late = await dataset.send({"anonymousId": "2222222222222222", "encryptedId": token})
-    assert (late.resolved_id, late.token) == ("2222222222222222", None), "nobody is remembered so long"
+    assert (late.resolved_id, late.token) == ("2222222222222222", None), "the token outlived its lifetime"
 
 
-async def test_a_guard_knows_what_the_token_knows(dataset: DatasetHarness) -> None:
+async def test_a_guard_applies_to_identities_of_the_token(dataset: DatasetHarness) -> None:
     guarded = IdentityType("customerId", "Customer ID", built_in=True, conflict_blocks_merge=True)
     await dataset.configure(PutIdentityType(guarded))
     await dataset.send({"identities": {"customerId": "c2", "emailAddress": ANN}})
@@ -304,82 +310,86 @@ async def test_a_guard_knows_what_the_token_knows(dataset: DatasetHarness) -> No
 
 
 async def test_profiles_merged_by_events_of_one_batch_merge_completely(dataset: DatasetHarness) -> None:
-    """The second event leads to somebody only through the first; the value that loses is free for anyone."""
+    """The second event matches one profile only through the first event. The losing value is released."""
     one = await dataset.send({"identities": {"customerId": "c1", "webId": "w1"}})
     await dataset.send({"identities": {"customerId": "c9", "emailAddress": "b@acme.example"}})
     new = "new@acme.example"
-    lane = dataset.send({"identities": {"webId": "w1", "emailAddress": new}})
-    joining = dataset.send({"identities": {"emailAddress": new, "customerId": "c9"}})
-    await asyncio.gather(lane, joining)
-    held = await dataset.services.database.fetch(
+    first_event = dataset.send({"identities": {"webId": "w1", "emailAddress": new}})
+    second_event = dataset.send({"identities": {"emailAddress": new, "customerId": "c9"}})
+    await asyncio.gather(first_event, second_event)
+    claims = await dataset.services.database.fetch(
         "SELECT value FROM claim WHERE namespace = 'customerId' AND until_seq IS NULL"
     )
-    assert [row["value"] for row in held] == ["c9"]
+    assert [row["value"] for row in claims] == ["c9"]
     assert await dataset.id_of(one.resolved_id or "") is not None
     assert await dataset.folds()
 
 
-async def test_in_a_legacy_dataset_the_user_id_is_the_primary_id(old_shop: DatasetHarness) -> None:
-    anonymous = await old_shop.send({"anonymousId": X})
-    named = await old_shop.send({"anonymousId": X, "id": " Ann 1 ", "attributes": {"emailAddress": ANN}})
+async def test_in_a_legacy_dataset_the_user_id_is_the_primary_id(legacy_dataset: DatasetHarness) -> None:
+    anonymous = await legacy_dataset.send({"anonymousId": X})
+    named = await legacy_dataset.send(
+        {"anonymousId": X, "id": " Ann 1 ", "attributes": {"emailAddress": ANN}}
+    )
     assert (anonymous.resolved_id, named.resolved_id) == (X, "Ann 1")
-    assert await old_shop.id_of(X) == "Ann 1"
+    assert await legacy_dataset.id_of(X) == "Ann 1"
     assert named.token is not None
-    later = await old_shop.send({"anonymousId": X, "encryptedId": named.token})
+    later = await legacy_dataset.send({"anonymousId": X, "encryptedId": named.token})
     assert (later.resolved_id, later.token) == ("Ann 1", None)
-    again = await old_shop.send({"anonymousId": X, "encryptedId": named.token, "id": "Ann 1"})
+    again = await legacy_dataset.send({"anonymousId": X, "encryptedId": named.token, "id": "Ann 1"})
     assert (again.resolved_id, again.token) == ("Ann 1", None)
-    other = await old_shop.send({"anonymousId": X, "encryptedId": named.token, "id": "ann 1"})
+    other = await legacy_dataset.send({"anonymousId": X, "encryptedId": named.token, "id": "ann 1"})
     assert other.resolved_id == "ann 1"
     assert other.token is not None
-    shared = await old_shop.send({"anonymousId": Y, "id": "bob", "attributes": {"emailAddress": ANN}})
-    assert shared.resolved_id == "bob", "named users are never merged"
-    assert await old_shop.folds()
+    shared = await legacy_dataset.send({"anonymousId": Y, "id": "bob", "attributes": {"emailAddress": ANN}})
+    assert shared.resolved_id == "bob", "named users were merged"
+    assert await legacy_dataset.folds()
 
 
-async def test_a_legacy_dataset_is_moved_over(old_shop: DatasetHarness) -> None:
-    ann = await old_shop.send({"anonymousId": X, "id": "ann", "attributes": {"emailAddress": ANN}})
-    await old_shop.send({"anonymousId": Y, "id": "annette", "attributes": {"emailAddress": ANN}})
-    await old_shop.send({"id": "bob"})
-    moving = old_shop.services.identity.resolution_switch
-    preview = await moving.preview(old_shop.dataset_ref, "webId")
+async def test_enabling_resolution_merges_users_of_a_legacy_dataset(legacy_dataset: DatasetHarness) -> None:
+    ann = await legacy_dataset.send({"anonymousId": X, "id": "ann", "attributes": {"emailAddress": ANN}})
+    await legacy_dataset.send({"anonymousId": Y, "id": "annette", "attributes": {"emailAddress": ANN}})
+    await legacy_dataset.send({"id": "bob"})
+    switch = legacy_dataset.services.identity.resolution_switch
+    preview = await switch.preview(legacy_dataset.dataset_ref, "webId")
     assert (preview.profiles_absorbed, preview.groups) == (1, 1)
-    assert await old_shop.id_of("ann") == "ann", "a preview moves nobody"
-    await moving.enable(old_shop.dataset_ref, "webId")
-    between = await old_shop.send({"anonymousId": "2222222222222222", "id": "bob"})
-    await old_shop.index()
-    ids = [await old_shop.id_of(each) for each in ("ann", "annette", "bob", X, Y)]
+    assert await legacy_dataset.id_of("ann") == "ann", "the preview changed a profile"
+    await switch.enable(legacy_dataset.dataset_ref, "webId")
+    between = await legacy_dataset.send({"anonymousId": "2222222222222222", "id": "bob"})
+    await legacy_dataset.index()
+    ids = [await legacy_dataset.id_of(text) for text in ("ann", "annette", "bob", X, Y)]
     assert ids[0] == ids[1] == ids[3] == ids[4]
-    assert all(each is not None and len(each) == 24 for each in ids)
+    assert all(primary_id is not None and len(primary_id) == 24 for primary_id in ids)
     assert (
-        (await old_shop.send({"id": "bob"})).resolved_id
+        (await legacy_dataset.send({"id": "bob"})).resolved_id
         == ids[2]
-        == await old_shop.id_of(between.resolved_id or "")
+        == await legacy_dataset.id_of(between.resolved_id or "")
     )
-    assert (await old_shop.send({"attributes": {"emailAddress": ANN}})).resolved_id == ids[0]
-    late = await old_shop.send({"anonymousId": "1111111111111111", "encryptedId": ann.token})
-    assert late.token is None, "tokens from before are void"
+    assert (await legacy_dataset.send({"attributes": {"emailAddress": ANN}})).resolved_id == ids[0]
+    late = await legacy_dataset.send({"anonymousId": "1111111111111111", "encryptedId": ann.token})
+    assert late.token is None, "a token from before is still valid"
     with pytest.raises(Conflict):
-        await moving.enable(old_shop.dataset_ref, "webId")
-    assert await old_shop.folds()
+        await switch.enable(legacy_dataset.dataset_ref, "webId")
+    assert await legacy_dataset.folds()
 
 
-async def test_a_preview_needs_an_existing_target(old_shop: DatasetHarness) -> None:
+async def test_a_preview_needs_an_existing_target(legacy_dataset: DatasetHarness) -> None:
     with pytest.raises(InvalidInput, match="nothing"):
-        await old_shop.services.identity.resolution_switch.preview(old_shop.dataset_ref, "nothing")
+        await legacy_dataset.services.identity.resolution_switch.preview(
+            legacy_dataset.dataset_ref, "nothing"
+        )
 
 
-async def test_a_trusted_only_type_moves_no_user_by_browser_values(
-    old_shop: DatasetHarness,
+async def test_resolution_cannot_be_enabled_with_a_trusted_only_type(
+    legacy_dataset: DatasetHarness,
 ) -> None:
-    await old_shop.send({"anonymousId": X, "id": "ann"})
-    await old_shop.configure(
+    await legacy_dataset.send({"anonymousId": X, "id": "ann"})
+    await legacy_dataset.configure(
         PutIdentityType(IdentityType("webId", "Web ID", case_sensitive=True, trusted_only=True))
     )
-    moving = old_shop.services.identity.resolution_switch
+    switch = legacy_dataset.services.identity.resolution_switch
     with pytest.raises(Conflict, match="trusted_only"):
-        await moving.preview(old_shop.dataset_ref, "webId")
+        await switch.preview(legacy_dataset.dataset_ref, "webId")
     with pytest.raises(Conflict, match="trusted_only"):
-        await moving.enable(old_shop.dataset_ref, "webId")
-    await moving.enable(old_shop.dataset_ref, "customerId")
-    assert await old_shop.folds()
+        await switch.enable(legacy_dataset.dataset_ref, "webId")
+    await switch.enable(legacy_dataset.dataset_ref, "customerId")
+    assert await legacy_dataset.folds()

@@ -1,4 +1,4 @@
-"""Look-up: an id always leads to one person (docs/wire/interactions.md §9.3, §9.4)."""
+"""Look-up: an id finds at most one person (docs/wire/interactions.md §9.3, §9.4)."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ async def harness(services: Services) -> InteractionsHarness:
 # -- ids ----------------------------------------------------------------------------------------------------
 
 
-async def test_an_anonymous_visitor_is_found_by_every_spelling_of_the_id(
+async def test_an_anonymous_visitor_is_found_by_every_form_of_its_id(
     harness: InteractionsHarness,
 ) -> None:
-    made = await harness.event(device=X)
-    profile_id = made.profile.profile_id
-    assert made.survivor.primary_id == X
+    visitor = await harness.event(device=X)
+    profile_id = visitor.profile.profile_id
+    assert visitor.survivor.primary_id == X
     for text in (X, f" {X} ", str(profile_id), str(profile_id).upper()):
         assert await harness.found(text) == profile_id
-    assert await harness.found(profile_id.hex[:16]) is None, "it was never called so"
-    assert await harness.found(profile_id.hex[:24]) is None, "nor so"
+    assert await harness.found(profile_id.hex[:16]) is None, "this was never its primary id"
+    assert await harness.found(profile_id.hex[:24]) is None, "this was never its primary id either"
 
 
-async def test_an_alias_after_promotion(harness: InteractionsHarness) -> None:
-    made = await harness.event(device=X)
+async def test_the_id_before_a_promotion_is_an_alias(harness: InteractionsHarness) -> None:
+    visitor = await harness.event(device=X)
     known = await harness.event(mail("ann@acme.example"), device=X)
-    assert known.survivor.primary_id == made.profile.profile_id.hex[:24]
+    assert known.survivor.primary_id == visitor.profile.profile_id.hex[:24]
     for text in (X, known.survivor.primary_id):
-        assert await harness.found(text) == made.profile.profile_id
+        assert await harness.found(text) == visitor.profile.profile_id
     person = await harness.services.profiles.lookup.person(harness.dataset_ref, known.survivor)
     assert person.aliases == {X: known.seq}
 
@@ -57,7 +57,7 @@ async def test_ids_of_absorbed_profiles_lead_to_the_survivor(harness: Interactio
     first = {ann.survivor.primary_id, joined.survivor.primary_id}
     for text in (Y, *first, survivor.primary_id):
         assert await harness.found(text) == survivor.profile_id
-    assert await harness.found(X) == survivor.profile_id, "no alias; the browser points there"
+    assert await harness.found(X) == survivor.profile_id, "not found through the browser"
     view = await harness.services.profiles.lookup.find(harness.dataset_ref, Y)
     assert view is not None
     assert view.profile.profile_id == survivor.profile_id
@@ -82,56 +82,55 @@ async def test_the_alias_stays_when_the_browser_moves_to_a_second_user(harness: 
         )
         assert view is not None
         assert [
-            each.value for each in await harness.services.profiles.lookup.devices(harness.dataset_ref, view)
+            device.value
+            for device in await harness.services.profiles.lookup.devices(harness.dataset_ref, view)
         ] == devices
 
 
-async def test_the_live_visitor_ranks_first_where_browsers_start_again(services: Services) -> None:
+async def test_the_current_visitor_ranks_first_with_merged_anonymous_fresh(services: Services) -> None:
     harness = await InteractionsHarness(services).begin(merged_anonymous="fresh")
     first = await harness.event(device=X)
     ann = await harness.event(customer("ann"), device=X)
-    anew = await harness.event(device=X)
-    assert anew.survivor.profile_id != ann.survivor.profile_id
-    assert await harness.found(X) == anew.survivor.profile_id
+    second = await harness.event(device=X)
+    assert second.survivor.profile_id != ann.survivor.profile_id
+    assert await harness.found(X) == second.survivor.profile_id
     bob = await harness.event(customer("bob"), device=X)
-    assert bob.survivor.profile_id == anew.profile.profile_id
-    assert await harness.found(X) == bob.survivor.profile_id, "of two that were called so, the last"
-    again = await harness.event(device=X)
+    assert bob.survivor.profile_id == second.profile.profile_id
+    assert await harness.found(X) == bob.survivor.profile_id, "not the last profile with this id"
+    third = await harness.event(device=X)
     await harness.event(customer("ann"), device=X)
-    assert await harness.found(X) == ann.survivor.profile_id, "the visitor of the third time is Ann"
-    assert again.profile.profile_id not in (first.profile.profile_id, anew.profile.profile_id)
+    assert await harness.found(X) == ann.survivor.profile_id, "the third visitor was merged into Ann"
+    assert third.profile.profile_id not in (first.profile.profile_id, second.profile.profile_id)
     person = await services.profiles.lookup.person(harness.dataset_ref, ann.survivor)
     assert list(person.aliases) == [X]
 
 
-async def test_named_users_of_legacy_datasets(services: Services) -> None:
+async def test_a_user_id_of_a_legacy_dataset_ranks_before_a_browser(services: Services) -> None:
     harness = await InteractionsHarness(services).begin(resolves_identities=False)
     anonymous = await harness.event(device=X)
     named = await harness.event(("legacy.id", "Ann 7/ä"), device=Y)
     namesake = await harness.event(("legacy.id", X), device=Z)
     assert await harness.found("Ann 7/ä") == named.survivor.profile_id
-    assert await harness.found("ann 7/ä") is None, "case is kept"
-    assert await harness.found(X) == namesake.survivor.profile_id, "a named user before a browser"
+    assert await harness.found("ann 7/ä") is None, "user ids are case-sensitive"
+    assert await harness.found(X) == namesake.survivor.profile_id, "a user id ranks before a browser"
     assert await harness.found(str(anonymous.profile.profile_id)) == anonymous.profile.profile_id
 
 
 @pytest.mark.parametrize(
     "text", [LIKE_A_UUID, LIKE_A_UUID.upper(), X, "0123456789abcdef01234567", "visitor_7"]
 )
-async def test_an_anonymous_id_leads_to_the_person_whatever_it_looks_like(
-    harness: InteractionsHarness, text: str
-) -> None:
+async def test_an_anonymous_id_of_any_form_finds_the_person(harness: InteractionsHarness, text: str) -> None:
     visitor = await harness.event(device=text)
-    spellings = (text, f"anonymous_id:{text}", f" anonymous_id:{text} ")
-    for each in spellings:
-        assert await harness.found(each) == visitor.profile.profile_id
+    forms = (text, f"anonymous_id:{text}", f" anonymous_id:{text} ")
+    for form in forms:
+        assert await harness.found(form) == visitor.profile.profile_id
     known = await harness.event(mail("ann@acme.example"), device=text)
     await harness.event(mail("ann@acme.example"), device=Y)
-    for each in spellings:
-        assert await harness.found(each) == known.survivor.profile_id
+    for form in forms:
+        assert await harness.found(form) == known.survivor.profile_id
 
 
-async def test_a_profile_id_is_tried_first(harness: InteractionsHarness) -> None:
+async def test_a_profile_id_ranks_before_an_anonymous_id(harness: InteractionsHarness) -> None:
     ann = await harness.event(mail("ann@acme.example"), device=X)
     profile_id = str(ann.profile.profile_id)
     lookalike = await harness.event(device=profile_id)
@@ -140,7 +139,7 @@ async def test_a_profile_id_is_tried_first(harness: InteractionsHarness) -> None
     assert await harness.found(f"anonymous_id:{profile_id}") == lookalike.survivor.profile_id
 
 
-async def test_an_identity_leads_to_the_person_who_holds_it(harness: InteractionsHarness) -> None:
+async def test_an_identity_finds_the_person_that_holds_it(harness: InteractionsHarness) -> None:
     ann = await harness.event(mail("Ann@acme.example"), customer("https://acme.example/c/7:a"), device=X)
     for text in ("emailAddress:ANN@acme.example ", "customerId:https://acme.example/c/7:a"):
         view = await harness.services.profiles.lookup.find(harness.dataset_ref, text)
@@ -178,7 +177,7 @@ async def test_a_replaced_identity_leads_to_its_last_holder_until_another_has_it
     assert await harness.found("emailAddress:old@acme.example") == bob.survivor.profile_id
 
 
-async def test_a_browser_by_its_namespace_is_whoever_uses_it_now(harness: InteractionsHarness) -> None:
+async def test_an_anonymous_id_with_namespace_finds_the_current_person(harness: InteractionsHarness) -> None:
     await harness.event(device=X)
     ann = await harness.event(customer("ann"), device=X)
     bob = await harness.event(customer("bob"), device=X)
@@ -187,16 +186,16 @@ async def test_a_browser_by_its_namespace_is_whoever_uses_it_now(harness: Intera
 
 
 async def test_a_generated_id_is_unique(harness: InteractionsHarness) -> None:
-    """A browser that calls itself as somebody's profile takes nothing from them."""
-    made = await harness.services.profiles.profiles.create(
+    """A browser whose id is the primary id of a profile does not hide that profile."""
+    visitor = await harness.services.profiles.profiles.create(
         harness.dataset_ref, ACTOR, {}, tracker=new_tracker()
     )
-    head = made.profile.primary_id
-    assert head == made.profile.profile_id.hex[:16]
-    assert await harness.found(head) == made.profile.profile_id
-    lookalike = await harness.event(device=head)
-    assert lookalike.survivor.profile_id != made.profile.profile_id
-    assert await harness.found(head) == made.profile.profile_id
+    primary_id = visitor.profile.primary_id
+    assert primary_id == visitor.profile.profile_id.hex[:16]
+    assert await harness.found(primary_id) == visitor.profile.profile_id
+    lookalike = await harness.event(device=primary_id)
+    assert lookalike.survivor.profile_id != visitor.profile.profile_id
+    assert await harness.found(primary_id) == visitor.profile.profile_id
 
 
 async def test_an_erased_user_is_not_found_by_any_id(harness: InteractionsHarness) -> None:
@@ -218,7 +217,7 @@ async def test_an_erased_user_is_not_found_by_any_id(harness: InteractionsHarnes
     assert await harness.services.profiles.lookup.page(harness.dataset_ref, 10, 0) == []
 
 
-async def test_the_id_of_an_erased_profile_means_no_browser_and_no_user(services: Services) -> None:
+async def test_the_id_of_an_erased_profile_finds_no_browser_and_no_user(services: Services) -> None:
     harness = await InteractionsHarness(services).begin(resolves_identities=False)
     created = await harness.services.profiles.profiles.create(
         harness.dataset_ref, ACTOR, {}, tracker=new_tracker()
@@ -232,10 +231,10 @@ async def test_the_id_of_an_erased_profile_means_no_browser_and_no_user(services
     assert [await harness.found(text) for text in ids] == [None] * len(ids)
     persons = harness.services.privacy.persons
     assert [await persons.erase(harness.dataset_ref, ACTOR, text) for text in ids] == [None] * len(ids)
-    assert await harness.found(f"anonymous_id:{erased}") is not None, "the browser itself is still there"
+    assert await harness.found(f"anonymous_id:{erased}") is not None, "the browser itself was erased"
 
 
-async def test_another_dataset_sees_nothing(harness: InteractionsHarness, services: Services) -> None:
+async def test_ids_are_not_found_in_another_dataset(harness: InteractionsHarness, services: Services) -> None:
     other = await InteractionsHarness(services).begin()
     await harness.event(device=X)
     ann = await harness.event(mail("ann@acme.example"), device=X)
@@ -253,8 +252,7 @@ async def test_unknown_ids_find_no_profile(harness: InteractionsHarness, text: s
     assert await harness.found(text) is None
 
 
-async def test_one_statement_of_index_look_ups(harness: InteractionsHarness) -> None:
-    """Whatever is asked, no table is walked through."""
+async def test_look_ups_never_scan_a_table(harness: InteractionsHarness) -> None:
     await harness.event(device=X)
     async with harness.services.database.transaction() as connection:
         found = await connection.fetch(
@@ -281,7 +279,7 @@ async def test_one_statement_of_index_look_ups(harness: InteractionsHarness) -> 
 
 
 async def _joined(harness: InteractionsHarness) -> tuple[UUID, UUID]:
-    """The survivor and the absorbed profile of Ann, who began on two browsers."""
+    """The survivor and the absorbed profile of Ann, who used two browsers."""
     await harness.event(device=LIKE_A_UUID)
     ann = await harness.event(mail("ann@acme.example"), device=LIKE_A_UUID)
     other = await harness.event(device=Y)
@@ -305,19 +303,19 @@ async def test_a_person_is_exported_and_erased_by_any_id(harness: InteractionsHa
     assert await harness.services.privacy.persons.erase(harness.dataset_ref, ACTOR, text) is None
 
 
-async def test_a_primary_id_erases_the_person_and_an_absorbed_profile_id_its_part(
+async def test_an_absorbed_profile_id_erases_only_that_profile(
     harness: InteractionsHarness,
 ) -> None:
     survivor, absorbed = await _joined(harness)
-    part = await harness.services.privacy.persons.erase(harness.dataset_ref, ACTOR, str(absorbed))
-    assert part is not None
-    assert part.profile_ids == (absorbed,)
-    whole = await harness.services.privacy.persons.erase(harness.dataset_ref, ACTOR, survivor.hex[:24])
-    assert whole is not None
-    assert whole.profile_ids == (survivor,)
+    receipt = await harness.services.privacy.persons.erase(harness.dataset_ref, ACTOR, str(absorbed))
+    assert receipt is not None
+    assert receipt.profile_ids == (absorbed,)
+    receipt = await harness.services.privacy.persons.erase(harness.dataset_ref, ACTOR, survivor.hex[:24])
+    assert receipt is not None
+    assert receipt.profile_ids == (survivor,)
 
 
-async def test_a_person_absorbed_while_being_erased_is_erased_whole(harness: InteractionsHarness) -> None:
+async def test_as_person_erases_the_survivor_of_an_absorbed_profile(harness: InteractionsHarness) -> None:
     survivor, absorbed = await _joined(harness)
     receipt = await harness.services.privacy.erasure.erase(
         harness.dataset_ref, ACTOR, absorbed, as_person=True
@@ -330,7 +328,7 @@ async def test_a_person_absorbed_while_being_erased_is_erased_whole(harness: Int
 # -- identities ---------------------------------------------------------------------------------------------
 
 
-async def test_identities_resolve_to_whom_the_next_event_goes(harness: InteractionsHarness) -> None:
+async def test_identities_resolve_to_the_profile_of_the_next_event(harness: InteractionsHarness) -> None:
     resolve = harness.services.profiles.lookup.resolve
     assert await resolve(harness.dataset_ref, {"emailAddress": "ann@acme.example"}) is None
     ann = await harness.event(mail("Ann@acme.example"), device=X)
@@ -341,7 +339,9 @@ async def test_identities_resolve_to_whom_the_next_event_goes(harness: Interacti
     assert found.matched == (ann.survivor.primary_id,)
     both = await resolve(harness.dataset_ref, {"emailAddress": "ann@acme.example", "customerId": "bob"})
     assert both is not None
-    assert both.matched == (bob.survivor.primary_id, ann.survivor.primary_id), "the last active one first"
+    assert both.matched == (bob.survivor.primary_id, ann.survivor.primary_id), (
+        "the most recently active profile is not first"
+    )
     event = await harness.event(mail("ann@acme.example"), customer("bob"), device=Z)
     assert both.primary_id == event.survivor.primary_id
     after = await resolve(harness.dataset_ref, {"customerId": "bob"})
@@ -349,7 +349,7 @@ async def test_identities_resolve_to_whom_the_next_event_goes(harness: Interacti
     assert after.matched == (event.survivor.primary_id,)
 
 
-async def test_case_counts_where_the_type_says_so(harness: InteractionsHarness) -> None:
+async def test_case_matters_for_a_case_sensitive_type(harness: InteractionsHarness) -> None:
     await harness.event(("sfcrmLeadId", "00Q5e"), device=X)
     assert (
         await harness.services.profiles.lookup.resolve(harness.dataset_ref, {"sfcrmLeadId": "00Q5e"})
@@ -383,13 +383,13 @@ async def test_blocked_and_released_values_resolve_to_nothing(harness: Interacti
     assert found.profile_id == ann.survivor.profile_id
 
 
-async def test_identities_of_a_legacy_dataset_are_not_key(services: Services) -> None:
+async def test_identities_do_not_resolve_in_a_legacy_dataset(services: Services) -> None:
     harness = await InteractionsHarness(services).begin(resolves_identities=False)
     with pytest.raises(InvalidInput, match="Identity resolution is off"):
         await services.profiles.lookup.resolve(harness.dataset_ref, {"emailAddress": "ann@acme.example"})
 
 
-async def test_resolving_leaves_no_trace(harness: InteractionsHarness) -> None:
+async def test_resolving_changes_nothing(harness: InteractionsHarness) -> None:
     await harness.event(mail("ann@acme.example"), device=X)
 
     async def state() -> list[object]:

@@ -1,4 +1,4 @@
-"""Only a violated constraint that batches can race for counts as a lost race and is retried."""
+"""A batch is retried only after the violation of a constraint that concurrent batches can violate."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ WHERE indisunique AND relnamespace = current_schema()::regnamespace
 
 
 class Saves:
-    """Counts what is saved; the first time a constraint is violated."""
+    """Counts calls of `save`; the first call violates a constraint."""
 
     def __init__(self, constraint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.times = 0
+        self.count = 0
         self._constraint = constraint
         self._save = working_set.save
         monkeypatch.setattr(working_set, "save", self)
 
     async def __call__(self, transaction: Transaction, *arguments: Any) -> None:
-        self.times += 1
-        if self.times == 1:
+        self.count += 1
+        if self.count == 1:
             await transaction.connection.execute(VIOLATE.format(self._constraint))
         await self._save(transaction, *arguments)
 
 
 @pytest.mark.parametrize("constraint", sorted(RACES))
-async def test_a_lost_race_for_a_constraint_is_repeated(
+async def test_a_lost_race_for_a_constraint_is_retried(
     services: Services, monkeypatch: pytest.MonkeyPatch, constraint: str
 ) -> None:
     harness = await InteractionsHarness(services).begin()
     saves = Saves(constraint, monkeypatch)
-    made = await harness.event(mail("ann@acme.example"))
-    assert saves.times == 2
-    assert await harness.found(made.survivor.primary_id) == made.survivor.profile_id
+    resolution = await harness.event(mail("ann@acme.example"))
+    assert saves.count == 2
+    assert await harness.found(resolution.survivor.primary_id) == resolution.survivor.profile_id
 
 
 @pytest.mark.parametrize(
     "constraint", ["log_key", "merge_key", "claim_key", "idempotency_record_key", "profile_key"]
 )
-async def test_the_violation_of_another_constraint_is_a_bug(
+async def test_the_violation_of_another_constraint_is_raised(
     services: Services, monkeypatch: pytest.MonkeyPatch, constraint: str
 ) -> None:
     harness = await InteractionsHarness(services).begin()
@@ -59,7 +59,7 @@ async def test_the_violation_of_another_constraint_is_a_bug(
     with pytest.raises(asyncpg.UniqueViolationError) as caught:
         await harness.event(mail("ann@acme.example"))
     assert constraint_of(caught.value) == constraint
-    assert saves.times == 1
+    assert saves.count == 1
 
 
 async def test_the_constraints_that_can_race_are_in_the_schema(database: Database) -> None:

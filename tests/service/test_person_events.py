@@ -1,4 +1,4 @@
-"""Events of a person, page by page; identifiers and history of the person."""
+"""The events of a person in pages, and the identifiers and history of the person."""
 
 from __future__ import annotations
 
@@ -33,35 +33,35 @@ async def view_of(harness: InteractionsHarness, text: str) -> ProfileView:
 async def page(
     harness: InteractionsHarness,
     text: str,
-    wanted: EventFilter = EventFilter(),
+    event_filter: EventFilter = EventFilter(),
     size: int = 200,
-    **more: object,
+    **options: object,
 ) -> EventPage:
     view = await view_of(harness, text)
     return await harness.services.history.person_events.page(
-        harness.dataset_ref, view, wanted, size=size, **more
+        harness.dataset_ref, view, event_filter, size=size, **options
     )  # type: ignore[arg-type]
 
 
-async def everything(
-    harness: InteractionsHarness, text: str, wanted: EventFilter = EventFilter(), size: int = 2
+async def read_all_pages(
+    harness: InteractionsHarness, text: str, event_filter: EventFilter = EventFilter(), size: int = 2
 ) -> list[ListedEvent]:
     """All pages, one after another."""
     events, before = list[ListedEvent](), NOW
     while True:
-        got = await page(harness, text, wanted, size, before=before)
-        assert len(got.events) <= size
-        events += got.events
-        if got.next_position is None:
+        found = await page(harness, text, event_filter, size, before=before)
+        assert len(found.events) <= size
+        events += found.events
+        if found.next_position is None:
             return events
-        before = got.next_position
+        before = found.next_position
 
 
 def names(events: object) -> list[str | None]:
     return [event.name for event in events]  # type: ignore[attr-defined]
 
 
-async def test_events_of_all_profiles_of_a_person_newest_first(harness: InteractionsHarness) -> None:
+async def test_a_page_has_events_of_all_profiles_newest_first(harness: InteractionsHarness) -> None:
     await harness.event(device=X, name="one")
     await harness.event(device=Y, name="two")
     await harness.event(mail("ann@acme.example"), device=X, name="three")
@@ -74,7 +74,7 @@ async def test_events_of_all_profiles_of_a_person_newest_first(harness: Interact
     assert newest.interface == "interactions"
     assert newest.body == {"interaction": {"name": None}}
     assert newest.occurred_at == newest.received_at == last.seq
-    assert names(await everything(harness, Y)) == [None, "four", "three", "two", "one"]
+    assert names(await read_all_pages(harness, Y)) == [None, "four", "three", "two", "one"]
 
 
 async def _observation_id(harness: InteractionsHarness, seq: int) -> str:
@@ -86,37 +86,37 @@ async def _observation_id(harness: InteractionsHarness, seq: int) -> str:
     return str(found.hex)
 
 
-async def test_filters(harness: InteractionsHarness) -> None:
+async def test_events_are_filtered_by_name_and_time(harness: InteractionsHarness) -> None:
     for day, name in enumerate(("View", "Buy", "View", "Leave")):
         await harness.event(device=X, name=name, at=BEGINNING_US + day * DAY_US)
-    assert names(await everything(harness, X, EventFilter(name="View"), 1)) == ["View", "View"]
-    assert names(await everything(harness, X, EventFilter(name="view"))) == []
+    assert names(await read_all_pages(harness, X, EventFilter(name="View"), 1)) == ["View", "View"]
+    assert names(await read_all_pages(harness, X, EventFilter(name="view"))) == []
     since, until = BEGINNING_US + DAY_US, BEGINNING_US + 2 * DAY_US
-    assert names(await everything(harness, X, EventFilter(since=since))) == ["Leave", "View", "Buy"]
-    assert names(await everything(harness, X, EventFilter(until=until))) == ["View", "Buy", "View"]
-    assert names(await everything(harness, X, EventFilter(since=since, until=until))) == ["View", "Buy"]
-    assert names(await everything(harness, X, EventFilter("View", since, until))) == ["View"]
+    assert names(await read_all_pages(harness, X, EventFilter(since=since))) == ["Leave", "View", "Buy"]
+    assert names(await read_all_pages(harness, X, EventFilter(until=until))) == ["View", "Buy", "View"]
+    assert names(await read_all_pages(harness, X, EventFilter(since=since, until=until))) == ["View", "Buy"]
+    assert names(await read_all_pages(harness, X, EventFilter("View", since, until))) == ["View"]
 
 
 async def test_late_events_are_filtered_by_their_time_of_occurrence(harness: InteractionsHarness) -> None:
     await harness.event(device=X, name="now")
     await harness.event(device=X, name="late", at=BEGINNING_US)
-    assert names(await everything(harness, X)) == ["late", "now"], "in the order of recording"
-    assert names(await everything(harness, X, EventFilter(until=BEGINNING_US))) == ["late"]
-    assert names(await everything(harness, X, EventFilter(since=BEGINNING_US + 1))) == ["now"]
+    assert names(await read_all_pages(harness, X)) == ["late", "now"], "not in the order of recording"
+    assert names(await read_all_pages(harness, X, EventFilter(until=BEGINNING_US))) == ["late"]
+    assert names(await read_all_pages(harness, X, EventFilter(since=BEGINNING_US + 1))) == ["now"]
 
 
-async def test_only_events_are_events(harness: InteractionsHarness) -> None:
-    made = await harness.event(device=X, name="View")
+async def test_a_profile_write_is_not_listed_as_an_event(harness: InteractionsHarness) -> None:
+    resolution = await harness.event(device=X, name="View")
     await harness.services.profiles.profiles.patch(
-        harness.dataset_ref, ACTOR, made.profile.profile_id, {"traits": {"plan": "gold"}}
+        harness.dataset_ref, ACTOR, resolution.profile.profile_id, {"traits": {"plan": "gold"}}
     )
-    assert names(await everything(harness, X)) == ["View"]
+    assert names(await read_all_pages(harness, X)) == ["View"]
 
 
 @pytest.mark.parametrize("size", [1, 3, 50])
-async def test_a_short_walk_comes_to_the_end_as_well(harness: InteractionsHarness, size: int) -> None:
-    """However few entries a call may look at, and however many profiles the person has."""
+async def test_bounded_scans_still_return_all_events(harness: InteractionsHarness, size: int) -> None:
+    """For any number of entries per scan and of profiles of the person."""
     expected: list[str] = []
     for number in range(12):
         device = (X, Y)[number % 3 == 0]
@@ -127,21 +127,21 @@ async def test_a_short_walk_comes_to_the_end_as_well(harness: InteractionsHarnes
     events = PersonEvents(harness.services.database, scanned_max=3)
     history = msgspec.structs.replace(harness.services.history, person_events=events)
     harness.services = msgspec.structs.replace(harness.services, history=history)
-    assert names(await everything(harness, X, size=size)) == ["Sign in", "Sign in", *expected]
-    assert names(await everything(harness, X, EventFilter(name="0"), size)) == ["0"]
-    short = await page(harness, X, EventFilter(name="0"), size=1)
-    assert short.events == ()
-    assert short.next_position is not None, "a page may be empty and have a next one"
+    assert names(await read_all_pages(harness, X, size=size)) == ["Sign in", "Sign in", *expected]
+    assert names(await read_all_pages(harness, X, EventFilter(name="0"), size)) == ["0"]
+    bounded = await page(harness, X, EventFilter(name="0"), size=1)
+    assert bounded.events == ()
+    assert bounded.next_position is not None, "an empty page may have a next page"
 
 
-async def test_a_page_is_read_by_the_index(harness: InteractionsHarness) -> None:
-    made, statements = await harness.event(device=X), Queries("event")
+async def test_a_page_is_read_through_the_index(harness: InteractionsHarness) -> None:
+    resolution, statements = await harness.event(device=X), Queries("event")
     async with harness.services.database.transaction() as connection:
         for name, last in (("find_of_profiles", (None, 0, 1, 10, 10)), ("find_scan_end", (10,))):
             found = await connection.fetch(
                 "EXPLAIN " + getattr(statements, name),
                 harness.dataset_ref.dataset_id,
-                [made.profile.profile_id],
+                [resolution.profile.profile_id],
                 NOW.seq,
                 NOW.observation_id,
                 0,
@@ -152,14 +152,14 @@ async def test_a_page_is_read_by_the_index(harness: InteractionsHarness) -> None
             assert "Seq Scan" not in plan, plan
 
 
-async def test_identifiers_are_never_forgotten(harness: InteractionsHarness) -> None:
-    made = await harness.event(device=X)
+async def test_released_identifiers_stay_in_the_list(harness: InteractionsHarness) -> None:
+    resolution = await harness.event(device=X)
     first = await harness.event(customer("c-1"), mail("old@acme.example"), device=X)
     second = await harness.event(customer("c-1"), mail("new@acme.example"), device=X, trust="server")
     view = await view_of(harness, X)
     found = await harness.services.history.timeline.identifiers(harness.dataset_ref, view, limit=10)
     assert [(h.identifier.namespace, h.identifier.value, h.since, h.until, h.trust) for h in found] == [
-        ("anonymous_id", X, made.seq, None, "browser"),
+        ("anonymous_id", X, resolution.seq, None, "browser"),
         ("customerId", "c-1", first.seq, None, "browser"),
         ("emailAddress", "old@acme.example", first.seq, second.seq, "browser"),
         ("emailAddress", "new@acme.example", second.seq, None, "server"),
@@ -176,7 +176,7 @@ async def test_identifiers_are_never_forgotten(harness: InteractionsHarness) -> 
     )
 
 
-async def test_history_tells_promotions_merges_and_refusals_in_order(harness: InteractionsHarness) -> None:
+async def test_history_lists_promotions_merges_and_refusals_in_order(harness: InteractionsHarness) -> None:
     await harness.event(device=X)
     await harness.event(device=Y)
     ann = await harness.event(mail("ann@acme.example"), device=X)
@@ -200,28 +200,28 @@ async def test_history_tells_promotions_merges_and_refusals_in_order(harness: In
     )
 
 
-async def test_a_nameless_event_stays_when_a_profile_that_it_was_refused_with_is_erased(
+async def test_an_event_stays_after_the_profile_it_was_refused_with_is_erased(
     harness: InteractionsHarness,
 ) -> None:
-    """Its plan is kept as it was recorded; its content is intact, and lists and the export say so."""
+    """The event has no name. Its content is not redacted, in lists and in the export."""
     ann = await harness.event(mail("ann@acme.example"), trust="server", name="first")
     bob = await harness.event(customer("c-2"), trust="server", name="second")
-    for user, made in (("u1", ann), ("u2", bob)):
+    for user, event in (("u1", ann), ("u2", bob)):
         await harness.services.profiles.profiles.patch(
-            harness.dataset_ref, ACTOR, made.profile.profile_id, {}, user_id=user
+            harness.dataset_ref, ACTOR, event.profile.profile_id, {}, user_id=user
         )
     both = await harness.event(
         mail("ann@acme.example"), customer("c-2"), trust="server", name=None, body={"user": {}}
     )
     assert both.plan is not None
     assert [refusal.code for refusal in both.plan.refusals] == ["different_user"]
-    stays = both.survivor.profile_id
-    (gone,) = {refusal.other_id for refusal in both.plan.refusals} - {stays, None}
-    await harness.erase(gone)
-    assert None in names(await everything(harness, str(stays)))
+    survivor = both.survivor.profile_id
+    (erased,) = {refusal.other_id for refusal in both.plan.refusals} - {survivor, None}
+    await harness.erase(erased)
+    assert None in names(await read_all_pages(harness, str(survivor)))
     assert None in names(
         (await harness.services.history.event_stream.page(harness.dataset_ref, EventFilter(), size=50)).events
     )
-    export = await harness.services.privacy.exports.export(harness.dataset_ref, stays)
+    export = await harness.services.privacy.exports.export(harness.dataset_ref, survivor)
     assert export is not None
     assert [entry["redacted"] for entry in export["observations"]] == [False] * len(export["observations"])

@@ -1,6 +1,6 @@
-"""Random histories through the write path on PostgreSQL: as the oracle has them, however they are told.
+"""Random histories through the write path on PostgreSQL have the result of the oracle, in any batches.
 
-Every example gets datasets of its own in one database, so that nothing has to be emptied in between.
+Every example uses new datasets of one database, so that the database need not be emptied between examples.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ QUICK = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 DATASETS = count(1)
-# Without indexing: whoever indexes does the work of all, and the others find nothing left to tell of.
+# Without `index`: one service indexes the datasets of all, so the others would report no outcome.
 WITH_RULES = [path for path in FILES if path.stem.startswith("rules-") and "\nindex" not in path.read_text()]
 
 
 class PredictedHistory(msgspec.Struct, frozen=True):
-    """A history with everything decided that the caller decides: ids, and who is addressed."""
+    """A history with its observations, and the outcomes and the world of the oracle."""
 
     history: History
     observations: tuple[Observation, ...]
@@ -50,15 +50,15 @@ class PredictedHistory(msgspec.Struct, frozen=True):
 
 
 def predict(history: History, name: str = "history") -> PredictedHistory:
-    """What the oracle says becomes of the history, told in order."""
+    """Run the history on the oracle, in order."""
     note(render_history(history.setup, history.steps))
     oracle, names = Oracle(), Numbered()
     oracle.start(history.setup)
     observations, outcomes = [], []
     for number, step in enumerate(history.steps):
-        addressed, made = names.addressed(step), new_id(name, number)
-        observations.append(observation(step, addressed, made, event_id=f"{name}:{number}"))
-        outcomes.append(oracle.observe(step, addressed, made))
+        addressed, created_id = names.addressed(step), new_id(name, number)
+        observations.append(observation(step, addressed, created_id, event_id=f"{name}:{number}"))
+        outcomes.append(oracle.observe(step, addressed, created_id))
         names.learn(outcomes[-1])
     return PredictedHistory(history, tuple(observations), tuple(outcomes), oracle.see())
 
@@ -70,30 +70,31 @@ async def dataset(database: Database, history: History) -> Service:
     return service
 
 
-def guarded(outcomes: Iterable[Outcome]) -> list[Outcome]:
+def with_one_guard(outcomes: Iterable[Outcome]) -> list[Outcome]:
     return [one_guard(outcome) for outcome in outcomes]
 
 
 async def replay_history(database: Database, history: History) -> None:
-    """The history as it goes on the service, whatever the oracle would say of it."""
+    """Run the history on the service, without the oracle."""
     note(render_history(history.setup, history.steps))
     names, service = Numbered(), await dataset(database, history)
-    known: set[UUID] = set()
+    created: set[UUID] = set()
     for number, step in enumerate(history.steps):
         addressed = names.addressed(step)
-        if step.act != "erase" or addressed in known:
+        if step.act != "erase" or addressed in created:
             outcome = await service.act(step, addressed, new_id("history", number))
             names.learn(outcome)
-            known |= {outcome.created} if outcome.created else set()
+            created |= {outcome.created} if outcome.created else set()
 
 
 async def submit_one_by_one(service: Service, predicted: PredictedHistory) -> list[Outcome]:
-    return [await service.submit(each) for each in predicted.observations]
+    return [await service.submit(one) for one in predicted.observations]
 
 
 async def submit_concurrently(service: Service, predicted: PredictedHistory) -> list[Outcome]:
-    """All submitted before the first is answered: they are judged in the same order, in few batches."""
-    return list(await asyncio.gather(*(service.submit(each) for each in predicted.observations)))
+    """Submit all observations before the first has an outcome. They are decided in the same order, in few
+    batches."""
+    return list(await asyncio.gather(*(service.submit(one) for one in predicted.observations)))
 
 
 @QUICK
@@ -108,33 +109,33 @@ async def test_the_service_equals_the_oracle(database: Database, history: Histor
 
 @QUICK
 @given(history=histories(steps_max=20))
-async def test_batching_does_not_matter(database: Database, history: History) -> None:
+async def test_batches_do_not_change_the_result(database: Database, history: History) -> None:
     predicted = predict(history)
     service = await dataset(database, history)
-    assert guarded(await submit_concurrently(service, predicted)) == guarded(predicted.outcomes)
+    assert with_one_guard(await submit_concurrently(service, predicted)) == with_one_guard(predicted.outcomes)
     assert await service.world() == predicted.world
 
 
 @QUICK
-@given(history=histories(), again=st.lists(st.integers(0, 11), max_size=6))
-async def test_duplicates_change_nothing(database: Database, history: History, again: list[int]) -> None:
-    """Repeats of what was accepted, each beside the original or long after it."""
+@given(history=histories(), repeated=st.lists(st.integers(0, 11), max_size=6))
+async def test_duplicates_change_nothing(database: Database, history: History, repeated: list[int]) -> None:
+    """Accepted observations are repeated, concurrently with the original or later."""
     predicted = predict(history)
     service = await dataset(database, history)
-    chosen = [number % len(predicted.observations) for number in again]
+    numbers = [number % len(predicted.observations) for number in repeated]
     repeats = [
-        predicted.observations[number] for number in chosen if predicted.outcomes[number].rejected is None
+        predicted.observations[number] for number in numbers if predicted.outcomes[number].rejected is None
     ]
-    await asyncio.gather(*(service.submit(each) for each in predicted.observations for _ in range(2)))
-    for each in repeats:
-        assert not (await service.submit(each)).merges
+    await asyncio.gather(*(service.submit(one) for one in predicted.observations for _ in range(2)))
+    for repeat in repeats:
+        assert not (await service.submit(repeat)).merges
     assert await service.world() == predicted.world
 
 
 @QUICK
 @given(one=histories(), other=histories())
-async def test_tenants_stay_separate(database: Database, one: History, other: History) -> None:
-    """Two datasets with the same devices, values and users, told at the same time."""
+async def test_datasets_stay_separate(database: Database, one: History, other: History) -> None:
+    """Two datasets receive the same devices, values and users concurrently."""
     first, second = predict(one, "one"), predict(other, "two")
     services = await dataset(database, one), await dataset(database, other)
     await asyncio.gather(submit_concurrently(services[0], first), submit_one_by_one(services[1], second))
@@ -144,36 +145,36 @@ async def test_tenants_stay_separate(database: Database, one: History, other: Hi
 
 @QUICK
 @given(history=histories(steps_max=20, erasures=True))
-async def test_erasures_leave_what_the_oracle_leaves(database: Database, history: History) -> None:
-    """Whole people are erased, whichever of their profiles is named."""
+async def test_histories_with_erasures_equal_the_oracle(database: Database, history: History) -> None:
+    """The survivor is erased, with all profiles that it absorbed."""
     note(render_history(history.setup, history.steps))
     oracle, names, service = Oracle(), Numbered(), await dataset(database, history)
     oracle.start(history.setup)
     for number, step in enumerate(history.steps):
-        before, addressed, made = oracle.see(), names.addressed(step), new_id("history", number)
+        before, addressed, created_id = oracle.see(), names.addressed(step), new_id("history", number)
         if step.act == "erase" and addressed not in before.profiles:
             continue
         if step.act == "erase" and addressed:
             addressed = before.root(addressed)
-        expected = oracle.observe(step, addressed, made)
+        expected = oracle.observe(step, addressed, created_id)
         names.learn(expected)
         note(f"after: {render_step(step)}")
-        assert one_guard(await service.act(step, addressed, made)) == one_guard(expected)
+        assert one_guard(await service.act(step, addressed, created_id)) == one_guard(expected)
         assert names.describe(await service.world()) == names.describe(oracle.see())
 
 
 @QUICK
-@given(predicted=st.lists(histories(erasures=True), min_size=1, max_size=3))
-async def test_the_log_folds_to_the_live_state(database: Database, predicted: list[History]) -> None:
+@given(several_histories=st.lists(histories(erasures=True), min_size=1, max_size=3))
+async def test_the_log_folds_to_the_live_state(database: Database, several_histories: list[History]) -> None:
     await databases.empty(database)
-    for history in predicted:
+    for history in several_histories:
         await replay_history(database, history)
     report = await verify(database, lambda done, total: None)
     assert report.difference is None
 
 
-async def test_a_browser_of_an_erased_person_is_again_whose_it_was(database: Database) -> None:
-    """As the log says without the erased entries."""
+async def test_a_browser_of_an_erased_person_returns_to_its_previous_user(database: Database) -> None:
+    """The state must equal the fold of the log without the erased entries."""
     scenario = parse(
         """
         device x  sign-in user=u-1  -> create P1
@@ -205,17 +206,17 @@ async def test_a_refusal_of_an_absorbed_profile_outlives_the_other_profile(
     assert report.difference is None
 
 
-async def equals_the_oracle(database: Database, history: History) -> None:
-    """Step by step: rules and indexing have their place between observations."""
+async def assert_equals_oracle(database: Database, history: History) -> None:
+    """Run each step on the oracle and on the service, and compare the outcomes and the final world."""
     note(render_history(history.setup, history.steps))
     oracle, names, service = Oracle(), Numbered(), await dataset(database, history)
     oracle.start(history.setup)
     for number, step in enumerate(history.steps):
-        addressed, made = names.addressed(step), new_id("history", number)
-        expected = oracle.observe(step, addressed, made)
+        addressed, created_id = names.addressed(step), new_id("history", number)
+        expected = oracle.observe(step, addressed, created_id)
         names.learn(expected)
         note(f"after: {render_step(step)}")
-        outcome = await service.act(step, addressed, made)
+        outcome = await service.act(step, addressed, created_id)
         assert names.describe(one_guard(outcome)) == names.describe(one_guard(expected))
     assert names.describe(await service.world()) == names.describe(oracle.see())
 
@@ -223,23 +224,23 @@ async def equals_the_oracle(database: Database, history: History) -> None:
 @settings(QUICK, max_examples=100)
 @given(history=histories(steps_max=16, rules=True))
 async def test_with_rules_the_service_equals_the_oracle(database: Database, history: History) -> None:
-    await equals_the_oracle(database, history)
+    await assert_equals_oracle(database, history)
 
 
 @pytest.mark.soak
 @settings(QUICK, max_examples=500)
 @given(history=histories(steps_max=40, rules=True))
 async def test_long_histories_with_rules_equal_the_oracle(database: Database, history: History) -> None:
-    await equals_the_oracle(database, history)
+    await assert_equals_oracle(database, history)
 
 
 @settings(QUICK, max_examples=25)
-@given(predicted=st.lists(histories(steps_max=16, rules=True), min_size=1, max_size=3))
+@given(several_histories=st.lists(histories(steps_max=16, rules=True), min_size=1, max_size=3))
 async def test_with_rules_the_log_folds_to_the_live_state(
-    database: Database, predicted: list[History]
+    database: Database, several_histories: list[History]
 ) -> None:
     await databases.empty(database)
-    for history in predicted:
+    for history in several_histories:
         await replay_history(database, history)
     report = await verify(database, lambda done, total: None)
     assert report.difference is None
@@ -247,16 +248,16 @@ async def test_with_rules_the_log_folds_to_the_live_state(
 
 @pytest.mark.parametrize("path", WITH_RULES, ids=lambda path: path.stem)
 async def test_two_organisations_stay_separate(database: Database, path: Path) -> None:
-    """The same story with the same values in both, told at the same time: each as if it were alone."""
+    """Two services run the same scenario concurrently; neither changes the outcomes of the other."""
     scenario = load(path)
-    other = msgspec.structs.replace(scenario, name=f"{scenario.name} elsewhere")
-    mine, theirs = (Service(database, next(DATASETS)) for _ in range(2))
-    await asyncio.gather(play(scenario, mine), play(other, theirs))
+    renamed = msgspec.structs.replace(scenario, name=f"{scenario.name} renamed")
+    one, other = (Service(database, next(DATASETS)) for _ in range(2))
+    await asyncio.gather(play(scenario, one), play(renamed, other))
 
 
 async def test_reindexing_never_merges_across_organisations(database: Database) -> None:
-    """Two profiles in each hold one value before either has its rule; whoever indexes first does all work."""
-    story = parse(
+    """In each organisation, two profiles share a value before the rule exists. `index` runs all jobs."""
+    scenario = parse(
         """
         attribute traits.card string overwrite
         server create traits.card=C-1            -> create P1
@@ -267,13 +268,13 @@ async def test_reindexing_never_merges_across_organisations(database: Database) 
     )
     services = [Service(database, next(DATASETS)) for _ in range(2)]
     for service in services:
-        await service.begin(story.setup)
-    for line in story.lines:
+        await service.begin(scenario.setup)
+    for line in scenario.lines:
         for service in services:
             await service.act(line.step, None, new_id(f"of {service.dataset_id}", line.number))
     for service in services:
-        own = frozenset(new_id(f"of {service.dataset_id}", line.number) for line in story.lines[:2])
-        assert (await service.world()).partition() == {own}
+        profiles = frozenset(new_id(f"of {service.dataset_id}", line.number) for line in scenario.lines[:2])
+        assert (await service.world()).partition() == {profiles}
 
 
 @pytest.mark.soak
@@ -282,5 +283,5 @@ async def test_reindexing_never_merges_across_organisations(database: Database) 
 async def test_long_histories_submitted_concurrently(database: Database, history: History) -> None:
     predicted = predict(history)
     service = await dataset(database, history)
-    assert guarded(await submit_concurrently(service, predicted)) == guarded(predicted.outcomes)
+    assert with_one_guard(await submit_concurrently(service, predicted)) == with_one_guard(predicted.outcomes)
     assert await service.world() == predicted.world

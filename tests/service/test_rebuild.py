@@ -1,4 +1,4 @@
-"""verify finds any difference between the log and the state; rebuild removes it, beside writers."""
+"""`verify` finds any difference between log and state; `rebuild` removes it while writers continue."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ DAMAGE = {
     "a lost claim": "DELETE FROM claim WHERE namespace = 'user_id'",
     "a forged claim": "INSERT INTO claim (dataset_id, namespace, value, seq, profile_id, trust, at, since) "
     "SELECT dataset_id, 'user_id', 'mallory', seq, profile_id, trust, at, since FROM claim LIMIT 1",
-    "a forgotten merge": "DELETE FROM merge",
+    "a lost merge": "DELETE FROM merge",
     "a lost configuration": "DELETE FROM config",
 }
 
 
 @pytest.fixture
 async def dataset_ref(services: Services) -> DatasetRef:
-    """An organisation with a trait, one person on two browsers and a stranger."""
-    founded = await services.setup.provisioning.create("acme")
-    dataset_ref = founded.dataset_ref
+    """An organisation with a trait, one user with two browsers, and another user."""
+    created = await services.setup.provisioning.create("acme")
+    dataset_ref = created.dataset_ref
     plan = Attribute(
         attribute_id="plan", attribute_name="traits.plan", value_type="string", merge_strategy="overwrite"
     )
@@ -51,17 +51,17 @@ async def dataset_ref(services: Services) -> DatasetRef:
     return dataset_ref
 
 
-def silent(done: int, total: int) -> None:
-    """Nobody watches."""
+def ignore_progress(done: int, total: int) -> None:
+    """Ignore the progress."""
 
 
-async def test_an_untouched_state_is_what_the_log_folds_to(
+async def test_an_unchanged_state_equals_the_fold_of_the_log(
     dataset_ref: DatasetRef, database: Database
 ) -> None:
-    report = await verify(database, silent)
+    report = await verify(database, ignore_progress)
     assert report.difference is None
     assert report.profiles == 3
-    rebuilt = await rebuild(database, silent)
+    rebuilt = await rebuild(database, ignore_progress)
     assert (rebuilt.entries, rebuilt.profiles) == (report.entries, report.profiles)
     assert not any(rebuilt.corrected.values())
 
@@ -72,28 +72,30 @@ async def test_any_damage_is_found_and_repaired(
 ) -> None:
     before = await _state(database)
     await database.execute(damage)
-    assert (await verify(database, silent)).difference is not None
-    rebuilt = await rebuild(database, silent)
+    assert (await verify(database, ignore_progress)).difference is not None
+    rebuilt = await rebuild(database, ignore_progress)
     assert sum(rebuilt.corrected.values()) >= 1
-    assert (await verify(database, silent)).difference is None
+    assert (await verify(database, ignore_progress)).difference is None
     assert await _state(database) == before
 
 
-async def test_a_difference_names_its_place_and_no_value(dataset_ref: DatasetRef, database: Database) -> None:
+async def test_a_difference_names_the_row_and_column_but_no_value(
+    dataset_ref: DatasetRef, database: Database
+) -> None:
     await database.execute(DAMAGE["a changed value"])
-    told = str((await verify(database, silent)).difference)
-    assert told.startswith("profile (dataset_id=")
-    assert "record_values" in told
-    assert "forged" not in told
-    assert "trial" not in told
+    difference = str((await verify(database, ignore_progress)).difference)
+    assert difference.startswith("profile (dataset_id=")
+    assert "record_values" in difference
+    assert "forged" not in difference
+    assert "trial" not in difference
 
 
-async def test_an_empty_database_is_in_order(database: Database) -> None:
-    assert (await verify(database, silent)).difference is None
-    assert (await rebuild(database, silent)).profiles == 0
+async def test_an_empty_database_has_no_difference(database: Database) -> None:
+    assert (await verify(database, ignore_progress)).difference is None
+    assert (await rebuild(database, ignore_progress)).profiles == 0
 
 
-async def test_a_rebuild_beside_writers_loses_nothing(
+async def test_a_rebuild_with_concurrent_writers_loses_no_write(
     services: Services, dataset_ref: DatasetRef, database: Database
 ) -> None:
     async def write(number: int) -> Any:
@@ -102,10 +104,10 @@ async def test_a_rebuild_beside_writers_loses_nothing(
             dataset_ref, ACTOR, values, tracker=new_tracker(), user_id="7"
         )
 
-    _, *made = await asyncio.gather(rebuild(database, silent), *(write(n) for n in range(40)))
-    report = await verify(database, silent)
+    _, *created = await asyncio.gather(rebuild(database, ignore_progress), *(write(n) for n in range(40)))
+    report = await verify(database, ignore_progress)
     assert report.difference is None
-    assert report.profiles == 3 + len(made)
+    assert report.profiles == 3 + len(created)
 
 
 async def _state(database: Database) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-"""Refusals and their limits: counted, listed, effective at once (docs/concepts/resolution.md, rule 6)."""
+"""Refusals and limits: counted, listed and applied immediately (docs/concepts/resolution.md, rule 6)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def harness(services: Services) -> ProfilesHarness:
     return harness
 
 
-async def _all(harness: ProfilesHarness, size: int, code: str | None = None) -> list[ListedRefusal]:
+async def _list_all(harness: ProfilesHarness, size: int, code: str | None = None) -> list[ListedRefusal]:
     """Every refusal, read page by page."""
     found: list[ListedRefusal] = []
     before = FIRST
@@ -37,12 +37,12 @@ async def _all(harness: ProfilesHarness, size: int, code: str | None = None) -> 
     return found
 
 
-async def test_a_refusal_names_the_two_and_counts(harness: ProfilesHarness) -> None:
+async def test_a_refusal_names_both_profiles_and_is_counted(harness: ProfilesHarness) -> None:
     one, two = [await harness.person(user, mail="a1") for user in ("u1", "u2")]
     await harness.write(two, mail="a1", card="x1")
     await harness.write(two, mail=None)
     await harness.write(two, mail="a1")
-    (refused,) = await _all(harness, 10)
+    (refused,) = await _list_all(harness, 10)
     assert (refused.code, {refused.profile_id, refused.other_id}) == ("different_user", {one, two})
     assert refused.times >= 2
     assert refused.first_seq < refused.last_seq
@@ -52,69 +52,69 @@ async def test_a_refusal_names_the_two_and_counts(harness: ProfilesHarness) -> N
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 50])
-async def test_pages_leave_nothing_out(harness: ProfilesHarness, size: int) -> None:
+async def test_pages_together_contain_every_refusal(harness: ProfilesHarness, size: int) -> None:
     for number in range(7):
         for user in ("a", "b"):
             await harness.person(f"{user}{number}", mail=f"m{number}")
-    found = await _all(harness, size)
-    assert len({each.position for each in found}) == len(found) == 7
-    assert found == sorted(found, key=lambda each: msgspec.structs.astuple(each.position), reverse=True)
+    found = await _list_all(harness, size)
+    assert len({refusal.position for refusal in found}) == len(found) == 7
+    assert found == sorted(found, key=lambda refusal: msgspec.structs.astuple(refusal.position), reverse=True)
 
 
 @pytest.mark.parametrize("size", [1, 2, 50])
-async def test_pages_leave_out_nothing_of_one_moment(harness: ProfilesHarness, size: int) -> None:
-    """One write, two attributes, each refused: the same profile, the same moment."""
+async def test_pages_contain_every_refusal_of_one_write(harness: ProfilesHarness, size: int) -> None:
+    """One write causes three refusals with the same profile and the same seq."""
     await harness.rule("card", 2)
     await harness.rule("plan", 3)
     await harness.person(mail="null", card="null", plan="null")
-    found = await _all(harness, size)
-    assert len({(each.last_seq, each.profile_id, each.other_id) for each in found}) == 1
-    assert sorted(each.namespace for each in found) == ["traits.card", "traits.mail", "traits.plan"]
+    found = await _list_all(harness, size)
+    assert len({(refusal.last_seq, refusal.profile_id, refusal.other_id) for refusal in found}) == 1
+    assert sorted(refusal.namespace for refusal in found) == ["traits.card", "traits.mail", "traits.plan"]
 
 
 @pytest.mark.parametrize("tunables", [tuned(batches=BatchLimits(items_per_second_batch_min=1))])
-async def test_the_log_is_in_the_order_of_commits(
+async def test_log_entries_are_in_the_order_of_commits(
     harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who waits for somebody that another write only looks at is recorded after that write, not before."""
+    """A write that waits for a profile that another write only reads is recorded after that write."""
     one, two = await harness.person("u1", mail="a1"), await harness.person("u2")
     gather = working_set.gather
-    met = False
+    is_written = False
 
-    async def meanwhile(transaction: Any, wanted: Footprint) -> Any:
-        nonlocal met
-        if one in wanted.profile_ids and not met:
-            met = True
+    async def write_then_gather(transaction: Any, footprint: Footprint) -> Any:
+        nonlocal is_written
+        if one in footprint.profile_ids and not is_written:
+            is_written = True
             await harness.write(two, mail="a1")
-        return await gather(transaction, wanted)
+        return await gather(transaction, footprint)
 
     with monkeypatch.context() as patch:
-        patch.setattr(working_set, "gather", meanwhile)
+        patch.setattr(working_set, "gather", write_then_gather)
         await harness.write(one, mail="b1")
-    assert met
-    assert [each.times for each in await _all(harness, 10)] == [1]
+    assert is_written
+    assert [refusal.times for refusal in await _list_all(harness, 10)] == [1]
     await harness.verified()
 
 
-async def test_a_code_selects(harness: ProfilesHarness) -> None:
+async def test_refusals_are_filtered_by_code(harness: ProfilesHarness) -> None:
     await harness.person(mail="null")
     for user in ("u1", "u2"):
         await harness.person(user, mail="a1")
-    codes = {each.code for each in await _all(harness, 10)}
+    codes = {refusal.code for refusal in await _list_all(harness, 10)}
     assert codes == {"blocked_value", "different_user"}
     for code in codes:
-        assert {each.code for each in await _all(harness, 10, code)} == {code}
+        assert {refusal.code for refusal in await _list_all(harness, 10, code)} == {code}
 
 
-async def test_a_dataset_sees_its_own(harness: ProfilesHarness, services: Services) -> None:
+async def test_a_dataset_lists_only_its_own_refusals(harness: ProfilesHarness, services: Services) -> None:
     other = await ProfilesHarness(services).begin()
     for user in ("u1", "u2"):
         await harness.person(user, mail="a1")
-    assert await _all(other, 10) == []
+    assert await _list_all(other, 10) == []
     assert await services.profiles.refusals.count(other.dataset_ref) == {}
 
 
-async def test_protection_changes_field_by_field(harness: ProfilesHarness) -> None:
+async def test_protection_settings_can_change_separately(harness: ProfilesHarness) -> None:
     refusals = harness.services.profiles.refusals
     await refusals.protect(harness.dataset_ref, blocked_values=("B", "a", "A"), profiles_per_merge_max=3)
     changed = await refusals.protect(harness.dataset_ref, blocked_patterns=("*@x.example",))
@@ -150,9 +150,9 @@ async def test_a_merge_joins_no_more_than_the_limit(harness: ProfilesHarness) ->
     for number in range(5):
         await harness.person(tags=[f"t{number}"])
     await harness.services.profiles.refusals.protect(harness.dataset_ref, profiles_per_merge_max=2)
-    bridge = await harness.person(tags=[f"t{number}" for number in range(5)])
+    joining = await harness.person(tags=[f"t{number}" for number in range(5)])
     ((survivor, absorbed),) = (await harness.groups()).items()
-    assert bridge in {survivor, *absorbed}
+    assert joining in {survivor, *absorbed}
     assert len(absorbed) == 2
     assert (await harness.services.profiles.refusals.count(harness.dataset_ref))["limit_exceeded"] == 3
     await harness.verified()

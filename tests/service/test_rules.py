@@ -1,4 +1,4 @@
-"""Rules on existing profiles: background work that resumes after a stop (docs/wire/cds.md §9)."""
+"""Rules on existing profiles: reindex jobs, which resume after a stop (docs/wire/cds.md §9)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.profiles_harness import ProfilesHarness, unknown
 
 pytestmark = pytest.mark.postgres
 
-LEASE_LOST = "UPDATE reindex_job SET lease_until = now() - interval '1 second'"
+EXPIRE_LEASES = "UPDATE reindex_job SET lease_until = now() - interval '1 second'"
 
 
 @pytest.fixture
@@ -30,39 +30,40 @@ async def harness(services: Services) -> ProfilesHarness:
 
 
 async def _pairs(harness: ProfilesHarness, number: int) -> list[tuple[UUID, UUID]]:
-    """Pairs of profiles, each with a value of its own."""
+    """Create pairs of profiles; each pair shares one value."""
     return [(await harness.person(mail=f"m{n}"), await harness.person(mail=f"M{n} ")) for n in range(number)]
 
 
-async def _joined(harness: ProfilesHarness, pairs: list[tuple[UUID, UUID]]) -> int:
+async def _count_merged(harness: ProfilesHarness, pairs: list[tuple[UUID, UUID]]) -> int:
+    """How many pairs are merged. No profiles of different pairs may be merged."""
     found = [await harness.survivors(*pair) for pair in pairs]
-    assert len({survivors[0] for survivors in found}) == len(pairs), "strangers were joined"
+    assert len({survivors[0] for survivors in found}) == len(pairs), "profiles of different pairs were merged"
     return sum(one == other for one, other in found)
 
 
 async def _progress(harness: ProfilesHarness, rule: UnificationRule) -> tuple[str, int, int, int, int]:
-    work = next(
-        w
-        for w in await harness.services.rules.rules.progress(harness.dataset_ref)
-        if w.job_id == rule.rule_id
+    job = next(
+        job
+        for job in await harness.services.rules.rules.progress(harness.dataset_ref)
+        if job.job_id == rule.rule_id
     )
-    return work.state, work.seen, work.indexed, work.merged, work.total
+    return job.state, job.seen, job.indexed, job.merged, job.total
 
 
-async def test_a_new_rule_joins_the_profiles_that_exist(harness: ProfilesHarness) -> None:
+async def test_a_new_rule_merges_existing_profiles(harness: ProfilesHarness) -> None:
     pairs = await _pairs(harness, 5)
     await harness.person("u1")
     rule = await harness.rule("mail")
     assert (await _progress(harness, rule))[0] == "running"
     await harness.index()
-    assert await _joined(harness, pairs) == 5
+    assert await _count_merged(harness, pairs) == 5
     state, seen, indexed, merged, total = await _progress(harness, rule)
     assert (state, merged, total) == ("done", 5, 11)
     assert 5 <= indexed <= seen <= total
     await harness.verified()
 
 
-async def test_chains_across_pages_become_one(harness: ProfilesHarness) -> None:
+async def test_a_chain_across_pages_becomes_one_profile(harness: ProfilesHarness) -> None:
     harness.index_by(profiles_per_page=2)
     people = [await harness.person(tags=[f"t{n}", f"t{n + 1}"]) for n in range(9)]
     await harness.rule("tags")
@@ -93,9 +94,9 @@ async def test_a_page_has_a_limited_number_of_identifiers(
     monkeypatch.setattr(harness.services.ingest, "submit", counting)
     await harness.rule("tags")
     await harness.index()
-    assert sorted(set(seen))[-1] == 20, "one profile with more values is a page of its own"
+    assert sorted(set(seen))[-1] == 20, "a profile with more values is the only one of its page"
     assert all(count <= 10 for count in seen if count != 20)
-    assert await _joined(harness, list(zip(people, others, strict=True))) == 9
+    assert await _count_merged(harness, list(zip(people, others, strict=True))) == 9
     assert await harness.survivors(large) == [large]
     await harness.verified()
 
@@ -105,19 +106,19 @@ async def test_an_inactive_rule_is_not_applied(harness: ProfilesHarness) -> None
     await harness.rule("mail", is_active=False)
     assert await harness.services.rules.reindexer.step() is False
     assert await harness.services.rules.rules.progress(harness.dataset_ref) == []
-    assert await _joined(harness, pairs) == 0
+    assert await _count_merged(harness, pairs) == 0
 
 
-async def test_a_rule_that_is_switched_on_later_is_applied_then(harness: ProfilesHarness) -> None:
+async def test_a_rule_is_applied_when_it_is_activated(harness: ProfilesHarness) -> None:
     pairs = await _pairs(harness, 2)
     rule = await harness.rule("mail", is_active=False)
     await harness.services.rules.rules.change(harness.dataset_ref, rule.rule_id, is_active=True)
     await harness.index()
-    assert await _joined(harness, pairs) == 2
+    assert await _count_merged(harness, pairs) == 2
     await harness.verified()
 
 
-async def test_reactivation_finds_what_was_written_in_between(harness: ProfilesHarness) -> None:
+async def test_reactivation_matches_values_written_in_between(harness: ProfilesHarness) -> None:
     before = await _pairs(harness, 1)
     rule = await harness.rule("mail")
     await harness.index()
@@ -128,21 +129,12 @@ async def test_reactivation_finds_what_was_written_in_between(harness: ProfilesH
     assert len(set(await harness.survivors(*between))) == 2
     await harness.services.rules.rules.change(harness.dataset_ref, rule.rule_id, is_active=True)
     await harness.index()
-    assert (
-        await _joined(
-            harness,
-            [
-                *before,
-                between,
-            ],
-        )
-        == 2
-    )
+    assert await _count_merged(harness, [*before, between]) == 2
     assert len(set(await harness.survivors(late, *before[0]))) == 1
     await harness.verified()
 
 
-async def test_cancelled_work_is_resumed(harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cancelled_job_is_resumed(harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     harness.index_by(profiles_per_page=4)
     pairs = await _pairs(harness, 20)
     rule = await harness.rule("mail")
@@ -150,7 +142,7 @@ async def test_cancelled_work_is_resumed(harness: ProfilesHarness, monkeypatch: 
     submit, indexer = harness.services.ingest.submit, harness.services.rules.reindexer
     calls = 0
 
-    async def third_page_never_comes(*arguments: object) -> object:
+    async def block_on_third_page(*arguments: object) -> object:
         nonlocal calls
         calls += 1
         if calls > 10:
@@ -159,25 +151,25 @@ async def test_cancelled_work_is_resumed(harness: ProfilesHarness, monkeypatch: 
         return await submit(*arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(harness.services.ingest, "submit", third_page_never_comes)
-        work = asyncio.create_task(indexer.run())
+        patch.setattr(harness.services.ingest, "submit", block_on_third_page)
+        task = asyncio.create_task(indexer.run())
         await asyncio.wait_for(stopped.wait(), 60)
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
     state, seen, *_ = await _progress(harness, rule)
     assert (state, seen) == ("running", 8)
-    assert await _joined(harness, pairs) < 20
-    assert await indexer.step() is False, "the lease of the one who stopped still holds"
-    await harness.database.execute(LEASE_LOST)
+    assert await _count_merged(harness, pairs) < 20
+    assert await indexer.step() is False, "the lease of the cancelled worker was ignored"
+    await harness.database.execute(EXPIRE_LEASES)
     await harness.index()
-    assert await _joined(harness, pairs) == 20
+    assert await _count_merged(harness, pairs) == 20
     assert (await _progress(harness, rule))[0] == "done"
     await harness.verified()
 
 
-@pytest.mark.parametrize("by", ["change", "delete"])
-async def test_a_rule_that_is_switched_off_in_the_middle_stops(
-    harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch, by: str
+@pytest.mark.parametrize("means", ["change", "delete"])
+async def test_deactivating_or_deleting_a_rule_cancels_its_job(
+    harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch, means: str
 ) -> None:
     harness.index_by(profiles_per_page=2)
     pairs = await _pairs(harness, 10)
@@ -185,27 +177,27 @@ async def test_a_rule_that_is_switched_off_in_the_middle_stops(
     rules, submit = harness.services.rules.rules, harness.services.ingest.submit
     calls = 0
 
-    async def off_at_the_third(*arguments: object) -> object:
+    async def deactivate_on_third_call(*arguments: object) -> object:
         nonlocal calls
         calls += 1
-        if calls == 3 and by == "change":
+        if calls == 3 and means == "change":
             await rules.change(harness.dataset_ref, rule.rule_id, is_active=False)
         elif calls == 3:
             await rules.delete(harness.dataset_ref, rule.rule_id)
         return await submit(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(harness.services.ingest, "submit", off_at_the_third)
+    monkeypatch.setattr(harness.services.ingest, "submit", deactivate_on_third_call)
     await harness.index()
-    assert await _joined(harness, pairs) < 10
+    assert await _count_merged(harness, pairs) < 10
     assert (await _progress(harness, rule))[0] == "cancelled"
     await harness.verified()
 
 
 @pytest.mark.parametrize("call", [3, 19])
-async def test_a_rule_switched_off_and_on_meanwhile_starts_again(
+async def test_reactivating_a_rule_during_its_job_restarts_the_job(
     harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch, call: int
 ) -> None:
-    """The worker of before, in the middle or on its last page, moves the new work on by nothing."""
+    """The worker of the old job, in the middle or on its last page, must not advance the new job."""
     harness.index_by(profiles_per_page=2)
     pairs = await _pairs(harness, 10)
     rule = await harness.rule("mail")
@@ -213,7 +205,7 @@ async def test_a_rule_switched_off_and_on_meanwhile_starts_again(
     between: list[tuple[UUID, UUID]] = []
     calls = 0
 
-    async def off_and_on(*arguments: object) -> object:
+    async def reactivate(*arguments: object) -> object:
         nonlocal calls
         calls += 1
         if calls == call:
@@ -224,10 +216,10 @@ async def test_a_rule_switched_off_and_on_meanwhile_starts_again(
             await rules.change(harness.dataset_ref, rule.rule_id, is_active=True)
         return await submit(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(harness.services.ingest, "submit", off_and_on)
+    monkeypatch.setattr(harness.services.ingest, "submit", reactivate)
     await harness.index()
     assert len(between) == 6
-    assert await _joined(harness, pairs + between) == 16
+    assert await _count_merged(harness, pairs + between) == 16
     assert (await _progress(harness, rule))[0] == "done"
     await harness.verified()
 
@@ -235,15 +227,15 @@ async def test_a_rule_switched_off_and_on_meanwhile_starts_again(
 async def test_a_profile_absorbed_before_its_turn_is_still_reindexed(
     harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Half of the work is done when people are joined by another rule: some of those who are absorbed were
-    not indexed yet, and stand behind one whom the work has passed."""
+    """In the middle of the job, another rule merges profiles. Some absorbed profiles were not indexed yet,
+    and their survivor already was."""
     harness.index_by(profiles_per_page=2)
     await harness.rule("card", 1)
     people = [await harness.person(tags=[f"t{n}"], card=f"c{n}") for n in range(20)]
     twins = [await harness.person(tags=[f"t{n}"]) for n in range(20)]
     submit, calls = harness.services.ingest.submit, 0
 
-    async def joined_in_the_middle(*arguments: object) -> object:
+    async def merge_in_the_middle(*arguments: object) -> object:
         nonlocal calls
         calls += 1
         if calls == 20:
@@ -251,7 +243,7 @@ async def test_a_profile_absorbed_before_its_turn_is_still_reindexed(
                 await harness.write(people[number + 1], card=f"c{number}")
         return await submit(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(harness.services.ingest, "submit", joined_in_the_middle)
+    monkeypatch.setattr(harness.services.ingest, "submit", merge_in_the_middle)
     await harness.rule("tags", 2)
     await harness.index()
     assert calls > 20
@@ -262,7 +254,7 @@ async def test_a_profile_absorbed_before_its_turn_is_still_reindexed(
     await harness.verified()
 
 
-async def test_writers_beside_the_work_lose_nothing(harness: ProfilesHarness) -> None:
+async def test_writers_during_a_job_lose_nothing(harness: ProfilesHarness) -> None:
     harness.index_by(profiles_per_page=3)
     pairs = await _pairs(harness, 12)
     chance = random.Random(7)
@@ -272,23 +264,23 @@ async def test_writers_beside_the_work_lose_nothing(harness: ProfilesHarness) ->
         return await harness.person(mail=f"m{number}"), number
 
     await harness.rule("mail")
-    made, _ = await asyncio.gather(asyncio.gather(*(write(n % 12) for n in range(36))), harness.index())
-    assert await _joined(harness, pairs) == 12
-    for profile_id, number in made:
+    created, _ = await asyncio.gather(asyncio.gather(*(write(n % 12) for n in range(36))), harness.index())
+    assert await _count_merged(harness, pairs) == 12
+    for profile_id, number in created:
         assert len(set(await harness.survivors(profile_id, *pairs[number]))) == 1
     await harness.verified()
 
 
-async def test_two_workers_share_the_work(harness: ProfilesHarness) -> None:
+async def test_two_workers_share_the_jobs(harness: ProfilesHarness) -> None:
     pairs = await _pairs(harness, 4)
     await harness.rule("mail", 1)
     await harness.rule("card", 2)
     await asyncio.gather(harness.index(), harness.index())
-    assert await _joined(harness, pairs) == 4
+    assert await _count_merged(harness, pairs) == 4
     await harness.verified()
 
 
-async def test_two_users_stay_two(harness: ProfilesHarness) -> None:
+async def test_two_users_with_one_value_are_not_merged(harness: ProfilesHarness) -> None:
     one, two = await harness.person("u1", mail="a1"), await harness.person("u2", mail="a1")
     third = await harness.person(mail="a1")
     await harness.rule("mail")
@@ -300,7 +292,7 @@ async def test_two_users_stay_two(harness: ProfilesHarness) -> None:
     await harness.verified()
 
 
-async def test_unset_and_erased_values_have_no_holder(harness: ProfilesHarness) -> None:
+async def test_removed_and_erased_values_match_nothing(harness: ProfilesHarness) -> None:
     one, two = await harness.person(mail="a1"), await harness.person(mail="a1")
     await harness.write(one, mail=None)
     await harness.erase(two)
@@ -311,7 +303,7 @@ async def test_unset_and_erased_values_have_no_holder(harness: ProfilesHarness) 
     await harness.verified()
 
 
-async def test_blocked_values_and_limits_hold_in_the_background(harness: ProfilesHarness) -> None:
+async def test_blocked_values_match_nothing_during_indexing(harness: ProfilesHarness) -> None:
     await harness.services.profiles.refusals.protect(
         harness.dataset_ref, blocked_values=("Shop@Acme.example",), blocked_patterns=("*@test.example",)
     )
@@ -338,15 +330,17 @@ async def test_rules_are_listed_by_priority_and_found_by_id(harness: ProfilesHar
     await harness.services.rules.rules.delete(harness.dataset_ref, str(unknown()))
 
 
-async def test_rules_made_at_once_never_share_a_property_or_a_priority(harness: ProfilesHarness) -> None:
-    tries = [harness.rule(key, priority) for key in ("mail", "card") for priority in (1, 2) for _ in range(3)]
-    made = [
-        each
-        for each in await asyncio.gather(*tries, return_exceptions=True)
-        if isinstance(each, UnificationRule)
+async def test_concurrent_rules_never_share_a_property_or_a_priority(harness: ProfilesHarness) -> None:
+    attempts = [
+        harness.rule(key, priority) for key in ("mail", "card") for priority in (1, 2) for _ in range(3)
     ]
-    assert len({rule.property_name for rule in made}) == len(made) == 2
-    assert len({rule.priority for rule in made}) == 2
+    created = [
+        result
+        for result in await asyncio.gather(*attempts, return_exceptions=True)
+        if isinstance(result, UnificationRule)
+    ]
+    assert len({rule.property_name for rule in created}) == len(created) == 2
+    assert len({rule.priority for rule in created}) == 2
     with pytest.raises(RuleRejected):
         await harness.rule("plan", 1)
 
@@ -361,8 +355,8 @@ def _mail(value_type: Any) -> PutAttributes:
     return PutAttributes((attribute,))
 
 
-async def test_a_changed_type_hides_values_from_matching_until_it_is_back(harness: ProfilesHarness) -> None:
-    """docs/wire/cds.md §8: what does not fit its attribute is hidden from matching."""
+async def test_values_of_a_changed_type_match_again_when_it_is_restored(harness: ProfilesHarness) -> None:
+    """docs/wire/cds.md §8: values that do not fit their attribute do not match."""
     change, dataset_id = harness.services.configurations.change, harness.dataset_ref.dataset_id
     await harness.rule("mail")
     word = await harness.person(mail="417")
@@ -402,9 +396,9 @@ async def test_a_value_removed_under_an_inactive_rule_never_matches_again(
     await harness.services.rules.rules.change(harness.dataset_ref, rule.rule_id, is_active=False)
     await harness.write(moved, mail="new@x.example")
     await harness.services.rules.rules.change(harness.dataset_ref, rule.rule_id, is_active=True)
-    heir = await harness.person(mail="old@x.example")
+    other = await harness.person(mail="old@x.example")
     await harness.index()
-    assert await harness.survivors(moved, stayed, heir) == [moved, stayed, heir]
+    assert await harness.survivors(moved, stayed, other) == [moved, stayed, other]
     await harness.verified()
     for person, mail in ((moved, "new@x.example"), (stayed, "stays@x.example")):
         found = await harness.person(mail=mail)
@@ -412,7 +406,7 @@ async def test_a_value_removed_under_an_inactive_rule_never_matches_again(
     await harness.verified()
 
 
-async def test_a_value_that_is_no_longer_blocked_joins_those_who_hold_it(harness: ProfilesHarness) -> None:
+async def test_unblocking_a_value_merges_the_profiles_that_have_it(harness: ProfilesHarness) -> None:
     await harness.rule("mail")
     protect = harness.services.profiles.refusals.protect
     await protect(harness.dataset_ref, blocked_values=("office@x.example",))
@@ -436,7 +430,7 @@ async def test_a_changed_type_reindexes_stored_values(harness: ProfilesHarness) 
     await harness.verified()
 
 
-async def test_another_attribute_or_a_new_name_indexes_nothing_again(harness: ProfilesHarness) -> None:
+async def test_another_attribute_or_a_new_name_starts_no_job(harness: ProfilesHarness) -> None:
     rule = await harness.rule("mail")
     await harness.index()
     other = Attribute(

@@ -22,7 +22,7 @@ A1, B2 = customer("a1"), customer("b2")
 
 
 class TrustHarness(InteractionsHarness):
-    """A site where the customer number may be trusted only if a server says it."""
+    """A dataset in which `customerId` can be trusted only from servers."""
 
     async def set_trusted_only(self, only: bool = True) -> None:
         changed = msgspec.structs.replace(BUILT_IN_TYPES["customerId"], trusted_only=only)
@@ -38,8 +38,8 @@ class TrustHarness(InteractionsHarness):
     async def browser(self, *identifiers: tuple[str, str], **fields: Any) -> UUID:
         return (await self.event(*identifiers, **fields)).survivor.profile_id
 
-    async def holder(self, number: tuple[str, str]) -> UUID | None:
-        found = await self.services.profiles.lookup.resolve(self.dataset_ref, dict([number]))
+    async def holder(self, identity: tuple[str, str]) -> UUID | None:
+        found = await self.services.profiles.lookup.resolve(self.dataset_ref, dict([identity]))
         return None if found is None else found.profile_id
 
     async def folds(self) -> bool:
@@ -53,7 +53,7 @@ async def harness(services: Services) -> TrustHarness:
     return harness
 
 
-async def test_a_rule_on_the_attribute_takes_no_word_of_a_browser_for_it(harness: TrustHarness) -> None:
+async def test_a_rule_on_the_attribute_ignores_browser_values(harness: TrustHarness) -> None:
     rule = UnificationRule("by-number", "by number", "identity_attributes.customerId", 2, is_active=True)
     await harness.services.configurations.change(harness.dataset_ref.dataset_id, lambda _: PutRule(rule))
     await harness.set_trusted_only()
@@ -64,19 +64,19 @@ async def test_a_rule_on_the_attribute_takes_no_word_of_a_browser_for_it(harness
     assert await harness.folds()
 
 
-async def test_a_merge_leaves_the_number_that_a_server_said(harness: TrustHarness) -> None:
-    ann = await harness.server(A1, ANN)
+async def test_a_merge_keeps_the_value_from_a_server(harness: TrustHarness) -> None:
+    await harness.server(A1, ANN)
     await harness.browser(B2, BOB)
     await harness.set_trusted_only()
     assert await harness.holder(B2) is None
-    one = await harness.browser(ANN, BOB)
-    assert await harness.holder(A1) == one
+    merged = await harness.browser(ANN, BOB)
+    assert await harness.holder(A1) == merged
     assert await harness.holder(B2) is None
-    assert await harness.server(A1) == one, f"{ann} or whoever absorbed it"
+    assert await harness.server(A1) == merged
     assert await harness.folds()
 
 
-async def test_a_late_word_of_a_server_replaces_a_browsers(harness: TrustHarness) -> None:
+async def test_a_late_value_from_a_server_replaces_one_from_a_browser(harness: TrustHarness) -> None:
     bob = await harness.browser(B2, BOB)
     await harness.set_trusted_only()
     hour_ago = time.time_ns() // 1000 - HOUR_US

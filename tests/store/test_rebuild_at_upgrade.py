@@ -17,7 +17,7 @@ from oneself.store.database import Database, connect
 from oneself.store.migrate import LOCK_KEY, migrate, outdated_datasets
 from oneself.store.rows import config_hash
 from support.databases import Databases
-from support.earlier_version import DATASETS, SECRET_KEY, restored
+from support.earlier_version import DATASETS, SECRET_KEY, restore_database
 from support.service import RunningService, clean_environment, run_command
 from support.verifying import assert_log_folds
 from support.waiting import until_async
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.xdist_group("upgrade")
 
 @pytest.fixture
 async def earlier(made_databases: Databases) -> str:
-    return await restored(made_databases)
+    return await restore_database(made_databases)
 
 
 @pytest.fixture

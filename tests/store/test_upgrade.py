@@ -19,7 +19,7 @@ import pytest_asyncio
 
 from oneself.store.migrate import known, migrate, pending
 from support.databases import Databases
-from support.earlier_version import FOLDER, SECRET_KEY, restored
+from support.earlier_version import FOLDER, SECRET_KEY, restore_database
 from support.service import RunningService
 from wire.browser import Browser, WebApplication, sign_in
 
@@ -57,7 +57,7 @@ class Upgraded(NamedTuple):
 
 @pytest_asyncio.fixture(scope="module")
 async def earlier(made_databases: Databases) -> str:
-    return await restored(made_databases)
+    return await restore_database(made_databases)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ async def test_pending_migrations_are_applied_once(made_databases: Databases) ->
 
 async def test_who_could_export_still_can(made_databases: Databases) -> None:
     """Applications that act for themselves, and issuers; a browser application has persons' tokens alone."""
-    url = await restored(made_databases)
+    url = await restore_database(made_databases)
     connection = await asyncpg.connect(url)
     await connection.execute(
         """

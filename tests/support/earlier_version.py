@@ -14,8 +14,8 @@ SECRET_KEY = "the secret key of the upgrade test's database"
 DATASETS = 2
 
 
-async def restored(made_databases: Databases) -> str:
-    """A database as the earlier version left it; returns its address."""
+async def restore_database(made_databases: Databases) -> str:
+    """Create a database as the earlier version wrote it, not yet migrated. Returns its address."""
     url = await made_databases.empty_one()
     connection = await asyncpg.connect(url)
     await connection.execute((FOLDER / "database.sql").read_text("utf-8"))

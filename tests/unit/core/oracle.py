@@ -1,9 +1,9 @@
-"""The oracle: resolution and merging once more, as naive as docs/concepts/resolution.md and §5 can be read.
+"""The oracle: a second, simple implementation of resolution and merging (docs/concepts/resolution.md).
 
-It keeps every observation, every claim and every move of a device in plain lists and searches all of
-them each time: no index, no plan, no import from `oneself`. Slow, and short enough to be believed.
+It keeps every observation, every claim and every move of a device in lists and searches all of them each
+time, without an index, a plan or an import from `oneself`. It is slow, and short enough to be reviewed.
 
-Where docs/concepts leaves a question open, it reads it like this:
+Decisions where docs/concepts leaves a question open:
 * an address decides before any identifier: a write by id never lands on another user's profile;
 * a device that points at a known person decides nothing once anything else does;
 * absorbed profiles are merged in from the lowest ranked to the highest, so that among several absorbed
@@ -49,7 +49,7 @@ Instant = tuple[int, int]  # when it happened, then when it was told
 
 @dataclass(eq=False)
 class Person:
-    """A profile. Once absorbed, only `into` and `reason` mean anything."""
+    """A profile. Once it is absorbed, only `into` and `reason` are valid."""
 
     id: UUID
     born: int
@@ -70,7 +70,7 @@ class Person:
 
 @dataclass(eq=False)
 class Claim:
-    """`since`: when the value was first told of anybody who is this person; it makes the claim as old."""
+    """`since`: when the value was first reported for a profile of this person; the age of the claim."""
 
     person: Person
     pair: Pair
@@ -80,7 +80,7 @@ class Claim:
 
 @dataclass
 class Rule:
-    """`since`: when it was last switched on."""
+    """`since`: when the rule was last activated."""
 
     name: str
     attribute: str
@@ -95,7 +95,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Pointer:
-    """An observation of this person was made on the device, or let go of it. `since`: when the device came to
+    """An observation of this person was made on the device, or released it. `since`: when the device moved to
     this person."""
 
     device: str
@@ -106,7 +106,7 @@ class Pointer:
 
 @dataclass
 class Evidence:
-    """What is left of a step's identifiers, and what was dropped."""
+    """The valid identifiers of a step, and the dropped ones."""
 
     user: str | None
     pairs: list[Pair]
@@ -136,14 +136,14 @@ class Oracle:
         return self.see()
 
     def start(self, setup: Setup) -> None:
-        """Know nothing, configured as the set-up says."""
+        """Remove all state and apply the set-up."""
         self.__init__()  # type: ignore[misc]
         self.setup = setup
         for line in setup.rules:
             self._change_rule(line)
 
     def observe(self, step: Step, addressed: UUID | None, new_id: UUID) -> Outcome:
-        """Take one observation in; ids as for `Engine.act`."""
+        """Apply one observation; ids as for `Engine.act`."""
         if step.rule is not None:
             return self._change_rule(step.rule)
         if step.act == "index":
@@ -163,7 +163,7 @@ class Oracle:
         return self._take_in(step, target, evidence, new_id)
 
     def see(self) -> World:
-        """Everything there is."""
+        """The current world."""
         people = [person for person in self.people if not person.erased]
         devices = {pointer.device for pointer in self.pointers}
         found = {device: self._device(device) for device in devices}
@@ -192,7 +192,7 @@ class Oracle:
         return next((claim.person.root() for claim in self._live_claims(pair)), None)
 
     def _point(self, device: str, person: Person, step: Step) -> None:
-        """A late event takes no device from whom it went to after that had happened, unless to a newcomer."""
+        """A late event moves a device that moved after it occurred only to an anonymous profile."""
         last = self._last_pointer(device)
         if last is None or last.lets_go:
             self.pointers.append(Pointer(device, person, step.at))
@@ -202,7 +202,7 @@ class Oracle:
             self.pointers.append(Pointer(device, person, step.at))
 
     def _is_late(self, device: str, step: Step) -> bool:
-        """Whether the device went to its present person after the event had happened."""
+        """Whether the device moved to its current profile after the event occurred."""
         last = self._last_pointer(device)
         return last is not None and step.act == "event" and last.since > step.at
 
@@ -343,7 +343,8 @@ class Oracle:
         return list(dict.fromkeys(person for person in found if person is not None))
 
     def _kept_user(self, candidates: list[Person], target: Person | None, evidence: Evidence) -> str | None:
-        """Who was addressed; else whom the earlier rule leads to, within it the older claim; else by rank."""
+        """The user of the addressed profile; else of the first by rule priority and claim age; else of the
+        first by rank."""
         if target is not None and target.user is not None:
             return target.user
         users = [person for person in candidates if person.user is not None]
@@ -353,7 +354,7 @@ class Oracle:
         return best[0].user if best else None
 
     def _led_by(self, person: Person, evidence: Evidence) -> tuple[int, int]:
-        """What leads to a person first: its priority and, of a rule, the age of the claim."""
+        """The priority of the first match of a person and, for a rule, the age of the claim."""
         led = []
         for pair in evidence.pairs:
             if self._holder(pair) is person:
@@ -366,14 +367,14 @@ class Oracle:
         return USER_PRIORITY if pair[0] == USER else rules.get(pair[0], IDENTITY_PRIORITY)
 
     def _other_users(self, step: Step, user: str | None, strangers: list[Person]) -> list[Person]:
-        """Whose browser this was until now. A late event takes no browser from whom it went to since."""
+        """The other users whose devices the event moves. A late event moves no device that moved since."""
         moving = [device for device in step.devices if not self._is_late(device, step)]
         current = [person for device in moving if (person := self._device(device))]
         others = [person for person in current if person.user not in (None, user)]
         return [person for person in others if person not in strangers]
 
     def _rank(self, person: Person, created: Person | None, evidence: Evidence | None) -> tuple[Any, ...]:
-        """Smaller goes first: known, recently active, old, small id."""
+        """Smaller ranks first: more identified, more recently active, older, smaller id."""
         kind = self._kind(person)
         if person is created and evidence is not None:
             kind = "identified" if evidence.user else "named" if evidence.pairs else "anonymous"
@@ -381,7 +382,7 @@ class Oracle:
         return (grade, -self._active_by(person), person.born, person.id)
 
     def _active_by(self, person: Person) -> int:
-        """When the person was last active; for an event, no later than it happened itself."""
+        """When the person was last active; for an event, activity after the event does not count."""
         if self.happened is None or person.active <= self.happened:
             return person.active
         times = [step.at for step, told_by in self.observed if told_by.root() is person]
@@ -396,8 +397,8 @@ class Oracle:
         created: Person | None,
         evidence: Evidence,
     ) -> list[tuple[Person, bool]]:
-        """The candidates by rank, first those that nothing can keep out: whom the observation is about by
-        its very words, and whoever is the user that it names."""
+        """The candidates by rank; first those that no guard or limit can exclude: the addressed profile and
+        the user that the observation names."""
         allowed = [person for person in candidates if person not in strangers]
         allowed.sort(key=lambda person: self._rank(person, created, evidence))
         certain = [person is anchor or (user is not None and person.user == user) for person in allowed]
@@ -412,7 +413,7 @@ class Oracle:
     def _within_limits(
         self, people: list[tuple[Person, bool]], said: dict[str, set[str]]
     ) -> tuple[list[Person], list[tuple[str, Person]]]:
-        """Who may be one person, and who must not be. `said`: what the observation itself adds."""
+        """The profiles that may merge, and the refused ones. `said`: the values that the observation adds."""
         most = self.setup.profiles_per_merge_max or PROFILES_PER_MERGE_MAX
         group: list[Person] = []
         refused: list[tuple[str, Person]] = []
@@ -434,7 +435,7 @@ class Oracle:
         return any(ours and theirs and not ours & theirs for ours, theirs in sides)
 
     def _too_many(self, group: list[Person], person: Person, said: dict[str, set[str]]) -> bool:
-        """Only where both sides bring values: a limit stops growth, it does not undo."""
+        """A limit applies only if both sides have values: it stops growth and does not separate profiles."""
         types = [kind.name for kind in self.setup.identity_types]
         for name in (*types, *(rule.attribute for rule in self._active())):
             ours = self._values_held(group, name) | said.get(name, set())
@@ -452,7 +453,7 @@ class Oracle:
         evidence: Evidence,
         ages: list[tuple[Person, Pair, int]],
     ) -> None:
-        """Let the person hold what nobody of the group holds; a claim that does not count is made anew."""
+        """Claim the values that no profile of the group holds; replace claims that do not count."""
         for pair in evidence.pairs:
             if any(claim.person.root() in group for claim in self._live_claims(pair)):
                 continue
@@ -465,7 +466,7 @@ class Oracle:
                 evidence.drops.add((pair[0], "limit_exceeded"))
 
     def _ages(self, people: list[Person], pairs: list[Pair]) -> list[tuple[Person, Pair, int]]:
-        """Who has which value where a rule or binding reads, and when it was first told."""
+        """For each value that a rule or binding reads: the person that has it, and since when."""
         paths = {rule.attribute: rule.path for rule in self._active()}
         paths |= {name: ("identity_attributes", name) for name in self._bound()}
         return [
@@ -502,7 +503,7 @@ class Oracle:
     # rules
 
     def _active(self) -> list[Rule]:
-        """The active rules, the one that goes first in front."""
+        """The active rules by priority."""
         return sorted((rule for rule in self.rules.values() if rule.active), key=lambda rule: rule.priority)
 
     def _change_rule(self, line: RuleLine) -> Outcome:
@@ -538,7 +539,7 @@ class Oracle:
         return "duplicate_priority" if any(other.priority == priority for other in others) else None
 
     def _index(self) -> Outcome:
-        """Every profile's values, by every rule that waits; all are read before the first one is used."""
+        """Index all profiles by every waiting rule; all are read before the first is indexed."""
         waiting = [self.rules[name] for name in self.waiting if name in self.rules]
         self.waiting = []
         indexed: list[Outcome] = []
@@ -549,8 +550,8 @@ class Oracle:
         return Outcome(indexed=tuple(indexed))
 
     def _asked_for(self, rule: Rule) -> list[Person]:
-        """Who stands for each profile, in the order in which their values were told; an absorbed one counts
-        if it was still there when the rule was switched on."""
+        """The survivors of all profiles, in the order in which their values were first reported. Profiles
+        that were absorbed before the rule was activated do not count."""
         known = sorted(
             (person for person in self.people if not person.erased),
             key=lambda person: (person.brought.get(rule.path, person.born), person.id),
@@ -559,7 +560,7 @@ class Oracle:
         return list(dict.fromkeys(person.root() for person in asked))
 
     def _values_by(self, person: Person, rule: Rule) -> list[Pair]:
-        """What the person's values hold by a rule."""
+        """The identifiers that a rule reads from the values of a person."""
         read = [self._read(rule.attribute, text, "server") for text in texts(person.values.get(rule.path))]
         return list(dict.fromkeys((rule.attribute, value) for code, value in read if code is None))
 
@@ -568,7 +569,7 @@ class Oracle:
         return set(pairs) != held or (bool(pairs) and person.born < rule.since)
 
     def _index_one(self, person: Person, pairs: list[Pair]) -> Outcome:
-        """As if the person were observed with these values, as far as it has them still."""
+        """Apply an observation of these values, without those that the person no longer has."""
         rules = self._active()
         still = [pair for pair in pairs if any(pair in self._values_by(person, rule) for rule in rules)]
         outlived = self._outlived(person, {rule.path[:2] for rule in rules})
@@ -602,7 +603,7 @@ class Oracle:
         absorbed.into, absorbed.absorbed = survivor, len(self.observed)
 
     def _reason(self, found: tuple[Person, Person], hits: dict[Pair, Person]) -> str:
-        """What found the first of them, else the second; the user id before all others, then by priority."""
+        """What matched the first profile, else the second; the user id first, then by priority."""
         pairs = [pair for pair in hits if hits[pair] in found]
         pairs.sort(key=lambda pair: (hits[pair] is not found[0], self._priority(pair)))
         if not pairs:
@@ -652,7 +653,7 @@ class Oracle:
                 (person.trusted.add if step.trust == "server" else person.trusted.discard)(path)
 
     def _write_bound(self, person: Person, step: Step, now: int, withheld: set[Pair]) -> None:
-        """The identities of an event as values, and nothing held but what the values are."""
+        """Write the identities of an event as values, and release claims on other values."""
         for name, text in step.identities:
             if name not in self._bound() or (name, self._read(name, text, step.trust)[1]) in withheld:
                 continue
@@ -733,7 +734,7 @@ def _is_of(value: Any, line: AttributeLine) -> bool:
 
 
 def texts(value: Any) -> list[str]:
-    """The scalars of a value as identifiers are written."""
+    """The scalars of a value, as text."""
     items = value if isinstance(value, list) else [value]
     return [str(item) for item in items if item is not None]
 
@@ -741,7 +742,7 @@ def texts(value: Any) -> list[str]:
 def flatten(
     values: dict[str, Any], names: dict[Path, AttributeLine], path: Path = ()
 ) -> list[tuple[Path, Any]]:
-    """Every leaf of a patch with its path; what is no declared complex value is a leaf."""
+    """Every leaf of a patch with its path; only declared complex values have inner paths."""
     leaves: list[tuple[Path, Any]] = []
     for key, value in values.items():
         here = (*path, key)
@@ -755,7 +756,7 @@ def flatten(
 
 
 def nest(values: dict[Path, Any]) -> dict[str, Any]:
-    """The flat values as the object they stand for."""
+    """The values as a nested object."""
     nested: dict[str, Any] = {}
     for path, value in values.items():
         place = nested

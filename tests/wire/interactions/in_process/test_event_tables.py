@@ -140,11 +140,11 @@ HEAD = 'spelling {"user": {"id": "a"}}\ncase one\n'
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (HEAD + "the event", "table:3: ` -> ` and what is expected are missing"),
-        (HEAD + "the event -> makes U1", "table:3: 'makes U1' is no clause"),
-        (HEAD + "the event -> creates V1", "table:3: 'creates V1' is no clause"),
-        (HEAD + '{"user": -> anonymous', "table:3: this is no JSON: "),
-        (HEAD + "[] -> anonymous", "table:3: this is no JSON object"),
+        (HEAD + "the event", "table:3: ` -> ` and the expected outcome are missing"),
+        (HEAD + "the event -> makes U1", "table:3: unknown clause 'makes U1'"),
+        (HEAD + "the event -> creates V1", "table:3: unknown clause 'creates V1'"),
+        (HEAD + '{"user": -> anonymous', "table:3: invalid JSON: "),
+        (HEAD + "[] -> anonymous", "table:3: not a JSON object"),
         (HEAD + 'the record -> {"webId": "a"}', "table:3: a record is a user like U1 and a JSON object"),
         (HEAD + 'spelling {"user": {}}', "table:3: spellings come before the first case"),
         (HEAD + '{"user": {}} -> anonymous', "table:2: `the event` is missing in this case"),
