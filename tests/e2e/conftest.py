@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tests: the demo as people run it, a real Chromium, and load on services."""
+"""Fixtures of the end-to-end tests: a running demo, a real Chromium, and two services under load."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STOP_DEADLINE_S = 60.0
 
 
 class RunningDemo(msgspec.Struct):
-    """A demo that has told its story and keeps its shop open."""
+    """A demo that has printed its story and still serves its shop."""
 
     process: subprocess.Popen[str]
     output: str
@@ -43,11 +43,11 @@ class RunningDemo(msgspec.Struct):
 
     @property
     def curl_lines(self) -> str:
-        """The commands that it prints to be copied."""
+        """The curl commands that the demo prints for the reader to copy."""
         return self.output.partition("in another terminal:")[2].partition("Fold the log again")[0]
 
     def stop(self) -> int:
-        """Ctrl-C; the exit code."""
+        """Send Ctrl-C and wait. Returns the exit code."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(STOP_DEADLINE_S)
 
@@ -86,24 +86,24 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A Chromium, driven by Playwright; every test opens a context of its own.
+    """A Chromium, driven by Playwright. Every test opens its own context.
 
-    Not for longer than a module: Playwright's own event loop stands in the way of tests that are coroutines.
+    The scope is one module, because Playwright's event loop prevents tests that are coroutines from running.
     """
     playwright = pytest.importorskip("playwright.sync_api")
     name = os.environ.get("ONESELF_TEST_CHROMIUM", "chromium")
     executable = shutil.which(name) or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if executable is None:
-        pytest.fail("There is no Chromium; tools/ensure-chromium installs it.")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        pytest.fail("Chromium is not installed; run tools/ensure-chromium.")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         yield browser
         browser.close()
 
 
 @pytest.fixture
 def page(chromium: Any) -> Iterator[Any]:
-    """A page in a browser that has never been anywhere."""
+    """A page in a new browser context, without cookies."""
     context = chromium.new_context()
     context.set_default_timeout(30_000)
     opened = context.new_page()
@@ -113,7 +113,7 @@ def page(chromium: Any) -> Iterator[Any]:
 
 @pytest.fixture
 async def pair(start_service: StartService, new_database: NewDatabase) -> AsyncIterator[Pair]:
-    """Two services on one database, which know a trait of many values, `seen`."""
+    """Two services on one database, with the multi-valued trait `seen`."""
     url = await new_database()
     services = [
         await asyncio.to_thread(lambda name=name: start_service(database_url=url, name=name))  # type: ignore[misc]

@@ -1,6 +1,6 @@
-"""Writers that never lose count: each sends until it is answered, and remembers what it was promised.
+"""Writers that put load on a service and record which writes it acknowledged.
 
-A write that was not acknowledged is sent again with the same Idempotency-Key, as a careful client does.
+A write that was not acknowledged is sent again with the same Idempotency-Key.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ PAGE_SIZE = 200
 
 
 def client(service: RunningService, token: str) -> httpx.AsyncClient:
-    """A client below the service's REST address that keeps no cookies: every request is a new visitor."""
-    made = httpx.AsyncClient(
+    """A client of the REST API that stores no cookies, so that every request comes from a new visitor."""
+    http = httpx.AsyncClient(
         base_url=f"{service.base_url}/t/{service.org}/cds/api/v1",
         headers={"Authorization": f"Bearer {token}"},
         timeout=60.0,
         limits=httpx.Limits(max_connections=100),
     )
-    made.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return made
+    http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return http
 
 
 async def define(http: httpx.AsyncClient, name: str, **more: Any) -> None:
@@ -63,8 +63,10 @@ class Pair:
         self.clients = clients
 
 
-async def answered(http: httpx.AsyncClient, method: str, path: str, body: object) -> dict[str, Any]:
-    """Send until it is accepted; a lost race may be told as 503 and is then tried again."""
+async def request_until_accepted(
+    http: httpx.AsyncClient, method: str, path: str, body: object
+) -> dict[str, Any]:
+    """Send a request; retry while the answer is 503, which a lost race can cause. Returns the JSON body."""
     headers = {"Idempotency-Key": str(uuid.uuid4())}
     while True:
         answer = await http.request(method, path, json=body, headers=headers)
@@ -75,7 +77,7 @@ async def answered(http: httpx.AsyncClient, method: str, path: str, body: object
 
 
 class Writers:
-    """So many writers at once, each making one profile after another. `acknowledged`: value → profile id."""
+    """Concurrent writers; each creates one profile after another. `acknowledged`: value → profile id."""
 
     def __init__(self, http: httpx.AsyncClient, count: int) -> None:
         self._http = http
@@ -85,26 +87,28 @@ class Writers:
         self.unanswered: list[str] = []
 
     async def run(self) -> None:
-        await asyncio.gather(*(self._write_on(writer) for writer in range(self._count)))
+        await asyncio.gather(*(self._write_until_stopped(writer) for writer in range(self._count)))
 
     def stop(self) -> None:
-        """Let every writer finish what it has begun."""
+        """Stop every writer after its current write."""
         self._stopped.set()
 
     async def until(self, condition: Callable[[], bool], deadline_s: float = 60.0) -> None:
-        """Wait until something holds about the writers."""
+        """Wait until the condition holds."""
 
         async def holds() -> bool:
             return condition()
 
-        await until_async(holds, lambda: f"{len(self.acknowledged)} acknowledged by now", deadline_s)
+        await until_async(
+            holds, lambda: f"only {len(self.acknowledged)} writes were acknowledged", deadline_s
+        )
 
-    async def more(self, count: int) -> None:
-        """Wait until that many further writes are acknowledged."""
+    async def wait_for_more(self, count: int) -> None:
+        """Wait until `count` more writes are acknowledged."""
         wanted = len(self.acknowledged) + count
         await self.until(lambda: len(self.acknowledged) >= wanted)
 
-    async def _write_on(self, writer: int) -> None:
+    async def _write_until_stopped(self, writer: int) -> None:
         number = 0
         while not self._stopped.is_set():
             await self._write(f"{writer}-{number}")
@@ -128,9 +132,11 @@ class Writers:
 
 
 class Visitors(Writers):
-    """So many browsers at once, each sending one event after another and naming itself now and then.
-    `acknowledged`: name of the event → its id. The wire has no message id: what was not answered is not sent
-    again."""
+    """`count` concurrent browsers; each sends one event after another, every fifth with an e-mail address.
+
+    `acknowledged`: name of the event → its id. The wire has no message id, so an unanswered event is not sent
+    again.
+    """
 
     async def _write(self, value: str) -> None:
         writer, _, number = value.partition("-")
@@ -151,7 +157,7 @@ class Visitors(Writers):
 
 
 async def stored_events(http: httpx.AsyncClient, browsers: int) -> Counter[tuple[str, str]]:
-    """How often each (name, event id) is kept, of the people behind so many browsers."""
+    """How often each (name, event id) is stored for the people behind `browsers` browsers."""
     people = {f"{browser + 1:016x}": browser // 2 for browser in range(browsers)}
     found: Counter[tuple[str, str]] = Counter()
     for browser in {person: browser for browser, person in people.items()}.values():

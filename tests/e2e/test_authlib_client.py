@@ -17,13 +17,13 @@ from support.visitor import CALLBACK, PASSWORD, Page
 
 @pytest.fixture(scope="module")
 def web_client(service: RunningService) -> tuple[str, str]:
-    made = service.command(
+    created = service.command(
         *("app", "create", "Book shop", "--kind", "web", "--redirect-uri", CALLBACK),
         *("--permission", "internal_cds_profile_view"),
     )
-    assert made.returncode == 0, made.stderr
-    found = re.search(r"client id +(\S+)\nclient secret +(\S+)", made.stdout)
-    assert found, made.stdout
+    assert created.returncode == 0, created.stderr
+    found = re.search(r"client id +(\S+)\nclient secret +(\S+)", created.stdout)
+    assert found, created.stdout
     return found[1], found[2]
 
 
@@ -33,7 +33,7 @@ async def _discovered(service: RunningService) -> dict[str, object]:
     return dict(answer.json())
 
 
-# A bare GET; what takes only POST answers 405, what is missing would answer 404.
+# The status of a GET without parameters: 405 where only POST is allowed; a missing endpoint would answer 404.
 GET_STATUS = {
     "authorization_endpoint": 400,
     "token_endpoint": 405,
@@ -45,7 +45,7 @@ GET_STATUS = {
 }
 
 
-async def test_the_discovery_document_says_where_everything_is(service: RunningService) -> None:
+async def test_the_discovery_document_lists_endpoints_that_exist(service: RunningService) -> None:
     document = await _discovered(service)
     issuer = f"{service.base_url}/t/{service.org}"
     assert document["issuer"] == issuer
@@ -91,22 +91,22 @@ async def test_authlibs_client_signs_a_person_in_with_code_and_pkce(
         nonce={"essential": True, "value": "n-1"},
     )
     registry.validate(claims)
-    told = (await client.get(str(document["userinfo_endpoint"]))).json()
-    assert (told["sub"], told["email"]) == (claims["sub"], "reader@acme.example")
+    userinfo = (await client.get(str(document["userinfo_endpoint"]))).json()
+    assert (userinfo["sub"], userinfo["email"]) == (claims["sub"], "reader@acme.example")
 
-    fresh = await client.refresh_token(str(document["token_endpoint"]))
-    assert fresh["refresh_token"] != token["refresh_token"]
-    spent = await client.introspect_token(
+    refreshed = await client.refresh_token(str(document["token_endpoint"]))
+    assert refreshed["refresh_token"] != token["refresh_token"]
+    introspected = await client.introspect_token(
         str(document["introspection_endpoint"]), token=token["refresh_token"]
     )
-    assert spent.json() == {"active": False}
-    revoked = await client.revoke_token(str(document["revocation_endpoint"]), token=fresh["access_token"])
+    assert introspected.json() == {"active": False}
+    revoked = await client.revoke_token(str(document["revocation_endpoint"]), token=refreshed["access_token"])
     assert revoked.status_code == 200
     assert (await client.get(str(document["userinfo_endpoint"]))).status_code == 401
     await client.aclose()
 
 
-async def test_authlibs_client_gets_a_token_in_its_own_name(service: RunningService) -> None:
+async def test_authlibs_client_gets_a_token_by_client_credentials(service: RunningService) -> None:
     document = await _discovered(service)
     async with AsyncOAuth2Client(service.client_id, service.client_secret) as client:
         token = await client.fetch_token(
@@ -120,7 +120,7 @@ async def test_authlibs_client_gets_a_token_in_its_own_name(service: RunningServ
 
 
 async def _register(address: str, email: str) -> str:
-    """Register on the pages behind an authorize request; where the browser is sent in the end."""
+    """Register on the pages of an authorize request. Returns the final redirect location."""
     async with httpx.AsyncClient(follow_redirects=True) as browser:
         login = await browser.get(address)
         link = next(link for link in Page(login.text).links if "register" in link)

@@ -1,4 +1,4 @@
-"""What only a real browser can tell: it keeps the profile cookie, and the reference needs no internet."""
+"""A real browser stores the profile cookie, and the API reference needs no internet."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ CREATE = """async ([base, token]) => {
 @pytest_asyncio.fixture(scope="module")
 async def chromium() -> AsyncIterator[Browser]:
     path = os.environ.get("ONESELF_TEST_CHROMIUM") or shutil.which("chromium")
-    assert path, "there is no Chromium; tools/ensure-chromium installs it"
+    assert path, "Chromium is not installed; run tools/ensure-chromium"
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
@@ -66,7 +66,7 @@ class _ShopServer(BaseHTTPRequestHandler):
 
 @pytest_asyncio.fixture(scope="module")
 async def shop_port() -> AsyncIterator[int]:
-    """A shop on another port than the service's."""
+    """The port of a shop, which differs from the service's."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _ShopServer)
     Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_port
@@ -74,7 +74,7 @@ async def shop_port() -> AsyncIterator[int]:
     server.server_close()
 
 
-def token_of(service: RunningService) -> str:
+def token_for(service: RunningService) -> str:
     form = {"grant_type": "client_credentials", "scope": " ".join(CDS_PERMISSIONS)}
     client = (service.client_id, service.client_secret)
     answer = httpx.post(
@@ -84,7 +84,7 @@ def token_of(service: RunningService) -> str:
 
 
 async def visit_twice(page: Page, shop: str, base: str, token: str) -> list[Any]:
-    """The shop asks for the visitor's profile on two visits."""
+    """Visit the shop twice; each time it requests the visitor's profile. Returns both answers."""
     answers = []
     for _ in range(2):
         await page.goto(shop)
@@ -100,10 +100,10 @@ async def test_the_cookie_works_on_localhost(
     service = start_service(database_url=await new_database(), environment=environment)
     base = service.base_url.replace("127.0.0.1", "localhost")
     context = await chromium.new_context()
-    first, second = await visit_twice(await context.new_page(), shop, base, token_of(service))
+    first, second = await visit_twice(await context.new_page(), shop, base, token_for(service))
     assert (first[0], second[0]) == (201, 200)
     assert first[1] == second[1]
-    assert first[2], "ETag is readable by the page"
+    assert first[2], "the page cannot read the ETag"
     (cookie,) = await context.cookies(base)
     assert (cookie["name"], cookie["httpOnly"], cookie["expires"]) == ("cds_profile", True, -1)
     await context.close()
@@ -124,7 +124,7 @@ async def test_the_cookie_works_on_https_and_in_the_shops_domain(
         port = httpx.URL(service.base_url).port or 0
         base = f"https://{CDS_HOST}:{await stack.enter_async_context(terminated(tls, port))}"
         context = await chromium.new_context(ignore_https_errors=True)
-        first, second = await visit_twice(await context.new_page(), shop, base, token_of(service))
+        first, second = await visit_twice(await context.new_page(), shop, base, token_for(service))
         assert (first[0], second[0]) == (201, 200)
         assert first[1] == second[1]
         (cookie,) = await context.cookies(base)
@@ -136,22 +136,22 @@ async def test_the_cookie_works_on_https_and_in_the_shops_domain(
 async def test_the_reference_works_with_no_internet(chromium: Browser, service: RunningService) -> None:
     context = await chromium.new_context()
     page = await context.new_page()
-    asked: list[str] = []
-    complaints: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    requested: list[str] = []
+    errors: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     await page.goto(f"{service.base_url}/docs")
     await page.get_by_text("/t/{org}/cds/api/v1/profiles/{profile_id}").first.wait_for(timeout=30_000)
     await page.locator(".opblock-post .opblock-summary").first.click()
     await page.get_by_text("Request body").first.wait_for(timeout=10_000)
-    assert complaints == []
-    elsewhere = [url for url in asked if not url.startswith((service.base_url, "data:", "blob:"))]
-    assert elsewhere == []
+    assert errors == []
+    external = [url for url in requested if not url.startswith((service.base_url, "data:", "blob:"))]
+    assert external == []
     await context.close()
 
 
 def certificate(folder: Path) -> ssl.SSLContext:
-    """TLS for every host of the domain, signed by itself."""
+    """A TLS context with a self-signed certificate for every host of the domain."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, DOMAIN)])
     now = datetime.datetime.now(datetime.UTC)
@@ -174,7 +174,7 @@ def certificate(folder: Path) -> ssl.SSLContext:
 
 @contextlib.asynccontextmanager
 async def terminated(tls: ssl.SSLContext, port: int) -> AsyncIterator[int]:
-    """A port that speaks TLS in front of one that does not, as a proxy would."""
+    """A port that terminates TLS and forwards to `port`, as a proxy would."""
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, ssl.SSLError):

@@ -1,4 +1,4 @@
-"""kill -9 under load: every acknowledged write is there afterwards, none twice."""
+"""kill -9 under load: every acknowledged write is stored, and none is stored twice."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ Kill = Callable[[RunningService], Awaitable[None]]
 
 
 async def _kill_service(service: RunningService) -> None:
-    """The service and nothing else; the embedded server is left running, and used by the next start."""
+    """Kill only the service. The embedded server keeps running, and the next start uses it."""
     service.kill()
     await asyncio.to_thread(service.start)
 
 
 async def _kill_postgres(service: RunningService) -> None:
-    """The server's first process; its children see it and go. The service starts it again by itself."""
+    """Kill the postmaster; its children then exit. The service starts the server again."""
     os.kill(_postmaster(service), signal.SIGKILL)
 
 
 async def _kill_both(service: RunningService) -> None:
-    """A power cut, as far as one machine can play it."""
+    """Kill service and server, as a power cut would."""
     os.kill(_postmaster(service), signal.SIGKILL)
     service.kill()
     await asyncio.to_thread(service.start)
@@ -52,8 +52,8 @@ async def test_no_acknowledged_write_is_lost_or_doubled(start_service: StartServ
 @pytest.mark.parametrize(
     "kill", [_kill_service, _kill_postgres, _kill_both], ids=["service", "postgres", "both"]
 )
-async def test_every_answered_event_is_there_once(start_service: StartService, kill: Kill) -> None:
-    """Two browsers share each e-mail address: events arrive while people are joined."""
+async def test_every_answered_event_is_stored_once(start_service: StartService, kill: Kill) -> None:
+    """Two browsers share each e-mail address, so that events arrive while profiles merge."""
     service = await asyncio.to_thread(start_service)
     async with client(service, service.token(*PERMISSIONS)) as http:
         http.base_url = service.base_url
@@ -65,14 +65,14 @@ async def test_every_answered_event_is_there_once(start_service: StartService, k
         visitors = Visitors(http, WRITERS)
         running = asyncio.create_task(visitors.run())
         for _ in range(2):
-            await visitors.more(BETWEEN_KILLS)
+            await visitors.wait_for_more(BETWEEN_KILLS)
             await kill(service)
-        await visitors.more(BETWEEN_KILLS)
+        await visitors.wait_for_more(BETWEEN_KILLS)
         visitors.stop()
         await running
         found = await stored_events(http, WRITERS)
-    assert set(found.values()) == {1}, "none twice"
-    assert visitors.acknowledged.items() <= dict(found).keys(), "none lost"
+    assert set(found.values()) == {1}, "an event was stored twice"
+    assert visitors.acknowledged.items() <= dict(found).keys(), "an event was lost"
     assert {name for name, _ in found} <= visitors.acknowledged.keys() | set(visitors.unanswered)
     verified = await asyncio.to_thread(service.command, "verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr
@@ -82,7 +82,7 @@ async def test_every_answered_event_is_there_once(start_service: StartService, k
 @pytest.mark.parametrize(
     "kill", [_kill_service, _kill_postgres, _kill_both], ids=["service", "postgres", "both"]
 )
-async def test_forty_times_in_a_row(start_service: StartService, kill: Kill) -> None:
+async def test_forty_crashes_in_a_row_lose_no_write(start_service: StartService, kill: Kill) -> None:
     await _survive(await asyncio.to_thread(start_service), kill, times=40)
 
 
@@ -92,13 +92,13 @@ async def _survive(service: RunningService, kill: Kill, *, times: int) -> None:
         writers = Writers(http, WRITERS)
         running = asyncio.create_task(writers.run())
         for _ in range(times):
-            await writers.more(BETWEEN_KILLS)
+            await writers.wait_for_more(BETWEEN_KILLS)
             await kill(service)
-        await writers.more(BETWEEN_KILLS)
+        await writers.wait_for_more(BETWEEN_KILLS)
         writers.stop()
         await running
         found = await stored(http, "n")
     assert {value: profile_id for profile_id, value in found.items()} == writers.acknowledged
-    assert len(found) == len(writers.acknowledged), "one profile for each write"
+    assert len(found) == len(writers.acknowledged), "a write created two profiles"
     verified = await asyncio.to_thread(service.command, "verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr

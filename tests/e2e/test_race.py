@@ -1,4 +1,4 @@
-"""Two services on one database, writing about the same people at the same moment."""
+"""Two services on one database write about the same people at the same time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from .load import Pair, answered, stored
+from .load import Pair, request_until_accepted, stored
 
 pytestmark = pytest.mark.postgres
 
@@ -18,7 +18,7 @@ KEYS = 25
 
 
 async def test_overlapping_writes_end_in_one_profile_per_person(pair: Pair) -> None:
-    """Half of the writes make a profile that has its user at once, half stamp a temporary one later."""
+    """Half of the writes create a profile with a user, half set the user of a temporary profile later."""
     expected: dict[str, set[str]] = {f"user-{number}": set() for number in range(USERS)}
 
     async def write(number: int) -> None:
@@ -26,11 +26,11 @@ async def test_overlapping_writes_end_in_one_profile_per_person(pair: Pair) -> N
         http = pair.clients[number % 2 if number % 3 else random.randrange(2)]
         body = {"traits": {"seen": [str(number)]}}
         if number % 8 < USERS:
-            made = await answered(http, "POST", "/profiles", {**body, "user_id": user})
+            made = await request_until_accepted(http, "POST", "/profiles", {**body, "user_id": user})
         else:
-            made = await answered(http, "POST", "/profiles", body)
+            made = await request_until_accepted(http, "POST", "/profiles", body)
             other = pair.clients[random.randrange(2)]
-            await answered(other, "PATCH", f"/profiles/{made['profile_id']}", {"user_id": user})
+            await request_until_accepted(other, "PATCH", f"/profiles/{made['profile_id']}", {"user_id": user})
         expected[user].add(str(number))
 
     await asyncio.gather(*(write(number) for number in range(WRITES)))

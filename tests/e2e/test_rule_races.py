@@ -1,8 +1,8 @@
-"""Rules that are switched on and off while two services write overlapping values.
+"""Rules are activated and deactivated while two services write overlapping values.
 
-Two kinds of writers, whose values never meet. Visitors bring their values once and have no user: who is one
-of them is exactly the transitive closure over the values. People write the same few values again and again,
-and some have a user: there the law is that of refusals.
+There are two kinds of writers, which never share a value. Visitors write their values once and have no user:
+their profiles must end as the transitive closure over the values. People write the same few values again and
+again, and some have a user: where two users share a value, the service must store a refusal.
 """
 
 from __future__ import annotations
@@ -18,28 +18,31 @@ import pytest
 
 from support.waiting import until_async
 
-from .load import PAGE_SIZE, Pair, answered, define
+from .load import PAGE_SIZE, Pair, define, request_until_accepted
 
 pytestmark = pytest.mark.postgres
 
 VISITORS = 8
-#: So many visitors in a row draw from values of their own: groups stay far below every limit.
+#: Each block of visitors has values of its own, so that groups stay far below every limit.
 BLOCK = 60
 VALUES_PER_BLOCK = 40
 LATE_VALUES_PER_BLOCK = 5
-#: Two people of one user, one of each other user, and two of none.
+#: The user of each person: two people share a user, two have none.
 PEOPLE: tuple[str | None, ...] = ("ann", "ann", "bob", "cid", None, None)
 PEOPLES_VALUES = 5
 ATTRIBUTES = ("mail", "card")
-SWITCH_AFTER = BLOCK // 2
+WRITES_BETWEEN_TOGGLES = BLOCK // 2
 DEADLINE_S = 240.0
 
 Values = dict[str, list[str]]
 
 
 class ConcurrentWriters:
-    """Writers through both services. `visitors`: what each acknowledged profile was given; `people`: the
-    last acknowledged mark of each, with the id of the profile that it made."""
+    """Writers through both services.
+
+    `visitors`: profile id → values of each acknowledged profile. `people`: person → its profile id and the
+    last acknowledged mark.
+    """
 
     def __init__(self, pair: Pair, seed: int) -> None:
         self._pair = pair
@@ -51,19 +54,19 @@ class ConcurrentWriters:
         self.writes = 0
 
     async def run(self) -> None:
-        visitors = (self._visit_on() for _ in range(VISITORS))
-        await asyncio.gather(*visitors, *(self._live(*person) for person in enumerate(PEOPLE)))
+        visitors = (self._visit_until_stopped() for _ in range(VISITORS))
+        await asyncio.gather(*visitors, *(self._write_person(*person) for person in enumerate(PEOPLE)))
 
     def stop(self) -> None:
-        """Let every writer finish what it has begun."""
+        """Stop every writer after its current write."""
         self._stopped.set()
 
-    async def more(self, count: int) -> None:
-        """Wait until that many further writes are acknowledged."""
+    async def wait_for_more(self, count: int) -> None:
+        """Wait until `count` more writes are acknowledged."""
         wanted = self.writes + count
-        await until(lambda: self.writes >= wanted, f"{count} further writes")
+        await until(lambda: self.writes >= wanted, f"not acknowledged: {count} more writes")
 
-    async def _visit_on(self) -> None:
+    async def _visit_until_stopped(self) -> None:
         while not self._stopped.is_set():
             number = next(self._numbers)
             is_late = number % 3 == 0
@@ -73,11 +76,11 @@ class ConcurrentWriters:
                 await self._send("PATCH", f"/profiles/{made['profile_id']}", {"traits": values})
             self.visitors[made["profile_id"]] = values
 
-    async def _live(self, person: int, user: str | None) -> None:
-        known = {"user_id": user} if user else {}
-        made = await self._send("POST", "/profiles", known if person % 2 else {})
+    async def _write_person(self, person: int, user: str | None) -> None:
+        user_field = {"user_id": user} if user else {}
+        made = await self._send("POST", "/profiles", user_field if person % 2 else {})
         path = f"/profiles/{made['profile_id']}"
-        await self._send("PATCH", path, known)
+        await self._send("PATCH", path, user_field)
         for number in itertools.count():
             value = f"people-{self._random.randrange(PEOPLES_VALUES)}"
             traits = {self._random.choice(ATTRIBUTES): [value], mark(person): str(number)}
@@ -87,25 +90,25 @@ class ConcurrentWriters:
                 return
 
     async def _send(self, method: str, path: str, body: object) -> dict[str, Any]:
-        answer = await answered(self._random.choice(self._pair.clients), method, path, body)
+        answer = await request_until_accepted(self._random.choice(self._pair.clients), method, path, body)
         self.writes += 1
         return answer
 
     def _values(self, block: int) -> Values:
-        """One value, or one of each attribute: too few of the latter for a block to become one group."""
+        """One value, or one of each attribute. Few have both, so that a block does not become one group."""
         number = self._random.randrange(4)
         chosen = ATTRIBUTES if number < 2 else ATTRIBUTES[number - 2 : number - 1]
         return {name: [f"v{block}-{self._random.randrange(VALUES_PER_BLOCK)}"] for name in chosen}
 
     def _one_value(self, block: int) -> Values:
-        """One of those that are brought alone and by updates only: an update replaces the whole list, which
-        is the same one for everybody who is joined by it."""
+        """A value that only updates write. An update replaces the whole list, so merged profiles must have
+        equal lists."""
         name = self._random.choice(ATTRIBUTES)
         return {name: [f"v{block}-late-{self._random.randrange(LATE_VALUES_PER_BLOCK)}"]}
 
 
 class FinalState:
-    """What is there at the end."""
+    """The profiles and refusals after the last write."""
 
     def __init__(self, profiles: list[dict[str, Any]], refusals: list[dict[str, Any]]) -> None:
         self.profiles = {profile["profile_id"]: profile for profile in profiles}
@@ -122,14 +125,14 @@ class FinalState:
         }
 
     def groups(self, members: set[str]) -> set[frozenset[str]]:
-        """The ids that are one profile, of those that have one of `members`."""
+        """The unified profiles, as sets of profile ids, that contain one of `members`."""
         groups: dict[str, set[str]] = {}
         for member, survivor in self.survivors.items():
             groups.setdefault(survivor, set()).add(member)
         return {frozenset(group) for group in groups.values() if group & members}
 
     def holders(self) -> Iterator[list[dict[str, Any]]]:
-        """The profiles that hold a value, for each value of each attribute."""
+        """For each value of each attribute, the profiles that hold it."""
         found: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for profile in self.profiles.values():
             for name in ATTRIBUTES:
@@ -138,13 +141,13 @@ class FinalState:
         yield from found.values()
 
 
-async def test_a_rule_that_is_switched_while_two_services_write(pair: Pair) -> None:
+async def test_a_rule_toggled_while_two_services_write_loses_no_merge(pair: Pair) -> None:
     await _race(pair, seed=1, rounds=1)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(10))
-async def test_rules_that_are_switched_all_the_time(pair: Pair, seed: int) -> None:
+async def test_rules_toggled_many_times_lose_no_merge(pair: Pair, seed: int) -> None:
     await _race(pair, seed, rounds=10)
 
 
@@ -156,35 +159,37 @@ async def _race(pair: Pair, seed: int, *, rounds: int) -> None:
     writers = ConcurrentWriters(pair, seed)
     running = asyncio.create_task(writers.run())
     try:
-        await _switch(pair, writers, rounds)
+        await _toggle_rules(pair, writers, rounds)
     finally:
         writers.stop()
         await running
-    await _indexed(pair)
-    found = await _found(pair)
-    _check_visitors(writers, found)
-    _check_people(writers, found)
-    _check_values(found)
+    await _wait_until_indexed(pair)
+    final = await _read_final_state(pair)
+    _check_visitors(writers, final)
+    _check_people(writers, final)
+    _check_values(final)
     verified = await asyncio.to_thread(pair.services[0].command, "verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
-async def _switch(pair: Pair, writers: ConcurrentWriters, rounds: int) -> None:
-    """Both rules end active; every switch falls among writes, of which some come after the last one."""
+async def _toggle_rules(pair: Pair, writers: ConcurrentWriters, rounds: int) -> None:
+    """Toggle both rules between writes. Both end active, and writes follow the last change."""
     one, other = pair.clients
-    await writers.more(SWITCH_AFTER)
-    first = await answered(one, "POST", "/unification-rules", rule("mail", 1, is_active=True))
-    second = await answered(other, "POST", "/unification-rules", rule("card", 2, is_active=False))
+    await writers.wait_for_more(WRITES_BETWEEN_TOGGLES)
+    first = await request_until_accepted(one, "POST", "/unification-rules", rule("mail", 1, is_active=True))
+    second = await request_until_accepted(
+        other, "POST", "/unification-rules", rule("card", 2, is_active=False)
+    )
     for _ in range(rounds):
         for made, is_active in ((first, False), (first, True), (second, False), (second, True)):
-            await writers.more(SWITCH_AFTER)
+            await writers.wait_for_more(WRITES_BETWEEN_TOGGLES)
             path = f"/unification-rules/{made['rule_id']}"
-            await answered(random.choice(pair.clients), "PATCH", path, {"is_active": is_active})
-    await writers.more(SWITCH_AFTER)
+            await request_until_accepted(random.choice(pair.clients), "PATCH", path, {"is_active": is_active})
+    await writers.wait_for_more(WRITES_BETWEEN_TOGGLES)
 
 
 def mark(person: int) -> str:
-    """The trait that only this one of the people writes."""
+    """The trait that only this person writes."""
     return f"mark_{person}"
 
 
@@ -197,36 +202,36 @@ def rule(name: str, priority: int, *, is_active: bool) -> dict[str, Any]:
     }
 
 
-def _check_visitors(writers: ConcurrentWriters, found: FinalState) -> None:
+def _check_visitors(writers: ConcurrentWriters, final: FinalState) -> None:
     for profile_id, values in writers.visitors.items():
-        traits = found.profiles[found.survivors[profile_id]]["traits"]
-        assert all(set(given) <= set(traits[name]) for name, given in values.items()), "a write is lost"
-    assert found.groups(set(writers.visitors)) == closure(writers.visitors)
+        traits = final.profiles[final.survivors[profile_id]]["traits"]
+        assert all(set(written) <= set(traits[name]) for name, written in values.items()), "a write is lost"
+    assert final.groups(set(writers.visitors)) == closure(writers.visitors)
 
 
-def _check_people(writers: ConcurrentWriters, found: FinalState) -> None:
+def _check_people(writers: ConcurrentWriters, final: FinalState) -> None:
     assert len(writers.people) == len(PEOPLE)
     for person, (profile_id, number) in writers.people.items():
-        profile = found.profiles[found.survivors[profile_id]]
+        profile = final.profiles[final.survivors[profile_id]]
         assert profile["traits"][mark(person)] == str(number), "the last write is lost"
         assert PEOPLE[person] in (None, profile["user_id"]), "two users in one profile"
-    users = [profile["user_id"] for profile in found.profiles.values() if profile.get("user_id")]
+    users = [profile["user_id"] for profile in final.profiles.values() if profile.get("user_id")]
     assert sorted(users) == sorted({user for user in PEOPLE if user})
 
 
-def _check_values(found: FinalState) -> None:
-    assert found.refused, "people of different users brought the same values all the time"
-    for holders in found.holders():
+def _check_values(final: FinalState) -> None:
+    assert final.refused, "profiles of different users had the same values"
+    for holders in final.holders():
         users = [profile.get("user_id") for profile in holders]
         assert len(holders) == 1 or (len(set(users)) == len(users) and None not in users), holders
-        unrefused = {profile["profile_id"] for profile in holders} - found.refused
-        assert len(unrefused) <= 1, "two users hold one value, and no refusal says so"
+        unrefused = {profile["profile_id"] for profile in holders} - final.refused
+        assert len(unrefused) <= 1, "two users hold one value without a refusal"
 
 
-def closure(given: dict[str, Values]) -> set[frozenset[str]]:
-    """Who is one, told naively: whoever shares a value, on and on."""
+def closure(written: dict[str, Values]) -> set[frozenset[str]]:
+    """The transitive closure: profiles that share a value are in one group."""
     groups: list[tuple[set[str], set[tuple[str, str]]]] = []
-    for profile_id, values in given.items():
+    for profile_id, values in written.items():
         members, held = {profile_id}, {(name, value) for name in values for value in values[name]}
         for group in [group for group in groups if group[1] & held]:
             groups.remove(group)
@@ -236,18 +241,18 @@ def closure(given: dict[str, Values]) -> set[frozenset[str]]:
     return {frozenset(members) for members, _ in groups}
 
 
-async def _indexed(pair: Pair) -> None:
+async def _wait_until_indexed(pair: Pair) -> None:
     """Wait until every rule has been applied to the profiles that existed."""
     http, url = pair.clients[0], f"{_admin(pair)}/unification-rules/progress"
 
     async def all_done() -> bool:
-        work = (await _read(http, url))["progress"]
-        return len(work) == len(ATTRIBUTES) and {each["state"] for each in work} == {"done"}
+        jobs = (await _read(http, url))["progress"]
+        return len(jobs) == len(ATTRIBUTES) and {job["state"] for job in jobs} == {"done"}
 
     await until_async(all_done, "not every rule was applied", DEADLINE_S)
 
 
-async def _found(pair: Pair) -> FinalState:
+async def _read_final_state(pair: Pair) -> FinalState:
     one, other = pair.clients
     marks = [mark(person) for person in range(len(PEOPLE))]
     attributes = ",".join(f"traits.{name}" for name in (*ATTRIBUTES, *marks))
@@ -277,10 +282,10 @@ def _admin(pair: Pair) -> str:
     return f"{service.base_url}/t/{service.org}/api/v1"
 
 
-async def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait until something holds."""
+async def until(condition: Callable[[], bool], message: str) -> None:
+    """Wait until the condition holds."""
 
     async def holds() -> bool:
         return condition()
 
-    await until_async(holds, what, DEADLINE_S)
+    await until_async(holds, message, DEADLINE_S)

@@ -1,6 +1,7 @@
-"""Schemathesis on a running service: nothing it can think of breaks what `/openapi.json` promises.
+"""Schemathesis checks a running service against its `/openapi.json`.
 
-`schemathesis.toml` at the root says what is asked; CI asks a little, `schemathesis run` by hand a lot.
+`schemathesis.toml` at the root configures the checks. This test runs few examples; run
+`schemathesis run` by hand for more.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ SEED = 20260605
 
 @pytest_asyncio.fixture
 async def service(new_database: NewDatabase, start_service: StartService) -> RunningService:
-    """To itself: what Schemathesis thinks of includes taking permissions from the applications it finds."""
+    """A service of its own, because Schemathesis also removes permissions from applications."""
     return start_service(database_url=await new_database())
 
 
@@ -41,5 +42,5 @@ def test_schemathesis_finds_nothing(service: RunningService, tmp_path: Path) -> 
         "run", f"{service.base_url}/openapi.json", "--header", f"Authorization: Bearer {token}",
         "--max-examples", str(EXAMPLES), "--seed", str(SEED), "--no-color",
     ]  # fmt: skip
-    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280)
-    assert found.returncode == 0, found.stdout[-20_000:] + found.stderr[-5_000:]
+    completed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280)
+    assert completed.returncode == 0, completed.stdout[-20_000:] + completed.stderr[-5_000:]

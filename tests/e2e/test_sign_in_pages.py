@@ -1,4 +1,4 @@
-"""The pages in a real browser, without JavaScript: cookies are kept, the form may lead to the application."""
+"""The sign-in pages in a real browser without JavaScript: cookies, redirects, layout and keyboard."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SIZES = {"phone": (360, 740), "desktop": (1280, 900)}
 @pytest_asyncio.fixture(scope="module")
 async def chromium() -> AsyncIterator[Browser]:
     path = os.environ.get("ONESELF_TEST_CHROMIUM") or shutil.which("chromium")
-    assert path, "there is no Chromium; tools/ensure-chromium installs it"
+    assert path, "Chromium is not installed; run tools/ensure-chromium"
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
@@ -50,7 +50,7 @@ class _ShopServer(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def callback() -> Iterator[str]:
-    """The application's address, on another origin than ours."""
+    """The redirect address of the application, on another origin than the service."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _ShopServer)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/callback"
@@ -60,9 +60,9 @@ def callback() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def client_id(service: RunningService, callback: str) -> str:
-    made = service.command("app", "create", "Book shop", "--kind", "browser", "--redirect-uri", callback)
-    found = re.search(r"client id +(\S+)", made.stdout)
-    assert found, made.stderr
+    created = service.command("app", "create", "Book shop", "--kind", "browser", "--redirect-uri", callback)
+    found = re.search(r"client id +(\S+)", created.stdout)
+    assert found, created.stderr
     return found[1]
 
 
@@ -88,7 +88,7 @@ async def _page(chromium: Browser, size: str) -> Page:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_a_person_registers_and_is_known_the_next_time(
+async def test_a_registered_person_stays_signed_in_until_sign_out(
     service: RunningService, client_id: str, callback: str, chromium: Browser, size: str
 ) -> None:
     page = await _page(chromium, size)
@@ -118,33 +118,33 @@ async def test_pages_fit_the_screen_and_load_nothing_external(
     service: RunningService, client_id: str, chromium: Browser, path: str, size: str
 ) -> None:
     page = await _page(chromium, size)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text))
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    console_messages: list[str] = []
+    page.on("console", lambda message: console_messages.append(message.text))
     await page.goto(_authorize(service, client_id, prompt="create" if path == "register" else "login"))
     box = await page.locator("main").bounding_box()
     assert box is not None
     assert box["width"] <= SIZES[size][0]
     for target in await page.locator("input:visible, button").all():
-        shape = await target.bounding_box()
-        assert shape is not None
-        assert shape["height"] >= 44
-    hosts = {httpx.URL(url).host for url in asked if not url.startswith("data:")}
+        box = await target.bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
+    hosts = {httpx.URL(url).host for url in requested if not url.startswith("data:")}
     assert hosts == {httpx.URL(service.base_url).host}
-    assert complaints == []
+    assert console_messages == []
 
 
-async def test_the_keyboard_goes_through_the_fields_in_order(
+async def test_the_tab_key_visits_the_fields_in_order(
     service: RunningService, client_id: str, chromium: Browser
 ) -> None:
     page = await _page(chromium, "desktop")
     await page.goto(_authorize(service, client_id, prompt="create"))
-    reached = []
+    focused_names = []
     for _ in range(6):
         await page.keyboard.press("Tab")
         focused = page.locator(":focus")
         outline = await focused.evaluate("element => getComputedStyle(element).outlineStyle")
         assert outline == "solid"
-        reached.append(await focused.get_attribute("name") or await focused.inner_text())
-    assert reached == ["email", "given_name", "last_name", "mobile", "password", "Create account"]
+        focused_names.append(await focused.get_attribute("name") or await focused.inner_text())
+    assert focused_names == ["email", "given_name", "last_name", "mobile", "password", "Create account"]
