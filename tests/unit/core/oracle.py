@@ -204,7 +204,7 @@ class Oracle:
     def _is_late(self, device: str, step: Step) -> bool:
         """Whether the device moved to its current profile after the event occurred."""
         last = self._last_pointer(device)
-        return last is not None and step.act == "event" and last.since > step.at
+        return last is not None and _is_page_event(step) and last.since > step.at
 
     def _live_claims(self, pair: Pair) -> list[Claim]:
         """The claims that count, the oldest first."""
@@ -269,7 +269,7 @@ class Oracle:
 
     def _take_in(self, step: Step, target: Person | None, evidence: Evidence, new_id: UUID) -> Outcome:
         now = len(self.observed)
-        self.happened = step.at if step.act == "event" else None
+        self.happened = step.at if _is_page_event(step) else None
         created = Person(new_id, now, NEVER) if step.act == "create" else None
         candidates = self._candidates(step, target, evidence, created)
         ages = self._ages(candidates, evidence.pairs)
@@ -721,6 +721,11 @@ def _stamp(strategy: str, ours_at: Instant, theirs_at: Instant) -> Instant:
         case "earliest":
             return min(ours_at, theirs_at)
     return max(ours_at, theirs_at)
+
+
+def _is_page_event(step: Step) -> bool:
+    """Whether the time of occurrence decides. Engines submit an event with values as a write."""
+    return step.act == "event" and not step.values
 
 
 def _is_of(value: Any, line: AttributeLine) -> bool:
