@@ -1,1 +1,1 @@
-"""Clients of other systems."""
+"""HTTP clients for external systems."""

@@ -1,6 +1,6 @@
-"""The HTTP client that every adapter uses, with limits: time, size of the answer, no redirects.
+"""The HTTP client of every adapter. It limits time and response size and does not follow redirects.
 
-Invariants: an error names the server and the kind of failure, never an address: an address may hold
+Invariants: an error names the server and the kind of failure, never the URL, because a URL may contain
 credentials.
 """
 
@@ -15,10 +15,11 @@ from oneself.errors import IdentityServerFailed
 
 
 class LimitedHttpClient:
-    """Sends requests to servers outside; closing it closes its connections.
+    """Sends requests to external servers.
 
-    `server`: how errors name the other side, such as "The issuer". `timeout_s`, `connect_timeout_s`: seconds
-    per step. `answer_bytes_max`: a larger answer is an error.
+    `server`: the name of the server in errors, such as "The issuer". `timeout_s`: seconds for each network
+    operation. `connect_timeout_s`: seconds to connect, by default `timeout_s`. `response_bytes_max`: a larger
+    response is an error.
     """
 
     def __init__(
@@ -26,45 +27,50 @@ class LimitedHttpClient:
         server: str,
         *,
         timeout_s: float,
-        answer_bytes_max: int,
+        response_bytes_max: int,
         connect_timeout_s: float | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._server = server
         self._timeout = httpx.Timeout(timeout_s, connect=connect_timeout_s or timeout_s)
-        self._answer_bytes_max = answer_bytes_max
+        self._response_bytes_max = response_bytes_max
         self._transport = transport
 
     async def close(self) -> None:
-        """Close the connections; the client cannot be used afterwards."""
+        """Close the connections. The client cannot be used afterwards."""
         if "_client" in self.__dict__:
             await self._client.aclose()
 
-    async def send(self, method: str, address: str, **request: Any) -> httpx.Response:
-        """The complete answer, whatever its status. Raises IdentityServerFailed."""
+    async def send(self, method: str, url: str, **options: Any) -> httpx.Response:
+        """Send a request and return the complete response with any status. Raises IdentityServerFailed.
+
+        `options`: keyword arguments of `httpx.AsyncClient.stream`.
+        """
         try:
-            async with self._client.stream(method, address, **request) as answer:
-                body = await self._read(answer)
-                location = {name: answer.headers[name] for name in ("location",) if name in answer.headers}
+            async with self._client.stream(method, url, **options) as response:
+                body = await self._read(response)
+                location = {
+                    name: response.headers[name] for name in ("location",) if name in response.headers
+                }
                 return httpx.Response(
-                    answer.status_code, headers=location, content=body, request=answer.request
+                    response.status_code, headers=location, content=body, request=response.request
                 )
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise IdentityServerFailed(
                 f"{self._server} cannot be reached: {type(error).__name__}."
             ) from error
 
-    async def _read(self, answer: httpx.Response) -> bytes:
+    async def _read(self, response: httpx.Response) -> bytes:
         body = bytearray()
-        async for chunk in answer.aiter_bytes():
+        async for chunk in response.aiter_bytes():
             body += chunk
-            if len(body) > self._answer_bytes_max:
+            if len(body) > self._response_bytes_max:
                 raise IdentityServerFailed(
-                    f"{self._server} sent an answer of more than {self._answer_bytes_max} bytes."
+                    f"{self._server} sent a response of more than {self._response_bytes_max} bytes."
                 )
         return bytes(body)
 
     @cached_property
     def _client(self) -> httpx.AsyncClient:
-        # Created on first use: most deployments have no server outside, and trust stores load slowly.
+        # Created on first use: most deployments call no external server, and loading the trust store is slow.
         return httpx.AsyncClient(timeout=self._timeout, transport=self._transport, follow_redirects=False)

@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey, OctKey
 
 from adapters.external_issuers.issuer import JWKS, URL, Issuer, new_rsa_key
 from oneself.adapters.identity_server.issuer_keys import (
-    ANSWER_BYTES_MAX,
+    RESPONSE_BYTES_MAX,
     KEYS_LIFE_S,
     STALE_KEYS_MAX_S,
     IssuerKeys,
@@ -228,7 +228,7 @@ def keys_of(*keys: Any, **members: Any) -> httpx.Response:
         httpx.Response(200, json=[]),
         httpx.Response(200, json={"keys": "none"}),
         httpx.Response(200, json={"keys": [7, None, {"kty": "RSA"}, {"kty": "what"}]}),
-        httpx.Response(200, content=b" " * (ANSWER_BYTES_MAX + 1)),
+        httpx.Response(200, content=b" " * (RESPONSE_BYTES_MAX + 1)),
         httpx.Response(302, headers={"location": "https://evil.example/keys"}),
         httpx.Response(302, headers={"location": "/keys"}),
         httpx.ReadTimeout("slow"),

@@ -1,1 +1,1 @@
-"""Clients of external identity servers and token issuers."""
+"""Clients for external identity servers and token issuers."""

@@ -1,7 +1,7 @@
-"""How an organisation reaches its identity server: address, client, and how a token is requested. Source:
+"""The connection of an organisation to its identity server: URL, client credentials, and grant type. Source:
 docs/wire/cds.md §13.
 
-grant               token from                              sent as
+grant               token endpoint                          Authorization scheme
 client_credentials  POST {url}/t/{org}/oauth2/token         Bearer
 system_app_grant    POST {url}/t/carbon.super/oauth2/token  SystemApp
 """
@@ -21,7 +21,7 @@ SCOPES = (
 
 
 class Connection(msgspec.Struct, frozen=True):
-    """`url`: without a trailing slash and without `/t/{org}`."""
+    """The connection settings. `url`: without a trailing slash and without `/t/{org}`."""
 
     url: str
     client_id: str
@@ -29,19 +29,19 @@ class Connection(msgspec.Struct, frozen=True):
     grant: Grant = "client_credentials"
 
     def address(self, org: str, path: str) -> str:
-        """A path of an organisation at this server."""
+        """The URL of a path of an organisation."""
         return f"{self.url}/t/{org}{path}"
 
     def token_address(self, org: str) -> str:
-        """Where tokens for an organisation are asked for."""
+        """The URL of the token endpoint for an organisation."""
         return self.address(org if self.grant == "client_credentials" else SUPER_TENANT, "/oauth2/token")
 
     def token_form(self, org: str) -> dict[str, str]:
-        """What is posted there, beside the client's Basic credentials."""
+        """The form parameters of the token request. The client authenticates by HTTP Basic."""
         form = {"grant_type": self.grant, "scope": SCOPES}
         return form if self.grant == "client_credentials" else {**form, "organizationHandle": org}
 
     @property
     def scheme(self) -> str:
-        """How a token is shown."""
+        """The scheme of the `Authorization` header."""
         return "Bearer" if self.grant == "client_credentials" else "SystemApp"

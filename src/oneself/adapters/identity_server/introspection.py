@@ -1,4 +1,4 @@
-"""Asks an identity server about an opaque token (RFC 7662).
+"""Sends token introspection requests to an identity server (RFC 7662).
 
 grant                address
 client_credentials   {url}/t/carbon.super{introspection path}
@@ -18,14 +18,14 @@ from oneself.adapters.identity_server.connection import SUPER_TENANT, Connection
 from oneself.errors import IdentityServerFailed
 
 TIMEOUT_S = 5.0
-ANSWER_BYTES_MAX = 64 * 1024
+RESPONSE_BYTES_MAX = 64 * 1024
 
 
 class IntrospectionClient:
-    """Sends introspection requests; closing it closes its connections.
+    """The HTTP client for introspection.
 
-    `path`: of the endpoint at the identity server; None if introspection is off. `credentials`: Basic user
-    name and password.
+    `path`: the path of the endpoint at the identity server; None if introspection is off. `credentials`:
+    username and password for HTTP Basic.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class IntrospectionClient:
         self._http = LimitedHttpClient(
             "The identity server",
             timeout_s=TIMEOUT_S,
-            answer_bytes_max=ANSWER_BYTES_MAX,
+            response_bytes_max=RESPONSE_BYTES_MAX,
             transport=transport,
         )
 
@@ -53,23 +53,23 @@ class IntrospectionClient:
         await self._http.close()
 
     async def introspect(self, connection: Connection, org: str, token: str) -> dict[str, Any] | None:
-        """The answer's document; None if it is not a JSON object. Raises IdentityServerFailed."""
-        is_own = connection.grant == "system_app_grant"
-        address = connection.address(org if is_own else SUPER_TENANT, self._path or "")
-        form = {"token": token, **({"appTenant": SUPER_TENANT} if is_own else {})}
+        """Return the response document; None if it is not a JSON object. Raises IdentityServerFailed."""
+        is_system_app = connection.grant == "system_app_grant"
+        address = connection.address(org if is_system_app else SUPER_TENANT, self._path or "")
+        form = {"token": token, **({"appTenant": SUPER_TENANT} if is_system_app else {})}
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                answer = await self._http.send("POST", address, data=form, auth=self._credentials)
+                response = await self._http.send("POST", address, data=form, auth=self._credentials)
         except TimeoutError:
             raise IdentityServerFailed(f"The identity server did not answer within {TIMEOUT_S} s.") from None
-        return _document(answer)
+        return _document(response)
 
 
-def _document(answer: httpx.Response) -> dict[str, Any] | None:
-    if answer.status_code != httpx.codes.OK:
+def _document(response: httpx.Response) -> dict[str, Any] | None:
+    if response.status_code != httpx.codes.OK:
         return None
     try:
-        document = msgspec.json.decode(answer.content)
+        document = msgspec.json.decode(response.content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise IdentityServerFailed("The identity server's answer is not JSON.") from None
+        raise IdentityServerFailed("The identity server's response is not JSON.") from None
     return document if isinstance(document, dict) else None

@@ -1,10 +1,10 @@
 """The public keys of external issuers, cached (RFC 7517, OpenID Connect Discovery 1.0).
 
-    first token, key unknown, keys expired ─▶ fetch, one at a time, at most once per RETRY_S ─▶ cached
-    issuer does not answer                 ─▶ the old keys stay valid, until STALE_KEYS_MAX_S
+    first token, unknown key id, expired keys ─▶ one fetch at a time, at most once per RETRY_S ─▶ cached
+    issuer does not answer                 ─▶ the old keys stay valid until STALE_KEYS_MAX_S
 
-Invariants: a token can cause a fetch only from an address that an administrator configured, at most once per
-RETRY_S. An answer is limited in size and time, and comes from the configured host.
+Invariants: a token can cause a fetch only from a URL that an administrator configured, at most once per
+RETRY_S. A response is limited in size and time, and comes from the configured host.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from oneself.errors import IdentityServerFailed
 _logger = structlog.get_logger("oneself.issuer_keys")
 
 DISCOVERY = "/.well-known/openid-configuration"
-#: A withdrawn key is accepted no longer than this.
+#: Keys are fetched again after this time, so a withdrawn key is accepted no longer.
 KEYS_LIFE_S = 3600.0
-#: How long the keys of an issuer that does not answer stay valid.
+#: Cached keys of an issuer that does not answer are valid this long.
 STALE_KEYS_MAX_S = 24 * 3600.0
-#: Between two fetches from one issuer, whatever is asked for: for rotated keys soon enough.
+#: Minimum time between two fetches from one issuer. Short enough to find rotated keys quickly.
 RETRY_S = 5.0
 TIMEOUT_S = 5.0
 FETCH_TIMEOUT_S = 8.0
-ANSWER_BYTES_MAX = 512 * 1024
+RESPONSE_BYTES_MAX = 512 * 1024
 REDIRECTS_MAX = 3
 KEYS_MAX = 50
 SOURCES_MAX = 1_000
-#: NIST SP 800-131A: shorter ones are not acceptable any more.
+#: NIST SP 800-131A disallows shorter keys.
 RSA_BITS_MIN = 2048
-#: Kind of key by signature algorithm: what is not here is not honoured (RFC 8725 §3.1), `none` least of all.
+#: Key type by signature algorithm. All other algorithms are rejected, including `none` (RFC 8725 §3.1).
 KEY_TYPE_OF_ALGORITHM = {
     **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), "RSA"),
     **dict.fromkeys(("ES256", "ES384", "ES512"), "EC"),
@@ -50,24 +50,24 @@ _CLASSES: dict[str, Any] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 
 
 class KeySource(msgspec.Struct, frozen=True):
-    """Where keys are: at `jwks_uri`, else where the discovery document says, else at `otherwise`."""
+    """Where to fetch keys: `jwks_uri`, else the URL in the discovery document, else `fallback_uri`."""
 
     issuer: str
     jwks_uri: str | None = None
-    otherwise: str | None = None
+    fallback_uri: str | None = None
 
 
 class IssuerKey(msgspec.Struct, frozen=True):
-    """A key and what its issuer says of it."""
+    """A public key with its type, id and algorithm from the key set."""
 
     key: Any
-    kind: str
+    key_type: str
     key_id: str | None = None
     algorithm: str | None = None
 
 
 class _SourceKeys:
-    """What is known of one source."""
+    """The cached keys of one source. Times are monotonic."""
 
     def __init__(self) -> None:
         self.keys: tuple[IssuerKey, ...] = ()
@@ -83,7 +83,7 @@ class _SourceKeys:
 
 
 class IssuerKeys:
-    """Finds public keys; closing it closes its connections."""
+    """Finds and caches the public keys of issuers."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class IssuerKeys:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http = LimitedHttpClient(
-            "The issuer", timeout_s=TIMEOUT_S, answer_bytes_max=ANSWER_BYTES_MAX, transport=transport
+            "The issuer", timeout_s=TIMEOUT_S, response_bytes_max=RESPONSE_BYTES_MAX, transport=transport
         )
         self._retry_s = retry_s
         self._monotonic = monotonic
@@ -104,24 +104,27 @@ class IssuerKeys:
         await self._http.close()
 
     async def find(self, source: KeySource, key_id: str | None, algorithm: str) -> list[Any]:
-        """The keys that may have signed a token with this header; none if the issuer does not answer."""
-        cached = self._at(source)
+        """Return the keys that may have signed a token with this `kid` and `alg`.
+
+        The list is empty if the issuer does not answer and its cached keys are too old.
+        """
+        cached = self._source_keys(source)
         if cached.needs_refresh(key_id, self._monotonic(), self._retry_s):
             async with cached.lock:
                 if cached.needs_refresh(key_id, self._monotonic(), self._retry_s):
                     await self._refresh(source, cached)
         if self._monotonic() - cached.fetched_at > STALE_KEYS_MAX_S:
             return []
-        kind = KEY_TYPE_OF_ALGORITHM.get(algorithm)
+        key_type = KEY_TYPE_OF_ALGORITHM.get(algorithm)
         return [
             key.key
             for key in cached.keys
-            if key.kind == kind
+            if key.key_type == key_type
             and (key_id is None or key.key_id in (None, key_id))
             and key.algorithm in (None, algorithm)
         ]
 
-    def _at(self, source: KeySource) -> _SourceKeys:
+    def _source_keys(self, source: KeySource) -> _SourceKeys:
         if source not in self._cached and len(self._cached) >= SOURCES_MAX:
             del self._cached[next(iter(self._cached))]
         return self._cached.setdefault(source, _SourceKeys())
@@ -132,7 +135,7 @@ class IssuerKeys:
                 cached.keys = await self._read(source)
                 cached.fetched_at = self._monotonic()
         except (IdentityServerFailed, TimeoutError) as error:
-            _logger.warning("issuer_keys_not_read", issuer=source.issuer, cause=str(error) or "too slow")
+            _logger.warning("issuer_keys_not_read", issuer=source.issuer, cause=str(error) or "timeout")
         finally:
             cached.tried_at = self._monotonic()
 
@@ -145,56 +148,56 @@ class IssuerKeys:
         return await asyncio.to_thread(_keys, keys[:KEYS_MAX])
 
     async def _discover(self, source: KeySource) -> str:
-        """Where the issuer says its keys are; a document that speaks for somebody else does not count."""
+        """The `jwks_uri` of the discovery document, which must name this issuer."""
         try:
             document = await self._fetch(source.issuer.rstrip("/") + DISCOVERY)
         except IdentityServerFailed:
-            if source.otherwise is None:
+            if source.fallback_uri is None:
                 raise
-            return source.otherwise
+            return source.fallback_uri
         address = document.get("jwks_uri")
         if document.get("issuer") != source.issuer or not isinstance(address, str):
-            raise IdentityServerFailed("The discovery document is not the issuer's own.")
+            raise IdentityServerFailed("The discovery document names another issuer or has no jwks_uri.")
         if source.issuer.startswith("https://") and not address.startswith("https://"):
-            raise IdentityServerFailed("The issuer's keys are not served over TLS.")
+            raise IdentityServerFailed("The issuer's jwks_uri does not begin with https://.")
         return address
 
     async def _fetch(self, address: str) -> dict[str, Any]:
         for _ in range(REDIRECTS_MAX + 1):
-            answer = await self._http.send("GET", address, headers={"Accept": "application/json"})
-            if not answer.has_redirect_location:
-                return _object(answer)
-            following = answer.url.join(answer.headers["location"])
-            if _origin(following) != _origin(answer.url):
+            response = await self._http.send("GET", address, headers={"Accept": "application/json"})
+            if not response.has_redirect_location:
+                return _object(response)
+            target = response.url.join(response.headers["location"])
+            if _origin(target) != _origin(response.url):
                 raise IdentityServerFailed("The issuer redirects to another host.")
-            address = str(following)
-        raise IdentityServerFailed("The issuer redirects too often.")
+            address = str(target)
+        raise IdentityServerFailed(f"The issuer redirects more than {REDIRECTS_MAX} times.")
 
 
-def _object(answer: httpx.Response) -> dict[str, Any]:
-    if answer.status_code != httpx.codes.OK:
-        raise IdentityServerFailed(f"The issuer answers {answer.status_code} to {answer.url.path}.")
+def _object(response: httpx.Response) -> dict[str, Any]:
+    if response.status_code != httpx.codes.OK:
+        raise IdentityServerFailed(f"The issuer returned {response.status_code} for {response.url.path}.")
     try:
-        document = msgspec.json.decode(answer.content)
+        document = msgspec.json.decode(response.content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise IdentityServerFailed("The issuer's answer is not JSON.") from None
+        raise IdentityServerFailed("The issuer's response is not JSON.") from None
     if not isinstance(document, dict):
-        raise IdentityServerFailed("The issuer's answer is not a JSON object.")
+        raise IdentityServerFailed("The issuer's response is not a JSON object.")
     return document
 
 
 def _keys(entries: list[Any]) -> tuple[IssuerKey, ...]:
-    read = (_key(entry) for entry in entries if isinstance(entry, dict))
-    return tuple(key for key in read if key is not None)
+    keys = (_key(entry) for entry in entries if isinstance(entry, dict))
+    return tuple(key for key in keys if key is not None)
 
 
 def _key(entry: dict[str, Any]) -> IssuerKey | None:
-    """A key that may verify signatures; others in the set are passed over."""
-    kind, use = entry.get("kty"), entry.get("use", "sig")
-    if use != "sig" or not isinstance(kind, str) or kind not in _CLASSES:
+    """The signature key in an entry of a key set; None for any other key."""
+    key_type, use = entry.get("kty"), entry.get("use", "sig")
+    if use != "sig" or not isinstance(key_type, str) or key_type not in _CLASSES:
         return None
     try:
-        key = _CLASSES[kind].import_key(entry)
+        key = _CLASSES[key_type].import_key(entry)
         if isinstance(key, RSAKey) and key.public_key.key_size < RSA_BITS_MIN:
             return None
     except (JoseError, ValueError, TypeError, KeyError):
@@ -202,7 +205,7 @@ def _key(entry: dict[str, Any]) -> IssuerKey | None:
     key_id, algorithm = entry.get("kid"), entry.get("alg")
     return IssuerKey(
         key,
-        kind,
+        key_type,
         key_id if isinstance(key_id, str) else None,
         algorithm if isinstance(algorithm, str) else None,
     )

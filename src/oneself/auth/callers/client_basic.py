@@ -1,8 +1,8 @@
-"""Applications that send their id and secret with every request (HTTP Basic), as the event interfaces do.
+"""Authenticates applications by HTTP Basic, with their client id and secret in every request.
 
-Invariants: a failed check does not say which half was wrong. Wrong secrets are counted as at the token
-endpoint, and a caller with the right secret is not delayed by others who guess. Source:
-docs/wire/interactions.md §4.
+The event interfaces use it. Invariants: a failed check does not reveal whether the id or the secret was
+wrong. Wrong secrets are throttled as at the token endpoint; a caller with the correct secret is not delayed
+by other callers who guess. Source: docs/wire/interactions.md §4.
 """
 
 from __future__ import annotations
@@ -26,13 +26,16 @@ class ClientBasic:
     async def authenticate(
         self, dataset_ref: DatasetRef, authorization: str | None, address: str = ""
     ) -> Principal:
-        """The application behind the header. `address`: the caller's IP address. Raises Unauthenticated."""
+        """Return the application of the header.
+
+        `address`: the caller's IP address. Raises Unauthenticated.
+        """
         credentials = basic_credentials(authorization)
         if credentials is None:
             raise unauthenticated()
         client_id, secret = credentials
         application = await self._applications.find(dataset_ref, unquote(client_id))
-        if application is None or not await self._is_right(dataset_ref, application, secret, address):
+        if application is None or not await self._verify_secret(dataset_ref, application, secret, address):
             raise unauthenticated()
         return Principal(
             application=application.client_id,
@@ -42,7 +45,7 @@ class ClientBasic:
             kind="application",
         )
 
-    async def _is_right(
+    async def _verify_secret(
         self, dataset_ref: DatasetRef, application: Application, secret: str, address: str
     ) -> bool:
         if self._applications.has_verified_secret(application, secret):
@@ -50,8 +53,8 @@ class ClientBasic:
         subject: Subject = ("client", f"{application.client_id} {address}")
         if await self._throttle.retry_after_s(dataset_ref, subject):
             return False
-        for written in dict.fromkeys((secret, unquote(secret))):
-            if await self._applications.secret_matches(application, written):
+        for candidate in dict.fromkeys((secret, unquote(secret))):
+            if await self._applications.secret_matches(application, candidate):
                 return True
         await self._throttle.record_failure(dataset_ref, subject)
         return False

@@ -1,4 +1,4 @@
-"""Access tokens of external issuers: the organisation's identity server, and trusted issuers.
+"""Verifies access tokens of external issuers: the organisation's identity server and trusted issuers.
 
     check                        identity server               trusted issuer
     keys                         {url}/t/{org}/oauth2/jwks     its discovery document, or its `jwks_uri`
@@ -7,8 +7,8 @@
     org_handle                   {org}                         {org}, or absent
     scope                        used                          used, plus the configured permissions
 
-Invariants: the resulting claims have the form of this service's own tokens, so that one guard checks all.
-Clocks may differ by CLOCK_SKEW_S. Source: docs/wire/cds.md §2.
+Invariants: the returned claims have the format of this service's own tokens, so that one guard checks all
+tokens. Expiry tolerates a clock skew of CLOCK_SKEW_S. Source: docs/wire/cds.md §2.
 """
 
 from __future__ import annotations
@@ -31,30 +31,35 @@ from oneself.service.directory.tokens import AUDIENCE, Claims
 from oneself.service.identity_provider.settings import IdentityServers
 
 CLOCK_SKEW_S = 60.0
-#: How soon every process knows that an issuer is trusted no more.
+#: A removed issuer is rejected by every process within this time.
 TRUSTS_LIFE_S = 1.0
 TOKEN_CHARACTERS_MAX = 16_384
-#: Keys without an id in the token: trying more than a few is work for nothing.
+#: Limits the work for a token without a `kid`.
 KEYS_TRIED_MAX = 10
-#: Names the trust that a token was let in by; no issuer's own claim survives under this name.
+#: The claim that names the trust by which a token was accepted. It overwrites a claim of this name in the
+#: token.
 TRUST = "oneself:trust"
-#: WSO2's issuers always say whose a token is.
+#: Issuers of WSO2, whose tokens always contain `org_handle`.
 _WSO2_ISSUER = re.compile(r"/t/[^/]+/oauth2/token$")
 
 
 class TokenTrust(msgspec.Struct, frozen=True):
-    """One reason to honour tokens. `issuers`: what `iss` may be, None for anything."""
+    """A rule that accepts tokens.
+
+    `issuers`: the accepted values of `iss`; None accepts any. `permissions`: granted in addition to the
+    scope. `organisation_required`: the token must contain `org_handle`.
+    """
 
     name: str
     source: KeySource
     issuers: tuple[str, ...] | None = None
     audience: str = AUDIENCE
     permissions: tuple[str, ...] = ()
-    organisation_needed: bool = True
+    organisation_required: bool = True
 
 
 class ExternalTokens:
-    """A `guard.Verifier` of tokens that are signed by others."""
+    """A `guard.Verifier` for tokens that external issuers signed."""
 
     is_console = False
 
@@ -75,7 +80,7 @@ class ExternalTokens:
         self._trusts: dict[int, tuple[float, tuple[TokenTrust, ...]]] = {}
 
     async def claims_of(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
-        """The claims of a good token in our own words, else None."""
+        """Return the claims of a valid token in the format of this service's tokens, else None."""
         header, unverified = _unverified(token)
         algorithm = header.get("alg")
         if not isinstance(algorithm, str) or algorithm not in KEY_TYPE_OF_ALGORITHM:
@@ -85,16 +90,16 @@ class ExternalTokens:
                 continue
             claims = await self._verified(trust, token, header.get("kid"), algorithm)
             if claims is not None and _is_accepted(claims, trust, dataset_ref, self._now()):
-                return _own_claims(claims, trust, dataset_ref)
+                return _translated(claims, trust, dataset_ref)
         return None
 
     async def is_revoked(self, dataset_ref: DatasetRef, claims: Claims) -> bool:
-        """Whether what let the token in is gone or has changed."""
+        """Whether the trust that accepted the token was removed or changed."""
         return claims[TRUST] not in {trust.name for trust in await self._trusts_of(dataset_ref)}
 
     async def _verified(self, trust: TokenTrust, token: str, key_id: object, algorithm: str) -> Claims | None:
-        named = key_id if isinstance(key_id, str) else None
-        for key in (await self._keys.find(trust.source, named, algorithm))[:KEYS_TRIED_MAX]:
+        kid = key_id if isinstance(key_id, str) else None
+        for key in (await self._keys.find(trust.source, kid, algorithm))[:KEYS_TRIED_MAX]:
             try:
                 return dict(jwt.decode(token, key, algorithms=[algorithm]).claims)
             except (JoseError, ValueError, TypeError):
@@ -123,24 +128,24 @@ def _server_trust(url: str, dataset_ref: DatasetRef) -> TokenTrust:
 
 
 def _issuer_trust(issuer: TrustedIssuer, dataset_ref: DatasetRef) -> TokenTrust:
-    stem = f"{issuer.issuer.rstrip('/')}/t/{dataset_ref.handle}/oauth2"
+    oauth2 = f"{issuer.issuer.rstrip('/')}/t/{dataset_ref.handle}/oauth2"
     return TokenTrust(
         f"issuer {issuer.issuer_id} {issuer.updated_at}",
-        KeySource(issuer.issuer, issuer.jwks_uri, otherwise=f"{stem}/jwks"),
-        issuers=(issuer.issuer, f"{stem}/token"),
+        KeySource(issuer.issuer, issuer.jwks_uri, fallback_uri=f"{oauth2}/jwks"),
+        issuers=(issuer.issuer, f"{oauth2}/token"),
         audience=issuer.audience,
         permissions=issuer.permissions,
-        organisation_needed=False,
+        organisation_required=False,
     )
 
 
 def _is_accepted(claims: Claims, trust: TokenTrust, dataset_ref: DatasetRef, now: float) -> bool:
-    """The checks of wire/cds §2 but the scope's."""
+    """The checks of docs/wire/cds.md §2, except the scope."""
     issuer, organisation = claims.get("iss"), claims.get("org_handle")
     if trust.issuers is not None and issuer not in trust.issuers:
         return False
-    is_needed = trust.organisation_needed or bool(_WSO2_ISSUER.search(str(issuer)))
-    if organisation != dataset_ref.handle and (is_needed or organisation is not None):
+    is_required = trust.organisation_required or bool(_WSO2_ISSUER.search(str(issuer)))
+    if organisation != dataset_ref.handle and (is_required or organisation is not None):
         return False
     audience = claims.get("aud")
     audiences = [audience] if isinstance(audience, str) else audience
@@ -162,18 +167,18 @@ def _number(value: object) -> float | None:
     return float(value) if abs(value) < 2**53 and math.isfinite(value) else None
 
 
-def _own_claims(claims: Claims, trust: TokenTrust, dataset_ref: DatasetRef) -> Claims:
-    """As our own server would have written it."""
-    translated = {**claims, "aud": AUDIENCE, "org_handle": dataset_ref.handle, TRUST: trust.name}
+def _translated(claims: Claims, trust: TokenTrust, dataset_ref: DatasetRef) -> Claims:
+    """The claims in the format of a token that this service issues."""
+    result = {**claims, "aud": AUDIENCE, "org_handle": dataset_ref.handle, TRUST: trust.name}
     if trust.permissions:
         scope = claims.get("scope")
         scopes = scope.split() if isinstance(scope, str) else []
-        translated["scope"] = " ".join(dict.fromkeys((*scopes, *trust.permissions)))
-    return translated
+        result["scope"] = " ".join(dict.fromkeys((*scopes, *trust.permissions)))
+    return result
 
 
 def _unverified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Header and claims of a compact JWT as they are said; two empty ones if it is none."""
+    """The header and claims of a compact JWT, without verification; two empty dicts if it is not a JWT."""
     parts = token.split(".")
     if len(parts) != 3 or len(token) > TOKEN_CHARACTERS_MAX:
         return {}, {}

@@ -1,8 +1,8 @@
 """Authenticates the caller of a request and checks its permissions.
 
-What lives here: the guard over all kinds of tokens; a `Verifier` knows the tokens of one kind of issuer. Must
-not know: routes and bodies. Invariants: a token is accepted only for the organisation that it was issued for.
-A failed check does not say which check failed. Source of the error texts: docs/wire/cds.md §2.
+Contents: the guard for all kinds of tokens. A `Verifier` verifies the tokens of one kind of issuer. The
+module does not know routes and bodies. Invariants: a token is accepted only for the organisation that it was
+issued for. A failed check does not say which check failed. Source of the error texts: docs/wire/cds.md §2.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ NO_SCOPE = "You do not have enough permission to access this resource."
 NOT_IN_SCOPE = "Do not have permission to perform this operation"
 
 CACHE_S = 30.0
-# A few kilobytes each. With more callers at a time, some tokens are verified again.
+# An entry takes a few kilobytes. With more concurrent callers, some tokens are verified again.
 CACHED_MAX = 4_096
 
 
 class Verifier(Protocol):
-    """Knows the tokens of one kind of issuer."""
+    """Verifies the tokens of one kind of issuer."""
 
     #: Whether its tokens are those of administrators in a console.
     is_console: bool
 
     async def claims_of(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
-        """The claims of a token that has a valid signature and has not expired, else None."""
+        """Return the claims of a token that has a valid signature and has not expired, else None."""
 
     async def is_revoked(self, dataset_ref: DatasetRef, claims: Claims) -> bool:
-        """Whether a token that was accepted before must be rejected now; cheap."""
+        """Whether a token that was accepted before must be rejected now. Called for every request."""
 
 
 class OwnKeys:
-    """Tokens of the embedded authorization server, verified by the organisation's own keys."""
+    """Verifies tokens of the embedded authorization server with the organisation's own keys."""
 
     is_console = False
 
@@ -82,7 +82,10 @@ class Guard:
         self._cache: dict[tuple[int, str], _Cached] = {}
 
     async def authenticate(self, authorization: str | None, dataset_ref: DatasetRef) -> Principal:
-        """The caller behind a bearer token. Raises Unauthenticated, or Forbidden for one without scope."""
+        """Return the caller of a bearer token.
+
+        Raises Unauthenticated, or Forbidden for a token without scope.
+        """
         token = bearer_token(authorization)
         if token is None:
             raise unauthenticated()
@@ -123,12 +126,12 @@ def basic_matches(authorization: str | None, username: str | None, password: str
 
     For the two sync operations: docs/wire/cds.md §2. Unset credentials match nothing.
     """
-    given = basic_credentials(authorization)
-    if given is None or not username or not password:
+    credentials = basic_credentials(authorization)
+    if credentials is None or not username or not password:
         return False
     # Both are always compared, so that the duration reveals nothing.
-    names, passwords = same(given[0], username), same(given[1], password)
-    return names and passwords
+    same_username, same_password = same(credentials[0], username), same(credentials[1], password)
+    return same_username and same_password
 
 
 def bearer_token(authorization: str | None) -> str | None:
@@ -141,7 +144,7 @@ def bearer_token(authorization: str | None) -> str | None:
 
 
 def basic_credentials(authorization: str | None) -> tuple[str, str] | None:
-    """Name and password of `Basic <base64>`, as they are, else None."""
+    """The username and password of `Basic <base64>`, without percent-decoding, else None."""
     scheme, _, encoded = (authorization or "").partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -153,7 +156,10 @@ def basic_credentials(authorization: str | None) -> tuple[str, str] | None:
 
 
 def principal_of(claims: Claims, dataset_ref: DatasetRef, *, is_console: bool) -> Principal:
-    """The caller in verified claims. Raises Unauthenticated, or Forbidden for a token without scope."""
+    """Return the caller of verified claims.
+
+    Raises Unauthenticated, or Forbidden for a token without scope.
+    """
     audience = claims.get("aud")
     audiences = [audience] if isinstance(audience, str) else audience
     if not isinstance(audiences, list) or AUDIENCE not in audiences:
@@ -175,7 +181,7 @@ def principal_of(claims: Claims, dataset_ref: DatasetRef, *, is_console: bool) -
 
 
 def unauthenticated() -> Unauthenticated:
-    """The error of every failed check except that of the scope."""
+    """The error of every failed check except the scope check."""
     return Unauthenticated(UNAUTHENTICATED, code="CDS-10002")
 
 

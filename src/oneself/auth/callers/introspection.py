@@ -1,12 +1,12 @@
-"""Opaque access tokens, which the identity server that issued them verifies.
+"""Verifies opaque access tokens by introspection at the identity server that issued them.
 
-    identity server reached with   asked at                                    organisation of the token
-    client_credentials             {url}/t/carbon.super{introspection path}    required in the answer
-    system_app_grant               {url}/t/{org}{introspection path}           the one in the address
+    grant of the connection   introspection URL                           organisation of the token
+    client_credentials        {url}/t/carbon.super{introspection path}    required in the response
+    system_app_grant          {url}/t/{org}{introspection path}           the one in the URL
 
-Invariants: a token is accepted only with `active: true` and the client CONSOLE; an organisation in the answer
-must be the one in the path. A token is rejected if the server does not answer. Source: docs/wire/cds.md §2,
-RFC 7662.
+Invariants: a token is accepted only with `active: true` and the client CONSOLE. An `org_handle` in the
+response must be the organisation of the request. A token is rejected if the server does not answer. Source:
+docs/wire/cds.md §2, RFC 7662.
 """
 
 from __future__ import annotations
@@ -29,14 +29,17 @@ _logger = structlog.get_logger("oneself.introspection")
 
 CLIENT = "CONSOLE"
 TOKEN_CHARACTERS_MAX = 2_048
-#: A positive answer is kept by the guard for this long; a negative one here.
-ANSWER_LIFE_S = 30.0
+#: The guard caches an active token for ACTIVE_LIFE_S; this module caches a rejected one for REFUSAL_LIFE_S.
+ACTIVE_LIFE_S = 30.0
 REFUSAL_LIFE_S = 10.0
 REFUSALS_MAX = 4_096
 
 
 class TokenIntrospection:
-    """A `guard.Verifier` of tokens that only their issuer can read; unless it is set up, nobody is asked."""
+    """A `guard.Verifier` for opaque tokens.
+
+    It accepts none unless an introspection endpoint is configured.
+    """
 
     #: Only tokens of the identity server's console are accepted, in which administrators sign in.
     is_console = True
@@ -54,24 +57,24 @@ class TokenIntrospection:
         self._refused: dict[tuple[int, bytes], float] = {}
 
     async def claims_of(self, dataset_ref: DatasetRef, token: str) -> Claims | None:
-        """What the organisation's identity server says of an opaque token, in our own words."""
+        """Return the claims of an active opaque token in the format of this service's tokens, else None."""
         if not self._client.is_configured or token.count(".") == 2 or len(token) > TOKEN_CHARACTERS_MAX:
             return None
         key = (dataset_ref.org_id, digest(token))
         if self._refused.get(key, 0.0) > time.monotonic():
             return None
         connection = await self._servers.find(dataset_ref)
-        answer = await self._ask(connection, dataset_ref, token) if connection else None
-        claims = _claims(answer, connection, dataset_ref, self._now()) if answer and connection else None
+        response = await self._introspect(connection, dataset_ref, token) if connection else None
+        claims = _claims(response, connection, dataset_ref, self._now()) if response and connection else None
         if claims is None:
-            self._remember_refusal(key)
+            self._cache_refusal(key)
         return claims
 
     async def is_revoked(self, dataset_ref: DatasetRef, claims: Claims) -> bool:
-        """Nobody tells us; the guard asks again soon."""
+        """Always False: the guard repeats the introspection after ACTIVE_LIFE_S."""
         return False
 
-    async def _ask(
+    async def _introspect(
         self, connection: Connection, dataset_ref: DatasetRef, token: str
     ) -> dict[str, Any] | None:
         try:
@@ -80,7 +83,7 @@ class TokenIntrospection:
             _logger.warning("introspection_failed", org=dataset_ref.handle, cause=error.message)
             return None
 
-    def _remember_refusal(self, key: tuple[int, bytes]) -> None:
+    def _cache_refusal(self, key: tuple[int, bytes]) -> None:
         self._refused.pop(key, None)
         if len(self._refused) >= REFUSALS_MAX:
             del self._refused[next(iter(self._refused))]
@@ -88,19 +91,19 @@ class TokenIntrospection:
 
 
 def _claims(
-    answer: dict[str, Any], connection: Connection, dataset_ref: DatasetRef, now: float
+    response: dict[str, Any], connection: Connection, dataset_ref: DatasetRef, now: float
 ) -> Claims | None:
-    if answer.get("active") is not True or answer.get("client_id") != CLIENT:
+    if response.get("active") is not True or response.get("client_id") != CLIENT:
         return None
-    organisation = answer.get("org_handle")
+    organisation = response.get("org_handle")
     if organisation is None and connection.grant != "system_app_grant":
         return None
     if organisation not in (None, dataset_ref.handle):
         return None
-    until, expires_at = now + ANSWER_LIFE_S, answer.get("exp")
+    until, expires_at = now + ACTIVE_LIFE_S, response.get("exp")
     if isinstance(expires_at, int | float) and not isinstance(expires_at, bool):
         until = min(until, expires_at)
         if until <= now:
             return None
-    kept: Claims = {name: answer[name] for name in ("sub", "scope") if name in answer}
-    return {**kept, "client_id": CLIENT, "aud": AUDIENCE, "org_handle": dataset_ref.handle, "exp": until}
+    copied: Claims = {name: response[name] for name in ("sub", "scope") if name in response}
+    return {**copied, "client_id": CLIENT, "aud": AUDIENCE, "org_handle": dataset_ref.handle, "exp": until}

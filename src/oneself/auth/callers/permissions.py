@@ -8,7 +8,7 @@ from __future__ import annotations
 
 PREFIX = "internal_cds_"
 
-# The permissions of the customer data service: docs/wire/cds.md §3.
+# The permissions of the customer data service. Source: docs/wire/cds.md §3.
 CDS_PERMISSIONS = tuple(
     PREFIX + name
     for name in (
@@ -34,13 +34,13 @@ CDS_PERMISSIONS = tuple(
     )
 )
 
-# The permissions of the other interfaces.
-OUR_PERMISSIONS = tuple(
+# The permissions of the admin and event interfaces.
+ADDITIONAL_PERMISSIONS = tuple(
     PREFIX + name
     for name in ("profile_merge", "identity_view", "identity_update", "event_create", "privacy_export")
 )
 
-PERMISSIONS = CDS_PERMISSIONS + OUR_PERMISSIONS
+PERMISSIONS = CDS_PERMISSIONS + ADDITIONAL_PERMISSIONS
 
 OPENID = "openid"
 OFFLINE_ACCESS = "offline_access"
@@ -48,5 +48,5 @@ OIDC_SCOPES = (OPENID, "profile", "email", "phone", OFFLINE_ACCESS)
 
 
 def is_permission(name: str) -> bool:
-    """Whether a permission of this name exists."""
+    """Whether a permission with this name exists."""
     return name in PERMISSIONS

@@ -1,7 +1,7 @@
-"""What Authlib sees: requests, applications, users, codes and tokens, made from rows that were read before.
+"""The objects that Authlib requires: requests, clients, users, codes and tokens. All data is loaded before.
 
-Invariants: values and views of them, no decisions; the rules are Authlib's, called in `authlib_server`.
-Authlib has no types of its own, hence the `type: ignore[misc]` on its subclasses.
+Invariants: values and views of them, no decisions. Authlib's rules run in `authlib_server`. Authlib has no
+type annotations, hence the `type: ignore[misc]` on its subclasses.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BASIC, POST, NONE = "client_secret_basic", "client_secret_post", "none"
 
 
 class OAuthResponse(msgspec.Struct, frozen=True):
-    """What Authlib wants sent: a JSON object or nothing, and headers."""
+    """A response that Authlib created: status, body (a JSON object or an empty string) and headers."""
 
     status: int
     body: Any
@@ -39,11 +39,15 @@ class OAuthResponse(msgspec.Struct, frozen=True):
 
     @property
     def location(self) -> str | None:
+        """The redirect URI of a redirect, else None."""
         return next((value for name, value in self.headers if name == "Location"), None)
 
 
 class TokenDescription(msgspec.Struct, frozen=True):
-    """A token somebody asks about or gives back: an access token's claims or a refresh token's credential."""
+    """A token in an introspection or revocation request.
+
+    `description`: the introspection response without `active`.
+    """
 
     kind: str
     client_id: str
@@ -61,7 +65,7 @@ class TokenDescription(msgspec.Struct, frozen=True):
 
 
 class OAuthContext(msgspec.Struct, frozen=True):
-    """Everything that was read before Authlib is asked."""
+    """All data that Authlib needs for one request, loaded before it is called."""
 
     dataset_ref: DatasetRef
     issuer: str
@@ -74,20 +78,23 @@ class OAuthContext(msgspec.Struct, frozen=True):
 
 
 class Parameters(BasicOAuth2Payload):  # type: ignore[misc]
-    """Request parameters; `many` keeps those that came twice."""
+    """Request parameters: name → values. Authlib rejects repeated parameters itself."""
 
-    def __init__(self, many: Mapping[str, list[str]]) -> None:
-        super().__init__({name: values[0] for name, values in many.items()})
-        self._datalist = dict(many)
+    def __init__(self, parameters: Mapping[str, list[str]]) -> None:
+        super().__init__({name: values[0] for name, values in parameters.items()})
+        self._datalist = dict(parameters)
 
 
 class OAuthRequest(OAuth2Request):  # type: ignore[misc]
-    """A request as Authlib reads it."""
+    """The request object that Authlib reads."""
 
-    def __init__(self, method: str, many: Mapping[str, list[str]], authorization: str | None = None) -> None:
-        # Whether the way to us is secure is the proxy's knowledge, not Authlib's: it always sees https here.
+    def __init__(
+        self, method: str, parameters: Mapping[str, list[str]], authorization: str | None = None
+    ) -> None:
+        # Authlib rejects plain HTTP. Only the proxy knows the scheme of the client, so Authlib always gets
+        # https.
         super().__init__(method, "https://localhost/", headers=_headers(authorization))
-        self.payload = Parameters(many)
+        self.payload = Parameters(parameters)
 
     @property
     def form(self) -> dict[str, str]:
@@ -99,17 +106,20 @@ class OAuthRequest(OAuth2Request):  # type: ignore[misc]
 
 
 class OAuthClient(ClientMixin):  # type: ignore[misc]
-    """An application, as Authlib asks about it."""
+    """An application as Authlib's client object.
 
-    def __init__(self, application: Application, secret_matches: bool, *, in_its_own_name: bool) -> None:
+    `without_user`: True for the client credentials grant, which cannot grant OpenID scopes.
+    """
+
+    def __init__(self, application: Application, secret_matches: bool, *, without_user: bool) -> None:
         self.application = application
         self.client_id = application.client_id
         self.client_metadata = {
-            # WSO2 takes any registered callback here, and an application is created with one list.
+            # As in WSO2, every registered redirect URI is also valid here.
             "post_logout_redirect_uris": application.post_logout_redirect_uris + application.redirect_uris
         }
         self._secret_matches = secret_matches
-        self._scopes = application.permissions + (() if in_its_own_name else OIDC_SCOPES)
+        self._scopes = application.permissions + (() if without_user else OIDC_SCOPES)
 
     def get_client_id(self) -> str:
         return self.client_id
@@ -119,9 +129,12 @@ class OAuthClient(ClientMixin):  # type: ignore[misc]
         return uris[0] if len(uris) == 1 else None
 
     def get_allowed_scope(self, scope: str | None) -> str:
-        """The part of what is asked for that the application holds, as WSO2 grants it."""
-        asked = dict.fromkeys((scope or "").split())
-        return " ".join(name for name in asked if name in self._scopes)
+        """The requested scopes that the application holds.
+
+        As in WSO2, others are omitted without an error.
+        """
+        requested = dict.fromkeys((scope or "").split())
+        return " ".join(name for name in requested if name in self._scopes)
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
         return redirect_uri in self.application.redirect_uris
@@ -142,7 +155,7 @@ class OAuthClient(ClientMixin):  # type: ignore[misc]
 
 
 class OAuthUser:
-    """The resource owner, as Authlib asks about them."""
+    """The resource owner as Authlib's user object."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -152,7 +165,7 @@ class OAuthUser:
 
 
 class Code:
-    """An authorization code, as Authlib asks about it."""
+    """An authorization code or refresh token as Authlib's credential object."""
 
     def __init__(self, credential: Credential) -> None:
         self.credential = credential
@@ -182,7 +195,7 @@ class Code:
 
 
 def user_info(account: Account, scope: str) -> dict[str, str]:
-    """The person's claims that `scope` opens, in OpenID Connect's words."""
+    """Return the OpenID Connect claims of a user that the scope allows."""
     claims, scopes = account.claims, set(scope.split())
     given, last = claims.get("givenname", ""), claims.get("lastname", "")
     user_claims: dict[str, str] = {"sub": str(account.user_id)}
@@ -204,7 +217,7 @@ def user_info(account: Account, scope: str) -> dict[str, str]:
 
 
 def describe_access_token(claims: Claims) -> TokenDescription:
-    """An access token as introspection tells about it."""
+    """Return the introspection response for the claims of an access token."""
     names = ("sub", "aud", "iss", "exp", "iat", "jti", "scope", "client_id", "azp", "org_handle")
     description = {name: claims[name] for name in names if name in claims}
     return TokenDescription(
@@ -213,7 +226,7 @@ def describe_access_token(claims: Claims) -> TokenDescription:
 
 
 def describe_refresh_token(credential: Credential) -> TokenDescription:
-    """A refresh token as introspection tells about it."""
+    """Return the introspection response for a refresh token."""
     description = {
         "sub": str(credential.account.user_id),
         "scope": credential.scope,
@@ -226,12 +239,12 @@ def describe_refresh_token(credential: Credential) -> TokenDescription:
 
 
 def with_parameters(uri: str, **parameters: str) -> str:
-    """`uri` with parameters added to its query."""
+    """Return the URI with parameters added to its query."""
     return str(add_params_to_uri(uri, list(parameters.items())))
 
 
 def canonical_basic(client_id: str, secret: str) -> str:
-    """HTTP Basic as RFC 6749 §2.3.1 writes it, for what was read from any client's way of writing it."""
+    """Return the `Authorization` header for HTTP Basic with percent-encoded credentials (RFC 6749 §2.3.1)."""
     pair = f"{quote(client_id, safe='')}:{quote(secret, safe='')}"
     return "Basic " + base64.b64encode(pair.encode("utf-8", "surrogatepass")).decode()
 

@@ -1,10 +1,10 @@
-"""The authorization server's judgement: Authlib's, on rows that were read before.
+"""The rules of the authorization server, implemented by Authlib on data that was loaded before.
 
-Invariants: no I/O and no database. What Authlib would look up is in `OAuthContext`; what it would store
-is left in `redemption` for the caller to write. So a maintained library keeps the rules of OAuth 2 and OpenID
-Connect, and the service keeps its transactions (docs/decisions/0002-authorization-server.md).
+Invariants: no I/O and no database. Authlib reads from `OAuthContext` and leaves what must be stored in
+`redemption`; the caller writes it. A maintained library thus implements OAuth 2 and OpenID Connect, and the
+service controls its transactions (docs/decisions/0002-authorization-server.md).
 
-Authlib has no types of its own, hence the `type: ignore[misc]` on its subclasses.
+Authlib has no type annotations, hence the `type: ignore[misc]` on its subclasses.
 """
 
 from __future__ import annotations
@@ -48,15 +48,18 @@ GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 
 
 class Provider(AuthorizationServer):  # type: ignore[misc]
-    """Authlib's server on what was gathered for one request."""
+    """Authlib's authorization server for one request.
 
-    def __init__(self, context: OAuthContext, *, in_its_own_name: bool = False) -> None:
+    `without_user`: True for the client credentials grant.
+    """
+
+    def __init__(self, context: OAuthContext, *, without_user: bool = False) -> None:
         super().__init__()
         self.context = context
         self.redemption = Redemption()
         application = context.application
         self.client = (
-            OAuthClient(application, context.secret_matches, in_its_own_name=in_its_own_name)
+            OAuthClient(application, context.secret_matches, without_user=without_user)
             if application
             else None
         )
@@ -75,7 +78,7 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
         return self.client if self.client and self.client.client_id == client_id else None
 
     def save_token(self, token: dict[str, Any], request: Any) -> None:
-        """Nothing to store of an access token; a refresh token waits in the redemption."""
+        """Pass a refresh token to the redemption. Access tokens are not stored."""
         self.redemption.accepted = True
         self.redemption.refresh_token = token.get(REFRESH_TOKEN)
         credential = self.context.credential
@@ -91,7 +94,7 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
         return OAuthResponse(status, body, tuple(headers))
 
     def error_response(self, error: OAuth2Error) -> OAuthResponse:
-        """The answer to an error that Authlib raised."""
+        """Return the response for an error that Authlib raised."""
         return self.handle_error_response(None, error)  # type: ignore[no-any-return]
 
     def _access_token(self, client: OAuthClient, grant_type: str, user: OAuthUser | None, scope: str) -> str:
@@ -106,23 +109,26 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
 
 
 class ClientCredentials(ClientCredentialsGrant):  # type: ignore[misc]
-    """An application in its own name."""
+    """The client credentials grant: an access token without a user."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = (BASIC, POST)
 
 
 class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
-    """The authorization code. The code itself is drawn and stored by `service.grants`, and set here."""
+    """The authorization code grant.
+
+    `service.directory.grants` creates and stores the code; the caller sets `code`.
+    """
 
     TOKEN_ENDPOINT_AUTH_METHODS = (BASIC, POST, NONE)
     code: str
 
     @staticmethod
     def validate_authorization_redirect_uri(request: OAuthRequest, client: OAuthClient) -> str:
-        asked = request.payload.redirect_uri
-        if asked and not client.check_redirect_uri(asked):
-            raise InvalidRequestError("This redirect_uri is not one that the application registered.")
-        redirect_uri = asked or client.get_default_redirect_uri()
+        requested = request.payload.redirect_uri
+        if requested and not client.check_redirect_uri(requested):
+            raise InvalidRequestError("The redirect_uri is not registered for the application.")
+        redirect_uri = requested or client.get_default_redirect_uri()
         if not redirect_uri:
             raise InvalidRequestError("The redirect_uri is missing.")
         return str(redirect_uri)
@@ -151,7 +157,7 @@ class CodeGrant(AuthorizationCodeGrant):  # type: ignore[misc]
 
 
 class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]
-    """A refresh token, replaced at every use."""
+    """The refresh token grant. Every use replaces the refresh token."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = (BASIC, POST, NONE)
     INCLUDE_NEW_REFRESH_TOKEN = True
@@ -170,7 +176,7 @@ class RefreshGrant(RefreshTokenGrant):  # type: ignore[misc]
 
 
 class Pkce(CodeChallenge):  # type: ignore[misc]
-    """S256 only, and never left out by an application that keeps no secret (RFC 9700 §2.1.1)."""
+    """PKCE. Only S256 is supported, and applications without a secret must use it (RFC 9700 §2.1.1)."""
 
     DEFAULT_CODE_CHALLENGE_METHOD = S256
     SUPPORTED_CODE_CHALLENGE_METHOD = (S256,)
@@ -186,14 +192,14 @@ class Pkce(CodeChallenge):  # type: ignore[misc]
 
 
 class IdTokens(OpenIDCode):  # type: ignore[misc]
-    """ID tokens, with the person's claims that the scopes ask for."""
+    """ID tokens with the user's claims that the scopes allow."""
 
     def __init__(self, context: OAuthContext) -> None:
         super().__init__()
         self._context = context
 
     def exists_nonce(self, nonce: str, request: OAuthRequest) -> bool:
-        # The nonce is the application's own check; a code is good once, which is the server's.
+        # The application checks the nonce. The server prevents replays, because a code is valid once.
         return False
 
     def resolve_client_private_key(self, client: OAuthClient) -> Any:
@@ -222,7 +228,7 @@ class IdTokens(OpenIDCode):  # type: ignore[misc]
 
 
 class TokenIntrospectionEndpoint(IntrospectionEndpoint):  # type: ignore[misc]
-    """RFC 7662, for any application of the organisation that keeps a secret."""
+    """Token introspection (RFC 7662) for any application of the organisation that has a secret."""
 
     CLIENT_AUTH_METHODS = (BASIC, POST)
 
@@ -240,7 +246,7 @@ class TokenIntrospectionEndpoint(IntrospectionEndpoint):  # type: ignore[misc]
 
 
 class TokenRevocationEndpoint(RevocationEndpoint):  # type: ignore[misc]
-    """RFC 7009; what is to be revoked is left in `revoked`."""
+    """Token revocation (RFC 7009). The caller revokes the token in `revoked`."""
 
     CLIENT_AUTH_METHODS = (BASIC, POST, NONE)
     revoked: TokenDescription | None = None
@@ -256,7 +262,7 @@ class TokenRevocationEndpoint(RevocationEndpoint):  # type: ignore[misc]
 
 
 class EndSession(EndSessionEndpoint):  # type: ignore[misc]
-    """OpenID Connect RP-initiated logout; the session itself is ended by `service.sign_in`."""
+    """OpenID Connect RP-initiated logout. `service.directory.sign_in` ends the session."""
 
     confirmed = False
 
@@ -267,7 +273,7 @@ class EndSession(EndSessionEndpoint):  # type: ignore[misc]
         return [ALGORITHM]
 
     def is_post_logout_redirect_uri_legitimate(self, *_: object) -> bool:
-        # Without an ID token only a person who just said "sign out" may be sent on.
+        # Without an ID token, the browser is redirected only after the user confirmed.
         return self.confirmed
 
     def end_session(self, end_session_request: Any) -> None:
@@ -275,27 +281,31 @@ class EndSession(EndSessionEndpoint):  # type: ignore[misc]
 
 
 def evaluate_token_request(context: OAuthContext, request: OAuthRequest) -> tuple[OAuthResponse, Redemption]:
-    """Authlib's answer to a token request, and what becomes of the credential in it."""
-    provider = Provider(context, in_its_own_name=request.payload.grant_type == "client_credentials")
-    if problem := _problem_of_grant_type(request.payload.grant_type):
-        return provider.error_response(problem), provider.redemption
+    """Evaluate a token request. Returns the response, and how to redeem the credential in it."""
+    provider = Provider(context, without_user=request.payload.grant_type == "client_credentials")
+    if error := _check_grant_type(request.payload.grant_type):
+        return provider.error_response(error), provider.redemption
     return provider.create_token_response(request), provider.redemption
 
 
 def validate_authorize_request(
-    provider: Provider, request: OAuthRequest, person: Account | None
+    provider: Provider, request: OAuthRequest, account: Account | None
 ) -> CodeGrant:
-    """Authlib's grant for a good authorize request; its `prompt` says whether the person must be asked.
+    """Return the grant of a valid authorization request. `prompt` of the grant says whether to show a page.
 
-    Raises OAuth2Error; its `redirect_uri` is set when the application may be told.
+    `account`: of the signed-in user, if any. Raises OAuth2Error; its `redirect_uri` is set if the error may
+    be sent to the application.
     """
     if request.payload.response_type != "code":
         raise _unsupported_response_type(provider, request)
-    return provider.get_consent_grant(request, OAuthUser(person) if person else None)  # type: ignore[no-any-return]
+    return provider.get_consent_grant(request, OAuthUser(account) if account else None)  # type: ignore[no-any-return]
 
 
 def _unsupported_response_type(provider: Provider, request: OAuthRequest) -> OAuth2Error:
-    """Authlib puts the asked type into a description that must be plain ASCII; we name what is possible."""
+    """The error for a response type other than `code`.
+
+    Authlib would put the requested type into the description, which must be ASCII.
+    """
     client = provider.query_client(request.payload.client_id) if request.payload.client_id else None
     if client is None:
         return InvalidClientError(description="The application is unknown.")
@@ -308,13 +318,15 @@ def _unsupported_response_type(provider: Provider, request: OAuthRequest) -> OAu
     return UnsupportedResponseTypeError("code", redirect_uri=redirect_uri)
 
 
-def _problem_of_grant_type(grant_type: str | None) -> OAuth2Error | None:
-    """Authlib's own answer has no words for the developer who reads it."""
+def _check_grant_type(grant_type: str | None) -> OAuth2Error | None:
+    """Return an error with a description, which Authlib's own error does not have."""
     if not grant_type:
         return InvalidRequestError("The grant_type is missing.")
     if grant_type in GRANT_TYPES:
         return None
-    return OAuth2Error(f"The grant_type is one of {', '.join(GRANT_TYPES)}.", error="unsupported_grant_type")
+    return OAuth2Error(
+        f"The grant_type must be one of: {', '.join(GRANT_TYPES)}.", error="unsupported_grant_type"
+    )
 
 
 def _refresh_token(**_: object) -> str:
@@ -322,6 +334,6 @@ def _refresh_token(**_: object) -> str:
 
 
 def _require_token(request: OAuthRequest) -> None:
-    # A wrong token_type_hint is no reason to refuse: we tell the kinds apart ourselves (RFC 7009 §2.1).
+    # A wrong token_type_hint is ignored: the server recognises the kind of token itself (RFC 7009 §2.1).
     if not request.form.get("token"):
         raise InvalidRequestError("The token is missing.")

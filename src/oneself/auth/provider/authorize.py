@@ -1,13 +1,13 @@
-"""The authorize request, from the application's redirect to the one back (RFC 6749 §4.1, OIDC Core §3.1).
+"""The authorization endpoint, without HTTP (RFC 6749 §4.1, OpenID Connect Core §3.1).
 
-    unknown application or redirect URI   an error page; the browser is sent nowhere
-    anything else that is wrong           back to the application, with error and state
-    nobody is signed in, or must be asked the sign-in page (prompt=create: the registration page)
-    somebody is signed in                 back with a code
+    unknown application or redirect URI    error page, no redirect
+    other errors                           redirect to the application with `error` and `state`
+    no session, or the prompt requires it  sign-in page (prompt=create: registration page)
+    session                                redirect to the application with a code
 
-Invariants: the request's parameters travel in the URL of the pages and are judged again at each
-step, so that nothing has to be remembered and a changed parameter gains nothing. The person's answers come
-from `pages`. What a sign-in does to profiles waits until the application redeems the code (`token_endpoint`).
+Invariants: the parameters of the request are in the URL of the pages and are validated again at each step.
+The server therefore stores no state, and changing a parameter has no advantage. `routes` reads the forms.
+A sign-in changes profiles only when the application redeems the code (`token_endpoint`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Parameters = Mapping[str, list[str]]
 
 
 class AuthorizeRequest(msgspec.Struct, frozen=True):
-    """A browser at one of our doors: the request's parameters, who is signed in, its profile cookie."""
+    """A request of a browser: its parameters, its session if a user is signed in, and its profile cookie."""
 
     dataset_ref: DatasetRef
     parameters: Parameters
@@ -42,13 +42,14 @@ class AuthorizeRequest(msgspec.Struct, frozen=True):
     cookie_tracker: str | None = None
 
     def first(self, name: str) -> str | None:
+        """Return the first value of a parameter."""
         values = self.parameters.get(name)
         return values[0] if values else None
 
     @property
     def trackers(self) -> tuple[str, ...]:
-        """The browser's cookie, then what the application passed on (docs/wire/cds.md §14.2)."""
-        return tuple(t for t in (self.cookie_tracker, self.first(TRACKER_PARAMETER)) if t)
+        """The profile trackers: from the cookie, then from the application (docs/wire/cds.md §14.2)."""
+        return tuple(filter(None, (self.cookie_tracker, self.first(TRACKER_PARAMETER))))
 
 
 class RedirectToApplication(msgspec.Struct, frozen=True):
@@ -58,7 +59,7 @@ class RedirectToApplication(msgspec.Struct, frozen=True):
 
 
 class SignInRequired(msgspec.Struct, frozen=True):
-    """Show a page to the person first. `redirect_uri`: where they will be sent afterwards."""
+    """Show a page to the user first. `redirect_uri`: of the application, where the browser returns."""
 
     page: Literal["login", "register"]
     application: Application
@@ -67,7 +68,7 @@ class SignInRequired(msgspec.Struct, frozen=True):
 
 
 class AuthorizationDenied(msgspec.Struct, frozen=True):
-    """The application may not be told; the person is."""
+    """Show the error to the user, because it may not be sent to the application."""
 
     error: str
     description: str
@@ -77,24 +78,24 @@ Outcome = RedirectToApplication | SignInRequired | AuthorizationDenied
 
 
 class Authorizations:
-    """Answers authorize requests of every organisation."""
+    """Handles authorization requests of all organisations."""
 
     def __init__(self, directory: DirectoryServices, oauth: OAuth) -> None:
         self._directory = directory
         self._oauth = oauth
 
-    async def answer(self, page_request: AuthorizeRequest) -> Outcome:
-        """What the browser gets for an authorize request as it stands."""
+    async def authorize(self, page_request: AuthorizeRequest) -> Outcome:
+        """Return the outcome of an authorization request."""
         provider = Provider(await self._load_context(page_request))
         try:
-            return await self._answer(page_request, provider)
+            return await self._authorize(page_request, provider)
         except OAuth2Error as error:
             return _error_response(page_request, provider, error)
 
-    async def ask(
+    async def sign_in_page(
         self, page_request: AuthorizeRequest
     ) -> SignInRequired | RedirectToApplication | AuthorizationDenied:
-        """The page that a person is to fill in, whoever is signed in: the request is judged, not answered."""
+        """Validate the request and return the page to show, even if a user is signed in."""
         provider = Provider(await self._load_context(page_request))
         try:
             grant = validate_authorize_request(provider, _request(page_request, without_prompt=True), None)
@@ -105,7 +106,7 @@ class Authorizations:
     async def complete(
         self, page_request: AuthorizeRequest, session: BrowserSession
     ) -> RedirectToApplication | AuthorizationDenied:
-        """The person has just proved who they are: back to the application with a code."""
+        """Return to the application with a code, after the user signed in."""
         provider = Provider(await self._load_context(page_request))
         request = _request(page_request, without_prompt=True)
         try:
@@ -114,15 +115,15 @@ class Authorizations:
         except OAuth2Error as error:
             return _error_response(page_request, provider, error)
 
-    async def _answer(self, page_request: AuthorizeRequest, provider: Provider) -> Outcome:
+    async def _authorize(self, page_request: AuthorizeRequest, provider: Provider) -> Outcome:
         request = _request(page_request)
         session = page_request.session
-        if session is not None and _is_too_old(session, page_request.first("max_age")):
+        if session is not None and _is_older_than(session, page_request.first("max_age")):
             session = None
         grant = validate_authorize_request(provider, request, session.account if session else None)
         _check_extensions(page_request, grant.redirect_uri)
         if not is_openid_scope(request.payload.scope or ""):
-            # Authlib looks at `prompt` for OpenID requests only; ours mean the same without that scope.
+            # Authlib validates `prompt` only for the scope `openid`; here it applies to every request.
             validate_request_prompt(grant, grant.redirect_uri)
         if (
             session is None
@@ -142,7 +143,7 @@ class Authorizations:
     ) -> RedirectToApplication:
         application = _application(provider)
         directory = self._directory
-        asked = GrantRequest(
+        grant_request = GrantRequest(
             client_id=application.client_id,
             scope=request.scope,
             session_id=session.session_id,
@@ -153,9 +154,9 @@ class Authorizations:
             code_challenge_method=page_request.first("code_challenge_method"),
             trackers=well_formed_trackers(page_request.trackers),
         )
-        grant.code = await directory.grants.create(page_request.dataset_ref, session.account, asked)
-        answer = provider.create_authorization_response(request, request.user, grant)
-        return _redirect(provider, answer.location or "")
+        grant.code = await directory.grants.create(page_request.dataset_ref, session.account, grant_request)
+        response = provider.create_authorization_response(request, request.user, grant)
+        return _redirect(provider, response.location or "")
 
     async def _load_context(self, page_request: AuthorizeRequest) -> OAuthContext:
         client_id = page_request.first("client_id") or ""
@@ -164,8 +165,8 @@ class Authorizations:
 
 
 def _request(page_request: AuthorizeRequest, *, without_prompt: bool = False) -> OAuthRequest:
-    dropped = ("prompt", "max_age") if without_prompt else ()
-    parameters = {name: many for name, many in page_request.parameters.items() if name not in dropped}
+    omitted = ("prompt", "max_age") if without_prompt else ()
+    parameters = {name: values for name, values in page_request.parameters.items() if name not in omitted}
     return OAuthRequest("GET", parameters)
 
 
@@ -179,16 +180,16 @@ def _sign_in_page(page_request: AuthorizeRequest, provider: Provider, grant: Cod
 def _error_response(
     page_request: AuthorizeRequest, provider: Provider, error: OAuth2Error
 ) -> RedirectToApplication | AuthorizationDenied:
-    """To the application where it may be told, else to the person."""
+    """Send the error to the application if the redirect URI is valid, else show it to the user."""
     error.state = page_request.first("state")
     location = provider.error_response(error).location
     if location is None:
-        return AuthorizationDenied(error.error, error.get_error_description() or "The request is not valid.")
+        return AuthorizationDenied(error.error, error.get_error_description() or "The request is invalid.")
     return _redirect(provider, location)
 
 
 def _redirect(provider: Provider, location: str) -> RedirectToApplication:
-    # RFC 9207: the application can tell which server answers it.
+    # RFC 9207: `iss` identifies the authorization server.
     return RedirectToApplication(with_parameters(location, iss=provider.context.issuer))
 
 
@@ -199,7 +200,7 @@ def _application(provider: Provider) -> Application:
 
 
 def _check_extensions(page_request: AuthorizeRequest, redirect_uri: str) -> None:
-    """Refuse what we do not do, instead of doing something else."""
+    """Reject unsupported parameters instead of ignoring them. Raises OAuth2Error."""
     if page_request.first("response_mode") not in (None, "", "query"):
         raise InvalidRequestError("The response_mode must be query.", redirect_uri=redirect_uri)
     for parameter in ("request", "request_uri"):
@@ -214,7 +215,7 @@ def _check_extensions(page_request: AuthorizeRequest, redirect_uri: str) -> None
         raise InvalidRequestError("The max_age must be a number of seconds.", redirect_uri=redirect_uri)
 
 
-def _is_too_old(session: BrowserSession, max_age: str | None) -> bool:
+def _is_older_than(session: BrowserSession, max_age: str | None) -> bool:
     if not max_age or not max_age.isdecimal():
         return False
     return time.time() - session.auth_time / 1_000_000 > int(max_age[:18])

@@ -1,7 +1,7 @@
-"""Routes for programs: token, introspect, revoke, userinfo, keys, discovery.
+"""Routes for clients: token, introspection, revocation, userinfo, keys, discovery.
 
-Invariants: a route decodes, makes one call of `OAuth`, and renders. Errors are OAuth's, not those of the REST
-interfaces.
+Invariants: a route decodes the request, calls `OAuth` once, and renders the response. Errors have the format
+of OAuth, not of the REST interfaces.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from oneself.services import DirectoryServices
 from oneself.web.forms import FORM_BYTES_MAX, AnyRequest, InvalidForm, address_of, form_of
 
 JSON = "application/json"
-# Keys and addresses change rarely, and may be read by any page.
+# Keys and endpoints change rarely, and scripts of any origin may read them.
 PUBLIC_HEADERS = {"Cache-Control": "public, max-age=60"}
 
 
 @post("/t/{org:str}/oauth2/token", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
 async def token(request: AnyRequest) -> Response[bytes]:
-    """RFC 6749 §3.2."""
+    """Token endpoint (RFC 6749 §3.2)."""
     directory = directory_of(request)
     try:
         call = await _call(request, await organisation_of(request))
@@ -36,7 +36,7 @@ async def token(request: AnyRequest) -> Response[bytes]:
 
 @post("/t/{org:str}/oauth2/introspect", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
 async def introspect(request: AnyRequest) -> Response[bytes]:
-    """RFC 7662."""
+    """Token introspection (RFC 7662)."""
     try:
         call = await _call(request, await organisation_of(request))
     except InvalidForm as problem:
@@ -46,7 +46,7 @@ async def introspect(request: AnyRequest) -> Response[bytes]:
 
 @post("/t/{org:str}/oauth2/revoke", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
 async def revoke(request: AnyRequest) -> Response[bytes]:
-    """RFC 7009."""
+    """Token revocation (RFC 7009)."""
     try:
         call = await _call(request, await organisation_of(request))
     except InvalidForm as problem:
@@ -61,7 +61,7 @@ async def revoke(request: AnyRequest) -> Response[bytes]:
     include_in_schema=False,
 )
 async def userinfo(request: AnyRequest) -> Response[bytes]:
-    """OpenID Connect Core §5.3."""
+    """Userinfo endpoint (OpenID Connect Core §5.3)."""
     dataset_ref = await organisation_of(request)
     authorization = request.headers.get("authorization")
     return _render(await OAuth(directory_of(request)).userinfo(dataset_ref, authorization))
@@ -69,12 +69,12 @@ async def userinfo(request: AnyRequest) -> Response[bytes]:
 
 @get("/t/{org:str}/oauth2/jwks", include_in_schema=False)
 async def jwks(request: AnyRequest) -> Response[bytes]:
-    """RFC 7517."""
+    """Public keys of the organisation (RFC 7517)."""
     dataset_ref = await organisation_of(request)
     return _public(request, await OAuth(directory_of(request)).jwks(dataset_ref))
 
 
-# The second address is WSO2's, whose issuer ends in /oauth2/token.
+# The second path is for WSO2 clients: the issuer of WSO2 ends in /oauth2/token.
 @get(
     [
         "/t/{org:str}/.well-known/openid-configuration",
@@ -84,19 +84,19 @@ async def jwks(request: AnyRequest) -> Response[bytes]:
     include_in_schema=False,
 )
 async def discovery(request: AnyRequest) -> Response[bytes]:
-    """OpenID Connect Discovery 1.0."""
+    """Discovery document (OpenID Connect Discovery 1.0, RFC 8414)."""
     dataset_ref = await organisation_of(request)
     return _public(request, OAuth(directory_of(request)).discovery(dataset_ref))
 
 
 def directory_of(request: AnyRequest) -> DirectoryServices:
-    """The directory's services of this process."""
+    """Return the directory services of this process."""
     directory: DirectoryServices = request.app.state.services.directory
     return directory
 
 
 async def organisation_of(request: AnyRequest) -> DatasetRef:
-    """The organisation in the path; an unknown one has no pages and no endpoints."""
+    """Return the organisation in the path. Raises NotFoundException if it is unknown."""
     dataset_ref = await directory_of(request).organisations.find(request.path_params["org"])
     if dataset_ref is None:
         raise NotFoundException
@@ -104,7 +104,7 @@ async def organisation_of(request: AnyRequest) -> DatasetRef:
 
 
 def is_configured_origin(request: AnyRequest) -> bool:
-    """Whether the origin is on the configured list, whose headers the transport adds."""
+    """Whether ONESELF_CORS_ORIGINS contains the origin. `api.http.transport` adds the headers for those."""
     return request.headers.get("origin") in request.app.state.services.settings.cors_origins
 
 
@@ -118,15 +118,15 @@ async def _call(request: AnyRequest, dataset_ref: DatasetRef) -> OAuthCall:
     )
 
 
-def _render(answer: OAuthResponse) -> Response[bytes]:
-    body = msgspec.json.encode(answer.body if answer.body != "" else {})
-    headers = {name: value for name, value in answer.headers if name != "Content-Type"}
-    return Response(body, status_code=answer.status, media_type=JSON, headers=headers)
+def _render(response: OAuthResponse) -> Response[bytes]:
+    body = msgspec.json.encode(response.body if response.body != "" else {})
+    headers = {name: value for name, value in response.headers if name != "Content-Type"}
+    return Response(body, status_code=response.status, media_type=JSON, headers=headers)
 
 
 def _public(request: AnyRequest, document: dict[str, Any]) -> Response[bytes]:
-    shared = {} if is_configured_origin(request) else {"Access-Control-Allow-Origin": "*"}
-    return Response(msgspec.json.encode(document), media_type=JSON, headers={**PUBLIC_HEADERS, **shared})
+    cors = {} if is_configured_origin(request) else {"Access-Control-Allow-Origin": "*"}
+    return Response(msgspec.json.encode(document), media_type=JSON, headers={**PUBLIC_HEADERS, **cors})
 
 
 def _invalid_request(problem: InvalidForm) -> Response[bytes]:

@@ -1,8 +1,8 @@
-"""Sign-out: OpenID Connect RP-initiated logout 1.0.
+"""Sign-out (OpenID Connect RP-Initiated Logout 1.0), without HTTP.
 
-Invariants: with an ID token of this service nobody is asked. Without one the user confirms, because any page
-can link to this address. A hint about another user's session ends that session and leaves this browser's
-session alone. The browser is redirected only to an address that the application registered.
+Invariants: with an ID token of this service, no confirmation is needed. Without one the user confirms,
+because any page can link to this URL. An ID token of another session ends that session and keeps the session
+of this browser. The browser is redirected only to a URI that the application registered.
 """
 
 from __future__ import annotations
@@ -22,41 +22,44 @@ from oneself.services import DirectoryServices
 
 
 class ConfirmationPage(msgspec.Struct, frozen=True):
-    """Ask the person whether they want to sign out."""
+    """Ask the user for confirmation. `application`: its name, if known."""
 
     application: str | None
 
 
 class SignedOut(msgspec.Struct, frozen=True):
-    """Done. `location`: where the application wants the browser. `ended`: this browser's session is over."""
+    """The user is signed out.
+
+    `location`: the redirect URI, if any. `ended`: the session of this browser ended.
+    """
 
     location: str | None
     ended: bool
 
 
 class Logouts:
-    """Answers logout requests of every organisation."""
+    """Handles logout requests of all organisations."""
 
     def __init__(self, directory: DirectoryServices, oauth: OAuth) -> None:
         self._directory = directory
         self._oauth = oauth
 
-    async def answer(
+    async def log_out(
         self, page_request: AuthorizeRequest, *, confirmed: bool = False
     ) -> ConfirmationPage | SignedOut | AuthorizationDenied:
-        """What a logout request comes to; `confirmed` when the person pressed the button."""
+        """Return the outcome of a logout request. `confirmed`: the user submitted the confirmation page."""
         hint = page_request.first("id_token_hint")
         claims = await self._directory.tokens.decode(page_request.dataset_ref, hint) if hint else None
         try:
-            asked = await self._validate(page_request, _client_id(page_request, claims), confirmed)
+            validated = await self._validate(page_request, _client_id(page_request, claims), confirmed)
         except OAuth2Error as error:
             return AuthorizationDenied(
-                error.error, error.get_error_description() or "The request is not valid."
+                error.error, error.get_error_description() or "The request is invalid."
             )
-        if asked.needs_confirmation and not confirmed and page_request.session is not None:
-            return ConfirmationPage(asked.client.application.name if asked.client else None)
-        ended = await self._end_session(page_request, asked.id_token_claims, asked.client)
-        return SignedOut(asked.redirect_uri, ended)
+        if validated.needs_confirmation and not confirmed and page_request.session is not None:
+            return ConfirmationPage(validated.client.application.name if validated.client else None)
+        ended = await self._end_session(page_request, validated.id_token_claims, validated.client)
+        return SignedOut(validated.redirect_uri, ended)
 
     async def _validate(self, page_request: AuthorizeRequest, client_id: str | None, confirmed: bool) -> Any:
         find = self._directory.applications.find
@@ -72,16 +75,19 @@ class Logouts:
         if claims is None or (session and claims.get("sub") == str(session.account.user_id)):
             if session is None:
                 return False
-            user_id, session_id = session.account.user_id, session.session_id
             await sign_ins.record_sign_out(
-                page_request.dataset_ref, application, user_id, session_id, page_request.trackers
+                page_request.dataset_ref,
+                application,
+                session.account.user_id,
+                session.session_id,
+                page_request.trackers,
             )
             return True
-        # Another browser's session, or one that this browser does not show: the hint is enough to end it.
-        hinted, subject = _uuid(claims.get("sid")), _uuid(claims.get("sub"))
-        if hinted and subject:
+        # The ID token is of another session. It is sufficient to end that session.
+        session_id, user_id = _uuid(claims.get("sid")), _uuid(claims.get("sub"))
+        if session_id and user_id:
             await sign_ins.record_sign_out(
-                page_request.dataset_ref, application, subject, hinted, page_request.trackers
+                page_request.dataset_ref, application, user_id, session_id, page_request.trackers
             )
         return False
 

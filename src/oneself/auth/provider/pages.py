@@ -1,7 +1,7 @@
 """The HTML pages of sign-in and registration, and their security headers.
 
-Invariants: nothing is decided here. Every page works without scripts and forbids scripts, frames and caching.
-A form may be sent to this service only, and redirect only to the application's registered redirect URI.
+Invariants: no decisions. Every page works without scripts and forbids scripts, frames and caching. A form can
+be sent only to this service, whose response can redirect only to the application's registered redirect URI.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ def page(
     headers: Mapping[str, str] | None = None,
     **values: object,
 ) -> Html:
-    """A page of an organisation. `redirect_uri`: where its form may lead in the end."""
+    """Render a page of an organisation.
+
+    `redirect_uri`: of the application, allowed as the target of the form.
+    """
     values.setdefault("application", None)
     values.setdefault("problems", {})
     stylesheet = f"/t/{handle}/accounts/{STYLESHEET}?v={version_of(static_file(STYLESHEET))}"
@@ -58,27 +61,32 @@ def message(
     link: tuple[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Html:
-    """A page that says one thing. `link`: address and words of the way on."""
-    address, words = link or ("", "")
+    """Render a page with one message. `link`: URL and text."""
+    url, link_text = link or ("", "")
     return page(
         "message.html", handle, status=status, headers=headers,
-        heading=heading, sentence=sentence, detail=detail, link=address, link_text=words,
+        heading=heading, sentence=sentence, detail=detail, link=url, link_text=link_text,
     )  # fmt: skip
 
 
 def stylesheet() -> Response[bytes]:
-    """The stylesheet of all pages; its address contains its version."""
+    """Return the stylesheet of all pages. Its URL contains its version."""
     return immutable(static_file(STYLESHEET), "text/css")
 
 
-def facts(account: Account) -> list[tuple[str, str]]:
-    """What the account page tells a person about themselves."""
-    words = {"emailaddress": "E-mail", "givenname": "First name", "lastname": "Last name", "mobile": "Mobile"}
-    return [(label, account.claims[claim]) for claim, label in words.items() if account.claims.get(claim)]
+def account_fields(account: Account) -> list[tuple[str, str]]:
+    """Return the labels and values on the account page."""
+    labels = {
+        "emailaddress": "E-mail",
+        "givenname": "First name",
+        "lastname": "Last name",
+        "mobile": "Mobile",
+    }
+    return [(label, account.claims[claim]) for claim, label in labels.items() if account.claims.get(claim)]
 
 
 def name_of(account: Account) -> str:
-    """What to call a person."""
+    """Return the display name of a user."""
     given, last = account.claims.get("givenname", ""), account.claims.get("lastname", "")
     return f"{given} {last}".strip() or account.username
 

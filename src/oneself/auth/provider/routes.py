@@ -1,8 +1,8 @@
-"""Routes for people: authorize, sign in, register, account, sign out. `endpoints` has the routes for
-programs.
+"""Routes for browsers: authorize, sign in, register, account, sign out. `endpoints` has the routes for
+clients.
 
-Invariants: a form is read only if this service issued it to this browser. The outcomes of `authorize` and
-`logout` are rendered here only. `api.app` mounts `ROUTES`.
+Invariants: a form is accepted only if this service issued it to this browser. Only this module renders the
+outcomes of `authorize` and `logout`. `api.app` mounts `ROUTES`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from oneself.auth.provider.authorize import (
 )
 from oneself.auth.provider.endpoints import directory_of, organisation_of
 from oneself.auth.provider.logout import ConfirmationPage, Logouts, SignedOut
-from oneself.auth.provider.pages import STYLESHEET, facts, message, name_of, page, stylesheet
+from oneself.auth.provider.pages import STYLESHEET, account_fields, message, name_of, page, stylesheet
 from oneself.auth.provider.token_endpoint import OAuth
 from oneself.errors import Conflict, ServiceError
 from oneself.service.context import DatasetRef
@@ -37,52 +37,58 @@ from oneself.web.forms import FORM_BYTES_MAX, AnyRequest, InvalidForm, address_o
 from oneself.web.sessions import SESSION_COOKIE, session_cookie, with_cookies
 
 AnyResponse = Response[Any]
-#: Set by the customer data service with the profile tracker; only read here. Source: docs/wire/cds.md §5.1.
+#: The cookie with the profile tracker. The customer data service sets it (docs/wire/cds.md §5.1).
 PROFILE_COOKIE = "cds_profile"
 REGISTRATION_FIELDS = ("email", "given_name", "last_name", "mobile")
-CREDENTIALS_WRONG = "The e-mail address or the password is not right."
-FORM_EXPIRED = "This form had expired, or cookies are turned off. Please try again."
+CREDENTIALS_WRONG = "The e-mail address or password is incorrect."
+FORM_EXPIRED = "This form expired, or cookies are turned off. Please try again."
+#: The names of form fields for the fields of a Registration with another name.
+FORM_FIELD_OF = {"username": "email"}
 EMAIL_UNAVAILABLE = "This e-mail address cannot be used. If you already have an account, sign in instead."
 
 
 class PageContext(msgspec.Struct, frozen=True):
-    """A browser before a page: the request, its organisation, and the authorize request in its URL."""
+    """The request for a page, with the authorization request in its URL."""
 
     request: AnyRequest
     page_request: AuthorizeRequest
 
     @property
     def dataset_ref(self) -> DatasetRef:
+        """The organisation of the page."""
         return self.page_request.dataset_ref
 
     def at(self, path: str) -> str:
-        """A page of ours with the same parameters."""
+        """Return the URL of another page with the same parameters."""
         query = urlencode(self.page_request.parameters, doseq=True)
         return f"/t/{self.dataset_ref.handle}/{path}" + (f"?{query}" if query else "")
 
     @property
     def cookie_path(self) -> str:
-        """Cookies of one organisation are not sent to another's pages."""
+        """The path of cookies: the pages of this organisation."""
         return f"/t/{self.dataset_ref.handle}"
 
     @property
     def has_request(self) -> bool:
-        """Whether an application sent the person here."""
+        """Whether an application sent the browser here."""
         return self.page_request.first("client_id") is not None
 
 
 @get("/t/{org:str}/oauth2/authorize", include_in_schema=False)
 async def authorize(request: AnyRequest) -> AnyResponse:
-    """RFC 6749 §3.1."""
+    """Authorization endpoint (RFC 6749 §3.1)."""
     context = await _page_context(request)
     if isinstance(context, Response):
         return context
-    return _outcome(context, await _authorizations(request).answer(context.page_request))
+    return _outcome(context, await _authorizations(request).authorize(context.page_request))
 
 
 @post("/t/{org:str}/oauth2/authorize", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
 async def authorize_by_post(request: AnyRequest) -> AnyResponse:
-    """The same by POST, which browsers send without our cookies: sent on as GET."""
+    """Redirect an authorization request by POST to GET.
+
+    Browsers send a cross-site POST without the session cookie.
+    """
     dataset_ref = await organisation_of(request)
     try:
         form = await form_of(request)
@@ -95,6 +101,7 @@ async def authorize_by_post(request: AnyRequest) -> AnyResponse:
 
 @get("/t/{org:str}/accounts/login", include_in_schema=False)
 async def login_page(request: AnyRequest) -> AnyResponse:
+    """Show the sign-in page."""
     context = await _page_context(request)
     return context if isinstance(context, Response) else await _sign_in_form(context, "login")
 
@@ -110,30 +117,32 @@ async def login(request: AnyRequest) -> AnyResponse:
     if form is None:
         return await _sign_in_form(context, "login", {"form": FORM_EXPIRED}, status=403)
     directory, dataset_ref = directory_of(request), context.dataset_ref
-    # Names that are too long for an account share one count.
-    who: Subject = ("account", username_key(values["email"]) or "")
-    where: Subject = ("address", address_of(request))
-    if wait_s := await directory.login_throttle.retry_after_s(dataset_ref, who, where):
+    # Usernames that are too long for an account share one counter.
+    account_subject: Subject = ("account", username_key(values["email"]) or "")
+    address_subject: Subject = ("address", address_of(request))
+    throttle = directory.login_throttle
+    if wait_s := await throttle.retry_after_s(dataset_ref, account_subject, address_subject):
         return await _sign_in_form(
             context, "login", {"form": _retry_sentence(wait_s)}, values, status=429, wait_s=wait_s
         )
     account = await directory.accounts.authenticate(dataset_ref, values["email"], _field(form, "password"))
     if account is None:
-        await directory.login_throttle.record_failure(dataset_ref, who, where)
+        await throttle.record_failure(dataset_ref, account_subject, address_subject)
         return await _sign_in_form(context, "login", {"form": CREDENTIALS_WRONG}, values, status=401)
-    await directory.login_throttle.record_success(dataset_ref, who)
+    await throttle.record_success(dataset_ref, account_subject)
     return await _start_session(context, account)
 
 
 @get("/t/{org:str}/accounts/register", include_in_schema=False)
 async def register_page(request: AnyRequest) -> AnyResponse:
+    """Show the registration page."""
     context = await _page_context(request)
     return context if isinstance(context, Response) else await _sign_in_form(context, "register")
 
 
 @post("/t/{org:str}/accounts/register", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
 async def register(request: AnyRequest) -> AnyResponse:
-    """Create an account and sign its owner in."""
+    """Create an account and sign the user in."""
     context = await _page_context(request)
     if isinstance(context, Response):
         return context
@@ -143,19 +152,19 @@ async def register(request: AnyRequest) -> AnyResponse:
     if form is None:
         return await _sign_in_form(context, "register", {"form": FORM_EXPIRED}, status=403)
     directory = directory_of(request)
-    where: Subject = ("address", address_of(request))
-    if wait_s := await directory.login_throttle.retry_after_s(context.dataset_ref, where):
+    address_subject: Subject = ("address", address_of(request))
+    if wait_s := await directory.login_throttle.retry_after_s(context.dataset_ref, address_subject):
         return await _sign_in_form(
             context, "register", {"form": _retry_sentence(wait_s)}, values, status=429, wait_s=wait_s
         )
     try:
         account = await directory.accounts.register(context.dataset_ref, _registration(form, values))
     except InvalidRegistration as rejected:
-        problems = {_RENAMED.get(field, field): problem for field, problem in rejected.problems.items()}
+        problems = {FORM_FIELD_OF.get(field, field): problem for field, problem in rejected.problems.items()}
         return await _sign_in_form(context, "register", problems, values, status=400)
     except Conflict:
-        # Guessing which addresses are registered is throttled like guessing passwords.
-        await directory.login_throttle.record_failure(context.dataset_ref, where)
+        # Guessing registered e-mail addresses is throttled like guessing passwords.
+        await directory.login_throttle.record_failure(context.dataset_ref, address_subject)
         return await _sign_in_form(context, "register", {"email": EMAIL_UNAVAILABLE}, values, status=409)
     return await _start_session(context, account)
 
@@ -170,7 +179,11 @@ async def account_page(request: AnyRequest) -> AnyResponse:
         return Redirect(context.at("accounts/login"), status_code=303)
     account = context.page_request.session.account
     return _form_page(
-        context, "account.html", here=context.at("oauth2/logout"), name=name_of(account), facts=facts(account)
+        context,
+        "account.html",
+        action=context.at("oauth2/logout"),
+        name=name_of(account),
+        fields=account_fields(account),
     )
 
 
@@ -181,7 +194,7 @@ async def account_page(request: AnyRequest) -> AnyResponse:
     include_in_schema=False,
 )
 async def logout(request: AnyRequest) -> AnyResponse:
-    """OpenID Connect RP-initiated logout, by GET or POST; the button of our own pages too."""
+    """Logout endpoint (OpenID Connect RP-initiated logout). The buttons of the pages also use it."""
     context = await _page_context(request)
     if isinstance(context, Response):
         return context
@@ -192,16 +205,17 @@ async def logout(request: AnyRequest) -> AnyResponse:
         except InvalidForm as problem:
             return _invalid_request_page(context.dataset_ref, problem)
     logouts = Logouts(directory_of(request), OAuth(directory_of(request)))
-    return _signed_out(context, await logouts.answer(context.page_request, confirmed=form is not None))
+    return _signed_out(context, await logouts.log_out(context.page_request, confirmed=form is not None))
 
 
 @get(f"/t/{{org:str}}/accounts/{STYLESHEET}", include_in_schema=False)
 async def style() -> AnyResponse:
+    """Return the stylesheet."""
     return stylesheet()
 
 
 async def _page_context(request: AnyRequest) -> PageContext | AnyResponse:
-    """The browser at a page, or the page that says why its URL cannot be read."""
+    """Read the request for a page; an error page if its query is invalid."""
     dataset_ref = await organisation_of(request)
     try:
         parameters = query_of(request)
@@ -213,13 +227,13 @@ async def _page_context(request: AnyRequest) -> PageContext | AnyResponse:
     )
 
 
-def _with_parameters(context: PageContext, more: Mapping[str, list[str]]) -> PageContext:
-    parameters = {**context.page_request.parameters, **more}
+def _with_parameters(context: PageContext, added: Mapping[str, list[str]]) -> PageContext:
+    parameters = {**context.page_request.parameters, **added}
     return PageContext(context.request, msgspec.structs.replace(context.page_request, parameters=parameters))
 
 
 async def _submitted_form(context: PageContext) -> dict[str, list[str]] | None:
-    """The form, if this browser was shown it by us."""
+    """Return the form, or None if this service did not issue it to this browser."""
     try:
         form = await form_of(context.request)
     except InvalidForm:
@@ -237,29 +251,33 @@ async def _sign_in_form(
     status: int = 200,
     wait_s: int = 0,
 ) -> AnyResponse:
-    """A page with a form, for the application that sent the person or for ourselves."""
-    asked = await _authorizations(context.request).ask(context.page_request) if context.has_request else None
-    if isinstance(asked, RedirectToApplication | AuthorizationDenied):
-        return _outcome(context, asked)
-    other = "register" if template == "login" else "login"
+    """Render the sign-in or registration page. An error of the authorization request takes precedence."""
+    sign_in = (
+        await _authorizations(context.request).sign_in_page(context.page_request)
+        if context.has_request
+        else None
+    )
+    if isinstance(sign_in, RedirectToApplication | AuthorizationDenied):
+        return _outcome(context, sign_in)
+    alternative = "register" if template == "login" else "login"
     return _form_page(
         context,
         f"{template}.html",
         status=status,
         headers={"Retry-After": str(wait_s)} if wait_s else None,
-        redirect_uri=asked.redirect_uri if asked else None,
-        application=asked.application.name if asked else None,
+        redirect_uri=sign_in.redirect_uri if sign_in else None,
+        application=sign_in.application.name if sign_in else None,
         problems=dict(problems or {}),
-        values=values or {"email": asked.login_hint if asked else ""},
-        here=context.at(f"accounts/{template}"),
-        other=context.at(f"accounts/{other}"),
+        values=values or {"email": sign_in.login_hint if sign_in else ""},
+        action=context.at(f"accounts/{template}"),
+        alternative=context.at(f"accounts/{alternative}"),
     )
 
 
 async def _start_session(context: PageContext, account: Account) -> AnyResponse:
-    """The person proved who they are: open a session and go where they were going."""
+    """Create a session after a sign-in, and redirect to the application or the account page."""
     directory, dataset_ref = directory_of(context.request), context.dataset_ref
-    before = context.page_request.session
+    previous = context.page_request.session
     session, token = await directory.sign_ins.create_session(dataset_ref, account)
     if context.has_request:
         response = _outcome(
@@ -269,8 +287,8 @@ async def _start_session(context: PageContext, account: Account) -> AnyResponse:
         # Without an application nobody has checked which browser asked, so no tracker counts.
         await directory.sign_ins.record_sign_in(dataset_ref, None, account)
         response = Redirect(f"/t/{dataset_ref.handle}/accounts", status_code=303)
-    if before is not None:
-        await directory.sign_ins.end_session(dataset_ref, before.session_id)
+    if previous is not None:
+        await directory.sign_ins.end_session(dataset_ref, previous.session_id)
     return with_cookies(response, session_cookie(context.request, context.cookie_path, token))
 
 
@@ -286,8 +304,8 @@ def _outcome(
             return message(
                 context.dataset_ref.handle,
                 "This link does not work",
-                "The application that sent you here asked in a way we cannot answer. "
-                "Go back to it and try again; if that does not help, tell its owner.",
+                "The application that sent you here made an invalid request. "
+                "Go back to it and try again. If that does not help, contact its owner.",
                 status=400,
                 detail=f"{error}: {description}",
             )
@@ -300,7 +318,7 @@ def _signed_out(
         case ConfirmationPage(application):
             session = context.page_request.session
             return _form_page(
-                context, "confirm.html", application=application, here=context.at("oauth2/logout"),
+                context, "confirm.html", application=application, action=context.at("oauth2/logout"),
                 redirect_uri=context.page_request.first("post_logout_redirect_uri"),
                 name=name_of(session.account) if session else "",
             )  # fmt: skip
@@ -317,7 +335,7 @@ def _signed_out(
 
 
 def _redirect(context: PageContext, location: str) -> AnyResponse:
-    """Send the browser elsewhere, without telling where it comes from."""
+    """Redirect the browser without a `Referer` header."""
     headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
     return Redirect(location, status_code=303 if context.request.method == "POST" else 302, headers=headers)
 
@@ -337,9 +355,6 @@ def _authorizations(request: AnyRequest) -> Authorizations:
     return Authorizations(directory, OAuth(directory))
 
 
-_RENAMED = {"username": "email"}
-
-
 def _registration(form: Mapping[str, list[str]], values: Mapping[str, str]) -> Registration:
     return Registration(
         username=values["email"],
@@ -351,7 +366,7 @@ def _registration(form: Mapping[str, list[str]], values: Mapping[str, str]) -> R
 
 
 def _field(form: Mapping[str, list[str]] | None, *names: str) -> str:
-    """The first of these fields that the form has."""
+    """The value of the first of these fields that the form contains; empty if none."""
     return next((form[name][0] for name in names if form and name in form), "")
 
 
@@ -365,11 +380,11 @@ def _invalid_request_page(dataset_ref: DatasetRef, problem: InvalidForm) -> AnyR
 
 
 def _unavailable(request: AnyRequest, error: ServiceError) -> AnyResponse:
-    """The world failed while somebody signed in: a page, not the JSON of the wires."""
+    """Render a ServiceError as a page, because a user reads it."""
     return message(
         request.path_params.get("org", ""),
-        "One moment, please",
-        "We cannot answer just now. Nothing was changed; please try again.",
+        "Temporarily unavailable",
+        "The service is temporarily unavailable. Nothing was changed. Please try again.",
         status=503,
         headers={"Retry-After": str(error.retry_after_s)},
     )

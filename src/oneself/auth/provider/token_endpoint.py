@@ -1,7 +1,7 @@
-"""The endpoints for programs: token, introspect, revoke, userinfo, keys, discovery.
+"""The endpoints for clients, without HTTP: token, introspection, revocation, userinfo, keys, discovery.
 
-Invariants: load everything, let Authlib decide, then write. A credential is checked in the transaction that
-locks its row, so that it is redeemed once, however many requests arrive at the same time.
+Invariants: load all data, let Authlib decide, then write. A credential is checked in the transaction that
+locks its row, so concurrent requests cannot redeem it twice.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ CREDENTIAL_OF_GRANT: Mapping[str, tuple[CredentialKind, str]] = {
 
 
 class OAuthCall(msgspec.Struct, frozen=True):
-    """A form sent to an endpoint: its parameters, the `Authorization` header, the caller's address."""
+    """A form sent to an endpoint.
+
+    `address`: the caller's IP address. `origin`: the `Origin` header, None if the transport handles CORS.
+    """
 
     dataset_ref: DatasetRef
     parameters: Mapping[str, list[str]]
@@ -52,12 +55,13 @@ class OAuthCall(msgspec.Struct, frozen=True):
     origin: str | None = None
 
     def first(self, name: str) -> str | None:
+        """Return the first value of a parameter."""
         values = self.parameters.get(name)
         return values[0] if values else None
 
 
 class _Client(msgspec.Struct, frozen=True):
-    """The application that says it is calling, and whether its secret was right."""
+    """The client of a call. `wait_s`: seconds to wait after too many wrong secrets, else 0."""
 
     application: Application | None = None
     secret_matches: bool = False
@@ -71,13 +75,13 @@ class _Client(msgspec.Struct, frozen=True):
 
 
 class OAuth:
-    """The endpoints of one process, for every organisation."""
+    """The endpoints of one process, for all organisations."""
 
     def __init__(self, directory: DirectoryServices) -> None:
         self._directory = directory
 
     async def token(self, call: OAuthCall) -> OAuthResponse:
-        """RFC 6749 §3.2: client credentials, authorization code, refresh token."""
+        """Answer a token request (RFC 6749 §3.2): client credentials, authorization code or refresh token."""
         client = await self._client(call)
         if client.wait_s:
             return too_many(client.wait_s)
@@ -86,54 +90,56 @@ class OAuth:
         kind, parameter = CREDENTIAL_OF_GRANT.get(call.first("grant_type") or "", (None, ""))
         secret = call.first(parameter)
         if kind is None or not secret or not client.is_authentic:
-            answer = evaluate_token_request(context, request)[0]
+            response = evaluate_token_request(context, request)[0]
         else:
-            answer = await self._redeem(context, request, kind, secret)
-        return _for_browser(answer, client.application, call.origin)
+            response = await self._redeem(context, request, kind, secret)
+        return _with_cors(response, client.application, call.origin)
 
     async def introspect(self, call: OAuthCall) -> OAuthResponse:
-        """RFC 7662."""
-        provider, request, wait_s = await self._about_a_token(call)
+        """Answer an introspection request (RFC 7662)."""
+        provider, request, wait_s = await self._load_token_request(call)
         return too_many(wait_s) if wait_s else provider.create_endpoint_response("introspection", request)
 
     async def revoke(self, call: OAuthCall) -> OAuthResponse:
-        """RFC 7009. Revoking a refresh token ends its grant and voids the grant's access tokens."""
-        provider, request, wait_s = await self._about_a_token(call)
+        """Revoke a token (RFC 7009). Revoking a refresh token also revokes its grant and access tokens."""
+        provider, request, wait_s = await self._load_token_request(call)
         if wait_s:
             return too_many(wait_s)
-        answer: OAuthResponse = provider.create_endpoint_response("revocation", request)
+        response: OAuthResponse = provider.create_endpoint_response("revocation", request)
         revoked = provider._endpoints["revocation"][0].revoked
         if revoked is not None:
             await self._revoke(call, revoked)
-        return _for_browser(answer, provider.context.application, call.origin)
+        return _with_cors(response, provider.context.application, call.origin)
 
     async def userinfo(self, dataset_ref: DatasetRef, authorization: str | None) -> OAuthResponse:
-        """OpenID Connect Core §5.3: the claims of the person behind an access token with scope `openid`."""
+        """Return the claims of the user of an access token with scope `openid` (OpenID Connect Core §5.3)."""
         token = bearer_token(authorization)
         claims = await self._directory.tokens.verify(dataset_ref, token) if token else None
         if claims is None or claims.get("aud") != AUDIENCE:
             return _bearer_error(401, "invalid_token", "The access token is missing, expired or revoked.")
         scope = str(claims.get("scope", ""))
         if OPENID not in scope.split():
-            return _bearer_error(403, "insufficient_scope", "The access token has no scope openid.")
+            return _bearer_error(
+                403, "insufficient_scope", "The access token does not have the scope openid."
+            )
         account = await self._directory.accounts.find(dataset_ref, UUID(claims["sub"]))
         if account is None:
-            return _bearer_error(401, "invalid_token", "The user is gone.")
+            return _bearer_error(401, "invalid_token", "The user no longer exists.")
         return OAuthResponse(200, user_info(account, scope), JSON_HEADERS)
 
     async def jwks(self, dataset_ref: DatasetRef) -> dict[str, Any]:
-        """RFC 7517: the public keys that tokens of this organisation are verified with."""
+        """Return the public keys that verify tokens of this organisation (RFC 7517)."""
         return (await self._directory.signing_keys.key_ring(dataset_ref)).jwks()
 
     def discovery(self, dataset_ref: DatasetRef) -> dict[str, Any]:
-        """OpenID Connect Discovery 1.0 and RFC 8414."""
+        """Return the discovery document (OpenID Connect Discovery 1.0, RFC 8414)."""
         issuer = self._directory.tokens.issuer(dataset_ref)
         return discovery_document(issuer)
 
     async def load_context(
         self, dataset_ref: DatasetRef, application: Application | None, secret_matches: bool = False
     ) -> OAuthContext:
-        """What every judgement needs."""
+        """Load the data that Authlib needs for a request."""
         return OAuthContext(
             dataset_ref=dataset_ref,
             issuer=self._directory.tokens.issuer(dataset_ref),
@@ -148,28 +154,29 @@ class OAuth:
     ) -> OAuthResponse:
         if kind == "code":
             await self._record_sign_in(context, request, secret)
-        answers: list[OAuthResponse] = []
+        responses: list[OAuthResponse] = []
 
         def decide(credential: Credential | None) -> Redemption:
-            found = msgspec.structs.replace(context, credential=credential)
-            answer, redemption = evaluate_token_request(found, request)
-            answers.append(answer)
+            loaded = msgspec.structs.replace(context, credential=credential)
+            response, redemption = evaluate_token_request(loaded, request)
+            responses.append(response)
             return redemption
 
         await self._directory.grants.redeem(context.dataset_ref, kind, secret, decide)
-        return answers[0]
+        return responses[0]
 
     async def _record_sign_in(self, context: OAuthContext, request: OAuthRequest, code: str) -> None:
-        """Record the sign-in before the tokens are answered, if the application may redeem the code.
+        """Record the sign-in before the tokens are returned, if the application may redeem the code.
 
-        The browser's trackers are used here and never earlier: the application has checked `state` and PKCE,
-        so a link that was planted in another browser changes nothing. A repeated request records it once.
+        The trackers of the browser are not used earlier: by now the application has checked `state` and PKCE,
+        so an authorization link that another person sent to the browser changes no profile. A repeated
+        request records the sign-in once.
         """
         credential = await self._directory.grants.find_code(context.dataset_ref, code)
         if credential is None:
             return
-        found = msgspec.structs.replace(context, credential=credential)
-        if evaluate_token_request(found, request)[1].accepted:
+        loaded = msgspec.structs.replace(context, credential=credential)
+        if evaluate_token_request(loaded, request)[1].accepted:
             await self._directory.sign_ins.record_sign_in(
                 context.dataset_ref,
                 credential.client_id,
@@ -179,7 +186,7 @@ class OAuth:
             )
 
     async def _client(self, call: OAuthCall) -> _Client:
-        """Who says it is calling. Secrets are accepted percent-encoded (RFC 6749 §2.3.1) and as they are."""
+        """Authenticate the client. Accepts percent-encoded secrets (RFC 6749 §2.3.1) and plain ones."""
         basic = basic_credentials(call.authorization)
         client_id = unquote(basic[0]) if basic else call.first("client_id")
         secret = basic[1] if basic else call.first("client_secret")
@@ -195,20 +202,20 @@ class OAuth:
     async def _secret_matches(
         self, call: OAuthCall, application: Application, secret: str
     ) -> tuple[bool, int]:
-        """Whether the secret is right, or how long to wait before it is looked at."""
+        """Whether the secret is correct, and the seconds to wait if it was not checked."""
         applications = self._directory.applications
         if applications.has_verified_secret(application, secret):
             return True, 0
         subject: Subject = ("client", f"{application.client_id} {call.address}")
         if wait_s := await self._directory.login_throttle.retry_after_s(call.dataset_ref, subject):
             return False, wait_s
-        for written in dict.fromkeys((secret, unquote(secret), unquote_plus(secret))):
-            if await applications.secret_matches(application, written):
+        for candidate in dict.fromkeys((secret, unquote(secret), unquote_plus(secret))):
+            if await applications.secret_matches(application, candidate):
                 return True, 0
         await self._directory.login_throttle.record_failure(call.dataset_ref, subject)
         return False, 0
 
-    async def _about_a_token(self, call: OAuthCall) -> tuple[Provider, OAuthRequest, int]:
+    async def _load_token_request(self, call: OAuthCall) -> tuple[Provider, OAuthRequest, int]:
         client = await self._client(call)
         token = call.first("token")
         context = await self.load_context(call.dataset_ref, client.application, client.secret_matches)
@@ -231,7 +238,7 @@ class OAuth:
 
 
 def discovery_document(issuer: str) -> dict[str, Any]:
-    """What clients configure themselves from."""
+    """Return the OpenID provider metadata of an issuer."""
     oauth2 = f"{issuer}/oauth2"
     methods = ["client_secret_basic", "client_secret_post"]
     return {
@@ -266,7 +273,7 @@ def discovery_document(issuer: str) -> dict[str, Any]:
 
 
 def too_many(wait_s: int) -> OAuthResponse:
-    """429: too many wrong secrets (RFC 6749 has no word for it)."""
+    """Return the response 429 after too many wrong secrets. RFC 6749 defines no error for it."""
     body = {
         "error": "temporarily_unavailable",
         "error_description": "Too many failed attempts. Try again later.",
@@ -280,17 +287,17 @@ def _bearer_error(status: int, error: str, description: str) -> OAuthResponse:
     return OAuthResponse(status, body, (*JSON_HEADERS, ("WWW-Authenticate", challenge)))
 
 
-def _for_browser(answer: OAuthResponse, application: Application | None, origin: str | None) -> OAuthResponse:
-    """Let the page of a browser application read the answer: its origin is that of a redirect URI."""
+def _with_cors(response: OAuthResponse, application: Application | None, origin: str | None) -> OAuthResponse:
+    """Add CORS headers for a browser application. Allows the origins of its redirect URIs."""
     if application is None or application.kind != "browser" or origin is None:
-        return answer
+        return response
     if origin not in {origin_of(uri) for uri in application.redirect_uris}:
-        return answer
-    shared = (("Access-Control-Allow-Origin", origin), ("Vary", "Origin"))
-    return msgspec.structs.replace(answer, headers=(*answer.headers, *shared))
+        return response
+    cors = (("Access-Control-Allow-Origin", origin), ("Vary", "Origin"))
+    return msgspec.structs.replace(response, headers=(*response.headers, *cors))
 
 
 def origin_of(uri: str) -> str:
-    """Scheme, host and port of a URI."""
+    """Return scheme, host and port of a URI."""
     parts = urlsplit(uri)
     return f"{parts.scheme}://{parts.netloc}"

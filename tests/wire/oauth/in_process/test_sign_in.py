@@ -382,7 +382,7 @@ async def test_a_page_says_so_if_the_database_cannot_be_reached(
     with monkeypatch.context() as patch:
         patch.setattr(services.directory.sign_ins, "record_sign_in", away)
         answer = await visitor.register(EMAIL, page)
-    assert (answer.status_code, heading(answer)) == (503, "One moment, please")
+    assert (answer.status_code, heading(answer)) == (503, "Temporarily unavailable")
     assert answer.headers["retry-after"] == "2"
 
 
