@@ -24,7 +24,7 @@ import msgspec
 
 from oneself.bootstrap import build_services
 from oneself.core.config.configuration import Config
-from oneself.processes.worker import calm_collector
+from oneself.processes.worker import tune_garbage_collector
 from oneself.service.configuration import Configurations
 from oneself.services import Services
 from oneself.settings import Settings
@@ -76,7 +76,7 @@ class Stage(msgspec.Struct, frozen=True):
             dataset_ref = await services.directory.organisations.get(ORG)
             config = await services.configurations.current(dataset_ref.dataset_id)
             config = await _with_trait(services.configurations, dataset_ref.dataset_id, config)
-            calm_collector()
+            tune_garbage_collector()
             yield Bench(url, services, dataset_ref.dataset_id, config)
 
     @contextmanager

@@ -155,7 +155,7 @@ def test_a_port_in_use_is_named_in_the_error(data_dir: Path) -> None:
         port = taken.getsockname()[1]
         result = run_command("serve", "--port", str(port), "--data-dir", str(data_dir))
     assert result.returncode == 78
-    assert f"port {port}: it is in use" in result.stderr
+    assert f"port {port}: the port is in use" in result.stderr
 
 
 def test_a_given_database_is_migrated_and_used(

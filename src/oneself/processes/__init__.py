@@ -1,1 +1,1 @@
-"""The supervisor and its workers."""
+"""The supervisor and its worker processes."""

@@ -1,13 +1,13 @@
-"""`oneself serve` as processes: what starts in which order, what a signal means, what stops last.
+"""Runs `oneself serve`: start order, worker processes, signals and shutdown.
 
-    1  be the only service on the data folder, bind the port        a second service ends here
-    2  embedded PostgreSQL, unless a database is given              restarted when it dies
-    3  migrations, outdated state rebuilt from the log, the secret key compared, bootstrap
-    4  one process that answers requests, or a parent with several  a dead one is replaced
-    5  SIGTERM or SIGINT: requests in flight are answered, workers end, the embedded server stops
+    1  lock the data folder, bind the port                          a second service fails here
+    2  start embedded PostgreSQL, unless a database is configured   restarted if it crashes
+    3  run migrations, rebuild outdated state from the log, check the secret key, bootstrap
+    4  serve in this process, or start several worker processes        replaced if they crash
+    5  SIGTERM or SIGINT: answer requests in flight, stop workers, stop the embedded server
 
-A worker whose parent was killed ends by itself; a database server that was left running is used again by the
-next start.
+A worker ends by itself if its parent was killed. The next start reuses a database server that is still
+running.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ from oneself.settings import Loaded, Settings
 from oneself.store.database import wait_until_ready
 from oneself.store.embedded.server import Embedded, hold_data_folder
 
-# A service that was killed may leave workers behind for a moment, until they notice.
-BIND_PATIENCE_S = 3.0
+# Workers of a killed service hold the port until they notice that their parent ended.
+BIND_TIMEOUT_S = 3.0
 BIND_POLL_S = 0.1
-# A worker that dies younger than this is not replaced at once, so that a broken one does not spin.
-WORKER_AGE_MIN_S = 2.0
+# Minimum time between two starts of a worker, so that a worker that crashes at start does not loop.
+RESTART_INTERVAL_MIN_S = 2.0
 
 log = structlog.get_logger("oneself.processes.supervisor")
 
 
 def serve(loaded: Loaded, progress_bar: ProgressBar) -> None:
-    """Run the service until SIGTERM or SIGINT. Raises Fatal when it cannot start.
+    """Run the service until SIGTERM or SIGINT. Raises Fatal if it cannot start.
 
-    `progress_bar` shows how far a rebuild at the start is.
+    `progress_bar`: shows the progress of a rebuild at the start.
     """
     logs.configure(loaded.settings)
     for name in loaded.unknown_variables:
@@ -74,11 +74,11 @@ def _serve(settings: Settings, stack: ExitStack, progress_bar: ProgressBar) -> N
     ready = _announcer(settings, organisations)
     try:
         if settings.workers == 1:
-            worker.run(_alone(settings, database_url, listener, ready))
+            worker.run(_serve_in_process(settings, database_url, listener, ready))
         else:
             Workers(settings, database_url, listener).run(ready)
     finally:
-        # What is left is short and must not be cut off by an impatient second signal.
+        # A second signal must not interrupt the rest of the shutdown, which is short.
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, signal.SIG_IGN)
         log.info("stopping")
@@ -94,11 +94,11 @@ def _embedded(settings: Settings, stack: ExitStack) -> str:
 async def _prepare(
     settings: Settings, database_url: str, progress_bar: ProgressBar
 ) -> tuple[Settings, list[str]]:
-    """Upgrade of the database, secret key, bootstrap.
+    """Upgrade the database, load the secret key, and bootstrap.
 
     Returns the settings with the secret key, for the workers, and the handles of the organisations.
     """
-    await wait_until_ready(database_url, worker.DATABASE_PATIENCE_S)
+    await wait_until_ready(database_url, worker.DATABASE_TIMEOUT_S)
     await upgrade_database(database_url, progress_bar)
     async with open_services(settings, database_url) as services:
         await services.setup.provisioning.provision(settings)
@@ -107,7 +107,7 @@ async def _prepare(
         ]
 
 
-async def _alone(
+async def _serve_in_process(
     settings: Settings, database_url: str, listener: socket.socket, ready: Callable[[], None]
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -117,8 +117,11 @@ async def _alone(
     await worker.answer_requests(settings, database_url, listener, stop, ready)
 
 
-class Member(msgspec.Struct):
-    """One worker process, the pipe that tells it that we live, and when it was started (monotonic)."""
+class WorkerProcess(msgspec.Struct):
+    """A worker process.
+
+    `pipe`: the worker ends when it is closed. `started_s`: time of the start, monotonic.
+    """
 
     process: SpawnProcess
     pipe: Connection
@@ -127,76 +130,76 @@ class Member(msgspec.Struct):
 
 
 class Workers:
-    """Several processes on one socket: starts them, replaces those that die, ends them together."""
+    """Worker processes that share a socket. Starts them, replaces crashed ones, and stops them."""
 
     def __init__(self, settings: Settings, database_url: str, listener: socket.socket) -> None:
         self._arguments = (settings, database_url, listener)
         self._listener = listener
         self._count = settings.workers
-        self._patience_s = settings.shutdown_timeout_s + 5
+        self._stop_timeout_s = settings.shutdown_timeout_s + 5
         self._context = multiprocessing.get_context("spawn")
-        self._members: list[Member] = []
+        self._workers: list[WorkerProcess] = []
         self._wake, self._waker = socket.socketpair()
         self._stopping = False
 
     def run(self, ready: Callable[[], None]) -> None:
-        """Until SIGTERM or SIGINT; calls `ready` once every worker answers."""
+        """Run until SIGTERM or SIGINT. Calls `ready` once all workers accept requests."""
         with self._stop_on_signals(), _shared_counters(self._arguments[0]):
             try:
-                self._members = [self._start() for _ in range(self._count)]
+                self._workers = [self._start() for _ in range(self._count)]
                 self._watch(ready)
             finally:
                 self._end()
 
-    def _start(self) -> Member:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=worker.child, args=(*self._arguments, theirs))
+    def _start(self) -> WorkerProcess:
+        parent_end, child_end = self._context.Pipe()
+        process = self._context.Process(target=worker.run_worker, args=(*self._arguments, child_end))
         process.start()
-        theirs.close()
-        return Member(process, ours, time.monotonic())
+        child_end.close()
+        return WorkerProcess(process, parent_end, time.monotonic())
 
     def _watch(self, ready: Callable[[], None]) -> None:
         announced = False
         while not self._stopping:
-            pipes = [member.pipe for member in self._members]
+            pipes = [child.pipe for child in self._workers]
             for readable in wait([self._wake, *pipes]):
                 self._handle_pipe(readable, announced)
-            if not announced and all(member.is_ready for member in self._members):
+            if not announced and all(child.is_ready for child in self._workers):
                 announced = True
                 ready()
 
     def _handle_pipe(self, readable: object, announced: bool) -> None:
-        member = next((member for member in self._members if member.pipe is readable), None)
-        if member is None or self._stopping:
+        child = next((child for child in self._workers if child.pipe is readable), None)
+        if child is None or self._stopping:
             return
         try:
-            member.is_ready = member.pipe.recv() == "ready"
+            child.is_ready = child.pipe.recv() == "ready"
         except EOFError:
-            self._replace(member, announced)
+            self._replace(child, announced)
 
-    def _replace(self, member: Member, announced: bool) -> None:
-        member.process.join()
-        if not announced and not member.is_ready:
-            raise Fatal("A worker process ended while starting; its last log lines say why.")
-        log.warning("a worker process died and is replaced", exit_code=member.process.exitcode)
-        self._members.remove(member)
-        rest_s = member.started_s + WORKER_AGE_MIN_S - time.monotonic()
-        if rest_s > 0:
-            wait([self._wake], rest_s)
-        self._members.append(self._start())
+    def _replace(self, child: WorkerProcess, announced: bool) -> None:
+        child.process.join()
+        if not announced and not child.is_ready:
+            raise Fatal("A worker process ended while starting. Its last log lines contain the reason.")
+        log.warning("a worker process ended unexpectedly and is replaced", exit_code=child.process.exitcode)
+        self._workers.remove(child)
+        delay_s = child.started_s + RESTART_INTERVAL_MIN_S - time.monotonic()
+        if delay_s > 0:
+            wait([self._wake], delay_s)
+        self._workers.append(self._start())
 
     def _end(self) -> None:
-        # While anybody holds it open, the system goes on accepting connections that nobody will answer.
+        # While a process holds the socket open, the kernel accepts connections that will not be answered.
         self._listener.close()
-        for member in self._members:
-            member.process.terminate()
-        deadline = time.monotonic() + self._patience_s
-        for member in self._members:
-            member.process.join(max(0.0, deadline - time.monotonic()))
-            if member.process.is_alive():
-                log.warning("a worker process did not end in time and is killed")
-                member.process.kill()
-                member.process.join()
+        for child in self._workers:
+            child.process.terminate()
+        deadline = time.monotonic() + self._stop_timeout_s
+        for child in self._workers:
+            child.process.join(max(0.0, deadline - time.monotonic()))
+            if child.process.is_alive():
+                log.warning("a worker process did not stop in time and is killed")
+                child.process.kill()
+                child.process.join()
 
     @contextmanager
     def _stop_on_signals(self) -> Iterator[None]:
@@ -214,7 +217,7 @@ class Workers:
 
 @contextmanager
 def _shared_counters(settings: Settings) -> Iterator[None]:
-    """A folder in which the workers count together, empty at the start; they find it in their environment."""
+    """Create the folder for the shared metrics of the workers, and name it in their environment."""
     folder = settings.folder / f"metrics-{settings.port}"
     shutil.rmtree(folder, ignore_errors=True)
     make_data_folder(folder)
@@ -228,7 +231,7 @@ def _shared_counters(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def _bound(settings: Settings) -> Iterator[socket.socket]:
-    deadline = time.monotonic() + BIND_PATIENCE_S
+    deadline = time.monotonic() + BIND_TIMEOUT_S
     while True:
         try:
             listener = worker.bind(settings)
@@ -242,15 +245,15 @@ def _bound(settings: Settings) -> Iterator[socket.socket]:
 
 
 def _cannot_listen(settings: Settings, error: OSError) -> SettingsError:
-    reason = "it is in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
+    reason = "the port is in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error))
     return SettingsError(
-        f"Cannot listen on {settings.host} port {settings.port}: {reason}. Choose another with --port."
+        f"Cannot listen on {settings.host} port {settings.port}: {reason}. Choose another port with --port."
     )
 
 
 @contextmanager
 def _signals_interrupt() -> Iterator[None]:
-    """While nothing better is installed, SIGTERM is what Ctrl-C is: the stack unwinds and all is closed."""
+    """Let SIGTERM raise KeyboardInterrupt as Ctrl-C does, so that the stack unwinds and closes everything."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -270,13 +273,15 @@ def _announcer(settings: Settings, organisations: list[str]) -> Callable[[], Non
             f"[bold]Oneself {__version__}[/] answers at [bold]{settings.url}[/] (process {os.getpid()})"
         )
         database = (
-            "given by ONESELF_DATABASE_URL" if settings.database_url else f"embedded, in {settings.folder}"
+            "configured by ONESELF_DATABASE_URL"
+            if settings.database_url
+            else f"embedded, in {settings.folder}"
         )
         console.print(f"  database      {database}")
         for handle in organisations[:5]:
             console.print(f"  organisation  {settings.url}/t/{handle}/cds/api/v1")
         if not organisations:
-            console.print("  organisation  none yet; make one with: oneself org create HANDLE")
+            console.print("  organisation  none yet; create one with: oneself org create HANDLE")
         console.print(f"  reference     {settings.url}/docs")
         console.print("  stop          Ctrl-C, or SIGTERM")
         console.file.flush()

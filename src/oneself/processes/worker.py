@@ -1,6 +1,7 @@
-"""One process that answers requests: services, faces, an HTTP server on a socket that is already bound.
+"""A process that answers requests: services, interfaces, and an HTTP server on a bound socket.
 
-It stops when told by `Stop`: no new connections, requests in flight are answered, then everything closes.
+When the event `stop` is set, it accepts no new connections, answers requests in flight, and closes
+everything.
 """
 
 from __future__ import annotations
@@ -27,18 +28,19 @@ from oneself.store.database import wait_until_ready
 
 log = structlog.get_logger("oneself.processes.worker")
 
-# Longer than the idle time of common proxies, so that they close a connection first.
+# Longer than the idle timeout of common proxies, so that the proxy closes a connection first.
 KEEP_ALIVE_S = 75
 BACKLOG = 2048
-# A database that starts together with us, or is restarted just now, is waited for.
-DATABASE_PATIENCE_S = 30.0
-# A batch of 500 observations makes some 30 000 objects, which all go by themselves when it is answered. With
-# Python's own threshold of 700 the collector looks at each of them several times: a third of the write path.
-COLLECTED_OBJECTS_MIN = 100_000
+# How long to wait for a database that is starting or restarting.
+DATABASE_TIMEOUT_S = 30.0
+# A batch of 500 observations creates about 30 000 objects, which reference counting frees after the response.
+# With Python's default threshold of 700, the garbage collector scans each of them several times, which takes
+# a third of the time of the write path.
+GC_THRESHOLD = 100_000
 
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
-    """`asyncio.run` on uvloop."""
+    """Run a coroutine on a new uvloop event loop."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(coroutine)
 
@@ -50,18 +52,18 @@ async def answer_requests(
     stop: asyncio.Event,
     ready: Callable[[], None],
 ) -> None:
-    """Serve on `listener` until `stop` is set; calls `ready` once requests are answered."""
+    """Serve on `listener` until `stop` is set. Calls `ready` once the server accepts requests."""
     from oneself.api.app import create_app
     from oneself.api.http.metrics import Metrics
     from oneself.bootstrap import open_services
 
-    await wait_until_ready(database_url, DATABASE_PATIENCE_S)
+    await wait_until_ready(database_url, DATABASE_TIMEOUT_S)
     metrics = Metrics()
     async with open_services(settings, database_url, metrics) as services:
         app = create_app(services, services.settings, metrics)
         server = Server(_configuration(app, settings), ready)
-        calm_collector()
-        watcher = asyncio.create_task(server.exit_on(stop, services.history.event_stream.close))
+        tune_garbage_collector()
+        stop_task = asyncio.create_task(server.exit_on(stop, services.history.event_stream.close))
         background = [
             asyncio.create_task(services.rules.reindexer.run()),
             asyncio.create_task(services.identity_provider.claim_sync.run()),
@@ -70,7 +72,7 @@ async def answer_requests(
         try:
             await server.serve([listener])
         finally:
-            watcher.cancel()
+            stop_task.cancel()
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
@@ -79,26 +81,31 @@ async def answer_requests(
                 await services.identity_provider.rejected_claims.flush()
 
 
-def calm_collector() -> None:
-    """Let the garbage collector leave alone what start-up made, and come less often."""
+def tune_garbage_collector() -> None:
+    """Exclude objects from start-up from garbage collection, and collect less often."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(COLLECTED_OBJECTS_MIN, 20, 100)
+    gc.set_threshold(GC_THRESHOLD, 20, 100)
 
 
-def child(settings: Settings, database_url: str, listener: socket.socket, parent: Connection) -> None:
-    """Body of a worker process. It ends on SIGTERM, and when `parent` breaks because the parent is gone."""
-    # Ctrl-C reaches the whole foreground group; the parent decides what it means.
+def run_worker(settings: Settings, database_url: str, listener: socket.socket, parent: Connection) -> None:
+    """Main function of a worker process.
+
+    It ends on SIGTERM, or when `parent` is closed because the parent ended.
+    """
+    # Ctrl-C is sent to the whole process group; the parent stops the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure(settings)
     try:
-        run(_child(settings, database_url, listener, parent))
+        run(_run_worker(settings, database_url, listener, parent))
     except OneselfError as error:
         log.error(error.message)
         sys.exit(error.exit_code if isinstance(error, Fatal) else os.EX_TEMPFAIL)
 
 
-async def _child(settings: Settings, database_url: str, listener: socket.socket, parent: Connection) -> None:
+async def _run_worker(
+    settings: Settings, database_url: str, listener: socket.socket, parent: Connection
+) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -107,15 +114,18 @@ async def _child(settings: Settings, database_url: str, listener: socket.socket,
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, told to stop by an event instead of by signals of its own."""
+    """A uvicorn server that stops on an event instead of handling signals itself."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
 
     async def exit_on(self, stop: asyncio.Event, end_streams: Callable[[], None]) -> None:
+        """Stop the server when `stop` is set.
+
+        `end_streams`: closes event streams, which do not end otherwise.
+        """
         await stop.wait()
-        # Requests in flight are waited for, and a stream of events would never end by itself.
         end_streams()
         self.should_exit = True
 
@@ -147,10 +157,10 @@ def _configuration(app: Any, settings: Settings) -> uvicorn.Config:
 
 
 def bind(settings: Settings) -> socket.socket:
-    """A bound, inheritable socket; raises OSError when the address is taken.
+    """Return a bound, inheritable socket. Raises OSError if the address is in use.
 
-    It listens at once: two services that start at the same moment may both bind, but only one may listen.
-    Who connects before the service is ready waits.
+    The socket listens at once: two services that start at the same time can both bind, but only one can
+    listen. A client that connects before the service is ready waits.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)

@@ -1,1 +1,1 @@
-"""What HTML pages share: security headers, form tokens, session cookies, static files, a template."""
+"""Shared code of HTML pages: security headers, CSRF tokens, session cookies, static files, templates."""

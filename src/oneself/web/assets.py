@@ -1,7 +1,7 @@
-"""Static files: read once, with a digest, sent with the headers that let browsers cache them.
+"""Static files and their cache headers.
 
-An address that contains the digest never changes its content: `immutable`. An address without the digest is
-checked with the server each time: `revalidated`.
+The content of a URL that contains the digest never changes: `immutable`. Browsers check a URL without the
+digest with the server each time: `revalidated`.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ YEAR_S = 31_536_000
 
 @cache
 def static_file(*path: str) -> bytes:
-    """The content of a file below `web/static`."""
+    """Return the content of a file in `web/static`."""
     return resources.files("oneself.web").joinpath("static", *path).read_bytes()
 
 
 @cache
 def digest_of(content: bytes) -> str:
-    """Changes when the content does; hexadecimal."""
+    """Return the digest of the content, hexadecimal."""
     return blake2b(content, digest_size=DIGEST_BYTES).hexdigest()
 
 
 def version_of(content: bytes) -> str:
-    """A short digest, for the query of an address."""
+    """Return a short digest for the query of a URL."""
     return digest_of(content)[:VERSION_CHARS]
 
 
 def immutable(content: bytes, media_type: str) -> Response[bytes]:
-    """A file whose address contains its version: browsers keep it for a year."""
+    """Return a file whose URL contains its version. Browsers cache it for a year."""
     headers = {
         "Cache-Control": f"public, max-age={YEAR_S}, immutable",
         "X-Content-Type-Options": "nosniff",
@@ -45,7 +45,7 @@ def immutable(content: bytes, media_type: str) -> Response[bytes]:
 
 
 def revalidated(request: Request[Any, Any, Any], content: bytes, media_type: str) -> Response[bytes]:
-    """The content, or 304 if the browser has it."""
+    """Return the content, or 304 if the browser has the current version."""
     headers = {"ETag": f'"{digest_of(content)}"', "Cache-Control": "no-cache"}
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(b"", status_code=304, headers=headers)

@@ -1,7 +1,7 @@
-"""Content Security Policies: one builder for every page that the project serves.
+"""Builds the Content Security Policy of every page that the project serves.
 
-Invariants: a policy starts from `default-src 'none'`; a page lists what it needs. No framework is imported
-here.
+Invariants: a policy starts with `default-src 'none'`; a page lists the sources that it needs. The module
+imports no framework.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 
 
 def content_security_policy(**directives: str) -> str:
-    """The header's value: `default-src 'none'`, then the directives in the order given.
+    """Return the value of the header: `default-src 'none'`, then the directives in order.
 
     A keyword is a directive with underscores: `style_src="'self'"`.
     """
@@ -23,9 +23,10 @@ def content_security_policy(**directives: str) -> str:
 
 
 def form_source(redirect_uri: str | None) -> str | None:
-    """A redirect URI as a source of `form-action`: its origin, or its scheme if CSP cannot name its host.
+    """Return the `form-action` source of a redirect URI: its origin, or its scheme if CSP cannot name the
+    host.
 
-    Browsers check `form-action` for the redirect that follows a form, too.
+    Browsers also check `form-action` for redirects of the response.
     """
     if redirect_uri is None:
         return None

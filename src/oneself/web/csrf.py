@@ -1,4 +1,4 @@
-"""Protects forms against cross-site requests: a form carries the keyed digest of a random cookie.
+"""Protects forms against cross-site request forgery: a form contains the keyed digest of a random cookie.
 
     oneself_csrf   random, HttpOnly, SameSite=Lax; only this service can compute its digest
 
@@ -22,13 +22,16 @@ _VALUE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 class CsrfTokens:
-    """Issues and checks the tokens of forms. `scope`: whose pages they are, such as an organisation."""
+    """Issues and checks CSRF tokens.
+
+    `scope`: the pages that share tokens, such as those of an organisation.
+    """
 
     def __init__(self, secret_box: SecretBox) -> None:
         self._secret_box = secret_box
 
     def issue(self, request: AnyRequest, scope: str, path: str) -> tuple[str, Cookie]:
-        """The token for a form, and the cookie that it is checked against. `path`: of the cookie."""
+        """Return a token and the cookie that it is checked against. `path`: the path of the cookie."""
         sent = request.cookies.get(CSRF_COOKIE, "")
         value = sent if _VALUE.fullmatch(sent) else new_token()
         return self._token(scope, value), browser_cookie(request, CSRF_COOKIE, value, path)

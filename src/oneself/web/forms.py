@@ -1,4 +1,4 @@
-"""Reads what a browser sends: the query of a URL, the fields of a form, the caller's address."""
+"""Reads the query, form and IP address of a request."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Parameters = dict[str, list[str]]
 
 
 class InvalidForm(Exception):
-    """A form or query cannot be read; the message says why."""
+    """The form or query is invalid. The message contains the reason."""
 
 
 def query_of(request: AnyRequest) -> Parameters:
-    """The parameters of the URL. Raises InvalidForm."""
+    """Return the query parameters. Raises InvalidForm."""
     return _parse(request.scope["query_string"].decode("latin-1"))
 
 
 async def form_of(request: AnyRequest) -> Parameters:
-    """The fields of a form; empty if the body has another type. Raises InvalidForm."""
+    """Return the form parameters; empty if the body has another content type. Raises InvalidForm."""
     body = await request.body()
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != FORM_TYPE:
@@ -37,7 +37,7 @@ async def form_of(request: AnyRequest) -> Parameters:
 
 
 def address_of(request: AnyRequest) -> str:
-    """The caller's IP address; behind a trusted proxy, the address that the proxy reports."""
+    """Return the caller's IP address; behind a trusted proxy, the address that the proxy reports."""
     return request.client.host if request.client else "unknown"
 
 
@@ -45,7 +45,7 @@ def _parse(text: str) -> Parameters:
     try:
         parameters = parse_qs(text, keep_blank_values=True, max_num_fields=FIELDS_MAX)
     except ValueError:
-        raise InvalidForm(f"There are more than {FIELDS_MAX} parameters.") from None
+        raise InvalidForm(f"The request has more than {FIELDS_MAX} parameters.") from None
     if any("\0" in part for name, values in parameters.items() for part in (name, *values)):
         raise InvalidForm("A parameter contains a NUL character.")
     return parameters

@@ -1,9 +1,9 @@
-"""Cookies of browser sessions.
+"""Session cookies of browsers.
 
-    oneself_session   of a signed-in browser; HttpOnly, SameSite=Lax, deleted when the browser closes
+    oneself_session   after sign-in; HttpOnly, SameSite=Lax, deleted when the browser closes
 
-Invariants: a cookie is `Secure` except on localhost. Browsers treat plain HTTP on localhost as secure, and
-other clients would drop the cookie there.
+Invariants: a cookie is `Secure` except on localhost. Browsers treat plain HTTP on localhost as secure, but
+other clients would discard a `Secure` cookie there.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _LOOPBACK = re.compile(r"(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?", re.IGNOREC
 
 
 def session_cookie(request: AnyRequest, path: str, token: str | None) -> Cookie:
-    """The cookie of a session; with no token, a cookie that deletes it."""
+    """Return the session cookie; without a token, a cookie that deletes it."""
     return browser_cookie(request, SESSION_COOKIE, token or "", path, max_age_s=None if token else 0)
 
 
 def browser_cookie(
     request: AnyRequest, name: str, value: str, path: str, *, max_age_s: int | None = None
 ) -> Cookie:
-    """A cookie that scripts cannot read and that other sites' forms do not send."""
+    """Return a cookie that scripts cannot read and that forms of other sites do not send."""
     return Cookie(
         key=name,
         value=value,
@@ -41,7 +41,7 @@ def browser_cookie(
 
 
 def with_cookies(response: Response[Any], *cookies: Cookie) -> Response[Any]:
-    """The response with these cookies set."""
+    """Set cookies on a response and return it."""
     for cookie in cookies:
         response.set_cookie(cookie)
     return response
