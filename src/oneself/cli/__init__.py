@@ -1,1 +1,1 @@
-"""The command line: one file per noun."""
+"""The command line. Each module defines the commands for one noun."""

@@ -1,4 +1,4 @@
-"""`oneself app`: the applications that may call an organisation."""
+"""`oneself app`: the applications of an organisation."""
 
 from __future__ import annotations
 
@@ -25,55 +25,63 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Applications: who may call an organisation, and what each may do.",
-    epilog="A back end: oneself app create crm --permission internal_cds_profile_view",
+    help="Applications: the OAuth clients of an organisation and their permissions.",
+    epilog="Example, a back end: oneself app create crm --permission internal_cds_profile_view",
     no_args_is_help=True,
 )
 
-ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="Its client id; see: oneself app list.")]
+ClientId = Annotated[
+    str, typer.Argument(metavar="CLIENT_ID", help="The client id. List them: oneself app list.")
+]
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What people call it; sign-in pages show it.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The display name, shown on sign-in pages.")],
     org: Org = None,
     kind: Annotated[
         Literal["machine", "web", "browser"],
         typer.Option(
-            help="machine: a back end with a secret. web: signs people in, keeps a secret on its server. "
-            "browser: signs people in from a page, has no secret, must use PKCE."
+            help="machine: a back end with a secret. web: signs users in and has a secret on its server. "
+            "browser: signs users in from a page, has no secret, must use PKCE."
         ),
     ] = "machine",
     permission: Annotated[
         list[str] | None,
-        typer.Option("--permission", "-p", metavar="NAME", help="A permission it holds; repeat for more."),
+        typer.Option(
+            "--permission", "-p", metavar="NAME", help="A permission of the application. Repeat for more."
+        ),
     ] = None,
     every_permission: Annotated[
-        bool, typer.Option("--every-permission", help="It holds every permission there is.")
+        bool, typer.Option("--every-permission", help="Grant all permissions.")
     ] = False,
     redirect_uri: Annotated[
         list[str] | None,
-        typer.Option("--redirect-uri", "-r", metavar="URI", help="Where people return to; compared exactly."),
+        typer.Option(
+            "--redirect-uri", "-r", metavar="URI", help="A redirect URI, compared exactly. Repeat for more."
+        ),
     ] = None,
     post_logout_redirect_uri: Annotated[
         list[str] | None,
         typer.Option(
-            "--post-logout-redirect-uri", metavar="URI", help="Where people may return to after signing out."
+            "--post-logout-redirect-uri",
+            metavar="URI",
+            help="A redirect URI after sign-out. Repeat for more.",
         ),
     ] = None,
     system: Annotated[
-        bool, typer.Option("--system", help="A system application: sees every application's data.")
+        bool, typer.Option("--system", help="A system application: reads the data of all applications.")
     ] = False,
-    client_id: Annotated[str | None, typer.Option(metavar="ID", help="Default: drawn.")] = None,
+    client_id: Annotated[str | None, typer.Option(metavar="ID", help="Default: a random id.")] = None,
     client_secret: Annotated[
-        str | None, typer.Option(metavar="SECRET", help="Default: drawn, shown once.")
+        str | None, typer.Option(metavar="SECRET", help="Default: a random secret, shown once.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make an application and show its client id and, this once, its secret.
+    """Create an application. Prints its client id and its secret; the secret is shown only once.
 
-    Permissions are OAuth scopes such as internal_cds_profile_view; `oneself app permissions` lists them.
-    A token carries those that it asks for and holds.
+    Permissions are OAuth scopes such as internal_cds_profile_view; `oneself app permissions` lists them. A
+    token contains the requested scopes that the application holds.
     """
 
     async def act(services: Services) -> dict[str, Any]:
@@ -89,13 +97,13 @@ def create(
             client_id=client_id,
             client_secret=client_secret,
         )
-        made, secret = await applications.create(dataset_ref, new)
+        application, secret = await applications.create(dataset_ref, new)
         if system:
-            await services.setup.provisioning.add_system_application(dataset_ref, made.client_id)
-        return {**_facts(dataset_ref, made), "client_secret": secret}
+            await services.setup.provisioning.add_system_application(dataset_ref, application.client_id)
+        return {**_fields(dataset_ref, application), "client_secret": secret}
 
-    facts = run(act)
-    show(facts, as_json=as_json, note=ONCE_NOTE if facts["client_secret"] else "")
+    fields = run(act)
+    show(fields, as_json=as_json, note=ONCE_NOTE if fields["client_secret"] else "")
 
 
 @app.command("list")
@@ -106,16 +114,16 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
         dataset_ref = await dataset_ref_of(services, org)
         return [
             {
-                "client_id": found.client_id,
-                "name": found.name,
-                "kind": found.kind,
-                "permissions": len(found.permissions),
-                "created_at": timestamp(found.created_at),
+                "client_id": application.client_id,
+                "name": application.name,
+                "kind": application.kind,
+                "permissions": len(application.permissions),
+                "created_at": timestamp(application.created_at),
             }
-            for found in await services.directory.applications.list(dataset_ref)
+            for application in await services.directory.applications.list(dataset_ref)
         ]
 
-    empty = "There is no application yet. Make one: oneself app create NAME"
+    empty = "There is no application yet. Create one: oneself app create NAME"
     show_list("applications", run(act), as_json=as_json, empty=empty)
 
 
@@ -125,26 +133,29 @@ def show_(client_id: ClientId, org: Org = None, as_json: AsJson = False) -> None
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
-        return _facts(dataset_ref, await services.directory.applications.get(dataset_ref, client_id))
+        return _fields(dataset_ref, await services.directory.applications.get(dataset_ref, client_id))
 
     show(run(act), as_json=as_json)
 
 
 @app.command()
 def delete(client_id: ClientId, org: Org = None, yes: Yes = False) -> None:
-    """Remove an application; its tokens stop within a second."""
-    confirm(f"Remove the application {client_id}?", yes=yes)
+    """Delete an application. Its tokens are rejected within one second."""
+    confirm(f"Delete the application {client_id}?", yes=yes)
 
     async def act(services: Services) -> None:
         await services.directory.applications.delete(await dataset_ref_of(services, org), client_id)
 
     run(act)
-    show({"removed": client_id}, as_json=False)
+    show({"deleted": client_id}, as_json=False)
 
 
 @app.command("rotate-secret")
 def rotate_secret(client_id: ClientId, org: Org = None, as_json: AsJson = False) -> None:
-    """Give an application a new secret, shown this once; the old one stops at once."""
+    """Replace the secret of an application.
+
+    The new secret is shown only once; the old one is invalid at once.
+    """
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
@@ -156,20 +167,20 @@ def rotate_secret(client_id: ClientId, org: Org = None, as_json: AsJson = False)
 
 @app.command()
 def permissions(as_json: AsJson = False) -> None:
-    """List every permission that an application can hold."""
+    """List all permissions."""
     from oneself.auth.callers.permissions import PERMISSIONS
 
     show_list("permissions", [{"permission": name} for name in PERMISSIONS], as_json=as_json, empty="")
 
 
-def _facts(dataset_ref: DatasetRef, found: Application) -> dict[str, Any]:
+def _fields(dataset_ref: DatasetRef, application: Application) -> dict[str, Any]:
     return {
         "organisation": dataset_ref.handle,
-        "name": found.name,
-        "kind": found.kind,
-        "permissions": found.permissions,
-        "redirect_uris": found.redirect_uris or None,
-        "post_logout_redirect_uris": found.post_logout_redirect_uris or None,
-        "created_at": timestamp(found.created_at),
-        "client_id": found.client_id,
+        "name": application.name,
+        "kind": application.kind,
+        "permissions": application.permissions,
+        "redirect_uris": application.redirect_uris or None,
+        "post_logout_redirect_uris": application.post_logout_redirect_uris or None,
+        "created_at": timestamp(application.created_at),
+        "client_id": application.client_id,
     }

@@ -1,4 +1,4 @@
-"""`oneself claims`: what the identity attributes mirror, a directory of ours or an identity server."""
+"""`oneself claims`: the claims of the directory, which identity attributes mirror."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Claims: what a directory knows about people. Each is an identity attribute of the same name.",
-    epilog="A claim of the embedded directory: oneself claims add country --value CH --value LI",
+    help="Claims: user attributes of the directory. An identity attribute mirrors each of them.",
+    epilog="Example: oneself claims add country --value CH --value LI",
     no_args_is_help=True,
 )
 
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="Such as country; address.city is a member of address.")
+    str,
+    typer.Argument(metavar="NAME", help="The name, such as country; address.city is a member of address."),
 ]
 Type = Annotated[
     str | None,
@@ -28,32 +29,33 @@ Type = Annotated[
         "--type", help="string, integer, decimal, boolean, date, date_time or epoch. Default: string."
     ),
 ]
-Display = Annotated[str | None, typer.Option("--display-name", help="What people call it.")]
+Display = Annotated[str | None, typer.Option("--display-name", help="The display name.")]
 Multi = Annotated[
-    bool | None, typer.Option("--multi-valued/--single-valued", help="Several values at a time.")
+    bool | None,
+    typer.Option("--multi-valued/--single-valued", help="Whether the claim can have several values."),
 ]
 ReadOnly = Annotated[
-    bool | None, typer.Option("--read-only/--read-write", help="Applications cannot change it.")
+    bool | None, typer.Option("--read-only/--read-write", help="Whether applications can change the claim.")
 ]
 Values = Annotated[
-    list[str] | None, typer.Option("--value", metavar="VALUE", help="An allowed value; repeat for more.")
+    list[str] | None, typer.Option("--value", metavar="VALUE", help="An allowed value. Repeat for more.")
 ]
 
 
 @app.command("list")
 def list_(org: Org = None, as_json: AsJson = False) -> None:
-    """List the claims of an organisation, wherever they come from."""
+    """List the claims of an organisation, of the embedded directory or the identity server."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
         return [
-            _facts(claim)
+            _fields(claim)
             for claim in await services.identity_provider.directory_claims.list(
                 await dataset_ref_of(services, org)
             )
         ]
 
     show_list(
-        "claims", run(act), as_json=as_json, empty="There is no claim. Add one: oneself claims add NAME"
+        "claims", run(act), as_json=as_json, empty="There is no claim. Create one: oneself claims add NAME"
     )
 
 
@@ -68,15 +70,15 @@ def add(
     value: Values = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a claim to the embedded directory. One that was deleted gets its attribute and its values back."""
-    given = _given(value_type, display_name, multi_valued, read_only, value)
+    """Add a claim to the embedded directory. Adding a deleted claim restores its attribute and values."""
+    changes = _set_options(value_type, display_name, multi_valued, read_only, value)
 
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.identity_provider.directory_claims import DirectoryClaim
 
-        return _facts(
+        return _fields(
             await services.identity_provider.directory_claims.add(
-                await dataset_ref_of(services, org), DirectoryClaim(name, **_changes(given))
+                await dataset_ref_of(services, org), DirectoryClaim(name, **_claim_fields(changes))
             )
         )
 
@@ -94,13 +96,15 @@ def change(
     value: Values = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change a claim of the embedded directory; values that no longer fit are hidden, not lost."""
-    given = _given(value_type, display_name, multi_valued, read_only, value)
+    """Change a claim of the embedded directory. Values that become invalid are hidden, not deleted."""
+    changes = _set_options(value_type, display_name, multi_valued, read_only, value)
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
-        return _facts(
-            await services.identity_provider.directory_claims.change(dataset_ref, name, _changes(given))
+        return _fields(
+            await services.identity_provider.directory_claims.change(
+                dataset_ref, name, _claim_fields(changes)
+            )
         )
 
     show(run(act), as_json=as_json)
@@ -108,23 +112,27 @@ def change(
 
 @app.command()
 def delete(name: Name, org: Org = None, yes: Yes = False) -> None:
-    """Delete a claim of the embedded directory with its members; values stay on profiles, hidden."""
-    confirm(f"Delete the claim {name}? Rules and consents on it go with it.", yes=yes)
+    """Delete a claim of the embedded directory and its members.
+
+    Values on profiles are hidden, not deleted.
+    """
+    confirm(f"Delete the claim {name}? Its rules and consents are also deleted.", yes=yes)
 
     async def act(services: Services) -> bool:
         return await services.identity_provider.directory_claims.delete(
             await dataset_ref_of(services, org), name
         )
 
-    show({"deleted" if run(act) else "was not there": name}, as_json=False)
+    show({"deleted" if run(act) else "not found": name}, as_json=False)
 
 
 @app.command()
 def sync(org: Org = None, as_json: AsJson = False) -> None:
-    """Read the claims of the identity server now and mirror what has changed.
+    """Read the claims of the identity server now and apply the changes.
 
-    The service does so by itself when the identity server reports a change, and every so often besides.
-    Without an identity server there is nothing to read: the directory's claims are the identity attributes.
+    A running service also does this periodically and when the identity server reports a change. Without an
+    identity server, the command changes nothing: the claims of the embedded directory need no
+    synchronisation.
     """
 
     async def act(services: Services) -> dict[str, Any]:
@@ -144,7 +152,7 @@ def sync(org: Org = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def skipped(org: Org = None, as_json: AsJson = False) -> None:
-    """List what an identity server reported about people that no attribute could take."""
+    """List the values that an identity server reported and that are invalid for their attribute."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
         return [
@@ -160,27 +168,27 @@ def skipped(org: Org = None, as_json: AsJson = False) -> None:
             )
         ]
 
-    show_list("skipped", run(act), as_json=as_json, empty="Every claim that was reported was taken.")
+    show_list("skipped", run(act), as_json=as_json, empty="No reported claim was skipped.")
 
 
-def _given(*options: Any) -> dict[str, Any]:
-    """The options of a command that were given, by the names of a claim's fields."""
+def _set_options(*options: Any) -> dict[str, Any]:
+    """The options that were set, by field name of DirectoryClaim."""
     names = ("value_type", "display_name", "multi_valued", "read_only", "canonical_values")
     return {name: option for name, option in zip(names, options, strict=True) if option not in (None, [])}
 
 
-def _changes(given: dict[str, Any]) -> dict[str, Any]:
+def _claim_fields(changes: dict[str, Any]) -> dict[str, Any]:
     from oneself.core.values.attribute import CanonicalValue
 
-    values = given.get("canonical_values")
-    return {**given, **({"canonical_values": tuple(map(CanonicalValue, values))} if values else {})}
+    values = changes.get("canonical_values")
+    return {**changes, **({"canonical_values": tuple(map(CanonicalValue, values))} if values else {})}
 
 
 def _names(attributes: tuple[str, ...]) -> list[str]:
     return [name.partition(".")[2] for name in attributes]
 
 
-def _facts(claim: DirectoryClaim) -> dict[str, Any]:
+def _fields(claim: DirectoryClaim) -> dict[str, Any]:
     return {
         "name": claim.name,
         "display_name": claim.display_name,

@@ -1,12 +1,12 @@
-"""What every command shares: settings from its flags, an open database, and how bad news is told.
+"""Shared code of the commands: settings from flags, and services on an open database.
 
-A command that needs the service's use-cases is written as
+A command that needs the services is written as
 
     @app.command()
     def create(handle: str) -> None:
         run(lambda services: services.directory.organisations.create(handle))
 
-`run` works beside a running service, embedded database included, and without one.
+`run` works with or without a running service, also on its embedded database.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PANEL = "Settings"
-# What a command other than `serve` needs to find its database and keys.
+# The settings with which a command finds its database and keys.
 SHARED_SETTINGS = ("data_dir", "database_url", "secret_key")
 
 out = Console(highlight=False)
 err = Console(highlight=False, soft_wrap=True, stderr=True)
 
-# The flags of the one command of this process.
+# The flags of the command of this process.
 _flags: dict[str, object] = {}
 
 
 def load_settings() -> Loaded:
-    """The settings of this command: its flags, the environment, the settings file."""
+    """Load the settings of this command from its flags, the environment and the settings file."""
     flags = dict(_flags)
     file = flags.pop("settings_file", None)
     return load(flags, file=Path(str(file)) if file else None)
 
 
 def run(action: Callable[[Services], Awaitable[T]]) -> T:
-    """Open the services, await `action(services)`, close everything; returns what it returned."""
+    """Open the services, await `action(services)`, close everything, and return the result."""
     return asyncio.run(_run(action))
 
 
@@ -58,7 +58,7 @@ async def _run(action: Callable[[Services], Awaitable[T]]) -> T:
 
 @asynccontextmanager
 async def open_services_of(settings: Settings) -> AsyncIterator[Services]:
-    """The services on an up-to-date database, which is started for the occasion if nobody runs it."""
+    """Open the services on a migrated database. Starts the embedded database if it is not running."""
     from oneself.bootstrap import open_services
     from oneself.cli.upgrade import upgrade_database
 
@@ -70,7 +70,7 @@ async def open_services_of(settings: Settings) -> AsyncIterator[Services]:
 
 @contextmanager
 def database_url(settings: Settings) -> Iterator[str]:
-    """The address of the database: the given one, else the embedded one of the data folder."""
+    """The URL of the configured database, else of the embedded database of the data folder."""
     if settings.database_url:
         yield settings.database_url
         return
@@ -84,19 +84,20 @@ def database_url(settings: Settings) -> Iterator[str]:
 
 
 def accept_settings(callback: Callable[..., Any], names: Iterable[str] | None = None) -> Callable[..., Any]:
-    """Give a command one flag per setting (all of them, or those named) and `--settings FILE`.
+    """Add the flag `--settings FILE` and one flag for each setting to a command.
 
-    A setting whose name the command already uses for a parameter of its own is left out.
+    `names`: the settings; None for all. A setting is omitted if the command has a parameter of the same name.
     """
     signature = inspect.signature(callback, eval_str=True)
-    selected = [s for s in list_settings() if names is None or s.name in names]
-    flags = [_flag(s) for s in selected if s.name not in signature.parameters] + [_settings_file()]
+    selected = [setting for setting in list_settings() if names is None or setting.name in names]
+    flags = [_flag(setting) for setting in selected if setting.name not in signature.parameters]
+    flags.append(_settings_file())
 
     @functools.wraps(callback)
-    def with_flags(*args: object, **given: object) -> object:
+    def with_flags(*args: object, **options: object) -> object:
         _flags.clear()
-        _flags.update({flag.name: given.pop(flag.name, None) for flag in flags})
-        return callback(*args, **given)
+        _flags.update({flag.name: options.pop(flag.name, None) for flag in flags})
+        return callback(*args, **options)
 
     parameters = [*signature.parameters.values(), *flags]
     with_flags.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""`oneself dataset`: the identity namespaces of an organisation, what identifies people in each."""
+"""`oneself dataset`: the datasets of an organisation and the identity attributes of each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from oneself.cli.output import (
     show_list,
     timestamp,
 )
-from oneself.cli.progress_bar import progress_bar as counting
+from oneself.cli.progress_bar import progress_bar
 from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Datasets: people, attributes and events of one never meet those of another.",
-    epilog="One for a web shop: oneself dataset create web --label 'Web shop', "
+    help="Datasets: profiles, attributes and events of different datasets are separate.",
+    epilog="Example: oneself dataset create web --label 'Web shop', "
     "then: oneself dataset attributes web --bind emailAddress",
     no_args_is_help=True,
 )
 app.add_typer(write_key.app, name="write-key")
 
-Name = Annotated[str, typer.Argument(metavar="DATASET", help="Its name; see: oneself dataset list.")]
-Label = Annotated[str | None, typer.Option(help="What people call it.")]
+Name = Annotated[str, typer.Argument(metavar="DATASET", help="The name. List them: oneself dataset list.")]
+Label = Annotated[str | None, typer.Option(help="The display name.")]
 Trust = Annotated[
     str | None,
     typer.Option(
         "--identity-trust",
         metavar="timestamp|tiered",
-        help="Whose identity counts. timestamp, as at first: the later one. tiered: a server's before a "
-        "browser's.",
+        help="Which identity wins. timestamp (default): the newest. tiered: one from a server "
+        "before one from a browser.",
     ),
 ]
 Merged = Annotated[
@@ -52,31 +52,36 @@ Merged = Annotated[
     typer.Option(
         "--merged-anonymous",
         metavar="follow|fresh",
-        help="Who a browser is that comes back without identity. follow, as at first: the user last seen "
-        "there. fresh: somebody new; for shared devices.",
+        help="The profile of a known browser in an event without identity. follow (default): the last "
+        "user of the browser. fresh: a new profile, for shared devices.",
     ),
 ]
 Visit = Annotated[
     int | None,
     typer.Option(
         "--visit-timeout-millis",
-        help="A visit ends so long after its last event: a minute to a day, at first 30 minutes.",
+        help="Idle time that ends a visit: one minute to one day. Default: 30 minutes.",
     ),
 ]
 Remember = Annotated[
     bool | None,
     typer.Option(
-        "--remember-me/--no-remember-me", help="Whether a browser's user is remembered beyond the visit."
+        "--remember-me/--no-remember-me", help="Whether the user of a browser is recognised after the visit."
     ),
 ]
 RememberFor = Annotated[
     int | None,
-    typer.Option("--remember-me-millis", help="For how long: a day to ten years, at first two years."),
+    typer.Option(
+        "--remember-me-millis",
+        help="How long the user is recognised: one day to ten years. Default: two years.",
+    ),
 ]
 Origins = Annotated[
     list[str] | None,
     typer.Option(
-        "--allowed-origin", metavar="ORIGIN", help="Only pages from there may send events; repeat for more."
+        "--allowed-origin",
+        metavar="ORIGIN",
+        help="An origin whose pages may send events. Default: all origins. Repeat for more.",
     ),
 ]
 UserAttributes = Annotated[
@@ -84,7 +89,8 @@ UserAttributes = Annotated[
     typer.Option(
         "--user-attribute",
         metavar="NAME[=TYPE]",
-        help="What events tell about a user: String (if not said), Number, Boolean or Date; repeat for more.",
+        help="A user attribute that events can set. TYPE: String (default), Number, Boolean or Date. "
+        "Repeat for more.",
     ),
 ]
 
@@ -94,12 +100,12 @@ def list_(org: Org = None, as_json: AsJson = False) -> None:
     """List the datasets of the organisation."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        found = await services.schema.datasets.list(await dataset_ref_of(services, org))
-        return [_facts(item) for item in found]
+        datasets = await services.schema.datasets.list(await dataset_ref_of(services, org))
+        return [_fields(dataset) for dataset in datasets]
 
-    found = run(act)
-    brief = ("name", "label", "pipeline_identity_resolution", "created_at")
-    rows = found if as_json else [{key: item[key] for key in brief} for item in found]
+    datasets = run(act)
+    columns = ("name", "label", "pipeline_identity_resolution", "created_at")
+    rows = datasets if as_json else [{key: dataset[key] for key in columns} for dataset in datasets]
     show_list("datasets", rows, as_json=as_json, empty="There is no dataset.")
 
 
@@ -108,7 +114,7 @@ def create(
     name: Annotated[str, typer.Argument(metavar="DATASET", help="Letters, digits, '.', '_' and '-'.")],
     label: Label = None,
     legacy: Annotated[
-        bool, typer.Option("--legacy", help="Without identity resolution: user.id is the primary id.")
+        bool, typer.Option("--legacy", help="Turn identity resolution off: user.id is the primary id.")
     ] = False,
     identity_trust: Trust = None,
     merged_anonymous: Merged = None,
@@ -120,7 +126,7 @@ def create(
     org: Org = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a dataset; it has the organisation's identity types, and no identity attribute yet.
+    """Create a dataset. It has the identity types of the organisation and no identity attribute.
 
     Example: oneself dataset create web --label 'Web shop' --user-attribute favColour
     """
@@ -132,7 +138,7 @@ def create(
         )  # fmt: skip
         settings |= {"pipeline_identity_resolution": False} if legacy else {}
         dataset_ref = await dataset_ref_of(services, org)
-        return _facts(
+        return _fields(
             await services.schema.datasets.create(dataset_ref, name, settings, _attributes(user_attribute))
         )
 
@@ -144,7 +150,7 @@ def show_(name: Name, org: Org = None, as_json: AsJson = False) -> None:
     """Show one dataset: its settings and user attributes."""
 
     async def act(services: Services) -> dict[str, Any]:
-        return _facts(await services.schema.datasets.show(await dataset_ref_of(services, org), name))
+        return _fields(await services.schema.datasets.show(await dataset_ref_of(services, org), name))
 
     show(run(act), as_json=as_json)
 
@@ -162,12 +168,16 @@ def change(
     user_attribute: UserAttributes = None,
     drop_user_attribute: Annotated[
         list[str] | None,
-        typer.Option("--drop-user-attribute", metavar="NAME", help="Its values on profiles stay, hidden."),
+        typer.Option(
+            "--drop-user-attribute",
+            metavar="NAME",
+            help="A user attribute to remove. Its values on profiles are hidden. Repeat for more.",
+        ),
     ] = None,
     org: Org = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change settings and user attributes; what is not said stays. --allowed-origin '' allows all again.
+    """Change settings and user attributes. Others keep their values. --allowed-origin '' allows all origins.
 
     Example: oneself dataset change web --merged-anonymous fresh
     """
@@ -179,15 +189,15 @@ def change(
         )  # fmt: skip
         attributes = _attributes(user_attribute, drop_user_attribute)
         dataset_ref = await dataset_ref_of(services, org)
-        return _facts(await services.schema.datasets.change(dataset_ref, name, settings, attributes))
+        return _fields(await services.schema.datasets.change(dataset_ref, name, settings, attributes))
 
     show(run(act), as_json=as_json)
 
 
 @app.command()
 def delete(name: Name, org: Org = None, yes: Yes = False) -> None:
-    """Remove a dataset that was never used."""
-    confirm(f"Remove the dataset {name}?", yes=yes)
+    """Delete a dataset that was never used."""
+    confirm(f"Delete the dataset {name}?", yes=yes)
 
     async def act(services: Services) -> None:
         await services.schema.datasets.delete(await dataset_ref_of(services, org), name)
@@ -204,26 +214,33 @@ def attributes(
         typer.Option(
             "--bind",
             metavar="NAME[=TYPE[@ATTRIBUTE]]",
-            help="Let NAME on events be of an identity type, NAME if not said, and kept in an attribute, "
-            "identity_attributes.NAME if not said; repeat for more.",
+            help="Bind the event attribute NAME to an identity type (default: NAME) and store it in a "
+            "profile attribute (default: identity_attributes.NAME). Repeat for more.",
         ),
     ] = None,
     unbind: Annotated[
         list[str] | None,
         typer.Option(
-            "--unbind", metavar="NAME", help="It keeps its values and stops matching; repeat for more."
+            "--unbind",
+            metavar="NAME",
+            help="Remove a binding. Values are kept but no longer match. Repeat for more.",
         ),
     ] = None,
     org: Org = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show or change what identifies people. What would join people is shown, and asked for, first.
+    """Show or change the identity attributes. Asks for confirmation if the change would merge profiles.
 
     Example: oneself dataset attributes web --bind emailAddress --bind loyaltyId=loyaltyId@traits.card
     """
     rows = bind_attributes(name, bind or [], unbind or [], org=org, yes=yes)
-    show_list("identity_attributes", rows, as_json=as_json, empty=f"Nothing identifies people in {name} yet.")
+    show_list(
+        "identity_attributes",
+        rows,
+        as_json=as_json,
+        empty=f"The dataset {name} has no identity attribute yet.",
+    )
 
 
 @app.command()
@@ -234,21 +251,27 @@ def channels(
         typer.Option(
             "--set",
             metavar="CHANNEL=NAME",
-            help="The identity attribute that it stands for there; CHANNEL= puts back what it was at first; "
-            "repeat for more.",
+            help="Use user.id on the channel as this identity attribute. CHANNEL= restores the default. "
+            "Repeat for more.",
         ),
     ] = None,
     org: Org = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show or change what `user.id` stands for on the channels Web, Server, Mobile and OpenTimeEmail.
+    """Show or change the identity attribute of `user.id` on the channels Web, Server, Mobile and
+    OpenTimeEmail.
 
     Example: oneself dataset channels web --set Web=loyaltyId
     """
-    facts = set_channels(name, change or [], org=org, yes=yes)
-    rows = [{"channel": channel, "name": attribute} for channel, attribute in facts.items()]
-    show_list("channel_identities", rows, as_json=as_json, empty=f"user.id stands for nothing in {name}.")
+    bindings = set_channels(name, change or [], org=org, yes=yes)
+    rows = [{"channel": channel, "name": attribute} for channel, attribute in bindings.items()]
+    show_list(
+        "channel_identities",
+        rows,
+        as_json=as_json,
+        empty=f"user.id is not bound to an identity attribute in {name}.",
+    )
 
 
 @app.command("enable-identity")
@@ -259,35 +282,37 @@ def enable_identity(
         typer.Option(
             "--attribute",
             metavar="NAME",
-            help="The identity attribute that takes the former user ids; if not said, what user.id stands "
-            "for on Web.",
+            help="The identity attribute for the former user ids. Default: the identity attribute of "
+            "user.id on the channel Web.",
         ),
     ] = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Do it; without, it is only previewed.")] = False,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Apply the change. Default: only preview it.")
+    ] = False,
     org: Org = None,
 ) -> None:
-    """Turn identity resolution on for a legacy dataset: shows what would happen, does it with --apply.
+    """Turn identity resolution on for a legacy dataset. Previews the change; applies it with --apply.
 
-    Named users get a generated primary id, their former id becomes an identity and an alias. There is no way
-    back. If this is interrupted, the running service goes on with it.
+    Identified users get a generated primary id; their former id becomes an identity and an alias. This cannot
+    be undone. If the command is interrupted, the running service completes the change.
 
     Example: oneself dataset enable-identity web --attribute webId --apply
     """
 
     async def act(services: Services) -> Preview:
-        at = await dataset_of(services, org, name)
-        preview = await services.identity.resolution_switch.preview(at, attribute)
+        dataset_ref = await dataset_of(services, org, name)
+        preview = await services.identity.resolution_switch.preview(dataset_ref, attribute)
         if apply:
-            await services.identity.resolution_switch.enable(at, attribute)
-            with counting("Moving users over") as progress:
-                await services.rules.reindexer.finish(at, progress)
+            await services.identity.resolution_switch.enable(dataset_ref, attribute)
+            with progress_bar("Converting users") as progress:
+                await services.rules.reindexer.finish(dataset_ref, progress)
         return preview
 
     print_preview(run(act), "Done" if apply else "Preview")
     out.print(
         f"Identity resolution is on in {name}."
         if apply
-        else "Nothing was changed. Do it with --apply; there is no way back."
+        else "Nothing was changed. Apply it with --apply. This cannot be undone."
     )
 
 
@@ -300,35 +325,35 @@ def _settings(
     remember_me_millis: int | None,
     allowed_origin: list[str] | None,
 ) -> dict[str, Any]:
-    """What was said, by the names of DatasetSettings."""
-    given_settings = {
+    """The options that were set, by field name of DatasetSettings."""
+    options = {
         "label": label,
         "identity_trust": identity_trust,
         "merged_anonymous": merged_anonymous,
         "visit_timeout_millis": visit_timeout_millis,
         "enable_remember_me_user_ids": remember_me,
         "remember_me_user_ids_millis": remember_me_millis,
-        "allowed_origins": tuple(item for item in allowed_origin if item) if allowed_origin else None,
+        "allowed_origins": tuple(filter(None, allowed_origin)) if allowed_origin else None,
     }
-    return {name: value for name, value in given_settings.items() if value is not None}
+    return {name: value for name, value in options.items() if value is not None}
 
 
-def _attributes(given: list[str] | None, dropped: list[str] | None = None) -> Any:
+def _attributes(definitions: list[str] | None, dropped: list[str] | None = None) -> Any:
     from oneself.service.schema.user_attributes import read_changes
 
     changes: dict[str, Any] = {}
-    for item in given or []:
-        name, _, kind = item.partition("=")
-        changes[name] = {"type": kind} if kind else {}
+    for definition in definitions or []:
+        name, _, value_type = definition.partition("=")
+        changes[name] = {"type": value_type} if value_type else {}
     if set(changes) & set(dropped or []):
-        raise InvalidInput("user_attributes", "Drop a user attribute or give it, not both.")
+        raise InvalidInput("user_attributes", "A user attribute cannot be set and dropped in one command.")
     return read_changes(changes | dict.fromkeys(dropped or []))
 
 
-def _facts(dataset: Dataset) -> dict[str, Any]:
+def _fields(dataset: Dataset) -> dict[str, Any]:
     from oneself.service.schema.dataset_settings import list_settings
 
-    types = {name: item.type for name, item in dataset.user_attributes.items()}
+    types = {name: attribute.type for name, attribute in dataset.user_attributes.items()}
     return {
         "name": dataset.name,
         **list_settings(dataset.settings),

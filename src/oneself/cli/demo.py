@@ -1,4 +1,4 @@
-"""`oneself demo`."""
+"""`oneself demo`: plays the registration story on a service of its own."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ app = typer.Typer()
 def demo(
     data_dir: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Folder to work in, emptied first. Default: a temporary one."),
+        typer.Option(metavar="FOLDER", help="Data folder, emptied first. Default: a temporary folder."),
     ] = None,
     port: Annotated[
         int | None,
         typer.Option(
-            min=1, max=65535, metavar="NUMBER", help="Port of the service. Default: 8700, or any free."
+            min=1, max=65535, metavar="NUMBER", help="Port of the service. Default: 8700, or a free port."
         ),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="End when the story has been told.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Exit after the story.")] = False,
 ) -> None:
-    """Play the registration story on a service of its own, and keep it running to be tried by hand.
+    """Play the registration story on a service of its own, then keep the service running.
 
-    A bookshop's visitor browses anonymously, registers, comes back on another browser; a stranger borrows
-    the laptop. Every request goes over public HTTP and is printed with what it changed. Afterwards there is
-    a shop page to click through. Nothing of it touches other data of yours.
+    A visitor of a bookshop browses anonymously, registers, and returns on another browser; another person
+    uses the laptop. The demo sends every request over HTTP and prints what it changed. Afterwards you can use
+    the shop page. The demo does not touch other data.
     """
     from oneself.demo.play import play
 

@@ -1,6 +1,6 @@
-"""`oneself doctor`: looks at everything a service needs and says what to do about what is wrong.
+"""`oneself doctor`: checks the requirements of a service and prints how to fix problems.
 
-Exit code 0 when it may run (warnings included), 1 when something must be done first.
+Exit code 0 if the service can run, even with warnings; 1 if a problem must be fixed first.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-CLOCK_OFF_S = 2.0
+CLOCK_DIFFERENCE_MAX_S = 2.0
 FREE_BYTES_ADVISED = 1_000_000_000
-# Enough to see what is wrong; stored keys are opened for every organisation.
-ORGANISATIONS_LOOKED_AT_MAX = 20
-# The first million profiles tell what is wrong with the schema; /unfit-values lists all.
+# Enough to find typical problems. Encrypted values are checked for all organisations.
+ORGANISATIONS_CHECKED_MAX = 20
+# Limits the check to about the first million profiles; /unfit-values lists all invalid values.
 INVALID_VALUE_PAGES_MAX = 200
 FOLDER_SUBJECT = "data folder"
 KEY_SUBJECT = "secret key"
@@ -43,7 +43,7 @@ MARKS = {"good": "[green]✓[/]", "warning": "[yellow]![/]", "bad": "[red]✗[/]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What was looked at, how it is, what was found, and what to do if it is not good."""
+    """The result of one check. `advice`: how to fix the problem, printed unless the state is `good`."""
 
     subject: str
     state: Literal["good", "warning", "bad"]
@@ -53,17 +53,18 @@ class Finding(msgspec.Struct, frozen=True):
 
 @app.command()
 def doctor() -> None:
-    """Check settings, data folder, database, migrations, keys and clock, and say what to do.
+    """Check settings, data folder, database, migrations, keys and clock, and print how to fix problems.
 
-    Works beside a running service; without one it starts the embedded database for the occasion.
+    Works with or without a running service. Starts the embedded database if it is not running.
     """
-    found = load_settings()
-    local = [*_settings(found), *_folder(found.settings), *_keys(found.settings)]
-    is_usable = not any(f.subject == FOLDER_SUBJECT and f.state == "bad" for f in local)
-    deeper = _in_database(found.settings) if found.settings.database_url or is_usable else []
-    # Whoever used the folder and the key knows more about them than a look at them says.
-    subjects = {finding.subject for finding in deeper}
-    findings = [f for f in local if f.state == "bad" or f.subject not in subjects] + deeper
+    loaded = load_settings()
+    local = [*_settings(loaded), *_folder(loaded.settings), *_keys(loaded.settings)]
+    is_usable = not any(finding.subject == FOLDER_SUBJECT and finding.state == "bad" for finding in local)
+    used = _in_database(loaded.settings) if loaded.settings.database_url or is_usable else []
+    # A finding from using the folder and the key replaces a finding from inspecting them.
+    subjects = {finding.subject for finding in used}
+    findings = [finding for finding in local if finding.state == "bad" or finding.subject not in subjects]
+    findings += used
     for finding in findings:
         _print(finding)
     if any(finding.state == "bad" for finding in findings):
@@ -77,27 +78,29 @@ def _in_database(settings: Settings) -> list[Finding]:
     except SettingsError as error:
         return [Finding(FOLDER_SUBJECT, "bad", error.message)]
     except Fatal as error:
-        return [Finding("database", "bad", error.message, "Its log is in the data folder: postgres.log.")]
+        return [Finding("database", "bad", error.message, "Read postgres.log in the data folder.")]
 
 
-def _settings(found: Loaded) -> list[Finding]:
+def _settings(loaded: Loaded) -> list[Finding]:
     unknown = [
-        Finding("settings", "warning", f"{name} is set, but is no setting.", "See: oneself settings.")
-        for name in found.unknown_variables
+        Finding(
+            "settings", "warning", f"{name} is set, but no setting has this name.", "Run: oneself settings."
+        )
+        for name in loaded.unknown_variables
     ]
-    return [Finding("settings", "good", f"read; file: {found.file or 'none'}"), *unknown]
+    return [Finding("settings", "good", f"read; file: {loaded.file or 'none'}"), *unknown]
 
 
 def _folder(settings: Settings) -> list[Finding]:
     folder = settings.folder
     if reason := unusable_reason(folder):
-        advice = "Give this user a folder that it may write, with --data-dir or ONESELF_DATA_DIR."
+        advice = "Choose a folder that this user may write, with --data-dir or ONESELF_DATA_DIR."
         return [Finding(FOLDER_SUBJECT, "bad", f"{folder} cannot be used: {reason}.", advice)]
     parent = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(parent).free
     if free < FREE_BYTES_ADVISED:
         return [
-            Finding(FOLDER_SUBJECT, "warning", f"{folder} has {free // 1_000_000} MB left.", "Make room.")
+            Finding(FOLDER_SUBJECT, "warning", f"{folder} has {free // 1_000_000} MB left.", "Free disk space.")
         ]
     return [Finding(FOLDER_SUBJECT, "good", str(folder))]
 
@@ -105,20 +108,20 @@ def _folder(settings: Settings) -> list[Finding]:
 def _keys(settings: Settings) -> list[Finding]:
     if settings.secret_key and len(settings.secret_key) < SECRET_KEY_CHARS_MIN:
         sentence = f"ONESELF_SECRET_KEY is shorter than {SECRET_KEY_CHARS_MIN} characters."
-        advice = "This database keeps it; a new database needs a longer one."
+        advice = "Existing databases keep it. A new database requires a longer key."
         return [Finding(KEY_SUBJECT, "warning", sentence, advice)]
     if settings.secret_key:
-        return [Finding(KEY_SUBJECT, "good", "given by ONESELF_SECRET_KEY")]
+        return [Finding(KEY_SUBJECT, "good", "configured by ONESELF_SECRET_KEY")]
     path = settings.folder / SECRET_KEY_FILE
     if os.path.exists(path) and path.stat().st_mode & 0o077:
-        return [Finding(KEY_SUBJECT, "bad", f"{path} can be read by others.", f"chmod 600 {path}")]
+        return [Finding(KEY_SUBJECT, "bad", f"Other users can read {path}.", f"Run: chmod 600 {path}")]
     if settings.database_url and not os.path.exists(path):
         sentence = f"ONESELF_SECRET_KEY is not set and {path} does not exist."
         advice = "Set ONESELF_SECRET_KEY to the secret key of the service that uses this database."
         return [Finding(KEY_SUBJECT, "warning", sentence, advice)]
     if settings.database_url:
-        sentence = "It is in the data folder of this machine, but the database may be used by several."
-        return [Finding(KEY_SUBJECT, "warning", sentence, f"Set ONESELF_SECRET_KEY to what {path} holds.")]
+        sentence = "The key is in the data folder of this machine, but several machines may use the database."
+        return [Finding(KEY_SUBJECT, "warning", sentence, f"Set ONESELF_SECRET_KEY to the content of {path}.")]
     return [Finding(KEY_SUBJECT, "good", str(path) if os.path.exists(path) else f"{path} does not exist yet")]
 
 
@@ -128,10 +131,10 @@ async def _collect(findings: AsyncIterator[Finding]) -> list[Finding]:
         async for finding in findings:
             collected.append(finding)
     except SettingsError as error:
-        advice = "No command changes anything with this key."
+        advice = "Set ONESELF_SECRET_KEY to the key of this database. Commands fail until then."
         collected.append(Finding(KEY_SUBJECT, "bad", error.message, advice))
     except OneselfError as error:
-        advice = "Is it running, and are address and password right? See ONESELF_DATABASE_URL."
+        advice = "Check that it runs, and check address and password in ONESELF_DATABASE_URL."
         collected.append(Finding("database", "bad", error.message, advice))
     return collected
 
@@ -145,7 +148,7 @@ async def _database(url: str, settings: Settings) -> AsyncIterator[Finding]:
     connection = await connect(url)
     try:
         version = await connection.fetchval("show server_version")
-        kind = "given" if settings.database_url else "embedded"
+        kind = "external" if settings.database_url else "embedded"
         yield Finding("database", "good", f"{kind}, PostgreSQL {version}")
         yield _clock(await connection.fetchval("select clock_timestamp()"))
         limit = int(await connection.fetchval("show max_connections"))
@@ -155,7 +158,9 @@ async def _database(url: str, settings: Settings) -> AsyncIterator[Finding]:
         )
         if not durable:
             advice = "Turn fsync and synchronous_commit on."
-            yield Finding("durability", "bad", "The database answers before data is on disk.", advice)
+            yield Finding(
+                "durability", "bad", "The database confirms commits before data is on disk.", advice
+            )
     finally:
         await connection.close()
     names = await pending(url)
@@ -177,28 +182,28 @@ async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]
         overviews = await services.directory.organisations.list()
         tenants = [
             await services.directory.organisations.get(overview.handle)
-            for overview in overviews[:ORGANISATIONS_LOOKED_AT_MAX]
+            for overview in overviews[:ORGANISATIONS_CHECKED_MAX]
         ]
-        for finding in _stored_keys(services, await list_encrypted_values(Directory(services.database))):
+        for finding in _encrypted_values(services, await list_encrypted_values(Directory(services.database))):
             yield finding
         for dataset_ref in tenants:
             async for finding in _invalid_values(services, dataset_ref):
                 yield finding
-            async for finding in _mirrored(services, dataset_ref):
+            async for finding in _identity_server(services, dataset_ref):
                 yield finding
             async for finding in _token_keys(services, dataset_ref):
                 yield finding
 
 
-def _stored_keys(services: Services, values: list[EncryptedValue]) -> list[Finding]:
-    """Which of the values sealed in this database cannot be opened; the service works without them."""
-    closed = [value for value in values if not value.opens_with(services.secret_box)]
-    if not closed:
-        return [Finding("stored keys", "good", f"all {len(values)} can be opened")]
-    return [_closed(value) for value in closed]
+def _encrypted_values(services: Services, values: list[EncryptedValue]) -> list[Finding]:
+    """Check that the secret key decrypts the values in this database. The service runs without them."""
+    unreadable = [value for value in values if not value.opens_with(services.secret_box)]
+    if not unreadable:
+        return [Finding("stored keys", "good", f"all {len(values)} can be decrypted")]
+    return [_unreadable(value) for value in unreadable]
 
 
-def _closed(value: EncryptedValue) -> Finding:
+def _unreadable(value: EncryptedValue) -> Finding:
     handle = value.organisation
     match value.kind:
         case "signing_key":
@@ -206,96 +211,99 @@ def _closed(value: EncryptedValue) -> Finding:
         case "token_key":
             name = f"token key {value.key_id}"
             advice = (
-                f"Destroy it, the active one after `token-key rotate`: "
+                f"Destroy it (rotate first if it is active): "
                 f"oneself token-key destroy {value.key_id} --org {handle}."
             )
         case "identity_server":
             name = "the secrets of its identity server"
             advice = f"Configure it again: DELETE, then POST /t/{handle}/api/v1/identity-provider."
-    sentence = f"{handle}: {name} cannot be opened: sealed with another secret key, or damaged."
+    sentence = f"{handle}: {name} cannot be decrypted: encrypted with another secret key, or damaged."
     return Finding("stored keys", "bad", sentence, advice)
 
 
 async def _invalid_values(services: Services, dataset_ref: DatasetRef) -> AsyncIterator[Finding]:
-    """What is kept although its attribute changed or is gone, by attribute."""
+    """Count the values that are hidden because their attribute was changed or deleted, by attribute."""
     from oneself.service.profiles.invalid_values import START
 
-    counted: dict[tuple[str, str], int] = {}
+    counts: dict[tuple[str, str], int] = {}
     after: UUID | None = START
     for _ in range(INVALID_VALUE_PAGES_MAX):
         if after is None:
             break
         page = await services.profiles.invalid_values.page(dataset_ref, after)
-        for invalid in page.found:
-            counted[invalid.path, invalid.problem] = (
-                counted.get((invalid.path, invalid.problem), 0) + invalid.profiles
-            )
+        for invalid in page.loaded:
+            key = (invalid.path, invalid.problem)
+            counts[key] = counts.get(key, 0) + invalid.profiles
         after = page.last
-    for (path, problem), profiles in sorted(counted.items()):
-        sentence = f"{dataset_ref.handle}: {path} of {profiles} profiles is kept and hidden: {problem}."
-        advice = "Give the attribute back the type that fits, or let the values be."
+    for (path, problem), profiles in sorted(counts.items()):
+        sentence = (
+            f"{dataset_ref.handle}: invalid values of {path} are hidden, profiles: {profiles}; {problem}."
+        )
+        advice = "Restore the previous type of the attribute, or ignore the values."
         yield Finding("values", "warning", sentence, advice)
 
 
 async def _token_keys(services: Services, dataset_ref: DatasetRef) -> AsyncIterator[Finding]:
-    """Whether it is time for another token key; says nothing where it is not."""
+    """Warn if the active token key should be rotated."""
     from oneself.service.events.token_keys import ROTATE_AFTER_DAYS
 
     for key in await services.events.token_keys.list(dataset_ref):
         days = (time.time() - key.active_from / 1_000_000) / 86_400
         if key.state == "active" and days > ROTATE_AFTER_DAYS:
-            sentence = f"{dataset_ref.handle}: key {key.key_id} has been sealing tokens for {days:.0f} days."
-            advice = f"Take another: oneself token-key rotate --org {dataset_ref.handle}."
+            sentence = (
+                f"{dataset_ref.handle}: the token key {key.key_id} has been active for {days:.0f} days."
+            )
+            advice = f"Rotate it: oneself token-key rotate --org {dataset_ref.handle}."
             yield Finding("token keys", "warning", sentence, advice)
 
 
-async def _mirrored(services: Services, dataset_ref: DatasetRef) -> AsyncIterator[Finding]:
-    """Whether the claims of an identity server outside are read, and what of its reports nobody took."""
+async def _identity_server(services: Services, dataset_ref: DatasetRef) -> AsyncIterator[Finding]:
+    """Check whether claims of the external identity server are read, and whether reports were skipped."""
     try:
         server = await services.identity_provider.servers.find(dataset_ref)
     except SettingsError:
-        sentence = f"{dataset_ref.handle}: not read: the secrets of its identity server cannot be opened."
-        yield Finding("claims", "bad", sentence, "See stored keys.")
+        sentence = f"{dataset_ref.handle}: not read: the secrets of its identity server cannot be decrypted."
+        yield Finding("claims", "bad", sentence, "See the check of stored keys.")
         return
     if server is None:
         return
     yield _claims(dataset_ref, server.url, await services.identity_provider.claim_sync.progress(dataset_ref))
     if skipped := await services.identity_provider.rejected_claims.list(dataset_ref):
         times, last = sum(claim.times for claim in skipped), skipped[0]
-        sentence = f"{dataset_ref.handle}: reports not taken: {times}; the last, {last.path}: {last.problem}."
-        yield Finding("claims", "warning", sentence, "See all: oneself claims skipped.")
+        sentence = f"{dataset_ref.handle}: reports skipped: {times}; the last, {last.path}: {last.problem}."
+        yield Finding("claims", "warning", sentence, "List all: oneself claims skipped.")
 
 
 def _claims(dataset_ref: DatasetRef, url: str, progress: ClaimSyncProgress | None) -> Finding:
-    """When they were read, and in words why they are not."""
+    """Report when the claims were last read, and why they are not."""
     if progress is None or (progress.succeeded_at is None and not progress.failures):
-        sentence = f"{dataset_ref.handle}: the claims of {url} were not read yet."
+        sentence = f"{dataset_ref.handle}: the claims of {url} have not been read yet."
         return Finding(
-            "claims", "warning", sentence, "A running service reads them; now: oneself claims sync."
+            "claims", "warning", sentence, "A running service reads them. To read now: oneself claims sync."
         )
     read = "never" if progress.succeeded_at is None else f"at {timestamp(progress.succeeded_at)}"
     if not progress.failures:
-        return Finding("claims", "good", f"{dataset_ref.handle}: those of {url} read {read}")
+        return Finding("claims", "good", f"{dataset_ref.handle}: the claims of {url} were last read {read}")
     sentence = (
         f"{dataset_ref.handle}: last read {read}; failures since: {progress.failures}; {progress.failure}"
     )
-    advice = f"Is {url} up, and may the client read claims? Try it: oneself claims sync."
+    advice = f"Check that {url} runs and that the client may read claims. Then run: oneself claims sync."
     return Finding("claims", "warning", sentence, advice)
 
 
-def _clock(theirs_us: int) -> Finding:
-    # Both clocks are read within milliseconds; the instants of the log come from ours.
-    off_s = abs(theirs_us / 1_000_000 - time.time())
-    if off_s > CLOCK_OFF_S:
-        sentence = f"The database's clock and this machine's differ by {off_s:.1f} s."
-        return Finding("clock", "bad", sentence, "Let both follow a time server.")
-    return Finding("clock", "good", "agrees with the database's")
+def _clock(database_time_us: int) -> Finding:
+    # The log contains times of this machine.
+    difference_s = abs(database_time_us / 1_000_000 - time.time())
+    if difference_s > CLOCK_DIFFERENCE_MAX_S:
+        sentence = f"The clocks of the database and this machine differ by {difference_s:.1f} s."
+        return Finding("clock", "bad", sentence, "Synchronise both with a time server.")
+    return Finding("clock", "good", "agrees with the clock of the database")
 
 
 def _connections(limit: int, settings: Settings) -> Finding:
     needed = settings.workers * settings.database_connections
     if needed > limit - 5:
-        sentence = f"{needed} connections may be opened here, the server allows {limit}."
+        sentence = f"The service can open {needed} connections; the server allows {limit}."
         return Finding(
             "connections", "bad", sentence, "Lower ONESELF_DATABASE_CONNECTIONS or ONESELF_WORKERS."
         )
@@ -305,7 +313,7 @@ def _connections(limit: int, settings: Settings) -> Finding:
 def _migrations(names: list[str]) -> Finding:
     if names:
         return Finding(
-            "migrations", "warning", f"to be applied: {', '.join(names)}", "The next start does it."
+            "migrations", "warning", f"pending: {', '.join(names)}", "The next start applies them."
         )
     return Finding("migrations", "good", "up to date")
 

@@ -1,7 +1,7 @@
-"""`oneself events`: what happens in a dataset, the newest events and those that come. Read-only.
+"""`oneself events`: prints the newest events of a dataset and follows new ones. Read-only.
 
-Law of this module: a line is for people, a JSON line for programs, both the same facts; what was sent may be
-personal and is shown only if it is asked for. What a stranger's page made up cannot steer a terminal.
+Invariants: plain lines and JSON lines contain the same fields. Bodies may contain personal data and are
+printed only with --body. Values from events cannot send control sequences to the terminal.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")]
-Name = Annotated[str | None, typer.Option("--name", help="Only events called exactly so.")]
-Body = Annotated[bool, typer.Option("--body", help="With what was sent, which may be personal.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Also print new events, until Ctrl-C.")]
+Name = Annotated[str | None, typer.Option("--name", help="Only events with exactly this name.")]
+Body = Annotated[bool, typer.Option("--body", help="Also print the body, which may contain personal data.")]
 Lines = Annotated[
-    int, typer.Option("--lines", "-n", min=0, max=200, help="So many of the newest events first.")
+    int, typer.Option("--lines", "-n", min=0, max=200, help="The number of existing events to print.")
 ]
 NAME_COLUMNS = 24
 
@@ -40,10 +40,10 @@ def events(
     lines: Lines = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Print the newest events of a dataset, the last one at the end; with --follow those that come as well.
+    """Print the newest events of a dataset, the newest one last. With --follow, also print new events.
 
-    A line says when it was recorded, what it is called, the person's primary id and what it did. It appears
-    about a second after the event became durable; none is missing, none comes twice.
+    A line contains the time, the name, the primary id and the decision. A new event is printed once, about
+    one second after it was stored. No event is omitted.
 
     Example: oneself events --dataset web --follow
     """
@@ -51,18 +51,18 @@ def events(
     async def act(services: Services) -> None:
         from oneself.store.tables.event import EventFilter
 
-        tail, event_filter = services.history.event_stream, EventFilter(name=name)
+        stream, event_filter = services.history.event_stream, EventFilter(name=name)
         dataset_ref = await dataset_of(services, org, dataset)
-        now = await tail.watermark(dataset_ref)
+        now = await stream.watermark(dataset_ref)
         page = (
-            await tail.page(dataset_ref, event_filter, before=now, size=lines, with_body=body)
+            await stream.page(dataset_ref, event_filter, before=now, size=lines, with_body=body)
             if lines
             else None
         )
         for event in reversed(page.events if page else ()):
             _print(event, as_json=as_json)
         if follow:
-            async for batch in tail.follow(dataset_ref, event_filter, after=now, with_body=body):
+            async for batch in stream.follow(dataset_ref, event_filter, after=now, with_body=body):
                 for event in batch.events:
                     _print(event, as_json=as_json)
 
@@ -71,14 +71,14 @@ def events(
 
 
 def _print(event: StreamedEvent, *, as_json: bool) -> None:
-    line = msgspec.json.encode(_facts(event)).decode() if as_json else _words(event)
+    line = msgspec.json.encode(_fields(event)).decode() if as_json else _line(event)
     out.print(line, soft_wrap=True, markup=False)
 
 
-def _facts(event: StreamedEvent) -> dict[str, Any]:
-    """The facts as the REST interface names them (DESIGN §9)."""
+def _fields(event: StreamedEvent) -> dict[str, Any]:
+    """The fields of an event with the names of the REST interface."""
     decision = event.decision
-    facts = {
+    fields = {
         "event_id": event.event_id,
         "name": event.name,
         "occurred_at": timestamp(event.occurred_at),
@@ -89,32 +89,32 @@ def _facts(event: StreamedEvent) -> dict[str, Any]:
         "identity_types": event.identity_types,
         "decision": {"effect": decision.effect, "merged": decision.merged, "refusals": decision.refusals},
     }
-    return facts if event.body is None else {**facts, "body": event.body}
+    return fields if event.body is None else {**fields, "body": event.body}
 
 
-def _words(event: StreamedEvent) -> str:
-    """When, name, who, decision; below them the body if it was asked for."""
+def _line(event: StreamedEvent) -> str:
+    """Time, name, primary id and decision; the body on a second line if requested."""
     line = (
-        f"{timestamp(event.received_at)}  {_harmless(event.name or '-'):<{NAME_COLUMNS}}  "
-        f"{_harmless(event.primary_id or '-'):<24}  {_decision(event)}"
+        f"{timestamp(event.received_at)}  {_escaped(event.name or '-'):<{NAME_COLUMNS}}  "
+        f"{_escaped(event.primary_id or '-'):<24}  {_decision(event)}"
     )
     if event.body is None:
         return line
-    return f"{line}\n    {_harmless(msgspec.json.encode(event.body).decode())}"
+    return f"{line}\n    {_escaped(msgspec.json.encode(event.body).decode())}"
 
 
 def _decision(event: StreamedEvent) -> str:
     decision = event.decision
-    words = [f"merged {decision.merged}" if decision.merged else decision.effect]
+    parts = [f"merged {decision.merged}" if decision.merged else decision.effect]
     if event.identity_types:
-        words.append(f"by {', '.join(event.identity_types)}")
+        parts.append(f"by {', '.join(event.identity_types)}")
     if decision.refusals:
-        words.append(f"refused {', '.join(decision.refusals)}")
-    return _harmless("; ".join(words))
+        parts.append(f"refused {', '.join(decision.refusals)}")
+    return _escaped("; ".join(parts))
 
 
-def _harmless(text: str) -> str:
-    """The text with what is no printable character spelled out."""
+def _escaped(text: str) -> str:
+    """The text with escape sequences for characters that are not printable."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in text

@@ -1,4 +1,4 @@
-"""`oneself identity`: the identity system of an organisation as one file, reviewed and kept like code."""
+"""`oneself identity`: exports and applies the identity configuration of an organisation as one YAML file."""
 
 from __future__ import annotations
 
@@ -21,21 +21,24 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Identity: types, datasets and what identifies people there, as one YAML file.",
-    epilog="Write it: oneself identity export identity.yaml. Edit it, then look and do: "
+    help="Identity configuration: identity types, datasets and identity attributes as one YAML file.",
+    epilog="Write the file: oneself identity export identity.yaml. After editing: "
     "oneself identity diff identity.yaml, oneself identity apply identity.yaml",
     no_args_is_help=True,
 )
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="YAML; - reads what is piped in.")]
+File = Annotated[str, typer.Argument(metavar="FILE", help="A YAML file; - reads standard input.")]
 
 
 @app.command()
 def export(
-    file: Annotated[str, typer.Argument(metavar="[FILE]", help="Where to write; printed if absent.")] = "-",
+    file: Annotated[
+        str, typer.Argument(metavar="[FILE]", help="The file to write. Default: standard output.")
+    ] = "-",
     org: Org = None,
 ) -> None:
-    """Write types that are not as built in, and every dataset with what identifies people there.
+    """Write the identity types that differ from the built-in ones, and all datasets with their identity
+    attributes.
 
     Example: oneself identity export identity.yaml
     """
@@ -53,7 +56,7 @@ def export(
 
 @app.command()
 def diff(file: File, org: Org = None) -> None:
-    """Print what applying a file would change, a line each; exit code 1 if anything.
+    """Print what applying a file would change, one change per line. Exit code 1 if there are changes.
 
     Example: oneself identity diff identity.yaml
     """
@@ -62,27 +65,27 @@ def diff(file: File, org: Org = None) -> None:
     async def act(services: Services) -> list[str]:
         return await services.identity.documents.diff(await dataset_ref_of(services, org), document)
 
-    found = run(act)
-    _print(found)
-    if found:
+    differences = run(act)
+    _print(differences)
+    if differences:
         raise typer.Exit(1)
 
 
 @app.command()
 def apply(file: File, org: Org = None, yes: Yes = False) -> None:
-    """Do what a file says, after showing what would change and whom it would join. A repeat changes nothing.
+    """Apply a file. First prints the changes and previews merges. Applying it again changes nothing.
 
     Example: oneself identity apply identity.yaml --yes
     """
     document = _read(file)
 
-    async def look(services: Services) -> tuple[list[str], dict[str, Preview]]:
+    async def preview_changes(services: Services) -> tuple[list[str], dict[str, Preview]]:
         dataset_ref, documents = await dataset_ref_of(services, org), services.identity.documents
         return await documents.diff(dataset_ref, document), await documents.previews(dataset_ref, document)
 
-    found, previews = run(look)
-    _print(found)
-    if not found:
+    differences, previews = run(preview_changes)
+    _print(differences)
+    if not differences:
         return
     for name, preview in previews.items():
         print_preview(preview, f"dataset {name}")
@@ -93,7 +96,7 @@ def apply(file: File, org: Org = None, yes: Yes = False) -> None:
         await services.identity.documents.apply(dataset_ref, document, previews)
 
     run(act)
-    err.print("Applied. Who is there already is indexed in the background by a running service.")
+    err.print("Applied. A running service indexes existing profiles in the background.")
 
 
 def _read(file: str) -> Document:
@@ -105,13 +108,13 @@ def _read(file: str) -> Document:
     try:
         raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise InvalidInput("file", f"{file} is no YAML: {error}") from None
+        raise InvalidInput("file", f"{file} is not valid YAML: {error}") from None
     check_texts(file, raw)
     return read_document(_decoded(raw))
 
 
 def _encoded(document: dict[str, Any]) -> dict[str, Any]:
-    """A document with the words of the file for whether a type is unique."""
+    """The document with `uniqueness` as in the file instead of `is_unique`."""
     types = document.get("identity_types", {})
     return {**document, "identity_types": {type_id: _encoded_type(entry) for type_id, entry in types.items()}}
 
@@ -124,7 +127,7 @@ def _encoded_type(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _decoded(raw: Any) -> Any:
-    """The reverse of `_encoded`; what is not a document is left to `read_document`."""
+    """The reverse of `_encoded`. `read_document` rejects values that are not a document."""
     types = raw.get("identity_types") if isinstance(raw, dict) else None
     if not isinstance(types, dict):
         return raw
@@ -141,8 +144,8 @@ def _decoded_type(entry: Any) -> Any:
     raise InvalidInput("file", f"uniqueness must be one of: {', '.join(UNIQUENESS.values())}.")
 
 
-def _print(found: list[str]) -> None:
-    if not found:
-        err.print("Nothing differs.")
-    for line in found:
+def _print(differences: list[str]) -> None:
+    if not differences:
+        err.print("There are no differences.")
+    for line in differences:
         out.print(line, markup=False, soft_wrap=True)

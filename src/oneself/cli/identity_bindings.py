@@ -1,4 +1,7 @@
-"""Changing what identifies people, at a terminal: what would join people is shown and asked for first."""
+"""Changes identity attributes and channels from the command line.
+
+Merges are previewed and confirmed first.
+"""
 
 from __future__ import annotations
 
@@ -21,44 +24,44 @@ Change = Callable[["Services", str | None], Awaitable[Any]]
 def bind_attributes(
     dataset: str, bind: list[str], unbind: list[str], *, org: str | None, yes: bool
 ) -> list[dict[str, Any]]:
-    """Bind and unbind beside what is bound already; the rows that are bound then."""
+    """Bind and unbind identity attributes, and return the resulting bindings."""
 
     async def change(services: Services, confirmation: str | None) -> list[IdentityBinding]:
-        at = await dataset_of(services, org, dataset)
-        held = await services.identity.attributes.list(at)
+        dataset_ref = await dataset_of(services, org, dataset)
+        current = await services.identity.attributes.list(dataset_ref)
         if not bind and not unbind:
-            return held
-        bindings = _changed_bindings(held, bind, unbind)
-        return await services.identity.attributes.put(at, bindings, confirmation)
+            return current
+        bindings = _changed_bindings(current, bind, unbind)
+        return await services.identity.attributes.put(dataset_ref, bindings, confirmation)
 
     return [
-        {"name": item.name, "identity_type": item.type_id, "attribute": item.attribute}
-        for item in _confirmed(change, yes=yes)
+        {"name": binding.name, "identity_type": binding.type_id, "attribute": binding.attribute}
+        for binding in _confirmed(change, yes=yes)
     ]
 
 
-def set_channels(dataset: str, given: list[str], *, org: str | None, yes: bool) -> dict[str, str]:
-    """Change what `user.id` stands for on the channels that are named; what it stands for then."""
-    changes = dict(_split(item, "=", "CHANNEL=NAME") for item in given)
+def set_channels(dataset: str, assignments: list[str], *, org: str | None, yes: bool) -> dict[str, str]:
+    """Change the identity attribute of `user.id` on channels. Returns channel → identity attribute."""
+    changes = dict(_split(assignment, "=", "CHANNEL=NAME") for assignment in assignments)
 
     async def change(services: Services, confirmation: str | None) -> dict[str, str]:
-        at = await dataset_of(services, org, dataset)
-        config = await services.configurations.current(at.dataset_id)
+        dataset_ref = await dataset_of(services, org, dataset)
+        config = await services.configurations.current(dataset_ref.dataset_id)
         if not changes:
-            return await services.identity.attributes.channels(at)
+            return await services.identity.attributes.channels(dataset_ref)
         bindings = {**config.channels, **{channel: name or None for channel, name in changes.items()}}
-        return await services.identity.attributes.put_channels(at, bindings, confirmation)
+        return await services.identity.attributes.put_channels(dataset_ref, bindings, confirmation)
 
-    found: dict[str, str] = _confirmed(change, yes=yes)
-    return found
+    channels: dict[str, str] = _confirmed(change, yes=yes)
+    return channels
 
 
 def print_preview(preview: Preview, label: str) -> None:
-    """What a change would do, in a few lines."""
+    """Print the effects of a change to standard error."""
     err.print(
-        f"{label}: {preview.profiles_indexed} profiles hold a value, {preview.profiles_absorbed} of them "
-        f"would be absorbed into {preview.groups} others; the largest group has {preview.largest_group}. "
-        f"{preview.values_changed_count} values would change, {preview.refusals_count} pairs be kept apart."
+        f"{label}: {preview.profiles_indexed} profiles hold a value; {preview.profiles_absorbed} of them "
+        f"would be merged into {preview.groups} others; the largest group has {preview.largest_group}. "
+        f"{preview.values_changed_count} values would change; {preview.refusals_count} merges are refused."
     )
 
 
@@ -74,21 +77,21 @@ def _confirmed(change: Change, *, yes: bool) -> Any:
         return run(lambda services: change(services, confirmation))
 
 
-def _changed_bindings(held: list[IdentityBinding], bind: list[str], unbind: list[str]) -> list[Binding]:
+def _changed_bindings(current: list[IdentityBinding], bind: list[str], unbind: list[str]) -> list[Binding]:
     from oneself.service.schema.identity_bindings import Binding
 
-    known = {item.name: Binding(item.name, item.type_id, item.attribute) for item in held}
-    if unknown := [name for name in unbind if name not in known]:
+    bindings = {item.name: Binding(item.name, item.type_id, item.attribute) for item in current}
+    if unknown := [name for name in unbind if name not in bindings]:
         raise InvalidInput("unbind", f"{unknown[0]!r} is not bound.")
     for item in bind:
         name, _, rest = item.partition("=")
         type_id, _, attribute = rest.partition("@")
-        known[name] = Binding(name, type_id or name, attribute or None)
-    return [binding for name, binding in known.items() if name not in unbind]
+        bindings[name] = Binding(name, type_id or name, attribute or None)
+    return [binding for name, binding in bindings.items() if name not in unbind]
 
 
 def _split(text: str, mark: str, form: str) -> tuple[str, str]:
-    before, found, after = text.partition(mark)
-    if not found:
-        raise InvalidInput("option", f"{text!r} is not of the form {form}.")
+    before, separator, after = text.partition(mark)
+    if not separator:
+        raise InvalidInput("option", f"{text!r} does not have the form {form}.")
     return before, after

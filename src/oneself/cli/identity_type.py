@@ -1,4 +1,4 @@
-"""`oneself identity-type`: what may identify a person, the same in every dataset of an organisation."""
+"""`oneself identity-type`: the identity types of an organisation, shared by its datasets."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Identity types: what may identify a person, such as emailAddress, where a dataset binds it.",
-    epilog="A loyalty number: oneself identity-type create loyaltyId --label 'Loyalty number'",
+    help="Identity types: kinds of identifiers, such as emailAddress. Datasets bind attributes to them.",
+    epilog="Example: oneself identity-type create loyaltyId --label 'Loyalty number'",
     no_args_is_help=True,
 )
 
-#: Whether a type is unique, in the words of the admin interface.
+#: The values of `uniqueness` in the admin interface.
 UNIQUENESS = {True: "Identity Namespace", False: "Not Unique"}
 TypeId = Annotated[str, typer.Argument(metavar="ID", help="Letters and digits, e.g. loyaltyId.")]
-Label = Annotated[str | None, typer.Option(help="What people call it.")]
+Label = Annotated[str | None, typer.Option(help="The display name.")]
 Trusted = Annotated[
     bool | None,
-    typer.Option("--trusted-only/--any-source", help="Whether only servers may bring a value."),
+    typer.Option("--trusted-only/--any-source", help="Whether only servers may send a value."),
 ]
 Conflict = Annotated[
     bool | None,
     typer.Option(
         "--conflict-blocks-merge/--newest-wins",
-        help="Whether different values keep people apart, or the newest value wins.",
+        help="For profiles with different values: refuse the merge, or keep the newest value.",
     ),
 ]
 Block = Annotated[
     list[str] | None,
-    typer.Option("--block", metavar="VALUE", help="A value that identifies nobody; repeat for more."),
+    typer.Option(
+        "--block", metavar="VALUE", help="A value that never identifies a profile. Repeat for more."
+    ),
 ]
 Defaults = Annotated[
     bool | None,
-    typer.Option(
-        "--block-defaults/--no-block-defaults", help="Whether null, n/a, 0000… identify nobody, too."
-    ),
+    typer.Option("--block-defaults/--no-block-defaults", help="Whether null, n/a, 0000… are also blocked."),
 ]
 
 
 @app.command("list")
 def list_(org: Org = None, as_json: AsJson = False) -> None:
-    """List every type, the built-in ones first."""
+    """List all identity types, the built-in ones first."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
         dataset_ref = await dataset_ref_of(services, org)
         return [
-            _facts(identity_type) for identity_type in await services.schema.identity_types.list(dataset_ref)
+            _fields(identity_type) for identity_type in await services.schema.identity_types.list(dataset_ref)
         ]
 
     show_list("identity_types", run(act), as_json=as_json, empty="There is no identity type.")
@@ -64,10 +64,10 @@ def create(
     type_id: TypeId,
     label: Label = None,
     not_unique: Annotated[
-        bool, typer.Option("--not-unique", help="Many people may share a value: it never matches.")
+        bool, typer.Option("--not-unique", help="Different profiles may share a value; it never matches.")
     ] = False,
     case_sensitive: Annotated[
-        bool, typer.Option("--case-sensitive", help="'A1' and 'a1' are two values.")
+        bool, typer.Option("--case-sensitive", help="'A1' and 'a1' are different values.")
     ] = False,
     trusted_only: Trusted = None,
     conflict_blocks_merge: Conflict = None,
@@ -76,7 +76,7 @@ def create(
     org: Org = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a type. Uniqueness and case sensitivity are chosen now and never change.
+    """Create an identity type. Uniqueness and case sensitivity cannot be changed later.
 
     Example: oneself identity-type create loyaltyId --label 'Loyalty number' --trusted-only
     """
@@ -85,9 +85,9 @@ def create(
         from oneself.core.identity.identity_type import IdentityType
 
         dataset_ref = await dataset_ref_of(services, org)
-        given = _given(None, trusted_only, conflict_blocks_merge, block, block_defaults)
-        new = IdentityType(type_id, label or type_id, not not_unique, case_sensitive, **given)
-        return _facts(await services.schema.identity_types.create(dataset_ref, new))
+        options = _set_options(None, trusted_only, conflict_blocks_merge, block, block_defaults)
+        new = IdentityType(type_id, label or type_id, not not_unique, case_sensitive, **options)
+        return _fields(await services.schema.identity_types.create(dataset_ref, new))
 
     show(run(act), as_json=as_json)
 
@@ -103,23 +103,23 @@ def change(
     org: Org = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change label, guards and blocked values, of a built-in type as well. --block '' alone clears the list.
+    """Change the label, options and blocked values of a type. --block '' alone clears the list.
 
     Example: oneself identity-type change emailAddress --block desk@acme.example
     """
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
-        given = _given(label, trusted_only, conflict_blocks_merge, block, block_defaults)
-        return _facts(await services.schema.identity_types.change(dataset_ref, type_id, given))
+        options = _set_options(label, trusted_only, conflict_blocks_merge, block, block_defaults)
+        return _fields(await services.schema.identity_types.change(dataset_ref, type_id, options))
 
     show(run(act), as_json=as_json)
 
 
 @app.command()
 def delete(type_id: TypeId, org: Org = None, yes: Yes = False) -> None:
-    """Remove a type that no dataset binds and nobody holds a value of."""
-    confirm(f"Remove the identity type {type_id}?", yes=yes)
+    """Delete an identity type that no dataset binds and that has no values."""
+    confirm(f"Delete the identity type {type_id}?", yes=yes)
 
     async def act(services: Services) -> None:
         await services.schema.identity_types.delete(await dataset_ref_of(services, org), type_id)
@@ -128,25 +128,25 @@ def delete(type_id: TypeId, org: Org = None, yes: Yes = False) -> None:
     show({"deleted": type_id}, as_json=False)
 
 
-def _given(
+def _set_options(
     label: str | None,
     trusted_only: bool | None,
     conflict_blocks_merge: bool | None,
     block: list[str] | None,
     block_defaults: bool | None,
 ) -> dict[str, Any]:
-    """What was said, by the names of IdentityType."""
-    given_fields = {
+    """The options that were set, by field name of IdentityType."""
+    options = {
         "label": label,
         "trusted_only": trusted_only,
         "conflict_blocks_merge": conflict_blocks_merge,
         "blocked_values": tuple(value for value in block if value) if block else None,
         "blocks_default_values": block_defaults,
     }
-    return {name: value for name, value in given_fields.items() if value is not None}
+    return {name: value for name, value in options.items() if value is not None}
 
 
-def _facts(identity_type: IdentityType) -> dict[str, Any]:
+def _fields(identity_type: IdentityType) -> dict[str, Any]:
     return {
         "id": identity_type.type_id,
         "label": identity_type.label,

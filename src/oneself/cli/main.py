@@ -1,7 +1,7 @@
-"""The command `oneself`: a list of nouns and verbs, each in its own module, imported when it is used.
+"""The command `oneself`. The module of a command is imported when the command is used.
 
-A new command is one line in COMMANDS and a module with `app`, a `typer.Typer`. An app with one command
-becomes that command; with several, a group. Every command gets the flags of the shared settings.
+To add a command, add a line to COMMANDS and a module with `app`, a `typer.Typer`. An app with one command
+becomes that command; an app with several becomes a group. Every command has the flags of the shared settings.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from oneself.errors import Fatal, OneselfError, RequestError
 
 
 class Command(msgspec.Struct, frozen=True):
-    """A name on the command line and the module behind it.
+    """A command or group and its module.
 
-    `every_setting`: flags for all of them, not only for the shared ones; `no_settings`: for none.
+    `every_setting`: it has a flag for each setting, not only for the shared ones. `no_settings`: it has none.
     """
 
     name: str
@@ -59,7 +59,7 @@ COMMANDS = (
 
 
 class Commands(TyperGroup):
-    """Imports the module of a command only when the command is looked at."""
+    """Imports the module of a command only when the command is used or its help is shown."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return [command.name for command in COMMANDS]
@@ -75,8 +75,9 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     cls=Commands,
-    help="Oneself: one profile for every person, however they arrive.",
-    epilog="Start: oneself serve. Every setting: oneself settings. When something is odd: oneself doctor.",
+    help="Oneself: a customer data service that keeps one profile per person.",
+    epilog="Start the service: oneself serve. List settings: oneself settings. "
+    "Check the installation: oneself doctor.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     add_completion=False,
@@ -101,18 +102,18 @@ def root(
 
 
 def main() -> None:
-    """Run the command line; an error of ours ends as one sentence and an exit code, never as a traceback."""
+    """Run the command line. A OneselfError is printed as one sentence and sets the exit code."""
     for number, argument in enumerate(sys.argv[1:], 1):
         if not is_storable(argument):
             _fail(f"Argument {number} is not valid UTF-8. Write every argument in UTF-8.", 2)
     try:
         app(prog_name="oneself")
-    except RequestError as refusal:
-        _fail(refusal.description or refusal.message, 1)
-    except Fatal as fatal:
-        _fail(fatal.message, fatal.exit_code)
+    except RequestError as error:
+        _fail(error.description or error.message, 1)
+    except Fatal as error:
+        _fail(error.message, error.exit_code)
     except OneselfError as error:
-        _fail(f"{error.message} `oneself doctor` may know more.", os.EX_TEMPFAIL)
+        _fail(f"{error.message} Run `oneself doctor` for details.", os.EX_TEMPFAIL)
 
 
 def _fail(sentence: str, code: int) -> None:

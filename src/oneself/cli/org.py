@@ -13,35 +13,40 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Organisations: the tenants, each with its own people, applications and profiles.",
-    epilog="First one: oneself org create acme. Its address is then /t/acme.",
+    help="Organisations: the tenants. Each has its own users, applications and profiles.",
+    epilog="Example: oneself org create acme. Its path is then /t/acme.",
     no_args_is_help=True,
 )
 
 Handle = Annotated[
-    str, typer.Argument(metavar="HANDLE", help="What stands in /t/HANDLE: a-z, 0-9, '.', '_' and '-'.")
+    str, typer.Argument(metavar="HANDLE", help="The name in the path /t/HANDLE: a-z, 0-9, '.', '_' and '-'.")
 ]
 
 
 @app.command()
 def create(
     handle: Handle,
-    name: Annotated[str | None, typer.Option(help="What people call it. Default: the handle.")] = None,
+    name: Annotated[str | None, typer.Option(help="The display name. Default: the handle.")] = None,
     client_id: Annotated[
-        str | None, typer.Option(metavar="ID", help="Client id of its system application. Default: drawn.")
+        str | None,
+        typer.Option(metavar="ID", help="Client id of the system application. Default: a random id."),
     ] = None,
     client_secret: Annotated[
-        str | None, typer.Option(metavar="SECRET", help="Client secret of it. Default: drawn, shown once.")
+        str | None,
+        typer.Option(
+            metavar="SECRET", help="Client secret of the system application. Default: random, shown once."
+        ),
     ] = None,
     admin_password: Annotated[
-        str | None, typer.Option(metavar="PASSWORD", help="Makes the console user `admin`, too.")
+        str | None,
+        typer.Option(metavar="PASSWORD", help="Also create the console user `admin` with this password."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make an organisation that can be used at once.
+    """Create an organisation that is ready for use.
 
-    It gets the dataset `default`, the claims of its people as identity attributes, the customer data service
-    switched on, and a system application that holds every permission.
+    It has the dataset `default`, identity attributes for the claims of its users, the customer data service
+    enabled, and a system application with all permissions.
     """
 
     async def act(services: Services) -> dict[str, Any]:
@@ -63,27 +68,27 @@ def create(
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the organisations with how many applications and users each has."""
+    """List the organisations and the number of their applications and users."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
         return [
             {
-                "handle": found.handle,
-                "name": found.name,
-                "applications": found.applications,
-                "users": found.accounts,
-                "created_at": timestamp(found.created_at),
+                "handle": overview.handle,
+                "name": overview.name,
+                "applications": overview.applications,
+                "users": overview.accounts,
+                "created_at": timestamp(overview.created_at),
             }
-            for found in await services.directory.organisations.list()
+            for overview in await services.directory.organisations.list()
         ]
 
-    empty = "There is no organisation yet. Make one: oneself org create HANDLE"
+    empty = "There is no organisation yet. Create one: oneself org create HANDLE"
     show_list("organisations", run(act), as_json=as_json, empty=empty)
 
 
 @app.command("show")
 def show_(handle: Handle, as_json: AsJson = False) -> None:
-    """Show one organisation: its addresses, settings, keys and console users."""
+    """Show one organisation: its URLs, settings, keys and console users."""
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await services.directory.organisations.get(handle)
@@ -108,10 +113,10 @@ def show_(handle: Handle, as_json: AsJson = False) -> None:
 
 @app.command("rotate-keys")
 def rotate_keys(handle: Handle, as_json: AsJson = False) -> None:
-    """Make a new key that signs tokens.
+    """Create a new signing key for tokens.
 
-    The old one verifies for another day, so nobody is signed out. Running services change over within half
-    a minute.
+    The previous key verifies tokens for one more day, so users stay signed in. Running services use the new
+    key within 30 seconds.
     """
 
     async def act(services: Services) -> dict[str, Any]:
@@ -130,10 +135,10 @@ def set_admin(
     username: Annotated[str, typer.Option(help="Name of the console user.")] = "admin",
     password: Annotated[
         str,
-        typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for if not given."),
+        typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Default: prompt for it."),
     ] = "",
 ) -> None:
-    """Make a console user, or give one a new password."""
+    """Create a console user, or set the password of an existing one."""
 
     async def act(services: Services) -> None:
         dataset_ref = await services.directory.organisations.get(handle)

@@ -1,7 +1,7 @@
-"""What the commands of the directory share: which organisation is meant, and how things are shown.
+"""Shared options, selection of the organisation, and output of the commands.
 
-Law of this module: people get a table, programs get JSON (`--json`), both the same facts. A secret is shown
-by the command that made it and by no other.
+Invariants: tables and JSON (`--json`) contain the same values. Only the command that creates a secret prints
+it.
 """
 
 from __future__ import annotations
@@ -26,56 +26,57 @@ if TYPE_CHECKING:
 Org = Annotated[
     str | None,
     typer.Option(
-        "--org", "-o", metavar="HANDLE", help="The organisation; needed only when there are several."
+        "--org", "-o", metavar="HANDLE", help="The organisation. Required only if there are several."
     ),
 ]
 Dataset = Annotated[str, typer.Option("--dataset", "-d", metavar="NAME", help="The dataset.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
-# A pipe has no width: lines are as long as what they say.
+# Width of tables that are not printed to a terminal, so that lines are not wrapped.
 PIPE_WIDTH = 4_000
-ONCE_NOTE = "The secret is shown this once; it is stored as a hash only."
+ONCE_NOTE = "The secret is shown only once. Only its hash is stored."
 
 
 async def dataset_ref_of(services: Services, handle: str | None) -> DatasetRef:
-    """The organisation that is meant: the named one, the default one, or the only one.
+    """Return the organisation with this handle, else the default one, else the only one.
 
-    Raises NotFound for an unknown one, InvalidInput when it cannot be told.
+    Raises NotFound if it is unknown, InvalidInput if there are none or several.
     """
     if named := handle or services.settings.organisation:
         return await services.directory.organisations.get(named)
-    known = await services.directory.organisations.list()
-    if len(known) == 1:
-        return await services.directory.organisations.get(known[0].handle)
-    if not known:
-        sentence = "There is no organisation yet. Make one: oneself org create HANDLE"
+    overviews = await services.directory.organisations.list()
+    if len(overviews) == 1:
+        return await services.directory.organisations.get(overviews[0].handle)
+    if not overviews:
+        sentence = "There is no organisation yet. Create one: oneself org create HANDLE"
     else:
-        sentence = f"Say which organisation with --org: {', '.join(o.handle for o in known)}."
+        handles = ", ".join(overview.handle for overview in overviews)
+        sentence = f"Select the organisation with --org: {handles}."
     raise InvalidInput("org", sentence)
 
 
 async def dataset_of(services: Services, handle: str | None, name: str) -> DatasetRef:
-    """A dataset of the organisation that is meant; raises as `tenant_of`, NotFound for an unknown one."""
+    """Return a dataset of the organisation. Raises as `dataset_ref_of`, and NotFound if it is unknown."""
     return await services.schema.datasets.get(await dataset_ref_of(services, handle), name)
 
 
-def show(facts: Mapping[str, Any], *, as_json: bool, note: str = "") -> None:
-    """One thing: a line per fact. Keys are snake_case in JSON, words for people; None is left out."""
+def show(fields: Mapping[str, Any], *, as_json: bool, note: str = "") -> None:
+    """Print one object, one field per line. None is omitted. JSON contains all fields."""
     if as_json:
-        out.print_json(_encoded(facts))
+        out.print_json(_encoded(fields))
         return
-    width = max(len(key) for key in facts)
-    for key, value in facts.items():
+    width = max(len(key) for key in fields)
+    for key, value in fields.items():
         if value is not None:
             line = Text(f"{key.replace('_', ' '):<{width}}  ", style="dim")
-            out.print(line.append(_words(value), style="not dim"), soft_wrap=True)
+            out.print(line.append(_text(value), style="not dim"), soft_wrap=True)
     if note:
         err.print(f"[yellow]{note}[/]" if err.is_terminal else note)
 
 
 def show_list(name: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
-    """Several things: a table; `empty` is what is said when there are none."""
+    """Print a table. `name`: key of the list in JSON. `empty`: printed if there are no rows."""
     if as_json:
         out.print_json(_encoded({name: rows}))
         return
@@ -84,10 +85,10 @@ def show_list(name: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool, em
         return
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column, key in enumerate(rows[0]):
-        # The first column is what other commands take: it stays in one piece.
+        # Other commands take the first column as an argument, so it is not wrapped.
         table.add_column(key.replace("_", " "), overflow="fold", no_wrap=column == 0)
     for row in rows:
-        table.add_row(*(Text(_words(value)) for value in row.values()))
+        table.add_row(*(Text(_text(value)) for value in row.values()))
     if out.is_terminal:
         out.print(table)
     else:
@@ -95,7 +96,7 @@ def show_list(name: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool, em
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something is gone; ends the command on no."""
+    """Ask for confirmation. Aborts the command if the answer is no."""
     if yes:
         return
     with decoded_input():
@@ -104,11 +105,11 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def timestamp(microseconds: int) -> str:
-    """An instant as RFC 3339, UTC, to the second."""
+    """Format a time as RFC 3339, UTC, with seconds."""
     return datetime.fromtimestamp(microseconds / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _words(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(str(part) for part in value) or "-"
     if isinstance(value, dict):

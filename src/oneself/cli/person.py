@@ -1,4 +1,4 @@
-"""`oneself person`: everything about one person, and the way to forget them (DESIGN §8)."""
+"""`oneself person`: exports and erases the data of a person."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="People: export what is kept about one, erase it, show the receipts.",
-    epilog="For a request of access: oneself person export ID > person.json",
+    help="Privacy: export or erase the data of a person, list erasures.",
+    epilog="Example, an access request: oneself person export ID > person.json",
     no_args_is_help=True,
 )
 
 PersonId = Annotated[
     str,
     typer.Argument(
-        metavar="ID", help="Any id that the person ever had: profile id, primary id, alias, namespace:value."
+        metavar="ID", help="A current or former id: profile id, primary id, alias or namespace:value."
     ),
 ]
 RECEIPTS_MAX = 100
@@ -39,9 +39,11 @@ def export(
     person_id: PersonId,
     org: Org = None,
     dataset: Dataset = "default",
-    file: Annotated[Path | None, typer.Option("--file", "-f", help="Default: standard output.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="The file to write. Default: standard output.")
+    ] = None,
 ) -> None:
-    """Write everything that is kept about a person as one JSON document."""
+    """Write all stored data about a person as one JSON document."""
 
     async def act(services: Services) -> dict[str, Any]:
         export = await services.privacy.persons.export(await dataset_of(services, org, dataset), person_id)
@@ -64,43 +66,43 @@ def erase(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Erase a person and show the receipt. There is no way back.
+    """Erase a person and show the receipt. This cannot be undone.
 
-    The profile id of an absorbed profile erases only what that profile brought.
+    The profile id of a merged profile erases only the data of that profile.
     """
     confirm(f"Erase everything about {person_id}?", yes=yes)
 
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.context import Actor
 
-        at = await dataset_of(services, org, dataset)
-        receipt = await services.privacy.persons.erase(at, Actor("cli"), person_id)
+        dataset_ref = await dataset_of(services, org, dataset)
+        receipt = await services.privacy.persons.erase(dataset_ref, Actor("cli"), person_id)
         if receipt is None:
             raise _unknown(person_id, dataset)
-        return _facts(receipt)
+        return _fields(receipt)
 
     show(run(act), as_json=as_json)
 
 
 @app.command()
 def receipts(org: Org = None, dataset: Dataset = "default", as_json: AsJson = False) -> None:
-    """Show the receipts of the last erasures."""
+    """List the receipts of the last 100 erasures."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        at = await dataset_of(services, org, dataset)
+        dataset_ref = await dataset_of(services, org, dataset)
         return [
-            _facts(receipt)
-            for receipt in await services.privacy.erasure.list_receipts(at, SEQ_MAX, RECEIPTS_MAX)
+            _fields(receipt)
+            for receipt in await services.privacy.erasure.list_receipts(dataset_ref, SEQ_MAX, RECEIPTS_MAX)
         ]
 
-    show_list("erasures", run(act), as_json=as_json, empty="Nobody was erased.")
+    show_list("erasures", run(act), as_json=as_json, empty="There are no erasures.")
 
 
 def _unknown(person_id: str, dataset: str) -> NotFound:
     return NotFound(f"No profile of the dataset {dataset!r} has the id {person_id!r}.")
 
 
-def _facts(receipt: Receipt) -> dict[str, Any]:
+def _fields(receipt: Receipt) -> dict[str, Any]:
     return {
         "receipt_id": str(receipt.receipt_id),
         "erased_at": timestamp(receipt.erased_at),

@@ -1,4 +1,4 @@
-"""A progress bar on standard error, where it disturbs no output that is read by a program."""
+"""A progress bar on standard error, so that standard output contains only results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oneself.cli.context import err
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar while a log is folded; yields what takes `(done, total)`. Nothing is drawn without a terminal."""
+    """Show a progress bar. Yields a callback for `(done, total)`. Draws nothing without a terminal."""
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(title, total=None)

@@ -1,4 +1,4 @@
-"""`oneself rebuild`: put what the log folds to in the place of the live state (DESIGN §2)."""
+"""`oneself rebuild`: replaces the live state with the result of replaying the log."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from oneself.cli.progress_bar import progress_bar
 
 app = typer.Typer()
 
-QUESTION = "Replace the live state of every dataset by what its log folds to? Writes wait meanwhile."
+QUESTION = (
+    "Replace the live state of all datasets with the result of replaying the log? Writes wait meanwhile."
+)
 
 
 @app.command()
 def rebuild(yes: Yes = False) -> None:
-    """Fold the log again and replace the live state by the outcome.
+    """Replay the log and replace the live state with the result.
 
-    Works beside a running service: reads are answered from the old state until the new one is committed,
-    writes to a dataset wait while it is rebuilt. Only rows that differ are touched.
+    Works while the service runs: reads use the previous state until the new one is committed; writes to a
+    dataset wait while it is rebuilt. Only rows that differ are changed.
     """
     from oneself.core.fold.replay import Diverged
-    from oneself.service.log.rebuild import rebuild as fold_and_replace
+    from oneself.service.log.rebuild import rebuild as replay_and_replace
 
     confirm(QUESTION, yes=yes)
     try:
-        with progress_bar("Folding the log") as progress:
-            rebuilt = run(lambda services: fold_and_replace(services.database, progress))
+        with progress_bar("Replaying the log") as progress:
+            rebuilt = run(lambda services: replay_and_replace(services.database, progress))
     except Diverged as problem:
         err.print(str(problem))
         raise typer.Exit(1) from None
-    out.print(f"{rebuilt.entries:,} entries of the log folded to {rebuilt.profiles:,} profiles.")
+    out.print(f"Replayed {rebuilt.entries:,} log entries to {rebuilt.profiles:,} profiles.")
     out.print(_corrections(rebuilt.corrected))
 
 
 def _corrections(corrected: dict[str, int]) -> str:
     corrections = [f"{count:,} in {table}" for table, count in corrected.items() if count]
     return (
-        f"Rows corrected: {', '.join(corrections)}."
-        if corrections
-        else "The live state was the same already."
+        f"Rows corrected: {', '.join(corrections)}." if corrections else "The live state was already correct."
     )

@@ -1,4 +1,4 @@
-"""`oneself resolve`: identities in, primary id out; the seed's *Resolve User ID* (DESIGN §9). Read-only."""
+"""`oneself resolve`: returns the primary id of identities (*Resolve User ID*). Read-only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ app = typer.Typer()
 
 Identities = Annotated[
     list[str],
-    typer.Argument(metavar="NAME=VALUE...", help="Identity attributes of the dataset, each with its value."),
+    typer.Argument(metavar="NAME=VALUE...", help="Identity attributes of the dataset and their values."),
 ]
 
 
@@ -26,9 +26,9 @@ Identities = Annotated[
 def resolve(
     identities: Identities, dataset: Dataset = "default", org: Org = None, as_json: AsJson = False
 ) -> None:
-    """Print the primary id of the person whom the next event with these identities would go to.
+    """Print the primary id of the profile that an event with these identities would be assigned to.
 
-    Nothing is written. Exit code 1 if nobody has any of them.
+    The command writes nothing. Exit code 1 if no profile has any of the identities.
 
     Example: oneself resolve --dataset web emailAddress=ann@acme.example
     """
@@ -38,26 +38,26 @@ def resolve(
         dataset_ref = await dataset_of(services, org, dataset)
         return await services.profiles.lookup.resolve(dataset_ref, values)
 
-    found = run(act)
-    if found is None:
-        raise NotFound("Nobody in this dataset has any of these identities.")
+    resolved = run(act)
+    if resolved is None:
+        raise NotFound("No profile of this dataset has any of these identities.")
     if as_json:
-        facts = {
-            "primary_id": found.primary_id,
-            "profile_id": str(found.profile_id),
-            "matched": found.matched,
+        fields = {
+            "primary_id": resolved.primary_id,
+            "profile_id": str(resolved.profile_id),
+            "matched": resolved.matched,
         }
-        show(facts, as_json=True)
+        show(fields, as_json=True)
     else:
-        out.print(found.primary_id, soft_wrap=True, markup=False)
+        out.print(resolved.primary_id, soft_wrap=True, markup=False)
 
 
 def _read(identities: list[str]) -> dict[str, str]:
-    """Name → value; raises InvalidInput for what has no equals sign."""
+    """Return name → value. Raises InvalidInput for an argument that is not NAME=VALUE."""
     values: dict[str, str] = {}
     for identity in identities:
         name, equals, value = identity.partition("=")
         if not equals or not name:
-            raise InvalidInput("identities", f"Write an identity as NAME=VALUE, not {identity!r}.")
+            raise InvalidInput("identities", f"{identity!r} is not an identity. Write NAME=VALUE.")
         values[name] = value
     return values

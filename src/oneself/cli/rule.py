@@ -1,4 +1,4 @@
-"""`oneself rule`: unification rules, what they would do, and how far they have come."""
+"""`oneself rule`: unification rules, their previews and progress."""
 
 from __future__ import annotations
 
@@ -28,26 +28,30 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Unification rules: same value of an attribute, same person.",
-    epilog="See what one would do first: oneself rule preview identity_attributes.emailaddress",
+    help="Unification rules: merge profiles with the same value of an attribute.",
+    epilog="Preview a rule first: oneself rule preview identity_attributes.emailaddress",
     no_args_is_help=True,
 )
 
-RuleId = Annotated[str, typer.Argument(metavar="RULE_ID", help="Its id; see: oneself rule list.")]
-Property = Annotated[str, typer.Argument(metavar="ATTRIBUTE", help="Full name, e.g. traits.loyalty_id.")]
+RuleId = Annotated[str, typer.Argument(metavar="RULE_ID", help="The id. List them: oneself rule list.")]
+Property = Annotated[
+    str, typer.Argument(metavar="ATTRIBUTE", help="The full name, such as traits.loyalty_id.")
+]
 Priority = Annotated[
     int | None,
-    typer.Option(help="The lower goes first among the reasons of a merge. Default: after all others."),
+    typer.Option(
+        help="Lower numbers take precedence as the reason of a merge. Default: after all other rules."
+    ),
 ]
 
 
 @app.command("list")
 def list_rules(org: Org = None, as_json: AsJson = False) -> None:
-    """Show every rule, the one that goes first in front."""
+    """List all rules by priority."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
         dataset_ref = await dataset_ref_of(services, org)
-        return [_facts(rule) for rule in await services.rules.rules.list_rules(dataset_ref)]
+        return [_fields(rule) for rule in await services.rules.rules.list_rules(dataset_ref)]
 
     show_list("rules", run(act), as_json=as_json, empty="There is no rule.")
 
@@ -56,20 +60,22 @@ def list_rules(org: Org = None, as_json: AsJson = False) -> None:
 def create(
     property_name: Property,
     org: Org = None,
-    name: Annotated[str | None, typer.Option(help="Default: the attribute's name.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The display name. Default: the name of the attribute.")
+    ] = None,
     priority: Priority = None,
-    inactive: Annotated[bool, typer.Option("--inactive", help="Do not let it act yet.")] = False,
+    inactive: Annotated[bool, typer.Option("--inactive", help="Do not activate the rule yet.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Add a rule. A running service applies it to the profiles that exist; see `oneself rule progress`."""
+    """Create a rule. A running service applies it to existing profiles; see `oneself rule progress`."""
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
         rule = await _new_rule(
             services, dataset_ref, property_name, priority, name=name, is_active=not inactive
         )
-        with _described():
-            return _facts(await services.rules.rules.create(dataset_ref, rule))
+        with _rule_errors():
+            return _fields(await services.rules.rules.create(dataset_ref, rule))
 
     show(run(act), as_json=as_json)
 
@@ -78,19 +84,19 @@ def create(
 def preview(
     property_name: Property, org: Org = None, priority: Priority = None, as_json: AsJson = False
 ) -> None:
-    """Say what a rule on this attribute would do to the profiles that exist; nothing is done."""
+    """Show what a rule on this attribute would do to existing profiles. Changes nothing."""
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
         rule = await _new_rule(services, dataset_ref, property_name, priority)
-        with _described():
-            found = await services.rules.previews.preview(dataset_ref, rule)
+        with _rule_errors():
+            result = await services.rules.previews.preview(dataset_ref, rule)
         return {
-            "profiles_with_a_value": found.profiles_indexed,
-            "profiles_absorbed": found.profiles_absorbed,
-            "largest_group": found.largest_group,
-            "values_changed": found.values_changed_count,
-            "refusals": found.refusals_count,
+            "profiles_with_a_value": result.profiles_indexed,
+            "profiles_absorbed": result.profiles_absorbed,
+            "largest_group": result.largest_group,
+            "values_changed": result.values_changed_count,
+            "refusals": result.refusals_count,
         }
 
     show(run(act), as_json=as_json)
@@ -98,7 +104,7 @@ def preview(
 
 @app.command()
 def activate(rule_id: RuleId, org: Org = None, as_json: AsJson = False) -> None:
-    """Let a rule act, on new writes at once and on the profiles that exist in the background."""
+    """Activate a rule: for new writes at once, for existing profiles in the background."""
     _switch(rule_id, org, is_active=True, as_json=as_json)
 
 
@@ -111,7 +117,7 @@ def deactivate(rule_id: RuleId, org: Org = None, as_json: AsJson = False) -> Non
 @app.command()
 def delete(rule_id: RuleId, org: Org = None, yes: Yes = False) -> None:
     """Delete a rule. Existing merges are kept."""
-    confirm(f"Remove the rule {rule_id}?", yes=yes)
+    confirm(f"Delete the rule {rule_id}?", yes=yes)
 
     async def act(services: Services) -> None:
         dataset_ref = await dataset_ref_of(services, org)
@@ -126,10 +132,10 @@ def delete(rule_id: RuleId, org: Org = None, yes: Yes = False) -> None:
 @app.command()
 def progress(
     org: Org = None,
-    dataset: Annotated[str, typer.Option(help="Identity attributes are a dataset's.")] = "default",
+    dataset: Annotated[str, typer.Option(help="The dataset of the identity attributes.")] = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Show how far each rule and identity attribute has been applied to the profiles that existed."""
+    """Show the progress of applying rules and identity attributes to existing profiles."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
         at = await dataset_of(services, org, dataset)
@@ -146,12 +152,12 @@ def progress(
             for work in await services.rules.rules.progress(at)
         ]
 
-    show_list("progress", run(act), as_json=as_json, empty="No rule was ever applied.")
+    show_list("progress", run(act), as_json=as_json, empty="No rule has been applied yet.")
 
 
 @contextmanager
-def _described() -> Iterator[None]:
-    """What is wrong with a rule, as the command line tells it."""
+def _rule_errors() -> Iterator[None]:
+    """Convert RuleRejected to InvalidInput."""
     from oneself.core.config.rule_checks import RuleRejected
 
     try:
@@ -178,7 +184,7 @@ async def _new_rule(
 
 
 def _unknown() -> NotFound:
-    return NotFound("There is no rule with this id; see: oneself rule list")
+    return NotFound("There is no rule with this id. List them: oneself rule list")
 
 
 def _switch(rule_id: str, org: str | None, *, is_active: bool, as_json: bool) -> None:
@@ -187,14 +193,14 @@ def _switch(rule_id: str, org: str | None, *, is_active: bool, as_json: bool) ->
 
         try:
             dataset_ref = await dataset_ref_of(services, org)
-            return _facts(await services.rules.rules.change(dataset_ref, rule_id, is_active=is_active))
+            return _fields(await services.rules.rules.change(dataset_ref, rule_id, is_active=is_active))
         except UnknownRule:
             raise _unknown() from None
 
     show(run(act), as_json=as_json)
 
 
-def _facts(rule: UnificationRule) -> dict[str, Any]:
+def _fields(rule: UnificationRule) -> dict[str, Any]:
     return {
         "rule_id": rule.rule_id,
         "name": rule.rule_name,

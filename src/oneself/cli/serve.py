@@ -1,4 +1,4 @@
-"""`oneself serve`."""
+"""`oneself serve`: runs the service."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ app = typer.Typer()
 def serve() -> None:
     """Run the service until it is stopped.
 
-    Without a database it starts an embedded PostgreSQL in the data folder. Everything has a default; every
-    flag is also an environment variable and a line of the settings file (see: oneself settings).
+    Without ONESELF_DATABASE_URL it starts an embedded PostgreSQL in the data folder. All settings have a
+    default. Every flag is also an environment variable and a line of the settings file; see: oneself
+    settings.
     """
     from oneself.processes.supervisor import serve as run_service
 

@@ -1,4 +1,4 @@
-"""`oneself settings`: every setting with its effective value and where it came from."""
+"""`oneself settings`: lists the settings with their effective values and sources."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ def settings(
         bool, typer.Option("--json", help="Print one JSON object instead of a table.")
     ] = False,
 ) -> None:
-    """Print every setting: value, where it came from, what it does. Secrets are masked.
+    """List all settings with value, source and description. Secrets are masked.
 
-    A flag wins over the environment, the environment over the settings file, the file over the default.
-    The flag of ONESELF_PORT is --port, its line in the settings file is: port = 8700
+    A flag overrides the environment, the environment overrides the settings file, and the file overrides the
+    default. The flag of ONESELF_PORT is --port; its line in the settings file is: port = 8700
     """
-    found = load_settings()
+    loaded = load_settings()
     if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(_rows(found)), indent=2))
+        typer.echo(msgspec.json.format(msgspec.json.encode(_rows(loaded)), indent=2))
         return
-    for row in _rows(found).values():
+    for row in _rows(loaded).values():
         _print(row)
-    out.print(f"Settings file: {found.file or 'none'}", soft_wrap=True)
-    for name in found.unknown_variables:
-        err.print(f"{name} is in the environment, but no setting has that name.")
+    out.print(f"Settings file: {loaded.file or 'none'}", soft_wrap=True)
+    for name in loaded.unknown_variables:
+        err.print(f"{name} is set in the environment, but no setting has this name.")
 
 
 def display(setting: Setting, value: object) -> str:
-    """How a value is printed; a secret only tells that it is set."""
+    """Format a value; a secret is masked."""
     if value in (None, ()):
         return ""
     if setting.secret:
@@ -46,11 +46,11 @@ def display(setting: Setting, value: object) -> str:
     return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _rows(found: Loaded) -> dict[str, dict[str, str]]:
+def _rows(loaded: Loaded) -> dict[str, dict[str, str]]:
     return {
         setting.name: {
-            "value": display(setting, _effective(found.settings, setting)),
-            "source": found.sources[setting.name],
+            "value": display(setting, _effective(loaded.settings, setting)),
+            "source": loaded.sources[setting.name],
             "variable": setting.variable,
             "flag": setting.flag,
             "type": setting.kind,

@@ -1,4 +1,4 @@
-"""`oneself token-key`: the keys that persisted tokens are sealed with (wire/interactions §7)."""
+"""`oneself token-key`: the encryption keys of persisted tokens (docs/wire/interactions.md §7)."""
 
 from __future__ import annotations
 
@@ -15,52 +15,55 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Token keys: what seals the tokens by which browsers remember who they were.",
-    epilog="Once a month: oneself token-key rotate",
+    help="Token keys: encryption keys of the tokens that identify a browser.",
+    epilog="Rotate the key once a month: oneself token-key rotate",
     no_args_is_help=True,
 )
 
 KeyId = Annotated[
-    int, typer.Argument(metavar="KEY_ID", min=1, max=65_535, help="Its number; see: oneself token-key list.")
+    int,
+    typer.Argument(
+        metavar="KEY_ID", min=1, max=65_535, help="The number. List them: oneself token-key list."
+    ),
 ]
 
 
 @app.command("list")
 def list_(org: Org = None, as_json: AsJson = False) -> None:
-    """List the keys that open tokens; the active one seals them."""
+    """List the keys that decrypt tokens. The active one encrypts new tokens."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
         dataset_ref = await dataset_ref_of(services, org)
-        return [_facts(key) for key in await services.events.token_keys.list(dataset_ref)]
+        return [_fields(key) for key in await services.events.token_keys.list(dataset_ref)]
 
-    empty = "There is no token key yet; the first is made when it is needed."
+    empty = "There is no token key yet. The service creates the first one when it needs it."
     show_list("token_keys", run(act), as_json=as_json, empty=empty)
 
 
 @app.command()
 def rotate(org: Org = None, as_json: AsJson = False) -> None:
-    """Make a new key, which seals from a minute on; tokens sealed before go on opening."""
+    """Create a new key. It encrypts tokens after one minute; existing tokens stay valid."""
 
     async def act(services: Services) -> dict[str, Any]:
-        return _facts(await services.events.token_keys.rotate(await dataset_ref_of(services, org)))
+        return _fields(await services.events.token_keys.rotate(await dataset_ref_of(services, org)))
 
     show(run(act), as_json=as_json)
 
 
 @app.command()
 def destroy(key_id: KeyId, org: Org = None, yes: Yes = False) -> None:
-    """Destroy a key that is not active; within ten seconds its tokens open no more."""
-    confirm(f"Let no token that the key {key_id} sealed open any more?", yes=yes)
+    """Destroy a key that is not active. Its tokens become invalid within ten seconds."""
+    confirm(f"Destroy the key {key_id}? All tokens encrypted with it become invalid.", yes=yes)
 
     async def act(services: Services) -> None:
         if not await services.events.token_keys.destroy(await dataset_ref_of(services, org), key_id):
-            raise NotFound("There is no such token key; see: oneself token-key list")
+            raise NotFound("There is no token key with this number. List them: oneself token-key list")
 
     run(act)
     show({"destroyed": key_id}, as_json=False)
 
 
-def _facts(key: TokenKeyState) -> dict[str, Any]:
+def _fields(key: TokenKeyState) -> dict[str, Any]:
     return {
         "key_id": key.key_id,
         "state": key.state,

@@ -1,4 +1,4 @@
-"""`oneself user`: the people of an organisation's embedded directory."""
+"""`oneself user`: the users in the embedded directory of an organisation."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Users: the people who sign in, in the directory that comes with Oneself.",
-    epilog="People register themselves at /t/HANDLE/accounts/register; these are for administrators.",
+    help="Users: accounts in the embedded directory, with which people sign in.",
+    epilog="Users register at /t/HANDLE/accounts/register; these commands are for administrators.",
     no_args_is_help=True,
 )
 
 PAGE = 500
-Who = Annotated[str, typer.Argument(metavar="USER", help="Their e-mail address or user id.")]
+User = Annotated[str, typer.Argument(metavar="USER", help="The e-mail address or user id.")]
 Password = Annotated[
     str | None,
-    typer.Option(metavar="PASSWORD", help="Asked for at a terminal, else drawn and shown once."),
+    typer.Option(
+        metavar="PASSWORD", help="Default: prompt for it at a terminal, else a random one, shown once."
+    ),
 ]
 
 
 @app.command()
 def create(
-    email: Annotated[
-        str, typer.Argument(metavar="EMAIL", help="Their e-mail address, which is the username.")
-    ],
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="The e-mail address, which is the username.")],
     given_name: Annotated[str, typer.Option(help="First name.")],
     last_name: Annotated[str, typer.Option(help="Last name.")],
     mobile: Annotated[str, typer.Option(help="Mobile number.")] = "",
@@ -43,25 +43,25 @@ def create(
     org: Org = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make an account. Its profile appears when its owner signs in for the first time."""
-    chosen, drawn = _password(password)
+    """Create an account. Its profile is created when the user signs in for the first time."""
+    chosen, generated = _password(password)
 
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.directory.accounts import Registration
 
         dataset_ref = await dataset_ref_of(services, org)
         registration = Registration(email, chosen, given_name, last_name, mobile)
-        made = await services.directory.accounts.register(dataset_ref, registration)
-        return _facts(dataset_ref, made)
+        account = await services.directory.accounts.register(dataset_ref, registration)
+        return _fields(dataset_ref, account)
 
-    facts = run(act)
-    show({**facts, "password": drawn}, as_json=as_json, note=_note(drawn))
+    fields = run(act)
+    show({**fields, "password": generated}, as_json=as_json, note=_note(generated))
 
 
 @app.command("list")
 def list_(
     org: Org = None,
-    after: Annotated[str, typer.Option(metavar="EMAIL", help="Begin after this one.")] = "",
+    after: Annotated[str, typer.Option(metavar="EMAIL", help="List users after this one.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """List the users of an organisation, 500 at a time, by e-mail address."""
@@ -70,74 +70,76 @@ def list_(
         dataset_ref = await dataset_ref_of(services, org)
         return [
             {
-                "username": found.username,
-                "user_id": str(found.user_id),
-                "name": _name(found),
-                "created_at": timestamp(found.created_at),
+                "username": account.username,
+                "user_id": str(account.user_id),
+                "name": _name(account),
+                "created_at": timestamp(account.created_at),
             }
-            for found in await services.directory.accounts.list(dataset_ref, after, PAGE)
+            for account in await services.directory.accounts.list(dataset_ref, after, PAGE)
         ]
 
-    empty = "There is no user. People register at /t/HANDLE/accounts/register; or: oneself user create EMAIL"
+    empty = (
+        "There is no user. Users register at /t/HANDLE/accounts/register. Or run: oneself user create EMAIL"
+    )
     show_list("users", run(act), as_json=as_json, empty=empty)
 
 
 @app.command("show")
-def show_(user: Who, org: Org = None, as_json: AsJson = False) -> None:
-    """Show one user and the claims that their profile mirrors."""
+def show_(user: User, org: Org = None, as_json: AsJson = False) -> None:
+    """Show one user and their claims."""
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
-        return _facts(dataset_ref, await services.directory.accounts.find_by_name(dataset_ref, user))
+        return _fields(dataset_ref, await services.directory.accounts.find_by_name(dataset_ref, user))
 
     show(run(act), as_json=as_json)
 
 
 @app.command()
-def delete(user: Who, org: Org = None, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Erase a person: account, sessions, tokens and profile, with a receipt. There is no way back."""
-    confirm(f"Remove the account of {user} and erase everything about its owner?", yes=yes)
+def delete(user: User, org: Org = None, yes: Yes = False, as_json: AsJson = False) -> None:
+    """Erase a user: account, sessions, tokens and profile. Prints a receipt. This cannot be undone."""
+    confirm(f"Delete the account of {user} and erase all data about the user?", yes=yes)
 
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.context import Actor
 
         dataset_ref = await dataset_ref_of(services, org)
-        found = await services.directory.accounts.find_by_name(dataset_ref, user)
-        erased = await services.directory.users.delete(dataset_ref, Actor("cli"), found.user_id)
-        return {"removed": found.username, **_erased(erased)}
+        account = await services.directory.accounts.find_by_name(dataset_ref, user)
+        receipts = await services.directory.users.delete(dataset_ref, Actor("cli"), account.user_id)
+        return {"deleted": account.username, **_erased(receipts)}
 
     show(run(act), as_json=as_json)
 
 
 @app.command("set-password")
-def set_password(user: Who, password: Password = None, org: Org = None, as_json: AsJson = False) -> None:
-    """Give a user a new password; they are signed out everywhere."""
-    chosen, drawn = _password(password)
+def set_password(user: User, password: Password = None, org: Org = None, as_json: AsJson = False) -> None:
+    """Set the password of a user. Ends all their sessions."""
+    chosen, generated = _password(password)
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref, accounts = await dataset_ref_of(services, org), services.directory.accounts
-        found = await accounts.find_by_name(dataset_ref, user)
-        await accounts.set_password(dataset_ref, found.user_id, chosen)
-        return {"username": found.username, "password": drawn}
+        account = await accounts.find_by_name(dataset_ref, user)
+        await accounts.set_password(dataset_ref, account.user_id, chosen)
+        return {"username": account.username, "password": generated}
 
-    show(run(act), as_json=as_json, note=_note(drawn))
+    show(run(act), as_json=as_json, note=_note(generated))
 
 
-def _password(given: str | None) -> tuple[str, str | None]:
-    """The password to set, and again if it was drawn here and must be shown."""
-    if given is not None:
-        return given, None
+def _password(option: str | None) -> tuple[str, str | None]:
+    """The password to set, and the password to show, None unless it was generated."""
+    if option is not None:
+        return option, None
     if sys.stdin.isatty():
         with decoded_input():
             return typer.prompt("Password", hide_input=True, confirmation_prompt=True), None
     from oneself.service.crypto import new_token
 
-    drawn = new_token()
-    return drawn, drawn
+    generated = new_token()
+    return generated, generated
 
 
-def _note(drawn: str | None) -> str:
-    return "The password is shown this once; it is stored as a hash only." if drawn else ""
+def _note(generated: str | None) -> str:
+    return "The password is shown only once. Only its hash is stored." if generated else ""
 
 
 def _name(account: Account) -> str:
@@ -145,7 +147,7 @@ def _name(account: Account) -> str:
 
 
 def _erased(receipts: tuple[Receipt, ...]) -> dict[str, Any]:
-    """What was erased; more than one receipt if the person signed in meanwhile."""
+    """Summarise an erasure. There are several receipts if the user signed in during the erasure."""
     return {
         "receipts": [str(receipt.receipt_id) for receipt in receipts],
         "profiles": sum(len(receipt.profile_ids) for receipt in receipts),
@@ -154,7 +156,7 @@ def _erased(receipts: tuple[Receipt, ...]) -> dict[str, Any]:
     }
 
 
-def _facts(dataset_ref: DatasetRef, account: Account) -> dict[str, Any]:
+def _fields(dataset_ref: DatasetRef, account: Account) -> dict[str, Any]:
     return {
         "organisation": dataset_ref.handle,
         "username": account.username,

@@ -1,4 +1,4 @@
-"""`oneself verify`: fold the log again and say whether the live state is what it folds to (DESIGN §2)."""
+"""`oneself verify`: replays the log and compares the result with the live state."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ app = typer.Typer()
 
 @app.command()
 def verify() -> None:
-    """Fold the log again in scratch tables and compare the outcome with the live state.
+    """Replay the log in temporary tables and compare the result with the live state.
 
-    Works beside a running service, which goes on writing: everything is compared as of one instant.
-    Exit code 0 when both are the same, 1 with the first difference.
+    Works while the service runs and writes, because it compares one snapshot. Exit code 0 if both are equal,
+    1 if not; the first difference is printed.
     """
     from oneself.core.fold.replay import Diverged
-    from oneself.service.log.verify import verify as fold_and_compare
+    from oneself.service.log.verify import verify as replay_and_compare
 
     try:
-        with progress_bar("Folding the log") as progress:
-            report = run(lambda services: fold_and_compare(services.database, progress))
+        with progress_bar("Replaying the log") as progress:
+            report = run(lambda services: replay_and_compare(services.database, progress))
     except Diverged as problem:
         err.print(str(problem))
         raise typer.Exit(1) from None
@@ -38,9 +38,9 @@ def _print_report(report: VerifyReport) -> None:
     if report.difference is None:
         out.print(f"{_entries(report.entries)} fold to the same {_profiles(report.profiles)}.")
         return
-    err.print(f"The live state is not what the {_entries(report.entries)} fold to.")
+    err.print(f"The live state differs from what the {_entries(report.entries)} fold to.")
     err.print(str(report.difference))
-    err.print("`oneself rebuild` puts what the log folds to in its place.")
+    err.print("Run `oneself rebuild` to replace it with the result of replaying the log.")
     raise typer.Exit(1)
 
 

@@ -110,7 +110,7 @@ async def test_a_page_that_fails_fails_the_whole(
 
 
 async def test_a_wrong_secret_says_so(client: IdentityServerClient, identity_server: IdentityServer) -> None:
-    with pytest.raises(IdentityServerFailed, match="401 to POST /t/acme/oauth2/token"):
+    with pytest.raises(IdentityServerFailed, match="401 for POST /t/acme/oauth2/token"):
         await client.read_claims(to(identity_server, secret="wrong"), "acme")
 
 
