@@ -231,7 +231,7 @@ async def _invalid_values(services: Services, dataset_ref: DatasetRef) -> AsyncI
         if after is None:
             break
         page = await services.profiles.invalid_values.page(dataset_ref, after)
-        for invalid in page.loaded:
+        for invalid in page.found:
             key = (invalid.path, invalid.problem)
             counts[key] = counts.get(key, 0) + invalid.profiles
         after = page.last
