@@ -44,7 +44,7 @@ class RunningDemo(msgspec.Struct):
     @property
     def curl_lines(self) -> str:
         """The curl commands that the demo prints for the reader to copy."""
-        return self.output.partition("in another terminal:")[2].partition("Fold the log again")[0]
+        return self.output.partition("for another terminal:")[2].partition("Verify the log")[0]
 
     def stop(self) -> int:
         """Send Ctrl-C and wait. Returns the exit code."""

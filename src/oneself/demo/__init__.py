@@ -1,12 +1,14 @@
-"""The demo: a small bookshop that plays the registration story of the seed on a running service.
+"""The demo: a small bookshop plays the registration story on a running service.
 
-    play     the whole evening: stage up, story, shop, stage down
-    stage    a folder of its own, the service as a process, two applications
-    client   requests of the shop's back end, told as they go
-    story    what happens, chapter by chapter, through public HTTP only
-    browser  a person's browser: cookies, redirects, forms
-    teller   how a request and what it changed are printed
-    shop     the page that people click through afterwards
+    play      starts the service, plays the story, serves the shop, stops everything
+    stage     data folder, service process, two applications
+    client    requests of the shop's back end, printed as they are sent
+    story     the chapters of the registration story
+    events    the chapters about events of web pages
+    browser   a user's browser: cookies, redirects, forms
+    narrator  prints requests, responses and what they changed
+    shop      the shop page for trying it by hand
+    farewell  prints URLs, credentials and curl commands at the end
 
-Law of this package: it knows the service by its wires and its command line, as any customer's code does.
+Invariants: the package uses the service only through HTTP and the command line, as code of a customer does.
 """

@@ -1,7 +1,7 @@
-"""A person's browser, as far as a story needs one: cookies, redirects, links, forms. No JavaScript.
+"""A minimal browser for the story: cookies, redirects, links, forms. No JavaScript.
 
-Law of this module: it sends what a page's own form holds, hidden fields included, and nothing it was not
-shown. It never loads the shop: there it has arrived.
+Invariants: it sends only the fields of a page's form, including hidden ones. It stops at the URL of the shop
+without loading it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import httpx
 import msgspec
 
-from oneself.demo.teller import Broken, Teller
+from oneself.demo.narrator import ExpectationFailed, Narrator
 
 REDIRECTS_MAX = 10
 PROFILE_COOKIE = "cds_profile"
 
 
 class Form(msgspec.Struct):
-    """A form of a page: where it goes and what it holds, by field name."""
+    """A form of a page. `fields`: name → value."""
 
     action: str
     method: str
@@ -29,7 +29,7 @@ class Form(msgspec.Struct):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """What the browser shows. `title`, the links by their words, and the forms."""
+    """A loaded page. `links`: text → URL."""
 
     url: str
     title: str = ""
@@ -38,64 +38,65 @@ class Page(msgspec.Struct, frozen=True):
 
     @property
     def query(self) -> dict[str, str]:
-        """What came with the address."""
+        """The parameters of the URL: name → first value."""
         return {name: values[0] for name, values in parse_qs(urlsplit(self.url).query).items()}
 
 
 class Browser:
-    """One browser of one person. `home`: where it is told to stop, the address of the shop."""
+    """A browser of a user. `home`: the URL of the shop, where it stops."""
 
-    def __init__(self, service: str, home: str, teller: Teller) -> None:
+    def __init__(self, service: str, home: str, narrator: Narrator) -> None:
         self._home = home
-        self._teller = teller
+        self._narrator = narrator
         self._http = httpx.Client(base_url=service, timeout=30.0, follow_redirects=False)
 
     def close(self) -> None:
+        """Close the connections."""
         self._http.close()
 
     @property
     def tracker(self) -> str | None:
-        """What the cookie `cds_profile` holds."""
+        """The value of the cookie `cds_profile`."""
         return self._http.cookies.get(PROFILE_COOKIE)
 
-    def keep(self, answer: httpx.Response) -> None:
-        """Keep the cookies of an answer that the shop passed on."""
-        self._http.cookies.extract_cookies(answer)
+    def store_cookies(self, response: httpx.Response) -> None:
+        """Store the cookies of a response that the shop forwarded."""
+        self._http.cookies.extract_cookies(response)
 
     def open(self, address: str) -> Page:
-        """Go to an address and follow where it leads."""
+        """Load a URL and follow redirects."""
         return self._follow("GET", address, None)
 
-    def click(self, page: Page, words: str) -> Page:
-        """Follow the link that reads so."""
-        self._teller.say(f"\n  [italic]clicks “{words}”[/]")
-        return self.open(urljoin(page.url, page.links[words]))
+    def click(self, page: Page, text: str) -> Page:
+        """Follow the link with this text."""
+        self._narrator.say(f"\n  [italic]clicks “{text}”[/]")
+        return self.open(urljoin(page.url, page.links[text]))
 
     def fill(self, page: Page, entries: Mapping[str, str]) -> Page:
-        """Fill in the form of a page and send it."""
+        """Fill in the first form of a page and send it."""
         form = page.forms[0]
         return self._follow(form.method.upper(), urljoin(page.url, form.action), {**form.fields, **entries})
 
     def _follow(self, method: str, address: str, form: Mapping[str, str] | None) -> Page:
         for _ in range(REDIRECTS_MAX):
-            self._teller.request(method, _path(address), form=form)
-            answer = self._http.request(method, address, data=dict(form) if form else None)
-            status = HTTPStatus(answer.status_code)
-            if not answer.is_redirect:
-                page = _read(answer)
-                self._teller.answer(status.value, status.phrase, f"the page “{page.title}”")
+            self._narrator.request(method, _path(address), form=form)
+            response = self._http.request(method, address, data=dict(form) if form else None)
+            status = HTTPStatus(response.status_code)
+            if not response.is_redirect:
+                page = _read(response)
+                self._narrator.answer(status.value, status.phrase, f"the page “{page.title}”")
                 return page
-            address = urljoin(str(answer.url), answer.headers["location"])
+            address = urljoin(str(response.url), response.headers["location"])
             if address.startswith(self._home):
-                self._teller.answer(status.value, status.phrase, f"back to the shop{_with(address)}")
+                self._narrator.answer(status.value, status.phrase, f"back to the shop{_with(address)}")
                 return Page(address)
-            self._teller.answer(status.value, status.phrase, f"on to {urlsplit(address).path}")
+            self._narrator.answer(status.value, status.phrase, f"redirect to {urlsplit(address).path}")
             method, form = "GET", None
-        raise Broken(f"The browser was redirected more than {REDIRECTS_MAX} times.")
+        raise ExpectationFailed(f"The browser was redirected more than {REDIRECTS_MAX} times.")
 
 
 class _Reader(HTMLParser):
-    """Title, links and forms of a page."""
+    """Collects title, links and forms of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,12 +126,14 @@ class _Reader(HTMLParser):
             self.links[data.strip()] = self._target
 
 
-def _read(answer: httpx.Response) -> Page:
+def _read(response: httpx.Response) -> Page:
     reader = _Reader()
-    reader.feed(answer.text)
-    if not answer.is_success:
-        raise Broken(f"The page {answer.url.path} answered {answer.status_code}: {reader.title}")
-    return Page(str(answer.url), reader.title, reader.links, tuple(reader.forms))
+    reader.feed(response.text)
+    if not response.is_success:
+        raise ExpectationFailed(
+            f"The page {response.url.path} returned {response.status_code}: {reader.title}"
+        )
+    return Page(str(response.url), reader.title, reader.links, tuple(reader.forms))
 
 
 def _path(address: str) -> str:
@@ -139,6 +142,6 @@ def _path(address: str) -> str:
 
 
 def _with(address: str) -> str:
-    """The names of what an address carries."""
+    """The names of the OAuth parameters in a URL, as a phrase."""
     names = " and ".join(name for name in parse_qs(urlsplit(address).query) if name in ("code", "state"))
     return f", with {names}" if names else ""

@@ -1,7 +1,7 @@
-"""Requests of the shop's back end, told as they go.
+"""Requests of the shop's back end, printed as they are sent.
 
-Law of this module: one request, one telling. The visitor's cookie is passed on as a back end does that
-answers pages: it came with the visitor's request and goes back with the answer.
+Invariants: each request is printed once. The profile cookie is forwarded as a back end of a web page does:
+from the visitor's request to the service, and from the service's response to the visitor.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import httpx
 import msgspec
 
 from oneself.demo.browser import Browser
+from oneself.demo.narrator import Narrator
 from oneself.demo.stage import BACKEND, ORG, WEB, Stage
-from oneself.demo.teller import Teller
 
 TIMEOUT_S = 30.0
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """An answer: `body` is decoded JSON."""
+    """A response. `body`: decoded JSON."""
 
     status: int
     body: Any
@@ -30,36 +30,37 @@ class Reply(msgspec.Struct, frozen=True):
 
     @property
     def version(self) -> str:
-        """The opaque version of the unified profile."""
+        """The `ETag` of the unified profile."""
         return self.headers.get("etag", "")
 
 
 class Client:
-    """The back end of the shop; `token` is sent with every request once it is set."""
+    """The back end of the shop. `token`: the access token of all requests, once it is set."""
 
-    def __init__(self, stage: Stage, teller: Teller) -> None:
+    def __init__(self, stage: Stage, narrator: Narrator) -> None:
         self._stage = stage
-        self._teller = teller
+        self._narrator = narrator
         self._http = httpx.Client(base_url=stage.service, timeout=TIMEOUT_S)
         self.token = ""
 
     def close(self) -> None:
+        """Close the connections."""
         self._http.close()
 
     def fetch_token(self, permissions: Sequence[str]) -> str:
-        """An access token by client credentials, as in the seed."""
+        """Return an access token by the client credentials grant."""
         form = {"grant_type": "client_credentials", "scope": " ".join(permissions)}
-        return str(self._ask_for_token(form, (BACKEND, self._stage.backend_secret)).body["access_token"])
+        return str(self._request_token(form, (BACKEND, self._stage.backend_secret)).body["access_token"])
 
     def exchange(self, code: str, verifier: str) -> Mapping[str, str]:
-        """The tokens of a person who signed in, for the code that came with the browser."""
+        """Exchange the authorization code for tokens of the signed-in user."""
         form = {
             "grant_type": "authorization_code",
             "code": code,
             "redirect_uri": self._stage.callback,
             "code_verifier": verifier,
         }
-        tokens: dict[str, str] = self._ask_for_token(form, (WEB, self._stage.web_secret)).body
+        tokens: dict[str, str] = self._request_token(form, (WEB, self._stage.web_secret)).body
         return tokens
 
     def call(
@@ -71,57 +72,59 @@ class Client:
         query: Mapping[str, str] | None = None,
         browser: Browser | None = None,
         meaning: str = "",
-        below: str = "",
+        base: str = "",
     ) -> Reply:
-        """A request about profiles. `browser`: whose cookie goes; `below`: another address than CDS's."""
-        address = f"{below or self._stage.api}{path}" + (f"?{urlencode(query, safe='.,: ')}" if query else "")
-        self._teller.request(method, address, body)
+        """Send a request to the profile API.
+
+        `browser`: the browser whose cookie is forwarded. `meaning`: a note to print beside the status.
+        `base`: a base path other than the one of the customer data service.
+        """
+        address = f"{base or self._stage.api}{path}" + (f"?{urlencode(query, safe='.,: ')}" if query else "")
+        self._narrator.request(method, address, body)
         headers = {"Authorization": f"Bearer {self.token}"}
         if browser is not None and browser.tracker:
-            self._teller.fact(
-                "cookie", f"cds_profile={browser.tracker}", "the browser sends what it was given"
-            )
+            self._narrator.fact("cookie", f"cds_profile={browser.tracker}", "the browser sends its cookie")
             headers["Cookie"] = f"cds_profile={browser.tracker}"
-        answer = self._http.request(method, address, json=body, headers=headers)
-        # What one visitor's answer sets must not go along with the next visitor's request.
+        response = self._http.request(method, address, json=body, headers=headers)
+        # A cookie of one visitor must not be sent with the request of another.
         self._http.cookies.clear()
         if browser is not None:
-            browser.keep(answer)
-        return self._printed(answer, meaning)
+            browser.store_cookies(response)
+        return self._reply(response, meaning)
 
     def send(self, event: Mapping[str, Any]) -> Reply:
-        """An event as any page sends it: nobody is asked who it is."""
-        self._teller.request("POST", self._stage.event_path, _displayed(event))
-        return self._printed(self._post_event(event))
+        """Send an event as a web page does, without authentication."""
+        self._narrator.request("POST", self._stage.event_path, _displayed(event))
+        return self._reply(self._post_event(event))
 
     def send_briefly(self, spelling: str, event: Mapping[str, Any]) -> Reply:
-        """An event that was sent before in other words, told in one line."""
-        answer = self._post_event(event)
-        self._teller.fact(spelling, msgspec.json.encode(event["user"]).decode())
-        return Reply(answer.status_code, answer.json(), dict(answer.headers))
+        """Send an event and print it in one line. `spelling`: the label of the line."""
+        response = self._post_event(event)
+        self._narrator.fact(spelling, msgspec.json.encode(event["user"]).decode())
+        return Reply(response.status_code, response.json(), dict(response.headers))
 
     def _post_event(self, event: Mapping[str, Any]) -> httpx.Response:
-        answer = self._http.post(self._stage.event_path, json=event)
-        answer.raise_for_status()
-        return answer
+        response = self._http.post(self._stage.event_path, json=event)
+        response.raise_for_status()
+        return response
 
-    def _ask_for_token(self, form: Mapping[str, str], credentials: tuple[str, str]) -> Reply:
+    def _request_token(self, form: Mapping[str, str], credentials: tuple[str, str]) -> Reply:
         path = f"/t/{ORG}/oauth2/token"
-        self._teller.request("POST", path, form=form)
-        self._teller.fact("Basic", f"{credentials[0]}:••••••", "the application's client id and secret")
-        answer = self._http.post(path, data=dict(form), auth=credentials)
-        answer.raise_for_status()
-        return self._printed(answer)
+        self._narrator.request("POST", path, form=form)
+        self._narrator.fact("Basic", f"{credentials[0]}:••••••", "the application's client id and secret")
+        response = self._http.post(path, data=dict(form), auth=credentials)
+        response.raise_for_status()
+        return self._reply(response)
 
-    def _printed(self, answer: httpx.Response, meaning: str = "") -> Reply:
-        status = HTTPStatus(answer.status_code)
-        self._teller.answer(status.value, status.phrase, meaning)
-        body = answer.json() if answer.content else None
-        return Reply(answer.status_code, body, dict(answer.headers))
+    def _reply(self, response: httpx.Response, meaning: str = "") -> Reply:
+        status = HTTPStatus(response.status_code)
+        self._narrator.answer(status.value, status.phrase, meaning)
+        body = response.json() if response.content else None
+        return Reply(response.status_code, body, dict(response.headers))
 
 
 def _displayed(event: Mapping[str, Any]) -> dict[str, Any]:
-    """The event as it is printed: of a token only the beginning."""
+    """The event to print; the token is shortened."""
     user = event["user"]
     if "encryptedId" not in user:
         return dict(event)

@@ -1,8 +1,7 @@
-"""The whole demo: stage up, story told, shop open, stage down.
+"""Runs the demo: starts the service, plays the story, serves the shop, stops everything.
 
-Law of this module: however it ends (the story's end, Ctrl-C, SIGTERM, an error), everything that was
-started is stopped. Exit code 0, or 1 when the service broke a promise of the story, 130 when
-a story that was to be told once was cut short.
+Invariants: everything that was started is stopped at the end of the story, on Ctrl-C, SIGTERM or an error.
+Exit code 0; 1 if an expectation of the story failed; 130 if --once was interrupted.
 """
 
 from __future__ import annotations
@@ -15,47 +14,47 @@ from pathlib import Path
 from rich.console import Console
 
 from oneself.demo.farewell import print_next_steps
-from oneself.demo.stage import SHOP_NAME, Stage, shop_socket, staged
+from oneself.demo.narrator import ExpectationFailed, Narrator
+from oneself.demo.stage import SHOP_NAME, Stage, running_stage, shop_socket
 from oneself.demo.story import Story
-from oneself.demo.teller import Broken, Teller
 
 WIDTH_MAX = 110
-# What a shell makes of Ctrl-C.
+# The exit code of shells for Ctrl-C.
 INTERRUPTED = 130
 
 
 def play(data_dir: Path | None, port: int | None, *, once: bool) -> int:
-    """Play the story; `once`: end afterwards, else keep the shop open until Ctrl-C. Returns the exit code."""
+    """Play the story. `once`: exit afterwards, else serve the shop until Ctrl-C. Returns the exit code."""
     console = Console(highlight=False)
     console.width = min(console.width, WIDTH_MAX)
-    teller = Teller(console)
+    narrator = Narrator(console)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        teller.say(f"[bold]{SHOP_NAME}[/], a small bookshop, starts a customer data service of its own …")
-        with shop_socket(port) as listener, staged(data_dir, port, listener, teller) as stage:
-            _play(stage, listener, teller, console, once=once)
-    except Broken as promise:
-        console.print(f"[bold red]✗[/] Not kept: {promise}")
+        narrator.say(f"[bold]{SHOP_NAME}[/], a small bookshop, starts its own customer data service …")
+        with shop_socket(port) as listener, running_stage(data_dir, port, listener, narrator) as stage:
+            _play(stage, listener, narrator, console, once=once)
+    except ExpectationFailed as error:
+        console.print(f"[bold red]✗[/] Failed: {error}")
         return 1
     except KeyboardInterrupt:
-        teller.say("\nStopped.")
+        narrator.say("\nStopped.")
         return INTERRUPTED if once else 0
     return 0
 
 
-def _play(stage: Stage, listener: socket.socket, teller: Teller, console: Console, *, once: bool) -> None:
-    story = Story(stage, teller)
+def _play(stage: Stage, listener: socket.socket, narrator: Narrator, console: Console, *, once: bool) -> None:
+    story = Story(stage, narrator)
     try:
         story.play()
     finally:
         story.close()
     if once:
-        teller.say("\n[bold]The end.[/] Without --once everything keeps running, to be tried by hand.")
+        narrator.say("\n[bold]The end.[/] Without --once, the service and the shop keep running.")
         return
-    from oneself.demo.shop import keep_open
+    from oneself.demo.shop import serve_shop
 
-    keep_open(stage, listener, lambda: print_next_steps(stage, console))
-    teller.say("\nStopped.")
+    serve_shop(stage, listener, lambda: print_next_steps(stage, console))
+    narrator.say("\nStopped.")
 
 
 def _interrupt(*_: object) -> None:

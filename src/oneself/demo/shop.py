@@ -1,13 +1,14 @@
-"""The shop page: what any web shop would do with the service, small enough to read in one sitting.
+"""The shop page: an example of a web shop that uses the service.
 
-    GET  /            the visitor's profile is found by the cookie, or made; the page shows what is known
-    POST /basket      a book goes into a trait and into application data
-    GET  /sign-in     to the service's own pages, with the tracker; /register the same, another first page
-    GET  /signed-in   back with a code, which is exchanged for tokens
-    POST /sign-out    out of the shop and out of the service
+    GET  /            finds the visitor's profile by the cookie or creates one; shows its values
+    POST /basket      writes a book to a trait and to application data
+    GET  /sign-in     redirects to the sign-in page of the service, with the tracker
+    GET  /register    redirects to the registration page of the service, with the tracker
+    GET  /signed-in   receives the authorization code and exchanges it for tokens
+    POST /sign-out    signs out of the shop and of the service
 
-Law of this module: the browser sees no token and no secret; they stay in this process, which is the shop's
-back end. The cookie `cds_profile` is passed on both ways as it is.
+Invariants: tokens and secrets stay in this process, the back end of the shop; the browser never receives
+them. The cookie `cds_profile` is forwarded unchanged in both directions.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ PAGE_HEADERS = {
     "Content-Security-Policy": content_security_policy(
         style_src="'self'", img_src="data:", base_uri="'none'", frame_ancestors="'none'"
     ),
-    # With `no-referrer` a browser would not say where a form comes from.
+    # With `no-referrer`, browsers send no `Origin` header with a form.
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
@@ -62,7 +63,7 @@ _pages = jinja2.Environment(
 
 
 class Session(msgspec.Struct):
-    """What the shop remembers of one browser, in memory. `state`, `verifier`: of a sign-in under way."""
+    """The session of a browser, in memory. `state` and `verifier`: of a sign-in in progress."""
 
     state: str = ""
     verifier: str = ""
@@ -72,7 +73,7 @@ class Session(msgspec.Struct):
 
 
 class Visitor(msgspec.Struct, frozen=True):
-    """A browser at our door, with its profile as the service knows it."""
+    """A browser with its session and its profile. `cookies`: `Set-Cookie` headers to forward."""
 
     token: str
     session: Session
@@ -82,18 +83,18 @@ class Visitor(msgspec.Struct, frozen=True):
 
 
 class Shop:
-    """The back end: calls the service, remembers sessions."""
+    """The back end of the shop: calls the service and stores sessions."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self._http = httpx.AsyncClient(base_url=stage.service, timeout=30.0)
-        # One visitor's cookie is nobody else's: the client keeps none.
+        # The client stores no cookies, because it sends requests for different visitors.
         self._http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._sessions: dict[str, Session] = {}
         self._token = ""
 
     async def visitor(self, request: AnyRequest) -> Visitor:
-        """The browser's profile: the one of its cookie, else a new temporary one."""
+        """Find the profile by the cookie of the browser, or create a temporary one."""
         tracker = request.cookies.get(PROFILE_COOKIE)
         cookie = {"Cookie": f"{PROFILE_COOKIE}={tracker}"} if tracker else {}
         found = await self.call("POST", "/profiles", json={}, headers=cookie)
@@ -101,11 +102,14 @@ class Shop:
         profile = (
             await self.call("GET", f"/profiles/{found.json()['profile_id']}", params=EVERYTHING)
         ).json()
-        given = tuple(found.headers.get_list("set-cookie"))
-        return Visitor(token, session, found.json()["anonymous_profile_tracker"], profile, given)
+        cookies = tuple(found.headers.get_list("set-cookie"))
+        return Visitor(token, session, found.json()["anonymous_profile_tracker"], profile, cookies)
 
     async def put_in_basket(self, profile: dict[str, Any], book: str) -> None:
-        """Two writes in one request: the subject is everybody's to know, the basket is ours."""
+        """Add a book to the basket, and its subject to the interests, in one request.
+
+        The interests are a trait, which all applications share. The basket is application data of the shop.
+        """
         basket = profile.get("application_data", {}).get(BACKEND, {}).get("basket", [])
         interests = profile.get("traits", {}).get("interests", [])
         body = {
@@ -115,7 +119,7 @@ class Shop:
         await self.call("PATCH", f"/profiles/{profile['profile_id']}", json=body)
 
     async def exchange(self, code: str, verifier: str) -> dict[str, Any]:
-        """The ID token for a code, and what it says."""
+        """Exchange an authorization code. Returns the ID token and its claims."""
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -128,7 +132,10 @@ class Shop:
         return {**claims_of(token), "id_token": token}
 
     async def call(self, method: str, path: str, **more: Any) -> httpx.Response:
-        """A request to the customer data service; asks for a new token when the old one has run out."""
+        """Send a request to the customer data service.
+
+        Fetches a new access token if the current one expired.
+        """
         self._token = self._token or await self._fetch_token()
         answer = await self._call(method, path, **more)
         if answer.status_code == 401:
@@ -137,6 +144,7 @@ class Shop:
         return answer.raise_for_status()
 
     async def close(self) -> None:
+        """Close the connections."""
         await self._http.aclose()
 
     async def _call(
@@ -161,14 +169,14 @@ class Shop:
 
 @get("/")
 async def front(request: AnyRequest) -> Response[str]:
-    """The shop and, beside it, what the service knows about whoever looks at it."""
+    """Show the shop and the visitor's profile."""
     shop: Shop = request.app.state.shop
     visitor = await shop.visitor(request)
     notice, visitor.session.notice = visitor.session.notice, ""
     html = _pages.get_template("shop.html").render(
         shop=SHOP_NAME, books=BOOKS, session=visitor.session, notice=notice, profile=visitor.profile,
         basket=visitor.profile.get("application_data", {}).get(BACKEND, {}).get("basket", []),
-        facts=facts(visitor.profile), service=shop.stage.service,
+        fields=profile_fields(visitor.profile), service=shop.stage.service,
     )  # fmt: skip
     return _with_cookies(Response(html, media_type="text/html; charset=utf-8", headers=PAGE_HEADERS), visitor)
 
@@ -187,33 +195,35 @@ async def basket(request: AnyRequest) -> Response[Any]:
 
 @get("/sign-in")
 async def sign_in(request: AnyRequest) -> Response[Any]:
+    """Redirect to the sign-in page."""
     return await _authorize(request)
 
 
 @get("/register")
 async def register(request: AnyRequest) -> Response[Any]:
+    """Redirect to the registration page."""
     return await _authorize(request, prompt="create")
 
 
 @get("/signed-in")
 async def signed_in(request: AnyRequest) -> Response[Any]:
-    """The browser is back with a code."""
+    """Receive the authorization code and sign the user in."""
     shop: Shop = request.app.state.shop
     code, state = (str(request.query_params.get(name, "")) for name in ("code", "state"))
     visitor = await shop.visitor(request)
     session = visitor.session
     if code and session.state and secrets.compare_digest(state, session.state):
-        person = await shop.exchange(code, session.verifier)
-        session.id_token, session.state, session.verifier = person["id_token"], "", ""
-        known = visitor.profile.get("identity_attributes", {})
-        session.name = known.get("givenname", "friend")
+        claims = await shop.exchange(code, session.verifier)
+        session.id_token, session.state, session.verifier = claims["id_token"], "", ""
+        attributes = visitor.profile.get("identity_attributes", {})
+        session.name = attributes.get("givenname", "friend")
         session.notice = f"Welcome, {session.name}. This browser and your account are one profile."
     return _with_cookies(Redirect("/", status_code=303), visitor)
 
 
 @post("/sign-out")
 async def sign_out(request: AnyRequest) -> Response[Any]:
-    """Forget the person here and at the service; the browser keeps its profile."""
+    """Sign the user out of the shop and of the service. The browser keeps its profile."""
     shop: Shop = request.app.state.shop
     visitor = await shop.visitor(request)
     hint, visitor.session.id_token, visitor.session.name = visitor.session.id_token, "", ""
@@ -225,26 +235,27 @@ async def sign_out(request: AnyRequest) -> Response[Any]:
 
 @get("/shop.css")
 async def style() -> Response[bytes]:
+    """Return the stylesheet."""
     return Response(_files.joinpath("shop.css").read_bytes(), media_type="text/css; charset=utf-8")
 
 
-def facts(profile: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """What is known: the name of each value, the value, and where it came from."""
+def profile_fields(profile: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return path, value and source of the values of a profile."""
     sources = profile.get("provenance", {})
     values = {
         **{f"identity_attributes.{k}": v for k, v in profile.get("identity_attributes", {}).items()},
         **{f"traits.{k}": v for k, v in profile.get("traits", {}).items()},
         **{
             f"application_data.{app}.{k}": v
-            for app, kept in profile.get("application_data", {}).items()
-            for k, v in kept.items()
+            for app, data in profile.get("application_data", {}).items()
+            for k, v in data.items()
         },
     }
-    return [(path, _words(value), _source(sources.get(path, []))) for path, value in values.items()]
+    return [(path, _text(value), _source(sources.get(path, []))) for path, value in values.items()]
 
 
 def create_shop(stage: Stage) -> Litestar:
-    """The shop as an ASGI application."""
+    """Create the ASGI application of the shop."""
     shop = Shop(stage)
     return Litestar(
         route_handlers=[front, basket, sign_in, register, signed_in, sign_out, style],
@@ -255,14 +266,14 @@ def create_shop(stage: Stage) -> Litestar:
     )
 
 
-def keep_open(stage: Stage, listener: socket.socket, opened: Callable[[], None]) -> None:
-    """Serve the shop until Ctrl-C or SIGTERM; calls `opened` once it answers."""
+def serve_shop(stage: Stage, listener: socket.socket, opened: Callable[[], None]) -> None:
+    """Serve the shop until Ctrl-C or SIGTERM. Calls `opened` once it accepts requests."""
     config = uvicorn.Config(create_shop(stage), log_level="warning", access_log=False)
     asyncio.run(_Server(config, opened).serve([listener]))
 
 
 class _Server(uvicorn.Server):
-    """Says when it answers."""
+    """Calls `opened` once it accepts requests."""
 
     def __init__(self, config: uvicorn.Config, opened: Callable[[], None]) -> None:
         super().__init__(config)
@@ -274,18 +285,20 @@ class _Server(uvicorn.Server):
             self._opened()
 
 
-async def _authorize(request: AnyRequest, **more: str) -> Response[Any]:
-    """Send the browser to the service's pages, the tracker with it."""
+async def _authorize(request: AnyRequest, **parameters: str) -> Response[Any]:
+    """Redirect the browser to the authorization endpoint, with the tracker."""
     shop: Shop = request.app.state.shop
     visitor = await shop.visitor(request)
     verifier, challenge = pkce()
     visitor.session.state, visitor.session.verifier = secrets.token_urlsafe(16), verifier
-    path = authorize_path(visitor.session.state, challenge, visitor.tracker, shop.stage.callback, **more)
+    path = authorize_path(
+        visitor.session.state, challenge, visitor.tracker, shop.stage.callback, **parameters
+    )
     return _with_cookies(Redirect(f"{shop.stage.service}{path}", status_code=303), visitor)
 
 
 def _with_cookies(response: Response[Any], visitor: Visitor) -> Response[Any]:
-    """Our own cookie, and those of the service as it gave them."""
+    """Set the session cookie, and forward the cookies of the service."""
     response.set_cookie(Cookie(SESSION_COOKIE, value=visitor.token, httponly=True, samesite="lax"))
     for line in visitor.cookies:
         name, _, value = line.partition(";")[0].partition("=")
@@ -294,7 +307,7 @@ def _with_cookies(response: Response[Any], visitor: Visitor) -> Response[Any]:
 
 
 def _is_own_page(request: AnyRequest, shop: Shop) -> bool:
-    """Whether the form that was sent stood on our page, as the browser tells it."""
+    """Whether the `Origin` header, if present, is the shop."""
     origin = request.headers.get("origin")
     return origin is None or urlsplit(origin) == urlsplit(shop.stage.shop)
 
@@ -303,7 +316,7 @@ def _with(values: list[str], value: str) -> list[str]:
     return values if value in values else [*values, value]
 
 
-def _words(value: object) -> str:
+def _text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

@@ -1,7 +1,7 @@
-"""The stage: a folder of its own, `oneself serve` as a process in it, and the shop's two applications.
+"""The environment of the demo: a data folder, the process `oneself serve`, and the shop's two applications.
 
-Law of this module: everything it starts it also stops; a folder is emptied only if an earlier demo made it.
-No setting of the surrounding environment reaches the demo.
+Invariants: it stops everything that it starts. It empties a folder only if an earlier demo created it.
+Settings in the caller's environment do not affect the demo.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from pathlib import Path
 import msgspec
 
 from oneself.data_folder import explained_folder_errors, make_data_folder
-from oneself.demo.teller import Teller
+from oneself.demo.narrator import Narrator
 from oneself.errors import Fatal, SettingsError
 
 ORG = "bookshop"
 BACKEND = "bookshop-backend"
 WEB = "bookshop-web"
 SHOP_NAME = "Paper & Ink"
-#: Where the events of its pages go.
+#: The dataset of the events of its pages.
 DATASET = "web"
-MARK = "made-by-oneself-demo"
-USUAL_PORT = 8700
+MARKER_FILE = "made-by-oneself-demo"
+DEFAULT_PORT = 8700
 LOG_FILE = "service.log"
 GREETING = re.compile(r"answers at (http://\S+)")
 READY_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 60.0
 POLL_S = 0.05
 LOG_LINES = 15
-#: What the web application may do in the name of a person who signed in.
+#: The permissions of the web application, for users who signed in.
 WEB_PERMISSIONS = ("internal_cds_profile_view", "internal_cds_profile_update")
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """Addresses and credentials of a running demo. `service` and `shop` are without a trailing slash."""
+    """URLs and credentials of a running demo. `service` and `shop`: URLs without a trailing slash."""
 
     folder: Path
     service: str
@@ -54,27 +54,28 @@ class Stage(msgspec.Struct, frozen=True):
 
     @property
     def api(self) -> str:
-        """Where the customer data service of the bookshop is."""
+        """The path of the customer data service."""
         return f"/t/{ORG}/cds/api/v1"
 
     @property
     def event_path(self) -> str:
-        """Where pages of the bookshop send events."""
+        """The path for events of the bookshop's pages."""
         return f"/t/{ORG}/api2/event/{DATASET}"
 
     @property
     def callback(self) -> str:
-        """Where the browser returns to after signing in."""
+        """The redirect URI after sign-in."""
         return f"{self.shop}/signed-in"
 
 
 @contextmanager
 def shop_socket(port: int | None) -> Iterator[socket.socket]:
-    """A socket for the shop that nobody else can take: the port after the service's if it is free, else any.
+    """Open the socket of the shop, on the port after the service's port if it is free, else on any port.
 
-    It listens at once, because binding alone does not keep others out; visitors wait until the shop opens.
+    The socket listens at once, because a bound socket alone does not reserve the port. Visitors wait until
+    the shop accepts requests.
     """
-    listener = _listening((port or USUAL_PORT) + 1) or _listening(0)
+    listener = _listening((port or DEFAULT_PORT) + 1) or _listening(0)
     if listener is None:
         raise SettingsError("No port is free on this machine.")
     with listener:
@@ -94,12 +95,13 @@ def _listening(port: int) -> socket.socket | None:
 
 
 @contextmanager
-def staged(
-    data_dir: Path | None, port: int | None, listener: socket.socket, teller: Teller
+def running_stage(
+    data_dir: Path | None, port: int | None, listener: socket.socket, narrator: Narrator
 ) -> Iterator[Stage]:
-    """A running stage. `data_dir`: None takes a temporary folder, which is removed at the end.
+    """Start the service and stop it at the end.
 
-    `port` of the service: None takes the usual one, or any if that is taken. `door`: the shop's socket.
+    `data_dir`: None for a temporary folder, which is removed at the end. `port` of the service: None for the
+    default port, or a free one if it is in use. `listener`: the socket of the shop.
     """
     with _folder(data_dir) as folder:
         stage = Stage(
@@ -111,18 +113,18 @@ def staged(
         )
         with _service(stage, port) as address:
             opened = msgspec.structs.replace(stage, service=address)
-            _make_web_application(opened, teller)
+            _create_web_application(opened, narrator)
             yield opened
 
 
 @contextmanager
 def _folder(data_dir: Path | None) -> Iterator[Path]:
     if data_dir is None:
-        made = Path(tempfile.mkdtemp(prefix="oneself-demo-"))
+        temporary = Path(tempfile.mkdtemp(prefix="oneself-demo-"))
         try:
-            yield made
+            yield temporary
         finally:
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
         return
     folder = data_dir.expanduser().absolute()
     make_data_folder(folder)
@@ -132,22 +134,22 @@ def _folder(data_dir: Path | None) -> Iterator[Path]:
 
 
 def _empty(folder: Path) -> None:
-    """Remove what an earlier demo left. Raises SettingsError if anything else is there."""
+    """Empty the folder of an earlier demo. Raises SettingsError if it contains other files."""
     if any(folder.iterdir()):
-        if not (folder / MARK).exists():
-            raise SettingsError(f"{folder} is not empty and no demo made it. Give another --data-dir.")
+        if not (folder / MARKER_FILE).exists():
+            raise SettingsError(f"{folder} is not empty and no demo made it. Choose another --data-dir.")
         shutil.rmtree(folder)
         folder.mkdir()
-    (folder / MARK).touch()
+    (folder / MARKER_FILE).touch()
 
 
 @contextmanager
 def _service(stage: Stage, port: int | None) -> Iterator[str]:
-    """A running service; where it answers."""
-    process, address = _started(stage, port or USUAL_PORT)
+    """Start the service and stop it at the end. Yields its URL."""
+    process, address = _start(stage, port or DEFAULT_PORT)
     if process.poll() is not None and port is None:
-        # Somebody else has the usual port.
-        process, address = _started(stage, 0)
+        # The default port is in use.
+        process, address = _start(stage, 0)
     try:
         if not address:
             raise Fatal(f"The service did not start. The end of its log:\n{_end_of_log(stage)}")
@@ -161,10 +163,10 @@ def _service(stage: Stage, port: int | None) -> Iterator[str]:
             process.wait()
 
 
-def _started(stage: Stage, port: int) -> tuple[subprocess.Popen[bytes], str]:
-    """The service as a process, and the address of its greeting; empty if it ended without one."""
+def _start(stage: Stage, port: int) -> tuple[subprocess.Popen[bytes], str]:
+    """Start the service. Returns the process and the URL that it printed; empty if it ended without one."""
     with (stage.folder / LOG_FILE).open("wb") as log:
-        # A session of its own: Ctrl-C is for us, we stop the service ourselves.
+        # In a session of its own, because the demo handles Ctrl-C and stops the service itself.
         process = subprocess.Popen(
             [sys.executable, "-m", "oneself", "serve"],
             env={**environment(stage), "ONESELF_PORT": str(port)},
@@ -197,7 +199,7 @@ def _end_of_log(stage: Stage) -> str:
 
 
 def environment(stage: Stage) -> dict[str, str]:
-    """The environment of the service and of commands beside it."""
+    """Return the environment variables of the service and of commands."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("ONESELF_")}
     inherited.pop("FORCE_COLOR", None)
     return {
@@ -211,7 +213,7 @@ def environment(stage: Stage) -> dict[str, str]:
 
 
 def run_command(stage: Stage, *arguments: str) -> str:
-    """Run `oneself …` beside the service; what it printed. Raises Fatal with what it said when it failed."""
+    """Run `oneself …` and return its output. Raises Fatal with the error output if it failed."""
     done = subprocess.run(
         [sys.executable, "-m", "oneself", *arguments],
         env=environment(stage),
@@ -225,12 +227,12 @@ def run_command(stage: Stage, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _make_web_application(stage: Stage, teller: Teller) -> None:
+def _create_web_application(stage: Stage, narrator: Narrator) -> None:
     permissions = [part for name in WEB_PERMISSIONS for part in ("--permission", name)]
     addresses = ["--redirect-uri", stage.callback, "--post-logout-redirect-uri", f"{stage.shop}/"]
     arguments = ["app", "create", SHOP_NAME, "--kind", "web", "--client-id", WEB, *addresses, *permissions]
     command = (
         f"oneself app create '{SHOP_NAME}' --kind web --client-id {WEB} --redirect-uri {stage.callback} …"
     )
-    teller.command(command)
+    narrator.command(command)
     run_command(stage, *arguments, "--client-secret", stage.web_secret)

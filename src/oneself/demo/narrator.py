@@ -1,7 +1,7 @@
-"""How the story is told: every request, its answer, and what it changed.
+"""Prints the story: requests, responses and what they changed.
 
-Law of this module: it prints, it never asks the service anything. What a profile was like is remembered from
-the answers that passed, so that "changed" is the difference between two answers.
+Invariants: it only prints and sends no request. Changes of a profile are the difference between the last two
+responses that contain it.
 """
 
 from __future__ import annotations
@@ -19,38 +19,39 @@ from rich.text import Text
 
 VALUE_CHARACTERS_MAX = 74
 SECRETS = {"password", "csrf", "code_verifier", "client_secret"}
-# Long and unreadable: only their beginning is shown.
+# Only the first characters of these are printed.
 TOKENS = {"access_token", "id_token", "code", "code_challenge", "code_verifier", "state", "nonce", "csrf"}
 UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 VALUES = ("user_id", "merged_to", "merged_from", "identity_attributes", "traits", "application_data")
 
 
-class Broken(Exception):
-    """The service did not do what the story promises."""
+class ExpectationFailed(Exception):
+    """The service did not return what the story expects."""
 
 
-class Teller:
-    """Prints the story. `seen`: the last known state of each profile, as flat paths."""
+class Narrator:
+    """Prints the story."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        #: Profile id → path → value, from the last response.
         self._seen: dict[str, dict[str, Any]] = {}
         self._chapter = 0
         self._query = ""
 
     def say(self, text: str = "") -> None:
-        """A paragraph of prose."""
+        """Print a paragraph."""
         self._console.print(text, highlight=False)
 
     def chapter(self, title: str, text: str) -> None:
-        """A new scene."""
+        """Print the title and introduction of a chapter."""
         self._chapter += 1
         self._console.print()
         self._console.rule(f"[bold]{self._chapter}. {title}[/]", align="left", style="cyan")
         self.say(text)
 
     def command(self, line: str) -> None:
-        """A command line that is run."""
+        """Print a command line."""
         self._console.print(f"\n  [bold cyan]$[/] {escape(line)}", soft_wrap=True)
 
     def request(
@@ -60,7 +61,7 @@ class Teller:
         body: Mapping[str, Any] | Sequence[Any] | None = None,
         form: Mapping[str, str] | None = None,
     ) -> None:
-        """What is sent: `path` with its query, a JSON `body` or the fields of a `form`."""
+        """Print a request. `path`: with its query. `body`: JSON. `form`: form fields."""
         address, _, query = path.partition("?")
         self._console.print(
             f"\n  [bold cyan]{method:<5}[/] [bold]{escape(short(address))}[/]", soft_wrap=True
@@ -73,18 +74,18 @@ class Teller:
         self._query = query or self._query
 
     def answer(self, status: int, phrase: str, meaning: str = "") -> None:
-        """What came back."""
+        """Print the status of a response."""
         style = "green" if status < 400 else "yellow"
         note = f"  [italic]{escape(meaning)}[/]" if meaning else ""
         self._console.print(f"    [{style}]→ {status} {phrase}[/]{note}", soft_wrap=True)
 
     def fact(self, name: str, value: str, meaning: str = "") -> None:
-        """One thing of an answer that matters later."""
+        """Print a value of a response with an explanation."""
         note = f"  [dim]{meaning}[/]" if meaning else ""
         self._console.print(f"      {name:<11} [bold]{escape(value)}[/]{note}", soft_wrap=True)
 
     def profile(self, document: Mapping[str, Any]) -> None:
-        """What is new about a profile since it was last seen."""
+        """Print what changed in a profile since the last response."""
         profile_id = document["profile_id"]
         now = flat({key: document[key] for key in VALUES if key in document})
         before = self._seen.get(profile_id, {})
@@ -96,31 +97,31 @@ class Teller:
                 self._change("~", "yellow", path, value)
 
     def provenance(self, document: Mapping[str, Any]) -> None:
-        """Where each value of a profile came from."""
-        self._console.print("      [dim]Where each value comes from (face, application, time):[/]")
+        """Print the sources of the values of a profile."""
+        self._console.print("      [dim]Source of each value (interface, application, time):[/]")
         sources = document.get("provenance", {})
         for path in (path for path in flat(document) if path in sources):
-            words = "; ".join(sources_of(sources[path]))
-            self._console.print(f"        {escape(short(path)):<42} [dim]{words}[/]", soft_wrap=True)
+            source = "; ".join(sources_of(sources[path]))
+            self._console.print(f"        {escape(short(path)):<42} [dim]{source}[/]", soft_wrap=True)
 
     def expect(self, condition: bool, sentence: str) -> None:
-        """A promise of the story that was just kept. Raises Broken when it was not."""
+        """Print an expectation that was met. Raises ExpectationFailed if it was not."""
         if not condition:
-            raise Broken(sentence)
+            raise ExpectationFailed(sentence)
         self._console.print(Padding(Text.from_markup(f"[bold green]✓[/] {sentence}"), (0, 0, 0, 4)))
 
     def _aside(self, line: str) -> None:
         self._console.print(f"        [dim]{escape(line)}[/]", soft_wrap=True)
 
     def _change(self, sign: str, style: str, path: str, value: object) -> None:
-        words = cut(short(msgspec.json.encode(value).decode()))
+        text = cut(short(msgspec.json.encode(value).decode()))
         self._console.print(
-            f"      [{style}]{sign} {escape(short(path))} = {escape(words)}[/]", soft_wrap=True
+            f"      [{style}]{sign} {escape(short(path))} = {escape(text)}[/]", soft_wrap=True
         )
 
 
 def json_lines(body: Any) -> list[str]:
-    """JSON on one line where it fits, else a line for each member."""
+    """Format JSON on one line if it fits, else one line for each member."""
     if body is None:
         return []
     text = short(msgspec.json.encode(body).decode())
@@ -133,12 +134,12 @@ def json_lines(body: Any) -> list[str]:
 
 
 def form_lines(form: Mapping[str, str]) -> list[str]:
-    """Parameters of a query or fields of a form, one a line; empty ones are left out."""
+    """Format query parameters or form fields, one per line. Empty ones are omitted."""
     return [f"{name}={form_field(name, value)}" for name, value in form.items() if value]
 
 
 def form_field(name: str, value: str) -> str:
-    """A value as it is printed: secrets are dots, tokens only begin."""
+    """Format a value. Secrets are masked; tokens are shortened."""
     if name in SECRETS:
         return "••••••"
     if name in TOKENS or len(value) > 3 * VALUE_CHARACTERS_MAX:
@@ -147,7 +148,7 @@ def form_field(name: str, value: str) -> str:
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested objects as dotted paths."""
+    """Flatten nested objects to dotted paths."""
     found: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict) and key != "merged_to":
@@ -158,18 +159,19 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def short(text: str) -> str:
-    """Ids by their first eight characters."""
+    """Shorten ids to their first eight characters."""
     return UUID.sub(r"\1…", text)
 
 
 def cut(text: str) -> str:
+    """Truncate a long text."""
     return text if len(text) <= VALUE_CHARACTERS_MAX else f"{text[: VALUE_CHARACTERS_MAX - 1]}…"
 
 
 def sources_of(sources: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Who said it, with the times of day."""
+    """Format the sources of a value: interface, application and times."""
     times: dict[str, list[str]] = {}
     for source in sources:
-        who = f"{source['face']} through {source['application']}"
-        times.setdefault(who, []).append(str(source["time"])[11:19])
-    return [f"{who}, {' and '.join(seen)}" for who, seen in times.items()]
+        origin = f"{source['face']} through {source['application']}"
+        times.setdefault(origin, []).append(str(source["time"])[11:19])
+    return [f"{origin}, {' and '.join(seen)}" for origin, seen in times.items()]
