@@ -1,1 +1,1 @@
-"""Measurements: written questions, answered beside bare PostgreSQL. These are not tests."""
+"""Benchmarks: written questions, measured beside bare PostgreSQL. These are not tests."""

@@ -1,4 +1,4 @@
-"""`python -m bench` is `make bench`."""
+"""Entry point of `python -m bench`, which `make bench` runs."""
 
 from bench.run import main
 

@@ -1,6 +1,6 @@
-"""What PostgreSQL alone does with the same rows: the comparison beside every figure.
+"""Measures PostgreSQL alone with the same rows, for comparison with every figure.
 
-The rows are those that a question has just written to the log, with the same indexes and the same durability.
+The rows are those that a question has just written to the log, with the same indexes and durability.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9::jsonb)
 
 
 async def copy_log(url: str) -> float:
-    """Rows per second of one COPY of the whole log into an equal table."""
+    """Return the rows per second of one COPY of the full log into an identical table."""
     connection = await _connect(url)
     try:
         text = io.BytesIO()
@@ -44,30 +44,29 @@ async def copy_log(url: str) -> float:
 
 
 async def insert_log(url: str, limit: int, per_commit: int, connections: int) -> float:
-    """Rows per second of INSERTs into an equal table, with a number of rows per commit and of connections."""
+    """Return the rows per second of INSERTs into an identical table. `limit`: number of rows."""
     first = await _connect(url)
-    rows = [
-        tuple(r) for r in await first.fetch(f"SELECT {_COLUMNS} FROM log ORDER BY seq DESC LIMIT $1", limit)
-    ]
-    others = [await asyncpg.connect(url, server_settings=_BARE) for _ in range(connections)]
-    bursts = [rows[start : start + per_commit] for start in range(0, len(rows), per_commit)]
+    records = await first.fetch(f"SELECT {_COLUMNS} FROM log ORDER BY seq DESC LIMIT $1", limit)
+    rows = [tuple(record) for record in records]
+    writers = [await asyncpg.connect(url, server_settings=_BARE) for _ in range(connections)]
+    batches = [rows[start : start + per_commit] for start in range(0, len(rows), per_commit)]
     try:
         started = time.perf_counter()
-        await asyncio.gather(*(_drain(connection, bursts) for connection in others))
+        await asyncio.gather(*(_insert_batches(connection, batches) for connection in writers))
         return len(rows) / (time.perf_counter() - started)
     finally:
-        await asyncio.gather(*(connection.close() for connection in others))
+        await asyncio.gather(*(connection.close() for connection in writers))
         await first.execute("DROP TABLE bare_log")
         await first.close()
 
 
-async def _drain(connection: Any, bursts: list[list[tuple[Any, ...]]]) -> None:
-    while bursts:
-        burst = bursts.pop()
-        if len(burst) == 1:
-            await connection.execute(INSERT_ONE, 1, *burst[0])
+async def _insert_batches(connection: Any, batches: list[list[tuple[Any, ...]]]) -> None:
+    while batches:
+        batch = batches.pop()
+        if len(batch) == 1:
+            await connection.execute(INSERT_ONE, 1, *batch[0])
         else:
-            await connection.execute(INSERT_MANY, 1, *(list(column) for column in zip(*burst, strict=True)))
+            await connection.execute(INSERT_MANY, 1, *(list(column) for column in zip(*batch, strict=True)))
 
 
 _BARE = {"search_path": SCHEMA, "jit": "off", "timezone": "UTC"}

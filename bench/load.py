@@ -1,9 +1,9 @@
-"""A load generator for HTTP/1.1, as a process of its own: `python -m bench.load < plan`.
+"""A load generator for HTTP/1.1 in a process of its own: `python -m bench.load < plan`.
 
-It is here because those that distributions carry cannot hold a rate and send another request each time. One
-connection has one request in flight. Without a rate, every connection sends again as soon as it is answered;
-with one, requests arrive evenly, whatever the service does, and a request that finds no free connection
-waits, which counts as latency. The generator runs on the same cores as the service and the database.
+Packaged load generators cannot both hold a rate and send different requests. Each connection has one request
+in flight. Without a rate, a connection sends the next request as soon as the previous one is answered. With a
+rate, requests arrive evenly, independent of the service; if no connection is idle, a request waits, and the
+wait is part of its latency. The generator runs on the same cores as the service and the database.
 """
 
 import asyncio
@@ -25,8 +25,11 @@ TICK_S = 0.001
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What to send: `requests` in turn, as bytes. `rate_s`: requests per second, None as many as possible.
-    The first `warm_up_s` are not counted."""
+    """A load to generate.
+
+    `requests`: as bytes, sent in turn. `rate_s`: requests per second, None for the maximum. Responses during
+    the first `warm_up_s` are not counted.
+    """
 
     host: str
     port: int
@@ -38,7 +41,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The outcome of a plan. Latencies in ms; `statuses`: HTTP status (0: broken connection) → answers."""
+    """The result of a plan. Latencies in ms. `statuses`: HTTP status (0: broken connection) → responses."""
 
     per_s: float
     p50_ms: float
@@ -48,7 +51,7 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def run(plan: Plan) -> Report:
-    """Run a plan in another process."""
+    """Run a plan in another process and return its report."""
     command = [sys.executable, "-m", "bench.load"]
     root = Path(__file__).parents[1]
     done = subprocess.run(
@@ -58,7 +61,7 @@ def run(plan: Plan) -> Report:
 
 
 def request(method: str, path: str, token: str, body: object = None, host: str = "localhost") -> bytes:
-    """One request as bytes."""
+    """Return a request as bytes."""
     content = b"" if body is None else msgspec.json.encode(body)
     head = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Authorization: Bearer {token}"]
     if content:
@@ -67,15 +70,15 @@ def request(method: str, path: str, token: str, body: object = None, host: str =
 
 
 def at_rate(plan: Plan, rate_s: float) -> Plan:
-    """The same requests, arriving evenly."""
+    """Return the plan with requests arriving evenly at a rate."""
     return msgspec.structs.replace(plan, rate_s=rate_s)
 
 
 def check(report: Report, status: str) -> None:
-    """Fail unless every answer has the right status."""
-    wrong = {found: count for found, count in report.statuses.items() if found != status}
-    if wrong or not report.statuses:
-        raise RuntimeError(f"Answers other than {status}: {wrong or 'none at all'}.")
+    """Raise RuntimeError unless all responses have the expected status."""
+    unexpected = {other: count for other, count in report.statuses.items() if other != status}
+    if unexpected or not report.statuses:
+        raise RuntimeError(f"Expected only responses with status {status}; received: {unexpected or 'none'}.")
 
 
 class _Generator:
@@ -83,8 +86,8 @@ class _Generator:
         self.plan = plan
         self.latencies: list[float] = []
         self.statuses: Counter[str] = Counter()
-        self.counting_from = time.perf_counter() + plan.warm_up_s
-        self.until = self.counting_from + plan.duration_s
+        self.measured_from = time.perf_counter() + plan.warm_up_s
+        self.until = self.measured_from + plan.duration_s
         self._next = 0
         self._due: deque[float] = deque()
         self._idle: list[_Connection] = []
@@ -97,8 +100,8 @@ class _Generator:
                 lambda: _Connection(self), self.plan.host, self.plan.port
             )
             connections.append(connection)
-        self.counting_from = time.perf_counter() + self.plan.warm_up_s
-        self.until = self.counting_from + self.plan.duration_s
+        self.measured_from = time.perf_counter() + self.plan.warm_up_s
+        self.until = self.measured_from + self.plan.duration_s
         if self.plan.rate_s is None:
             for connection in connections:
                 self.free(connection)
@@ -115,37 +118,38 @@ class _Generator:
                 self._due.append(now)
                 sent += 1
             while self._due and self._idle:
-                self._idle.pop().send(self._take(), self._due.popleft())
+                self._idle.pop().send(self._next_request(), self._due.popleft())
             await asyncio.sleep(TICK_S)
 
-    def _take(self) -> bytes:
+    def _next_request(self) -> bytes:
         self._next += 1
         return self.plan.requests[self._next % len(self.plan.requests)]
 
     def free(self, connection: "_Connection") -> None:
-        """A connection has no request in flight."""
+        """Send the next request on an idle connection, or add it to the idle ones."""
         now = time.perf_counter()
         if self.plan.rate_s is None:
             if now < self.until:
-                connection.send(self._take(), now)
+                connection.send(self._next_request(), now)
         elif self._due:
-            connection.send(self._take(), self._due.popleft())
+            connection.send(self._next_request(), self._due.popleft())
         else:
             self._idle.append(connection)
 
-    def answered(self, status: str, since: float) -> None:
+    def record(self, status: str, since: float) -> None:
+        """Count a response, unless it is outside the measured time."""
         now = time.perf_counter()
-        if self.counting_from <= now < self.until:
+        if self.measured_from <= now < self.until:
             self.latencies.append(now - since)
             self.statuses[status] += 1
 
     def _report(self) -> Report:
-        found = self.latencies or [0.0]
+        latencies = self.latencies or [0.0]
         return Report(
             per_s=len(self.latencies) / self.plan.duration_s,
-            p50_ms=percentile(found, 0.5) * 1000,
-            p99_ms=percentile(found, 0.99) * 1000,
-            max_ms=max(found) * 1000,
+            p50_ms=percentile(latencies, 0.5) * 1000,
+            p99_ms=percentile(latencies, 0.99) * 1000,
+            max_ms=max(latencies) * 1000,
             statuses=dict(self.statuses),
         )
 
@@ -160,7 +164,7 @@ class _Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._generator.answered("0", self._since)
+        self._generator.record("0", self._since)
 
     def send(self, request: bytes, since: float) -> None:
         self._since = since
@@ -176,11 +180,12 @@ class _Connection(asyncio.Protocol):
             return
         status = self._received[9:12].decode()
         self._received = b""
-        self._generator.answered(status, self._since)
+        self._generator.record(status, self._since)
         self._generator.free(self)
 
 
 def main() -> None:
+    """Read a plan from standard input and write the report to standard output."""
     plan = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Plan)
     sys.stdout.buffer.write(msgspec.msgpack.encode(uvloop.run(_Generator(plan).run())))
 

@@ -1,11 +1,11 @@
-"""People for the measurements: who owns which browser, who signed in, and what they do next.
+"""Generates the persons of the benchmarks: their browsers, user ids, histories and new events.
 
-Everything about person `i` follows from `i`, so that a load generator needs no list. A filled database holds
-what the fold makes of these histories: each runs through `core.fold`, and the rows go in by COPY.
+All data of a person is derived from its number `i`, so a load generator needs no list. To fill a database,
+the histories run through `core.fold`, and COPY writes the resulting rows.
 
     every person      one event on the first browser                 an anonymous profile
-    every third       sign-in on it                                  promoted, holds a user id
-    every tenth       an event on a second browser, sign-in on it    a profile absorbed by the first
+    every third       sign-in on it                                  an identified profile with a user id
+    every tenth       an event on a second browser, sign-in on it    a profile merged into the first
     every fourth      a trait
 """
 
@@ -40,12 +40,12 @@ _PAGES = ("/", "/shop", "/shop/shoes/trail-runner-42", "/cart", "/account/orders
 
 
 def device(person: int, number: int = 0) -> Identifier:
-    """A person's browser."""
+    """Return the identifier of a browser of a person."""
     return Identifier(ANONYMOUS_ID, f"{uuid.UUID(int=(person << 8) + number + (0xD << 120))}")
 
 
 def user(person: int) -> Identifier:
-    """A person's user id, if the person is `known`."""
+    """Return the user id of a person; only those with `is_known` have one."""
     return Identifier(USER_ID, f"user-{person:09}")
 
 
@@ -55,14 +55,14 @@ def is_known(person: int) -> bool:
 
 
 def profile_id(person: int) -> UUID:
-    """The id of the first profile of a person in a filled database."""
+    """Return the id of the first profile of a person in a filled database."""
     return UUID(int=_NAMES.int + (person * 0x9E3779B97F4A7C15 << 8) % (1 << 60))
 
 
 def observe(
     kind: Callable[..., Observation] = PageEvent, *, new_profile_id: UUID | None = None, **fields: Any
 ) -> Observation:
-    """An observation from a server, with new ids."""
+    """Create an observation of a server, with new ids."""
     fields.setdefault("name", "Page Viewed" if kind is PageEvent else None)
     return kind(
         observation_id=uuid.uuid4(),
@@ -73,45 +73,47 @@ def observe(
     )
 
 
-def page_view(chance: random.Random, identifiers: tuple[Identifier, ...], **fields: Any) -> Observation:
-    """An event with the body that a web library sends."""
+def page_view(rng: random.Random, identifiers: tuple[Identifier, ...], **fields: Any) -> Observation:
+    """Create an event with a body as a web library sends it."""
     body = {
-        "url": f"https://shop.example{chance.choice(_PAGES)}",
+        "url": f"https://shop.example{rng.choice(_PAGES)}",
         "title": "Trail Runner 42, light and grippy",
         "referrer": "https://search.example/?q=shoes",
         "agent": "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0",
-        "session": chance.getrandbits(48),
+        "session": rng.getrandbits(48),
     }
     return observe(identifiers=identifiers, body=body, **fields)
 
 
 def arrivals(persons: int, seed: int = 1) -> Iterator[Observation]:
-    """Endless traffic on a database of this size: 70 % known browsers, 10 % signed-in users on them,
-    20 % new browsers."""
-    chance = random.Random(seed)
-    newcomer = persons + seed * 100_000_000
+    """Generate endless traffic for a database with this number of persons.
+
+    70 % are events of known browsers, 10 % of signed-in users on known browsers, 20 % of new browsers.
+    """
+    rng = random.Random(seed)
+    new_person = persons + seed * 100_000_000
     while True:
-        person = chance.randrange(persons)
-        dice = chance.random()
+        person = rng.randrange(persons)
+        dice = rng.random()
         if dice < 0.2:
-            newcomer += 1
-            yield page_view(chance, (device(newcomer),))
+            new_person += 1
+            yield page_view(rng, (device(new_person),))
         elif dice < 0.3:
-            yield page_view(chance, (device(person - person % 3), user(person - person % 3)))
+            yield page_view(rng, (device(person - person % 3), user(person - person % 3)))
         else:
-            yield page_view(chance, (device(person),))
+            yield page_view(rng, (device(person),))
 
 
 def history(person: int) -> Iterator[Observation]:
-    """The history of a person in a filled database."""
-    chance = random.Random(person)
+    """Generate the observations of a person in a filled database."""
+    rng = random.Random(person)
     trait = {"values": {"traits": {"plan": "premium"}}} if person % 4 == 0 else {}
-    yield page_view(chance, (device(person),), new_profile_id=profile_id(person), **trait)
+    yield page_view(rng, (device(person),), new_profile_id=profile_id(person), **trait)
     if is_known(person):
         yield observe(SignIn, identifiers=(user(person), device(person)))
     if person % 10 == 0:
         second = device(person, 1)
-        yield page_view(chance, (second,))
+        yield page_view(rng, (second,))
         yield observe(SignIn, identifiers=(user(person), second))
 
 
@@ -121,16 +123,18 @@ async def fill(
     config: Config,
     persons: range,
     progress: Progress,
-    lived: Callable[[int], Iterator[Observation]] = history,
+    history_of: Callable[[int], Iterator[Observation]] = history,
 ) -> tuple[int, int]:
-    """Put people into a database, as the fold would have; returns the log entries and profiles made. `lived`:
-    what a person did."""
+    """Fill a database with the folded histories of persons.
+
+    `history_of`: person → observations. Returns the numbers of log entries and profiles.
+    """
     connection = await _connection(url)
     entries = profiles = 0
     try:
         for start in range(persons.start, persons.stop, PERSONS_PER_CHUNK):
             chunk = range(start, min(start + PERSONS_PER_CHUNK, persons.stop))
-            state, log = _folded(chunk, config, lived)
+            state, log = _fold(chunk, config, history_of)
             async with connection.transaction():
                 await _copy(connection, dataset_id, state, log)
             entries, profiles = entries + len(log), profiles + len(state.profiles)
@@ -142,13 +146,13 @@ async def fill(
     return entries, profiles
 
 
-def _folded(
-    persons: range, config: Config, lived: Callable[[int], Iterator[Observation]]
+def _fold(
+    persons: range, config: Config, history_of: Callable[[int], Iterator[Observation]]
 ) -> tuple[WorkingSet, list[NewEntry]]:
     state, log = WorkingSet(), []
     seq = time.time_ns() // 1000
     for person in persons:
-        for observation in lived(person):
+        for observation in history_of(person):
             seq += 1
             plan = fold(state, observation, config, seq)
             assert isinstance(plan, Plan), plan
@@ -161,14 +165,14 @@ async def _copy(
 ) -> None:
     changes = state.changes
     assert not changes.released
-    made = [state.profiles[i] for i in changes.profiles]
+    profiles = [state.profiles[profile_id] for profile_id in changes.profiles]
     await connection.copy_records_to_table(
         "log",
         columns=log_table.COLUMNS,
         records=[log_table.log_row(dataset_id, entry) for entry in log],
     )
     for statement, columns in (
-        (Queries("profile").put, rows.profile_columns(made)),
+        (Queries("profile").put, rows.profile_columns(profiles)),
         (Queries("claim").put, rows.claim_columns(changes.claimed)),
         (Queries("merge").put, rows.merge_columns(changes.merged)),
         (Queries("refusal").put, rows.refusal_columns(changes.refused)),
@@ -182,12 +186,13 @@ async def _copy(
         )
 
 
-#: What the write path itself inserts into, so that both fill the same columns in the same order.
+#: Finds table and columns in the statements of the write path, so that COPY writes the same columns in the
+#: same order.
 _TARGET = re.compile(r"INSERT INTO (?P<table>\w+) \((?P<columns>[^)]*)\)")
 
 
 async def _connection(url: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """As the write path's, but columns that are JSON text already go as they are."""
+    """Connect as the write path does. JSON columns also accept encoded text."""
     connection = await connect(url)
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", format="binary", encoder=_jsonb, decoder=msgspec.json.decode

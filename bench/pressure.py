@@ -1,4 +1,4 @@
-"""Load inside one process: observations passed to `Ingest.submit`, as fast as possible or at a rate."""
+"""Generates load in the process of the service: calls `Ingest.submit`, as fast as possible or at a rate."""
 
 import asyncio
 import time
@@ -15,14 +15,14 @@ TICK_S = 0.001
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Observations per second; latencies of one call in ms."""
+    """The result: observations per second, latencies of a call in ms."""
 
     per_s: float
     p50_ms: float
     p99_ms: float
 
 
-async def at_will(
+async def at_full_speed(
     ingest: Ingest,
     dataset_id: int,
     observations: Iterator[Observation],
@@ -31,8 +31,11 @@ async def at_will(
     burst: int,
     count: int,
 ) -> Report:
-    """`concurrency` callers, each submitting `burst` observations at once and again when all are answered,
-    until `count` were."""
+    """Submit `count` observations as fast as possible.
+
+    Each of `concurrency` callers submits `burst` observations at once, and the next ones when all are
+    answered.
+    """
     bursts = [[next(observations) for _ in range(burst)] for _ in range(count // burst)]
     latencies: list[float] = []
 
@@ -49,7 +52,7 @@ async def at_will(
 async def at_rate(
     ingest: Ingest, dataset_id: int, observations: Iterator[Observation], *, rate_s: float, count: int
 ) -> Report:
-    """One observation per call, at even intervals, however fast the service answers."""
+    """Submit one observation per call at even intervals, independent of the service."""
     ready = [next(observations) for _ in range(count)]
     tasks: list[asyncio.Task[float]] = []
     started = time.perf_counter()
@@ -66,7 +69,9 @@ async def _timed(ingest: Ingest, dataset_id: int, observations: list[Observation
     if len(observations) == 1:
         await ingest.submit(dataset_id, Submission(observations[0]))
     else:
-        await asyncio.gather(*(ingest.submit(dataset_id, Submission(o)) for o in observations))
+        await asyncio.gather(
+            *(ingest.submit(dataset_id, Submission(observation)) for observation in observations)
+        )
     return time.perf_counter() - started
 
 

@@ -10,7 +10,7 @@ BEGIN, END = "<!-- results: written by make bench -->", "<!-- end of results -->
 
 
 def write() -> None:
-    """Write the newest result of every question into the table."""
+    """Write the newest result of each question to the table in README.md."""
     text = README.read_text()
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
@@ -18,22 +18,22 @@ def write() -> None:
 
 
 def sentence(figure: Figure) -> str:
-    """One figure as a table row."""
+    """Format a figure as a line of text."""
     bare = f"   bare {number(figure.bare)} ({figure.bare_means})" if figure.bare is not None else ""
     target = f"   target {figure.target}" if figure.target else ""
     return f"{figure.name}: {number(figure.value)} {figure.unit}{bare}{target}"
 
 
 def number(value: float) -> str:
-    """Three significant digits, with thousands separated."""
+    """Format a number with three significant digits and separated thousands."""
     if abs(value) >= 100:
         return f"{value:,.0f}".replace(",", " ")
     return f"{value:.3g}" if abs(value) < 10 else f"{value:.1f}"
 
 
 def _tables() -> str:
-    kept = [results.read(path.stem) for path in sorted(results.FOLDER.glob("*.json"))]
-    newest = [found[-1] for found in kept if found]
+    stored = [results.read(path.stem) for path in sorted(results.FOLDER.glob("*.json"))]
+    newest = [history[-1] for history in stored if history]
     figures = [_row(result, figure) for result in newest for figure in result.figures]
     head = ["| question | figure | measured | bare PostgreSQL | target |", "|---|---|---|---|---|"]
     origins = ["", "| question | when | commit | machine |", "|---|---|---|---|", *map(_origin, newest), ""]

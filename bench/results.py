@@ -1,6 +1,6 @@
-"""Measured figures, the machine they were measured on, and the file that keeps them.
+"""Stores measured figures with the machine and the commit.
 
-Law of this module: a result is appended, never changed; one file per question under `results/`.
+Invariants: results are appended and never changed. Each question has one file in `results/`.
 """
 
 import os
@@ -19,8 +19,11 @@ ROOT = Path(__file__).parents[1]
 
 
 class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One measured number. `bare`: what PostgreSQL alone needs or does for the same rows, in the same unit.
-    `target`: the figure to reach, in words."""
+    """A measured number.
+
+    `bare`: the same measurement with PostgreSQL alone, in the same unit. `target`: the value to reach, as
+    text.
+    """
 
     name: str
     value: float
@@ -31,7 +34,10 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """Where it was measured. `load`: the one-minute average before the run, which shows other work."""
+    """The machine of a measurement.
+
+    `load`: load average of one minute before the run, which shows other work.
+    """
 
     cores: int
     memory_gb: float
@@ -43,7 +49,7 @@ class Machine(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """The answer of one run to one question."""
+    """The result of one run of a question. `at`: time, RFC 3339."""
 
     question: str
     size: str
@@ -55,7 +61,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 def machine(postgresql: str) -> Machine:
-    """This machine, now."""
+    """Return the description of this machine."""
     return Machine(
         cores=os.cpu_count() or 0,
         memory_gb=round(psutil.virtual_memory().total / 2**30, 1),
@@ -68,20 +74,20 @@ def machine(postgresql: str) -> Machine:
 
 
 def commit() -> str:
-    """The commit of the tree, marked `+` if `src` differs from it."""
+    """Return the commit of the work tree, with `+` if `src` has uncommitted changes."""
     head = _git("rev-parse", "--short=10", "HEAD")
     return head + ("+" if _git("status", "--porcelain", "--", "src") else "")
 
 
 def now() -> str:
-    """The current time, UTC, to the second."""
+    """Return the current time as RFC 3339, UTC, with seconds."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def keep(result: Result) -> None:
-    """Append a result to its question's file."""
-    found = read(result.question)
-    text = msgspec.json.format(msgspec.json.encode([*found, result]), indent=1)
+def append(result: Result) -> None:
+    """Append a result to the file of its question."""
+    stored = read(result.question)
+    text = msgspec.json.format(msgspec.json.encode([*stored, result]), indent=1)
     path = FOLDER / f"{result.question}.json"
     draft = path.with_suffix(".tmp")
     draft.write_bytes(text + b"\n")
@@ -89,19 +95,19 @@ def keep(result: Result) -> None:
 
 
 def read(question: str) -> list[Result]:
-    """Every stored result of a question, oldest first."""
+    """Return the stored results of a question, oldest first."""
     path = FOLDER / f"{question}.json"
     return msgspec.json.decode(path.read_bytes(), type=list[Result]) if path.exists() else []
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which this share (0 to 1) of all values lies."""
+    """Return the percentile of values. `share`: 0 to 1."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 def median(values: Sequence[float]) -> float:
-    """The median."""
+    """Return the median of values."""
     return statistics.median(values)
 
 
@@ -113,5 +119,5 @@ def _processor() -> str:
 
 
 def _git(*arguments: str) -> str:
-    found = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-    return found.stdout.strip()
+    completed = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return completed.stdout.strip()

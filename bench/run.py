@@ -1,4 +1,4 @@
-"""Choose questions and a size, measure, store the results: `make bench ARGS="--quick resolution_cost"`."""
+"""Runs questions and stores the results: `make bench ARGS="--quick resolution_cost"`."""
 
 import importlib
 import shutil
@@ -48,16 +48,20 @@ def main() -> None:
 
 
 def _run(
-    questions: Annotated[list[str] | None, typer.Argument(help="Which; none: all.")] = None,
-    quick: Annotated[bool, typer.Option(help="Small sizes: shows that it runs; stores no figures.")] = False,
-    database_url: Annotated[str | None, typer.Option(help="A server instead of the embedded one.")] = None,
-    note: Annotated[list[str] | None, typer.Option(help="A sentence to store with the results.")] = None,
-    table: Annotated[bool, typer.Option(help="Only write the table in README.md again.")] = False,
+    questions: Annotated[list[str] | None, typer.Argument(help="The questions. Default: all.")] = None,
+    quick: Annotated[bool, typer.Option(help="Use small sizes and store no results.")] = False,
+    database_url: Annotated[
+        str | None, typer.Option(help="URL of a server. Default: the embedded one.")
+    ] = None,
+    note: Annotated[list[str] | None, typer.Option(help="A note to store with the results.")] = None,
+    table: Annotated[bool, typer.Option(help="Only update the table in README.md.")] = False,
 ) -> None:
     if not table:
         unknown = set(questions or ()) - set(QUESTIONS)
         if unknown:
-            raise typer.BadParameter(f"Unknown: {', '.join(unknown)}. There are: {', '.join(QUESTIONS)}.")
+            raise typer.BadParameter(
+                f"Unknown questions: {', '.join(unknown)}. Choose from: {', '.join(QUESTIONS)}."
+            )
         _measure_all(
             questions or list(QUESTIONS),
             is_full=not quick,
@@ -86,7 +90,7 @@ def _measure(name: str, stage: Stage, notes: tuple[str, ...]) -> tuple[Figure, .
     machine = results.machine(uvloop.run(stage.version()))
     figures: tuple[Figure, ...] = uvloop.run(question.measure(stage))
     if stage.is_full:
-        results.keep(Result(name, "full", results.now(), results.commit(), machine, figures, notes))
+        results.append(Result(name, "full", results.now(), results.commit(), machine, figures, notes))
     return figures
 
 

@@ -1,7 +1,7 @@
-"""What a question runs on: a new database on its own server, the use-cases on it, a real service.
+"""The environment of a question: a new database, the services in this process, or a service process.
 
-The server is the embedded one with its own configuration, durable as in production, in a folder that is
-removed afterwards; or any server whose role may create databases (`--database-url`).
+The server is an embedded one, durable as in production, in a temporary folder; or any server whose role may
+create databases (`--database-url`).
 """
 
 import base64
@@ -43,7 +43,10 @@ STOP_DEADLINE_S = 60.0
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """A server, a folder and a size: `quick` shows that a question runs, `full` gives the figures."""
+    """Server, folder and size of a run.
+
+    `is_full`: False for small sizes, which only show that a question runs.
+    """
 
     server_url: str
     folder: Path
@@ -51,12 +54,12 @@ class Stage(msgspec.Struct, frozen=True):
     progress: Progress
 
     def size(self, quick: int, full: int) -> int:
-        """The value for the size of this run."""
+        """Return the value for the size of this run."""
         return full if self.is_full else quick
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[str]:
-        """The address of a new, migrated database, dropped afterwards."""
+        """Create a migrated database, yield its URL, and drop it afterwards."""
         name = f"bench_{os.getpid()}_{time.monotonic_ns()}"
         await self._command(f"CREATE DATABASE {name}")
         try:
@@ -69,7 +72,7 @@ class Stage(msgspec.Struct, frozen=True):
 
     @asynccontextmanager
     async def bench(self) -> AsyncIterator["Bench"]:
-        """The use-cases of one process on a database with one organisation."""
+        """Open the services on a new database with one organisation."""
         async with self.database() as url, await Database.open(url, max_size=10) as database:
             services = build_services(Settings(data_dir=self.folder, secret_key=SECRET_KEY), database)
             await services.setup.provisioning.create(ORG, client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
@@ -81,7 +84,7 @@ class Stage(msgspec.Struct, frozen=True):
 
     @contextmanager
     def service(self, database_url: str, workers: int = 1) -> Iterator["Service"]:
-        """`oneself serve` on a database, as a process of its own."""
+        """Run `oneself serve` on a database in a process of its own."""
         service = Service(
             self.folder, {"ONESELF_DATABASE_URL": database_url, "ONESELF_WORKERS": str(workers)}
         )
@@ -92,7 +95,7 @@ class Stage(msgspec.Struct, frozen=True):
             service.stop()
 
     async def version(self) -> str:
-        """The version of the server."""
+        """Return the version of the PostgreSQL server."""
         connection = await asyncpg.connect(self.server_url)
         try:
             return str(await connection.fetchval("SHOW server_version"))
@@ -108,7 +111,7 @@ class Stage(msgspec.Struct, frozen=True):
 
 
 class Bench(msgspec.Struct, frozen=True):
-    """Use-cases in this process, on one dataset."""
+    """The services in this process, and one dataset."""
 
     url: str
     services: Services
@@ -117,7 +120,7 @@ class Bench(msgspec.Struct, frozen=True):
 
 
 class Service:
-    """`oneself serve` as a process; `url` once it answers."""
+    """A process of `oneself serve`. `url`: set once it accepts requests."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.url = ""
@@ -135,7 +138,7 @@ class Service:
         }
 
     def start(self) -> float:
-        """Start it; returns the seconds until it was ready to answer."""
+        """Start the service. Returns the seconds until it was ready."""
         started = time.perf_counter()
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -155,12 +158,12 @@ class Service:
         return time.perf_counter() - started
 
     def stop(self) -> None:
-        """Stop it and wait until it has ended."""
+        """Stop the service and wait until it has ended."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(STOP_DEADLINE_S)
 
     def token(self, client_id: str = CLIENT_ID, client_secret: str = CLIENT_SECRET) -> str:
-        """An access token of an application; by default, of the organisation's first one."""
+        """Return an access token of an application; by default, of the system application."""
         basic = base64.b64encode(f"{client_id}:{client_secret}".encode()).decode()
         scope = " ".join(f"internal_cds_profile_{verb}" for verb in ("create", "view", "update", "delete"))
         form = urllib.parse.urlencode({"grant_type": "client_credentials", "scope": scope}).encode()

@@ -1,8 +1,7 @@
-"""Visitors of the event wire for the measurements: their browsers, web ids and e-mail addresses, the tokens
-that they carry, and the requests that they send.
+"""Generates the visitors for benchmarks of the event endpoint: ids, e-mail addresses, tokens and requests.
 
-Everything about visitor `i` follows from `i`. Every visitor of a filled database was seen anonymously first
-and named by an event then; half of them have an e-mail address as well.
+All data of a visitor is derived from its number `i`. In a filled database, every visitor was identified by an
+event; half of them also have an e-mail address.
 """
 
 import random
@@ -33,12 +32,12 @@ _NAMES = uuid.UUID("7e1f0000-0000-4000-8000-000000000000")
 _PAGES = ("/", "/shop", "/shop/shoes/trail-runner-42", "/cart", "/account/orders?page=2", "/blog/how-to-lace")
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0"
 
-#: How much of mixed traffic is what: page views with a token, identified, identifying, merging.
+#: The shares of mixed traffic: page views with a token, identified, identifying a new browser, merging.
 MIX = (0.70, 0.20, 0.05, 0.05)
 
 
 def binding() -> ConfigChange:
-    """Two identity types, kept in attributes; `user.id` is the first."""
+    """Return the configuration: two identity types with attributes; `user.id` is the first."""
     bound = (WEB_ID, EMAIL)
     return Several(
         (
@@ -56,39 +55,42 @@ def binding() -> ConfigChange:
 
 
 def attribute_of(name: str) -> str:
+    """Return the profile attribute of an identity type."""
     return f"identity_attributes.{name}"
 
 
 def anonymous_id(visitor: int) -> str:
-    """The anonymous id of a visitor's browser."""
+    """Return the anonymous id of a visitor's browser."""
     return f"{visitor * 0x9E3779B97F4A7C15 % (1 << 64):016x}"
 
 
 def web_id(visitor: int) -> str:
+    """Return the web id of a visitor."""
     return f"web-{visitor:09}"
 
 
 def email(visitor: int) -> str:
-    """The e-mail address of a visitor; every second visitor of a filled database has one."""
+    """Return the e-mail address of a visitor; only those with `has_email` have one in a filled database."""
     return f"visitor.{visitor:09}@shop.example"
 
 
 def has_email(visitor: int) -> bool:
+    """Whether a visitor of a filled database has an e-mail address."""
     return visitor % 2 == 0
 
 
 def profile_id(visitor: int) -> UUID:
-    """The id of the first profile of a visitor."""
+    """Return the id of the first profile of a visitor."""
     return UUID(int=_NAMES.int + (visitor * 0x9E3779B97F4A7C15 << 8) % (1 << 60))
 
 
 def history(visitor: int) -> Iterator[Observation]:
-    """The history of a visitor in a filled database."""
+    """Generate the observations of a visitor in a filled database."""
     device = Identifier(ANONYMOUS_ID, anonymous_id(visitor))
-    known = [Identifier(WEB_ID, web_id(visitor))]
+    identities = [Identifier(WEB_ID, web_id(visitor))]
     if has_email(visitor):
-        known.append(Identifier(EMAIL, email(visitor)))
-    yield _event((device, *known), new_profile_id=profile_id(visitor))
+        identities.append(Identifier(EMAIL, email(visitor)))
+    yield _event((device, *identities), new_profile_id=profile_id(visitor))
 
 
 def _event(identifiers: tuple[Identifier, ...], new_profile_id: UUID) -> Observation:
@@ -104,13 +106,13 @@ def _event(identifiers: tuple[Identifier, ...], new_profile_id: UUID) -> Observa
     )
 
 
-def body(chance: random.Random, user: dict[str, Any]) -> dict[str, Any]:
-    """An event as the web SDK sends it."""
+def body(rng: random.Random, user: dict[str, Any]) -> dict[str, Any]:
+    """Return an event as the web SDK sends it."""
     return {
         "interaction": {"name": "View Page"},
         "source": {
             "pageType": "product",
-            "url": f"https://shop.example{chance.choice(_PAGES)}",
+            "url": f"https://shop.example{rng.choice(_PAGES)}",
             "urlReferrer": "https://search.example/?q=shoes",
             "channel": "Web",
             "beaconVersion": 16,
@@ -126,16 +128,16 @@ Tokens = Callable[[int], str]
 
 
 def tokens(key_ring: TokenKeyRing, account: str, dataset: str, at_ms: int) -> Tokens:
-    """The token of a visitor in a filled database."""
+    """Return a function from visitor to token."""
 
     def token(visitor: int) -> str:
-        known = {WEB_ID: web_id(visitor)} | ({EMAIL: email(visitor)} if has_email(visitor) else {})
+        identities = {WEB_ID: web_id(visitor)} | ({EMAIL: email(visitor)} if has_email(visitor) else {})
         return encrypt_token(
             key_ring,
             account,
             dataset,
             primary_id(profile_id(visitor), anonymous=False),
-            known,
+            identities,
             at_ms,
         )
 
@@ -145,31 +147,31 @@ def tokens(key_ring: TokenKeyRing, account: str, dataset: str, at_ms: int) -> To
 def mixed(
     persons: int, count: int, token: Tokens, seed: int = 1, mix: tuple[float, ...] = MIX
 ) -> list[dict[str, Any]]:
-    """Events of mixed traffic, `MIX`, on a database of this size."""
-    chance, newcomer = random.Random(seed), persons + seed * 10_000_000
+    """Generate events of mixed traffic for a database with this number of visitors."""
+    rng, new_visitor = random.Random(seed), persons + seed * 10_000_000
     events = []
     for _ in range(count):
-        newcomer += 1
-        visitor = chance.randrange(persons)
-        kind = chance.choices(range(len(mix)), mix)[0]
-        user = _user(kind, visitor, newcomer, chance.randrange(persons), token)
-        events.append(body(chance, user))
+        new_visitor += 1
+        visitor = rng.randrange(persons)
+        kind = rng.choices(range(len(mix)), mix)[0]
+        user = _user(kind, visitor, new_visitor, rng.randrange(persons), token)
+        events.append(body(rng, user))
     return events
 
 
 def body_of(visitor: int, seed: int) -> dict[str, Any]:
-    """A page view that identifies the visitor."""
+    """Return a page view that identifies the visitor."""
     return body(random.Random(seed), {"anonymousId": anonymous_id(visitor), "id": web_id(visitor)})
 
 
-def _user(kind: int, visitor: int, newcomer: int, other: int, token: Tokens) -> dict[str, Any]:
-    """Of an event that is a page view with a token, identified, identifying a new browser, or merging."""
+def _user(kind: int, visitor: int, new_visitor: int, other: int, token: Tokens) -> dict[str, Any]:
+    """Return the field `user` of an event. `kind`: index into MIX."""
     if kind == 0:
         return {"anonymousId": anonymous_id(visitor), "encryptedId": token(visitor)}
     if kind == 1:
         return {"anonymousId": anonymous_id(visitor), "id": web_id(visitor)}
     if kind == 2:
-        return {"anonymousId": anonymous_id(newcomer), "id": web_id(newcomer)}
+        return {"anonymousId": anonymous_id(new_visitor), "id": web_id(new_visitor)}
     return {
         "anonymousId": anonymous_id(visitor),
         "id": web_id(visitor),
@@ -178,7 +180,7 @@ def _user(kind: int, visitor: int, newcomer: int, other: int, token: Tokens) -> 
 
 
 def request(event: dict[str, Any], path: str, host: str = "localhost") -> bytes:
-    """One event as bytes."""
+    """Return the HTTP request of an event as bytes."""
     content = msgspec.json.encode(event)
     head = [
         f"POST {path} HTTP/1.1",

@@ -1,1 +1,1 @@
-"""Written questions: each docstring gives question, method and units; `measure` answers."""
+"""The questions. The docstring of a module states question, method and units; `measure` runs it."""

@@ -1,8 +1,8 @@
 """How many observations per second become durable and resolved, if they arrive in batches of 100?
 
 Method: eight callers in the service's process, each submitting 100 events at once and the next 100 when all
-are answered, on a database that holds 100 000 people (quick: 2 000); three rounds, the median one. Bare:
-one COPY of the same log rows, and INSERT of them, 100 per commit on two connections.
+are answered, on a database with 100 000 persons (quick: 2 000); the median of three rounds. Bare: one COPY of
+the same log rows, and INSERT with 100 rows per commit on two connections.
 Units: observations per second; ms from submit until all 100 are answered.
 """
 
@@ -20,12 +20,14 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
         await population.fill(bench.url, bench.dataset_id, bench.config, range(persons), stage.progress)
         traffic = population.arrivals(persons)
         ingest, dataset_id = bench.services.ingest, bench.dataset_id
-        await pressure.at_will(ingest, dataset_id, traffic, concurrency=CALLERS, burst=BURST, count=4_000)
+        await pressure.at_full_speed(
+            ingest, dataset_id, traffic, concurrency=CALLERS, burst=BURST, count=4_000
+        )
         rounds = []
         for number in range(3):
             stage.progress(number, 4)
             rounds.append(
-                await pressure.at_will(
+                await pressure.at_full_speed(
                     ingest, dataset_id, traffic, concurrency=CALLERS, burst=BURST, count=count
                 )
             )

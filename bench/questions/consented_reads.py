@@ -1,13 +1,13 @@
-"""What does the consent filter cost a read?
+"""How much time does the consent filter add to a read?
 
-Method: `oneself serve` with one worker on a database with 100 000 people (quick: 2 000). Twenty traits in
-ten consent categories; 2 000 people (quick: 40) have all traits and a choice in every category, half of
-them granted. GET of these people in turn, first by a system application, which sees everything, then by
-another one that names five categories; each evenly at 1 000/s, then as fast as possible on 64 connections,
-15 s each (quick: 3 s). Service, database and generator share the cores. Bare: the same rows by primary key,
-one prepared SELECT at a time on one connection; the filter needs no other query, because choices are in the
-profile's row.
-Units: ms from request to answer; answers per second.
+Method: `oneself serve` with one worker on a database with 100 000 persons (quick: 2 000). There are twenty
+traits in ten consent categories; 2 000 persons (quick: 40) have all traits and a choice in every category,
+half of them granted. GET of these profiles in turn, first by a system application, which reads everything,
+then by another application that names five categories; each at an even 1 000/s, then as fast as possible on
+64 connections, 15 s each (quick: 3 s). Service, database and generator share the cores. Bare: the same rows
+by primary key, one prepared SELECT at a time on one connection. The filter needs no other query, because the
+choices are in the row of the profile.
+Units: ms from request to response; responses per second.
 """
 
 import asyncio
@@ -29,10 +29,10 @@ from oneself.core.values.attribute import Attribute
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.directory.applications import NewApplication
 
-READER = ("reader", "the secret of an application that is no system application")
+READER = ("reader", "the secret of an application that is not a system application")
 TRAITS = tuple(f"taste_{number}" for number in range(20))
 CATEGORIES = 10
-ASKED = 5
+CATEGORIES_REQUESTED = 5
 ACTOR = Actor("bench", "bench-backend")
 
 
@@ -56,9 +56,9 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
                 connections=64,
                 duration_s=stage.size(3, 15),
             )
-            asked = ",".join(categories[:ASKED])
+            requested = ",".join(categories[:CATEGORIES_REQUESTED])
             token = service.token(*READER)
-            paths = (f"{PROFILES}/{i}?consentCategoryId={asked}" for i in chosen)
+            paths = (f"{PROFILES}/{i}?consentCategoryId={requested}" for i in chosen)
             filtered = msgspec.structs.replace(
                 everything, requests=tuple(load.request("GET", path, token) for path in paths)
             )
@@ -89,7 +89,7 @@ async def _ask(plan: load.Plan) -> tuple[load.Report, load.Report]:
 
 
 async def _define(bench: Bench, dataset_ref: DatasetRef) -> list[str]:
-    """Traits, categories of two traits each, and an application that is no system application."""
+    """Create traits, categories of two traits each, and an application that is not a system application."""
     attributes = tuple(
         Attribute(f"id-{name}", f"traits.{name}", value_type="string", merge_strategy="overwrite")
         for name in TRAITS
@@ -99,12 +99,14 @@ async def _define(bench: Bench, dataset_ref: DatasetRef) -> list[str]:
         "reader", permissions=PERMISSIONS, client_id=READER[0], client_secret=READER[1]
     )
     await bench.services.directory.applications.create(dataset_ref, application)
-    made = []
+    created = []
     for number in range(CATEGORIES):
         entries = tuple(CategoryAttribute(f"traits.{name}") for name in TRAITS[number::CATEGORIES])
         draft = Category("", f"Purpose {number}", "personalization", attributes=entries)
-        made.append((await bench.services.profiles.consents.create(dataset_ref, draft)).category_identifier)
-    return made
+        created.append(
+            (await bench.services.profiles.consents.create(dataset_ref, draft)).category_identifier
+        )
+    return created
 
 
 async def _choose(bench: Bench, dataset_ref: DatasetRef, profile_id: UUID, categories: list[str]) -> None:

@@ -1,14 +1,12 @@
-"""How many events of the interactions wire per second are resolved, durable and answered, one per HTTP
-request?
+"""How many events per second does the interactions endpoint resolve, store and answer, one per HTTP request?
 
-Method: `oneself serve` on a database of 100 000 known people (quick: 2 000; `http_events_million` asks the
-same of 1 000 000), with one worker process and with two; a load generator, a process of its own, with 256
-connections that send again as soon as they are answered, for 15 s (quick: 3 s): mixed traffic (70 % page
-views with a token, 20 % identified, 5 % that identify a new browser, 5 % that merge two people), and page
-views with a token alone; then mixed traffic at half the rate reached; then all connections about the same
-person. Service, database and generator share the cores. Bare: INSERT of the same log rows, one per commit,
-on 32 connections.
-Units: answers per second; ms from request to answer.
+Method: `oneself serve` on a database with 100 000 identified users (quick: 2 000; `http_events_million` uses
+1 000 000), with one and with two worker processes. A load generator in a process of its own has 256
+connections that send as fast as possible for 15 s (quick: 3 s): mixed traffic (70 % page views with a token,
+20 % identified, 5 % that identify a new browser, 5 % that merge two users), then page views with a token
+only, then mixed traffic at half the rate reached, then events of one user on all connections. Service,
+database and generator share the cores. Bare: INSERT of the same log rows, one per commit, on 32 connections.
+Units: responses per second; ms from request to response.
 """
 
 import asyncio
@@ -30,7 +28,7 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
 
 
 async def ask(stage: Stage, persons: int) -> list[Figure]:
-    """The figures on a database of so many people."""
+    """Measure on a database with this number of users."""
     async with stage.bench() as bench:
         changed = await bench.services.configurations.change(bench.dataset_id, lambda _: visitors.binding())
         bench = msgspec.structs.replace(bench, config=changed)
@@ -56,13 +54,13 @@ async def _tokens(bench: Bench) -> visitors.Tokens:
 async def _ask(
     stage: Stage, service: Service, persons: int, workers: int, token: visitors.Tokens
 ) -> list[Figure]:
-    many = stage.size(5_000, 120_000)
-    events = visitors.mixed(persons, many, token, seed=workers)
-    views = visitors.mixed(persons, many, token, 10 + workers, mix=(1.0, 0.0, 0.0, 0.0))
+    count = stage.size(5_000, 120_000)
+    events = visitors.mixed(persons, count, token, seed=workers)
+    views = visitors.mixed(persons, count, token, 10 + workers, mix=(1.0, 0.0, 0.0, 0.0))
     one = [visitors.body_of(0, 0) for _ in range(64)]
     name = f"{persons:_} people, {workers} {'worker' if workers == 1 else 'workers'}"
     mixed = await _run(stage, service, events)
-    half = await _run(stage, service, visitors.mixed(persons, many, token, 20 + workers), mixed.per_s / 2)
+    half = await _run(stage, service, visitors.mixed(persons, count, token, 20 + workers), mixed.per_s / 2)
     viewed = await _run(stage, service, views)
     hot = await _run(stage, service, one)
     return [

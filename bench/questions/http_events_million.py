@@ -1,6 +1,6 @@
-"""How many events of the interactions wire per second are resolved in a database of a million people?
+"""How many events per second does the interactions endpoint answer with a database of a million users?
 
-Method, bare figure and units: as `http_events`, on a database of 1 000 000 people (quick: 4 000).
+Method, bare figure and units: as in `http_events`, on a database with 1 000 000 users (quick: 4 000).
 """
 
 from bench.questions.http_events import ask

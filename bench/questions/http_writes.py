@@ -1,11 +1,11 @@
 """How many profile writes per second does one process answer over HTTP, one write per request?
 
-Method: `oneself serve` with one worker on a database with 100 000 people (quick: 2 000); a load generator,
-a process of its own, with 256 connections and a bearer token: first POST /profiles with a trait, then PATCH
-of 10 000 of those people in turn. Each as fast as possible for 15 s (quick: 3 s), then at half that rate.
+Method: `oneself serve` with one worker on a database with 100 000 persons (quick: 2 000). A load generator in
+a process of its own, with 256 connections and a bearer token, sends POST /profiles with a trait, then PATCH
+of 10 000 profiles in turn. Each runs as fast as possible for 15 s (quick: 3 s), then at half that rate.
 Service, database and generator share the cores. Bare: INSERT of the same log rows, one per commit, on 32
 connections.
-Units: answers per second; ms from request to answer.
+Units: responses per second; ms from request to response.
 """
 
 import asyncio

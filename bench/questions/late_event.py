@@ -1,11 +1,11 @@
-"""What does a late event cost if the log is long, and if its person used many browsers?
+"""Does the cost of a late event depend on the length of the log or on the number of the user's browsers?
 
-Method: one log, filled with 10 000, then 100 000, 1 000 000 and 10 000 000 entries of other profiles, ten
-each (quick: 10 000 and 100 000), by one INSERT. At each size a person with one browser and a person with 2
-500 absorbed ones, ten entries each: an event creates a new browser, then an event of that browser from an
-hour ago identifies the person, so the service must know who was last active at that time. No other load;
-the median of 21 events. Bare: the newest entry of one profile by the index, one prepared SELECT after
-another.
+Method: one log with 10 000, then 100 000, 1 000 000 and 10 000 000 entries of other profiles, ten per profile
+(quick: 10 000 and 100 000), filled by one INSERT. At each size there are a user with one browser and a user
+with 2 500 merged browsers, ten entries each. An event creates a new browser; then an event of that browser
+from one hour ago identifies the user, so the service must find the profile that was active last at that time.
+There is no other load; the median of 21 events. Bare: one look-up of the newest entry of a profile by the
+index, as a prepared SELECT.
 Units: ms from submit to answer, when it is durable; the ratio of the longest log to the shortest.
 """
 
@@ -26,7 +26,7 @@ BROWSERS = {"one browser": 0, "2 500 browsers": 2_500}
 EVENTS, WARM_UP = 21, 5
 HOUR_US = 3600 * 1_000_000
 
-#: Ten entries in the log for each of $3 profiles; with a survivor ($2) they are absorbed by it.
+#: Adds $3 profiles with ten log entries each. If $2 is not null, they are merged into that profile.
 ADD_PROFILES = """
 WITH made AS (
     INSERT INTO profile (dataset_id, profile_id, survivor_id, reason, primary_id, seq, created_at,
@@ -81,12 +81,12 @@ def _values(cost: tuple[float, float]) -> tuple[float, str, float, str]:
 
 
 async def _person(bench: Bench, name: str, browsers: int) -> UUID:
-    """A user with an own browser and so many absorbed ones."""
-    made = await bench.services.ingest.submit(
+    """Create a user with one browser and a number of merged ones. Returns the profile id."""
+    resolution = await bench.services.ingest.submit(
         bench.dataset_id, Submission(observe(SignIn, identifiers=(_user(name), _browser(name))))
     )
-    await _add(bench, made.survivor.profile_id, browsers)
-    return made.survivor.profile_id
+    await _add(bench, resolution.survivor.profile_id, browsers)
+    return resolution.survivor.profile_id
 
 
 def _user(name: str) -> Identifier:
@@ -106,21 +106,21 @@ async def _add(bench: Bench, survivor_id: UUID | None, profiles: int) -> None:
 
 
 async def _cost(bench: Bench, run: str, name: str, profile_id: UUID) -> tuple[float, float]:
-    """ms of a late event, and of one look-up."""
+    """Return the ms of a late event and of one look-up."""
     costs = [await _late(bench, f"{run}-{number}", name) for number in range(WARM_UP + EVENTS)]
     return median(costs[WARM_UP:]), await _look_up(bench, profile_id)
 
 
 async def _late(bench: Bench, run: str, name: str) -> float:
     ingest, dataset_id = bench.services.ingest, bench.dataset_id
-    browser, chance = _browser(run), random.Random(run)
-    await ingest.submit(dataset_id, Submission(page_view(chance, (browser,))))
-    happened = time.time_ns() // 1000 - HOUR_US
-    late = Submission(page_view(chance, (browser, _user(name)), occurred_at=happened))
+    browser, rng = _browser(run), random.Random(run)
+    await ingest.submit(dataset_id, Submission(page_view(rng, (browser,))))
+    occurred_at_us = time.time_ns() // 1000 - HOUR_US
+    late = Submission(page_view(rng, (browser, _user(name)), occurred_at=occurred_at_us))
     started = time.perf_counter()
     resolution = await ingest.submit(dataset_id, late)
     cost = (time.perf_counter() - started) * 1000
-    assert resolution.merged, "the event has to merge two people"
+    assert resolution.merged, "the event must merge two profiles"
     return cost
 
 

@@ -1,10 +1,10 @@
-"""How long does the slowest request wait during 70 seconds of steady load, with many organisations?
+"""How long does the slowest request take during 70 seconds of steady load, with many organisations?
 
 Method: `oneself serve` with one worker; 50 organisations (quick: 5), each with one profile and one access
-token. GET of these profiles in turn, evenly at 200/s on 256 connections, for 70 s (quick: 5 s), without a
-warm-up: the figures include the first requests after the start and every moment at which the service reads
-keys, revocations or configurations again. Service, database and generator share the cores.
-Units: ms from request to answer.
+token. GET of these profiles in turn at an even 200/s on 256 connections, for 70 s (quick: 5 s), without
+warm-up. The figures therefore include the first requests after the start, and the requests during which the
+service reloads keys, revocations or configurations. Service, database and generator share the cores.
+Units: ms from request to response.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
     async with stage.bench() as bench:
         requests = []
         for number in range(organisations):
-            requests.append(await _found(bench, f"org-{number}"))
+            requests.append(await _create(bench, f"org-{number}"))
             stage.progress(number + 1, organisations)
         with stage.service(bench.url) as service:
             report = await _ask(stage, service, tuple(requests))
@@ -40,15 +40,15 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
     )
 
 
-async def _found(bench: Bench, handle: str) -> bytes:
-    """Make an organisation; the request that reads its only profile."""
+async def _create(bench: Bench, handle: str) -> bytes:
+    """Create an organisation with one profile. Returns the request that reads the profile."""
     services = bench.services
     dataset_ref = (await services.setup.provisioning.create(handle, client_id=handle)).dataset_ref
-    made = await services.profiles.profiles.create(dataset_ref, ACTOR, {}, tracker=new_tracker())
+    created = await services.profiles.profiles.create(dataset_ref, ACTOR, {}, tracker=new_tracker())
     issuer = services.directory.tokens.issuer(dataset_ref)
     claims = access_claims(issuer, dataset_ref, handle, handle, SCOPE, None)
     token = sign_access_token(await services.directory.signing_keys.signing_key(dataset_ref), claims)
-    return load.request("GET", f"/t/{handle}/cds/api/v1/profiles/{made.profile.profile_id}", token)
+    return load.request("GET", f"/t/{handle}/cds/api/v1/profiles/{created.profile.profile_id}", token)
 
 
 async def _ask(stage: Stage, service: Service, requests: tuple[bytes, ...]) -> load.Report:

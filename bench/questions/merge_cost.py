@@ -1,9 +1,9 @@
-"""Does a merge cost more if the absorbed profile has a longer history?
+"""Does the cost of a merge depend on the length of the history of the merged profile?
 
-Method: a known person and an anonymous profile with 10, 1 000, 100 000 and 1 000 000 events (quick: up to 1
-000); the user signs in on the anonymous profile's browser, without other load; the sign-in is answered when
-the merge is durable. The median of nine pairs (three at the largest size). Bare: what a merge that rewrites
-history would cost, an UPDATE of the profile of the same log rows, committed.
+Method: an identified user and an anonymous profile with 10, 1 000, 100 000 and 1 000 000 events (quick: up to
+1 000). The user signs in on the browser of the anonymous profile, without other load; the sign-in is answered
+when the merge is durable. The median of nine pairs (three at the largest size). Bare: an UPDATE of the
+profile id in the same log rows, committed, as a merge that rewrites history would need.
 Units: ms from submit to answer; the ratio of the largest history to the smallest.
 """
 
@@ -54,7 +54,7 @@ def _name(events: int) -> str:
 
 
 async def _merge(bench: Bench, name: str, events: int) -> tuple[float, float]:
-    """ms of the merge, and ms of rewriting the same history."""
+    """Return the ms of the merge and the ms of rewriting the same history."""
     ingest, dataset_id = bench.services.ingest, bench.dataset_id
     own, browser, user = (
         Identifier(ANONYMOUS_ID, f"own-{name}"),
@@ -63,8 +63,8 @@ async def _merge(bench: Bench, name: str, events: int) -> tuple[float, float]:
     )
     await ingest.submit(dataset_id, Submission(observe(SignIn, identifiers=(user, own))))
     anonymous = page_view(random.Random(1), (browser,))
-    made = await ingest.submit(dataset_id, Submission(anonymous))
-    absorbed_id = made.profile.profile_id
+    created = await ingest.submit(dataset_id, Submission(anonymous))
+    absorbed_id = created.profile.profile_id
     async with bench.services.database.connection() as connection:
         await connection.execute(REPEAT_EVENT, dataset_id, absorbed_id, events - 1, timeout=600)
         await connection.execute("CHECKPOINT")

@@ -1,10 +1,11 @@
-"""How long does reading a profile by its id take at 1 000 requests per second, and how many are possible?
+"""How long does a read of a profile by its id take at 1 000 requests per second, and what is the maximum
+rate?
 
-Method: `oneself serve` with one worker on a database with 100 000 people (quick: 2 000); GET of 10 000 of
-them in turn, arriving evenly at 1 000/s (the figure shows a rate that is not reached), then as fast as
-possible on 64 connections, 15 s each (quick: 3 s). Service, database and generator share the cores. Bare:
-the same rows by primary key, one prepared SELECT at a time on one connection.
-Units: ms from request to answer; answers per second.
+Method: `oneself serve` with one worker on a database with 100 000 persons (quick: 2 000). GET of 10 000
+profiles in turn at an even 1 000/s (the figure "rate reached" shows whether the service kept up), then as
+fast as possible on 64 connections, 15 s each (quick: 3 s). Service, database and generator share the cores.
+Bare: the same rows by primary key, one prepared SELECT at a time on one connection.
+Units: ms from request to response; responses per second.
 """
 
 import asyncio
@@ -54,12 +55,12 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
 
 
 def _ids(persons: int) -> list[UUID]:
-    # Spread over all of them, so that no small part stays in memory by itself.
+    # Spread over all profiles, so that the reads are not served from a few cached pages.
     return [population.profile_id(number * 7919 % persons) for number in range(min(persons, 10_000))]
 
 
 async def read_alone(bench: Bench, profile_ids: list[UUID]) -> list[float]:
-    """What PostgreSQL takes for one row after another by its key, in ms."""
+    """Return the ms of each read of a row by its key, with PostgreSQL alone."""
     found = []
     async with bench.services.database.connection() as connection:
         statement = await connection.prepare(_sql.find)

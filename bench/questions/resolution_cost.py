@@ -1,10 +1,10 @@
-"""Does resolving an observation cost more if there are more profiles?
+"""Does the cost of resolving an observation depend on the number of profiles?
 
-Method: one database, filled with 10 000, then 100 000, then 1 000 000 people (quick: 1 000 and 10 000),
-about 1.1 profiles and 1.4 claims each, by COPY of what their histories fold to; `verify` folds the log
-again at the smallest size and must find no difference. At each size traffic of known browsers, signed-in
-users and newcomers: 3 000 observations one after another, and 20 000 in bursts of 100. Bare: one look-up of
-a claim by its key, the same people, one prepared SELECT after another.
+Method: one database with 10 000, then 100 000, then 1 000 000 persons (quick: 1 000 and 10 000), about 1.1
+profiles and 1.4 claims each, filled by COPY of the folded histories. At the smallest size, `verify` replays
+the log and must find no difference. At each size, traffic of known browsers, signed-in users and new
+browsers: 3 000 observations one after another, then 20 000 in bursts of 100. Bare: one look-up of a claim by
+its key for the same persons, as a prepared SELECT.
 Units: ms from submit to answer, one at a time; µs per observation in bursts; ratios of largest to smallest.
 """
 
@@ -28,7 +28,10 @@ WHERE dataset_id = $1 AND namespace = $2 AND value = $3 AND until_seq IS NULL
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """At one size. `bare_ms`: of one bare look-up."""
+    """The costs at one size.
+
+    `alone`: one at a time. `together`: in bursts. `bare_ms`: of one bare look-up.
+    """
 
     alone: Report
     together: Report
@@ -45,7 +48,7 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
             await population.fill(bench.url, bench.dataset_id, bench.config, more, stage.progress)
             filled = persons
             if persons == sizes[0]:
-                await _prove(bench)
+                await _verify(bench)
             costs[persons] = await _cost(bench, persons)
     figures = [figure for persons in sizes for figure in _figures(persons, costs[persons])]
     first, last = costs[sizes[0]], costs[sizes[-1]]
@@ -67,21 +70,21 @@ def _figures(persons: int, cost: Cost) -> list[Figure]:
     ]
 
 
-async def _prove(bench: Bench) -> None:
-    """What was filled by COPY is what the fold makes of the log."""
+async def _verify(bench: Bench) -> None:
+    """Check that the filled database equals the replayed log."""
     report = await verify(bench.services.database, lambda _done, _total: None)
     if report.difference is not None:
-        raise RuntimeError(f"The filled database is not what its log says: {report.difference}")
+        raise RuntimeError(f"The filled database differs from its log: {report.difference}")
 
 
 async def _cost(bench: Bench, persons: int) -> Cost:
     ingest, dataset_id = bench.services.ingest, bench.dataset_id
     traffic = population.arrivals(persons, seed=persons)
-    # Every connection of the pool meets the statements once, and a part of the pages comes into memory.
-    await pressure.at_will(ingest, dataset_id, traffic, concurrency=4, burst=100, count=10_000)
-    alone = await pressure.at_will(ingest, dataset_id, traffic, concurrency=1, burst=1, count=3_000)
+    # Warm-up: prepares the statements on every connection of the pool and caches pages.
+    await pressure.at_full_speed(ingest, dataset_id, traffic, concurrency=4, burst=100, count=10_000)
+    alone = await pressure.at_full_speed(ingest, dataset_id, traffic, concurrency=1, burst=1, count=3_000)
     rounds = [
-        await pressure.at_will(ingest, dataset_id, traffic, concurrency=4, burst=100, count=20_000)
+        await pressure.at_full_speed(ingest, dataset_id, traffic, concurrency=4, burst=100, count=20_000)
         for _ in range(3)
     ]
     together = sorted(rounds, key=lambda report: report.per_s)[1]
@@ -89,8 +92,9 @@ async def _cost(bench: Bench, persons: int) -> Cost:
 
 
 async def look_up(bench: Bench, persons: int) -> float:
-    """Of one claim by its key, in ms: what no resolution can be faster than."""
-    identifiers = [o.identifiers[0] for o in islice(population.arrivals(persons, seed=persons + 1), 2_000)]
+    """Return the ms of one look-up of a claim by its key, a lower bound for any resolution."""
+    observations = islice(population.arrivals(persons, seed=persons + 1), 2_000)
+    identifiers = [observation.identifiers[0] for observation in observations]
     found = []
     async with bench.services.database.connection() as connection:
         statement = await connection.prepare(FIND_CLAIM)

@@ -1,12 +1,12 @@
-"""Does matching by a unification rule cost more if there are more profiles, and how long does the activation
-of a rule over a million profiles take?
+"""Does the cost of a match by a unification rule depend on the number of profiles, and how long does the
+activation of a rule over a million profiles take?
 
-Method: one database, filled with 10 000, then 100 000, then 1 000 000 people (quick: 1 000 and 10 000). At
-each size 2 000 writes, one after another, each creates a profile with a loyalty number; every second one
-uses the number of an existing profile, so it is merged at once. At the largest size the survivors get a
-second attribute by one UPDATE, every tenth value shared by two; then a rule on it is previewed, created and
-applied to all by one indexer in this process. Bare: the look-up of one claim by its key; for the
-activation, one SELECT that reads the same values of all profiles.
+Method: one database with 10 000, then 100 000, then 1 000 000 persons (quick: 1 000 and 10 000). At each
+size, 2 000 writes one after another each create a profile with a loyalty number; every second one uses the
+number of an existing profile, so it is merged at once. At the largest size, one UPDATE sets a second
+attribute of the survivors; every tenth value is shared by two profiles. Then a rule on it is previewed,
+created and applied to all profiles by one indexer in this process. Bare: the look-up of one claim by its key;
+for the activation, one SELECT that reads the same values of all profiles.
 Units: ms per write; ratio of largest to smallest; profiles per second; MiB of this process at its peak.
 """
 
@@ -84,7 +84,7 @@ async def _define(bench: Bench) -> None:
 
 
 def _joins(persons: int) -> Iterator[Observation]:
-    """New profiles in pairs: the second has the loyalty number of the first."""
+    """Generate new profiles in pairs: the second has the loyalty number of the first."""
     number = persons * 1_000_000
     while True:
         number += 1
@@ -95,8 +95,8 @@ def _joins(persons: int) -> Iterator[Observation]:
 async def _match(bench: Bench, persons: int) -> pressure.Report:
     joins = _joins(persons)
     ingest = bench.services.ingest
-    await pressure.at_will(ingest, bench.dataset_id, joins, concurrency=1, burst=1, count=200)
-    return await pressure.at_will(ingest, bench.dataset_id, joins, concurrency=1, burst=1, count=WRITES)
+    await pressure.at_full_speed(ingest, bench.dataset_id, joins, concurrency=1, burst=1, count=200)
+    return await pressure.at_full_speed(ingest, bench.dataset_id, joins, concurrency=1, burst=1, count=WRITES)
 
 
 async def _activate(bench: Bench, dataset_ref: DatasetRef) -> tuple[Figure, ...]:
@@ -117,7 +117,9 @@ async def _activate(bench: Bench, dataset_ref: DatasetRef) -> tuple[Figure, ...]
     activation_s = time.perf_counter() - started
     merged = sum(work.merged for work in await bench.services.rules.rules.progress(dataset_ref))
     if merged < preview.profiles_absorbed:
-        raise RuntimeError(f"{merged} profiles were absorbed, the preview said {preview.profiles_absorbed}.")
+        raise RuntimeError(
+            f"{merged} profiles were merged, but the preview reported {preview.profiles_absorbed}."
+        )
     means = "one SELECT of the values"
     return (
         Figure("profiles with a value", profiles, "profiles"),

@@ -1,8 +1,8 @@
 """How many observations per second become durable and resolved, if each is submitted on its own?
 
 Method: 256 callers in the service's process, each submitting one event and the next when it is answered, on
-a database with 100 000 people (quick: 2 000); three rounds, the median one. Then the same events arrive
-evenly at half that rate. Bare: INSERT of the same log rows, one row per commit, on 32 connections.
+a database with 100 000 persons (quick: 2 000); the median of three rounds. Then the same events arrive evenly
+at half that rate. Bare: INSERT of the same log rows, one row per commit, on 32 connections.
 Units: observations per second; ms from submit to answer.
 """
 
@@ -19,12 +19,14 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
         await population.fill(bench.url, bench.dataset_id, bench.config, range(persons), stage.progress)
         traffic = population.arrivals(persons)
         ingest, dataset_id = bench.services.ingest, bench.dataset_id
-        await pressure.at_will(ingest, dataset_id, traffic, concurrency=CALLERS, burst=1, count=2_000)
+        await pressure.at_full_speed(ingest, dataset_id, traffic, concurrency=CALLERS, burst=1, count=2_000)
         rounds = []
         for number in range(3):
             stage.progress(number, 4)
             rounds.append(
-                await pressure.at_will(ingest, dataset_id, traffic, concurrency=CALLERS, burst=1, count=count)
+                await pressure.at_full_speed(
+                    ingest, dataset_id, traffic, concurrency=CALLERS, burst=1, count=count
+                )
             )
         full = sorted(rounds, key=lambda report: report.per_s)[1]
         half = await pressure.at_rate(ingest, dataset_id, traffic, rate_s=full.per_s / 2, count=count // 2)

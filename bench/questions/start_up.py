@@ -1,10 +1,10 @@
-"""How long does it take from the command to the first answer?
+"""How long does the service take from the command to the first response?
 
 Method: `oneself serve` with the embedded database and a bootstrap organisation: in an empty folder (the
 cluster is created and migrated, and the organisation is set up), again after a clean stop, and again after
-both it and the database were killed. Ready is when GET /ready answers 200. Three rounds, the median. Bare:
-the same PostgreSQL alone, created and started in an empty folder, and started again, until it accepts a
-connection.
+both the service and the database were killed. The service is ready when GET /ready returns 200. The median of
+three rounds. Bare: the same PostgreSQL alone, created and started in an empty folder, and started again,
+until it accepts a connection.
 Units: seconds.
 """
 

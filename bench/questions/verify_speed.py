@@ -1,7 +1,7 @@
-"""How fast does `oneself verify` fold the log again and compare?
+"""How fast does `oneself verify` replay the log and compare it with the live state?
 
-Method: a database with 100 000 people (quick: 2 000), about 1.5 log entries each, filled by COPY of what
-histories fold to; `verify` in this process, once. Bare: reading the same log rows in order, in chunks of
+Method: a database with 100 000 persons (quick: 2 000), about 1.5 log entries each, filled by COPY of the
+folded histories. `verify` runs once in this process. Bare: reading the same log rows in order, in chunks of
 the same size.
 Units: log entries per second.
 """
@@ -24,7 +24,7 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
         report = await verify(bench.services.database, stage.progress)
         per_s = report.entries / (time.perf_counter() - started)
         if report.difference is not None:
-            raise RuntimeError(f"The filled database is not what its log says: {report.difference}")
+            raise RuntimeError(f"The filled database differs from its log: {report.difference}")
         alone = await _read(bench)
     return (Figure("log entries verified", per_s, "entries/s", alone, "reading the same rows"),)
 
