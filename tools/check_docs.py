@@ -1,6 +1,6 @@
-"""Every link in the documentation leads somewhere: files exist, and so do the headings they point at.
+"""Checks the links in the documentation: their files and headings must exist.
 
-Looks at README.md, CHANGELOG.md and docs/**/*.md. Links to other hosts are not followed.
+Reads README.md, CHANGELOG.md and docs/**/*.md. Does not check links to other hosts.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ CODE = re.compile(r"`[^`\n]*`")
 
 
 def main() -> int:
+    """Print the broken links. Returns 1 if there are any."""
     pages = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
     problems = [problem for page in pages for problem in problems_of(page)]
     for problem in problems:
@@ -28,7 +29,7 @@ def main() -> int:
 
 
 def problems_of(page: Path) -> Iterator[str]:
-    """One line for every link of a page that leads nowhere."""
+    """Return one line for each broken link of a page."""
     prose = CODE.sub("", FENCE.sub("", page.read_text("utf-8")))
     for match in LINK.finditer(prose):
         target = match[1] or match[2]
@@ -42,7 +43,7 @@ def _problem(page: Path, target: str) -> str | None:
     name, _, anchor = target.partition("#")
     file = (page.parent / name).resolve() if name else page
     if not file.is_relative_to(ROOT):
-        return "leads out of the project"
+        return "outside the project"
     if not file.exists():
         return "no such file"
     if anchor and file.suffix == ".md" and anchor not in anchors(file):
@@ -51,7 +52,7 @@ def _problem(page: Path, target: str) -> str | None:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page, as GitHub makes them from its headings, and those it sets itself."""
+    """Return the anchors of a page: those that GitHub derives from headings, and explicit ones."""
     text = FENCE.sub("", page.read_text("utf-8"))
     found = {_slug(match[1]) for match in HEADING.finditer(text)}
     return found | {match[1] for match in ANCHOR.finditer(text)}

@@ -1,7 +1,7 @@
-"""Make the pictures of the documentation anew: `make pictures`. Everything on them is real.
+"""Creates the pictures of the documentation: `make pictures`.
 
-The demo is run; its terminal output, its shop, the sign-in page and the API reference are photographed with
-the Chromium that the browser tests use.
+Runs the demo and takes screenshots of its terminal output, its shop, the sign-in page and the API reference,
+with the Chromium of the browser tests.
 """
 
 from __future__ import annotations
@@ -29,17 +29,18 @@ from draw_request import main as draw_request
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
 COLUMNS = 104
-#: The chapter of the demo that is shown.
+#: The first and last line of the chapter in the picture.
 FIRST_LINE, LAST_LINE = "7. Ann signs in on the phone", "8. Later, on the phone"
 DEADLINE_S = 180.0
 
 
 def main() -> int:
+    """Create all pictures."""
     draw_request()
-    with running_demo() as told, sync_playwright() as playwright:
+    with running_demo() as output, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        take_terminal(browser, told)
-        shop, reference = address(told, "shop"), address(told, "reference")
+        take_terminal(browser, output)
+        shop, reference = address(output, "shop"), address(output, "reference")
         take_shop(browser, shop)
         take_reference(browser, reference)
         browser.close()
@@ -48,7 +49,7 @@ def main() -> int:
 
 @contextmanager
 def running_demo() -> Iterator[str]:
-    """What the demo has printed, with its colours, while it keeps running."""
+    """Run the demo and yield its output, with colours, after the story."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ONESELF_")}
     with tempfile.TemporaryFile("w+") as log:
         demo = subprocess.Popen(
@@ -65,19 +66,20 @@ def running_demo() -> Iterator[str]:
 
 
 def wait_for_story(demo: subprocess.Popen[bytes], log: Any) -> str:
+    """Return the output of the demo after the story."""
     deadline = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline and demo.poll() is None:
         log.seek(0)
-        told: str = log.read()
-        if "Stop everything" in told:
-            return told
+        output: str = log.read()
+        if "Stop everything" in output:
+            return output
         time.sleep(0.1)
-    raise SystemExit("The demo did not get to its end.")
+    raise SystemExit(f"The demo did not complete its story within {DEADLINE_S} s.")
 
 
-def take_terminal(browser: Any, told: str) -> None:
-    """One chapter as it stands in a terminal."""
-    lines = told.splitlines()
+def take_terminal(browser: Any, output: str) -> None:
+    """Take a picture of one chapter in a terminal."""
+    lines = output.splitlines()
     first = next(number for number, line in enumerate(lines) if FIRST_LINE in line)
     last = next(number for number, line in enumerate(lines) if LAST_LINE in line)
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
@@ -91,7 +93,7 @@ def take_terminal(browser: Any, told: str) -> None:
 
 
 def take_shop(browser: Any, shop: str) -> None:
-    """The sign-in page, and the shop after somebody has registered."""
+    """Take pictures of the sign-in page, and of the shop after a registration."""
     page = browser.new_context(viewport={"width": 1180, "height": 760}).new_page()
     page.goto(shop)
     page.get_by_role("button", name="Put in basket: Roses").click()
@@ -113,6 +115,7 @@ def take_shop(browser: Any, shop: str) -> None:
 
 
 def take_reference(browser: Any, reference: str) -> None:
+    """Take a picture of the API reference."""
     page = browser.new_page(viewport={"width": 1180, "height": 900})
     page.goto(reference)
     page.get_by_text("/cds/api/v1/profiles/{profile_id}").first.wait_for()
@@ -120,14 +123,15 @@ def take_reference(browser: Any, reference: str) -> None:
     page.close()
 
 
-def address(told: str, name: str) -> str:
-    found = re.search(rf"^  {name} +(\S+)", re.sub(r"\x1b\[[0-9;]*m", "", told), re.MULTILINE)
-    assert found, name
-    return found[1]
+def address(output: str, name: str) -> str:
+    """Return a URL that the demo printed."""
+    match = re.search(rf"^  {name} +(\S+)", re.sub(r"\x1b\[[0-9;]*m", "", output), re.MULTILINE)
+    assert match, name
+    return match[1]
 
 
 def chromium() -> str:
-    """The path of a Chromium, which is installed where that is possible."""
+    """Return the path of a Chromium; installs one if possible."""
     done = subprocess.run([ROOT / "tools" / "ensure-chromium"], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 

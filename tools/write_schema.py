@@ -1,7 +1,7 @@
-"""Write src/oneself/store/schema.sql: the whole schema as all migrations make it, to be read in one place.
+"""Writes src/oneself/store/schema.sql: the full schema after all migrations.
 
-`make reference` runs it. A test fails when the file is not what it would write, or when a database that is
-made from the file differs from one that is made by the migrations.
+`make reference` runs it. A test fails if the file is outdated, or if a database created from the file differs
+from one created by the migrations.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from oneself.store.migrate import migrate
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "src" / "oneself" / "store" / "schema.sql"
 HEADER = """\
--- The schema as all migrations make it, to be read in one place; nothing runs this file. `make reference`
--- writes it from store/sql/migrations, which has the comments, and a test fails when the two differ.
+-- The schema after all migrations, for reading; nothing runs this file. `make reference` generates it from
+-- store/sql/migrations, which contains the comments. A test fails if the two differ.
 """
 TABLES = """
 SELECT class.oid, class.relname AS name, class.reloptions AS options
@@ -54,7 +54,7 @@ ORDER BY relname
 
 
 async def describe(connection: asyncpg.Connection[asyncpg.Record]) -> str:
-    """The tables of a database with their constraints and indexes, as SQL that makes them."""
+    """Return the SQL that creates the tables, constraints and indexes of a database."""
     parts, foreign_keys = [HEADER], list[str]()
     for table in await connection.fetch(TABLES, SCHEMA):
         constraints = await connection.fetch(CONSTRAINTS, table["oid"])
@@ -75,7 +75,7 @@ async def describe(connection: asyncpg.Connection[asyncpg.Record]) -> str:
 
 
 async def describe_migrated(url: str) -> str:
-    """The text of the file: the schema of a database after all migrations."""
+    """Migrate a database and return its schema as SQL."""
     await migrate(url)
     connection = await connect(url)
     try:
@@ -85,6 +85,7 @@ async def describe_migrated(url: str) -> str:
 
 
 def main() -> None:
+    """Write the file."""
     with tempfile.TemporaryDirectory() as folder:
         server = Embedded.attach(Path(folder))
         try:

@@ -35,7 +35,8 @@ Multi = Annotated[
     typer.Option("--multi-valued/--single-valued", help="Whether the claim can have several values."),
 ]
 ReadOnly = Annotated[
-    bool | None, typer.Option("--read-only/--read-write", help="Whether applications can change the claim.")
+    bool | None,
+    typer.Option("--read-only/--read-write", help="Whether the claim is read-only for applications."),
 ]
 Values = Annotated[
     list[str] | None, typer.Option("--value", metavar="VALUE", help="An allowed value. Repeat for more.")

@@ -251,7 +251,7 @@ def channels(
         typer.Option(
             "--set",
             metavar="CHANNEL=NAME",
-            help="Use user.id on the channel as this identity attribute. CHANNEL= restores the default. "
+            help="The identity attribute that user.id means on the channel. CHANNEL= restores the default. "
             "Repeat for more.",
         ),
     ] = None,

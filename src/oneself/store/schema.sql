@@ -1,5 +1,5 @@
--- The schema as all migrations make it, to be read in one place; nothing runs this file. `make reference`
--- writes it from store/sql/migrations, which has the comments, and a test fails when the two differ.
+-- The schema after all migrations, for reading; nothing runs this file. `make reference` generates it from
+-- store/sql/migrations, which contains the comments. A test fails if the two differ.
 
 CREATE TABLE account (
     org_id integer NOT NULL,
