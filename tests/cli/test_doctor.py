@@ -30,12 +30,12 @@ async def test_a_good_installation_is_called_good(new_database: NewDatabase, dat
 async def test_it_tells_what_to_do(made_databases: Databases, data_dir: Path) -> None:
     url = await made_databases.empty_one()
     result = _doctor(data_dir, ONESELF_DATABASE_URL=url, ONESELF_SECRET_KEY="short", ONESELF_PROT="1")
-    assert "! migrations   to be applied: 0001_directory" in result.stdout
+    assert "! migrations   pending: 0001_directory" in result.stdout
     assert _lines(result.stdout, "secret key") == [
         "✗ secret key   ONESELF_SECRET_KEY has 5 characters; a new database needs at least 32. "
         "Make one with: openssl rand -base64 48"
     ]
-    assert "ONESELF_PROT is set, but is no setting." in result.stdout
+    assert "ONESELF_PROT is set, but no setting has this name." in result.stdout
 
 
 def test_a_database_that_is_away_is_bad(data_dir: Path) -> None:
@@ -45,7 +45,7 @@ def test_a_database_that_is_away_is_bad(data_dir: Path) -> None:
 
 
 def test_another_secret_key_than_before_is_bad(service: RunningService) -> None:
-    assert "can be opened" in service.command("doctor").stdout
+    assert "can be decrypted" in service.command("doctor").stdout
     other = service.command("doctor", "--secret-key", "x" * 40)
     assert other.returncode == 1
     (line,) = _lines(other.stdout, "secret key")
@@ -78,7 +78,7 @@ async def test_every_stored_key_that_cannot_be_opened_is_reported(
     given = {"ONESELF_DATABASE_URL": await new_database(), "ONESELF_SECRET_KEY": SECRET_KEY}
     assert _run(data_dir, given, "org", "create", "acme").returncode == 0
     assert _run(data_dir, given, "token-key", "rotate").returncode == 0
-    assert "✓ stored keys  all 3 can be opened" in _doctor(data_dir, **given).stdout
+    assert "✓ stored keys  all 3 can be decrypted" in _doctor(data_dir, **given).stdout
     async with await Database.open(given["ONESELF_DATABASE_URL"]) as database:
         other = build_services(Settings(data_dir=data_dir, secret_key="x" * 40), database)
         dataset_ref = await other.directory.organisations.get("acme")
@@ -89,7 +89,7 @@ async def test_every_stored_key_that_cannot_be_opened_is_reported(
     found = _doctor(data_dir, **given)
     assert found.returncode == 1
     told = [line for line in found.stdout.splitlines() if line.startswith("✗ stored keys")]
-    assert [line.split("acme: ")[1].split(" cannot be opened")[0] for line in told] == [
+    assert [line.split("acme: ")[1].split(" cannot be decrypted")[0] for line in told] == [
         "token key 3",
         f"signing key {key_id}",
         "the secrets of its identity server",
@@ -121,7 +121,7 @@ async def test_claims_that_are_mirrored_are_good_until_their_server_is_away(
         }
         assert _run(data_dir, given, "org", "create", "acme").returncode == 0
         url = server.base_url
-        assert f"! claims       acme: the claims of {url} were not read yet." in _claims(data_dir, given)
+        assert f"! claims       acme: the claims of {url} have not been read yet." in _claims(data_dir, given)
         assert _run(data_dir, given, "claims", "sync").returncode == 0
         assert f"✓ claims       acme: those of {url} read at 2" in _claims(data_dir, given)
     finally:

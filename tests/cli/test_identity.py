@@ -95,7 +95,7 @@ def test_identity_types(say: Say) -> None:
 
 
 def test_bindings_and_channels(say: Say) -> None:
-    assert "Nothing identifies" in say("dataset", "attributes", "default").stdout
+    assert "has no identity attribute" in say("dataset", "attributes", "default").stdout
     say("dataset", "attributes", "default", "--bind", "customerId", "--bind", "mail=emailAddress@traits.mail")
     found = _json(say("dataset", "attributes", "default", "--json"))["identity_attributes"]
     assert found == [
@@ -123,7 +123,7 @@ def test_a_file_is_compared_applied_and_exported(say: Say, tmp_path: Path) -> No
     assert say("identity", "diff", str(file), code=1).stdout.splitlines() == told, "nobody said yes"
     assert "Applied" in say("identity", "apply", str(file), "--yes").stderr
     assert say("identity", "diff", str(file)).stdout == ""
-    assert "Nothing differs" in say("identity", "apply", str(file)).stderr
+    assert "There are no differences" in say("identity", "apply", str(file)).stderr
     say("identity", "export", str(copy))
     exported = yaml.safe_load(copy.read_text("utf-8"))
     assert exported == yaml.safe_load(say("identity", "export").stdout)

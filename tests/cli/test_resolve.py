@@ -45,7 +45,7 @@ def test_the_primary_id_and_nothing_else_is_printed(service: RunningService, dat
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["emailAddress=bob@acme.example"], "Nobody in this dataset"),
+        (["emailAddress=bob@acme.example"], "No profile of this dataset"),
         (["mail=ann@acme.example"], "customerId, emailAddress"),
         (["ann@acme.example"], "NAME=VALUE"),
         (["--dataset", "nothing", "emailAddress=x"], "no dataset 'nothing'"),

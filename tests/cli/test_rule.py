@@ -21,7 +21,7 @@ def test_a_rule_is_asked_made_switched_and_removed(service: RunningService) -> N
     first = rule("create", EMAIL)
     assert rule("preview", USERNAME)["profiles_absorbed"] == 0, "beside a rule that is there already"
     second = rule("create", USERNAME)
-    assert second["priority"] == first["priority"] + 1, "after all others"
+    assert second["priority"] == first["priority"] + 1, "after all other rules"
     assert rule("deactivate", second["rule_id"])["active"] is False
     for made in (first, second):
         remove = ("rule", "delete", made["rule_id"], "--org", service.org)

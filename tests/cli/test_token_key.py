@@ -38,7 +38,7 @@ def test_a_key_is_made_waits_and_is_destroyed(service: RunningService, org: str)
     assert listed() == {1: "active"}
     gone = service.command(*destroy, "--yes")
     assert gone.returncode == 1
-    assert "no such token key" in gone.stderr
+    assert "no token key with this number" in gone.stderr
 
 
 def test_the_active_key_stays(service: RunningService, org: str) -> None:

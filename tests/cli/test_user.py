@@ -59,7 +59,7 @@ def test_it_erases_the_profile_too_and_shows_the_receipt(
 def test_it_asks_first(service: RunningService, person: dict[str, str]) -> None:
     asked = service.command("user", "delete", person["username"], "--org", service.org)
     assert asked.returncode == 1
-    assert "erase everything about" in asked.stdout + asked.stderr
+    assert "erase all data about" in asked.stdout + asked.stderr
     assert _statuses(service, person) == (200, 200)
 
 

@@ -106,7 +106,7 @@ def delete(user: User, org: Org = None, yes: Yes = False, as_json: AsJson = Fals
         dataset_ref = await dataset_ref_of(services, org)
         account = await services.directory.accounts.find_by_name(dataset_ref, user)
         receipts = await services.directory.users.delete(dataset_ref, Actor("cli"), account.user_id)
-        return {"deleted": account.username, **_erased(receipts)}
+        return {"removed": account.username, **_erased(receipts)}
 
     show(run(act), as_json=as_json)
 
