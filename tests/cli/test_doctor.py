@@ -23,7 +23,7 @@ async def test_a_good_installation_is_called_good(new_database: NewDatabase, dat
     assert "✓ migrations   up to date" in result.stdout
     # The databases of tests do not wait for the disk.
     assert [line for line in result.stdout.splitlines() if line.startswith("✗")] == [
-        "✗ durability   The database answers before data is on disk."
+        "✗ durability   The database confirms commits before data is on disk."
     ]
 
 
@@ -155,7 +155,7 @@ async def test_unused_claims_are_reported(new_database: NewDatabase, data_dir: P
         "ONESELF_IDENTITY_SERVER_CLIENT_ID": CLIENT[0],
         "ONESELF_IDENTITY_SERVER_CLIENT_SECRET": CLIENT[1],
     }
-    told = "! claims       acme: reports not taken: 1; the last, identity_attributes.odd: unknown."
+    told = "! claims       acme: reports skipped: 1; the last, identity_attributes.odd: unknown."
     assert told in _claims(data_dir, away)
 
 
@@ -166,7 +166,7 @@ async def test_doctor_reports_an_old_token_key(new_database: NewDatabase, data_d
     assert "token keys" not in _doctor(data_dir, **given).stdout, "they are young"
     async with await Database.open(given["ONESELF_DATABASE_URL"]) as database:
         await database.execute("UPDATE token_key SET active_from = active_from - interval '31 days 1 hour'")
-    told = "! token keys   acme: key 2 has been sealing tokens for 31 days."
+    told = "! token keys   acme: the token key 2 has been active for 31 days."
     assert told in _doctor(data_dir, **given).stdout
 
 
