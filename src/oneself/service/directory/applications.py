@@ -174,31 +174,33 @@ class Applications:
 def check(new: NewApplication, known: Collection[str]) -> None:
     """Raise InvalidInput for the first invalid field."""
     if not new.name.strip() or len(new.name) > NAME_CHARACTERS_MAX or not new.name.isprintable():
-        raise _invalid("name", f"a name has 1 to {NAME_CHARACTERS_MAX} printable characters")
+        raise InvalidInput("name", f"The name must have 1 to {NAME_CHARACTERS_MAX} printable characters.")
     if new.kind not in KINDS:
-        raise _invalid("kind", f"a kind is one of {', '.join(KINDS)}")
+        raise InvalidInput("kind", f"The kind must be one of: {', '.join(KINDS)}.")
     if new.client_id is not None and not _CLIENT_ID.fullmatch(new.client_id):
-        raise _invalid("client_id", "a client id has 1 to 100 letters, digits or . _ ~ -")
+        raise InvalidInput("client_id", "The client id must have 1 to 100 letters, digits or . _ ~ -.")
     # An operator who moves here keeps the secrets that the clients have, whatever their length.
     if new.client_secret is not None and not new.client_secret.strip():
-        raise _invalid("client_secret", "a secret is not empty")
+        raise InvalidInput("client_secret", "The client secret must not be empty.")
     if unknown := sorted(set(new.permissions) - set(known)):
-        raise _invalid("permissions", f"there is no permission {unknown[0]!r}")
+        raise InvalidInput("permissions", f"There is no permission {unknown[0]!r}.")
     _check_redirects(new)
 
 
 def _check_redirects(new: NewApplication) -> None:
     if new.kind == "machine" and new.redirect_uris:
-        raise _invalid("redirect_uris", "a machine application signs no users in and has no redirect URI")
+        raise InvalidInput(
+            "redirect_uris", "A machine application signs no users in and has no redirect URI."
+        )
     if new.kind != "machine" and not new.redirect_uris:
-        raise _invalid("redirect_uris", f"a {new.kind} application needs at least one redirect URI")
+        raise InvalidInput("redirect_uris", f"A {new.kind} application needs at least one redirect URI.")
     for field in ("redirect_uris", "post_logout_redirect_uris"):
         uris = getattr(new, field)
         if len(uris) > REDIRECT_URIS_MAX:
-            raise _invalid(field, f"an application has at most {REDIRECT_URIS_MAX}")
+            raise InvalidInput(field, f"An application has at most {REDIRECT_URIS_MAX} {field}.")
         for uri in uris:
             if problem := _problem_of(uri):
-                raise _invalid(field, f"{uri!r} {problem}")
+                raise InvalidInput(field, f"{uri!r} {problem}.")
 
 
 def _problem_of(uri: str) -> str | None:
@@ -215,10 +217,6 @@ def _problem_of(uri: str) -> str | None:
     if parts.scheme in ("http", "https") and not parts.hostname:
         return "names no host"
     return None
-
-
-def _invalid(field: str, sentence: str) -> InvalidInput:
-    return InvalidInput(field, sentence[0].upper() + sentence[1:] + ".")
 
 
 async def _find(applications: ApplicationTable, client_id: str) -> Application | None:

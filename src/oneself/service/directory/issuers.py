@@ -109,37 +109,35 @@ async def _get(issuers: TrustedIssuerTable, issuer_id: UUID) -> TrustedIssuer:
 def check(issuer: TrustedIssuer, known: Collection[str]) -> None:
     """Raise InvalidInput for the first invalid field."""
     if problem := _url_problem(issuer.issuer):
-        raise _invalid("issuer", problem)
+        raise InvalidInput("issuer", f"The issuer {problem}.")
     if issuer.jwks_uri is not None and (problem := _url_problem(issuer.jwks_uri)):
-        raise _invalid("jwks_uri", problem)
+        raise InvalidInput("jwks_uri", f"The jwks_uri {problem}.")
     audience = issuer.audience
     if not 0 < len(audience) <= AUDIENCE_CHARACTERS_MAX or not audience.isprintable():
-        raise _invalid("audience", f"1 to {AUDIENCE_CHARACTERS_MAX} printable characters")
+        raise InvalidInput(
+            "audience", f"The audience must have 1 to {AUDIENCE_CHARACTERS_MAX} printable characters."
+        )
     if unknown := sorted(set(issuer.permissions) - set(known)):
-        raise _invalid("permissions", f"there is no permission {unknown[0][:100]!r}")
+        raise InvalidInput("permissions", f"There is no permission {unknown[0][:100]!r}.")
 
 
 def _url_problem(url: str) -> str | None:
     """Keys decide which tokens are accepted, so they are fetched over TLS, except from this machine."""
     if len(url) > URL_CHARACTERS_MAX or not url.isascii() or not url.isprintable() or " " in url:
-        return f"a URL of at most {URL_CHARACTERS_MAX} plain characters is needed"
+        return f"must be a URL of at most {URL_CHARACTERS_MAX} printable ASCII characters"
     try:
         parts = urlsplit(url)
         host = parts.hostname
         _ = parts.port
     except ValueError:
-        return "this is not a URL"
+        return "is not a URL"
     if parts.scheme not in ("https", "http") or not host:
-        return "the URL has to begin with https://"
+        return "must begin with https://"
     if parts.scheme == "http" and host not in LOOPBACK:
-        return "the URL has to begin with https://, except on this machine"
+        return "must begin with https://, except on this machine"
     if parts.username or parts.password or "?" in url or "#" in url:
-        return "the URL has no user, query or fragment"
+        return "must not contain a user, query or fragment"
     return None
-
-
-def _invalid(field: str, sentence: str) -> InvalidInput:
-    return InvalidInput(field, f"{field}: {sentence}.")
 
 
 def _issuer(row: TrustedIssuerRow) -> TrustedIssuer:

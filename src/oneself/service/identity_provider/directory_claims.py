@@ -212,22 +212,25 @@ def _pruned(required: list[RequiredAttribute]) -> Sequence[RequiredAttribute]:
 def _check(claim: DirectoryClaim) -> None:
     """Raise InvalidInput for the first invalid field."""
     if not is_name(_full(claim.name)) or "/" in claim.name:
-        raise _invalid("name", "a name has one to four printable parts, separated by dots, without a slash")
+        raise InvalidInput(
+            "name", "The name must have one to four printable parts, separated by dots, without a slash."
+        )
     if claim.value_type not in VALUE_TYPES:
-        raise _invalid("value_type", f"a value type is one of {', '.join(VALUE_TYPES)}")
+        raise InvalidInput("value_type", f"The value type must be one of: {', '.join(VALUE_TYPES)}.")
     if claim.value_type == COMPLEX and not claim.attribute_id:
-        raise _invalid("value_type", "to create a complex claim, add its members, such as address.city")
+        raise InvalidInput("value_type", "To create a complex claim, add its members, such as address.city.")
     if len(claim.display_name.encode()) > DISPLAY_NAME_BYTES_MAX or not claim.display_name.isprintable():
-        raise _invalid("display_name", f"a display name has at most {DISPLAY_NAME_BYTES_MAX} printable bytes")
+        raise InvalidInput(
+            "display_name", f"The display name must have at most {DISPLAY_NAME_BYTES_MAX} printable bytes."
+        )
     if claim.canonical_values and claim.value_type != "string":
-        raise _invalid("canonical_values", "only strings have canonical values")
+        raise InvalidInput("canonical_values", "Only strings have canonical values.")
     values = [attribute.value for attribute in claim.canonical_values]
     if len(values) > CANONICAL_VALUES_MAX or len(set(values)) != len(values) or not all(values):
-        raise _invalid("canonical_values", f"at most {CANONICAL_VALUES_MAX} different values, none empty")
-
-
-def _invalid(field: str, sentence: str) -> InvalidInput:
-    return InvalidInput(field, sentence[0].upper() + sentence[1:] + ".")
+        raise InvalidInput(
+            "canonical_values",
+            f"A claim has at most {CANONICAL_VALUES_MAX} canonical values, all different and not empty.",
+        )
 
 
 def _claim(attribute: Attribute) -> DirectoryClaim:

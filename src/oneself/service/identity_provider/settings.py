@@ -141,19 +141,17 @@ def check(own: OwnIdentityServer) -> None:
         ("sync_password", own.sync_password or "-"),
     ):
         if not 0 < len(text) <= TEXT_CHARACTERS_MAX or not text.isprintable():
-            raise _invalid(name, f"1 to {TEXT_CHARACTERS_MAX} printable characters are needed")
+            raise InvalidInput(name, f"{name} must have 1 to {TEXT_CHARACTERS_MAX} printable characters.")
     if not re.fullmatch(r"https?://[^/@?#\\\s]+(/[^@?#\\\s]*)?", connection.url):
-        raise _invalid("url", "the URL has to begin with https:// and has no user, query or fragment")
+        raise InvalidInput(
+            "url", "url must begin with https:// and must not contain a user, query or fragment."
+        )
     if connection.grant not in get_args(Grant):
-        raise _invalid("grant", f"a grant is one of {', '.join(get_args(Grant))}")
+        raise InvalidInput("grant", f"grant must be one of: {', '.join(get_args(Grant))}.")
     if bool(own.sync_username) != bool(own.sync_password):
-        raise _invalid("sync_username", "sync_username and sync_password belong together")
+        raise InvalidInput("sync_username", "Set both sync_username and sync_password, or neither.")
     if ":" in (own.sync_username or ""):
-        raise _invalid("sync_username", "a username has no colon")
-
-
-def _invalid(field: str, sentence: str) -> InvalidInput:
-    return InvalidInput(field, f"{field}: {sentence}.")
+        raise InvalidInput("sync_username", "sync_username must not contain a colon.")
 
 
 def _connection_of(settings: Settings) -> Connection | None:

@@ -124,7 +124,7 @@ class Lookup:
         """
         config = await self._configurations.current(dataset_ref.dataset_id)
         if not 0 < len(identities) <= IDENTITIES_MAX:
-            raise _invalid(f"Name 1 to {IDENTITIES_MAX} identities.")
+            raise InvalidInput("identities", f"Name 1 to {IDENTITIES_MAX} identities.")
         named = tuple(Identifier(_type_of(name, config), value) for name, value in identities.items())
         observation = Reindex(
             observation_id=uuid.uuid4(),
@@ -226,13 +226,13 @@ def _type_of(name: str, config: Config) -> str:
     if len(alike) == 1:
         return known[alike[0]]
     if not config.dataset.resolves_identities:
-        raise _invalid("Identity resolution is off in this dataset; look users up by their id.")
+        raise InvalidInput(
+            "identities", "Identity resolution is off in this dataset; look users up by their id."
+        )
     names = ", ".join(sorted(known)) or "none; bind one to an identity type first"
-    raise _invalid(f"{name[:100]!r} is not a matching identity attribute. There are: {names}.")
-
-
-def _invalid(sentence: str) -> InvalidInput:
-    return InvalidInput("identities", sentence)
+    raise InvalidInput(
+        "identities", f"{name[:100]!r} is not a matching identity attribute. There are: {names}."
+    )
 
 
 async def _gather(tables: Tables, evidence: Evidence) -> WorkingSet:

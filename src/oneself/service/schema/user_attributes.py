@@ -23,6 +23,8 @@ from oneself.core.values.schema import Schema
 from oneself.errors import Conflict, InvalidInput
 
 #: Source: docs/wire/interactions.md §14.
+#: The field of the request that an InvalidInput or Conflict names.
+FIELD = "user_attributes"
 USER_ATTRIBUTES_MAX = 1000
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 NAME_SENTENCE = "A name has 1 to 64 of A-Z, a-z, 0-9, '_' and '-', and does not begin with '-'."
@@ -102,7 +104,7 @@ def change_user_attributes(
     count_before = len(user_attributes(config)) - len(dropped)
     new = sum(config.schema.get(attribute.attribute_id) is None for attribute in put_attributes)
     if count_before + new > attributes_max:
-        raise _invalid(f"A dataset has at most {attributes_max} user attributes.")
+        raise InvalidInput(FIELD, f"A dataset has at most {attributes_max} user attributes.")
     parts: list[SingleChange] = []
     if put_attributes:
         parts.append(PutAttributes(tuple(put_attributes)))
@@ -118,13 +120,13 @@ def is_bound(config: Config, attribute_name: str) -> bool:
 
 def _read(name: str, change: Any) -> UserAttributeChange | None:
     if not NAME.fullmatch(name):
-        raise _invalid(f"{name[:100]!r} is not a name of a user attribute. {NAME_SENTENCE}")
+        raise InvalidInput(FIELD, f"{name[:100]!r} is not a name of a user attribute. {NAME_SENTENCE}")
     if change is None:
         return None
     try:
         return msgspec.convert(change, UserAttributeChange)
     except msgspec.ValidationError as error:
-        raise _invalid(f"{name!r}: {error}.") from None
+        raise InvalidInput(FIELD, f"{name!r}: {error}.") from None
 
 
 def _changed(config: Config, name: str, change: UserAttributeChange) -> Attribute:
@@ -133,9 +135,9 @@ def _changed(config: Config, name: str, change: UserAttributeChange) -> Attribut
         return _checked(config.schema, name, _new(name, change))
     if not _is_plain(config.schema, before):
         sentence = f"{before.attribute_name!r} is more than one scalar; change it in the profile schema."
-        raise Conflict(sentence, code="user_attributes")
+        raise Conflict(sentence, code=FIELD)
     if change.type is not UNSET and change.type != _TYPES[before.value_type]:
-        raise _invalid(f"The type of {name!r} is {_TYPES[before.value_type]!r} and cannot change.")
+        raise InvalidInput(FIELD, f"The type of {name!r} is {_TYPES[before.value_type]!r} and cannot change.")
     if change.label is UNSET or change.label == before.display_name:
         return before
     return _checked(config.schema, name, msgspec.structs.replace(before, display_name=change.label or name))
@@ -156,7 +158,7 @@ def _checked(schema: Schema, name: str, attribute: Attribute) -> Attribute:
     try:
         check_attribute(schema, TRAITS, msgspec.structs.replace(attribute, merge_strategy="overwrite"), {})
     except AttributeRejected as error:
-        raise _invalid(f"{name!r}: {error.detail}") from None
+        raise InvalidInput(FIELD, f"{name!r}: {error.detail}") from None
     return attribute
 
 
@@ -192,7 +194,3 @@ def _is_plain(schema: Schema, attribute: Attribute) -> bool:
         and not attribute.canonical_values
         and NAME.fullmatch(attribute.key) is not None
     )
-
-
-def _invalid(sentence: str) -> InvalidInput:
-    return InvalidInput("user_attributes", sentence)
