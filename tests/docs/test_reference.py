@@ -10,7 +10,10 @@ from types import ModuleType
 
 import pytest
 
-from oneself.api.http.errors import MESSAGES
+from oneself.api.cds import errors as cds_errors
+from oneself.api.documents import rejections
+from oneself.api.http import errors
+from oneself.api.http.errors import ErrorCode
 from oneself.settings import list_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,7 +73,13 @@ def test_settings_in_the_manual_exist() -> None:
 def test_every_error_code_is_explained() -> None:
     page = (DOCS / "reference" / "errors.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| `CDS-(\d+)` \| ([^|]+?) \|", page, re.MULTILINE))
-    assert rows == MESSAGES
+    codes = [
+        constant
+        for module in (errors, rejections, cds_errors)
+        for constant in vars(module).values()
+        if isinstance(constant, ErrorCode)
+    ]
+    assert rows == {code.number: code.message for code in codes}
 
 
 def test_every_page_is_linked_from_the_index() -> None:

@@ -34,7 +34,7 @@ from litestar.types import ExceptionHandlersMap
 
 from oneself.api.cds.profile_responses import render_key_reused
 from oneself.api.documents.rejections import attribute_error
-from oneself.api.http.errors import UNPROCESSABLE, ErrorDocument, FailureDocument, WireError, wire_error
+from oneself.api.http.errors import INVALID_REQUEST, ErrorDocument, FailureDocument, WireError, wire_error
 from oneself.api.http.status import status_of
 from oneself.core.values.definition_rules import AttributeRejected
 from oneself.errors import IdentityServerFailed, RequestError, ServiceError
@@ -93,7 +93,9 @@ def answer_http_exception(request: AnyRequest, error: HTTPException) -> Response
         return _answer(500, FailureDocument())
     sentence = SENTENCES.get(error.status_code, "The request could not be read.")
     closing = {"Connection": "close"} if error.status_code == TOO_LARGE else {}
-    return answer_wire_error(request, wire_error(UNPROCESSABLE, sentence, error.status_code, headers=closing))
+    return answer_wire_error(
+        request, wire_error(INVALID_REQUEST, sentence, error.status_code, headers=closing)
+    )
 
 
 def answer_bug(request: AnyRequest, error: Exception) -> Response[Any]:

@@ -100,7 +100,9 @@ def _folder(settings: Settings) -> list[Finding]:
     free = shutil.disk_usage(parent).free
     if free < FREE_BYTES_ADVISED:
         return [
-            Finding(FOLDER_SUBJECT, "warning", f"{folder} has {free // 1_000_000} MB left.", "Free disk space.")
+            Finding(
+                FOLDER_SUBJECT, "warning", f"{folder} has {free // 1_000_000} MB left.", "Free disk space."
+            )
         ]
     return [Finding(FOLDER_SUBJECT, "good", str(folder))]
 
@@ -121,7 +123,9 @@ def _keys(settings: Settings) -> list[Finding]:
         return [Finding(KEY_SUBJECT, "warning", sentence, advice)]
     if settings.database_url:
         sentence = "The key is in the data folder of this machine, but several machines may use the database."
-        return [Finding(KEY_SUBJECT, "warning", sentence, f"Set ONESELF_SECRET_KEY to the content of {path}.")]
+        return [
+            Finding(KEY_SUBJECT, "warning", sentence, f"Set ONESELF_SECRET_KEY to the content of {path}.")
+        ]
     return [Finding(KEY_SUBJECT, "good", str(path) if os.path.exists(path) else f"{path} does not exist yet")]
 
 

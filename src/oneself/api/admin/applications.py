@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from oneself.api.admin.requirements import requires
 from oneself.api.documents.paging import CursorWord, PageSize, Pagination, named_page
+from oneself.api.http.errors import INVALID_REQUEST
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest, Body, decode_object, non_null
 from oneself.api.http.openapi import Described, described, error_responses
@@ -56,8 +57,8 @@ class ApplicationList(Struct, frozen=True):
     pagination: Pagination
 
 
-DRAFT = Body("application", "10001", ApplicationDraft)
-PATCH = Body("application", "10001", ApplicationPatch)
+DRAFT = Body("application", INVALID_REQUEST, ApplicationDraft)
+PATCH = Body("application", INVALID_REQUEST, ApplicationPatch)
 VIEW = requires("admin_config_view")
 UPDATE = requires("admin_config_update")
 ONE = "/applications/{client_id:str}"

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from oneself.api.admin.requirements import requires
 from oneself.api.documents.paging import CursorWord, PageSize, Pagination, named_page
+from oneself.api.http.errors import INVALID_REQUEST
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
 from oneself.api.http.openapi import Described, described, error_responses
@@ -94,8 +95,8 @@ class SyncDocument(Struct, frozen=True, omit_defaults=True):
     succeeded_at: Timestamp | None = None
 
 
-DRAFT = Body("claim", "10001", ClaimDraft)
-PATCH = Body("claim", "10001", ClaimPatch)
+DRAFT = Body("claim", INVALID_REQUEST, ClaimDraft)
+PATCH = Body("claim", INVALID_REQUEST, ClaimPatch)
 
 
 @get(

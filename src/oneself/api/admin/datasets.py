@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from oneself.api.admin.requirements import requires
 from oneself.api.documents.paging import CursorWord, PageSize, Pagination, named_page
+from oneself.api.http.errors import INVALID_REQUEST
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
 from oneself.api.http.openapi import Described, described, error_responses
@@ -77,8 +78,8 @@ class DatasetList(Struct, frozen=True):
     pagination: Pagination
 
 
-DRAFT = Body("dataset", "10001", DatasetDraft)
-PATCH = Body("dataset", "10001", DatasetPatch)
+DRAFT = Body("dataset", INVALID_REQUEST, DatasetDraft)
+PATCH = Body("dataset", INVALID_REQUEST, DatasetPatch)
 VIEW = requires("identity_view")
 UPDATE = requires("identity_update")
 ONE = "/datasets/{dataset:str}"

@@ -19,7 +19,7 @@ from oneself.api.admin.profiles import dataset_of
 from oneself.api.admin.requirements import requires
 from oneself.api.admin.rules import PreviewDocument, render_preview
 from oneself.api.documents.paging import PAGE_SIZE_MAX, CursorWord, PageSize, Pagination, named_page
-from oneself.api.http.errors import ErrorDocument
+from oneself.api.http.errors import INVALID_REQUEST, ErrorDocument
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_array, decode_object
 from oneself.api.http.openapi import Described, described, error_responses
@@ -94,9 +94,9 @@ Confirmation = Annotated[
     str | None, QueryParameter(description="`confirmation` of the 409 response to the same change.")
 ]
 
-ARRAY = Body("identity attributes", "10001", BindingDraft, outermost="array")
-OBJECT = Body("identity attributes", "10001", BindingsPut)
-CHANNELS = Body("channel identities", "10001", ChannelsPut)
+ARRAY = Body("identity attributes", INVALID_REQUEST, BindingDraft, outermost="array")
+OBJECT = Body("identity attributes", INVALID_REQUEST, BindingsPut)
+CHANNELS = Body("channel identities", INVALID_REQUEST, ChannelsPut)
 VIEW = requires("identity_view")
 UPDATE = requires("identity_update")
 ATTRIBUTES_OF = "/datasets/{dataset:str}/identity-attributes"

@@ -13,6 +13,7 @@ from msgspec import Struct
 from oneself.adapters.identity_server.connection import Connection
 from oneself.api.admin.requirements import requires
 from oneself.api.documents.paging import CursorWord, PageSize, Pagination, named_page
+from oneself.api.http.errors import INVALID_REQUEST
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
 from oneself.api.http.openapi import Described, described, error_responses
@@ -85,8 +86,8 @@ class IssuerList(Struct, frozen=True):
     pagination: Pagination
 
 
-SERVER = Body("identity provider", "10001", ServerDraft)
-ISSUER = Body("trusted issuer", "10001", IssuerDraft)
+SERVER = Body("identity provider", INVALID_REQUEST, ServerDraft)
+ISSUER = Body("trusted issuer", INVALID_REQUEST, IssuerDraft)
 VIEW = requires("admin_config_view")
 UPDATE = requires("admin_config_update")
 ISSUERS_PATH = "/identity-provider/trusted-issuers"

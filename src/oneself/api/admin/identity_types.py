@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from oneself.api.admin.requirements import requires
 from oneself.api.documents.paging import CursorWord, PageSize, Pagination, named_page
-from oneself.api.http.errors import wire_error
+from oneself.api.http.errors import INVALID_REQUEST, wire_error
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
 from oneself.api.http.openapi import Described, described, error_responses
@@ -65,8 +65,8 @@ class IdentityTypeList(Struct, frozen=True):
     pagination: Pagination
 
 
-DRAFT = Body("identity type", "10001", IdentityTypeDraft)
-PATCH = Body("identity type", "10001", IdentityTypePatch)
+DRAFT = Body("identity type", INVALID_REQUEST, IdentityTypeDraft)
+PATCH = Body("identity type", INVALID_REQUEST, IdentityTypePatch)
 VIEW = requires("identity_view")
 UPDATE = requires("identity_update")
 ONE = "/identity-types/{type_id:str}"
@@ -117,7 +117,7 @@ async def change_identity_type(request: AnyRequest, type_id: FromPath[str]) -> I
     call = context_of(request)
     given = _read(await decode_object(request, PATCH))
     if given.pop("type_id", type_id) != type_id:
-        raise wire_error("10001", "The id of an identity type never changes; make another type.")
+        raise wire_error(INVALID_REQUEST, "The id of an identity type never changes; make another type.")
     return _render(await call.services.schema.identity_types.change(call.dataset_ref, type_id, given))
 
 
@@ -142,7 +142,7 @@ def _read(document: Object) -> Object:
     given = non_null(document)
     if (word := given.pop("uniqueness", None)) is not None:
         if word not in UNIQUENESS:
-            raise wire_error("10001", f"uniqueness must be one of: {', '.join(UNIQUENESS)}.")
+            raise wire_error(INVALID_REQUEST, f"uniqueness must be one of: {', '.join(UNIQUENESS)}.")
         given["is_unique"] = UNIQUENESS[word]
     if "id" in given:
         given["type_id"] = given.pop("id")

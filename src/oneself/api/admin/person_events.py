@@ -25,7 +25,7 @@ from oneself.api.documents.paging import (
     requested_position,
 )
 from oneself.api.documents.person import Disclosure
-from oneself.api.http.errors import wire_error
+from oneself.api.http.errors import INVALID_REQUEST, wire_error
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, error_responses
@@ -212,7 +212,7 @@ def event_filter(name: str | None, since: str | None, until: str | None) -> Even
 
 def _name(text: str | None) -> str | None:
     if text is not None and (len(text) > NAME_CHARS_MAX or "\x00" in text):
-        raise wire_error("10001", "name must have at most 1024 characters and no NUL.")
+        raise wire_error(INVALID_REQUEST, "name must have at most 1024 characters and no NUL.")
     return text
 
 
@@ -224,7 +224,7 @@ def _instant(field: str, text: str | None) -> int | None:
     # The `+` of an offset is a blank if the client did not URL-encode it.
     found = instant_of(text.replace(" ", "+") if "T" in text else text)
     if found is None:
-        raise wire_error("10001", f"{field} must be an RFC 3339 instant or milliseconds since 1970.")
+        raise wire_error(INVALID_REQUEST, f"{field} must be an RFC 3339 instant or milliseconds since 1970.")
     return found
 
 

@@ -21,7 +21,7 @@ from oneself.api.documents.paging import (
     paginate,
     requested_position,
 )
-from oneself.api.http.errors import profile_unknown, wire_error
+from oneself.api.http.errors import INVALID_REQUEST, profile_unknown, wire_error
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, described, error_responses
@@ -141,7 +141,7 @@ async def read_erasure(request: AnyRequest, receipt_id: FromPath[str]) -> Receip
         await call.services.privacy.erasure.find_receipt(call.dataset_ref, known_id) if known_id else None
     )
     if receipt is None:
-        raise wire_error("10001", "No erasure has this receipt.", 404)
+        raise wire_error(INVALID_REQUEST, "No erasure has this receipt.", 404)
     return _render_receipt(receipt)
 
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 from oneself.api.admin.requirements import requires
 from oneself.api.documents.person import Disclosure, PersonDocument, render_person
 from oneself.api.documents.profile import version_tag
-from oneself.api.http.errors import profile_unknown, wire_error
+from oneself.api.http.errors import INVALID_REQUEST, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext, context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import Described, described, error_responses
@@ -46,7 +46,7 @@ class ResolvedDocument(Struct, frozen=True):
     matched: list[str]
 
 
-RESOLVE = Body("resolve", "10001", ResolveRequest)
+RESOLVE = Body("resolve", INVALID_REQUEST, ResolveRequest)
 AskedCategories = Annotated[
     list[str] | None,
     QueryParameter(
@@ -71,7 +71,7 @@ async def resolve_identities(request: AnyRequest, dataset: FromPath[str]) -> Res
     try:
         found = await call.services.profiles.lookup.resolve(at, _identities(document))
     except InvalidInput as error:
-        raise wire_error("10001", error.description) from None
+        raise wire_error(INVALID_REQUEST, error.description) from None
     if found is None:
         raise profile_unknown(NO_PROFILE)
     return ResolvedDocument(found.primary_id, str(found.profile_id), list(found.matched))
@@ -140,7 +140,9 @@ def _identities(document: Object) -> dict[str, str]:
     given = document.get("identities") or {}
     for name, value in given.items():
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise wire_error("10001", f"identities: the value of {name[:100]!r} must be a text or a number.")
+            raise wire_error(
+                INVALID_REQUEST, f"identities: the value of {name[:100]!r} must be a text or a number."
+            )
     return {
         name: value if isinstance(value, str) else msgspec.json.encode(value).decode()
         for name, value in given.items()

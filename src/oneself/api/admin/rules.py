@@ -20,8 +20,8 @@ from oneself.api.documents.paging import (
     page_size,
     requested_position,
 )
-from oneself.api.documents.rejections import rule_error
-from oneself.api.http.errors import wire_error
+from oneself.api.documents.rejections import INVALID_RULE_UPDATE, RULE_NOT_FOUND, rule_error
+from oneself.api.http.errors import INVALID_REQUEST, wire_error
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
 from oneself.api.http.openapi import Described, described, error_responses
@@ -169,8 +169,8 @@ class ProtectionPatch(Struct, frozen=True, forbid_unknown_fields=True):
     values_per_namespace_max: int | None = None
 
 
-PREVIEW = Body("unification rule", "10001", PreviewRequest)
-PROTECTION = Body("protection", "10001", ProtectionPatch)
+PREVIEW = Body("unification rule", INVALID_REQUEST, PreviewRequest)
+PROTECTION = Body("protection", INVALID_REQUEST, ProtectionPatch)
 
 
 @post(
@@ -188,7 +188,7 @@ async def preview_rule(request: AnyRequest) -> PreviewDocument:
         before = await _before(call.services.rules.rules, call.dataset_ref, document)
         preview = await call.services.rules.previews.preview(call.dataset_ref, _asked(document, before))
     except UnknownRule as error:
-        raise wire_error("12001", error.message, 404) from None
+        raise wire_error(RULE_NOT_FOUND, error.message, 404) from None
     except RuleRejected as rejected:
         raise rule_error(rejected) from None
     return render_preview(preview)
@@ -240,7 +240,7 @@ async def list_refusals(
     """List refused merges and claims."""
     call = context_of(request)
     if code is not None and code not in CODES:
-        raise wire_error("10001", f"code must be one of: {', '.join(CODES)}.")
+        raise wire_error(INVALID_REQUEST, f"code must be one of: {', '.join(CODES)}.")
     limit, before = page_size(size), requested_position(cursor, FIRST)
     at = await dataset_of(call, dataset or call.dataset_ref.dataset)
     found = await call.services.profiles.refusals.list_refusals(at, limit + 1, before=before, code=code)
@@ -287,7 +287,7 @@ def _asked(document: Object, before: UnificationRule | None) -> UnificationRule:
     given = {name: value for name, value in non_null(document).items() if name != "rule_id"}
     if before is not None:
         if given.pop("property_name", before.property_name) != before.property_name:
-            raise wire_error("12002", "property_name of a rule cannot be changed.")
+            raise wire_error(INVALID_RULE_UPDATE, "property_name of a rule cannot be changed.")
         return msgspec.structs.replace(before, **given)
     return UnificationRule(
         rule_id="",
@@ -303,9 +303,9 @@ def _check_protection(changes: Object) -> None:
         if isinstance(value, list):
             if len(value) > BLOCKED_MAX or any(not 0 < len(text) <= BLOCKED_CHARS_MAX for text in value):
                 sentence = f"At most {BLOCKED_MAX} entries of 1 to {BLOCKED_CHARS_MAX} characters."
-                raise wire_error("10001", f"{name}: {sentence}")
+                raise wire_error(INVALID_REQUEST, f"{name}: {sentence}")
         elif not 1 <= value <= LIMIT_MAX:
-            raise wire_error("10001", f"{name} must be between 1 and {LIMIT_MAX}.")
+            raise wire_error(INVALID_REQUEST, f"{name} must be between 1 and {LIMIT_MAX}.")
 
 
 def render_preview(preview: Preview) -> PreviewDocument:

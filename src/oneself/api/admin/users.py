@@ -18,6 +18,7 @@ from oneself.api.documents.paging import (
     page_size,
     requested_position,
 )
+from oneself.api.http.errors import INVALID_REQUEST
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest, Body, decode_object, non_null
 from oneself.api.http.openapi import Described, described, error_responses
@@ -60,8 +61,8 @@ class UserList(Struct, frozen=True):
     pagination: Pagination
 
 
-DRAFT = Body("user", "10001", UserDraft)
-PATCH = Body("user", "10001", UserPatch)
+DRAFT = Body("user", INVALID_REQUEST, UserDraft)
+PATCH = Body("user", INVALID_REQUEST, UserPatch)
 VIEW = requires("admin_config_view")
 UPDATE = requires("admin_config_update")
 ONE = "/users/{user_id:str}"

@@ -12,6 +12,14 @@ from litestar import delete, get, post, put
 from litestar.params import FromPath
 from msgspec import Meta, Struct
 
+from oneself.api.cds.errors import (
+    CATEGORY_EXISTS,
+    CATEGORY_MANDATORY,
+    CATEGORY_NOT_FOUND,
+    INVALID_CATEGORY,
+    INVALID_CATEGORY_PAYLOAD,
+    INVALID_CATEGORY_UPDATE,
+)
 from oneself.api.http.errors import WireError, wire_error
 from oneself.api.http.guard import RequestContext, context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
@@ -71,8 +79,8 @@ class CategoryDocument(Struct, frozen=True, omit_defaults=True):
     attributes: list[CategoryAttributeDocument] = []
 
 
-DRAFT = Body("consent category", "15302", CategoryDraft, strict=False)
-REPLACEMENT = Body("consent category", "14005", CategoryDraft, strict=False)
+DRAFT = Body("consent category", INVALID_CATEGORY_PAYLOAD, CategoryDraft, strict=False)
+REPLACEMENT = Body("consent category", INVALID_CATEGORY_UPDATE, CategoryDraft, strict=False)
 
 
 @get(
@@ -167,12 +175,16 @@ def _decode(document: Object, category_id: str = "") -> Category:
     draft = msgspec.convert(document, CategoryDraft)
     name = (draft.category_name or "").strip()
     if not name or len(name) > NAME_CHARS_MAX:
-        raise wire_error("14001", f"category_name is required and has at most {NAME_CHARS_MAX} characters.")
+        raise wire_error(
+            INVALID_CATEGORY, f"category_name is required and has at most {NAME_CHARS_MAX} characters."
+        )
     if draft.purpose not in PURPOSES:
-        raise wire_error("14001", f"purpose must be one of: {', '.join(PURPOSES)}.")
+        raise wire_error(INVALID_CATEGORY, f"purpose must be one of: {', '.join(PURPOSES)}.")
     attributes, destinations = draft.attributes or [], draft.destinations or []
     if max(len(attributes), len(destinations)) > ENTRIES_MAX:
-        raise wire_error("14001", f"A category lists at most {ENTRIES_MAX} attributes and destinations.")
+        raise wire_error(
+            INVALID_CATEGORY, f"A category lists at most {ENTRIES_MAX} attributes and destinations."
+        )
     return Category(
         category_identifier=category_id,
         category_name=name,
@@ -188,13 +200,13 @@ def _decode(document: Object, category_id: str = "") -> Category:
 def _refusal(error: InvalidCategory | DuplicateCategory | UnknownCategory | MandatoryCategory) -> WireError:
     match error:
         case InvalidCategory():
-            return wire_error("14001", error.message)
+            return wire_error(INVALID_CATEGORY, error.message)
         case DuplicateCategory():
-            return wire_error("14002", error.message, 409)
+            return wire_error(CATEGORY_EXISTS, error.message, 409)
         case UnknownCategory():
-            return wire_error("14003", error.message, 404)
+            return wire_error(CATEGORY_NOT_FOUND, error.message, 404)
         case MandatoryCategory():
-            return wire_error("14006", error.message, 403)
+            return wire_error(CATEGORY_MANDATORY, error.message, 403)
 
 
 def _render(category: Category, schema: Schema) -> CategoryDocument:

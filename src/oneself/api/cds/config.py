@@ -5,6 +5,7 @@ from __future__ import annotations
 from litestar import get, patch
 
 from oneself.api.cds.documents import ConfigurationDocument, ConfigurationPatch
+from oneself.api.cds.errors import INVALID_CONFIGURATION
 from oneself.api.http.errors import wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, decode_object
@@ -12,7 +13,7 @@ from oneself.api.http.openapi import Described, described, error_responses
 from oneself.core.config.changes import OrganisationSettings, PutSettings
 from oneself.errors import InvalidInput
 
-PATCH_BODY = Body("admin configuration", "16002", ConfigurationPatch)
+PATCH_BODY = Body("admin configuration", INVALID_CONFIGURATION, ConfigurationPatch)
 SYSTEM_APPLICATIONS_MAX = 1_000
 
 
@@ -39,9 +40,13 @@ async def change_config(request: AnyRequest) -> ConfigurationDocument:
     document = await decode_object(request, PATCH_BODY)
     applications = document.get("system_applications")
     if applications is not None and len(applications) > SYSTEM_APPLICATIONS_MAX:
-        raise wire_error("16002", f"At most {SYSTEM_APPLICATIONS_MAX} system applications are allowed.")
+        raise wire_error(
+            INVALID_CONFIGURATION, f"At most {SYSTEM_APPLICATIONS_MAX} system applications are allowed."
+        )
     if not all(name.strip() and name.isprintable() for name in applications or ()):
-        raise wire_error("16002", "A system application is named by its client id, which is not empty.")
+        raise wire_error(
+            INVALID_CONFIGURATION, "A system application is named by its client id, which is not empty."
+        )
     change = PutSettings(
         cds_enabled=document.get("cds_enabled"),
         system_applications=None if applications is None else tuple(dict.fromkeys(applications)),
@@ -50,7 +55,7 @@ async def change_config(request: AnyRequest) -> ConfigurationDocument:
     try:
         changed = await call.services.setup.activation.change(call.dataset_ref, change)
     except InvalidInput as error:
-        raise wire_error("16002", error.description) from None
+        raise wire_error(INVALID_CONFIGURATION, error.description) from None
     return _render(changed.settings)
 
 

@@ -12,6 +12,7 @@ from litestar import get, put
 from litestar.params import FromPath
 from msgspec import Struct
 
+from oneself.api.cds.errors import CATEGORY_MANDATORY, CATEGORY_NOT_FOUND, CONSENT_FETCH_FAILED
 from oneself.api.http.errors import WireError, line, profile_unknown, wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_array
@@ -43,7 +44,7 @@ class ConsentDraft(Struct, frozen=True):
     consented_at: Timestamp | None = None
 
 
-CHOICES = Body("profile consents", "11004", outermost="array", plain_line=PAYLOAD_LINE)
+CHOICES = Body("profile consents", CONSENT_FETCH_FAILED, outermost="array", plain_line=PAYLOAD_LINE)
 
 
 @get(
@@ -81,9 +82,9 @@ async def replace_consents(request: AnyRequest, profile_id: FromPath[str]) -> li
     except ObservationRejected:
         raise profile_unknown() from None
     except UnknownCategory as error:
-        raise wire_error("14003", error.message, 404) from None
+        raise wire_error(CATEGORY_NOT_FOUND, error.message, 404) from None
     except MandatoryCategory as error:
-        raise wire_error("14006", error.message, 403) from None
+        raise wire_error(CATEGORY_MANDATORY, error.message, 403) from None
     return _render(made.config, made.survivor.consents)
 
 

@@ -10,6 +10,7 @@ from litestar import Response, post
 from msgspec import Struct
 
 from oneself.api.cds.cookie import tracker_in
+from oneself.api.cds.errors import PROFILE_ALREADY_LINKED, PROFILE_UPDATE_FAILED
 from oneself.api.cds.profile_responses import render_rejected, respond
 from oneself.api.documents.profile import ProfileId
 from oneself.api.http.errors import profile_unknown, wire_error
@@ -38,7 +39,7 @@ class LinkDocument(Struct, frozen=True):
     user_id: str
 
 
-LINK = Body("profile", "11011", LinkRequest, strict=False)
+LINK = Body("profile", PROFILE_UPDATE_FAILED, LinkRequest, strict=False)
 
 
 @post(
@@ -69,19 +70,19 @@ async def link_profile(request: AnyRequest) -> Response[LinkDocument]:
         )
     except ObservationRejected as error:
         if error.rejection.code == "user_id_write_once":
-            raise wire_error("11017", LINKED_ALREADY, 409) from None
+            raise wire_error(PROFILE_ALREADY_LINKED, LINKED_ALREADY, 409) from None
         if error.rejection.code == "profile_not_found":
             raise profile_unknown() from None
-        raise render_rejected(error, "11011") from None
+        raise render_rejected(error, PROFILE_UPDATE_FAILED) from None
     return respond((first_response(linked) if linked else None) or answer)
 
 
 def _required(document: Object, field: str) -> str:
     text: str = (document.get(field) or "").strip()
     if not text:
-        raise wire_error("11011", f"{field} is required.")
+        raise wire_error(PROFILE_UPDATE_FAILED, f"{field} is required.")
     if len(text) > IDENTIFIER_CHARS_MAX:
-        raise wire_error("11011", f"{field}: at most {IDENTIFIER_CHARS_MAX} characters")
+        raise wire_error(PROFILE_UPDATE_FAILED, f"{field}: at most {IDENTIFIER_CHARS_MAX} characters")
     return text
 
 

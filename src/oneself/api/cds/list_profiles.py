@@ -12,6 +12,7 @@ from litestar.params import QueryParameter
 
 from oneself.api.cds.cursor import Cursor, Direction, InvalidCursor, decode_cursor, encode_cursor
 from oneself.api.cds.documents import CursorPagination, ProfileList
+from oneself.api.cds.errors import FILTER_FAILED, PROFILE_FETCH_FAILED
 from oneself.api.cds.filters import InvalidFilter, decode_attributes, decode_filters
 from oneself.api.documents.profile import (
     APPLICATION,
@@ -89,7 +90,7 @@ def _page_size(text: str | None) -> int:
     if text is None or text == "":
         return PAGE_SIZE
     if not _INTEGER.fullmatch(text) or int(text) < 0:
-        raise wire_error("11003", "invalid page size")
+        raise wire_error(PROFILE_FETCH_FAILED, "invalid page size")
     return min(int(text), PAGE_SIZE_MAX)
 
 
@@ -99,7 +100,7 @@ def _edge(text: str | None) -> PagePosition | None:
     try:
         cursor = decode_cursor(text)
     except InvalidCursor as error:
-        raise wire_error("11003", str(error)) from None
+        raise wire_error(PROFILE_FETCH_FAILED, str(error)) from None
     return PagePosition(cursor.created_at, cursor.profile_id, cursor.direction == "previous")
 
 
@@ -107,7 +108,7 @@ def _conditions(texts: list[str]) -> tuple[Condition, ...]:
     try:
         return decode_filters(texts)
     except InvalidFilter as error:
-        raise wire_error("11010", str(error)) from None
+        raise wire_error(FILTER_FAILED, str(error)) from None
 
 
 def _render_page(

@@ -8,8 +8,9 @@ import msgspec
 from litestar import Response
 from litestar.enums import MediaType
 
+from oneself.api.cds.errors import PROFILE_UPDATE_FAILED, USER_ID_WRITE_ONCE
 from oneself.api.documents.profile import render_profile, version_tag
-from oneself.api.http.errors import UNPROCESSABLE, USER_ID_WRITE_ONCE, WireError, profile_unknown, wire_error
+from oneself.api.http.errors import INVALID_REQUEST, ErrorCode, WireError, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext
 from oneself.api.http.stored_response import StoredResponse
 from oneself.core.disclosure import Reader, disclose
@@ -53,7 +54,7 @@ def respond(answer: StoredResponse) -> Response[Any]:
     )
 
 
-def render_rejected(error: ObservationRejected, code: str) -> WireError:
+def render_rejected(error: ObservationRejected, code: ErrorCode) -> WireError:
     """The error for an observation that was rejected. `code`: of a stale version."""
     rejection = error.rejection
     match rejection.code:
@@ -62,14 +63,14 @@ def render_rejected(error: ObservationRejected, code: str) -> WireError:
         case "stale":
             return wire_error(code, rejection.description, 412)
         case "user_id_write_once":
-            return wire_error("11011", USER_ID_WRITE_ONCE)
+            return wire_error(PROFILE_UPDATE_FAILED, USER_ID_WRITE_ONCE)
         case _:
-            return wire_error("11011", rejection.description)
+            return wire_error(PROFILE_UPDATE_FAILED, rejection.description)
 
 
 def render_key_reused(error: IdempotencyKeyReused) -> WireError:
     """The error for an idempotency key that came with another request before."""
-    return wire_error(UNPROCESSABLE, str(error), 422)
+    return wire_error(INVALID_REQUEST, str(error), 422)
 
 
 def _answer(

@@ -11,10 +11,17 @@ from litestar.params import FromPath, QueryParameter
 
 from oneself.api.cds.cookie import render_cookie, tracker_in
 from oneself.api.cds.documents import ProfileDraft, ProfilePatch
+from oneself.api.cds.errors import (
+    PROFILE_CREATION_FAILED,
+    PROFILE_DELETION_FAILED,
+    PROFILE_FETCH_FAILED,
+    PROFILE_UPDATE_FAILED,
+    USER_ID_WRITE_ONCE,
+)
 from oneself.api.cds.person_patch import own_part
 from oneself.api.cds.profile_responses import disclosed_profile, full_profile, render_rejected, respond
 from oneself.api.documents.profile import APPLICATION, ProfileDocument, location
-from oneself.api.http.errors import USER_ID_WRITE_ONCE, forbidden, line, profile_unknown, wire_error
+from oneself.api.http.errors import forbidden, line, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext, context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import described, error_responses
@@ -28,8 +35,8 @@ from oneself.service.ingest.ingest import ObservationRejected, Resolution
 from oneself.service.privacy.erasure import ErasureOptions
 from oneself.service.profiles.profiles import ProfileView, new_tracker
 
-NEW_PROFILE = Body("profile", "11002", ProfileDraft)
-PROFILE_PATCH = Body("profile", "11011")
+NEW_PROFILE = Body("profile", PROFILE_CREATION_FAILED, ProfileDraft)
+PROFILE_PATCH = Body("profile", PROFILE_UPDATE_FAILED)
 NOT_ENABLED_FOR = "CDS is not enabled for organization: {org}"
 PERSON_CREATES_NONE = (
     "A person's token creates no profile. Create it with the token of an application (client credentials)."
@@ -146,7 +153,7 @@ async def delete_profile(request: AnyRequest, profile_id: FromPath[str]) -> None
         )
     except ObservationRejected as error:
         if error.rejection.code != "profile_not_found":
-            raise render_rejected(error, "11012") from None
+            raise render_rejected(error, PROFILE_DELETION_FAILED) from None
 
 
 @get(
@@ -162,7 +169,7 @@ async def read_me(request: AnyRequest) -> Profile:
     if view is not None:
         return respond(full_profile(call, view))
     if call.user_id is None:
-        raise wire_error("11003", "The token names no user.", 401)
+        raise wire_error(PROFILE_FETCH_FAILED, "The token names no user.", 401)
     raise profile_unknown()
 
 
@@ -245,7 +252,7 @@ async def _create(
             call.dataset_ref, call.actor, values, tracker=tracker, user_id=user_id, request=options
         )
     except ObservationRejected as error:
-        raise render_rejected(error, "11011") from None
+        raise render_rejected(error, PROFILE_UPDATE_FAILED) from None
     return first_response(made) or render(made)
 
 
@@ -264,7 +271,7 @@ async def _patch(
             call.dataset_ref, call.writer, known_id, values, user_id=user_id, request=options
         )
     except ObservationRejected as error:
-        raise render_rejected(error, "11011") from None
+        raise render_rejected(error, PROFILE_UPDATE_FAILED) from None
     return first_response(patched) or render(patched)
 
 
@@ -287,7 +294,7 @@ async def _patched_user_id(call: RequestContext, profile_id: UUID, document: Obj
     if "user_id" in document:
         view = await call.services.profiles.profiles.find(call.dataset_ref, profile_id)
         if view is not None and view.survivor.user_id is not None:
-            raise wire_error("11011", USER_ID_WRITE_ONCE)
+            raise wire_error(PROFILE_UPDATE_FAILED, USER_ID_WRITE_ONCE)
     return None
 
 
@@ -314,7 +321,7 @@ def _user_id(document: Object) -> str | None:
     """The user id in a body; None if it is empty."""
     user_id = (document.get("user_id") or "").strip()
     if len(user_id) > IDENTIFIER_CHARS_MAX:
-        raise wire_error("11011", f"user_id: at most {IDENTIFIER_CHARS_MAX} characters")
+        raise wire_error(PROFILE_UPDATE_FAILED, f"user_id: at most {IDENTIFIER_CHARS_MAX} characters")
     return user_id or None
 
 
@@ -322,7 +329,9 @@ def _draft_values(document: Object) -> Object:
     """The values in the body of POST. Those of each application must be an object."""
     for application, bucket in (document.get(APPLICATION) or {}).items():
         if not isinstance(bucket, dict):
-            raise wire_error("11011", f"application_data entry '{application}' must be of object type")
+            raise wire_error(
+                PROFILE_UPDATE_FAILED, f"application_data entry '{application}' must be of object type"
+            )
     return {scope: document[scope] for scope in SCOPES if document.get(scope)}
 
 

@@ -9,8 +9,8 @@ from litestar import delete, get, patch, post
 from litestar.params import FromPath
 from msgspec import Struct
 
-from oneself.api.documents.rejections import rule_error
-from oneself.api.http.errors import NOT_ENABLED, WireError, wire_error
+from oneself.api.documents.rejections import RULE_NOT_FOUND, rule_error
+from oneself.api.http.errors import INVALID_REQUEST, NOT_ENABLED, SERVICE_DISABLED, WireError, wire_error
 from oneself.api.http.guard import RequestContext, context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
 from oneself.api.http.openapi import Described, described, error_responses
@@ -52,8 +52,8 @@ class RuleDocument(Struct, frozen=True):
     is_active: bool
 
 
-DRAFT = Body("unification rule", "10001", RuleDraft, shape="B")
-PATCH = Body("unification rule", "10001", RulePatch, shape="B")
+DRAFT = Body("unification rule", INVALID_REQUEST, RuleDraft, shape="B")
+PATCH = Body("unification rule", INVALID_REQUEST, RulePatch, shape="B")
 
 
 @get(
@@ -147,12 +147,12 @@ def decode_rule(document: Object, rule_id: str = "") -> UnificationRule:
 
 def rule_unknown() -> WireError:
     """404: no such rule in this organisation."""
-    return wire_error("12001", "No unification rule found for the given rule_id.", 404)
+    return wire_error(RULE_NOT_FOUND, "No unification rule found for the given rule_id.", 404)
 
 
 def _check_gate(call: RequestContext) -> None:
     if not call.config.settings.cds_enabled:
-        raise wire_error("16001", NOT_ENABLED)
+        raise wire_error(SERVICE_DISABLED, NOT_ENABLED)
 
 
 def _check_sizes(document: Object) -> None:

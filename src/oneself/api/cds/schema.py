@@ -22,8 +22,10 @@ from oneself.api.cds.documents import (
     SchemaDocument,
     SubAttributeDocument,
 )
+from oneself.api.cds.errors import INVALID_SCHEMA_FILTER
 from oneself.api.cds.filters import InvalidFilter, decode_schema_filter
 from oneself.api.documents.profile import IDENTITY, TRAITS
+from oneself.api.documents.rejections import ATTRIBUTE_NOT_FOUND, INVALID_ATTRIBUTE, INVALID_SCHEMA_PAYLOAD
 from oneself.api.http.errors import wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_array, decode_object
@@ -31,8 +33,10 @@ from oneself.api.http.openapi import Described, described, error_responses
 from oneself.core.values.attribute import APPLICATION_DATA, CORE_ATTRIBUTES, SCOPES, Attribute, CanonicalValue
 from oneself.core.values.schema import Schema
 
-DEFINITIONS = Body("profile schema attributes", "13001", AttributeDraft, outermost="array", shape="B")
-REDEFINITION = Body("profile schema attributes", "13002", plain_line="Invalid request payload")
+DEFINITIONS = Body(
+    "profile schema attributes", INVALID_SCHEMA_PAYLOAD, AttributeDraft, outermost="array", shape="B"
+)
+REDEFINITION = Body("profile schema attributes", INVALID_ATTRIBUTE, plain_line="Invalid request payload")
 
 Rendered: TypeAlias = AttributeDocument
 ByApplication: TypeAlias = dict[str, list[AttributeDocument]]
@@ -138,7 +142,9 @@ async def read_attribute(
     schema = context_of(request).config.schema
     attribute = schema.get(attribute_id)
     if attribute is None:
-        raise wire_error("13004", f"Attribute with id '{attribute_id[:100]}' does not exist.", 404)
+        raise wire_error(
+            ATTRIBUTE_NOT_FOUND, f"Attribute with id '{attribute_id[:100]}' does not exist.", 404
+        )
     return _render(schema, attribute, scope=attribute.scope)
 
 
@@ -155,7 +161,7 @@ async def redefine_attribute(
     call = context_of(request)
     document = await decode_object(request, REDEFINITION)
     if "multi_valued" in document and not isinstance(document["multi_valued"], bool):
-        raise wire_error("13002", "Field 'multi_valued' must be a boolean.")
+        raise wire_error(INVALID_ATTRIBUTE, "Field 'multi_valued' must be a boolean.")
     change, child_names = decode_change(call.config.schema, section, attribute_id, document)
     changed = await call.services.schema.schemas.redefine(
         call.dataset_ref, section, attribute_id, change, child_names
@@ -179,12 +185,12 @@ def _schema_filter(request: AnyRequest) -> Callable[[Attribute], bool]:
     try:
         return decode_schema_filter(request.query_params.getall("filter", []))
     except InvalidFilter as error:
-        raise wire_error("15102", str(error)) from None
+        raise wire_error(INVALID_SCHEMA_FILTER, str(error)) from None
 
 
 def _check_scope(section: str) -> None:
     if section not in SCOPES:
-        raise wire_error("13001", f"Invalid scope: {section[:100]}.", shape="B")
+        raise wire_error(INVALID_SCHEMA_PAYLOAD, f"Invalid scope: {section[:100]}.", shape="B")
 
 
 def _draft(document: Object) -> Attribute:

@@ -13,7 +13,16 @@ from litestar import Response, Router, post
 from litestar.enums import MediaType
 from msgspec import Struct
 
-from oneself.api.http.errors import NOT_ENABLED, UNAUTHENTICATED, WireError, profile_unknown, wire_error
+from oneself.api.cds.errors import PROFILE_UPDATE_FAILED
+from oneself.api.http.errors import (
+    NOT_ENABLED,
+    SERVICE_DISABLED,
+    UNAUTHENTICATED,
+    UNAUTHORIZED,
+    WireError,
+    profile_unknown,
+    wire_error,
+)
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import described, error_responses
 from oneself.api.http.request_options import decode_profile_id
@@ -76,8 +85,10 @@ class MessageDocument(Struct, frozen=True):
     message: str
 
 
-PROFILE_REPORT = Body("profile", "11011", ProfileReport, strict=False)
-SCHEMA_REPORT = Body("profile schema", "11011", SchemaReport, strict=False, plain_line="Invalid request.")
+PROFILE_REPORT = Body("profile", PROFILE_UPDATE_FAILED, ProfileReport, strict=False)
+SCHEMA_REPORT = Body(
+    "profile schema", PROFILE_UPDATE_FAILED, SchemaReport, strict=False, plain_line="Invalid request."
+)
 
 
 @post(
@@ -97,7 +108,7 @@ async def receive_profile_report(request: AnyRequest) -> Response[Any]:
     except UnknownUser:
         raise profile_unknown("No profile found for the given user_id") from None
     except UserIdRequired:
-        raise wire_error("11011", "userId is missing, or cannot identify a user.") from None
+        raise wire_error(PROFILE_UPDATE_FAILED, "userId is missing, or cannot identify a user.") from None
     return Response(StatusDocument() if outcome == "updated" else b"", media_type=MediaType.JSON)
 
 
@@ -150,9 +161,9 @@ async def _authenticate_sync(request: AnyRequest, body: Body, gate: str) -> tupl
     ):
         raise _unauthenticated()
     if not handle:
-        raise wire_error("11011", "orgHandle is required.")
+        raise wire_error(PROFILE_UPDATE_FAILED, "orgHandle is required.")
     if dataset_ref is None or not await _is_enabled(services, dataset_ref):
-        raise wire_error("16001", gate.format(org=handle))
+        raise wire_error(SERVICE_DISABLED, gate.format(org=handle))
     return dataset_ref, document
 
 
@@ -173,4 +184,4 @@ def _decode_report(document: Object) -> IdentityReport:
 
 
 def _unauthenticated() -> WireError:
-    return wire_error("10002", UNAUTHENTICATED, 401, headers={"WWW-Authenticate": "Basic"})
+    return wire_error(UNAUTHORIZED, UNAUTHENTICATED, 401, headers={"WWW-Authenticate": "Basic"})

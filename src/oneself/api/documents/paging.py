@@ -19,7 +19,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from litestar.params import QueryParameter
 
-from oneself.api.http.errors import wire_error
+from oneself.api.http.errors import INVALID_REQUEST, wire_error
 
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 200
@@ -82,7 +82,9 @@ def decode_cursor(word: str, kind: type[Position]) -> Position:
             raise ValueError(word)
         return msgspec.convert(dict(zip(kind.__struct_fields__, fields, strict=True)), kind)
     except ValueError:  # msgspec's and binascii's errors are ValueErrors
-        raise wire_error("10001", "Invalid cursor. Use `next_cursor` from the previous page.") from None
+        raise wire_error(
+            INVALID_REQUEST, "Invalid cursor. Use `next_cursor` from the previous page."
+        ) from None
 
 
 def page_size(text: str | None) -> int:
@@ -90,7 +92,7 @@ def page_size(text: str | None) -> int:
     if text is None:
         return PAGE_SIZE
     if not _POSITIVE.fullmatch(text):
-        raise wire_error("10001", "page_size must be a positive integer.")
+        raise wire_error(INVALID_REQUEST, "page_size must be a positive integer.")
     return min(int(text), PAGE_SIZE_MAX)
 
 

@@ -12,15 +12,28 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from oneself.api.http.errors import WireError, wire_error
+from oneself.api.http.errors import ErrorCode, WireError, wire_error
 from oneself.core.config.rule_checks import RuleReason, RuleRejected
 from oneself.core.values.definition_rules import AttributeReason, AttributeRejected
+
+RULE_NOT_FOUND = ErrorCode("12001", "No unification rule found.")
+INVALID_RULE_UPDATE = ErrorCode("12002", "Validation failed for unification rule update.")
+DUPLICATE_RULE_ATTRIBUTE = ErrorCode("12003", "Unification rule with same attribute already exists.")
+DUPLICATE_RULE_PRIORITY = ErrorCode("12004", "Unification rule priority already taken.")
+INVALID_SCHEMA_PAYLOAD = ErrorCode("13001", "Invalid request payload.")
+INVALID_ATTRIBUTE = ErrorCode("13002", "Invalid attribute.")
+ATTRIBUTE_EXISTS = ErrorCode("13003", "Schema attribute already exists.")
+ATTRIBUTE_NOT_FOUND = ErrorCode("13004", "Attribute not found.")
+INVALID_APPLICATION = ErrorCode("13005", "Invalid application identifier.")
+ATTRIBUTE_NOT_WRITABLE = ErrorCode("13006", "Attribute add/update not supported.")
+ATTRIBUTE_DELETION_FAILED = ErrorCode("15104", "Attribute deletion failed.")
+RULE_NOT_ALLOWED = ErrorCode("15201", "Unification rule is not allowed.")
 
 
 class ErrorRow(Struct, frozen=True):
     """How one reason is answered."""
 
-    code: str
+    code: ErrorCode
     status: int = 400
     shape: str = "A"
     #: `{subject}` is what the rejection is about.
@@ -29,34 +42,34 @@ class ErrorRow(Struct, frozen=True):
 
 
 ATTRIBUTE_ERRORS: Mapping[AttributeReason, ErrorRow] = {
-    "unknown_scope": ErrorRow("13001", shape="B"),
-    "scope_not_writable": ErrorRow("13006", shape="B"),
-    "scope_not_deletable": ErrorRow("13002", 405, "B", headers={"Allow": "GET, HEAD"}),
-    "no_attributes": ErrorRow("13001", shape="B"),
-    "application_not_allowed": ErrorRow("13001", shape="B"),
-    "application_required": ErrorRow("13005"),
-    "unknown_application": ErrorRow("13005"),
-    "unknown_attribute": ErrorRow("13004", 404),
-    "duplicate_id": ErrorRow("13003", 409),
-    "duplicate_name": ErrorRow("13003", 409),
-    "sub_attributes_required": ErrorRow("13001"),
-    "listed_by_parent": ErrorRow("15104"),
-    "needed_by_identity_type": ErrorRow("15104"),
-    "bound_to_identity_type": ErrorRow("13002"),
-    "invalid_attribute": ErrorRow("13002"),
+    "unknown_scope": ErrorRow(INVALID_SCHEMA_PAYLOAD, shape="B"),
+    "scope_not_writable": ErrorRow(ATTRIBUTE_NOT_WRITABLE, shape="B"),
+    "scope_not_deletable": ErrorRow(INVALID_ATTRIBUTE, 405, "B", headers={"Allow": "GET, HEAD"}),
+    "no_attributes": ErrorRow(INVALID_SCHEMA_PAYLOAD, shape="B"),
+    "application_not_allowed": ErrorRow(INVALID_SCHEMA_PAYLOAD, shape="B"),
+    "application_required": ErrorRow(INVALID_APPLICATION),
+    "unknown_application": ErrorRow(INVALID_APPLICATION),
+    "unknown_attribute": ErrorRow(ATTRIBUTE_NOT_FOUND, 404),
+    "duplicate_id": ErrorRow(ATTRIBUTE_EXISTS, 409),
+    "duplicate_name": ErrorRow(ATTRIBUTE_EXISTS, 409),
+    "sub_attributes_required": ErrorRow(INVALID_SCHEMA_PAYLOAD),
+    "listed_by_parent": ErrorRow(ATTRIBUTE_DELETION_FAILED),
+    "needed_by_identity_type": ErrorRow(ATTRIBUTE_DELETION_FAILED),
+    "bound_to_identity_type": ErrorRow(INVALID_ATTRIBUTE),
+    "invalid_attribute": ErrorRow(INVALID_ATTRIBUTE),
 }
 RULE_ERRORS: Mapping[RuleReason, ErrorRow] = {
-    "user_id": ErrorRow("15201", text="user_id based unification rule can not be created."),
-    "application_data": ErrorRow("15201"),
+    "user_id": ErrorRow(RULE_NOT_ALLOWED, text="user_id based unification rule can not be created."),
+    "application_data": ErrorRow(RULE_NOT_ALLOWED),
     # The wire's own two blanks.
-    "unknown_attribute": ErrorRow("15201", text="PropertyName  '{subject}' is not found in schema"),
+    "unknown_attribute": ErrorRow(RULE_NOT_ALLOWED, text="PropertyName  '{subject}' is not found in schema"),
     "complex_attribute": ErrorRow(
-        "15201",
+        RULE_NOT_ALLOWED,
         text="PropertyName '{subject}' is not allowed as it is a complex data type. "
         "Choose the sub-attribute instead.",
     ),
-    "duplicate_attribute": ErrorRow("12003", 409),
-    "duplicate_priority": ErrorRow("12004"),
+    "duplicate_attribute": ErrorRow(DUPLICATE_RULE_ATTRIBUTE, 409),
+    "duplicate_priority": ErrorRow(DUPLICATE_RULE_PRIORITY),
 }
 
 

@@ -5,53 +5,28 @@
       shape B   {"error_code", "error_message", "error_description"}  schema scopes, undecodable definitions
       a line    text/plain                                            the places that §4 names
 
-A code is written without its prefix: `wire_error("11011", …)`. The errors for the reasons of `core` are in
-`api.documents.rejections`.
-Source: docs/wire/cds.md §4.
+This module has the codes that all REST interfaces use. `api.documents.rejections` has those for attributes
+and rules, `api.cds.errors` those of the customer data service. Source: docs/wire/cds.md §4.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-MESSAGES = {
-    "10001": "Invalid request.",
-    "10002": "Unauthorized",
-    "10003": "Forbidden",
-    "11001": "Profile not found.",
-    "11002": "Profile addition failed.",
-    "11003": "Fetching profile(s) failed.",
-    "11010": "Filtering profiles failed.",
-    "11011": "Profile update failed.",
-    "11012": "Profile deletion failed.",
-    "11017": "Profile already linked.",
-    "11004": "Fetching profile consent failed.",
-    "12001": "No unification rule found.",
-    "12002": "Validation failed for unification rule update.",
-    "12003": "Unification rule with same attribute already exists.",
-    "12004": "Unification rule priority already taken.",
-    "12005": "Unification rule Id is required.",
-    "13001": "Invalid request payload.",
-    "13002": "Invalid attribute.",
-    "13003": "Schema attribute already exists.",
-    "13004": "Attribute not found.",
-    "13005": "Invalid application identifier.",
-    "13006": "Attribute add/update not supported.",
-    "14001": "Consent category validation failed",
-    "14002": "Consent category already exist.",
-    "14003": "Consent category not found.",
-    "14004": "Consent category Id is required.",
-    "14005": "Invalid request payload for updating consent category.",
-    "14006": "Consent category is mandatory and cannot be modified or deleted.",
-    "15102": "Invalid schema filter.",
-    "15104": "Attribute deletion failed.",
-    "15201": "Unification rule is not allowed.",
-    "15302": "Invalid request payload for consent category.",
-    "16001": "Not enabled.",
-    "16002": "Invalid request payload for updating admin configuration.",
-}
-#: The code for statuses without one on the wire (409, 412, 415, 422, 503).
-UNPROCESSABLE = "10001"
+
+class ErrorCode(msgspec.Struct, frozen=True):
+    """An error code. `number`: without the prefix `CDS-`. `message`: the title that is sent with it."""
+
+    number: str
+    message: str
+
+
+#: Also the code for statuses without a code of their own (409, 412, 415, 422, 503).
+INVALID_REQUEST = ErrorCode("10001", "Invalid request.")
+UNAUTHORIZED = ErrorCode("10002", "Unauthorized")
+FORBIDDEN = ErrorCode("10003", "Forbidden")
+PROFILE_NOT_FOUND = ErrorCode("11001", "Profile not found.")
+SERVICE_DISABLED = ErrorCode("16001", "Not enabled.")
 
 UNAUTHENTICATED = "Missing or invalid Authorization header"
 NO_PERMISSION = "Do not have permission to perform this operation"
@@ -60,7 +35,6 @@ BEYOND_REACH = (
     "(client credentials)."
 )
 NOT_ENABLED = "Customer data service is not enabled for the organization"
-USER_ID_WRITE_ONCE = "user_id: write-once field cannot be changed after being set"
 PROFILE_UNKNOWN = "No user profile record found for the given profile_id"
 
 
@@ -102,11 +76,16 @@ class WireError(Exception):
 
 
 def wire_error(
-    code: str, description: str, status: int = 400, *, shape: str = "A", headers: dict[str, str] | None = None
+    code: ErrorCode,
+    description: str,
+    status: int = 400,
+    *,
+    shape: str = "A",
+    headers: dict[str, str] | None = None,
 ) -> WireError:
-    """The error `CDS-<code>` in shape A or B."""
+    """Return an error in shape A or B."""
     kind = SchemaErrorDocument if shape == "B" else ErrorDocument
-    return WireError(status, kind(f"CDS-{code}", MESSAGES[code], description), headers)
+    return WireError(status, kind(f"CDS-{code.number}", code.message, description), headers)
 
 
 def line(status: int, text: str) -> WireError:
@@ -116,14 +95,14 @@ def line(status: int, text: str) -> WireError:
 
 def unauthenticated() -> WireError:
     """401: the caller is unknown (docs/wire/cds.md §2)."""
-    return wire_error("10002", UNAUTHENTICATED, 401, headers={"WWW-Authenticate": "Bearer"})
+    return wire_error(UNAUTHORIZED, UNAUTHENTICATED, 401, headers={"WWW-Authenticate": "Bearer"})
 
 
 def forbidden(description: str = NO_PERMISSION) -> WireError:
     """403: the caller is known and lacks the permission (docs/wire/cds.md §2)."""
-    return wire_error("10003", description, 403)
+    return wire_error(FORBIDDEN, description, 403)
 
 
 def profile_unknown(description: str = PROFILE_UNKNOWN) -> WireError:
     """404: no such profile in this organisation."""
-    return wire_error("11001", description, 404)
+    return wire_error(PROFILE_NOT_FOUND, description, 404)

@@ -16,7 +16,14 @@ import msgspec
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from oneself.api.http.errors import BEYOND_REACH, NOT_ENABLED, forbidden, unauthenticated, wire_error
+from oneself.api.http.errors import (
+    BEYOND_REACH,
+    NOT_ENABLED,
+    SERVICE_DISABLED,
+    forbidden,
+    unauthenticated,
+    wire_error,
+)
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.paths import parameters
 from oneself.auth.callers.permissions import PREFIX
@@ -102,7 +109,7 @@ async def require_permission(
     if not (call.caller.reach.is_everything or handler.opt.get("serves_persons")):
         raise forbidden(BEYOND_REACH)
     if (gate := handler.opt.get("gate")) and not call.config.settings.cds_enabled:
-        raise wire_error("16001", gate.format(org=call.dataset_ref.handle))
+        raise wire_error(SERVICE_DISABLED, gate.format(org=call.dataset_ref.handle))
     connection.scope["state"]["call"] = call
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 import msgspec
 from litestar import Request
 
-from oneself.api.http.errors import UNPROCESSABLE, WireError, line, wire_error
+from oneself.api.http.errors import INVALID_REQUEST, ErrorCode, WireError, line, wire_error
 from oneself.api.http.json_reader import JsonLimits, JsonProblem, check_json, check_keys, parse_json
 
 #: Profiles of large organisations have some tens of kilobytes.
@@ -41,8 +41,8 @@ class Body(msgspec.Struct, frozen=True):
 
     #: What the sentences call the body.
     subject: str
-    #: The code of an error, without its prefix.
-    code: str
+    #: The code of an error.
+    code: ErrorCode
     #: A struct that names the fields and their types; None checks nothing.
     fields: type[msgspec.Struct] | None = None
     #: True rejects unknown fields, False ignores them.
@@ -96,12 +96,12 @@ def _check_media_type(request: AnyRequest) -> None:
     given, parameters = request.content_type
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if given and given.lower() != "application/json":
-        raise wire_error(UNPROCESSABLE, "Content-Type must be application/json.", 415)
+        raise wire_error(INVALID_REQUEST, "Content-Type must be application/json.", 415)
     if parameters.get("charset", "utf-8").strip('"').lower() not in ("utf-8", "utf8"):
-        raise wire_error(UNPROCESSABLE, "JSON bodies must be encoded in UTF-8.", 415)
+        raise wire_error(INVALID_REQUEST, "JSON bodies must be encoded in UTF-8.", 415)
     if encoding not in ("", "identity"):
         sentence = "Content-Encoding is not supported; send the body uncompressed."
-        raise wire_error(UNPROCESSABLE, sentence, 415, headers={"Accept-Encoding": "identity"})
+        raise wire_error(INVALID_REQUEST, sentence, 415, headers={"Accept-Encoding": "identity"})
 
 
 def _parse(raw: bytes, body: Body) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import unquote
 from uuid import UUID
 
-from oneself.api.http.errors import UNPROCESSABLE, wire_error
+from oneself.api.http.errors import INVALID_REQUEST, wire_error
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.stored_response import StoredResponse, encode_response
@@ -66,7 +66,7 @@ def idempotency_key(request: AnyRequest, tracker: str | None) -> str | None:
     if not lines:
         return None
     if len(lines) > 1 or not is_idempotency_key(lines[0]):
-        raise wire_error(UNPROCESSABLE, INVALID_KEY)
+        raise wire_error(INVALID_REQUEST, INVALID_KEY)
     caller = context_of(request).caller
     route = f"{request.method} {request.scope['path_template']}"
     return request_key(KeyOwner(caller.application, caller.user_id, tracker, route), lines[0])
@@ -91,7 +91,7 @@ def _expected_versions(lines: Sequence[str]) -> frozenset[int] | None:
     tags = ", ".join(lines).strip()
     if not re.match(ENTITY_TAGS, tags):
         raise wire_error(
-            UNPROCESSABLE,
+            INVALID_REQUEST,
             'If-Match must be an ETag from an earlier response, with its quotes: "1780630684834627".',
         )
     return None if tags == "*" else frozenset(_versions(tags))
