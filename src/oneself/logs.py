@@ -1,8 +1,8 @@
-"""Log lines: structlog for our own, and the libraries' lines in the same form. Written to stderr.
+"""Log lines on standard error: structlog for Oneself, and the libraries' lines in the same format.
 
-Nothing personal belongs into a log line (DESIGN §8): ids of ours, codes, counts and durations only. What an
-exception says may quote what somebody sent (`KeyError: 'ann@acme.example'`), so of an exception the log has
-its kind and the way it came, never its words.
+Invariants: a log line contains no personal data, only internal ids, codes, counts and durations. The text of
+an exception may quote a request (`KeyError: 'ann@acme.example'`), so the log contains its class and traceback
+only.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def configure(settings: Settings) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    # Libraries only warn: what they tell below that is theirs to choose, whole access tokens among it.
+    # Libraries log warnings only: their other lines may contain access tokens.
     root.setLevel(max(level, logging.WARNING))
     logging.getLogger("oneself").setLevel(level)
-    # It reports each attempt to reach a database that is away, with a traceback; we answer 503.
+    # asyncpg logs a traceback for each failed connection; requests are answered by 503 anyway.
     logging.getLogger("asyncpg").setLevel(logging.ERROR)
 
 
@@ -56,7 +56,7 @@ def _renderers(settings: Settings) -> list[Any]:
 
 
 def _without_what_failed(_: Any, __: str, event: Any) -> Any:
-    """The event loop describes a task that failed, its exception included, below its first line."""
+    """Drop the lines in which the event loop describes a failed task, because they quote its exception."""
     if event["_record"].name == "asyncio":
         event["event"] = str(event["event"]).partition("\n")[0]
     return event
@@ -67,7 +67,7 @@ def _print_trace(out: TextIO, exc_info: Any) -> None:
 
 
 def _trace(error: BaseException | None) -> str:
-    """The way an exception came and its kind; before it those that led to it, as Python tells them."""
+    """Traceback and class of an exception, after those of its causes, in Python's order."""
     return "\n".join(_traces(error, set()))
 
 
@@ -78,11 +78,11 @@ def _traces(error: BaseException | None, seen: set[int]) -> Iterator[str]:
     yield from _traces(error.__cause__ or (None if error.__suppress_context__ else error.__context__), seen)
     for cause in getattr(error, "exceptions", ()):
         yield from _traces(cause, seen)
-    way = "".join(traceback.format_tb(error.__traceback__))
-    yield f"Traceback (most recent call last):\n{way}{_kind(error)}"
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    yield f"Traceback (most recent call last):\n{frames}{_kind(error)}"
 
 
 def _kind(error: BaseException) -> str:
-    """Its class; of what the database says also the code and the constraint, which tell most."""
+    """The class; for a database error also the code and the constraint."""
     facts = (getattr(error, name, None) for name in ("sqlstate", "constraint_name"))
     return " ".join((f"{type(error).__module__}.{type(error).__qualname__}", *(str(f) for f in facts if f)))

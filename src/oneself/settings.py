@@ -1,12 +1,12 @@
-"""Every setting, once: name, type, unit, default, one sentence (DESIGN §9).
+"""Every setting: name, type, unit, default, one sentence.
 
 A setting comes from a flag (`--port`), else from the environment (`ONESELF_PORT`), else from a TOML file
 (`port = 8700`), else it has its default. The file is `--settings FILE` or `ONESELF_SETTINGS`, else
-`oneself.toml` in the data folder if it is there. `oneself settings` prints this list with the effective
-values and where each came from.
+`oneself.toml` in the data folder if it exists. `oneself settings` prints the effective values and their
+sources.
 
-To add a setting, add a field to `Settings`: flags, environment, file, `oneself settings` and the reference
-page all come from it.
+To add a setting, add a field to `Settings`. Flags, environment, file, `oneself settings` and the reference
+page are derived from it.
 """
 
 from __future__ import annotations
@@ -37,118 +37,133 @@ def _describe_as(sentence: str, *, unit: str = "", secret: bool = False, **limit
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The effective settings of one process."""
 
-    host: Annotated[str, _describe_as("Address to listen on; 0.0.0.0 for every network.")] = "127.0.0.1"
-    port: Annotated[int, _describe_as("Port to listen on; 0 takes a free one.", ge=0, le=65535)] = 8700
+    host: Annotated[str, _describe_as("Address to listen on; 0.0.0.0 for all networks.")] = "127.0.0.1"
+    port: Annotated[int, _describe_as("Port to listen on; 0 selects a free port.", ge=0, le=65535)] = 8700
     public_url: Annotated[
         str | None,
-        _describe_as("Where people reach the service, when a proxy stands in front of it.", unit="URL"),
+        _describe_as("Public address of the service, if a proxy is in front of it.", unit="URL"),
     ] = None
     data_dir: Annotated[
         Path | None, _describe_as("Folder of the embedded database and of generated keys.", unit="folder")
     ] = None
     database_url: Annotated[
         str | None,
-        _describe_as("PostgreSQL 15 or newer to use; unset starts an embedded one.", unit="URL", secret=True),
+        _describe_as(
+            "Connection string of a PostgreSQL 15 or newer. Unset: an embedded PostgreSQL is started.",
+            unit="URL",
+            secret=True,
+        ),
     ] = None
     database_connections: Annotated[
         int,
         _describe_as(
-            "Connections to the database that one process may open.", unit="connections", ge=2, le=1000
+            "Maximum number of database connections per process.", unit="connections", ge=2, le=1000
         ),
     ] = 10
     workers: Annotated[
-        int, _describe_as("Processes that answer requests.", unit="processes", ge=1, le=256)
+        int, _describe_as("Number of processes that answer requests.", unit="processes", ge=1, le=256)
     ] = 1
     shutdown_timeout_s: Annotated[
         int,
         _describe_as(
-            "How long a stopping service waits for requests in flight.", unit="seconds", ge=0, le=3600
+            "How long the service waits for requests in flight when it stops.", unit="seconds", ge=0, le=3600
         ),
     ] = 20
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        _describe_as("The least important log line that is written."),
+        _describe_as("Minimum level of log lines."),
     ] = "info"
     log_format: Annotated[
-        Literal["text", "json"], _describe_as("How log lines look: for people, or one JSON object each.")
+        Literal["text", "json"],
+        _describe_as("Format of log lines: text for people, or one JSON object per line."),
     ] = "text"
     secret_key: Annotated[
         str | None,
         _describe_as(
-            "Protects keys and tokens at rest; 32 characters or more, the same on every machine. Unset: in "
-            "the data folder, generated together with a new database.",
+            "Encrypts stored keys and tokens: 32 characters or more, the same on every machine. Unset: it is "
+            "read from the data folder, where it is generated with a new database.",
             secret=True,
         ),
     ] = None
     default_org: Annotated[
         str | None,
-        _describe_as("Organisation meant by paths without /t/{org}; unset: the bootstrap organisation."),
+        _describe_as("Organisation of paths without /t/{org}. Unset: the bootstrap organisation."),
     ] = None
     bootstrap_org: Annotated[
         str | None, _describe_as("Organisation to create at the first start.", unit="handle")
     ] = None
     bootstrap_client_id: Annotated[
-        str | None, _describe_as("Client id of its system application, which holds every permission.")
+        str | None,
+        _describe_as(
+            "Client id of the bootstrap organisation's system application, which has every permission."
+        ),
     ] = None
     bootstrap_client_secret: Annotated[
-        str | None, _describe_as("Client secret of its system application.", secret=True)
+        str | None, _describe_as("Client secret of that system application.", secret=True)
     ] = None
     bootstrap_admin_password: Annotated[
-        str | None, _describe_as("Password of its console user `admin`.", secret=True)
+        str | None,
+        _describe_as("Password of the bootstrap organisation's console user `admin`.", secret=True),
     ] = None
-    sync_username: Annotated[str | None, _describe_as("Basic user name of the two sync operations.")] = None
+    sync_username: Annotated[
+        str | None, _describe_as("User name (HTTP Basic) of the two sync operations.")
+    ] = None
     sync_password: Annotated[
-        str | None, _describe_as("Basic password of the two sync operations.", secret=True)
+        str | None, _describe_as("Password (HTTP Basic) of the two sync operations.", secret=True)
     ] = None
     cors_origins: Annotated[
-        tuple[str, ...], _describe_as("Origins whose pages may call the REST wires.", unit="comma list")
+        tuple[str, ...], _describe_as("Origins whose pages may call the REST interfaces.", unit="comma list")
     ] = ()
     trusted_proxies: Annotated[
         tuple[str, ...],
-        _describe_as("Proxies that are believed about who calls: addresses or networks.", unit="comma list"),
+        _describe_as(
+            "Proxies whose X-Forwarded headers are trusted: addresses or networks.", unit="comma list"
+        ),
     ] = ("127.0.0.1", "::1")
     events_per_address_s: Annotated[
         int,
         _describe_as(
-            "Events that one address may send without credentials, on average; 0 for any number.",
+            "Average number of events that one address may send without credentials; 0 removes the limit.",
             unit="events per second",
             ge=0,
             le=1_000_000,
         ),
     ] = 500
     cookie_domain: Annotated[
-        str | None, _describe_as("Domain of the cookie `cds_profile`; unset: the host that was asked.")
+        str | None, _describe_as("Domain of the cookie `cds_profile`. Unset: the host of the request.")
     ] = None
     identity_server_url: Annotated[
         str | None, _describe_as("External identity server whose claims are mirrored.", unit="URL")
     ] = None
-    identity_server_client_id: Annotated[str | None, _describe_as("Client id at that server.")] = None
+    identity_server_client_id: Annotated[str | None, _describe_as("Client id at the identity server.")] = None
     identity_server_client_secret: Annotated[
-        str | None, _describe_as("Client secret at that server.", secret=True)
+        str | None, _describe_as("Client secret at the identity server.", secret=True)
     ] = None
     identity_server_grant: Annotated[
         Literal["client_credentials", "system_app_grant"],
-        _describe_as(
-            "How a token is asked of that server: one client per organisation, or one system application."
-        ),
+        _describe_as("Grant at the identity server: one client per organisation, or one system application."),
     ] = "client_credentials"
     introspection_path: Annotated[
         str | None,
         _describe_as(
-            "Where that server judges opaque tokens, as /oauth2/introspect; unset: they are refused."
+            "Introspection path there, such as /oauth2/introspect. Unset: opaque tokens are rejected."
         ),
     ] = None
-    introspection_username: Annotated[str | None, _describe_as("Basic user name of introspection.")] = None
+    introspection_username: Annotated[
+        str | None, _describe_as("User name (HTTP Basic) for introspection.")
+    ] = None
     introspection_password: Annotated[
-        str | None, _describe_as("Basic password of introspection.", secret=True)
+        str | None, _describe_as("Password (HTTP Basic) for introspection.", secret=True)
     ] = None
     claim_sync_interval_s: Annotated[
         int,
-        _describe_as("How often its claims are read without being asked.", unit="seconds", ge=10, le=604800),
+        _describe_as(
+            "Interval in which the claims of the identity server are read.", unit="seconds", ge=10, le=604800
+        ),
     ] = 900
     application_keys: Annotated[
         Literal["client_id", "application_id"],
-        _describe_as("What names an application in application data, and is looked up at that server."),
+        _describe_as("Name of an application in application data; the identity server is asked for it."),
     ] = "client_id"
 
     @property
@@ -158,22 +173,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def url(self) -> str:
-        """Where people reach the service, without a trailing slash. A proxy's name wins over the address."""
+        """The public address of the service, without a trailing slash."""
         if self.public_url:
             return self.public_url.rstrip("/")
-        # Browsers treat http://localhost as secure, which the profile cookie needs (wire/cds §5.1).
+        # Browsers treat http://localhost as secure, which the profile cookie requires: docs/wire/cds.md §5.1.
         everywhere = self.host in ("0.0.0.0", "::", "127.0.0.1", "::1", "")
         host = "localhost" if everywhere else f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
     @property
     def organisation(self) -> str | None:
-        """Handle of the organisation meant by paths without `/t/{org}`."""
+        """Handle of the organisation of paths without `/t/{org}`."""
         return self.default_org or self.bootstrap_org
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """One entry of the list: what `oneself settings` and the reference page print."""
+    """One setting, as `oneself settings` and the reference page print it."""
 
     name: str
     kind: str
@@ -192,7 +207,7 @@ class Setting(msgspec.Struct, frozen=True):
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """Settings together with where each came from and environment names that nothing reads."""
+    """Settings, their sources, and environment variables that no setting reads."""
 
     settings: Settings
     sources: dict[str, Source]
@@ -201,7 +216,7 @@ class Loaded(msgspec.Struct, frozen=True):
 
 
 def default_data_dir() -> Path:
-    """`/var/lib/oneself` for root, whose home is closed to the database user; else the user's data folder."""
+    """The user's data folder; for root `/var/lib/oneself`, which the database user can read."""
     if os.geteuid() == 0:
         return Path("/var/lib/oneself")
     return platformdirs.user_data_path("oneself", appauthor=False)
@@ -218,9 +233,9 @@ def load(
     environment: Mapping[str, str] | None = None,
     file: Path | None = None,
 ) -> Loaded:
-    """Read flags, environment and file. `flags` that are None count as not given.
+    """Read flags, environment and file. A flag of None is not given.
 
-    Raises SettingsError naming the setting and what is wrong with it.
+    Raises SettingsError, which names the setting and what is wrong with it.
     """
     environment = os.environ if environment is None else environment
     given = {name: value for name, value in (flags or {}).items() if value is not None}
@@ -273,13 +288,15 @@ def _read_file(path: Path) -> dict[str, object]:
     try:
         content = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The settings file {path} is not TOML: {error}.") from error
+        raise SettingsError(f"The settings file {path} is not valid TOML: {error}.") from error
     except OSError as error:
         raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from error
     known = {setting.name for setting in list_settings()}
     for name in content:
         if name not in known:
-            raise SettingsError(f"The settings file {path} names {name!r}, which is no setting.")
+            raise SettingsError(
+                f"The settings file {path} contains {name!r}, which is not a setting. See: oneself settings."
+            )
     return content
 
 
@@ -314,33 +331,34 @@ def _decode(kind: type, value: object) -> object:
 
 def _sentence(error: msgspec.ValidationError) -> str:
     problem, _, path = str(error).partition(" - at `$.")
-    problem = problem.replace("Expected `int`, got `str`", "a whole number is needed").replace(
-        "`int`", "a number"
+    problem = problem.replace("Expected `int`, got `str`", "expected an integer").replace(
+        "`int`", "an integer"
     )
     name = re.split(r"[\[.`]", path)[0]
     return f"{ENVIRONMENT_PREFIX}{name.upper()} (--{name.replace('_', '-')}): {problem}."
 
 
 def _validated(settings: Settings) -> Settings:
-    """Settings that only make sense together."""
+    """Check settings that depend on each other."""
     _require_both(settings, "sync_username", "sync_password")
     _require_both(settings, "introspection_username", "introspection_password")
     _require_both(settings, "bootstrap_client_id", "bootstrap_client_secret")
     _require_both(settings, "identity_server_client_id", "identity_server_client_secret")
     if settings.identity_server_url and not settings.identity_server_client_id:
-        raise SettingsError("ONESELF_IDENTITY_SERVER_URL needs ONESELF_IDENTITY_SERVER_CLIENT_ID.")
+        raise SettingsError("ONESELF_IDENTITY_SERVER_URL requires ONESELF_IDENTITY_SERVER_CLIENT_ID.")
     if settings.introspection_path and not settings.introspection_path.startswith("/"):
-        raise SettingsError("ONESELF_INTROSPECTION_PATH must begin with a slash.")
+        raise SettingsError("ONESELF_INTROSPECTION_PATH must start with a slash.")
     for name in ("bootstrap_client_id", "bootstrap_admin_password"):
         if getattr(settings, name) and not settings.bootstrap_org:
-            raise SettingsError(f"{ENVIRONMENT_PREFIX}{name.upper()} needs ONESELF_BOOTSTRAP_ORG.")
+            raise SettingsError(f"{ENVIRONMENT_PREFIX}{name.upper()} requires ONESELF_BOOTSTRAP_ORG.")
     for name in ("public_url", "identity_server_url"):
         url = getattr(settings, name)
         if url and not re.match(r"https?://[^/\s]+", url):
-            raise SettingsError(f"{ENVIRONMENT_PREFIX}{name.upper()} must begin with http:// or https://.")
+            raise SettingsError(f"{ENVIRONMENT_PREFIX}{name.upper()} must start with http:// or https://.")
     if settings.database_url and not re.match(r"postgres(ql)?://", settings.database_url):
         raise SettingsError(
-            "ONESELF_DATABASE_URL must look like postgresql://user:password@host:5432/database."
+            "ONESELF_DATABASE_URL is not a valid connection string: it must start with postgresql://, as in "
+            "postgresql://user:password@host:5432/database."
         )
     return settings
 
@@ -348,7 +366,7 @@ def _validated(settings: Settings) -> Settings:
 def _require_both(settings: Settings, first: str, second: str) -> None:
     if bool(getattr(settings, first)) != bool(getattr(settings, second)):
         a, b = (ENVIRONMENT_PREFIX + name.upper() for name in (first, second))
-        raise SettingsError(f"{a} and {b} belong together: set both or none.")
+        raise SettingsError(f"{a} and {b} must be set together: set both or neither.")
 
 
 def _sources(flags: Iterable[str], environment: Iterable[str], file: Iterable[str]) -> dict[str, Source]:

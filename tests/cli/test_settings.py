@@ -66,12 +66,12 @@ def test_unused_names_are_reported() -> None:
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
-        ({"ONESELF_PORT": "many"}, "ONESELF_PORT (--port): a whole number is needed"),
-        ({"ONESELF_PORT": "65536"}, "ONESELF_PORT (--port): Expected a number <= 65535"),
+        ({"ONESELF_PORT": "many"}, "ONESELF_PORT (--port): expected an integer"),
+        ({"ONESELF_PORT": "65536"}, "ONESELF_PORT (--port): Expected an integer <= 65535"),
         ({"ONESELF_WORKERS": "0"}, "ONESELF_WORKERS"),
         ({"ONESELF_LOG_LEVEL": "loud"}, "ONESELF_LOG_LEVEL"),
-        ({"ONESELF_SYNC_USERNAME": "a"}, "belong together"),
-        ({"ONESELF_BOOTSTRAP_ADMIN_PASSWORD": "a"}, "needs ONESELF_BOOTSTRAP_ORG"),
+        ({"ONESELF_SYNC_USERNAME": "a"}, "must be set together"),
+        ({"ONESELF_BOOTSTRAP_ADMIN_PASSWORD": "a"}, "requires ONESELF_BOOTSTRAP_ORG"),
         ({"ONESELF_DATABASE_URL": "mysql://x"}, "postgresql://"),
         ({"ONESELF_PUBLIC_URL": "shop.example"}, "ONESELF_PUBLIC_URL"),
         ({"ONESELF_SETTINGS": "/no/such/file"}, "does not exist"),

@@ -30,8 +30,8 @@ async def test_concurrent_starts_apply_each_migration_once(made_databases: Datab
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("update oneself.migration set sha256 = 'other' where name = $1", "another content"),
-        ("update oneself.migration set name = '9999_future' where name = $1", "does not know"),
+        ("update oneself.migration set sha256 = 'other' where name = $1", "other content"),
+        ("update oneself.migration set name = '9999_future' where name = $1", "unknown"),
     ],
 )
 async def test_a_database_with_other_migrations_is_refused(

@@ -44,7 +44,7 @@ def _print_wait() -> None:
 @contextmanager
 def _show_rebuild() -> Iterator[Callable[[int, int], None]]:
     err.print("An earlier version wrote the state; it is rebuilt from the log once.")
-    with progress_bar("Folding the log") as progress:
+    with progress_bar("Replaying the log") as progress:
         yield progress
 
 

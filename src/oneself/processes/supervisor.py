@@ -56,12 +56,12 @@ def serve(loaded: Loaded, progress_bar: ProgressBar) -> None:
     """
     logs.configure(loaded.settings)
     for name in loaded.unknown_variables:
-        log.warning("unknown setting in the environment", name=name)
+        log.warning("unknown_setting", variable=name)
     with _signals_interrupt(), ExitStack() as stack:
         try:
             _serve(loaded.settings, stack, progress_bar)
         except KeyboardInterrupt:
-            log.info("stopped while starting")
+            log.info("stopped_during_start")
 
 
 def _serve(settings: Settings, stack: ExitStack, progress_bar: ProgressBar) -> None:
@@ -87,7 +87,7 @@ def _serve(settings: Settings, stack: ExitStack, progress_bar: ProgressBar) -> N
 def _embedded(settings: Settings, stack: ExitStack) -> str:
     embedded = Embedded.attach(settings.folder)
     stack.callback(embedded.stop)
-    embedded.keep_running(lambda sentence: log.warning(sentence))
+    embedded.keep_running(lambda cause: log.warning("embedded_postgresql", cause=cause))
     return embedded.url
 
 
@@ -181,7 +181,7 @@ class Workers:
         child.process.join()
         if not announced and not child.is_ready:
             raise Fatal("A worker process ended while starting. Its last log lines contain the reason.")
-        log.warning("a worker process ended unexpectedly and is replaced", exit_code=child.process.exitcode)
+        log.warning("worker_replaced", exit_code=child.process.exitcode)
         self._workers.remove(child)
         delay_s = child.started_s + RESTART_INTERVAL_MIN_S - time.monotonic()
         if delay_s > 0:
@@ -197,7 +197,7 @@ class Workers:
         for child in self._workers:
             child.process.join(max(0.0, deadline - time.monotonic()))
             if child.process.is_alive():
-                log.warning("a worker process did not stop in time and is killed")
+                log.warning("worker_killed", cause="it did not stop in time")
                 child.process.kill()
                 child.process.join()
 

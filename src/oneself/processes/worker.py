@@ -99,7 +99,7 @@ def run_worker(settings: Settings, database_url: str, listener: socket.socket, p
     try:
         run(_run_worker(settings, database_url, listener, parent))
     except OneselfError as error:
-        log.error(error.message)
+        log.error("worker_not_started", cause=error.message)
         sys.exit(error.exit_code if isinstance(error, Fatal) else os.EX_TEMPFAIL)
 
 

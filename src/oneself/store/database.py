@@ -146,12 +146,12 @@ async def connect(url: str, planner: dict[str, str] = POINT_LOOKUPS) -> asyncpg.
     return connection
 
 
-async def wait_until_ready(url: str, patience_s: float = 0.0) -> None:
-    """Wait until the database answers, at most `patience_s`.
+async def wait_until_ready(url: str, timeout_s: float = 0.0) -> None:
+    """Wait until the database answers, at most `timeout_s`.
 
-    Raises Unavailable when it does not, UnsupportedDatabase when it refuses the connection.
+    Raises Unavailable if it does not answer, UnsupportedDatabase if it refuses the connection.
     """
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + timeout_s
     while True:
         try:
             return await (await connect(url)).close()

@@ -144,16 +144,20 @@ def _check_history(applied: dict[str, str]) -> None:
     ours = {migration.name: migration.sha256 for migration in known()}
     for name, sha256 in applied.items():
         if name not in ours:
-            raise UnsupportedDatabase(f"The database has migration {name}, which this version does not know.")
+            raise UnsupportedDatabase(
+                f"The database has the migration {name}, which is unknown. Use a newer version."
+            )
         if ours[name] != sha256:
-            raise UnsupportedDatabase(f"Migration {name} was applied with another content than it has now.")
+            raise UnsupportedDatabase(
+                f"The migration {name} was applied with other content. Use the version that applied it."
+            )
 
 
 def _check_version(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     major = connection.get_server_version().major
     if major < SERVER_VERSION_MIN:
         raise UnsupportedDatabase(
-            f"The database server is PostgreSQL {major}; {SERVER_VERSION_MIN} or newer is needed."
+            f"The database server is PostgreSQL {major}; {SERVER_VERSION_MIN} or newer is required."
         )
 
 

@@ -303,7 +303,7 @@ def _own_user_id(call: RequestContext, user_id: str) -> str | None:
     if call.caller.reach.is_everything:
         return user_id
     if not call.caller.reach.covers(user_id):
-        raise wire_error("11011", USER_ID_WRITE_ONCE)
+        raise wire_error(PROFILE_UPDATE_FAILED, USER_ID_WRITE_ONCE)
     return None
 
 

@@ -198,7 +198,7 @@ class Embedded:
         version = (self.cluster / "PG_VERSION").read_text().strip()
         if version != wheel.MAJOR:
             raise UnsupportedDatabase(
-                f"{self.cluster} was made by PostgreSQL {version}; this Oneself brings {wheel.MAJOR}."
+                f"{self.cluster} was created by PostgreSQL {version}; this version has {wheel.MAJOR}."
             )
 
     def _make_cluster(self, user: ServerUser) -> None:
