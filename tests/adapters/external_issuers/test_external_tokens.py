@@ -14,8 +14,8 @@ from joserfc.jwk import ECKey, OctKey
 
 from adapters.external_issuers.issuer import JWKS, URL, Issuer, new_rsa_key
 from oneself.adapters.identity_server.issuer_keys import (
-    RESPONSE_BYTES_MAX,
     KEYS_LIFE_S,
+    RESPONSE_BYTES_MAX,
     STALE_KEYS_MAX_S,
     IssuerKeys,
     KeySource,
