@@ -123,7 +123,7 @@ async def test_claims_that_are_mirrored_are_good_until_their_server_is_away(
         url = server.base_url
         assert f"! claims       acme: the claims of {url} have not been read yet." in _claims(data_dir, given)
         assert _run(data_dir, given, "claims", "sync").returncode == 0
-        assert f"✓ claims       acme: those of {url} read at 2" in _claims(data_dir, given)
+        assert f"✓ claims       acme: the claims of {url} were last read at 2" in _claims(data_dir, given)
     finally:
         server.stop()
     failed = _run(data_dir, given, "claims", "sync")
