@@ -15,21 +15,23 @@ if TYPE_CHECKING:
     from oneself.service.events.write_keys import WriteKey
     from oneself.services import Services
 
-ONCE_NOTE = "The key is shown this once; only its digest is stored."
+ONCE_NOTE = "The key is shown only once. Only its digest is stored."
 
 app = typer.Typer(
     help="Write keys: credentials that may send events to a dataset and read nothing.",
-    epilog="For a back end: oneself dataset write-key create web 'Order service'",
+    epilog="Example, a back end: oneself dataset write-key create web 'Order service'",
     no_args_is_help=True,
 )
 
-Name = Annotated[str, typer.Argument(metavar="DATASET", help="The dataset; see: oneself dataset list.")]
+Name = Annotated[str, typer.Argument(metavar="DATASET", help="The dataset. List them: oneself dataset list.")]
 
 
 @app.command()
 def create(
     dataset: Name,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What sends with it, up to 100 characters.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The sender that uses the key, at most 100 characters.")
+    ],
     kind: Annotated[
         Literal["server", "browser"],
         typer.Option(
@@ -42,13 +44,13 @@ def create(
         typer.Option(
             "--allowed-origin",
             metavar="ORIGIN",
-            help="For a browser key: only pages of this origin may use it; repeat for more.",
+            help="For a browser key: an origin whose pages may use it. Repeat for more.",
         ),
     ] = None,
     org: Org = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create a write key and show it, this once.
+    """Create a write key. The key is shown only once.
 
     Example: oneself dataset write-key create web 'Shop' --kind browser --allowed-origin https://shop.example
     """
@@ -60,7 +62,7 @@ def create(
         dataset_ref = await dataset_of(services, org, dataset)
         new = NewWriteKey(kind, name, tuple(allowed_origin or ()))
         write_key, text = await services.events.write_keys.create(dataset_ref, new, Actor("cli"))
-        return {**_facts(write_key), "key": text}
+        return {**_fields(write_key), "key": text}
 
     show(run(act), as_json=as_json, note=ONCE_NOTE)
 
@@ -70,8 +72,8 @@ def list_(dataset: Name, org: Org = None, as_json: AsJson = False) -> None:
     """List the write keys of a dataset, without the keys themselves."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        found = await services.events.write_keys.list(await dataset_of(services, org, dataset))
-        return [_facts(write_key) for write_key in found]
+        write_keys = await services.events.write_keys.list(await dataset_of(services, org, dataset))
+        return [_fields(write_key) for write_key in write_keys]
 
     show_list("write_keys", run(act), as_json=as_json, empty=f"The dataset {dataset} has no write key.")
 
@@ -80,13 +82,13 @@ def list_(dataset: Name, org: Org = None, as_json: AsJson = False) -> None:
 def delete(
     dataset: Name,
     key_id: Annotated[
-        UUID, typer.Argument(metavar="KEY_ID", help="Its id; see: oneself dataset write-key list.")
+        UUID, typer.Argument(metavar="KEY_ID", help="The id. List them: oneself dataset write-key list.")
     ],
     org: Org = None,
     yes: Yes = False,
 ) -> None:
-    """Delete a write key; no event is accepted by it any more."""
-    confirm(f"Delete the write key {key_id}? Events that are sent with it will be rejected.", yes=yes)
+    """Delete a write key. Events with the key are rejected."""
+    confirm(f"Delete the write key {key_id}? Events with it are rejected.", yes=yes)
 
     async def act(services: Services) -> None:
         from oneself.service.context import Actor
@@ -94,14 +96,14 @@ def delete(
         dataset_ref = await dataset_of(services, org, dataset)
         if not await services.events.write_keys.delete(dataset_ref, key_id, Actor("cli")):
             raise NotFound(
-                f"The dataset {dataset} has no such write key; see: oneself dataset write-key list {dataset}"
+                f"The dataset {dataset} has no such write key. List them: oneself dataset write-key list {dataset}"
             )
 
     run(act)
     show({"deleted": str(key_id)}, as_json=False)
 
 
-def _facts(key: WriteKey) -> dict[str, Any]:
+def _fields(key: WriteKey) -> dict[str, Any]:
     return {
         "key_id": str(key.key_id),
         "kind": key.kind,

@@ -18,6 +18,7 @@ from oneself.api.documents.paging import (
     page_size,
     requested_position,
 )
+from oneself.api.http.errors import INVALID_REQUEST
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest, Body, decode_object, non_null
 from oneself.api.http.openapi import Described, described, error_responses
@@ -61,7 +62,7 @@ class WriteKeyPosition(Struct, frozen=True):
 
 
 _START = WriteKeyPosition(0, "")
-DRAFT = Body("write key", "10001", WriteKeyDraft)
+DRAFT = Body("write key", INVALID_REQUEST, WriteKeyDraft)
 VIEW = requires("identity_view")
 UPDATE = requires("identity_update")
 ALL = "/datasets/{dataset:str}/write-keys"
