@@ -36,7 +36,7 @@ def test_a_key_is_shown_once_and_deleted(service: RunningService, org: str) -> N
     page = command("create", "default", "Shop", "--kind", "browser", "--allowed-origin", SHOP)
     assert page.returncode == 0, page.stderr
     assert "obk_" in page.stdout
-    assert "shown this once" in page.stderr
+    assert "shown only once" in page.stderr
 
     assert [(key["kind"], key["name"]) for key in listed()] == [
         ("server", "Order service"),

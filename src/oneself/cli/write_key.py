@@ -96,7 +96,8 @@ def delete(
         dataset_ref = await dataset_of(services, org, dataset)
         if not await services.events.write_keys.delete(dataset_ref, key_id, Actor("cli")):
             raise NotFound(
-                f"The dataset {dataset} has no such write key. List them: oneself dataset write-key list {dataset}"
+                f"The dataset {dataset} has no such write key. "
+                f"List them: oneself dataset write-key list {dataset}"
             )
 
     run(act)
