@@ -31,7 +31,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
 -- An authorization code with its grant and account, locked.
 -- $2: digest of the code
 SELECT code.grant_id, code.used_at, code.expires_at, code.redirect_uri, code.code_challenge,
-       code.code_challenge_method, code.trackers, oauth_grant.client_id, oauth_grant.user_id, oauth_grant.session_id,
+       code.code_challenge_method, code.trackers, oauth_grant.client_id, oauth_grant.user_id,
+       oauth_grant.session_id,
        oauth_grant.scope, oauth_grant.nonce, oauth_grant.auth_time, oauth_grant.revoked_at,
        account.username, account.claims
 FROM authorization_code AS code
@@ -50,7 +51,8 @@ UPDATE authorization_code SET used_at = $3 WHERE org_id = $1 AND code_digest = $
 -- A refresh token with its grant and account, locked.
 -- $2: digest of the token
 SELECT token.grant_id, token.used_at, token.expires_at, NULL AS redirect_uri, NULL AS code_challenge,
-       NULL AS code_challenge_method, '{}'::text[] AS trackers, oauth_grant.client_id, oauth_grant.user_id, oauth_grant.session_id,
+       NULL AS code_challenge_method, '{}'::text[] AS trackers, oauth_grant.client_id,
+       oauth_grant.user_id, oauth_grant.session_id,
        token.scope, oauth_grant.nonce, oauth_grant.auth_time, oauth_grant.revoked_at,
        account.username, account.claims
 FROM refresh_token AS token
