@@ -702,3 +702,44 @@ async def test_another_organisations_dataset_is_unknown(org: Organisation, servi
         await org.datasets.show(other, "web")
     with pytest.raises(NotFound):
         await org.types.find(other, "loyaltyId")
+
+
+async def test_a_binding_without_an_attribute_uses_the_claim_of_the_same_meaning(org: Organisation) -> None:
+    for claim in ("emailaddress", "mobile"):
+        await org.services.identity_provider.directory_claims.add(org.dataset_ref, DirectoryClaim(claim))
+    await org.types.create(org.dataset_ref, IdentityType("phone", "Phone"))
+    mail, phone = Binding("emailAddress", "emailAddress"), Binding("tel", "phone")
+    await org.attributes.put(org.dataset_ref, [mail, phone, Binding("loyaltyId", "loyaltyId")])
+    assert {bound.name: bound.attribute for bound in await org.attributes.list(org.dataset_ref)} == {
+        "emailAddress": "identity_attributes.emailaddress",
+        "tel": "identity_attributes.mobile",
+        "loyaltyId": "identity_attributes.loyaltyId",
+    }
+
+
+async def test_a_binding_without_an_attribute_keeps_the_one_that_it_has(org: Organisation) -> None:
+    """A claim that comes later does not move it."""
+    mail = Binding("emailAddress", "emailAddress", "traits.mail")
+    await org.attributes.put(org.dataset_ref, [mail])
+    claim = DirectoryClaim("emailaddress")
+    await org.services.identity_provider.directory_claims.add(org.dataset_ref, claim)
+    (bound,) = await org.attributes.put(org.dataset_ref, [Binding("emailAddress", "emailAddress")])
+    assert bound.attribute == "traits.mail"
+
+
+async def test_a_claim_that_cannot_hold_identities_is_not_bound(org: Organisation) -> None:
+    await org.services.identity_provider.directory_claims.add(
+        org.dataset_ref, DirectoryClaim("emailaddress", multi_valued=True)
+    )
+    (bound,) = await org.attributes.put(org.dataset_ref, [Binding("mail", "emailAddress")])
+    assert bound.attribute == "identity_attributes.mail"
+
+
+async def test_the_differences_of_a_document_name_the_default_attribute(org: Organisation) -> None:
+    claim = DirectoryClaim("emailaddress")
+    await org.services.identity_provider.directory_claims.add(org.dataset_ref, claim)
+    document = read_document({"datasets": {"default": {"identity_attributes": {"emailAddress": {}}}}})
+    (line,) = await org.documents.diff(org.dataset_ref, document)
+    assert line.endswith("attribute identity_attributes.emailaddress")
+    await org.documents.apply(org.dataset_ref, document, {})
+    assert await org.documents.diff(org.dataset_ref, document) == []

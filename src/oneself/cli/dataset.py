@@ -215,7 +215,8 @@ def attributes(
             "--bind",
             metavar="NAME[=TYPE[@ATTRIBUTE]]",
             help="Bind the event attribute NAME to an identity type (default: NAME) and store it in a "
-            "profile attribute (default: identity_attributes.NAME). Repeat for more.",
+            "profile attribute (default: the provider claim of the same meaning, else "
+            "identity_attributes.NAME). Repeat for more.",
         ),
     ] = None,
     unbind: Annotated[

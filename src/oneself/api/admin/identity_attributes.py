@@ -30,8 +30,9 @@ from oneself.service.schema.identity_bindings import Binding
 
 
 class BindingDraft(Struct, frozen=True, forbid_unknown_fields=True):
-    """`name`: on the interactions wire. `attribute`: its full name, `identity_attributes.<name>` by default;
-    it is created if it does not exist.
+    """`name`: on the interactions wire. `attribute`: its full name. The default is the provider claim of the
+    same meaning (`identity_attributes.emailaddress` for `emailAddress`), else `identity_attributes.<name>`,
+    which is created if it does not exist.
     """
 
     name: str | None = None

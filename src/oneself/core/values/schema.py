@@ -46,6 +46,11 @@ class Schema(Struct, frozen=True, dict=True):
         """The attribute of that full name ("traits.plan"), of that application for application data."""
         return self._by_name.get((name, application))
 
+    def find_alike(self, name: str, application: str | None = None) -> Attribute | None:
+        """An attribute whose full name differs from this one only in case."""
+        alike = self._by_folded_name.get((name.casefold(), application), ())
+        return next((attribute for attribute in alike if attribute.attribute_name != name), None)
+
     def in_scope(self, scope: str) -> tuple[Attribute, ...]:
         """The attributes of a scope, of every application for application data."""
         return tuple(attribute for attribute in self.attributes if attribute.scope == scope)
@@ -85,6 +90,14 @@ class Schema(Struct, frozen=True, dict=True):
     @cached_property
     def _by_name(self) -> dict[tuple[str, str | None], Attribute]:
         return {_full_name(attribute): attribute for attribute in self.attributes}
+
+    @cached_property
+    def _by_folded_name(self) -> dict[tuple[str, str | None], list[Attribute]]:
+        folded: dict[tuple[str, str | None], list[Attribute]] = {}
+        for attribute in self.attributes:
+            name, application = _full_name(attribute)
+            folded.setdefault((name.casefold(), application), []).append(attribute)
+        return folded
 
     @cached_property
     def _fields(self) -> dict[tuple[str, str | None], dict[str, Field]]:

@@ -38,6 +38,15 @@ from oneself.core.values.schema import Schema
 from oneself.errors import Conflict, InvalidInput
 from oneself.service.schema.user_attributes import NAME, NAME_SENTENCE
 
+#: Identity type, in lower case → the provider claim of the same meaning.
+_CLAIMS = {
+    "emailaddress": "emailaddress",
+    "mobile": "mobile",
+    "mobilenumber": "mobile",
+    "phone": "mobile",
+    "phonenumber": "mobile",
+}
+
 
 class Binding(msgspec.Struct, frozen=True):
     """A binding to make."""
@@ -45,7 +54,7 @@ class Binding(msgspec.Struct, frozen=True):
     #: The name of the identity in events.
     name: str
     identity_type: str
-    #: The full name of the attribute; None: `identity_attributes.<name>`.
+    #: The full name of the attribute; None: `default_attribute`.
     attribute: str | None = None
 
 
@@ -73,6 +82,23 @@ def rebind(
     if channels_after != config.channels:
         parts.append(PutChannels(channels_after))
     return Several(tuple(parts)) if parts else None
+
+
+def default_attribute(config: Config, binding: Binding) -> str:
+    """The attribute of a binding that names none.
+
+    It is the one that is bound already; else the provider claim of the same meaning, so that what a page says
+    and what the identity provider knows are one identifier; else `identity_attributes.<name>`.
+    """
+    held = config.identity_attributes.get(binding.name)
+    if held is not None and held.type_id == binding.identity_type:
+        return held.attribute
+    claim = _CLAIMS.get(binding.identity_type.casefold(), binding.name)
+    name = f"{IDENTITY_ATTRIBUTES}.{claim}"
+    found = config.schema.find(name) or config.schema.find_alike(name)
+    if found is not None and can_bind(config.schema, found.attribute_name):
+        return found.attribute_name
+    return f"{IDENTITY_ATTRIBUTES}.{binding.name}"
 
 
 def effective_channels(config: Config) -> dict[str, str]:
@@ -127,7 +153,7 @@ def bound_sentence(binding: IdentityBinding) -> str:
 def _bound(config: Config, bindings: Sequence[Binding]) -> dict[str, IdentityBinding]:
     found: dict[str, IdentityBinding] = {}
     for binding in bindings:
-        attribute = binding.attribute or f"{IDENTITY_ATTRIBUTES}.{binding.name}"
+        attribute = binding.attribute or default_attribute(config, binding)
         _check_name(binding.name)
         _check_type(config, binding)
         found[binding.name] = IdentityBinding(binding.name, binding.identity_type, attribute)

@@ -9,13 +9,14 @@ types if it lists any, and the bindings of a dataset if it lists those.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from oneself.core.config.changes import PutIdentityType
+from oneself.core.config.configuration import Config
 from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.core.identity.identity_type import BUILT_IN_TYPES, IdentityType
 from oneself.errors import Conflict
@@ -27,7 +28,7 @@ from oneself.service.identity.manifest.document import BindingEntry, DatasetEntr
 from oneself.service.rules.preview import Preview
 from oneself.service.schema.dataset_settings import FIELDS, change_settings, list_settings, validated_settings
 from oneself.service.schema.datasets import Datasets
-from oneself.service.schema.identity_bindings import Binding
+from oneself.service.schema.identity_bindings import Binding, default_attribute
 from oneself.service.schema.identity_types import IdentityTypes
 from oneself.service.schema.user_attributes import read_changes, user_attributes
 
@@ -72,7 +73,9 @@ class IdentityManifest:
             name: await self._dataset_entry(dataset_ref, name) if name in found else None
             for name in document.datasets
         }
-        return lines(document, known, type_ids_left_out, datasets)
+        return lines(
+            await self._with_attributes(dataset_ref, document, found), known, type_ids_left_out, datasets
+        )
 
     async def previews(self, dataset_ref: DatasetRef, document: Document) -> dict[str, Preview]:
         """Dataset → what its bindings would do; only datasets in which profiles would be merged.
@@ -140,6 +143,21 @@ class IdentityManifest:
                 )
                 raise Conflict(sentence, code="unconfirmed") from None
             await self._attributes.change(at, bindings, channels, unconfirmed.confirmation)
+
+    async def _with_attributes(
+        self, dataset_ref: DatasetRef, document: Document, found: Collection[str]
+    ) -> Document:
+        """The document with the default attributes of its bindings filled in. `found`: existing datasets."""
+        configs = {
+            name: await self._configurations.current((await self._datasets.get(dataset_ref, name)).dataset_id)
+            for name in document.datasets
+            if name in found
+        }
+        datasets = {
+            name: _filled(entry, configs[name]) if name in configs else entry
+            for name, entry in document.datasets.items()
+        }
+        return msgspec.structs.replace(document, datasets=datasets)
 
     async def _own_types(self, dataset_ref: DatasetRef) -> list[IdentityType]:
         """The types that differ from the built-in ones."""
@@ -221,6 +239,20 @@ def _bindings(entry: DatasetEntry) -> list[Binding] | None:
         )
         for name, binding in entry.identity_attributes.items()
     ]
+
+
+def _filled(entry: DatasetEntry, config: Config) -> DatasetEntry:
+    """The entry with the default attributes of its bindings."""
+    bindings = _bindings(entry)
+    if bindings is None:
+        return entry
+    filled = {
+        binding.name: BindingEntry(
+            binding.identity_type, binding.attribute or default_attribute(config, binding)
+        )
+        for binding in bindings
+    }
+    return msgspec.structs.replace(entry, identity_attributes=filled)
 
 
 def _channels(entry: DatasetEntry) -> dict[str, str | None] | None:
