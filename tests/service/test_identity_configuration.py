@@ -743,3 +743,29 @@ async def test_the_differences_of_a_document_name_the_default_attribute(org: Org
     assert line.endswith("attribute identity_attributes.emailaddress")
     await org.documents.apply(org.dataset_ref, document, {})
     assert await org.documents.diff(org.dataset_ref, document) == []
+
+
+async def test_a_name_that_differs_only_in_case_is_rejected(org: Organisation) -> None:
+    """In user attributes, bindings, and between two of one request."""
+    await org.datasets.create(org.dataset_ref, "web", {}, read_changes({"plan": {}}))
+    at = await org.at("web")
+    for changes in ({"Plan": {}}, {"size": {}, "Size": {}}):
+        with pytest.raises(Conflict, match="differs only in case") as raised:
+            await org.datasets.change(org.dataset_ref, "web", {}, read_changes(changes))
+        assert raised.value.code == "taken"
+    with pytest.raises(Conflict, match="differs only in case"):
+        await org.attributes.put(at, [Binding("loyaltyId", "loyaltyId", "traits.PLAN")])
+    document = read_document({"datasets": {"web": {"user_attributes": {"PLAN": {}}}}})
+    with pytest.raises(Conflict, match="differs only in case"):
+        await org.documents.apply(org.dataset_ref, document, {})
+    await org.datasets.change(org.dataset_ref, "web", {}, read_changes({"plan": {"label": "Plan"}}))
+
+
+async def test_a_claim_that_differs_only_in_case_is_rejected(org: Organisation) -> None:
+    claims = org.services.identity_provider.directory_claims
+    await claims.add(org.dataset_ref, DirectoryClaim("address.city"))
+    for name in ("Address", "ADDRESS.zip", "address.City"):
+        with pytest.raises(Conflict, match="differs only in case") as raised:
+            await claims.add(org.dataset_ref, DirectoryClaim(name))
+        assert raised.value.code == "taken"
+    await claims.add(org.dataset_ref, DirectoryClaim("address.zip"))

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -177,6 +178,28 @@ class TestReconciling:
             display_name="Age",
         )
         assert mirrored == MirroredAttributes(changed=("identity_attributes.age",))
+
+    def test_a_new_claim_that_differs_only_in_case_is_skipped_with_its_members(self) -> None:
+        new_id = ids()
+        schema, _ = synced(Schema(), ["mail", "address.city"], new_id)
+        names = ["Mail", "mail", "address.city", "Address.zip", "x", "X"]
+        after, mirrored = synced(schema, names, new_id)
+        assert set(by_name(after)) == {"mail", "address", "address.city", "x"}
+        skipped = {name.partition(".")[2] for name in mirrored.skipped}
+        assert skipped == {"Mail", "Address", "Address.zip", "X"}
+
+    def test_a_claim_that_changes_its_case_replaces_the_old_one(self) -> None:
+        new_id = ids()
+        schema, _ = synced(Schema(), ["mail"], new_id)
+        after, mirrored = synced(schema, ["Mail"], new_id)
+        assert (set(by_name(after)), mirrored.skipped) == ({"Mail"}, ())
+
+    def test_stored_claims_that_differ_only_in_case_stay(self) -> None:
+        schema, _ = synced(Schema(), ["mail"], ids())
+        (mail,) = schema.attributes
+        other = msgspec.structs.replace(mail, attribute_id="x", attribute_name="identity_attributes.MAIL")
+        after, mirrored = synced(schema.with_([other]), ["mail", "MAIL"], ids())
+        assert (set(by_name(after)), mirrored.skipped) == ({"mail", "MAIL"}, ())
 
     def test_rules_stay_on_what_stays_and_go_with_what_goes(self) -> None:
         schema, _ = synced(Schema(), ["mail", "phone"], ids())

@@ -16,7 +16,7 @@ from oneself.api.cds.attribute_change import decode_change
 from oneself.api.documents.rejections import ATTRIBUTE_ERRORS, RULE_ERRORS, attribute_error
 from oneself.core.config.rule_checks import RuleReason
 from oneself.core.values.attribute import Attribute
-from oneself.core.values.definition import define, redefine, undefine
+from oneself.core.values.definition import AttributeChange, define, redefine, undefine
 from oneself.core.values.definition_rules import AttributeReason, AttributeRejected
 from unit.core.samples import APP, attribute, complex_attribute, schema
 
@@ -89,6 +89,10 @@ REJECTED: list[tuple[str, list[Attribute], tuple[str, str, str]]] = [
     ("traits", [draft("traits.x", attribute_id="traits.plan")], ("13003", "A", "already exists")),
     ("traits", [draft("traits.x", attribute_id="i" * 256)], ("13002", "A", "attribute_id")),
     ("application_data", [draft("application_data.score")], ("13003", "A", "already exists for application")),
+    ("traits", [draft("traits.Plan")], ("13003", "A", "differs only in case from 'traits.plan'")),
+    ("traits", [draft("traits.address.CITY")], ("13003", "A", "differs only in case")),
+    ("traits", [draft("traits.x", attribute_id="a"), draft("traits.X", attribute_id="b")], ("13003", "A", "differs only in case")),
+    ("application_data", [draft("application_data.Score")], ("13003", "A", "differs only in case")),
     # The order of the checks.
     ("traits", [draft("traits.x", "text", mutability="x")], ("13002", "A", "value_type")),
     ("traits", [draft("traits.plan", mutability="x", merge="x")], ("13002", "A", "mutability")),
@@ -176,6 +180,7 @@ REJECTED_PUTS: list[tuple[dict[str, Any], tuple[str, str, str]]] = [
     ({"merge_strategy": "combine"}, ("13002", "A", "multi_valued")),
     ({"value_type": "complex"}, ("13001", "A", "required")),
     ({"attribute_name": "traits.address.city"}, ("13003", "A", "already exists")),
+    ({"attribute_name": "traits.address.City"}, ("13003", "A", "differs only in case")),
     ({"attribute_name": "application_data.plan"}, ("13002", "A", "does not match the scope")),
     ({"display_name": "größe"}, ("13002", "A", "display_name")),
     ({"attribute_id": "shop:application_data.score"}, ("13002", "A", "does not match the scope")),
@@ -308,3 +313,20 @@ def test_any_put_is_accepted_or_rejected(changes: dict[str, Any]) -> None:
         rejected.detail.encode()
     else:
         assert EXISTING.with_([changed]).fields("traits") is not None
+
+
+def test_stored_names_that_differ_only_in_case_stay_usable() -> None:
+    """A schema from before the rule: what is not renamed can be changed, and a clash can be renamed away."""
+    schema = EXISTING.with_([draft("traits.Plan", attribute_id="old")])
+    change = AttributeChange(
+        attribute_name="traits.Plan", value_type="integer", merge_strategy="overwrite", mutability="readWrite"
+    )
+    assert redefine(schema, "traits", "old", change).value_type == "integer"
+    renamed = redefine(schema, "traits", "old", structs.replace(change, attribute_name="traits.contract"))
+    again = structs.replace(change, attribute_name="traits.Contract")
+    assert redefine(schema.with_([renamed]), "traits", "old", again).attribute_name == "traits.Contract"
+
+
+def test_applications_do_not_share_names() -> None:
+    (made,) = define(EXISTING, "application_data", [draft("application_data.SCORE", app="crm")])
+    assert made.attribute_name == "application_data.SCORE"

@@ -71,6 +71,8 @@ class MirroredAttributes(Struct, frozen=True):
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    #: Claims without an attribute, because their names differ only in case from another one.
+    skipped: tuple[str, ...] = ()
 
 
 def is_scim(dialect_uri: str) -> bool:
@@ -148,8 +150,10 @@ def reconcile(
     """The change that makes the identity attributes of a schema equal to the required ones; None if they are.
 
     `required` contains each attribute once, and its parents (`with_parents`). `new_id`: attribute name → id,
-    for names that the schema does not have.
+    for names that the schema does not have. A new name that differs only in case from another required one is
+    skipped, with its members.
     """
+    required, skipped = _without_alike(schema, required)
     present = {item.attribute_name: item for item in schema.in_scope(IDENTITY_ATTRIBUTES)}
     ids = {
         item.name: present[item.name].attribute_id if item.name in present else new_id(item.name)
@@ -164,7 +168,23 @@ def reconcile(
         added=tuple(item.attribute_name for item in put if item.attribute_name not in present),
         changed=tuple(item.attribute_name for item in put if item.attribute_name in present),
         removed=tuple(item.attribute_name for item in dropped),
+        skipped=skipped,
     )
+
+
+def _without_alike(
+    schema: Schema, required: Sequence[RequiredAttribute]
+) -> tuple[Sequence[RequiredAttribute], tuple[str, ...]]:
+    """The required attributes without the new ones that differ only in case from another, and their names."""
+    new = {item.name for item in required if schema.find(item.name) is None}
+    taken = {item.name.casefold(): item.name for item in required if item.name not in new}
+    for item in required:
+        taken.setdefault(item.name.casefold(), item.name)
+    skipped = {name for name in new if taken[name.casefold()] != name}
+    above = tuple(f"{name}." for name in skipped)
+    skipped |= {item.name for item in required if item.name.startswith(above)}
+    kept = [item for item in required if item.name not in skipped]
+    return kept, tuple(item.name for item in required if item.name in skipped)
 
 
 def missing_names(schema: Schema, required: Iterable[RequiredAttribute]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from oneself.core.values.attribute import (
     Attribute,
     is_one_level_below,
 )
-from oneself.core.values.schema import Schema
+from oneself.core.values.schema import Schema, full_name
 from oneself.core.values.value_types import TypeMismatch, validate_string
 
 NAME_LENGTH_MAX = 255
@@ -173,6 +173,25 @@ def check_name_free(schema: Schema, attribute: Attribute, beside: Sequence[Attri
     ):
         where = f" for application '{key[1]}'" if attribute.scope == APPLICATION_DATA else ""
         raise AttributeRejected("duplicate_name", f"Attribute '{key[0]}' already exists{where}.")
+    check_case_free(schema.with_(beside), attribute)
+
+
+def check_case_free(schema: Schema, attribute: Attribute) -> None:
+    """Raises AttributeRejected if a name differs only in case from another one. A stored name stays usable.
+
+    Writers do not agree on the case of a name, so that two such attributes divide the values of one.
+    """
+    stored = schema.get(attribute.attribute_id)
+    if stored is not None and full_name(stored) == full_name(attribute):
+        return
+    found = schema.find_alike(*full_name(attribute))
+    others = [alike for alike in found if alike.attribute_id != attribute.attribute_id]
+    if others:
+        sentence = (
+            f"Attribute '{attribute.attribute_name}' differs only in case from "
+            f"'{others[0].attribute_name}', which already exists."
+        )
+        raise AttributeRejected("duplicate_name", sentence)
 
 
 def invalid(description: str) -> AttributeRejected:

@@ -46,10 +46,10 @@ class Schema(Struct, frozen=True, dict=True):
         """The attribute of that full name ("traits.plan"), of that application for application data."""
         return self._by_name.get((name, application))
 
-    def find_alike(self, name: str, application: str | None = None) -> Attribute | None:
-        """An attribute whose full name differs from this one only in case."""
+    def find_alike(self, name: str, application: str | None = None) -> list[Attribute]:
+        """The attributes whose full name differs from this one only in case."""
         alike = self._by_folded_name.get((name.casefold(), application), ())
-        return next((attribute for attribute in alike if attribute.attribute_name != name), None)
+        return [attribute for attribute in alike if attribute.attribute_name != name]
 
     def in_scope(self, scope: str) -> tuple[Attribute, ...]:
         """The attributes of a scope, of every application for application data."""
@@ -89,13 +89,13 @@ class Schema(Struct, frozen=True, dict=True):
 
     @cached_property
     def _by_name(self) -> dict[tuple[str, str | None], Attribute]:
-        return {_full_name(attribute): attribute for attribute in self.attributes}
+        return {full_name(attribute): attribute for attribute in self.attributes}
 
     @cached_property
     def _by_folded_name(self) -> dict[tuple[str, str | None], list[Attribute]]:
         folded: dict[tuple[str, str | None], list[Attribute]] = {}
         for attribute in self.attributes:
-            name, application = _full_name(attribute)
+            name, application = full_name(attribute)
             folded.setdefault((name.casefold(), application), []).append(attribute)
         return folded
 
@@ -104,7 +104,7 @@ class Schema(Struct, frozen=True, dict=True):
         fields: dict[tuple[str, str | None], dict[str, Field]] = {}
         for attribute in self.attributes:
             if not self._stands_below_complex(attribute):
-                target = (attribute.scope, _full_name(attribute)[1])
+                target = (attribute.scope, full_name(attribute)[1])
                 fields.setdefault(target, {})[attribute.key] = self._field(attribute)
         return fields
 
@@ -118,7 +118,7 @@ class Schema(Struct, frozen=True, dict=True):
         return None
 
     def _stands_below_complex(self, attribute: Attribute) -> bool:
-        return self.complex_above(*_full_name(attribute)) is not None
+        return self.complex_above(*full_name(attribute)) is not None
 
     def _field(self, attribute: Attribute) -> Field:
         children = self._children(attribute)
@@ -139,7 +139,8 @@ class Schema(Struct, frozen=True, dict=True):
         }
 
 
-def _full_name(attribute: Attribute) -> tuple[str, str | None]:
+def full_name(attribute: Attribute) -> tuple[str, str | None]:
+    """By what an attribute is unique: its name and, for application data, its application."""
     application = attribute.application_identifier if attribute.scope == APPLICATION_DATA else None
     return attribute.attribute_name, application
 

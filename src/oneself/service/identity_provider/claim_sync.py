@@ -30,6 +30,7 @@ from oneself.core.config.mirrored_attributes import (
     reconcile,
     required_attributes,
 )
+from oneself.core.values.reported_claims import RejectedClaimValue
 from oneself.errors import Contended, IdentityServerFailed, OneselfError
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
@@ -55,6 +56,7 @@ SCHEDULE_S = 10.0
 #: How long a command waits for another process that reads the same claims.
 LEASE_TIMEOUT_S = 90.0
 FAILURE_CHARS_MAX = 500
+DIFFERS_IN_CASE = "its name differs only in case from another attribute"
 
 
 class ClaimSource(Protocol):
@@ -124,6 +126,8 @@ class ClaimSync:
             return change
 
         await self._configurations.change(dataset_ref.dataset_id, decide, interface=INTERFACE)
+        skipped = [RejectedClaimValue(name, DIFFERS_IN_CASE) for name in outcome[0].skipped]
+        self._rejected.count(dataset_ref, skipped)
         return outcome[0]
 
     async def attribute_ids(

@@ -148,7 +148,11 @@ class DirectoryClaims:
         def change(config: Config) -> ConfigChange | None:
             required = decide(config.schema)
             check_required(config, required)
-            return reconcile(config.schema, required, new_id)[0]
+            reconciled, mirrored = reconcile(config.schema, required, new_id)
+            if mirrored.skipped:
+                sentence = f"{mirrored.skipped[0][:100]!r} differs only in case from another attribute."
+                raise Conflict(sentence, code="taken")
+            return reconciled
 
         return await self._configurations.change(dataset_ref.dataset_id, change, interface=INTERFACE)
 

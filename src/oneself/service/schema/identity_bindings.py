@@ -36,7 +36,7 @@ from oneself.core.values.attribute import IDENTITY_ATTRIBUTES, TRAITS, Attribute
 from oneself.core.values.definition_rules import AttributeRejected, check_attribute
 from oneself.core.values.schema import Schema
 from oneself.errors import Conflict, InvalidInput
-from oneself.service.schema.user_attributes import NAME, NAME_SENTENCE
+from oneself.service.schema.user_attributes import NAME, NAME_SENTENCE, check_names
 
 #: Identity type, in lower case → the provider claim of the same meaning.
 _CLAIMS = {
@@ -95,7 +95,7 @@ def default_attribute(config: Config, binding: Binding) -> str:
         return held.attribute
     claim = _CLAIMS.get(binding.identity_type.casefold(), binding.name)
     name = f"{IDENTITY_ATTRIBUTES}.{claim}"
-    found = config.schema.find(name) or config.schema.find_alike(name)
+    found = config.schema.find(name) or next(iter(config.schema.find_alike(name)), None)
     if found is not None and can_bind(config.schema, found.attribute_name):
         return found.attribute_name
     return f"{IDENTITY_ATTRIBUTES}.{binding.name}"
@@ -212,11 +212,10 @@ def _check_attribute(schema: Schema, name: str) -> None:
 def _missing(
     config: Config, bound: Mapping[str, IdentityBinding], new_id: Callable[[], str]
 ) -> tuple[Attribute, ...]:
-    return tuple(
-        _new_attribute(config, binding, new_id())
-        for binding in bound.values()
-        if config.schema.find(binding.attribute) is None
-    )
+    missing = [binding for binding in bound.values() if config.schema.find(binding.attribute) is None]
+    attributes = tuple(_new_attribute(config, binding, new_id()) for binding in missing)
+    check_names(config.schema, attributes)
+    return attributes
 
 
 def _new_attribute(config: Config, binding: IdentityBinding, attribute_id: str) -> Attribute:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -18,7 +18,7 @@ from msgspec import UNSET, UnsetType
 from oneself.core.config.changes import DropAttributes, PutAttributes, SingleChange
 from oneself.core.config.configuration import Config
 from oneself.core.values.attribute import TRAITS, Attribute
-from oneself.core.values.definition_rules import AttributeRejected, check_attribute
+from oneself.core.values.definition_rules import AttributeRejected, check_attribute, check_case_free
 from oneself.core.values.schema import Schema
 from oneself.errors import Conflict, InvalidInput
 
@@ -101,6 +101,7 @@ def change_user_attributes(
     put_attributes = [
         attribute for attribute in put if attribute != config.schema.get(attribute.attribute_id)
     ]
+    check_names(config.schema, put_attributes)
     count_before = len(user_attributes(config)) - len(dropped)
     new = sum(config.schema.get(attribute.attribute_id) is None for attribute in put_attributes)
     if count_before + new > attributes_max:
@@ -116,6 +117,16 @@ def change_user_attributes(
 def is_bound(config: Config, attribute_name: str) -> bool:
     """Whether an attribute is bound to an identity type."""
     return any(binding.attribute == attribute_name for binding in config.identity_attributes.values())
+
+
+def check_names(schema: Schema, attributes: Sequence[Attribute]) -> None:
+    """Raise Conflict if a new name differs only in case from another one."""
+    for attribute in attributes:
+        try:
+            check_case_free(schema, attribute)
+        except AttributeRejected as error:
+            raise Conflict(error.detail, code="taken") from None
+        schema = schema.with_([attribute])
 
 
 def _read(name: str, change: Any) -> UserAttributeChange | None:
