@@ -68,11 +68,13 @@ class RateLimited(RawRequestError):
 class RawRequest:
     """A request before anything of it is decoded."""
 
-    __slots__ = ("_receive", "headers", "scope")
+    __slots__ = ("_receive", "body", "headers", "scope")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
         self.scope = scope
+        #: What `read_body` has read.
+        self.body = b""
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
 
     @property
@@ -109,6 +111,7 @@ class RawRequest:
             body += message.get("body", b"")
         if len(body) > bytes_max:
             raise BodyTooLarge(bytes_max)
+        self.body = body
         return body
 
 

@@ -26,17 +26,19 @@ from oneself.api.http.metrics import Metrics
 from oneself.api.http.paths import split_organisation
 from oneself.api.http.rate_limit import RateLimiter
 from oneself.api.http.raw import RateLimited, RawEndpoint, RawRequest, RawResponse
-from oneself.api.interactions.admission import Sender, SenderAdmission, page_sender, server_sender
+from oneself.api.interactions.admission import Admission, Sender, SenderAdmission, page_sender, server_sender
 from oneself.api.interactions.credentials import authenticate_sender
 from oneself.api.interactions.decode.encodings import decode_form, decode_json, decode_query
 from oneself.api.interactions.decode.event import Event, decode_event
 from oneself.api.interactions.decode.incoming import decode_incoming
 from oneself.api.interactions.errors import EVENT_ERRORS, RequestRejected
 from oneself.api.interactions.render import render_do_not_track, render_result
+from oneself.api.interactions.repeats import decode_repeatable, render_repeated
 from oneself.core.config.configuration import Config
 from oneself.errors import Contended
 from oneself.service.context import DatasetRef
 from oneself.service.events.incoming import EventSource
+from oneself.service.events.interactions import Repeatable
 from oneself.service.events.result import EventResult
 from oneself.service.ingest.ingest import ConfigurationChanged
 
@@ -63,7 +65,7 @@ HEADERS: Headers = [
     (b"vary", b"Origin, Accept-Encoding"),
 ]
 #: A page of any origin may read a response; which origins may send events is a setting of the dataset.
-CORS = CorsPolicy(methods=b"GET, POST", headers=b"Content-Type, Authorization")
+CORS = CorsPolicy(methods=b"GET, POST", headers=b"Content-Type, Authorization, Idempotency-Key")
 
 Interface = Literal["event", "authevent", "beacon", "unknown"]
 #: The route in metrics.
@@ -123,11 +125,12 @@ class EventEndpoint:
         """An event of a browser, without credentials."""
         self._limit_rate(request.address)
         sender = page_sender(request)
-        config = (await self._admission.admit(dataset_ref, sender)).config
+        admission = await self._admission.admit(dataset_ref, sender)
         if request.method not in ("GET", "POST"):
             raise RequestRejected(405, "Send an event by GET or POST.")
         event = decode_event(await decode_request(request, accepts_forms=True))
-        return await self._ingest(dataset_ref, sender, EventSource(), event, config)
+        repeatable = decode_repeatable(request, _key_application(admission), event, explains=False)
+        return await self._ingest(dataset_ref, sender, EventSource(), event, admission.config, repeatable)
 
     async def _handle_trusted_event(self, request: RawRequest, dataset_ref: DatasetRef) -> RawResponse:
         """An event of a server, with credentials. Only the channel `Server` is trusted (§4)."""
@@ -140,8 +143,11 @@ class EventEndpoint:
         caller = await authenticate_sender(self._services, dataset_ref, authorization, request.address)
         event = decode_event(await decode_request(request, accepts_forms=False))
         config = (await self._admission.admit(dataset_ref, sender)).config
+        repeatable = decode_repeatable(request, caller.application, event, explains=event.explains)
         source = _source(event, caller.application)
-        return await self._ingest(dataset_ref, sender, source, event, config, explains=event.explains)
+        return await self._ingest(
+            dataset_ref, sender, source, event, config, repeatable, explains=event.explains
+        )
 
     async def _handle_keyed_event(
         self, request: RawRequest, dataset_ref: DatasetRef, sender: Sender
@@ -149,9 +155,10 @@ class EventEndpoint:
         """An event with a server key. It reads nothing, so the response has no explanations."""
         admission = await self._admission.admit(dataset_ref, sender)
         event = decode_event(await decode_request(request, accepts_forms=False))
-        assert admission.key is not None, "the sender has a key"
-        source = _source(event, f"{KEY_APPLICATION}{admission.key.key_id}")
-        return await self._ingest(dataset_ref, sender, source, event, admission.config)
+        application = _key_application(admission)
+        repeatable = decode_repeatable(request, application, event, explains=False)
+        source = _source(event, application)
+        return await self._ingest(dataset_ref, sender, source, event, admission.config, repeatable)
 
     async def _ingest(
         self,
@@ -160,24 +167,35 @@ class EventEndpoint:
         source: EventSource,
         event: Event,
         config: Config,
+        repeatable: Repeatable | None,
         *,
         explains: bool = False,
     ) -> RawResponse:
         if event.do_not_track:
             return render_do_not_track()
-        result = await self._submit(dataset_ref, sender, source, event, config)
+        result = await self._submit(dataset_ref, sender, source, event, config, repeatable)
+        if result.first_response is not None:
+            return render_repeated(result.first_response)
         for warning in result.warnings:
             self._metrics.observe_warning(warning)
         return render_result(result, explains=explains)
 
     async def _submit(
-        self, dataset_ref: DatasetRef, sender: Sender, source: EventSource, event: Event, config: Config
+        self,
+        dataset_ref: DatasetRef,
+        sender: Sender,
+        source: EventSource,
+        event: Event,
+        config: Config,
+        repeatable: Repeatable | None,
     ) -> EventResult:
         """Ingest the event; admit and decode it again whenever its configuration has changed meanwhile."""
         for _ in range(DECODE_ATTEMPTS_MAX):
             incoming = decode_incoming(event, config)
             try:
-                return await self._services.events.interactions.ingest(dataset_ref, source, incoming, config)
+                return await self._services.events.interactions.ingest(
+                    dataset_ref, source, incoming, config, repeatable
+                )
             except ConfigurationChanged:
                 config = (await self._admission.admit_now(dataset_ref, sender)).config
         raise Contended("The configuration of the dataset changes too fast.")
@@ -225,6 +243,11 @@ async def decode_request(request: RawRequest, *, accepts_forms: bool) -> dict[st
         return decode_form(body)
     # Beacons send JSON as text/plain, so that no preflight is needed.
     return decode_json(body)
+
+
+def _key_application(admission: Admission) -> str | None:
+    """How the log names the write key of a sender; None without one."""
+    return None if admission.key is None else f"{KEY_APPLICATION}{admission.key.key_id}"
 
 
 def _source(event: Event, application: str | None) -> EventSource:

@@ -1,13 +1,14 @@
 """The errors of the event endpoints: the one table from error to response.
 
-    InvalidEvent        400  the document is not an event
-    RequestRejected     its status and sentence
-    RateLimited         429  with Retry-After
-    UrlTooLong          413
-    BodyTooLarge        413
-    BodyIncomplete      400
-    ServiceError        503  with Retry-After
-    anything else       500  the log has the traceback
+    InvalidEvent          400  the document is not an event
+    RequestRejected       its status and sentence
+    IdempotencyKeyReused  422
+    RateLimited           429  with Retry-After
+    UrlTooLong            413
+    BodyTooLarge          413
+    BodyIncomplete        400
+    ServiceError          503  with Retry-After
+    anything else         500  the log has the traceback
 
 Source: docs/wire/interactions.md §6.
 """
@@ -27,6 +28,7 @@ from oneself.api.http.raw import (
 from oneself.api.interactions.decode.encodings import InvalidEvent
 from oneself.api.interactions.render import BUSY, INVALID, render_failure
 from oneself.errors import ServiceError
+from oneself.service.ingest.ingest import IdempotencyKeyReused
 
 log = structlog.get_logger("oneself.events")
 BASIC_CHALLENGE = b'Basic realm="events"'
@@ -55,6 +57,11 @@ def render_invalid(error: InvalidEvent) -> RawResponse:
 def render_rejected(error: RequestRejected) -> RawResponse:
     headers = ((b"www-authenticate", error.challenge),) if error.status == 401 else ()
     return RawResponse(error.status, render_failure(INVALID, error.sentence, error.code), "refused", headers)
+
+
+def render_key_reused(error: IdempotencyKeyReused) -> RawResponse:
+    sentence = f"{error} Send another event with another key."
+    return render_rejected(RequestRejected(422, sentence, code="idempotency_key_reused"))
 
 
 def render_rate_limited(error: RateLimited) -> RawResponse:
@@ -94,6 +101,7 @@ def _retry_after(seconds: int) -> tuple[tuple[bytes, bytes], ...]:
 EVENT_ERRORS: ErrorTable = {
     InvalidEvent: render_invalid,
     RequestRejected: render_rejected,
+    IdempotencyKeyReused: render_key_reused,
     RateLimited: render_rate_limited,
     UrlTooLong: render_url_too_long,
     BodyTooLarge: render_body_too_large,

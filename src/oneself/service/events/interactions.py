@@ -12,22 +12,41 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
+from collections.abc import Callable
+
+import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.profiles.consent import event_category
-from oneself.core.resolution.observation import Observation, PageEvent, TokenClaims, consent_of
+from oneself.core.resolution.observation import PageEvent, TokenClaims, consent_of
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox
 from oneself.service.events.incoming import EventSource, IncomingEvent
 from oneself.service.events.result import EventResult, resolved_users
 from oneself.service.events.token_keys import TokenKeys
 from oneself.service.events.visit_token import VisitToken
-from oneself.service.ingest.ingest import Ingest, ObservationRejected, Resolution, Submission
+from oneself.service.ingest.ingest import (
+    Ingest,
+    ObservationRejected,
+    ReplayableResponse,
+    Resolution,
+    Submission,
+)
 
 INTERFACE = "interactions"
 ANONYMOUS_ID_BYTES = 8
 EVENT_ID_CHARS = 24
+
+
+class Repeatable(msgspec.Struct, frozen=True):
+    """Makes an event repeatable: a repeat with the same key and fingerprint gets the first response."""
+
+    #: From `request_key`.
+    key: str
+    fingerprint: str
+    #: Makes the response that is stored under the key.
+    render: Callable[[EventResult], ReplayableResponse]
 
 
 class Interactions:
@@ -39,26 +58,40 @@ class Interactions:
         self._secret_box = secret_box
 
     async def ingest(
-        self, dataset_ref: DatasetRef, source: EventSource, incoming: IncomingEvent, config: Config
+        self,
+        dataset_ref: DatasetRef,
+        source: EventSource,
+        incoming: IncomingEvent,
+        config: Config,
+        repeatable: Repeatable | None = None,
     ) -> EventResult:
         """Store an event and resolve whose it is; returns when that is durable.
 
         `config`: the configuration that the event was decoded with. Raises ConfigurationChanged if it is not
-        the current one any more (decode the event again), Contended, Unavailable.
+        the current one any more (decode the event again), IdempotencyKeyReused, Contended, Unavailable.
         """
         token = VisitToken(await self._keys.key_ring(dataset_ref), dataset_ref, incoming)
         observation = self._observation(dataset_ref, source, incoming, token.claims(config))
+        results: list[EventResult] = []
+
+        def resolved(resolution: Resolution) -> EventResult:
+            # The token is renewed once: the stored response and the first one are the same.
+            results[:] = [_resolved(observation, incoming, token, resolution)]
+            return results[0]
+
+        submission = Submission(observation, decoded_by=config.version)
+        if repeatable is not None:
+            submission = _repeatable(submission, repeatable, resolved)
         try:
-            resolution = await self._submit(dataset_ref, observation, config.version)
+            resolution = await self._ingest.submit(dataset_ref.dataset_id, submission)
         except ObservationRejected as error:
             code = error.rejection.code
             if code == "opted_out":
                 await self._store_consents(dataset_ref, observation, config.version)
-            return _rejected(observation, incoming, code)
-        return _resolved(observation, incoming, token, resolution)
-
-    async def _submit(self, dataset_ref: DatasetRef, observation: Observation, version: int) -> Resolution:
-        return await self._ingest.submit(dataset_ref.dataset_id, Submission(observation, decoded_by=version))
+            return _rejected(observation, incoming, "erased" if code == "profile_not_found" else code)
+        if resolution.repeated:
+            return EventResult(event_id=_event_id(observation), first_response=resolution.response)
+        return results[0] if repeatable is not None else resolved(resolution)
 
     async def _store_consents(self, dataset_ref: DatasetRef, event: PageEvent, version: int) -> None:
         """Store only the consent of a visitor who opted out (docs/wire/interactions.md §9.5)."""
@@ -68,7 +101,7 @@ class Interactions:
             identifier for identifier in event.identifiers if identifier.namespace == ANONYMOUS_ID
         )
         consent = consent_of(event, uuid.uuid4(), devices or event.identifiers)
-        await self._submit(dataset_ref, consent, version)
+        await self._ingest.submit(dataset_ref.dataset_id, Submission(consent, decoded_by=version))
 
     def _observation(
         self,
@@ -117,6 +150,17 @@ class Interactions:
             return None
         digest = self._secret_box.keyed_digest("tracker", dataset_ref.handle, dataset_ref.dataset, browser)
         return str(uuid.UUID(bytes=digest[:16], version=4))
+
+
+def _repeatable(
+    submission: Submission, repeatable: Repeatable, resolved: Callable[[Resolution], EventResult]
+) -> Submission:
+    return msgspec.structs.replace(
+        submission,
+        idempotency_key=repeatable.key,
+        fingerprint=repeatable.fingerprint,
+        render=lambda resolution: repeatable.render(resolved(resolution)),
+    )
 
 
 def new_event_id() -> str:

@@ -12,7 +12,7 @@ from oneself.core.identity.identifier import ANONYMOUS_ID
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.observation import PageEvent
 from oneself.core.resolution.plan import Plan
-from oneself.service.ingest.ingest import Resolution
+from oneself.service.ingest.ingest import ReplayableResponse, Resolution
 
 
 class EventResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +40,8 @@ class EventResult(msgspec.Struct, frozen=True, kw_only=True):
     merges: tuple[tuple[str, str], ...] = ()
     #: Codes: those of decoding, then those of processing.
     warnings: tuple[str, ...] = ()
+    #: The stored response, if the event is a repeat; then nothing else is known but the id.
+    first_response: ReplayableResponse | None = None
 
     @property
     def is_processed(self) -> bool:

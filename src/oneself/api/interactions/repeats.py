@@ -1,0 +1,57 @@
+"""`Idempotency-Key` on the event endpoints: a repeat of an event with credentials gets the first answer.
+
+A key belongs to the sender's application or write key, the browser that the event names, and the endpoint.
+Without credentials the header is ignored, because anybody could repeat the key of somebody else.
+Source: docs/concepts/log-and-fold.md, exactly once; docs/wire/interactions.md §6.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from oneself.api.http.raw import RawRequest, RawResponse
+from oneself.api.http.request_options import INVALID_KEY, is_idempotency_key
+from oneself.api.http.stored_response import StoredResponse, decode_response, encode_response
+from oneself.api.interactions.decode.event import Event
+from oneself.api.interactions.errors import RequestRejected
+from oneself.api.interactions.render import render_result
+from oneself.service.events.interactions import Repeatable
+from oneself.service.events.result import EventResult
+from oneself.service.ingest.idempotency import KeyOwner, fingerprint, request_key
+from oneself.service.ingest.ingest import ReplayableResponse
+
+INVALID_CODE = "invalid_idempotency_key"
+
+
+def decode_repeatable(
+    request: RawRequest, sender: str | None, event: Event, *, explains: bool
+) -> Repeatable | None:
+    """The options that make an event repeatable; None without a key or without credentials.
+
+    `sender`: the application or write key that the credentials name. Raises RequestRejected (400).
+    """
+    lines = [value for name, value in request.scope["headers"] if name == b"idempotency-key"]
+    if not lines or sender is None:
+        return None
+    key = lines[0].decode("latin-1")
+    if len(lines) > 1 or not is_idempotency_key(key):
+        raise RequestRejected(400, INVALID_KEY, code=INVALID_CODE)
+
+    def render(result: EventResult) -> ReplayableResponse:
+        response = render_result(result, explains=explains)
+        return encode_response(StoredResponse(response.status, (), response.body))
+
+    route = f"{request.method} {request.scope['path_template']}"
+    # The parts are JSON, so that no two pairs of them are equal.
+    browser = msgspec.json.encode((event.tracker, event.anonymous_id)).decode()
+    return Repeatable(
+        key=request_key(KeyOwner(sender, None, browser, route), key),
+        fingerprint=fingerprint(request.path.encode(), request.query, request.body),
+        render=render,
+    )
+
+
+def render_repeated(stored: ReplayableResponse) -> RawResponse:
+    """The first response again."""
+    first = decode_response(stored)
+    return RawResponse(first.status, first.body, "repeated")

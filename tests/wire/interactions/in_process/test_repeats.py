@@ -1,0 +1,170 @@
+"""`Idempotency-Key` on the event endpoints (docs/concepts/log-and-fold.md, exactly once).
+
+Each attack has its honest twin: the sender's own repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from oneself.service.context import Actor
+from oneself.service.directory.applications import NewApplication
+from oneself.service.events.write_keys import NewWriteKey
+from oneself.service.schema.identity_bindings import Binding
+from support.caller import Cds
+
+ADMIN = Actor("admin", "crm")
+EVENT = {
+    "interaction": {"name": "View"},
+    "source": {"channel": "Server"},
+    "user": {"attributes": {"emailAddress": "ann@acme.example"}},
+}
+EXPIRE = "UPDATE idempotency_record SET expires_at = now()"
+
+
+class Senders:
+    """Applications, and a server and a browser with write keys, that send events to one dataset."""
+
+    def __init__(self, cds: Cds) -> None:
+        self.cds = cds
+        self.write_keys = cds.services.events.write_keys
+
+    async def application(self, client_id: str) -> dict[str, str]:
+        new = NewApplication(client_id, "machine", (), (), ("internal_cds_event_create",), client_id)
+        _, secret = await self.cds.services.directory.applications.create(self.cds.dataset_ref, new)
+        return basic(client_id, str(secret))
+
+    async def key(self, kind: Any) -> dict[str, str]:
+        _, key = await self.write_keys.create(self.cds.dataset_ref, NewWriteKey(kind, "a key", ()), ADMIN)
+        return basic(key, "")
+
+    async def send(
+        self,
+        credentials: dict[str, str],
+        key: str | None = "k",
+        *,
+        endpoint: str = "authevent",
+        **changes: Any,
+    ) -> httpx.Response:
+        headers = {**credentials, **({} if key is None else {"Idempotency-Key": key})}
+        path = f"/t/acme/api2/{endpoint}/default"
+        return await self.cds.http.post(path, json={**EVENT, **changes}, headers=headers)
+
+    async def stored(self) -> int:
+        return len(await self.cds.services.database.fetch("SELECT FROM log WHERE name IS NOT NULL"))
+
+
+def basic(name: str, password: str) -> dict[str, str]:
+    return {"Authorization": f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"}
+
+
+@pytest_asyncio.fixture
+async def senders(cds: Cds) -> AsyncIterator[Senders]:
+    bindings = [Binding("emailAddress", "emailAddress")]
+    await cds.services.identity.attributes.put(cds.dataset_ref, bindings)
+    yield Senders(cds)
+
+
+async def test_a_repeat_of_an_application_gets_the_first_answer(senders: Senders) -> None:
+    """The persisted token in it too, which is different in every other answer."""
+    shop = await senders.application("shop")
+    first = await senders.send(shop)
+    again = await senders.send(shop)
+    assert (again.status_code, again.content) == (200, first.content)
+    assert first.json()["persistedUserId"]["entityId"]
+    assert await senders.stored() == 1
+    other = await senders.send(shop, "another")
+    assert other.json()["id"] != first.json()["id"]
+    assert other.json()["resolvedUserId"] == first.json()["resolvedUserId"]
+
+
+@pytest.mark.parametrize(("kind", "endpoint"), [("server", "authevent"), ("browser", "event")])
+async def test_a_repeat_with_a_write_key_gets_the_first_answer(
+    senders: Senders, kind: str, endpoint: str
+) -> None:
+    key = await senders.key(kind)
+    first, again = [await senders.send(key, endpoint=endpoint) for _ in range(2)]
+    assert (first.status_code, again.content) == (200, first.content)
+    assert await senders.stored() == 1
+
+
+async def test_simultaneous_repeats_are_one_event(senders: Senders) -> None:
+    shop = await senders.application("shop")
+    answers = await asyncio.gather(*(senders.send(shop) for _ in range(8)))
+    assert {answer.content for answer in answers} == {answers[0].content}
+    assert await senders.stored() == 1
+
+
+async def test_another_event_with_the_key_is_rejected(senders: Senders) -> None:
+    shop = await senders.application("shop")
+    await senders.send(shop)
+    answer = await senders.send(shop, interaction={"name": "Buy"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+    assert await senders.stored() == 1
+
+
+async def test_the_key_of_another_sender_is_another_key(senders: Senders) -> None:
+    """Another application, each kind of write key, another browser, another endpoint."""
+    shop, page = await senders.application("shop"), await senders.key("browser")
+    first = await senders.send(shop)
+    others = [
+        await senders.send(await senders.application("till")),
+        await senders.send(await senders.key("server")),
+        await senders.send(page, endpoint="event"),
+        await senders.send(await senders.key("browser"), endpoint="event"),
+    ]
+    assert {answer.status_code for answer in others} == {200}
+    ids = {answer.json()["id"] for answer in (first, *others)}
+    tokens = {answer.json()["persistedUserId"]["entityId"] for answer in (first, *others)}
+    assert (len(ids), len(tokens)) == (5, 5)
+    assert await senders.stored() == 5
+
+
+async def test_the_key_of_another_browser_is_another_key(senders: Senders) -> None:
+    page = await senders.key("browser")
+    browsers = [{"user": {"anonymousId": f"{n}123456789abcdef"}} for n in range(2)]
+    mine, theirs = [await senders.send(page, endpoint="event", **browser) for browser in browsers]
+    assert (mine.status_code, theirs.status_code) == (200, 200)
+    assert mine.json()["id"] != theirs.json()["id"]
+    again = await senders.send(page, endpoint="event", **browsers[0])
+    assert again.content == mine.content
+
+
+async def test_without_credentials_the_header_is_ignored(senders: Senders) -> None:
+    first, again = [await senders.send({}, endpoint="event") for _ in range(2)]
+    assert first.json()["id"] != again.json()["id"]
+    assert await senders.stored() == 2
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\tb"])
+async def test_a_key_has_at_most_255_printable_characters(senders: Senders, key: str) -> None:
+    answer = await senders.send(await senders.application("shop"), key)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_idempotency_key")
+    assert await senders.stored() == 0
+
+
+async def test_a_key_expires(senders: Senders) -> None:
+    shop = await senders.application("shop")
+    first = await senders.send(shop)
+    await senders.cds.services.database.execute(EXPIRE)
+    again = await senders.send(shop)
+    assert again.json()["id"] != first.json()["id"]
+    assert await senders.stored() == 2
+
+
+async def test_a_repeat_after_the_erasure_of_the_person_stores_nothing(senders: Senders) -> None:
+    shop, cds = await senders.application("shop"), senders.cds
+    await senders.send(shop)
+    (profile,) = (await cds.listed())["profiles"]
+    assert (await cds("DELETE", f"/profiles/{profile['profile_id']}")).status_code == 204
+    again = await senders.send(shop)
+    assert again.status_code == 200
+    assert "persistedUserId" not in again.json()
+    assert (await cds.listed())["profiles"] == []
