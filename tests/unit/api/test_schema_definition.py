@@ -39,7 +39,7 @@ def rejection_of(scope: str, *drafts: Attribute, **options: Any) -> tuple[str, s
     with pytest.raises(AttributeRejected) as caught:
         define(EXISTING, scope, drafts, **options)
     row = ATTRIBUTE_ERRORS[caught.value.reason]
-    return row.code, row.shape, caught.value.detail
+    return row.code.number, row.shape, caught.value.detail
 
 
 REJECTED: list[tuple[str, list[Attribute], tuple[str, str, str]]] = [
@@ -196,7 +196,7 @@ def test_an_invalid_put_is_rejected(changes: dict[str, Any], expected: tuple[str
     with pytest.raises(AttributeRejected) as caught:
         put(attribute_id, scope, **changes)
     row = ATTRIBUTE_ERRORS[caught.value.reason]
-    assert (row.code, row.shape) == expected[:2]
+    assert (row.code.number, row.shape) == expected[:2]
     assert expected[2] in caught.value.detail
 
 
@@ -282,7 +282,7 @@ def test_an_invalid_deletion_is_rejected(
     with pytest.raises(AttributeRejected) as caught:
         undefine(EXISTING, scope, attribute_id)
     row = ATTRIBUTE_ERRORS[caught.value.reason]
-    assert (row.code, row.status == 405) == (code, not_allowed)
+    assert (row.code.number, row.status == 405) == (code, not_allowed)
     assert row.shape == ("A" if code == "15104" else "B")
     assert attribute_error(caught.value).headers == ({"Allow": "GET, HEAD"} if not_allowed else {})
 
