@@ -1,4 +1,6 @@
-"""`oneself user delete` deletes account and profile and prints a receipt, as the REST resource does."""
+"""`oneself user delete` deletes account and profile and prints a receipt, as the REST resource does.
+`oneself user verify` and `unverify` say what is verified.
+"""
 
 from __future__ import annotations
 
@@ -73,3 +75,29 @@ def test_deleting_a_user_without_a_profile_leaves_no_receipt(service: RunningSer
         ["removed", name],
         ["receipts", "-"],
     ]
+
+
+def _verified(service: RunningService, *words: str) -> dict[str, str]:
+    done = service.command("user", *words, "--org", service.org, "--json")
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout)["verified"])
+
+
+def test_verify_and_unverify_say_what_is_verified(service: RunningService, person: dict[str, str]) -> None:
+    name = person["username"]
+    verified = _verified(service, "verify", name, "emailaddress")
+    assert set(verified) == {"emailaddress"}
+    assert _verified(service, "show", name) == verified
+    account = _ask(service, "GET", f"/api/v1/users/{person['user_id']}").json()
+    assert (account["email_verified"], account["mobile_verified"]) == (True, False)
+    assert _verified(service, "unverify", name, "emailaddress") == {}
+
+
+@pytest.mark.parametrize(("claim", "code"), [("mobile", 1), ("givenname", 2)])
+def test_a_claim_that_cannot_be_verified(
+    service: RunningService, person: dict[str, str], claim: str, code: int
+) -> None:
+    asked = service.command("user", "verify", person["username"], claim, "--org", service.org)
+    assert asked.returncode == code
+    assert claim in asked.stderr
+    assert "Traceback" not in asked.stderr

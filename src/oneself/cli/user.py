@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -25,6 +25,10 @@ app = typer.Typer(
 
 PAGE = 500
 User = Annotated[str, typer.Argument(metavar="USER", help="The e-mail address or user id.")]
+Claim = Annotated[
+    Literal["emailaddress", "mobile"],
+    typer.Argument(metavar="CLAIM", help="`emailaddress` or `mobile`."),
+]
 Password = Annotated[
     str | None,
     typer.Option(
@@ -111,6 +115,18 @@ def delete(user: User, org: Org = None, yes: Yes = False, as_json: AsJson = Fals
     show(run(act), as_json=as_json)
 
 
+@app.command()
+def verify(user: User, claim: Claim, org: Org = None, as_json: AsJson = False) -> None:
+    """Verify the e-mail address or mobile number of a user. Another value is unverified again."""
+    _set_verified(user, claim, True, org, as_json=as_json)
+
+
+@app.command()
+def unverify(user: User, claim: Claim, org: Org = None, as_json: AsJson = False) -> None:
+    """Withdraw the verification of the e-mail address or mobile number of a user."""
+    _set_verified(user, claim, False, org, as_json=as_json)
+
+
 @app.command("set-password")
 def set_password(user: User, password: Password = None, org: Org = None, as_json: AsJson = False) -> None:
     """Set the password of a user. Ends all their sessions."""
@@ -123,6 +139,20 @@ def set_password(user: User, password: Password = None, org: Org = None, as_json
         return {"username": account.username, "password": generated}
 
     show(run(act), as_json=as_json, note=_note(generated))
+
+
+def _set_verified(user: str, claim: str, is_verified: bool, org: str | None, *, as_json: bool) -> None:
+    async def act(services: Services) -> dict[str, Any]:
+        from oneself.service.context import Actor
+
+        dataset_ref = await dataset_ref_of(services, org)
+        account = await services.directory.accounts.find_by_name(dataset_ref, user)
+        changed = await services.directory.users.change(
+            dataset_ref, Actor("cli"), account.user_id, {}, {claim: is_verified}
+        )
+        return _fields(dataset_ref, changed)
+
+    show(run(act), as_json=as_json)
 
 
 def _password(option: str | None) -> tuple[str, str | None]:
@@ -163,4 +193,5 @@ def _fields(dataset_ref: DatasetRef, account: Account) -> dict[str, Any]:
         "user_id": str(account.user_id),
         "created_at": timestamp(account.created_at),
         "claims": account.claims,
+        "verified": {claim: timestamp(at) for claim, at in sorted(account.verified.items())},
     }

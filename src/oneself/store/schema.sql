@@ -10,6 +10,7 @@ CREATE TABLE account (
     claims jsonb NOT NULL,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    verified jsonb NOT NULL DEFAULT '{}'::jsonb,
     CONSTRAINT account_pkey PRIMARY KEY (org_id, user_id),
     CONSTRAINT account_username_key UNIQUE (org_id, username_key)
 );
@@ -154,6 +155,7 @@ CREATE TABLE log (
 CREATE INDEX log_by_profile ON log USING btree (dataset_id, profile_id, seq) WHERE (profile_id IS NOT NULL);
 CREATE INDEX log_by_rare_kind ON log USING btree (dataset_id, kind, seq DESC) WHERE (kind = ANY (ARRAY['configure'::text, 'erase'::text]));
 CREATE INDEX log_of_configuration ON log USING btree (dataset_id, seq) WHERE (kind = 'configure'::text);
+CREATE INDEX log_of_verifications ON log USING btree (dataset_id, seq DESC) WHERE ((kind = 'claims'::text) AND (name = 'verification'::text));
 
 CREATE TABLE login_failure (
     org_id integer NOT NULL,

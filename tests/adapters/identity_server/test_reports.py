@@ -13,6 +13,7 @@ import pytest
 from adapters.identity_server.conftest import Reporter
 from oneself.api.app import create_app
 from oneself.bootstrap import build_services
+from oneself.core.resolution.observation import ClaimsReport, Observation, SignIn
 from support.caller import Cds
 from support.tunables import FAST
 
@@ -400,3 +401,46 @@ async def test_the_log_folds_to_the_state(cds: Cds, report: Reporter) -> None:
     await report(SIGN_OUT, userId=BOB, profileCookie=tracker)
     found = await verify(cds.services.database, lambda done, total: None)
     assert found.difference is None
+
+
+EMAIL_VERIFIED = "http://wso2.org/claims/identity/emailVerified"
+PHONE_VERIFIED = "http://wso2.org/claims/identity/phoneVerified"
+
+
+class TestVerifiedClaims:
+    """What the server says is verified is stored with the report; nothing else is."""
+
+    @pytest.mark.parametrize(
+        ("claims", "expected"),
+        [
+            ({EMAIL: "ann@acme.example", EMAIL_VERIFIED: "true"}, ("emailaddress",)),
+            (
+                {EMAIL: "ann@acme.example", EMAIL_VERIFIED: True, PHONE_VERIFIED: "TRUE"},
+                ("emailaddress", "mobile"),
+            ),
+            ({EMAIL: "ann@acme.example", EMAIL_VERIFIED: "false"}, ()),
+            ({EMAIL: "ann@acme.example"}, ()),
+            ({EMAIL: "ann@acme.example", "http://evil.example/emailVerified": "true"}, ()),
+            ({EMAIL: "ann@acme.example", EMAIL_VERIFIED: ["true"], PHONE_VERIFIED: 1}, ()),
+        ],
+    )
+    @pytest.mark.parametrize("event", [ADD, SET_MANY])
+    async def test_a_report_records_it(
+        self, cds: Cds, report: Reporter, event: str, claims: dict[str, Any], expected: tuple[str, ...]
+    ) -> None:
+        assert is_empty(await report(event, userId=ANN, claims=claims))
+        assert await self.recorded(cds) == expected
+
+    async def test_so_does_one_that_brings_a_browser(self, cds: Cds, report: Reporter) -> None:
+        tracker = (await visit(cds))["anonymous_profile_tracker"]
+        claims = {EMAIL: "ann@acme.example", EMAIL_VERIFIED: "true"}
+        assert is_empty(await report(ADD, userId=ANN, profileCookie=tracker, claims=claims))
+        assert await self.recorded(cds) == ("emailaddress",)
+
+    async def recorded(self, cds: Cds) -> tuple[str, ...]:
+        rows = await cds.services.database.fetch(
+            "SELECT content::text FROM log WHERE kind IN ('sign_in', 'claims')"
+        )
+        (observation,) = (msgspec.json.decode(row["content"], type=Observation) for row in rows)
+        assert isinstance(observation, SignIn | ClaimsReport)
+        return observation.verified

@@ -11,6 +11,7 @@ import pytest
 from oneself.core.config.changes import PutDatasetSettings
 from oneself.core.config.stored import ConfigDocument, from_document, to_document
 from oneself.core.fold.log_entry import Erased, Reconfigured
+from oneself.core.resolution.observation import ClaimsReport, Observation, SignIn, without_content
 from oneself.core.values.record import ValueSource
 
 SETTINGS = {
@@ -49,3 +50,25 @@ def test_a_stored_configuration_decodes_to_itself() -> None:
     config = from_document(msgspec.convert(STORED[0][1], ConfigDocument))
     assert config.indexed_since == {"traits.card": 5}
     assert from_document(to_document(config)) == config
+
+
+REPORT = {
+    "kind": "claims",
+    "observation_id": str(UUID(int=1)),
+    "new_profile_id": str(UUID(int=2)),
+    "face": "sync",
+    "values": {"identity_attributes": {"emailaddress": "ann@acme.example"}},
+}
+
+
+@pytest.mark.parametrize("kind", ["claims", "sign_in"])
+@pytest.mark.parametrize("verified", [{}, {"verified": ["emailaddress"]}])
+def test_a_report_without_verified_claims_is_stored_as_before(kind: str, verified: dict[str, Any]) -> None:
+    stored = {**REPORT, **verified, "kind": kind}
+    observation = msgspec.convert(stored, Observation)
+    assert isinstance(observation, ClaimsReport | SignIn)
+    assert observation.verified == tuple(verified.get("verified", ()))
+    assert msgspec.json.decode(msgspec.json.encode(observation)) == stored
+    bare = without_content(observation)
+    assert isinstance(bare, ClaimsReport | SignIn)
+    assert (bare.values, bare.verified) == ({}, ())

@@ -40,6 +40,7 @@ from oneself.service.history.timeline import (
     HistoryMerge,
     HistoryRefusal,
     Promotion,
+    Verification,
 )
 from oneself.store.tables.event import NOW, EventFilter
 
@@ -102,11 +103,12 @@ class HistoryEntryDocument(Struct, frozen=True, omit_defaults=True):
 
     `merge`: `absorbed_id`, whose primary id was `alias`, was merged into `profile_id`, because of `reason`.
     `promotion`: `profile_id`, whose primary id was `alias`, became identified. `refusal`: a merge with
-    `other_id`, or a claim, was refused with `code`, `times` times until `last_at`.
+    `other_id`, or a claim, was refused with `code`, `times` times until `last_at`. `verification`: the claim
+    `claim` of the identity provider became verified, or, if `verified` is false, it no longer is.
     """
 
     at: Timestamp
-    kind: Literal["merge", "promotion", "refusal"]
+    kind: Literal["merge", "promotion", "refusal", "verification"]
     profile_id: UUID
     alias: str | None = None
     absorbed_id: UUID | None = None
@@ -117,6 +119,8 @@ class HistoryEntryDocument(Struct, frozen=True, omit_defaults=True):
     namespace: str | None = None
     last_at: Timestamp | None = None
     times: int | None = None
+    claim: str | None = None
+    verified: bool | None = None
 
 
 class History(Struct, frozen=True):
@@ -191,7 +195,7 @@ async def read_history(
     cursor: CursorWord = None,
     consent_category_id: AskedCategories = None,
 ) -> History:
-    """List the merges, promotions and refusals of a person."""
+    """List the merges, promotions and refusals of a person, and when provider claims were verified."""
     call, limit = context_of(request), page_size(size)
     offset = requested_position(cursor, _Offset(0)).offset
     at, view = await resolve_profile(call, dataset, profile_id)
@@ -276,6 +280,14 @@ def _render_step(step: HistoryEntry, disclosure: Disclosure) -> HistoryEntryDocu
                 namespace=step.namespace or None,
                 last_at=rfc3339(step.last_at),
                 times=step.times,
+            )
+        case Verification():
+            return HistoryEntryDocument(
+                rfc3339(step.at),
+                "verification",
+                step.profile_id,
+                claim=step.claim,
+                verified=step.is_verified,
             )
 
 

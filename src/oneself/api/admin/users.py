@@ -28,8 +28,8 @@ from oneself.errors import NotFound
 from oneself.service.directory.accounts import Account, Registration
 
 
-class UserPatch(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of PATCH. An absent field is unchanged, "" clears `mobile`. A new password ends every session."""
+class UserFields(Struct, frozen=True, forbid_unknown_fields=True):
+    """What can be set when a user is created and afterwards."""
 
     password: str | None = None
     given_name: str | None = None
@@ -37,20 +37,37 @@ class UserPatch(Struct, frozen=True, forbid_unknown_fields=True):
     mobile: str | None = None
 
 
-class UserDraft(UserPatch, frozen=True, forbid_unknown_fields=True):
-    """Body of POST. `username` is an e-mail address."""
+class UserPatch(UserFields, frozen=True, forbid_unknown_fields=True):
+    """Body of PATCH. An absent field is unchanged, "" clears `mobile`. A new password ends every session.
+
+    `email_verified`, `mobile_verified`: true verifies the address or number, false withdraws it.
+    """
+
+    email_verified: bool | None = None
+    mobile_verified: bool | None = None
+
+
+class UserDraft(UserFields, frozen=True, forbid_unknown_fields=True):
+    """Body of POST. `username` is an e-mail address. A new user has nothing verified."""
 
     username: str | None = None
 
 
 class UserDocument(Struct, frozen=True):
-    """A user of the embedded directory. `user_id` is also the user id of the profile."""
+    """A user of the embedded directory. `user_id` is also the user id of the profile.
+
+    `email_verified_at`, `mobile_verified_at`: since when the address or number is verified, or null.
+    """
 
     user_id: UUID
     username: str
     given_name: str
     last_name: str
     mobile: str
+    email_verified: bool
+    email_verified_at: Timestamp | None
+    mobile_verified: bool
+    mobile_verified_at: Timestamp | None
     created_at: Timestamp
 
 
@@ -65,6 +82,7 @@ DRAFT = Body("user", INVALID_REQUEST, UserDraft)
 PATCH = Body("user", INVALID_REQUEST, UserPatch)
 VIEW = requires("admin_config_view")
 UPDATE = requires("admin_config_update")
+_VERIFIED = {"email_verified": "emailaddress", "mobile_verified": "mobile"}
 ONE = "/users/{user_id:str}"
 
 
@@ -107,16 +125,21 @@ async def read_user(request: AnyRequest, user_id: FromPath[str]) -> UserDocument
     ONE,
     opt=UPDATE,
     operation_class=described(takes=UserPatch),
-    responses=error_responses(400, 401, 403, 404, 413, 415),
+    responses=error_responses(400, 401, 403, 404, 409, 413, 415),
 )
 async def change_user(request: AnyRequest, user_id: FromPath[str]) -> UserDocument:
-    """Change a user's names, mobile number or password. The profile has the change at once."""
+    """Change a user's names, mobile number or password, or what is verified.
+
+    The profile has the change at once. A mobile number that changes is no longer verified.
+    """
     call = context_of(request)
     document = await decode_object(request, PATCH)
     given = non_null(document)
-    return _render(
-        await call.services.directory.users.change(call.dataset_ref, call.actor, _id(user_id), given)
+    verified = {claim: given.pop(name) for name, claim in _VERIFIED.items() if name in given}
+    changed = await call.services.directory.users.change(
+        call.dataset_ref, call.actor, _id(user_id), given, verified
     )
+    return _render(changed)
 
 
 @delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(401, 403))
@@ -144,5 +167,14 @@ def _render(account: Account) -> UserDocument:
         given_name=account.claims.get("givenname", ""),
         last_name=account.claims.get("lastname", ""),
         mobile=account.claims.get("mobile", ""),
+        email_verified="emailaddress" in account.verified,
+        email_verified_at=_verified_at(account, "emailaddress"),
+        mobile_verified="mobile" in account.verified,
+        mobile_verified_at=_verified_at(account, "mobile"),
         created_at=rfc3339(account.created_at),
     )
+
+
+def _verified_at(account: Account, claim: str) -> Timestamp | None:
+    at = account.verified.get(claim)
+    return None if at is None else rfc3339(at)

@@ -44,6 +44,11 @@ USER_EVENTS: dict[str, ReportKind] = {
     "AUTHENTICATION_SUCCESS": "signed_in",
     "SESSION_TERMINATE": "signed_out",
 }
+#: The server's claims that say whether another claim is verified, which is named by its key.
+VERIFICATION_CLAIMS = {
+    "http://wso2.org/claims/identity/emailVerified": "emailaddress",
+    "http://wso2.org/claims/identity/phoneVerified": "mobile",
+}
 CLAIM_EVENTS = frozenset(
     {
         "POST_ADD_EXTERNAL_CLAIM",
@@ -172,15 +177,20 @@ async def _is_enabled(services: Services, dataset_ref: DatasetRef) -> bool:
 
 
 def _decode_report(document: Object) -> IdentityReport:
-    event = document.get("event") or ""
+    event, claims = document.get("event") or "", document.get("claims") or {}
     return IdentityReport(
         kind=USER_EVENTS.get(event, "other"),
         name=event,
         user_id=(document.get("userId") or "").strip(),
         tracker=(document.get("profileCookie") or "").strip(),
         profile_id=decode_profile_id(document.get("profileId") or ""),
-        claims=document.get("claims") or {},
+        claims=claims,
+        verified=tuple(claim for uri, claim in VERIFICATION_CLAIMS.items() if _is_true(claims.get(uri))),
     )
+
+
+def _is_true(value: object) -> bool:
+    return value is True or (isinstance(value, str) and value.strip().lower() == "true")
 
 
 def _unauthenticated() -> WireError:

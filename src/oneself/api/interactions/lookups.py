@@ -72,7 +72,9 @@ class UserPage(msgspec.Struct, frozen=True):
 
 
 class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An audit entry. `time` in ms. `details`: kinds of changes, or the number of erased profiles."""
+    """An audit entry. `time` in ms. `details`: kinds of changes, the number of erased profiles, or the claims
+    that were verified (true) or whose verification was withdrawn (false).
+    """
 
     id: str
     time: int
@@ -141,7 +143,7 @@ async def delete_users(request: AnyRequest) -> Response[str]:
 
 @get(_paths("/api/audit/list"))
 async def list_audit(request: AnyRequest) -> Response[bytes]:
-    """List changes of configuration and erasures, newest first."""
+    """List changes of configuration, erasures and verifications, newest first."""
     call = await _call(request)
     now = time.time_ns() // 1_000_000
     until = _number(request, "end", now)
@@ -256,8 +258,6 @@ async def _erase(call: RequestContext, at: DatasetRef, text: str, turns: asyncio
 
 
 def _render_entry(entry: AuditEntry) -> AuditRecord:
-    is_erasure = entry.kind == "erase"
-    details = {"profiles": entry.profiles} if is_erasure else {"changes": list(entry.changes)}
     return AuditRecord(
         id=str(entry.entry_id),
         time=entry.at // MILLISECOND_US,
@@ -265,8 +265,18 @@ def _render_entry(entry: AuditEntry) -> AuditRecord:
         action=entry.kind,
         interface=entry.interface,
         user=entry.application,
-        details={**details, "version": entry.version},
+        details={**_details(entry), "version": entry.version},
     )
+
+
+def _details(entry: AuditEntry) -> dict[str, Any]:
+    match entry.kind:
+        case "erase":
+            return {"profiles": entry.profiles}
+        case "verify":
+            return {"claims": entry.claims}
+        case "configure":
+            return {"changes": list(entry.changes)}
 
 
 def _json(document: msgspec.Struct) -> Response[bytes]:

@@ -194,11 +194,11 @@ class Code:
         return bool(self.credential.client_id == client.client_id)
 
 
-def user_info(account: Account, scope: str) -> dict[str, str]:
-    """Return the OpenID Connect claims of a user that the scope allows."""
+def user_info(account: Account, scope: str) -> dict[str, str | bool]:
+    """Return the OpenID Connect claims of a user that the scope allows (OpenID Connect Core §5.1)."""
     claims, scopes = account.claims, set(scope.split())
     given, last = claims.get("givenname", ""), claims.get("lastname", "")
-    user_claims: dict[str, str] = {"sub": str(account.user_id)}
+    user_claims: dict[str, str | bool] = {"sub": str(account.user_id)}
     if "profile" in scopes:
         name = f"{given} {last}".strip()
         user_claims |= {
@@ -208,12 +208,18 @@ def user_info(account: Account, scope: str) -> dict[str, str]:
             "preferred_username": account.username,
         }
     if "email" in scopes:
-        user_claims["email"] = claims.get("emailaddress", "")
+        user_claims |= _address(account, "emailaddress", "email")
     if "phone" in scopes:
-        user_claims["phone_number"] = claims.get("mobile", "")
+        user_claims |= _address(account, "mobile", "phone_number")
     if is_openid_scope(scope):
         user_claims["username"] = account.username
-    return {claim: value for claim, value in user_claims.items() if value}
+    return {claim: value for claim, value in user_claims.items() if value != ""}
+
+
+def _address(account: Account, claim: str, name: str) -> dict[str, str | bool]:
+    """An address with whether it is verified; nothing if the account has none."""
+    value = account.claims.get(claim)
+    return {name: value, f"{name}_verified": claim in account.verified} if value else {}
 
 
 def describe_access_token(claims: Claims) -> TokenDescription:

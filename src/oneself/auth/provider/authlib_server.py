@@ -223,7 +223,7 @@ class IdTokens(OpenIDCode):  # type: ignore[misc]
             claims["sid"] = str(credential.session_id)
         return claims
 
-    def generate_user_info(self, user: OAuthUser, scope: str) -> dict[str, str]:
+    def generate_user_info(self, user: OAuthUser, scope: str) -> dict[str, str | bool]:
         return user_info(user.account, scope)
 
 

@@ -263,7 +263,8 @@ def discovery_document(issuer: str) -> dict[str, Any]:
         "prompt_values_supported": ["none", "login", "create"],
         "claims_supported": [
             *("sub", "iss", "aud", "azp", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "org_handle"),
-            *("username", "preferred_username", "name", "given_name", "family_name", "email", "phone_number"),
+            *("username", "preferred_username", "name", "given_name", "family_name"),
+            *("email", "email_verified", "phone_number", "phone_number_verified"),
         ],
         "authorization_response_iss_parameter_supported": True,
         "request_parameter_supported": False,

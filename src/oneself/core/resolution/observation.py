@@ -168,6 +168,9 @@ class SignIn(Envelope, frozen=True, kw_only=True, omit_defaults=True, tag="sign_
 
     #: The claims that the identity provider reported.
     values: dict[str, Any] = {}
+    #: The claims that the provider says are verified. A reported claim that is not among them is unverified;
+    #: one without a reported value is verified with the value that the provider reported last.
+    verified: tuple[str, ...] = ()
 
 
 class SignOut(Envelope, frozen=True, kw_only=True, omit_defaults=True, tag="sign_out"):
@@ -182,6 +185,8 @@ class ClaimsReport(Envelope, frozen=True, kw_only=True, omit_defaults=True, tag=
     kind: ClassVar[str] = "claims"
 
     values: dict[str, Any] = {}
+    #: As of `SignIn`.
+    verified: tuple[str, ...] = ()
 
 
 class ConsentChange(Envelope, frozen=True, kw_only=True, omit_defaults=True, tag="consent"):
@@ -226,6 +231,7 @@ def consent_of(event: PageEvent, observation_id: UUID, identifiers: tuple[Identi
 _EMPTY: dict[str, Any] = {
     "identifiers": (),
     "values": {},
+    "verified": (),
     "consents": None,
     "choices": {},
     "token": None,

@@ -24,16 +24,19 @@ from oneself.service.context import DatasetRef
 from oneself.service.crypto import Hasher
 from oneself.service.directory.tokens import AccessTokens
 from oneself.store.directory import Directory
-from oneself.store.tables.account import AccountRow
+from oneself.store.tables.account import AccountRow, ClaimsChange
 
 #: The claims that `identity_attributes` mirror.
 CLAIMS = ("userid", "username", "emailaddress", "givenname", "lastname", "mobile")
+#: The claims that can be verified.
+VERIFIABLE_CLAIMS = ("emailaddress", "mobile")
 #: The longest e-mail address that SMTP can carry (RFC 5321 §4.5.3.1.3).
 USERNAME_CHARACTERS_MAX = 254
 NAME_CHARACTERS_MAX = 100
 PASSWORD_CHARACTERS_MIN = 8
 PASSWORD_BYTES_MAX = 1_024
 _CLAIM_OF = {"given_name": "givenname", "last_name": "lastname", "mobile": "mobile"}
+_NOTHING: Mapping[str, bool] = {}
 _MOBILE = re.compile(r"\+?[0-9][0-9 ()./-]{3,30}")
 
 # The head of every list of leaked passwords, from eight characters on. Attackers try these first, against
@@ -59,6 +62,8 @@ class Account(msgspec.Struct, frozen=True):
     claims: dict[str, str]
     #: In µs since 1970.
     created_at: int = 0
+    #: Verified claim → since when, in µs since 1970.
+    verified: dict[str, int] = {}
 
 
 class Registration(msgspec.Struct, frozen=True):
@@ -135,21 +140,28 @@ class Accounts:
         rows = await self._directory.of(dataset_ref.org_id).accounts.list(key, count)
         return [account_of(row) for row in rows]
 
-    async def change(self, dataset_ref: DatasetRef, account: Account, changes: Mapping[str, str]) -> Account:
+    async def change(
+        self,
+        dataset_ref: DatasetRef,
+        account: Account,
+        changes: Mapping[str, str],
+        verified: Mapping[str, bool] = _NOTHING,
+    ) -> Account:
         """Change names, mobile number or password, by the field names of `Registration`.
 
-        Raises InvalidRegistration, NotFound.
+        `verified`: claim → whether it is verified from now on. A claim whose value changes is not, unless it
+        is named here. Raises InvalidInput, NotFound, or Conflict if a value to verify changed meanwhile.
         """
         if problems := problems_of_change(account, changes):
             raise InvalidRegistration(problems)
-        changed = {_CLAIM_OF[f]: text.strip() or None for f, text in changes.items() if f in _CLAIM_OF}
-        accounts = self._directory.of(dataset_ref.org_id).accounts
-        claims = await accounts.put_claims(account.user_id, changed, time.time_ns() // 1000)
-        if claims is None:
-            raise NotFound(f"There is no user {account.user_id} in {dataset_ref.handle}.")
+        now = time.time_ns() // 1000
+        change = _claims_change(account, changes, verified, now)
+        row = await self._directory.of(dataset_ref.org_id).accounts.put_claims(account.user_id, change, now)
+        if row is None:
+            raise await self._not_changed(dataset_ref, account.user_id)
         if "password" in changes:
             await self.set_password(dataset_ref, account.user_id, changes["password"])
-        return Account(account.user_id, account.username, claims, account.created_at)
+        return msgspec.structs.replace(account, claims=row.claims, verified=row.verified)
 
     async def set_password(self, dataset_ref: DatasetRef, user_id: UUID, password: str) -> None:
         """Replace a password, end the user's sessions and revoke their tokens.
@@ -171,6 +183,11 @@ class Accounts:
             if not await tables.of(dataset_ref.org_id).accounts.delete(user_id):
                 raise NotFound(f"There is no user {user_id} in {dataset_ref.handle}.")
             await self._tokens.revoke_user(tables, dataset_ref, user_id)
+
+    async def _not_changed(self, dataset_ref: DatasetRef, user_id: UUID) -> Conflict | NotFound:
+        if await self.find(dataset_ref, user_id) is None:
+            return NotFound(f"There is no user {user_id} in {dataset_ref.handle}.")
+        return Conflict("The value to verify has changed. Read the user again.", code="value_changed")
 
     async def _find_by_username(self, dataset_ref: DatasetRef, username: str) -> AccountRow | None:
         key = username_key(username)
@@ -227,7 +244,7 @@ def username_key(username: str) -> str | None:
 
 def account_of(row: AccountRow) -> Account:
     """The account of a stored row, without its password."""
-    return Account(row.user_id, row.username, dict(row.claims), row.created_at)
+    return Account(row.user_id, row.username, dict(row.claims), row.created_at, dict(row.verified))
 
 
 def problems_of(registration: Registration) -> dict[str, str]:
@@ -310,6 +327,25 @@ def _claims(user_id: UUID, username: str, registration: Registration) -> dict[st
         "mobile": registration.mobile.strip(),
     }
     return {claim: value for claim, value in given.items() if value}
+
+
+def _claims_change(
+    account: Account, changes: Mapping[str, str], verified: Mapping[str, bool], now: int
+) -> ClaimsChange:
+    """The change of the account's claims. Raises InvalidInput for a claim that cannot be verified."""
+    values = {_CLAIM_OF[f]: text.strip() or None for f, text in changes.items() if f in _CLAIM_OF}
+    after = {**account.claims, **values}
+    expected = {claim: _verifiable(claim, after.get(claim)) for claim, is_so in verified.items() if is_so}
+    withdrawn = tuple(claim for claim, is_so in verified.items() if not is_so)
+    return ClaimsChange(values, dict.fromkeys(expected, now), withdrawn, expected)
+
+
+def _verifiable(claim: str, value: str | None) -> str:
+    if claim not in VERIFIABLE_CLAIMS:
+        raise InvalidInput(claim, f"Only {' and '.join(VERIFIABLE_CLAIMS)} can be verified.")
+    if not value:
+        raise InvalidInput(claim, f"The user has no {claim}, so it cannot be verified.")
+    return value
 
 
 def _utf8(text: str) -> bytes:

@@ -180,7 +180,7 @@ def _credential(kind: CredentialKind, row: CredentialRow) -> Credential:
         kind=kind,
         grant_id=row.grant_id,
         client_id=row.client_id,
-        account=Account(row.user_id, row.username, dict(row.claims)),
+        account=Account(row.user_id, row.username, dict(row.claims), verified=dict(row.verified)),
         session_id=row.session_id,
         scope=row.scope,
         auth_time=row.auth_time,

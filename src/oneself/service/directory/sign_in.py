@@ -91,6 +91,7 @@ class SignIns:
             str(account.user_id),
             tracker=tracker,
             claims=dict(account.claims),
+            verified=tuple(sorted(account.verified)),
             request=RequestOptions() if grant_id is None else RequestOptions(f"sign_in:{grant_id}"),
         )
 

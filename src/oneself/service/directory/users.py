@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
-from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.errors import NotFound
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.directory.accounts import Account, Accounts
 from oneself.service.privacy.erasure import Erasure, Receipt
 from oneself.service.profiles.profiles import Profiles
+
+#: What an administrator's verification is called in the log; the audit log lists these observations.
+VERIFICATION = "verification"
+_NOTHING: Mapping[str, bool] = {}
 
 
 class Users:
@@ -37,19 +40,52 @@ class Users:
         return account
 
     async def change(
-        self, dataset_ref: DatasetRef, actor: Actor, user_id: UUID, changes: Mapping[str, str]
+        self,
+        dataset_ref: DatasetRef,
+        actor: Actor,
+        user_id: UUID,
+        changes: Mapping[str, str],
+        verified: Mapping[str, bool] = _NOTHING,
     ) -> Account:
-        """`changes`: password, given_name, last_name, mobile. Raises InvalidInput, NotFound."""
+        """`changes`: password, given_name, last_name, mobile. `verified`: claim → whether it is verified.
+
+        Raises InvalidInput, NotFound, Conflict.
+        """
         before = await self.get(dataset_ref, user_id)
-        after = await self._accounts.change(dataset_ref, before, changes)
+        after = await self._accounts.change(dataset_ref, before, changes, verified)
+        if (await self._configurations.current(dataset_ref.dataset_id)).settings.cds_enabled:
+            await self._record_values(dataset_ref, actor, before, after)
+            await self._record_verification(dataset_ref, actor, before, after, verified)
+        return after
+
+    async def _record_values(
+        self, dataset_ref: DatasetRef, actor: Actor, before: Account, after: Account
+    ) -> None:
         # A claim that the account no longer has is unset in the profile.
         claims = {name: after.claims.get(name) for name in {**before.claims, **after.claims}}
         moved = {name: value for name, value in claims.items() if value != before.claims.get(name)}
-        config = await self._configurations.current(dataset_ref.dataset_id)
-        if moved and config.settings.cds_enabled:
-            values = {IDENTITY_ATTRIBUTES: moved}
-            await self._profiles.patch_claims(dataset_ref, actor, str(user_id), values)
-        return after
+        if moved:
+            await self._profiles.patch_claims(dataset_ref, actor, str(after.user_id), moved)
+
+    async def _record_verification(
+        self,
+        dataset_ref: DatasetRef,
+        actor: Actor,
+        before: Account,
+        after: Account,
+        asked: Mapping[str, bool],
+    ) -> None:
+        """Record the claims that are verified now or no longer; nothing if all of them were so before."""
+        changed = {
+            claim: after.claims[claim]
+            for claim in asked
+            if claim in after.claims and before.verified.get(claim) != after.verified.get(claim)
+        }
+        if changed:
+            verified = tuple(claim for claim in changed if claim in after.verified)
+            await self._profiles.patch_claims(
+                dataset_ref, actor, str(after.user_id), changed, verified=verified, name=VERIFICATION
+            )
 
     async def delete(self, dataset_ref: DatasetRef, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:
         """Erase the user's profile and delete the account; an unknown user changes nothing.

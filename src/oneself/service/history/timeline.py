@@ -1,6 +1,8 @@
-"""The history of a person: every identifier that was ever theirs, and the merges, promotions and refusals.
+"""The history of a person: every identifier that was ever theirs, and the merges, promotions, refusals and
+verifications.
 
-Invariants: it reads what the claims, merges, refusals and aliases record, and derives nothing else.
+Invariants: it reads what the claims, merges, refusals, aliases and reports of provider claims record, and
+derives nothing else.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from oneself.service.profiles.lookup import AliasedProfile
 from oneself.service.profiles.profiles import ProfileView
 from oneself.store.database import Database
 from oneself.store.tables.claim import ClaimPosition, RecordedClaim
+from oneself.store.tables.log import ClaimReport
 from oneself.store.transaction import Tables
 
 #: Before every claim.
@@ -77,7 +80,17 @@ class HistoryRefusal(msgspec.Struct, frozen=True, tag="refusal"):
     namespace: str
 
 
-HistoryEntry = HistoryMerge | Promotion | HistoryRefusal
+class Verification(msgspec.Struct, frozen=True, tag="verification"):
+    """A provider claim became verified, or it ended: by a withdrawal or with a new value."""
+
+    #: In µs since 1970.
+    at: int
+    profile_id: UUID
+    claim: str
+    is_verified: bool
+
+
+HistoryEntry = HistoryMerge | Promotion | HistoryRefusal | Verification
 
 
 class ProfileHistory:
@@ -96,19 +109,39 @@ class ProfileHistory:
     async def history(
         self, dataset_ref: DatasetRef, view: ProfileView, person: AliasedProfile
     ) -> list[HistoryEntry]:
-        """Merges, promotions and refusals in the order of time."""
+        """Merges, promotions, refusals and verifications in the order of time."""
         tables, ids = Tables(self._database, dataset_ref.dataset_id), view.profile_ids
         merges = await tables.merges.find_of_profiles(ids)
         refusals = await tables.refusals.find_of_profiles(ids)
+        reports = await tables.log.find_claim_reports(ids)
         promotions = (
             Promotion(alias.at, alias.profile_id, alias.id)
             for alias in person.former_ids
             if alias.by == "promotion"
         )
         return sorted(
-            (*_merges(merges, person), *promotions, *map(_refusal, refusals)),
+            (*_merges(merges, person), *promotions, *map(_refusal, refusals), *verifications(reports)),
             key=lambda entry: (entry.at, type(entry).__name__),
         )
+
+
+def verifications(reports: Iterable[ClaimReport]) -> Iterable[Verification]:
+    """The steps of claims from unverified to verified and back, from reports in the order of the log.
+
+    A verified claim without a reported value is verified with the value that the provider reported last.
+    """
+    known: dict[str, Any] = {}
+    verified: dict[str, Any] = {}
+    for report in reports:
+        known |= report.claims
+        for claim in sorted(report.claims.keys() & verified.keys()):
+            if claim not in report.verified or verified[claim] != known[claim]:
+                del verified[claim]
+                yield Verification(report.at, report.profile_id, claim, False)
+        for claim in report.verified:
+            if claim not in verified:
+                verified[claim] = known.get(claim)
+                yield Verification(report.at, report.profile_id, claim, True)
 
 
 def _record(recorded: RecordedClaim) -> ClaimRecord:

@@ -52,6 +52,8 @@ class IdentityReport(msgspec.Struct, frozen=True):
     profile_id: UUID | None = None
     #: Claim URI → value.
     claims: dict[str, Any] = {}
+    #: The claims, by key, that the server says are verified.
+    verified: tuple[str, ...] = ()
 
 
 class UnknownUser(OneselfError):
@@ -184,6 +186,7 @@ class IdentityReports:
             identifiers=identifiers,
             profile_id=profile_id,
             values=values,
+            verified=report.verified,
             name=report.name,
         )
         resolution = await self._ingest.submit(dataset_ref.dataset_id, Submission(observation))

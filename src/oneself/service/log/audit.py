@@ -1,5 +1,5 @@
-"""The audit log: who changed the configuration or erased a person, and when, in every dataset of an
-organisation.
+"""The audit log: who changed the configuration, erased a person or verified a claim, and when, in every
+dataset of an organisation.
 
 Invariants: it says what was done to what, never the values: a blocked value or the name of an attribute may
 be personal.
@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.service.context import DatasetRef
 from oneself.store.database import Database
 from oneself.store.directory import Directory
@@ -21,17 +22,18 @@ from oneself.store.tables.audit import AuditRow
 
 class AuditEntry(msgspec.Struct, frozen=True):
     """Something that was done. `at`: µs since 1970. `changes`: the kinds of change of a configuration;
-    `profiles`: how many were erased."""
+    `profiles`: how many were erased. `claims`: claim → whether it is verified from then on."""
 
     entry_id: UUID
     at: int
     dataset: str
-    kind: Literal["configure", "erase"]
+    kind: Literal["configure", "erase", "verify"]
     interface: str
     application: str | None
     version: int
     changes: tuple[str, ...] = ()
     profiles: int = 0
+    claims: dict[str, bool] = {}
 
 
 class Audit:
@@ -54,13 +56,19 @@ def _entry(row: AuditRow) -> AuditEntry:
         entry_id=row.observation_id,
         at=row.seq,
         dataset=row.dataset,
-        kind=row.kind,
+        kind="verify" if row.kind == "claims" else row.kind,
         interface=content.get("face", ""),
         application=content.get("application"),
         version=row.config_version,
         changes=_kinds(content.get("change", {})),
         profiles=len(content.get("profile_ids", ())),
+        claims=_claims(content),
     )
+
+
+def _claims(content: Mapping[str, Any]) -> dict[str, bool]:
+    reported, verified = content.get("values", {}), content.get("verified", ())
+    return {claim: claim in verified for claim in reported.get(IDENTITY_ATTRIBUTES, {})}
 
 
 def _kinds(change: Mapping[str, Any]) -> tuple[str, ...]:

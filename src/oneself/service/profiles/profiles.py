@@ -22,6 +22,7 @@ from oneself.core.resolution.observation import (
     SignIn,
     SignOut,
 )
+from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import Ingest, ReplayableResponse, Resolution, Submission
@@ -174,17 +175,27 @@ class Profiles:
         return (await records.find([idempotency_key])).get(idempotency_key)
 
     async def patch_claims(
-        self, dataset_ref: DatasetRef, actor: Actor, user_id: str, values: Mapping[str, Any]
+        self,
+        dataset_ref: DatasetRef,
+        actor: Actor,
+        user_id: str,
+        claims: Mapping[str, Any],
+        *,
+        verified: tuple[str, ...] = (),
+        name: str | None = None,
     ) -> Resolution:
-        """Write the directory's values of a user with the identity server's authority; None removes a value.
+        """Write the directory's claims of a user with the identity server's authority; None removes a value.
 
+        `verified`: which of these claims are verified. `name`: what the observation is called in the log.
         Source: docs/wire/cds.md §12.
         """
         observation = self._observe(
             ClaimsReport,
             actor,
             identifiers=(Identifier(USER_ID, user_id),),
-            values=dict(values),
+            values={IDENTITY_ATTRIBUTES: dict(claims)},
+            verified=verified,
+            name=name,
         )
         return await self._submit(dataset_ref, observation, _NO_OPTIONS)
 
@@ -196,12 +207,14 @@ class Profiles:
         *,
         tracker: ActiveTracker | None = None,
         claims: Mapping[str, Any] | None = None,
+        verified: tuple[str, ...] = (),
         request: RequestOptions = _NO_OPTIONS,
     ) -> Resolution:
         """Record that a user signed in.
 
         `tracker`: of the browser, from `find_active_tracker`; an inactive tracker is not evidence.
         `claims`: attribute → value, written as identity attributes with the identity server's authority.
+        `verified`: which of them are verified.
         """
         identifiers = [Identifier(USER_ID, user_id)]
         if tracker is not None:
@@ -210,7 +223,8 @@ class Profiles:
             SignIn,
             actor,
             identifiers=tuple(identifiers),
-            values={"identity_attributes": dict(claims)} if claims else {},
+            values={IDENTITY_ATTRIBUTES: dict(claims)} if claims else {},
+            verified=verified,
         )
         return await self._submit(dataset_ref, observation, request)
 

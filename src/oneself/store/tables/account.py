@@ -23,6 +23,28 @@ class AccountRow(msgspec.Struct, frozen=True):
     claims: dict[str, str]
     #: In µs since 1970.
     created_at: int
+    #: Verified claim → since when, in µs since 1970.
+    verified: dict[str, int] = {}
+
+
+class ClaimsChange(msgspec.Struct, frozen=True):
+    """A change of claims and of what is known to be verified."""
+
+    #: Claim → value; None removes it.
+    values: dict[str, str | None]
+    #: Claim → when it was verified, in µs since 1970.
+    verified: dict[str, int] = {}
+    #: The claims whose verification is withdrawn.
+    withdrawn: tuple[str, ...] = ()
+    #: Claim → value that the account has to have after the change.
+    expected: dict[str, str] = {}
+
+
+class ClaimsRow(msgspec.Struct, frozen=True):
+    """The claims of an account."""
+
+    claims: dict[str, str]
+    verified: dict[str, int]
 
 
 class AccountTable(OrganisationTable):
@@ -57,14 +79,13 @@ class AccountTable(OrganisationTable):
             raise
         return True
 
-    async def put_claims(
-        self, user_id: UUID, changed: dict[str, str | None], now: int
-    ) -> dict[str, str] | None:
-        """Change claims (None removes one) and return all of them; None if there is no such account."""
-        claims: dict[str, str] | None = await self._executor.fetchval(
-            _sql.put_claims, self._org_id, user_id, changed, now
-        )
-        return claims
+    async def put_claims(self, user_id: UUID, change: ClaimsChange, now: int) -> ClaimsRow | None:
+        """Change claims and return all of them; None if no account has this id and the expected values."""
+        row = await self._executor.fetchrow(
+            _sql.put_claims,
+            self._org_id, user_id, change.values, change.verified, change.withdrawn, change.expected, now,
+        )  # fmt: skip
+        return struct_of(ClaimsRow, row)
 
     async def put_password(self, user_id: UUID, password_hash: str, now: int) -> bool:
         """Replace the password of a user; False if there is no such account."""

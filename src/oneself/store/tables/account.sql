@@ -3,12 +3,14 @@
 -- name: find
 -- The account of a user.
 -- $2: user id
-SELECT user_id, username, password_hash, claims, created_at FROM account WHERE org_id = $1 AND user_id = $2;
+SELECT user_id, username, password_hash, claims, created_at, verified
+FROM account
+WHERE org_id = $1 AND user_id = $2;
 
 -- name: find_by_username
 -- The account of a username.
 -- $2: the normalised username
-SELECT user_id, username, password_hash, claims, created_at
+SELECT user_id, username, password_hash, claims, created_at, verified
 FROM account
 WHERE org_id = $1 AND username_key = $2;
 
@@ -16,7 +18,7 @@ WHERE org_id = $1 AND username_key = $2;
 -- A page of accounts in the order of their normalised usernames.
 -- $2: the normalised username before the page
 -- $3: rows at most
-SELECT user_id, username, password_hash, claims, created_at
+SELECT user_id, username, password_hash, claims, created_at, verified
 FROM account
 WHERE org_id = $1 AND username_key > $2
 ORDER BY username_key
@@ -34,13 +36,22 @@ INSERT INTO account (org_id, user_id, username, username_key, password_hash, cla
 VALUES ($1, $2, $3, $4, $5, $6, $7, $7);
 
 -- name: put_claims
--- Change claims of a user and return all of them.
+-- Change claims of a user, end the verification of those that get another value, verify some, and return all.
 -- $2: user id
 -- $3: the changed claims; null removes one
--- $4: now
-UPDATE account SET claims = jsonb_strip_nulls(claims || $3), updated_at = $4
-WHERE org_id = $1 AND user_id = $2
-RETURNING claims;
+-- $4: the claims to verify and when, in µs since 1970; a verified claim keeps its instant
+-- $5: the claims whose verification is withdrawn
+-- $6: values that the account has to have after the change
+-- $7: now
+UPDATE account
+SET claims = jsonb_strip_nulls(claims || $3),
+    verified = $4 || (verified - $5::text[] - ARRAY(
+        SELECT changed.key FROM jsonb_each_text($3) AS changed
+        WHERE changed.value IS DISTINCT FROM claims ->> changed.key
+    )),
+    updated_at = $7
+WHERE org_id = $1 AND user_id = $2 AND (claims || $3) @> $6
+RETURNING claims, verified;
 
 -- name: put_password
 -- Replace the password of a user.

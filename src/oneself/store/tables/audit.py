@@ -1,4 +1,4 @@
-"""The audit trail in the table `log`: changes of configuration and erasures of an organisation."""
+"""The audit trail in the table `log`: changes of configuration, erasures and verifications."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _sql = Queries("audit")
 
 
 class AuditRow(msgspec.Struct, frozen=True):
-    """A change of configuration or an erasure, as it is logged."""
+    """A change of configuration, an erasure or a verification, as it is logged."""
 
     dataset: str
     #: In µs since 1970.
     seq: int
     observation_id: UUID
-    kind: Literal["configure", "erase"]
+    kind: Literal["configure", "erase", "claims"]
     config_version: int
     content: dict[str, Any]
 

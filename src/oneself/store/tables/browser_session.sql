@@ -15,7 +15,7 @@ VALUES ($1, $2, $3, $4, $5, $6);
 -- $2: digest of the cookie's token
 -- $3: now
 SELECT session.session_id, session.auth_time, account.user_id, account.username, account.password_hash,
-       account.claims, account.created_at
+       account.claims, account.created_at, account.verified
 FROM browser_session AS session
 JOIN account ON account.org_id = session.org_id AND account.user_id = session.user_id
 WHERE session.org_id = $1 AND session.session_digest = $2 AND session.expires_at > $3;

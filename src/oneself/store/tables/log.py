@@ -29,6 +29,18 @@ COLUMNS = (
 ).split()
 
 
+class ClaimReport(msgspec.Struct, frozen=True):
+    """What the identity provider reported about the claims of a profile's user."""
+
+    #: In µs since 1970.
+    at: int
+    profile_id: UUID
+    #: The claims that it says are verified.
+    verified: tuple[str, ...]
+    #: Claim → reported value.
+    claims: dict[str, Any]
+
+
 class NewEntry(msgspec.Struct, frozen=True):
     """An observation with its plan, to be appended to the log."""
 
@@ -76,6 +88,13 @@ class LogTable(Table):
         """Everything that is attached to profiles, in order."""
         found = await self._executor.fetch(_sql.find_of_profiles, self._dataset_id, profile_ids)
         return [_read_entry(row) for row in found]
+
+    async def find_claim_reports(self, profile_ids: Sequence[UUID]) -> list[ClaimReport]:
+        """The reports of claims of profiles that say something else than the one before, in order."""
+        found = await self._executor.fetch(_sql.find_claim_reports, self._dataset_id, profile_ids)
+        return [
+            ClaimReport(row["seq"], row["profile_id"], tuple(row["verified"]), row["claims"]) for row in found
+        ]
 
     async def find_configurations(self) -> dict[int, Config]:
         """Every version of the configuration that there has been."""

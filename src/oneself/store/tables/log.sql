@@ -139,6 +139,25 @@ WHERE dataset_id = $1
   AND EXISTS (SELECT FROM jsonb_array_elements(plan -> 'refusals') AS refused
               WHERE (refused ->> 'other_id')::uuid = ANY ($2::uuid[]));
 
+-- name: find_claim_reports
+-- The reports of claims of profiles that say something else than the one before, in order.
+-- $2: profile ids
+WITH report AS (
+    SELECT seq, observation_id, profile_id, coalesce(content -> 'verified', '[]') AS verified,
+           coalesce(content #> '{values,identity_attributes}', '{}') AS claims
+    FROM log
+    WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]) AND kind IN ('sign_in', 'claims')
+      AND (content ? 'verified' OR content #> '{values,identity_attributes}' IS NOT NULL)
+), compared AS (
+    SELECT *, lag(verified) OVER entry AS verified_before, lag(claims) OVER entry AS claims_before
+    FROM report
+    WINDOW entry AS (ORDER BY seq, observation_id)
+)
+SELECT seq, profile_id, verified, claims
+FROM compared
+WHERE verified IS DISTINCT FROM verified_before OR claims IS DISTINCT FROM claims_before
+ORDER BY seq, observation_id;
+
 -- name: freeze
 -- Apply entries as recorded from now on.
 -- $2: seqs

@@ -49,6 +49,8 @@ class CredentialRow(msgspec.Struct, frozen=True):
     username: str
     #: Claim → value.
     claims: dict[str, str]
+    #: Verified claim → since when, in µs since 1970.
+    verified: dict[str, int]
     session_id: UUID | None
     scope: str
     nonce: str | None

@@ -34,7 +34,7 @@ SELECT code.grant_id, code.used_at, code.expires_at, code.redirect_uri, code.cod
        code.code_challenge_method, code.trackers, oauth_grant.client_id, oauth_grant.user_id,
        oauth_grant.session_id,
        oauth_grant.scope, oauth_grant.nonce, oauth_grant.auth_time, oauth_grant.revoked_at,
-       account.username, account.claims
+       account.username, account.claims, account.verified
 FROM authorization_code AS code
 JOIN oauth_grant ON oauth_grant.org_id = code.org_id AND oauth_grant.grant_id = code.grant_id
 JOIN account ON account.org_id = oauth_grant.org_id AND account.user_id = oauth_grant.user_id
@@ -54,7 +54,7 @@ SELECT token.grant_id, token.used_at, token.expires_at, NULL AS redirect_uri, NU
        NULL AS code_challenge_method, '{}'::text[] AS trackers, oauth_grant.client_id,
        oauth_grant.user_id, oauth_grant.session_id,
        token.scope, oauth_grant.nonce, oauth_grant.auth_time, oauth_grant.revoked_at,
-       account.username, account.claims
+       account.username, account.claims, account.verified
 FROM refresh_token AS token
 JOIN oauth_grant ON oauth_grant.org_id = token.org_id AND oauth_grant.grant_id = token.grant_id
 JOIN account ON account.org_id = oauth_grant.org_id AND account.user_id = oauth_grant.user_id

@@ -13,6 +13,8 @@ import httpx
 import pytest
 
 from oneself.auth.callers.permissions import PERMISSIONS
+from oneself.service.context import Actor
+from oneself.service.directory.accounts import Registration
 from oneself.service.directory.applications import NewApplication
 from support.application import ORG, SECRET, SYSTEM
 from support.caller import Cds
@@ -249,6 +251,18 @@ async def test_the_audit_log_tells_what_was_done_and_no_values(vendor: Vendor) -
     now = int(time.time() * 1000)
     old = await vendor.get("/api/audit/list", start=now - 40 * DAY_MS, end=now - 20 * DAY_MS)
     assert old.json()["audits"] == []
+
+
+async def test_the_audit_log_names_verified_claims_and_no_address(vendor: Vendor) -> None:
+    directory, at = vendor.cds.services.directory, vendor.cds.dataset_ref
+    form = Registration("vera@acme.example", "a long enough password", "Vera", "Vogel")
+    account = await directory.accounts.register(at, form)
+    await directory.users.change(at, Actor("admin", SYSTEM), account.user_id, {}, {"emailaddress": True})
+    answer = await vendor.get("/api/audit/list")
+    newest = answer.json()["audits"][0]
+    assert (newest["dataset"], newest["action"], newest["user"]) == ("default", "verify", SYSTEM)
+    assert newest["details"]["claims"] == {"emailaddress": True}
+    assert "vera@" not in answer.text
 
 
 @pytest.mark.parametrize(
