@@ -118,8 +118,9 @@ async def test_a_value_that_changed_meanwhile_is_not_verified(
     services: Services, dataset_ref: DatasetRef, admin: Admin, ann: Account
 ) -> None:
     await admin.set({"mobile": OTHER_MOBILE})
-    with pytest.raises(Conflict):
+    with pytest.raises(Conflict) as rejected:
         await services.directory.accounts.change(dataset_ref, ann, {}, {"mobile": True})
+    assert rejected.value.code == "value_changed"
     assert (await admin.account()).verified == {}
     await services.directory.accounts.delete(dataset_ref, ann.user_id)
     with pytest.raises(NotFound):
