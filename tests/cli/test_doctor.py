@@ -170,6 +170,23 @@ async def test_doctor_reports_an_old_token_key(new_database: NewDatabase, data_d
     assert told in _doctor(data_dir, **given).stdout
 
 
+async def test_doctor_reports_unsafe_configuration(new_database: NewDatabase, data_dir: Path) -> None:
+    given = {"ONESELF_DATABASE_URL": await new_database(), "ONESELF_SECRET_KEY": SECRET_KEY}
+    assert _run(data_dir, given, "org", "create", "acme").returncode == 0
+    assert _lines(_doctor(data_dir, **given).stdout, "security") == []
+    for command in (
+        "app create Shop --kind browser -r https://shop.example/ --client-id shop "
+        "-p internal_cds_profile_delete",
+        "dataset attributes default --bind emailAddress",
+    ):
+        completed = _run(data_dir, given, *command.split())
+        assert completed.returncode == 0, completed.stderr
+    application, address, event = _lines(_doctor(data_dir, **given).stdout, "security")
+    assert "shop has permissions that no person needs: internal_cds_profile_delete." in application
+    assert "emailAddress matches identity_attributes.emailaddress, which nobody verifies" in address
+    assert "an event without credentials that names emailAddress" in event
+
+
 def _lines(text: str, subject: str) -> list[str]:
     return [line for line in text.splitlines() if line[2:].startswith(subject)]
 

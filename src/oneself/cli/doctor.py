@@ -197,6 +197,8 @@ async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]
                 yield finding
             async for finding in _token_keys(services, dataset_ref):
                 yield finding
+            async for finding in _configuration(services, dataset_ref):
+                yield finding
 
 
 def _encrypted_values(services: Services, values: list[EncryptedValue]) -> list[Finding]:
@@ -259,6 +261,29 @@ async def _token_keys(services: Services, dataset_ref: DatasetRef) -> AsyncItera
             )
             advice = f"Rotate it: oneself token-key rotate --org {dataset_ref.handle}."
             yield Finding("token keys", "warning", sentence, advice)
+
+
+async def _configuration(services: Services, dataset_ref: DatasetRef) -> AsyncIterator[Finding]:
+    """Warn of configuration that is unsafe or divides values."""
+    from oneself.service.setup.unsafe_configuration import (
+        check_applications,
+        check_names,
+        check_sign_in_dataset,
+    )
+
+    org = dataset_ref.handle
+    config = await services.configurations.current(dataset_ref.dataset_id)
+    unsafe = [
+        *check_applications(org, await services.directory.applications.list(dataset_ref)),
+        *check_sign_in_dataset(org, config),
+    ]
+    for warning in unsafe:
+        yield Finding("security", "warning", warning.sentence, warning.advice)
+    for dataset in await services.schema.datasets.list(dataset_ref):
+        at = await services.schema.datasets.get(dataset_ref, dataset.name)
+        config = await services.configurations.current(at.dataset_id)
+        for warning in check_names(org, dataset.name, config):
+            yield Finding("attributes", "warning", warning.sentence, warning.advice)
 
 
 async def _identity_server(services: Services, dataset_ref: DatasetRef) -> AsyncIterator[Finding]:

@@ -204,7 +204,7 @@ def test_an_empty_put_or_another_id_or_scope_is_rejected() -> None:
     for changes in ({}, FULL | {"attribute_id": "other"}, FULL | {"scope": "application_data"}):
         with pytest.raises(AttributeRejected) as caught:
             change("traits.plan", "traits", changes)
-        assert ATTRIBUTE_ERRORS[caught.value.reason].code == "13002"
+        assert ATTRIBUTE_ERRORS[caught.value.reason].code.number == "13002"
 
 
 def test_put_keeps_fields_that_it_omits() -> None:

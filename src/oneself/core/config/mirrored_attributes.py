@@ -177,10 +177,10 @@ def _without_alike(
 ) -> tuple[Sequence[RequiredAttribute], tuple[str, ...]]:
     """The required attributes without the new ones that differ only in case from another, and their names."""
     new = {item.name for item in required if schema.find(item.name) is None}
-    taken = {item.name.casefold(): item.name for item in required if item.name not in new}
+    kept_name = {item.name.casefold(): item.name for item in required if item.name not in new}
     for item in required:
-        taken.setdefault(item.name.casefold(), item.name)
-    skipped = {name for name in new if taken[name.casefold()] != name}
+        kept_name.setdefault(item.name.casefold(), item.name)
+    skipped = {name for name in new if kept_name[name.casefold()] != name}
     above = tuple(f"{name}." for name in skipped)
     skipped |= {item.name for item in required if item.name.startswith(above)}
     kept = [item for item in required if item.name not in skipped]

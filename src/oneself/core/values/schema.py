@@ -51,6 +51,13 @@ class Schema(Struct, frozen=True, dict=True):
         alike = self._by_folded_name.get((name.casefold(), application), ())
         return [attribute for attribute in alike if attribute.attribute_name != name]
 
+    def names_alike(self) -> list[list[str]]:
+        """The groups of full names that differ only in case."""
+        groups = [
+            [attribute.attribute_name for attribute in group] for group in self._by_folded_name.values()
+        ]
+        return [sorted(names) for names in groups if len(names) > 1]
+
     def in_scope(self, scope: str) -> tuple[Attribute, ...]:
         """The attributes of a scope, of every application for application data."""
         return tuple(attribute for attribute in self.attributes if attribute.scope == scope)
