@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneself.api.cds import documents as wire
-from oneself.api.http.errors import ErrorDocument, SchemaErrorDocument, WireError
+from oneself.api.http.errors import ErrorCode, ErrorDocument, SchemaErrorDocument, WireError
 from oneself.api.http.json_body import DEPTH_MAX, KEYS_MAX, Body, decode
 
-PROFILE = Body("profile", "11002", wire.ProfileDraft)
-LOOSE = Body("profile", "11011")
-SCHEMA = Body("profile schema attributes", "13001", wire.AttributeDraft, outermost="array", shape="B")
-PLAIN = Body("profile schema attributes", "13002", plain_line="Invalid request payload")
+CODE = ErrorCode("11002", "Profile addition failed.")
+PROFILE = Body("profile", CODE, wire.ProfileDraft)
+LOOSE = Body("profile", CODE)
+SCHEMA = Body("profile schema attributes", CODE, wire.AttributeDraft, outermost="array", shape="B")
+PLAIN = Body("profile schema attributes", CODE, plain_line="Invalid request payload")
 NOT_STORABLE = "Invalid JSON payload for profile."
 
 
@@ -45,12 +46,19 @@ def test_truncated_json_is_rejected_as_truncated(raw: str) -> None:
     "raw",
     [
         "{'a': 1}", "{,}", '{"a": 1,}', "nope", "{} {}", "NaN", '{"a": Infinity}', '{"a": 01}', '"a\nb"',
-        '{"a": "\\udc00"}', '{"a": "\\ud800\\u0041"}', b'{"a": "\xff"}', b'"\xed\xa0\x80"', b"\xef\xbb\xbf{}",
+        b'{"a": "\xff"}', b'"\xed\xa0\x80"', b"\xef\xbb\xbf{}",
         '{"a": "\\x41"}', b"\x00", "\x1f\x8b",
     ],
 )  # fmt: skip
 def test_other_syntax_errors_are_rejected_as_malformed(raw: str | bytes) -> None:
     assert description_of(raw) == "Malformed JSON in profile request body."
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "a\\ud800b", "\\udc00", "\\ud800\\u0041", "\\ud800long enough"])
+def test_an_unpaired_surrogate_escape_is_named(text: str) -> None:
+    said = "Malformed JSON in profile request body (unpaired surrogate escape)."
+    assert description_of(f'{{"traits": {{"a": "{text}"}}}}') == said
+    assert description_of(f'{{"a": "{text}"}}') == said
 
 
 @pytest.mark.parametrize(

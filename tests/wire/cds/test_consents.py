@@ -68,6 +68,21 @@ def test_a_given_instant_stays(org: Cds) -> None:
     assert org.get(_path(profile)).json() == [made]
 
 
+@pytest.mark.parametrize("answers", [(True, False), (False, True), (False, True, True)])
+def test_of_two_choices_in_one_category_the_refusal_applies(org: Cds, answers: tuple[bool, ...]) -> None:
+    profile, category = org.create(), org.category()
+    assert org.put(_path(profile), [_choice(category, yes) for yes in answers]).status_code == 200
+    assert _said(org, profile) == {category: False}
+
+
+def test_of_two_equal_choices_the_later_instant_applies(org: Cds) -> None:
+    profile, category = org.create(), org.category()
+    for hours in ((3, 5), (5, 3)):
+        choices = [_choice(category, consented_at=f"2025-01-02T0{hour}:00:00Z") for hour in hours]
+        (made,) = org.put(_path(profile), choices).json()
+        assert made["consented_at"] == "2025-01-02T05:00:00.000000Z"
+
+
 def test_put_replaces_all_choices_at_once(org: Cds) -> None:
     profile = org.create()
     one, two, three = (org.category() for _ in range(3))

@@ -320,8 +320,6 @@ def test_the_filter_finds_the_profile(org: Cds, rich: str, condition: str) -> No
         "application_data.{org}.score eq 77",
         "application_data.nobody.score eq 77",
         "traits.plan sw Plat and traits.age eq 41",
-        "traits.secret eq swordfish",
-        "traits.secret co sword",
         "traits.undefined eq x",
         "identity_attributes.undefined co x",
         "application_data.undefined sw x",
@@ -331,6 +329,13 @@ def test_the_filter_finds_the_profile(org: Cds, rich: str, condition: str) -> No
 )
 def test_the_filter_finds_no_profile(org: Cds, rich: str, condition: str) -> None:
     assert _ids(org, filter=condition.format(org=org.org)) == set()
+
+
+@pytest.mark.parametrize("condition", ["traits.secret eq x", "traits.secret co x and traits.rank eq 1"])
+def test_a_write_only_attribute_cannot_be_filtered_on(org: Cds, condition: str) -> None:
+    answer = org.get("/profiles", filter=condition)
+    sentence = "Write-only attribute 'traits.secret' cannot be used in a filter."
+    refused(answer, 400, "CDS-11010", sentence)
 
 
 def test_a_user_is_found_by_id_and_by_its_parts(org: Cds) -> None:

@@ -69,7 +69,7 @@ async def read_consents(request: AnyRequest, profile_id: FromPath[str]) -> list[
     responses=error_responses(400, 401, 403, 404, 413, 415),
 )
 async def replace_consents(request: AnyRequest, profile_id: FromPath[str]) -> list[ConsentDocument]:
-    """Replace all consents of a person. The order has no effect."""
+    """Replace all consents of a person. The order has no effect: a refusal wins in a repeated category."""
     call = context_of(request)
     choices = _decode(await decode_array(request, CHOICES))
     known_id = decode_profile_id(profile_id)
@@ -96,7 +96,16 @@ def _decode(documents: list[Object]) -> dict[str, tuple[bool, int]]:
     if len(drafts) > CHOICES_MAX:
         raise _undecodable()
     now = time.time_ns() // 1000
-    return {draft.category_identifier: (draft.is_consented, _instant(draft, now)) for draft in drafts}
+    choices: dict[str, tuple[bool, int]] = {}
+    for draft in drafts:
+        category, choice = draft.category_identifier, (draft.is_consented, _instant(draft, now))
+        choices[category] = _stricter(choices.get(category, choice), choice)
+    return choices
+
+
+def _stricter(one: tuple[bool, int], other: tuple[bool, int]) -> tuple[bool, int]:
+    """Of two choices in one category: the refusal, as for merged profiles (§6); of equal ones the later."""
+    return min(one, other, key=lambda choice: (choice[0], -choice[1]))
 
 
 def _instant(draft: ConsentDraft, now: int) -> int:

@@ -28,7 +28,7 @@ from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, error_responses
 from oneself.core.units import UUID_MAX
 from oneself.core.values.visibility import visible_values
-from oneself.service.profiles.listing import PAGE_SIZE_MAX, Condition, ProfilePage
+from oneself.service.profiles.listing import PAGE_SIZE_MAX, Condition, ProfilePage, WriteOnlyField
 from oneself.store.tables.profile_listing import FIRST, ListedProfile, PagePosition
 
 PAGE_SIZE = 5
@@ -71,14 +71,17 @@ async def list_profiles(
     conditions = _conditions(filters or [])
     selection = decode_attributes(request.query_params.getall("attributes", []))
     schema = call.config.schema
-    page = await call.services.profiles.listing.page(
-        call.dataset_ref.dataset_id,
-        schema,
-        conditions,
-        position=edge or FIRST,
-        size=size,
-        with_values=bool(selection.keys),
-    )
+    try:
+        page = await call.services.profiles.listing.page(
+            call.dataset_ref.dataset_id,
+            schema,
+            conditions,
+            position=edge or FIRST,
+            size=size,
+            with_values=bool(selection.keys),
+        )
+    except WriteOnlyField as error:
+        raise wire_error(FILTER_FAILED, error.message) from None
     values = [
         selection.of(visible_values(schema, item.values)) if selection.keys else {} for item in page.items
     ]

@@ -121,6 +121,8 @@ def _sentence(problem: JsonProblem, body: Body) -> str:
             return f"Malformed JSON in {body.subject} request body."
         case "truncated":
             return f"Malformed JSON in {body.subject} request body (unexpected end of input)."
+        case "surrogate":
+            return f"Malformed JSON in {body.subject} request body (unpaired surrogate escape)."
         case _:
             return f"Invalid JSON payload for {body.subject}."
 

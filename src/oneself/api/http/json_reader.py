@@ -1,6 +1,6 @@
 """JSON that can be stored: syntax, nesting, NUL, sizes of numbers, keys. The limits are each wire's own.
 
-    parse_json     bytes → value                    syntax, truncated, number, depth
+    parse_json     bytes → value                    syntax, truncated, surrogate, number, depth
     check_json     value within JsonLimits          depth, keys, nul, integer
     check_keys     no key twice in one object       duplicate_key
 
@@ -10,17 +10,20 @@ response. PostgreSQL's `jsonb` takes neither NUL nor numbers without limit, and 
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, Literal
 
 import msgspec
 
-Code = Literal["syntax", "truncated", "number", "depth", "keys", "nul", "integer", "duplicate_key"]
+Code = Literal[
+    "syntax", "truncated", "surrogate", "number", "depth", "keys", "nul", "integer", "duplicate_key"
+]
 
 # Every string of a JSON text, with the colon behind it if it is a key. Possessive, so linear in time.
 _STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"\s*+(:?)', re.DOTALL)
-# msgspec has one exception for all syntax errors and marks a truncated text by this message only.
-_TRUNCATED = "Input data was truncated"
+# msgspec has one exception for all syntax errors and tells them apart by these words only.
+_TRUNCATED, _SURROGATE = "Input data was truncated", "surrogate"
 
 
 class JsonProblem(Exception):
@@ -54,7 +57,7 @@ def parse_json(raw: bytes) -> Any:
     except msgspec.ValidationError as error:
         raise JsonProblem("number", str(error)) from None
     except ValueError as error:
-        raise JsonProblem("truncated" if str(error) == _TRUNCATED else "syntax", str(error)) from None
+        raise JsonProblem(_syntax_code(raw, str(error)), str(error)) from None
 
 
 def check_json(document: Any, limits: JsonLimits) -> int:
@@ -77,6 +80,24 @@ def check_keys(raw: bytes, keys: int) -> None:
     """Raise JsonProblem if the text has more keys than its value: an object has one of them twice."""
     if _STRINGS.findall(raw).count(b":") != keys:
         raise JsonProblem("duplicate_key")
+
+
+def _syntax_code(raw: bytes, message: str) -> Code:
+    if message == _TRUNCATED:
+        return "surrogate" if _is_complete(raw) else "truncated"
+    return "surrogate" if _SURROGATE in message else "syntax"
+
+
+def _is_complete(raw: bytes) -> bool:
+    """Whether the text is complete for a reader that accepts unpaired surrogate escapes.
+
+    msgspec calls a text truncated if it ends less than six bytes after the first half of a pair.
+    """
+    try:
+        json.loads(raw.decode())
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _check_value(value: Any, limits: JsonLimits) -> None:

@@ -44,6 +44,12 @@ from oneself.service.directory.signing_keys import ALGORITHM
 from oneself.service.directory.tokens import TOKEN_LIFE_S, access_claims, sign_access_token
 
 S256 = "S256"
+CLIENT_NOT_AUTHENTICATED = (
+    "Client authentication failed. Check the client ID, the client secret and how they are sent."
+)
+INVALID_HINT = (
+    "The id_token_hint is not a valid ID token of this organisation. Sign out from the application again."
+)
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 
 
@@ -76,6 +82,15 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
 
     def query_client(self, client_id: str) -> OAuthClient | None:
         return self.client if self.client and self.client.client_id == client_id else None
+
+    def authenticate_client(
+        self, request: OAuthRequest, methods: tuple[str, ...], endpoint: str = "token"
+    ) -> OAuthClient:
+        """Authenticate the client; every failure has one answer, so that client ids cannot be enumerated."""
+        try:
+            return super().authenticate_client(request, methods, endpoint)  # type: ignore[no-any-return]
+        except InvalidClientError:
+            raise InvalidClientError(CLIENT_NOT_AUTHENTICATED, status_code=401) from None
 
     def save_token(self, token: dict[str, Any], request: Any) -> None:
         """Pass a refresh token to the redemption. Access tokens are not stored."""
@@ -265,6 +280,13 @@ class EndSession(EndSessionEndpoint):  # type: ignore[misc]
     """OpenID Connect RP-initiated logout. `service.directory.sign_in` ends the session."""
 
     confirmed = False
+
+    def _validate_id_token_hint(self, id_token_hint: str) -> dict[str, Any]:
+        try:
+            return super()._validate_id_token_hint(id_token_hint)  # type: ignore[no-any-return]
+        except InvalidRequestError:
+            # Authlib's description quotes the token and names the parts of the library.
+            raise InvalidRequestError(INVALID_HINT) from None
 
     def get_server_jwks(self) -> KeySet:
         return KeySet(list(self.server.context.key_ring.public.values()))

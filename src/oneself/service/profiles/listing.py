@@ -2,9 +2,8 @@
 
     condition (field, operator, text)  ──schema──▶  target (path, type, operand)  ──▶ SQL
 
-The type of an attribute decides how a condition compares. Write-only attributes and values that are no longer
-valid by the schema match nothing, because a response does not contain them either: a filter must not reveal
-more than a read.
+The type of an attribute decides how a condition compares. A filter must not reveal more than a read: a
+condition on a write-only attribute is an error, and values that are no longer valid match nothing.
 
 Source: docs/wire/cds.md §5.2.
 """
@@ -19,6 +18,7 @@ import msgspec
 
 from oneself.core.values.attribute import SCOPES, Attribute
 from oneself.core.values.schema import Schema
+from oneself.errors import OneselfError
 from oneself.store.database import Database
 from oneself.store.tables.profile_listing import (
     FIRST,
@@ -44,6 +44,10 @@ _JSON_TYPES = {
     "epoch": "number",
     "boolean": "boolean",
 }
+
+
+class WriteOnlyField(OneselfError):
+    """A condition on a write-only attribute; the message names it."""
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -80,7 +84,7 @@ class ProfileListing:
         size: int,
         with_values: bool = True,
     ) -> ProfilePage:
-        """Up to `size` survivors that meet all conditions, beyond a position."""
+        """Up to `size` survivors that meet all conditions, beyond a position. Raises WriteOnlyField."""
         matches = [matching(schema, condition) for condition in conditions]
         if size == 0 or any(isinstance(match, ValueMatch) and not match.targets for match in matches):
             return ProfilePage((), False)
@@ -93,18 +97,17 @@ class ProfileListing:
 
 
 def matching(schema: Schema, condition: Condition) -> Match:
-    """A condition as a match for the database; a `ValueMatch` without targets matches no profile."""
+    """A condition as a match for the database; a `ValueMatch` without targets matches no profile.
+
+    Raises WriteOnlyField.
+    """
     if "\x00" in condition.text:  # PostgreSQL stores no text with it.
         return ValueMatch(condition.operator, ())
     if condition.field == "user_id":
         return CoreMatch("user_id", condition.operator, condition.text)
     if condition.field == "profile_id":
         return _profile_id_match(condition)
-    targets = (
-        _target(schema, attribute, condition)
-        for attribute in _attributes(schema, condition.field)
-        if not _is_hidden(schema, attribute)
-    )
+    targets = (_target(schema, attribute, condition) for attribute in _readable(schema, condition.field))
     return ValueMatch(condition.operator, tuple(target for target in targets if target is not None))
 
 
@@ -115,6 +118,18 @@ def _profile_id_match(condition: Condition) -> Match:
         return CoreMatch("profile_id", "eq", str(UUID(condition.text)))
     except ValueError:
         return ValueMatch("eq", ())
+
+
+def _readable(schema: Schema, field: str) -> list[Attribute]:
+    """The attributes with this name that a response can contain.
+
+    Raises WriteOnlyField if there are attributes, and all are write-only.
+    """
+    named = list(_attributes(schema, field))
+    readable = [attribute for attribute in named if not _is_hidden(schema, attribute)]
+    if named and not readable:
+        raise WriteOnlyField(f"Write-only attribute '{field}' cannot be used in a filter.")
+    return readable
 
 
 def _attributes(schema: Schema, field: str) -> Iterator[Attribute]:

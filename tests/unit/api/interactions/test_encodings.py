@@ -141,6 +141,14 @@ def test_invalid_json_is_rejected(text: str) -> None:
         )
 
 
+@pytest.mark.parametrize("text", ["a\\ud800b", "\\udc00", "\\ud800\\u0041"])
+def test_an_unpaired_surrogate_escape_is_named(text: str) -> None:
+    event = f'{{"a": "{text}"}}'
+    said = "The event has an unpaired surrogate escape; send both halves, or the character in UTF-8."
+    assert description_of(decode_json, event.encode()) == said
+    assert description_of(decode_event_parameter, encoded(event)) == said
+
+
 @pytest.mark.parametrize("text", ["[]", "[{}]", "null", "true", "1", '"event"', '"e30="'])
 def test_json_that_is_not_an_object_is_rejected(text: str) -> None:
     expected = "The event is not a JSON object; send one object per request."

@@ -75,6 +75,7 @@ async def test_a_hint_that_is_not_ours_is_refused(shop: Application, visitor: Vi
     await _signed_in(shop)
     answer = await visitor.open("oauth2/logout", id_token_hint=hint)
     assert answer.status_code == 400
+    assert "The id_token_hint is not a valid ID token of this organisation." in answer.text
     assert await _is_signed_in(shop)
 
 

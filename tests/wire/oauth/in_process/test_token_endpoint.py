@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from joserfc import jwt
@@ -91,6 +92,26 @@ async def test_a_wrong_secret_is_refused_with_a_challenge(visitor: Visitor, data
     answer = await Application(visitor, SYSTEM, "wrong").token(grant_type="client_credentials")
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
     assert answer.headers["www-authenticate"].startswith("Basic")
+
+
+@pytest.mark.parametrize("grant_type", ["client_credentials", "authorization_code"])
+async def test_an_unknown_client_and_a_wrong_secret_have_one_answer(
+    visitor: Visitor, dataset_ref: DatasetRef, grant_type: str
+) -> None:
+    async def answers(client_id: str) -> list[tuple[int, bytes, str]]:
+        form = {"grant_type": grant_type, "code": "c"}
+        sent: list[dict[str, Any]] = [
+            {"data": form, "auth": (client_id, "wrong")},
+            {"data": {**form, "client_id": client_id, "client_secret": "wrong"}},
+            {"data": {**form, "client_id": client_id}},
+        ]
+        made = [await visitor.http.post(visitor.at("oauth2/token"), **each) for each in sent]
+        return [(each.status_code, each.content, each.headers["www-authenticate"]) for each in made]
+
+    unknown, known = await answers("nobody"), await answers(SYSTEM)
+    assert unknown == known
+    assert {status for status, _, _ in known} == {401}
+    assert b"Client authentication failed." in known[0][1]
 
 
 @pytest.mark.parametrize(
