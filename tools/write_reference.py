@@ -55,9 +55,11 @@ user's data folder (`~/.local/share/oneself` on Linux).
 REST_INTRODUCTION = """\
 # HTTP
 
-A running service has the full reference at `/docs`, with request and response bodies and a form to send
-requests. The OpenAPI 3.1 description is at `/openapi.json`. Neither needs internet access. This page lists
-the endpoints.
+A running service describes its JSON endpoints at `/docs`, with request and response bodies and a form to
+send requests. The OpenAPI 3.1 description is at `/openapi.json`. Neither needs internet access. Both cover
+the customer data service, the admin API, and the health and readiness checks. They do not cover OAuth, the
+sign-in pages, the event endpoints, the look-ups of [users of datasets](#users-of-datasets) and `/metrics`.
+This page lists the endpoints; [Send events](../guides/send-events.md) describes the event endpoints.
 
 ## Customer data service
 
@@ -81,10 +83,14 @@ REST_END = """
 
 * **Versions.** Responses with one profile have an `ETag`. PATCH and DELETE accept `If-Match`; an outdated
   version returns 412.
-* **Retries.** POST and PATCH accept `Idempotency-Key`; a repeated request gets the first response.
+* **Retries.** Five operations on profiles accept `Idempotency-Key`: POST `/profiles`, POST `/profiles/link`,
+  PATCH `/profiles/Me`, and PATCH and DELETE `/profiles/{profile_id}`. A repeated request gets the first
+  response ([exactly once](../concepts/log-and-fold.md#exactly-once)). Every other endpoint of both APIs
+  ignores the header.
 * **Lists.** `page_size` (default 5, at most 200), `cursor`, `attributes=traits,…`,
   `filter=traits.plan eq gold` (`eq`, `co`, `sw`; combine several with ` and `).
-* **Bodies** have at most 1 MiB.
+* **Bodies** have at most 1 MiB. One text value of a profile has at most 65 536 characters, and a list at most
+  10 000 elements; a longer one is rejected with `CDS-11011`.
 
 ## Sign-in and tokens
 

@@ -165,7 +165,9 @@ async def change_claim(request: AnyRequest, name: FromPath[str]) -> ClaimDocumen
     responses=error_responses(401, 403, 409),
 )
 async def delete_claim(request: AnyRequest, name: FromPath[str]) -> None:
-    """Delete a claim with its members. Values stay stored, hidden, and reappear with it."""
+    """Delete a claim with its members, and the rules and consent entries on them. Values stay stored, hidden,
+    and reappear with it; rules and consent entries do not.
+    """
     call = context_of(request)
     await call.services.identity_provider.directory_claims.delete(call.dataset_ref, name)
 

@@ -144,7 +144,7 @@ def _is_suspicious(text: bytes) -> bool:
 def _sentence(problem: JsonProblem) -> str:
     match problem.code:
         case "surrogate":
-            return "The event has an unpaired surrogate escape ; send both halves, or the character in UTF-8."
+            return "The event has an unpaired surrogate escape; send both halves, or the character in UTF-8."
         case "depth":
             return f"The event is nested deeper than {DEPTH_MAX} levels; send fewer."
         case "number":
