@@ -57,8 +57,8 @@ REST_INTRODUCTION = """\
 
 A running service describes its JSON endpoints at `/docs`, with request and response bodies and a form to
 send requests. The OpenAPI 3.1 description is at `/openapi.json`. Neither needs internet access. Both cover
-the customer data service, the admin API, and the health and readiness checks. They do not cover OAuth, the
-sign-in pages, the event endpoints, the look-ups of [users of datasets](#users-of-datasets) and `/metrics`.
+the customer data service, the admin API, the health and readiness checks, and `/metrics`. They do not cover
+OAuth, the sign-in pages, the event endpoints and the look-ups of [users of datasets](#users-of-datasets).
 This page lists the endpoints; [Send events](../guides/send-events.md) describes the event endpoints.
 
 ## Customer data service
