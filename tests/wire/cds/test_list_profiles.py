@@ -333,7 +333,7 @@ def test_the_filter_finds_no_profile(org: Cds, rich: str, condition: str) -> Non
 
 @pytest.mark.parametrize("condition", ["traits.secret eq x", "traits.secret co x and traits.rank eq 1"])
 def test_a_write_only_attribute_cannot_be_filtered_on(org: Cds, condition: str) -> None:
-    answer = org.get("/profiles", filter=condition)
+    answer = org.get("/profiles", params={"filter": condition})
     sentence = "Write-only attribute 'traits.secret' cannot be used in a filter."
     refused(answer, 400, "CDS-11010", sentence)
 
