@@ -62,13 +62,15 @@ def test_datasets(say: Say) -> None:
         "--allowed-origin", "https://shop.acme.example",
     ))  # fmt: skip
     assert (made["label"], made["merged_anonymous"]) == ("Shop", "fresh")
+    assert made["channel_identity_conflict"] == "keep_apart"
     assert made["user_attributes"] == {"colour": "String", "visits": "Number"}
     changed = _json(say(
         "dataset", "change", "web", "--drop-user-attribute", "visits", "--allowed-origin", "",
-        "--remember-me", "--json",
+        "--remember-me", "--channel-identity-conflict", "replace", "--json",
     ))  # fmt: skip
     assert (changed["user_attributes"], changed["allowed_origins"]) == ({"colour": "String"}, [])
     assert changed["enable_remember_me_user_ids"] is True
+    assert changed["channel_identity_conflict"] == "replace"
     assert _json(say("dataset", "show", "web", "--json")) == changed
     assert "web" in say("dataset", "list").stdout
     assert [each["name"] for each in _json(say("dataset", "list", "--json"))["datasets"]] == [

@@ -17,6 +17,7 @@ from oneself.core.config.changes import (
     DropRule,
     Limits,
     PutAttributes,
+    PutDatasetSettings,
     PutIdentityAttributes,
     PutIdentityType,
     PutLimits,
@@ -26,6 +27,7 @@ from oneself.core.config.changes import (
 from oneself.core.config.configuration import Config
 from oneself.core.config.rule_checks import check_rule
 from oneself.core.identity import identity_type as core
+from oneself.core.identity.dataset_settings import NEW_DATASET, DatasetSettings
 from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.profiles.profile import Profile
@@ -49,12 +51,15 @@ _KINDS: dict[Act, Callable[..., Observation]] = {
     "write": ProfileWrite,
     "create": partial(ProfileWrite, creates=True),
 }
+#: No channel identity is set up, so what keeps two of them apart does not matter.
+SETTINGS = DatasetSettings(comparison=NEW_DATASET.comparison)
 assert set(_KINDS) == set(get_args(Act)) - {"rule", "index", "erase"}
 
 
 def changes(setup: Setup) -> list[ConfigChange]:
     """The configuration changes that apply the set-up to a dataset."""
-    result: list[ConfigChange] = [PutIdentityType(_identity_type(kind)) for kind in setup.identity_types]
+    result: list[ConfigChange] = [PutDatasetSettings(SETTINGS)]
+    result += [PutIdentityType(_identity_type(kind)) for kind in setup.identity_types]
     bound = [kind.name for kind in setup.identity_types if kind.bound]
     if bound:
         result.append(PutAttributes(tuple(_attributes([_bound_attribute(name) for name in bound]))))

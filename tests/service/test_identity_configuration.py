@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from oneself.core.identity.dataset_settings import DatasetSettings
+from oneself.core.identity.dataset_settings import NEW_DATASET
 from oneself.core.identity.identity_type import BUILT_IN_TYPES, IdentityType
 from oneself.core.values.definition import AttributeChange
 from oneself.core.values.definition_rules import AttributeRejected
@@ -213,7 +213,7 @@ async def test_a_dataset_is_created_changed_and_deleted(org: Organisation) -> No
     await org.datasets.delete(org.dataset_ref, "web")
     assert await org.datasets.find(org.dataset_ref, "web") is None
     recreated = await org.datasets.create(org.dataset_ref, "web", {})
-    assert (recreated.settings, recreated.user_attributes) == (DatasetSettings(), {})
+    assert (recreated.settings, recreated.user_attributes) == (NEW_DATASET, {})
 
 
 async def test_a_setting_equal_to_its_default_folds(org: Organisation) -> None:
@@ -223,7 +223,7 @@ async def test_a_setting_equal_to_its_default_folds(org: Organisation) -> None:
     await org.datasets.change(org.dataset_ref, "web", {"merged_anonymous": "fresh"})
     await org.datasets.change(org.dataset_ref, "web", {"merged_anonymous": settings["merged_anonymous"]})
     await org.datasets.change(org.dataset_ref, "default", settings)
-    assert (await org.datasets.show(org.dataset_ref, "web")).settings == DatasetSettings()
+    assert (await org.datasets.show(org.dataset_ref, "web")).settings == NEW_DATASET
     await org.verified()
 
 
@@ -567,6 +567,7 @@ DOCUMENT: dict[str, Any] = {
         "web": {
             "label": "Shop",
             "merged_anonymous": "fresh",
+            "channel_identity_conflict": "replace",
             "user_attributes": {"colour": {"type": "String"}, "gone": None},
             "identity_attributes": {"customerId": None},
         },
@@ -588,7 +589,7 @@ async def test_an_applied_document_has_no_differences(org: Organisation) -> None
     assert "~ identity type loyaltyId: trusted_only false → true" in lines
     assert "+ identity type household: is_unique false" in lines
     assert '~ identity type emailAddress: blocked_values [] → ["desk@acme.example"]' in lines
-    assert "+ dataset web: label Shop, merged_anonymous fresh" in lines
+    assert "+ dataset web: label Shop, merged_anonymous fresh, channel_identity_conflict replace" in lines
     assert "+ dataset web user attribute colour: type String" in lines
     assert "~ dataset default channel Web: customerId → loyaltyId" in lines
     previews = await _apply(org, DOCUMENT)

@@ -56,6 +56,15 @@ Merged = Annotated[
         "user of the browser. fresh: a new profile, for shared devices.",
     ),
 ]
+ChannelConflict = Annotated[
+    str | None,
+    typer.Option(
+        "--channel-identity-conflict",
+        metavar="keep_apart|replace",
+        help="Two values of what user.id stands for. keep_apart (default of new datasets): they are two "
+        "people. replace: the newer value replaces the other.",
+    ),
+]
 Visit = Annotated[
     int | None,
     typer.Option(
@@ -118,6 +127,7 @@ def create(
     ] = False,
     identity_trust: Trust = None,
     merged_anonymous: Merged = None,
+    channel_identity_conflict: ChannelConflict = None,
     visit_timeout_millis: Visit = None,
     remember_me: Remember = None,
     remember_me_millis: RememberFor = None,
@@ -133,8 +143,8 @@ def create(
 
     async def act(services: Services) -> dict[str, Any]:
         settings = _settings(
-            label, identity_trust, merged_anonymous, visit_timeout_millis, remember_me, remember_me_millis,
-            allowed_origin,
+            label, identity_trust, merged_anonymous, channel_identity_conflict, visit_timeout_millis,
+            remember_me, remember_me_millis, allowed_origin,
         )  # fmt: skip
         settings |= {"pipeline_identity_resolution": False} if legacy else {}
         dataset_ref = await dataset_ref_of(services, org)
@@ -161,6 +171,7 @@ def change(
     label: Label = None,
     identity_trust: Trust = None,
     merged_anonymous: Merged = None,
+    channel_identity_conflict: ChannelConflict = None,
     visit_timeout_millis: Visit = None,
     remember_me: Remember = None,
     remember_me_millis: RememberFor = None,
@@ -184,8 +195,8 @@ def change(
 
     async def act(services: Services) -> dict[str, Any]:
         settings = _settings(
-            label, identity_trust, merged_anonymous, visit_timeout_millis, remember_me, remember_me_millis,
-            allowed_origin,
+            label, identity_trust, merged_anonymous, channel_identity_conflict, visit_timeout_millis,
+            remember_me, remember_me_millis, allowed_origin,
         )  # fmt: skip
         attributes = _attributes(user_attribute, drop_user_attribute)
         dataset_ref = await dataset_ref_of(services, org)
@@ -321,6 +332,7 @@ def _settings(
     label: str | None,
     identity_trust: str | None,
     merged_anonymous: str | None,
+    channel_identity_conflict: str | None,
     visit_timeout_millis: int | None,
     remember_me: bool | None,
     remember_me_millis: int | None,
@@ -331,6 +343,7 @@ def _settings(
         "label": label,
         "identity_trust": identity_trust,
         "merged_anonymous": merged_anonymous,
+        "channel_identity_conflict": channel_identity_conflict,
         "visit_timeout_millis": visit_timeout_millis,
         "enable_remember_me_user_ids": remember_me,
         "remember_me_user_ids_millis": remember_me_millis,

@@ -1,4 +1,6 @@
-"""Text from outside: whether it can be stored, and its Unicode normalisation, which checks the length first.
+"""Text from outside: whether it can be stored, its Unicode normalisation, and its visible characters.
+
+The length is checked before anything else is done.
 
 The time that NFC takes grows with the square of a run of combining characters: 40 000 of them take seconds,
 and 500 of them as much as 10 000 other characters. No other module calls `unicodedata.normalize`.
@@ -12,6 +14,14 @@ import unicodedata
 COMBINING_RUN_MAX = 30
 
 
+#: Default-ignorable code points (Unicode Standard, chapter 5.21) and the marks of interlinear annotations:
+#: zero-width characters, byte order mark, soft hyphen, bidirectional controls, joiners, variation selectors,
+#: tags and fillers. Arabic number signs, of the same category Cf, are visible and not in it.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]+"
+)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -35,6 +45,16 @@ def nfc(text: str, chars_max: int) -> str | None:
         return None
     normal = unicodedata.normalize("NFC", text)
     return normal if len(normal) <= chars_max else None
+
+
+def visible(text: str, chars_max: int) -> str | None:
+    """The text in NFC and trimmed, without invisible characters; None as `nfc`.
+
+    The length is checked before anything is removed.
+    """
+    if len(text) > chars_max:
+        return None
+    return text if text.isascii() else nfc(_INVISIBLE.sub("", text).strip(), chars_max)
 
 
 def _has_long_run(text: str) -> bool:

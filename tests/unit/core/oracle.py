@@ -36,6 +36,9 @@ USER = "user_id"
 USER_TYPE = IdentityType(USER, case_sensitive=True, trusted_only=True)
 # Written where a value is missing; these identify nobody, whatever the namespace.
 NOBODY = {"null", "(null)", "undefined", "nan", "none", "n/a", "anonymous", "[object object]", "-1", "0"}
+#: Of every pattern of placeholders what the scenarios say.
+NOBODY |= {"{{customer.id}}", "{{user.id}}", "%%customer%%", "c-${id}", "{customer_id}"}
+NOBODY |= {"guest", "true", "123456", "999999"}
 VALUES_MAX = 100
 PROFILES_PER_MERGE_MAX = 100
 NEVER = -(10**18)

@@ -11,6 +11,7 @@ import pytest
 from oneself.core.config.changes import PutDatasetSettings
 from oneself.core.config.stored import ConfigDocument, from_document, to_document
 from oneself.core.fold.log_entry import Erased, Reconfigured
+from oneself.core.identity.dataset_settings import NEW_DATASET, DatasetSettings
 from oneself.core.resolution.observation import ClaimsReport, Observation, SignIn, without_content
 from oneself.core.values.record import ValueSource
 
@@ -44,6 +45,17 @@ def test_stored_settings_keep_their_meaning() -> None:
     settings = change.settings
     assert (settings.resolves_identities, settings.tokens_outlive_visits) == (False, True)
     assert (settings.visit_timeout_us, settings.token_lifetime_us) == (60_000_000, 86_400_000_000)
+
+
+def test_stored_settings_of_earlier_versions_mean_what_they_meant() -> None:
+    settings = msgspec.convert({"label": "Web"}, DatasetSettings)
+    assert (settings.channel_identity_conflict, settings.comparison) == ("replace", 1)
+
+
+def test_the_settings_of_a_new_dataset_are_stored() -> None:
+    stored = msgspec.to_builtins(NEW_DATASET)
+    assert stored == {"channel_identity_conflict": "keep_apart", "comparison": 2}
+    assert msgspec.convert(stored, DatasetSettings) == NEW_DATASET
 
 
 def test_a_stored_configuration_decodes_to_itself() -> None:

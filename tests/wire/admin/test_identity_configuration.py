@@ -173,6 +173,7 @@ def test_a_dataset_is_made_changed_and_removed(org: Cds) -> None:
         "pipeline_identity_resolution": True,
         "identity_trust": "tiered",
         "merged_anonymous": "follow",
+        "channel_identity_conflict": "keep_apart",
         "visit_timeout_millis": 1_800_000,
         "enable_remember_me_user_ids": False,
         "remember_me_user_ids_millis": 63_072_000_000,
@@ -184,11 +185,13 @@ def test_a_dataset_is_made_changed_and_removed(org: Cds) -> None:
     }
     changes = {
         "merged_anonymous": "fresh",
+        "channel_identity_conflict": "replace",
         "allowed_origins": [],
         "user_attributes": {"since": None, "favColour": {"classification_override": "NonSensitive"}},
     }
     changed = told(org, "PATCH", f"/datasets/{name}", changes)
     assert (changed["merged_anonymous"], changed["allowed_origins"]) == ("fresh", [])
+    assert changed["channel_identity_conflict"] == "replace"
     assert changed["user_attributes"] == {
         "favColour": {"label": "Colour", "type": "String", "classification_override": "NonSensitive"}
     }
@@ -197,6 +200,10 @@ def test_a_dataset_is_made_changed_and_removed(org: Cds) -> None:
     assert "already" in said(org, "POST", "/datasets", body, 409)
     assert told(org, "DELETE", f"/datasets/{name}", status=204) is None
     said(org, "GET", f"/datasets/{name}", status=404)
+
+
+def test_default_keeps_customer_numbers_apart_too(org: Cds) -> None:
+    assert told(org, "GET", "/datasets/default")["channel_identity_conflict"] == "keep_apart"
 
 
 def test_default_shows_what_the_schema_holds(org: Cds) -> None:
@@ -218,6 +225,7 @@ def test_invalid_dataset_changes_are_rejected(org: Cds, other: Cds) -> None:
         {"name": "a b"},
         {"name": "x", "visit_timeout_millis": 1},
         {"name": "x", "identity_trust": "no"},
+        {"name": "x", "channel_identity_conflict": "no"},
     ):
         said(org, "POST", "/datasets", body)
     legacy = fresh("old").replace("_", "-")

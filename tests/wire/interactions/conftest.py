@@ -85,6 +85,12 @@ def web(new_dataset: NewDataset) -> Dataset:
 
 
 @pytest.fixture(scope="session")
+def replacing(new_dataset: NewDataset) -> Dataset:
+    """A dataset where the newer value of the channel identity replaces the other, as with the vendor."""
+    return new_dataset(channel_identity_conflict="replace")
+
+
+@pytest.fixture(scope="session")
 def default(shop: Cds) -> Dataset:
     """The dataset that the CDS wire works on, with plain attributes beside the identities."""
     made = configure(shop, "default")

@@ -114,5 +114,6 @@ class Story:
 def test_a_dataset_answers_what_the_pseudocode_says(
     new_dataset: NewDataset, seed: int, follows: bool, late: bool
 ) -> None:
-    web = new_dataset(merged_anonymous="follow" if follows else "fresh")
+    mode = "follow" if follows else "fresh"
+    web = new_dataset(merged_anonymous=mode, channel_identity_conflict="replace")
     Story(web, random.Random(f"{seed} {follows} {late}"), follows, late).run()

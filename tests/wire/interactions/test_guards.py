@@ -1,4 +1,4 @@
-"""Guards, trust and allowed origins, all off by default (docs/wire/interactions.md §3, §9.6, §10)."""
+"""Guards, trust and allowed origins (docs/wire/interactions.md §3, §9.6, §10)."""
 
 from __future__ import annotations
 
@@ -94,6 +94,67 @@ def test_a_refusal_is_recorded_and_told(web: Dataset) -> None:
     answer = web.send({"user": user, "explain": True}, endpoint="authevent")
     assert answer["resolvedUserId"] != first
     assert "conflicting_identity" in str(answer["eventDetails"])
+
+
+# -- channelIdentityConflict --------------------------------------------------------------------------------
+
+
+def test_two_customer_numbers_are_two_people(web: Dataset) -> None:
+    """Two customers who share an e-mail address, or a browser where a stranger types somebody's address."""
+    email, one, two = _email(), fresh("w"), fresh("w")
+    first = web.named(webId=one, emailAddress=email)
+    user = {"id": two, "identities": {"emailAddress": email}}
+    answer = web.send({"user": user, "explain": True}, endpoint="authevent")
+    assert answer["resolvedUserId"] != first
+    assert "conflicting_identity" in answer["eventDetails"]["refusals"]
+    assert web.values(first) == {"webId": one, "emailAddress": email}
+    assert web.values(answer["resolvedUserId"]) == {"webId": two}
+    assert web.resolve(emailAddress=email) == first
+
+
+def test_an_address_without_a_customer_number_gets_one(web: Dataset) -> None:
+    email, web_id = _email(), fresh("w")
+    first = web.named(emailAddress=email)
+    assert web.named(webId=web_id, emailAddress=email) == first
+    assert web.values(first) == {"webId": web_id, "emailAddress": email}
+
+
+def test_a_customer_can_change_the_address(web: Dataset) -> None:
+    """An opened e-mail is named by the address: it is not the customer number."""
+    web_id, new = fresh("w"), _email()
+    first = web.named(webId=web_id, emailAddress=_email())
+    assert web.named(webId=web_id, emailAddress=new) == first
+    assert web.values(first)["emailAddress"] == new
+
+
+def test_every_channel_s_customer_number_keeps_people_apart(web: Dataset) -> None:
+    email = _email()
+    first = web.server(id=fresh("c"), identities={"emailAddress": email})["resolvedUserId"]
+    assert web.server(id=fresh("c"), identities={"emailAddress": email})["resolvedUserId"] != first
+
+
+def test_another_type_does_not_keep_people_apart(web: Dataset) -> None:
+    email, loyalty = _email(), fresh("L")
+    first = web.named(loyaltyId=fresh("L"), emailAddress=email)
+    assert web.named(loyaltyId=loyalty, emailAddress=email) == first
+    assert web.values(first)["loyaltyId"] == loyalty
+
+
+def test_with_replace_the_newer_customer_number_stands(replacing: Dataset) -> None:
+    email, one, two = _email(), fresh("w"), fresh("w")
+    first = replacing.named(webId=one, emailAddress=email)
+    assert replacing.named(webId=two, emailAddress=email) == first
+    assert replacing.values(first)["webId"] == two
+    assert replacing.resolve(webId=one) is None
+
+
+def test_the_setting_applies_from_the_next_event_on(new_dataset: NewDataset) -> None:
+    web, email = new_dataset(), _email()
+    first = web.named(webId=fresh("w"), emailAddress=email)
+    assert web.named(webId=fresh("w"), emailAddress=email) != first
+    change = {"channel_identity_conflict": "replace"}
+    assert web.org.admin("PATCH", f"/datasets/{web.name}", change).status_code == 200
+    assert web.named(webId=fresh("w"), emailAddress=email) == first
 
 
 # -- trustedOnly --------------------------------------------------------------------------------------------

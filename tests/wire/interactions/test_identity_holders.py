@@ -33,7 +33,9 @@ def make(tenant: Callable[[], Cds], new_dataset: NewDataset) -> Callable[[], Dat
         org = tenant()
         answer = org.admin("POST", "/identity-types", TYPE)
         assert answer.status_code == 201, answer.text
-        return new_dataset(org=org, names=PLAIN, user_attributes={"card": {}})
+        return new_dataset(
+            org=org, names=PLAIN, user_attributes={"card": {}}, channel_identity_conflict="replace"
+        )
 
     return made
 

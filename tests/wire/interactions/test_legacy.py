@@ -176,11 +176,10 @@ def test_merged_anonymous_is_fresh(new_dataset: NewDataset) -> None:
         "☕",
         "0123456789abcdef01234567",
         "0123456789abcdef",
-        "null",
-        "0",
-        "-1",
-        "undefined",
-        "x" * 200,
+        "1",
+        "12345",
+        "nulls",
+        "xy" * 100,
     ],
     ids=lambda name: name[:24],
 )
@@ -190,6 +189,18 @@ def test_a_named_id_has_any_shape(legacy: Dataset, name: str) -> None:
     assert page.send(id=name) == name
     assert page.answer["errorCode"] == 0
     assert page.send() == name
+
+
+@pytest.mark.parametrize(
+    "name", ["null", "0", "-1", "undefined", "Guest", "{{user.id}}", "123456", "x" * 200]
+)
+def test_a_placeholder_names_nobody(legacy: Dataset, name: str) -> None:
+    page = legacy.page()
+    page.send()
+    assert page.send(id=name) == page.device
+    assert "persistedUserId" not in page.answer
+    assert {"value_blocked", "user_id_unusable"} <= legacy.warnings({"id": name})
+    assert legacy.user(name) is None
 
 
 @pytest.mark.parametrize(

@@ -102,8 +102,9 @@ def test_a_user_made_by_a_non_interactive_event_was_never_active(web: Dataset) -
     assert web.named(at=now, webId=web_id, emailAddress=email) == active
 
 
-def test_forwarding_ids_never_expire(web: Dataset) -> None:
+def test_forwarding_ids_never_expire(replacing: Dataset) -> None:
     """A chain of merges: each absorbed ID, old and older, answers with the last survivor."""
+    web = replacing
     now, email = now_ms(), _email()
     users = [web.named(at=now - 90 * MINUTE_MS, emailAddress=email)]
     for minutes in (60, 40, 20):
@@ -137,8 +138,9 @@ def test_a_matched_user_gets_the_unknown_identity_and_the_old_value_is_free(web:
     assert web.named(emailAddress=old) != user
 
 
-def test_the_values_of_the_event_stand_when_two_are_merged(web: Dataset) -> None:
+def test_the_values_of_the_event_stand_when_two_are_merged(replacing: Dataset) -> None:
     """Two customers who share an e-mail address become one at the first event with both keys."""
+    web = replacing
     one, two, email, now = fresh("w"), fresh("w"), _email(), now_ms()
     first = web.named(at=now - 30 * MINUTE_MS, webId=one, emailAddress=email)
     second = web.named(at=now - 20 * MINUTE_MS, webId=two)

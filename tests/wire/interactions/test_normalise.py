@@ -18,6 +18,9 @@ BLOCKED = (
     "null", "NULL", "(null)", "undefined", "Undefined", "nan", "NaN", "none", "None", "n/a", "N/A",
     "anonymous", "Anonymous", "[object object]", "[object Object]",
     "-1", "0", "000", "-", "---", "0-0", "00000000-0000-0000",
+    "guest", "Unknown", "nil", "[]", "{}", "true", "False", "email", "id", "anon",
+    "{{user.id}}", "u-{{id}}", "%%ID%%", "${id}", "{user_id}", "<user id>", "[[id]]", "*|ID|*",
+    "123456", "1234567890", "0123456789", "987654321", "111111", "xxxxxx", "nu\u200bll", "\ufeff{{id}}",
 )  # fmt: skip
 
 
@@ -135,10 +138,11 @@ def test_arrays_of_one_numbers_and_booleans_are_values(
 
 @pytest.mark.parametrize("field", ["id", "identities", "attributes"])
 @pytest.mark.parametrize("value", [True, False])
-def test_a_boolean_is_its_json_text(web: Dataset, field: str, value: bool) -> None:
+def test_a_boolean_is_its_json_text_which_identifies_nobody(web: Dataset, field: str, value: bool) -> None:
     user: dict[str, Any] = {"anonymousId": new_device()}
     user.update({"id": value} if field == "id" else {field: {"sfmcContactKey": value, "webId": value}})
-    assert PRIMARY.fullmatch(web.send({"user": user})["resolvedUserId"])
+    assert _is_anonymous(web, user)
+    assert "value_blocked" in web.warnings(user)
 
 
 @pytest.mark.parametrize("field", ["id", "identities", "attributes"])
@@ -203,16 +207,42 @@ def test_a_value_blocked_by_one_type_is_valid_for_another(web: Dataset) -> None:
     assert PRIMARY.fullmatch(_resolved(web, webId="12345"))
 
 
-@pytest.mark.parametrize("value", ["1", "01", "0a", "nulls", "none of it", "-12", "anonymous1", "0.0"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "1",
+            "01",
+            "0a",
+            "nulls",
+            "none of it",
+            "-12",
+            "anonymous1",
+            "0.0",
+            "42",
+            "12345",
+            "11111",
+            "234567",
+        ),
+        *("guests", "true1", "{3f2504e0-4f89-11d3-9a0c-0305e82c3301}", "a{b", "50%"),
+    ],
+)
 def test_values_similar_to_blocked_ones_identify(web: Dataset, value: str) -> None:
     assert PRIMARY.fullmatch(_resolved(web, sfmcContactKey=value))
 
 
-@pytest.mark.parametrize(
-    "value", ["guest", "unknown", "nil", "[]", "{}", "true", "false", "email", "id", "anon"]
-)
-def test_the_default_list_is_the_contract_s(web: Dataset, value: str) -> None:
-    assert PRIMARY.fullmatch(_resolved(web, sfmcContactKey=value))
+@pytest.mark.parametrize("invisible", ["\u200b", "\ufeff", "\u00ad", "\u2060", "\u202e", "\ufe0f"], ids=ascii)
+def test_invisible_characters_make_no_difference(web: Dataset, invisible: str) -> None:
+    value = fresh("w")
+    user = _resolved(web, webId=value)
+    assert _resolved(web, webId=f"{invisible}{value[0]}{invisible}{value[1:]}") == user
+    assert web.resolve(webId=f"{value}{invisible}") == user
+
+
+def test_an_emoji_sequence_identifies(web: Dataset) -> None:
+    family = fresh("\U0001f468\u200d\U0001f469\u200d\U0001f467")
+    assert _resolved(web, webId=family) == _resolved(web, webId=family.replace("\u200d", ""))
+    assert PRIMARY.fullmatch(web.resolve(webId=family) or "")
 
 
 # -- which spelling counts ----------------------------------------------------------------------------------

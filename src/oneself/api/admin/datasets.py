@@ -21,6 +21,7 @@ from oneself.service.schema.user_attributes import UserAttribute, read_changes
 
 Trust = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["identity_trust"])})]
 Merged = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["merged_anonymous"])})]
+Conflict = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["channel_identity_conflict"])})]
 
 
 class DatasetPatch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,6 +35,7 @@ class DatasetPatch(Struct, frozen=True, forbid_unknown_fields=True):
     pipeline_identity_resolution: bool | None = None
     identity_trust: Trust | None = None
     merged_anonymous: Merged | None = None
+    channel_identity_conflict: Conflict | None = None
     visit_timeout_millis: int | None = None
     enable_remember_me_user_ids: bool | None = None
     remember_me_user_ids_millis: int | None = None
@@ -63,6 +65,7 @@ class DatasetDocument(Struct, frozen=True):
     pipeline_identity_resolution: bool
     identity_trust: Trust
     merged_anonymous: Merged
+    channel_identity_conflict: Conflict
     visit_timeout_millis: int
     enable_remember_me_user_ids: bool
     remember_me_user_ids_millis: int

@@ -31,6 +31,7 @@ from oneself.core.identity.identifier_source import (
 from oneself.core.identity.identity_type import (
     BUILT_IN_TYPES,
     CHANNELS,
+    CUSTOMER_CHANNELS,
     DEFAULT_CHANNELS,
     FORMER_NAMESPACE,
     LEGACY_ID,
@@ -169,8 +170,20 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         return tuple(item for item in found if item is not None)
 
     def _type_namespace(self, type_id: str, *, is_bound: bool) -> Namespace:
-        values_max = self.limits.values_per_namespace_max
-        return namespace_of(self.types[type_id], is_bound=is_bound, values_max=values_max)
+        return namespace_of(
+            self.types[type_id],
+            is_bound=is_bound,
+            keeps_apart=type_id in self._separating_types,
+            values_max=self.limits.values_per_namespace_max,
+        )
+
+    @cached_property
+    def _separating_types(self) -> frozenset[str]:
+        """The types of the customer number, if two different ones are two people."""
+        if self.dataset.channel_identity_conflict == "replace":
+            return frozenset()
+        found = (self.channel_identity(channel) for channel in CUSTOMER_CHANNELS)
+        return frozenset(binding.type_id for binding in found if binding is not None)
 
     def is_current(self, claim: Claim) -> bool:
         """False if the claim's rule or binding was inactive, or read values differently, after the claim.
@@ -186,9 +199,11 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         found |= {item.name: item.namespace for item in self.identifier_sources}
         if self.blocked != BlockList():
             found = {name: self._with_blocked(namespace) for name, namespace in found.items()}
+        found |= _BUILT_IN
         if self.dataset.resolves_identities:
-            return found | _BUILT_IN | {LEGACY_ID: FORMER_NAMESPACE}
-        return found | _BUILT_IN
+            found[LEGACY_ID] = FORMER_NAMESPACE
+        comparison = self.dataset.comparison
+        return {name: msgspec.structs.replace(item, comparison=comparison) for name, item in found.items()}
 
     def _with_blocked(self, namespace: Namespace) -> Namespace:
         return msgspec.structs.replace(

@@ -152,5 +152,6 @@ def _blocks_all(now: Namespace | None, before: Namespace | None) -> bool:
     return (
         before.blocked_values <= now.blocked_values
         and set(before.blocked_patterns) <= set(now.blocked_patterns)
-        and (before.blocks in ("nothing", now.blocks) or now.blocks == "shared")
+        and before.blocks_placeholders <= now.blocks_placeholders
+        and before.comparison <= now.comparison
     )

@@ -9,11 +9,15 @@ from typing import Literal
 
 import msgspec
 
+from oneself.core.identity.identifier import COMPARISON_FIRST, COMPARISON_SINCE_PLACEHOLDERS
 from oneself.core.units import MILLISECOND_US
 
 
 class DatasetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The settings of a dataset."""
+    """The settings of a dataset.
+
+    The defaults are those of stored settings without the field; `NEW_DATASET` has those of a new dataset.
+    """
 
     label: str = ""
     #: Whether identities are resolved; without it the named id of a user is the primary id.
@@ -22,6 +26,8 @@ class DatasetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     identity_trust: Literal["timestamp", "tiered"] = "timestamp"
     #: Whether a device alone resolves to the known person who last used it, or starts a new visitor.
     merged_anonymous: Literal["follow", "fresh"] = "follow"
+    #: Whether two values of what `user.id` stands for are two people, or the newer one replaces the other.
+    channel_identity_conflict: Literal["keep_apart", "replace"] = "replace"
     #: The longest pause within a visit, in ms.
     visit_timeout_ms: int = msgspec.field(default=30 * 60 * 1000, name="visit_timeout_millis")
     #: Whether a persisted token is valid beyond its visit.
@@ -32,6 +38,8 @@ class DatasetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     allowed_origins: tuple[str, ...] = ()
     #: The seq of the change that turned identity resolution on, 0 if it always was; older tokens are void.
     resolves_since: int = 0
+    #: How identifiers are compared (`identifier.COMPARISON_FIRST`). The service sets it.
+    comparison: int = COMPARISON_FIRST
     #: User attribute → "Sensitive", "PersonallyIdentifiable" or "NonSensitive" where an operator chose one.
     classifications: dict[str, str] = {}
 
@@ -44,3 +52,8 @@ class DatasetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     def token_lifetime_us(self) -> int:
         """How long a token is valid if it outlives its visit, in µs."""
         return self.token_lifetime_ms * MILLISECOND_US
+
+
+NEW_DATASET = DatasetSettings(
+    channel_identity_conflict="keep_apart", comparison=COMPARISON_SINCE_PLACEHOLDERS
+)

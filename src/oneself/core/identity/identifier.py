@@ -17,6 +17,12 @@ USER_ID = "user_id"
 #: Namespaces that name a browser; they point at a profile and can move (docs/concepts/resolution.md, rule 2).
 DEVICE_NAMESPACES = frozenset({ANONYMOUS_ID, TRACKER})
 
+#: How identifiers are compared, by the number that the settings of a dataset store. With the first, rules and
+#: identity types had placeholders of their own, former ids had none, and invisible characters made a
+#: difference. An entry of the log is folded again by the comparison of its time.
+COMPARISON_FIRST = 1
+COMPARISON_SINCE_PLACEHOLDERS = 2
+
 #: Longer values are not identifiers: a PostgreSQL page must hold many index entries.
 IDENTIFIER_CHARS_MAX = 512
 
@@ -54,8 +60,15 @@ class Namespace(msgspec.Struct, frozen=True, omit_defaults=True):
     values_max: int = 100
     #: The longest value, in bytes of UTF-8; None for no limit.
     bytes_max: int | None = None
-    #: The built-in list of blocked values: `DEFAULT_BLOCKLIST`, the shorter `EVENT_BLOCKLIST`, or none.
-    blocks: Literal["shared", "event_wire", "nothing"] = "shared"
+    #: Whether placeholders (`blocklist.PLACEHOLDERS` and patterns) identify nobody.
+    blocks_placeholders: bool = True
+    #: What was blocked instead with COMPARISON_FIRST.
+    former_blocks: Literal["shared", "event_wire", "nothing"] = "shared"
+    #: Whether values that differ in invisible characters only are one value. Not for names that somebody else
+    #: has checked: a user of an identity provider must not become another one.
+    ignores_invisible: bool = True
+    #: COMPARISON_FIRST or COMPARISON_SINCE_PLACEHOLDERS; the configuration sets it.
+    comparison: int = COMPARISON_SINCE_PLACEHOLDERS
     #: A profile holds only the newest value; any profile may claim the replaced one
     #: (docs/wire/interactions.md §9.2, CLAIM).
     is_single: bool = False
@@ -70,11 +83,14 @@ USER_ID_NAMESPACE = Namespace(
     case_sensitive=True,
     trusted_only=True,
     values_max=1,
+    ignores_invisible=False,
 )
 #: Higher than the priority of any rule or identity type.
 DEVICE_PRIORITY = 2**63
 
-DEVICE_NAMESPACE = Namespace(reason="anonymous", priority=DEVICE_PRIORITY, case_sensitive=True)
+DEVICE_NAMESPACE = Namespace(
+    reason="anonymous", priority=DEVICE_PRIORITY, case_sensitive=True, ignores_invisible=False
+)
 
 
 class Dropped(msgspec.Struct, frozen=True):

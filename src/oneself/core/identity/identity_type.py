@@ -22,6 +22,10 @@ CHANNELS: tuple[str, ...] = ("Web", "Server", "Mobile", "OpenTimeEmail")
 #: Channels whose only identity is `user.id`.
 SOLE_IDENTITY_CHANNELS = frozenset({"Mobile", "OpenTimeEmail"})
 
+#: The channels whose `user.id` is the customer number. Of an opened e-mail it is the address, which people
+#: change.
+CUSTOMER_CHANNELS: tuple[str, ...] = ("Web", "Server", "Mobile")
+
 #: The primary id as a type: listed, never matched (docs/wire/interactions.md §3).
 PROFILE_ID = "profileId"
 
@@ -43,7 +47,7 @@ class IdentityType(msgspec.Struct, frozen=True, omit_defaults=True):
     conflict_blocks_merge: bool = False
     #: Values that do not identify a person, in any case.
     blocked_values: tuple[str, ...] = ()
-    #: Also blocks `EVENT_BLOCKLIST`.
+    #: Also blocks placeholders (`blocklist.is_placeholder`).
     blocks_default_values: bool = True
 
     @property
@@ -93,28 +97,34 @@ LEGACY_NAMESPACE = Namespace(
     conflict_blocks_merge=True,
     values_max=1,
     bytes_max=LEGACY_ID_BYTES_MAX,
-    blocks="nothing",
+    former_blocks="nothing",
 )
 
 #: Once identity resolution is on, former ids are aliases: different ones do not block a merge.
 FORMER_NAMESPACE = Namespace(
-    reason="legacy_id", case_sensitive=True, bytes_max=LEGACY_ID_BYTES_MAX, blocks="nothing"
+    reason="legacy_id", case_sensitive=True, bytes_max=LEGACY_ID_BYTES_MAX, former_blocks="nothing"
 )
 #: The id of the job that gives named users their identity when identity resolution is turned on.
 LEGACY_ID_JOB = "identity-resolution:on"
 
 
-def namespace_of(identity_type: IdentityType, *, is_bound: bool, values_max: int) -> Namespace:
-    """The namespace of a type. If an attribute is bound to it, a profile holds only the newest value."""
+def namespace_of(
+    identity_type: IdentityType, *, is_bound: bool, keeps_apart: bool, values_max: int
+) -> Namespace:
+    """The namespace of a type. If an attribute is bound to it, a profile holds only the newest value.
+
+    `keeps_apart`: whether two different values are two people in this dataset, whatever the type says.
+    """
     return Namespace(
         reason=f"identity:{identity_type.type_id}",
         case_sensitive=identity_type.case_sensitive,
         trusted_only=identity_type.trusted_only,
-        conflict_blocks_merge=identity_type.conflict_blocks_merge,
+        conflict_blocks_merge=identity_type.conflict_blocks_merge or keeps_apart,
         blocked_values=frozenset(value.casefold() for value in identity_type.blocked_values),
         values_max=values_max,
         bytes_max=IDENTITY_VALUE_BYTES_MAX,
-        blocks="event_wire" if identity_type.blocks_default_values else "nothing",
+        blocks_placeholders=identity_type.blocks_default_values,
+        former_blocks="event_wire" if identity_type.blocks_default_values else "nothing",
         is_single=is_bound,
     )
 

@@ -10,8 +10,14 @@ import re
 import phonenumbers
 
 from oneself.core.identity.blocklist import is_blocked
-from oneself.core.identity.identifier import IDENTIFIER_CHARS_MAX, Dropped, Identifier, Namespace
-from oneself.core.text import nfc
+from oneself.core.identity.identifier import (
+    COMPARISON_SINCE_PLACEHOLDERS,
+    IDENTIFIER_CHARS_MAX,
+    Dropped,
+    Identifier,
+    Namespace,
+)
+from oneself.core.text import nfc, visible
 
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s.]+$")
 
@@ -38,8 +44,17 @@ def display_value(text: str) -> str | None:
 
 
 def _compared(text: str, namespace: Namespace) -> str | None:
-    """The value as it is compared; None if case folding (one letter can become three) makes it too long."""
-    return text if namespace.case_sensitive else nfc(text.casefold(), IDENTIFIER_CHARS_MAX)
+    """The value as it is compared; None if it is too long then.
+
+    Case folding makes three letters of one, and a run of combining characters can be longer without the
+    invisible ones between them.
+    """
+    found: str | None = text
+    if namespace.ignores_invisible and namespace.comparison >= COMPARISON_SINCE_PLACEHOLDERS:
+        found = visible(text, IDENTIFIER_CHARS_MAX)
+    if found is None or namespace.case_sensitive:
+        return found
+    return nfc(found.casefold(), IDENTIFIER_CHARS_MAX)
 
 
 def _is_too_long(text: str, namespace: Namespace) -> bool:

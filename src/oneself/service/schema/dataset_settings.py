@@ -20,6 +20,7 @@ FIELDS = (
     "pipeline_identity_resolution",
     "identity_trust",
     "merged_anonymous",
+    "channel_identity_conflict",
     "visit_timeout_millis",
     "enable_remember_me_user_ids",
     "remember_me_user_ids_millis",
@@ -38,7 +39,10 @@ BETWEEN = {
 }
 ORIGINS_MAX = 100
 _HINTS = get_type_hints(DatasetSettings)
-CHOICES = {name: get_args(_HINTS[name]) for name in ("identity_trust", "merged_anonymous")}
+CHOICES = {
+    name: get_args(_HINTS[name])
+    for name in ("identity_trust", "merged_anonymous", "channel_identity_conflict")
+}
 OWN_PORTS = {"http": 80, "https": 443}
 _ORIGIN = re.compile(
     r"(?P<scheme>https?)://(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(?::(?P<port>[1-9][0-9]{0,4}))?"

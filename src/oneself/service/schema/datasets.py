@@ -22,7 +22,7 @@ from oneself.core.config.changes import (
     SingleChange,
 )
 from oneself.core.config.configuration import Config
-from oneself.core.identity.dataset_settings import DatasetSettings
+from oneself.core.identity.dataset_settings import NEW_DATASET, DatasetSettings
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.configuration import Configurations
 from oneself.service.context import DEFAULT_DATASET, DatasetRef
@@ -130,7 +130,7 @@ class Datasets:
         """
         if not NAME.fullmatch(name):
             raise InvalidInput("name", NAME_SENTENCE)
-        settings_after = validated_settings(change_settings(DatasetSettings(), settings))
+        settings_after = validated_settings(change_settings(NEW_DATASET, settings))
         async with self._directory.transaction() as transaction:
             connection, datasets = transaction.connection, transaction.of(dataset_ref.org_id).datasets
             # Locks the default dataset, so that no identity type is added or removed meanwhile.

@@ -12,8 +12,9 @@ import uuid
 
 import msgspec
 
-from oneself.core.config.changes import PutAttributes, PutSettings
+from oneself.core.config.changes import PutAttributes, PutDatasetSettings, PutSettings
 from oneself.core.config.configuration import Config
+from oneself.core.identity.dataset_settings import NEW_DATASET
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES, READ_ONLY, READ_WRITE, Attribute
 from oneself.errors import Conflict
 from oneself.service.configuration import Configurations
@@ -124,6 +125,7 @@ class OrganisationSetup:
 
     async def _prepare(self, dataset_ref: DatasetRef, system_applications: tuple[str, ...]) -> None:
         await self._signing_keys.signing_key(dataset_ref)
+        await self._configurations.change(dataset_ref.dataset_id, _first_settings)
         await self._configurations.change(dataset_ref.dataset_id, _missing_attributes)
         enable = PutSettings(cds_enabled=True)
         await self._configurations.change(
@@ -135,6 +137,11 @@ class OrganisationSetup:
 
 #: Claims that only the identity provider may write.
 PROVIDER_ONLY = frozenset({f"{IDENTITY_ATTRIBUTES}.userid"})
+
+
+def _first_settings(config: Config) -> PutDatasetSettings | None:
+    """The settings of a new dataset; None if it is not new."""
+    return PutDatasetSettings(NEW_DATASET) if config.version == 0 else None
 
 
 def _missing_attributes(config: Config) -> PutAttributes | None:

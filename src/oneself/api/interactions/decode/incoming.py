@@ -23,7 +23,7 @@ import msgspec
 from oneself.api.interactions.decode.event import Event
 from oneself.core.config.configuration import Config
 from oneself.core.identity.blocklist import is_blocked
-from oneself.core.identity.identifier import DEVICE_NAMESPACE, Dropped, Identifier
+from oneself.core.identity.identifier import ANONYMOUS_ID, Dropped, Identifier
 from oneself.core.identity.identity_type import (
     CHANNELS,
     LEGACY_ID,
@@ -93,6 +93,8 @@ class _Extraction:
         elif text := self._text(self._event.user_id):
             self._put(LEGACY_ID, text)
             self._names_channel_identity = LEGACY_ID in self._found
+            if not self._names_channel_identity:
+                self._warn("user_id_unusable")
         for name, value in self._event.attributes.items():
             binding = self._lookup_binding(name)
             if binding is not None:
@@ -102,7 +104,7 @@ class _Extraction:
 
     def result(self) -> IncomingEvent:
         event = self._event
-        is_invalid = _is_anonymous_id_invalid(event)
+        is_invalid = _is_anonymous_id_invalid(event, self._config)
         unusable = [raw for type_id, raw in self._unusable.items() if type_id not in self._found]
         return IncomingEvent(
             name=event.name,
@@ -231,10 +233,11 @@ class _Extraction:
         self._warnings[code] = None
 
 
-def _is_anonymous_id_invalid(event: Event) -> bool:
+def _is_anonymous_id_invalid(event: Event, config: Config) -> bool:
     """Whether the browser is named by an id that is not acceptable, or that many browsers share."""
-    sent = event.anonymous_id
-    return event.anonymous_id_invalid or (sent is not None and is_blocked(sent, DEVICE_NAMESPACE))
+    sent, namespace = event.anonymous_id, config.namespace(ANONYMOUS_ID)
+    assert namespace is not None
+    return event.anonymous_id_invalid or (sent is not None and is_blocked(sent, namespace))
 
 
 def _converted(field: Field, value: Any) -> Any:

@@ -17,7 +17,7 @@ from msgspec import UNSET, UnsetType
 
 from oneself.core.config.changes import PutIdentityType
 from oneself.core.config.configuration import Config
-from oneself.core.identity.dataset_settings import DatasetSettings
+from oneself.core.identity.dataset_settings import NEW_DATASET
 from oneself.core.identity.identity_type import BUILT_IN_TYPES, IdentityType
 from oneself.errors import Conflict
 from oneself.service.configuration import Configurations
@@ -90,7 +90,7 @@ class IdentityManifest:
         for name, entry in document.datasets.items():
             settings, _ = _settings(entry)
             at = await self._datasets.find(dataset_ref, name)
-            validated_settings(change_settings(DatasetSettings(), settings))
+            validated_settings(change_settings(NEW_DATASET, settings))
             if at is not None:
                 preview = await self._attributes.preview(at, _bindings(entry), _channels(entry), types)
                 found |= {name: preview} if preview is not None else {}
