@@ -36,8 +36,8 @@ def check_applications(org: str, applications: Iterable[Application]) -> Iterato
             yield ConfigurationWarning(
                 f"{org}: the browser application {application.client_id} has permissions that no person "
                 f"needs: {', '.join(needless)}.",
-                f"Remove them: PATCH /t/{org}/api/v1/applications/{application.client_id} with no "
-                f"permissions but {' and '.join(sorted(PERSONAL_PERMISSIONS))}.",
+                f"Change the application: give it no permissions but "
+                f"{' and '.join(sorted(PERSONAL_PERMISSIONS))}.",
             )
 
 
