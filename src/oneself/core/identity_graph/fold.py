@@ -1,0 +1,205 @@
+"""Fold words into the identity graph.
+
+Invariants: pure but for the graph that it is given. Each word belongs to exactly one fragment; a device named
+beside person identifiers by a server only ties them to its browser.
+
+Source: docs/concepts/trust.md.
+"""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.identity.identifier import Identifier
+from oneself.core.identity_graph.choices import replacing
+from oneself.core.identity_graph.claims import hold, release
+from oneself.core.identity_graph.evidence_level import EvidenceLevel
+from oneself.core.identity_graph.fragment import ChoiceWrite, Fragment, ReportedUser, Write
+from oneself.core.identity_graph.graph import DeviceTie, IdentityGraph, VerifiedClaim
+from oneself.core.identity_graph.owners import Bringer, detach, move_tracker
+from oneself.core.identity_graph.placing import create, fragment_for, in_browser, own_fragment
+from oneself.core.identity_graph.replay import ReplayRules, put, takes_effect_proven, with_write
+from oneself.core.identity_graph.word import Word
+from oneself.core.values.record import Path
+
+
+class FoldRules(msgspec.Struct, frozen=True):
+    """The part of the configuration that the fold of words depends on."""
+
+    values: ReplayRules
+    #: Whether an asserted identifier replaces a proven one if it is newer.
+    newest_wins: bool = False
+    #: Dotted paths of attributes that hold identities.
+    identity_paths: frozenset[str] = frozenset()
+    #: Whether a sign-out lets the browser begin anew.
+    detaches_on_sign_out: bool = False
+    #: Whether a report joins browser and user before the user confirms it.
+    reports_join: bool = True
+
+
+def say(graph: IdentityGraph, word: Word, rules: FoldRules) -> Fragment | None:
+    """Take in a word of a page, a server or a person; returns the fragment that it belongs to."""
+    fragment = fragment_for(graph, word)
+    if fragment is None:
+        return None
+    fragment = _take(graph, fragment, word, rules)
+    if word.speaker == "browser":
+        _tie_anonymous_id(graph, fragment, word)
+    elif word.speaker == "server" and word.profile_id is None and word.identifiers and word.device:
+        _tie_identifiers(graph, word.device, word, rules)
+    return fragment
+
+
+def say_create(graph: IdentityGraph, word: Word, rules: FoldRules) -> Fragment:
+    """Take in an application's creation of a profile; naming a user, it is theirs."""
+    if word.user_id is not None:
+        own_fragment(graph, word.user_id, msgspec.structs.replace(word, new_fragment_id=_next_id(word)))
+    return _take(graph, create(graph, word), word, rules)
+
+
+def sign_in(graph: IdentityGraph, word: Word, bringer: Bringer, rules: FoldRules) -> Fragment:
+    """Take in a sign-in, a link or a report, with the browser whose tracker it brings."""
+    assert word.user_id is not None
+    fragment = _take(graph, own_fragment(graph, word.user_id, word), word, rules)
+    if word.tracker is not None:
+        if bringer == "user" or rules.reports_join:
+            move_tracker(graph, word.tracker, word.user_id, bringer, word)
+        if bringer == "report":
+            browser = graph.browser(word.tracker)
+            graph.browsers[word.tracker] = msgspec.structs.replace(browser, reported_user=word.user_id)
+    elif word.profile_id is not None:
+        _report(graph, word.profile_id, word.user_id, word.seq)
+    return fragment
+
+
+def confirm(graph: IdentityGraph, word: Word) -> bool:
+    """Take in a request with a tracker and the token of a user; False if no report named the user for it."""
+    assert word.tracker is not None
+    assert word.user_id is not None
+    if graph.browser(word.tracker).reported_user != word.user_id:
+        return False
+    move_tracker(graph, word.tracker, word.user_id, "user", word)
+    return True
+
+
+def sign_out(graph: IdentityGraph, word: Word, rules: FoldRules) -> None:
+    """Take in a sign-out. The browser still speaks for its user, unless it detaches.
+
+    Then its tracker begins anew, and so do the anonymous ids that belong to it.
+    """
+    if rules.detaches_on_sign_out:
+        ended = [tie for tie in graph.device_ties if tie.until is None and _is_of(graph, tie, word.tracker)]
+        for device in {word.tracker, word.anonymous_id, *(tie.anonymous_id for tie in ended)}:
+            if device is not None:
+                detach(graph, device)
+        graph.device_ties = [
+            msgspec.structs.replace(tie, until=word.seq) if tie in ended else tie for tie in graph.device_ties
+        ]
+
+
+def report_claims(
+    graph: IdentityGraph,
+    word: Word,
+    reported: Mapping[Path, tuple[str | None, bool, tuple[Identifier, ...]]],
+    rules: FoldRules,
+) -> Fragment:
+    """Take in the provider's claims of a user.
+
+    `reported`: path → the claim's value, whether it is verified, and the identifiers that it is.
+    """
+    assert word.user_id is not None
+    user = word.user_id
+    own_fragment(graph, user, word)
+    for path, (value, is_verified, identifiers) in reported.items():
+        known = graph.verified.get((user, path))
+        if known is not None and not (is_verified and known.value == value):
+            _give_up(graph, user, path, word.seq)
+        if is_verified and value is not None and (user, path) not in graph.verified:
+            _take_over(graph, user, path, value, word.seq)
+            graph.verified[user, path] = VerifiedClaim(value, word.seq, identifiers)
+        level = EvidenceLevel.VERIFIED if is_verified else EvidenceLevel.ASSERTED
+        fragment = own_fragment(graph, user, word)
+        hold(graph, fragment, identifiers, level, word.seq, word.at, newest_wins=rules.newest_wins)
+    return own_fragment(graph, user, word)
+
+
+def consent(graph: IdentityGraph, word: Word, choices: Mapping[str, tuple[bool, int]]) -> Fragment | None:
+    """Take in a person's choices, which replace all before them.
+
+    `choices`: category → whether the person consented, and when, in µs since 1970.
+    """
+    fragment = fragment_for(graph, word)
+    if fragment is None:
+        return None
+    chosen = [ChoiceWrite(category, *choice, word.seq) for category, choice in sorted(choices.items())]
+    replaced = replacing(fragment.choices, chosen, word.seq)
+    return graph.put(msgspec.structs.replace(fragment, choices=replaced, seq=word.seq))
+
+
+def _take(graph: IdentityGraph, fragment: Fragment, word: Word, rules: FoldRules) -> Fragment:
+    """The fragment with the identifiers, values and activity of a word."""
+    fragment = hold(
+        graph, fragment, word.identifiers, word.level, word.seq, word.at, newest_wins=rules.newest_wins
+    )
+    writes, record = fragment.writes, fragment.record
+    for change in word.changes:
+        assert word.source is not None
+        is_identity = ".".join(change.path) in rules.identity_paths
+        is_asserted = is_identity and word.speaker == "browser"
+        item = Write(change.path, change.value, word.source, is_asserted)
+        after = put(record, item, rules.values)
+        if after is not record or takes_effect_proven(writes, item):
+            writes, record = with_write(writes, item), after
+    active_at = max(fragment.active_at, word.at)
+    return graph.put(
+        msgspec.structs.replace(fragment, writes=writes, record=record, active_at=active_at, seq=word.seq)
+    )
+
+
+def _tie_anonymous_id(graph: IdentityGraph, fragment: Fragment, word: Word) -> None:
+    """An anonymous id belongs to the first tracker that came with it."""
+    if word.tracker is None or word.anonymous_id is None:
+        return
+    if not any(tie.anonymous_id == word.anonymous_id and tie.until is None for tie in graph.device_ties):
+        graph.device_ties.append(DeviceTie(word.anonymous_id, fragment.fragment_id, word.seq))
+
+
+def _is_of(graph: IdentityGraph, tie: DeviceTie, tracker: Identifier | None) -> bool:
+    return tracker is not None and graph.fragments[tie.fragment_id].browser == tracker
+
+
+def _tie_identifiers(graph: IdentityGraph, device: Identifier, word: Word, rules: FoldRules) -> None:
+    """The server has said these identifiers of that browser; no value is written."""
+    tied = msgspec.structs.replace(word, new_fragment_id=_next_id(word))
+    fragment = in_browser(graph, device, (), tied)
+    held = hold(
+        graph, fragment, word.identifiers, word.level, word.seq, word.at, newest_wins=rules.newest_wins
+    )
+    graph.put(msgspec.structs.replace(held, active_at=max(held.active_at, word.at), seq=word.seq))
+
+
+def _report(graph: IdentityGraph, profile_id: UUID, user_id: str, seq: int) -> None:
+    fragment = graph.fragments.get(profile_id)
+    if fragment is not None and fragment.user_id is None:
+        graph.put(msgspec.structs.replace(fragment, reported=ReportedUser(user_id, seq)))
+
+
+def _give_up(graph: IdentityGraph, user: str, path: Path, seq: int) -> None:
+    """A verified claim ends: its identifiers begin anew."""
+    claim, own = graph.verified.pop((user, path)), graph.own_fragment(user)
+    for identifier in claim.identifiers:
+        if own is not None:
+            own = release(graph, own, identifier, seq)
+        graph.transfer(identifier, seq)
+
+
+def _take_over(graph: IdentityGraph, user: str, path: Path, value: str, seq: int) -> None:
+    """Another user who proved the same before loses it."""
+    for (other, claimed), claim in list(graph.verified.items()):
+        if other != user and claimed == path and claim.value == value:
+            _give_up(graph, other, path, seq)
+
+
+def _next_id(word: Word) -> UUID:
+    return UUID(int=(word.new_fragment_id.int + 1) % 2**128)

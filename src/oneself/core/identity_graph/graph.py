@@ -1,0 +1,163 @@
+"""The part of the identity graph that observations are folded into.
+
+It holds whatever the fold of a batch can reach; `verify` and the tests hold a whole dataset.
+
+Invariants: a fragment is replaced, never changed in place. `claimants` lists exactly the fragments that have
+a claim, present or ended.
+
+Source: docs/concepts/trust.md.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.identity.identifier import Identifier
+from oneself.core.identity_graph.browser import BrowserFragments
+from oneself.core.identity_graph.evidence_level import EvidenceLevel
+from oneself.core.identity_graph.fragment import Fragment, Tenure
+from oneself.core.values.record import Path
+
+#: What names a fragment of a server, or of a page without a browser: who said it, and all that it named.
+ExactKey = tuple[Literal["browser", "server"], frozenset[Tenure]]
+
+
+class VerifiedClaim(msgspec.Struct, frozen=True):
+    """A provider claim of a user that somebody has verified."""
+
+    #: As the provider reports it.
+    value: str
+    #: The seq of the observation since which it is verified.
+    since: int
+    #: What it identifies the user by.
+    identifiers: tuple[Identifier, ...] = ()
+
+
+class PersonJoin(msgspec.Struct, frozen=True):
+    """A join that a person made, or that an erasure left between the neighbours of an erased fragment."""
+
+    one: UUID
+    other: UUID
+    level: EvidenceLevel
+    since: int
+    reason: Literal["manual", "bridge"]
+
+
+class Separation(msgspec.Struct, frozen=True):
+    """A split: these fragments stay apart until a person joins them again."""
+
+    ones: frozenset[UUID]
+    others: frozenset[UUID]
+    since: int
+
+    def parts(self, ones: frozenset[UUID], others: frozenset[UUID]) -> bool:
+        """Whether a join of these two sets of fragments would undo it."""
+        here, there = self.ones, self.others
+        return bool((here & ones and there & others) or (here & others and there & ones))
+
+
+class DeviceTie(msgspec.Struct, frozen=True):
+    """An anonymous id that came together with a tracker."""
+
+    anonymous_id: Identifier
+    fragment_id: UUID
+    since: int
+    #: The seq at which the anonymous id began anew.
+    until: int | None = None
+
+
+class IdentityGraph:
+    """Fragments, browsers, and who holds which identifier."""
+
+    def __init__(self) -> None:
+        self.fragments: dict[UUID, Fragment] = {}
+        self.browsers: dict[Identifier, BrowserFragments] = {}
+        #: User → their own fragment.
+        self.own: dict[str, UUID] = {}
+        self.exact: dict[ExactKey, UUID] = {}
+        #: Identifier → the seqs at which it changed hands.
+        self.transfers: dict[Identifier, tuple[int, ...]] = {}
+        #: User and path of the attribute → the verified claim.
+        self.verified: dict[tuple[str, Path], VerifiedClaim] = {}
+        self.claimants: dict[Tenure, set[UUID]] = {}
+        #: User → the fragments that have the user as owner or reported user.
+        self.by_user: dict[str, set[UUID]] = {}
+        self.person_joins: list[PersonJoin] = []
+        self.separations: list[Separation] = []
+        self.device_ties: list[DeviceTie] = []
+
+    def put(self, fragment: Fragment) -> Fragment:
+        """Add a fragment, or replace it by a later state; returns it."""
+        self.fragments[fragment.fragment_id] = fragment
+        for claim in fragment.claims:
+            self.claimants.setdefault(claim.tenure, set()).add(fragment.fragment_id)
+        if fragment.user_id is not None:
+            self.by_user.setdefault(fragment.user_id, set()).add(fragment.fragment_id)
+        return fragment
+
+    def browser(self, device: Identifier) -> BrowserFragments:
+        """The browser with this tracker or anonymous id, without the fragments that were erased."""
+        browser = self.browsers.get(device, BrowserFragments())
+        if all(item in self.fragments for item in browser.every):
+            return browser
+        present = tuple(item for item in browser.present if item in self.fragments)
+        current = browser.current if browser.current in present else None
+        every = tuple(item for item in browser.every if item in self.fragments)
+        return msgspec.structs.replace(browser, present=present, current=current, every=every)
+
+    def present_fragments(self, device: Identifier) -> list[Fragment]:
+        """The present fragments of a browser, the oldest first."""
+        return [self.fragments[item] for item in self.browser(device).present]
+
+    def own_fragment(self, user_id: str) -> Fragment | None:
+        """The user's own fragment, if it exists."""
+        fragment_id = self.own.get(user_id)
+        return None if fragment_id is None else self.fragments.get(fragment_id)
+
+    def exact_fragment(self, key: ExactKey) -> Fragment | None:
+        """The fragment of exactly these identifiers, if it exists."""
+        fragment_id = self.exact.get(key)
+        return None if fragment_id is None else self.fragments.get(fragment_id)
+
+    def fragments_of(self, user_id: str) -> list[Fragment]:
+        """The fragments that have the user as owner or reported user, by id."""
+        found = (self.fragments.get(item) for item in sorted(self.by_user.get(user_id, ())))
+        return [fragment for fragment in found if fragment is not None and fragment.user_id == user_id]
+
+    def holders(self, tenure: Tenure) -> Iterator[Fragment]:
+        """The fragments that have, or had, a claim on an identifier, by id."""
+        for fragment_id in sorted(self.claimants.get(tenure, ())):
+            if fragment_id in self.fragments:
+                yield self.fragments[fragment_id]
+
+    def tenure_of(self, identifier: Identifier, at: int, level: EvidenceLevel) -> Tenure:
+        """The tenure in which something that happened at `at`, in µs since 1970, names an identifier.
+
+        That of the time, if a fragment still has a claim of no weaker evidence from then; else the present
+        one (docs/concepts/trust.md, "Time").
+        """
+        transfers = self.transfers.get(identifier, ())
+        then = Tenure(identifier, sum(moment <= at for moment in transfers))
+        if then.number == len(transfers) or self._is_claimed(then, level):
+            return then
+        return Tenure(identifier, len(transfers))
+
+    def tenures_of(
+        self, identifiers: Iterable[Identifier], at: int, level: EvidenceLevel
+    ) -> frozenset[Tenure]:
+        """The tenures in which something that happened at `at` names identifiers."""
+        return frozenset(self.tenure_of(identifier, at, level) for identifier in identifiers)
+
+    def transfer(self, identifier: Identifier, seq: int) -> None:
+        """Begin a new tenure: the identifier was given up, or proved by another user."""
+        self.transfers[identifier] = (*self.transfers.get(identifier, ()), seq)
+
+    def _is_claimed(self, tenure: Tenure, level: EvidenceLevel) -> bool:
+        proven = min(level, EvidenceLevel.PROVEN)
+        return any(
+            claim.tenure == tenure and claim.level >= proven
+            for holder in self.holders(tenure)
+            for claim in holder.claims
+        )

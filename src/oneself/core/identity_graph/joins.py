@@ -1,0 +1,177 @@
+"""Joins: what indicates that two fragments are one person.
+
+A join hangs on an identifier that both held at one time, on a user whose fragments both are, on an anonymous
+id that came with a tracker, or on a person's decision. Whether it counts is for `partition`.
+
+Invariants: pure. A join does not depend on when a rule or a setting was changed.
+
+Source: docs/concepts/trust.md, "Joins".
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from enum import IntEnum
+from itertools import combinations
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
+from oneself.core.identity_graph.evidence_level import EvidenceLevel
+from oneself.core.identity_graph.fragment import Fragment, FragmentClaim
+from oneself.core.identity_graph.graph import DeviceTie, IdentityGraph
+
+#: Whose joins count: the owner's alone, those that are proven, or all of them.
+View = Literal["own", "proven", "all"]
+
+
+class JoinStrength(IntEnum):
+    """The order in which joins count: the lower goes first."""
+
+    SAME_USER = 0
+    VERIFIED = 1
+    PROVEN = 2
+    ASSERTED = 3
+
+
+class Join(msgspec.Struct, frozen=True):
+    """Two fragments are one person."""
+
+    strength: JoinStrength
+    #: The seq of the latest observation without which it would not stand.
+    since: int
+    #: Ties go to verified claims, then to proven ones, then to the older claim.
+    tie: tuple[int, int, int]
+    reason: str
+    one: UUID
+    other: UUID
+    #: What it hangs on; None: a person's decision.
+    via: Identifier | None = None
+
+    @property
+    def precedence(self) -> tuple[JoinStrength, int, tuple[int, int, int], str, UUID, UUID]:
+        """The sort key in which joins count: the strongest first, then the oldest."""
+        return self.strength, self.since, self.tie, self.reason, self.one, self.other
+
+    @property
+    def age(self) -> tuple[int, JoinStrength, tuple[int, int, int], str, UUID, UUID]:
+        """The sort key of a replay: the oldest first."""
+        return self.since, self.strength, self.tie, self.reason, self.one, self.other
+
+
+#: Namespace → the seq until which its rule or binding was active; a namespace that never matched is missing.
+Matching = Mapping[str, int]
+
+
+def joins_among(
+    graph: IdentityGraph, fragments: Collection[Fragment], view: View, matching: Matching
+) -> list[Join]:
+    """Every join of these fragments that a view may count, in the order in which they count."""
+    found = [*_of_users(graph, fragments, view)]
+    if view != "own":
+        members = {fragment.fragment_id for fragment in fragments}
+        found += _of_identifiers(fragments, view, matching)
+        found += _of_persons(graph, members, view)
+        if view == "all":
+            found += _of_anonymous_ids(graph, fragments, members)
+    return sorted(found, key=lambda join: join.precedence)
+
+
+def user_in(fragment: Fragment, view: View) -> str | None:
+    """The user of a fragment in a view: in `own` only the owner, else the reported user as well."""
+    if view == "own":
+        return None if fragment.owner is None else fragment.owner.user_id
+    return fragment.user_id
+
+
+def user_since(fragment: Fragment, view: View) -> int | None:
+    """The seq since which a fragment is its user's in a view; None: it has no user there.
+
+    An owner that confirms a report counts since the report.
+    """
+    owner, reported = fragment.owner, fragment.reported
+    if owner is None:
+        return None if reported is None or view == "own" else reported.since
+    if reported is None or reported.user_id != owner.user_id:
+        return owner.since
+    is_counted = view != "own" or owner.proof == "confirmed"
+    return min(owner.since, reported.since) if is_counted else owner.since
+
+
+def _of_users(graph: IdentityGraph, fragments: Collection[Fragment], view: View) -> Iterator[Join]:
+    """Each fragment of a user is joined with the user's own one, else with their oldest."""
+    by_user: dict[str, list[Fragment]] = {}
+    for fragment in fragments:
+        if (user := user_in(fragment, view)) is not None:
+            by_user.setdefault(user, []).append(fragment)
+    for user, members in by_user.items():
+        own = graph.own_fragment(user)
+        hub = own if own in members else min(members, key=lambda f: (f.began_at, f.fragment_id))
+        assert hub is not None
+        for member in members:
+            if member is not hub:
+                since = max(user_since(member, view) or 0, member.began_at, hub.began_at)
+                one, other = hub.fragment_id, member.fragment_id
+                via = Identifier(USER_ID, user)
+                yield Join(JoinStrength.SAME_USER, since, (0, 0, 0), "user", one, other, via)
+
+
+def _of_identifiers(fragments: Collection[Fragment], view: View, matching: Matching) -> Iterator[Join]:
+    hanging: dict[object, list[tuple[Fragment, FragmentClaim]]] = {}
+    for fragment in fragments:
+        for claim in fragment.claims:
+            hanging.setdefault(claim.tenure, []).append((fragment, claim))
+    for claimants in hanging.values():
+        for (one, mine), (other, theirs) in combinations(claimants, 2):
+            if one is other or not mine.overlaps(theirs):
+                continue
+            join = _by_claims(one, mine, other, theirs)
+            is_counted = view == "all" or join.strength < JoinStrength.ASSERTED
+            if is_counted and join.since < matching.get(mine.tenure.identifier.namespace, 0):
+                yield join
+
+
+def _by_claims(one: Fragment, mine: FragmentClaim, other: Fragment, theirs: FragmentClaim) -> Join:
+    is_verified = EvidenceLevel.VERIFIED in (mine.level, theirs.level)
+    is_proven = min(mine.level, theirs.level) > EvidenceLevel.ASSERTED
+    strength = JoinStrength.ASSERTED
+    if is_proven:
+        strength = JoinStrength.VERIFIED if is_verified else JoinStrength.PROVEN
+    has_proof = max(mine.level, theirs.level) > EvidenceLevel.ASSERTED
+    tie = (int(not is_verified), int(not has_proof), min(mine.since, theirs.since))
+    first, second = sorted((one.fragment_id, other.fragment_id))
+    identifier = mine.tenure.identifier
+    since = max(mine.since, theirs.since)
+    return Join(strength, since, tie, identifier.namespace, first, second, identifier)
+
+
+def _of_persons(graph: IdentityGraph, members: set[UUID], view: View) -> Iterator[Join]:
+    for item in graph.person_joins:
+        is_counted = view == "all" or item.level > EvidenceLevel.ASSERTED
+        if is_counted and item.one in members and item.other in members:
+            strength = JoinStrength.PROVEN if item.level > EvidenceLevel.ASSERTED else JoinStrength.ASSERTED
+            yield Join(strength, item.since, (0, 0, 0), item.reason, item.one, item.other)
+
+
+def _of_anonymous_ids(
+    graph: IdentityGraph, fragments: Collection[Fragment], members: set[UUID]
+) -> Iterator[Join]:
+    """Pages without a tracker are the browser that their anonymous id came with, while they name nobody."""
+    by_device: dict[Identifier, list[Fragment]] = {}
+    for fragment in fragments:
+        if fragment.browser is not None and fragment.browser.namespace == ANONYMOUS_ID:
+            by_device.setdefault(fragment.browser, []).append(fragment)
+    for tie in graph.device_ties:
+        if tie.fragment_id not in members:
+            continue
+        for fragment in by_device.get(tie.anonymous_id, ()):
+            if not fragment.claims and _tie_at(graph, tie.anonymous_id, fragment.began_at) is tie:
+                since = max(tie.since, fragment.began_at)
+                one, other = tie.fragment_id, fragment.fragment_id
+                yield Join(JoinStrength.ASSERTED, since, (1, 0, 0), "anonymous", one, other, tie.anonymous_id)
+
+
+def _tie_at(graph: IdentityGraph, anonymous_id: Identifier, began_at: int) -> DeviceTie | None:
+    """The tie of a fragment that began then: an anonymous id that begins anew belongs to another tracker."""
+    ties = (tie for tie in graph.device_ties if tie.anonymous_id == anonymous_id)
+    return next((tie for tie in ties if tie.until is None or began_at < tie.until), None)

@@ -1,0 +1,192 @@
+"""Who is with whom: which joins count.
+
+Joins count strongest first, then oldest first, each if it brings no two users together and the guards admit
+it. So the result does not depend on the order in which evidence came.
+
+Invariants: pure. No component has two users. What counts in `own` counts in `proven`, and that in `all`.
+
+Source: docs/concepts/trust.md, "Joins" and "Guards".
+"""
+
+from collections.abc import Collection, Iterable
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.identity_graph.evidence_level import EvidenceLevel
+from oneself.core.identity_graph.fragment import Fragment
+from oneself.core.identity_graph.graph import IdentityGraph, Separation
+from oneself.core.identity_graph.joins import Join, JoinStrength, Matching, View, joins_among, user_in
+
+RefusalReason = Literal[
+    "different_user", "split_kept_apart", "untrusted_evidence", "conflicting_identity", "limit_exceeded"
+]
+
+
+class Guards(msgspec.Struct, frozen=True):
+    """The settings that admit or refuse joins."""
+
+    #: Namespace → the seq until which it matched.
+    matching: Matching = {}
+    #: Namespaces in which two different values are two people.
+    separating: frozenset[str] = frozenset()
+    #: Whether asserted evidence joins two protected profiles.
+    joins_protected: bool = False
+    #: How many fragments without proof a component takes.
+    asserted_fragments_max: int = 1000
+
+
+class RefusedJoin(msgspec.Struct, frozen=True):
+    """A join that must not count, and why."""
+
+    join: Join
+    code: RefusalReason
+    #: The namespace whose values differ.
+    namespace: str = ""
+
+
+class Component(msgspec.Struct, frozen=True):
+    """The fragments that are one profile in a view."""
+
+    members: frozenset[UUID]
+    #: The joins that hold them together, the oldest first. A join of fragments that others join is spare.
+    joins: tuple[Join, ...]
+    user_id: str | None
+
+
+class Partition(msgspec.Struct, frozen=True):
+    """All fragments by component, and the joins that were refused."""
+
+    components: dict[UUID, Component]
+    refused: tuple[RefusedJoin, ...]
+
+
+def partition(graph: IdentityGraph, fragments: Collection[Fragment], view: View, guards: Guards) -> Partition:
+    """Which of these fragments are one profile in a view."""
+    joins = joins_among(graph, fragments, view, guards.matching)
+    forest = _Forest(fragments, view, guards, graph.separations)
+    refused = tuple(item for join in joins if (item := forest.add(join)) is not None)
+    return Partition(forest.components(joins), refused)
+
+
+class _Part(msgspec.Struct):
+    """A component that is being built."""
+
+    members: set[UUID]
+    users: set[str]
+    has_proof: bool
+    #: Namespace → values, of proven claims and of all.
+    proven: dict[str, set[str]]
+    every: dict[str, set[str]]
+    asserted_count: int
+
+    @property
+    def is_protected(self) -> bool:
+        return self.has_proof or bool(self.users)
+
+    def absorb(self, other: "_Part") -> None:
+        self.members |= other.members
+        self.users |= other.users
+        self.has_proof |= other.has_proof
+        self.asserted_count += other.asserted_count
+        for mine, theirs in ((self.proven, other.proven), (self.every, other.every)):
+            for namespace, values in theirs.items():
+                mine.setdefault(namespace, set()).update(values)
+
+
+class _Forest:
+    def __init__(
+        self,
+        fragments: Collection[Fragment],
+        view: View,
+        guards: Guards,
+        separations: Iterable[Separation],
+    ) -> None:
+        self._view = view
+        self._guards = guards
+        self._separations = tuple(separations)
+        self._parts = {item.fragment_id: self._single(item) for item in fragments}
+
+    def add(self, join: Join) -> RefusedJoin | None:
+        """Join two parts, unless they are one already; or say why not."""
+        one, other = self._parts[join.one], self._parts[join.other]
+        if one is other:
+            return None
+        refused = self._refusal(join, one, other)
+        if refused is not None:
+            return refused
+        larger, smaller = (one, other) if len(one.members) >= len(other.members) else (other, one)
+        larger.absorb(smaller)
+        for member in smaller.members:
+            self._parts[member] = larger
+        return None
+
+    def components(self, joins: list[Join]) -> dict[UUID, Component]:
+        """The result. Within a component the oldest joins count; the others are spare."""
+        tops = {member: member for member in self._parts}
+        kept: dict[int, list[Join]] = {}
+        for join in sorted(joins, key=lambda item: item.age):
+            part = self._parts[join.one]
+            if part is self._parts[join.other] and _unite(tops, join.one, join.other):
+                kept.setdefault(id(part), []).append(join)
+        built = {
+            id(part): Component(
+                frozenset(part.members), tuple(kept.get(id(part), ())), next(iter(part.users), None)
+            )
+            for part in self._parts.values()
+        }
+        return {member: built[id(part)] for member, part in self._parts.items()}
+
+    def _single(self, fragment: Fragment) -> _Part:
+        user = user_in(fragment, self._view)
+        present = fragment.present_claims
+        proven = [claim for claim in present if claim.level > EvidenceLevel.ASSERTED]
+        values: list[dict[str, set[str]]] = []
+        for claims in (proven, present):
+            found: dict[str, set[str]] = {}
+            for claim in claims:
+                identifier = claim.tenure.identifier
+                if identifier.namespace in self._guards.separating:
+                    found.setdefault(identifier.namespace, set()).add(identifier.value)
+            values.append(found)
+        users = set() if user is None else {user}
+        is_asserted = not users and not proven
+        return _Part({fragment.fragment_id}, users, bool(proven), values[0], values[1], int(is_asserted))
+
+    def _refusal(self, join: Join, one: _Part, other: _Part) -> RefusedJoin | None:
+        is_asserted = join.strength == JoinStrength.ASSERTED
+        if len(one.users | other.users) > 1:
+            return RefusedJoin(join, "different_user")
+        if join.strength == JoinStrength.SAME_USER:
+            return None
+        if any(item.parts(frozenset(one.members), frozenset(other.members)) for item in self._separations):
+            return RefusedJoin(join, "split_kept_apart")
+        is_between_protected = one.is_protected and other.is_protected
+        has_user = bool(one.users or other.users)
+        if is_asserted and is_between_protected and (has_user or not self._guards.joins_protected):
+            return RefusedJoin(join, "untrusted_evidence")
+        # An asserted value keeps nobody apart from what is proven.
+        mine, theirs = (one.every, other.every) if is_asserted else (one.proven, other.proven)
+        for namespace in sorted(mine.keys() & theirs.keys()):
+            if mine[namespace].isdisjoint(theirs[namespace]):
+                return RefusedJoin(join, "conflicting_identity", namespace)
+        if is_asserted and one.asserted_count + other.asserted_count > self._guards.asserted_fragments_max:
+            return RefusedJoin(join, "limit_exceeded")
+        return None
+
+
+def _unite(tops: dict[UUID, UUID], one: UUID, other: UUID) -> bool:
+    """Union-find with path halving; False if both have one top already."""
+    first, second = _top(tops, one), _top(tops, other)
+    if first == second:
+        return False
+    tops[second] = first
+    return True
+
+
+def _top(tops: dict[UUID, UUID], item: UUID) -> UUID:
+    while tops[item] != item:
+        tops[item] = tops[tops[item]]
+        item = tops[item]
+    return item

@@ -1,0 +1,276 @@
+"""Replays: a view is the writes of its fragments and the joins between them, in the order of the log.
+
+Invariants: pure. The same fragments and joins always give the same values and ids.
+
+Source: docs/concepts/trust.md, "Views"; docs/concepts/merging.md.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.identity_graph.choices import NO_CHOICES, EffectiveChoices, choose, join_choices
+from oneself.core.identity_graph.fragment import ChoiceWrite, Fragment, Write
+from oneself.core.identity_graph.joins import Join, View, user_in, user_since
+from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
+from oneself.core.values.merge import Strategy, merge_values
+from oneself.core.values.record import EMPTY, Change, Path, Record, ValueChanges, leaves, read, write
+from oneself.core.values.schema import Schema
+
+#: The last activity of a fragment, in µs since 1970, among the observations before a seq; 0: none.
+ActiveBefore = Callable[[UUID, int], int]
+
+
+class ReplayRules(msgspec.Struct, frozen=True):
+    """The part of the configuration that values depend on."""
+
+    schema: Schema
+    #: Dotted path → a strategy that overrides that of the attribute.
+    strategies: Mapping[str, Strategy] = {}
+    #: Dotted paths of identities whose proven value never gives way to an asserted one.
+    tiered: frozenset[str] = frozenset()
+
+
+class Part(msgspec.Struct, frozen=True):
+    """What some fragments amount to, at one moment."""
+
+    #: The fragment whose id the part has.
+    head: UUID
+    record: Record
+    choices: EffectiveChoices
+    #: The parts that it absorbed and that were profiles of their own, in the order of absorption.
+    absorbed: tuple[UUID, ...]
+    #: The seq of the last change that is visible.
+    version: int
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What a part was before the observation that joins it with another; decides which one survives."""
+
+    #: The seq of its first observation.
+    began_at: int
+    #: Whether the observation itself begins it.
+    begins: bool
+    #: Whether an application's creation of a profile began it.
+    is_created: bool
+    has_user: bool
+    #: Whether it has, or had, a person identifier.
+    is_named: bool
+    #: Its last activity, in µs since 1970; 0: none.
+    active_at: int
+
+    @property
+    def rank(self) -> tuple[int, int, int, int]:
+        """The sort key of survivors, best first (docs/concepts/resolution.md, rule 4).
+
+        A fragment that begins inside a view is no candidate; where all begin, a profile that an application
+        creates is.
+        """
+        standing = int(self.begins) + int(self.begins and not self.is_created)
+        known = 0 if self.has_user else 1 if self.is_named else 2
+        return standing, known, -self.active_at, self.began_at
+
+
+def replay(
+    fragments: Iterable[Fragment],
+    joins: tuple[Join, ...],
+    view: View,
+    rules: ReplayRules,
+    active_before: ActiveBefore,
+) -> Part:
+    """The one part that the fragments of a component become. `joins`: the tree that holds them together."""
+    members = sorted(fragments, key=lambda item: item.fragment_id)
+    replaying = _Replay(members, view, rules, active_before)
+    # The writes of one observation keep their order.
+    visible: list[tuple[UUID, Write | ChoiceWrite]] = [*_visible_writes(members, view)]
+    visible += [(member.fragment_id, choice) for member in members for choice in member.choices]
+    ordered = sorted(visible, key=lambda item: (item[1].seq, item[0]))
+    waiting = sorted(joins, key=lambda item: item.since)
+    position = 0
+    for seq, together in groupby(ordered, key=lambda item: item[1].seq):
+        position = replaying.join_until(waiting, position, seq)
+        for owner, item in together:
+            replaying.put(owner, item)
+    replaying.join_until(waiting, position, None)
+    return replaying.part_of(members[0].fragment_id)
+
+
+def absorb(
+    survivor: Part, absorbed: Part, standings: tuple[Standing, Standing], since: int, rules: ReplayRules
+) -> Part:
+    """The survivor, joined with the absorbed part at `since`. `standings`: of the two, in this order."""
+    mine, theirs = standings
+    record = merge_values(
+        rules.schema,
+        survivor.record,
+        absorbed.record,
+        absorbed_fills_identity_only=mine.has_user and not theirs.has_user,
+        strategies=rules.strategies,
+    )
+    # What begins inside a view was never a profile there, unless an application created it.
+    is_listed = theirs.is_created or not theirs.begins
+    return Part(
+        head=survivor.head,
+        record=record,
+        choices=join_choices(survivor.choices, absorbed.choices),
+        absorbed=(*survivor.absorbed, *((absorbed.head,) if is_listed else ()), *absorbed.absorbed),
+        version=max(survivor.version, absorbed.version) if theirs.begins else since,
+    )
+
+
+class _Replay:
+    """The parts of one component while its writes and joins are replayed."""
+
+    def __init__(
+        self, members: list[Fragment], view: View, rules: ReplayRules, active_before: ActiveBefore
+    ) -> None:
+        self._view = view
+        self._rules = rules
+        self._active_before = active_before
+        #: Fragment → the fragments of its part; all of them share one list.
+        self._members = {item.fragment_id: [item] for item in members}
+        #: First member → part.
+        self._parts = {item.fragment_id: _single(item) for item in members}
+
+    def part_of(self, fragment_id: UUID) -> Part:
+        """The part that a fragment belongs to now."""
+        return self._parts[self._members[fragment_id][0].fragment_id]
+
+    def put(self, owner: UUID, item: Write | ChoiceWrite) -> None:
+        """Write a value or a choice into the part that its fragment belongs to."""
+        part = self.part_of(owner)
+        if isinstance(item, ChoiceWrite):
+            self._choose(owner, part, item)
+            return
+        record = put(part.record, item, self._rules)
+        if record is not part.record:
+            is_new = record.values != part.record.values
+            version = item.seq if is_new else part.version
+            self._set(owner, msgspec.structs.replace(part, record=record, version=version))
+
+    def _choose(self, owner: UUID, part: Part, item: ChoiceWrite) -> None:
+        writer = next(member for member in self._members[owner] if member.fragment_id == owner)
+        choices = choose(part.choices, item, is_of_user=user_in(writer, self._view) is not None)
+        if choices is not part.choices:
+            self._set(owner, msgspec.structs.replace(part, choices=choices, version=item.seq))
+
+    def join_until(self, waiting: list[Join], position: int, seq: int | None) -> int:
+        """Carry out the joins before a seq. In one observation, writes go first."""
+        while position < len(waiting) and (seq is None or waiting[position].since < seq):
+            since = waiting[position].since
+            together = [join for join in waiting[position:] if join.since == since]
+            position += len(together)
+            while together:
+                together.remove(self._join_least_active(together, since))
+        return position
+
+    def _join_least_active(self, joins: list[Join], since: int) -> Join:
+        ranked = []
+        for join in joins:
+            standings = {item: self._standing(item, since) for item in (join.one, join.other)}
+            survivor, absorbed = sorted(
+                standings, key=lambda item: (standings[item].rank, self.part_of(item).head)
+            )
+            pair = standings[survivor], standings[absorbed]
+            ranked.append((pair[1].active_at, join.age, survivor, absorbed, pair, join))
+        *_, survivor, absorbed, pair, join = min(ranked, key=lambda item: item[:2])
+        joined = absorb(self.part_of(survivor), self.part_of(absorbed), pair, since, self._rules)
+        members = self._members[survivor]
+        members += self._members[absorbed]
+        for member in self._members[absorbed]:
+            self._members[member.fragment_id] = members
+        self._set(survivor, joined)
+        return join
+
+    def _standing(self, fragment_id: UUID, since: int) -> Standing:
+        members = self._members[fragment_id]
+        begins = all(member.began_at == since for member in members)
+        until = since if begins else since - 1
+        return Standing(
+            began_at=min(member.began_at for member in members),
+            begins=begins,
+            is_created=begins and any(member.origin == "application" for member in members),
+            has_user=any(_is_by(user_since(member, self._view), until) for member in members),
+            is_named=any(claim.since <= until for member in members for claim in member.claims),
+            active_at=max(self._active_before(member.fragment_id, since) for member in members),
+        )
+
+    def _set(self, fragment_id: UUID, part: Part) -> None:
+        self._parts[self._members[fragment_id][0].fragment_id] = part
+
+
+def put(record: Record, item: Write, rules: ReplayRules) -> Record:
+    """The record with a write, unless what stands there goes before it."""
+    if _stays(record, item, rules):
+        return record
+    return write(record, ValueChanges((Change(item.path, item.value),)), item.source)
+
+
+def with_write(writes: tuple[Write, ...], item: Write) -> tuple[Write, ...]:
+    """The writes with a new one, without those at its place and below that have no effect any more.
+
+    A removal that happened after the new value was said stays: in a view it removes what others said. A
+    proven identity stays beside an asserted one: the views `own` and `proven` do not show the asserted one.
+    """
+    depth = len(item.path)
+    kept = (
+        o
+        for o in writes
+        if o.path[:depth] != item.path
+        or o.source.at > item.source.at
+        or (item.is_asserted_identity and not o.is_asserted_identity)
+    )
+    return (*kept, item)
+
+
+def takes_effect_proven(writes: Iterable[Write], item: Write) -> bool:
+    """Whether only an asserted identity goes before a write, so that the views `own` and `proven` show it."""
+    beside = [o for o in writes if o.path == item.path and o.value is not None]
+    return any(o.is_asserted_identity for o in beside) and not any(
+        item.is_asserted_identity or (not o.is_asserted_identity and o.source.at > item.source.at)
+        for o in beside
+    )
+
+
+def _stays(record: Record, item: Write, rules: ReplayRules) -> bool:
+    present = read(record.values, item.path)
+    if present is None:
+        return False
+    stem = ".".join(item.path)
+    for leaf in leaves(present, stem):
+        for source in record.provenance.get(leaf, ()):
+            is_proven = source.trust == "server"
+            if leaf in rules.tiered and is_proven != (item.source.trust == "server"):
+                if is_proven:
+                    return True
+            elif source.at > item.source.at:
+                return True
+    return False
+
+
+def _visible_writes(members: list[Fragment], view: View) -> Iterable[tuple[UUID, Write]]:
+    """The writes that a view shows.
+
+    Asserted identities are visible in `all` alone, and there not among the identity attributes of an owned
+    profile.
+    """
+    has_owner = any(member.owner is not None for member in members)
+    for member in members:
+        for item in member.writes:
+            if item.is_asserted_identity and (view != "all" or (has_owner and _is_of_identity(item.path))):
+                continue
+            yield member.fragment_id, item
+
+
+def _is_of_identity(path: Path) -> bool:
+    return path[0] == IDENTITY_ATTRIBUTES
+
+
+def _is_by(since: int | None, until: int) -> bool:
+    return since is not None and since <= until
+
+
+def _single(fragment: Fragment) -> Part:
+    return Part(fragment.fragment_id, EMPTY, NO_CHOICES, (), fragment.began_at)

@@ -1,0 +1,125 @@
+"""Views of profiles: what the fragments that a view ties together amount to.
+
+Invariants: pure. Own ⊆ proven ⊆ all. A view is complete in itself: ids, version and values.
+
+Source: docs/concepts/trust.md, "Views".
+"""
+
+from collections.abc import Collection, Mapping
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.identity.identifier import Identifier
+from oneself.core.identity_graph.choices import EffectiveChoices
+from oneself.core.identity_graph.fragment import Fragment
+from oneself.core.identity_graph.graph import IdentityGraph
+from oneself.core.identity_graph.joins import View
+from oneself.core.identity_graph.partition import Component, Guards, Partition, partition
+from oneself.core.identity_graph.replay import ActiveBefore, Part, ReplayRules, put, replay
+from oneself.core.values.record import EMPTY, Record
+
+#: The view inside each: its survivors are the candidates for the survivor of the wider one.
+_INNER: Mapping[View, View] = {"proven": "own", "all": "proven"}
+
+
+class ViewedProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """One profile, as one view shows it."""
+
+    view: View
+    profile_id: UUID
+    #: The profiles that were merged into it.
+    merged_from: tuple[UUID, ...]
+    record: Record
+    #: The consent choices that hold, by category.
+    choices: EffectiveChoices
+    user_id: str | None
+    #: The seq of the last visible change.
+    version: int
+    #: The seq of the first observation.
+    created_at: int
+    #: In µs since 1970; 0: never.
+    active_at: int
+    members: frozenset[UUID]
+
+
+class TrackerView(msgspec.Struct, frozen=True, kw_only=True):
+    """What whoever brings a tracker may read."""
+
+    record: Record
+    #: The owner of the browser's present fragments.
+    user_id: str | None
+    #: The view `own` of the present fragments gives the ids.
+    own: ViewedProfile | None
+
+
+class Views:
+    """The views of fragments that no join, counted or not, ties to others."""
+
+    def __init__(
+        self,
+        graph: IdentityGraph,
+        fragments: Collection[Fragment],
+        guards: Guards,
+        rules: ReplayRules,
+        active_before: ActiveBefore,
+    ) -> None:
+        self._graph = graph
+        self._fragments = {fragment.fragment_id: fragment for fragment in fragments}
+        self._guards = guards
+        self._rules = rules
+        self._active_before = active_before
+        self._partitions: dict[View, Partition] = {}
+        self._parts: dict[tuple[View, frozenset[UUID]], Part] = {}
+
+    def partition(self, view: View) -> Partition:
+        """Who is with whom in a view."""
+        if view not in self._partitions:
+            fragments = self._fragments.values()
+            self._partitions[view] = partition(self._graph, fragments, view, self._guards)
+        return self._partitions[view]
+
+    def of(self, view: View, fragment_id: UUID) -> ViewedProfile:
+        """The profile that a fragment belongs to in a view."""
+        component = self.partition(view).components[fragment_id]
+        part = self._part(view, component)
+        profile_id = self._survivor(view, part.head)
+        members = [self._fragments[item] for item in component.members]
+        # Each id once, in the order of absorption.
+        merged = dict.fromkeys((*part.absorbed, part.head))
+        merged.pop(profile_id, None)
+        return ViewedProfile(
+            view=view,
+            profile_id=profile_id,
+            merged_from=tuple(merged),
+            record=part.record,
+            choices=part.choices,
+            user_id=component.user_id,
+            version=part.version,
+            created_at=min(member.began_at for member in members),
+            active_at=max(member.active_at for member in members),
+            members=component.members,
+        )
+
+    def by_tracker(self, tracker: Identifier) -> TrackerView:
+        """The values of a browser's present fragments as one stream, their owner, and the ids of `own`."""
+        present = self._graph.present_fragments(tracker)
+        record = EMPTY
+        writes = sorted((item for fragment in present for item in fragment.writes), key=lambda item: item.seq)
+        for item in writes:
+            record = put(record, item, self._rules)
+        owners = (fragment.owner.user_id for fragment in present if fragment.owner is not None)
+        own = self.of("own", present[0].fragment_id) if present else None
+        return TrackerView(record=record, user_id=next(owners, None), own=own)
+
+    def _survivor(self, view: View, head: UUID) -> UUID:
+        """The survivor of a wider view is the narrower view's survivor of the fragment that ranks first."""
+        inner = _INNER.get(view)
+        return head if inner is None else self.of(inner, head).profile_id
+
+    def _part(self, view: View, component: Component) -> Part:
+        key = view, component.members
+        if key not in self._parts:
+            fragments = [self._fragments[item] for item in component.members]
+            self._parts[key] = replay(fragments, component.joins, view, self._rules, self._active_before)
+        return self._parts[key]
