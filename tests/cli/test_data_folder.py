@@ -1,4 +1,4 @@
-"""A data folder that cannot be used is one sentence: the folder, the reason, what to do."""
+"""A data folder that cannot be used: one message with the folder, the reason and what to do."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def unusable(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         case "a link to nothing":
             (tmp_path / "link").symlink_to(tmp_path / "nothing")
             return tmp_path / "link"
-    # Not even root may make folders here.
+    # Even root cannot create folders here.
     return Path("/proc/oneself")
 
 
 @pytest.mark.parametrize("command", [("org", "list"), ("serve", "--port", "0")], ids=" ".join)
-def test_a_command_stops_with_the_code_of_settings(unusable: Path, command: tuple[str, ...]) -> None:
+def test_a_command_exits_with_78(unusable: Path, command: tuple[str, ...]) -> None:
     result = run_command(*command, "--data-dir", str(unusable))
     assert result.returncode == 78
     (line,) = result.stderr.splitlines()
@@ -40,7 +40,7 @@ def test_a_command_stops_with_the_code_of_settings(unusable: Path, command: tupl
     assert line.endswith(ADVICE)
 
 
-async def test_a_secret_key_that_cannot_be_stored_is_no_error_of_the_database(
+async def test_a_secret_key_that_cannot_be_stored_is_not_a_database_error(
     made_databases: Databases,
 ) -> None:
     folder = "/proc/oneself"
@@ -50,7 +50,7 @@ async def test_a_secret_key_that_cannot_be_stored_is_no_error_of_the_database(
     assert f"The data folder {folder} cannot be used" in result.stderr
 
 
-def test_the_doctor_says_it_once(unusable: Path) -> None:
+def test_the_doctor_reports_it_once(unusable: Path) -> None:
     result = run_command("doctor", "--data-dir", str(unusable))
     assert result.returncode == 1
     lines = result.stdout.splitlines()
@@ -59,7 +59,7 @@ def test_the_doctor_says_it_once(unusable: Path) -> None:
     assert "postgres.log" not in result.stdout
 
 
-def test_a_folder_without_permission_is_told_before_anything_is_made(
+def test_a_folder_without_permission_is_reported_before_anything_is_created(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "data" / "deeper"

@@ -17,7 +17,7 @@ GROUPS = {
 }
 
 
-def _token(service: RunningService, org: str, client_id: str, secret: str) -> int:
+def _token_status(service: RunningService, org: str, client_id: str, secret: str) -> int:
     return httpx.post(
         f"{service.base_url}/t/{org}/oauth2/token",
         data={"grant_type": "client_credentials"},
@@ -27,16 +27,16 @@ def _token(service: RunningService, org: str, client_id: str, secret: str) -> in
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_help_names_every_command_with_a_sentence(service: RunningService, group: str) -> None:
-    said = service.command(group, "--help").stdout
+def test_help_lists_every_command_of_the_group(service: RunningService, group: str) -> None:
+    printed = service.command(group, "--help").stdout
     for command in GROUPS[group]:
-        assert command in said
+        assert command in printed
 
 
-def test_an_organisation_from_birth_to_new_keys(service: RunningService) -> None:
-    made = service.command("org", "create", "books", "--name", "The Book Shop", "--json")
-    facts = json.loads(made.stdout)
-    assert _token(service, "books", facts["client_id"], facts["client_secret"]) == 200
+def test_create_show_and_rotate_the_keys_of_an_organisation(service: RunningService) -> None:
+    created = service.command("org", "create", "books", "--name", "The Book Shop", "--json")
+    facts = json.loads(created.stdout)
+    assert _token_status(service, "books", facts["client_id"], facts["client_secret"]) == 200
     assert "books" in service.command("org", "list").stdout
     shown = json.loads(service.command("org", "show", "books", "--json").stdout)
     assert shown["cds_enabled"] is True
@@ -47,49 +47,49 @@ def test_an_organisation_from_birth_to_new_keys(service: RunningService) -> None
     admin = service.command("org", "set-admin", "books", "--password", "a good password")
     assert admin.returncode == 0, admin.stderr
     assert "admin" in service.command("org", "show", "books").stdout
-    again = service.command("org", "create", "books")
-    assert (again.returncode, again.stdout) == (1, "")
-    assert "already" in again.stderr
+    second = service.command("org", "create", "books")
+    assert (second.returncode, second.stdout) == (1, "")
+    assert "already" in second.stderr
 
 
-def test_an_application_from_birth_to_death(service: RunningService) -> None:
-    made = service.command(
+def test_create_show_rotate_and_delete_an_application(service: RunningService) -> None:
+    created = service.command(
         *("app", "create", "CRM", "--org", service.org, "-p", "internal_cds_profile_view", "--json")
     )
-    facts = json.loads(made.stdout)
+    facts = json.loads(created.stdout)
     client_id, secret = facts["client_id"], facts["client_secret"]
-    assert _token(service, service.org, client_id, secret) == 200
+    assert _token_status(service, service.org, client_id, secret) == 200
     shown = service.command("app", "show", client_id, "--org", service.org).stdout
     assert secret not in shown
     assert "internal_cds_profile_view" in shown
     assert client_id in service.command("app", "list", "--org", service.org).stdout
     rotated = service.command("app", "rotate-secret", client_id, "--org", service.org, "--json")
     new_secret = json.loads(rotated.stdout)["client_secret"]
-    assert _token(service, service.org, client_id, secret) == 401
-    assert _token(service, service.org, client_id, new_secret) == 200
-    gone = service.command("app", "delete", client_id, "--org", service.org, "--yes")
-    assert gone.returncode == 0
-    assert _token(service, service.org, client_id, new_secret) == 401
+    assert _token_status(service, service.org, client_id, secret) == 401
+    assert _token_status(service, service.org, client_id, new_secret) == 200
+    deleted = service.command("app", "delete", client_id, "--org", service.org, "--yes")
+    assert deleted.returncode == 0
+    assert _token_status(service, service.org, client_id, new_secret) == 401
 
 
-def test_a_user_from_birth_to_death(service: RunningService) -> None:
-    made = service.command(
+def test_create_show_and_delete_a_user(service: RunningService) -> None:
+    created = service.command(
         *("user", "create", "Bea@acme.example", "--given-name", "Bea", "--last-name", "Bright"),
         *("--org", service.org, "--json"),
     )
-    facts = json.loads(made.stdout)
+    facts = json.loads(created.stdout)
     assert len(facts["password"]) > 20
     assert facts["claims"]["givenname"] == "Bea"
     shown = service.command("user", "show", "bea@ACME.example", "--org", service.org)
     assert facts["user_id"] in shown.stdout
     assert "Bea Bright" in service.command("user", "list", "--org", service.org).stdout
-    short = service.command(
+    rejected = service.command(
         "user", "set-password", facts["user_id"], "--password", "short", "--org", service.org
     )
-    assert short.returncode == 1
-    assert "8 characters" in short.stderr
-    gone = service.command("user", "delete", facts["user_id"], "--org", service.org, "--yes")
-    assert gone.returncode == 0
+    assert rejected.returncode == 1
+    assert "8 characters" in rejected.stderr
+    deleted = service.command("user", "delete", facts["user_id"], "--org", service.org, "--yes")
+    assert deleted.returncode == 0
     assert service.command("user", "show", facts["user_id"], "--org", service.org).returncode == 1
 
 
@@ -108,11 +108,11 @@ def test_a_user_from_birth_to_death(service: RunningService) -> None:
         (["user", "create", "nonsense", "--given-name", "A", "--last-name", "B"], "e-mail address"),
     ],
 )
-def test_an_impossible_command_prints_one_sentence(
+def test_invalid_arguments_print_one_sentence(
     service: RunningService, arguments: list[str], sentence: str
 ) -> None:
     org = [] if arguments[0] == "org" else ["--org", service.org]
-    said = service.command(*arguments, *org)
-    assert said.returncode == 1
-    assert sentence in said.stderr
-    assert "Traceback" not in said.stderr
+    result = service.command(*arguments, *org)
+    assert result.returncode == 1
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr

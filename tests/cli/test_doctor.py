@@ -18,16 +18,16 @@ from support.databases import Databases
 from support.service import SECRET_KEY, RunningService, clean_environment, run_command
 
 
-async def test_a_good_installation_is_called_good(new_database: NewDatabase, data_dir: Path) -> None:
+async def test_a_valid_installation_passes(new_database: NewDatabase, data_dir: Path) -> None:
     result = _doctor(data_dir, ONESELF_DATABASE_URL=await new_database(), ONESELF_SECRET_KEY=SECRET_KEY)
     assert "✓ migrations   up to date" in result.stdout
-    # The databases of tests do not wait for the disk.
+    # Databases of tests run with fsync off, which doctor reports.
     assert [line for line in result.stdout.splitlines() if line.startswith("✗")] == [
         "✗ durability   The database confirms commits before data is on disk."
     ]
 
 
-async def test_it_tells_what_to_do(made_databases: Databases, data_dir: Path) -> None:
+async def test_problems_are_reported_with_their_setting(made_databases: Databases, data_dir: Path) -> None:
     url = await made_databases.empty_one()
     result = _doctor(data_dir, ONESELF_DATABASE_URL=url, ONESELF_SECRET_KEY="short", ONESELF_PROT="1")
     assert "! migrations   pending: 0001_directory" in result.stdout
@@ -38,17 +38,17 @@ async def test_it_tells_what_to_do(made_databases: Databases, data_dir: Path) ->
     assert "ONESELF_PROT is set, but no setting has this name." in result.stdout
 
 
-def test_a_database_that_is_away_is_bad(data_dir: Path) -> None:
+def test_an_unreachable_database_is_an_error(data_dir: Path) -> None:
     result = _doctor(data_dir, ONESELF_DATABASE_URL="postgresql://u@127.0.0.1:1/none")
     assert result.returncode == 1
     assert "✗ database     The database cannot be reached." in result.stdout
 
 
-def test_another_secret_key_than_before_is_bad(service: RunningService) -> None:
+def test_another_secret_key_is_an_error(service: RunningService) -> None:
     assert "can be decrypted" in service.command("doctor").stdout
-    other = service.command("doctor", "--secret-key", "x" * 40)
-    assert other.returncode == 1
-    (line,) = _lines(other.stdout, "secret key")
+    result = service.command("doctor", "--secret-key", "x" * 40)
+    assert result.returncode == 1
+    (line,) = _lines(result.stdout, "secret key")
     assert line.startswith("✗ secret key   ONESELF_SECRET_KEY is not the secret key that this database")
 
 
@@ -59,9 +59,9 @@ async def test_a_short_secret_key_of_an_existing_database_is_a_warning(
     async with await Database.open(url) as database:
         check_value = SecretBox("short").check_value
         await database.execute("INSERT INTO secret_key_check (check_value) VALUES ($1)", check_value)
-    given = {"ONESELF_DATABASE_URL": url, "ONESELF_SECRET_KEY": "short"}
-    assert _run(data_dir, given, "org", "create", "acme").returncode == 0
-    assert _lines(_doctor(data_dir, **given).stdout, "secret key") == [
+    environment = {"ONESELF_DATABASE_URL": url, "ONESELF_SECRET_KEY": "short"}
+    assert _run(data_dir, environment, "org", "create", "acme").returncode == 0
+    assert _lines(_doctor(data_dir, **environment).stdout, "secret key") == [
         "! secret key   ONESELF_SECRET_KEY is shorter than 32 characters."
     ]
 
@@ -75,21 +75,21 @@ async def test_a_missing_secret_key_is_one_line(service: RunningService, data_di
 async def test_every_stored_key_that_cannot_be_opened_is_reported(
     new_database: NewDatabase, data_dir: Path
 ) -> None:
-    given = {"ONESELF_DATABASE_URL": await new_database(), "ONESELF_SECRET_KEY": SECRET_KEY}
-    assert _run(data_dir, given, "org", "create", "acme").returncode == 0
-    assert _run(data_dir, given, "token-key", "rotate").returncode == 0
-    assert "✓ stored keys  all 3 can be decrypted" in _doctor(data_dir, **given).stdout
-    async with await Database.open(given["ONESELF_DATABASE_URL"]) as database:
-        other = build_services(Settings(data_dir=data_dir, secret_key="x" * 40), database)
-        dataset_ref = await other.directory.organisations.get("acme")
-        await other.events.token_keys.rotate(dataset_ref)
-        key_id = await other.directory.signing_keys.rotate(dataset_ref)
+    environment = {"ONESELF_DATABASE_URL": await new_database(), "ONESELF_SECRET_KEY": SECRET_KEY}
+    assert _run(data_dir, environment, "org", "create", "acme").returncode == 0
+    assert _run(data_dir, environment, "token-key", "rotate").returncode == 0
+    assert "✓ stored keys  all 3 can be decrypted" in _doctor(data_dir, **environment).stdout
+    async with await Database.open(environment["ONESELF_DATABASE_URL"]) as database:
+        other_services = build_services(Settings(data_dir=data_dir, secret_key="x" * 40), database)
+        dataset_ref = await other_services.directory.organisations.get("acme")
+        await other_services.events.token_keys.rotate(dataset_ref)
+        key_id = await other_services.directory.signing_keys.rotate(dataset_ref)
         connection = Connection("https://id.example", "client", "secret")
-        await other.identity_provider.servers.create(dataset_ref, OwnIdentityServer(connection))
-    found = _doctor(data_dir, **given)
+        await other_services.identity_provider.servers.create(dataset_ref, OwnIdentityServer(connection))
+    found = _doctor(data_dir, **environment)
     assert found.returncode == 1
-    told = [line for line in found.stdout.splitlines() if line.startswith("✗ stored keys")]
-    assert [line.split("acme: ")[1].split(" cannot be decrypted")[0] for line in told] == [
+    reported = [line for line in found.stdout.splitlines() if line.startswith("✗ stored keys")]
+    assert [line.split("acme: ")[1].split(" cannot be decrypted")[0] for line in reported] == [
         "token key 3",
         f"signing key {key_id}",
         "the secrets of its identity server",
@@ -98,7 +98,7 @@ async def test_every_stored_key_that_cannot_be_opened_is_reported(
     assert "oneself org rotate-keys acme" in found.stdout
 
 
-def test_a_key_that_others_can_read_is_bad(data_dir: Path) -> None:
+def test_a_secret_key_readable_by_others_is_an_error(data_dir: Path) -> None:
     data_dir.mkdir()
     (data_dir / "secret.key").write_text("x" * 48)
     (data_dir / "secret.key").chmod(0o644)
@@ -106,68 +106,72 @@ def test_a_key_that_others_can_read_is_bad(data_dir: Path) -> None:
     assert f"chmod 600 {data_dir / 'secret.key'}" in result.stdout.replace("\n", "")
 
 
-async def test_claims_that_are_mirrored_are_good_until_their_server_is_away(
+async def test_mirrored_claims_are_reported_when_their_server_is_unreachable(
     new_database: NewDatabase, data_dir: Path
 ) -> None:
     server = IdentityServer().start()
     try:
         server.add("emailaddress", scim="emails")
-        given = {
+        environment = {
             "ONESELF_DATABASE_URL": await new_database(),
             "ONESELF_SECRET_KEY": SECRET_KEY,
             "ONESELF_IDENTITY_SERVER_URL": server.base_url,
             "ONESELF_IDENTITY_SERVER_CLIENT_ID": CLIENT[0],
             "ONESELF_IDENTITY_SERVER_CLIENT_SECRET": CLIENT[1],
         }
-        assert _run(data_dir, given, "org", "create", "acme").returncode == 0
+        assert _run(data_dir, environment, "org", "create", "acme").returncode == 0
         url = server.base_url
-        assert f"! claims       acme: the claims of {url} have not been read yet." in _claims(data_dir, given)
-        assert _run(data_dir, given, "claims", "sync").returncode == 0
-        assert f"✓ claims       acme: the claims of {url} were last read at 2" in _claims(data_dir, given)
+        assert f"! claims       acme: the claims of {url} have not been read yet." in _claims(
+            data_dir, environment
+        )
+        assert _run(data_dir, environment, "claims", "sync").returncode == 0
+        assert f"✓ claims       acme: the claims of {url} were last read at 2" in _claims(
+            data_dir, environment
+        )
     finally:
         server.stop()
-    failed = _run(data_dir, given, "claims", "sync")
+    failed = _run(data_dir, environment, "claims", "sync")
     assert failed.returncode != 0
-    found = _doctor(data_dir, **given)
+    found = _doctor(data_dir, **environment)
     assert "! claims       acme: last read at 2" in found.stdout
     assert "; failures since: 1; " in found.stdout
     assert "cannot be reached" in found.stdout
 
 
-async def test_unused_claims_are_reported(new_database: NewDatabase, data_dir: Path) -> None:
-    given = {
+async def test_rejected_claim_values_are_reported(new_database: NewDatabase, data_dir: Path) -> None:
+    environment = {
         "ONESELF_DATABASE_URL": await new_database(),
         "ONESELF_SECRET_KEY": SECRET_KEY,
     }
-    assert _run(data_dir, given, "org", "create", "acme").returncode == 0
-    assert "claims" not in _claims(data_dir, given), "the embedded directory has nothing to read"
+    assert _run(data_dir, environment, "org", "create", "acme").returncode == 0
+    assert "claims" not in _claims(data_dir, environment), "the embedded directory has no claims to read"
     settings = Settings(data_dir=data_dir, secret_key=SECRET_KEY)
-    async with await Database.open(given["ONESELF_DATABASE_URL"]) as database:
+    async with await Database.open(environment["ONESELF_DATABASE_URL"]) as database:
         services = build_services(settings, database)
         dataset_ref = await services.directory.organisations.get("acme")
         services.identity_provider.rejected_claims.count(
             dataset_ref, [RejectedClaimValue("identity_attributes.odd", "unknown")]
         )
         await services.identity_provider.rejected_claims.flush()
-    away = {
-        **given,
+    with_server = {
+        **environment,
         "ONESELF_IDENTITY_SERVER_URL": "http://127.0.0.1:1",
         "ONESELF_IDENTITY_SERVER_CLIENT_ID": CLIENT[0],
         "ONESELF_IDENTITY_SERVER_CLIENT_SECRET": CLIENT[1],
     }
-    told = "! claims       acme: reports skipped: 1; the last, identity_attributes.odd: unknown."
-    assert told in _claims(data_dir, away)
+    expected = "! claims       acme: reports skipped: 1; the last, identity_attributes.odd: unknown."
+    assert expected in _claims(data_dir, with_server)
 
 
 async def test_doctor_reports_an_old_token_key(new_database: NewDatabase, data_dir: Path) -> None:
-    given = {"ONESELF_DATABASE_URL": await new_database(), "ONESELF_SECRET_KEY": SECRET_KEY}
-    assert _run(data_dir, given, "org", "create", "acme").returncode == 0
-    assert _run(data_dir, given, "token-key", "rotate").returncode == 0
-    assert "token keys" not in _doctor(data_dir, **given).stdout, "they are young"
-    async with await Database.open(given["ONESELF_DATABASE_URL"]) as database:
+    environment = {"ONESELF_DATABASE_URL": await new_database(), "ONESELF_SECRET_KEY": SECRET_KEY}
+    assert _run(data_dir, environment, "org", "create", "acme").returncode == 0
+    assert _run(data_dir, environment, "token-key", "rotate").returncode == 0
+    assert "token keys" not in _doctor(data_dir, **environment).stdout, "new keys are not reported"
+    async with await Database.open(environment["ONESELF_DATABASE_URL"]) as database:
         await database.execute("UPDATE token_key SET active_from = active_from - interval '31 days 1 hour'")
-    told = "! token keys   acme: the token key 2 has been active for 31 days."
-    assert told in _doctor(data_dir, **given).stdout
+    expected = "! token keys   acme: the token key 2 has been active for 31 days."
+    assert expected in _doctor(data_dir, **environment).stdout
 
 
 async def test_doctor_reports_unsafe_configuration(new_database: NewDatabase, data_dir: Path) -> None:
@@ -188,20 +192,20 @@ async def test_doctor_reports_unsafe_configuration(new_database: NewDatabase, da
 
 
 def _lines(text: str, subject: str) -> list[str]:
+    """The lines of the report about a subject."""
     return [line for line in text.splitlines() if line[2:].startswith(subject)]
 
 
-def _claims(data_dir: Path, given: dict[str, str]) -> str:
-    """What is said about claims."""
-    lines = _doctor(data_dir, **given).stdout.splitlines()
+def _claims(data_dir: Path, environment: dict[str, str]) -> str:
+    """The lines about claims."""
+    lines = _doctor(data_dir, **environment).stdout.splitlines()
     return "\n".join(line for line in lines if line[2:].startswith("claims "))
 
 
-def _run(data_dir: Path, given: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**clean_environment(), "COLUMNS": "300", "ONESELF_DATA_DIR": str(data_dir), **given}
-    return run_command(*arguments, environment=environment)
+def _run(data_dir: Path, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    base = {**clean_environment(), "COLUMNS": "300", "ONESELF_DATA_DIR": str(data_dir)}
+    return run_command(*arguments, environment={**base, **environment})
 
 
 def _doctor(data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    given = {**clean_environment(), "COLUMNS": "300", "ONESELF_DATA_DIR": str(data_dir), **environment}
-    return run_command("doctor", environment=given)
+    return _run(data_dir, environment, "doctor")

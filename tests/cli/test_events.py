@@ -1,4 +1,4 @@
-"""`oneself events`: what happens in a dataset, beside the running service."""
+"""`oneself events`: lists and follows the events of a dataset, beside a running service."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ DEADLINE_S = 60.0
 X, Y = "0123456789abcdef", "fedcba9876543210"
 
 
-class Web:
-    """A new dataset of `acme` and its pages."""
+class WebDataset:
+    """Creates a dataset of `acme` and sends events to it, as a web page does."""
 
     def __init__(self, service: RunningService) -> None:
         self.service, self.name = service, f"cli-{uuid.uuid4().hex[:8]}"
         with service.client(headers={"Authorization": f"Bearer {service.token(*IDENTITY)}"}) as client:
             base = f"/t/{service.org}/api/v1/datasets"
             assert client.post(base, json={"name": self.name}).status_code == 201
-            bound = [{"name": each, "identity_type": each} for each in ("emailAddress", "customerId")]
-            answer = client.put(f"{base}/{self.name}/identity-attributes", json=bound)
+            bindings = [{"name": name, "identity_type": name} for name in ("emailAddress", "customerId")]
+            answer = client.put(f"{base}/{self.name}/identity-attributes", json=bindings)
             assert answer.status_code == 200, answer.text
 
     def event(self, name: str, device: str | None = None, **attributes: str) -> None:
@@ -43,27 +43,27 @@ class Web:
     def arguments(self, *more: str) -> tuple[str, ...]:
         return ("events", "--org", self.service.org, "--dataset", self.name, *more)
 
-    def says(self, *more: str) -> list[str]:
-        said = self.service.command(*self.arguments(*more))
-        assert (said.returncode, said.stderr) == (0, "")
-        return said.stdout.splitlines()
+    def lines_of(self, *more: str) -> list[str]:
+        result = self.service.command(*self.arguments(*more))
+        assert (result.returncode, result.stderr) == (0, "")
+        return result.stdout.splitlines()
 
 
 @pytest.fixture(scope="module")
-def web(service: RunningService) -> Web:
-    made = Web(service)
-    made.event("View", X)
-    made.event("View", Y)
-    made.event("Sign up", X, emailAddress="ann@acme.example")
-    made.event("Order", Y, customerId="c-1")
-    made.event("Open", None, emailAddress="ann@acme.example", customerId="c-1")
-    made.event("\x1b[31mred\nline", X, customerId="null")
-    return made
+def web(service: RunningService) -> WebDataset:
+    dataset = WebDataset(service)
+    dataset.event("View", X)
+    dataset.event("View", Y)
+    dataset.event("Sign up", X, emailAddress="ann@acme.example")
+    dataset.event("Order", Y, customerId="c-1")
+    dataset.event("Open", None, emailAddress="ann@acme.example", customerId="c-1")
+    dataset.event("\x1b[31mred\nline", X, customerId="null")
+    return dataset
 
 
 @contextmanager
-def following(web: Web, *more: str) -> Iterator[tuple[subprocess.Popen[str], queue.Queue[str]]]:
-    """`oneself events --follow` and the lines that it prints, as they come."""
+def following(web: WebDataset, *more: str) -> Iterator[tuple[subprocess.Popen[str], queue.Queue[str]]]:
+    """`oneself events --follow` and a queue of the lines that it prints."""
     process = subprocess.Popen(
         [sys.executable, "-m", "oneself", *web.arguments("--follow", *more)],
         env=web.service._environment,
@@ -71,7 +71,7 @@ def following(web: Web, *more: str) -> Iterator[tuple[subprocess.Popen[str], que
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell that runs tests in the background lets its children ignore Ctrl-C.
+        # The children of a background shell ignore SIGINT; restore the default.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
@@ -86,49 +86,49 @@ def following(web: Web, *more: str) -> Iterator[tuple[subprocess.Popen[str], que
         process.communicate()
 
 
-def test_a_line_says_when_what_who_and_what_it_did(web: Web) -> None:
-    lines = web.says()
+def test_a_line_names_the_event_its_effect_and_its_identities(web: WebDataset) -> None:
+    lines = web.lines_of()
     assert len(lines) == 6
     assert [line.split("  ")[1].strip() for line in lines[:3]] == ["View", "View", "Sign up"]
     assert lines[0].endswith("  created")
     assert lines[2].endswith("  promoted; by emailAddress")
     assert lines[4].endswith("  merged 1; by emailAddress, customerId")
     assert lines[5].endswith("  attached; by customerId; refused blocked_value")
-    assert r"\x1b[31mred\nline" in lines[5], "nobody's page writes on this terminal"
+    assert r"\x1b[31mred\nline" in lines[5], "control characters are escaped"
     assert "ann@acme.example" not in "\n".join(lines)
-    assert web.says("--lines", "1") == lines[-1:]
-    assert web.says("--name", "Order", "-n", "5") == [lines[3]]
-    assert web.says("--name", "Nothing") == []
+    assert web.lines_of("--lines", "1") == lines[-1:]
+    assert web.lines_of("--name", "Order", "-n", "5") == [lines[3]]
+    assert web.lines_of("--name", "Nothing") == []
 
 
-def test_programs_get_a_json_line_for_each_event(web: Web) -> None:
-    facts = [json.loads(line) for line in web.says("--json", "--body")]
-    assert [each["name"] for each in facts][:3] == ["View", "View", "Sign up"]
+def test_json_prints_one_line_per_event(web: WebDataset) -> None:
+    facts = [json.loads(line) for line in web.lines_of("--json", "--body")]
+    assert [fact["name"] for fact in facts][:3] == ["View", "View", "Sign up"]
     assert facts[2]["body"]["user"]["attributes"] == {"emailAddress": "ann@acme.example"}
     assert facts[4]["decision"] == {"effect": "merged", "merged": 1, "refusals": []}
     assert facts[4]["identity_types"] == ["emailAddress", "customerId"]
-    assert "body" not in json.loads(web.says("--json", "-n", "1")[0])
-    assert "ann@acme.example" in "\n".join(web.says("--body"))
+    assert "body" not in json.loads(web.lines_of("--json", "-n", "1")[0])
+    assert "ann@acme.example" in "\n".join(web.lines_of("--body"))
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [(["--dataset", "nothing"], "no dataset 'nothing'"), (["--org", "nobody"], "no organisation 'nobody'")],
 )
-def test_nothing_to_look_at_is_a_sentence(
+def test_an_unknown_dataset_or_organisation_is_one_sentence(
     service: RunningService, arguments: list[str], sentence: str
 ) -> None:
-    said = service.command("events", "--org", service.org, *arguments)
-    assert (said.returncode, said.stdout) == (1, "")
-    assert sentence in said.stderr
+    result = service.command("events", "--org", service.org, *arguments)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert sentence in result.stderr
 
 
 @pytest.mark.parametrize("embedded", [False, True])
-def test_following_goes_on_until_it_is_interrupted(
+def test_follow_prints_new_events_until_it_is_interrupted(
     service: RunningService, start_service: StartService, embedded: bool
 ) -> None:
-    """Beside the running service, on the same embedded database as well."""
-    web = Web(start_service() if embedded else service)
+    """On a given database and on the embedded database of the running service."""
+    web = WebDataset(start_service() if embedded else service)
     web.event("before", X)
     with following(web, "--json") as (process, lines):
         assert json.loads(lines.get(timeout=DEADLINE_S))["name"] == "before"
@@ -141,4 +141,4 @@ def test_following_goes_on_until_it_is_interrupted(
         assert process.stderr.read() == ""
         assert lines.empty()
     web.event("after", X)
-    assert len(web.says("--name", "after")) == 1, "the service goes on"
+    assert len(web.lines_of("--name", "after")) == 1, "the service still runs"

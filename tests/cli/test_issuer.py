@@ -15,7 +15,7 @@ VIEW = "internal_cds_profile_view"
 
 
 def _trusted(service: RunningService) -> list[dict[str, Any]]:
-    """What the running service trusts."""
+    """The trusted issuers of the running service."""
     address = f"{service.base_url}/t/{service.org}/api/v1/identity-provider/trusted-issuers"
     headers = {"Authorization": f"Bearer {service.token('internal_cds_admin_config_view')}"}
     found: list[dict[str, Any]] = httpx.get(address, headers=headers, timeout=30).json()["trusted_issuers"]
@@ -30,21 +30,21 @@ def test_an_issuer_is_trusted_until_it_is_removed(service: RunningService) -> No
     assert added.returncode == 0, added.stderr
     facts = json.loads(added.stdout)
     assert (facts["issuer"], facts["audience"], facts["permissions"]) == (url, "shop", [VIEW])
-    (known,) = [each for each in _trusted(service) if each["issuer"] == url]
-    assert known["issuer_id"] == facts["issuer_id"]
+    (trusted,) = [issuer for issuer in _trusted(service) if issuer["issuer"] == url]
+    assert trusted["issuer_id"] == facts["issuer_id"]
     assert facts["issuer_id"] in service.command("issuer", "list", "--org", service.org).stdout
 
-    again = service.command("issuer", "add", url, "--org", service.org)
-    assert again.returncode == 1
-    assert "already trusted" in again.stderr
+    second = service.command("issuer", "add", url, "--org", service.org)
+    assert second.returncode == 1
+    assert "already trusted" in second.stderr
 
     remove = ("issuer", "remove", facts["issuer_id"], "--org", service.org)
-    assert service.command(*remove).returncode == 1, "nobody said yes"
+    assert service.command(*remove).returncode == 1, "not confirmed"
     assert service.command(*remove, "--yes").returncode == 0
-    assert url not in [each["issuer"] for each in _trusted(service)]
-    gone = service.command(*remove, "--yes")
-    assert gone.returncode == 1
-    assert "No trusted issuer" in gone.stderr
+    assert url not in [issuer["issuer"] for issuer in _trusted(service)]
+    repeated = service.command(*remove, "--yes")
+    assert repeated.returncode == 1
+    assert "No trusted issuer" in repeated.stderr
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_an_issuer_is_trusted_until_it_is_removed(service: RunningService) -> No
 def test_an_invalid_issuer_prints_one_sentence(
     service: RunningService, arguments: list[str], sentence: str
 ) -> None:
-    said = service.command("issuer", *arguments, "--org", service.org)
-    assert said.returncode == 1
-    assert sentence in said.stderr
-    assert "Traceback" not in said.stderr
+    result = service.command("issuer", *arguments, "--org", service.org)
+    assert result.returncode == 1
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr

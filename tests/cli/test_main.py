@@ -23,18 +23,18 @@ def test_help_lists_every_command_with_a_sentence() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_command_explains_itself_and_takes_the_shared_settings(name: str) -> None:
+def test_every_command_has_help(name: str) -> None:
     result = run_command(name, "--help")
     assert result.returncode == 0
     assert f"Usage: oneself {name}" in result.stdout
 
 
-def test_without_a_command_it_explains_itself() -> None:
+def test_without_a_command_the_help_is_printed() -> None:
     result = run_command()
     assert "Usage: oneself" in result.stdout + result.stderr
 
 
-def test_it_knows_its_version() -> None:
+def test_the_version_is_printed() -> None:
     assert run_command("--version").stdout.strip() == f"oneself {__version__}"
 
 

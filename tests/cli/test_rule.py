@@ -11,23 +11,23 @@ EMAIL = "identity_attributes.emailaddress"
 USERNAME = "identity_attributes.username"
 
 
-def test_a_rule_is_asked_made_switched_and_removed(service: RunningService) -> None:
-    def rule(*words: str) -> dict[str, Any]:
-        done = service.command("rule", *words, "--org", service.org, "--json")
-        assert done.returncode == 0, done.stderr
-        facts: dict[str, Any] = json.loads(done.stdout)
+def test_preview_create_deactivate_and_delete_a_rule(service: RunningService) -> None:
+    def rule(*arguments: str) -> dict[str, Any]:
+        result = service.command("rule", *arguments, "--org", service.org, "--json")
+        assert result.returncode == 0, result.stderr
+        facts: dict[str, Any] = json.loads(result.stdout)
         return facts
 
     first = rule("create", EMAIL)
-    assert rule("preview", USERNAME)["profiles_absorbed"] == 0, "beside a rule that is there already"
+    assert rule("preview", USERNAME)["profiles_absorbed"] == 0, "a preview works beside an existing rule"
     second = rule("create", USERNAME)
-    assert second["priority"] == first["priority"] + 1, "after all other rules"
+    assert second["priority"] == first["priority"] + 1, "a new rule gets the last priority"
     assert rule("deactivate", second["rule_id"])["active"] is False
-    for made in (first, second):
-        remove = ("rule", "delete", made["rule_id"], "--org", service.org)
-        assert service.command(*remove).returncode == 1, "nobody said yes"
+    for created in (first, second):
+        remove = ("rule", "delete", created["rule_id"], "--org", service.org)
+        assert service.command(*remove).returncode == 1, "not confirmed"
         assert service.command(*remove, "--yes").returncode == 0
-    assert made["rule_id"] not in service.command("rule", "list", "--org", service.org).stdout
-    gone = service.command(*remove, "--yes")
-    assert gone.returncode == 1
-    assert "no rule with this id" in gone.stderr
+    assert created["rule_id"] not in service.command("rule", "list", "--org", service.org).stdout
+    repeated = service.command(*remove, "--yes")
+    assert repeated.returncode == 1
+    assert "no rule with this id" in repeated.stderr

@@ -1,4 +1,4 @@
-"""`oneself serve` as an operator uses it: first start, stop, kill, a second start, several workers."""
+"""`oneself serve`: start, stop, crash, restart, and several workers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from support.waiting import until
 DEADLINE_S = 30.0
 
 
-def test_with_no_settings_it_makes_its_database_and_answers(start_service: StartService) -> None:
+def test_without_settings_it_creates_its_database_and_answers(start_service: StartService) -> None:
     service = start_service(bootstrap=False)
     assert _ready(service)
     assert "organisation  none yet" in service.log()
@@ -35,7 +35,7 @@ def test_with_no_settings_it_makes_its_database_and_answers(start_service: Start
     assert _processes_in(service.data_dir) == []
 
 
-def test_only_the_owner_can_read_what_is_secret(start_service: StartService) -> None:
+def test_secret_files_are_readable_by_the_owner_only(start_service: StartService) -> None:
     service = start_service(environment={"ONESELF_SECRET_KEY": ""})
     for name in ("secret.key", "postgres.password"):
         assert stat.S_IMODE((service.data_dir / name).stat().st_mode) == 0o600
@@ -72,15 +72,15 @@ def test_a_bootstrap_survives_a_restart_and_happens_once(start_service: StartSer
     assert before["organisation"] == before["application"] == 1
 
 
-def test_the_address_is_bound_before_workers_answer() -> None:
+def test_a_port_can_be_bound_once() -> None:
     with worker.bind(Settings(port=0)) as listener, pytest.raises(OSError, match="in use"):
         worker.bind(Settings(port=listener.getsockname()[1]))
 
 
-def test_several_workers_count_together(start_service: StartService) -> None:
+def test_metrics_add_up_over_workers(start_service: StartService) -> None:
     service = start_service(workers=2)
     for _ in range(20):
-        # A connection of its own each time, so that both are asked.
+        # A new connection for each request, so that both workers get some.
         assert httpx.get(f"{service.base_url}/health").status_code == 200
     line = 'oneself_http_requests_total{method="GET",route="/health",status="200"} '
     counted = httpx.get(f"{service.base_url}/metrics").text.partition(line)[2]
@@ -88,7 +88,7 @@ def test_several_workers_count_together(start_service: StartService) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_after_kill_9_the_next_start_recovers_by_itself(start_service: StartService, workers: int) -> None:
+def test_after_kill_9_the_next_start_recovers(start_service: StartService, workers: int) -> None:
     service = start_service(workers=workers)
     before = _counts(service)
     orphans = _workers(service)
@@ -96,12 +96,12 @@ def test_after_kill_9_the_next_start_recovers_by_itself(start_service: StartServ
     service.start()
     assert _ready(service)
     assert _counts(service) == before
-    _until(lambda: not any(_lives(orphan) for orphan in orphans))
+    _until(lambda: not any(_is_alive(orphan) for orphan in orphans))
     assert service.stop() == 0
     assert _processes_in(service.data_dir) == []
 
 
-def test_after_kill_9_of_everything_the_next_start_recovers_by_itself(start_service: StartService) -> None:
+def test_after_kill_9_of_all_processes_the_next_start_recovers(start_service: StartService) -> None:
     service = start_service()
     before = _counts(service)
     service.kill()
@@ -111,7 +111,7 @@ def test_after_kill_9_of_everything_the_next_start_recovers_by_itself(start_serv
     assert _counts(service) == before
 
 
-def test_a_stale_process_id_of_another_program_does_not_stop_a_start(start_service: StartService) -> None:
+def test_a_stale_pid_file_with_the_id_of_another_program_is_ignored(start_service: StartService) -> None:
     service = start_service()
     service.kill()
     pid_file = service.data_dir / "postgres" / "postmaster.pid"
@@ -124,7 +124,7 @@ def test_a_stale_process_id_of_another_program_does_not_stop_a_start(start_servi
     assert _ready(service)
 
 
-def test_an_embedded_server_that_dies_is_started_again(start_service: StartService) -> None:
+def test_a_dead_embedded_server_is_restarted(start_service: StartService) -> None:
     service = start_service()
     postmaster = int((service.data_dir / "postgres" / "postmaster.pid").read_text().split()[0])
     os.kill(postmaster, signal.SIGKILL)
@@ -141,7 +141,7 @@ def test_a_dead_worker_is_replaced(start_service: StartService) -> None:
     assert service.stop() == 0
 
 
-def test_a_second_service_on_the_folder_says_so_and_exits(start_service: StartService) -> None:
+def test_a_second_service_on_the_folder_exits_with_75(start_service: StartService) -> None:
     service = start_service()
     second = run_command("serve", "--port", "0", "--data-dir", str(service.data_dir))
     assert second.returncode == 75
@@ -166,7 +166,7 @@ def test_a_given_database_is_migrated_and_used(
     assert not (service.data_dir / "postgres").exists()
 
 
-async def test_two_services_may_share_a_given_database(
+async def test_two_services_can_share_a_given_database(
     start_service: StartService, new_database: NewDatabase
 ) -> None:
     url = await new_database()
@@ -194,12 +194,12 @@ def test_commands_work_beside_a_running_service_and_without_one(start_service: S
     ],
     ids=" ".join,
 )
-def test_without_the_secret_key_of_the_database_nothing_is_done(
+def test_commands_need_the_secret_key_of_the_database(
     service: RunningService, data_dir: Path, arguments: tuple[str, ...]
 ) -> None:
-    given = {**clean_environment(), "ONESELF_DATABASE_URL": str(service.database_url)}
+    variables = {**clean_environment(), "ONESELF_DATABASE_URL": str(service.database_url)}
     before = _counts(service)
-    result = run_command(*arguments, "--data-dir", str(data_dir), environment=given)
+    result = run_command(*arguments, "--data-dir", str(data_dir), environment=variables)
     assert result.returncode == 78
     assert "The secret key of this database is missing: ONESELF_SECRET_KEY is not set" in result.stderr
     assert len(result.stderr.splitlines()) == 1
@@ -207,21 +207,21 @@ def test_without_the_secret_key_of_the_database_nothing_is_done(
     assert _counts(service) == before
 
 
-def test_people_are_erased_with_the_secret_key_of_the_service_only(service: RunningService) -> None:
+def test_erasure_needs_the_secret_key_of_the_service(service: RunningService) -> None:
     arguments = ("person", "erase", str(uuid.uuid4()), "--org", service.org, "--yes")
-    assert service.command(*arguments).returncode == 1, "there is no such person"
-    said = service.command(*arguments, "--secret-key", "x" * 40)
-    assert said.returncode == 78
-    assert "ONESELF_SECRET_KEY is not the secret key that this database was set up with" in said.stderr
-    assert "x" * 40 not in said.stderr
+    assert service.command(*arguments).returncode == 1, "the person does not exist"
+    result = service.command(*arguments, "--secret-key", "x" * 40)
+    assert result.returncode == 78
+    assert "ONESELF_SECRET_KEY is not the secret key that this database was set up with" in result.stderr
+    assert "x" * 40 not in result.stderr
 
 
-def test_a_worker_with_another_secret_key_ends_with_the_code_of_settings(service: RunningService) -> None:
+def test_a_worker_with_another_secret_key_exits_with_78(service: RunningService) -> None:
     settings = Settings(port=0, secret_key="x" * 40)
-    ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    with worker.bind(settings) as listener, ours, theirs:
-        arguments = (settings, service.database_url, listener, theirs)
-        process = multiprocessing.get_context("spawn").Process(target=worker.child, args=arguments)
+    parent_end, child_end = multiprocessing.get_context("spawn").Pipe()
+    with worker.bind(settings) as listener, parent_end, child_end:
+        arguments = (settings, service.database_url, listener, child_end)
+        process = multiprocessing.get_context("spawn").Process(target=worker.run_worker, args=arguments)
         process.start()
         process.join(DEADLINE_S)
     assert process.exitcode == 78
@@ -232,15 +232,15 @@ def test_the_generated_key_of_the_embedded_database_is_not_replaced(start_servic
     assert service.command("token-key", "rotate").returncode == 0
     service.stop()
     (service.data_dir / "secret.key").rename(service.data_dir / "elsewhere")
-    said = service.command("token-key", "rotate")
-    assert said.returncode == 78
-    assert "secret.key does not exist" in said.stderr
+    result = service.command("token-key", "rotate")
+    assert result.returncode == 78
+    assert "secret.key does not exist" in result.stderr
     assert not (service.data_dir / "secret.key").exists()
     (service.data_dir / "elsewhere").rename(service.data_dir / "secret.key")
     assert service.command("token-key", "rotate").returncode == 0
 
 
-def test_a_long_path_to_the_data_folder_is_not_an_obstacle(start_service: StartService) -> None:
+def test_a_long_path_to_the_data_folder_works(start_service: StartService) -> None:
     service = start_service(name="a-folder-with-quite-a-long-name-" * 5)
     assert _ready(service)
     socket_folder = Path((service.data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[4])
@@ -250,11 +250,11 @@ def test_a_long_path_to_the_data_folder_is_not_an_obstacle(start_service: StartS
     assert not socket_folder.exists()
 
 
-def test_a_database_that_does_not_let_us_in_is_an_error_of_one_sentence(
-    data_dir: Path, server_url: str
-) -> None:
-    wrong = server_url.replace("/postgres?", "/no_such_database?")
-    result = run_command("serve", "--port", "0", "--data-dir", str(data_dir), "--database-url", wrong)
+def test_a_refused_database_connection_is_one_sentence(data_dir: Path, server_url: str) -> None:
+    unknown_database = server_url.replace("/postgres?", "/no_such_database?")
+    result = run_command(
+        "serve", "--port", "0", "--data-dir", str(data_dir), "--database-url", unknown_database
+    )
     assert result.returncode == 76
     assert "no_such_database" in result.stderr
     assert "Traceback" not in result.stderr
@@ -282,7 +282,7 @@ def _embedded_url(service: RunningService) -> str:
 def _request_that_waits(
     service: RunningService, pool: ThreadPoolExecutor
 ) -> tuple[object, Callable[[], None]]:
-    """A request for a token that hangs on a locked table until `release` is called."""
+    """A token request that waits for a locked table until `release` is called."""
     loop = asyncio.new_event_loop()
     connection = loop.run_until_complete(asyncpg.connect(_embedded_url(service)))
     loop.run_until_complete(connection.execute("begin; lock table oneself.application"))
@@ -337,7 +337,7 @@ def _workers(service: RunningService) -> list[psutil.Process]:
 
 
 def _processes_in(folder: Path) -> list[psutil.Process]:
-    """Living processes whose command line names the folder."""
+    """Running processes whose command line contains the folder."""
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
         line = " ".join(process.info["cmdline"] or [])
@@ -346,10 +346,10 @@ def _processes_in(folder: Path) -> list[psutil.Process]:
     return found
 
 
-def _lives(process: psutil.Process) -> bool:
+def _is_alive(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition; network errors on the way count as not yet."""
-    until(condition, "the condition did not come true in time", DEADLINE_S, ignoring=httpx.HTTPError)
+    """Wait for a condition; a network error means that it does not hold yet."""
+    until(condition, "the condition was not met in time", DEADLINE_S, ignoring=httpx.HTTPError)

@@ -1,4 +1,4 @@
-"""Settings: their sources, what is rejected and how, and what is never printed."""
+"""Settings: sources, validation, and secrets that are never printed."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from oneself.settings import Settings, list_settings, load
 from support.service import clean_environment, run_command
 
 
-def test_every_setting_has_a_sentence_a_variable_and_a_flag() -> None:
+def test_every_setting_has_a_description_a_variable_and_a_flag() -> None:
     for setting in list_settings():
         assert setting.sentence.endswith(".")
         assert setting.variable == f"ONESELF_{setting.name.upper()}"
         assert setting.flag == "--" + setting.name.replace("_", "-")
 
 
-def test_the_settings_of_the_design_are_there_with_their_defaults() -> None:
+def test_settings_have_their_defaults() -> None:
     settings = load({}, {}).settings
     assert (settings.host, settings.port, settings.workers) == ("127.0.0.1", 8700, 1)
     assert settings.database_url is None
 
 
-def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
+def test_flags_override_the_environment_and_the_environment_the_file(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text('port = 1\nworkers = 2\nhost = "0.0.0.0"\n')
     found = load({"port": "3"}, {"ONESELF_PORT": "2", "ONESELF_WORKERS": "5"}, file)
@@ -46,11 +46,11 @@ def test_the_file_in_the_data_folder_is_found(tmp_path: Path) -> None:
 
 
 def test_a_list_is_separated_by_commas_in_the_environment() -> None:
-    given = {
+    environment = {
         "ONESELF_CORS_ORIGINS": "https://a.example, https://b.example,",
         "ONESELF_TRUSTED_PROXIES": "10.0.0.0/8",
     }
-    found = load({}, given)
+    found = load({}, environment)
     assert found.settings.cors_origins == ("https://a.example", "https://b.example")
     assert found.settings.trusted_proxies == ("10.0.0.0/8",)
 
@@ -84,7 +84,7 @@ def test_an_invalid_setting_is_rejected_by_name(environment: dict[str, str], wor
 
 
 @pytest.mark.parametrize("text", ["port = ", "prot = 1", 'port = "x"'])
-def test_a_wrong_file_is_refused(tmp_path: Path, text: str) -> None:
+def test_an_invalid_file_is_rejected(tmp_path: Path, text: str) -> None:
     file = tmp_path / "settings.toml"
     file.write_text(text)
     with pytest.raises(SettingsError):
@@ -105,7 +105,7 @@ def test_the_address_for_browsers(given: dict[str, object], url: str) -> None:
     assert load(given, {}).settings.url == url
 
 
-def test_the_secret_key_is_made_once_however_many_ask(tmp_path: Path) -> None:
+def test_concurrent_starts_create_one_secret_key(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "data")
     with ThreadPoolExecutor(8) as pool:
         keys = set(pool.map(make_secret_key, [settings] * 32))
@@ -115,12 +115,12 @@ def test_the_secret_key_is_made_once_however_many_ask(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret.key"]
 
 
-def test_a_given_secret_key_is_not_written_down(tmp_path: Path) -> None:
+def test_a_given_secret_key_is_not_stored(tmp_path: Path) -> None:
     assert find_secret_key(Settings(data_dir=tmp_path, secret_key="given")) == "given"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_prints_values_and_sources_and_no_secret() -> None:
+def test_the_command_prints_values_and_sources_without_secrets() -> None:
     environment = {
         **clean_environment(),
         "ONESELF_SECRET_KEY": "do-not-show-me",
@@ -133,7 +133,7 @@ def test_the_command_prints_values_and_sources_and_no_secret() -> None:
     assert "pw@h" not in result.stdout
 
 
-def test_the_command_prints_json_for_programs() -> None:
+def test_the_command_prints_json() -> None:
     result = run_command("settings", "--json")
     printed = msgspec.json.decode(result.stdout)
     assert list(printed) == [setting.name for setting in list_settings()]

@@ -13,39 +13,39 @@ from support.service import RunningService
 
 @pytest.fixture(scope="module")
 def org(service: RunningService) -> str:
-    """An organisation whose keys nobody else rotates."""
+    """A new organisation, so that no other test rotates its keys."""
     handle = f"keys-{uuid.uuid4().hex[:8]}"
     assert service.command("org", "create", handle).returncode == 0
     return handle
 
 
-def test_a_key_is_made_waits_and_is_destroyed(service: RunningService, org: str) -> None:
+def test_a_new_key_waits_and_can_be_destroyed(service: RunningService, org: str) -> None:
     def listed() -> dict[int, str]:
-        said = service.command("token-key", "list", "--org", org, "--json")
-        assert said.returncode == 0, said.stderr
-        keys: list[dict[str, Any]] = json.loads(said.stdout)["token_keys"]
+        result = service.command("token-key", "list", "--org", org, "--json")
+        assert result.returncode == 0, result.stderr
+        keys: list[dict[str, Any]] = json.loads(result.stdout)["token_keys"]
         return {key["key_id"]: key["state"] for key in keys}
 
     assert "no token key yet" in service.command("token-key", "list", "--org", org).stdout
-    made = service.command("token-key", "rotate", "--org", org, "--json")
-    assert made.returncode == 0, made.stderr
-    assert json.loads(made.stdout)["key_id"] == 2
+    rotated = service.command("token-key", "rotate", "--org", org, "--json")
+    assert rotated.returncode == 0, rotated.stderr
+    assert json.loads(rotated.stdout)["key_id"] == 2
     assert listed() == {2: "waiting", 1: "active"}
 
     destroy = ("token-key", "destroy", "2", "--org", org)
-    assert service.command(*destroy).returncode == 1, "nobody said yes"
+    assert service.command(*destroy).returncode == 1, "not confirmed"
     assert service.command(*destroy, "--yes").returncode == 0
     assert listed() == {1: "active"}
-    gone = service.command(*destroy, "--yes")
-    assert gone.returncode == 1
-    assert "no token key with this number" in gone.stderr
+    repeated = service.command(*destroy, "--yes")
+    assert repeated.returncode == 1
+    assert "no token key with this number" in repeated.stderr
 
 
-def test_the_active_key_stays(service: RunningService, org: str) -> None:
+def test_the_active_key_cannot_be_destroyed(service: RunningService, org: str) -> None:
     assert service.command("token-key", "rotate", "--org", org).returncode == 0
-    said = service.command("token-key", "destroy", "1", "--org", org, "--yes")
-    assert said.returncode == 1
-    assert "rotate first" in said.stderr
+    result = service.command("token-key", "destroy", "1", "--org", org, "--yes")
+    assert result.returncode == 1
+    assert "rotate first" in result.stderr
 
 
 @pytest.mark.parametrize("key_id", ["0", "65536", "two"])

@@ -22,31 +22,31 @@ PERMISSIONS = (
 
 @pytest.fixture
 def person(service: RunningService) -> dict[str, str]:
-    """Somebody with an account and a profile: `username`, `user_id`, `profile_id`."""
+    """A person with an account and a profile: `username`, `user_id`, `profile_id`."""
     name = f"{uuid.uuid4().hex}@acme.example"
-    made = service.command(
+    created = service.command(
         *("user", "create", name, "--given-name", "Ann", "--last-name", "Ash", "--org", service.org, "--json")
     )
-    user_id = json.loads(made.stdout)["user_id"]
-    answer = _ask(service, "POST", "/cds/api/v1/profiles", {"user_id": user_id})
+    user_id = json.loads(created.stdout)["user_id"]
+    answer = _request(service, "POST", "/cds/api/v1/profiles", {"user_id": user_id})
     assert answer.status_code == 201, answer.text
     return {"username": name, "user_id": user_id, "profile_id": answer.json()["profile_id"]}
 
 
-def _ask(service: RunningService, method: str, path: str, body: object = None) -> httpx.Response:
+def _request(service: RunningService, method: str, path: str, body: object = None) -> httpx.Response:
     headers = {"Authorization": f"Bearer {service.token(*PERMISSIONS)}"}
     address = f"{service.base_url}/t/{service.org}{path}"
     return httpx.request(method, address, json=body, headers=headers, timeout=30)
 
 
 def _statuses(service: RunningService, person: dict[str, str]) -> tuple[int, int]:
-    """How the profile and the account are answered."""
+    """The status codes of the profile and of the account."""
     paths = f"/cds/api/v1/profiles/{person['profile_id']}", f"/api/v1/users/{person['user_id']}"
-    profile, account = (_ask(service, "GET", path).status_code for path in paths)
+    profile, account = (_request(service, "GET", path).status_code for path in paths)
     return profile, account
 
 
-def test_it_erases_the_profile_too_and_shows_the_receipt(
+def test_deleting_a_user_erases_the_profile_and_prints_the_receipt(
     service: RunningService, person: dict[str, str]
 ) -> None:
     deleted = service.command("user", "delete", person["username"], "--org", service.org, "--yes", "--json")
@@ -54,14 +54,14 @@ def test_it_erases_the_profile_too_and_shows_the_receipt(
     assert (facts["removed"], facts["profiles"], len(facts["receipts"])) == (person["username"], 1, 1)
     assert facts["log_entries"] >= 1
     assert _statuses(service, person) == (404, 404)
-    kept = _ask(service, "GET", "/api/v1/erasures").json()["erasures"]
-    assert facts["receipts"][0] in [erasure["receipt_id"] for erasure in kept]
+    erasures = _request(service, "GET", "/api/v1/erasures").json()["erasures"]
+    assert facts["receipts"][0] in [erasure["receipt_id"] for erasure in erasures]
 
 
-def test_it_asks_first(service: RunningService, person: dict[str, str]) -> None:
-    asked = service.command("user", "delete", person["username"], "--org", service.org)
-    assert asked.returncode == 1
-    assert "erase all data about" in asked.stdout + asked.stderr
+def test_deleting_a_user_needs_confirmation(service: RunningService, person: dict[str, str]) -> None:
+    result = service.command("user", "delete", person["username"], "--org", service.org)
+    assert result.returncode == 1
+    assert "erase all data about" in result.stdout + result.stderr
     assert _statuses(service, person) == (200, 200)
 
 
@@ -78,17 +78,19 @@ def test_deleting_a_user_without_a_profile_leaves_no_receipt(service: RunningSer
 
 
 def _verified(service: RunningService, *words: str) -> dict[str, str]:
-    done = service.command("user", *words, "--org", service.org, "--json")
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout)["verified"])
+    result = service.command("user", *words, "--org", service.org, "--json")
+    assert result.returncode == 0, result.stderr
+    return dict(json.loads(result.stdout)["verified"])
 
 
-def test_verify_and_unverify_say_what_is_verified(service: RunningService, person: dict[str, str]) -> None:
+def test_verify_and_unverify_print_the_verified_claims(
+    service: RunningService, person: dict[str, str]
+) -> None:
     name = person["username"]
     verified = _verified(service, "verify", name, "emailaddress")
     assert set(verified) == {"emailaddress"}
     assert _verified(service, "show", name) == verified
-    account = _ask(service, "GET", f"/api/v1/users/{person['user_id']}").json()
+    account = _request(service, "GET", f"/api/v1/users/{person['user_id']}").json()
     assert (account["email_verified"], account["mobile_verified"]) == (True, False)
     assert _verified(service, "unverify", name, "emailaddress") == {}
 
@@ -97,7 +99,7 @@ def test_verify_and_unverify_say_what_is_verified(service: RunningService, perso
 def test_a_claim_that_cannot_be_verified(
     service: RunningService, person: dict[str, str], claim: str, code: int
 ) -> None:
-    asked = service.command("user", "verify", person["username"], claim, "--org", service.org)
-    assert asked.returncode == code
-    assert claim in asked.stderr
-    assert "Traceback" not in asked.stderr
+    result = service.command("user", "verify", person["username"], claim, "--org", service.org)
+    assert result.returncode == code
+    assert claim in result.stderr
+    assert "Traceback" not in result.stderr

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.postgres
 
 @pytest.fixture
 async def running(start_service: StartService, new_database: object) -> RunningService:
-    """A service of its own that has made two profiles."""
+    """A service with two profiles, on a new database."""
     running = start_service(database_url=await new_database())  # type: ignore[operator]
     token = running.token("internal_cds_profile_create")
     headers = {"Authorization": f"Bearer {token}"}
@@ -34,7 +34,7 @@ async def _damage(running: RunningService, sql: str) -> None:
         await connection.close()
 
 
-async def test_verify_agrees_then_finds_the_damage_and_rebuild_repairs_it(running: RunningService) -> None:
+async def test_verify_finds_damage_and_rebuild_repairs_it(running: RunningService) -> None:
     found = await asyncio.to_thread(running.command, "verify")
     assert found.returncode == 0, found.stderr
     assert "entries fold to the same 2 profiles." in found.stdout
@@ -45,8 +45,8 @@ async def test_verify_agrees_then_finds_the_damage_and_rebuild_repairs_it(runnin
     assert "claim (dataset_id=" in found.stderr
     assert "only in the folded state" in found.stderr
 
-    asked = await asyncio.to_thread(running.command, "rebuild")
-    assert asked.returncode == 1, "nobody said yes"
+    unconfirmed = await asyncio.to_thread(running.command, "rebuild")
+    assert unconfirmed.returncode == 1, "not confirmed"
     found = await asyncio.to_thread(running.command, "rebuild", "--yes")
     assert found.returncode == 0, found.stderr
     assert "Rows corrected: 2 in claim." in found.stdout
@@ -55,15 +55,14 @@ async def test_verify_agrees_then_finds_the_damage_and_rebuild_repairs_it(runnin
 
 
 @pytest.mark.damages_database
-async def test_an_entry_that_is_refused_now_is_reported(running: RunningService) -> None:
-    # The log says that a profile was written to before it was made.
+async def test_verify_reports_profiles_whose_log_entries_are_missing(running: RunningService) -> None:
     await _damage(running, "DELETE FROM log WHERE kind = 'write'")
     found = await asyncio.to_thread(running.command, "verify")
     assert found.returncode == 1
     assert "only in the live state" in found.stderr
 
 
-def test_verify_beside_the_embedded_database(start_service: StartService) -> None:
+def test_verify_works_on_the_embedded_database(start_service: StartService) -> None:
     running = start_service()
     found = running.command("verify")
     assert found.returncode == 0, found.stderr

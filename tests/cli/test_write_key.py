@@ -1,4 +1,4 @@
-"""`oneself dataset write-key`: create, list and delete, as the REST resource has them."""
+"""`oneself dataset write-key`: create, list and delete write keys."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def org(service: RunningService) -> str:
 
 
 def test_a_key_is_shown_once_and_deleted(service: RunningService, org: str) -> None:
-    def command(*words: str) -> Any:
-        return service.command("dataset", "write-key", *words, "--org", org)
+    def command(*arguments: str) -> Any:
+        return service.command("dataset", "write-key", *arguments, "--org", org)
 
     def listed() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(command("list", "default", "--json").stdout)["write_keys"]
@@ -46,16 +46,16 @@ def test_a_key_is_shown_once_and_deleted(service: RunningService, org: str) -> N
     assert server["key"] not in command("list", "default").stdout
 
     delete = ("delete", "default", server["key_id"])
-    assert command(*delete).returncode == 1, "nobody said yes"
+    assert command(*delete).returncode == 1, "not confirmed"
     assert command(*delete, "--yes").returncode == 0
     assert [key["name"] for key in listed()] == ["Shop"]
-    gone = command(*delete, "--yes")
-    assert gone.returncode == 1
-    assert "no such write key" in gone.stderr
+    repeated = command(*delete, "--yes")
+    assert repeated.returncode == 1
+    assert "no such write key" in repeated.stderr
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "sentence"),
+    ("arguments", "code", "sentence"),
     [
         (("create", "default", "x", "--allowed-origin", SHOP), 1, "A server key has no allowed_origins"),
         (("create", "default", "x", "--kind", "browser", "--allowed-origin", "null"), 1, "not an origin"),
@@ -66,7 +66,7 @@ def test_a_key_is_shown_once_and_deleted(service: RunningService, org: str) -> N
     ids=str,
 )
 def test_invalid_input_is_explained(
-    service: RunningService, org: str, words: tuple[str, ...], code: int, sentence: str
+    service: RunningService, org: str, arguments: tuple[str, ...], code: int, sentence: str
 ) -> None:
-    answer = service.command("dataset", "write-key", *words, "--org", org)
+    answer = service.command("dataset", "write-key", *arguments, "--org", org)
     assert (answer.returncode, sentence in answer.stderr) == (code, True), answer.stderr

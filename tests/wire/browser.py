@@ -1,4 +1,4 @@
-"""A person with a browser: cookies by host, links, forms, redirects. No JavaScript."""
+"""A browser for tests: cookies by host, links, forms and redirects. No JavaScript."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Form:
 
 @dataclass
 class Page:
-    """What the browser shows: where it is, the answer, its links and forms."""
+    """The shown page: its URL, the answer, its links and forms."""
 
     url: str
     answer: httpx.Response
@@ -45,8 +45,8 @@ class Page:
     forms: list[Form] = field(default_factory=list)
 
     @property
-    def arrived(self) -> dict[str, str]:
-        """The query of the callback address, once the browser was sent there."""
+    def callback_query(self) -> dict[str, str]:
+        """The query of the callback address, after the redirect to it."""
         assert self.url.startswith(CALLBACK), (
             f"still at {self.url}: {self.answer.status_code} {self.answer.text[:1500]}"
         )
@@ -58,23 +58,28 @@ class _Reader(HTMLParser):
         super().__init__()
         self.links: list[str] = []
         self.forms: list[Form] = []
-        self._select: Field | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        said = {key: value or "" for key, value in attrs}
-        if tag == "a" and said.get("href"):
-            self.links.append(said["href"])
+        attributes = {key: value or "" for key, value in attrs}
+        if tag == "a" and attributes.get("href"):
+            self.links.append(attributes["href"])
         elif tag == "form":
-            self.forms.append(Form(said.get("action", ""), said.get("method", "get").lower()))
-        elif tag in ("input", "button", "textarea") and self.forms and said.get("name"):
-            kind = said.get("type", "submit" if tag == "button" else "text").lower()
+            self.forms.append(Form(attributes.get("action", ""), attributes.get("method", "get").lower()))
+        elif tag in ("input", "button", "textarea") and self.forms and attributes.get("name"):
+            kind = attributes.get("type", "submit" if tag == "button" else "text").lower()
             self.forms[-1].fields.append(
-                Field(said["name"], kind, said.get("value", ""), "required" in said, "checked" in said)
+                Field(
+                    attributes["name"],
+                    kind,
+                    attributes.get("value", ""),
+                    "required" in attributes,
+                    "checked" in attributes,
+                )
             )
 
 
 class Browser:
-    """Follows redirects until the callback address of the application, which it never loads."""
+    """Follows redirects up to the callback address of the application, which it does not load."""
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url.rstrip("/")
@@ -96,13 +101,13 @@ class Browser:
         return self._follow("POST", target, {"data": data, "headers": headers})
 
     def fill(self, page: Page, person: dict[str, str], kind: str = "password") -> Page:
-        """Submit the page's form that has a field of type `kind`, as `person` would fill it in."""
+        """Fill in the form that has a field of type `kind` with the data of `person` and submit it."""
         form = next(f for f in page.forms if f.has(kind))
         return self.submit(
-            page, form, {f.name: said for f in form.fields if (said := typed(f, person)) is not None}
+            page, form, {f.name: value for f in form.fields if (value := value_for(f, person)) is not None}
         )
 
-    def keep(self, answer: httpx.Response) -> None:
+    def store_cookies(self, answer: httpx.Response) -> None:
         """Store the cookies of an answer, as `fetch` with credentials does."""
         jar = self.cookies.setdefault(answer.request.url.host, {})
         for line in answer.headers.get_list("set-cookie"):
@@ -123,7 +128,7 @@ class Browser:
             headers = {**kwargs.pop("headers", {}), **self.cookie_header(urlsplit(url).hostname or "")}
             headers.setdefault("Accept", "text/html")
             answer = self.http.request(method, url, headers=headers, **kwargs)
-            self.keep(answer)
+            self.store_cookies(answer)
             if answer.status_code not in (301, 302, 303, 307, 308):
                 return _read(answer)
             url = urljoin(url, answer.headers["location"])
@@ -140,8 +145,8 @@ def _read(answer: httpx.Response) -> Page:
     return Page(str(answer.url), answer, reader.links, reader.forms)
 
 
-def typed(field: Field, person: dict[str, str]) -> str | None:
-    """What the person types into a field; None for what a browser would not send."""
+def value_for(field: Field, person: dict[str, str]) -> str | None:
+    """The value of a field for this person; None for a field that a browser does not send."""
     name = field.name.lower()
     if field.type == "hidden":
         return field.value
@@ -176,7 +181,7 @@ def typed(field: Field, person: dict[str, str]) -> str | None:
 
 @dataclass(frozen=True)
 class WebApplication:
-    """An application with a callback address; `client_secret` is None for a public one."""
+    """An application with a callback address; `client_secret` is None for a public application."""
 
     base_url: str
     org: str
@@ -223,20 +228,20 @@ def pkce() -> tuple[str, str]:
 
 
 def register(browser: Browser, app: WebApplication, person: dict[str, str], **extra: str) -> dict[str, Any]:
-    """Start at authorize, take the page's way to registration, register; the token answer of the exchange."""
+    """Open authorize, follow the link to registration and register; the token response of the exchange."""
     verifier, challenge = pkce()
     page = browser.open(app.authorize_url(challenge, **extra))
-    way = next((link for link in page.links if "register" in link), None)
-    assert way is not None, f"no link to registration on {page.url}: {page.links}"
-    page = browser.open(urljoin(page.url, way))
+    registration = next((link for link in page.links if "register" in link), None)
+    assert registration is not None, f"no link to registration on {page.url}: {page.links}"
+    page = browser.open(urljoin(page.url, registration))
     page = browser.fill(page, person)
-    if not page.url.startswith(CALLBACK):  # an organisation that asks to sign in after registration
+    if not page.url.startswith(CALLBACK):  # a provider can ask for a sign-in after registration
         page = browser.fill(page, person)
     return _tokens(app, page, verifier)
 
 
 def sign_in(browser: Browser, app: WebApplication, person: dict[str, str], **extra: str) -> dict[str, Any]:
-    """Start at authorize, sign in where the page asks for it; the token answer of the exchange."""
+    """Open authorize and sign in if a form asks for it; the token response of the exchange."""
     verifier, challenge = pkce()
     page = browser.open(app.authorize_url(challenge, **extra))
     if not page.url.startswith(CALLBACK):
@@ -245,9 +250,9 @@ def sign_in(browser: Browser, app: WebApplication, person: dict[str, str], **ext
 
 
 def _tokens(app: WebApplication, page: Page, verifier: str) -> dict[str, Any]:
-    arrived = page.arrived
-    assert arrived["state"] == "state-of-the-shop", arrived
-    answer = app.exchange(arrived["code"], verifier)
+    callback_query = page.callback_query
+    assert callback_query["state"] == "state-of-the-shop", callback_query
+    answer = app.exchange(callback_query["code"], verifier)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 

@@ -1,7 +1,6 @@
-"""A caller of the CDS wire: tokens by client credentials, requests under `/t/{org}/cds/api/v1`.
+"""A client of the CDS wire: tokens by client credentials, requests under `/t/{org}/cds/api/v1`.
 
-These tests know the wire (`wire/cds.md`) and nothing of the code behind it. A caller keeps no cookies;
-the person with a browser lives in `browser.py`.
+It follows docs/wire/cds.md and imports nothing from `oneself`. It stores no cookies; `browser.py` does.
 """
 
 from __future__ import annotations
@@ -83,12 +82,12 @@ _run = uuid.uuid4().hex[:6]
 
 
 def fresh(word: str = "thing") -> str:
-    """A name nobody in this test run has used; letters, digits and underscores only."""
+    """A name that is unique in this test run: letters, digits and underscores."""
     return f"{word}_{_run}_{next(_numbers)}"
 
 
 class Cds:
-    """One application calling one organisation; `token` defaults to one with every permission."""
+    """An application that calls one organisation. By default its tokens have all its permissions."""
 
     def __init__(
         self,
@@ -112,13 +111,15 @@ class Cds:
         self.http.close()
 
     def token(self, *permissions: str) -> str:
-        """An access token with exactly these permissions (short names will do), else all of the caller's."""
-        wanted = frozenset(p if p.startswith(PREFIX) else PREFIX + p for p in permissions) or self.permissions
-        if wanted not in self._tokens:
-            self._tokens[wanted] = self.ask_token(" ".join(sorted(wanted))).json()["access_token"]
-        return self._tokens[wanted]
+        """An access token with these permissions (the prefix is optional); default: all of the caller."""
+        requested = (
+            frozenset(p if p.startswith(PREFIX) else PREFIX + p for p in permissions) or self.permissions
+        )
+        if requested not in self._tokens:
+            self._tokens[requested] = self.request_token(" ".join(sorted(requested))).json()["access_token"]
+        return self._tokens[requested]
 
-    def ask_token(self, scope: str | None = None, **form: str) -> httpx.Response:
+    def request_token(self, scope: str | None = None, **form: str) -> httpx.Response:
         data = {"grant_type": "client_credentials", **({"scope": scope} if scope is not None else {}), **form}
         answer = self.http.post(
             f"/t/{self.org}/oauth2/token", data=data, auth=(self.client_id, self.client_secret)
@@ -143,14 +144,14 @@ class Cds:
         **kwargs: Any,
     ) -> httpx.Response:
         """One request with the token; `authorization` replaces the header, `anonymous` drops it."""
-        sent = dict(headers or {})
+        all_headers = dict(headers or {})
         if authorization is not None:
-            sent["Authorization"] = authorization
+            all_headers["Authorization"] = authorization
         elif not anonymous:
-            sent["Authorization"] = f"Bearer {token or self.token()}"
+            all_headers["Authorization"] = f"Bearer {token or self.token()}"
         if tracker is not None:
-            sent["Cookie"] = f"cds_profile={tracker}"
-        return self.http.request(method, self.path(path, face), headers=sent, **kwargs)
+            all_headers["Cookie"] = f"cds_profile={tracker}"
+        return self.http.request(method, self.path(path, face), headers=all_headers, **kwargs)
 
     def get(self, path: str, **kwargs: Any) -> httpx.Response:
         return self.request("GET", path, **kwargs)
@@ -168,12 +169,12 @@ class Cds:
         return self.request("DELETE", path, **kwargs)
 
     def raw(self, method: str, path: str, content: bytes | str, **kwargs: Any) -> httpx.Response:
-        """Send `content` as it is, labelled JSON unless headers say otherwise."""
+        """Send `content` unchanged; the default content type is JSON."""
         headers = {"Content-Type": "application/json", **kwargs.pop("headers", {})}
         return self.request(method, path, content=content, headers=headers, **kwargs)
 
     def admin(self, method: str, path: str, body: Any = None, **kwargs: Any) -> httpx.Response:
-        """One request under `/t/{org}/api/v1`, where the CDS wire has no word for it."""
+        """A request to the admin interface, `/t/{org}/api/v1`."""
         return self.request(method, path, face="/api/v1", **_body(body, kwargs))
 
     # -- profiles ---------------------------------------------------------------------------------------
@@ -197,7 +198,7 @@ class Cds:
     # -- rules and consent ------------------------------------------------------------------------------
 
     def rule(self, property_name: str, *, is_active: bool = True, **fields: Any) -> dict[str, Any]:
-        """A unification rule behind all that were made by this caller, unless `priority` says otherwise."""
+        """Create a unification rule. Default priority: after all rules that this caller created."""
         body = {"rule_name": fresh("rule"), "priority": next(self._priorities), **fields}
         answer = self.post(
             "/unification-rules", {**body, "property_name": property_name, "is_active": is_active}
@@ -205,14 +206,14 @@ class Cds:
         assert answer.status_code == 201, f"{answer.status_code} {answer.text}"
         return dict(answer.json())
 
-    def matched(self, value_type: str = "string", **fields: Any) -> str:
-        """Define a trait that is matched by an active rule and return its key."""
+    def trait_with_rule(self, value_type: str = "string", **fields: Any) -> str:
+        """Define a trait with an active unification rule and return its key."""
         key = self.trait(value_type, **fields)
         self.rule(f"traits.{key}")
         return key
 
     def category(self, *attributes: str, **fields: Any) -> str:
-        """A consent category that opens these attributes; its id."""
+        """Create a consent category with these attributes, `name` or `name@application`; return its id."""
         entries = [
             {"attribute_name": name, **({"application_identifier": app} if app else {})}
             for name, _, app in (attribute.partition("@") for attribute in attributes)
@@ -223,7 +224,7 @@ class Cds:
         return str(answer.json()["category_identifier"])
 
     def consent(self, profile_id: str, **choices: bool) -> list[dict[str, Any]]:
-        """Put the choices, category id → yes or no, in the place of the person's."""
+        """Replace the consents of a profile: category id → yes or no."""
         body = [{"category_identifier": i, "is_consented": yes} for i, yes in choices.items()]
         answer = self.put(f"/profiles/{profile_id}/consents", body)
         assert answer.status_code == 200, f"{answer.status_code} {answer.text}"
@@ -256,16 +257,18 @@ class Cds:
     def address(self, **children: str) -> str:
         """Define a complex trait with scalar children (`city="string"`) and return its key."""
         key = fresh("address")
-        made = self.define(
+        defined = self.define(
             "traits", *(draft(f"traits.{key}.{name}", kind) for name, kind in children.items())
         )
-        listed = [{"attribute_id": a["attribute_id"], "attribute_name": a["attribute_name"]} for a in made]
-        self.define("traits", draft(f"traits.{key}", "complex", sub_attributes=listed))
+        entries = [
+            {"attribute_id": a["attribute_id"], "attribute_name": a["attribute_name"]} for a in defined
+        ]
+        self.define("traits", draft(f"traits.{key}", "complex", sub_attributes=entries))
         return key
 
 
 def draft(name: str, value_type: str = "string", **fields: Any) -> dict[str, Any]:
-    """The least attribute definition, plus `fields`."""
+    """An attribute definition with the required fields and `fields`."""
     return {"attribute_name": name, "value_type": value_type, "merge_strategy": "overwrite", **fields}
 
 
@@ -276,23 +279,23 @@ def _body(body: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     return kwargs
 
 
-# -- what an answer must be -------------------------------------------------------------------------
+# -- assertions on answers --------------------------------------------------------------------------
 
 
-def refused(answer: httpx.Response, status: int, code: str, description: str | None = None) -> str:
-    """Assert an error of shape A and return its description; `description` must match exactly when given."""
-    said = _error(answer, status, ("code", "message", "description"))
-    return _judge(said, code, description)
+def assert_error(answer: httpx.Response, status: int, code: str, description: str | None = None) -> str:
+    """Assert an error of shape A and return its description. If given, `description` must match exactly."""
+    fields = _error(answer, status, ("code", "message", "description"))
+    return _check_error(fields, code, description)
 
 
-def refused_b(answer: httpx.Response, status: int, code: str, description: str | None = None) -> str:
+def assert_error_b(answer: httpx.Response, status: int, code: str, description: str | None = None) -> str:
     """Assert an error of shape B and return its description."""
-    said = _error(answer, status, ("error_code", "error_message", "error_description"))
-    return _judge(said, code, description)
+    fields = _error(answer, status, ("error_code", "error_message", "error_description"))
+    return _check_error(fields, code, description)
 
 
-def refused_text(answer: httpx.Response, status: int, line: str) -> None:
-    """Assert an error of one plain line."""
+def assert_error_text(answer: httpx.Response, status: int, line: str) -> None:
+    """Assert an error whose body is one line of text."""
     assert (answer.status_code, answer.text.rstrip("\n")) == (status, line)
     assert answer.headers["content-type"].startswith("text/plain")
 
@@ -305,17 +308,17 @@ def _error(answer: httpx.Response, status: int, keys: tuple[str, str, str]) -> t
     return body[keys[0]], body[keys[1]], body[keys[2]]
 
 
-def _judge(said: tuple[str, str, str], code: str, description: str | None) -> str:
-    assert said[0] == code, said
+def _check_error(fields: tuple[str, str, str], code: str, description: str | None) -> str:
+    assert fields[0] == code, fields
     if code in MESSAGES:
-        assert said[1] == MESSAGES[code], said
+        assert fields[1] == MESSAGES[code], fields
     if description is not None:
-        assert said[2] == description, said
-    return said[2]
+        assert fields[2] == description, fields
+    return fields[2]
 
 
-def understood(answer: httpx.Response) -> None:
-    """Assert that a bad request got a 4xx with a reason, not a crash."""
+def assert_client_error(answer: httpx.Response) -> None:
+    """Assert a 4xx answer with a description and without a traceback."""
     assert 400 <= answer.status_code < 500, f"{answer.status_code} {answer.text[:300]}"
     assert answer.text.strip()
     assert "Traceback" not in answer.text

@@ -1,4 +1,4 @@
-"""Callers for the wire tests: one service for the session, organisations and applications made by the CLI."""
+"""Callers of one service for the session; the command line creates organisations and applications."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ def cds(service: RunningService) -> Iterator[Cds]:
 
 @pytest.fixture(scope="session")
 def new_org(service: RunningService) -> Iterator[Callable[[], Cds]]:
-    """A maker of organisations, each enabled and with a system application of its own.
+    """Creates organisations, each enabled and with its own system application.
 
-    The command takes seconds on a busy machine, so the next one is made while a test uses the last.
+    The command can take seconds, so the next organisation is created while a test uses the previous one.
     """
 
     def make() -> Cds:
         handle = fresh("org").replace("_", "-")
         client_id = f"{handle}-client"
-        said = service.command("org", "create", handle, "--client-id", client_id, "--client-secret", SECRET)
-        assert said.returncode == 0, said.stderr
+        result = service.command("org", "create", handle, "--client-id", client_id, "--client-secret", SECRET)
+        assert result.returncode == 0, result.stderr
         return Cds(service.base_url, handle, client_id, SECRET)
 
-    pool, made = ThreadPoolExecutor(1), []
-    ahead = [pool.submit(make)]
+    pool, created = ThreadPoolExecutor(1), []
+    pending = [pool.submit(make)]
 
     def take() -> Cds:
-        ahead.append(pool.submit(make))
-        made.append(ahead.pop(0).result())
-        return made[-1]
+        pending.append(pool.submit(make))
+        created.append(pending.pop(0).result())
+        return created[-1]
 
     yield take
     pool.shutdown(cancel_futures=True)
-    for caller in made:
+    for caller in created:
         caller.close()
 
 
@@ -62,40 +62,40 @@ def other(new_org: Callable[[], Cds]) -> Cds:
 
 @pytest.fixture(scope="session")
 def new_app(service: RunningService) -> Callable[..., tuple[str, str | None]]:
-    """A maker of applications of `acme`: client id and, unless public, secret."""
+    """Creates applications of `acme`; returns client id and secret (None for a browser application)."""
 
     def make(kind: str, permissions: frozenset[str]) -> tuple[str, str | None]:
         options = [part for name in sorted(permissions) for part in ("--permission", name)]
         if kind != "machine":
             options += ["--redirect-uri", CALLBACK]
-        made = service.command(
+        result = service.command(
             "app", "create", fresh(kind), "--json", "--org", service.org, "--kind", kind, *options
         )
-        assert made.returncode == 0, made.stderr
-        said = json.loads(made.stdout)
-        return said["client_id"], said.get("client_secret")
+        assert result.returncode == 0, result.stderr
+        application = json.loads(result.stdout)
+        return application["client_id"], application.get("client_secret")
 
     return make
 
 
 @pytest.fixture(scope="session")
 def regular(cds: Cds, new_app: Callable[..., tuple[str, str]]) -> Cds:
-    """An application with every permission that is no system application."""
+    """An application with every permission that is not a system application."""
     client_id, secret = new_app("machine", PERMISSIONS)
     return Cds(cds.base_url, cds.org, client_id, secret)
 
 
 @pytest.fixture(scope="session")
-def narrow(cds: Cds, new_app: Callable[..., tuple[str, str]]) -> Cds:
-    """An application that may only look at profiles."""
-    held = frozenset({"internal_cds_profile_view"})
-    client_id, secret = new_app("machine", held)
-    return Cds(cds.base_url, cds.org, client_id, secret, held)
+def view_only(cds: Cds, new_app: Callable[..., tuple[str, str]]) -> Cds:
+    """An application that can only read profiles."""
+    permissions = frozenset({"internal_cds_profile_view"})
+    client_id, secret = new_app("machine", permissions)
+    return Cds(cds.base_url, cds.org, client_id, secret, permissions)
 
 
 @pytest.fixture(scope="session")
-def powerless(cds: Cds, new_app: Callable[..., tuple[str, str]]) -> Cds:
-    """An application that may do nothing."""
+def unprivileged(cds: Cds, new_app: Callable[..., tuple[str, str]]) -> Cds:
+    """An application without permissions."""
     client_id, secret = new_app("machine", frozenset())
     return Cds(cds.base_url, cds.org, client_id, secret, frozenset())
 
@@ -103,16 +103,16 @@ def powerless(cds: Cds, new_app: Callable[..., tuple[str, str]]) -> Cds:
 @pytest.fixture(scope="session")
 def web_app(cds: Cds, new_app: Callable[..., tuple[str, str | None]]) -> WebApplication:
     """A confidential application with a callback address."""
-    held = frozenset({"internal_cds_profile_view", "internal_cds_profile_update"})
-    client_id, secret = new_app("web", held)
+    permissions = frozenset({"internal_cds_profile_view", "internal_cds_profile_update"})
+    client_id, secret = new_app("web", permissions)
     return WebApplication(cds.base_url, cds.org, client_id, secret)
 
 
 @pytest.fixture(scope="session")
 def public_app(cds: Cds, new_app: Callable[..., tuple[str, str | None]]) -> WebApplication:
     """A single-page application: no secret."""
-    held = frozenset({"internal_cds_profile_view", "internal_cds_profile_update"})
-    client_id, _ = new_app("browser", held)
+    permissions = frozenset({"internal_cds_profile_view", "internal_cds_profile_update"})
+    client_id, _ = new_app("browser", permissions)
     return WebApplication(cds.base_url, cds.org, client_id, None)
 
 
@@ -125,7 +125,7 @@ def browser(cds: Cds) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def origin() -> str:
-    """The origin that `configured` answers."""
+    """The CORS origin that `configured` allows."""
     return "https://shop.acme.example"
 
 
@@ -140,7 +140,7 @@ def configured(
         "ONESELF_COOKIE_DOMAIN": "acme.example",
     }
     running = RunningService(tmp_path_factory.mktemp("configured") / "data", service.database_url, settings)
-    running._port = port = _free_port()  # its greeting names the public address, not where it listens
+    running._port = port = _free_port()  # its start-up message names the public address, not the port
     running.launch()
     caller = Cds(f"http://localhost:{port}", running.org, running.client_id, running.client_secret)
     _wait_until_ready(caller)

@@ -1,4 +1,4 @@
-"""An external identity server, as far as verifying tokens needs one: a signing key and its JWKS."""
+"""A stand-in for an external identity server: a signing key and its JWKS."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from joserfc.jwk import RSAKey
 
 
 class Issuer:
-    """Serves `/t/{org}/oauth2/jwks` (nothing else is there) and signs whatever it is asked to."""
+    """Serves `/t/{org}/oauth2/jwks` and signs tokens with any claims."""
 
     def __init__(self) -> None:
         self.key = RSAKey.generate_key(2048, parameters={"kid": "outside-1", "use": "sig", "alg": "RS256"})
@@ -39,9 +39,7 @@ class Issuer:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def token(self, **changes: Any) -> str:
-        """A good token of an application for `acme` with these claims changed; a claim set to None is left
-        out.
-        """
+        """A valid token of an application of `acme` with changed claims; None omits a claim."""
         claims = {
             "iss": f"{self.url}/t/acme/oauth2/token",
             "sub": "outside-client",
@@ -52,8 +50,8 @@ class Issuer:
             "scope": "internal_cds_profile_view",
             **changes,
         }
-        kept = {name: value for name, value in claims.items() if value is not None}
-        return jwt.encode({"alg": "RS256", "kid": "outside-1"}, kept, self.key)
+        payload = {name: value for name, value in claims.items() if value is not None}
+        return jwt.encode({"alg": "RS256", "kid": "outside-1"}, payload, self.key)
 
     def stop(self) -> None:
         self._server.shutdown()

@@ -1,4 +1,4 @@
-"""Who is one person, told from answers alone; and waiting for what happens in the background."""
+"""Which profiles are one person, according to the answers, and waiting for background work."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ DEADLINE_S = 90.0
 
 
 def survivor_of(org: Cds, profile: dict[str, Any]) -> str:
-    """The id that stands for a profile now."""
+    """The id of the survivor of a profile, or of the profile itself."""
     found = org.read(profile["profile_id"])
     return str(found.get("merged_to", found)["profile_id"])
 
 
-def is_one(org: Cds, *profiles: dict[str, Any]) -> bool:
-    """Whether all of them are one person; both directions of the reference must agree."""
+def is_one_person(org: Cds, *profiles: dict[str, Any]) -> bool:
+    """Whether the profiles are one person; `merged_to` and `merged_from` must agree."""
     survivors = {survivor_of(org, profile) for profile in profiles}
     for survivor in survivors:
         entries = org.read(survivor).get("merged_from", [])
-        known = {survivor, *(entry["profile_id"] for entry in entries)}
-        assert len(known) == len(entries) + 1
+        listed = {survivor, *(entry["profile_id"] for entry in entries)}
+        assert len(listed) == len(entries) + 1
         own = {p["profile_id"] for p in profiles if survivor_of(org, p) == survivor}
-        assert own <= known
+        assert own <= listed
     return len(survivors) == 1
 
 
 def refusals_of(org: Cds, *profiles: dict[str, Any]) -> set[str]:
-    """The codes of the refusals that are listed between exactly these profiles."""
+    """The codes of the listed refusals that name exactly these profiles."""
     ids = {profile["profile_id"] for profile in profiles}
     found, cursor = set(), ""
     while True:
@@ -42,17 +42,17 @@ def refusals_of(org: Cds, *profiles: dict[str, Any]) -> set[str]:
 
 
 def progress_of(org: Cds, rule: dict[str, Any]) -> dict[str, Any] | None:
-    """How far a rule has been applied; None if it never was."""
+    """The progress of applying a rule; None if it was never applied."""
     answer = org.admin("GET", "/unification-rules/progress")
     assert answer.status_code == 200, answer.text
-    return next((work for work in answer.json()["progress"] if work["rule_id"] == rule["rule_id"]), None)
+    return next((job for job in answer.json()["progress"] if job["rule_id"] == rule["rule_id"]), None)
 
 
-def applied(org: Cds, rule: dict[str, Any]) -> dict[str, Any]:
-    """The progress of a rule when it has come to its end."""
+def wait_until_applied(org: Cds, rule: dict[str, Any]) -> dict[str, Any]:
+    """Wait until a rule has been applied; its progress."""
 
-    def ended() -> dict[str, Any] | None:
-        work = progress_of(org, rule)
-        return work if work and work["state"] != "running" else None
+    def finished() -> dict[str, Any] | None:
+        job = progress_of(org, rule)
+        return job if job and job["state"] != "running" else None
 
-    return until(ended, lambda: f"the rule was not applied in time: {progress_of(org, rule)}", DEADLINE_S)
+    return until(finished, lambda: f"the rule was not applied in time: {progress_of(org, rule)}", DEADLINE_S)

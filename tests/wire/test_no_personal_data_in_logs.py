@@ -15,12 +15,12 @@ import pytest
 
 from conftest import StartService
 from support.service import RunningService
-from wire.admin.test_lookup import Web
+from wire.admin.test_lookup import WebDataset
 from wire.client import Cds
 
 MARK = "mrkq7"
-#: The mark as it stands, and as far as an encoding would hide it.
-TRACES = re.compile(
+#: The mark itself, and its base64 at all three alignments.
+MARK_PATTERN = re.compile(
     "|".join((MARK, *(base64.b64encode(("x" * n + MARK).encode())[2:-3].decode() for n in range(3)))),
     re.IGNORECASE,
 )
@@ -62,36 +62,36 @@ def log_format(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def talkative(start_service: StartService, log_format: str) -> RunningService:
-    """A service of two processes that logs all it can, on an embedded server whose log is looked at too."""
+def debug_service(start_service: StartService, log_format: str) -> RunningService:
+    """A service of two processes at level debug, on an embedded server whose log is read too."""
     environment = {"ONESELF_LOG_LEVEL": "debug", "ONESELF_LOG_FORMAT": log_format}
     return start_service(workers=2, environment=environment)
 
 
-def test_no_mark_of_what_was_sent_is_found(talkative: RunningService) -> None:
-    org = Cds(talkative.base_url, talkative.org, talkative.client_id, talkative.client_secret)
-    web = Web(org)
-    good = send_good_events(web)
-    bad = send_bad_events(web)
-    others = ask_for_people(web)
-    send_what_is_no_http(talkative)
-    race(web)
-    assert good == {200}
-    assert bad == {400, 401, 403, 404, 405, 413}
+def test_no_sent_value_is_in_logs_or_metrics(debug_service: RunningService) -> None:
+    org = Cds(debug_service.base_url, debug_service.org, debug_service.client_id, debug_service.client_secret)
+    web = WebDataset(org)
+    valid = send_valid_events(web)
+    invalid = send_invalid_events(web)
+    others = call_other_routes(web)
+    send_invalid_http(debug_service)
+    send_concurrent_events(web)
+    assert valid == {200}
+    assert invalid == {400, 401, 403, 404, 405, 413}
     assert {200, 400, 401, 404} <= others
-    assert not {status for status in good | bad | others if status >= 500}
-    figures = httpx.get(f"{talkative.base_url}/metrics").text
-    talkative.stop()
-    for text in (talkative.log(), figures, (talkative.data_dir / "postgres.log").read_text("utf-8")):
-        assert [line for line in text.splitlines() if TRACES.search(line)] == []
+    assert not {status for status in valid | invalid | others if status >= 500}
+    metrics = httpx.get(f"{debug_service.base_url}/metrics").text
+    debug_service.stop()
+    for text in (debug_service.log(), metrics, (debug_service.data_dir / "postgres.log").read_text("utf-8")):
+        assert [connection for connection in text.splitlines() if MARK_PATTERN.search(connection)] == []
         assert [secret for secret in (*org._tokens.values(), org.client_secret) if secret in text] == []
-    assert "migrated" in talkative.log(), "the level debug"
-    assert "oneself_events_total" in figures
+    assert "migrated" in debug_service.log(), "the log has entries of level debug"
+    assert "oneself_events_total" in metrics
     org.close()
 
 
-def send_good_events(web: Web) -> set[int]:
-    """In all encodings, on both endpoints, again with the token of the answer."""
+def send_valid_events(web: WebDataset) -> set[int]:
+    """Send the event in all encodings, to both endpoints and with a valid token; the status codes."""
     http, path = web.org.http, f"/t/{web.org.org}/api2/event/{web.name}"
     text = json.dumps(marked_event())
     encoded = quote(base64.b64encode(text.encode()))
@@ -99,11 +99,11 @@ def send_good_events(web: Web) -> set[int]:
     basic = (web.org.client_id, web.org.client_secret)
     server = {**marked_event(), "source": {"channel": "Server"}}
     first = http.post(path, content=text, headers=HEADERS)
-    again = marked_event()
-    again["user"]["encryptedId"] = first.json()["persistedUserId"]["entityId"]
+    with_token = marked_event()
+    with_token["user"]["encryptedId"] = first.json()["persistedUserId"]["entityId"]
     answers = [
         first,
-        http.post(path, json=again, headers=HEADERS),
+        http.post(path, json=with_token, headers=HEADERS),
         http.post(path, content=f"event={encoded}", headers=form),
         http.post(path, content=f"event={quote(text)}", headers=form),
         http.get(f"{path}?event={encoded}&other={MARK}", headers=HEADERS),
@@ -113,12 +113,12 @@ def send_good_events(web: Web) -> set[int]:
     return {answer.status_code for answer in answers}
 
 
-def send_bad_events(web: Web) -> set[int]:
-    """Broken in every way that has an answer of its own."""
+def send_invalid_events(web: WebDataset) -> set[int]:
+    """Send events with every kind of error; the status codes."""
     http, path = web.org.http, f"/t/{web.org.org}/api2/event/{web.name}"
     trusted = path.replace("/event/", "/authevent/")
     form = {**HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
-    powerless = (f"{MARK}-client", f"{MARK}-secret")
+    wrong_credentials = (f"{MARK}-client", f"{MARK}-secret")
     bodies = [
         f"[{MARK}",
         f'["{MARK}"]',
@@ -141,30 +141,30 @@ def send_bad_events(web: Web) -> set[int]:
         http.put(path, content=MARK, headers=HEADERS),
         http.post(f"{path}{MARK}", json=marked_event(), headers=HEADERS),
         http.post(f"/t/{MARK}/api2/event/{MARK}", json=marked_event(), headers=HEADERS),
-        http.post(trusted, json=marked_event(), auth=powerless, headers=HEADERS),
+        http.post(trusted, json=marked_event(), auth=wrong_credentials, headers=HEADERS),
         http.post(trusted, json=marked_event(), headers={**HEADERS, "Authorization": f"Basic {MARK}"}),
     ]
     web._put("identity-attributes", [{"name": "customerId", "identity_type": "customerId"}])
-    strict = web.org.admin(
+    restricted = web.org.admin(
         "PATCH",
         f"/datasets/{web.name}",
         {"allowed_origins": ["https://shop.acme.example"]},
         token=web.org.token("identity_view", "identity_update"),
     )
-    assert strict.status_code == 200, strict.text
+    assert restricted.status_code == 200, restricted.text
     answers.append(http.post(path, json=marked_event(), headers=HEADERS))
-    open_again = web.org.admin(
+    unrestricted = web.org.admin(
         "PATCH",
         f"/datasets/{web.name}",
         {"allowed_origins": []},
         token=web.org.token("identity_view", "identity_update"),
     )
-    assert open_again.status_code == 200, open_again.text
+    assert unrestricted.status_code == 200, unrestricted.text
     return {answer.status_code for answer in answers}
 
 
-def ask_for_people(web: Web) -> set[int]:
-    """The other wires, by what only this person could have written."""
+def call_other_routes(web: WebDataset) -> set[int]:
+    """Call other routes with personal data; the status codes."""
     org, bearer = web.org, {"Authorization": f"Bearer {MARK}.{MARK}.{MARK}"}
     answers = [
         web.resolve(customerId=f"{MARK}-customer"),
@@ -194,22 +194,22 @@ def ask_for_people(web: Web) -> set[int]:
     return {answer.status_code for answer in answers}
 
 
-def send_what_is_no_http(service: RunningService) -> None:
-    """A line that is no request, and a body that breaks off."""
+def send_invalid_http(service: RunningService) -> None:
+    """Send an invalid request line and an incomplete body."""
     address = httpx.URL(service.base_url)
     for raw in (
         f"{MARK} {MARK}\r\n\r\n",
         f"POST /api2/event/{MARK} HTTP/1.1\r\nHost: {MARK}\r\nContent-Length: 900\r\n\r\n{MARK}",
     ):
-        with socket.create_connection((address.host, address.port or 80), timeout=30) as line:
-            line.sendall(raw.encode())
-            line.shutdown(socket.SHUT_WR)
-            while line.recv(4096):
+        with socket.create_connection((address.host, address.port or 80), timeout=30) as connection:
+            connection.sendall(raw.encode())
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(4096):
                 pass
 
 
-def race(web: Web) -> None:
-    """Many at once, on both processes, about few people who turn out to be one."""
+def send_concurrent_events(web: WebDataset) -> None:
+    """Send concurrent events whose profiles merge, to both processes."""
     url = f"{web.org.base_url}/t/{web.org.org}/api2/event/{web.name}"
 
     def send(number: int) -> int:

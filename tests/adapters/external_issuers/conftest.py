@@ -1,4 +1,4 @@
-"""The application in the process of the test, and callers of it."""
+"""Fixtures: the application in the test process and its callers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An issuer in memory: its documents, its keys, and tokens of every kind."""
+"""An OpenID provider in memory: its metadata, keys and tokens."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 
 URL = "https://login.example"
 JWKS = f"{URL}/keys"
-# As it is before the tests of our own keys put one for all in its place.
+# Bound at import: the fixture `fast_crypto` replaces `RSAKey.generate_key` by one shared key.
 new_rsa_key = RSAKey.generate_key
 
 
 class Issuer:
-    """Answers as an OpenID provider does; `answers` puts other answers in the place of its own, by path."""
+    """Answers as an OpenID provider does; `answers` replaces the answer of a path."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.requested_urls: list[str] = []
         self.answers: dict[str, httpx.Response | Exception] = {}
         self.keys: list[Any] = [new_rsa_key(2048, parameters={"kid": "one"})]
         self.metadata: dict[str, Any] = {"issuer": URL, "jwks_uri": JWKS}
@@ -28,8 +28,9 @@ class Issuer:
         return httpx.MockTransport(self._answer)
 
     def token(self, *, header: dict[str, Any] | None = None, key: Any = None, **changes: Any) -> str:
-        """A good token of an application, with these claims changed; None leaves one out, "now-30" is an
-        instant.
+        """A valid token of an application with changed claims.
+
+        None omits a claim; "now-30" means 30 seconds ago.
         """
         claims = {
             "iss": URL,
@@ -40,21 +41,21 @@ class Issuer:
             "scope": "openid internal_cds_profile_view",
             **changes,
         }
-        kept = {name: _instant(value) for name, value in claims.items() if value is not None}
-        used = key or self.keys[-1]
-        kind = {RSAKey: "RS256", ECKey: "ES256", OctKey: "HS256"}[type(used)]
-        named = {"alg": kind, "kid": used.kid, **(header or {})}
-        written = {name: value for name, value in named.items() if value is not None}
-        return jwt.encode(written, kept, used, algorithms=[named["alg"]])
+        payload = {name: _instant(value) for name, value in claims.items() if value is not None}
+        signing_key = key or self.keys[-1]
+        algorithm = {RSAKey: "RS256", ECKey: "ES256", OctKey: "HS256"}[type(signing_key)]
+        fields = {"alg": algorithm, "kid": signing_key.kid, **(header or {})}
+        protected = {name: value for name, value in fields.items() if value is not None}
+        return jwt.encode(protected, payload, signing_key, algorithms=[fields["alg"]])
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         url = str(request.url)
-        self.asked.append(url)
-        found = self.answers.get(request.url.path)
-        if isinstance(found, Exception):
-            raise found
-        if found is not None:
-            return found
+        self.requested_urls.append(url)
+        replacement = self.answers.get(request.url.path)
+        if isinstance(replacement, Exception):
+            raise replacement
+        if replacement is not None:
+            return replacement
         if url == f"{URL}/.well-known/openid-configuration":
             return httpx.Response(200, json=self.metadata)
         if url in (JWKS, f"{URL}/t/acme/oauth2/jwks"):

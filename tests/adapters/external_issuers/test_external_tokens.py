@@ -41,7 +41,7 @@ def tunables() -> Tunables:
 
 @pytest.fixture
 def issuer(cds: Cds, monkeypatch: pytest.MonkeyPatch) -> Issuer:
-    """In the place of the network."""
+    """Replaces the network."""
     issuer = Issuer()
     monkeypatch.setattr(cds.services.callers.issuer_keys._http, "_transport", issuer.transport())
     return issuer
@@ -49,8 +49,8 @@ def issuer(cds: Cds, monkeypatch: pytest.MonkeyPatch) -> Issuer:
 
 @pytest.fixture
 def trusted(issuer: Issuer, cds: Cds) -> Any:
-    async def trust(of: Cds = cds, **fields: Any) -> Any:
-        return await of.services.directory.issuers.add(of.dataset_ref, **{"issuer": URL, **fields})
+    async def trust(caller: Cds = cds, **fields: Any) -> Any:
+        return await caller.services.directory.issuers.add(caller.dataset_ref, **{"issuer": URL, **fields})
 
     return trust
 
@@ -64,15 +64,15 @@ async def status(cds: Cds, token: str) -> int:
 
 async def test_no_issuer_is_trusted_by_default(cds: Cds, issuer: Issuer) -> None:
     assert await status(cds, issuer.token()) == 401
-    assert issuer.asked == []
+    assert issuer.requested_urls == []
 
 
-async def test_a_trusted_issuers_token_is_let_in(cds: Cds, issuer: Issuer, trusted: Any) -> None:
+async def test_a_token_of_a_trusted_issuer_is_accepted(cds: Cds, issuer: Issuer, trusted: Any) -> None:
     await trusted()
     assert await status(cds, issuer.token()) == 200
-    assert issuer.asked == [URL + DISCOVERY, JWKS]
+    assert issuer.requested_urls == [URL + DISCOVERY, JWKS]
     assert await status(cds, issuer.token(jti="another")) == 200
-    assert len(issuer.asked) == 2
+    assert len(issuer.requested_urls) == 2
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,9 @@ async def test_a_trusted_issuers_token_is_let_in(cds: Cds, issuer: Issuer, trust
     ],
     ids=str,
 )
-async def test_good_tokens(cds: Cds, issuer: Issuer, trusted: Any, changes: dict[str, Any]) -> None:
+async def test_valid_tokens_are_accepted(
+    cds: Cds, issuer: Issuer, trusted: Any, changes: dict[str, Any]
+) -> None:
     await trusted()
     assert await status(cds, issuer.token(**changes)) == 200
 
@@ -119,7 +121,7 @@ async def test_good_tokens(cds: Cds, issuer: Issuer, trusted: Any, changes: dict
     ],
     ids=lambda changes: str(changes)[:40],
 )
-async def test_a_token_that_fails_one_check(
+async def test_a_token_that_fails_one_check_is_rejected(
     cds: Cds, issuer: Issuer, trusted: Any, changes: dict[str, Any]
 ) -> None:
     await trusted()
@@ -133,23 +135,25 @@ async def test_a_token_without_the_permission(cds: Cds, issuer: Issuer, trusted:
     assert await status(cds, issuer.token(scope="openid profile")) == 403
 
 
-async def test_permissions_that_the_issuers_tokens_bring(cds: Cds, issuer: Issuer, trusted: Any) -> None:
-    found = await trusted(permissions=("internal_cds_profile_view",))
-    plain, other = issuer.token(scope=None), issuer.token(scope="openid")
-    assert await status(cds, plain) == await status(cds, other) == 200
-    await cds.services.directory.issuers.change(cds.dataset_ref, found.issuer_id, permissions=())
-    assert await status(cds, plain) == await status(cds, other) == 403
-    await cds.services.directory.issuers.remove(cds.dataset_ref, found.issuer_id)
-    assert await status(cds, plain) == 401
+async def test_permissions_come_from_the_trust_or_the_scope(cds: Cds, issuer: Issuer, trusted: Any) -> None:
+    added = await trusted(permissions=("internal_cds_profile_view",))
+    without_scope, with_other_scope = issuer.token(scope=None), issuer.token(scope="openid")
+    assert await status(cds, without_scope) == await status(cds, with_other_scope) == 200
+    await cds.services.directory.issuers.change(cds.dataset_ref, added.issuer_id, permissions=())
+    assert await status(cds, without_scope) == await status(cds, with_other_scope) == 403
+    await cds.services.directory.issuers.remove(cds.dataset_ref, added.issuer_id)
+    assert await status(cds, without_scope) == 401
 
 
-async def test_an_audience_of_its_own(cds: Cds, issuer: Issuer, trusted: Any) -> None:
+async def test_a_configured_audience_is_required(cds: Cds, issuer: Issuer, trusted: Any) -> None:
     await trusted(audience="https://api.acme.example")
     assert await status(cds, issuer.token(aud="https://api.acme.example")) == 200
     assert await status(cds, issuer.token()) == 401
 
 
-async def test_trust_is_the_organisations_own(cds: Cds, stranger: Cds, issuer: Issuer, trusted: Any) -> None:
+async def test_trust_applies_to_one_organisation(
+    cds: Cds, stranger: Cds, issuer: Issuer, trusted: Any
+) -> None:
     await trusted()
     assert await status(stranger, issuer.token()) == 401
     await trusted(stranger)
@@ -157,19 +161,17 @@ async def test_trust_is_the_organisations_own(cds: Cds, stranger: Cds, issuer: I
     assert await status(stranger, issuer.token(org_handle="acme")) == 401
 
 
-async def test_an_issuer_of_the_wso2_kind_names_the_organisation(
-    cds: Cds, issuer: Issuer, trusted: Any
-) -> None:
+async def test_a_wso2_issuer_address_names_the_organisation(cds: Cds, issuer: Issuer, trusted: Any) -> None:
     wso2 = f"{URL}/t/acme/oauth2/token"
     await trusted()
     issuer.answers[DISCOVERY] = httpx.Response(404)
     assert await status(cds, issuer.token(iss=wso2, org_handle="acme")) == 200
-    assert issuer.asked == [URL + DISCOVERY, f"{URL}/t/acme/oauth2/jwks"]
+    assert issuer.requested_urls == [URL + DISCOVERY, f"{URL}/t/acme/oauth2/jwks"]
     assert await status(cds, issuer.token(iss=wso2)) == 401
     assert await status(cds, issuer.token(iss=f"{URL}/t/other/oauth2/token", org_handle="acme")) == 401
 
 
-async def test_rotated_keys_are_found_and_withdrawn_ones_forgotten(
+async def test_rotated_keys_are_read_and_withdrawn_keys_expire(
     cds: Cds, issuer: Issuer, trusted: Any
 ) -> None:
     await trusted()
@@ -188,32 +190,32 @@ async def test_keys_of_an_issuer_that_does_not_answer_stay_valid_for_a_day() -> 
     issuer.answers["/keys"] = httpx.ConnectError("down")
     clock.now_s = KEYS_LIFE_S + 1
     assert await keys.find(source, "one", "RS256")
-    assert issuer.asked == [JWKS, JWKS]
+    assert issuer.requested_urls == [JWKS, JWKS]
     clock.now_s = STALE_KEYS_MAX_S + 1
     assert await keys.find(source, "one", "RS256") == []
     await keys.close()
 
 
 @pytest.mark.parametrize("tunables", [RARELY])
-async def test_unknown_keys_do_not_make_us_ask_again_and_again(
+async def test_unknown_key_ids_do_not_repeat_the_request_for_keys(
     cds: Cds, issuer: Issuer, trusted: Any
 ) -> None:
     await trusted()
     for number in range(5):
         assert await status(cds, issuer.token(header={"kid": f"unknown-{number}"})) == 401
-    assert len(issuer.asked) == 2
+    assert len(issuer.requested_urls) == 2
     issuer.answers[DISCOVERY] = httpx.ConnectError("down")
     assert await status(cds, issuer.token()) == 200
 
 
 @pytest.mark.parametrize("tunables", [RARELY])
-async def test_an_issuer_that_is_away_is_not_asked_by_every_request(
+async def test_an_unreachable_issuer_is_not_requested_for_every_token(
     cds: Cds, issuer: Issuer, trusted: Any
 ) -> None:
     await trusted(jwks_uri=JWKS)
     issuer.answers["/keys"] = httpx.ConnectError("down")
     assert [await status(cds, issuer.token(jti=str(n))) for n in range(4)] == [401] * 4
-    assert issuer.asked == [JWKS]
+    assert issuer.requested_urls == [JWKS]
 
 
 def keys_of(*keys: Any, **members: Any) -> httpx.Response:
@@ -235,13 +237,13 @@ def keys_of(*keys: Any, **members: Any) -> httpx.Response:
     ],
     ids=str,
 )
-async def test_an_issuer_whose_keys_make_no_sense(
+async def test_an_invalid_key_document_is_rejected(
     cds: Cds, issuer: Issuer, trusted: Any, answer: Any
 ) -> None:
     await trusted()
     issuer.answers["/keys"] = answer
     assert await status(cds, issuer.token()) == 401
-    assert not any("evil" in url for url in issuer.asked)
+    assert not any("evil" in url for url in issuer.requested_urls)
 
 
 async def test_a_redirect_on_the_same_host_is_followed(cds: Cds, issuer: Issuer, trusted: Any) -> None:
@@ -269,25 +271,28 @@ async def test_a_discovery_document_of_another_issuer_is_rejected(
     assert await status(cds, issuer.token()) == 401
 
 
-async def test_algorithms_that_prove_nothing(cds: Cds, issuer: Issuer, trusted: Any) -> None:
+async def test_unsigned_and_symmetric_tokens_are_rejected(cds: Cds, issuer: Issuer, trusted: Any) -> None:
     await trusted()
-    good = issuer.token()
-    header, payload, _ = good.split(".")
-    none = issuer_header({"alg": "none", "kid": "one"})
-    assert await status(cds, f"{none}.{payload}.") == 401
+    valid = issuer.token()
+    header, payload, _ = valid.split(".")
+    unsigned_header = encoded_header({"alg": "none", "kid": "one"})
+    assert await status(cds, f"{unsigned_header}.{payload}.") == 401
     assert await status(cds, f"{header}.{payload}.") == 401
     assert await status(cds, f"{header}.{payload}.AAAA") == 401
     for secret in (issuer.keys[0].as_pem(private=False), json.dumps(issuer.keys[0].as_dict(False)).encode()):
-        signed = f"{issuer_header({'alg': 'HS256', 'kid': 'one'})}.{payload}"
+        signed_part = f"{encoded_header({'alg': 'HS256', 'kid': 'one'})}.{payload}"
         assert (
-            await status(cds, f"{signed}.{unpadded(hmac.digest(secret, signed.encode(), 'sha256'))}") == 401
+            await status(
+                cds, f"{signed_part}.{unpadded(hmac.digest(secret, signed_part.encode(), 'sha256'))}"
+            )
+            == 401
         )
-    shared = OctKey.generate_key(256, parameters={"kid": "shared"})
-    issuer.answers["/keys"] = httpx.Response(200, json={"keys": [shared.as_dict(private=True)]})
-    assert await status(cds, issuer.token(key=shared)) == 401
+    symmetric_key = OctKey.generate_key(256, parameters={"kid": "shared"})
+    issuer.answers["/keys"] = httpx.Response(200, json={"keys": [symmetric_key.as_dict(private=True)]})
+    assert await status(cds, issuer.token(key=symmetric_key)) == 401
 
 
-async def test_keys_that_may_not_sign(cds: Cds, issuer: Issuer, trusted: Any) -> None:
+async def test_keys_not_suitable_for_signing_are_rejected(cds: Cds, issuer: Issuer, trusted: Any) -> None:
     await trusted()
     issuer.answers["/keys"] = keys_of(*issuer.keys, use="enc")
     assert await status(cds, issuer.token()) == 401
@@ -311,7 +316,7 @@ async def test_an_invalid_token_is_401(cds: Cds, trusted: Any, token: str) -> No
     assert await status(cds, token) == 401
 
 
-async def test_the_application_and_the_user_are_the_tokens(cds: Cds, issuer: Issuer, trusted: Any) -> None:
+async def test_profiles_me_is_the_subject_of_the_token(cds: Cds, issuer: Issuer, trusted: Any) -> None:
     await trusted(permissions=("internal_cds_profile_view",))
     await cds.create(user_id="u-outside")
     me = await cds("GET", "/profiles/Me", token=issuer.token(sub="u-outside"))
@@ -319,10 +324,10 @@ async def test_the_application_and_the_user_are_the_tokens(cds: Cds, issuer: Iss
 
 
 @pytest.mark.parametrize("subject", ["u-outside", None, "", 7], ids=str)
-async def test_a_token_that_is_not_an_applications_lists_nobody(
+async def test_a_token_without_an_application_lists_no_profiles(
     cds: Cds, issuer: Issuer, trusted: Any, subject: Any
 ) -> None:
-    """Whatever the issuer's `permissions`, which every token of it has."""
+    """Also if the `permissions` of the trusted issuer, which apply to all its tokens, allow it."""
     await trusted(permissions=("internal_cds_profile_view", "internal_cds_privacy_export"))
     profile = await cds.create(user_id="u-other")
     token = issuer.token(sub=subject)
@@ -334,7 +339,7 @@ async def test_a_token_that_is_not_an_applications_lists_nobody(
 
 
 class TestIdentityServer:
-    """The organisation's own identity server: its keys, and every sentence of docs/wire/cds.md §2."""
+    """Tokens of the organisation's own identity server (docs/wire/cds.md §2)."""
 
     @pytest.fixture
     def services(self, services: Services, tunables: Tunables) -> Services:
@@ -344,54 +349,56 @@ class TestIdentityServer:
             identity_server_client_id="oneself",
             identity_server_client_secret="secret",
             introspection_path="/oauth2/introspect",
-            introspection_username="judge",
-            introspection_password="word",
+            introspection_username="introspector",
+            introspection_password="password",
         )
         return build_services(settings, services.database, tunables=tunables)
 
     def token(self, issuer: Issuer, **changes: Any) -> str:
         return issuer.token(**{"iss": None, "org_handle": "acme", **changes})
 
-    @pytest.mark.parametrize("iss", [None, "anybody", f"{URL}/t/acme/oauth2/token"])
-    async def test_its_tokens_are_let_in_whatever_iss_says(
+    @pytest.mark.parametrize("iss", [None, "any issuer", f"{URL}/t/acme/oauth2/token"])
+    async def test_its_tokens_are_accepted_with_any_iss(
         self, cds: Cds, issuer: Issuer, iss: str | None
     ) -> None:
         assert await status(cds, self.token(issuer, iss=iss)) == 200
-        assert issuer.asked == [f"{SERVER}/t/acme/oauth2/jwks"]
+        assert issuer.requested_urls == [f"{SERVER}/t/acme/oauth2/jwks"]
 
     @pytest.mark.parametrize(
         "changes",
         [{"org_handle": None}, {"org_handle": "other"}, {"aud": "x"}, {"exp": 1}, {"exp": None}],
         ids=str,
     )
-    async def test_its_tokens_for_others(self, cds: Cds, issuer: Issuer, changes: dict[str, Any]) -> None:
+    async def test_tokens_for_another_organisation_or_audience_are_rejected(
+        self, cds: Cds, issuer: Issuer, changes: dict[str, Any]
+    ) -> None:
         assert await status(cds, self.token(issuer, **changes)) == 401
 
     @pytest.fixture
-    def judged(self, cds: Cds, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-        """What the identity server answers to introspection; `asked` gathers the requests."""
-        judged: dict[str, Any] = {"answer": {}, "asked": []}
+    def introspection(self, cds: Cds, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+        """The identity server's answer to introspection; `requests` collects the requests."""
+        introspection: dict[str, Any] = {"answer": {}, "requests": []}
 
         def answer(request: httpx.Request) -> httpx.Response:
-            judged["asked"].append(request)
-            return httpx.Response(200, json=judged["answer"])
+            introspection["requests"].append(request)
+            return httpx.Response(200, json=introspection["answer"])
 
         monkeypatch.setattr(
             cds.services.callers.introspection._http, "_transport", httpx.MockTransport(answer)
         )
-        return judged
+        return introspection
 
-    GOOD: ClassVar[dict[str, Any]] = {
+    ACTIVE_TOKEN: ClassVar[dict[str, Any]] = {
         "active": True,
         "client_id": "CONSOLE",
         "org_handle": "acme",
         "scope": "internal_cds_profile_view",
     }
 
-    async def test_an_opaque_token_is_introspected(self, cds: Cds, judged: dict[str, Any]) -> None:
-        judged["answer"] = self.GOOD
+    async def test_an_opaque_token_is_introspected(self, cds: Cds, introspection: dict[str, Any]) -> None:
+        introspection["answer"] = self.ACTIVE_TOKEN
         assert await status(cds, "opaque") == await status(cds, "opaque") == 200
-        (request,) = judged["asked"]
+        (request,) = introspection["requests"]
         assert str(request.url) == f"{SERVER}/t/carbon.super/oauth2/introspect"
         assert request.content == b"token=opaque"
         assert request.headers["authorization"].startswith("Basic ")
@@ -409,29 +416,29 @@ class TestIdentityServer:
         ],
         ids=str,
     )
-    async def test_an_opaque_token_that_does_not_count(
-        self, cds: Cds, judged: dict[str, Any], changes: dict[str, Any]
+    async def test_an_invalid_opaque_token_is_rejected(
+        self, cds: Cds, introspection: dict[str, Any], changes: dict[str, Any]
     ) -> None:
-        answer = {**self.GOOD, **changes}
-        judged["answer"] = {name: value for name, value in answer.items() if value is not None}
+        answer = {**self.ACTIVE_TOKEN, **changes}
+        introspection["answer"] = {name: value for name, value in answer.items() if value is not None}
         assert await status(cds, "opaque") == await status(cds, "opaque") == 401
-        assert len(judged["asked"]) == 1
+        assert len(introspection["requests"]) == 1
 
-    async def test_an_administrator_in_the_console_reads_others(
-        self, cds: Cds, judged: dict[str, Any]
+    async def test_an_administrator_in_the_console_reads_all_profiles(
+        self, cds: Cds, introspection: dict[str, Any]
     ) -> None:
         await cds.create(user_id="u-other")
-        judged["answer"] = {**self.GOOD, "sub": "u-administrator"}
+        introspection["answer"] = {**self.ACTIVE_TOKEN, "sub": "u-administrator"}
         assert await status(cds, "opaque") == 200
         assert (await cds("GET", "/profiles/Me", token="opaque")).status_code == 404
 
-    async def test_the_scope_of_an_opaque_token(self, cds: Cds, judged: dict[str, Any]) -> None:
-        judged["answer"] = {**self.GOOD, "scope": "openid"}
+    async def test_the_scope_of_an_opaque_token(self, cds: Cds, introspection: dict[str, Any]) -> None:
+        introspection["answer"] = {**self.ACTIVE_TOKEN, "scope": "openid"}
         assert await status(cds, "opaque") == 403
 
 
 class TestSystemApplication(TestIdentityServer):
-    """The variant in which the address names the organisation."""
+    """With `system_app_grant`: the address names the organisation."""
 
     @pytest.fixture
     def services(self, services: Services, tunables: Tunables) -> Services:
@@ -442,29 +449,31 @@ class TestSystemApplication(TestIdentityServer):
             identity_server_client_secret="secret",
             identity_server_grant="system_app_grant",
             introspection_path="/oauth2/introspect",
-            introspection_username="judge",
-            introspection_password="word",
+            introspection_username="introspector",
+            introspection_password="password",
         )
         return build_services(settings, services.database, tunables=tunables)
 
-    async def test_an_opaque_token_is_introspected(self, cds: Cds, judged: dict[str, Any]) -> None:
-        judged["answer"] = {name: value for name, value in self.GOOD.items() if name != "org_handle"}
+    async def test_an_opaque_token_is_introspected(self, cds: Cds, introspection: dict[str, Any]) -> None:
+        introspection["answer"] = {
+            name: value for name, value in self.ACTIVE_TOKEN.items() if name != "org_handle"
+        }
         assert await status(cds, "opaque") == 200
-        (request,) = judged["asked"]
+        (request,) = introspection["requests"]
         assert str(request.url) == f"{SERVER}/t/acme/oauth2/introspect"
         assert request.content == b"token=opaque&appTenant=carbon.super"
 
     @pytest.mark.parametrize(
         "changes", [{"active": False}, {"client_id": "x"}, {"org_handle": "other"}], ids=str
     )
-    async def test_an_opaque_token_that_does_not_count(
-        self, cds: Cds, judged: dict[str, Any], changes: dict[str, Any]
+    async def test_an_invalid_opaque_token_is_rejected(
+        self, cds: Cds, introspection: dict[str, Any], changes: dict[str, Any]
     ) -> None:
-        judged["answer"] = {**self.GOOD, **changes}
+        introspection["answer"] = {**self.ACTIVE_TOKEN, **changes}
         assert await status(cds, "opaque") == 401
 
 
-def issuer_header(header: dict[str, Any]) -> str:
+def encoded_header(header: dict[str, Any]) -> str:
     return unpadded(json.dumps(header).encode())
 
 

@@ -16,7 +16,7 @@ async def link(cds: Cds, profile_id: object, user_id: object, **options: Any) ->
     return await cds("POST", "/profiles/link", json={"profile_id": profile_id, "user_id": user_id}, **options)
 
 
-async def test_a_temporary_profile_becomes_the_users(cds: Cds) -> None:
+async def test_a_temporary_profile_gets_the_user_id(cds: Cds) -> None:
     profile = await cds.create()
     answer = await link(cds, f"  {profile['profile_id']} ", " u-1 ")
     assert answer.status_code == 200, answer.text
@@ -26,7 +26,7 @@ async def test_a_temporary_profile_becomes_the_users(cds: Cds) -> None:
     assert "merged_to" not in found
 
 
-async def test_it_is_joined_with_what_the_user_has_before_the_answer(cds: Cds) -> None:
+async def test_it_merges_into_the_users_profile_before_the_answer(cds: Cds) -> None:
     await cds.define("traits", {"attribute_name": "traits.plan"}, {"attribute_name": "traits.colour"})
     permanent = await cds.create(user_id="u-1", traits={"plan": "gold"})
     visitor = await cds.create(traits={"colour": "red"})
@@ -48,7 +48,7 @@ async def test_another_users_profile_is_refused(cds: Cds) -> None:
     assert (await cds("GET", f"/profiles/{profile['profile_id']}")).json()["user_id"] == "u-1"
 
 
-async def test_the_same_users_profile_is_left_as_it_is(cds: Cds) -> None:
+async def test_linking_to_the_same_user_changes_nothing(cds: Cds) -> None:
     profile = await cds.create(user_id="u-1")
     before = await cds("GET", f"/profiles/{profile['profile_id']}")
     answer = await link(cds, profile["profile_id"], "u-1")
@@ -57,7 +57,7 @@ async def test_the_same_users_profile_is_left_as_it_is(cds: Cds) -> None:
     assert after.headers["etag"] == before.headers["etag"]
 
 
-async def test_an_absorbed_id_stands_for_its_survivor(cds: Cds) -> None:
+async def test_an_absorbed_id_resolves_to_its_survivor(cds: Cds) -> None:
     await cds.create(user_id="u-1")
     absorbed = await cds.create(user_id="u-1")
     assert (await link(cds, absorbed["profile_id"], "u-1")).status_code == 200
@@ -65,7 +65,7 @@ async def test_an_absorbed_id_stands_for_its_survivor(cds: Cds) -> None:
 
 
 @pytest.mark.parametrize("profile_id", [UNKNOWN, "no-uuid", "' or 1=1"])
-async def test_an_unknown_profile(cds: Cds, profile_id: str) -> None:
+async def test_an_unknown_profile_is_404(cds: Cds, profile_id: str) -> None:
     answer = await link(cds, profile_id, "u-1")
     assert answer.status_code == 404
     assert answer.json()["code"] == "CDS-11001"
@@ -89,7 +89,7 @@ async def test_an_unknown_profile(cds: Cds, profile_id: str) -> None:
     ],
     ids=lambda body: str(body)[:40],
 )
-async def test_both_are_required(cds: Cds, body: Any) -> None:
+async def test_profile_id_and_user_id_are_required(cds: Cds, body: Any) -> None:
     answer = await cds("POST", "/profiles/link", json=body)
     assert (answer.status_code, answer.json()["code"]) == (400, "CDS-11011")
 
@@ -112,5 +112,5 @@ async def test_it_needs_its_own_permission_and_organisation(cds: Cds, stranger: 
     assert (await link(stranger, profile["profile_id"], "u")).status_code == 404
 
 
-async def test_other_verbs(cds: Cds) -> None:
+async def test_other_methods_are_405(cds: Cds) -> None:
     assert (await cds("GET", "/profiles/link")).status_code == 405

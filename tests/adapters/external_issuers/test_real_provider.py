@@ -1,4 +1,4 @@
-"""With a real OpenID provider: register there, sign in, link, read with its token."""
+"""Tokens of a real OpenID provider: registration, sign-in, linking and reading."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from support.caller import Cds
 from support.tunables import SettableClock, tuned
 
 ROOT = Path(__file__).parents[3]
-#: The answer to a token that is let in, while its user has no profile.
+#: The status for a valid token whose user has no profile.
 NO_PROFILE = 404
 REDIRECT_URI = "http://127.0.0.1:1/callback"
 SCOPE = "openid internal_cds_profile_view internal_cds_profile_link"
 
 
 class Provider:
-    """The running provider, and a browser with which people register and sign in there."""
+    """The running provider, and a browser that registers and signs in there."""
 
     def __init__(self, folder: str) -> None:
         self._process = subprocess.Popen(
@@ -49,7 +49,7 @@ class Provider:
         self._process.wait(10)
 
     def sign_in(self, email: str, *, register: bool = False, resource: str = "urn:iam-cds") -> str:
-        """The access token of a person who went through authorize and interaction pages."""
+        """The access token after the authorize request and the interaction pages."""
         verifier = secrets.token_urlsafe(32)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
         with httpx.Client(base_url=self.issuer, timeout=30.0) as browser:
@@ -81,7 +81,7 @@ class Provider:
     def _through_pages(
         self, browser: httpx.Client, answer: httpx.Response, email: str, register: bool
     ) -> str:
-        way: list[str] = []
+        visited: list[str] = []
         for _ in range(10):
             if answer.status_code == 200 and "<form" in answer.text:
                 form = {
@@ -92,12 +92,12 @@ class Provider:
                 answer = browser.post(answer.url, data=form)
                 continue
             assert answer.is_redirect, answer.text
-            place = answer.headers["location"]
-            if place.startswith(REDIRECT_URI):
-                return str(parse_qs(urlsplit(place).query)["code"][0])
-            way.append(place)
-            answer = browser.get(answer.url.join(place))
-        raise AssertionError(f"the provider never came to an end: {way}")
+            location = answer.headers["location"]
+            if location.startswith(REDIRECT_URI):
+                return str(parse_qs(urlsplit(location).query)["code"][0])
+            visited.append(location)
+            answer = browser.get(answer.url.join(location))
+        raise AssertionError(f"no redirect to the application after 10 pages: {visited}")
 
     def post(self, path: str) -> None:
         assert httpx.post(self.issuer + path, timeout=30.0).status_code == 200
@@ -121,7 +121,7 @@ def clock() -> SettableClock:
 
 @pytest.fixture
 def tunables(clock: SettableClock) -> Tunables:
-    """Trust and keys are read again at every request."""
+    """Trusted issuers and keys are read again at every request."""
     return tuned(trusts_life_s=0.0, issuer_keys_retry_s=0.0, now=clock)
 
 
@@ -142,14 +142,12 @@ async def read(cds: Cds, token: str) -> int:
     return (await cds("GET", "/profiles/Me", token=token)).status_code
 
 
-async def test_register_there_link_and_read_the_unified_profile_with_its_token(
-    cds: Cds, provider: Provider
-) -> None:
+async def test_register_link_and_read_the_unified_profile(cds: Cds, provider: Provider) -> None:
     await trust(cds, provider)
     await cds.define("traits", {"attribute_name": "traits.plan"}, {"attribute_name": "traits.colour"})
     visitor = await cds.create(traits={"plan": "trial"})
-    who = email()
-    token = provider.sign_in(who, register=True)
+    address = email()
+    token = provider.sign_in(address, register=True)
     user_id = subject_of(token)
     body = {"profile_id": visitor["profile_id"], "user_id": user_id}
     assert (await cds("POST", "/profiles/link", json=body, token=token)).status_code == 403
@@ -162,14 +160,14 @@ async def test_register_there_link_and_read_the_unified_profile_with_its_token(
     assert (me.json()["user_id"], me.json()["traits"]) == (user_id, {"plan": "trial"})
 
     second = await cds.create(traits={"colour": "red"})
-    again = provider.sign_in(who)
-    assert subject_of(again) == user_id
+    second_token = provider.sign_in(address)
+    assert subject_of(second_token) == user_id
     body = {"profile_id": second["profile_id"], "user_id": user_id}
     assert (await cds("POST", "/profiles/link", json=body)).status_code == 200
-    whole = (await cds("GET", f"/profiles/{second['profile_id']}", token=again)).json()
-    assert whole["merged_to"] == {"profile_id": visitor["profile_id"], "reason": "system:user_id_match"}
-    mine = (await cds("GET", "/profiles/Me", token=again)).json()
-    assert (mine["user_id"], mine["traits"]) == (user_id, {"plan": "trial", "colour": "red"})
+    absorbed = (await cds("GET", f"/profiles/{second['profile_id']}", token=second_token)).json()
+    assert absorbed["merged_to"] == {"profile_id": visitor["profile_id"], "reason": "system:user_id_match"}
+    own = (await cds("GET", "/profiles/Me", token=second_token)).json()
+    assert (own["user_id"], own["traits"]) == (user_id, {"plan": "trial", "colour": "red"})
 
 
 async def test_another_user_cannot_claim_the_profile(cds: Cds, provider: Provider) -> None:
@@ -181,7 +179,7 @@ async def test_another_user_cannot_claim_the_profile(cds: Cds, provider: Provide
         assert (await cds("POST", "/profiles/link", json=body)).status_code == expected
 
 
-async def test_keys_are_rotated(cds: Cds, provider: Provider) -> None:
+async def test_tokens_of_rotated_keys_are_rejected(cds: Cds, provider: Provider) -> None:
     await trust(cds, provider)
     old = provider.sign_in(email(), register=True)
     assert await read(cds, old) == NO_PROFILE
@@ -191,7 +189,7 @@ async def test_keys_are_rotated(cds: Cds, provider: Provider) -> None:
     assert await read(cds, old) == 401
 
 
-async def test_expired_within_the_skew_and_beyond_it(
+async def test_an_expired_token_is_accepted_for_60_seconds(
     cds: Cds, provider: Provider, clock: SettableClock
 ) -> None:
     await trust(cds, provider)
@@ -206,27 +204,29 @@ async def test_expired_within_the_skew_and_beyond_it(
     assert await read(cds, token) == 401
 
 
-async def test_a_token_for_another_audience(cds: Cds, provider: Provider) -> None:
+async def test_a_token_for_another_audience_is_rejected(cds: Cds, provider: Provider) -> None:
     await trust(cds, provider)
     assert await read(cds, provider.sign_in(email(), register=True, resource="urn:another-api")) == 401
 
 
-async def test_another_issuer_with_the_same_keys(cds: Cds, provider: Provider) -> None:
-    """Whose address is another, though its keys are the provider's."""
+async def test_another_issuer_with_the_same_keys_is_rejected(cds: Cds, provider: Provider) -> None:
+    """The trusted issuer has the keys of the provider, but another address."""
     keys = f"{provider.issuer}/jwks"
     issuers = cds.services.directory.issuers
     await issuers.add(cds.dataset_ref, issuer="https://login.example", jwks_uri=keys)
     assert await read(cds, provider.sign_in(email(), register=True)) == 401
 
 
-async def test_an_organisation_that_does_not_trust_it(cds: Cds, stranger: Cds, provider: Provider) -> None:
+async def test_an_organisation_without_the_trust_rejects_the_token(
+    cds: Cds, stranger: Cds, provider: Provider
+) -> None:
     await trust(cds, provider)
     token = provider.sign_in(email(), register=True)
     assert await read(cds, token) == NO_PROFILE
     assert await read(stranger, token) == 401
 
 
-async def test_the_permissions_are_those_that_were_granted(cds: Cds, provider: Provider) -> None:
+async def test_a_permission_that_was_not_granted_is_403(cds: Cds, provider: Provider) -> None:
     await trust(cds, provider)
     token = provider.sign_in(email(), register=True)
     answer = await cds("POST", "/profiles", json={}, token=token)

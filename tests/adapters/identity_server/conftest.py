@@ -1,4 +1,4 @@
-"""The whole application in the same process beside a stand-in for the identity server."""
+"""Fixtures: the application in the test process, and a stand-in for the identity server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -24,7 +25,7 @@ from support.service import SECRET_KEY, SYNC
 
 
 class Reporter:
-    """The identity server's extension: it calls with Basic, and knows one organisation."""
+    """Sends reports as the identity server's extension does: for one organisation, with Basic."""
 
     def __init__(self, cds: Cds, org: str = "acme") -> None:
         self.cds, self.org, self.auth = cds, org, SYNC
@@ -60,20 +61,18 @@ async def http(services: Services) -> AsyncIterator[httpx.AsyncClient]:
 @pytest_asyncio.fixture
 async def cds(http: httpx.AsyncClient, services: Services) -> Cds:
     """The system application of `acme`, with every permission."""
-    founded = await services.setup.provisioning.create(
-        "acme", client_id="crm", client_secret="a secret of ours"
-    )
-    return Cds(http, services, founded.dataset_ref, "crm")
+    created = await services.setup.provisioning.create("acme", client_id="crm", client_secret="first secret")
+    return Cds(http, services, created.dataset_ref, "crm")
 
 
 @pytest_asyncio.fixture
 async def other(cds: Cds) -> Cds:
     """Another organisation."""
     handle = f"other-{uuid.uuid4().hex[:6]}"
-    founded = await cds.services.setup.provisioning.create(
-        handle, client_id="theirs", client_secret="another one"
+    created = await cds.services.setup.provisioning.create(
+        handle, client_id="other-crm", client_secret="second secret"
     )
-    return Cds(cds.http, cds.services, founded.dataset_ref, "theirs")
+    return Cds(cds.http, cds.services, created.dataset_ref, "other-crm")
 
 
 @pytest.fixture
@@ -83,7 +82,7 @@ def report(cds: Cds) -> Reporter:
 
 @pytest.fixture
 def identity_server() -> Iterator[IdentityServer]:
-    """With the claims that every tenant has."""
+    """A stand-in with the three claims of the tests."""
     server = IdentityServer().start()
     server.add("emailaddress", scim="emails")
     server.add("givenname", scim="name.givenName")
@@ -94,8 +93,6 @@ def identity_server() -> Iterator[IdentityServer]:
 
 def beside(settings: Settings, server: IdentityServer, **given: Any) -> Settings:
     """Settings with an identity server."""
-    import msgspec
-
     return msgspec.structs.replace(
         settings,
         identity_server_url=server.base_url,

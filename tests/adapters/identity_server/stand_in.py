@@ -1,8 +1,8 @@
 """A stand-in for an identity server's claim-management interface: a real HTTP server on a real socket.
 
-It answers as the published documentation says: lists are JSON arrays, `limit` and `offset` are 501, dialects
-are known by the base64 of their URI, tokens come from `/t/{tenant}/oauth2/token`. What goes wrong in the
-field is a knob: pages, failing paths, slow answers, tokens that are forgotten by a restart.
+It answers as the published documentation says: lists are JSON arrays, `limit` and `offset` are 501, the id
+of a dialect is the base64 of its URI, tokens come from `/t/{tenant}/oauth2/token`. Tests can set paging,
+failing paths and slow answers; a restart invalidates tokens.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def identifier(uri: str) -> str:
     return base64.urlsafe_b64encode(uri.encode()).decode().rstrip("=")
 
 
-def local_claim(name: str, **given: Any) -> dict[str, Any]:
-    """A local claim as the interface shows it."""
+def local_claim(name: str, **fields: Any) -> dict[str, Any]:
+    """A local claim as the claim-management interface shows it."""
     uri = f"{LOCAL}/{name}"
     return {
         "id": identifier(uri),
@@ -46,7 +46,7 @@ def local_claim(name: str, **given: Any) -> dict[str, Any]:
         "dataType": "string",
         "attributeMapping": [{"mappedAttribute": name, "userstore": "PRIMARY"}],
         "properties": [],
-        **given,
+        **fields,
     }
 
 
@@ -59,33 +59,33 @@ class IdentityServer:
         self.dialects: dict[str, dict[str, str]] = {USER: {}, WSO2: {}, SCIM_1: {}, OIDC: {}}
         self.applications: dict[str, str] = {}
         self.page_size: int | None = None
-        self.linked = False
+        self.has_next_links = False
         self.failing: dict[str, int] = {}
         self.delays: dict[str, float] = {}
         self.before: Callable[[str], None] = lambda path: None
         self.tokens: set[str] = set()
         self.token_life_s = 3600
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str]] = []
         self._port = 0
         self._server: ThreadingHTTPServer | None = None
         self.connected: set[socket.socket] = set()
 
-    # what it knows
+    # claims
 
-    def add(self, name: str, *, dialect: str = USER, scim: str | None = None, **given: Any) -> None:
-        """A local claim, mapped from a claim of a dialect."""
-        self.local[f"{LOCAL}/{name}"] = local_claim(name, **given)
+    def add(self, name: str, *, dialect: str = USER, scim: str | None = None, **fields: Any) -> None:
+        """Add a local claim and a claim of a dialect that maps to it."""
+        self.local[f"{LOCAL}/{name}"] = local_claim(name, **fields)
         self.dialects[dialect][f"{dialect}:{scim or name.rpartition('/')[2]}"] = f"{LOCAL}/{name}"
 
     def remove(self, name: str) -> None:
-        """A claim with all that maps to it."""
+        """Remove a local claim and every claim that maps to it."""
         uri = f"{LOCAL}/{name}"
         del self.local[uri]
         for claims in self.dialects.values():
-            for each in [scim for scim, mapped in claims.items() if mapped == uri]:
-                del claims[each]
+            for scim in [scim for scim, mapped in claims.items() if mapped == uri]:
+                del claims[scim]
 
-    # its life
+    # start and stop
 
     @property
     def base_url(self) -> str:
@@ -100,7 +100,7 @@ class IdentityServer:
         return self
 
     def stop(self) -> None:
-        """Gone, with every token it gave and every connection that it kept."""
+        """Stop; invalidate all tokens and close all connections."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -115,16 +115,16 @@ class IdentityServer:
         self.start()
 
     def paths(self) -> list[str]:
-        """What was asked for, without the tenant."""
-        return [path for _, path in self.asked]
+        """The requested paths, without the tenant."""
+        return [path for _, path in self.requests]
 
-    # its answers
+    # answers
 
     def answer(self, method: str, target: str, headers: Any, body: bytes) -> tuple[int, Any]:
         parts = urlsplit(target)
         tenant, _, rest = parts.path.removeprefix("/t/").partition("/")
         path, query = f"/{rest}", {key: values[0] for key, values in parse_qs(parts.query).items()}
-        self.asked.append((method, path + (f"?{parts.query}" if parts.query else "")))
+        self.requests.append((method, path + (f"?{parts.query}" if parts.query else "")))
         self.before(path)
         time.sleep(max((s for prefix, s in self.delays.items() if path.startswith(prefix)), default=0))
         for prefix, status in self.failing.items():
@@ -149,8 +149,8 @@ class IdentityServer:
         if headers.get("Authorization") != f"Basic {basic}":
             return 401, {"error": "invalid_client"}
         scheme = {"client_credentials": "Bearer", "system_app_grant": "SystemApp"}[form["grant_type"]]
-        meant = form["organizationHandle"] if scheme == "SystemApp" else tenant
-        if meant != self.tenant or (scheme == "SystemApp" and tenant != "carbon.super"):
+        organisation = form["organizationHandle"] if scheme == "SystemApp" else tenant
+        if organisation != self.tenant or (scheme == "SystemApp" and tenant != "carbon.super"):
             return 400, {"error": "invalid_request"}
         assert set(form["scope"].split()) >= SCOPES
         token = f"{scheme}-{uuid.uuid4()}"
@@ -186,7 +186,7 @@ class IdentityServer:
             return 200, found
         offset = int(query.get("offset", 0))
         page = found[offset : offset + self.page_size]
-        if not self.linked:
+        if not self.has_next_links:
             return 200, page
         following = offset + len(page)
         target = f"/t/{self.tenant}/api/server/v1/claim-dialects{path}?offset={following}"
@@ -196,8 +196,8 @@ class IdentityServer:
     def _applications(self, path: str, query: dict[str, str]) -> tuple[int, Any]:
         application_id = unquote(path.removeprefix("/api/server/v1/applications").removeprefix("/"))
         if application_id:
-            known = application_id in self.applications.values()
-            return (200, {"id": application_id}) if known else (404, {"code": "APP-60006"})
+            exists = application_id in self.applications.values()
+            return (200, {"id": application_id}) if exists else (404, {"code": "APP-60006"})
         client_id = query["filter"].split()[2]
         assert query["filter"] == f"clientId eq {client_id} or issuer eq {client_id}"
         found = [{"id": i, "name": client} for client, i in self.applications.items() if client == client_id]

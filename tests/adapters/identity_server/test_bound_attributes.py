@@ -1,4 +1,4 @@
-"""Attributes that identity types are bound to stay when the claims of the identity server change."""
+"""Attributes bound to identity types remain when the claims of the identity server change."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def settings(settings: Settings, identity_server: IdentityServer) -> Settings:
 
 async def _attributes(cds: Cds) -> dict[str, dict[str, Any]]:
     answer = await cds("GET", "/profile-schema/identity_attributes")
-    return {each["attribute_name"].partition(".")[2]: each for each in answer.json()}
+    return {attribute["attribute_name"].partition(".")[2]: attribute for attribute in answer.json()}
 
 
 async def _bind(cds: Cds, *names: str) -> None:
@@ -30,7 +30,7 @@ async def _bind(cds: Cds, *names: str) -> None:
     await cds.services.identity.attributes.put(cds.dataset_ref, bindings)
 
 
-async def test_mirroring_keeps_what_is_bound(cds: Cds, identity_server: IdentityServer) -> None:
+async def test_mirroring_keeps_bound_attributes(cds: Cds, identity_server: IdentityServer) -> None:
     await cds.services.identity_provider.claim_sync.run_now(cds.dataset_ref)
     await _bind(cds, "customerId=customerId", "emailaddress=emailAddress")
     before = await _attributes(cds)
@@ -46,7 +46,7 @@ async def test_mirroring_keeps_what_is_bound(cds: Cds, identity_server: Identity
     assert mirrored.removed == ("identity_attributes.givenname",)
 
 
-async def test_enabling_keeps_what_is_bound(cds: Cds) -> None:
+async def test_enabling_keeps_bound_attributes(cds: Cds) -> None:
     await _bind(cds, "customerId=customerId")
     before = (await _attributes(cds))["customerId"]
     for enabled in (False, True):

@@ -1,4 +1,4 @@
-"""From claims to attributes, and from one set of attributes to the next (docs/wire/cds.md §13)."""
+"""Attributes made from claims, and their reconciliation with a changed set (docs/wire/cds.md §13)."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def ids() -> Callable[[str], str]:
 
 
 def wanted(*local: dict[str, Any], mapped: list[str] | None = None) -> dict[str, RequiredAttribute]:
-    """What the local claims ask for, all of them mapped unless told otherwise."""
+    """The attributes that local claims require. `mapped`: URIs that have a SCIM claim; default all."""
     uris = [claim["claimURI"] for claim in local] if mapped is None else mapped
     dialect = [{"claimURI": f"urn:x:{n}", "mappedLocalClaimURI": uri} for n, uri in enumerate(uris)]
-    return {each.name: each for each in required_attributes(local, [dialect])}
+    return {attribute.name: attribute for attribute in required_attributes(local, [dialect])}
 
 
 def synced(
@@ -50,15 +50,15 @@ def synced(
 
 
 def by_name(schema: Schema) -> dict[str, Attribute]:
-    return {each.attribute_name.partition(".")[2]: each for each in schema.attributes}
+    return {attribute.attribute_name.partition(".")[2]: attribute for attribute in schema.attributes}
 
 
-class TestOneClaim:
+class TestClaimToAttribute:
     def test_the_name_is_the_last_part_of_the_local_uri(self) -> None:
         assert list(wanted(local_claim("emailaddress"))) == ["identity_attributes.emailaddress"]
         assert list(wanted(local_claim("identity/locked"))) == ["identity_attributes.locked"]
 
-    def test_only_claims_that_are_mapped_from_scim_count(self) -> None:
+    def test_only_claims_mapped_from_scim_become_attributes(self) -> None:
         claims = local_claim("givenname"), local_claim("secret")
         assert list(wanted(*claims, mapped=[f"{LOCAL}/givenname"])) == ["identity_attributes.givenname"]
         assert wanted(*claims, mapped=[f"{LOCAL}/unknown"]) == {}
@@ -75,10 +75,10 @@ class TestOneClaim:
             ("complex", "complex"), ("options", "string"), (None, "string"), (5, "string"),
         ],
     )  # fmt: skip
-    def test_types(self, declared: Any, value_type: str) -> None:
+    def test_the_data_type_becomes_the_value_type(self, declared: Any, value_type: str) -> None:
         assert wanted(local_claim("x", dataType=declared))["identity_attributes.x"].value_type == value_type
 
-    def test_the_rest_is_copied(self) -> None:
+    def test_other_properties_are_copied(self) -> None:
         claim = local_claim(
             "country",
             readOnly=True,
@@ -95,14 +95,14 @@ class TestOneClaim:
         )
 
     @pytest.mark.parametrize("name", ["", "a.b.c.d.e", "a..b", " ", "x" * 300, "a\nb"])
-    def test_a_claim_that_cannot_be_named_is_passed_over(self, name: str) -> None:
+    def test_a_claim_with_an_invalid_name_is_skipped(self, name: str) -> None:
         assert wanted(local_claim(name)) == {}
 
-    def test_foreign_documents_do_not_break_it(self) -> None:
+    def test_invalid_claim_documents_are_skipped(self) -> None:
         assert required_attributes([{}, {"claimURI": 5}], [[{}, {"mappedLocalClaimURI": []}]]) == ()
 
     @pytest.mark.parametrize(
-        ("uri", "counts"),
+        ("uri", "scim"),
         [
             ("urn:ietf:params:scim:schemas:core:2.0:User", True),
             ("urn:scim:wso2:schema", True),
@@ -111,12 +111,12 @@ class TestOneClaim:
             ("http://wso2.org/claims", False),
         ],
     )
-    def test_dialects(self, uri: str, counts: bool) -> None:
-        assert is_scim(uri) is counts
+    def test_which_dialects_are_scim(self, uri: str, scim: bool) -> None:
+        assert is_scim(uri) is scim
 
 
 class TestDottedClaims:
-    def test_missing_parents_are_made_as_complex(self) -> None:
+    def test_missing_parents_are_created_as_complex(self) -> None:
         schema, _ = synced(Schema(), ["address.home.city"], ids())
         found = by_name(schema)
         assert [found[name].value_type for name in ("address", "address.home", "address.home.city")] == [
@@ -143,7 +143,7 @@ class TestDottedClaims:
         alone, _ = synced(Schema(), ["emailaddress.work"], ids())
         assert set(by_name(alone)) == {"emailaddress.work"}
 
-    def test_the_last_member_takes_its_made_parent_along(self) -> None:
+    def test_the_created_parent_is_removed_with_its_last_member(self) -> None:
         new_id = ids()
         schema, _ = synced(Schema(), ["address.city", "givenname"], new_id)
         schema, mirrored = synced(schema, ["givenname"], new_id)
@@ -152,7 +152,7 @@ class TestDottedClaims:
 
 
 class TestReconciling:
-    def test_nothing_new_is_not_a_change(self) -> None:
+    def test_the_same_claims_are_not_a_change(self) -> None:
         new_id = ids()
         schema, mirrored = synced(Schema(), ["a", "b.c"], new_id)
         assert set(mirrored.added) == {f"identity_attributes.{name}" for name in ("a", "b.c", "b")}
@@ -201,7 +201,7 @@ class TestReconciling:
         after, mirrored = synced(schema.with_([other]), ["mail", "MAIL"], ids())
         assert (set(by_name(after)), mirrored.skipped) == ({"mail", "MAIL"}, ())
 
-    def test_rules_stay_on_what_stays_and_go_with_what_goes(self) -> None:
+    def test_rules_are_removed_with_their_attribute_only(self) -> None:
         schema, _ = synced(Schema(), ["mail", "phone"], ids())
         rules = {
             n: UnificationRule(n, n, f"identity_attributes.{n}", i, True)
@@ -215,7 +215,7 @@ class TestReconciling:
         assert change is not None
         assert set(configure(Config(schema=schema, rules=rules), change, 1).rules) == {"mail"}
 
-    def test_other_scopes_are_left_alone(self) -> None:
+    def test_other_scopes_are_not_changed(self) -> None:
         trait = Attribute("t", "traits.plan", "string", "overwrite")
         change, _ = reconcile(Schema((trait,)), [RequiredAttribute("identity_attributes.a")], ids())
         assert change is not None
@@ -230,24 +230,25 @@ NAMES = st.lists(
 
 @given(st.lists(NAMES, min_size=1, max_size=8))
 def test_ids_are_stable_under_any_sequence_of_syncs(history: list[list[str]]) -> None:
-    """An attribute that survives a sync keeps its id; after each the names are exactly the wanted ones."""
+    """An attribute that remains keeps its id, and one that returns gets its id back."""
     schema, numbers = Schema(), itertools.count()
-    remembered: dict[str, str] = {}
+    ids_by_name: dict[str, str] = {}
 
     def new_id(name: str) -> str:
-        return remembered.setdefault(name, f"id-{next(numbers)}")
+        return ids_by_name.setdefault(name, f"id-{next(numbers)}")
 
     for names in history:
-        before = {name: each.attribute_id for name, each in by_name(schema).items()}
+        before = {name: attribute.attribute_id for name, attribute in by_name(schema).items()}
         schema, _ = synced(schema, names, new_id)
-        after = {name: each.attribute_id for name, each in by_name(schema).items()}
+        after = {name: attribute.attribute_id for name, attribute in by_name(schema).items()}
         assert set(names) <= set(after)
         assert {name: before[name] for name in before.keys() & after.keys()} == {
             name: after[name] for name in before.keys() & after.keys()
         }
-        # One that comes back is the one that went.
-        assert all(remembered[f"identity_attributes.{name}"] == each for name, each in after.items())
+        assert all(
+            ids_by_name[f"identity_attributes.{name}"] == attribute_id for name, attribute_id in after.items()
+        )
         assert synced(schema, names, new_id)[1] == MirroredAttributes()
-        for each in schema.attributes:
-            assert bool(each.sub_attributes) == (each.value_type == "complex")
-            assert all(schema.get(child) is not None for child in each.sub_attributes)
+        for attribute in schema.attributes:
+            assert bool(attribute.sub_attributes) == (attribute.value_type == "complex")
+            assert all(schema.get(child) is not None for child in attribute.sub_attributes)

@@ -1,4 +1,4 @@
-"""The claims of the embedded directory are the identity attributes, as with an identity server."""
+"""Claims of the embedded directory become identity attributes, as those of an identity server do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oneself.services import Services
 from support.caller import Cds
 
 pytestmark = pytest.mark.asyncio
-FOUNDED = {"userid", "username", "emailaddress", "givenname", "lastname", "mobile"}
+DEFAULT_CLAIMS = {"userid", "username", "emailaddress", "givenname", "lastname", "mobile"}
 
 
 @pytest.fixture
@@ -31,55 +31,55 @@ def admin(cds: Cds) -> Any:
 
 async def names(cds: Cds) -> set[str]:
     found = (await cds("GET", "/profile-schema/identity_attributes")).json()
-    return {each["attribute_name"].partition(".")[2] for each in found}
+    return {attribute["attribute_name"].partition(".")[2] for attribute in found}
 
 
-async def test_a_new_organisation_is_listed(cds: Cds, services: Services) -> None:
+async def test_a_new_organisation_has_the_default_claims(cds: Cds, services: Services) -> None:
     assert (
         {claim.name for claim in await services.identity_provider.directory_claims.list(cds.dataset_ref)}
-        == FOUNDED
+        == DEFAULT_CLAIMS
         == await names(cds)
     )
 
 
 async def test_adding_changing_deleting_reconciles_at_once(cds: Cds, services: Services) -> None:
-    made = await services.identity_provider.directory_claims.add(
+    added = await services.identity_provider.directory_claims.add(
         cds.dataset_ref, DirectoryClaim("age", display_name="Age")
     )
-    assert await names(cds) == FOUNDED | {"age"}
+    assert await names(cds) == DEFAULT_CLAIMS | {"age"}
     profile = await cds.create(identity_attributes={"age": "old", "givenname": "Ann"})
     path = f"/profiles/{profile['profile_id']}"
     changed = await services.identity_provider.directory_claims.change(
         cds.dataset_ref, "age", {"value_type": "integer"}
     )
-    assert (changed.attribute_id, changed.display_name) == (made.attribute_id, "Age")
-    # What no longer fits is kept and hidden, and blocks nothing.
+    assert (changed.attribute_id, changed.display_name) == (added.attribute_id, "Age")
+    # A value that is no longer valid is stored, but not shown, and the profile can still be changed.
     assert (await cds("GET", path)).json()["identity_attributes"] == {"givenname": "Ann"}
     assert (await cds("PATCH", path, json={"identity_attributes": {"age": 42}})).status_code == 200
     assert await services.identity_provider.directory_claims.delete(cds.dataset_ref, "age")
     assert not await services.identity_provider.directory_claims.delete(cds.dataset_ref, "age")
-    assert await names(cds) == FOUNDED
+    assert await names(cds) == DEFAULT_CLAIMS
     assert (await cds("GET", path)).json()["identity_attributes"] == {"givenname": "Ann"}
     assert (await cds("PATCH", path, json={"identity_attributes": {"givenname": "A"}})).status_code == 200
     again = await services.identity_provider.directory_claims.add(
         cds.dataset_ref, DirectoryClaim("age", value_type="integer")
     )
-    assert again.attribute_id == made.attribute_id
+    assert again.attribute_id == added.attribute_id
     assert (await cds("GET", path)).json()["identity_attributes"] == {"givenname": "A", "age": 42}
 
 
-async def test_members_of_a_complex_claim(cds: Cds, services: Services) -> None:
+async def test_a_parent_claim_exists_while_it_has_members(cds: Cds, services: Services) -> None:
     await services.identity_provider.directory_claims.add(cds.dataset_ref, DirectoryClaim("address.city"))
     await services.identity_provider.directory_claims.add(cds.dataset_ref, DirectoryClaim("address.zip"))
     profile = await cds.create(identity_attributes={"address": {"city": "Bern"}})
     assert profile["identity_attributes"] == {"address": {"city": "Bern"}}
     await services.identity_provider.directory_claims.delete(cds.dataset_ref, "address.zip")
-    assert await names(cds) == FOUNDED | {"address", "address.city"}
+    assert await names(cds) == DEFAULT_CLAIMS | {"address", "address.city"}
     await services.identity_provider.directory_claims.delete(cds.dataset_ref, "address.city")
-    assert await names(cds) == FOUNDED
+    assert await names(cds) == DEFAULT_CLAIMS
     await services.identity_provider.directory_claims.add(cds.dataset_ref, DirectoryClaim("address.city"))
     await services.identity_provider.directory_claims.delete(cds.dataset_ref, "address")
-    assert await names(cds) == FOUNDED
+    assert await names(cds) == DEFAULT_CLAIMS
     with pytest.raises(Conflict):
         await services.identity_provider.directory_claims.add(
             cds.dataset_ref, DirectoryClaim("givenname.first")
@@ -100,13 +100,13 @@ async def test_members_of_a_complex_claim(cds: Cds, services: Services) -> None:
 async def test_invalid_claims_are_rejected(
     cds: Cds, services: Services, claim: DirectoryClaim, field: str
 ) -> None:
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInput) as rejected:
         await services.identity_provider.directory_claims.add(cds.dataset_ref, claim)
-    assert refused.value.code == field
-    assert await names(cds) == FOUNDED
+    assert rejected.value.code == field
+    assert await names(cds) == DEFAULT_CLAIMS
 
 
-async def test_taken_and_unknown_names(cds: Cds, services: Services) -> None:
+async def test_a_taken_name_is_a_conflict_and_an_unknown_one_not_found(cds: Cds, services: Services) -> None:
     with pytest.raises(Conflict):
         await services.identity_provider.directory_claims.add(cds.dataset_ref, DirectoryClaim("givenname"))
     with pytest.raises(NotFound):
@@ -115,7 +115,7 @@ async def test_taken_and_unknown_names(cds: Cds, services: Services) -> None:
         )
 
 
-async def test_an_identity_servers_claims_are_changed_there(cds: Cds, services: Services) -> None:
+async def test_claims_of_an_identity_server_cannot_be_changed_here(cds: Cds, services: Services) -> None:
     connection = Connection("http://127.0.0.1:9", "a", "b")
     await services.identity_provider.servers.create(cds.dataset_ref, OwnIdentityServer(connection))
     with pytest.raises(Conflict, match="mirrored"):
@@ -123,15 +123,15 @@ async def test_an_identity_servers_claims_are_changed_there(cds: Cds, services: 
 
 
 class TestOverRest:
-    async def test_a_claims_life(self, admin: Any) -> None:
-        draft = {"name": "country", "canonical_values": [{"value": "CH", "label": "Schweiz"}]}
-        made = await admin("POST", "/claims", json=draft)
-        assert made.status_code == 201
-        assert made.json()["attribute_id"]
-        assert (await admin("POST", "/claims", json=draft)).status_code == 409
+    async def test_create_change_read_and_delete_a_claim(self, admin: Any) -> None:
+        claim = {"name": "country", "canonical_values": [{"value": "CH", "label": "Schweiz"}]}
+        created = await admin("POST", "/claims", json=claim)
+        assert created.status_code == 201
+        assert created.json()["attribute_id"]
+        assert (await admin("POST", "/claims", json=claim)).status_code == 409
         changed = await admin("PATCH", "/claims/country", json={"display_name": "Land", "read_only": True})
         assert changed.status_code == 200
-        assert changed.json() == {**made.json(), "display_name": "Land", "read_only": True}
+        assert changed.json() == {**created.json(), "display_name": "Land", "read_only": True}
         assert (await admin("GET", "/claims/country")).json() == changed.json()
         for _ in range(2):
             assert (await admin("DELETE", "/claims/country")).status_code == 204
@@ -145,12 +145,12 @@ class TestOverRest:
             found += [claim["name"] for claim in page["claims"]]
             if not (cursor := page["pagination"].get("next_cursor", "")):
                 break
-        assert found == sorted(FOUNDED)
+        assert found == sorted(DEFAULT_CLAIMS)
         for bad in ({"page_size": "0"}, {"page_size": "x"}, {"cursor": "!"}):
             assert (await admin("GET", "/claims", params=bad)).status_code == 400
 
     @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"name": 5}', b'{"name": "a", "x": 1}'])
-    async def test_bad_bodies(self, admin: Any, body: bytes) -> None:
+    async def test_invalid_bodies_are_400(self, admin: Any, body: bytes) -> None:
         assert (await admin("POST", "/claims", content=body)).status_code == 400
 
     async def test_permissions(self, admin: Any) -> None:

@@ -51,7 +51,7 @@ def tunables() -> Tunables:
 
 @pytest_asyncio.fixture(autouse=True)
 async def background(services: Services) -> AsyncIterator[None]:
-    """The task that runs in every process."""
+    """The task of every process."""
     task = asyncio.create_task(services.identity_provider.claim_sync.run())
     yield
     task.cancel()
@@ -61,23 +61,23 @@ async def background(services: Services) -> AsyncIterator[None]:
 
 async def attributes(cds: Cds) -> dict[str, dict[str, Any]]:
     answer = await cds("GET", "/profile-schema/identity_attributes")
-    return {each["attribute_name"].partition(".")[2]: each for each in answer.json()}
+    return {attribute["attribute_name"].partition(".")[2]: attribute for attribute in answer.json()}
 
 
 async def until_names(cds: Cds, names: set[str]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
 
-    async def are_there() -> bool:
+    async def names_match() -> bool:
         nonlocal found
         found = await attributes(cds)
         return set(found) == names
 
-    await until_async(are_there, lambda: f"{sorted(found)} instead of {sorted(names)}", DEADLINE_S)
+    await until_async(names_match, lambda: f"{sorted(found)} instead of {sorted(names)}", DEADLINE_S)
     return found
 
 
-async def until_read(cds: Cds, requested: int = 0) -> None:
-    """Until everything that was asked for is done."""
+async def until_sync_done(cds: Cds, requested: int = 0) -> None:
+    """Wait until all requested readings are done."""
 
     async def is_read() -> bool:
         progress = await cds.services.identity_provider.claim_sync.progress(cds.dataset_ref)
@@ -89,7 +89,7 @@ async def until_read(cds: Cds, requested: int = 0) -> None:
 
 
 async def until_failed(cds: Cds) -> ClaimSyncProgress:
-    """Until a reading has failed; how far it came."""
+    """Wait until a reading has failed; its progress."""
 
     async def failed() -> ClaimSyncProgress | None:
         progress = await cds.services.identity_provider.claim_sync.progress(cds.dataset_ref)
@@ -101,7 +101,7 @@ async def until_failed(cds: Cds) -> ClaimSyncProgress:
 MIRRORED = {"emailaddress", "givenname", "created"}
 
 
-async def test_an_organisation_comes_to_mirror_its_identity_server(cds: Cds) -> None:
+async def test_an_organisation_mirrors_its_identity_server(cds: Cds) -> None:
     found = await until_names(cds, MIRRORED)
     assert (found["created"]["mutability"], found["created"]["value_type"]) == ("readOnly", "date_time")
 
@@ -126,7 +126,7 @@ async def test_any_other_event_is_404(cds: Cds, report: Reporter, event: str) ->
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "said"),
+    ("body", "status", "message"),
     [
         (b"{", 400, "Invalid request."),
         (b"", 400, "Invalid request."),
@@ -134,16 +134,16 @@ async def test_any_other_event_is_404(cds: Cds, report: Reporter, event: str) ->
         (b'{"event": "POST_ADD_EXTERNAL_CLAIM", "orgHandle": "nobody"}', 400, "CDS-16001"),
     ],
 )
-async def test_bad_reports(cds: Cds, body: bytes, status: int, said: str) -> None:
+async def test_invalid_reports_are_rejected(cds: Cds, body: bytes, status: int, message: str) -> None:
     answer = await cds.http.post("/t/acme/cds/api/v1/profile-schema/sync", content=body, auth=SYNC)
     assert answer.status_code == status
-    assert said in answer.text
-    if said == "Invalid request.":
-        assert answer.text == said
+    assert message in answer.text
+    if message == "Invalid request.":
+        assert answer.text == message
         assert answer.headers["content-type"].startswith("text/plain")
 
 
-async def test_the_gate_has_its_own_sentence(cds: Cds, report: Reporter) -> None:
+async def test_a_report_for_a_disabled_organisation_has_its_own_message(cds: Cds, report: Reporter) -> None:
     await cds("PATCH", "/config", json={"cds_enabled": False})
     answer = await report("POST_ADD_EXTERNAL_CLAIM", path="/profile-schema/sync")
     assert answer.json()["description"] == (
@@ -168,10 +168,10 @@ async def test_ids_rules_and_consents_survive(
     for _ in range(3):
         await report.claims_changed()
     after = await until_names(cds, MIRRORED | {"country"})
-    await until_read(cds, 3)
+    await until_sync_done(cds, 3)
     after = await attributes(cds)
     assert {name: after[name]["attribute_id"] for name in before} == {
-        name: each["attribute_id"] for name, each in before.items()
+        name: attribute["attribute_id"] for name, attribute in before.items()
     }
     assert (after["emailaddress"]["display_name"], after["emailaddress"]["mutability"]) == (
         "E-mail",
@@ -184,7 +184,7 @@ async def test_ids_rules_and_consents_survive(
     assert len(offers["attributes"]) == 1
 
 
-async def test_a_removed_claim_hides_values_and_comes_back(
+async def test_a_removed_claim_hides_its_values_until_it_is_added_again(
     cds: Cds, report: Reporter, identity_server: IdentityServer
 ) -> None:
     before = await until_names(cds, MIRRORED)
@@ -204,11 +204,11 @@ async def test_a_removed_claim_hides_values_and_comes_back(
     assert shown == {"givenname": "Ann", "emailaddress": "ann@acme.example"}
 
 
-async def test_a_dialect_that_fails_half_way_changes_nothing(
+async def test_a_failed_dialect_changes_nothing_and_is_retried(
     cds: Cds, report: Reporter, identity_server: IdentityServer
 ) -> None:
     await until_names(cds, MIRRORED)
-    await until_read(cds)
+    await until_sync_done(cds)
     before = await attributes(cds)
     identity_server.failing[f"{DIALECTS}/{identifier('urn:scim:wso2:schema')}"] = 500
     identity_server.add("country")
@@ -217,26 +217,24 @@ async def test_a_dialect_that_fails_half_way_changes_nothing(
     assert "500" in (progress.failure or "")
     assert await attributes(cds) == before
     identity_server.failing.clear()
-    # It is tried again without another event.
+    # The reading is retried without another event.
     await until_names(cds, MIRRORED | {"country"})
 
 
-async def test_a_server_that_shows_nothing_takes_nothing_away(
-    cds: Cds, identity_server: IdentityServer
-) -> None:
+async def test_an_empty_claim_list_removes_nothing(cds: Cds, identity_server: IdentityServer) -> None:
     await until_names(cds, MIRRORED)
-    await until_read(cds)
+    await until_sync_done(cds)
     identity_server.local.clear()
     with pytest.raises(IdentityServerFailed):
         await cds.services.identity_provider.claim_sync.run_now(cds.dataset_ref)
     assert set(await attributes(cds)) == MIRRORED
 
 
-async def test_answers_do_not_wait_for_a_slow_server(
+async def test_a_report_is_answered_before_a_slow_server_is_read(
     cds: Cds, report: Reporter, identity_server: IdentityServer
 ) -> None:
     await until_names(cds, MIRRORED)
-    await until_read(cds)
+    await until_sync_done(cds)
     identity_server.delays[DIALECTS] = 0.5
     identity_server.add("country")
     started = time.monotonic()
@@ -248,13 +246,13 @@ async def test_answers_do_not_wait_for_a_slow_server(
 async def test_an_event_during_a_reading_is_not_lost(
     cds: Cds, report: Reporter, identity_server: IdentityServer
 ) -> None:
-    """The reading had passed the list when the claim came: it is read once more."""
+    """The claim is added after the list was read, so a second reading has to follow."""
 
     async def list_is_read() -> bool:
         return any("local/claims" in path for path in identity_server.paths()[-2:])
 
     await until_names(cds, MIRRORED)
-    await until_read(cds)
+    await until_sync_done(cds)
     identity_server.delays[f"{DIALECTS}/{identifier(USER)}"] = 0.3
     await report.claims_changed()
     await until_async(list_is_read, "the list is not read", DEADLINE_S)
@@ -263,44 +261,46 @@ async def test_an_event_during_a_reading_is_not_lost(
     await until_names(cds, MIRRORED | {"country"})
 
 
-async def test_a_missed_event_is_made_good(
+async def test_a_missed_event_is_repaired_by_polling(
     cds: Cds, identity_server: IdentityServer, services: Services
 ) -> None:
     await until_names(cds, MIRRORED)
-    await until_read(cds)
+    await until_sync_done(cds)
     identity_server.add("country")
     await services.database.execute("update claim_sync set next_at = now()")
     await until_names(cds, MIRRORED | {"country"})
 
 
-async def test_one_at_a_time(cds: Cds, identity_server: IdentityServer, services: Services) -> None:
-    await until_names(cds, MIRRORED)
-    await until_read(cds)
-    inside, most = 0, 0
-    usual = identity_server.answer
-
-    def counted(*request: Any) -> tuple[int, Any]:
-        nonlocal inside, most
-        inside += 1
-        most = max(most, inside)
-        time.sleep(0.02)
-        try:
-            return usual(*request)
-        finally:
-            inside -= 1
-
-    identity_server.answer = counted  # type: ignore[method-assign]
-    await asyncio.gather(*(services.identity_provider.claim_sync.run_now(cds.dataset_ref) for _ in range(4)))
-    assert most == 1
-
-
-async def test_a_dead_reader_is_replaced(
+async def test_readings_of_an_organisation_do_not_overlap(
     cds: Cds, identity_server: IdentityServer, services: Services
 ) -> None:
     await until_names(cds, MIRRORED)
-    await until_read(cds)
+    await until_sync_done(cds)
+    running, most_running = 0, 0
+    original_answer = identity_server.answer
+
+    def count_running(*request: Any) -> tuple[int, Any]:
+        nonlocal running, most_running
+        running += 1
+        most_running = max(most_running, running)
+        time.sleep(0.02)
+        try:
+            return original_answer(*request)
+        finally:
+            running -= 1
+
+    identity_server.answer = count_running  # type: ignore[method-assign]
+    await asyncio.gather(*(services.identity_provider.claim_sync.run_now(cds.dataset_ref) for _ in range(4)))
+    assert most_running == 1
+
+
+async def test_an_expired_lease_is_taken_over(
+    cds: Cds, identity_server: IdentityServer, services: Services
+) -> None:
+    await until_names(cds, MIRRORED)
+    await until_sync_done(cds)
     identity_server.add("country")
-    # Somebody took the work and died: nothing happens until the lease is over.
+    # Another process holds the lease and has died: the work starts when the lease expires.
     await services.database.execute(
         "update claim_sync set next_at = now(), lease_until = now() + interval '1 s'"
     )
@@ -310,11 +310,11 @@ async def test_a_dead_reader_is_replaced(
 class TestEnabling:
     @pytest_asyncio.fixture
     async def disabled(self, cds: Cds) -> Cds:
-        await until_read(cds)
+        await until_sync_done(cds)
         await cds("PATCH", "/config", json={"cds_enabled": False})
         return cds
 
-    async def test_it_fetches_the_attributes_before_it_answers(
+    async def test_the_attributes_are_read_before_the_answer(
         self, disabled: Cds, identity_server: IdentityServer
     ) -> None:
         identity_server.add("country")
@@ -324,7 +324,7 @@ class TestEnabling:
         assert any(c["is_mandatory"] for c in (await disabled("GET", "/consent-categories")).json())
 
     @pytest.mark.parametrize("trouble", ["away", "500", "401"])
-    async def test_or_nothing_is_enabled(
+    async def test_a_failed_reading_enables_nothing(
         self, disabled: Cds, identity_server: IdentityServer, trouble: str
     ) -> None:
         if trouble == "away":
@@ -348,16 +348,16 @@ class TestApplications:
         }
         return await cds("POST", "/profile-schema/application_data", json=[draft])
 
-    async def test_they_are_looked_up_there(self, cds: Cds, identity_server: IdentityServer) -> None:
+    async def test_applications_are_looked_up_at_the_identity_server(
+        self, cds: Cds, identity_server: IdentityServer
+    ) -> None:
         identity_server.applications["shop"] = "app-1"
         assert (await self.define(cds, "shop")).status_code == 201
-        for unknown in ("nobody", "nobody or name co a", "app-1"):
+        for unknown in ("unknown", "unknown or name co a", "app-1"):
             answer = await self.define(cds, unknown)
             assert (answer.status_code, answer.json()["code"]) == (400, "CDS-13005")
 
-    async def test_a_server_that_is_away_is_our_failure(
-        self, cds: Cds, identity_server: IdentityServer
-    ) -> None:
+    async def test_an_unreachable_server_is_500(self, cds: Cds, identity_server: IdentityServer) -> None:
         identity_server.stop()
         assert (await self.define(cds, "shop")).status_code == 500
 
@@ -376,35 +376,37 @@ class TestApplicationIds:
         assert (await cds("GET", "/config")).json()["system_applications"] == ["app-1", "crm"]
 
 
-class TestAnOrganisationsOwnServer:
-    async def test_it_wins_and_its_secrets_are_sealed(self, cds: Cds, other: Cds, services: Services) -> None:
-        own = IdentityServer(other.dataset_ref.handle).start()
-        own.add("shoe")
+class TestServerOfOneOrganisation:
+    async def test_it_takes_precedence_and_its_secrets_are_encrypted(
+        self, cds: Cds, other: Cds, services: Services
+    ) -> None:
+        server = IdentityServer(other.dataset_ref.handle).start()
+        server.add("shoe")
         try:
-            connection = Connection(own.base_url, *CLIENT, "system_app_grant")
+            connection = Connection(server.base_url, *CLIENT, "system_app_grant")
             await services.identity_provider.servers.create(
-                other.dataset_ref, OwnIdentityServer(connection, "them", "their password")
+                other.dataset_ref, OwnIdentityServer(connection, "other-reporter", "other password")
             )
             await until_names(other, {"shoe"})
             await until_names(cds, MIRRORED)
             sealed = await services.database.fetchval("select secrets_sealed from identity_server")
-            assert b"their password" not in sealed
+            assert b"other password" not in sealed
             assert CLIENT[1].encode() not in sealed
         finally:
-            own.stop()
+            server.stop()
 
-    async def test_its_credentials_open_its_own_organisation_only(
+    async def test_its_credentials_are_valid_for_its_organisation_only(
         self, cds: Cds, other: Cds, services: Services, identity_server: IdentityServer
     ) -> None:
         connection = Connection(identity_server.base_url, *CLIENT)
         await services.identity_provider.servers.create(
-            other.dataset_ref, OwnIdentityServer(connection, "them", "their password")
+            other.dataset_ref, OwnIdentityServer(connection, "other-reporter", "other password")
         )
-        theirs, ours = Reporter(cds, other.dataset_ref.handle), Reporter(cds)
-        theirs.auth = ours.auth = ("them", "their password")
-        assert (await theirs("POST_ADD_USER", userId="u")).status_code == 200
-        assert (await ours("POST_ADD_USER", userId="u")).status_code == 401
-        answer = await cds.http.post("/t/acme/cds/api/v1/profiles/sync", content=b"{", auth=theirs.auth)
+        from_other, from_acme = Reporter(cds, other.dataset_ref.handle), Reporter(cds)
+        from_other.auth = from_acme.auth = ("other-reporter", "other password")
+        assert (await from_other("POST_ADD_USER", userId="u")).status_code == 200
+        assert (await from_acme("POST_ADD_USER", userId="u")).status_code == 401
+        answer = await cds.http.post("/t/acme/cds/api/v1/profiles/sync", content=b"{", auth=from_other.auth)
         assert answer.status_code == 401
         await services.identity_provider.servers.delete(other.dataset_ref)
-        assert (await theirs("POST_ADD_USER", userId="u")).status_code == 401
+        assert (await from_other("POST_ADD_USER", userId="u")).status_code == 401

@@ -14,6 +14,8 @@ from adapters.identity_server.conftest import Reporter
 from oneself.api.app import create_app
 from oneself.bootstrap import build_services
 from oneself.core.resolution.observation import ClaimsReport, Observation, SignIn
+from oneself.service.identity_provider.directory_claims import DirectoryClaim
+from oneself.service.log.verify import verify
 from support.caller import Cds
 from support.tunables import FAST
 
@@ -27,7 +29,7 @@ SIGN_IN, SIGN_OUT = "AUTHENTICATION_SUCCESS", "SESSION_TERMINATE"
 
 
 async def visit(cds: Cds, tracker: str | None = None) -> dict[str, Any]:
-    """POST /profiles as a browser does."""
+    """POST /profiles as a browser does; the profile."""
     cookie = {"Cookie": f"cds_profile={tracker}"} if tracker else {}
     answer = await cds("POST", "/profiles", json={}, headers=cookie)
     assert answer.status_code in (200, 201), answer.text
@@ -35,13 +37,13 @@ async def visit(cds: Cds, tracker: str | None = None) -> dict[str, Any]:
 
 
 async def user(cds: Cds, user_id: str) -> dict[str, Any] | None:
-    """The profile of a user in the list."""
+    """The profile of a user, from the list of profiles."""
     found = await cds.listed(filter=f"user_id eq {user_id}", attributes="identity_attributes,traits")
     assert len(found["profiles"]) <= 1
     return found["profiles"][0] if found["profiles"] else None
 
 
-async def everybody(cds: Cds) -> int:
+async def profile_count(cds: Cds) -> int:
     return len((await cds.listed(page_size=200))["profiles"])
 
 
@@ -53,7 +55,7 @@ def is_updated(answer: httpx.Response) -> bool:
     return answer.status_code == 200 and answer.json() == {"status": "updated"}
 
 
-class TestWhoMayReport:
+class TestAuthentication:
     @pytest.mark.parametrize(
         "auth", [None, ("sync-administrator", "wrong"), ("wrong", "sync-password"), ("", "")]
     )
@@ -63,7 +65,7 @@ class TestWhoMayReport:
         assert (answer.status_code, answer.json()["code"]) == (401, "CDS-10002")
         assert answer.json()["description"] == "Missing or invalid Authorization header"
 
-    async def test_a_token_is_not_basic(self, cds: Cds) -> None:
+    async def test_a_bearer_token_is_not_accepted(self, cds: Cds) -> None:
         answer = await cds("POST", "/profiles/sync", json={"event": ADD, "orgHandle": "acme", "userId": ANN})
         assert answer.status_code == 401
 
@@ -87,37 +89,37 @@ class TestWhoMayReport:
         answer = await cds.http.post("/t/acme/cds/api/v1/profiles/sync", json=sent, auth=report.auth)
         assert answer.status_code == 400
 
-    async def test_the_body_decides_whose_it_is(self, cds: Cds, other: Cds, report: Reporter) -> None:
+    async def test_the_body_names_the_organisation(self, cds: Cds, other: Cds, report: Reporter) -> None:
         sent = {"event": ADD, "orgHandle": "acme", "userId": ANN}
         path = f"/t/{other.dataset_ref.handle}/cds/api/v1/profiles/sync"
         assert is_empty(await cds.http.post(path, json=sent, auth=report.auth))
         assert await user(cds, ANN)
         assert await user(other, ANN) is None
 
-    async def test_an_organisation_that_is_not_enabled_is_harmless(self, cds: Cds, report: Reporter) -> None:
+    async def test_a_disabled_or_unknown_organisation_is_400(self, cds: Cds, report: Reporter) -> None:
         await cds("PATCH", "/config", json={"cds_enabled": False})
         answer = await report(ADD, userId=ANN)
         assert (answer.status_code, answer.json()["code"]) == (400, "CDS-16001")
-        report.org = "nobody"
+        report.org = "unknown"
         assert (await report(ADD, userId=ANN)).json()["code"] == "CDS-16001"
 
 
 class TestNewUsers:
-    async def test_a_known_browser_becomes_the_users(self, cds: Cds, report: Reporter) -> None:
-        seen = await visit(cds)
-        tracker = seen["anonymous_profile_tracker"]
+    async def test_the_visitors_profile_gets_the_user_id(self, cds: Cds, report: Reporter) -> None:
+        visitor = await visit(cds)
+        tracker = visitor["anonymous_profile_tracker"]
         answer = await report(ADD, userId=ANN, profileCookie=tracker, claims={EMAIL: "ann@acme.example"})
         assert is_empty(answer)
         ann = await user(cds, ANN)
         assert ann is not None
-        assert ann["profile_id"] == seen["profile_id"]
+        assert ann["profile_id"] == visitor["profile_id"]
         assert ann["identity_attributes"] == {"emailaddress": "ann@acme.example"}
 
-    async def test_a_browser_of_another_user_is_left_alone_and_moves(
+    async def test_another_users_profile_is_not_changed_and_its_browser_moves(
         self, cds: Cds, report: Reporter
     ) -> None:
-        seen = await visit(cds)
-        tracker = seen["anonymous_profile_tracker"]
+        visitor = await visit(cds)
+        tracker = visitor["anonymous_profile_tracker"]
         await report(ADD, userId=ANN, profileCookie=tracker, claims={EMAIL: "ann@acme.example"})
         assert is_empty(
             await report(ADD, userId=BOB, profileCookie=tracker, claims={EMAIL: "bob@acme.example"})
@@ -126,66 +128,70 @@ class TestNewUsers:
         assert ann
         assert bob
         assert (ann["profile_id"], ann["identity_attributes"]["emailaddress"]) == (
-            seen["profile_id"],
+            visitor["profile_id"],
             "ann@acme.example",
         )
         assert (await visit(cds, tracker))["profile_id"] == bob["profile_id"]
 
-    async def test_a_user_with_a_profile_takes_the_temporary_one_in(self, cds: Cds, report: Reporter) -> None:
+    async def test_a_temporary_profile_merges_into_the_users_profile(
+        self, cds: Cds, report: Reporter
+    ) -> None:
         await report(ADD, userId=ANN)
         own = await user(cds, ANN)
-        seen = await visit(cds)
-        await report(ADD, userId=ANN, profileCookie=seen["anonymous_profile_tracker"])
+        visitor = await visit(cds)
+        await report(ADD, userId=ANN, profileCookie=visitor["anonymous_profile_tracker"])
         ann = await user(cds, ANN)
         assert own
         assert ann
         assert ann["profile_id"] == own["profile_id"]
-        assert [each["profile_id"] for each in ann["merged_from"]] == [seen["profile_id"]]
+        assert [child["profile_id"] for child in ann["merged_from"]] == [visitor["profile_id"]]
         assert ann["merged_from"][0]["reason"] == "system:user_id_match"
 
-    async def test_an_unknown_cookie_leads_to_the_named_profile(self, cds: Cds, report: Reporter) -> None:
-        seen = await visit(cds)
-        answer = await report(ADD, userId=ANN, profileCookie="gone", profileId=seen["profile_id"])
+    async def test_with_an_unknown_cookie_the_profile_id_is_used(self, cds: Cds, report: Reporter) -> None:
+        visitor = await visit(cds)
+        answer = await report(ADD, userId=ANN, profileCookie="unknown", profileId=visitor["profile_id"])
         assert is_empty(answer)
         ann = await user(cds, ANN)
         assert ann
-        assert ann["profile_id"] == seen["profile_id"]
+        assert ann["profile_id"] == visitor["profile_id"]
 
-    @pytest.mark.parametrize("named", ["another user's", "unknown", "no id"])
-    async def test_else_a_profile_is_made(self, cds: Cds, report: Reporter, named: str) -> None:
-        seen = await visit(cds)
-        await report(ADD, userId=BOB, profileCookie=seen["anonymous_profile_tracker"])
-        ids = {"another user's": seen["profile_id"], "unknown": str(uuid.uuid4()), "no id": "x"}
-        assert is_empty(await report(ADD, userId=ANN, profileCookie="gone", profileId=ids[named]))
+    @pytest.mark.parametrize("profile", ["another user's", "unknown", "no id"])
+    async def test_without_a_usable_profile_one_is_created(
+        self, cds: Cds, report: Reporter, profile: str
+    ) -> None:
+        visitor = await visit(cds)
+        await report(ADD, userId=BOB, profileCookie=visitor["anonymous_profile_tracker"])
+        ids = {"another user's": visitor["profile_id"], "unknown": str(uuid.uuid4()), "no id": "x"}
+        assert is_empty(await report(ADD, userId=ANN, profileCookie="unknown", profileId=ids[profile]))
         ann, bob = await user(cds, ANN), await user(cds, BOB)
         assert ann
         assert bob
-        assert ann["profile_id"] != seen["profile_id"] == bob["profile_id"]
+        assert ann["profile_id"] != visitor["profile_id"] == bob["profile_id"]
 
-    async def test_without_cookie_one_is_made_unless_there_is_one(self, cds: Cds, report: Reporter) -> None:
+    async def test_without_a_cookie_one_profile_is_created(self, cds: Cds, report: Reporter) -> None:
         assert is_empty(await report(ADD, userId=ANN, claims={GIVEN: "Ann"}))
         first = await user(cds, ANN)
         assert is_empty(await report(ADD, userId=ANN, profileCookie=None))
         assert await user(cds, ANN) == first
-        assert await everybody(cds) == 1
+        assert await profile_count(cds) == 1
 
     async def test_without_user_nothing_happens(self, cds: Cds, report: Reporter) -> None:
         assert is_empty(await report(ADD, claims={GIVEN: "Ann"}))
         assert is_empty(await report(ADD, userId="", profileCookie="x"))
-        assert await everybody(cds) == 0
+        assert await profile_count(cds) == 0
 
-    async def test_many_reports_at_once_make_one_profile(self, cds: Cds, report: Reporter) -> None:
+    async def test_concurrent_reports_create_one_profile(self, cds: Cds, report: Reporter) -> None:
         answers = await asyncio.gather(
             *(report(ADD, userId=ANN, claims={GIVEN: f"Ann {n}"}) for n in range(20))
         )
         assert all(map(is_empty, answers))
-        assert await everybody(cds) == 1
+        assert await profile_count(cds) == 1
 
-    @pytest.mark.parametrize("nobody", ["null", "0000", "x" * 5000])
-    async def test_a_blocked_user_id_is_rejected(self, cds: Cds, report: Reporter, nobody: str) -> None:
-        answer = await report(ADD, userId=nobody, claims={GIVEN: "Ann"})
+    @pytest.mark.parametrize("user_id", ["null", "0000", "x" * 5000])
+    async def test_a_blocked_user_id_is_rejected(self, cds: Cds, report: Reporter, user_id: str) -> None:
+        answer = await report(ADD, userId=user_id, claims={GIVEN: "Ann"})
         assert (answer.status_code, answer.json()["code"]) == (400, "CDS-11011")
-        assert await everybody(cds) == 0
+        assert await profile_count(cds) == 0
 
 
 class TestClaims:
@@ -197,20 +203,18 @@ class TestClaims:
         assert ann
         assert ann["identity_attributes"] == {"givenname": "Anna", "emailaddress": "ann@acme.example"}
 
-    async def test_a_user_that_was_never_seen_gets_a_profile(self, cds: Cds, report: Reporter) -> None:
+    async def test_claims_of_an_unknown_user_create_a_profile(self, cds: Cds, report: Reporter) -> None:
         assert is_empty(await report(SET_MANY, userId=ANN, claims={GIVEN: "Ann"}))
         assert await user(cds, ANN)
 
     async def test_claims_without_a_user_do_nothing(self, cds: Cds, report: Reporter) -> None:
         assert is_empty(await report(SET_MANY, userId="", claims={GIVEN: "Ann"}))
         assert is_empty(await report(SET_MANY, claims={GIVEN: "Ann"}))
-        assert await everybody(cds) == 0
+        assert await profile_count(cds) == 0
 
     async def test_keys_types_and_nesting(self, cds: Cds, report: Reporter) -> None:
         """The key is the last part of the URI, dots nest, text is converted, one value becomes a list."""
         services, dataset_ref = cds.services, cds.dataset_ref
-        from oneself.service.identity_provider.directory_claims import DirectoryClaim
-
         for claim in (
             DirectoryClaim("address.city"),
             DirectoryClaim("age", value_type="integer"),
@@ -241,8 +245,6 @@ class TestClaims:
         }
 
     async def test_invalid_values_are_skipped_and_counted(self, cds: Cds, report: Reporter) -> None:
-        from oneself.service.identity_provider.directory_claims import DirectoryClaim
-
         await cds.services.identity_provider.directory_claims.add(
             cds.dataset_ref, DirectoryClaim("age", value_type="integer")
         )
@@ -259,14 +261,14 @@ class TestClaims:
         assert ann["identity_attributes"] == {"givenname": "Ann"}
         await cds.services.identity_provider.rejected_claims.flush()
         skipped = await cds.services.identity_provider.rejected_claims.list(cds.dataset_ref)
-        assert {(each.path, each.times) for each in skipped} == {
+        assert {(claim.path, claim.times) for claim in skipped} == {
             ("identity_attributes.age", 2),
             ("identity_attributes.shoe", 2),
             ("identity_attributes.emailaddress", 2),
         }
         assert "old" not in repr(skipped)
 
-    async def test_rules_see_reported_claims_before_the_answer(self, cds: Cds, report: Reporter) -> None:
+    async def test_rules_apply_to_reported_claims_before_the_answer(self, cds: Cds, report: Reporter) -> None:
         rule = {
             "rule_name": "by mail",
             "property_name": "identity_attributes.emailaddress",
@@ -283,15 +285,15 @@ class TestClaims:
 
 class TestDeletion:
     async def test_the_whole_person_is_erased(self, cds: Cds, report: Reporter) -> None:
-        seen, later = await visit(cds), await visit(cds)
-        for profile in (seen, later):
+        visitor, later = await visit(cds), await visit(cds)
+        for profile in (visitor, later):
             await report(SIGN_IN, userId=ANN, profileCookie=profile["anonymous_profile_tracker"])
         assert is_empty(await report(DELETE, userId=ANN))
         assert await user(cds, ANN) is None
-        for profile in (seen, later):
+        for profile in (visitor, later):
             assert (await cds("GET", f"/profiles/{profile['profile_id']}")).status_code == 404
 
-    @pytest.mark.parametrize("body", [{"userId": "nobody"}, {"userId": ""}, {}])
+    @pytest.mark.parametrize("body", [{"userId": "unknown"}, {"userId": ""}, {}])
     async def test_an_unknown_user_is_404(self, cds: Cds, report: Reporter, body: dict[str, str]) -> None:
         answer = await report(DELETE, **body)
         assert (answer.status_code, answer.json()["code"]) == (404, "CDS-11001")
@@ -303,32 +305,36 @@ class TestDeletion:
 
 
 class TestSessions:
-    async def test_a_temporary_profile_takes_the_user(self, cds: Cds, report: Reporter) -> None:
-        seen = await visit(cds)
-        assert is_updated(await report(SIGN_IN, userId=ANN, profileCookie=seen["anonymous_profile_tracker"]))
+    async def test_a_sign_in_gives_the_profile_the_user_id(self, cds: Cds, report: Reporter) -> None:
+        visitor = await visit(cds)
+        assert is_updated(
+            await report(SIGN_IN, userId=ANN, profileCookie=visitor["anonymous_profile_tracker"])
+        )
         ann = await user(cds, ANN)
         assert ann
-        assert ann["profile_id"] == seen["profile_id"]
+        assert ann["profile_id"] == visitor["profile_id"]
 
-    async def test_and_is_joined_with_the_users_own(self, cds: Cds, report: Reporter) -> None:
+    async def test_a_sign_in_merges_the_profile_into_the_users(self, cds: Cds, report: Reporter) -> None:
         await report(ADD, userId=ANN)
-        seen = await visit(cds)
-        await report(SIGN_IN, userId=ANN, profileCookie=seen["anonymous_profile_tracker"])
-        read = (await cds("GET", f"/profiles/{seen['profile_id']}")).json()
+        visitor = await visit(cds)
+        await report(SIGN_IN, userId=ANN, profileCookie=visitor["anonymous_profile_tracker"])
+        read = (await cds("GET", f"/profiles/{visitor['profile_id']}")).json()
         ann = await user(cds, ANN)
         assert ann
         assert read["merged_to"]["profile_id"] == ann["profile_id"]
 
-    async def test_the_users_own_browser_changes_nothing(self, cds: Cds, report: Reporter) -> None:
+    async def test_a_repeated_sign_in_changes_nothing(self, cds: Cds, report: Reporter) -> None:
         tracker = (await visit(cds))["anonymous_profile_tracker"]
         await report(SIGN_IN, userId=ANN, profileCookie=tracker)
         before = await user(cds, ANN)
         assert is_updated(await report(SIGN_IN, userId=ANN, profileCookie=tracker))
         assert await user(cds, ANN) == before
 
-    async def test_another_users_browser_moves_and_is_refused(self, cds: Cds, report: Reporter) -> None:
-        seen = await visit(cds)
-        tracker = seen["anonymous_profile_tracker"]
+    async def test_another_users_browser_moves_and_the_merge_is_refused(
+        self, cds: Cds, report: Reporter
+    ) -> None:
+        visitor = await visit(cds)
+        tracker = visitor["anonymous_profile_tracker"]
         await report(SIGN_IN, userId=ANN, profileCookie=tracker)
         ann = await user(cds, ANN)
         assert is_updated(await report(SIGN_IN, userId=BOB, profileCookie=tracker))
@@ -338,15 +344,15 @@ class TestSessions:
         assert (await visit(cds, tracker))["profile_id"] == bob["profile_id"]
         refused = "select code, profile_id::text, other_id::text from refusal"
         assert [tuple(row) for row in await cds.services.database.fetch(refused)] == [
-            ("different_user", bob["profile_id"], seen["profile_id"])
+            ("different_user", bob["profile_id"], visitor["profile_id"])
         ]
 
-    @pytest.mark.parametrize("tracker", ["gone", "", None, "\x01"])
-    async def test_nothing_active_nothing_happens(
+    @pytest.mark.parametrize("tracker", ["unknown", "", None, "\x01"])
+    async def test_a_sign_in_with_an_unknown_cookie_does_nothing(
         self, cds: Cds, report: Reporter, tracker: str | None
     ) -> None:
         assert is_updated(await report(SIGN_IN, userId=ANN, profileCookie=tracker))
-        assert await everybody(cds) == 0
+        assert await profile_count(cds) == 0
 
     async def test_a_sign_in_without_a_user_is_400(self, cds: Cds, report: Reporter) -> None:
         tracker = (await visit(cds))["anonymous_profile_tracker"]
@@ -354,46 +360,46 @@ class TestSessions:
             answer = await report(SIGN_IN, profileCookie=tracker, **body)
             assert (answer.status_code, answer.json()["code"]) == (400, "CDS-11011")
 
-    async def test_signing_out_keeps_the_browser(self, cds: Cds, report: Reporter) -> None:
-        seen = await visit(cds)
-        tracker = seen["anonymous_profile_tracker"]
+    async def test_a_sign_out_keeps_the_browser_on_its_profile(self, cds: Cds, report: Reporter) -> None:
+        visitor = await visit(cds)
+        tracker = visitor["anonymous_profile_tracker"]
         await report(SIGN_IN, userId=ANN, profileCookie=tracker)
         assert is_updated(await report(SIGN_OUT, userId=ANN, profileCookie=tracker))
-        assert (await visit(cds, tracker))["profile_id"] == seen["profile_id"]
+        assert (await visit(cds, tracker))["profile_id"] == visitor["profile_id"]
 
-    async def test_unless_the_organisation_detaches(self, cds: Cds, report: Reporter) -> None:
+    async def test_a_sign_out_detaches_the_browser_if_configured(self, cds: Cds, report: Reporter) -> None:
         await cds("PATCH", "/config", json={"detach_on_sign_out": True})
-        seen = await visit(cds)
-        tracker = seen["anonymous_profile_tracker"]
+        visitor = await visit(cds)
+        tracker = visitor["anonymous_profile_tracker"]
         await report(SIGN_IN, userId=ANN, profileCookie=tracker)
         assert is_updated(await report(SIGN_OUT, userId=ANN, profileCookie=tracker))
         again = await visit(cds, tracker)
-        assert again["profile_id"] != seen["profile_id"]
+        assert again["profile_id"] != visitor["profile_id"]
         assert "user_id" not in again
 
-    async def test_a_cookie_that_is_not_the_users_ends_nothing(self, cds: Cds, report: Reporter) -> None:
+    async def test_a_sign_out_with_another_users_cookie_does_nothing(
+        self, cds: Cds, report: Reporter
+    ) -> None:
         tracker = (await visit(cds))["anonymous_profile_tracker"]
         await report(SIGN_IN, userId=ANN, profileCookie=tracker)
         await report(ADD, userId=BOB)
-        for cookie in (tracker, "gone", None):
+        for cookie in (tracker, "unknown", None):
             assert is_empty(await report(SIGN_OUT, userId=BOB, profileCookie=cookie))
         assert is_empty(await report(SIGN_OUT, userId=ANN))
 
     async def test_an_unknown_user_is_404(self, cds: Cds, report: Reporter) -> None:
         tracker = (await visit(cds))["anonymous_profile_tracker"]
-        answer = await report(SIGN_OUT, userId="nobody", profileCookie=tracker)
+        answer = await report(SIGN_OUT, userId="unknown", profileCookie=tracker)
         assert (answer.status_code, answer.json()["code"]) == (404, "CDS-11001")
 
     @pytest.mark.parametrize("event", ["POST_ADD_ROLE", "", "post_add_user"])
     async def test_any_other_event_is_acknowledged(self, cds: Cds, report: Reporter, event: str) -> None:
         assert is_updated(await report(event, userId=ANN))
-        assert await everybody(cds) == 0
+        assert await profile_count(cds) == 0
 
 
 async def test_the_log_folds_to_the_state(cds: Cds, report: Reporter) -> None:
-    """Reports are observations: what they did can be folded again (docs/concepts/log-and-fold.md)."""
-    from oneself.service.log.verify import verify
-
+    """Reports are observations; folding the log gives the same state (docs/concepts/log-and-fold.md)."""
     tracker = (await visit(cds))["anonymous_profile_tracker"]
     await report(ADD, userId=ANN, profileCookie=tracker, claims={GIVEN: "Ann", "http://x/unknown": "1"})
     await report(SIGN_IN, userId=BOB, profileCookie=tracker)

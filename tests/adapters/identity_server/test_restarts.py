@@ -1,4 +1,4 @@
-"""With real processes: a requested sync survives them, and two of them never sync at the same time."""
+"""With real processes: a requested sync survives a restart, and the commands for claims."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def names(service: RunningService) -> set[str]:
             headers={"Authorization": f"Bearer {service.token('internal_cds_profile_schema_view')}"},
         )
     assert answer.status_code == 200, answer.text + service.log()
-    return {each["attribute_name"].partition(".")[2] for each in answer.json()}
+    return {attribute["attribute_name"].partition(".")[2] for attribute in answer.json()}
 
 
 def until_names(service: RunningService, wanted: set[str]) -> None:
@@ -47,50 +47,52 @@ def until_names(service: RunningService, wanted: set[str]) -> None:
     )
 
 
-def changed(service: RunningService) -> None:
+def report_change(service: RunningService) -> None:
     url = f"{service.base_url}/t/acme/cds/api/v1/profile-schema/sync"
     sent = {"event": "POST_ADD_EXTERNAL_CLAIM", "orgHandle": "acme"}
     assert httpx.post(url, json=sent, auth=SYNC, timeout=30).status_code == 200
 
 
-def test_killed_in_the_middle_of_reading(running: RunningService, identity_server: IdentityServer) -> None:
-    """The event was answered; the next process does what it asked for, without another event."""
+def test_a_reading_is_repeated_after_the_process_is_killed(
+    running: RunningService, identity_server: IdentityServer
+) -> None:
+    """The event was answered, so the next process reads the claims without another event."""
     until_names(running, MIRRORED)
     identity_server.add("country")
     identity_server.delays[f"{DIALECTS}/local"] = 5.0
-    identity_server.asked.clear()
-    changed(running)
-    until(lambda: f"{DIALECTS}/local/claims" in identity_server.paths(), "it does not read the claims")
+    identity_server.requests.clear()
+    report_change(running)
+    until(lambda: f"{DIALECTS}/local/claims" in identity_server.paths(), "the claims are not read")
     running.kill()
     identity_server.delays.clear()
     running.start()
     until_names(running, MIRRORED | {"country"})
 
 
-def test_the_command_reads_now(running: RunningService, identity_server: IdentityServer) -> None:
+def test_the_sync_command_reads_at_once(running: RunningService, identity_server: IdentityServer) -> None:
     until_names(running, MIRRORED)
     identity_server.add("country")
     identity_server.remove("givenname")
-    done = running.command("claims", "sync", "--org", "acme", "--json")
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["added"], told["removed"]) == (["country"], ["givenname"])
+    synced = running.command("claims", "sync", "--org", "acme", "--json")
+    assert synced.returncode == 0, synced.stderr
+    facts = json.loads(synced.stdout)
+    assert (facts["added"], facts["removed"]) == (["country"], ["givenname"])
     assert names(running) == {"emailaddress", "created", "country"}
     identity_server.stop()
     failed = running.command("claims", "sync")
     assert failed.returncode != 0
     assert "identity server cannot be reached" in failed.stderr
     assert "Traceback" not in failed.stderr
-    refused = running.command("claims", "add", "shoe")
-    assert refused.returncode == 1
-    assert "change them there" in refused.stderr
+    rejected = running.command("claims", "add", "shoe")
+    assert rejected.returncode == 1
+    assert "change them there" in rejected.stderr
 
 
-def test_the_commands_of_the_directory(start_service: Callable[..., RunningService]) -> None:
+def test_the_commands_for_claims_of_the_directory(start_service: Callable[..., RunningService]) -> None:
     service = start_service()
-    made = service.command("claims", "add", "country", "--value", "CH", "--value", "LI", "--json")
-    assert made.returncode == 0, made.stderr
-    assert json.loads(made.stdout)["values"] == ["CH", "LI"]
+    added = service.command("claims", "add", "country", "--value", "CH", "--value", "LI", "--json")
+    assert added.returncode == 0, added.stderr
+    assert json.loads(added.stdout)["values"] == ["CH", "LI"]
     changed = service.command(
         "claims", "change", "country", "--display-name", "Land", "--read-only", "--json"
     )

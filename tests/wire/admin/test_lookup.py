@@ -1,5 +1,5 @@
-"""`/t/{org}/api/v1/datasets/{dataset}/…`: who is meant by an id or by identities; what a person did and was
-(docs/wire/interactions.md §9.3).
+"""`/t/{org}/api/v1/datasets/{dataset}/…`: profiles by id and by identities, with their events, identifiers
+and history (docs/wire/interactions.md §9.3).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from wire.client import TIMESTAMP, UNKNOWN_ID, Cds, fresh, refused, understood
+from wire.client import TIMESTAMP, UNKNOWN_ID, Cds, assert_client_error, assert_error, fresh
 
 IDENTITY = frozenset({"internal_cds_identity_view", "internal_cds_identity_update"})
 NAMES = ("emailAddress", "customerId")
@@ -31,14 +31,14 @@ BAD_IDS = [
 BELOW = ("", "/events", "/identifiers", "/history")
 
 
-class Web:
-    """A dataset of an organisation, as its administrators and its pages see it."""
+class WebDataset:
+    """A new dataset: its admin resources and its event endpoint."""
 
     def __init__(self, org: Cds) -> None:
         self.org, self.name = org, fresh("web")
-        told(org.admin("POST", "/datasets", {"name": self.name}, token=org.token(*IDENTITY)), 201)
-        bound = [{"name": name, "identity_type": name} for name in NAMES]
-        self._put("identity-attributes", bound)
+        json_of(org.admin("POST", "/datasets", {"name": self.name}, token=org.token(*IDENTITY)), 201)
+        bindings = [{"name": name, "identity_type": name} for name in NAMES]
+        self._put("identity-attributes", bindings)
 
     def _put(self, resource: str, body: Any) -> None:
         answer = self.org.admin("PUT", self.path(resource), body, token=self.org.token(*IDENTITY))
@@ -48,7 +48,7 @@ class Web:
         return f"/datasets/{self.name}/{resource}"
 
     def event(self, name: str, device: str | None = None, at: int | None = None, **identities: str) -> str:
-        """Send an event and return whom it went to; `at` in ms."""
+        """Send an event and return the primary id of its profile; `at` in ms."""
         user: dict[str, Any] = {"attributes": identities}
         if device is not None:
             user["anonymousId"] = device
@@ -61,16 +61,16 @@ class Web:
         return self.org.admin("GET", self.path(f"profiles/{text}{below}"), params=params)
 
     def profile(self, text: str) -> dict[str, Any]:
-        return dict(told(self.ask(text)))
+        return dict(json_of(self.ask(text)))
 
     def resolve(self, **identities: Any) -> httpx.Response:
         return self.org.admin("POST", self.path("resolve"), {"identities": identities})
 
     def all_of(self, text: str, resource: str, size: int = 2, **params: Any) -> list[dict[str, Any]]:
-        """Every page of a list, one after another."""
+        """All pages of a list."""
         found: list[dict[str, Any]] = []
         while True:
-            body = told(self.ask(text, f"/{resource}", page_size=size, **params))
+            body = json_of(self.ask(text, f"/{resource}", page_size=size, **params))
             assert body["pagination"]["count"] == len(body[resource]) <= size
             found += body[resource]
             if "next_cursor" not in body["pagination"]:
@@ -78,7 +78,7 @@ class Web:
             params["cursor"] = body["pagination"]["next_cursor"]
 
 
-def told(answer: httpx.Response, status: int = 200) -> Any:
+def json_of(answer: httpx.Response, status: int = 200) -> Any:
     assert answer.status_code == status, answer.text
     return answer.json()
 
@@ -93,14 +93,14 @@ def org(new_org: Callable[[], Cds]) -> Cds:
 
 
 @pytest.fixture
-def web(org: Cds) -> Web:
-    return Web(org)
+def web(org: Cds) -> WebDataset:
+    return WebDataset(org)
 
 
-# -- whom an id means ---------------------------------------------------------------------------------------
+# -- profiles by id -----------------------------------------------------------------------------------------
 
 
-def test_every_id_of_a_person_leads_to_one_document(web: Web) -> None:
+def test_every_id_of_a_person_returns_the_same_document(web: WebDataset) -> None:
     x, y = device(), device()
     assert web.event("View", x) == x
     anonymous = web.profile(x)
@@ -123,7 +123,7 @@ def test_every_id_of_a_person_leads_to_one_document(web: Web) -> None:
     assert "ETag" in web.ask(primary).headers
 
 
-def test_an_anonymous_id_that_looks_like_a_profile_id(web: Web) -> None:
+def test_an_anonymous_id_in_the_form_of_a_profile_id(web: WebDataset) -> None:
     browser = str(uuid.uuid4())
     assert web.event("View", browser) == browser
     anonymous = web.profile(browser)
@@ -146,14 +146,14 @@ def test_an_anonymous_id_that_looks_like_a_profile_id(web: Web) -> None:
         ("crm:7", "crm:7"),
     ],
 )
-def test_an_identity_in_a_path_may_have_slashes(web: Web, value: str, sent: str) -> None:
+def test_an_identity_in_a_path_can_contain_slashes(web: WebDataset, value: str, sent: str) -> None:
     primary = web.event("In", customerId=value)
     for below in BELOW:
         assert web.ask(f"customerId:{sent}", below).status_code == 200
     assert web.profile(f"customerId:{sent}")["primary_id"] == primary
 
 
-def test_the_alias_of_a_browser_that_moved_on(web: Web) -> None:
+def test_an_alias_stays_when_the_browser_moves(web: WebDataset) -> None:
     x = device()
     web.event("View", x)
     ann, bob = web.event("In", x, customerId="ann"), web.event("In", x, customerId="bob")
@@ -163,47 +163,62 @@ def test_the_alias_of_a_browser_that_moved_on(web: Web) -> None:
     assert web.profile(bob)["devices"] == [x]
 
 
-def test_an_application_sees_what_it_sees_of_the_profile(cds: Cds, regular: Cds, new_org: Any) -> None:
-    """Nothing without consent, neither as a value nor as an identifier nor in what an event said."""
-    cds_web = Web(cds)
-    x = device()
-    cds_web.event("View", x, emailAddress="ann@acme.example")
-    cds_web.event("View", x, emailAddress="ann@acme.example", customerId="c-1")
-    theirs = [regular.admin("GET", cds_web.path(f"profiles/{x}{below}")) for below in BELOW]
-    assert {answer.status_code for answer in theirs} == {200}
-    document, events, identifiers, _ = (answer.json() for answer in theirs)
-    if "identity_attributes" not in document:
-        assert all("ann@acme.example" not in answer.text for answer in theirs)
-        values = {each["namespace"]: each["value"] for each in identifiers["identifiers"]}
-        assert values == {"anonymous_id": x, "emailAddress": None, "customerId": None}
-    assert all(each["body"]["user"] == {"anonymousId": x} for each in events["events"])
-    whole = cds_web.all_of(x, "events")
-    assert whole[-1]["body"]["user"]["attributes"] == {"emailAddress": "ann@acme.example"}
+def _answers_to(application: Cds, web: WebDataset, text: str) -> list[httpx.Response]:
+    answers = [application.admin("GET", web.path(f"profiles/{text}{below}")) for below in BELOW]
+    assert {answer.status_code for answer in answers} == {200}
+    return answers
+
+
+def test_a_regular_application_sees_identity_attributes_and_no_event_attributes(
+    cds: Cds, regular: Cds
+) -> None:
+    web, x = WebDataset(cds), device()
+    identities = {"emailAddress": "ann@acme.example", "customerId": "c-1"}
+    web.event("View", x, **identities)
+    document, events, identifiers, _ = (answer.json() for answer in _answers_to(regular, web, x))
+    assert document["identity_attributes"] == identities
+    values = {identifier["namespace"]: identifier["value"] for identifier in identifiers["identifiers"]}
+    assert values == {"anonymous_id": x, **identities}
+    assert [event["body"]["user"] for event in events["events"]] == [{"anonymousId": x}]
+    (event,) = web.all_of(x, "events")
+    assert event["body"]["user"]["attributes"] == identities
+
+
+def test_a_regular_application_does_not_see_an_identifier_that_is_a_trait(cds: Cds, regular: Cds) -> None:
+    web, x = WebDataset(cds), device()
+    bindings = [{"name": "customerId", "identity_type": "customerId", "attribute": "traits.customer"}]
+    web._put("identity-attributes", bindings)
+    web.event("View", x, customerId="c-hidden")
+    answers = _answers_to(regular, web, x)
+    assert all("c-hidden" not in answer.text for answer in answers)
+    identifiers = answers[2].json()["identifiers"]
+    values = {identifier["namespace"]: identifier["value"] for identifier in identifiers}
+    assert values == {"anonymous_id": x, "customerId": None}
 
 
 @pytest.mark.parametrize("below", BELOW)
 @pytest.mark.parametrize("text", BAD_IDS)
-def test_unknown_ids_find_no_profile(web: Web, text: str, below: str) -> None:
-    refused(web.ask(text, below), 404, "CDS-11001")
+def test_unknown_ids_find_no_profile(web: WebDataset, text: str, below: str) -> None:
+    assert_error(web.ask(text, below), 404, "CDS-11001")
 
 
-def test_an_unknown_dataset(org: Cds) -> None:
+def test_an_unknown_dataset_is_404(org: Cds) -> None:
     for name in ("nothing", "%00", "a" * 100):
         assert org.admin("GET", f"/datasets/{name}/profiles/{UNKNOWN_ID}").status_code == 404
         assert org.admin("POST", f"/datasets/{name}/resolve", {"identities": {"a": "b"}}).status_code == 404
 
 
-def test_other_datasets_and_organisations_find_no_profile(web: Web, org: Cds, other: Cds) -> None:
+def test_other_datasets_and_organisations_find_no_profile(web: WebDataset, org: Cds, other: Cds) -> None:
     x = device()
     primary = web.event("Sign up", x, emailAddress="ann@acme.example")
-    for sight in (Web(org), Web(other)):
+    for dataset in (WebDataset(org), WebDataset(other)):
         for text in (x, primary, web.profile(x)["profile_id"]):
-            refused(sight.ask(text), 404, "CDS-11001")
-        refused(sight.resolve(emailAddress="ann@acme.example"), 404, "CDS-11001")
+            assert_error(dataset.ask(text), 404, "CDS-11001")
+        assert_error(dataset.resolve(emailAddress="ann@acme.example"), 404, "CDS-11001")
     assert other.admin("GET", web.path(f"profiles/{x}")).status_code == 404
 
 
-def test_an_erased_user_is_not_found(web: Web, org: Cds) -> None:
+def test_an_erased_user_is_not_found(web: WebDataset, org: Cds) -> None:
     x = device()
     web.event("View", x)
     primary = web.event("Sign up", x, emailAddress="ann@acme.example")
@@ -216,23 +231,23 @@ def test_an_erased_user_is_not_found(web: Web, org: Cds) -> None:
     assert answer.text == "Deleted 1 users (1 requested)", answer.text
     for text in (x, primary, profile_id):
         for below in BELOW:
-            refused(web.ask(text, below), 404, "CDS-11001")
-    refused(web.resolve(emailAddress="ann@acme.example"), 404, "CDS-11001")
+            assert_error(web.ask(text, below), 404, "CDS-11001")
+    assert_error(web.resolve(emailAddress="ann@acme.example"), 404, "CDS-11001")
 
 
-# -- whom identities mean -----------------------------------------------------------------------------------
+# -- profiles by identities ---------------------------------------------------------------------------------
 
 
-def test_identities_resolve_to_a_primary_id(web: Web) -> None:
-    refused(web.resolve(emailAddress="ann@acme.example"), 404, "CDS-11001")
+def test_identities_resolve_to_a_primary_id(web: WebDataset) -> None:
+    assert_error(web.resolve(emailAddress="ann@acme.example"), 404, "CDS-11001")
     ann = web.event("In", emailAddress="ann@acme.example")
     bob = web.event("In", customerId="17")
-    found = told(web.resolve(EmailAddress=" ANN@acme.example"))
+    found = json_of(web.resolve(EmailAddress=" ANN@acme.example"))
     assert found == {"primary_id": ann, "profile_id": web.profile(ann)["profile_id"], "matched": [ann]}
-    both = told(web.resolve(emailAddress="ann@acme.example", customerId=17))
+    both = json_of(web.resolve(emailAddress="ann@acme.example", customerId=17))
     assert (both["primary_id"], both["matched"]) == (bob, [bob, ann])
     assert web.event("In", emailAddress="ann@acme.example", customerId="17") == bob
-    assert told(web.resolve(emailAddress="ann@acme.example"))["matched"] == [bob]
+    assert json_of(web.resolve(emailAddress="ann@acme.example"))["matched"] == [bob]
 
 
 @pytest.mark.parametrize(
@@ -250,23 +265,23 @@ def test_identities_resolve_to_a_primary_id(web: Web) -> None:
         {"identities": {"emailAddress": "x"}, "more": 1},
     ],
 )
-def test_invalid_resolve_requests_are_rejected(web: Web, body: Any) -> None:
+def test_invalid_resolve_requests_are_rejected(web: WebDataset, body: Any) -> None:
     answer = web.org.admin("POST", web.path("resolve"), body)
-    understood(answer)
-    refused(answer, 400, "CDS-10001")
+    assert_client_error(answer)
+    assert_error(answer, 400, "CDS-10001")
 
 
-def test_an_unknown_name_lists_the_known_ones(web: Web) -> None:
-    assert "customerId, emailAddress" in refused(web.resolve(mail="x"), 400, "CDS-10001")
+def test_an_unknown_identity_name_lists_the_valid_names(web: WebDataset) -> None:
+    assert "customerId, emailAddress" in assert_error(web.resolve(mail="x"), 400, "CDS-10001")
 
 
-# -- what they did ------------------------------------------------------------------------------------------
+# -- events -------------------------------------------------------------------------------------------------
 
 
-def test_events_are_stored_newest_first_and_follow_a_merge(web: Web) -> None:
+def test_events_are_stored_newest_first_and_follow_a_merge(web: WebDataset) -> None:
     x, y = device(), device()
-    for name, where in (("one", x), ("two", y), ("three", x)):
-        web.event(name, where)
+    for name, device_id in (("one", x), ("two", y), ("three", x)):
+        web.event(name, device_id)
     web.event("four", x, emailAddress="ann@acme.example")
     primary = web.event("five", y, emailAddress="ann@acme.example")
     events = web.all_of(primary, "events")
@@ -280,7 +295,7 @@ def test_events_are_stored_newest_first_and_follow_a_merge(web: Web) -> None:
     assert web.all_of(x, "events", name="two") == [events[3]]
 
 
-def test_events_by_time(web: Web) -> None:
+def test_events_are_filtered_by_time(web: WebDataset) -> None:
     x, now = device(), int(time.time() * 1000)
     for hours in (3, 2, 1):
         web.event(f"{hours}", x, at=now - hours * 3_600_000)
@@ -313,31 +328,33 @@ def test_events_by_time(web: Web) -> None:
         {"cursor": "WzFlOTksIjAwMDAwMDAwLTAwMDAtMDAwMC0wMDAwLTAwMDAwMDAwMDAwMCJd"},
     ],
 )
-def test_invalid_event_queries_are_rejected(web: Web, params: dict[str, str]) -> None:
+def test_invalid_event_queries_are_rejected(web: WebDataset, params: dict[str, str]) -> None:
     x = device()
     web.event("View", x)
-    refused(web.ask(x, "/events", **params), 400, "CDS-10001")
+    assert_error(web.ask(x, "/events", **params), 400, "CDS-10001")
     for below in ("/identifiers", "/history"):
         if params.keys() & {"page_size", "cursor"}:
-            refused(web.ask(x, below, **params), 400, "CDS-10001")
-        else:  # the filters of events are unknown parameters here
+            assert_error(web.ask(x, below, **params), 400, "CDS-10001")
+        else:  # filters of events; unknown parameters are ignored
             assert web.ask(x, below, **params).status_code == 200
 
 
-# -- who they were ------------------------------------------------------------------------------------------
+# -- identifiers and history --------------------------------------------------------------------------------
 
 
-def test_identifiers_and_history(web: Web) -> None:
+def test_identifiers_and_history(web: WebDataset) -> None:
     x, y = device(), device()
     web.event("View", x)
     web.event("View", y)
     web.event("In", x, customerId="c-1", emailAddress="old@acme.example")
     web.event("In", y, customerId="c-1", emailAddress="new@acme.example")
-    held = web.all_of(x, "identifiers")
-    assert [each["since"] for each in held] == sorted(each["since"] for each in held)
-    by_value = {each["value"]: each for each in held}
+    identifiers = web.all_of(x, "identifiers")
+    assert [identifier["since"] for identifier in identifiers] == sorted(
+        identifier["since"] for identifier in identifiers
+    )
+    by_value = {identifier["value"]: identifier for identifier in identifiers}
     assert set(by_value) == {x, y, "c-1", "old@acme.example", "new@acme.example"}
-    assert [value for value, each in by_value.items() if not each["live"]] == ["old@acme.example"]
+    assert [value for value, identifier in by_value.items() if not identifier["live"]] == ["old@acme.example"]
     assert by_value["old@acme.example"]["until"] == by_value["new@acme.example"]["since"]
     assert by_value["new@acme.example"]["until"] is None
     assert by_value["c-1"]["trust"] == "browser"

@@ -1,4 +1,4 @@
-"""`/t/{org}/api/v1`: the permission of every operation; the test walks every route."""
+"""`/t/{org}/api/v1`: the permission of every operation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from wire.client import UNKNOWN_ID, Cds, refused, understood
+from wire.client import UNKNOWN_ID, Cds, assert_client_error, assert_error
 
 ROUTES = {
     "POST /unification-rules/preview": "unification_rule_view",
@@ -51,61 +51,61 @@ UNGATED = {
     f"DELETE /datasets/default/write-keys/{UNKNOWN_ID}": "identity_update",
 }
 ALL = {**ROUTES, **UNGATED}
-ABSENT = {"/claims/nothing"}
-DOORS = pytest.mark.parametrize(("route", "permission"), ALL.items(), ids=ALL)
+MISSING_PATHS = {"/claims/nothing"}
+EVERY_ROUTE = pytest.mark.parametrize(("route", "permission"), ALL.items(), ids=ALL)
 
 
-@DOORS
-def test_another_organisations_token_opens_nothing(cds: Cds, other: Cds, route: str, permission: str) -> None:
+@EVERY_ROUTE
+def test_a_token_of_another_organisation_is_401(cds: Cds, other: Cds, route: str, permission: str) -> None:
     method, path = route.split()
-    refused(cds.raw(method, path, "{", face="/api/v1", token=other.token(permission)), 401, "CDS-10002")
+    assert_error(cds.raw(method, path, "{", face="/api/v1", token=other.token(permission)), 401, "CDS-10002")
 
 
-@DOORS
+@EVERY_ROUTE
 def test_a_request_without_valid_credentials_is_401(cds: Cds, route: str, permission: str) -> None:
     method, path = route.split()
     for header in ("", "Bearer", "Bearer x.y.z", "Basic YTpi"):
         answer = cds.raw(method, path, "{", face="/api/v1", authorization=header)
-        refused(answer, 401, "CDS-10002")
+        assert_error(answer, 401, "CDS-10002")
 
 
-@DOORS
-def test_every_other_permission_is_not_enough(cds: Cds, route: str, permission: str) -> None:
+@EVERY_ROUTE
+def test_all_other_permissions_are_403(cds: Cds, route: str, permission: str) -> None:
     method, path = route.split()
     others = [name for name in cds.permissions if not name.endswith(f"cds_{permission}")]
-    refused(cds.raw(method, path, "{", face="/api/v1", token=cds.token(*others)), 403, "CDS-10003")
+    assert_error(cds.raw(method, path, "{", face="/api/v1", token=cds.token(*others)), 403, "CDS-10003")
 
 
-@DOORS
-def test_the_permission_opens_and_bad_input_is_understood(cds: Cds, route: str, permission: str) -> None:
+@EVERY_ROUTE
+def test_with_the_permission_invalid_bodies_are_client_errors(cds: Cds, route: str, permission: str) -> None:
     method, path = route.split()
     token = cds.token(permission)
     if method in ("POST", "PATCH") and "/erase" not in path:
-        for content in ("{", "[]", "5", '{"nobody_knows_this": 1}', "\x00", '"' * 9):
+        for content in ("{", "[]", "5", '{"unknown_field": 1}', "\x00", '"' * 9):
             answer = cds.raw(method, path, content, face="/api/v1", token=token)
-            understood(answer)
+            assert_client_error(answer)
             assert answer.status_code not in (401, 403)
     elif method == "GET":
-        missing = UNKNOWN_ID in path or path in ABSENT
+        missing = UNKNOWN_ID in path or path in MISSING_PATHS
         assert cds.admin(method, path, token=token).status_code == (404 if missing else 200)
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_every_profile_operation_needs_an_enabled_service(closed: Cds, route: str) -> None:
+def test_every_profile_operation_needs_an_enabled_service(disabled: Cds, route: str) -> None:
     method, path = route.split()
-    refused(closed.raw(method, path, "{}", face="/api/v1"), 400, "CDS-16001")
+    assert_error(disabled.raw(method, path, "{}", face="/api/v1"), 400, "CDS-16001")
 
 
 @pytest.fixture(scope="module")
-def closed(new_org: Callable[[], Cds]) -> Cds:
-    """An organisation where the service is switched off."""
+def disabled(new_org: Callable[[], Cds]) -> Cds:
+    """An organisation whose service is disabled."""
     org = new_org()
     assert org.patch("/config", {"cds_enabled": False}).status_code == 200
     return org
 
 
 @pytest.mark.parametrize("path", ["", "/", "/nothing", "/profiles", f"/profiles/{UNKNOWN_ID}/nothing"])
-def test_an_unknown_path(cds: Cds, path: str) -> None:
+def test_an_unknown_path_is_404(cds: Cds, path: str) -> None:
     assert cds.admin("GET", path).status_code == 404
 
 
@@ -113,7 +113,7 @@ def test_an_unknown_path(cds: Cds, path: str) -> None:
     ("method", "path"),
     [("DELETE", "/refusals"), ("PUT", "/protection"), ("GET", "/unification-rules/preview")],
 )
-def test_a_wrong_verb(cds: Cds, method: str, path: str) -> None:
+def test_an_unsupported_method_is_405(cds: Cds, method: str, path: str) -> None:
     answer = cds.admin(method, path)
     assert answer.status_code == 405
     assert answer.headers["allow"]

@@ -1,4 +1,4 @@
-"""`/t/{org}/api/v1`: export, erasure with its receipt, values that no longer fit (docs/concepts/trust.md)."""
+"""`/t/{org}/api/v1`: export, erasure with its receipt, values that are no longer valid."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from support.service import RunningService
-from wire.client import TIMESTAMP, UNKNOWN_ID, Cds, fresh, refused
+from wire.client import TIMESTAMP, UNKNOWN_ID, Cds, assert_error, fresh
 
-BAD_IDS = [UNKNOWN_ID, "no-uuid", "%00", "a" * 300, "0" * 24, "user_id:nobody", "user_id:a%2Fb"]
+BAD_IDS = [UNKNOWN_ID, "no-uuid", "%00", "a" * 300, "0" * 24, "user_id:unknown", "user_id:a%2Fb"]
 
 
 @pytest.fixture(scope="module")
@@ -43,37 +43,41 @@ def _unfit(org: Cds) -> list[dict[str, Any]]:
 
 
 def test_an_export_holds_everything_about_one_person(org: Cds) -> None:
-    key = org.matched()
+    key = org.trait_with_rule()
     secret = org.trait(mutability="writeOnly")
     score = org.application_attribute("integer")
     category = org.category(f"traits.{key}")
-    user, rival = fresh("u"), fresh("u")
-    one = org.post("/profiles", {"user_id": user, "traits": {key: "a1", secret: "hidden-word"}})
-    survivor, tracker = one.json()["profile_id"], one.json()["anonymous_profile_tracker"]
+    user, other_user = fresh("u"), fresh("u")
+    created = org.post("/profiles", {"user_id": user, "traits": {key: "a1", secret: "hidden-word"}})
+    survivor, tracker = created.json()["profile_id"], created.json()["anonymous_profile_tracker"]
     absorbed = org.create({"traits": {key: "a1"}, "application_data": {org.client_id: {score: 7}}})
     org.consent(survivor, **{category: True})
-    org.create({"user_id": rival, "traits": {key: "a1"}})
+    org.create({"user_id": other_user, "traits": {key: "a1"}})
     for profile_id in (survivor, absorbed["profile_id"]):
         document = _export(org, profile_id)
         assert document["organisation"] == org.org
         assert document["profile"]["profile_id"] == survivor
         assert document["profile"]["user_id"] == user
-        assert [each["profile_id"] for each in document["absorbed_profiles"]] == [absorbed["profile_id"]]
+        assert [absorbed_profile["profile_id"] for absorbed_profile in document["absorbed_profiles"]] == [
+            absorbed["profile_id"]
+        ]
         assert document["values"]["traits"] == {key: "a1", secret: "hidden-word"}
         assert document["values"]["application_data"] == {org.client_id: {score: 7}}
         assert f"traits.{key}" in document["provenance"]
-        (choice,) = document["consents"]
-        assert (choice["category_identifier"], choice["is_consented"]) == (category, True)
-        held = {(each["namespace"], each["value"]) for each in document["identifiers"]}
-        assert {("user_id", user), ("tracker", tracker), (f"traits.{key}", "a1")} <= held
-        assert [each["absorbed_id"] for each in document["merges"]] == [absorbed["profile_id"]]
-        assert {each["code"] for each in document["refusals"]} == {"different_user"}
-        assert {"write", "consent"} <= {each["kind"] for each in document["observations"]}
+        (stored_consent,) = document["consents"]
+        assert (stored_consent["category_identifier"], stored_consent["is_consented"]) == (category, True)
+        identifiers = {
+            (identifier["namespace"], identifier["value"]) for identifier in document["identifiers"]
+        }
+        assert {("user_id", user), ("tracker", tracker), (f"traits.{key}", "a1")} <= identifiers
+        assert [merge["absorbed_id"] for merge in document["merges"]] == [absorbed["profile_id"]]
+        assert {refusal["code"] for refusal in document["refusals"]} == {"different_user"}
+        assert {"write", "consent"} <= {observation["kind"] for observation in document["observations"]}
         assert len(document["observations"]) >= 3
-        assert rival not in json.dumps(document)
+        assert other_user not in json.dumps(document)
 
 
-def test_an_export_is_a_file_to_keep(org: Cds) -> None:
+def test_an_export_is_a_json_attachment(org: Cds) -> None:
     profile_id = org.create()["profile_id"]
     answer = org.admin("GET", f"/profiles/{profile_id}/export")
     assert answer.headers["content-type"].startswith("application/json")
@@ -81,17 +85,17 @@ def test_an_export_is_a_file_to_keep(org: Cds) -> None:
 
 
 @pytest.mark.parametrize("profile_id", BAD_IDS)
-def test_exporting_or_erasing_an_unknown_person_is_reported(org: Cds, profile_id: str) -> None:
-    refused(org.admin("GET", f"/profiles/{profile_id}/export"), 404, "CDS-11001")
-    refused(org.admin("POST", f"/profiles/{profile_id}/erase"), 404, "CDS-11001")
+def test_exporting_or_erasing_an_unknown_person_is_404(org: Cds, profile_id: str) -> None:
+    assert_error(org.admin("GET", f"/profiles/{profile_id}/export"), 404, "CDS-11001")
+    assert_error(org.admin("POST", f"/profiles/{profile_id}/erase"), 404, "CDS-11001")
     answer = org.admin("GET", f"/erasures/{profile_id}")
     assert answer.status_code == 404
 
 
-def test_a_foreign_person_is_unknown(org: Cds, other: Cds) -> None:
+def test_a_person_of_another_organisation_is_404(org: Cds, other: Cds) -> None:
     profile_id = org.create()["profile_id"]
-    refused(other.admin("GET", f"/profiles/{profile_id}/export"), 404, "CDS-11001")
-    refused(other.admin("POST", f"/profiles/{profile_id}/erase"), 404, "CDS-11001")
+    assert_error(other.admin("GET", f"/profiles/{profile_id}/export"), 404, "CDS-11001")
+    assert_error(other.admin("POST", f"/profiles/{profile_id}/erase"), 404, "CDS-11001")
     receipt = _erase(org, profile_id)
     assert other.admin("GET", f"/erasures/{receipt['receipt_id']}").status_code == 404
     assert receipt not in other.admin("GET", "/erasures").json()["erasures"]
@@ -100,12 +104,12 @@ def test_a_foreign_person_is_unknown(org: Cds, other: Cds) -> None:
 def test_a_person_is_exported_and_erased_by_an_identity(org: Cds) -> None:
     user = f"crm/{fresh('u')}"
     ids = [org.create({"user_id": user})["profile_id"] for _ in range(2)]
-    named = f"user_id:{user.replace('/', '%2F')}"
-    answer = org.admin("GET", f"/profiles/{named}/export")
+    identity = f"user_id:{user.replace('/', '%2F')}"
+    answer = org.admin("GET", f"/profiles/{identity}/export")
     assert answer.json()["profile"]["profile_id"] == ids[0]
     assert answer.headers["content-disposition"] == f'attachment; filename="person-{ids[0]}.json"'
-    assert set(_erase(org, named)["profile_ids"]) == set(ids)
-    refused(org.admin("GET", f"/profiles/{named}/export"), 404, "CDS-11001")
+    assert set(_erase(org, identity)["profile_ids"]) == set(ids)
+    assert_error(org.admin("GET", f"/profiles/{identity}/export"), 404, "CDS-11001")
 
 
 # -- erasure ------------------------------------------------------------------------------------------------
@@ -123,13 +127,13 @@ def test_an_erasure_returns_a_stored_receipt(org: Cds) -> None:
     assert org.admin("GET", f"/erasures/{receipt['receipt_id']}").json() == receipt
     assert org.admin("GET", "/erasures").json()["erasures"][0] == receipt
     for profile_id in ids:
-        refused(org.get(f"/profiles/{profile_id}"), 404, "CDS-11001")
-        refused(org.admin("GET", f"/profiles/{profile_id}/export"), 404, "CDS-11001")
-        refused(org.admin("POST", f"/profiles/{profile_id}/erase"), 404, "CDS-11001")
+        assert_error(org.get(f"/profiles/{profile_id}"), 404, "CDS-11001")
+        assert_error(org.admin("GET", f"/profiles/{profile_id}/export"), 404, "CDS-11001")
+        assert_error(org.admin("POST", f"/profiles/{profile_id}/erase"), 404, "CDS-11001")
     assert user not in org.admin("GET", "/erasures").text
 
 
-def test_delete_on_the_cds_wire_leaves_a_receipt_as_well(org: Cds) -> None:
+def test_a_delete_on_the_cds_wire_stores_a_receipt(org: Cds) -> None:
     profile_id = org.create()["profile_id"]
     assert org.delete(f"/profiles/{profile_id}").status_code == 204
     receipt = org.admin("GET", "/erasures").json()["erasures"][0]
@@ -138,16 +142,18 @@ def test_delete_on_the_cds_wire_leaves_a_receipt_as_well(org: Cds) -> None:
     assert org.admin("GET", "/erasures").json()["erasures"][0] == receipt
 
 
-def test_an_absorbed_profile_goes_alone(org: Cds) -> None:
+def test_erasing_an_absorbed_profile_erases_it_alone(org: Cds) -> None:
     user = fresh("u")
     ids = [org.create({"user_id": user})["profile_id"] for _ in range(3)]
     assert _erase(org, ids[1])["profile_ids"] == [ids[1]]
-    assert [each["profile_id"] for each in org.read(ids[0])["merged_from"]] == [ids[2]]
-    assert ids[1] not in {each["profile_id"] for each in _export(org, ids[0])["absorbed_profiles"]}
+    assert [entry["profile_id"] for entry in org.read(ids[0])["merged_from"]] == [ids[2]]
+    assert ids[1] not in {
+        absorbed_profile["profile_id"] for absorbed_profile in _export(org, ids[0])["absorbed_profiles"]
+    }
 
 
 def test_an_erased_person_can_return_as_a_new_profile(org: Cds) -> None:
-    key, user = org.matched(), fresh("u")
+    key, user = org.trait_with_rule(), fresh("u")
     body = {"user_id": user, "traits": {key: "back-again"}}
     first = org.create(body)["profile_id"]
     _erase(org, first)
@@ -160,7 +166,7 @@ def test_an_erased_person_can_return_as_a_new_profile(org: Cds) -> None:
 
 def test_receipts_are_listed_page_by_page(new_org: Callable[[], Cds]) -> None:
     org = new_org()
-    made = [_erase(org, org.create()["profile_id"]) for _ in range(5)]
+    receipts = [_erase(org, org.create()["profile_id"]) for _ in range(5)]
     found: list[dict[str, Any]] = []
     params = {"page_size": "2"}
     while True:
@@ -170,13 +176,13 @@ def test_receipts_are_listed_page_by_page(new_org: Callable[[], Cds]) -> None:
         if "next_cursor" not in page["pagination"]:
             break
         params["cursor"] = page["pagination"]["next_cursor"]
-    assert found == made[::-1]
+    assert found == receipts[::-1]
 
 
 @pytest.mark.parametrize("path", ["/erasures", "/unfit-values"])
 @pytest.mark.parametrize("cursor", ["x", "bnVsbA", "WyJ4Il0", "e30", "%00", "WzEsMl0", "a" * 600])
-def test_a_foreign_cursor_is_rejected(org: Cds, path: str, cursor: str) -> None:
-    refused(org.admin("GET", path, params={"cursor": cursor}), 400, "CDS-10001")
+def test_an_invalid_cursor_is_rejected(org: Cds, path: str, cursor: str) -> None:
+    assert_error(org.admin("GET", path, params={"cursor": cursor}), 400, "CDS-10001")
 
 
 @pytest.mark.parametrize(
@@ -185,10 +191,10 @@ def test_a_foreign_cursor_is_rejected(org: Cds, path: str, cursor: str) -> None:
 )
 def test_a_cursor_that_no_row_can_have_is_invalid(org: Cds, path: str, place: bytes) -> None:
     cursor = base64.urlsafe_b64encode(place).decode().rstrip("=")
-    refused(org.admin("GET", path, params={"cursor": cursor}), 400, "CDS-10001")
+    assert_error(org.admin("GET", path, params={"cursor": cursor}), 400, "CDS-10001")
 
 
-# -- values that no longer fit ------------------------------------------------------------------------------
+# -- values that are no longer valid ------------------------------------------------------------------------
 
 
 def _retype(org: Cds, key: str, value_type: str) -> None:
@@ -203,7 +209,7 @@ def _retype(org: Cds, key: str, value_type: str) -> None:
     assert answer.status_code == 200, answer.text
 
 
-def test_a_value_that_became_invalid_is_hidden_reported_and_comes_back(new_org: Callable[[], Cds]) -> None:
+def test_a_value_that_became_invalid_is_hidden_until_it_is_valid_again(new_org: Callable[[], Cds]) -> None:
     org = new_org()
     key, plan = org.trait(), org.trait()
     ids = [org.create({"traits": {key: f"word-{n}", plan: "gold"}})["profile_id"] for n in range(2)]
@@ -223,14 +229,16 @@ def test_a_value_that_became_invalid_is_hidden_reported_and_comes_back(new_org: 
     assert org.read(ids[0])["traits"] == {key: "word-0", plan: "gold"}
 
 
-def test_a_deleted_attribute_hides_and_brings_back(new_org: Callable[[], Cds]) -> None:
+def test_values_of_a_deleted_attribute_are_hidden_until_it_is_defined_again(
+    new_org: Callable[[], Cds],
+) -> None:
     org = new_org()
     key = org.trait()
     profile_id = org.create({"traits": {key: "kept"}})["profile_id"]
     (attribute,) = org.get("/profile-schema/traits").json()
     org.delete(f"/profile-schema/traits/{attribute['attribute_id']}")
     assert "traits" not in org.read(profile_id)
-    assert [each["path"] for each in _unfit(org)] == [f"traits.{key}"]
+    assert [value["path"] for value in _unfit(org)] == [f"traits.{key}"]
     org.trait(key=key)
     assert org.read(profile_id)["traits"] == {key: "kept"}
     assert _unfit(org) == []
@@ -267,9 +275,9 @@ def test_invalid_values_are_visible_only_in_their_organisation(
     key = org.trait()
     org.create({"traits": {key: "word"}})
     _retype(org, key, "integer")
-    assert all(each["path"] != f"traits.{key}" for each in _unfit(other))
+    assert all(value["path"] != f"traits.{key}" for value in _unfit(other))
 
 
-def test_all_of_this_folds(org: Cds, service: RunningService) -> None:
-    said = service.command("verify", deadline_s=300)
-    assert said.returncode == 0, said.stdout[-2000:] + said.stderr[-2000:]
+def test_the_log_folds_to_the_state(org: Cds, service: RunningService) -> None:
+    result = service.command("verify", deadline_s=300)
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from wire.client import TIMESTAMP, UNKNOWN_ID, Cds, fresh, refused
-from wire.person import applied, is_one, progress_of
+from wire.client import TIMESTAMP, UNKNOWN_ID, Cds, assert_error, fresh
+from wire.person import is_one_person, progress_of, wait_until_applied
 
 NOTHING = {"profiles": 0, "absorbed": 0, "groups": 0, "values_changed": 0, "refusals": 0, "separated": 0}
 
@@ -35,45 +35,45 @@ def _new(key: str, **fields: Any) -> dict[str, Any]:
 # -- preview and progress -----------------------------------------------------------------------------------
 
 
-def test_a_preview_is_what_activation_does_in_the_background(org: Cds) -> None:
+def test_activation_does_what_the_preview_shows(org: Cds) -> None:
     key, plan = org.trait(), org.trait()
-    known = _create(org, fresh("u"), **{key: "a1", plan: "trial"})
-    temporary = _create(org, **{key: "A1", plan: "gold"})
+    first = _create(org, fresh("u"), **{key: "a1", plan: "trial"})
+    second = _create(org, **{key: "A1", plan: "gold"})
     other = _create(org, **{key: "b1"})
     preview = _preview(org, **_new(key))
-    (joined,) = preview["merges"]
-    assert joined == {
-        "survivor": known["profile_id"],
-        "absorbed": [temporary["profile_id"]],
+    (merge,) = preview["merges"]
+    assert merge == {
+        "survivor": first["profile_id"],
+        "absorbed": [second["profile_id"]],
         "identifier": {"namespace": f"traits.{key}", "value": "a1"},
     }
     assert {(c["profile"], c["path"]) for c in preview["values_changed"]} == {
-        (known["profile_id"], f"traits.{name}") for name in (key, plan)
+        (first["profile_id"], f"traits.{name}") for name in (key, plan)
     }
     counts = {"profiles": 3, "absorbed": 1, "groups": 1, "values_changed": 2, "refusals": 0, "separated": 0}
     assert preview["counts"] == counts
     assert preview["largest_group"] == 2
     assert (preview["refusals"], preview["separated"]) == ([], [])
-    assert not is_one(org, known, temporary)
-    work = applied(org, org.rule(f"traits.{key}"))
-    assert (work["state"], work["merged"]) == ("done", 1)
-    assert is_one(org, known, temporary)
-    assert not is_one(org, known, other)
+    assert not is_one_person(org, first, second)
+    job = wait_until_applied(org, org.rule(f"traits.{key}"))
+    assert (job["state"], job["merged"]) == ("done", 1)
+    assert is_one_person(org, first, second)
+    assert not is_one_person(org, first, other)
 
 
-def test_two_users_are_refused_in_the_preview_as_in_the_list(org: Cds) -> None:
+def test_two_users_are_refused_in_the_preview_and_in_the_list(org: Cds) -> None:
     key = org.trait()
     pair = [_create(org, fresh("u"), **{key: "a1"}) for _ in range(2)]
     (refusal,) = _preview(org, **_new(key))["refusals"]
     assert refusal["code"] == "different_user"
-    assert set(refusal["profiles"]) == {each["profile_id"] for each in pair}
-    applied(org, org.rule(f"traits.{key}"))
+    assert set(refusal["profiles"]) == {profile["profile_id"] for profile in pair}
+    wait_until_applied(org, org.rule(f"traits.{key}"))
     listed = org.admin("GET", "/refusals", params={"code": "different_user"}).json()["refusals"]
-    assert any(set(each["profiles"]) == set(refusal["profiles"]) for each in listed)
-    assert not is_one(org, *pair)
+    assert any(set(entry["profiles"]) == set(refusal["profiles"]) for entry in listed)
+    assert not is_one_person(org, *pair)
 
 
-def test_the_preview_of_switching_on(org: Cds) -> None:
+def test_a_preview_of_activation(org: Cds) -> None:
     key = org.trait()
     pair = [_create(org, **{key: "a1"}) for _ in range(2)]
     rule = org.rule(f"traits.{key}", is_active=False)
@@ -81,24 +81,24 @@ def test_the_preview_of_switching_on(org: Cds) -> None:
     assert _preview(org, rule_id=rule["rule_id"])["counts"] == NOTHING
     assert _preview(org, rule_id=rule["rule_id"], is_active=True)["counts"]["absorbed"] == 1
     org.patch(f"/unification-rules/{rule['rule_id']}", {"is_active": True})
-    assert applied(org, rule)["merged"] == 1
-    assert is_one(org, *pair)
+    assert wait_until_applied(org, rule)["merged"] == 1
+    assert is_one_person(org, *pair)
 
 
-def test_the_preview_of_switching_off_lists_who_would_come_apart(org: Cds) -> None:
-    key = org.matched()
+def test_a_preview_of_deactivation_lists_separated_profiles(org: Cds) -> None:
+    key = org.trait_with_rule()
     pair = [_create(org, **{key: "a1"})["profile_id"] for _ in range(2)]
     (rule,) = (r for r in org.get("/unification-rules").json() if r["property_name"] == f"traits.{key}")
     preview = _preview(org, rule_id=rule["rule_id"], is_active=False)
     assert preview["counts"] == {**NOTHING, "separated": 1}
-    (apart,) = preview["separated"]
-    assert apart["survivor"] == pair[0]
-    assert sorted(apart["groups"]) == sorted([each] for each in pair)
+    (separation,) = preview["separated"]
+    assert separation["survivor"] == pair[0]
+    assert sorted(separation["groups"]) == sorted([profile] for profile in pair)
     org.patch(f"/unification-rules/{rule['rule_id']}", {"is_active": False})
     assert org.read(pair[1])["merged_to"]["profile_id"] == pair[0]
 
 
-def test_a_preview_is_active_unless_it_says_otherwise(org: Cds) -> None:
+def test_a_previewed_rule_is_active_by_default(org: Cds) -> None:
     key = org.trait()
     for _ in range(2):
         _create(org, **{key: "a1"})
@@ -106,11 +106,11 @@ def test_a_preview_is_active_unless_it_says_otherwise(org: Cds) -> None:
     assert _preview(org, **_new(key, is_active=False))["counts"] == NOTHING
 
 
-def test_a_preview_sees_one_organisation(org: Cds, other: Cds) -> None:
+def test_a_preview_is_limited_to_its_organisation(org: Cds, other: Cds) -> None:
     key = fresh()
-    for each in (org, other):
-        each.trait(key=key)
-        _create(each, **{key: "a1"})
+    for caller in (org, other):
+        caller.trait(key=key)
+        _create(caller, **{key: "a1"})
     assert _preview(org, **_new(key))["counts"] == {**NOTHING, "profiles": 1}
 
 
@@ -129,50 +129,52 @@ def test_a_preview_rejects_invalid_requests(org: Cds) -> None:
         ({"rule_id": 5}, 400, "CDS-10001"),
         ({"priority": "1"}, 400, "CDS-10001"),
     ):
-        refused(org.admin("POST", "/unification-rules/preview", body), status, code)
+        assert_error(org.admin("POST", "/unification-rules/preview", body), status, code)
 
 
-def test_a_foreign_rule_has_no_preview_and_no_progress(org: Cds, other: Cds) -> None:
+def test_a_rule_of_another_organisation_has_no_preview_and_no_progress(org: Cds, other: Cds) -> None:
     rule = org.rule(f"traits.{org.trait()}")
-    refused(other.admin("POST", "/unification-rules/preview", {"rule_id": rule["rule_id"]}), 404, "CDS-12001")
+    assert_error(
+        other.admin("POST", "/unification-rules/preview", {"rule_id": rule["rule_id"]}), 404, "CDS-12001"
+    )
     assert progress_of(org, rule)
     assert progress_of(other, rule) is None
 
 
-def test_progress_says_when_and_how_far(org: Cds) -> None:
+def test_progress_has_instants_and_counts(org: Cds) -> None:
     _create(org)
-    work = applied(org, org.rule(f"traits.{org.trait()}"))
-    assert set(work) == {
+    job = wait_until_applied(org, org.rule(f"traits.{org.trait()}"))
+    assert set(job) == {
         "rule_id", "state", "seen", "indexed", "merged", "total", "started_at", "updated_at"
     }  # fmt: skip
-    assert TIMESTAMP.match(work["started_at"])
-    assert work["started_at"] <= work["updated_at"]
-    assert (work["indexed"], work["merged"]) == (0, 0)
+    assert TIMESTAMP.match(job["started_at"])
+    assert job["started_at"] <= job["updated_at"]
+    assert (job["indexed"], job["merged"]) == (0, 0)
 
 
 def test_a_deactivated_rule_is_not_running(org: Cds) -> None:
     rule = org.rule(f"traits.{org.trait()}")
     org.patch(f"/unification-rules/{rule['rule_id']}", {"is_active": False})
-    work = progress_of(org, rule)
-    assert work
-    assert work["state"] in ("cancelled", "done")
+    job = progress_of(org, rule)
+    assert job
+    assert job["state"] in ("cancelled", "done")
 
 
 # -- refusals -----------------------------------------------------------------------------------------------
 
 
-def test_refusals_are_listed_the_latest_first_and_page_by_page(new_org: Callable[[], Cds]) -> None:
+def test_refusals_are_listed_newest_first_in_pages(new_org: Callable[[], Cds]) -> None:
     org = new_org()
-    key = org.matched()
+    key = org.trait_with_rule()
     pairs = [{_create(org, fresh("u"), **{key: f"v{n}"})["profile_id"] for _ in range(2)} for n in range(5)]
-    whole = org.admin("GET", "/refusals").json()
-    assert [set(each["profiles"]) for each in whole["refusals"]] == pairs[::-1]
-    assert whole["counts"] == {"different_user": 5}
-    assert whole["pagination"] == {"count": 5, "page_size": 50}
-    for each in whole["refusals"]:
-        assert (each["code"], each["times"]) == ("different_user", 1)
-        assert TIMESTAMP.match(each["first_at"])
-        assert each["first_at"] <= each["last_at"]
+    listed = org.admin("GET", "/refusals").json()
+    assert [set(entry["profiles"]) for entry in listed["refusals"]] == pairs[::-1]
+    assert listed["counts"] == {"different_user": 5}
+    assert listed["pagination"] == {"count": 5, "page_size": 50}
+    for entry in listed["refusals"]:
+        assert (entry["code"], entry["times"]) == ("different_user", 1)
+        assert TIMESTAMP.match(entry["first_at"])
+        assert entry["first_at"] <= entry["last_at"]
     found, params = [], {"page_size": "2"}
     while True:
         page = org.admin("GET", "/refusals", params=params).json()
@@ -181,9 +183,9 @@ def test_refusals_are_listed_the_latest_first_and_page_by_page(new_org: Callable
         if "next_cursor" not in page["pagination"]:
             break
         params["cursor"] = page["pagination"]["next_cursor"]
-    assert found == whole["refusals"]
-    only = org.admin("GET", "/refusals", params={"code": "limit_exceeded"}).json()
-    assert (only["refusals"], only["counts"]) == ([], {"different_user": 5})
+    assert found == listed["refusals"]
+    filtered = org.admin("GET", "/refusals", params={"code": "limit_exceeded"}).json()
+    assert (filtered["refusals"], filtered["counts"]) == ([], {"different_user": 5})
 
 
 @pytest.mark.parametrize(
@@ -198,14 +200,14 @@ def test_refusals_are_listed_the_latest_first_and_page_by_page(new_org: Callable
     ],
     ids=str,
 )
-def test_a_bad_page_of_refusals(org: Cds, params: dict[str, str]) -> None:
-    refused(org.admin("GET", "/refusals", params=params), 400, "CDS-10001")
+def test_invalid_parameters_of_refusals_are_rejected(org: Cds, params: dict[str, str]) -> None:
+    assert_error(org.admin("GET", "/refusals", params=params), 400, "CDS-10001")
 
 
 @pytest.mark.parametrize("size", ["-1", "0", "x", "1.5", "99999999999999999999"])
 def test_a_page_size_must_be_a_positive_integer(org: Cds, size: str) -> None:
     answer = org.admin("GET", "/refusals", params={"page_size": size})
-    refused(answer, 400, "CDS-10001", "page_size must be a positive integer.")
+    assert_error(answer, 400, "CDS-10001", "page_size must be a positive integer.")
 
 
 # -- protection ---------------------------------------------------------------------------------------------
@@ -225,33 +227,33 @@ def test_protection_is_read_and_changed_field_by_field(new_org: Callable[[], Cds
         {"blocked_values": []},
         {},
     ]
-    said = before
+    expected = before
     for change in changes:
         answer = org.admin("PATCH", "/protection", change)
         assert answer.status_code == 200, answer.text
-        said = {**said, **change}
+        expected = {**expected, **change}
         assert {**answer.json(), "blocked_values": sorted(answer.json()["blocked_values"])} == {
-            **said,
-            "blocked_values": sorted(said["blocked_values"]),
+            **expected,
+            "blocked_values": sorted(expected["blocked_values"]),
         }
         assert org.admin("GET", "/protection").json() == answer.json()
 
 
 def test_blocked_values_and_patterns_merge_nothing(new_org: Callable[[], Cds]) -> None:
     org = new_org()
-    key = org.matched()
+    key = org.trait_with_rule()
     body = {"blocked_values": ["Shop@Acme.example"], "blocked_patterns": ["*@test.example"]}
     assert org.admin("PATCH", "/protection", body).status_code == 200
     for value in ("shop@acme.example", " SHOP@acme.EXAMPLE", "a@test.example", "A@TEST.example"):
         assert "merged_to" not in _create(org, **{key: value})
     assert org.admin("GET", "/refusals").json()["counts"] == {"blocked_value": 4}
     org.admin("PATCH", "/protection", {"blocked_values": []})
-    assert is_one(org, *(_create(org, **{key: "shop@acme.example"}) for _ in range(2)))
+    assert is_one_person(org, *(_create(org, **{key: "shop@acme.example"}) for _ in range(2)))
 
 
-def test_a_merge_is_limited(new_org: Callable[[], Cds]) -> None:
+def test_a_merge_is_limited_to_the_configured_number_of_profiles(new_org: Callable[[], Cds]) -> None:
     org = new_org()
-    key = org.matched(multi_valued=True)
+    key = org.trait_with_rule(multi_valued=True)
     org.admin("PATCH", "/protection", {"profiles_per_merge_max": 2})
     for number in range(4):
         _create(org, **{key: [f"v{number}"]})
@@ -280,14 +282,14 @@ def test_a_merge_is_limited(new_org: Callable[[], Cds]) -> None:
     ],
     ids=lambda body: str(body)[:40],
 )
-def test_a_bad_protection_changes_nothing(org: Cds, body: dict[str, Any]) -> None:
+def test_an_invalid_protection_changes_nothing(org: Cds, body: dict[str, Any]) -> None:
     before = org.admin("GET", "/protection").json()
-    refused(org.admin("PATCH", "/protection", body), 400, "CDS-10001")
+    assert_error(org.admin("PATCH", "/protection", body), 400, "CDS-10001")
     assert org.admin("GET", "/protection").json() == before
 
 
 @pytest.mark.parametrize("raw", ["", "{", "[]", "null", '"x"', "{,}", "\x00"])
 @pytest.mark.parametrize("route", ["POST /unification-rules/preview", "PATCH /protection"])
-def test_an_undecodable_body(org: Cds, route: str, raw: str) -> None:
+def test_an_undecodable_body_is_rejected(org: Cds, route: str, raw: str) -> None:
     method, path = route.split()
-    refused(org.raw(method, path, raw, face="/api/v1"), 400, "CDS-10001")
+    assert_error(org.raw(method, path, raw, face="/api/v1"), 400, "CDS-10001")

@@ -1,4 +1,4 @@
-"""`/t/{org}/api/v1/users`: what an administrator verifies, and who sees it (docs/wire/cds.md §12)."""
+"""`/t/{org}/api/v1/users`: claims that an administrator verifies (docs/wire/cds.md §12)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNVERIFIED = {
 }
 
 
-def ask(cds: Cds, method: str, path: str = "", body: Any = None) -> httpx.Response:
+def request(cds: Cds, method: str, path: str = "", body: Any = None) -> httpx.Response:
     token = cds.token("admin_config_view" if method == "GET" else "admin_config_update")
     return cds.admin(method, f"/users{path}", body, token=token)
 
@@ -26,7 +26,7 @@ def ask(cds: Cds, method: str, path: str = "", body: Any = None) -> httpx.Respon
 @pytest.fixture
 def user(cds: Cds) -> dict[str, Any]:
     """A new user with a mobile number."""
-    answer = ask(cds, "POST", body=_draft())
+    answer = request(cds, "POST", body=_draft())
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
@@ -37,9 +37,9 @@ def _draft(**more: Any) -> dict[str, Any]:
 
 
 def _patched(cds: Cds, user: dict[str, Any], **body: Any) -> dict[str, Any]:
-    answer = ask(cds, "PATCH", f"/{user['user_id']}", body)
+    answer = request(cds, "PATCH", f"/{user['user_id']}", body)
     assert answer.status_code == 200, answer.text
-    assert ask(cds, "GET", f"/{user['user_id']}").json() == answer.json()
+    assert request(cds, "GET", f"/{user['user_id']}").json() == answer.json()
     return dict(answer.json())
 
 
@@ -47,12 +47,12 @@ def _verified(document: dict[str, Any]) -> dict[str, Any]:
     return {name: document[name] for name in UNVERIFIED}
 
 
-def test_a_new_user_has_nothing_verified_and_cannot_claim_it(cds: Cds, user: dict[str, Any]) -> None:
+def test_a_new_user_has_no_verified_claims(cds: Cds, user: dict[str, Any]) -> None:
     assert _verified(user) == UNVERIFIED
-    assert ask(cds, "POST", body=_draft(email_verified=True)).status_code == 400
+    assert request(cds, "POST", body=_draft(email_verified=True)).status_code == 400
 
 
-def test_an_administrator_verifies_and_withdraws(cds: Cds, user: dict[str, Any]) -> None:
+def test_an_administrator_verifies_and_unverifies_a_claim(cds: Cds, user: dict[str, Any]) -> None:
     verified = _patched(cds, user, email_verified=True)
     assert TIMESTAMP.match(verified["email_verified_at"])
     assert (verified["email_verified"], verified["mobile_verified"]) == (True, False)
@@ -60,7 +60,7 @@ def test_an_administrator_verifies_and_withdraws(cds: Cds, user: dict[str, Any])
     assert _verified(_patched(cds, user, email_verified=False)) == UNVERIFIED
 
 
-def test_another_number_is_not_verified(cds: Cds, user: dict[str, Any]) -> None:
+def test_a_changed_number_is_not_verified(cds: Cds, user: dict[str, Any]) -> None:
     assert _patched(cds, user, mobile_verified=True)["mobile_verified"]
     assert not _patched(cds, user, mobile=OTHER_MOBILE)["mobile_verified"]
     assert _patched(cds, user, mobile=MOBILE, mobile_verified=True)["mobile_verified"]
@@ -78,20 +78,20 @@ def test_another_number_is_not_verified(cds: Cds, user: dict[str, Any]) -> None:
 def test_an_invalid_verification_changes_nothing(
     cds: Cds, user: dict[str, Any], body: dict[str, Any]
 ) -> None:
-    assert ask(cds, "PATCH", f"/{user['user_id']}", body).status_code == 400
-    assert ask(cds, "GET", f"/{user['user_id']}").json() == user
+    assert request(cds, "PATCH", f"/{user['user_id']}", body).status_code == 400
+    assert request(cds, "GET", f"/{user['user_id']}").json() == user
 
 
-def test_verifying_takes_the_permission_and_the_own_organisation(
+def test_verifying_requires_the_permission_in_the_same_organisation(
     cds: Cds, other: Cds, user: dict[str, Any]
 ) -> None:
     path, body = f"/users/{user['user_id']}", {"email_verified": True}
     assert cds.admin("PATCH", path, body, token=cds.token("admin_config_view")).status_code == 403
-    assert ask(other, "PATCH", f"/{user['user_id']}", body).status_code == 404
-    assert ask(cds, "GET", f"/{user['user_id']}").json() == user
+    assert request(other, "PATCH", f"/{user['user_id']}", body).status_code == 404
+    assert request(cds, "GET", f"/{user['user_id']}").json() == user
 
 
-def test_the_history_of_the_person_has_it(cds: Cds, user: dict[str, Any]) -> None:
+def test_the_history_contains_the_verifications(cds: Cds, user: dict[str, Any]) -> None:
     _patched(cds, user, email_verified=True)
     _patched(cds, user, email_verified=False)
     token = cds.token("profile_view")

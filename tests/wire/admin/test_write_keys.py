@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from wire.client import TIMESTAMP, UNKNOWN_ID, Cds, refused
+from wire.client import TIMESTAMP, UNKNOWN_ID, Cds, assert_error
 
 SHOP = "https://shop.acme.example"
 BROWSER = {"kind": "browser", "name": "Shop", "allowed_origins": [SHOP]}
@@ -24,7 +24,7 @@ def ask(org: Cds, method: str, path: str = "", body: Any = None, dataset: str = 
     return org.admin(method, f"/datasets/{dataset}/write-keys{path}", body, token=token)
 
 
-def made(org: Cds, **body: Any) -> dict[str, Any]:
+def create(org: Cds, **body: Any) -> dict[str, Any]:
     answer = ask(org, "POST", body=body)
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
@@ -36,10 +36,10 @@ def listed(org: Cds, query: str = "") -> dict[str, Any]:
     return dict(answer.json())
 
 
-def test_a_key_is_returned_once_listed_without_itself_and_deleted(new_org: Callable[[], Cds]) -> None:
+def test_create_list_and_delete_a_key(new_org: Callable[[], Cds]) -> None:
     org = new_org()
     assert listed(org) == {"write_keys": [], "pagination": {"count": 0, "page_size": 50}}
-    server, browser = made(org, kind="server", name="Order service"), made(org, **BROWSER)
+    server, browser = create(org, kind="server", name="Order service"), create(org, **BROWSER)
     assert server["key"].startswith("osk_")
     assert browser["key"].startswith("obk_")
     assert len({server["key"], browser["key"]}) == 2
@@ -54,14 +54,14 @@ def test_a_key_is_returned_once_listed_without_itself_and_deleted(new_org: Calla
     assert answer.json()["write_keys"] == expected
 
     assert ask(org, "DELETE", f"/{server['key_id']}").status_code == 204
-    assert ask(org, "DELETE", f"/{server['key_id']}").status_code == 204, "it is deleted already"
+    assert ask(org, "DELETE", f"/{server['key_id']}").status_code == 204, "deletion is idempotent"
     assert [key["name"] for key in listed(org)["write_keys"]] == ["Shop"]
 
 
 def test_the_list_has_pages(new_org: Callable[[], Cds]) -> None:
     org = new_org()
     for name in "abc":
-        made(org, kind="server", name=name)
+        create(org, kind="server", name=name)
     found, cursor = [], ""
     for _ in range(3):
         page = listed(org, f"?page_size=1&cursor={cursor}")
@@ -81,7 +81,7 @@ def test_the_list_has_pages(new_org: Callable[[], Cds]) -> None:
         {"kind": "server", "name": "x" * 101},
         {"kind": "server", "name": "a\u0007"},
         {"kind": 7, "name": "x"},
-        {"kind": "server", "name": "x", "key": "osk_of_my_own"},
+        {"kind": "server", "name": "x", "key": "osk_chosen_by_caller"},
         {"kind": "server", "name": "x", "allowed_origins": [SHOP]},
         {"kind": "browser", "name": "x", "allowed_origins": SHOP},
         {"kind": "browser", "name": "x", "allowed_origins": ["null"]},
@@ -100,8 +100,8 @@ def test_an_invalid_key_is_rejected(org: Cds, body: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("query", ["?page_size=0", "?cursor=x", "?cursor=WyJ4Il0"])
-def test_bad_input_is_understood(org: Cds, query: str) -> None:
-    refused(ask(org, "GET", query), 400, "CDS-10001")
+def test_invalid_parameters_are_rejected(org: Cds, query: str) -> None:
+    assert_error(ask(org, "GET", query), 400, "CDS-10001")
 
 
 @pytest.mark.parametrize("key_id", ["1", "%00", "x" * 300, UNKNOWN_ID, UNKNOWN_ID.replace("-", "")])
@@ -116,7 +116,7 @@ def test_an_unknown_dataset_is_404(org: Cds, method: str, path: str) -> None:
 
 
 def test_keys_belong_to_one_dataset_of_one_organisation(org: Cds, other: Cds) -> None:
-    key = made(org, kind="server", name="ours")
+    key = create(org, kind="server", name="first")
     assert ask(other, "DELETE", f"/{key['key_id']}").status_code == 204
     assert org.admin("POST", "/datasets", {"name": "second"}, token=org.token("identity_update")).is_success
     assert ask(org, "DELETE", f"/{key['key_id']}", dataset="second").status_code == 204

@@ -1,4 +1,4 @@
-"""Bad input on every route: a 4xx with a code and a sentence, nothing stored, the next request works."""
+"""Invalid input: a 4xx with a code and a description, nothing stored, and the next request works."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from wire.client import Cds, fresh, understood
+from wire.client import Cds, assert_client_error, fresh
 
 
 @pytest.fixture(autouse=True)
@@ -35,19 +35,19 @@ def decimal(cds: Cds) -> str:
     return cds.trait("decimal")
 
 
-def _profile(cds: Cds, content: bytes | str, **kwargs: Any) -> httpx.Response:
-    """Send the content to POST and PATCH; both must refuse, and nothing may be stored."""
-    made = cds.create()
-    patched = cds.raw("PATCH", f"/profiles/{made['profile_id']}", content, **kwargs)
-    understood(patched)
-    assert cds.read(made["profile_id"])["meta"] == made["meta"]
-    created = cds.raw("POST", "/profiles", content, **kwargs)
-    understood(created)
-    assert "set-cookie" not in created.headers
-    return created
+def _assert_rejected(cds: Cds, content: bytes | str, **kwargs: Any) -> httpx.Response:
+    """POST and PATCH the content; both must reject it and store nothing."""
+    profile = cds.create()
+    patch_answer = cds.raw("PATCH", f"/profiles/{profile['profile_id']}", content, **kwargs)
+    assert_client_error(patch_answer)
+    assert cds.read(profile["profile_id"])["meta"] == profile["meta"]
+    post_answer = cds.raw("POST", "/profiles", content, **kwargs)
+    assert_client_error(post_answer)
+    assert "set-cookie" not in post_answer.headers
+    return post_answer
 
 
-# -- what JSON can be -------------------------------------------------------------------------------
+# -- JSON -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def _profile(cds: Cds, content: bytes | str, **kwargs: Any) -> httpx.Response:
     ],
     ids=repr,
 )
-def test_broken_json_is_refused(cds: Cds, content: bytes) -> None:
-    _profile(cds, content)
+def test_invalid_json_is_rejected(cds: Cds, content: bytes) -> None:
+    _assert_rejected(cds, content)
 
 
 @pytest.mark.parametrize(("open_", "close"), [("[", "]"), ('{"a":', "}")], ids=["arrays", "objects"])
@@ -82,18 +82,18 @@ def test_broken_json_is_refused(cds: Cds, content: bytes) -> None:
 def test_a_document_that_is_too_deep_is_rejected(
     cds: Cds, trait: str, open_: str, close: str, depth: int
 ) -> None:
-    _profile(cds, f'{{"traits": {{"{trait}": {open_ * depth}1{close * depth}}}}}')
+    _assert_rejected(cds, f'{{"traits": {{"{trait}": {open_ * depth}1{close * depth}}}}}')
 
 
 @pytest.mark.parametrize("depth", [200, 100_000])
 def test_schema_and_configuration_reject_documents_that_are_too_deep(cds: Cds, depth: int) -> None:
     content = "[" * depth + "]" * depth
-    understood(cds.raw("POST", "/profile-schema/traits", content))
-    understood(cds.raw("PATCH", "/config", '{"system_applications": ' + content + "}"))
+    assert_client_error(cds.raw("POST", "/profile-schema/traits", content))
+    assert_client_error(cds.raw("PATCH", "/config", '{"system_applications": ' + content + "}"))
 
 
-def _answer_or_hang_up(send: Any) -> httpx.Response | None:
-    """A server may answer 413 and close before it has read everything."""
+def _answer_or_none(send: Any) -> httpx.Response | None:
+    """Send a request; None if the server closed the connection before it read the body."""
     try:
         return send()
     except (httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError):
@@ -103,10 +103,10 @@ def _answer_or_hang_up(send: Any) -> httpx.Response | None:
 @pytest.mark.parametrize("path", ["/profiles", "/profile-schema/traits"])
 def test_a_body_that_is_too_large_is_413(cds: Cds, trait: str, path: str) -> None:
     content = json.dumps({"traits": {trait: "x" * (24 * 1024 * 1024)}})
-    answer = _answer_or_hang_up(lambda: cds.raw("POST", path, content))
+    answer = _answer_or_none(lambda: cds.raw("POST", path, content))
     if answer is not None:
         assert answer.status_code == 413
-        understood(answer)
+        assert_client_error(answer)
 
 
 def test_a_large_body_without_a_length_is_rejected(cds: Cds) -> None:
@@ -116,13 +116,13 @@ def test_a_large_body_without_a_length_is_rejected(cds: Cds) -> None:
             yield b"x" * 1024 * 1024
         yield b'"}}'
 
-    answer = _answer_or_hang_up(lambda: cds.raw("POST", "/profiles", pieces()))  # type: ignore[arg-type]
+    answer = _answer_or_none(lambda: cds.raw("POST", "/profiles", pieces()))  # type: ignore[arg-type]
     if answer is not None:
         assert answer.status_code == 413
 
 
 @pytest.mark.parametrize(
-    "kind",
+    "content_type",
     [
         "text/plain",
         "application/x-www-form-urlencoded",
@@ -131,110 +131,112 @@ def test_a_large_body_without_a_length_is_rejected(cds: Cds) -> None:
         "nonsense",
     ],
 )
-def test_another_content_type_is_refused(cds: Cds, kind: str) -> None:
-    made = cds.create()
+def test_another_content_type_is_rejected(cds: Cds, content_type: str) -> None:
+    profile = cds.create()
     for method, path in (
         ("POST", "/profiles"),
-        ("PATCH", f"/profiles/{made['profile_id']}"),
+        ("PATCH", f"/profiles/{profile['profile_id']}"),
         ("PATCH", "/config"),
     ):
-        understood(cds.raw(method, path, "{}", headers={"Content-Type": kind}))
+        assert_client_error(cds.raw(method, path, "{}", headers={"Content-Type": content_type}))
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/json; charset=utf-8", "application/json;charset=UTF-8", "APPLICATION/JSON"]
+    "content_type", ["application/json; charset=utf-8", "application/json;charset=UTF-8", "APPLICATION/JSON"]
 )
-def test_json_may_say_its_charset(cds: Cds, kind: str) -> None:
-    assert cds.raw("POST", "/profiles", "{}", headers={"Content-Type": kind}).status_code == 201
+def test_json_with_a_utf_8_charset_is_accepted(cds: Cds, content_type: str) -> None:
+    assert cds.raw("POST", "/profiles", "{}", headers={"Content-Type": content_type}).status_code == 201
 
 
 def test_an_unreadable_compressed_body_is_rejected(cds: Cds) -> None:
     headers = {"Content-Encoding": "gzip"}
-    understood(cds.raw("POST", "/profiles", b"\x1f\x8b\x08\x00garbage", headers=headers))
+    assert_client_error(cds.raw("POST", "/profiles", b"\x1f\x8b\x08\x00garbage", headers=headers))
 
 
-def test_a_hundred_thousand_keys_are_refused(cds: Cds) -> None:
+def test_a_hundred_thousand_keys_are_rejected(cds: Cds) -> None:
     keys = {f"k{n}": n for n in range(100_000)}
-    _profile(cds, json.dumps({"traits": keys}))
-    understood(cds.raw("POST", "/profiles", json.dumps(keys)))
-    _profile(cds, json.dumps({"application_data": {f"a{n}": {"k": 1} for n in range(100_000)}}))
+    _assert_rejected(cds, json.dumps({"traits": keys}))
+    assert_client_error(cds.raw("POST", "/profiles", json.dumps(keys)))
+    _assert_rejected(cds, json.dumps({"application_data": {f"a{n}": {"k": 1} for n in range(100_000)}}))
 
 
-def test_a_hundred_thousand_attributes_at_once_are_refused(cds: Cds) -> None:
+def test_a_hundred_thousand_attributes_are_rejected(cds: Cds) -> None:
     content = json.dumps([{"attribute_name": "traits"}] * 100_000)
-    answer = _answer_or_hang_up(lambda: cds.raw("POST", "/profile-schema/traits", content))
+    answer = _answer_or_none(lambda: cds.raw("POST", "/profile-schema/traits", content))
     if answer is not None:
-        understood(answer)
+        assert_client_error(answer)
 
 
-# -- what text can be -------------------------------------------------------------------------------
+# -- text -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "text", ["\\u0000", "a\\u0000b", "\\ud800", "\\udfff", "\\ud800\\ud800", "a\\udc00b"]
 )
-def test_nul_bytes_and_lone_surrogates_are_refused(cds: Cds, trait: str, text: str) -> None:
-    _profile(cds, f'{{"traits": {{"{trait}": "{text}"}}}}')
-    _profile(cds, f'{{"traits": {{"{text}": "x"}}}}')
-    _profile(cds, f'{{"application_data": {{"{text}": {{"x": 1}}}}}}')
-    _profile(cds, f'{{"user_id": "{text}"}}')
+def test_nul_bytes_and_lone_surrogates_are_rejected(cds: Cds, trait: str, text: str) -> None:
+    _assert_rejected(cds, f'{{"traits": {{"{trait}": "{text}"}}}}')
+    _assert_rejected(cds, f'{{"traits": {{"{text}": "x"}}}}')
+    _assert_rejected(cds, f'{{"application_data": {{"{text}": {{"x": 1}}}}}}')
+    _assert_rejected(cds, f'{{"user_id": "{text}"}}')
 
 
 @pytest.mark.parametrize("text", ["\\u0000", "\\ud800"])
 def test_schema_and_configuration_reject_nul_and_lone_surrogates(cds: Cds, text: str) -> None:
     body = f'[{{"attribute_name": "traits.{text}", "value_type": "string", "merge_strategy": "overwrite"}}]'
-    understood(cds.raw("POST", "/profile-schema/traits", body))
+    assert_client_error(cds.raw("POST", "/profile-schema/traits", body))
     name = fresh("label")
     body = (
         f'[{{"attribute_name": "traits.{name}", "value_type": "string", "merge_strategy": "overwrite",'
         f' "canonical_values": [{{"value": "a", "label": "{text}"}}]}}]'
     )
-    understood(cds.raw("POST", "/profile-schema/traits", body))
-    understood(cds.raw("PATCH", "/config", f'{{"system_applications": ["{text}"]}}'))
+    assert_client_error(cds.raw("POST", "/profile-schema/traits", body))
+    assert_client_error(cds.raw("PATCH", "/config", f'{{"system_applications": ["{text}"]}}'))
 
 
-def test_a_pair_of_surrogates_is_a_letter(cds: Cds, trait: str) -> None:
+def test_a_surrogate_pair_is_one_character(cds: Cds, trait: str) -> None:
     answer = cds.raw("POST", "/profiles", f'{{"traits": {{"{trait}": "\\ud83d\\udc34"}}}}')
     assert answer.status_code == 201
     assert answer.json()["traits"] == {trait: "🐴"}
 
 
-@pytest.mark.parametrize("user", ["x" * 100_000, "\u202e" * 3000], ids=["endless", "endless and invisible"])
-def test_an_absurd_user_id_is_refused(cds: Cds, user: str) -> None:
-    _profile(cds, json.dumps({"user_id": user}))
+@pytest.mark.parametrize("user", ["x" * 100_000, "\u202e" * 3000], ids=["letters", "invisible characters"])
+def test_a_user_id_that_is_too_long_is_rejected(cds: Cds, user: str) -> None:
+    _assert_rejected(cds, json.dumps({"user_id": user}))
 
 
-# -- what numbers and dates can be ------------------------------------------------------------------
+# -- numbers and dates ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "digits", ["1e400", "-1e400", "9" * 400, "-" + "9" * 5000, "1e-400000000", "1E+99999999999"]
 )
-def test_absurd_numbers_are_stored_or_rejected(cds: Cds, number: str, decimal: str, digits: str) -> None:
+def test_extreme_numbers_leave_the_profile_readable(cds: Cds, number: str, decimal: str, digits: str) -> None:
     for key in (number, decimal):
-        made = cds.create()
-        answer = cds.raw("PATCH", f"/profiles/{made['profile_id']}", f'{{"traits": {{"{key}": {digits}}}}}')
+        profile = cds.create()
+        answer = cds.raw(
+            "PATCH", f"/profiles/{profile['profile_id']}", f'{{"traits": {{"{key}": {digits}}}}}'
+        )
         if answer.status_code != 200:
-            understood(answer)
-        assert cds.get(f"/profiles/{made['profile_id']}").status_code == 200
+            assert_client_error(answer)
+        assert cds.get(f"/profiles/{profile['profile_id']}").status_code == 200
 
 
 @pytest.mark.parametrize("digits", ["9" * 400, "-" + "9" * 5000, "9223372036854775808", "1e30"])
-def test_an_integer_beyond_reason_is_refused(cds: Cds, number: str, digits: str) -> None:
-    _profile(cds, f'{{"traits": {{"{number}": {digits}}}}}')
+def test_an_integer_out_of_range_is_rejected(cds: Cds, number: str, digits: str) -> None:
+    _assert_rejected(cds, f'{{"traits": {{"{number}": {digits}}}}}')
 
 
 @pytest.mark.parametrize("digits", ["1e400", "-1e400"])
-def test_a_decimal_that_is_not_a_number_is_refused(cds: Cds, decimal: str, digits: str) -> None:
-    _profile(cds, f'{{"traits": {{"{decimal}": {digits}}}}}')
+def test_a_decimal_out_of_range_is_rejected(cds: Cds, decimal: str, digits: str) -> None:
+    _assert_rejected(cds, f'{{"traits": {{"{decimal}": {digits}}}}}')
 
 
 @pytest.mark.parametrize(
     "digits", ['"' + "9" * 400 + '"', "9" * 400, "-" + "9" * 30, '"٣"', '"²"', '"1_000"', '"+5 "']
 )
-def test_an_absurd_epoch_is_refused(cds: Cds, digits: str) -> None:
+def test_an_invalid_epoch_is_rejected(cds: Cds, digits: str) -> None:
     key = cds.trait("epoch")
-    _profile(cds, f'{{"traits": {{"{key}": {digits}}}}}')
+    _assert_rejected(cds, f'{{"traits": {{"{key}": {digits}}}}}')
 
 
 @pytest.mark.parametrize(
@@ -250,9 +252,9 @@ def test_an_absurd_epoch_is_refused(cds: Cds, digits: str) -> None:
         "2026-06-05\n",
     ],
 )
-def test_an_absurd_date_is_refused(cds: Cds, day: str) -> None:
+def test_an_invalid_date_is_rejected(cds: Cds, day: str) -> None:
     key = cds.trait("date")
-    _profile(cds, json.dumps({"traits": {key: day}}))
+    _assert_rejected(cds, json.dumps({"traits": {key: day}}))
 
 
 @pytest.mark.parametrize(
@@ -269,12 +271,12 @@ def test_an_absurd_date_is_refused(cds: Cds, day: str) -> None:
         "x" * 10_000,
     ],
 )
-def test_an_absurd_moment_is_refused(cds: Cds, moment: str) -> None:
+def test_an_invalid_date_time_is_rejected(cds: Cds, moment: str) -> None:
     key = cds.trait("date_time")
-    _profile(cds, json.dumps({"traits": {key: moment}}))
+    _assert_rejected(cds, json.dumps({"traits": {key: moment}}))
 
 
-# -- what an address can be -------------------------------------------------------------------------
+# -- paths, queries, headers ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -292,15 +294,15 @@ def test_an_absurd_moment_is_refused(cds: Cds, moment: str) -> None:
         "%F0%9F%90%B4",
     ],
 )
-def test_an_absurd_profile_id_is_an_unknown_one(cds: Cds, tail: str) -> None:
+def test_an_invalid_profile_id_is_unknown(cds: Cds, tail: str) -> None:
     for method in ("GET", "PATCH"):
         answer = (
             cds.raw(method, f"/profiles/{tail}", "{}") if method == "PATCH" else cds.get(f"/profiles/{tail}")
         )
-        understood(answer)
+        assert_client_error(answer)
     # Deleting a profile that does not exist succeeds; an encoded slash is part of the id.
     assert cds.delete(f"/profiles/{tail}").status_code == 204
-    understood(cds.get(f"/profile-schema/traits/{tail}"))
+    assert_client_error(cds.get(f"/profile-schema/traits/{tail}"))
 
 
 @pytest.mark.parametrize(
@@ -323,7 +325,7 @@ def test_an_absurd_profile_id_is_an_unknown_one(cds: Cds, tail: str) -> None:
         "filter",
     ],
 )
-def test_an_absurd_query_is_answered(cds: Cds, query: str) -> None:
+def test_an_invalid_query_is_not_a_server_error(cds: Cds, query: str) -> None:
     answer = cds.http.get(
         cds.path("/profiles") + "?" + query, headers={"Authorization": f"Bearer {cds.token()}"}
     )
@@ -331,7 +333,7 @@ def test_an_absurd_query_is_answered(cds: Cds, query: str) -> None:
     assert "Traceback" not in answer.text
 
 
-def test_three_hundred_conditions_are_answered(cds: Cds, trait: str) -> None:
+def test_a_filter_with_300_conditions_is_accepted(cds: Cds, trait: str) -> None:
     condition = " and ".join([f"traits.{trait} eq x"] * 300)
     answer = cds.get("/profiles", params={"filter": condition})
     assert answer.status_code == 200
@@ -341,7 +343,7 @@ def test_three_hundred_conditions_are_answered(cds: Cds, trait: str) -> None:
 @pytest.mark.parametrize(
     "value", ["%", "'; drop table profile; --", "\\", "\\u0000", "$1", "{}", "[", "(?:", "\u202e"]
 )
-def test_a_filter_value_is_only_ever_a_value(cds: Cds, trait: str, value: str) -> None:
+def test_a_filter_value_is_never_interpreted(cds: Cds, trait: str, value: str) -> None:
     for operator in ("eq", "co", "sw"):
         answer = cds.get("/profiles", params={"filter": f"traits.{trait} {operator} {value}"})
         assert answer.status_code == 200
@@ -352,7 +354,7 @@ def test_a_filter_value_is_only_ever_a_value(cds: Cds, trait: str, value: str) -
 @pytest.mark.parametrize(
     "value", ["\x7f", '"', "x" * 6000, "é".encode().decode("latin-1"), ";;;=,=", '"a", W/"b"']
 )
-def test_an_absurd_header_is_answered(cds: Cds, header: str, value: str) -> None:
+def test_an_invalid_header_is_not_a_server_error(cds: Cds, header: str, value: str) -> None:
     profile_id = cds.create()["profile_id"]
     for method, path in (("POST", "/profiles"), ("PATCH", f"/profiles/{profile_id}")):
         headers = [
@@ -364,7 +366,7 @@ def test_an_absurd_header_is_answered(cds: Cds, header: str, value: str) -> None
         assert answer.status_code < 500, answer.text
 
 
-def _speak(cds: Cds, request: bytes) -> bytes:
+def _send_raw(cds: Cds, request: bytes) -> bytes:
     at = urlsplit(cds.base_url)
     with socket.create_connection((at.hostname or "", at.port or 80), timeout=10) as line:
         line.sendall(request)
@@ -386,13 +388,13 @@ def _speak(cds: Cds, request: bytes) -> bytes:
     ],
     ids=range(5),
 )
-def test_a_caller_who_does_not_speak_http_does_no_harm(cds: Cds, request_: bytes) -> None:
-    said = _speak(cds, request_)
-    assert b"Traceback" not in said
-    assert not said.startswith(b"HTTP/1.1 5")
+def test_invalid_http_is_not_a_server_error(cds: Cds, request_: bytes) -> None:
+    answer = _send_raw(cds, request_)
+    assert b"Traceback" not in answer
+    assert not answer.startswith(b"HTTP/1.1 5")
 
 
-# -- the document -----------------------------------------------------------------------------------
+# -- API documents ----------------------------------------------------------------------------------
 
 
 def test_the_openapi_document_names_the_operations(cds: Cds) -> None:
@@ -403,7 +405,7 @@ def test_the_openapi_document_names_the_operations(cds: Cds) -> None:
         assert any(path.endswith("/cds/api/v1" + tail) for path in paths), tail
 
 
-def test_the_reference_page_works_without_the_internet(cds: Cds) -> None:
+def test_the_reference_page_loads_nothing_from_the_internet(cds: Cds) -> None:
     page = cds.http.get("/docs", follow_redirects=True)
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")

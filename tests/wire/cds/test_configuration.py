@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wire.client import Cds, draft, fresh, refused
+from wire.client import Cds, assert_error, draft, fresh
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +33,12 @@ def test_a_new_organisation_is_enabled_with_its_application(new_org: Callable[[]
     assert org.get("/config").json() == {"cds_enabled": True, "system_applications": [org.client_id]}
 
 
-def test_the_wires_example(org: Cds) -> None:
-    both = {"cds_enabled": True, "system_applications": ["crm-client", org.client_id]}
-    assert _config(org, **both) == both
+def test_the_example_of_the_contract(org: Cds) -> None:
+    config = {"cds_enabled": True, "system_applications": ["crm-client", org.client_id]}
+    assert _config(org, **config) == config
 
 
-def test_an_absent_field_stays(org: Cds) -> None:
+def test_an_omitted_field_is_not_changed(org: Cds) -> None:
     _config(org, cds_enabled=True, system_applications=["a", "b"], detach_on_sign_out=False)
     assert _config(org, cds_enabled=True) == {"cds_enabled": True, "system_applications": ["a", "b"]}
     assert _config(org) == {"cds_enabled": True, "system_applications": ["a", "b"]}
@@ -54,7 +54,7 @@ def test_detach_on_sign_out_is_left_out_while_false(org: Cds) -> None:
     assert "detach_on_sign_out" not in _config(org, detach_on_sign_out=False)
 
 
-def test_more_than_a_dozen_system_applications_fit(org: Cds) -> None:
+def test_forty_system_applications_are_accepted(org: Cds) -> None:
     names = [f"application-{n}" for n in range(40)]
     assert _config(org, system_applications=names)["system_applications"] == names
     _config(org, system_applications=[])
@@ -74,19 +74,19 @@ def test_more_than_a_dozen_system_applications_fit(org: Cds) -> None:
     ],
     ids=str,
 )
-def test_a_bad_change_changes_nothing(org: Cds, body: dict[str, Any]) -> None:
+def test_an_invalid_change_changes_nothing(org: Cds, body: dict[str, Any]) -> None:
     before = org.get("/config").json()
-    refused(org.patch("/config", body), 400, "CDS-16002")
+    assert_error(org.patch("/config", body), 400, "CDS-16002")
     assert org.get("/config").json() == before
 
 
-def test_a_configuration_is_its_organisations_own(org: Cds, cds: Cds) -> None:
+def test_a_configuration_applies_to_its_organisation(org: Cds, cds: Cds) -> None:
     _config(org, detach_on_sign_out=True)
     assert "detach_on_sign_out" not in cds.get("/config").json()
     _config(org, detach_on_sign_out=False)
 
 
-def test_a_system_application_that_is_removed_is_a_regular_one_at_once(new_org: Callable[[], Cds]) -> None:
+def test_a_removed_system_application_is_a_regular_one_at_once(new_org: Callable[[], Cds]) -> None:
     org = new_org()
     name = f"traits.{fresh()}"
     org.define("traits", draft(name))

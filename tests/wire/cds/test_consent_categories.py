@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wire.client import UNKNOWN_ID, Cds, draft, fresh, refused
+from wire.client import UNKNOWN_ID, Cds, assert_error, draft, fresh
 
 PURPOSES = ["profiling", "personalization", "destination"]
 
@@ -22,20 +22,20 @@ def _draft(**fields: Any) -> dict[str, Any]:
     return {"category_name": fresh("category"), "purpose": "personalization", **fields}
 
 
-def _mandatory(org: Cds) -> dict[str, Any]:
-    found = [each for each in org.get("/consent-categories").json() if each["is_mandatory"]]
+def _mandatory_category(org: Cds) -> dict[str, Any]:
+    found = [category for category in org.get("/consent-categories").json() if category["is_mandatory"]]
     assert len(found) == 1
     return dict(found[0])
 
 
-def _made(org: Cds, **fields: Any) -> dict[str, Any]:
+def _create(org: Cds, **fields: Any) -> dict[str, Any]:
     answer = org.post("/consent-categories", _draft(**fields))
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
 
-def test_the_mandatory_category_is_there_when_the_service_is_first_enabled(org: Cds) -> None:
-    category = _mandatory(org)
+def test_enabling_creates_the_mandatory_category(org: Cds) -> None:
+    category = _mandatory_category(org)
     assert (category["category_name"], category["purpose"]) == ("Identity Data", "profiling")
     schema = org.get("/profile-schema/identity_attributes").json()
     names = {attribute["attribute_name"] for attribute in schema}
@@ -45,15 +45,15 @@ def test_the_mandatory_category_is_there_when_the_service_is_first_enabled(org: 
     assert {entry["attribute_id"] for entry in category["attributes"]} == {""}
 
 
-def test_enabling_again_makes_no_second_one(new_org: Callable[[], Cds]) -> None:
+def test_enabling_again_creates_no_second_mandatory_category(new_org: Callable[[], Cds]) -> None:
     org = new_org()
-    before = _mandatory(org)
+    before = _mandatory_category(org)
     for enabled in (False, True, True):
         org.patch("/config", {"cds_enabled": enabled})
-    assert _mandatory(org) == before
+    assert _mandatory_category(org) == before
 
 
-def test_the_wires_example(org: Cds) -> None:
+def test_the_example_of_the_contract(org: Cds) -> None:
     if not any(a["attribute_name"] == "traits.plan" for a in org.get("/profile-schema/traits").json()):
         org.define("traits", draft("traits.plan"))
     sent = {"category_name": "Offers", "purpose": "personalization"}
@@ -73,15 +73,15 @@ def test_the_wires_example(org: Cds) -> None:
 
 
 @pytest.mark.parametrize("purpose", PURPOSES)
-def test_every_purpose(org: Cds, purpose: str) -> None:
-    assert _made(org, purpose=purpose)["purpose"] == purpose
+def test_every_purpose_is_accepted(org: Cds, purpose: str) -> None:
+    assert _create(org, purpose=purpose)["purpose"] == purpose
 
 
-def test_destinations_stay_in_order(org: Cds) -> None:
-    assert _made(org, purpose="destination", destinations=["b", "a"])["destinations"] == ["b", "a"]
+def test_destinations_keep_their_order(org: Cds) -> None:
+    assert _create(org, purpose="destination", destinations=["b", "a"])["destinations"] == ["b", "a"]
 
 
-def test_attributes_of_every_scope(org: Cds) -> None:
+def test_attributes_of_every_scope_are_accepted(org: Cds) -> None:
     app = org.application_attribute()
     trait = f"traits.{org.trait()}"
     identity = org.get("/profile-schema/identity_attributes").json()[0]["attribute_name"]
@@ -90,20 +90,20 @@ def test_attributes_of_every_scope(org: Cds) -> None:
         {"attribute_name": identity},
         {"attribute_name": f"application_data.{app}", "application_identifier": org.client_id},
     ]
-    shown = _made(org, attributes=entries)["attributes"]
+    shown = _create(org, attributes=entries)["attributes"]
     assert [entry["scope"] for entry in shown] == ["traits", "identity_attributes", "application_data"]
     assert [entry["attribute_name"] for entry in shown] == [entry["attribute_name"] for entry in entries]
     assert shown[2]["application_identifier"] == org.client_id
     assert "application_identifier" not in shown[0]
 
 
-def test_a_sub_attribute(org: Cds) -> None:
+def test_a_sub_attribute_is_accepted(org: Cds) -> None:
     name = f"traits.{org.address(city='string')}.city"
-    assert _made(org, attributes=[{"attribute_name": name}])["attributes"][0]["attribute_name"] == name
+    assert _create(org, attributes=[{"attribute_name": name}])["attributes"][0]["attribute_name"] == name
 
 
 def test_unknown_fields_are_ignored(org: Cds) -> None:
-    category = _made(org, colour="red", is_mandatory=True, category_identifier=UNKNOWN_ID)
+    category = _create(org, colour="red", is_mandatory=True, category_identifier=UNKNOWN_ID)
     assert "colour" not in category
     assert category["is_mandatory"] is False
     assert category["category_identifier"] != UNKNOWN_ID
@@ -123,31 +123,31 @@ INVALID: dict[str, dict[str, Any]] = {
     "nameless attribute": _draft(attributes=[{}]),
     "application data alone": _draft(attributes=[{"attribute_name": "application_data.x"}]),
     "unknown application": _draft(
-        attributes=[{"attribute_name": "application_data.x", "application_identifier": "nobody"}]
+        attributes=[{"attribute_name": "application_data.x", "application_identifier": "unknown"}]
     ),
     "long name": _draft(category_name="x" * 256),
 }
 
 
 @pytest.mark.parametrize("body", INVALID.values(), ids=INVALID)
-def test_an_invalid_category_is_refused_on_post_and_put(org: Cds, body: dict[str, Any]) -> None:
+def test_an_invalid_category_is_rejected(org: Cds, body: dict[str, Any]) -> None:
     before = org.get("/consent-categories").json()
-    refused(org.post("/consent-categories", body), 400, "CDS-14001")
+    assert_error(org.post("/consent-categories", body), 400, "CDS-14001")
     assert org.get("/consent-categories").json() == before
-    category = _made(org)
+    category = _create(org)
     path = f"/consent-categories/{category['category_identifier']}"
-    refused(org.put(path, body), 400, "CDS-14001")
+    assert_error(org.put(path, body), 400, "CDS-14001")
     assert org.get(path).json() == category
 
 
-def test_application_data_of_another_application_or_of_none(org: Cds) -> None:
+def test_application_data_needs_the_right_application(org: Cds) -> None:
     name = f"application_data.{org.application_attribute()}"
     for entry in (
         {"attribute_name": name},
         {"attribute_name": name, "application_identifier": ""},
         {"attribute_name": name, "application_identifier": "another"},
     ):
-        refused(org.post("/consent-categories", _draft(attributes=[entry])), 400, "CDS-14001")
+        assert_error(org.post("/consent-categories", _draft(attributes=[entry])), 400, "CDS-14001")
 
 
 UNDECODABLE = {
@@ -167,37 +167,39 @@ UNDECODABLE = {
 
 
 @pytest.mark.parametrize("body", UNDECODABLE.values(), ids=UNDECODABLE)
-def test_an_undecodable_body(org: Cds, body: str) -> None:
-    path = f"/consent-categories/{_made(org)['category_identifier']}"
+def test_an_undecodable_body_changes_nothing(org: Cds, body: str) -> None:
+    path = f"/consent-categories/{_create(org)['category_identifier']}"
     before = org.get("/consent-categories").json()
-    refused(org.raw("POST", "/consent-categories", body), 400, "CDS-15302")
-    refused(org.raw("PUT", path, body), 400, "CDS-14005")
+    assert_error(org.raw("POST", "/consent-categories", body), 400, "CDS-15302")
+    assert_error(org.raw("PUT", path, body), 400, "CDS-14005")
     assert org.get("/consent-categories").json() == before
 
 
-def test_the_sentences_of_an_undecodable_body(org: Cds) -> None:
-    for body, sentence in (
+def test_the_descriptions_of_an_undecodable_body(org: Cds) -> None:
+    for body, description in (
         ("", "Request body for consent category is empty."),
         ("{", "Malformed JSON in consent category request body (unexpected end of input)."),
         ("{,}", "Malformed JSON in consent category request body."),
         ("[]", "Invalid JSON type for consent category request body."),
     ):
-        refused(org.raw("POST", "/consent-categories", body), 400, "CDS-15302", sentence)
+        assert_error(org.raw("POST", "/consent-categories", body), 400, "CDS-15302", description)
 
 
 def test_a_name_is_unique_in_an_organisation(org: Cds, other: Cds) -> None:
-    one, two = _made(org), _made(org)
-    refused(org.post("/consent-categories", _draft(category_name=one["category_name"])), 409, "CDS-14002")
-    refused(org.post("/consent-categories", _draft(category_name="Identity Data")), 409, "CDS-14002")
+    one, two = _create(org), _create(org)
+    assert_error(
+        org.post("/consent-categories", _draft(category_name=one["category_name"])), 409, "CDS-14002"
+    )
+    assert_error(org.post("/consent-categories", _draft(category_name="Identity Data")), 409, "CDS-14002")
     path = f"/consent-categories/{two['category_identifier']}"
-    refused(org.put(path, _draft(category_name=one["category_name"])), 409, "CDS-14002")
+    assert_error(org.put(path, _draft(category_name=one["category_name"])), 409, "CDS-14002")
     assert org.put(path, _draft(category_name=two["category_name"])).status_code == 200
-    assert _made(other, category_name=one["category_name"])
+    assert _create(other, category_name=one["category_name"])
 
 
 def test_put_replaces_the_category(org: Cds) -> None:
     trait = f"traits.{org.trait()}"
-    category = _made(org, destinations=["crm"], attributes=[{"attribute_name": trait}])
+    category = _create(org, destinations=["crm"], attributes=[{"attribute_name": trait}])
     path = f"/consent-categories/{category['category_identifier']}"
     answer = org.put(path, _draft(category_name="renamed", purpose="profiling"))
     assert answer.status_code == 200
@@ -212,56 +214,56 @@ def test_put_replaces_the_category(org: Cds) -> None:
 
 
 @pytest.mark.parametrize("category_id", [UNKNOWN_ID, "no-uuid", "%00", "a" * 300])
-def test_an_unknown_category(org: Cds, category_id: str) -> None:
+def test_an_unknown_category_is_404(org: Cds, category_id: str) -> None:
     path = f"/consent-categories/{category_id}"
-    refused(org.get(path), 404, "CDS-14003")
-    refused(org.put(path, _draft()), 404, "CDS-14003")
+    assert_error(org.get(path), 404, "CDS-14003")
+    assert_error(org.put(path, _draft()), 404, "CDS-14003")
     assert org.delete(path).status_code == 204
 
 
-def test_the_mandatory_category_is_fixed(org: Cds) -> None:
-    before = _mandatory(org)
+def test_the_mandatory_category_cannot_be_changed_or_deleted(org: Cds) -> None:
+    before = _mandatory_category(org)
     path = f"/consent-categories/{before['category_identifier']}"
-    refused(org.put(path, _draft()), 403, "CDS-14006")
-    refused(org.delete(path), 403, "CDS-14006")
-    assert _mandatory(org) == before == org.get(path).json()
+    assert_error(org.put(path, _draft()), 403, "CDS-14006")
+    assert_error(org.delete(path), 403, "CDS-14006")
+    assert _mandatory_category(org) == before == org.get(path).json()
 
 
 def test_a_deleted_category_is_not_found_and_its_name_is_free(org: Cds) -> None:
-    category = _made(org)
+    category = _create(org)
     path = f"/consent-categories/{category['category_identifier']}"
     for _ in range(2):
         answer = org.delete(path)
         assert (answer.status_code, answer.content) == (204, b"")
-    refused(org.get(path), 404, "CDS-14003")
-    assert _made(org, category_name=category["category_name"])
+    assert_error(org.get(path), 404, "CDS-14003")
+    assert _create(org, category_name=category["category_name"])
 
 
-def test_a_foreign_category_is_unknown_and_not_listed(org: Cds, other: Cds) -> None:
-    category = _made(org)
+def test_a_category_of_another_organisation_is_unknown(org: Cds, other: Cds) -> None:
+    category = _create(org)
     path = f"/consent-categories/{category['category_identifier']}"
-    refused(other.get(path), 404, "CDS-14003")
-    refused(other.put(path, _draft()), 404, "CDS-14003")
+    assert_error(other.get(path), 404, "CDS-14003")
+    assert_error(other.put(path, _draft()), 404, "CDS-14003")
     assert other.delete(path).status_code == 204
-    mine = {each["category_identifier"] for each in org.get("/consent-categories").json()}
-    theirs = {each["category_identifier"] for each in other.get("/consent-categories").json()}
-    assert category["category_identifier"] in mine
-    assert mine.isdisjoint(theirs)
+    own_ids = {category["category_identifier"] for category in org.get("/consent-categories").json()}
+    other_ids = {category["category_identifier"] for category in other.get("/consent-categories").json()}
+    assert category["category_identifier"] in own_ids
+    assert own_ids.isdisjoint(other_ids)
 
 
-def test_a_deleted_attribute_leaves_its_categories(org: Cds) -> None:
-    (made,) = org.define("traits", draft(f"traits.{fresh()}"))
-    stays = f"traits.{org.trait()}"
-    entries = [{"attribute_name": name} for name in (made["attribute_name"], stays)]
-    path = f"/consent-categories/{_made(org, attributes=entries)['category_identifier']}"
-    org.delete(f"/profile-schema/traits/{made['attribute_id']}")
-    assert [entry["attribute_name"] for entry in org.get(path).json()["attributes"]] == [stays]
+def test_a_deleted_attribute_is_removed_from_its_categories(org: Cds) -> None:
+    (deleted,) = org.define("traits", draft(f"traits.{fresh()}"))
+    remaining = f"traits.{org.trait()}"
+    entries = [{"attribute_name": name} for name in (deleted["attribute_name"], remaining)]
+    path = f"/consent-categories/{_create(org, attributes=entries)['category_identifier']}"
+    org.delete(f"/profile-schema/traits/{deleted['attribute_id']}")
+    assert [entry["attribute_name"] for entry in org.get(path).json()["attributes"]] == [remaining]
 
 
-def test_categories_are_not_gated(new_org: Callable[[], Cds]) -> None:
+def test_categories_are_available_while_the_service_is_disabled(new_org: Callable[[], Cds]) -> None:
     org = new_org()
     org.patch("/config", {"cds_enabled": False})
-    path = f"/consent-categories/{_made(org)['category_identifier']}"
+    path = f"/consent-categories/{_create(org)['category_identifier']}"
     assert org.get("/consent-categories").status_code == 200
     assert org.put(path, _draft()).status_code == 200
     assert org.delete(path).status_code == 204
@@ -277,13 +279,13 @@ def test_categories_are_not_gated(new_org: Callable[[], Cds]) -> None:
         ("DELETE", f"/{UNKNOWN_ID}", "delete", 204),
     ],
 )
-def test_each_operation_wants_its_own_permission(
+def test_each_operation_requires_its_permission(
     org: Cds, method: str, path: str, permission: str, status: int
 ) -> None:
     path = f"/consent-categories{path}"
     others = {"view", "create", "update", "delete"} - {permission}
     token = org.token(*(f"consent_category_{name}" for name in others))
-    refused(org.raw(method, path, "{", token=token), 403, "CDS-10003")
-    refused(org.raw(method, path, "{", anonymous=True), 401, "CDS-10002")
+    assert_error(org.raw(method, path, "{", token=token), 403, "CDS-10003")
+    assert_error(org.raw(method, path, "{", anonymous=True), 401, "CDS-10002")
     token = org.token(f"consent_category_{permission}")
     assert org.raw(method, path, "{}", token=token).status_code == status

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from wire.client import TIMESTAMP, Cds, fresh, refused, set_cookie, tracker_of
+from wire.client import TIMESTAMP, Cds, assert_error, fresh, set_cookie, tracker_of
 
 
-def test_the_least_body_makes_a_temporary_profile(cds: Cds) -> None:
+def test_an_empty_body_creates_a_temporary_profile(cds: Cds) -> None:
     answer = cds.post("/profiles", {})
     assert answer.status_code == 201
     body = answer.json()
@@ -35,7 +35,7 @@ def test_the_tracker_is_a_random_uuid_and_not_the_profile_id(cds: Cds) -> None:
     assert not trackers & {uuid.UUID(p["profile_id"]) for p in (first, second)}
 
 
-def test_the_answer_names_the_new_profiles_full_address(cds: Cds) -> None:
+def test_the_location_is_the_absolute_url_of_the_profile(cds: Cds) -> None:
     answer = cds.post("/profiles", {})
     location = httpx.URL(answer.headers["location"])
     assert location.is_absolute_url
@@ -43,7 +43,7 @@ def test_the_answer_names_the_new_profiles_full_address(cds: Cds) -> None:
     assert cds.http.get(location.path, headers={"Authorization": f"Bearer {cds.token()}"}).status_code == 200
 
 
-def test_the_new_profile_has_a_version(cds: Cds) -> None:
+def test_the_answer_has_an_entity_tag(cds: Cds) -> None:
     answer = cds.post("/profiles", {})
     etag = answer.headers["etag"]
     assert etag.startswith('"')
@@ -51,7 +51,7 @@ def test_the_new_profile_has_a_version(cds: Cds) -> None:
     assert cds.get(f"/profiles/{answer.json()['profile_id']}").headers["etag"] == etag
 
 
-def test_the_cookie_carries_the_tracker_and_is_for_the_session_only(cds: Cds) -> None:
+def test_the_cookie_is_a_session_cookie_with_the_tracker(cds: Cds) -> None:
     answer = cds.post("/profiles", {})
     cookie = set_cookie(answer)
     assert cookie[""] == tracker_of(answer)
@@ -61,7 +61,7 @@ def test_the_cookie_carries_the_tracker_and_is_for_the_session_only(cds: Cds) ->
     assert "expires" not in cookie
 
 
-def test_the_public_address_is_the_server_of_the_location(configured: Cds) -> None:
+def test_the_location_starts_with_the_public_url(configured: Cds) -> None:
     answer = configured.post("/profiles", {})
     address = f"https://cds.acme.example{configured.path('/profiles')}/{answer.json()['profile_id']}"
     assert answer.headers["location"] == address
@@ -85,30 +85,30 @@ def test_the_cookie_is_secure_away_from_localhost(cds: Cds) -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8700"])
 def test_the_cookie_is_not_secure_on_localhost(cds: Cds, host: str) -> None:
-    """No browser keeps a cookie that is `SameSite=None` and not `Secure`, so on localhost it is neither."""
+    """Browsers reject a cookie that is `SameSite=None` and not `Secure`, so on localhost it is neither."""
     cookie = set_cookie(cds.post("/profiles", {}, headers={"Host": host}))
     assert "secure" not in cookie
     assert cookie.get("samesite", "lax").lower() == "lax"
 
 
-def test_values_in_all_three_scopes_come_back(cds: Cds) -> None:
+def test_values_of_all_scopes_are_stored(cds: Cds) -> None:
     plan, score = cds.trait(), cds.application_attribute("integer")
     body = {
         "traits": {plan: "trial"},
         "application_data": {cds.client_id: {score: 7}},
         "identity_attributes": {"givenname": "Ann"},
     }
-    made = cds.create(body)
-    assert {key: made[key] for key in body} == body
-    kept = cds.read(made["profile_id"])
-    assert {key: kept[key] for key in body} == body
+    created = cds.create(body)
+    assert {key: created[key] for key in body} == body
+    stored = cds.read(created["profile_id"])
+    assert {key: stored[key] for key in body} == body
 
 
-def test_empty_sections_are_left_out(cds: Cds) -> None:
-    made = cds.create({"traits": {}, "identity_attributes": {}, "application_data": {}})
-    assert set(made) == {"profile_id", "anonymous_profile_tracker", "meta"}
-    made = cds.create({"application_data": {cds.client_id: {}}})
-    assert "application_data" not in made
+def test_empty_scopes_are_omitted(cds: Cds) -> None:
+    created = cds.create({"traits": {}, "identity_attributes": {}, "application_data": {}})
+    assert set(created) == {"profile_id", "anonymous_profile_tracker", "meta"}
+    created = cds.create({"application_data": {cds.client_id: {}}})
+    assert "application_data" not in created
 
 
 def test_the_tracker_is_in_no_other_answer(cds: Cds) -> None:
@@ -120,16 +120,16 @@ def test_the_tracker_is_in_no_other_answer(cds: Cds) -> None:
 @pytest.mark.parametrize("entry", ["x", 7, ["a"], True])
 def test_an_application_data_entry_must_be_an_object(cds: Cds, entry: Any) -> None:
     answer = cds.post("/profiles", {"application_data": {"shop": entry}})
-    refused(answer, 400, answer.json()["code"], "application_data entry 'shop' must be of object type")
+    assert_error(answer, 400, "CDS-11011", "application_data entry 'shop' must be of object type")
 
 
 def test_a_value_error_has_the_code_of_updates(cds: Cds) -> None:
     key = fresh("undefined")
     answer = cds.post("/profiles", {"traits": {key: "x"}})
-    refused(answer, 400, "CDS-11011", f"trait 'traits.{key}' not defined in schema")
+    assert_error(answer, 400, "CDS-11011", f"trait 'traits.{key}' not defined in schema")
 
 
-def test_a_refused_profile_leaves_no_cookie_and_no_profile(cds: Cds) -> None:
+def test_a_rejected_profile_sets_no_cookie_and_is_not_stored(cds: Cds) -> None:
     user = fresh("user")
     answer = cds.post("/profiles", {"user_id": user, "traits": {fresh("undefined"): "x"}})
     assert answer.status_code == 400
@@ -138,10 +138,10 @@ def test_a_refused_profile_leaves_no_cookie_and_no_profile(cds: Cds) -> None:
     assert listed["profiles"] == []
 
 
-# -- the cookie of a browser that was here before ---------------------------------------------------
+# -- the tracker of a returning browser -------------------------------------------------------------
 
 
-def test_an_active_tracker_gets_its_profile_back(cds: Cds) -> None:
+def test_a_known_tracker_returns_its_profile(cds: Cds) -> None:
     key = cds.trait()
     first = cds.post("/profiles", {"traits": {key: "kept"}})
     again = cds.post("/profiles", {"traits": {key: "discarded"}}, tracker=tracker_of(first))
@@ -151,7 +151,7 @@ def test_an_active_tracker_gets_its_profile_back(cds: Cds) -> None:
     assert again.json()["meta"] == first.json()["meta"]
 
 
-def test_an_active_tracker_is_given_again_in_body_and_cookie(cds: Cds) -> None:
+def test_a_known_tracker_is_in_body_and_cookie(cds: Cds) -> None:
     tracker = cds.create()["anonymous_profile_tracker"]
     again = cds.post("/profiles", {}, tracker=tracker)
     assert tracker_of(again) == tracker
@@ -162,12 +162,12 @@ def test_an_active_tracker_is_given_again_in_body_and_cookie(cds: Cds) -> None:
     assert again.headers["etag"]
 
 
-def test_an_active_tracker_discards_even_invalid_values(cds: Cds) -> None:
+def test_a_known_tracker_ignores_even_invalid_values(cds: Cds) -> None:
     tracker = cds.create()["anonymous_profile_tracker"]
     assert cds.post("/profiles", {"traits": {fresh("undefined"): 1}}, tracker=tracker).status_code == 200
 
 
-def test_other_cookies_do_not_disturb_the_tracker(cds: Cds) -> None:
+def test_other_cookies_are_ignored(cds: Cds) -> None:
     tracker = cds.create()["anonymous_profile_tracker"]
     headers = {"Cookie": f"theme=dark; cds_profile={tracker}; lang=en"}
     assert cds.post("/profiles", {}, headers=headers).status_code == 200
@@ -189,15 +189,15 @@ def test_a_profile_id_is_not_a_tracker(cds: Cds) -> None:
     assert cds.post("/profiles", {}, tracker=profile_id).status_code == 201
 
 
-def test_the_tracker_of_a_deleted_profile_makes_a_new_one(cds: Cds) -> None:
-    made = cds.create()
-    assert cds.delete(f"/profiles/{made['profile_id']}").status_code == 204
-    answer = cds.post("/profiles", {}, tracker=made["anonymous_profile_tracker"])
+def test_the_tracker_of_a_deleted_profile_creates_a_new_profile(cds: Cds) -> None:
+    created = cds.create()
+    assert cds.delete(f"/profiles/{created['profile_id']}").status_code == 204
+    answer = cds.post("/profiles", {}, tracker=created["anonymous_profile_tracker"])
     assert answer.status_code == 201
-    assert answer.json()["profile_id"] != made["profile_id"]
+    assert answer.json()["profile_id"] != created["profile_id"]
 
 
-def test_the_tracker_of_an_absorbed_profile_answers_with_the_survivors_data(cds: Cds) -> None:
+def test_the_tracker_of_an_absorbed_profile_returns_the_survivors_data(cds: Cds) -> None:
     key, user = cds.trait(), fresh("user")
     permanent = cds.create({"user_id": user, "traits": {key: "permanent"}})
     visitor = cds.create()
@@ -207,23 +207,24 @@ def test_the_tracker_of_an_absorbed_profile_answers_with_the_survivors_data(cds:
     body = answer.json()
     assert body["user_id"] == user
     assert body["traits"] == {key: "permanent"}
-    assert permanent["profile_id"] in (body["profile_id"], body.get("merged_to", {}).get("profile_id"))
+    assert body["profile_id"] == visitor["profile_id"]
+    assert body["merged_to"]["profile_id"] == permanent["profile_id"]
 
 
 # -- user_id ----------------------------------------------------------------------------------------
 
 
-def test_a_user_id_makes_a_permanent_profile(cds: Cds) -> None:
+def test_a_user_id_creates_a_permanent_profile(cds: Cds) -> None:
     user = fresh("user")
-    made = cds.create({"user_id": user})
-    assert made["user_id"] == user
-    assert cds.read(made["profile_id"])["user_id"] == user
+    created = cds.create({"user_id": user})
+    assert created["user_id"] == user
+    assert cds.read(created["profile_id"])["user_id"] == user
 
 
 def test_a_user_id_also_needs_the_permission_to_update(cds: Cds) -> None:
     user = fresh("user")
     answer = cds.post("/profiles", {"user_id": user}, token=cds.token("profile_create"))
-    refused(answer, 403, "CDS-10003")
+    assert_error(answer, 403, "CDS-10003")
     assert cds.get("/profiles", params={"filter": f"user_id eq {user}"}).json()["profiles"] == []
     answer = cds.post("/profiles", {"user_id": user}, token=cds.token("profile_create", "profile_update"))
     assert answer.status_code == 201
@@ -233,9 +234,9 @@ def test_without_a_user_id_the_permission_to_create_is_enough(cds: Cds) -> None:
     assert cds.post("/profiles", {}, token=cds.token("profile_create")).status_code == 201
 
 
-def test_an_empty_user_id_is_none(cds: Cds) -> None:
-    made = cds.create({"user_id": ""})
-    assert "user_id" not in made
+def test_an_empty_user_id_is_ignored(cds: Cds) -> None:
+    created = cds.create({"user_id": ""})
+    assert "user_id" not in created
     second = cds.create({"user_id": ""})
     assert "merged_to" not in second
 
@@ -251,7 +252,7 @@ def test_a_profile_of_a_known_user_is_absorbed_at_once(cds: Cds) -> None:
     assert answer.headers["location"].endswith(second["profile_id"])
 
 
-def test_the_survivor_names_every_absorbed_profile(cds: Cds) -> None:
+def test_the_survivor_lists_every_absorbed_profile(cds: Cds) -> None:
     user = fresh("user")
     first = cds.create({"user_id": user})
     absorbed = {cds.create({"user_id": user})["profile_id"] for _ in range(3)}

@@ -1,30 +1,30 @@
-"""Paths, verbs, health, CORS, timestamps (docs/wire/cds.md §1)."""
+"""Paths, methods, health, CORS and timestamps (docs/wire/cds.md §1)."""
 
 from __future__ import annotations
 
 import httpx
 import pytest
 
-from wire.client import TIMESTAMP, Cds, refused_text
+from wire.client import TIMESTAMP, Cds, assert_error_text
 
 
-@pytest.mark.parametrize("path", ["/t/acme", "/t/acme/"])
-def test_an_organisation_alone_is_not_a_path(cds: Cds, path: str) -> None:
-    refused_text(cds.http.get(path), 400, "Invalid tenant path format")
+@pytest.mark.parametrize("path", ["/t", "/t/", "/t/acme", "/t/acme/"])
+def test_the_path_of_an_organisation_alone_is_invalid(cds: Cds, path: str) -> None:
+    assert_error_text(cds.http.get(path), 400, "Invalid tenant path format")
 
 
-def test_health_answers_without_a_token_outside_every_organisation(cds: Cds) -> None:
+def test_health_needs_no_token_and_no_organisation(cds: Cds) -> None:
     answer = cds.http.get("/cds/api/v1/health")
     assert (answer.status_code, answer.json()) == (200, {"status": "healthy"})
 
 
-def test_ready_answers_without_a_token_while_the_database_answers(cds: Cds) -> None:
+def test_ready_needs_no_token(cds: Cds) -> None:
     answer = cds.http.get("/cds/api/v1/ready")
     assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready"])
-def test_operations_find_health_and_readiness_at_the_root(cds: Cds, path: str) -> None:
+def test_health_and_ready_are_also_at_the_root(cds: Cds, path: str) -> None:
     assert cds.http.get(path).status_code == 200
 
 
@@ -38,8 +38,8 @@ def test_other_paths_outside_an_organisation_are_unknown(cds: Cds, path: str) ->
 @pytest.mark.parametrize(
     "path", ["/events", "/nowhere", "", "/profiles/a/b/c", "/config/x", "/profiles/a/merge-history"]
 )
-def test_an_unknown_path_says_so_in_one_line(cds: Cds, path: str) -> None:
-    refused_text(cds.get(path), 404, "404 page not found")
+def test_an_unknown_path_is_a_text_error(cds: Cds, path: str) -> None:
+    assert_error_text(cds.get(path), 404, "404 page not found")
 
 
 @pytest.mark.parametrize(
@@ -57,14 +57,14 @@ def test_an_unknown_path_says_so_in_one_line(cds: Cds, path: str) -> None:
         ("POST", "/config", {"GET", "PATCH"}),
     ],
 )
-def test_a_known_path_with_the_wrong_verb_names_the_right_ones(
+def test_an_unsupported_method_lists_the_allowed_methods(
     cds: Cds, method: str, path: str, allowed: set[str]
 ) -> None:
     answer = cds.request(method, path)
     assert answer.status_code == 405
-    named = {verb.strip() for verb in answer.headers["allow"].split(",")}
-    assert allowed <= named, named
-    assert method not in named
+    listed = {verb.strip() for verb in answer.headers["allow"].split(",")}
+    assert allowed <= listed, listed
+    assert method not in listed
 
 
 @pytest.mark.parametrize("path", ["/profiles", "/profile-schema", "/profile-schema/traits", "/config"])
@@ -74,7 +74,7 @@ def test_one_trailing_slash_is_ignored(cds: Cds, path: str) -> None:
     assert type(answer.json()) is type(cds.get(path).json())
 
 
-def test_a_trailing_slash_is_ignored_on_a_write_too(cds: Cds) -> None:
+def test_a_trailing_slash_is_ignored_on_writes(cds: Cds) -> None:
     assert cds.post("/profiles/", {}).status_code == 201
 
 
@@ -85,8 +85,8 @@ def test_get_routes_answer_head(cds: Cds, path: str) -> None:
 
 
 def test_head_of_a_profile_has_its_version(cds: Cds) -> None:
-    made = cds.create()
-    answer = cds.request("HEAD", f"/profiles/{made['profile_id']}")
+    created = cds.create()
+    answer = cds.request("HEAD", f"/profiles/{created['profile_id']}")
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["etag"]
 
@@ -94,17 +94,17 @@ def test_head_of_a_profile_has_its_version(cds: Cds) -> None:
 @pytest.mark.parametrize(
     "path", ["/profiles", "/profiles/Me", "/profile-schema/traits", "/config", "/unification-rules"]
 )
-def test_options_is_empty_and_asks_for_no_token(cds: Cds, path: str) -> None:
+def test_options_is_empty_and_needs_no_token(cds: Cds, path: str) -> None:
     answer = cds.request("OPTIONS", path, anonymous=True)
     assert (answer.status_code, answer.content) == (200, b"")
 
 
 def _preflight(configured: Cds, origin: str, **headers: str) -> httpx.Response:
-    sent = {"Origin": origin, "Access-Control-Request-Method": "PATCH", **headers}
-    return configured.request("OPTIONS", "/profiles", anonymous=True, headers=sent)
+    all_headers = {"Origin": origin, "Access-Control-Request-Method": "PATCH", **headers}
+    return configured.request("OPTIONS", "/profiles", anonymous=True, headers=all_headers)
 
 
-def test_a_configured_origin_is_sent_back(configured: Cds, origin: str) -> None:
+def test_a_configured_origin_is_allowed(configured: Cds, origin: str) -> None:
     answer = _preflight(configured, origin, **{"Access-Control-Request-Headers": "X-One, X-Two"})
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == origin
@@ -113,38 +113,38 @@ def test_a_configured_origin_is_sent_back(configured: Cds, origin: str) -> None:
     assert answer.headers["access-control-allow-headers"] == "X-One, X-Two"
 
 
-def test_without_requested_headers_the_usual_two_are_allowed(configured: Cds, origin: str) -> None:
+def test_content_type_and_authorization_are_allowed_by_default(configured: Cds, origin: str) -> None:
     answer = _preflight(configured, origin)
     assert answer.headers["access-control-allow-headers"] == "Content-Type, Authorization"
 
 
-def test_an_actual_request_of_a_configured_origin_exposes_the_version(configured: Cds, origin: str) -> None:
+def test_the_etag_is_exposed_to_a_configured_origin(configured: Cds, origin: str) -> None:
     answer = configured.post("/profiles", {}, headers={"Origin": origin})
     assert answer.headers["access-control-allow-origin"] == origin
     assert answer.headers["access-control-allow-credentials"] == "true"
     assert answer.headers["access-control-expose-headers"] == "Content-Length, ETag"
 
 
-def test_a_refusal_is_readable_by_a_configured_origin(configured: Cds, origin: str) -> None:
+def test_an_error_is_readable_by_a_configured_origin(configured: Cds, origin: str) -> None:
     answer = configured.get("/profiles", anonymous=True, headers={"Origin": origin})
     assert answer.status_code == 401
     assert answer.headers["access-control-allow-origin"] == origin
 
 
-def test_another_origin_is_not_sent_back(configured: Cds) -> None:
+def test_another_origin_is_not_allowed(configured: Cds) -> None:
     answer = _preflight(configured, "https://elsewhere.example")
     assert answer.status_code == 200
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_answers_are_json_in_utf_8_and_keep_every_letter(cds: Cds) -> None:
+def test_answers_are_json_in_utf_8(cds: Cds) -> None:
     key = cds.trait()
-    said = "žluťoučký kůň 🐎 \u2028 ñ"
-    made = cds.create({"traits": {key: said}})
-    answer = cds.patch(f"/profiles/{made['profile_id']}", {})
+    text = "žluťoučký kůň 🐎 \u2028 ñ"
+    created = cds.create({"traits": {key: text}})
+    answer = cds.patch(f"/profiles/{created['profile_id']}", {})
     assert answer.headers["content-type"].split(";")[0] == "application/json"
     assert answer.content.decode("utf-8")
-    assert answer.json()["traits"][key] == said
+    assert answer.json()["traits"][key] == text
 
 
 def test_timestamps_are_utc_with_microseconds(cds: Cds) -> None:

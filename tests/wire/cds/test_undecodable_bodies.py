@@ -1,4 +1,4 @@
-"""What an undecodable body is told, on every operation that takes one (docs/wire/cds.md §4)."""
+"""The errors of undecodable bodies, for every operation with a body (docs/wire/cds.md §4)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from wire.client import UNKNOWN_ID, Cds, draft, fresh, refused, refused_b, refused_text
+from wire.client import UNKNOWN_ID, Cds, assert_error, assert_error_b, assert_error_text, draft, fresh
 
 
 class Operation(NamedTuple):
     method: str
     path: str
-    what: str
+    resource: str
     code: str
     check: Callable[..., str]
 
@@ -27,68 +27,75 @@ class Operation(NamedTuple):
         return cds.raw(self.method, self.path, content)
 
 
-POST_PROFILE = Operation("POST", "/profiles", "profile", "CDS-11002", refused)
-POST_SCHEMA = Operation("POST", "/profile-schema/traits", "profile schema attributes", "CDS-13001", refused_b)
-PATCH_CONFIG = Operation("PATCH", "/config", "admin configuration", "CDS-16002", refused)
+POST_PROFILE = Operation("POST", "/profiles", "profile", "CDS-11002", assert_error)
+POST_SCHEMA = Operation(
+    "POST", "/profile-schema/traits", "profile schema attributes", "CDS-13001", assert_error_b
+)
+PATCH_CONFIG = Operation("PATCH", "/config", "admin configuration", "CDS-16002", assert_error)
 
 OPERATIONS = (POST_PROFILE, POST_SCHEMA, PATCH_CONFIG)
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 
 
 @each_operation
-@pytest.mark.parametrize("content", ["", " \n\t "], ids=["nothing", "blanks"])
-def test_an_empty_body_is_called_empty(cds: Cds, operation: Operation, content: str) -> None:
+@pytest.mark.parametrize("content", ["", " \n\t "], ids=["empty", "blanks"])
+def test_an_empty_body_is_reported(cds: Cds, operation: Operation, content: str) -> None:
     operation.check(
-        operation.send(cds, content), 400, operation.code, f"Request body for {operation.what} is empty."
+        operation.send(cds, content), 400, operation.code, f"Request body for {operation.resource} is empty."
     )
 
 
 @each_operation
 @pytest.mark.parametrize("cut", ['{"traits": {"a": 1', '{"a"', "[", '[{"attribute_name": "tr', "{"])
-def test_a_body_cut_off_is_called_so(cds: Cds, operation: Operation, cut: str) -> None:
-    said = f"Malformed JSON in {operation.what} request body (unexpected end of input)."
-    operation.check(operation.send(cds, cut), 400, operation.code, said)
+def test_a_truncated_body_is_reported(cds: Cds, operation: Operation, cut: str) -> None:
+    description = f"Malformed JSON in {operation.resource} request body (unexpected end of input)."
+    operation.check(operation.send(cds, cut), 400, operation.code, description)
 
 
 @each_operation
 @pytest.mark.parametrize("broken", ["{broken}", '{"a": }', "[,]", "{'a': 1}", '{"a": 01}', "nonsense"])
-def test_other_bad_syntax_is_called_malformed(cds: Cds, operation: Operation, broken: str) -> None:
+def test_invalid_syntax_is_reported(cds: Cds, operation: Operation, broken: str) -> None:
     operation.check(
-        operation.send(cds, broken), 400, operation.code, f"Malformed JSON in {operation.what} request body."
+        operation.send(cds, broken),
+        400,
+        operation.code,
+        f"Malformed JSON in {operation.resource} request body.",
     )
 
 
 @each_operation
 def test_text_after_the_json_is_rejected(cds: Cds, operation: Operation) -> None:
-    fine = json.dumps([draft(f"traits.{fresh('tail')}")]) if operation is POST_SCHEMA else "{}"
-    answer = operation.send(cds, fine + " {} trailing")
+    valid = json.dumps([draft(f"traits.{fresh('tail')}")]) if operation is POST_SCHEMA else "{}"
+    answer = operation.send(cds, valid + " {} trailing")
     operation.check(answer, 400, operation.code)
 
 
 def test_an_unknown_field_of_a_profile_is_named(cds: Cds) -> None:
     answer = cds.post("/profiles", {"colour": "red"})
-    refused(answer, 400, "CDS-11002", 'Unknown field "colour" in profile request body.')
+    assert_error(answer, 400, "CDS-11002", 'Unknown field "colour" in profile request body.')
 
 
 @pytest.mark.parametrize("field", ["profile_id", "meta", "merged_to", "anonymous_profile_tracker"])
 def test_response_only_fields_are_unknown_in_a_request(cds: Cds, field: str) -> None:
     answer = cds.post("/profiles", {field: "x"})
-    refused(answer, 400, "CDS-11002", f'Unknown field "{field}" in profile request body.')
+    assert_error(answer, 400, "CDS-11002", f'Unknown field "{field}" in profile request body.')
 
 
 def test_an_unknown_field_of_an_attribute_is_named(cds: Cds) -> None:
     answer = cds.post("/profile-schema/traits", [draft(f"traits.{fresh()}", colour="red")])
-    refused_b(answer, 400, "CDS-13001", 'Unknown field "colour" in profile schema attributes request body.')
+    assert_error_b(
+        answer, 400, "CDS-13001", 'Unknown field "colour" in profile schema attributes request body.'
+    )
 
 
 def test_an_unknown_field_of_the_configuration_is_named(cds: Cds) -> None:
     answer = cds.patch("/config", {"colour": "red"})
-    refused(answer, 400, "CDS-16002", 'Unknown field "colour" in admin configuration request body.')
+    assert_error(answer, 400, "CDS-16002", 'Unknown field "colour" in admin configuration request body.')
 
 
-def _names_field(said: str, field: str, what: str) -> None:
-    pattern = rf"Invalid type for field '(.*\.)?{field}'\. Expected .+ in {what} request body\."
-    assert re.fullmatch(pattern, said), said
+def _assert_names_field(description: str, field: str, resource: str) -> None:
+    pattern = rf"Invalid type for field '(.*\.)?{field}'\. Expected .+ in {resource} request body\."
+    assert re.fullmatch(pattern, description), description
 
 
 @pytest.mark.parametrize(
@@ -104,8 +111,8 @@ def _names_field(said: str, field: str, what: str) -> None:
     ],
 )
 def test_a_field_of_a_profile_of_the_wrong_type_is_named(cds: Cds, field: str, value: Any) -> None:
-    said = refused(cds.post("/profiles", {field: value}), 400, "CDS-11002")
-    _names_field(said, field, "profile")
+    description = assert_error(cds.post("/profiles", {field: value}), 400, "CDS-11002")
+    _assert_names_field(description, field, "profile")
 
 
 @pytest.mark.parametrize(
@@ -120,53 +127,50 @@ def test_a_field_of_a_profile_of_the_wrong_type_is_named(cds: Cds, field: str, v
 )
 def test_a_field_of_an_attribute_of_the_wrong_type_is_named(cds: Cds, field: str, value: Any) -> None:
     body = [{**draft(f"traits.{fresh()}"), field: value}]
-    said = refused_b(cds.post("/profile-schema/traits", body), 400, "CDS-13001")
-    _names_field(said, field, "profile schema attributes")
+    description = assert_error_b(cds.post("/profile-schema/traits", body), 400, "CDS-13001")
+    _assert_names_field(description, field, "profile schema attributes")
 
 
 @pytest.mark.parametrize(
     ("field", "value"), [("cds_enabled", "yes"), ("system_applications", "crm"), ("detach_on_sign_out", 1)]
 )
 def test_a_field_of_the_configuration_of_the_wrong_type_is_named(cds: Cds, field: str, value: Any) -> None:
-    said = refused(cds.patch("/config", {field: value}), 400, "CDS-16002")
-    _names_field(said, field, "admin configuration")
+    description = assert_error(cds.patch("/config", {field: value}), 400, "CDS-16002")
+    _assert_names_field(description, field, "admin configuration")
 
 
 @pytest.mark.parametrize("content", ["{}", '"x"', "7", '{"attribute_name": "traits.a"}'])
-def test_attributes_come_in_an_array(cds: Cds, content: str) -> None:
+def test_attributes_must_be_an_array(cds: Cds, content: str) -> None:
     answer = cds.raw("POST", "/profile-schema/traits", content)
-    refused_b(answer, 400, "CDS-13001", "Request body for profile schema attributes must be a JSON array.")
+    assert_error_b(
+        answer, 400, "CDS-13001", "Request body for profile schema attributes must be a JSON array."
+    )
 
 
 @pytest.mark.parametrize("operation", [POST_PROFILE, PATCH_CONFIG], ids=str)
 @pytest.mark.parametrize("content", ["[]", '"x"', "7", "true"])
-def test_another_outermost_type_is_called_invalid(cds: Cds, operation: Operation, content: str) -> None:
+def test_a_body_of_another_type_is_reported(cds: Cds, operation: Operation, content: str) -> None:
     operation.check(
         operation.send(cds, content),
         400,
         operation.code,
-        f"Invalid JSON type for {operation.what} request body.",
+        f"Invalid JSON type for {operation.resource} request body.",
     )
 
 
 @pytest.mark.parametrize("content", ["", "{broken", '{"traits": {', "[]", "7"])
-def test_patch_of_a_profile_with_a_bad_body_stops(cds: Cds, content: str) -> None:
-    made = cds.create()
-    answer = cds.raw("PATCH", f"/profiles/{made['profile_id']}", content)
-    refused(answer, 400, "CDS-11011")
-    assert cds.get(f"/profiles/{made['profile_id']}").json()["meta"] == made["meta"]
+def test_an_undecodable_patch_of_a_profile_changes_nothing(cds: Cds, content: str) -> None:
+    created = cds.create()
+    answer = cds.raw("PATCH", f"/profiles/{created['profile_id']}", content)
+    assert_error(answer, 400, "CDS-11011")
+    assert cds.get(f"/profiles/{created['profile_id']}").json()["meta"] == created["meta"]
 
 
 @pytest.mark.parametrize("content", ["", "{broken", "["])
-def test_put_of_an_attribute_with_bad_json_says_it_in_one_line(cds: Cds, content: str) -> None:
-    (made,) = cds.define("traits", draft(f"traits.{fresh()}"))
-    answer = cds.raw("PUT", f"/profile-schema/traits/{made['attribute_id']}", content)
-    refused_text(answer, 400, "Invalid request payload")
-
-
-def test_an_unknown_profile_is_explained(cds: Cds) -> None:
-    answer = cds.get(f"/profiles/{UNKNOWN_ID}")
-    refused(answer, 404, "CDS-11001", "No user profile record found for the given profile_id")
+def test_an_undecodable_put_of_an_attribute_is_a_text_error(cds: Cds, content: str) -> None:
+    (created,) = cds.define("traits", draft(f"traits.{fresh()}"))
+    answer = cds.raw("PUT", f"/profile-schema/traits/{created['attribute_id']}", content)
+    assert_error_text(answer, 400, "Invalid request payload")
 
 
 @pytest.mark.parametrize(
@@ -183,4 +187,4 @@ def test_an_unknown_profile_is_explained(cds: Cds) -> None:
 def test_an_unknown_scope_is_rejected_in_shape_b(cds: Cds, method: str, path: str) -> None:
     body = {"POST": [draft("nonsense.x")], "PUT": draft("nonsense.x", mutability="readWrite")}.get(method)
     answer = cds.request(method, path, **({"json": body} if body else {}))
-    refused_b(answer, 400, "CDS-13001")
+    assert_error_b(answer, 400, "CDS-13001")

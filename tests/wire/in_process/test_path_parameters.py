@@ -1,4 +1,4 @@
-"""A path parameter that can be no id is answered as an unknown one, on every route."""
+"""An invalid path parameter gets the same answer as an unknown one, on every route."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from oneself.api.app import create_framework
 from support.application import SECRET, SYSTEM
 from support.caller import Cds
 
-#: What a parameter stands for while another one is tried.
+#: Valid values of the parameters that are not under test.
 KNOWN = {"org": "acme", "dataset": "default", "section": "traits"}
 UNKNOWN = "unknown"
-IMPOSSIBLE = ("%00", "a%00b", "x" * 5000, "%ED%A0%80", "9" * 400)
-#: Between them, every route that takes a body accepts one.
+INVALID = ("%00", "a%00b", "x" * 5000, "%ED%A0%80", "9" * 400)
+#: Every route with a body accepts at least one of these.
 BODIES = ("{}", "[]", '{"identities": {"customerId": "x"}}')
 
 
 class Operation(NamedTuple):
-    """A method and a path, in which one parameter is to be filled in."""
+    """A method and a path with a placeholder for one parameter."""
 
     method: str
     path: str
@@ -34,38 +34,40 @@ class Operation(NamedTuple):
 
 def _operations(routes: list[Any]) -> Iterator[Operation]:
     for route in routes:
-        names = [each.name for each in route.path_components if not isinstance(each, str)]
+        names = [part.name for part in route.path_components if not isinstance(part, str)]
         for name in names:
             parts = [
-                each if isinstance(each, str) else KNOWN.get(each.name, UNKNOWN)
-                if each.name != name else "{}"
-                for each in route.path_components
+                part if isinstance(part, str) else KNOWN.get(part.name, UNKNOWN)
+                if part.name != name else "{}"
+                for part in route.path_components
             ]  # fmt: skip
             yield from (Operation(method, "/" + "/".join(parts), name) for method in route.methods)
 
 
 async def _status(cds: Cds, operation: Operation, text: str, body: str | None, bearer: str) -> int:
-    """By the vendor's look-ups an application is known by Basic credentials, elsewhere by a token."""
-    is_vendors = "/api/dataset/" in operation.path or "/api/audit/" in operation.path
-    auth = httpx.BasicAuth(SYSTEM, SECRET) if is_vendors else None
-    headers = {"Content-Type": "application/json"} | ({} if is_vendors else {"Authorization": bearer})
+    """The status code; lookups of the event wire use Basic authentication, other routes a token."""
+    uses_basic = "/api/dataset/" in operation.path or "/api/audit/" in operation.path
+    auth = httpx.BasicAuth(SYSTEM, SECRET) if uses_basic else None
+    headers = {"Content-Type": "application/json"} | ({} if uses_basic else {"Authorization": bearer})
     path = operation.path.format(text)
     answer = await cds.http.request(operation.method, path, content=body, headers=headers, auth=auth)
     return answer.status_code
 
 
 @pytest.mark.timeout(300)
-async def test_an_impossible_parameter_is_answered_as_an_unknown_one(cds: Cds) -> None:
+async def test_an_invalid_parameter_gets_the_answer_of_an_unknown_one(cds: Cds) -> None:
     bearer = f"Bearer {await cds.token()}"
     routes: Any = create_framework(cds.services.settings, {}).routes
-    operations = [each for each in _operations(routes) if each.method != "OPTIONS"]
-    assert ("PATCH", "claims") in {(each.method, each.path.split("/")[-2]) for each in operations}
-    found = []
+    operations = [operation for operation in _operations(routes) if operation.method != "OPTIONS"]
+    assert ("PATCH", "claims") in {
+        (operation.method, operation.path.split("/")[-2]) for operation in operations
+    }
+    differences = []
     for operation in operations:
         for body in operation.bodies:
             unknown = await _status(cds, operation, UNKNOWN, body, bearer)
-            for text in IMPOSSIBLE:
+            for text in INVALID:
                 status = await _status(cds, operation, text, body, bearer)
                 if status != unknown or status >= 500:
-                    found.append((*operation, text[:10], body, status, unknown))
-    assert not found
+                    differences.append((*operation, text[:10], body, status, unknown))
+    assert not differences

@@ -1,7 +1,7 @@
-"""docs/concepts/trust.md: a person's token reaches what the person owns, and nothing else, on every route.
+"""A person's token accesses only what the person owns, on every route (docs/concepts/trust.md).
 
-Ann registers herself in a browser application that was granted every permission, and asks for all of them.
-She tries to reach Vera. Beside it is what an application, and Ann for herself, still can do.
+Ann registers in a browser application that has every permission, requests all of them and tries to access the
+data of Vera. Further tests check what applications, and Ann for her own data, can do.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from support.visitor import CALLBACK, Application, Visitor, claims_of
 
 BROWSER_APPLICATION = "spa"
 SCOPE = " ".join(("openid", *PERMISSIONS))
-SECRET_WORDS = ("veras-plan", "veras-score", "vera@acme.example", "VerasVisit")
+VERAS_WORDS = ("veras-plan", "veras-score", "vera@acme.example", "VerasVisit")
 CDS_PREFIX, ADMIN_PREFIX = "/t/{org}/cds/api/v1", "/t/{org}/api/v1"
-#: The wires that answer with what the service knows of people and with its configuration.
+#: The wires that return profiles and configuration.
 WIRES = (CDS_PREFIX, ADMIN_PREFIX, "/api/", "/t/{org}/api/", "/cds/api/v1/profile")
-#: The routes that persons may call; each answers with what they own.
+#: The routes that persons can call; each returns only their own data.
 PERSONS_ROUTES = {
     "POST /profiles",
     "GET /profiles/Me",
@@ -40,7 +40,7 @@ PERSONS_ROUTES = {
     "GET /profiles/{profile_id}/consents",
     "PUT /profiles/{profile_id}/consents",
 }
-#: The other routes read no body before they reject.
+#: The other routes reject the request before they read the body.
 BODIES: dict[str, Any] = {
     "PATCH /profiles/Me": {"user_id": "stolen"},
     "PATCH /profiles/{profile_id}": {"traits": {"plan": "stolen"}, "user_id": "stolen"},
@@ -54,12 +54,12 @@ TABLES = (
 
 
 class Person(NamedTuple):
-    """Somebody who registered. `token` has every permission."""
+    """A registered person. `token` has every permission."""
 
     token: str
     user_id: str
     profile_id: str
-    #: An id of the profile that their browser had before, absorbed by their own.
+    #: The id of a profile that was merged into theirs.
     absorbed_id: str
     tracker: str
 
@@ -69,12 +69,12 @@ class Person(NamedTuple):
 
 
 class World(NamedTuple):
-    """The system application, and the two persons."""
+    """The system application and the two persons."""
 
     cds: Cds
     ann: Person
     vera: Person
-    #: Ids of the organisation that stand in paths, by the name of the parameter.
+    #: Valid values of path parameters, by the name of the parameter.
     ids: dict[str, str]
 
 
@@ -107,21 +107,21 @@ async def _configure(cds: Cds) -> dict[str, str]:
     rule = {"rule_name": "plan", "property_name": "traits.plan", "priority": 9, "is_active": False}
     offers = [{"attribute_name": "traits.plan"}]
     category = {"category_name": "Offers", "purpose": "personalization", "attributes": offers}
-    made_rule = (await cds("POST", "/unification-rules", json=rule)).json()
-    made_category = (await cds("POST", "/consent-categories", json=category)).json()
+    created_rule = (await cds("POST", "/unification-rules", json=rule)).json()
+    created_category = (await cds("POST", "/consent-categories", json=category)).json()
     return {
         "org": "acme",
         "dataset": "default",
         "section": "traits",
         "attribute_id": plan["attribute_id"],
-        "rule_id": made_rule["rule_id"],
-        "category_id": made_category["category_identifier"],
+        "rule_id": created_rule["rule_id"],
+        "category_id": created_category["category_identifier"],
         "client_id": SYSTEM,
     }
 
 
 async def _registered(cds: Cds, visitor: Visitor, email: str) -> Person:
-    """Who browsed with a tracker, registered, and has a second profile that theirs absorbed."""
+    """Register a person with a tracker and a second profile that is merged into the first."""
     first = await cds.create()
     tracker = first["anonymous_profile_tracker"]
     shop = Application(visitor, BROWSER_APPLICATION, None)
@@ -134,8 +134,8 @@ async def _registered(cds: Cds, visitor: Visitor, email: str) -> Person:
 
 
 async def _consent(cds: Cds, person: Person, ids: dict[str, str]) -> None:
-    choice = [{"category_identifier": ids["category_id"], "is_consented": True}]
-    answer = await cds("PUT", f"/profiles/{person.profile_id}/consents", json=choice)
+    consents = [{"category_identifier": ids["category_id"], "is_consented": True}]
+    answer = await cds("PUT", f"/profiles/{person.profile_id}/consents", json=consents)
     assert answer.status_code == 200, answer.text
 
 
@@ -149,7 +149,7 @@ async def _event(cds: Cds) -> None:
 
 
 class Request(NamedTuple):
-    """One request of the walk. `route`: its method and the template of its path."""
+    """One request to a route. `route`: its method and the template of its path."""
 
     method: str
     route: str
@@ -159,7 +159,7 @@ class Request(NamedTuple):
 
 def _routes(cds: Cds) -> Iterator[tuple[str, HTTPRoute, Any]]:
     for route in create_framework(cds.services.settings, {}).routes:
-        assert isinstance(route, HTTPRoute), f"the walk does not know how to call {route.path}"
+        assert isinstance(route, HTTPRoute), f"the test cannot call {route.path}"
         for method, (handler, _) in route.route_handler_map.items():
             if method != "OPTIONS":
                 yield method, route, handler
@@ -170,15 +170,15 @@ def _requests(world: World) -> Iterator[Request]:
     names = (vera.profile_id, vera.absorbed_id, vera.user_id, f"user_id:{vera.user_id}", UNKNOWN)
     for method, route, _ in _routes(world.cds):
         template = route.path_format
-        key = f"{method} {template.removeprefix(CDS_PREFIX)}"
-        parameters = {each.name for each in route.path_components if not isinstance(each, str)}
+        operation = f"{method} {template.removeprefix(CDS_PREFIX)}"
+        parameters = {part.name for part in route.path_components if not isinstance(part, str)}
         for name in names if {"profile_id", "user_id"} & parameters else names[:1]:
             about = {"profile_id": name, "user_id": name}
-            known = {each: about.get(each, world.ids.get(each, UNKNOWN)) for each in parameters}
+            values = {key: about.get(key, world.ids.get(key, UNKNOWN)) for key in parameters}
             url = "/" + "/".join(
-                each if isinstance(each, str) else known[each.name] for each in route.path_components
+                part if isinstance(part, str) else values[part.name] for part in route.path_components
             )
-            yield Request(method, f"{method} {template}", url, BODIES.get(key, {}))
+            yield Request(method, f"{method} {template}", url, BODIES.get(operation, {}))
 
 
 async def _ask(world: World, request: Request, token: str, headers: dict[str, str]) -> httpx.Response:
@@ -197,39 +197,39 @@ async def _stored(world: World) -> dict[str, Any]:
     return {table: await database.fetchval(statement.format(table)) for table in TABLES}
 
 
-def _tells(world: World, text: str, request: Request) -> list[str]:
-    """What an answer tells about Vera that the request did not say itself."""
+def _leaked_words(world: World, text: str, request: Request) -> list[str]:
+    """The data of Vera in an answer that was not in the request."""
     vera = world.vera
-    words = (*SECRET_WORDS, vera.profile_id, vera.absorbed_id, vera.user_id, vera.tracker)
+    words = (*VERAS_WORDS, vera.profile_id, vera.absorbed_id, vera.user_id, vera.tracker)
     return [word for word in words if word in text and word not in request.url]
 
 
-def _is_a_wires(route: str) -> bool:
+def _is_of_a_wire(route: str) -> bool:
     return route.partition(" ")[2].startswith(WIRES)
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("accept", ["*/*", "text/event-stream"])
-async def test_no_route_reaches_another_person(world: World, accept: str) -> None:
+async def test_no_route_returns_or_changes_data_of_another_person(world: World, accept: str) -> None:
     requests = list(_requests(world))
-    before, found, walked = await _stored(world), [], set()
+    before, violations, called = await _stored(world), [], set()
     for request, cookie in itertools.product(requests, ({}, world.vera.cookie)):
         answer = await _ask(world, request, world.ann.token, {"Accept": accept, **cookie})
         key = request.route.replace(CDS_PREFIX, "")
-        walked.add(request.route)
+        called.add(request.route)
         rejected = answer.status_code in (401, 403, 404)
         own = key in ("POST /profiles", "GET /profiles/Me", "PATCH /profiles/Me")
-        if (_is_a_wires(request.route) and not rejected and not own) or answer.status_code >= 500:
-            found.append((request.route, request.url, answer.status_code, answer.text[:200]))
-        if tells := _tells(world, answer.text, request):
-            found.append((request.route, request.url, answer.status_code, tells))
-    assert not found
+        if (_is_of_a_wire(request.route) and not rejected and not own) or answer.status_code >= 500:
+            violations.append((request.route, request.url, answer.status_code, answer.text[:200]))
+        if leaked := _leaked_words(world, answer.text, request):
+            violations.append((request.route, request.url, answer.status_code, leaked))
+    assert not violations
     assert await _stored(world) == before
-    assert {f"GET {ADMIN_PREFIX}/datasets/{{dataset}}/events", f"GET {CDS_PREFIX}/profiles"} <= walked
+    assert {f"GET {ADMIN_PREFIX}/datasets/{{dataset}}/events", f"GET {CDS_PREFIX}/profiles"} <= called
 
 
-async def test_raw_endpoints_take_no_persons_token(world: World) -> None:
-    """Every pattern beside the framework. The anonymous endpoint does not look at the token."""
+async def test_endpoints_outside_the_framework_reject_a_persons_token(world: World) -> None:
+    """The endpoints outside the framework. The anonymous endpoint ignores the token."""
     answers = {
         "/api2/": await world.cds.http.post(
             "/t/acme/api2/authevent/default", headers={"Authorization": f"Bearer {world.ann.token}"}, json={}
@@ -241,8 +241,8 @@ async def test_raw_endpoints_take_no_persons_token(world: World) -> None:
     assert {answer.content for answer in answers.values()} == {b""}
 
 
-async def test_the_routes_of_persons_are_these(cds: Cds) -> None:
-    """Whoever opens another one to persons has to answer with what they own, and to add it here."""
+async def test_the_routes_for_persons_are_listed(cds: Cds) -> None:
+    """A further route for persons has to return only their own data and to be added here."""
     served = {
         f"{method} {route.path_format.removeprefix(CDS_PREFIX)}"
         for method, route, handler in _routes(cds)
@@ -251,8 +251,8 @@ async def test_the_routes_of_persons_are_these(cds: Cds) -> None:
     assert served == PERSONS_ROUTES
 
 
-async def test_an_application_reaches_what_its_permissions_name(world: World) -> None:
-    """The honest twin: the same requests, with the token of an application, reach Vera."""
+async def test_an_application_accesses_what_its_permissions_allow(world: World) -> None:
+    """The same requests with the token of an application return the data of Vera."""
     cds, vera = world.cds, world.vera
     admin = {"Authorization": f"Bearer {await cds.token()}"}
     listed = await cds.listed(attributes="traits")
@@ -270,16 +270,16 @@ async def test_an_applications_token_with_a_cookie_reads_by_tracker(world: World
     cds, vera = world.cds, world.vera
     me = await cds("GET", "/profiles/Me", headers=vera.cookie)
     assert (me.json()["user_id"], me.json()["traits"]) == (vera.user_id, {"plan": "veras-plan"})
-    again = await cds("POST", "/profiles", headers=vera.cookie, json={})
-    assert (again.status_code, again.json()["anonymous_profile_tracker"]) == (200, vera.tracker)
+    repeated = await cds("POST", "/profiles", headers=vera.cookie, json={})
+    assert (repeated.status_code, repeated.json()["anonymous_profile_tracker"]) == (200, vera.tracker)
 
 
-@pytest.mark.parametrize("whose", ["none", "vera", "ann", "temporary"])
-async def test_the_token_decides_who_me_is_and_no_cookie(world: World, whose: str) -> None:
+@pytest.mark.parametrize("owner", ["none", "vera", "ann", "temporary"])
+async def test_me_is_the_person_of_the_token_with_any_cookie(world: World, owner: str) -> None:
     cds, ann = world.cds, world.ann
     temporary = (await cds.create())["anonymous_profile_tracker"]
     trackers = {"none": "unknown", "vera": world.vera.tracker, "ann": ann.tracker, "temporary": temporary}
-    cookie = {"Cookie": f"cds_profile={trackers[whose]}"}
+    cookie = {"Cookie": f"cds_profile={trackers[owner]}"}
     me = await cds("GET", "/profiles/Me", token=ann.token, headers=cookie)
     assert (me.status_code, me.json()["profile_id"], me.json()["user_id"]) == (
         200,
@@ -292,12 +292,12 @@ async def test_the_token_decides_who_me_is_and_no_cookie(world: World, whose: st
     assert (written.status_code, written.json()["profile_id"]) == (200, ann.profile_id)
 
 
-@pytest.mark.parametrize("whose", ["none", "vera", "temporary"])
-async def test_a_person_who_would_create_a_profile_gets_their_own(world: World, whose: str) -> None:
-    """The cookie of anybody else is not set again, and nothing is created."""
+@pytest.mark.parametrize("owner", ["none", "vera", "temporary"])
+async def test_creating_a_profile_returns_the_persons_own(world: World, owner: str) -> None:
+    """The cookie is not set again, and no profile is created."""
     cds, ann = world.cds, world.ann
     temporary = (await cds.create())["anonymous_profile_tracker"]
-    tracker = {"none": "unknown", "vera": world.vera.tracker, "temporary": temporary}[whose]
+    tracker = {"none": "unknown", "vera": world.vera.tracker, "temporary": temporary}[owner]
     before = await _stored(world)
     answer = await cds(
         "POST", "/profiles", token=ann.token, headers={"Cookie": f"cds_profile={tracker}"},
@@ -309,15 +309,15 @@ async def test_a_person_who_would_create_a_profile_gets_their_own(world: World, 
     assert await _stored(world) == before
 
 
-async def test_a_persons_own_tracker_is_confirmed(world: World) -> None:
+async def test_a_persons_own_tracker_is_set_again(world: World) -> None:
     ann = world.ann
     answer = await world.cds("POST", "/profiles", token=ann.token, headers=ann.cookie, json={})
     assert (answer.status_code, answer.json()["anonymous_profile_tracker"]) == (200, ann.tracker)
     assert f"cds_profile={ann.tracker}" in answer.headers["set-cookie"]
 
 
-async def test_a_person_without_a_profile_creates_none(cds: Cds) -> None:
-    token = await cds.token(subject="u-unheard-of")
+async def test_a_person_without_a_profile_cannot_create_one(cds: Cds) -> None:
+    token = await cds.token(subject="u-unknown")
     answer = await cds("POST", "/profiles", token=token, json={})
     assert (answer.status_code, answer.json()["code"]) == (403, "CDS-10003")
     assert (await cds.listed())["profiles"] == []
@@ -331,17 +331,17 @@ async def test_a_person_reads_and_writes_their_own_profile_by_any_of_its_ids(wor
         values = {"traits": {"plan": f"from {profile_id}"}}
         written = await cds("PATCH", f"/profiles/{profile_id}", token=ann.token, json=values)
         assert (written.status_code, written.json()["traits"]) == (200, values["traits"])
-        choice = [
+        consents = [
             {"category_identifier": world.ids["category_id"], "is_consented": profile_id == ann.profile_id}
         ]
         path = f"/profiles/{profile_id}/consents"
-        assert (await cds("PUT", path, token=ann.token, json=choice)).status_code == 200
+        assert (await cds("PUT", path, token=ann.token, json=consents)).status_code == 200
         (stored,) = (await cds("GET", path, token=ann.token)).json()
-        assert stored["is_consented"] is choice[0]["is_consented"]
+        assert stored["is_consented"] is consents[0]["is_consented"]
 
 
-async def test_a_person_deletes_their_own_profile_and_no_other(world: World) -> None:
-    """To a person, a profile that is not theirs and one that does not exist are the same."""
+async def test_a_person_can_delete_their_own_profile_only(world: World) -> None:
+    """A profile of another person and an unknown profile get the same answer."""
     cds, ann = world.cds, world.ann
     other = await cds("DELETE", f"/profiles/{world.vera.profile_id}", token=ann.token)
     unknown = await cds("DELETE", f"/profiles/{UNKNOWN}", token=ann.token)
@@ -349,8 +349,8 @@ async def test_a_person_deletes_their_own_profile_and_no_other(world: World) -> 
     assert (other.status_code, other.json()["code"]) == (404, "CDS-11001")
     key = {"Idempotency-Key": "forget me"}
     for _ in range(2):
-        gone = await cds("DELETE", f"/profiles/{ann.profile_id}", token=ann.token, headers=key)
-        assert gone.status_code == 204
+        deleted = await cds("DELETE", f"/profiles/{ann.profile_id}", token=ann.token, headers=key)
+        assert deleted.status_code == 204
     assert (await cds("GET", "/profiles/Me", token=ann.token)).status_code == 404
     assert (await cds("GET", f"/profiles/{world.vera.profile_id}")).status_code == 200
 
@@ -369,7 +369,7 @@ async def test_unknown_and_other_ids_get_the_same_answer(world: World) -> None:
         assert {answer.status_code for answer in answers} == {404}
 
 
-async def test_a_person_writes_traits_and_the_data_of_their_application(world: World) -> None:
+async def test_a_person_can_write_traits_and_data_of_their_application(world: World) -> None:
     cds, ann = world.cds, world.ann
     values = {"traits": {"plan": "gold"}, "application_data": {BROWSER_APPLICATION: {"score": "3"}}}
     answer = await cds("PATCH", "/profiles/Me", token=ann.token, json=values)
@@ -382,13 +382,13 @@ async def test_a_person_writes_traits_and_the_data_of_their_application(world: W
     [
         {"identity_attributes": {"emailaddress": "vera@acme.example"}},
         {"identity_attributes": {"emailaddress": None}},
-        {"identity_attributes": {"unheard_of": "x"}},
+        {"identity_attributes": {"unknown": "x"}},
         {"traits": {"plan": "x"}, "identity_attributes": {"givenname": "Vera"}},
         {"application_data": {SYSTEM: {"score": "9"}}},
     ],
     ids=str,
 )
-async def test_identity_attributes_and_other_applications_data_are_not_a_persons(
+async def test_a_person_cannot_write_identity_attributes_or_data_of_other_applications(
     world: World, values: dict[str, Any]
 ) -> None:
     before = await _stored(world)
@@ -406,39 +406,39 @@ async def test_a_person_can_send_back_what_they_read(world: World) -> None:
     assert me["identity_attributes"]["emailaddress"] == "ann@acme.example"
     answer = await cds("PATCH", "/profiles/Me", token=ann.token, json={**me, "traits": {"plan": "gold"}})
     assert answer.status_code == 200, answer.text
-    kept = {name: answer.json()[name] for name in ("identity_attributes", "application_data")}
-    assert kept == {name: me[name] for name in kept}
+    unchanged = {name: answer.json()[name] for name in ("identity_attributes", "application_data")}
+    assert unchanged == {name: me[name] for name in unchanged}
     assert answer.json()["traits"] == {"plan": "gold"}
 
 
-async def test_an_idempotency_key_of_another_person_is_another_key(world: World) -> None:
-    """Who repeats Vera's key, body and path gets an answer of their own."""
+async def test_idempotency_keys_are_separate_for_each_person(world: World) -> None:
+    """The same key, body and path as Vera's gets a separate answer."""
     request: dict[str, Any] = {"headers": {"Idempotency-Key": "k"}, "json": {"traits": {}}}
-    hers = await world.cds("PATCH", "/profiles/Me", token=world.vera.token, **request)
-    mine = await world.cds("PATCH", "/profiles/Me", token=world.ann.token, **request)
-    assert (hers.json()["user_id"], mine.json()["user_id"]) == (world.vera.user_id, world.ann.user_id)
-    again = await world.cds("PATCH", "/profiles/Me", token=world.vera.token, **request)
-    assert again.content == hers.content
+    veras = await world.cds("PATCH", "/profiles/Me", token=world.vera.token, **request)
+    anns = await world.cds("PATCH", "/profiles/Me", token=world.ann.token, **request)
+    assert (veras.json()["user_id"], anns.json()["user_id"]) == (world.vera.user_id, world.ann.user_id)
+    repeated = await world.cds("PATCH", "/profiles/Me", token=world.vera.token, **request)
+    assert repeated.content == veras.content
 
 
-async def test_what_a_person_says_of_themselves_is_not_trusted(world: World) -> None:
-    """A type that only servers may bring: its value in a trait that Ann writes leads to no other profile."""
+async def test_a_value_that_a_person_writes_is_not_trusted(world: World) -> None:
+    """A value of a `trusted_only` type in a trait that Ann writes does not match another profile."""
     cds, ann = world.cds, world.ann
     await cds.define("traits", {"attribute_name": "traits.card"})
     admin: dict[str, Any] = {"headers": {"Authorization": f"Bearer {await cds.token()}"}}
     new_type = {"id": "card", "label": "Card", "uniqueness": "Identity Namespace", "trusted_only": True}
-    made = await cds.http.post("/t/acme/api/v1/identity-types", json=new_type, **admin)
-    assert made.status_code == 201, made.text
+    created = await cds.http.post("/t/acme/api/v1/identity-types", json=new_type, **admin)
+    assert created.status_code == 201, created.text
     bound = await cds.http.put(
         "/t/acme/api/v1/datasets/default/identity-attributes",
         json=[{"name": "card", "identity_type": "card", "attribute": "traits.card"}],
         **admin,
     )
     assert bound.status_code == 200, bound.text
-    till = await cds.create(traits={"card": "C-1", "plan": "of somebody else"})
+    other_profile = await cds.create(traits={"card": "C-1", "plan": "of another person"})
     answer = await cds("PATCH", "/profiles/Me", token=ann.token, json={"traits": {"card": "C-1"}})
     assert (answer.status_code, answer.json()["traits"]) == (200, {"card": "C-1"})
-    assert "merged_to" not in (await cds("GET", f"/profiles/{till['profile_id']}")).json()
+    assert "merged_to" not in (await cds("GET", f"/profiles/{other_profile['profile_id']}")).json()
 
 
 async def test_export_has_its_own_permission(world: World) -> None:

@@ -1,6 +1,6 @@
-"""A page or a server that sends events to one dataset, and what is known of its users afterwards.
+"""A client of the event wire: pages and servers that send events, and lookups of users.
 
-These tests know the wire (`wire/interactions.md`) and nothing of the code behind it.
+It follows docs/wire/interactions.md and imports nothing from `oneself`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def now_ms() -> int:
 
 
 def new_device() -> str:
-    """An anonymous ID as the web SDK makes them."""
+    """An anonymous ID in the format of the web SDK."""
     return secrets.token_hex(8)
 
 
@@ -39,7 +39,7 @@ def base64_of(event: Any) -> str:
 
 
 class Dataset:
-    """One dataset of one organisation, as its web pages and servers see it."""
+    """One dataset of one organisation."""
 
     def __init__(self, org: Cds, name: str) -> None:
         self.org, self.name = org, name
@@ -53,7 +53,7 @@ class Dataset:
     def request(self, method: str, path: str | None = None, **kwargs: Any) -> httpx.Response:
         return self.org.http.request(method, path or self.path(), **kwargs)
 
-    def ask(
+    def try_send(
         self,
         event: Any,
         encoding: str = "json",
@@ -62,7 +62,7 @@ class Dataset:
         prefix: bool = True,
         **kwargs: Any,
     ) -> httpx.Response:
-        """One event in one of the four encodings, whatever the answer."""
+        """Send an event in one of the four encodings; the answer can be an error."""
         path = self.path(endpoint, prefix)
         if endpoint == "authevent":
             kwargs.setdefault("auth", self.basic)
@@ -76,26 +76,28 @@ class Dataset:
         return self.request("POST", path, content=urlencode({"event": text}), headers=headers, **kwargs)
 
     def send(self, event: dict[str, Any], encoding: str = "json", **kwargs: Any) -> dict[str, Any]:
-        """One event that is taken; the answer."""
-        answer = self.ask(event, encoding, **kwargs)
+        """Send an event that must be accepted; the body of the answer."""
+        answer = self.try_send(event, encoding, **kwargs)
         assert answer.status_code == 200, f"{answer.status_code} {answer.text[:500]}"
         return dict(answer.json())
 
-    def named(self, at: int | None = None, device: str | None = None, **identities: str) -> str:
-        """An event with these identities and no token; the primary ID it went to."""
+    def identify(self, at: int | None = None, device: str | None = None, **identities: str) -> str:
+        """Send an event with these identities and no token; the primary ID that it resolves to."""
         answer = self.send(_event({"anonymousId": device or new_device(), "identities": identities}, at))
         assert answer["errorCode"] == 0
         assert PRIMARY.fullmatch(answer["resolvedUserId"])
         return str(answer["resolvedUserId"])
 
-    def server(self, *, channel: str | None = "Server", at: int | None = None, **user: Any) -> dict[str, Any]:
-        """An event of an authenticated server, which asks for explanations."""
+    def server_event(
+        self, *, channel: str | None = "Server", at: int | None = None, **user: Any
+    ) -> dict[str, Any]:
+        """Send an event as an authenticated server, with `explain`."""
         event = {**_event(user, at), "explain": True}
         source = {**event.get("source", {}), **({"channel": channel} if channel is not None else {})}
         return self.send({**event, "source": source}, endpoint="authevent")
 
     def warnings(self, user: dict[str, Any], channel: str = "Web", **event: Any) -> set[str]:
-        """What an event of this channel is warned of; the event is recorded."""
+        """Send an event and return the codes of its warnings; the event is stored."""
         source = {"channel": channel, **event.pop("source", {})}
         answer = self.send({"user": user, "explain": True, "source": source, **event}, endpoint="authevent")
         return warnings_of(answer)
@@ -103,10 +105,10 @@ class Dataset:
     def page(self, device: str | None = None) -> Page:
         return Page(self, device or new_device())
 
-    # -- what is known --------------------------------------------------------------------------------------
+    # -- lookups ------------------------------------------------------------------------------------------
 
     def user(self, user_id: str) -> dict[str, Any] | None:
-        """The user record under this ID, None if there is none."""
+        """The record of the user with this ID; None if there is none."""
         path = f"/t/{self.org.org}/api/dataset/{self.name}/user/{user_id}"
         answer = self.request("GET", path, auth=self.basic)
         return dict(answer.json()) if _found(answer) else None
@@ -121,10 +123,10 @@ class Dataset:
 
     def values(self, user_id: str) -> dict[str, Any]:
         """The attributes of a user, names to values."""
-        return {name: each["value"] for name, each in self.record(user_id)["attributes"].items()}
+        return {name: attribute["value"] for name, attribute in self.record(user_id)["attributes"].items()}
 
     def resolve(self, **identities: str) -> str | None:
-        """The seed's Resolve User ID: the primary ID, None if nobody holds any."""
+        """The primary ID for these identities; None if no user has any of them."""
         path = f"/datasets/{self.name}/resolve"
         answer = self.org.admin("POST", path, {"identities": identities})
         return str(answer.json()["primary_id"]) if _found(answer) else None
@@ -143,7 +145,7 @@ class Dataset:
 
 @dataclass
 class Page:
-    """A browser with the vendor's SDK: it keeps its anonymous ID and the newest token, and sends both."""
+    """A page with the web SDK: it sends its anonymous ID and the latest persisted token."""
 
     dataset: Dataset
     device: str
@@ -151,18 +153,18 @@ class Page:
     answer: dict[str, Any] = field(default_factory=dict)
 
     def send(self, at: int | None = None, event: dict[str, Any] | None = None, **user: Any) -> str:
-        """One event of the page; the ID it was resolved to, "" if none. `answer` has the whole answer."""
-        sent = {"anonymousId": self.device, **user}
+        """Send an event; the ID that it resolves to, "" if none. `answer` has the whole answer."""
+        fields = {"anonymousId": self.device, **user}
         if self.token:
-            sent = {"encryptedId": self.token, **sent}
-        self.answer = self.dataset.send({**_event(sent, at), **(event or {})})
+            fields = {"encryptedId": self.token, **fields}
+        self.answer = self.dataset.send({**_event(fields, at), **(event or {})})
         self.token = (self.answer.get("persistedUserId") or {}).get("entityId") or self.token
         self.device = self.answer.get("anonymousId", self.device)
         return str(self.answer.get("resolvedUserId", ""))
 
 
 def _found(answer: httpx.Response) -> bool:
-    """Whether somebody was found; a route that does not exist finds nobody and is no answer."""
+    """Whether a user was found; fails if the route itself does not exist."""
     assert answer.status_code in (200, 404), f"{answer.status_code} {answer.text[:500]}"
     assert "page not found" not in answer.text, answer.url
     return answer.status_code == 200
@@ -182,11 +184,11 @@ def token_of(answer: dict[str, Any]) -> str:
 
 def warnings_of(answer: dict[str, Any]) -> set[str]:
     """The codes of the warnings in the receipt of an answer."""
-    said = answer["eventDetails"].get("warnings", [])
-    return {str(each) if isinstance(each, str) else str(each["code"]) for each in said}
+    warnings = answer["eventDetails"].get("warnings", [])
+    return {str(entry) if isinstance(entry, str) else str(entry["code"]) for entry in warnings}
 
 
-def refused_event(answer: httpx.Response, status: int) -> None:
+def assert_invalid_event(answer: httpx.Response, status: int) -> None:
     """Assert the answer to an invalid event: JSON with error 5."""
     assert answer.status_code == status, f"expected {status}, got {answer.status_code} {answer.text[:300]}"
     assert answer.headers["content-type"].replace(" ", "").lower() == "application/json;charset=utf-8"

@@ -1,4 +1,4 @@
-"""Datasets for the tests of the event wire, configured by REST."""
+"""Fixtures: datasets for the tests of the event wire, configured by REST."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ TYPES: dict[str, dict[str, Any]] = {
 }
 NAMES = (*TYPES, "emailAddress", "SecondaryEmail", "sfmcContactKey", "sfcrmContactId", "customerId")
 CHANNELS = {"Web": "webId", "Server": "customerId", "Mobile": "customerId", "OpenTimeEmail": "emailAddress"}
-PLAIN = {"favColour": "string", "visits": "integer", "score": "decimal", "vip": "boolean"}
+USER_ATTRIBUTES = {"favColour": "string", "visits": "integer", "score": "decimal", "vip": "boolean"}
 
 NewDataset = Callable[..., Dataset]
 
 
 @pytest.fixture(scope="session")
 def tenant(new_org: Callable[[], Cds]) -> Callable[[], Cds]:
-    """A maker of organisations that have the identity types of these tests."""
+    """Creates organisations with the identity types of these tests."""
 
     def make() -> Cds:
         org = new_org()
@@ -45,16 +45,16 @@ def tenant(new_org: Callable[[], Cds]) -> Callable[[], Cds]:
 
 @pytest.fixture(scope="session")
 def shop(tenant: Callable[[], Cds]) -> Cds:
-    """The organisation whose datasets these tests use."""
+    """The organisation of the shared datasets."""
     return tenant()
 
 
 def configure(
     org: Cds, name: str, names: tuple[str, ...] = NAMES, channels: dict[str, str] = CHANNELS
 ) -> Dataset:
-    """Bind identity attributes of the same name as their types, and say what `user.id` is."""
-    bound = [{"name": each, "identity_type": each} for each in names]
-    for path, body in (("identity-attributes", bound), ("channel-identities", channels)):
+    """Bind identity attributes named like their types, and set the identity of each channel."""
+    bindings = [{"name": attribute, "identity_type": attribute} for attribute in names]
+    for path, body in (("identity-attributes", bindings), ("channel-identities", channels)):
         answer = org.admin("PUT", f"/datasets/{name}/{path}", body)
         assert answer.status_code == 200, f"{answer.status_code} {answer.text}"
     return Dataset(org, name)
@@ -80,28 +80,28 @@ def new_dataset(shop: Cds) -> NewDataset:
 
 @pytest.fixture(scope="session")
 def web(new_dataset: NewDataset) -> Dataset:
-    """A dataset that the tests share; each uses values of its own."""
+    """A dataset that the tests share; each test uses unique values."""
     return new_dataset()
 
 
 @pytest.fixture(scope="session")
 def replacing(new_dataset: NewDataset) -> Dataset:
-    """A dataset where the newer value of the channel identity replaces the other, as with the vendor."""
+    """A dataset where the newer value of the channel identity replaces the older one."""
     return new_dataset(channel_identity_conflict="replace")
 
 
 @pytest.fixture(scope="session")
 def default(shop: Cds) -> Dataset:
-    """The dataset that the CDS wire works on, with plain attributes beside the identities."""
-    made = configure(shop, "default")
-    for name, value_type in PLAIN.items():
+    """The dataset of the CDS wire, with user attributes in addition to the identities."""
+    dataset = configure(shop, "default")
+    for name, value_type in USER_ATTRIBUTES.items():
         shop.trait(value_type, key=name)
-    return made
+    return dataset
 
 
 @pytest.fixture(scope="session")
 def other_tenant(tenant: Callable[[], Cds], new_dataset: NewDataset, web: Dataset) -> Dataset:
-    """Another organisation's dataset of the same name as `web`."""
+    """A dataset of another organisation with the name of `web`."""
     org = tenant()
     answer = org.admin("POST", "/datasets", {"name": web.name, "label": "Web"})
     assert answer.status_code == 201, answer.text

@@ -1,4 +1,4 @@
-"""The pseudocode of the contract (§9.2) as it stands, over dictionaries: what a dataset should answer."""
+"""The pseudocode of the contract (docs/wire/interactions.md §9.2): the expected answers of a dataset."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Token:
 
 @dataclass(frozen=True)
 class ExpectedAnswer:
-    """`token` is the received one, object and all, where the answer has to repeat it byte for byte."""
+    """`token` is the received object itself if the answer has to repeat the token byte for byte."""
 
     user: User
     token: Token | None
 
 
 class Oracle:
-    """One dataset with identity resolution; `default_type` is what `user.id` stands for on the web."""
+    """One dataset with identity resolution; `default_type` is the identity type of `user.id` on the web."""
 
     def __init__(self, default_type: str, follows: bool = True) -> None:
         self.default_type, self.follows = default_type, follows
@@ -54,8 +54,8 @@ class Oracle:
     def handle(self, device: str, sent: Pairs, token: Token | None, at: int) -> ExpectedAnswer:
         if token and self._changes_default(sent, token):
             token = None
-        known = {**dict(token.pairs if token else ()), **sent}
-        if not known:
+        identities = {**dict(token.pairs if token else ()), **sent}
+        if not identities:
             user = self._anonymous(device)
             _record(user, at)
             return ExpectedAnswer(user, None)
@@ -63,26 +63,32 @@ class Oracle:
         if reused:
             user = reused
         else:
-            known = {k: v for k, v in known.items() if k in sent or not token or self._still(token, (k, v))}
-            user = self._resolve(known, at)
+            identities = {
+                k: v
+                for k, v in identities.items()
+                if k in sent or not token or self._is_still_owned(token, (k, v))
+            }
+            user = self._resolve(identities, at)
         self._attach(user, device, sent, at)
         _record(user, at)
-        held = tuple(
-            sorted(pair for pair in known.items() if reused or pair[0] in sent or self.owner(pair) is user)
+        stored_pairs = tuple(
+            sorted(
+                pair for pair in identities.items() if reused or pair[0] in sent or self.owner(pair) is user
+            )
         )
-        sealed = Token(user, held)
-        return ExpectedAnswer(user, (token if token == sealed else sealed) if held else None)
+        new_token = Token(user, stored_pairs)
+        return ExpectedAnswer(user, (token if token == new_token else new_token) if stored_pairs else None)
 
     def _changes_default(self, sent: Pairs, token: Token) -> bool:
         before, now = dict(token.pairs).get(self.default_type), sent.get(self.default_type)
         return before is not None and now is not None and before != now
 
-    def _still(self, token: Token, pair: tuple[str, str]) -> bool:
+    def _is_still_owned(self, token: Token, pair: tuple[str, str]) -> bool:
         return self.owner(pair) is self.follow(token.user)
 
     def _reuse(self, sent: Pairs, token: Token) -> User | None:
-        user, known = self.follow(token.user), dict(token.pairs)
-        if any(known.get(k) != v for k, v in sent.items()):
+        user, identities = self.follow(token.user), dict(token.pairs)
+        if any(identities.get(k) != v for k, v in sent.items()):
             return None
         return user if all(self.owner(pair) is user for pair in sent.items()) else None
 
@@ -94,18 +100,18 @@ class Oracle:
         self.anonymous[device] = self._new(is_anonymous=True)
         return self.anonymous[device]
 
-    def _resolve(self, known: Pairs, at: int) -> User:
+    def _resolve(self, pairs: Pairs, at: int) -> User:
         owners: list[User] = []
-        for pair in known.items():
+        for pair in pairs.items():
             owner = self.owner(pair)
-            if owner and not any(owner is each for each in owners):
+            if owner and not any(owner is found for found in owners):
                 owners.append(owner)
         if not owners:
             return self._new(is_anonymous=False)
         ranked = sorted(owners, key=lambda user: (_latest(user.active, at), -user.number))
         survivor = ranked.pop()
-        for each in ranked:
-            self._merge(survivor, each)
+        for absorbed in ranked:
+            self._merge(survivor, absorbed)
         return survivor
 
     def _attach(self, user: User, device: str, sent: Pairs, at: int) -> None:
@@ -117,26 +123,26 @@ class Oracle:
             self._claim(user, kind, value, at)
 
     def _claim(self, user: User, kind: str, value: str, at: int) -> None:
-        held = user.values.get(kind)
+        current = user.values.get(kind)
         if self.owner((kind, value)) is user:
-            assert held
-            user.values[kind] = (value, max(at, held[1]))
+            assert current
+            user.values[kind] = (value, max(at, current[1]))
             return
-        if held and held[1] > at:
+        if current and current[1] > at:
             return
-        if held:
-            del self.index[kind, held[0]]
+        if current:
+            del self.index[kind, current[0]]
         user.values[kind] = (value, at)
         self.index[kind, value] = user
 
     def _merge(self, survivor: User, absorbed: User) -> None:
         for kind, (value, at) in absorbed.values.items():
-            mine = survivor.values.get(kind)
-            if mine and mine[1] >= at:
+            current = survivor.values.get(kind)
+            if current and current[1] >= at:
                 del self.index[kind, value]
                 continue
-            if mine:
-                del self.index[kind, mine[0]]
+            if current:
+                del self.index[kind, current[0]]
             survivor.values[kind] = (value, at)
             self.index[kind, value] = survivor
         survivor.active += absorbed.active
@@ -153,4 +159,4 @@ def _record(user: User, at: int) -> None:
 
 
 def _latest(times: Iterable[int], at: int) -> int:
-    return max((each for each in times if each <= at), default=-1)
+    return max((time for time in times if time <= at), default=-1)

@@ -1,4 +1,4 @@
-"""Anything in any order: a dataset answers what the contract's pseudocode says."""
+"""Random events: a dataset answers as the pseudocode of the contract does."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ VALUES = {"webId": ("w1", "w2", "w3"), "emailAddress": ("a@x", "b@x", "c@x"), "l
 
 
 @dataclass
-class Story:
-    """Visitors on a few browsers who send whatever they know, with any token they ever had."""
+class RandomVisitors:
+    """Sends random events from three browsers, with random identities and earlier tokens."""
 
     web: Dataset
     random: random.Random
@@ -43,18 +43,20 @@ class Story:
     def step(self, number: int) -> None:
         draw = self.random
         device = draw.choice(self.devices)
-        sent = {
+        identities = {
             kind: draw.choice(VALUES[kind])
             for kind in draw.sample(list(VALUES), draw.choice((0, 0, 1, 1, 2)))
         }
         text, token = self._token(device)
-        back = draw.randrange(30) if self.late and draw.random() < 0.25 else 0
-        at = self.begin + number * STEP_MS - back * STEP_MS - (number if back else 0)
-        answer = self.web.send(self._event(device, sent, text, at))
-        expected = self.oracle.handle(device, sent, token, at)
-        context = f"step {number}: {device} {sent} token={token is not None} back={back} -> {answer}"
+        steps_late = draw.randrange(30) if self.late and draw.random() < 0.25 else 0
+        at = self.begin + number * STEP_MS - steps_late * STEP_MS - (number if steps_late else 0)
+        answer = self.web.send(self._event(device, identities, text, at))
+        expected = self.oracle.handle(device, identities, token, at)
+        context = (
+            f"step {number}: {device} {identities}, token {token is not None}, {steps_late=} -> {answer}"
+        )
         assert answer["errorCode"] == 0, context
-        self._same_user(str(answer["resolvedUserId"]), expected.user, device, context)
+        self._assert_same_user(str(answer["resolvedUserId"]), expected.user, device, context)
         entity = (answer.get("persistedUserId") or {}).get("entityId")
         assert (entity is not None) == (expected.token is not None), context
         if entity and expected.token:
@@ -63,7 +65,7 @@ class Story:
             self.tokens.append((entity, expected.token))
 
     def check(self) -> None:
-        """Everybody is found by what they hold and by every ID they ever had."""
+        """Every user is found by each identity and by every ID that it ever had."""
         for kind, values in VALUES.items():
             for value in values:
                 owner = self.oracle.owner((kind, value))
@@ -71,15 +73,15 @@ class Story:
                     value
                 )
         for user_id, user in self.ids.items():
-            alive = self.oracle.follow(user)
-            assert self.web.survivor(user_id) == self.numbers[alive.number]
+            current = self.oracle.follow(user)
+            assert self.web.survivor(user_id) == self.numbers[current.number]
         for number in {self.oracle.follow(user).number for user in self.ids.values()}:
             user = self.ids[self.numbers[number]]
             values = {kind: value for kind, (value, _) in user.values.items()}
             assert self.web.values(self.numbers[number]) == values
             assert len(self.web.events(self.numbers[number])) == min(user.events, 50)
 
-    def _same_user(self, user_id: str, user: User, device: str, context: str) -> None:
+    def _assert_same_user(self, user_id: str, user: User, device: str, context: str) -> None:
         if user.is_anonymous:
             assert user_id == device, context
             self.ids[user_id] = user
@@ -95,10 +97,10 @@ class Story:
             return self.newest.get(device, (None, None))
         return self.random.choice(self.tokens) if draw < 0.85 and self.tokens else (None, None)
 
-    def _event(self, device: str, sent: dict[str, str], token: str | None, at: int) -> dict[str, Any]:
+    def _event(self, device: str, identities: dict[str, str], token: str | None, at: int) -> dict[str, Any]:
         draw = self.random
         user: dict[str, Any] = {draw.choice(("anonymousId", "anonId")): device}
-        for kind, value in sent.items():
+        for kind, value in identities.items():
             if kind == "webId" and draw.random() < 0.6:
                 user["id"] = value
             else:
@@ -111,9 +113,9 @@ class Story:
 @pytest.mark.parametrize("late", [False, True], ids=["in order", "some late"])
 @pytest.mark.parametrize("follows", [True, False], ids=["follow", "fresh"])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_dataset_answers_what_the_pseudocode_says(
+def test_a_dataset_answers_as_the_pseudocode_does(
     new_dataset: NewDataset, seed: int, follows: bool, late: bool
 ) -> None:
     mode = "follow" if follows else "fresh"
     web = new_dataset(merged_anonymous=mode, channel_identity_conflict="replace")
-    Story(web, random.Random(f"{seed} {follows} {late}"), follows, late).run()
+    RandomVisitors(web, random.Random(f"{seed} {follows} {late}"), follows, late).run()

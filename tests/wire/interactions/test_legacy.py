@@ -35,7 +35,7 @@ def test_user_id_is_the_primary_id(legacy: Dataset) -> None:
     assert page.send(id=name) == name
 
 
-def test_the_case_of_an_id_is_significant(legacy: Dataset) -> None:
+def test_user_ids_are_case_sensitive(legacy: Dataset) -> None:
     name = fresh("Ann")
     assert legacy.page().send(id=name) == name
     assert legacy.page().send(id=name.lower()) == name.lower()
@@ -63,12 +63,12 @@ def test_the_token_is_only_in_the_first_response_of_the_visit_with_user_id(legac
     page, name = legacy.page(), fresh("n")
     page.send(id=name)
     assert token_of(page.answer)
-    for said in ({"id": name}, {}, {"id": name}):
-        assert page.send(**said) == name
+    for fields in ({"id": name}, {}, {"id": name}):
+        assert page.send(**fields) == name
         assert "persistedUserId" not in page.answer
 
 
-def test_the_token_holds_the_user_through_the_visit(legacy: Dataset) -> None:
+def test_the_token_identifies_the_user_during_the_visit(legacy: Dataset) -> None:
     page, name = legacy.page(), fresh("n")
     page.send(id=name)
     assert (
@@ -77,7 +77,7 @@ def test_the_token_holds_the_user_through_the_visit(legacy: Dataset) -> None:
     )
 
 
-def test_another_user_id_counts_as_a_first(legacy: Dataset) -> None:
+def test_another_user_id_gets_a_new_token(legacy: Dataset) -> None:
     page, one, two = legacy.page(), fresh("n"), fresh("n")
     page.send(id=one)
     first = page.token
@@ -86,18 +86,12 @@ def test_another_user_id_counts_as_a_first(legacy: Dataset) -> None:
     assert page.send() == two
 
 
-def test_a_page_that_sends_no_token_back_gets_it_once_a_visit(legacy: Dataset) -> None:
+def test_a_page_that_does_not_send_the_token_gets_it_once_per_visit(legacy: Dataset) -> None:
     user, now = {"anonymousId": new_device(), "id": fresh("n")}, now_ms()
     visits = (90, 80, 70, 20, 10)
     answers = [legacy.send({"user": user, "source": {"time": now - at * MINUTE_MS}}) for at in visits]
-    assert {each["resolvedUserId"] for each in answers} == {user["id"]}
-    assert ["persistedUserId" in each for each in answers] == [True, False, False, True, False]
-
-
-def test_events_of_now_get_it_once_too(legacy: Dataset) -> None:
-    user = {"anonymousId": new_device(), "id": fresh("n")}
-    answers = [legacy.send({"user": user}) for _ in range(3)]
-    assert ["persistedUserId" in each for each in answers] == [True, False, False]
+    assert {answer["resolvedUserId"] for answer in answers} == {user["id"]}
+    assert ["persistedUserId" in answer for answer in answers] == [True, False, False, True, False]
 
 
 def test_each_browser_of_a_user_gets_a_token(legacy: Dataset) -> None:
@@ -105,23 +99,21 @@ def test_each_browser_of_a_user_gets_a_token(legacy: Dataset) -> None:
     for device in (new_device(), new_device()):
         user = {"anonymousId": device, "id": name}
         answers = [legacy.send({"user": user}) for _ in range(3)]
-        assert ["persistedUserId" in each for each in answers] == [True, False, False]
+        assert ["persistedUserId" in answer for answer in answers] == [True, False, False]
 
 
-def test_another_user_id_on_the_browser_gets_a_token_without_one_sent(legacy: Dataset) -> None:
+def test_another_user_id_on_a_browser_gets_a_token_without_a_token_in_the_request(legacy: Dataset) -> None:
     device, names = new_device(), [fresh("n"), fresh("n")]
     for name in (*names, names[0]):
         user = {"anonymousId": device, "id": name}
         answers = [legacy.send({"user": user}) for _ in range(2)]
-        assert [each["resolvedUserId"] for each in answers] == [name, name]
-        assert ["persistedUserId" in each for each in answers] == [True, False]
+        assert [answer["resolvedUserId"] for answer in answers] == [name, name]
+        assert ["persistedUserId" in answer for answer in answers] == [True, False]
 
 
 @pytest.mark.parametrize("channel", ["Mobile App", "web"])
 @pytest.mark.parametrize("endpoint", ["event", "authevent"])
-def test_on_a_channel_that_is_none_user_id_means_nothing(
-    legacy: Dataset, endpoint: str, channel: str
-) -> None:
+def test_an_unknown_channel_ignores_the_user_id(legacy: Dataset, endpoint: str, channel: str) -> None:
     device, name = new_device(), fresh("n")
     event = {"user": {"anonymousId": device, "id": name}, "source": {"channel": channel}, "explain": True}
     answer = legacy.send(event, endpoint=endpoint)
@@ -133,7 +125,7 @@ def test_on_a_channel_that_is_none_user_id_means_nothing(
         assert "channel_unknown" in warnings_of(answer)
 
 
-def test_identity_types_play_no_part(legacy: Dataset) -> None:
+def test_identity_types_are_ignored(legacy: Dataset) -> None:
     email = f"{fresh('ann')}@acme.example"
     one, two, three = fresh("n"), fresh("n"), legacy.page()
     assert legacy.page().send(id=one, attributes={"emailAddress": email}) == one
@@ -152,14 +144,14 @@ def test_named_users_are_never_merged_with_each_other(legacy: Dataset) -> None:
     assert legacy.survivor(two) == two
 
 
-def test_merged_anonymous_follows(legacy: Dataset) -> None:
+def test_with_follow_a_device_resolves_to_its_user(legacy: Dataset) -> None:
     page, name = legacy.page(), fresh("n")
     page.send()
     page.send(id=name)
     assert legacy.send({"user": {"anonymousId": page.device}})["resolvedUserId"] == name
 
 
-def test_merged_anonymous_is_fresh(new_dataset: NewDataset) -> None:
+def test_with_fresh_a_device_is_anonymous_again(new_dataset: NewDataset) -> None:
     legacy = new_dataset(pipeline_identity_resolution=False, merged_anonymous="fresh")
     page, name = legacy.page(), fresh("n")
     page.send()
@@ -183,7 +175,7 @@ def test_merged_anonymous_is_fresh(new_dataset: NewDataset) -> None:
     ],
     ids=lambda name: name[:24],
 )
-def test_a_named_id_has_any_shape(legacy: Dataset, name: str) -> None:
+def test_a_user_id_can_have_any_form(legacy: Dataset, name: str) -> None:
     page = legacy.page()
     page.send()
     assert page.send(id=name) == name
@@ -194,7 +186,7 @@ def test_a_named_id_has_any_shape(legacy: Dataset, name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["null", "0", "-1", "undefined", "Guest", "{{user.id}}", "123456", "x" * 200]
 )
-def test_a_placeholder_names_nobody(legacy: Dataset, name: str) -> None:
+def test_a_placeholder_identifies_no_user(legacy: Dataset, name: str) -> None:
     page = legacy.page()
     page.send()
     assert page.send(id=name) == page.device
@@ -215,19 +207,19 @@ def test_a_placeholder_names_nobody(legacy: Dataset, name: str) -> None:
         ("é/ü/", "%C3%A9%2F%C3%BC%2F"),
     ],
 )
-def test_a_named_id_with_a_slash_is_looked_up(legacy: Dataset, name: str, escaped: str) -> None:
-    assert legacy.page().send(id=name.rstrip("/")) == name.rstrip("/"), "somebody else"
+def test_a_user_id_with_a_slash_can_be_looked_up(legacy: Dataset, name: str, escaped: str) -> None:
+    assert legacy.page().send(id=name.rstrip("/")) == name.rstrip("/"), "another user"
     assert legacy.page().send(id=name) == name
     assert legacy.record(escaped)["id"] == name
 
 
-def test_a_named_id_of_more_than_200_bytes_is_none(legacy: Dataset) -> None:
+def test_a_user_id_of_more_than_200_bytes_is_ignored(legacy: Dataset) -> None:
     for name in ("x" * 201, "é" * 101):
         page = legacy.page()
         assert page.send(id=name) == page.device
 
 
-def test_a_named_id_equal_to_an_anonymous_id_is_another_user(legacy: Dataset) -> None:
+def test_a_user_id_equal_to_an_anonymous_id_is_another_user(legacy: Dataset) -> None:
     anonymous, named = legacy.page(), legacy.page()
     assert anonymous.send() == anonymous.device
     assert named.send(id=anonymous.device) == anonymous.device
@@ -238,7 +230,7 @@ def test_a_named_id_equal_to_an_anonymous_id_is_another_user(legacy: Dataset) ->
 
 
 @pytest.mark.parametrize("blank", [None, "", "  "], ids=repr)
-def test_a_blank_user_id_is_none(legacy: Dataset, blank: str | None) -> None:
+def test_a_blank_user_id_is_ignored(legacy: Dataset, blank: str | None) -> None:
     page, name = legacy.page(), fresh("n")
     assert page.send(id=blank) == page.device
     page.send(id=name)
@@ -253,7 +245,7 @@ def test_a_broken_token_is_error_2(legacy: Dataset) -> None:
     assert (answer["errorCode"], answer["resolvedUserId"]) == (2, device)
 
 
-def test_a_token_of_a_dataset_with_resolution_does_not_open_here(legacy: Dataset, web: Dataset) -> None:
+def test_a_token_of_a_dataset_with_identity_resolution_is_invalid(legacy: Dataset, web: Dataset) -> None:
     page = web.page()
     page.send(id=fresh("w"))
     device = new_device()
@@ -261,47 +253,47 @@ def test_a_token_of_a_dataset_with_resolution_does_not_open_here(legacy: Dataset
     assert (answer["errorCode"], answer["resolvedUserId"]) == (2, device)
 
 
-def test_an_unacceptable_anonymous_id_is_error_4_here_too(legacy: Dataset) -> None:
+def test_an_invalid_anonymous_id_is_error_4(legacy: Dataset) -> None:
     answer = legacy.send({"user": {"anonymousId": "a b"}})
     assert answer["errorCode"] == 4
     assert answer["resolvedUserId"] == answer["anonymousId"]
 
 
-def test_the_authenticated_endpoint(legacy: Dataset) -> None:
+def test_the_authenticated_endpoint_resolves_user_ids(legacy: Dataset) -> None:
     name = fresh("n")
-    assert legacy.server(id=name)["resolvedUserId"] == name
+    assert legacy.server_event(id=name)["resolvedUserId"] == name
 
 
 def test_datasets_have_their_own_users(legacy: Dataset, new_dataset: NewDataset) -> None:
-    name, elsewhere = fresh("n"), new_dataset(pipeline_identity_resolution=False)
+    name, other_dataset = fresh("n"), new_dataset(pipeline_identity_resolution=False)
     legacy.page().send(id=name)
-    assert elsewhere.user(name) is None
+    assert other_dataset.user(name) is None
 
 
-# -- moved over to identity resolution ----------------------------------------------------------------------
+# -- enabling identity resolution ---------------------------------------------------------------------------
 
 
 @pytest.fixture
-def moved(new_dataset: NewDataset, service: RunningService) -> tuple[Dataset, Page, Page]:
-    """A dataset that was legacy until now, with a page of a named user and one of a stranger."""
+def migrated(new_dataset: NewDataset, service: RunningService) -> tuple[Dataset, Page, Page]:
+    """A dataset whose identity resolution was just enabled, with pages of a named and an anonymous user."""
     web = new_dataset(pipeline_identity_resolution=False)
-    named, stranger = web.page(), web.page()
+    named, anonymous = web.page(), web.page()
     named.send()
     named.send(id="ann 1")
-    stranger.send()
+    anonymous.send()
     command = ("dataset", "enable-identity", "--org", web.org.org, web.name)
-    said = service.command(*command)
-    assert said.returncode == 0, said.stdout + said.stderr
-    assert web.survivor("ann 1") == "ann 1"  # a preview changes nothing
-    said = service.command(*command, "--apply")
-    assert said.returncode == 0, said.stdout + said.stderr
-    # Users are moved over in the background.
-    until(lambda: PRIMARY.fullmatch(web.survivor("ann 1")), "nobody was moved over")
-    return web, named, stranger
+    result = service.command(*command)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert web.survivor("ann 1") == "ann 1"  # without --apply nothing changes
+    result = service.command(*command, "--apply")
+    assert result.returncode == 0, result.stdout + result.stderr
+    # Users are migrated in the background.
+    until(lambda: PRIMARY.fullmatch(web.survivor("ann 1")), "no user was migrated")
+    return web, named, anonymous
 
 
-def test_a_dataset_is_moved_over_and_nothing_is_lost(moved: tuple[Dataset, Page, Page]) -> None:
-    web, named, stranger = moved
+def test_enabling_identity_resolution_keeps_users_and_events(migrated: tuple[Dataset, Page, Page]) -> None:
+    web, named, anonymous = migrated
     user = web.survivor("ann 1")
     assert PRIMARY.fullmatch(user)
     record = web.record(user)
@@ -310,11 +302,11 @@ def test_a_dataset_is_moved_over_and_nothing_is_lost(moved: tuple[Dataset, Page,
     assert web.resolve(webId="ANN 1") == user
     assert web.survivor(named.device) == user
     assert len(web.events(user)) == 2
-    assert web.survivor(stranger.device) == stranger.device
+    assert web.survivor(anonymous.device) == anonymous.device
 
 
-def test_tokens_become_void_when_a_dataset_is_moved_over(moved: tuple[Dataset, Page, Page]) -> None:
-    web, named, _ = moved
+def test_enabling_identity_resolution_invalidates_tokens(migrated: tuple[Dataset, Page, Page]) -> None:
+    web, named, _ = migrated
     device = new_device()
     answer = web.send({"user": {"anonymousId": device, "encryptedId": named.token}})
     assert answer["resolvedUserId"] == device
@@ -331,14 +323,14 @@ def test_events_are_accepted_while_a_dataset_is_migrated(
     pages = [web.page() for _ in range(20)]
     for number, page in enumerate(pages):
         page.send(id=f"user {number}")
-    said = service.command("dataset", "enable-identity", "--org", web.org.org, web.name, "--apply")
-    assert said.returncode == 0, said.stdout + said.stderr
+    result = service.command("dataset", "enable-identity", "--org", web.org.org, web.name, "--apply")
+    assert result.returncode == 0, result.stdout + result.stderr
     for number, page in enumerate(pages):
         page.send(id=f"User {number}", identities={"emailAddress": f"u{number}@acme.example"})
     names = [f"user {number}" for number in range(len(pages))]
     until(
         lambda: all(web.survivor(name) == web.resolve(webId=name) for name in names),
-        "not everybody was moved over",
+        "not all users were migrated",
     )
     for number in range(len(pages)):
         user = web.survivor(f"user {number}")
@@ -346,7 +338,7 @@ def test_events_are_accepted_while_a_dataset_is_migrated(
         assert len(web.events(user)) == 2
 
 
-def test_there_is_no_way_back_to_legacy(web: Dataset) -> None:
+def test_identity_resolution_cannot_be_disabled(web: Dataset) -> None:
     answer = web.org.admin("PATCH", f"/datasets/{web.name}", {"pipeline_identity_resolution": False})
     assert answer.status_code == 409
     found = web.org.admin("GET", f"/datasets/{web.name}").json()

@@ -1,4 +1,4 @@
-"""A user by any ID there ever was, and users that are deleted (docs/wire/interactions.md §4, §9.3, §9.5)."""
+"""Lookups by any ID of a user, and deletion (docs/wire/interactions.md §4, §9.3, §9.5)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _delete(web: Dataset, *names: str) -> str:
 
 def test_the_record_has_the_fields_of_the_contract(web: Dataset) -> None:
     before, web_id = now_ms(), fresh("w")
-    user = web.named(webId=web_id)
+    user = web.identify(webId=web_id)
     record = web.record(user)
     assert {
         "id", "isAnonymous", "displayName", "attributes", "anonAliases", "anonMergeTimes", "profileObjects",
@@ -42,68 +42,74 @@ def test_a_user_is_found_by_primary_id_anonymous_id_and_alias(web: Dataset) -> N
     assert web.profile(page.device) == web.profile(user) == web.profile(web.profile(user)["profile_id"])
 
 
-@pytest.mark.parametrize("user_id", ["nobody", "f" * 24, "f" * 16, "%00", "a" * 300, "a b"])
+@pytest.mark.parametrize("user_id", ["unknown", "f" * 24, "f" * 16, "%00", "a" * 300, "a b"])
 def test_an_unknown_id_finds_no_user(web: Dataset, user_id: str) -> None:
     assert web.user(user_id) is None
 
 
 def test_an_identity_is_not_an_id(web: Dataset) -> None:
     web_id = fresh("w")
-    web.named(webId=web_id)
+    web.identify(webId=web_id)
     assert web.user(web_id) is None
 
 
-def test_the_table_of_users_says_once_how_it_is_encoded(web: Dataset) -> None:
-    web.named(emailAddress=f"{fresh('zoë')}@acme.example")
+def test_the_csv_of_users_is_utf_8(web: Dataset) -> None:
+    web.identify(emailAddress=f"{fresh('zoë')}@acme.example")
     path = f"/t/{web.org.org}/api/dataset/{web.name}/users.csv"
     answer = web.request("GET", path, auth=web.basic)
     assert answer.status_code == 200, answer.text
-    said = answer.headers["content-type"].replace(" ", "").lower()
-    assert said == "text/csv;charset=utf-8"
+    content_type = answer.headers["content-type"].replace(" ", "").lower()
+    assert content_type == "text/csv;charset=utf-8"
     assert "zoë" in answer.content.decode()
 
 
-def test_resolve_reads_only(web: Dataset) -> None:
+def test_resolve_changes_nothing(web: Dataset) -> None:
     web_id = fresh("w")
     for _ in range(2):
         assert web.resolve(webId=web_id) is None
-    user = web.named(webId=web_id)
+    user = web.identify(webId=web_id)
     before = web.record(user)
     assert web.resolve(webId=f" {web_id.upper()} ") == user
     assert web.record(user) == before
 
 
-def test_resolve_answers_whom_an_event_would_go_to(web: Dataset) -> None:
+def test_resolve_returns_the_user_that_an_event_would_resolve_to(web: Dataset) -> None:
     web_id, email, now = fresh("w"), f"{fresh('ann')}@acme.example", now_ms()
-    older, newer = web.named(at=now - 90_000, webId=web_id), web.named(at=now - 60_000, emailAddress=email)
+    older, newer = (
+        web.identify(at=now - 90_000, webId=web_id),
+        web.identify(at=now - 60_000, emailAddress=email),
+    )
     assert web.resolve(webId=web_id, emailAddress=email) == newer
     assert web.survivor(older) == older
-    assert web.named(webId=web_id, emailAddress=email) == newer
+    assert web.identify(webId=web_id, emailAddress=email) == newer
 
 
-def test_deleting_says_how_many_and_removes_everything(web: Dataset) -> None:
+def test_deleting_users_removes_them_and_returns_their_number(web: Dataset) -> None:
     pages = [web.page() for _ in range(USERS)]
     for page in pages:
         page.send()
     web_ids = [fresh("w") for _ in pages]
     users = [page.send(id=web_id) for page, web_id in zip(pages, web_ids, strict=True)]
-    said = _delete(web, *users, "nobody")
-    assert said == f"Deleted {USERS} users ({USERS + 1} requested)"
+    message = _delete(web, *users, "unknown")
+    assert message == f"Deleted {USERS} users ({USERS + 1} requested)"
     for page, web_id, user in zip(pages, web_ids, users, strict=True):
         assert web.user(user) is None
         assert web.user(page.device) is None
         assert web.resolve(webId=web_id) is None
         assert page.send() == page.device
-        again = page.send(id=web_id)
-        assert PRIMARY.fullmatch(again)
-        assert again != user
+        new_user = page.send(id=web_id)
+        assert PRIMARY.fullmatch(new_user)
+        assert new_user != user
     assert _delete(web, *users) == f"Deleted 0 users ({USERS} requested)"
 
 
-def test_an_absorbed_user_goes_with_the_survivor(web: Dataset) -> None:
+def test_an_absorbed_user_is_deleted_with_the_survivor(web: Dataset) -> None:
     web_id, email, now = fresh("w"), f"{fresh('ann')}@acme.example", now_ms()
-    older, newer = web.named(at=now - 90_000, webId=web_id), web.named(at=now - 60_000, emailAddress=email)
-    web.named(webId=web_id, emailAddress=email)
+    older, newer = (
+        web.identify(at=now - 90_000, webId=web_id),
+        web.identify(at=now - 60_000, emailAddress=email),
+    )
+    web.identify(webId=web_id, emailAddress=email)
     _delete(web, newer)
     assert web.user(older) is None
     assert web.resolve(webId=web_id) is None

@@ -1,4 +1,4 @@
-"""What a value is, when two are equal, and what is no identity (docs/wire/interactions.md §9.1)."""
+"""Normalisation of identities, invalid and blocked values (docs/wire/interactions.md §9.1)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _is_anonymous(web: Dataset, user: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("around", [" {} ", "\t{}\n", "\r\n{}", "\u00a0{}\u2003"], ids=repr)
-def test_white_space_at_both_ends_does_not_count(web: Dataset, around: str) -> None:
+def test_white_space_at_both_ends_is_ignored(web: Dataset, around: str) -> None:
     value = fresh("w")
     assert _resolved(web, webId=around.format(value)) == _resolved(web, webId=value)
     assert web.values(web.resolve(webId=value) or "")["webId"] == value
@@ -60,19 +60,19 @@ def test_white_space_at_both_ends_does_not_count(web: Dataset, around: str) -> N
     ],
     ids=str,
 )
-def test_case_and_composition_do_not_count(web: Dataset, one: str, two: str) -> None:
+def test_case_and_composition_are_ignored(web: Dataset, one: str, two: str) -> None:
     end = fresh("x")
     assert _resolved(web, webId=f"{one}{end}") == _resolved(web, webId=f"{two}{end}")
 
 
-def test_case_counts_where_the_type_says_so(web: Dataset) -> None:
+def test_a_case_sensitive_type_distinguishes_case(web: Dataset) -> None:
     value = fresh("Gold")
     for name in ("loyaltyId", "sfcrmContactId"):
         assert _resolved(web, **{name: value}) != _resolved(web, **{name: value.lower()})
         assert _resolved(web, **{name: f" {value} "}) == _resolved(web, **{name: value})
 
 
-def test_composition_does_not_count_even_where_case_does(web: Dataset) -> None:
+def test_a_case_sensitive_type_ignores_composition(web: Dataset) -> None:
     end = fresh("x")
     assert _resolved(web, loyaltyId=f"e\u0301{end}") == _resolved(web, loyaltyId=f"\u00e9{end}")
 
@@ -93,7 +93,7 @@ def test_there_is_no_other_normalisation(web: Dataset, name: str, one: str, two:
     assert _resolved(web, **{name: one.format(end)}) != _resolved(web, **{name: two.format(end)})
 
 
-def test_the_display_is_as_last_sent(web: Dataset) -> None:
+def test_the_last_spelling_is_shown(web: Dataset) -> None:
     email = fresh("Ann") + "@Acme.example"
     user = _resolved(web, emailAddress=email)
     assert web.values(user)["emailAddress"] == email
@@ -101,7 +101,7 @@ def test_the_display_is_as_last_sent(web: Dataset) -> None:
     assert web.values(user)["emailAddress"] == email.upper()
 
 
-def test_types_are_name_spaces(web: Dataset) -> None:
+def test_each_type_is_a_namespace(web: Dataset) -> None:
     value = fresh("x")
     assert _resolved(web, webId=value) != _resolved(web, customerId=value)
 
@@ -121,7 +121,7 @@ def test_types_are_name_spaces(web: Dataset) -> None:
     ],
     ids=str,
 )
-def test_arrays_of_one_numbers_and_booleans_are_values(
+def test_numbers_and_arrays_of_one_element_are_values(
     web: Dataset, field: str, value: Any, text: str | None
 ) -> None:
     word = fresh("w")
@@ -138,7 +138,7 @@ def test_arrays_of_one_numbers_and_booleans_are_values(
 
 @pytest.mark.parametrize("field", ["id", "identities", "attributes"])
 @pytest.mark.parametrize("value", [True, False])
-def test_a_boolean_is_its_json_text_which_identifies_nobody(web: Dataset, field: str, value: bool) -> None:
+def test_a_boolean_is_its_json_text_which_is_blocked(web: Dataset, field: str, value: bool) -> None:
     user: dict[str, Any] = {"anonymousId": new_device()}
     user.update({"id": value} if field == "id" else {field: {"sfmcContactKey": value, "webId": value}})
     assert _is_anonymous(web, user)
@@ -147,7 +147,7 @@ def test_a_boolean_is_its_json_text_which_identifies_nobody(web: Dataset, field:
 
 @pytest.mark.parametrize("field", ["id", "identities", "attributes"])
 @pytest.mark.parametrize("value", [[], ["a", "b"], {"a": "b"}, [{"a": 1}], [[]]], ids=str)
-def test_other_values_are_absent_with_a_warning(web: Dataset, field: str, value: Any) -> None:
+def test_other_values_are_ignored_with_a_warning(web: Dataset, field: str, value: Any) -> None:
     user: dict[str, Any] = {"anonymousId": new_device()}
     user.update({"id": value} if field == "id" else {field: {"webId": value}})
     answer = web.send({"user": user, "explain": True}, endpoint="authevent")
@@ -157,7 +157,7 @@ def test_other_values_are_absent_with_a_warning(web: Dataset, field: str, value:
 
 @pytest.mark.parametrize("field", ["id", "identities", "attributes"])
 @pytest.mark.parametrize("value", ["", " ", "\t\n", None, "\u00a0"], ids=repr)
-def test_blank_is_absent(web: Dataset, field: str, value: Any) -> None:
+def test_a_blank_value_is_ignored(web: Dataset, field: str, value: Any) -> None:
     user: dict[str, Any] = {"anonymousId": new_device()}
     user.update({"id": value} if field == "id" else {field: {"webId": value}})
     assert _is_anonymous(web, user)
@@ -188,7 +188,7 @@ def test_blocked_values_leave_the_event_anonymous(web: Dataset, field: str, valu
     assert _is_anonymous(web, user)
 
 
-def test_a_blocked_value_is_warned_of_and_the_rest_counts(web: Dataset) -> None:
+def test_a_blocked_value_has_a_warning_and_other_identities_apply(web: Dataset) -> None:
     email = f"{fresh('ann')}@acme.example"
     answer = web.send(
         {"user": {"id": "undefined", "identities": {"emailAddress": email}}, "explain": True},
@@ -199,7 +199,7 @@ def test_a_blocked_value_is_warned_of_and_the_rest_counts(web: Dataset) -> None:
 
 
 @pytest.mark.parametrize("value", ["12345", "guest", "GUEST", " Guest "])
-def test_values_that_a_type_blocks(web: Dataset, value: str) -> None:
+def test_values_blocked_by_a_type_are_ignored(web: Dataset, value: str) -> None:
     assert _is_anonymous(web, _identities(memberNumber=value))
 
 
@@ -232,7 +232,7 @@ def test_values_similar_to_blocked_ones_identify(web: Dataset, value: str) -> No
 
 
 @pytest.mark.parametrize("invisible", ["\u200b", "\ufeff", "\u00ad", "\u2060", "\u202e", "\ufe0f"], ids=ascii)
-def test_invisible_characters_make_no_difference(web: Dataset, invisible: str) -> None:
+def test_invisible_characters_are_removed_from_identities(web: Dataset, invisible: str) -> None:
     value = fresh("w")
     user = _resolved(web, webId=value)
     assert _resolved(web, webId=f"{invisible}{value[0]}{invisible}{value[1:]}") == user
@@ -245,27 +245,27 @@ def test_an_emoji_sequence_identifies(web: Dataset) -> None:
     assert PRIMARY.fullmatch(web.resolve(webId=family) or "")
 
 
-# -- which spelling counts ----------------------------------------------------------------------------------
+# -- precedence of fields -----------------------------------------------------------------------------------
 
 
-def test_user_id_goes_over_identities_over_attributes(web: Dataset) -> None:
+def test_user_id_takes_precedence_over_identities_and_attributes(web: Dataset) -> None:
     one, two, three = fresh("w"), fresh("w"), fresh("w")
     user = {"id": one, "identities": {"webId": two}, "attributes": {"webId": three}}
     assert "identity_conflict" in web.warnings(user)
-    assert [web.resolve(webId=each) is not None for each in (one, two, three)] == [True, False, False]
+    assert [web.resolve(webId=identity) is not None for identity in (one, two, three)] == [True, False, False]
     four, five = fresh("w"), fresh("w")
     assert "identity_conflict" in web.warnings({"identities": {"webId": four}, "attributes": {"webId": five}})
-    assert [web.resolve(webId=each) is not None for each in (four, five)] == [True, False]
+    assert [web.resolve(webId=identity) is not None for identity in (four, five)] == [True, False]
 
 
-def test_equal_keys_are_not_conflict(web: Dataset) -> None:
+def test_equal_values_are_not_a_conflict(web: Dataset) -> None:
     one = fresh("w")
     user = {"id": one, "identities": {"webId": one.upper()}, "attributes": {"webId": f" {one}"}}
     assert "identity_conflict" not in web.warnings(user)
 
 
 @pytest.mark.parametrize("blank", [None, "", "undefined", {"a": 1}], ids=str)
-def test_an_absent_spelling_puts_nothing_over_another(web: Dataset, blank: Any) -> None:
+def test_an_empty_field_does_not_take_precedence(web: Dataset, blank: Any) -> None:
     one = fresh("w")
     answer = web.send({"user": {"id": blank, "identities": {"webId": one}, "attributes": {"webId": blank}}})
     assert answer["resolvedUserId"] == web.resolve(webId=one)
@@ -288,20 +288,20 @@ def test_an_unknown_name_among_the_identities_is_ignored_with_a_warning(web: Dat
 
 def test_a_profile_id_matches_nothing(web: Dataset) -> None:
     web_id = fresh("w")
-    known = web.named(webId=web_id)
+    primary_id = web.identify(webId=web_id)
     for field in ("identities", "attributes"):
-        user = {"anonymousId": new_device(), field: {"profileId": known}}
+        user = {"anonymousId": new_device(), field: {"profileId": primary_id}}
         answer = web.send({"user": user, "explain": True}, endpoint="authevent")
         assert answer["resolvedUserId"] == user["anonymousId"]
         assert "profile_id_ignored" in warnings_of(answer)
-    assert web.values(known) == {"webId": web_id}
+    assert web.values(primary_id) == {"webId": web_id}
 
 
-def test_the_primary_id_cannot_look_a_user_up(web: Dataset) -> None:
-    known = web.named(webId=fresh("w"))
-    other = web.send({"user": {"anonymousId": new_device(), "id": known}})["resolvedUserId"]
-    assert other != known
-    assert web.values(other) == {"webId": known}
+def test_a_primary_id_as_user_id_does_not_match_its_user(web: Dataset) -> None:
+    primary_id = web.identify(webId=fresh("w"))
+    other = web.send({"user": {"anonymousId": new_device(), "id": primary_id}})["resolvedUserId"]
+    assert other != primary_id
+    assert web.values(other) == {"webId": primary_id}
 
 
 # -- Not Unique ---------------------------------------------------------------------------------------------
@@ -312,33 +312,33 @@ def test_a_not_unique_value_is_written_and_never_matched(web: Dataset) -> None:
     assert _is_anonymous(web, _identities(phone=phone))
     first, second = (_resolved(web, webId=fresh("w"), phone=phone) for _ in range(2))
     assert first != second
-    assert [web.values(each)["phone"] for each in (first, second)] == [phone, phone]
+    assert [web.values(user)["phone"] for user in (first, second)] == [phone, phone]
 
 
-def test_a_not_unique_value_of_an_anonymous_visitor_comes_along(web: Dataset) -> None:
+def test_a_not_unique_value_of_an_anonymous_visitor_is_kept(web: Dataset) -> None:
     page = web.page()
     page.send(attributes={"phone": "1234567"})
     assert web.values(page.device) == {"phone": "1234567"}
     assert web.values(page.send(id=fresh("w")))["phone"] == "1234567"
 
 
-# -- plain attributes ---------------------------------------------------------------------------------------
+# -- user attributes ----------------------------------------------------------------------------------------
 
 
-def test_plain_attributes_are_written_as_they_are(default: Dataset) -> None:
+def test_user_attributes_are_stored_unchanged(default: Dataset) -> None:
     page = default.page()
-    said = {"favColour": "red", "visits": 3, "score": 1.5, "vip": True}
-    page.send(attributes=said)
-    assert default.values(page.device) == said
+    attributes = {"favColour": "red", "visits": 3, "score": 1.5, "vip": True}
+    page.send(attributes=attributes)
+    assert default.values(page.device) == attributes
     user = page.send(attributes={"favColour": "blue", "visits": 4}, id=(web_id := fresh("w")))
-    assert default.values(user) == {**said, "favColour": "blue", "visits": 4, "webId": web_id}
+    assert default.values(user) == {**attributes, "favColour": "blue", "visits": 4, "webId": web_id}
     page.send(attributes={"favColour": None, "vip": None})
     assert default.values(user)["favColour"] == "blue"
     assert default.values(user)["vip"] is True
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "kept"),
+    ("name", "value", "stored"),
     [
         ("visits", "3", 3),
         ("visits", 3.0, 3),
@@ -350,12 +350,12 @@ def test_plain_attributes_are_written_as_they_are(default: Dataset) -> None:
     ids=str,
 )
 def test_a_wrong_type_is_converted_if_nothing_is_lost(
-    default: Dataset, name: str, value: Any, kept: Any
+    default: Dataset, name: str, value: Any, stored: Any
 ) -> None:
     device = new_device()
     default.send({"user": {"anonymousId": device, "attributes": {name: value}}})
     found = default.values(device)[name]
-    assert (found, type(found) is bool) == (kept, type(kept) is bool)
+    assert (found, type(found) is bool) == (stored, type(stored) is bool)
 
 
 @pytest.mark.parametrize(
@@ -367,15 +367,17 @@ def test_a_wrong_type_that_does_not_convert_is_ignored_with_a_warning(
     default: Dataset, name: str, value: Any
 ) -> None:
     device = new_device()
-    warned = default.warnings({"anonymousId": device, "attributes": {name: value, "webId": fresh("w")}})
-    assert "value_type" in warned
+    warnings = default.warnings({"anonymousId": device, "attributes": {name: value, "webId": fresh("w")}})
+    assert "value_type" in warnings
     assert name not in default.values(device)
 
 
 def test_names_without_a_defined_attribute_are_ignored_with_a_warning(default: Dataset) -> None:
     device = new_device()
-    warned = default.warnings({"anonymousId": device, "attributes": {"starSign": "leo", "favColour": "red"}})
-    assert "attribute_unknown" in warned
+    warnings = default.warnings(
+        {"anonymousId": device, "attributes": {"starSign": "leo", "favColour": "red"}}
+    )
+    assert "attribute_unknown" in warnings
     assert default.values(device) == {"favColour": "red"}
 
 
@@ -398,13 +400,13 @@ def dated(new_dataset: NewDataset) -> Dataset:
     ],
     ids=str,
 )
-def test_a_date_is_a_day_or_an_instant_however_it_is_written(dated: Dataset, value: Any, shown: str) -> None:
+def test_a_date_is_accepted_as_a_day_or_an_instant(dated: Dataset, value: Any, shown: str) -> None:
     device = new_device()
-    warned = dated.warnings({"anonymousId": device, "attributes": {"born": value}})
-    assert warned == set()
-    kept = dated.values(device)["born"]
-    assert RFC_3339.fullmatch(kept), kept
-    assert datetime.fromisoformat(kept) == datetime.fromisoformat(shown)
+    warnings = dated.warnings({"anonymousId": device, "attributes": {"born": value}})
+    assert warnings == set()
+    stored = dated.values(device)["born"]
+    assert RFC_3339.fullmatch(stored), stored
+    assert datetime.fromisoformat(stored) == datetime.fromisoformat(shown)
 
 
 @pytest.mark.parametrize(
@@ -414,6 +416,6 @@ def test_a_date_is_a_day_or_an_instant_however_it_is_written(dated: Dataset, val
 )
 def test_an_invalid_date_is_ignored_with_a_warning(dated: Dataset, value: Any) -> None:
     device = new_device()
-    warned = dated.warnings({"anonymousId": device, "attributes": {"born": value, "webId": fresh("w")}})
-    assert "value_type" in warned
+    warnings = dated.warnings({"anonymousId": device, "attributes": {"born": value, "webId": fresh("w")}})
+    assert "value_type" in warnings
     assert "born" not in dated.values(device)

@@ -1,4 +1,4 @@
-"""What is no event gets a clear answer, and nothing of it is kept (docs/wire/interactions.md §6, §14)."""
+"""Invalid events are rejected with an error and not stored (docs/wire/interactions.md §6, §14)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from wire.client import Cds, fresh
-from wire.interactions.client import ENCODINGS, FORM, Dataset, base64_of, new_device, refused_event
+from wire.interactions.client import ENCODINGS, FORM, Dataset, assert_invalid_event, base64_of, new_device
 
 BODY_BYTES_MAX = 256 * 1024
 URL_CHARACTERS_MAX = 16_384
@@ -25,13 +25,13 @@ def _event(email: str, device: str) -> dict[str, Any]:
 
 
 def _merged(event: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    made = dict(event)
+    created = dict(event)
     for key, value in change.items():
-        inner = made.get(key)
-        made[key] = (
+        inner = created.get(key)
+        created[key] = (
             _merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) and value else value
         )
-    return made
+    return created
 
 
 # -- structural fields of the wrong type --------------------------------------------------------------------
@@ -43,7 +43,7 @@ LISTS = ("consents", "campaignStats")
 PARTS = ("attributes", "identities", "profileObjects")
 FLAGS = ("doNotTrack", "nonInteractive", "noCampaigns", "pageView")
 
-WRONG: list[dict[str, Any]] = [
+WRONG_TYPES: list[dict[str, Any]] = [
     *({field: value} for field in OBJECTS for value in ("x", 5, [], True)),
     *({field: value} for field in LISTS for value in ("x", 5, {"a": 1}, True)),
     *({field: [value]} for field in LISTS for value in ("x", 5, [], True)),
@@ -68,21 +68,21 @@ WRONG: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("change", WRONG, ids=json.dumps)
+@pytest.mark.parametrize("change", WRONG_TYPES, ids=json.dumps)
 def test_a_structural_field_of_the_wrong_type_is_rejected(web: Dataset, change: dict[str, Any]) -> None:
     email, device = f"{fresh('ann')}@acme.example", new_device()
-    refused_event(web.ask(_merged(_event(email, device), change)), 400)
+    assert_invalid_event(web.try_send(_merged(_event(email, device), change)), 400)
     assert web.resolve(emailAddress=email) is None
     assert web.user(device) is None
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("event", [[], [{}], "x", 5, None, True], ids=json.dumps)
-def test_an_event_is_an_object(web: Dataset, encoding: str, event: Any) -> None:
-    refused_event(web.ask(event, encoding), 400)
+def test_an_event_must_be_an_object(web: Dataset, encoding: str, event: Any) -> None:
+    assert_invalid_event(web.try_send(event, encoding), 400)
 
 
-def test_null_is_absence(web: Dataset) -> None:
+def test_null_means_absent(web: Dataset) -> None:
     fields = (*OBJECTS, *LISTS)
     device = new_device()
     assert web.send(dict.fromkeys(fields))["errorCode"] == 0
@@ -93,13 +93,13 @@ def test_null_is_absence(web: Dataset) -> None:
 
 @pytest.mark.parametrize("number", ["12345678901234567890123", "1e400"])
 def test_an_inexact_number_identifies_no_other_profile(web: Dataset, number: str) -> None:
-    """Rounded, two customers would be one."""
+    """If the number were rounded, two customers could be the same user."""
     content = f'{{"user": {{"id": {number}}}}}'
     answer = web.request("POST", content=content, headers={"Content-Type": "application/json"})
     if answer.status_code == 200:
         assert web.resolve(webId=number) == answer.json()["resolvedUserId"]
     else:
-        refused_event(answer, 400)
+        assert_invalid_event(answer, 400)
 
 
 def test_a_number_of_64_bits_is_stored_exactly(web: Dataset) -> None:
@@ -129,7 +129,7 @@ NUL = "a\x00b"
 )
 def test_a_nul_in_a_string_is_rejected_and_nothing_is_stored(web: Dataset, change: dict[str, Any]) -> None:
     email, device = f"{fresh('ann')}@acme.example", new_device()
-    refused_event(web.ask(_merged(_event(email, device), change)), 400)
+    assert_invalid_event(web.try_send(_merged(_event(email, device), change)), 400)
     assert web.resolve(emailAddress=email) is None
     assert web.user(device) is None
 
@@ -153,9 +153,9 @@ def test_a_nul_in_a_string_is_rejected_and_nothing_is_stored(web: Dataset, chang
     ],
     ids=lambda content: repr(content[:16]),
 )
-def test_an_undecodable_body(web: Dataset, content: bytes) -> None:
+def test_an_undecodable_body_is_rejected(web: Dataset, content: bytes) -> None:
     answer = web.request("POST", content=content, headers={"Content-Type": "application/json"})
-    refused_event(answer, 400)
+    assert_invalid_event(answer, 400)
 
 
 @pytest.mark.parametrize(
@@ -178,9 +178,9 @@ def test_an_undecodable_body(web: Dataset, content: bytes) -> None:
         "e30=",
     ],
 )
-def test_an_undecodable_parameter(web: Dataset, parameter: str) -> None:
-    refused_event(web.request("GET", f"{web.path()}?{parameter}"), 400)
-    refused_event(web.request("POST", content=parameter, headers=FORM), 400)
+def test_an_undecodable_parameter_is_rejected(web: Dataset, parameter: str) -> None:
+    assert_invalid_event(web.request("GET", f"{web.path()}?{parameter}"), 400)
+    assert_invalid_event(web.request("POST", content=parameter, headers=FORM), 400)
 
 
 # -- limits -------------------------------------------------------------------------------------------------
@@ -191,42 +191,44 @@ def _padded(email: str, size: int) -> bytes:
     return (body[:-1] + f', "x": "{"x" * (size - len(body) - 9)}"' + "}").encode()
 
 
-def test_a_body_of_256_kib_and_no_more(web: Dataset) -> None:
+def test_a_body_has_at_most_256_kib(web: Dataset) -> None:
     headers = {"Content-Type": "application/json"}
     email, body = f"{fresh('ann')}@acme.example", b""
     body = _padded(email, BODY_BYTES_MAX)
     assert len(body) == BODY_BYTES_MAX
     assert web.request("POST", content=body, headers=headers).status_code == 200
     email = f"{fresh('ann')}@acme.example"
-    refused_event(web.request("POST", content=_padded(email, BODY_BYTES_MAX + 1), headers=headers), 413)
+    assert_invalid_event(
+        web.request("POST", content=_padded(email, BODY_BYTES_MAX + 1), headers=headers), 413
+    )
     assert web.resolve(emailAddress=email) is None
 
 
-def test_a_body_whose_length_is_not_announced(web: Dataset) -> None:
+def test_a_large_body_without_a_length_is_rejected(web: Dataset) -> None:
     headers, email = {"Content-Type": "application/json"}, f"{fresh('ann')}@acme.example"
     body = _padded(email, BODY_BYTES_MAX + 1)
     pieces = (body[i : i + 8192] for i in range(0, len(body), 8192))
-    refused_event(web.request("POST", content=pieces, headers=headers), 413)
+    assert_invalid_event(web.request("POST", content=pieces, headers=headers), 413)
     assert web.resolve(emailAddress=email) is None
 
 
-def test_a_large_form(web: Dataset) -> None:
+def test_a_large_form_is_rejected(web: Dataset) -> None:
     email = f"{fresh('ann')}@acme.example"
     content = b"event=" + quote(_padded(email, BODY_BYTES_MAX)).encode()
-    refused_event(web.request("POST", content=content, headers=FORM), 413)
+    assert_invalid_event(web.request("POST", content=content, headers=FORM), 413)
     assert web.resolve(emailAddress=email) is None
 
 
-def test_a_large_authenticated_event(web: Dataset) -> None:
+def test_a_large_authenticated_event_is_rejected(web: Dataset) -> None:
     email = f"{fresh('ann')}@acme.example"
     headers = {"Content-Type": "application/json"}
     content = _padded(email, BODY_BYTES_MAX + 1)
     answer = web.request("POST", web.path("authevent"), content=content, headers=headers, auth=web.basic)
-    refused_event(answer, 413)
+    assert_invalid_event(answer, 413)
     assert web.resolve(emailAddress=email) is None
 
 
-def test_an_address_of_16384_characters_and_no_more(web: Dataset) -> None:
+def test_a_url_has_at_most_16384_characters(web: Dataset) -> None:
     email = f"{fresh('ann')}@acme.example"
 
     def url(length: int) -> str:
@@ -234,10 +236,10 @@ def test_an_address_of_16384_characters_and_no_more(web: Dataset) -> None:
         start = f"{web.path()}?event={event}&x="
         return start + "x" * (length - len(start))
 
-    long_one = url(URL_CHARACTERS_MAX - len(web.org.base_url))
-    assert web.request("GET", long_one).status_code == 200
+    longest = url(URL_CHARACTERS_MAX - len(web.org.base_url))
+    assert web.request("GET", longest).status_code == 200
     email = f"{fresh('ann')}@acme.example"
-    refused_event(web.request("GET", url(URL_CHARACTERS_MAX + 1)), 413)
+    assert_invalid_event(web.request("GET", url(URL_CHARACTERS_MAX + 1)), 413)
     assert web.resolve(emailAddress=email) is None
 
 
@@ -263,7 +265,7 @@ def test_extreme_values_are_accepted(web: Dataset, change: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "message"),
     [
         ({"whatever": DEEP}, "nested deeper than 32 levels"),
         ({"source": {"time": -5}}, "source.time must be in epoch milliseconds"),
@@ -274,34 +276,34 @@ def test_extreme_values_are_accepted(web: Dataset, change: dict[str, Any]) -> No
     ],
     ids=["too deep", "time before 1970", "too many identities"],
 )
-def test_values_beyond_the_limits_are_refused(web: Dataset, change: dict[str, Any], sentence: str) -> None:
+def test_values_beyond_the_limits_are_rejected(web: Dataset, change: dict[str, Any], message: str) -> None:
     email = f"{fresh('ann')}@acme.example"
-    answer = web.ask(_merged(_event(email, new_device()), change))
-    refused_event(answer, 400)
-    assert sentence in answer.json()["message"]
+    answer = web.try_send(_merged(_event(email, new_device()), change))
+    assert_invalid_event(answer, 400)
+    assert message in answer.json()["message"]
     assert web.resolve(emailAddress=email) is None
 
 
-# -- who may send what where --------------------------------------------------------------------------------
+# -- datasets, organisations, credentials -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dataset", ["nowhere", "%00", "a" * 300, "..", "%E2%98%95"])
 @pytest.mark.parametrize("encoding", ["json", "get"])
-def test_an_unknown_dataset(web: Dataset, dataset: str, encoding: str) -> None:
-    answer = Dataset(web.org, dataset).ask(_event("x@acme.example", new_device()), encoding)
+def test_an_unknown_dataset_is_404(web: Dataset, dataset: str, encoding: str) -> None:
+    answer = Dataset(web.org, dataset).try_send(_event("x@acme.example", new_device()), encoding)
     if dataset == "..":
         assert answer.status_code == 404
     else:
-        refused_event(answer, 404)
+        assert_invalid_event(answer, 404)
 
 
-def test_an_unknown_organisation(web: Dataset) -> None:
-    path = f"/t/nobody/api2/event/{web.name}"
-    refused_event(web.request("POST", path, json={"user": {}}), 404)
+def test_an_unknown_organisation_is_404(web: Dataset) -> None:
+    path = f"/t/unknown/api2/event/{web.name}"
+    assert_invalid_event(web.request("POST", path, json={"user": {}}), 404)
 
 
 def test_the_dataset_of_another_organisation_is_unknown(web: Dataset, other: Cds) -> None:
-    refused_event(Dataset(other, web.name).ask({"user": {"anonymousId": new_device()}}), 404)
+    assert_invalid_event(Dataset(other, web.name).try_send({"user": {"anonymousId": new_device()}}), 404)
 
 
 @pytest.mark.parametrize(
@@ -311,8 +313,8 @@ def test_the_dataset_of_another_organisation_is_unknown(web: Dataset, other: Cds
         "",
         "Basic",
         "Basic !",
-        "Basic " + base64.b64encode(b"nobody").decode(),
-        "Basic " + base64.b64encode(b"nobody:nothing").decode(),
+        "Basic " + base64.b64encode(b"unknown").decode(),
+        "Basic " + base64.b64encode(b"unknown:nothing").decode(),
         "Basic " + base64.b64encode(b"\xff:\xff").decode(),
         "Basic " + base64.b64encode(b"a\x00:b\x00").decode(),
         "Bearer x",
@@ -321,46 +323,50 @@ def test_the_dataset_of_another_organisation_is_unknown(web: Dataset, other: Cds
 def test_an_authenticated_event_needs_credentials(web: Dataset, authorization: str | None) -> None:
     email = f"{fresh('ann')}@acme.example"
     headers = {"Authorization": authorization} if authorization is not None else {}
-    refused_event(web.ask(_event(email, new_device()), endpoint="authevent", auth=None, headers=headers), 401)
+    assert_invalid_event(
+        web.try_send(_event(email, new_device()), endpoint="authevent", auth=None, headers=headers), 401
+    )
     assert web.resolve(emailAddress=email) is None
 
 
-def test_a_wrong_secret(web: Dataset) -> None:
+def test_a_wrong_secret_is_401(web: Dataset) -> None:
     email = f"{fresh('ann')}@acme.example"
-    answer = web.ask(_event(email, new_device()), endpoint="authevent", auth=(web.org.client_id, "wrong"))
-    refused_event(answer, 401)
+    answer = web.try_send(
+        _event(email, new_device()), endpoint="authevent", auth=(web.org.client_id, "wrong")
+    )
+    assert_invalid_event(answer, 401)
     assert web.resolve(emailAddress=email) is None
 
 
-def test_the_credentials_of_another_organisation(web: Dataset, other: Cds) -> None:
+def test_the_credentials_of_another_organisation_are_401(web: Dataset, other: Cds) -> None:
     auth = (other.client_id, other.client_secret)
-    refused_event(web.ask({"user": {}}, endpoint="authevent", auth=auth), 401)
+    assert_invalid_event(web.try_send({"user": {}}, endpoint="authevent", auth=auth), 401)
 
 
-def test_credentials_without_the_permission(web: Dataset) -> None:
+def test_credentials_without_the_permission_are_403(web: Dataset) -> None:
     body = {"name": fresh("reader"), "kind": "machine", "permissions": ["internal_cds_profile_view"]}
     token = web.org.token("internal_cds_admin_config_update")
-    made = web.org.admin("POST", "/applications", body, token=token)
-    assert made.status_code == 201, made.text
+    created = web.org.admin("POST", "/applications", body, token=token)
+    assert created.status_code == 201, created.text
     email = f"{fresh('ann')}@acme.example"
-    auth = (made.json()["client_id"], made.json()["client_secret"])
-    answer = web.ask(_event(email, new_device()), endpoint="authevent", auth=auth)
+    auth = (created.json()["client_id"], created.json()["client_secret"])
+    answer = web.try_send(_event(email, new_device()), endpoint="authevent", auth=auth)
     assert answer.status_code == 403
     assert answer.json()["errorCode"] == 5
     assert web.resolve(emailAddress=email) is None
 
 
-def test_an_application_with_the_permission_may_send(web: Dataset) -> None:
+def test_an_application_with_the_permission_can_send_events(web: Dataset) -> None:
     body = {"name": fresh("sender"), "kind": "machine", "permissions": ["internal_cds_event_create"]}
-    made = web.org.admin("POST", "/applications", body).json()
+    created = web.org.admin("POST", "/applications", body).json()
     email = f"{fresh('ann')}@acme.example"
-    auth = (made["client_id"], made["client_secret"])
-    assert web.ask(_event(email, new_device()), endpoint="authevent", auth=auth).status_code == 200
+    auth = (created["client_id"], created["client_secret"])
+    assert web.try_send(_event(email, new_device()), endpoint="authevent", auth=auth).status_code == 200
     assert web.resolve(emailAddress=email)
 
 
-def test_an_open_event_needs_no_credentials_and_ignores_wrong_ones(web: Dataset) -> None:
-    assert web.ask({"user": {"anonymousId": new_device()}}, auth=("a", "b")).status_code == 200
+def test_an_open_event_ignores_wrong_credentials(web: Dataset) -> None:
+    assert web.try_send({"user": {"anonymousId": new_device()}}, auth=("a", "b")).status_code == 200
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "multipart/form-data", ""])

@@ -1,4 +1,4 @@
-"""Flags, §9.5: time, what is not interactive, what is not tracked, consent (docs/wire/interactions.md §5)."""
+"""Time, flags and consent of events (docs/wire/interactions.md §5, §9.5)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wire.client import fresh
-from wire.interactions.client import MINUTE_MS, Dataset, new_device, now_ms, refused_event, warnings_of
+from wire.interactions.client import MINUTE_MS, Dataset, assert_invalid_event, new_device, now_ms, warnings_of
 from wire.interactions.conftest import NewDataset
 
 
@@ -15,14 +15,14 @@ def _email() -> str:
     return f"{fresh('ann')}@acme.example"
 
 
-def _choice(purpose: str, status: str, provider: str = "site") -> dict[str, str]:
+def _consent(purpose: str, status: str, provider: str = "site") -> dict[str, str]:
     return {"purpose": purpose, "provider": provider, "status": status}
 
 
 # -- time ---------------------------------------------------------------------------------------------------
 
 
-def test_a_time_in_the_future_counts_as_now(web: Dataset) -> None:
+def test_a_time_in_the_future_is_replaced_by_now(web: Dataset) -> None:
     before, device = now_ms(), new_device()
     user = {"anonymousId": device}
     assert "time_in_future" in web.warnings(user, source={"time": before + 3_600_000})
@@ -43,30 +43,30 @@ def test_a_time_in_a_finer_unit_is_far_in_the_future(web: Dataset, endpoint: str
         assert "time_in_future" in warnings_of(answer)
 
 
-def test_an_event_without_a_time_happened_when_it_was_received(web: Dataset) -> None:
+def test_the_default_time_is_the_time_of_receipt(web: Dataset) -> None:
     pages = [web.page() for _ in range(3)]
     for page in pages:
         page.send()
         page.send(id=fresh("w"))
     listed = web.org.admin("GET", f"/datasets/{web.name}/events").json()["events"]
-    for kept in (listed[:6], *(web.events(page.device) for page in pages)):
-        assert kept
-        for each in kept:
-            assert each["occurred_at"] <= each["received_at"], each
+    for events in (listed[:6], *(web.events(page.device) for page in pages)):
+        assert events
+        for event in events:
+            assert event["occurred_at"] <= event["received_at"], event
 
 
 def test_a_future_time_does_not_make_a_user_most_recently_active(web: Dataset) -> None:
     web_id, email, now = fresh("w"), _email(), now_ms()
-    web.named(at=now + 9_000_000, webId=web_id)
-    newer = web.named(emailAddress=email)
-    assert web.named(webId=web_id, emailAddress=email) == newer
+    web.identify(at=now + 9_000_000, webId=web_id)
+    newer = web.identify(emailAddress=email)
+    assert web.identify(webId=web_id, emailAddress=email) == newer
 
 
-def test_a_late_event_is_recorded_at_its_time(web: Dataset) -> None:
+def test_a_late_event_is_stored_at_its_time(web: Dataset) -> None:
     page, now = web.page(), now_ms()
     page.send(at=now - MINUTE_MS, event={"interaction": {"name": "late"}})
     page.send(at=now - 90 * MINUTE_MS, event={"interaction": {"name": "later"}})
-    times = {each["name"]: each["occurred_at"] for each in web.events(page.device)}
+    times = {event["name"]: event["occurred_at"] for event in web.events(page.device)}
     assert times["later"] < times["late"]
     assert web.record(page.device)["lastActivity"] == now - MINUTE_MS
 
@@ -76,33 +76,33 @@ def test_the_first_activity_is_the_earliest(web: Dataset) -> None:
     page.send(at=now - MINUTE_MS)
     page.send(at=now - 90 * MINUTE_MS)
     assert web.record(page.device)["firstActivity"] == now - 90 * MINUTE_MS
-    known = web.named(at=now - 200 * MINUTE_MS, webId=(web_id := fresh("w")))
-    assert page.send(id=web_id) == known
-    assert web.record(known)["firstActivity"] == now - 200 * MINUTE_MS
+    user = web.identify(at=now - 200 * MINUTE_MS, webId=(web_id := fresh("w")))
+    assert page.send(id=web_id) == user
+    assert web.record(user)["firstActivity"] == now - 200 * MINUTE_MS
 
 
-def test_a_late_value_does_not_replace_a_newer_plain_one(default: Dataset) -> None:
+def test_a_late_user_attribute_does_not_replace_a_newer_one(default: Dataset) -> None:
     page, now = default.page(), now_ms()
     page.send(at=now - MINUTE_MS, attributes={"favColour": "new"})
     page.send(at=now - 90 * MINUTE_MS, attributes={"favColour": "old", "visits": 1})
     assert default.values(page.device) == {"favColour": "new", "visits": 1}
 
 
-def test_visits_end_after_their_time(web: Dataset) -> None:
+def test_a_visit_ends_after_30_minutes_without_events(web: Dataset) -> None:
     page, now = web.page(), now_ms()
     for minutes in (200, 180, 100, 90, 10):
         page.send(at=now - minutes * MINUTE_MS)
     visits = web.record(page.device)["visitHistory"]
     spans = sorted(
-        ((now - each["start"]) // MINUTE_MS, (now - each["lastEventTime"]) // MINUTE_MS) for each in visits
+        ((now - visit["start"]) // MINUTE_MS, (now - visit["lastEventTime"]) // MINUTE_MS) for visit in visits
     )
     assert spans == [(10, 10), (100, 90), (200, 180)]
 
 
-# -- not interactive, not tracked ---------------------------------------------------------------------------
+# -- flags --------------------------------------------------------------------------------------------------
 
 
-def test_a_non_interactive_event_resolves_and_leaves_last_activity(web: Dataset) -> None:
+def test_a_non_interactive_event_does_not_change_last_activity(web: Dataset) -> None:
     page, now, email = web.page(), now_ms(), _email()
     user = page.send(at=now - 50 * MINUTE_MS, id=fresh("w"))
     flags = {"flags": {"nonInteractive": True}}
@@ -113,7 +113,7 @@ def test_a_non_interactive_event_resolves_and_leaves_last_activity(web: Dataset)
 
 
 @pytest.mark.parametrize("endpoint", ["event", "authevent"])
-def test_do_not_track_reads_and_writes_nothing(web: Dataset, endpoint: str) -> None:
+def test_do_not_track_stores_and_resolves_nothing(web: Dataset, endpoint: str) -> None:
     device, web_id = new_device(), fresh("w")
     event = {"user": {"anonymousId": device, "id": web_id}, "flags": {"doNotTrack": True}}
     answer = web.send(event, endpoint=endpoint)
@@ -125,17 +125,17 @@ def test_do_not_track_reads_and_writes_nothing(web: Dataset, endpoint: str) -> N
     assert web.user(device) is None
 
 
-def test_do_not_track_looks_at_nothing_else(web: Dataset) -> None:
+def test_do_not_track_ignores_invalid_fields(web: Dataset) -> None:
     flags = {"flags": {"doNotTrack": True}}
-    known = web.page()
-    known.send(id=fresh("w"))
+    user = web.page()
+    user.send(id=fresh("w"))
     answer = web.send({"user": {"anonymousId": "bad id", "encryptedId": "x"}, **flags})
     assert answer["errorCode"] == 0
     assert "anonymousId" not in answer
-    assert "resolvedUserId" not in web.send({"user": {"encryptedId": known.token}, **flags})
+    assert "resolvedUserId" not in web.send({"user": {"encryptedId": user.token}, **flags})
 
 
-def test_no_campaigns_is_about_campaigns_only(web: Dataset) -> None:
+def test_no_campaigns_does_not_change_resolution(web: Dataset) -> None:
     web_id = fresh("w")
     answer = web.send({"user": {"id": web_id}, "flags": {"noCampaigns": True}})
     assert answer["resolvedUserId"] == web.resolve(webId=web_id)
@@ -144,53 +144,53 @@ def test_no_campaigns_is_about_campaigns_only(web: Dataset) -> None:
 # -- consent ------------------------------------------------------------------------------------------------
 
 
-def test_personalization_opt_out_in_the_event_matches_and_claims_nothing(web: Dataset) -> None:
+def test_an_event_with_a_personalization_opt_out_does_not_resolve(web: Dataset) -> None:
     page, web_id = web.page(), fresh("w")
-    known = web.named(webId=web_id)
+    user = web.identify(webId=web_id)
     page.send()
-    out = {"consents": [_choice("Personalization", "Opt Out")]}
-    assert page.send(id=web_id, event=out) == page.device
+    opt_out = {"consents": [_consent("Personalization", "Opt Out")]}
+    assert page.send(id=web_id, event=opt_out) == page.device
     assert "persistedUserId" not in page.answer
-    assert len(web.events(known)) == 1
-    fresh_email = _email()
-    assert page.send(identities={"emailAddress": fresh_email}, event=out) == page.device
-    assert web.resolve(emailAddress=fresh_email) is None
+    assert len(web.events(user)) == 1
+    new_email = _email()
+    assert page.send(identities={"emailAddress": new_email}, event=opt_out) == page.device
+    assert web.resolve(emailAddress=new_email) is None
 
 
 def test_new_identities_of_a_browser_that_opted_out_are_not_stored(web: Dataset) -> None:
-    """The choice is stored for the anonymous profile, which is the user the event would go to."""
+    """The consent is stored for the anonymous profile that the event resolves to."""
     page, email = web.page(), _email()
-    page.send(event={"consents": [_choice("Personalization", "Opt Out")]})
+    page.send(event={"consents": [_consent("Personalization", "Opt Out")]})
     assert page.send(identities={"emailAddress": email}) == page.device
     assert web.resolve(emailAddress=email) is None
 
 
-def test_personalization_opt_in_ends_it(web: Dataset) -> None:
+def test_a_personalization_opt_in_ends_an_opt_out(web: Dataset) -> None:
     page, web_id = web.page(), fresh("w")
-    known = web.named(webId=web_id)
-    page.send(id=web_id, event={"consents": [_choice("Personalization", "Opt Out")]})
-    assert page.send(id=web_id, event={"consents": [_choice("Personalization", "Opt In")]}) == known
-    assert web.survivor(page.device) == known
-    assert page.send(identities={"loyaltyId": fresh("L")}) == known
+    user = web.identify(webId=web_id)
+    page.send(id=web_id, event={"consents": [_consent("Personalization", "Opt Out")]})
+    assert page.send(id=web_id, event={"consents": [_consent("Personalization", "Opt In")]}) == user
+    assert web.survivor(page.device) == user
+    assert page.send(identities={"loyaltyId": fresh("L")}) == user
 
 
-def test_an_opt_out_of_a_known_user_stays_where_the_browser_is(web: Dataset) -> None:
+def test_an_opt_out_of_a_known_user_prevents_merges(web: Dataset) -> None:
     page, email = web.page(), _email()
     user = page.send(id=fresh("w"))
-    other = web.named(emailAddress=email)
-    out = {"consents": [_choice("Personalization", "Opt Out")]}
-    assert page.send(identities={"emailAddress": email}, event=out) == user
+    other = web.identify(emailAddress=email)
+    opt_out = {"consents": [_consent("Personalization", "Opt Out")]}
+    assert page.send(identities={"emailAddress": email}, event=opt_out) == user
     assert web.survivor(other) == other
     assert web.resolve(emailAddress=email) == other
     assert page.send(identities={"emailAddress": email}) == user
     assert web.survivor(other) == other
 
 
-def test_an_opt_out_stored_for_the_user_it_would_go_to(web: Dataset) -> None:
-    """The user said no on another device: this browser stays where it is."""
+def test_an_opt_out_of_the_user_applies_on_other_devices(web: Dataset) -> None:
+    """The user opted out on another device, so the event does not resolve to the user."""
     first, second, web_id = web.page(), web.page(), fresh("w")
     user = first.send(id=web_id)
-    first.send(event={"consents": [_choice("Personalization", "Opt Out")]})
+    first.send(event={"consents": [_consent("Personalization", "Opt Out")]})
     second.send()
     assert second.send(id=web_id) == second.device
     assert web.survivor(second.device) == second.device
@@ -201,41 +201,41 @@ def test_tracking_opt_out_stores_the_consent_only(web: Dataset) -> None:
     page, email = web.page(), _email()
     user = page.send(id=fresh("w"))
     events = len(web.events(user))
-    page.send(identities={"emailAddress": email}, event={"consents": [_choice("Tracking", "Opt Out")]})
+    page.send(identities={"emailAddress": email}, event={"consents": [_consent("Tracking", "Opt Out")]})
     assert page.answer["errorCode"] == 0
     page.send(identities={"emailAddress": email})
     assert web.resolve(emailAddress=email) is None
-    assert [each["name"] for each in web.events(user)].count("View") == events
-    page.send(identities={"emailAddress": email}, event={"consents": [_choice("Tracking", "Opt In")]})
+    assert [event["name"] for event in web.events(user)].count("View") == events
+    page.send(identities={"emailAddress": email}, event={"consents": [_consent("Tracking", "Opt In")]})
     assert web.resolve(emailAddress=email) == user
 
 
-def test_tracking_opt_out_of_a_stranger(default: Dataset) -> None:
+def test_a_tracking_opt_out_of_an_anonymous_visitor_stores_no_values(default: Dataset) -> None:
     page = default.page()
-    page.send(attributes={"favColour": "red"}, event={"consents": [_choice("Tracking", "Opt Out")]})
+    page.send(attributes={"favColour": "red"}, event={"consents": [_consent("Tracking", "Opt Out")]})
     page.send(attributes={"favColour": "blue"})
     found = default.user(page.device)
     assert found is None or found["attributes"] == {}
-    page.send(attributes={"favColour": "green"}, event={"consents": [_choice("Tracking", "Opt In")]})
+    page.send(attributes={"favColour": "green"}, event={"consents": [_consent("Tracking", "Opt In")]})
     assert default.values(page.device) == {"favColour": "green"}
 
 
 def test_other_purposes_change_nothing(web: Dataset) -> None:
     page, web_id = web.page(), fresh("w")
-    user = page.send(id=web_id, event={"consents": [_choice("Marketing", "Opt Out")]})
+    user = page.send(id=web_id, event={"consents": [_consent("Marketing", "Opt Out")]})
     assert web.resolve(webId=web_id) == user
 
 
-def test_a_metadata_update_is_an_event_like_others(web: Dataset) -> None:
+def test_a_metadata_update_resolves_like_other_events(web: Dataset) -> None:
     page = web.page()
     user = page.send(id=fresh("w"))
-    out = [_choice("Personalization", "Opt Out")]
-    assert page.send(event={"interaction": {"name": "MetadataUpdate"}, "consents": out}) == user
+    opt_out = [_consent("Personalization", "Opt Out")]
+    assert page.send(event={"interaction": {"name": "MetadataUpdate"}, "consents": opt_out}) == user
     assert page.answer["errorCode"] == 0
 
 
 @pytest.mark.parametrize(
-    ("choice", "sentence"),
+    ("consent", "message"),
     [
         ({}, "consents[0].purpose must not be empty."),
         ({"purpose": "Personalization"}, 'consents[0].status must be "Opt In" or "Opt Out".'),
@@ -247,32 +247,32 @@ def test_a_metadata_update_is_an_event_like_others(web: Dataset) -> None:
     ],
     ids=str,
 )
-def test_an_invalid_choice_is_refused(web: Dataset, choice: dict[str, Any], sentence: str) -> None:
-    answer = web.ask({"user": {"anonymousId": new_device()}, "consents": [choice]})
-    refused_event(answer, 400)
-    assert answer.json()["message"] == sentence
+def test_an_invalid_consent_is_rejected(web: Dataset, consent: dict[str, Any], message: str) -> None:
+    answer = web.try_send({"user": {"anonymousId": new_device()}, "consents": [consent]})
+    assert_invalid_event(answer, 400)
+    assert answer.json()["message"] == message
 
 
-def test_a_choice_without_a_provider_is_accepted(web: Dataset) -> None:
+def test_a_consent_without_a_provider_is_accepted(web: Dataset) -> None:
     device = new_device()
-    choice = {"purpose": "Personalization", "provider": None, "status": "Opt In"}
-    answer = web.send({"user": {"anonymousId": device}, "consents": [choice]})
+    consent = {"purpose": "Personalization", "provider": None, "status": "Opt In"}
+    answer = web.send({"user": {"anonymousId": device}, "consents": [consent]})
     assert (answer["errorCode"], answer["resolvedUserId"]) == (0, device)
 
 
-def test_at_a_merge_the_newest_choice_counts(web: Dataset) -> None:
+def test_an_opt_out_of_another_purpose_does_not_prevent_a_merge(web: Dataset) -> None:
     web_id, email, now = fresh("w"), _email(), now_ms()
     first = web.page()
     first.send(at=now - 50 * MINUTE_MS, id=web_id)
-    choices = {"consents": [_choice("Marketing", "Opt Out")]}
-    first.send(at=now - 40 * MINUTE_MS, event=choices)
+    opt_out = {"consents": [_consent("Marketing", "Opt Out")]}
+    first.send(at=now - 40 * MINUTE_MS, event=opt_out)
     second = web.page()
     second.send(at=now - 30 * MINUTE_MS, identities={"emailAddress": email})
-    survivor = web.named(webId=web_id, emailAddress=email)
+    survivor = web.identify(webId=web_id, emailAddress=email)
     assert web.survivor(first.answer["resolvedUserId"]) == survivor
 
 
-def test_warnings_are_reported_and_never_block(new_dataset: NewDataset) -> None:
+def test_a_valid_event_has_no_warnings(new_dataset: NewDataset) -> None:
     web = new_dataset()
     answer = web.send({"user": {"id": fresh("w")}, "explain": True}, endpoint="authevent")
     assert warnings_of(answer) == set()

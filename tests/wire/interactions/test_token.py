@@ -1,6 +1,6 @@
 """The persisted token (docs/wire/interactions.md §7).
 
-How long it lives is tested where a token can be sealed in the past: `tests/service/test_interactions.py`.
+`tests/service/test_interactions.py` tests its expiry, because it can create tokens in the past.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ def _email() -> str:
     return f"{fresh('ann')}@acme.example"
 
 
-# -- while nothing changes ----------------------------------------------------------------------------------
+# -- an unchanged token -------------------------------------------------------------------------------------
 
 
-def test_it_is_returned_byte_for_byte_while_nothing_changes(web: Dataset) -> None:
+def test_an_unchanged_token_is_returned_byte_for_byte(web: Dataset) -> None:
     page, email, web_id = web.page(), _email(), fresh("w")
     user = page.send(id=web_id, identities={"emailAddress": email})
     token = page.token
-    for said in (
+    for fields in (
         {},
         {"id": web_id},
         {"id": f" {web_id.upper()} "},
@@ -35,11 +35,11 @@ def test_it_is_returned_byte_for_byte_while_nothing_changes(web: Dataset) -> Non
         {"attributes": {"emailAddress": email}, "id": web_id},
         {"id": None, "identities": {"emailAddress": ""}},
     ):
-        assert page.send(**said) == user
-        assert token_of(page.answer) == token, said
+        assert page.send(**fields) == user
+        assert token_of(page.answer) == token, fields
 
 
-def test_it_is_in_every_response_once_identified_and_absent_before(web: Dataset) -> None:
+def test_the_token_is_in_every_response_after_identification(web: Dataset) -> None:
     page = web.page()
     page.send()
     assert "persistedUserId" not in page.answer
@@ -50,7 +50,7 @@ def test_it_is_in_every_response_once_identified_and_absent_before(web: Dataset)
         token_of(page.answer)
 
 
-def test_it_looks_as_the_contract_says(web: Dataset) -> None:
+def test_the_token_has_the_format_of_the_contract(web: Dataset) -> None:
     page, web_id = web.page(), fresh("web")
     user = page.send(id=web_id)
     assert len(page.token) <= 2048
@@ -62,7 +62,7 @@ def test_it_looks_as_the_contract_says(web: Dataset) -> None:
     assert web_id.encode() not in raw
 
 
-def test_a_token_alone_is_a_named_event(web: Dataset) -> None:
+def test_a_token_alone_identifies_the_user(web: Dataset) -> None:
     page = web.page()
     user = page.send(id=fresh("w"))
     answer = web.send({"user": {"encryptedId": page.token}})
@@ -76,7 +76,7 @@ def test_a_token_alone_needs_no_anonymous_id(web: Dataset) -> None:
     assert "anonymousId" not in web.send({"user": {"encryptedId": page.token}})
 
 
-def test_a_token_under_another_anonymous_id_folds_its_profile_in(web: Dataset) -> None:
+def test_a_token_with_another_anonymous_id_merges_its_profile(web: Dataset) -> None:
     page, second = web.page(), web.page()
     user = page.send(id=fresh("w"))
     second.send()
@@ -87,10 +87,10 @@ def test_a_token_under_another_anonymous_id_folds_its_profile_in(web: Dataset) -
     assert web.survivor(second.device) == user
 
 
-# -- the set grows through a visit --------------------------------------------------------------------------
+# -- identities of a visit ----------------------------------------------------------------------------------
 
 
-def test_identities_add_up_through_a_visit(web: Dataset) -> None:
+def test_identities_of_a_visit_accumulate(web: Dataset) -> None:
     page, email, loyalty = web.page(), _email(), fresh("L")
     user = page.send(attributes={"emailAddress": email})
     first = page.token
@@ -99,9 +99,9 @@ def test_identities_add_up_through_a_visit(web: Dataset) -> None:
     assert web.values(user) == {"emailAddress": email, "loyaltyId": loyalty}
 
 
-def test_the_second_page_s_identity_joins_its_holder(web: Dataset) -> None:
+def test_an_identity_of_another_user_merges_the_two(web: Dataset) -> None:
     email, loyalty = _email(), fresh("L")
-    holder = web.named(loyaltyId=loyalty)
+    holder = web.identify(loyaltyId=loyalty)
     page = web.page()
     user = page.send(identities={"emailAddress": email})
     assert user != holder
@@ -117,7 +117,7 @@ def test_a_new_value_of_a_non_default_type_replaces_the_old_one(web: Dataset) ->
     assert web.resolve(emailAddress=old) is None
 
 
-def test_a_token_with_one_email_and_an_event_with_another_make_a_new_user(web: Dataset) -> None:
+def test_another_e_mail_address_without_other_identities_is_a_new_user(web: Dataset) -> None:
     page, old, new = web.page(), _email(), _email()
     first = page.send(identities={"emailAddress": old})
     second = page.send(identities={"emailAddress": new})
@@ -130,11 +130,11 @@ def test_a_token_with_one_email_and_an_event_with_another_make_a_new_user(web: D
 
 
 @pytest.mark.parametrize("spelling", ["id", "identities", "attributes"])
-def test_a_changed_default_identity_clears_the_set_however_it_is_spelt(web: Dataset, spelling: str) -> None:
+def test_a_changed_default_identity_clears_the_token_in_every_spelling(web: Dataset, spelling: str) -> None:
     page, email, one, two = web.page(), _email(), fresh("w"), fresh("w")
     first = page.send(id=one, identities={"emailAddress": email})
-    said = {"id": two} if spelling == "id" else {spelling: {"webId": two}}
-    second = page.send(**said)
+    fields = {"id": two} if spelling == "id" else {spelling: {"webId": two}}
+    second = page.send(**fields)
     assert second != first
     assert web.values(second) == {"webId": two}
     assert web.values(first) == {"webId": one, "emailAddress": email}
@@ -144,7 +144,7 @@ def test_a_changed_default_identity_clears_the_set_however_it_is_spelt(web: Data
 
 
 @pytest.mark.parametrize(
-    "said",
+    "fields",
     [
         {},
         {"id": None},
@@ -157,15 +157,18 @@ def test_a_changed_default_identity_clears_the_set_however_it_is_spelt(web: Data
     ],
     ids=str,
 )
-def test_absence_null_or_blank_is_not_a_change(web: Dataset, said: dict[str, Any]) -> None:
+def test_a_missing_null_or_blank_default_identity_is_not_a_change(
+    web: Dataset, fields: dict[str, Any]
+) -> None:
     page, email = web.page(), _email()
     user = page.send(id=fresh("w"), identities={"emailAddress": email})
     token = page.token
-    assert page.send(**said) == user
+    assert page.send(**fields) == user
     assert page.token == token
     loyalty = fresh("L")
     assert (
-        page.send(**said, **({} if "identities" in said else {"identities": {"loyaltyId": loyalty}})) == user
+        page.send(**fields, **({} if "identities" in fields else {"identities": {"loyaltyId": loyalty}}))
+        == user
     )
 
 
@@ -176,32 +179,32 @@ def test_a_default_identity_missing_from_the_token_is_not_a_change(web: Dataset)
     assert web.values(user) == {"emailAddress": email, "webId": web_id}
 
 
-def test_default_identities_are_compared_on_normalised_keys(web: Dataset) -> None:
+def test_default_identities_are_compared_normalised(web: Dataset) -> None:
     page, web_id = web.page(), fresh("WeB")
     user = page.send(id=web_id, identities={"emailAddress": _email()})
     assert page.send(id=web_id.lower()) == user
     assert page.send(id=f"  {web_id.upper()}\n") == user
 
 
-def test_a_change_back_brings_the_first_user_back(web: Dataset) -> None:
+def test_changing_the_default_identity_back_resolves_to_the_first_user(web: Dataset) -> None:
     page, one, two = web.page(), fresh("w"), fresh("w")
     first = page.send(id=one)
     assert page.send(id=two) != first
     assert page.send(id=one) == first
 
 
-# -- tokens that do not open --------------------------------------------------------------------------------
+# -- invalid tokens -----------------------------------------------------------------------------------------
 
 
 def _broken(web: Dataset, new_dataset: NewDataset, other_tenant: Dataset) -> dict[str, str]:
     token = token_of(web.send({"user": {"anonymousId": new_device(), "id": fresh("w")}}))
-    elsewhere = new_dataset().page()
-    elsewhere.send(id=fresh("w"))
-    foreign = other_tenant.page()
-    foreign.send(id=fresh("w"))
+    other_page = new_dataset().page()
+    other_page.send(id=fresh("w"))
+    tenant_page = other_tenant.page()
+    tenant_page.send(id=fresh("w"))
     return {
-        "dataset": elsewhere.token,
-        "organisation": foreign.token,
+        "dataset": other_page.token,
+        "organisation": tenant_page.token,
         "version": altered(token, 0),
         "key id": altered(token, 3),
         "nonce": altered(token, 8),
@@ -242,23 +245,23 @@ def test_an_undecryptable_token_makes_the_event_anonymous_with_error_2(
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_a_token_that_cannot_be_opened_beside_an_identity_is_not_an_error(
+def test_an_undecryptable_token_with_an_identity_is_not_an_error(
     web: Dataset, broken: dict[str, str], kind: str
 ) -> None:
     web_id = fresh("w")
-    known = web.named(webId=web_id)
+    user = web.identify(webId=web_id)
     answer = web.send({"user": {"anonymousId": new_device(), "encryptedId": broken[kind], "id": web_id}})
-    assert (answer["errorCode"], answer["resolvedUserId"]) == (0, known)
+    assert (answer["errorCode"], answer["resolvedUserId"]) == (0, user)
     assert token_of(answer) != broken[kind]
-    assert web.values(known) == {"webId": web_id}
+    assert web.values(user) == {"webId": web_id}
 
 
-def test_error_2_on_the_authenticated_endpoint_too(web: Dataset) -> None:
+def test_the_authenticated_endpoint_returns_error_2(web: Dataset) -> None:
     answer = web.send({"user": {"anonymousId": new_device(), "encryptedId": "x"}}, endpoint="authevent")
     assert answer["errorCode"] == 2
 
 
-def test_error_4_goes_before_error_2(web: Dataset) -> None:
+def test_error_4_takes_precedence_over_error_2(web: Dataset) -> None:
     answer = web.send({"user": {"anonymousId": "bad id", "encryptedId": "x"}})
     assert answer["errorCode"] == 4
     assert answer["resolvedUserId"] == answer["anonymousId"]
@@ -271,7 +274,7 @@ def test_an_absent_token_is_not_an_error(web: Dataset, absent: str | None) -> No
     assert (answer["errorCode"], answer["resolvedUserId"]) == (0, device)
 
 
-def test_a_token_of_the_account_field_says_nothing(web: Dataset) -> None:
+def test_a_token_in_the_account_field_is_ignored(web: Dataset) -> None:
     page = web.page()
     page.send(id=fresh("w"))
     device = new_device()
@@ -286,46 +289,46 @@ def test_a_token_of_an_absorbed_user_is_updated(web: Dataset) -> None:
     now, one, email = now_ms(), fresh("w"), _email()
     page = web.page()
     absorbed = page.send(at=now - 9 * MINUTE_MS, id=one)
-    survivor = web.named(at=now - 5 * MINUTE_MS, emailAddress=email)
-    assert web.named(webId=one, emailAddress=email) == survivor
+    survivor = web.identify(at=now - 5 * MINUTE_MS, emailAddress=email)
+    assert web.identify(webId=one, emailAddress=email) == survivor
     old = page.token
     assert page.send() == survivor != absorbed
     assert page.token != old
-    newer = page.token
+    updated = page.token
     assert page.send() == survivor
-    assert page.token == newer
+    assert page.token == updated
 
 
-def test_a_token_that_follows_still_adds_up(web: Dataset) -> None:
+def test_a_token_of_an_absorbed_user_still_accepts_identities(web: Dataset) -> None:
     now, one, email, loyalty = now_ms(), fresh("w"), _email(), fresh("L")
     page = web.page()
     page.send(at=now - 9 * MINUTE_MS, id=one)
-    survivor = web.named(at=now - 5 * MINUTE_MS, emailAddress=email)
-    web.named(webId=one, emailAddress=email)
+    survivor = web.identify(at=now - 5 * MINUTE_MS, emailAddress=email)
+    web.identify(webId=one, emailAddress=email)
     assert page.send(identities={"loyaltyId": loyalty}) == survivor
     assert web.values(survivor) == {"webId": one, "emailAddress": email, "loyaltyId": loyalty}
 
 
-def test_a_token_value_that_moved_to_another_profile_is_dropped(web: Dataset) -> None:
+def test_an_identity_that_moved_to_another_user_is_removed_from_the_token(web: Dataset) -> None:
     page, email = web.page(), _email()
     user = page.send(id=fresh("w"), identities={"emailAddress": email})
     web.page().send(id=fresh("w"))
     replaced = _email()
     assert page.send(identities={"emailAddress": replaced}) == user
-    other = web.named(emailAddress=email)
+    other = web.identify(emailAddress=email)
     assert other != user
-    stale = web.page()
-    stale.send(id=fresh("w"))
+    other_page = web.page()
+    other_page.send(id=fresh("w"))
     assert page.send(identities={"loyaltyId": fresh("L")}) == user
     assert web.survivor(other) == other
 
 
-def test_a_token_that_lost_its_value_does_not_steal_it_back(web: Dataset) -> None:
+def test_an_old_token_does_not_take_an_identity_back(web: Dataset) -> None:
     first, email, web_id = web.page(), _email(), fresh("w")
     user = first.send(id=web_id, identities={"emailAddress": email})
     old = first.token
-    web.named(webId=web_id, emailAddress=_email())
-    holder = web.named(emailAddress=email)
+    web.identify(webId=web_id, emailAddress=_email())
+    holder = web.identify(emailAddress=email)
     assert holder != user
     answer = web.send(
         {"user": {"anonymousId": first.device, "encryptedId": old, "identities": {"loyaltyId": fresh("L")}}}
@@ -335,20 +338,20 @@ def test_a_token_that_lost_its_value_does_not_steal_it_back(web: Dataset) -> Non
     assert web.values(holder) == {"emailAddress": email}
 
 
-def test_an_event_identified_by_its_token_alone_is_answered_with_one(web: Dataset) -> None:
-    """Another browser has replaced the only value the token knows; the user is still the token's."""
+def test_an_event_identified_by_its_token_alone_gets_a_token(web: Dataset) -> None:
+    """The only identity of the token was replaced; the token still identifies the user."""
     page, old, web_id = web.page(), _email(), fresh("w")
     user = page.send(identities={"emailAddress": old})
-    assert web.named(webId=web_id, emailAddress=old) == user
-    assert web.named(webId=web_id, emailAddress=_email()) == user
+    assert web.identify(webId=web_id, emailAddress=old) == user
+    assert web.identify(webId=web_id, emailAddress=_email()) == user
     assert page.send() == user
     assert "persistedUserId" in page.answer
 
 
-def test_a_token_still_names_its_user_after_a_value_was_lost(web: Dataset) -> None:
+def test_a_token_identifies_its_user_after_an_identity_was_replaced(web: Dataset) -> None:
     page, old, web_id = web.page(), _email(), fresh("w")
     user = page.send(id=web_id, identities={"emailAddress": old})
-    assert web.named(webId=web_id, emailAddress=_email()) == user
+    assert web.identify(webId=web_id, emailAddress=_email()) == user
     assert page.send() == user
     assert page.send(identities={"loyaltyId": fresh("L")}) == user
     assert web.resolve(emailAddress=old) is None
@@ -365,27 +368,27 @@ def test_a_token_of_a_deleted_user_restores_nothing(web: Dataset) -> None:
     )
     assert (answer.status_code, answer.text) == (200, "Deleted 1 users (1 requested)")
     assert web.user(user) is None
-    again = page.send()
-    assert again == page.device
+    repeated = page.send()
+    assert repeated == page.device
     assert page.answer["errorCode"] == 0
     assert "persistedUserId" not in page.answer
-    back = page.send(id=web_id)
-    assert PRIMARY.fullmatch(back)
-    assert back != user
+    new_user = page.send(id=web_id)
+    assert PRIMARY.fullmatch(new_user)
+    assert new_user != user
 
 
-def test_a_token_of_a_retired_key_is_encrypted_again(tenant_of_its_own: Dataset) -> None:
-    web = tenant_of_its_own
+def test_a_token_is_unchanged_while_a_new_key_waits(new_tenant_dataset: Dataset) -> None:
+    web = new_tenant_dataset
     page = web.page()
     user = page.send(id=fresh("w"))
     old = page.token
     answer = web.org.admin("POST", "/token-keys")
     assert answer.status_code == 201, answer.text
     assert page.send() == user
-    assert page.token == old  # a new key only opens at first
+    assert page.token == old  # a new key decrypts only, until it is active
 
 
-def test_a_token_is_short_and_keeps_the_default_identity(many_types: Dataset) -> None:
+def test_a_token_has_at_most_2048_characters_and_keeps_the_default_identity(many_types: Dataset) -> None:
     web = many_types
     page, web_id = web.page(), "w1" * 100
     user = page.send(id=web_id)
@@ -397,9 +400,9 @@ def test_a_token_is_short_and_keeps_the_default_identity(many_types: Dataset) ->
     assert page.send(id="another") != user
 
 
-def test_the_oldest_pairs_are_left_out_with_a_warning(many_types: Dataset) -> None:
+def test_the_oldest_identities_are_omitted_with_a_warning(many_types: Dataset) -> None:
     identities = {f"type{number}": f"other {number} " + "é" * 110 for number in range(20)}
-    user = {"anonymousId": new_device(), "id": "somebody", "identities": identities}
+    user = {"anonymousId": new_device(), "id": "another", "identities": identities}
     assert "token_full" in many_types.warnings(user)
 
 
@@ -414,5 +417,5 @@ def many_types(new_org: Any, tenant: Any, new_dataset: NewDataset) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def tenant_of_its_own(tenant: Any, new_dataset: NewDataset) -> Dataset:
+def new_tenant_dataset(tenant: Any, new_dataset: NewDataset) -> Dataset:
     return new_dataset(tenant())

@@ -16,9 +16,9 @@ from wire.interactions.client import (
     FORM,
     PRIMARY,
     Dataset,
+    assert_invalid_event,
     base64_of,
     new_device,
-    refused_event,
     token_of,
     warnings_of,
 )
@@ -48,13 +48,13 @@ def test_every_encoding_gives_the_same_result(web: Dataset, encoding: str) -> No
     assert (answer["campaignResponses"], answer["compiledCampaignTemplates"]) == ([], [])
     assert token_of(answer)
     assert web.resolve(emailAddress=email) == answer["resolvedUserId"]
-    (kept,) = web.events(answer["resolvedUserId"])
-    assert (kept["event_id"], kept["name"]) == (answer["id"], "Café ☕ visit")
+    (event,) = web.events(answer["resolvedUserId"])
+    assert (event["event_id"], event["name"]) == (answer["id"], "Café ☕ visit")
 
 
 @pytest.fixture(scope="module")
 def unprefixed(cds: Cds) -> Dataset:
-    """A dataset of the organisation that needs no `/t/{org}`."""
+    """A dataset of the default organisation, whose paths need no `/t/{org}`."""
     permissions = cds.permissions | {"internal_cds_identity_view", "internal_cds_identity_update"}
     org = Cds(cds.base_url, cds.org, cds.client_id, cds.client_secret, permissions)
     name = fresh("web").replace("_", "")
@@ -66,27 +66,27 @@ def unprefixed(cds: Cds) -> Dataset:
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_the_default_organisation_needs_no_prefix(unprefixed: Dataset, encoding: str) -> None:
     event = _event(emailAddress=f"{fresh('ann')}@acme.example")
-    bare = unprefixed.send(event, encoding, prefix=False)
-    assert bare["resolvedUserId"] == unprefixed.send(event, encoding)["resolvedUserId"]
+    without_prefix = unprefixed.send(event, encoding, prefix=False)
+    assert without_prefix["resolvedUserId"] == unprefixed.send(event, encoding)["resolvedUserId"]
 
 
-def test_an_authenticated_event_with_and_without_the_prefix(unprefixed: Dataset) -> None:
+def test_an_authenticated_event_needs_no_prefix_for_the_default_organisation(unprefixed: Dataset) -> None:
     event = _event(emailAddress=f"{fresh('ann')}@acme.example")
-    bare = unprefixed.send(event, endpoint="authevent", prefix=False)
-    assert bare["resolvedUserId"] == unprefixed.send(event, endpoint="authevent")["resolvedUserId"]
+    without_prefix = unprefixed.send(event, endpoint="authevent", prefix=False)
+    assert without_prefix["resolvedUserId"] == unprefixed.send(event, endpoint="authevent")["resolvedUserId"]
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS[1:3])
 def test_an_authenticated_event_is_json_only(web: Dataset, encoding: str) -> None:
     email = f"{fresh('ann')}@acme.example"
-    answer = web.ask(_event(emailAddress=email), encoding, endpoint="authevent")
-    refused_event(answer, 400)
+    answer = web.try_send(_event(emailAddress=email), encoding, endpoint="authevent")
+    assert_invalid_event(answer, 400)
     assert web.resolve(emailAddress=email) is None
 
 
 def test_an_authenticated_event_is_not_a_get(web: Dataset) -> None:
     email = f"{fresh('ann')}@acme.example"
-    assert web.ask(_event(emailAddress=email), "get", endpoint="authevent").status_code == 405
+    assert web.try_send(_event(emailAddress=email), "get", endpoint="authevent").status_code == 405
     assert web.resolve(emailAddress=email) is None
 
 
@@ -97,13 +97,13 @@ def test_other_methods_are_not_allowed(web: Dataset, endpoint: str, method: str)
     assert web.request(method, web.path(endpoint), content=body, auth=web.basic).status_code == 405
 
 
-def test_the_vector_of_the_contract(new_dataset: NewDataset) -> None:
+def test_the_example_of_the_contract(new_dataset: NewDataset) -> None:
     web = new_dataset()
     answer = web.request("GET", f"{web.path()}?event={VECTOR}").json()
     assert web.resolve(webId="testuser") == answer["resolvedUserId"]
-    (kept,) = web.events(answer["resolvedUserId"])
-    assert kept["name"] == "hello world"
-    assert kept["body"]["user"]["id"] == "testuser"
+    (event,) = web.events(answer["resolvedUserId"])
+    assert event["name"] == "hello world"
+    assert event["body"]["user"]["id"] == "testuser"
 
 
 def _blank_for_plus(text: str) -> str:
@@ -114,8 +114,8 @@ def _escaped(text: str) -> str:
     return quote(text, safe="")
 
 
-def _spelt(email: str) -> dict[str, str]:
-    """One event as `event=` may carry it, already escaped; its base64 has a `+`, a `/` and padding."""
+def _spellings(email: str) -> dict[str, str]:
+    """One event in all forms of `event=`, escaped; its base64 has a `+`, a `/` and padding."""
     event = {"action": "", "user": {"anonId": new_device(), "attributes": {"emailAddress": email}}}
     for length in range(200):
         event["action"] = "a" * (length % 7) + "~~~???>>>" + "ÿ" * (length // 7)
@@ -124,12 +124,12 @@ def _spelt(email: str) -> dict[str, str]:
         if "+" in standard and "/" in standard and standard.endswith("="):
             break
     else:  # pragma: no cover
-        raise AssertionError("no such text")
+        raise AssertionError("no text has such a base64 form")
     url_safe = base64.urlsafe_b64encode(raw).decode()
     return {
         "standard": _escaped(standard),
-        "a blank that stands for a plus": _blank_for_plus(standard).replace(" ", "%20"),
-        "a plus left as it is": standard,
+        "a blank instead of a plus": _blank_for_plus(standard).replace(" ", "%20"),
+        "an unescaped plus": standard,
         "url-safe": url_safe,
         "without padding": _escaped(standard.rstrip("=")),
         "url-safe without padding": url_safe.rstrip("="),
@@ -138,11 +138,11 @@ def _spelt(email: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("spelling", _spelt(""))
+@pytest.mark.parametrize("spelling", _spellings(""))
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_one_rule_decodes_the_parameter(web: Dataset, method: str, spelling: str) -> None:
+def test_the_parameter_is_decoded_in_every_form(web: Dataset, method: str, spelling: str) -> None:
     email = f"{fresh('ann')}@acme.example"
-    parameter = f"event={_spelt(email)[spelling]}"
+    parameter = f"event={_spellings(email)[spelling]}"
     if method == "GET":
         answer = web.request("GET", f"{web.path()}?{parameter}")
     else:
@@ -151,7 +151,7 @@ def test_one_rule_decodes_the_parameter(web: Dataset, method: str, spelling: str
     assert web.resolve(emailAddress=email) == answer.json()["resolvedUserId"]
 
 
-def test_a_charset_beside_the_content_type(web: Dataset) -> None:
+def test_a_charset_in_the_content_type_is_accepted(web: Dataset) -> None:
     for content_type, content in (
         ("application/json; charset=UTF-8", json.dumps(_event(emailAddress="charset@acme.example"))),
         ("APPLICATION/JSON", json.dumps(_event(emailAddress="charset@acme.example"))),
@@ -165,7 +165,7 @@ def test_a_charset_beside_the_content_type(web: Dataset) -> None:
         assert PRIMARY.fullmatch(answer.json()["resolvedUserId"])
 
 
-def test_other_parameters_beside_the_event_are_ignored(web: Dataset) -> None:
+def test_other_parameters_are_ignored(web: Dataset) -> None:
     parameter = urlencode({"_r": "123456", "event": base64_of(_event()), "_anon": "true"})
     assert web.request("GET", f"{web.path()}?{parameter}").status_code == 200
     assert web.request("POST", content=parameter, headers=FORM).status_code == 200
@@ -174,53 +174,53 @@ def test_other_parameters_beside_the_event_are_ignored(web: Dataset) -> None:
 # -- headers ------------------------------------------------------------------------------------------------
 
 
-def _answers(web: Dataset) -> dict[str, Any]:
+def _all_kinds_of_answers(web: Dataset) -> dict[str, Any]:
     headers = {"Origin": "https://www.acme.example"}
     return {
-        "success": web.ask(_event(), headers=headers),
-        "get": web.ask(_event(), "get", headers=headers),
-        "named": web.ask(_event(webId=fresh("w")), headers=headers),
-        "server": web.ask(_event(), endpoint="authevent", headers=headers),
+        "success": web.try_send(_event(), headers=headers),
+        "get": web.try_send(_event(), "get", headers=headers),
+        "named": web.try_send(_event(webId=fresh("w")), headers=headers),
+        "server": web.try_send(_event(), endpoint="authevent", headers=headers),
         "undecodable": web.request(
             "POST", content="{", headers={"Content-Type": "application/json", **headers}
         ),
-        "not an object": web.ask([], headers=headers),
-        "wrong credentials": web.ask(_event(), endpoint="authevent", auth=("a", "b"), headers=headers),
+        "not an object": web.try_send([], headers=headers),
+        "wrong credentials": web.try_send(_event(), endpoint="authevent", auth=("a", "b"), headers=headers),
         "unknown dataset": web.request(
             "GET", f"/t/{web.org.org}/api2/event/nowhere?event=e30", headers=headers
         ),
-        "too large": web.ask({"action": "x" * 300_000}, headers=headers),
+        "too large": web.try_send({"action": "x" * 300_000}, headers=headers),
     }
 
 
-def test_the_headers_of_every_answer(web: Dataset) -> None:
-    for name, answer in _answers(web).items():
-        said = answer.headers
-        assert said["content-type"].lower() == "application/json;charset=utf-8", name
-        assert said["access-control-allow-origin"] == "https://www.acme.example", name
-        assert said["access-control-allow-credentials"] == "true", name
-        assert said["timing-allow-origin"] == "*", name
-        assert said["cache-control"].replace(" ", "") == "no-cache,no-store", name
-        assert said["x-content-type-options"] == "nosniff", name
-        assert "set-cookie" not in said, name
+def test_every_answer_has_the_headers_of_the_contract(web: Dataset) -> None:
+    for name, answer in _all_kinds_of_answers(web).items():
+        headers = answer.headers
+        assert headers["content-type"].lower() == "application/json;charset=utf-8", name
+        assert headers["access-control-allow-origin"] == "https://www.acme.example", name
+        assert headers["access-control-allow-credentials"] == "true", name
+        assert headers["timing-allow-origin"] == "*", name
+        assert headers["cache-control"].replace(" ", "") == "no-cache,no-store", name
+        assert headers["x-content-type-options"] == "nosniff", name
+        assert "set-cookie" not in headers, name
         assert isinstance(answer.json(), dict), name
 
 
-def test_no_origin_no_echo(web: Dataset) -> None:
-    assert web.ask(_event()).headers.get("access-control-allow-origin") in (None, "*")
+def test_without_an_origin_none_is_allowed(web: Dataset) -> None:
+    assert web.try_send(_event()).headers.get("access-control-allow-origin") in (None, "*")
 
 
 def test_no_cookie_is_ever_set(web: Dataset) -> None:
     event = _event(webId=fresh("w"))
     event["user"]["anonymousProfileTracker"] = ""
-    answer = web.ask(event, headers={"Cookie": "cds_profile=x; _evga_1234=y"})
+    answer = web.try_send(event, headers={"Cookie": "cds_profile=x; _evga_1234=y"})
     assert answer.status_code == 200
     assert "set-cookie" not in answer.headers
 
 
 @pytest.mark.parametrize("endpoint", ["event", "authevent"])
 @pytest.mark.parametrize("prefix", [True, False])
-def test_options(unprefixed: Dataset, endpoint: str, prefix: bool) -> None:
+def test_options_allows_the_origin_and_headers(unprefixed: Dataset, endpoint: str, prefix: bool) -> None:
     headers = {
         "Origin": "https://www.acme.example",
         "Access-Control-Request-Method": "POST",
@@ -230,9 +230,9 @@ def test_options(unprefixed: Dataset, endpoint: str, prefix: bool) -> None:
     assert (answer.status_code, answer.content) == (204, b"")
     assert answer.headers["access-control-allow-origin"] == "https://www.acme.example"
     assert answer.headers["access-control-allow-credentials"] == "true"
-    methods = {each.strip() for each in answer.headers["access-control-allow-methods"].split(",")}
+    methods = {method.strip() for method in answer.headers["access-control-allow-methods"].split(",")}
     assert {"GET", "POST"} <= methods
-    allowed = {each.strip().lower() for each in answer.headers["access-control-allow-headers"].split(",")}
+    allowed = {header.strip().lower() for header in answer.headers["access-control-allow-headers"].split(",")}
     assert {"content-type", "authorization"} <= allowed
 
 
@@ -245,9 +245,9 @@ def test_an_answer_is_compressed_when_accepted(web: Dataset) -> None:
         assert answer.headers["content-encoding"] == "gzip"
         assert "accept-encoding" in answer.headers["vary"].lower()
     assert json.loads(gzip.decompress(raw))["errorCode"] == 0
-    plain = web.ask(event, endpoint="authevent", headers={"Accept-Encoding": "identity"})
-    assert "content-encoding" not in plain.headers
-    assert plain.json()["errorCode"] == 0
+    uncompressed = web.try_send(event, endpoint="authevent", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in uncompressed.headers
+    assert uncompressed.json()["errorCode"] == 0
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_an_answer_is_compressed_when_accepted(web: Dataset) -> None:
     ],
 )
 def test_an_encoding_with_quality_zero_is_not_used(web: Dataset, accepted: str, is_gzipped: bool) -> None:
-    answer = web.ask(_event(), headers={"Accept-Encoding": accepted})
+    answer = web.try_send(_event(), headers={"Accept-Encoding": accepted})
     assert (answer.headers.get("content-encoding") == "gzip") is is_gzipped
     assert answer.json()["errorCode"] == 0
 
@@ -272,17 +272,15 @@ def test_an_encoding_with_quality_zero_is_not_used(web: Dataset, accepted: str, 
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("prefix", [True, False])
-def test_where_nothing_is_the_answer_is_json_too(
-    unprefixed: Dataset, prefix: bool, method: str, path: str
-) -> None:
+def test_an_unknown_path_is_a_json_404(unprefixed: Dataset, prefix: bool, method: str, path: str) -> None:
     base = f"/t/{unprefixed.org.org}" if prefix else ""
-    refused_event(unprefixed.request(method, f"{base}/api2/{path}"), 404)
+    assert_invalid_event(unprefixed.request(method, f"{base}/api2/{path}"), 404)
 
 
-# -- what the answer holds ----------------------------------------------------------------------------------
+# -- answers ------------------------------------------------------------------------------------------------
 
 
-def test_an_anonymous_event_is_answered_with_the_anonymous_id_and_no_token(web: Dataset) -> None:
+def test_an_anonymous_event_gets_no_token(web: Dataset) -> None:
     device = new_device()
     answer = web.send({"user": {"anonymousId": device}})
     assert set(answer) == SUCCESS
@@ -298,7 +296,7 @@ def test_explanations_are_for_authenticated_callers_only(web: Dataset) -> None:
     assert not {"eventDetails", "campaignExplanations"} & set(web.send(_event(), endpoint="authevent"))
 
 
-def test_when_the_namespaces_disagree_the_interactions_one_is_used(web: Dataset) -> None:
+def test_interactions_fields_take_precedence_over_the_other_namespace(web: Dataset) -> None:
     one, two = new_device(), new_device()
     answer = web.send(
         {
@@ -311,7 +309,7 @@ def test_when_the_namespaces_disagree_the_interactions_one_is_used(web: Dataset)
     )
     assert answer["resolvedUserId"] == one
     assert "namespace_conflict" in warnings_of(answer)
-    assert [each["name"] for each in web.events(one)] == ["a"]
+    assert [event["name"] for event in web.events(one)] == ["a"]
     assert web.user(two) is None
 
 
@@ -327,19 +325,19 @@ def test_events_are_stored_newest_first_and_found_by_name_and_time(web: Dataset)
     for name in ("a", "b", "a"):
         page.send(event={"interaction": {"name": name}})
         ids.append(page.answer["id"])
-    kept = web.events(page.device)
-    assert [each["event_id"] for each in kept] == ids[::-1]
+    events = web.events(page.device)
+    assert [event["event_id"] for event in events] == ids[::-1]
     path = f"/datasets/{web.name}/profiles/{page.device}/events"
-    only = web.org.admin("GET", path, params={"name": "a"}).json()["events"]
-    assert [each["event_id"] for each in only] == [ids[2], ids[0]]
-    since = web.org.admin("GET", path, params={"since": kept[0]["occurred_at"]}).json()["events"]
-    assert kept[0]["event_id"] in {each["event_id"] for each in since}
-    assert len(since) < 3 or len({each["occurred_at"] for each in kept}) < 3
+    named_a = web.org.admin("GET", path, params={"name": "a"}).json()["events"]
+    assert [event["event_id"] for event in named_a] == [ids[2], ids[0]]
+    newest = events[0]["occurred_at"]
+    since = web.org.admin("GET", path, params={"since": newest}).json()["events"]
+    assert since == [event for event in events if event["occurred_at"] >= newest]
 
 
 ORDER = {"totalValue": 5.5, "currency": "EUR", "lineItems": []}
 LEASE = {"id": "L1", "attributes": {}, "relatedCatalogObjects": {"P": ["1"]}}
-EVERYTHING: dict[str, dict[str, Any]] = {
+ALL_FIELDS: dict[str, dict[str, Any]] = {
     "SalesforceInteractions": {
         "interaction": {
             "name": "Purchase",
@@ -370,20 +368,20 @@ EVERYTHING: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("namespace", EVERYTHING)
-def test_every_field_of_a_namespace_is_understood_and_kept(web: Dataset, namespace: str) -> None:
-    event, device = EVERYTHING[namespace], new_device()
-    sent = {**event, "user": {**event.get("user", {}), "anonymousId": device}}
-    answer = web.send(sent)
+@pytest.mark.parametrize("namespace", ALL_FIELDS)
+def test_every_field_of_a_namespace_is_stored(web: Dataset, namespace: str) -> None:
+    event, device = ALL_FIELDS[namespace], new_device()
+    complete = {**event, "user": {**event.get("user", {}), "anonymousId": device}}
+    answer = web.send(complete)
     assert answer["errorCode"] == 0
-    (kept,) = web.events(device)
+    (stored,) = web.events(device)
     for part in ("interaction", "catalog", "cart", "order", "campaignStats", "performance", "account"):
         if part in event:
-            assert kept["body"][part] == event[part]
+            assert stored["body"][part] == event[part]
 
 
 @pytest.mark.parametrize("beacon", ["msreceiver", "pr", "er", "twreceiver", "jsreceiver"])
-def test_side_beacons_answer_empty_and_touch_no_identity(unprefixed: Dataset, beacon: str) -> None:
+def test_side_beacons_get_an_empty_answer_and_store_nothing(unprefixed: Dataset, beacon: str) -> None:
     device = new_device()
     query = urlencode(
         {"_ak": "acme", "_ds": unprefixed.name, ".anonId": device, "userId": fresh("u"), ".bv": "16"}

@@ -10,8 +10,8 @@ import pytest
 
 from support.caller import Cds
 
-PEOPLE = {"given_name": "Ann", "last_name": "Lee"}
-PASSWORD = "a password of hers"
+NAMES = {"given_name": "Ann", "last_name": "Lee"}
+PASSWORD = "a valid password"
 CLIENT_SECRET = "a secret of the identity server"
 SERVER = {"url": "https://is.example/", "client_id": "oneself", "client_secret": CLIENT_SECRET}
 
@@ -23,7 +23,7 @@ async def admin(cds: Cds, method: str, path: str, token: str | None = None, **op
     )
 
 
-async def made(cds: Cds, path: str, **body: Any) -> dict[str, Any]:
+async def create(cds: Cds, path: str, **body: Any) -> dict[str, Any]:
     answer = await admin(cds, "POST", path, json=body)
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
@@ -36,12 +36,12 @@ async def token_of(cds: Cds, application: dict[str, Any]) -> httpx.Response:
 
 
 async def user(cds: Cds, name: str = "ann") -> dict[str, Any]:
-    return await made(cds, "/users", username=f"{name}@acme.example", password=PASSWORD, **PEOPLE)
+    return await create(cds, "/users", username=f"{name}@acme.example", password=PASSWORD, **NAMES)
 
 
 class TestApplications:
     async def test_the_secret_is_shown_once_and_works(self, cds: Cds) -> None:
-        new = await made(cds, "/applications", name="backend", permissions=["internal_cds_profile_view"])
+        new = await create(cds, "/applications", name="backend", permissions=["internal_cds_profile_view"])
         assert (new["kind"], new["permissions"]) == ("machine", ["internal_cds_profile_view"])
         assert (await token_of(cds, new)).status_code == 200
         read = (await admin(cds, "GET", f"/applications/{new['client_id']}")).json()
@@ -50,13 +50,13 @@ class TestApplications:
 
     async def test_a_browser_application_has_no_secret(self, cds: Cds) -> None:
         uris = ["https://shop.example/callback"]
-        new = await made(cds, "/applications", name="shop", kind="browser", redirect_uris=uris)
+        new = await create(cds, "/applications", name="shop", kind="browser", redirect_uris=uris)
         assert "client_secret" not in new
         assert new["redirect_uris"] == uris
 
-    async def test_fewer_permissions_end_its_tokens(self, cds: Cds) -> None:
+    async def test_removing_a_permission_revokes_its_tokens(self, cds: Cds) -> None:
         permissions = ["internal_cds_profile_view", "internal_cds_profile_update"]
-        new = await made(cds, "/applications", name="backend", permissions=permissions)
+        new = await create(cds, "/applications", name="backend", permissions=permissions)
         token = (await token_of(cds, new)).json()["access_token"]
         assert (await cds("GET", "/profiles", token=token)).status_code == 200
         path = f"/applications/{new['client_id']}"
@@ -64,23 +64,23 @@ class TestApplications:
         assert (changed.json()["name"], changed.json()["permissions"]) == ("back", permissions[1:])
         assert (await cds("GET", "/profiles", token=token)).status_code == 401
 
-    async def test_a_deleted_key_is_not_found(self, cds: Cds) -> None:
-        new = await made(cds, "/applications", name="backend")
+    async def test_a_deleted_application_is_not_found(self, cds: Cds) -> None:
+        new = await create(cds, "/applications", name="backend")
         path = f"/applications/{new['client_id']}"
         assert (await admin(cds, "DELETE", path)).status_code == 204
         assert (await admin(cds, "DELETE", path)).status_code == 204
         assert (await admin(cds, "GET", path)).status_code == 404
         assert (await token_of(cds, new)).status_code == 401
 
-    async def test_the_list_goes_on(self, cds: Cds) -> None:
+    async def test_the_list_of_applications_has_pages(self, cds: Cds) -> None:
         for name in "abc":
-            await made(cds, "/applications", name=name, client_id=f"client-{name}")
-        seen, cursor = [], ""
+            await create(cds, "/applications", name=name, client_id=f"client-{name}")
+        found, cursor = [], ""
         for _ in range(4):
             page = (await admin(cds, "GET", f"/applications?page_size=1&cursor={cursor}")).json()
-            seen += [each["client_id"] for each in page["applications"]]
+            found += [application["client_id"] for application in page["applications"]]
             cursor = page["pagination"].get("next_cursor", "")
-        assert (seen, cursor) == (["client-a", "client-b", "client-c", "crm"], "")
+        assert (found, cursor) == (["client-a", "client-b", "client-c", "crm"], "")
 
     @pytest.mark.parametrize(
         "body",
@@ -93,7 +93,7 @@ class TestApplications:
             {"name": "x", "permissions": "all"},
             {"name": "x", "kind": "web", "redirect_uris": ["javascript:alert(1)"]},
             {"name": "x", "client_id": "a b"},
-            {"name": "x", "client_secret": "of my own"},
+            {"name": "x", "client_secret": "chosen by the caller"},
             {"name": 7},
         ],
         ids=str,
@@ -105,14 +105,14 @@ class TestApplications:
         answer = await admin(cds, "POST", "/applications", json={"name": "x", "client_id": "crm"})
         assert answer.status_code == 409
 
-    async def test_a_machine_gets_no_redirect_uri_later(self, cds: Cds) -> None:
+    async def test_a_machine_application_cannot_get_a_redirect_uri(self, cds: Cds) -> None:
         body = {"redirect_uris": ["https://shop.example/"]}
         assert (await admin(cds, "PATCH", "/applications/crm", json=body)).status_code == 400
-        assert (await admin(cds, "PATCH", "/applications/nobody", json={})).status_code == 404
+        assert (await admin(cds, "PATCH", "/applications/unknown", json={})).status_code == 404
 
 
 class TestUsers:
-    async def test_a_user_is_made_read_and_listed_without_password(self, cds: Cds) -> None:
+    async def test_a_user_is_created_read_and_listed_without_password(self, cds: Cds) -> None:
         ann = await user(cds)
         assert ann["username"] == "ann@acme.example"
         assert set(ann) == {"user_id", "username", "given_name", "last_name", "mobile", "created_at"}
@@ -122,10 +122,10 @@ class TestUsers:
         assert first["users"] == [ann]
         cursor = first["pagination"]["next_cursor"]
         second = (await admin(cds, "GET", f"/users?page_size=1&cursor={cursor}")).json()
-        assert [each["username"] for each in second["users"]] == ["ben@acme.example"]
+        assert [user["username"] for user in second["users"]] == ["ben@acme.example"]
         assert "next_cursor" not in second["pagination"]
 
-    async def test_a_change_is_on_the_profile_at_once(self, cds: Cds) -> None:
+    async def test_a_changed_user_updates_the_profile_at_once(self, cds: Cds) -> None:
         ann = await user(cds)
         profile = await cds.create(user_id=ann["user_id"])
         path = f"/users/{ann['user_id']}"
@@ -137,12 +137,12 @@ class TestUsers:
         found = (await cds("GET", f"/profiles/{profile['profile_id']}")).json()["identity_attributes"]
         assert "mobile" not in found
 
-    async def test_a_new_password_counts_and_the_old_one_does_not(self, cds: Cds) -> None:
+    async def test_a_new_password_replaces_the_old_one(self, cds: Cds) -> None:
         ann, accounts = await user(cds), cds.services.directory.accounts
-        path, other = f"/users/{ann['user_id']}", "another one of hers"
-        assert (await admin(cds, "PATCH", path, json={"password": other})).status_code == 200
+        path, new_password = f"/users/{ann['user_id']}", "another valid password"
+        assert (await admin(cds, "PATCH", path, json={"password": new_password})).status_code == 200
         assert await accounts.authenticate(cds.dataset_ref, ann["username"], PASSWORD) is None
-        assert await accounts.authenticate(cds.dataset_ref, ann["username"], other) is not None
+        assert await accounts.authenticate(cds.dataset_ref, ann["username"], new_password) is not None
 
     async def test_a_deleted_user_is_erased(self, cds: Cds) -> None:
         ann = await user(cds)
@@ -153,7 +153,7 @@ class TestUsers:
         assert (await admin(cds, "GET", path)).status_code == 404
         assert (await admin(cds, "DELETE", path)).status_code == 204
         erasures = (await admin(cds, "GET", "/erasures")).json()["erasures"]
-        assert [each["profile_ids"] for each in erasures] == [[profile["profile_id"]]]
+        assert [erasure["profile_ids"] for erasure in erasures] == [[profile["profile_id"]]]
 
     async def test_a_user_of_another_directory_is_not_erased(self, cds: Cds) -> None:
         user_id = str(uuid.uuid4())
@@ -174,13 +174,13 @@ class TestUsers:
         ],
         ids=str,
     )
-    async def test_invalid_applications_are_rejected(self, cds: Cds, changes: dict[str, Any]) -> None:
-        good = {"username": "ann@acme.example", "password": PASSWORD, **PEOPLE}
-        assert (await admin(cds, "POST", "/users", json={**good, **changes})).status_code == 400
+    async def test_invalid_users_are_rejected(self, cds: Cds, changes: dict[str, Any]) -> None:
+        valid = {"username": "ann@acme.example", "password": PASSWORD, **NAMES}
+        assert (await admin(cds, "POST", "/users", json={**valid, **changes})).status_code == 400
 
     async def test_an_address_in_use_and_invalid_changes_are_rejected(self, cds: Cds) -> None:
         ann = await user(cds)
-        taken = {"username": "ANN@acme.example", "password": PASSWORD, **PEOPLE}
+        taken = {"username": "ANN@acme.example", "password": PASSWORD, **NAMES}
         assert (await admin(cds, "POST", "/users", json=taken)).status_code == 409
         path = f"/users/{ann['user_id']}"
         for body in (
@@ -190,14 +190,14 @@ class TestUsers:
             {"mobile": 7},
         ):
             assert (await admin(cds, "PATCH", path, json=body)).status_code == 400
-        for unknown in (str(uuid.uuid4()), "nobody"):
+        for unknown in (str(uuid.uuid4()), "unknown"):
             assert (await admin(cds, "PATCH", f"/users/{unknown}", json={})).status_code == 404
 
 
 class TestIdentityProvider:
-    async def test_an_identity_server_of_its_own(self, cds: Cds) -> None:
-        nothing = {"identity_server": None, "trusted_issuers": []}
-        assert (await admin(cds, "GET", "/identity-provider")).json() == nothing
+    async def test_create_change_read_and_delete_an_identity_server(self, cds: Cds) -> None:
+        empty = {"identity_server": None, "trusted_issuers": []}
+        assert (await admin(cds, "GET", "/identity-provider")).json() == empty
         assert (await admin(cds, "PATCH", "/identity-provider", json={"url": "https://x"})).status_code == 404
         answer = await admin(cds, "POST", "/identity-provider", json=SERVER)
         expected = {
@@ -212,14 +212,14 @@ class TestIdentityProvider:
         changes = {"sync_username": "is", "sync_password": "sync secret", "grant": "system_app_grant"}
         changed = await admin(cds, "PATCH", "/identity-provider", json=changes)
         assert (changed.json()["sync_username"], changed.json()["grant"]) == ("is", "system_app_grant")
-        own = await cds.services.identity_provider.servers.get(cds.dataset_ref)
-        assert own is not None
-        assert (own.connection.client_secret, own.sync_password) == (CLIENT_SECRET, "sync secret")
+        stored = await cds.services.identity_provider.servers.get(cds.dataset_ref)
+        assert stored is not None
+        assert (stored.connection.client_secret, stored.sync_password) == (CLIENT_SECRET, "sync secret")
         read = await admin(cds, "GET", "/identity-provider")
         assert CLIENT_SECRET not in read.text
         assert "sync secret" not in read.text
         assert (await admin(cds, "DELETE", "/identity-provider")).status_code == 204
-        assert (await admin(cds, "GET", "/identity-provider")).json() == nothing
+        assert (await admin(cds, "GET", "/identity-provider")).json() == empty
 
     @pytest.mark.parametrize(
         "changes",
@@ -241,9 +241,9 @@ class TestIdentityProvider:
         answer = await admin(cds, "POST", "/identity-provider", json={**SERVER, **changes})
         assert answer.status_code == 400, answer.text
 
-    async def test_a_trusted_issuer(self, cds: Cds) -> None:
+    async def test_create_change_list_and_delete_a_trusted_issuer(self, cds: Cds) -> None:
         path = "/identity-provider/trusted-issuers"
-        new = await made(cds, path, issuer="https://login.example/realm")
+        new = await create(cds, path, issuer="https://login.example/realm")
         assert (new["audience"], new["jwks_uri"], new["permissions"]) == ("iam-cds", None, [])
         one = f"{path}/{new['issuer_id']}"
         assert (await admin(cds, "GET", one)).json() == new
@@ -252,7 +252,9 @@ class TestIdentityProvider:
         assert (changed["jwks_uri"], changed["permissions"]) == tuple(changes.values())
         assert (await admin(cds, "PATCH", one, json={"jwks_uri": ""})).json()["jwks_uri"] is None
         listed = (await admin(cds, "GET", path)).json()
-        assert [each["issuer_id"] for each in listed["trusted_issuers"]] == [new["issuer_id"]]
+        assert [trusted_issuer["issuer_id"] for trusted_issuer in listed["trusted_issuers"]] == [
+            new["issuer_id"]
+        ]
         again = await admin(cds, "POST", path, json={"issuer": "https://login.example/realm"})
         assert again.status_code == 409
         assert (await admin(cds, "DELETE", one)).status_code == 204
@@ -295,7 +297,7 @@ ROUTES = [
 ]
 
 
-async def test_every_route_wants_its_permission_in_its_organisation(cds: Cds, stranger: Cds) -> None:
+async def test_every_route_requires_its_permission_in_its_organisation(cds: Cds, stranger: Cds) -> None:
     view, update = await cds.token("admin_config_view"), await cds.token("admin_config_update")
     for verb, path in ROUTES:
         foreign = await admin(cds, verb, path, token=await stranger.token(), json={})
@@ -305,9 +307,9 @@ async def test_every_route_wants_its_permission_in_its_organisation(cds: Cds, st
     assert (await admin(cds, "GET", "/applications/crm", token=view)).status_code == 200
 
 
-async def test_nothing_of_another_organisation_is_reached(cds: Cds, stranger: Cds) -> None:
+async def test_resources_of_another_organisation_are_not_found(cds: Cds, stranger: Cds) -> None:
     ann = await user(cds)
-    new = await made(cds, "/identity-provider/trusted-issuers", issuer="https://login.example")
+    new = await create(cds, "/identity-provider/trusted-issuers", issuer="https://login.example")
     for path in (
         f"/users/{ann['user_id']}",
         "/applications/crm",

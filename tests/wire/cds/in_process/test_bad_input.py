@@ -1,4 +1,4 @@
-"""What cannot be granted leaves nothing behind, neither in the database nor in the log of the process."""
+"""Invalid requests store nothing and log nothing; errors are logged once."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 
+from oneself.errors import Contended, Unavailable
 from support.caller import Cds
 
 JSON = {"Content-Type": "application/json"}
@@ -34,25 +35,27 @@ def bodies() -> dict[str, tuple[int, Any, dict[str, str]]]:
     return {
         "larger than 1 MiB": (413, b'{"user_id": "' + b"x" * 1024 * 1024 + b'"}', {}),
         "100 000 keys": (413 if len(many) > 1024 * 1024 else 400, many, {}),
-        "too deep": (400, b'{"traits":' + b'{"a":' * 100 + b"1" + b"}" * 101, {}),
-        "far too deep": (400, b"[" * 500_000, {}),
+        "100 levels": (400, b'{"traits":' + b'{"a":' * 100 + b"1" + b"}" * 101, {}),
+        "500 000 levels": (400, b"[" * 500_000, {}),
         "broken": (400, b"{", {}),
         "other type": (415, b"{}", {"Content-Type": "text/plain"}),
-        "a form": (415, b"a=b", {"Content-Type": "application/x-www-form-urlencoded"}),
-        "other alphabet": (415, b"{}", {"Content-Type": "application/json; charset=utf-16"}),
+        "form": (415, b"a=b", {"Content-Type": "application/x-www-form-urlencoded"}),
+        "other charset": (415, b"{}", {"Content-Type": "application/json; charset=utf-16"}),
         "compressed": (415, gzip.compress(b"{}"), {"Content-Encoding": "gzip"}),
         "broken UTF-8": (400, b'{"user_id": "\xff"}', {}),
         "NUL": (400, b'{"user_id": "a\\u0000"}', {}),
         "surrogate": (400, b'{"user_id": "\\ud800"}', {}),
-        "absurd number": (400, b'{"traits": {"n": 1e400}}', {}),
-        "twice": (400, b'{"user_id": "a", "user_id": "b"}', {}),
-        "endless user id": (400, b'{"user_id": "' + b"x" * 513 + b'"}', {}),
-        "lying length": (400, b"", {"Content-Length": "7"}),
+        "number out of range": (400, b'{"traits": {"n": 1e400}}', {}),
+        "duplicate key": (400, b'{"user_id": "a", "user_id": "b"}', {}),
+        "long user id": (400, b'{"user_id": "' + b"x" * 513 + b'"}', {}),
+        "wrong content length": (400, b"", {"Content-Length": "7"}),
     }
 
 
 @pytest.mark.parametrize("name", [*bodies()])
-async def test_a_bad_body_is_rejected_and_stores_nothing(cds: Cds, logged: LogCapture, name: str) -> None:
+async def test_an_invalid_body_is_rejected_and_stores_nothing(
+    cds: Cds, logged: LogCapture, name: str
+) -> None:
     status, content, headers = bodies()[name]
     answer = await send(cds, content, **headers)
     assert answer.status_code == status, answer.text
@@ -63,17 +66,17 @@ async def test_a_bad_body_is_rejected_and_stores_nothing(cds: Cds, logged: LogCa
     assert (await send(cds, b"{}")).status_code == 201
 
 
-async def test_a_body_that_never_ends_is_cut_off(cds: Cds) -> None:
-    taken = 0
+async def test_an_endless_body_is_cut_off(cds: Cds) -> None:
+    sent_bytes = 0
 
     async def endless() -> AsyncIterator[bytes]:
-        nonlocal taken
-        while taken < 100 * 1024 * 1024:
-            taken += 65_536
+        nonlocal sent_bytes
+        while sent_bytes < 100 * 1024 * 1024:
+            sent_bytes += 65_536
             yield b" " * 65_536
 
     assert (await send(cds, endless())).status_code == 413
-    assert taken < 100 * 1024 * 1024
+    assert sent_bytes < 100 * 1024 * 1024
 
 
 async def test_a_body_without_a_content_type_is_read_as_json(cds: Cds) -> None:
@@ -84,9 +87,9 @@ async def test_a_body_without_a_content_type_is_read_as_json(cds: Cds) -> None:
     assert (await cds.http.send(request)).status_code == 201
 
 
-@pytest.mark.parametrize("kind", ["Application/JSON", "application/json; charset=UTF-8"])
-async def test_json_is_known_however_it_is_spelled(cds: Cds, kind: str) -> None:
-    assert (await send(cds, b"{}", **{"Content-Type": kind})).status_code == 201
+@pytest.mark.parametrize("content_type", ["Application/JSON", "application/json; charset=UTF-8"])
+async def test_the_content_type_of_json_is_case_insensitive(cds: Cds, content_type: str) -> None:
+    assert (await send(cds, b"{}", **{"Content-Type": content_type})).status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -96,7 +99,7 @@ async def test_json_is_known_however_it_is_spelled(cds: Cds, kind: str) -> None:
         "cursor=%ff", "filter=x", "filter=%00%20eq%20x",
     ],
 )  # fmt: skip
-async def test_a_bad_query_is_rejected(cds: Cds, logged: LogCapture, query: str) -> None:
+async def test_an_invalid_query_is_rejected(cds: Cds, logged: LogCapture, query: str) -> None:
     await cds.define("traits", {"attribute_name": "traits.a"})
     answer = await cds("GET", f"/profiles?{query}")
     assert answer.status_code == 400, answer.text
@@ -137,11 +140,9 @@ async def test_an_internal_error_reveals_nothing_and_is_logged_once(
     assert entry["route"] == "/t/{org}/cds/api/v1/profiles"
 
 
-async def test_a_database_that_is_away_is_503_with_a_time_to_come_back(
+async def test_an_unavailable_database_is_503_with_retry_after(
     cds: Cds, logged: LogCapture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from oneself.errors import Contended, Unavailable
-
     for error in (Contended("lost"), Unavailable("away")):
 
         async def fail(*_: Any, error: Exception = error, **__: Any) -> Any:

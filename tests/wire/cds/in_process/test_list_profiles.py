@@ -1,4 +1,4 @@
-"""docs/wire/cds.md §5.2 on PostgreSQL: pages in both directions, filters by the attribute's own type."""
+"""The list of profiles (docs/wire/cds.md §5.2): pages in both directions, filters by value type."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from oneself.core.values.attribute import Attribute
+from oneself.core.values.schema import Schema
+from oneself.service.profiles.listing import Condition
 from support.caller import Cds
 
 pytestmark = pytest.mark.postgres
@@ -18,59 +21,59 @@ async def ids(cds: Cds, *filters: str) -> set[str]:
     return {item["profile_id"] for item in page["profiles"]}
 
 
-async def walk(cds: Cds, size: int, key: str, cursor: str = "") -> tuple[list[list[str]], list[str]]:
-    """Page after page in one direction: the ids of each, and the cursors that led there."""
+async def all_pages(cds: Cds, size: int, key: str, cursor: str = "") -> tuple[list[list[str]], list[str]]:
+    """All pages in one direction: the ids of each page, and the cursors of the pages."""
     pages, cursors = [], [cursor]
     while True:
         page = await cds.listed(page_size=size, **({"cursor": cursors[-1]} if cursors[-1] else {}))
         assert page["pagination"]["count"] == len(page["profiles"])
         pages.append([item["profile_id"] for item in page["profiles"]])
-        following = page["pagination"].get(key)
-        if following is None:
+        next_cursor = page["pagination"].get(key)
+        if next_cursor is None:
             return pages, cursors
-        cursors.append(following)
+        cursors.append(next_cursor)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 8])
-async def test_pages_lead_forth_and_back_through_every_profile_once(cds: Cds, size: int) -> None:
-    made = [(await cds.create())["profile_id"] for _ in range(7)]
-    # Profiles of one instant are told apart by their ids.
+async def test_pages_in_both_directions_contain_every_profile_once(cds: Cds, size: int) -> None:
+    created = [(await cds.create())["profile_id"] for _ in range(7)]
+    # Profiles that were created at the same instant are ordered by their ids.
     await cds.services.database.execute(
         "UPDATE profile SET created_at = (SELECT max(created_at) FROM profile) WHERE profile_id = ANY ($1)",
-        made[2:5],
+        created[2:5],
     )
-    forth, cursors = await walk(cds, size, "next_cursor")
-    order = [profile_id for page in forth for profile_id in page]
-    assert sorted(order) == sorted(made)
-    assert order[:4] == sorted([*made[2:5], made[6]], reverse=True)
-    if len(forth) > 1:
+    forward, cursors = await all_pages(cds, size, "next_cursor")
+    order = [profile_id for page in forward for profile_id in page]
+    assert sorted(order) == sorted(created)
+    assert order[:4] == sorted([*created[2:5], created[6]], reverse=True)
+    if len(forward) > 1:
         last = await cds.listed(page_size=size, cursor=cursors[-1])
-        back, _ = await walk(cds, size, "previous_cursor", last["pagination"]["previous_cursor"])
-        assert list(reversed(back)) == forth[:-1]
+        backward, _ = await all_pages(cds, size, "previous_cursor", last["pagination"]["previous_cursor"])
+        assert list(reversed(backward)) == forward[:-1]
 
 
-async def test_a_page_turned_to_and_fro_is_the_same_page(cds: Cds) -> None:
+async def test_the_previous_page_is_the_page_before(cds: Cds) -> None:
     for _ in range(5):
         await cds.create()
     first = await cds.listed(page_size=2)
     assert "previous_cursor" not in first["pagination"]
     second = await cds.listed(page_size=2, cursor=first["pagination"]["next_cursor"])
-    again = await cds.listed(page_size=2, cursor=second["pagination"]["previous_cursor"])
-    assert again["profiles"] == first["profiles"]
-    assert "next_cursor" in again["pagination"]
-    assert "previous_cursor" not in again["pagination"]
-    assert await cds.listed(page_size=2, cursor=again["pagination"]["next_cursor"]) == second
+    returned = await cds.listed(page_size=2, cursor=second["pagination"]["previous_cursor"])
+    assert returned["profiles"] == first["profiles"]
+    assert "next_cursor" in returned["pagination"]
+    assert "previous_cursor" not in returned["pagination"]
+    assert await cds.listed(page_size=2, cursor=returned["pagination"]["next_cursor"]) == second
 
 
-async def test_an_empty_page_reached_by_a_cursor_turns_round_at_its_edge(cds: Cds) -> None:
-    made = [(await cds.create())["profile_id"] for _ in range(2)]
+async def test_an_empty_page_has_a_previous_cursor(cds: Cds) -> None:
+    created = [(await cds.create())["profile_id"] for _ in range(2)]
     first = await cds.listed(page_size=1)
-    await cds("DELETE", f"/profiles/{made[0]}")
+    await cds("DELETE", f"/profiles/{created[0]}")
     empty = await cds.listed(page_size=1, cursor=first["pagination"]["next_cursor"])
     assert empty["profiles"] == []
     assert "next_cursor" not in empty["pagination"]
-    back = await cds.listed(page_size=1, cursor=empty["pagination"]["previous_cursor"])
-    assert [item["profile_id"] for item in back["profiles"]] == [made[1]]
+    previous = await cds.listed(page_size=1, cursor=empty["pagination"]["previous_cursor"])
+    assert [item["profile_id"] for item in previous["profiles"]] == [created[1]]
 
 
 ATTRIBUTES: list[dict[str, Any]] = [
@@ -85,11 +88,11 @@ ATTRIBUTES: list[dict[str, Any]] = [
     {"attribute_name": "traits.secret", "mutability": "writeOnly"},
     {"attribute_name": "traits.dotted.name"},
 ]
-ONE = {
+FIRST_VALUES = {
     "plan": "50% off_Žluť", "n": 12, "d": 1.50, "b": True, "e": 1780630684834, "day": "2026-06-05",
     "tags": ["Chess", "go"], "numbers": [1, 20], "secret": "x", "dotted.name": "deep",
 }  # fmt: skip
-OTHER = {
+SECOND_VALUES = {
     "plan": "50x offx",
     "n": 13,
     "d": 2,
@@ -112,10 +115,10 @@ OTHER = {
         "traits.dotted.name co EE",
     ],
 )  # fmt: skip
-async def test_a_filter_finds_by_the_attributes_own_type(cds: Cds, text: str) -> None:
+async def test_a_filter_compares_by_the_value_type(cds: Cds, text: str) -> None:
     await cds.define("traits", *ATTRIBUTES)
-    one = (await cds.create(traits=ONE))["profile_id"]
-    await cds.create(traits=OTHER)
+    one = (await cds.create(traits=FIRST_VALUES))["profile_id"]
+    await cds.create(traits=SECOND_VALUES)
     assert await ids(cds, text) == {one}
 
 
@@ -131,16 +134,16 @@ async def test_a_filter_finds_by_the_attributes_own_type(cds: Cds, text: str) ->
         "identity_attributes.plan eq 50% off_Žluť", "application_data.plan eq 50% off_Žluť",
     ],
 )  # fmt: skip
-async def test_a_filter_finds_nothing_else(cds: Cds, text: str) -> None:
+async def test_a_filter_does_not_match_other_values(cds: Cds, text: str) -> None:
     await cds.define("traits", *ATTRIBUTES)
-    await cds.create(traits=ONE)
+    await cds.create(traits=FIRST_VALUES)
     assert await ids(cds, text) == set()
 
 
-async def test_all_filters_hold_at_once(cds: Cds) -> None:
+async def test_filters_are_combined_with_and(cds: Cds) -> None:
     await cds.define("traits", *ATTRIBUTES)
-    one = (await cds.create(traits=ONE))["profile_id"]
-    two = (await cds.create(traits={**ONE, "n": 13}))["profile_id"]
+    one = (await cds.create(traits=FIRST_VALUES))["profile_id"]
+    two = (await cds.create(traits={**FIRST_VALUES, "n": 13}))["profile_id"]
     assert await ids(cds, "traits.b eq true") == {one, two}
     assert await ids(cds, "traits.b eq true and traits.n eq 12") == {one}
     assert await ids(cds, "traits.b eq true", "traits.n eq 13") == {two}
@@ -162,11 +165,11 @@ async def test_application_data_is_found_in_one_application_or_in_any(cds: Cds, 
     for application in (cds.client_id, regular.client_id):
         draft = {"attribute_name": "application_data.score", "value_type": "integer"}
         await cds.define("application_data", {**draft, "application_identifier": application})
-    mine = (await cds.create(application_data={cds.client_id: {"score": 1}}))["profile_id"]
-    theirs = (await cds.create(application_data={regular.client_id: {"score": 1}}))["profile_id"]
-    assert await ids(cds, "application_data.score eq 1") == {mine, theirs}
-    assert await ids(cds, f"application_data.{regular.client_id}.score eq 1") == {theirs}
-    assert await ids(cds, "application_data.nobody.score eq 1") == set()
+    own = (await cds.create(application_data={cds.client_id: {"score": 1}}))["profile_id"]
+    regulars = (await cds.create(application_data={regular.client_id: {"score": 1}}))["profile_id"]
+    assert await ids(cds, "application_data.score eq 1") == {own, regulars}
+    assert await ids(cds, f"application_data.{regular.client_id}.score eq 1") == {regulars}
+    assert await ids(cds, "application_data.unknown.score eq 1") == set()
     assert await ids(cds, "application_data.score eq 2") == set()
 
 
@@ -185,7 +188,7 @@ async def test_values_that_became_invalid_are_not_found(cds: Cds) -> None:
     assert await ids(cds, "traits.tags eq go") == set() == await ids(cds, "traits.tags co g")
 
 
-async def test_a_value_that_is_not_canonical_any_more_is_not_found(cds: Cds) -> None:
+async def test_a_value_that_is_no_longer_canonical_is_not_found(cds: Cds) -> None:
     (plan,) = await cds.define("traits", ATTRIBUTES[0])
     await cds.create(traits={"plan": "gold"})
     body = {
@@ -211,15 +214,11 @@ async def test_profiles_are_found_by_their_ids(cds: Cds) -> None:
 
 
 @pytest.mark.parametrize("application", ["a.b", 'q"uote', "back\\slash", "' TABLE profile; --", "$", "*"])
-async def test_names_of_applications_are_never_part_of_a_path(cds: Cds, application: str) -> None:
-    from oneself.core.values.attribute import Attribute
-    from oneself.core.values.schema import Schema
-    from oneself.service.profiles.listing import Condition
-
+async def test_application_names_are_escaped_in_json_paths(cds: Cds, application: str) -> None:
     attribute = Attribute(
         "1", "application_data.score", "integer", "overwrite", application_identifier=application
     )
-    mine = await cds.create()
+    created = await cds.create()
     await cds.services.database.execute(
         "UPDATE profile SET record_values = $1",
         {"application_data": {application: {"score": 1}, "other": {"score": 2}}},
@@ -233,4 +232,4 @@ async def test_names_of_applications_are_never_part_of_a_path(cds: Cds, applicat
         )
         for text in ("1", "2")
     ]
-    assert [[str(item.profile_id) for item in page.items] for page in found] == [[mine["profile_id"]], []]
+    assert [[str(item.profile_id) for item in page.items] for page in found] == [[created["profile_id"]], []]

@@ -1,4 +1,4 @@
-"""docs/concepts/trust.md: a token of one organisation reaches nothing of another, on every route there is."""
+"""A token of one organisation accesses nothing of another, on every route (docs/concepts/trust.md)."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ UNKNOWN = "00000000-0000-4000-8000-00000000dead"
 PREFIX = "/t/{org}/cds/api/v1"
 
 
-class Names(dict[str, str]):
-    """What stands in the paths; any id will do where a route is about something else."""
+class PathValues(dict[str, str]):
+    """Values of path parameters; an unknown id for all others."""
 
     def __missing__(self, name: str) -> str:
         return UNKNOWN
@@ -55,57 +55,65 @@ def every_route(services: Services) -> list[tuple[str, str]]:
 
 
 async def tables(cds: Cds) -> Any:
-    """All that is kept of an organisation's profiles and configuration."""
+    """The stored profiles and configuration of an organisation."""
     statement = "SELECT jsonb_agg(to_jsonb(t) ORDER BY t::text) FROM {} AS t WHERE dataset_id = $1"
-    kept = [statement.format(table) for table in ("log", "profile", "claim", "idempotency_record", "config")]
-    return [await cds.services.database.fetchval(sql, cds.dataset_ref.dataset_id) for sql in kept]
+    statements = [
+        statement.format(table) for table in ("log", "profile", "claim", "idempotency_record", "config")
+    ]
+    return [await cds.services.database.fetchval(sql, cds.dataset_ref.dataset_id) for sql in statements]
 
 
-async def test_a_foreign_token_is_unauthenticated(
+async def test_a_token_of_another_organisation_is_401(
     cds: Cds, stranger: Cds, every_route: list[tuple[str, str]]
 ) -> None:
     (plan,) = await cds.define("traits", {"attribute_name": "traits.plan"})
-    made = await cds.create(user_id="u-1", traits={"plan": "gold"})
+    profile = await cds.create(user_id="u-1", traits={"plan": "gold"})
     before = await tables(cds)
-    names = Names(profile_id=made["profile_id"], section="traits", attribute_id=plan["attribute_id"])
-    cookie = {"Cookie": f"cds_profile={made['anonymous_profile_tracker']}"}
+    path_values = PathValues(
+        profile_id=profile["profile_id"], section="traits", attribute_id=plan["attribute_id"]
+    )
+    cookie = {"Cookie": f"cds_profile={profile['anonymous_profile_tracker']}"}
     token = await stranger.token(subject="u-1")
     for method, path in every_route:
         body = {"json": BODIES[method, path]} if (method, path) in BODIES else {}
-        answer = await cds(method, path.format_map(names), token=token, headers=cookie, **body)
+        answer = await cds(method, path.format_map(path_values), token=token, headers=cookie, **body)
         assert answer.status_code == 401, (method, path)
         assert answer.json()["code"] == "CDS-10002"
     assert await tables(cds) == before
 
 
-async def test_foreign_ids_are_unknown(cds: Cds, stranger: Cds, every_route: list[tuple[str, str]]) -> None:
+async def test_ids_of_another_organisation_are_unknown(
+    cds: Cds, stranger: Cds, every_route: list[tuple[str, str]]
+) -> None:
     (plan,) = await cds.define("traits", {"attribute_name": "traits.plan"})
-    made = await cds.create(user_id="u-1", traits={"plan": "gold"})
+    profile = await cds.create(user_id="u-1", traits={"plan": "gold"})
     before = await tables(cds)
-    names = Names(profile_id=made["profile_id"], section="traits", attribute_id=plan["attribute_id"])
-    cookie = {"Cookie": f"cds_profile={made['anonymous_profile_tracker']}"}
+    path_values = PathValues(
+        profile_id=profile["profile_id"], section="traits", attribute_id=plan["attribute_id"]
+    )
+    cookie = {"Cookie": f"cds_profile={profile['anonymous_profile_tracker']}"}
     for method, path in every_route:
         if path == "/config":
             continue
         body = {"json": BODIES[method, path]} if (method, path) in BODIES else {}
-        answer = await stranger(method, path.format_map(names), headers=cookie, **body)
-        assert made["profile_id"] not in answer.text or answer.status_code == 404, (method, path)
+        answer = await stranger(method, path.format_map(path_values), headers=cookie, **body)
+        assert profile["profile_id"] not in answer.text or answer.status_code == 404, (method, path)
         assert plan["attribute_id"] not in answer.text or answer.status_code == 404, (method, path)
     assert await tables(cds) == before
 
 
-async def test_a_cursor_is_invalid_in_another_organisation(cds: Cds, stranger: Cds) -> None:
-    mine = {(await cds.create())["profile_id"] for _ in range(3)}
+async def test_a_cursor_of_another_organisation_shows_none_of_its_profiles(cds: Cds, stranger: Cds) -> None:
+    own = {(await cds.create())["profile_id"] for _ in range(3)}
     cursor = (await cds.listed(page_size=1))["pagination"]["next_cursor"]
     await stranger.create()
     listed = {item["profile_id"] for item in (await stranger.listed(cursor=cursor))["profiles"]}
-    assert not listed & mine
+    assert not listed & own
 
 
-async def test_unknown_and_foreign_organisations_get_the_same_answer(cds: Cds, stranger: Cds) -> None:
+async def test_unknown_and_other_organisations_get_the_same_answer(cds: Cds, stranger: Cds) -> None:
     headers = {"Authorization": f"Bearer {await cds.token()}"}
     answers = [
         await cds.http.get(f"/t/{handle}/cds/api/v1/profiles", headers=headers)
-        for handle in (stranger.dataset_ref.handle, "nobody", "NOBODY", "%00", "a" * 300)
+        for handle in (stranger.dataset_ref.handle, "unknown", "UNKNOWN", "%00", "a" * 300)
     ]
     assert {(answer.status_code, answer.content) for answer in answers} == {(401, answers[0].content)}

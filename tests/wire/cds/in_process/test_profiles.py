@@ -1,4 +1,4 @@
-"""What a caller may see, repeat and rely on, beyond what the black-box tests ask (docs/wire/cds.md §5)."""
+"""Idempotency keys, entity tags, provenance and disclosure of profiles (docs/wire/cds.md §5)."""
 
 from __future__ import annotations
 
@@ -14,22 +14,10 @@ PLAN = {"attribute_name": "traits.plan"}
 EXPIRE = "UPDATE idempotency_record SET expires_at = now()"
 
 
-async def whole(cds: Cds, profile_id: str, **params: str) -> dict[str, Any]:
+async def read(cds: Cds, profile_id: str, **params: str) -> dict[str, Any]:
     answer = await cds("GET", f"/profiles/{profile_id}", params=params)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
-
-
-async def test_a_repeated_request_gets_the_first_answer(cds: Cds) -> None:
-    await cds.define("traits", PLAN)
-    headers = {"Idempotency-Key": "order 4711"}
-    first = await cds("POST", "/profiles", json={"traits": {"plan": "gold"}}, headers=headers)
-    again = await cds("POST", "/profiles", json={"traits": {"plan": "gold"}}, headers=headers)
-    assert first.status_code == again.status_code == 201
-    assert again.content == first.content
-    for name in ("location", "etag", "set-cookie"):
-        assert again.headers[name] == first.headers[name]
-    assert (await cds.listed())["pagination"]["count"] == 1
 
 
 async def test_a_repeat_with_the_cookie_of_the_first_answer_gets_the_first_answer(cds: Cds) -> None:
@@ -42,35 +30,16 @@ async def test_a_repeat_with_the_cookie_of_the_first_answer_gets_the_first_answe
     assert other.status_code == 200
 
 
-async def test_simultaneous_repeats_make_one_profile(cds: Cds) -> None:
-    headers = {"Idempotency-Key": "k"}
-    answers = await asyncio.gather(*(cds("POST", "/profiles", json={}, headers=headers) for _ in range(10)))
-    assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
-    assert (await cds.listed())["pagination"]["count"] == 1
-
-
-async def test_a_repeated_patch_is_applied_once(cds: Cds) -> None:
-    await cds.define("traits", PLAN)
-    profile_id = (await cds.create())["profile_id"]
-    headers = {"Idempotency-Key": "k"}
-    first = await cds("PATCH", f"/profiles/{profile_id}", json={"traits": {"plan": "a"}}, headers=headers)
-    await cds("PATCH", f"/profiles/{profile_id}", json={"traits": {"plan": "b"}})
-    again = await cds("PATCH", f"/profiles/{profile_id}", json={"traits": {"plan": "a"}}, headers=headers)
-    assert again.status_code == 200
-    assert again.content == first.content
-    assert (await whole(cds, profile_id))["traits"] == {"plan": "b"}
-
-
-async def test_a_key_is_not_used_for_two_requests(cds: Cds) -> None:
+async def test_a_key_of_another_request_is_422(cds: Cds) -> None:
     headers = {"Idempotency-Key": "k"}
     profile_id = (await cds("POST", "/profiles", json={}, headers=headers)).json()["profile_id"]
     answer = await cds("POST", "/profiles", json={"user_id": "u-1"}, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (422, "CDS-10001")
-    assert "user_id" not in await whole(cds, profile_id)
+    assert "user_id" not in await read(cds, profile_id)
 
 
 async def test_a_key_belongs_to_its_route(cds: Cds) -> None:
-    """The key of a POST, sent again with the same body to other routes, is another key there."""
+    """The same key with the same body on another route is a separate key."""
     await cds.define("traits", PLAN)
     headers, body = {"Idempotency-Key": "k"}, {"traits": {"plan": "gold"}}
     first = await cds("POST", "/profiles", json=body, headers=headers)
@@ -85,16 +54,16 @@ async def test_a_key_belongs_to_its_route(cds: Cds) -> None:
 
 
 async def test_a_key_belongs_to_its_tracker(cds: Cds) -> None:
-    """A browser that repeats the key of another gets its own profile, whether it has one already or not."""
+    """A browser that sends the key of another browser gets its own profile, existing or new."""
     headers = {"Idempotency-Key": "k"}
-    mine = await cds("POST", "/profiles", json={}, headers=headers)
-    known = (await cds.create())["anonymous_profile_tracker"]
-    for tracker, status in ((known, 200), (str(uuid.uuid4()), 201)):
+    first = await cds("POST", "/profiles", json={}, headers=headers)
+    known_tracker = (await cds.create())["anonymous_profile_tracker"]
+    for tracker, status in ((known_tracker, 200), (str(uuid.uuid4()), 201)):
         cookie = {"Cookie": f"cds_profile={tracker}"}
-        theirs = await cds("POST", "/profiles", json={}, headers={**headers, **cookie})
-        assert theirs.status_code == status
-        assert theirs.json()["profile_id"] != mine.json()["profile_id"]
-        assert mine.json()["anonymous_profile_tracker"] not in theirs.text
+        other = await cds("POST", "/profiles", json={}, headers={**headers, **cookie})
+        assert other.status_code == status
+        assert other.json()["profile_id"] != first.json()["profile_id"]
+        assert first.json()["anonymous_profile_tracker"] not in other.text
 
 
 async def test_a_patch_key_belongs_to_the_tracker_beside_it(cds: Cds) -> None:
@@ -136,32 +105,32 @@ async def test_neither_key_nor_tracker_is_stored(cds: Cds) -> None:
 
 
 async def test_a_repeated_delete_gets_the_first_answer(cds: Cds) -> None:
-    made = await cds("POST", "/profiles", json={})
-    path = f"/profiles/{made.json()['profile_id']}"
-    headers = {"Idempotency-Key": "k", "If-Match": made.headers["etag"]}
+    created = await cds("POST", "/profiles", json={})
+    path = f"/profiles/{created.json()['profile_id']}"
+    headers = {"Idempotency-Key": "k", "If-Match": created.headers["etag"]}
     answers = [await cds("DELETE", path, headers=headers) for _ in range(2)]
     assert [(answer.status_code, answer.content) for answer in answers] == [(204, b"")] * 2
     assert (await cds("GET", path)).status_code == 404
 
 
-async def test_the_key_of_a_delete_is_not_used_for_another_request(cds: Cds) -> None:
+async def test_the_key_of_a_delete_is_422_for_another_request(cds: Cds) -> None:
     headers = {"Idempotency-Key": "k"}
-    gone, left = [(await cds.create())["profile_id"] for _ in range(2)]
-    assert (await cds("DELETE", f"/profiles/{gone}", headers=headers)).status_code == 204
-    answer = await cds("DELETE", f"/profiles/{left}", headers=headers)
+    deleted, remaining = [(await cds.create())["profile_id"] for _ in range(2)]
+    assert (await cds("DELETE", f"/profiles/{deleted}", headers=headers)).status_code == 204
+    answer = await cds("DELETE", f"/profiles/{remaining}", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (422, "CDS-10001")
-    assert [each["profile_id"] for each in (await cds.listed())["profiles"]] == [left]
+    assert [profile["profile_id"] for profile in (await cds.listed())["profiles"]] == [remaining]
 
 
-async def test_the_key_of_an_erased_profile_makes_no_other(cds: Cds) -> None:
+async def test_the_key_of_an_erased_profile_creates_no_other_profile(cds: Cds) -> None:
     headers = {"Idempotency-Key": "k"}
-    made = (await cds("POST", "/profiles", json={}, headers=headers)).json()
-    assert (await cds("DELETE", f"/profiles/{made['profile_id']}", headers=headers)).status_code == 204
+    created = (await cds("POST", "/profiles", json={}, headers=headers)).json()
+    assert (await cds("DELETE", f"/profiles/{created['profile_id']}", headers=headers)).status_code == 204
     assert (await cds("POST", "/profiles", json={}, headers=headers)).status_code == 404
     assert (await cds.listed())["profiles"] == []
 
 
-async def test_simultaneous_deletes_of_one_key_are_one(cds: Cds) -> None:
+async def test_concurrent_deletes_with_one_key_succeed(cds: Cds) -> None:
     path, headers = f"/profiles/{(await cds.create())['profile_id']}", {"Idempotency-Key": "k"}
     answers = await asyncio.gather(*(cds("DELETE", path, headers=headers) for _ in range(6)))
     assert {answer.status_code for answer in answers} == {204}
@@ -169,9 +138,9 @@ async def test_simultaneous_deletes_of_one_key_are_one(cds: Cds) -> None:
 
 async def test_a_key_belongs_to_its_application(cds: Cds, regular: Cds) -> None:
     headers = {"Idempotency-Key": "k"}
-    mine = await cds("POST", "/profiles", json={}, headers=headers)
-    theirs = await regular("POST", "/profiles", json={}, headers=headers)
-    assert mine.json()["profile_id"] != theirs.json()["profile_id"]
+    system = await cds("POST", "/profiles", json={}, headers=headers)
+    other = await regular("POST", "/profiles", json={}, headers=headers)
+    assert system.json()["profile_id"] != other.json()["profile_id"]
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\tb", "ž"])
@@ -204,16 +173,16 @@ async def test_an_entity_tag_of_another_version_or_another_service_is_stale(cds:
 
 @pytest.mark.parametrize("tag", ["*", "{}", '"1", {}', "{},", '{}, "999999999999999999"', 'W/"1", {}'])
 async def test_if_match_names_the_version(cds: Cds, tag: str) -> None:
-    made = await cds("POST", "/profiles", json={})
-    headers = {"If-Match": tag.format(made.headers["etag"])}
-    path = f"/profiles/{made.json()['profile_id']}"
+    created = await cds("POST", "/profiles", json={})
+    headers = {"If-Match": tag.format(created.headers["etag"])}
+    path = f"/profiles/{created.json()['profile_id']}"
     assert (await cds("PATCH", path, json={}, headers=headers)).status_code == 200
 
 
 @pytest.mark.parametrize("tag", ['W/"{}"', '"0{}"', '"000{}"', '"1", W/"{}"', '"{}0"', '" {}"', '"+{}"'])
 async def test_if_match_compares_whole_strong_tags(cds: Cds, tag: str) -> None:
-    made = await cds("POST", "/profiles", json={})
-    path, version = f"/profiles/{made.json()['profile_id']}", made.headers["etag"].strip('"')
+    created = await cds("POST", "/profiles", json={})
+    path, version = f"/profiles/{created.json()['profile_id']}", created.headers["etag"].strip('"')
     for method, body in (("PATCH", {"json": {}}), ("DELETE", {})):
         headers: Any = {"If-Match": tag.format(version)}
         answer = await cds(method, path, headers=headers, **body)
@@ -222,16 +191,16 @@ async def test_if_match_compares_whole_strong_tags(cds: Cds, tag: str) -> None:
 
 @pytest.mark.parametrize("before", [['"1"'], ['"1"', 'W/"2"'], [""]])
 async def test_every_line_of_if_match_is_read(cds: Cds, before: list[str]) -> None:
-    made = await cds("POST", "/profiles", json={})
-    path, tag = f"/profiles/{made.json()['profile_id']}", made.headers["etag"]
+    created = await cds("POST", "/profiles", json={})
+    path, tag = f"/profiles/{created.json()['profile_id']}", created.headers["etag"]
     for lines in ([*before, tag], [tag, *before]):
-        assert await _patched_if_match(cds, path, lines) == 200, lines
-    assert await _patched_if_match(cds, path, ['"1"', '"2"']) == 412
-    assert await _patched_if_match(cds, path, ["*", tag]) == 400
+        assert await _status_with_if_match(cds, path, lines) == 200, lines
+    assert await _status_with_if_match(cds, path, ['"1"', '"2"']) == 412
+    assert await _status_with_if_match(cds, path, ["*", tag]) == 400
 
 
-async def _patched_if_match(cds: Cds, path: str, lines: list[str]) -> int:
-    """The status of a PATCH that changes nothing, with so many header lines."""
+async def _status_with_if_match(cds: Cds, path: str, lines: list[str]) -> int:
+    """The status of an empty PATCH with several If-Match lines."""
     headers = [("Authorization", f"Bearer {await cds.token()}"), *(("If-Match", line) for line in lines)]
     url = f"/t/{cds.dataset_ref.handle}/cds/api/v1{path}"
     return (await cds.http.patch(url, json={}, headers=headers)).status_code
@@ -242,18 +211,18 @@ async def test_provenance_names_time_interface_and_application(cds: Cds, regular
     await cds.define("traits", PLAN, {"attribute_name": "traits.secret", "mutability": "writeOnly"})
     await cds.define("application_data", {**draft, "value_type": "integer"})
     body = {"traits": {"plan": "gold", "secret": "x"}, "application_data": {cds.client_id: {"score": 1}}}
-    made = await cds.create(**body, identity_attributes={"givenname": "Ann"})
-    await regular("PATCH", f"/profiles/{made['profile_id']}", json={"traits": {"plan": "silver"}})
+    created = await cds.create(**body, identity_attributes={"givenname": "Ann"})
+    await regular("PATCH", f"/profiles/{created['profile_id']}", json={"traits": {"plan": "silver"}})
 
-    seen = await whole(cds, made["profile_id"], provenance="true")
-    assert set(seen["provenance"]) == {"traits.plan", "identity_attributes.givenname"}
-    (source,) = seen["provenance"]["traits.plan"]
+    profile = await read(cds, created["profile_id"], provenance="true")
+    assert set(profile["provenance"]) == {"traits.plan", "identity_attributes.givenname"}
+    (source,) = profile["provenance"]["traits.plan"]
     assert (source["face"], source["application"], source["time"][-1]) == ("cds", "shop", "Z")
-    seen = await whole(cds, made["profile_id"], provenance="true", includeApplicationData="true")
-    assert f"application_data.{cds.client_id}.score" in seen["provenance"]
-    seen = await whole(regular, made["profile_id"], provenance="true", includeApplicationData="true")
-    assert set(seen["provenance"]) == {"identity_attributes.givenname"}
-    assert "provenance" not in await whole(cds, made["profile_id"])
+    profile = await read(cds, created["profile_id"], provenance="true", includeApplicationData="true")
+    assert f"application_data.{cds.client_id}.score" in profile["provenance"]
+    profile = await read(regular, created["profile_id"], provenance="true", includeApplicationData="true")
+    assert set(profile["provenance"]) == {"identity_attributes.givenname"}
+    assert "provenance" not in await read(cds, created["profile_id"])
 
 
 async def test_a_regular_application_sees_identity_attributes_only(cds: Cds, regular: Cds) -> None:
@@ -261,39 +230,39 @@ async def test_a_regular_application_sees_identity_attributes_only(cds: Cds, reg
     draft = {"attribute_name": "application_data.score", "application_identifier": "shop"}
     await cds.define("application_data", {**draft, "value_type": "integer"})
     body = {"traits": {"plan": "gold"}, "application_data": {"shop": {"score": 1}}}
-    made = await cds.create(**body, identity_attributes={"givenname": "Ann"}, user_id="u-1")
-    everything = await whole(cds, made["profile_id"], includeApplicationData="true")
+    created = await cds.create(**body, identity_attributes={"givenname": "Ann"}, user_id="u-1")
+    everything = await read(cds, created["profile_id"], includeApplicationData="true")
     assert everything["application_data"] == {"shop": {"score": 1}}
     assert everything["traits"] == {"plan": "gold"}
     for params in ({}, {"includeApplicationData": "true", "application_identifier": "*"}):
-        seen = await whole(regular, made["profile_id"], **params)
-        assert set(seen) == {"profile_id", "user_id", "meta", "identity_attributes"}
+        profile = await read(regular, created["profile_id"], **params)
+        assert set(profile) == {"profile_id", "user_id", "meta", "identity_attributes"}
 
 
 @pytest.mark.parametrize("value", ["True", "TRUE"])
-@pytest.mark.parametrize("narrowing", ["nobody", "nobody,,", "crm,nobody", "*,nobody", ""])
-async def test_a_system_application_narrows_application_data(cds: Cds, value: str, narrowing: str) -> None:
+@pytest.mark.parametrize("applications", ["unknown", "unknown,,", "crm,unknown", "*,unknown", ""])
+async def test_a_system_application_narrows_application_data(cds: Cds, value: str, applications: str) -> None:
     draft = {"attribute_name": "application_data.score", "application_identifier": cds.client_id}
     await cds.define("application_data", draft)
-    made = await cds.create(application_data={cds.client_id: {"score": "1"}})
-    params = {"includeApplicationData": value, "application_identifier": narrowing}
-    shown = "application_data" in await whole(cds, made["profile_id"], **params)
-    assert shown is not narrowing.startswith("nobody")
+    created = await cds.create(application_data={cds.client_id: {"score": "1"}})
+    params = {"includeApplicationData": value, "application_identifier": applications}
+    shown = "application_data" in await read(cds, created["profile_id"], **params)
+    assert shown is not applications.startswith("unknown")
 
 
-async def test_an_application_that_becomes_a_system_application_sees_at_once(cds: Cds, regular: Cds) -> None:
+async def test_a_new_system_application_sees_all_values_at_once(cds: Cds, regular: Cds) -> None:
     await cds.define("traits", PLAN)
-    made = await cds.create(traits={"plan": "gold"})
-    assert "traits" not in await whole(regular, made["profile_id"])
+    created = await cds.create(traits={"plan": "gold"})
+    assert "traits" not in await read(regular, created["profile_id"])
     await cds("PATCH", "/config", json={"system_applications": ["crm", "shop"]})
-    assert "traits" in await whole(regular, made["profile_id"])
+    assert "traits" in await read(regular, created["profile_id"])
 
 
-async def test_me_of_an_application_without_a_user_is_the_browsers(cds: Cds) -> None:
-    made = await cds.create(user_id="u-1")
-    cookie = {"Cookie": f"cds_profile={made['anonymous_profile_tracker']}"}
+async def test_me_without_a_user_is_the_profile_of_the_tracker(cds: Cds) -> None:
+    created = await cds.create(user_id="u-1")
+    cookie = {"Cookie": f"cds_profile={created['anonymous_profile_tracker']}"}
     answer = await cds("GET", "/profiles/Me", headers=cookie)
-    assert answer.json()["profile_id"] == made["profile_id"]
+    assert answer.json()["profile_id"] == created["profile_id"]
     ann = await cds.token(subject="u-2")
     assert (await cds("GET", "/profiles/Me", token=ann, headers=cookie)).status_code == 404
     answer = await cds("PATCH", "/profiles/Me", token=ann, headers=cookie, json={})
@@ -301,10 +270,10 @@ async def test_me_of_an_application_without_a_user_is_the_browsers(cds: Cds) -> 
     assert (await cds("PATCH", "/profiles/Me", json={})).text == "Missing 'sub' in token"
 
 
-async def test_a_user_id_that_is_cleared_or_changed_is_refused(cds: Cds) -> None:
-    made = await cds.create(user_id="u-1")
+async def test_clearing_or_changing_a_user_id_is_rejected(cds: Cds) -> None:
+    created = await cds.create(user_id="u-1")
     for user_id in (None, "", " ", "u-2"):
-        answer = await cds("PATCH", f"/profiles/{made['profile_id']}", json={"user_id": user_id})
+        answer = await cds("PATCH", f"/profiles/{created['profile_id']}", json={"user_id": user_id})
         assert (answer.status_code, answer.json()["code"]) == (400, "CDS-11011"), user_id
     anonymous = await cds.create()
     for user_id in (None, "", " "):
@@ -321,5 +290,5 @@ async def test_an_invalid_profile_id_is_not_found(cds: Cds, profile_id: str) -> 
 
 
 async def test_a_profile_id_in_capitals_is_the_same(cds: Cds) -> None:
-    made = await cds.create()
-    assert (await whole(cds, made["profile_id"].upper()))["profile_id"] == made["profile_id"]
+    created = await cds.create()
+    assert (await read(cds, created["profile_id"].upper()))["profile_id"] == created["profile_id"]

@@ -1,4 +1,4 @@
-"""Every table of events, in every spelling, through the decoder and the service."""
+"""The event tables, in every spelling, through the decoder and the service."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PRIMARY = re.compile(r"[0-9a-f]{24}")
 _names = count(1)
 
 TABLES = [load(path) for path in FILES]
-PLAYED = [
+RUNS = [
     pytest.param(table, case, spelling, id=f"{table.name}:{case.number} spelt as in {number}")
     for table in TABLES
     for case in table.cases
@@ -35,8 +35,8 @@ PLAYED = [
 ]
 
 
-class Pages:
-    """The pages of one site, and what they know each other's users by."""
+class CaseRunner:
+    """Sends the events of a case and checks the expected clauses; remembers the ids of its users."""
 
     def __init__(self, services: Services, dataset_ref: DatasetRef) -> None:
         self._services = services
@@ -44,7 +44,7 @@ class Pages:
         self._users: dict[str, str] = {}
         self._anonymous: list[str] = []
 
-    async def configure(self) -> Pages:
+    async def configure(self) -> CaseRunner:
         web_id = PutIdentityType(IdentityType("webId", "Web ID", case_sensitive=True))
         await self._services.configurations.change(self._tenant.dataset_id, lambda _: web_id)
         bindings = [Binding(name, name) for name in ("webId", "emailAddress")]
@@ -60,15 +60,19 @@ class Pages:
 
         config = await self._services.configurations.current(self._tenant.dataset_id)
         incoming = decode_incoming(decoded, config)
-        taken = await self._services.events.interactions.ingest(self._tenant, EventSource(), incoming, config)
-        said = [clause.what for clause in send.clauses]
-        # A visitor that becomes a user is promoted: nobody is absorbed.
-        absorbed = said.count("deletes") + ("anonymous activity merged" in said and "creates" not in said)
-        assert taken.plan is not None
-        assert len(taken.plan.merges) == absorbed
+        result = await self._services.events.interactions.ingest(
+            self._tenant, EventSource(), incoming, config
+        )
+        clause_kinds = [clause.what for clause in send.clauses]
+        # A visitor that becomes a user is promoted: no profile is absorbed.
+        absorbed = clause_kinds.count("deletes") + (
+            "anonymous activity merged" in clause_kinds and "creates" not in clause_kinds
+        )
+        assert result.plan is not None
+        assert len(result.plan.merges) == absorbed
         for clause in send.clauses:
-            await self._check(clause, taken, decoded.anonymous_id)
-        assert (taken.token is not None) == names_somebody(event)
+            await self._check(clause, result, decoded.anonymous_id)
+        assert (result.token is not None) == has_identities(event)
 
     async def check_record(self, record: Record) -> None:
         view = await self._view(self._users[record.user])
@@ -79,58 +83,58 @@ class Pages:
         }
         assert {name: value for name, value in found.items() if value is not None} == record.identities
 
-    async def _check(self, clause: Clause, taken: EventResult, device: str | None) -> None:
+    async def _check(self, clause: Clause, result: EventResult, device: str | None) -> None:
         match clause.what:
             case "anonymous":
-                assert taken.resolved_id == device
-                self._anonymous.append(taken.event_id)
+                assert result.resolved_id == device
+                self._anonymous.append(result.event_id)
             case "creates":
-                assert PRIMARY.fullmatch(taken.resolved_id or "")
-                assert taken.resolved_id not in self._users.values()
-                self._users[clause.user] = taken.resolved_id or ""
+                assert PRIMARY.fullmatch(result.resolved_id or "")
+                assert result.resolved_id not in self._users.values()
+                self._users[clause.user] = result.resolved_id or ""
             case "tracked against" | "keeps":
-                assert taken.resolved_id == self._users[clause.user]
+                assert result.resolved_id == self._users[clause.user]
             case "deletes":
-                kept = await self._view(self._users[clause.user])
-                assert kept.survivor.primary_id == taken.resolved_id != self._users[clause.user]
+                view_of_deleted = await self._view(self._users[clause.user])
+                assert view_of_deleted.survivor.primary_id == result.resolved_id != self._users[clause.user]
             case "anonymous activity merged":
                 assert device is not None
                 view = await self._view(device)
-                assert view.survivor.primary_id == taken.resolved_id
+                assert view.survivor.primary_id == result.resolved_id
                 page = await self._services.history.person_events.page(
                     self._tenant, view, EventFilter(), size=100
                 )
-                assert {taken.event_id, *self._anonymous} <= {each.event_id for each in page.events}
+                assert {result.event_id, *self._anonymous} <= {event.event_id for event in page.events}
 
-    async def _view(self, called: str) -> ProfileView:
-        view = await self._services.profiles.lookup.find(self._tenant, called)
-        assert view is not None, called
+    async def _view(self, text: str) -> ProfileView:
+        view = await self._services.profiles.lookup.find(self._tenant, text)
+        assert view is not None, text
         return view
 
 
-def names_somebody(event: dict[str, Any]) -> bool:
-    """Whether the event itself says who it is."""
+def has_identities(event: dict[str, Any]) -> bool:
+    """Whether the event has an id or identities."""
     return bool({"id", "identities", "attributes"} & set(event["user"]))
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize(("table", "case", "spelling"), PLAYED)
-async def test_an_event_comes_out_as_the_table_says(
+@pytest.mark.parametrize(("table", "case", "spelling"), RUNS)
+async def test_events_have_the_outcome_of_the_table(
     services: Services, table: Table, case: Case, spelling: dict[str, Any]
 ) -> None:
-    founded = await services.setup.provisioning.create(f"table-{next(_names)}")
-    pages = await Pages(services, founded.dataset_ref).configure()
+    created = await services.setup.provisioning.create(f"table-{next(_names)}")
+    runner = await CaseRunner(services, created.dataset_ref).configure()
     for step in case.steps:
         try:
             if isinstance(step, Send):
-                await pages.play(step, spelling)
+                await runner.play(step, spelling)
             else:
-                await pages.check_record(step)
+                await runner.check_record(step)
         except AssertionError as error:
             raise AssertionError(f"{table.name}:{step.number}, {case.title}: {error}") from error
 
 
-def test_the_seed_has_three_scenarios_in_eleven_spellings() -> None:
+def test_there_are_three_tables_with_eleven_spellings() -> None:
     assert [len(table.spellings) for table in TABLES] == [5, 3, 3]
 
 
@@ -138,7 +142,7 @@ HEAD = 'spelling {"user": {"id": "a"}}\ncase one\n'
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("text", "message"),
     [
         (HEAD + "the event", "table:3: ` -> ` and the expected outcome are missing"),
         (HEAD + "the event -> makes U1", "table:3: unknown clause 'makes U1'"),
@@ -152,7 +156,7 @@ HEAD = 'spelling {"user": {"id": "a"}}\ncase one\n'
         ("# nothing", "table: a table has spellings and cases"),
     ],
 )
-def test_a_mistake_in_a_table_is_named_with_its_line(text: str, sentence: str) -> None:
+def test_a_mistake_in_a_table_is_named_with_its_line(text: str, message: str) -> None:
     with pytest.raises(TableError) as raised:
         parse(text)
-    assert str(raised.value).startswith(sentence)
+    assert str(raised.value).startswith(message)

@@ -1,4 +1,4 @@
-"""Allowed origins of a dataset, where another process has just changed them."""
+"""Allowed origins of a dataset that another process has just changed."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ async def dataset_ref(services: Services) -> DatasetRef:
     return (await services.setup.provisioning.create("origins")).dataset_ref
 
 
-async def test_a_change_of_another_process_counts_for_the_very_next_event(
+async def test_a_change_by_another_process_applies_to_the_next_event(
     services: Services, database: Database, dataset_ref: DatasetRef, tmp_path: Path
 ) -> None:
-    elsewhere = build_services(Settings(data_dir=tmp_path, secret_key=SECRET_KEY), database)
+    other_services = build_services(Settings(data_dir=tmp_path, secret_key=SECRET_KEY), database)
     endpoint = EventEndpoint(services, Metrics())
 
     async def allow(*origins: str) -> None:
         change = PutDatasetSettings(DatasetSettings(allowed_origins=origins))
-        await elsewhere.configurations.change(dataset_ref.dataset_id, lambda _: change)
+        await other_services.configurations.change(dataset_ref.dataset_id, lambda _: change)
 
     async def send(origin: str) -> int:
         transport = httpx.ASGITransport(app=endpoint)  # type: ignore[arg-type]

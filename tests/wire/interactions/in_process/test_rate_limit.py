@@ -1,4 +1,4 @@
-"""How many events one address may send."""
+"""The rate limit of events per address."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOME, OFFICE = "192.0.2.1", "192.0.2.2"
 
 
 class Clock:
-    """Stands still until it is moved."""
+    """A clock that tests set."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -25,7 +25,7 @@ class Clock:
         return self.now_s
 
 
-def test_an_address_waits_for_the_next_window_once_it_has_sent_its_share() -> None:
+def test_an_address_beyond_its_limit_waits_for_the_next_window() -> None:
     clock = Clock()
     limit = RateLimiter(2, clock)
     clock.now_s += 3
@@ -35,7 +35,7 @@ def test_an_address_waits_for_the_next_window_once_it_has_sent_its_share() -> No
     assert limit.acquire(HOME) == 0
 
 
-def test_others_do_not_wait_for_it() -> None:
+def test_other_addresses_are_not_limited() -> None:
     limit = RateLimiter(1, Clock())
     for _ in range(WINDOW_S + 1):
         limit.acquire(HOME)
@@ -44,7 +44,7 @@ def test_others_do_not_wait_for_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "together"),
+    ("first", "other", "together"),
     [
         ("2001:db8::1", "2001:db8::ffff:2", True),
         ("2001:db8::1", "2001:db8:0:1::1", False),
@@ -53,33 +53,33 @@ def test_others_do_not_wait_for_it() -> None:
         ("no:address", "no:other", False),
     ],
 )
-def test_addresses_of_one_network_of_ipv6_count_together(one: str, other: str, together: bool) -> None:
+def test_addresses_of_one_ipv6_network_share_a_limit(first: str, other: str, together: bool) -> None:
     limit = RateLimiter(1, Clock())
     for _ in range(WINDOW_S):
-        assert limit.acquire(one) == 0
+        assert limit.acquire(first) == 0
     assert (limit.acquire(other) > 0) is together, f"/{IPV6_PREFIX_BITS}"
 
 
-def test_zero_is_not_a_limit() -> None:
+def test_zero_means_no_limit() -> None:
     limit = RateLimiter(0, Clock())
     assert not any(limit.acquire(HOME) for _ in range(10_000))
 
 
 async def test_a_rate_limited_event_gets_retry_after_and_is_not_stored(services: Services) -> None:
-    founded = await services.setup.provisioning.create("limits")
+    created = await services.setup.provisioning.create("limits")
     metrics = Metrics()
     endpoint = EventEndpoint(services, metrics, per_address_s=1)
     transport = httpx.ASGITransport(app=endpoint, client=(HOME, 1))  # type: ignore[arg-type]
-    path = f"/t/limits/api2/event/{founded.dataset_ref.dataset}"
+    path = f"/t/limits/api2/event/{created.dataset_ref.dataset}"
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as page:
-        # Two windows at the most may begin meanwhile.
+        # The loop spans at most three windows.
         answers = [await page.post(path, json={"user": {}}) for _ in range(3 * WINDOW_S + 1)]
-    refused = [answer for answer in answers if answer.status_code == 429]
-    assert refused
-    assert json.loads(refused[0].content)["errorCode"] == 3
-    assert 0 < int(refused[0].headers["Retry-After"]) <= WINDOW_S
+    limited = [answer for answer in answers if answer.status_code == 429]
+    assert limited
+    assert json.loads(limited[0].content)["errorCode"] == 3
+    assert 0 < int(limited[0].headers["Retry-After"]) <= WINDOW_S
     stored = await services.database.fetchval(
-        "SELECT count(*) FROM log WHERE dataset_id = $1 AND kind = 'event'", founded.dataset_ref.dataset_id
+        "SELECT count(*) FROM log WHERE dataset_id = $1 AND kind = 'event'", created.dataset_ref.dataset_id
     )
-    assert stored == len(answers) - len(refused)
-    assert f'oneself_events_total{{outcome="limited"}} {len(refused)}.0' in metrics.render().decode()
+    assert stored == len(answers) - len(limited)
+    assert f'oneself_events_total{{outcome="limited"}} {len(limited)}.0' in metrics.render().decode()

@@ -1,6 +1,6 @@
 """`Idempotency-Key` on the event endpoints (docs/concepts/log-and-fold.md, exactly once).
 
-Each attack has its honest twin: the sender's own repeat.
+A repeat by the same sender gets the first answer; the same key of another sender stores another event.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ async def senders(cds: Cds) -> AsyncIterator[Senders]:
 
 
 async def test_a_repeat_of_an_application_gets_the_first_answer(senders: Senders) -> None:
-    """The persisted token in it too, which is different in every other answer."""
+    """The answer includes the persisted token, which is different in every other answer."""
     shop = await senders.application("shop")
     first = await senders.send(shop)
     again = await senders.send(shop)
@@ -95,7 +95,7 @@ async def test_a_repeat_with_a_write_key_gets_the_first_answer(
     assert await senders.stored() == 1
 
 
-async def test_simultaneous_repeats_are_one_event(senders: Senders) -> None:
+async def test_simultaneous_repeats_store_one_event(senders: Senders) -> None:
     shop = await senders.application("shop")
     answers = await asyncio.gather(*(senders.send(shop) for _ in range(8)))
     assert {answer.content for answer in answers} == {answers[0].content}
@@ -110,7 +110,7 @@ async def test_another_event_with_the_key_is_rejected(senders: Senders) -> None:
     assert await senders.stored() == 1
 
 
-async def test_the_key_of_another_sender_is_another_key(senders: Senders) -> None:
+async def test_the_same_key_of_another_sender_stores_another_event(senders: Senders) -> None:
     """Another application, each kind of write key, another browser, another endpoint."""
     shop, page = await senders.application("shop"), await senders.key("browser")
     first = await senders.send(shop)
@@ -127,14 +127,14 @@ async def test_the_key_of_another_sender_is_another_key(senders: Senders) -> Non
     assert await senders.stored() == 5
 
 
-async def test_the_key_of_another_browser_is_another_key(senders: Senders) -> None:
+async def test_the_same_key_of_another_browser_stores_another_event(senders: Senders) -> None:
     page = await senders.key("browser")
     browsers = [{"user": {"anonymousId": f"{n}123456789abcdef"}} for n in range(2)]
-    mine, theirs = [await senders.send(page, endpoint="event", **browser) for browser in browsers]
-    assert (mine.status_code, theirs.status_code) == (200, 200)
-    assert mine.json()["id"] != theirs.json()["id"]
+    first, second = [await senders.send(page, endpoint="event", **browser) for browser in browsers]
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert first.json()["id"] != second.json()["id"]
     again = await senders.send(page, endpoint="event", **browsers[0])
-    assert again.content == mine.content
+    assert again.content == first.content
 
 
 async def test_without_credentials_the_header_is_ignored(senders: Senders) -> None:

@@ -1,6 +1,6 @@
-"""Write keys on the event endpoints: who may send what with which key (docs/wire/interactions.md §4).
+"""Write keys on the event endpoints (docs/wire/interactions.md §4).
 
-Each attack has its honest twin: the same request with the right key or from the right page.
+Each rejected request has a counterpart that is accepted: with the right key or from the right page.
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ async def test_a_server_key_is_rejected_by_event_wherever_it_is(sites: Sites) ->
 @pytest.mark.parametrize(
     "query", [f"?writeKey={NOT_A_BROWSER_KEY}", "?writeKey=", "?writeKey=x", "?writeKey=%ff%00"]
 )
-async def test_a_wrong_browser_key_is_401_and_asks_nobody_for_a_password(sites: Sites, query: str) -> None:
+async def test_a_wrong_browser_key_is_401_without_a_challenge(sites: Sites, query: str) -> None:
     await sites.key("browser")
     answer = await sites.send(query=query)
     rejected(answer, 401, "invalid_write_key")
@@ -272,30 +272,30 @@ async def test_a_key_of_another_dataset_is_401(sites: Sites, stranger: Cds) -> N
     await datasets.create(sites.dataset_ref, "web", {}, {})
     web = await datasets.get(sites.dataset_ref, "web")
     for kind, endpoint in (("server", "authevent"), ("browser", "event")):
-        _, ours = await sites.key(kind)
+        _, own = await sites.key(kind)
         _, of_web = await sites.key(kind, dataset=web)
-        _, theirs = await sites.key(kind, dataset=stranger.dataset_ref)
+        _, of_other_org = await sites.key(kind, dataset=stranger.dataset_ref)
         rejected(await sites.send(endpoint, basic(of_web)), 401, "invalid_write_key")
-        rejected(await sites.send(endpoint, basic(ours), dataset="web"), 401, "invalid_write_key")
-        rejected(await sites.send(endpoint, basic(theirs)), 401, "invalid_write_key")
-        assert (await sites.send(endpoint, basic(ours))).status_code == 200
+        rejected(await sites.send(endpoint, basic(own), dataset="web"), 401, "invalid_write_key")
+        rejected(await sites.send(endpoint, basic(of_other_org)), 401, "invalid_write_key")
+        assert (await sites.send(endpoint, basic(own))).status_code == 200
         assert (await sites.send(endpoint, basic(of_web), dataset="web")).status_code == 200
 
 
 # -- caches and limits --------------------------------------------------------------------------------------
 
 
-async def test_a_change_in_another_process_applies_to_the_very_next_event(
+async def test_a_change_by_another_process_applies_to_the_next_event(
     sites: Sites, database: Database, tmp_path: Path
 ) -> None:
-    elsewhere = build_services(Settings(data_dir=tmp_path, secret_key=SECRET_KEY), database)
+    other_services = build_services(Settings(data_dir=tmp_path, secret_key=SECRET_KEY), database)
     await sites.key()
-    assert (await sites.send()).status_code == 200, "the configuration is in memory"
+    assert (await sites.send()).status_code == 200, "the configuration is cached"
     for kind, endpoint in (("server", "authevent"), ("browser", "event")):
-        new = NewWriteKey(kind, "made elsewhere")
-        write_key, text = await elsewhere.events.write_keys.create(sites.dataset_ref, new, ADMIN)
+        new = NewWriteKey(kind, "of another process")
+        write_key, text = await other_services.events.write_keys.create(sites.dataset_ref, new, ADMIN)
         assert (await sites.send(endpoint, basic(text))).status_code == 200
-        assert await elsewhere.events.write_keys.delete(sites.dataset_ref, write_key.key_id, ADMIN)
+        assert await other_services.events.write_keys.delete(sites.dataset_ref, write_key.key_id, ADMIN)
         rejected(await sites.send(endpoint, basic(text)), 401, "invalid_write_key")
     assert len(await sites.stored()) == 3
 
@@ -323,7 +323,7 @@ async def test_guesses_are_limited_and_cost_no_query_beyond_the_limit(
     assert (limited.status_code, limited.json()["errorCode"]) == (429, 3)
     assert int(limited.headers["retry-after"]) == WINDOW_S
 
-    assert (await sites.send("authevent", basic(text))).status_code == 200, "a known key does not wait"
+    assert (await sites.send("authevent", basic(text))).status_code == 200, "a valid key is not limited"
     assert (await sites.send("event", basic(browser))).status_code == 200
     assert (await sites.send("event")).status_code == 200
     assert (await sites.send("authevent", basic(NOT_A_KEY), address=OFFICE)).status_code == 401
@@ -347,7 +347,7 @@ async def test_keys_are_read_once_while_they_do_not_change(
     assert len(reads) == 1
     await sites.services.schema.datasets.change(sites.dataset_ref, "default", {"label": "Shop"})
     assert (await sites.send("authevent", basic(text))).status_code == 200
-    assert len(reads) == 1, "another change of the configuration does not concern them"
+    assert len(reads) == 1, "another change of the configuration does not reload keys"
 
 
 def _count(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[Any]:
@@ -372,7 +372,7 @@ async def test_a_dataset_has_a_limited_number_of_keys(sites: Sites) -> None:
     assert await write_keys.delete(sites.dataset_ref, first.key_id, ADMIN)
     creating = (write_keys.create(sites.dataset_ref, new, ADMIN) for _ in range(5))
     results = await asyncio.gather(*creating, return_exceptions=True)
-    assert sum(isinstance(result, Conflict) for result in results) == 4, "one key was free"
+    assert sum(isinstance(result, Conflict) for result in results) == 4, "one key was below the limit"
     assert len(await write_keys.list(sites.dataset_ref)) == 2
 
 

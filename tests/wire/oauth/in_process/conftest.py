@@ -1,4 +1,4 @@
-"""An organisation `acme` with its system application and a web, a browser and a machine application."""
+"""Fixtures: the organisation `acme`, its applications and browsers, in the test process."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ NewClient = Callable[..., Awaitable[Application]]
 
 @pytest_asyncio.fixture
 async def dataset_ref(services: Services) -> DatasetRef:
-    founded = await services.setup.provisioning.create("acme", client_id=SYSTEM, client_secret=SECRET)
-    return founded.dataset_ref
+    created = await services.setup.provisioning.create("acme", client_id=SYSTEM, client_secret=SECRET)
+    return created.dataset_ref
 
 
 @pytest.fixture
@@ -33,15 +33,15 @@ def app(services: Services) -> Any:
 
 @pytest_asyncio.fixture
 async def new_visitor(app: Any, dataset_ref: DatasetRef) -> AsyncIterator[Callable[..., Visitor]]:
-    """A maker of browsers that know nothing yet."""
-    made: list[Visitor] = []
+    """Creates browsers without cookies and closes them at the end."""
+    created: list[Visitor] = []
 
     def make(handle: str = "acme") -> Visitor:
-        made.append(Visitor(app, handle))
-        return made[-1]
+        created.append(Visitor(app, handle))
+        return created[-1]
 
     yield make
-    for visitor in made:
+    for visitor in created:
         await visitor.http.aclose()
 
 
@@ -52,26 +52,26 @@ def visitor(new_visitor: Callable[..., Visitor]) -> Visitor:
 
 @pytest.fixture
 def system(visitor: Visitor) -> Application:
-    """The system application, which holds every permission."""
+    """The system application, which has every permission."""
     return Application(visitor, SYSTEM, SECRET)
 
 
 @pytest.fixture
 def new_client(services: Services, dataset_ref: DatasetRef, visitor: Visitor) -> NewClient:
-    """A maker of applications: `kind`, and what `NewApplication` takes."""
+    """Creates applications of a kind; further fields are those of `NewApplication`."""
 
     async def make(kind: str = "web", **fields: Any) -> Application:
         redirect = () if kind == "machine" else (CALLBACK,)
-        asked = {"redirect_uris": redirect, "permissions": PERMISSIONS, "name": "Shop", **fields}
-        made, secret = await services.directory.applications.create(
-            dataset_ref, NewApplication(kind=kind, **asked)
+        options = {"redirect_uris": redirect, "permissions": PERMISSIONS, "name": "Shop", **fields}
+        created, secret = await services.directory.applications.create(
+            dataset_ref, NewApplication(kind=kind, **options)
         )
-        return Application(visitor, made.client_id, secret)
+        return Application(visitor, created.client_id, secret)
 
     return make
 
 
 @pytest_asyncio.fixture
 async def shop(new_client: NewClient) -> Application:
-    """A web application in which people sign in."""
+    """A web application with sign-in."""
     return await new_client("web")

@@ -1,4 +1,4 @@
-"""Who is calling: every token that is not exactly right is refused, with the wire's two sentences."""
+"""Verification of access tokens: invalid tokens are rejected with one of two messages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
@@ -27,8 +28,8 @@ NOT_IN_SCOPE = "Do not have permission to perform this operation"
 
 
 async def _token(services: Services, dataset_ref: DatasetRef, key: Any = None, **changes: Any) -> str:
-    """A token signed with the organisation's key, or another; None takes a claim away."""
-    own = await services.directory.signing_keys.signing_key(dataset_ref)
+    """A token signed with the key of the organisation or with `key`; None omits a claim."""
+    signing_key = await services.directory.signing_keys.signing_key(dataset_ref)
     claims = {
         "aud": "iam-cds",
         "org_handle": dataset_ref.handle,
@@ -39,12 +40,12 @@ async def _token(services: Services, dataset_ref: DatasetRef, key: Any = None, *
         "sub": "ann",
         **changes,
     }
-    header = {"alg": "RS256", "kid": own.kid}
-    kept = {name: value for name, value in claims.items() if value is not None}
-    return jwt.encode(header, kept, key or own)
+    header = {"alg": "RS256", "kid": signing_key.kid}
+    payload = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(header, payload, key or signing_key)
 
 
-async def test_a_good_token_names_the_caller(services: Services, dataset_ref: DatasetRef) -> None:
+async def test_a_valid_token_identifies_the_caller(services: Services, dataset_ref: DatasetRef) -> None:
     token = await _token(services, dataset_ref)
     expected = Principal("shop", "ann", frozenset({"internal_cds_profile_view"}), "acme", "person")
     for header in (f"Bearer {token}", f"bearer {token}", f"Bearer  {token} "):
@@ -55,7 +56,7 @@ async def test_a_good_token_names_the_caller(services: Services, dataset_ref: Da
     ("changes", "application"),
     [({"azp": None}, "other"), ({"aud": ["x", "iam-cds"]}, "shop"), ({"azp": None, "client_id": None}, None)],
 )
-async def test_a_token_may_say_it_in_several_ways(
+async def test_the_application_is_the_azp_or_the_client_id(
     services: Services, dataset_ref: DatasetRef, changes: dict[str, Any], application: str | None
 ) -> None:
     token = await _token(services, dataset_ref, **changes)
@@ -84,10 +85,10 @@ async def test_a_token_may_say_it_in_several_ways(
     ],
     ids=str,
 )
-async def test_who_a_token_names(
+async def test_a_token_is_of_a_person_or_an_application(
     services: Services, dataset_ref: DatasetRef, changes: dict[str, Any], kind: str, user_id: str | None
 ) -> None:
-    """What does not say that it is an application's is not taken for one."""
+    """A token is of an application only if a claim says so."""
     token = await _token(services, dataset_ref, **changes)
     caller = await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
     assert (caller.kind, caller.user_id) == (kind, user_id)
@@ -95,11 +96,11 @@ async def test_who_a_token_names(
 
 
 def test_a_reach_covers_what_its_user_owns() -> None:
-    own, nothing, everything = Reach(False, "ann"), Reach(False), Reach(True)
+    of_ann, empty, complete = Reach(False, "ann"), Reach(False), Reach(True)
     owners = ("ann", "Ann", "vera", "", None)
-    assert [own.covers(owner) for owner in owners] == [True, False, False, False, False]
-    assert not any(nothing.covers(owner) for owner in owners)
-    assert all(everything.covers(owner) for owner in owners)
+    assert [of_ann.covers(owner) for owner in owners] == [True, False, False, False, False]
+    assert not any(empty.covers(owner) for owner in owners)
+    assert all(complete.covers(owner) for owner in owners)
 
 
 @pytest.mark.parametrize(
@@ -119,32 +120,30 @@ def test_a_reach_covers_what_its_user_owns() -> None:
     ],
     ids=str,
 )
-async def test_a_token_that_is_not_for_here_and_now_is_refused(
+async def test_a_token_with_an_invalid_claim_is_rejected(
     services: Services, dataset_ref: DatasetRef, changes: dict[str, Any]
 ) -> None:
     token = await _token(services, dataset_ref, **changes)
-    with pytest.raises(Unauthenticated) as refused:
+    with pytest.raises(Unauthenticated) as rejected:
         await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
-    assert (refused.value.code, refused.value.description) == ("CDS-10002", MISSING)
+    assert (rejected.value.code, rejected.value.description) == ("CDS-10002", MISSING)
 
 
-async def test_a_token_of_another_key_is_refused(services: Services, dataset_ref: DatasetRef) -> None:
-    stranger = RSAKey.import_key((await _stranger()).as_dict(private=True))
-    token = await _token(services, dataset_ref, key=stranger)
+async def test_a_token_of_another_key_is_rejected(services: Services, dataset_ref: DatasetRef) -> None:
+    other_key = RSAKey.import_key((await _new_key()).as_dict(private=True))
+    token = await _token(services, dataset_ref, key=other_key)
     with pytest.raises(Unauthenticated):
         await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
 
 
-async def _stranger() -> RSAKey:
-    from cryptography.hazmat.primitives.asymmetric import rsa
-
+async def _new_key() -> RSAKey:
     return RSAKey.import_key(rsa.generate_private_key(65537, 2048))
 
 
 @pytest.mark.parametrize(
     "header", [None, "", "Bearer", "Bearer ", "Basic YTpi", "Bearer a b", "Bearer \u20ac"]
 )
-async def test_a_header_that_is_not_a_bearer_token_is_refused(
+async def test_a_header_that_is_not_a_bearer_token_is_rejected(
     services: Services, dataset_ref: DatasetRef, header: str | None
 ) -> None:
     with pytest.raises(Unauthenticated):
@@ -156,17 +155,17 @@ async def test_a_token_without_a_scope_is_forbidden(
     services: Services, dataset_ref: DatasetRef, scope: object
 ) -> None:
     token = await _token(services, dataset_ref, scope=scope)
-    with pytest.raises(Forbidden) as refused:
+    with pytest.raises(Forbidden) as rejected:
         await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
-    assert (refused.value.code, refused.value.description) == ("CDS-10003", NO_SCOPE)
+    assert (rejected.value.code, rejected.value.description) == ("CDS-10003", NO_SCOPE)
 
 
 def test_a_permission_outside_the_scope_is_forbidden() -> None:
     caller = Principal("shop", None, frozenset({"internal_cds_profile_view"}), "acme", "application")
     require(caller, "internal_cds_profile_view")
-    with pytest.raises(Forbidden) as refused:
+    with pytest.raises(Forbidden) as rejected:
         require(caller, "internal_cds_profile")
-    assert (refused.value.code, refused.value.description) == ("CDS-10003", NOT_IN_SCOPE)
+    assert (rejected.value.code, rejected.value.description) == ("CDS-10003", NOT_IN_SCOPE)
 
 
 @pytest.fixture
@@ -179,7 +178,7 @@ def tunables(clock: SettableClock) -> Tunables:
     return tuned(now=clock)
 
 
-async def test_a_remembered_token_still_runs_out(
+async def test_a_cached_token_still_expires(
     services: Services, dataset_ref: DatasetRef, clock: SettableClock
 ) -> None:
     token = await _token(services, dataset_ref, exp=time.time() + 5)
@@ -189,8 +188,8 @@ async def test_a_remembered_token_still_runs_out(
         await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
 
 
-class Counting(OwnKeys):
-    """The organisation's own keys, which note every token that they verify."""
+class RecordingKeys(OwnKeys):
+    """The keys of the organisation; records every token that they verify."""
 
     def __init__(self, services: Services) -> None:
         super().__init__(services.directory.tokens)
@@ -201,20 +200,20 @@ class Counting(OwnKeys):
         return await super().claims_of(dataset_ref, token)
 
 
-async def test_remembering_tokens_has_a_limit(services: Services, dataset_ref: DatasetRef) -> None:
-    keys = Counting(services)
+async def test_the_cache_of_tokens_has_a_limit(services: Services, dataset_ref: DatasetRef) -> None:
+    keys = RecordingKeys(services)
     guard = Guard((keys,), cached_max=3)
     tokens = [await _token(services, dataset_ref, sub=str(number)) for number in range(5)]
     for token in (*tokens, *tokens[2:], tokens[0]):
         await guard.authenticate(f"Bearer {token}", dataset_ref)
-    assert keys.verified == [*tokens, tokens[0]], "the last three are remembered, the first is not"
+    assert keys.verified == [*tokens, tokens[0]], "the cache holds the last three tokens"
 
 
 async def test_an_id_token_is_not_an_access_token(
     shop: Application, services: Services, dataset_ref: DatasetRef
 ) -> None:
-    sent_back = await shop.visitor.register("ann@acme.example", await shop.registration())
-    tokens = await shop.tokens(sent_back)
+    redirect = await shop.visitor.register("ann@acme.example", await shop.registration())
+    tokens = await shop.tokens(redirect)
     with pytest.raises(Unauthenticated):
         await services.callers.guard.authenticate(f"Bearer {tokens['id_token']}", dataset_ref)
 

@@ -1,4 +1,4 @@
-"""Signing out."""
+"""Sign-out (`/oauth2/logout`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EMAIL = "ann@acme.example"
 
 
 async def _signed_in(shop: Application, **changes: str) -> str:
-    """Register somebody; the ID token."""
+    """Register a person; the ID token."""
     answer = await shop.visitor.register(EMAIL, await shop.registration(**changes))
     return str((await shop.tokens(answer))["id_token"])
 
@@ -24,7 +24,7 @@ async def _is_signed_in(shop: Application) -> bool:
     return "code" in arrived(answer)
 
 
-async def test_an_id_token_signs_its_owner_out_and_leads_back(shop: Application, visitor: Visitor) -> None:
+async def test_an_id_token_signs_its_user_out_and_redirects(shop: Application, visitor: Visitor) -> None:
     hint = await _signed_in(shop)
     answer = await visitor.open(
         "oauth2/logout", id_token_hint=hint, post_logout_redirect_uri=CALLBACK, state="bye"
@@ -34,7 +34,7 @@ async def test_an_id_token_signs_its_owner_out_and_leads_back(shop: Application,
     assert not await _is_signed_in(shop)
 
 
-async def test_logout_by_post_works_too(shop: Application, visitor: Visitor) -> None:
+async def test_logout_accepts_post(shop: Application, visitor: Visitor) -> None:
     hint = await _signed_in(shop)
     answer = await visitor.http.post(
         visitor.at("oauth2/logout"), data={"id_token_hint": hint, "post_logout_redirect_uri": CALLBACK}
@@ -43,23 +43,23 @@ async def test_logout_by_post_works_too(shop: Application, visitor: Visitor) -> 
     assert not await _is_signed_in(shop)
 
 
-async def test_without_an_id_token_the_person_is_asked(shop: Application, visitor: Visitor) -> None:
+async def test_without_an_id_token_the_user_has_to_confirm(shop: Application, visitor: Visitor) -> None:
     await _signed_in(shop)
-    asked = await visitor.open("oauth2/logout")
-    assert heading(asked) == "Sign out?"
+    confirmation = await visitor.open("oauth2/logout")
+    assert heading(confirmation) == "Sign out?"
     assert await _is_signed_in(shop)
-    done = await visitor.submit(asked)
-    assert heading(done) == "You are signed out"
+    result = await visitor.submit(confirmation)
+    assert heading(result) == "You are signed out"
     assert not await _is_signed_in(shop)
 
 
-async def test_a_confirmed_logout_leads_back_to_the_named_application(
-    shop: Application, visitor: Visitor
-) -> None:
+async def test_a_confirmed_logout_redirects_to_the_application(shop: Application, visitor: Visitor) -> None:
     await _signed_in(shop)
-    asked = await visitor.open("oauth2/logout", client_id=shop.client_id, post_logout_redirect_uri=CALLBACK)
-    assert heading(asked) == "Sign out?"
-    assert (await visitor.submit(asked)).headers["location"] == CALLBACK
+    confirmation = await visitor.open(
+        "oauth2/logout", client_id=shop.client_id, post_logout_redirect_uri=CALLBACK
+    )
+    assert heading(confirmation) == "Sign out?"
+    assert (await visitor.submit(confirmation)).headers["location"] == CALLBACK
 
 
 async def test_logout_redirects_only_to_registered_addresses(shop: Application, visitor: Visitor) -> None:
@@ -71,7 +71,7 @@ async def test_logout_redirects_only_to_registered_addresses(shop: Application, 
 
 
 @pytest.mark.parametrize("hint", ["nonsense", "e30.e30.e30", "\u20ac"])
-async def test_a_hint_that_is_not_ours_is_refused(shop: Application, visitor: Visitor, hint: str) -> None:
+async def test_an_invalid_id_token_hint_is_rejected(shop: Application, visitor: Visitor, hint: str) -> None:
     await _signed_in(shop)
     answer = await visitor.open("oauth2/logout", id_token_hint=hint)
     assert answer.status_code == 400
@@ -94,7 +94,7 @@ async def test_an_id_token_of_another_user_does_not_sign_out(shop: Application, 
     assert await _is_signed_in(shop)
 
 
-async def test_the_account_page_signs_out(shop: Application, visitor: Visitor) -> None:
+async def test_the_account_page_has_a_sign_out_form(shop: Application, visitor: Visitor) -> None:
     await _signed_in(shop)
     page = await visitor.open("accounts")
     assert "Ann Archer" in page.text
@@ -104,7 +104,7 @@ async def test_the_account_page_signs_out(shop: Application, visitor: Visitor) -
 
 
 @pytest.mark.parametrize("detach", [False, True])
-async def test_the_browser_keeps_its_profile_unless_the_organisation_detaches_it(
+async def test_a_sign_out_detaches_the_browser_only_if_configured(
     services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor, detach: bool
 ) -> None:
     await services.configurations.change(

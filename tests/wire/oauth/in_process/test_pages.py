@@ -1,4 +1,4 @@
-"""The pages people meet: usable without script, by keyboard and by screen reader, and closed to strangers."""
+"""The pages for sign-in and registration: accessibility, security headers, validation and rate limits."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ PAGES = ["accounts/login", "accounts/register"]
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_every_field_has_a_label_and_says_what_browsers_may_fill_in(
+async def test_every_field_has_a_label_and_an_autocomplete_attribute(
     visitor: Visitor, dataset_ref: DatasetRef, path: str
 ) -> None:
     page = Page((await visitor.open(path)).text)
-    seen = {name: field for name, field in page.fields.items() if field["type"] != "hidden"}
-    assert set(seen) == page.labels
-    assert all(field["autocomplete"] for field in seen.values())
-    assert {field["autocomplete"] for field in seen.values()} <= {
+    visible = {name: field for name, field in page.fields.items() if field["type"] != "hidden"}
+    assert set(visible) == page.labels
+    assert all(field["autocomplete"] for field in visible.values())
+    assert {field["autocomplete"] for field in visible.values()} <= {
         *("username", "current-password", "new-password", "given-name", "family-name", "tel"),
     }
 
@@ -60,7 +60,7 @@ async def test_pages_have_no_script_and_cannot_be_framed_or_cached(
     assert not page.inline
 
 
-async def test_a_form_may_lead_to_the_applications_address_and_no_other(shop: Application) -> None:
+async def test_the_policy_allows_forms_to_the_application_only(shop: Application) -> None:
     login = await shop.authorize()
     policy = login.headers["content-security-policy"]
     assert policy.endswith("form-action 'self' https://shop.example")
@@ -73,7 +73,7 @@ async def test_the_stylesheet_is_served_locally(visitor: Visitor, dataset_ref: D
     assert "http" not in answer.text
 
 
-async def test_typed_text_is_shown_as_text(visitor: Visitor, dataset_ref: DatasetRef) -> None:
+async def test_input_is_escaped(visitor: Visitor, dataset_ref: DatasetRef) -> None:
     answer = await visitor.register('"><script>alert(1)</script>')
     assert "<script" not in answer.text
 
@@ -82,9 +82,9 @@ async def test_typed_text_is_shown_as_text(visitor: Visitor, dataset_ref: Datase
 async def test_a_form_of_another_browser_is_rejected(
     visitor: Visitor, new_visitor: Callable[..., Visitor], dataset_ref: DatasetRef, path: str
 ) -> None:
-    shown = Page((await new_visitor().open(path)).text)
+    other_page = Page((await new_visitor().open(path)).text)
     person = {"email": EMAIL, "given_name": "Ann", "last_name": "Archer", "password": PASSWORD}
-    for form in (person, {**person, "csrf": shown.csrf}, {**person, "csrf": "\u20ac"}):
+    for form in (person, {**person, "csrf": other_page.csrf}, {**person, "csrf": "\u20ac"}):
         answer = await visitor.http.post(visitor.at(path), data=form)
         assert answer.status_code == 403
         assert "set-cookie" not in answer.headers or "oneself_session" not in answer.headers["set-cookie"]
@@ -100,21 +100,21 @@ async def test_scripts_and_other_sites_cannot_read_the_session_cookie(
 
 
 @pytest.mark.parametrize("host", ["acme.example", "localhost.evil.example"])
-async def test_away_from_localhost_cookies_are_secure(
+async def test_cookies_are_secure_except_on_localhost(
     visitor: Visitor, dataset_ref: DatasetRef, host: str
 ) -> None:
     answer = await visitor.http.get(visitor.at("accounts/login"), headers={"Host": host})
     assert "secure" in answer.headers["set-cookie"].lower()
 
 
-async def test_unknown_people_and_wrong_passwords_get_one_answer(
+async def test_unknown_users_and_wrong_passwords_get_the_same_answer(
     visitor: Visitor, dataset_ref: DatasetRef
 ) -> None:
     await visitor.register(EMAIL)
     wrong = await visitor.sign_in(EMAIL, "not the password")
-    unknown = await visitor.sign_in("nobody@acme.example", "not the password")
+    unknown = await visitor.sign_in("unknown@acme.example", "not the password")
     assert wrong.status_code == unknown.status_code == 401
-    assert wrong.text.replace(EMAIL, "") == unknown.text.replace("nobody@acme.example", "")
+    assert wrong.text.replace(EMAIL, "") == unknown.text.replace("unknown@acme.example", "")
 
 
 async def test_an_address_in_use_is_rejected_in_any_case(visitor: Visitor, dataset_ref: DatasetRef) -> None:
@@ -126,7 +126,7 @@ async def test_an_address_in_use_is_rejected_in_any_case(visitor: Visitor, datas
 
 
 @pytest.mark.parametrize("password", ["1234567", "12345678", "PassWord1", EMAIL, "x" * 1025, "\u20ac" * 342])
-async def test_a_weak_or_endless_password_is_refused(
+async def test_a_weak_or_too_long_password_is_rejected(
     visitor: Visitor, dataset_ref: DatasetRef, password: str
 ) -> None:
     answer = await visitor.register(EMAIL, password=password)
@@ -143,19 +143,19 @@ async def test_any_other_password_is_accepted_unchanged(
     assert (await visitor.sign_in(EMAIL, password + " ")).status_code == 401
 
 
-async def test_guessing_one_persons_password_is_stopped(visitor: Visitor, dataset_ref: DatasetRef) -> None:
+async def test_failed_sign_ins_to_one_account_are_limited(visitor: Visitor, dataset_ref: DatasetRef) -> None:
     await visitor.register(EMAIL)
     await visitor.register("bob@acme.example")
     statuses = [(await visitor.sign_in(EMAIL, f"guess number {n}")).status_code for n in range(11)]
     assert statuses == [401] * 10 + [429]
-    stopped = await visitor.sign_in(EMAIL)
-    assert stopped.status_code == 429
-    assert 0 < int(stopped.headers["retry-after"]) <= 900
+    limited = await visitor.sign_in(EMAIL)
+    assert limited.status_code == 429
+    assert 0 < int(limited.headers["retry-after"]) <= 900
     assert (await visitor.sign_in("bob@acme.example")).status_code == 303
 
 
 @pytest.mark.parametrize("tunables", [tuned(logins=LoginLimits(address=FailureLimit(3, 900)))])
-async def test_an_address_that_tries_many_people_is_stopped(
+async def test_failed_sign_ins_from_one_address_are_limited(
     visitor: Visitor, dataset_ref: DatasetRef
 ) -> None:
     for n in range(3):
@@ -164,7 +164,7 @@ async def test_an_address_that_tries_many_people_is_stopped(
     assert (await visitor.register("new@acme.example")).status_code == 429
 
 
-async def test_failures_are_forgotten_after_a_success(visitor: Visitor, dataset_ref: DatasetRef) -> None:
+async def test_failures_are_reset_by_a_success(visitor: Visitor, dataset_ref: DatasetRef) -> None:
     await visitor.register(EMAIL)
     for _ in range(2):
         for n in range(9):
@@ -184,7 +184,7 @@ async def test_failures_are_forgotten_after_their_window(visitor: Visitor, datas
 @pytest.mark.parametrize(
     "query", ["client_id=%00", "a=%00", "%00=a", "&".join(f"a{n}=1" for n in range(200)), "%ff=%fe"]
 )
-async def test_an_unreadable_url_does_not_crash(
+async def test_an_invalid_query_is_not_a_server_error(
     visitor: Visitor, dataset_ref: DatasetRef, path: str, query: str
 ) -> None:
     answer = await visitor.http.get(f"{visitor.at(path)}?{query}")
@@ -192,7 +192,7 @@ async def test_an_unreadable_url_does_not_crash(
 
 
 @pytest.mark.parametrize("body", [b"\xff\xfe", b"email=%00&csrf=x", b"=" * 70_000, b"email=" + b"x" * 60_000])
-async def test_an_unreadable_form_does_not_crash(
+async def test_an_invalid_form_is_not_a_server_error(
     visitor: Visitor, dataset_ref: DatasetRef, body: bytes
 ) -> None:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -205,7 +205,7 @@ async def test_an_unreadable_form_does_not_crash(
 @pytest.mark.parametrize(
     ("email", "registered"),
     [("a" * 60_000, 400), ("a\x0b@b.example", 400), ("\u202e@\u202e", 400), ("ann@acme.example\n", 303)],
-    ids=["endless", "vertical tab", "direction mark", "line break at its end"],
+    ids=["60 000 characters", "vertical tab", "direction mark", "line break at its end"],
 )
 async def test_a_malformed_address_does_not_sign_in(
     visitor: Visitor, dataset_ref: DatasetRef, email: str, registered: int
@@ -214,13 +214,13 @@ async def test_a_malformed_address_does_not_sign_in(
     assert (await visitor.register(email)).status_code == registered
 
 
-async def test_pages_of_an_unknown_organisation_do_not_exist(new_visitor: Callable[..., Visitor]) -> None:
-    stranger = new_visitor("nobody")
+async def test_pages_of_an_unknown_organisation_are_404(new_visitor: Callable[..., Visitor]) -> None:
+    other_visitor = new_visitor("unknown")
     for path in (*PAGES, "oauth2/authorize", "oauth2/jwks", ".well-known/openid-configuration"):
-        assert (await stranger.open(path)).status_code == 404
+        assert (await other_visitor.open(path)).status_code == 404
 
 
-async def test_the_organisations_own_login_page_leads_to_the_account_page(
+async def test_a_sign_in_without_an_application_shows_the_account_page(
     visitor: Visitor, dataset_ref: DatasetRef
 ) -> None:
     await visitor.register(EMAIL)

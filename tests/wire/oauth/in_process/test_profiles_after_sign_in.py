@@ -1,4 +1,4 @@
-"""What signing in does to profiles: the story of the seed, at the authorization server's door."""
+"""The effect of registration and sign-in on profiles (docs/wire/cds.md §12)."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ NewVisitor = Callable[..., Visitor]
 
 
 async def _temporary(services: Services, dataset_ref: DatasetRef) -> tuple[str, str]:
-    """A temporary profile as POST /profiles makes it: its id and its tracker."""
+    """Create a temporary profile as POST /profiles does; its id and its tracker."""
     tracker = new_tracker()
-    made = await services.profiles.profiles.create(
+    created = await services.profiles.profiles.create(
         dataset_ref, Actor("cds", "acme-backend"), {}, tracker=tracker
     )
-    return str(made.profile.profile_id), tracker
+    return str(created.profile.profile_id), tracker
 
 
 async def _profile(services: Services, dataset_ref: DatasetRef, profile_id: str) -> ProfileView:
@@ -44,17 +44,17 @@ async def _user_id(shop: Application, answer: object) -> str:
     return str(claims_of(tokens["access_token"])["sub"])
 
 
-@pytest.mark.parametrize("way", ["parameter", "cookie"])
-async def test_the_temporary_profile_of_a_new_person_becomes_theirs(
-    services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor, way: str
+@pytest.mark.parametrize("source", ["parameter", "cookie"])
+async def test_registration_gives_the_temporary_profile_the_user_id(
+    services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor, source: str
 ) -> None:
     profile_id, tracker = await _temporary(services, dataset_ref)
-    if way == "cookie":
+    if source == "cookie":
         visitor.http.cookies.set("cds_profile", tracker)
-    passed = {"anonymous_profile_tracker": tracker} if way == "parameter" else {}
-    sent_back = await visitor.register(EMAIL, await shop.registration(**passed), mobile="+44 20 7946 0958")
-    user_id = await _user_id(shop, sent_back)
-    # Everything is there before the tokens are: nobody has to wait.
+    parameters = {"anonymous_profile_tracker": tracker} if source == "parameter" else {}
+    redirect = await visitor.register(EMAIL, await shop.registration(**parameters), mobile="+44 20 7946 0958")
+    user_id = await _user_id(shop, redirect)
+    # The profile is updated before the tokens are sent.
     view = await _profile(services, dataset_ref, profile_id)
     assert view.survivor.user_id == user_id
     assert view.profile == view.survivor
@@ -68,7 +68,7 @@ async def test_the_temporary_profile_of_a_new_person_becomes_theirs(
     }
 
 
-async def test_a_returning_persons_temporary_profile_is_absorbed(
+async def test_a_sign_in_merges_the_temporary_profile(
     services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor, new_visitor: NewVisitor
 ) -> None:
     permanent, tracker = await _temporary(services, dataset_ref)
@@ -83,27 +83,27 @@ async def test_a_returning_persons_temporary_profile_is_absorbed(
     assert [(str(a.profile_id), a.reason) for a in view.absorbed] == [(temporary, "system:user_id_match")]
 
 
-async def test_a_sign_in_reads_configuration_and_tracker_once(
+async def test_a_sign_in_uses_two_database_connections(
     services: Services, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     profile_id, tracker = await _temporary(services, dataset_ref)
-    connection, opened = Database.connection, 0
+    connection, connections = Database.connection, 0
 
     @asynccontextmanager
     async def counted(self: Database) -> AsyncIterator[Any]:
-        nonlocal opened
-        opened += 1
+        nonlocal connections
+        connections += 1
         async with connection(self) as open_connection:
             yield open_connection
 
     monkeypatch.setattr(Database, "connection", counted)
     account = Account(uuid.uuid4(), EMAIL, {"username": EMAIL})
     await services.directory.sign_ins.record_sign_in(dataset_ref, None, account, [tracker])
-    assert opened == 2
+    assert connections == 2
     assert (await _profile(services, dataset_ref, profile_id)).survivor.user_id == str(account.user_id)
 
 
-async def test_single_sign_on_counts_as_a_sign_in(
+async def test_single_sign_on_merges_the_temporary_profile(
     services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor
 ) -> None:
     permanent, tracker = await _temporary(services, dataset_ref)
@@ -115,20 +115,20 @@ async def test_single_sign_on_counts_as_a_sign_in(
     assert str((await _profile(services, dataset_ref, temporary)).survivor.profile_id) == permanent
 
 
-async def test_the_cookie_goes_before_the_parameter(
+async def test_the_cookie_takes_precedence_over_the_parameter(
     services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor
 ) -> None:
     by_cookie, cookie = await _temporary(services, dataset_ref)
     by_parameter, parameter = await _temporary(services, dataset_ref)
     visitor.http.cookies.set("cds_profile", cookie)
-    sent_back = await visitor.register(EMAIL, await shop.registration(anonymous_profile_tracker=parameter))
-    await shop.tokens(sent_back)
+    redirect = await visitor.register(EMAIL, await shop.registration(anonymous_profile_tracker=parameter))
+    await shop.tokens(redirect)
     assert (await _profile(services, dataset_ref, by_cookie)).survivor.user_id
     assert (await _profile(services, dataset_ref, by_parameter)).survivor.user_id is None
 
 
 @pytest.mark.parametrize("cookie", ["unknown", "x" * 5000, "%00", "-"])
-async def test_an_unknown_cookie_does_not_hide_the_parameter(
+async def test_with_an_unknown_cookie_the_parameter_is_used(
     services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor, cookie: str
 ) -> None:
     profile_id, tracker = await _temporary(services, dataset_ref)
@@ -138,41 +138,41 @@ async def test_an_unknown_cookie_does_not_hide_the_parameter(
     assert (await _profile(services, dataset_ref, profile_id)).survivor.user_id
 
 
-async def test_a_second_person_on_the_same_browser_leaves_the_first_one_alone(
+async def test_a_second_user_of_a_browser_does_not_change_the_first_profile(
     services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor
 ) -> None:
     first, tracker = await _temporary(services, dataset_ref)
-    sent_back = await visitor.register(EMAIL, await shop.registration(anonymous_profile_tracker=tracker))
-    ann = await _user_id(shop, sent_back)
+    redirect = await visitor.register(EMAIL, await shop.registration(anonymous_profile_tracker=tracker))
+    ann = await _user_id(shop, redirect)
     before = await _profile(services, dataset_ref, first)
     page = await shop.authorize(prompt="create", anonymous_profile_tracker=tracker)
     bob = await _user_id(shop, await visitor.register("bob@acme.example", page, given_name="Bob"))
     after = await _profile(services, dataset_ref, first)
     assert after.survivor.user_id == ann
     assert after.survivor.record == before.survivor.record
-    theirs = await services.profiles.profiles.find_by_tracker(dataset_ref, tracker)
-    assert theirs is not None
-    assert theirs.survivor.user_id == bob
+    of_tracker = await services.profiles.profiles.find_by_tracker(dataset_ref, tracker)
+    assert of_tracker is not None
+    assert of_tracker.survivor.user_id == bob
 
 
 async def test_a_tracker_of_another_organisation_is_ignored(
     services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor
 ) -> None:
     other = (await services.setup.provisioning.create("other")).dataset_ref
-    foreign, tracker = await _temporary(services, other)
+    other_profile_id, tracker = await _temporary(services, other)
     await shop.tokens(
         await visitor.register(EMAIL, await shop.registration(anonymous_profile_tracker=tracker))
     )
     view = await services.profiles.profiles.find_by_tracker(other, tracker)
     assert view is not None
-    assert str(view.profile.profile_id) == foreign
+    assert str(view.profile.profile_id) == other_profile_id
     assert view.survivor.user_id is None
 
 
 async def test_registering_without_an_application_uses_no_tracker(
     services: Services, dataset_ref: DatasetRef, visitor: Visitor
 ) -> None:
-    """Nobody has checked that the browser which opened the link is the one that it was made for."""
+    """Without an application nothing proves that the link was opened in the browser of the tracker."""
     profile_id, tracker = await _temporary(services, dataset_ref)
     page = await visitor.open("accounts/register", anonymous_profile_tracker=tracker)
     answer = await visitor.follow(await visitor.register(EMAIL, page))
@@ -185,7 +185,7 @@ async def test_registering_without_an_application_uses_no_tracker(
     assert own.survivor.record.values["identity_attributes"]["emailaddress"] == EMAIL
 
 
-async def test_a_sign_in_before_activation_changes_no_profile(
+async def test_a_sign_in_while_the_service_is_disabled_changes_no_profile(
     services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor
 ) -> None:
     profile_id, tracker = await _temporary(services, dataset_ref)
@@ -195,28 +195,28 @@ async def test_a_sign_in_before_activation_changes_no_profile(
     assert (await _profile(services, dataset_ref, profile_id)).survivor.user_id is None
 
 
-async def test_a_planted_tracker_does_nothing_until_the_application_redeems_the_code(
+async def test_a_tracker_in_a_link_has_no_effect_until_the_code_is_exchanged(
     services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor, new_visitor: NewVisitor
 ) -> None:
-    """A stranger sends Ann a link with the tracker of his own browser.
+    """An attacker sends a link with the tracker of another browser.
 
-    The application did not begin this sign-in: it has no `state` for it and redeems nothing.
+    The application did not start this sign-in: it has no `state` for it and does not exchange the code.
     """
-    planted, tracker = await _temporary(services, dataset_ref)
+    attackers_profile_id, tracker = await _temporary(services, dataset_ref)
     link = await shop.registration(anonymous_profile_tracker=tracker)
-    sent_back = await visitor.register(EMAIL, link)
-    assert arrived(sent_back)["code"]
-    assert (await _profile(services, dataset_ref, planted)).survivor.user_id is None
-    wrong = await shop.exchange(sent_back, code_verifier="a" * 43)
+    redirect = await visitor.register(EMAIL, link)
+    assert arrived(redirect)["code"]
+    assert (await _profile(services, dataset_ref, attackers_profile_id)).survivor.user_id is None
+    wrong = await shop.exchange(redirect, code_verifier="a" * 43)
     assert wrong.status_code == 400
-    assert (await _profile(services, dataset_ref, planted)).survivor.user_id is None
+    assert (await _profile(services, dataset_ref, attackers_profile_id)).survivor.user_id is None
 
 
 async def test_a_code_that_is_sent_again_records_one_sign_in(
     services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor
 ) -> None:
     _, tracker = await _temporary(services, dataset_ref)
-    sent_back = await visitor.register(EMAIL, await shop.registration(anonymous_profile_tracker=tracker))
-    assert [(await shop.exchange(sent_back)).status_code for _ in range(2)] == [200, 400]
+    redirect = await visitor.register(EMAIL, await shop.registration(anonymous_profile_tracker=tracker))
+    assert [(await shop.exchange(redirect)).status_code for _ in range(2)] == [200, 400]
     count = "select count(*) from log where dataset_id = $1 and kind = 'sign_in'"
     assert await services.database.fetchval(count, dataset_ref.dataset_id) == 1

@@ -1,7 +1,8 @@
-"""Making organisations: by hand, and at an unattended first start."""
+"""Creation of organisations, by command and by bootstrap settings, and their signing keys."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -33,8 +34,8 @@ def _settings(services: Services, **changes: Any) -> Settings:
     return msgspec.structs.replace(services.settings, **{**BOOTSTRAP, **changes})
 
 
-async def _everything(services: Services) -> list[tuple[str, list[tuple[object, ...]]]]:
-    """Every row of the directory and of the configuration."""
+async def _all_rows(services: Services) -> list[tuple[str, list[tuple[object, ...]]]]:
+    """Every row of every table."""
     tables = await services.database.fetch(
         "select tablename from pg_tables where schemaname = 'oneself' order by 1"
     )
@@ -45,7 +46,7 @@ async def _everything(services: Services) -> list[tuple[str, list[tuple[object, 
     return found
 
 
-async def test_an_unattended_first_start_gives_a_usable_organisation(services: Services) -> None:
+async def test_a_bootstrap_creates_a_usable_organisation(services: Services) -> None:
     dataset_ref = await services.setup.provisioning.provision(_settings(services))
     assert dataset_ref is not None
     config = await services.configurations.current(dataset_ref.dataset_id)
@@ -65,19 +66,19 @@ async def test_an_unattended_first_start_gives_a_usable_organisation(services: S
 
 async def test_bootstrapping_twice_changes_nothing(services: Services) -> None:
     await services.setup.provisioning.provision(_settings(services))
-    before = await _everything(services)
-    again = build_services(services.settings, services.database, tunables=FAST)
-    await again.setup.provisioning.provision(_settings(services))
+    before = await _all_rows(services)
+    restarted = build_services(services.settings, services.database, tunables=FAST)
+    await restarted.setup.provisioning.provision(_settings(services))
     changed = {"bootstrap_client_secret": "another secret", "bootstrap_admin_password": "another password"}
-    await again.setup.provisioning.provision(_settings(services, **changed))
-    assert await _everything(services) == before
+    await restarted.setup.provisioning.provision(_settings(services, **changed))
+    assert await _all_rows(services) == before
 
 
 async def test_a_second_bootstrap_keeps_later_changes(services: Services) -> None:
     dataset_ref = await services.setup.provisioning.provision(_settings(services))
     assert dataset_ref is not None
-    off = PutSettings(cds_enabled=False, system_applications=())
-    await services.configurations.change(dataset_ref.dataset_id, lambda _: off)
+    disabled = PutSettings(cds_enabled=False, system_applications=())
+    await services.configurations.change(dataset_ref.dataset_id, lambda _: disabled)
     await services.setup.provisioning.provision(_settings(services))
     config = await services.configurations.current(dataset_ref.dataset_id)
     assert not config.settings.cds_enabled
@@ -96,26 +97,24 @@ async def test_a_failed_start_is_resumed(services: Services, monkeypatch: pytest
     assert await services.directory.applications.find(dataset_ref, SYSTEM)
 
 
-async def test_several_processes_may_bootstrap_at_once(services: Services) -> None:
-    import asyncio
-
-    several = [build_services(services.settings, services.database, tunables=FAST) for _ in range(4)]
-    await asyncio.gather(*(one.setup.provisioning.provision(_settings(services)) for one in several))
-    (found,) = await several[0].directory.organisations.list()
+async def test_concurrent_bootstraps_create_one_organisation(services: Services) -> None:
+    processes = [build_services(services.settings, services.database, tunables=FAST) for _ in range(4)]
+    await asyncio.gather(
+        *(process.setup.provisioning.provision(_settings(services)) for process in processes)
+    )
+    (found,) = await processes[0].directory.organisations.list()
     assert (found.handle, found.applications) == ("acme", 1)
 
 
-async def test_without_bootstrap_settings_nothing_is_made(services: Services) -> None:
+async def test_without_bootstrap_settings_nothing_is_created(services: Services) -> None:
     assert await services.setup.provisioning.provision(services.settings) is None
     assert await services.directory.organisations.list() == []
 
 
-async def test_a_founded_organisation_gets_credentials_that_work(
-    services: Services, visitor: Visitor
-) -> None:
-    founded = await services.setup.provisioning.create("other", name="The Other Shop")
+async def test_a_new_organisation_gets_valid_credentials(services: Services, visitor: Visitor) -> None:
+    created = await services.setup.provisioning.create("other", name="The Other Shop")
     visitor.handle = "other"
-    application = Application(visitor, str(founded.client_id), founded.client_secret)
+    application = Application(visitor, str(created.client_id), created.client_secret)
     answer = await application.token(grant_type="client_credentials", scope="internal_cds_profile_view")
     assert answer.status_code == 200
 
@@ -132,13 +131,13 @@ async def test_a_handle_must_be_a_valid_path_segment(services: Services, handle:
     assert await services.directory.organisations.find(handle) is None
 
 
-async def test_rotating_keys_leaves_old_tokens_good_and_signs_with_the_new_key(
+async def test_after_a_key_rotation_old_tokens_stay_valid(
     services: Services, dataset_ref: DatasetRef, system: Application, visitor: Visitor
 ) -> None:
-    ask = {"grant_type": "client_credentials", "scope": "internal_cds_profile_view"}
-    old = (await system.token(**ask)).json()["access_token"]
+    form = {"grant_type": "client_credentials", "scope": "internal_cds_profile_view"}
+    old = (await system.token(**form)).json()["access_token"]
     key_id = await services.directory.signing_keys.rotate(dataset_ref)
-    new = (await system.token(**ask)).json()["access_token"]
+    new = (await system.token(**form)).json()["access_token"]
     for token in (old, new):
         await services.callers.guard.authenticate(f"Bearer {token}", dataset_ref)
     keys = (await visitor.open("oauth2/jwks")).json()["keys"]
@@ -151,24 +150,24 @@ async def test_a_key_rotated_by_another_process_verifies_here(
     services: Services, dataset_ref: DatasetRef
 ) -> None:
     await services.directory.signing_keys.key_ring(dataset_ref)
-    elsewhere = build_services(services.settings, services.database, tunables=FAST).directory
-    key_id = await elsewhere.signing_keys.rotate(dataset_ref)
+    other_directory = build_services(services.settings, services.database, tunables=FAST).directory
+    key_id = await other_directory.signing_keys.rotate(dataset_ref)
     assert key_id in (await services.directory.signing_keys.key_ring_with(dataset_ref, key_id)).public
 
 
-async def test_private_keys_open_only_with_the_deployments_secret_key(
+async def test_private_keys_are_encrypted_with_the_secret_key(
     services: Services, dataset_ref: DatasetRef
 ) -> None:
     await services.directory.signing_keys.key_ring(dataset_ref)
     sealed = await services.database.fetchval("select private_sealed from signing_key")
     assert b"kty" not in sealed
-    stolen = msgspec.structs.replace(services.settings, secret_key="another secret key, long enough")
+    other_settings = msgspec.structs.replace(services.settings, secret_key="another secret key, long enough")
     with pytest.raises(SettingsError, match="ONESELF_SECRET_KEY"):
-        keys = build_services(stolen, services.database, tunables=FAST).directory.signing_keys
+        keys = build_services(other_settings, services.database, tunables=FAST).directory.signing_keys
         await keys.signing_key(dataset_ref)
 
 
-async def test_a_signing_key_that_cannot_be_opened_leaves_the_others_at_work(
+async def test_a_signing_key_that_cannot_be_decrypted_does_not_affect_others(
     services: Services, dataset_ref: DatasetRef
 ) -> None:
     before = await services.directory.signing_keys.signing_key(dataset_ref)
@@ -183,10 +182,10 @@ async def test_no_secret_is_readable_in_the_database(
     services: Services, shop: Application, visitor: Visitor
 ) -> None:
     page = await shop.registration(scope="openid offline_access")
-    sent_back = await visitor.register("ann@acme.example", page, password="a very private password")
-    tokens = await shop.tokens(sent_back)
+    redirect = await visitor.register("ann@acme.example", page, password="a very private password")
+    tokens = await shop.tokens(redirect)
     session = str(visitor.http.cookies.get("oneself_session"))
-    stored = str(await _everything(services))
+    stored = str(await _all_rows(services))
     for secret in ("a very private password", SECRET, str(shop.secret), tokens["refresh_token"], session):
         assert secret not in stored
         assert secret.encode().hex() not in stored

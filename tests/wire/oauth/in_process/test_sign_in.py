@@ -1,4 +1,4 @@
-"""From the application's redirect to its tokens: the authorization code, as all sides meet it."""
+"""The authorization code flow: authorize, sign-in, codes, tokens, refresh and userinfo."""
 
 from __future__ import annotations
 
@@ -24,25 +24,27 @@ pytestmark = pytest.mark.postgres
 EMAIL = "ann@acme.example"
 
 
-async def test_a_new_person_registers_and_the_application_gets_tokens(
-    shop: Application, visitor: Visitor
-) -> None:
-    sent_back = await visitor.register(EMAIL, await shop.registration(), mobile="+44 20 7946 0958")
-    assert sent_back.status_code == 303
-    told = arrived(sent_back)
-    assert (told["state"], told["iss"]) == ("the state", "http://localhost:8700/t/acme")
-    tokens = await shop.tokens(sent_back)
-    who, may = claims_of(tokens["id_token"]), claims_of(tokens["access_token"])
-    assert (who["aud"], who["nonce"], who["iss"]) == (shop.client_id, "the nonce", told["iss"])
-    assert (who["email"], who["name"], who["username"]) == (EMAIL, "Ann Archer", EMAIL)
-    assert {"sid", "auth_time", "at_hash"} <= set(who)
-    assert who["sub"] == may["sub"] == str(UUID(may["sub"]))
-    assert (may["aud"], may["azp"], may["client_id"]) == ("iam-cds", shop.client_id, shop.client_id)
-    assert "internal_cds_profile_view" in may["scope"].split()
+async def test_a_registration_gives_the_application_tokens(shop: Application, visitor: Visitor) -> None:
+    redirect = await visitor.register(EMAIL, await shop.registration(), mobile="+44 20 7946 0958")
+    assert redirect.status_code == 303
+    callback = arrived(redirect)
+    assert (callback["state"], callback["iss"]) == ("the state", "http://localhost:8700/t/acme")
+    tokens = await shop.tokens(redirect)
+    identity, access = claims_of(tokens["id_token"]), claims_of(tokens["access_token"])
+    assert (identity["aud"], identity["nonce"], identity["iss"]) == (
+        shop.client_id,
+        "the nonce",
+        callback["iss"],
+    )
+    assert (identity["email"], identity["name"], identity["username"]) == (EMAIL, "Ann Archer", EMAIL)
+    assert {"sid", "auth_time", "at_hash"} <= set(identity)
+    assert identity["sub"] == access["sub"] == str(UUID(access["sub"]))
+    assert (access["aud"], access["azp"], access["client_id"]) == ("iam-cds", shop.client_id, shop.client_id)
+    assert "internal_cds_profile_view" in access["scope"].split()
     assert "refresh_token" not in tokens
 
 
-async def test_a_known_person_signs_in(
+async def test_a_sign_in_on_another_browser_has_the_same_subject(
     shop: Application, new_visitor: Callable[..., Visitor], visitor: Visitor
 ) -> None:
     first = await shop.tokens(await visitor.register(EMAIL, await shop.registration()))
@@ -62,12 +64,12 @@ async def test_a_signed_in_user_is_not_prompted_again(shop: Application, visitor
     assert (one["sub"], one["sid"], one["auth_time"]) == (two["sub"], two["sid"], two["auth_time"])
 
 
-@pytest.mark.parametrize("asked", [{"prompt": "login"}, {"max_age": "0"}, {"prompt": "select_account"}])
-async def test_an_application_may_insist_on_a_fresh_sign_in(
-    shop: Application, visitor: Visitor, asked: dict[str, str]
+@pytest.mark.parametrize("parameters", [{"prompt": "login"}, {"max_age": "0"}, {"prompt": "select_account"}])
+async def test_an_application_can_require_a_new_sign_in(
+    shop: Application, visitor: Visitor, parameters: dict[str, str]
 ) -> None:
     first = await shop.tokens(await visitor.register(EMAIL, await shop.registration()))
-    page = await shop.authorize(**asked)
+    page = await shop.authorize(**parameters)
     assert heading(page) == "Sign in"
     second = await shop.tokens(await visitor.sign_in(EMAIL, page=page))
     assert claims_of(first["id_token"])["sid"] != claims_of(second["id_token"])["sid"]
@@ -77,7 +79,7 @@ async def test_prompt_create_shows_the_registration_page(shop: Application) -> N
     assert heading(await shop.authorize(prompt="create")) == "Create an account"
 
 
-async def test_a_login_hint_is_filled_in(shop: Application) -> None:
+async def test_the_login_hint_is_the_value_of_the_field(shop: Application) -> None:
     page = Page((await shop.authorize(login_hint='ann"><b>@acme.example')).text)
     assert page.fields["email"]["value"] == 'ann"><b>@acme.example'
 
@@ -101,19 +103,23 @@ async def test_a_login_hint_is_filled_in(shop: Application) -> None:
         ({"max_age": "soon"}, "invalid_request"),
     ],
 )
-async def test_an_invalid_request_is_explained_to_the_application(
+async def test_an_invalid_request_redirects_with_an_error(
     shop: Application, visitor: Visitor, changes: dict[str, str | None], error: str
 ) -> None:
     answer = await visitor.open("oauth2/authorize", **shop.query(**changes))
-    told = arrived(answer)
-    assert (told["error"], told["state"], told["iss"]) == (error, "the state", "http://localhost:8700/t/acme")
-    assert "code" not in told
+    callback = arrived(answer)
+    assert (callback["error"], callback["state"], callback["iss"]) == (
+        error,
+        "the state",
+        "http://localhost:8700/t/acme",
+    )
+    assert "code" not in callback
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"client_id": "nobody"},
+        {"client_id": "unknown"},
         {"client_id": ""},
         {"client_id": "a'; drop table \u20ac"},
         {"redirect_uri": "https://evil.example/callback"},
@@ -133,7 +139,7 @@ async def test_a_browser_is_never_redirected_to_an_unregistered_address(
     assert heading(answer) == "This link does not work"
 
 
-async def test_a_parameter_sent_twice_is_refused(shop: Application, visitor: Visitor) -> None:
+async def test_a_repeated_parameter_is_rejected(shop: Application, visitor: Visitor) -> None:
     query = [*shop.query().items(), ("client_id", shop.client_id)]
     answer = await visitor.http.get(visitor.at("oauth2/authorize"), params=query)
     assert answer.status_code == 400
@@ -145,18 +151,18 @@ async def test_a_machine_application_cannot_sign_users_in(new_client: NewClient,
     assert answer.status_code == 400
 
 
-async def test_a_request_by_post_is_answered_like_one_by_get(shop: Application, visitor: Visitor) -> None:
+async def test_authorize_accepts_post(shop: Application, visitor: Visitor) -> None:
     answer = await visitor.http.post(visitor.at("oauth2/authorize"), data=shop.query())
     assert heading(await visitor.follow(answer)) == "Sign in"
 
 
-async def test_an_application_with_a_secret_may_leave_out_pkce(shop: Application, visitor: Visitor) -> None:
+async def test_pkce_is_optional_for_an_application_with_a_secret(shop: Application, visitor: Visitor) -> None:
     page = await shop.authorize(code_challenge=None, code_challenge_method=None)
     assert heading(page) == "Sign in"
     link = next(link for link in Page(page.text).links if "register" in link)
-    sent_back = await visitor.register(EMAIL, await visitor.http.get(link))
+    redirect = await visitor.register(EMAIL, await visitor.http.get(link))
     answer = await shop.token(
-        grant_type="authorization_code", code=arrived(sent_back)["code"], redirect_uri=CALLBACK
+        grant_type="authorization_code", code=arrived(redirect)["code"], redirect_uri=CALLBACK
     )
     assert answer.status_code == 200
 
@@ -169,15 +175,15 @@ async def test_a_browser_application_must_use_pkce(new_client: NewClient, visito
     assert arrived(answer)["error"] == "invalid_request"
 
 
-async def test_a_browser_application_reads_its_tokens_from_its_own_origin(
+async def test_only_the_origin_of_a_browser_application_can_read_its_tokens(
     new_client: NewClient, visitor: Visitor
 ) -> None:
     spa = await new_client("browser")
-    sent_back = await visitor.register(EMAIL, await spa.registration())
+    redirect = await visitor.register(EMAIL, await spa.registration())
     form = {
         "grant_type": "authorization_code",
         "client_id": spa.client_id,
-        "code": arrived(sent_back)["code"],
+        "code": arrived(redirect)["code"],
         "redirect_uri": CALLBACK,
         "code_verifier": spa.verifier,
     }
@@ -186,10 +192,10 @@ async def test_a_browser_application_reads_its_tokens_from_its_own_origin(
     )
     assert answer.status_code == 200, answer.text
     assert answer.headers["access-control-allow-origin"] == "https://shop.example"
-    elsewhere = await visitor.http.post(
+    other_origin = await visitor.http.post(
         visitor.at("oauth2/token"), data=form, headers={"Origin": "https://evil.example"}
     )
-    assert "access-control-allow-origin" not in elsewhere.headers
+    assert "access-control-allow-origin" not in other_origin.headers
 
 
 @pytest.mark.parametrize(
@@ -201,52 +207,52 @@ async def test_a_browser_application_reads_its_tokens_from_its_own_origin(
         {"code": "invented"},
     ],
 )
-async def test_a_code_is_worth_nothing_without_what_belongs_to_it(
+async def test_a_code_needs_its_verifier_and_redirect_uri(
     shop: Application, visitor: Visitor, changes: dict[str, str]
 ) -> None:
-    sent_back = await visitor.register(EMAIL, await shop.registration())
-    answer = await shop.exchange(sent_back, **changes)
+    redirect = await visitor.register(EMAIL, await shop.registration())
+    answer = await shop.exchange(redirect, **changes)
     assert answer.status_code == 400
     assert answer.json()["error"] in ("invalid_grant", "invalid_request")
 
 
-async def test_a_code_belongs_to_its_application(
+async def test_a_code_of_another_application_is_rejected(
     shop: Application, new_client: NewClient, visitor: Visitor
 ) -> None:
-    sent_back = await visitor.register(EMAIL, await shop.registration())
+    redirect = await visitor.register(EMAIL, await shop.registration())
     other = await new_client("web")
     other.verifier = shop.verifier
-    assert (await other.exchange(sent_back)).json()["error"] == "invalid_grant"
-    assert (await shop.exchange(sent_back)).status_code == 200
+    assert (await other.exchange(redirect)).json()["error"] == "invalid_grant"
+    assert (await shop.exchange(redirect)).status_code == 200
 
 
-async def test_a_code_used_twice_voids_what_it_gave(
+async def test_a_code_used_twice_revokes_its_tokens(
     shop: Application, visitor: Visitor, services: Services, dataset_ref: DatasetRef
 ) -> None:
     page = await shop.registration(scope="openid offline_access internal_cds_profile_view")
-    sent_back = await visitor.register(EMAIL, page)
-    tokens = await shop.tokens(sent_back)
+    redirect = await visitor.register(EMAIL, page)
+    tokens = await shop.tokens(redirect)
     header = f"Bearer {tokens['access_token']}"
     await services.callers.guard.authenticate(header, dataset_ref)
-    assert (await shop.exchange(sent_back)).json()["error"] == "invalid_grant"
+    assert (await shop.exchange(redirect)).json()["error"] == "invalid_grant"
     with pytest.raises(Unauthenticated):
         await services.callers.guard.authenticate(header, dataset_ref)
     assert (await shop.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
 
 
 @pytest.mark.parametrize("tunables", [tuned(code_life_us=0)])
-async def test_a_code_runs_out(shop: Application, visitor: Visitor) -> None:
-    sent_back = await visitor.register(EMAIL, await shop.registration())
-    assert (await shop.exchange(sent_back)).json()["error"] == "invalid_grant"
+async def test_an_expired_code_is_rejected(shop: Application, visitor: Visitor) -> None:
+    redirect = await visitor.register(EMAIL, await shop.registration())
+    assert (await shop.exchange(redirect)).json()["error"] == "invalid_grant"
 
 
-async def _offline(shop: Application) -> dict[str, Any]:
+async def _offline_tokens(shop: Application) -> dict[str, Any]:
     page = await shop.registration(scope="openid offline_access email internal_cds_profile_view")
     return await shop.tokens(await shop.visitor.register(EMAIL, page))
 
 
 async def test_a_refresh_token_is_replaced_at_every_use(shop: Application) -> None:
-    first = await _offline(shop)
+    first = await _offline_tokens(shop)
     second = (await shop.refresh(first["refresh_token"])).json()
     third = (await shop.refresh(second["refresh_token"])).json()
     assert len({t["refresh_token"] for t in (first, second, third)}) == 3
@@ -258,7 +264,7 @@ async def test_a_refresh_token_is_replaced_at_every_use(shop: Application) -> No
 async def test_a_refresh_token_used_twice_ends_the_grant(
     shop: Application, services: Services, dataset_ref: DatasetRef
 ) -> None:
-    first = await _offline(shop)
+    first = await _offline_tokens(shop)
     second = (await shop.refresh(first["refresh_token"])).json()
     assert (await shop.refresh(first["refresh_token"])).json()["error"] == "invalid_grant"
     assert (await shop.refresh(second["refresh_token"])).json()["error"] == "invalid_grant"
@@ -266,8 +272,8 @@ async def test_a_refresh_token_used_twice_ends_the_grant(
         await services.callers.guard.authenticate(f"Bearer {second['access_token']}", dataset_ref)
 
 
-async def test_a_refreshed_token_may_ask_for_less_and_not_for_more(shop: Application) -> None:
-    first = await _offline(shop)
+async def test_a_refresh_can_reduce_the_scope_only(shop: Application) -> None:
+    first = await _offline_tokens(shop)
     less = (await shop.refresh(first["refresh_token"], scope="openid")).json()
     assert claims_of(less["access_token"])["scope"] == "openid"
     more = await shop.refresh(less["refresh_token"], scope="openid internal_cds_profile_update")
@@ -276,21 +282,21 @@ async def test_a_refreshed_token_may_ask_for_less_and_not_for_more(shop: Applica
     assert "internal_cds_profile_view" in claims_of(again["access_token"])["scope"].split()
 
 
-async def test_revoking_a_refresh_token_ends_everything_that_came_of_it(
+async def test_revoking_a_refresh_token_revokes_its_access_tokens(
     shop: Application, visitor: Visitor, services: Services, dataset_ref: DatasetRef
 ) -> None:
-    tokens = await _offline(shop)
+    tokens = await _offline_tokens(shop)
     form = {"token": tokens["refresh_token"]}
     auth = (shop.client_id, shop.secret or "")
-    told = await visitor.http.post(visitor.at("oauth2/introspect"), data=form, auth=auth)
-    assert (told.json()["active"], told.json()["username"]) == (True, EMAIL)
+    callback = await visitor.http.post(visitor.at("oauth2/introspect"), data=form, auth=auth)
+    assert (callback.json()["active"], callback.json()["username"]) == (True, EMAIL)
     assert (await visitor.http.post(visitor.at("oauth2/revoke"), data=form, auth=auth)).status_code == 200
     assert (await shop.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
     with pytest.raises(Unauthenticated):
         await services.callers.guard.authenticate(f"Bearer {tokens['access_token']}", dataset_ref)
 
 
-async def test_userinfo_tells_what_the_scopes_open(shop: Application, visitor: Visitor) -> None:
+async def test_userinfo_has_the_claims_of_the_scope(shop: Application, visitor: Visitor) -> None:
     tokens = await shop.tokens(await visitor.register(EMAIL, await shop.registration()))
     headers = {"Authorization": f"Bearer {tokens['access_token']}"}
     answer = await visitor.http.get(visitor.at("oauth2/userinfo"), headers=headers)
@@ -303,17 +309,17 @@ async def test_userinfo_needs_a_token_with_openid(
     shop: Application, system: Application, visitor: Visitor
 ) -> None:
     path = visitor.at("oauth2/userinfo")
-    nobody = await visitor.http.get(path)
-    assert (nobody.status_code, nobody.headers["www-authenticate"][:6]) == (401, "Bearer")
+    unauthenticated = await visitor.http.get(path)
+    assert (unauthenticated.status_code, unauthenticated.headers["www-authenticate"][:6]) == (401, "Bearer")
     machine = (await system.token(grant_type="client_credentials")).json()["access_token"]
     answer = await visitor.http.get(path, headers={"Authorization": f"Bearer {machine}"})
     assert (answer.status_code, answer.json()["error"]) == (403, "insufficient_scope")
 
 
-async def test_a_new_password_signs_out_everywhere(
+async def test_a_new_password_ends_sessions_and_tokens(
     shop: Application, visitor: Visitor, services: Services, dataset_ref: DatasetRef
 ) -> None:
-    tokens = await _offline(shop)
+    tokens = await _offline_tokens(shop)
     user_id = UUID(claims_of(tokens["access_token"])["sub"])
     await services.directory.accounts.set_password(dataset_ref, user_id, "another long password")
     assert (await shop.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
@@ -325,10 +331,10 @@ async def test_a_new_password_signs_out_everywhere(
     assert arrived(await visitor.sign_in(EMAIL, "another long password", page))["code"]
 
 
-async def test_tokens_and_sessions_of_one_organisation_are_nothing_to_another(
+async def test_tokens_and_sessions_of_another_organisation_are_rejected(
     shop: Application, visitor: Visitor, services: Services, dataset_ref: DatasetRef
 ) -> None:
-    tokens = await _offline(shop)
+    tokens = await _offline_tokens(shop)
     other = (await services.setup.provisioning.create("other")).dataset_ref
     with pytest.raises(Unauthenticated):
         await services.callers.guard.authenticate(f"Bearer {tokens['access_token']}", other)
@@ -346,7 +352,7 @@ async def test_tokens_and_sessions_of_one_organisation_are_nothing_to_another(
 async def test_expired_records_are_deleted_and_valid_ones_stay(
     shop: Application, visitor: Visitor, services: Services
 ) -> None:
-    kept = await _offline(shop)
+    tokens = await _offline_tokens(shop)
     count = "select count(*) from oauth_grant"
     await visitor.follow(await visitor.open("oauth2/authorize", **shop.query()))
     assert await services.database.fetchval(count) == 2
@@ -354,7 +360,7 @@ async def test_expired_records_are_deleted_and_valid_ones_stay(
     await Directory(services.database).expired.delete(late, late)
     assert await services.database.fetchval(count) == 1
     assert await services.database.fetchval("select count(*) from authorization_code") == 0
-    assert (await shop.refresh(kept["refresh_token"])).status_code == 200
+    assert (await shop.refresh(tokens["refresh_token"])).status_code == 200
 
 
 async def test_a_code_can_be_redeemed_again_if_the_database_could_not_record_the_sign_in(
@@ -363,13 +369,13 @@ async def test_a_code_can_be_redeemed_again_if_the_database_could_not_record_the
     async def away(*_: object, **__: object) -> None:
         raise Unavailable("The database cannot be reached.")
 
-    sent_back = await visitor.register(EMAIL, await shop.registration())
+    redirect = await visitor.register(EMAIL, await shop.registration())
     with monkeypatch.context() as patch:
         patch.setattr(services.directory.sign_ins, "record_sign_in", away)
-        answer = await shop.exchange(sent_back)
+        answer = await shop.exchange(redirect)
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "2"
-    assert (await shop.exchange(sent_back)).status_code == 200
+    assert (await shop.exchange(redirect)).status_code == 200
 
 
 async def test_a_page_says_so_if_the_database_cannot_be_reached(
@@ -386,28 +392,28 @@ async def test_a_page_says_so_if_the_database_cannot_be_reached(
     assert answer.headers["retry-after"] == "2"
 
 
-async def test_two_exchanges_at_the_same_moment_give_tokens_once(shop: Application, visitor: Visitor) -> None:
-    sent_back = await visitor.register(EMAIL, await shop.registration())
-    answers = await asyncio.gather(*(shop.exchange(sent_back) for _ in range(5)))
+async def test_concurrent_exchanges_of_a_code_give_tokens_once(shop: Application, visitor: Visitor) -> None:
+    redirect = await visitor.register(EMAIL, await shop.registration())
+    answers = await asyncio.gather(*(shop.exchange(redirect) for _ in range(5)))
     assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400, 400]
 
 
 async def test_a_name_that_is_too_long_is_not_normalised(
     visitor: Visitor, dataset_ref: DatasetRef, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The time that this takes grows with the square of the length, and it stops the whole process."""
+    """Normalisation takes quadratic time and blocks the event loop."""
     normalize = unicodedata.normalize
 
     def checked(form: Any, text: str) -> str:
-        assert len(text) < 1000, "long text is normalised"
+        assert len(text) < 1000, "a long text was normalised"
         return normalize(form, text)
 
     monkeypatch.setattr(unicodedata, "normalize", checked)
     name = "a" + "\u0300" * 9000
     assert (await visitor.sign_in(name)).status_code == 401
     for email in (f"{name}@acme.example", f"{'a' * 243}@acme.example"):
-        refused = await visitor.register(email)
-        assert refused.status_code == 400
-        assert "Use at most 254 characters." in refused.text
+        rejected = await visitor.register(email)
+        assert rejected.status_code == 400
+        assert "Use at most 254 characters." in rejected.text
     assert (await visitor.register(EMAIL, password="\u0300" * 500)).status_code == 303
     assert await services.directory.accounts.list(dataset_ref, after=name) == []

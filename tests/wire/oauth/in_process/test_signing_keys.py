@@ -16,11 +16,11 @@ from oneself.services import Services
 from oneself.store.tables.signing_key import SigningKeyTable
 from support.tunables import same_key
 
-N = 50
+VERIFICATIONS = 50
 
 
 class Imports:
-    """Which keys were imported, private or public, and in which threads; how often keys were read."""
+    """The imported keys, private and public, the threads of the imports, and the number of reads."""
 
     def __init__(self) -> None:
         self.private: list[str] = []
@@ -35,25 +35,25 @@ class Imports:
 
 @pytest.fixture
 def imports(services: Services, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch) -> Imports:
-    """Counted from here on; the organisation and its first key are there."""
-    found, import_key, read = Imports(), RSAKey.import_key, SigningKeyTable.list
+    """Counts from here on; the organisation and its first key exist."""
+    recorded, import_key, read = Imports(), RSAKey.import_key, SigningKeyTable.list
 
     def counted(document: Any, *others: Any) -> RSAKey:
-        (found.private if "d" in document else found.public).append(document["kid"])
-        found.threads.add(threading.get_ident())
+        (recorded.private if "d" in document else recorded.public).append(document["kid"])
+        recorded.threads.add(threading.get_ident())
         return import_key(document, *others)
 
     async def reading(self: SigningKeyTable, *values: Any) -> Any:
-        found.reads += 1
+        recorded.reads += 1
         return await read(self, *values)
 
     monkeypatch.setattr("oneself.service.directory.signing_keys.RSAKey.import_key", counted)
     monkeypatch.setattr(SigningKeyTable, "list", reading)
-    return found
+    return recorded
 
 
-def process(services: Services, **options: Any) -> SigningKeys:
-    """The keys as a process sees them that has just started."""
+def new_process(services: Services, **options: Any) -> SigningKeys:
+    """The keys of a process that has just started."""
     return SigningKeys(
         services.directory.tokens._directory, services.secret_box, generate_key=same_key, **options
     )
@@ -64,34 +64,36 @@ async def token_of(services: Services, dataset_ref: DatasetRef) -> str:
     return sign_access_token(await services.directory.signing_keys.signing_key(dataset_ref), claims)
 
 
-async def verify_often(tokens: AccessTokens, dataset_ref: DatasetRef, token: str) -> None:
-    assert all(await asyncio.gather(*(tokens.verify(dataset_ref, token) for _ in range(N))))
+async def verify_concurrently(tokens: AccessTokens, dataset_ref: DatasetRef, token: str) -> None:
+    assert all(await asyncio.gather(*(tokens.verify(dataset_ref, token) for _ in range(VERIFICATIONS))))
 
 
-async def test_many_verifications_at_once_cause_one_read_and_no_private_import(
+async def test_concurrent_verifications_cause_one_read_and_no_private_import(
     services: Services, dataset_ref: DatasetRef, imports: Imports
 ) -> None:
     token = await token_of(services, dataset_ref)
     before = imports.counts
-    tokens = AccessTokens(services.directory.tokens._directory, process(services, reread_s=0.0), "")
-    await verify_often(tokens, dataset_ref, token)
+    tokens = AccessTokens(services.directory.tokens._directory, new_process(services, reread_s=0.0), "")
+    await verify_concurrently(tokens, dataset_ref, token)
     assert imports.counts == (before[0] + 1, before[1] + 1, before[2])
-    await verify_often(tokens, dataset_ref, token)
-    assert imports.counts == (before[0] + 2, before[1] + 1, before[2]), "read again, imported once"
+    await verify_concurrently(tokens, dataset_ref, token)
+    assert imports.counts == (before[0] + 2, before[1] + 1, before[2]), (
+        "the key is read again, but not imported again"
+    )
     assert threading.get_ident() not in imports.threads
 
 
 async def test_a_private_key_is_imported_once_and_in_a_thread(
     services: Services, dataset_ref: DatasetRef, imports: Imports
 ) -> None:
-    keys = process(services, reread_s=0.0)
-    signing = await asyncio.gather(*(keys.signing_key(dataset_ref) for _ in range(N)))
+    keys = new_process(services, reread_s=0.0)
+    signing = await asyncio.gather(*(keys.signing_key(dataset_ref) for _ in range(VERIFICATIONS)))
     assert all(key is signing[0] for key in signing)
     assert await keys.signing_key(dataset_ref) is signing[0]
     assert imports.private == [signing[0].kid]
     rotated = await keys.rotate(dataset_ref)
     assert (await keys.signing_key(dataset_ref)).kid == rotated
-    assert imports.private.count(rotated) == 2, "made, then opened"
+    assert imports.private.count(rotated) == 2, "imported at creation and at decryption"
     assert len(imports.private) == 3
     assert threading.get_ident() not in imports.threads
 
@@ -100,10 +102,10 @@ async def test_a_retired_key_verifies_only_while_it_is_published(
     services: Services, dataset_ref: DatasetRef
 ) -> None:
     token = await token_of(services, dataset_ref)
-    keys = process(services, reread_s=0.0)
+    keys = new_process(services, reread_s=0.0)
     tokens = AccessTokens(services.directory.tokens._directory, keys, "")
     await keys.rotate(dataset_ref)
-    await verify_often(tokens, dataset_ref, token)
+    await verify_concurrently(tokens, dataset_ref, token)
     await services.database.execute(
         "UPDATE signing_key SET retired_at = retired_at - interval '25 hours' WHERE retired_at IS NOT NULL"
     )

@@ -40,7 +40,7 @@ async def _userinfo(visitor: Visitor, tokens: dict[str, Any]) -> dict[str, Any]:
     return dict(answer.json())
 
 
-async def test_what_a_person_typed_is_not_verified(shop: Application, visitor: Visitor) -> None:
+async def test_registered_claims_are_not_verified(shop: Application, visitor: Visitor) -> None:
     tokens = await _registered(shop, visitor, SCOPE, mobile=MOBILE)
     for claims in (claims_of(tokens["id_token"]), await _userinfo(visitor, tokens)):
         assert (claims["email"], claims["phone_number"]) == (EMAIL, MOBILE)
@@ -64,7 +64,7 @@ async def test_a_verified_address_is_in_userinfo_at_once_and_in_the_next_id_toke
     ("scope", "expected"),
     [("openid", (None, None)), ("openid email", (True, None)), ("openid phone", (None, None))],
 )
-async def test_a_flag_comes_only_with_its_claim(
+async def test_a_flag_is_returned_only_with_its_claim(
     services: Services,
     dataset_ref: DatasetRef,
     shop: Application,
@@ -77,6 +77,6 @@ async def test_a_flag_comes_only_with_its_claim(
     assert _flags(await _userinfo(visitor, tokens)) == expected
 
 
-async def test_discovery_names_both(visitor: Visitor) -> None:
+async def test_discovery_lists_both_flags(visitor: Visitor) -> None:
     answer = await visitor.open("oauth2/token/.well-known/openid-configuration")
     assert set(FLAGS) <= set(answer.json()["claims_supported"])

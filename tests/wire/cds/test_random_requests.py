@@ -1,4 +1,4 @@
-"""Random stories, one by one and at once; the log must fold to the state afterwards."""
+"""Random requests, sequential and concurrent; afterwards the log must fold to the state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from wire.client import Cds
-from wire.story import Story
+from wire.random_client import RandomClient
 
 PAIRS = 15
 
@@ -19,28 +19,28 @@ def test_an_absorbed_profile_and_then_its_survivor_are_erased(new_org: Callable[
     first, second = (org.create({"user_id": "u"})["profile_id"] for _ in range(2))
     for profile_id in (second, first):
         assert org.delete(f"/profiles/{profile_id}").status_code == 204
-    made = org.create({"user_id": "u"})
-    assert "merged_to" not in made
-    assert "merged_from" not in org.read(made["profile_id"])
+    created = org.create({"user_id": "u"})
+    assert "merged_to" not in created
+    assert "merged_from" not in org.read(created["profile_id"])
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_story_in_any_order_leaves_every_id_with_one_person(new_org: Callable[[], Cds], seed: int) -> None:
-    story = Story(new_org(), seed)
-    story.run()
-    story.check()
+def test_random_requests_leave_every_id_with_one_person(new_org: Callable[[], Cds], seed: int) -> None:
+    client = RandomClient(new_org(), seed)
+    client.run()
+    client.check()
 
 
-def test_concurrent_stories_leave_every_id_with_one_person(new_org: Callable[[], Cds]) -> None:
-    """Six people with the same three users, the same browsers and the same keys, all at once."""
-    first = Story(new_org(), 100)
-    stories = [first, *(first.beside(101 + n) for n in range(5))]
-    with ThreadPoolExecutor(len(stories)) as pool:
-        list(pool.map(Story.run, stories))
+def test_concurrent_random_requests_leave_every_id_with_one_person(new_org: Callable[[], Cds]) -> None:
+    """Six concurrent clients share three users, their trackers and their idempotency keys."""
+    first = RandomClient(new_org(), 100)
+    clients = [first, *(first.with_seed(101 + n) for n in range(5))]
+    with ThreadPoolExecutor(len(clients)) as pool:
+        list(pool.map(RandomClient.run, clients))
     first.check()
 
 
-def test_an_absorbed_id_is_written_and_erased_at_the_same_moment(new_org: Callable[[], Cds]) -> None:
+def test_an_absorbed_id_is_updated_and_erased_concurrently(new_org: Callable[[], Cds]) -> None:
     org, gate = new_org(), threading.Barrier(2)
     key = org.trait()
 
@@ -54,8 +54,8 @@ def test_an_absorbed_id_is_written_and_erased_at_the_same_moment(new_org: Callab
             survivor, absorbed = (org.create()["profile_id"] for _ in range(2))
             for profile_id in (survivor, absorbed):
                 org.write(profile_id, {"user_id": f"u-{pair}"})
-            wrote, erased = pool.map(send, ("PATCH", "DELETE"), [f"/profiles/{absorbed}"] * 2)
-            assert wrote in (200, 404)
+            patched, erased = pool.map(send, ("PATCH", "DELETE"), [f"/profiles/{absorbed}"] * 2)
+            assert patched in (200, 404)
             assert erased == 204
             assert org.get(f"/profiles/{absorbed}").status_code == 404
             assert "merged_from" not in org.read(survivor)
