@@ -749,13 +749,13 @@ async def test_the_differences_of_a_document_name_the_default_attribute(org: Org
 async def test_a_name_that_differs_only_in_case_is_rejected(org: Organisation) -> None:
     """In user attributes, bindings, and between two of one request."""
     await org.datasets.create(org.dataset_ref, "web", {}, read_changes({"plan": {}}))
-    at = await org.at("web")
+    web = await org.dataset("web")
     for changes in ({"Plan": {}}, {"size": {}, "Size": {}}):
         with pytest.raises(Conflict, match="differs only in case") as raised:
             await org.datasets.change(org.dataset_ref, "web", {}, read_changes(changes))
         assert raised.value.code == "taken"
     with pytest.raises(Conflict, match="differs only in case"):
-        await org.attributes.put(at, [Binding("loyaltyId", "loyaltyId", "traits.PLAN")])
+        await org.attributes.put(web, [Binding("loyaltyId", "loyaltyId", "traits.PLAN")])
     document = read_document({"datasets": {"web": {"user_attributes": {"PLAN": {}}}}})
     with pytest.raises(Conflict, match="differs only in case"):
         await org.documents.apply(org.dataset_ref, document, {})

@@ -53,8 +53,9 @@ def test_an_open_session_merges_a_new_visit_without_a_form(
         anonymous_profile_tracker=first["anonymous_profile_tracker"],
     )
     tracker = second["anonymous_profile_tracker"]
-    page = browser.open(web_app.authorize_url(pkce()[1], anonymous_profile_tracker=tracker))
-    assert page.callback_query["code"]
+    verifier, challenge = pkce()
+    page = browser.open(web_app.authorize_url(challenge, anonymous_profile_tracker=tracker))
+    assert web_app.exchange(page.callback_query["code"], verifier).status_code == 200
     merged = cds.read(second["profile_id"])["merged_to"]
     assert merged == {"profile_id": first["profile_id"], "reason": "system:user_id_match"}
 
