@@ -136,7 +136,7 @@ def test_a_dead_embedded_server_is_restarted(start_service: StartService) -> Non
 def test_a_dead_worker_is_replaced(start_service: StartService) -> None:
     service = start_service(workers=2)
     _workers(service)[0].kill()
-    _until(lambda: "is replaced" in service.log())
+    _until(lambda: "worker_replaced" in service.log())
     assert _ready(service)
     assert service.stop() == 0
 

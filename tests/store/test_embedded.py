@@ -67,7 +67,7 @@ def test_the_remains_of_an_interrupted_first_start_are_removed(data_dir: Path) -
 def test_a_cluster_of_another_version_is_refused(data_dir: Path) -> None:
     (data_dir / "postgres").mkdir(parents=True)
     (data_dir / "postgres" / "PG_VERSION").write_text("16\n")
-    with pytest.raises(UnsupportedDatabase, match="made by PostgreSQL 16"):
+    with pytest.raises(UnsupportedDatabase, match="created by PostgreSQL 16"):
         Embedded.attach(data_dir)
 
 

@@ -99,11 +99,14 @@ class Shop:
         cookie = {"Cookie": f"{PROFILE_COOKIE}={tracker}"} if tracker else {}
         found = await self.call("POST", "/profiles", json={}, headers=cookie)
         token, session = self._session(request)
-        profile = (
-            await self.call("GET", f"/profiles/{found.json()['profile_id']}", params=EVERYTHING)
-        ).json()
+        profile = await self.profile(found.json()["profile_id"])
         cookies = tuple(found.headers.get_list("set-cookie"))
         return Visitor(token, session, found.json()["anonymous_profile_tracker"], profile, cookies)
+
+    async def profile(self, profile_id: str) -> dict[str, Any]:
+        """Read a profile with all its values."""
+        answer = await self.call("GET", f"/profiles/{profile_id}", params=EVERYTHING)
+        return dict(answer.json())
 
     async def put_in_basket(self, profile: dict[str, Any], book: str) -> None:
         """Add a book to the basket, and its subject to the interests, in one request.
@@ -215,7 +218,9 @@ async def signed_in(request: AnyRequest) -> Response[Any]:
     if code and session.state and secrets.compare_digest(state, session.state):
         claims = await shop.exchange(code, session.verifier)
         session.id_token, session.state, session.verifier = claims["id_token"], "", ""
-        attributes = visitor.profile.get("identity_attributes", {})
+        # The profile has the user and the claims since the code was exchanged.
+        profile = await shop.profile(visitor.profile["profile_id"])
+        attributes = profile.get("identity_attributes", {})
         session.name = attributes.get("givenname", "friend")
         session.notice = f"Welcome, {session.name}. This browser and your account are one profile."
     return _with_cookies(Redirect("/", status_code=303), visitor)
