@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -68,8 +69,13 @@ def idempotency_key(request: AnyRequest, tracker: str | None) -> str | None:
     if len(lines) > 1 or not is_idempotency_key(lines[0]):
         raise wire_error(INVALID_REQUEST, INVALID_KEY)
     caller = context_of(request).caller
-    route = f"{request.method} {request.scope['path_template']}"
+    route = operation(request.method, request.scope)
     return request_key(KeyOwner(caller.application, caller.user_id, tracker, route), lines[0])
+
+
+def operation(method: str, scope: Mapping[str, Any]) -> str:
+    """The operation that a request asks for: its method and path template. `scope`: of ASGI."""
+    return f"{method} {scope['path_template']}"
 
 
 def is_idempotency_key(text: str) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from oneself.api.http.raw import RawRequest, RawResponse
-from oneself.api.http.request_options import INVALID_KEY, is_idempotency_key
+from oneself.api.http.request_options import INVALID_KEY, is_idempotency_key, operation
 from oneself.api.http.stored_response import StoredResponse, decode_response, encode_response
 from oneself.api.interactions.decode.event import Event
 from oneself.api.interactions.errors import RequestRejected
@@ -41,7 +41,7 @@ def decode_repeatable(
         response = render_result(result, explains=explains)
         return encode_response(StoredResponse(response.status, (), response.body))
 
-    route = f"{request.method} {request.scope['path_template']}"
+    route = operation(request.method, request.scope)
     # The parts are JSON, so that no two pairs of them are equal.
     browser = msgspec.json.encode((event.tracker, event.anonymous_id)).decode()
     return Repeatable(

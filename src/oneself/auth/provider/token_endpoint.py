@@ -74,6 +74,29 @@ class _Client(msgspec.Struct, frozen=True):
         return application is not None and (self.secret_matches or application.kind == "browser")
 
 
+class _Evaluation:
+    """A token request with its credential, evaluated again only if the credential changed meanwhile.
+
+    Tokens are signed in an evaluation, which takes some ms.
+    """
+
+    response: OAuthResponse
+
+    def __init__(self, context: OAuthContext, request: OAuthRequest) -> None:
+        self._context = context
+        self._request = request
+        self._credential: Credential | None = None
+        self._redemption: Redemption | None = None
+
+    def decide(self, credential: Credential | None) -> Redemption:
+        """The decision about the credential; `response` is the one that follows from it."""
+        if self._redemption is None or credential != self._credential:
+            self._credential = credential
+            context = msgspec.structs.replace(self._context, credential=credential)
+            self.response, self._redemption = evaluate_token_request(context, self._request)
+        return self._redemption
+
+
 class OAuth:
     """The endpoints of one process, for all organisations."""
 
@@ -152,20 +175,13 @@ class OAuth:
     async def _redeem(
         self, context: OAuthContext, request: OAuthRequest, kind: CredentialKind, secret: str
     ) -> OAuthResponse:
+        evaluation = _Evaluation(context, request)
         if kind == "code":
-            await self._record_sign_in(context, request, secret)
-        responses: list[OAuthResponse] = []
+            await self._record_sign_in(context, evaluation, secret)
+        await self._directory.grants.redeem(context.dataset_ref, kind, secret, evaluation.decide)
+        return evaluation.response
 
-        def decide(credential: Credential | None) -> Redemption:
-            loaded = msgspec.structs.replace(context, credential=credential)
-            response, redemption = evaluate_token_request(loaded, request)
-            responses.append(response)
-            return redemption
-
-        await self._directory.grants.redeem(context.dataset_ref, kind, secret, decide)
-        return responses[0]
-
-    async def _record_sign_in(self, context: OAuthContext, request: OAuthRequest, code: str) -> None:
+    async def _record_sign_in(self, context: OAuthContext, evaluation: _Evaluation, code: str) -> None:
         """Record the sign-in before the tokens are returned, if the application may redeem the code.
 
         The trackers of the browser are not used earlier: by now the application has checked `state` and PKCE,
@@ -173,10 +189,7 @@ class OAuth:
         request records the sign-in once.
         """
         credential = await self._directory.grants.find_code(context.dataset_ref, code)
-        if credential is None:
-            return
-        loaded = msgspec.structs.replace(context, credential=credential)
-        if evaluate_token_request(loaded, request)[1].accepted:
+        if credential is not None and evaluation.decide(credential).accepted:
             await self._directory.sign_ins.record_sign_in(
                 context.dataset_ref,
                 credential.client_id,

@@ -26,11 +26,6 @@ EffectiveChoices = Mapping[str, EffectiveChoice]
 NO_CHOICES: EffectiveChoices = {}
 
 
-def with_choice_write(choices: tuple[ChoiceWrite, ...], item: ChoiceWrite) -> tuple[ChoiceWrite, ...]:
-    """The choices of a fragment with a new one."""
-    return (*(other for other in choices if other.category != item.category), item)
-
-
 def replacing(
     choices: tuple[ChoiceWrite, ...], chosen: Iterable[ChoiceWrite], seq: int
 ) -> tuple[ChoiceWrite, ...]:

@@ -53,9 +53,10 @@ def say(graph: IdentityGraph, word: Word, rules: FoldRules) -> Fragment | None:
 
 def say_create(graph: IdentityGraph, word: Word, rules: FoldRules) -> Fragment:
     """Take in an application's creation of a profile; naming a user, it is theirs."""
+    fragment = create(graph, word)
     if word.user_id is not None:
-        own_fragment(graph, word.user_id, msgspec.structs.replace(word, new_fragment_id=_next_id(word)))
-    return _take(graph, create(graph, word), word, rules)
+        own_fragment(graph, word.user_id, word)
+    return _take(graph, fragment, word, rules)
 
 
 def sign_in(graph: IdentityGraph, word: Word, bringer: Bringer, rules: FoldRules) -> Fragment:
@@ -171,8 +172,7 @@ def _is_of(graph: IdentityGraph, tie: DeviceTie, tracker: Identifier | None) -> 
 
 def _tie_identifiers(graph: IdentityGraph, device: Identifier, word: Word, rules: FoldRules) -> None:
     """The server has said these identifiers of that browser; no value is written."""
-    tied = msgspec.structs.replace(word, new_fragment_id=_next_id(word))
-    fragment = in_browser(graph, device, (), tied)
+    fragment = in_browser(graph, device, (), word)
     held = hold(
         graph, fragment, word.identifiers, word.level, word.seq, word.at, newest_wins=rules.newest_wins
     )
@@ -199,7 +199,3 @@ def _take_over(graph: IdentityGraph, user: str, path: Path, value: str, seq: int
     for (other, claimed), claim in list(graph.verified.items()):
         if other != user and claimed == path and claim.value == value:
             _give_up(graph, other, path, seq)
-
-
-def _next_id(word: Word) -> UUID:
-    return UUID(int=(word.new_fragment_id.int + 1) % 2**128)

@@ -82,8 +82,6 @@ class IdentityGraph:
         #: User and path of the attribute → the verified claim.
         self.verified: dict[tuple[str, Path], VerifiedClaim] = {}
         self.claimants: dict[Tenure, set[UUID]] = {}
-        #: User → the fragments that have the user as owner or reported user.
-        self.by_user: dict[str, set[UUID]] = {}
         self.person_joins: list[PersonJoin] = []
         self.separations: list[Separation] = []
         self.device_ties: list[DeviceTie] = []
@@ -93,8 +91,6 @@ class IdentityGraph:
         self.fragments[fragment.fragment_id] = fragment
         for claim in fragment.claims:
             self.claimants.setdefault(claim.tenure, set()).add(fragment.fragment_id)
-        if fragment.user_id is not None:
-            self.by_user.setdefault(fragment.user_id, set()).add(fragment.fragment_id)
         return fragment
 
     def browser(self, device: Identifier) -> BrowserFragments:
@@ -120,11 +116,6 @@ class IdentityGraph:
         """The fragment of exactly these identifiers, if it exists."""
         fragment_id = self.exact.get(key)
         return None if fragment_id is None else self.fragments.get(fragment_id)
-
-    def fragments_of(self, user_id: str) -> list[Fragment]:
-        """The fragments that have the user as owner or reported user, by id."""
-        found = (self.fragments.get(item) for item in sorted(self.by_user.get(user_id, ())))
-        return [fragment for fragment in found if fragment is not None and fragment.user_id == user_id]
 
     def holders(self, tenure: Tenure) -> Iterator[Fragment]:
         """The fragments that have, or had, a claim on an identifier, by id."""

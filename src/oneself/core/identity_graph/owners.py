@@ -43,7 +43,8 @@ def move_tracker(
     browser = graph.browser(tracker)
     fragments = [f for item in browser.present if (f := graph.fragments[item]).user_id in (None, user_id)]
     if not fragments:
-        fragments = [_returning(graph, tracker, browser, user_id) or _new(graph, tracker, word)]
+        earlier = _returning(graph, browser, user_id)
+        fragments = [earlier or begin_in_browser_with_user(graph, tracker, word)]
     for fragment in fragments:
         graph.put(_with_user(fragment, user_id, bringer, word.seq))
     present = tuple(fragment.fragment_id for fragment in fragments)
@@ -110,15 +111,9 @@ def _same_but_for_case(one: str, other: str) -> bool:
 _ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
-def _returning(
-    graph: IdentityGraph, tracker: Identifier, browser: BrowserFragments, user_id: str
-) -> Fragment | None:
+def _returning(graph: IdentityGraph, browser: BrowserFragments, user_id: str) -> Fragment | None:
     earlier = (graph.fragments[item] for item in reversed(browser.every))
     return next((fragment for fragment in earlier if fragment.user_id == user_id), None)
-
-
-def _new(graph: IdentityGraph, tracker: Identifier, word: Word) -> Fragment:
-    return begin_in_browser_with_user(graph, tracker, word)
 
 
 def _with_user(fragment: Fragment, user_id: str, bringer: Bringer, seq: int) -> Fragment:

@@ -18,6 +18,7 @@ from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import IdentityGraph, Separation
 from oneself.core.identity_graph.joins import Join, JoinStrength, Matching, View, joins_among, user_in
+from oneself.core.resolution.components import root
 
 RefusalReason = Literal[
     "different_user", "split_kept_apart", "untrusted_evidence", "conflicting_identity", "limit_exceeded"
@@ -124,11 +125,11 @@ class _Forest:
 
     def components(self, joins: list[Join]) -> dict[UUID, Component]:
         """The result. Within a component the oldest joins count; the others are spare."""
-        tops = {member: member for member in self._parts}
+        parents = {member: member for member in self._parts}
         kept: dict[int, list[Join]] = {}
         for join in sorted(joins, key=lambda item: item.age):
             part = self._parts[join.one]
-            if part is self._parts[join.other] and _unite(tops, join.one, join.other):
+            if part is self._parts[join.other] and _unite(parents, join.one, join.other):
                 kept.setdefault(id(part), []).append(join)
         built = {
             id(part): Component(
@@ -176,17 +177,10 @@ class _Forest:
         return None
 
 
-def _unite(tops: dict[UUID, UUID], one: UUID, other: UUID) -> bool:
-    """Union-find with path halving; False if both have one top already."""
-    first, second = _top(tops, one), _top(tops, other)
+def _unite(parents: dict[UUID, UUID], one: UUID, other: UUID) -> bool:
+    """Make one set of two; False if both are in one already."""
+    first, second = root(parents, one), root(parents, other)
     if first == second:
         return False
-    tops[second] = first
+    parents[second] = first
     return True
-
-
-def _top(tops: dict[UUID, UUID], item: UUID) -> UUID:
-    while tops[item] != item:
-        tops[item] = tops[tops[item]]
-        item = tops[item]
-    return item

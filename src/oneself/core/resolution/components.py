@@ -6,23 +6,27 @@ Invariants: pure; it knows hashable names only, not profiles.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from typing import TypeVar
+
+Name = TypeVar("Name", bound=Hashable)
+
+
+def root(parents: dict[Name, Name], name: Name) -> Name:
+    """The name that stands for the set of a name, in a forest of disjoint sets. Halves the path to it."""
+    while parents[name] != name:
+        parents[name] = parents[parents[name]]
+        name = parents[name]
+    return name
 
 
 def connected_components(groups: Iterable[tuple[Hashable, ...]]) -> dict[Hashable, list[Hashable]]:
     """The connected components: one name of each → all its names. The names of a group are connected."""
-    parent: dict[Hashable, Hashable] = {}
-
-    def root(name: Hashable) -> Hashable:
-        while parent[name] != name:
-            parent[name] = parent[parent[name]]
-            name = parent[name]
-        return name
-
+    parents: dict[Hashable, Hashable] = {}
     for names in groups:
         for name in names:
-            parent.setdefault(name, name)
-            parent[root(name)] = root(names[0])
+            parents.setdefault(name, name)
+            parents[root(parents, name)] = root(parents, names[0])
     components: dict[Hashable, list[Hashable]] = {}
-    for name in parent:
-        components.setdefault(root(name), []).append(name)
+    for name in parents:
+        components.setdefault(root(parents, name), []).append(name)
     return components

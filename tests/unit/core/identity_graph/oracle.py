@@ -279,7 +279,7 @@ class Oracle:
 
     @singledispatchmethod
     def _take(self, step: Any) -> None:
-        raise NotImplementedError(type(step))
+        raise TypeError(f"{type(step).__name__} is not a step")
 
     @_take.register
     def _(self, step: Page) -> None:

@@ -132,7 +132,7 @@ class World:
 
     @singledispatchmethod
     def _take(self, step: Any) -> None:
-        raise NotImplementedError(type(step))
+        raise TypeError(f"{type(step).__name__} is not a step")
 
     @_take.register
     def _(self, step: Page) -> None:
