@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -227,3 +228,9 @@ async def test_a_sign_in_without_an_application_shows_the_account_page(
     visitor.http.cookies.clear()
     answer = await visitor.follow(await visitor.sign_in(EMAIL))
     assert heading(answer) == "You are signed in"
+
+
+async def test_the_pages_lead_to_each_other(visitor: Visitor) -> None:
+    login, register = await visitor.open("accounts/login"), await visitor.open("accounts/register")
+    assert re.search(r'>New here\? <a href="[^"]*/accounts/register">Create an account</a>', login.text)
+    assert re.search(r'>Already have an account\? <a href="[^"]*/accounts/login">Sign in</a>', register.text)
