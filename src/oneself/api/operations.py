@@ -10,6 +10,7 @@ from litestar.enums import MediaType
 from msgspec import Struct
 
 from oneself.api.http.metrics import CONTENT_TYPE
+from oneself.api.http.openapi import Described
 from oneself.errors import ServiceError
 
 AnyRequest = Request[Any, Any, Any]
@@ -30,13 +31,13 @@ class ReadyDocument(Struct, frozen=True, omit_defaults=True):
     error: str = ""
 
 
-@get(["/cds/api/v1/health", "/health"], tags=["Operations"], operation_id=None)
+@get(["/cds/api/v1/health", "/health"], tags=["Operations"], operation_class=Described)
 async def health() -> HealthDocument:
     """Check that the process answers."""
     return HealthDocument()
 
 
-@get(["/cds/api/v1/ready", "/ready"], tags=["Operations"])
+@get(["/cds/api/v1/ready", "/ready"], tags=["Operations"], operation_class=Described)
 async def ready(request: AnyRequest) -> Response[ReadyDocument]:
     """Check that the service can answer requests: that its database answers."""
     try:
@@ -47,7 +48,7 @@ async def ready(request: AnyRequest) -> Response[ReadyDocument]:
     return Response(ReadyDocument("ready"))
 
 
-@get("/metrics", media_type=MediaType.TEXT, tags=["Operations"])
+@get("/metrics", media_type=MediaType.TEXT, tags=["Operations"], operation_class=Described)
 async def metrics(request: AnyRequest) -> Response[bytes]:
     """Read the metrics of all worker processes, in the Prometheus text format."""
     return Response(request.app.state.metrics.render(), media_type=CONTENT_TYPE)

@@ -31,6 +31,7 @@ async def test_every_operation_is_described(http: httpx.AsyncClient, prefix: str
         for method, operation in operations.items():
             assert operation["operationId"], (method, path)
             assert operation["summary"], (method, path)
+            assert f"{operation['summary']}." in " ".join(operation["description"].split()), (method, path)
             if path.startswith(prefix):
                 assert operation["security"] == [{"basic": []} if path.endswith("/sync") else {"bearer": []}]
                 assert {"401", "500", "503"} <= set(operation["responses"])

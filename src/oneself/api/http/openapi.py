@@ -75,7 +75,7 @@ class Described(Operation):
     def __post_init__(self) -> None:
         given = [_simplified(parameter) for parameter in self.parameters or []]
         self.parameters = [*given, *map(_header, self.headers)]
-        self.summary = (self.description or "").partition("\n")[0].rstrip(".")
+        self.summary = _first_sentence(self.description or "")
         if self.takes is not None:
             media = OpenAPIMediaType(schema=_body(self.takes, self.required))
             self.request_body = RequestBody(content={MediaType.JSON.value: media}, required=True)
@@ -92,6 +92,11 @@ class Described(Operation):
             made = dict(_responses(self))["201"]
             found = OpenAPIResponse(self.also_found, headers=made.headers, content=made.content)
             self.responses["200"] = found
+
+
+def _first_sentence(text: str) -> str:
+    """The first sentence of a docstring, however its lines are broken, without the full stop."""
+    return " ".join(text.split()).partition(". ")[0].rstrip(".")
 
 
 def described(**attributes: Any) -> type[Described]:
