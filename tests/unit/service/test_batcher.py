@@ -69,6 +69,16 @@ async def test_many_items_form_two_concurrent_batches() -> None:
     assert await asyncio.gather(*tasks) == list(range(count))
 
 
+async def test_items_that_all_share_a_name_form_one_batch() -> None:
+    log = Log()
+    log.go.clear()
+    count = 2 * LIMITS.items_per_second_batch_min
+    tasks = await _begin(log, [("one name", number) for number in range(count)])
+    assert [len(batch) for batch in log.batches] == [count]
+    log.go.set()
+    assert await asyncio.gather(*tasks) == list(range(count))
+
+
 @pytest.mark.parametrize("names", [1, 3, 40, 5_000])
 async def test_the_same_name_is_never_in_two_batches_and_keeps_its_order(names: int) -> None:
     log = Log()

@@ -22,7 +22,7 @@ from oneself.core.profiles.consent import Choice, is_event_category, merge_choic
 from oneself.core.profiles.owned_objects import merge_objects, upsert
 from oneself.core.profiles.profile import Profile, primary_id
 from oneself.core.profiles.visits import NO_ACTIVITY, add_visits, record_activity
-from oneself.core.resolution.evidence import Evidence, claim_ages, identities_of
+from oneself.core.resolution.evidence import Evidence, claim_ages, identities_before_and_after, identities_of
 from oneself.core.resolution.kinds import KindPolicy, policy_of
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan, Rejection
@@ -195,7 +195,9 @@ def _with_final_claims(
     config = application.config
     if not (config.identifier_sources and (plan.claims or plan.merges or stale)):
         return plan
-    before, now = (identities_of(profile.record, config) for profile in written)
+    held = {name for member in members for name in member.identities}
+    namespaces = {i.namespace for i in plan.claims} | (held & config.bindings.keys())
+    before, now = identities_before_and_after(written[0].record, written[1].record, config, namespaces)
 
     def is_claimed(i: Identifier) -> bool:
         if i.namespace in config.bindings:
@@ -230,7 +232,7 @@ def _released_claims(
     names = config.value_namespaces if is_stored else _written_namespaces(observation, config)
     if not names:
         return {}
-    now = identities_of(profile.record, config)
+    now = identities_of(profile.record, config, names & profile.identities.keys())
     kept = {name: {v for other in others for v in other.identities.get(name, ())} for name in names}
     return {
         name: tuple(v for v in profile.identities.get(name, ()) if v not in now[name] and v not in kept[name])

@@ -64,6 +64,12 @@ class Erased(msgspec.Struct, frozen=True):
     identifiers: int = 0
 
 
+class _Observed(msgspec.Struct, frozen=True):
+    """An observation as a field: msgspec keeps what it knows of the fields of a struct, not of a union."""
+
+    observation: Observation
+
+
 def recorded_plan(entry: LogEntry) -> Plan:
     """The plan as it was applied. An entry without a plan only attaches its observation to a profile."""
     assert entry.profile_id is not None
@@ -72,5 +78,4 @@ def recorded_plan(entry: LogEntry) -> Plan:
 
 def observation_of(entry: LogEntry) -> Observation:
     """The observation of an entry. The entry must not be a change of configuration or an erasure."""
-    observation: Observation = msgspec.convert(entry.content, Observation)
-    return observation
+    return msgspec.convert({"observation": entry.content}, _Observed).observation

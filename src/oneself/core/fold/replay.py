@@ -30,7 +30,7 @@ class Diverged(Exception):
 
 
 class Touched(msgspec.Struct, frozen=True):
-    """What the working set must contain when an entry is replayed."""
+    """What an entry says, and so what the working set must contain when it is replayed."""
 
     #: The observation of the entry; None: it has none.
     observation: Observation | None = None
@@ -55,10 +55,11 @@ def touches(entry: LogEntry, config: Config) -> Touched:
     )
 
 
-def replay(state: WorkingSet, entry: LogEntry, config: Config) -> Config:
+def replay(state: WorkingSet, entry: LogEntry, config: Config, touched: Touched | None = None) -> Config:
     """Fold one entry into the working set.
 
     Returns the configuration that applies to the next entry.
+    `touched`: from `touches` with the same configuration, if it was called already.
     Raises Diverged if the entry is rejected or needs a profile that no earlier entry creates.
     """
     if entry.kind == "configure":
@@ -67,7 +68,7 @@ def replay(state: WorkingSet, entry: LogEntry, config: Config) -> Config:
         erase(state, msgspec.convert(entry.content, Erased).profile_ids, entry.seq)
         return config
     try:
-        _replay(state, entry, config)
+        _replay(state, entry, config, touched or touches(entry, config))
     except KeyError as missing:
         raise Diverged(
             f"Entry {entry.seq} needs profile {missing}, which nothing before it makes."
@@ -75,12 +76,13 @@ def replay(state: WorkingSet, entry: LogEntry, config: Config) -> Config:
     return config
 
 
-def _replay(state: WorkingSet, entry: LogEntry, config: Config) -> None:
-    observation = observation_of(entry)
+def _replay(state: WorkingSet, entry: LogEntry, config: Config, touched: Touched) -> None:
+    observation = touched.observation
+    assert observation is not None, "Only changes of configuration and erasures have no observation."
     if entry.replay == "apply":
         apply_recorded(state, observation, recorded_plan(entry), config, entry.seq)
         return
-    plan = resolve(state, observation, config)
+    plan = resolve(state, observation, config, touched.evidence)
     if isinstance(plan, Rejection):
         raise Diverged(f"Entry {entry.seq} is refused when it is folded again: {plan.description}")
     apply(state, observation, plan, config, entry.seq, accepted=True)

@@ -32,8 +32,9 @@ PLACEHOLDERS = frozenset(
 PATTERN_CHARS_MIN = 6
 
 #: Only zeros and dashes (docs/wire/interactions.md §9.1), or one filler character repeated.
-_FILLER = re.compile(r"[0-]+|([x._*#?])\1+")
-_REPEATED = re.compile(rf"(.)\1{{{PATTERN_CHARS_MIN - 1},}}", re.DOTALL)
+_FILLER = r"[0-]+|(?P<filler>[x._*#?])(?P=filler)+"
+_ONLY_FILLER = re.compile(_FILLER)
+_REPEATED = rf"(?P<repeated>.)(?P=repeated){{{PATTERN_CHARS_MIN - 1},}}"
 #: A template that was not rendered, anywhere in the value: it stands in the values of every visitor.
 _TEMPLATE = re.compile(
     r"\{\{[^{}]*\}\}|\$\{[^{}]*\}|%%[^%]*%%|\[\[[^\[\]]*\]\]|\*\|[^*|]*\|\*|<%[^%]*%>", re.DOTALL
@@ -41,7 +42,8 @@ _TEMPLATE = re.compile(
 _GUID = r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}"
 #: A name in braces or angle brackets, as the whole value. A GUID in braces is an id.
 _NAME = r"[^\W\d][\w.\- ]*"
-_BRACKETED_NAME = re.compile(rf"\{{(?!{_GUID}\}}){_NAME}\}}|<{_NAME}>")
+_BRACKETED_NAME = rf"\{{(?!{_GUID}\}}){_NAME}\}}|<{_NAME}>"
+_FULL_VALUE = re.compile(f"{_FILLER}|{_REPEATED}|{_BRACKETED_NAME}", re.DOTALL)
 _DIGITS = "0123456789"
 
 #: Up to the comparison before COMPARISON_SINCE_PLACEHOLDERS: the values that identity types blocked.
@@ -57,18 +59,18 @@ def is_blocked(text: str, namespace: Namespace) -> bool:
         return True
     if not namespace.blocked_values.isdisjoint((text, folded)):
         return True
-    return any(fnmatchcase(folded, pattern.casefold()) for pattern in namespace.blocked_patterns)
+    # Most namespaces have no pattern, and a generator for nothing takes longer than the rest.
+    patterns = namespace.blocked_patterns
+    return bool(patterns) and any(fnmatchcase(folded, pattern.casefold()) for pattern in patterns)
 
 
 def is_placeholder(folded: str) -> bool:
     """Whether a case-folded value stands for a missing one, or for a test."""
     return (
         folded in PLACEHOLDERS
-        or _FILLER.fullmatch(folded) is not None
-        or _REPEATED.fullmatch(folded) is not None
+        or _FULL_VALUE.fullmatch(folded) is not None
         or _is_counting(folded)
         or _TEMPLATE.search(folded) is not None
-        or _BRACKETED_NAME.fullmatch(folded) is not None
     )
 
 
@@ -88,7 +90,7 @@ def _is_blocked_by_default(folded: str, namespace: Namespace) -> bool:
         return namespace.blocks_placeholders and is_placeholder(folded if seen is None else seen)
     match namespace.former_blocks:
         case "shared":
-            return folded in PLACEHOLDERS or _FILLER.fullmatch(folded) is not None
+            return folded in PLACEHOLDERS or _ONLY_FILLER.fullmatch(folded) is not None
         case "event_wire":
             return folded in _FORMER_EVENT_VALUES or not folded.strip("0-")
         case "nothing":

@@ -8,7 +8,7 @@ Invariants: pure; it reads no profile but the record that it is given.
 Source: docs/concepts/resolution.md (normalise), docs/concepts/trust.md (evidence).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -119,12 +119,27 @@ def lookup_identifiers(
     return tuple(found)
 
 
-def identities_of(record: Record, config: Config) -> dict[str, tuple[str, ...]]:
+def identities_of(
+    record: Record, config: Config, namespaces: Container[str] | None = None
+) -> dict[str, tuple[str, ...]]:
     """The identities in the stored values of a record: namespace → normalised values, in order.
 
-    Contains every active rule and every identity type that is bound to an attribute, also without values.
+    Contains every active rule and every identity type that is bound to an attribute, also without values;
+    of these, only those in `namespaces`, if given.
     """
-    return {match.name: _values_of(record, match, config) for match in config.identifier_sources}
+    return {
+        match.name: _values_of(record, match, config)
+        for match in config.identifier_sources
+        if namespaces is None or match.name in namespaces
+    }
+
+
+def identities_before_and_after(
+    before: Record, after: Record, config: Config, namespaces: Container[str]
+) -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
+    """The identities of a record before and after a merge; read once if nothing changed it."""
+    now = identities_of(after, config, namespaces)
+    return now if before is after else identities_of(before, config, namespaces), now
 
 
 def _values_of(record: Record, match: IdentifierSource, config: Config) -> tuple[str, ...]:
@@ -188,7 +203,7 @@ def unindexed_identifiers(
     `created_at`: of the profile, in µs since 1970. Claims of a profile that is younger than the rule are
     current.
     """
-    now = identities_of(record, config)[match.name]
+    now = identities_of(record, config, {match.name})[match.name]
     is_young = created_at >= config.indexed_since.get(match.name, 0)
     if set(now) == set(identities.get(match.name, ())) and (is_young or not now):
         return None

@@ -134,7 +134,7 @@ def _still_stored(evidence: Evidence, profile: Profile, config: Config) -> Evide
 
     New values of the profile need no reindexing: the write that brought them indexed them.
     """
-    now = identities_of(profile.record, config)
+    now = identities_of(profile.record, config, {i.namespace for i in evidence.persons})
     persons = tuple(i for i in evidence.persons if i.value in now.get(i.namespace, ()))
     return msgspec.structs.replace(evidence, persons=persons)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from itertools import islice
 from typing import Generic, TypeVar
 
 import msgspec
@@ -131,9 +132,18 @@ class Batcher(Generic[Item, Result]):
     def _size(self) -> int:
         """Of the next batch: half of what waits while a second batch could take the other half."""
         waiting, limits = len(self._waiting), self._limits
-        if not self._busy and not self._is_blocked and waiting >= 2 * limits.items_per_second_batch_min:
+        could_divide = not self._busy and not self._is_blocked
+        if could_divide and waiting >= 2 * limits.items_per_second_batch_min and not self._all_conflict():
             waiting = (waiting + 1) // 2
         return min(waiting, limits.items_per_batch_max)
+
+    def _all_conflict(self) -> bool:
+        """True if the next items have a key in common, so that a second batch could take none of them."""
+        shared = self._waiting[0].names
+        for waiting in islice(self._waiting, 1, self._limits.items_per_batch_max):
+            if not (shared := shared & waiting.names):
+                return False
+        return True
 
     async def _commit_batch(self, batch: list[_QueuedItem[Item, Result]]) -> None:
         """Commit a batch and set the outcome of each item."""

@@ -91,7 +91,7 @@ async def _fold_run(transaction: Transaction, entries: list[LogEntry], config: C
         before_seq=entries[0].seq if entries else 0,
     )
     state, _ = await working_set.gather(transaction, footprint)
-    for entry in entries:
-        config = replay(state, entry, config)
+    for entry, found in zip(entries, touched, strict=True):
+        config = replay(state, entry, config, found)
     await working_set.save(transaction, state)
     return config

@@ -176,7 +176,7 @@ async def _put_values(values: SharedValues, match: IdentifierSource, config: Con
         held = [
             (Identifier(match.name, value), profile_id)
             for profile_id, record in page
-            for value in identities_of(record, config)[match.name]
+            for value in identities_of(record, config, {match.name})[match.name]
         ]
         indexed += len({profile_id for _, profile_id in held})
         await values.put(held)
@@ -200,11 +200,12 @@ async def _load(
     """The profiles that share a value, and who holds these values by now."""
     footprint = Footprint(frozenset(), frozenset(sharing), lock=False)
     state, _ = await working_set.gather(transaction, footprint)
+    names = {match.name for match in matches}
     values = {
-        Identifier(match.name, value)
+        Identifier(name, value)
         for profile in state.profiles.values()
-        for match in matches
-        for value in identities_of(profile.record, config)[match.name]
+        for name, values in identities_of(profile.record, config, names).items()
+        for value in values
     }
     footprint = Footprint(
         frozenset(values), frozenset(sharing), members=True, namespaces=config.value_namespaces, lock=False
